@@ -1,0 +1,39 @@
+"""The two losses that every classifier here adds up: one for the classes, one for each sample."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def class_loss(logits: Tensor, labels: Tensor, log_prior: Tensor, adjustment: float = 1.0) -> Tensor:
+    """Cross-entropy of logits adjusted by class frequency (Menon et al., 2021, "Long-tail learning via logit adjustment").
+
+    Rare classes are not drowned: the network learns scores as if all classes were equally frequent.
+
+    Args:
+        logits: [N, K]
+        labels: class of each sample [N]
+        log_prior: log of each class's share of the training part [K]
+        adjustment: tau of the paper; 0 gives plain cross-entropy
+    """
+    return F.cross_entropy(logits + adjustment * log_prior, labels)
+
+
+def sample_loss(logits: Tensor, labels: Tensor, power: float = 0.7) -> Tensor:
+    """Generalized cross-entropy, (1 - p^q) / q (Zhang & Sabuncu, 2018): a sample with a wrong label pulls less.
+
+    Args:
+        logits: [N, K]
+        labels: class of each sample [N]
+        power: q of the paper; near 0 it is cross-entropy, at 1 the mean absolute error
+    """
+    probability = logits.softmax(1).gather(1, labels[:, None]).squeeze(1)  # of the given label [N]
+    return ((1 - probability.clamp_min(1e-7) ** power) / power).mean()
+
+
+def log_prior(labels: Tensor, classes: int) -> Tensor:
+    """Log of each class's share of `labels` [N] -> [K]; a class without a sample counts as half a one."""
+    counts = torch.bincount(labels, minlength=classes).float().clamp_min(0.5)
+    return (counts / counts.sum()).log()

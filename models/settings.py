@@ -1,0 +1,216 @@
+"""Every default, once: the forms, the command line and the docs are made from these dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+S = TypeVar("S")
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    open_choices: bool = False,
+    basic: bool = False,
+) -> Any:
+    """Declares one field: its default, a help text, its unit and its range.
+
+    Args:
+        choices: the values that a text may take
+        open_choices: other texts are allowed too (a file's path, say)
+        basic: shown at once in a form; the others stand behind "More"
+    """
+    notes = dict(help=help, unit=unit, low=low, high=high, choices=choices)
+    return field(default=default, metadata={**notes, "open_choices": open_choices, "basic": basic})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Base of all settings: values are checked when they are set, and errors name the field."""
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            object.__setattr__(self, item.name, check(item, getattr(self, item.name)))
+
+
+@dataclass(frozen=True)
+class ImageSettings(Settings):
+    size_px: int = setting(
+        0,
+        "side of the square image; 0 keeps the size when copies are written, "
+        "and takes the median side (at most 224) when a model is trained",
+        unit="px",
+        low=0,
+        high=2048,
+        basic=True,
+    )
+    fit: str = setting(
+        "pad",
+        "how an image that is not square becomes square",
+        choices=("stretch", "crop", "pad"),
+        basic=True,
+    )
+    grayscale: bool = setting(False, "one channel instead of three", basic=True)
+    denoise: str = setting(
+        "none",
+        "filter against noise",
+        choices=("none", "median", "bilateral", "non-local means"),
+        basic=True,
+    )
+    denoise_strength: float = setting(
+        1.0, "how much the filter smooths: 1 is mild, 3 is strong", low=0.1, high=10.0
+    )
+    autocontrast: bool = setting(False, "stretches the gray values of each image to the full range")
+    max_megabytes: float = setting(
+        200.0, "larger files are skipped, and listed", unit="MB", low=0.01, high=10_000.0
+    )
+    max_megapixels: float = setting(
+        180.0, "images with more pixels are skipped, and listed", unit="MP", low=0.01, high=2000.0
+    )
+    threads: int = setting(0, "decoding threads; 0: one a core", low=0, high=256)
+
+
+@dataclass(frozen=True)
+class CopySettings(Settings):
+    format: str = setting("png", "file format of the copies", choices=("png", "jpeg"), basic=True)
+    jpeg_quality: int = setting(92, "quality of JPEG copies", low=1, high=100)
+    show_in_grid: bool = setting(True, "adds the copies to the media that the App's grid can show", basic=True)
+
+
+@dataclass(frozen=True)
+class ResNetSettings(Settings):
+    architecture: str = setting(
+        "resnet18", "torchvision network", choices=("resnet18", "resnet34", "resnet50"), basic=True
+    )
+    weights: str = setting(
+        "auto",
+        "first weights: imagenet (downloaded by torchvision), none, or a local .safetensors or .pth file; "
+        "auto takes imagenet for images over 64 px",
+        choices=("auto", "imagenet", "none"),
+        open_choices=True,
+        basic=True,
+    )
+    epochs: int = setting(40, "passes over the training part, at the most", low=1, high=10_000, basic=True)
+    minimum_steps: int = setting(
+        400, "few images are passed over more often, until the weights were updated this often", low=1
+    )
+    patience: int = setting(12, "epochs without a better validation score before training stops", low=1)
+    batch_size: int = setting(64, "images an update (the last batch may be smaller)", unit="images", low=2)
+    optimizer: str = setting("adam", "how weights are updated", choices=("adam", "adamw", "sgd"))
+    learning_rate: float = setting(0.001, "largest step size; it warms up, and falls as a cosine", low=1e-7, high=10)
+    weight_decay: float = setting(0.0005, "pull of the weights to zero", low=0.0, high=1.0)
+    augmentation: str = setting(
+        "light", "random changes of training images", choices=("none", "light", "strong"), basic=True
+    )
+    flips: str = setting(
+        "none",
+        "mirror training images (a mirrored digit is no digit, so only where asked)",
+        choices=("none", "horizontal", "vertical", "both"),
+    )
+    class_loss_weight: float = setting(
+        1.0, "weight of the cross-entropy adjusted by class frequency; 0: off", low=0.0, high=100.0
+    )
+    logit_adjustment: float = setting(
+        1.0, "how far class frequency is put into the logits (Menon 2021); 0: plain cross-entropy", low=0.0, high=5.0
+    )
+    sample_loss_weight: float = setting(
+        0.5, "weight of the generalized cross-entropy, robust to wrong labels; 0: off", low=0.0, high=100.0
+    )
+    sample_loss_power: float = setting(
+        0.7, "q of the generalized cross-entropy: near 0 cross-entropy, at 1 mean absolute error", low=0.01, high=1.0
+    )
+    validation_fraction: float = setting(
+        0.15, "part of the labels that chooses the epoch", low=0.02, high=0.6
+    )
+    device: str = setting("auto", "where it runs", choices=("auto", "cpu", "cuda", "mps"))
+    precision: str = setting(
+        "auto", "arithmetic; auto measures a few steps and takes the faster", choices=("auto", "fp32", "bf16")
+    )
+    seed: int = setting(0, "fixes initial weights, order, augmentation and splits", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class AutoLabelSettings(Settings):
+    target_precision: float = setting(
+        0.95, "part of the accepted labels that has to be right", low=0.5, high=0.999, basic=True
+    )
+    alpha: float = setting(0.1, "chance that the promise is broken", low=0.001, high=0.5)
+    random_labels: bool = setting(
+        False,
+        "the labels are a random draw from all samples: then the precision is a promise, else an estimate",
+        basic=True,
+    )
+    calibration_fraction: float = setting(
+        0.5, "part of the labels held out to calibrate; the rest trains", low=0.05, high=0.9
+    )
+    review_unlike: bool = setting(True, "images that look like no labelled class go to review")
+    seed: int = setting(0, "fixes initial weights, order, augmentation and splits", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class ReviewSettings(Settings):
+    action: str = setting(
+        "accept",
+        "accept the suggestion, correct it with another label, or reject it",
+        choices=("accept", "correct", "reject"),
+        basic=True,
+    )
+    status: str = setting(
+        "accepted",
+        "which suggestions the action takes: the accepted ones, those in review, or both",
+        choices=("accepted", "review", "all"),
+        basic=True,
+    )
+    seen: bool = setting(False, "a person looked at each of these samples", basic=True)
+
+
+@dataclass(frozen=True)
+class AuditSettings(Settings):
+    samples: int = setting(60, "accepted samples to check", low=1, high=100_000, basic=True)
+    alpha: float = setting(0.1, "chance that the true precision lies below the bound", low=0.001, high=0.5)
+    seed: int = setting(0, "fixes the draw", low=0, high=2**31 - 1)
+
+
+def check(item: dataclasses.Field[Any], value: Any) -> Any:
+    """Returns `value` in the type of the field `item`; a value out of range raises ValueError with the reason."""
+    notes, kind = item.metadata, type(item.default)
+    wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[kind]
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if kind is int and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if type(value) is not kind or value != value:
+        raise ValueError(f"{item.name} has to be {wanted}, not {value!r}")
+    low, high, choices = notes["low"], notes["high"], notes["choices"]
+    if (low is not None and value < low) or (high is not None and value > high):
+        bounds = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
+        raise ValueError(f"{item.name} has to be {bounds}{notes['unit'] and ' ' + notes['unit']}, not {value:g}")
+    if choices and value not in choices and not notes["open_choices"]:
+        raise ValueError(f"{item.name} has to be one of {', '.join(choices)}, not {value!r}")
+    return value
+
+
+def split(values: dict[str, Any], *kinds: type[S]) -> tuple[S, ...]:
+    """Deals keyword arguments out to settings classes; a name that two classes have goes to both.
+
+    Raises:
+        TypeError: a name that none of the classes has, with the nearest one that is
+    """
+    known = {item.name for kind in kinds for item in fields(kind)}  # type: ignore[arg-type]
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+            raise TypeError(f"no setting is called {name!r}: {hint}")
+    return tuple(
+        kind(**{item.name: values[item.name] for item in fields(kind) if item.name in values})  # type: ignore[arg-type]
+        for kind in kinds
+    )

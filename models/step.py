@@ -1,0 +1,114 @@
+"""What every training loop shares: the Step that it yields, the device and precision it runs in, its saved state."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from accelerate import Accelerator
+
+
+@dataclass(frozen=True)
+class Step:
+    """One report of a loop: an epoch of training, a batch of prediction."""
+
+    number: int
+    total: int
+    loss: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def accelerator(device: str = "auto", precision: str = "fp32") -> Accelerator:
+    """Device, precision and process group, from Accelerate; alone or under `accelerate launch`.
+
+    Raises:
+        ValueError: the device is not on this machine
+    """
+    import torch
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    there = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there[device]:
+        raise ValueError(f"device {device!r} is not available on this machine: choose 'auto' or 'cpu'")
+    AcceleratorState._reset_state(reset_partial_state=not distributed())  # it remembers the last precision
+    return Accelerator(cpu=device == "cpu", mixed_precision="bf16" if precision == "bf16" else "no")
+
+
+def distributed() -> bool:
+    """Whether this process is one of several that a launcher started."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def faster_precision(run: Callable[[str], None], repeats: int = 3) -> str:
+    """"bf16" if `run("bf16")` takes less than 0.8 of the time of `run("fp32")`, each the best of `repeats`."""
+
+    def seconds(precision: str) -> float:
+        run(precision)  # the first call pays for kernels and caches
+        best = float("inf")
+        for _ in range(repeats):
+            start = time.perf_counter()
+            run(precision)
+            best = min(best, time.perf_counter() - start)
+        return best
+
+    return "bf16" if seconds("bf16") < 0.8 * seconds("fp32") else "fp32"
+
+
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], notes: dict[str, Any]) -> None:
+    """Writes tensors and JSON notes into one safetensors file; a kill leaves the old file or the new one."""
+    from safetensors.torch import save_file
+
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    part = path.with_name(path.name + ".part")
+    save_file(plain, part, metadata={"evenset": json.dumps(notes)})
+    os.replace(part, path)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Reads what `save_tensors` wrote: tensors by name, and the notes.
+
+    Raises:
+        ValueError: the file is not safetensors, or has no notes of Evenset
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            notes = (file.metadata() or {}).get("evenset")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a safetensors file, or is cut off ({error})") from error
+    if notes is None:
+        raise ValueError(f"{path} holds tensors, but was not written by Evenset: give it as weights= instead")
+    return tensors, json.loads(notes)
+
+
+def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """The optimizer's state as flat tensors, `optimizer.INDEX.NAME`, so that no pickle is needed."""
+    import torch
+
+    state = optimizer.state_dict()["state"]
+    return {
+        f"optimizer.{index}.{name}": value if isinstance(value, torch.Tensor) else torch.tensor(value)
+        for index, values in state.items()
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    """Puts back what `pack_optimizer` returned."""
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, index, name = key.split(".", 2)
+            state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

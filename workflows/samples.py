@@ -1,0 +1,253 @@
+"""The only reader and writer of sample fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .runs import Run
+
+CHUNK = 20_000  # samples a write
+PROVENANCE = ("source", "review", "selection")  # of a label that Evenset wrote into the user's field
+
+
+@dataclass
+class Labels:
+    """What a label field holds."""
+
+    ids: np.ndarray  # sample ids, text [N]
+    paths: np.ndarray  # files, text [N]
+    classes: np.ndarray  # index into names, -1 where there is no label [N]
+    names: list[str]  # [K]
+    trusted: np.ndarray  # may calibrate and score: given by a person, and not chosen by a queue [N]
+    groups: np.ndarray  # samples of one group stay on one side of a split, text, "" where alone [N]
+    synthetic: int  # samples left out because Evenset generated them
+
+    @property
+    def known(self) -> np.ndarray:
+        """Indices of the labelled samples."""
+        return np.flatnonzero(self.classes >= 0)
+
+
+def check_images(samples: Any) -> None:
+    """Refuses what is not a set of images.
+
+    Raises:
+        ValueError: empty, video, 3D, grouped, or a view of patches or frames
+    """
+    name = samples._root_dataset.name
+    kind = samples.media_type
+    if kind == "group":
+        raise ValueError(
+            f"{name!r} is a grouped dataset: pick the images of one slice, as samples.select_group_slices('left')"
+        )
+    if samples._is_generated:
+        raise ValueError(f"a view of patches, frames or clips of {name!r} has no samples to write to: use its samples")
+    if len(samples) == 0:
+        raise ValueError(f"the view of {name!r} has no samples" if len(samples._root_dataset) else f"{name!r} is empty")
+    if kind != "image":
+        raise ValueError(f"{name!r} holds media of type {kind!r}: Evenset works on images")
+
+
+def check_label_field(samples: Any, label_field: str) -> None:
+    """Refuses a field that holds no `fo.Classification`.
+
+    Raises:
+        ValueError: the field is missing or of another type
+    """
+    import fiftyone as fo
+
+    dataset = samples._root_dataset
+    kinds = {name: getattr(item, "document_type", type(item)) for name, item in dataset.get_field_schema().items()}
+    if label_field not in kinds:
+        fits = [name for name, kind in kinds.items() if kind is fo.Classification]
+        raise ValueError(
+            f"{dataset.name!r} has no field {label_field!r}: "
+            f"its fields of fo.Classification are {', '.join(fits) or 'none'}"
+        )
+    if kinds[label_field] is not fo.Classification:
+        raise ValueError(
+            f"the field {label_field!r} holds {kinds[label_field].__name__}: "
+            "Evenset needs one fo.Classification a sample"
+        )
+
+
+def check_output_field(samples: Any, output_field: str, *inputs: str | None) -> None:
+    """Refuses a name that cannot be a new field.
+
+    Raises:
+        ValueError: no identifier, or the name of an input
+    """
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", output_field):
+        raise ValueError(f"output_field {output_field!r}: a field's name has letters, digits and _, a letter first")
+    if output_field in inputs:
+        raise ValueError(f"output_field {output_field!r} is an input: choose a field of its own, so that nothing is lost")
+
+
+def real_samples(samples: Any) -> tuple[Any, int]:
+    """The samples that Evenset did not generate, and how many were left out."""
+    if "synthetic" not in samples._root_dataset.get_field_schema():
+        return samples, 0
+    real = samples.match_tags("synthetic", bool=False)
+    return real, len(samples) - len(real)
+
+
+def read_labels(
+    samples: Any,
+    label_field: str,
+    *,
+    classes: Sequence[str] | dict[str, Sequence[str]] | None = None,
+    group_field: str | None = None,
+) -> Labels:
+    """Reads ids, files and labels in one query.
+
+    Args:
+        classes: names in order, or `{name: [synonyms]}`; None: the names that are there, sorted
+        group_field: a field whose equal values stay on one side of a split
+
+    Raises:
+        ValueError: the field is missing or of another type, it has no label, or a label is not in `classes`
+    """
+    check_images(samples)
+    check_label_field(samples, label_field)
+    if group_field is not None and not samples.has_field(group_field):
+        raise ValueError(f"{samples._root_dataset.name!r} has no field {group_field!r} to group by")
+    real, synthetic = real_samples(samples)
+    columns = ["id", "filepath", f"{label_field}.label"]
+    extra = [f"{label_field}.{name}" for name in PROVENANCE if real.has_field(f"{label_field}.{name}")]
+    values = real.values([*columns, *extra, *([group_field] if group_field else [])])
+    ids, paths, labels = values[:3]
+    marks = dict(zip((name.rsplit(".", 1)[1] for name in extra), values[3:], strict=False))
+    groups = ["" if value is None else str(value) for value in values[-1]] if group_field else [""] * len(ids)
+
+    names, index = _name_index(labels, classes)
+    unknown = [(i, label) for i, label in enumerate(labels) if label is not None and label not in index]
+    if unknown:
+        place, label = unknown[0]
+        raise ValueError(
+            f"{len(unknown)} labels of {label_field!r} are not in classes, the first is {label!r} of sample {ids[place]}: "
+            "add it to classes as a name or as a synonym, or leave those samples out of the view"
+        )
+    return Labels(
+        ids=np.array(ids, dtype=str),
+        paths=np.array(paths, dtype=str),
+        classes=np.array([-1 if label is None else index[label] for label in labels], dtype=np.int64),
+        names=names,
+        trusted=_trusted(marks, len(ids)),
+        groups=np.array(groups, dtype=str),
+        synthetic=synthetic,
+    )
+
+
+def require_classes(known: Labels, label_field: str, at_least: int = 2) -> None:
+    """Refuses labels that nothing can be learned from.
+
+    Raises:
+        ValueError: no label, one class, or a class with a single label
+    """
+    counts = np.bincount(known.classes[known.known], minlength=len(known.names))
+    used = [name for name, count in zip(known.names, counts, strict=True) if count]
+    if not used:
+        raise ValueError(f"no sample has a label in {label_field!r}: label a few of each class first")
+    if len(used) < 2:
+        raise ValueError(f"all labels of {label_field!r} are {used[0]!r}: at least two classes are needed")
+    single = [name for name, count in zip(known.names, counts, strict=True) if 0 < count < at_least]
+    if single:
+        raise ValueError(
+            f"in {label_field!r} the class {single[0]!r} has one label"
+            + (f" (and {len(single) - 1} other classes too)" if single[1:] else "")
+            + f": label at least {at_least} samples of each class, or leave it out of the view"
+        )
+
+
+def read_vectors(samples: Any, ids: np.ndarray, field: str) -> np.ndarray:
+    """Reads a field of vectors for the samples `ids` -> float32 [N, D].
+
+    Raises:
+        ValueError: a sample has no vector, one of another length, or one that is not finite
+    """
+    found = dict(zip(*samples.values(["id", field]), strict=True))
+    vectors = [found[i] for i in ids]
+    missing = [i for i, vector in zip(ids, vectors, strict=True) if vector is None]
+    if missing:
+        raise ValueError(f"{len(missing)} samples have no vector in {field!r}, the first is {missing[0]}: compute it first")
+    lengths = {len(vector) for vector in vectors}
+    if len(lengths) > 1:
+        raise ValueError(f"the vectors of {field!r} differ in length: {sorted(lengths)}")
+    array = np.asarray(vectors, dtype=np.float32)
+    bad = np.flatnonzero(~np.isfinite(array).all(1))
+    if len(bad):
+        raise ValueError(f"{len(bad)} vectors of {field!r} hold NaN or infinity, the first is of sample {ids[bad[0]]}")
+    return array
+
+
+def declare_classification(run: Run, name: str, attributes: dict[str, type]) -> None:
+    """Adds a field of `fo.Classification` whose attributes the App's sidebar can filter by."""
+    import fiftyone as fo
+
+    run.wrote("fields", name)
+    run.dataset.add_sample_field(
+        name, fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification, description=f"written by {run.key}"
+    )
+    for attribute, kind in attributes.items():
+        run.dataset.add_sample_field(f"{name}.{attribute}", kind)
+
+
+def write_classifications(
+    run: Run, name: str, ids: np.ndarray, columns: dict[str, Iterable[Any]], phase: str = "writing labels"
+) -> None:
+    """Writes one label a sample, in chunks.
+
+    Args:
+        columns: label, confidence and attributes, each of [N]; None (or NaN) where a value is missing
+    """
+    import fiftyone as fo
+
+    plain = {key: [_plain(value) for value in values] for key, values in columns.items()}
+    for first in range(0, len(ids), CHUNK):
+        rows = range(first, min(first + CHUNK, len(ids)))
+        labels = {str(ids[i]): fo.Classification(**{key: values[i] for key, values in plain.items()}) for i in rows}
+        run.dataset.set_values(name, labels, key_field="id", progress=False)
+        run.report(phase, rows.stop, len(ids))
+
+
+def _plain(value: Any) -> Any:
+    """A value that MongoDB takes: no numpy types, None for NaN."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and value != value else value
+
+
+def _name_index(
+    labels: list[str | None], classes: Sequence[str] | dict[str, Sequence[str]] | None
+) -> tuple[list[str], dict[str, int]]:
+    """Names [K], and the index of each name and synonym."""
+    if classes is None:
+        names = sorted({label for label in labels if label is not None})
+        return names, {name: i for i, name in enumerate(names)}
+    names = list(classes)
+    index = {name: i for i, name in enumerate(names)}
+    if len(index) < len(names):
+        raise ValueError(f"classes names {next(n for n in names if names.count(n) > 1)!r} twice")
+    for name, synonyms in classes.items() if isinstance(classes, dict) else ():
+        for other in synonyms:
+            if index.setdefault(other, index[name]) != index[name]:
+                raise ValueError(f"classes gives {other!r} to two classes")
+    return names, index
+
+
+def _trusted(marks: dict[str, list[Any]], count: int) -> np.ndarray:
+    """Original labels, and seen or corrected ones that were drawn at random [N]."""
+    source = marks.get("source", [None] * count)
+    review = marks.get("review", [None] * count)
+    selection = marks.get("selection", [None] * count)
+    return np.array(
+        [
+            s is None or (r in ("seen", "corrected") and d == "random")
+            for s, r, d in zip(source, review, selection, strict=True)
+        ],
+        dtype=bool,
+    )

@@ -1,0 +1,24 @@
+"""Saved views, named after the output field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .runs import Run
+
+
+def save(run: Run, name: str, view: Any) -> str:
+    """Saves `view` under `name`, or under `name (2)` where FiftyOne's slug is taken; returns the name it got."""
+    import fiftyone.core.utils as fou
+
+    dataset = run.dataset
+    dataset.reload()
+    names = dataset.list_saved_views()
+    slugs = {fou.to_slug(other) for other in names}
+    free, number = name, 1
+    while fou.to_slug(free) in slugs:
+        number += 1
+        free = f"{name} ({number})"
+    run.wrote("views", free)
+    dataset.save_view(free, view, description=f"written by {run.key}")
+    return free
