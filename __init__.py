@@ -1,0 +1,53 @@
+"""Evenset: from the few labels that a FiftyOne dataset has, it labels the rest.
+
+The root folder is the package `evenset` and the plugin `@evenset/evenset` at once. Nothing heavy is imported before
+it is used: `import evenset` loads no torch, and neither does the App when it registers the operators.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_FUNCTIONS = {  # the SDK: name -> the module that has it
+    "preprocess_images": ".workflows.preprocess_images",
+    "train_resnet": ".workflows.train_resnet",
+    "auto_label": ".workflows.auto_label",
+    "review_labels": ".workflows.review_labels",
+    "audit_labels": ".workflows.review_labels",
+    "delete_run": ".workflows.delete_run",
+    "list_runs": ".workflows.runs",
+    "resume_run": ".workflows.runs",
+    "stop_run": ".workflows.runs",
+    "load_results": ".workflows.runs",
+}
+
+_OPERATORS = {  # the App: module of operators/ -> its class
+    "preprocess_images": "PreprocessImages",
+    "train_resnet": "TrainResNet",
+    "auto_label": "AutoLabel",
+    "review_labels": "ReviewLabels",
+    "audit_labels": "AuditLabels",
+    "delete_run": "DeleteRun",
+    "resume_run": "ResumeRun",
+}
+
+__all__ = [*_FUNCTIONS, "__version__"]  # noqa: PLE0604
+
+
+def register(plugin):
+    """Called by FiftyOne: adds every operator to the plugin."""
+    for module, name in _OPERATORS.items():
+        plugin.register(getattr(importlib.import_module(f".operators.{module}", __name__), name))
+
+
+def __getattr__(name):
+    """Imports a function of the SDK when it is first asked for."""
+    if name not in _FUNCTIONS:
+        raise AttributeError(f"evenset has no {name!r}: it has {', '.join(_FUNCTIONS)}")
+    function = getattr(importlib.import_module(_FUNCTIONS[name], __name__), name)
+    globals()[name] = function
+    return function
+
+
+def __dir__():
+    return sorted({*globals(), *_FUNCTIONS})
