@@ -1,0 +1,119 @@
+"""A database and folders of this test session's own, and small real images: scikit-learn's digits (8 x 8 scans)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+assert "fiftyone" not in sys.modules, "fiftyone reads its environment once: nothing may import it before this file"
+
+# The database has a name of its own in FiftyOne's usual database: FiftyOne shares one mongod among all processes of a
+# user, so a mongod in a folder that this session deletes could take another process's data with it.
+session_dir = Path(tempfile.mkdtemp(prefix="evenset-tests-"))
+os.environ.update(
+    FIFTYONE_DATABASE_NAME=f"evenset-tests-{uuid.uuid4().hex[:12]}",
+    FIFTYONE_PLUGINS_DIR=str(session_dir / "plugins"),
+    FIFTYONE_DEFAULT_DATASET_DIR=str(session_dir / "datasets"),
+    FIFTYONE_DO_NOT_TRACK="true",
+)
+
+
+def pytest_sessionfinish() -> None:
+    """Drops the session's database and deletes its folders."""
+    if "fiftyone" in sys.modules:
+        import fiftyone.core.odm as foo
+
+        foo.drop_database()
+    shutil.rmtree(session_dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def database() -> str:
+    """Name of the session's database, which was empty when the session first used it."""
+    import fiftyone as fo
+
+    name = os.environ["FIFTYONE_DATABASE_NAME"]
+    assert fo.config.database_name == name
+    assert fo.list_datasets() == [], f"{name} is not this session's own: it holds data sets"
+    return name
+
+
+@pytest.fixture
+def make_dataset(database: str) -> Iterator[Callable[..., Any]]:
+    """Makes data sets from files and labels; they are deleted after the test.
+
+    make_dataset(paths, labels=None, *, label_field="ground_truth", truth=None, name=None)
+        labels: a text or None for each path; None leaves the field empty
+        truth: every label, in a text field `truth`, for the test alone
+    """
+    import fiftyone as fo
+
+    made = []
+
+    def make(
+        paths: Sequence[str | Path],
+        labels: Sequence[str | None] | None = None,
+        *,
+        label_field: str = "ground_truth",
+        truth: Sequence[str] | None = None,
+        name: str | None = None,
+    ) -> Any:
+        dataset = fo.Dataset(name or f"test-{uuid.uuid4().hex[:8]}", persistent=True)
+        made.append(dataset)
+        dataset.add_samples([fo.Sample(filepath=str(path)) for path in paths], progress=False)
+        if labels is not None:
+            dataset.add_sample_field(label_field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
+            dataset.set_values(label_field, [label and fo.Classification(label=label) for label in labels])
+        if truth is not None:
+            dataset.set_values("truth", list(truth))
+        return dataset
+
+    yield make
+    for dataset in made:
+        if fo.dataset_exists(dataset.name):
+            dataset.delete()
+
+
+@pytest.fixture
+def digit_files(tmp_path: Path) -> Callable[..., tuple[list[str], list[str]]]:
+    """Writes digits as gray PNG files: digit_files(n=200, size_px=16, seed=0) -> paths [n], labels "0".."9" [n]."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    def write(n: int = 200, size_px: int = 16, seed: int = 0) -> tuple[list[str], list[str]]:
+        pixels, digits = load_digits(return_X_y=True)
+        chosen = np.random.default_rng(seed).permutation(len(digits))[:n]
+        folder = tmp_path / f"digits-{uuid.uuid4().hex[:8]}"
+        folder.mkdir()
+        paths = []
+        for number, index in enumerate(chosen):
+            image = Image.fromarray((pixels[index].reshape(8, 8) * (255 / 16)).astype("uint8"))
+            paths.append(str(folder / f"{number:05d}.png"))
+            image.resize((size_px, size_px), Image.Resampling.BICUBIC).save(paths[-1])
+        return paths, [str(digits[index]) for index in chosen]
+
+    return write
+
+
+@pytest.fixture
+def digits(digit_files: Callable[..., Any], make_dataset: Callable[..., Any]) -> Callable[..., Any]:
+    """A data set of digits: digits(n=200, size_px=16, labelled=60, seed=0).
+
+    The first `labelled` samples (they are in random order) have a `ground_truth`, and all have the text `truth`.
+    """
+
+    def make(n: int = 200, size_px: int = 16, labelled: int = 60, seed: int = 0) -> Any:
+        paths, truth = digit_files(n, size_px, seed)
+        labels = [label if number < labelled else None for number, label in enumerate(truth)]
+        return make_dataset(paths, labels, truth=truth)
+
+    return make
