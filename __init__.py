@@ -5,6 +5,7 @@ it is used: `import evenset` loads no torch, and neither does the App when it re
 """
 
 import importlib
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -31,16 +32,16 @@ _OPERATORS = {  # the App: module of operators/ -> its class
     "resume_run": "ResumeRun",
 }
 
-__all__ = [*_FUNCTIONS, "__version__"]  # noqa: PLE0604
+__all__ = [*_FUNCTIONS, "__version__"]
 
 
-def register(plugin):
+def register(plugin: Any) -> None:
     """Called by FiftyOne: adds every operator to the plugin."""
     for module, name in _OPERATORS.items():
         plugin.register(getattr(importlib.import_module(f".operators.{module}", __name__), name))
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     """Imports a function of the SDK when it is first asked for."""
     if name not in _FUNCTIONS:
         raise AttributeError(f"evenset has no {name!r}: it has {', '.join(_FUNCTIONS)}")
@@ -49,5 +50,5 @@ def __getattr__(name):
     return function
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *_FUNCTIONS})
