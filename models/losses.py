@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def class_loss(logits: Tensor, labels: Tensor, log_prior: Tensor, adjustment: float = 1.0) -> Tensor:
+def class_loss(logits: Tensor, labels: Tensor, prior: Tensor) -> Tensor:
     """Cross-entropy of logits adjusted by class frequency (Menon et al., 2021, "Long-tail learning via logit adjustment").
 
     Rare classes are not drowned: the network learns scores as if all classes were equally frequent.
@@ -15,10 +15,9 @@ def class_loss(logits: Tensor, labels: Tensor, log_prior: Tensor, adjustment: fl
     Args:
         logits: [N, K]
         labels: class of each sample [N]
-        log_prior: log of each class's share of the training part [K]
-        adjustment: tau of the paper; 0 gives plain cross-entropy
+        prior: tau times the log of each class's share of the training part [K]; zeros give plain cross-entropy
     """
-    return F.cross_entropy(logits + adjustment * log_prior, labels)
+    return F.cross_entropy(logits + prior, labels)
 
 
 def sample_loss(logits: Tensor, labels: Tensor, power: float = 0.7) -> Tensor:

@@ -170,11 +170,12 @@ class ReviewSettings(Settings):
         basic=True,
     )
     seen: bool = setting(False, "a person looked at each of these samples", basic=True)
+    new_class: bool = setting(False, "a corrected label may be a class that is not there yet")
 
 
 @dataclass(frozen=True)
 class AuditSettings(Settings):
-    samples: int = setting(60, "accepted samples to check", low=1, high=100_000, basic=True)
+    size: int = setting(60, "accepted samples to check", unit="samples", low=1, high=100_000, basic=True)
     alpha: float = setting(0.1, "chance that the true precision lies below the bound", low=0.001, high=0.5)
     seed: int = setting(0, "fixes the draw", low=0, high=2**31 - 1)
 

@@ -23,6 +23,7 @@ class Step:
     total: int
     loss: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    recall: tuple[float, ...] = ()  # of each class, NaN where none was validated
 
 
 def accelerator(device: str = "auto", precision: str = "fp32") -> Accelerator:

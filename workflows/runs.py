@@ -86,6 +86,27 @@ class Run:
             self.report(phase, step.number, step.total, note)
             yield step
 
+    def note(self, name: str, compute: Callable[[], Any]) -> Any:
+        """A choice that is made once a run: a resumed run keeps it."""
+        notes = self.config.setdefault("notes", {})
+        if name not in notes:
+            notes[name] = compute()
+            save_config(self.dataset, self.key, self.config)
+        return notes[name]
+
+    @property
+    def curves(self) -> list[dict[str, Any]]:
+        """Loss, metrics and recall of each epoch so far."""
+        path = self.folder / "curves.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return list({line["epoch"]: line for line in map(json.loads, lines)}.values())
+
+    def curve(self, step: Step) -> None:
+        """Adds an epoch to the curves; one that a resumed run repeats counts once."""
+        recall = [None if value != value else round(value, 4) for value in step.recall]
+        with (self.folder / "curves.jsonl").open("a") as file:
+            file.write(json.dumps({"epoch": step.number, "loss": step.loss, **step.metrics, "recall": recall}) + "\n")
+
     def arrays(self, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Arrays that are computed once a run: a resumed run reads them from its folder."""
         path = self.folder / f"{name}.npz"

@@ -143,6 +143,15 @@ def read_labels(
     )
 
 
+def read_ids(samples: Any, names: list[str]) -> Labels:
+    """Reads ids and files of samples whose labels have no part in the work."""
+    check_images(samples)
+    real, synthetic = real_samples(samples)
+    ids, paths = real.values(["id", "filepath"])
+    none, alone = np.full(len(ids), -1, dtype=np.int64), np.full(len(ids), "")
+    return Labels(np.array(ids), np.array(paths), none, names, np.zeros(len(ids), dtype=bool), alone, synthetic)
+
+
 def require_classes(known: Labels, label_field: str, at_least: int = 2) -> None:
     """Refuses labels that nothing can be learned from.
 

@@ -1,0 +1,307 @@
+"""ResNet classifier of images (He et al., 2016), on torchvision's networks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from . import weights
+from .losses import class_loss, log_prior, sample_loss
+from .settings import ResNetSettings
+from .step import Step, accelerator, faster_precision, load_tensors, pack_optimizer, save_tensors, unpack_optimizer
+
+SMALL_IMAGE_PX = 65  # below it, the first layers do not shrink the image
+SAVE_SECONDS = 15.0  # a killed training loses at most this much, and the epoch at work
+Fetch = Callable[[np.ndarray], np.ndarray]  # indices [B] -> uint8 images [B, C, S, S]
+
+
+class ResNet(nn.Module):
+    """A torchvision ResNet that takes bytes and returns logits and embeddings.
+
+    Shapes:
+        input: uint8 images [B, C, S, S], C = 1 or 3
+        output: logits [B, K], embeddings [B, D] (D = 512, or 2048 for resnet50)
+    """
+
+    mean: Tensor
+    std: Tensor
+    prior: Tensor  # added to the logits, it gives the training part's class frequencies back [K]
+
+    def __init__(self, architecture: str, classes: int, channels: int, size_px: int) -> None:
+        from torchvision import models
+
+        super().__init__()
+        self.shape = dict(architecture=architecture, classes=classes, channels=channels, size_px=size_px)
+        self.network = models.get_model(architecture, weights=None, num_classes=classes)
+        small = size_px < SMALL_IMAGE_PX
+        width = self.network.conv1.out_channels
+        kernel = dict(kernel_size=3, stride=1, padding=1) if small else dict(kernel_size=7, stride=2, padding=3)
+        self.network.conv1 = nn.Conv2d(channels, width, bias=False, **kernel)
+        nn.init.kaiming_normal_(self.network.conv1.weight, mode="fan_out", nonlinearity="relu")
+        if small:
+            self.network.maxpool = nn.Identity()
+        self.head, self.network.fc = self.network.fc, nn.Identity()
+        self.register_buffer("mean", torch.full((channels,), 0.5))
+        self.register_buffer("std", torch.full((channels,), 0.25))
+        self.register_buffer("prior", torch.zeros(classes))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        scaled = (images.float() / 255 - self.mean[:, None, None]) / self.std[:, None, None]
+        embeddings = self.network(scaled.contiguous(memory_format=torch.channels_last))
+        return self.head(embeddings), embeddings
+
+
+def build(
+    classes: int, channels: int, size_px: int, mean: np.ndarray, std: np.ndarray, settings: ResNetSettings
+) -> ResNet:
+    """A network with its first weights.
+
+    Args:
+        mean, std: of the training pixels, 0..1 [C]
+
+    Raises:
+        ValueError: the weights cannot be had, or are of another architecture
+    """
+    torch.manual_seed(settings.seed)
+    model = ResNet(settings.architecture, classes, channels, size_px)
+    model.mean.copy_(torch.as_tensor(mean, dtype=torch.float32))
+    model.std.copy_(torch.as_tensor(std, dtype=torch.float32).clamp_min(1e-3))
+    source = settings.weights
+    if source == "auto":
+        source = "imagenet" if size_px >= SMALL_IMAGE_PX else "none"
+    if source == "imagenet":
+        weights.put(model, weights.imagenet(settings.architecture), "the file of ImageNet weights", settings.architecture)
+    elif source != "none":
+        weights.put(model, weights.read_state(Path(source)), source, settings.architecture)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+class Parts(NamedTuple):
+    """Indices of the images that train, and of those that choose the epoch."""
+
+    train: np.ndarray
+    validation: np.ndarray
+
+
+def train(
+    model: ResNet, fetch: Fetch, labels: np.ndarray, parts: Parts, settings: ResNetSettings, folder: Path
+) -> Iterator[Step]:
+    """Fits `model` in place, yielding one Step an epoch; ends with the weights of the best epoch.
+
+    A training that was killed goes on from `folder` and ends with the same weights as one that was not:
+    order and augmentation depend on the seed and the epoch alone.
+
+    Args:
+        fetch: returns the images of some indices, uint8 [B, C, S, S]
+        labels: class of each image [N]
+        folder: receives last.safetensors (to resume) and best.safetensors
+    """
+    process = accelerator(settings.device, choose_precision(model, settings))
+    frequency = log_prior(torch.as_tensor(labels[parts.train]), model.shape["classes"])  # type: ignore[arg-type]
+    model.prior.copy_(settings.logit_adjustment * frequency)
+    optimizer = _optimizer(model, settings)
+    batches = -(-len(parts.train) // settings.batch_size)
+    epochs = max(settings.epochs, -(-settings.minimum_steps // batches))
+    network, optimizer = process.prepare(model, optimizer)
+    epoch, best, waited = _resume(model, optimizer, folder, process.device)
+    augment = _augmentation(model, settings)
+    saved = time.monotonic()
+
+    while epoch < epochs and waited < settings.patience:
+        epoch += 1
+        total = 0.0
+        rng = np.random.default_rng([settings.seed, epoch])
+        torch.manual_seed(settings.seed * 1_000_003 + epoch)
+        network.train()
+        for number, batch in enumerate(np.array_split(rng.permutation(parts.train), batches)):
+            mine = batch[process.process_index :: process.num_processes]
+            images = augment(torch.from_numpy(fetch(mine))).to(process.device)
+            given = torch.as_tensor(labels[mine], device=process.device)
+            with process.autocast():
+                logits = network(images)[0].float()
+            loss = settings.class_loss_weight * class_loss(logits, given, model.prior)
+            loss = loss + settings.sample_loss_weight * sample_loss(logits + model.prior, given, settings.sample_loss_power)
+
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate * _schedule((epoch - 1) * batches + number, epochs * batches)
+            optimizer.zero_grad()
+            process.backward(loss)
+            optimizer.step()
+            total += loss.item()
+
+        report = validate(model, fetch, labels, parts.validation, process)
+        score = _agreed((report.accuracy, -report.loss), process)
+        waited = 0 if score > best else waited + 1
+        if score > best and process.is_main_process:
+            save(model, folder / "best.safetensors", {})
+        best = max(score, best)
+        done = epoch == epochs or waited == settings.patience
+        if process.is_main_process and (done or time.monotonic() - saved > SAVE_SECONDS):
+            _save_last(model, optimizer, folder, epoch, best, waited)
+            saved = time.monotonic()
+        metrics = {"accuracy": report.accuracy, "validation_loss": report.loss}
+        yield Step(epoch, epochs, total / batches, metrics, tuple(report.recall))
+
+    process.wait_for_everyone()
+    model.load_state_dict(load_tensors(folder / "best.safetensors")[0])
+    model.to(process.device)
+
+
+class Report(NamedTuple):
+    """How a model does on labelled images."""
+
+    loss: float
+    accuracy: float
+    recall: np.ndarray  # of each class, NaN where it has no image [K]
+    confusion: np.ndarray  # given class by predicted class, counts [K, K]
+
+
+def validate(model: ResNet, fetch: Fetch, labels: np.ndarray, indices: np.ndarray, process: Any) -> Report:
+    """Scores a model on the images `indices`; classes count as they are frequent there."""
+    batches = ((part, fetch(part)) for part in _chunks(indices, 256))
+    logits = np.concatenate([scores for _, scores, _ in _forward(model, batches, process)])
+    return report(logits, labels[indices])
+
+
+def report(logits: np.ndarray, labels: np.ndarray) -> Report:
+    """Loss, accuracy, recall and confusion of logits [N, K] for the classes [N]."""
+    from sklearn.metrics import confusion_matrix
+
+    scores, given = torch.from_numpy(logits).float(), torch.as_tensor(labels)
+    confusion = confusion_matrix(labels, logits.argmax(1), labels=np.arange(logits.shape[1]))
+    with np.errstate(invalid="ignore"):
+        recall = np.diag(confusion) / confusion.sum(1)
+    loss = nn.functional.cross_entropy(scores, given).item()
+    return Report(loss, float(np.diag(confusion).sum() / max(len(labels), 1)), recall, confusion)
+
+
+def predict(
+    model: ResNet, batches: Iterable[tuple[np.ndarray, np.ndarray]], settings: ResNetSettings
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Streams (indices [B], logits [B, K], embeddings [B, D]) for batches of (indices [B], uint8 [B, C, S, S]).
+
+    Logits are for evenly frequent classes; add `model.prior` to have the training part's frequencies back.
+    """
+    process = accelerator(settings.device, choose_precision(model, settings))
+    return _forward(model.to(process.device), batches, process)
+
+
+def _forward(
+    model: ResNet, batches: Iterable[tuple[np.ndarray, np.ndarray]], process: Any
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    model.eval()
+    for indices, images in batches:
+        with torch.inference_mode(), process.autocast():
+            logits, embeddings = model(torch.from_numpy(images).to(process.device, non_blocking=True))
+        yield indices, logits.float().cpu().numpy(), embeddings.float().cpu().numpy()
+
+
+def choose_precision(model: ResNet, settings: ResNetSettings) -> str:
+    """The precision asked for; "auto" times a few batches of 8 images in both."""
+    if settings.precision != "auto":
+        return settings.precision
+    if not hasattr(model, "precision"):
+        shape = (8, model.shape["channels"], model.shape["size_px"], model.shape["size_px"])
+        images = np.zeros(shape, dtype=np.uint8)  # type: ignore[arg-type]
+
+        def run(precision: str) -> None:
+            process = accelerator(settings.device, precision)
+            list(_forward(model.to(process.device), [(np.arange(8), images)], process))
+
+        model.precision = faster_precision(run)  # type: ignore[assignment]
+    return str(model.precision)
+
+
+def save(model: ResNet, path: Path, notes: dict[str, Any]) -> None:
+    """Writes weights and shape, with `notes` of the caller (class names, image settings)."""
+    save_tensors(path, model.state_dict(), {**notes, **model.shape})
+
+
+def load(path: Path) -> tuple[ResNet, dict[str, Any]]:
+    """Reads what `save` wrote: the model, and the notes.
+
+    Raises:
+        ValueError: the file is damaged, or of another kind
+    """
+    tensors, notes = load_tensors(path)
+    if "architecture" not in notes:
+        raise ValueError(f"{path} is no checkpoint of a ResNet")
+    model = ResNet(notes["architecture"], notes["classes"], notes["channels"], notes["size_px"])
+    model.load_state_dict(tensors)
+    return model.to(memory_format=torch.channels_last), notes  # type: ignore[call-overload]
+
+
+def _optimizer(model: ResNet, settings: ResNetSettings) -> torch.optim.Optimizer:
+    options: dict[str, Any] = dict(lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=True, **options)
+    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    return kind(model.parameters(), **options)
+
+
+def _agreed(score: tuple[float, float], process: Any) -> tuple[float, float]:
+    """The main process's score: all processes have to stop at the same epoch."""
+    from accelerate.utils import broadcast_object_list
+
+    return score if process.num_processes == 1 else tuple(broadcast_object_list(list(score)))  # type: ignore[return-value]
+
+
+def _schedule(step: int, total: int) -> float:
+    """Share of the step size: a linear warm-up over a tenth, then a cosine to nothing."""
+    warm = max(total // 10, 1)
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1 + float(np.cos(np.pi * (step - warm) / max(total - warm, 1))))
+
+
+def _augmentation(model: ResNet, settings: ResNetSettings) -> Callable[[Tensor], Tensor]:
+    """Random changes of uint8 images [B, C, S, S], drawn anew for each."""
+    from torchvision.transforms import v2
+
+    fill = [float(value) * 255 for value in model.mean.cpu()]
+    color = model.shape["channels"] == 3
+    light = [
+        v2.RandomAffine(degrees=8, translate=(0.1, 0.1), scale=(0.9, 1.1), fill=fill, interpolation=v2.InterpolationMode.BILINEAR),
+        v2.ColorJitter(brightness=0.15, contrast=0.15),
+    ]
+    strong = [
+        v2.RandomAffine(degrees=15, translate=(0.15, 0.15), scale=(0.8, 1.2), shear=8, fill=fill, interpolation=v2.InterpolationMode.BILINEAR),
+        v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3 if color else 0, hue=0.05 if color else 0),
+        v2.RandomErasing(p=0.5, scale=(0.02, 0.2), value=0),
+    ]
+    steps: list[nn.Module] = {"none": [], "light": light, "strong": strong}[settings.augmentation]
+    if settings.flips in ("horizontal", "both"):
+        steps.append(v2.RandomHorizontalFlip())
+    if settings.flips in ("vertical", "both"):
+        steps.append(v2.RandomVerticalFlip())
+    if not steps:
+        return lambda images: images
+    change = v2.Compose(steps)
+    return lambda images: torch.stack([change(image) for image in images])
+
+
+def _resume(model: ResNet, optimizer: Any, folder: Path, device: torch.device) -> tuple[int, tuple[float, float], int]:
+    """Epoch, best score and epochs waited of a training that was cut off; 0 where there is none."""
+    path = folder / "last.safetensors"
+    if not path.exists():
+        return 0, (-1.0, 0.0), 0
+    tensors, notes = load_tensors(path)
+    unpack_optimizer(optimizer, tensors)
+    model.load_state_dict({name: value for name, value in tensors.items() if not name.startswith("optimizer.")})
+    return notes["epoch"], tuple(notes["best"]), notes["waited"]
+
+
+def _save_last(model: ResNet, optimizer: Any, folder: Path, epoch: int, best: tuple[float, float], waited: int) -> None:
+    notes = dict(epoch=epoch, best=list(best), waited=waited)
+    save_tensors(folder / "last.safetensors", {**model.state_dict(), **pack_optimizer(optimizer)}, notes)
+
+
+def _chunks(indices: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    for first in range(0, len(indices), size):
+        yield indices[first : first + size]

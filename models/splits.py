@@ -1,0 +1,75 @@
+"""Parts of the labelled samples: what belongs together stays on one side."""
+
+from __future__ import annotations
+
+import numpy as np
+
+SIMILAR = 0.999  # correlation of two thumbnails above which images count as the same (re-encoded, resized)
+
+
+def near_duplicates(thumbnails: np.ndarray, similar: float = SIMILAR) -> np.ndarray:
+    """Groups images that look the same -> index of each image's group [N].
+
+    Args:
+        thumbnails: small gray images, 0..1 [N, D]
+    """
+    from scipy.sparse.csgraph import connected_components
+    from sklearn.neighbors import radius_neighbors_graph
+
+    if len(thumbnails) < 2:
+        return np.zeros(len(thumbnails), dtype=np.int64)
+    centred = thumbnails - thumbnails.mean(1, keepdims=True)
+    norms = np.linalg.norm(centred, axis=1, keepdims=True)
+    pattern = np.where(norms > 1e-3, centred / np.maximum(norms, 1e-3), 0.0)
+    features = np.hstack([pattern, thumbnails.mean(1, keepdims=True)])  # flat images differ by their brightness
+    near = radius_neighbors_graph(features, float(np.sqrt(2 - 2 * similar)))
+    return np.asarray(connected_components(near, directed=False)[1], dtype=np.int64)
+
+
+def join(groups: np.ndarray, names: np.ndarray) -> np.ndarray:
+    """Joins two groupings: samples equal in either end in one group -> [N].
+
+    Args:
+        groups: index of each sample's group [N]
+        names: text of each sample's other group, "" where it has none [N]
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    alone = np.array([f"\0{i}" for i in range(len(names))])
+    _, other = np.unique(np.where(names == "", alone, names), return_inverse=True)
+    size = int(groups.max(initial=-1)) + 1
+    edges = coo_array((np.ones(len(groups)), (groups, size + other)), shape=(size + len(groups),) * 2)
+    return np.asarray(connected_components(edges, directed=False)[1][groups], dtype=np.int64)
+
+
+def draw(labels: np.ndarray, groups: np.ndarray, fraction: float, seed: int, *, stratify: bool) -> np.ndarray:
+    """Draws about `fraction` of the samples, whole groups at a time -> mask [N].
+
+    Every class keeps a sample outside the draw, so that it can be learned.
+
+    Args:
+        labels: class of each sample [N]
+        groups: index of each sample's group [N]
+        stratify: keep the share of each class; False: a plain random draw, as a promise needs
+    """
+    rng = np.random.default_rng([seed, len(labels)])
+    wanted = fraction * len(labels)
+    left = np.bincount(labels).astype(np.float64)  # samples of each class that are not drawn
+    room = fraction * left if stratify else None
+    drawn = np.zeros(len(labels), dtype=bool)
+    members: dict[int, list[int]] = {}
+    for i, group in enumerate(groups.tolist()):
+        members.setdefault(group, []).append(i)
+    for group in rng.permutation(np.array(list(members))).tolist():
+        rows = members[group]
+        taken = np.bincount(labels[rows], minlength=len(left))
+        if drawn.sum() + len(rows) > wanted + 0.5 or ((left - taken < 1) & (taken > 0)).any():
+            continue
+        if room is not None and (taken > room + 0.5 - 1e-9)[taken > 0].any():
+            continue
+        drawn[rows] = True
+        left -= taken
+        if room is not None:
+            room -= taken
+    return drawn

@@ -1,0 +1,113 @@
+"""An audit: accepted samples drawn at random for a person to check, and the bound on precision that follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..models.calibration import interval
+from ..models.settings import AuditSettings, split
+from . import runs, views
+from .results import percent
+from .review_labels import writer_of
+from .runs import Progress, Run
+from .samples import check_images
+
+
+@dataclass
+class AuditResults:
+    """What `audit_labels` returns."""
+
+    run_key: str
+    field: str
+    drawn: int
+    checked: int
+    right: int
+    alpha: float
+    precision: float | None  # None while samples are unchecked
+    low: float  # its bounds, each at alpha
+    high: float
+    views: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        if self.precision is None:
+            return (
+                f"{self.checked} of {self.drawn} drawn samples are checked. Open the view {self.views['audit']!r}, accept "
+                "the right suggestions as seen (seen=True), correct the wrong ones, and call audit_labels again"
+            )
+        return (
+            f"{self.right} of {self.drawn} accepted samples drawn at random are right ({percent(self.precision)}): the precision "
+            f"is at least {percent(self.low)}, with {100 * (1 - self.alpha):.0f} % confidence, whatever the labels were"
+        )
+
+
+def audit_labels(samples: Any, field: str, *, progress: Progress | bool | None = None, **settings: Any) -> AuditResults:
+    """Draws accepted samples to check, or reads what the check of the last draw says.
+
+    The first call saves the view `FIELD: audit`. Check its samples with `review_labels`: accept with seen=True, correct,
+    or reject. Once all are checked, the next call returns the bound (Clopper & Pearson, 1934). `delete_run` of the audit
+    makes room for a new draw.
+
+    Args:
+        samples: the dataset; a view narrows the draw, and so what the bound speaks of
+        field: output field of `auto_label`
+        settings: fields of AuditSettings: size, alpha, seed
+
+    Raises:
+        ValueError: no run wrote the field, or nothing is accepted
+    """
+    (choices,) = split(settings, AuditSettings)
+    check_images(samples)
+    dataset = samples._root_dataset
+    owner = writer_of(dataset, field)
+    key = _last_audit(dataset, field)
+    if key is None:
+        return _draw(samples, field, owner["inputs"].get("label_field"), choices, progress)
+    config = runs.read_config(dataset, key)
+    run = Run(dataset, key, config, None)
+    return run.finish(_read(run, field, choices.alpha))
+
+
+def _last_audit(dataset: Any, field: str) -> str | None:
+    for key in dataset.list_runs():
+        if key.startswith("evenset_audit_labels_") and runs.read_config(dataset, key)["inputs"]["field"] == field:
+            return str(key)
+    return None
+
+
+def _draw(samples: Any, field: str, label_field: str | None, choices: AuditSettings, progress: Any) -> AuditResults:
+    ids, labels, statuses = samples.values(["id", f"{field}.label", f"{field}.status"])
+    accepted = np.array([i for i, status in enumerate(statuses) if status == "accepted"], dtype=np.int64)
+    if not len(accepted):
+        raise ValueError(f"no sample of the view is accepted in {field!r}: there is nothing to audit")
+    size = min(choices.size, len(accepted))
+    rows = np.random.default_rng(choices.seed).choice(accepted, size, replace=False)
+    inputs = dict(field=field, label_field=label_field)
+    with runs.start(samples, "audit_labels", settings=(choices,), inputs=inputs, progress=progress) as run:
+        drawn = dict(ids=np.array(ids)[rows], labels=np.array(labels, dtype=object)[rows].astype(str))
+        run.arrays("drawn", lambda: drawn)
+        name = views.save(run, f"{field}: audit", run.dataset.select(drawn["ids"].tolist(), ordered=True))
+        run.note("view", lambda: name)
+        return run.finish(_read(run, field, choices.alpha))
+
+
+def _read(run: Run, field: str, alpha: float) -> AuditResults:
+    """Counts the drawn samples that a person looked at, and the right ones among them."""
+    drawn = run.arrays("drawn", dict)
+    suggested = dict(zip(drawn["ids"].tolist(), drawn["labels"].tolist(), strict=True))
+    label_field = run.config["inputs"]["label_field"]
+    review = f"{label_field}.review" if run.dataset.has_field(f"{label_field}.review") else f"{label_field}.label"
+    view = run.dataset.select(list(suggested))
+    columns = view.values(["id", f"{label_field}.label", review, f"{field}.label"])
+    right = checked = 0
+    for i, label, how, suggestion in zip(*columns, strict=True):
+        if (label is not None and how != "bulk") or (label is None and suggestion is None):
+            checked += 1
+            right += label == suggested[i]
+    complete = checked == len(suggested)
+    low, high = interval(right, checked, alpha) if complete else (0.0, 1.0)
+    share = right / checked if complete else None
+    names = {"audit": run.config["notes"]["view"]}
+    return AuditResults(run.key, field, len(suggested), checked, right, alpha, share, low, high, names)

@@ -1,0 +1,192 @@
+"""From a few labels, a label for every sample: accepted where a precision can be promised, else up for review."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..models import calibration, novelty
+from ..models.settings import AutoLabelSettings, ImageSettings, ResNetSettings, split
+from . import runs, scores, views
+from .auto_label_results import AutoLabelResults, summarise
+from .runs import Progress, Run
+from .samples import (
+    Labels,
+    check_images,
+    check_output_field,
+    declare_classification,
+    read_ids,
+    read_labels,
+    require_classes,
+    write_classifications,
+)
+from .scores import Scores
+from .train_resnet import HELD_OUT, TRAIN, VALIDATION, freeze, softmax, top_two
+
+
+def auto_label(
+    samples: Any,
+    label_field: str | None = None,
+    *,
+    output_field: str = "auto_label",
+    embeddings: Any = None,
+    run: str | None = None,
+    classes: Sequence[str] | dict[str, Sequence[str]] | None = None,
+    validation: Any = None,
+    group_field: str | None = None,
+    progress: Progress | bool | None = None,
+    resume: str | None = None,
+    **settings: Any,
+) -> AutoLabelResults:
+    """Labels every sample from the few that have a label; undo with `delete_run`.
+
+    The labels are not changed: `output_field` receives the suggestion, its confidence, and its status ("labelled",
+    "accepted", "review"). `review_labels` puts suggestions into the label field.
+
+    Args:
+        label_field: a field of `fo.Classification`; None only together with `run`
+        output_field: new field of `fo.Classification`
+        embeddings: a field of vectors, or the name of a model of FiftyOne's zoo, in place of training a ResNet
+        run: key (or "dataset/key", or folder) of a run whose checkpoint is used in place of training
+        classes: names in order, or `{name: [synonyms]}`
+        validation: a view or tag that chooses the epoch; None: a part is drawn
+        group_field: samples with the same value (patient, video, product) stay on one side of a split
+        progress: None for a bar, False for silence, or a function of (phase, done, total, note)
+        resume: key of a stopped run to go on with
+        settings: fields of ImageSettings, ResNetSettings and AutoLabelSettings
+
+    Raises:
+        ValueError: a bad argument; nothing was written
+    """
+    image_settings, resnet_settings, choices = split(settings, ImageSettings, ResNetSettings, AutoLabelSettings)
+    check_images(samples)
+    check_output_field(samples, output_field, label_field, embeddings if isinstance(embeddings, str) else None)
+    origin = scores.find_run(samples._root_dataset, run) if run else None
+    if label_field is None and origin is None:
+        raise ValueError("give a label_field to learn from, or the run of a trained model")
+    names = origin.names if origin and classes is None else classes
+    if label_field is None:
+        known = read_ids(samples, list(names or ()))
+    else:
+        known = read_labels(samples, label_field, classes=names, group_field=group_field)
+    if not (origin or resume):
+        require_classes(known, label_field or "")
+    scores.check_source(samples, embeddings, origin, known)
+    inputs = dict(label_field=label_field, output_field=output_field, run=run, classes=classes, group_field=group_field)
+    with runs.start(
+        samples,
+        "auto_label",
+        settings=(image_settings, resnet_settings, choices),
+        inputs={**inputs, "embeddings": embeddings if isinstance(embeddings, str) else None},
+        fields=(output_field,),
+        progress=progress,
+        resume=resume,
+    ) as current:
+        known = freeze(current, known)
+        if origin:
+            found = scores.from_run(current, known, origin, resnet_settings, samples, embeddings)
+        elif embeddings is not None:
+            found = scores.from_vectors(current, known, samples, embeddings, resnet_settings, choices)
+        else:
+            found = scores.from_images(current, known, samples, validation, image_settings, resnet_settings, choices)
+        decision = decide(known, found, choices)
+        scores.keep(current, decision)
+        _write(current, known, found, decision, output_field)
+        saved = _save_views(current, output_field)
+        return current.finish(summarise(current, known, found, decision, choices, output_field, saved))
+
+
+def decide(known: Labels, found: Scores, choices: AutoLabelSettings) -> scores.Decision:
+    """Calibrates on the held-out labels, and chooses the threshold; no other label has a part in either."""
+    usable = ~np.isnan(found.logits).any(1)
+    probabilities = softmax(np.where(usable[:, None], found.logits + found.prior, 0.0))
+    classes, best, margin = top_two(probabilities)
+    ranks = np.log(np.maximum(best, 1e-12)) - np.log(np.maximum(1 - best, 1e-12))  # log-odds of the prediction
+    held = np.flatnonzero((found.parts == HELD_OUT) & usable)
+    pool = np.flatnonzero((known.classes < 0) & usable)
+
+    far = np.zeros(len(known.ids), dtype=bool)
+    limit = np.inf
+    if choices.review_unlike and len(found.reference):
+        distance = novelty.distances(np.nan_to_num(found.embeddings), found.reference)
+        usual = np.flatnonzero(np.isin(found.parts, (VALIDATION, HELD_OUT)) & usable)
+        limit = novelty.fence(distance[usual]) if len(usual) else found.earlier_limit
+        far = (distance > limit) & usable
+    allowed = np.where(far, -np.inf, ranks)
+
+    right = classes[held] == known.classes[held]
+    weights = None
+    if not choices.random_labels and len(held) and len(pool):
+        weights = calibration.class_weights(classes[held], classes[pool], len(known.names))
+    if len(held):
+        calibrator = calibration.fit(ranks[held], right, weights)
+        target = choices.target_precision
+        threshold = calibration.choose_threshold(allowed[pool], allowed[held], right, target, choices.alpha, weights)
+        promise = "promise" if choices.random_labels else "estimate"
+    else:
+        calibrator, threshold = found.earlier_calibrator, found.earlier_threshold
+        promise = "none"
+    accepted = (allowed >= threshold.score) & (known.classes < 0) & usable
+    return scores.Decision(
+        classes=classes,
+        confidence=calibrator(ranks),
+        probability=best,
+        margin=margin,
+        usable=usable,
+        accepted=accepted,
+        unlike=far & (known.classes < 0),
+        held=held,
+        right=right,
+        held_accepted=allowed[held] >= threshold.score,
+        calibrator=calibrator,
+        threshold=threshold,
+        limit=limit,
+        reference=found.reference,
+        promise=promise,
+    )
+
+
+ATTRIBUTES = {
+    "status": "StringField",
+    "resnet_label": "StringField",
+    "resnet_confidence": "FloatField",
+    "gcn_label": "StringField",
+    "gcn_confidence": "FloatField",
+    "agreement": "FloatField",
+    "margin": "FloatField",
+}
+
+
+def _write(run: Run, known: Labels, found: Scores, decision: scores.Decision, output_field: str) -> None:
+    """The field: given labels as they are, without a confidence (the model has seen them); suggestions elsewhere."""
+    import fiftyone as fo
+
+    rows = np.flatnonzero(decision.usable | (known.classes >= 0))
+    names = np.array([*known.names, None], dtype=object)
+    given = known.classes[rows] >= 0
+    label = np.where(given, names[known.classes[rows]], names[decision.classes[rows]])
+    status = np.where(given, "labelled", np.where(decision.accepted[rows], "accepted", "review"))
+    usable = decision.usable[rows]
+    resnet = usable & found.resnet
+    columns = dict(
+        label=label,
+        confidence=np.where(given, np.nan, decision.confidence[rows]),
+        status=status,
+        resnet_label=np.where(resnet, names[decision.classes[rows]], None),
+        resnet_confidence=np.where(resnet, decision.probability[rows], np.nan),
+        margin=np.where(usable, decision.margin[rows], np.nan),
+    )
+    declare_classification(run, output_field, {name: getattr(fo, kind) for name, kind in ATTRIBUTES.items()})
+    write_classifications(run, output_field, known.ids[rows], columns)
+
+
+def _save_views(run: Run, output_field: str) -> dict[str, str]:
+    """`FIELD: accepted`, `FIELD: review` (the least certain first) and `FIELD: labelled`."""
+    from fiftyone import ViewField as F
+
+    status = F(f"{output_field}.status")
+    found = {name: run.dataset.match(status == name) for name in ("accepted", "review", "labelled")}
+    found["review"] = found["review"].sort_by(f"{output_field}.confidence")
+    return {name: views.save(run, f"{output_field}: {name}", view) for name, view in found.items()}

@@ -1,0 +1,165 @@
+"""What auto_label returns: coverage, the precision that was promised, and what to do next."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..models.calibration import interval, labels_needed
+from ..models.settings import AutoLabelSettings
+from .results import percent, table
+from .runs import Run
+from .samples import Labels
+from .scores import Decision, Scores
+
+
+@dataclass
+class AutoLabelResults:
+    """What `auto_label` returns. `str` prints it as a table."""
+
+    run_key: str
+    output_field: str
+    names: list[str]
+    samples: int
+    labelled: int
+    accepted: int
+    review: int
+    unlike: int  # in review because they look like no labelled class
+    held_out: int  # labels that calibrated, and had no part in training
+    coverage: float  # accepted of the unlabelled
+    target_precision: float
+    alpha: float
+    promise: str  # "promise", "estimate", or "none"
+    precision: float | None  # of held-out samples above the threshold; None where nothing is accepted
+    low: float  # its bounds, each at alpha
+    high: float
+    rows: list[dict[str, Any]]  # a class
+    curve: list[dict[str, float]]  # a threshold: coverage, precision, low, high
+    curves: list[dict[str, Any]]  # an epoch of training
+    notes: list[str]  # sentences: what was declined and why, what to do next
+    skipped: dict[str, str]  # sample id: why its image could not be used
+    synthetic: int  # samples left out because Evenset generated them
+    views: dict[str, str]  # "accepted", "review", "labelled": name of the saved view
+
+    def __str__(self) -> str:
+        sure = f"{100 * (1 - self.alpha):.0f} %"
+        rows = [
+            ("samples", f"{self.samples:,}, {self.labelled:,} labelled"),
+            ("accepted", f"{self.accepted:,} of {self.samples - self.labelled:,} ({percent(self.coverage)})"),
+            ("review", f"{self.review:,}" + (f", {self.unlike:,} of them like no labelled class" if self.unlike else "")),
+        ]
+        if self.precision is not None:
+            word = "promised" if self.promise == "promise" else "estimated"
+            rows.append((f"{word} precision", f"at least {percent(self.low)}, with {sure} confidence"))
+            rows.append(("on held-out labels", f"{percent(self.precision)} ({percent(self.low)} to {percent(self.high)})"))
+        head = "\n".join(f"{name:<20} {text}" for name, text in rows)
+        return "\n".join([f"{self.output_field} ({self.run_key})", head, "", table(self.rows), *self.notes])
+
+
+def summarise(
+    run: Run,
+    known: Labels,
+    found: Scores,
+    decision: Decision,
+    choices: AutoLabelSettings,
+    output_field: str,
+    views: dict[str, str],
+) -> AutoLabelResults:
+    """Counts, and says in sentences what the counts mean."""
+    pool = (known.classes < 0) & decision.usable
+    accepted = int(decision.accepted.sum())
+    chosen = decision.threshold
+    certain = accepted > 0 and chosen.held_out > 0
+    return AutoLabelResults(
+        run_key=run.key,
+        output_field=output_field,
+        names=known.names,
+        samples=len(known.ids),
+        labelled=len(known.known),
+        accepted=accepted,
+        review=int(pool.sum()) - accepted,
+        unlike=int((decision.unlike & pool).sum()),
+        held_out=len(decision.held),
+        coverage=accepted / max(int((known.classes < 0).sum()), 1),
+        target_precision=choices.target_precision,
+        alpha=choices.alpha,
+        promise=decision.promise if certain else "none",
+        precision=chosen.precision if certain else None,
+        low=chosen.low if certain else 0.0,
+        high=chosen.high if certain else 1.0,
+        rows=_rows(known, decision, choices.alpha),
+        curve=chosen.curve,
+        curves=found.curves,
+        notes=_notes(known, found, decision, choices, accepted),
+        skipped={str(known.ids[i]): reason for i, reason in found.errors.items()},
+        synthetic=known.synthetic,
+        views=views,
+    )
+
+
+def _rows(known: Labels, decision: Decision, alpha: float) -> list[dict[str, Any]]:
+    """A row a class: how many are labelled, accepted, in review, and how held-out samples of that prediction fare."""
+    pool = (known.classes < 0) & decision.usable
+    rows = []
+    for i, name in enumerate(known.names):
+        mine = pool & (decision.classes == i)
+        taken = decision.held_accepted & (decision.classes[decision.held] == i)
+        right, total = int(decision.right[taken].sum()), int(taken.sum())
+        low, high = interval(right, total, alpha)
+        bounds = f"{percent(low)} to {percent(high)}" if total else None
+        rows.append(
+            {
+                "class": name,
+                "labelled": int((known.classes == i).sum()),
+                "accepted": int((mine & decision.accepted).sum()),
+                "review": int((mine & ~decision.accepted).sum()),
+                "held-out right": f"{right} of {total}" if total else None,
+                "precision": bounds,
+            }
+        )
+    return rows
+
+
+def _notes(
+    known: Labels, found: Scores, decision: Decision, choices: AutoLabelSettings, accepted: int
+) -> list[str]:
+    notes = []
+    sure = f"{100 * (1 - choices.alpha):.0f} %"
+    target = f"{100 * choices.target_precision:g} %"
+    if len(decision.held) and not accepted:
+        notes.append(_too_few(decision, choices, target, sure))
+    if not len(decision.held):
+        source = "the threshold of that run was used" if accepted else "there is no threshold, so nothing is accepted"
+        notes.append(f"No label here is new to the model, so nothing is promised: {source}. An audit bounds the precision.")
+    elif decision.promise == "estimate":
+        notes.append(
+            "An estimate, not a promise: the labels are not known to be a random draw (random_labels=True says so). "
+            "evenset.audit_labels draws accepted samples for you to check, and bounds the precision whatever the labels were."
+        )
+    if found.errors:
+        notes.append(f"{len(found.errors)} images could not be read and were skipped: results.skipped lists them.")
+    if known.synthetic:
+        notes.append(f"{known.synthetic} synthetic samples were left out.")
+    untrusted = int(((known.classes >= 0) & ~known.trusted).sum())
+    if untrusted:
+        notes.append(f"{untrusted} labels came from Evenset or a queue: they trained, but did not calibrate.")
+    return notes
+
+
+def _too_few(decision: Decision, choices: AutoLabelSettings, target: str, sure: str) -> str:
+    """Says how many labels it would take to accept something."""
+    needed, have = labels_needed(choices.target_precision, choices.alpha), len(decision.held)
+    if have < needed:
+        total = math.ceil(needed / choices.calibration_fraction)
+        return (
+            f"Nothing is accepted: a precision of {target} with {sure} confidence takes {needed} held-out labels, all "
+            f"predicted right, and there are {have}. Label about {total} samples in all, drawn at random."
+        )
+    share = float(decision.right.mean())
+    return (
+        f"Nothing is accepted: of {have} held-out labels {percent(share)} are predicted right, and no threshold shows "
+        f"{target} with {sure} confidence. Label more samples, or lower target_precision."
+    )

@@ -1,0 +1,17 @@
+"""How results are printed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Rows as a plain table; None and NaN as a dash."""
+    from tabulate import tabulate
+
+    return tabulate(rows, headers="keys", tablefmt="simple", missingval="–", stralign="left", numalign="right")
+
+
+def percent(share: float | None) -> str | None:
+    """0.9512 as "95.1 %"; None for None and NaN."""
+    return None if share is None or share != share else f"{100 * share:.1f} %"

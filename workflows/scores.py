@@ -1,0 +1,248 @@
+"""Where auto_label's scores come from: a ResNet trained now, logistic regression on vectors, or an earlier run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..models import linear
+from ..models.calibration import Calibrator, Threshold
+from ..models.settings import AutoLabelSettings, ImageSettings, ResNetSettings
+from . import runs
+from .runs import Run
+from .samples import Labels, read_vectors
+from .train_resnet import HELD_OUT, TRAIN, VALIDATION, _members, fit, look_at, predict, split_parts
+
+NO_CALIBRATOR = Calibrator(1.0, 0.0)  # the model's own probability
+NO_THRESHOLD = Threshold(np.inf, 0, 0, np.nan, 0.0, 1.0, [])
+
+
+@dataclass
+class Scores:
+    """What a model says of every sample, and which samples it has learned from."""
+
+    logits: np.ndarray  # NaN where a sample could not be scored [N, K]
+    embeddings: np.ndarray  # [N, D]
+    prior: np.ndarray  # added to the logits, it gives the training part's frequencies back [K]
+    parts: np.ndarray  # TRAIN, VALIDATION, HELD_OUT, or 0 [N]
+    reference: np.ndarray  # embeddings that were trained on [M, D]
+    errors: dict[int, str]  # index of the sample: why it could not be scored
+    resnet: bool = True  # False: logistic regression on vectors
+    curves: list[dict[str, Any]] = field(default_factory=list)
+    earlier_calibrator: Calibrator = NO_CALIBRATOR
+    earlier_threshold: Threshold = NO_THRESHOLD
+    earlier_limit: float = np.inf
+
+
+@dataclass
+class Decision:
+    """What is written for every sample, and how it was decided."""
+
+    classes: np.ndarray  # predicted class [N]
+    confidence: np.ndarray  # calibrated probability that it is right [N]
+    probability: np.ndarray  # the model's own [N]
+    margin: np.ndarray  # lead over the second class [N]
+    usable: np.ndarray  # the sample could be scored [N]
+    accepted: np.ndarray  # [N]
+    unlike: np.ndarray  # looks like no labelled class [N]
+    held: np.ndarray  # indices of the held-out samples [n]
+    right: np.ndarray  # their predictions are right [n]
+    held_accepted: np.ndarray  # they would be accepted [n]
+    calibrator: Calibrator
+    threshold: Threshold
+    limit: float  # distance beyond which a sample looks like no labelled class
+    reference: np.ndarray  # embeddings that were trained on [M, D]
+    promise: str  # "promise", "estimate", or "none"
+
+
+@dataclass
+class Origin:
+    """An earlier run, whose checkpoint is used."""
+
+    key: str
+    folder: Path
+    names: list[str]
+    vectors: str | None  # where its vectors came from; None: it is a ResNet
+    seen: set[str]  # ids and files that it learned from or chose by
+
+
+def find_run(dataset: Any, run: str) -> Origin:
+    """Finds a run by key, "dataset/key", or folder; the dataset's own comes first.
+
+    Raises:
+        ValueError: there is none, there are several, or it has no checkpoint
+    """
+    import fiftyone as fo
+
+    name, _, key = run.rpartition("/")
+    if Path(run).is_dir():
+        folders = [Path(run)]
+    elif name:
+        if not fo.dataset_exists(name):
+            raise ValueError(f"run {run!r}: there is no dataset {name!r}")
+        folders = [runs.run_folder(fo.load_dataset(name), key)]
+    else:
+        own = runs.run_folder(dataset, run)
+        folders = [own] if own.is_dir() else sorted(runs.dataset_folder(dataset).parent.glob(f"*/{run}"))
+    folders = [folder for folder in folders if folder.is_dir()]
+    if len(folders) != 1:
+        found = "there is none" if not folders else f"{len(folders)} datasets have one: say which, as 'DATASET/{key}'"
+        raise ValueError(f"run {run!r}: {found}")
+    return _origin(folders[0])
+
+
+def _origin(folder: Path) -> Origin:
+    from ..models.step import load_tensors
+
+    path = folder / "checkpoint.safetensors"
+    if not path.is_file():
+        raise ValueError(f"{folder.name} has no checkpoint: give a run of train_resnet or auto_label that trained a model")
+    notes = load_tensors(path)[1]
+    with np.load(folder / "parts.npz", allow_pickle=False) as kept:
+        learned = np.isin(kept["parts"], (TRAIN, VALIDATION))
+        seen = {*kept["ids"][learned].tolist(), *kept["paths"][learned].tolist()}
+    return Origin(folder.name, folder, notes["names"], notes.get("vectors"), seen)
+
+
+def check_source(samples: Any, embeddings: Any, origin: Origin | None, known: Labels) -> None:
+    """Refuses embeddings that are neither a field of vectors nor a model of the zoo.
+
+    Raises:
+        TypeError: not a text
+        ValueError: neither, or the run was trained otherwise
+    """
+    if embeddings is None:
+        return
+    if not isinstance(embeddings, str):
+        raise TypeError(f"embeddings has to be a field's or a zoo model's name, not {type(embeddings).__name__}")
+    if origin and origin.vectors is None:
+        raise ValueError(f"{origin.key} trained a ResNet on images: leave embeddings out")
+    if not samples.has_field(embeddings) and not _in_zoo(embeddings):
+        raise ValueError(f"{embeddings!r} is neither a field of {samples._root_dataset.name!r} nor a model of FiftyOne's zoo")
+
+
+def _in_zoo(name: str) -> bool:
+    import fiftyone.zoo as foz
+
+    return name in foz.list_zoo_models()
+
+
+def from_images(
+    run: Run,
+    known: Labels,
+    samples: Any,
+    validation: Any,
+    image_settings: ImageSettings,
+    settings: ResNetSettings,
+    choices: AutoLabelSettings,
+) -> Scores:
+    """Trains a ResNet on a part of the labels; another part is held out."""
+    look = look_at(run, known, image_settings)
+    given = {VALIDATION: _members(samples, validation)}
+    parts = split_parts(
+        run, known, look, settings, given, held_out=choices.calibration_fraction, random=choices.random_labels
+    )
+    fitted = fit(run, known, look, parts, image_settings, settings)
+    reference = fitted.embeddings[(parts == TRAIN) & ~np.isnan(fitted.embeddings).any(1)]
+    return Scores(fitted.logits, fitted.embeddings, fitted.prior, parts, reference, fitted.errors, curves=fitted.curves)
+
+
+def from_vectors(
+    run: Run, known: Labels, samples: Any, embeddings: str, settings: ResNetSettings, choices: AutoLabelSettings
+) -> Scores:
+    """Fits logistic regression on vectors that the user has, or that a model of the zoo makes."""
+    from ..models.splits import draw, join
+
+    vectors, errors = read_or_compute(run, known, samples, embeddings)
+
+    def compute() -> dict[str, np.ndarray]:
+        usable = np.array([i for i in known.known if i not in errors], dtype=np.int64)
+        parts = np.zeros(len(known.ids), dtype=np.int64)
+        parts[usable] = TRAIN
+        rows = usable[known.trusted[usable]]
+        groups = join(np.arange(len(rows)), known.groups[rows])
+        held = draw(
+            known.classes[rows], groups, choices.calibration_fraction, choices.seed, stratify=not choices.random_labels
+        )
+        parts[rows[held]] = HELD_OUT
+        return {"parts": parts, "ids": known.ids, "paths": known.paths}
+
+    parts = run.arrays("parts", compute)["parts"]
+    train = parts == TRAIN
+    if len(np.unique(known.classes[train])) < 2:
+        raise ValueError("fewer than two classes are left to train after a part is held out: label more samples")
+    run.report("training", 0, 1)
+    model = linear.train(vectors[train], known.classes[train], len(known.names), choices.seed)
+    linear.save(model, run.folder / "checkpoint.safetensors", dict(names=known.names, vectors=embeddings))
+    run.report("training", 1, 1)
+    return _from_linear(model, vectors, parts, vectors[train], errors)
+
+
+def read_or_compute(run: Run, known: Labels, samples: Any, embeddings: str) -> tuple[np.ndarray, dict[int, str]]:
+    """Vectors [N, D] from a field, or from a model of FiftyOne's zoo; NaN and a reason where there is none."""
+    if samples.has_field(embeddings):
+        return read_vectors(samples, known.ids, embeddings), {}
+
+    def compute() -> dict[str, np.ndarray]:
+        import fiftyone.zoo as foz
+
+        run.report("computing embeddings", 0, 1)
+        view = samples.select(known.ids.tolist(), ordered=True)
+        rows = view.compute_embeddings(foz.load_zoo_model(embeddings), skip_failures=True, progress=False)
+        length = next(len(row) for row in rows if row is not None)
+        return {"vectors": np.array([np.full(length, np.nan) if row is None else row for row in rows], dtype=np.float32)}
+
+    vectors = run.arrays("vectors", compute)["vectors"]
+    bad = np.flatnonzero(np.isnan(vectors).any(1)).tolist()
+    return vectors, {i: f"{embeddings} gave no vector for {known.paths[i]}" for i in bad}
+
+
+def _from_linear(
+    model: linear.Linear, vectors: np.ndarray, parts: np.ndarray, reference: np.ndarray, errors: dict[int, str]
+) -> Scores:
+    logits = linear.predict(model, vectors)
+    return Scores(logits, vectors, np.zeros(logits.shape[1]), parts, reference, errors, resnet=False)
+
+
+def from_run(
+    run: Run, known: Labels, origin: Origin, settings: ResNetSettings, samples: Any, embeddings: str | None
+) -> Scores:
+    """Predicts by an earlier run's checkpoint. Trusted labels that it has not seen calibrate; it may have none."""
+    new = ~(np.isin(known.ids, list(origin.seen)) | np.isin(known.paths, list(origin.seen)))
+    parts = np.where((known.classes >= 0) & known.trusted & new, HELD_OUT, 0)
+    path = origin.folder / "checkpoint.safetensors"
+    if origin.vectors is None:
+        scores = _predict_images(run, known, path, settings, parts)
+    else:
+        vectors, errors = read_or_compute(run, known, samples, embeddings or origin.vectors)
+        scores = _from_linear(linear.load(path)[0], vectors, parts, np.zeros((0, vectors.shape[1])), errors)
+    scores.parts[list(scores.errors)] = 0
+    decision = origin.folder / "decision.npz"
+    if decision.exists():
+        with np.load(decision, allow_pickle=False) as kept:
+            slope, offset, score, scores.earlier_limit = kept["numbers"].tolist()
+            scores.reference = kept["reference"]
+        scores.earlier_calibrator = Calibrator(slope, offset)
+        scores.earlier_threshold = replace(NO_THRESHOLD, score=score)
+    return scores
+
+
+def _predict_images(run: Run, known: Labels, path: Path, settings: ResNetSettings, parts: np.ndarray) -> Scores:
+    from ..models import resnet
+    from ..models.images import Images
+
+    model, notes = resnet.load(path)
+    images = Images(known.paths.tolist(), ImageSettings(**notes["images"]), notes["size_px"], notes["channels"])
+    precision = run.note("precision", lambda: resnet.choose_precision(model, settings))
+    logits, embeddings, errors = predict(run, model, images, replace(settings, precision=precision))
+    return Scores(logits, embeddings, model.prior.cpu().numpy(), parts, np.zeros((0, embeddings.shape[1])), errors)
+
+
+def keep(run: Run, decision: Decision) -> None:
+    """Keeps what another dataset needs to be labelled by this run: calibrator, threshold, and what is usual."""
+    found = decision.calibrator
+    numbers = np.array([found.slope, found.offset, decision.threshold.score, decision.limit])
+    np.savez(run.folder / "decision.npz", numbers=numbers, reference=decision.reference)
