@@ -1,0 +1,226 @@
+"""Reads the syntax trees, and holds the rules that no single file shows: layers, late imports, lists in step."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+LAYERS = ("operators", "workflows", "models")
+CODE = [*sorted(ROOT.glob("*.py")), *(path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py")))]
+HEAVY = {"torch", "torchvision", "torch_geometric", "diffusers", "faiss", "accelerate", "safetensors", "sklearn", "cv2"}
+SHARED = {"settings", "step", "losses", "graph"}  # what the files of models/ may have in common
+PARTS = {"resnet": {"weights"}, "images": {"decode"}, "decode": {"filters"}}  # a file, and what only it imports
+
+
+class Import(NamedTuple):
+    file: str  # "models/resnet.py"
+    line: int
+    module: str  # as a path from the root, "models.losses", or a library's name, "torch.nn"
+    level: int  # dots before it
+    early: bool  # runs when the file is imported
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} imports {self.module}"
+
+    @property
+    def package(self) -> str:
+        return self.module.partition(".")[0]
+
+
+def imports(path: Path) -> Iterator[Import]:
+    """Every import of a file, also those inside functions."""
+    file = path.relative_to(ROOT)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    early = set(early_statements(tree.body))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(file.as_posix(), node.lineno, alias.name, 0, node in early)
+        elif isinstance(node, ast.ImportFrom):
+            parents = file.parts[:-1][: len(file.parts) - node.level] if node.level else ()
+            module = ".".join([*parents, *filter(None, [node.module])])
+            for alias in node.names:  # `from . import weights` and `from ..models import linear` name files
+                inner = ".".join(filter(None, [module, alias.name]))
+                names_file = bool(node.level) and (ROOT / (inner.replace(".", "/") + ".py")).exists()
+                yield Import(file.as_posix(), node.lineno, inner if names_file else module, node.level, node in early)
+
+
+def early_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements that run at import: those outside functions, and outside `if TYPE_CHECKING`."""
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        for name in ("body", "orelse", "finalbody"):
+            yield from early_statements(getattr(node, name, []))
+        for handler in getattr(node, "handlers", []):
+            yield from early_statements(handler.body)
+
+
+ALL = [item for path in CODE for item in imports(path)]
+
+
+def wrong(rule: str, found: list[Import]) -> str:
+    return rule + ":\n" + "\n".join(map(str, found))
+
+
+@pytest.mark.parametrize(
+    ("layer", "forbidden"),
+    [("models", {"fiftyone", "eta", "workflows", "operators"}), ("workflows", {"operators"})],
+)
+def test_layers_import_downwards_only(layer, forbidden):
+    found = [item for item in ALL if item.file.startswith(layer + "/") and item.package in forbidden]
+    assert not found, wrong(f"{layer}/ imports none of {', '.join(sorted(forbidden))}", found)
+
+
+def test_operators_do_not_import_one_another():
+    names = set(manifest()["operators"])
+    found = [item for item in ALL if item.file.startswith("operators/") and item.module.partition(".")[2] in names]
+    assert not found, wrong("what operators share goes into forms.py, or a workflow", found)
+
+
+def test_files_of_models_share_only_the_common_ones():
+    def is_fine(item: Import) -> bool:
+        target = item.module.partition(".")[2]
+        return target in SHARED | PARTS.get(Path(item.file).stem, set())
+
+    found = [item for item in ALL if item.file.startswith("models/") and item.package == "models" and not is_fine(item)]
+    assert not found, wrong("arrays pass between methods in a workflow; methods do not know one another", found)
+
+
+def test_imports_inside_the_repository_are_relative():
+    found = [item for item in ALL if item.level == 0 and item.package in {"evenset", *LAYERS}]
+    assert not found, wrong("FiftyOne loads the folder under another name: write `from .` or `from ..`", found)
+
+
+def test_no_import_climbs_above_the_root():
+    found = [item for item in ALL if item.level > len(Path(item.file).parts)]
+    assert not found, wrong("the root folder is the package", found)
+
+
+def test_the_root_can_be_imported_alone():
+    found = [item for item in ALL if "/" not in item.file and item.level and item.early]
+    assert not found, wrong("root files import relative modules inside functions", found)
+
+
+def test_heavy_libraries_are_imported_late():
+    """Outside models/ by nobody; and registering the operators leads to no file of models/ that imports them early."""
+    early = {path.relative_to(ROOT).as_posix(): [item for item in imports(path) if item.early] for path in CODE}
+    outside = [item for file in early if not file.startswith("models/") for item in early[file]]
+    found = [item for item in outside if item.package in HEAVY]
+    assert not found, wrong("import it inside the function that needs it", found)
+
+    reached = [file for file in early if "/" not in file or file.startswith("operators/")]
+    for file in reached:  # grows while it is walked
+        found = [item for item in early[file] if item.package in HEAVY]
+        assert not found, wrong("the plugin's start leads here: import this file late", found)
+        targets = {item.module.replace(".", "/") + ".py" for item in early[file] if item.level}
+        reached.extend(sorted(targets & set(early) - set(reached)))
+
+
+def test_settings_need_only_the_standard_library():
+    found = [item for item in ALL if item.file == "models/settings.py" and item.package not in sys.stdlib_module_names]
+    assert not found, wrong("forms and command line read the settings before anything heavy is there", found)
+
+
+def test_checkpoints_are_never_pickles():
+    found = [item for item in ALL if item.package in {"pickle", "joblib", "dill", "cloudpickle"}]
+    assert not found, wrong("loading a pickle runs code: use safetensors, npz and JSON", found)
+    for path in CODE:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+                assert given.get("weights_only") == "True", f"{path}:{node.lineno} torch.load without weights_only=True"
+
+
+def test_models_do_not_print():
+    for path in sorted((ROOT / "models").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                assert ast.unparse(node.func) != "print", f"{path}:{node.lineno}: yield a Step, the caller shows it"
+
+
+def test_every_setting_has_a_help_text_and_a_default_in_its_range():
+    from evenset.models import settings
+
+    kinds = [kind for kind in vars(settings).values() if isinstance(kind, type) and dataclasses.is_dataclass(kind)]
+    kinds = [kind for kind in kinds if dataclasses.fields(kind)]
+    assert len(kinds) >= 5
+    for kind in kinds:
+        kind()  # checks its own defaults
+        for item in dataclasses.fields(kind):
+            assert len(item.metadata["help"].split()) > 1, f"{kind.__name__}.{item.name} has no help text"
+            if isinstance(item.default, (int, float)) and not isinstance(item.default, bool):
+                assert item.metadata["low"] is not None, f"{kind.__name__}.{item.name} has no lower bound"
+
+
+def test_fiftyone_yml_lists_the_operators_that_are_there():
+    """FiftyOne drops an operator that is not listed without a word."""
+    found = {}
+    for path in sorted((ROOT / "operators").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and any(re.search(r"\bOperator$", ast.unparse(b)) for b in node.bases):
+                found[path.stem] = node.name
+    assert sorted(manifest()["operators"]) == sorted(found)
+    import evenset
+
+    assert evenset._OPERATORS == found
+
+
+def test_the_sdk_has_every_function_it_names():
+    import evenset
+
+    for name in set(evenset.__all__) - {"__version__"}:
+        assert callable(getattr(evenset, name)), name
+    with pytest.raises(AttributeError, match="auto_label"):
+        evenset.autolabel  # noqa: B018
+
+
+def test_requirements_and_version_are_the_same_everywhere():
+    import evenset
+
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    block = re.search(r"^dependencies = \[(.*?)^\]", project, re.M | re.S)
+    assert block
+    assert (ROOT / "requirements.txt").read_text().split("\n")[:-1] == re.findall(r'^ +"(.+)",$', block[1], re.M)
+    version = re.search(r'^version = "(.+)"', project, re.M)
+    assert version and version[1] == manifest()["version"] == evenset.__version__
+    assert f"\n## {evenset.__version__} " in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_what_is_imported_is_required():
+    """Every library that the code names is in requirements.txt; FiftyOne installs a plugin's needs from there."""
+    names = {"cv2": "opencv-python-headless", "PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+    lines = (ROOT / "requirements.txt").read_text().split()
+    required = {re.split(r"[<>=\[]", line)[0] for line in lines} | {"pyyaml"}  # of which FiftyOne itself is made
+    own = {*sys.stdlib_module_names, *LAYERS, "evenset"}
+    found = [item for item in ALL if item.level == 0 and item.package not in own]
+    found = [item for item in found if names.get(item.package, item.package.replace("_", "-")) not in required]
+    assert not found, wrong("add it to pyproject.toml and requirements.txt", found)
+
+
+def test_no_drawer_for_odds_and_ends_and_no_path_of_one_machine():
+    places = ("operators", "workflows", "models", "tests", "benchmarks", "scripts", "examples", "docs", "skills", ".ci")
+    files = [path for path in ROOT.glob("*") if path.is_file()]
+    files += [path for place in places for path in (ROOT / place).rglob("*") if path.is_file()]
+    for path in files:
+        assert path.stem not in {"utils", "util", "helpers", "helper", "misc"}, f"{path}: say what is in it"
+        if path.suffix in {"", ".py", ".md", ".toml", ".yml", ".txt", ".sh", ".js"}:
+            text = path.read_text(encoding="utf-8")
+            for folder in ("work", "opt", "root"):
+                assert f'"/{folder}/' not in text and f" /{folder}/" not in text, f"{path} names a folder /{folder}/"
+
+
+def manifest() -> dict:
+    return yaml.safe_load((ROOT / "fiftyone.yml").read_text(encoding="utf-8"))
