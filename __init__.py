@@ -14,12 +14,12 @@ _FUNCTIONS = {  # the SDK: name -> the module that has it
     "train_resnet": ".workflows.train_resnet",
     "auto_label": ".workflows.auto_label",
     "review_labels": ".workflows.review_labels",
-    "audit_labels": ".workflows.review_labels",
+    "audit_labels": ".workflows.audit_labels",
     "delete_run": ".workflows.delete_run",
-    "list_runs": ".workflows.runs",
-    "resume_run": ".workflows.runs",
-    "stop_run": ".workflows.runs",
-    "load_results": ".workflows.runs",
+    "list_runs": ".workflows.history",
+    "resume_run": ".workflows.history",
+    "stop_run": ".workflows.history",
+    "load_results": ".workflows.history",
 }
 
 _OPERATORS = {  # the App: module of operators/ -> its class
