@@ -10,12 +10,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from .filters import Pixels, ample_size, prepare
+from .filters import Pixels, ample_size, prepare, to_8_bit
 from .settings import ImageSettings
 
+Side = Callable[[int, int], int]  # the final side, from an image's upright width and height
+
+SMALL_BYTES = 1 << 18  # of a JPEG file that is worth a way of its own
 LARGE_MEGAPIXELS = 50  # above this, images are decoded one at a time: four bytes a pixel and thread add up
 TURNS = {  # EXIF orientation -> how the stored pixels come upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -70,29 +72,16 @@ def load(path: str, settings: ImageSettings, size_px: int, channels: int) -> Pix
     return decode(path, settings, lambda width, height: size_px, channels).pixels
 
 
-def decode(path: str, settings: ImageSettings, side: Callable[[int, int], int], channels: int) -> Decoded:
+def decode(path: str, settings: ImageSettings, side: Side, channels: int) -> Decoded:
     """As `load`, with a `side` that may depend on the image's upright width and height, and those two.
 
     Raises:
         ImageError: as `load`
     """
     _check_file(path, settings)
+    gray = settings.grayscale or channels == 1
     try:
-        with _open(path) as image:
-            _check_pixels(path, image, settings)
-            gray = settings.grayscale or channels == 1
-            turn = _orientation(image)
-            width, height = image.size if turn < 5 else image.size[::-1]
-            size_px = side(width, height)
-            if image.format in ("JPEG", "MPO"):  # the decoder itself can leave out what is not needed
-                image.draft("L" if gray else "RGB", ample_size(image.size, size_px, settings.fit) if size_px else None)
-            with _large if image.width * image.height > LARGE_MEGAPIXELS * 1e6 else contextlib.nullcontext():
-                image.load()
-                turn = _orientation(image)  # again: PNG may hold it after the pixels, and TIFF has been turned by now
-                plain = to_8_bit(image)
-                if turn in TURNS:
-                    plain = plain.transpose(TURNS[turn])
-                pixels = prepare(plain, settings, size_px, gray)
+        found = _decode_plain_jpeg(path, settings, side, gray) or _decode_any(path, settings, side, gray)
     except ImageError:
         raise
     except UnidentifiedImageError:
@@ -101,9 +90,75 @@ def decode(path: str, settings: ImageSettings, side: Callable[[int, int], int], 
         raise ImageError(f"{path} may not be read by this user: change its permissions, or leave it out") from None
     except Exception as error:  # decoders raise whatever the damage leads to: OSError, SyntaxError, struct.error, ...
         raise ImageError(f"{path} is damaged or cut off ({error}): restore it, or leave it out") from error
-    if channels == 3 and pixels.shape[2] == 1:
-        pixels = np.repeat(pixels, 3, axis=2)
-    return Decoded(pixels, width, height)
+    if channels == 3 and found.pixels.shape[2] == 1:
+        return found._replace(pixels=np.repeat(found.pixels, 3, axis=2))
+    return found
+
+
+def _decode_any(path: str, settings: ImageSettings, side: Side, gray: bool) -> Decoded:
+    """Every format that Pillow reads."""
+    with _open(path) as image:
+        _check_pixels(path, image.size, settings)
+        if image.format == "EPS":
+            raise ImageError(f"{path} is PostScript, which is a program: convert it to PNG or JPEG, or leave it out")
+        turn = _orientation(image)
+        width, height = image.size if turn < 5 else image.size[::-1]
+        size_px = side(width, height)
+        if image.format in ("JPEG", "MPO"):  # the decoder itself can leave out what is not needed
+            image.draft("L" if gray else "RGB", ample_size(image.size, size_px, settings.fit) if size_px else None)
+        with _large if image.width * image.height > LARGE_MEGAPIXELS * 1e6 else contextlib.nullcontext():
+            image.load()
+            turn = _orientation(image)  # again: in a PNG it may stand after the pixels
+            plain = to_8_bit(image)
+            if turn in TURNS:
+                plain = plain.transpose(TURNS[turn])
+            return Decoded(prepare(plain, settings, size_px, gray), width, height)
+
+
+def _decode_plain_jpeg(path: str, settings: ImageSettings, side: Side, gray: bool) -> Decoded | None:
+    """Small JPEG files without metadata: Pillow's parser would take longer than the pixels. None: not such a file."""
+    import cv2
+
+    with open(path, "rb") as file:
+        data = file.read(2)
+        if data != b"\xff\xd8" or os.fstat(file.fileno()).st_size > SMALL_BYTES:
+            return None
+        data += file.read()
+    header = _plain_jpeg_header(data)
+    if header is None:
+        return None
+    *size, channels = header
+    _check_pixels(path, (size[0], size[1]), settings)
+    size_px = side(*size)
+    wide, high = ample_size((size[0], size[1]), size_px, settings.fit) if size_px else size
+    if size[0] >= 2 * wide and size[1] >= 2 * high:
+        return None  # to be reduced as it is decoded
+    kind = cv2.IMREAD_GRAYSCALE if gray or channels == 1 else cv2.IMREAD_COLOR
+    pixels: Any = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), kind | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is None:
+        return None  # Pillow says what is wrong with it
+    if pixels.ndim == 3:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
+    return Decoded(prepare(pixels, settings, size_px, gray), *size)
+
+
+def _plain_jpeg_header(data: bytes) -> tuple[int, int, int] | None:
+    """Width, height and channels of a whole baseline or progressive JPEG file that holds nothing but its image.
+
+    None where it ends early, or where a marker (ITU-T T.81, table B.1) asks for more: EXIF, CMYK, a colour transform.
+    """
+    header, at = None, 2
+    while data[-2:] == b"\xff\xd9" and data[at : at + 1] == b"\xff" and at + 10 < len(data):
+        marker = data[at + 1]
+        if marker == 0xDA:  # the scan begins
+            return header
+        if marker in (0xC0, 0xC2) and data[at + 4] == 8 and data[at + 9] in (1, 3):
+            height, width = int.from_bytes(data[at + 5 : at + 7], "big"), int.from_bytes(data[at + 7 : at + 9], "big")
+            header = (width, height, data[at + 9]) if width and height else None
+        elif marker not in (0xC4, 0xDB, 0xDD, 0xE0, 0xFE):  # tables, restarts, JFIF, a comment
+            return None
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None
 
 
 # Before the pixels
@@ -146,57 +201,23 @@ def _open(path: str) -> Any:
                 Image.MAX_IMAGE_PIXELS = limit
 
 
-def _check_pixels(path: str, image: Image.Image, settings: ImageSettings) -> None:
-    """Refuses too many pixels, and EPS, which Pillow would hand to an outside program."""
-    width, height = image.size
+def _check_pixels(path: str, size: tuple[int, int], settings: ImageSettings) -> None:
+    """Refuses too many pixels, before they are decoded."""
+    width, height = size
     if width * height > settings.max_megapixels * 1e6:
         raise ImageError(
-            f"{path} has {width} x {height} pixels ({width * height / 1e6:.4g} megapixels), more than "
+            f"{path} has {width} x {height} pixels ({width * height / 1e6:.2f} megapixels), more than "
             f"max_megapixels={settings.max_megapixels:g}: raise that, or leave the file out"
         )
-    if image.format == "EPS":
-        raise ImageError(f"{path} is PostScript, which is a program: convert it to PNG or JPEG, or leave it out")
 
 
 def _orientation(image: Image.Image) -> int:
     """EXIF orientation, 1 to 8; 1 (upright) where there is none or it cannot be read."""
     if image.format == "JPEG" and "exif" not in image.info and "xmp" not in image.info:
         return 1  # the usual case, without the cost of a parser
+    if image.format == "TIFF":
+        return 1  # Pillow turns it
     try:
         return int(image.getexif().get(0x0112, 1))
     except Exception:  # damaged metadata do not make a damaged image
         return 1
-
-
-# Eight bits, one or three channels
-
-
-def to_8_bit(image: Image.Image) -> Image.Image:
-    """Any of Pillow's modes -> "L" or "RGB"; transparent pixels become white."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(scale_to_8_bit(np.asarray(image)))
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    if image.mode in ("L", "1"):
-        return image.convert("L")
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def scale_to_8_bit(values: NDArray[Any]) -> Pixels:
-    """Scales gray values to 0..255 by their range, so that nothing is clipped.
-
-    Whole numbers from 0 are taken as 8, 10, 12, 14, 16, 24 or 32 bits, the least that hold the largest (cameras and
-    microscopes put 12 bits into 16). Fractions within 0..1 are multiplied by 255. All else goes from its least to its
-    largest. NaN and infinity become the least.
-    """
-    numbers = values.astype(np.float64)
-    finite = np.isfinite(numbers)
-    low, high = (numbers[finite].min(), numbers[finite].max()) if finite.any() else (0.0, 0.0)
-    numbers = np.where(finite, numbers, low)
-    if low >= 0 and values.dtype.kind in "ui":
-        low, high = 0.0, next(2.0**bits - 1 for bits in (8, 10, 12, 14, 16, 24, 32) if high < 2.0**bits)
-    elif low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
-    scaled = (numbers - low) * (255 / (high - low)) if high > low else np.zeros_like(numbers)
-    return np.rint(scaled).astype(np.uint8)

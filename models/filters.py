@@ -1,6 +1,8 @@
-"""Filters and fit: an upright 8-bit image in, the pixels that a model sees out."""
+"""From a decoded image of any kind to the pixels that a model sees: eight bits, filters, fit."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +15,44 @@ Pixels = NDArray[np.uint8]
 GAP = 2  # what is more than GAP times as big as needed is first brought down, by whole factors
 
 
-def prepare(image: Image.Image, settings: ImageSettings, size_px: int, gray: bool) -> Pixels:
-    """Upright 8-bit image -> pixels [H, W, 1 or 3]."""
+def to_8_bit(image: Image.Image) -> Image.Image:
+    """Any of Pillow's modes -> "L" or "RGB"; transparent pixels become white."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return Image.fromarray(scale_to_8_bit(np.asarray(image)))
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    if image.mode in ("L", "1"):
+        return image.convert("L")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def scale_to_8_bit(values: NDArray[Any]) -> Pixels:
+    """Scales gray values to 0..255 by their range, so that nothing is clipped.
+
+    Whole numbers from 0 are taken as 8, 10, 12, 14, 16, 24 or 32 bits, the least that hold the largest (cameras and
+    microscopes put 12 bits into 16). Fractions within 0..1 are multiplied by 255. All else goes from its least to its
+    largest. NaN and infinity become the least.
+    """
+    numbers = values.astype(np.float64)
+    finite = np.isfinite(numbers)
+    low, high = (numbers[finite].min(), numbers[finite].max()) if finite.any() else (0.0, 0.0)
+    numbers = np.where(finite, numbers, low)
+    if low >= 0 and values.dtype.kind in "ui":
+        low, high = 0.0, next(2.0**bits - 1 for bits in (8, 10, 12, 14, 16, 24, 32) if high < 2.0**bits)
+    elif low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    scaled = (numbers - low) * (255 / (high - low)) if high > low else np.zeros_like(numbers)
+    return np.rint(scaled).astype(np.uint8)
+
+
+def prepare(image: Image.Image | Pixels, settings: ImageSettings, size_px: int, gray: bool) -> Pixels:
+    """Upright 8-bit image, "L" or "RGB" -> pixels [H, W, 1 or 3]."""
+    if isinstance(image, np.ndarray):
+        fits = size_px == 0 or image.shape[:2] == (size_px, size_px)
+        if fits and settings.denoise == "none" and not settings.autocontrast:
+            return image.reshape(*image.shape[:2], -1)  # nothing to do: the usual case of small data sets
+        image = Image.fromarray(image)
     if size_px and image.size != (size_px, size_px):
         box = _crop_box(image.size) if settings.fit == "crop" else (0, 0, *image.size)
         wide, high = ample_size((box[2] - box[0], box[3] - box[1]), size_px, settings.fit)
