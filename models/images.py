@@ -13,10 +13,10 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .decode import Decoded, ImageError, decode, load
+from .decode import ImageError as ImageError
+from .decode import decode
+from .decode import load as load
 from .settings import ImageSettings
-
-__all__ = ["Decoded", "ImageError", "Images", "Survey", "decode", "in_order", "load", "survey", "thread_count"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -186,8 +186,7 @@ class _Look(NamedTuple):
     size: tuple[int, int]
     gray: bool
     thumbnail: NDArray[np.float32]  # [256]
-    mean: NDArray[np.float64]  # [3]
-    square: NDArray[np.float64]  # [3]
+    moments: NDArray[np.float64]  # [2, 3]
 
 
 def survey(paths: Sequence[str], settings: ImageSettings, report: Callable[[int, int], None] | None = None) -> Survey:
@@ -204,7 +203,7 @@ def survey(paths: Sequence[str], settings: ImageSettings, report: Callable[[int,
     sizes = np.zeros((len(paths), 2), dtype=np.int64)
     thumbnails = np.zeros((len(paths), THUMBNAIL_PX**2), dtype=np.float32)
     errors: dict[int, str] = {}
-    mean, square, gray = np.zeros(3), np.zeros(3), True
+    total, gray = np.zeros((2, 3)), True
 
     def look(piece: range) -> list[tuple[int, _Look | str]]:
         return [(index, _look(paths[index], settings)) for index in piece]
@@ -216,15 +215,26 @@ def survey(paths: Sequence[str], settings: ImageSettings, report: Callable[[int,
                     errors[index] = found
                     continue
                 sizes[index], thumbnails[index] = found.size, found.thumbnail
-                mean, square, gray = mean + found.mean, square + found.square, gray and found.gray
+                total, gray = total + found.moments, gray and found.gray
             if report:
                 report(piece[-1][0] + 1, len(paths))
 
-    good = len(paths) - len(errors)
-    mean, square = mean / max(1, good), square / max(1, good)
-    std = np.sqrt(np.maximum(square - mean**2, 0)) if good else np.ones(3)
-    channels = 1 if gray else 3
-    return Survey(sizes, gray, thumbnails, mean[:channels], np.maximum(std, 1 / 255)[:channels], errors)
+    mean, std = normalisation(total / max(1, len(paths) - len(errors)), gray)
+    return Survey(sizes, gray, thumbnails, mean, std, errors)
+
+
+def moments(pixels: Pixels) -> NDArray[np.float64]:
+    """Mean and mean square of each channel, of values 0..1: [H, W, C] -> [2, C]."""
+    import cv2
+
+    mean, std = (part[:, 0] / 255 for part in cv2.meanStdDev(pixels))
+    return np.stack([mean, std**2 + mean**2])
+
+
+def normalisation(average: NDArray[np.float64], gray: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Averaged `moments` [2, 3] -> mean and standard deviation, [1] where all images are gray, else [3]."""
+    mean, square = average[:, : 1 if gray else 3]
+    return mean, np.sqrt(np.maximum(square - mean**2, 1 / 255**2))  # flat images are not divided by zero
 
 
 def _look(path: str, settings: ImageSettings) -> _Look | str:
@@ -235,11 +245,10 @@ def _look(path: str, settings: ImageSettings) -> _Look | str:
         found = decode(path, settings, lambda width, height: _own_side(max(width, height), settings.size_px), 3)
     except ImageError as error:
         return str(error)
-    mean, std = (part[:, 0] / 255 for part in cv2.meanStdDev(found.pixels))
     gray = cv2.cvtColor(found.pixels, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(gray, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
     thumbnail = (small.reshape(-1) / 255).astype(np.float32)
-    return _Look((found.width, found.height), found.gray, thumbnail, mean, std**2 + mean**2)
+    return _Look((found.width, found.height), found.gray, thumbnail, moments(found.pixels))
 
 
 def _own_side(longest: int, size_px: int) -> int:
