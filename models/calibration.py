@@ -43,7 +43,9 @@ def fit(scores: np.ndarray, right: np.ndarray, weights: np.ndarray | None = None
     spread, centre = float(scores.std()), float(scores.mean())
     both = np.tile((scores - centre) / spread, 2)[:, None]
     answers = np.repeat([1, 0], len(scores))
-    model = LogisticRegression(C=1e4).fit(both, answers, sample_weight=np.concatenate([weights * target, weights * (1 - target)]))
+    model = LogisticRegression(C=1e4).fit(
+        both, answers, sample_weight=np.concatenate([weights * target, weights * (1 - target)])
+    )
     slope = float(model.coef_[0, 0]) / spread
     if slope <= 0:  # few samples: the order of the scores must stay
         return flat

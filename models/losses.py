@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 def class_loss(logits: Tensor, labels: Tensor, prior: Tensor) -> Tensor:
-    """Cross-entropy of logits adjusted by class frequency (Menon et al., 2021, "Long-tail learning via logit adjustment").
+    """Cross-entropy of logits adjusted by class frequency (Menon et al., 2021, arXiv 2007.07314).
 
     Rare classes are not drowned: the network learns scores as if all classes were equally frequent.
 

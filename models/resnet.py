@@ -53,7 +53,10 @@ class ResNet(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         scaled = (images.float() / 255 - self.mean[:, None, None]) / self.std[:, None, None]
-        embeddings = self.network(scaled.contiguous(memory_format=torch.channels_last))
+        # on a processor, gradients of small images are faster in the usual layout, all else in channels-last
+        usual = self.training and not scaled.is_cuda
+        layout = torch.contiguous_format if usual else torch.channels_last
+        embeddings = self.network(scaled.contiguous(memory_format=layout))
         return self.head(embeddings), embeddings
 
 
@@ -76,10 +79,12 @@ def build(
     if source == "auto":
         source = "imagenet" if size_px >= SMALL_IMAGE_PX else "none"
     if source == "imagenet":
-        weights.put(model, weights.imagenet(settings.architecture), "the file of ImageNet weights", settings.architecture)
+        weights.put(
+            model, weights.imagenet(settings.architecture), "the file of ImageNet weights", settings.architecture
+        )
     elif source != "none":
         weights.put(model, weights.read_state(Path(source)), source, settings.architecture)
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return model
 
 
 class Parts(NamedTuple):
@@ -126,7 +131,9 @@ def train(
             with process.autocast():
                 logits = network(images)[0].float()
             loss = settings.class_loss_weight * class_loss(logits, given, model.prior)
-            loss = loss + settings.sample_loss_weight * sample_loss(logits + model.prior, given, settings.sample_loss_power)
+            loss = loss + settings.sample_loss_weight * sample_loss(
+                logits + model.prior, given, settings.sample_loss_power
+            )
 
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * _schedule((epoch - 1) * batches + number, epochs * batches)
@@ -234,11 +241,11 @@ def load(path: Path) -> tuple[ResNet, dict[str, Any]]:
         raise ValueError(f"{path} is no checkpoint of a ResNet")
     model = ResNet(notes["architecture"], notes["classes"], notes["channels"], notes["size_px"])
     model.load_state_dict(tensors)
-    return model.to(memory_format=torch.channels_last), notes  # type: ignore[call-overload]
+    return model, notes
 
 
 def _optimizer(model: ResNet, settings: ResNetSettings) -> torch.optim.Optimizer:
-    options: dict[str, Any] = dict(lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    options: dict[str, Any] = dict(lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
     if settings.optimizer == "sgd":
         return torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=True, **options)
     kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
@@ -267,11 +274,20 @@ def _augmentation(model: ResNet, settings: ResNetSettings) -> Callable[[Tensor],
     fill = [float(value) * 255 for value in model.mean.cpu()]
     color = model.shape["channels"] == 3
     light = [
-        v2.RandomAffine(degrees=8, translate=(0.1, 0.1), scale=(0.9, 1.1), fill=fill, interpolation=v2.InterpolationMode.BILINEAR),
+        v2.RandomAffine(
+            degrees=8, translate=(0.1, 0.1), scale=(0.9, 1.1), fill=fill, interpolation=v2.InterpolationMode.BILINEAR
+        ),
         v2.ColorJitter(brightness=0.15, contrast=0.15),
     ]
     strong = [
-        v2.RandomAffine(degrees=15, translate=(0.15, 0.15), scale=(0.8, 1.2), shear=8, fill=fill, interpolation=v2.InterpolationMode.BILINEAR),
+        v2.RandomAffine(
+            degrees=15,
+            translate=(0.15, 0.15),
+            scale=(0.8, 1.2),
+            shear=8,
+            fill=fill,
+            interpolation=v2.InterpolationMode.BILINEAR,
+        ),
         v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3 if color else 0, hue=0.05 if color else 0),
         v2.RandomErasing(p=0.5, scale=(0.02, 0.2), value=0),
     ]

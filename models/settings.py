@@ -65,13 +65,9 @@ class ImageSettings(Settings):
         choices=("none", "median", "bilateral", "non-local means"),
         basic=True,
     )
-    denoise_strength: float = setting(
-        1.0, "how much the filter smooths: 1 is mild, 3 is strong", low=0.1, high=10.0
-    )
+    denoise_strength: float = setting(1.0, "how much the filter smooths: 1 is mild, 3 is strong", low=0.1, high=10.0)
     autocontrast: bool = setting(False, "stretches the gray values of each image to the full range")
-    max_megabytes: float = setting(
-        200.0, "larger files are skipped, and listed", unit="MB", low=0.01, high=10_000.0
-    )
+    max_megabytes: float = setting(200.0, "larger files are skipped, and listed", unit="MB", low=0.01, high=10_000.0)
     max_megapixels: float = setting(
         180.0, "images with more pixels are skipped, and listed", unit="MP", low=0.01, high=2000.0
     )
@@ -100,10 +96,10 @@ class ResNetSettings(Settings):
     )
     epochs: int = setting(40, "passes over the training part, at the most", low=1, high=10_000, basic=True)
     minimum_steps: int = setting(
-        400, "few images are passed over more often, until the weights were updated this often", low=1
+        250, "few images are passed over more often, until the weights were updated this often", low=1
     )
-    patience: int = setting(12, "epochs without a better validation score before training stops", low=1)
-    batch_size: int = setting(64, "images an update (the last batch may be smaller)", unit="images", low=2)
+    patience: int = setting(25, "epochs without a better validation score before training stops", low=1)
+    batch_size: int = setting(32, "images an update (the last batch may be smaller)", unit="images", low=2)
     optimizer: str = setting("adam", "how weights are updated", choices=("adam", "adamw", "sgd"))
     learning_rate: float = setting(0.001, "largest step size; it warms up, and falls as a cosine", low=1e-7, high=10)
     weight_decay: float = setting(0.0005, "pull of the weights to zero", low=0.0, high=1.0)
@@ -127,9 +123,7 @@ class ResNetSettings(Settings):
     sample_loss_power: float = setting(
         0.7, "q of the generalized cross-entropy: near 0 cross-entropy, at 1 mean absolute error", low=0.01, high=1.0
     )
-    validation_fraction: float = setting(
-        0.15, "part of the labels that chooses the epoch", low=0.02, high=0.6
-    )
+    validation_fraction: float = setting(0.15, "part of the labels that chooses the epoch", low=0.02, high=0.6)
     device: str = setting("auto", "where it runs", choices=("auto", "cpu", "cuda", "mps"))
     precision: str = setting(
         "auto", "arithmetic; auto measures a few steps and takes the faster", choices=("auto", "fp32", "bf16")

@@ -49,7 +49,7 @@ def distributed() -> bool:
 
 
 def faster_precision(run: Callable[[str], None], repeats: int = 3) -> str:
-    """"bf16" if `run("bf16")` takes less than 0.8 of the time of `run("fp32")`, each the best of `repeats`."""
+    """ "bf16" if `run("bf16")` takes less than 0.8 of the time of `run("fp32")`, each the best of `repeats`."""
 
     def seconds(precision: str) -> float:
         run(precision)  # the first call pays for kernels and caches

@@ -26,7 +26,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, EOFError, RuntimeError) as error:
         raise ValueError(f"{path} is damaged, or no file of weights ({str(error).splitlines()[0]})") from error
     except Exception as error:  # torch raises pickle's own errors for objects that are no tensors
-        raise ValueError(f"{path} holds more than tensors, and loading it could run code: save its state_dict()") from error
+        raise ValueError(
+            f"{path} holds more than tensors, and loading it could run code: save its state_dict()"
+        ) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else {}
     if not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{path} holds no state dict: save model.state_dict()")

@@ -34,21 +34,22 @@ class AuditResults:
     def __str__(self) -> str:
         if self.precision is None:
             return (
-                f"{self.checked} of {self.drawn} drawn samples are checked. Open the view {self.views['audit']!r}, accept "
-                "the right suggestions as seen (seen=True), correct the wrong ones, and call audit_labels again"
+                f"{self.checked} of {self.drawn} drawn samples are checked. Open the view {self.views['audit']!r}, "
+                "accept the right suggestions as seen (seen=True), correct the wrong ones, and call audit_labels again"
             )
         return (
-            f"{self.right} of {self.drawn} accepted samples drawn at random are right ({percent(self.precision)}): the precision "
-            f"is at least {percent(self.low)}, with {100 * (1 - self.alpha):.0f} % confidence, whatever the labels were"
+            f"{self.right} of {self.drawn} accepted samples drawn at random are right ({percent(self.precision)}): "
+            f"the precision is at least {percent(self.low)}, with {100 * (1 - self.alpha):.0f} % confidence, "
+            "whatever the labels were"
         )
 
 
 def audit_labels(samples: Any, field: str, *, progress: Progress | bool | None = None, **settings: Any) -> AuditResults:
     """Draws accepted samples to check, or reads what the check of the last draw says.
 
-    The first call saves the view `FIELD: audit`. Check its samples with `review_labels`: accept with seen=True, correct,
-    or reject. Once all are checked, the next call returns the bound (Clopper & Pearson, 1934). `delete_run` of the audit
-    makes room for a new draw.
+    The first call saves the view `FIELD: audit`. Check its samples with `review_labels`: accept with seen=True,
+    correct, or reject. Once all are checked, the next call returns the bound (Clopper & Pearson, 1934).
+    `delete_run` of the audit makes room for a new draw.
 
     Args:
         samples: the dataset; a view narrows the draw, and so what the bound speaks of

@@ -11,6 +11,7 @@ from ..models import calibration, novelty
 from ..models.settings import AutoLabelSettings, ImageSettings, ResNetSettings, split
 from . import runs, scores, views
 from .auto_label_results import AutoLabelResults, summarise
+from .learning import HELD_OUT, VALIDATION, freeze, softmax, top_two
 from .runs import Progress, Run
 from .samples import (
     Labels,
@@ -23,7 +24,6 @@ from .samples import (
     write_classifications,
 )
 from .scores import Scores
-from .train_resnet import HELD_OUT, TRAIN, VALIDATION, freeze, softmax, top_two
 
 
 def auto_label(

@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..models.calibration import interval, labels_needed
 from ..models.settings import AutoLabelSettings
 from .results import percent, table
@@ -49,12 +47,17 @@ class AutoLabelResults:
         rows = [
             ("samples", f"{self.samples:,}, {self.labelled:,} labelled"),
             ("accepted", f"{self.accepted:,} of {self.samples - self.labelled:,} ({percent(self.coverage)})"),
-            ("review", f"{self.review:,}" + (f", {self.unlike:,} of them like no labelled class" if self.unlike else "")),
+            (
+                "review",
+                f"{self.review:,}" + (f", {self.unlike:,} of them like no labelled class" if self.unlike else ""),
+            ),
         ]
         if self.precision is not None:
             word = "promised" if self.promise == "promise" else "estimated"
             rows.append((f"{word} precision", f"at least {percent(self.low)}, with {sure} confidence"))
-            rows.append(("on held-out labels", f"{percent(self.precision)} ({percent(self.low)} to {percent(self.high)})"))
+            rows.append(
+                ("on held-out labels", f"{percent(self.precision)} ({percent(self.low)} to {percent(self.high)})")
+            )
         head = "\n".join(f"{name:<20} {text}" for name, text in rows)
         return "\n".join([f"{self.output_field} ({self.run_key})", head, "", table(self.rows), *self.notes])
 
@@ -123,9 +126,7 @@ def _rows(known: Labels, decision: Decision, alpha: float) -> list[dict[str, Any
     return rows
 
 
-def _notes(
-    known: Labels, found: Scores, decision: Decision, choices: AutoLabelSettings, accepted: int
-) -> list[str]:
+def _notes(known: Labels, found: Scores, decision: Decision, choices: AutoLabelSettings, accepted: int) -> list[str]:
     notes = []
     sure = f"{100 * (1 - choices.alpha):.0f} %"
     target = f"{100 * choices.target_precision:g} %"
@@ -133,11 +134,13 @@ def _notes(
         notes.append(_too_few(decision, choices, target, sure))
     if not len(decision.held):
         source = "the threshold of that run was used" if accepted else "there is no threshold, so nothing is accepted"
-        notes.append(f"No label here is new to the model, so nothing is promised: {source}. An audit bounds the precision.")
+        notes.append(
+            f"No label here is new to the model, so nothing is promised: {source}. An audit bounds the precision."
+        )
     elif decision.promise == "estimate":
         notes.append(
             "An estimate, not a promise: the labels are not known to be a random draw (random_labels=True says so). "
-            "evenset.audit_labels draws accepted samples for you to check, and bounds the precision whatever the labels were."
+            "evenset.audit_labels draws accepted samples for you to check, and bounds the precision in any case."
         )
     if found.errors:
         notes.append(f"{len(found.errors)} images could not be read and were skipped: results.skipped lists them.")

@@ -10,13 +10,13 @@ import numpy as np
 from .samples import Labels
 
 if TYPE_CHECKING:
-    from .train_resnet import Fitted
+    from .learning import Fitted
 
 TILE_PX, TEXT_PX, COLUMNS = 96, 30, 8
 
 
 def prediction_grid(path: Path, known: Labels, fitted: Fitted, rows: np.ndarray) -> str:
-    """Draws right predictions (the first row of tiles) and wrong ones (the others), each with its labels; returns the path.
+    """Draws right predictions (first row) and wrong ones (the others), each with its labels; returns the path.
 
     Args:
         rows: indices of the test samples

@@ -20,9 +20,10 @@ import numpy as np
 
 from ..models.settings import Settings
 from ..models.step import Step
+from .folders import claim, is_free, run_folder
+from .progress import Progress, bar, close_bar
 
 T = TypeVar("T")
-Progress = Callable[[str, int, int, str], None]  # phase, done, total, note
 REPORT_SECONDS = 0.3  # the live state is written, and a stop request read, at most this often
 
 
@@ -119,11 +120,9 @@ class Run:
 
     def finish(self, results: T) -> T:
         """Saves `results` (a dataclass) to the record, and returns them."""
-        from fiftyone.core.json import FiftyOneJSONEncoder
-
-        values = json.loads(FiftyOneJSONEncoder.dumps(asdict(results)))  # type: ignore[call-overload]
+        values = json.loads(json.dumps(asdict(results), default=lambda value: value.item()))  # type: ignore[call-overload]
         values.pop("run_key", None)
-        record = self.dataset.init_run_results(self.key, **values, log=self.log, text=str(results))
+        record = self.dataset.init_run_results(self.key, results=values, log=self.log, text=str(results))
         self.dataset.save_run_results(self.key, record, overwrite=True, cache=False)
         return results
 
@@ -169,10 +168,12 @@ def start(
         else:
             run = _register(samples, method, settings, inputs, bar(progress))
         stack.enter_context(claim(dataset, run.key))
-        stack.callback(_close_bar, run.progress)
+        stack.callback(close_bar, run.progress)
         try:
             run.config.update(state="running", error="")
             save_config(dataset, run.key, run.config)
+            if hasattr(run.progress, "started"):
+                run.progress.started(run.key)  # a job learns which run is its
             yield run
             run.config["state"] = "done"
         except BaseException as error:
@@ -195,7 +196,9 @@ def _register(
     """Gives the run its key, its folder and its record."""
     dataset = samples._root_dataset
     with claim(dataset, "the next run's key", wait_seconds=30):
-        taken = [int(match[1]) for key in dataset.list_runs() if (match := re.fullmatch(rf"evenset_{method}_(\d+)", key))]
+        taken = [
+            int(match[1]) for key in dataset.list_runs() if (match := re.fullmatch(rf"evenset_{method}_(\d+)", key))
+        ]
         key = f"evenset_{method}_{max(taken, default=0) + 1}"
         config = {
             "settings": {name: value for part in settings for name, value in asdict(part).items()},  # type: ignore[call-overload]
@@ -256,90 +259,6 @@ def store(dataset: Any) -> Any:
     return ExecutionStore.create("evenset", dataset._doc.id)
 
 
-def dataset_folder(dataset: Any) -> Path:
-    import fiftyone as fo
-
-    return Path(fo.config.default_dataset_dir) / "evenset" / str(dataset._doc.id)
-
-
-def run_folder(dataset: Any, key: str) -> Path:
-    return dataset_folder(dataset) / key
-
-
-@contextlib.contextmanager
-def claim(dataset: Any, name: str, wait_seconds: float = 0) -> Iterator[None]:
-    """Keeps other processes from the same field, run or key; a process that dies lets go.
-
-    Raises:
-        ValueError: another run holds it
-    """
-    from filelock import FileLock, Timeout
-
-    path = _lock_path(dataset, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path, timeout=wait_seconds)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise ValueError(f"another run is writing {name!r} at this moment: wait for it, or stop it") from None
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        lock.release()
-        for folder in (path.parent, dataset_folder(dataset), dataset_folder(dataset).parent):
-            with contextlib.suppress(OSError):
-                folder.rmdir()  # only where it is empty
-
-
-def is_free(dataset: Any, name: str) -> bool:
-    """Whether no process holds `name`."""
-    if not _lock_path(dataset, name).exists():
-        return True
-    try:
-        with claim(dataset, name):
-            return True
-    except ValueError:
-        return False
-
-
-def _lock_path(dataset: Any, name: str) -> Path:
-    return dataset_folder(dataset) / "locks" / re.sub(r"\W", "_", name)
-
-
 def versions() -> dict[str, str]:
     names = ("fiftyone", "torch", "torchvision", "numpy")
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
-
-
-def bar(progress: Progress | bool | None) -> Progress | None:
-    """A progress bar in the terminal for None and True, nothing for False, else the caller's own function."""
-    if callable(progress):
-        return progress
-    return TerminalBar() if progress or progress is None else None
-
-
-def _close_bar(progress: Progress | None) -> None:
-    if isinstance(progress, TerminalBar):
-        progress.close()
-
-
-class TerminalBar:
-    """One tqdm bar a phase."""
-
-    def __init__(self) -> None:
-        self.phase, self.tqdm = "", None
-
-    def __call__(self, phase: str, done: int, total: int, note: str) -> None:
-        from tqdm import tqdm
-
-        if phase != self.phase:
-            self.close()
-            self.phase, self.tqdm = phase, tqdm(total=total, desc=phase, dynamic_ncols=True)
-        self.tqdm.total = total
-        self.tqdm.set_postfix_str(note, refresh=False)
-        self.tqdm.update(done - self.tqdm.n)
-
-    def close(self) -> None:
-        if self.tqdm is not None:
-            self.tqdm.close()

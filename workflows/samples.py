@@ -85,7 +85,9 @@ def check_output_field(samples: Any, output_field: str, *inputs: str | None) -> 
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", output_field):
         raise ValueError(f"output_field {output_field!r}: a field's name has letters, digits and _, a letter first")
     if output_field in inputs:
-        raise ValueError(f"output_field {output_field!r} is an input: choose a field of its own, so that nothing is lost")
+        raise ValueError(
+            f"output_field {output_field!r} is an input: choose a field of its own, so that nothing is lost"
+        )
 
 
 def real_samples(samples: Any) -> tuple[Any, int]:
@@ -129,7 +131,8 @@ def read_labels(
     if unknown:
         place, label = unknown[0]
         raise ValueError(
-            f"{len(unknown)} labels of {label_field!r} are not in classes, the first is {label!r} of sample {ids[place]}: "
+            f"{len(unknown)} labels of {label_field!r} are not in classes, "
+            f"the first is {label!r} of sample {ids[place]}: "
             "add it to classes as a name or as a synonym, or leave those samples out of the view"
         )
     return Labels(
@@ -183,7 +186,9 @@ def read_vectors(samples: Any, ids: np.ndarray, field: str) -> np.ndarray:
     vectors = [found[i] for i in ids]
     missing = [i for i, vector in zip(ids, vectors, strict=True) if vector is None]
     if missing:
-        raise ValueError(f"{len(missing)} samples have no vector in {field!r}, the first is {missing[0]}: compute it first")
+        raise ValueError(
+            f"{len(missing)} samples have no vector in {field!r}, the first is {missing[0]}: compute it first"
+        )
     lengths = {len(vector) for vector in vectors}
     if len(lengths) > 1:
         raise ValueError(f"the vectors of {field!r} differ in length: {sorted(lengths)}")

@@ -12,9 +12,9 @@ from ..models import linear
 from ..models.calibration import Calibrator, Threshold
 from ..models.settings import AutoLabelSettings, ImageSettings, ResNetSettings
 from . import runs
+from .learning import HELD_OUT, TRAIN, VALIDATION, fit, look_at, members, predict, split_parts
 from .runs import Run
 from .samples import Labels, read_vectors
-from .train_resnet import HELD_OUT, TRAIN, VALIDATION, _members, fit, look_at, predict, split_parts
 
 NO_CALIBRATOR = Calibrator(1.0, 0.0)  # the model's own probability
 NO_THRESHOLD = Threshold(np.inf, 0, 0, np.nan, 0.0, 1.0, [])
@@ -99,7 +99,9 @@ def _origin(folder: Path) -> Origin:
 
     path = folder / "checkpoint.safetensors"
     if not path.is_file():
-        raise ValueError(f"{folder.name} has no checkpoint: give a run of train_resnet or auto_label that trained a model")
+        raise ValueError(
+            f"{folder.name} has no checkpoint: give a run of train_resnet or auto_label that trained a model"
+        )
     notes = load_tensors(path)[1]
     with np.load(folder / "parts.npz", allow_pickle=False) as kept:
         learned = np.isin(kept["parts"], (TRAIN, VALIDATION))
@@ -121,7 +123,9 @@ def check_source(samples: Any, embeddings: Any, origin: Origin | None, known: La
     if origin and origin.vectors is None:
         raise ValueError(f"{origin.key} trained a ResNet on images: leave embeddings out")
     if not samples.has_field(embeddings) and not _in_zoo(embeddings):
-        raise ValueError(f"{embeddings!r} is neither a field of {samples._root_dataset.name!r} nor a model of FiftyOne's zoo")
+        raise ValueError(
+            f"{embeddings!r} is neither a field of {samples._root_dataset.name!r} nor a model of FiftyOne's zoo"
+        )
 
 
 def _in_zoo(name: str) -> bool:
@@ -141,7 +145,7 @@ def from_images(
 ) -> Scores:
     """Trains a ResNet on a part of the labels; another part is held out."""
     look = look_at(run, known, image_settings)
-    given = {VALIDATION: _members(samples, validation)}
+    given = {VALIDATION: members(samples, validation)}
     parts = split_parts(
         run, known, look, settings, given, held_out=choices.calibration_fraction, random=choices.random_labels
     )
@@ -193,7 +197,9 @@ def read_or_compute(run: Run, known: Labels, samples: Any, embeddings: str) -> t
         view = samples.select(known.ids.tolist(), ordered=True)
         rows = view.compute_embeddings(foz.load_zoo_model(embeddings), skip_failures=True, progress=False)
         length = next(len(row) for row in rows if row is not None)
-        return {"vectors": np.array([np.full(length, np.nan) if row is None else row for row in rows], dtype=np.float32)}
+        return {
+            "vectors": np.array([np.full(length, np.nan) if row is None else row for row in rows], dtype=np.float32)
+        }
 
     vectors = run.arrays("vectors", compute)["vectors"]
     bad = np.flatnonzero(np.isnan(vectors).any(1)).tolist()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from ..models.images import Images, Survey, survey
 from ..models.settings import ImageSettings, ResNetSettings, split
 from . import runs
+from .learning import TEST, TRAIN, VALIDATION, Fitted, fit, freeze, look_at, members, softmax, split_parts, top_two
 from .results import percent, table
 from .runs import Progress, Run
 from .samples import (
@@ -22,9 +22,6 @@ from .samples import (
     require_classes,
     write_classifications,
 )
-
-PREDICT_BATCH = 64
-TRAIN, VALIDATION, HELD_OUT, TEST = 1, 2, 3, 4  # part of each sample; 0: not labelled, or left out
 
 
 @dataclass
@@ -96,8 +93,10 @@ def train_resnet(
     known = read_labels(samples, label_field, classes=classes, group_field=group_field)
     if not resume:
         require_classes(known, label_field)
-    given = {VALIDATION: _members(samples, validation), TEST: _members(samples, test)}
-    inputs = dict(label_field=label_field, output_field=output_field, embeddings_field=embeddings_field, classes=classes)
+    given = {VALIDATION: members(samples, validation), TEST: members(samples, test)}
+    inputs = dict(
+        label_field=label_field, output_field=output_field, embeddings_field=embeddings_field, classes=classes
+    )
     with runs.start(
         samples,
         "train_resnet",
@@ -113,198 +112,6 @@ def train_resnet(
         fitted = fit(run, known, look, parts, image_settings, resnet_settings)
         _write(run, known, fitted, output_field, embeddings_field)
         return run.finish(_results(run, known, parts, fitted, output_field))
-
-
-class Look(NamedTuple):
-    """What the labelled images look like."""
-
-    size_px: int
-    channels: int
-    mean: np.ndarray  # 0..1 [C]
-    std: np.ndarray  # 0..1 [C]
-    groups: np.ndarray  # of the labelled samples; near-duplicates share one [n]
-    errors: dict[int, str]  # index of the sample: why it cannot be read
-
-
-@dataclass
-class Fitted:
-    """A trained network, and what it says of every sample."""
-
-    logits: np.ndarray  # for evenly frequent classes [N, K]
-    embeddings: np.ndarray  # [N, D]
-    prior: np.ndarray  # added to the logits, it gives the training part's frequencies back [K]
-    errors: dict[int, str]  # index of the sample: why it has no prediction
-    curves: list[dict[str, Any]]
-    precision: str
-    images: Images
-
-
-def freeze(run: Run, known: Labels) -> Labels:
-    """The labels as the run first saw them: a resumed run trains on the same."""
-    plain = {name: np.asarray(value) for name, value in vars(known).items()}
-    kept = run.arrays("labels", lambda: plain)
-    return Labels(**{**kept, "names": kept["names"].tolist(), "synthetic": int(kept["synthetic"])})  # type: ignore[arg-type]
-
-
-def look_at(run: Run, known: Labels, settings: ImageSettings) -> Look:
-    """Decodes the labelled images once: sizes, statistics, near-duplicates, and which are damaged."""
-    from ..models.splits import join, near_duplicates
-
-    def compute() -> dict[str, np.ndarray]:
-        found: Survey = survey(
-            known.paths[known.known].tolist(), settings, lambda done, total: run.report("looking at images", done, total)
-        )
-        groups = join(near_duplicates(found.thumbnails), known.groups[known.known])
-        return dict(
-            size_px=np.array(found.size_px(settings)),
-            gray=np.array(found.gray or settings.grayscale),
-            mean=found.mean,
-            std=found.std,
-            groups=groups,
-            bad=known.known[list(found.errors)] if found.errors else np.zeros(0, dtype=np.int64),
-            reasons=np.array(list(found.errors.values()), dtype=str),
-        )
-
-    kept = run.arrays("survey", compute)
-    errors = dict(zip(kept["bad"].tolist(), kept["reasons"].tolist(), strict=True))
-    channels = 1 if kept["gray"] else 3
-    mean, std = (np.atleast_1d(kept[name])[:channels] for name in ("mean", "std"))
-    return Look(int(kept["size_px"]), channels, mean, std, kept["groups"], errors)
-
-
-def split_parts(
-    run: Run, known: Labels, look: Look, settings: ResNetSettings, given: dict[int, set[str] | None], held_out: float = 0.0, random: bool = False
-) -> np.ndarray:
-    """The part of each sample: TRAIN, VALIDATION, HELD_OUT, TEST, or 0 -> [N].
-
-    Args:
-        given: ids that the user chose for a part; None: drawn here
-        held_out: fraction of the trusted labels that is kept from training, to calibrate
-        random: draw them plainly, as a promise needs; else a share of each class
-    """
-    from ..models.splits import draw
-
-    def compute() -> dict[str, np.ndarray]:
-        parts = np.zeros(len(known.ids), dtype=np.int64)
-        usable = np.array([i for i in known.known if i not in look.errors], dtype=np.int64)
-        parts[usable] = TRAIN
-        for part, ids in given.items():
-            parts[usable[np.isin(known.ids[usable], list(ids or ()))]] = part
-        group = dict(zip(known.known.tolist(), look.groups.tolist(), strict=True))
-
-        def take(part: int, fraction: float, rows: np.ndarray, stratify: bool) -> None:
-            if fraction and len(rows):
-                members = np.array([group[i] for i in rows.tolist()])
-                parts[rows[draw(known.classes[rows], members, fraction, settings.seed, stratify=stratify)]] = part
-
-        take(HELD_OUT, held_out, usable[known.trusted[usable] & (parts[usable] == TRAIN)], not random)
-        if given.get(VALIDATION) is None:
-            take(VALIDATION, settings.validation_fraction, np.flatnonzero(parts == TRAIN), True)
-        return {"parts": parts, "ids": known.ids, "paths": known.paths}
-
-    parts = run.arrays("parts", compute)["parts"]
-    check_parts(parts, known, settings)
-    return parts
-
-
-def check_parts(parts: np.ndarray, known: Labels, settings: ResNetSettings) -> None:
-    """Refuses parts that nothing can be learned from.
-
-    Raises:
-        ValueError: fewer than two classes to train, or nothing to validate
-    """
-    if len(np.unique(known.classes[parts == TRAIN])) < 2:
-        raise ValueError("after validation, test and damaged images are set aside, fewer than two classes are left to train")
-    if not (parts == VALIDATION).any():
-        raise ValueError(
-            f"no label is left to validate ({settings.validation_fraction:g} of {(parts == TRAIN).sum()}): "
-            "label more samples, or raise validation_fraction"
-        )
-
-
-def fit(
-    run: Run, known: Labels, look: Look, parts: np.ndarray, image_settings: ImageSettings, settings: ResNetSettings
-) -> Fitted:
-    """Trains, keeps the checkpoint in the run's folder, and predicts every sample."""
-    from ..models import resnet
-
-    images = Images(known.paths.tolist(), image_settings, look.size_px, look.channels)
-    model = resnet.build(len(known.names), look.channels, look.size_px, look.mean, look.std, settings)
-    precision = run.note("precision", lambda: resnet.choose_precision(model, settings))
-    settings = replace(settings, precision=precision)
-    cut = resnet.Parts(np.flatnonzero(parts == TRAIN), np.flatnonzero(parts == VALIDATION))
-    path = run.folder / "checkpoint.safetensors"
-    if not path.exists():
-        steps = resnet.train(model, images.__getitem__, known.classes, cut, settings, run.folder)
-        for step in run.watch(steps, "training"):
-            run.curve(step)
-        notes = dict(names=known.names, images=asdict(replace(image_settings, size_px=look.size_px)))
-        resnet.save(model, path, notes)
-        for rest in ("last.safetensors", "best.safetensors"):
-            (run.folder / rest).unlink(missing_ok=True)
-    model, _ = resnet.load(path)
-    logits, embeddings, errors = predict(run, model, images, settings)
-    return Fitted(logits, embeddings, model.prior.numpy(), errors, run.curves, precision, images)
-
-
-def predict(run: Run, model: Any, images: Images, settings: ResNetSettings) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
-    """Logits [N, K] and embeddings [N, D] of every image, NaN where one cannot be read, and the reasons."""
-    from ..models import resnet
-
-    def compute() -> dict[str, np.ndarray]:
-        logits: list[np.ndarray] = []
-        embeddings: list[np.ndarray] = []
-        rows: list[np.ndarray] = []
-        for indices, scores, vectors in resnet.predict(model, images.batches(PREDICT_BATCH), settings):
-            rows.append(indices)
-            logits.append(scores)
-            embeddings.append(vectors)
-            run.report("predicting", int(indices[-1]) + 1, len(images))
-        bad = np.array(list(images.errors), dtype=np.int64)
-        if not rows:
-            raise ValueError(f"none of the {len(images)} images can be read, the first: {images.errors[0]}")
-        found = dict(logits=_spread(logits, rows, len(images)), embeddings=_spread(embeddings, rows, len(images)))
-        return {**found, "bad": bad, "reasons": np.array(list(images.errors.values()), dtype=str)}
-
-    kept = run.arrays("predictions", compute)
-    errors = dict(zip(kept["bad"].tolist(), kept["reasons"].tolist(), strict=True))
-    return kept["logits"], kept["embeddings"], errors
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities [N, K] of logits [N, K]."""
-    from scipy.special import softmax as scipy_softmax
-
-    return np.asarray(scipy_softmax(logits.astype(np.float64), axis=1))
-
-
-def top_two(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Predicted class [N], its probability [N], and how far it leads the second [N]."""
-    best = np.sort(probabilities, axis=1)
-    return probabilities.argmax(1), best[:, -1], best[:, -1] - best[:, -2]
-
-
-def _spread(parts: list[np.ndarray], rows: list[np.ndarray], total: int) -> np.ndarray:
-    """Rows at their places [total, D], NaN elsewhere."""
-    joined = np.concatenate(parts)
-    whole = np.full((total, joined.shape[1]), np.nan, dtype=np.float32)
-    whole[np.concatenate(rows)] = joined
-    return whole
-
-
-def _members(samples: Any, part: Any) -> set[str] | None:
-    """Ids of a part that the user named by a tag or a view; None where it is None.
-
-    Raises:
-        ValueError: it holds no sample
-    """
-    if part is None:
-        return None
-    view = samples.match_tags(part) if isinstance(part, str) else part
-    ids = set(view.values("id"))
-    if not ids:
-        raise ValueError(f"no sample has the tag {part!r}" if isinstance(part, str) else "the view given as a part is empty")
-    return ids
 
 
 def _write(run: Run, known: Labels, fitted: Fitted, output_field: str, embeddings_field: str | None) -> None:
@@ -337,7 +144,9 @@ def _results(run: Run, known: Labels, parts: np.ndarray, fitted: Fitted, output_
         | ({"test recall": percent(test.recall[i])} if test else {})
         for i, name in enumerate(known.names)
     ]
-    picture = prediction_grid(run.folder / "predictions.png", known, fitted, np.flatnonzero(parts == TEST)) if test else None
+    picture = (
+        prediction_grid(run.folder / "predictions.png", known, fitted, np.flatnonzero(parts == TEST)) if test else None
+    )
     return TrainResults(
         run_key=run.key,
         output_field=output_field,

@@ -1,0 +1,60 @@
+"""Where a run's files lie, and how one process keeps others from the same field."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def dataset_folder(dataset: Any) -> Path:
+    import fiftyone as fo
+
+    return Path(fo.config.default_dataset_dir) / "evenset" / str(dataset._doc.id)
+
+
+def run_folder(dataset: Any, key: str) -> Path:
+    return dataset_folder(dataset) / key
+
+
+@contextlib.contextmanager
+def claim(dataset: Any, name: str, wait_seconds: float = 0) -> Iterator[None]:
+    """Keeps other processes from the same field, run or key; a process that dies lets go.
+
+    Raises:
+        ValueError: another run holds it
+    """
+    from filelock import FileLock, Timeout
+
+    path = _lock_path(dataset, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, timeout=wait_seconds)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(f"another run is writing {name!r} at this moment: wait for it, or stop it") from None
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        lock.release()
+        for folder in (path.parent, dataset_folder(dataset), dataset_folder(dataset).parent):
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # only where it is empty
+
+
+def is_free(dataset: Any, name: str) -> bool:
+    """Whether no process holds `name`."""
+    if not _lock_path(dataset, name).exists():
+        return True
+    try:
+        with claim(dataset, name):
+            return True
+    except ValueError:
+        return False
+
+
+def _lock_path(dataset: Any, name: str) -> Path:
+    return dataset_folder(dataset) / "locks" / re.sub(r"\W", "_", name)

@@ -1,0 +1,87 @@
+"""The runs of a dataset: listed, read, stopped and resumed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from . import runs
+from .results import table
+
+
+@dataclass
+class RunList:
+    """The runs of a dataset, the oldest first. `str` prints a table."""
+
+    rows: list[dict[str, Any]]
+
+    def __str__(self) -> str:
+        return table(self.rows) if self.rows else "no runs of Evenset"
+
+    __repr__ = __str__
+
+
+def list_runs(dataset: Any) -> RunList:
+    """Every run of Evenset on `dataset`: key, state, fields, samples, duration."""
+    dataset = dataset._root_dataset
+    dataset.reload()
+    keys = [key for key in dataset.list_runs() if key.startswith("evenset_")]
+    configs = sorted(((runs.read_config(dataset, key), key) for key in keys), key=lambda pair: pair[0]["started"])
+    return RunList(
+        [
+            {
+                "run": key,
+                "state": config["state"],
+                "fields": ", ".join(config["writes"].get("fields", [])),
+                "samples": config["samples"],
+                "seconds": config["seconds"],
+                "error": config["error"],
+            }
+            for config, key in configs
+        ]
+    )
+
+
+def resume_run(dataset: Any, run_key: str, progress: Any = None) -> Any:
+    """Goes on with a run that was stopped or killed, and returns its results.
+
+    Raises:
+        ValueError: the run is running or done
+    """
+    dataset = dataset._root_dataset
+    dataset.reload()
+    config = runs.read_config(dataset, run_key)
+    if config["state"] in ("running", "done"):
+        raise ValueError(f"{run_key} is {config['state']}: only a stopped or failed run can be resumed")
+    ids = np.load(runs.run_folder(dataset, run_key) / "samples.npy", allow_pickle=False).tolist()
+    here = set(dataset.values("id"))
+    samples = dataset.select([i for i in ids if i in here], ordered=True)
+    workflow = getattr(import_module(f".{config['method']}", __package__), config["method"])
+    return workflow(samples, **config["inputs"], **config["settings"], progress=progress, resume=run_key)
+
+
+def stop_run(dataset: Any, run_key: str) -> None:
+    """Asks a run in any process to stop: it does within a batch, and can be resumed.
+
+    Raises:
+        ValueError: the run is not running
+    """
+    runs.request_stop(dataset._root_dataset, run_key)
+
+
+def load_results(dataset: Any, run_key: str) -> dict[str, Any]:
+    """The saved results of a run as a dict: metrics, curves, log; its table under "text".
+
+    Raises:
+        ValueError: there is no such run, or it is not done
+    """
+    dataset = dataset._root_dataset
+    config = runs.read_config(dataset, run_key)
+    if config["state"] != "done":
+        raise ValueError(f"{run_key} is {config['state']}: it has no results yet")
+    record = dataset.load_run_results(run_key, cache=False).serialize()
+    return json.loads(json.dumps({name: value for name, value in record.items() if name != "cls"}, default=str))

@@ -1,0 +1,218 @@
+"""Jobs: a workflow in a worker process of its own, which outlives the request, the browser and the App's session."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import traceback
+import uuid
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from . import runs
+from .folders import dataset_folder, run_folder
+
+ROOT = Path(__file__).parents[1]  # the plugin's folder: Python runs it, by its __main__.py
+KEPT_SECONDS = 86_400  # how long the outcome of a job waits for a reader
+UNFINISHED = ("starting", "running")
+NOT_FOR_WORKERS = (  # set by FiftyOne for its own child processes: with them, a worker would lose the database
+    "FIFTYONE_DISABLE_SERVICES",
+    "FIFTYONE_PRIVATE_DATABASE_PORT",
+    "FIFTYONE_SERVER",
+)
+# Starts its arguments as a process that has no living parent, so that nobody who ends a family of processes finds it.
+LET_GO = """
+import subprocess, sys
+print(subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=open(sys.argv[1], "ab"),
+                       stderr=subprocess.STDOUT, start_new_session=True).pid)
+"""
+
+
+def start_worker(
+    dataset: Any, stages: list[dict[str, Any]], workflow: str, inputs: dict[str, Any], settings: dict[str, Any]
+) -> str:
+    """Starts `workflow` on the view of `dataset` that has these stages; returns the job's id at once.
+
+    Args:
+        stages: the view, as `view._serialize()` gives it
+        workflow: name of an SDK function
+        inputs, settings: its arguments, in JSON's types
+    """
+    _sweep(dataset)
+    job_id = uuid.uuid4().hex[:12]
+    request = dict(workflow=workflow, stages=stages, inputs=inputs, settings=settings)
+    job = dict(request, state="starting", run_key=None, error="", started=time.time(), **_process(None))
+    _save(dataset, job_id, job)
+    log = _log_path(dataset, job_id)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {name: value for name, value in os.environ.items() if name not in NOT_FOR_WORKERS}
+    command = [sys.executable, str(ROOT), "worker", "--", dataset.name, job_id]
+    starter = [sys.executable, "-I", "-S", "-c", LET_GO, str(log), *command]
+    done = subprocess.run(starter, env=environment, capture_output=True, text=True, check=True)
+    job.update(_process(int(done.stdout)))
+    _save(dataset, job_id, job)
+    return job_id
+
+
+def run_job(dataset_name: str, job_id: str) -> None:
+    """What the worker does: runs the job's workflow, and writes down how it ended."""
+    import fiftyone as fo
+    from fiftyone import DatasetView
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it, the run is left resumable
+    dataset = fo.load_dataset(dataset_name)
+    job = runs.store(dataset).get(f"job:{job_id}")
+    job.update(state="running", **_process(os.getpid()))
+    _save(dataset, job_id, job)
+
+    def tell(**news: Any) -> None:
+        job.update(news)
+        _save(dataset, job_id, job)
+
+    try:
+        samples = DatasetView._build(dataset, job["stages"])
+        results = call(job["workflow"], samples, {**job["inputs"], **job["settings"]}, Watched(tell))
+        tell(state="done", run_key=results.run_key)
+    except (runs.RunStopped, KeyboardInterrupt) as error:
+        tell(state="stopped", error=str(error) or f"{job['run_key'] or job['workflow']} was interrupted")
+    except BaseException as error:
+        traceback.print_exc()
+        tell(state="failed", error=sentence(error, job["workflow"]))
+    if job["state"] != "failed":
+        _drop(_log_path(dataset, job_id))
+
+
+class Watched:
+    """The progress of a job: `Run.report` tells the store, and the job only has to know which run it is."""
+
+    def __init__(self, tell: Any) -> None:
+        self.tell = tell
+
+    def started(self, run_key: str) -> None:
+        self.tell(run_key=run_key)
+
+    def __call__(self, phase: str, done: int, total: int, note: str) -> None:
+        pass
+
+
+def watch(dataset: Any, job_id: str) -> dict[str, Any]:
+    """How a job stands: state ("starting", "running", "done", "stopped", "failed"), run_key, error, and while it
+    runs phase, done, total and note.
+
+    Raises:
+        ValueError: there is no such job
+    """
+    job = _read(dataset, job_id)
+    if job["state"] in UNFINISHED and not _is_alive(job):
+        job = _read(dataset, job_id)  # it may have finished between the two looks
+        if job["state"] in UNFINISHED:
+            job.update(state="failed", error=_last_words(dataset, job_id, job))
+            _save(dataset, job_id, job)
+    live = runs.live(dataset, job["run_key"]) if job["state"] == "running" and job["run_key"] else None
+    return {"phase": "starting", "done": 0, "total": 0, "note": "", **(live or {}), **job}
+
+
+def forget(dataset: Any, job_id: str) -> None:
+    """Clears what is left of a job that has ended, once somebody has read how; a failed run keeps the log."""
+    job, path = _read(dataset, job_id), _log_path(dataset, job_id)
+    runs.store(dataset).delete(f"job:{job_id}")
+    if job["state"] == "failed" and job["run_key"] and run_folder(dataset, job["run_key"]).exists():
+        with contextlib.suppress(OSError):
+            path.replace(run_folder(dataset, job["run_key"]) / "worker.log")
+    _drop(path)
+
+
+def sentence(error: BaseException, workflow: str) -> str:
+    """What a user is told about an error."""
+    text, kind = str(error).strip(), type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    if isinstance(error, (ValueError, TypeError, FileNotFoundError)) and text:
+        return text
+    if type(error).__module__.partition(".")[0] == "pymongo":
+        return f"the database does not answer ({kind}): is it running, and reachable from here?"
+    if isinstance(error, MemoryError):
+        return f"{workflow} ran out of memory: fewer samples, a smaller size_px or batch_size need less"
+    return f"{workflow} failed for a reason that it did not expect, {kind}: {text.splitlines()[0] if text else ''}"
+
+
+def call(workflow: str, samples: Any, arguments: dict[str, Any], progress: Any) -> Any:
+    """Calls an SDK function by its name, on the samples (or the dataset) that it takes first."""
+    module = "history" if workflow == "resume_run" else workflow
+    function = getattr(import_module(f".{module}", __package__), workflow)
+    return function(samples, **arguments, progress=progress)
+
+
+def _process(pid: int | None) -> dict[str, Any]:
+    """Tells a process from another that gets its number later."""
+    import psutil
+
+    born = 0.0
+    with contextlib.suppress(psutil.Error):
+        born = psutil.Process(pid).create_time() if pid else 0.0
+    return dict(pid=pid, born=born, host=socket.gethostname())
+
+
+def _is_alive(job: dict[str, Any]) -> bool:
+    import psutil
+
+    if job["host"] != socket.gethostname() or job["pid"] is None:
+        return time.time() - job["started"] < 60 or job["pid"] is not None  # from here nobody can tell
+    try:
+        process = psutil.Process(job["pid"])
+        return process.create_time() == job["born"] and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _last_words(dataset: Any, job_id: str, job: dict[str, Any]) -> str:
+    path = _log_path(dataset, job_id)
+    lines = path.read_text(errors="replace").splitlines()[-5:] if path.exists() else []
+    what, words = job["run_key"] or job["workflow"], " / ".join(line.strip() for line in lines if line.strip())
+    return (
+        f"the worker of {what} ended before its work was done: it was killed, or the machine ran out of memory"
+        + (f" (its last words: {words})" if words else "")
+        + (f". evenset.resume_run goes on with {what}" if job["run_key"] else "")
+    )
+
+
+def _read(dataset: Any, job_id: str) -> dict[str, Any]:
+    job = runs.store(dataset).get(f"job:{job_id}")
+    if job is None:
+        raise ValueError(f"{dataset.name!r} has no job {job_id!r}: its outcome was read, or is older than a day")
+    return job  # type: ignore[no-any-return]
+
+
+def _save(dataset: Any, job_id: str, job: dict[str, Any]) -> None:
+    kept = None if job["state"] in UNFINISHED else KEPT_SECONDS
+    runs.store(dataset).set(f"job:{job_id}", job, ttl=kept)
+
+
+def _sweep(dataset: Any) -> None:
+    """Clears what is left of jobs that nobody read: dead workers, and logs of jobs that are forgotten."""
+    channel, folder = runs.store(dataset), dataset_folder(dataset) / "jobs"
+    jobs = {key[len("job:") :] for key in channel.list_keys() if key.startswith("job:")}
+    for job_id in jobs:
+        with contextlib.suppress(ValueError):  # somebody else forgot it meanwhile
+            watch(dataset, job_id)
+    for path in folder.glob("*.log") if folder.exists() else ():
+        if path.stem not in jobs:
+            _drop(path)
+
+
+def _log_path(dataset: Any, job_id: str) -> Path:
+    return dataset_folder(dataset) / "jobs" / f"{job_id}.log"
+
+
+def _drop(path: Path) -> None:
+    """Deletes a log, and the folders that it leaves empty."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+        for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
+            folder.rmdir()
