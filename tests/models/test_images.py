@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import zlib
 from pathlib import Path
 
@@ -228,6 +229,15 @@ def test_making_smaller_averages_and_does_not_skip(tmp_path):
     assert np.abs(small.astype(int) - 127.5).max() <= 2  # skipping pixels would give 0 or 255
 
 
+def test_making_larger_or_slightly_smaller_blends_neighbours(tmp_path):
+    path = save(np.array([[0, 250]], dtype=np.uint8), tmp_path / "step.png")
+    row = load(path, ImageSettings(fit="stretch"), 16, 1)[0, :, 0].astype(int)
+    assert (np.diff(row) >= 0).all() and len(set(row)) > 4
+    stripes = save(np.tile(np.array([0, 250], dtype=np.uint8), (30, 15)), tmp_path / "stripes.png")
+    inner = load(stripes, AS_IS, 20, 1)[..., 0][:, 2:-2].astype(int)
+    assert 50 < inner.min() and inner.max() < 200
+
+
 def test_the_right_size_is_left_alone(tmp_path):
     colour = photo(32, 32)
     assert (load(save(colour, tmp_path / "32.png"), AS_IS, 32, 3) == colour).all()
@@ -325,6 +335,17 @@ def bad_files(folder: Path) -> dict[str, tuple[str, str]]:
     found["pipe"] = (str(folder / "pipe.jpg"), "no regular file")
     found["null"] = ("a\0b.jpg", "cannot be opened")
     return found
+
+
+def test_the_short_way_leaves_jpeg_files_that_need_a_closer_look_to_pillow(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    whole = Path(save(photo(), tmp_path / "whole.jpg")).read_bytes()
+    turned = Path(save(photo(), tmp_path / "turned.jpg", exif=exif)).read_bytes()
+    Image.new("CMYK", (32, 32)).save(tmp_path / "print.jpg")
+    assert decoding._plain_jpeg_header(whole) == (64, 48, 3)
+    for data in (turned, (tmp_path / "print.jpg").read_bytes(), whole[:-2], whole[:300], whole[:2], b""):
+        assert decoding._plain_jpeg_header(data) is None
 
 
 def test_bad_files_are_refused_with_a_sentence_that_names_them(tmp_path):
@@ -483,6 +504,26 @@ def test_batches_read_ahead_by_a_bound_that_does_not_grow_with_the_files(folder_
         yielded += len(indices)
     assert len(read) == 640
     assert 32 <= most <= 32 + (2 + 2) * 16  # the batch, and `threads + batch` pieces of 16
+
+
+def test_large_images_are_decoded_one_at_a_time(tmp_path, monkeypatch):
+    paths = [save(photo(seed=i), tmp_path / f"{i}.png") for i in range(8)]
+    inside, most = 0, 0
+
+    def slowly(image, convert=decoding.to_8_bit):
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        time.sleep(0.02)
+        inside -= 1
+        return convert(image)
+
+    monkeypatch.setattr(decoding, "to_8_bit", slowly)
+    for limit, alone in ((50, False), (0.001, True)):
+        monkeypatch.setattr(decoding, "LARGE_MEGAPIXELS", limit)
+        most = 0
+        list(in_order(lambda path: load(path, AS_IS, 16, 3), paths, threads=8, ahead=8))
+        assert (most == 1) == alone
 
 
 def test_a_stream_that_is_left_early_stops_its_threads(folder_of):

@@ -67,6 +67,7 @@ def test_copies_are_the_preprocessed_images_and_the_grid_can_show_them(photos):
     expected = [load(path, ImageSettings(fit="crop", denoise="median"), 12, 3) for path in dataset.values("filepath")]
     assert (np.stack(copies(dataset)) == np.stack(expected)).all()
     assert [Path(path).read_bytes() for path in dataset.values("filepath")] == originals
+    assert sorted(dataset.values("preprocessed_path")) == sorted(str(path) for path in Path(results.folder).iterdir())
     dataset.reload()
     assert dataset.app_config.media_fields == ["filepath", "preprocessed_path"]
     assert np.allclose(results.mean, np.mean(expected, axis=(0, 1, 2)) / 255)
@@ -309,10 +310,12 @@ def test_a_killed_run_goes_on_with_the_same_result(photos, tmp_path, when, numbe
     (journal,) = (Path(path) for path in after["files"] if path.endswith("copies.jsonl"))
     lines = journal.read_text().splitlines()
     torn = json.dumps(json.loads(lines[-1]))[:20]
-    journal.write_text("\n".join([*lines[:-1], torn]))  # a kill in the middle of a line
+    journal.write_text("\n".join([*lines[:-1], lines[1], torn]))  # a kill in the middle of a line
 
     results = resume_run(dataset, key, progress=False)
 
+    noted = {json.loads(line)["id"] for line in journal.read_text().splitlines() if line.endswith("}")}
+    assert noted == set(dataset.values("id"))  # another kill would find them all
     whole = preprocess_images(dataset, output_field="at_once", progress=False)
     assert results.written == whole.written == 60
     assert (np.stack(copies(dataset)) == np.stack(copies(dataset, "at_once"))).all()
