@@ -14,7 +14,7 @@ def distances(embeddings: np.ndarray, reference: np.ndarray, chunk: int = 4096) 
     """
 
     def unit(rows: np.ndarray) -> np.ndarray:
-        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+        return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
 
     known = unit(reference).T
     nearest = [1 - (unit(embeddings[i : i + chunk]) @ known).max(1) for i in range(0, len(embeddings), chunk)]

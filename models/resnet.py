@@ -37,12 +37,12 @@ class ResNet(nn.Module):
         from torchvision import models
 
         super().__init__()
-        self.shape = dict(architecture=architecture, classes=classes, channels=channels, size_px=size_px)
+        self.architecture, self.classes, self.channels, self.size_px = architecture, classes, channels, size_px
         self.network = models.get_model(architecture, weights=None, num_classes=classes)
         small = size_px < SMALL_IMAGE_PX
         width = self.network.conv1.out_channels
-        kernel = dict(kernel_size=3, stride=1, padding=1) if small else dict(kernel_size=7, stride=2, padding=3)
-        self.network.conv1 = nn.Conv2d(channels, width, bias=False, **kernel)
+        size, stride = (3, 1) if small else (7, 2)
+        self.network.conv1 = nn.Conv2d(channels, width, size, stride, padding=size // 2, bias=False)
         nn.init.kaiming_normal_(self.network.conv1.weight, mode="fan_out", nonlinearity="relu")
         if small:
             self.network.maxpool = nn.Identity()
@@ -108,7 +108,7 @@ def train(
         folder: receives last.safetensors (to resume) and best.safetensors
     """
     process = accelerator(settings.device, choose_precision(model, settings))
-    frequency = log_prior(torch.as_tensor(labels[parts.train]), model.shape["classes"])  # type: ignore[arg-type]
+    frequency = log_prior(torch.as_tensor(labels[parts.train]), model.classes)
     model.prior.copy_(settings.logit_adjustment * frequency)
     optimizer = _optimizer(model, settings)
     batches = -(-len(parts.train) // settings.batch_size)
@@ -214,8 +214,7 @@ def choose_precision(model: ResNet, settings: ResNetSettings) -> str:
     if settings.precision != "auto":
         return settings.precision
     if not hasattr(model, "precision"):
-        shape = (8, model.shape["channels"], model.shape["size_px"], model.shape["size_px"])
-        images = np.zeros(shape, dtype=np.uint8)  # type: ignore[arg-type]
+        images = np.zeros((8, model.channels, model.size_px, model.size_px), dtype=np.uint8)
 
         def run(precision: str) -> None:
             process = accelerator(settings.device, precision)
@@ -227,7 +226,8 @@ def choose_precision(model: ResNet, settings: ResNetSettings) -> str:
 
 def save(model: ResNet, path: Path, notes: dict[str, Any]) -> None:
     """Writes weights and shape, with `notes` of the caller (class names, image settings)."""
-    save_tensors(path, model.state_dict(), {**notes, **model.shape})
+    shape = {name: getattr(model, name) for name in ("architecture", "classes", "channels", "size_px")}
+    save_tensors(path, model.state_dict(), {**notes, **shape})
 
 
 def load(path: Path) -> tuple[ResNet, dict[str, Any]]:
@@ -272,7 +272,7 @@ def _augmentation(model: ResNet, settings: ResNetSettings) -> Callable[[Tensor],
     from torchvision.transforms import v2
 
     fill = [float(value) * 255 for value in model.mean.cpu()]
-    color = model.shape["channels"] == 3
+    color = model.channels == 3
     light = [
         v2.RandomAffine(
             degrees=8, translate=(0.1, 0.1), scale=(0.9, 1.1), fill=fill, interpolation=v2.InterpolationMode.BILINEAR

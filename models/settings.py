@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
-S = TypeVar("S")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
 
 
 def setting(
@@ -193,19 +195,24 @@ def check(item: dataclasses.Field[Any], value: Any) -> Any:
     return value
 
 
-def split(values: dict[str, Any], *kinds: type[S]) -> tuple[S, ...]:
+@overload
+def split(values: dict[str, Any], one: type[A], /) -> tuple[A]: ...
+@overload
+def split(values: dict[str, Any], one: type[A], two: type[B], /) -> tuple[A, B]: ...
+@overload
+def split(values: dict[str, Any], one: type[A], two: type[B], three: type[C], /) -> tuple[A, B, C]: ...
+def split(values: dict[str, Any], *kinds: type[Any]) -> tuple[Any, ...]:
     """Deals keyword arguments out to settings classes; a name that two classes have goes to both.
 
     Raises:
         TypeError: a name that none of the classes has, with the nearest one that is
     """
-    known = {item.name for kind in kinds for item in fields(kind)}  # type: ignore[arg-type]
+    known = {item.name for kind in kinds for item in fields(kind)}
     for name in values:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
             raise TypeError(f"no setting is called {name!r}: {hint}")
     return tuple(
-        kind(**{item.name: values[item.name] for item in fields(kind) if item.name in values})  # type: ignore[arg-type]
-        for kind in kinds
+        kind(**{item.name: values[item.name] for item in fields(kind) if item.name in values}) for kind in kinds
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ import numpy as np
 from ..models.calibration import interval
 from ..models.settings import AuditSettings, split
 from . import runs, views
+from .progress import Progress
 from .results import percent
 from .review_labels import writer_of
-from .runs import Progress, Run
+from .runs import Run
 from .samples import check_images
 
 
@@ -29,7 +31,7 @@ class AuditResults:
     precision: float | None  # None while samples are unchecked
     low: float  # its bounds, each at alpha
     high: float
-    views: dict[str, str] = field(default_factory=dict)
+    views: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
         if self.precision is None:

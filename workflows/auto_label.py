@@ -12,7 +12,8 @@ from ..models.settings import AutoLabelSettings, ImageSettings, ResNetSettings, 
 from . import runs, scores, views
 from .auto_label_results import AutoLabelResults, summarise
 from .learning import HELD_OUT, VALIDATION, freeze, softmax, top_two
-from .runs import Progress, Run
+from .progress import Progress
+from .runs import Run
 from .samples import (
     Labels,
     check_images,

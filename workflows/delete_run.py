@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import runs
+from . import folders, runs
 
 
 @dataclass
@@ -43,12 +43,12 @@ def delete_run(dataset: Any, run_key: str) -> DeletedRun:
     if config["state"] == "running":
         raise ValueError(f"{run_key} is running: stop it first (evenset.stop_run)")
     fields, views = config["writes"].get("fields", []), config["writes"].get("views", [])
-    labels, edited = take_back(dataset, config, runs.run_folder(dataset, run_key))
-    with runs.claim(dataset, run_key):
+    labels, edited = take_back(dataset, config, folders.run_folder(dataset, run_key))
+    with folders.claim(dataset, run_key):
         dataset.delete_run(run_key)
         for key in (f"live:{run_key}", f"stop:{run_key}"):
             runs.store(dataset).delete(key)
-        shutil.rmtree(runs.run_folder(dataset, run_key), ignore_errors=True)
+        shutil.rmtree(folders.run_folder(dataset, run_key), ignore_errors=True)
     return DeletedRun(run_key, list(fields), list(views), labels, edited)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from . import runs
+from . import folders, runs
 from .results import table
 
 
@@ -57,7 +56,7 @@ def resume_run(dataset: Any, run_key: str, progress: Any = None) -> Any:
     config = runs.read_config(dataset, run_key)
     if config["state"] in ("running", "done"):
         raise ValueError(f"{run_key} is {config['state']}: only a stopped or failed run can be resumed")
-    ids = np.load(runs.run_folder(dataset, run_key) / "samples.npy", allow_pickle=False).tolist()
+    ids = np.load(folders.run_folder(dataset, run_key) / "samples.npy", allow_pickle=False).tolist()
     here = set(dataset.values("id"))
     samples = dataset.select([i for i in ids if i in here], ordered=True)
     workflow = getattr(import_module(f".{config['method']}", __package__), config["method"])
@@ -84,4 +83,4 @@ def load_results(dataset: Any, run_key: str) -> dict[str, Any]:
     if config["state"] != "done":
         raise ValueError(f"{run_key} is {config['state']}: it has no results yet")
     record = dataset.load_run_results(run_key, cache=False).serialize()
-    return json.loads(json.dumps({name: value for name, value in record.items() if name != "cls"}, default=str))
+    return {**record["results"], "log": record["log"], "text": record["text"]}

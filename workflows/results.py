@@ -9,7 +9,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     """Rows as a plain table; None and NaN as a dash."""
     from tabulate import tabulate
 
-    return tabulate(rows, headers="keys", tablefmt="simple", missingval="–", stralign="left", numalign="right")
+    return str(tabulate(rows, headers="keys", tablefmt="simple", missingval="–", stralign="left", numalign="right"))
 
 
 def percent(share: float | None) -> str | None:

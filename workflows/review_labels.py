@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..models.settings import ReviewSettings, split
-from . import changes, runs
-from .runs import Progress, Run
+from . import changes, folders, runs
+from .progress import Progress
+from .runs import Run
 from .samples import PROVENANCE, check_images, check_label_field
 
 
@@ -24,7 +26,7 @@ class ReviewResults:
     action: str
     changed: int  # suggestions that were accepted, corrected or rejected
     kept: int  # samples that have a label already: accepting does not replace it
-    views: dict[str, str] = field(default_factory=dict)
+    views: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
         done = {"accept": "accepted", "correct": "corrected", "reject": "rejected"}[self.action]
@@ -81,7 +83,7 @@ def review_labels(
         runs.start(
             samples, "review_labels", settings=(choices,), inputs=inputs, progress=progress, resume=resume
         ) as run,
-        runs.claim(run.dataset, label_field),
+        folders.claim(run.dataset, label_field),
     ):
         found = _changes(run, chosen, field, label_field, label, choices, audited(run.dataset, field))
         _declare(run, label_field)
@@ -110,7 +112,7 @@ def audited(dataset: Any, field: str) -> set[str]:
 
     drawn: set[str] = set()
     for key in dataset.list_runs():
-        path = runs.run_folder(dataset, key) / "drawn.npz"
+        path = folders.run_folder(dataset, key) / "drawn.npz"
         if key.startswith("evenset_audit_labels_") and path.exists():
             if runs.read_config(dataset, key)["inputs"]["field"] == field:
                 with np.load(path, allow_pickle=False) as kept:

@@ -172,8 +172,9 @@ def start(
         try:
             run.config.update(state="running", error="")
             save_config(dataset, run.key, run.config)
-            if hasattr(run.progress, "started"):
-                run.progress.started(run.key)  # a job learns which run is its
+            started = getattr(run.progress, "started", None)
+            if started:
+                started(run.key)  # a job learns which run is its own
             yield run
             run.config["state"] = "done"
         except BaseException as error:
@@ -249,7 +250,7 @@ def request_stop(dataset: Any, key: str) -> None:
 
 def live(dataset: Any, key: str) -> dict[str, Any] | None:
     """Phase, done, total and note of a run in progress, None if there is none."""
-    return store(dataset).get(f"live:{key}")
+    return store(dataset).get(f"live:{key}")  # type: ignore[no-any-return]
 
 
 def store(dataset: Any) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from ..models import linear
 from ..models.calibration import Calibrator, Threshold
 from ..models.settings import AutoLabelSettings, ImageSettings, ResNetSettings
-from . import runs
+from . import folders
 from .learning import HELD_OUT, TRAIN, VALIDATION, fit, look_at, members, predict, split_parts
 from .runs import Run
 from .samples import Labels, read_vectors
@@ -79,19 +79,19 @@ def find_run(dataset: Any, run: str) -> Origin:
 
     name, _, key = run.rpartition("/")
     if Path(run).is_dir():
-        folders = [Path(run)]
+        found = [Path(run)]
     elif name:
         if not fo.dataset_exists(name):
             raise ValueError(f"run {run!r}: there is no dataset {name!r}")
-        folders = [runs.run_folder(fo.load_dataset(name), key)]
+        found = [folders.run_folder(fo.load_dataset(name), key)]
     else:
-        own = runs.run_folder(dataset, run)
-        folders = [own] if own.is_dir() else sorted(runs.dataset_folder(dataset).parent.glob(f"*/{run}"))
-    folders = [folder for folder in folders if folder.is_dir()]
-    if len(folders) != 1:
-        found = "there is none" if not folders else f"{len(folders)} datasets have one: say which, as 'DATASET/{key}'"
-        raise ValueError(f"run {run!r}: {found}")
-    return _origin(folders[0])
+        own = folders.run_folder(dataset, run)
+        found = [own] if own.is_dir() else sorted(folders.dataset_folder(dataset).parent.glob(f"*/{run}"))
+    found = [folder for folder in found if folder.is_dir()]
+    if len(found) != 1:
+        count = "there is none" if not found else f"{len(found)} datasets have one: say which, as 'DATASET/{key}'"
+        raise ValueError(f"run {run!r}: {count}")
+    return _origin(found[0])
 
 
 def _origin(folder: Path) -> Origin:

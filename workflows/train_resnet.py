@@ -11,8 +11,9 @@ import numpy as np
 from ..models.settings import ImageSettings, ResNetSettings, split
 from . import runs
 from .learning import TEST, TRAIN, VALIDATION, Fitted, fit, freeze, look_at, members, softmax, split_parts, top_two
+from .progress import Progress
 from .results import percent, table
-from .runs import Progress, Run
+from .runs import Run
 from .samples import (
     Labels,
     check_images,
