@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+import socket
+import subprocess
 import sys
 import tempfile
 import uuid
@@ -16,9 +19,30 @@ import pytest
 
 assert "fiftyone" not in sys.modules, "fiftyone reads its environment once: nothing may import it before this file"
 
-# The database has a name of its own in FiftyOne's usual database: FiftyOne shares one mongod among all processes of a
-# user, so a mongod in a folder that this session deletes could take another process's data with it.
+
+def start_mongod(folder: Path) -> tuple[str, subprocess.Popen[bytes]]:
+    """Starts FiftyOne's mongod on a port of its own; when its stdin ends, or we die, both it and `folder` go.
+
+    FiftyOne would share one mongod among all processes of a user: a test that ends it would pull it from under others.
+    """
+    fiftyone = importlib.util.find_spec("fiftyone")
+    assert fiftyone and fiftyone.origin
+    mongod = Path(fiftyone.origin).parent / "db" / "bin" / "mongod"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (folder / "db").mkdir(parents=True)
+    options = ["--dbpath", str(folder / "db"), "--logpath", str(folder / "mongo.log"), "--port", str(port)]
+    options += ["--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
+    until_stdin_ends = 'folder=$1; shift; "$@" >/dev/null & cat >/dev/null; kill $!; wait; rm -rf "$folder"'
+    command = ["sh", "-c", until_stdin_ends, "sh", str(folder), str(mongod), *options]
+    return f"mongodb://127.0.0.1:{port}", subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+
+
 session_dir = Path(tempfile.mkdtemp(prefix="evenset-tests-"))
+own_mongod = None
+if "FIFTYONE_DATABASE_URI" not in os.environ:
+    os.environ["FIFTYONE_DATABASE_URI"], own_mongod = start_mongod(session_dir)
 os.environ.update(
     FIFTYONE_DATABASE_NAME=f"evenset-tests-{uuid.uuid4().hex[:12]}",
     FIFTYONE_PLUGINS_DIR=str(session_dir / "plugins"),
@@ -28,7 +52,9 @@ os.environ.update(
 
 
 def pytest_sessionfinish() -> None:
-    """Drops the session's database and deletes its folders."""
+    """Leaves a database that was given to us as it was. Our own mongod waits for FiftyOne's farewell, at exit."""
+    if own_mongod:
+        return
     if "fiftyone" in sys.modules:
         import fiftyone.core.odm as foo
 
