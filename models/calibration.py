@@ -5,6 +5,7 @@ Every score here is better when higher.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -65,6 +66,7 @@ def interval(right: float, total: float, alpha: float) -> tuple[float, float]:
     return low, high
 
 
+@functools.lru_cache(maxsize=4096)
 def labels_needed(target: float, alpha: float, errors: int = 0) -> int:
     """How many held-out samples, `errors` of them wrong, it takes until the lower bound reaches `target`."""
     total = max(errors + 1, math.ceil(math.log(alpha) / math.log(target)))
@@ -127,11 +129,11 @@ def choose_threshold(
 def _first_test(held: int, target: float, alpha: float) -> int:
     """How many of the held-out samples the strictest threshold should keep.
 
-    Too few, and a single error among them ends the sequence; too many, and it begins where errors are frequent. On
-    digits, the largest number that some count of errors allows, up to 0.7 of the samples, accepted the most.
+    With so few that none may be wrong, one error ends the sequence; with many, it begins where errors are frequent. So:
+    room for one error, and where there are plenty of samples for as many as a third of them allows.
     """
-    errors = 0
-    while labels_needed(target, alpha, errors + 1) <= 0.7 * held:
+    errors = 1 if labels_needed(target, alpha, errors=1) <= held else 0
+    while labels_needed(target, alpha, errors + 1) <= held / 3:
         errors += 1
     return labels_needed(target, alpha, errors)
 

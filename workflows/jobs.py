@@ -34,20 +34,20 @@ print(subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=open(sys.a
 """
 
 
-def start_worker(
-    dataset: Any, stages: list[dict[str, Any]], workflow: str, inputs: dict[str, Any], settings: dict[str, Any]
-) -> str:
-    """Starts `workflow` on the view of `dataset` that has these stages; returns the job's id at once.
+def start_worker(samples: Any, workflow: str, arguments: dict[str, Any]) -> str:
+    """Starts a workflow in a worker process; returns the job's id at once.
 
     Args:
-        stages: the view, as `view._serialize()` gives it
+        samples: a dataset or view
         workflow: name of an SDK function
-        inputs, settings: its arguments, in JSON's types
+        arguments: what it takes beside the samples, in JSON's types
     """
+    dataset = samples._root_dataset
     _sweep(dataset)
     job_id = uuid.uuid4().hex[:12]
-    request = dict(workflow=workflow, stages=stages, inputs=inputs, settings=settings)
-    job = dict(request, state="starting", run_key=None, error="", started=time.time(), **_process(None))
+    stages = [] if samples is dataset else samples._serialize()
+    job = dict(workflow=workflow, stages=stages, arguments=arguments)
+    job.update(state="starting", run_key=None, error="", started=time.time(), **_process(None))
     _save(dataset, job_id, job)
     log = _log_path(dataset, job_id)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def run_job(dataset_name: str, job_id: str) -> None:
 
     try:
         samples = DatasetView._build(dataset, job["stages"])
-        results = call(job["workflow"], samples, {**job["inputs"], **job["settings"]}, Watched(tell))
+        results = call(job["workflow"], samples, job["arguments"], Watched(tell))
         tell(state="done", run_key=results.run_key)
     except (runs.RunStopped, KeyboardInterrupt) as error:
         tell(state="stopped", error=str(error) or f"{job['run_key'] or job['workflow']} was interrupted")

@@ -1,0 +1,57 @@
+import numpy as np
+from evenset.models import splits
+
+
+def test_the_same_image_at_another_brightness_of_noise_is_a_near_duplicate_and_another_is_not():
+    rng = np.random.default_rng(0)
+    images = rng.random((20, 256)).astype("float32")
+    again = np.clip(images[:5] + rng.normal(0, 0.004, (5, 256)), 0, 1).astype("float32")
+
+    groups = splits.near_duplicates(np.vstack([images, again]))
+
+    assert (groups[20:] == groups[:5]).all()
+    assert len(np.unique(groups)) == 20
+
+
+def test_flat_images_are_duplicates_only_at_the_same_brightness():
+    flat = np.repeat(np.array([[0.0], [0.0], [0.5], [1.0]]), 256, axis=1).astype("float32")
+
+    groups = splits.near_duplicates(flat)
+
+    assert groups[0] == groups[1]
+    assert len(np.unique(groups)) == 3
+
+
+def test_joined_groups_connect_what_either_connects():
+    groups = splits.join(np.array([0, 0, 1, 2, 3]), np.array(["", "a", "a", "", ""]))
+
+    assert groups[0] == groups[1] == groups[2]
+    assert len({groups[2], groups[3], groups[4]}) == 3
+
+
+def test_a_draw_keeps_groups_whole_shares_even_and_every_class_in_training():
+    rng = np.random.default_rng(1)
+    labels = rng.choice(4, 400, p=[0.6, 0.3, 0.08, 0.02])
+    groups = rng.integers(0, 150, 400)
+
+    drawn = splits.draw(labels, groups, 0.25, seed=3, stratify=True)
+
+    assert all(drawn[groups == g].all() or not drawn[groups == g].any() for g in np.unique(groups))
+    assert set(labels[~drawn]) == set(labels)
+    assert abs(drawn.mean() - 0.25) < 0.06
+    assert abs(drawn[labels == 0].mean() - 0.25) < 0.08
+
+
+def test_a_plain_draw_is_half_of_the_samples_and_the_same_for_the_same_seed():
+    labels = np.random.default_rng(0).integers(0, 10, 300)
+    one = splits.draw(labels, np.arange(300), 0.5, seed=0, stratify=False)
+
+    assert one.sum() == 150
+    assert (one == splits.draw(labels, np.arange(300), 0.5, seed=0, stratify=False)).all()
+    assert (one != splits.draw(labels, np.arange(300), 0.5, seed=1, stratify=False)).any()
+
+
+def test_a_class_with_one_label_is_never_drawn():
+    labels = np.array([0] * 20 + [1])
+
+    assert not any(splits.draw(labels, np.arange(21), 0.5, seed, stratify=False)[20] for seed in range(30))
