@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from . import runs
+from . import records, runs
 from .folders import dataset_folder, run_folder
 
 ROOT = Path(__file__).parents[1]  # the plugin's folder: Python runs it, by its __main__.py
@@ -67,7 +67,7 @@ def run_job(dataset_name: str, job_id: str) -> None:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it, the run is left resumable
     dataset = fo.load_dataset(dataset_name)
-    job = runs.store(dataset).get(f"job:{job_id}")
+    job = records.store(dataset).get(f"job:{job_id}")
     job.update(state="running", **_process(os.getpid()))
     _save(dataset, job_id, job)
 
@@ -114,14 +114,14 @@ def watch(dataset: Any, job_id: str) -> dict[str, Any]:
         if job["state"] in UNFINISHED:
             job.update(state="failed", error=_last_words(dataset, job_id, job))
             _save(dataset, job_id, job)
-    live = runs.live(dataset, job["run_key"]) if job["state"] == "running" and job["run_key"] else None
+    live = records.live(dataset, job["run_key"]) if job["state"] == "running" and job["run_key"] else None
     return {"phase": "starting", "done": 0, "total": 0, "note": "", **(live or {}), **job}
 
 
 def forget(dataset: Any, job_id: str) -> None:
     """Clears what is left of a job that has ended, once somebody has read how; a failed run keeps the log."""
     job, path = _read(dataset, job_id), _log_path(dataset, job_id)
-    runs.store(dataset).delete(f"job:{job_id}")
+    records.store(dataset).delete(f"job:{job_id}")
     if job["state"] == "failed" and job["run_key"] and run_folder(dataset, job["run_key"]).exists():
         with contextlib.suppress(OSError):
             path.replace(run_folder(dataset, job["run_key"]) / "worker.log")
@@ -183,7 +183,7 @@ def _last_words(dataset: Any, job_id: str, job: dict[str, Any]) -> str:
 
 
 def _read(dataset: Any, job_id: str) -> dict[str, Any]:
-    job = runs.store(dataset).get(f"job:{job_id}")
+    job = records.store(dataset).get(f"job:{job_id}")
     if job is None:
         raise ValueError(f"{dataset.name!r} has no job {job_id!r}: its outcome was read, or is older than a day")
     return job  # type: ignore[no-any-return]
@@ -191,12 +191,12 @@ def _read(dataset: Any, job_id: str) -> dict[str, Any]:
 
 def _save(dataset: Any, job_id: str, job: dict[str, Any]) -> None:
     kept = None if job["state"] in UNFINISHED else KEPT_SECONDS
-    runs.store(dataset).set(f"job:{job_id}", job, ttl=kept)
+    records.store(dataset).set(f"job:{job_id}", job, ttl=kept)
 
 
 def _sweep(dataset: Any) -> None:
     """Clears what is left of jobs that nobody read: dead workers, and logs of jobs that are forgotten."""
-    channel, folder = runs.store(dataset), dataset_folder(dataset) / "jobs"
+    channel, folder = records.store(dataset), dataset_folder(dataset) / "jobs"
     jobs = {key[len("job:") :] for key in channel.list_keys() if key.startswith("job:")}
     for job_id in jobs:
         with contextlib.suppress(ValueError):  # somebody else forgot it meanwhile
