@@ -57,9 +57,9 @@ def in_order(function: Callable[[T], R], items: Iterable[T], threads: int, ahead
 
 @dataclass
 class Images:
-    """Files read as one array [N, C, S, S]; the first ones stay in memory, up to a budget.
+    """Files read as one array [N, C, S, S]; the first ones that are indexed stay in memory, up to a budget.
 
-    Order and content do not depend on the number of threads.
+    Streaming (`batches`) keeps nothing. Order and content do not depend on the number of threads.
     """
 
     paths: Sequence[str]
@@ -79,6 +79,8 @@ class Images:
         kept = min(len(self.paths), int(self.cache_megabytes * 1e6) // int(np.prod(shape)))
         self._cache: Pixels = np.empty((kept, *shape), dtype=np.uint8)  # the system gives its memory as it is filled
         self._filled = np.zeros(kept, dtype=bool)
+        self._place: Indices = np.full(len(self.paths), -1, dtype=np.int64)  # of each image in the cache; -1: none
+        self._reserved = 0  # places
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -90,8 +92,10 @@ class Images:
             ImageError: one of the files is bad
         """
         order = self._order(indices)
-        if len(order) and order.max() < len(self._cache) and self._filled[order].all():
-            return self._cache[order]
+        self._reserve(order)
+        places = self._place[order]
+        if len(order) and places.min() >= 0 and self._filled[places].all():
+            return self._cache[places]
         blocks = [np.empty((0, *self._cache.shape[1:]), dtype=np.uint8)]
         with contextlib.closing(self._read_pieces(order, max(1, len(order)))) as pieces:
             for part, block, bad in pieces:
@@ -99,6 +103,13 @@ class Images:
                     raise ImageError(bad[min(bad, key=part.tolist().index)])
                 blocks.append(block)
         return np.concatenate(blocks)
+
+    def _reserve(self, order: Indices) -> None:
+        """Gives images a place in the cache, as long as there is room."""
+        room = len(self._cache) - self._reserved
+        new = list(dict.fromkeys(order[self._place[order] < 0].tolist()))[:room]
+        self._place[new] = np.arange(self._reserved, self._reserved + len(new))
+        self._reserved += len(new)
 
     def batches(self, batch_size: int, indices: Indices | None = None) -> Iterator[tuple[Indices, Pixels]]:
         """Streams images in order: indices [B] and images [B, C, S, S], read ahead on threads.
@@ -138,9 +149,9 @@ class Images:
         """Images [P] -> their indices, pixels [P, C, S, S] (arbitrary where bad), and a sentence for each bad one."""
         block = np.empty((len(piece), *self._cache.shape[1:]), dtype=np.uint8)
         bad = {}
-        for place, index in enumerate(piece.tolist()):
-            if index < len(self._cache) and self._filled[index]:
-                block[place] = self._cache[index]
+        for number, (index, place) in enumerate(zip(piece.tolist(), self._place[piece].tolist(), strict=True)):
+            if place >= 0 and self._filled[place]:
+                block[number] = self._cache[place]
                 continue
             try:
                 if index in self.errors:
@@ -149,10 +160,10 @@ class Images:
             except ImageError as error:
                 bad[index] = str(error)
                 continue
-            block[place] = pixels.transpose(2, 0, 1)
-            if index < len(self._cache):
-                self._cache[index] = block[place]
-                self._filled[index] = True
+            block[number] = pixels.transpose(2, 0, 1)
+            if place >= 0:
+                self._cache[place] = block[number]
+                self._filled[place] = True
         return piece, block, bad
 
 

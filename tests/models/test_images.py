@@ -438,6 +438,19 @@ def test_images_stay_in_memory_up_to_the_budget_and_no_further(folder_of):
     assert Images(paths, AS_IS, 16, 3, cache_megabytes=0)._cache.nbytes == 0
 
 
+def test_indexed_images_stay_in_memory_wherever_they_stand_and_streamed_ones_do_not(folder_of):
+    paths = folder_of(40)
+    images = Images(paths, AS_IS, 16, 3, cache_megabytes=10 * 16 * 16 * 3 / 1e6)
+    streamed = np.concatenate([pixels for _, pixels in images.batches(8)])
+    last = images[np.arange(30, 40)]
+    assert (last == streamed[30:]).all()
+    for path in paths:
+        os.unlink(path)
+    assert (images[np.array([39, 30, 39])] == streamed[[39, 30, 39]]).all()
+    with pytest.raises(ImageError, match="029.jpg does not exist"):
+        images[np.array([30, 29])]
+
+
 def test_bad_files_are_left_out_of_batches_and_recorded(folder_of):
     paths = folder_of(20)
     Path(paths[3]).write_bytes(b"")
