@@ -10,7 +10,7 @@ import numpy as np
 
 from ..models.calibration import interval
 from ..models.settings import AuditSettings, split
-from . import runs, views
+from . import records, runs, views
 from .progress import Progress
 from .results import percent
 from .review_labels import writer_of
@@ -68,14 +68,14 @@ def audit_labels(samples: Any, field: str, *, progress: Progress | bool | None =
     key = _last_audit(dataset, field)
     if key is None:
         return _draw(samples, field, owner["inputs"].get("label_field"), choices, progress)
-    config = runs.read_config(dataset, key)
+    config = records.read_config(dataset, key)
     run = Run(dataset, key, config, None)
     return run.finish(_read(run, field, choices.alpha))
 
 
 def _last_audit(dataset: Any, field: str) -> str | None:
     for key in dataset.list_runs():
-        if key.startswith("evenset_audit_labels_") and runs.read_config(dataset, key)["inputs"]["field"] == field:
+        if key.startswith("evenset_audit_labels_") and records.read_config(dataset, key)["inputs"]["field"] == field:
             return str(key)
     return None
 

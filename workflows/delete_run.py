@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import folders, runs
+from . import folders, records
 
 
 @dataclass
@@ -39,7 +39,7 @@ def delete_run(dataset: Any, run_key: str) -> DeletedRun:
     """
     dataset = dataset._root_dataset
     dataset.reload()
-    config = runs.read_config(dataset, run_key)
+    config = records.read_config(dataset, run_key)
     if config["state"] == "running":
         raise ValueError(f"{run_key} is running: stop it first (evenset.stop_run)")
     fields, views = config["writes"].get("fields", []), config["writes"].get("views", [])
@@ -47,7 +47,7 @@ def delete_run(dataset: Any, run_key: str) -> DeletedRun:
     with folders.claim(dataset, run_key):
         dataset.delete_run(run_key)
         for key in (f"live:{run_key}", f"stop:{run_key}"):
-            runs.store(dataset).delete(key)
+            records.store(dataset).delete(key)
         shutil.rmtree(folders.run_folder(dataset, run_key), ignore_errors=True)
     return DeletedRun(run_key, list(fields), list(views), labels, edited)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import folders, runs
+from . import folders, records
 from .results import table
 
 
@@ -29,7 +29,7 @@ def list_runs(dataset: Any) -> RunList:
     dataset = dataset._root_dataset
     dataset.reload()
     keys = [key for key in dataset.list_runs() if key.startswith("evenset_")]
-    configs = sorted(((runs.read_config(dataset, key), key) for key in keys), key=lambda pair: pair[0]["started"])
+    configs = sorted(((records.read_config(dataset, key), key) for key in keys), key=lambda pair: pair[0]["started"])
     return RunList(
         [
             {
@@ -53,7 +53,7 @@ def resume_run(dataset: Any, run_key: str, progress: Any = None) -> Any:
     """
     dataset = dataset._root_dataset
     dataset.reload()
-    config = runs.read_config(dataset, run_key)
+    config = records.read_config(dataset, run_key)
     if config["state"] in ("running", "done"):
         raise ValueError(f"{run_key} is {config['state']}: only a stopped or failed run can be resumed")
     ids = np.load(folders.run_folder(dataset, run_key) / "samples.npy", allow_pickle=False).tolist()
@@ -69,7 +69,7 @@ def stop_run(dataset: Any, run_key: str) -> None:
     Raises:
         ValueError: the run is not running
     """
-    runs.request_stop(dataset._root_dataset, run_key)
+    records.request_stop(dataset._root_dataset, run_key)
 
 
 def load_results(dataset: Any, run_key: str) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def load_results(dataset: Any, run_key: str) -> dict[str, Any]:
         ValueError: there is no such run, or it is not done
     """
     dataset = dataset._root_dataset
-    config = runs.read_config(dataset, run_key)
+    config = records.read_config(dataset, run_key)
     if config["state"] != "done":
         raise ValueError(f"{run_key} is {config['state']}: it has no results yet")
     record = dataset.load_run_results(run_key, cache=False).serialize()

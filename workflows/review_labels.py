@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..models.settings import ReviewSettings, split
-from . import changes, folders, runs
+from . import changes, folders, records, runs
 from .progress import Progress
 from .runs import Run
 from .samples import PROVENANCE, check_images, check_label_field
@@ -100,7 +100,7 @@ def writer_of(dataset: Any, field: str) -> dict[str, Any]:
     dataset.reload()
     for key in dataset.list_runs():
         if key.startswith("evenset_auto_label_"):
-            config = runs.read_config(dataset, key)
+            config = records.read_config(dataset, key)
             if field in config["writes"].get("fields", []):
                 return config
     raise ValueError(f"no run of auto_label wrote the field {field!r} of {dataset.name!r}")
@@ -114,7 +114,7 @@ def audited(dataset: Any, field: str) -> set[str]:
     for key in dataset.list_runs():
         path = folders.run_folder(dataset, key) / "drawn.npz"
         if key.startswith("evenset_audit_labels_") and path.exists():
-            if runs.read_config(dataset, key)["inputs"]["field"] == field:
+            if records.read_config(dataset, key)["inputs"]["field"] == field:
                 with np.load(path, allow_pickle=False) as kept:
                     drawn.update(kept["ids"].tolist())
     return drawn
@@ -198,7 +198,7 @@ def _declare(run: Run, label_field: str) -> None:
     import fiftyone as fo
 
     others = [
-        runs.read_config(run.dataset, key)["writes"]
+        records.read_config(run.dataset, key)["writes"]
         for key in run.dataset.list_runs()
         if key.startswith("evenset_review")
     ]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
-import platform
 import re
 import socket
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,11 +19,14 @@ import numpy as np
 
 from ..models.settings import Settings
 from ..models.step import Step
-from .folders import claim, is_free, run_folder
+from .folders import claim, run_folder
 from .progress import Progress, bar, close_bar
+from .records import read_config, save_config, store, versions
 
 T = TypeVar("T")
 REPORT_SECONDS = 0.3  # the live state is written, and a stop request read, at most this often
+LOOK_SECONDS = 3  # somebody who asks whether a run is alive holds its claim for an instant
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class RunStopped(Exception):
@@ -42,6 +44,7 @@ class Run:
     resumed: bool = False
     log: list[str] = field(default_factory=list)
     _reported: float = 0.0
+    _checked: float = 0.0
     _saved_writes: str = ""
 
     @property
@@ -76,8 +79,17 @@ class Run:
         channel = store(self.dataset)
         live = dict(state="running", phase=phase, done=done, total=total, note=note, updated=time.time())
         channel.set(f"live:{self.key}", {**live, "pid": os.getpid(), "host": socket.gethostname()})
-        if channel.get(f"stop:{self.key}"):
-            raise RunStopped(f"{self.key} was stopped in the phase {phase!r}: evenset.resume_run goes on from there")
+        self._checked = 0.0
+        self.check_stop()
+
+    def check_stop(self) -> None:
+        """Raises RunStopped if a stop was requested; cheap enough to ask for each batch."""
+        now = time.monotonic()
+        if now - self._checked < REPORT_SECONDS:
+            return
+        self._checked = now
+        if store(self.dataset).get(f"stop:{self.key}"):
+            raise RunStopped(f"{self.key} was stopped: evenset.resume_run goes on from there")
 
     def watch(self, steps: Iterator[Step], phase: str) -> Iterator[Step]:
         """Passes steps on, and reports each."""
@@ -98,15 +110,18 @@ class Run:
     @property
     def curves(self) -> list[dict[str, Any]]:
         """Loss, metrics and recall of each epoch so far."""
-        path = self.folder / "curves.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return list({line["epoch"]: line for line in map(json.loads, lines)}.values())
+        path, found = self.folder / "curves.jsonl", {}
+        for line in path.read_text().splitlines() if path.exists() else ():
+            with contextlib.suppress(ValueError):  # empty, or cut by a kill
+                epoch = json.loads(line)
+                found[epoch["epoch"]] = epoch
+        return list(found.values())
 
     def curve(self, step: Step) -> None:
         """Adds an epoch to the curves; one that a resumed run repeats counts once."""
         recall = [None if value != value else round(value, 4) for value in step.recall]
         with (self.folder / "curves.jsonl").open("a") as file:
-            file.write(json.dumps({"epoch": step.number, "loss": step.loss, **step.metrics, "recall": recall}) + "\n")
+            file.write("\n" + json.dumps({"epoch": step.number, "loss": step.loss, **step.metrics, "recall": recall}))
 
     def arrays(self, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Arrays that are computed once a run: a resumed run reads them from its folder."""
@@ -147,6 +162,8 @@ def start(
 
     Raises:
         ValueError: a field exists, or another run writes it at this moment
+        ConnectionError: the database went away; what was half written goes when the run is resumed or deleted
+        OSError: the disk is full
     """
     from .delete_run import take_back
 
@@ -155,19 +172,18 @@ def start(
         for name in fields:
             stack.enter_context(claim(dataset, name))
         dataset.reload()
-        owner = resume and dataset.get_run_info(resume).config.serialize().get("writes", {}).get("fields", ())
+        if resume:
+            run = Run(dataset, resume, read_config(dataset, resume), bar(progress), resumed=True)
+            stack.enter_context(claim(dataset, resume, LOOK_SECONDS))
+            store(dataset).delete(f"stop:{resume}")
+            take_back(dataset, run.config, run.folder)  # what a kill left half written
         for name in fields:
-            if dataset.has_sample_field(name) and name not in (owner or ()):
+            if dataset.has_sample_field(name):
                 raise ValueError(
                     f"the field {name!r} exists: choose another output_field, or delete the run that wrote it"
                 )
-        if resume:
-            config = read_config(dataset, resume)
-            run = Run(dataset, resume, config, bar(progress), resumed=True)
-            store(dataset).delete(f"stop:{resume}")
-        else:
-            run = _register(samples, method, settings, inputs, bar(progress))
-        stack.enter_context(claim(dataset, run.key))
+        if not resume:
+            run = _register(stack, samples, method, settings, inputs, bar(progress))
         stack.callback(close_bar, run.progress)
         try:
             run.config.update(state="running", error="")
@@ -176,31 +192,57 @@ def start(
             if started:
                 started(run.key)  # a job learns which run is its own
             yield run
-            run.config["state"] = "done"
+            _close(run, "done")
         except BaseException as error:
-            stopped = isinstance(error, (RunStopped, KeyboardInterrupt, GeneratorExit))
-            run.config.update(state="stopped" if stopped else "failed", error="" if stopped else str(error))
-            if not stopped:
-                (run.folder / "error.txt").write_text(traceback.format_exc())
+            trouble = _trouble(run, error)
+            if isinstance(trouble, ConnectionError):
+                raise trouble from error  # nothing more can be written
             take_back(dataset, run.config, run.folder)
+            stopped = isinstance(error, (RunStopped, KeyboardInterrupt, GeneratorExit))
+            if not stopped:
+                with contextlib.suppress(OSError):  # a full disk
+                    (run.folder / "error.txt").write_text(traceback.format_exc())
+            _close(run, "stopped" if stopped else "failed", "" if stopped else str(trouble or error))
+            if trouble:
+                raise trouble from error
             raise
-        finally:
-            run.config["seconds"] = round(time.time() - run.config["started"], 1)
-            save_config(dataset, run.key, run.config)
-            store(dataset).delete(f"live:{run.key}")
-            store(dataset).delete(f"stop:{run.key}")
+
+
+def _close(run: Run, state: str, error: str = "") -> None:
+    """Writes down how the run ended."""
+    run.config.update(state=state, error=error, seconds=round(time.time() - run.config["started"], 1))
+    save_config(run.dataset, run.key, run.config)
+    for kind in ("live", "stop"):
+        store(run.dataset).delete(f"{kind}:{run.key}")
+
+
+def _trouble(run: Run, error: BaseException) -> OSError | None:
+    """The sentence for a database or a disk that gave out; None where the error speaks for itself."""
+    again = f"go on with evenset.resume_run(dataset, {run.key!r})"
+    if type(error).__module__.partition(".")[0] == "pymongo":
+        return ConnectionError(f"the database stopped answering ({type(error).__name__}): start it again, and {again}")
+    if isinstance(error, OSError) and error.errno in FULL:
+        return OSError(f"the disk of {run.folder} is full: make room, and {again}")
+    return None
 
 
 def _register(
-    samples: Any, method: str, settings: tuple[Settings, ...], inputs: dict[str, Any], progress: Progress | None
+    stack: contextlib.ExitStack,
+    samples: Any,
+    method: str,
+    settings: tuple[Settings, ...],
+    inputs: dict[str, Any],
+    progress: Progress | None,
 ) -> Run:
-    """Gives the run its key, its folder and its record."""
+    """Gives the run its key, its folder and its record; `stack` lets go of the key."""
     dataset = samples._root_dataset
     with claim(dataset, "the next run's key", wait_seconds=30):
+        dataset.reload()  # somebody may have taken a key meanwhile
         taken = [
             int(match[1]) for key in dataset.list_runs() if (match := re.fullmatch(rf"evenset_{method}_(\d+)", key))
         ]
         key = f"evenset_{method}_{max(taken, default=0) + 1}"
+        stack.enter_context(claim(dataset, key, LOOK_SECONDS))  # before others see it, and take it for dead
         config = {
             "settings": {name: value for part in settings for name, value in asdict(part).items()},  # type: ignore[call-overload]
             "inputs": inputs,
@@ -217,49 +259,3 @@ def _register(
     run.folder.mkdir(parents=True)
     np.save(run.folder / "samples.npy", np.array(samples.values("id"), dtype="U24"))
     return run
-
-
-def read_config(dataset: Any, key: str) -> dict[str, Any]:
-    """The run's record as a dict: settings, inputs, versions, writes, state, ...
-
-    Raises:
-        ValueError: there is no such run, or it is not Evenset's
-    """
-    ours = [name for name in dataset.list_runs() if name.startswith("evenset_")]
-    if key not in ours:
-        raise ValueError(f"{dataset.name!r} has no run {key!r} of Evenset: it has {', '.join(ours) or 'none'}")
-    info = dataset.get_run_info(key)
-    config = {name: value for name, value in info.config.serialize().items() if name not in ("cls", "type", "method")}
-    if config["state"] == "running" and is_free(dataset, key):
-        config["state"] = "stopped"  # its process is gone
-    return {**config, "method": info.config.method}
-
-
-def save_config(dataset: Any, key: str, config: dict[str, Any]) -> None:
-    values = {name: value for name, value in config.items() if name != "method"}
-    method = config.get("method") or dataset.get_run_info(key).config.method
-    dataset.update_run_config(key, dataset.init_run(method=method, **values))
-
-
-def request_stop(dataset: Any, key: str) -> None:
-    """Asks a run to stop; it does so within a batch, and keeps its files."""
-    if read_config(dataset, key)["state"] != "running":
-        raise ValueError(f"{key} is not running")
-    store(dataset).set(f"stop:{key}", True)
-
-
-def live(dataset: Any, key: str) -> dict[str, Any] | None:
-    """Phase, done, total and note of a run in progress, None if there is none."""
-    return store(dataset).get(f"live:{key}")  # type: ignore[no-any-return]
-
-
-def store(dataset: Any) -> Any:
-    """FiftyOne's execution store of this dataset: live states and stop requests, seen by every process."""
-    from fiftyone.operators.store import ExecutionStore
-
-    return ExecutionStore.create("evenset", dataset._doc.id)
-
-
-def versions() -> dict[str, str]:
-    names = ("fiftyone", "torch", "torchvision", "numpy")
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}

@@ -1,0 +1,55 @@
+"""What FiftyOne keeps of a run: its record, and while it runs its live state and the request to stop."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+from typing import Any
+
+from .folders import is_free
+
+
+def read_config(dataset: Any, key: str) -> dict[str, Any]:
+    """The run's record as a dict: settings, inputs, versions, writes, state, ...
+
+    Raises:
+        ValueError: there is no such run, or it is not Evenset's
+    """
+    ours = [name for name in dataset.list_runs() if name.startswith("evenset_")]
+    if key not in ours:
+        raise ValueError(f"{dataset.name!r} has no run {key!r} of Evenset: it has {', '.join(ours) or 'none'}")
+    info = dataset.get_run_info(key)
+    config = {name: value for name, value in info.config.serialize().items() if name not in ("cls", "type", "method")}
+    if config["state"] == "running" and is_free(dataset, key):
+        config["state"] = "stopped"  # its process is gone
+    return {**config, "method": info.config.method}
+
+
+def save_config(dataset: Any, key: str, config: dict[str, Any]) -> None:
+    values = {name: value for name, value in config.items() if name != "method"}
+    method = config.get("method") or dataset.get_run_info(key).config.method
+    dataset.update_run_config(key, dataset.init_run(method=method, **values))
+
+
+def request_stop(dataset: Any, key: str) -> None:
+    """Asks a run to stop; it does so within a batch, and keeps its files."""
+    if read_config(dataset, key)["state"] != "running":
+        raise ValueError(f"{key} is not running")
+    store(dataset).set(f"stop:{key}", True)
+
+
+def live(dataset: Any, key: str) -> dict[str, Any] | None:
+    """Phase, done, total and note of a run in progress, None if there is none."""
+    return store(dataset).get(f"live:{key}")  # type: ignore[no-any-return]
+
+
+def store(dataset: Any) -> Any:
+    """FiftyOne's execution store of this dataset: live states and stop requests, seen by every process."""
+    from fiftyone.operators.store import ExecutionStore
+
+    return ExecutionStore.create("evenset", dataset._doc.id)
+
+
+def versions() -> dict[str, str]:
+    names = ("fiftyone", "torch", "torchvision", "numpy")
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
