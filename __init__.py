@@ -30,6 +30,7 @@ _OPERATORS = {  # the App: module of operators/ -> its class
     "audit_labels": "AuditLabels",
     "delete_run": "DeleteRun",
     "resume_run": "ResumeRun",
+    "stop_run": "StopRun",
 }
 
 __all__ = [*_FUNCTIONS, "__version__"]

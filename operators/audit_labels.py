@@ -1,0 +1,69 @@
+"""A random draw of accepted samples to check, and the bound on precision that follows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+
+from ..models.settings import AuditSettings
+from ..workflows import runs
+from ..workflows.audit_labels import audit_labels
+from . import forms, running
+
+
+class AuditLabels(foo.Operator):
+    @property
+    def config(self) -> foo.OperatorConfig:
+        return foo.OperatorConfig(
+            name="audit_labels",
+            label="Audit labels",
+            description="Check accepted samples drawn at random, and learn how precise they all are",
+            icon="fact_check",
+            dynamic=True,
+            execute_as_generator=True,
+            allow_delegated_execution=True,
+        )
+
+    def resolve_input(self, ctx: Any) -> types.Property:
+        form = forms.Form(ctx, "Audit labels", "Draw")
+        field = form.suggestions()
+        if not field:
+            return form.done()
+        earlier = audit_of(ctx.dataset, field)
+        if earlier:
+            form.button = "Read the audit"
+            form.say(f"Samples are drawn ({earlier}): this tells what their check says. Delete that run to draw anew")
+            return form.done()
+        form.target("Draw from")
+        form.settings(AuditSettings, basic=True)
+        if form.more():
+            form.settings(AuditSettings)
+        return form.done()
+
+    def execute(self, ctx: Any) -> Any:
+        def work(progress: Any) -> Any:
+            settings = forms.read(ctx, AuditSettings)
+            return audit_labels(forms.samples_of(ctx), ctx.params["field"], **settings, progress=progress)
+
+        return running.run_here(ctx, work, answer)
+
+
+def audit_of(dataset: Any, field: str) -> str | None:
+    """Key of the audit of `field` that is under way, or done."""
+    keys = [key for key in dataset.list_runs() if key.startswith("evenset_audit_labels_")]
+    return next((key for key in keys if runs.read_config(dataset, key)["inputs"]["field"] == field), None)
+
+
+def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
+    """What to check, or the bound."""
+    field, view = results["field"], results["views"]["audit"]
+    if results["precision"] is not None:
+        page = running.Page(f"{results['right']:,} of {results['drawn']:,} are right")
+        return page.alert("success", results["text"])
+    page = running.Page(f"{results['checked']:,} of {results['drawn']:,} drawn samples are checked")
+    page.lines("Open them, correct the wrong ones, then accept the rest as seen, and audit again.")
+    page.button("Open the drawn samples", "visibility", "set_view", dict(name=view))
+    params = dict(field=field, status="all", seen=True)  # of the view, or of what is selected in it
+    return page.button("Review ...", "rate_review", "@evenset/evenset/review_labels", params, prompt=True)

@@ -1,0 +1,237 @@
+"""Settings to form, and form to settings: fields, defaults, ranges and help texts come from models/settings.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import Field, fields
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators.types as types
+
+from ..models.settings import Settings, check, split
+from ..workflows.history import list_runs
+from ..workflows.samples import check_images
+
+OURS = "written by evenset_"  # so begins the description of every field that a run wrote
+
+
+class Form:
+    """A form that is built line by line; `done` gives FiftyOne the whole."""
+
+    def __init__(self, ctx: Any, title: str, button: str) -> None:
+        self.ctx, self.title, self.button = ctx, title, button
+        self.inputs = types.Object()
+
+    def done(self) -> types.Property:
+        return types.Property(self.inputs, view=types.PromptView(label=self.title, submit_button_label=self.button))
+
+    def value(self, name: str, default: Any = None) -> Any:
+        """What the user has put in, or what stands there at first."""
+        given = self.ctx.params.get(name)
+        return default if given in (None, "") else given
+
+    def target(self, verb: str) -> Any:
+        """Which samples: the dataset, the view or the selection; returns them. Without a choice nothing is shown."""
+        self.inputs.view_target(self.ctx, action_description=verb)
+        samples = samples_of(self.ctx)
+        try:
+            check_images(samples)
+        except ValueError as error:
+            self.refuse(str(error))
+        return samples
+
+    def refuse(self, reason: str) -> None:
+        """Says why the form cannot be sent, and keeps it from being sent."""
+        line = self.inputs.view(f"refused {reason}", types.AlertView(severity="warning", label=capital(reason)))
+        line.invalid, line.error_message = True, reason
+
+    def say(self, text: str) -> None:
+        self.inputs.view(f"said {text}", types.Notice(label=text))
+
+    def heading(self, text: str) -> None:
+        self.inputs.view(f"heading {text}", types.Header(label=text))
+
+    def label_field(self, hint: str, required: bool = True) -> str | None:
+        """A choice among the fields of fo.Classification; returns what is chosen."""
+        found = label_fields(self.ctx.dataset)
+        if not found and required:
+            self.refuse(f"{self.ctx.dataset.name!r} has no field of fo.Classification: label a few samples first")
+        usual = found[0] if len(found) == 1 else "ground_truth" if "ground_truth" in found else None
+        return self.choose("label_field", found, usual, label="Label field", description=hint, required=required)
+
+    def suggestions(self) -> str | None:
+        """A choice among the fields that auto_label wrote."""
+        found = suggestion_fields(self.ctx.dataset)
+        if not found:
+            self.refuse("nothing is suggested yet: run Auto-label first")
+            return None
+        return self.choose(
+            "field", found, found[0], label="Suggestions", description="A field of auto_label", required=True
+        )
+
+    def run_key(self, *states: str) -> str | None:
+        """A choice among the runs, or those in one of the states, the newest first."""
+        rows = [row for row in list_runs(self.ctx.dataset).rows if not states or row["state"] in states]
+        if not rows:
+            self.refuse(f"no run of Evenset is {' or '.join(states)}" if states else "there is no run of Evenset")
+            return None
+        names = {row["run"]: " · ".join(filter(None, (row["run"], row["state"], row["fields"]))) for row in rows[::-1]}
+        return self.choose("run_key", names, next(iter(names)), label="Run", required=True)
+
+    def labelled(self, samples: Any, label_field: str | None) -> None:
+        """How many labels there are; a form without any cannot be sent."""
+        if label_field:
+            count, total = samples.count(f"{label_field}.label"), samples.count()
+            if count:
+                self.say(f"{count:,} of {total:,} samples are labelled")
+            elif total:
+                self.refuse(f"no sample has a label in {label_field!r}: label a few of each class first")
+
+    def new_field(self, default: str, hint: str) -> None:
+        """A name for a field that is not there yet."""
+        schema = self.ctx.dataset.get_field_schema()
+        number, free = 1, default
+        while free in schema:
+            number += 1
+            free = f"{default}_{number}"
+        line = self.inputs.str("output_field", default=free, required=True, label="New field", description=hint)
+        chosen = self.value("output_field", free)
+        if chosen in schema:
+            line.invalid, line.error_message = True, f"The field {chosen!r} exists: choose another name"
+
+    def choose(
+        self, name: str, values: Sequence[str] | dict[str, str], default: str | None = None, **kwargs: Any
+    ) -> str | None:
+        """A dropdown of values, or of {value: label}; returns what is chosen."""
+        view = types.DropdownView(placeholder=kwargs.pop("placeholder", None))
+        for value in values:
+            view.add_choice(value, label=values[value] if isinstance(values, dict) else value)
+        self.inputs.enum(name, view.values(), default=default, view=view, **kwargs)
+        chosen = self.value(name, default)
+        return chosen if chosen in values else default
+
+    def suggest(self, name: str, values: Sequence[str], **kwargs: Any) -> str | None:
+        """A text with suggestions; returns what is put in."""
+        view = types.AutocompleteView(allow_user_input=True)
+        for value in values:
+            view.add_choice(value, label=value)
+        self.inputs.str(name, view=view, **kwargs)
+        return self.value(name, kwargs.get("default"))
+
+    def classes(self) -> None:
+        hint = "Names in order, with synonyms: cat = kitten = puss, dog. Empty: the names that there are"
+        self.inputs.str("classes", label="Classes", description=hint)
+        try:
+            read_classes(self.ctx)
+        except ValueError as error:
+            self.inputs.properties["classes"].invalid = True
+            self.inputs.properties["classes"].error_message = capital(str(error))
+
+    def group_field(self) -> None:
+        simple = (fo.StringField, fo.IntField, fo.ObjectIdField)
+        names = [name for name in self.ctx.dataset.get_field_schema(ftype=simple) if name not in ("id", "filepath")]
+        hint = "Samples with the same value (patient, video, product) stay on one side of a split"
+        self.choose("group_field", names, label="Group field", description=hint, placeholder="none")
+
+    def tag(self, name: str, label: str, hint: str) -> None:
+        self.suggest(name, sorted(self.ctx.dataset.count_sample_tags()), label=label, description=hint)
+
+    def more(self) -> bool:
+        """A switch; returns whether what stands behind it is shown."""
+        self.inputs.bool("more", default=False, label="More settings", view=types.SwitchView())
+        return bool(self.value("more", False))
+
+    def settings(self, *kinds: type[Settings], basic: bool = False, defaults: dict[str, Any] | None = None) -> None:
+        """The fields of settings classes that the form does not have yet; `basic`: only those shown at once."""
+        for kind in kinds:
+            for item in fields(kind):
+                if item.name not in self.inputs.properties and (item.metadata["basic"] or not basic):
+                    self._setting(item, (defaults or {}).get(item.name, item.default))
+
+    def _setting(self, item: Field[Any], default: Any) -> None:
+        notes, kind = item.metadata, type(item.default)
+        about: dict[str, Any] = dict(default=default, label=label_of(item), description=capital(notes["help"]))
+        if notes["choices"] and notes["open_choices"]:
+            self.suggest(item.name, notes["choices"], **about)
+        elif notes["choices"]:
+            self.choose(item.name, notes["choices"], **about)
+        elif kind is bool:
+            self.inputs.bool(item.name, view=types.CheckboxView(), **about)
+        elif kind is str:
+            self.inputs.str(item.name, **about)
+        else:
+            define = self.inputs.int if kind is int else self.inputs.float
+            define(item.name, **about)
+        try:
+            check(item, self.value(item.name, default))
+        except ValueError as error:
+            line = self.inputs.properties[item.name]
+            line.invalid, line.error_message = True, capital(str(error))
+
+
+def read(ctx: Any, *kinds: type[Settings]) -> dict[str, Any]:
+    """The settings of a form that was sent, by name; what it does not hold has its default.
+
+    Raises:
+        ValueError: a value is out of range
+    """
+    names = {item.name for kind in kinds for item in fields(kind)}
+    given = {name: value for name, value in ctx.params.items() if name in names and value not in (None, "")}
+    split(given, *kinds)
+    return given
+
+
+def read_inputs(ctx: Any, *names: str) -> dict[str, Any]:
+    """A workflow's own arguments, those that were put in."""
+    given = {name: ctx.params[name] for name in names if ctx.params.get(name) not in (None, "")}
+    if "classes" in given:
+        given["classes"] = read_classes(ctx)
+    return given
+
+
+def read_classes(ctx: Any) -> list[str] | dict[str, list[str]] | None:
+    """ "cat = kitten, dog" as {"cat": ["kitten"], "dog": []}, and "cat, dog" as a list."""
+    rows = [[name.strip() for name in part.split("=")] for part in (ctx.params.get("classes") or "").split(",")]
+    if rows == [[""]]:
+        return None
+    if any("" in row for row in rows):
+        raise ValueError("a name is missing between two commas or beside a =")
+    return {row[0]: row[1:] for row in rows} if any(row[1:] for row in rows) else [row[0] for row in rows]
+
+
+def samples_of(ctx: Any) -> Any:
+    """The samples that the form's target names: the dataset, the view, or the selection."""
+    if ctx.request_params.get("view_target") is None and ctx.selected:
+        return ctx.view.select(ctx.selected)  # target_view() would pass the selection over
+    return ctx.target_view()
+
+
+def label_fields(dataset: Any) -> list[str]:
+    """Fields of fo.Classification that a person may have filled: those that a run wrote are left out."""
+    schema = dataset.get_field_schema(embedded_doc_type=fo.Classification)
+    return [name for name, field in schema.items() if not (field.description or "").startswith(OURS)]
+
+
+def suggestion_fields(dataset: Any) -> list[str]:
+    """Fields that auto_label wrote, the newest first."""
+    schema = dataset.get_field_schema(embedded_doc_type=fo.Classification)
+    begin = OURS + "auto_label_"
+    return [name for name, field in reversed(schema.items()) if (field.description or "").startswith(begin)]
+
+
+def vector_fields(dataset: Any) -> list[str]:
+    return list(dataset.get_field_schema(ftype=(fo.VectorField, fo.ArrayField)))
+
+
+def label_of(item: Field[Any]) -> str:
+    """`size_px` as "Size (px)", and `max_megabytes`, which says its unit, as "Max megabytes"."""
+    unit, name = item.metadata["unit"], item.name
+    if unit in ("", "MB", "MP"):
+        return capital(name.replace("_", " "))
+    return capital(name.removesuffix(f"_{unit}").replace("_", " ")) + f" ({unit})"
+
+
+def capital(text: str) -> str:
+    """A capital at the beginning, but where a sentence begins with a name of the code."""
+    return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]

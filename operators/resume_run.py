@@ -1,0 +1,32 @@
+"""A run that was stopped or killed goes on from where it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+
+from . import forms, running
+
+
+class ResumeRun(foo.Operator):
+    @property
+    def config(self) -> foo.OperatorConfig:
+        return foo.OperatorConfig(
+            name="resume_run",
+            label="Resume a run",
+            description="Go on with a run that was stopped or killed",
+            icon="restart_alt",
+            dynamic=True,
+            execute_as_generator=True,
+            allow_delegated_execution=True,
+        )
+
+    def resolve_input(self, ctx: Any) -> types.Property:
+        form = forms.Form(ctx, "Resume a run", "Resume")
+        form.run_key("stopped", "failed")
+        return form.done()
+
+    def execute(self, ctx: Any) -> Any:
+        return running.run(ctx, "resume_run", lambda: (ctx.dataset, dict(run_key=ctx.params["run_key"])))

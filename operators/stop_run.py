@@ -1,0 +1,37 @@
+"""A run that is running stops within a batch, and can be resumed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+
+from ..workflows import history
+from . import forms, running
+
+
+class StopRun(foo.Operator):
+    @property
+    def config(self) -> foo.OperatorConfig:
+        return foo.OperatorConfig(
+            name="stop_run",
+            label="Stop a run",
+            description="Stop a run within a batch; it can be resumed",
+            icon="stop",
+            dynamic=True,
+            execute_as_generator=True,
+        )
+
+    def resolve_input(self, ctx: Any) -> types.Property:
+        form = forms.Form(ctx, "Stop a run", "Stop")
+        form.run_key("running")
+        return form.done()
+
+    def execute(self, ctx: Any) -> Any:
+        def messages() -> Any:
+            key = ctx.params["run_key"]
+            history.stop_run(ctx.dataset, key)
+            yield ctx.ops.notify(f"{key} stops within a batch, and can be resumed", variant="info")
+
+        return running.guarded(ctx, messages())
