@@ -91,7 +91,7 @@ class Parts(NamedTuple):
     """Indices of the images that train, and of those that choose the epoch."""
 
     train: np.ndarray
-    validation: np.ndarray
+    validation: np.ndarray  # may be empty: then the training loss chooses
 
 
 def train(
@@ -105,7 +105,7 @@ def train(
     Args:
         fetch: returns the images of some indices, uint8 [B, C, S, S]
         labels: class of each image [N]
-        folder: receives last.safetensors (to resume) and best.safetensors
+        folder: receives last.safetensors, to resume from
     """
     process = accelerator(settings.device, choose_precision(model, settings))
     frequency = log_prior(torch.as_tensor(labels[parts.train]), model.classes)
@@ -114,7 +114,7 @@ def train(
     batches = -(-len(parts.train) // settings.batch_size)
     epochs = max(settings.epochs, -(-settings.minimum_steps // batches))
     network, optimizer = process.prepare(model, optimizer)
-    epoch, best, waited = _resume(model, optimizer, folder, process.device)
+    epoch, best, waited, kept = _resume(model, optimizer, folder)
     augment = _augmentation(model, settings)
     saved = time.monotonic()
 
@@ -142,22 +142,20 @@ def train(
             optimizer.step()
             total += loss.item()
 
-        report = validate(model, fetch, labels, parts.validation, process)
-        score = _agreed((report.accuracy, -report.loss), process)
+        report = validate(model, fetch, labels, parts.validation, process) if len(parts.validation) else None
+        score = _agreed((report.accuracy, -report.loss) if report else (0.0, -total), process)
         waited = 0 if score > best else waited + 1
-        if score > best and process.is_main_process:
-            save(model, folder / "best.safetensors", {})
-        best = max(score, best)
+        if score > best:
+            best, kept = score, {name: value.detach().clone() for name, value in model.state_dict().items()}
         done = epoch == epochs or waited == settings.patience
         if process.is_main_process and (done or time.monotonic() - saved > SAVE_SECONDS):
-            _save_last(model, optimizer, folder, epoch, best, waited)
+            _save_last(model, optimizer, folder, kept, dict(epoch=epoch, best=best, waited=waited))
             saved = time.monotonic()
-        metrics = {"accuracy": report.accuracy, "validation_loss": report.loss}
-        yield Step(epoch, epochs, total / batches, metrics, tuple(report.recall))
+        metrics = {"accuracy": report.accuracy, "validation_loss": report.loss} if report else {}
+        yield Step(epoch, epochs, total / batches, metrics, tuple(report.recall) if report else ())
 
     process.wait_for_everyone()
-    model.load_state_dict(load_tensors(folder / "best.safetensors")[0])
-    model.to(process.device)
+    model.load_state_dict(kept)
 
 
 class Report(NamedTuple):
@@ -302,20 +300,28 @@ def _augmentation(model: ResNet, settings: ResNetSettings) -> Callable[[Tensor],
     return lambda images: torch.stack([change(image) for image in images])
 
 
-def _resume(model: ResNet, optimizer: Any, folder: Path, device: torch.device) -> tuple[int, tuple[float, float], int]:
-    """Epoch, best score and epochs waited of a training that was cut off; 0 where there is none."""
+State = dict[str, Tensor]
+
+
+def _resume(model: ResNet, optimizer: Any, folder: Path) -> tuple[int, tuple[float, float], int, State]:
+    """Epoch, best score, epochs waited and best weights of a training that was cut off, or of none."""
     path = folder / "last.safetensors"
     if not path.exists():
-        return 0, (-1.0, 0.0), 0
+        return 0, (-1.0, 0.0), 0, {}
     tensors, notes = load_tensors(path)
     unpack_optimizer(optimizer, tensors)
-    model.load_state_dict({name: value for name, value in tensors.items() if not name.startswith("optimizer.")})
-    return notes["epoch"], tuple(notes["best"]), notes["waited"]
+    model.load_state_dict(_named(tensors, "last."))
+    return notes["epoch"], tuple(notes["best"]), notes["waited"], _named(tensors, "best.")
 
 
-def _save_last(model: ResNet, optimizer: Any, folder: Path, epoch: int, best: tuple[float, float], waited: int) -> None:
-    notes = dict(epoch=epoch, best=list(best), waited=waited)
-    save_tensors(folder / "last.safetensors", {**model.state_dict(), **pack_optimizer(optimizer)}, notes)
+def _save_last(model: ResNet, optimizer: Any, folder: Path, best: State, notes: dict[str, Any]) -> None:
+    last = {f"last.{name}": value for name, value in model.state_dict().items()}
+    kept = {f"best.{name}": value for name, value in best.items()}
+    save_tensors(folder / "last.safetensors", {**last, **kept, **pack_optimizer(optimizer)}, notes)
+
+
+def _named(tensors: State, prefix: str) -> State:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _chunks(indices: np.ndarray, size: int) -> Iterator[np.ndarray]:

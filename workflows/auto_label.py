@@ -11,7 +11,7 @@ from ..models import calibration, novelty
 from ..models.settings import AutoLabelSettings, ImageSettings, ResNetSettings, split
 from . import runs, scores, views
 from .auto_label_results import AutoLabelResults, summarise
-from .learning import HELD_OUT, VALIDATION, freeze, softmax, top_two
+from .learning import HELD_OUT, VALIDATION, freeze, freeze_parts, named_parts, softmax, top_two
 from .progress import Progress
 from .runs import Run
 from .samples import (
@@ -67,6 +67,11 @@ def auto_label(
     origin = scores.find_run(samples._root_dataset, run) if run else None
     if label_field is None and origin is None:
         raise ValueError("give a label_field to learn from, or the run of a trained model")
+    if origin and classes is not None and list(classes) != origin.names:
+        raise ValueError(
+            f"{origin.key} knows the classes {', '.join(map(repr, origin.names))}: "
+            "classes may give them synonyms, but no other names or order"
+        )
     names = origin.names if origin and classes is None else classes
     if label_field is None:
         known = read_ids(samples, list(names or ()))
@@ -74,6 +79,7 @@ def auto_label(
         known = read_labels(samples, label_field, classes=names, group_field=group_field)
     if not (origin or resume):
         require_classes(known, label_field or "")
+    given = named_parts(samples, validation)
     scores.check_source(samples, embeddings, origin, known)
     inputs = dict(label_field=label_field, output_field=output_field, run=run, classes=classes, group_field=group_field)
     with runs.start(
@@ -85,13 +91,13 @@ def auto_label(
         progress=progress,
         resume=resume,
     ) as current:
-        known = freeze(current, known)
+        known, given = freeze(current, known), freeze_parts(current, given)
         if origin:
             found = scores.from_run(current, known, origin, resnet_settings, samples, embeddings)
         elif embeddings is not None:
             found = scores.from_vectors(current, known, samples, embeddings, resnet_settings, choices)
         else:
-            found = scores.from_images(current, known, samples, validation, image_settings, resnet_settings, choices)
+            found = scores.from_images(current, known, given, image_settings, resnet_settings, choices)
         decision = decide(known, found, choices)
         scores.keep(current, decision)
         _write(current, known, found, decision, output_field)

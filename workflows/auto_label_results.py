@@ -10,7 +10,7 @@ from ..models.calibration import interval, labels_needed
 from ..models.settings import AutoLabelSettings
 from .results import percent, table
 from .runs import Run
-from .samples import Labels
+from .samples import Labels, single_labels
 from .scores import Decision, Scores
 
 
@@ -142,6 +142,7 @@ def _notes(known: Labels, found: Scores, decision: Decision, choices: AutoLabelS
             "An estimate, not a promise: the labels are not known to be a random draw (random_labels=True says so). "
             "evenset.audit_labels draws accepted samples for you to check, and bounds the precision in any case."
         )
+    notes += single_labels(known)
     if found.errors:
         notes.append(f"{len(found.errors)} images could not be read and were skipped: results.skipped lists them.")
     if known.synthetic:

@@ -14,6 +14,7 @@ from .samples import Labels
 
 PREDICT_BATCH = 64
 TRAIN, VALIDATION, HELD_OUT, TEST = 1, 2, 3, 4  # part of each sample; 0: not labelled, or left out
+NAMED = {VALIDATION: "validation", TEST: "test"}
 
 
 class Look(NamedTuple):
@@ -45,6 +46,15 @@ def freeze(run: Run, known: Labels) -> Labels:
     plain = {name: np.asarray(value) for name, value in vars(known).items()}
     kept = run.arrays("labels", lambda: plain)
     return Labels(**{**kept, "names": kept["names"].tolist(), "synthetic": int(kept["synthetic"])})  # type: ignore[arg-type]
+
+
+Given = dict[int, set[str]]  # part: ids of the samples that the user chose for it
+
+
+def keep_given(run: Run, given: Given) -> Given:
+    """The parts that the user chose, as the run first saw them."""
+    plain = {str(part): np.array(sorted(ids), dtype=str) for part, ids in given.items()}
+    return {int(part): set(ids.tolist()) for part, ids in run.arrays("given", lambda: plain).items()}
 
 
 def look_at(run: Run, known: Labels, settings: ImageSettings) -> Look:
@@ -80,56 +90,67 @@ def split_parts(
     known: Labels,
     look: Look,
     settings: ResNetSettings,
-    given: dict[int, set[str] | None],
+    given: dict[int, set[str]],
     held_out: float = 0.0,
     random: bool = False,
 ) -> np.ndarray:
     """The part of each sample: TRAIN, VALIDATION, HELD_OUT, TEST, or 0 -> [N].
 
     Args:
-        given: ids that the user chose for a part; None: drawn here
+        given: ids that the user named for a part; the others are drawn here
         held_out: fraction of the trusted labels that is kept from training, to calibrate
         random: draw them plainly, as a promise needs; else a share of each class
     """
-    from ..models.splits import draw
 
     def compute() -> dict[str, np.ndarray]:
         parts = np.zeros(len(known.ids), dtype=np.int64)
         usable = np.array([i for i in known.known if i not in look.errors], dtype=np.int64)
         parts[usable] = TRAIN
         for part, ids in given.items():
-            parts[usable[np.isin(known.ids[usable], list(ids or ()))]] = part
-        group = dict(zip(known.known.tolist(), look.groups.tolist(), strict=True))
-
-        def take(part: int, fraction: float, rows: np.ndarray, stratify: bool) -> None:
-            if fraction and len(rows):
-                members = np.array([group[i] for i in rows.tolist()])
-                parts[rows[draw(known.classes[rows], members, fraction, settings.seed, stratify=stratify)]] = part
-
-        take(HELD_OUT, held_out, usable[known.trusted[usable] & (parts[usable] == TRAIN)], not random)
-        if given.get(VALIDATION) is None:
-            take(VALIDATION, settings.validation_fraction, np.flatnonzero(parts == TRAIN), True)
+            rows = usable[np.isin(known.ids[usable], list(ids))]
+            if not len(rows):
+                raise ValueError(f"none of the {len(ids)} samples given as {NAMED[part]} has a label and an image")
+            parts[rows] = part
+        groups = np.full(len(known.ids), -1)
+        groups[known.known] = look.groups
+        set_aside(parts, HELD_OUT, known, groups, held_out, settings.seed, stratify=not random)
+        if VALIDATION not in given:
+            set_aside(parts, VALIDATION, known, groups, settings.validation_fraction, settings.seed, stratify=True)
         return {"parts": parts, "ids": known.ids, "paths": known.paths}
 
     parts = run.arrays("parts", compute)["parts"]
-    check_parts(parts, known, settings)
+    check_parts(parts, known)
     return parts
 
 
-def check_parts(parts: np.ndarray, known: Labels, settings: ResNetSettings) -> None:
+def set_aside(
+    parts: np.ndarray, part: int, known: Labels, groups: np.ndarray, fraction: float, seed: int, *, stratify: bool
+) -> None:
+    """Moves about `fraction` of the training part to `part`, whole groups at a time.
+
+    Only trusted labels are held out; others of their groups must not train then, and leave for no part.
+
+    Args:
+        groups: index of each sample's group [N]
+    """
+    from ..models.splits import draw
+
+    rows = np.flatnonzero((parts == TRAIN) & (known.trusted | (part != HELD_OUT)))
+    if fraction and len(rows):
+        drawn = rows[draw(known.classes[rows], groups[rows], fraction, seed, stratify=stratify)]
+        parts[(parts == TRAIN) & np.isin(groups, groups[drawn])] = 0
+        parts[drawn] = part
+
+
+def check_parts(parts: np.ndarray, known: Labels) -> None:
     """Refuses parts that nothing can be learned from.
 
     Raises:
-        ValueError: fewer than two classes to train, or nothing to validate
+        ValueError: fewer than two classes to train
     """
     if len(np.unique(known.classes[parts == TRAIN])) < 2:
         raise ValueError(
             "after validation, test and damaged images are set aside, fewer than two classes are left to train"
-        )
-    if not (parts == VALIDATION).any():
-        raise ValueError(
-            f"no label is left to validate ({settings.validation_fraction:g} of {(parts == TRAIN).sum()}): "
-            "label more samples, or raise validation_fraction"
         )
 
 
@@ -146,13 +167,17 @@ def fit(
     cut = resnet.Parts(np.flatnonzero(parts == TRAIN), np.flatnonzero(parts == VALIDATION))
     path = run.folder / "checkpoint.safetensors"
     if not path.exists():
-        steps = resnet.train(model, images.__getitem__, known.classes, cut, settings, run.folder)
+
+        def fetch(indices: np.ndarray) -> np.ndarray:
+            run.check_stop()  # an epoch can be long, a batch is not
+            return images[indices]
+
+        steps = resnet.train(model, fetch, known.classes, cut, settings, run.folder)
         for step in run.watch(steps, "training"):
             run.curve(step)
         notes = dict(names=known.names, images=asdict(replace(image_settings, size_px=look.size_px)))
         resnet.save(model, path, notes)
-        for rest in ("last.safetensors", "best.safetensors"):
-            (run.folder / rest).unlink(missing_ok=True)
+        (run.folder / "last.safetensors").unlink(missing_ok=True)
     model, _ = resnet.load(path)
     logits, embeddings, errors = predict(run, model, images, settings)
     return Fitted(logits, embeddings, model.prior.numpy(), errors, run.curves, precision, images)
@@ -205,18 +230,29 @@ def _spread(parts: list[np.ndarray], rows: list[np.ndarray], total: int) -> np.n
     return whole
 
 
-def members(samples: Any, part: Any) -> set[str] | None:
-    """Ids of a part that the user named by a tag or a view; None where it is None.
+def named_parts(samples: Any, validation: Any = None, test: Any = None) -> dict[int, set[str]]:
+    """Ids of the parts that the user named by a tag or a view.
 
     Raises:
-        ValueError: it holds no sample
+        ValueError: a part has no sample, or both have the same one
     """
-    if part is None:
-        return None
-    view = samples.match_tags(part) if isinstance(part, str) else part
-    ids = set(view.values("id"))
-    if not ids:
+    found = {}
+    for part, given in ((VALIDATION, validation), (TEST, test)):
+        if given is not None:
+            view = samples.match_tags(given) if isinstance(given, str) else given
+            found[part] = set(view.values("id"))
+            if not found[part]:
+                what = f"no sample has the tag {given!r}" if isinstance(given, str) else "the view is empty"
+                raise ValueError(f"{NAMED[part]}: {what}")
+    both = found.get(VALIDATION, set()) & found.get(TEST, set())
+    if both:
         raise ValueError(
-            f"no sample has the tag {part!r}" if isinstance(part, str) else "the view given as a part is empty"
+            f"{len(both)} samples are in validation and in test, the first is {min(both)}: leave them in one of the two"
         )
-    return ids
+    return found
+
+
+def freeze_parts(run: Run, given: dict[int, set[str]]) -> dict[int, set[str]]:
+    """The parts as the run first saw them: a resumed run has the same."""
+    kept = run.arrays("named", lambda: {NAMED[part]: np.array(sorted(ids)) for part, ids in given.items()})
+    return {part: set(kept[name].tolist()) for part, name in NAMED.items() if name in kept}

@@ -37,8 +37,11 @@ def check_images(samples: Any) -> None:
     """Refuses what is not a set of images.
 
     Raises:
+        TypeError: neither a dataset nor a view
         ValueError: empty, video, 3D, grouped, or a view of patches or frames
     """
+    if not hasattr(samples, "_root_dataset"):
+        raise TypeError(f"samples has to be a dataset or a view of FiftyOne, not {type(samples).__name__}")
     name = samples._root_dataset.name
     kind = samples.media_type
     if kind == "group":
@@ -76,18 +79,24 @@ def check_label_field(samples: Any, label_field: str) -> None:
         )
 
 
-def check_output_field(samples: Any, output_field: str, *inputs: str | None) -> None:
-    """Refuses a name that cannot be a new field.
+def check_output_field(samples: Any, output_field: str, *inputs: str | None, name: str = "output_field") -> None:
+    """Refuses what cannot be a new field.
+
+    Args:
+        name: of the argument
 
     Raises:
-        ValueError: no identifier, or the name of an input
+        ValueError: no identifier, a name that FiftyOne needs, or that of an input
     """
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", output_field):
-        raise ValueError(f"output_field {output_field!r}: a field's name has letters, digits and _, a letter first")
+    import fiftyone as fo
+    from fiftyone.core.odm import Document
+
+    if not isinstance(output_field, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{,99}", output_field):
+        raise ValueError(f"{name} {output_field!r}: a field's name has letters, digits and _, a letter first")
+    if hasattr(fo.Sample, output_field) or hasattr(Document, output_field):
+        raise ValueError(f"{name} {output_field!r} is a name that FiftyOne needs for itself: choose another")
     if output_field in inputs:
-        raise ValueError(
-            f"output_field {output_field!r} is an input: choose a field of its own, so that nothing is lost"
-        )
+        raise ValueError(f"{name} {output_field!r} is an input: choose a field of its own, so that nothing is lost")
 
 
 def real_samples(samples: Any) -> tuple[Any, int]:
@@ -155,25 +164,27 @@ def read_ids(samples: Any, names: list[str]) -> Labels:
     return Labels(np.array(ids), np.array(paths), none, names, np.zeros(len(ids), dtype=bool), alone, synthetic)
 
 
-def require_classes(known: Labels, label_field: str, at_least: int = 2) -> None:
+def require_classes(known: Labels, label_field: str) -> None:
     """Refuses labels that nothing can be learned from.
 
     Raises:
-        ValueError: no label, one class, or a class with a single label
+        ValueError: no label, or one class
     """
-    counts = np.bincount(known.classes[known.known], minlength=len(known.names))
-    used = [name for name, count in zip(known.names, counts, strict=True) if count]
-    if not used:
+    used = np.unique(known.classes[known.known])
+    if not len(used):
         raise ValueError(f"no sample has a label in {label_field!r}: label a few of each class first")
     if len(used) < 2:
-        raise ValueError(f"all labels of {label_field!r} are {used[0]!r}: at least two classes are needed")
-    single = [name for name, count in zip(known.names, counts, strict=True) if 0 < count < at_least]
-    if single:
-        raise ValueError(
-            f"in {label_field!r} the class {single[0]!r} has one label"
-            + (f" (and {len(single) - 1} other classes too)" if single[1:] else "")
-            + f": label at least {at_least} samples of each class, or leave it out of the view"
-        )
+        raise ValueError(f"all labels of {label_field!r} are {known.names[used[0]]!r}: at least two classes are needed")
+
+
+def single_labels(known: Labels) -> list[str]:
+    """A sentence on the classes with a single label, if there are any: they are learned from, but not checked."""
+    counts = np.bincount(known.classes[known.known], minlength=len(known.names))
+    names = [name for name, count in zip(known.names, counts, strict=True) if count == 1]
+    if not names:
+        return []
+    more = f" and {len(names) - 5} more" if names[5:] else ""
+    return [f"One label alone, so learned from but not checked: {', '.join(names[:5])}{more}. Label more of them."]
 
 
 def read_vectors(samples: Any, ids: np.ndarray, field: str) -> np.ndarray:
@@ -183,7 +194,7 @@ def read_vectors(samples: Any, ids: np.ndarray, field: str) -> np.ndarray:
         ValueError: a sample has no vector, one of another length, or one that is not finite
     """
     found = dict(zip(*samples.values(["id", field]), strict=True))
-    vectors = [found[i] for i in ids]
+    vectors = [found.get(i) for i in ids]
     missing = [i for i, vector in zip(ids, vectors, strict=True) if vector is None]
     if missing:
         raise ValueError(

@@ -12,7 +12,7 @@ from ..models import linear
 from ..models.calibration import Calibrator, Threshold
 from ..models.settings import AutoLabelSettings, ImageSettings, ResNetSettings
 from . import folders
-from .learning import HELD_OUT, TRAIN, VALIDATION, fit, look_at, members, predict, split_parts
+from .learning import HELD_OUT, TRAIN, VALIDATION, fit, look_at, predict, set_aside, split_parts
 from .runs import Run
 from .samples import Labels, read_vectors
 
@@ -76,6 +76,7 @@ def find_run(dataset: Any, run: str) -> Origin:
         ValueError: there is none, there are several, or it has no checkpoint
     """
     import fiftyone as fo
+    import fiftyone.core.odm as foo
 
     name, _, key = run.rpartition("/")
     if Path(run).is_dir():
@@ -86,11 +87,14 @@ def find_run(dataset: Any, run: str) -> Origin:
         found = [folders.run_folder(fo.load_dataset(name), key)]
     else:
         own = folders.run_folder(dataset, run)
-        found = [own] if own.is_dir() else sorted(folders.dataset_folder(dataset).parent.glob(f"*/{run}"))
-    found = [folder for folder in found if folder.is_dir()]
-    if len(found) != 1:
-        count = "there is none" if not found else f"{len(found)} datasets have one: say which, as 'DATASET/{key}'"
-        raise ValueError(f"run {run!r}: {count}")
+        names = {str(item["_id"]): item["name"] for item in foo.get_db_conn().datasets.find({}, ["name"])}
+        others = folders.dataset_folder(dataset).parent.glob(f"*/{key}")
+        found = [own] if own.is_dir() else [path for path in others if path.parent.name in names]
+        if len(found) > 1:
+            which = sorted(f"{names[path.parent.name]}/{key}" for path in found)
+            raise ValueError(f"run {run!r}: {len(found)} datasets have one, say which: {', '.join(which[:5])}")
+    if not found or not found[0].is_dir():
+        raise ValueError(f"run {run!r}: there is none")
     return _origin(found[0])
 
 
@@ -137,15 +141,13 @@ def _in_zoo(name: str) -> bool:
 def from_images(
     run: Run,
     known: Labels,
-    samples: Any,
-    validation: Any,
+    given: dict[int, set[str]],
     image_settings: ImageSettings,
     settings: ResNetSettings,
     choices: AutoLabelSettings,
 ) -> Scores:
     """Trains a ResNet on a part of the labels; another part is held out."""
     look = look_at(run, known, image_settings)
-    given = {VALIDATION: members(samples, validation)}
     parts = split_parts(
         run, known, look, settings, given, held_out=choices.calibration_fraction, random=choices.random_labels
     )
@@ -158,7 +160,7 @@ def from_vectors(
     run: Run, known: Labels, samples: Any, embeddings: str, settings: ResNetSettings, choices: AutoLabelSettings
 ) -> Scores:
     """Fits logistic regression on vectors that the user has, or that a model of the zoo makes."""
-    from ..models.splits import draw, join
+    from ..models.splits import join
 
     vectors, errors = read_or_compute(run, known, samples, embeddings)
 
@@ -166,12 +168,9 @@ def from_vectors(
         usable = np.array([i for i in known.known if i not in errors], dtype=np.int64)
         parts = np.zeros(len(known.ids), dtype=np.int64)
         parts[usable] = TRAIN
-        rows = usable[known.trusted[usable]]
-        groups = join(np.arange(len(rows)), known.groups[rows])
-        held = draw(
-            known.classes[rows], groups, choices.calibration_fraction, choices.seed, stratify=not choices.random_labels
-        )
-        parts[rows[held]] = HELD_OUT
+        same_file = np.unique(known.paths, return_inverse=True)[1]
+        groups, fraction = join(same_file, known.groups), choices.calibration_fraction
+        set_aside(parts, HELD_OUT, known, groups, fraction, choices.seed, stratify=not choices.random_labels)
         return {"parts": parts, "ids": known.ids, "paths": known.paths}
 
     parts = run.arrays("parts", compute)["parts"]

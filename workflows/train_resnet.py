@@ -10,7 +10,20 @@ import numpy as np
 
 from ..models.settings import ImageSettings, ResNetSettings, split
 from . import runs
-from .learning import TEST, TRAIN, VALIDATION, Fitted, fit, freeze, look_at, members, softmax, split_parts, top_two
+from .learning import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Fitted,
+    fit,
+    freeze,
+    freeze_parts,
+    look_at,
+    named_parts,
+    softmax,
+    split_parts,
+    top_two,
+)
 from .progress import Progress
 from .results import percent, table
 from .runs import Run
@@ -21,6 +34,7 @@ from .samples import (
     declare_classification,
     read_labels,
     require_classes,
+    single_labels,
     write_classifications,
 )
 
@@ -35,7 +49,7 @@ class TrainResults:
     trained: int  # images
     validated: int
     epochs: int
-    accuracy: float  # on the validation part
+    accuracy: float | None  # on the validation part; None where no class had a label to spare
     test_accuracy: float | None  # on `test`
     test_loss: float | None
     rows: list[dict[str, Any]]  # a class: labels, recall on validation and test
@@ -45,6 +59,7 @@ class TrainResults:
     picture: str | None  # right and wrong predictions on `test`
     precision: str
     skipped: dict[str, str]  # sample id: why its image could not be used
+    notes: list[str]  # sentences: what cannot be checked
     synthetic: int  # samples left out because Evenset generated them
     views: dict[str, str] = field(default_factory=dict)
 
@@ -53,7 +68,8 @@ class TrainResults:
         found = f"accuracy {percent(self.accuracy)} on validation"
         if self.test_accuracy is not None:
             found += f", {percent(self.test_accuracy)} on test"
-        left = [f"{len(self.skipped)} images could not be read: results.skipped lists them"] if self.skipped else []
+        left = list(self.notes)
+        left += [f"{len(self.skipped)} images could not be read: results.skipped lists them"] if self.skipped else []
         left += [f"{self.synthetic} synthetic samples were left out"] if self.synthetic else []
         return "\n".join([title, found, "", table(self.rows), *left])
 
@@ -91,10 +107,12 @@ def train_resnet(
     image_settings, resnet_settings = split(settings, ImageSettings, ResNetSettings)
     check_images(samples)
     check_output_field(samples, output_field, label_field, embeddings_field)
+    if embeddings_field is not None:
+        check_output_field(samples, embeddings_field, label_field, name="embeddings_field")
     known = read_labels(samples, label_field, classes=classes, group_field=group_field)
     if not resume:
         require_classes(known, label_field)
-    given = {VALIDATION: members(samples, validation), TEST: members(samples, test)}
+    given = named_parts(samples, validation, test)
     inputs = dict(
         label_field=label_field, output_field=output_field, embeddings_field=embeddings_field, classes=classes
     )
@@ -107,7 +125,7 @@ def train_resnet(
         progress=progress,
         resume=resume,
     ) as run:
-        known = freeze(run, known)
+        known, given = freeze(run, known), freeze_parts(run, given)
         look = look_at(run, known, image_settings)
         parts = split_parts(run, known, look, resnet_settings, given)
         fitted = fit(run, known, look, parts, image_settings, resnet_settings)
@@ -141,7 +159,7 @@ def _results(run: Run, known: Labels, parts: np.ndarray, fitted: Fitted, output_
     validation, test = scored(VALIDATION), scored(TEST)
     counts = np.bincount(known.classes[known.known], minlength=len(known.names))
     rows = [
-        {"class": name, "labels": int(counts[i]), "recall": percent(validation.recall[i])}
+        {"class": name, "labels": int(counts[i]), "recall": percent(validation.recall[i]) if validation else None}
         | ({"test recall": percent(test.recall[i])} if test else {})
         for i, name in enumerate(known.names)
     ]
@@ -155,15 +173,16 @@ def _results(run: Run, known: Labels, parts: np.ndarray, fitted: Fitted, output_
         trained=int((parts == TRAIN).sum()),
         validated=int((parts == VALIDATION).sum()),
         epochs=len(fitted.curves),
-        accuracy=validation.accuracy,
+        accuracy=validation.accuracy if validation else None,
         test_accuracy=test.accuracy if test else None,
         test_loss=test.loss if test else None,
         rows=rows,
-        confusion=validation.confusion.tolist(),
+        confusion=validation.confusion.tolist() if validation else [],
         curves=fitted.curves,
         checkpoint=str(run.folder / "checkpoint.safetensors"),
         picture=picture,
         precision=fitted.precision,
         skipped={str(known.ids[i]): reason for i, reason in fitted.errors.items()},
+        notes=single_labels(known),
         synthetic=known.synthetic,
     )
