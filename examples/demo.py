@@ -37,7 +37,7 @@ def main() -> None:
     dataset = build(name, files, options.labels)
     print(f"{len(dataset):,} images of {options.data}, {dataset.count('ground_truth'):,} with a label\n")
 
-    settings: dict[str, Any] = {"epochs": options.epochs} if options.epochs else {}
+    settings: dict[str, Any] = {"epochs": options.epochs, "minimum_steps": 1} if options.epochs else {}
     results = evenset.auto_label(
         dataset,
         "ground_truth",

@@ -48,15 +48,6 @@ def freeze(run: Run, known: Labels) -> Labels:
     return Labels(**{**kept, "names": kept["names"].tolist(), "synthetic": int(kept["synthetic"])})  # type: ignore[arg-type]
 
 
-Given = dict[int, set[str]]  # part: ids of the samples that the user chose for it
-
-
-def keep_given(run: Run, given: Given) -> Given:
-    """The parts that the user chose, as the run first saw them."""
-    plain = {str(part): np.array(sorted(ids), dtype=str) for part, ids in given.items()}
-    return {int(part): set(ids.tolist()) for part, ids in run.arrays("given", lambda: plain).items()}
-
-
 def look_at(run: Run, known: Labels, settings: ImageSettings) -> Look:
     """Decodes the labelled images once: sizes, statistics, near-duplicates, and which are damaged."""
     from ..models.splits import join, near_duplicates

@@ -1,0 +1,57 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+
+
+def demo(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Runs the demo on the tests' own database, its files below tmp_path."""
+    environment = {**os.environ, "FIFTYONE_DEFAULT_DATASET_DIR": str(tmp_path / "datasets")}
+    command = [sys.executable, str(ROOT / "examples" / "demo.py"), "--no-app", "--epochs", "1", *options]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.usefixtures("database")
+def test_with_thirty_labels_it_declines_to_promise_and_says_what_it_takes(tmp_path):
+    done = demo(tmp_path, "--labels", "30", "--samples", "150")
+
+    assert done.returncode == 0, done.stderr
+    assert "150 images of digits, 30 with a label" in done.stdout
+    assert "Nothing is accepted: a precision of 95 % with 90 % confidence takes 45 held-out labels" in done.stdout
+    assert "accuracy of all 120 suggestions" in done.stdout
+    assert "nothing was accepted, and nothing promised" in done.stdout
+
+
+@pytest.mark.usefixtures("database")
+def test_a_tree_of_class_folders_with_unlabelled_images_is_labelled(tmp_path):
+    rng = np.random.default_rng(0)
+    for folder, level in (("dark", 40), ("light", 200), ("unlabelled", 120)):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        for i in range(8):
+            pixels = rng.normal(level, 10, (8, 8)).clip(0, 255).astype("uint8")
+            Image.fromarray(pixels).save(tmp_path / "data" / folder / f"{i} é.png")
+
+    done = demo(tmp_path, "--data", str(tmp_path / "data"))
+
+    assert done.returncode == 0, done.stderr
+    assert "24 images" in done.stdout and "16 with a label" in done.stdout
+    assert "No label is hidden, so there is nothing to compare with" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("folders", "sentence"), [((), "at least two class folders"), (None, "there is no such folder")]
+)
+def test_a_folder_without_classes_is_refused_in_a_sentence(tmp_path, folders, sentence):
+    if folders is not None:
+        (tmp_path / "data").mkdir()
+
+    done = demo(tmp_path, "--data", str(tmp_path / "data"))
+
+    assert done.returncode == 1
+    assert sentence in done.stderr and "Traceback" not in done.stderr
