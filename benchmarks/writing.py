@@ -1,0 +1,50 @@
+"""Writing labels: Evenset beside one call of FiftyOne's set_values. throughput.py runs it."""
+
+from __future__ import annotations
+
+from statistics import median
+
+import numpy as np
+from measure import goal, seconds
+from network import NAMES
+from tabulate import tabulate
+
+
+def compare(n: int, rounds: int) -> None:
+    """The same labels, all attributes of auto_label, into two fields, in turn."""
+    import fiftyone as fo
+    from evenset.workflows import runs
+    from evenset.workflows.auto_label import ATTRIBUTES
+    from evenset.workflows.samples import declare_classification, write_classifications
+
+    dataset, rng = fo.Dataset(), np.random.default_rng(0)
+    dataset.add_samples([fo.Sample(filepath=f"/nowhere/{number}.jpg") for number in range(n)], progress=False)
+    ids, names = np.array(dataset.values("id")), np.array(NAMES, dtype=object)
+    columns = {"label": names[rng.integers(0, 10, n)], "confidence": rng.random(n)}
+    for name, kind in ATTRIBUTES.items():
+        columns[name] = names[rng.integers(0, 10, n)] if kind == "StringField" else rng.random(n)
+    plain = {name: values.tolist() for name, values in columns.items()}
+
+    def labels() -> list[fo.Classification]:
+        return [fo.Classification(**dict(zip(plain, row, strict=True))) for row in zip(*plain.values(), strict=True)]
+
+    took: dict[str, list[float]] = {"set_values": [], "labels made, set_values": [], "Evenset": []}
+    with runs.start(dataset, "auto_label", settings=(), inputs={}, fields=("ours", "theirs"), progress=False) as run:
+        for field in ("ours", "theirs"):
+            declare_classification(run, field, {name: getattr(fo, kind) for name, kind in ATTRIBUTES.items()})
+        for number in range(rounds):
+            made: list[fo.Classification] = []
+            making = seconds(lambda made=made: made.extend(labels()))
+            turns = {
+                "set_values": lambda made=made: dataset.set_values("theirs", made),
+                "Evenset": lambda: write_classifications(run, "ours", ids, columns),
+            }
+            for name in sorted(turns, reverse=number % 2 == 0):
+                took[name].append(seconds(turns[name]))
+            took["labels made, set_values"].append(making + took["set_values"][-1])
+    call, own = median(took["set_values"]), median(took["Evenset"])
+    rows = [[name, median(t), f"{min(t):.2f} to {max(t):.2f}", median(t) / call] for name, t in took.items()]
+    print(f"\nWriting {n:,} labels with {len(columns)} values each")
+    print(tabulate(rows, ["", "seconds", "rounds", "of one call"], floatfmt=".2f"))
+    goal("Evenset takes at most 1.2 x one set_values call", own / call <= 1.2, f"{own / call:.2f}")
+    dataset.delete()
