@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -64,12 +65,21 @@ def faster_precision(run: Callable[[str], None], repeats: int = 3) -> str:
 
 
 def save_tensors(path: Path, tensors: dict[str, torch.Tensor], notes: dict[str, Any]) -> None:
-    """Writes tensors and JSON notes into one safetensors file; a kill leaves the old file or the new one."""
+    """Writes tensors and JSON notes into one safetensors file; a kill leaves the old file or the new one.
+
+    Raises:
+        OSError: the disk is full, or another trouble with it
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     part = path.with_name(path.name + ".part")
-    save_file(plain, part, metadata={"evenset": json.dumps(notes)})
+    try:
+        save_file(plain, part, metadata={"evenset": json.dumps(notes)})
+    except SafetensorError as error:  # it has the system's number in its text alone
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) if number else error from error
     os.replace(part, path)
 
 

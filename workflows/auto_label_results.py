@@ -130,8 +130,10 @@ def _notes(known: Labels, found: Scores, decision: Decision, choices: AutoLabelS
     notes = []
     sure = f"{100 * (1 - choices.alpha):.0f} %"
     target = f"{100 * choices.target_precision:g} %"
-    if len(decision.held) and not accepted:
-        notes.append(_too_few(decision, choices, target, sure))
+    if not (known.classes < 0).any():
+        notes.append("Every sample has a label already: there is nothing to suggest.")
+    elif len(decision.held) and not accepted:
+        notes.append(_too_few(known, decision, choices, target, sure))
     if not len(decision.held):
         source = "the threshold of that run was used" if accepted else "there is no threshold, so nothing is accepted"
         notes.append(
@@ -153,11 +155,11 @@ def _notes(known: Labels, found: Scores, decision: Decision, choices: AutoLabelS
     return notes
 
 
-def _too_few(decision: Decision, choices: AutoLabelSettings, target: str, sure: str) -> str:
+def _too_few(known: Labels, decision: Decision, choices: AutoLabelSettings, target: str, sure: str) -> str:
     """Says how many labels it would take to accept something."""
     needed, have = labels_needed(choices.target_precision, choices.alpha), len(decision.held)
     if have < needed:
-        total = math.ceil(needed / choices.calibration_fraction)
+        total = math.ceil(needed * len(known.known) / have)
         return (
             f"Nothing is accepted: a precision of {target} with {sure} confidence takes {needed} held-out labels, all "
             f"predicted right, and there are {have}. Label about {total} samples in all, drawn at random."

@@ -63,12 +63,12 @@ def undo(dataset: Any, config: dict[str, Any], folder: Path) -> tuple[int, list[
 
 
 def _forget(dataset: Any, config: dict[str, Any], attributes: list[str]) -> None:
-    """Removes attributes from the schema that no other review needs."""
+    """Removes attributes from the schema that no other review, and no label, needs."""
     keys = [key for key in dataset.list_runs() if key.startswith("evenset_review_labels_")]
     others = [found for key in keys if (found := records.read_config(dataset, key))["started"] != config["started"]]
     needed = {path for other in others for path in other["writes"].get("attributes", [])}
     for path in attributes:
-        if path not in needed and dataset.has_field(path):
+        if path not in needed and dataset.has_field(path) and not dataset.count(path):
             dataset.delete_sample_field(path)
 
 

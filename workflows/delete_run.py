@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,21 +36,24 @@ def delete_run(dataset: Any, run_key: str) -> DeletedRun:
     """Takes a run away: its fields, views, label changes, files and record.
 
     Raises:
-        ValueError: there is no such run, or it is running
+        ValueError: there is no such run, or it is running, or another run writes its fields
     """
     dataset = dataset._root_dataset
     dataset.reload()
     config = records.read_config(dataset, run_key)
     if config["state"] == "running":
         raise ValueError(f"{run_key} is running: stop it first (evenset.stop_run)")
-    fields, views = config["writes"].get("fields", []), config["writes"].get("views", [])
-    labels, edited = take_back(dataset, config, folders.run_folder(dataset, run_key))
-    with folders.claim(dataset, run_key):
+    fields, views = list(config["writes"].get("fields", [])), list(config["writes"].get("views", []))
+    with contextlib.ExitStack() as stack:
+        reviewed = config["inputs"].get("label_field") if config["method"] == "review_labels" else None
+        for name in filter(None, (run_key, *fields, reviewed)):
+            stack.enter_context(folders.claim(dataset, name))
+        labels, edited = take_back(dataset, config, folders.run_folder(dataset, run_key))
         dataset.delete_run(run_key)
         for key in (f"live:{run_key}", f"stop:{run_key}"):
             records.store(dataset).delete(key)
         shutil.rmtree(folders.run_folder(dataset, run_key), ignore_errors=True)
-    return DeletedRun(run_key, list(fields), list(views), labels, edited)
+    return DeletedRun(run_key, fields, views, labels, edited)
 
 
 def take_back(dataset: Any, config: dict[str, Any], folder: Path) -> tuple[int, list[str]]:

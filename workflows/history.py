@@ -49,13 +49,15 @@ def resume_run(dataset: Any, run_key: str, progress: Any = None) -> Any:
     """Goes on with a run that was stopped or killed, and returns its results.
 
     Raises:
-        ValueError: the run is running or done
+        ValueError: the run is running or done, or an audit
     """
     dataset = dataset._root_dataset
     dataset.reload()
     config = records.read_config(dataset, run_key)
     if config["state"] in ("running", "done"):
         raise ValueError(f"{run_key} is {config['state']}: only a stopped or failed run can be resumed")
+    if config["method"] == "audit_labels":
+        raise ValueError(f"{run_key} is an audit, which has nothing to go on with: delete it, and draw anew")
     ids = np.load(folders.run_folder(dataset, run_key) / "samples.npy", allow_pickle=False).tolist()
     here = set(dataset.values("id"))
     samples = dataset.select([i for i in ids if i in here], ordered=True)

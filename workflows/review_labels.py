@@ -80,15 +80,16 @@ def review_labels(
         )
     inputs = dict(field=field, label_field=label_field, label=label, classes=list(classes) if classes else None)
     with (
+        folders.claim(samples._root_dataset, label_field),
         runs.start(
             samples, "review_labels", settings=(choices,), inputs=inputs, progress=progress, resume=resume
         ) as run,
-        folders.claim(run.dataset, label_field),
     ):
         found = _changes(run, chosen, field, label_field, label, choices, audited(run.dataset, field))
         _declare(run, label_field)
         changes.write(run, found)
-        return run.finish(ReviewResults(run.key, field, label_field, choices.action, len(chosen), kept))
+        changed, kept = len({line["id"] for line in found}), run.note("kept", lambda: kept)
+        return run.finish(ReviewResults(run.key, field, label_field, choices.action, changed, kept))
 
 
 def writer_of(dataset: Any, field: str) -> dict[str, Any]:

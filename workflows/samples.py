@@ -194,7 +194,7 @@ def read_vectors(samples: Any, ids: np.ndarray, field: str) -> np.ndarray:
         ValueError: a sample has no vector, one of another length, or one that is not finite
     """
     found = dict(zip(*samples.values(["id", field]), strict=True))
-    vectors = [found.get(i) for i in ids]
+    vectors: list[Any] = [found.get(i) for i in ids]
     missing = [i for i, vector in zip(ids, vectors, strict=True) if vector is None]
     if missing:
         raise ValueError(
