@@ -1,4 +1,4 @@
-"""What the workflows' tests share: data sets of vectors, which are fast to label, and a look at all that a run changes."""
+"""What the workflows' tests share: data sets of vectors, which are fast to label, and a look at what runs change."""
 
 from __future__ import annotations
 
@@ -42,6 +42,9 @@ def clusters(make_dataset: Callable[..., Any]) -> Callable[..., Any]:
 def everything() -> Callable[[Any], dict[str, Any]]:
     """Returns all that a run can change: schema, samples, saved views, App settings, runs and files on disk."""
 
+    def stages(view: Any) -> Any:
+        return view._serialize(include_uuids=False)
+
     def look(dataset: Any) -> dict[str, Any]:
         import fiftyone as fo
 
@@ -51,7 +54,10 @@ def everything() -> Callable[[Any], dict[str, Any]]:
         return {
             "schema": {name: (str(field), field.description, field.info) for name, field in schema.items()},
             "samples": [{**sample.to_dict(), "last_modified_at": None} for sample in dataset],
-            "views": {name: dataset.load_saved_view(name)._serialize() for name in dataset.list_saved_views()},
+            "views": {
+                name: dataset.load_saved_view(name)._serialize(include_uuids=False)
+                for name in dataset.list_saved_views()
+            },
             "app": dataset.app_config.to_dict(),
             "runs": dataset.list_runs(),
             "files": sorted(str(path) for path in folder.rglob("*")),
