@@ -54,10 +54,7 @@ def everything() -> Callable[[Any], dict[str, Any]]:
         return {
             "schema": {name: (str(field), field.description, field.info) for name, field in schema.items()},
             "samples": [{**sample.to_dict(), "last_modified_at": None} for sample in dataset],
-            "views": {
-                name: dataset.load_saved_view(name)._serialize(include_uuids=False)
-                for name in dataset.list_saved_views()
-            },
+            "views": {name: stages(dataset.load_saved_view(name)) for name in dataset.list_saved_views()},
             "app": dataset.app_config.to_dict(),
             "runs": dataset.list_runs(),
             "files": sorted(str(path) for path in folder.rglob("*")),

@@ -1,130 +1,277 @@
-"""A person's word on suggestions."""
+"""review_labels: what reaches the label field, what it carries, and what it is worth afterwards."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
-from evenset import auto_label, delete_run, review_labels
-from evenset.workflows.samples import read_labels
+from evenset import auto_label, delete_run, resume_run, review_labels
+from evenset.workflows.runs import RunStopped
 
 
 @pytest.fixture
-def labelled(clusters):
-    """A data set of 240 samples, 120 with a label, the others with a suggestion, most of them accepted."""
-    dataset = clusters(spread=1.0)
-    auto_label(dataset, "ground_truth", embeddings="vector", random_labels=True, target_precision=0.9, progress=False)
-    assert dataset.count_values("auto_label.status")["accepted"] > 60
+def suggested(clusters):
+    """A data set of 240, half of it labelled, with suggestions of which some are accepted and some in review."""
+    dataset = clusters(240, 120, spread=1.8)
+    results = auto_label(
+        dataset, "ground_truth", embeddings="vector", random_labels=True, target_precision=0.8, progress=False
+    )
+    assert results.accepted > 20 and results.review > 5
     return dataset
 
 
-def suggestions(dataset, status: str) -> dict[str, str]:
-    """Ids and suggested labels of the samples in a state."""
-    from fiftyone import ViewField as F
-
-    return dict(zip(*dataset.match(F("auto_label.status") == status).values(["id", "auto_label.label"]), strict=True))
+def review(samples, **settings):
+    return review_labels(samples, "auto_label", progress=False, **settings)
 
 
-def test_accepting_writes_the_suggestions_with_their_provenance_and_nothing_else(labelled):
-    wanted = suggestions(labelled, "accepted")
-    before = dict(zip(*labelled.values(["id", "ground_truth.label"]), strict=True))
-
-    results = review_labels(labelled, "auto_label", progress=False)
-
-    after = dict(zip(*labelled.values(["id", "ground_truth.label"]), strict=True))
-    assert after == {**before, **wanted}
-    assert results.changed == len(wanted) and results.label_field == "ground_truth"
-    view = labelled.select(list(wanted))
-    assert set(view.distinct("ground_truth.source")) == {results.run_key}
-    assert view.distinct("ground_truth.review") == ["bulk"] and view.distinct("ground_truth.selection") == ["queue"]
-    assert labelled.count("ground_truth.source") == len(wanted)
-    assert set(view.distinct("auto_label.status")) == {"labelled"}
+def with_status(dataset, status):
+    return dataset.match({"auto_label.status": status})
 
 
-def test_only_the_classes_and_samples_named_are_accepted(labelled):
-    wanted = suggestions(labelled, "accepted")
-    some = labelled.select(list(wanted)[:40])
+def test_accepting_copies_the_suggestions_and_says_where_they_come_from(suggested):
+    accepted = with_status(suggested, "accepted")
+    ids, wanted = accepted.values(["id", "auto_label.label"])
+    given = suggested.exists("ground_truth").values("id")
+    before = suggested.select(given).values("ground_truth.label")
 
-    results = review_labels(some, "auto_label", classes=["class 1"], progress=False)
+    results = review(suggested)
 
-    chosen = [i for i in list(wanted)[:40] if wanted[i] == "class 1"]
-    assert results.changed == len(chosen) > 0
-    assert sorted(labelled.match({"ground_truth.source": results.run_key}).values("id")) == sorted(chosen)
-
-
-def test_correcting_writes_the_other_label_over_one_that_is_there_and_undo_brings_it_back(labelled, everything):
-    before = everything(labelled)
-    sample = labelled.match({"ground_truth.label": "class 0"}).first()
-
-    results = review_labels(labelled.select(sample.id), "auto_label", action="correct", label="class 2", progress=False)
-
-    assert labelled[sample.id].ground_truth.label == "class 2"
-    assert labelled[sample.id].ground_truth.review == "corrected"
-    delete_run(labelled, results.run_key)
-    assert everything(labelled) == before
+    assert results.changed == len(ids) and results.label_field == "ground_truth"
+    now = suggested.select(ids, ordered=True)
+    assert now.values("ground_truth.label") == wanted
+    for name, value in (("source", results.run_key), ("review", "bulk"), ("selection", "queue")):
+        assert set(now.values(f"ground_truth.{name}")) == {value}
+        assert suggested.has_field(f"ground_truth.{name}")  # in the schema, so that the sidebar filters by it
+    assert set(now.values("auto_label.status")) == {"labelled"}
+    assert suggested.select(given).values("ground_truth.label") == before
+    assert set(suggested.select(given).values("ground_truth.source")) == {None}
+    assert len(with_status(suggested, "review").exists("ground_truth")) == 0
 
 
-def test_rejecting_drops_the_suggestion_and_leaves_the_label_field_alone(labelled, everything):
-    before, chosen = everything(labelled), list(suggestions(labelled, "accepted"))[:3]
+def test_a_selection_and_a_class_narrow_what_is_accepted(suggested):
+    accepted = with_status(suggested, "accepted")
+    three = accepted.values("id")[:3]
+    assert review(suggested.select(three)).changed == 3
 
-    results = review_labels(labelled.select(chosen), "auto_label", action="reject", progress=False)
+    left = with_status(suggested, "accepted").count_values("auto_label.label")
+    results = review(suggested, classes=["class 1", "class 2"])
 
-    view = labelled.select(chosen)
-    assert view.values("auto_label.label") == [None] * 3 and view.values("auto_label.status") == ["review"] * 3
-    assert view.values("ground_truth") == [None] * 3
-    delete_run(labelled, results.run_key)
-    assert everything(labelled) == before
-
-
-def test_undo_leaves_labels_that_were_edited_since_and_lists_them(labelled):
-    results = review_labels(labelled, "auto_label", progress=False)
-    sample = labelled.match({"ground_truth.source": results.run_key}).first()
-    sample.ground_truth.label = "class 9"
-    sample.save()
-
-    gone = delete_run(labelled, results.run_key)
-
-    assert gone.edited == [sample.id] and gone.labels == results.changed - 1
-    labelled.reload()
-    assert labelled[sample.id].ground_truth.label == "class 9"
-    assert labelled.count("ground_truth") == 121
+    assert results.changed == left.get("class 1", 0) + left.get("class 2", 0) > 0
+    assert set(with_status(suggested, "accepted").values("auto_label.label")) == {"class 0"}
 
 
-def test_two_reviews_are_undone_in_any_order(labelled, everything):
-    before, chosen = everything(labelled), list(suggestions(labelled, "accepted"))
-    first = review_labels(labelled.select(chosen[:10]), "auto_label", progress=False)
-    second = review_labels(labelled.select(chosen[10:20]), "auto_label", seen=True, progress=False)
-
-    delete_run(labelled, first.run_key)
-    assert labelled.select(chosen[10:20]).distinct("ground_truth.review") == ["seen"]
-    delete_run(labelled, second.run_key)
-
-    assert everything(labelled) == before
+def test_what_a_person_looked_at_is_marked_as_seen_and_review_is_taken_where_asked_for(suggested):
+    some = with_status(suggested, "review").values("id")[:4]
+    results = review(suggested.select(some), status="review", seen=True)
+    assert results.changed == 4
+    assert set(suggested.select(some).values("ground_truth.review")) == {"seen"}
+    both = len(with_status(suggested, "accepted")) + len(with_status(suggested, "review"))
+    assert review(suggested, status="all").changed == both
 
 
-def test_labels_that_a_queue_chose_train_but_do_not_calibrate(labelled):
-    review_labels(labelled, "auto_label", progress=False)
-
-    known = read_labels(labelled, "ground_truth")
-
-    assert len(known.known) == known.trusted[known.known].sum() + labelled.count("ground_truth.source")
-    assert known.trusted[known.known].sum() == 120
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (dict(action="correct"), ("needs the right label",)),
-        (dict(action="correct", label="class O"), ("'class O' is no class", "did you mean 'class")),
-        (dict(label="class 1"), ("label is for action='correct'",)),
-        (dict(classes=["class 7"]), ("no sample of the view has a suggestion of class 7",)),
-        (dict(label_field="vector"), ("'vector'", "fo.Classification")),
-        (dict(action="approve"), ("action has to be one of accept, correct, reject",)),
-    ],
-)
-def test_what_makes_no_sense_is_refused(labelled, refused, arguments, words):
-    with refused(labelled, *words):
-        review_labels(labelled, "auto_label", progress=False, **arguments)
+def test_correcting_writes_the_label_that_was_said(suggested):
+    sample = with_status(suggested, "review").first()
+    labelled = suggested.exists("ground_truth").first()
+    for target in (sample, labelled):
+        results = review(suggested.select(target.id), action="correct", label="class 2")
+        assert results.changed == 1
+        now = suggested[target.id]
+        assert (now.ground_truth.label, now.ground_truth.review) == ("class 2", "corrected")
+        assert now.ground_truth.source == results.run_key
+        assert (now.auto_label.label, now.auto_label.status, now.auto_label.confidence) == ("class 2", "labelled", None)
 
 
-def test_a_field_that_no_run_wrote_is_refused(labelled, refused):
-    with refused(labelled, "no run of auto_label wrote the field 'ground_truth'"):
-        review_labels(labelled, "ground_truth", progress=False)
+def test_a_corrected_label_may_be_a_new_class_where_that_is_said(suggested):
+    review(with_status(suggested, "review").limit(1), action="correct", label="class 22", new_class=True)
+    assert suggested.count_values("ground_truth.label")["class 22"] == 1
+
+
+def test_rejecting_drops_the_suggestion_and_leaves_the_label_field_alone(suggested):
+    accepted = with_status(suggested, "accepted").limit(2)
+    ids = accepted.values("id")
+    assert review(accepted, action="reject").changed == 2
+    now = suggested.select(ids)
+    assert now.values("auto_label.label") == [None, None] and now.values("auto_label.status") == ["review", "review"]
+    assert now.values("ground_truth") == [None, None]
+    assert len(suggested.load_saved_view("auto_label: review").select(ids)) == 2
+
+
+def test_labels_that_are_there_are_kept(suggested):
+    import fiftyone as fo
+
+    first = with_status(suggested, "accepted").first()
+    suggested.set_values("ground_truth", {first.id: fo.Classification(label="mine")}, key_field="id")
+    total = len(with_status(suggested, "accepted"))
+
+    results = review(suggested)
+
+    assert (results.changed, results.kept) == (total - 1, 1)
+    assert suggested[first.id].ground_truth.label == "mine"
+    assert "1 samples have a label in 'ground_truth' already and keep it" in str(results)
+
+
+def test_labels_can_go_into_another_field(suggested):
+    import fiftyone as fo
+
+    suggested.add_sample_field("second", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
+    results = review(suggested, label_field="second")
+    assert suggested.count("second") == results.changed
+    assert suggested.count("ground_truth") == 120
+
+
+def test_what_makes_no_sense_is_refused(suggested, refused):
+    for settings, words in (
+        (dict(action="correct"), ["needs the right label"]),
+        (dict(label="class 2"), ["label is for action='correct'"]),
+        (dict(action="correct", label="class 22"), ["'class 22' is no class", "did you mean 'class 2'?", "new_class"]),
+        (dict(action="approve"), ["action has to be one of accept, correct, reject"]),
+        (dict(classes=["class 9"]), ["no sample of the view has a suggestion of class 9 in 'auto_label'"]),
+        (dict(label_field="third"), ["has no field 'third'", "ground_truth"]),
+        (dict(label_field="vector"), ["'vector' holds VectorField"]),
+    ):
+        with refused(suggested, *words):
+            review(suggested, **settings)
+    with refused(suggested, "no run of auto_label wrote the field 'truth'"):
+        review_labels(suggested, "truth", progress=False)
+    review(suggested)
+    with refused(suggested, "none is accepted"):
+        review(suggested)
+
+
+def test_labels_that_evenset_gave_train_and_do_not_calibrate(suggested):
+    review(suggested)
+    given = suggested.count("ground_truth")
+    results = auto_label(
+        suggested, "ground_truth", output_field="next", embeddings="vector", random_labels=True, progress=False
+    )
+    assert (results.labelled, results.held_out) == (given, 60)  # of the 120 that were there at first
+    assert any(f"{given - 120} labels came from Evenset or a queue" in note for note in results.notes)
+
+
+def test_what_a_queue_chose_does_not_calibrate_even_if_a_person_saw_it(suggested):
+    review(with_status(suggested, "review"), status="review", seen=True)
+    results = auto_label(
+        suggested, "ground_truth", output_field="next", embeddings="vector", random_labels=True, progress=False
+    )
+    assert results.held_out == 60
+
+
+def test_a_group_that_is_held_out_does_not_train_by_its_untrusted_labels(clusters):
+    """Ten groups of ten, five of each labelled by Evenset: none of them may train beside held-out ones."""
+    import fiftyone as fo
+    from evenset.workflows.learning import HELD_OUT, TRAIN
+
+    dataset = clusters(100, 100)
+    groups = np.arange(100) // 10
+    dataset.set_values("patient", [f"patient {i}" for i in groups])
+    untrusted = np.arange(100) % 2 == 1
+    dataset.add_sample_field("ground_truth.source", fo.StringField)
+    dataset.set_values("ground_truth.source", ["evenset_review_labels_9" if u else None for u in untrusted])
+
+    results = auto_label(dataset, "ground_truth", embeddings="vector", group_field="patient", progress=False)
+
+    folder = Path(fo.config.default_dataset_dir) / "evenset" / str(dataset._doc.id) / results.run_key
+    with np.load(folder / "parts.npz") as kept:
+        parts = kept["parts"]
+    held = set(groups[parts == HELD_OUT])
+    assert 0 < len(held) < 10 and not held & set(groups[parts == TRAIN])
+    assert not (parts[untrusted] == HELD_OUT).any() and (parts[untrusted] == TRAIN).any()
+
+
+def test_one_call_undoes_a_review(suggested, everything):
+    before = everything(suggested)
+    for settings in (
+        dict(action="accept"),
+        dict(action="reject", status="all"),
+        dict(action="correct", label="class 0"),
+    ):
+        results = review(suggested, **settings)
+        assert everything(suggested)["samples"] != before["samples"]
+        delete_run(suggested, results.run_key)
+        assert everything(suggested) == before
+
+
+def test_reviews_are_undone_in_any_order(suggested, everything):
+    before = everything(suggested)
+    ids = with_status(suggested, "accepted").values("id")
+    first, second = review(suggested.select(ids[:5])), review(suggested.select(ids[5:9]), seen=True)
+    delete_run(suggested, first.run_key)
+    assert suggested.select(ids[:9]).count("ground_truth") == 4
+    assert suggested.select(ids[:9]).distinct("ground_truth.review") == ["seen"]
+    delete_run(suggested, second.run_key)
+    assert everything(suggested) == before
+
+
+def test_labels_edited_since_are_skipped_and_listed(suggested):
+    accepted = with_status(suggested, "accepted").values("id")
+    results = review(suggested)
+    suggested.set_values("ground_truth.label", {accepted[0]: "mine"}, key_field="id")
+    suggested.set_values("ground_truth", {accepted[1]: None}, key_field="id")
+
+    undone = delete_run(suggested, results.run_key)
+
+    assert undone.edited == [accepted[0]] and undone.labels == len(accepted) - 2
+    assert suggested[accepted[0]].ground_truth.label == "mine"
+    assert suggested.count("ground_truth") == 121
+    assert f"1 labels were edited since and stay as they are: {accepted[0]}" in str(undone)
+
+
+def test_a_label_of_a_review_that_is_gone_never_passes_for_an_original(suggested):
+    """The second review corrects what the first accepted; undone in the wrong order, the first label comes back."""
+    sample = with_status(suggested, "accepted").first().id
+    first = review(suggested.select(sample))
+    second = review(suggested.select(sample), action="correct", label="class 2")
+    assert delete_run(suggested, first.run_key).edited == [sample]
+    delete_run(suggested, second.run_key)
+    label = suggested[sample].ground_truth
+    assert label is None or label["source"] == first.run_key
+
+
+def test_a_review_that_is_stopped_leaves_no_label_and_can_be_resumed(suggested, everything, monkeypatch):
+    from evenset.workflows import changes
+
+    monkeypatch.setattr(changes, "CHUNK", 10)
+    before = everything(suggested)
+    accepted = with_status(suggested, "accepted").values("id")
+
+    def stop(phase, done, total, note):
+        if done >= 20:
+            raise RunStopped("enough")
+
+    with pytest.raises(RunStopped):
+        review_labels(suggested, "auto_label", progress=stop)
+    stopped = everything(suggested)
+    for part in ("schema", "samples", "views", "app"):
+        assert stopped[part] == before[part], part
+
+    results = resume_run(suggested, stopped["runs"][-1], progress=False)
+
+    assert results.changed == len(accepted) == suggested.select(accepted).count("ground_truth")
+    delete_run(suggested, results.run_key)
+    assert everything(suggested) == before
+
+
+def test_a_review_that_is_killed_goes_on(suggested, everything, elsewhere):
+    before = everything(suggested)
+    accepted = with_status(suggested, "accepted").values("id")
+    killed = elsewhere(f"""
+        import os, signal
+        import fiftyone as fo, evenset
+        from evenset.workflows import changes
+        changes.CHUNK = 10
+        def die(phase, done, total, note):
+            if done >= 20:
+                os.kill(os.getpid(), signal.SIGKILL)
+        evenset.review_labels(fo.load_dataset({suggested.name!r}), "auto_label", progress=die)
+    """)
+    assert killed.wait(120) < 0, killed.communicate()[1]
+    suggested.reload()
+    assert 120 < suggested.count("ground_truth") < 120 + len(accepted)
+
+    results = resume_run(suggested, "evenset_review_labels_1", progress=False)
+
+    assert results.changed == len(accepted)
+    assert suggested.select(accepted).values("ground_truth.review") == ["bulk"] * len(accepted)
+    delete_run(suggested, results.run_key)
+    assert everything(suggested) == before

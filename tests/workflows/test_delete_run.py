@@ -1,0 +1,103 @@
+"""Undo leaves schema, samples, views and disk as they were, and what is not the run's."""
+
+from __future__ import annotations
+
+import pytest
+from evenset import audit_labels, auto_label, delete_run, list_runs, load_results, review_labels, train_resnet
+
+VECTORS = dict(embeddings="vector", random_labels=True, target_precision=0.9, progress=False)
+TINY = dict(size_px=8, epochs=1, minimum_steps=1, augmentation="none", precision="fp32", weights="none", progress=False)
+
+
+def test_a_labelling_its_audit_and_its_reviews_are_undone_to_the_state_before_each(clusters, everything):
+    dataset = clusters()
+    states, keys = [everything(dataset)], []
+    steps = [
+        lambda: auto_label(dataset, "ground_truth", **VECTORS),
+        lambda: audit_labels(dataset, "auto_label", size=10, progress=False),
+        lambda: review_labels(dataset.limit(150), "auto_label", progress=False),
+        lambda: review_labels(dataset, "auto_label", action="reject", progress=False),
+    ]
+    for step in steps:
+        keys.append(step().run_key)
+        states.append(everything(dataset))
+    assert all(a != b for a, b in zip(states, states[1:], strict=False))
+
+    for key, before in list(zip(keys, states, strict=False))[::-1]:
+        delete_run(dataset, key)
+        assert everything(dataset) == before
+
+
+def test_a_training_is_undone_with_its_fields_and_files(digits, everything):
+    dataset = digits(n=40, size_px=8, labelled=30)
+    before = everything(dataset)
+    results = train_resnet(dataset, "ground_truth", embeddings_field="vector", **TINY)
+    assert dataset.has_field("resnet") and dataset.has_field("vector")
+
+    gone = delete_run(dataset, results.run_key)
+
+    assert sorted(gone.fields) == ["resnet", "vector"]
+    assert everything(dataset) == before
+
+
+def test_the_field_can_go_before_the_labels_that_were_accepted_from_it(clusters):
+    dataset = clusters()
+    labelled = auto_label(dataset, "ground_truth", **VECTORS)
+    reviewed = review_labels(dataset, "auto_label", progress=False)
+
+    delete_run(dataset, labelled.run_key)
+
+    assert dataset.count("ground_truth.source") == reviewed.changed
+    delete_run(dataset, reviewed.run_key)
+    assert dataset.count("ground_truth") == 120
+
+
+def test_what_is_not_the_runs_stays(clusters):
+    dataset = clusters()
+    one = auto_label(dataset, "ground_truth", **VECTORS)
+    two = auto_label(dataset, "ground_truth", output_field="other", **VECTORS)
+    dataset.save_view("auto_label: mine", dataset.limit(3))
+    dataset.register_run("somebody", dataset.init_run(method="else"))
+
+    delete_run(dataset, one.run_key)
+
+    assert not dataset.has_field("auto_label") and dataset.count("other") == 240
+    assert set(dataset.list_saved_views()) == {"auto_label: mine", *two.views.values()}
+    assert set(dataset.list_runs()) == {"somebody", two.run_key}
+    assert load_results(dataset, two.run_key)["accepted"] == two.accepted
+
+
+def test_a_view_or_field_that_the_user_deleted_first_does_not_stop_it(clusters, everything):
+    dataset = clusters()
+    before = everything(dataset)
+    results = auto_label(dataset, "ground_truth", **VECTORS)
+    dataset.delete_saved_view(results.views["review"])
+    dataset.delete_sample_field("auto_label")
+
+    delete_run(dataset, results.run_key)
+
+    assert everything(dataset) == before
+
+
+def test_runs_are_listed_in_their_order_with_state_and_fields(clusters):
+    dataset = clusters()
+    assert str(list_runs(dataset)) == "no runs of Evenset"
+
+    one = auto_label(dataset, "ground_truth", **VECTORS)
+    two = review_labels(dataset, "auto_label", progress=False)
+
+    rows = list_runs(dataset).rows
+    assert [(row["run"], row["state"], row["fields"]) for row in rows] == [
+        (one.run_key, "done", "auto_label"),
+        (two.run_key, "done", ""),
+    ]
+    assert one.run_key in str(list_runs(dataset.limit(5)))
+
+
+@pytest.mark.parametrize("key", ["evenset_auto_label_7", "somebody"])
+def test_a_run_that_is_not_evensets_is_refused(clusters, refused, key):
+    dataset = clusters(60, 30)
+    dataset.register_run("somebody", dataset.init_run(method="else"))
+
+    with refused(dataset, f"has no run {key!r} of Evenset", "none"):
+        delete_run(dataset, key)
