@@ -1,4 +1,4 @@
-"""Bad input: what is refused, and with what sentence; what is skipped, and counted. The user's fields stay as they were."""
+"""Bad input: what is refused, and by which sentence; the user's fields, runs and folders stay as they were."""
 
 from __future__ import annotations
 
@@ -47,3 +47,143 @@ def test_a_field_of_text_is_refused(clusters, refused, learn):
     dataset = clusters(20, 10)
     with refused(dataset, "'truth'", "StringField", "one fo.Classification a sample"):
         learn(dataset, "truth")
+
+
+# Labels
+
+
+def test_no_labels(clusters, refused, learn):
+    dataset = clusters(20, 0)
+    with refused(dataset, "no sample has a label in 'ground_truth'", "label a few of each class"):
+        learn(dataset)
+
+
+def test_one_class(clusters, refused, learn):
+    dataset = clusters(20, 10)
+    dataset.limit(10).set_values("ground_truth.label", ["class 1"] * 10)
+    with refused(dataset, "all labels of 'ground_truth' are 'class 1'", "at least two classes"):
+        learn(dataset)
+
+
+def test_the_labels_of_a_view_are_those_that_count(clusters, refused, learn):
+    dataset = clusters(20, 10)
+    with refused(dataset, "no sample has a label in 'ground_truth'"):
+        learn(dataset.skip(10))
+    with refused(dataset, "all labels of 'ground_truth' are 'class 0'"):
+        learn(dataset.match({"ground_truth.label": "class 0"}))
+
+
+@pytest.mark.parametrize("classes", [["class 0", "class 1"], {"class 0": [], "class 1": ["Klasse 1"]}])
+def test_a_label_that_is_not_in_classes(clusters, refused, learn, classes):
+    dataset = clusters(20, 10)
+    odd = dataset.match({"ground_truth.label": "class 2"})
+    words = (f"{len(odd)} labels of 'ground_truth'", "'class 2'", odd.first().id, "add it to classes")
+    with refused(dataset, *words):
+        learn(dataset, classes=classes)
+
+
+def test_classes_that_contradict_themselves(clusters, refused, learn):
+    dataset = clusters(20, 10)
+    with refused(dataset, "classes names 'class 0' twice"):
+        learn(dataset, classes=["class 0", "class 1", "class 0", "class 2"])
+    with refused(dataset, "classes gives 'both' to two classes"):
+        learn(dataset, classes={"class 0": ["both"], "class 1": ["both"], "class 2": []})
+
+
+def test_a_class_with_one_label_is_learned_and_named(clusters):
+    dataset = clusters(60, 40, spread=0.3)
+    dropped = dataset.match({"ground_truth.label": "class 2"}).skip(1).values("id")
+    dataset.set_values("ground_truth", dict.fromkeys(dropped), key_field="id")
+    assert dataset.count_values("ground_truth.label")["class 2"] == 1
+
+    results = label(dataset)
+
+    (note,) = [note for note in results.notes if "class 2" in note]
+    assert note.startswith("One label alone") and note in str(results)
+    assert "class 0" not in note
+    hidden = dataset.match({"truth": "class 2", "ground_truth": None})
+    assert set(hidden.values("auto_label.label")) == {"class 2"}  # it was learned from
+
+
+# Samples
+
+
+def test_an_empty_view_and_an_empty_dataset(clusters, make_dataset, refused, learn):
+    dataset, empty = clusters(20, 10), make_dataset([], [])
+    with refused(dataset, f"the view of {dataset.name!r} has no samples"):
+        learn(dataset.match_tags("nobody"))
+    with refused(empty, f"{empty.name!r} is empty"):
+        learn(empty)
+
+
+@pytest.mark.parametrize(("file", "kind"), [("a.mp4", "video"), ("a.fo3d", "3d"), ("a.pcd", "point-cloud")])
+def test_what_holds_no_images_is_refused_by_its_kind(make_dataset, refused, learn, file, kind):
+    dataset = make_dataset([f"/nowhere/{file}"], ["cat"])
+    assert dataset.media_type == kind
+    with refused(dataset, dataset.name, f"media of type {kind!r}", "works on images"):
+        learn(dataset)
+
+
+def test_a_grouped_dataset_is_refused_and_one_slice_of_it_is_not(make_dataset, refused, learn):
+    import fiftyone as fo
+
+    dataset = make_dataset([])
+    dataset.add_group_field("group", default="left")
+    for number in range(20):
+        group, truth = fo.Group(), fo.Classification(label="ab"[number % 2])
+        for side in ("left", "right"):
+            path = f"/nowhere/{number}-{side}.png"
+            dataset.add_sample(fo.Sample(filepath=path, group=group.element(side), ground_truth=truth.copy()))
+    with refused(dataset, dataset.name, "grouped", "select_group_slices"):
+        learn(dataset)
+
+    left = dataset.select_group_slices("left")
+    left.set_values("vector", [[float(number % 2), 1.0] for number in range(20)])
+    label(left)
+    assert left.values("auto_label.label") == left.values("ground_truth.label")
+    assert dataset.select_group_slices("right").values("auto_label") == [None] * 20
+
+
+def test_a_view_of_patches_is_refused(clusters, refused, learn):
+    import fiftyone as fo
+
+    dataset = clusters(20, 10)
+    box = fo.Detection(label="cat", bounding_box=[0, 0, 1, 1])
+    dataset.set_values("objects", [fo.Detections(detections=[box.copy()]) for _ in range(20)])
+    with refused(dataset, dataset.name, "patches", "use its samples"):
+        learn(dataset.to_patches("objects"), "objects")
+
+
+def test_what_is_neither_a_dataset_nor_a_view(learn):
+    with pytest.raises(TypeError, match="dataset or a view of FiftyOne, not str"):
+        learn("products")
+
+
+# The output field and the checkpoint
+
+
+@pytest.mark.parametrize("name", ["truth", "id", "filepath", "tags", "metadata"])
+def test_an_output_field_that_exists(clusters, refused, learn, name):
+    dataset = clusters(20, 10)
+    with refused(dataset, f"the field {name!r} exists", "output_field"):
+        learn(dataset, output_field=name)
+
+
+def test_an_output_field_that_is_an_input(clusters, refused, learn):
+    dataset = clusters(20, 10)
+    with refused(dataset, "output_field 'ground_truth' is an input"):
+        learn(dataset, output_field="ground_truth")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a.b", "_private", "$set", "naïve", "1st", 3, None, "a" * 101])
+def test_an_output_field_with_a_bad_name(clusters, refused, learn, name):
+    dataset = clusters(20, 10)
+    with refused(dataset, f"output_field {name!r}", "letters, digits and _"):
+        learn(dataset, output_field=name)
+
+
+@pytest.mark.parametrize("name", ["media_type", "save", "field_names"])
+def test_an_output_field_whose_name_fiftyone_needs(clusters, refused, learn, name):
+    dataset = clusters(20, 10)
+    with refused(dataset, f"output_field {name!r}", "FiftyOne needs"):
+        learn(dataset, output_field=name)
