@@ -50,7 +50,7 @@ def is_free(dataset: Any, name: str) -> bool:
     if not _lock_path(dataset, name).exists():
         return True
     try:
-        with claim(dataset, name):
+        with claim(dataset, name, wait_seconds=0.2):  # a killed process needs a moment to let go
             return True
     except ValueError:
         return False

@@ -71,7 +71,9 @@ def stop_run(dataset: Any, run_key: str) -> None:
     Raises:
         ValueError: the run is not running
     """
-    records.request_stop(dataset._root_dataset, run_key)
+    dataset = dataset._root_dataset
+    dataset.reload()
+    records.request_stop(dataset, run_key)
 
 
 def load_results(dataset: Any, run_key: str) -> dict[str, Any]:
@@ -81,6 +83,7 @@ def load_results(dataset: Any, run_key: str) -> dict[str, Any]:
         ValueError: there is no such run, or it is not done
     """
     dataset = dataset._root_dataset
+    dataset.reload()
     config = records.read_config(dataset, run_key)
     if config["state"] != "done":
         raise ValueError(f"{run_key} is {config['state']}: it has no results yet")
