@@ -24,7 +24,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, EOFError, RuntimeError) as error:
-        raise ValueError(f"{path} is damaged, or no file of weights ({str(error).splitlines()[0]})") from error
+        reason = (str(error) or "it ends too soon").splitlines()[0]
+        raise ValueError(f"{path} is damaged, or no file of weights ({reason})") from error
     except Exception as error:  # torch raises pickle's own errors for objects that are no tensors
         raise ValueError(
             f"{path} holds more than tensors, and loading it could run code: save its state_dict()"

@@ -11,7 +11,7 @@ from ..models import calibration, novelty
 from ..models.settings import AutoLabelSettings, ImageSettings, ResNetSettings, split
 from . import runs, scores, views
 from .auto_label_results import AutoLabelResults, summarise
-from .learning import HELD_OUT, VALIDATION, freeze, freeze_parts, named_parts, softmax, top_two
+from .learning import HELD_OUT, VALIDATION, check_weights, freeze, freeze_parts, named_parts, softmax, top_two
 from .progress import Progress
 from .runs import Run
 from .samples import (
@@ -81,6 +81,8 @@ def auto_label(
         require_classes(known, label_field or "")
     given = named_parts(samples, validation)
     scores.check_source(samples, embeddings, origin, known)
+    if not origin and embeddings is None:
+        check_weights(known.names, resnet_settings)
     inputs = dict(label_field=label_field, output_field=output_field, run=run, classes=classes, group_field=group_field)
     with runs.start(
         samples,

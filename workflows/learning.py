@@ -145,6 +145,18 @@ def check_parts(parts: np.ndarray, known: Labels) -> None:
         )
 
 
+def check_weights(names: list[str], settings: ResNetSettings) -> None:
+    """Refuses a file of first weights that does not fit, before any image is read.
+
+    Raises:
+        ValueError: the file is missing, damaged, holds code, or is of another architecture
+    """
+    from ..models import resnet
+
+    if settings.weights not in ("auto", "imagenet", "none"):
+        resnet.build(len(names), 1, 8, np.zeros(1), np.ones(1), settings)  # the stem takes any channels and size
+
+
 def fit(
     run: Run, known: Labels, look: Look, parts: np.ndarray, image_settings: ImageSettings, settings: ResNetSettings
 ) -> Fitted:
@@ -164,8 +176,8 @@ def fit(
             return images[indices]
 
         steps = resnet.train(model, fetch, known.classes, cut, settings, run.folder)
-        for step in run.watch(steps, "training"):
-            run.curve(step)
+        for _ in run.watch(steps, "training"):
+            pass
         notes = dict(names=known.names, images=asdict(replace(image_settings, size_px=look.size_px)))
         resnet.save(model, path, notes)
         (run.folder / "last.safetensors").unlink(missing_ok=True)
@@ -181,19 +193,16 @@ def predict(
     from ..models import resnet
 
     def compute() -> dict[str, np.ndarray]:
-        logits: list[np.ndarray] = []
-        embeddings: list[np.ndarray] = []
-        rows: list[np.ndarray] = []
+        logits = np.full((len(images), model.classes), np.nan, dtype=np.float32)
+        embeddings = np.full((len(images), model.head.in_features), np.nan, dtype=np.float32)
         for indices, scores, vectors in resnet.predict(model, images.batches(PREDICT_BATCH), settings):
-            rows.append(indices)
-            logits.append(scores)
-            embeddings.append(vectors)
+            logits[indices], embeddings[indices] = scores, vectors
             run.report("predicting", int(indices[-1]) + 1, len(images))
-        bad = np.array(list(images.errors), dtype=np.int64)
-        if not rows:
+        if len(images.errors) == len(images):
             raise ValueError(f"none of the {len(images)} images can be read, the first: {images.errors[0]}")
-        found = dict(logits=_spread(logits, rows, len(images)), embeddings=_spread(embeddings, rows, len(images)))
-        return {**found, "bad": bad, "reasons": np.array(list(images.errors.values()), dtype=str)}
+        bad, reasons = list(images.errors), list(images.errors.values())
+        found = dict(bad=np.array(bad, dtype=np.int64), reasons=np.array(reasons, dtype=str))
+        return dict(logits=logits, embeddings=embeddings, **found)
 
     kept = run.arrays("predictions", compute)
     errors = dict(zip(kept["bad"].tolist(), kept["reasons"].tolist(), strict=True))
@@ -211,14 +220,6 @@ def top_two(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
     """Predicted class [N], its probability [N], and how far it leads the second [N]."""
     best = np.sort(probabilities, axis=1)
     return probabilities.argmax(1), best[:, -1], best[:, -1] - best[:, -2]
-
-
-def _spread(parts: list[np.ndarray], rows: list[np.ndarray], total: int) -> np.ndarray:
-    """Rows at their places [total, D], NaN elsewhere."""
-    joined = np.concatenate(parts)
-    whole = np.full((total, joined.shape[1]), np.nan, dtype=np.float32)
-    whole[np.concatenate(rows)] = joined
-    return whole
 
 
 def named_parts(samples: Any, validation: Any = None, test: Any = None) -> dict[int, set[str]]:

@@ -15,6 +15,7 @@ from .learning import (
     TRAIN,
     VALIDATION,
     Fitted,
+    check_weights,
     fit,
     freeze,
     freeze_parts,
@@ -112,6 +113,7 @@ def train_resnet(
     known = read_labels(samples, label_field, classes=classes, group_field=group_field)
     if not resume:
         require_classes(known, label_field)
+    check_weights(known.names, resnet_settings)
     given = named_parts(samples, validation, test)
     inputs = dict(
         label_field=label_field, output_field=output_field, embeddings_field=embeddings_field, classes=classes
