@@ -8,7 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import AuditSettings
-from ..workflows import runs
+from ..workflows import records
 from ..workflows.audit_labels import audit_labels
 from . import forms, running
 
@@ -27,20 +27,7 @@ class AuditLabels(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        form = forms.Form(ctx, "Audit labels", "Draw")
-        field = form.suggestions()
-        if not field:
-            return form.done()
-        earlier = audit_of(ctx.dataset, field)
-        if earlier:
-            form.button = "Read the audit"
-            form.say(f"Samples are drawn ({earlier}): this tells what their check says. Delete that run to draw anew")
-            return form.done()
-        form.target("Draw from")
-        form.settings(AuditSettings, basic=True)
-        if form.more():
-            form.settings(AuditSettings)
-        return form.done()
+        return forms.build(ctx, "Audit labels", "Draw", fill)
 
     def execute(self, ctx: Any) -> Any:
         def work(progress: Any) -> Any:
@@ -50,10 +37,25 @@ class AuditLabels(foo.Operator):
         return running.run_here(ctx, work, answer)
 
 
+def fill(form: forms.Form) -> None:
+    field = form.suggestions()
+    if not field:
+        return
+    earlier = audit_of(form.ctx.dataset, field)
+    if earlier:
+        form.button = "Read the audit"
+        form.say(f"Samples are drawn ({earlier}): this tells what their check says. Delete that run to draw anew")
+        return
+    form.target("Draw from")
+    form.settings(AuditSettings, basic=True)
+    if form.more():
+        form.settings(AuditSettings)
+
+
 def audit_of(dataset: Any, field: str) -> str | None:
     """Key of the audit of `field` that is under way, or done."""
     keys = [key for key in dataset.list_runs() if key.startswith("evenset_audit_labels_")]
-    return next((key for key in keys if runs.read_config(dataset, key)["inputs"]["field"] == field), None)
+    return next((key for key in keys if records.read_config(dataset, key)["inputs"]["field"] == field), None)
 
 
 def answer(ctx: Any, results: dict[str, Any]) -> running.Page:

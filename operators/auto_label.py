@@ -27,35 +27,7 @@ class AutoLabel(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        form = forms.Form(ctx, "Auto-label", "Label the rest")
-        samples = form.target("Label")
-        learns = not form.value("run")
-        label_field = form.label_field("Learns from these labels, and leaves them as they are", required=learns)
-        if learns:
-            form.labelled(samples, label_field)
-        form.new_field("auto_label", "Receives a label, its confidence and its status for every sample")
-        form.settings(AutoLabelSettings, basic=True)
-        if form.more():
-            self._more(form)
-        return form.done()
-
-    def _more(self, form: forms.Form) -> None:
-        form.heading("Learning")
-        hint = "A field of vectors, or a model of FiftyOne's zoo, in place of training a ResNet"
-        form.suggest("embeddings", forms.vector_fields(form.ctx.dataset), label="Embeddings", description=hint)
-        methods = ("evenset_auto_label_", "evenset_train_resnet_")
-        earlier = [key for key in form.ctx.dataset.list_runs() if key.startswith(methods)]
-        hint = "An earlier run whose model predicts, in place of training; another dataset's as dataset/key"
-        form.suggest("run", earlier, label="Run", description=hint)
-        form.classes()
-        form.group_field()
-        form.tag("validation", "Validation tag", "Samples with this tag choose the epoch; empty: a part is drawn")
-        form.heading("Precision")
-        form.settings(AutoLabelSettings)
-        form.heading("Images")
-        form.settings(ImageSettings)
-        form.heading("ResNet")
-        form.settings(ResNetSettings)
+        return forms.build(ctx, "Auto-label", "Label the rest", fill)
 
     def execute(self, ctx: Any) -> Any:
         def prepare() -> running.Prepared:
@@ -63,6 +35,37 @@ class AutoLabel(foo.Operator):
             return forms.samples_of(ctx), {**forms.read_inputs(ctx, *INPUTS), **settings}
 
         return running.run(ctx, "auto_label", prepare, answer)
+
+
+def fill(form: forms.Form) -> None:
+    samples = form.target("Label")
+    learns = not form.value("run")
+    label_field = form.label_field("Learns from these labels, and leaves them as they are", required=learns)
+    if learns:
+        form.labelled(samples, label_field)
+    form.new_field("auto_label", "Receives a label, its confidence and its status for every sample")
+    form.settings(AutoLabelSettings, basic=True)
+    if form.more():
+        _more(form)
+
+
+def _more(form: forms.Form) -> None:
+    form.heading("Learning")
+    hint = "A field of vectors, or a model of FiftyOne's zoo, in place of training a ResNet"
+    form.suggest("embeddings", forms.vector_fields(form.ctx.dataset), label="Embeddings", description=hint)
+    methods = ("evenset_auto_label_", "evenset_train_resnet_")
+    earlier = [key for key in form.ctx.dataset.list_runs() if key.startswith(methods)]
+    hint = "An earlier run whose model predicts, in place of training; another dataset's as dataset/key"
+    form.suggest("run", earlier, label="Run", description=hint)
+    form.classes()
+    form.group_field()
+    form.tag("validation", "Validation tag", "Samples with this tag choose the epoch; empty: a part is drawn")
+    form.heading("Precision")
+    form.settings(AutoLabelSettings)
+    form.heading("Images")
+    form.settings(ImageSettings)
+    form.heading("ResNet")
+    form.settings(ResNetSettings)
 
 
 def answer(ctx: Any, results: dict[str, Any]) -> running.Page:

@@ -8,7 +8,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..workflows import changes, folders, history, runs
+from ..workflows import changes, folders, history, records
 from ..workflows.delete_run import delete_run
 from . import forms, running
 
@@ -28,13 +28,7 @@ class DeleteRun(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        form = forms.Form(ctx, "Delete a run", "Delete")
-        key = form.run_key()
-        if key:
-            form.heading("What goes")
-            for line in what_goes(ctx.dataset, key):
-                form.say(line)
-        return form.done()
+        return forms.build(ctx, "Delete a run", "Delete", fill)
 
     def execute(self, ctx: Any) -> Any:
         def work(progress: Any) -> Any:
@@ -44,9 +38,17 @@ class DeleteRun(foo.Operator):
         return running.run_here(ctx, work, answer, clear_view=True)
 
 
+def fill(form: forms.Form) -> None:
+    key = form.run_key()
+    if key:
+        form.heading("What goes")
+        for line in what_goes(form.ctx.dataset, key):
+            form.say(line)
+
+
 def what_goes(dataset: Any, key: str) -> list[str]:
     """A sentence for each kind of thing that deleting the run takes away."""
-    config, folder = runs.read_config(dataset, key), folders.run_folder(dataset, key)
+    config, folder = records.read_config(dataset, key), folders.run_folder(dataset, key)
     writes, label_field = config["writes"], config["inputs"].get("label_field")
     lines = ["It is running: it is stopped first"] if config["state"] == "running" else []
     if writes.get("fields"):
@@ -64,10 +66,10 @@ def what_goes(dataset: Any, key: str) -> list[str]:
 def stop(dataset: Any, key: str, progress: Any) -> None:
     """Stops the run if it is running, and waits until it has."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    if runs.read_config(dataset, key)["state"] == "running":
+    if records.read_config(dataset, key)["state"] == "running":
         history.stop_run(dataset, key)
         progress(f"waiting for {key} to stop", 0, 1, "")
-    while runs.read_config(dataset, key)["state"] == "running":
+    while records.read_config(dataset, key)["state"] == "running":
         if time.monotonic() > deadline:
             raise ValueError(f"{key} was asked to stop and has not yet: try again in a while")
         time.sleep(0.5)

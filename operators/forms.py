@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import Field, fields
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.operators.types as types
+from fiftyone.operators.constants import ViewTarget
 
 from ..models.settings import Settings, check, split
 from ..workflows.history import list_runs
+from ..workflows.jobs import sentence
 from ..workflows.samples import check_images
 
 OURS = "written by evenset_"  # so begins the description of every field that a run wrote
 
 
+def build(ctx: Any, title: str, button: str, fill: Callable[[Form], None]) -> types.Property:
+    """What `resolve_input` returns: the form that `fill` makes, or the reason why there is none."""
+    form = Form(ctx, button)
+    try:
+        if ctx.dataset is None:
+            form.refuse("open a dataset first")
+        else:
+            fill(form)
+    except Exception as error:
+        form.refuse(sentence(error, title))
+    view = types.PromptView(label=title, submit_button_label=form.button)
+    return types.Property(form.inputs, view=view)
+
+
 class Form:
-    """A form that is built line by line; `done` gives FiftyOne the whole."""
+    """A form that is made line by line."""
 
-    def __init__(self, ctx: Any, title: str, button: str) -> None:
-        self.ctx, self.title, self.button = ctx, title, button
+    def __init__(self, ctx: Any, button: str) -> None:
+        self.ctx, self.button = ctx, button
         self.inputs = types.Object()
-
-    def done(self) -> types.Property:
-        return types.Property(self.inputs, view=types.PromptView(label=self.title, submit_button_label=self.button))
 
     def value(self, name: str, default: Any = None) -> Any:
         """What the user has put in, or what stands there at first."""
@@ -202,9 +215,13 @@ def read_classes(ctx: Any) -> list[str] | dict[str, list[str]] | None:
 
 def samples_of(ctx: Any) -> Any:
     """The samples that the form's target names: the dataset, the view, or the selection."""
-    if ctx.request_params.get("view_target") is None and ctx.selected:
-        return ctx.view.select(ctx.selected)  # target_view() would pass the selection over
+    if takes_selection(ctx):
+        return ctx.view.select(ctx.selected)  # where nobody chose, target_view() would pass the selection over
     return ctx.target_view()
+
+
+def takes_selection(ctx: Any) -> bool:
+    return bool(ctx.selected) and ctx.request_params.get("view_target") in (None, ViewTarget.SELECTED_SAMPLES)
 
 
 def label_fields(dataset: Any) -> list[str]:

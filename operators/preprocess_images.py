@@ -25,13 +25,7 @@ class PreprocessImages(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        form = forms.Form(ctx, "Preprocess images", "Write copies")
-        form.target("Preprocess")
-        form.settings(ImageSettings, CopySettings, basic=True)
-        form.new_field("preprocessed_path", "Receives the path of each copy; your files are only read")
-        if form.more():
-            form.settings(ImageSettings, CopySettings)
-        return form.done()
+        return forms.build(ctx, "Preprocess images", "Write copies", fill)
 
     def execute(self, ctx: Any) -> Any:
         def prepare() -> running.Prepared:
@@ -39,6 +33,14 @@ class PreprocessImages(foo.Operator):
             return forms.samples_of(ctx), {**forms.read_inputs(ctx, "output_field"), **settings}
 
         return running.run(ctx, "preprocess_images", prepare, answer)
+
+
+def fill(form: forms.Form) -> None:
+    form.target("Preprocess")
+    form.settings(ImageSettings, CopySettings, basic=True)
+    form.new_field("preprocessed_path", "Receives the path of each copy; your files are only read")
+    if form.more():
+        form.settings(ImageSettings, CopySettings)
 
 
 def answer(ctx: Any, results: dict[str, Any]) -> running.Page:

@@ -24,9 +24,11 @@ class ResumeRun(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        form = forms.Form(ctx, "Resume a run", "Resume")
-        form.run_key("stopped", "failed")
-        return form.done()
+        return forms.build(ctx, "Resume a run", "Resume", fill)
 
     def execute(self, ctx: Any) -> Any:
         return running.run(ctx, "resume_run", lambda: (ctx.dataset, dict(run_key=ctx.params["run_key"])))
+
+
+def fill(form: forms.Form) -> None:
+    form.run_key("stopped", "failed")

@@ -187,6 +187,7 @@ def _bar(ctx: Any, run_key: str | None, label: str, progress: float) -> Any:
     """The App's bar, with a button that stops the run."""
     outputs, view = types.Object(), types.ProgressView(label=label)
     outputs.float("progress", view=view)
+    outputs.str("hint", view=types.MarkdownView())
     if run_key:
         outputs.btn(
             "stop", label="Stop", icon="stop", on_click="@evenset/evenset/stop_run", params=dict(run_key=run_key)

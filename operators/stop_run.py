@@ -24,9 +24,7 @@ class StopRun(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        form = forms.Form(ctx, "Stop a run", "Stop")
-        form.run_key("running")
-        return form.done()
+        return forms.build(ctx, "Stop a run", "Stop", fill)
 
     def execute(self, ctx: Any) -> Any:
         def messages() -> Any:
@@ -35,3 +33,7 @@ class StopRun(foo.Operator):
             yield ctx.ops.notify(f"{key} stops within a batch, and can be resumed", variant="info")
 
         return running.guarded(ctx, messages())
+
+
+def fill(form: forms.Form) -> None:
+    form.run_key("running")

@@ -27,27 +27,7 @@ class TrainResNet(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        form = forms.Form(ctx, "Train ResNet", "Train")
-        samples = form.target("Train on")
-        form.labelled(samples, form.label_field("Learns from these labels; samples without one are predicted only"))
-        form.new_field("resnet", "Receives a prediction for every sample")
-        form.settings(ResNetSettings, basic=True)
-        if form.more():
-            self._more(form)
-        return form.done()
-
-    def _more(self, form: forms.Form) -> None:
-        form.heading("Samples")
-        form.tag("validation", "Validation tag", "Samples with this tag choose the epoch; empty: a part is drawn")
-        form.tag("test", "Test tag", "Samples with this tag train nothing, and are scored at the end")
-        form.group_field()
-        form.classes()
-        hint = "A name for a new field of vectors, one a sample; empty: they are not written"
-        form.inputs.str("embeddings_field", label="Field for embeddings", description=hint)
-        form.heading("Training")
-        form.settings(ResNetSettings)
-        form.heading("Images")
-        form.settings(ImageSettings)
+        return forms.build(ctx, "Train ResNet", "Train", fill)
 
     def execute(self, ctx: Any) -> Any:
         def prepare() -> running.Prepared:
@@ -55,6 +35,29 @@ class TrainResNet(foo.Operator):
             return forms.samples_of(ctx), {**forms.read_inputs(ctx, *INPUTS), **settings}
 
         return running.run(ctx, "train_resnet", prepare, answer)
+
+
+def fill(form: forms.Form) -> None:
+    samples = form.target("Train on")
+    form.labelled(samples, form.label_field("Learns from these labels; samples without one are predicted only"))
+    form.new_field("resnet", "Receives a prediction for every sample")
+    form.settings(ResNetSettings, basic=True)
+    if form.more():
+        _more(form)
+
+
+def _more(form: forms.Form) -> None:
+    form.heading("Samples")
+    form.tag("validation", "Validation tag", "Samples with this tag choose the epoch; empty: a part is drawn")
+    form.tag("test", "Test tag", "Samples with this tag train nothing, and are scored at the end")
+    form.group_field()
+    form.classes()
+    hint = "A name for a new field of vectors, one a sample; empty: they are not written"
+    form.inputs.str("embeddings_field", label="Field for embeddings", description=hint)
+    form.heading("Training")
+    form.settings(ResNetSettings)
+    form.heading("Images")
+    form.settings(ImageSettings)
 
 
 def answer(ctx: Any, results: dict[str, Any]) -> running.Page:

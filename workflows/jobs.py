@@ -19,6 +19,7 @@ from . import records, runs
 from .folders import dataset_folder, run_folder
 
 ROOT = Path(__file__).parents[1]  # the plugin's folder: Python runs it, by its __main__.py
+START_SECONDS = 60  # within which a worker that is being started has to have a number
 KEPT_SECONDS = 86_400  # how long the outcome of a job waits for a reader
 UNFINISHED = ("starting", "running")
 NOT_FOR_WORKERS = (  # set by FiftyOne for its own child processes: with them, a worker would lose the database
@@ -162,11 +163,13 @@ def _process(pid: int | None) -> dict[str, Any]:
 def _is_alive(job: dict[str, Any]) -> bool:
     import psutil
 
-    if job["host"] != socket.gethostname() or job["pid"] is None:
-        return time.time() - job["started"] < 60 or job["pid"] is not None  # from here nobody can tell
+    if job["host"] != socket.gethostname():
+        return True  # from here nobody can tell
+    if job["pid"] is None:
+        return time.time() - job["started"] < START_SECONDS
     try:
         process = psutil.Process(job["pid"])
-        return process.create_time() == job["born"] and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.create_time() == job["born"] and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
 
