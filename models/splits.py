@@ -64,9 +64,12 @@ def draw(labels: np.ndarray, groups: np.ndarray, fraction: float, seed: int, *, 
     for group in rng.permutation(np.array(list(members))).tolist():
         rows = members[group]
         taken = np.bincount(labels[rows], minlength=len(left))
-        if drawn.sum() + len(rows) > wanted + 0.5 or ((left - taken < 1) & (taken > 0)).any():
+        if ((left - taken < 1) & (taken > 0)).any():
             continue
-        if room is not None and (taken > room + 0.5 - 1e-9)[taken > 0].any():
+        # at least half of a group has to fit, as 0.5 is rounded up
+        if room is None and drawn.sum() + len(rows) / 2 > wanted:
+            continue
+        if room is not None and (drawn.sum() >= wanted or (taken / 2 > room + 1e-9)[taken > 0].any()):
             continue
         drawn[rows] = True
         left -= taken

@@ -92,8 +92,9 @@ class Run:
             raise RunStopped(f"{self.key} was stopped: evenset.resume_run goes on from there")
 
     def watch(self, steps: Iterator[Step], phase: str) -> Iterator[Step]:
-        """Passes steps on, and reports each."""
+        """Passes epochs on, notes each in the curves, and reports it."""
         for step in steps:
+            self.curve(step)
             notes = {} if step.loss is None else {"loss": step.loss}
             note = ", ".join(f"{name} {value:.3g}" for name, value in {**notes, **step.metrics}.items())
             self.report(phase, step.number, step.total, note)

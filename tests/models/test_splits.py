@@ -55,3 +55,13 @@ def test_a_class_with_one_label_is_never_drawn():
     labels = np.array([0] * 20 + [1])
 
     assert not any(splits.draw(labels, np.arange(21), 0.5, seed, stratify=False)[20] for seed in range(30))
+
+
+def test_a_class_of_large_groups_is_drawn_from_too():
+    """Five products of 20 pictures in each class: 15 % of a class is less than a product."""
+    labels, groups = np.repeat([0, 1, 2], 100), np.arange(300) // 20
+
+    drawn = splits.draw(labels, groups, 0.15, seed=0, stratify=True)
+
+    assert np.bincount(labels[drawn]).tolist() == [20, 20, 20]
+    assert len(np.unique(groups[drawn])) == 3

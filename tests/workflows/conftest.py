@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 import textwrap
@@ -86,11 +85,10 @@ def elsewhere(tmp_path: Path) -> Callable[..., Any]:
     started = []
 
     def start(code: str) -> Any:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         process = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(code)],
             cwd=tmp_path,
-            env=environment,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -1,0 +1,108 @@
+"""Settings: every value is checked when it is set, and the sentence names the field, the range and the nearest name."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+
+import pytest
+from evenset.models import settings
+from evenset.models.settings import (
+    AuditSettings,
+    AutoLabelSettings,
+    CopySettings,
+    ImageSettings,
+    ResNetSettings,
+    ReviewSettings,
+    Settings,
+    split,
+)
+
+KINDS = [kind for _, kind in inspect.getmembers(settings, inspect.isclass) if issubclass(kind, Settings)]
+FIELDS = [(kind, item) for kind in KINDS for item in dataclasses.fields(kind)]
+NAMES = [f"{kind.__name__}.{item.name}" for kind, item in FIELDS]
+
+
+def test_the_classes_are_found():
+    assert {ImageSettings, ResNetSettings, AutoLabelSettings, ReviewSettings, AuditSettings, CopySettings} < set(KINDS)
+    assert len(FIELDS) > 40
+
+
+@pytest.mark.parametrize(("kind", "item"), FIELDS, ids=NAMES)
+def test_every_field_has_a_help_text_and_a_default_in_its_range(kind, item):
+    notes = item.metadata
+    assert notes["help"] and not notes["help"].endswith(".")
+    assert type(item.default) in (bool, int, float, str)
+    assert kind(**{item.name: item.default}) == kind()
+    if type(item.default) in (int, float):
+        assert notes["low"] is not None  # a form needs one, and 0 epochs or -1 px are nothing
+
+
+@pytest.mark.parametrize(("kind", "item"), FIELDS, ids=NAMES)
+def test_every_field_refuses_what_is_out_of_its_range(kind, item):
+    low, high, choices = item.metadata["low"], item.metadata["high"], item.metadata["choices"]
+    wrong: list[object] = [None, [1], float("nan")]
+    wrong += [low - 1] if low is not None else []
+    wrong += [high + 1] if high is not None else []
+    wrong += ["something else"] if choices and not item.metadata["open_choices"] else []
+    wrong += {bool: [1, "true"], int: [1.5, True], float: ["0.5", True], str: [3, True]}[type(item.default)]
+    for value in wrong:
+        with pytest.raises(ValueError, match=f"^{item.name} has to be "):
+            kind(**{item.name: value})
+
+
+def test_the_limits_themselves_are_allowed():
+    for low in (0.5, 0.999):
+        assert AutoLabelSettings(target_precision=low).target_precision == low
+    assert ImageSettings(size_px=2048).size_px == 2048
+
+
+def test_the_sentence_says_what_was_expected():
+    for kind, values, sentence in (
+        (ImageSettings, {"size_px": 4096}, "size_px has to be from 0 to 2048 px, not 4096"),
+        (ResNetSettings, {"batch_size": 1}, "batch_size has to be at least 2 images, not 1"),
+        (ImageSettings, {"fit": "squeeze"}, "fit has to be one of stretch, crop, pad, not 'squeeze'"),
+        (AutoLabelSettings, {"random_labels": "yes"}, "random_labels has to be true or false, not 'yes'"),
+        (ResNetSettings, {"epochs": 1.5}, "epochs has to be a whole number, not 1.5"),
+        (AutoLabelSettings, {"alpha": "0.1"}, "alpha has to be a number, not '0.1'"),
+        (ReviewSettings, {"action": 1}, "action has to be a text, not 1"),
+    ):
+        with pytest.raises(ValueError) as caught:
+            kind(**values)
+        assert str(caught.value) == sentence
+
+
+def test_whole_numbers_and_fractions_are_taken_for_each_other_where_they_are_equal():
+    found = ResNetSettings(epochs=3.0, learning_rate=1)
+    assert (found.epochs, type(found.epochs)) == (3, int)
+    assert (found.learning_rate, type(found.learning_rate)) == (1.0, float)
+
+
+def test_a_file_may_stand_where_other_texts_are_allowed():
+    assert ResNetSettings(weights="/a/file.pth").weights == "/a/file.pth"
+
+
+def test_settings_do_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ImageSettings().size_px = 3  # type: ignore[misc]
+
+
+def test_arguments_are_dealt_to_the_classes_that_have_them():
+    images, resnet, choices = split({"size_px": 8, "seed": 5}, ImageSettings, ResNetSettings, AutoLabelSettings)
+    assert (images, resnet, choices) == (ImageSettings(size_px=8), ResNetSettings(seed=5), AutoLabelSettings(seed=5))
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(TypeError, match="no setting is called 'target_precison': did you mean 'target_precision'"):
+        split({"target_precison": 0.9}, ResNetSettings, AutoLabelSettings)
+    with pytest.raises(TypeError, match="no setting is called 'zzz': there are alpha, seed, size"):
+        split({"zzz": 1}, AuditSettings)
+
+
+def test_a_name_that_two_classes_of_one_workflow_have_means_the_same_in_both():
+    seen: dict[str, dataclasses.Field] = {}
+    for item in [
+        item for kind in (ImageSettings, ResNetSettings, AutoLabelSettings) for item in dataclasses.fields(kind)
+    ]:
+        other = seen.setdefault(item.name, item)
+        assert (other.default, dict(other.metadata)) == (item.default, dict(item.metadata)), item.name
