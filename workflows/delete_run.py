@@ -53,6 +53,7 @@ def delete_run(dataset: Any, run_key: str) -> DeletedRun:
         for key in (f"live:{run_key}", f"stop:{run_key}"):
             records.store(dataset).delete(key)
         shutil.rmtree(folders.run_folder(dataset, run_key), ignore_errors=True)
+    folders.clear_locks(dataset)
     return DeletedRun(run_key, fields, views, labels, edited)
 
 

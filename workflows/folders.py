@@ -56,5 +56,11 @@ def is_free(dataset: Any, name: str) -> bool:
         return False
 
 
+def clear_locks(dataset: Any) -> None:
+    """Removes the locks that a killed process left behind."""
+    for path in (dataset_folder(dataset) / "locks").glob("*"):
+        is_free(dataset, path.name)
+
+
 def _lock_path(dataset: Any, name: str) -> Path:
     return dataset_folder(dataset) / "locks" / re.sub(r"\W", "_", name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -43,12 +44,15 @@ def start_worker(samples: Any, workflow: str, arguments: dict[str, Any]) -> str:
         workflow: name of an SDK function
         arguments: what it takes beside the samples, in JSON's types
     """
+    from bson import json_util
+
     dataset = samples._root_dataset
     _sweep(dataset)
     job_id = uuid.uuid4().hex[:12]
     stages = [] if samples is dataset else samples._serialize()
-    job = dict(workflow=workflow, stages=stages, arguments=arguments)
-    job.update(state="starting", run_key=None, error="", started=time.time(), **_process(None))
+    request = json_util.dumps(dict(stages=stages, arguments=arguments))  # as a text: keys of MongoDB have rules
+    job = dict(workflow=workflow, request=request, state="starting", run_key=None, error="", started=time.time())
+    job.update(_process(None))
     _save(dataset, job_id, job)
     log = _log_path(dataset, job_id)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -64,6 +68,7 @@ def start_worker(samples: Any, workflow: str, arguments: dict[str, Any]) -> str:
 def run_job(dataset_name: str, job_id: str) -> None:
     """What the worker does: runs the job's workflow, and writes down how it ended."""
     import fiftyone as fo
+    from bson import json_util
     from fiftyone import DatasetView
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it, the run is left resumable
@@ -77,8 +82,9 @@ def run_job(dataset_name: str, job_id: str) -> None:
         _save(dataset, job_id, job)
 
     try:
-        samples = DatasetView._build(dataset, job["stages"])
-        results = call(job["workflow"], samples, job["arguments"], Watched(tell))
+        request = json_util.loads(job["request"])
+        samples = DatasetView._build(dataset, request["stages"])
+        results = call(job["workflow"], samples, request["arguments"], Watched(tell))
         tell(state="done", run_key=results.run_key)
     except (runs.RunStopped, KeyboardInterrupt) as error:
         tell(state="stopped", error=str(error) or f"{job['run_key'] or job['workflow']} was interrupted")
@@ -175,14 +181,13 @@ def _is_alive(job: dict[str, Any]) -> bool:
 
 
 def _last_words(dataset: Any, job_id: str, job: dict[str, Any]) -> str:
-    path = _log_path(dataset, job_id)
-    lines = path.read_text(errors="replace").splitlines()[-5:] if path.exists() else []
-    what, words = job["run_key"] or job["workflow"], " / ".join(line.strip() for line in lines if line.strip())
-    return (
-        f"the worker of {what} ended before its work was done: it was killed, or the machine ran out of memory"
-        + (f" (its last words: {words})" if words else "")
-        + (f". evenset.resume_run goes on with {what}" if job["run_key"] else "")
-    )
+    """Why a worker ended that did not say it: the last line of its log where that is an error."""
+    path, what = _log_path(dataset, job_id), job["run_key"] or job["workflow"]
+    lines = path.read_text(errors="replace").strip().splitlines() if path.exists() else []
+    is_error = lines and re.match(r"(Fatal|[\w.]*(Error|Exception))\b", lines[-1])
+    reason = lines[-1] if is_error else "it was killed, or the machine ran out of memory"
+    then = f". evenset.resume_run goes on with {what}" if job["run_key"] else ""
+    return f"the worker of {what} ended before its work was done: {reason}{then}"
 
 
 def _read(dataset: Any, job_id: str) -> dict[str, Any]:
