@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,9 @@ def train(vectors: np.ndarray, labels: np.ndarray, classes: int, seed: int = 0) 
     if folds >= 2:
         cut = StratifiedKFold(folds, shuffle=True, random_state=seed)
         model = GridSearchCV(model, {"C": [0.001, 0.01, 0.1, 1.0]}, scoring="neg_log_loss", cv=cut)
-    fitted = model.fit(scaled, labels)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes")  # many classes of few labels are usual here
+        fitted = model.fit(scaled, labels)
     best = fitted.best_estimator_ if folds >= 2 else fitted
     weights, offsets = np.zeros((classes, vectors.shape[1])), np.full(classes, -1e9)
     if len(best.classes_) == 2:  # scikit-learn keeps one row for two classes

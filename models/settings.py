@@ -210,7 +210,7 @@ def split(values: dict[str, Any], *kinds: type[Any]) -> tuple[Any, ...]:
     known = {item.name for kind in kinds for item in fields(kind)}
     for name in values:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
+            near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
             raise TypeError(f"no setting is called {name!r}: {hint}")
     return tuple(

@@ -95,6 +95,8 @@ def test_arguments_are_dealt_to_the_classes_that_have_them():
 def test_an_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(TypeError, match="no setting is called 'target_precison': did you mean 'target_precision'"):
         split({"target_precison": 0.9}, ResNetSettings, AutoLabelSettings)
+    with pytest.raises(TypeError, match="no setting is called 'target': did you mean 'target_precision'"):
+        split({"target": 0.9}, ResNetSettings, AutoLabelSettings)
     with pytest.raises(TypeError, match="no setting is called 'zzz': there are alpha, seed, size"):
         split({"zzz": 1}, AuditSettings)
 

@@ -88,7 +88,6 @@ def elsewhere(tmp_path: Path) -> Callable[..., Any]:
         process = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(code)],
             cwd=tmp_path,
-            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

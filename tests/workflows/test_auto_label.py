@@ -354,3 +354,55 @@ def test_two_classes_and_a_hundred(make_dataset):
         hidden = status != "labelled"
         assert (found == np.array(names, dtype=object))[hidden].mean() > 0.9
         assert len(results.rows) == classes
+
+
+def test_vectors_that_cannot_be_learned_from_are_refused(clusters):
+    dataset = clusters(60, 30)
+    ids, vectors = dataset.values(["id", "vector"])
+    for bad, sentence in (
+        (None, f"1 samples have no vector in 'vector', the first is {ids[3]}"),
+        (vectors[3][:5], r"the vectors of 'vector' differ in length: \[5, 8\]"),
+        (np.r_[vectors[3][:7], np.nan], f"1 vectors of 'vector' hold NaN or infinity, the first is of sample {ids[3]}"),
+    ):
+        dataset.set_values("vector", {ids[3]: bad}, key_field="id")
+        with pytest.raises(ValueError, match=sentence):
+            label(dataset)
+        dataset.reload()
+        assert not dataset.has_field("auto_label")
+
+
+def test_a_source_of_scores_that_is_none_is_refused(shelf, refused):
+    old, trained, new = shelf
+    with refused(old, "'vektor' is neither a field of", "nor a model of FiftyOne's zoo"):
+        label(old, embeddings="vektor", output_field="other")
+    with refused(old, "embeddings has to be a field's or a zoo model's name, not ndarray", kind=TypeError):
+        label(old, embeddings=np.zeros((240, 8)), output_field="other")
+    with refused(new, "give a label_field to learn from, or the run of a trained model"):
+        auto_label(new, embeddings="vector", progress=False)
+    with refused(new, "no setting is called 'target': did you mean", kind=TypeError):
+        auto_label(new, run=trained.run_key, target=0.9, progress=False)
+    new.set_values("short", [vector[:3] for vector in new.values("vector")])
+    with pytest.raises(ValueError, match="the vectors have 3 numbers, but the model was trained on 8"):
+        auto_label(new, run=trained.run_key, embeddings="short", progress=False)
+
+
+def test_a_run_that_trained_nothing_has_no_checkpoint(shelf, refused):
+    _, trained, new = shelf
+    again = auto_label(new, run=trained.run_key, progress=False)
+    with refused(new, f"{again.run_key} has no checkpoint", "a run of train_resnet or auto_label"):
+        auto_label(new, run=f"{new.name}/{again.run_key}", output_field="other", progress=False)
+
+
+def test_generated_samples_are_left_out_and_counted(clusters):
+    import fiftyone as fo
+
+    dataset = clusters(120, 60)
+    dataset.add_sample_field("synthetic", fo.EmbeddedDocumentField, embedded_doc_type=fo.DynamicEmbeddedDocument)
+    made = dataset.limit(10)
+    made.tag_samples("synthetic")
+
+    results = label(dataset)
+
+    assert (results.samples, results.labelled, results.synthetic, results.held_out) == (110, 50, 10, 25)
+    assert set(made.values("auto_label")) == {None}
+    assert "10 synthetic samples were left out." in str(results)

@@ -8,15 +8,6 @@ import pytest
 from evenset import auto_label, delete_run, list_runs, resume_run, review_labels
 from evenset.workflows.folders import run_folder
 
-BUSY = """
-    import os, signal, sys
-    import fiftyone as fo, evenset
-    def wait(phase, done, total, note):
-        print("AT", phase, flush=True)
-        sys.stdin.readline() if {waits} else os.kill(os.getpid(), signal.SIGKILL)
-    evenset.auto_label(fo.load_dataset({name!r}), "ground_truth", embeddings="vector", progress=wait)
-"""
-
 
 def label(dataset, **settings):
     return auto_label(dataset, "ground_truth", **{"embeddings": "vector", "progress": False, **settings})
@@ -89,29 +80,16 @@ def test_two_reviews_of_one_label_field_wait_for_each_other(clusters, everything
     assert [row["run"] for row in list_runs(dataset).rows] == ["evenset_auto_label_1", results.run_key]
 
 
-def test_a_run_in_another_process_keeps_its_field(clusters, elsewhere, refused):
-    dataset = clusters(60, 30)
-    running = elsewhere(BUSY.format(name=dataset.name, waits=True))
-    while not (line := running.stdout.readline()).startswith("AT"):
-        assert line, running.communicate()
-    assert [row["state"] for row in list_runs(dataset).rows] == ["running"]
-
-    with refused(dataset, "another run is writing 'auto_label' at this moment"):
-        label(dataset)
-    with refused(dataset, "evenset_auto_label_1 is running: stop it first"):
-        delete_run(dataset, "evenset_auto_label_1")
-
-    errors = running.communicate("\n" * 100, timeout=60)[1]
-    assert running.returncode == 0, errors
-    dataset.reload()
-    assert dataset.count("auto_label") == 60
-    assert [row["state"] for row in list_runs(dataset).rows] == ["done"]
-
-
 def test_a_killed_run_is_seen_as_stopped_and_its_lock_blocks_nobody(clusters, elsewhere, everything):
     dataset = clusters(60, 30)
     before = everything(dataset)
-    killed = elsewhere(BUSY.format(name=dataset.name, waits=False))
+    killed = elsewhere(f"""
+        import os, signal
+        import fiftyone as fo, evenset
+        def die(phase, done, total, note):
+            os.kill(os.getpid(), signal.SIGKILL)
+        evenset.auto_label(fo.load_dataset({dataset.name!r}), "ground_truth", embeddings="vector", progress=die)
+    """)
     assert killed.wait(60) < 0, killed.communicate()[1]
 
     after = everything(dataset)
