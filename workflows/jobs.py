@@ -172,7 +172,7 @@ def _is_alive(job: dict[str, Any]) -> bool:
     if job["host"] != socket.gethostname():
         return True  # from here nobody can tell
     if job["pid"] is None:
-        return time.time() - job["started"] < START_SECONDS
+        return bool(time.time() - job["started"] < START_SECONDS)
     try:
         process = psutil.Process(job["pid"])
         return bool(process.create_time() == job["born"] and process.status() != psutil.STATUS_ZOMBIE)
