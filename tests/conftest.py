@@ -20,8 +20,8 @@ import pytest
 assert "fiftyone" not in sys.modules, "fiftyone reads its environment once: nothing may import it before this file"
 
 
-def start_mongod(folder: Path) -> tuple[str, subprocess.Popen[bytes]]:
-    """Starts FiftyOne's mongod on a port of its own; when its stdin ends, or we die, both it and `folder` go.
+def start_mongod(folder: Path, port: int = 0, keep: bool = False) -> tuple[str, subprocess.Popen[bytes]]:
+    """Starts FiftyOne's mongod on a port of its own; when its stdin ends, or we die, it goes, and `folder` (or `keep`).
 
     FiftyOne would share one mongod among all processes of a user: a test that ends it would pull it from under others.
     """
@@ -30,12 +30,12 @@ def start_mongod(folder: Path) -> tuple[str, subprocess.Popen[bytes]]:
     mongod = Path(fiftyone.origin).parent / "db" / "bin" / "mongod"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    (folder / "db").mkdir(parents=True)
+        port = port or free.getsockname()[1]
+    (folder / "db").mkdir(parents=True, exist_ok=keep)
     options = ["--dbpath", str(folder / "db"), "--logpath", str(folder / "mongo.log"), "--port", str(port)]
     options += ["--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
     until_stdin_ends = 'folder=$1; shift; "$@" >/dev/null & cat >/dev/null; kill $!; wait; rm -rf "$folder"'
-    command = ["sh", "-c", until_stdin_ends, "sh", str(folder), str(mongod), *options]
+    command = ["sh", "-c", until_stdin_ends, "sh", "" if keep else str(folder), str(mongod), *options]
     return f"mongodb://127.0.0.1:{port}", subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
 
@@ -71,6 +71,22 @@ def database() -> str:
     assert fo.config.database_name == name
     assert fo.list_datasets() == [], f"{name} is not this session's own: it holds data sets"
     return name
+
+
+@pytest.fixture
+def mongod(tmp_path: Path) -> Iterator[Callable[..., tuple[str, subprocess.Popen[bytes]]]]:
+    """Starts a mongod that a test may end: mongod(port=0) -> address, process. The next start has the same data."""
+    started = []
+
+    def start(port: int = 0) -> tuple[str, subprocess.Popen[bytes]]:
+        address, process = start_mongod(tmp_path / "mongod", port, keep=True)
+        started.append(process)
+        return address, process
+
+    yield start
+    for process in started:
+        process.communicate()
+    shutil.rmtree(tmp_path / "mongod", ignore_errors=True)
 
 
 @pytest.fixture

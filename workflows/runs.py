@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import socket
 import time
 import traceback
@@ -257,6 +258,13 @@ def _register(
         }
         samples.register_run(key, dataset.init_run(method=method, **config))
     run = Run(dataset, key, config, progress)
-    run.folder.mkdir(parents=True)
-    np.save(run.folder / "samples.npy", np.array(samples.values("id"), dtype="U24"))
+    try:
+        run.folder.mkdir(parents=True)
+        np.save(run.folder / "samples.npy", np.array(samples.values("id"), dtype="U24"))
+    except OSError as error:
+        dataset.delete_run(key)  # it has nothing that could be resumed
+        shutil.rmtree(run.folder, ignore_errors=True)
+        if error.errno in FULL:
+            raise OSError(f"the disk of {run.folder} is full: make room, and start again") from error
+        raise
     return run
