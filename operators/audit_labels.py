@@ -32,7 +32,7 @@ class AuditLabels(foo.Operator):
     def execute(self, ctx: Any) -> Any:
         def work(progress: Any) -> Any:
             settings = forms.read(ctx, AuditSettings)
-            return audit_labels(forms.samples_of(ctx), ctx.params["field"], **settings, progress=progress)
+            return audit_labels(forms.samples_of(ctx), forms.chosen(ctx, "field"), **settings, progress=progress)
 
         return running.run_here(ctx, work, answer)
 

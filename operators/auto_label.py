@@ -75,9 +75,9 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     page = running.Page(f"{title}, {results['review']:,} are left to review")
     page.lines(results["text"].partition("\n\n")[0].partition("\n")[2])
     page.button("Open the review view", "visibility", "set_view", dict(name=results["views"]["review"]))
-    page.button("Open the accepted", "done_all", "set_view", dict(name=results["views"]["accepted"]))
     params = dict(field=field, view_target="DATASET")
     if results["accepted"]:
+        page.button("Open the accepted", "done_all", "set_view", dict(name=results["views"]["accepted"]))
         page.button("Accept ...", "check", "@evenset/evenset/review_labels", params, prompt=True)
         page.button("Audit ...", "fact_check", "@evenset/evenset/audit_labels", params, prompt=True)
     for note in results["notes"]:

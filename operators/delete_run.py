@@ -32,8 +32,9 @@ class DeleteRun(foo.Operator):
 
     def execute(self, ctx: Any) -> Any:
         def work(progress: Any) -> Any:
-            stop(ctx.dataset, ctx.params["run_key"], progress)
-            return delete_run(ctx.dataset, ctx.params["run_key"])
+            key = forms.chosen(ctx, "run_key")
+            stop(ctx.dataset, key, progress)
+            return delete_run(ctx.dataset, key)
 
         return running.run_here(ctx, work, answer, clear_view=True)
 

@@ -71,6 +71,7 @@ class Form:
         if not found and required:
             self.refuse(f"{self.ctx.dataset.name!r} has no field of fo.Classification: label a few samples first")
         usual = found[0] if len(found) == 1 else "ground_truth" if "ground_truth" in found else None
+        required = required and usual is None  # with a default, the App would say for a moment that it is missing
         return self.choose("label_field", found, usual, label="Label field", description=hint, required=required)
 
     def suggestions(self) -> str | None:
@@ -79,18 +80,19 @@ class Form:
         if not found:
             self.refuse("nothing is suggested yet: run Auto-label first")
             return None
-        return self.choose(
-            "field", found, found[0], label="Suggestions", description="A field of auto_label", required=True
-        )
+        return self.choose("field", found, found[0], label="Suggestions", description="A field of auto_label")
 
     def run_key(self, *states: str) -> str | None:
         """A choice among the runs, or those in one of the states, the newest first."""
         rows = [row for row in list_runs(self.ctx.dataset).rows if not states or row["state"] in states]
-        if not rows:
+        names = {row["run"]: " · ".join(filter(None, (row["run"], row["state"], row["fields"]))) for row in rows[::-1]}
+        given = self.value("run_key")
+        if given:
+            names.setdefault(given, given)  # its state has changed since it was offered: the answer will say so
+        if not names:
             self.refuse(f"no run of Evenset is {' or '.join(states)}" if states else "there is no run of Evenset")
             return None
-        names = {row["run"]: " · ".join(filter(None, (row["run"], row["state"], row["fields"]))) for row in rows[::-1]}
-        return self.choose("run_key", names, next(iter(names)), label="Run", required=True)
+        return self.choose("run_key", names, next(iter(names)), label="Run")
 
     def labelled(self, samples: Any, label_field: str | None) -> None:
         """How many labels there are; a form without any cannot be sent."""
@@ -108,7 +110,7 @@ class Form:
         while free in schema:
             number += 1
             free = f"{default}_{number}"
-        line = self.inputs.str("output_field", default=free, required=True, label="New field", description=hint)
+        line = self.inputs.str("output_field", default=free, label="New field", description=hint)
         chosen = self.value("output_field", free)
         if chosen in schema:
             line.invalid, line.error_message = True, f"The field {chosen!r} exists: choose another name"
@@ -193,6 +195,13 @@ def read(ctx: Any, *kinds: type[Settings]) -> dict[str, Any]:
     given = {name: value for name, value in ctx.params.items() if name in names and value not in (None, "")}
     split(given, *kinds)
     return given
+
+
+def chosen(ctx: Any, name: str) -> Any:
+    """An argument that a workflow cannot do without."""
+    if ctx.params.get(name) in (None, ""):
+        raise ValueError(f"nothing is chosen for {name}: choose one in the form")
+    return ctx.params[name]
 
 
 def read_inputs(ctx: Any, *names: str) -> dict[str, Any]:

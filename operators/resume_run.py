@@ -27,7 +27,7 @@ class ResumeRun(foo.Operator):
         return forms.build(ctx, "Resume a run", "Resume", fill)
 
     def execute(self, ctx: Any) -> Any:
-        return running.run(ctx, "resume_run", lambda: (ctx.dataset, dict(run_key=ctx.params["run_key"])))
+        return running.run(ctx, "resume_run", lambda: (ctx.dataset, dict(run_key=forms.chosen(ctx, "run_key"))))
 
 
 def fill(form: forms.Form) -> None:

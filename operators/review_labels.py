@@ -30,12 +30,12 @@ class ReviewLabels(foo.Operator):
 
     def execute(self, ctx: Any) -> Any:
         def work(progress: Any) -> Any:
-            arguments = {**forms.read_inputs(ctx, "field", "label_field"), **forms.read(ctx, ReviewSettings)}
+            arguments = {**forms.read_inputs(ctx, "label_field"), **forms.read(ctx, ReviewSettings)}
             if arguments.get("action") == "correct":
                 arguments.update(forms.read_inputs(ctx, "label"))
             if ctx.params.get("class"):
                 arguments["classes"] = [ctx.params["class"]]
-            return review_labels(forms.samples_of(ctx), **arguments, progress=progress)
+            return review_labels(forms.samples_of(ctx), forms.chosen(ctx, "field"), **arguments, progress=progress)
 
         return running.run_here(ctx, work, answer)
 

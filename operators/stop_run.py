@@ -28,7 +28,7 @@ class StopRun(foo.Operator):
 
     def execute(self, ctx: Any) -> Any:
         def messages() -> Any:
-            key = ctx.params["run_key"]
+            key = forms.chosen(ctx, "run_key")
             history.stop_run(ctx.dataset, key)
             yield ctx.ops.notify(f"{key} stops within a batch, and can be resumed", variant="info")
 

@@ -31,6 +31,7 @@ class TrainResNet(foo.Operator):
 
     def execute(self, ctx: Any) -> Any:
         def prepare() -> running.Prepared:
+            forms.chosen(ctx, "label_field")
             settings = forms.read(ctx, ImageSettings, ResNetSettings)
             return forms.samples_of(ctx), {**forms.read_inputs(ctx, *INPUTS), **settings}
 

@@ -1,4 +1,4 @@
-"""A database and folders of this test session's own, and small real images: scikit-learn's digits (8 x 8 scans)."""
+"""A database, folders and an App of this session's own; data sets of digits (8 x 8 scans) and of vectors."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+ROOT = Path(__file__).parents[1]
 assert "fiftyone" not in sys.modules, "fiftyone reads its environment once: nothing may import it before this file"
 
 
@@ -159,3 +160,50 @@ def digits(digit_files: Callable[..., Any], make_dataset: Callable[..., Any]) ->
         return make_dataset(paths, labels, truth=truth)
 
     return make
+
+
+@pytest.fixture
+def clusters(make_dataset: Callable[..., Any]) -> Callable[..., Any]:
+    """A data set of vectors around a centre for each class; its files need not exist.
+
+    clusters(n=240, labelled=120, classes=3, spread=1.0, seed=0)
+        labelled: the first samples (they are in random order) have a `ground_truth`; all have the text `truth`
+        spread: standard deviation around centres that are 4 apart from the origin; 1 is easy, 3 is hard
+    """
+
+    def make(n: int = 240, labelled: int = 120, classes: int = 3, spread: float = 1.0, seed: int = 0) -> Any:
+        rng = np.random.default_rng(seed)
+        truth = rng.integers(0, classes, n)
+        truth[: 2 * classes] = np.tile(np.arange(classes), 2)
+        vectors = rng.normal(4 * np.eye(8)[truth], spread).astype(np.float32)
+        names = [f"class {i}" for i in truth]
+        labels = [name if i < labelled else None for i, name in enumerate(names)]
+        dataset = make_dataset([f"/nowhere/{seed}/{i:05d}.png" for i in range(n)], labels, truth=names)
+        dataset.set_values("vector", list(vectors))
+        return dataset
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def plugin() -> Path:
+    """Evenset's link in the plugins folder of this session."""
+    link = Path(os.environ["FIFTYONE_PLUGINS_DIR"]) / "evenset"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.exists():
+        link.symlink_to(ROOT, target_is_directory=True)
+    return link
+
+
+@pytest.fixture(scope="session")
+def address(database: str, plugin: Path) -> Iterator[str]:
+    """Where the App's server listens. It has no session, so that pages alone say what they show."""
+    from fiftyone.core.service import ServerService
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    os.environ["FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS"] = "true"  # the App's "Schedule" is there only with it
+    server = ServerService(port, address="127.0.0.1", do_not_track=True)
+    yield f"http://127.0.0.1:{port}"
+    server.stop()

@@ -1,10 +1,9 @@
-"""The real App in a real browser, with the plugin as a link in its plugins folder."""
+"""The real App in a real browser."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,33 +12,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-ROOT = Path(__file__).parents[2]
 WINDOW = {"width": 1280, "height": 800}
 PATIENCE = 60_000  # milliseconds: how long a page may take where it takes a moment
-
-
-@pytest.fixture(scope="session")
-def plugin() -> Path:
-    """Evenset's link in the plugins folder of this session."""
-    link = Path(os.environ["FIFTYONE_PLUGINS_DIR"]) / "evenset"
-    link.parent.mkdir(parents=True, exist_ok=True)
-    if not link.exists():
-        link.symlink_to(ROOT, target_is_directory=True)
-    return link
-
-
-@pytest.fixture(scope="module")
-def address(database: str, plugin: Path) -> Iterator[str]:
-    """Where the App's server listens. It has no session, so that pages alone say what they show."""
-    from fiftyone.core.service import ServerService
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    os.environ["FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS"] = "true"  # the App's "Schedule" is there only with it
-    server = ServerService(port, address="127.0.0.1", do_not_track=True)
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
 
 
 @pytest.fixture(scope="session")

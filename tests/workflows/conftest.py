@@ -10,31 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-
-
-@pytest.fixture
-def clusters(make_dataset: Callable[..., Any]) -> Callable[..., Any]:
-    """A data set of vectors around a centre for each class; its files need not exist.
-
-    clusters(n=240, labelled=120, classes=3, spread=1.0, seed=0)
-        labelled: the first samples (they are in random order) have a `ground_truth`; all have the text `truth`
-        spread: standard deviation around centres that are 4 apart from the origin; 1 is easy, 3 is hard
-    """
-
-    def make(n: int = 240, labelled: int = 120, classes: int = 3, spread: float = 1.0, seed: int = 0) -> Any:
-        rng = np.random.default_rng(seed)
-        truth = rng.integers(0, classes, n)
-        truth[: 2 * classes] = np.tile(np.arange(classes), 2)
-        vectors = rng.normal(4 * np.eye(8)[truth], spread).astype(np.float32)
-        names = [f"class {i}" for i in truth]
-        labels = [name if i < labelled else None for i, name in enumerate(names)]
-        dataset = make_dataset([f"/nowhere/{seed}/{i:05d}.png" for i in range(n)], labels, truth=names)
-        dataset.set_values("vector", list(vectors))
-        return dataset
-
-    return make
 
 
 @pytest.fixture
