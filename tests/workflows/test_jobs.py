@@ -200,3 +200,41 @@ def test_the_folder_itself_runs_and_hides_nobody_elses_modules(tmp_path):
     done = subprocess.run([sys.executable, "-c", look, str(folder)], capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert repr(str(folder)) not in done.stdout and "''" not in done.stdout
+
+
+STARTS = """
+import numpy as np, fiftyone as fo
+from evenset.workflows import jobs
+dataset = fo.Dataset("kept", persistent=True)
+vectors = np.random.default_rng(0).normal(8 * np.eye(2)[np.arange(200) % 2], 1.0)
+label = lambda i: fo.Classification(label="even odd".split()[i % 2]) if i < 100 else None
+samples = [fo.Sample(filepath=f"/nowhere/{i}.png", vector=v, ground_truth=label(i)) for i, v in enumerate(vectors)]
+dataset.add_samples(samples)
+print("JOB", jobs.start_worker(dataset, "auto_label", dict(label_field="ground_truth", embeddings="vector")))
+"""
+READS = """
+import sys, time, fiftyone as fo
+from evenset.workflows import jobs
+dataset = fo.load_dataset("kept")
+while (job := jobs.watch(dataset, sys.argv[1]))["state"] in jobs.UNFINISHED: time.sleep(0.2)
+dataset.reload()
+print("FOUND", job["state"], job["error"], dataset.count("auto_label"))
+"""
+
+
+def test_a_worker_keeps_the_database_that_fiftyone_itself_started(tmp_path):
+    """FiftyOne ends its mongod with the last process that uses it: a worker is one, though its starter is gone."""
+    given = {name: value for name, value in os.environ.items() if name != "FIFTYONE_DATABASE_URI"}
+    given |= dict(FIFTYONE_DATABASE_DIR=str(tmp_path / "db"), FIFTYONE_DATABASE_NAME="evenset-tests-own")
+
+    def run(code: str, *arguments: str, word: str) -> list[str]:
+        command = [sys.executable, "-c", code, *arguments]
+        done = subprocess.run(command, env=given, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return next(line.split() for line in done.stdout.splitlines() if line.startswith(word))[1:]
+
+    try:
+        (job_id,) = run(STARTS, word="JOB")
+        assert run(READS, job_id, word="FOUND") == ["done", "200"]
+    finally:
+        run("import fiftyone.core.odm as foo; foo.drop_database(); print('GONE')", word="GONE")
