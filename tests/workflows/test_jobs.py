@@ -203,38 +203,45 @@ def test_the_folder_itself_runs_and_hides_nobody_elses_modules(tmp_path):
 
 
 STARTS = """
-import numpy as np, fiftyone as fo
-from evenset.workflows import jobs
-dataset = fo.Dataset("kept", persistent=True)
-vectors = np.random.default_rng(0).normal(8 * np.eye(2)[np.arange(200) % 2], 1.0)
-label = lambda i: fo.Classification(label="even odd".split()[i % 2]) if i < 100 else None
-samples = [fo.Sample(filepath=f"/nowhere/{i}.png", vector=v, ground_truth=label(i)) for i, v in enumerate(vectors)]
-dataset.add_samples(samples)
-print("JOB", jobs.start_worker(dataset, "auto_label", dict(label_field="ground_truth", embeddings="vector")))
-"""
-READS = """
 import sys, time, fiftyone as fo
 from evenset.workflows import jobs
-dataset = fo.load_dataset("kept")
-while (job := jobs.watch(dataset, sys.argv[1]))["state"] in jobs.UNFINISHED: time.sleep(0.2)
-dataset.reload()
-print("FOUND", job["state"], job["error"], dataset.count("auto_label"))
+dataset = fo.Dataset("kept", persistent=True)
+paths, labels = sys.argv[1::2], sys.argv[2::2]
+dataset.add_samples([fo.Sample(filepath=p, ground_truth=fo.Classification(label=n)) for p, n in zip(paths, labels)])
+settings = dict(label_field="ground_truth", size_px=8, epochs=80, patience=80, precision="fp32")
+job_id = jobs.start_worker(dataset, "train_resnet", settings)
+while (job := jobs.watch(dataset, job_id))["state"] == "starting": time.sleep(0.05)
+print("JOB", job_id, job["pid"])
+"""
+READS = """
+import sys, fiftyone as fo
+from evenset.workflows import jobs
+dataset, job = fo.load_dataset("kept"), jobs.watch(fo.load_dataset("kept"), sys.argv[1])
+print("FOUND", job["state"], job["error"], dataset.count("resnet"))
 """
 
 
-def test_a_worker_keeps_the_database_that_fiftyone_itself_started(tmp_path):
+def test_a_worker_keeps_the_database_that_fiftyone_itself_started(tmp_path, digit_files):
     """FiftyOne ends its mongod with the last process that uses it: a worker is one, though its starter is gone."""
     given = {name: value for name, value in os.environ.items() if name != "FIFTYONE_DATABASE_URI"}
     given |= dict(FIFTYONE_DATABASE_DIR=str(tmp_path / "db"), FIFTYONE_DATABASE_NAME="evenset-tests-own")
 
     def run(code: str, *arguments: str, word: str) -> list[str]:
-        command = [sys.executable, "-c", code, *arguments]
-        done = subprocess.run(command, env=given, capture_output=True, text=True, cwd=tmp_path, timeout=120)
-        assert done.returncode == 0, done.stderr
-        return next(line.split() for line in done.stdout.splitlines() if line.startswith(word))[1:]
+        output = tmp_path / "output.txt"  # no pipe: mongod would hold it open
+        with output.open("w") as file:
+            command = [sys.executable, "-c", code, *arguments]
+            done = subprocess.run(command, env=given, stdout=file, stderr=file, cwd=tmp_path, timeout=120)
+        assert done.returncode == 0, output.read_text()
+        return next(line.split() for line in output.read_text().splitlines() if line.startswith(word))[1:]
 
-    try:
-        (job_id,) = run(STARTS, word="JOB")
-        assert run(READS, job_id, word="FOUND") == ["done", "200"]
-    finally:
-        run("import fiftyone.core.odm as foo; foo.drop_database(); print('GONE')", word="GONE")
+    def users() -> list[psutil.Process]:
+        """The mongod of this folder, and the worker."""
+        lines = {process: process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])}
+        return [process for process, line in lines.items() if str(tmp_path / "db") in line or job_id in line]
+
+    pairs = zip(*digit_files(n=60, size_px=8), strict=True)
+    job_id, pid = run(STARTS, *(text for pair in pairs for text in pair), word="JOB")
+    assert psutil.pid_exists(int(pid)), "the worker was to be at work when its starter had ended"
+    _, alive = psutil.wait_procs(users(), timeout=120)
+    assert not alive
+    assert run(READS, job_id, word="FOUND") == ["done", "60"]
