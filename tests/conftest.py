@@ -149,15 +149,15 @@ def digit_files(tmp_path: Path) -> Callable[..., tuple[list[str], list[str]]]:
 
 @pytest.fixture
 def digits(digit_files: Callable[..., Any], make_dataset: Callable[..., Any]) -> Callable[..., Any]:
-    """A data set of digits: digits(n=200, size_px=16, labelled=60, seed=0).
+    """A data set of digits: digits(n=200, size_px=16, labelled=60, seed=0, name=None).
 
     The first `labelled` samples (they are in random order) have a `ground_truth`, and all have the text `truth`.
     """
 
-    def make(n: int = 200, size_px: int = 16, labelled: int = 60, seed: int = 0) -> Any:
+    def make(n: int = 200, size_px: int = 16, labelled: int = 60, seed: int = 0, name: str | None = None) -> Any:
         paths, truth = digit_files(n, size_px, seed)
         labels = [label if number < labelled else None for number, label in enumerate(truth)]
-        return make_dataset(paths, labels, truth=truth)
+        return make_dataset(paths, labels, truth=truth, name=name)
 
     return make
 

@@ -118,7 +118,7 @@ def delete(page: Page, dataset: Any, shoot: Any) -> None:
 
 
 def test_a_user_labels_looks_accepts_undoes_and_deletes(digits, open_app, shoot):
-    dataset = digits(n=500, size_px=28 if "EVENSET_SCREENSHOTS" in os.environ else 8, labelled=240)
+    dataset = digits(n=500, size_px=28 if "EVENSET_SCREENSHOTS" in os.environ else 8, labelled=240, name="digits")
     before = state_of(dataset)
     page = open_app(dataset)
     expect(page.get_by_text("500 samples")).to_be_visible()
