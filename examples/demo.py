@@ -10,6 +10,7 @@ sh scripts/demo --no-app                the table alone
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Iterable
@@ -199,7 +200,8 @@ def show(dataset: Any, results: Any) -> None:
     view = dataset.load_saved_view(results.views["accepted" if results.accepted else "review"])
     session = fo.launch_app(view)
     print("\nThe App is open. Press ` in it and type a word, as 'label', to find Evenset's operators. Ctrl+C ends it.")
-    session.wait(-1)
+    with contextlib.suppress(KeyboardInterrupt):
+        session.wait(-1)
 
 
 if __name__ == "__main__":
