@@ -134,6 +134,14 @@ class ResNetSettings(Settings):
 
 
 @dataclass(frozen=True)
+class GraphSettings(Settings):
+    neighbours: int = setting(15, "edges drawn from each sample to its nearest others", low=1, high=200)
+    metric: str = setting("cosine", "how alike two embeddings are", choices=("cosine", "euclidean"))
+    graph_dim: int = setting(128, "embeddings are reduced to so many directions first; 0: never", low=0, high=4096)
+    seed: int = setting(0, "fixes the reduction, and the queries that are checked", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
 class AutoLabelSettings(Settings):
     target_precision: float = setting(
         0.95, "part of the accepted labels that has to be right", low=0.5, high=0.999, basic=True

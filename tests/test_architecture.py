@@ -202,6 +202,7 @@ def test_requirements_and_version_are_the_same_everywhere():
 def test_what_is_imported_is_required():
     """Every library that the code names is in requirements.txt; FiftyOne installs a plugin's needs from there."""
     names = {"cv2": "opencv-python-headless", "PIL": "pillow", "sklearn": "scikit-learn", "bson": "pymongo"}
+    names |= {"faiss": "faiss-cpu"}
     lines = (ROOT / "requirements.txt").read_text().split()
     required = {re.split(r"[<>=\[]", line)[0] for line in lines}
     own = {*sys.stdlib_module_names, *LAYERS, "evenset"}
