@@ -142,6 +142,26 @@ class GraphSettings(Settings):
 
 
 @dataclass(frozen=True)
+class GCNSettings(Settings):
+    hidden_channels: int = setting(256, "width of the hidden layer", low=8, high=8192)
+    dropout: float = setting(0.5, "part of the inputs and of the hidden layer left out at random", low=0.0, high=0.95)
+    epochs: int = setting(60, "passes over the graph", low=1, high=10_000)
+    learning_rate: float = setting(0.005, "Adam's step size", low=1e-6, high=1.0)
+    weight_decay: float = setting(0.0005, "pull of the weights to zero", low=0.0, high=1.0)
+    class_loss_weight: float = setting(1.0, "weight of the class loss; 0 switches it off", low=0.0, high=100.0)
+    logit_adjustment: float = setting(
+        1.0, "how far class frequency is evened out in the losses; 0 switches it off", low=0.0, high=3.0
+    )
+    sample_loss_weight: float = setting(
+        0.5, "weight of the loss that wrong labels pull less; 0 switches it off", low=0.0, high=100.0
+    )
+    sample_loss_power: float = setting(
+        0.7, "q of that loss: near 0 cross-entropy, at 1 most robust", low=0.01, high=1.0
+    )
+    seed: int = setting(0, "fixes initial weights and dropout", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
 class AutoLabelSettings(Settings):
     target_precision: float = setting(
         0.95, "part of the accepted labels that has to be right", low=0.5, high=0.999, basic=True
