@@ -111,7 +111,7 @@ def logistic_regression(dataset: Any, run_key: str, settings: dict[str, Any]) ->
     """
     from evenset.models.settings import AutoLabelSettings, ImageSettings, ResNetSettings, split
     from evenset.models.step import load_tensors
-    from evenset.workflows.auto_label import decide
+    from evenset.workflows.decision import decide
     from evenset.workflows.folders import run_folder
     from evenset.workflows.learning import TRAIN, VALIDATION
     from evenset.workflows.samples import read_labels

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..models import calibration, novelty
 from ..models.settings import AutoLabelSettings, ImageSettings, ResNetSettings, split
 from . import runs, scores, views
 from .auto_label_results import AutoLabelResults, summarise
-from .learning import HELD_OUT, VALIDATION, check_weights, freeze, freeze_parts, named_parts, softmax, top_two
+from .decision import Decision, decide, keep
+from .learning import check_weights, freeze, freeze_parts, named_parts
 from .progress import Progress
 from .runs import Run
 from .samples import (
@@ -101,60 +101,10 @@ def auto_label(
         else:
             found = scores.from_images(current, known, given, image_settings, resnet_settings, choices)
         decision = decide(known, found, choices)
-        scores.keep(current, decision)
+        keep(current, decision)
         _write(current, known, found, decision, output_field)
         saved = _save_views(current, output_field)
         return current.finish(summarise(current, known, found, decision, choices, output_field, saved))
-
-
-def decide(known: Labels, found: Scores, choices: AutoLabelSettings) -> scores.Decision:
-    """Calibrates on the held-out labels, and chooses the threshold; no other label has a part in either."""
-    usable = ~np.isnan(found.logits).any(1)
-    probabilities = softmax(np.where(usable[:, None], found.logits + found.prior, 0.0))
-    classes, best, margin = top_two(probabilities)
-    ranks = np.log(np.maximum(best, 1e-12)) - np.log(np.maximum(1 - best, 1e-12))  # log-odds of the prediction
-    held = np.flatnonzero((found.parts == HELD_OUT) & usable)
-    pool = np.flatnonzero((known.classes < 0) & usable)
-
-    far = np.zeros(len(known.ids), dtype=bool)
-    limit = np.inf
-    if choices.review_unlike and len(found.reference):
-        distance = novelty.distances(np.nan_to_num(found.embeddings), found.reference)
-        usual = np.flatnonzero(np.isin(found.parts, (VALIDATION, HELD_OUT)) & usable)
-        limit = novelty.fence(distance[usual]) if len(usual) else found.earlier_limit
-        far = (distance > limit) & usable
-    allowed = np.where(far, -np.inf, ranks)
-
-    right = classes[held] == known.classes[held]
-    weights = None
-    if not choices.random_labels and len(held) and len(pool):
-        weights = calibration.class_weights(classes[held], classes[pool], len(known.names))
-    if len(held):
-        calibrator = calibration.fit(ranks[held], right, weights)
-        target = choices.target_precision
-        threshold = calibration.choose_threshold(allowed[pool], allowed[held], right, target, choices.alpha, weights)
-        promise = "promise" if choices.random_labels else "estimate"
-    else:
-        calibrator, threshold = found.earlier_calibrator, found.earlier_threshold
-        promise = "none"
-    accepted = (allowed >= threshold.score) & (known.classes < 0) & usable
-    return scores.Decision(
-        classes=classes,
-        confidence=calibrator(ranks),
-        probability=best,
-        margin=margin,
-        usable=usable,
-        accepted=accepted,
-        unlike=far & (known.classes < 0),
-        held=held,
-        right=right,
-        held_accepted=allowed[held] >= threshold.score,
-        calibrator=calibrator,
-        threshold=threshold,
-        limit=limit,
-        reference=found.reference,
-        promise=promise,
-    )
 
 
 ATTRIBUTES = {
@@ -168,7 +118,7 @@ ATTRIBUTES = {
 }
 
 
-def _write(run: Run, known: Labels, found: Scores, decision: scores.Decision, output_field: str) -> None:
+def _write(run: Run, known: Labels, found: Scores, decision: Decision, output_field: str) -> None:
     """The field: given labels as they are, without a confidence (the model has seen them); suggestions elsewhere."""
     import fiftyone as fo
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from ..models.calibration import interval, labels_needed
 from ..models.settings import AutoLabelSettings
+from .decision import Decision
 from .results import percent, table
 from .runs import Run
 from .samples import Labels, single_labels
-from .scores import Decision, Scores
+from .scores import Scores
 
 
 @dataclass

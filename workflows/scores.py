@@ -35,27 +35,8 @@ class Scores:
     earlier_calibrator: Calibrator = NO_CALIBRATOR
     earlier_threshold: Threshold = NO_THRESHOLD
     earlier_limit: float = np.inf
-
-
-@dataclass
-class Decision:
-    """What is written for every sample, and how it was decided."""
-
-    classes: np.ndarray  # predicted class [N]
-    confidence: np.ndarray  # calibrated probability that it is right [N]
-    probability: np.ndarray  # the model's own [N]
-    margin: np.ndarray  # lead over the second class [N]
-    usable: np.ndarray  # the sample could be scored [N]
-    accepted: np.ndarray  # [N]
-    unlike: np.ndarray  # looks like no labelled class [N]
-    held: np.ndarray  # indices of the held-out samples [n]
-    right: np.ndarray  # their predictions are right [n]
-    held_accepted: np.ndarray  # they would be accepted [n]
-    calibrator: Calibrator
-    threshold: Threshold
-    limit: float  # distance beyond which a sample looks like no labelled class
-    reference: np.ndarray  # embeddings that were trained on [M, D]
-    promise: str  # "promise", "estimate", or "none"
+    members: dict[str, np.ndarray] = field(default_factory=dict)  # log-probabilities of each of the ensemble [N, K]
+    neighbours_agree: np.ndarray | None = None  # weighted share of the neighbours that get the same class [N]
 
 
 @dataclass
@@ -244,10 +225,3 @@ def _predict_images(run: Run, known: Labels, path: Path, settings: ResNetSetting
     precision = run.note("precision", lambda: resnet.choose_precision(model, settings))
     logits, embeddings, errors = predict(run, model, images, replace(settings, precision=precision))
     return Scores(logits, embeddings, model.prior.cpu().numpy(), parts, np.zeros((0, embeddings.shape[1])), errors)
-
-
-def keep(run: Run, decision: Decision) -> None:
-    """Keeps what another dataset needs to be labelled by this run: calibrator, threshold, and what is usual."""
-    found = decision.calibrator
-    numbers = np.array([found.slope, found.offset, decision.threshold.score, decision.limit])
-    np.savez(run.folder / "decision.npz", numbers=numbers, reference=decision.reference)

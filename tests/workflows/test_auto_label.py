@@ -8,7 +8,7 @@ from evenset import auto_label, load_results
 from evenset.models import linear
 from evenset.models.calibration import labels_needed
 from evenset.models.settings import AutoLabelSettings
-from evenset.workflows.auto_label import decide
+from evenset.workflows.decision import decide
 from evenset.workflows.learning import HELD_OUT, TRAIN
 from evenset.workflows.samples import Labels
 from evenset.workflows.scores import Scores
