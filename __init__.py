@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 _FUNCTIONS = {  # the SDK: name -> the module that has it
     "preprocess_images": ".workflows.preprocess_images",
     "train_resnet": ".workflows.train_resnet",
+    "train_gcn": ".workflows.train_gcn",
     "auto_label": ".workflows.auto_label",
     "review_labels": ".workflows.review_labels",
     "audit_labels": ".workflows.audit_labels",
@@ -25,6 +26,7 @@ _FUNCTIONS = {  # the SDK: name -> the module that has it
 _OPERATORS = {  # the App: module of operators/ -> its class
     "preprocess_images": "PreprocessImages",
     "train_resnet": "TrainResNet",
+    "train_gcn": "TrainGCN",
     "auto_label": "AutoLabel",
     "review_labels": "ReviewLabels",
     "audit_labels": "AuditLabels",

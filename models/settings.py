@@ -125,6 +125,15 @@ class ResNetSettings(Settings):
     sample_loss_power: float = setting(
         0.7, "q of the generalized cross-entropy: near 0 cross-entropy, at 1 mean absolute error", low=0.01, high=1.0
     )
+    adversarial: bool = setting(
+        False, "trains on images changed by an attack, so that small changes of pixels mislead it less"
+    )
+    adversarial_strength: float = setting(
+        4.0, "largest change of a pixel by that attack", unit="1/255", low=0.1, high=64.0
+    )
+    adversarial_steps: int = setting(
+        1, "steps of that attack; 1: fast FGSM (Wong 2020), more: PGD (Madry 2018)", low=1, high=100
+    )
     validation_fraction: float = setting(0.15, "part of the labels that chooses the epoch", low=0.02, high=0.6)
     device: str = setting("auto", "where it runs", choices=("auto", "cpu", "cuda", "mps"))
     precision: str = setting(
@@ -146,6 +155,12 @@ class GCNSettings(Settings):
     hidden_channels: int = setting(256, "width of the hidden layer", low=8, high=8192)
     dropout: float = setting(0.5, "part of the inputs and of the hidden layer left out at random", low=0.0, high=0.95)
     epochs: int = setting(60, "passes over the graph", low=1, high=10_000)
+    batch_nodes: int = setting(
+        50_000,
+        "nodes that an update reads, at the most: where labelled ones and their neighbours are more, batches are drawn",
+        unit="nodes",
+        low=100,
+    )
     learning_rate: float = setting(0.005, "Adam's step size", low=1e-6, high=1.0)
     weight_decay: float = setting(0.0005, "pull of the weights to zero", low=0.0, high=1.0)
     class_loss_weight: float = setting(1.0, "weight of the class loss; 0 switches it off", low=0.0, high=100.0)
@@ -159,6 +174,68 @@ class GCNSettings(Settings):
         0.7, "q of that loss: near 0 cross-entropy, at 1 most robust", low=0.01, high=1.0
     )
     seed: int = setting(0, "fixes initial weights and dropout", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class TrainGCNSettings(Settings):
+    validation_fraction: float = setting(
+        0.15, "part of the labels that does not train, so that it can be scored", low=0.02, high=0.6
+    )
+    seed: int = setting(0, "fixes initial weights, dropout and splits", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class ImageGraphSettings(Settings):
+    nodes: str = setting(
+        "patches",
+        "what an image is cut into: places of the ResNet's feature maps, or superpixels, which need no ResNet",
+        choices=("patches", "superpixels"),
+        basic=True,
+    )
+    aggregation: str = setting(
+        "mean",
+        "how the scores of the nodes make the image's: all alike, the best of each class, or by learned weights",
+        choices=("mean", "max", "attention"),
+        basic=True,
+    )
+    train_backbone: bool = setting(True, "trains the ResNet on the labels first; off: its first weights stay")
+    grid: int = setting(
+        4,
+        "patches along a side, at the least: the deepest layer of the ResNet that has so many is taken",
+        low=1,
+        high=64,
+    )
+    superpixels: int = setting(60, "superpixels that an image is cut into, about", low=2, high=1000)
+    compactness: float = setting(
+        10.0, "how much superpixels keep together: low follows the colours, high makes squares", low=0.01, high=1000.0
+    )
+    rounds: int = setting(2, "convolutions: how many joins away a node sees", low=0, high=16)
+    node_channels: int = setting(128, "width of the hidden layers", low=4, high=4096)
+    node_dropout: float = setting(0.2, "part of the hidden layers left out at random", low=0.0, high=0.95)
+    graph_epochs: int = setting(40, "passes over the training images", low=1, high=10_000)
+    graph_learning_rate: float = setting(0.002, "Adam's step size", low=1e-7, high=1.0)
+    image_loss_weight: float = setting(
+        1.0, "weight of the class loss, which is on the image; 0 switches it off", low=0.0, high=100.0
+    )
+    node_loss_weight: float = setting(
+        0.5, "weight of the sample loss, which is on each node; 0 switches it off", low=0.0, high=100.0
+    )
+    node_loss_power: float = setting(
+        0.7, "q of the sample loss: near 0 cross-entropy, at 1 most robust", low=0.01, high=1.0
+    )
+    batch_size: int = setting(32, "images an update (the last batch may be smaller)", unit="images", low=2)
+    weight_decay: float = setting(0.0005, "pull of the weights to zero", low=0.0, high=1.0)
+    logit_adjustment: float = setting(
+        1.0, "how far class frequency is put into the logits (Menon 2021); 0: plain cross-entropy", low=0.0, high=5.0
+    )
+    device: str = setting("auto", "where it runs", choices=("auto", "cpu", "cuda", "mps"))
+    seed: int = setting(0, "fixes initial weights, order, augmentation and splits", low=0, high=2**31 - 1)
+
+
+GCN_SETTINGS: dict[str, tuple[type[Settings], ...]] = {  # of train_gcn, by its graph
+    "samples": (ImageSettings, GraphSettings, GCNSettings, TrainGCNSettings),
+    "image": (ImageSettings, ImageGraphSettings, ResNetSettings),
+}
 
 
 @dataclass(frozen=True)
@@ -204,6 +281,41 @@ class AuditSettings(Settings):
     seed: int = setting(0, "fixes the draw", low=0, high=2**31 - 1)
 
 
+@dataclass(frozen=True)
+class TraditionalSettings(Settings):
+    svm_penalty: float = setting(
+        0.0, "C of the linear SVM; 0: chosen by cross-validation of the training labels", low=0.0, high=1e6
+    )
+    votes: int = setting(
+        0, "nearest images that vote in k-NN; 0: chosen by cross-validation of the training labels", low=0, high=1000
+    )
+    seed: int = setting(0, "fixes the folds of the cross-validation", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class AttackSettings(Settings):
+    strengths: str = setting("2, 8", "largest changes of a pixel that are tried, apart by commas", unit="1/255")
+    attack_steps: int = setting(10, "steps of PGD", low=1, high=1000)
+    attacked: int = setting(
+        200, "held-out images that are attacked, at the most, drawn at random", unit="images", low=1
+    )
+    seed: int = setting(0, "fixes the draw", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class CompareSettings(Settings):
+    test_fraction: float = setting(
+        0.3, "part of the labels that scores and trains nothing, where no test is given", low=0.02, high=0.9, basic=True
+    )
+    seeds: int = setting(
+        3, "repetitions, each with its own held-out part and first weights", low=1, high=100, basic=True
+    )
+    robustness: bool = setting(
+        False, "adds accuracy under attacks that change each pixel a little (FGSM and PGD)", basic=True
+    )
+    seed: int = setting(0, "of the first repetition; the others count on from it", low=0, high=2**31 - 1)
+
+
 def check(item: dataclasses.Field[Any], value: Any) -> Any:
     """Returns `value` in the type of the field `item`; a value out of range raises ValueError with the reason."""
     notes, kind = item.metadata, type(item.default)
@@ -229,6 +341,8 @@ def split(values: dict[str, Any], one: type[A], /) -> tuple[A]: ...
 def split(values: dict[str, Any], one: type[A], two: type[B], /) -> tuple[A, B]: ...
 @overload
 def split(values: dict[str, Any], one: type[A], two: type[B], three: type[C], /) -> tuple[A, B, C]: ...
+@overload
+def split(values: dict[str, Any], /, *kinds: type[Any]) -> tuple[Any, ...]: ...
 def split(values: dict[str, Any], *kinds: type[Any]) -> tuple[Any, ...]:
     """Deals keyword arguments out to settings classes; a name that two classes have goes to both.
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..models.images import Images, Survey, survey
-from ..models.settings import ImageSettings, ResNetSettings
+from ..models.settings import ImageSettings, ResNetSettings, TrainGCNSettings
 from .runs import Run
 from .samples import Labels
 
@@ -80,7 +80,7 @@ def split_parts(
     run: Run,
     known: Labels,
     look: Look,
-    settings: ResNetSettings,
+    settings: ResNetSettings | TrainGCNSettings,
     given: dict[int, set[str]],
     held_out: float = 0.0,
     random: bool = False,

@@ -1,0 +1,142 @@
+"""graph="samples": every sample is a node, joined to its nearest others, and scored from their labels."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ..models.settings import GCNSettings, GraphSettings, ImageSettings, TrainGCNSettings
+from .embedding import label_free
+from .gcn_results import Scored
+from .learning import TRAIN, Look, look_at, split_parts
+from .results import percent
+from .runs import Run
+from .samples import Labels
+from .scores import read_or_compute
+
+QUERIES = 1000  # samples whose exact nearest others are searched, to check the graph
+
+
+def score(
+    run: Run,
+    known: Labels,
+    given: dict[int, set[str]],
+    samples: Any,
+    embeddings: str | None,
+    settings: tuple[ImageSettings, GraphSettings, GCNSettings, TrainGCNSettings],
+) -> Scored:
+    """Builds the graph, trains the GCN on a part of the labels, and scores every sample that edges join to one."""
+    from ..models import gcn
+
+    image_settings, graph_settings, gcn_settings, choices = settings
+    if embeddings is None:
+        look = look_at(run, known, image_settings)
+        vectors, errors = label_free(run, known, look, image_settings)
+    else:
+        vectors, errors = _given_vectors(run, known, samples, embeddings)
+        look = _look_at_nothing(known, errors)
+    parts = split_parts(run, known, look, choices, given)
+    graph = _build(run, vectors, graph_settings)
+    recall = run.note("graph_recall", lambda: _recall(vectors, graph, graph_settings))
+
+    labels = np.where(parts == TRAIN, known.classes, -1)
+    model = gcn.build(vectors.shape[1], len(known.names), gcn_settings)
+    inputs = gcn.prepare(graph, vectors)
+    path = run.folder / "gcn.safetensors"
+    _train(run, model, inputs, labels, gcn_settings, dict(names=known.names, vectors=embeddings))
+    probabilities = gcn.predict(model, *inputs).astype(np.float64)
+    probabilities[~reached(graph, labels)] = np.nan
+    neighbours = graph.neighbours.shape[1]
+    return Scored(
+        logits=np.log(np.maximum(probabilities, 1e-12)),
+        parts=parts,
+        errors=errors,
+        curves=run.curves,
+        checkpoint=str(path),
+        graph=f"{neighbours} neighbours a sample, {percent(recall)} of the exact ones",
+        recall=recall,
+        notes=_few(neighbours, graph_settings),
+    )
+
+
+def reached(graph: Any, labels: np.ndarray) -> np.ndarray:
+    """Which nodes have a label in their piece of the graph [N].
+
+    Args:
+        graph: of models/graph.py
+        labels: class of each node, -1 where unknown [N]
+    """
+    from scipy.sparse.csgraph import connected_components
+
+    count, pieces = connected_components(graph.weights, directed=False)
+    return np.asarray((np.bincount(pieces[labels >= 0], minlength=count) > 0)[pieces])
+
+
+def _given_vectors(run: Run, known: Labels, samples: Any, embeddings: str) -> tuple[np.ndarray, dict[int, str]]:
+    """Vectors of a field or of a model of the zoo, as the run first saw them."""
+
+    def compute() -> dict[str, np.ndarray]:
+        vectors, errors = read_or_compute(run, known, samples, embeddings)
+        reasons = np.array(list(errors.values()), dtype=str)
+        return dict(vectors=vectors, bad=np.array(list(errors), dtype=np.int64), reasons=reasons)
+
+    kept = run.arrays("given_vectors", compute)
+    return kept["vectors"], dict(zip(kept["bad"].tolist(), kept["reasons"].tolist(), strict=True))
+
+
+def _look_at_nothing(known: Labels, errors: dict[int, str]) -> Look:
+    """What the split needs where vectors are given and no image is decoded: samples of one file stay together."""
+    from ..models.splits import join
+
+    same_file = np.unique(known.paths, return_inverse=True)[1]
+    groups = join(same_file, known.groups)[known.known]
+    return Look(size_px=0, channels=0, mean=np.zeros(0), std=np.zeros(0), groups=groups, errors=errors)
+
+
+def _build(run: Run, vectors: np.ndarray, settings: GraphSettings) -> Any:
+    """The graph, built once a run."""
+    import scipy.sparse as sp
+
+    from ..models import graph as graphs
+
+    def compute() -> dict[str, np.ndarray]:
+        run.report("joining samples", 0, 1)
+        found = graphs.build(vectors, settings)
+        weights = {name: getattr(found.weights, name) for name in ("data", "indices", "indptr")}
+        run.report("joining samples", 1, 1)
+        return dict(neighbours=found.neighbours, distances=found.distances, **weights)
+
+    kept = run.arrays("graph", compute)
+    weights = sp.csr_array((kept["data"], kept["indices"], kept["indptr"]), shape=(len(vectors),) * 2)
+    return graphs.Graph(kept["neighbours"], kept["distances"], weights)
+
+
+def _recall(vectors: np.ndarray, graph: Any, settings: GraphSettings) -> float:
+    from ..models import graph as graphs
+
+    return graphs.recall(vectors, graph, settings, QUERIES)
+
+
+def _train(
+    run: Run, model: Any, inputs: tuple[Any, Any], labels: np.ndarray, settings: GCNSettings, notes: dict[str, Any]
+) -> None:
+    """Trains, and keeps the weights in the run's folder; a run that has them reads them."""
+    from ..models import gcn
+    from ..models.step import load_tensors, save_tensors
+
+    path = run.folder / "gcn.safetensors"
+    if not path.exists():
+        for _ in run.watch(gcn.train(model, *inputs, labels, settings), "training"):
+            pass
+        save_tensors(path, model.state_dict(), {**notes, "settings": asdict(settings)})
+    model.load_state_dict(load_tensors(path)[0])
+
+
+def _few(neighbours: int, settings: GraphSettings) -> list[str]:
+    if neighbours == settings.neighbours:
+        return []
+    return [
+        f"Only {neighbours + 1} samples can be compared: each is joined to all others, not to {settings.neighbours}."
+    ]

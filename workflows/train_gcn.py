@@ -1,0 +1,159 @@
+"""Trains a graph convolutional network over samples, or inside each image, and scores every sample with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..models.settings import GCN_SETTINGS, split
+from . import gcn_on_images, gcn_on_samples, runs, scores
+from .gcn_results import GCNResults, Scored, summarise
+from .learning import check_weights, freeze, freeze_parts, named_parts, softmax, top_two
+from .progress import Progress
+from .runs import Run
+from .samples import (
+    Labels,
+    check_images,
+    check_output_field,
+    declare_classification,
+    read_labels,
+    read_vectors,
+    require_classes,
+    write_classifications,
+)
+
+CHUNK = 500  # heat maps a write
+
+
+def train_gcn(
+    samples: Any,
+    label_field: str,
+    *,
+    graph: str = "samples",
+    embeddings: str | None = None,
+    output_field: str = "gcn",
+    heatmap_field: str | None = None,
+    validation: Any = None,
+    test: Any = None,
+    group_field: str | None = None,
+    classes: Sequence[str] | dict[str, Sequence[str]] | None = None,
+    progress: Progress | bool | None = None,
+    resume: str | None = None,
+    **settings: Any,
+) -> GCNResults:
+    """Trains a GCN on the labelled samples, and writes a prediction for every sample; undo with `delete_run`.
+
+    Args:
+        label_field: a field of `fo.Classification`; samples without a label are predicted only
+        graph: "samples", each joined to its nearest others, or "image": patches or superpixels inside each image
+        embeddings: of graph="samples": a field of vectors, or the name of a model of FiftyOne's zoo; None: vectors
+            that are computed from the images without their labels
+        output_field: new field of `fo.Classification`: label, confidence, margin
+        heatmap_field: of graph="image": new field of `fo.Heatmap`, what in the image spoke for the label
+        validation, test: a view, or a tag; None: a seeded, stratified part validates, and nothing is tested
+        group_field: samples with the same value (patient, video, product) stay on one side
+        classes: names in order, or `{name: [synonyms]}`
+        progress: None for a bar, False for silence, or a function of (phase, done, total, note)
+        resume: key of a stopped run to go on with
+        settings: fields of ImageSettings, and of GraphSettings, GCNSettings and TrainGCNSettings (graph="samples"),
+            or of ImageGraphSettings and ResNetSettings (graph="image")
+
+    Raises:
+        ValueError: a bad argument; nothing was written
+    """
+    started = time.monotonic()
+    _check_graph(graph, embeddings, heatmap_field)
+    chosen = split(settings, *GCN_SETTINGS[graph])
+    check_images(samples)
+    check_output_field(samples, output_field, label_field, embeddings, heatmap_field)
+    if heatmap_field is not None:
+        check_output_field(samples, heatmap_field, label_field, name="heatmap_field")
+    known = read_labels(samples, label_field, classes=classes, group_field=group_field)
+    if not resume:
+        require_classes(known, label_field)
+        _check_source(samples, known, graph, embeddings, chosen)
+    given = named_parts(samples, validation, test)
+    inputs = dict(label_field=label_field, graph=graph, embeddings=embeddings, output_field=output_field)
+    with runs.start(
+        samples,
+        "train_gcn",
+        settings=chosen,
+        inputs={**inputs, "heatmap_field": heatmap_field, "classes": classes, "group_field": group_field},
+        fields=(output_field, *([heatmap_field] if heatmap_field else [])),
+        progress=progress,
+        resume=resume,
+    ) as run:
+        known, given = freeze(run, known), freeze_parts(run, given)
+        if graph == "samples":
+            found = gcn_on_samples.score(run, known, given, samples, embeddings, chosen)
+        else:
+            found = gcn_on_images.score(run, known, given, chosen)
+        _write(run, known, found, output_field)
+        if heatmap_field:
+            _write_heat_maps(run, known, found, heatmap_field)
+        seconds = time.monotonic() - started
+        return run.finish(summarise(run, known, found, output_field, heatmap_field, seconds))
+
+
+def _check_graph(graph: str, embeddings: str | None, heatmap_field: str | None) -> None:
+    """Refuses a graph that there is not, and arguments of the other one."""
+    if graph not in GCN_SETTINGS:
+        raise ValueError(f"graph has to be one of {', '.join(GCN_SETTINGS)}, not {graph!r}")
+    if graph == "image" and embeddings is not None:
+        raise ValueError("embeddings are of graph='samples': a graph inside each image is made from the image")
+    if graph == "samples" and heatmap_field is not None:
+        raise ValueError("heatmap_field is of graph='image': a graph of samples has no places in the image to show")
+
+
+def _check_source(samples: Any, known: Labels, graph: str, embeddings: str | None, chosen: tuple[Any, ...]) -> None:
+    """Refuses vectors, weights and sizes that nothing can be made of, before work starts."""
+    if graph == "samples":
+        scores.check_source(samples, embeddings, None, known)
+        if embeddings is not None and samples.has_field(embeddings):
+            read_vectors(samples, known.ids, embeddings)
+        return
+    images, choices, resnet = chosen
+    if choices.nodes == "superpixels":
+        from ..models.image_nodes import check_room
+
+        if images.size_px:
+            check_room(images.size_px, choices)
+        return
+    if not choices.train_backbone and resnet.weights == "none":
+        raise ValueError(
+            "train_backbone is off and weights are 'none': a ResNet that knows nothing has nothing to show"
+        )
+    check_weights(known.names, resnet)
+
+
+def _write(run: Run, known: Labels, found: Scored, output_field: str) -> None:
+    import fiftyone as fo
+
+    rows = np.flatnonzero(found.said)
+    best, confidence, margin = top_two(softmax(found.logits[rows]))
+    declare_classification(run, output_field, {"margin": fo.FloatField})
+    columns = dict(label=np.array(known.names, dtype=object)[best], confidence=confidence, margin=margin)
+    write_classifications(run, output_field, known.ids[rows], columns)
+
+
+def _write_heat_maps(run: Run, known: Labels, found: Scored, heatmap_field: str) -> None:
+    """What spoke for (to 1) and against (to -1) the predicted label; the App lays it over the image."""
+    import fiftyone as fo
+
+    assert found.evidence is not None  # _check_graph saw to it
+    run.wrote("fields", heatmap_field)
+    about = f"written by {run.key}"
+    run.dataset.add_sample_field(
+        heatmap_field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Heatmap, description=about
+    )
+    waiting: dict[str, Any] = {}
+    total = int(found.said.sum())
+    for done, (i, heat) in enumerate(found.evidence(), start=1):
+        waiting[str(known.ids[i])] = fo.Heatmap(map=heat, range=[-1, 1])
+        if len(waiting) == CHUNK or done == total:
+            run.dataset.set_values(heatmap_field, waiting, key_field="id", progress=False)
+            run.report("writing heat maps", done, total)
+            waiting = {}
