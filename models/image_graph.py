@@ -62,11 +62,11 @@ class ImageGraph(nn.Module):
         """Part of each node's score that goes into the image's, 1 in all and 0 for filling [B, M, 1 or K]."""
         filling = ~real[:, :, None]
         if self.settings.aggregation == "mean":
-            return (~filling).float() / real.sum(1)[:, None, None]
+            return (~filling).to(scores.dtype) / real.sum(1)[:, None, None]
         if self.settings.aggregation == "attention":
             return torch.softmax(self.attend(hidden).masked_fill(filling, -torch.inf), dim=1)
         best = scores.masked_fill(filling, -torch.inf).argmax(1)  # the first of equals [B, K]
-        return F.one_hot(best, scores.shape[1]).transpose(1, 2).float()
+        return F.one_hot(best, scores.shape[1]).transpose(1, 2).to(scores.dtype)
 
 
 def build(features: int, classes: int, settings: ImageGraphSettings) -> ImageGraph:

@@ -18,8 +18,12 @@ LAYERS = ("operators", "workflows", "models")
 CODE = [*sorted(ROOT.glob("*.py")), *(path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py")))]
 HEAVY = {"torch", "torchvision", "torch_geometric", "diffusers", "faiss", "accelerate", "safetensors", "sklearn", "cv2"}
 SHARED = {"settings", "step", "losses", "graph"}  # what the files of models/ may have in common
-PARTS = {"resnet": {"weights", "attacks"}, "images": {"decode", "filters"}, "decode": {"filters"}}  # files of one method
-PARTS["image_graph"] = {"image_nodes"}
+PARTS = {  # files of one method
+    "resnet": {"weights", "attacks"},
+    "images": {"decode", "filters"},
+    "decode": {"filters"},
+    "image_graph": {"image_nodes"},
+}
 
 
 class Import(NamedTuple):
@@ -203,7 +207,7 @@ def test_requirements_and_version_are_the_same_everywhere():
 def test_what_is_imported_is_required():
     """Every library that the code names is in requirements.txt; FiftyOne installs a plugin's needs from there."""
     names = {"cv2": "opencv-python-headless", "PIL": "pillow", "sklearn": "scikit-learn", "bson": "pymongo"}
-    names |= {"faiss": "faiss-cpu", "art": "adversarial-robustness-toolbox"}
+    names |= {"faiss": "faiss-cpu", "skimage": "scikit-image", "art": "adversarial-robustness-toolbox"}
     lines = (ROOT / "requirements.txt").read_text().split()
     lines += re.findall(r'^robustness = \["(.+)"\]', (ROOT / "pyproject.toml").read_text(), re.M)
     required = {re.split(r"[<>=\[]", line)[0] for line in lines}
