@@ -1,4 +1,9 @@
-"""Graph convolutional network over samples (Kipf & Welling, 2017): each is a node, scored from its neighbours."""
+"""Graph convolutional network over samples (Kipf & Welling, 2017): each is a node, scored from its neighbours.
+
+The first hop acts on features that never change: it is done once, before training, as in SGC (Wu et al., 2019) and SIGN
+(Frasca et al., 2020). What remains is one hop, so that an update needs the labelled nodes and their neighbours alone,
+and its gradient is exact: with all labelled nodes at once while they fit, else in mini batches of them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,6 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch_geometric.nn import GCNConv
 
 from .graph import Graph
@@ -16,9 +20,11 @@ from .losses import class_loss, log_prior, sample_loss
 from .settings import GCNSettings
 from .step import Step
 
+CHUNK = 50_000  # nodes at once where all are scored
+
 
 class GCN(nn.Module):
-    """Two convolutions. The first hop acts on features that never change, so that it is done once, before training."""
+    """Two convolutions, of which the first hop is done already."""
 
     def __init__(self, features: int, classes: int, settings: GCNSettings) -> None:
         super().__init__()
@@ -27,14 +33,15 @@ class GCN(nn.Module):
         self.dropout = settings.dropout
 
     def forward(self, propagated: Tensor, adjacency: Tensor) -> Tensor:
-        """Class scores [N, K].
+        """Class scores of n nodes [n, K] from the m nodes that they are joined to.
 
         Args:
-            propagated: features after the first hop [N, D]
-            adjacency: normalised and symmetric, sparse CSR [N, N]
+            propagated: features after the first hop [m, D]
+            adjacency: normalised, sparse CSR [n, m]
         """
-        hidden = F.dropout(propagated, self.dropout, self.training)
-        hidden = F.dropout(self.enter(hidden).relu(), self.dropout, self.training)
+        dropped = self.dropout if self.training else 0.0
+        hidden = self.enter(_dropout(propagated, dropped)).relu()
+        hidden = _dropout(hidden, dropped)
         return self.leave(hidden, adjacency)  # type: ignore[no-any-return]
 
 
@@ -44,47 +51,95 @@ def build(features: int, classes: int, settings: GCNSettings) -> GCN:
     return GCN(features, classes, settings)
 
 
-def prepare(graph: Graph, features: np.ndarray) -> tuple[Tensor, Tensor]:
+def prepare(graph: Graph, features: np.ndarray) -> tuple[Tensor, sp.csr_array]:
     """The features after the first hop [N, D], and the adjacency, CSR [N, N]. What is not finite counts as zero."""
     matrix = graph.normalised()
     propagated = matrix @ np.nan_to_num(features, posinf=0.0, neginf=0.0).astype(np.float32)
-    return torch.from_numpy(propagated), _as_torch(matrix)
+    return torch.from_numpy(propagated), matrix
 
 
 def train(
-    model: GCN, propagated: Tensor, adjacency: Tensor, labels: np.ndarray, settings: GCNSettings
+    model: GCN,
+    propagated: Tensor,
+    adjacency: sp.csr_array,
+    labels: np.ndarray,
+    settings: GCNSettings,
+    weights: np.ndarray | None = None,
 ) -> Iterator[Step]:
     """Fits `model` in place, yielding one Step an epoch.
 
     Args:
         propagated, adjacency: of `prepare`
         labels: class of each node, -1 where unknown [N]
+        weights: how much the label of each node counts [N]; None: all the same
     """
-    known = torch.from_numpy(np.flatnonzero(labels >= 0))
-    given = torch.as_tensor(labels)[known]
-    prior = settings.logit_adjustment * log_prior(given, model.leave.out_channels)
+    known = np.flatnonzero(labels >= 0)
+    given = torch.as_tensor(labels)
+    share = None if weights is None else torch.as_tensor(weights, dtype=torch.float32)
+    prior = settings.logit_adjustment * log_prior(given[known], model.leave.out_channels)
     optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    whole = [_block(propagated, adjacency, known)] if _reach(adjacency, known) <= settings.batch_nodes else None
+    rng = np.random.default_rng(settings.seed)
 
     for epoch in range(1, settings.epochs + 1):
         torch.manual_seed(settings.seed * 1_000_003 + epoch)
         model.train()
-        logits = model(propagated, adjacency)[known]
-        loss = settings.class_loss_weight * class_loss(logits, given, prior)
-        loss = loss + settings.sample_loss_weight * sample_loss(logits + prior, given, settings.sample_loss_power)
+        total = 0.0
+        for nodes, features, joined in whole or _batches(propagated, adjacency, rng.permutation(known), settings):
+            logits, wanted = model(features, joined), given[nodes]
+            counts = None if share is None else share[nodes]
+            loss = settings.class_loss_weight * class_loss(logits, wanted, prior, counts)
+            robust = sample_loss(logits + prior, wanted, settings.sample_loss_power, counts)
+            loss = loss + settings.sample_loss_weight * robust
 
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        yield Step(epoch, settings.epochs, loss.item())
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total += loss.item() * len(nodes) / len(known)
+        yield Step(epoch, settings.epochs, total)
 
 
 @torch.inference_mode()
-def predict(model: GCN, propagated: Tensor, adjacency: Tensor) -> np.ndarray:
+def predict(model: GCN, propagated: Tensor, adjacency: sp.csr_array) -> np.ndarray:
     """Probability of each class for every node [N, K]."""
     model.eval()
-    return np.asarray(model(propagated, adjacency).softmax(1).numpy())
+    hidden = [model.leave.lin(model.enter(part).relu()).numpy() for part in torch.split(propagated, CHUNK)]
+    scores = adjacency @ np.concatenate(hidden)  # what model(propagated, adjacency) does, without [N, hidden] at once
+    return np.asarray((torch.from_numpy(scores) + model.leave.bias).softmax(1).numpy())
 
 
-def _as_torch(matrix: sp.csr_array) -> Tensor:
-    parts = (torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.data))
-    return torch.sparse_csr_tensor(*parts, size=matrix.shape)
+def _dropout(values: Tensor, part: float) -> Tensor:
+    """Leaves out `part` of the values, in steps of 1/256, by a random byte each: torch's own dropout takes longer than
+    the layers do."""
+    least = round(256 * part)
+    if least == 0:
+        return values
+    draws = torch.empty(-(-values.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
+    kept = draws.view(torch.uint8)[: values.numel()].view(values.shape) >= least
+    return values * kept * (256 / (256 - least))
+
+
+Block = tuple[
+    np.ndarray, Tensor, Tensor
+]  # labelled nodes [n], features of those that they read [m, D], their rows [n, m]
+
+
+def _batches(propagated: Tensor, adjacency: sp.csr_array, nodes: np.ndarray, settings: GCNSettings) -> Iterator[Block]:
+    """Cuts `nodes` where their edges would lead to more than `batch_nodes`."""
+    edges = np.diff(adjacency.indptr)[nodes].cumsum()
+    cuts = np.flatnonzero(np.diff(edges // settings.batch_nodes)) + 1
+    for part in np.split(nodes, cuts):
+        yield _block(propagated, adjacency, part)
+
+
+def _block(propagated: Tensor, adjacency: sp.csr_array, nodes: np.ndarray) -> Block:
+    rows = adjacency[nodes]
+    read, columns = np.unique(rows.indices, return_inverse=True)
+    starts, ends = torch.from_numpy(rows.indptr.astype(np.int64)), torch.from_numpy(columns)
+    joined = torch.sparse_csr_tensor(starts, ends, torch.from_numpy(rows.data), size=(len(nodes), len(read)))
+    return nodes, propagated[read], joined
+
+
+def _reach(adjacency: sp.csr_array, nodes: np.ndarray) -> int:
+    """How many nodes those of `nodes` read."""
+    return len(np.unique(adjacency[nodes].indices))

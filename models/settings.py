@@ -147,7 +147,7 @@ class GraphSettings(Settings):
     neighbours: int = setting(15, "edges drawn from each sample to its nearest others", low=1, high=200)
     metric: str = setting("cosine", "how alike two embeddings are", choices=("cosine", "euclidean"))
     graph_dim: int = setting(128, "embeddings are reduced to so many directions first; 0: never", low=0, high=4096)
-    seed: int = setting(0, "fixes the reduction, and the queries that are checked", low=0, high=2**31 - 1)
+    seed: int = setting(0, "fixes initial weights, order, augmentation and splits", low=0, high=2**31 - 1)
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class GCNSettings(Settings):
     sample_loss_power: float = setting(
         0.7, "q of that loss: near 0 cross-entropy, at 1 most robust", low=0.01, high=1.0
     )
-    seed: int = setting(0, "fixes initial weights and dropout", low=0, high=2**31 - 1)
+    seed: int = setting(0, "fixes initial weights, order, augmentation and splits", low=0, high=2**31 - 1)
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class TrainGCNSettings(Settings):
     validation_fraction: float = setting(
         0.15, "part of the labels that does not train, so that it can be scored", low=0.02, high=0.6
     )
-    seed: int = setting(0, "fixes initial weights, dropout and splits", low=0, high=2**31 - 1)
+    seed: int = setting(0, "fixes initial weights, order, augmentation and splits", low=0, high=2**31 - 1)
 
 
 @dataclass(frozen=True)
@@ -314,6 +314,19 @@ class CompareSettings(Settings):
         False, "adds accuracy under attacks that change each pixel a little (FGSM and PGD)", basic=True
     )
     seed: int = setting(0, "of the first repetition; the others count on from it", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class MistakeSettings(Settings):
+    folds: int = setting(
+        5, "parts of the labels, each judged by a model that learned from the others", low=2, high=20, basic=True
+    )
+    method: str = setting(
+        "evenset",
+        "how labels are scored: Evenset's way, which weighs how labels are confused, or a score of cleanlab",
+        choices=("evenset", "self_confidence", "normalized_margin", "confidence_weighted_entropy"),
+    )
+    seed: int = setting(0, "fixes the folds, and what their models begin with", low=0, high=2**31 - 1)
 
 
 def check(item: dataclasses.Field[Any], value: Any) -> Any:

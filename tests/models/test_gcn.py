@@ -9,6 +9,7 @@ from evenset.models import gcn
 from evenset.models import graph as graphs
 from evenset.models.settings import GCNSettings, GraphSettings
 from sklearn.datasets import load_digits
+from torch.nn import functional as F
 from torch_geometric.nn import GCNConv
 
 
@@ -18,10 +19,17 @@ def two_clusters():
     return graphs.build(features, GraphSettings(neighbours=5, metric="euclidean")), features, truth
 
 
-def fit(graph, features, labels, classes, settings):
+def clusters_of_two_classes():
+    rng = np.random.default_rng(0)
+    centre = rng.integers(0, 6, 1200)
+    features = (3 * rng.normal(size=(6, 8))[centre] + rng.normal(size=(1200, 8))).astype(np.float32)
+    return graphs.build(features, GraphSettings(neighbours=8, metric="euclidean")), features, centre % 2
+
+
+def fit(graph, features, labels, classes, settings, weights=None):
     model = gcn.build(features.shape[1], classes, settings)
     propagated, adjacency = gcn.prepare(graph, features)
-    losses = [step.loss for step in gcn.train(model, propagated, adjacency, labels, settings)]
+    losses = [step.loss for step in gcn.train(model, propagated, adjacency, labels, settings, weights)]
     return gcn.predict(model, propagated, adjacency), losses
 
 
@@ -37,25 +45,95 @@ def test_two_labels_are_enough_to_separate_two_clusters():
     assert len(losses) == 50 and losses[-1] < losses[0] / 2
 
 
-def test_scores_are_those_of_dense_matrices_and_of_edge_lists():
+def dense(model, graph, features):
+    """Class scores by dense matrices, as in the paper [N, K]."""
+    step = torch.from_numpy(graph.normalised().toarray())
+    hidden = model.enter(step @ torch.from_numpy(features)).relu()
+    return step @ hidden @ model.leave.lin.weight.T + model.leave.bias
+
+
+def test_scores_are_those_of_dense_matrices_and_of_edge_lists(monkeypatch):
+    monkeypatch.setattr(gcn, "CHUNK", 7)
     graph, features, _ = two_clusters()
     model = gcn.build(2, 3, GCNSettings(hidden_channels=16)).eval()
-    propagated, adjacency = gcn.prepare(graph, features)
 
-    scores = model(propagated, adjacency)
+    probabilities = torch.from_numpy(gcn.predict(model, *gcn.prepare(graph, features)))
 
-    step = torch.from_numpy(graph.normalised().toarray())
-    weight, bias = model.leave.lin.weight, model.leave.bias
-    dense = step @ model.enter(step @ torch.from_numpy(features)).relu() @ weight.T + bias
-    torch.testing.assert_close(scores, dense)
-
+    torch.testing.assert_close(probabilities, dense(model, graph, features).softmax(1))
     edges = graph.weights.tocoo()
     index, weights = torch.from_numpy(np.stack(edges.coords)).long(), torch.from_numpy(edges.data)
     first, last = GCNConv(2, 16), GCNConv(16, 3)  # they normalise and add loops themselves
     first.load_state_dict({"lin.weight": model.enter.weight, "bias": model.enter.bias})
     last.load_state_dict(model.leave.state_dict())
     listed = last(first(torch.from_numpy(features), index, weights).relu(), index, weights)
-    torch.testing.assert_close(scores, listed, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(probabilities, listed.softmax(1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_an_update_has_the_gradient_of_the_whole_dense_network(weighted):
+    graph, features, truth = two_clusters()
+    labels = np.where(np.arange(60) % 4, -1, truth)
+    weights = np.random.default_rng(1).uniform(0.1, 2.0, 60) if weighted else None
+    settings = GCNSettings(hidden_channels=16, dropout=0.0, epochs=1, sample_loss_weight=0.0, logit_adjustment=0.0)
+    model, oracle = (gcn.build(2, 2, settings) for _ in range(2))
+
+    (step,) = gcn.train(model, *gcn.prepare(graph, features), labels, settings, weights)
+
+    known, share = labels >= 0, np.ones(60) if weights is None else weights
+    share = torch.from_numpy(share[known]).float()
+    losses = F.cross_entropy(dense(oracle, graph, features)[known], torch.from_numpy(labels[known]), reduction="none")
+    loss = (losses * share).sum() / share.sum()
+    optimizer = torch.optim.Adam(oracle.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    loss.backward()
+    optimizer.step()
+    assert step.loss == pytest.approx(loss.item(), rel=1e-5)
+    for found, expected in zip(model.parameters(), oracle.parameters(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_batches_read_few_nodes_and_score_as_the_whole_graph_does():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(3000, 6)).astype(np.float32)
+    graph = graphs.build(features, GraphSettings(neighbours=5, metric="euclidean"))
+    settings = GCNSettings(hidden_channels=16, batch_nodes=400)
+    model = gcn.build(6, 3, settings).eval()
+    propagated, adjacency = gcn.prepare(graph, features)
+    known = rng.permutation(3000)[:900]
+
+    batches = list(gcn._batches(propagated, adjacency, known, settings))
+
+    assert len(batches) > 10 and max(len(read) for _, read, _ in batches) <= 400 + adjacency[known].shape[1] // 100
+    np.testing.assert_array_equal(np.concatenate([nodes for nodes, _, _ in batches]), known)
+    whole = dense(model, graph, features)
+    for nodes, read, joined in batches:
+        torch.testing.assert_close(model(read, joined), whole[nodes])
+
+
+def test_batches_learn_what_the_whole_graph_learns():
+    graph, features, truth = clusters_of_two_classes()
+    labels = np.where(np.arange(len(truth)) % 5, -1, truth)
+    whole, _ = fit(graph, features, labels, 2, GCNSettings(epochs=30))
+    batches, losses = fit(graph, features, labels, 2, GCNSettings(epochs=30, batch_nodes=100))
+    again, _ = fit(graph, features, labels, 2, GCNSettings(epochs=30, batch_nodes=100))
+
+    assert (whole.argmax(1) == truth)[labels < 0].mean() > 0.97
+    assert (batches.argmax(1) == truth)[labels < 0].mean() > 0.97
+    assert len(losses) == 30
+    np.testing.assert_array_equal(batches, again)
+
+
+def test_a_label_of_no_weight_teaches_nothing():
+    graph, features, truth = two_clusters()
+    labels = np.where(np.arange(60) % 4, -1, truth)
+    lied = np.where(np.arange(60) % 4 == 1, 1 - truth, labels)
+    settings = GCNSettings(epochs=20, dropout=0.0, logit_adjustment=0.0)
+
+    without, _ = fit(graph, features, labels, 2, settings)
+    ignored, _ = fit(graph, features, lied, 2, settings, weights=np.where(lied == labels, 1.0, 0.0))
+    believed, _ = fit(graph, features, lied, 2, settings)
+
+    np.testing.assert_allclose(ignored, without, atol=1e-3)
+    assert np.abs(believed - without).max() > 0.1
 
 
 def test_the_seed_fixes_the_answer():
