@@ -252,6 +252,9 @@ class AutoLabelSettings(Settings):
     calibration_fraction: float = setting(
         0.5, "part of the labels held out to calibrate; the rest trains", low=0.05, high=0.9
     )
+    per_class: bool = setting(
+        False, "a threshold for each predicted class: each class by itself keeps the target, or accepts nothing"
+    )
     review_unlike: bool = setting(True, "images that look like no labelled class go to review")
     seed: int = setting(0, "fixes initial weights, order, augmentation and splits", low=0, high=2**31 - 1)
 
@@ -326,7 +329,7 @@ class MistakeSettings(Settings):
         "how labels are scored: Evenset's way, which weighs how labels are confused, or a score of cleanlab",
         choices=("evenset", "self_confidence", "normalized_margin", "confidence_weighted_entropy"),
     )
-    seed: int = setting(0, "fixes the folds, and what their models begin with", low=0, high=2**31 - 1)
+    seed: int = setting(0, "fixes initial weights, order, augmentation and splits", low=0, high=2**31 - 1)
 
 
 def check(item: dataclasses.Field[Any], value: Any) -> Any:

@@ -18,6 +18,7 @@ from .runs import Run
 from .samples import Labels
 
 CHUNK = 1000  # images whose superpixels are kept in one file
+MAPS = "maps.npy"  # in the run's folder, while it runs: they are large
 
 
 @dataclass
@@ -129,7 +130,9 @@ def _maps(
     from ..models import image_nodes, resnet
     from ..models.step import accelerator
 
-    path = run.folder / "maps.npy"
+    path = run.folder / MAPS
+    if not path.exists():
+        (run.folder / "unreadable.npz").unlink(missing_ok=True)
 
     def compute() -> dict[str, np.ndarray]:
         maps: Any = None

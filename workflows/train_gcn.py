@@ -95,7 +95,9 @@ def train_gcn(
         if heatmap_field:
             _write_heat_maps(run, known, found, heatmap_field)
         seconds = time.monotonic() - started
-        return run.finish(summarise(run, known, found, output_field, heatmap_field, seconds))
+        results = run.finish(summarise(run, known, found, output_field, heatmap_field, seconds))
+        (run.folder / gcn_on_images.MAPS).unlink(missing_ok=True)
+        return results
 
 
 def _check_graph(graph: str, embeddings: str | None, heatmap_field: str | None) -> None:

@@ -8,6 +8,7 @@ import inspect
 import pytest
 from evenset.models import settings
 from evenset.models.settings import (
+    GCN_SETTINGS,
     AuditSettings,
     AutoLabelSettings,
     CopySettings,
@@ -101,10 +102,9 @@ def test_an_unknown_name_is_answered_with_the_nearest():
         split({"zzz": 1}, AuditSettings)
 
 
-def test_a_name_that_two_classes_of_one_workflow_have_means_the_same_in_both():
+@pytest.mark.parametrize("kinds", [(ImageSettings, ResNetSettings, AutoLabelSettings), *GCN_SETTINGS.values()])
+def test_a_name_that_two_classes_of_one_workflow_have_means_the_same_in_both(kinds):
     seen: dict[str, dataclasses.Field] = {}
-    for item in [
-        item for kind in (ImageSettings, ResNetSettings, AutoLabelSettings) for item in dataclasses.fields(kind)
-    ]:
+    for item in [item for kind in kinds for item in dataclasses.fields(kind)]:
         other = seen.setdefault(item.name, item)
         assert (other.default, dict(other.metadata)) == (item.default, dict(item.metadata)), item.name

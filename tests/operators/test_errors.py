@@ -39,6 +39,15 @@ def test_train_resnet(app, make_dataset):
     check(app.execute(dataset, "train_resnet", dict(label_field="ground_truth")), "can be read")
 
 
+def test_train_gcn(app, clusters, make_dataset):
+    dataset, params = clusters(), dict(label_field="ground_truth", embeddings="vector")
+    dataset.set_values("vector", [None] * len(dataset))
+    check(app.execute(dataset, "train_gcn", params), "240 samples have no vector in 'vector'")
+    bad = make_dataset([f"/nowhere/{i}.png" for i in range(8)], ["cat", "dog"] * 4)
+    check(app.execute(bad, "train_gcn", dict(label_field="ground_truth", graph="image")), "can be read")
+    assert "gcn" not in {*dataset.get_field_schema(), *bad.get_field_schema()}
+
+
 def test_auto_label(app, clusters):
     dataset = clusters()
     dataset.set_values("vector", [None] * len(dataset))
@@ -74,6 +83,6 @@ def test_stop_run(app, suggested):
     check(app.execute(suggested, "stop_run", dict(run_key=KEY)), f"{KEY} is not running")
 
 
-@pytest.mark.parametrize("operator", ["train_resnet", "review_labels", "audit_labels", "delete_run"])
+@pytest.mark.parametrize("operator", ["train_resnet", "train_gcn", "review_labels", "audit_labels", "delete_run"])
 def test_what_is_not_chosen_is_named(app, suggested, operator):
     check(app.execute(suggested, operator, {}), "Nothing is chosen for")

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from evenset import auto_label
 from evenset.models.settings import (
+    GCN_SETTINGS,
     AuditSettings,
     AutoLabelSettings,
     CopySettings,
@@ -21,6 +22,7 @@ from evenset.operators import forms
 FORMS = {
     "preprocess_images": (ImageSettings, CopySettings),
     "train_resnet": (ImageSettings, ResNetSettings),
+    "train_gcn": GCN_SETTINGS["samples"],
     "auto_label": (ImageSettings, ResNetSettings, AutoLabelSettings),
     "review_labels": (ReviewSettings,),
     "audit_labels": (AuditSettings,),
@@ -67,6 +69,22 @@ def test_a_form_shows_every_setting_with_its_default_and_its_help(app, labelled,
             assert line["view"]["description"].lower() == item.metadata["help"].lower()
             if item.metadata["choices"]:
                 assert tuple(choice["value"] for choice in line["view"]["choices"]) == item.metadata["choices"]
+
+
+def test_train_gcn_shows_the_settings_of_the_graph_that_is_chosen(app, labelled):
+    def asked(**params):
+        lines = app.form(labelled, "train_gcn", params)
+        assert not any(line["required"] or line["invalid"] for line in lines.values())
+        return [name for name, line in lines.items() if line["type"]["name"] != "Void"]
+
+    usual = ["graph", "view_target", "label_field", "output_field"]
+    assert asked() == asked(graph="samples") == [*usual, "embeddings", "more"]
+    patches = ["heatmap_field", "nodes", "aggregation", "architecture", "weights", "epochs", "augmentation", "more"]
+    assert asked(graph="image") == [*usual, *patches]
+    assert asked(graph="image", nodes="superpixels") == [*usual, "heatmap_field", "nodes", "aggregation", "more"]
+    for graph, kinds in GCN_SETTINGS.items():
+        shown = asked(graph=graph, more=True)
+        assert {item.name for kind in kinds for item in fields(kind)} <= set(shown) and len(shown) == len(set(shown))
 
 
 def test_auto_label_asks_for_little(app, labelled):
