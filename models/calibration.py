@@ -1,32 +1,73 @@
-"""Confidences that mean what they say, and the threshold above which a promised precision holds.
+"""Confidences that mean what they say.
 
-Every score here is better when higher.
+Every score here is better when higher. What orders the samples (`combine`) has no part of the held-out answers in it:
+these set the threshold, and say what a score is worth as a confidence (`fit`), which does not change the order.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.stats import beta
+
+from .threshold import interval
+
+MANY = 1000  # held-out answers from which the confidence follows them freely (isotonic), not a sigmoid
+BINS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)  # edges of a reliability table
+PULL = 10.0  # how firmly few tuning answers leave the usual combination as it is
 
 
 @dataclass(frozen=True)
 class Calibrator:
-    """Platt scaling: sigmoid(slope * score + offset)."""
+    """Score to confidence: sigmoid(slope * score + offset), or a curve through `knots` where there are some."""
 
     slope: float
     offset: float
+    knots: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))  # score, and log-odds of being right [k, 2]
 
     def __call__(self, scores: np.ndarray) -> np.ndarray:
-        """Probability that the prediction is right [N], for scores [N]."""
-        return np.asarray(1 / (1 + np.exp(-(self.slope * scores + self.offset))))
+        """Probability that the prediction is right [N], for scores [N]; it rises with the score."""
+        odds = self.slope * scores + self.offset
+        if len(self.knots):
+            at, height = self.knots.T
+            beyond = scores - np.clip(scores, at[0], at[-1])
+            odds = np.interp(scores, at, height) + self.slope * beyond
+        return np.asarray(1 / (1 + np.exp(-odds)))
+
+
+def log_odds(share: np.ndarray, room: float = 1e-12) -> np.ndarray:
+    """Log-odds of shares 0..1 [N]; `room` keeps the ends finite."""
+    return np.asarray(np.log(np.maximum(share, 0) + room) - np.log(np.maximum(1 - share, 0) + room))
+
+
+def combine(evidence: np.ndarray, usual: np.ndarray, tuning: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Weights [F] that make one score of several kinds of evidence: Platt scaling on all of them, pulled to the usual.
+
+    With no tuning answers, or none wrong, they are the usual ones.
+
+    Args:
+        evidence: log-odds of the confidence, of the members' agreement, of the neighbours' ... [N, F]
+        usual: weights to start from [F]
+        tuning: rows whose answers are known, and are neither learned from nor held out [n]
+        right: whether the prediction of each is right [n]
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    if len(usual) < 2 or right.all() or not right.any():
+        return usual
+    rows = evidence[tuning]
+    scale = np.maximum(evidence.std(0), 1e-6)
+    score = rows @ usual
+    spread = max(float(score.std()), 1e-6)
+    columns = np.hstack([10 * score[:, None] / spread, rows / scale])  # the large column is hardly pulled to zero
+    found = LogisticRegression(C=1 / PULL).fit(columns, right).coef_[0]
+    weights = np.maximum(10 * found[0] / spread * usual + found[1:] / scale, 0)  # evidence never speaks against
+    return weights if weights.any() else usual
 
 
 def fit(scores: np.ndarray, right: np.ndarray, weights: np.ndarray | None = None) -> Calibrator:
-    """Fits the calibrator on held-out predictions (Platt, 1999, with his smoothed targets).
+    """Fits the calibrator on held-out predictions (Platt, 1999, with his smoothed targets; isotonic where many).
 
     Args:
         scores: log-odds of the predicted class, or any monotone score [N]
@@ -50,111 +91,46 @@ def fit(scores: np.ndarray, right: np.ndarray, weights: np.ndarray | None = None
     slope = float(model.coef_[0, 0]) / spread
     if slope <= 0:  # few samples: the order of the scores must stay
         return flat
-    return Calibrator(slope, float(model.intercept_[0]) - slope * centre)
+    knots = _isotonic(scores, right, weights) if len(scores) >= MANY else np.zeros((0, 2))
+    return Calibrator(slope, float(model.intercept_[0]) - slope * centre, knots)
 
 
-def interval(right: float, total: float, alpha: float) -> tuple[float, float]:
-    """Exact binomial bounds of a share (Clopper & Pearson, 1934), each one-sided at `alpha`; (0, 1) of nothing.
+def _isotonic(scores: np.ndarray, right: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Knots [k, 2] at the centres of the isotonic steps, so that what lies between rises (Oron & Flournoy, 2017)."""
+    from sklearn.isotonic import IsotonicRegression
 
-    Args:
-        right, total: counts; fractions are allowed, for weighted samples
-    """
-    if total <= 0:
-        return 0.0, 1.0
-    low = float(beta.ppf(alpha, right, total - right + 1)) if right > 0 else 0.0
-    high = float(beta.ppf(1 - alpha, right + 1, total - right)) if right < total else 1.0
-    return low, high
-
-
-@functools.lru_cache(maxsize=4096)
-def labels_needed(target: float, alpha: float, errors: int = 0) -> int:
-    """How many held-out samples, `errors` of them wrong, it takes until the lower bound reaches `target`."""
-    total = max(errors + 1, math.ceil(math.log(alpha) / math.log(target)))
-    while interval(total - errors, total, alpha)[0] < target:
-        total += 1
-    return total
+    steps = IsotonicRegression().fit(scores, right.astype(float), weights).predict(scores)
+    _, block = np.unique(steps, return_inverse=True)
+    size, mass = np.bincount(block), np.bincount(block, weights)
+    kept = size >= max(10, len(scores) // 100)  # a step of few samples is noise
+    if kept.sum() < 2:
+        return np.zeros((0, 2))
+    centre = np.bincount(block, weights * scores) / np.maximum(mass, 1e-12)
+    share = (np.bincount(block, weights * right) + 0.5) / (mass + 1)
+    knots = np.stack([centre, log_odds(share)], axis=1)[kept]
+    return np.asarray(knots[np.r_[True, np.diff(np.maximum.accumulate(knots[:, 1])) > 0]])
 
 
-@dataclass(frozen=True)
-class Threshold:
-    """The lowest score that is accepted, and what held-out labels say of the precision above it."""
-
-    score: float  # infinity where nothing is accepted
-    held_out: int  # held-out samples above it
-    right: int  # of these, predicted right
-    precision: float  # share of right ones, weighted; NaN where nothing is accepted
-    low: float  # its lower bound at alpha
-    high: float  # its upper bound at alpha
-    curve: list[dict[str, float]]  # coverage, precision, low, high of every threshold looked at
+def cross_fitted(scores: np.ndarray, right: np.ndarray, seed: int, weights: np.ndarray | None = None) -> np.ndarray:
+    """Confidence of each held-out sample by a calibrator that has not seen its answer, over five folds [N]."""
+    fold = np.random.default_rng(seed).permutation(len(scores)) % 5
+    confidence = np.full(len(scores), np.nan)
+    for i in range(5):
+        rest = fold != i
+        known = fit(scores[rest], right[rest], None if weights is None else weights[rest])
+        confidence[~rest] = known(scores[~rest])
+    return confidence
 
 
-def choose_threshold(
-    pool: np.ndarray,
-    held: np.ndarray,
-    right: np.ndarray,
-    target: float,
-    alpha: float,
-    weights: np.ndarray | None = None,
-) -> Threshold:
-    """Accepts as much of the pool as keeps the precision at `target` or above, with confidence 1 - alpha.
-
-    Thresholds are fixed before a held-out answer is looked at: they cut off shares of the pool. They are tested from
-    the strictest on, each by the exact binomial bound, and the first that fails ends it (fixed-sequence testing,
-    Angelopoulos et al., 2021, "Learn then Test"). So the chance that the chosen one breaks the promise is alpha at the
-    most, if the held-out samples are a random draw from the pool and have no part in the scores.
-
-    Args:
-        pool: scores of the unlabelled samples, -infinity where one must not be accepted [M]
-        held: scores of the held-out samples, made likewise [N]
-        right: whether each held-out prediction is right [N]
-        weights: of each held-out sample [N]; with them the result is an estimate, by the effective number of samples
-    """
-    weights = np.ones(len(held)) if weights is None else weights
-    begin = _first_test(len(held), target, alpha)
-    usable = np.sort(pool[np.isfinite(pool)])[::-1]
-    shares = np.linspace(min(begin / max(len(held), 1), 1), 1, 50)
-    cuts = {usable[min(math.ceil(share * len(pool)), len(usable)) - 1] for share in shares if len(usable)}
-    chosen, open_, curve = None, begin <= len(held), []
-    for cut in sorted(cuts, reverse=True):
-        taken = held >= cut
-        found = _precision(taken, right, weights, alpha)
-        curve.append({"coverage": float((pool >= cut).mean()), "score": float(cut), **found})
-        open_ = open_ and found["low"] >= target
-        if open_:
-            chosen = Threshold(float(cut), int(taken.sum()), int(right[taken].sum()), curve=curve, **found)
-    nothing = Threshold(math.inf, 0, 0, math.nan, 0.0, 1.0, curve)
-    return chosen or nothing
-
-
-def _first_test(held: int, target: float, alpha: float) -> int:
-    """How many of the held-out samples the strictest threshold should keep.
-
-    With so few that none may be wrong, one error ends the sequence; with many, it begins where errors are frequent. So:
-    room for one error, and where there are plenty of samples for as many as a third of them allows.
-    """
-    errors = 1 if labels_needed(target, alpha, errors=1) <= held else 0
-    while labels_needed(target, alpha, errors + 1) <= held / 3:
-        errors += 1
-    return labels_needed(target, alpha, errors)
-
-
-def _precision(taken: np.ndarray, right: np.ndarray, weights: np.ndarray, alpha: float) -> dict[str, float]:
-    """Precision of the taken samples, and its bounds by their effective number (Kish, 1965)."""
-    w = weights[taken]
-    if not len(w):
-        return {"precision": math.nan, "low": 0.0, "high": 1.0}
-    share, effective = float((w * right[taken]).sum() / w.sum()), float(w.sum() ** 2 / (w**2).sum())
-    low, high = interval(share * effective, effective, alpha)
-    return {"precision": share, "low": low, "high": high}
-
-
-def class_weights(held: np.ndarray, pool: np.ndarray, classes: int) -> np.ndarray:
-    """Weights [N] that give held-out samples the pool's frequencies of predicted classes.
-
-    Args:
-        held, pool: predicted class of each held-out and each unlabelled sample [N], [M]
-    """
-    have = np.bincount(held, minlength=classes) / max(len(held), 1)
-    want = np.bincount(pool, minlength=classes) / max(len(pool), 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(have > 0, want / have, 0.0)[held])
+def reliability(confidence: np.ndarray, right: np.ndarray, alpha: float) -> list[dict[str, float]]:
+    """A row a bin of confidence: how many, their mean confidence, their share right, and its interval at alpha."""
+    bins = np.clip(np.searchsorted(BINS, confidence, side="right") - 1, 0, len(BINS) - 2)
+    rows = []
+    for i in np.unique(bins):
+        mine = bins == i
+        hits, count = int(right[mine].sum()), int(mine.sum())
+        low, high = interval(hits, count, alpha)
+        said = float(confidence[mine].mean())
+        row = {"from": BINS[i], "to": BINS[i + 1], "count": count, "confidence": said, "right": hits / count}
+        rows.append({**row, "low": low, "high": high})
+    return rows

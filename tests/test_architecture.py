@@ -23,6 +23,7 @@ PARTS = {  # files of one method
     "images": {"decode", "filters"},
     "decode": {"filters"},
     "image_graph": {"image_nodes"},
+    "calibration": {"threshold"},
 }
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..models.calibration import interval
 from ..models.settings import AuditSettings, split
+from ..models.threshold import interval
 from . import records, runs, views
 from .progress import Progress
 from .results import percent
@@ -64,7 +64,7 @@ def audit_labels(samples: Any, field: str, *, progress: Progress | bool | None =
     (choices,) = split(settings, AuditSettings)
     check_images(samples)
     dataset = samples._root_dataset
-    owner = writer_of(dataset, field)
+    owner = writer_of(dataset, field, "auto_label")
     key = _last_audit(dataset, field)
     if key is None:
         return _draw(samples, field, owner["inputs"].get("label_field"), choices, progress)

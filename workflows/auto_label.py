@@ -10,7 +10,7 @@ import numpy as np
 from ..models.settings import AutoLabelSettings, ImageSettings, ResNetSettings, split
 from . import runs, scores, views
 from .auto_label_results import AutoLabelResults, summarise
-from .decision import Decision, decide, keep
+from .decision import Decision, alone, decide, keep
 from .learning import check_weights, freeze, freeze_parts, named_parts
 from .progress import Progress
 from .runs import Run
@@ -101,7 +101,7 @@ def auto_label(
         else:
             found = scores.from_images(current, known, given, image_settings, resnet_settings, choices)
         decision = decide(known, found, choices)
-        keep(current, decision)
+        keep(current, alone(known, found, choices) if found.members else decision)
         _write(current, known, found, decision, output_field)
         saved = _save_views(current, output_field)
         return current.finish(summarise(current, known, found, decision, choices, output_field, saved))

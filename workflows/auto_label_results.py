@@ -6,8 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ..models.calibration import interval, labels_needed
+import numpy as np
+
+from ..models.calibration import reliability
 from ..models.settings import AutoLabelSettings
+from ..models.threshold import curve, interval, labels_needed
 from .decision import Decision
 from .results import percent, table
 from .runs import Run
@@ -32,11 +35,13 @@ class AutoLabelResults:
     target_precision: float
     alpha: float
     promise: str  # "promise", "estimate", or "none"
+    per_class: bool  # each class has its threshold, and the bounds are those of the worst one
     precision: float | None  # of held-out samples above the threshold; None where nothing is accepted
-    low: float  # its bounds, each at alpha
+    low: float  # bounds of the precision of the accepted samples, each at alpha
     high: float
     rows: list[dict[str, Any]]  # a class
-    curve: list[dict[str, float]]  # a threshold: coverage, precision, low, high
+    curve: list[dict[str, float]]  # a threshold: coverage, score, held_out, precision, low, high
+    reliability: list[dict[str, float]]  # a bin of cross-fitted confidence: count, confidence, right, low, high
     curves: list[dict[str, Any]]  # an epoch of training
     notes: list[str]  # sentences: what was declined and why, what to do next
     skipped: dict[str, str]  # sample id: why its image could not be used
@@ -55,12 +60,31 @@ class AutoLabelResults:
         ]
         if self.precision is not None:
             word = "promised" if self.promise == "promise" else "estimated"
-            rows.append((f"{word} precision", f"at least {percent(self.low)}, with {sure} confidence"))
+            whose = ", of each class by itself" if self.per_class else ""
+            rows.append((f"{word} precision", f"at least {percent(self.low)}, with {sure} confidence{whose}"))
             rows.append(
                 ("on held-out labels", f"{percent(self.precision)} ({percent(self.low)} to {percent(self.high)})")
             )
         head = "\n".join(f"{name:<20} {text}" for name, text in rows)
-        return "\n".join([f"{self.output_field} ({self.run_key})", head, "", table(self.rows), *self.notes])
+        return "\n".join(
+            [f"{self.output_field} ({self.run_key})", head, "", table(self.rows), *self._sure(), *self.notes]
+        )
+
+    def _sure(self) -> list[str]:
+        """How far confidences are to be believed, in lines."""
+        if not self.reliability:
+            return []
+        rows = [
+            {
+                "confidence": f"{percent(row['from'])} to {percent(row['to'])}",
+                "held-out": row["count"],
+                "mean": percent(row["confidence"]),
+                "right": percent(row["right"]),
+                "interval": f"{percent(row['low'])} to {percent(row['high'])}",
+            }
+            for row in self.reliability
+        ]
+        return ["", "confidences, by calibrators that had not seen the answers (an estimate)", table(rows), ""]
 
 
 def summarise(
@@ -91,17 +115,25 @@ def summarise(
         target_precision=choices.target_precision,
         alpha=choices.alpha,
         promise=decision.promise if certain else "none",
+        per_class=choices.per_class,
         precision=chosen.precision if certain else None,
         low=chosen.low if certain else 0.0,
         high=chosen.high if certain else 1.0,
         rows=_rows(known, decision, choices.alpha),
-        curve=chosen.curve,
+        curve=_curve(decision, choices.alpha),
+        reliability=reliability(decision.held_confidence, decision.right, choices.alpha),
         curves=found.curves,
         notes=_notes(known, found, decision, choices, accepted),
         skipped={str(known.ids[i]): reason for i, reason in found.errors.items()},
         synthetic=known.synthetic,
         views=views,
     )
+
+
+def _curve(decision: Decision, alpha: float) -> list[dict[str, float]]:
+    """Precision over coverage, as one threshold for all classes would have it."""
+    ranks, held = decision.ranks, decision.held
+    return curve(ranks[decision.pool], ranks[held], decision.right, alpha, decision.weights) if len(held) else []
 
 
 def _rows(known: Labels, decision: Decision, alpha: float) -> list[dict[str, Any]]:
@@ -135,6 +167,8 @@ def _notes(known: Labels, found: Scores, decision: Decision, choices: AutoLabelS
         notes.append("Every sample has a label already: there is nothing to suggest.")
     elif len(decision.held) and not accepted:
         notes.append(_too_few(known, decision, choices, target, sure))
+    elif len(decision.held) and choices.per_class:
+        notes += _declined(known, decision, choices)
     if not len(decision.held):
         source = "the threshold of that run was used" if accepted else "there is no threshold, so nothing is accepted"
         notes.append(
@@ -154,6 +188,19 @@ def _notes(known: Labels, found: Scores, decision: Decision, choices: AutoLabelS
     if untrusted:
         notes.append(f"{untrusted} labels came from Evenset or a queue: they trained, but did not calibrate.")
     return notes
+
+
+def _declined(known: Labels, decision: Decision, choices: AutoLabelSettings) -> list[str]:
+    """Names the classes that accept nothing, those first that have too few held-out labels to show anything."""
+    needed = labels_needed(choices.target_precision, choices.alpha)
+    have = np.bincount(decision.classes[decision.held], minlength=len(known.names))
+    shut = [i for i, one in enumerate(decision.thresholds) if not one.held_out]
+    few = ", ".join(f"{known.names[i]!r} ({have[i]})" for i in shut if have[i] < needed)
+    other = ", ".join(repr(known.names[i]) for i in shut if have[i] >= needed)
+    return [
+        *([f"Too few held-out labels to accept anything as {few}: it takes {needed} of each class."] if few else []),
+        *([f"No threshold shows the target precision for {other}."] if other else []),
+    ]
 
 
 def _too_few(known: Labels, decision: Decision, choices: AutoLabelSettings, target: str, sure: str) -> str:

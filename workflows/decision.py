@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..models import calibration, novelty
-from ..models.calibration import Calibrator, Threshold
+from ..models import calibration, novelty, threshold
+from ..models.calibration import Calibrator, log_odds
 from ..models.settings import AutoLabelSettings
+from ..models.threshold import NOTHING, Threshold
 from .learning import HELD_OUT, VALIDATION, softmax, top_two
 from .runs import Run
 from .samples import Labels
 from .scores import Scores
+
+# What orders the samples, and with which weight while no tuning part says more: log-odds of the confidence, of the mean
+# probability that the members give the class, and of the neighbours' agreement.
+USUAL = {"confidence": 1.0, "members": 2.0, "neighbours": 1.0}
+ROOM = {"confidence": 1e-4, "members": 0.02, "neighbours": 0.02}  # added to a share, so that its log-odds are finite
 
 
 @dataclass
@@ -24,70 +30,143 @@ class Decision:
     probability: np.ndarray  # the model's own [N]
     margin: np.ndarray  # lead over the second class [N]
     usable: np.ndarray  # the sample could be scored [N]
+    ranks: np.ndarray  # what confidence follows, -infinity where a sample must not be accepted [N]
     accepted: np.ndarray  # [N]
     unlike: np.ndarray  # looks like no labelled class [N]
+    pool: np.ndarray  # indices of the samples without a label [M]
     held: np.ndarray  # indices of the held-out samples [n]
     right: np.ndarray  # their predictions are right [n]
+    weights: np.ndarray | None  # of each of them, where they are no random draw [n]
     held_accepted: np.ndarray  # they would be accepted [n]
+    held_confidence: np.ndarray  # by a calibrator that has not seen their answers [n]
     calibrator: Calibrator
-    threshold: Threshold
+    threshold: Threshold  # of all classes together
+    thresholds: list[Threshold]  # of each predicted class [K]
+    cuts: np.ndarray  # lowest rank that is accepted, of each predicted class [K]
     limit: float  # distance beyond which a sample looks like no labelled class
     reference: np.ndarray  # embeddings that were trained on [M, D]
     promise: str  # "promise", "estimate", or "none"
 
 
 def decide(known: Labels, found: Scores, choices: AutoLabelSettings) -> Decision:
-    """Calibrates on the held-out labels, and chooses the threshold; no other label has a part in either."""
+    """Calibrates on the held-out labels, and chooses the threshold; no other label has a part in either.
+
+    What orders the samples is fitted on the VALIDATION part, or fixed, so that the held-out labels are still new when
+    the threshold is set by them.
+    """
     usable = ~np.isnan(found.logits).any(1)
     probabilities = softmax(np.where(usable[:, None], found.logits + found.prior, 0.0))
     classes, best, margin = top_two(probabilities)
-    ranks = np.log(np.maximum(best, 1e-12)) - np.log(np.maximum(1 - best, 1e-12))  # log-odds of the prediction
     held = np.flatnonzero((found.parts == HELD_OUT) & usable)
     pool = np.flatnonzero((known.classes < 0) & usable)
-
-    far = np.zeros(len(known.ids), dtype=bool)
-    limit = np.inf
-    if choices.review_unlike and len(found.reference):
-        distance = novelty.distances(np.nan_to_num(found.embeddings), found.reference)
-        usual = np.flatnonzero(np.isin(found.parts, (VALIDATION, HELD_OUT)) & usable)
-        limit = novelty.fence(distance[usual]) if len(usual) else found.earlier_limit
-        far = (distance > limit) & usable
-    allowed = np.where(far, -np.inf, ranks)
-
     right = classes[held] == known.classes[held]
+
+    ranks = _ranks(known, found, classes, best, usable)
+    far, limit = _far(found, usable, choices)
+    allowed = np.where(far, -np.inf, ranks)
     weights = None
     if not choices.random_labels and len(held) and len(pool):
-        weights = calibration.class_weights(classes[held], classes[pool], len(known.names))
+        weights = threshold.class_weights(classes[held], classes[pool], len(known.names))
     if len(held):
         calibrator = calibration.fit(ranks[held], right, weights)
-        target = choices.target_precision
-        threshold = calibration.choose_threshold(allowed[pool], allowed[held], right, target, choices.alpha, weights)
-        promise = "promise" if choices.random_labels else "estimate"
+        thresholds = _thresholds(classes, allowed, pool, held, right, len(known.names), choices, weights)
+        cuts = np.array([one.score for one in thresholds])
     else:
-        calibrator, threshold = found.earlier_calibrator, found.earlier_threshold
-        promise = "none"
-    accepted = (allowed >= threshold.score) & (known.classes < 0) & usable
+        calibrator, thresholds = found.earlier_calibrator, [NOTHING] * len(known.names)
+        cuts = np.full(len(known.names), np.inf) if found.earlier_cuts is None else found.earlier_cuts
+    passed = allowed >= cuts[classes]
     return Decision(
         classes=classes,
         confidence=calibrator(ranks),
         probability=best,
         margin=margin,
         usable=usable,
-        accepted=accepted,
+        ranks=allowed,
+        accepted=passed & (known.classes < 0) & usable,
         unlike=far & (known.classes < 0),
+        pool=pool,
         held=held,
         right=right,
-        held_accepted=allowed[held] >= threshold.score,
+        weights=weights,
+        held_accepted=passed[held],
+        held_confidence=calibration.cross_fitted(ranks[held], right, choices.seed, weights),
         calibrator=calibrator,
-        threshold=threshold,
+        threshold=_together(thresholds) if choices.per_class else thresholds[0],
+        thresholds=thresholds,
+        cuts=cuts,
         limit=limit,
         reference=found.reference,
-        promise=promise,
+        promise=("promise" if choices.random_labels else "estimate") if len(held) else "none",
     )
 
 
+def _ranks(known: Labels, found: Scores, classes: np.ndarray, best: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """One score of all the evidence for each prediction [N]; the held-out labels have no part in it."""
+    shares = {"confidence": best}
+    if found.members:
+        each = [softmax(np.nan_to_num(member))[np.arange(len(classes)), classes] for member in found.members.values()]
+        shares["members"] = np.mean(each, axis=0)
+    if found.neighbours_agree is not None:
+        shares["neighbours"] = np.nan_to_num(found.neighbours_agree, nan=0.5)
+    evidence = np.stack([log_odds(share, ROOM[name]) for name, share in shares.items()], axis=1)
+    tuning = np.flatnonzero((found.parts == VALIDATION) & usable)
+    usual = np.array([USUAL[name] for name in shares])
+    weights = calibration.combine(evidence, usual, tuning, classes[tuning] == known.classes[tuning])
+    return np.asarray(evidence @ weights)
+
+
+def _far(found: Scores, usable: np.ndarray, choices: AutoLabelSettings) -> tuple[np.ndarray, float]:
+    """Which samples look like no labelled class [N], and the distance from which on they do."""
+    if not choices.review_unlike or not len(found.reference):
+        return np.zeros(len(usable), dtype=bool), np.inf
+    distance = novelty.distances(np.nan_to_num(found.embeddings), found.reference)
+    usual = np.flatnonzero(np.isin(found.parts, (VALIDATION, HELD_OUT)) & usable)
+    limit = novelty.fence(distance[usual]) if len(usual) else found.earlier_limit
+    return (distance > limit) & usable, limit
+
+
+def _thresholds(
+    classes: np.ndarray,
+    ranks: np.ndarray,
+    pool: np.ndarray,
+    held: np.ndarray,
+    right: np.ndarray,
+    count: int,
+    choices: AutoLabelSettings,
+    weights: np.ndarray | None,
+) -> list[Threshold]:
+    """The threshold of each predicted class: one for all, or each by its own held-out samples [K]."""
+
+    def choose(among: np.ndarray, mine: np.ndarray) -> Threshold:
+        given = None if weights is None else weights[mine]
+        target, alpha = choices.target_precision, choices.alpha
+        return threshold.choose_threshold(ranks[among], ranks[held[mine]], right[mine], target, alpha, given)
+
+    if not choices.per_class:
+        return [choose(pool, np.ones(len(held), dtype=bool))] * count
+    return [choose(pool[classes[pool] == i], classes[held] == i) for i in range(count)]
+
+
+def _together(thresholds: list[Threshold]) -> Threshold:
+    """What the classes' thresholds say of all: each class by itself has a precision of `low` at least."""
+    some = [one for one in thresholds if one.held_out]
+    if not some:
+        return NOTHING
+    count, hits = sum(one.held_out for one in some), sum(one.right for one in some)
+    low, high = min(one.low for one in some), max(one.high for one in some)
+    return Threshold(min(one.score for one in some), count, hits, hits / count, low, high)
+
+
+def alone(known: Labels, found: Scores, choices: AutoLabelSettings) -> Decision:
+    """What would be decided by the ResNet without the other members: its checkpoint is all that another dataset has."""
+    logits = found.members.get("resnet", found.logits)
+    prior = found.prior if "resnet" not in found.members else np.zeros_like(found.prior)
+    return decide(known, replace(found, logits=logits, prior=prior, members={}, neighbours_agree=None), choices)
+
+
 def keep(run: Run, decision: Decision) -> None:
-    """Keeps what another dataset needs to be labelled by this run: calibrator, threshold, and what is usual."""
+    """Keeps what another dataset needs to be labelled by this run: calibrator, thresholds, and what is usual."""
     found = decision.calibrator
-    numbers = np.array([found.slope, found.offset, decision.threshold.score, decision.limit])
-    np.savez(run.folder / "decision.npz", numbers=numbers, reference=decision.reference)
+    numbers = np.array([found.slope, found.offset, decision.limit])
+    kept = dict(numbers=numbers, knots=found.knots, cuts=decision.cuts, reference=decision.reference)
+    np.savez(run.folder / "decision.npz", **kept)  # type: ignore[arg-type]

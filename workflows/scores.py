@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..models import linear
-from ..models.calibration import Calibrator, Threshold
+from ..models.calibration import Calibrator
 from ..models.settings import AutoLabelSettings, ImageSettings, ResNetSettings
 from . import folders
 from .learning import HELD_OUT, TRAIN, VALIDATION, fit, look_at, predict, set_aside, split_parts
@@ -17,7 +17,6 @@ from .runs import Run
 from .samples import Labels, read_vectors
 
 NO_CALIBRATOR = Calibrator(1.0, 0.0)  # the model's own probability
-NO_THRESHOLD = Threshold(np.inf, 0, 0, np.nan, 0.0, 1.0, [])
 
 
 @dataclass
@@ -33,7 +32,7 @@ class Scores:
     resnet: bool = True  # False: logistic regression on vectors
     curves: list[dict[str, Any]] = field(default_factory=list)
     earlier_calibrator: Calibrator = NO_CALIBRATOR
-    earlier_threshold: Threshold = NO_THRESHOLD
+    earlier_cuts: np.ndarray | None = None  # lowest rank that is accepted, of each predicted class [K]
     earlier_limit: float = np.inf
     members: dict[str, np.ndarray] = field(default_factory=dict)  # log-probabilities of each of the ensemble [N, K]
     neighbours_agree: np.ndarray | None = None  # weighted share of the neighbours that get the same class [N]
@@ -209,10 +208,9 @@ def from_run(
     decision = origin.folder / "decision.npz"
     if decision.exists():
         with np.load(decision, allow_pickle=False) as kept:
-            slope, offset, score, scores.earlier_limit = kept["numbers"].tolist()
-            scores.reference = kept["reference"]
-        scores.earlier_calibrator = Calibrator(slope, offset)
-        scores.earlier_threshold = replace(NO_THRESHOLD, score=score)
+            slope, offset, scores.earlier_limit = kept["numbers"].tolist()
+            scores.reference, scores.earlier_cuts = kept["reference"], kept["cuts"]
+            scores.earlier_calibrator = Calibrator(slope, offset, kept["knots"])
     return scores
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from evenset import auto_label, load_results
 from evenset.models import linear
-from evenset.models.calibration import labels_needed
 from evenset.models.settings import AutoLabelSettings
+from evenset.models.threshold import labels_needed
 from evenset.workflows.decision import decide
 from evenset.workflows.learning import HELD_OUT, TRAIN
 from evenset.workflows.samples import Labels

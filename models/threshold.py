@@ -1,0 +1,195 @@
+"""The threshold above which a promised precision holds, and what held-out labels say of it. High scores are better."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import beta, binom, hypergeom
+
+STEPS = 100  # thresholds that are tested, at the most
+
+
+def interval(right: float, total: float, alpha: float) -> tuple[float, float]:
+    """Exact binomial bounds of a share (Clopper & Pearson, 1934), each one-sided at `alpha`; (0, 1) of nothing.
+
+    Args:
+        right, total: counts; fractions are allowed, for weighted samples
+    """
+    if total <= 0:
+        return 0.0, 1.0
+    low = float(beta.ppf(alpha, right, total - right + 1)) if right > 0 else 0.0
+    high = float(beta.ppf(1 - alpha, right + 1, total - right)) if right < total else 1.0
+    return low, high
+
+
+@functools.lru_cache(maxsize=4096)
+def labels_needed(target: float, alpha: float, errors: int = 0) -> int:
+    """How many held-out samples, `errors` of them wrong, it takes until the lower bound reaches `target`."""
+    total = max(errors + 1, math.ceil(math.log(alpha) / math.log(target)))
+    while interval(total - errors, total, alpha)[0] < target:
+        total += 1
+    return total
+
+
+def bounds(right: int, held: int, pool: int, alpha: float) -> tuple[float, float]:
+    """Bounds of the share right among `pool` samples, from `right` of `held` others of the same random draw.
+
+    Each holds with chance 1 - alpha, exactly, whatever the number of wrong ones is among both together: the held-out
+    ones are a random part of these (hypergeometric). Wider than `interval`, and equal to it for a large pool.
+    """
+    if not held or not pool:
+        return 0.0, 1.0
+    low = 1 - _most_wrong(held - right, held, pool, alpha) / pool
+    return low, _most_wrong(right, held, pool, alpha) / pool
+
+
+def _most_wrong(wrong: int, held: int, pool: int, alpha: float) -> int:
+    """The fewest in the pool of which it is true that, were there more, so few held-out ones had chance alpha."""
+    low, high = 0, pool
+    while low < high:
+        middle = (low + high) // 2
+        if hypergeom.cdf(wrong, held + pool, middle + wrong + 1, held) <= alpha:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The lowest score that is accepted, and what held-out labels say of the precision above it."""
+
+    score: float  # infinity where nothing is accepted
+    held_out: int  # held-out samples above it
+    right: int  # of these, predicted right
+    precision: float  # share of right ones, weighted; NaN where nothing is accepted
+    low: float  # lower bound at alpha of the precision of what is accepted
+    high: float  # its upper bound at alpha
+
+
+NOTHING = Threshold(math.inf, 0, 0, math.nan, 0.0, 1.0)
+
+
+def choose_threshold(
+    pool: np.ndarray,
+    held: np.ndarray,
+    right: np.ndarray,
+    target: float,
+    alpha: float,
+    weights: np.ndarray | None = None,
+) -> Threshold:
+    """Accepts as much of the pool as keeps the precision at `target` or above, with confidence 1 - alpha.
+
+    Thresholds are fixed before a held-out answer is looked at: they cut off shares of all the scores. They are tested
+    from the strictest on, and the first that fails ends it (fixed-sequence testing, Angelopoulos et al., 2021, "Learn
+    then Test"). So the chance that the chosen one breaks the promise is alpha at the most, if the held-out samples are
+    a random draw and have no part in the scores. A test asks two things: whether the precision is `target` where the
+    samples come from (exact binomial), and among these very samples of the pool (exact hypergeometric).
+
+    Args:
+        pool: scores of the unlabelled samples, -infinity where one must not be accepted [M]
+        held: scores of the held-out samples, made likewise [N]
+        right: whether each held-out prediction is right [N]
+        weights: of each held-out sample [N]; with them the result is an estimate, by the effective number of samples
+    """
+    first = _first_test(len(held), target, alpha)
+    if first > len(held) or not np.isfinite(pool).any():
+        return NOTHING
+    chosen = None
+    cuts = _cuts(np.concatenate([pool, held]), first / len(held))
+    for cut, passes in zip(cuts, _passes(cuts, pool, held, right, target, alpha, weights), strict=True):
+        if not passes:
+            break
+        chosen = cut
+    return NOTHING if chosen is None else _threshold(chosen, pool, held, right, alpha, weights)
+
+
+def _first_test(held: int, target: float, alpha: float) -> int:
+    """How many of the held-out samples the strictest threshold should keep.
+
+    With so few that none may be wrong, one error ends the sequence; with many, it begins where errors are frequent. So:
+    room for one error, and where there are plenty of samples for as many as a third of them allows.
+    """
+    errors = 1 if labels_needed(target, alpha, errors=1) <= held else 0
+    while labels_needed(target, alpha, errors + 1) <= held / 3:
+        errors += 1
+    return labels_needed(target, alpha, errors)
+
+
+def _cuts(scores: np.ndarray, first: float) -> np.ndarray:
+    """Scores that cut off shares from `first` to all, the strictest first; equal scores stay together [k]."""
+    usable = np.sort(scores[np.isfinite(scores)])[::-1]
+    places = np.ceil(np.linspace(first, 1, STEPS) * len(scores)).astype(int)
+    return np.unique(usable[np.minimum(places, len(usable)) - 1])[::-1]
+
+
+def _passes(
+    cuts: np.ndarray,
+    pool: np.ndarray,
+    held: np.ndarray,
+    right: np.ndarray,
+    target: float,
+    alpha: float,
+    weights: np.ndarray | None,
+) -> np.ndarray:
+    """Whether the held-out samples above each cut show the target [k]."""
+    if weights is not None:
+        return np.array([_threshold(cut, pool, held, right, alpha, weights).low >= target for cut in cuts])
+    count, others = _above(cuts, held), _above(cuts, pool)
+    wrong = _above(cuts, held[~right])
+    spare = np.floor((1 - target) * others + 1e-9)  # wrong ones that the pool may have
+    there = binom.cdf(wrong, count, 1 - target) <= alpha
+    here = hypergeom.cdf(wrong, count + others, np.minimum(spare + wrong + 1, count + others), count) <= alpha
+    return np.asarray(there & (here | (others <= spare)))
+
+
+def _above(cuts: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """How many scores lie at or above each cut [k]."""
+    return np.asarray(len(scores) - np.searchsorted(np.sort(scores), cuts, side="left"))
+
+
+def _threshold(
+    cut: float, pool: np.ndarray, held: np.ndarray, right: np.ndarray, alpha: float, weights: np.ndarray | None
+) -> Threshold:
+    """What held-out samples say of a cut; with weights by their effective number (Kish, 1965)."""
+    taken = held >= cut
+    count, hits = int(taken.sum()), int(right[taken].sum())
+    share, (low, high) = hits / count if count else math.nan, interval(hits, count, alpha)
+    if weights is None:
+        here = bounds(hits, count, int((pool >= cut).sum()), alpha)
+        low, high = min(low, here[0]), max(high, here[1])
+    elif weights[taken].sum() > 0:
+        w = weights[taken]
+        share, effective = float(w[right[taken]].sum() / w.sum()), float(w.sum() ** 2 / (w**2).sum())
+        low, high = interval(share * effective, effective, alpha)
+    return Threshold(float(cut), count, hits, share, low, high)
+
+
+def curve(
+    pool: np.ndarray, held: np.ndarray, right: np.ndarray, alpha: float, weights: np.ndarray | None = None
+) -> list[dict[str, float]]:
+    """A row a threshold, from next to nothing to everything: coverage of the pool, precision, and its band at alpha.
+
+    Each row's bounds hold by themselves. A threshold that is picked from the curve has no promise.
+    """
+    rows = []
+    for cut in _cuts(np.concatenate([pool, held]), 1 / STEPS) if np.isfinite(pool).any() else ():
+        found = _threshold(cut, pool, held, right, alpha, weights)
+        row = {"coverage": float((pool >= cut).mean()), "score": found.score, "held_out": found.held_out}
+        rows.append({**row, "precision": found.precision, "low": found.low, "high": found.high})
+    return rows
+
+
+def class_weights(held: np.ndarray, pool: np.ndarray, classes: int) -> np.ndarray:
+    """Weights [N] that give held-out samples the pool's frequencies of predicted classes.
+
+    Args:
+        held, pool: predicted class of each held-out and each unlabelled sample [N], [M]
+    """
+    have = np.bincount(held, minlength=classes) / max(len(held), 1)
+    want = np.bincount(pool, minlength=classes) / max(len(pool), 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(have > 0, want / have, 0.0)[held])
