@@ -213,7 +213,7 @@ class ImageGraphSettings(Settings):
     node_channels: int = setting(128, "width of the hidden layers", low=4, high=4096)
     node_dropout: float = setting(0.2, "part of the hidden layers left out at random", low=0.0, high=0.95)
     graph_epochs: int = setting(40, "passes over the training images", low=1, high=10_000)
-    graph_learning_rate: float = setting(0.002, "Adam's step size", low=1e-7, high=1.0)
+    graph_learning_rate: float = setting(0.005, "Adam's step size", low=1e-7, high=1.0)
     image_loss_weight: float = setting(
         1.0, "weight of the class loss, which is on the image; 0 switches it off", low=0.0, high=100.0
     )
@@ -236,6 +236,13 @@ GCN_SETTINGS: dict[str, tuple[type[Settings], ...]] = {  # of train_gcn, by its 
     "samples": (ImageSettings, GraphSettings, GCNSettings, TrainGCNSettings),
     "image": (ImageSettings, ImageGraphSettings, ResNetSettings),
 }
+
+
+@dataclass(frozen=True)
+class SpreadSettings(Settings):
+    view_dim: int = setting(200, "directions of the vectors that are kept", low=2, high=4096)
+    folds: int = setting(3, "parts of the labels in turn held out to weigh the members", low=2, high=10)
+    seed: int = setting(0, "fixes directions and folds", low=0, high=2**31 - 1)
 
 
 @dataclass(frozen=True)
@@ -269,7 +276,7 @@ class ReviewSettings(Settings):
     )
     status: str = setting(
         "accepted",
-        "which suggestions the action takes: the accepted ones, those in review, or both",
+        "which suggestions the action takes: the accepted (or flagged) ones, those in review (or not flagged), or both",
         choices=("accepted", "review", "all"),
         basic=True,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 SIMILAR = 0.999  # correlation of two thumbnails above which images count as the same (re-encoded, resized)
@@ -76,3 +78,28 @@ def draw(labels: np.ndarray, groups: np.ndarray, fraction: float, seed: int, *, 
         if room is not None:
             room -= taken
     return drawn
+
+
+def folds(labels: np.ndarray, groups: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Deals samples out to folds, whole groups at a time, each class as evenly as they allow -> fold of each [N].
+
+    There are fewer folds than `count` where there are fewer groups, or no class has so many samples.
+
+    Raises:
+        ValueError: fewer than two folds
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    count = min(count, len(np.unique(groups)), int(np.bincount(labels).max(initial=0)))
+    if count < 2:
+        raise ValueError("the samples are all of one group, or each is the only one of its class: no fold is left")
+    if len(np.unique(groups)) == len(groups):
+        dealt = StratifiedKFold(count, shuffle=True, random_state=seed).split(labels, labels)
+    else:  # takes a second for 5,000 groups
+        dealt = StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(labels, labels, groups)
+    found = np.zeros(len(labels), dtype=np.int64)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class")  # its samples are dealt out all the same
+        for fold, (_, held) in enumerate(dealt):
+            found[held] = fold
+    return found

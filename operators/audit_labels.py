@@ -38,7 +38,7 @@ class AuditLabels(foo.Operator):
 
 
 def fill(form: forms.Form) -> None:
-    field = form.suggestions()
+    field = form.suggestions("auto_label")
     if not field:
         return
     earlier = audit_of(form.ctx.dataset, field)

@@ -74,13 +74,14 @@ class Form:
         required = required and usual is None  # with a default, the App would say for a moment that it is missing
         return self.choose("label_field", found, usual, label="Label field", description=hint, required=required)
 
-    def suggestions(self) -> str | None:
-        """A choice among the fields that auto_label wrote."""
-        found = suggestion_fields(self.ctx.dataset)
+    def suggestions(self, *methods: str) -> str | None:
+        """A choice among the fields that these workflows wrote."""
+        found = suggestion_fields(self.ctx.dataset, *methods)
         if not found:
             self.refuse("nothing is suggested yet: run Auto-label first")
             return None
-        return self.choose("field", found, found[0], label="Suggestions", description="A field of auto_label")
+        hint = f"A field of {' or '.join(methods)}"
+        return self.choose("field", found, found[0], label="Suggestions", description=hint)
 
     def run_key(self, *states: str) -> str | None:
         """A choice among the runs, or those in one of the states, the newest first."""
@@ -239,10 +240,10 @@ def label_fields(dataset: Any) -> list[str]:
     return [name for name, field in schema.items() if not (field.description or "").startswith(OURS)]
 
 
-def suggestion_fields(dataset: Any) -> list[str]:
-    """Fields that auto_label wrote, the newest first."""
+def suggestion_fields(dataset: Any, *methods: str) -> list[str]:
+    """Fields that these workflows wrote, the newest first."""
     schema = dataset.get_field_schema(embedded_doc_type=fo.Classification)
-    begin = OURS + "auto_label_"
+    begin = tuple(f"{OURS}{method}_" for method in methods)
     return [name for name, field in reversed(schema.items()) if (field.description or "").startswith(begin)]
 
 

@@ -8,7 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import ReviewSettings
-from ..workflows.review_labels import review_labels
+from ..workflows.review_labels import review_labels, writer_of
 from . import forms, running
 
 
@@ -41,7 +41,7 @@ class ReviewLabels(foo.Operator):
 
 
 def fill(form: forms.Form) -> None:
-    field = form.suggestions()
+    field = form.suggestions("auto_label", "find_mistakes")
     if not field:
         return
     samples = form.target("Review")
@@ -71,10 +71,18 @@ def _count(form: forms.Form, samples: Any, field: str, action: str) -> int:
     status, name = form.value("status", ReviewSettings.status), form.value("class")
     if name:
         samples = samples.match(F(f"{field}.label") == name)
-    if action != "correct":
-        states = ["accepted", "review"] if status == "all" else [status]
-        samples = samples.match(F(f"{field}.status").is_in(states) & (F(f"{field}.label") != None))  # noqa: E711
-    return samples.count()
+    if action == "correct":
+        return samples.count()
+    suggested, flag = samples.match(F(f"{field}.label") != None), f"{field}.is_issue"  # noqa: E711
+    if samples.has_field(flag):  # of find_mistakes, which suggests beside labels that are there
+        given = (
+            form.value("label_field") or writer_of(form.ctx.dataset, field, "find_mistakes")["inputs"]["label_field"]
+        )
+        flags = {"accepted": [True], "review": [False]}.get(status, [True, False])
+        differs = F(f"{field}.label") != F(f"{given}.label")
+        return suggested.match(F(flag).is_in(flags) & differs).count()
+    states = ["accepted", "review"] if status == "all" else [status]
+    return suggested.match(F(f"{field}.status").is_in(states)).count()
 
 
 def answer(ctx: Any, results: dict[str, Any]) -> running.Page:

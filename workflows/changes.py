@@ -77,5 +77,5 @@ def _same(now: Any, then: dict[str, Any] | None) -> bool:
     if now is None or then is None:
         return now is None and then is None
     found = now.to_dict()
-    same = all(found.get(key) == then.get(key) for key in ("label", "status"))
+    same = all(found.get(key) == then.get(key) for key in ("label", "status", "is_issue"))
     return same and str(found["_id"]) == then["_id"]["$oid"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from ..models.images import Images, Survey, survey
 from ..models.settings import ImageSettings, ResNetSettings, TrainGCNSettings
+from ..models.step import Step
 from .runs import Run
 from .samples import Labels
 
@@ -158,9 +160,19 @@ def check_weights(names: list[str], settings: ResNetSettings) -> None:
 
 
 def fit(
-    run: Run, known: Labels, look: Look, parts: np.ndarray, image_settings: ImageSettings, settings: ResNetSettings
+    run: Run,
+    known: Labels,
+    look: Look,
+    parts: np.ndarray,
+    image_settings: ImageSettings,
+    settings: ResNetSettings,
+    watch: Callable[[Any, Step], None] | None = None,
 ) -> Fitted:
-    """Trains, keeps the checkpoint in the run's folder, and predicts every sample."""
+    """Trains, keeps the checkpoint in the run's folder, and predicts every sample.
+
+    Args:
+        watch: is called with the network after each epoch
+    """
     from ..models import resnet
 
     images = Images(known.paths.tolist(), image_settings, look.size_px, look.channels)
@@ -176,8 +188,9 @@ def fit(
             return images[indices]
 
         steps = resnet.train(model, fetch, known.classes, cut, settings, run.folder)
-        for _ in run.watch(steps, "training"):
-            pass
+        for step in run.watch(steps, "training"):
+            if watch:
+                watch(model, step)
         notes = dict(names=known.names, images=asdict(replace(image_settings, size_px=look.size_px)))
         resnet.save(model, path, notes)
         (run.folder / "last.safetensors").unlink(missing_ok=True)

@@ -50,10 +50,11 @@ def review_labels(
     """Accepts, corrects or rejects the suggestions of `samples`; undo with `delete_run`.
 
     Accepting copies the suggestion into the label field, correcting writes `label` there, and rejecting drops the
-    suggestion. Labels that are written carry source, review and selection.
+    suggestion. Labels that are written carry source, review and selection. Labels that are there are kept, but for
+    those that `find_mistakes` flagged: there, accepting replaces the label, and rejecting takes the flag away.
 
     Args:
-        field: output field of `auto_label`
+        field: output field of `auto_label` or `find_mistakes`
         label_field: where labels go; None: the field that `field` was learned from
         label: the right label, for action="correct"
         classes: only suggestions of these classes
@@ -64,15 +65,18 @@ def review_labels(
     """
     (choices,) = split(settings, ReviewSettings)
     check_images(samples)
-    owner = writer_of(samples._root_dataset, field)
+    owner = writer_of(samples._root_dataset, field, "auto_label", "find_mistakes")
+    mistakes = owner["method"] == "find_mistakes"
     label_field = label_field or owner["inputs"].get("label_field")
     if label_field is None:
         raise ValueError(f"{field!r} was made by an earlier run's model: say the label_field that labels go to")
     check_label_field(samples, label_field)
     _check_label(samples, field, label_field, label, choices)
-    chosen, kept = _choose(samples, field, label_field, classes, choices)
+    chosen, kept = _choose(samples, field, label_field, classes, choices, mistakes)
     if not len(chosen) and not resume:
         wanted = {"all": "accepted or in review"}.get(choices.status, choices.status)
+        if mistakes:
+            wanted = {"accepted": "flagged", "review": "unflagged"}.get(choices.status, "another label")
         which = f" of {', '.join(classes)}" if classes else ""
         raise ValueError(
             f"no sample of the view has a suggestion{which} in {field!r} to {choices.action}: "
@@ -85,26 +89,26 @@ def review_labels(
             samples, "review_labels", settings=(choices,), inputs=inputs, progress=progress, resume=resume
         ) as run,
     ):
-        found = _changes(run, chosen, field, label_field, label, choices, audited(run.dataset, field))
+        found = _changes(run, chosen, field, label_field, label, choices, audited(run.dataset, field), mistakes)
         _declare(run, label_field)
         changes.write(run, found)
         changed, kept = len({line["id"] for line in found}), run.note("kept", lambda: kept)
         return run.finish(ReviewResults(run.key, field, label_field, choices.action, changed, kept))
 
 
-def writer_of(dataset: Any, field: str) -> dict[str, Any]:
-    """Record of the run that wrote `field`.
+def writer_of(dataset: Any, field: str, *methods: str) -> dict[str, Any]:
+    """Record of the run that wrote `field`, of one of the workflows `methods`.
 
     Raises:
         ValueError: none did
     """
     dataset.reload()
     for key in dataset.list_runs():
-        if key.startswith("evenset_auto_label_"):
+        if key.startswith(tuple(f"evenset_{method}_" for method in methods)):
             config = records.read_config(dataset, key)
             if field in config["writes"].get("fields", []):
                 return config
-    raise ValueError(f"no run of auto_label wrote the field {field!r} of {dataset.name!r}")
+    raise ValueError(f"no run of {' or '.join(methods)} wrote the field {field!r} of {dataset.name!r}")
 
 
 def audited(dataset: Any, field: str) -> set[str]:
@@ -136,12 +140,15 @@ def _check_label(samples: Any, field: str, label_field: str, label: str | None, 
 
 
 def _choose(
-    samples: Any, field: str, label_field: str, classes: Sequence[str] | None, choices: ReviewSettings
+    samples: Any, field: str, label_field: str, classes: Sequence[str] | None, choices: ReviewSettings, mistakes: bool
 ) -> tuple[list[str], int]:
     """Ids that the action takes, and how many it leaves because they have a label."""
+    how = "is_issue" if mistakes else "status"
     ids, suggestions, statuses, labels = samples.values(
-        ["id", f"{field}.label", f"{field}.status", f"{label_field}.label"]
+        ["id", f"{field}.label", f"{field}.{how}", f"{label_field}.label"]
     )
+    if mistakes:  # what is flagged counts as accepted, the rest as in review
+        statuses = ["accepted" if flagged else "review" for flagged in statuses]
     states = ("accepted", "review") if choices.status == "all" else (choices.status,)
     chosen, kept = [], 0
     for i, suggestion, status, label in zip(ids, suggestions, statuses, labels, strict=True):
@@ -149,9 +156,9 @@ def _choose(
             continue
         if choices.action == "correct":
             chosen.append(i)
-        elif label is not None:
+        elif label is not None and not mistakes:
             kept += status in states
-        elif suggestion is not None and status in states:
+        elif suggestion not in (None, label) and status in states:
             chosen.append(i)
     return chosen, kept
 
@@ -164,6 +171,7 @@ def _changes(
     label: str | None,
     choices: ReviewSettings,
     drawn: set[str],
+    mistakes: bool,
 ) -> list[dict[str, Any]]:
     """What changes, written to the run's folder before anything does: id, field, before, after."""
     import fiftyone as fo
@@ -172,26 +180,35 @@ def _changes(
     if path.exists():
         return changes.read(run.folder)
     view = run.dataset.select(chosen, ordered=True)
+    review = "corrected" if choices.action == "correct" else "seen" if choices.seen else "bulk"
     lines = []
     for i, old, suggestion in zip(*view.values(["id", label_field, field]), strict=True):
-        review = "corrected" if choices.action == "correct" else "seen" if choices.seen else "bulk"
-        marks = dict(source=run.key, review=review, selection="random" if i in drawn else "queue")
-        if choices.action == "reject":
-            after = suggestion.copy()
-            after.label, after.confidence, after["status"] = None, None, "review"
-        else:
-            new = fo.Classification(label=label or suggestion.label, **marks)
+        name = None
+        if choices.action != "reject":
+            name = label or suggestion.label
+            new = old.copy() if old else fo.Classification()
+            new.label, new.confidence = name, None
+            marks = dict(source=run.key, review=review, selection="random" if i in drawn else "queue")
+            for mark, value in marks.items():
+                new[mark] = value
             lines.append(changes.change(i, label_field, old, new))
-            after = suggestion.copy() if suggestion else None
-            if after is not None:
-                after.label, after.confidence, after["status"] = new.label, None, "labelled"
-        if after is not None:
-            after._id = suggestion._id
-            lines.append(changes.change(i, field, suggestion, after))
+        if suggestion is not None:
+            lines.append(changes.change(i, field, suggestion, _settled(suggestion, name, mistakes)))
     part = path.with_suffix(".part")
     part.write_text("".join(json.dumps(line) + "\n" for line in lines))
     part.replace(path)
     return lines
+
+
+def _settled(suggestion: Any, name: str | None, mistakes: bool) -> Any:
+    """The suggestion after a review: `name` is the label that was written, None where it was rejected."""
+    after = suggestion.copy()
+    after._id, after.label, after.confidence = suggestion._id, name, None
+    if mistakes:
+        after["is_issue"], after["mistakenness"] = False, None
+    else:
+        after["status"] = "review" if name is None else "labelled"
+    return after
 
 
 def _declare(run: Run, label_field: str) -> None:

@@ -12,7 +12,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,13 +44,20 @@ class Run:
     progress: Progress | None
     resumed: bool = False
     log: list[str] = field(default_factory=list)
+    part: str = ""  # of the work: it has a folder of its own, and its name stands before each phase
     _reported: float = 0.0
     _checked: float = 0.0
     _saved_writes: str = ""
 
     @property
     def folder(self) -> Path:
-        return run_folder(self.dataset, self.key)
+        return run_folder(self.dataset, self.key) / self.part
+
+    def within(self, part: str) -> Run:
+        """The same run, with a folder of its own for the checkpoint, curves and arrays of a part: "fold 1"."""
+        inner = replace(self, part=part)
+        inner.folder.mkdir(exist_ok=True)
+        return inner
 
     @property
     def writes(self) -> dict[str, Any]:
@@ -69,10 +76,11 @@ class Run:
         Raises:
             RunStopped: a stop was requested
         """
+        phase = f"{self.part}: {phase}" if self.part else phase
         if self.progress:
             self.progress(phase, done, total, note)
         if note and done != total:
-            self.log = [*self.log[-199:], f"{phase} {done}/{total} {note}"]
+            self.log[:] = [*self.log[-199:], f"{phase} {done}/{total} {note}"]  # in place: parts share it
         now = time.monotonic()
         if now - self._reported < REPORT_SECONDS and done < total:
             return

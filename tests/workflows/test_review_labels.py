@@ -132,7 +132,7 @@ def test_what_makes_no_sense_is_refused(suggested, refused):
     ):
         with refused(suggested, *words):
             review(suggested, **settings)
-    with refused(suggested, "no run of auto_label wrote the field 'truth'"):
+    with refused(suggested, "no run of auto_label or find_mistakes wrote the field 'truth'"):
         review_labels(suggested, "truth", progress=False)
     review(suggested)
     with refused(suggested, "none is accepted"):

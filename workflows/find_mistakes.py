@@ -1,0 +1,152 @@
+"""Finds labels that are likely wrong, says why, and suggests others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings, split
+from . import evidence, runs, scores, views
+from .learning import check_weights, freeze
+from .mistake_results import MistakeResults, Verdict, by_class, judge, notes, reasons
+from .progress import Progress
+from .runs import Run
+from .samples import (
+    Labels,
+    check_images,
+    check_output_field,
+    declare_classification,
+    read_labels,
+    read_vectors,
+    require_classes,
+    write_classifications,
+)
+
+MOST_VIEWS = 20  # of single classes: those with the most issues
+
+
+def find_mistakes(
+    samples: Any,
+    label_field: str,
+    *,
+    output_field: str = "mistake",
+    embeddings: str | None = None,
+    group_field: str | None = None,
+    progress: Progress | bool | None = None,
+    resume: str | None = None,
+    **settings: Any,
+) -> MistakeResults:
+    """Judges every label by models that have not seen it; undo with `delete_run`.
+
+    The labels are not changed: `output_field` receives the suggestion, its confidence, the mistakenness (0 right ..
+    1 wrong), whether it is an issue, its rank and the reason. `review_labels` puts suggestions into the label field.
+
+    Args:
+        label_field: a field of `fo.Classification`
+        output_field: new field of `fo.Classification`
+        embeddings: a field of vectors, or the name of a model of FiftyOne's zoo, in place of training ResNets
+        group_field: samples with the same value (patient, video, product) are judged by the same model
+        progress: None for a bar, False for silence, or a function of (phase, done, total, note)
+        resume: key of a stopped run to go on with
+        settings: fields of ImageSettings, ResNetSettings, GraphSettings and MistakeSettings
+
+    Raises:
+        ValueError: a bad argument; nothing was written
+    """
+    image_settings, resnet_settings, graph_settings, choices = split(
+        settings, ImageSettings, ResNetSettings, GraphSettings, MistakeSettings
+    )
+    check_images(samples)
+    check_output_field(samples, output_field, label_field, embeddings)
+    known = _labelled(read_labels(samples, label_field, group_field=group_field))
+    require_classes(known, label_field)
+    scores.check_source(samples, embeddings, None, known)
+    if embeddings is None:
+        check_weights(known.names, resnet_settings)
+    elif samples.has_field(embeddings):
+        read_vectors(samples, known.ids, embeddings)  # refuses bad ones before anything is written
+    with runs.start(
+        samples,
+        "find_mistakes",
+        settings=(image_settings, resnet_settings, graph_settings, choices),
+        inputs=dict(label_field=label_field, output_field=output_field, embeddings=embeddings, group_field=group_field),
+        fields=(output_field,),
+        progress=progress,
+        resume=resume,
+    ) as run:
+        known = freeze(run, known)
+        if embeddings is None:
+            found = evidence.from_images(run, known, image_settings, resnet_settings, graph_settings, choices)
+        else:
+            found = evidence.from_vectors(run, known, samples, embeddings, graph_settings, choices)
+        labels = known.classes[found.rows]
+        verdict = judge(found, labels, choices.method)
+        _write(run, known, found, verdict, output_field)
+        saved = _save_views(run, label_field, output_field, known.names, labels[verdict.flags])
+        results = MistakeResults(
+            run_key=run.key,
+            output_field=output_field,
+            label_field=label_field,
+            names=known.names,
+            judged=len(labels),
+            issues=int(verdict.flags.sum()),
+            contradicted=int(verdict.contradicted.sum()),
+            noise=verdict.noise,
+            folds=found.folds,
+            rows=by_class(verdict, labels, known.names),
+            notes=notes(known, found, verdict, output_field),
+            skipped={str(known.ids[i]): reason for i, reason in found.errors.items()},
+            synthetic=known.synthetic,
+            views=saved,
+        )
+        return run.finish(results)
+
+
+def _labelled(known: Labels) -> Labels:
+    """The labelled samples alone: the others have nothing that could be wrong."""
+    rows = known.known
+    columns = {name: getattr(known, name)[rows] for name in ("ids", "paths", "classes", "trusted", "groups")}
+    return replace(known, **columns)
+
+
+ATTRIBUTES = {
+    "mistakenness": "FloatField",
+    "is_issue": "BooleanField",
+    "rank": "IntField",
+    "reason": "StringField",
+    "margin": "FloatField",
+}
+
+
+def _write(run: Run, known: Labels, found: evidence.Evidence, verdict: Verdict, output_field: str) -> None:
+    import fiftyone as fo
+
+    names = np.array(known.names, dtype=object)
+    columns = dict(
+        label=names[verdict.suggestions],
+        confidence=verdict.confidence,
+        mistakenness=verdict.scores,
+        is_issue=verdict.flags,
+        rank=verdict.ranks,
+        reason=reasons(found, verdict, known.classes[found.rows], known.names),
+        margin=found.margins,
+    )
+    declare_classification(run, output_field, {name: getattr(fo, kind) for name, kind in ATTRIBUTES.items()})
+    write_classifications(run, output_field, known.ids[found.rows], columns)
+
+
+def _save_views(run: Run, label_field: str, output_field: str, names: list[str], flagged: np.ndarray) -> dict[str, str]:
+    """`FIELD: mistakes`, the most suspicious first, and `FIELD: mistakes of CLASS`, by the class that is given."""
+    from fiftyone import ViewField as F
+
+    issues = run.dataset.match(F(f"{output_field}.is_issue") == True).sort_by(f"{output_field}.rank")  # noqa: E712
+    saved = {"mistakes": views.save(run, f"{output_field}: mistakes", issues)}
+    counts = np.bincount(flagged, minlength=len(names))
+    for index in np.argsort(-counts, kind="stable")[:MOST_VIEWS]:
+        if counts[index]:
+            name = f"mistakes of {names[index]}"
+            view = issues.match(F(f"{label_field}.label") == names[index])
+            saved[name] = views.save(run, f"{output_field}: {name}", view)
+    return saved

@@ -1,0 +1,134 @@
+"""What find_mistakes writes and returns: a verdict on each label, and its reason in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..models import mistakes
+from .evidence import Evidence
+from .results import percent, table
+from .samples import Labels
+
+
+@dataclass
+class MistakeResults:
+    """What `find_mistakes` returns. `str` prints it as a table."""
+
+    run_key: str
+    output_field: str
+    label_field: str
+    names: list[str]
+    judged: int  # labels
+    issues: int  # labels that are flagged
+    contradicted: int  # of them: near-duplicates with another label, listed first
+    noise: float  # part of the labels that is expected to be wrong
+    folds: int
+    rows: list[dict[str, Any]]  # a class: labels, issues, the most common suggestion
+    notes: list[str]  # sentences: what could not be judged, what to do next
+    skipped: dict[str, str]  # sample id: why its image could not be used
+    synthetic: int  # samples left out because Evenset generated them
+    views: dict[str, str]  # "mistakes", "mistakes of CLASS": name of the saved view
+
+    def __str__(self) -> str:
+        head = f"{self.output_field} ({self.run_key})\n"
+        head += f"{'issues':<20} {self.issues:,} of {self.judged:,} labels of {self.label_field!r}\n"
+        head += f"{'estimated noise':<20} {percent(self.noise)} of the labels are wrong"
+        return "\n".join([head, "", table(self.rows), *self.notes])
+
+
+@dataclass
+class Verdict:
+    """What is written of each judged label."""
+
+    scores: np.ndarray  # mistakenness [n]
+    flags: np.ndarray  # is_issue [n]
+    suggestions: np.ndarray  # class [n]
+    confidence: np.ndarray  # of the suggestion [n]
+    contradicted: np.ndarray  # by a near-duplicate [n]
+    ranks: np.ndarray  # 1 is the most suspicious [n]
+    noise: float
+
+
+def judge(evidence: Evidence, labels: np.ndarray, method: str) -> Verdict:
+    """Scores, flags and ranks the labels [n] of the evidence's rows."""
+    chances = mistakes.beliefs(evidence.probabilities, labels)
+    scores = mistakes.mistakenness(evidence.probabilities, labels, method=method)
+    contradicted = mistakes.conflicts(labels, evidence.duplicates)
+    flags = mistakes.flag(evidence.probabilities, labels, scores) | contradicted
+    suggestions = mistakes.suggest(chances, labels, flags)
+    order = np.lexsort((-scores, ~flags, ~contradicted))
+    ranks = np.empty(len(labels), dtype=np.int64)
+    ranks[order] = np.arange(1, len(labels) + 1)
+    rows = np.arange(len(labels))
+    noise = float(1 - chances[rows, labels].mean()) if len(labels) else 0.0
+    return Verdict(scores, flags, suggestions, chances[rows, suggestions], contradicted, ranks, noise)
+
+
+def reasons(evidence: Evidence, verdict: Verdict, labels: np.ndarray, names: list[str]) -> list[str]:
+    """A sentence on each label: what its near-duplicates, its neighbours and its model say."""
+    counts = mistakes.votes(labels, evidence.neighbours, len(names))
+    near = counts.sum(axis=1)
+    said = evidence.alone.argmax(axis=1)
+    sure = evidence.alone.max(axis=1)
+    groups = {
+        group: Counter(names[label] for label in labels[evidence.duplicates == group])
+        for group in np.unique(evidence.duplicates[verdict.contradicted])
+    }
+    sentences = []
+    for i, suggestion in enumerate(verdict.suggestions):
+        parts = []
+        if verdict.contradicted[i]:
+            found = groups[evidence.duplicates[i]].most_common()
+            listed = " and ".join(f"{count} of them {name!r}" for name, count in found[:3])
+            parts.append(f"samples that are nearly the same have different labels, {listed}")
+        if near[i]:
+            parts.append(f"{counts[i, suggestion]} of {near[i]} nearest samples are {names[suggestion]!r}")
+        if said[i] == suggestion:
+            parts.append(f"a model that has not seen the label agrees at {sure[i]:.2f}")
+        else:
+            parts.append(f"a model that has not seen the label says {names[said[i]]!r} at {sure[i]:.2f}")
+        sentences.append("; ".join(parts))
+    return sentences
+
+
+def by_class(verdict: Verdict, labels: np.ndarray, names: list[str]) -> list[dict[str, Any]]:
+    """The table: a class, its labels, its issues, and what is suggested most often in their place."""
+    rows = []
+    for index, name in enumerate(names):
+        flagged = (labels == index) & verdict.flags
+        found = Counter(names[other] for other in verdict.suggestions[flagged]).most_common(1)
+        suggestion = f"{found[0][0]} ({found[0][1]:,})" if found else None
+        row = {"class": name, "labels": int((labels == index).sum()), "issues": int(flagged.sum())}
+        rows.append({**row, "suggested most": suggestion})
+    return rows
+
+
+def notes(known: Labels, evidence: Evidence, verdict: Verdict, field: str) -> list[str]:
+    """Sentences on what was found, and on what could not be judged."""
+    found = []
+    if verdict.contradicted.any():
+        found.append(
+            f"{int(verdict.contradicted.sum()):,} labels are contradicted by a near-duplicate, and listed first: "
+            "look whether somebody planted them."
+        )
+    if verdict.flags.any():
+        found.append(
+            f"Open the view, select what is wrong, and call review_labels(selection, {field!r}): it writes the "
+            "suggestions, and delete_run undoes it."
+        )
+    if len(evidence.unjudged):
+        classes = sorted({known.names[known.classes[i]] for i in evidence.unjudged})
+        more = f" and {len(classes) - 5} more" if classes[5:] else ""
+        found.append(
+            f"{len(evidence.unjudged):,} labels were not judged, since no other fold has their class: "
+            f"{', '.join(classes[:5])}{more}. Label more of them."
+        )
+    if evidence.errors:
+        found.append(f"{len(evidence.errors):,} images could not be read: results.skipped lists them.")
+    if known.synthetic:
+        found.append(f"{known.synthetic:,} synthetic samples were left out.")
+    return found
