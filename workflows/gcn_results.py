@@ -69,6 +69,7 @@ class GCNResults:
         left = list(self.notes)
         left += [f"{len(self.skipped)} samples could not be read: results.skipped lists them"] if self.skipped else []
         left += [f"{self.synthetic} synthetic samples were left out"] if self.synthetic else []
+        left += [f"Tick {self.heatmap_field!r} in the App's sidebar to see the heat maps"] if self.heatmap_field else []
         return "\n".join([title, f"{found}, {self.seconds:.1f} seconds", self.graph, "", table(self.rows), *left])
 
 
