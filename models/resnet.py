@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import weights
+from . import attacks, weights
 from .losses import class_loss, log_prior, sample_loss
 from .settings import ResNetSettings
 from .step import Step, accelerator, faster_precision, load_tensors, pack_optimizer, save_tensors, unpack_optimizer
@@ -129,6 +129,8 @@ def train(
             images = augment(torch.from_numpy(fetch(mine))).to(process.device)
             given = torch.as_tensor(labels[mine], device=process.device)
             with process.autocast():
+                if settings.adversarial:
+                    images = attacks.perturb(model, images, given, model.prior, settings)
                 logits = network(images)[0].float()
             loss = settings.class_loss_weight * class_loss(logits, given, model.prior)
             loss = loss + settings.sample_loss_weight * sample_loss(

@@ -66,9 +66,15 @@ def take_back(dataset: Any, config: dict[str, Any], folder: Path) -> tuple[int, 
     for view in writes.pop("views", []):
         if dataset.has_saved_view(view):
             dataset.delete_saved_view(view)
+    for name in writes.pop("evaluations", []):
+        if dataset.has_evaluation(name):
+            dataset.delete_evaluation(name)
     for name in writes.pop("fields", []):
         if dataset.has_sample_field(name):
             dataset.delete_sample_field(name)
+    if writes.pop("sidebar", []) and _is_usual_sidebar(dataset):
+        dataset.app_config.sidebar_groups = None  # as it was, before FiftyOne put an evaluation into it
+        dataset.save()
     media = writes.pop("media_fields", [])
     if media:
         settings = dataset.app_config
@@ -77,3 +83,13 @@ def take_back(dataset: Any, config: dict[str, Any], folder: Path) -> tuple[int, 
             settings.grid_media_field = "filepath"
         dataset.save()
     return labels, edited
+
+
+def _is_usual_sidebar(dataset: Any) -> bool:
+    """Whether nobody has arranged the groups of the App's sidebar."""
+    config = dataset.app_config
+    plain = [
+        [(group.name, list(group.paths)) for group in groups or []]
+        for groups in (config.sidebar_groups, config.default_sidebar_groups(dataset))
+    ]
+    return bool(plain[0] == plain[1])

@@ -1,0 +1,235 @@
+"""Which method does best on the user's own labels: each learns from a part of them, and is scored on the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..models.settings import AttackSettings, CompareSettings, ImageSettings
+from ..models.settings import split as split_settings
+from . import methods as learners
+from . import rules as own_rules
+from . import runs, scores, views
+from .compare_results import CompareResults, score, table_rows
+from .compare_rows import Row, check_resnets, field_names, read_rows
+from .learning import Look, freeze, freeze_parts, look_at, named_parts, top_two
+from .progress import Progress
+from .runs import Run
+from .samples import (
+    Labels,
+    check_images,
+    check_output_field,
+    declare_classification,
+    read_labels,
+    require_classes,
+    write_classifications,
+)
+from .trials import Cut, Material, alike, cut_labels
+
+TRAINED, SCORED = "trained", "held out"  # what output_field says of a sample
+
+
+def compare_methods(
+    samples: Any,
+    label_field: str,
+    *,
+    methods: Sequence[str] | None = None,
+    settings_of: Mapping[str, Mapping[str, Any]] | Sequence[Mapping[str, Any]] = (),
+    rules: own_rules.Rules | None = None,
+    test: Any = None,
+    group_field: str | None = None,
+    embeddings: str | None = None,
+    output_field: str = "compare",
+    progress: Progress | bool | None = None,
+    resume: str | None = None,
+    **settings: Any,
+) -> CompareResults:
+    """Compares methods on held-out labels; undo with `delete_run`.
+
+    Each method learns from the training labels, in every repetition the same for all, and predicts the held-out
+    samples, whose labels choose nothing. Only labels that a person gave, and no queue chose, score. The first
+    repetition's predictions are written (`OUTPUT_FIELD_METHOD`), and FiftyOne evaluates each of them.
+
+    Args:
+        label_field: a field of `fo.Classification`
+        methods: "hog + svm", "k-nn", "rules", "resnet", "image gcn", "gcn", "laplace", "ensemble"; None: all of them,
+            "rules" where they are given
+        settings_of: rows with settings of their own, {"resnet18 sgd": {"method": "resnet", "optimizer": "sgd"}}; a
+            method's name needs no "method"
+        rules: {label: expression of FiftyOne}, or lines of `label: expression`; the first match wins
+        test: a view, or a tag, whose labels score in every repetition; None: another part is drawn in each
+        group_field: samples with the same value (patient, video, product) stay on one side, as do near-duplicates
+        embeddings: of "gcn" and "laplace": a field of vectors, or a model of FiftyOne's zoo; None: made from the images
+        output_field: new text field: which samples trained, and which were held out
+        progress: None for a bar, False for silence, or a function of (phase, done, total, note)
+        resume: key of a stopped run to go on with
+        settings: fields of CompareSettings, ImageSettings and AttackSettings, and of the methods' own settings; a name
+            that several methods have goes to all of them
+
+    Raises:
+        ValueError: a bad argument; nothing was written
+    """
+    choices, image_settings, attack = _read_settings(settings)
+    rows = read_rows(methods, settings_of, rules, settings)
+    check_images(samples)
+    known = read_labels(samples, label_field, group_field=group_field)
+    names = field_names(output_field, rows)
+    for name in (output_field, *names.values()):
+        check_output_field(samples, name, label_field, embeddings)
+    given = named_parts(samples, test=test)
+    scores.check_source(samples, embeddings, None, known)
+    ruled = own_rules.read(rules) if rules is not None else []
+    own_rules.check(ruled, samples, known, label_field)
+    if not resume:
+        require_classes(known, label_field)
+        check_resnets(known, rows)
+        for seed in _seeds(choices):
+            cut_labels(known, alike(known, None), given, choices, seed)
+    said, notes = own_rules.apply(ruled, samples, known) if ruled else (np.full(len(known.ids), -1), [])
+    inputs = dict(label_field=label_field, output_field=output_field, group_field=group_field, embeddings=embeddings)
+    inputs["settings_of"] = [{"name": one.name, "method": one.method, **one.settings} for one in rows]
+    with runs.start(
+        samples,
+        "compare_methods",
+        settings=(image_settings, choices, attack),
+        inputs={**inputs, "methods": [], "rules": own_rules.write(ruled) if ruled else None},
+        fields=(output_field, *names.values(), *(f"{name}_eval" for name in names.values())),
+        progress=progress,
+        resume=resume,
+    ) as run:
+        known, given = freeze(run, known), freeze_parts(run, given)
+        kept = run.arrays("rules", lambda: {"classes": said, "notes": np.array(notes, dtype=str)})
+        look = look_at(run, known, image_settings) if _needs_images(rows, embeddings) else None
+        material = Material(
+            run,
+            samples,
+            known,
+            look,
+            image_settings,
+            embeddings,
+            kept["classes"],
+            attack if choices.robustness else None,
+        )
+        cuts = _cut(run, known, look, given, choices)
+        found = {one.name: [learners.learn(material, one.method, one.settings, cut) for cut in cuts] for one in rows}
+        written = _write(run, known, label_field, output_field, names, found, cuts[0])
+        return run.finish(_results(material, cuts, found, kept["notes"].tolist(), output_field, written))
+
+
+def _read_settings(settings: dict[str, Any]) -> tuple[CompareSettings, ImageSettings, AttackSettings]:
+    from ..models import attacks
+
+    own = [kind for _, kinds in learners.METHODS.values() for kind in kinds]
+    found = split_settings(settings, CompareSettings, ImageSettings, AttackSettings, *dict.fromkeys(own))
+    choices, image_settings, attack = found[:3]
+    attacks.read_strengths(attack.strengths)
+    if choices.robustness:
+        attacks.check_library()
+    return choices, image_settings, attack
+
+
+def _needs_images(rows: list[Row], embeddings: str | None) -> bool:
+    without = {"rules"} | (set(learners.ON_VECTORS) if embeddings is not None else set())
+    return any(one.method not in without for one in rows)
+
+
+def _seeds(choices: CompareSettings) -> range:
+    return range(choices.seed, choices.seed + choices.seeds)
+
+
+def _cut(run: Run, known: Labels, look: Look | None, given: dict[int, set[str]], choices: CompareSettings) -> list[Cut]:
+    """The samples that train and those that score, of each repetition."""
+    groups = alike(known, look)
+    cuts = []
+    for seed in _seeds(choices):
+        kept = run.arrays(
+            f"cut_{seed}", lambda seed=seed: cut_labels(known, groups, given, choices, seed, look)._asdict()
+        )  # type: ignore[misc]
+        cuts.append(Cut(seed, kept["train"], kept["test"]))
+    return cuts
+
+
+def _write(
+    run: Run,
+    known: Labels,
+    label_field: str,
+    output_field: str,
+    names: dict[str, str],
+    found: dict[str, list[dict[str, np.ndarray]]],
+    cut: Cut,
+) -> dict[str, dict[str, str]]:
+    """Writes the first repetition, and has FiftyOne evaluate it; returns the names of what was written."""
+    import fiftyone as fo
+    from fiftyone import ViewField as F
+
+    run.wrote("fields", output_field)
+    run.dataset.add_sample_field(output_field, fo.StringField, description=f"written by {run.key}")
+    for word, rows in ((TRAINED, cut.train), (SCORED, cut.test)):
+        run.dataset.set_values(
+            output_field, dict.fromkeys(known.ids[rows].tolist(), word), key_field="id", progress=False
+        )
+    if run.dataset.app_config.sidebar_groups is None:
+        run.wrote("sidebar", "usual")  # FiftyOne gives each evaluation a group there
+    scored, evaluations = run.dataset.match(F(output_field) == SCORED), {}
+    for number, (name, field) in enumerate(names.items(), 1):
+        probabilities = found[name][0]["probabilities"]
+        says = ~np.isnan(probabilities).any(1)
+        classes, confidence, _ = top_two(probabilities[says])
+        declare_classification(run, field, {})
+        columns = dict(label=np.array(known.names, dtype=object)[classes], confidence=confidence)
+        write_classifications(run, field, known.ids[cut.test[says]], columns)
+        evaluations[name] = f"{field}_eval"
+        run.wrote("evaluations", evaluations[name])
+        scored.evaluate_classifications(
+            field, gt_field=label_field, eval_key=evaluations[name], classes=known.names, progress=False
+        )
+        run.report("evaluating", number, len(names))
+    saved = {"held out": views.save(run, f"{output_field}: held out", scored)}
+    return dict(fields=names, evaluations=evaluations, views=saved)
+
+
+def _results(
+    material: Material,
+    cuts: list[Cut],
+    found: dict[str, list[dict[str, np.ndarray]]],
+    notes: list[str],
+    output_field: str,
+    written: dict[str, dict[str, str]],
+) -> CompareResults:
+    known, look = material.known, material.look
+    scores_of: dict[str, list[dict[str, Any]]] = {name: [] for name in found}
+    for name, trials in found.items():
+        for cut, kept in zip(cuts, trials, strict=True):
+            numbers = {key: float(value) for key, value in kept.items() if value.ndim == 0}
+            right = score(kept["probabilities"], known.classes[cut.test])
+            scores_of[name].append({"method": name, "seed": cut.seed, **right, **numbers})
+    return CompareResults(
+        run_key=material.run.key,
+        output_field=output_field,
+        names=known.names,
+        rows=table_rows(scores_of),
+        scores=[one for trials in scores_of.values() for one in trials],
+        trained=[len(cut.train) for cut in cuts],
+        held_out=[len(cut.test) for cut in cuts],
+        notes=notes + _notes(material, cuts),
+        skipped={str(known.ids[i]): reason for i, reason in (look.errors if look else {}).items()},
+        synthetic=known.synthetic,
+        **written,
+    )
+
+
+def _notes(material: Material, cuts: list[Cut]) -> list[str]:
+    known = material.known
+    notes = []
+    untrusted = int(((known.classes >= 0) & ~known.trusted).sum())
+    if untrusted:
+        notes.append(f"{untrusted} labels came from Evenset or a queue: they trained, but did not score.")
+    missing = [name for i, name in enumerate(known.names) if not (known.classes[cuts[0].train] == i).any()]
+    if missing:
+        notes.append(f"Not learned, since no label of it trains: {', '.join(missing[:5])}.")
+    if len(cuts) > 1:
+        notes.append("In brackets: Student's 95 % interval over the repetitions.")
+    notes.append("The App's Model Evaluation panel compares the evaluations of the first repetition.")
+    return notes

@@ -1,0 +1,81 @@
+"""The lines of a comparison's table: which method, with which settings."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+from ..models.settings import ResNetSettings
+from ..models.settings import split as split_settings
+from . import methods as learners
+from .learning import check_weights
+from .samples import Labels
+
+
+class Row(NamedTuple):
+    """A line of the table: a method with settings of its own."""
+
+    name: str
+    method: str
+    settings: dict[str, Any]
+
+
+def read_rows(methods: Any, settings_of: Any, rules: Any, settings: dict[str, Any]) -> list[Row]:
+    """The lines of the table, in their order; what they say is checked.
+
+    Raises:
+        ValueError: no such method, nothing to compare, or rules that are missing or that nobody asked for
+    """
+    own = dict(settings_of) if isinstance(settings_of, Mapping) else {}
+    own = own or {one["name"]: {key: value for key, value in one.items() if key != "name"} for one in settings_of}
+    if methods is None:
+        methods = [name for name in learners.METHODS if name != "rules" or rules is not None]
+    if isinstance(methods, str):
+        methods = [methods]
+    rows = []
+    for name in dict.fromkeys([*methods, *own]):
+        given = dict(own.get(name, {}))
+        method = given.pop("method", name)
+        if method not in learners.METHODS:
+            near = difflib.get_close_matches(str(method), learners.METHODS, 1, cutoff=0.4)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(map(repr, learners.METHODS))}"
+            raise ValueError(f"no method is called {method!r}: {hint}")
+        if "seed" in given:
+            raise ValueError(f"settings_of {name!r} has a seed: seed and seeds are those of the whole comparison")
+        split_settings(given, *learners.METHODS[method][1])
+        rows.append(Row(name, method, {**learners.own_settings(method, settings), **given}))
+    if not rows:
+        raise ValueError("methods names none: name one or more, or leave methods out for all of them")
+    wanted = any(one.method == "rules" for one in rows)
+    if wanted != (rules is not None):
+        raise ValueError(
+            "methods names 'rules', but no rules are given"
+            if wanted
+            else "rules are given, but methods does not name them"
+        )
+    return rows
+
+
+def field_names(output_field: str, rows: list[Row]) -> dict[str, str]:
+    """The field of each row's predictions.
+
+    Raises:
+        ValueError: two rows would have the same
+    """
+    names = {one.name: f"{output_field}_{re.sub(r'[^a-z0-9]+', '_', one.name.lower()).strip('_')}" for one in rows}
+    twice = [one for one in names if list(names.values()).count(names[one]) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} and {twice[1]!r} would both be written to {names[twice[0]]!r}: rename one")
+    return names
+
+
+def check_resnets(known: Labels, rows: list[Row]) -> None:
+    """Refuses files of first weights that do not fit, before work starts."""
+    for one in rows:
+        kinds = learners.METHODS[one.method][1]
+        if ResNetSettings in kinds:
+            has = {item.name for item in fields(ResNetSettings)}
+            check_weights(known.names, ResNetSettings(**{k: v for k, v in one.settings.items() if k in has}))
