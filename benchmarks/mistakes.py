@@ -2,7 +2,7 @@
 
 Uniform: any other class. Confusable: the class that a classifier takes it for most often. Weak: what a classifier of
 few labels says where it errs, as people err: on images that look wrong. The peers see the very probabilities that
-find_mistakes makes of each fold; in the rows "averaged" they see those averaged over the graph, as Evenset's score does.
+find_mistakes makes of each fold; in the rows "averaged" they see them averaged over the graph, as Evenset does.
 """
 
 from __future__ import annotations

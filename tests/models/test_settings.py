@@ -12,7 +12,9 @@ from evenset.models.settings import (
     AuditSettings,
     AutoLabelSettings,
     CopySettings,
+    GraphSettings,
     ImageSettings,
+    MistakeSettings,
     ResNetSettings,
     ReviewSettings,
     Settings,
@@ -102,7 +104,14 @@ def test_an_unknown_name_is_answered_with_the_nearest():
         split({"zzz": 1}, AuditSettings)
 
 
-@pytest.mark.parametrize("kinds", [(ImageSettings, ResNetSettings, AutoLabelSettings), *GCN_SETTINGS.values()])
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        (ImageSettings, ResNetSettings, AutoLabelSettings),
+        (ImageSettings, ResNetSettings, GraphSettings, MistakeSettings),
+        *GCN_SETTINGS.values(),
+    ],
+)
 def test_a_name_that_two_classes_of_one_workflow_have_means_the_same_in_both(kinds):
     seen: dict[str, dataclasses.Field] = {}
     for item in [item for kind in kinds for item in dataclasses.fields(kind)]:

@@ -69,6 +69,13 @@ def test_audit_labels(app, suggested):
     check(app.execute(suggested, "audit_labels", dict(field="auto_label")), "is accepted in 'auto_label'")
 
 
+def test_find_mistakes(app, clusters):
+    dataset, params = clusters(60, 60), dict(label_field="ground_truth", embeddings="vector")
+    dataset.set_values("vector", [None] * len(dataset))
+    check(app.execute(dataset, "find_mistakes", params), "60 samples have no vector in 'vector'")
+    assert "mistake" not in dataset.get_field_schema()
+
+
 def test_delete_run(app, suggested):
     with folders.claim(suggested, "auto_label"):
         check(app.execute(suggested, "delete_run", dict(run_key=KEY)), "Another run is writing 'auto_label'")
@@ -83,6 +90,8 @@ def test_stop_run(app, suggested):
     check(app.execute(suggested, "stop_run", dict(run_key=KEY)), f"{KEY} is not running")
 
 
-@pytest.mark.parametrize("operator", ["train_resnet", "train_gcn", "review_labels", "audit_labels", "delete_run"])
+@pytest.mark.parametrize(
+    "operator", ["train_resnet", "train_gcn", "review_labels", "audit_labels", "find_mistakes", "delete_run"]
+)
 def test_what_is_not_chosen_is_named(app, suggested, operator):
     check(app.execute(suggested, operator, {}), "Nothing is chosen for")

@@ -12,7 +12,9 @@ from evenset.models.settings import (
     AuditSettings,
     AutoLabelSettings,
     CopySettings,
+    GraphSettings,
     ImageSettings,
+    MistakeSettings,
     ResNetSettings,
     ReviewSettings,
     split,
@@ -26,6 +28,7 @@ FORMS = {
     "auto_label": (ImageSettings, ResNetSettings, AutoLabelSettings),
     "review_labels": (ReviewSettings,),
     "audit_labels": (AuditSettings,),
+    "find_mistakes": (ImageSettings, ResNetSettings, GraphSettings, MistakeSettings),
 }
 
 

@@ -1,0 +1,48 @@
+"""find_mistakes in the App: one choice, a table, the view of what is likely wrong, and suggestions that are applied."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def corrupted(clusters):
+    """A data set of 240, all labelled, the first 24 of them as class 0 or 1 that are not."""
+    dataset = clusters(240, 240)
+    wrong = ["class 1" if name == "class 0" else "class 0" for name in dataset.limit(24).values("truth")]
+    dataset.limit(24).set_values("ground_truth.label", wrong)
+    return dataset
+
+
+def test_the_form_asks_for_little(app, corrupted):
+    lines = app.form(corrupted, "find_mistakes")
+
+    asked = [name for name, line in lines.items() if line["type"]["name"] != "Void"]
+    assert asked == ["view_target", "label_field", "output_field", "embeddings", "folds", "more"]
+    assert lines["label_field"]["default"] == "ground_truth"
+    assert [choice["value"] for choice in lines["embeddings"]["view"]["choices"]] == ["vector"]
+    assert not any(line["required"] or line["invalid"] for line in lines.values())
+
+
+def test_what_is_likely_wrong_is_shown_and_a_selection_is_put_right(app, corrupted):
+    answer = app.execute(corrupted, "find_mistakes", dict(label_field="ground_truth", embeddings="vector"))
+
+    assert answer.labels[0] == "24 of 240 labels are likely wrong"
+    assert {"Open the mistakes", "Review ..."} <= set(answer.labels)
+    assert [row["0"] for row in answer.values["rows"]] == ["class 0", "class 1", "class 2"]
+    assert sum(int(row["2"]) for row in answer.values["rows"]) == 24
+    corrupted.reload()
+    view = corrupted.load_saved_view("mistake: mistakes")
+
+    params = dict(field="mistake")
+    assert "Accept 24 suggestions" in str(app.ask("resolve-type", corrupted, "review_labels", params))
+    three = view.values("id")[:3]
+    chosen = dict(samples=view, selected=three, view_target="SELECTED_SAMPLES")
+    assert "Accept 3 suggestions" in str(app.ask("resolve-type", corrupted, "review_labels", params, **chosen))
+    applied = app.execute(corrupted, "review_labels", {**params, "action": "accept", "status": "all"}, **chosen)
+
+    assert applied.labels[0] == "3 suggestions are accepted"
+    corrupted.reload()
+    now = corrupted.select(three)
+    assert now.values("ground_truth.label") == now.values("truth")
+    assert len(corrupted.load_saved_view("mistake: mistakes")) == 21
