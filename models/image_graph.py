@@ -85,9 +85,6 @@ def train(
 ) -> Iterator[Step]:
     """Fits `model` in place, yielding one Step an epoch; ends with the weights of the best epoch.
 
-    The class loss is on the image. The sample loss is on its nodes: each has the image's label, which is wrong for
-    many of them, and it is the loss that wrong labels pull less.
-
     Args:
         fetch: returns the nodes of some images
         labels: class of each image [N]
@@ -108,14 +105,7 @@ def train(
         torch.manual_seed(settings.seed * 1_000_003 + epoch)
         model.train()
         for batch in np.array_split(np.random.default_rng([settings.seed, epoch]).permutation(rows), batches):
-            nodes = _on(device, fetch(batch))
-            given = torch.as_tensor(labels[batch], device=device)
-            logits, _, scores = model(nodes)
-            of_node = given[:, None].expand(nodes.real.shape)[nodes.real]  # the image's label [T]
-            loss = settings.image_loss_weight * class_loss(logits, given, prior)
-            loss = loss + settings.node_loss_weight * sample_loss(
-                scores[nodes.real] + prior, of_node, settings.node_loss_power
-            )
+            loss = _loss(model, _on(device, fetch(batch)), torch.as_tensor(labels[batch], device=device), prior)
 
             optimizer.zero_grad()
             process.backward(loss)
@@ -129,6 +119,22 @@ def train(
         yield Step(epoch, settings.graph_epochs, total / batches, metrics, recall)
 
     model.load_state_dict(kept)
+
+
+def _loss(model: ImageGraph, nodes: Nodes, given: Tensor, prior: Tensor) -> Tensor:
+    """The class loss on the images, and the sample loss on their nodes.
+
+    Each node is given the image's label. That is wrong for many of them, and wrong labels pull this loss less.
+
+    Args:
+        given: class of each image [B]
+        prior: of `class_loss` [K]
+    """
+    settings = model.settings
+    logits, _, scores = model(nodes)
+    of_nodes = given[:, None].expand(nodes.real.shape)[nodes.real]
+    on_nodes = sample_loss(scores[nodes.real] + prior, of_nodes, settings.node_loss_power)
+    return settings.image_loss_weight * class_loss(logits, given, prior) + settings.node_loss_weight * on_nodes
 
 
 def _standardise(model: ImageGraph, fetch: Fetch, rows: np.ndarray) -> None:

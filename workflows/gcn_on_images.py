@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,15 +53,7 @@ def score(
         source = _patches(run, known, look, parts, images, resnet_settings, graph_settings)
 
     path = run.folder / "image_graph.safetensors"
-    if not path.exists():
-        model = image_graph.build(source.features, len(known.names), graph_settings)
-        train, validation = (np.flatnonzero(parts == part) for part in (TRAIN, VALIDATION))
-        steps = image_graph.train(model, source.fetch, known.classes, train, validation, graph_settings)
-        for _ in run.watch(steps, "training the graph"):
-            pass
-        image_graph.save(model, path, dict(names=known.names, settings=asdict(graph_settings)))
-    model, _ = image_graph.load(path, graph_settings)
-
+    model = _trained(run, known, parts, source, graph_settings, path)
     readable = np.array([i for i in range(len(images)) if i not in source.errors], dtype=np.int64)
     logits = np.full((len(images), len(known.names)), np.nan)
     for indices, found, _ in image_graph.predict(model, source.fetch, readable):
@@ -84,6 +77,26 @@ def score(
         notes=source.notes,
         evidence=evidence,
     )
+
+
+def _trained(
+    run: Run, known: Labels, parts: np.ndarray, source: Source, settings: ImageGraphSettings, path: Path
+) -> Any:
+    """The network, trained or as the run's folder has it."""
+    from ..models import image_graph
+
+    def fetch(rows: np.ndarray) -> Any:
+        run.check_stop()  # an epoch can be long, a batch is not
+        return source.fetch(rows)
+
+    if not path.exists():
+        model = image_graph.build(source.features, len(known.names), settings)
+        train, validation = (np.flatnonzero(parts == part) for part in (TRAIN, VALIDATION))
+        steps = image_graph.train(model, fetch, known.classes, train, validation, settings)
+        for _ in run.watch(steps, "training the graph"):
+            pass
+        image_graph.save(model, path, dict(names=known.names, settings=asdict(settings)))
+    return image_graph.load(path, settings)[0]
 
 
 # Patches
