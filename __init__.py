@@ -33,6 +33,7 @@ _OPERATORS = {  # the App: module of operators/ -> its class
     "review_labels": "ReviewLabels",
     "audit_labels": "AuditLabels",
     "find_mistakes": "FindMistakes",
+    "compare_methods": "CompareMethods",
     "delete_run": "DeleteRun",
     "resume_run": "ResumeRun",
     "stop_run": "StopRun",

@@ -54,6 +54,8 @@ def what_goes(dataset: Any, key: str) -> list[str]:
     lines = ["It is running: it is stopped first"] if config["state"] == "running" else []
     if writes.get("fields"):
         lines.append(f"Fields: {', '.join(writes['fields'])}")
+    if writes.get("evaluations"):
+        lines.append(f"Evaluations: {', '.join(writes['evaluations'])}")
     if writes.get("views"):
         lines.append(f"Saved views: {', '.join(writes['views'])}")
     labels = sum(line["field"] == label_field for line in changes.read(folder))

@@ -134,7 +134,7 @@ def ensemble(trial: Trial) -> np.ndarray:
 
     found, started = [], time.monotonic()
     for name in MEMBERS:
-        kept = learn(trial.material, name, trial.given, trial.cut)
+        kept = learn(trial.material, name, trial.given[name], trial.cut)
         found.append(np.log(np.maximum(kept["probabilities"], 1e-12)))
         trial.earlier_seconds += float(kept["seconds"])
     trial.earlier_seconds -= time.monotonic() - started
@@ -150,9 +150,9 @@ METHODS: dict[str, tuple[Method, tuple[type[Settings], ...]]] = {  # and the set
     "image gcn": (gcn_on_images, (ImageGraphSettings, ResNetSettings)),
     "gcn": (gcn, (GraphSettings, GCNSettings)),
     "laplace": (laplace, (GraphSettings,)),
-    "ensemble": (ensemble, (ResNetSettings, GraphSettings, GCNSettings)),
+    "ensemble": (ensemble, ()),
 }
-MEMBERS = ("resnet", "gcn", "laplace")  # of the ensemble
+MEMBERS = ("resnet", "gcn", "laplace")  # of the ensemble, which has the settings of each: {"resnet": {...}, ...}
 ON_VECTORS = ("gcn", "laplace")  # with embeddings given, they need no image
 
 
@@ -167,7 +167,7 @@ def learn(material: Material, method: str, settings: dict[str, Any], cut: Cut) -
 
     They are kept in the run's folder under method, settings and seed: a resumed run, or an ensemble, reads them.
     """
-    run, settings = material.run, own_settings(method, settings)
+    run = material.run
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
     place = f"{method.replace(' ', '_')}_{cut.seed}_{digest}"
     branch = Branch(run.dataset, run.key, run.config, run.progress, run.resumed, place=place, title=method)

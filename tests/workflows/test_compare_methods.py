@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evenset import compare_methods, delete_run, load_results
+from evenset import compare_methods, delete_run, load_results, resume_run
 from evenset.workflows import methods as learners
+from evenset.workflows.compare_results import interval, score
 from fiftyone import ViewField as F
 from sklearn.metrics import f1_score
 
@@ -50,7 +51,6 @@ def test_all_methods_learn_digits(digits):
         settings_of={
             "resnet": QUICK,
             "image gcn": {"train_backbone": False, "graph_epochs": 2},
-            "ensemble": QUICK,
             "resnet sgd": {"method": "resnet", "optimizer": "sgd", **QUICK},
         },
         rules={"0": F("zero")},
@@ -90,3 +90,184 @@ def test_a_comparison_is_undone_with_its_fields_views_and_evaluations(clusters, 
     delete_run(dataset, results.run_key)
 
     assert everything(dataset) == before and dataset.list_evaluations() == []
+
+
+# Held-out labels
+
+
+def test_no_held_out_label_is_learned_from(clusters):
+    """The labels of the test samples are turned to others: the scores change, what is said of them does not."""
+    said = []
+    for turn in (0, 1):
+        dataset = clusters(spread=2.0)
+        test = dataset.limit(30)
+        test.tag_samples("test")
+        labels = [f"class {(int(label[-1]) + turn) % 3}" for label in test.values("ground_truth.label")]
+        test.set_values("ground_truth.label", labels)
+        results = compare(dataset, test="test", rules="class 0: True", methods=["gcn", "laplace", "rules"])
+        said.append([dataset.values([f"{field}.label", f"{field}.confidence"]) for field in results.fields.values()])
+        accuracy = {one["method"]: one["accuracy"] for one in results.scores}
+        assert (accuracy["gcn"] > 0.6) == (turn == 0)
+
+    assert said[0] == said[1]
+
+
+def test_a_resnet_and_traditional_methods_see_no_held_out_label_either(digits, monkeypatch):
+    """Every method is handed labels in which those of the test samples are missing."""
+    dataset = digits(n=60, size_px=8, labelled=60)
+    seen = {}
+
+    def spy(name, inner):
+        def method(trial):
+            labels, part = trial.labels, trial.seen()
+            assert (labels[trial.cut.test] == -1).all() and (part.classes[len(trial.cut.train) :] == -1).all()
+            seen[name] = part.ids[len(trial.cut.train) :].tolist()
+            return inner(trial)
+
+        return method
+
+    for name in ("hog + svm", "k-nn"):
+        function, kinds = learners.METHODS[name]
+        monkeypatch.setitem(learners.METHODS, name, (spy(name, function), kinds))
+    compare_methods(dataset, "ground_truth", methods=["hog + svm", "k-nn"], seeds=1, progress=False, size_px=8)
+
+    held = dataset.match(F("compare") == "held out").values("id")
+    assert sorted(seen["hog + svm"]) == sorted(seen["k-nn"]) == sorted(held)
+
+
+def test_labels_that_evenset_gave_train_and_do_not_score(clusters):
+    import fiftyone as fo
+
+    dataset = clusters(n=90, labelled=90)
+    dataset.add_sample_field("ground_truth.source", fo.StringField)
+    dataset.limit(60).set_values("ground_truth.source", ["evenset_auto_label_1"] * 60)
+
+    results = compare(dataset, test_fraction=0.5, seeds=1)
+
+    parts = dataset.values("compare")
+    assert "held out" not in parts[:60] and parts[60:].count("held out") == results.held_out[0] == 15
+    assert "60 labels came from Evenset or a queue: they trained, but did not score." in results.notes
+
+
+def test_groups_and_copies_of_an_image_stay_on_one_side(digits):
+    dataset = digits(n=80, size_px=8, labelled=80)
+    paths = dataset.values("filepath")
+    copies = dict(zip(dataset.values("id")[:20], paths[20:40], strict=True))  # the same image in two samples
+    dataset.set_values("filepath", copies, key_field="id")
+    dataset.set_values("ground_truth.label", ["0", "1"] * 40)
+    dataset.set_values("patient", [f"{i // 4}" for i in range(80)])
+
+    results = compare_methods(
+        dataset, "ground_truth", methods="k-nn", group_field="patient", seeds=3, progress=False, size_px=8
+    )
+
+    held = np.array(dataset.values("compare")) == "held out"
+    assert 0 < held.sum() == results.held_out[0]
+    for first in range(0, 80, 4):
+        assert len(set(held[first : first + 4])) == 1
+    assert (held[:20] == held[20:40]).all()
+
+
+def test_training_samples_that_are_like_a_test_sample_are_left_out(clusters):
+    dataset = clusters(n=60, labelled=60)
+    dataset.set_values("video", [f"{i // 2}" for i in range(60)])
+    dataset[:21].tag_samples("test")
+
+    results = compare(dataset, test="test", group_field="video", seeds=1)
+
+    parts = dataset.values("compare")
+    assert parts[:21] == ["held out"] * 21 and parts[21] is None and parts[22:] == ["trained"] * 38
+    assert (results.trained, results.held_out) == ([38], [21])
+
+
+def test_each_repetition_draws_another_part_and_the_same_seed_the_same(clusters):
+    dataset = clusters(spread=2.5)
+    one = compare(dataset, seeds=3)
+    two = compare(dataset, seeds=1, seed=2, output_field="again")
+
+    assert len({score["accuracy"] for score in one.scores if score["method"] == "gcn"}) > 1
+    timeless = [
+        {key: value for key, value in score.items() if key != "seconds"} for score in (*one.scores, *two.scores)
+    ]
+    assert [score for score in timeless[:6] if score["seed"] == 2] == timeless[6:]
+
+
+# Settings
+
+
+def test_rows_have_settings_of_their_own(clusters):
+    dataset = clusters(spread=2.5)
+    rows = {"gcn": {"epochs": 1}, "GCN, 30 epochs": {"method": "gcn", "epochs": 30}, "two": {"method": "laplace"}}
+
+    results = compare(dataset, methods=(), settings_of=rows, neighbours=2, seeds=1)
+
+    assert [one["method"] for one in results.rows] == list(rows)
+    assert results.fields["GCN, 30 epochs"] == "compare_gcn_30_epochs"
+    confidence = [
+        np.array(dataset.match(F("compare") == "held out").values(f"{field}.confidence"))
+        for field in list(results.fields.values())[:2]
+    ]
+    assert confidence[1].mean() > confidence[0].mean() + 0.1  # an epoch alone says little
+    with np.load(learned(dataset, results, "laplace")) as kept:
+        assert len(kept["probabilities"]) == results.held_out[0]
+
+
+def learned(dataset, results, method):
+    from evenset.workflows.folders import run_folder
+
+    (path,) = run_folder(dataset, results.run_key).glob(f"{method}_0_*.npz")
+    return path
+
+
+# Kills
+
+
+def test_a_run_that_was_stopped_goes_on_and_ends_as_one_that_was_not(clusters, monkeypatch):
+    dataset = clusters(spread=2.0)
+    whole = compare(dataset, output_field="whole", rules="class 1: True", methods=["gcn", "laplace", "rules"])
+    before, kinds = learners.METHODS["laplace"]
+    calls = []
+
+    def stopped(trial):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(learners.METHODS, "laplace", (stopped, kinds))
+    with pytest.raises(KeyboardInterrupt):
+        compare(dataset, output_field="cut", rules="class 1: True", methods=["gcn", "laplace", "rules"])
+    assert not dataset.has_field("cut") and not dataset.has_field("cut_gcn")
+    key = dataset.list_runs()[-1]
+
+    def counted(trial):
+        calls.append(trial.cut.seed)
+        return before(trial)
+
+    monkeypatch.setitem(learners.METHODS, "laplace", (counted, kinds))
+    monkeypatch.setitem(learners.METHODS, "gcn", (stopped, learners.METHODS["gcn"][1]))  # it is done, and kept
+    dataset.match_tags("nothing")  # what the caller has in hand does not matter
+    resumed = resume_run(dataset, key, progress=False)
+
+    assert calls == [0, 1]
+    for name in ("gcn", "laplace", "rules"):
+        columns = [f"{field}_{name}.{part}" for field in ("whole", "cut") for part in ("label", "confidence")]
+        values = dataset.values(columns)
+        assert values[:2] == values[2:]
+    assert dataset.values("whole") == dataset.values("cut")
+    assert [{**one, "seconds": 0} for one in resumed.scores] == [{**one, "seconds": 0} for one in whole.scores]
+
+
+# Numbers
+
+
+def test_the_interval_is_students():
+    mean, low, high = interval([0.8, 0.9, 1.0])
+
+    assert (mean, low, high) == pytest.approx((0.9, 0.9 - 4.302653 * 0.1 / 3**0.5, 0.9 + 4.302653 * 0.1 / 3**0.5))
+    assert np.isnan(interval([0.8])[1:]).all()
+
+
+def test_abstaining_is_not_right_and_lowers_coverage():
+    probabilities = np.array([[0.9, 0.1], [np.nan, np.nan], [0.2, 0.8], [0.6, 0.4]])
+
+    found = score(probabilities, np.array([0, 0, 1, 1]))
+
+    assert found == dict(accuracy=0.5, macro_f1=pytest.approx((0.5 + 2 / 3) / 2), coverage=0.75)

@@ -1,0 +1,126 @@
+"""Which method does best on the user's own labels: a table, and evaluations that the App compares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+
+from ..models.settings import AttackSettings, CompareSettings, ImageSettings, ResNetSettings
+from . import forms, running
+
+INPUTS = ("label_field", "output_field", "test", "group_field", "embeddings", "rules")
+CHOICES = {  # method -> name of its checkbox; rules need none, since they are given or not
+    "hog + svm": "use_hog_svm",
+    "k-nn": "use_k_nn",
+    "resnet": "use_resnet",
+    "image gcn": "use_image_gcn",
+    "gcn": "use_gcn",
+    "laplace": "use_laplace",
+    "ensemble": "use_ensemble",
+}
+WHAT = {
+    "hog + svm": "HOG + SVM: gradients and a linear classifier",
+    "k-nn": "k-NN: votes of the images whose pixels are most alike",
+    "resnet": "ResNet: a network trained on the images",
+    "image gcn": "GCN on the image: its parts are joined",
+    "gcn": "GCN on samples: each is joined to its nearest others",
+    "laplace": "Laplace learning: labels spread over the same graph",
+    "ensemble": "Ensemble: ResNet, GCN on samples and Laplace learning together",
+}
+RESNETS = ("resnet", "image gcn")  # the settings of the ResNet are theirs
+
+
+class CompareMethods(foo.Operator):
+    @property
+    def config(self) -> foo.OperatorConfig:
+        return foo.OperatorConfig(
+            name="compare_methods",
+            label="Compare methods",
+            description="Score several methods on the same held-out labels",
+            icon="leaderboard",
+            dynamic=True,
+            execute_as_generator=True,
+            allow_delegated_execution=True,
+        )
+
+    def resolve_input(self, ctx: Any) -> types.Property:
+        return forms.build(ctx, "Compare methods", "Compare", fill)
+
+    def execute(self, ctx: Any) -> Any:
+        return running.run(ctx, "compare_methods", lambda: read(ctx), answer)
+
+
+def fill(form: forms.Form) -> None:
+    samples = form.target("Compare on")
+    form.labelled(samples, form.label_field("A part of these labels trains, another part scores"))
+    form.new_field("compare", "Says which samples trained and which were held out; the predictions get its name too")
+    form.heading("Methods")
+    for method, name in CHOICES.items():
+        form.inputs.bool(name, default=True, label=WHAT[method], view=types.CheckboxView())
+    _rules(form)
+    form.heading("Held-out labels")
+    form.tag(
+        "test", "Test tag", "Labels of samples with this tag score; empty: another part is drawn in each repetition"
+    )
+    form.settings(CompareSettings, basic=True)
+    if form.more():
+        _more(form)
+
+
+def _rules(form: forms.Form) -> None:
+    """Lines of rules; what cannot be read is marked, and says what can."""
+    from ..workflows import rules
+
+    hint = 'Rules of your own, a line each, the first match wins: night: F("tags").contains("dark"). Empty: none'
+    form.inputs.str("rules", label="Rules", description=hint, view=types.CodeView(language="python"))
+    try:
+        if form.value("rules"):
+            rules.read(form.value("rules"))
+    except ValueError as error:
+        line = form.inputs.properties["rules"]
+        line.invalid, line.error_message = True, forms.capital(str(error))
+
+
+def _more(form: forms.Form) -> None:
+    form.group_field()
+    hint = "Of the graph of samples: a field of vectors, or a model of FiftyOne's zoo; empty: made from the images"
+    form.suggest("embeddings", forms.vector_fields(form.ctx.dataset), label="Embeddings", description=hint)
+    form.settings(CompareSettings)
+    form.heading("Attacks")
+    form.settings(AttackSettings)
+    form.heading("Images")
+    form.settings(ImageSettings)
+    form.heading("ResNet")
+    form.settings(ResNetSettings)
+
+
+def read(ctx: Any) -> running.Prepared:
+    """What the form says, as arguments of compare_methods."""
+    forms.chosen(ctx, "label_field")
+    inputs = forms.read_inputs(ctx, *INPUTS)
+    methods = [method for method, name in CHOICES.items() if ctx.params.get(name, True)]
+    resnet = {name: value for name, value in forms.read(ctx, ResNetSettings).items() if name != "seed"}
+    own = {method: resnet for method in RESNETS if method in methods}
+    settings = forms.read(ctx, CompareSettings, AttackSettings, ImageSettings)
+    if "rules" in inputs:
+        methods.append("rules")
+    if not methods:
+        raise ValueError("no method is chosen: choose one or more in the form")
+    return forms.samples_of(ctx), {**inputs, "methods": methods, "settings_of": own, **settings}
+
+
+def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
+    """The table, and where to look further."""
+    count, held = len(results["rows"]), results["held_out"]
+    times = f", {len(held)} times" if len(held) > 1 else ""
+    page = running.Page(f"{count} methods are scored on {held[0]:,} held-out labels{times}")
+    page.button("Open the held-out samples", "visibility", "set_view", dict(name=results["views"]["held out"]))
+    panel = dict(name="model_evaluation_panel_builtin", isActive=True, layout="horizontal")
+    page.button("Open Model Evaluation", "assessment", "open_panel", panel)
+    for note in results["notes"]:
+        page.alert("info", note)
+    if results["skipped"]:
+        page.alert("warning", f"{len(results['skipped']):,} images could not be read and were left out")
+    return page.table(results["rows"])

@@ -1,0 +1,89 @@
+"""The operator as the App calls it: what it asks for, what it makes of it, and what it shows."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from types import SimpleNamespace
+
+import pytest
+from evenset.models.settings import AttackSettings, CompareSettings, ImageSettings, ResNetSettings
+from evenset.operators import compare_methods as operator
+from evenset.operators import forms
+from evenset.workflows.methods import METHODS
+
+ONLY = dict.fromkeys(operator.CHOICES.values(), False)
+
+
+def test_every_method_has_its_checkbox_and_the_rules_their_text(app, clusters):
+    lines = app.form(clusters(), "compare_methods")
+
+    asked = [name for name, line in lines.items() if line["type"]["name"] != "Void"]
+    basic = [item.name for item in fields(CompareSettings) if item.metadata["basic"]]
+    inputs = ["view_target", "label_field", "output_field", *operator.CHOICES.values(), "rules", "test"]
+    assert asked == [*inputs, *basic, "more"]
+    assert {*operator.CHOICES, "rules"} == set(METHODS) == {*operator.WHAT, "rules"}
+    assert not any(line["required"] or line["invalid"] for line in lines.values())
+
+
+def test_behind_more_stand_all_settings(app, clusters):
+    lines = app.form(clusters(), "compare_methods", {"more": True})
+
+    for kind in (CompareSettings, AttackSettings, ImageSettings, ResNetSettings):
+        for item in fields(kind):
+            assert lines[item.name]["view"]["label"] == forms.label_of(item)
+
+
+@pytest.mark.parametrize("text", ["cat", "cat: import os", 'cat: F("x").map(1)'])
+def test_rules_that_cannot_be_read_are_marked_with_what_can(app, clusters, text):
+    line = app.form(clusters(), "compare_methods", {"rules": text})["rules"]
+
+    assert line["invalid"] and 'F("metadata.width") > 500' in line["error_message"]
+
+
+def test_a_form_becomes_arguments(clusters):
+    dataset = clusters()
+    params = {**ONLY, "use_resnet": True, "use_gcn": True, "label_field": "ground_truth", "rules": "class 0: True"}
+    params |= {"epochs": 3, "seed": 4, "seeds": 2, "size_px": 8, "strengths": "2", "test": ""}
+    context = SimpleNamespace(params=params, selected=[], request_params={}, target_view=lambda: dataset)
+
+    samples, arguments = operator.read(context)
+
+    assert samples is dataset and arguments == dict(
+        label_field="ground_truth",
+        rules="class 0: True",
+        methods=["resnet", "gcn", "rules"],
+        settings_of={"resnet": {"epochs": 3}},  # not the GCN's
+        seed=4,
+        seeds=2,
+        size_px=8,
+        strengths="2",
+    )
+
+
+def test_it_compares_and_shows_the_table_and_where_to_look_further(app, clusters):
+    dataset = clusters()
+    params = {**ONLY, "use_gcn": True, "use_laplace": True, "embeddings": "vector", "label_field": "ground_truth"}
+
+    answer = app.execute(dataset, "compare_methods", {**params, "seeds": 2, "rules": "class 0: True"})
+
+    dataset.reload()
+    assert [row["0"] for row in answer.values["rows"]] == ["gcn", "laplace", "rules"]
+    assert "3 methods are scored on 36 held-out labels, 2 times" in answer.labels
+    assert {"Open the held-out samples", "Open Model Evaluation"} <= set(answer.labels)
+    assert any("Model Evaluation panel" in text for _, text in answer.alerts)
+    assert dataset.list_evaluations() == ["compare_gcn_eval", "compare_laplace_eval", "compare_rules_eval"]
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({}, "Nothing is chosen for label_field"),
+        ({**ONLY, "label_field": "ground_truth"}, "No method is chosen"),
+        ({**ONLY, "label_field": "ground_truth", "rules": "cat: True"}, "no label of 'ground_truth' is called so"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(app, clusters, params, words):
+    answer = app.execute(clusters(), "compare_methods", params)
+
+    assert [severity for severity, _ in answer.alerts] == ["error"]
+    assert words.lower() in answer.alerts[0][1].lower()
