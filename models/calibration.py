@@ -15,7 +15,7 @@ from .threshold import interval
 
 MANY = 1000  # held-out answers from which the confidence follows them freely (isotonic), not a sigmoid
 BINS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)  # edges of a reliability table
-PULL = 10.0  # how firmly few tuning answers leave the usual combination as it is
+PULL = 100.0  # to the usual combination: a hundred tuning answers, some of them wrong, must not turn it around
 
 
 @dataclass(frozen=True)

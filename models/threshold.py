@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta, binom, hypergeom
+from scipy.stats import beta, binom, hypergeom, nbinom
 
 STEPS = 100  # thresholds that are tested, at the most
 
@@ -28,10 +28,8 @@ def interval(right: float, total: float, alpha: float) -> tuple[float, float]:
 @functools.lru_cache(maxsize=4096)
 def labels_needed(target: float, alpha: float, errors: int = 0) -> int:
     """How many held-out samples, `errors` of them wrong, it takes until the lower bound reaches `target`."""
-    total = max(errors + 1, math.ceil(math.log(alpha) / math.log(target)))
-    while interval(total - errors, total, alpha)[0] < target:
-        total += 1
-    return total
+    # as many right ones come before the next error with chance 1 - alpha at the most, were the precision the target
+    return errors + 1 + int(nbinom.ppf(1 - alpha, errors + 1, 1 - target))
 
 
 def bounds(right: int, held: int, pool: int, alpha: float) -> tuple[float, float]:

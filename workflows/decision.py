@@ -104,8 +104,10 @@ def _ranks(known: Labels, found: Scores, classes: np.ndarray, best: np.ndarray, 
     """One score of all the evidence for each prediction [N]; the held-out labels have no part in it."""
     shares = {"confidence": best}
     if found.members:
-        each = [softmax(np.nan_to_num(member))[np.arange(len(classes)), classes] for member in found.members.values()]
-        shares["members"] = np.mean(each, axis=0)
+        each = np.array([member[np.arange(len(classes)), classes] for member in found.members.values()])
+        speaks = ~np.isnan(each)  # a member may abstain
+        total = np.exp(np.where(speaks, each, -np.inf)).sum(axis=0)
+        shares["members"] = np.where(speaks.any(axis=0), total / np.maximum(speaks.sum(axis=0), 1), best)
     if found.neighbours_agree is not None:
         shares["neighbours"] = np.nan_to_num(found.neighbours_agree, nan=0.5)
     evidence = np.stack([log_odds(share, ROOM[name]) for name, share in shares.items()], axis=1)

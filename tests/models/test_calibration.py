@@ -34,3 +34,48 @@ def test_a_few_right_answers_do_not_make_certainty():
     assert calibration.fit(np.array([1.0, 2.0, 3.0]), np.ones(3, bool))(np.array([2.0]))[0] == pytest.approx(
         0.8, abs=0.1
     )
+
+
+def test_many_answers_bend_the_confidence_where_no_sigmoid_follows():
+    rng = np.random.default_rng(0)
+    scores = rng.uniform(-3, 3, 8000)
+    truth = np.where(scores < 0, 0.55, 0.95)  # a step
+
+    found = calibration.fit(scores, rng.random(8000) < truth)
+
+    grid = np.linspace(-4, 4, 400)
+    assert (np.diff(found(grid)) > 0).all()  # the order stays, without ties
+    away = np.abs(scores) > 0.3
+    assert np.abs(found(scores) - truth)[away].mean() < 0.02
+    platt = calibration.Calibrator(found.slope, found.offset)
+    assert np.abs(platt(scores) - truth)[away].mean() > 0.06
+
+
+def test_evidence_is_weighed_by_tuning_answers_and_by_habit_without_them():
+    rng = np.random.default_rng(0)
+    evidence = rng.normal(size=(4000, 3))
+    right = rng.random(4000) < 1 / (1 + np.exp(-(1 + 2 * evidence[:, 0])))  # the others say nothing
+    usual, none = np.array([1.0, 2.0, 1.0]), np.zeros(0, int)
+
+    assert (calibration.combine(evidence, usual, none, np.zeros(0, bool)) == usual).all()
+    assert (calibration.combine(evidence, usual, np.arange(9), np.ones(9, bool)) == usual).all()
+    few = calibration.combine(evidence, usual, np.arange(30), right[:30])
+    many = calibration.combine(evidence, usual, np.arange(4000), right)
+    assert few[1] > few[0] / 2  # thirty answers do not overrule the habit
+    assert many[0] > 5 * max(many[1], many[2]) and (many >= 0).all()
+
+
+def test_the_reliability_table_is_of_answers_that_its_calibrators_have_not_seen():
+    rng = np.random.default_rng(0)
+    scores, right = scores_with_known_precision(rng, 4000)
+
+    confidence = calibration.cross_fitted(scores, right, seed=0)
+    rows = calibration.reliability(confidence, right, 0.05)
+
+    turned = right.copy()
+    turned[7] = ~turned[7]
+    assert calibration.cross_fitted(scores, turned, seed=0)[7] == confidence[7]
+    assert sum(row["count"] for row in rows) == 4000
+    assert sum(row["count"] * row["right"] for row in rows) == pytest.approx(right.sum())
+    assert all(row["from"] <= row["confidence"] <= row["to"] for row in rows)
+    assert sum(row["low"] <= row["confidence"] <= row["high"] for row in rows) >= len(rows) - 2

@@ -59,6 +59,99 @@ def test_a_threshold_read_off_without_a_bound_breaks_the_same_promise_often():
     assert broken > 60
 
 
+def test_the_promise_is_of_the_samples_that_are_accepted_however_few_they_are():
+    """450 samples, 300 of them held out: the binomial bound alone speaks of others like these, and is too bold."""
+    rng = np.random.default_rng(1)
+    scores = rng.normal(2.6, 1.15, 450)
+    right = rng.random(450) < 1 / (1 + np.exp(-scores))
+    broken = {"ours": 0, "binomial alone": 0}
+    for _ in range(300):
+        held = rng.permutation(450) < 300
+        ours = threshold.choose_threshold(scores[~held], scores[held], right[held], 0.9, 0.1).score
+        for name, cut in (("ours", ours), ("binomial alone", binomial_alone(scores, right, held, 0.9, 0.1))):
+            taken = scores[~held] >= cut
+            broken[name] += taken.any() and right[~held][taken].mean() < 0.9
+
+    assert broken["ours"] <= binom.ppf(0.99, 300, 0.1) < broken["binomial alone"]
+
+
+def binomial_alone(scores: np.ndarray, right: np.ndarray, held: np.ndarray, target: float, alpha: float) -> float:
+    """The same sequence, each test by the binomial bound."""
+    best = math.inf
+    for share in np.linspace(0.3, 1, 70):
+        cut = np.sort(scores)[::-1][math.ceil(share * len(scores)) - 1]
+        taken = scores[held] >= cut
+        if binom.cdf((~right[held][taken]).sum(), taken.sum(), 1 - target) > alpha:
+            return best
+        best = cut
+    return best
+
+
+@pytest.mark.parametrize(("wrong", "held", "pool"), [(0, 30, 10), (2, 60, 40), (5, 100, 900)])
+def test_the_bound_of_a_pool_is_exact_whatever_is_wrong_in_it(wrong: int, held: int, pool: int):
+    """By enumeration: however many are wrong in all, held-out ones mislead with chance alpha at the most."""
+    low, _ = threshold.bounds(held - wrong, held, pool, 0.1)
+    allowed = round((1 - low) * pool)
+
+    def misled(most: int) -> float:
+        """Chance that no more than `wrong` are seen while more than `most` are left, at worst."""
+        seen = np.arange(wrong + 1)
+        chances = [hypergeom.pmf(seen, held + pool, bad, held)[bad - seen > most].sum() for bad in range(pool + wrong)]
+        return max(chances)
+
+    assert misled(allowed) <= 0.1 < misled(allowed - 1)
+
+
+def test_the_bounds_of_a_large_pool_are_the_exact_binomial_ones():
+    assert threshold.bounds(190, 200, 10**7, 0.1) == pytest.approx(threshold.interval(190, 200, 0.1), abs=1e-4)
+    assert threshold.bounds(0, 0, 50, 0.1) == threshold.bounds(5, 5, 0, 0.1) == (0.0, 1.0)
+
+
+@pytest.mark.filterwarnings("ignore:Fixed sequence testing requires", "ignore:No predict parameters were found")
+def test_mapie_tests_the_same_and_keeps_the_same_promise():
+    """The oracle: mapie's Learn-then-Test control of precision, over the cuts that are ours."""
+    from mapie.risk_control import BinaryClassificationController
+
+    rng = np.random.default_rng(0)
+    pool, _ = scores_with_known_precision(rng, 20_000)
+    truth = 1 / (1 + np.exp(-pool))
+    broken = {"ours": 0, "mapie": 0}
+    for _ in range(60):
+        scores, right = scores_with_known_precision(rng, 500)
+        cuts = threshold._cuts(np.concatenate([pool, scores]), threshold._first_test(500, 0.95, 0.1) / 500)
+        peer = BinaryClassificationController(
+            lambda rows: rows, "precision", 0.95, 0.9, list_predict_params=cuts, fwer_method="fixed_sequence"
+        ).calibrate(np.stack([-scores, scores], axis=1), right.astype(int))
+        count, wrong = threshold._above(cuts, scores), threshold._above(cuts, scores[~right])
+        exact, theirs = binom.cdf(wrong, count, 0.05), peer.p_values.ravel()
+        assert (theirs >= exact - 1e-9).all()  # where 3.0000001 errors are rounded up to 4, its are larger
+        assert (theirs <= binom.cdf(wrong + 1, count, 0.05) + 1e-9).all() and np.isclose(theirs, exact).mean() > 0.3
+        passes = threshold._passes(cuts, pool, scores, right, 0.95, 0.1, None)
+        assert (passes == (exact <= 0.1)).mean() > 0.95  # so large a pool asks for hardly more
+
+        ours = threshold.choose_threshold(pool, scores, right, 0.95, 0.1).score
+        best = np.inf if peer.best_predict_param is None else peer.best_predict_param
+        for name, cut in (("ours", ours), ("mapie", best)):
+            broken[name] += (pool >= cut).any() and truth[pool >= cut].mean() < 0.95
+    assert max(broken.values()) <= binom.ppf(0.99, 60, 0.1)
+
+
+def test_the_curve_goes_from_next_to_nothing_to_everything_and_its_band_holds_the_truth():
+    rng = np.random.default_rng(0)
+    pool, _ = scores_with_known_precision(rng, 5000)
+    held, right = scores_with_known_precision(rng, 2000)
+
+    rows = threshold.curve(pool, held, right, 0.1)
+
+    coverage = [row["coverage"] for row in rows]
+    assert len(rows) == 100 and coverage == sorted(coverage)
+    assert coverage[0] < 0.02 and coverage[-1] == 1
+    truth = np.array([(1 / (1 + np.exp(-pool[pool >= row["score"]]))).mean() for row in rows])
+    inside = [row["low"] <= true <= row["high"] for row, true in zip(rows, truth, strict=True)]
+    assert np.mean(inside) > 0.7
+    assert all(row["low"] <= row["precision"] <= row["high"] for row in rows)
+
+
 def test_too_few_held_out_labels_accept_nothing():
     pool = np.linspace(0, 5, 1000)
     chosen = threshold.choose_threshold(pool, np.full(44, 9.0), np.ones(44, bool), 0.95, 0.1)
