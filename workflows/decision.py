@@ -51,12 +51,10 @@ class Decision:
 def decide(known: Labels, found: Scores, choices: AutoLabelSettings) -> Decision:
     """Calibrates on the held-out labels, and chooses the threshold; no other label has a part in either.
 
-    What orders the samples is fitted on the VALIDATION part, or fixed, so that the held-out labels are still new when
-    the threshold is set by them.
+    What orders the samples is fitted on the VALIDATION part: the held-out labels are new when they set the threshold.
     """
     usable = ~np.isnan(found.logits).any(1)
-    probabilities = softmax(np.where(usable[:, None], found.logits + found.prior, 0.0))
-    classes, best, margin = top_two(probabilities)
+    classes, best, margin = top_two(softmax(np.where(usable[:, None], found.logits + found.prior, 0.0)))
     held = np.flatnonzero((found.parts == HELD_OUT) & usable)
     pool = np.flatnonzero((known.classes < 0) & usable)
     right = classes[held] == known.classes[held]
@@ -73,7 +71,7 @@ def decide(known: Labels, found: Scores, choices: AutoLabelSettings) -> Decision
         cuts = np.array([one.score for one in thresholds])
     else:
         calibrator, thresholds = found.earlier_calibrator, [NOTHING] * len(known.names)
-        cuts = np.full(len(known.names), np.inf) if found.earlier_cuts is None else found.earlier_cuts
+        cuts = np.array([one.score for one in thresholds]) if found.earlier_cuts is None else found.earlier_cuts
     passed = allowed >= cuts[classes]
     return Decision(
         classes=classes,
@@ -105,9 +103,10 @@ def _ranks(known: Labels, found: Scores, classes: np.ndarray, best: np.ndarray, 
     shares = {"confidence": best}
     if found.members:
         each = np.array([member[np.arange(len(classes)), classes] for member in found.members.values()])
-        speaks = ~np.isnan(each)  # a member may abstain
-        total = np.exp(np.where(speaks, each, -np.inf)).sum(axis=0)
-        shares["members"] = np.where(speaks.any(axis=0), total / np.maximum(speaks.sum(axis=0), 1), best)
+        weight = np.array([found.weights.get(name, 1.0) for name in found.members])[:, None]
+        weight = np.where(np.isnan(each), 0.0, weight)  # a member may abstain
+        total = (weight * np.exp(np.nan_to_num(each))).sum(axis=0)
+        shares["members"] = np.where(weight.sum(axis=0) > 0, total / np.maximum(weight.sum(axis=0), 1e-12), best)
     if found.neighbours_agree is not None:
         shares["neighbours"] = np.nan_to_num(found.neighbours_agree, nan=0.5)
     evidence = np.stack([log_odds(share, ROOM[name]) for name, share in shares.items()], axis=1)
@@ -160,10 +159,9 @@ def _together(thresholds: list[Threshold]) -> Threshold:
 
 
 def alone(known: Labels, found: Scores, choices: AutoLabelSettings) -> Decision:
-    """What would be decided by the ResNet without the other members: its checkpoint is all that another dataset has."""
-    logits = found.members.get("resnet", found.logits)
-    prior = found.prior if "resnet" not in found.members else np.zeros_like(found.prior)
-    return decide(known, replace(found, logits=logits, prior=prior, members={}, neighbours_agree=None), choices)
+    """What would be decided by the checkpoint without the other members: it is all that another dataset has."""
+    none = np.zeros_like(found.prior)
+    return decide(known, replace(found, logits=found.alone, prior=none, members={}, neighbours_agree=None), choices)
 
 
 def keep(run: Run, decision: Decision) -> None:

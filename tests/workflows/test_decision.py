@@ -98,6 +98,7 @@ def test_where_members_abstain_the_others_speak():
 
 def test_what_is_kept_for_another_data_set_is_the_resnets_own():
     known, found, _ = drawn(np.random.default_rng(0), 60, 200, 300)
+    found.alone = found.members["resnet"]
     by_hand = dataclasses.replace(found, logits=found.members["resnet"], members={}, neighbours_agree=None)
 
     kept, expected = alone(known, found, CHOICES), decide(known, by_hand, CHOICES)
