@@ -14,6 +14,7 @@ import numpy as np
 from .threshold import interval
 
 MANY = 1000  # held-out answers from which the confidence follows them freely (isotonic), not a sigmoid
+EM_STEPS = 100
 BINS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)  # edges of a reliability table
 PULL = 100.0  # to the usual combination: a hundred tuning answers, some of them wrong, must not turn it around
 
@@ -64,6 +65,21 @@ def combine(evidence: np.ndarray, usual: np.ndarray, tuning: np.ndarray, right: 
     found = LogisticRegression(C=1 / PULL).fit(columns, right).coef_[0]
     weights = np.maximum(10 * found[0] / spread * usual + found[1:] / scale, 0)  # evidence never speaks against
     return weights if weights.any() else usual
+
+
+def pool_shares(probabilities: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Each class's share of the pool [K], estimated without a label of it (EM of Saerens et al., 2002).
+
+    Args:
+        probabilities: of the pool's samples, learned where classes have the given shares [M, K]
+        shares: of each class where it was learned [K]; a class of share 0 keeps it
+    """
+    ratio = np.ones_like(shares)
+    for _ in range(EM_STEPS):
+        told = probabilities * ratio
+        found = (told / np.maximum(told.sum(axis=1, keepdims=True), 1e-300)).mean(axis=0)
+        ratio = np.where(shares > 0, found / np.maximum(shares, 1e-12), 0.0)
+    return ratio * shares
 
 
 def fit(scores: np.ndarray, right: np.ndarray, weights: np.ndarray | None = None) -> Calibrator:

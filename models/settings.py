@@ -256,8 +256,24 @@ class AutoLabelSettings(Settings):
         "the labels are a random draw from all samples: then the precision is a promise, else an estimate",
         basic=True,
     )
+    members: str = setting(
+        "graph and resnet",
+        "what labels the rest: labels that spread over the graph of nearest samples (quick), a ResNet on the images, "
+        "or both, weighed by what they are worth",
+        choices=("graph and resnet", "graph", "resnet"),
+        basic=True,
+    )
+    rounds: int = setting(
+        0, "the ResNet is trained again with what is certain, so often at the most, while it gains", low=0, high=20
+    )
     calibration_fraction: float = setting(
-        0.5, "part of the labels held out to calibrate; the rest trains", low=0.05, high=0.9
+        0.5, "part of the labels held out to calibrate; the rest trains; 0: nothing is promised", low=0.0, high=0.9
+    )
+    class_shares: str = setting(
+        "labels",
+        "how frequent classes are: as among the labels, or as the pool's own predictions say, which helps where labels "
+        "were picked class by class and are right, and is ignored where they are a random draw",
+        choices=("labels", "pool"),
     )
     per_class: bool = setting(
         False, "a threshold for each predicted class: each class by itself keeps the target, or accepts nothing"

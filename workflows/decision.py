@@ -10,7 +10,7 @@ from ..models import calibration, novelty, threshold
 from ..models.calibration import Calibrator, log_odds
 from ..models.settings import AutoLabelSettings
 from ..models.threshold import NOTHING, Threshold
-from .learning import HELD_OUT, VALIDATION, softmax, top_two
+from .learning import HELD_OUT, TRAIN, VALIDATION, softmax, top_two
 from .runs import Run
 from .samples import Labels
 from .scores import Scores
@@ -54,7 +54,7 @@ def decide(known: Labels, found: Scores, choices: AutoLabelSettings) -> Decision
     What orders the samples is fitted on the VALIDATION part: the held-out labels are new when they set the threshold.
     """
     usable = ~np.isnan(found.logits).any(1)
-    classes, best, margin = top_two(softmax(np.where(usable[:, None], found.logits + found.prior, 0.0)))
+    classes, best, margin = top_two(_probabilities(known, found, usable, choices))
     held = np.flatnonzero((found.parts == HELD_OUT) & usable)
     pool = np.flatnonzero((known.classes < 0) & usable)
     right = classes[held] == known.classes[held]
@@ -96,6 +96,19 @@ def decide(known: Labels, found: Scores, choices: AutoLabelSettings) -> Decision
         reference=found.reference,
         promise=("promise" if choices.random_labels else "estimate") if len(held) else "none",
     )
+
+
+def _probabilities(known: Labels, found: Scores, usable: np.ndarray, choices: AutoLabelSettings) -> np.ndarray:
+    """Probability of each class [N, K], with the class shares of the labels that trained put back, or of the pool."""
+    probabilities = softmax(np.where(usable[:, None], found.logits + found.prior, 0.0))
+    pool = (known.classes < 0) & usable
+    train = known.classes[(found.parts == TRAIN) & (known.classes >= 0)]
+    if choices.class_shares == "labels" or choices.random_labels or not pool.any() or not len(train):
+        return probabilities
+    shares = np.bincount(train, minlength=len(known.names)) / len(train)
+    ratio = calibration.pool_shares(probabilities[pool], shares) / np.maximum(shares, 1e-12)
+    moved = probabilities * np.maximum(ratio, 1e-6)  # no class becomes impossible
+    return np.asarray(moved / moved.sum(axis=1, keepdims=True))
 
 
 def _ranks(known: Labels, found: Scores, classes: np.ndarray, best: np.ndarray, usable: np.ndarray) -> np.ndarray:

@@ -79,3 +79,18 @@ def test_the_reliability_table_is_of_answers_that_its_calibrators_have_not_seen(
     assert sum(row["count"] * row["right"] for row in rows) == pytest.approx(right.sum())
     assert all(row["from"] <= row["confidence"] <= row["to"] for row in rows)
     assert sum(row["low"] <= row["confidence"] <= row["high"] for row in rows) >= len(rows) - 2
+
+
+def test_the_pools_class_shares_are_found_without_a_label_of_it():
+    """Two Gaussians, learned half and half, of which the pool has nine of one to one of the other."""
+    rng = np.random.default_rng(0)
+    truth = (rng.random(20_000) < 0.1).astype(int)
+    x = rng.normal(2.0 * truth - 1, 1.5)
+    odds = 2 * x / 1.5**2  # the exact posterior where both are equally frequent
+    probabilities = np.stack([1 / (1 + np.exp(odds)), 1 / (1 + np.exp(-odds))], axis=1)
+
+    shares = calibration.pool_shares(probabilities, np.array([0.5, 0.5]))
+
+    assert shares == pytest.approx([0.9, 0.1], abs=0.015)
+    assert probabilities.mean(0)[1] > 0.25  # what counting predictions would have said
+    assert calibration.pool_shares(np.array([[0.7, 0.3, 0.0]] * 9), np.array([0.5, 0.5, 0.0]))[2] == 0

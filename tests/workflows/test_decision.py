@@ -8,7 +8,7 @@ import numpy as np
 from evenset import auto_label
 from evenset.models.settings import AutoLabelSettings
 from evenset.workflows.decision import alone, decide
-from evenset.workflows.learning import HELD_OUT, VALIDATION
+from evenset.workflows.learning import HELD_OUT, TRAIN, VALIDATION
 from evenset.workflows.samples import Labels
 from evenset.workflows.scores import Scores
 from scipy.special import log_softmax
@@ -105,6 +105,25 @@ def test_what_is_kept_for_another_data_set_is_the_resnets_own():
 
     assert (kept.classes == found.members["resnet"].argmax(1)).all()
     assert (kept.ranks == expected.ranks).all() and (kept.cuts == expected.cuts).all()
+
+
+def test_classes_that_were_picked_evenly_are_counted_as_the_pool_has_them():
+    known, found, truth = drawn(np.random.default_rng(0), 400, 400, 4000)
+    found.parts[found.parts == VALIDATION] = TRAIN
+    found.members, found.neighbours_agree = {}, None
+    kept = (known.classes >= 0) | (truth == 0) | (np.arange(len(truth)) % 12 == 0)  # class a fills the pool
+    for name in ("ids", "paths", "classes", "trusted", "groups"):
+        setattr(known, name, getattr(known, name)[kept])
+    for name in ("logits", "embeddings", "parts"):
+        setattr(found, name, getattr(found, name)[kept])
+    truth, choices = truth[kept], AutoLabelSettings(target_precision=0.9)
+
+    def accuracy(choices: AutoLabelSettings) -> float:
+        return float((decide(known, found, choices).classes == truth)[known.classes < 0].mean())
+
+    plain = accuracy(choices)
+    assert accuracy(dataclasses.replace(choices, class_shares="pool")) > plain + 0.02
+    assert accuracy(dataclasses.replace(choices, class_shares="pool", random_labels=True)) == plain
 
 
 def test_each_class_keeps_the_target_by_itself():
