@@ -51,7 +51,7 @@ def average(predictions: np.ndarray, folds: np.ndarray, neighbours: np.ndarray) 
     total, count = np.zeros_like(own), (neighbours >= 0).sum(axis=1, keepdims=True)
     for column in neighbours.T:
         total += np.where((column >= 0)[:, None], predictions[folds, column], 0)
-    return np.where(count > 0, (own + total / np.maximum(count, 1)) / 2, own)
+    return np.asarray(np.where(count > 0, (own + total / np.maximum(count, 1)) / 2, own))
 
 
 def beliefs(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -84,7 +84,7 @@ def transitions(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
         size = max(round(CERTAIN * len(rows)), min(FEWEST_CERTAIN, len(rows)))
         certain = rows[np.argsort(-certainty[rows], kind="stable")[:size]]
         counts[name] = np.bincount(labels[certain], minlength=classes)
-    wrong = max(1 - np.trace(counts) / counts.sum(), 1e-3)
+    wrong = np.clip(1 - np.trace(counts) / counts.sum(), 1e-3, max(1 - 1 / classes, 1e-3))  # at most as chance has it
     anything = np.full((classes, classes), wrong / max(classes - 1, 1))
     np.fill_diagonal(anything, 1 - wrong)
     weight = max(np.geomspace(1, 1e5, 16), key=lambda weight: _evidence(counts, weight * anything))
@@ -132,7 +132,7 @@ def flag(probabilities: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> n
     count = max(int(num_label_issues(compact, within)), round(expected.sum()))
     flags = np.zeros(len(labels), dtype=bool)
     flags[np.argsort(-scores, kind="stable")[:count]] = True
-    return flags & ((probabilities.argmax(axis=1) != labels) | (chances.argmax(axis=1) != labels))
+    return np.asarray(flags & ((probabilities.argmax(axis=1) != labels) | (chances.argmax(axis=1) != labels)))
 
 
 def suggest(chances: np.ndarray, labels: np.ndarray, flags: np.ndarray) -> np.ndarray:

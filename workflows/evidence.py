@@ -10,6 +10,7 @@ import numpy as np
 
 from ..models import linear, mistakes, splits
 from ..models.graph import Graph
+from ..models.images import Images
 from ..models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
 from ..models.step import Step
 from . import learning
@@ -53,7 +54,8 @@ def from_images(
     """
     from ..models import graph
 
-    look = learning.look_at(run, known, image_settings)
+    ungrouped = replace(known, groups=np.full(len(known.ids), ""))  # so that near-duplicates are nothing else
+    look = learning.look_at(run, ungrouped, image_settings)
     vectors, errors = label_free(run, known, look, image_settings)
     errors = {**look.errors, **errors}
     folds = _fold(run, known, look.groups, errors, choices)
@@ -65,8 +67,8 @@ def from_images(
         margins[folds == fold] = margin
     readable = np.flatnonzero(folds >= 0)
     nearest = graph.build(vectors[readable], _fewer(graph_settings, known.classes[readable]))
-    thumbnails = look.groups[readable]
-    return _judge(known, readable, folds, np.stack(parts)[:, readable], nearest, thumbnails, margins, errors)
+    same = look.groups[readable]
+    return _judge(known, readable, folds, np.stack(parts)[:, readable], nearest, same, margins, errors)
 
 
 def from_vectors(
@@ -89,8 +91,9 @@ def from_vectors(
     groups = np.arange(len(known.ids)) + len(same)
     groups[readable] = same
     folds = _fold(run, known, groups, errors, choices)
+    labels, classes = known.classes[readable], len(known.names)
     parts = [
-        _fit_fold(run.within(f"fold {fold + 1}"), reduced, known.classes[readable], folds[readable] != fold, known)
+        _fit_fold(run.within(f"fold {fold + 1}"), reduced, labels, folds[readable] != fold, classes, choices.seed)
         for fold in range(folds.max() + 1)
     ]
     none = np.full(len(known.ids), np.nan)
@@ -139,7 +142,7 @@ def _train_fold(
     groups = splits.join(look.groups, known.groups)
     learning.set_aside(parts, VALIDATION, known, groups, settings.validation_fraction, settings.seed, stratify=True)
     held = np.flatnonzero(folds == fold)
-    images = learning.Images(known.paths.tolist(), image_settings, look.size_px, look.channels)
+    images = Images(known.paths.tolist(), image_settings, look.size_px, look.channels)
     path = run.folder / "epochs.npz"
 
     def watch(model: Any, step: Step) -> None:
@@ -168,12 +171,14 @@ def _read_epochs(path: Path) -> tuple[np.ndarray, int]:
         return kept["total"], int(kept["last"])
 
 
-def _fit_fold(run: Run, vectors: np.ndarray, labels: np.ndarray, train: np.ndarray, known: Labels) -> np.ndarray:
+def _fit_fold(
+    run: Run, vectors: np.ndarray, labels: np.ndarray, train: np.ndarray, classes: int, seed: int
+) -> np.ndarray:
     """Probabilities of every vector by a classifier of those that train [n, K]."""
 
     def compute() -> dict[str, np.ndarray]:
         run.report("training", 0, 1)
-        model = linear.train(vectors[train], labels[train], len(known.names))
+        model = linear.train(vectors[train], labels[train], classes, seed)
         run.report("training", 1, 1)
         return {"probabilities": softmax(linear.predict(model, vectors)).astype(np.float32)}
 

@@ -140,6 +140,15 @@ def test_one_class_and_classes_without_a_label_are_no_trouble():
     assert mistakes.flag(probabilities, labels, mistakes.mistakenness(probabilities, labels)).dtype == bool
 
 
+def test_a_model_that_is_always_wrong_is_no_trouble():
+    probabilities = np.tile(np.eye(3)[[0, 1, 2]] * 0.97 + 0.01, (10, 1))
+    labels = np.tile([1, 2, 0], 10)
+    with np.errstate(all="raise"):
+        found = mistakes.transitions(probabilities, labels)
+        assert np.isfinite(mistakes.mistakenness(probabilities, labels)).all()
+    assert np.allclose(found.sum(axis=1), 1)
+
+
 @pytest.mark.parametrize("dimensions", [2, 8, 64])
 def test_near_duplicates_are_what_chance_would_not_put_so_near(dimensions):
     from evenset.models import graph

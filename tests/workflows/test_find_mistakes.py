@@ -189,12 +189,15 @@ def test_resnets_find_wrong_labels_of_images(digits_with_mistakes):
     assert margins[:12].mean() < margins[12:].mean() - 0.1
 
 
-def test_an_image_that_cannot_be_read_is_skipped_and_named(digits_with_mistakes):
+def test_an_image_that_cannot_be_read_is_skipped_and_named_and_a_group_is_no_near_duplicate(digits_with_mistakes):
     path = digits_with_mistakes.skip(50).first().filepath
     with open(path, "wb") as file:
         file.write(b"no image")
-    results = judge_images(digits_with_mistakes, epochs=1)
-    assert results.judged == 119 and list(results.skipped) == [digits_with_mistakes.skip(50).first().id]
+    digits_with_mistakes.set_values("patient", [f"patient {i // 4}" for i in range(130)])
+    results = judge_images(digits_with_mistakes, epochs=1, group_field="patient")
+    assert (results.judged, results.contradicted) == (119, 0) and list(results.skipped) == [
+        digits_with_mistakes.skip(50).first().id
+    ]
     assert any("1 images could not be read" in note for note in results.notes)
 
 
