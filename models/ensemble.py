@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 ENOUGH = 30  # labels of the tuning part from which weights are learned
-PULL = 10.0  # towards equal weights: as strong as the evidence of so many labels
+PULL = 10.0  # towards the usual weights: as strong as the evidence of so many labels
 CHANCE = 0.05  # how likely a lead of the best member may be by luck, and it is still left in the mean
 FLOOR = float(np.log(1e-4))  # no member vetoes a class: one that was never joined to it says a flat zero
 
@@ -27,22 +27,22 @@ def combine(log_probabilities: np.ndarray, weights: np.ndarray | None = None) ->
     return normalise(np.where(total[:, None] > 0, mean, np.nan))
 
 
-def weigh(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def weigh(log_probabilities: np.ndarray, labels: np.ndarray, usual: np.ndarray | None = None) -> np.ndarray:
     """Weights of the members, not negative, of sum 1 [M], from labels that none of them has learned from.
 
-    With fewer than ENOUGH labels all weigh the same. The best member weighs alone where it is right so much more often
-    than the weighted mean that chance does not explain it (exact sign test over the samples on which they differ).
+    With fewer than ENOUGH labels they weigh what is usual. The best member weighs alone where it is right so much more
+    often than the weighted mean that chance does not explain it (exact sign test over the samples that they differ on).
 
     Args:
         log_probabilities: of the tuning part [M, n, K], NaN rows where a member abstains
         labels: its classes [n]
+        usual: weights that hold until labels say otherwise [M]; None: all the same
     """
     members = len(log_probabilities)
+    usual = np.full(members, 1 / members) if usual is None else usual / usual.sum()
     spoken = ~np.isnan(log_probabilities).any(axis=2).all(axis=0)
     log_probabilities, labels = log_probabilities[:, spoken], np.asarray(labels)[spoken]
-    weights = np.full(members, 1 / members)
-    if len(labels) >= ENOUGH:
-        weights = _learn(log_probabilities, labels)
+    weights = _learn(log_probabilities, labels, usual) if len(labels) >= ENOUGH else usual
     right = np.nan_to_num(log_probabilities, nan=-np.inf).argmax(axis=2) == labels
     right &= ~np.isnan(log_probabilities).any(axis=2)
     best = int(right.sum(axis=1).argmax())
@@ -77,8 +77,8 @@ def normalise(scores: np.ndarray) -> np.ndarray:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
-def _learn(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Minimises the log-loss of the weighted sum plus PULL times the weights' variance; convex where all speak.
+def _learn(log_probabilities: np.ndarray, labels: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Minimises the log-loss of the weighted sum, plus PULL times the squared distance from the usual weights.
 
     The sum of the weights is free in here, so that a member is not preferred for its sharpness alone.
     """
@@ -88,10 +88,11 @@ def _learn(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     def loss(weights: np.ndarray) -> float:
         scores = normalise(combine(log_probabilities, weights) * weights.sum())
-        return float(PULL * ((weights - weights.mean()) ** 2).sum() - scores[rows, labels].sum())
+        away = weights - weights.sum() * usual
+        return float(PULL * (away**2).sum() - scores[rows, labels].sum())
 
-    found = minimize(loss, np.full(members, 1 / members), method="L-BFGS-B", bounds=[(0, None)] * members).x
-    return np.asarray(found / found.sum()) if found.sum() > 0 else np.full(members, 1 / members)
+    found = minimize(loss, usual, method="L-BFGS-B", bounds=[(0, None)] * members).x
+    return np.asarray(found / found.sum()) if found.sum() > 0 else usual
 
 
 def _beyond_chance(one: np.ndarray, other: np.ndarray, chance: float) -> bool:

@@ -38,7 +38,11 @@ def _mean(losses: Tensor, weights: Tensor | None) -> Tensor:
     return losses.mean() if weights is None else (losses * weights).sum() / weights.sum()
 
 
-def log_prior(labels: Tensor, classes: int) -> Tensor:
-    """Log of each class's share of `labels` [N] -> [K]; a class without a sample counts as half a one."""
-    counts = torch.bincount(labels, minlength=classes).float().clamp_min(0.5)
+def log_prior(labels: Tensor, classes: int, weights: Tensor | None = None) -> Tensor:
+    """Log of each class's share of `labels` [N] -> [K]; a class without a sample counts as half a one.
+
+    Args:
+        weights: how much each sample counts, 1 on average [N]; None: all the same
+    """
+    counts = torch.bincount(labels, weights, minlength=classes).float().clamp_min(0.5)
     return (counts / counts.sum()).log()

@@ -75,9 +75,7 @@ def build(
     model = ResNet(settings.architecture, classes, channels, size_px)
     model.mean.copy_(torch.as_tensor(mean, dtype=torch.float32))
     model.std.copy_(torch.as_tensor(std, dtype=torch.float32).clamp_min(1e-3))
-    source = settings.weights
-    if source == "auto":
-        source = "imagenet" if size_px >= SMALL_IMAGE_PX else "none"
+    source = _source(settings, size_px)
     if source == "imagenet":
         weights.put(
             model, weights.imagenet(settings.architecture), "the file of ImageNet weights", settings.architecture
@@ -85,6 +83,17 @@ def build(
     elif source != "none":
         weights.put(model, weights.read_state(Path(source)), source, settings.architecture)
     return model
+
+
+def is_pretrained(settings: ResNetSettings, size_px: int) -> bool:
+    """Whether the first weights of `build` have learned from other images."""
+    return _source(settings, size_px) != "none"
+
+
+def _source(settings: ResNetSettings, size_px: int) -> str:
+    if settings.weights != "auto":
+        return settings.weights
+    return "imagenet" if size_px >= SMALL_IMAGE_PX else "none"
 
 
 class Parts(NamedTuple):
@@ -95,7 +104,13 @@ class Parts(NamedTuple):
 
 
 def train(
-    model: ResNet, fetch: Fetch, labels: np.ndarray, parts: Parts, settings: ResNetSettings, folder: Path
+    model: ResNet,
+    fetch: Fetch,
+    labels: np.ndarray,
+    parts: Parts,
+    settings: ResNetSettings,
+    folder: Path,
+    weights: np.ndarray | None = None,
 ) -> Iterator[Step]:
     """Fits `model` in place, yielding one Step an epoch; ends with the weights of the best epoch.
 
@@ -106,9 +121,12 @@ def train(
         fetch: returns the images of some indices, uint8 [B, C, S, S]
         labels: class of each image [N]
         folder: receives last.safetensors, to resume from
+        weights: how much each image counts, 1 on average over the training part [N]; None: all the same
     """
     process = accelerator(settings.device, choose_precision(model, settings))
-    frequency = log_prior(torch.as_tensor(labels[parts.train]), model.classes)
+    counts = None if weights is None else torch.as_tensor(weights, dtype=torch.float32)
+    known = torch.as_tensor(parts.train)
+    frequency = log_prior(torch.as_tensor(labels)[known], model.classes, None if counts is None else counts[known])
     model.prior.copy_(settings.logit_adjustment * frequency)
     optimizer = _optimizer(model, settings)
     batches = -(-len(parts.train) // settings.batch_size)
@@ -132,10 +150,10 @@ def train(
                 if settings.adversarial:
                     images = attacks.perturb(model, images, given, model.prior, settings)
                 logits = network(images)[0].float()
-            loss = settings.class_loss_weight * class_loss(logits, given, model.prior)
-            loss = loss + settings.sample_loss_weight * sample_loss(
-                logits + model.prior, given, settings.sample_loss_power
-            )
+            share = None if counts is None else counts[mine].to(process.device)
+            loss = settings.class_loss_weight * class_loss(logits, given, model.prior, share)
+            robust = sample_loss(logits + model.prior, given, settings.sample_loss_power, share)
+            loss = loss + settings.sample_loss_weight * robust
 
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * _schedule((epoch - 1) * batches + number, epochs * batches)

@@ -7,7 +7,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..models.settings import AutoLabelSettings, ImageSettings, ResNetSettings
+from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings
 from . import forms, running
 
 INPUTS = ("label_field", "output_field", "embeddings", "run", "classes", "group_field", "validation")
@@ -31,7 +31,7 @@ class AutoLabel(foo.Operator):
 
     def execute(self, ctx: Any) -> Any:
         def prepare() -> running.Prepared:
-            settings = forms.read(ctx, ImageSettings, ResNetSettings, AutoLabelSettings)
+            settings = forms.read(ctx, ImageSettings, ResNetSettings, GraphSettings, AutoLabelSettings)
             return forms.samples_of(ctx), {**forms.read_inputs(ctx, *INPUTS), **settings}
 
         return running.run(ctx, "auto_label", prepare, answer)
@@ -64,6 +64,8 @@ def _more(form: forms.Form) -> None:
     form.settings(AutoLabelSettings)
     form.heading("Images")
     form.settings(ImageSettings)
+    form.heading("Graph")
+    form.settings(GraphSettings)
     form.heading("ResNet")
     form.settings(ResNetSettings)
 

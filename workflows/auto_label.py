@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..models.settings import AutoLabelSettings, ImageSettings, ResNetSettings, split
+from ..models import ensemble
+from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings, split
 from . import runs, scores, views
 from .auto_label_results import AutoLabelResults, summarise
 from .decision import Decision, alone, decide, keep
@@ -56,12 +57,14 @@ def auto_label(
         group_field: samples with the same value (patient, video, product) stay on one side of a split
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to go on with
-        settings: fields of ImageSettings, ResNetSettings and AutoLabelSettings
+        settings: fields of ImageSettings, ResNetSettings, GraphSettings and AutoLabelSettings
 
     Raises:
         ValueError: a bad argument; nothing was written
     """
-    image_settings, resnet_settings, choices = split(settings, ImageSettings, ResNetSettings, AutoLabelSettings)
+    image_settings, resnet_settings, graph_settings, choices = split(
+        settings, ImageSettings, ResNetSettings, GraphSettings, AutoLabelSettings
+    )
     check_images(samples)
     check_output_field(samples, output_field, label_field, embeddings if isinstance(embeddings, str) else None)
     origin = scores.find_run(samples._root_dataset, run) if run else None
@@ -87,7 +90,7 @@ def auto_label(
     with runs.start(
         samples,
         "auto_label",
-        settings=(image_settings, resnet_settings, choices),
+        settings=(image_settings, resnet_settings, graph_settings, choices),
         inputs={**inputs, "embeddings": embeddings if isinstance(embeddings, str) else None},
         fields=(output_field,),
         progress=progress,
@@ -97,11 +100,13 @@ def auto_label(
         if origin:
             found = scores.from_run(current, known, origin, resnet_settings, samples, embeddings)
         elif embeddings is not None:
-            found = scores.from_vectors(current, known, samples, embeddings, resnet_settings, choices)
+            found = scores.from_vectors(current, known, samples, embeddings, graph_settings, choices)
         else:
-            found = scores.from_images(current, known, given, image_settings, resnet_settings, choices)
+            found = scores.from_images(
+                current, known, given, (image_settings, resnet_settings, graph_settings, choices)
+            )
         decision = decide(known, found, choices)
-        keep(current, alone(known, found, choices) if found.members else decision)
+        keep(current, decision if found.alone is None else alone(known, found, choices))
         _write(current, known, found, decision, output_field)
         saved = _save_views(current, output_field)
         return current.finish(summarise(current, known, found, decision, choices, output_field, saved))
@@ -128,17 +133,34 @@ def _write(run: Run, known: Labels, found: Scores, decision: Decision, output_fi
     label = np.where(given, names[known.classes[rows]], names[decision.classes[rows]])
     status = np.where(given, "labelled", np.where(decision.accepted[rows], "accepted", "review"))
     usable = decision.usable[rows]
-    resnet = usable & found.resnet
     columns = dict(
         label=label,
         confidence=np.where(given, np.nan, decision.confidence[rows]),
         status=status,
-        resnet_label=np.where(resnet, names[decision.classes[rows]], None),
-        resnet_confidence=np.where(resnet, decision.probability[rows], np.nan),
         margin=np.where(usable, decision.margin[rows], np.nan),
     )
+    said = dict(found.members)
+    if found.resnet and not said:
+        said["resnet"] = ensemble.normalise(found.logits + found.prior)
+    for name in said.keys() & {"resnet", "gcn"}:
+        own = said[name][rows]
+        speaks = ~np.isnan(own).any(axis=1)
+        best = np.nan_to_num(own, nan=-np.inf).argmax(axis=1)
+        columns[f"{name}_label"] = np.where(speaks, names[best], None)
+        columns[f"{name}_confidence"] = np.exp(own[np.arange(len(rows)), best])
+    if len(said) > 1:
+        columns["agreement"] = _agreement(said, decision.classes)[rows]
     declare_classification(run, output_field, {name: getattr(fo, kind) for name, kind in ATTRIBUTES.items()})
     write_classifications(run, output_field, known.ids[rows], columns)
+
+
+def _agreement(said: dict[str, np.ndarray], classes: np.ndarray) -> np.ndarray:
+    """Share of the members that say a sample's class, of those that say anything [N]."""
+    each = np.stack(list(said.values()))
+    speaks = ~np.isnan(each).any(axis=2)
+    same = (np.nan_to_num(each, nan=-np.inf).argmax(axis=2) == classes) & speaks
+    count = speaks.sum(axis=0)
+    return np.where(count > 0, same.sum(axis=0) / np.maximum(count, 1), np.nan)
 
 
 def _save_views(run: Run, output_field: str) -> dict[str, str]:

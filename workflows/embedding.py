@@ -2,34 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from ..models.settings import ImageSettings
+from ..models.images import Images
+from ..models.settings import ImageSettings, ResNetSettings
 from .learning import Look
 from .runs import Run
 from .samples import Labels
 
 BATCH = 256
+LOOKED_AT = 6000  # images of which copies are disturbed, to learn what does not matter
+COPIES = 3
+Describe = Callable[[np.ndarray], np.ndarray]  # images, uint8 [B, C, S, S] -> vectors [B, D]
 
 
-def label_free(run: Run, known: Labels, look: Look, image_settings: ImageSettings) -> tuple[np.ndarray, dict[int, str]]:
-    """Vectors [N, D] of all images, NaN where one cannot be read, and the reasons. Computed once a run."""
-    from ..models import features
-    from ..models.images import Images
+def label_free(
+    run: Run, known: Labels, look: Look, image_settings: ImageSettings, settings: ResNetSettings | None = None
+) -> tuple[np.ndarray, dict[int, str]]:
+    """Vectors [N, d] of all images, NaN where one cannot be read, and the reasons. Computed once a run.
+
+    Args:
+        settings: where its first weights are pretrained, what that network sees counts too
+    """
 
     def compute() -> dict[str, np.ndarray]:
+        from ..models import features
+
         images = Images(known.paths.tolist(), image_settings, look.size_px, look.channels)
-        vectors = np.zeros((0, 0), dtype=np.float32)
+        describe = _describe(look, settings)
+        directions = features.learn(*_look_at_copies(run, images, describe), seed=0)
+        vectors = np.full((len(images), directions.axes.shape[1]), np.nan, dtype=np.float32)
         for indices, block in images.batches(BATCH):
-            rows = features.describe(block)
-            if not len(vectors):
-                vectors = np.full((len(images), rows.shape[1]), np.nan, dtype=np.float32)
-            vectors[indices] = rows
+            vectors[indices] = directions(describe(block))
             run.report("describing images", int(indices[-1]) + 1, len(images))
-        if not len(vectors):
-            raise ValueError(f"none of the {len(images)} images can be read, the first: {images.errors[0]}")
         bad, reasons = list(images.errors), list(images.errors.values())
         return dict(vectors=vectors, bad=np.array(bad, dtype=np.int64), reasons=np.array(reasons, dtype=str))
 
     kept = run.arrays("features", compute)
     return kept["vectors"], dict(zip(kept["bad"].tolist(), kept["reasons"].tolist(), strict=True))
+
+
+def _look_at_copies(run: Run, images: Images, describe: Describe) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors of images drawn at random [n, D], and of disturbed copies of each [c, n, D].
+
+    Raises:
+        ValueError: fewer than two images can be read
+    """
+    from ..models import features
+
+    drawn = np.sort(np.random.default_rng(0).permutation(len(images))[:LOOKED_AT])
+    found: list[list[np.ndarray]] = [[] for _ in range(1 + COPIES)]
+    for number, (indices, block) in enumerate(images.batches(BATCH, drawn)):
+        found[0].append(describe(block))
+        for copy in range(1, 1 + COPIES):
+            found[copy].append(describe(features.disturb(block, seed=COPIES * number + copy)))
+        run.report("looking at disturbed copies", int(np.searchsorted(drawn, indices[-1])) + 1, len(drawn))
+    if sum(map(len, found[0])) < 2:
+        reason = next(iter(images.errors.values()), "there is one alone")
+        raise ValueError(f"fewer than two of the {len(images)} images can be read: {reason}")
+    vectors, *copies = (np.concatenate(rows) for rows in found)
+    return vectors, np.stack(copies)
+
+
+def _describe(look: Look, settings: ResNetSettings | None) -> Describe:
+    """Pixels and gradients, and beside them what a pretrained network sees, if there is one."""
+    from ..models import features, resnet
+
+    if settings is None or not resnet.is_pretrained(settings, look.size_px):
+        return features.describe
+    model = resnet.build(2, look.channels, look.size_px, look.mean, look.std, settings)
+
+    def describe(images: np.ndarray) -> np.ndarray:
+        seen = [vectors for _, _, vectors in resnet.predict(model, [(np.arange(len(images)), images)], settings)]
+        return features.describe(images, np.concatenate(seen))
+
+    return describe

@@ -86,6 +86,7 @@ def split_parts(
     given: dict[int, set[str]],
     held_out: float = 0.0,
     random: bool = False,
+    validate: bool = True,
 ) -> np.ndarray:
     """The part of each sample: TRAIN, VALIDATION, HELD_OUT, TEST, or 0 -> [N].
 
@@ -93,6 +94,7 @@ def split_parts(
         given: ids that the user named for a part; the others are drawn here
         held_out: fraction of the trusted labels that is kept from training, to calibrate
         random: draw them plainly, as a promise needs; else a share of each class
+        validate: draw a VALIDATION part too
     """
 
     def compute() -> dict[str, np.ndarray]:
@@ -107,7 +109,7 @@ def split_parts(
         groups = np.full(len(known.ids), -1)
         groups[known.known] = look.groups
         set_aside(parts, HELD_OUT, known, groups, held_out, settings.seed, stratify=not random)
-        if VALIDATION not in given:
+        if validate and VALIDATION not in given:
             set_aside(parts, VALIDATION, known, groups, settings.validation_fraction, settings.seed, stratify=True)
         return {"parts": parts, "ids": known.ids, "paths": known.paths}
 
@@ -167,11 +169,13 @@ def fit(
     image_settings: ImageSettings,
     settings: ResNetSettings,
     watch: Callable[[Any, Step], None] | None = None,
+    weights: np.ndarray | None = None,
 ) -> Fitted:
     """Trains, keeps the checkpoint in the run's folder, and predicts every sample.
 
     Args:
         watch: is called with the network after each epoch
+        weights: how much each sample counts in training [N]; None: all the same
     """
     from ..models import resnet
 
@@ -187,7 +191,7 @@ def fit(
             run.check_stop()  # an epoch can be long, a batch is not
             return images[indices]
 
-        steps = resnet.train(model, fetch, known.classes, cut, settings, run.folder)
+        steps = resnet.train(model, fetch, known.classes, cut, settings, run.folder, weights)
         for step in run.watch(steps, "training"):
             if watch:
                 watch(model, step)

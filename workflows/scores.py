@@ -10,9 +10,10 @@ import numpy as np
 
 from ..models import linear
 from ..models.calibration import Calibrator
-from ..models.settings import AutoLabelSettings, ImageSettings, ResNetSettings
-from . import folders
-from .learning import HELD_OUT, TRAIN, VALIDATION, fit, look_at, predict, set_aside, split_parts
+from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings
+from . import folders, members
+from .embedding import label_free
+from .learning import HELD_OUT, TRAIN, VALIDATION, Fitted, fit, look_at, predict, set_aside, split_parts
 from .runs import Run
 from .samples import Labels, read_vectors
 
@@ -29,13 +30,16 @@ class Scores:
     parts: np.ndarray  # TRAIN, VALIDATION, HELD_OUT, or 0 [N]
     reference: np.ndarray  # embeddings that were trained on [M, D]
     errors: dict[int, str]  # index of the sample: why it could not be scored
-    resnet: bool = True  # False: logistic regression on vectors
+    resnet: bool = True  # False: no ResNet has a part in it
     curves: list[dict[str, Any]] = field(default_factory=list)
     earlier_calibrator: Calibrator = NO_CALIBRATOR
     earlier_cuts: np.ndarray | None = None  # lowest rank that is accepted, of each predicted class [K]
     earlier_limit: float = np.inf
     members: dict[str, np.ndarray] = field(default_factory=dict)  # log-probabilities of each of the ensemble [N, K]
-    neighbours_agree: np.ndarray | None = None  # weighted share of the neighbours that get the same class [N]
+    weights: dict[str, float] = field(default_factory=dict)  # of each member
+    neighbours_agree: np.ndarray | None = None  # share of the neighbours that get the same class [N]
+    rounds: int = 0  # in which the ResNet was trained again, and gained
+    alone: np.ndarray | None = None  # log-probabilities of the checkpoint by itself [N, K]
 
 
 @dataclass
@@ -122,24 +126,67 @@ def from_images(
     run: Run,
     known: Labels,
     given: dict[int, set[str]],
-    image_settings: ImageSettings,
-    settings: ResNetSettings,
-    choices: AutoLabelSettings,
+    settings: tuple[ImageSettings, ResNetSettings, GraphSettings, AutoLabelSettings],
 ) -> Scores:
-    """Trains a ResNet on a part of the labels; another part is held out."""
+    """Learns from a part of the labels, by the graph of nearest samples, a ResNet, or both; the rest is held out."""
+    image_settings, resnet_settings, graph_settings, choices = settings
     look = look_at(run, known, image_settings)
     parts = split_parts(
-        run, known, look, settings, given, held_out=choices.calibration_fraction, random=choices.random_labels
+        run,
+        known,
+        look,
+        resnet_settings,
+        given,
+        held_out=choices.calibration_fraction,
+        random=choices.random_labels,
+        validate=choices.members != "graph",  # a graph has no epoch to choose
     )
-    fitted = fit(run, known, look, parts, image_settings, settings)
+    if choices.members == "resnet":
+        fitted = fit(run, known, look, parts, image_settings, resnet_settings)
+        return _of_resnet(fitted, parts)
+    vectors, errors = label_free(run, known, look, image_settings, resnet_settings)
+    found = members.on_graph(run, known, vectors, parts, graph_settings, choices.seed)
+    if choices.members == "graph":
+        return _of_members(found, vectors, parts, errors)
+    found, fitted, rounds = members.in_rounds(
+        run, known, look, parts, found, (image_settings, resnet_settings, choices)
+    )
+    scores = _of_members(found, fitted.embeddings, parts, {**errors, **fitted.errors})
+    alone = found.log_probabilities["resnet"]
+    return replace(scores, resnet=True, curves=fitted.curves, rounds=rounds, alone=alone)
+
+
+def _of_resnet(fitted: Fitted, parts: np.ndarray) -> Scores:
     reference = fitted.embeddings[(parts == TRAIN) & ~np.isnan(fitted.embeddings).any(1)]
     return Scores(fitted.logits, fitted.embeddings, fitted.prior, parts, reference, fitted.errors, curves=fitted.curves)
 
 
+def _of_members(found: members.Members, embeddings: np.ndarray, parts: np.ndarray, errors: dict[int, str]) -> Scores:
+    reference = embeddings[(parts == TRAIN) & ~np.isnan(embeddings).any(1)]
+    none = np.zeros(found.together.shape[1])
+    return Scores(
+        found.together,
+        embeddings,
+        none,
+        parts,
+        reference,
+        errors,
+        resnet=False,
+        members=found.log_probabilities,
+        weights=found.weights,
+        neighbours_agree=found.neighbours_agree,
+    )
+
+
 def from_vectors(
-    run: Run, known: Labels, samples: Any, embeddings: str, settings: ResNetSettings, choices: AutoLabelSettings
+    run: Run,
+    known: Labels,
+    samples: Any,
+    embeddings: str,
+    graph_settings: GraphSettings,
+    choices: AutoLabelSettings,
 ) -> Scores:
-    """Fits logistic regression on vectors that the user has, or that a model of the zoo makes."""
+    """Spreads labels over the graph of vectors that the user has, or that a model of the zoo makes."""
     from ..models.splits import join
 
     vectors, errors = read_or_compute(run, known, samples, embeddings)
@@ -161,7 +208,9 @@ def from_vectors(
     model = linear.train(vectors[train], known.classes[train], len(known.names), choices.seed)
     linear.save(model, run.folder / "checkpoint.safetensors", dict(names=known.names, vectors=embeddings))
     run.report("training", 1, 1)
-    return _from_linear(model, vectors, parts, vectors[train], errors)
+    found = members.on_graph(run, known, vectors, parts, graph_settings, choices.seed)
+    scores = _of_members(found, vectors, parts, errors)
+    return replace(scores, alone=linear.predict(model, vectors))
 
 
 def read_or_compute(run: Run, known: Labels, samples: Any, embeddings: str) -> tuple[np.ndarray, dict[int, str]]:
