@@ -14,7 +14,7 @@ from . import rules as own_rules
 from . import runs, scores, views
 from .compare_results import CompareResults, score, table_rows
 from .compare_rows import Row, check_resnets, field_names, read_rows
-from .learning import Look, freeze, freeze_parts, look_at, named_parts, top_two
+from .learning import freeze, freeze_parts, look_at, named_parts, top_two
 from .progress import Progress
 from .runs import Run
 from .samples import (
@@ -23,6 +23,7 @@ from .samples import (
     check_output_field,
     declare_classification,
     read_labels,
+    read_vectors,
     require_classes,
     write_classifications,
 )
@@ -79,22 +80,19 @@ def compare_methods(
     for name in (output_field, *names.values()):
         check_output_field(samples, name, label_field, embeddings)
     given = named_parts(samples, test=test)
-    scores.check_source(samples, embeddings, None, known)
     ruled = own_rules.read(rules) if rules is not None else []
     own_rules.check(ruled, samples, known, label_field)
     if not resume:
-        require_classes(known, label_field)
-        check_resnets(known, rows)
-        for seed in _seeds(choices):
-            cut_labels(known, alike(known, None), given, choices, seed)
+        _check_labels(samples, known, label_field, embeddings, rows, given, choices)
     said, notes = own_rules.apply(ruled, samples, known) if ruled else (np.full(len(known.ids), -1), [])
     inputs = dict(label_field=label_field, output_field=output_field, group_field=group_field, embeddings=embeddings)
-    inputs["settings_of"] = [{"name": one.name, "method": one.method, **one.settings} for one in rows]
+    written_rows = [{"name": one.name, "method": one.method, **one.settings} for one in rows]
+    written_rules = own_rules.write(ruled) if ruled else None
     with runs.start(
         samples,
         "compare_methods",
         settings=(image_settings, choices, attack),
-        inputs={**inputs, "methods": [], "rules": own_rules.write(ruled) if ruled else None},
+        inputs={**inputs, "methods": [], "settings_of": written_rows, "rules": written_rules},
         fields=(output_field, *names.values(), *(f"{name}_eval" for name in names.values())),
         progress=progress,
         resume=resume,
@@ -102,20 +100,31 @@ def compare_methods(
         known, given = freeze(run, known), freeze_parts(run, given)
         kept = run.arrays("rules", lambda: {"classes": said, "notes": np.array(notes, dtype=str)})
         look = look_at(run, known, image_settings) if _needs_images(rows, embeddings) else None
-        material = Material(
-            run,
-            samples,
-            known,
-            look,
-            image_settings,
-            embeddings,
-            kept["classes"],
-            attack if choices.robustness else None,
-        )
-        cuts = _cut(run, known, look, given, choices)
+        attacked = attack if choices.robustness else None
+        material = Material(run, samples, known, look, image_settings, embeddings, kept["classes"], attacked)
+        cuts = [_cut(material, given, choices, seed) for seed in _seeds(choices)]
         found = {one.name: [learners.learn(material, one.method, one.settings, cut) for cut in cuts] for one in rows}
         written = _write(run, known, label_field, output_field, names, found, cuts[0])
         return run.finish(_results(material, cuts, found, kept["notes"].tolist(), output_field, written))
+
+
+def _check_labels(
+    samples: Any,
+    known: Labels,
+    label_field: str,
+    embeddings: str | None,
+    rows: list[Row],
+    given: dict[int, set[str]],
+    choices: CompareSettings,
+) -> None:
+    """Refuses labels, vectors and weights that nothing can be compared by, before work starts."""
+    require_classes(known, label_field)
+    scores.check_source(samples, embeddings, None, known)
+    if embeddings is not None and samples.has_field(embeddings):
+        read_vectors(samples, known.ids, embeddings)
+    check_resnets(known, rows)
+    for seed in _seeds(choices):
+        cut_labels(known, alike(known, None), given, choices, seed)
 
 
 def _read_settings(settings: dict[str, Any]) -> tuple[CompareSettings, ImageSettings, AttackSettings]:
@@ -139,16 +148,15 @@ def _seeds(choices: CompareSettings) -> range:
     return range(choices.seed, choices.seed + choices.seeds)
 
 
-def _cut(run: Run, known: Labels, look: Look | None, given: dict[int, set[str]], choices: CompareSettings) -> list[Cut]:
-    """The samples that train and those that score, of each repetition."""
-    groups = alike(known, look)
-    cuts = []
-    for seed in _seeds(choices):
-        kept = run.arrays(
-            f"cut_{seed}", lambda seed=seed: cut_labels(known, groups, given, choices, seed, look)._asdict()
-        )  # type: ignore[misc]
-        cuts.append(Cut(seed, kept["train"], kept["test"]))
-    return cuts
+def _cut(material: Material, given: dict[int, set[str]], choices: CompareSettings, seed: int) -> Cut:
+    """The samples that train and those that score, drawn once a run."""
+    known, look = material.known, material.look
+
+    def compute() -> dict[str, np.ndarray]:
+        cut = cut_labels(known, alike(known, look), given, choices, seed, look)
+        return {"train": cut.train, "test": cut.test}
+
+    return Cut(seed, **material.run.arrays(f"cut_{seed}", compute))
 
 
 def _write(

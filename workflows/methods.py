@@ -111,7 +111,7 @@ def laplace(trial: Trial) -> np.ndarray:
     from ..models import graph, harmonic
 
     joined = graph.build(_vectors(trial), *trial.settings(GraphSettings))
-    return harmonic.laplace(joined, trial.labels, len(trial.names))[trial.cut.test]
+    return np.asarray(harmonic.laplace(joined, trial.labels, len(trial.names))[trial.cut.test])
 
 
 def _vectors(trial: Trial) -> np.ndarray:
@@ -120,12 +120,16 @@ def _vectors(trial: Trial) -> np.ndarray:
     from .scores import read_or_compute
 
     material, field, look = trial.material, trial.material.embeddings, trial.material.look
-    if field is not None:
+    if field is None:
+        assert look is not None  # where no vectors are given, images are looked at
         return trial.shared(
-            "given vectors", lambda: read_or_compute(material.run, material.known, material.samples, field)[0]
+            "vectors", lambda: label_free(material.run, material.known, look, material.image_settings)[0]
         )
-    assert look is not None  # without vectors given, images are looked at
-    return trial.shared("embedding", lambda: label_free(material.run, material.known, look, material.image_settings)[0])
+
+    def read() -> dict[str, np.ndarray]:
+        return {"vectors": read_or_compute(material.run, material.known, material.samples, field)[0]}
+
+    return trial.shared("vectors", lambda: material.run.arrays("given_vectors", read)["vectors"])
 
 
 def ensemble(trial: Trial) -> np.ndarray:
@@ -138,7 +142,7 @@ def ensemble(trial: Trial) -> np.ndarray:
         found.append(np.log(np.maximum(kept["probabilities"], 1e-12)))
         trial.earlier_seconds += float(kept["seconds"])
     trial.earlier_seconds -= time.monotonic() - started
-    return np.exp(combine(np.stack(found)))
+    return np.asarray(np.exp(combine(np.stack(found))))
 
 
 TRADITIONAL: tuple[type[Settings], ...] = (TraditionalSettings,)
@@ -170,7 +174,8 @@ def learn(material: Material, method: str, settings: dict[str, Any], cut: Cut) -
     run = material.run
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
     place = f"{method.replace(' ', '_')}_{cut.seed}_{digest}"
-    branch = Branch(run.dataset, run.key, run.config, run.progress, run.resumed, place=place, title=method)
+    title = f"{method}, seed {cut.seed}"
+    branch = Branch(run.dataset, run.key, run.config, run.progress, run.resumed, place=place, title=title)
     trial = Trial(material, branch, cut, settings)
 
     def compute() -> dict[str, np.ndarray]:

@@ -5,17 +5,27 @@ from __future__ import annotations
 import ast
 import json
 import operator
+from collections.abc import Callable
 from typing import Any
 
 METHODS = (
     "abs ceil contains contains_str ends_with exists floor is_in is_null length lower max mean min round sqrt "
     "starts_with strlen sum upper"
 ).split()
-OPERATORS = {
-    **{ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Lt: operator.lt, ast.LtE: operator.le},
-    **{ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.BitAnd: operator.and_, ast.BitOr: operator.or_},
-    **{ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv},
-    **{ast.Mod: operator.mod, ast.And: operator.and_, ast.Or: operator.or_},
+OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.BitAnd: operator.and_,
+    ast.BitOr: operator.or_,
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Mod: operator.mod,
 }
 ALLOWED = (
     'a rule reads like F("metadata.width") > 500 & F("tags").contains("night"): fields by F("NAME"), numbers, texts '

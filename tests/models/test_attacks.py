@@ -1,4 +1,4 @@
-"""Attacks beside closed forms: against a linear classifier, a step of FGSM is the best attack, and its effect is known."""
+"""Attacks beside closed forms: on a linear classifier, a step of FGSM is the best attack, and what it does is known."""
 
 from __future__ import annotations
 

@@ -83,3 +83,10 @@ def test_an_image_that_cannot_be_read_neither_trains_nor_scores(digits):
 
     assert list(results.skipped) == [dataset.first().id] and dataset.first()["compare"] is None
     assert results.trained[0] + results.held_out[0] == 39
+
+
+def test_vectors_that_are_missing_are_refused_before_work_starts(clusters, refused):
+    dataset = clusters(n=60, labelled=40)
+    dataset.set_values("vector", {dataset.last().id: None}, key_field="id")
+    with refused(dataset, "1 samples have no vector in 'vector'"):
+        compare(dataset)
