@@ -92,6 +92,21 @@ def test_a_comparison_is_undone_with_its_fields_views_and_evaluations(clusters, 
     assert everything(dataset) == before and dataset.list_evaluations() == []
 
 
+def test_a_sidebar_that_the_user_arranged_stays_as_it_was(clusters, everything):
+    import fiftyone as fo
+
+    dataset = clusters()
+    dataset.app_config.sidebar_groups = [fo.SidebarGroupDocument(name="mine", paths=["vector", "truth"])]
+    dataset.save()
+    before = everything(dataset)
+    results = compare(dataset, seeds=1)
+    assert everything(dataset)["app"] != before["app"]  # FiftyOne gave each evaluation a group there
+
+    delete_run(dataset, results.run_key)
+
+    assert everything(dataset) == before
+
+
 # Held-out labels
 
 
