@@ -119,9 +119,7 @@ def _dropout(values: Tensor, part: float) -> Tensor:
     return values * kept * (256 / (256 - least))
 
 
-Block = tuple[
-    np.ndarray, Tensor, Tensor
-]  # labelled nodes [n], features of those that they read [m, D], their rows [n, m]
+Block = tuple[np.ndarray, Tensor, Tensor]  # nodes with labels [n], features of what they read [m, D], rows [n, m]
 
 
 def _batches(propagated: Tensor, adjacency: sp.csr_array, nodes: np.ndarray, settings: GCNSettings) -> Iterator[Block]:
