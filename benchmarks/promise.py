@@ -13,7 +13,7 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pictures
@@ -111,27 +111,37 @@ def predict(images: int, labels: int, wrong: float) -> dict[str, np.ndarray]:
             "harmonic": np.log(harmonic.laplace(nearest, train, 10)),
         }
     stack, tuning = np.stack(list(members.values())), slice(labels, labels + TUNING)
-    logits = ensemble.combine(stack, ensemble.weigh(stack[:, tuning], given[tuning]))
-    scores = ordered(logits, members, nearest, given, labels)
+    weights = ensemble.weigh(stack[:, tuning], given[tuning])
+    logits = ensemble.combine(stack, weights)
+    scores = ordered(
+        logits, members, dict(zip(members, weights.tolist(), strict=True)), nearest.neighbours, given, labels
+    )
     return dict(scores=scores, logits=logits, truth=truth, labels=given)
 
 
-def ordered(logits: np.ndarray, members: dict[str, np.ndarray], nearest: Any, given: np.ndarray, labels: int) -> Any:
+def ordered(
+    logits: np.ndarray,
+    members: dict[str, np.ndarray],
+    weights: dict[str, float],
+    neighbours: np.ndarray,
+    given: np.ndarray,
+    labels: int,
+) -> np.ndarray:
     """What auto_label orders samples by [N]."""
     from evenset.models.settings import AutoLabelSettings
     from evenset.workflows.decision import decide
     from evenset.workflows.learning import TRAIN, VALIDATION
+    from evenset.workflows.members import neighbours_agree
     from evenset.workflows.samples import Labels
     from evenset.workflows.scores import Scores
 
-    count, edges = len(logits), nearest.weights.tocoo()
-    same = edges.data * (logits.argmax(1)[edges.row] == logits.argmax(1)[edges.col])
-    agree = np.bincount(edges.row, same, count) / np.maximum(np.bincount(edges.row, edges.data, count), 1e-12)
+    count, agree = len(logits), neighbours_agree(logits, neighbours)
     parts = np.where(given < 0, 0, np.where(np.arange(count) < labels, TRAIN, VALIDATION))
     ids = np.arange(count).astype(str)
     known = Labels(ids, ids, given, list("abcdefghij"), given >= 0, np.full(count, ""), 0)
     none = np.zeros((count, 0))
-    found = Scores(logits, none, np.zeros(10), parts, none[:0], {}, members=members, neighbours_agree=agree)
+    found = Scores(logits, none, np.zeros(10), parts, none[:0], {}, members=members, weights=weights)
+    found.neighbours_agree = agree
     return decide(known, found, AutoLabelSettings()).ranks
 
 

@@ -15,9 +15,8 @@ from .runs import Run
 from .samples import Labels
 from .scores import Scores
 
-# What orders the samples, and with which weight while no tuning part says more: log-odds of the confidence, of the mean
-# probability that the members give the class, and of the neighbours' agreement.
-USUAL = {"confidence": 1.0, "members": 2.0, "neighbours": 1.0}
+# What orders the samples, each with the same weight while no tuning part says more: log-odds of the mean probability
+# that the members give the class (of the confidence, where there is one model), and of its neighbours'.
 ROOM = {"confidence": 1e-4, "members": 0.02, "neighbours": 0.02}  # added to a share, so that its log-odds are finite
 
 
@@ -119,12 +118,12 @@ def _ranks(known: Labels, found: Scores, classes: np.ndarray, best: np.ndarray, 
         weight = np.array([found.weights.get(name, 1.0) for name in found.members])[:, None]
         weight = np.where(np.isnan(each), 0.0, weight)  # a member may abstain
         total = (weight * np.exp(np.nan_to_num(each))).sum(axis=0)
-        shares["members"] = np.where(weight.sum(axis=0) > 0, total / np.maximum(weight.sum(axis=0), 1e-12), best)
+        shares = {"members": np.where(weight.sum(axis=0) > 0, total / np.maximum(weight.sum(axis=0), 1e-12), best)}
     if found.neighbours_agree is not None:
         shares["neighbours"] = np.nan_to_num(found.neighbours_agree, nan=0.5)
     evidence = np.stack([log_odds(share, ROOM[name]) for name, share in shares.items()], axis=1)
     tuning = np.flatnonzero((found.parts == VALIDATION) & usable)
-    usual = np.array([USUAL[name] for name in shares])
+    usual = np.ones(len(shares))
     weights = calibration.combine(evidence, usual, tuning, classes[tuning] == known.classes[tuning])
     return np.asarray(evidence @ weights)
 

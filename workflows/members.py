@@ -34,7 +34,7 @@ class Members:
     log_probabilities: dict[str, np.ndarray]  # of each, NaN where it abstains [N, K]
     weights: dict[str, float]  # of sum 1
     together: np.ndarray  # log-probabilities, NaN where all abstain [N, K]
-    neighbours_agree: np.ndarray | None  # share of the nearest samples that get the same class [N]
+    neighbours_agree: np.ndarray | None  # how likely the nearest samples are of the same class [N]
 
 
 def on_graph(
@@ -65,16 +65,22 @@ def on_graph(
 
 def _together(scores: dict[str, np.ndarray], weights: dict[str, float], neighbours: np.ndarray | None) -> Members:
     together = ensemble.combine(np.stack(list(scores.values())), np.array(list(weights.values())))
-    agree = None if neighbours is None else _agreement(together, neighbours)
+    agree = None if neighbours is None else neighbours_agree(together, neighbours)
     return Members(scores, weights, together, agree)
 
 
-def _agreement(together: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
-    """Share of each sample's neighbours that get its class [N]; NaN where it has none."""
-    classes = np.where(np.isnan(together).any(axis=1), -1, np.nan_to_num(together).argmax(axis=1))
-    same = (classes[neighbours] == classes[:, None]) & (neighbours >= 0)
-    count = (neighbours >= 0).sum(axis=1)
-    return np.where((count > 0) & (classes >= 0), same.sum(axis=1) / np.maximum(count, 1), np.nan)
+def neighbours_agree(together: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+    """How likely each sample's neighbours are of its class, on the average, 0..1 [N]; NaN where it has none.
+
+    Args:
+        together: log-probabilities, NaN where all members abstain [N, K]
+        neighbours: -1 where a sample has none [N, k]
+    """
+    classes = np.nan_to_num(together, nan=-np.inf).argmax(axis=1)
+    likely = np.where(neighbours >= 0, np.exp(together[neighbours, classes[:, None]]), np.nan)
+    count = (~np.isnan(likely)).sum(axis=1)
+    known = (count > 0) & ~np.isnan(together).any(axis=1)
+    return np.where(known, np.nansum(likely, axis=1) / np.maximum(count, 1), np.nan)
 
 
 def with_resnet(graph: Members, fitted: Fitted, known: Labels, parts: np.ndarray, pretrained: bool) -> Members:

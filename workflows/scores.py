@@ -37,7 +37,7 @@ class Scores:
     earlier_limit: float = np.inf
     members: dict[str, np.ndarray] = field(default_factory=dict)  # log-probabilities of each of the ensemble [N, K]
     weights: dict[str, float] = field(default_factory=dict)  # of each member
-    neighbours_agree: np.ndarray | None = None  # share of the neighbours that get the same class [N]
+    neighbours_agree: np.ndarray | None = None  # how likely the nearest samples are of the same class [N]
     rounds: int = 0  # in which the ResNet was trained again, and gained
     alone: np.ndarray | None = None  # log-probabilities of the checkpoint by itself [N, K]
 

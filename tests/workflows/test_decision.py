@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pytest
 from evenset import auto_label
 from evenset.models.settings import AutoLabelSettings
 from evenset.workflows.decision import alone, decide
 from evenset.workflows.learning import HELD_OUT, TRAIN, VALIDATION
+from evenset.workflows.members import neighbours_agree
 from evenset.workflows.samples import Labels
 from evenset.workflows.scores import Scores
 from scipy.special import log_softmax
@@ -171,3 +173,12 @@ def test_the_curve_and_the_reliability_table_come_with_the_results(clusters):
     assert all(0 <= row["low"] <= row["high"] <= 1 for row in results.curve)
     assert sum(row["count"] for row in results.reliability) == results.held_out
     assert "confidences, by calibrators that had not seen the answers (an estimate)" in str(results)
+
+
+def test_neighbours_agree_as_far_as_they_are_likely_of_the_same_class():
+    together = np.log([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [np.nan, np.nan]])
+
+    agree = neighbours_agree(together, np.array([[1, 2], [0, -1], [3, 0], [0, 1]]))
+
+    assert agree[:3] == pytest.approx([(0.6 + 0.2) / 2, 0.9, 0.1])  # who has no scores, and -1, count for nothing
+    assert np.isnan(agree[3]) and np.isnan(neighbours_agree(together, np.full((4, 1), -1))).all()
