@@ -16,7 +16,7 @@ from measure import goal
 from tabulate import tabulate
 
 GOALS = {4: 1.0, 10: 1.0, 40: 0.3, 100: 0.3}  # points above the best peer's mean
-STRENGTHS = (0.2, 2.0, 20.0)  # C of logistic regression, for rows of length 1 on average
+STRENGTHS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 20.0)  # C of logistic regression, for rows of length 1 on average
 NEIGHBOURS = (8, 15, 30)
 HOPS = (1, 2, 4)
 FOLDS = 3
