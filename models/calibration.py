@@ -79,7 +79,7 @@ def pool_shares(probabilities: np.ndarray, shares: np.ndarray) -> np.ndarray:
         told = probabilities * ratio
         found = (told / np.maximum(told.sum(axis=1, keepdims=True), 1e-300)).mean(axis=0)
         ratio = np.where(shares > 0, found / np.maximum(shares, 1e-12), 0.0)
-    return ratio * shares
+    return np.asarray(ratio * shares)
 
 
 def fit(scores: np.ndarray, right: np.ndarray, weights: np.ndarray | None = None) -> Calibrator:

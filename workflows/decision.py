@@ -172,8 +172,8 @@ def _together(thresholds: list[Threshold]) -> Threshold:
 
 def alone(known: Labels, found: Scores, choices: AutoLabelSettings) -> Decision:
     """What would be decided by the checkpoint without the other members: it is all that another dataset has."""
-    none = np.zeros_like(found.prior)
-    return decide(known, replace(found, logits=found.alone, prior=none, members={}, neighbours_agree=None), choices)
+    logits, none = found.logits if found.alone is None else found.alone, np.zeros_like(found.prior)
+    return decide(known, replace(found, logits=logits, prior=none, members={}, neighbours_agree=None), choices)
 
 
 def keep(run: Run, decision: Decision) -> None:
