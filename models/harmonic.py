@@ -14,6 +14,16 @@ MOST_STEPS = 2000  # of conjugate gradients
 TINY = 1e-300
 
 
+def reached(graph: Graph, labels: np.ndarray) -> np.ndarray:
+    """Which nodes have a label in their piece of the graph [N].
+
+    Args:
+        labels: class of each node, -1 where unknown [N]
+    """
+    count, pieces = connected_components(graph.weights, directed=False)
+    return np.asarray((np.bincount(pieces[labels >= 0], minlength=count) > 0)[pieces])
+
+
 def laplace(graph: Graph, labels: np.ndarray, classes: int) -> np.ndarray:
     """The harmonic function: each unlabelled node is the weighted mean of its neighbours.
 
@@ -23,8 +33,8 @@ def laplace(graph: Graph, labels: np.ndarray, classes: int) -> np.ndarray:
     Returns:
         probabilities [N, K]; NaN on nodes that no edges join to a label
     """
-    known, reached = labels >= 0, _reached(graph, labels)
-    unknown = ~known & reached
+    known, joined = labels >= 0, reached(graph, labels)
+    unknown = ~known & joined
     scores = np.full((len(labels), classes), np.nan)
     scores[known] = np.eye(classes)[labels[known]]
     if unknown.any():
@@ -46,7 +56,7 @@ def poisson(graph: Graph, labels: np.ndarray, classes: int) -> np.ndarray:
         scores [N, K], higher is likelier, not probabilities; NaN on nodes that no edges join to a label. As in the
         source, each class's score is divided by its part of the labels, so that rare ones are not drowned.
     """
-    known, reached = labels >= 0, _reached(graph, labels)
+    known, joined = labels >= 0, reached(graph, labels)
     _, pieces = connected_components(graph.weights, directed=False)
     source = np.zeros((len(labels), classes))
     source[known] = np.eye(classes)[labels[known]]
@@ -54,7 +64,7 @@ def poisson(graph: Graph, labels: np.ndarray, classes: int) -> np.ndarray:
         inside = known & (pieces == piece)
         source[inside] -= source[inside].mean(axis=0)
     scores = np.full_like(source, np.nan)
-    scores[reached] = _solve(sp.csr_array(_laplacian(graph)[reached][:, reached]), source[reached])
+    scores[joined] = _solve(sp.csr_array(_laplacian(graph)[joined][:, joined]), source[joined])
     degree = graph.weights.sum(axis=1)
     for piece in np.unique(pieces[known]):  # the solution is unique up to a constant
         inside = pieces == piece
@@ -76,21 +86,15 @@ def consistent(graph: Graph, labels: np.ndarray, classes: int, reach: float = 0.
     Returns:
         probabilities [N, K]; NaN on nodes that no edges join to a label
     """
-    known, reached = labels >= 0, _reached(graph, labels)
+    known, joined = labels >= 0, reached(graph, labels)
     source = np.zeros((len(labels), classes))
     source[known] = np.eye(classes)[labels[known]]
     source /= np.maximum(source.sum(axis=0), 1)
     scale = sp.diags_array(1 / np.sqrt(np.maximum(graph.weights.sum(axis=1), TINY)))
     passed = scale @ graph.weights.astype(np.float64) @ scale
     scores = np.clip(_solve(sp.csr_array(sp.eye_array(len(labels)) - reach * passed), source), 0, None)
-    scores[~reached] = np.nan
+    scores[~joined] = np.nan
     return np.asarray(scores / np.maximum(scores.sum(axis=1, keepdims=True), TINY))
-
-
-def _reached(graph: Graph, labels: np.ndarray) -> np.ndarray:
-    """Which nodes have a label in their piece of the graph [N]."""
-    count, pieces = connected_components(graph.weights, directed=False)
-    return np.asarray((np.bincount(pieces[labels >= 0], minlength=count) > 0)[pieces])
 
 
 def _laplacian(graph: Graph) -> sp.csr_array:

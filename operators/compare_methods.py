@@ -27,9 +27,9 @@ WHAT = {
     "image gcn": "GCN on the image: its parts are joined",
     "gcn": "GCN on samples: each is joined to its nearest others",
     "laplace": "Laplace learning: labels spread over the same graph",
-    "ensemble": "Ensemble: ResNet, GCN on samples and Laplace learning together",
+    "ensemble": "Ensemble: what auto_label does, several ways to spread labels over that graph, and the ResNet",
 }
-RESNETS = ("resnet", "image gcn")  # the settings of the ResNet are theirs
+RESNETS = ("resnet", "image gcn", "ensemble")  # the settings of the ResNet are theirs
 
 
 class CompareMethods(foo.Operator):

@@ -62,7 +62,8 @@ def compare_methods(
         rules: {label: expression of FiftyOne}, or lines of `label: expression`; the first match wins
         test: a view, or a tag, whose labels score in every repetition; None: another part is drawn in each
         group_field: samples with the same value (patient, video, product) stay on one side, as do near-duplicates
-        embeddings: of "gcn" and "laplace": a field of vectors, or a model of FiftyOne's zoo; None: made from the images
+        embeddings: of "gcn", "laplace" and "ensemble", which then has no ResNet: a field of vectors, or a model of
+            FiftyOne's zoo; None: made from the images
         output_field: new text field: which samples trained, and which were held out
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to go on with

@@ -35,8 +35,7 @@ def read_rows(methods: Any, settings_of: Any, rules: Any, settings: dict[str, An
         methods = [name for name in learners.METHODS if name != "rules" or rules is not None]
     if isinstance(methods, str):
         methods = [methods]
-    rows = [_read_row(name, dict(own.get(name, {})), settings) for name in dict.fromkeys([*methods, *own])]
-    rows = [_with_members(one, rows, settings) if one.method == "ensemble" else one for one in rows]
+    rows = [_read_row(name, _given(name, own), settings) for name in dict.fromkeys([*methods, *own])]
     if not rows:
         raise ValueError("methods names none: name one or more, or leave methods out for all of them")
     wanted = any(one.method == "rules" for one in rows)
@@ -49,6 +48,14 @@ def read_rows(methods: Any, settings_of: Any, rules: Any, settings: dict[str, An
     return rows
 
 
+def _given(name: str, own: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A row's own settings; where an ensemble's say nothing, its ResNet is that of the row "resnet"."""
+    given, network = own.get(name, {}), own.get("resnet", {})
+    if given.get("method", name) == "ensemble" and network.get("method", "resnet") == "resnet":
+        return {**network, "method": "ensemble", **given}
+    return dict(given)
+
+
 def _read_row(name: str, given: dict[str, Any], settings: dict[str, Any]) -> Row:
     method = given.pop("method", name)
     if method not in learners.METHODS:
@@ -57,20 +64,8 @@ def _read_row(name: str, given: dict[str, Any], settings: dict[str, Any]) -> Row
         raise ValueError(f"no method is called {method!r}: {hint}")
     if "seed" in given:
         raise ValueError(f"settings_of {name!r} has a seed: seed and seeds are those of the whole comparison")
-    if method != "ensemble":
-        split_settings(given, *learners.METHODS[method][1])
+    split_settings(given, *learners.METHODS[method][1])
     return Row(name, method, {**learners.own_settings(method, settings), **given})
-
-
-def _with_members(ensemble: Row, rows: list[Row], settings: dict[str, Any]) -> Row:
-    """The ensemble, whose members have the settings that it names, or else those of the rows that are called so."""
-    strange = set(ensemble.settings) - set(learners.MEMBERS)
-    if strange:
-        raise ValueError(f"{ensemble.name!r} has the members {', '.join(learners.MEMBERS)}, and no {min(strange)!r}")
-    usual = {one.name: one.settings for one in rows if one.name == one.method}
-    named = {name: _read_row(name, dict(given), settings).settings for name, given in ensemble.settings.items()}
-    members = {name: learners.own_settings(name, settings) for name in learners.MEMBERS}
-    return ensemble._replace(settings={**members, **{k: v for k, v in usual.items() if k in members}, **named})
 
 
 def field_names(output_field: str, rows: list[Row]) -> dict[str, str]:
@@ -90,6 +85,5 @@ def check_resnets(known: Labels, rows: list[Row]) -> None:
     """Refuses files of first weights that do not fit, before work starts."""
     names = {item.name for item in fields(ResNetSettings)}
     for one in rows:
-        settings = one.settings["resnet"] if one.method == "ensemble" else one.settings
-        if one.method == "ensemble" or ResNetSettings in learners.METHODS[one.method][1]:
-            check_weights(known.names, ResNetSettings(**{key: settings[key] for key in names & set(settings)}))
+        if ResNetSettings in learners.METHODS[one.method][1]:
+            check_weights(known.names, ResNetSettings(**{key: one.settings[key] for key in names & set(one.settings)}))

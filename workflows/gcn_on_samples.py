@@ -28,7 +28,7 @@ def score(
     settings: tuple[ImageSettings, GraphSettings, GCNSettings, TrainGCNSettings],
 ) -> Scored:
     """Builds the graph, trains the GCN on a part of the labels, and scores every sample that edges join to one."""
-    from ..models import gcn
+    from ..models import gcn, harmonic
 
     image_settings, graph_settings, gcn_settings, choices = settings
     if embeddings is None:
@@ -47,7 +47,7 @@ def score(
     path = run.folder / "gcn.safetensors"
     _train(run, model, inputs, labels, gcn_settings, dict(names=known.names, vectors=embeddings))
     probabilities = gcn.predict(model, *inputs).astype(np.float64)
-    probabilities[~reached(graph, labels)] = np.nan
+    probabilities[~harmonic.reached(graph, labels)] = np.nan
     neighbours = graph.neighbours.shape[1]
     return Scored(
         logits=np.log(np.maximum(probabilities, 1e-12)),
@@ -59,19 +59,6 @@ def score(
         recall=recall,
         notes=_few(neighbours, graph_settings),
     )
-
-
-def reached(graph: Any, labels: np.ndarray) -> np.ndarray:
-    """Which nodes have a label in their piece of the graph [N].
-
-    Args:
-        graph: of models/graph.py
-        labels: class of each node, -1 where unknown [N]
-    """
-    from scipy.sparse.csgraph import connected_components
-
-    count, pieces = connected_components(graph.weights, directed=False)
-    return np.asarray((np.bincount(pieces[labels >= 0], minlength=count) > 0)[pieces])
 
 
 def _given_vectors(run: Run, known: Labels, samples: Any, embeddings: str) -> tuple[np.ndarray, dict[int, str]]:

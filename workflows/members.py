@@ -83,18 +83,21 @@ def neighbours_agree(together: np.ndarray, neighbours: np.ndarray) -> np.ndarray
     return np.where(known, np.nansum(likely, axis=1) / np.maximum(count, 1), np.nan)
 
 
-def with_resnet(graph: Members, fitted: Fitted, known: Labels, parts: np.ndarray, pretrained: bool) -> Members:
-    """Adds a ResNet to the graph's members; the VALIDATION part says how much it counts."""
-    own = ensemble.normalise(fitted.logits + fitted.prior)
+def with_resnet(graph: Members, scores: np.ndarray, known: Labels, parts: np.ndarray, pretrained: bool) -> Members:
+    """Adds a ResNet to the graph's members; the VALIDATION part says how much it counts.
+
+    Args:
+        scores: of the ResNet, where classes are as frequent as in its training part [N, K]
+    """
+    own = ensemble.normalise(scores)
     tuning = np.flatnonzero(parts == VALIDATION)
     train = known.classes[parts == TRAIN]
     each = len(train) / len(np.unique(train))
     usual = np.array([1.0, each / (each + (PRETRAINED if pretrained else FROM_SCRATCH))])
     both = np.stack([graph.together, own])
     of_graph, of_resnet = ensemble.weigh(both[:, tuning], known.classes[tuning], usual).tolist()
-    scores = {**graph.log_probabilities, "resnet": own}
     weights = {**{name: of_graph * weight for name, weight in graph.weights.items()}, "resnet": of_resnet}
-    found = _together(scores, weights, None)
+    found = _together({**graph.log_probabilities, "resnet": own}, weights, None)
     return replace(found, neighbours_agree=graph.neighbours_agree)
 
 
@@ -123,7 +126,7 @@ def in_rounds(
         if best is not None:
             labels, cut, weights = _certain(known, parts, best[0].together)
         fitted = fit(inner, labels, look, cut, image_settings, resnet_settings, weights=weights)
-        found = with_resnet(graph, fitted, known, parts, pretrained)
+        found = with_resnet(graph, fitted.logits + fitted.prior, known, parts, pretrained)
         right = found.together[tuning].argmax(axis=1) == known.classes[tuning]
         now = float(right.mean()) if len(tuning) else 0.0
         if now <= score:

@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,12 @@ from ..models.settings import (
     ImageGraphSettings,
     ResNetSettings,
     Settings,
+    SpreadSettings,
     TraditionalSettings,
 )
-from .learning import fit, look_at, softmax, split_parts
+from . import members
+from .learning import TRAIN, fit, look_at, softmax, split_parts
+from .spread import Surroundings, surround
 from .trials import Branch, Cut, Material, Trial
 
 BATCH = 256
@@ -79,7 +82,9 @@ def resnet(trial: Trial) -> np.ndarray:
     look = look_at(trial.run, seen, trial.material.image_settings)
     parts = split_parts(trial.run, seen, look, settings, {})
     fitted = fit(trial.run, seen, look, parts, trial.material.image_settings, settings)
-    return softmax(fitted.logits + fitted.prior)[len(trial.cut.train) :]
+    scores = fitted.logits + fitted.prior
+    trial.kept.update(parts=parts, scores=scores)  # of the samples in seen, for the ensemble
+    return softmax(scores)[len(trial.cut.train) :]
 
 
 def gcn_on_images(trial: Trial) -> np.ndarray:
@@ -92,57 +97,90 @@ def gcn_on_images(trial: Trial) -> np.ndarray:
 
 def gcn(trial: Trial) -> np.ndarray:
     from ..models import gcn as network
-    from ..models import graph
-    from .gcn_on_samples import reached
+    from ..models import harmonic
 
     graph_settings, settings = trial.settings(GraphSettings, GCNSettings)
-    vectors = _vectors(trial)
-    joined = graph.build(vectors, graph_settings)
+    around = _surroundings(trial, graph_settings)
+    labels, vectors = trial.labels[around.usable], around.views["own"]
     model = network.build(vectors.shape[1], len(trial.names), settings)
-    inputs = network.prepare(joined, vectors)
-    for _ in trial.run.watch(network.train(model, *inputs, trial.labels, settings), "training"):
+    inputs = network.prepare(around.graph, vectors)
+    for _ in trial.run.watch(network.train(model, *inputs, labels, settings), "training"):
         pass
-    scores = np.log(np.maximum(network.predict(model, *inputs), 1e-12)) + settings.logit_adjustment * trial.log_prior
-    scores[~reached(joined, trial.labels)] = np.nan
-    return softmax(scores[trial.cut.test])
+    found = np.log(np.maximum(network.predict(model, *inputs), 1e-12)) + settings.logit_adjustment * trial.log_prior
+    found[~harmonic.reached(around.graph, labels)] = np.nan
+    return softmax(_of_all(around, found)[trial.cut.test])
 
 
 def laplace(trial: Trial) -> np.ndarray:
-    from ..models import graph, harmonic
+    from ..models import harmonic
 
-    joined = graph.build(_vectors(trial), *trial.settings(GraphSettings))
-    return np.asarray(harmonic.laplace(joined, trial.labels, len(trial.names))[trial.cut.test])
+    around = _surroundings(trial, *trial.settings(GraphSettings))
+    found = harmonic.laplace(around.graph, trial.labels[around.usable], len(trial.names))
+    return np.asarray(_of_all(around, found)[trial.cut.test])
 
 
-def _vectors(trial: Trial) -> np.ndarray:
-    """Vectors of all samples, of the unlabelled ones too [N, D]; no label has a part in them."""
+def _surroundings(trial: Trial, settings: GraphSettings) -> Surroundings:
+    """The graph of all samples, of the unlabelled ones too, as the ensemble has it; no label has a part in it."""
+    return surround(_vectors(trial), SpreadSettings(seed=trial.cut.seed), settings)
+
+
+def _of_all(around: Surroundings, found: np.ndarray) -> np.ndarray:
+    """Scores of the samples in a graph [n, K] -> of all, NaN where one is in none [N, K]."""
+    scores = np.full((around.samples, found.shape[1]), np.nan)
+    scores[around.usable] = found
+    return scores
+
+
+def _vectors(trial: Trial, settings: ResNetSettings | None = None) -> np.ndarray:
+    """Vectors of all samples: those given, or made from the images without a label [N, D].
+
+    Args:
+        settings: where its first weights are pretrained, what that network sees counts too
+    """
+    from ..models.resnet import is_pretrained
     from .embedding import label_free
     from .scores import read_or_compute
 
     material, field, look = trial.material, trial.material.embeddings, trial.material.look
-    if field is None:
-        assert look is not None  # where no vectors are given, images are looked at
-        return trial.shared(
-            "vectors", lambda: label_free(material.run, material.known, look, material.image_settings)[0]
-        )
+    if field is not None:
 
-    def read() -> dict[str, np.ndarray]:
-        return {"vectors": read_or_compute(material.run, material.known, material.samples, field)[0]}
+        def read() -> dict[str, np.ndarray]:
+            return {"vectors": read_or_compute(material.run, material.known, material.samples, field)[0]}
 
-    return trial.shared("vectors", lambda: material.run.arrays("given_vectors", read)["vectors"])
+        return trial.shared("vectors", lambda: material.run.arrays("given_vectors", read)["vectors"])
+
+    assert look is not None  # where no vectors are given, images are looked at
+    seen = settings if settings and is_pretrained(settings, look.size_px) else None
+    name = f"vectors {_digest([seen.architecture, seen.weights])}" if seen else "vectors"
+    run = material.run.within(name)
+    return trial.shared(name, lambda: label_free(run, material.known, look, material.image_settings, seen)[0])
 
 
 def ensemble(trial: Trial) -> np.ndarray:
-    """The mean of its members' log-probabilities; a member that has the same row of its own is not trained again."""
-    from ..models.ensemble import combine
+    """What auto_label deploys: labels that spread over the graph and, where images are looked at, a ResNet.
 
-    found, started = [], time.monotonic()
-    for name in MEMBERS:
-        kept = learn(trial.material, name, trial.given[name], trial.cut)
-        found.append(np.log(np.maximum(kept["probabilities"], 1e-12)))
-        trial.earlier_seconds += float(kept["seconds"])
-    trial.earlier_seconds -= time.monotonic() - started
-    return np.asarray(np.exp(combine(np.stack(found))))
+    A ResNet that has the same row of its own is not trained again.
+    """
+    from ..models.resnet import is_pretrained
+
+    material, cut = trial.material, trial.cut
+    resnet_settings, graph_settings = trial.settings(ResNetSettings, GraphSettings)
+    known = replace(material.known, classes=trial.labels)
+    parts, vectors = np.where(known.classes >= 0, TRAIN, 0), _vectors(trial, resnet_settings)
+    if material.look is None:
+        found = members.on_graph(trial.run, known, vectors, parts, graph_settings, cut.seed)
+        return np.asarray(np.exp(found.together[cut.test]))
+
+    started = time.monotonic()
+    kept = learn(material, "resnet", own_settings("resnet", trial.given), cut)
+    trial.earlier_seconds += float(kept["seconds"]) - (time.monotonic() - started)
+    seen = np.concatenate([cut.train, cut.test])
+    parts[seen], scores = kept["parts"], np.full((len(parts), len(trial.names)), np.nan)
+    scores[seen] = kept["scores"]
+    found = members.on_graph(trial.run, known, vectors, parts, graph_settings, cut.seed)
+    pretrained = is_pretrained(resnet_settings, material.look.size_px)
+    found = members.with_resnet(found, scores, known, parts, pretrained)
+    return np.asarray(np.exp(found.together[cut.test]))
 
 
 TRADITIONAL: tuple[type[Settings], ...] = (TraditionalSettings,)
@@ -154,10 +192,9 @@ METHODS: dict[str, tuple[Method, tuple[type[Settings], ...]]] = {  # and the set
     "image gcn": (gcn_on_images, (ImageGraphSettings, ResNetSettings)),
     "gcn": (gcn, (GraphSettings, GCNSettings)),
     "laplace": (laplace, (GraphSettings,)),
-    "ensemble": (ensemble, ()),
+    "ensemble": (ensemble, (ResNetSettings, GraphSettings)),
 }
-MEMBERS = ("resnet", "gcn", "laplace")  # of the ensemble, which has the settings of each: {"resnet": {...}, ...}
-ON_VECTORS = ("gcn", "laplace")  # with embeddings given, they need no image
+ON_VECTORS = ("gcn", "laplace", "ensemble")  # with embeddings given, they need no image
 
 
 def own_settings(method: str, settings: dict[str, Any]) -> dict[str, Any]:
@@ -172,8 +209,7 @@ def learn(material: Material, method: str, settings: dict[str, Any], cut: Cut) -
     They are kept in the run's folder under method, settings and seed: a resumed run, or an ensemble, reads them.
     """
     run = material.run
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-    place = f"{method.replace(' ', '_')}_{cut.seed}_{digest}"
+    place = f"{method.replace(' ', '_')}_{cut.seed}_{_digest(settings)}"
     title = f"{method}, seed {cut.seed}"
     branch = Branch(run.dataset, run.key, run.config, run.progress, run.resumed, place=place, title=title)
     trial = Trial(material, branch, cut, settings)
@@ -184,11 +220,15 @@ def learn(material: Material, method: str, settings: dict[str, Any], cut: Cut) -
         probabilities = METHODS[method][0](trial)
         seconds = time.monotonic() - started + trial.earlier_seconds
         attacked = _attack(trial, material.attack) if material.attack and method == "resnet" else {}
-        return {"probabilities": probabilities, "seconds": np.array(seconds), **attacked}
+        return {"probabilities": probabilities, "seconds": np.array(seconds), **trial.kept, **attacked}
 
     kept = run.arrays(place, compute)
     shutil.rmtree(branch.folder, ignore_errors=True)  # weights, which nobody asks for
     return kept
+
+
+def _digest(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _attack(trial: Trial, settings: AttackSettings) -> dict[str, np.ndarray]:

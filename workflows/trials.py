@@ -66,6 +66,7 @@ class Trial:
     cut: Cut
     given: dict[str, Any]  # settings
     earlier_seconds: float = 0.0  # that others took for what it uses
+    kept: dict[str, np.ndarray] = field(default_factory=dict)  # beside its probabilities
 
     @property
     def names(self) -> list[str]:

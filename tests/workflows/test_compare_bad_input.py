@@ -29,7 +29,7 @@ def test_one_class_is_refused(make_dataset, refused):
         (dict(settings_of={"gcn": {"epochs": 0}}), ValueError, "epochs has to be from 1"),
         (dict(settings_of={"gcn": {"seed": 1}}), ValueError, "those of the whole comparison"),
         (dict(settings_of={"GCN": {"method": "gcn"}}), ValueError, "would both be written to 'compare_gcn'"),
-        (dict(settings_of={"ensemble": {"epochs": 1}}), ValueError, "members resnet, gcn, laplace, and no 'epochs'"),
+        (dict(settings_of={"ensemble": {"hidden_channels": 8}}), TypeError, "no setting is called 'hidden_channels'"),
         (dict(methods=[]), ValueError, "name one or more"),
         (dict(neighbors=3), TypeError, "did you mean 'neighbours'?"),
         (dict(methods=["rules"]), ValueError, "no rules are given"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evenset import compare_methods, delete_run, load_results, resume_run
+from evenset import auto_label, compare_methods, delete_run, load_results, resume_run
 from evenset.workflows import methods as learners
 from evenset.workflows.compare_results import interval, score
 from fiftyone import ViewField as F
@@ -81,6 +81,35 @@ def test_all_methods_learn_digits(digits):
     }
 
 
+def suggested_by_auto_label(dataset, **settings):
+    """What auto_label says of the samples with the tag "test", once they have no label."""
+    dataset.match_tags("test").set_values("ground_truth", [None] * dataset.match_tags("test").count())
+    auto_label(dataset, "ground_truth", calibration_fraction=0, progress=False, **settings)
+    return dataset.match_tags("test").values("auto_label.label")
+
+
+def test_the_ensemble_is_what_auto_label_deploys_on_images(digits):
+    dataset = digits(n=90, size_px=8, labelled=90)
+    dataset.skip(60).tag_samples("test")
+    small = dict(QUICK, epochs=8, learning_rate=0.01)
+    rows = {"resnet": small, "ensemble": {}}
+    compare_methods(dataset, "ground_truth", methods=(), settings_of=rows, test="test", seeds=1, progress=False, **TINY)
+    said = dataset.match_tags("test").values(["compare_ensemble.label", "compare_resnet.label"])
+
+    assert said[0] == suggested_by_auto_label(dataset, **small, **TINY)
+    assert said[0] != said[1]  # the graph has a say
+
+
+def test_the_ensemble_is_what_auto_label_deploys_on_vectors(clusters):
+    dataset = clusters(spread=2.5)  # its images are not there
+    dataset.limit(30).tag_samples("test")
+    compare(dataset, methods=["ensemble", "laplace"], test="test", seeds=1)
+    said = dataset.match_tags("test").values(["compare_ensemble.label", "compare_laplace.label"])
+
+    assert said[0] == suggested_by_auto_label(dataset, embeddings="vector")
+    assert said[0] != said[1]
+
+
 def test_a_comparison_is_undone_with_its_fields_views_and_evaluations(clusters, everything):
     dataset = clusters()
     before = everything(dataset)
@@ -119,7 +148,8 @@ def test_no_held_out_label_is_learned_from(clusters):
         test.tag_samples("test")
         labels = [f"class {(int(label[-1]) + turn) % 3}" for label in test.values("ground_truth.label")]
         test.set_values("ground_truth.label", labels)
-        results = compare(dataset, test="test", rules="class 0: True", methods=["gcn", "laplace", "rules"])
+        methods = ["gcn", "laplace", "ensemble", "rules"]
+        results = compare(dataset, test="test", rules="class 0: True", methods=methods, seeds=1)
         said.append([dataset.values([f"{field}.label", f"{field}.confidence"]) for field in results.fields.values()])
         accuracy = {one["method"]: one["accuracy"] for one in results.scores}
         assert (accuracy["gcn"] > 0.6) == (turn == 0)
