@@ -7,6 +7,7 @@ and its gradient is exact: with all labelled nodes at once while they fit, else 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -134,7 +135,11 @@ def _block(propagated: Tensor, adjacency: sp.csr_array, nodes: np.ndarray) -> Bl
     rows = adjacency[nodes]
     read, columns = np.unique(rows.indices, return_inverse=True)
     starts, ends = torch.from_numpy(rows.indptr.astype(np.int64)), torch.from_numpy(columns)
-    joined = torch.sparse_csr_tensor(starts, ends, torch.from_numpy(rows.data), size=(len(nodes), len(read)))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")  # what is used of it is tested
+        joined = torch.sparse_csr_tensor(
+            starts, ends, torch.from_numpy(rows.data), size=(len(nodes), len(read)), check_invariants=False
+        )
     return nodes, propagated[read], joined
 
 

@@ -3,6 +3,8 @@ and averaged over the graph. Logistic regression on them is SGC (Wu et al., 2019
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -78,7 +80,10 @@ def classify(rows: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
     from sklearn.linear_model import LogisticRegression
 
     known = labels >= 0
-    model = LogisticRegression(C=STRENGTH, max_iter=300, tol=1e-3).fit(rows[known], labels[known])
+    model = LogisticRegression(C=STRENGTH, max_iter=300, tol=1e-3)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes")  # many classes of few labels are usual here
+        model.fit(rows[known], labels[known])
     found = np.full((len(rows), classes), MISSING)
     found[:, model.classes_] = model.predict_log_proba(rows)
     return found

@@ -45,6 +45,17 @@ def test_two_labels_are_enough_to_separate_two_clusters():
     assert len(losses) == 50 and losses[-1] < losses[0] / 2
 
 
+def test_torch_does_not_warn_of_its_sparse_matrices(recwarn):
+    graph, features, _ = two_clusters()
+    torch.set_warn_always(True)  # what it says once a process may have been said
+    try:
+        gcn._block(*gcn.prepare(graph, features), np.arange(4))
+    finally:
+        torch.set_warn_always(False)
+
+    assert [str(one.message) for one in recwarn] == []
+
+
 def dense(model, graph, features):
     """Class scores by dense matrices, as in the paper [N, K]."""
     step = torch.from_numpy(graph.normalised().toarray())

@@ -77,3 +77,9 @@ def test_scores_are_those_of_scikit_learn_and_a_class_without_a_label_is_unlikel
     oracle = LogisticRegression(C=surroundings.STRENGTH, tol=1e-6, max_iter=1000).fit(rows[:40], truth[:40])
     np.testing.assert_allclose(np.exp(found[:, [0, 2, 3]]), oracle.predict_proba(rows), atol=0.03)
     assert (found[:, 1] == surroundings.MISSING).all()
+
+
+def test_many_classes_of_few_labels_are_no_reason_to_warn(recwarn):
+    rows = np.random.default_rng(0).normal(size=(40, 4))
+    surroundings.classify(rows, np.where(np.arange(40) < 24, np.arange(40) % 20, -1), 20)
+    assert [str(one.message) for one in recwarn] == []
