@@ -79,6 +79,9 @@ def networks(count: int, epochs: int, plain_epochs: int) -> None:
         start = time.perf_counter()
         answer = run()
         seconds = (time.perf_counter() - start) * epochs / ran
+        print(
+            f"{name}: {seconds:.1f} s" + (f", scaled from {ran} of {epochs} epochs" if ran < epochs else ""), flush=True
+        )
         return Answer(name, seconds, 100 * float((answer.argmax(1) == truth)[hidden].mean()), ran < epochs)
 
     ours = timed("Evenset", lambda: evenset(graph, rows, labels, settings))

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch_geometric.nn import GCNConv
 
 from .graph import Graph
@@ -22,6 +23,7 @@ from .settings import GCNSettings
 from .step import Step
 
 CHUNK = 50_000  # nodes at once where all are scored
+LARGE = 4_000_000  # numbers from which training reads features as bfloat16, where the processor multiplies those
 
 
 class GCN(nn.Module):
@@ -37,12 +39,13 @@ class GCN(nn.Module):
         """Class scores of n nodes [n, K] from the m nodes that they are joined to.
 
         Args:
-            propagated: features after the first hop [m, D]
+            propagated: features after the first hop, float32 or bfloat16 [m, D]
             adjacency: normalised, sparse CSR [n, m]
         """
         dropped = self.dropout if self.training else 0.0
-        hidden = self.enter(_dropout(propagated, dropped)).relu()
-        hidden = _dropout(hidden, dropped)
+        kept = _dropout(propagated, dropped)
+        hidden = F.linear(kept, self.enter.weight.to(kept.dtype), self.enter.bias.to(kept.dtype)).relu()
+        hidden = _dropout(hidden, dropped).float()
         return self.leave(hidden, adjacency)  # type: ignore[no-any-return]
 
 
@@ -116,8 +119,8 @@ def _dropout(values: Tensor, part: float) -> Tensor:
     if least == 0:
         return values
     draws = torch.empty(-(-values.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
-    kept = draws.view(torch.uint8)[: values.numel()].view(values.shape) >= least
-    return values * kept * (256 / (256 - least))
+    lost = draws.view(torch.uint8)[: values.numel()].view(values.shape) < least
+    return values.masked_fill(lost, 0.0).mul_(256 / (256 - least))
 
 
 Block = tuple[np.ndarray, Tensor, Tensor]  # nodes with labels [n], features of what they read [m, D], rows [n, m]
@@ -140,7 +143,10 @@ def _block(propagated: Tensor, adjacency: sp.csr_array, nodes: np.ndarray) -> Bl
         joined = torch.sparse_csr_tensor(
             starts, ends, torch.from_numpy(rows.data), size=(len(nodes), len(read)), check_invariants=False
         )
-    return nodes, propagated[read], joined
+    features = propagated[read]
+    if features.numel() >= LARGE and torch.cpu._is_avx512_bf16_supported():
+        features = features.bfloat16()
+    return nodes, features, joined
 
 
 def _reach(adjacency: sp.csr_array, nodes: np.ndarray) -> int:

@@ -133,6 +133,18 @@ def test_batches_learn_what_the_whole_graph_learns():
     np.testing.assert_array_equal(batches, again)
 
 
+@pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="this processor does not multiply bfloat16")
+def test_short_numbers_learn_what_long_ones_learn(monkeypatch):
+    graph, features, truth = clusters_of_two_classes()
+    labels = np.where(np.arange(len(truth)) % 5, -1, truth)
+    long, _ = fit(graph, features, labels, 2, GCNSettings(epochs=30))
+    monkeypatch.setattr(gcn, "LARGE", 0)
+    short, _ = fit(graph, features, labels, 2, GCNSettings(epochs=30))
+
+    assert not np.array_equal(short, long)
+    np.testing.assert_allclose(short, long, atol=0.1)
+
+
 def test_a_label_of_no_weight_teaches_nothing():
     graph, features, truth = two_clusters()
     labels = np.where(np.arange(60) % 4, -1, truth)
