@@ -108,11 +108,11 @@ def choose_threshold(
 def _first_test(held: int, target: float, alpha: float) -> int:
     """How many of the held-out samples the strictest threshold should keep.
 
-    With so few that none may be wrong, one error ends the sequence; with many, it begins where errors are frequent. So:
-    room for one error, and where there are plenty of samples for as many as a third of them allows.
+    Where none may be wrong, one error ends the sequence; further on more may be, but more are. So: room
+    for one error if that takes no more than two thirds of the samples, and for as many as a good third of them allows.
     """
-    errors = 1 if labels_needed(target, alpha, errors=1) <= held else 0
-    while labels_needed(target, alpha, errors + 1) <= held / 3:
+    errors = 1 if labels_needed(target, alpha, errors=1) <= held * 2 / 3 else 0
+    while labels_needed(target, alpha, errors + 1) <= 0.35 * held:
         errors += 1
     return labels_needed(target, alpha, errors)
 
