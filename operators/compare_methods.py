@@ -73,8 +73,8 @@ def _rules(form: forms.Form) -> None:
     """Lines of rules; what cannot be read is marked, and says what can."""
     from ..workflows import rules
 
-    hint = 'Rules of your own, a line each, the first match wins: night: F("tags").contains("dark"). Empty: none'
-    form.inputs.str("rules", label="Rules", description=hint, view=types.CodeView(language="python"))
+    hint = 'Rules of your own, a line each, the first match wins, as night: F("tags").contains("dark"); empty: none'
+    form.inputs.str("rules", label="Rules", description=hint, view=types.TextFieldView(multiline=True, rows=3))
     try:
         if form.value("rules"):
             rules.read(form.value("rules"))

@@ -58,7 +58,7 @@ def fill(form: forms.Form) -> None:
 def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     """How many labels are likely wrong, of which classes, and where to look at them."""
     page = running.Page(f"{results['issues']:,} of {results['judged']:,} labels are likely wrong")
-    page.lines(results["text"].partition("\n\n")[0].partition("\n")[2])
+    page.lines(results["text"].partition("\n\n")[0].splitlines()[-1])  # the title has the others
     if results["issues"]:
         page.button("Open the mistakes", "visibility", "set_view", dict(name=results["views"]["mistakes"]))
         params = dict(field=results["output_field"])  # of what is selected in the view, or of all of it

@@ -96,14 +96,14 @@ def reasons(evidence: Evidence, verdict: Verdict, labels: np.ndarray, names: lis
 
 
 def by_class(verdict: Verdict, labels: np.ndarray, names: list[str]) -> list[dict[str, Any]]:
-    """The table: a class, its labels, its issues, and what is suggested most often in their place."""
+    """The table: a class, its labels, its issues, and what is most often suggested in their place."""
     rows = []
     for index, name in enumerate(names):
         flagged = (labels == index) & verdict.flags
         found = Counter(names[other] for other in verdict.suggestions[flagged]).most_common(1)
         suggestion = f"{found[0][0]} ({found[0][1]:,})" if found else None
         row = {"class": name, "labels": int((labels == index).sum()), "issues": int(flagged.sum())}
-        rows.append({**row, "suggested most": suggestion})
+        rows.append({**row, "most suggested": suggestion})
     return rows
 
 
@@ -117,8 +117,8 @@ def notes(known: Labels, evidence: Evidence, verdict: Verdict, field: str) -> li
         )
     if verdict.flags.any():
         found.append(
-            f"Open the view, select what is wrong, and call review_labels(selection, {field!r}): it writes the "
-            "suggestions, and delete_run undoes it."
+            "Open the view, select what is wrong, and accept the suggestions: Review labels in the App, or "
+            f"review_labels(selection, {field!r}). Deleting that run undoes it."
         )
     if len(evidence.unjudged):
         classes = sorted({known.names[known.classes[i]] for i in evidence.unjudged})

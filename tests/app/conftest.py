@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,52 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
+@dataclass
+class User:
+    """Who looks at a data set in the App: what a hand does there, and what the database says of it."""
+
+    page: Page
+    dataset: Any
+    shoot: Callable[[Page, str], None]
+
+    def open(self, operator: str) -> None:
+        """Finds an operator in the browser that the backtick key opens."""
+        self.page.keyboard.press("Backquote")
+        self.page.keyboard.type(operator)
+        self.sees(operator, exact=True)
+        self.page.keyboard.press("Enter")
+
+    def click(self, button: str) -> None:
+        self.page.get_by_role("button", name=button).click()
+
+    def sees(self, text: str, exact: bool = False) -> None:
+        expect(self.page.get_by_text(text, exact=exact)).to_be_visible()
+
+    def picture(self, name: str) -> None:
+        self.shoot(self.page, name)
+
+    def unfold(self, field: str) -> None:
+        """Opens a field's filters in the sidebar."""
+        self.page.locator(f"[data-cy='sidebar-field-arrow-enabled-{field}']").click()
+
+    def leave_view(self) -> None:
+        self.page.locator("[data-cy='saved-views-btn-selection-clear']").click()
+
+    def state(self) -> dict[str, Any]:
+        """All that a run may change, and that undoing it has to put back."""
+        self.dataset.reload()
+        labels = self.dataset.values(["id", "ground_truth.label", "ground_truth.id"])
+        schema = list(self.dataset.get_field_schema(flat=True))
+        return dict(schema=schema, views=self.dataset.list_saved_views(), runs=self.dataset.list_runs(), labels=labels)
+
+
 @pytest.fixture
-def open_app(address: str, browser: Browser) -> Iterator[Callable[[Any], Page]]:
-    """open_app(dataset) -> the App's page on the data set; errors of its scripts fail the test."""
+def open_app(address: str, browser: Browser, shoot: Callable[[Page, str], None]) -> Iterator[Callable[[Any], User]]:
+    """open_app(dataset) -> a user of the App's page on the data set; errors of its scripts fail the test."""
     errors: list[str] = []
     pages: list[Page] = []
 
-    def open_on(dataset: Any) -> Page:
+    def open_on(dataset: Any) -> User:
         page = browser.new_page(viewport=WINDOW)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.set_default_timeout(PATIENCE)
@@ -41,7 +81,7 @@ def open_app(address: str, browser: Browser) -> Iterator[Callable[[Any], Page]]:
         page.goto(f"{address}/datasets/{dataset.name}")
         page.get_by_text("Dismiss").click()  # an advertisement lies over the buttons
         pages.append(page)
-        return page
+        return User(page, dataset, shoot)
 
     yield open_on
     for page in pages:

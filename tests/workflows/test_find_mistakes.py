@@ -70,7 +70,7 @@ def test_each_class_with_issues_has_a_view_and_the_table_says_what_is_suggested(
         assert len(view) == row["issues"] > 0
         assert view.distinct("ground_truth.label") == [row["class"]]
         before = f"class {(int(row['class'][-1]) - 1) % 3}"
-        assert row["suggested most"] == f"{before} ({row['issues']})"
+        assert row["most suggested"] == f"{before} ({row['issues']})"
         assert row["labels"] == corrupted.count_values("ground_truth.label")[row["class"]]
     text = str(results)
     assert "24 of 240 labels of 'ground_truth'" in text and "review_labels(selection, 'doubt')" in text
