@@ -62,16 +62,21 @@ def _arrays(data: str, count: int, rng: np.random.Generator) -> tuple[np.ndarray
 
 
 def _fashion_mnist(folder: Path) -> tuple[np.ndarray, list[str]]:
-    """The 60,000 training images, from a folder of .gz files where there is one, else from torchvision's download."""
+    """All 70,000 images, from a folder of .gz files where there is one, else from torchvision's download."""
+    pixels, classes = zip(*(_part_of_fashion_mnist(folder, part) for part in ("train", "t10k")), strict=True)
+    return np.concatenate(pixels), [CLOTHES[i] for i in np.concatenate(classes)]
+
+
+def _part_of_fashion_mnist(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     if not folder.is_dir():
         import torch.hub
         from torchvision.datasets import FashionMNIST
 
-        kept = FashionMNIST(str(Path(torch.hub.get_dir()) / "datasets"), train=True, download=True)
-        return kept.data.numpy(), [CLOTHES[i] for i in kept.targets.tolist()]
-    pixels = gzip.decompress((folder / "train-images-idx3-ubyte.gz").read_bytes())[16:]
-    classes = gzip.decompress((folder / "train-labels-idx1-ubyte.gz").read_bytes())[8:]
-    return np.frombuffer(pixels, np.uint8).reshape(-1, 28, 28), [CLOTHES[i] for i in classes]
+        kept = FashionMNIST(str(Path(torch.hub.get_dir()) / "datasets"), train=part == "train", download=True)
+        return kept.data.numpy(), kept.targets.numpy()
+    pixels = gzip.decompress((folder / f"{part}-images-idx3-ubyte.gz").read_bytes())[16:]
+    classes = gzip.decompress((folder / f"{part}-labels-idx1-ubyte.gz").read_bytes())[8:]
+    return np.frombuffer(pixels, np.uint8).reshape(-1, 28, 28), np.frombuffer(classes, np.uint8)
 
 
 def _shapes(count: int, rng: np.random.Generator, size_px: int = 96) -> tuple[np.ndarray, list[str]]:

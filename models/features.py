@@ -15,6 +15,7 @@ HOG_PX = 32  # side at which gradients are counted
 PIXELS_PX = 28  # side of the thumbnail, at most
 PRINCIPAL = 600  # directions of most variance, among which the search goes on
 KEPT = 64  # directions of the answer
+DETAILS = 256  # directions of most variance that are kept beside it
 RIDGE = 0.1  # added to the variance of copies, in parts of its mean: it was measured on few images
 
 
@@ -43,14 +44,19 @@ def describe(images: np.ndarray, seen: np.ndarray | None = None) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Directions:
-    """A linear map: mean [D], axes [D, d]."""
+    """Two linear maps: mean [D], axes [D, d], and the principal axes [D, p]."""
 
     mean: np.ndarray
     axes: np.ndarray
+    principal: np.ndarray
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
         """Vectors [N, D] along the axes, of length 1 [N, d]."""
         return _unit((vectors - self.mean) @ self.axes).astype(np.float32)
+
+    def details(self, vectors: np.ndarray) -> np.ndarray:
+        """Vectors [N, D] along the principal axes [N, p]: too much to tell neighbours by, but a classifier gains."""
+        return np.asarray((vectors - self.mean) @ self.principal, np.float32)
 
 
 def learn(vectors: np.ndarray, copies: np.ndarray, seed: int) -> Directions:
@@ -71,7 +77,8 @@ def learn(vectors: np.ndarray, copies: np.ndarray, seed: int) -> Directions:
     within = apart.T @ apart / (len(apart) * (1 - 1 / len(copies)))
     ridge = RIDGE * np.trace(within) / size + 1e-12
     _, axes = eigh(spread, within + ridge * np.eye(size))
-    return Directions(pca.mean_, (pca.components_.T @ axes[:, ::-1][:, :KEPT]).astype(np.float32))
+    kept = (pca.components_.T @ axes[:, ::-1][:, :KEPT]).astype(np.float32)
+    return Directions(pca.mean_, kept, pca.components_[:DETAILS].T.astype(np.float32))
 
 
 def disturb(images: np.ndarray, seed: int) -> np.ndarray:

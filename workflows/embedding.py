@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,15 +14,23 @@ from .runs import Run
 from .samples import Labels
 
 BATCH = 256
-LOOKED_AT = 6000  # images of which copies are disturbed, to learn what does not matter
-COPIES = 3
+LOOKED_AT = 10_000  # images of which copies are disturbed, to learn what does not matter
+COPIES = 2
 Describe = Callable[[np.ndarray], np.ndarray]  # images, uint8 [B, C, S, S] -> vectors [B, D]
+
+
+class Described(NamedTuple):
+    """What all images look like; NaN where one cannot be read."""
+
+    vectors: np.ndarray  # of length 1: images that look alike are near one another [N, d]
+    details: np.ndarray  # more of the same, for classifiers [N, p]
+    errors: dict[int, str]  # index of the sample: why it cannot be read
 
 
 def label_free(
     run: Run, known: Labels, look: Look, image_settings: ImageSettings, settings: ResNetSettings | None = None
-) -> tuple[np.ndarray, dict[int, str]]:
-    """Vectors [N, d] of all images, NaN where one cannot be read, and the reasons. Computed once a run.
+) -> Described:
+    """Describes all images; computed once a run.
 
     Args:
         settings: where its first weights are pretrained, what that network sees counts too
@@ -34,14 +43,18 @@ def label_free(
         describe = _describe(look, settings)
         directions = features.learn(*_look_at_copies(run, images, describe), seed=0)
         vectors = np.full((len(images), directions.axes.shape[1]), np.nan, dtype=np.float32)
+        details = np.full((len(images), directions.principal.shape[1]), np.nan, dtype=np.float32)
         for indices, block in images.batches(BATCH):
-            vectors[indices] = directions(describe(block))
+            rows = describe(block)
+            vectors[indices], details[indices] = directions(rows), directions.details(rows)
             run.report("describing images", int(indices[-1]) + 1, len(images))
         bad, reasons = list(images.errors), list(images.errors.values())
-        return dict(vectors=vectors, bad=np.array(bad, dtype=np.int64), reasons=np.array(reasons, dtype=str))
+        notes = dict(bad=np.array(bad, dtype=np.int64), reasons=np.array(reasons, dtype=str))
+        return dict(vectors=vectors, details=details, **notes)
 
     kept = run.arrays("features", compute)
-    return kept["vectors"], dict(zip(kept["bad"].tolist(), kept["reasons"].tolist(), strict=True))
+    errors = dict(zip(kept["bad"].tolist(), kept["reasons"].tolist(), strict=True))
+    return Described(kept["vectors"], kept["details"], errors)
 
 
 def _look_at_copies(run: Run, images: Images, describe: Describe) -> tuple[np.ndarray, np.ndarray]:

@@ -56,7 +56,7 @@ def from_images(
 
     ungrouped = replace(known, groups=np.full(len(known.ids), ""))  # so that near-duplicates are nothing else
     look = learning.look_at(run, ungrouped, image_settings)
-    vectors, errors = label_free(run, known, look, image_settings)
+    vectors, _, errors = label_free(run, known, look, image_settings)
     errors = {**look.errors, **errors}
     folds = _fold(run, known, look.groups, errors, choices)
     parts, margins = [], np.full(len(known.ids), np.nan)

@@ -33,7 +33,7 @@ def score(
     image_settings, graph_settings, gcn_settings, choices = settings
     if embeddings is None:
         look = look_at(run, known, image_settings)
-        vectors, errors = label_free(run, known, look, image_settings)
+        vectors, _, errors = label_free(run, known, look, image_settings)
     else:
         vectors, errors = _given_vectors(run, known, samples, embeddings)
         look = _look_at_nothing(known, errors)

@@ -38,15 +38,25 @@ class Members:
 
 
 def on_graph(
-    run: Run, known: Labels, vectors: np.ndarray, parts: np.ndarray, settings: GraphSettings, seed: int
+    run: Run,
+    known: Labels,
+    vectors: np.ndarray,
+    parts: np.ndarray,
+    settings: GraphSettings,
+    seed: int,
+    details: np.ndarray | None = None,
 ) -> Members:
-    """What the labels of the TRAIN part say of all samples, by the graph of `vectors` [N, D]. Computed once a run."""
+    """What the labels of the TRAIN part say of all samples, by the graph of `vectors` [N, D]. Computed once a run.
+
+    Args:
+        details: more of what is known of each sample, for a member that needs no graph [N, p]
+    """
 
     def compute() -> dict[str, np.ndarray]:
         from .spread import spread, surround
 
         run.report("joining the nearest samples", 0, 2)
-        around = surround(vectors, SpreadSettings(seed=seed), settings)
+        around = surround(vectors, SpreadSettings(seed=seed), settings, details)
         run.report("spreading labels", 1, 2)
         given = np.where(parts == TRAIN, known.classes, -1)
         found = spread(around, given, len(known.names), SpreadSettings(seed=seed), GCNSettings(seed=seed))

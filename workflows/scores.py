@@ -144,8 +144,8 @@ def from_images(
     if choices.members == "resnet":
         fitted = fit(run, known, look, parts, image_settings, resnet_settings)
         return _of_resnet(fitted, parts)
-    vectors, errors = label_free(run, known, look, image_settings, resnet_settings)
-    found = members.on_graph(run, known, vectors, parts, graph_settings, choices.seed)
+    vectors, details, errors = label_free(run, known, look, image_settings, resnet_settings)
+    found = members.on_graph(run, known, vectors, parts, graph_settings, choices.seed, details)
     if choices.members == "graph":
         return _of_members(found, vectors, parts, errors)
     found, fitted, rounds = members.in_rounds(

@@ -38,11 +38,14 @@ class Spread:
         return ensemble.combine(self.log_probabilities, self.weights)
 
 
-def surround(vectors: np.ndarray, settings: SpreadSettings, graph_settings: GraphSettings) -> Surroundings:
+def surround(
+    vectors: np.ndarray, settings: SpreadSettings, graph_settings: GraphSettings, details: np.ndarray | None = None
+) -> Surroundings:
     """Builds the graph of nearest samples, and the views that the members learn from. No label has a part in it.
 
     Args:
         vectors: [N, D]; rows that are not finite, or all zero, are left out
+        details: a view more, that has no part in the graph [N, p]
     """
     from ..models import graph as graphs
     from ..models import surroundings
@@ -58,6 +61,8 @@ def surround(vectors: np.ndarray, settings: SpreadSettings, graph_settings: Grap
         "shared near": surroundings.diffuse(shared, adjacency, 2),
         "shared far": surroundings.diffuse(shared, adjacency, 20, keep=0.1),
     }
+    if details is not None:
+        views["details"] = surroundings.to_unit(details[usable])
     return Surroundings(usable, len(vectors), graph, views)
 
 
@@ -89,14 +94,17 @@ def _members(
     def regression(view: np.ndarray) -> Member:
         return lambda labels: surroundings.classify(view, labels, classes)
 
-    inputs = gcn.prepare(around.graph, around.views["shared far"])
+    def network(view: np.ndarray) -> Member:
+        inputs = gcn.prepare(around.graph, view)
 
-    def network(labels: np.ndarray) -> np.ndarray:
-        model = gcn.build(inputs[0].shape[1], classes, gcn_settings)
-        for _ in gcn.train(model, *inputs, labels, gcn_settings):
-            pass
-        found = np.log(np.maximum(gcn.predict(model, *inputs), 1e-12))
-        return ensemble.put_back(found, share(labels) ** gcn_settings.logit_adjustment)
+        def fit(labels: np.ndarray) -> np.ndarray:
+            model = gcn.build(view.shape[1], classes, gcn_settings)
+            for _ in gcn.train(model, *inputs, labels, gcn_settings):
+                pass
+            found = np.log(np.maximum(gcn.predict(model, *inputs), 1e-12))
+            return ensemble.put_back(found, share(labels) ** gcn_settings.logit_adjustment)
+
+        return fit
 
     def flow(labels: np.ndarray) -> np.ndarray:
         found = harmonic.consistent(around.graph, labels, classes)
@@ -107,7 +115,10 @@ def _members(
         return np.maximum(counts, 0.5) / counts.sum()
 
     regressions = {name: regression(view) for name, view in around.views.items()}
-    return {**regressions, "gcn": network, "harmonic": flow}
+    networks = {"gcn": network(around.views["shared far"])}
+    if "details" in around.views:
+        networks["gcn of details"] = network(around.views["details"])
+    return {**regressions, **networks, "harmonic": flow}
 
 
 def usual_weights(names: list[str], labels: np.ndarray) -> np.ndarray:

@@ -1,0 +1,147 @@
+"""A handful of labels a class: auto_label end to end, beside what spreads labels over the same images without it.
+
+Images are files in a FiftyOne data set, drawn labels are its label field, and the labels of all other images are
+hidden: they count at the end, and choose nothing. Nothing pretrained is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pictures
+from measure import goal, own_database
+from tabulate import tabulate
+
+GOALS = {"digits": {1: 0.90, 5: 0.97, 10: 0.98}, "fashion-mnist": {10: 0.80, 160: 0.88}}  # accuracy, by labels a class
+MINUTES = {"fashion-mnist": 12.0}  # on two cores
+SETTINGS = dict(calibration_fraction=0.0, size_px=0, progress=False)  # all labels train: accuracy alone is asked for
+
+Rows = dict[tuple[str, int], list[tuple[float, float]]]  # method, labels a class -> accuracy and seconds of each seed
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="digits", help=pictures.HELP)
+    parser.add_argument("--labels", type=int, nargs="+", help="a class; none: those that there are goals for")
+    parser.add_argument("--seeds", type=int, default=0, help="draws of the labels; 0: 20 of digits, else 3")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--members", default="graph", help="of auto_label")
+    given = parser.parse_args(arguments)
+    counts = given.labels or list(GOALS.get(given.data, {10: 0.0}))
+    seeds = range(given.first_seed, given.first_seed + (given.seeds or (20 if given.data == "digits" else 3)))
+
+    rows: Rows = defaultdict(list)
+    with own_database() as folder:
+        dataset, drawn = make(given.data, folder)
+        truth = np.unique(drawn.labels, return_inverse=True)[1]
+        peers = make_peers(drawn, given.data)
+        for seed in seeds:
+            for count in counts:
+                labels = draw(truth, count, seed)
+                rows["Evenset", count].append(run(dataset, drawn, labels, given.members, seed))
+                for name, peer in peers.items():
+                    start = time.perf_counter()
+                    said = peer(labels)
+                    right = (said == truth)[labels < 0].mean()
+                    rows[name, count].append((float(right), time.perf_counter() - start))
+                print(f"seed {seed}, {count} a class: {rows['Evenset', count][-1][0]:.3f}", flush=True)
+    report(given, rows, counts, seeds)
+
+
+def make(data: str, folder: Path) -> tuple[Any, pictures.Pictures]:
+    import fiftyone as fo
+
+    drawn = pictures.read(data, 0, 0, folder)
+    dataset = fo.Dataset()
+    dataset.add_samples([fo.Sample(filepath=path) for path in drawn.paths], progress=False)
+    dataset.add_sample_field("ground_truth", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
+    return dataset, drawn
+
+
+def draw(truth: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """`count` labels of each class at random, -1 elsewhere [N]."""
+    order = np.random.default_rng(seed).permutation(len(truth))
+    labels = np.full(len(truth), -1)
+    for i in np.unique(truth):
+        chosen = order[truth[order] == i][:count]
+        labels[chosen] = i
+    return labels
+
+
+def run(dataset: Any, drawn: pictures.Pictures, labels: np.ndarray, members: str, seed: int) -> tuple[float, float]:
+    """Accuracy on hidden labels, and seconds, of auto_label with all that it does."""
+    import evenset
+    import fiftyone as fo
+
+    given = [None if i < 0 else fo.Classification(label=name) for i, name in zip(labels, drawn.labels, strict=True)]
+    dataset.set_values("ground_truth", given)
+    start = time.perf_counter()
+    results = evenset.auto_label(dataset, "ground_truth", members=members, seed=seed, **SETTINGS)
+    seconds = time.perf_counter() - start
+    said = np.array(dataset.values("auto_label.label"))
+    evenset.delete_run(dataset, results.run_key)
+    return float((said == np.array(drawn.labels))[labels < 0].mean()), seconds
+
+
+def make_peers(drawn: pictures.Pictures, data: str) -> dict[str, Any]:
+    """By name, what says classes [N] for labels [N]: by a graph of the pixels, or learned from pixels and gradients."""
+    from evenset.models import features, graph, harmonic
+    from evenset.models.images import Images
+    from evenset.models.settings import GraphSettings, ImageSettings
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.semi_supervised import LabelSpreading
+
+    side = 8 if data == "digits" else 28
+    blocks = [block for _, block in Images(drawn.paths, ImageSettings(), side, 1).batches(256)]
+    pixels = np.concatenate([block.reshape(len(block), -1) for block in blocks]).astype(np.float32) / 255
+    joined = graph.build(pixels, GraphSettings(metric="euclidean", neighbours=10))
+    seen = np.concatenate([features.describe(block) for block in blocks])
+    classes = len(set(drawn.labels))
+
+    def regress(labels: np.ndarray) -> np.ndarray:
+        known = labels >= 0
+        return LogisticRegression(C=10, max_iter=500).fit(seen[known], labels[known]).predict(seen)
+
+    def best(scores: np.ndarray) -> np.ndarray:
+        return np.nan_to_num(scores, nan=-np.inf).argmax(axis=1)
+
+    peers = {
+        "Laplace learning, pixels": lambda labels: best(harmonic.laplace(joined, labels, classes)),
+        "Poisson learning, pixels": lambda labels: best(harmonic.poisson(joined, labels, classes)),
+        "logistic regression, pixels and HOG": regress,
+    }
+    if len(pixels) < 5000:  # it holds a dense row for each sample
+        spreading = LabelSpreading(kernel="knn", n_neighbors=10, max_iter=200)
+        peers["LabelSpreading (scikit-learn), pixels"] = lambda labels: spreading.fit(pixels, labels).transduction_
+    return peers
+
+
+def report(given: argparse.Namespace, rows: Rows, counts: list[int], seeds: range) -> None:
+    print(f"\n{given.data}, members: {given.members}")
+    print(f"accuracy on hidden labels, {len(seeds)} draws: mean (lowest to highest)")
+    table = []
+    for name in dict.fromkeys(name for name, _ in rows):
+        found = {"": name}
+        for count in counts:
+            right = [share for share, _ in rows[name, count]]
+            found[f"{count} a class"] = f"{np.mean(right):.3f} ({min(right):.3f} to {max(right):.3f})"
+        found["seconds"] = f"{max(seconds for count in counts for _, seconds in rows[name, count]):.0f}"
+        table.append(found)
+    print(tabulate(table, "keys"), flush=True)
+    for count, wanted in GOALS.get(given.data, {}).items():
+        if count in counts:
+            right = float(np.mean([share for share, _ in rows["Evenset", count]]))
+            goal(f"{given.data}, {count} labels a class, accuracy >= {wanted:.2f}", right >= wanted, f"{right:.3f}")
+    if given.data in MINUTES:
+        slowest = max(seconds for count in counts for _, seconds in rows["Evenset", count]) / 60
+        most = MINUTES[given.data]
+        goal(f"{given.data}, within {most:.0f} minutes", slowest <= most, f"{slowest:.1f} minutes, the slowest run")
+
+
+if __name__ == "__main__":
+    main()
