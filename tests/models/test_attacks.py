@@ -76,12 +76,12 @@ def test_a_perturbed_image_is_harder_and_more_steps_reach_the_worst_one():
 def test_adversarial_training_resists_fgsm_better_on_digits(tmp_path):
     pixels, digits = load_digits(return_X_y=True)
     images = (pixels.reshape(-1, 1, 8, 8) * (255 / 16)).astype("uint8")
-    parts, new = resnet.Parts(np.arange(240), np.arange(400, 440)), np.arange(500, 600)
+    parts, new = resnet.Parts(np.arange(160), np.arange(400, 440)), np.arange(500, 600)
     plain = ResNetSettings(
         weights="none",
         epochs=4,
         minimum_steps=1,
-        batch_size=16,
+        batch_size=20,
         learning_rate=0.003,
         augmentation="none",
         precision="fp32",
@@ -94,10 +94,10 @@ def test_adversarial_training_resists_fgsm_better_on_digits(tmp_path):
         model = resnet.build(10, 1, 8, np.full(1, 0.3), np.full(1, 0.35), settings)
         for _ in resnet.train(model, images.__getitem__, digits, parts, settings, folder):
             pass
-        attacked = attacks.accuracy(model, images[new], digits[new], AttackSettings(strengths="16", attack_steps=2))
+        attacked = attacks.accuracy(model, images[new], digits[new], AttackSettings(strengths="16", attack_steps=1))
         found[settings.adversarial] = attacked["FGSM 16/255"]
 
-    assert found[True] >= found[False] + 0.1  # .40 and .58, when this was written
+    assert found[True] >= found[False] + 0.1  # .28 and .53, when this was written
 
 
 def test_a_training_that_is_adversarial_is_the_same_twice(tmp_path):
