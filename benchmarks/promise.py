@@ -113,19 +113,12 @@ def predict(images: int, labels: int, wrong: float) -> dict[str, np.ndarray]:
     stack, tuning = np.stack(list(members.values())), slice(labels, labels + TUNING)
     weights = ensemble.weigh(stack[:, tuning], given[tuning])
     logits = ensemble.combine(stack, weights)
-    scores = ordered(
-        logits, members, dict(zip(members, weights.tolist(), strict=True)), nearest.neighbours, given, labels
-    )
+    scores = ordered(logits, members, weights, nearest.neighbours, given)
     return dict(scores=scores, logits=logits, truth=truth, labels=given)
 
 
 def ordered(
-    logits: np.ndarray,
-    members: dict[str, np.ndarray],
-    weights: dict[str, float],
-    neighbours: np.ndarray,
-    given: np.ndarray,
-    labels: int,
+    logits: np.ndarray, members: dict[str, np.ndarray], weights: np.ndarray, neighbours: np.ndarray, given: np.ndarray
 ) -> np.ndarray:
     """What auto_label orders samples by [N]."""
     from evenset.models.settings import AutoLabelSettings
@@ -136,12 +129,12 @@ def ordered(
     from evenset.workflows.scores import Scores
 
     count, agree = len(logits), neighbours_agree(logits, neighbours)
-    parts = np.where(given < 0, 0, np.where(np.arange(count) < labels, TRAIN, VALIDATION))
+    parts = np.where(given < 0, 0, np.where(np.arange(count) < (given >= 0).sum() - TUNING, TRAIN, VALIDATION))
     ids = np.arange(count).astype(str)
     known = Labels(ids, ids, given, list("abcdefghij"), given >= 0, np.full(count, ""), 0)
     none = np.zeros((count, 0))
-    found = Scores(logits, none, np.zeros(10), parts, none[:0], {}, members=members, weights=weights)
-    found.neighbours_agree = agree
+    found = Scores(logits, none, np.zeros(10), parts, none[:0], {}, members=members, neighbours_agree=agree)
+    found.weights = dict(zip(members, weights.tolist(), strict=True))
     return decide(known, found, AutoLabelSettings()).ranks
 
 
