@@ -37,7 +37,7 @@ def describe(images: np.ndarray, seen: np.ndarray | None = None) -> np.ndarray:
         side = min(len(plane), PIXELS_PX)
         pixels = cv2.resize(plane, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
         large = cv2.resize(plane, (HOG_PX, HOG_PX), interpolation=cv2.INTER_LINEAR)
-        rows.append(np.concatenate([_unit(pixels), *(_unit(hog.compute(large).ravel()) for hog in hogs)]))
+        rows.append(np.concatenate([_unit(pixels), *(_unit(np.ravel(hog.compute(large))) for hog in hogs)]))
     found = np.stack(rows).astype(np.float32)
     return found if seen is None else np.hstack([found, _unit(seen)]).astype(np.float32)
 

@@ -112,7 +112,7 @@ def _members(
 
     def share(labels: np.ndarray) -> np.ndarray:  # of each class; the regressions have it in their offsets
         counts = np.bincount(labels[labels >= 0], minlength=classes)
-        return np.maximum(counts, 0.5) / counts.sum()
+        return np.asarray(np.maximum(counts, 0.5) / counts.sum())
 
     regressions = {name: regression(view) for name, view in around.views.items()}
     networks = {"gcn": network(around.views["shared far"])}
@@ -138,7 +138,7 @@ def _weigh(members: dict[str, Member], labels: np.ndarray, classes: int, setting
     known, usual = np.flatnonzero(labels >= 0), usual_weights(list(members), labels)
     counts = np.bincount(labels[known])
     if len(known) < ensemble.ENOUGH or counts[counts > 0].min() < settings.folds:
-        return usual / usual.sum()
+        return np.asarray(usual / usual.sum())
     unseen = np.full((len(members), len(known), classes), np.nan)
     cut = StratifiedKFold(settings.folds, shuffle=True, random_state=settings.seed)
     for _, held in cut.split(known, labels[known]):
