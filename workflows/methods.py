@@ -121,7 +121,7 @@ def laplace(trial: Trial) -> np.ndarray:
 
 def _surroundings(trial: Trial, settings: GraphSettings) -> Surroundings:
     """The graph of all samples, of the unlabelled ones too, as the ensemble has it; no label has a part in it."""
-    return surround(_vectors(trial), SpreadSettings(seed=trial.cut.seed), settings)
+    return surround(_vectors(trial)[0], SpreadSettings(seed=trial.cut.seed), settings)
 
 
 def _of_all(around: Surroundings, found: np.ndarray) -> np.ndarray:
@@ -131,8 +131,8 @@ def _of_all(around: Surroundings, found: np.ndarray) -> np.ndarray:
     return scores
 
 
-def _vectors(trial: Trial, settings: ResNetSettings | None = None) -> np.ndarray:
-    """Vectors of all samples: those given, or made from the images without a label [N, D].
+def _vectors(trial: Trial, settings: ResNetSettings | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Vectors of all samples [N, D]: those given, or made from the images without a label, and then details [N, p].
 
     Args:
         settings: where its first weights are pretrained, what that network sees counts too
@@ -147,13 +147,13 @@ def _vectors(trial: Trial, settings: ResNetSettings | None = None) -> np.ndarray
         def read() -> dict[str, np.ndarray]:
             return {"vectors": read_or_compute(material.run, material.known, material.samples, field)[0]}
 
-        return trial.shared("vectors", lambda: material.run.arrays("given_vectors", read)["vectors"])
+        return trial.shared("vectors", lambda: material.run.arrays("given_vectors", read)["vectors"]), None
 
     assert look is not None  # where no vectors are given, images are looked at
     seen = settings if settings and is_pretrained(settings, look.size_px) else None
     name = f"vectors {_digest([seen.architecture, seen.weights])}" if seen else "vectors"
     run = material.run.within(name)
-    return trial.shared(name, lambda: label_free(run, material.known, look, material.image_settings, seen)[0])
+    return trial.shared(name, lambda: label_free(run, material.known, look, material.image_settings, seen)[:2])
 
 
 def ensemble(trial: Trial) -> np.ndarray:
@@ -163,23 +163,23 @@ def ensemble(trial: Trial) -> np.ndarray:
     """
     from ..models.resnet import is_pretrained
 
-    material, cut = trial.material, trial.cut
+    material, cut, look = trial.material, trial.cut, trial.material.look
     resnet_settings, graph_settings = trial.settings(ResNetSettings, GraphSettings)
     known = replace(material.known, classes=trial.labels)
-    parts, vectors = np.where(known.classes >= 0, TRAIN, 0), _vectors(trial, resnet_settings)
-    if material.look is None:
+    parts, (vectors, details) = np.where(known.classes >= 0, TRAIN, 0), _vectors(trial, resnet_settings)
+    if material.embeddings is not None:
         found = members.on_graph(trial.run, known, vectors, parts, graph_settings, cut.seed)
         return np.asarray(np.exp(found.together[cut.test]))
 
+    assert look is not None  # where no vectors are given, images are looked at
     started = time.monotonic()
     kept = learn(material, "resnet", own_settings("resnet", trial.given), cut)
     trial.earlier_seconds += float(kept["seconds"]) - (time.monotonic() - started)
     seen = np.concatenate([cut.train, cut.test])
     parts[seen], scores = kept["parts"], np.full((len(parts), len(trial.names)), np.nan)
     scores[seen] = kept["scores"]
-    found = members.on_graph(trial.run, known, vectors, parts, graph_settings, cut.seed)
-    pretrained = is_pretrained(resnet_settings, material.look.size_px)
-    found = members.with_resnet(found, scores, known, parts, pretrained)
+    found = members.on_graph(trial.run, known, vectors, parts, graph_settings, cut.seed, details)
+    found = members.with_resnet(found, scores, known, parts, is_pretrained(resnet_settings, look.size_px))
     return np.asarray(np.exp(found.together[cut.test]))
 
 

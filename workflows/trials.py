@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from ..models.settings import AttackSettings, CompareSettings, ImageSettings, sp
 from .learning import HELD_OUT, TEST, TRAIN, Look, set_aside
 from .runs import Run
 from .samples import Labels
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -46,7 +48,7 @@ class Material:
     embeddings: str | None
     rules: np.ndarray  # class that the rules give, -1 where none matches [N]
     attack: AttackSettings | None  # None: nothing is attacked
-    vectors: dict[str, np.ndarray] = field(default_factory=dict)  # that several trials share [N, D]
+    made: dict[str, Any] = field(default_factory=dict)  # that several trials share
 
 
 class Cut(NamedTuple):
@@ -95,15 +97,15 @@ class Trial:
         columns = {name: getattr(known, name)[rows] for name in ("ids", "paths", "trusted", "groups")}
         return replace(known, classes=self.labels[rows], **columns)
 
-    def shared(self, name: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
-        """Vectors that several trials use [N, D]: made once, and their seconds count for each."""
+    def shared(self, name: str, compute: Callable[[], T]) -> T:
+        """What several trials use: made once, and its seconds count for each."""
         material, started = self.material, time.monotonic()
-        if name not in material.vectors:
-            material.vectors[name] = compute()
+        if name not in material.made:
+            material.made[name] = compute()
             material.run.note(f"seconds of {name}", lambda: time.monotonic() - started)
         seconds = material.run.note(f"seconds of {name}", lambda: 0.0)
         self.earlier_seconds += seconds - (time.monotonic() - started)
-        return material.vectors[name]
+        return material.made[name]  # type: ignore[no-any-return]
 
 
 def alike(known: Labels, look: Look | None) -> np.ndarray:

@@ -91,7 +91,7 @@ def suggested_by_auto_label(dataset, **settings):
 def test_the_ensemble_is_what_auto_label_deploys_on_images(digits):
     dataset = digits(n=90, size_px=8, labelled=90)
     dataset.skip(60).tag_samples("test")
-    small = dict(QUICK, epochs=8, learning_rate=0.01)
+    small = dict(QUICK, epochs=4, learning_rate=0.01)
     rows = {"resnet": small, "ensemble": {}}
     compare_methods(dataset, "ground_truth", methods=(), settings_of=rows, test="test", seeds=1, progress=False, **TINY)
     said = dataset.match_tags("test").values(["compare_ensemble.label", "compare_resnet.label"])
