@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from . import held_out
 from .learning import TEST, TRAIN, VALIDATION
 from .results import percent, table
 from .runs import Run
@@ -77,19 +78,7 @@ def summarise(
     run: Run, known: Labels, found: Scored, output_field: str, heatmap_field: str | None, seconds: float
 ) -> GCNResults:
     """Scores the parts that did not train, and counts."""
-    from ..models.resnet import report
-
-    def scored(part: int) -> Any:
-        rows = np.flatnonzero((found.parts == part) & found.said)
-        return report(found.logits[rows], known.classes[rows]) if len(rows) else None
-
-    validation, test = scored(VALIDATION), scored(TEST)
-    counts = np.bincount(known.classes[known.known], minlength=len(known.names))
-    rows = [
-        {"class": name, "labels": int(counts[i]), "recall": percent(validation.recall[i]) if validation else None}
-        | ({"test recall": percent(test.recall[i])} if test else {})
-        for i, name in enumerate(known.names)
-    ]
+    validation, test, rows = held_out.score(known, found.logits, found.parts)
     silent = ~found.said
     silent[list(found.errors)] = False
     return GCNResults(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..models.settings import ImageSettings, ResNetSettings, split
-from . import runs
+from . import held_out, runs
 from .learning import (
     TEST,
     TRAIN,
@@ -151,20 +151,9 @@ def _write(run: Run, known: Labels, fitted: Fitted, output_field: str, embedding
 
 
 def _results(run: Run, known: Labels, parts: np.ndarray, fitted: Fitted, output_field: str) -> TrainResults:
-    from ..models.resnet import report
     from .pictures import prediction_grid
 
-    def scored(part: int) -> Any:
-        rows = np.flatnonzero(parts == part)
-        return report(fitted.logits[rows], known.classes[rows]) if len(rows) else None
-
-    validation, test = scored(VALIDATION), scored(TEST)
-    counts = np.bincount(known.classes[known.known], minlength=len(known.names))
-    rows = [
-        {"class": name, "labels": int(counts[i]), "recall": percent(validation.recall[i]) if validation else None}
-        | ({"test recall": percent(test.recall[i])} if test else {})
-        for i, name in enumerate(known.names)
-    ]
+    validation, test, rows = held_out.score(known, fitted.logits, parts)
     picture = (
         prediction_grid(run.folder / "predictions.png", known, fitted, np.flatnonzero(parts == TEST)) if test else None
     )
