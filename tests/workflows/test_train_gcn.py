@@ -272,7 +272,7 @@ def test_a_heat_map_has_the_shape_of_its_image(digits, size, shape):
 
 def test_a_resnet_that_was_trained_is_taken_as_it_is(digits):
     dataset = digits(n=80, labelled=60)
-    trained = train_resnet(dataset, "ground_truth", progress=False, **{**RESNET, "epochs": 6})
+    trained = train_resnet(dataset, "ground_truth", progress=False, **RESNET)
 
     results = train(dataset, **{**PATCHES, "weights": trained.checkpoint, "train_backbone": False})
 
