@@ -12,6 +12,7 @@ from ..models.graph import Graph
 from ..models.settings import GCNSettings, GraphSettings, SpreadSettings
 
 FAR = ("far", "shared far", "harmonic")  # members whom a single label a class is enough
+DETAILED = 4.0  # length of details: many numbers, each of which says little, are held back less
 MANY = 20  # labels a class at which the others count half as much
 
 
@@ -62,7 +63,7 @@ def surround(
         "shared far": surroundings.diffuse(shared, adjacency, 20, keep=0.1),
     }
     if details is not None:
-        views["details"] = surroundings.to_unit(details[usable])
+        views["details"] = DETAILED * surroundings.to_unit(details[usable])
     return Surroundings(usable, len(vectors), graph, views)
 
 
@@ -94,31 +95,28 @@ def _members(
     def regression(view: np.ndarray) -> Member:
         return lambda labels: surroundings.classify(view, labels, classes)
 
-    def network(view: np.ndarray) -> Member:
-        inputs = gcn.prepare(around.graph, view)
+    inputs = gcn.prepare(around.graph, around.views["shared far"])
 
-        def fit(labels: np.ndarray) -> np.ndarray:
-            model = gcn.build(view.shape[1], classes, gcn_settings)
-            for _ in gcn.train(model, *inputs, labels, gcn_settings):
-                pass
-            found = np.log(np.maximum(gcn.predict(model, *inputs), 1e-12))
-            return ensemble.put_back(found, share(labels) ** gcn_settings.logit_adjustment)
+    def network(labels: np.ndarray) -> np.ndarray:
+        model = gcn.build(inputs[0].shape[1], classes, gcn_settings)
+        for _ in gcn.train(model, *inputs, labels, gcn_settings):
+            pass
+        found = np.log(np.maximum(gcn.predict(model, *inputs), 1e-12))
+        return ensemble.put_back(found, share(labels) ** gcn_settings.logit_adjustment)
 
-        return fit
+    def flow(reach: float) -> Member:
+        def spread_out(labels: np.ndarray) -> np.ndarray:
+            found = harmonic.consistent(around.graph, labels, classes, reach)
+            return ensemble.put_back(np.log(np.maximum(found, 1e-12)), share(labels))
 
-    def flow(labels: np.ndarray) -> np.ndarray:
-        found = harmonic.consistent(around.graph, labels, classes)
-        return ensemble.put_back(np.log(np.maximum(found, 1e-12)), share(labels))
+        return spread_out
 
     def share(labels: np.ndarray) -> np.ndarray:  # of each class; the regressions have it in their offsets
         counts = np.bincount(labels[labels >= 0], minlength=classes)
         return np.asarray(np.maximum(counts, 0.5) / counts.sum())
 
     regressions = {name: regression(view) for name, view in around.views.items()}
-    networks = {"gcn": network(around.views["shared far"])}
-    if "details" in around.views:
-        networks["gcn of details"] = network(around.views["details"])
-    return {**regressions, **networks, "harmonic": flow}
+    return {**regressions, "gcn": network, "harmonic": flow(0.99), "harmonic near": flow(0.9)}
 
 
 def usual_weights(names: list[str], labels: np.ndarray) -> np.ndarray:
