@@ -184,7 +184,7 @@ def test_auto_label_trains_a_resnet_from_the_images(digits, everything):
     dataset = digits(n=220, size_px=8, labelled=160)
     before = everything(dataset)
 
-    settings = {**SMALL, "epochs": 8, "calibration_fraction": 0.25}
+    settings = {**SMALL, "epochs": 8, "calibration_fraction": 0.25, "members": "resnet"}
     results = auto_label(dataset, "ground_truth", random_labels=True, progress=False, **settings)
 
     status, label, own = dataset.values(["auto_label.status", "auto_label.label", "auto_label.resnet_label"])
