@@ -139,28 +139,17 @@ def _write(run: Run, known: Labels, found: Scores, decision: Decision, output_fi
         status=status,
         margin=np.where(usable, decision.margin[rows], np.nan),
     )
-    said = dict(found.members)
-    if found.resnet and not said:
-        said["resnet"] = ensemble.normalise(found.logits + found.prior)
+    said = found.members or ({"resnet": ensemble.normalise(found.logits + found.prior)} if found.resnet else {})
     for name in said.keys() & {"resnet", "gcn"}:
         own = said[name][rows]
-        speaks = ~np.isnan(own).any(axis=1)
         best = np.nan_to_num(own, nan=-np.inf).argmax(axis=1)
-        columns[f"{name}_label"] = np.where(speaks, names[best], None)
+        columns[f"{name}_label"] = np.where(np.isnan(own).any(axis=1), None, names[best])
         columns[f"{name}_confidence"] = np.exp(own[np.arange(len(rows)), best])
-    if len(said) > 1:
-        columns["agreement"] = _agreement(said, decision.classes)[rows]
+    if found.members:
+        each, weights = np.stack(list(found.members.values())), np.array(list(found.weights.values()))
+        columns["agreement"] = ensemble.agreement(each, weights)[rows]
     declare_classification(run, output_field, {name: getattr(fo, kind) for name, kind in ATTRIBUTES.items()})
     write_classifications(run, output_field, known.ids[rows], columns)
-
-
-def _agreement(said: dict[str, np.ndarray], classes: np.ndarray) -> np.ndarray:
-    """Share of the members that say a sample's class, of those that say anything [N]."""
-    each = np.stack(list(said.values()))
-    speaks = ~np.isnan(each).any(axis=2)
-    same = (np.nan_to_num(each, nan=-np.inf).argmax(axis=2) == classes) & speaks
-    count = speaks.sum(axis=0)
-    return np.where(count > 0, same.sum(axis=0) / np.maximum(count, 1), np.nan)
 
 
 def _save_views(run: Run, output_field: str) -> dict[str, str]:
