@@ -119,8 +119,9 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     page.button("Open the held-out samples", "visibility", "set_view", dict(name=results["views"]["held out"]))
     panel = dict(name="model_evaluation_panel_builtin", isActive=True, layout="horizontal")
     page.button("Open Model Evaluation", "assessment", "open_panel", panel)
-    for note in results["notes"]:
-        page.alert("info", note)
     if results["skipped"]:
         page.alert("warning", f"{len(results['skipped']):,} images could not be read and were left out")
-    return page.table(results["rows"])
+    page.table(results["rows"])
+    for note in results["notes"]:  # some are footnotes of the table
+        page.alert("info", note)
+    return page

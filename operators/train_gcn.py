@@ -84,11 +84,11 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     known = results["accuracy"] is not None
     share = f"{100 * results['accuracy']:.1f} % of the validation labels are predicted right" if known else ""
     page = running.Page(share or "Every label was needed to train: nothing is validated")
-    page.lines(f"trained  {results['trained']:,} labels, {results['epochs']} epochs")
-    page.lines(f"validated  {results['validated']:,} labels")
+    lines = [f"trained  {results['trained']:,} labels, {results['epochs']} epochs"]
+    lines.append(f"validated  {results['validated']:,} labels")
     if results["test_accuracy"] is not None:
-        page.lines(f"test  {100 * results['test_accuracy']:.1f} % right")
-    page.lines(f"graph  {results['graph']}")
+        lines.append(f"test  {100 * results['test_accuracy']:.1f} % right")
+    page.lines("\n".join([*lines, f"graph  {results['graph']}"]))
     if results["skipped"]:
         page.alert("warning", f"{len(results['skipped']):,} samples could not be read and were skipped")
     if results["heatmap_field"]:

@@ -40,6 +40,7 @@ class AutoLabelResults:
     low: float  # bounds of the precision of the accepted samples, each at alpha
     high: float
     rows: list[dict[str, Any]]  # a class
+    members: list[dict[str, Any]]  # a member: its weight, and how many held-out labels it predicts right by itself
     curve: list[dict[str, float]]  # a threshold: coverage, score, held_out, precision, low, high
     reliability: list[dict[str, float]]  # a bin of cross-fitted confidence: count, confidence, right, low, high
     curves: list[dict[str, Any]]  # an epoch of training
@@ -66,9 +67,12 @@ class AutoLabelResults:
                 ("on held-out labels", f"{percent(self.precision)} ({percent(self.low)} to {percent(self.high)})")
             )
         head = "\n".join(f"{name:<20} {text}" for name, text in rows)
-        return "\n".join(
-            [f"{self.output_field} ({self.run_key})", head, "", table(self.rows), *self._sure(), *self.notes]
-        )
+        title = f"{self.output_field} ({self.run_key})"
+        return "\n".join([title, head, "", table(self.rows), *self._who(), *self._sure(), *self.notes])
+
+    def _who(self) -> list[str]:
+        """What each member counts, and is worth by itself, in lines."""
+        return ["", "members of the ensemble", table(self.members)] if self.members else []
 
     def _sure(self) -> list[str]:
         """How far confidences are to be believed, in lines."""
@@ -120,6 +124,7 @@ def summarise(
         low=chosen.low if certain else 0.0,
         high=chosen.high if certain else 1.0,
         rows=_rows(known, decision, choices.alpha),
+        members=_members(known, found, decision.held),
         curve=_curve(decision, choices.alpha),
         reliability=reliability(decision.held_confidence, decision.right, choices.alpha),
         curves=found.curves,
@@ -159,6 +164,17 @@ def _rows(known: Labels, decision: Decision, alpha: float) -> list[dict[str, Any
     return rows
 
 
+def _members(known: Labels, found: Scores, held: np.ndarray) -> list[dict[str, Any]]:
+    """A row a member, the weightiest first; where it abstains, it is not right."""
+    rows = []
+    for name in sorted(found.weights, key=lambda one: -found.weights[one]):
+        own = np.nan_to_num(found.members[name][held], nan=-np.inf)
+        right = int(((own.argmax(axis=1) == known.classes[held]) & np.isfinite(own).any(axis=1)).sum())
+        held_out = f"{right} of {len(held)}" if len(held) else None
+        rows.append({"member": name, "weight": percent(found.weights[name]), "held-out right": held_out})
+    return rows
+
+
 def _notes(known: Labels, found: Scores, decision: Decision, choices: AutoLabelSettings, accepted: int) -> list[str]:
     notes = []
     sure = f"{100 * (1 - choices.alpha):.0f} %"
@@ -174,7 +190,7 @@ def _notes(known: Labels, found: Scores, decision: Decision, choices: AutoLabelS
         notes.append(
             f"No label here is new to the model, so nothing is promised: {source}. An audit bounds the precision."
         )
-    elif decision.promise == "estimate":
+    elif decision.promise == "estimate" and accepted:
         notes.append(
             "An estimate, not a promise: the labels are not known to be a random draw (random_labels=True says so). "
             "evenset.audit_labels draws accepted samples for you to check, and bounds the precision in any case."

@@ -82,6 +82,6 @@ def table_rows(scores: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
 def _cell(values: list[float]) -> str | None:
     """ "93.1 % (91.0 to 95.2 %)"."""
     mean, low, high = interval(values)
-    if low != low or low == high:
+    if low != low or np.isclose(low, high):
         return percent(mean)
     return f"{percent(mean)} ({100 * max(low, 0):.1f} to {percent(min(high, 1))})"

@@ -131,7 +131,7 @@ def in_rounds(
     best: tuple[Members, Fitted] | None = None
     score, paid = -1.0, 0
     for number in range(1 + (choices.rounds if len(tuning) else 0)):
-        inner = run.within(f"round {number}")
+        inner = run.within(f"round {number}" if number else "ResNet")
         labels, cut, weights = known, parts, None
         if best is not None:
             labels, cut, weights = _certain(known, parts, best[0].together)

@@ -48,6 +48,25 @@ def test_every_sample_gets_a_label_a_confidence_and_a_status(clusters):
     assert results.coverage == results.accepted / 150
 
 
+def test_each_member_is_listed_with_its_weight_and_what_it_predicts_right_of_the_held_out_labels(clusters):
+    from evenset.workflows import folders
+
+    dataset = clusters(300, 150, spread=2.5)
+
+    results = label(dataset)
+
+    dataset.reload()
+    with np.load(folders.run_folder(dataset, results.run_key) / "parts.npz") as kept:
+        held = dataset.select(kept["ids"][kept["parts"] == HELD_OUT].tolist())
+    said, given = held.values(["auto_label.gcn_label", "ground_truth.label"])
+    right = sum(one == other for one, other in zip(said, given, strict=True))
+    rows = {row["member"]: row for row in results.members}
+    assert 0 < right < 75 and rows["gcn"]["held-out right"] == f"{right} of 75"
+    weights = [float(row["weight"].removesuffix(" %")) for row in results.members]
+    assert weights == sorted(weights, reverse=True) and sum(weights) == pytest.approx(100, abs=0.5)
+    assert "members of the ensemble" in str(results)
+
+
 def test_the_attributes_are_in_the_schema_so_that_the_app_filters_by_them(clusters):
     from fiftyone import FloatField, StringField, ViewField
 
