@@ -98,6 +98,8 @@ def choose_threshold(
         return NOTHING
     chosen = None
     cuts = _cuts(np.concatenate([pool, held]), first / len(held))
+    able = _passes(cuts, pool, held, np.ones(len(held), dtype=bool), target, alpha, weights)
+    cuts = cuts[able.argmax() :]  # where a faultless answer would not do, none is asked for
     for cut, passes in zip(cuts, _passes(cuts, pool, held, right, target, alpha, weights), strict=True):
         if not passes:
             break
