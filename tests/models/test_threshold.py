@@ -190,6 +190,6 @@ def test_weighted_precision_counts_rare_errors_less():
 
 def test_a_small_pool_is_first_asked_for_where_faultless_answers_would_do():
     scores = np.linspace(1, 0, 50)
-    found = choose_threshold(scores, scores, np.ones(50, dtype=bool), 0.9, 0.1)
+    found = threshold.choose_threshold(scores, scores, np.ones(50, dtype=bool), 0.9, 0.1)
 
     assert found.held_out == 50 and found.low >= 0.9  # 22 of 22 would not show it for the 22 of the pool beside them
