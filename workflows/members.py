@@ -142,10 +142,8 @@ def in_rounds(
         if now <= score:
             break
         best, score, paid = (found, fitted), now, number
+        shutil.copyfile(inner.folder / "checkpoint.safetensors", run.folder / "checkpoint.safetensors")
     assert best is not None
-    shutil.copyfile(
-        run.within(f"round {paid}").folder / "checkpoint.safetensors", run.folder / "checkpoint.safetensors"
-    )
     return *best, paid
 
 
