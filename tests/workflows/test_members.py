@@ -114,11 +114,9 @@ def in_rounds(dataset, parts, sure_of, rounds, monkeypatch):
         look = learning.look_at(run, known, settings[0])
         found, _, paid = members.in_rounds(run, known, look, parts, sure(known.classes, sure_of), settings)
         kept = (run.folder / "checkpoint.safetensors").read_bytes()
-        same = [
-            number
-            for number in range(len(seen))
-            if (run.folder / f"round {number}" / "checkpoint.safetensors").read_bytes() == kept
-        ]
+        parts = ["ResNet", *(f"round {number}" for number in range(1, len(seen)))]
+        files = [run.folder / part / "checkpoint.safetensors" for part in parts]
+        same = [number for number, file in enumerate(files) if file.read_bytes() == kept]
     return known, seen, paid, same
 
 
