@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ def main() -> None:
     import evenset
     import fiftyone as fo
 
+    warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated")  # torch-geometric's own call, on import
     name = f"evenset-demo-{Path(options.data).name}"
     folder = Path(fo.config.default_dataset_dir) / name
     files = collect(options.data, folder, options.samples)

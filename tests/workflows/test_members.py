@@ -114,8 +114,8 @@ def in_rounds(dataset, parts, sure_of, rounds, monkeypatch):
         look = learning.look_at(run, known, settings[0])
         found, _, paid = members.in_rounds(run, known, look, parts, sure(known.classes, sure_of), settings)
         kept = (run.folder / "checkpoint.safetensors").read_bytes()
-        parts = ["ResNet", *(f"round {number}" for number in range(1, len(seen)))]
-        files = [run.folder / part / "checkpoint.safetensors" for part in parts]
+        trained = ["ResNet", *(f"round {number}" for number in range(1, len(seen)))]
+        files = [run.folder / part / "checkpoint.safetensors" for part in trained]
         same = [number for number, file in enumerate(files) if file.read_bytes() == kept]
     return known, seen, paid, same
 
