@@ -31,9 +31,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=0, help="draws of the labels; 0: 20 of digits, else 3")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--members", default="graph", help="of auto_label")
+    parser.add_argument("--neighbours", type=int, default=0, help="of each sample in the graph; 0: auto_label's own")
     given = parser.parse_args(arguments)
     counts = given.labels or list(GOALS.get(given.data, {10: 0.0}))
     seeds = range(given.first_seed, given.first_seed + (given.seeds or (20 if given.data == "digits" else 3)))
+
+    settings = {**SETTINGS, "members": given.members}
+    if given.neighbours:
+        settings["neighbours"] = given.neighbours
 
     rows: Rows = defaultdict(list)
     with own_database() as folder:
@@ -43,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
         for seed in seeds:
             for count in counts:
                 labels = draw(truth, count, seed)
-                rows["Evenset", count].append(run(dataset, drawn, labels, given.members, seed))
+                rows["Evenset", count].append(run(dataset, drawn, labels, settings, seed))
                 for name, peer in peers.items():
                     start = time.perf_counter()
                     said = peer(labels)
@@ -73,7 +78,9 @@ def draw(truth: np.ndarray, count: int, seed: int) -> np.ndarray:
     return labels
 
 
-def run(dataset: Any, drawn: pictures.Pictures, labels: np.ndarray, members: str, seed: int) -> tuple[float, float]:
+def run(
+    dataset: Any, drawn: pictures.Pictures, labels: np.ndarray, settings: dict[str, Any], seed: int
+) -> tuple[float, float]:
     """Accuracy on hidden labels, and seconds, of auto_label with all that it does."""
     import evenset
     import fiftyone as fo
@@ -81,7 +88,7 @@ def run(dataset: Any, drawn: pictures.Pictures, labels: np.ndarray, members: str
     given = [None if i < 0 else fo.Classification(label=name) for i, name in zip(labels, drawn.labels, strict=True)]
     dataset.set_values("ground_truth", given)
     start = time.perf_counter()
-    results = evenset.auto_label(dataset, "ground_truth", members=members, seed=seed, **SETTINGS)
+    results = evenset.auto_label(dataset, "ground_truth", seed=seed, **settings)
     seconds = time.perf_counter() - start
     said = np.array(dataset.values("auto_label.label"))
     evenset.delete_run(dataset, results.run_key)
@@ -122,7 +129,7 @@ def make_peers(drawn: pictures.Pictures, data: str) -> dict[str, Any]:
 
 
 def report(given: argparse.Namespace, rows: Rows, counts: list[int], seeds: range) -> None:
-    print(f"\n{given.data}, members: {given.members}")
+    print(f"\n{given.data}, members: {given.members}, neighbours: {given.neighbours or 'as auto_label has them'}")
     print(f"accuracy on hidden labels, {len(seeds)} draws: mean (lowest to highest)")
     table = []
     for name in dict.fromkeys(name for name, _ in rows):

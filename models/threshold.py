@@ -178,6 +178,8 @@ def curve(
     rows = []
     for cut in _cuts(np.concatenate([pool, held]), 1 / STEPS) if np.isfinite(pool).any() else ():
         found = _threshold(cut, pool, held, right, alpha, weights)
+        if not found.held_out:  # nothing is known of it
+            continue
         row = {"coverage": float((pool >= cut).mean()), "score": found.score, "held_out": found.held_out}
         rows.append({**row, "precision": found.precision, "low": found.low, "high": found.high})
     return rows
