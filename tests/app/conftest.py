@@ -39,7 +39,7 @@ class User:
     def open(self, operator: str) -> None:
         """Finds an operator in the browser that the backtick key opens."""
         self.page.keyboard.press("Backquote")
-        self.page.keyboard.type(operator)
+        self.page.get_by_placeholder("Search operations by name").fill(operator)
         self.sees(operator, exact=True)
         self.page.keyboard.press("Enter")
 

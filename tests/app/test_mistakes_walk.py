@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 MINUTE = 60_000  # milliseconds
 PLANTED = 20  # wrong labels, on the first samples
@@ -50,10 +51,14 @@ def filter_and_apply(user: Any) -> None:
     ids, scores = view.values(["id", "mistake.mistakenness"])
     floor = round(float(np.median(scores)), 3)
     user.unfold("mistake")
-    box = user.page.locator("[data-cy='numeric-slider-container-mistake-mistakenness']").get_by_placeholder("min")
+    bounds = user.page.locator("[data-cy='numeric-slider-container-mistake-mistakenness']")
+    bounds.locator("[type=range]").first.wait_for(state="attached")  # the box is emptied when its slider comes
+    box = bounds.get_by_placeholder("min")
     box.fill(f"{floor:.3f}")
     box.press("Enter")
-    user.sees(f"{sum(score >= floor for score in scores)} of {len(ids)} samples")
+    shown = sum(score >= floor for score in scores)
+    user.sees(f"{shown} of {len(ids)} samples")
+    expect(user.page.locator("[data-cy='looker']")).to_have_count(shown)
     user.picture("mistakenness")
     before = user.state()["labels"]
 
