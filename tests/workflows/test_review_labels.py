@@ -13,11 +13,11 @@ from evenset.workflows.runs import RunStopped
 @pytest.fixture
 def suggested(clusters):
     """A data set of 240, half of it labelled, with suggestions of which some are accepted and some in review."""
-    dataset = clusters(240, 120, spread=1.8)
+    dataset = clusters(240, 120, spread=2.2)
     results = auto_label(
         dataset, "ground_truth", embeddings="vector", random_labels=True, target_precision=0.8, progress=False
     )
-    assert results.accepted > 20 and results.review > 2
+    assert results.accepted > 20 and results.review > 5
     return dataset
 
 
