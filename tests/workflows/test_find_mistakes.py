@@ -179,7 +179,7 @@ def judge_images(samples, **settings):
 
 
 def test_resnets_find_wrong_labels_of_images(digits_with_mistakes):
-    results = judge_images(digits_with_mistakes)
+    results = judge_images(digits_with_mistakes, epochs=24)
 
     assert (results.judged, results.folds) == (120, 2)
     by_rank = digits_with_mistakes.exists("mistake").sort_by("mistake.rank").limit(24).values("id")

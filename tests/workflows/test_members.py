@@ -100,15 +100,22 @@ def sure(classes, of, names=10):
 
 
 def in_rounds(dataset, parts, sure_of, rounds, monkeypatch):
-    """Runs the rounds -> the labels, what each round trained on, which paid, and whose checkpoint the run has."""
+    """Runs the rounds -> what each trained on, what was believed before, which paid, whose checkpoint the run has."""
     known = read_labels(dataset, "ground_truth")
-    seen, inner = [], learning.fit
+    seen, believed, inner = [], [], learning.fit
 
     def fit(run, labels, look, cut, image_settings, settings, weights=None):
         seen.append((labels.classes, cut, weights))
         return inner(run, labels, look, cut, image_settings, settings, weights=weights)
 
     monkeypatch.setattr(members, "fit", fit)
+    certain = members._certain
+
+    def watch(labels, cut, together):
+        believed.append(together)
+        return certain(labels, cut, together)
+
+    monkeypatch.setattr(members, "_certain", watch)
     settings = (ImageSettings(size_px=8), ResNetSettings(**SMALL), AutoLabelSettings(rounds=rounds))
     with a_run(dataset) as run:
         look = learning.look_at(run, known, settings[0])
@@ -117,20 +124,21 @@ def in_rounds(dataset, parts, sure_of, rounds, monkeypatch):
         trained = ["ResNet", *(f"round {number}" for number in range(1, len(seen)))]
         files = [run.folder / part / "checkpoint.safetensors" for part in trained]
         same = [number for number, file in enumerate(files) if file.read_bytes() == kept]
-    return known, seen, paid, same
+    return seen, believed, paid, same
 
 
 def test_a_round_that_gains_is_kept_and_trains_on_what_is_certain(digits, monkeypatch):
     dataset = digits(n=220, size_px=8, labelled=220)
     parts = np.repeat([TRAIN, VALIDATION, HELD_OUT], [20, 80, 120])
-    known, seen, paid, same = in_rounds(dataset, parts, np.arange(100, 200), 1, monkeypatch)
+    seen, believed, paid, same = in_rounds(dataset, parts, np.arange(100, 200), 1, monkeypatch)
 
     assert paid == 1 and same == [1]
     assert (seen[0][1] == parts).all() and seen[0][2] is None
     classes, cut, weights = seen[1]
     assert (np.flatnonzero(cut == TRAIN) == np.r_[0:20, 100:200]).all()  # and not the 20 that nobody is sure of
     assert (cut[20:100] == VALIDATION).all()
-    certainty = 1 + (0.99 * np.log(0.99) + 0.01 * np.log(0.01 / 9)) / np.log(10)
+    shares = np.exp(believed[0])
+    certainty = 1 + (shares * np.log(shares)).sum(axis=1) / np.log(10)
     each = np.where(np.arange(220) < 20, 1.0, certainty) / np.bincount(classes[cut == TRAIN])[classes]
     trained = cut == TRAIN
     np.testing.assert_allclose(weights[trained], each[trained] / each[trained].mean(), rtol=1e-6)
@@ -139,7 +147,7 @@ def test_a_round_that_gains_is_kept_and_trains_on_what_is_certain(digits, monkey
 def test_a_round_that_does_not_gain_is_tried_and_not_kept(digits, monkeypatch):
     dataset = digits(n=60, size_px=8, labelled=60)
     parts = np.repeat([TRAIN, VALIDATION, HELD_OUT], [20, 20, 20])
-    _, seen, paid, same = in_rounds(dataset, parts, np.arange(20, 60), 5, monkeypatch)  # all is right from the first
+    seen, _, paid, same = in_rounds(dataset, parts, np.arange(20, 60), 5, monkeypatch)  # all is right from the first
 
     assert (len(seen), paid, same) == (2, 0, [0])
 
