@@ -117,8 +117,8 @@ def problem(count: int, features: int = 1280, classes: int = 10) -> tuple[np.nda
 def evenset(graph, rows: np.ndarray, labels: np.ndarray, settings) -> np.ndarray:  # type: ignore[no-untyped-def]
     from evenset.models import gcn
 
-    model = gcn.build(rows.shape[1], int(labels.max()) + 1, settings)
-    inputs = gcn.prepare(graph, rows)
+    inputs = gcn.prepare(graph, rows, settings)
+    model = gcn.build(inputs[0].shape[1], int(labels.max()) + 1, settings)
     for _ in gcn.train(model, *inputs, labels, settings):
         pass
     return gcn.predict(model, *inputs)

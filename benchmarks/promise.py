@@ -100,7 +100,7 @@ def predict(images: int, labels: int, wrong: float) -> dict[str, np.ndarray]:
 
     vectors = features.describe(pixels[order][:, None])
     nearest, reduced = graph.build(vectors, GraphSettings()), graph.prepare(vectors, GraphSettings())
-    propagated, adjacency = gcn.prepare(nearest, reduced)
+    propagated, adjacency = gcn.prepare(nearest, reduced, GCNSettings())
     network = gcn.build(reduced.shape[1], 10, GCNSettings())
     for _ in gcn.train(network, propagated, adjacency, train, GCNSettings()):
         pass

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from .filters import Pixels, ample_size, prepare, to_8_bit
+from .pixels import Pixels, ample_size, prepare, to_8_bit
 from .settings import ImageSettings
 
 Side = Callable[[int, int], int]  # the final side, from an image's upright width and height

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.sparse as sp
 import torch
+from sklearn.random_projection import GaussianRandomProjection
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.nn import GCNConv
@@ -55,10 +56,18 @@ def build(features: int, classes: int, settings: GCNSettings) -> GCN:
     return GCN(features, classes, settings)
 
 
-def prepare(graph: Graph, features: np.ndarray) -> tuple[Tensor, sp.csr_array]:
-    """The features after the first hop [N, D], and the adjacency, CSR [N, N]. What is not finite counts as zero."""
-    matrix = graph.normalised()
-    propagated = matrix @ np.nan_to_num(features, posinf=0.0, neginf=0.0).astype(np.float32)
+def prepare(graph: Graph, features: np.ndarray, settings: GCNSettings) -> tuple[Tensor, sp.csr_array]:
+    """The features after the first hop [N, D], and the adjacency, CSR [N, N]. What is not finite counts as zero.
+
+    Args:
+        features: [N, d]; where d is above `input_dim`, D is that: a random projection, which keeps distances, offsets
+            and, unlike PCA, the even length of all inputs that dropout needs (Johnson & Lindenstrauss, 1984)
+    """
+    matrix, inputs = graph.normalised(), np.nan_to_num(features, posinf=0.0, neginf=0.0).astype(np.float32)
+    if 0 < settings.input_dim < inputs.shape[1]:
+        projection = GaussianRandomProjection(settings.input_dim, random_state=settings.seed)
+        inputs = projection.fit_transform(inputs).astype(np.float32)
+    propagated = matrix @ inputs
     return torch.from_numpy(propagated), matrix
 
 

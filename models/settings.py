@@ -144,7 +144,7 @@ class ResNetSettings(Settings):
 
 @dataclass(frozen=True)
 class GraphSettings(Settings):
-    neighbours: int = setting(15, "edges drawn from each sample to its nearest others", low=1, high=200)
+    neighbours: int = setting(10, "edges drawn from each sample to its nearest others", low=1, high=200)
     metric: str = setting("cosine", "how alike two embeddings are", choices=("cosine", "euclidean"))
     graph_dim: int = setting(128, "embeddings are reduced to so many directions first; 0: never", low=0, high=4096)
     seed: int = setting(0, "fixes initial weights, order, augmentation and splits", low=0, high=2**31 - 1)
@@ -152,6 +152,7 @@ class GraphSettings(Settings):
 
 @dataclass(frozen=True)
 class GCNSettings(Settings):
+    input_dim: int = setting(512, "wider vectors are projected to so many numbers first; 0: never", low=0, high=65_536)
     hidden_channels: int = setting(256, "width of the hidden layer", low=8, high=8192)
     dropout: float = setting(0.5, "part of the inputs and of the hidden layer left out at random", low=0.0, high=0.95)
     epochs: int = setting(60, "passes over the graph", low=1, high=10_000)

@@ -20,8 +20,8 @@ HEAVY = {"torch", "torchvision", "torch_geometric", "diffusers", "faiss", "accel
 SHARED = {"settings", "step", "losses", "graph"}  # what the files of models/ may have in common
 PARTS = {  # files of one method
     "resnet": {"weights", "attacks"},
-    "images": {"decode", "filters"},
-    "decode": {"filters"},
+    "images": {"decode", "pixels"},
+    "decode": {"pixels"},
     "image_graph": {"image_nodes"},
     "calibration": {"threshold"},
 }

@@ -42,8 +42,8 @@ def score(
     recall = run.note("graph_recall", lambda: _recall(vectors, graph, graph_settings))
 
     labels = np.where(parts == TRAIN, known.classes, -1)
-    model = gcn.build(vectors.shape[1], len(known.names), gcn_settings)
-    inputs = gcn.prepare(graph, vectors)
+    inputs = gcn.prepare(graph, vectors, gcn_settings)
+    model = gcn.build(inputs[0].shape[1], len(known.names), gcn_settings)
     path = run.folder / "gcn.safetensors"
     _train(run, model, inputs, labels, gcn_settings, dict(names=known.names, vectors=embeddings))
     probabilities = gcn.predict(model, *inputs).astype(np.float64)

@@ -95,7 +95,7 @@ def _members(
     def regression(view: np.ndarray) -> Member:
         return lambda labels: surroundings.classify(view, labels, classes)
 
-    inputs = gcn.prepare(around.graph, around.views["shared far"])
+    inputs = gcn.prepare(around.graph, around.views["shared far"], gcn_settings)
 
     def network(labels: np.ndarray) -> np.ndarray:
         model = gcn.build(inputs[0].shape[1], classes, gcn_settings)

@@ -27,8 +27,8 @@ def clusters_of_two_classes():
 
 
 def fit(graph, features, labels, classes, settings, weights=None):
-    model = gcn.build(features.shape[1], classes, settings)
-    propagated, adjacency = gcn.prepare(graph, features)
+    propagated, adjacency = gcn.prepare(graph, features, settings)
+    model = gcn.build(propagated.shape[1], classes, settings)
     losses = [step.loss for step in gcn.train(model, propagated, adjacency, labels, settings, weights)]
     return gcn.predict(model, propagated, adjacency), losses
 
@@ -49,7 +49,7 @@ def test_torch_does_not_warn_of_its_sparse_matrices(recwarn):
     graph, features, _ = two_clusters()
     torch.set_warn_always(True)  # what it says once a process may have been said
     try:
-        gcn._block(*gcn.prepare(graph, features), np.arange(4))
+        gcn._block(*gcn.prepare(graph, features, GCNSettings()), np.arange(4))
     finally:
         torch.set_warn_always(False)
 
@@ -68,7 +68,7 @@ def test_scores_are_those_of_dense_matrices_and_of_edge_lists(monkeypatch):
     graph, features, _ = two_clusters()
     model = gcn.build(2, 3, GCNSettings(hidden_channels=16)).eval()
 
-    probabilities = torch.from_numpy(gcn.predict(model, *gcn.prepare(graph, features)))
+    probabilities = torch.from_numpy(gcn.predict(model, *gcn.prepare(graph, features, GCNSettings())))
 
     torch.testing.assert_close(probabilities, dense(model, graph, features).softmax(1))
     edges = graph.weights.tocoo()
@@ -88,7 +88,7 @@ def test_an_update_has_the_gradient_of_the_whole_dense_network(weighted):
     settings = GCNSettings(hidden_channels=16, dropout=0.0, epochs=1, sample_loss_weight=0.0, logit_adjustment=0.0)
     model, oracle = (gcn.build(2, 2, settings) for _ in range(2))
 
-    (step,) = gcn.train(model, *gcn.prepare(graph, features), labels, settings, weights)
+    (step,) = gcn.train(model, *gcn.prepare(graph, features, GCNSettings()), labels, settings, weights)
 
     known, share = labels >= 0, np.ones(60) if weights is None else weights
     share = torch.from_numpy(share[known]).float()
@@ -108,7 +108,7 @@ def test_batches_read_few_nodes_and_score_as_the_whole_graph_does():
     graph = graphs.build(features, GraphSettings(neighbours=5, metric="euclidean"))
     settings = GCNSettings(hidden_channels=16, batch_nodes=400)
     model = gcn.build(6, 3, settings).eval()
-    propagated, adjacency = gcn.prepare(graph, features)
+    propagated, adjacency = gcn.prepare(graph, features, GCNSettings())
     known = rng.permutation(3000)[:900]
 
     batches = list(gcn._batches(propagated, adjacency, known, settings))
@@ -200,3 +200,20 @@ def test_digits_with_ten_labels_a_class():
     probabilities, _ = fit(graph, pixels, labels, 10, GCNSettings())
 
     assert (probabilities.argmax(1) == truth)[labels < 0].mean() > 0.94
+
+
+def test_wide_vectors_are_reduced_and_say_the_same():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 400)
+    wide = (rng.normal(size=(3, 300))[truth] + rng.normal(0, 1.5, (400, 300))).astype(np.float32)
+    wide[7] = np.nan
+    graph = graphs.build(wide, GraphSettings(neighbours=8))
+    labels = np.where(np.arange(400) < 30, truth, -1)
+
+    propagated, _ = gcn.prepare(graph, wide, GCNSettings(input_dim=20))
+    right = [
+        (fit(graph, wide, labels, 3, GCNSettings(input_dim=dim))[0].argmax(1) == truth)[30:].mean() for dim in (0, 20)
+    ]
+
+    assert propagated.shape == (400, 20) and torch.isfinite(propagated).all()
+    assert min(right) > 0.95

@@ -77,7 +77,7 @@ def test_the_checkpoint_and_the_graph_give_the_same_predictions(clusters):
     vectors = np.stack(dataset.values("vector"))
     model = gcn.build(8, 3, GCNSettings(**notes["settings"]))
     model.load_state_dict(tensors)
-    found = gcn.predict(model, *gcn.prepare(graphs.build(vectors, GraphSettings()), vectors))
+    found = gcn.predict(model, *gcn.prepare(graphs.build(vectors, GraphSettings()), vectors, GCNSettings()))
 
     label, confidence = columns(dataset, "label", "confidence")
     assert [notes["names"][i] for i in found.argmax(1)] == label.tolist()
