@@ -102,8 +102,8 @@ def gcn(trial: Trial) -> np.ndarray:
     graph_settings, settings = trial.settings(GraphSettings, GCNSettings)
     around = _surroundings(trial, graph_settings)
     labels, vectors = trial.labels[around.usable], around.views["own"]
-    model = network.build(vectors.shape[1], len(trial.names), settings)
-    inputs = network.prepare(around.graph, vectors)
+    inputs = network.prepare(around.graph, vectors, settings)
+    model = network.build(inputs[0].shape[1], len(trial.names), settings)
     for _ in trial.run.watch(network.train(model, *inputs, labels, settings), "training"):
         pass
     found = np.log(np.maximum(network.predict(model, *inputs), 1e-12)) + settings.logit_adjustment * trial.log_prior
