@@ -356,6 +356,55 @@ class MistakeSettings(Settings):
     seed: int = setting(0, "fixes initial weights, order, augmentation and splits", low=0, high=2**31 - 1)
 
 
+@dataclass(frozen=True)
+class GeneratorSettings(Settings):
+    minutes: float = setting(
+        5.0,
+        "training stops after so long; 0: when its steps are done",
+        unit="minutes",
+        low=0.0,
+        high=10_000,
+        basic=True,
+    )
+    steps: int = setting(0, "updates of the weights, at the most; 0: as the time, size and device allow", low=0)
+    width: int = setting(0, "channels of the first level; 0: as time, size and device allow", low=0, high=1024)
+    layers: int = setting(0, "blocks a level; 0: as time, size and device allow", low=0, high=8)
+    patch_px: int = setting(
+        0, "so many pixels a side are folded into channels first; 0: as the size allows", unit="px", low=0, high=8
+    )
+    batch_size: int = setting(128, "images an update; halved where memory is too small", unit="images", low=2)
+    learning_rate: float = setting(0.001, "largest step size; it warms up, and falls as a cosine", low=1e-7, high=1)
+    warmup_steps: int = setting(100, "updates until the step size is reached", low=0)
+    label_drop: float = setting(0.1, "part of the labels left out in training, for guidance", low=0.0, high=0.9)
+    class_power: float = setting(
+        0.5, "an image of a class of n is drawn by n^-power: 0 as it comes, 1 all classes alike", low=0.0, high=1.0
+    )
+    ema_decay: float = setting(0.999, "how slowly the averaged weights, which generate, follow", low=0.0, high=0.99999)
+    flips: str = setting(
+        "none",
+        "mirror training images (a mirrored digit is no digit, so only where asked)",
+        choices=("none", "horizontal", "vertical", "both"),
+    )
+    picture_steps: int = setting(300, "updates between two pictures of what it draws", low=1)
+    device: str = setting("auto", "where it runs", choices=("auto", "cpu", "cuda", "mps"))
+    precision: str = setting(
+        "auto", "arithmetic; auto measures a few steps and takes the faster", choices=("auto", "fp32", "bf16")
+    )
+    seed: int = setting(0, "fixes initial weights, order, noise and splits", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class SamplingSettings(Settings):
+    sampling_steps: int = setting(12, "steps of the solver from noise to image", low=1, high=1000)
+    guidance: float = setting(1.5, "how much the label is stressed; 1: not", low=1.0, high=20.0)
+    guidance_from: float = setting(0.2, "part of the way from noise at which guidance sets in", low=0.0, high=1.0)
+    guidance_to: float = setting(0.8, "part of the way from noise at which it ends", low=0.0, high=1.0)
+    batch_images: int = setting(
+        256, "images drawn at once; halved where memory is too small", unit="images", low=1, high=100_000
+    )
+    sampling_seed: int = setting(0, "image i of a seed is the same whatever the batch", low=0, high=2**31 - 1)
+
+
 def check(item: dataclasses.Field[Any], value: Any) -> Any:
     """Returns `value` in the type of the field `item`; a value out of range raises ValueError with the reason."""
     notes, kind = item.metadata, type(item.default)
