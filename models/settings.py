@@ -405,6 +405,41 @@ class SamplingSettings(Settings):
     sampling_seed: int = setting(0, "image i of a seed is the same whatever the batch", low=0, high=2**31 - 1)
 
 
+@dataclass(frozen=True)
+class TrainGeneratorSettings(Settings):
+    held_out_fraction: float = setting(
+        0.25, "part of the images that the generator never sees, so that its worth can be measured", low=0.0, high=0.9
+    )
+    seed: int = setting(0, "fixes initial weights, order, noise and splits", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class BalanceSettings(Settings):
+    max_ratio: float = setting(
+        3.0, "synthetic images for a real one of the class, at the most; 0: no cap", low=0.0, high=10_000, basic=True
+    )
+    source: str = setting(
+        "generate",
+        "where images come from: drawn by a generator, or real ones of the class, randomly changed",
+        choices=("generate", "augment"),
+        basic=True,
+    )
+    measure_benefit: bool = setting(
+        True, "trains small networks with and without the new images, and says what each class gains", basic=True
+    )
+    add: str = setting(
+        "unless it loses",
+        "what the verdict decides: images are added where it does not say that they harm, where it says that they "
+        "help, or whatever it says",
+        choices=("unless it loses", "if it gains", "always"),
+        basic=True,
+    )
+    most_tries: float = setting(5.0, "images drawn for each that is wanted, at the most", low=1.0, high=1000.0)
+    keep_rejected: bool = setting(False, "images that the filters refuse are kept, as samples without a label")
+    benefit_seeds: int = setting(3, "repetitions of the measurement", low=2, high=100)
+    seed: int = setting(0, "fixes initial weights, order, noise and splits", low=0, high=2**31 - 1)
+
+
 def check(item: dataclasses.Field[Any], value: Any) -> Any:
     """Returns `value` in the type of the field `item`; a value out of range raises ValueError with the reason."""
     notes, kind = item.metadata, type(item.default)

@@ -18,6 +18,7 @@ class DeletedRun:
     run_key: str
     fields: list[str]
     views: list[str]
+    samples: int  # that the run had added
     labels: int  # of the user's field, put back
     edited: list[str]  # ids of samples whose label was edited since the run: left as they are
 
@@ -26,6 +27,7 @@ class DeletedRun:
             f"fields {', '.join(self.fields)}" if self.fields else "",
             f"{len(self.views)} views" if self.views else "",
         ]
+        parts += [f"{self.samples} samples" if self.samples else ""]
         parts += [f"{self.labels} labels put back" if self.labels else ""]
         text = f"{self.run_key} is gone: {', '.join(part for part in parts if part) or 'it had written nothing'}"
         left = f"\n{len(self.edited)} labels were edited since and stay as they are: {', '.join(self.edited[:5])}"
@@ -38,6 +40,8 @@ def delete_run(dataset: Any, run_key: str) -> DeletedRun:
     Raises:
         ValueError: there is no such run, or it is running, or another run writes its fields
     """
+    from . import synthetic
+
     dataset = dataset._root_dataset
     dataset.reload()
     config = records.read_config(dataset, run_key)
@@ -48,21 +52,25 @@ def delete_run(dataset: Any, run_key: str) -> DeletedRun:
         reviewed = config["inputs"].get("label_field") if config["method"] == "review_labels" else None
         for name in filter(None, (run_key, *fields, reviewed)):
             stack.enter_context(folders.claim(dataset, name))
+        samples = synthetic.count_of_run(dataset, run_key)
         labels, edited = take_back(dataset, config, folders.run_folder(dataset, run_key))
         dataset.delete_run(run_key)
         for key in (f"live:{run_key}", f"stop:{run_key}"):
             records.store(dataset).delete(key)
         shutil.rmtree(folders.run_folder(dataset, run_key), ignore_errors=True)
     folders.clear_locks(dataset)
-    return DeletedRun(run_key, fields, views, labels, edited)
+    return DeletedRun(run_key, fields, views, samples, labels, edited)
 
 
 def take_back(dataset: Any, config: dict[str, Any], folder: Path) -> tuple[int, list[str]]:
     """Takes back what a run wrote into the dataset: labels put back, and ids of those edited since."""
+    from . import synthetic
     from .changes import undo
 
     writes = config["writes"]
     labels, edited = undo(dataset, config, folder)
+    for key in writes.pop("samples", []):
+        synthetic.take_away(dataset, key)
     for view in writes.pop("views", []):
         if dataset.has_saved_view(view):
             dataset.delete_saved_view(view)

@@ -1,0 +1,115 @@
+"""What train_generator and balance_classes share: a generator that is trained once a run, and the images it saw."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..models.images import Images
+from ..models.settings import GeneratorSettings, ImageSettings
+from . import folders, records
+from .learning import TRAIN, Look, look_at
+from .runs import Run
+from .samples import Labels
+
+if TYPE_CHECKING:
+    from ..models.diffusion import Pipeline
+
+LARGEST_PX = 128  # a side that can be drawn
+USUAL_PX = 64  # largest side that is chosen without being asked for
+FOLDER, SAW = "generator", "evenset.json"  # of a run; what the generator saw
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A trained generator, and which images it was kept from."""
+
+    source: str  # key of a run, or a folder
+    folder: Path
+    names: list[str]  # [K]
+    size_px: int
+    channels: int
+    held_out: list[str] | None  # ids of samples that it did not see; None: nobody knows
+
+
+def look_at_images(run: Run, known: Labels, settings: ImageSettings) -> Look:
+    """As every workflow looks at images, at a size that can be drawn."""
+    look = look_at(run, known, settings)
+    return look if settings.size_px else replace(look, size_px=min(look.size_px, USUAL_PX))
+
+
+def check_size(settings: ImageSettings) -> None:
+    """Raises ValueError for a size that cannot be drawn."""
+    if settings.size_px > LARGEST_PX:
+        raise ValueError(
+            f"size_px {settings.size_px}: a generator draws at most {LARGEST_PX} px; 0 chooses from the images"
+        )
+
+
+def train(
+    run: Run,
+    known: Labels,
+    look: Look,
+    parts: np.ndarray,
+    image_settings: ImageSettings,
+    settings: GeneratorSettings,
+    progress_title: str = "training the generator",
+) -> Generator:
+    """Trains on the TRAIN part, and keeps the generator in the run's folder; a run that has it reads it."""
+    from ..models import diffusion
+
+    folder, seen = run.folder / FOLDER, np.flatnonzero(parts == TRAIN)
+    if not (folder / SAW).exists():
+        images = Images(known.paths[seen].tolist(), image_settings, look.size_px, look.channels)
+
+        def fetch(indices: np.ndarray) -> np.ndarray:
+            run.check_stop()  # an update at a time
+            return images[indices]
+
+        pipeline = diffusion.build(known.names, look.channels, look.size_px, settings)
+        steps = diffusion.train(pipeline, fetch, known.classes[seen], settings, run.folder, pictures=run.folder)
+        for _ in run.watch(steps, progress_title):
+            pass
+        diffusion.save(pipeline, folder)
+        held = known.ids[(known.classes >= 0) & (parts != TRAIN)].tolist()
+        note = dict(names=known.names, size_px=look.size_px, channels=look.channels, held_out=held)
+        (folder / SAW).write_text(json.dumps({**note, "images": vars(image_settings)}))
+    return find(run.dataset, str(folder), known.names, source=run.key)
+
+
+def find(dataset: Any, generator: str, names: list[str], source: str | None = None) -> Generator:
+    """The generator of a run, by its key, or of a folder.
+
+    Raises:
+        ValueError: there is none, the run is not done, or it draws other classes
+    """
+    folder = Path(generator)
+    if generator.startswith("evenset_"):
+        config = records.read_config(dataset, generator)
+        if config["method"] not in ("train_generator", "balance_classes"):
+            raise ValueError(f"{generator} trained no generator: give the key of a train_generator run, or a folder")
+        folder = folders.run_folder(dataset, generator) / FOLDER
+        if not folder.exists():
+            raise ValueError(f"{generator} is {config['state']}, and has no generator: resume it, or train another")
+    if not (folder / "model_index.json").exists():
+        raise ValueError(f"{generator!r} is neither a run of this dataset nor the folder of a generator")
+    path = folder / SAW
+    if not path.exists():
+        raise ValueError(f"{folder} holds a pipeline that Evenset did not train: its classes are not known")
+    note = json.loads(path.read_text())
+    missing = [name for name in names if name not in note["names"]]
+    if missing:
+        raise ValueError(
+            f"the generator of {generator!r} draws {', '.join(note['names'])}, and not {missing[0]!r}: train one on these labels"
+        )
+    return Generator(source or generator, folder, note["names"], note["size_px"], note["channels"], note["held_out"])
+
+
+def load(generator: Generator, device: str) -> Pipeline:
+    from ..models import diffusion
+
+    return diffusion.load(generator.folder, device)

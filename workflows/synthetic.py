@@ -1,0 +1,125 @@
+"""Samples that Evenset made: their files, what is known of where they come from, and how they go again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .runs import Run
+
+FIELD = TAG = "synthetic"
+REJECTED = "rejected"
+CHUNK = 1000  # samples a write
+KINDS = dict(  # of the embedded document, all filtered by in the App's sidebar
+    run="StringField",
+    source="StringField",
+    generator="StringField",
+    label="StringField",
+    number="IntField",
+    seed="IntField",
+    guidance="FloatField",
+    steps="IntField",
+    class_probability="FloatField",
+    graph_probability="FloatField",
+    prototype_distance="FloatField",
+    nearest_real_id="StringField",
+    nearest_real_distance="FloatField",
+    reason="StringField",
+)
+
+
+class Made(NamedTuple):
+    """One image that was made, and what is known of it."""
+
+    path: str
+    label: str
+    notes: dict[str, Any]  # values of KINDS
+    kept: bool
+
+
+def check_field(dataset: Any) -> None:
+    """Refuses a dataset whose field `synthetic` is somebody else's.
+
+    Raises:
+        ValueError: the field is there, and holds something else
+    """
+    field = dataset.get_field(FIELD)
+    if field is not None and dataset.get_field(f"{FIELD}.run") is None:
+        raise ValueError(
+            f"{dataset.name!r} has a field {FIELD!r} of its own, where Evenset notes what it made: rename it"
+        )
+
+
+def count(dataset: Any, label_field: str, names: Sequence[str]) -> np.ndarray:
+    """Synthetic samples of each class [K]."""
+    found = dataset.match_tags(TAG).count_values(f"{label_field}.label") if dataset.has_field(f"{FIELD}.run") else {}
+    return np.array([found.get(name, 0) for name in names])
+
+
+def save_image(path: Path, pixels: np.ndarray, notes: dict[str, Any]) -> None:
+    """Writes a PNG [C, S, S] with the notes as text chunks; a kill leaves no half file.
+
+    Raises:
+        OSError: the disk is full
+    """
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    chunks = PngInfo()
+    for name, value in notes.items():
+        if value is not None:
+            chunks.add_text(f"evenset:{name}", value if isinstance(value, str) else json.dumps(value))
+    image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    part = path.with_suffix(".part")
+    image.save(part, format="PNG", pnginfo=chunks)
+    part.replace(path)
+
+
+def add(run: Run, label_field: str, made: Sequence[Made]) -> None:
+    """Adds a sample for each image: tagged, labelled where it was kept, with all that is known of it."""
+    import fiftyone as fo
+
+    dataset = run.dataset
+    run.wrote("samples", run.key)  # before the first is there: a kill in between can be undone
+    dataset.add_sample_field(FIELD, fo.EmbeddedDocumentField, embedded_doc_type=fo.DynamicEmbeddedDocument)
+    for name, kind in KINDS.items():
+        dataset.add_sample_field(f"{FIELD}.{name}", getattr(fo, kind))
+    for first in range(0, len(made), CHUNK):
+        part = made[first : first + CHUNK]
+        dataset.add_samples([_sample(label_field, one) for one in part], progress=False)
+        run.report("adding samples", first + len(part), len(made))
+
+
+def _sample(label_field: str, one: Made) -> Any:
+    import fiftyone as fo
+
+    tags = [TAG] if one.kept else [TAG, REJECTED]
+    sample = fo.Sample(filepath=one.path, tags=tags, **{FIELD: fo.DynamicEmbeddedDocument(**one.notes)})
+    if one.kept:
+        sample[label_field] = fo.Classification(label=one.label)
+    return sample
+
+
+def of_run(dataset: Any, run_key: str) -> Any:
+    """A view of what a run added."""
+    from fiftyone import ViewField as F
+
+    return dataset.match(F(f"{FIELD}.run") == run_key)
+
+
+def count_of_run(dataset: Any, run_key: str) -> int:
+    return len(of_run(dataset, run_key)) if dataset.get_field(f"{FIELD}.run") else 0
+
+
+def take_away(dataset: Any, run_key: str) -> None:
+    """Removes what a run added, and the field where nothing is left in it."""
+    if dataset.get_field(FIELD) is None:
+        return
+    if dataset.get_field(f"{FIELD}.run"):
+        dataset.delete_samples(of_run(dataset, run_key))
+    if not dataset.count(FIELD):
+        dataset.delete_sample_field(FIELD)

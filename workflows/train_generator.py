@@ -1,0 +1,149 @@
+"""Trains a class-conditional diffusion model on the labelled images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..models.settings import GeneratorSettings, ImageSettings, TrainGeneratorSettings, split
+from . import generating, runs
+from .learning import HELD_OUT, TRAIN, freeze, set_aside
+from .progress import Progress
+from .results import table
+from .runs import Run
+from .samples import Labels, check_images, read_labels, require_classes, single_labels
+
+
+@dataclass
+class GeneratorResults:
+    """What `train_generator` returns. `str` prints it as a table."""
+
+    run_key: str
+    names: list[str]
+    folder: str  # of the pipeline, in diffusers' format
+    size_px: int
+    trained: int  # images
+    held_out: int  # images that it never saw
+    steps: int
+    loss: float
+    seconds: float
+    pictures: list[str]  # grids of samples, a row a class, the last one at the end
+    rows: list[dict[str, Any]]  # a class: images that trained, and that were held out
+    curves: list[dict[str, Any]]
+    notes: list[str]
+    skipped: dict[str, str] = field(default_factory=dict)  # sample id: why its image could not be used
+    synthetic: int = 0  # samples left out because Evenset generated them
+    views: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        title = f"{self.run_key}: a generator of {len(self.names)} classes, {self.size_px} px"
+        found = (
+            f"{self.steps:,} updates in {self.seconds / 60:.1f} minutes on {self.trained:,} images, loss {self.loss:.3f}; "
+            f"{self.held_out:,} held out"
+        )
+        left = list(self.notes)
+        left += [f"{len(self.skipped)} images could not be read: results.skipped lists them"] if self.skipped else []
+        left += [f"{self.synthetic} synthetic samples were left out"] if self.synthetic else []
+        return "\n".join([title, found, "", table(self.rows), *left])
+
+
+def train_generator(
+    samples: Any,
+    label_field: str,
+    *,
+    group_field: str | None = None,
+    classes: Sequence[str] | dict[str, Sequence[str]] | None = None,
+    progress: Progress | bool | None = None,
+    resume: str | None = None,
+    **settings: Any,
+) -> GeneratorResults:
+    """Trains a generator of the labelled images, for `balance_classes`; undo with `delete_run`.
+
+    It stops when its minutes or its steps are over. A part of the images is held out, and noted in the run, so that
+    `balance_classes` can measure what the generated ones are worth. Nothing is written to the samples.
+
+    Args:
+        label_field: a field of `fo.Classification`; samples without a label are left out
+        group_field: samples with the same value (patient, video, product) stay on one side, as do near-duplicates
+        classes: names in order, or `{name: [synonyms]}`
+        progress: None for a bar, False for silence, or a function of (phase, done, total, note)
+        resume: key of a stopped run to go on with
+        settings: fields of ImageSettings, GeneratorSettings and TrainGeneratorSettings; `size_px` is at most 128, and 0
+            takes the median side, at most 64
+
+    Raises:
+        ValueError: a bad argument; nothing was written
+        FloatingPointError: the training diverged; the last good state is kept in the run's folder
+    """
+    image_settings, generator_settings, choices = split(
+        settings, ImageSettings, GeneratorSettings, TrainGeneratorSettings
+    )
+    generating.check_size(image_settings)
+    check_images(samples)
+    known = read_labels(samples, label_field, classes=classes, group_field=group_field)
+    if not resume:
+        require_classes(known, label_field)
+    with runs.start(
+        samples,
+        "train_generator",
+        settings=(image_settings, generator_settings, choices),
+        inputs=dict(label_field=label_field, group_field=group_field, classes=classes),
+        progress=progress,
+        resume=resume,
+    ) as run:
+        known = freeze(run, known)
+        look = generating.look_at_images(run, known, image_settings)
+        parts = hold_out(run, known, look.groups, look.errors, choices)
+        generator = generating.train(run, known, look, parts, image_settings, generator_settings)
+        skipped = {str(known.ids[i]): reason for i, reason in look.errors.items()}
+        return run.finish(_results(run, known, parts, generator, skipped))
+
+
+def hold_out(
+    run: Run, known: Labels, groups: np.ndarray, errors: dict[int, str], choices: TrainGeneratorSettings
+) -> np.ndarray:
+    """The part of each sample, TRAIN, HELD_OUT, or 0 where it has no label or no image [N]; drawn once a run.
+
+    Args:
+        groups: of each labelled sample
+    """
+
+    def compute() -> dict[str, np.ndarray]:
+        parts = np.zeros(len(known.ids), dtype=np.int64)
+        parts[[i for i in known.known if i not in errors]] = TRAIN
+        of_all = np.full(len(known.ids), -1)
+        of_all[known.known] = groups
+        set_aside(parts, HELD_OUT, known, of_all, choices.held_out_fraction, choices.seed, stratify=True)
+        return {"parts": parts}
+
+    return run.arrays("parts", compute)["parts"]
+
+
+def _results(
+    run: Run, known: Labels, parts: np.ndarray, generator: generating.Generator, skipped: dict[str, str]
+) -> GeneratorResults:
+    seen, held = (np.bincount(known.classes[parts == part], minlength=len(known.names)) for part in (TRAIN, HELD_OUT))
+    last = run.curves[-1]
+    return GeneratorResults(
+        run_key=run.key,
+        names=known.names,
+        folder=str(generator.folder),
+        size_px=generator.size_px,
+        trained=int(seen.sum()),
+        held_out=int(held.sum()),
+        steps=last["epoch"],
+        loss=last["loss"],
+        seconds=last.get("seconds", 0.0),
+        pictures=sorted(str(path) for path in run.folder.glob("samples_*.png")),
+        rows=[
+            {"class": name, "trained": int(a), "held out": int(b)}
+            for name, a, b in zip(known.names, seen, held, strict=True)
+        ],
+        curves=run.curves,
+        notes=single_labels(known),
+        skipped=skipped,
+        synthetic=known.synthetic,
+    )
