@@ -13,7 +13,7 @@ from fiftyone.operators.constants import ViewTarget
 from ..models.settings import Settings, check, split
 from ..workflows.history import list_runs
 from ..workflows.jobs import sentence
-from ..workflows.samples import check_images
+from ..workflows.samples import SYNTHETIC, check_images
 
 OURS = "written by evenset_"  # so begins the description of every field that a run wrote
 
@@ -149,6 +149,12 @@ class Form:
         names = [name for name in self.ctx.dataset.get_field_schema(ftype=simple) if name not in ("id", "filepath")]
         hint = "Samples with the same value (patient, video, product) stay on one side of a split"
         self.choose("group_field", names, label="Group field", description=hint, placeholder="none")
+
+    def include_synthetic(self) -> None:
+        """A switch, where there is something that it takes in."""
+        if SYNTHETIC in self.ctx.dataset.get_field_schema():
+            hint = "Train on the samples that Balance classes added, too; they never score"
+            self.inputs.bool("include_synthetic", default=False, label="Include synthetic", description=hint)
 
     def tag(self, name: str, label: str, hint: str) -> None:
         self.suggest(name, sorted(self.ctx.dataset.count_sample_tags()), label=label, description=hint)

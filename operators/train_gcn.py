@@ -10,7 +10,7 @@ import fiftyone.operators.types as types
 from ..models.settings import GCN_SETTINGS, ImageSettings, ResNetSettings, Settings
 from . import forms, running
 
-INPUTS = ("graph", "label_field", "output_field", "validation", "test", "group_field", "classes")
+INPUTS = ("graph", "label_field", "output_field", "validation", "test", "group_field", "include_synthetic", "classes")
 OWN_INPUT = {"samples": "embeddings", "image": "heatmap_field"}
 GRAPHS = {
     "samples": "Samples: each is joined to its nearest others",
@@ -66,6 +66,7 @@ def _more(form: forms.Form, graph: str) -> None:
     form.tag("validation", "Validation tag", f"Samples with this tag {use}; empty: a part is drawn")
     form.tag("test", "Test tag", "Samples with this tag train nothing, and are scored at the end")
     form.group_field()
+    form.include_synthetic()
     form.classes()
     form.heading("Graph")
     form.settings(*_learning(form, graph))

@@ -10,7 +10,16 @@ import fiftyone.operators.types as types
 from ..models.settings import ImageSettings, ResNetSettings
 from . import forms, running
 
-INPUTS = ("label_field", "output_field", "embeddings_field", "validation", "test", "group_field", "classes")
+INPUTS = (
+    "label_field",
+    "output_field",
+    "embeddings_field",
+    "validation",
+    "test",
+    "group_field",
+    "include_synthetic",
+    "classes",
+)
 
 
 class TrainResNet(foo.Operator):
@@ -52,6 +61,7 @@ def _more(form: forms.Form) -> None:
     form.tag("validation", "Validation tag", "Samples with this tag choose the epoch; empty: a part is drawn")
     form.tag("test", "Test tag", "Samples with this tag train nothing, and are scored at the end")
     form.group_field()
+    form.include_synthetic()
     form.classes()
     hint = "A name for a new field of vectors, one a sample; empty: they are not written"
     form.inputs.str("embeddings_field", label="Field for embeddings", description=hint)

@@ -25,11 +25,12 @@ AUGMENTED = "augmentation"
 class Problem:
     """Real images that train, and held-out ones that score."""
 
+    names: list[str]  # [K]
     train: np.ndarray  # uint8 [n, C, S, S]
     train_labels: np.ndarray  # [n]
+    train_ids: np.ndarray  # of the samples [n]
     held_out: np.ndarray  # uint8 [m, C, S, S]
     held_out_labels: np.ndarray  # [m]
-    names: list[str]  # [K]
 
 
 Added = tuple[np.ndarray, np.ndarray]  # images that were made [s, C, S, S], and the class of each [s]

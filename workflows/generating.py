@@ -12,7 +12,7 @@ import numpy as np
 from ..models.images import Images
 from ..models.settings import GeneratorSettings, ImageSettings
 from . import folders, records
-from .learning import TRAIN, Look, look_at
+from .learning import HELD_OUT, TRAIN, Look, look_at
 from .runs import Run
 from .samples import Labels
 
@@ -33,7 +33,8 @@ class Generator:
     names: list[str]  # [K]
     size_px: int
     channels: int
-    held_out: list[str] | None  # ids of samples that it did not see; None: nobody knows
+    dataset: str  # id of the one that it was trained on
+    held_out: list[str]  # ids of samples of it that it did not see
 
 
 def look_at_images(run: Run, known: Labels, settings: ImageSettings) -> Look:
@@ -75,9 +76,9 @@ def train(
         for _ in run.watch(steps, progress_title):
             pass
         diffusion.save(pipeline, folder)
-        held = known.ids[(known.classes >= 0) & (parts != TRAIN)].tolist()
+        held = known.ids[parts == HELD_OUT].tolist()
         note = dict(names=known.names, size_px=look.size_px, channels=look.channels, held_out=held)
-        (folder / SAW).write_text(json.dumps({**note, "images": vars(image_settings)}))
+        (folder / SAW).write_text(json.dumps({**note, "dataset": str(run.dataset._doc.id)}))
     return find(run.dataset, str(folder), known.names, source=run.key)
 
 
@@ -104,9 +105,10 @@ def find(dataset: Any, generator: str, names: list[str], source: str | None = No
     missing = [name for name in names if name not in note["names"]]
     if missing:
         raise ValueError(
-            f"the generator of {generator!r} draws {', '.join(note['names'])}, and not {missing[0]!r}: train one on these labels"
+            f"the generator of {generator!r} draws {', '.join(note['names'])}, and not {missing[0]!r}: "
+            "train one on these labels"
         )
-    return Generator(source or generator, folder, note["names"], note["size_px"], note["channels"], note["held_out"])
+    return Generator(source or generator, folder, **note)
 
 
 def load(generator: Generator, device: str) -> Pipeline:

@@ -102,7 +102,7 @@ def split_parts(
         usable = np.array([i for i in known.known if i not in look.errors], dtype=np.int64)
         parts[usable] = TRAIN
         for part, ids in given.items():
-            rows = usable[np.isin(known.ids[usable], list(ids))]
+            rows = usable[np.isin(known.ids[usable], list(ids)) & ~known.made[usable]]
             if not len(rows):
                 raise ValueError(f"none of the {len(ids)} samples given as {NAMED[part]} has a label and an image")
             parts[rows] = part
@@ -130,7 +130,7 @@ def set_aside(
     """
     from ..models.splits import draw
 
-    rows = np.flatnonzero((parts == TRAIN) & (known.trusted | (part != HELD_OUT)))
+    rows = np.flatnonzero((parts == TRAIN) & ~known.made & (known.trusted | (part != HELD_OUT)))
     if fraction and len(rows):
         drawn = rows[draw(known.classes[rows], groups[rows], fraction, seed, stratify=stratify)]
         parts[(parts == TRAIN) & np.isin(groups, groups[drawn])] = 0

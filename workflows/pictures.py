@@ -10,9 +10,12 @@ import numpy as np
 from .samples import Labels
 
 if TYPE_CHECKING:
-    from .learning import Fitted
+    from PIL import Image
 
-TILE_PX, TEXT_PX, COLUMNS = 96, 30, 8
+    from .learning import Fitted
+    from .synthetic import Made
+
+TILE_PX, TEXT_PX, NAME_PX, COLUMNS = 96, 30, 120, 8
 
 
 def prediction_grid(path: Path, known: Labels, fitted: Fitted, rows: np.ndarray) -> str:
@@ -39,3 +42,32 @@ def prediction_grid(path: Path, known: Labels, fitted: Fitted, rows: np.ndarray)
         draw.multiline_text((x + 3, y + TILE_PX), lines, fill="black" if hits[i] else "#b00020", font=font, spacing=1)
     sheet.save(path)
     return str(path)
+
+
+def class_grid(path: Path, names: list[str], made: list[Made]) -> str:
+    """Draws some of the images that were made, a row a class; returns the path."""
+    from .synthetic import read_image
+
+    rows = {name: [read_image(one.path) for one in made if one.label == name][:COLUMNS] for name in names}
+    tiles = image_grid({name: np.stack(images) for name, images in rows.items() if images})
+    tiles.save(path)
+    return str(path)
+
+
+def image_grid(rows: dict[str, np.ndarray]) -> Image.Image:
+    """A sheet with a row for each class, its name before it.
+
+    Args:
+        rows: images of each class, uint8 [n, C, S, S]; the first eight are shown
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    sheet = Image.new("RGB", (NAME_PX + COLUMNS * TILE_PX, max(len(rows), 1) * TILE_PX), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for row, (name, images) in enumerate(rows.items()):
+        draw.text((6, (row + 0.5) * TILE_PX), name[:16], fill="black", font=font, anchor="lm")
+        for column, pixels in enumerate(images[:COLUMNS]):
+            shown = pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))
+            tile = Image.fromarray(shown).convert("RGB").resize((TILE_PX - 4, TILE_PX - 4), Image.Resampling.NEAREST)
+            sheet.paste(tile, (NAME_PX + column * TILE_PX + 2, row * TILE_PX + 2))
+    return sheet

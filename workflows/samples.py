@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from .runs import Run
 
 CHUNK = 20_000  # samples a write
+SYNTHETIC, REJECTED = "synthetic", "rejected"  # tags of what Evenset made, and of what its filters refused
 PROVENANCE = ("source", "review", "selection")  # of a label that Evenset wrote into the user's field
 
 
@@ -26,6 +27,11 @@ class Labels:
     trusted: np.ndarray  # may calibrate and score: given by a person, and not chosen by a queue [N]
     groups: np.ndarray  # samples of one group stay on one side of a split, text, "" where alone [N]
     synthetic: int  # samples left out because Evenset generated them
+    made: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))  # by Evenset: trains, and no more [N]
+
+    def __post_init__(self) -> None:
+        if not len(self.made):
+            self.made = np.zeros(len(self.ids), dtype=bool)
 
     @property
     def known(self) -> np.ndarray:
@@ -101,9 +107,9 @@ def check_output_field(samples: Any, output_field: str, *inputs: str | None, nam
 
 def real_samples(samples: Any) -> tuple[Any, int]:
     """The samples that Evenset did not generate, and how many were left out."""
-    if "synthetic" not in samples._root_dataset.get_field_schema():
+    if SYNTHETIC not in samples._root_dataset.get_field_schema():
         return samples, 0
-    real = samples.match_tags("synthetic", bool=False)
+    real = samples.match_tags(SYNTHETIC, bool=False)
     return real, len(samples) - len(real)
 
 
@@ -113,12 +119,14 @@ def read_labels(
     *,
     classes: Sequence[str] | dict[str, Sequence[str]] | None = None,
     group_field: str | None = None,
+    include_synthetic: bool = False,
 ) -> Labels:
     """Reads ids, files and labels in one query.
 
     Args:
         classes: names in order, or `{name: [synonyms]}`; None: the names that are there, sorted
         group_field: a field whose equal values stay on one side of a split
+        include_synthetic: with the samples that Evenset generated, marked as `made`
 
     Raises:
         ValueError: the field is missing or of another type, it has no label, or a label is not in `classes`
@@ -127,12 +135,13 @@ def read_labels(
     check_label_field(samples, label_field)
     if group_field is not None and not samples.has_field(group_field):
         raise ValueError(f"{samples._root_dataset.name!r} has no field {group_field!r} to group by")
-    real, synthetic = real_samples(samples)
-    columns = ["id", "filepath", f"{label_field}.label"]
+    real, synthetic = (samples.match_tags(REJECTED, bool=False), 0) if include_synthetic else real_samples(samples)
+    columns = ["id", "filepath", "tags", f"{label_field}.label"]
     extra = [f"{label_field}.{name}" for name in PROVENANCE if real.has_field(f"{label_field}.{name}")]
     values = real.values([*columns, *extra, *([group_field] if group_field else [])])
-    ids, paths, labels = values[:3]
-    marks = dict(zip((name.rsplit(".", 1)[1] for name in extra), values[3:], strict=False))
+    ids, paths, tags, labels = values[:4]
+    marks = dict(zip((name.rsplit(".", 1)[1] for name in extra), values[4:], strict=False))
+    made = np.array([include_synthetic and SYNTHETIC in found for found in tags], dtype=bool)
     groups = ["" if value is None else str(value) for value in values[-1]] if group_field else [""] * len(ids)
 
     names, index = _name_index(labels, classes)
@@ -149,9 +158,10 @@ def read_labels(
         paths=np.array(paths, dtype=str),
         classes=np.array([-1 if label is None else index[label] for label in labels], dtype=np.int64),
         names=names,
-        trusted=_trusted(marks, len(ids)),
+        trusted=_trusted(marks, len(ids)) & ~made,
         groups=np.array(groups, dtype=str),
         synthetic=synthetic,
+        made=made,
     )
 
 

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .runs import Run
+from .samples import REJECTED, SYNTHETIC
 
-FIELD = TAG = "synthetic"
-REJECTED = "rejected"
+FIELD = SYNTHETIC  # the embedded document has the name of the tag
+SPARE = "spare"  # reason of one that passed when its class was full already
 CHUNK = 1000  # samples a write
 KINDS = dict(  # of the embedded document, all filtered by in the App's sidebar
     run="StringField",
@@ -56,7 +57,9 @@ def check_field(dataset: Any) -> None:
 
 def count(dataset: Any, label_field: str, names: Sequence[str]) -> np.ndarray:
     """Synthetic samples of each class [K]."""
-    found = dataset.match_tags(TAG).count_values(f"{label_field}.label") if dataset.has_field(f"{FIELD}.run") else {}
+    found = (
+        dataset.match_tags(SYNTHETIC).count_values(f"{label_field}.label") if dataset.has_field(f"{FIELD}.run") else {}
+    )
     return np.array([found.get(name, 0) for name in names])
 
 
@@ -79,6 +82,14 @@ def save_image(path: Path, pixels: np.ndarray, notes: dict[str, Any]) -> None:
     part.replace(path)
 
 
+def read_image(path: str) -> np.ndarray:
+    """The pixels that `save_image` wrote [C, S, S]."""
+    from PIL import Image
+
+    pixels = np.asarray(Image.open(path))
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
 def add(run: Run, label_field: str, made: Sequence[Made]) -> None:
     """Adds a sample for each image: tagged, labelled where it was kept, with all that is known of it."""
     import fiftyone as fo
@@ -97,7 +108,7 @@ def add(run: Run, label_field: str, made: Sequence[Made]) -> None:
 def _sample(label_field: str, one: Made) -> Any:
     import fiftyone as fo
 
-    tags = [TAG] if one.kept else [TAG, REJECTED]
+    tags = [SYNTHETIC] if one.kept else [SYNTHETIC, REJECTED]
     sample = fo.Sample(filepath=one.path, tags=tags, **{FIELD: fo.DynamicEmbeddedDocument(**one.notes)})
     if one.kept:
         sample[label_field] = fo.Classification(label=one.label)

@@ -39,6 +39,7 @@ def train_gcn(
     validation: Any = None,
     test: Any = None,
     group_field: str | None = None,
+    include_synthetic: bool = False,
     classes: Sequence[str] | dict[str, Sequence[str]] | None = None,
     progress: Progress | bool | None = None,
     resume: str | None = None,
@@ -55,6 +56,7 @@ def train_gcn(
         heatmap_field: of graph="image": new field of `fo.Heatmap`, what in the image spoke for the label
         validation, test: a view, or a tag; None: a seeded, stratified part validates, and nothing is tested
         group_field: samples with the same value (patient, video, product) stay on one side
+        include_synthetic: train on the samples that `balance_classes` added, too; they never score
         classes: names in order, or `{name: [synonyms]}`
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to go on with
@@ -71,17 +73,20 @@ def train_gcn(
     check_output_field(samples, output_field, label_field, embeddings, heatmap_field)
     if heatmap_field is not None:
         check_output_field(samples, heatmap_field, label_field, name="heatmap_field")
-    known = read_labels(samples, label_field, classes=classes, group_field=group_field)
+    known = read_labels(
+        samples, label_field, classes=classes, group_field=group_field, include_synthetic=include_synthetic
+    )
     if not resume:
         require_classes(known, label_field)
         _check_source(samples, known, graph, embeddings, chosen)
     given = named_parts(samples, validation, test)
     inputs = dict(label_field=label_field, graph=graph, embeddings=embeddings, output_field=output_field)
+    inputs |= dict(heatmap_field=heatmap_field, classes=classes, group_field=group_field)
     with runs.start(
         samples,
         "train_gcn",
         settings=chosen,
-        inputs={**inputs, "heatmap_field": heatmap_field, "classes": classes, "group_field": group_field},
+        inputs={**inputs, "include_synthetic": include_synthetic},
         fields=(output_field, *([heatmap_field] if heatmap_field else [])),
         progress=progress,
         resume=resume,
@@ -134,7 +139,7 @@ def _check_source(samples: Any, known: Labels, graph: str, embeddings: str | Non
 def _write(run: Run, known: Labels, found: Scored, output_field: str) -> None:
     import fiftyone as fo
 
-    rows = np.flatnonzero(found.said)
+    rows = np.flatnonzero(found.said & ~known.made)
     best, confidence, margin = top_two(softmax(found.logits[rows]))
     declare_classification(run, output_field, {"margin": fo.FloatField})
     columns = dict(label=np.array(known.names, dtype=object)[best], confidence=confidence, margin=margin)
@@ -154,7 +159,8 @@ def _write_heat_maps(run: Run, known: Labels, found: Scored, heatmap_field: str)
     waiting: dict[str, Any] = {}
     total = int(found.said.sum())
     for done, (i, heat) in enumerate(found.evidence(), start=1):
-        waiting[str(known.ids[i])] = fo.Heatmap(map=heat, range=[-1, 1])
+        if not known.made[i]:
+            waiting[str(known.ids[i])] = fo.Heatmap(map=heat, range=[-1, 1])
         if len(waiting) == CHUNK or done == total:
             run.dataset.set_values(heatmap_field, waiting, key_field="id", progress=False)
             run.report("writing heat maps", done, total)

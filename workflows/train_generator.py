@@ -41,8 +41,8 @@ class GeneratorResults:
     def __str__(self) -> str:
         title = f"{self.run_key}: a generator of {len(self.names)} classes, {self.size_px} px"
         found = (
-            f"{self.steps:,} updates in {self.seconds / 60:.1f} minutes on {self.trained:,} images, loss {self.loss:.3f}; "
-            f"{self.held_out:,} held out"
+            f"{self.steps:,} updates in {self.seconds / 60:.1f} minutes on {self.trained:,} images, "
+            f"loss {self.loss:.3f}; {self.held_out:,} held out"
         )
         left = list(self.notes)
         left += [f"{len(self.skipped)} images could not be read: results.skipped lists them"] if self.skipped else []

@@ -84,6 +84,7 @@ def train_resnet(
     validation: Any = None,
     test: Any = None,
     group_field: str | None = None,
+    include_synthetic: bool = False,
     classes: Sequence[str] | dict[str, Sequence[str]] | None = None,
     progress: Progress | bool | None = None,
     resume: str | None = None,
@@ -97,6 +98,7 @@ def train_resnet(
         embeddings_field: new field of vectors; None: they are kept in the run's folder alone
         validation, test: a view, or a tag; None: a seeded, stratified part validates, and nothing is tested
         group_field: samples with the same value (patient, video, product) stay on one side
+        include_synthetic: train on the samples that `balance_classes` added, too; they never score
         classes: names in order, or `{name: [synonyms]}`
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to go on with
@@ -110,7 +112,9 @@ def train_resnet(
     check_output_field(samples, output_field, label_field, embeddings_field)
     if embeddings_field is not None:
         check_output_field(samples, embeddings_field, label_field, name="embeddings_field")
-    known = read_labels(samples, label_field, classes=classes, group_field=group_field)
+    known = read_labels(
+        samples, label_field, classes=classes, group_field=group_field, include_synthetic=include_synthetic
+    )
     if not resume:
         require_classes(known, label_field)
     check_weights(known.names, resnet_settings)
@@ -122,7 +126,7 @@ def train_resnet(
         samples,
         "train_resnet",
         settings=(image_settings, resnet_settings),
-        inputs={**inputs, "group_field": group_field},
+        inputs={**inputs, "group_field": group_field, "include_synthetic": include_synthetic},
         fields=(output_field, *([embeddings_field] if embeddings_field else [])),
         progress=progress,
         resume=resume,
@@ -138,7 +142,7 @@ def train_resnet(
 def _write(run: Run, known: Labels, fitted: Fitted, output_field: str, embeddings_field: str | None) -> None:
     import fiftyone as fo
 
-    rows = np.array([i for i in range(len(known.ids)) if i not in fitted.errors])
+    rows = np.array([i for i in range(len(known.ids)) if i not in fitted.errors and not known.made[i]])
     classes, confidence, margin = top_two(softmax(fitted.logits[rows]))
     declare_classification(run, output_field, {"margin": fo.FloatField})
     columns = dict(label=np.array(known.names, dtype=object)[classes], confidence=confidence, margin=margin)

@@ -1,0 +1,241 @@
+"""Evens out the classes with images that are made, judged, and shown to be worth adding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..models.images import Images
+from ..models.settings import (
+    BalanceSettings,
+    FilterSettings,
+    GeneratorSettings,
+    ImageSettings,
+    ProbeSettings,
+    SamplingSettings,
+    TrainGeneratorSettings,
+)
+from ..models.settings import split as split_settings
+from ..models.verdict import ADD, DO_NOT_ADD
+from . import balance_plan, benefit, generating, making, runs, sources, synthetic, views
+from .balance_plan import Plan, Target
+from .balance_results import BalanceResults, DryRun, class_rows, fell_short, refusals, verdict_rows
+from .benefit import Benefit, Problem
+from .generating import Generator
+from .judging import Judging
+from .learning import HELD_OUT, TRAIN, Look, freeze
+from .pictures import class_grid
+from .preview import preview
+from .progress import Progress
+from .runs import Run
+from .samples import REJECTED, Labels, check_images, read_labels, require_classes
+from .synthetic import Made
+from .train_generator import hold_out
+
+WITH = "synthetic images"  # the arm of the measurement
+NOT_MEASURED = "not measured"
+BATCH = 256
+KINDS = (
+    BalanceSettings,
+    ImageSettings,
+    GeneratorSettings,
+    SamplingSettings,
+    FilterSettings,
+    ProbeSettings,
+    TrainGeneratorSettings,
+)
+
+
+def balance_classes(
+    samples: Any,
+    label_field: str,
+    *,
+    generator: str | None = None,
+    target: Target = "majority",
+    max_ratio: float | None = 3.0,
+    dry_run: bool = False,
+    group_field: str | None = None,
+    classes: Sequence[str] | dict[str, Sequence[str]] | None = None,
+    progress: Progress | bool | None = None,
+    resume: str | None = None,
+    **settings: Any,
+) -> BalanceResults | DryRun:
+    """Adds synthetic samples to the classes that have too few; undo with `delete_run`.
+
+    The plan says how many each class gets. A generator draws them (or real images are changed at random), filters
+    refuse what is unlike its class or a copy of a real image, and small networks, trained with and without the new
+    images, say on held-out real images what each class gains. The samples are tagged `synthetic`, have their label in
+    the label field, and in `synthetic` all that is known of them. They never score or calibrate, and train only where
+    `include_synthetic=True` asks for it.
+
+    Args:
+        label_field: a field of `fo.Classification`; samples without a label count for nothing
+        generator: key of a `train_generator` run, or its folder; None: one is trained now
+        target: "majority" (as many as the largest class), "median", a number of images, or {class: number}
+        max_ratio: synthetic images for a real one of the class, at the most; None: no cap
+        dry_run: return the plan, an estimate of the time and a preview, and write nothing
+        group_field: samples with the same value (patient, video, product) stay on one side, as do near-duplicates
+        classes: names in order, or `{name: [synonyms]}`
+        progress: None for a bar, False for silence, or a function of (phase, done, total, note)
+        resume: key of a stopped run to go on with
+        settings: fields of BalanceSettings, ImageSettings, GeneratorSettings, SamplingSettings, FilterSettings,
+            ProbeSettings and TrainGeneratorSettings
+
+    Raises:
+        ValueError: a bad argument; nothing was written
+    """
+    found = split_settings({**settings, "max_ratio": max_ratio or 0.0}, *KINDS)
+    choices, image_settings = found[:2]
+    generating.check_size(image_settings)
+    check_images(samples)
+    known = read_labels(samples, label_field, classes=classes, group_field=group_field)
+    if not resume:
+        require_classes(known, label_field)
+    synthetic.check_field(samples._root_dataset)
+    plan = balance_plan.make(known, synthetic.count(samples, label_field, known.names), target, choices.max_ratio)
+    ready = generating.find(samples._root_dataset, generator, known.names) if generator is not None else None
+    if dry_run:
+        return preview(known, plan, ready, found)
+    inputs = dict(label_field=label_field, generator=generator, target=target, group_field=group_field)
+    with runs.start(
+        samples,
+        "balance_classes",
+        settings=found,
+        inputs={**inputs, "classes": classes},
+        progress=progress,
+        resume=resume,
+    ) as run:
+        known = freeze(run, known)
+        counts = run.note("synthetic", plan.synthetic.tolist)  # those that a stopped run added do not count as there
+        plan = balance_plan.make(known, np.array(counts), target, choices.max_ratio)
+        if not plan.add.any():
+            return run.finish(_results(run, known, plan, [], None, choices, {}, None))
+        look = generating.look_at_images(run, known, image_settings)
+        parts = _parts(run, known, look, ready, found[-1])
+        skipped = {str(known.ids[i]): reason for i, reason in look.errors.items()}
+        return run.finish(_balance(run, known, plan, look, parts, ready, found, label_field, skipped))
+
+
+def _balance(
+    run: Run,
+    known: Labels,
+    plan: Plan,
+    look: Look,
+    parts: np.ndarray,
+    ready: Generator | None,
+    settings: tuple[Any, ...],
+    label_field: str,
+    skipped: dict[str, str],
+) -> BalanceResults:
+    """Trains a generator if there is none, makes images, measures what they are worth, and adds them."""
+    choices, image_settings, generator_settings, sampling, filters, probe, _ = settings
+    if ready is None and choices.source == "generate":
+        ready = generating.train(run, known, look, parts, image_settings, generator_settings)
+    if ready is not None:
+        look = replace(look, size_px=ready.size_px, channels=ready.channels)
+    problem = _read(run, known, look, parts, image_settings)
+    if choices.source == "augment":
+        draw = sources.changed(run, problem, generator_settings, choices.seed)
+    else:
+        assert ready is not None
+        draw = sources.drawn(run, ready, known.names, sampling, generator_settings.device)
+    judge = Judging(run, problem, filters, probe, copies=choices.source == "generate")
+    made = making.make(run, known.names, plan.add, draw, judge, choices.most_tries, choices.keep_rejected)
+    worth = _measure(run, problem, made, probe, choices) if choices.measure_benefit else None
+    decision = worth.verdicts[WITH].decision if worth else NOT_MEASURED
+    if _is_added(decision, choices.add):
+        _write(run, label_field, made, choices.keep_rejected)
+    return _results(run, known, plan, made, worth, choices, skipped, ready)
+
+
+def _parts(run: Run, known: Labels, look: Look, ready: Generator | None, choices: TrainGeneratorSettings) -> np.ndarray:
+    """TRAIN and HELD_OUT of each sample [N]: what a generator of this dataset was kept from stays held out."""
+    if ready is None or ready.dataset != str(run.dataset._doc.id):
+        return hold_out(run, known, look.groups, look.errors, choices)
+    parts = np.where(known.classes >= 0, TRAIN, 0)
+    parts[list(look.errors)] = 0
+    parts[(parts == TRAIN) & np.isin(known.ids, ready.held_out)] = HELD_OUT
+    if not (parts == HELD_OUT).any():
+        raise ValueError(
+            f"the generator of {ready.source!r} saw every labelled image, so that nothing is left to judge its own by: "
+            "train one with a held-out part (held_out_fraction)"
+        )
+    return parts
+
+
+def _read(run: Run, known: Labels, look: Look, parts: np.ndarray, settings: ImageSettings) -> Problem:
+    """The images of both parts, in memory: they are small."""
+    images = Images(known.paths.tolist(), settings, look.size_px, look.channels, cache_megabytes=0)
+    blocks = {}
+    for part in (TRAIN, HELD_OUT):
+        rows = np.flatnonzero(parts == part)
+        blocks[part] = np.empty((len(rows), look.channels, look.size_px, look.size_px), dtype=np.uint8)
+        for first in range(0, len(rows), BATCH):
+            blocks[part][first : first + BATCH] = images[rows[first : first + BATCH]]
+            run.report("reading images", min(first + BATCH, len(rows)), len(rows))
+    train, held = parts == TRAIN, parts == HELD_OUT
+    return Problem(
+        known.names, blocks[TRAIN], known.classes[train], known.ids[train], blocks[HELD_OUT], known.classes[held]
+    )
+
+
+def _measure(run: Run, problem: Problem, made: list[Made], probe: ProbeSettings, choices: BalanceSettings) -> Benefit:
+    kept = [one for one in made if one.kept]
+    images = np.stack([synthetic.read_image(one.path) for one in kept])
+    labels = np.array([problem.names.index(one.label) for one in kept])
+    return benefit.measure(run, problem, {WITH: (images, labels)}, probe, choices.benefit_seeds)
+
+
+def _is_added(decision: str, when: str) -> bool:
+    return when == "always" or decision == ADD or (when == "unless it loses" and decision != DO_NOT_ADD)
+
+
+def _write(run: Run, label_field: str, made: list[Made], keep_rejected: bool) -> None:
+    """Adds the samples, and saves the views of them."""
+    refused = [one for one in made if not one.kept and one.notes["reason"] != synthetic.SPARE] if keep_rejected else []
+    synthetic.add(run, label_field, [one for one in made if one.kept] + refused)
+    of_run = synthetic.of_run(run.dataset, run.key)
+    views.save(run, f"{label_field}: synthetic", of_run.match_tags(REJECTED, bool=False))
+    if refused:
+        views.save(run, f"{label_field}: rejected", of_run.match_tags(REJECTED))
+
+
+def _results(
+    run: Run,
+    known: Labels,
+    plan: Plan,
+    made: list[Made],
+    worth: Benefit | None,
+    choices: BalanceSettings,
+    skipped: dict[str, str],
+    ready: Generator | None,
+) -> BalanceResults:
+    found = worth.verdicts[WITH] if worth else None
+    decision = found.decision if found else NOT_MEASURED
+    added = bool(made) and _is_added(decision, choices.add)
+    kept = [one for one in made if one.kept]
+    notes = plan.notes + fell_short(plan, made, choices.most_tries)
+    if kept and not added:
+        notes.append(f"The images stay in {run.folder / 'images'}: add='always' adds them whatever the verdict says.")
+    views_of = dict(zip(("synthetic", "rejected"), run.writes.get("views", []), strict=False))
+    return BalanceResults(
+        run_key=run.key,
+        names=known.names,
+        added=len(kept) if added else 0,
+        decision=decision,
+        rows=class_rows(plan, made, added),
+        refused=refusals(made),
+        verdict=verdict_rows(worth, found, known.names, WITH) if worth and found else [],
+        arms=worth.arms if worth else [],
+        gain=list(found.total) if found else [],
+        best=worth.best if worth else "",
+        generator=ready.source if ready else None,
+        picture=class_grid(run.folder / "synthetic.png", known.names, kept) if kept else None,
+        notes=notes,
+        views=views_of,
+        skipped=skipped,
+        synthetic=known.synthetic,
+    )

@@ -1,0 +1,95 @@
+"""Images are made and judged until every class has what it is to get, or its tries are used up."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import synthetic
+from .runs import Run
+from .synthetic import Made
+
+if TYPE_CHECKING:
+    from ..models.filters import Judged
+
+BLOCK = 1000  # images that are made, judged and written down at once: a kill loses no more
+SPARE = 1.2  # drawn for each image that is still missing, as some will be refused
+
+Draw = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, list[dict[str, Any]]]]
+"""Numbers [B] and classes [B] -> images, uint8 [B, C, S, S], and what is to be noted of each."""
+Judge = Callable[[np.ndarray, np.ndarray], "tuple[Judged, list[dict[str, Any]]]"]
+"""Images [B, C, S, S] and their classes [B] -> which are kept, and what is to be noted of each."""
+
+
+def make(
+    run: Run, names: list[str], wanted: np.ndarray, draw: Draw, judge: Judge, most_tries: float, keep_rejected: bool
+) -> list[Made]:
+    """Makes `wanted` images of each class [K]; a run that was stopped goes on after the last block.
+
+    What number i becomes depends on the seed and on i alone, so that a resumed run makes the same.
+    """
+    folder = run.folder / "images"
+    folder.mkdir(exist_ok=True)
+    lines = _read(run)
+    while (blocks := _next(lines, names, wanted, most_tries)) is not None:
+        numbers, classes = blocks
+        images, notes = draw(numbers, classes)
+        judged, figures = judge(images, classes)
+        block, have = [], _count(lines, only_kept=True)
+        for i, number in enumerate(numbers.tolist()):
+            name = names[classes[i]]
+            note = {"run": run.key, "label": name, "number": number, **notes[i], **figures[i]}
+            kept = bool(judged.kept[i]) and have[name] < wanted[classes[i]]
+            have[name] += kept
+            reason = str(judged.reason[i]) or ("" if kept else synthetic.SPARE)
+            path = folder / f"{run.key}_{number:06d}.png"
+            if kept or (keep_rejected and reason != synthetic.SPARE):
+                synthetic.save_image(path, images[i], note)
+            block.append(dict(label=name, kept=kept, reason=reason, path=str(path), notes={**note, "reason": reason}))
+        _append(run, block)
+        lines += block
+        done = sum(line["kept"] for line in lines)
+        run.report("making images", min(done, int(wanted.sum())), int(wanted.sum()), f"{len(lines)} tried")
+    run.check_stop()
+    return [Made(line["path"], line["label"], line["notes"], line["kept"]) for line in lines]
+
+
+def _next(
+    lines: list[dict[str, Any]], names: list[str], wanted: np.ndarray, most_tries: float
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Numbers and classes of the next block; None where nothing is missing, or no try is left."""
+    tried, kept = (np.array([_count(lines, only)[name] for name in names]) for only in (False, True))
+    missing = np.maximum(wanted - kept, 0)
+    left = np.maximum(np.ceil(most_tries * wanted).astype(int) - tried, 0)
+    rate = np.where(tried > 0, np.maximum(kept, 1) / np.maximum(tried, 1), 1.0)  # what the filters let through
+    share = np.minimum(np.ceil(SPARE * missing / rate).astype(int), left) * (missing > 0)
+    if not share.any():
+        return None
+    if share.sum() > BLOCK:
+        share = np.ceil(share * BLOCK / share.sum()).astype(int)
+    classes = np.repeat(np.arange(len(names)), share)
+    return np.arange(len(lines), len(lines) + len(classes)), classes
+
+
+def _count(lines: list[dict[str, Any]], only_kept: bool) -> Counter[str]:
+    """How many of each class were tried, or kept."""
+    return Counter(line["label"] for line in lines if line["kept"] or not only_kept)
+
+
+def _read(run: Run) -> list[dict[str, Any]]:
+    path = run.folder / "made.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _append(run: Run, block: list[dict[str, Any]]) -> None:
+    """Writes a block down, whole or not at all."""
+    path = run.folder / "made.jsonl"
+    part = path.with_suffix(".part")
+    before = path.read_text() if path.exists() else ""
+    part.write_text(before + "".join(json.dumps(line) + "\n" for line in block))
+    os.replace(part, path)

@@ -1,0 +1,55 @@
+"""Where synthetic images come from: a generator draws them, or real ones are changed at random."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..models.settings import GeneratorSettings, SamplingSettings
+from . import generating
+from .benefit import Problem
+from .generating import Generator
+from .making import Draw
+from .runs import Run
+
+
+def drawn(run: Run, generator: Generator, names: list[str], sampling: SamplingSettings, device: str) -> Draw:
+    """Images of the generator."""
+    from ..models import diffusion
+
+    pipeline = generating.load(generator, device)
+    index = np.array([generator.names.index(name) for name in names])
+    about = dict(
+        source="generate",
+        generator=generator.source,
+        seed=sampling.sampling_seed,
+        guidance=sampling.guidance,
+        steps=sampling.sampling_steps,
+    )
+
+    def draw(numbers: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        found = np.empty((len(numbers), generator.channels, generator.size_px, generator.size_px), dtype=np.uint8)
+        for rows, images in diffusion.generate(pipeline, index[classes], sampling, numbers=numbers):
+            found[rows] = images
+            run.report("drawing images", int(rows[-1]) + 1, len(numbers))
+        return found, [dict(about) for _ in numbers]
+
+    return draw
+
+
+def changed(run: Run, problem: Problem, settings: GeneratorSettings, seed: int) -> Draw:
+    """Real images of the training part, turned, moved, and lit otherwise."""
+    from ..models.augment import augment
+
+    def draw(numbers: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        images, notes = [], []
+        for number, name in zip(numbers.tolist(), classes.tolist(), strict=True):
+            run.check_stop()
+            rows = np.flatnonzero(problem.train_labels == name)
+            parent = int(np.random.default_rng([seed, number]).choice(rows))
+            images.append(augment(problem.train[parent], (seed, number), settings.flips))
+            notes.append(dict(source="augment", seed=seed, nearest_real_id=str(problem.train_ids[parent])))
+        return np.stack(images), notes
+
+    return draw
