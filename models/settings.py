@@ -440,6 +440,45 @@ class BalanceSettings(Settings):
     seed: int = setting(0, "fixes initial weights, order, noise and splits", low=0, high=2**31 - 1)
 
 
+@dataclass(frozen=True)
+class ProbeSettings(Settings):
+    steps: int = setting(1200, "updates of the weights, the same for all that is compared", low=1, basic=True)
+    batch_size: int = setting(128, "images an update", unit="images", low=2, high=100_000)
+    width: int = setting(16, "channels of the first layer; the last has four times as many", low=4, high=512)
+    learning_rate: float = setting(0.004, "largest step size; it warms up, and falls as a cosine", low=1e-7, high=10)
+    weight_decay: float = setting(0.05, "pull of the weights to zero (AdamW)", low=0.0, high=1.0)
+    ema_decay: float = setting(0.99, "how slowly the averaged weights follow", low=0.0, high=0.99999)
+    sampler_power: float = setting(
+        0.5, "an image of a class of n is drawn by n^-power: 0 as it comes, 1 all classes alike", low=0.0, high=1.0
+    )
+    logit_adjustment: float = setting(
+        0.0, "how far class frequency is put into the logits (Menon 2021); 0: plain cross-entropy", low=0.0, high=5.0
+    )
+    adjusted_for: str = setting(
+        "real", "the frequency that is put in: of the real images, or of what is drawn", choices=("real", "drawn")
+    )
+    augmentation: str = setting("light", "random changes of training images", choices=("none", "light", "strong"))
+    flips: str = setting(
+        "none",
+        "mirror training images (a mirrored digit is no digit, so only where asked)",
+        choices=("none", "horizontal", "vertical", "both"),
+    )
+    synthetic_share: float = setting(0.15, "part of each batch that is synthetic, where there is any", low=0.0, high=1.0)
+    synthetic_draw: str = setting(
+        "need",
+        "which classes the synthetic part shows: all alike, or what evens out the real part",
+        choices=("balanced", "need"),
+    )
+    synthetic_until: float = setting(
+        1.0, "part of the training after which only real images are drawn", low=0.0, high=1.0
+    )
+    device: str = setting("auto", "where it runs", choices=("auto", "cpu", "cuda", "mps"))
+    precision: str = setting(
+        "auto", "arithmetic; auto takes bf16 where the processor multiplies it", choices=("auto", "fp32", "bf16")
+    )
+    seed: int = setting(0, "fixes initial weights, order and augmentation", low=0, high=2**31 - 1)
+
+
 def check(item: dataclasses.Field[Any], value: Any) -> Any:
     """Returns `value` in the type of the field `item`; a value out of range raises ValueError with the reason."""
     notes, kind = item.metadata, type(item.default)
