@@ -436,7 +436,10 @@ class BalanceSettings(Settings):
     )
     most_tries: float = setting(5.0, "images drawn for each that is wanted, at the most", low=1.0, high=1000.0)
     keep_rejected: bool = setting(False, "images that the filters refuse are kept, as samples without a label")
-    benefit_seeds: int = setting(3, "repetitions of the measurement", low=2, high=100)
+    probe_seeds: int = setting(3, "repetitions of the measurement", low=2, high=100)
+    probe_steps: int = setting(
+        800, "updates of each small network that measures; too few flatter synthetic images", low=1, high=1_000_000
+    )
     seed: int = setting(0, "fixes initial weights, order, noise and splits", low=0, high=2**31 - 1)
 
 

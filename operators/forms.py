@@ -116,6 +116,15 @@ class Form:
         if chosen in schema:
             line.invalid, line.error_message = True, f"The field {chosen!r} exists: choose another name"
 
+    def bars(self, name: str, names: list[str], heights: dict[str, list[int]], colours: dict[str, str]) -> None:
+        """Stacked bars, one of each name."""
+        data = [
+            dict(type="bar", name=key, x=names, y=values, marker=dict(color=colours[key]))
+            for key, values in heights.items()
+        ]
+        layout = dict(barmode="stack", height=260, margin=dict(l=40, r=10, t=10, b=60), xaxis=dict(type="category"))
+        self.inputs.plot(name, data=data, layout=layout, config=dict(displayModeBar=False))
+
     def choose(
         self, name: str, values: Sequence[str] | dict[str, str], default: str | None = None, **kwargs: Any
     ) -> str | None:

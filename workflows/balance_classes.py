@@ -44,7 +44,6 @@ KINDS = (
     GeneratorSettings,
     SamplingSettings,
     FilterSettings,
-    ProbeSettings,
     TrainGeneratorSettings,
 )
 
@@ -81,8 +80,8 @@ def balance_classes(
         classes: names in order, or `{name: [synonyms]}`
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to go on with
-        settings: fields of BalanceSettings, ImageSettings, GeneratorSettings, SamplingSettings, FilterSettings,
-            ProbeSettings and TrainGeneratorSettings
+        settings: fields of BalanceSettings, ImageSettings, GeneratorSettings, SamplingSettings, FilterSettings
+            and TrainGeneratorSettings
 
     Raises:
         ValueError: a bad argument; nothing was written
@@ -95,7 +94,7 @@ def balance_classes(
     if not resume:
         require_classes(known, label_field)
     synthetic.check_field(samples._root_dataset)
-    plan = balance_plan.make(known, synthetic.count(samples, label_field, known.names), target, choices.max_ratio)
+    plan = _plan(known, synthetic.count(samples, label_field, known.names), target, choices.max_ratio)
     ready = generating.find(samples._root_dataset, generator, known.names) if generator is not None else None
     if dry_run:
         return preview(known, plan, ready, found)
@@ -110,13 +109,18 @@ def balance_classes(
     ) as run:
         known = freeze(run, known)
         counts = run.note("synthetic", plan.synthetic.tolist)  # those that a stopped run added do not count as there
-        plan = balance_plan.make(known, np.array(counts), target, choices.max_ratio)
+        plan = _plan(known, np.array(counts), target, choices.max_ratio)
         if not plan.add.any():
             return run.finish(_results(run, known, plan, [], None, choices, {}, None))
         look = generating.look_at_images(run, known, image_settings)
         parts = _parts(run, known, look, ready, found[-1])
         skipped = {str(known.ids[i]): reason for i, reason in look.errors.items()}
         return run.finish(_balance(run, known, plan, look, parts, ready, found, label_field, skipped))
+
+
+def _plan(known: Labels, there: np.ndarray, target: Target, max_ratio: float) -> Plan:
+    real = np.bincount(known.classes[known.known], minlength=len(known.names))
+    return balance_plan.make(known.names, real, there, target, max_ratio)
 
 
 def _balance(
@@ -131,7 +135,8 @@ def _balance(
     skipped: dict[str, str],
 ) -> BalanceResults:
     """Trains a generator if there is none, makes images, measures what they are worth, and adds them."""
-    choices, image_settings, generator_settings, sampling, filters, probe, _ = settings
+    choices, image_settings, generator_settings, sampling, filters, _ = settings
+    probe = ProbeSettings(steps=choices.probe_steps, flips=generator_settings.flips, seed=choices.seed)
     if ready is None and choices.source == "generate":
         ready = generating.train(run, known, look, parts, image_settings, generator_settings)
     if ready is not None:
@@ -186,7 +191,7 @@ def _measure(run: Run, problem: Problem, made: list[Made], probe: ProbeSettings,
     kept = [one for one in made if one.kept]
     images = np.stack([synthetic.read_image(one.path) for one in kept])
     labels = np.array([problem.names.index(one.label) for one in kept])
-    return benefit.measure(run, problem, {WITH: (images, labels)}, probe, choices.benefit_seeds)
+    return benefit.measure(run, problem, {WITH: (images, labels)}, probe, choices.probe_seeds)
 
 
 def _is_added(decision: str, when: str) -> bool:

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from .samples import Labels
-
 FEW = 20  # real images of a class under which a generator has little to learn from
 Target = str | int | Mapping[str, int]
 
@@ -41,11 +39,12 @@ class Plan:
         ]
 
 
-def make(known: Labels, there: np.ndarray, target: Target, max_ratio: float) -> Plan:
+def make(names: list[str], real: np.ndarray, there: np.ndarray, target: Target, max_ratio: float) -> Plan:
     """Counts what is missing.
 
     Args:
-        known: the real samples
+        names: of the classes [K]
+        real: labelled samples of each class [K]
         there: synthetic samples of each class that are in the dataset already [K]
         target: "majority" (as many as the largest class has), "median", a number of images, or {class: number}
         max_ratio: synthetic images for a real one, at the most; 0: no cap
@@ -53,19 +52,16 @@ def make(known: Labels, there: np.ndarray, target: Target, max_ratio: float) -> 
     Raises:
         ValueError: a bad target, or one that asks for images of a class that has none
     """
-    real = np.bincount(known.classes[known.known], minlength=len(known.names))
-    wanted = _wanted(known.names, real, target)
+    wanted = _wanted(names, real, target)
     missing = np.maximum(wanted - real - there, 0)
-    empty = [known.names[i] for i in np.flatnonzero((missing > 0) & (real == 0))]
+    empty = [names[i] for i in np.flatnonzero((missing > 0) & (real == 0))]
     if empty:
         raise ValueError(
             f"no image of {empty[0]!r} has a label, so that nothing can be learned of it: label a few first"
         )
     cap = np.floor(max_ratio * real).astype(int) if max_ratio else missing + there
     add = np.minimum(missing, np.maximum(cap - there, 0))
-    return Plan(
-        known.names, real, there, np.maximum(wanted, real), add, _notes(known.names, real, missing, add, max_ratio)
-    )
+    return Plan(names, real, there, np.maximum(wanted, real), add, _notes(names, real, missing, add, max_ratio))
 
 
 def _wanted(names: list[str], real: np.ndarray, target: Target) -> np.ndarray:

@@ -44,7 +44,7 @@ def make(
         for i, number in enumerate(numbers.tolist()):
             name = names[classes[i]]
             note = {"run": run.key, "label": name, "number": number, **notes[i], **figures[i]}
-            kept = bool(judged.kept[i]) and have[name] < wanted[classes[i]]
+            kept = bool(judged.kept[i] and have[name] < wanted[classes[i]])
             have[name] += kept
             reason = str(judged.reason[i]) or ("" if kept else synthetic.SPARE)
             path = folder / f"{run.key}_{number:06d}.png"

@@ -43,7 +43,7 @@ def preview(known: Labels, plan: Plan, ready: Generator | None, settings: tuple[
     minutes = plan.add.sum() / speed / 60
     if plan.add.any():
         minutes += generator_settings.minutes if ready is None and choices.source == "generate" else 0
-        minutes += PROBES * choices.benefit_seeds * PROBE_MINUTES if choices.measure_benefit else 0
+        minutes += PROBES * choices.probe_seeds * PROBE_MINUTES if choices.measure_benefit else 0
     picture = np.asarray(image_grid(grid)) if grid else None
     return DryRun(plan.rows, float(minutes), picture, notes)
 

@@ -1,0 +1,135 @@
+"""Evens out the classes: the plan before anything runs, and the verdict at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+import numpy as np
+
+from ..models.settings import (
+    BalanceSettings,
+    FilterSettings,
+    GeneratorSettings,
+    ImageSettings,
+    SamplingSettings,
+    TrainGeneratorSettings,
+)
+from ..workflows import balance_plan, synthetic
+from ..workflows.samples import real_samples
+from . import forms, running
+
+INPUTS = ("label_field", "generator", "group_field", "classes")
+KINDS = (
+    BalanceSettings,
+    ImageSettings,
+    GeneratorSettings,
+    SamplingSettings,
+    FilterSettings,
+    TrainGeneratorSettings,
+)
+TARGETS = {"majority": "As many as the largest class", "median": "As many as the median class", "number": "A number"}
+MOST_BARS = 60  # classes of the chart
+SEVERITY = {"add": "success", "do not add": "warning"}
+COLOURS = {"real": "#6b7a90", "synthetic": "#9b8cf0", "to add": "#ff8a3d"}
+
+
+class BalanceClasses(foo.Operator):
+    @property
+    def config(self) -> foo.OperatorConfig:
+        return foo.OperatorConfig(
+            name="balance_classes",
+            label="Balance classes",
+            description="Add synthetic images to the classes that have too few, where they help",
+            icon="balance",
+            dynamic=True,
+            execute_as_generator=True,
+            allow_delegated_execution=True,
+        )
+
+    def resolve_input(self, ctx: Any) -> types.Property:
+        return forms.build(ctx, "Balance classes", "Balance", fill)
+
+    def execute(self, ctx: Any) -> Any:
+        def prepare() -> running.Prepared:
+            forms.chosen(ctx, "label_field")
+            inputs = {**forms.read_inputs(ctx, *INPUTS), **forms.read(ctx, *KINDS), "target": read_target(ctx.params)}
+            return forms.samples_of(ctx), inputs
+
+        return running.run(ctx, "balance_classes", prepare, answer)
+
+
+def read_target(params: dict[str, Any]) -> str | int:
+    """The target of a form that was sent."""
+    chosen = params.get("target") or "majority"
+    return int(params.get("target_number") or 0) if chosen == "number" else str(chosen)
+
+
+def fill(form: forms.Form) -> None:
+    samples = form.target("Balance")
+    label_field = form.label_field("The synthetic samples get their label in this field")
+    form.labelled(samples, label_field)
+    if form.choose("target", TARGETS, "majority", label="Target", description="Images of a class") == "number":
+        form.inputs.int("target_number", default=100, label="Images of a class")
+    form.settings(BalanceSettings, basic=True)
+    if form.value("source", "generate") == "generate":
+        earlier = [key for key in form.ctx.dataset.list_runs() if key.startswith("evenset_train_generator_")]
+        hint = "A run of Train generator, or a generator's folder; empty: one is trained now"
+        form.suggest("generator", earlier, label="Generator", description=hint)
+        if not form.value("generator"):
+            form.settings(GeneratorSettings, basic=True)
+    if label_field:
+        show_plan(form, samples, label_field)
+    if form.more():
+        _more(form)
+
+
+def show_plan(form: forms.Form, samples: Any, label_field: str) -> None:
+    """How many each class would get, as bars and in words."""
+    real = real_samples(samples)[0].count_values(f"{label_field}.label")
+    names = sorted(name for name in real if name is not None)
+    if not names:
+        return
+    counts = np.array([real[name] for name in names])
+    there = synthetic.count(samples, label_field, names)
+    target = read_target({"target_number": 100, **form.ctx.params})
+    plan = balance_plan.make(names, counts, there, target, float(form.value("max_ratio", 3.0)))
+    form.bars("plan", names[:MOST_BARS], {key: [row[key] for row in plan.rows[:MOST_BARS]] for key in COLOURS}, COLOURS)
+    form.say(f"{plan.add.sum():,} synthetic images would be added")
+    for note in plan.notes:
+        form.say(note)
+
+
+def _more(form: forms.Form) -> None:
+    form.heading("Samples")
+    form.group_field()
+    form.classes()
+    form.settings(TrainGeneratorSettings)
+    form.heading("Adding")
+    form.settings(BalanceSettings)
+    form.heading("Filters")
+    form.settings(FilterSettings)
+    form.heading("Drawing")
+    form.settings(SamplingSettings)
+    form.heading("Generator")
+    form.settings(GeneratorSettings)
+    form.heading("Images")
+    form.settings(ImageSettings)
+
+
+def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
+    """What was added, and what it is worth."""
+    page = running.Page(f"{results['added']:,} synthetic samples added")
+    if results["gain"]:
+        gain, low, high = (f"{100 * value:+.1f}" for value in results["gain"])
+        said = f"{results['decision']}: balanced accuracy {gain} points ({low} to {high}) over {results['best']}"
+        page.alert(SEVERITY.get(results["decision"], "info"), said)
+    for name, view in results["views"].items():
+        page.button(f"Open the {name}", "visibility", "set_view", dict(name=view))
+    page.button("Remove ...", "undo", "@evenset/evenset/delete_run", dict(run_key=results["run_key"]), prompt=True)
+    for note in results["notes"]:
+        page.alert("info", note)
+    if results["picture"]:
+        page.picture(results["picture"])
+    return page.table(results["verdict"] or results["rows"])
