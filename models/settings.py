@@ -444,6 +444,42 @@ class BalanceSettings(Settings):
 
 
 @dataclass(frozen=True)
+class FilterSettings(Settings):
+    prototype_share: float = setting(
+        0.05,
+        "part of real images that lie farther from the middle of their class than a generated one may; 0: not checked",
+        low=0.0,
+        high=0.9,
+        basic=True,
+    )
+    probability_share: float = setting(
+        0.05,
+        "part of real images that the classifier thinks less of than it may of a generated one; 0: not checked",
+        low=0.0,
+        high=0.9,
+    )
+    graph_share: float = setting(
+        0.05,
+        "part of real images that the GCN thinks less of than it may of a generated one; 0: not checked",
+        low=0.0,
+        high=0.9,
+    )
+    lowest_probability: float = setting(
+        0.1, "a class probability below it is always too low, however unsure real images are", low=0.0, high=1.0
+    )
+    highest_probability: float = setting(
+        0.5, "a class probability above it is never too low, however sure real images are", low=0.0, high=1.0
+    )
+    copy_share: float = setting(
+        0.01,
+        "part of real images that are as like a training image as what counts as its copy; 0: not checked",
+        low=0.0,
+        high=0.5,
+        basic=True,
+    )
+
+
+@dataclass(frozen=True)
 class ProbeSettings(Settings):
     steps: int = setting(1200, "updates of the weights, the same for all that is compared", low=1, basic=True)
     batch_size: int = setting(128, "images an update", unit="images", low=2, high=100_000)
@@ -466,7 +502,9 @@ class ProbeSettings(Settings):
         "mirror training images (a mirrored digit is no digit, so only where asked)",
         choices=("none", "horizontal", "vertical", "both"),
     )
-    synthetic_share: float = setting(0.15, "part of each batch that is synthetic, where there is any", low=0.0, high=1.0)
+    synthetic_share: float = setting(
+        0.15, "part of each batch that is synthetic, where there is any", low=0.0, high=1.0
+    )
     synthetic_draw: str = setting(
         "need",
         "which classes the synthetic part shows: all alike, or what evens out the real part",
