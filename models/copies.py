@@ -82,7 +82,7 @@ def prepare(images: Source) -> Reference:
     sample = windows[some].float()
     mean = sample.mean(0)
     directions = torch.linalg.eigh((sample - mean).T @ (sample - mean))[1][:, -DIRECTIONS:]
-    places = torch.cat([(part.float() - mean) @ directions for part in windows.split(READ)])
+    places = torch.cat([(part.float() - mean) @ directions for part in torch.split(windows, READ)])
     return Reference(windows, mean, directions, places, images[np.arange(1)].shape[1:])
 
 
@@ -97,7 +97,7 @@ def search(reference: Reference, images: Source, own: np.ndarray | None = None) 
     """
     found, at = [], 0
     for block in _smooth(images, reference.shape):
-        for part in block.split(ROWS):
+        for part in torch.split(block, ROWS):
             mine = None if own is None else torch.as_tensor(own[at : at + len(part)])
             found.append(_nearest(reference, part, mine))
             at += len(part)
@@ -165,7 +165,7 @@ def _nearest(reference: Reference, images: Tensor, own: Tensor | None) -> tuple[
     views = torch.stack([*shifted, *(view.flip(3) for view in shifted)], 1).flatten(2) - reference.mean  # [B, V, D]
 
     places = views @ reference.directions  # [B, V, d]
-    rough = torch.cat([_squares(places, part) for part in reference.places.split(COLUMNS)], 1)  # [B, N]
+    rough = torch.cat([_squares(places, part) for part in torch.split(reference.places, COLUMNS)], 1)  # [B, N]
     others = len(reference.windows)
     if own is not None:
         rough.scatter_(1, own[:, None], torch.inf)

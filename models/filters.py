@@ -68,7 +68,7 @@ class Filters:
         bounds = np.stack([self.copy, self.prototype, self.probability, self.graph])[:, names]
         high = np.array([False, True, False, False])[:, None]  # is bad
         wrong = np.where(high, ~(values <= bounds), ~(values >= bounds))  # what is NaN is wrong
-        kept, first = ~wrong.any(0), wrong.argmax(0)
+        kept, first = np.asarray(~wrong.any(0)), wrong.argmax(0)
         return Judged(
             kept=kept,
             reason=np.where(kept, "", np.array(CHECKS)[first]),
@@ -108,7 +108,7 @@ def fit(
             return np.full(classes, settings.lowest_probability if share else 0.0)
         given = probabilities[np.arange(len(probabilities)), held_out.labels]
         found = -_upper(-given, held_out.labels, classes, share)
-        return np.clip(found, settings.lowest_probability, settings.highest_probability)
+        return np.asarray(np.clip(found, settings.lowest_probability, settings.highest_probability))
 
     return Filters(
         prototypes=prototypes,
@@ -129,7 +129,7 @@ def explain(reason: str, value: float, limit: float, name: str) -> str:
         "{limit:.2f}.",
         "probability": "The classifier gives it a probability of {value:.2f} to be {name}; real images get {limit:.2f} "
         "or more.",
-        "graph": "Its neighbours make it {name} with a probability of {value:.2f}; real images get {limit:.2f} or more.",
+        "graph": "Its neighbours make it {name} with probability {value:.2f}; real images get {limit:.2f} or more.",
     }
     return sentences[reason].format(value=value, limit=limit, name=name)
 

@@ -1,29 +1,38 @@
 """A small convolutional network, trained in a minute: it measures what a training set is worth.
 
-Two residual stages (He et al., 2016), a fixed number of updates under a cosine, and weights averaged at the end, so that
-two trainings differ by what they were given and little by chance. Rare classes are drawn more often, or their logits
+Two residual stages (He et al., 2016), a fixed number of updates under a cosine, weights averaged at the end, so that two
+trainings differ by what they were given and little by chance. Rare classes are drawn more often, or their logits
 adjusted (Menon et al., 2021), or both; synthetic images take a set share of each batch.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .draws import Draw, chances, needed
 from .losses import class_loss
 from .settings import ProbeSettings
 from .step import Step
 
 FIRST_PX = 32  # larger images are reduced to about this side by the first layer
 REPORT = 20  # updates between two Steps
-Fetch = Callable[[np.ndarray], np.ndarray]  # indices [B] -> uint8 images [B, C, S, S]
+SCALED_BY = 2000  # training images whose mean and spread of pixels scale them all
+BATCH = 500  # images that are scored at once
+
+
+class Source(Protocol):
+    """Images by index: an array, uint8 [N, C, S, S], or what reads them from files."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, indices: np.ndarray, /) -> np.ndarray: ...
 
 
 class Probe(nn.Module):
@@ -76,45 +85,34 @@ class Block(nn.Module):
         return F.relu(self.norm_two(self.two(hidden)) + hidden)
 
 
-class Synthetic(NamedTuple):
-    """Images that were made, beside the real ones."""
-
-    fetch: Fetch
-    labels: np.ndarray  # class of each [M]
-
-
-def build(images: np.ndarray, classes: int, settings: ProbeSettings) -> Probe:
-    """A network with its first weights, that scales pixels as some real `images`, uint8 [n, C, S, S], have them."""
+def build(classes: int, images: Source, settings: ProbeSettings) -> Probe:
+    """A network with its first weights, that scales pixels by what the training `images` have."""
     torch.manual_seed(settings.seed)
-    model = Probe(classes, images.shape[1], images.shape[-1], settings.width)
-    pixels = torch.from_numpy(images).float().transpose(0, 1).flatten(1)
+    sample = images[np.random.default_rng(0).permutation(len(images))[:SCALED_BY]]
+    model = Probe(classes, sample.shape[1], sample.shape[-1], settings.width)
+    pixels = torch.from_numpy(sample).float().transpose(0, 1).flatten(1)
     model.mean.copy_(pixels.mean(1)[:, None, None])
     model.std.copy_(pixels.std(1).clamp_min(1.0)[:, None, None])
     return model
 
 
 def train(
-    model: Probe, fetch: Fetch, labels: np.ndarray, settings: ProbeSettings, synthetic: Synthetic | None = None
+    model: Probe,
+    images: Source,
+    labels: np.ndarray,
+    settings: ProbeSettings,
+    synthetic: tuple[Source, np.ndarray] | None = None,
 ) -> Iterator[Step]:
     """Fits `model` in place, yielding a Step every 20 updates. The same seed gives the same weights.
 
     Args:
-        fetch: returns the real images of some indices, uint8 [B, C, S, S]
-        labels: class of each real image [N]
-        synthetic: where given, `synthetic_share` of each batch is drawn from them
+        images, labels: real ones, and the class of each [N]
+        synthetic: others, and the class of each [M]; `synthetic_share` of each batch is drawn from them
     """
     device = _device(settings)
-    model.to(device, memory_format=torch.channels_last).train()
-    share = settings.synthetic_share if synthetic is not None and len(synthetic.labels) else 0.0
-    counts = np.bincount(labels, minlength=model.classes)
-    real_chances = chances(counts, settings.sampler_power)
-    rng = np.random.default_rng(settings.seed)
-    real = Draw(labels, real_chances, rng)
-    made = None
-    if synthetic is not None and share > 0:
-        there = np.bincount(synthetic.labels, minlength=model.classes) > 0
-        made = Draw(synthetic.labels, needed(real_chances, there, share, settings.synthetic_draw), rng)
-    prior = _prior(counts, real_chances, made, share, settings).to(device)
+    model.to(device).to(memory_format=torch.channels_last).train()
+    sources, draws, prior = _plan(model.classes, images, labels, settings, synthetic)
+    prior = prior.to(device)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
@@ -123,14 +121,12 @@ def train(
     total = 0.0
 
     for number in range(1, settings.steps + 1):
-        synthetic_count = round(share * settings.batch_size) if number <= settings.synthetic_until * settings.steps else 0
-        mine = real.next(settings.batch_size - synthetic_count)
-        images, given = fetch(mine), labels[mine]
-        if synthetic_count and made is not None and synthetic is not None:
-            theirs = made.next(synthetic_count)
-            images = np.concatenate([images, synthetic.fetch(theirs)])
-            given = np.concatenate([given, synthetic.labels[theirs]])
-        batch = augment(torch.from_numpy(images).to(device).float(), settings)
+        mixed = len(draws) > 1 and number <= settings.synthetic_until * settings.steps
+        made = round(settings.synthetic_share * settings.batch_size) if mixed else 0
+        parts = [draw.next(count) for draw, count in zip(draws, (settings.batch_size - made, made), strict=False)]
+        pixels = np.concatenate([source[part] for source, part in zip(sources, parts, strict=True) if len(part)])
+        given = np.concatenate([draw.labels[part] for draw, part in zip(draws, parts, strict=True)])
+        batch = augment(torch.from_numpy(pixels).to(device).float(), settings)
         with _arithmetic(device, settings):
             logits = model(batch)[0].float()
         loss = class_loss(logits, torch.as_tensor(given, device=device), prior)
@@ -151,80 +147,46 @@ def train(
     model.eval()
 
 
-def predict(model: Probe, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
-    """Probability of each class [N, K] of images, uint8 [N, C, S, S]."""
-    return np.concatenate([logits.softmax(1).cpu().numpy() for logits, _ in _forward(model, images, batch_size)])
+def predict(model: Probe, images: Source) -> np.ndarray:
+    """Probability of each class [N, K]."""
+    return np.concatenate([logits.softmax(1).cpu().numpy() for logits, _ in _forward(model, images)])
 
 
-def embed(model: Probe, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
-    """Embeddings [N, D] of images, uint8 [N, C, S, S]."""
-    return np.concatenate([rows.cpu().numpy() for _, rows in _forward(model, images, batch_size)])
+def embed(model: Probe, images: Source) -> np.ndarray:
+    """Embeddings [N, D]."""
+    return np.concatenate([rows.cpu().numpy() for _, rows in _forward(model, images)])
 
 
-def _forward(model: Probe, images: np.ndarray, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _forward(model: Probe, images: Source) -> Iterator[tuple[Tensor, Tensor]]:
     model.eval()
     device = next(model.parameters()).device
-    for at in range(0, len(images), batch_size):
+    for at in range(0, len(images), BATCH):
+        block = images[np.arange(at, min(at + BATCH, len(images)))]
         with torch.inference_mode():
-            logits, rows = model(torch.from_numpy(images[at : at + batch_size]).to(device))
+            logits, rows = model(torch.from_numpy(block).to(device))
         yield logits, rows
 
 
-class Draw:
-    """Draws images: classes by their chances, as evenly as a batch allows, and each class's images in turn."""
-
-    def __init__(self, labels: np.ndarray, chances: np.ndarray, rng: np.random.Generator) -> None:
-        self.chances, self.rng = chances, rng
-        self.members = [np.flatnonzero(labels == name) for name in range(len(chances))]
-        self.queues = [np.zeros(0, dtype=np.int64) for _ in chances]
-
-    def next(self, count: int) -> np.ndarray:
-        """Indices [count]."""
-        points = (np.arange(count) + self.rng.random()) / max(count, 1)
-        edges = np.cumsum(self.chances)
-        wanted = np.bincount(np.searchsorted(edges / edges[-1], points, side="right"), minlength=len(edges))
-        drawn = [np.zeros(0, dtype=np.int64)]
-        for name in np.flatnonzero(wanted):
-            while len(self.queues[name]) < wanted[name]:
-                self.queues[name] = np.concatenate([self.queues[name], self.rng.permutation(self.members[name])])
-            drawn.append(self.queues[name][: wanted[name]])
-            self.queues[name] = self.queues[name][wanted[name] :]
-        return np.concatenate(drawn)
-
-
-def chances(counts: np.ndarray, power: float) -> np.ndarray:
-    """Chance of each class where an image of a class of n is drawn by n^-power [K]: 0 as it comes, 1 all alike."""
-    weight = np.where(counts > 0, np.maximum(counts, 1) ** (1.0 - power), 0.0)
-    return np.asarray(weight / weight.sum())
-
-
-def needed(real: np.ndarray, there: np.ndarray, share: float, draw: str) -> np.ndarray:
-    """Chance of each class among the synthetic images of a batch [K].
-
-    "balanced": all alike. "need": what fills the real draw up to a level, as even as `share` of the batch allows.
-
-    Args:
-        real: chance of each class among the real images of a batch [K]
-        there: which classes have synthetic images [K]
-    """
-    if draw == "balanced":
-        return np.asarray(there / there.sum())
-    have = np.sort(real[there] * (1 - share))
-    levels = (share + np.cumsum(have)) / np.arange(1, len(have) + 1)
-    level = levels[np.flatnonzero(levels >= have)[-1]]  # of water poured in
-    missing = np.where(there, np.maximum(level - real * (1 - share), 0), 0)
-    return np.asarray(missing / missing.sum())
-
-
-def _prior(
-    counts: np.ndarray, real: np.ndarray, made: Draw | None, share: float, settings: ProbeSettings
-) -> Tensor:
-    """What is added to the logits in the loss [K]: tau times the log frequency of each class."""
-    frequency = np.maximum(counts, 0.5) / np.maximum(counts, 0.5).sum()
-    if settings.adjusted_for == "drawn":
-        drawn = real if made is None else (1 - share) * real + share * made.chances
-        frequency = np.maximum(drawn, 0.5 / counts.sum())
-    return settings.logit_adjustment * torch.as_tensor(np.log(frequency), dtype=torch.float32)
+def _plan(
+    classes: int,
+    images: Source,
+    labels: np.ndarray,
+    settings: ProbeSettings,
+    synthetic: tuple[Source, np.ndarray] | None,
+) -> tuple[list[Source], list[Draw], Tensor]:
+    """Where images come from, how each source is drawn, and what is added to the logits in the loss [K]."""
+    rng, counts = np.random.default_rng(settings.seed), np.bincount(labels, minlength=classes)
+    shown = chances(counts, settings.sampler_power)
+    sources, draws = [images], [Draw(labels, shown, rng)]
+    if synthetic is not None and len(synthetic[1]) and settings.synthetic_share:
+        there = np.bincount(synthetic[1], minlength=classes) > 0
+        wanted = needed(shown, there, settings.synthetic_share, settings.synthetic_draw)
+        sources.append(synthetic[0])
+        draws.append(Draw(synthetic[1], wanted, rng))
+        shown = (1 - settings.synthetic_share) * shown + settings.synthetic_share * wanted
+    frequency = counts / counts.sum() if settings.adjusted_for == "real" else shown
+    prior = np.log(np.maximum(frequency, 0.5 / counts.sum()))  # a class without an image counts as half a one
+    return sources, draws, settings.logit_adjustment * torch.as_tensor(prior, dtype=torch.float32)
 
 
 def augment(images: Tensor, settings: ProbeSettings) -> Tensor:

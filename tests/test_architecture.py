@@ -24,6 +24,8 @@ PARTS = {  # files of one method
     "decode": {"pixels"},
     "image_graph": {"image_nodes"},
     "calibration": {"threshold"},
+    "filters": {"copies"},
+    "probe": {"draws"},
 }
 
 
