@@ -1,10 +1,12 @@
-"""The demo: real images of which a few have a label; the rest is labelled, the promise is checked, the App opens on it.
+"""The demo: real images of which a few have a label; the rest is labelled, and the promise is checked. Then a class is
+taken down to a tenth, a generator learns to draw it, and the verdict says what that is worth. The App opens on it all.
 
 sh scripts/demo                         scikit-learn's digits, 300 labels drawn at random
 sh scripts/demo --labels 30             too few to promise anything: it says so
 sh scripts/demo --data fashion-mnist    clothes: a local copy where there is one, else torchvision's download
 sh scripts/demo --data DIR              your own tree of class folders (and a folder `unlabelled`, or --labels N)
-sh scripts/demo --no-app                the table alone
+sh scripts/demo --minutes 0             without the generator; more minutes: a better one
+sh scripts/demo --no-app                the tables alone
 """
 
 from __future__ import annotations
@@ -51,6 +53,8 @@ def main() -> None:
     )
     print(f"\n{results}\n")
     check(dataset, results)
+    if options.minutes:
+        even_out(dataset, options)
     if not options.no_app:
         show(dataset, results)
 
@@ -62,7 +66,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--samples", type=int, help="images at the most, drawn at random")
     parser.add_argument("--target-precision", type=float, default=0.95)
     parser.add_argument("--epochs", type=int, help="passes over the labelled images")
-    parser.add_argument("--no-app", action="store_true", help="print the table, and do not open the App")
+    parser.add_argument("--minutes", type=float, default=2.0, help="that the generator trains; 0: there is none")
+    parser.add_argument("--no-app", action="store_true", help="print the tables, and do not open the App")
     options = parser.parse_args()
     if options.labels is None and options.data in ("digits", "fashion-mnist"):
         options.labels = 300
@@ -193,6 +198,25 @@ def check(dataset: Any, results: Any) -> None:
         print(f"  precision of the {len(accepted):,} accepted   {np.mean(accepted):7.1%}   {promise}")
     else:
         print("  nothing was accepted, and nothing promised")
+
+
+def even_out(dataset: Any, options: argparse.Namespace) -> None:
+    """Takes one class down to a tenth of its labels, draws more of it, and prints what that is worth."""
+    import evenset
+    import fiftyone as fo
+
+    labels = dict(zip(*dataset.exists("truth").values(["id", "truth.label"]), strict=True))
+    rare = sorted(set(labels.values()))[-1]
+    of_rare = [i for i, label in labels.items() if label == rare]
+    dropped = set(of_rare[len(of_rare) // 10 :])
+    dataset.add_sample_field("uneven", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
+    kept = {i: fo.Classification(label=label) for i, label in labels.items() if i not in dropped}
+    dataset.set_values("uneven", kept, key_field="id", progress=False)
+    print(f"\nThe labels of {rare!r} are taken down to a tenth, {len(of_rare) - len(dropped)}, in the field 'uneven'\n")
+    results = evenset.balance_classes(
+        dataset, "uneven", minutes=options.minutes, max_ratio=None, probe_steps=options.epochs or 400
+    )
+    print(f"\n{results}")
 
 
 def show(dataset: Any, results: Any) -> None:

@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 def demo(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Runs the demo on the tests' own database, its files below tmp_path."""
     environment = {**os.environ, "FIFTYONE_DEFAULT_DATASET_DIR": str(tmp_path / "datasets")}
-    command = [sys.executable, str(ROOT / "examples" / "demo.py"), "--no-app", "--epochs", "1", *options]
+    short = ["--no-app", "--minutes", "0", "--epochs", "1"]
+    command = [sys.executable, str(ROOT / "examples" / "demo.py"), *short, *options]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -140,7 +139,7 @@ def _balance(
     if ready is None and choices.source == "generate":
         ready = generating.train(run, known, look, parts, image_settings, generator_settings)
     if ready is not None:
-        look = replace(look, size_px=ready.size_px, channels=ready.channels)
+        look = look._replace(size_px=ready.size_px, channels=ready.channels)
     problem = _read(run, known, look, parts, image_settings)
     if choices.source == "augment":
         draw = sources.changed(run, problem, generator_settings, choices.seed)

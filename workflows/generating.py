@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ class Generator:
 def look_at_images(run: Run, known: Labels, settings: ImageSettings) -> Look:
     """As every workflow looks at images, at a size that can be drawn."""
     look = look_at(run, known, settings)
-    return look if settings.size_px else replace(look, size_px=min(look.size_px, USUAL_PX))
+    return look if settings.size_px else look._replace(size_px=min(look.size_px, USUAL_PX))
 
 
 def check_size(settings: ImageSettings) -> None:

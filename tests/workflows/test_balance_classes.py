@@ -1,0 +1,160 @@
+"""Balancing end to end on real digits: the plan, the samples, the verdict, and everything taken back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+SMALL = dict(probe_steps=40, probe_seeds=2, progress=False)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Digits 0, 1 and 2 as files, with their classes."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    digits, folder = load_digits(n_class=3), tmp_path_factory.mktemp("digits")
+    paths = []
+    for i, pixels in enumerate((digits.images * 15).astype(np.uint8)):
+        paths.append(str(folder / f"{i}.png"))
+        Image.fromarray(pixels).resize((16, 16)).save(paths[-1])
+    return paths, digits.target
+
+
+@pytest.fixture
+def uneven(database, pictures):
+    """100 zeros, 60 ones, 16 twos, and ten without a label."""
+    import fiftyone as fo
+
+    paths, truth = pictures
+    dataset = fo.Dataset()
+    for name, count in enumerate((100, 60, 16)):
+        for i in np.flatnonzero(truth == name)[:count]:
+            dataset.add_sample(fo.Sample(filepath=paths[i], ground_truth=fo.Classification(label=str(name))))
+    dataset.add_samples([fo.Sample(filepath=path) for path in paths[-10:]])
+    yield dataset
+    dataset.delete()
+
+
+def balance(dataset, **settings):
+    import evenset
+
+    return evenset.balance_classes(dataset, "ground_truth", source="augment", **{**SMALL, **settings})
+
+
+def test_classes_are_evened_out_and_every_sample_says_where_it_comes_from(uneven):
+    results = balance(uneven, add="always")
+    made = uneven.load_saved_view(results.views["synthetic"])
+
+    counts = uneven.count_values("ground_truth.label")
+    assert results.added == len(made) > 40
+    assert counts["0"] == 100 and counts["1"] > 90 and counts["2"] <= 16 * 4
+    assert {row["class"]: row["after"] for row in results.rows} == {k: v for k, v in counts.items() if k}
+    real = set(uneven.match_tags("synthetic", bool=False).values("id"))
+    for sample in made:
+        notes = sample.synthetic
+        assert sample.tags == ["synthetic"] and notes.run == results.run_key and notes.source == "augment"
+        assert notes.label == sample.ground_truth.label and notes.nearest_real_id in real
+        assert uneven[notes.nearest_real_id].ground_truth.label == notes.label
+        assert 0 <= notes.class_probability <= 1 and notes.prototype_distance > 0
+    assert "synthetic.class_probability" in uneven.get_field_schema(flat=True)
+
+
+def test_the_run_takes_everything_away_again(uneven, everything):
+    import evenset
+
+    before = everything(uneven)
+    first = balance(uneven, add="always", measure_benefit=False, max_ratio=1)
+    second = balance(uneven, add="always", measure_benefit=False)
+    assert first.added and second.added
+
+    evenset.delete_run(uneven, first.run_key)
+    assert len(uneven.match_tags("synthetic")) == second.added
+    gone = evenset.delete_run(uneven, second.run_key)
+
+    assert gone.samples == second.added
+    assert everything(uneven) == before
+
+
+def test_a_dry_run_writes_nothing_and_shows_what_would_come(uneven, everything):
+    before = everything(uneven)
+    plan = balance(uneven, dry_run=True)
+
+    assert everything(uneven) == before
+    assert [row["to add"] for row in plan.rows] == [0, 40, 48]
+    assert plan.preview.ndim == 3 and plan.preview.dtype == np.uint8 and plan.preview.std() > 10
+    assert "nothing was written" in str(plan) and plan.minutes > 0
+
+
+def test_the_verdict_is_measured_and_decides(uneven):
+    results = balance(uneven, add="if it gains")
+
+    assert results.decision in ("add", "do not add", "undecided")
+    assert [row["class"] for row in results.verdict] == ["0", "1", "2"]
+    assert {row["verdict"] for row in results.verdict} == {"undecided"}  # fewer than 50 are held out
+    assert len(results.arms) == 6 and len(results.gain) == 3
+    assert results.added == 0 and not uneven.has_saved_view("ground_truth: synthetic")
+    assert "add='always'" in results.notes[-1]
+
+
+def test_synthetic_samples_are_left_out_of_training_unless_they_are_asked_for(uneven):
+    import evenset
+
+    added = balance(uneven, add="always", measure_benefit=False).added
+    short = dict(epochs=1, minimum_steps=1, progress=False)
+    without = evenset.train_resnet(uneven, "ground_truth", output_field="without", **short)
+    with_them = evenset.train_resnet(uneven, "ground_truth", output_field="with_them", include_synthetic=True, **short)
+
+    assert without.synthetic == added and f"{added} synthetic samples were left out" in str(without)
+    assert with_them.synthetic == 0
+    assert with_them.trained + with_them.validated <= 176 + added
+    assert with_them.trained > without.trained + added / 2  # one that is like a held-out image does not train
+    assert with_them.validated == without.validated
+    assert not uneven.match_tags("synthetic").count("with_them.label")
+
+
+def test_refused_images_are_kept_as_samples_without_a_label_where_it_is_asked_for(uneven):
+    results = balance(uneven, add="always", measure_benefit=False, keep_rejected=True, prototype_share=0.5)
+    refused = uneven.load_saved_view(results.views["rejected"])
+
+    assert len(refused) == sum(results.refused.values()) > 0
+    assert set(refused.values("synthetic.reason")) == set(results.refused) <= {"prototype", "probability", "graph"}
+    assert refused.count("ground_truth.label") == 0
+    assert set(map(tuple, refused.values("tags"))) == {("synthetic", "rejected")}
+
+
+def test_nothing_to_do_is_said(uneven):
+    results = balance(uneven, target=10)
+
+    assert results.added == 0 and "nothing to add" in results.notes[0]
+
+
+def test_bad_arguments_are_refused_before_work_starts(uneven, refused):
+    with refused(uneven, "'most'", "'majority'"):
+        balance(uneven, target="most")
+    with refused(uneven, "no run", "evenset_train_generator_7"):
+        balance(uneven, generator="evenset_train_generator_7")
+    with refused(uneven, "neither a run of this dataset nor the folder"):
+        balance(uneven, generator="/nowhere/at/all")
+    with refused(uneven, "size_px 200", "128"):
+        balance(uneven, size_px=200)
+    with refused(uneven, "no setting is called 'minuets'", "minutes", kind=TypeError):
+        balance(uneven, minuets=2)
+
+
+def test_a_field_of_the_user_s_own_that_is_called_synthetic_is_left_alone(uneven, refused):
+    import fiftyone as fo
+
+    uneven.add_sample_field("synthetic", fo.BooleanField)
+    with refused(uneven, "'synthetic' of its own"):
+        balance(uneven)
+
+
+def test_one_class_in_all_is_refused(uneven, refused):
+    import evenset
+    from fiftyone import ViewField as F
+
+    view = uneven.match(F("ground_truth.label") == "0")
+    with refused(uneven, "at least two classes"):
+        evenset.balance_classes(view, "ground_truth", **SMALL)
