@@ -81,7 +81,9 @@ def prepare(images: Source) -> Reference:
     some = np.random.default_rng(0).permutation(len(windows))[:LEARNED_FROM]
     sample = windows[some].float()
     mean = sample.mean(0)
-    directions = torch.linalg.eigh((sample - mean).T @ (sample - mean))[1][:, -DIRECTIONS:]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        directions = torch.svd_lowrank(sample - mean, min(DIRECTIONS, *sample.shape))[2]
     places = torch.cat([(part.float() - mean) @ directions for part in torch.split(windows, READ)])
     return Reference(windows, mean, directions, places, images[np.arange(1)].shape[1:])
 
