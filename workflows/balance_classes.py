@@ -7,36 +7,31 @@ from typing import Any
 
 import numpy as np
 
-from ..models.images import Images
 from ..models.settings import (
     BalanceSettings,
     FilterSettings,
     GeneratorSettings,
     ImageSettings,
-    ProbeSettings,
     SamplingSettings,
     TrainGeneratorSettings,
 )
 from ..models.settings import split as split_settings
 from ..models.verdict import ADD, DO_NOT_ADD
-from . import balance_plan, benefit, generating, making, runs, sources, synthetic, views
+from . import balance_plan, benefit, generating, runs, sources, synthetic, views
 from .balance_plan import Plan, Target
 from .balance_results import BalanceResults, DryRun, class_rows, fell_short, refusals, verdict_rows
-from .benefit import Benefit, Problem
+from .benefit import Benefit
 from .generating import Generator
-from .judging import Judging
-from .learning import HELD_OUT, TRAIN, Look, freeze
+from .learning import Look, freeze
 from .pictures import class_grid
 from .preview import preview
 from .progress import Progress
 from .runs import Run
 from .samples import REJECTED, Labels, check_images, read_labels, require_classes
 from .synthetic import Made
-from .train_generator import hold_out
 
 WITH = "synthetic images"  # the arm of the measurement
 NOT_MEASURED = "not measured"
-BATCH = 256
 KINDS = (
     BalanceSettings,
     ImageSettings,
@@ -88,12 +83,13 @@ def balance_classes(
     found = split_settings({**settings, "max_ratio": max_ratio or 0.0}, *KINDS)
     choices, image_settings = found[:2]
     generating.check_size(image_settings)
+    _check_held_out(choices, found[-1])
     check_images(samples)
     known = read_labels(samples, label_field, classes=classes, group_field=group_field)
     if not resume:
         require_classes(known, label_field)
     synthetic.check_field(samples._root_dataset)
-    plan = _plan(known, synthetic.count(samples, label_field, known.names), target, choices.max_ratio)
+    plan = balance_plan.plan_for(known, synthetic.count(samples, label_field, known.names), target, choices.max_ratio)
     ready = generating.find(samples._root_dataset, generator, known.names) if generator is not None else None
     if dry_run:
         return preview(known, plan, ready, found)
@@ -108,18 +104,20 @@ def balance_classes(
     ) as run:
         known = freeze(run, known)
         counts = run.note("synthetic", plan.synthetic.tolist)  # those that a stopped run added do not count as there
-        plan = _plan(known, np.array(counts), target, choices.max_ratio)
+        plan = balance_plan.plan_for(known, np.array(counts), target, choices.max_ratio)
         if not plan.add.any():
             return run.finish(_results(run, known, plan, [], None, choices, {}, None))
         look = generating.look_at_images(run, known, image_settings)
-        parts = _parts(run, known, look, ready, found[-1])
+        parts = generating.split_for(run, known, look, ready, found[-1], choices.measure_benefit)
         skipped = {str(known.ids[i]): reason for i, reason in look.errors.items()}
         return run.finish(_balance(run, known, plan, look, parts, ready, found, label_field, skipped))
 
 
-def _plan(known: Labels, there: np.ndarray, target: Target, max_ratio: float) -> Plan:
-    real = np.bincount(known.classes[known.known], minlength=len(known.names))
-    return balance_plan.make(known.names, real, there, target, max_ratio)
+def _check_held_out(choices: BalanceSettings, held: TrainGeneratorSettings) -> None:
+    if choices.measure_benefit and not held.held_out_fraction:
+        raise ValueError(
+            "the benefit is measured on held-out images: raise held_out_fraction, or give measure_benefit=False"
+        )
 
 
 def _balance(
@@ -134,63 +132,20 @@ def _balance(
     skipped: dict[str, str],
 ) -> BalanceResults:
     """Trains a generator if there is none, makes images, measures what they are worth, and adds them."""
-    choices, image_settings, generator_settings, sampling, filters, _ = settings
-    probe = ProbeSettings(steps=choices.probe_steps, flips=generator_settings.flips, seed=choices.seed)
+    choices, image_settings, generator_settings = settings[:3]
     if ready is None and choices.source == "generate":
         ready = generating.train(run, known, look, parts, image_settings, generator_settings)
     if ready is not None:
         look = look._replace(size_px=ready.size_px, channels=ready.channels)
-    problem = _read(run, known, look, parts, image_settings)
-    if choices.source == "augment":
-        draw = sources.changed(run, problem, generator_settings, choices.seed)
-    else:
-        assert ready is not None
-        draw = sources.drawn(run, ready, known.names, sampling, generator_settings.device)
-    judge = Judging(run, problem, filters, probe, copies=choices.source == "generate")
-    made = making.make(run, known.names, plan.add, draw, judge, choices.most_tries, choices.keep_rejected)
-    worth = _measure(run, problem, made, probe, choices) if choices.measure_benefit else None
-    decision = worth.verdicts[WITH].decision if worth else NOT_MEASURED
-    if _is_added(decision, choices.add):
+    problem = benefit.read(run, known, look, parts, image_settings)
+    made = sources.make(run, choices.source, plan, problem, ready, settings)
+    worth = None
+    if choices.measure_benefit and any(one.kept for one in made):
+        probe = sources.probe_settings(choices, generator_settings)
+        worth = benefit.measure(run, problem, {WITH: made}, probe, choices.probe_seeds)
+    if _is_added(worth.verdicts[WITH].decision if worth else NOT_MEASURED, choices.add):
         _write(run, label_field, made, choices.keep_rejected)
     return _results(run, known, plan, made, worth, choices, skipped, ready)
-
-
-def _parts(run: Run, known: Labels, look: Look, ready: Generator | None, choices: TrainGeneratorSettings) -> np.ndarray:
-    """TRAIN and HELD_OUT of each sample [N]: what a generator of this dataset was kept from stays held out."""
-    if ready is None or ready.dataset != str(run.dataset._doc.id):
-        return hold_out(run, known, look.groups, look.errors, choices)
-    parts = np.where(known.classes >= 0, TRAIN, 0)
-    parts[list(look.errors)] = 0
-    parts[(parts == TRAIN) & np.isin(known.ids, ready.held_out)] = HELD_OUT
-    if not (parts == HELD_OUT).any():
-        raise ValueError(
-            f"the generator of {ready.source!r} saw every labelled image, so that nothing is left to judge its own by: "
-            "train one with a held-out part (held_out_fraction)"
-        )
-    return parts
-
-
-def _read(run: Run, known: Labels, look: Look, parts: np.ndarray, settings: ImageSettings) -> Problem:
-    """The images of both parts, in memory: they are small."""
-    images = Images(known.paths.tolist(), settings, look.size_px, look.channels, cache_megabytes=0)
-    blocks = {}
-    for part in (TRAIN, HELD_OUT):
-        rows = np.flatnonzero(parts == part)
-        blocks[part] = np.empty((len(rows), look.channels, look.size_px, look.size_px), dtype=np.uint8)
-        for first in range(0, len(rows), BATCH):
-            blocks[part][first : first + BATCH] = images[rows[first : first + BATCH]]
-            run.report("reading images", min(first + BATCH, len(rows)), len(rows))
-    train, held = parts == TRAIN, parts == HELD_OUT
-    return Problem(
-        known.names, blocks[TRAIN], known.classes[train], known.ids[train], blocks[HELD_OUT], known.classes[held]
-    )
-
-
-def _measure(run: Run, problem: Problem, made: list[Made], probe: ProbeSettings, choices: BalanceSettings) -> Benefit:
-    kept = [one for one in made if one.kept]
-    images = np.stack([synthetic.read_image(one.path) for one in kept])
-    labels = np.array([problem.names.index(one.label) for one in kept])
-    return benefit.measure(run, problem, {WITH: (images, labels)}, probe, choices.probe_seeds)
 
 
 def _is_added(decision: str, when: str) -> bool:

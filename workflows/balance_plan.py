@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .samples import Labels
+
 FEW = 20  # real images of a class under which a generator has little to learn from
 Target = str | int | Mapping[str, int]
 
@@ -37,6 +39,12 @@ class Plan:
             }
             for name, real, there, add in columns
         ]
+
+
+def plan_for(known: Labels, there: np.ndarray, target: Target, max_ratio: float) -> Plan:
+    """The plan of the labelled samples `known`, as `make` has it."""
+    real = np.bincount(known.classes[known.known], minlength=len(known.names))
+    return make(known.names, real, there, target, max_ratio)
 
 
 def make(names: list[str], real: np.ndarray, there: np.ndarray, target: Target, max_ratio: float) -> Plan:

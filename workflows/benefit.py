@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..models import verdict
-from ..models.settings import ProbeSettings
+from ..models.images import Images
+from ..models.settings import ImageSettings, ProbeSettings
+from .learning import HELD_OUT, TRAIN, Look
 from .results import percent
 from .runs import Run
+from .samples import Labels
+from .synthetic import Made, read_image
 
 PLAIN = {  # what one would do without new images; the better of them is augmented too
     "real": dict(logit_adjustment=0.0, sampler_power=0.0, augmentation="none"),
@@ -19,6 +23,7 @@ PLAIN = {  # what one would do without new images; the better of them is augment
     "both": dict(logit_adjustment=1.0, sampler_power=1.0, augmentation="none"),
 }
 AUGMENTED = "augmentation"
+READ = 256  # images at once
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,24 @@ class Benefit:
     verdicts: dict[str, verdict.Verdict]  # by the arm that has new images
 
 
+def read(run: Run, known: Labels, look: Look, parts: np.ndarray, settings: ImageSettings) -> Problem:
+    """The images of both parts, in memory: they are small."""
+    images = Images(known.paths.tolist(), settings, look.size_px, look.channels, cache_megabytes=0)
+    blocks = {}
+    for part in (TRAIN, HELD_OUT):
+        rows = np.flatnonzero(parts == part)
+        blocks[part] = np.empty((len(rows), look.channels, look.size_px, look.size_px), dtype=np.uint8)
+        for first in range(0, len(rows), READ):
+            blocks[part][first : first + READ] = images[rows[first : first + READ]]
+            run.report("reading images", min(first + READ, len(rows)), len(rows))
+    train, held = parts == TRAIN, parts == HELD_OUT
+    return Problem(
+        known.names, blocks[TRAIN], known.classes[train], known.ids[train], blocks[HELD_OUT], known.classes[held]
+    )
+
+
 def measure(
-    run: Run, problem: Problem, sources: dict[str, Added], settings: ProbeSettings, repetitions: int
+    run: Run, problem: Problem, sources: dict[str, list[Made]], settings: ProbeSettings, repetitions: int
 ) -> Benefit:
     """Trains every arm in every repetition, with equal steps; computed once a run.
 
@@ -55,7 +76,7 @@ def measure(
     is made up.
 
     Args:
-        sources: images that were made, by the name of their arm
+        sources: images that were made, by the name of their arm; those that were kept are measured
     """
     labels, classes = problem.held_out_labels, len(problem.names)
     right: dict[str, np.ndarray] = {}
@@ -79,8 +100,10 @@ def measure(
         PLAIN[_best({name: right[name] for name in PLAIN}, labels, classes)], augmentation="strong"
     )
     plain = list(right)
-    for name, added in sources.items():
-        learn(name, values, added)
+    for name, made in sources.items():
+        kept = [one for one in made if one.kept]
+        images = np.stack([read_image(one.path) for one in kept])
+        learn(name, values, (images, np.array([problem.names.index(one.label) for one in kept])))
     return Benefit(
         arms=[_row(name, found, labels, classes, name in plain) for name, found in right.items()],
         recall={name: _recall(found.mean(axis=0), labels, classes) for name, found in right.items()},

@@ -12,6 +12,7 @@ from ..models.settings import split as split_settings
 from . import methods as learners
 from . import rules as own_rules
 from . import runs, scores, views
+from .compare_generation import GenerationResults, compare_generation
 from .compare_results import CompareResults, score, table_rows
 from .compare_rows import Row, check_resnets, field_names, read_rows
 from .learning import freeze, freeze_parts, look_at, named_parts, top_two
@@ -36,6 +37,7 @@ def compare_methods(
     samples: Any,
     label_field: str,
     *,
+    task: str = "classification",
     methods: Sequence[str] | None = None,
     settings_of: Mapping[str, Mapping[str, Any]] | Sequence[Mapping[str, Any]] = (),
     rules: own_rules.Rules | None = None,
@@ -46,7 +48,7 @@ def compare_methods(
     progress: Progress | bool | None = None,
     resume: str | None = None,
     **settings: Any,
-) -> CompareResults:
+) -> CompareResults | GenerationResults:
     """Compares methods on held-out labels; undo with `delete_run`.
 
     Each method learns from the training labels, in every repetition the same for all, and predicts the held-out
@@ -55,6 +57,8 @@ def compare_methods(
 
     Args:
         label_field: a field of `fo.Classification`
+        task: "classification"; or "generation": ways to even out the classes (oversampling, logit adjustment,
+            augmentation, changed and drawn images), with the arguments of `balance_classes`
         methods: "hog + svm", "k-nn", "rules", "resnet", "image gcn", "gcn", "laplace", "ensemble"; None: all of them,
             "rules" where they are given
         settings_of: rows with settings of their own, {"resnet18 sgd": {"method": "resnet", "optimizer": "sgd"}}; a
@@ -73,6 +77,15 @@ def compare_methods(
     Raises:
         ValueError: a bad argument; nothing was written
     """
+    if task == "generation":
+        own = dict(methods=methods, settings_of=settings_of or None, rules=rules, test=test, embeddings=embeddings)
+        for name in [name for name, value in own.items() if value is not None]:
+            raise ValueError(f"{name} is of task='classification': task='generation' compares its own ways to train")
+        return compare_generation(
+            samples, label_field, group_field=group_field, progress=progress, resume=resume, **settings
+        )
+    if task != "classification":
+        raise ValueError(f"task has to be 'classification' or 'generation', not {task!r}")
     choices, image_settings, attack = _read_settings(settings)
     rows = read_rows(methods, settings_of, rules, settings)
     check_images(samples)

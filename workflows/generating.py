@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..models.images import Images
-from ..models.settings import GeneratorSettings, ImageSettings
+from ..models.settings import GeneratorSettings, ImageSettings, TrainGeneratorSettings
 from . import folders, records
-from .learning import HELD_OUT, TRAIN, Look, look_at
+from .learning import HELD_OUT, TRAIN, Look, look_at, set_aside
 from .runs import Run
 from .samples import Labels
 
@@ -49,6 +49,56 @@ def check_size(settings: ImageSettings) -> None:
         raise ValueError(
             f"size_px {settings.size_px}: a generator draws at most {LARGEST_PX} px; 0 chooses from the images"
         )
+
+
+def hold_out(
+    run: Run, known: Labels, groups: np.ndarray, errors: dict[int, str], choices: TrainGeneratorSettings
+) -> np.ndarray:
+    """The part of each sample, TRAIN, HELD_OUT, or 0 where it has no label or no image [N]; drawn once a run.
+
+    Args:
+        groups: of each labelled sample
+    """
+
+    def compute() -> dict[str, np.ndarray]:
+        parts = np.zeros(len(known.ids), dtype=np.int64)
+        parts[[i for i in known.known if i not in errors]] = TRAIN
+        of_all = np.full(len(known.ids), -1)
+        of_all[known.known] = groups
+        set_aside(parts, HELD_OUT, known, of_all, choices.held_out_fraction, choices.seed, stratify=True)
+        return {"parts": parts}
+
+    return run.arrays("parts", compute)["parts"]
+
+
+def split_for(
+    run: Run,
+    known: Labels,
+    look: Look,
+    ready: Generator | None,
+    choices: TrainGeneratorSettings,
+    measured: bool,
+) -> np.ndarray:
+    """TRAIN and HELD_OUT of each sample [N]: what a generator of this dataset was kept from stays held out.
+
+    Args:
+        ready: a generator that is there already
+        measured: whether the held-out part is to score
+
+    Raises:
+        ValueError: it is, and there would be none
+    """
+    if ready is None or ready.dataset != str(run.dataset._doc.id):
+        return hold_out(run, known, look.groups, look.errors, choices)
+    parts = np.where(known.classes >= 0, TRAIN, 0)
+    parts[list(look.errors)] = 0
+    parts[(parts == TRAIN) & np.isin(known.ids, ready.held_out)] = HELD_OUT
+    if measured and not (parts == HELD_OUT).any():
+        raise ValueError(
+            f"the generator of {ready.source!r} saw every labelled image, so that what it draws cannot be measured: "
+            "train one with a held-out part (held_out_fraction), or give measure_benefit=False"
+        )
+    return parts
 
 
 def train(

@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from ..models.settings import GeneratorSettings, SamplingSettings
-from . import generating
+from ..models.settings import BalanceSettings, GeneratorSettings, ProbeSettings, SamplingSettings
+from . import generating, making
+from .balance_plan import Plan
 from .benefit import Problem
 from .generating import Generator
+from .judging import Judging
 from .making import Draw
 from .runs import Run
+from .synthetic import Made
 
 
 def drawn(run: Run, generator: Generator, names: list[str], sampling: SamplingSettings, device: str) -> Draw:
@@ -53,3 +56,28 @@ def changed(run: Run, problem: Problem, settings: GeneratorSettings, seed: int) 
         return np.stack(images), notes
 
     return draw
+
+
+def make(
+    run: Run, source: str, plan: Plan, problem: Problem, ready: Generator | None, settings: tuple[Any, ...]
+) -> list[Made]:
+    """Makes what the plan asks for, and judges it.
+
+    Args:
+        source: "generate", by the generator `ready`, or "augment"
+        settings: of balance_classes
+    """
+    choices, _, generator_settings, sampling, filters, _ = settings
+    probe = probe_settings(choices, generator_settings)
+    if source == "augment":
+        draw = changed(run, problem, generator_settings, choices.seed)
+    else:
+        assert ready is not None  # it was found or trained
+        draw = drawn(run, ready, problem.names, sampling, generator_settings.device)
+    judge = Judging(run, problem, filters, probe, copies=source == "generate")
+    return making.make(run, problem.names, plan.add, draw, judge, choices.most_tries, choices.keep_rejected)
+
+
+def probe_settings(choices: BalanceSettings, settings: GeneratorSettings) -> ProbeSettings:
+    """Of the small networks that judge and measure."""
+    return ProbeSettings(steps=choices.probe_steps, flips=settings.flips, seed=choices.seed)

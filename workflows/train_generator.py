@@ -10,7 +10,7 @@ import numpy as np
 
 from ..models.settings import GeneratorSettings, ImageSettings, TrainGeneratorSettings, split
 from . import generating, runs
-from .learning import HELD_OUT, TRAIN, freeze, set_aside
+from .learning import HELD_OUT, TRAIN, freeze
 from .progress import Progress
 from .results import table
 from .runs import Run
@@ -96,30 +96,10 @@ def train_generator(
     ) as run:
         known = freeze(run, known)
         look = generating.look_at_images(run, known, image_settings)
-        parts = hold_out(run, known, look.groups, look.errors, choices)
+        parts = generating.hold_out(run, known, look.groups, look.errors, choices)
         generator = generating.train(run, known, look, parts, image_settings, generator_settings)
         skipped = {str(known.ids[i]): reason for i, reason in look.errors.items()}
         return run.finish(_results(run, known, parts, generator, skipped))
-
-
-def hold_out(
-    run: Run, known: Labels, groups: np.ndarray, errors: dict[int, str], choices: TrainGeneratorSettings
-) -> np.ndarray:
-    """The part of each sample, TRAIN, HELD_OUT, or 0 where it has no label or no image [N]; drawn once a run.
-
-    Args:
-        groups: of each labelled sample
-    """
-
-    def compute() -> dict[str, np.ndarray]:
-        parts = np.zeros(len(known.ids), dtype=np.int64)
-        parts[[i for i in known.known if i not in errors]] = TRAIN
-        of_all = np.full(len(known.ids), -1)
-        of_all[known.known] = groups
-        set_aside(parts, HELD_OUT, known, of_all, choices.held_out_fraction, choices.seed, stratify=True)
-        return {"parts": parts}
-
-    return run.arrays("parts", compute)["parts"]
 
 
 def _results(

@@ -1,0 +1,120 @@
+"""compare_methods(task="generation"): what evens out uneven classes best, on held-out images of the user's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..models.settings import split as split_settings
+from . import balance_plan, benefit, generating, runs, sources
+from .balance_classes import KINDS
+from .balance_plan import Target
+from .balance_results import verdict_rows
+from .learning import freeze
+from .progress import Progress
+from .results import table
+from .samples import check_images, read_labels, require_classes
+
+AUGMENTED, DRAWN = "changed images", "drawn images"
+KIND = {  # what each way to train is called elsewhere
+    "logit adjustment": "logit adjustment (Menon 2021)",
+    "balanced sampler": "oversampling",
+    "both": "oversampling and logit adjustment",
+    benefit.AUGMENTED: "augmentation of every batch",
+}
+
+
+@dataclass
+class GenerationResults:
+    """What `compare_methods(task="generation")` returns. `str` prints it as tables."""
+
+    run_key: str
+    names: list[str]
+    rows: list[dict[str, Any]]  # a way to train: balanced accuracy on held-out real images
+    verdicts: dict[str, list[dict[str, Any]]]  # "changed images" and "drawn images": what each class gains
+    gains: dict[str, list[float]]  # of balanced accuracy over the best of the others, and its interval
+    decisions: dict[str, str]
+    best: str  # of the ways without new images
+    generator: str
+    notes: list[str]
+    skipped: dict[str, str] = field(default_factory=dict)  # sample id: why its image could not be used
+    synthetic: int = 0  # samples left out because Evenset generated them
+    views: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        parts = [f"{self.run_key}: ways to even out {len(self.names)} classes", "", table(self.rows)]
+        for name, (gain, low, high) in self.gains.items():
+            parts += ["", f"{name}: {100 * gain:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}) over {self.best}"]
+            parts += [table(self.verdicts[name])]
+        left = list(self.notes)
+        left += [f"{len(self.skipped)} images could not be read: results.skipped lists them"] if self.skipped else []
+        left += [f"{self.synthetic} synthetic samples were left out"] if self.synthetic else []
+        return "\n".join([*parts, *left])
+
+
+def compare_generation(
+    samples: Any,
+    label_field: str,
+    *,
+    generator: str | None = None,
+    target: Target = "majority",
+    max_ratio: float | None = 3.0,
+    group_field: str | None = None,
+    progress: Progress | bool | None = None,
+    resume: str | None = None,
+    **settings: Any,
+) -> GenerationResults:
+    """Trains the same small network in every way; nothing is written to the samples. Arguments as `balance_classes`."""
+    found = split_settings({**settings, "max_ratio": max_ratio or 0.0}, *KINDS)
+    choices, image_settings, generator_settings = found[:3]
+    generating.check_size(image_settings)
+    check_images(samples)
+    known = read_labels(samples, label_field, group_field=group_field)
+    if not resume:
+        require_classes(known, label_field)
+    plan = balance_plan.plan_for(known, np.zeros(len(known.names), dtype=int), target, choices.max_ratio)
+    if not plan.add.any():
+        raise ValueError(f"nothing to compare: {plan.notes[-1]}")
+    ready = generating.find(samples._root_dataset, generator, known.names) if generator is not None else None
+    inputs = dict(label_field=label_field, task="generation", generator=generator, target=target)
+    with runs.start(
+        samples,
+        "compare_methods",
+        settings=found,
+        inputs={**inputs, "group_field": group_field},
+        progress=progress,
+        resume=resume,
+    ) as run:
+        known = freeze(run, known)
+        look = generating.look_at_images(run, known, image_settings)
+        parts = generating.split_for(run, known, look, ready, found[-1], measured=True)
+        ready = ready or generating.train(run, known, look, parts, image_settings, generator_settings)
+        look = look._replace(size_px=ready.size_px, channels=ready.channels)
+        problem = benefit.read(run, known, look, parts, image_settings)
+        made = {
+            name: sources.make(run.within(source), source, plan, problem, ready, found)
+            for name, source in ((AUGMENTED, "augment"), (DRAWN, "generate"))
+        }
+        made = {name: images for name, images in made.items() if any(one.kept for one in images)}
+        probe = sources.probe_settings(choices, generator_settings)
+        worth = benefit.measure(run, problem, made, probe, choices.probe_seeds)
+        counts = [f"{name}: {sum(one.kept for one in images):,}" for name, images in made.items()]
+        return run.finish(
+            GenerationResults(
+                run_key=run.key,
+                names=known.names,
+                rows=[
+                    {**row, "training set": KIND.get(row["training set"], row["training set"])} for row in worth.arms
+                ],
+                verdicts={name: verdict_rows(worth, one, known.names, name) for name, one in worth.verdicts.items()},
+                gains={name: list(one.total) for name, one in worth.verdicts.items()},
+                decisions={name: one.decision for name, one in worth.verdicts.items()},
+                best=KIND.get(worth.best, worth.best),
+                generator=ready.source,
+                notes=[*plan.notes, f"Made and kept: {', '.join(counts) or 'none'}."],
+                skipped={str(known.ids[i]): reason for i, reason in look.errors.items()},
+                synthetic=known.synthetic,
+            )
+        )
