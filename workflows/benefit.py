@@ -119,7 +119,7 @@ def _answers(run: Run, problem: Problem, settings: ProbeSettings, added: Added |
     model = probe.build(len(problem.names), problem.train, settings)
     for _ in probe.train(model, problem.train, problem.train_labels, settings, added):
         run.check_stop()
-    return probe.predict(model, problem.held_out).argmax(axis=1)
+    return np.asarray(probe.predict(model, problem.held_out).argmax(axis=1))
 
 
 def _best(right: dict[str, np.ndarray], labels: np.ndarray, classes: int) -> str:

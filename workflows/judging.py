@@ -104,7 +104,7 @@ class Judging:
         return gcn.predict(model, *inputs)[len(self.training.labels) :]
 
     def _notes(self, judged: Judged, i: int, graph: np.ndarray | None, name: int) -> dict[str, Any]:
-        notes = dict(
+        notes: dict[str, Any] = dict(
             class_probability=round(float(judged.class_probability[i]), 4),
             prototype_distance=round(float(judged.prototype_distance[i]), 4),
             graph_probability=None if graph is None else round(float(graph[i, name]), 4),

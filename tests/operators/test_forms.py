@@ -11,12 +11,17 @@ from evenset.models.settings import (
     GCN_SETTINGS,
     AuditSettings,
     AutoLabelSettings,
+    BalanceSettings,
     CopySettings,
+    FilterSettings,
+    GeneratorSettings,
     GraphSettings,
     ImageSettings,
     MistakeSettings,
     ResNetSettings,
     ReviewSettings,
+    SamplingSettings,
+    TrainGeneratorSettings,
     split,
 )
 from evenset.operators import forms
@@ -28,6 +33,8 @@ FORMS = {
     "auto_label": (ImageSettings, ResNetSettings, AutoLabelSettings),
     "review_labels": (ReviewSettings,),
     "audit_labels": (AuditSettings,),
+    "train_generator": (ImageSettings, GeneratorSettings, TrainGeneratorSettings),
+    "balance_classes": (ImageSettings, GeneratorSettings, SamplingSettings, FilterSettings, BalanceSettings),
     "find_mistakes": (ImageSettings, ResNetSettings, GraphSettings, MistakeSettings),
 }
 
