@@ -366,14 +366,23 @@ class GeneratorSettings(Settings):
         high=10_000,
         basic=True,
     )
-    steps: int = setting(0, "updates of the weights, at the most; 0: as the time, size and device allow", low=0)
-    width: int = setting(0, "channels of the first level; 0: as time, size and device allow", low=0, high=1024)
+    steps: int = setting(0, "updates of the weights, at the most; 0: as many as the time allows", low=0)
+    width: int = setting(
+        0, "channels of the first level, a multiple of 8; 0: as time, size and device allow", low=0, high=1024
+    )
     layers: int = setting(0, "blocks a level; 0: as time, size and device allow", low=0, high=8)
     patch_px: int = setting(
         0, "so many pixels a side are folded into channels first; 0: as the size allows", unit="px", low=0, high=8
     )
-    batch_size: int = setting(128, "images an update; halved where memory is too small", unit="images", low=2)
-    learning_rate: float = setting(0.001, "largest step size; it warms up, and falls as a cosine", low=1e-7, high=1)
+    batch_size: int = setting(
+        0,
+        "images an update, in more passes where memory is too small; 0: 32 on a processor, 128 on a GPU",
+        unit="images",
+        low=0,
+    )
+    learning_rate: float = setting(
+        0.0, "largest step size; it warms up, and falls as a cosine; 0: as the width allows", low=0.0, high=1.0
+    )
     warmup_steps: int = setting(100, "updates until the step size is reached", low=0)
     label_drop: float = setting(0.1, "part of the labels left out in training, for guidance", low=0.0, high=0.9)
     class_power: float = setting(
@@ -403,6 +412,9 @@ class SamplingSettings(Settings):
         256, "images drawn at once; halved where memory is too small", unit="images", low=1, high=100_000
     )
     sampling_seed: int = setting(0, "image i of a seed is the same whatever the batch", low=0, high=2**31 - 1)
+    precision: str = setting(
+        "auto", "arithmetic; auto measures a few steps and takes the faster", choices=("auto", "fp32", "bf16")
+    )
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ PARTS = {  # files of one method
     "decode": {"pixels"},
     "image_graph": {"image_nodes"},
     "calibration": {"threshold"},
+    "diffusion": {"denoiser", "noise", "pipeline", "sampling"},
+    "denoiser": {"pipeline"},
+    "sampling": {"noise", "pipeline"},
     "filters": {"copies"},
     "probe": {"draws"},
 }

@@ -1,0 +1,133 @@
+"""A generator before and after its training: diffusers' UNet, as large as time and device allow, and its files."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from diffusers import DPMSolverMultistepScheduler, UNet2DModel
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from .pipeline import Pipeline
+from .settings import GeneratorSettings, SamplingSettings
+from .step import accelerator
+
+DEEPEST = 7  # places a side at which a network is halved no more
+GROUPS = 8  # channels are normalised in so many groups, which have to divide every width
+LIGHTEST, HEAVIEST = 32, 256  # widths of the first level that are chosen without being asked for
+CUDA_CORES, MPS_CORES = 200, 16  # cores of a processor that they are worth, roughly
+
+
+class Shape(NamedTuple):
+    """What a network is made of."""
+
+    patch_px: int
+    widths: tuple[int, ...]  # channels of each level
+    layers: int  # blocks a level
+
+
+def shape(size_px: int, settings: GeneratorSettings) -> Shape:
+    """The network for images of a size, of what is set, and else of what time and device allow.
+
+    A width of 32 is right for five minutes on two cores at 28 px. Computing so much more or less is worth its fourth
+    root: half of it goes into the network, whose cost is the square of its width, half into more images seen.
+    """
+    patch = settings.patch_px or (2 if size_px <= 64 else 4)
+    places = -(-size_px // patch)
+    levels = 1 + max(0, math.ceil(math.log2(places / DEEPEST)))
+    minutes = settings.minutes or 60.0
+    computing = minutes / 5 * (_cores(settings.device) / 2) * (14 / places) ** 2
+    width = settings.width or min(max(LIGHTEST * computing**0.25, LIGHTEST), HEAVIEST)
+    width = GROUPS * -(-int(width) // GROUPS)
+    layers = settings.layers or (1 if width < 96 else 2)
+    return Shape(patch, (width, *[2 * width] * (levels - 1)), layers)
+
+
+def _cores(device: str) -> float:
+    """Cores of a processor, as many as the device is worth."""
+    if device == "cpu" or (
+        device == "auto" and not torch.cuda.is_available() and not torch.backends.mps.is_available()
+    ):
+        return torch.get_num_threads()
+    return float(CUDA_CORES if torch.cuda.is_available() and device != "mps" else MPS_CORES)
+
+
+def build(names: list[str], channels: int, size_px: int, settings: GeneratorSettings) -> Pipeline:
+    """A pipeline with first weights that the seed fixes.
+
+    Args:
+        names: of the classes [K]
+        channels: 1 or 3
+
+    Raises:
+        ValueError: no class, or images that cannot be drawn
+    """
+    if not names or channels not in (1, 3) or size_px < 8:
+        raise ValueError(
+            f"a generator draws images of 1 or 3 channels from 8 px on, of one class or more: "
+            f"not {len(names)} classes, {channels} channels and {size_px} px"
+        )
+    patch, widths, layers = shape(size_px, settings)
+    folded = channels * patch**2
+    torch.manual_seed(settings.seed)
+    unet = UNet2DModel(  # type: ignore[no-untyped-call]
+        sample_size=-(-size_px // (patch * 2 ** (len(widths) - 1))) * 2 ** (len(widths) - 1),
+        in_channels=folded,
+        out_channels=folded,
+        block_out_channels=widths,
+        layers_per_block=layers,
+        down_block_types=("DownBlock2D",) * len(widths),
+        up_block_types=("UpBlock2D",) * len(widths),
+        add_attention=False,
+        norm_num_groups=GROUPS,
+        resnet_time_scale_shift="scale_shift",
+        num_class_embeds=len(names) + 1,  # the last is any class
+    )
+    solver = DPMSolverMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=1.0)  # type: ignore[no-untyped-call]
+    usual = SamplingSettings()
+    sampling = {name: getattr(usual, name) for name in ("sampling_steps", "guidance", "guidance_from", "guidance_to")}
+    return Pipeline(unet, solver, list(names), size_px, channels, patch, sampling)
+
+
+def save(pipeline: Pipeline, folder: Path) -> None:
+    """Writes the pipeline as diffusers does: JSON and safetensors."""
+    pipeline.save_pretrained(folder, safe_serialization=True)
+
+
+def export(pipeline: Pipeline, folder: Path) -> None:
+    """Writes the pipeline so that it can be used without Evenset; what it adds to `save` is a file of code.
+
+    `DiffusionPipeline.from_pretrained(folder, custom_pipeline=folder, trust_remote_code=True)` runs that pipeline.py.
+    """
+    save(pipeline, folder)
+    shutil.copyfile(Path(__file__).with_name("pipeline.py"), folder / "pipeline.py")
+
+
+def load(folder: Path, device: str = "auto") -> Pipeline:
+    """Reads what `save` or `export` wrote. It reads JSON and safetensors alone, and runs no code of the folder.
+
+    Raises:
+        ValueError: the folder holds no generator of Evenset's, or a damaged one
+    """
+    try:
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        notes = {name: index[name] for name in ("names", "size_px", "channels", "patch_px", "sampling")}
+        known = index["_class_name"] in ("Pipeline", ["pipeline", "Pipeline"]) and notes["names"]
+        weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+        if not known or not weights.exists():
+            raise ValueError("no class names, or no unet/diffusion_pytorch_model.safetensors")
+        unet = UNet2DModel.from_config(UNet2DModel.load_config(folder / "unet", local_files_only=True))  # type: ignore[no-untyped-call]
+        unet.load_state_dict(load_file(weights))
+        scheduler = DPMSolverMultistepScheduler.from_pretrained(folder / "scheduler", local_files_only=True)  # type: ignore[no-untyped-call]
+        pipeline = Pipeline(unet.eval(), scheduler, **notes)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise ValueError(
+            f"{folder} holds no generator that Evenset wrote: expected model_index.json with names of classes, and "
+            f"weights in unet/diffusion_pytorch_model.safetensors ({error})"
+        ) from error
+    return pipeline.to(accelerator(device).device)
