@@ -103,7 +103,8 @@ def train(
     started, reported = time.monotonic() - done.seconds, (time.monotonic(), done.images)
     due = time.monotonic() + SAVE_SECONDS
 
-    while (share := _share(done, settings, process)) < 1:
+    share = _share(done, settings, process)
+    while share < 1:
         indices = choose(chances, batch_size, done.updates, settings)[process.process_index :: process.num_processes]
         try:
             images = fetch(indices)
@@ -133,10 +134,11 @@ def train(
             _draw_picture(pipeline, learner, done, settings, pictures / f"samples_{done.updates:06d}.png")
         if now > due:
             due = _save(learner, done, folder, process)
-        if done.updates % REPORT_UPDATES == 0 or now > reported[0] + REPORT_SECONDS:
+        share = _share(done, settings, process)
+        if share < 1 and (done.updates % REPORT_UPDATES == 0 or now > reported[0] + REPORT_SECONDS):
             speed = (done.images - reported[1]) / max(now - reported[0], 1e-9)
             reported = now, done.images
-            yield _step(done, _share(done, settings, process), len(labels), speed)
+            yield _step(done, share, len(labels), speed)
 
     _save(learner, done, folder, process)
     learner.average.copy_to(unet.parameters())
