@@ -1,7 +1,7 @@
 """A small convolutional network, trained in a minute: it measures what a training set is worth.
 
-Two residual stages (He et al., 2016), a fixed number of updates under a cosine, weights averaged at the end, so that two
-trainings differ by what they were given and little by chance. Rare classes are drawn more often, or their logits
+Three residual stages (He et al., 2016), a fixed number of updates under a cosine, weights averaged at the end: so two
+trainings differ by what they were given, and little by chance. Rare classes are drawn more often, or their logits
 adjusted (Menon et al., 2021), or both; synthetic images take a set share of each batch.
 """
 
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from . import jitter
 from .draws import Draw, chances, needed
 from .losses import class_loss
 from .settings import ProbeSettings
@@ -40,7 +41,7 @@ class Probe(nn.Module):
 
     Shapes:
         input: images of bytes, uint8 or float [B, C, S, S]
-        output: logits [B, K], embeddings [B, D], D four times the width
+        output: logits [B, K], embeddings [B, D], D eight times the width
     """
 
     mean: Tensor
@@ -58,10 +59,12 @@ class Probe(nn.Module):
             Block(width, 2 * width),
             nn.MaxPool2d(2),
             Block(2 * width, 4 * width),
+            nn.MaxPool2d(2),
+            Block(4 * width, 8 * width),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
         )
-        self.head = nn.Linear(4 * width, classes)
+        self.head = nn.Linear(8 * width, classes)
         self.register_buffer("mean", torch.full((channels, 1, 1), 127.5))
         self.register_buffer("std", torch.full((channels, 1, 1), 64.0))
 
@@ -116,7 +119,8 @@ def train(
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
-    averaged = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    weights = [value for value in model.state_dict().values() if value.is_floating_point()]
+    averaged = [value.clone() for value in weights]
     torch.manual_seed(settings.seed)
     total = 0.0
 
@@ -126,7 +130,7 @@ def train(
         parts = [draw.next(count) for draw, count in zip(draws, (settings.batch_size - made, made), strict=False)]
         pixels = np.concatenate([source[part] for source, part in zip(sources, parts, strict=True) if len(part)])
         given = np.concatenate([draw.labels[part] for draw, part in zip(draws, parts, strict=True)])
-        batch = augment(torch.from_numpy(pixels).to(device).float(), settings)
+        batch = jitter.augment(torch.from_numpy(pixels).to(device).float(), settings.augmentation, settings.flips)
         with _arithmetic(device, settings):
             logits = model(batch)[0].float()
         loss = class_loss(logits, torch.as_tensor(given, device=device), prior)
@@ -136,14 +140,12 @@ def train(
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        follow = 1 - min(settings.ema_decay, number / (number + 10))
-        for name, value in model.state_dict().items():
-            averaged[name] = torch.lerp(averaged[name], value, follow) if value.is_floating_point() else value
+        torch._foreach_lerp_(averaged, weights, 1 - min(settings.ema_decay, number / (number + 10)))
         total += loss.item()
         if number % REPORT == 0 or number == settings.steps:
             yield Step(number, settings.steps, total / ((number - 1) % REPORT + 1))
             total = 0.0
-    model.load_state_dict(averaged)
+    torch._foreach_copy_(weights, averaged)
     model.eval()
 
 
@@ -155,6 +157,23 @@ def predict(model: Probe, images: Source) -> np.ndarray:
 def embed(model: Probe, images: Source) -> np.ndarray:
     """Embeddings [N, D]."""
     return np.concatenate([rows.cpu().numpy() for _, rows in _forward(model, images)])
+
+
+def accuracy_score(
+    synthetic: Source, labels: np.ndarray, real: Source, real_labels: np.ndarray, classes: int, settings: ProbeSettings
+) -> tuple[float, np.ndarray]:
+    """Classification accuracy score, CAS (Ravuri & Vinyals, 2019): trains on synthetic images alone, tests on real.
+
+    Returns the accuracy, and the recall of each class, NaN where there is no real image [K].
+    """
+    model = build(classes, synthetic, settings)
+    for _ in train(model, synthetic, labels, settings):
+        pass
+    right = predict(model, real).argmax(1) == real_labels
+    with np.errstate(invalid="ignore"):
+        hits = np.bincount(real_labels, weights=right, minlength=classes)
+        recall = hits / np.bincount(real_labels, minlength=classes)
+    return float(right.mean()), recall
 
 
 def _forward(model: Probe, images: Source) -> Iterator[tuple[Tensor, Tensor]]:
@@ -187,60 +206,6 @@ def _plan(
     frequency = counts / counts.sum() if settings.adjusted_for == "real" else shown
     prior = np.log(np.maximum(frequency, 0.5 / counts.sum()))  # a class without an image counts as half a one
     return sources, draws, settings.logit_adjustment * torch.as_tensor(prior, dtype=torch.float32)
-
-
-def augment(images: Tensor, settings: ProbeSettings) -> Tensor:
-    """Random changes of images [B, C, S, S], drawn anew for each."""
-    if settings.flips in ("horizontal", "both"):
-        images = torch.where(_coins(images), images.flip(3), images)
-    if settings.flips in ("vertical", "both"):
-        images = torch.where(_coins(images), images.flip(2), images)
-    if settings.augmentation == "none":
-        return images
-    strong = settings.augmentation == "strong"
-    images = _move(images, *((15.0, 0.125, 0.2) if strong else (8.0, 0.08, 0.1)))
-    return _erase(_relight(images, 0.3)) if strong else images
-
-
-def _coins(images: Tensor) -> Tensor:
-    return torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
-
-
-def _spread(images: Tensor, most: float) -> Tensor:
-    """A number from -most to most for each image [B]."""
-    return (2 * torch.rand(len(images), device=images.device) - 1) * most
-
-
-def _move(images: Tensor, degrees: float, shift: float, scale: float) -> Tensor:
-    """Turned, shifted by a part of the side, and scaled."""
-    angle = _spread(images, math.radians(degrees))
-    size = (1 + _spread(images, scale)).reciprocal()
-    cos, sin = angle.cos() * size, angle.sin() * size
-    right, down = _spread(images, 2 * shift), _spread(images, 2 * shift)
-    turns = torch.stack([torch.stack([cos, -sin, right], 1), torch.stack([sin, cos, down], 1)], 1)  # [B, 2, 3]
-    places = F.affine_grid(turns, list(images.shape), align_corners=False)
-    return F.grid_sample(images, places, padding_mode="border", align_corners=False)
-
-
-def _relight(images: Tensor, most: float) -> Tensor:
-    """Other brightness and contrast."""
-    usual = images.mean((1, 2, 3), keepdim=True)
-    contrast, brightness = (1 + _spread(images, most)[:, None, None, None] for _ in range(2))
-    return (((images - usual) * contrast + usual) * brightness).clamp(0, 255)
-
-
-def _erase(images: Tensor) -> Tensor:
-    """In half of the images a rectangle becomes the image's mean (Zhong et al., 2020)."""
-    count, _, height, width = images.shape
-    device = images.device
-    part = torch.empty(2, count, device=device).uniform_(0.15, 0.45)
-    corner = torch.rand(2, count, device=device) * (1 - part)
-    down = (torch.arange(height, device=device) + 0.5) / height
-    right = (torch.arange(width, device=device) + 0.5) / width
-    rows = (down >= corner[0, :, None]) & (down < (corner[0] + part[0])[:, None])  # [B, H]
-    columns = (right >= corner[1, :, None]) & (right < (corner[1] + part[1])[:, None])
-    gone = (rows[:, None, :, None] & columns[:, None, None, :]) & _coins(images)
-    return torch.where(gone, images.mean((1, 2, 3), keepdim=True), images)
 
 
 def _schedule(step: int, total: int) -> float:

@@ -495,8 +495,8 @@ class FilterSettings(Settings):
 class ProbeSettings(Settings):
     steps: int = setting(1200, "updates of the weights, the same for all that is compared", low=1, basic=True)
     batch_size: int = setting(128, "images an update", unit="images", low=2, high=100_000)
-    width: int = setting(16, "channels of the first layer; the last has four times as many", low=4, high=512)
-    learning_rate: float = setting(0.004, "largest step size; it warms up, and falls as a cosine", low=1e-7, high=10)
+    width: int = setting(16, "channels of the first layer; the last has eight times as many", low=4, high=512)
+    learning_rate: float = setting(0.015, "largest step size; it warms up, and falls as a cosine", low=1e-7, high=10)
     weight_decay: float = setting(0.05, "pull of the weights to zero (AdamW)", low=0.0, high=1.0)
     ema_decay: float = setting(0.99, "how slowly the averaged weights follow", low=0.0, high=0.99999)
     sampler_power: float = setting(

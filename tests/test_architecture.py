@@ -28,7 +28,7 @@ PARTS = {  # files of one method
     "denoiser": {"pipeline"},
     "sampling": {"noise", "pipeline"},
     "filters": {"copies"},
-    "probe": {"draws"},
+    "probe": {"draws", "jitter"},
 }
 
 
