@@ -1,0 +1,184 @@
+"""A generator trained on real digits, and what balance_classes makes of it: small enough to take seconds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evenset.workflows.synthetic import read_image
+
+TINY = dict(minutes=0, steps=30, width=8, picture_steps=15, progress=False)
+QUICK = dict(probe_steps=20, probe_seeds=2, sampling_steps=3, progress=False)
+LOOSE = dict(prototype_share=0.0, probability_share=0.0, graph_share=0.0, copy_share=0.0)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """40 zeros, 30 ones and 6 twos as files."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    digits, folder, found = load_digits(n_class=3), tmp_path_factory.mktemp("digits"), []
+    for name, count in enumerate((40, 30, 6)):
+        for i in np.flatnonzero(digits.target == name)[:count]:
+            found.append((str(folder / f"{i}.png"), str(name)))
+            Image.fromarray((digits.images[i] * 15).astype(np.uint8)).save(found[-1][0])
+    return found
+
+
+@pytest.fixture
+def digits(database, files):
+    import fiftyone as fo
+
+    dataset = fo.Dataset()
+    dataset.add_samples(
+        [fo.Sample(filepath=path, ground_truth=fo.Classification(label=name)) for path, name in files], progress=False
+    )
+    yield dataset
+    dataset.delete()
+
+
+def train(dataset, **settings):
+    import evenset
+
+    return evenset.train_generator(dataset, "ground_truth", **{**TINY, **settings})
+
+
+def balance(dataset, **settings):
+    import evenset
+
+    return evenset.balance_classes(dataset, "ground_truth", **{**QUICK, **LOOSE, "add": "always", **settings})
+
+
+class StopAt:
+    """A progress that breaks off when a phase comes to a number."""
+
+    def __init__(self, phase, done):
+        self.phase, self.done = phase, done
+
+    def __call__(self, phase, done, total, note):
+        if phase == self.phase and done >= self.done:
+            raise KeyboardInterrupt
+
+
+def tensors(results):
+    from safetensors.numpy import load_file
+
+    return load_file(next(Path(results.folder).rglob("*.safetensors")))
+
+
+def test_a_generator_is_trained_and_writes_nothing_to_the_samples(digits, everything):
+    before = everything(digits)
+    results = train(digits)
+
+    assert results.steps == 30 and results.trained + results.held_out == 76 and results.held_out > 10
+    assert len(results.pictures) == 2 and all(Path(path).exists() for path in results.pictures)
+    assert json.loads((Path(results.folder) / "model_index.json").read_text())["names"] == ["0", "1", "2"]
+    now = everything(digits)
+    for part in ("schema", "samples", "views", "app"):
+        assert now[part] == before[part]
+
+    import evenset
+
+    evenset.delete_run(digits, results.run_key)
+    assert everything(digits) == before
+
+
+def test_a_training_that_was_broken_off_goes_on_to_the_same_weights(digits):
+    import evenset
+
+    expected = tensors(train(digits))
+    with pytest.raises(KeyboardInterrupt):
+        train(digits, progress=StopAt("training the generator", 20))
+    found = evenset.resume_run(digits, "evenset_train_generator_2", progress=False)
+
+    assert found.steps == 30
+    assert all((value == expected[name]).all() for name, value in tensors(found).items())
+
+
+def test_images_drawn_by_a_run_are_added_and_a_run_that_was_broken_off_adds_the_same(digits, monkeypatch):
+    import evenset
+    from evenset.workflows import making
+
+    monkeypatch.setattr(making, "BLOCK", 20)
+    generator = train(digits).run_key
+    first = balance(digits, generator=generator, measure_benefit=False, max_ratio=None)
+    samples = digits.load_saved_view(first.views["synthetic"])
+    expected = [(s.ground_truth.label, read_image(s.filepath).tolist()) for s in samples]
+    evenset.delete_run(digits, first.run_key)
+
+    with pytest.raises(KeyboardInterrupt):
+        balance(
+            digits, generator=generator, measure_benefit=False, max_ratio=None, progress=StopAt("making images", 15)
+        )
+    assert not digits.match_tags("synthetic")
+    second = evenset.resume_run(digits, "evenset_balance_classes_1", progress=False)
+    samples = digits.load_saved_view(second.views["synthetic"])
+
+    assert [(s.ground_truth.label, read_image(s.filepath).tolist()) for s in samples] == expected
+    assert second.added == first.added == 10 + 34
+    assert set(samples.values("synthetic.generator")) == {generator}
+    assert set(samples.values("synthetic.steps")) == {3} and set(samples.values("synthetic.guidance")) == {1.5}
+
+
+def test_what_the_generator_was_kept_from_scores_and_nothing_else(digits):
+    generator = train(digits, held_out_fraction=0.4)
+    results = balance(digits, generator=generator.run_key)
+
+    assert sum(row["held out"] for row in results.verdict) == generator.held_out
+    assert [row["held out"] for row in results.verdict] == [row["held out"] for row in generator.rows]
+    assert results.generator == generator.run_key
+
+
+def test_a_generator_that_saw_every_image_is_refused_as_its_own_judge(digits):
+    generator = train(digits, held_out_fraction=0.0)
+    with pytest.raises(ValueError, match=r"saw every labelled image.*measure_benefit=False"):
+        balance(digits, generator=generator.run_key)
+
+    assert balance(digits, generator=generator.run_key, measure_benefit=False).added
+
+
+def test_a_folder_serves_another_dataset_and_must_draw_its_classes(digits, files, tmp_path):
+    import fiftyone as fo
+
+    folder = train(digits).folder
+    other = fo.Dataset()
+    try:
+        for path, name in files:
+            other.add_sample(fo.Sample(filepath=path, ground_truth=fo.Classification(label=name)))
+        assert balance(other, generator=folder).added
+        one = other.match_tags("synthetic", bool=False).first()
+        one.ground_truth.label = "nine"
+        one.save()
+        with pytest.raises(ValueError, match="draws 0, 1, 2, and not 'nine'"):
+            balance(other, generator=folder)
+    finally:
+        other.delete()
+
+
+def test_without_a_generator_one_is_trained_and_serves_again(digits):
+    first = balance(digits, **{key: TINY[key] for key in ("minutes", "steps", "width", "picture_steps")})
+    again = balance(digits, generator=first.run_key, target=60, measure_benefit=False)
+
+    assert first.added == 10 + 18 and first.generator == first.run_key
+    assert again.added == 20 + 20  # of the twos no more than three for a real one
+
+
+def test_ways_to_even_out_classes_are_compared(digits, everything):
+    import evenset
+
+    before = everything(digits)
+    generator = train(digits).run_key
+    results = evenset.compare_methods(digits, "ground_truth", task="generation", generator=generator, **QUICK, **LOOSE)
+
+    ways = [row["training set"] for row in results.rows]
+    assert ways[:3] == ["real", "logit adjustment (Menon 2021)", "oversampling"]
+    assert ways[-2:] == ["best of these + changed images", "best of these + drawn images"]
+    assert set(results.gains) == set(results.verdicts) == {"changed images", "drawn images"}
+    assert everything(digits)["samples"] == before["samples"]
+    with pytest.raises(ValueError, match="rules is of task='classification'"):
+        evenset.compare_methods(digits, "ground_truth", task="generation", rules={"0": "F('x')"})
+    with pytest.raises(ValueError, match="'classification' or 'generation'"):
+        evenset.compare_methods(digits, "ground_truth", task="guessing")
