@@ -80,8 +80,8 @@ def train_gcn(
         require_classes(known, label_field)
         _check_source(samples, known, graph, embeddings, chosen)
     given = named_parts(samples, validation, test)
-    inputs = dict(label_field=label_field, graph=graph, embeddings=embeddings, output_field=output_field)
-    inputs |= dict(heatmap_field=heatmap_field, classes=classes, group_field=group_field)
+    inputs: dict[str, Any] = dict(label_field=label_field, graph=graph, embeddings=embeddings, classes=classes)
+    inputs |= dict(output_field=output_field, heatmap_field=heatmap_field, group_field=group_field)
     with runs.start(
         samples,
         "train_gcn",
