@@ -22,9 +22,9 @@ def augment(images: Tensor, augmentation: str, flips: str = "none") -> Tensor:
         images = torch.where(_coins(images), images.flip(2), images)
     if augmentation == "none":
         return images
-    strong = augmentation == "strong"
-    images = _move(images, *((15.0, 0.125, 0.2) if strong else (8.0, 0.08, 0.1)))
-    return _erase(_relight(images, 0.3)) if strong else images
+    if augmentation == "light":
+        return _erase(_move(images, degrees=4, shift=0.035, scale=0.05))
+    return _erase(_relight(_move(images, degrees=12, shift=0.1, scale=0.15), most=0.3))
 
 
 def _coins(images: Tensor) -> Tensor:
