@@ -72,6 +72,8 @@ def fill(form: forms.Form) -> None:
     form.labelled(samples, label_field)
     if form.choose("target", TARGETS, "majority", label="Target", description="Images of a class") == "number":
         form.inputs.int("target_number", default=100, label="Images of a class")
+    if label_field:
+        show_plan(form, samples, label_field)
     form.settings(BalanceSettings, basic=True)
     if form.value("source", "generate") == "generate":
         earlier = [key for key in form.ctx.dataset.list_runs() if key.startswith("evenset_train_generator_")]
@@ -79,8 +81,6 @@ def fill(form: forms.Form) -> None:
         form.suggest("generator", earlier, label="Generator", description=hint)
         if not form.value("generator"):
             form.settings(GeneratorSettings, basic=True)
-    if label_field:
-        show_plan(form, samples, label_field)
     if form.more():
         _more(form)
 

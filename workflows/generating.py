@@ -13,6 +13,7 @@ from ..models.images import Images
 from ..models.settings import GeneratorSettings, ImageSettings, TrainGeneratorSettings
 from . import folders, records
 from .learning import HELD_OUT, TRAIN, Look, look_at, set_aside
+from .pictures import COLUMNS, image_grid
 from .runs import Run
 from .samples import Labels
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..models.diffusion import Pipeline
 
 LARGEST_PX = 128  # a side that can be drawn
+MOST_ROWS = 20  # classes of a picture
 USUAL_PX = 64  # largest side that is chosen without being asked for
 FOLDER, SAW = "generator", "evenset.json"  # of a run; what the generator saw
 
@@ -126,10 +128,24 @@ def train(
         for _ in run.watch(steps, progress_title):
             pass
         diffusion.save(pipeline, folder)
+        _draw(run, pipeline, known.names)
         held = known.ids[parts == HELD_OUT].tolist()
         note = dict(names=known.names, size_px=look.size_px, channels=look.channels, held_out=held)
         (folder / SAW).write_text(json.dumps({**note, "dataset": str(run.dataset._doc.id)}))
     return find(run.dataset, str(folder), known.names, source=run.key)
+
+
+def _draw(run: Run, pipeline: Pipeline, names: list[str]) -> None:
+    """A last picture: what the generator draws now, a row a class."""
+    from ..models import diffusion
+    from ..models.settings import SamplingSettings
+
+    shown = names[:MOST_ROWS]
+    labels = np.repeat(np.arange(len(shown)), COLUMNS)
+    images = np.empty((len(labels), pipeline.config.channels, *[pipeline.config.size_px] * 2), dtype=np.uint8)
+    for rows, block in diffusion.generate(pipeline, labels, SamplingSettings()):
+        images[rows] = block
+    image_grid(dict(zip(shown, np.split(images, len(shown)), strict=True))).save(run.folder / "samples_final.png")
 
 
 def find(dataset: Any, generator: str, names: list[str], source: str | None = None) -> Generator:

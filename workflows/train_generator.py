@@ -30,7 +30,7 @@ class GeneratorResults:
     steps: int
     loss: float
     seconds: float
-    pictures: list[str]  # grids of samples, a row a class, the last one at the end
+    pictures: list[str]  # grids of samples, a row a class, the last one of the trained generator
     rows: list[dict[str, Any]]  # a class: images that trained, and that were held out
     curves: list[dict[str, Any]]
     notes: list[str]

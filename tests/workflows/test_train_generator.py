@@ -74,7 +74,7 @@ def test_a_generator_is_trained_and_writes_nothing_to_the_samples(digits, everyt
     results = train(digits)
 
     assert results.steps == 30 and results.trained + results.held_out == 76 and results.held_out > 10
-    assert len(results.pictures) == 2 and all(Path(path).exists() for path in results.pictures)
+    assert len(results.pictures) == 3 and all(Path(path).exists() for path in results.pictures)
     assert json.loads((Path(results.folder) / "model_index.json").read_text())["names"] == ["0", "1", "2"]
     now = everything(digits)
     for part in ("schema", "samples", "views", "app"):

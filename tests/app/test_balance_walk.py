@@ -1,0 +1,68 @@
+"""The walk of a user of whose classes one is rare: train a generator, look at the plan, balance, look, undo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fiftyone import ViewField as F
+from playwright.sync_api import expect
+
+MINUTE = 60_000  # milliseconds
+
+
+@pytest.fixture
+def uneven(digits: Any) -> Any:
+    """300 digits, each with a label, and of the nines only a few."""
+    dataset = digits(n=300, size_px=16, labelled=300, name="uneven")
+    nines = dataset.match(F("ground_truth.label") == "9").values("id")
+    dataset.delete_samples(nines[6:])
+    return dataset
+
+
+def put(user: Any, label: str, value: str) -> None:
+    """Writes a number into the box of a setting."""
+    box = user.page.locator(f"//*[text()='{label}']/ancestor::*[.//input][1]//input").first
+    box.fill(value)
+
+
+def train(user: Any) -> None:
+    user.open("Train generator")
+    put(user, "Minutes (minutes)", "0.1")
+    user.click("Train")
+    user.page.get_by_text("A generator of 10 classes").wait_for(timeout=5 * MINUTE)
+    user.picture("generator")
+    user.click("Balance classes ...")
+
+
+def balance(user: Any) -> None:
+    """By changed images: so short a training draws nothing that the filters let through."""
+    user.sees("synthetic images would be added")
+    expect(user.page.locator(".js-plotly-plot")).to_be_visible()
+    user.picture("plan")
+    user.page.get_by_text("generate", exact=True).click()
+    user.page.get_by_role("option", name="augment").click()
+    user.page.get_by_text("More settings").click()
+    put(user, "Probe steps", "20")
+    user.click("Balance")
+    user.page.get_by_text("synthetic samples added").wait_for(timeout=5 * MINUTE)
+    user.picture("verdict")
+    made = user.dataset.match_tags("synthetic")
+    user.dataset.reload()
+    assert made.count_values("ground_truth.label")["9"] > 0
+    user.click("Open the synthetic")
+    user.click("Done")
+    user.sees(f"{len(made)} samples")
+
+
+def test_a_user_evens_out_a_rare_class_and_undoes_it(uneven, open_app):
+    user = open_app(uneven)
+    train(user)
+    before = user.state()
+    balance(user)
+    user.picture("synthetic")
+    user.open("Delete a run")
+    user.click("Delete")
+    user.sees("Undone")
+    user.click("Done")
+    assert user.state() == before
