@@ -140,7 +140,7 @@ def trained(problem: Problem, minutes: float) -> Any:
         steps = diffusion.train(
             pipeline, lambda rows: problem.train.pixels[rows], problem.train.labels, settings, Path(folder)
         )
-        last = [step for step in steps][-1]
+        last = list(steps)[-1]
     print(f"generator: {minutes:g} minutes, {last.number:,} updates, loss {last.loss:.3f}", flush=True)
     return pipeline
 
