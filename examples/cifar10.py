@@ -1,0 +1,159 @@
+"""The whole application on real photographs: label, find mistakes, even out, compare.
+
+python examples/cifar10.py DIR            DIR has a folder of images for each class, as CIFAR-10's train/airplane/...
+python examples/cifar10.py DIR --images 5000 --labels 500 --minutes 20 --keep
+
+CIFAR-10 has as many images of each class, and its labels are right. So the script makes the trouble itself, and knows
+the answer: it hides most labels, makes some of the others wrong, and takes the last two classes down to a tenth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
+NAME = "evenset-example"
+
+
+def main() -> None:
+    options = parse()
+    import fiftyone as fo
+
+    warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated")  # torch-geometric's own call, on import
+    if fo.dataset_exists(NAME):
+        fo.delete_dataset(NAME)
+    dataset = build(Path(options.folder), options.images, options.seed)
+    print(f"{len(dataset):,} images of {', '.join(dataset.distinct('truth.label'))}")
+    for title, step in (("Label", label), ("Find mistakes", mistakes), ("Even out", even_out), ("Compare", compare)):
+        timed(title, step, dataset, options)
+    if options.keep:
+        dataset.persistent = True
+        print(f"\nThe dataset {NAME!r} is kept: fiftyone app launch {NAME}")
+    else:
+        dataset.delete()
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", help="of class folders")
+    parser.add_argument("--images", type=int, default=3000, help="drawn at random")
+    parser.add_argument("--labels", type=int, default=300, help="that are not hidden, drawn at random")
+    parser.add_argument("--wrong", type=float, default=0.1, help="part of the labels that is made wrong")
+    parser.add_argument("--minutes", type=float, default=5.0, help="that the generator trains")
+    parser.add_argument("--epochs", type=int, help="passes of each ResNet; as its settings have it")
+    parser.add_argument("--steps", type=int, default=800, help="updates of the networks that measure")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", action="store_true", help="keeps the dataset, to look at it in the App")
+    return parser.parse_args()
+
+
+def timed(
+    title: str, step: Callable[[Any, argparse.Namespace], None], dataset: Any, options: argparse.Namespace
+) -> None:
+    print(f"\n{title}\n{'=' * len(title)}", flush=True)
+    start = time.monotonic()
+    step(dataset, options)
+    print(f"({time.monotonic() - start:.0f} s)", flush=True)
+
+
+def build(folder: Path, count: int, seed: int) -> Any:
+    import fiftyone as fo
+
+    files = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in SUFFIXES)
+    if len({path.parent.name for path in files}) < 4:
+        sys.exit(f"{folder} has to hold a folder of images for each of four classes or more")
+    dataset = fo.Dataset(NAME)
+    drawn = [files[i] for i in np.random.default_rng(seed).permutation(len(files))[:count]]
+    dataset.add_samples(
+        [fo.Sample(filepath=str(path.resolve()), truth=fo.Classification(label=path.parent.name)) for path in drawn],
+        progress=False,
+    )
+    return dataset
+
+
+def put(dataset: Any, field: str, labels: list[str | None]) -> None:
+    """Writes a new field of labels, in the order of the samples."""
+    import fiftyone as fo
+
+    dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
+    dataset.set_values(field, [None if name is None else fo.Classification(label=name) for name in labels])
+
+
+def resnet(options: argparse.Namespace) -> dict[str, Any]:
+    return {"epochs": options.epochs, "minimum_steps": 1} if options.epochs else {}
+
+
+def label(dataset: Any, options: argparse.Namespace) -> None:
+    """All labels but a few are hidden; the samples are in random order, so that the first are a random draw."""
+    import evenset
+
+    truth = dataset.values("truth.label")
+    put(dataset, "few", [name if i < options.labels else None for i, name in enumerate(truth)])
+    print(evenset.auto_label(dataset, "few", random_labels=True, seed=options.seed, **resnet(options)))
+    columns = zip(*dataset.values(["auto_label.status", "auto_label.label", "truth.label"]), strict=True)
+    said = [(status, name == right) for status, name, right in columns if status != "labelled" and name]
+    accepted = [right for status, right in said if status == "accepted"]
+    print(f"\nhidden labels: {np.mean([right for _, right in said]):.1%} of all suggestions are right", end="")
+    print(f", {np.mean(accepted):.1%} of the {len(accepted):,} accepted" if accepted else ", nothing was accepted")
+
+
+def mistakes(dataset: Any, options: argparse.Namespace) -> None:
+    """Some labels are made wrong."""
+    import evenset
+
+    truth, rng = dataset.values("truth.label"), np.random.default_rng(options.seed)
+    names = sorted(set(truth))
+    wrong = rng.random(len(truth)) < options.wrong
+    noisy = [
+        str(rng.choice([other for other in names if other != name])) if bad else name
+        for name, bad in zip(truth, wrong, strict=True)
+    ]
+    put(dataset, "noisy", noisy)
+    print(evenset.find_mistakes(dataset, "noisy", seed=options.seed, **resnet(options)))
+    columns = zip(*dataset.values(["mistake.is_issue", "noisy.label", "truth.label", "mistake.label"]), strict=True)
+    flagged = [(given != right, said == right) for is_issue, given, right, said in columns if is_issue]
+    found = sum(bad for bad, _ in flagged)
+    print(f"\n{wrong.sum():,} labels were made wrong; of the {len(flagged):,} flagged {found:,} are, ", end="")
+    print(f"and for {sum(good for bad, good in flagged if bad):,} of these the suggestion is the true label")
+
+
+def even_out(dataset: Any, options: argparse.Namespace) -> None:
+    """The labels of the last two classes are taken down to a tenth."""
+    import evenset
+
+    truth = dataset.values("truth.label")
+    rare = sorted(set(truth))[-2:]
+    seen: dict[str, int] = {}
+    uneven: list[str | None] = []
+    for name in truth:
+        seen[name] = seen.get(name, 0) + 1
+        uneven.append(None if name in rare and seen[name] % 10 else name)
+    put(dataset, "uneven", uneven)
+    print(f"{' and '.join(rare)} are taken down to a tenth")
+    generator = evenset.train_generator(dataset, "uneven", minutes=options.minutes, seed=options.seed)
+    print(generator)
+    print(
+        evenset.balance_classes(
+            dataset, "uneven", generator=generator.run_key, probe_steps=options.steps, seed=options.seed
+        )
+    )
+
+
+def compare(dataset: Any, options: argparse.Namespace) -> None:
+    """On the true labels: each method learns from a part, and is scored on the others."""
+    import evenset
+
+    methods = ["hog + svm", "k-nn", "resnet", "gcn", "laplace", "ensemble"]
+    print(evenset.compare_methods(dataset, "truth", methods=methods, seeds=2, seed=options.seed, **resnet(options)))
+
+
+if __name__ == "__main__":
+    main()
