@@ -1,0 +1,222 @@
+"""The generator: training beside the bare network, sampling beside a slow solver, what a classifier learns from it.
+
+Fashion-MNIST at 28 px, as many images of each class. The generator learns from the 60,000 training images; the 10,000
+test images judge it, through small networks that learned from real training images alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pictures
+import torch
+from measure import goal
+from tabulate import tabulate
+
+SLOW_STEPS = 25  # of the solver that is compared with, guided throughout
+ROUNDS, UPDATES = 8, 20  # of the training, ours and the bare network's in turn
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", default="all", choices=("training", "sampling", "worth", "all"))
+    parser.add_argument("--minutes", type=float, default=5.0, help="of training, before sampling and worth")
+    parser.add_argument("--images", type=int, default=10_000, help="that are drawn")
+    parser.add_argument("--generator", type=Path, help="folder of a trained one; it is trained and kept there if new")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args(arguments)
+
+    torch.set_num_threads(given.threads)
+    if given.part in ("training", "all"):
+        training(given.seed)
+    if given.part == "training":
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        pipeline = trained(given.generator or Path(folder) / "generator", given.minutes, given.seed)
+        if given.part in ("sampling", "all"):
+            sampling(pipeline, given.images, given.seed)
+        if given.part in ("worth", "all"):
+            worth(pipeline, given.images, given.seed)
+
+
+def training(seed: int) -> None:
+    """Updates of `diffusion.train` from PNG files, and bare ones of the same network on random numbers, in turn."""
+    from evenset.models import diffusion
+    from evenset.models.images import Images
+    from evenset.models.settings import GeneratorSettings, ImageSettings
+
+    settings = GeneratorSettings(minutes=0, steps=100_000, picture_steps=100_000, seed=seed)
+    ours, bare = [], []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        pixels, labels = real("train")
+        paths = [str(folder / f"{number:05d}.png") for number in range(5000)]
+        pictures.write(paths, pixels[:5000, 0])
+        images = Images(paths, ImageSettings(), 28, 1)
+        pipeline = diffusion.build(list(pictures.CLOTHES), 1, 28, settings)
+        precision = diffusion.choose_precision(pipeline, settings)
+        settings = GeneratorSettings(minutes=0, steps=100_000, picture_steps=100_000, seed=seed, precision=precision)
+        steps = diffusion.train(pipeline, lambda indices: images[indices], labels[:5000], settings, folder)
+        update = bare_update(diffusion.build(list(pictures.CLOTHES), 1, 28, settings), precision, settings)
+        done = next(steps).number
+        update()
+        for _ in range(ROUNDS):
+            start, first = time.perf_counter(), done
+            while done < first + UPDATES:
+                done = next(steps).number
+            ours.append((done - first) / (time.perf_counter() - start))
+            start = time.perf_counter()
+            for _ in range(UPDATES):
+                update()
+            bare.append(UPDATES / (time.perf_counter() - start))
+        steps.close()
+    batch, ratio = settings.batch_size or diffusion.CPU_BATCH, float(np.median(np.divide(ours, bare)))
+    rows = [("Evenset, from PNG files", *spread(ours, batch)), ("bare updates", *spread(bare, batch))]
+    print(f"\nTraining at 28 px, {precision}, batches of {batch}, {ROUNDS} rounds of {UPDATES} updates in turn")
+    print(tabulate(rows, ["", "images/s", "lowest", "highest"], floatfmt=".0f"))
+    goal("at least .90 of the bare update's speed", ratio >= 0.9, f"{ratio:.2f}")
+
+
+def bare_update(pipeline: Any, precision: str, settings: Any) -> Any:
+    """Forward, backward and optimizer step of the network on random numbers."""
+    from evenset.models import diffusion
+
+    network, batch = pipeline.unet.train(), settings.batch_size or diffusion.CPU_BATCH
+    side, channels = 28 // pipeline.config.patch_px, network.config.in_channels
+    stride = 2 ** (len(network.config.block_out_channels) - 1)
+    side = -(-side // stride) * stride
+    noisy, target = torch.randn(2, batch, channels, side, side)
+    times, labels = 1000 * torch.rand(batch), torch.randint(0, 11, (batch,))
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-4, fused=True)
+
+    def update() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            said = network(noisy, times, labels, return_dict=False)[0]
+        loss = (said.float() - target).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return update
+
+
+def trained(folder: Path, minutes: float, seed: int) -> Any:
+    """A generator that trained on all 60,000 training images, in memory."""
+    from evenset.models import diffusion
+    from evenset.models.settings import GeneratorSettings
+
+    if not (folder / "model_index.json").exists():
+        pixels, labels = real("train")
+        settings = GeneratorSettings(minutes=minutes, seed=seed)
+        pipeline = diffusion.build(list(pictures.CLOTHES), 1, 28, settings)
+        folder.mkdir(parents=True, exist_ok=True)
+        *_, last = diffusion.train(pipeline, lambda indices: pixels[indices], labels, settings, folder, folder)
+        diffusion.save(pipeline, folder)
+        reached, metrics = f"{last.number:,} updates, loss {last.loss:.4f}", last.metrics
+        print(f"\nTrained for {metrics['seconds'] / 60:.1f} minutes: {reached}, {metrics['epochs']:.1f} epochs")
+    return diffusion.load(folder)
+
+
+def sampling(pipeline: Any, count: int, seed: int) -> None:
+    """Speed and kernel distance of the usual way, and of 25 steps that are guided throughout."""
+    from evenset.models import image_metrics, probe
+    from evenset.models.settings import ProbeSettings, SamplingSettings
+
+    pixels, labels = real("train")
+    judge = probe.build(10, pixels, ProbeSettings(seed=seed))
+    for _ in probe.train(judge, pixels, labels, ProbeSettings(seed=seed)):
+        pass
+    wanted = probe.embed(judge, real("t10k")[0])
+    usual = SamplingSettings(sampling_seed=seed)
+    slow = SamplingSettings(sampling_steps=SLOW_STEPS, guidance_from=0.0, guidance_to=1.0, sampling_seed=seed)
+    found = {}
+    ways = {f"{usual.sampling_steps} steps, guided in part": usual, f"{SLOW_STEPS} steps, guided throughout": slow}
+    for name, settings in ways.items():
+        images, _, seconds = draw(pipeline, count, settings)
+        distance, deviation = image_metrics.kid(wanted, probe.embed(judge, images))
+        found[name] = (count / seconds, distance, deviation)
+    print(f"\n{count:,} images of 28 px, kernel distance (KID) to the test images")
+    print(tabulate([(name, *row) for name, row in found.items()], ["", "images/s", "KID", "+-"], floatfmt=".4g"))
+    (speed, ours, _), (_, theirs, _) = found.values()
+    goal("at least 150 images/s", speed >= 150, f"{speed:.0f}")
+    goal(f"KID at most 1.10 of {SLOW_STEPS} steps guided throughout", ours <= 1.1 * theirs, f"{ours / theirs:.2f}")
+
+
+def worth(pipeline: Any, count: int, seed: int) -> None:
+    """Accuracy on real test images of networks that learned from generated images alone, all of them or filtered."""
+    from evenset.models import probe
+    from evenset.models.settings import ProbeSettings, SamplingSettings
+
+    (pixels, labels), test, settings = real("train"), real("t10k"), ProbeSettings(seed=seed)
+    images, classes, _ = draw(pipeline, 2 * count, SamplingSettings(sampling_seed=seed))  # half of them to choose from
+    kept = filtered(images, classes, pixels, labels, settings)[:count]
+    few = np.random.default_rng(seed).permutation(len(pixels))[:count]
+    sets = {
+        "generated": (images[:count], classes[:count]),
+        "generated and filtered": (images[kept], classes[kept]),
+        f"real, {count:,}": (pixels[few], labels[few]),
+        f"real, {len(pixels):,}": (pixels, labels),
+    }
+    scores = {name: probe.accuracy_score(*one, *test, 10, settings)[0] for name, one in sets.items()}
+    best = scores[f"real, {len(pixels):,}"]
+    print(f"\nAccuracy on the 10,000 test images after training on {count:,} images")
+    print(tabulate([(name, score, score / best) for name, score in scores.items()], ["", "accuracy", "of real"]))
+    ratio = scores["generated"] / best
+    goal("unfiltered images are worth at least .90 of all real ones", ratio >= 0.9, f"{ratio:.3f}")
+
+
+def filtered(
+    images: np.ndarray, classes: np.ndarray, pixels: np.ndarray, labels: np.ndarray, settings: Any
+) -> np.ndarray:
+    """Places of generated images that the filters keep; a network that trained on 3/4 of the real ones judges."""
+    from evenset.models import filters, probe
+    from evenset.models.settings import FilterSettings
+
+    order = np.random.default_rng(0).permutation(len(pixels))
+    held, seen = np.split(order, [len(order) // 4])
+    judge = probe.build(10, pixels[seen], settings)
+    for _ in probe.train(judge, pixels[seen], labels[seen], settings):
+        pass
+
+    def view(some: np.ndarray, names: np.ndarray) -> filters.Views:
+        return filters.Views(probe.embed(judge, some), names, probe.predict(judge, some))
+
+    limits = filters.fit(
+        view(pixels[seen], labels[seen]), view(pixels[held], labels[held]), 10, FilterSettings(copy_share=0)
+    )
+    kept = limits.judge(view(images, classes)).kept
+    print(f"\nthe filters keep {kept.mean():.3f} of the generated images")
+    return np.flatnonzero(kept)
+
+
+def draw(pipeline: Any, count: int, settings: Any) -> tuple[np.ndarray, np.ndarray, float]:
+    """Images [count, 1, 28, 28], their classes, as many of each, and the seconds they took."""
+    from evenset.models import diffusion
+
+    classes = np.arange(count) % 10
+    images = np.empty((count, 1, 28, 28), dtype=np.uint8)
+    list(diffusion.generate(pipeline, classes[:32], settings))  # pays for kernels
+    start = time.perf_counter()
+    for places, part in diffusion.generate(pipeline, classes, settings):
+        images[places] = part
+    return images, classes, time.perf_counter() - start
+
+
+def real(part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images [N, 1, 28, 28] and classes of Fashion-MNIST's "train" or "t10k"."""
+    pixels, labels = pictures._part_of_fashion_mnist(pictures.LOCAL_COPY, part)
+    return np.ascontiguousarray(pixels[:, None]), labels.astype(np.int64)
+
+
+def spread(speeds: list[float], batch: int) -> tuple[float, float, float]:
+    return float(np.median(speeds)) * batch, min(speeds) * batch, max(speeds) * batch
+
+
+if __name__ == "__main__":
+    main()
