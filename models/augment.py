@@ -29,4 +29,3 @@ def augment(image: np.ndarray, seed: tuple[int, int], flips: str = "none") -> np
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
         return np.asarray(v2.Compose(steps)(torch.from_numpy(image)).numpy())
-
