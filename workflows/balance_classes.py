@@ -139,11 +139,11 @@ def _balance(
         look = look._replace(size_px=ready.size_px, channels=ready.channels)
     problem = benefit.read(run, known, look, parts, image_settings)
     made = sources.make(run, choices.source, plan, problem, ready, settings)
-    worth = None
-    if choices.measure_benefit and any(one.kept for one in made):
+    worth, some = None, any(one.kept for one in made)
+    if choices.measure_benefit and some:
         probe = sources.probe_settings(choices, generator_settings)
         worth = benefit.measure(run, problem, {WITH: made}, probe, choices.probe_seeds)
-    if _is_added(worth.verdicts[WITH].decision if worth else NOT_MEASURED, choices.add):
+    if some and _is_added(worth.verdicts[WITH].decision if worth else NOT_MEASURED, choices.add):
         _write(run, label_field, made, choices.keep_rejected)
     return _results(run, known, plan, made, worth, choices, skipped, ready)
 
@@ -174,8 +174,8 @@ def _results(
 ) -> BalanceResults:
     found = worth.verdicts[WITH] if worth else None
     decision = found.decision if found else NOT_MEASURED
-    added = bool(made) and _is_added(decision, choices.add)
     kept = [one for one in made if one.kept]
+    added = bool(kept) and _is_added(decision, choices.add)
     notes = plan.notes + fell_short(plan, made, choices.most_tries)
     if kept and not added:
         notes.append(f"The images stay in {run.folder / 'images'}: add='always' adds them whatever the verdict says.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fiftyone import ViewField as F
 from playwright.sync_api import expect
 
 MINUTE = 60_000  # milliseconds
@@ -14,6 +13,8 @@ MINUTE = 60_000  # milliseconds
 @pytest.fixture
 def uneven(digits: Any) -> Any:
     """300 digits, each with a label, and of the nines only a few."""
+    from fiftyone import ViewField as F
+
     dataset = digits(n=300, size_px=16, labelled=300, name="uneven")
     nines = dataset.match(F("ground_truth.label") == "9").values("id")
     dataset.delete_samples(nines[6:])

@@ -166,6 +166,31 @@ def test_without_a_generator_one_is_trained_and_serves_again(digits):
     assert again.added == 20 + 20  # of the twos no more than three for a real one
 
 
+def test_a_class_of_one_image_gets_no_more_than_its_cap_and_is_named(digits):
+    from fiftyone import ViewField as F
+
+    twos = digits.match(F("ground_truth.label") == "2").values("id")
+    digits.delete_samples(twos[1:])
+    generator = train(digits).run_key
+    results = balance(digits, generator=generator, measure_benefit=False)
+
+    assert digits.count_values("ground_truth.label")["2"] == 4
+    assert any("Fewer than 20 real images" in note and "2" in note for note in results.notes)
+
+
+def test_where_every_image_is_refused_nothing_is_written(digits, everything):
+    before = everything(digits)
+    generator = train(digits).run_key
+    strict = dict(probability_share=0.5, lowest_probability=1.0, highest_probability=1.0)  # nothing is so sure
+    results = balance(digits, generator=generator, most_tries=1.0, target=45, **strict)
+
+    now = everything(digits)
+    assert results.added == 0
+    assert (now["schema"], now["samples"], now["views"]) == (before["schema"], before["samples"], before["views"])
+    assert any("Fell short after 1 tries" in note for note in results.notes)
+    assert sum(results.refused.values()) > 0
+
+
 def test_ways_to_even_out_classes_are_compared(digits, everything):
     import evenset
 
