@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from typing import Protocol
 
 import numpy as np
@@ -21,7 +20,7 @@ from . import jitter
 from .draws import Draw, chances, needed
 from .losses import class_loss
 from .settings import ProbeSettings
-from .step import Step
+from .step import Step, accelerator
 
 FIRST_PX = 32  # larger images are reduced to about this side by the first layer
 REPORT = 20  # updates between two Steps
@@ -112,28 +111,29 @@ def train(
         images, labels: real ones, and the class of each [N]
         synthetic: others, and the class of each [M]; `synthetic_share` of each batch is drawn from them
     """
-    device = _device(settings)
-    model.to(device).to(memory_format=torch.channels_last).train()
+    process = accelerator(settings.device, _precision(settings))
+    model.to(process.device).to(memory_format=torch.channels_last).train()
     sources, draws, prior = _plan(model.classes, images, labels, settings, synthetic)
-    prior = prior.to(device)
+    prior = prior.to(process.device)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
     weights = [value for value in model.state_dict().values() if value.is_floating_point()]
     averaged = [value.clone() for value in weights]
-    torch.manual_seed(settings.seed)
     total = 0.0
 
     for number in range(1, settings.steps + 1):
+        torch.manual_seed(settings.seed * 1_000_003 + number)  # whatever the caller does between two Steps
         mixed = len(draws) > 1 and number <= settings.synthetic_until * settings.steps
         made = round(settings.synthetic_share * settings.batch_size) if mixed else 0
         parts = [draw.next(count) for draw, count in zip(draws, (settings.batch_size - made, made), strict=False)]
         pixels = np.concatenate([source[part] for source, part in zip(sources, parts, strict=True) if len(part)])
-        given = np.concatenate([draw.labels[part] for draw, part in zip(draws, parts, strict=True)])
-        batch = jitter.augment(torch.from_numpy(pixels).to(device).float(), settings.augmentation, settings.flips)
-        with _arithmetic(device, settings):
+        given = np.concatenate([draw.labels[part] for draw, part in zip(draws, parts, strict=True)]).astype(np.int64)
+        batch = torch.from_numpy(pixels).to(process.device).float()
+        batch = jitter.augment(batch, settings.augmentation, settings.flips)
+        with process.autocast():
             logits = model(batch)[0].float()
-        loss = class_loss(logits, torch.as_tensor(given, device=device), prior)
+        loss = class_loss(logits, torch.from_numpy(given).to(process.device), prior)
 
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * _schedule(number - 1, settings.steps)
@@ -179,7 +179,7 @@ def accuracy_score(
 def _forward(model: Probe, images: Source) -> Iterator[tuple[Tensor, Tensor]]:
     model.eval()
     device = next(model.parameters()).device
-    for at in range(0, len(images), BATCH):
+    for at in range(0, max(len(images), 1), BATCH):  # of no images, an empty block
         block = images[np.arange(at, min(at + BATCH, len(images)))]
         with torch.inference_mode():
             logits, rows = model(torch.from_numpy(block).to(device))
@@ -216,14 +216,10 @@ def _schedule(step: int, total: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(total - warm, 1)))
 
 
-def _device(settings: ProbeSettings) -> torch.device:
-    if settings.device != "auto":
-        return torch.device(settings.device)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _arithmetic(device: torch.device, settings: ProbeSettings) -> AbstractContextManager[None]:
+def _precision(settings: ProbeSettings) -> str:
     """Short numbers where the processor multiplies them; no timing decides, so that the same seed gives the same."""
-    able = device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())
-    short = settings.precision == "bf16" or (settings.precision == "auto" and able)
-    return torch.autocast(device.type, torch.bfloat16, enabled=short)
+    if settings.precision != "auto":
+        return settings.precision
+    if settings.device != "cpu" and torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"

@@ -31,6 +31,14 @@ def fit(images, labels, settings, synthetic=None, classes=8):
     return model, steps
 
 
+def test_of_no_images_there_is_nothing_to_say():
+    labels = np.arange(8)
+    model = probe.build(8, bars(labels), QUICK)
+
+    assert probe.predict(model, bars(labels)[:0]).shape == (0, 8)
+    assert probe.embed(model, bars(labels)[:0]).shape == (0, 64)
+
+
 def test_it_learns_and_reports():
     labels = np.arange(160) % 8
     model, steps = fit(bars(labels), labels, QUICK)
@@ -44,14 +52,18 @@ def test_it_learns_and_reports():
     assert probe.embed(model, bars(fresh)).shape == (80, model.head.in_features)
 
 
-def test_the_seed_fixes_the_weights():
+def test_the_seed_fixes_the_weights_whatever_happens_between_two_steps():
     labels = np.arange(64) % 8
-    images, settings = bars(labels), replace(QUICK, steps=4, augmentation="strong", sampler_power=0.5)
+    images, settings = bars(labels), replace(QUICK, steps=22, width=4, augmentation="strong", sampler_power=0.5)
+    busy = probe.build(8, images, settings)
+    for _ in probe.train(busy, images, labels, settings, (images, labels)):
+        torch.rand(3)
     once, again, other = (
         fit(images, labels, replace(settings, seed=seed), (images, labels))[0].state_dict() for seed in (0, 0, 1)
     )
 
     assert all(torch.equal(once[name], again[name]) for name in once)
+    assert all(torch.equal(once[name], value) for name, value in busy.state_dict().items())
     assert not all(torch.equal(once[name], other[name]) for name in once)
 
 
@@ -67,7 +79,7 @@ def test_adjusted_logits_forget_how_frequent_classes_are():
     """Where images say nothing, plain cross-entropy learns the frequencies, and the adjusted one learns none."""
     labels = np.repeat([0, 1], [300, 30])
     images = np.full((330, 1, 8, 8), 100, dtype=np.uint8)
-    settings = replace(QUICK, steps=150, batch_size=44, width=4, learning_rate=0.03, weight_decay=0.0)
+    settings = replace(QUICK, steps=100, batch_size=44, width=4, learning_rate=0.03, weight_decay=0.0)
 
     def learned(**values):
         return probe.predict(fit(images, labels, replace(settings, **values), classes=2)[0], images[:1])[0]
