@@ -405,9 +405,9 @@ class GeneratorSettings(Settings):
 @dataclass(frozen=True)
 class SamplingSettings(Settings):
     sampling_steps: int = setting(12, "steps of the solver from noise to image", low=1, high=1000)
-    guidance: float = setting(1.5, "how much the label is stressed; 1: not", low=1.0, high=20.0)
+    guidance: float = setting(2.0, "how much the label is stressed; 1: not", low=1.0, high=20.0)
     guidance_from: float = setting(0.2, "part of the way from noise at which guidance sets in", low=0.0, high=1.0)
-    guidance_to: float = setting(0.8, "part of the way from noise at which it ends", low=0.0, high=1.0)
+    guidance_to: float = setting(0.6, "part of the way from noise at which it ends", low=0.0, high=1.0)
     batch_images: int = setting(
         256, "images drawn at once; halved where memory is too small", unit="images", low=1, high=100_000
     )

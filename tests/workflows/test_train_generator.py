@@ -120,7 +120,7 @@ def test_images_drawn_by_a_run_are_added_and_a_run_that_was_broken_off_adds_the_
     assert [(s.ground_truth.label, read_image(s.filepath).tolist()) for s in samples] == expected
     assert second.added == first.added == 10 + 34
     assert set(samples.values("synthetic.generator")) == {generator}
-    assert set(samples.values("synthetic.steps")) == {3} and set(samples.values("synthetic.guidance")) == {1.5}
+    assert set(samples.values("synthetic.steps")) == {3} and set(samples.values("synthetic.guidance")) == {2.0}
 
 
 def test_what_the_generator_was_kept_from_scores_and_nothing_else(digits):
