@@ -107,7 +107,7 @@ def find_mistakes(
 def _labelled(known: Labels) -> Labels:
     """The labelled samples alone: the others have nothing that could be wrong."""
     rows = known.known
-    columns = {name: getattr(known, name)[rows] for name in ("ids", "paths", "classes", "trusted", "groups")}
+    columns = {name: getattr(known, name)[rows] for name in ("ids", "paths", "classes", "trusted", "groups", "made")}
     return replace(known, **columns)
 
 

@@ -94,7 +94,7 @@ class Trial:
     def seen(self) -> Labels:
         """The training samples with their labels, and behind them those to predict, without."""
         known, rows = self.material.known, np.concatenate([self.cut.train, self.cut.test])
-        columns = {name: getattr(known, name)[rows] for name in ("ids", "paths", "trusted", "groups")}
+        columns = {name: getattr(known, name)[rows] for name in ("ids", "paths", "trusted", "groups", "made")}
         return replace(known, classes=self.labels[rows], **columns)
 
     def shared(self, name: str, compute: Callable[[], T]) -> T:

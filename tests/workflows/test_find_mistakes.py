@@ -54,10 +54,10 @@ def test_the_reason_counts_the_neighbours_and_says_what_the_model_says(corrupted
     sample = corrupted.first()
     vectors, labels = np.array(corrupted.values("vector")), np.array(corrupted.values("ground_truth.label"))
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    nearest = np.argsort(-(units @ units[0]))[1:16]
+    nearest = np.argsort(-(units @ units[0]))[1:11]
     count = (labels[nearest] == sample.truth).sum()
 
-    assert sample.mistake.reason.startswith(f"{count} of 15 nearest samples are {sample.truth!r}; ")
+    assert sample.mistake.reason.startswith(f"{count} of 10 nearest samples are {sample.truth!r}; ")
     assert "a model that has not seen the label agrees at 0." in sample.mistake.reason
 
 
@@ -88,7 +88,7 @@ def test_the_sidebar_can_filter_by_every_attribute(corrupted):
 
 def test_the_scores_of_cleanlab_are_a_choice(corrupted):
     find(corrupted)
-    results = find(corrupted, output_field="theirs", method="self_confidence")
+    results = find(corrupted, output_field="theirs", method="self_confidence", neighbours=15)
 
     assert set(corrupted.load_saved_view(results.views["mistakes"]).values("id")) == wrong_in(corrupted)
     assert corrupted.values("theirs.mistakenness") != corrupted.values("mistake.mistakenness")
