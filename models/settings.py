@@ -532,6 +532,16 @@ class ProbeSettings(Settings):
     seed: int = setting(0, "fixes initial weights, order and augmentation", low=0, high=2**31 - 1)
 
 
+BALANCE_SETTINGS: tuple[type[Settings], ...] = (  # of balance_classes
+    BalanceSettings,
+    ImageSettings,
+    GeneratorSettings,
+    SamplingSettings,
+    FilterSettings,
+    TrainGeneratorSettings,
+)
+
+
 def check(item: dataclasses.Field[Any], value: Any) -> Any:
     """Returns `value` in the type of the field `item`; a value out of range raises ValueError with the reason."""
     notes, kind = item.metadata, type(item.default)

@@ -9,6 +9,7 @@ import fiftyone.operators.types as types
 import numpy as np
 
 from ..models.settings import (
+    BALANCE_SETTINGS,
     BalanceSettings,
     FilterSettings,
     GeneratorSettings,
@@ -21,15 +22,8 @@ from ..workflows.samples import real_samples
 from . import forms, running
 
 INPUTS = ("label_field", "generator", "group_field", "classes")
-KINDS = (
-    BalanceSettings,
-    ImageSettings,
-    GeneratorSettings,
-    SamplingSettings,
-    FilterSettings,
-    TrainGeneratorSettings,
-)
 TARGETS = {"majority": "As many as the largest class", "median": "As many as the median class", "number": "A number"}
+USUAL_NUMBER = 100  # images of a class, where a number is chosen
 MOST_BARS = 60  # classes of the chart
 SEVERITY = {"add": "success", "do not add": "warning"}
 COLOURS = {"real": "#6b7a90", "synthetic": "#9b8cf0", "to add": "#ff8a3d"}
@@ -54,7 +48,11 @@ class BalanceClasses(foo.Operator):
     def execute(self, ctx: Any) -> Any:
         def prepare() -> running.Prepared:
             forms.chosen(ctx, "label_field")
-            inputs = {**forms.read_inputs(ctx, *INPUTS), **forms.read(ctx, *KINDS), "target": read_target(ctx.params)}
+            inputs = {
+                **forms.read_inputs(ctx, *INPUTS),
+                **forms.read(ctx, *BALANCE_SETTINGS),
+                "target": read_target(ctx.params),
+            }
             return forms.samples_of(ctx), inputs
 
         return running.run(ctx, "balance_classes", prepare, answer)
@@ -63,7 +61,7 @@ class BalanceClasses(foo.Operator):
 def read_target(params: dict[str, Any]) -> str | int:
     """The target of a form that was sent."""
     chosen = params.get("target") or "majority"
-    return int(params.get("target_number") or 0) if chosen == "number" else str(chosen)
+    return int(params.get("target_number", USUAL_NUMBER)) if chosen == "number" else str(chosen)
 
 
 def fill(form: forms.Form) -> None:
@@ -71,7 +69,7 @@ def fill(form: forms.Form) -> None:
     label_field = form.label_field("The synthetic samples get their label in this field")
     form.labelled(samples, label_field)
     if form.choose("target", TARGETS, "majority", label="Target", description="Images of a class") == "number":
-        form.inputs.int("target_number", default=100, label="Images of a class")
+        form.inputs.int("target_number", default=USUAL_NUMBER, label="Images of a class")
     if label_field:
         show_plan(form, samples, label_field)
     form.settings(BalanceSettings, basic=True)
@@ -93,8 +91,9 @@ def show_plan(form: forms.Form, samples: Any, label_field: str) -> None:
         return
     counts = np.array([real[name] for name in names])
     there = synthetic.count(samples, label_field, names)
-    target = read_target({"target_number": 100, **form.ctx.params})
-    plan = balance_plan.make(names, counts, there, target, float(form.value("max_ratio", 3.0)))
+    plan = balance_plan.make(
+        names, counts, there, read_target(form.ctx.params), float(form.value("max_ratio", BalanceSettings().max_ratio))
+    )
     form.bars("plan", names[:MOST_BARS], {key: [row[key] for row in plan.rows[:MOST_BARS]] for key in COLOURS}, COLOURS)
     form.say(f"{plan.add.sum():,} synthetic images would be added")
     for note in plan.notes:

@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..models.settings import (
+    BALANCE_SETTINGS,
     BalanceSettings,
-    FilterSettings,
-    GeneratorSettings,
-    ImageSettings,
-    SamplingSettings,
     TrainGeneratorSettings,
 )
 from ..models.settings import split as split_settings
@@ -32,14 +29,6 @@ from .synthetic import Made
 
 WITH = "synthetic images"  # the arm of the measurement
 NOT_MEASURED = "not measured"
-KINDS = (
-    BalanceSettings,
-    ImageSettings,
-    GeneratorSettings,
-    SamplingSettings,
-    FilterSettings,
-    TrainGeneratorSettings,
-)
 
 
 def balance_classes(
@@ -48,7 +37,6 @@ def balance_classes(
     *,
     generator: str | None = None,
     target: Target = "majority",
-    max_ratio: float | None = 3.0,
     dry_run: bool = False,
     group_field: str | None = None,
     classes: Sequence[str] | dict[str, Sequence[str]] | None = None,
@@ -68,19 +56,18 @@ def balance_classes(
         label_field: a field of `fo.Classification`; samples without a label count for nothing
         generator: key of a `train_generator` run, or its folder; None: one is trained now
         target: "majority" (as many as the largest class), "median", a number of images, or {class: number}
-        max_ratio: synthetic images for a real one of the class, at the most; None: no cap
         dry_run: return the plan, an estimate of the time and a preview, and write nothing
         group_field: samples with the same value (patient, video, product) stay on one side, as do near-duplicates
         classes: names in order, or `{name: [synonyms]}`
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to go on with
-        settings: fields of BalanceSettings, ImageSettings, GeneratorSettings, SamplingSettings, FilterSettings
-            and TrainGeneratorSettings
+        settings: fields of BalanceSettings (where `max_ratio=None` is no cap), ImageSettings, GeneratorSettings,
+            SamplingSettings, FilterSettings and TrainGeneratorSettings
 
     Raises:
         ValueError: a bad argument; nothing was written
     """
-    found = split_settings({**settings, "max_ratio": max_ratio or 0.0}, *KINDS)
+    found = split_settings(balance_plan.without_none(settings), *BALANCE_SETTINGS)
     choices, image_settings = found[:2]
     generating.check_size(image_settings)
     _check_held_out(choices, found[-1])

@@ -41,6 +41,11 @@ class Plan:
         ]
 
 
+def without_none(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a call; `max_ratio=None` is no cap, which is 0."""
+    return {**settings, "max_ratio": 0.0} if settings.get("max_ratio", 0.0) is None else settings
+
+
 def plan_for(known: Labels, there: np.ndarray, target: Target, max_ratio: float) -> Plan:
     """The plan of the labelled samples `known`, as `make` has it."""
     real = np.bincount(known.classes[known.known], minlength=len(known.names))

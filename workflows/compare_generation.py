@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..models.settings import BALANCE_SETTINGS
 from ..models.settings import split as split_settings
 from . import balance_plan, benefit, generating, runs, sources
-from .balance_classes import KINDS
 from .balance_plan import Target
 from .balance_results import verdict_rows
 from .learning import freeze
@@ -60,14 +60,13 @@ def compare_generation(
     *,
     generator: str | None = None,
     target: Target = "majority",
-    max_ratio: float | None = 3.0,
     group_field: str | None = None,
     progress: Progress | bool | None = None,
     resume: str | None = None,
     **settings: Any,
 ) -> GenerationResults:
     """Trains the same small network in every way; nothing is written to the samples. Arguments as `balance_classes`."""
-    found = split_settings({**settings, "max_ratio": max_ratio or 0.0}, *KINDS)
+    found = split_settings(balance_plan.without_none(settings), *BALANCE_SETTINGS)
     choices, image_settings, generator_settings = found[:3]
     generating.check_size(image_settings)
     check_images(samples)
@@ -94,7 +93,7 @@ def compare_generation(
         look = look._replace(size_px=ready.size_px, channels=ready.channels)
         problem = benefit.read(run, known, look, parts, image_settings)
         made = {
-            name: sources.make(run.within(source), source, plan, problem, ready, found)
+            name: sources.make(run, source, plan, problem, ready, found, part=source)
             for name, source in ((AUGMENTED, "augment"), (DRAWN, "generate"))
         }
         made = {name: images for name, images in made.items() if any(one.kept for one in images)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..models.images import Images
-from ..models.settings import GeneratorSettings, ImageSettings, TrainGeneratorSettings
+from ..models.settings import GeneratorSettings, ImageSettings, SamplingSettings, TrainGeneratorSettings
 from . import folders, records
 from .learning import HELD_OUT, TRAIN, Look, look_at, set_aside
 from .pictures import COLUMNS, image_grid
@@ -110,7 +110,6 @@ def train(
     parts: np.ndarray,
     image_settings: ImageSettings,
     settings: GeneratorSettings,
-    progress_title: str = "training the generator",
 ) -> Generator:
     """Trains on the TRAIN part, and keeps the generator in the run's folder; a run that has it reads it."""
     from ..models import diffusion
@@ -125,26 +124,21 @@ def train(
 
         pipeline = diffusion.build(known.names, look.channels, look.size_px, settings)
         steps = diffusion.train(pipeline, fetch, known.classes[seen], settings, run.folder, pictures=run.folder)
-        for _ in run.watch(steps, progress_title):
+        for _ in run.watch(steps, "training the generator"):
             pass
         diffusion.save(pipeline, folder)
-        _draw(run, pipeline, known.names)
+        _show(run, pipeline, known.names)
         held = known.ids[parts == HELD_OUT].tolist()
         note = dict(names=known.names, size_px=look.size_px, channels=look.channels, held_out=held)
         (folder / SAW).write_text(json.dumps({**note, "dataset": str(run.dataset._doc.id)}))
     return find(run.dataset, str(folder), known.names, source=run.key)
 
 
-def _draw(run: Run, pipeline: Pipeline, names: list[str]) -> None:
+def _show(run: Run, pipeline: Pipeline, names: list[str]) -> None:
     """A last picture: what the generator draws now, a row a class."""
-    from ..models import diffusion
-    from ..models.settings import SamplingSettings
-
     shown = names[:MOST_ROWS]
     labels = np.repeat(np.arange(len(shown)), COLUMNS)
-    images = np.empty((len(labels), pipeline.config.channels, *[pipeline.config.size_px] * 2), dtype=np.uint8)
-    for rows, block in diffusion.generate(pipeline, labels, SamplingSettings()):
-        images[rows] = block
+    images = draw(pipeline, labels, SamplingSettings(), np.arange(len(labels)))
     image_grid(dict(zip(shown, np.split(images, len(shown)), strict=True))).save(run.folder / "samples_final.png")
 
 
@@ -175,6 +169,21 @@ def find(dataset: Any, generator: str, names: list[str], source: str | None = No
             "train one on these labels"
         )
     return Generator(source or generator, folder, **note)
+
+
+def draw(
+    pipeline: Pipeline, labels: np.ndarray, settings: SamplingSettings, numbers: np.ndarray, run: Run | None = None
+) -> np.ndarray:
+    """Images by their numbers, of the generator's classes `labels` [n] -> uint8 [n, C, S, S]."""
+    from ..models import diffusion
+
+    shape = (pipeline.config.channels, pipeline.config.size_px, pipeline.config.size_px)
+    images = np.empty((len(labels), *shape), dtype=np.uint8)
+    for rows, block in diffusion.generate(pipeline, labels, settings, numbers=numbers):
+        images[rows] = block
+        if run:
+            run.report("drawing images", int(rows[-1]) + 1, len(labels))
+    return images
 
 
 def load(generator: Generator, device: str) -> Pipeline:

@@ -27,14 +27,10 @@ def preview(known: Labels, plan: Plan, ready: Generator | None, settings: tuple[
     shown = np.flatnonzero(plan.add)[:MOST_CLASSES]
     grid, speed, notes = None, IMAGES_A_SECOND, list(plan.notes)
     if len(shown) and ready is not None and choices.source == "generate":
-        from ..models import diffusion
-
         pipeline = generating.load(ready, generator_settings.device)
         labels = np.repeat([ready.names.index(known.names[i]) for i in shown], COLUMNS)
-        images = np.empty((len(labels), ready.channels, ready.size_px, ready.size_px), dtype=np.uint8)
         start = time.perf_counter()
-        for rows, block in diffusion.generate(pipeline, labels, sampling, numbers=np.arange(len(labels))):
-            images[rows] = block
+        images = generating.draw(pipeline, labels, sampling, np.arange(len(labels)))
         speed = len(labels) / (time.perf_counter() - start)
         grid = {known.names[i]: part for i, part in zip(shown, np.split(images, len(shown)), strict=True)}
     elif len(shown):

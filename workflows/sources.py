@@ -19,8 +19,6 @@ from .synthetic import Made
 
 def drawn(run: Run, generator: Generator, names: list[str], sampling: SamplingSettings, device: str) -> Draw:
     """Images of the generator."""
-    from ..models import diffusion
-
     pipeline = generating.load(generator, device)
     index = np.array([generator.names.index(name) for name in names])
     about = dict(
@@ -32,11 +30,8 @@ def drawn(run: Run, generator: Generator, names: list[str], sampling: SamplingSe
     )
 
     def draw(numbers: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
-        found = np.empty((len(numbers), generator.channels, generator.size_px, generator.size_px), dtype=np.uint8)
-        for rows, images in diffusion.generate(pipeline, index[classes], sampling, numbers=numbers):
-            found[rows] = images
-            run.report("drawing images", int(rows[-1]) + 1, len(numbers))
-        return found, [dict(about) for _ in numbers]
+        images = generating.draw(pipeline, index[classes], sampling, numbers, run)
+        return images, [dict(about) for _ in numbers]
 
     return draw
 
@@ -59,13 +54,20 @@ def changed(run: Run, problem: Problem, settings: GeneratorSettings, seed: int) 
 
 
 def make(
-    run: Run, source: str, plan: Plan, problem: Problem, ready: Generator | None, settings: tuple[Any, ...]
+    run: Run,
+    source: str,
+    plan: Plan,
+    problem: Problem,
+    ready: Generator | None,
+    settings: tuple[Any, ...],
+    part: str = "",
 ) -> list[Made]:
     """Makes what the plan asks for, and judges it.
 
     Args:
         source: "generate", by the generator `ready`, or "augment"
         settings: of balance_classes
+        part: folder of the run that gets the images, where there are several; what judges them is learned once
     """
     choices, _, generator_settings, sampling, filters, _ = settings
     probe = probe_settings(choices, generator_settings)
@@ -75,7 +77,8 @@ def make(
         assert ready is not None  # it was found or trained
         draw = drawn(run, ready, problem.names, sampling, generator_settings.device)
     judge = Judging(run, problem, filters, probe, copies=source == "generate")
-    return making.make(run, problem.names, plan.add, draw, judge, choices.most_tries, choices.keep_rejected)
+    maker = run.within(part) if part else run
+    return making.make(maker, problem.names, plan.add, draw, judge, choices.most_tries, choices.keep_rejected)
 
 
 def probe_settings(choices: BalanceSettings, settings: GeneratorSettings) -> ProbeSettings:

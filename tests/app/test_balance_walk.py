@@ -56,14 +56,38 @@ def balance(user: Any) -> None:
     user.sees(f"{len(made)} samples")
 
 
+def learn(user: Any, operator: str, method: str) -> None:
+    """Trains with the synthetic samples, which get no prediction, and takes that back."""
+    user.open(operator)
+    user.page.get_by_text("More settings").click()
+    tick = user.page.get_by_text("Include synthetic", exact=True)
+    tick.click()
+    user.picture(f"{method}-form")
+    put(user, "Epochs", "2")
+    user.click("Train")
+    user.page.get_by_text("of the validation labels are predicted right").wait_for(timeout=5 * MINUTE)
+    user.picture(method)
+    user.click("Done")
+    user.dataset.reload()
+    made = user.dataset.match_tags("synthetic")
+    config = user.dataset.get_run_info(f"evenset_train_{method}_1").config.serialize()
+    assert config["inputs"]["include_synthetic"] is True
+    assert user.dataset.count(f"{method}.label") == len(user.dataset) - len(made)
+    assert not made.count(f"{method}.label")
+
+
 def test_a_user_evens_out_a_rare_class_and_undoes_it(uneven, open_app):
     user = open_app(uneven)
     train(user)
     before = user.state()
     balance(user)
     user.picture("synthetic")
-    user.open("Delete a run")
-    user.click("Delete")
-    user.sees("Undone")
-    user.click("Done")
+    user.leave_view()
+    learn(user, "Train GCN", "gcn")
+    learn(user, "Train ResNet", "resnet")
+    for _ in range(3):  # the newest first
+        user.open("Delete a run")
+        user.click("Delete")
+        user.sees("Undone")
+        user.click("Done")
     assert user.state() == before
