@@ -8,7 +8,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..workflows import changes, folders, history, records
+from ..workflows import changes, folders, history, records, synthetic
 from ..workflows.delete_run import delete_run
 from . import forms, running
 
@@ -58,6 +58,8 @@ def what_goes(dataset: Any, key: str) -> list[str]:
         lines.append(f"Evaluations: {', '.join(writes['evaluations'])}")
     if writes.get("views"):
         lines.append(f"Saved views: {', '.join(writes['views'])}")
+    if writes.get("samples"):
+        lines.append(f"{synthetic.count_of_run(dataset, key):,} samples that it added, with their labels")
     labels = sum(line["field"] == label_field for line in changes.read(folder))
     if labels:
         lines.append(f"{labels:,} labels of {label_field!r} are put back, but for those that were edited since")

@@ -57,7 +57,7 @@ def balance(user: Any) -> None:
 
 
 def learn(user: Any, operator: str, method: str) -> None:
-    """Trains with the synthetic samples, which get no prediction, and takes that back."""
+    """Trains with the synthetic samples, which themselves get no prediction."""
     user.open(operator)
     user.page.get_by_text("More settings").click()
     tick = user.page.get_by_text("Include synthetic", exact=True)
@@ -85,8 +85,11 @@ def test_a_user_evens_out_a_rare_class_and_undoes_it(uneven, open_app):
     user.leave_view()
     learn(user, "Train GCN", "gcn")
     learn(user, "Train ResNet", "resnet")
-    for _ in range(3):  # the newest first
+    added = len(uneven.match_tags("synthetic"))
+    goes = (f"{added} samples that it added, with their labels", "Fields: gcn", "Fields: resnet")
+    for what in goes[::-1]:  # the newest first
         user.open("Delete a run")
+        user.sees(what)
         user.click("Delete")
         user.sees("Undone")
         user.click("Done")
