@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,11 @@ from .synthetic import Made
 
 def drawn(run: Run, generator: Generator, names: list[str], sampling: SamplingSettings, device: str) -> Draw:
     """Images of the generator."""
+    from ..models.sampling import precision
+
     pipeline = generating.load(generator, device)
+    found = run.note("drawing_precision", lambda: precision(pipeline, sampling))  # measured once: the same images again
+    sampling = replace(sampling, precision=found)
     index = np.array([generator.names.index(name) for name in names])
     about = dict(
         source="generate",

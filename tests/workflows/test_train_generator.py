@@ -114,6 +114,7 @@ def test_images_drawn_by_a_run_are_added_and_a_run_that_was_broken_off_adds_the_
             digits, generator=generator, measure_benefit=False, max_ratio=None, progress=StopAt("making images", 15)
         )
     assert not digits.match_tags("synthetic")
+    monkeypatch.setattr("evenset.models.sampling.faster_precision", lambda run, repeats: pytest.fail("measured twice"))
     second = evenset.resume_run(digits, "evenset_balance_classes_1", progress=False)
     samples = digits.load_saved_view(second.views["synthetic"])
 
@@ -181,7 +182,8 @@ def test_a_class_of_one_image_gets_no_more_than_its_cap_and_is_named(digits):
 def test_where_every_image_is_refused_nothing_is_written(digits, everything):
     before = everything(digits)
     generator = train(digits).run_key
-    strict = dict(probability_share=0.5, lowest_probability=1.0, highest_probability=1.0)  # nothing is so sure
+    shares = dict(prototype_share=0.9, probability_share=0.5, graph_share=0.5, copy_share=0.5)
+    strict = dict(shares, lowest_probability=1.0, highest_probability=1.0)  # neither network is so sure of noise
     results = balance(digits, generator=generator, most_tries=1.0, target=45, **strict)
 
     now = everything(digits)
