@@ -41,6 +41,7 @@ _OPERATORS = {  # the App: module of operators/ -> its class
     "delete_run": "DeleteRun",
     "resume_run": "ResumeRun",
     "stop_run": "StopRun",
+    "evenset_panel": "EvensetPanel",
 }
 
 __all__ = [*_FUNCTIONS, "__version__"]

@@ -36,13 +36,14 @@ print(subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=open(sys.a
 """
 
 
-def start_worker(samples: Any, workflow: str, arguments: dict[str, Any]) -> str:
+def start_worker(samples: Any, workflow: str, arguments: dict[str, Any], awaited: bool = True) -> str:
     """Starts a workflow in a worker process; returns the job's id at once.
 
     Args:
         samples: a dataset or view
         workflow: name of an SDK function
         arguments: what it takes beside the samples, in JSON's types
+        awaited: whether the caller reads the outcome; if not, whoever opens the panel does
     """
     from bson import json_util
 
@@ -51,7 +52,8 @@ def start_worker(samples: Any, workflow: str, arguments: dict[str, Any]) -> str:
     job_id = uuid.uuid4().hex[:12]
     stages = [] if samples is dataset else samples._serialize()
     request = json_util.dumps(dict(stages=stages, arguments=arguments))  # as a text: keys of MongoDB have rules
-    job = dict(workflow=workflow, request=request, state="starting", run_key=None, error="", started=time.time())
+    job = dict(workflow=workflow, request=request, state="starting", run_key=None, error="", awaited=awaited)
+    job["started"] = time.time()
     job.update(_process(None))
     _save(dataset, job_id, job)
     log = _log_path(dataset, job_id)

@@ -45,6 +45,7 @@ class Run:
     resumed: bool = False
     log: list[str] = field(default_factory=list)
     part: str = ""  # of the work: it has a folder of its own, and its name stands before each phase
+    _phase: tuple[str, float] = ("", 0.0)  # and when it began
     _reported: float = 0.0
     _checked: float = 0.0
     _saved_writes: str = ""
@@ -81,12 +82,15 @@ class Run:
             self.progress(phase, done, total, note)
         if note and done != total:
             self.log[:] = [*self.log[-199:], f"{phase} {done}/{total} {note}"]  # in place: parts share it
+        if phase != self._phase[0]:
+            self._phase = (phase, time.time())
         now = time.monotonic()
         if now - self._reported < REPORT_SECONDS and done < total:
             return
         self._reported = now
         channel = store(self.dataset)
         live = dict(state="running", phase=phase, done=done, total=total, note=note, updated=time.time())
+        live["since"] = self._phase[1]
         channel.set(f"live:{self.key}", {**live, "pid": os.getpid(), "host": socket.gethostname()})
         self._checked = 0.0
         self.check_stop()

@@ -1,0 +1,94 @@
+"""The panel: one place from which labels are made, looked at, checked, evened out and undone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+
+from ..workflows import jobs
+from . import forms
+from .tabs import drawing
+from .tabs.balance import BalanceTab
+from .tabs.labels import LabelsTab
+from .tabs.live import LiveStrip
+from .tabs.mistakes import MistakesTab
+from .tabs.overview import OverviewTab
+from .tabs.review import ReviewTab
+from .tabs.runs import RunsTab
+
+TABS = ("overview", "labels", "review", "mistakes", "balance", "runs")
+
+
+class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, RunsTab, LiveStrip, foo.Panel):
+    """A tab NAME has `load_NAME` (asks the database, when it is shown) and `show_NAME` (draws what was loaded)."""
+
+    @property
+    def config(self) -> foo.PanelConfig:
+        return foo.PanelConfig(
+            name="evenset_panel",
+            label="Evenset",
+            icon="auto_awesome",
+            help_markdown="Label the rest, review, find mistakes, even out the classes, and undo",
+        )
+
+    def execute(self, ctx: Any) -> Any:
+        """Every event comes here; an error is shown as a sentence."""
+        try:
+            return super().execute(ctx)
+        except Exception as error:
+            reason = forms.capital(jobs.sentence(error, "the panel"))
+            ctx.ops.notify(reason, variant="error")
+            page = types.Object()
+            drawing.note(page, "error", reason)
+            page.btn("again", label="Look again", icon="refresh", on_click=self.on_again)
+            ctx.ops.show_panel_output(types.Property(page, view=types.GridView(orientation="vertical")))
+
+    def on_load(self, ctx: Any) -> None:
+        ctx.panel.state.tab = ctx.panel.state.tab if ctx.panel.state.tab in TABS else TABS[0]
+        self.on_again(ctx)
+
+    def on_again(self, ctx: Any) -> None:
+        if ctx.dataset is not None:
+            self.refresh(ctx)
+            self.load_live(ctx)
+
+    def on_change_dataset(self, ctx: Any) -> None:
+        ctx.panel.state.clear()
+        self.on_load(ctx)
+
+    def on_change_view(self, ctx: Any) -> None:
+        """It fires at every re-render: only another view is news."""
+        seen = str([ctx.request_params.get(name) for name in ("view", "filters", "view_name")])
+        if seen != ctx.panel.state.view_seen:
+            ctx.panel.state.view_seen = seen
+            if ctx.panel.state.tab == "overview":
+                self.load_overview(ctx)
+
+    def on_tab(self, ctx: Any) -> None:
+        self.go_to(ctx, ctx.params["value"])
+
+    def go_to(self, ctx: Any, tab: str) -> None:
+        ctx.panel.state.tab = tab
+        self.refresh(ctx)
+
+    def refresh(self, ctx: Any) -> None:
+        """Asks the database again for what the open tab shows."""
+        ctx.dataset.reload()
+        getattr(self, f"load_{ctx.panel.state.tab or TABS[0]}")(ctx)
+
+    def render(self, ctx: Any) -> types.Property:
+        page = types.Object()
+        if ctx.dataset is None or ctx.dataset.media_type not in ("image", None) or not ctx.dataset.count():
+            reason = "Open a dataset of images: Evenset works on those."
+            drawing.note(page, "info", reason if ctx.dataset is None or len(ctx.dataset) else "The dataset is empty.")
+        else:
+            self.show_live(ctx, page)
+            tabs = types.TabsView(variant="scrollable")
+            for name in TABS:
+                tabs.add_choice(name, label=name.capitalize())
+            page.enum("tab", tabs.values(), view=tabs, default=TABS[0], on_change=self.on_tab)
+            getattr(self, f"show_{ctx.panel.state.tab or TABS[0]}")(ctx, page)
+        view = types.GridView(orientation="vertical", align_x="left", gap=2, padding=1)
+        return types.Property(page, view=view)

@@ -1,0 +1,90 @@
+"""What the tabs draw with: text, figures, bars, thumbnails; class names are shown as text, whatever is in them."""
+
+from __future__ import annotations
+
+import html
+import re
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import fiftyone.operators.types as types
+
+COLOURS = {  # of the states of a sample, on light and on dark
+    "labelled": "#4c8dff",
+    "accepted": "#3bb273",
+    "review": "#ff8a3d",
+    "synthetic": "#9b8cf0",
+    "view": "#ffc857",
+}
+BAR_PX, LEAST_PX = 22, 180  # height of a bar, and of a chart
+
+
+def text(page: Any, markdown: str) -> None:
+    """A paragraph. The App keeps what it once showed under a name, so that each text has its own."""
+    page.md(markdown, name=f"text_{zlib.crc32(markdown.encode()):08x}")
+
+
+def plain(name: str) -> str:
+    """A class name, file name or error as Markdown that shows it letter by letter."""
+    return re.sub(r"([\\`*_{}\[\]()#+!|~<>&-])", r"\\\1", html.unescape(name)) if name else "–"
+
+
+def note(page: Any, severity: str, sentence: str) -> None:
+    """A coloured line: "info", "success", "warning", "error"."""
+    page.view(f"note_{zlib.crc32(sentence.encode()):08x}", types.AlertView(severity=severity, label=sentence))
+
+
+def heading(page: Any, title: str, hint: str = "") -> None:
+    name = f"heading_{zlib.crc32((title + hint).encode()):08x}"
+    page.view(name, types.Header(label=title, description=hint, divider=False))
+
+
+def bars(names: Sequence[str], heights: dict[str, Sequence[float]], colours: dict[str, str] = COLOURS) -> list[Any]:
+    """Stacked horizontal bars for plotly, the first class on top; clicks tell a class by its place."""
+    places = list(range(len(names)))
+    return [
+        dict(
+            type="bar",
+            orientation="h",
+            name=state,
+            x=list(values),
+            y=places,
+            marker=dict(color=colours[state]),
+            hovertemplate="%{x:,} " + state + "<extra></extra>",
+        )
+        for state, values in heights.items()
+    ]
+
+
+def bar_layout(names: Sequence[str], title: str = "") -> dict[str, Any]:
+    """Their layout: as high as the classes need, so that every name can be read."""
+    shown = [html.escape(name if len(name) <= 24 else f"{name[:23]}…") for name in names]
+    axis = dict(tickmode="array", tickvals=list(range(len(names))), ticktext=shown, automargin=True)
+    return dict(
+        barmode="stack",
+        height=max(LEAST_PX, 70 + BAR_PX * len(names)),
+        margin=dict(l=10, r=20, t=30, b=30),
+        bargap=0.25,
+        xaxis=dict(title=title, automargin=True),
+        yaxis=dict(**axis, range=[len(names) - 0.5, -0.5]),
+        legend=dict(orientation="h", y=1, yanchor="bottom", x=0),
+    )
+
+
+def clicked(ctx: Any, count: int) -> int | None:
+    """The place of the bar that was clicked, of `count`; None where the click hit none."""
+    place = ctx.params.get("y")
+    return int(place) if isinstance(place, (int, float)) and 0 <= place < count else None
+
+
+def thumbnail(page: Any, name: str, path: str, width_px: int = 96, **kwargs: Any) -> None:
+    """An image of a sample."""
+    page.str(name, view=types.ImageView(width=f"{width_px}px", height=f"{width_px}px", **kwargs))
+
+
+def source(path: str) -> str:
+    """Where the App's server shows a file; the data of a `thumbnail`."""
+    from urllib.parse import quote
+
+    return f"/media?filepath={quote(path)}"

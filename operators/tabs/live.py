@@ -1,0 +1,78 @@
+"""What is running: phase, progress, time left, curves, and a button that stops it. On every tab, while it runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators.types as types
+
+from ...workflows import history, live
+from .. import forms, running
+from . import drawing
+
+LOOK_MS = 1500  # between two looks at what runs; an idle panel does not look
+SHOWN = ("loss", "accuracy", "validation_accuracy", "balanced_accuracy")  # curves, in this order
+COLOURS = ("#ff8a3d", "#4c8dff", "#3bb273", "#9b8cf0")
+
+
+class LiveStrip:
+    """State `live`: rows of what runs. State `news`: how runs ended that nobody has seen."""
+
+    def load_live(self, ctx: Any) -> None:
+        rows = live.running(ctx.dataset)
+        ctx.panel.state.live = rows
+        news = [row for row in live.outcomes(ctx.dataset) if row["state"] != "done"]
+        if news:
+            ctx.panel.state.news = news
+        keys = [row["run_key"] for row in rows if row["run_key"]]
+        ctx.panel.data.live_curves = chart(live.curves(ctx.dataset, keys[0])) if keys else []
+
+    def show_live(self, ctx: Any, page: Any) -> None:
+        for row in ctx.panel.state.news or []:
+            drawing.note(page, "error" if row["state"] == "failed" else "info", forms.capital(row["error"]))
+        rows = ctx.panel.state.live or []
+        for place, row in enumerate(rows):
+            label, progress = running.describe(row["phase"], row["done"], row["total"], row["note"])
+            line = page.h_stack(f"live_{place}", gap=2, align_y="center")
+            said = " · ".join(filter(None, (row["workflow"].replace("_", " "), label, left(row["seconds_left"]))))
+            line.view(
+                f"bar_{place}", types.ProgressView(label=said, progress=progress, variant="linear"),
+            )  # fmt: skip
+            if row["run_key"]:
+                params = dict(run_key=row["run_key"])
+                line.btn(f"stop_{place}", label="Stop", icon="stop", variant="outlined", on_click=self.on_live_stop,
+                         params=params)  # fmt: skip
+        if rows:
+            page.view("timer", types.TimerView(interval=LOOK_MS, on_interval=self.on_live_tick))
+            if rows[0]["run_key"]:
+                layout = dict(height=200, margin=dict(l=40, r=10, t=10, b=30), legend=dict(orientation="h", y=1.1))
+                page.plot("live_curves", layout=layout, config=dict(displayModeBar=False))
+
+    def on_live_tick(self, ctx: Any) -> None:
+        """Looks again; when something ended, the tab shows what it left."""
+        before = [row["run_key"] for row in ctx.panel.state.live or []]
+        self.load_live(ctx)
+        if set(before) - {row["run_key"] for row in ctx.panel.state.live} - {None}:
+            ctx.ops.reload_dataset()
+            self.refresh(ctx)  # type: ignore[attr-defined]
+
+    def on_live_stop(self, ctx: Any) -> None:
+        history.stop_run(ctx.dataset, ctx.params["run_key"])
+        ctx.ops.notify(f"{ctx.params['run_key']} stops within a batch, and can be resumed", variant="info")
+
+
+def left(seconds: float | None) -> str:
+    """ "about 3 min left"."""
+    if seconds is None:
+        return ""
+    return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
+
+
+def chart(found: dict[str, list[float]]) -> list[Any]:
+    """Lines of the curves that a reader knows, for plotly."""
+    names = [name for name in SHOWN if name in found] or [name for name in found if name != "epoch"][:2]
+    return [
+        dict(type="scatter", mode="lines", name=name.replace("_", " "), x=found["epoch"], y=found[name],
+             line=dict(color=colour, width=2))
+        for name, colour in zip(names, COLOURS, strict=False)
+    ]  # fmt: skip

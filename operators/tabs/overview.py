@@ -1,0 +1,118 @@
+"""Overview: the classes by count, and what is best done next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators.types as types
+
+from ...workflows import overview
+from ...workflows.samples import SYNTHETIC
+from .. import forms
+from . import drawing
+
+
+class OverviewTab:
+    """State `overview`: what `load_overview` counted."""
+
+    def load_overview(self, ctx: Any) -> None:
+        fields = forms.label_fields(ctx.dataset)
+        field = label_field(ctx, fields)
+        if field is None:
+            ctx.panel.state.overview = dict(fields=fields, field=None)
+            return
+        done = overview.finished(ctx.dataset, field)
+        suggestions = done.get("auto_label", {}).get("inputs", {}).get("output_field")
+        found = overview.count(ctx.dataset, field, suggestions)
+        ahead = overview.advise(found, done)
+        names = list(found.classes)
+        marked = None
+        if ctx.has_custom_view:
+            inside = overview.count(ctx.view, field, suggestions).classes
+            marked = [sum(inside.get(name, {}).values()) for name in names]
+        ctx.panel.state.overview = dict(
+            fields=fields, field=field, suggestions=suggestions, names=names, next=vars(ahead),
+            totals={state: found.total(state) for state in overview.STATES}, unlabelled=found.unlabelled,
+            marked=None if marked is None else sum(marked),
+        )  # fmt: skip
+        heights = {state: [row[state] for row in found.classes.values()] for state in overview.STATES}
+        ctx.panel.data.overview_bars = drawing.bars(names, heights) + mark(marked)
+
+    def show_overview(self, ctx: Any, page: Any) -> None:
+        found = ctx.panel.state.overview or {}
+        if not found.get("field"):
+            drawing.note(page, "info", "There is no label field yet: add one of fo.Classification, and label a few.")
+            return
+        choose_field(page, found["fields"], self.on_overview_field)
+        ahead = found["next"]
+        line = page.h_stack("next", gap=2, align_y="center")
+        drawing.heading(line, ahead["sentence"])
+        if ahead["button"]:
+            params = dict(operator=ahead["operator"], tab=ahead["tab"])
+            line.btn(
+                "next_button", label=ahead["button"], variant="contained", on_click=self.on_overview_next, params=params
+            )
+        totals = [f"**{count:,}** {state}" for state, count in found["totals"].items() if count]
+        if found["unlabelled"]:
+            totals.append(f"**{found['unlabelled']:,}** without a label")
+        if found["marked"] is not None:
+            totals.append(f"**{found['marked']:,}** of them in the view")
+        drawing.text(page, " · ".join(totals))
+        if found["names"]:
+            layout = drawing.bar_layout(found["names"], "images")
+            page.plot("overview_bars", layout=layout, config=dict(displayModeBar=False), on_click=self.on_overview_bar)
+
+    def on_overview_field(self, ctx: Any) -> None:
+        ctx.panel.state.label_field = ctx.params["value"]
+        self.load_overview(ctx)
+
+    def on_overview_next(self, ctx: Any) -> None:
+        if ctx.params.get("tab"):
+            self.go_to(ctx, ctx.params["tab"])  # type: ignore[attr-defined]
+            return
+        found = ctx.panel.state.overview
+        params = dict(label_field=found["field"], view_target="DATASET")
+        if ctx.params["operator"] == "review_labels":
+            params = dict(field=found["suggestions"], view_target="DATASET")
+        ctx.prompt(f"@evenset/evenset/{ctx.params['operator']}", params=params)
+
+    def on_overview_bar(self, ctx: Any) -> None:
+        """A click on a bar shows the class, its suggestions too."""
+        from fiftyone import ViewField as F
+
+        found = ctx.panel.state.overview
+        place = drawing.clicked(ctx, len(found["names"]))
+        if place is None:
+            return
+        name = found["names"][place]
+        fits = F(f"{found['field']}.label") == name
+        if found["suggestions"]:
+            unlabelled = ~F(f"{found['field']}.label").exists() & ~F("tags").contains(SYNTHETIC)
+            fits |= unlabelled & (F(f"{found['suggestions']}.label") == name)
+        ctx.ops.set_view(view=ctx.dataset.match(fits))
+
+
+def label_field(ctx: Any, fields: list[str]) -> str | None:
+    """The label field that the panel is about: the chosen one, ground_truth, or the first."""
+    chosen = ctx.panel.state.label_field
+    usual = "ground_truth" if "ground_truth" in fields else fields[0] if fields else None
+    return chosen if chosen in fields else usual
+
+
+def choose_field(page: Any, fields: list[str], on_change: Any) -> None:
+    """A choice among the label fields, where there is one."""
+    if len(fields) > 1:
+        view = types.DropdownView()
+        for name in fields:
+            view.add_choice(name, label=name)
+        page.enum("label_field", view.values(), label="Label field", view=view, on_change=on_change)
+
+
+def mark(counts: list[int] | None) -> list[Any]:
+    """A mark on each bar: how many of the class are in the view."""
+    if counts is None:
+        return []
+    marker = dict(symbol="line-ns-open", size=14, color=drawing.COLOURS["view"], line=dict(width=3))
+    hover = "%{x:,} in the view<extra></extra>"
+    places = list(range(len(counts)))
+    return [dict(type="scatter", mode="markers", name="view", x=counts, y=places, marker=marker, hovertemplate=hover)]

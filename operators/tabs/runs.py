@@ -1,0 +1,135 @@
+"""Runs: what was done, with which settings, how it ended; open its views, repeat, stop, resume, delete it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Any
+
+import fiftyone.operators.types as types
+
+from ...workflows import folders, history, jobs, records
+from .. import forms
+from . import drawing
+
+MOST_LINES = 40  # of a run's results
+PLAIN = (str, int, float, bool)
+
+
+class RunsTab:
+    """State `runs`: a row a run, the newest first. State `run`: what is shown of the chosen one."""
+
+    def load_runs(self, ctx: Any) -> None:
+        rows = [
+            {**row, "started": records.read_config(ctx.dataset, row["run"])["started"]}
+            for row in history.list_runs(ctx.dataset).rows[::-1]
+        ]
+        ctx.panel.state.runs = rows
+        keys = [row["run"] for row in rows]
+        chosen = ctx.panel.state.run_key
+        ctx.panel.state.run_key = chosen if chosen in keys else keys[0] if keys else None
+        self._load_run(ctx)
+
+    def _load_run(self, ctx: Any) -> None:
+        key = ctx.panel.state.run_key
+        ctx.panel.state.run = about(ctx.dataset, key) if key else None
+
+    def show_runs(self, ctx: Any, page: Any) -> None:
+        rows = ctx.panel.state.runs or []
+        if not rows:
+            drawing.note(page, "info", "Nothing has run yet: Overview says what is best done first.")
+            return
+        view = types.DropdownView()
+        for row in rows:
+            said = (row["run"].removeprefix("evenset_").replace("_", " "), row["state"], row["fields"], when(row))
+            view.add_choice(row["run"], label=" · ".join(filter(None, said)))
+        page.enum("run_key", view.values(), label=f"{len(rows):,} runs", view=view, on_change=self.on_runs_choose)
+        found = ctx.panel.state.run
+        if found:
+            self._show_run(page, found)
+
+    def _show_run(self, page: Any, found: dict[str, Any]) -> None:
+        for sentence in found["notes"]:
+            drawing.note(page, "warning", sentence)
+        buttons = page.h_stack("run_buttons", gap=1)
+        for place, (name, view) in enumerate(found["views"].items()):
+            buttons.btn(f"view_{place}", label=f"Open {name}", icon="visibility", variant="outlined",
+                        on_click=self.on_runs_view, params=dict(view=view))  # fmt: skip
+        for name, label, icon, handler in (
+            ("again", "Settings", "tune", self.on_runs_again),
+            ("stop", "Stop", "stop", self.on_runs_stop),
+            ("resume", "Resume", "restart_alt", self.on_runs_resume),
+            ("delete", "Delete", "undo", self.on_runs_delete),
+        ):
+            if name in found["actions"]:
+                buttons.btn(name, label=label, icon=icon, variant="outlined", on_click=handler)
+        if found["text"]:
+            text = page.str(f"run_text_{found['key']}", default=found["text"], view=types.CodeView(language="text"))
+            text.view.read_only = True
+        drawing.heading(page, "Settings that are not the usual ones" if found["settings"] else "The usual settings")
+        for name, value in found["settings"].items():
+            drawing.text(page, f"**{drawing.plain(name)}** {drawing.plain(str(value))}")
+
+    def on_runs_choose(self, ctx: Any) -> None:
+        ctx.panel.state.run_key = ctx.params["value"]
+        self._load_run(ctx)
+
+    def on_runs_view(self, ctx: Any) -> None:
+        if not ctx.dataset.has_saved_view(ctx.params["view"]):
+            raise ValueError(f"the saved view {ctx.params['view']!r} was deleted")
+        ctx.ops.set_view(name=ctx.params["view"])
+
+    def on_runs_again(self, ctx: Any) -> None:
+        """Opens the workflow's form, filled in as this run was."""
+        config = records.read_config(ctx.dataset, ctx.panel.state.run_key)
+        given = {**config["settings"], **config["inputs"], "more": True}
+        params = {name: value for name, value in given.items() if isinstance(value, PLAIN) and name != "output_field"}
+        ctx.prompt(f"@evenset/evenset/{config['method']}", params=params)
+
+    def on_runs_stop(self, ctx: Any) -> None:
+        history.stop_run(ctx.dataset, ctx.panel.state.run_key)
+        ctx.ops.notify(f"{ctx.panel.state.run_key} stops within a batch, and can be resumed", variant="info")
+
+    def on_runs_resume(self, ctx: Any) -> None:
+        jobs.start_worker(ctx.dataset, "resume_run", dict(run_key=ctx.panel.state.run_key), awaited=False)
+        self.load_live(ctx)  # type: ignore[attr-defined]
+
+    def on_runs_delete(self, ctx: Any) -> None:
+        ctx.prompt("@evenset/evenset/delete_run", params=dict(run_key=ctx.panel.state.run_key))
+
+
+def when(row: dict[str, Any]) -> str:
+    """When a run began, and how long it took."""
+    began = time.strftime("%d %b %H:%M", time.localtime(row["started"]))
+    return f"{began}, {row['seconds']:,.0f} s" if row["seconds"] else began
+
+
+def about(dataset: Any, key: str) -> dict[str, Any]:
+    """What the tab shows of a run, and what can be done with it."""
+    from ...models import settings as defaults
+
+    config = records.read_config(dataset, key)
+    usual = {
+        name: item.default
+        for kind in vars(defaults).values()
+        if isinstance(kind, type) and issubclass(kind, defaults.Settings)
+        for name, item in kind.__dataclass_fields__.items()
+    }
+    given = {name: value for name, value in config["settings"].items() if usual.get(name) != value}
+    inputs = {name: value for name, value in config["inputs"].items() if value not in (None, "", [], False)}
+    notes, text, views = [config["error"]] if config["error"] else [], "", {}
+    if config["state"] == "done":
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            results = history.load_results(dataset, key)
+            views = {forms.capital(name): view for name, view in (results.get("views") or {}).items()}
+            text = "\n".join(results["text"].splitlines()[:MOST_LINES])
+    if not folders.run_folder(dataset, key).exists():
+        notes.append("The files of this run were deleted by hand: it can be deleted, and not resumed or used again.")
+    gone = [name for name in config["writes"].get("fields", []) if not dataset.has_sample_field(name)]
+    if gone and config["state"] == "done":
+        notes.append(f"The field {', '.join(gone)} of this run was removed.")
+    can = {"running": ["stop"], "stopped": ["resume"], "failed": ["resume"]}.get(config["state"], [])
+    return dict(
+        key=key, notes=notes, views=views, text=text, settings={**inputs, **given},
+        actions=[*can, "again", "delete"] if config["method"] != "audit_labels" else [*can, "delete"],
+    )  # fmt: skip

@@ -1,0 +1,81 @@
+"""What is running on a dataset at this moment, in whatever process: phase, progress, time left, curves."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from . import jobs, records
+from .folders import run_folder
+
+CURVE_POINTS = 200  # of a curve that is shown
+
+
+def running(dataset: Any) -> list[dict[str, Any]]:
+    """A row for each run in progress, and for each worker that has no run yet; the oldest first.
+
+    Each has run_key (None for a worker that starts), workflow, phase, done, total, note, started, seconds_left.
+    """
+    channel = records.store(dataset)
+    keys = channel.list_keys()
+    rows = []
+    for key in (name[len("live:") :] for name in keys if name.startswith("live:")):
+        with contextlib.suppress(ValueError):  # deleted at this moment
+            config = records.read_config(dataset, key)
+            live = records.live(dataset, key)
+            if config["state"] == "running" and live:
+                rows.append(_row(key, config["method"], config["started"], live))
+    known = {row["run_key"] for row in rows}
+    for job_id in (name[len("job:") :] for name in keys if name.startswith("job:")):
+        with contextlib.suppress(ValueError):
+            job = jobs.watch(dataset, job_id)
+            if job["state"] in jobs.UNFINISHED and job["run_key"] not in known:
+                rows.append(_row(job["run_key"], job["workflow"], job["started"], job))
+    return sorted(rows, key=lambda row: float(row["started"]))
+
+
+def _row(key: str | None, workflow: str, started: float, live: dict[str, Any]) -> dict[str, Any]:
+    shown = {name: live[name] for name in ("phase", "done", "total", "note")}
+    return dict(run_key=key, workflow=workflow, started=started, seconds_left=seconds_left(live), **shown)
+
+
+def seconds_left(live: dict[str, Any]) -> float | None:
+    """How long the phase still takes if it goes on as it did; None where nothing can be said yet."""
+    spent, done, total = time.time() - live.get("since", time.time()), live["done"], live["total"]
+    return spent * (total - done) / done if done and total > done and spent > 1 else None
+
+
+def outcomes(dataset: Any) -> list[dict[str, Any]]:
+    """How jobs ended that nobody waits for: workflow, run_key, state, error. Reading forgets them."""
+    rows = []
+    for job_id in (key[len("job:") :] for key in records.store(dataset).list_keys() if key.startswith("job:")):
+        with contextlib.suppress(ValueError):
+            job = jobs.watch(dataset, job_id)
+            if job["state"] not in jobs.UNFINISHED and not job["awaited"]:
+                jobs.forget(dataset, job_id)
+                rows.append({name: job[name] for name in ("workflow", "run_key", "state", "error")})
+    return rows
+
+
+def curves(dataset: Any, key: str) -> dict[str, list[float]]:
+    """Curves of the part of a run that trained last: epoch, and each figure that every epoch has."""
+    path = newest(run_folder(dataset, key), "curves.jsonl")
+    lines = path.read_text(errors="replace").splitlines() if path else []
+    rows = {}
+    for line in lines:
+        with contextlib.suppress(ValueError):  # empty, or being written
+            row = json.loads(line)
+            rows[row["epoch"]] = row
+    points = list(rows.values())[:: max(len(rows) // CURVE_POINTS, 1)]
+    numbers = {name for row in points for name, value in row.items() if isinstance(value, (int, float))}
+    whole = sorted(name for name in numbers if all(isinstance(row.get(name), (int, float)) for row in points))
+    return {name: [float(row[name]) for row in points] for name in whole}
+
+
+def newest(folder: Path, pattern: str) -> Path | None:
+    """The file that was written last, None where there is none or the folder is gone."""
+    found = [path for path in folder.rglob(pattern) if path.is_file()] if folder.exists() else []
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)

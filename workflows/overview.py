@@ -1,0 +1,103 @@
+"""How a dataset stands: the labels, suggestions and synthetic samples of each class, and what is best done next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import records
+from .samples import SYNTHETIC
+
+STATES = ("labelled", "accepted", "review", "synthetic")  # of a sample, as the bars stack them
+UNEVEN = 3.0  # times as many images in the largest class as in the smallest: worth evening out
+METHODS = ("auto_label", "find_mistakes", "balance_classes")
+
+
+@dataclass
+class Overview:
+    """Counts of a dataset or a view."""
+
+    classes: dict[str, dict[str, int]]  # class: count of each of STATES
+    unlabelled: int  # samples without a label, suggested or not
+
+    def total(self, state: str) -> int:
+        return sum(counts[state] for counts in self.classes.values())
+
+
+@dataclass(frozen=True)
+class Next:
+    """What is best done next: a sentence, and a button for it."""
+
+    sentence: str
+    button: str = ""
+    operator: str = ""  # that the button opens
+    tab: str = ""  # or the tab that it opens
+
+
+def count(samples: Any, label_field: str, suggestions: str | None) -> Overview:
+    """Counts in one pass over the samples.
+
+    Args:
+        samples: a dataset or view
+        label_field: the user's labels
+        suggestions: output field of `auto_label`; a suggestion counts where there is no label
+    """
+    status = f"${suggestions}.status" if suggestions else None
+    keys = dict(
+        label=f"${label_field}.label",
+        suggestion=f"${suggestions}.label" if suggestions else None,
+        status=status,
+        synthetic={"$in": [SYNTHETIC, {"$ifNull": ["$tags", []]}]},
+    )
+    fields = [label_field, "tags", *([suggestions] if suggestions else [])]
+    pipeline = [{"$project": dict.fromkeys(fields, 1)}, {"$group": {"_id": keys, "count": {"$sum": 1}}}]
+    found, unlabelled = Overview({}, 0), 0
+    for row in samples._aggregate(post_pipeline=pipeline):
+        key = row["_id"]
+        label, suggestion = key.get("label"), key.get("suggestion")
+        state = "synthetic" if key["synthetic"] else "labelled" if label is not None else key.get("status")
+        unlabelled += row["count"] if label is None else 0
+        name = label if label is not None else suggestion
+        if name is not None and state in STATES:
+            found.classes.setdefault(name, dict.fromkeys(STATES, 0))[state] += row["count"]
+    return Overview(dict(sorted(found.classes.items(), key=_descending)), unlabelled)
+
+
+def _descending(item: tuple[str, dict[str, int]]) -> tuple[int, str]:
+    return -sum(item[1].values()), item[0]
+
+
+def finished(dataset: Any, label_field: str) -> dict[str, dict[str, Any]]:
+    """The newest finished run of each workflow on these labels: {workflow: its record, with its key}."""
+    newest: dict[str, dict[str, Any]] = {}
+    for key in dataset.list_runs():
+        if key.startswith(tuple(f"evenset_{method}_" for method in METHODS)):
+            config = records.read_config(dataset, key)
+            method, same = config["method"], config["inputs"].get("label_field") == label_field
+            if same and config["state"] == "done" and config["started"] > newest.get(method, {}).get("started", 0):
+                newest[method] = {**config, "key": key}
+    return newest
+
+
+def advise(found: Overview, done: dict[str, dict[str, Any]]) -> Next:
+    """One sentence with one button."""
+    labelled, accepted, review = (found.total(state) for state in STATES[:3])
+    counts = [row["labelled"] + row["synthetic"] for row in found.classes.values() if row["labelled"]]
+    if not labelled:
+        return Next("No sample has a label yet: give a few of each class one, and come back.")
+    if len(counts) < 2:
+        return Next(f"All {labelled:,} labels are of one class: label a few samples of another.")
+    if found.unlabelled and "auto_label" not in done:
+        return Next(f"{labelled:,} labels, {found.unlabelled:,} unlabelled.", "Auto-label", "auto_label")
+    if accepted:
+        return Next(f"{accepted:,} suggestions are sure enough to be taken over.", "Accept", "review_labels")
+    if review:
+        return Next(f"{review:,} suggestions wait for a look.", "Review", tab="review")
+    if "find_mistakes" not in done:
+        return Next(f"{labelled:,} labels, none of them checked.", "Find mistakes", "find_mistakes")
+    if max(counts) > UNEVEN * min(counts) and "balance_classes" not in done:
+        times = max(counts) / min(counts)
+        return Next(
+            f"The largest class has {times:.0f} times as many images as the smallest.", "Balance", tab="balance"
+        )
+    return Next("Labelled, checked and even: nothing is left to do here.")
