@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import importlib.util
 import sys
@@ -14,16 +13,7 @@ from types import ModuleType
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command that `arguments` (default: those of the process) name."""
     package = load_package()
-    parser = argparse.ArgumentParser(prog="evenset", description=(package.__doc__ or "").partition("\n")[0])
-    parser.add_argument("--version", action="version", version=f"evenset {package.__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    worker = commands.add_parser("worker", help="does a job that the App has handed out; nobody needs to type this")
-    worker.add_argument("dataset", help="name of the dataset")
-    worker.add_argument("job", help="id of the job in FiftyOne's execution store")
-
-    given = parser.parse_args(arguments)
-    jobs = importlib.import_module(".workflows.jobs", package.__name__)
-    jobs.run_job(given.dataset, given.job)
+    importlib.import_module(".commands", package.__name__).main(arguments)
 
 
 def load_package() -> ModuleType:

@@ -11,6 +11,7 @@ import fiftyone.operators.types as types
 from fiftyone.operators.constants import ViewTarget
 
 from ..models.settings import Settings, check, split
+from ..workflows import typed
 from ..workflows.history import list_runs
 from ..workflows.jobs import sentence
 from ..workflows.samples import SYNTHETIC, check_images
@@ -229,13 +230,8 @@ def read_inputs(ctx: Any, *names: str) -> dict[str, Any]:
 
 
 def read_classes(ctx: Any) -> list[str] | dict[str, list[str]] | None:
-    """ "cat = kitten, dog" as {"cat": ["kitten"], "dog": []}, and "cat, dog" as a list."""
-    rows = [[name.strip() for name in part.split("=")] for part in (ctx.params.get("classes") or "").split(",")]
-    if rows == [[""]]:
-        return None
-    if any("" in row for row in rows):
-        raise ValueError("a name is missing between two commas or beside a =")
-    return {row[0]: row[1:] for row in rows} if any(row[1:] for row in rows) else [row[0] for row in rows]
+    """The names and synonyms of a form that was sent, None where there are none."""
+    return typed.read_classes(ctx.params.get("classes") or "")
 
 
 def samples_of(ctx: Any) -> Any:

@@ -1,0 +1,231 @@
+"""The command line: options made from settings and signatures, sentences for what is wrong, runs end to end."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import evenset
+import pytest
+from click.testing import CliRunner
+from evenset import commands, list_runs
+from evenset.models import settings as all_settings
+from evenset.workflows.typed import read_classes, read_target
+
+ROOT = Path(__file__).parents[1]
+QUICK = ["--label-field", "ground_truth", "--members", "graph", "--size-px", "8", "--target-precision", "0.8"]
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """The command line in a process of its own, from the plugin's folder."""
+    return subprocess.Popen(
+        [sys.executable, str(ROOT), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # tests may run in the background
+    )
+
+
+def finish(*arguments: str) -> tuple[int, str, str]:
+    process = start(*arguments)
+    out, err = process.communicate(timeout=120)
+    assert "Traceback" not in err
+    return process.returncode, out, err
+
+
+def invoke(*arguments: str) -> click.testing.Result:
+    """The command line within this process, as far as it reads what was typed."""
+    wide = dict(max_content_width=2000, terminal_width=2000)
+    return CliRunner().invoke(commands.Commands("evenset", context_settings=wide), arguments, prog_name="evenset")
+
+
+def command_names() -> list[str]:
+    return [name.replace("_", "-") for name in evenset._FUNCTIONS]
+
+
+def test_help_lists_every_function_without_loading_anything_heavy():
+    code = (
+        "import runpy, sys; sys.argv = ['evenset', *sys.argv[1:]]\n"
+        f"try: runpy.run_path({str(ROOT)!r}, run_name='__main__')\n"
+        "except SystemExit: print('LOADED', sorted({'fiftyone', 'torch', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True)
+
+    assert re.findall(r"^  ([a-z-]+)  +[A-Z]", done.stdout.partition("Commands:")[2], re.M) == command_names()
+    assert "LOADED []" in done.stdout, done.stdout + done.stderr
+    auto_label = subprocess.run([sys.executable, "-c", code, "auto-label", "--help"], capture_output=True, text=True)
+    assert "--target-precision" in auto_label.stdout
+    assert "'fiftyone'" not in auto_label.stdout.partition("LOADED")[2]
+    assert "'torch'" not in auto_label.stdout.partition("LOADED")[2]
+
+
+@pytest.mark.parametrize("name", evenset._FUNCTIONS)
+def test_the_help_of_a_command_has_every_argument_and_setting_with_its_default(name):
+    text = invoke(name.replace("_", "-"), "--help").output
+
+    function = commands.read_function(name)
+    for item in function.arguments:
+        if item.name not in commands.NO_OPTION:
+            line = re.search(rf"^  --{item.name.replace('_', '-')}\b.*", text, re.M)
+            assert line and item.help, f"{name} says nothing of {item.name}"
+            assert item.default in (None, (), False) or f"default {item.default}]" in line[0]
+            assert not item.required or "[required]" in line[0]
+    for setting, places in commands.settings_of(name).items():
+        line = re.search(rf"^  --{setting.replace('_', '-')}\b.*(\n {{20,}}.*)*", text, re.M)
+        assert line, f"{name} has no option for {setting}"
+        for _, item in places:
+            assert re.search(rf"[; \[]default .*{re.escape(commands.shown(item.default))}", line[0]), (setting, line[0])
+        assert places[0][1].metadata["help"] in line[0]
+
+
+def test_a_workflow_reads_the_settings_that_its_command_offers():
+    """`commands.SETTINGS` and the `split(...)` of each workflow name the same classes."""
+
+    def kinds(node: ast.expr) -> set[type]:
+        if isinstance(node, ast.Starred):
+            inner = node.value.value if isinstance(node.value, ast.Subscript) else node.value
+            return kinds(inner)
+        if isinstance(node, ast.Name) and hasattr(all_settings, node.id):
+            return set(commands.flat(getattr(all_settings, node.id)))
+        assert ast.unparse(node) == "dict.fromkeys(own)", ast.unparse(node)  # of compare_methods: METHODS
+        return set(commands.flat(commands.kinds_of(all_settings, "METHODS")))
+
+    for name, module in evenset._FUNCTIONS.items():
+        files = [ROOT / (module[1:].replace(".", "/") + ".py")]
+        files += [ROOT / "workflows/compare_generation.py"] if name == "compare_methods" else []
+        read: set[type] = set()
+        for file in files:
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) in ("split", "split_settings"):
+                    read |= set().union(*map(kinds, node.args[1:]))
+        offered = set(commands.flat([commands.kinds_of(all_settings, one) for one in commands.SETTINGS.get(name, ())]))
+        assert offered == read, name
+        assert {item.name for kind in read for item in dataclasses.fields(kind)} == set(commands.settings_of(name))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("auto-label d --label-field f --target-precision 3", "target_precision has to be from 0.5 to 0.999, not 3"),
+        ("auto-label d --label-field f --target-precision 3", "Invalid value for '--target-precision'"),
+        ("auto-label d --label-field f --members all", "'graph and resnet', 'graph', 'resnet'"),
+        ("auto-label d --label-field f --epochs many", "Invalid value for '--epochs': 'many' is not a valid integer"),
+        ("auto-label d --label-field f --target-precison .9", "--target-precision"),
+        ("auto-label d --label-field f --classes a,,b", "a name is missing between two commas"),
+        ("find-mistakes d", "Missing option '--label-field'"),
+        ("balance-classes d --label-field f --target most", "'majority', 'median', a number, or cat=100, dog=200"),
+        ("review-labels d --field f --classes a=b", "synonyms have no meaning here"),
+        ("resume-run d", "Missing argument 'RUN_KEY'"),
+        ("autolabel d", "No such command 'autolabel'"),
+    ],
+)
+def test_bad_usage_is_refused_in_a_sentence(arguments, sentence):
+    result = invoke(*arguments.split())
+
+    assert result.exit_code == 2
+    assert sentence in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "target"), [("majority", "majority"), ("12", 12), ("cat=100, a = b=20", {"cat": 100, "a = b": 20})]
+)
+def test_a_target_is_read_as_it_is_typed(text, target):
+    assert read_target(text) == target
+
+
+def test_classes_are_read_as_they_are_typed():
+    assert read_classes("cat = kitten, dog") == {"cat": ["kitten"], "dog": []}
+    assert read_classes(" cat, dog ") == ["cat", "dog"]
+    assert read_classes(" ") is None
+
+
+def test_options_arrive_as_the_arguments_of_the_function(monkeypatch):
+    """Only what was typed: the rest is left to the defaults of the SDK."""
+    calls = []
+    monkeypatch.setattr("evenset.terminal.call", lambda function, given: calls.append((function, given)) or 0)
+    rules = "--rules -".split()
+
+    assert invoke("train-gcn", "d", "--label-field", "f", "--no-train-backbone", "--epochs", "3").exit_code == 0
+    settings_of = '{"resnet18 sgd": {"method": "resnet"}}'
+    options = ["--methods", "k-nn, rules", "--settings-of", settings_of, "--learning-rate", "0.001"]
+    group = commands.Commands("evenset")
+    typed = 'dark: F("mean") < 3\n'
+    CliRunner().invoke(group, ["compare-methods", "d", "--label-field", "f", *options, *rules], input=typed)
+
+    common = {"dataset": "d", "label_field": "f"}
+    ours = [{key: value for key, value in given.items() if key not in ("json", "quiet")} for _, given in calls]
+    assert [function for function, _ in calls] == ["train_gcn", "compare_methods"]
+    assert ours[0] == {**common, "train_backbone": False, "epochs": 3}
+    assert ours[1] == {
+        **common,
+        "methods": ["k-nn", "rules"],
+        "settings_of": json.loads(settings_of),
+        "learning_rate": 0.001,  # a default of the ResNet's, and not of the GCN's: it is given all the same
+        "rules": typed,
+    }
+
+
+def test_auto_label_end_to_end_prints_json_alone(digits):
+    dataset = digits(n=150, size_px=8, labelled=90)
+    dataset.save_view("part", dataset.limit(120))
+
+    code, out, err = finish("auto-label", dataset.name, *QUICK, "--view", "part", "--json")
+
+    assert code == 0, err
+    results = json.loads(out)
+    assert (results["run_key"], results["samples"], results["labelled"]) == ("evenset_auto_label_1", 120, 90)
+    assert "%|" in err  # the bar
+    dataset.reload()
+    assert dataset.count("auto_label") == 120
+    assert evenset.load_results(dataset, results["run_key"])["rows"] == results["rows"]
+    assert list_runs(dataset).rows[0]["state"] == "done"
+
+
+def test_what_is_not_there_is_named_beside_what_is(digits):
+    dataset = digits(n=20, size_px=8, labelled=10)
+
+    code, out, err = finish("list-runs", "nothing")
+    assert (code, out) == (2, "")
+    assert f"there is no dataset 'nothing': there are {dataset.name!r}" in err
+    code, out, err = finish("auto-label", dataset.name, "--label-field", "labels", "--quiet")
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-1].startswith(f"Error: {dataset.name!r} has no field 'labels'")
+
+
+def test_ctrl_c_leaves_a_run_that_can_be_resumed(digits):
+    dataset = digits(n=40, size_px=8, labelled=30)
+    options = (
+        "--label-field ground_truth --size-px 8 --augmentation none --precision fp32 --minimum-steps 1 --epochs 25"
+    )
+    process = start("train-resnet", dataset.name, *options.split())
+    until = time.monotonic() + 60
+    while time.monotonic() < until and process.poll() is None:
+        rows = list_runs(dataset).rows
+        if rows and evenset.workflows.records.live(dataset, rows[0]["run"]):
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 130, err
+    assert out == "" and "Traceback" not in err
+    again = f"{sys.executable} {ROOT} resume-run {dataset.name} evenset_train_resnet_1"
+    assert err.splitlines()[-1] == f"evenset_train_resnet_1 was stopped; go on with: {again}"
+    assert list_runs(dataset).rows[0]["state"] == "stopped"
+
+    code, out, err = finish("resume-run", dataset.name, "evenset_train_resnet_1", "--quiet")
+    assert code == 0 and "%|" not in err  # no bar
+    assert "evenset_train_resnet_1" in out
+    dataset.reload()
+    assert dataset.count("resnet") == 40

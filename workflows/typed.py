@@ -1,0 +1,36 @@
+"""What people type, in a form or on the command line, as the argument of a workflow."""
+
+from __future__ import annotations
+
+from .balance_plan import Target
+
+
+def read_classes(text: str) -> list[str] | dict[str, list[str]] | None:
+    """ "cat = kitten, dog" as {"cat": ["kitten"], "dog": []}, and "cat, dog" as a list; None for an empty text."""
+    rows = [[name.strip() for name in part.split("=")] for part in text.split(",")]
+    if rows == [[""]]:
+        return None
+    if any("" in row for row in rows):
+        raise ValueError("a name is missing between two commas or beside a =")
+    return {row[0]: row[1:] for row in rows} if any(row[1:] for row in rows) else [row[0] for row in rows]
+
+
+def read_target(text: str) -> Target:
+    """ "majority" and "median" as they are, "100" as a number, and "cat=100, dog=200" as {"cat": 100, "dog": 200}."""
+    if text in ("majority", "median"):
+        return text
+    if "=" not in text:
+        return _number(text, text)
+    counts = {}
+    for part in text.split(","):
+        name, _, count = part.rpartition("=")
+        if not name.strip():
+            raise ValueError(f"{part.strip()!r} names no class: it reads cat=100, dog=200")
+        counts[name.strip()] = _number(count, part)
+    return counts
+
+
+def _number(text: str, whole: str) -> int:
+    if not text.strip().isdecimal():
+        raise ValueError(f"it is 'majority', 'median', a number, or cat=100, dog=200, not {whole.strip()!r}")
+    return int(text)
