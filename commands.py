@@ -29,6 +29,15 @@ SETTINGS = {  # what a workflow takes, its own first; a test compares this with 
     "compare_methods": ("CompareSettings", "AttackSettings", "ImageSettings", "METHODS", "BALANCE_SETTINGS"),
 }
 BORROWED = {"compare_methods": ("balance_classes", ("generator", "target"))}  # of task="generation"
+METAVARS = {"settings_of": "JSON", "rules": "FILE", "classes": "NAMES", "methods": "NAMES"}
+HELPS = {  # of arguments that are typed otherwise than they are written in Python
+    "classes": "names in order, with synonyms: 'cat = kitten = puss, dog'",
+    "target": "majority (as many as the largest class), median, a number of images, or 'cat=100, dog=200'",
+    "methods": "apart by commas: hog + svm, k-nn, rules, resnet, image gcn, gcn, laplace, ensemble; not given: all of "
+    "them, rules where they are given",
+    "settings_of": """rows with settings of their own: {"resnet18 sgd": {"method": "resnet", "optimizer": "sgd"}}""",
+    "rules": "file of lines `label: expression of FiftyOne`, the first that matches wins; - reads stdin",
+}
 EPILOG = (
     "Exit codes: 0 done, 1 the run failed, 2 bad usage, 130 interrupted or stopped. "
     "`evenset COMMAND --help` lists every setting."
@@ -188,15 +197,8 @@ def argument_option(item: Argument) -> Option:
         "settings_of": json.loads,
         "rules": lambda file: file.read(),
     }
-    ways = {
-        "classes": "names in order, with synonyms: 'cat = kitten = puss, dog'"
-        if "dict" in item.kind
-        else "only suggestions of these classes: 'cat, dog'",
-        "target": "majority (as many as the largest class), median, a number of images, or 'cat=100, dog=200'",
-        "methods": f"{item.help}; several apart by commas",
-        "settings_of": f"JSON: {item.help}",
-        "rules": "file of lines `label: expression of FiftyOne`, the first that matches wins; - reads stdin",
-    }
+    with_synonyms = "dict" in item.kind
+    said = HELPS.get(item.name, item.help) if item.name != "classes" or with_synonyms else item.help
 
     def read(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
         if value is None or item.name not in readers:
@@ -205,7 +207,7 @@ def argument_option(item: Argument) -> Option:
             found = readers[item.name](value)
         except ValueError as error:
             raise click.BadParameter(str(error), context, parameter) from None
-        if isinstance(found, dict) and item.name == "classes" and "dict" not in item.kind:
+        if isinstance(found, dict) and item.name == "classes" and not with_synonyms:
             raise click.BadParameter("synonyms have no meaning here: it reads cat, dog", context, parameter)
         return found
 
@@ -213,9 +215,9 @@ def argument_option(item: Argument) -> Option:
     return Option(
         "Arguments",
         item.name,
-        help=ways.get(item.name, item.help).replace("`", "").replace("None: ", "not given: ") + default,
+        help=said.replace("`", "").replace("None: ", "not given: ") + default,
         type=click.File(encoding="utf-8") if item.name == "rules" else click.STRING,
-        metavar={"settings_of": "JSON", "rules": "FILE", "classes": "NAMES", "methods": "NAMES"}.get(item.name),
+        metavar=METAVARS.get(item.name),
         switch=item.kind == "bool",
         required=item.required,
         callback=read,
