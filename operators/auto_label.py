@@ -27,7 +27,7 @@ class AutoLabel(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Auto-label", "Label the rest", fill)
+        return forms.build(ctx, "Auto-label", "Label the rest", fill, works=True)
 
     def execute(self, ctx: Any) -> Any:
         def prepare() -> running.Prepared:

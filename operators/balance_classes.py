@@ -6,7 +6,6 @@ from typing import Any
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
-import numpy as np
 
 from ..models.settings import (
     BALANCE_SETTINGS,
@@ -17,16 +16,15 @@ from ..models.settings import (
     SamplingSettings,
     TrainGeneratorSettings,
 )
-from ..workflows import balance_plan, synthetic
-from ..workflows.samples import real_samples
+from ..workflows import balance_overview, balance_plan
 from . import forms, running
+from .tabs import drawing
 
 INPUTS = ("label_field", "generator", "group_field", "classes")
 TARGETS = {"majority": "As many as the largest class", "median": "As many as the median class", "number": "A number"}
 USUAL_NUMBER = 100  # images of a class, where a number is chosen
 MOST_BARS = 60  # classes of the chart
 SEVERITY = {"add": "success", "do not add": "warning"}
-COLOURS = {"real": "#6b7a90", "synthetic": "#9b8cf0", "to add": "#ff8a3d"}
 
 
 class BalanceClasses(foo.Operator):
@@ -43,7 +41,7 @@ class BalanceClasses(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Balance classes", "Balance", fill)
+        return forms.build(ctx, "Balance classes", "Balance", fill, works=True)
 
     def execute(self, ctx: Any) -> Any:
         def prepare() -> running.Prepared:
@@ -85,16 +83,12 @@ def fill(form: forms.Form) -> None:
 
 def show_plan(form: forms.Form, samples: Any, label_field: str) -> None:
     """How many each class would get, as bars and in words."""
-    real = real_samples(samples)[0].count_values(f"{label_field}.label")
-    names = sorted(name for name in real if name is not None)
-    if not names:
+    ratio = float(form.value("max_ratio", BalanceSettings().max_ratio))
+    plan = balance_plan.of_samples(samples, label_field, read_target(form.ctx.params), ratio)
+    if plan is None:
         return
-    counts = np.array([real[name] for name in names])
-    there = synthetic.count(samples, label_field, names)
-    plan = balance_plan.make(
-        names, counts, there, read_target(form.ctx.params), float(form.value("max_ratio", BalanceSettings().max_ratio))
-    )
-    form.bars("plan", names[:MOST_BARS], {key: [row[key] for row in plan.rows[:MOST_BARS]] for key in COLOURS}, COLOURS)
+    names, rows = plan.names[:MOST_BARS], plan.rows[:MOST_BARS]
+    form.bars("plan", names, {state: [row[state] for row in rows] for state in drawing.PLAN}, drawing.PLAN)
     form.say(f"{plan.add.sum():,} synthetic images would be added")
     for note in plan.notes:
         form.say(note)
@@ -121,9 +115,7 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     """What was added, and what it is worth."""
     page = running.Page(f"{results['added']:,} synthetic samples added")
     if results["gain"]:
-        gain, low, high = (f"{100 * value:+.1f}" for value in results["gain"])
-        said = f"{results['decision']}: balanced accuracy {gain} points ({low} to {high}) over {results['best']}"
-        page.alert(SEVERITY.get(results["decision"], "info"), said)
+        page.alert(SEVERITY.get(results["decision"], "info"), balance_overview.sentence(results))
     for name, view in results["views"].items():
         page.button(f"Open the {name}", "visibility", "set_view", dict(name=view))
     page.button("Remove ...", "undo", "@evenset/evenset/delete_run", dict(run_key=results["run_key"]), prompt=True)

@@ -43,7 +43,7 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
             page = types.Object()
             drawing.note(page, "error", reason)
             page.btn("again", label="Look again", icon="refresh", on_click=self.on_again)
-            ctx.ops.show_panel_output(types.Property(page, view=types.GridView(orientation="vertical")))
+            ctx.ops.show_panel_output(types.Property(page))
 
     def on_load(self, ctx: Any) -> None:
         ctx.panel.state.tab = ctx.panel.state.tab if ctx.panel.state.tab in TABS else TABS[0]
@@ -84,11 +84,12 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
             reason = "Open a dataset of images: Evenset works on those."
             drawing.note(page, "info", reason if ctx.dataset is None or len(ctx.dataset) else "The dataset is empty.")
         else:
+            if ctx.panel.state.get(ctx.panel.state.tab or TABS[0]) is None:
+                self.refresh(ctx)  # another event came before the one that loads the tab
             self.show_live(ctx, page)
             tabs = types.TabsView(variant="scrollable")
             for name in TABS:
                 tabs.add_choice(name, label=name.capitalize())
             page.enum("tab", tabs.values(), view=tabs, default=TABS[0], on_change=self.on_tab)
             getattr(self, f"show_{ctx.panel.state.tab or TABS[0]}")(ctx, page)
-        view = types.GridView(orientation="vertical", align_x="left", gap=2, padding=1)
-        return types.Property(page, view=view)
+        return types.Property(page)

@@ -19,14 +19,20 @@ from ..workflows.samples import SYNTHETIC, check_images
 OURS = "written by evenset_"  # so begins the description of every field that a run wrote
 
 
-def build(ctx: Any, title: str, button: str, fill: Callable[[Form], None]) -> types.Property:
-    """What `resolve_input` returns: the form that `fill` makes, or the reason why there is none."""
+def build(ctx: Any, title: str, button: str, fill: Callable[[Form], None], works: bool = False) -> types.Property:
+    """What `resolve_input` returns: the form that `fill` makes, or the reason why there is none.
+
+    Args:
+        works: the operator starts a worker, for which one may wait
+    """
     form = Form(ctx, button)
     try:
         if ctx.dataset is None:
             form.refuse("open a dataset first")
         else:
             fill(form)
+            if works:
+                form.waits()
     except Exception as error:
         form.refuse(sentence(error, title))
     view = types.PromptView(label=title, submit_button_label=form.button)
@@ -168,6 +174,13 @@ class Form:
 
     def tag(self, name: str, label: str, hint: str) -> None:
         self.suggest(name, sorted(self.ctx.dataset.count_sample_tags()), label=label, description=hint)
+
+    def waits(self) -> None:
+        """A switch for those who want the answer here, and how work is scheduled where the server does not allow it."""
+        hint = "A bar covers the App until it is done; otherwise the panel shows how far it is"
+        self.inputs.bool("wait", default=False, label="Wait for the answer", description=hint)
+        if self.value("more", False) and not fo.config.allow_legacy_orchestrators:
+            self.say("To schedule this, start the App's server with FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS=true")
 
     def more(self) -> bool:
         """A switch; returns whether what stands behind it is shown."""

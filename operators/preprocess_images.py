@@ -25,7 +25,7 @@ class PreprocessImages(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Preprocess images", "Write copies", fill)
+        return forms.build(ctx, "Preprocess images", "Write copies", fill, works=True)
 
     def execute(self, ctx: Any) -> Any:
         def prepare() -> running.Prepared:

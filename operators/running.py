@@ -1,4 +1,4 @@
-"""What the App sees of a workflow: the bar while it runs, and the answer; every error is a sentence."""
+"""What the App sees of a workflow: the panel watches it, or a bar and the answer are shown; errors are sentences."""
 
 from __future__ import annotations
 
@@ -18,21 +18,29 @@ from .forms import capital
 
 LOOK_SECONDS = 0.4  # between two looks at a worker
 MOST_ROWS = 100  # of a table in the App
+PANEL = "evenset_panel"
 
 Prepared = tuple[Any, dict[str, Any]]  # the samples (or the dataset) that a workflow takes, and its other arguments
 Answer = Callable[[Any, dict[str, Any]], "Page"]
 
 
 def run(ctx: Any, workflow: str, prepare: Callable[[], Prepared], answer: Answer | None = None) -> Any:
-    """What `execute` returns: in the App a generator that starts a worker and watches it, elsewhere the results."""
+    """What `execute` returns: in the App a generator that starts a worker, elsewhere the results.
+
+    The App is free again at once, and the panel shows how far the worker is; a form that asks to wait gets the bar,
+    and the `answer`.
+    """
 
     def work(progress: Progress) -> Any:
         samples, arguments = prepare()
         return jobs.call(workflow, samples, arguments, progress)
 
-    if in_app(ctx):
-        return guarded(ctx, _with_worker(ctx, workflow, prepare, answer or page_of))
-    return _without_app(ctx, work)
+    if not in_app(ctx):
+        return _without_app(ctx, work)
+    waits = ctx.params.get("wait")
+    return guarded(
+        ctx, _with_worker(ctx, workflow, prepare, answer or page_of) if waits else _let_go(ctx, workflow, prepare)
+    )
 
 
 def run_here(ctx: Any, work: Callable[[Progress], Any], answer: Answer, clear_view: bool = False) -> Any:
@@ -103,6 +111,7 @@ class Page:
         return self
 
     def show(self, ctx: Any) -> Iterator[Any]:
+        self.button("Open the panel", "dashboard", "open_panel", dict(name=PANEL, layout="horizontal", isActive=True))
         yield ctx.ops.show_output(types.Property(self.outputs).to_json(), self.results)
 
 
@@ -117,6 +126,17 @@ def page_of(ctx: Any, results: dict[str, Any]) -> Page:
     for name, view in results.get("views", {}).items():
         page.button(capital(name), "visibility", "set_view", dict(name=view))
     return page.table(results.get("rows", []))
+
+
+def _let_go(ctx: Any, workflow: str, prepare: Callable[[], Prepared]) -> Iterator[Any]:
+    """Starts a worker, and leaves it to the panel."""
+    samples, arguments = prepare()
+    yield ctx.ops.close_panel(name=PANEL)  # one that is open would not look again
+    jobs.start_worker(samples, workflow, arguments, awaited=False)
+    time.sleep(LOOK_SECONDS)  # the App drops a panel that is opened in the instant in which it closes
+    yield ctx.ops.open_panel(PANEL, layout="horizontal", is_active=True)
+    said = f"{capital(workflow.replace('_', ' '))} has started: it goes on when you close this page"
+    yield ctx.ops.notify(said, variant="info")
 
 
 def _with_worker(ctx: Any, workflow: str, prepare: Callable[[], Prepared], answer: Answer) -> Iterator[Any]:

@@ -28,7 +28,7 @@ class TrainGenerator(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Train generator", "Train", fill)
+        return forms.build(ctx, "Train generator", "Train", fill, works=True)
 
     def execute(self, ctx: Any) -> Any:
         def prepare() -> running.Prepared:

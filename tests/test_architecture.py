@@ -181,9 +181,11 @@ def test_fiftyone_yml_lists_the_operators_that_are_there():
     found = {}
     for path in sorted((ROOT / "operators").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef) and any(re.search(r"\bOperator$", ast.unparse(b)) for b in node.bases):
+            if isinstance(node, ast.ClassDef) and any(
+                re.search(r"\b(Operator|Panel)$", ast.unparse(b)) for b in node.bases
+            ):
                 found[path.stem] = node.name
-    assert sorted(manifest()["operators"]) == sorted(found)
+    assert sorted([*manifest()["operators"], *manifest()["panels"]]) == sorted(found)
     import evenset
 
     assert evenset._OPERATORS == found

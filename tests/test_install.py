@@ -18,7 +18,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-OPERATORS = [f"@evenset/evenset/{name}" for name in yaml.safe_load((ROOT / "fiftyone.yml").read_text())["operators"]]
+MANIFEST = yaml.safe_load((ROOT / "fiftyone.yml").read_text())
+OPERATORS = [f"@evenset/evenset/{name}" for name in (*MANIFEST["operators"], *MANIFEST["panels"])]
 HEAVY = {"torch", "torchvision", "torch_geometric", "diffusers", "accelerate", "safetensors"}
 IMPORT_SECONDS = 0.3  # what FiftyOne and the App may wait for the plugin
 

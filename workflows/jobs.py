@@ -53,8 +53,7 @@ def start_worker(samples: Any, workflow: str, arguments: dict[str, Any], awaited
     stages = [] if samples is dataset else samples._serialize()
     request = json_util.dumps(dict(stages=stages, arguments=arguments))  # as a text: keys of MongoDB have rules
     job = dict(workflow=workflow, request=request, state="starting", run_key=None, error="", awaited=awaited)
-    job["started"] = time.time()
-    job.update(_process(None))
+    job = {**job, "started": time.time(), **_process(None)}
     _save(dataset, job_id, job)
     log = _log_path(dataset, job_id)
     log.parent.mkdir(parents=True, exist_ok=True)

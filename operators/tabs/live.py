@@ -25,7 +25,9 @@ class LiveStrip:
         if news:
             ctx.panel.state.news = news
         keys = [row["run_key"] for row in rows if row["run_key"]]
-        ctx.panel.data.live_curves = chart(live.curves(ctx.dataset, keys[0])) if keys else []
+        lines = chart(live.curves(ctx.dataset, keys[0])) if keys else []
+        ctx.panel.state.live_drawn = bool(lines and len(lines[0]["x"]) > 1)
+        ctx.panel.data.live_curves = lines
 
     def show_live(self, ctx: Any, page: Any) -> None:
         for row in ctx.panel.state.news or []:
@@ -44,9 +46,9 @@ class LiveStrip:
                          params=params)  # fmt: skip
         if rows:
             page.view("timer", types.TimerView(interval=LOOK_MS, on_interval=self.on_live_tick))
-            if rows[0]["run_key"]:
+            if ctx.panel.state.live_drawn:
                 layout = dict(height=200, margin=dict(l=40, r=10, t=10, b=30), legend=dict(orientation="h", y=1.1))
-                page.plot("live_curves", layout=layout, config=dict(displayModeBar=False))
+                page.plot("live_curves", layout=layout, config=drawing.CONFIG)
 
     def on_live_tick(self, ctx: Any) -> None:
         """Looks again; when something ended, the tab shows what it left."""

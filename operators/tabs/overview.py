@@ -60,7 +60,7 @@ class OverviewTab:
         drawing.text(page, " · ".join(totals))
         if found["names"]:
             layout = drawing.bar_layout(found["names"], "images")
-            page.plot("overview_bars", layout=layout, config=dict(displayModeBar=False), on_click=self.on_overview_bar)
+            page.plot("overview_bars", layout=layout, config=drawing.CONFIG, on_click=self.on_overview_bar)
 
     def on_overview_field(self, ctx: Any) -> None:
         ctx.panel.state.label_field = ctx.params["value"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import fields
 from typing import Any
 
 import fiftyone.operators.types as types
@@ -43,7 +44,7 @@ class RunsTab:
         for row in rows:
             said = (row["run"].removeprefix("evenset_").replace("_", " "), row["state"], row["fields"], when(row))
             view.add_choice(row["run"], label=" · ".join(filter(None, said)))
-        page.enum("run_key", view.values(), label=f"{len(rows):,} runs", view=view, on_change=self.on_runs_choose)
+        page.enum("run_key", view.values(), label="Run", view=view, on_change=self.on_runs_choose)
         found = ctx.panel.state.run
         if found:
             self._show_run(page, found)
@@ -91,6 +92,7 @@ class RunsTab:
         ctx.ops.notify(f"{ctx.panel.state.run_key} stops within a batch, and can be resumed", variant="info")
 
     def on_runs_resume(self, ctx: Any) -> None:
+        ctx.panel.state.news = []  # that it was stopped is no news any more
         jobs.start_worker(ctx.dataset, "resume_run", dict(run_key=ctx.panel.state.run_key), awaited=False)
         self.load_live(ctx)  # type: ignore[attr-defined]
 
@@ -109,13 +111,9 @@ def about(dataset: Any, key: str) -> dict[str, Any]:
     from ...models import settings as defaults
 
     config = records.read_config(dataset, key)
-    usual = {
-        name: item.default
-        for kind in vars(defaults).values()
-        if isinstance(kind, type) and issubclass(kind, defaults.Settings)
-        for name, item in kind.__dataclass_fields__.items()
-    }
-    given = {name: value for name, value in config["settings"].items() if usual.get(name) != value}
+    kinds = [kind for kind in vars(defaults).values() if isinstance(kind, type) and issubclass(kind, defaults.Settings)]
+    usual = [(item.name, item.default) for kind in kinds for item in fields(kind)]  # a name may have several
+    given = {name: value for name, value in config["settings"].items() if (name, value) not in usual}
     inputs = {name: value for name, value in config["inputs"].items() if value not in (None, "", [], False)}
     notes, text, views = [config["error"]] if config["error"] else [], "", {}
     if config["state"] == "done":

@@ -30,6 +30,7 @@ def put(user: Any, label: str, value: str) -> None:
 def train(user: Any) -> None:
     user.open("Train generator")
     put(user, "Minutes (minutes)", "0.1")
+    user.wait_here()
     user.click("Train")
     user.page.get_by_text("A generator of 10 classes").wait_for(timeout=5 * MINUTE)
     user.picture("generator")
@@ -45,6 +46,7 @@ def balance(user: Any) -> None:
     user.page.get_by_role("option", name="augment").click()
     user.page.get_by_text("More settings").click()
     put(user, "Probe steps", "20")
+    user.wait_here()
     user.click("Balance")
     user.page.get_by_text("synthetic samples added").wait_for(timeout=5 * MINUTE)
     user.picture("verdict")
@@ -64,6 +66,7 @@ def learn(user: Any, operator: str, method: str) -> None:
     tick.click()
     user.picture(f"{method}-form")
     put(user, "Epochs", "2")
+    user.wait_here()
     user.click("Train")
     user.page.get_by_text("of the validation labels are predicted right").wait_for(timeout=5 * MINUTE)
     user.picture(method)

@@ -17,6 +17,7 @@ def compare(user: Any) -> None:
     for name in SLOW:
         box = user.page.get_by_role("checkbox", name=name)
         box.uncheck()
+    user.wait_here()
     user.click("Compare")
     user.page.get_by_text("3 methods are scored").wait_for(timeout=5 * MINUTE)
     user.picture("compare")

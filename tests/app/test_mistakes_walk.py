@@ -32,6 +32,7 @@ def find(user: Any) -> int:
     user.sees("300 of 300 samples are labelled")
     user.page.get_by_placeholder("Type or select a value").click()
     user.page.get_by_role("option", name="pixels").click()
+    user.wait_here()
     user.click("Find")
     user.page.get_by_text("labels are likely wrong").wait_for(timeout=5 * MINUTE)
     user.picture("mistakes")

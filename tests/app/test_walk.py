@@ -29,6 +29,7 @@ def label(user: Any) -> None:
     user.sees("240 of 500 samples are labelled")
     user.sees("graph and resnet")
     user.picture("form")
+    user.wait_here()
     user.click("Label the rest")
 
     user.page.get_by_text(re.compile("training .* of")).wait_for(timeout=5 * MINUTE)

@@ -67,7 +67,8 @@ class App:
         return self.ask("resolve-type", dataset, operator, params or {}, **more)[0]["type"]["properties"]
 
     def execute(self, dataset: Any, operator: str, params: dict[str, Any], **more: Any) -> Answer:
-        """All that the operator sends until it ends."""
+        """All that the operator sends until it ends; one that starts a worker is waited for."""
+        params = {"wait": True, **params}
         sent = [line["body"] for line in self.ask("execute/generator", dataset, operator, params, **more)]
         told = [body["params"] for body in sent if body["operator_uri"] == "notify"]
         shown = [body["params"] for body in sent if body["operator_uri"] == "show_output"]

@@ -1,0 +1,60 @@
+"""The panel: a run is started from it and seen in it, stopped, resumed, and undone; the database is asked each time."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from fiftyone import ViewField as F
+from playwright.sync_api import expect
+
+MINUTE = 60_000  # milliseconds
+
+
+@pytest.fixture
+def marked_up(digits: Any) -> Any:
+    """200 digits of which 60 have a label; one class has markup in its name."""
+    dataset = digits(n=200, size_px=8, labelled=60, name="marked-up")
+    zeros = dataset.match(F("ground_truth.label") == "0")
+    zeros.set_values("ground_truth.label", ["<b>zero</b>"] * len(zeros))
+    return dataset
+
+
+def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked_up, open_app):
+    from evenset.workflows import records
+
+    user = open_app(marked_up)
+    before = user.state()
+    user.open_panel()
+    user.sees("60 labels, 140 unlabelled.")
+    expect(user.page.locator(".js-plotly-plot .ytick").first).to_be_visible()
+    expect(user.page.locator(".js-plotly-plot text").get_by_text("<b>zero</b>")).to_be_visible()
+    user.picture("panel")
+
+    user.click("Auto-label")
+    user.click("Label the rest")
+    user.page.get_by_text(re.compile("auto label · .* of")).first.wait_for()
+    user.picture("panel-live")
+    user.page.get_by_role("button", name="Stop").click()
+    user.page.get_by_text("was stopped").wait_for(timeout=MINUTE)
+    user.dataset.reload()
+    assert records.read_config(user.dataset, "evenset_auto_label_1")["state"] == "stopped"
+    assert user.state()["schema"] == before["schema"]
+
+    user.page.get_by_text("Runs", exact=True).click()
+    user.picture("panel-runs")
+    user.click("Resume")
+    user.page.get_by_role("button", name="Open Review").wait_for(timeout=5 * MINUTE)
+    user.picture("panel-done")
+    assert user.state()["labels"] == before["labels"] and user.dataset.count("auto_label.status") == 200
+    user.page.get_by_text("Overview", exact=True).click()
+    user.page.get_by_text(re.compile("suggestions")).first.wait_for()
+    user.picture("panel-overview")
+    user.page.get_by_text("Runs", exact=True).click()
+    user.click("Delete")
+    user.sees("Fields: auto_label")
+    user.click("Delete")
+    user.sees("Undone")
+    user.click("Done")
+    assert user.state() == before
