@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings, split
-from . import evidence, runs, scores, views
+from . import evidence, runs, scores, suspects, views
 from .learning import check_weights, freeze
 from .mistake_results import MistakeResults, Verdict, by_class, judge, notes, reasons
 from .progress import Progress
@@ -82,7 +82,7 @@ def find_mistakes(
         else:
             found = evidence.from_vectors(run, known, samples, embeddings, graph_settings, choices)
         labels = known.classes[found.rows]
-        verdict = judge(found, labels, choices.method)
+        verdict = judge(found, labels, choices.method, _dismissed(run, known, found.rows, label_field))
         _write(run, known, found, verdict, output_field)
         saved = _save_views(run, label_field, output_field, known.names, labels[verdict.flags])
         results = MistakeResults(
@@ -100,6 +100,7 @@ def find_mistakes(
             skipped={str(known.ids[i]): reason for i, reason in found.errors.items()},
             synthetic=known.synthetic,
             views=saved,
+            dismissed=verdict.dismissed,
         )
         return run.finish(results)
 
@@ -109,6 +110,16 @@ def _labelled(known: Labels) -> Labels:
     rows = known.known
     columns = {name: getattr(known, name)[rows] for name in ("ids", "paths", "classes", "trusted", "groups", "made")}
     return replace(known, **columns)
+
+
+def _dismissed(run: Run, known: Labels, rows: np.ndarray, label_field: str) -> np.ndarray:
+    """Which of the judged labels somebody has called right before [n]: as the run first saw it."""
+
+    def compute() -> dict[str, np.ndarray]:
+        labels = [known.names[i] for i in known.classes[rows]]
+        return {"rows": suspects.dismissed(run.dataset, label_field, known.ids[rows], labels)}
+
+    return run.arrays("dismissed", compute)["rows"]
 
 
 ATTRIBUTES = {

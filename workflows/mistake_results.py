@@ -32,6 +32,7 @@ class MistakeResults:
     skipped: dict[str, str]  # sample id: why its image could not be used
     synthetic: int  # samples left out because Evenset generated them
     views: dict[str, str]  # "mistakes", "mistakes of CLASS": name of the saved view
+    dismissed: int = 0  # labels that are not flagged again, since a person dismissed that before
 
     def __str__(self) -> str:
         head = f"{self.output_field} ({self.run_key})\n"
@@ -51,21 +52,25 @@ class Verdict:
     contradicted: np.ndarray  # by a near-duplicate [n]
     ranks: np.ndarray  # 1 is the most suspicious [n]
     noise: float
+    dismissed: int  # labels that would have been flagged, had not a person dismissed that before
 
 
-def judge(evidence: Evidence, labels: np.ndarray, method: str) -> Verdict:
-    """Scores, flags and ranks the labels [n] of the evidence's rows."""
+def judge(evidence: Evidence, labels: np.ndarray, method: str, dismissed: np.ndarray) -> Verdict:
+    """Scores, flags and ranks the labels [n] of the evidence's rows; those that were `dismissed` [n] get no flag."""
     chances = mistakes.beliefs(evidence.probabilities, labels)
     scores = mistakes.mistakenness(evidence.probabilities, labels, method=method)
     contradicted = mistakes.conflicts(labels, evidence.duplicates)
-    flags = mistakes.flag(evidence.probabilities, labels, scores) | contradicted
+    suspect = mistakes.flag(evidence.probabilities, labels, scores) | contradicted
+    flags = suspect & ~dismissed
+    contradicted &= flags
     suggestions = mistakes.suggest(chances, labels, flags)
     order = np.lexsort((-scores, ~flags, ~contradicted))
     ranks = np.empty(len(labels), dtype=np.int64)
     ranks[order] = np.arange(1, len(labels) + 1)
     rows = np.arange(len(labels))
     noise = float(1 - chances[rows, labels].mean()) if len(labels) else 0.0
-    return Verdict(scores, flags, suggestions, chances[rows, suggestions], contradicted, ranks, noise)
+    left_out = int((suspect & dismissed).sum())
+    return Verdict(scores, flags, suggestions, chances[rows, suggestions], contradicted, ranks, noise, left_out)
 
 
 def reasons(evidence: Evidence, verdict: Verdict, labels: np.ndarray, names: list[str]) -> list[str]:
@@ -119,6 +124,11 @@ def notes(known: Labels, evidence: Evidence, verdict: Verdict, field: str) -> li
         found.append(
             "Open the view, select what is wrong, and accept the suggestions: Review labels in the App, or "
             f"review_labels(selection, {field!r}). Deleting that run undoes it."
+        )
+    if verdict.dismissed:
+        found.append(
+            f"{verdict.dismissed:,} labels are not flagged again, since somebody dismissed it: deleting that review "
+            "brings them back."
         )
     if len(evidence.unjudged):
         classes = sorted({known.names[known.classes[i]] for i in evidence.unjudged})

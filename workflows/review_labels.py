@@ -193,7 +193,8 @@ def _changes(
                 new[mark] = value
             lines.append(changes.change(i, label_field, old, new))
         if suggestion is not None:
-            lines.append(changes.change(i, field, suggestion, _settled(suggestion, name, mistakes)))
+            line = changes.change(i, field, suggestion, _settled(suggestion, name, mistakes))
+            lines.append({**line, "given": old and old.label})  # what a dismissed flag was about
     part = path.with_suffix(".part")
     part.write_text("".join(json.dumps(line) + "\n" for line in lines))
     part.replace(path)

@@ -17,6 +17,9 @@ COLOURS = {  # of the states of a sample, on light and on dark
     "synthetic": "#9b8cf0",
     "view": "#ffc857",
 }
+PLAN = {"real": "#6b7a90", "synthetic": "#9b8cf0", "to add": "#ff8a3d"}  # of a balance
+WORDS = {"gains": "#3bb273", "loses": "#e5484d"}  # of a verdict; the others are "real"
+CONFIG = dict(displayModeBar=False, responsive=True)  # of every chart: it is as wide as the panel
 BAR_PX, LEAST_PX = 22, 180  # height of a bar, and of a chart
 
 
@@ -38,6 +41,18 @@ def note(page: Any, severity: str, sentence: str) -> None:
 def heading(page: Any, title: str, hint: str = "") -> None:
     name = f"heading_{zlib.crc32((title + hint).encode()):08x}"
     page.view(name, types.Header(label=title, description=hint, divider=False))
+
+
+def buttons(page: Any, name: str) -> Any:
+    """A line of buttons; where the panel is too narrow, it goes on below."""
+    grid = dict(sx={"display": "flex", "flexWrap": "wrap", "&& > *": {"width": "auto"}})
+    return page.h_stack(name, gap=1, align_y="center", componentsProps=dict(grid=grid))
+
+
+def beside(page: Any, name: str, width_px: int) -> Any:
+    """A row of two: one of that width, and what is as wide as the panel lets it."""
+    grid = dict(sx={"gridTemplateColumns": f"{width_px}px minmax(0, 1fr)"})
+    return page.h_stack(name, gap=2, align_y="center", componentsProps=dict(grid=grid))
 
 
 def bars(names: Sequence[str], heights: dict[str, Sequence[float]], colours: dict[str, str] = COLOURS) -> list[Any]:
@@ -79,12 +94,22 @@ def clicked(ctx: Any, count: int) -> int | None:
 
 
 def thumbnail(page: Any, name: str, path: str, width_px: int = 96, **kwargs: Any) -> None:
-    """An image of a sample."""
-    page.str(name, view=types.ImageView(width=f"{width_px}px", height=f"{width_px}px", **kwargs))
+    """An image of a sample; another image needs another name."""
+    view = types.ImageView(width=f"{width_px}px", height=f"{width_px}px", **kwargs)
+    page.str(name, default=source(path), view=view)
+
+
+def picture(page: Any, path: str) -> None:
+    """A picture as wide as the panel; one that was drawn anew under the same name is shown anew."""
+    from pathlib import Path
+
+    drawn = Path(path).stat().st_mtime_ns if Path(path).exists() else 0
+    name = f"picture_{zlib.crc32(f'{path} {drawn}'.encode()):08x}"
+    page.str(name, default=f"{source(path)}&drawn={drawn}", view=types.ImageView(width="100%"))
 
 
 def source(path: str) -> str:
-    """Where the App's server shows a file; the data of a `thumbnail`."""
+    """Where the App's server shows a file."""
     from urllib.parse import quote
 
     return f"/media?filepath={quote(path)}"

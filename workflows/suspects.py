@@ -1,0 +1,105 @@
+"""Labels that find_mistakes flagged, as a person goes through them; and the flags that somebody dismissed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import changes, folders, records
+from .review_labels import review_labels
+
+
+@dataclass
+class Suspects:
+    """A page of flagged labels, the most suspicious first."""
+
+    first: int  # place of the first row
+    count: int  # on all pages
+    edited: int  # flagged, and not listed: somebody changed the label since it was judged
+    rows: list[dict[str, Any]]  # id, path, given, suggestion, mistakenness, reason
+
+
+@dataclass
+class Decided:
+    """What became of a decision."""
+
+    changed: int  # samples
+    passed_over: int  # somebody else decided on them meanwhile, or they are gone
+    run_key: str | None  # deleting it undoes the decision; None: nothing was left to decide
+
+
+def look(dataset: Any, run_key: str, first: int, most: int) -> Suspects:
+    """The flagged labels of a run from place `first` on, at most `most` of them; a place behind the last is the last.
+
+    Raises:
+        ValueError: there is no such run, or its field was removed
+    """
+    inputs = records.read_config(dataset, run_key)["inputs"]
+    field, label_field = inputs["output_field"], inputs["label_field"]
+    if not dataset.has_sample_field(f"{field}.is_issue"):
+        raise ValueError(f"the field {field!r} of {run_key} was removed: find the mistakes again")
+    flagged = dataset.match({f"{field}.is_issue": True}).sort_by(f"{field}.rank")
+    judged = _judged(dataset, run_key)
+    ids, labels = flagged.values(["id", f"{label_field}.label"])
+    same = [i for i, label in zip(ids, labels, strict=True) if label is not None and judged.get(i, label) == label]
+    first = min(first, max(len(same) - 1, 0) // most * most)
+    shown = dataset.select(same[first : first + most], ordered=True)
+    paths = ["id", "filepath", f"{label_field}.label", f"{field}.label", f"{field}.mistakenness", f"{field}.reason"]
+    names = ("id", "path", "given", "suggestion", "mistakenness", "reason")
+    rows = [dict(zip(names, values, strict=True)) for values in zip(*shown.values(paths), strict=True)]
+    return Suspects(first, len(same), len(ids) - len(same), rows)
+
+
+def _judged(dataset: Any, run_key: str) -> dict[str, str]:
+    """The label of each sample as the run saw it; empty where its files were deleted by hand."""
+    path = folders.run_folder(dataset, run_key) / "labels.npz"
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as kept:
+        return dict(zip(kept["ids"].tolist(), kept["names"][kept["classes"]].tolist(), strict=True))
+
+
+def decide(dataset: Any, field: str, label_field: str, action: str, shown: Sequence[dict[str, Any]]) -> Decided:
+    """Accepts or rejects suggestions as a person saw them; what is no longer so is passed over.
+
+    Args:
+        field: output field of `find_mistakes`
+        action: "accept", or "reject" to dismiss
+        shown: rows of `look`
+    """
+    dataset.reload()
+    seen = {row["id"]: (True, row["suggestion"], row["given"]) for row in shown}
+    paths = ["id", f"{field}.is_issue", f"{field}.label", f"{label_field}.label"]
+    now = zip(*dataset.select(list(seen)).values(paths), strict=True)
+    ids = [i for i, *values in now if tuple(values) == seen[i]]
+    if not ids:
+        return Decided(0, len(seen), None)
+    done = review_labels(
+        dataset.select(ids), field, label_field=label_field, action=action, seen=True, progress=False
+    )  # fmt: skip
+    return Decided(done.changed, len(seen) - done.changed, done.run_key)
+
+
+def dismissed(dataset: Any, label_field: str, ids: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """Whether a person took the flag of a sample away while it had the same label [n].
+
+    Args:
+        ids: of samples [n]
+        labels: the label of each [n]
+    """
+    pairs = set()
+    for key in dataset.list_runs():
+        if key.startswith("evenset_review_labels_"):
+            config = records.read_config(dataset, key)
+            if config["state"] == "done" and config["inputs"]["label_field"] == label_field:
+                lines = changes.read(folders.run_folder(dataset, key))
+                pairs |= {(line["id"], line["given"]) for line in lines if _dismisses(line)}
+    return np.array([pair in pairs for pair in zip(ids.tolist(), labels, strict=True)], dtype=bool)
+
+
+def _dismisses(line: dict[str, Any]) -> bool:
+    """Whether a change took a flag away and put no label in its place."""
+    return bool("given" in line and line["before"].get("is_issue") and line["after"].get("label") is None)
