@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .samples import Labels
+from . import synthetic
+from .samples import Labels, real_samples
 
 FEW = 20  # real images of a class under which a generator has little to learn from
 Target = str | int | Mapping[str, int]
@@ -50,6 +51,20 @@ def plan_for(known: Labels, there: np.ndarray, target: Target, max_ratio: float)
     """The plan of the labelled samples `known`, as `make` has it."""
     real = np.bincount(known.classes[known.known], minlength=len(known.names))
     return make(known.names, real, there, target, max_ratio)
+
+
+def of_samples(samples: Any, label_field: str, target: Target, max_ratio: float) -> Plan | None:
+    """The plan by counts alone, without a look at the samples; None where none has a label.
+
+    Raises:
+        ValueError: as `make`
+    """
+    real = real_samples(samples)[0].count_values(f"{label_field}.label")
+    names = sorted(name for name in real if name is not None)
+    if not names:
+        return None
+    counts = np.array([real[name] for name in names])
+    return make(names, counts, synthetic.count(samples, label_field, names), target, max_ratio)
 
 
 def make(names: list[str], real: np.ndarray, there: np.ndarray, target: Target, max_ratio: float) -> Plan:

@@ -1,0 +1,127 @@
+"""The panel's tabs Mistakes and Balance: rows are applied and dismissed, the plan and the verdict are seen."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+PLANTED = 20  # wrong labels, on the first samples
+
+
+@pytest.fixture
+def planted(digits: Any) -> Any:
+    """300 digits with labels and pixels as a vector; the first 20 have the label of the next digit, nines are rare."""
+    from fiftyone import ViewField as F
+    from PIL import Image
+
+    dataset = digits(n=300, size_px=28, labelled=300, name="suspects")
+    dataset.delete_samples(dataset.match(F("truth") == "9").values("id")[8:])
+    pixels = [np.asarray(Image.open(path), np.float32).ravel() for path in dataset.values("filepath")]
+    dataset.set_values("pixels", pixels)
+    wrong = dataset.limit(PLANTED)
+    wrong.set_values("ground_truth.label", [str((int(digit) + 1) % 10) for digit in wrong.values("truth")])
+    zeros = dataset.match(F("ground_truth.label") == "0")
+    zeros.set_values("ground_truth.label", ["<b>zero_0</b>"] * len(zeros))
+    return dataset
+
+
+def open_tab(user: Any, name: str) -> None:
+    user.page.get_by_title("New panel").or_(user.page.locator("[data-cy='new-panel-btn']")).first.click()
+    user.page.get_by_text("Evenset", exact=True).click()
+    user.page.get_by_role("tab", name=name).click()
+
+
+def look_again(user: Any, name: str) -> None:
+    """Opens another tab and comes back."""
+    user.page.get_by_role("tab", name="Overview").click()
+    user.page.get_by_text(re.compile(r"^[\d,]+ labelled")).wait_for()
+    user.page.get_by_role("tab", name=name).click()
+
+
+def rows(user: Any) -> Any:
+    return user.page.get_by_role("button", name="Apply", exact=True)
+
+
+def flagged(user: Any) -> list[str]:
+    """Ids of what is flagged, in the order of the list."""
+    user.dataset.reload()
+    return user.dataset.match({"mistake.is_issue": True}).sort_by("mistake.rank").values("id")
+
+
+def test_a_user_applies_and_dismisses_suggestions_in_the_panel(planted, open_app):
+    from evenset import find_mistakes
+
+    user = open_app(planted)
+    open_tab(user, "Mistakes")
+    user.sees("No label of ground_truth was checked yet")
+    user.picture("panel-mistakes-none")
+    user.click("Find mistakes ...")
+    user.sees(f"{len(planted)} of {len(planted)} samples are labelled")
+    user.click("Cancel")
+
+    find_mistakes(planted, "ground_truth", embeddings="pixels", progress=False)
+    ids = flagged(user)
+    look_again(user, "Mistakes")
+    user.sees(f"{len(ids)} of {len(planted)} labels wait for a decision")
+    expect(rows(user)).to_have_count(8)
+    user.sees(f"1 to 8 of {len(ids)}")
+    user.picture("panel-mistakes")
+
+    rows(user).first.click()
+    user.sees("1 applied; deleting evenset_review_labels_1 undoes it")
+    user.sees(f"{len(ids) - 1} of {len(planted)} labels wait for a decision")
+    planted.reload()
+    sample = planted[ids[0]]
+    assert sample.ground_truth.label == sample.mistake.label and sample.ground_truth.review == "seen"
+    assert flagged(user) == ids[1:]
+
+    given = planted[ids[1]].ground_truth.label
+    user.page.get_by_role("button", name="Dismiss", exact=True).first.click()
+    user.sees(f"{len(ids) - 2} of {len(planted)} labels wait for a decision")
+    assert flagged(user) == ids[2:] and planted[ids[1]].ground_truth.label == given
+    user.picture("panel-mistakes-decided")
+
+    user.click("Next")
+    user.sees(f"9 to {min(16, len(ids) - 2)} of {len(ids) - 2}")
+    user.picture("panel-mistakes-next")
+
+
+def test_a_user_sees_the_plan_the_verdict_and_what_was_refused(planted, open_app):
+    from evenset import balance_classes
+
+    user = open_app(planted)
+    open_tab(user, "Balance")
+    user.sees("synthetic images would be added")
+    expect(user.page.locator(".js-plotly-plot")).to_have_count(1)
+    expect(user.page.locator(".js-plotly-plot text").get_by_text("<b>zero_0</b>")).to_be_visible()
+    user.picture("panel-balance")
+    user.page.get_by_text("As many as the largest class").click()
+    user.page.get_by_role("option", name="As many as the median class").click()
+    expect(user.page.get_by_role("listbox")).to_have_count(0)
+    user.click("Balance ...")
+    user.sees(f"{len(planted)} of {len(planted)} samples are labelled")
+    expect(user.page.get_by_role("dialog").get_by_text("As many as the median class").first).to_be_visible()
+    user.click("Cancel")
+
+    results = balance_classes(
+        planted, "ground_truth", source="augment", add="if it gains", probe_steps=20, probe_seeds=2, progress=False
+    )  # fmt: skip
+    look_again(user, "Balance")
+    user.sees("What evenset_balance_classes_1 came to")
+    user.sees("None was added." if not results.added else "samples were added.")
+    expect(user.page.locator(".js-plotly-plot")).to_have_count(3)
+    user.picture("panel-balance-done")
+    for name in ("Gain of each class", "images were refused", "Some of the images"):
+        user.page.get_by_text(name).scroll_into_view_if_needed()
+        user.picture(f"panel-balance-{name.split()[0].lower()}-{name.split()[-1]}")
+    user.click("Add ...")
+    user.sees("always", exact=True)
+    user.click("Cancel")
+    user.click("Remove ...")
+    user.sees("What goes")
+    user.click("Delete")
+    user.sees("Undone")

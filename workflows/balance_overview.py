@@ -1,0 +1,99 @@
+"""What a panel shows of a balance: what a generator draws while it learns, and what became of a finished run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..models.verdict import ADD, DO_NOT_ADD, UNDECIDED
+from . import folders, history, live, records
+
+DRAWS = ("train_generator", "balance_classes")  # workflows that leave pictures while they run
+WORDS = {ADD: "Worth adding", DO_NOT_ADD: "Not worth adding", UNDECIDED: "Undecided whether it is worth adding"}
+REASONS = {  # of the filters, as models/filters.py checks them
+    "copy": "a copy of a real image",
+    "prototype": "far from the middle of its class",
+    "probability": "of another class to the classifier",
+    "graph": "of another class to its neighbours",
+}
+PLAIN = (str, int, float, bool)  # what a form can hold
+
+
+@dataclass
+class Outcome:
+    """A finished run of balance_classes."""
+
+    run_key: str
+    decision: str  # ADD, DO_NOT_ADD, UNDECIDED or "not measured"
+    sentence: str
+    added: int
+    refused: dict[str, int]  # by reason, in words, the most frequent first
+    gains: list[dict[str, Any]]  # a class that was measured: name, gain, low, high in points of recall, word
+    views: dict[str, str]  # "synthetic", "rejected": the saved views that are still there
+    notes: list[str]  # but for the one that says where the files lie: `again` adds them
+    picture: str | None  # a grid of the images
+    again: dict[str, Any] | None  # values of a form that adds the images whatever the verdict; None: nothing to add
+
+
+def newest_picture(dataset: Any, run_key: str) -> Path | None:
+    """The last grid of samples that a run has drawn, None before the first."""
+    return live.newest(folders.run_folder(dataset, run_key), "samples_*.png")
+
+
+def outcome(dataset: Any, run_key: str) -> Outcome:
+    """What a finished run came to.
+
+    Raises:
+        ValueError: there is no such run, or it is not done
+    """
+    results = history.load_results(dataset, run_key)
+    folder = str(folders.run_folder(dataset, run_key))
+    refused = sorted(results["refused"].items(), key=lambda item: -item[1])
+    picture = results["picture"] if results["picture"] and Path(results["picture"]).exists() else None
+    return Outcome(
+        run_key=run_key,
+        decision=results["decision"],
+        sentence=sentence(results),
+        added=results["added"],
+        refused={REASONS.get(reason, reason): count for reason, count in refused},
+        gains=[found for row in results["verdict"] if (found := _gain(row))],
+        views={name: view for name, view in results["views"].items() if dataset.has_saved_view(view)},
+        notes=[note for note in results["notes"] if folder not in note],
+        picture=picture,
+        again=_again(dataset, run_key, results) if picture and not results["added"] else None,
+    )
+
+
+def sentence(results: dict[str, Any]) -> str:
+    """The verdict on the images, with its interval, and what was done."""
+    done = f"{results['added']:,} samples were added." if results["added"] else "None was added."
+    if not results["gain"]:
+        return f"What the images are worth was not measured. {done}"
+    gain, low, high = (f"{100 * value:+.1f}" for value in results["gain"])
+    worth = f"balanced accuracy {gain} points ({low} to {high}) over {results['best']}"
+    return f"{WORDS[results['decision']]}: {worth}. {done}"
+
+
+def _gain(row: dict[str, Any]) -> dict[str, Any] | None:
+    """Figures of a class, None where none of its images was held out."""
+    if row["gain"] is None:
+        return None
+    low, high = (None if row[end] is None else float(row[end]) for end in ("from", "to"))
+    return dict(name=row["class"], gain=float(row["gain"]), low=low, high=high, word=row["verdict"])
+
+
+def _again(dataset: Any, run_key: str, results: dict[str, Any]) -> dict[str, Any] | None:
+    """The run's own settings as a form takes them, its generator, and add="always"; None where no form can."""
+    config = records.read_config(dataset, run_key)
+    target, classes = config["inputs"]["target"], config["inputs"].get("classes")
+    if isinstance(target, dict):
+        return None
+    given = {**config["settings"], **config["inputs"], "generator": results["generator"]}
+    params = {name: value for name, value in given.items() if isinstance(value, PLAIN)}
+    if isinstance(target, int):
+        params.update(target="number", target_number=target)
+    if classes:
+        synonyms = classes if isinstance(classes, dict) else dict.fromkeys(classes, ())
+        params["classes"] = ", ".join(" = ".join([name, *others]) for name, others in synonyms.items())
+    return {**params, "add": "always", "more": True, "view_target": "DATASET"}
