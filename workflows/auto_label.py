@@ -106,7 +106,7 @@ def auto_label(
                 current, known, given, (image_settings, resnet_settings, graph_settings, choices)
             )
         decision = decide(known, found, choices)
-        keep(current, decision if found.alone is None else alone(known, found, choices))
+        keep(current, decision, decision if found.alone is None else alone(known, found, choices))
         _write(current, known, found, decision, output_field)
         saved = _save_views(current, output_field)
         return current.finish(summarise(current, known, found, decision, choices, output_field, saved))

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..models.calibration import reliability
 from ..models.settings import AutoLabelSettings
-from ..models.threshold import curve, interval, labels_needed
+from ..models.threshold import Threshold, curve, interval, labels_needed
 from .decision import Decision
 from .results import percent, table
 from .runs import Run
@@ -148,20 +148,20 @@ def _rows(known: Labels, decision: Decision, alpha: float) -> list[dict[str, Any
     for i, name in enumerate(known.names):
         mine = pool & (decision.classes == i)
         taken = decision.held_accepted & (decision.classes[decision.held] == i)
-        right, total = int(decision.right[taken].sum()), int(taken.sum())
-        low, high = interval(right, total, alpha)
-        bounds = f"{percent(low)} to {percent(high)}" if total else None
+        labelled, accepted = int((known.classes == i).sum()), int((mine & decision.accepted).sum())
+        shown = precision_of(decision.right[taken], alpha)
         rows.append(
-            {
-                "class": name,
-                "labelled": int((known.classes == i).sum()),
-                "accepted": int((mine & decision.accepted).sum()),
-                "review": int((mine & ~decision.accepted).sum()),
-                "held-out right": f"{right} of {total}" if total else None,
-                "precision": bounds,
-            }
+            {"class": name, "labelled": labelled, "accepted": accepted, "review": int(mine.sum()) - accepted, **shown}
         )
     return rows
+
+
+def precision_of(answers: np.ndarray, alpha: float) -> dict[str, str | None]:
+    """Columns of a class's row: how many of its accepted held-out answers [n] are right, and what that bounds."""
+    right, total = int(answers.sum()), len(answers)
+    low, high = interval(right, total, alpha)
+    bounds = f"{percent(low)} to {percent(high)}" if total else None
+    return {"held-out right": f"{right} of {total}" if total else None, "precision": bounds}
 
 
 def _members(known: Labels, found: Scores, held: np.ndarray) -> list[dict[str, Any]]:
@@ -177,24 +177,17 @@ def _members(known: Labels, found: Scores, held: np.ndarray) -> list[dict[str, A
 
 def _notes(known: Labels, found: Scores, decision: Decision, choices: AutoLabelSettings, accepted: int) -> list[str]:
     notes = []
-    sure = f"{100 * (1 - choices.alpha):.0f} %"
-    target = f"{100 * choices.target_precision:g} %"
+    held = decision.classes[decision.held]
     if not (known.classes < 0).any():
         notes.append("Every sample has a label already: there is nothing to suggest.")
-    elif len(decision.held) and not accepted:
-        notes.append(_too_few(known, decision, choices, target, sure))
-    elif len(decision.held) and choices.per_class:
-        notes += _declined(known, decision, choices)
-    if not len(decision.held):
+    if not len(held):
         source = "the threshold of that run was used" if accepted else "there is no threshold, so nothing is accepted"
         notes.append(
             f"No label here is new to the model, so nothing is promised: {source}. An audit bounds the precision."
         )
-    elif decision.promise == "estimate" and accepted:
-        notes.append(
-            "An estimate, not a promise: the labels are not known to be a random draw (random_labels=True says so). "
-            "evenset.audit_labels draws accepted samples for you to check, and bounds the precision in any case."
-        )
+    elif (known.classes < 0).any():
+        given, thresholds = len(known.known), decision.thresholds
+        notes += target_notes(known.names, given, held, decision.right, thresholds, choices, accepted)
     notes += single_labels(known)
     if found.errors:
         notes.append(f"{len(found.errors)} images could not be read and were skipped: results.skipped lists them.")
@@ -206,30 +199,60 @@ def _notes(known: Labels, found: Scores, decision: Decision, choices: AutoLabelS
     return notes
 
 
-def _declined(known: Labels, decision: Decision, choices: AutoLabelSettings) -> list[str]:
+def target_notes(
+    names: list[str],
+    labelled: int,
+    classes: np.ndarray,
+    right: np.ndarray,
+    thresholds: list[Threshold],
+    choices: AutoLabelSettings,
+    accepted: int,
+) -> list[str]:
+    """What the target precision comes to, in sentences.
+
+    Args:
+        classes, right: prediction of each held-out sample, and whether it is right [n], [n]
+        thresholds: of each predicted class [K]
+    """
+    notes = []
+    if not accepted:
+        notes.append(_too_few(labelled, right, choices))
+    elif choices.per_class:
+        notes += _declined(names, classes, thresholds, choices)
+    if accepted and not choices.random_labels:
+        notes.append(
+            "An estimate, not a promise: the labels are not known to be a random draw (random_labels=True says so). "
+            "evenset.audit_labels draws accepted samples for you to check, and bounds the precision in any case."
+        )
+    return notes
+
+
+def _declined(
+    names: list[str], classes: np.ndarray, thresholds: list[Threshold], choices: AutoLabelSettings
+) -> list[str]:
     """Names the classes that accept nothing, those first that have too few held-out labels to show anything."""
     needed = labels_needed(choices.target_precision, choices.alpha)
-    have = np.bincount(decision.classes[decision.held], minlength=len(known.names))
-    shut = [i for i, one in enumerate(decision.thresholds) if not one.held_out]
-    few = ", ".join(f"{known.names[i]!r} ({have[i]})" for i in shut if have[i] < needed)
-    other = ", ".join(repr(known.names[i]) for i in shut if have[i] >= needed)
+    have = np.bincount(classes, minlength=len(names))
+    shut = [i for i, one in enumerate(thresholds) if not one.held_out]
+    few = ", ".join(f"{names[i]!r} ({have[i]})" for i in shut if have[i] < needed)
+    other = ", ".join(repr(names[i]) for i in shut if have[i] >= needed)
     return [
         *([f"Too few held-out labels to accept anything as {few}: it takes {needed} of each class."] if few else []),
         *([f"No threshold shows the target precision for {other}."] if other else []),
     ]
 
 
-def _too_few(known: Labels, decision: Decision, choices: AutoLabelSettings, target: str, sure: str) -> str:
+def _too_few(labelled: int, right: np.ndarray, choices: AutoLabelSettings) -> str:
     """Says how many labels it would take to accept something."""
-    needed, have = labels_needed(choices.target_precision, choices.alpha), len(decision.held)
+    target, sure = f"{100 * choices.target_precision:g} %", f"{100 * (1 - choices.alpha):.0f} %"
+    needed, have = labels_needed(choices.target_precision, choices.alpha), len(right)
     if have < needed:
-        total = math.ceil(needed * len(known.known) / have)
+        total = math.ceil(needed * labelled / have)
         return (
             f"Nothing is accepted: a precision of {target} with {sure} confidence takes {needed} held-out labels, all "
             f"predicted right, and there are {have}. Label about {total} samples in all, drawn at random."
         )
-    share = float(decision.right.mean())
     return (
-        f"Nothing is accepted: of {have} held-out labels {percent(share)} are predicted right, and no threshold shows "
-        f"{target} with {sure} confidence. Label more samples, or lower target_precision."
+        f"Nothing is accepted: of {have} held-out labels {percent(float(right.mean()))} are predicted right, and no "
+        f"threshold shows {target} with {sure} confidence. Label more samples, or lower target_precision."
     )

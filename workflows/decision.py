@@ -66,7 +66,7 @@ def decide(known: Labels, found: Scores, choices: AutoLabelSettings) -> Decision
         weights = threshold.class_weights(classes[held], classes[pool], len(known.names))
     if len(held):
         calibrator = calibration.fit(ranks[held], right, weights)
-        thresholds = _thresholds(classes, allowed, pool, held, right, len(known.names), choices, weights)
+        thresholds = each_threshold(classes, allowed, pool, held, right, len(known.names), choices, weights)
         cuts = np.array([one.score for one in thresholds])
     else:
         calibrator, thresholds = found.earlier_calibrator, [NOTHING] * len(known.names)
@@ -88,7 +88,7 @@ def decide(known: Labels, found: Scores, choices: AutoLabelSettings) -> Decision
         held_accepted=passed[held],
         held_confidence=calibration.cross_fitted(ranks[held], right, choices.seed, weights),
         calibrator=calibrator,
-        threshold=_together(thresholds) if choices.per_class else thresholds[0],
+        threshold=together(thresholds) if choices.per_class else thresholds[0],
         thresholds=thresholds,
         cuts=cuts,
         limit=limit,
@@ -138,7 +138,7 @@ def _far(found: Scores, usable: np.ndarray, choices: AutoLabelSettings) -> tuple
     return (distance > limit) & usable, limit
 
 
-def _thresholds(
+def each_threshold(
     classes: np.ndarray,
     ranks: np.ndarray,
     pool: np.ndarray,
@@ -160,7 +160,7 @@ def _thresholds(
     return [choose(pool[classes[pool] == i], classes[held] == i) for i in range(count)]
 
 
-def _together(thresholds: list[Threshold]) -> Threshold:
+def together(thresholds: list[Threshold]) -> Threshold:
     """What the classes' thresholds say of all: each class by itself has a precision of `low` at least."""
     some = [one for one in thresholds if one.held_out]
     if not some:
@@ -176,9 +176,15 @@ def alone(known: Labels, found: Scores, choices: AutoLabelSettings) -> Decision:
     return decide(known, replace(found, logits=logits, prior=none, members={}, neighbours_agree=None), choices)
 
 
-def keep(run: Run, decision: Decision) -> None:
-    """Keeps what another dataset needs to be labelled by this run: calibrator, thresholds, and what is usual."""
-    found = decision.calibrator
-    numbers = np.array([found.slope, found.offset, decision.limit])
-    kept = dict(numbers=numbers, knots=found.knots, cuts=decision.cuts, reference=decision.reference)
-    np.savez(run.folder / "decision.npz", **kept)  # type: ignore[arg-type]
+def keep(run: Run, decision: Decision, away: Decision) -> None:
+    """Keeps what a later choice needs.
+
+    Another dataset is labelled by the calibrator, the thresholds and what is usual of `away`. A new target for this
+    one is chosen from the ranks and the held-out answers of `decision`; `labels.npz` has the ids.
+    """
+    found, none = away.calibrator, np.zeros(0)
+    numbers = np.array([found.slope, found.offset, away.limit])
+    kept = dict(numbers=numbers, knots=found.knots, cuts=away.cuts, reference=away.reference)
+    here = {name: getattr(decision, name) for name in ("ranks", "classes", "pool", "held", "right")}
+    here["weights"] = none if decision.weights is None else decision.weights
+    np.savez(run.folder / "decision.npz", **kept, **here)  # type: ignore[arg-type]

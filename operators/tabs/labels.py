@@ -1,13 +1,224 @@
-"""Labels."""
+"""Labels: how many suggestions a target precision accepts, and where ResNet and GCN disagree."""
 
 from __future__ import annotations
 
+import html
 from typing import Any
+
+import fiftyone.operators.types as types
+
+from ...models.settings import AutoLabelSettings
+from ...workflows import history, overview
+from ...workflows.retarget import retarget
+from ...workflows.samples import SYNTHETIC
+from .. import forms
+from . import drawing
+from .overview import choose_field, label_field
+
+MOST = 30  # classes of the heat map
+LETTER_PX = 8  # width of a letter of their names
+DARK = "#5a3317"  # of its smallest counts, on light and on dark
+TARGET = AutoLabelSettings.__dataclass_fields__["target_precision"].metadata
+STATES = ("accepted", "review")
 
 
 class LabelsTab:
+    """State `labels`: the newest finished run of auto_label. State `target`: where the slider stands."""
+
     def load_labels(self, ctx: Any) -> None:
-        pass
+        fields = forms.label_fields(ctx.dataset)
+        field = label_field(ctx, fields)
+        run = overview.finished(ctx.dataset, field).get("auto_label") if field else None
+        if run is None:
+            ctx.panel.state.labels = dict(fields=fields, field=field, key=None)
+            return
+        results = history.load_results(ctx.dataset, run["key"])
+        target, before = results["target_precision"], ctx.panel.state.labels or {}
+        if (before.get("key"), before.get("applied")) != (run["key"], target) or not ctx.panel.state.target:
+            ctx.panel.state.target = target
+        clash = disagreements(ctx.dataset, field, results["output_field"])
+        ctx.panel.state.labels = dict(
+            fields=fields, field=field, key=run["key"], applied=target, output_field=results["output_field"],
+            curve=results["curve"], clash=clash, now={name: results[name] for name in STATES},
+        )  # fmt: skip
+        self._preview(ctx)
+        ctx.panel.data.labels_clash = heat_map(clash)
+
+    def _preview(self, ctx: Any) -> None:
+        """What the target of the slider comes to; a sentence where the run cannot tell."""
+        found, target = ctx.panel.state.labels, ctx.panel.state.target
+        try:
+            would, error = vars(retarget(ctx.dataset, found["key"], target, dry_run=True)), ""
+        except ValueError as reason:
+            would, error = None, forms.capital(str(reason))
+        ctx.panel.state.labels = {**found, "would": would, "error": error}
+        ctx.panel.data.labels_curve = chart(found["curve"], target, would)
 
     def show_labels(self, ctx: Any, page: Any) -> None:
-        pass
+        found = ctx.panel.state.labels or {}
+        if not found.get("key"):
+            sentence = "Nothing is suggested yet: Auto-label suggests a label for every sample that has none."
+            drawing.note(page, "info", sentence if found.get("field") else "There is no label field yet.")
+            if found.get("field"):
+                page.btn("auto_label", label="Auto-label", variant="contained", on_click=self.on_labels_auto)
+            return
+        choose_field(page, found["fields"], self.on_labels_field)
+        if found["error"]:
+            drawing.note(page, "warning", found["error"])
+        elif found["would"]:
+            self._show_target(page, found)
+        if found["curve"]:
+            page.plot("labels_curve", layout=CURVE_LAYOUT, config=drawing.CONFIG)
+        self._show_clash(page, found)
+
+    def _show_target(self, page: Any, found: dict[str, Any]) -> None:
+        view = types.SliderView(label="Target", value_precision=3, view_multiple_of=0.001, value_label_display="on")
+        page.float("target", min=TARGET["low"], max=TARGET["high"], view=view, on_change=self.on_labels_target)
+        would = found["would"]
+        line = page.h_stack("labels_line", gap=2, align_y="center")
+        drawing.heading(line, outcome(would))
+        if would["changed"]:
+            line.btn("labels_apply", label="Apply", icon="check", variant="contained", on_click=self.on_labels_apply)
+        now = f"{found['now']['accepted']:,} accepted and {found['now']['review']:,} in review at {found['applied']:g}"
+        parts = [f"Now {now}", f"{would['changed']:,} change" if would["changed"] else "as it is"]
+        if would["decided"]:
+            parts.append(f"{would['decided']:,} are decided and stay")
+        drawing.text(page, " · ".join(parts))
+        for sentence in would["notes"]:
+            drawing.note(page, "info", sentence.replace("target_precision", "the target"))
+
+    def _show_clash(self, page: Any, found: dict[str, Any]) -> None:
+        clash = found["clash"]
+        if not clash["total"]:
+            return
+        more = f", the {MOST} classes that differ most" if clash["more"] else ""
+        hint = f"{clash['total']:,} samples without a label{more}. A row is what ResNet says, a column what GCN says"
+        drawing.heading(page, "Where ResNet and GCN disagree", hint)
+        layout = clash_layout(clash["names"])
+        page.plot("labels_clash", layout=layout, config=drawing.CONFIG, on_click=self.on_labels_clash)
+
+    def on_labels_auto(self, ctx: Any) -> None:
+        params = dict(label_field=ctx.panel.state.labels["field"], view_target="DATASET")
+        ctx.prompt("@evenset/evenset/auto_label", params=params)
+
+    def on_labels_field(self, ctx: Any) -> None:
+        ctx.panel.state.label_field = ctx.params["value"]
+        self.load_labels(ctx)
+
+    def on_labels_target(self, ctx: Any) -> None:
+        ctx.panel.state.target = round(float(ctx.params["value"]), 3)
+        self._preview(ctx)
+
+    def on_labels_apply(self, ctx: Any) -> None:
+        done = retarget(ctx.dataset, ctx.panel.state.labels["key"], ctx.panel.state.target)
+        sentence = f"{done.accepted:,} suggestions are accepted, {done.review:,} are left to review"
+        ctx.ops.notify(sentence, variant="success")
+        ctx.ops.reload_samples()
+        self.refresh(ctx)  # type: ignore[attr-defined]
+
+    def on_labels_clash(self, ctx: Any) -> None:
+        """A click on a cell shows the samples of it."""
+        from fiftyone import ViewField as F
+
+        found = ctx.panel.state.labels
+        names = found["clash"]["names"]
+        row, column = drawing.clicked(ctx, len(names)), ctx.params.get("x")
+        if row is None or not isinstance(column, (int, float)) or not 0 <= column < len(names):
+            return
+        field = found["output_field"]
+        fits = (F(f"{field}.resnet_label") == names[row]) & (F(f"{field}.gcn_label") == names[int(column)])
+        open_ = ~F(f"{found['field']}.label").exists() & ~F("tags").contains(SYNTHETIC)
+        ctx.ops.set_view(view=ctx.dataset.match(fits & open_))
+
+
+def outcome(would: dict[str, Any]) -> str:
+    """What a target comes to, in a sentence."""
+    total = would["accepted"] + would["review"]
+    if would["precision"] is None:
+        return f"Accepts none of {total:,}"
+    word = "right at the least" if would["promise"] == "promise" else "right by estimate"
+    return f"Accepts {would['accepted']:,} of {total:,}, {100 * would['low']:.1f} % {word}"
+
+
+def chart(curve: list[dict[str, float]], target: float, would: dict[str, Any] | None) -> list[Any]:
+    """Precision over coverage with its band, the target, and where the target leads, for plotly."""
+    x = [100 * row["coverage"] for row in curve]
+    low, high, precision = ([100 * row[name] for row in curve] for name in ("low", "high", "precision"))
+    blue, green, yellow = drawing.COLOURS["labelled"], drawing.COLOURS["accepted"], drawing.COLOURS["view"]
+    quiet = dict(hoverinfo="skip", mode="lines", type="scatter")
+    lines = [
+        dict(quiet, x=x, y=high, line=dict(width=0), showlegend=False),
+        dict(quiet, x=x, y=low, line=dict(width=0), fill="tonexty", fillcolor="rgba(76,141,255,0.25)", name="bounds"),
+        dict(type="scatter", mode="lines", name="held-out labels", x=x, y=precision, line=dict(color=blue, width=2),
+             hovertemplate="%{y:.1f} % right at %{x:.0f} % accepted<extra></extra>"),
+        dict(quiet, x=[0, 100], y=[100 * target] * 2, name="target", line=dict(color=yellow, width=2, dash="dash")),
+    ]  # fmt: skip
+    if would and would["precision"] is not None:
+        place = dict(x=[100 * would["coverage"]], y=[100 * would["precision"]])
+        dot = dict(type="scatter", mode="markers", name="accepted", marker=dict(color=green, size=11), **place)
+        lines.append(dict(dot, hovertemplate="%{x:.1f} % accepted, %{y:.1f} % of held-out ones right<extra></extra>"))
+    return lines
+
+
+CURVE_LAYOUT = dict(
+    height=300,
+    margin=dict(l=10, r=20, t=30, b=30),
+    xaxis=dict(title=dict(text="accepted of the unlabelled, %"), range=[0, 101], automargin=True),
+    yaxis=dict(title=dict(text="right, %"), range=[45, 101], automargin=True),
+    showlegend=True,
+    legend=dict(orientation="h", y=1, yanchor="bottom", x=0),
+)
+
+
+def disagreements(dataset: Any, label_field: str, field: str) -> dict[str, Any]:
+    """Samples without a label whose ResNet and GCN say different classes: the classes, and a count of each pair."""
+    said = [f"{field}.{name}_label" for name in ("resnet", "gcn")]
+    if not all(map(dataset.has_field, said)):
+        return dict(names=[], counts=[], total=0, more=False)
+    open_ = {f"{label_field}.label": None, "tags": {"$ne": SYNTHETIC}}
+    pairs = {"resnet": f"${said[0]}", "gcn": f"${said[1]}"}
+    pipeline = [
+        {"$match": {**open_, said[0]: {"$ne": None}, said[1]: {"$ne": None}}},
+        {"$group": {"_id": pairs, "count": {"$sum": 1}}},
+    ]
+    found = [
+        (row["_id"]["resnet"], row["_id"]["gcn"], row["count"])
+        for row in dataset._aggregate(post_pipeline=pipeline)
+        if row["_id"]["resnet"] != row["_id"]["gcn"]
+    ]
+    totals: dict[str, int] = {}
+    for first, second, count in found:
+        for name in (first, second):
+            totals[name] = totals.get(name, 0) + count
+    names = sorted(sorted(totals, key=lambda name: (-totals[name], name))[:MOST])
+    place = {name: i for i, name in enumerate(names)}
+    counts: list[list[int | None]] = [[None] * len(names) for _ in names]
+    for first, second, count in found:
+        if first in place and second in place:
+            counts[place[first]][place[second]] = count
+    total = sum(count for *_, count in found)
+    return dict(names=names, counts=counts, total=total, more=len(totals) > MOST)
+
+
+def heat_map(clash: dict[str, Any]) -> list[Any]:
+    """Counts for plotly; a cell without samples stays empty."""
+    places = list(range(len(clash["names"])))
+    shown = [html.escape(name) for name in clash["names"]]
+    hover = [[f"ResNet says {row}, GCN says {column}" for column in shown] for row in shown]
+    return [
+        dict(type="heatmap", x=places, y=places, z=clash["counts"], text=hover, texttemplate="%{z}", xgap=1, ygap=1,
+             colorscale=[[0, DARK], [1, drawing.COLOURS["review"]]], showscale=False, zmin=0, hoverongaps=False,
+             hovertemplate="%{z:,}: %{text}<extra></extra>")
+    ]  # fmt: skip
+
+
+def clash_layout(names: list[str]) -> dict[str, Any]:
+    shown = [html.escape(name if len(name) <= 24 else f"{name[:23]}…") for name in names]
+    axis = dict(tickmode="array", tickvals=list(range(len(names))), ticktext=shown, automargin=True)
+    span = [-0.5, len(names) - 0.5]
+    return dict(
+        height=max(drawing.LEAST_PX, 60 + LETTER_PX * max(map(len, shown)) + drawing.BAR_PX * len(names)),
+        margin=dict(l=10, r=20, t=10, b=20),
+        xaxis=dict(axis, range=span, tickangle=-90 if max(map(len, shown)) > 2 else 0),
+        yaxis=dict(axis, range=span[::-1]),
+    )
