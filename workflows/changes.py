@@ -42,8 +42,17 @@ def _label(plain: dict[str, Any] | None) -> Any:
 
 def undo(dataset: Any, config: dict[str, Any], folder: Path) -> tuple[int, list[str]]:
     """Puts labels back as they were before a review: how many, and ids of those edited since, which stay."""
-    changes = [line for line in read(folder) if dataset.has_sample_field(line["field"])]
-    label_field, edited, back = config["inputs"].get("label_field"), [], 0
+    back, edited = put_back(dataset, read(folder), config["inputs"].get("label_field"))
+    attributes = config["writes"].pop("attributes", [])
+    if attributes and not edited:
+        _forget(dataset, config, attributes)
+    return back, edited
+
+
+def put_back(dataset: Any, changes: list[dict[str, Any]], label_field: str | None) -> tuple[int, list[str]]:
+    """Puts some of a review's labels back: how many, and ids of those edited since, which stay."""
+    changes = [line for line in changes if dataset.has_sample_field(line["field"])]
+    edited, back = [], 0
     for name in dict.fromkeys(line["field"] for line in changes):
         lines = {line["id"]: line for line in changes if line["field"] == name}
         view = dataset.select(list(lines))
@@ -56,9 +65,6 @@ def undo(dataset: Any, config: dict[str, Any], folder: Path) -> tuple[int, list[
                 edited.append(i)
         dataset.set_values(name, restore, key_field="id", progress=False)
         back += len(restore) if name == label_field else 0
-    attributes = config["writes"].pop("attributes", [])
-    if attributes and not edited:
-        _forget(dataset, config, attributes)
     return back, edited
 
 

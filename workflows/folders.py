@@ -29,10 +29,12 @@ def claim(dataset: Any, name: str, wait_seconds: float = 0) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     path = _lock_path(dataset, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, timeout=wait_seconds)
     try:
-        lock.acquire()
+        while not lock.is_locked:
+            with contextlib.suppress(FileNotFoundError):  # who lets go takes the empty folder away at this very moment
+                path.parent.mkdir(parents=True, exist_ok=True)
+                lock.acquire()
     except Timeout:
         raise ValueError(f"another run is writing {name!r} at this moment: wait for it, or stop it") from None
     try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +24,13 @@ class ReviewResults:
     run_key: str
     field: str
     label_field: str
-    action: str
+    action: str  # "mixed" where decisions of several kinds went into one review
     changed: int  # suggestions that were accepted, corrected or rejected
     kept: int  # samples that have a label already: accepting does not replace it
     views: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
-        done = {"accept": "accepted", "correct": "corrected", "reject": "rejected"}[self.action]
+        done = {"accept": "accepted", "correct": "corrected", "reject": "rejected"}.get(self.action, "decided")
         text = f"{self.changed:,} suggestions of {self.field!r} {done} ({self.run_key}); delete_run undoes it"
         return text + (
             f"\n{self.kept:,} samples have a label in {self.label_field!r} already and keep it" if self.kept else ""
@@ -45,6 +46,7 @@ def review_labels(
     classes: Sequence[str] | None = None,
     progress: Progress | bool | None = None,
     resume: str | None = None,
+    into: str | None = None,
     **settings: Any,
 ) -> ReviewResults:
     """Accepts, corrects or rejects the suggestions of `samples`; undo with `delete_run`.
@@ -58,6 +60,7 @@ def review_labels(
         label_field: where labels go; None: the field that `field` was learned from
         label: the right label, for action="correct"
         classes: only suggestions of these classes
+        into: key of a finished review of the same fields that this one becomes a part of: one undo takes all back
         settings: fields of ReviewSettings: action, status, seen, new_class
 
     Raises:
@@ -85,15 +88,31 @@ def review_labels(
     inputs = dict(field=field, label_field=label_field, label=label, classes=list(classes) if classes else None)
     with (
         folders.claim(samples._root_dataset, label_field),
-        runs.start(
+        _join(samples._root_dataset, into, field, label_field)
+        if into
+        else runs.start(
             samples, "review_labels", settings=(choices,), inputs=inputs, progress=progress, resume=resume
         ) as run,
     ):
-        found = _changes(run, chosen, field, label_field, label, choices, audited(run.dataset, field), mistakes)
+        drawn = audited(run.dataset, field)
+        found = _changes(run, chosen, field, label_field, label, choices, drawn, mistakes, joins=bool(into))
         _declare(run, label_field)
         changes.write(run, found)
-        changed, kept = len({line["id"] for line in found}), run.note("kept", lambda: kept)
-        return run.finish(ReviewResults(run.key, field, label_field, choices.action, changed, kept))
+        changed = len({line["id"] for line in (changes.read(run.folder) if into else found)})
+        action = choices.action if choices.action == run.config["settings"]["action"] else "mixed"
+        kept = run.note("kept", lambda: kept)
+        return run.finish(ReviewResults(run.key, field, label_field, action, changed, kept))
+
+
+@contextlib.contextmanager
+def _join(dataset: Any, key: str, field: str, label_field: str) -> Iterator[Run]:
+    """A finished review, that more decisions may be written into."""
+    dataset.reload()
+    config = records.read_config(dataset, key)
+    about = [config["inputs"].get(name) for name in ("field", "label_field")]
+    if (config["method"], config["state"], *about) != ("review_labels", "done", field, label_field):
+        raise ValueError(f"{key} is no finished review of {field!r} into {label_field!r}: leave into out")
+    yield Run(dataset, key, config, None)
 
 
 def writer_of(dataset: Any, field: str, *methods: str) -> dict[str, Any]:
@@ -172,12 +191,13 @@ def _changes(
     choices: ReviewSettings,
     drawn: set[str],
     mistakes: bool,
+    joins: bool = False,
 ) -> list[dict[str, Any]]:
     """What changes, written to the run's folder before anything does: id, field, before, after."""
     import fiftyone as fo
 
     path = run.folder / "changes.jsonl"
-    if path.exists():
+    if path.exists() and not joins:
         return changes.read(run.folder)
     view = run.dataset.select(chosen, ordered=True)
     review = "corrected" if choices.action == "correct" else "seen" if choices.seen else "bulk"
@@ -196,7 +216,7 @@ def _changes(
             line = changes.change(i, field, suggestion, _settled(suggestion, name, mistakes))
             lines.append({**line, "given": old and old.label})  # what a dismissed flag was about
     part = path.with_suffix(".part")
-    part.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    part.write_text("".join(json.dumps(line) + "\n" for line in [*changes.read(run.folder), *lines]))
     part.replace(path)
     return lines
 

@@ -1,13 +1,138 @@
-"""Review."""
+"""Review: one suggestion at a time, what teaches most first; each decision is written at once."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import fiftyone.operators.types as types
+
+from ...workflows import overview, review_queue
+from .. import forms
+from . import drawing
+from .overview import choose_field, label_field
+
+LARGE_PX, SMALL_PX = 280, 40
+
 
 class ReviewTab:
+    """State `review`: the sample that is shown, and counts. State `skipped`: ids that this user passed over."""
+
     def load_review(self, ctx: Any) -> None:
-        pass
+        fields = forms.label_fields(ctx.dataset)
+        target = label_field(ctx, fields)
+        run = overview.finished(ctx.dataset, target).get("auto_label") if target else None
+        found: dict[str, Any] = dict(fields=fields, target=target, key=None, id=None)
+        if run is not None:
+            field = run["inputs"]["output_field"]
+            if not ctx.dataset.has_sample_field(field):
+                raise ValueError(f"the field {field!r} of {run['key']} was removed: there is nothing to review")
+            skipped = ctx.panel.state.skipped or []
+            shown, waiting = review_queue.first(ctx.dataset, field, target, skipped)
+            done = review_queue.decided(ctx.dataset, field, target, ctx.panel_id)
+            found.update(key=run["key"], field=field, waiting=waiting, done=len(done), id=shown)
+            if shown:
+                found.update(about(ctx.dataset, field, target, shown))
+        ctx.panel.state.review = found
 
     def show_review(self, ctx: Any, page: Any) -> None:
-        pass
+        found = ctx.panel.state.review or {}
+        if not found.get("key"):
+            drawing.note(page, "info", "Nothing is suggested yet, so nothing waits for a look: Auto-label comes first.")
+            return
+        choose_field(page, found["fields"], self.on_review_field)
+        line = page.h_stack("review_counts", gap=2, align_y="center")
+        drawing.heading(line, f"{found['done']:,} reviewed, {found['waiting']:,} to go")
+        if found["done"]:
+            line.btn("review_undo", label="Undo", icon="undo", variant="outlined", on_click=self.on_review_undo)
+            line.btn("review_learn", label="Learn from these", icon="school", variant="outlined",
+                     on_click=self.on_review_learn)  # fmt: skip
+        if found["id"]:
+            self._show_sample(page, found)
+        elif found["waiting"]:
+            drawing.note(page, "info", "Only samples that you skipped are left.")
+            page.btn("review_again", label="Show them again", variant="contained", on_click=self.on_review_again)
+        else:
+            drawing.note(page, "success", "Nothing waits for a look.")
+
+    def _show_sample(self, page: Any, found: dict[str, Any]) -> None:
+        shown = found["id"]
+        row = page.h_stack(f"review_row_{shown}", gap=2, align_y="start")
+        drawing.thumbnail(row, f"review_{shown}", found["path"], LARGE_PX)
+        if found["near"]:
+            self._show_near(row, shown, found["near"])
+        sure = f", {100 * found['confidence']:.0f} % sure" if found["confidence"] is not None else ""
+        drawing.text(page, f"Suggested: **{drawing.plain(found['label'])}**{sure}")
+        buttons = page.h_stack("review_buttons", gap=1, align_y="center")
+        for name, label, icon, variant in (
+            ("accept", "Accept", "check", "contained"),
+            ("skip", "Skip", "skip_next", "outlined"),
+            ("reject", "Reject", "close", "outlined"),
+        ):
+            handler = self.on_review_skip if name == "skip" else self.on_review_decide
+            buttons.btn(f"review_{name}", label=label, icon=icon, variant=variant, on_click=handler,
+                        params=dict(id=shown, action=name))  # fmt: skip
+        view = types.DropdownView()
+        for name in found["classes"]:
+            view.add_choice(name, label=name)
+        page.enum(f"correct_{shown}", view.values(), label="Correct to", view=view, on_change=self.on_review_correct)
+
+    def _show_near(self, row: Any, shown: str, near: list[dict[str, str]]) -> None:
+        """The nearest samples with a label, beside the one that is asked about."""
+        column = row.v_stack(f"near_{shown}", gap=1)
+        column.md("The nearest labelled:", name="near_title")
+        for place, one in enumerate(near):
+            line = column.h_stack(f"near_{shown}_{place}", gap=1, align_y="center")
+            drawing.thumbnail(line, f"near_{shown}_{one['id']}", one["path"], SMALL_PX)
+            line.md(drawing.plain(one["label"]), name=f"near_label_{place}")
+
+    def on_review_field(self, ctx: Any) -> None:
+        ctx.panel.state.label_field = ctx.params["value"]
+        self.load_review(ctx)
+
+    def on_review_decide(self, ctx: Any) -> None:
+        self._decide(ctx, ctx.params["id"], ctx.params["action"])
+
+    def on_review_correct(self, ctx: Any) -> None:
+        if ctx.params.get("value"):
+            self._decide(ctx, ctx.panel.state.review["id"], "correct", ctx.params["value"])
+
+    def _decide(self, ctx: Any, sample_id: str, action: str, label: str | None = None) -> None:
+        found = ctx.panel.state.review
+        key = review_queue.decide(
+            ctx.dataset, found["field"], found["target"], sample_id, action, label, sitting=ctx.panel_id
+        )
+        mine = review_queue.decided(ctx.dataset, found["field"], found["target"], ctx.panel_id)
+        if key is None and sample_id not in mine:  # a list may tell the same choice twice
+            ctx.ops.notify("Somebody else decided this one meanwhile: it stays as they left it", variant="warning")
+        self._next(ctx)
+
+    def on_review_skip(self, ctx: Any) -> None:
+        ctx.panel.state.skipped = [*(ctx.panel.state.skipped or []), ctx.params["id"]]
+        self.load_review(ctx)
+
+    def on_review_again(self, ctx: Any) -> None:
+        ctx.panel.state.skipped = []
+        self.load_review(ctx)
+
+    def on_review_undo(self, ctx: Any) -> None:
+        found = ctx.panel.state.review
+        review_queue.undo(ctx.dataset, found["field"], found["target"], ctx.panel_id)
+        self._next(ctx)
+
+    def _next(self, ctx: Any) -> None:
+        ctx.ops.reload_samples()
+        self.refresh(ctx)  # type: ignore[attr-defined]
+
+    def on_review_learn(self, ctx: Any) -> None:
+        field = review_queue.learn_again(ctx.dataset, ctx.panel.state.review["key"])
+        ctx.ops.notify(f"Learning from all labels that there are now, into {field}", variant="info")
+        self.load_live(ctx)  # type: ignore[attr-defined]
+
+
+def about(dataset: Any, field: str, label_field: str, sample_id: str) -> dict[str, Any]:
+    """What is shown of a sample: its image, what is suggested, the classes there are, and its nearest neighbours."""
+    columns = dataset.select(sample_id).values(["filepath", f"{field}.label", f"{field}.confidence"])
+    (path,), (label,), (confidence,) = columns
+    classes = sorted({*dataset.distinct(f"{label_field}.label"), *dataset.distinct(f"{field}.label")})
+    near = review_queue.neighbours(dataset, field, label_field, sample_id)
+    return dict(path=path, label=label, confidence=confidence, classes=classes, near=near)

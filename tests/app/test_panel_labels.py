@@ -1,0 +1,108 @@
+"""The panel's Labels and Review: a target is moved and applied, suggestions are decided, and the database agrees."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from evenset import auto_label, load_results
+from PIL import Image
+from playwright.sync_api import expect
+
+MINUTE = 60_000  # milliseconds
+
+
+@pytest.fixture
+def suggested(digits: Any) -> Any:
+    """300 digits of which 120 have a label, suggestions for the rest, and a ResNet's word that is often another."""
+    dataset = digits(n=300, size_px=16, labelled=120, name="suggested")
+    zeros = dataset.match({"ground_truth.label": "0"})
+    zeros.set_values("ground_truth.label", ["<b>zero</b>"] * len(zeros))
+    pixels = [np.asarray(Image.open(path), np.float32).ravel() for path in dataset.values("filepath")]
+    dataset.set_values("pixels", pixels)
+    settings = dict(embeddings="pixels", random_labels=True, target_precision=0.9, progress=False)
+    auto_label(dataset, "ground_truth", **settings)
+    said = dataset.values("auto_label.gcn_label")
+    names = dataset.distinct("auto_label.gcn_label")
+    other = [names[i % len(names)] if i % 4 == 0 else name for i, name in enumerate(said)]
+    dataset.set_values("auto_label.resnet_label", other)
+    return dataset
+
+
+def open_tab(user: Any, tab: str) -> None:
+    user.open_panel()
+    user.page.get_by_role("tab", name=tab).click()
+
+
+def shows(user: Any, tab: str, text: str) -> None:
+    """The tab says so; where an older answer of the server came last, it does once the tab is opened again."""
+    try:
+        expect(user.page.get_by_text(text)).to_be_visible(timeout=MINUTE / 4)
+    except AssertionError:
+        user.page.get_by_role("tab", name="Runs").click()
+        user.page.get_by_role("tab", name=tab).click()
+        user.sees(text)
+
+
+def counts(dataset: Any) -> dict[str, int]:
+    dataset.reload()
+    return dataset.count_values("auto_label.status")
+
+
+def move_target(user: Any, target: float) -> None:
+    """Clicks the slider where that target is."""
+    rail = user.page.locator(".MuiSlider-root:has(input[max='0.999'])")
+    box = rail.bounding_box()
+    rail.click(position=dict(x=box["width"] * (target - 0.5) / 0.499, y=box["height"] / 2))
+
+
+def test_a_target_is_moved_and_applied(suggested, open_app):
+    user = open_app(suggested)
+    before = counts(suggested)
+    open_tab(user, "Labels")
+    user.page.get_by_text("Accepts none of 180").wait_for()
+    user.picture("panel-labels")
+    move_target(user, 0.8)
+    user.page.get_by_text(re.compile(r"Accepts \d+ of 180, \d")).wait_for()
+    user.picture("panel-labels-moved")
+    assert counts(suggested) == before
+
+    user.click("Apply")
+    user.page.get_by_text("suggestions are accepted").wait_for()
+    results = load_results(suggested, "evenset_auto_label_1")
+    assert counts(suggested)["accepted"] == results["accepted"] > 0
+    assert results["target_precision"] == pytest.approx(0.8, abs=0.01)
+    user.page.get_by_text(re.compile(f"Now {results['accepted']} accepted and .* in review")).wait_for()
+    user.picture("panel-labels-applied")
+    user.page.get_by_text("Where ResNet and GCN disagree").scroll_into_view_if_needed()
+    user.page.mouse.wheel(0, 2000)
+    user.picture("panel-labels-clash")
+
+
+def test_two_samples_are_reviewed_and_one_is_taken_back(suggested, open_app):
+    user = open_app(suggested)
+    waiting = counts(suggested)["review"]
+    open_tab(user, "Review")
+    shows(user, "Review", f"0 reviewed, {waiting} to go")
+    user.picture("panel-review")
+    user.page.get_by_role("button", name="Accept", exact=True).click()
+    shows(user, "Review", f"1 reviewed, {waiting - 1} to go")
+    user.page.get_by_role("button", name="Skip").click()
+    user.page.get_by_role("button", name="Reject").click()
+    shows(user, "Review", f"2 reviewed, {waiting - 2} to go")
+    user.picture("panel-review-two")
+    suggested.reload()
+    assert suggested.count_values("ground_truth.source")["evenset_review_labels_1"] == 1
+    assert suggested.count_values("ground_truth.review")["seen"] == 1
+    assert suggested.count_values("auto_label.label")[None] == 1
+
+    user.page.get_by_role("button", name="Undo").click()
+    shows(user, "Review", f"1 reviewed, {waiting - 1} to go")
+    assert None not in suggested.count_values("auto_label.label")
+    user.page.get_by_role("combobox").last.click()
+    user.page.get_by_role("option", name="<b>zero</b>").click()
+    shows(user, "Review", f"2 reviewed, {waiting - 2} to go")
+    assert suggested.count_values("ground_truth.review")["corrected"] == 1
+    assert suggested.list_runs()[-1] == "evenset_review_labels_1"
