@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+TRIES = 100  # to lock a file in a folder that others remove when it is empty
+
 
 def dataset_folder(dataset: Any) -> Path:
     import fiftyone as fo
@@ -31,10 +33,14 @@ def claim(dataset: Any, name: str, wait_seconds: float = 0) -> Iterator[None]:
     path = _lock_path(dataset, name)
     lock = FileLock(path, timeout=wait_seconds)
     try:
-        while not lock.is_locked:
-            with contextlib.suppress(FileNotFoundError):  # who lets go takes the empty folder away at this very moment
+        for left in range(TRIES, 0, -1):
+            try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 lock.acquire()
+                break
+            except (FileNotFoundError, FileExistsError):  # who let go took the empty folder away at this very moment
+                if left == 1:
+                    raise
     except Timeout:
         raise ValueError(f"another run is writing {name!r} at this moment: wait for it, or stop it") from None
     try:
