@@ -36,6 +36,8 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
     def execute(self, ctx: Any) -> Any:
         """Every event comes here; an error is shown as a sentence."""
         try:
+            if ctx.params.get("__method__") == "on_change_view" and not self.is_new_view(ctx):
+                return None  # drawn from an older state, it would cover what was drawn since
             return super().execute(ctx)
         except Exception as error:
             reason = forms.capital(jobs.sentence(error, "the panel"))
@@ -50,6 +52,7 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
         self.on_again(ctx)
 
     def on_again(self, ctx: Any) -> None:
+        ctx.panel.state.view_seen = seen(ctx)
         if ctx.dataset is not None:
             self.refresh(ctx)
             self.load_live(ctx)
@@ -58,13 +61,14 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
         ctx.panel.state.clear()
         self.on_load(ctx)
 
+    def is_new_view(self, ctx: Any) -> bool:
+        """The App tells of its view at every re-render, and once before the panel has loaded."""
+        return ctx.panel.state.view_seen not in (None, seen(ctx))
+
     def on_change_view(self, ctx: Any) -> None:
-        """It fires at every re-render: only another view is news."""
-        seen = str([ctx.request_params.get(name) for name in ("view", "filters", "view_name")])
-        if seen != ctx.panel.state.view_seen:
-            ctx.panel.state.view_seen = seen
-            if ctx.panel.state.tab == "overview":
-                self.load_overview(ctx)
+        ctx.panel.state.view_seen = seen(ctx)
+        if ctx.panel.state.tab == "overview":
+            self.load_overview(ctx)
 
     def on_tab(self, ctx: Any) -> None:
         self.go_to(ctx, ctx.params["value"])
@@ -93,3 +97,8 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
             page.enum("tab", tabs.values(), view=tabs, default=TABS[0], on_change=self.on_tab)
             getattr(self, f"show_{ctx.panel.state.tab or TABS[0]}")(ctx, page)
         return types.Property(page)
+
+
+def seen(ctx: Any) -> str:
+    """The App's view, as a text to compare with."""
+    return str([ctx.request_params.get(name) for name in ("view", "filters", "view_name")])

@@ -52,8 +52,8 @@ def start_worker(samples: Any, workflow: str, arguments: dict[str, Any], awaited
     job_id = uuid.uuid4().hex[:12]
     stages = [] if samples is dataset else samples._serialize()
     request = json_util.dumps(dict(stages=stages, arguments=arguments))  # as a text: keys of MongoDB have rules
-    job = dict(workflow=workflow, request=request, state="starting", run_key=None, error="", awaited=awaited)
-    job = {**job, "started": time.time(), **_process(None)}
+    job: dict[str, Any] = dict(workflow=workflow, request=request, state="starting", run_key=None, error="")
+    job.update(awaited=awaited, started=time.time(), **_process(None))
     _save(dataset, job_id, job)
     log = _log_path(dataset, job_id)
     log.parent.mkdir(parents=True, exist_ok=True)

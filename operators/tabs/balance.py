@@ -81,7 +81,7 @@ class BalanceTab:
         page.enum("balance_target", view.values(), label="Images of a class", view=view,
                   on_change=self.on_balance_target)  # fmt: skip
         drawing.heading(page, f"{found['add']:,} synthetic images would be added")
-        layout = {**drawing.bar_layout(found["names"], "images"), "showlegend": True}
+        layout = drawing.bar_layout(found["names"], "images")
         page.plot("balance_plan", layout=layout, config=drawing.CONFIG)
         if found["more"]:
             drawing.text(page, f"{found['more']:,} more classes are not drawn.")
@@ -139,7 +139,8 @@ class BalanceTab:
         ctx.ops.set_view(name=ctx.params["view"])
 
     def on_balance_remove(self, ctx: Any) -> None:
-        ctx.prompt("@evenset/evenset/delete_run", params=dict(run_key=ctx.panel.state.balance["done"]["run_key"]))
+        params = dict(run_key=ctx.panel.state.balance["done"]["run_key"])
+        ctx.prompt("@evenset/evenset/delete_run", params=params, on_success=self.on_again)
 
     def on_balance_add(self, ctx: Any) -> None:
         """The form as that run had it, but that the verdict does not decide."""

@@ -78,6 +78,7 @@ def bar_layout(names: Sequence[str], title: str = "") -> dict[str, Any]:
     axis = dict(tickmode="array", tickvals=list(range(len(names))), ticktext=shown, automargin=True)
     return dict(
         barmode="stack",
+        showlegend=True,
         height=max(LEAST_PX, 70 + BAR_PX * len(names)),
         margin=dict(l=10, r=20, t=30, b=30),
         bargap=0.25,

@@ -52,10 +52,11 @@ class RunsTab:
     def _show_run(self, page: Any, found: dict[str, Any]) -> None:
         for sentence in found["notes"]:
             drawing.note(page, "warning", sentence)
-        buttons = page.h_stack("run_buttons", gap=1)
+        buttons = page.h_stack("run_views", gap=1)
         for place, (name, view) in enumerate(found["views"].items()):
-            buttons.btn(f"view_{place}", label=f"Open {name}", icon="visibility", variant="outlined",
+            buttons.btn(f"view_{place}", label=name, icon="visibility", variant="outlined",
                         on_click=self.on_runs_view, params=dict(view=view))  # fmt: skip
+        buttons = page.h_stack("run_actions", gap=1)
         for name, label, icon, handler in (
             ("again", "Settings", "tune", self.on_runs_again),
             ("stop", "Stop", "stop", self.on_runs_stop),
@@ -65,8 +66,7 @@ class RunsTab:
             if name in found["actions"]:
                 buttons.btn(name, label=label, icon=icon, variant="outlined", on_click=handler)
         if found["text"]:
-            text = page.str(f"run_text_{found['key']}", default=found["text"], view=types.CodeView(language="text"))
-            text.view.read_only = True
+            drawing.text(page, f"```\n{found['text']}\n```")
         drawing.heading(page, "Settings that are not the usual ones" if found["settings"] else "The usual settings")
         for name, value in found["settings"].items():
             drawing.text(page, f"**{drawing.plain(name)}** {drawing.plain(str(value))}")
@@ -97,7 +97,8 @@ class RunsTab:
         self.load_live(ctx)  # type: ignore[attr-defined]
 
     def on_runs_delete(self, ctx: Any) -> None:
-        ctx.prompt("@evenset/evenset/delete_run", params=dict(run_key=ctx.panel.state.run_key))
+        params = dict(run_key=ctx.panel.state.run_key)
+        ctx.prompt("@evenset/evenset/delete_run", params=params, on_success=self.on_again)
 
 
 def when(row: dict[str, Any]) -> str:

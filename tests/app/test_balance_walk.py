@@ -66,6 +66,8 @@ def learn(user: Any, operator: str, method: str) -> None:
     tick.click()
     user.picture(f"{method}-form")
     put(user, "Epochs", "2")
+    if method == "resnet":
+        put(user, "Minimum steps", "1")
     user.wait_here()
     user.click("Train")
     user.page.get_by_text("of the validation labels are predicted right").wait_for(timeout=5 * MINUTE)

@@ -32,8 +32,7 @@ def planted(digits: Any) -> Any:
 
 
 def open_tab(user: Any, name: str) -> None:
-    user.page.get_by_title("New panel").or_(user.page.locator("[data-cy='new-panel-btn']")).first.click()
-    user.page.get_by_text("Evenset", exact=True).click()
+    user.open_panel()
     user.page.get_by_role("tab", name=name).click()
 
 
@@ -41,7 +40,6 @@ def look_again(user: Any, name: str) -> None:
     """Opens another tab and comes back."""
     user.page.get_by_role("tab", name="Overview").click()
     user.page.get_by_text(re.compile(r"^[\d,]+ labelled")).wait_for()
-    user.page.wait_for_timeout(4000)  # the answer to an earlier event would bring this tab's page back
     user.page.get_by_role("tab", name=name).click()
 
 
