@@ -36,7 +36,7 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
     def execute(self, ctx: Any) -> Any:
         """Every event comes here; an error is shown as a sentence."""
         try:
-            if ctx.params.get("__method__") == "on_change_view" and not self.is_new_view(ctx):
+            if not is_news(ctx):
                 return None  # drawn from an older state, it would cover what was drawn since
             return super().execute(ctx)
         except Exception as error:
@@ -61,10 +61,6 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
         ctx.panel.state.clear()
         self.on_load(ctx)
 
-    def is_new_view(self, ctx: Any) -> bool:
-        """The App tells of its view at every re-render, and once before the panel has loaded."""
-        return ctx.panel.state.view_seen not in (None, seen(ctx))
-
     def on_change_view(self, ctx: Any) -> None:
         ctx.panel.state.view_seen = seen(ctx)
         if ctx.panel.state.tab == "overview":
@@ -80,6 +76,7 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
     def refresh(self, ctx: Any) -> None:
         """Asks the database again for what the open tab shows."""
         ctx.dataset.reload()
+        ctx.panel.state.shown = ctx.panel.state.tab
         getattr(self, f"load_{ctx.panel.state.tab or TABS[0]}")(ctx)
 
     def render(self, ctx: Any) -> types.Property:
@@ -94,9 +91,17 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
             tabs = types.TabsView(variant="scrollable")
             for name in TABS:
                 tabs.add_choice(name, label=name.capitalize())
-            page.enum("tab", tabs.values(), view=tabs, default=TABS[0], on_change=self.on_tab)
+            page.enum("tab", tabs.values(), view=tabs, on_change=self.on_tab)
             getattr(self, f"show_{ctx.panel.state.tab or TABS[0]}")(ctx, page)
         return types.Property(page)
+
+
+def is_news(ctx: Any) -> bool:
+    """The App tells of its view and of the open tab at every re-render: whether either is another than was drawn."""
+    event, state = ctx.params.get("__method__"), ctx.panel.state
+    if event == "on_tab":
+        return bool(ctx.params.get("value") != state.shown)
+    return event != "on_change_view" or state.view_seen not in (None, seen(ctx))
 
 
 def seen(ctx: Any) -> str:
