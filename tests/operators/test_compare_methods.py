@@ -20,7 +20,7 @@ def test_every_method_has_its_checkbox_and_the_rules_their_text(app, clusters):
     asked = [name for name, line in lines.items() if line["type"]["name"] != "Void"]
     basic = [item.name for item in fields(CompareSettings) if item.metadata["basic"]]
     inputs = ["view_target", "label_field", "output_field", *operator.CHOICES.values(), "rules", "test"]
-    assert asked == [*inputs, *basic, "more"]
+    assert asked == [*inputs, *basic, "more", "wait"]
     assert {*operator.CHOICES, "rules"} == set(METHODS) == {*operator.WHAT, "rules"}
     assert not any(line["required"] or line["invalid"] for line in lines.values())
 

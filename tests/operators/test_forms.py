@@ -88,7 +88,7 @@ def test_train_gcn_shows_the_settings_of_the_graph_that_is_chosen(app, labelled)
         return [name for name, line in lines.items() if line["type"]["name"] != "Void"]
 
     usual = ["graph", "view_target", "label_field", "output_field"]
-    assert asked() == asked(graph="samples") == [*usual, "embeddings", "more"]
+    assert asked() == asked(graph="samples") == [*usual, "embeddings", "more", "wait"]
     patches = ["heatmap_field", "nodes", "aggregation", "architecture", "weights", "epochs", "augmentation", "more"]
     assert asked(graph="image") == [*usual, *patches]
     assert asked(graph="image", nodes="superpixels") == [*usual, "heatmap_field", "nodes", "aggregation", "more"]
@@ -102,7 +102,7 @@ def test_auto_label_asks_for_little(app, labelled):
 
     asked = [name for name, line in lines.items() if line["type"]["name"] != "Void"]
     usual = ["view_target", "label_field", "output_field"]
-    assert asked == [*usual, "target_precision", "random_labels", "members", "more"]
+    assert asked == [*usual, "target_precision", "random_labels", "members", "more", "wait"]
     assert lines["label_field"]["default"] == "ground_truth"
     assert not any(line["required"] or line["invalid"] for line in lines.values())
 
