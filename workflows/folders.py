@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+GRACE_SECONDS = 0.2  # to try again where a file was removed while it was being locked
 TRIES = 100  # to lock a file in a folder that others remove when it is empty
 
 
@@ -31,7 +32,7 @@ def claim(dataset: Any, name: str, wait_seconds: float = 0) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     path = _lock_path(dataset, name)
-    lock = FileLock(path, timeout=wait_seconds)
+    lock = FileLock(path, timeout=max(wait_seconds, GRACE_SECONDS))
     try:
         for left in range(TRIES, 0, -1):
             try:

@@ -90,7 +90,7 @@ def test_train_gcn_shows_the_settings_of_the_graph_that_is_chosen(app, labelled)
     usual = ["graph", "view_target", "label_field", "output_field"]
     assert asked() == asked(graph="samples") == [*usual, "embeddings", "more", "wait"]
     patches = ["heatmap_field", "nodes", "aggregation", "architecture", "weights", "epochs", "augmentation", "more"]
-    assert asked(graph="image") == [*usual, *patches]
+    assert asked(graph="image") == [*usual, *patches, "wait"]
     assert asked(graph="image", nodes="superpixels") == [*usual, "heatmap_field", "nodes", "aggregation", "more"]
     for graph, kinds in GCN_SETTINGS.items():
         shown = asked(graph=graph, more=True)

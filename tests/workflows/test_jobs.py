@@ -181,7 +181,7 @@ def test_a_worker_runs_from_a_plugin_folder_of_any_name(clusters, tmp_path, monk
 @pytest.mark.parametrize("command", [["-m", "evenset"], [str(ROOT)]])
 def test_the_command_line_helps(command, tmp_path):
     done = subprocess.run([sys.executable, *command, "--help"], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0 and done.stdout.startswith("usage: evenset") and "worker" in done.stdout
+    assert done.returncode == 0 and done.stdout.startswith("Usage: evenset") and "auto-label" in done.stdout
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2 and "COMMAND" in done.stderr
 
