@@ -91,7 +91,14 @@ def test_train_gcn_shows_the_settings_of_the_graph_that_is_chosen(app, labelled)
     assert asked() == asked(graph="samples") == [*usual, "embeddings", "more", "wait"]
     patches = ["heatmap_field", "nodes", "aggregation", "architecture", "weights", "epochs", "augmentation", "more"]
     assert asked(graph="image") == [*usual, *patches, "wait"]
-    assert asked(graph="image", nodes="superpixels") == [*usual, "heatmap_field", "nodes", "aggregation", "more"]
+    assert asked(graph="image", nodes="superpixels") == [
+        *usual,
+        "heatmap_field",
+        "nodes",
+        "aggregation",
+        "more",
+        "wait",
+    ]
     for graph, kinds in GCN_SETTINGS.items():
         shown = asked(graph=graph, more=True)
         assert {item.name for kind in kinds for item in fields(kind)} <= set(shown) and len(shown) == len(set(shown))
