@@ -66,11 +66,23 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
         if ctx.panel.state.tab == "overview":
             self.load_overview(ctx)
 
+    def on_label_field(self, ctx: Any) -> None:
+        """All tabs are about the labels of one field."""
+        ctx.panel.state.label_field = ctx.params["value"]
+        ctx.panel.state.mistakes_first = 0
+        self.refresh(ctx)
+
+    def on_open_view(self, ctx: Any) -> None:
+        if not ctx.dataset.has_saved_view(ctx.params["view"]):
+            raise ValueError(f"the saved view {ctx.params['view']!r} was deleted")
+        ctx.ops.set_view(name=ctx.params["view"])
+
     def on_tab(self, ctx: Any) -> None:
         self.go_to(ctx, ctx.params["value"])
 
     def go_to(self, ctx: Any, tab: str) -> None:
         ctx.panel.state.tab = tab
+        ctx.panel.state.news = []  # Runs keeps them
         self.refresh(ctx)
 
     def refresh(self, ctx: Any) -> None:

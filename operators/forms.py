@@ -227,6 +227,18 @@ def read(ctx: Any, *kinds: type[Settings]) -> dict[str, Any]:
     return given
 
 
+def refill(config: dict[str, Any]) -> dict[str, Any]:
+    """What a form holds that is filled in as a run was; a new field gets a new name, and a target by class none."""
+    inputs, target = config["inputs"], config["inputs"].get("target")
+    given = {**config["settings"], **inputs, "more": True, "view_target": "DATASET"}
+    if isinstance(target, int):
+        given.update(target="number", target_number=target)
+    if inputs.get("classes"):
+        given["classes"] = typed.write_classes(inputs["classes"])
+    plain = (str, int, float, bool)
+    return {name: value for name, value in given.items() if isinstance(value, plain) and name != "output_field"}
+
+
 def chosen(ctx: Any, name: str) -> Any:
     """An argument that a workflow cannot do without."""
     if ctx.params.get(name) in (None, ""):

@@ -17,7 +17,6 @@ REASONS = {  # of the filters, as models/filters.py checks them
     "probability": "of another class to the classifier",
     "graph": "of another class to its neighbours",
 }
-PLAIN = (str, int, float, bool)  # what a form can hold
 
 
 @dataclass
@@ -31,9 +30,10 @@ class Outcome:
     refused: dict[str, int]  # by reason, in words, the most frequent first
     gains: list[dict[str, Any]]  # a class that was measured: name, gain, low, high in points of recall, word
     views: dict[str, str]  # "synthetic", "rejected": the saved views that are still there
-    notes: list[str]  # but for the one that says where the files lie: `again` adds them
+    notes: list[str]  # but for the one that says where the files lie: a form can add them
     picture: str | None  # a grid of the images
-    again: dict[str, Any] | None  # values of a form that adds the images whatever the verdict; None: nothing to add
+    generator: str  # key or folder, "" without one
+    can_add: bool  # there are images, of which none was added, and a form can ask for them again
 
 
 def newest_picture(dataset: Any, run_key: str) -> Path | None:
@@ -48,6 +48,7 @@ def outcome(dataset: Any, run_key: str) -> Outcome:
         ValueError: there is no such run, or it is not done
     """
     results = history.load_results(dataset, run_key)
+    target = records.read_config(dataset, run_key)["inputs"]["target"]
     folder = str(folders.run_folder(dataset, run_key))
     refused = sorted(results["refused"].items(), key=lambda item: -item[1])
     picture = results["picture"] if results["picture"] and Path(results["picture"]).exists() else None
@@ -61,7 +62,8 @@ def outcome(dataset: Any, run_key: str) -> Outcome:
         views={name: view for name, view in results["views"].items() if dataset.has_saved_view(view)},
         notes=[note for note in results["notes"] if folder not in note],
         picture=picture,
-        again=_again(dataset, run_key, results) if picture and not results["added"] else None,
+        generator=results["generator"] or "",
+        can_add=bool(picture) and not results["added"] and not isinstance(target, dict),
     )
 
 
@@ -81,19 +83,3 @@ def _gain(row: dict[str, Any]) -> dict[str, Any] | None:
         return None
     low, high = (None if row[end] is None else float(row[end]) for end in ("from", "to"))
     return dict(name=row["class"], gain=float(row["gain"]), low=low, high=high, word=row["verdict"])
-
-
-def _again(dataset: Any, run_key: str, results: dict[str, Any]) -> dict[str, Any] | None:
-    """The run's own settings as a form takes them, its generator, and add="always"; None where no form can."""
-    config = records.read_config(dataset, run_key)
-    target, classes = config["inputs"]["target"], config["inputs"].get("classes")
-    if isinstance(target, dict):
-        return None
-    given = {**config["settings"], **config["inputs"], "generator": results["generator"]}
-    params = {name: value for name, value in given.items() if isinstance(value, PLAIN)}
-    if isinstance(target, int):
-        params.update(target="number", target_number=target)
-    if classes:
-        synonyms = classes if isinstance(classes, dict) else dict.fromkeys(classes, ())
-        params["classes"] = ", ".join(" = ".join([name, *others]) for name, others in synonyms.items())
-    return {**params, "add": "always", "more": True, "view_target": "DATASET"}

@@ -15,6 +15,12 @@ def read_classes(text: str) -> list[str] | dict[str, list[str]] | None:
     return {row[0]: row[1:] for row in rows} if any(row[1:] for row in rows) else [row[0] for row in rows]
 
 
+def write_classes(classes: list[str] | dict[str, list[str]]) -> str:
+    """What `read_classes` reads."""
+    synonyms = classes if isinstance(classes, dict) else dict.fromkeys(classes, [])
+    return ", ".join(" = ".join([name, *others]) for name, others in synonyms.items())
+
+
 def read_target(text: str) -> Target:
     """ "majority" and "median" as they are, "100" as a number, and "cat=100, dog=200" as {"cat": 100, "dog": 200}."""
     if text in ("majority", "median"):

@@ -9,10 +9,10 @@ import fiftyone.operators.types as types
 
 from ...models.settings import BalanceSettings
 from ...models.verdict import ADD, DO_NOT_ADD
-from ...workflows import balance_overview, balance_plan, overview
+from ...workflows import balance_overview, balance_plan, records
 from .. import forms
 from . import drawing
-from .overview import choose_field, label_field
+from .overview import choose_field, newest
 
 TARGETS = {"majority": "As many as the largest class", "median": "As many as the median class"}
 MOST_BARS = 60  # classes of a chart
@@ -25,8 +25,7 @@ class BalanceTab:
     """State `balance`: the plan, and what the newest finished run came to."""
 
     def load_balance(self, ctx: Any) -> None:
-        fields = forms.label_fields(ctx.dataset)
-        field = label_field(ctx, fields)
+        fields, field, record = newest(ctx, "balance_classes")
         target = ctx.panel.state.balance_target
         ctx.panel.state.balance_target = target = target if target in TARGETS else "majority"
         ratio = BalanceSettings().max_ratio
@@ -41,7 +40,6 @@ class BalanceTab:
             )  # fmt: skip
             heights = {state: [row[state] for row in shown] for state in drawing.PLAN}
             ctx.panel.data.balance_plan = drawing.bars(found["names"], heights, drawing.PLAN)
-            record = overview.finished(ctx.dataset, field).get("balance_classes")
             done = balance_overview.outcome(ctx.dataset, record["key"]) if record else None
             found["done"] = vars(done) if done else None
             if done:
@@ -56,7 +54,7 @@ class BalanceTab:
             sentence = "No sample has a label yet: give a few of each class one, and come back."
             drawing.note(page, "info", sentence if found.get("field") else "There is no label field yet.")
             return
-        choose_field(page, found["fields"], self.on_balance_field)
+        choose_field(page, found["fields"], self.on_label_field)
         self._show_live(ctx, page)
         self._show_plan(page, found)
         if found["done"]:
@@ -101,8 +99,8 @@ class BalanceTab:
         line = drawing.buttons(page, "balance_done")
         for name, view in done["views"].items():
             line.btn(f"open_{name}", label=f"Open the {name}", icon="visibility", variant="outlined",
-                     on_click=self.on_balance_view, params=dict(view=view))  # fmt: skip
-        if done["again"]:
+                     on_click=self.on_open_view, params=dict(view=view))  # fmt: skip
+        if done["can_add"]:
             line.btn("add", label="Add ...", icon="add", variant="outlined", on_click=self.on_balance_add)
         line.btn("remove", label="Remove ...", icon="undo", variant="outlined", on_click=self.on_balance_remove)
         if done["gains"]:
@@ -119,10 +117,6 @@ class BalanceTab:
             drawing.heading(page, "Some of the images, a row a class")
             drawing.picture(page, done["picture"])
 
-    def on_balance_field(self, ctx: Any) -> None:
-        ctx.panel.state.label_field = ctx.params["value"]
-        self.load_balance(ctx)
-
     def on_balance_target(self, ctx: Any) -> None:
         ctx.panel.state.balance_target = ctx.params["value"]
         self.load_balance(ctx)
@@ -133,18 +127,18 @@ class BalanceTab:
             params["target"] = ctx.panel.state.balance_target
         ctx.prompt(f"@evenset/evenset/{ctx.params['operator']}", params=params)
 
-    def on_balance_view(self, ctx: Any) -> None:
-        if not ctx.dataset.has_saved_view(ctx.params["view"]):
-            raise ValueError(f"the saved view {ctx.params['view']!r} was deleted")
-        ctx.ops.set_view(name=ctx.params["view"])
-
     def on_balance_remove(self, ctx: Any) -> None:
         params = dict(run_key=ctx.panel.state.balance["done"]["run_key"])
         ctx.prompt("@evenset/evenset/delete_run", params=params, on_success=self.on_again)
 
     def on_balance_add(self, ctx: Any) -> None:
-        """The form as that run had it, but that the verdict does not decide."""
-        ctx.prompt("@evenset/evenset/balance_classes", params=ctx.panel.state.balance["done"]["again"])
+        ctx.prompt("@evenset/evenset/balance_classes", params=again(ctx.dataset, ctx.panel.state.balance["done"]))
+
+
+def again(dataset: Any, done: dict[str, Any]) -> dict[str, Any]:
+    """The form as that run had it, with its generator, but that the verdict does not decide."""
+    given = forms.refill(records.read_config(dataset, done["run_key"]))
+    return {**given, "generator": done["generator"], "add": "always"}
 
 
 def interval(done: dict[str, Any]) -> str:

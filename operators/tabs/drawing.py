@@ -30,7 +30,7 @@ def text(page: Any, markdown: str) -> None:
 
 def plain(name: str) -> str:
     """A class name, file name or error as Markdown that shows it letter by letter."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|~<>&-])", r"\\\1", html.unescape(name)) if name else "–"
+    return re.sub(r"([\\`*_{}\[\]()#+!|~<>&-])", r"\\\1", name) if name else "–"
 
 
 def note(page: Any, severity: str, sentence: str) -> None:
@@ -74,8 +74,6 @@ def bars(names: Sequence[str], heights: dict[str, Sequence[float]], colours: dic
 
 def bar_layout(names: Sequence[str], title: str = "") -> dict[str, Any]:
     """Their layout: as high as the classes need, so that every name can be read."""
-    shown = [html.escape(name if len(name) <= 24 else f"{name[:23]}…") for name in names]
-    axis = dict(tickmode="array", tickvals=list(range(len(names))), ticktext=shown, automargin=True)
     return dict(
         barmode="stack",
         showlegend=True,
@@ -83,9 +81,15 @@ def bar_layout(names: Sequence[str], title: str = "") -> dict[str, Any]:
         margin=dict(l=10, r=20, t=30, b=30),
         bargap=0.25,
         xaxis=dict(title=title, automargin=True),
-        yaxis=dict(**axis, range=[len(names) - 0.5, -0.5]),
+        yaxis=dict(name_axis(names), range=[len(names) - 0.5, -0.5]),
         legend=dict(orientation="h", y=1, yanchor="bottom", x=0),
     )
+
+
+def name_axis(names: Sequence[str]) -> dict[str, Any]:
+    """An axis with a class at each place."""
+    shown = [html.escape(name if len(name) <= 24 else f"{name[:23]}…") for name in names]
+    return dict(tickmode="array", tickvals=list(range(len(names))), ticktext=shown, automargin=True)
 
 
 def clicked(ctx: Any, count: int) -> int | None:

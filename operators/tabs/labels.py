@@ -8,12 +8,12 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...models.settings import AutoLabelSettings
-from ...workflows import history, overview
+from ...workflows import history
 from ...workflows.retarget import retarget
 from ...workflows.samples import SYNTHETIC
 from .. import forms
 from . import drawing
-from .overview import choose_field, label_field
+from .overview import choose_field, newest
 
 MOST = 30  # classes of the heat map
 LETTER_PX = 8  # width of a letter of their names
@@ -26,9 +26,7 @@ class LabelsTab:
     """State `labels`: the newest finished run of auto_label. State `target`: where the slider stands."""
 
     def load_labels(self, ctx: Any) -> None:
-        fields = forms.label_fields(ctx.dataset)
-        field = label_field(ctx, fields)
-        run = overview.finished(ctx.dataset, field).get("auto_label") if field else None
+        fields, field, run = newest(ctx, "auto_label")
         if run is None:
             ctx.panel.state.labels = dict(fields=fields, field=field, key=None)
             return
@@ -62,7 +60,7 @@ class LabelsTab:
             if found.get("field"):
                 page.btn("auto_label", label="Auto-label", variant="contained", on_click=self.on_labels_auto)
             return
-        choose_field(page, found["fields"], self.on_labels_field)
+        choose_field(page, found["fields"], self.on_label_field)
         if found["error"]:
             drawing.note(page, "warning", found["error"])
         elif found["would"]:
@@ -100,10 +98,6 @@ class LabelsTab:
     def on_labels_auto(self, ctx: Any) -> None:
         params = dict(label_field=ctx.panel.state.labels["field"], view_target="DATASET")
         ctx.prompt("@evenset/evenset/auto_label", params=params)
-
-    def on_labels_field(self, ctx: Any) -> None:
-        ctx.panel.state.label_field = ctx.params["value"]
-        self.load_labels(ctx)
 
     def on_labels_target(self, ctx: Any) -> None:
         ctx.panel.state.target = round(float(ctx.params["value"]), 3)
@@ -213,12 +207,12 @@ def heat_map(clash: dict[str, Any]) -> list[Any]:
 
 
 def clash_layout(names: list[str]) -> dict[str, Any]:
-    shown = [html.escape(name if len(name) <= 24 else f"{name[:23]}…") for name in names]
-    axis = dict(tickmode="array", tickvals=list(range(len(names))), ticktext=shown, automargin=True)
+    axis = drawing.name_axis(names)
+    longest = max(map(len, axis["ticktext"]))
     span = [-0.5, len(names) - 0.5]
     return dict(
-        height=max(drawing.LEAST_PX, 60 + LETTER_PX * max(map(len, shown)) + drawing.BAR_PX * len(names)),
+        height=max(drawing.LEAST_PX, 60 + LETTER_PX * longest + drawing.BAR_PX * len(names)),
         margin=dict(l=10, r=20, t=10, b=20),
-        xaxis=dict(axis, range=span, tickangle=-90 if max(map(len, shown)) > 2 else 0),
+        xaxis=dict(axis, range=span, tickangle=-90 if longest > 2 else 0),
         yaxis=dict(axis, range=span[::-1]),
     )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...workflows import history, overview, suspects
-from .. import forms
+from ...workflows import history, suspects
 from . import drawing
-from .overview import choose_field, label_field
+from .overview import choose_field, newest
 
 ROWS, THUMBNAIL_PX = 8, 96  # of a page
 DONE = {"accept": "applied", "reject": "dismissed"}
@@ -17,9 +16,7 @@ class MistakesTab:
     """State `mistakes`: the newest finished run on the label field, and a page of what it flagged."""
 
     def load_mistakes(self, ctx: Any) -> None:
-        fields = forms.label_fields(ctx.dataset)
-        field = label_field(ctx, fields)
-        record = overview.finished(ctx.dataset, field).get("find_mistakes") if field else None
+        fields, field, record = newest(ctx, "find_mistakes")
         if record is None:
             ctx.panel.state.mistakes = dict(fields=fields, label_field=field, run_key=None)
             return
@@ -36,7 +33,7 @@ class MistakesTab:
         if not found.get("label_field"):
             drawing.note(page, "info", "There is no label field yet: nothing could be wrong.")
             return
-        choose_field(page, found["fields"], self.on_mistakes_field)
+        choose_field(page, found["fields"], self.on_label_field)
         if not found["run_key"]:
             drawing.heading(page, f"No label of {found['label_field']} was checked yet")
             page.btn("find", label="Find mistakes ...", icon="troubleshoot", variant="contained",
@@ -58,7 +55,7 @@ class MistakesTab:
                 line.btn(f"{action}_all", label=f"{label} all shown", icon=icon, variant="outlined",
                          on_click=self.on_mistakes_decide, params=dict(action=action, ids=ids))  # fmt: skip
             line.btn("view", label="Open the view", icon="visibility", variant="outlined",
-                     on_click=self.on_mistakes_view)  # fmt: skip
+                     on_click=self.on_open_view, params=dict(view=found["view"]))  # fmt: skip
         line.btn("find", label="Find again ...", icon="troubleshoot", variant="outlined",
                  on_click=self.on_mistakes_find)  # fmt: skip
         first, last = found["first"] + 1, found["first"] + len(ids)
@@ -83,11 +80,6 @@ class MistakesTab:
             line.btn(f"{action}_{row['id']}", label=label, icon=icon, variant="outlined",
                      on_click=self.on_mistakes_decide, params=dict(action=action, ids=[row["id"]]))  # fmt: skip
 
-    def on_mistakes_field(self, ctx: Any) -> None:
-        ctx.panel.state.label_field = ctx.params["value"]
-        ctx.panel.state.mistakes_first = 0
-        self.load_mistakes(ctx)
-
     def on_mistakes_find(self, ctx: Any) -> None:
         params = dict(label_field=ctx.panel.state.mistakes["label_field"], view_target="DATASET")
         ctx.prompt("@evenset/evenset/find_mistakes", params=params)
@@ -95,12 +87,6 @@ class MistakesTab:
     def on_mistakes_page(self, ctx: Any) -> None:
         ctx.panel.state.mistakes_first = ctx.params["first"]
         self.load_mistakes(ctx)
-
-    def on_mistakes_view(self, ctx: Any) -> None:
-        name = ctx.panel.state.mistakes["view"]
-        if not ctx.dataset.has_saved_view(name):
-            raise ValueError(f"the saved view {name!r} was deleted")
-        ctx.ops.set_view(name=name)
 
     def on_mistakes_decide(self, ctx: Any) -> None:
         """Applies or dismisses what is suggested for the rows `ids`."""

@@ -43,7 +43,7 @@ class OverviewTab:
         if not found.get("field"):
             drawing.note(page, "info", "There is no label field yet: add one of fo.Classification, and label a few.")
             return
-        choose_field(page, found["fields"], self.on_overview_field)
+        choose_field(page, found["fields"], self.on_label_field)
         ahead = found["next"]
         line = page.h_stack("next", gap=2, align_y="center")
         drawing.heading(line, ahead["sentence"])
@@ -61,10 +61,6 @@ class OverviewTab:
         if found["names"]:
             layout = drawing.bar_layout(found["names"], "images")
             page.plot("overview_bars", layout=layout, config=drawing.CONFIG, on_click=self.on_overview_bar)
-
-    def on_overview_field(self, ctx: Any) -> None:
-        ctx.panel.state.label_field = ctx.params["value"]
-        self.load_overview(ctx)
 
     def on_overview_next(self, ctx: Any) -> None:
         if ctx.params.get("tab"):
@@ -97,6 +93,13 @@ def label_field(ctx: Any, fields: list[str]) -> str | None:
     chosen = ctx.panel.state.label_field
     usual = "ground_truth" if "ground_truth" in fields else fields[0] if fields else None
     return chosen if chosen in fields else usual
+
+
+def newest(ctx: Any, workflow: str) -> tuple[list[str], str | None, dict[str, Any] | None]:
+    """The label fields, the one that the panel is about, and the newest finished run of a workflow on it."""
+    fields = forms.label_fields(ctx.dataset)
+    field = label_field(ctx, fields)
+    return fields, field, overview.finished(ctx.dataset, field).get(workflow) if field else None
 
 
 def choose_field(page: Any, fields: list[str], on_change: Any) -> None:

@@ -6,10 +6,9 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ...workflows import overview, review_queue
-from .. import forms
+from ...workflows import review_queue
 from . import drawing
-from .overview import choose_field, label_field
+from .overview import choose_field, newest
 
 LARGE_PX, SMALL_PX = 280, 40
 
@@ -18,9 +17,7 @@ class ReviewTab:
     """State `review`: the sample that is shown, and counts. State `skipped`: ids that this user passed over."""
 
     def load_review(self, ctx: Any) -> None:
-        fields = forms.label_fields(ctx.dataset)
-        target = label_field(ctx, fields)
-        run = overview.finished(ctx.dataset, target).get("auto_label") if target else None
+        fields, target, run = newest(ctx, "auto_label")
         found: dict[str, Any] = dict(fields=fields, target=target, key=None, id=None)
         if run is not None:
             field = run["inputs"]["output_field"]
@@ -39,7 +36,7 @@ class ReviewTab:
         if not found.get("key"):
             drawing.note(page, "info", "Nothing is suggested yet, so nothing waits for a look: Auto-label comes first.")
             return
-        choose_field(page, found["fields"], self.on_review_field)
+        choose_field(page, found["fields"], self.on_label_field)
         line = page.h_stack("review_counts", gap=2, align_y="center")
         drawing.heading(line, f"{found['done']:,} reviewed, {found['waiting']:,} to go")
         if found["done"]:
@@ -84,10 +81,6 @@ class ReviewTab:
             line = column.h_stack(f"near_{shown}_{place}", gap=1, align_y="center")
             drawing.thumbnail(line, f"near_{shown}_{one['id']}", one["path"], SMALL_PX)
             line.md(drawing.plain(one["label"]), name=f"near_label_{place}")
-
-    def on_review_field(self, ctx: Any) -> None:
-        ctx.panel.state.label_field = ctx.params["value"]
-        self.load_review(ctx)
 
     def on_review_decide(self, ctx: Any) -> None:
         self._decide(ctx, ctx.params["id"], ctx.params["action"])

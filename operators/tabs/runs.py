@@ -14,7 +14,6 @@ from .. import forms
 from . import drawing
 
 MOST_LINES = 40  # of a run's results
-PLAIN = (str, int, float, bool)
 
 
 class RunsTab:
@@ -55,7 +54,7 @@ class RunsTab:
         buttons = page.h_stack("run_views", gap=1)
         for place, (name, view) in enumerate(found["views"].items()):
             buttons.btn(f"view_{place}", label=name, icon="visibility", variant="outlined",
-                        on_click=self.on_runs_view, params=dict(view=view))  # fmt: skip
+                        on_click=self.on_open_view, params=dict(view=view))  # fmt: skip
         buttons = page.h_stack("run_actions", gap=1)
         for name, label, icon, handler in (
             ("again", "Settings", "tune", self.on_runs_again),
@@ -75,17 +74,10 @@ class RunsTab:
         ctx.panel.state.run_key = ctx.params["value"]
         self._load_run(ctx)
 
-    def on_runs_view(self, ctx: Any) -> None:
-        if not ctx.dataset.has_saved_view(ctx.params["view"]):
-            raise ValueError(f"the saved view {ctx.params['view']!r} was deleted")
-        ctx.ops.set_view(name=ctx.params["view"])
-
     def on_runs_again(self, ctx: Any) -> None:
         """Opens the workflow's form, filled in as this run was."""
         config = records.read_config(ctx.dataset, ctx.panel.state.run_key)
-        given = {**config["settings"], **config["inputs"], "more": True}
-        params = {name: value for name, value in given.items() if isinstance(value, PLAIN) and name != "output_field"}
-        ctx.prompt(f"@evenset/evenset/{config['method']}", params=params)
+        ctx.prompt(f"@evenset/evenset/{config['method']}", params=forms.refill(config))
 
     def on_runs_stop(self, ctx: Any) -> None:
         history.stop_run(ctx.dataset, ctx.panel.state.run_key)

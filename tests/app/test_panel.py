@@ -64,3 +64,24 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     user.click("Done")
     user.sees("Nothing has run yet")
     assert user.state() == before
+
+
+def test_a_form_closes_at_once_and_the_panel_has_what_came_of_it(marked_up, open_app):
+    user = open_app(marked_up)
+    before = user.state()
+    user.open("Preprocess images")
+    user.picture("preprocess")
+    user.click("Write copies")
+    user.sees("60 labels, 140 unlabelled.")  # the panel opens
+    user.page.get_by_role("tab", name="Runs").click()
+    user.page.get_by_role("button", name="Delete", exact=True).wait_for(timeout=5 * MINUTE)
+    user.sees("preprocess images 1 · done", exact=False)
+    user.picture("preprocess-done")
+    user.dataset.reload()
+    assert user.dataset.count("preprocessed_path") == 200
+    user.click("Delete")
+    user.page.get_by_text("What goes").wait_for()
+    user.page.get_by_role("button", name="Delete", exact=True).last.click()
+    user.sees("Undone")
+    user.click("Done")
+    assert user.state() == before

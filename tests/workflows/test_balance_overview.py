@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evenset import balance_classes, delete_run
-from evenset.workflows import balance_overview, balance_plan, folders, history
+from evenset.operators import forms
+from evenset.operators.tabs import balance
+from evenset.workflows import balance_overview, balance_plan, folders, history, typed
 
 SMALL = dict(source="augment", probe_steps=40, probe_seeds=2, progress=False)
 
@@ -63,10 +65,24 @@ def test_the_outcome_has_the_verdict_as_numbers(balanced):
     assert list(found.refused.values()) == sorted(found.refused.values(), reverse=True)
 
 
+def test_a_form_is_filled_in_with_names_and_synonyms_and_without_what_it_cannot_hold():
+    classes = {"cat": ["kitten", "puss"], "dog": []}
+    inputs = dict(label_field="pet", output_field="auto_label", classes=classes, target={"cat": 9})
+    filled = forms.refill(dict(settings=dict(seed=3), inputs=inputs))
+
+    assert filled == dict(
+        label_field="pet", seed=3, classes="cat = kitten = puss, dog", more=True, view_target="DATASET"
+    )
+    assert typed.read_classes(filled["classes"]) == classes
+    assert typed.write_classes(["cat", "dog"]) == "cat, dog"
+
+
 def test_what_was_not_added_can_be_added_with_the_same_settings(balanced):
     dataset, results = balanced
-    again = balance_overview.outcome(dataset, results.run_key).again
+    found = balance_overview.outcome(dataset, results.run_key)
+    again = balance.again(dataset, vars(found))
 
+    assert found.can_add
     assert again["add"] == "always" and (again["target"], again["target_number"]) == ("number", 90)
     kept = {name: again[name] for name in ("probe_steps", "source", "label_field", "seed")}
     assert kept == dict(probe_steps=40, source="augment", label_field="ground_truth", seed=0)
@@ -79,7 +95,7 @@ def test_a_run_that_added_has_its_views_and_nothing_left_to_add(balanced):
     results = balance_classes(dataset, "ground_truth", **short, **SMALL)
     found = balance_overview.outcome(dataset, results.run_key)
 
-    assert found.again is None and set(found.views) == {"synthetic", "rejected"}
+    assert not found.can_add and set(found.views) == {"synthetic", "rejected"}
     assert found.sentence == f"What the images are worth was not measured. {results.added} samples were added."
     assert found.gains == [] and Path(found.picture).exists()
     plan = balance_plan.of_samples(dataset, "ground_truth", "majority", 3.0)
