@@ -41,6 +41,8 @@ _OPERATORS = {  # the App: module of operators/ -> its class
     "delete_run": "DeleteRun",
     "resume_run": "ResumeRun",
     "stop_run": "StopRun",
+    "watch_runs": "WatchRuns",
+    "open_evenset": "OpenEvenset",
     "evenset_panel": "EvensetPanel",
 }
 

@@ -441,8 +441,8 @@ class BalanceSettings(Settings):
     )
     add: str = setting(
         "unless it loses",
-        "what the verdict decides: images are added where it does not say that they harm, where it says that they "
-        "help, or whatever it says",
+        "what the verdict decides: images are added unless balanced accuracy falls with them, only where a gain is "
+        "shown, or whatever it says",
         choices=("unless it loses", "if it gains", "always"),
         basic=True,
     )

@@ -27,7 +27,7 @@ class AutoLabel(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Auto-label", "Label the rest", fill, works=True)
+        return forms.build(ctx, "Auto-label", "Label the rest", fill, works="auto_label")
 
     def execute(self, ctx: Any) -> Any:
         def prepare() -> running.Prepared:

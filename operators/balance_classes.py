@@ -41,7 +41,7 @@ class BalanceClasses(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Balance classes", "Balance", fill, works=True)
+        return forms.build(ctx, "Balance classes", "Balance", fill, works="balance_classes")
 
     def execute(self, ctx: Any) -> Any:
         def prepare() -> running.Prepared:

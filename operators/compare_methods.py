@@ -46,7 +46,7 @@ class CompareMethods(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Compare methods", "Compare", fill, works=True)
+        return forms.build(ctx, "Compare methods", "Compare", fill, works="compare_methods")
 
     def execute(self, ctx: Any) -> Any:
         return running.run(ctx, "compare_methods", lambda: read(ctx), answer)

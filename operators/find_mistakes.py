@@ -28,7 +28,7 @@ class FindMistakes(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Find mistakes", "Find", fill, works=True)
+        return forms.build(ctx, "Find mistakes", "Find", fill, works="find_mistakes")
 
     def execute(self, ctx: Any) -> Any:
         def prepare() -> running.Prepared:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import Field, fields
 from typing import Any
@@ -11,7 +12,7 @@ import fiftyone.operators.types as types
 from fiftyone.operators.constants import ViewTarget
 
 from ..models.settings import Settings, check, split
-from ..workflows import typed
+from ..workflows import estimates, typed
 from ..workflows.history import list_runs
 from ..workflows.jobs import sentence
 from ..workflows.samples import SYNTHETIC, check_images
@@ -19,11 +20,11 @@ from ..workflows.samples import SYNTHETIC, check_images
 OURS = "written by evenset_"  # so begins the description of every field that a run wrote
 
 
-def build(ctx: Any, title: str, button: str, fill: Callable[[Form], None], works: bool = False) -> types.Property:
+def build(ctx: Any, title: str, button: str, fill: Callable[[Form], None], works: str = "") -> types.Property:
     """What `resolve_input` returns: the form that `fill` makes, or the reason why there is none.
 
     Args:
-        works: the operator starts a worker, for which one may wait
+        works: the workflow that a worker is started for: how long it takes is said, and one may wait
     """
     form = Form(ctx, button)
     try:
@@ -32,6 +33,7 @@ def build(ctx: Any, title: str, button: str, fill: Callable[[Form], None], works
         else:
             fill(form)
             if works:
+                form.estimate(works)
                 form.waits()
     except Exception as error:
         form.refuse(sentence(error, title))
@@ -45,6 +47,8 @@ class Form:
     def __init__(self, ctx: Any, button: str) -> None:
         self.ctx, self.button = ctx, button
         self.inputs = types.Object()
+        self.samples: Any = None  # that were chosen
+        self.labels: str | None = None  # the label field that was chosen
 
     def value(self, name: str, default: Any = None) -> Any:
         """What the user has put in, or what stands there at first."""
@@ -54,12 +58,12 @@ class Form:
     def target(self, verb: str) -> Any:
         """Which samples: the dataset, the view or the selection; returns them. Without a choice nothing is shown."""
         self.inputs.view_target(self.ctx, action_description=verb)
-        samples = samples_of(self.ctx)
+        self.samples = samples_of(self.ctx)
         try:
-            check_images(samples)
+            check_images(self.samples)
         except ValueError as error:
             self.refuse(str(error))
-        return samples
+        return self.samples
 
     def refuse(self, reason: str) -> None:
         """Says why the form cannot be sent, and keeps it from being sent."""
@@ -68,6 +72,11 @@ class Form:
 
     def say(self, text: str) -> None:
         self.inputs.view(f"said {text}", types.Notice(label=text))
+
+    def picture(self, address: str) -> None:
+        """A picture as wide as the form; the App keeps what it once showed under a name, so that each has its own."""
+        name = f"picture_{zlib.crc32(address.encode()):08x}"
+        self.inputs.str(name, default=address, view=types.ImageView(width="100%"))
 
     def heading(self, text: str) -> None:
         self.inputs.view(f"heading {text}", types.Header(label=text))
@@ -79,7 +88,8 @@ class Form:
             self.refuse(f"{self.ctx.dataset.name!r} has no field of fo.Classification: label a few samples first")
         usual = found[0] if len(found) == 1 else "ground_truth" if "ground_truth" in found else None
         required = required and usual is None  # with a default, the App would say for a moment that it is missing
-        return self.choose("label_field", found, usual, label="Label field", description=hint, required=required)
+        self.labels = self.choose("label_field", found, usual, label="Label field", description=hint, required=required)
+        return self.labels
 
     def suggestions(self, *methods: str) -> str | None:
         """A choice among the fields that these workflows wrote."""
@@ -174,6 +184,14 @@ class Form:
 
     def tag(self, name: str, label: str, hint: str) -> None:
         self.suggest(name, sorted(self.ctx.dataset.count_sample_tags()), label=label, description=hint)
+
+    def estimate(self, workflow: str) -> None:
+        """About how long it takes, once nothing is missing or out of range."""
+        if self.samples is None or any(line.invalid for line in self.inputs.properties.values()):
+            return
+        given = {name: value for name, value in self.ctx.params.items() if value not in (None, "")}
+        if said := estimates.sentence(self.samples, workflow, self.labels, given):
+            self.say(said)
 
     def waits(self) -> None:
         """A switch for those who want the answer here, and how work is scheduled where the server does not allow it."""

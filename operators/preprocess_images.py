@@ -25,7 +25,7 @@ class PreprocessImages(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Preprocess images", "Write copies", fill, works=True)
+        return forms.build(ctx, "Preprocess images", "Write copies", fill, works="preprocess_images")
 
     def execute(self, ctx: Any) -> Any:
         def prepare() -> running.Prepared:
@@ -36,11 +36,27 @@ class PreprocessImages(foo.Operator):
 
 
 def fill(form: forms.Form) -> None:
-    form.target("Preprocess")
+    samples = form.target("Preprocess")
     form.settings(ImageSettings, CopySettings, basic=True)
     form.new_field("preprocessed_path", "Receives the path of each copy; your files are only read")
     if form.more():
         form.settings(ImageSettings, CopySettings)
+    show_preview(form, samples)
+
+
+def show_preview(form: forms.Form, samples: Any) -> None:
+    """The first images of the view, before and after."""
+    from ..workflows.before_after import before_and_after  # late: it decodes images
+
+    try:
+        settings = forms.split(forms.read(form.ctx, ImageSettings), ImageSettings)[0]
+    except ValueError:
+        return  # the line that is out of range says so
+    address, errors = before_and_after(samples, settings)
+    if address:
+        form.picture(address)
+    for error in errors:
+        form.say(error)
 
 
 def answer(ctx: Any, results: dict[str, Any]) -> running.Page:

@@ -24,7 +24,7 @@ class ResumeRun(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Resume a run", "Resume", fill, works=True)
+        return forms.build(ctx, "Resume a run", "Resume", fill, works="resume_run")
 
     def execute(self, ctx: Any) -> Any:
         return running.run(ctx, "resume_run", lambda: (ctx.dataset, dict(run_key=forms.chosen(ctx, "run_key"))))

@@ -32,7 +32,7 @@ class TrainGCN(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Train GCN", "Train", fill, works=True)
+        return forms.build(ctx, "Train GCN", "Train", fill, works="train_gcn")
 
     def execute(self, ctx: Any) -> Any:
         def prepare() -> running.Prepared:

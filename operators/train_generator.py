@@ -28,7 +28,7 @@ class TrainGenerator(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Train generator", "Train", fill, works=True)
+        return forms.build(ctx, "Train generator", "Train", fill, works="train_generator")
 
     def execute(self, ctx: Any) -> Any:
         def prepare() -> running.Prepared:

@@ -36,7 +36,7 @@ class TrainResNet(foo.Operator):
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Train ResNet", "Train", fill, works=True)
+        return forms.build(ctx, "Train ResNet", "Train", fill, works="train_resnet")
 
     def execute(self, ctx: Any) -> Any:
         def prepare() -> running.Prepared:

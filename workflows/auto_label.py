@@ -75,6 +75,10 @@ def auto_label(
             f"{origin.key} knows the classes {', '.join(map(repr, origin.names))}: "
             "classes may give them synonyms, but no other names or order"
         )
+    if embeddings is not None and settings.get("members") == "resnet":
+        raise ValueError("members='resnet' looks at images: leave embeddings out, or have members='graph'")
+    if embeddings is not None and validation is not None:
+        raise ValueError("validation chooses a ResNet's epoch: with embeddings= there is none, so leave it out")
     names = origin.names if origin and classes is None else classes
     if label_field is None:
         known = read_ids(samples, list(names or ()))
@@ -84,6 +88,7 @@ def auto_label(
         require_classes(known, label_field or "")
     given = named_parts(samples, validation)
     scores.check_source(samples, embeddings, origin, known)
+    scores.refuse_seen(samples, embeddings)
     if not origin and embeddings is None:
         check_weights(known.names, resnet_settings)
     inputs = dict(label_field=label_field, output_field=output_field, run=run, classes=classes, group_field=group_field)

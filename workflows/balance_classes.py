@@ -13,7 +13,7 @@ from ..models.settings import (
     TrainGeneratorSettings,
 )
 from ..models.settings import split as split_settings
-from ..models.verdict import ADD, DO_NOT_ADD
+from ..models.verdict import ADD, Verdict
 from . import balance_plan, benefit, generating, runs, sources, synthetic, views
 from .balance_plan import Plan, Target
 from .balance_results import BalanceResults, DryRun, class_rows, fell_short, refusals, verdict_rows
@@ -130,13 +130,19 @@ def _balance(
     if choices.measure_benefit and some:
         probe = sources.probe_settings(choices, generator_settings)
         worth = benefit.measure(run, problem, {WITH: made}, probe, choices.probe_seeds)
-    if some and _is_added(worth.verdicts[WITH].decision if worth else NOT_MEASURED, choices.add):
+    if some and is_added(worth.verdicts[WITH] if worth else None, choices.add):
         _write(run, label_field, made, choices.keep_rejected)
     return _results(run, known, plan, made, worth, choices, skipped, ready)
 
 
-def _is_added(decision: str, when: str) -> bool:
-    return when == "always" or decision == ADD or (when == "unless it loses" and decision != DO_NOT_ADD)
+def is_added(found: Verdict | None, when: str) -> bool:
+    """Whether images are added, `when` the verdict (None: nothing was measured) says what it says.
+
+    "unless it loses" asks for the mean too: where held-out images are too few to decide, a fall of it is a loss.
+    """
+    if found is None:
+        return when != "if it gains"
+    return when == "always" or found.decision == ADD or (when == "unless it loses" and found.total[0] >= 0)
 
 
 def _write(run: Run, label_field: str, made: list[Made], keep_rejected: bool) -> None:
@@ -162,7 +168,7 @@ def _results(
     found = worth.verdicts[WITH] if worth else None
     decision = found.decision if found else NOT_MEASURED
     kept = [one for one in made if one.kept]
-    added = bool(kept) and _is_added(decision, choices.add)
+    added = bool(kept) and is_added(found, choices.add)
     notes = plan.notes + fell_short(plan, made, choices.most_tries)
     if kept and not added:
         notes.append(f"The images stay in {run.folder / 'images'}: add='always' adds them whatever the verdict says.")

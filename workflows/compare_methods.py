@@ -134,6 +134,7 @@ def _check_labels(
     """Refuses labels, vectors and weights that nothing can be compared by, before work starts."""
     require_classes(known, label_field)
     scores.check_source(samples, embeddings, None, known)
+    scores.refuse_seen(samples, embeddings)
     if embeddings is not None and samples.has_field(embeddings):
         read_vectors(samples, known.ids, embeddings)
     check_resnets(known, rows)

@@ -63,6 +63,7 @@ def find_mistakes(
     known = _labelled(read_labels(samples, label_field, group_field=group_field))
     require_classes(known, label_field)
     scores.check_source(samples, embeddings, None, known)
+    scores.refuse_seen(samples, embeddings)
     if embeddings is None:
         check_weights(known.names, resnet_settings)
     elif samples.has_field(embeddings):

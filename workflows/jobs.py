@@ -141,7 +141,7 @@ def sentence(error: BaseException, workflow: str) -> str:
     text, kind = str(error).strip(), type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    if isinstance(error, (ValueError, TypeError, FileNotFoundError)) and text:
+    if isinstance(error, (ValueError, TypeError, OSError, FloatingPointError)) and text:  # ours, mostly
         return text
     if type(error).__module__.partition(".")[0] == "pymongo":
         return f"the database does not answer ({kind}): is it running, and reachable from here?"

@@ -106,7 +106,14 @@ class Judging:
         return gcn.predict(model, *inputs)[len(self.training.labels) :]
 
     def _notes(self, judged: Judged, i: int, graph: np.ndarray | None, name: int) -> dict[str, Any]:
+        from ..models import filters
+
+        refusal = None
+        if judged.reason[i]:
+            figures = float(judged.value[i]), float(judged.limit[i])
+            refusal = filters.explain(str(judged.reason[i]), *figures, self.problem.names[name])
         notes: dict[str, Any] = dict(
+            refusal=refusal,
             class_probability=round(float(judged.class_probability[i]), 4),
             prototype_distance=round(float(judged.prototype_distance[i]), 4),
             graph_probability=None if graph is None else round(float(graph[i, name]), 4),

@@ -197,6 +197,9 @@ def single_labels(known: Labels) -> list[str]:
     return [f"One label alone, so learned from but not checked: {', '.join(names[:5])}{more}. Label more of them."]
 
 
+FROM_LABELS = "learned from labels by "  # so begins the description of a field of such vectors
+
+
 def read_vectors(samples: Any, ids: np.ndarray, field: str) -> np.ndarray:
     """Reads a field of vectors for the samples `ids` -> float32 [N, D].
 

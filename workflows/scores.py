@@ -15,7 +15,7 @@ from . import folders, members
 from .embedding import label_free
 from .learning import HELD_OUT, TRAIN, VALIDATION, Fitted, fit, look_at, predict, set_aside, split_parts
 from .runs import Run
-from .samples import Labels, read_vectors
+from .samples import FROM_LABELS, Labels, read_vectors
 
 NO_CALIBRATOR = Calibrator(1.0, 0.0)  # the model's own probability
 
@@ -114,6 +114,27 @@ def check_source(samples: Any, embeddings: Any, origin: Origin | None, known: La
         raise ValueError(
             f"{embeddings!r} is neither a field of {samples._root_dataset.name!r} nor a model of FiftyOne's zoo"
         )
+
+
+def refuse_seen(samples: Any, embeddings: Any) -> None:
+    """Refuses vectors of a network that learned from labels, where held-out labels have to be unseen.
+
+    Raises:
+        ValueError: they are of such a network
+    """
+    origin = learned_from_labels(samples, embeddings)
+    if origin:
+        raise ValueError(
+            f"{embeddings!r} was {origin}: held-out labels would not be unseen, and no figure could be trusted; give "
+            "vectors of a network that saw no labels, or leave embeddings out"
+        )
+
+
+def learned_from_labels(samples: Any, embeddings: Any) -> str:
+    """By which run a field of vectors was learned from labels, "" where it was not."""
+    field = samples._root_dataset.get_field(embeddings) if isinstance(embeddings, str) else None
+    said = field.description or "" if field is not None else ""
+    return said if said.startswith(FROM_LABELS) else ""
 
 
 def _in_zoo(name: str) -> bool:

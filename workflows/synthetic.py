@@ -30,6 +30,7 @@ KINDS = dict(  # of the embedded document, all filtered by in the App's sidebar
     nearest_real_id="StringField",
     nearest_real_distance="FloatField",
     reason="StringField",
+    refusal="StringField",  # the reason in a sentence, with its figure and limit
 )
 
 

@@ -120,6 +120,7 @@ def test_refused_images_are_kept_as_samples_without_a_label_where_it_is_asked_fo
 
     assert len(refused) == sum(results.refused.values()) > 0
     assert set(refused.values("synthetic.reason")) == set(results.refused) <= {"prototype", "probability", "graph"}
+    assert all("real images" in sentence for sentence in refused.values("synthetic.refusal"))
     assert refused.count("ground_truth.label") == 0
     assert set(map(tuple, refused.values("tags"))) == {("synthetic", "rejected")}
 

@@ -8,7 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evenset import auto_label, delete_run, list_runs, load_results, resume_run, stop_run, train_resnet
+from evenset import (
+    auto_label,
+    compare_methods,
+    delete_run,
+    find_mistakes,
+    list_runs,
+    load_results,
+    resume_run,
+    stop_run,
+    train_gcn,
+    train_resnet,
+)
 from evenset.models import resnet
 from evenset.models.images import Images
 from evenset.models.settings import ImageSettings, ResNetSettings
@@ -62,6 +73,18 @@ def test_it_learns_digits_and_predicts_every_sample(digits):
     assert all(len(epoch["recall"]) == 10 for epoch in results.curves)
     assert load_results(dataset, results.run_key)["text"] == str(results)
     assert f"accuracy {100 * results.accuracy:.1f} % on validation" in str(results)
+
+
+def test_vectors_that_learned_from_labels_are_refused_where_held_out_labels_have_to_be_unseen(digits, refused):
+    dataset = digits(n=60, labelled=40)
+    train(dataset, embeddings_field="vector")
+    for workflow in (auto_label, find_mistakes, compare_methods):
+        with refused(dataset, "'vector' was learned from labels by evenset_train_resnet_1", "leave embeddings out"):
+            workflow(dataset, "ground_truth", embeddings="vector", progress=False)
+
+    results = train_gcn(dataset, "ground_truth", embeddings="vector", epochs=2, progress=False)
+
+    assert any("the accuracy is too good" in note for note in results.notes)
 
 
 def test_the_checkpoint_holds_all_that_it_takes_to_predict_the_same(digits):

@@ -1,0 +1,211 @@
+"""Is the verdict right? What it says on held-out images, beside what adding does on test images that it never sees.
+
+Long tails of several data sets, and new images from several sources: real ones that the tail lacks (so the best
+generator there can be), a generator, changed copies, and a generator that names its images wrongly. No filter stands
+before them: it is the verdict that is judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pictures
+import torch
+from measure import goal
+from tabulate import tabulate
+
+SOURCES = ("more real images", "generator", "changed copies", "wrong names")
+MORE = 3  # new images for a real one, at the most: the product's usual cap
+SHOWS, COSTS = 1.0, 0.3  # points: an effect that the sign has to agree with; what following may cost
+
+
+class Case(NamedTuple):
+    """A long tail, and what lies outside of it."""
+
+    name: str
+    train: tuple[np.ndarray, np.ndarray]  # uint8 [n, C, S, S], [n]
+    held_out: tuple[np.ndarray, np.ndarray]
+    spare: tuple[np.ndarray, np.ndarray]  # more images of the same classes
+    test: tuple[np.ndarray, np.ndarray]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cifar", type=Path, help="folder of CIFAR-10's class folders; without it, no case of it")
+    parser.add_argument("--updates", type=int, default=600, help="of each generator")
+    parser.add_argument("--steps", type=int, default=0, help="updates of a network; 0: as balance_classes has it")
+    parser.add_argument("--seeds", type=int, default=3, help="networks that score on the test images")
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    found: list[dict[str, Any]] = []
+    for case in cases(given.cifar):
+        for row in judged(case, given):
+            found.append(row)
+            print(row, flush=True)
+    print(f"\n{len(found)} cases; points of balanced accuracy over the best way without new images")
+    print(tabulate(found, headers="keys", floatfmt="+.2f"))
+    shown = [row for row in found if abs(row["on test"]) > SHOWS]
+    agree = sum(row["verdict"] * row["on test"] > 0 for row in shown)
+    goal(f"the sign agrees wherever the effect exceeds {SHOWS:g} point", agree == len(shown), f"{agree}/{len(shown)}")
+    worst = min(row["on test"] if row["added"] else 0.0 for row in found)
+    goal(f"following the verdict costs at most {COSTS:g} points", worst >= -COSTS, f"{worst:+.2f} at the worst")
+
+
+def cases(cifar: Path | None) -> list[Case]:
+    pixels, names = pictures._fashion_mnist(pictures.LOCAL_COPY)
+    clothes = np.array([pictures.CLOTHES.index(name) for name in names])
+    digits, digit_names = pictures._arrays("digits", 0, np.random.default_rng(0))
+    wide = np.repeat(np.repeat(digits, 3, axis=1), 3, axis=2)[:, None]
+    found = [
+        long_tail("Fashion-MNIST, 100:1", pixels[:, None], clothes, 2000, 100, 400),
+        long_tail("Fashion-MNIST, 20:1", pixels[:, None], clothes, 600, 20, 200),
+        long_tail("digits, 10:1", wide, np.array([int(name) for name in digit_names]), 80, 10, 60),
+    ]
+    if cifar:
+        found.append(long_tail("CIFAR-10, 20:1", *folder(cifar), 1500, 20, 250))
+    return found
+
+
+def folder(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images [N, 3, 32, 32] and classes [N] of a tree of class folders."""
+    from PIL import Image
+
+    names = sorted(one.name for one in path.iterdir() if one.is_dir())
+    files = [(file, number) for number, name in enumerate(names) for file in sorted((path / name).iterdir())]
+    images = np.stack([np.asarray(Image.open(file).convert("RGB")).transpose(2, 0, 1) for file, _ in files])
+    return images, np.array([number for _, number in files])
+
+
+def long_tail(name: str, pixels: np.ndarray, labels: np.ndarray, head: int, ratio: int, held: int) -> Case:
+    """Cuts a data set: exponentially fewer training images from class to class, `held` others that judge (fewer where
+    there are not so many), and of the rest a half each to test and to spare."""
+    rng = np.random.default_rng(0)
+    parts: list[list[np.ndarray]] = [[], [], [], []]
+    for rank, label in enumerate(rng.permutation(10)):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        count = round(head * ratio ** (-rank / 9))
+        half = count + held + (len(rows) - count - held) // 2
+        for part, some in zip(parts, np.split(rows, [count, count + held, half]), strict=True):
+            part.append(some)
+    blocks = [np.concatenate(part) for part in parts]
+    return Case(name, *((pixels[rows], labels[rows]) for rows in blocks))
+
+
+def judged(case: Case, given: argparse.Namespace) -> list[dict[str, Any]]:
+    """What the product's verdict says of every source, and what the test images say."""
+    from evenset.models.settings import BalanceSettings, ProbeSettings
+    from evenset.workflows import benefit
+    from evenset.workflows.balance_classes import is_added
+
+    choices = BalanceSettings()
+    settings = ProbeSettings(steps=given.steps or choices.probe_steps)
+    made = {source: some for source in SOURCES if (some := new_images(case, source, given)) is not None}
+    ids = np.arange(len(case.train[1])).astype(str)
+    problem = benefit.Problem([str(i) for i in range(10)], *case.train, ids, *case.held_out)
+    with tempfile.TemporaryDirectory() as place:
+        run: Any = SimpleNamespace(
+            report=lambda *_: None, check_stop=lambda: None, arrays=lambda name, compute: compute()
+        )
+        written = {source: write(Path(place) / source, *some) for source, some in made.items()}
+        worth = benefit.measure(run, problem, written, settings, choices.probe_seeds)
+    values = benefit.PLAIN.get(worth.best)
+    if values is None:  # the better of the plain ones, augmented
+        plain = {row["training set"]: row["balanced accuracy"] for row in worth.arms}
+        values = dict(benefit.PLAIN[max(benefit.PLAIN, key=plain.__getitem__)], augmentation="strong")
+    settings = replace(settings, seed=1000, **values)  # other networks than those that the verdict saw
+    before = accuracy(case, None, settings, given.seeds)
+    rows = []
+    for source, some in made.items():
+        verdict = worth.verdicts[source]
+        effect = accuracy(case, some, settings, given.seeds) - before
+        rows.append(
+            {
+                "case": case.name,
+                "new images": source,
+                "verdict": 100 * verdict.total[0],
+                "from": 100 * verdict.total[1],
+                "to": 100 * verdict.total[2],
+                "decision": verdict.decision,
+                "added": is_added(verdict, choices.add),
+                "on test": 100 * float(effect.mean()),
+                "spread": 100 * float(effect.std(ddof=1)),
+            }
+        )
+    return rows
+
+
+def new_images(case: Case, source: str, given: argparse.Namespace) -> tuple[np.ndarray, np.ndarray] | None:
+    """Images and classes, as many as even the classes out under the cap; None where there are none to spare."""
+    from evenset.models.augment import augment
+
+    pixels, labels = case.train
+    counts = np.bincount(labels, minlength=10)
+    wanted = np.minimum(counts.max() - counts, MORE * counts)
+    classes, rng = np.repeat(np.arange(10), wanted), np.random.default_rng(1)
+    if source == "more real images":
+        have = [np.flatnonzero(case.spare[1] == label)[: wanted[label]] for label in range(10)]
+        rows = np.concatenate(have)
+        return case.spare[0][rows], case.spare[1][rows]
+    if source == "changed copies":
+        rows = [int(rng.choice(np.flatnonzero(labels == label))) for label in classes]
+        return np.stack([augment(pixels[row], (0, number)) for number, row in enumerate(rows)]), classes
+    drawn = generated(case, classes, given.updates)
+    return drawn, (classes + 1) % 10 if source == "wrong names" else classes
+
+
+_drawn: dict[str, np.ndarray] = {}  # one generator a case
+
+
+def generated(case: Case, classes: np.ndarray, updates: int) -> np.ndarray:
+    from evenset.models import diffusion
+    from evenset.models.settings import GeneratorSettings, SamplingSettings
+
+    if case.name not in _drawn:
+        pixels, labels = case.train
+        settings = GeneratorSettings(minutes=0, steps=updates, width=32, layers=1, picture_steps=10**9)
+        names = [str(i) for i in range(10)]
+        pipeline = diffusion.build(names, pixels.shape[1], pixels.shape[-1], settings)
+        with tempfile.TemporaryDirectory() as place:
+            list(diffusion.train(pipeline, lambda rows: pixels[rows], labels, settings, Path(place)))
+        images = np.empty((len(classes), *pixels.shape[1:]), dtype=np.uint8)
+        for places, some in diffusion.generate(pipeline, classes, SamplingSettings()):
+            images[places] = some
+        _drawn[case.name] = images
+    return _drawn[case.name]
+
+
+def write(place: Path, images: np.ndarray, classes: np.ndarray) -> list[Any]:
+    """The images as the product reads them."""
+    from evenset.workflows.synthetic import Made
+
+    place.mkdir()
+    paths = [str(place / f"{number:06d}.png") for number in range(len(images))]
+    shown = images[:, 0] if images.shape[1] == 1 else images.transpose(0, 2, 3, 1)
+    pictures.write(paths, shown)
+    return [Made(path, str(name), {}, True) for path, name in zip(paths, classes, strict=True)]
+
+
+def accuracy(case: Case, made: tuple[np.ndarray, np.ndarray] | None, settings: Any, seeds: int) -> np.ndarray:
+    """Balanced accuracy on the test images, for each seed [S]."""
+    from evenset.models import probe
+
+    found = []
+    for number in range(seeds):
+        own = replace(settings, seed=settings.seed + number)
+        model = probe.build(10, case.train[0], own)
+        for _ in probe.train(model, *case.train, own, made):
+            pass
+        right = probe.predict(model, case.test[0]).argmax(1) == case.test[1]
+        found.append(np.mean([right[case.test[1] == label].mean() for label in range(10)]))
+    return np.array(found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""How long a workflow takes, about, before it is started: what has to be done, at speeds that were measured.
+
+The speeds are those of two processor cores. A run of the same workflow that has ended on the same dataset corrects
+them: for this machine, and for these images.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from statistics import median
+from typing import Any
+
+from ..models.settings import (
+    AutoLabelSettings,
+    BalanceSettings,
+    CompareSettings,
+    CopySettings,
+    GeneratorSettings,
+    ImageGraphSettings,
+    ImageSettings,
+    MistakeSettings,
+    ResNetSettings,
+    Settings,
+)
+from . import records
+
+PASS = 4.0e-3  # forward and backward of an image of 32 px by resnet18, the stem of small images
+LOOK = 1.0e-3  # an image that is read and scored, of 32 px
+JOIN = 4.0e-3  # a sample that is described, joined to its nearest ones and scored by the graph's members
+START = 8.0  # of a worker
+DRAW = 8.0e-3  # an image that is drawn and judged
+PROBE = 0.02  # update of a small network that measures
+DEPTH = {"resnet18": 1.0, "resnet34": 2.0, "resnet50": 2.4}
+WIDE_PX, WIDE = 65, 16  # from so many pixels on, torchvision's stem costs a 16th
+MOST_PX = 224  # of a side that nobody set
+STEPS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480, 720, 1440)  # minutes, as they are said
+
+
+def sentence(samples: Any, workflow: str, label_field: str | None, given: Mapping[str, Any]) -> str:
+    """About how long it takes, in words; "" where nothing can be said.
+
+    Args:
+        samples: a dataset or a view
+        given: settings that differ from their defaults
+    """
+    labelled = samples.count(f"{label_field}.label") if label_field else 0
+    size_px = given.get("size_px") or _side(samples)
+    found = seconds(workflow, samples.count(), labelled, size_px, given)
+    if found is None:
+        return ""
+    factor = _correction(samples._root_dataset, workflow, labelled, size_px)
+    if factor is None:
+        return f"Takes {words(found)} on two processor cores; on a GPU, or on more cores, less"
+    return f"Takes {words(found * factor)}, going by an earlier run on this dataset"
+
+
+def seconds(workflow: str, samples: int, labelled: int, size_px: int, given: Mapping[str, Any]) -> float | None:
+    """Seconds on two cores; None for a workflow of which nothing is known.
+
+    Args:
+        samples, labelled: how many there are
+        size_px: side of the images that are learned from
+        given: settings that differ from their defaults
+    """
+    defaults = (AutoLabelSettings, BalanceSettings, CompareSettings, CopySettings, GeneratorSettings)
+    more = (ImageGraphSettings, ImageSettings, MistakeSettings, ResNetSettings)
+    values = {**_defaults(*defaults, *more), **given}
+    work = _WORK.get(workflow)
+    return None if work is None else START + work(samples, labelled, (size_px / 32) ** 2, values)
+
+
+def words(seconds: float) -> str:
+    """As one says it: "less than a minute", "about 3 minutes", "about 2 hours"."""
+    if seconds < 45:
+        return "less than a minute"
+    minutes = min(STEPS, key=lambda step: abs(step - seconds / 60) / step)
+    if minutes >= 90:
+        return f"about {minutes / 60:g} hours" if seconds < 36 * 3600 else "more than a day"
+    return "about a minute" if minutes == 1 else f"about {minutes} minutes"
+
+
+def _defaults(*kinds: type[Settings]) -> dict[str, Any]:
+    return {name: value for kind in kinds for name, value in vars(kind()).items()}
+
+
+def _side(samples: Any) -> int:
+    """Side of the first image, as the models would see it, px."""
+    from PIL import Image
+
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        with Image.open(samples.limit(1).values("filepath")[0]) as image:
+            return min(*image.size, MOST_PX)
+    return 32
+
+
+def _correction(dataset: Any, workflow: str, labelled: int, size_px: int) -> float | None:
+    """How much longer than thought the workflow's runs took, of the last three that are done; None without one."""
+    ratios = []
+    for key in [key for key in dataset.list_runs() if key.startswith(f"evenset_{workflow}_")][-3:]:
+        config = records.read_config(dataset, key)
+        given = {**config["inputs"], **config["settings"]}
+        thought = seconds(workflow, config["samples"], labelled, size_px, given)
+        if config["state"] == "done" and config["seconds"] and thought:
+            ratios.append(config["seconds"] / thought)
+    return median(ratios) if ratios else None
+
+
+def _resnet(labelled: float, scored: float, area: float, values: Mapping[str, Any]) -> float:
+    """A ResNet that trains on images, and scores others."""
+    stem = 1.0 if area < (WIDE_PX / 32) ** 2 else 1 / WIDE
+    passes = max(values["epochs"] * labelled, values["minimum_steps"] * values["batch_size"])
+    one = DEPTH.get(values["architecture"], 1.0) * area * stem
+    attacked = 1 + values["adversarial_steps"] if values["adversarial"] else 1
+    return float(one * (PASS * passes * attacked + LOOK * scored))
+
+
+def _copies(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
+    slow = {"none": 1.0, "median": 1.5, "bilateral": 2.0, "non-local means": 10.0}[values["denoise"]]
+    return samples * LOOK * slow * max(area, 1.0)
+
+
+def _auto_label(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
+    train = labelled * (1 - values["calibration_fraction"])
+    graph = 0.0 if values["members"] == "resnet" else samples * JOIN
+    if values.get("embeddings") or values["members"] == "graph":
+        return graph
+    return graph + (1 + int(values["rounds"])) * _resnet(train, samples, area, values)
+
+
+def _mistakes(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
+    if values.get("embeddings"):
+        return labelled * JOIN
+    folds = int(values["folds"])
+    return labelled * JOIN + folds * _resnet(labelled * (folds - 1) / folds, labelled / folds, area, values)
+
+
+def _gcn(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
+    if values.get("graph") == "image":
+        return _resnet(labelled, 2 * samples, area, values)
+    return samples * JOIN
+
+
+def _generator(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
+    return 60 * float(values["minutes"])
+
+
+def _balance(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
+    draws = values["source"] == "generate"
+    generator = 60 * float(values["minutes"]) if draws and not values.get("generator") else 0.0
+    measured = 6 * int(values["probe_seeds"]) if values["measure_benefit"] else 0  # six ways to train
+    return generator + labelled * (DRAW if draws else LOOK) + (measured + 1) * int(values["probe_steps"]) * PROBE
+
+
+def _compare(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
+    train = labelled * (1 - values["test_fraction"])
+    once = labelled * JOIN + 3 * _resnet(train, labelled, area, values)  # alone, in the ensemble, and as an image graph
+    return float(values["seeds"] * once)
+
+
+_WORK: dict[str, Callable[[int, int, float, Mapping[str, Any]], float]] = {
+    "preprocess_images": _copies,
+    "train_resnet": lambda samples, labelled, area, values: _resnet(labelled, samples, area, values),
+    "train_gcn": _gcn,
+    "auto_label": _auto_label,
+    "find_mistakes": _mistakes,
+    "train_generator": _generator,
+    "balance_classes": _balance,
+    "compare_methods": _compare,
+}
