@@ -404,7 +404,7 @@ class GeneratorSettings(Settings):
 
 @dataclass(frozen=True)
 class SamplingSettings(Settings):
-    sampling_steps: int = setting(12, "steps of the solver from noise to image", low=1, high=1000)
+    sampling_steps: int = setting(9, "steps of the solver from noise to image", low=1, high=1000)
     guidance: float = setting(2.0, "how much the label is stressed; 1: not", low=1.0, high=20.0)
     guidance_from: float = setting(0.2, "part of the way from noise at which guidance sets in", low=0.0, high=1.0)
     guidance_to: float = setting(0.6, "part of the way from noise at which it ends", low=0.0, high=1.0)
