@@ -16,12 +16,15 @@ import torch
 from sklearn.random_projection import GaussianRandomProjection
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch_geometric.nn import GCNConv
 
 from .graph import Graph
 from .losses import class_loss, log_prior, sample_loss
 from .settings import GCNSettings
 from .step import Step
+
+with warnings.catch_warnings():  # as it is imported, it calls what torch has replaced
+    warnings.filterwarnings("ignore", ".*torch.jit.script.*", FutureWarning)
+    from torch_geometric.nn import GCNConv
 
 CHUNK = 50_000  # nodes at once where all are scored
 LARGE = 4_000_000  # numbers from which training reads features as bfloat16, where the processor multiplies those

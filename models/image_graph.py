@@ -5,6 +5,7 @@ Convolution: Kipf & Welling, 2017. Attention over the nodes: Ilse et al., 2018.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch_geometric.nn import DenseGCNConv
 
 from .image_nodes import Nodes
 from .losses import class_loss, log_prior, sample_loss
 from .settings import ImageGraphSettings
 from .step import Step, accelerator, load_tensors, save_tensors
+
+with warnings.catch_warnings():  # as it is imported, it calls what torch has replaced
+    warnings.filterwarnings("ignore", ".*torch.jit.script.*", FutureWarning)
+    from torch_geometric.nn import DenseGCNConv
 
 PREDICT_BATCH = 64
 STANDARD_IMAGES = 2000  # from which the mean and the spread of the nodes' features are taken, at most

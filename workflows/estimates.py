@@ -25,12 +25,12 @@ from ..models.settings import (
 )
 from . import records
 
-PASS = 4.0e-3  # forward and backward of an image of 32 px by resnet18, the stem of small images
-LOOK = 1.0e-3  # an image that is read and scored, of 32 px
+PASS = 8.0e-3  # forward and backward of an image of 32 px by resnet18, the stem of small images
+LOOK = 2.5e-3  # an image that is read and scored, of 32 px
 JOIN = 4.0e-3  # a sample that is described, joined to its nearest ones and scored by the graph's members
 START = 8.0  # of a worker
-DRAW = 8.0e-3  # an image that is drawn and judged
-PROBE = 0.02  # update of a small network that measures
+DRAW = 8.0e-3  # an image of 32 px that is drawn and judged
+PROBE = 0.03  # update of a small network that measures, images of 32 px
 DEPTH = {"resnet18": 1.0, "resnet34": 2.0, "resnet50": 2.4}
 WIDE_PX, WIDE = 65, 16  # from so many pixels on, torchvision's stem costs a 16th
 MOST_PX = 224  # of a side that nobody set
@@ -149,7 +149,8 @@ def _balance(samples: int, labelled: int, area: float, values: Mapping[str, Any]
     draws = values["source"] == "generate"
     generator = 60 * float(values["minutes"]) if draws and not values.get("generator") else 0.0
     measured = 6 * int(values["probe_seeds"]) if values["measure_benefit"] else 0  # six ways to train
-    return generator + labelled * (DRAW if draws else LOOK) + (measured + 1) * int(values["probe_steps"]) * PROBE
+    made = labelled * (DRAW if draws else LOOK) + (measured + 1) * int(values["probe_steps"]) * PROBE
+    return generator + made * max(area, 0.25)
 
 
 def _compare(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:

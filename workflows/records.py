@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import platform
+import socket
+import time
 from importlib import metadata
 from typing import Any
 
-from .folders import is_free
+from .folders import is_free, run_folder
+
+NEWS = "evenset_news"  # a store by itself: FiftyOne sends each open panel all that is in it
 
 
 def read_config(dataset: Any, key: str) -> dict[str, Any]:
@@ -20,15 +24,22 @@ def read_config(dataset: Any, key: str) -> dict[str, Any]:
         raise ValueError(f"{dataset.name!r} has no run {key!r} of Evenset: it has {', '.join(ours) or 'none'}")
     info = dataset.get_run_info(key)
     config = {name: value for name, value in info.config.serialize().items() if name not in ("cls", "type", "method")}
-    if config["state"] == "running" and is_free(dataset, key):
+    if config["state"] == "running" and is_free(dataset, key) and not _is_elsewhere(dataset, key, config):
         config["state"] = "stopped"  # its process is gone
     return {**config, "method": info.config.method}
 
 
+def _is_elsewhere(dataset: Any, key: str, config: dict[str, Any]) -> bool:
+    """Whether another machine runs it that shares the database but no files: from here nobody can tell how it is."""
+    return config.get("host", socket.gethostname()) != socket.gethostname() and not run_folder(dataset, key).exists()
+
+
 def save_config(dataset: Any, key: str, config: dict[str, Any]) -> None:
+    """Writes the run's record, and tells the open panels."""
     values = {name: value for name, value in config.items() if name != "method"}
     method = config.get("method") or dataset.get_run_info(key).config.method
     dataset.update_run_config(key, dataset.init_run(method=method, **values))
+    tell(dataset)
 
 
 def request_stop(dataset: Any, key: str) -> None:
@@ -48,6 +59,29 @@ def store(dataset: Any) -> Any:
     from fiftyone.operators.store import ExecutionStore
 
     return ExecutionStore.create("evenset", dataset._doc.id)
+
+
+def tell(dataset: Any) -> None:
+    """Lets the panels that are open, in whatever browser, know that a run or its labels changed."""
+    _news(dataset).set("changed", time.time())
+
+
+def changed(dataset: Any) -> float | None:
+    """When `tell` was last called: another value than the one that was seen means news."""
+    return _news(dataset).get("changed")  # type: ignore[no-any-return]
+
+
+def _news(dataset: Any) -> Any:
+    from fiftyone.operators.store import ExecutionStore
+
+    return ExecutionStore.create(NEWS, dataset._doc.id)
+
+
+def require_fields(dataset: Any, *names: str) -> None:
+    """Raises ValueError where somebody removed one of the fields since they were shown."""
+    for name in names:
+        if not dataset.has_sample_field(name):
+            raise ValueError(f"the field {name!r} of {dataset.name!r} was removed meanwhile: nothing was changed")
 
 
 def versions() -> dict[str, str]:

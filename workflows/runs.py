@@ -22,7 +22,7 @@ from ..models.settings import Settings
 from ..models.step import Step
 from .folders import claim, run_folder
 from .progress import Progress, bar, close_bar
-from .records import read_config, save_config, store, versions
+from .records import read_config, save_config, store, tell, versions
 
 T = TypeVar("T")
 REPORT_SECONDS = 0.3  # the live state is written, and a stop request read, at most this often
@@ -153,6 +153,7 @@ class Run:
         values.pop("run_key", None)
         record = self.dataset.init_run_results(self.key, results=values, log=self.log, text=str(results))
         self.dataset.save_run_results(self.key, record, overwrite=True, cache=False)
+        tell(self.dataset)  # a decision that joins a finished review changes no record
         return results
 
 
@@ -200,7 +201,7 @@ def start(
             run = _register(stack, samples, method, settings, inputs, bar(progress))
         stack.callback(close_bar, run.progress)
         try:
-            run.config.update(state="running", error="")
+            run.config.update(state="running", error="", host=socket.gethostname())
             save_config(dataset, run.key, run.config)
             started = getattr(run.progress, "started", None)
             if started:
@@ -262,6 +263,7 @@ def _register(
             "inputs": inputs,
             "samples": len(samples),
             "versions": versions(),
+            "host": socket.gethostname(),
             "writes": {},
             "state": "running",
             "started": time.time(),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from evenset import auto_label, delete_run, list_runs, resume_run, review_labels
+from evenset.workflows import records
 from evenset.workflows.folders import run_folder
 
 
@@ -103,6 +105,19 @@ def test_a_killed_run_is_seen_as_stopped_and_its_lock_blocks_nobody(clusters, el
     assert dataset.count("auto_label") == 60
     delete_run(dataset, results.run_key)
     assert everything(dataset) == before
+
+
+def test_a_run_of_a_machine_that_shares_no_files_is_not_taken_for_dead(clusters):
+    dataset = clusters(60, 30)
+    key = label(dataset).run_key
+    config = records.read_config(dataset, key)
+    records.save_config(dataset, key, {**config, "state": "running", "host": "another machine"})
+    assert records.read_config(dataset, key)["state"] == "stopped"  # its files are here, and no process holds them
+
+    shutil.rmtree(run_folder(dataset, key))
+
+    assert records.read_config(dataset, key)["state"] == "running"
+    records.save_config(dataset, key, config)
 
 
 def test_a_run_that_was_killed_while_it_wrote_ends_with_the_same_fields_and_views(clusters, elsewhere, everything):
