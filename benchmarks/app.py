@@ -30,6 +30,7 @@ SHOWN = {  # what is seen of a tab when it is there
     "Balance": "button:has-text('Remove')",
     "Runs": "button:has-text('Delete')",
 }
+BUTTON = "[data-item-id='@evenset/evenset/open_evenset']"  # over the grid
 PATIENCE = 120_000  # milliseconds
 WAIT_SECONDS = 1800
 
@@ -130,8 +131,9 @@ def clicks(page: Any, address: str, folder: Path) -> None:
     dataset = dataset_of("fresh", "digits", 0, 300, folder)
     count = 0
     _visit(page, address, dataset.name)
-    for button in ("Evenset", "Auto-label", "Label the rest"):
-        page.get_by_role("button", name=button, exact=True).first.click()
+    buttons = [page.get_by_role("button", name=name, exact=True).first for name in ("Auto-label", "Label the rest")]
+    for button in (page.locator(BUTTON), *buttons):
+        button.click()
         count += 1
     until = time.monotonic() + WAIT_SECONDS
     while not _accepted(dataset):
@@ -158,7 +160,7 @@ def _visit(page: Any, address: str, name: str) -> None:
 
 def _open(page: Any, address: str, name: str) -> None:
     _visit(page, address, name)
-    page.get_by_role("button", name="Evenset", exact=True).first.click()
+    page.locator(BUTTON).click()
 
 
 if __name__ == "__main__":

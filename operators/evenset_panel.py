@@ -7,12 +7,12 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..workflows import jobs
+from ..workflows import jobs, records
 from . import forms
 from .tabs import drawing
 from .tabs.balance import BalanceTab
 from .tabs.labels import LabelsTab
-from .tabs.live import LiveStrip
+from .tabs.live import LiveStrip, is_stale
 from .tabs.mistakes import MistakesTab
 from .tabs.overview import OverviewTab
 from .tabs.review import ReviewTab
@@ -87,6 +87,7 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
 
     def refresh(self, ctx: Any) -> None:
         """Asks the database again for what the open tab shows."""
+        ctx.panel.state.changed = records.changed(ctx.dataset)  # before it is read: what comes meanwhile is news
         ctx.dataset.reload()
         ctx.panel.state.shown = ctx.panel.state.tab
         getattr(self, f"load_{ctx.panel.state.tab or TABS[0]}")(ctx)
@@ -105,14 +106,17 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
                 tabs.add_choice(name, label=name.capitalize())
             page.enum("tab", tabs.values(), view=tabs, on_change=self.on_tab)
             getattr(self, f"show_{ctx.panel.state.tab or TABS[0]}")(ctx, page)
+            self.show_news(ctx, page)
         return types.Property(page)
 
 
 def is_news(ctx: Any) -> bool:
-    """The App tells of its view and of the open tab at every re-render: whether either is another than was drawn."""
+    """Whether an event is about what is shown: the App tells of its view and of the open tab at every re-render."""
     event, state = ctx.params.get("__method__"), ctx.panel.state
     if event == "on_tab":
         return bool(ctx.params.get("value") != state.shown)
+    if event == "on_news":
+        return is_stale(ctx)
     return event != "on_change_view" or state.view_seen not in (None, seen(ctx))
 
 

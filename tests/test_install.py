@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,7 @@ print("ANSWER" + json.dumps(dict(
     seconds=seconds,
     errors=context.errors,
     folder=plugin.directory,
+    script=plugin.js_bundle_path if plugin.has_js else None,
     uris=[operator.uri for operator in found],
     registered=sorted(operator.uri for operator in foo.list_operators(builtin=False)),
     labels=[operator.config.label for operator in found],
@@ -97,6 +99,7 @@ def test_the_downloaded_plugin_has_every_operator_and_starts_fast(address, tmp_p
     first = answers[0]
     assert first["folder"] == str(tmp_path / "@evenset" / "evenset")
     assert first["module"] == str(tmp_path / "@evenset" / "evenset" / "__init__.py")
+    assert first["script"] == str(tmp_path / "@evenset" / "evenset" / "operators" / "panel.js")
     assert first["errors"] == []
     assert first["uris"] == OPERATORS
     assert first["registered"] == sorted(OPERATORS)
@@ -125,7 +128,8 @@ def test_pip_install_gives_the_package(tree, tmp_path):
 import sys; sys.path.insert(0, {str(tmp_path)!r})
 import evenset, importlib.metadata, pathlib
 assert pathlib.Path(evenset.__file__).parent == pathlib.Path({str(tmp_path)!r}, "evenset"), evenset.__file__
-assert (pathlib.Path(evenset.__file__).parent / "fiftyone.yml").exists()
+for name in ("fiftyone.yml", "operators/panel.js"):
+    assert (pathlib.Path(evenset.__file__).parent / name).exists(), name
 assert importlib.metadata.version("evenset") == evenset.__version__
 from evenset.models.settings import ResNetSettings
 ResNetSettings()
@@ -138,3 +142,13 @@ print(sorted(set(sys.modules) & {{"torch", "fiftyone", "numpy"}}))
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
+
+
+def test_the_source_distribution_has_what_is_no_python(tree, tmp_path):
+    build = f"from setuptools.build_meta import build_sdist; build_sdist({str(tmp_path)!r})"
+    subprocess.run([sys.executable, "-c", build], cwd=tree, check=True, capture_output=True)
+
+    (path,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"fiftyone.yml", "operators/panel.js"} <= names

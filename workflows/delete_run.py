@@ -59,6 +59,7 @@ def delete_run(dataset: Any, run_key: str) -> DeletedRun:
             records.store(dataset).delete(key)
         shutil.rmtree(folders.run_folder(dataset, run_key), ignore_errors=True)
     folders.clear_locks(dataset)
+    records.tell(dataset)
     return DeletedRun(run_key, fields, views, samples, labels, edited)
 
 

@@ -59,7 +59,7 @@ def next(dataset: Any, field: str, label_field: str, count: int = 50) -> list[st
 
 def _doubt(shares: list[list[float | None]], count: int) -> np.ndarray:
     """How uncertain each suggestion is, 0 to 1 [N]."""
-    known = np.array(shares, dtype=np.float64).reshape(-1, count)  # None becomes NaN
+    known = np.array(shares, dtype=np.float64).reshape(len(shares), count)  # None becomes NaN
     total = (~np.isnan(known)).sum(axis=0)
     return np.asarray(np.where(total, np.nansum(1 - known, axis=0) / np.maximum(total, 1), 1.0))
 
@@ -190,10 +190,14 @@ def decide(
     Args:
         action: "accept", "correct" (with `label`) or "reject"
         sitting: who works through the queue: what one person decides within a day becomes one run
+
+    Raises:
+        ValueError: one of the fields was removed; nothing was written
     """
     dataset = dataset._root_dataset
     with folders.claim(dataset, f"queue of {field}", WAIT_SECONDS):
         dataset.reload()
+        records.require_fields(dataset, field, label_field)
         view = waiting(dataset, field, label_field).select(sample_id)  # asked again when the label is written
         if not len(view):
             return None
@@ -288,7 +292,7 @@ def learn_again(dataset: Any, run_key: str) -> str:
     while dataset.has_sample_field(f"{base}_{number}"):
         number += 1
     inputs["output_field"] = f"{base}_{number}"
-    ids = np.load(folders.run_folder(dataset, run_key) / "samples.npy", allow_pickle=False).tolist()
+    ids = folders.ids_of_run(dataset, run_key)
     here = set(dataset.values("id"))
     kept = [i for i in ids if i in here]
     samples = dataset if len(kept) == len(here) else dataset.select(kept)

@@ -6,7 +6,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ...workflows import history, live
+from ...workflows import history, live, records
 from .. import forms, running
 from . import drawing
 
@@ -16,7 +16,10 @@ COLOURS = ("#ff8a3d", "#4c8dff", "#3bb273", "#9b8cf0")
 
 
 class LiveStrip:
-    """State `live`: rows of what runs. State `news`: how runs ended that nobody has seen."""
+    """State `live`: rows of what runs. State `news`: how runs ended that nobody has seen.
+
+    State `changed`: when, by the database, the last change was made that the open tab shows.
+    """
 
     def load_live(self, ctx: Any) -> None:
         rows = live.running(ctx.dataset)
@@ -58,9 +61,28 @@ class LiveStrip:
             ctx.ops.reload_dataset()
             self.refresh(ctx)  # type: ignore[attr-defined]
 
+    def show_news(self, ctx: Any, page: Any) -> None:
+        """What listens to the server for as long as the panel can be seen (panel.js); it has no look."""
+        view = types.View(
+            component="EvensetNews", composite_view=True, channel="@evenset/evenset/watch_runs",
+            dataset_id=str(ctx.dataset._doc.id), dataset_name=ctx.dataset.name, seen=ctx.panel.state.changed,
+            on_news=self.on_news,
+        )  # fmt: skip
+        page.view("listener", view)
+
+    def on_news(self, ctx: Any) -> None:
+        """Somebody else, or a worker, changed something."""
+        self.load_live(ctx)
+        self.refresh(ctx)  # type: ignore[attr-defined]
+
     def on_live_stop(self, ctx: Any) -> None:
         history.stop_run(ctx.dataset, ctx.params["run_key"])
         ctx.ops.notify(f"{ctx.params['run_key']} stops within a batch, and can be resumed", variant="info")
+
+
+def is_stale(ctx: Any) -> bool:
+    """Whether something changed since the page was drawn; FiftyOne shares the state among the pages of one server."""
+    return ctx.dataset is not None and bool(ctx.params.get("seen") != records.changed(ctx.dataset))
 
 
 def left(seconds: float | None) -> str:

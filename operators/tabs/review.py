@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import fiftyone.operators.types as types
@@ -11,6 +12,7 @@ from . import drawing
 from .overview import choose_field, newest
 
 LARGE_PX, SMALL_PX = 280, 40
+NUMBERS = 9  # keys that stand for a class
 
 
 class ReviewTab:
@@ -27,6 +29,7 @@ class ReviewTab:
             shown, waiting = review_queue.first(ctx.dataset, field, target, skipped)
             done = review_queue.decided(ctx.dataset, field, target, ctx.panel_id)
             found.update(key=run["key"], field=field, waiting=waiting, done=len(done), id=shown)
+            found["turn"] = f"{shown} {len(done)} {len(skipped)}"  # another one after each decision
             if shown:
                 found.update(about(ctx.dataset, field, target, shown))
         ctx.panel.state.review = found
@@ -48,8 +51,10 @@ class ReviewTab:
         elif found["waiting"]:
             drawing.note(page, "info", "Only samples that you skipped are left.")
             page.btn("review_again", label="Show them again", variant="contained", on_click=self.on_review_again)
+            self._show_keys(page, found)
         else:
             drawing.note(page, "success", "Nothing waits for a look.")
+            self._show_keys(page, found)
 
     def _show_sample(self, page: Any, found: dict[str, Any]) -> None:
         shown = found["id"]
@@ -68,10 +73,21 @@ class ReviewTab:
             handler = self.on_review_skip if name == "skip" else self.on_review_decide
             buttons.btn(f"review_{name}", label=label, icon=icon, variant=variant, on_click=handler,
                         params=dict(id=shown, action=name))  # fmt: skip
+        self._show_keys(page, found)
         view = types.DropdownView()
         for name in found["classes"]:
             view.add_choice(name, label=name)
         page.enum(f"correct_{shown}", view.values(), label="Correct to", view=view, on_change=self.on_review_correct)
+
+    def _show_keys(self, page: Any, found: dict[str, Any]) -> None:
+        """The keys, and what listens to them while they are shown (panel.js)."""
+        actions = ["accept", "skip", "reject", "correct"] if found["id"] else []
+        actions += ["undo"] if found["done"] else []
+        view = types.View(
+            component="EvensetKeys", composite_view=True, on_key=self.on_review_key, turn=found["turn"],
+            shown=found["id"], actions=actions, numbered=found.get("numbered", []),
+        )  # fmt: skip
+        page.view("review_keys", view)
 
     def _show_near(self, row: Any, shown: str, near: list[dict[str, str]]) -> None:
         """The nearest samples with a label, beside the one that is asked about."""
@@ -84,6 +100,20 @@ class ReviewTab:
 
     def on_review_decide(self, ctx: Any) -> None:
         self._decide(ctx, ctx.params["id"], ctx.params["action"])
+
+    def on_review_key(self, ctx: Any) -> None:
+        """A key was pressed; one that comes late, for a sample that is no longer asked about, decides nothing."""
+        action = ctx.params["action"]
+        if ctx.params["turn"] != ctx.panel.state.review["turn"]:
+            self.refresh(ctx)  # type: ignore[attr-defined]
+        elif action == "undo":
+            self.on_review_undo(ctx)
+        elif action == "skip":
+            self.on_review_skip(ctx)
+        else:
+            found, label = ctx.panel.state.review, ctx.params.get("label")
+            same = action == "correct" and label == found["label"]  # to what is suggested: that accepts it
+            self._decide(ctx, found["id"], "accept" if same else action, None if same else label)
 
     def on_review_correct(self, ctx: Any) -> None:
         if ctx.params.get("value"):
@@ -124,8 +154,19 @@ class ReviewTab:
 
 def about(dataset: Any, field: str, label_field: str, sample_id: str) -> dict[str, Any]:
     """What is shown of a sample: its image, what is suggested, the classes there are, and its nearest neighbours."""
-    columns = dataset.select(sample_id).values(["filepath", f"{field}.label", f"{field}.confidence"])
-    (path,), (label,), (confidence,) = columns
-    classes = sorted({*dataset.distinct(f"{label_field}.label"), *dataset.distinct(f"{field}.label")})
+    models = [name for name in ("resnet", "gcn") if dataset.has_field(f"{field}.{name}_label")]
+    columns = ["filepath", f"{field}.label", f"{field}.confidence", *[f"{field}.{name}_label" for name in models]]
+    (path,), (label,), (confidence,), *said = dataset.select(sample_id).values(columns)
+    counts = Counter(dataset.count_values(f"{label_field}.label"))
+    classes = sorted({*counts, *dataset.distinct(f"{field}.label")} - {None})
     near = review_queue.neighbours(dataset, field, label_field, sample_id)
-    return dict(path=path, label=label, confidence=confidence, classes=classes, near=near)
+    beside = Counter(one["label"] for one in near)
+    likely = [name for (name,) in said] + [name for found in (beside, counts) for name, _ in found.most_common()]
+    numbered = classes if len(classes) <= NUMBERS else likeliest(classes, likely, label)
+    return dict(path=path, label=label, confidence=confidence, classes=classes, near=near, numbered=numbered)
+
+
+def likeliest(classes: list[str], likely: list[str | None], suggested: str) -> list[str]:
+    """Classes for the number keys, the likely ones first; what is suggested has a key of its own."""
+    known = set(classes) - {suggested}
+    return [name for name in dict.fromkeys([*likely, *classes]) if name in known][:NUMBERS]

@@ -77,17 +77,17 @@ class User:
 
 
 @pytest.fixture
-def open_app(address: str, browser: Browser, shoot: Callable[[Page, str], None]) -> Iterator[Callable[[Any], User]]:
-    """open_app(dataset) -> a user of the App's page on the data set; errors of its scripts fail the test."""
+def open_app(address: str, browser: Browser, shoot: Callable[[Page, str], None]) -> Iterator[Callable[..., User]]:
+    """open_app(dataset, at=address) -> a user of the App's page on the data set; errors of its scripts fail it."""
     errors: list[str] = []
     pages: list[Page] = []
 
-    def open_on(dataset: Any) -> User:
+    def open_on(dataset: Any, at: str = address) -> User:
         page = browser.new_page(viewport=WINDOW)
         page.on("pageerror", lambda error: None if str(error) == GRID else errors.append(str(error)))
         page.set_default_timeout(PATIENCE)
         expect.set_options(timeout=PATIENCE)
-        page.goto(f"{address}/datasets/{dataset.name}")
+        page.goto(f"{at}/datasets/{dataset.name}")
         page.get_by_text("Dismiss").click()  # an advertisement lies over the buttons
         pages.append(page)
         return User(page, dataset, shoot)

@@ -133,6 +133,14 @@ def test_the_queue_goes_on_where_it_was_and_passes_over_what_is_decided_or_skipp
     assert review_queue.first(suggested, *FIELDS, list(ids_in_review(suggested))) == (None, count - 1)
 
 
+def test_where_all_is_accepted_nothing_waits(suggested):
+    waits = suggested.match({"auto_label.status": "review"})
+    waits.set_values("auto_label.status", ["accepted"] * len(waits))
+
+    assert review_queue.first(suggested, *FIELDS, []) == (None, 0)
+    assert review_queue.next(suggested, *FIELDS) == []
+
+
 def test_a_review_joins_only_one_of_the_same_fields(suggested, refused):
     some = suggested.match({"auto_label.status": "review"}).limit(1)
     with refused(suggested, "evenset_auto_label_1 is no finished review of 'auto_label'"):

@@ -1,0 +1,158 @@
+// What a Python panel cannot do by itself: listen to keys, and hear that somebody else changed something.
+// FiftyOne loads this file as it is (no build); React, and FiftyOne's own hooks, lie on `window`.
+(() => {
+  const { createElement, useEffect, useRef } = window.React;
+  const { PluginComponentType, registerComponent } = window.__fop__;
+
+  const KEYS = { a: "accept", s: "skip", arrowright: "skip", x: "reject", u: "undo", backspace: "undo" };
+  const WORDS = { accept: "A accept", skip: "S skip", reject: "X reject", undo: "U undo" };
+  const TYPED = "input:not([type=range], [type=checkbox]), textarea, select, [contenteditable=true], [role=textbox]";
+  const OVER = "[role=dialog], [role=listbox], [role=menu], [data-cy=modal]"; // over the panel: keys are theirs
+  const SETTLE_MS = 300; // an answer is there a moment before it is drawn
+  const CALM_MS = 1000; // news wait that long: what this panel does itself is drawn then, and is no news
+  const TYPING_MS = 10_000; // after a key, somebody may still be typing
+  const RETRY_MS = [5_000, 300_000]; // to connect again: at first, and at the most
+
+  /** A function that calls a method of the panel; `done` is called when the answer is there. */
+  function usePanelCall() {
+    const panel = window.__fosp__.usePanelId();
+    const trigger = window.__foo__.usePanelEvent();
+    return (operator, params, done) => trigger(panel, { operator, params, callback: () => done?.() });
+  }
+
+  /** What a key asks for: an action and, for a number, a class; null where the key is not ours. */
+  function asked(event, view) {
+    if (event.repeat || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey || event.defaultPrevented)
+      return null;
+    if (event.target.closest?.(TYPED) || document.querySelector(OVER)) return null;
+    const number = /^(?:Digit|Numpad)([1-9])$/.exec(event.code); // by its place: some keyboards shift their digits
+    const label = number ? view.numbered[number[1] - 1] : undefined;
+    const action = label === undefined ? KEYS[event.key.toLowerCase()] : "correct";
+    return view.actions.includes(action) ? { action, label } : null;
+  }
+
+  /** Review by keyboard. view: on_key, turn (another one for each sample and decision), shown, actions, numbered. */
+  function EvensetKeys({ schema }) {
+    const call = usePanelCall();
+    const now = useRef({});
+    Object.assign(now.current, { call, view: schema.view }); // the listener stays, what it is about changes
+
+    useEffect(() => {
+      const listen = (event) => {
+        const { call, view, sent } = now.current;
+        const found = asked(event, view);
+        if (!found) return;
+        event.preventDefault(); // a second panel leaves this key alone, and nothing scrolls
+        if (sent === view.turn) return; // one decision at a time
+        now.current.sent = view.turn;
+        const free = () => now.current.sent === view.turn && delete now.current.sent;
+        const params = { ...found, turn: view.turn, id: view.shown };
+        call(view.on_key, params, () => window.setTimeout(free, SETTLE_MS));
+      };
+      document.addEventListener("keydown", listen);
+      return () => document.removeEventListener("keydown", listen);
+    }, []);
+
+    return createElement(KeyLine, schema.view);
+  }
+
+  /** Which key does what; the classes are text, whatever is in their names. */
+  function KeyLine({ actions, numbered }) {
+    const { Typography } = window.__mui__;
+    const words = Object.keys(WORDS).filter((action) => actions.includes(action)).map((action) => WORDS[action]);
+    const numbers = numbered.length > 1 ? `1-${numbered.length}` : "1";
+    if (actions.includes("correct") && numbered.length) words.push(`${numbers} correct`);
+    const line = (name, text) =>
+      createElement(Typography, { key: name, variant: "caption", color: "text.secondary", component: "div" }, text);
+    const names = numbered.map((name, place) => `${place + 1}: ${name}`).join(", ");
+    return [line("keys", words.join(", ")), actions.includes("correct") && names && line("names", names)];
+  }
+
+  /** Reads what the server says of a store until the connection ends: first what there is, then each change. */
+  async function listen(view, signal, hear) {
+    const { response } = await window.__fou__.getFetchFunctionExtended()({
+      method: "POST",
+      path: "/operators/subscribe-execution-store",
+      body: { operator_uri: view.channel, dataset_id: view.dataset_id, dataset_name: view.dataset_name },
+      result: "response",
+      retries: 0,
+      signal,
+    });
+    const reader = response.body.getReader();
+    const decoder = new TextDecoder();
+    let rest = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const lines = (rest + decoder.decode(value, { stream: true })).split(/\r?\n/);
+      rest = lines.pop();
+      for (const line of lines) if (line.startsWith("data: {")) hear(JSON.parse(line.slice("data: ".length)));
+    }
+  }
+
+  /** Listens again where a connection ended: the server was restarted, or does not tell at all. */
+  async function keepListening(view, signal, hear) {
+    for (let wait = RETRY_MS[0]; !signal.aborted; wait = Math.min(2 * wait, RETRY_MS[1])) {
+      const began = Date.now();
+      await listen(view, signal, hear).catch(() => null);
+      if (Date.now() - began > RETRY_MS[1]) wait = RETRY_MS[0];
+      await new Promise((go) => window.setTimeout(go, wait));
+    }
+  }
+
+  /** Whether to draw the panel anew would take something out of somebody's hand: it may also take the focus. */
+  function isBusy({ pressed, struck }) {
+    const types = document.activeElement?.matches(TYPED) && Date.now() - struck < TYPING_MS;
+    return pressed || types || document.querySelector("[role=listbox]") !== null;
+  }
+
+  /** Tells the panel what changed; it has no look. view: on_news, seen, channel, dataset_id, dataset_name. */
+  function EvensetNews({ schema }) {
+    const call = usePanelCall();
+    const now = useRef({});
+    Object.assign(now.current, { call, view: schema.view });
+    useEffect(() => watch(now.current), [schema.view.dataset_id]);
+    return null;
+  }
+
+  /** Keeps a panel up to date while it can be seen; returns what ends that. */
+  function watch(now) {
+    let connection = new AbortController();
+    let timer = 0;
+    const hands = { pressed: false, struck: 0 };
+    const tell = (value) => {
+      window.clearTimeout(timer);
+      if (value === now.view.seen) return;
+      if (isBusy(hands)) later(value);
+      else now.call(now.view.on_news, { seen: now.view.seen });
+    };
+    const later = (value) => {
+      window.clearTimeout(timer);
+      timer = window.setTimeout(tell, CALM_MS, value);
+    };
+    const connect = () => {
+      connection.abort(); // a page that nobody sees would hold one of the six connections that a browser has
+      if (document.visibilityState !== "visible") return;
+      connection = new AbortController();
+      keepListening(now.view, connection.signal, ({ key, value }) => key === "changed" && later(value));
+    };
+    const handlers = [
+      [document, "visibilitychange", connect],
+      [window, "focus", ({ target }) => target === window && tell()], // who comes back; the server may not tell at all
+      [window, "keydown", () => (hands.struck = Date.now())],
+      [window, "pointerdown", () => (hands.pressed = true)],
+      [window, "pointerup", () => (hands.pressed = false)],
+      [window, "pointercancel", () => (hands.pressed = false)],
+    ];
+    for (const [target, name, handler] of handlers) target.addEventListener(name, handler, true);
+    connect();
+    return () => {
+      connection.abort();
+      window.clearTimeout(timer);
+      for (const [target, name, handler] of handlers) target.removeEventListener(name, handler, true);
+    };
+  }
+
+  for (const [name, component] of Object.entries({ EvensetKeys, EvensetNews }))
+    registerComponent({ name, component, type: PluginComponentType.Component, activator: () => true });
+})();

@@ -1,0 +1,15 @@
+"""The server's word to open panels that a run, or its labels, changed: panel.js listens to it."""
+
+from __future__ import annotations
+
+import fiftyone.operators as foo
+
+from ..workflows import records
+
+
+class WatchRuns(foo.SseOperator):
+    """FiftyOne looks at the store for all who listen: an open panel asks nothing until there is news."""
+
+    @property
+    def subscription_config(self) -> foo.SseOperatorConfig:
+        return foo.SseOperatorConfig(name="watch_runs", label="Watch runs", store_name=records.NEWS)
