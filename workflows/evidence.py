@@ -201,11 +201,20 @@ def _judge(
     margins: np.ndarray,
     errors: dict[int, str],
 ) -> Evidence:
-    """Joins predictions [F, n, K] and graph of the readable samples; leaves out those whose class no model learned."""
+    """Joins predictions [F, n, K] and graph of the readable samples; leaves out those whose class no model learned.
+
+    Raises:
+        ValueError: none is left
+    """
     labels, fold = known.classes[readable], folds[readable]
     counts = np.zeros((folds.max() + 1, len(known.names)), dtype=np.int64)
     np.add.at(counts, (fold, labels), 1)
     learned = counts.sum(axis=0)[labels] > counts[fold, labels]
+    if not learned.any():
+        raise ValueError(
+            "no label can be judged: the samples of each class are copies of one image, or one group, "
+            "so that none of them is left to learn the class from. Label more samples of each class"
+        )
     averaged = mistakes.average(predictions, fold, nearest.neighbours)
     place = np.full(len(readable) + 1, -1)  # the last is for "no neighbour"
     place[:-1][learned] = np.arange(learned.sum())

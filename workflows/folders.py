@@ -22,6 +22,20 @@ def run_folder(dataset: Any, key: str) -> Path:
     return dataset_folder(dataset) / key
 
 
+def ids_of_run(dataset: Any, key: str) -> list[str]:
+    """Ids of the samples that a run works on, in its order.
+
+    Raises:
+        ValueError: its files were deleted by hand
+    """
+    import numpy as np
+
+    path = run_folder(dataset, key) / "samples.npy"
+    if not path.exists():
+        raise ValueError(f"the files of {key} were deleted by hand: delete it (evenset.delete_run), and start anew")
+    return np.load(path, allow_pickle=False).tolist()  # type: ignore[no-any-return]
+
+
 @contextlib.contextmanager
 def claim(dataset: Any, name: str, wait_seconds: float = 0) -> Iterator[None]:
     """Keeps other processes from the same field, run or key; a process that dies lets go.

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-import numpy as np
-
 from . import folders, records
 from .results import table
 
@@ -49,7 +47,7 @@ def resume_run(dataset: Any, run_key: str, progress: Any = None) -> Any:
     """Goes on with a run that was stopped or killed, and returns its results.
 
     Raises:
-        ValueError: the run is running or done, or an audit
+        ValueError: the run is running or done, or an audit, or its files were deleted by hand
     """
     dataset = dataset._root_dataset
     dataset.reload()
@@ -58,7 +56,7 @@ def resume_run(dataset: Any, run_key: str, progress: Any = None) -> Any:
         raise ValueError(f"{run_key} is {config['state']}: only a stopped or failed run can be resumed")
     if config["method"] == "audit_labels":
         raise ValueError(f"{run_key} is an audit, which has nothing to go on with: delete it, and draw anew")
-    ids = np.load(folders.run_folder(dataset, run_key) / "samples.npy", allow_pickle=False).tolist()
+    ids = folders.ids_of_run(dataset, run_key)
     here = set(dataset.values("id"))
     samples = dataset.select([i for i in ids if i in here], ordered=True)
     workflow = getattr(import_module(f".{config['method']}", __package__), config["method"])

@@ -68,12 +68,17 @@ def _descending(item: tuple[str, dict[str, int]]) -> tuple[int, str]:
 
 
 def finished(dataset: Any, label_field: str) -> dict[str, dict[str, Any]]:
-    """The newest finished run of each workflow on these labels: {workflow: its record, with its key}."""
+    """The newest finished run of each workflow on these labels: {workflow: its record, with its key}.
+
+    A run whose field somebody removed has nothing left to show, and does not count.
+    """
     newest: dict[str, dict[str, Any]] = {}
     for key in dataset.list_runs():
         if key.startswith(tuple(f"evenset_{method}_" for method in METHODS)):
             config = records.read_config(dataset, key)
             method, same = config["method"], config["inputs"].get("label_field") == label_field
+            output = config["inputs"].get("output_field")
+            same = same and (output is None or dataset.has_sample_field(output))
             if same and config["state"] == "done" and config["started"] > newest.get(method, {}).get("started", 0):
                 newest[method] = {**config, "key": key}
     return newest

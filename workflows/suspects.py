@@ -69,8 +69,12 @@ def decide(dataset: Any, field: str, label_field: str, action: str, shown: Seque
         field: output field of `find_mistakes`
         action: "accept", or "reject" to dismiss
         shown: rows of `look`
+
+    Raises:
+        ValueError: one of the fields was removed; nothing was written
     """
     dataset.reload()
+    records.require_fields(dataset, field, label_field)
     seen = {row["id"]: (True, row["suggestion"], row["given"]) for row in shown}
     paths = ["id", f"{field}.is_issue", f"{field}.label", f"{label_field}.label"]
     now = zip(*dataset.select(list(seen)).values(paths), strict=True)

@@ -12,7 +12,7 @@ from ...models.verdict import ADD, DO_NOT_ADD
 from ...workflows import balance_overview, balance_plan, records
 from .. import forms
 from . import drawing
-from .overview import choose_field, newest
+from .overview import NO_FIELD, choose_field, newest
 
 TARGETS = {"majority": "As many as the largest class", "median": "As many as the median class"}
 MOST_BARS = 60  # classes of a chart
@@ -52,7 +52,7 @@ class BalanceTab:
         found = ctx.panel.state.balance or {}
         if not found.get("names"):
             sentence = "No sample has a label yet: give a few of each class one, and come back."
-            drawing.note(page, "info", sentence if found.get("field") else "There is no label field yet.")
+            drawing.note(page, "info", sentence if found.get("field") else NO_FIELD)
             return
         choose_field(page, found["fields"], self.on_label_field)
         self._show_live(ctx, page)

@@ -15,12 +15,13 @@ COLOURS = {  # of the states of a sample, on light and on dark
     "accepted": "#3bb273",
     "review": "#ff8a3d",
     "synthetic": "#9b8cf0",
-    "view": "#ffc857",
+    "view": "#e5a50a",
 }
 PLAN = {"real": "#6b7a90", "synthetic": "#9b8cf0", "to add": "#ff8a3d"}  # of a balance
 WORDS = {"gains": "#3bb273", "loses": "#e5484d"}  # of a verdict; the others are "real"
-CONFIG = dict(displayModeBar=False, responsive=True)  # of every chart: it is as wide as the panel
+CONFIG = dict(displayModeBar=False, responsive=True, scrollZoom=False)  # as wide as the panel; the wheel scrolls it
 BAR_PX, LEAST_PX = 22, 180  # height of a bar, and of a chart
+MOST_LETTERS = 24  # of a name beside a bar
 
 
 def text(page: Any, markdown: str) -> None:
@@ -80,16 +81,17 @@ def bar_layout(names: Sequence[str], title: str = "") -> dict[str, Any]:
         height=max(LEAST_PX, 70 + BAR_PX * len(names)),
         margin=dict(l=10, r=20, t=30, b=30),
         bargap=0.25,
-        xaxis=dict(title=title, automargin=True),
+        xaxis=dict(title=dict(text=title), automargin=True, fixedrange=True),
         yaxis=dict(name_axis(names), range=[len(names) - 0.5, -0.5]),
-        legend=dict(orientation="h", y=1, yanchor="bottom", x=0),
+        legend=dict(orientation="h", y=1, yanchor="bottom", x=0, traceorder="normal"),
     )
 
 
 def name_axis(names: Sequence[str]) -> dict[str, Any]:
-    """An axis with a class at each place."""
-    shown = [html.escape(name if len(name) <= 24 else f"{name[:23]}…") for name in names]
-    return dict(tickmode="array", tickvals=list(range(len(names))), ticktext=shown, automargin=True)
+    """An axis with a class at each place; nothing is drawn larger by hand, as the panel scrolls."""
+    shown = [html.escape(name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}…") for name in names]
+    places = dict(tickmode="array", tickvals=list(range(len(names))), ticktext=shown)
+    return dict(places, automargin=True, fixedrange=True, zeroline=False)
 
 
 def clicked(ctx: Any, count: int) -> int | None:

@@ -8,12 +8,12 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...models.settings import AutoLabelSettings
-from ...workflows import history
+from ...workflows import history, records
 from ...workflows.retarget import retarget
 from ...workflows.samples import SYNTHETIC
 from .. import forms
 from . import drawing
-from .overview import choose_field, newest
+from .overview import NO_FIELD, choose_field, newest
 
 MOST = 30  # classes of the heat map
 LETTER_PX = 8  # width of a letter of their names
@@ -56,7 +56,7 @@ class LabelsTab:
         found = ctx.panel.state.labels or {}
         if not found.get("key"):
             sentence = "Nothing is suggested yet: Auto-label suggests a label for every sample that has none."
-            drawing.note(page, "info", sentence if found.get("field") else "There is no label field yet.")
+            drawing.note(page, "info", sentence if found.get("field") else NO_FIELD)
             if found.get("field"):
                 page.btn("auto_label", label="Auto-label", variant="contained", on_click=self.on_labels_auto)
             return
@@ -120,6 +120,7 @@ class LabelsTab:
         if row is None or not isinstance(column, (int, float)) or not 0 <= column < len(names):
             return
         field = found["output_field"]
+        records.require_fields(ctx.dataset, field, found["field"])
         fits = (F(f"{field}.resnet_label") == names[row]) & (F(f"{field}.gcn_label") == names[int(column)])
         open_ = ~F(f"{found['field']}.label").exists() & ~F("tags").contains(SYNTHETIC)
         ctx.ops.set_view(view=ctx.dataset.match(fits & open_))
@@ -157,8 +158,8 @@ def chart(curve: list[dict[str, float]], target: float, would: dict[str, Any] | 
 CURVE_LAYOUT = dict(
     height=300,
     margin=dict(l=10, r=20, t=30, b=30),
-    xaxis=dict(title=dict(text="accepted of the unlabelled, %"), range=[0, 101], automargin=True),
-    yaxis=dict(title=dict(text="right, %"), range=[45, 101], automargin=True),
+    xaxis=dict(title=dict(text="accepted of the unlabelled, %"), range=[0, 101], automargin=True, fixedrange=True),
+    yaxis=dict(title=dict(text="right, %"), range=[45, 101], automargin=True, fixedrange=True),
     showlegend=True,
     legend=dict(orientation="h", y=1, yanchor="bottom", x=0),
 )

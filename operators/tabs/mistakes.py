@@ -6,7 +6,7 @@ from typing import Any
 
 from ...workflows import history, suspects
 from . import drawing
-from .overview import choose_field, newest
+from .overview import NO_FIELD, choose_field, newest
 
 ROWS, THUMBNAIL_PX = 8, 96  # of a page
 DONE = {"accept": "applied", "reject": "dismissed"}
@@ -31,7 +31,7 @@ class MistakesTab:
     def show_mistakes(self, ctx: Any, page: Any) -> None:
         found = ctx.panel.state.mistakes or {}
         if not found.get("label_field"):
-            drawing.note(page, "info", "There is no label field yet: nothing could be wrong.")
+            drawing.note(page, "info", NO_FIELD)
             return
         choose_field(page, found["fields"], self.on_label_field)
         if not found["run_key"]:

@@ -6,10 +6,15 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ...workflows import overview
+from ...workflows import overview, records
 from ...workflows.samples import SYNTHETIC
 from .. import forms
 from . import drawing
+
+NO_FIELD = "There is no label field yet: add one of fo.Classification, and give a few samples of each class a label."
+
+
+MOST_BARS = 100  # of a page: plotly draws 1,000 in half a minute, in which the App stands still
 
 
 class OverviewTab:
@@ -26,22 +31,26 @@ class OverviewTab:
         found = overview.count(ctx.dataset, field, suggestions)
         ahead = overview.advise(found, done)
         names = list(found.classes)
-        marked = None
+        last_page = max(len(names) - 1, 0) // MOST_BARS * MOST_BARS
+        ctx.panel.state.overview_first = first = min(ctx.panel.state.overview_first or 0, last_page)
+        shown, marked = names[first : first + MOST_BARS], None
         if ctx.has_custom_view:
-            inside = overview.count(ctx.view, field, suggestions).classes
-            marked = [sum(inside.get(name, {}).values()) for name in names]
+            in_view = overview.count(ctx.view, field, suggestions).classes
+            marked = [sum(in_view.get(name, {}).values()) for name in names]
         ctx.panel.state.overview = dict(
-            fields=fields, field=field, suggestions=suggestions, names=names, next=vars(ahead),
+            fields=fields, field=field, suggestions=suggestions, names=shown, next=vars(ahead),
+            first=first, count=len(names),
             totals={state: found.total(state) for state in overview.STATES}, unlabelled=found.unlabelled,
             marked=None if marked is None else sum(marked),
         )  # fmt: skip
-        heights = {state: [row[state] for row in found.classes.values()] for state in overview.STATES}
-        ctx.panel.data.overview_bars = drawing.bars(names, heights) + mark(marked)
+        heights = {state: [found.classes[name][state] for name in shown] for state in overview.STATES}
+        inside = None if marked is None else marked[first : first + MOST_BARS]
+        ctx.panel.data.overview_bars = drawing.bars(shown, heights) + mark(inside)
 
     def show_overview(self, ctx: Any, page: Any) -> None:
         found = ctx.panel.state.overview or {}
         if not found.get("field"):
-            drawing.note(page, "info", "There is no label field yet: add one of fo.Classification, and label a few.")
+            drawing.note(page, "info", NO_FIELD)
             return
         choose_field(page, found["fields"], self.on_label_field)
         ahead = found["next"]
@@ -60,7 +69,29 @@ class OverviewTab:
         drawing.text(page, " · ".join(totals))
         if found["names"]:
             layout = drawing.bar_layout(found["names"], "images")
+            self._show_pages(page, found)
             page.plot("overview_bars", layout=layout, config=drawing.CONFIG, on_click=self.on_overview_bar)
+
+    def _show_pages(self, page: Any, found: dict[str, Any]) -> None:
+        """Buttons to the other classes, where there are more than a chart can show."""
+        if found["count"] <= MOST_BARS:
+            return
+        line, first, last = (
+            drawing.buttons(page, "overview_pages"),
+            found["first"],
+            found["first"] + len(found["names"]),
+        )
+        for name, icon, to, enabled in (
+            ("Previous", "navigate_before", first - MOST_BARS, first > 0),
+            ("Next", "navigate_next", last, last < found["count"]),
+        ):
+            line.btn(f"classes_{name}", label=name, icon=icon, variant="outlined", disabled=not enabled,
+                     on_click=self.on_overview_page, params=dict(first=to))  # fmt: skip
+        drawing.text(line, f"{first + 1:,} to {last:,} of {found['count']:,} classes")
+
+    def on_overview_page(self, ctx: Any) -> None:
+        ctx.panel.state.overview_first = ctx.params["first"]
+        self.load_overview(ctx)
 
     def on_overview_next(self, ctx: Any) -> None:
         if ctx.params.get("tab"):
@@ -80,6 +111,7 @@ class OverviewTab:
         place = drawing.clicked(ctx, len(found["names"]))
         if place is None:
             return
+        records.require_fields(ctx.dataset, *filter(None, (found["field"], found["suggestions"])))
         name = found["names"][place]
         fits = F(f"{found['field']}.label") == name
         if found["suggestions"]:

@@ -108,19 +108,34 @@ def about(dataset: Any, key: str) -> dict[str, Any]:
     usual = [(item.name, item.default) for kind in kinds for item in fields(kind)]  # a name may have several
     given = {name: value for name, value in config["settings"].items() if (name, value) not in usual}
     inputs = {name: value for name, value in config["inputs"].items() if value not in (None, "", [], False)}
-    notes, text, views = [config["error"]] if config["error"] else [], "", {}
+    text, views = "", {}
     if config["state"] == "done":
         with contextlib.suppress(ValueError, KeyError, TypeError):
             results = history.load_results(dataset, key)
             views = {forms.capital(name): view for name, view in (results.get("views") or {}).items()}
             text = "\n".join(results["text"].splitlines()[:MOST_LINES])
-    if not folders.run_folder(dataset, key).exists():
+    kept, is_audit = folders.run_folder(dataset, key).exists(), config["method"] == "audit_labels"
+    resumes = kept and not is_audit and config["state"] in ("stopped", "failed")
+    can = ["stop"] if config["state"] == "running" else ["resume"] if resumes else []
+    return dict(
+        key=key, notes=remarks(dataset, config, kept, resumes), views=views, text=text, settings={**inputs, **given},
+        actions=[*can, "delete"] if is_audit else [*can, "again", "delete"],
+    )  # fmt: skip
+
+
+def remarks(dataset: Any, config: dict[str, Any], kept: bool, resumes: bool) -> list[str]:
+    """What is the matter with a run, in sentences.
+
+    Args:
+        kept: its files are there
+        resumes: it can be resumed
+    """
+    notes = [config["error"]] if config["error"] else []
+    if config["state"] == "stopped" and resumes:
+        notes.append("It was stopped, or its process ended, before its work was done: Resume goes on from there.")
+    if not kept:
         notes.append("The files of this run were deleted by hand: it can be deleted, and not resumed or used again.")
     gone = [name for name in config["writes"].get("fields", []) if not dataset.has_sample_field(name)]
     if gone and config["state"] == "done":
         notes.append(f"The field {', '.join(gone)} of this run was removed.")
-    can = {"running": ["stop"], "stopped": ["resume"], "failed": ["resume"]}.get(config["state"], [])
-    return dict(
-        key=key, notes=notes, views=views, text=text, settings={**inputs, **given},
-        actions=[*can, "again", "delete"] if config["method"] != "audit_labels" else [*can, "delete"],
-    )  # fmt: skip
+    return notes

@@ -54,12 +54,6 @@ def press(user: Any, button: str, last: bool = False) -> None:
     (found.last if last else found.first).click()
 
 
-def fill_in(user: Any, field: str, text: str) -> None:
-    """Puts a text into a form's line."""
-    user.page.get_by_role("dialog").get_by_label(field, exact=True).first.fill(text)
-    user.page.keyboard.press("Escape") if user.page.get_by_role("listbox").count() else None
-
-
 def choose(user: Any, now: str, then: str) -> None:
     """Chooses in a form's dropdown."""
     user.page.get_by_role("dialog").get_by_role("combobox").filter(has_text=re.compile(f"^{now}$")).first.click()
@@ -145,7 +139,8 @@ def decided(user: Any) -> list[str]:
 def fix(user: Any) -> None:
     tab(user, "Mistakes")
     press(user, "Find mistakes ...")
-    fill_in(user, "Embeddings", "vector")
+    user.page.get_by_placeholder("Type or select a value").click()  # of the embeddings
+    user.page.get_by_role("option", name="vector", exact=True).click()
     press(user, "Find")
     ends(user, "evenset_find_mistakes_1")
     tab(user, "Overview")

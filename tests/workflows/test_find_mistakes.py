@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evenset import delete_run, find_mistakes, load_results, resume_run, review_labels
+from evenset import delete_run, find_mistakes, list_runs, load_results, resume_run, review_labels
 from evenset.workflows.runs import RunStopped
 
 
@@ -375,3 +375,15 @@ def test_a_class_whose_labels_are_all_wrong_is_flagged_whole(clusters):
     assert len(flagged) >= 20 and "odd" not in flagged.distinct("mistake.label")
     assert flagged.values("mistake.label") == flagged.values("truth")
     assert results.issues - len(flagged) <= 8
+
+
+def test_classes_of_copies_alone_are_refused_with_a_sentence(make_dataset):
+    """Two labels a class, both of one image: whichever fold it is in, no other sample shows the class."""
+    dataset = make_dataset([f"/nowhere/{i % 8}.png" for i in range(16)], [f"class {i % 8}" for i in range(16)])
+    dataset.set_values("vector", list(np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32)))
+
+    with pytest.raises(ValueError, match="no label can be judged: the samples of each class are copies of one image"):
+        find(dataset)
+
+    dataset.reload()
+    assert not dataset.has_field("mistake") and list_runs(dataset).rows[0]["state"] == "failed"
