@@ -21,7 +21,7 @@ PLANTED = 12  # wrong labels, on the first samples
 TARGET = 0.94  # that the slider is moved to
 REVIEWED = 5  # samples, by keyboard
 LARGE = "EVENSET_LOOP" in os.environ
-PATIENCE = 30 * MINUTE if LARGE else 5 * MINUTE
+PATIENCE = 30 * MINUTE if LARGE else 2 * MINUTE
 
 
 @pytest.fixture
