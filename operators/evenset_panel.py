@@ -101,8 +101,7 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
             if ctx.panel.state.get(ctx.panel.state.tab or TABS[0]) is None:
                 self.refresh(ctx)  # another event came before the one that loads the tab
             self.show_live(ctx, page)
-            narrow = dict(tab=dict(sx=dict(minWidth=0, minHeight=48, paddingX=1)))  # all six beside a grid at 1280 px
-            tabs = types.TabsView(variant="scrollable", componentsProps=narrow)
+            tabs = types.TabsView(variant="scrollable")
             for name in TABS:
                 tabs.add_choice(name, label=name.capitalize())
             page.enum("tab", tabs.values(), view=tabs, on_change=self.on_tab)
