@@ -43,11 +43,17 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
             reason = forms.capital(jobs.sentence(error, "the panel"))
             ctx.ops.notify(reason, variant="error")
             page = types.Object()
+            if ctx.dataset is not None:
+                self._show_tabs(page)  # the others may have no trouble
             drawing.note(page, "error", reason)
             page.btn("again", label="Look again", icon="refresh", on_click=self.on_again)
             ctx.ops.show_panel_output(types.Property(page))
 
     def on_load(self, ctx: Any) -> None:
+        about = str(ctx.dataset._doc.id) if ctx.dataset is not None else None
+        if ctx.panel.state.about not in (None, about):  # chosen on another dataset, in another page of this server
+            ctx.panel.state.clear()
+        ctx.panel.state.about = about
         ctx.panel.state.tab = ctx.panel.state.tab if ctx.panel.state.tab in TABS else TABS[0]
         self.on_again(ctx)
 
@@ -58,7 +64,6 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
             self.load_live(ctx)
 
     def on_change_dataset(self, ctx: Any) -> None:
-        ctx.panel.state.clear()
         self.on_load(ctx)
 
     def on_change_view(self, ctx: Any) -> None:
@@ -78,11 +83,13 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
         ctx.ops.set_view(name=ctx.params["view"])
 
     def on_tab(self, ctx: Any) -> None:
-        self.go_to(ctx, ctx.params["value"])
+        """A tab was clicked. The App has noted which; to write it again could bring back an older click, for ever."""
+        ctx.panel.state.news = []  # Runs keeps them
+        self.refresh(ctx)
 
     def go_to(self, ctx: Any, tab: str) -> None:
         ctx.panel.state.tab = tab
-        ctx.panel.state.news = []  # Runs keeps them
+        ctx.panel.state.news = []
         self.refresh(ctx)
 
     def refresh(self, ctx: Any) -> None:
@@ -101,13 +108,16 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
             if ctx.panel.state.get(ctx.panel.state.tab or TABS[0]) is None:
                 self.refresh(ctx)  # another event came before the one that loads the tab
             self.show_live(ctx, page)
-            tabs = types.TabsView(variant="scrollable")
-            for name in TABS:
-                tabs.add_choice(name, label=name.capitalize())
-            page.enum("tab", tabs.values(), view=tabs, on_change=self.on_tab)
+            self._show_tabs(page)
             getattr(self, f"show_{ctx.panel.state.tab or TABS[0]}")(ctx, page)
             self.show_news(ctx, page)
         return types.Property(page)
+
+    def _show_tabs(self, page: types.Object) -> None:
+        tabs = types.TabsView(variant="scrollable")
+        for name in TABS:
+            tabs.add_choice(name, label=name.capitalize())
+        page.enum("tab", tabs.values(), view=tabs, on_change=self.on_tab)
 
 
 def is_news(ctx: Any) -> bool:

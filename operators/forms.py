@@ -308,7 +308,7 @@ def vector_fields(dataset: Any) -> list[str]:
 def label_of(item: Field[Any]) -> str:
     """`size_px` as "Size (px)", and `max_megabytes`, which says its unit, as "Max megabytes"."""
     unit, name = item.metadata["unit"], item.name
-    if unit in ("", "MB", "MP"):
+    if unit in ("", "MB", "MP", name):
         return capital(name.replace("_", " "))
     return capital(name.removesuffix(f"_{unit}").replace("_", " ")) + f" ({unit})"
 

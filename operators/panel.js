@@ -11,6 +11,7 @@
   const SETTLE_MS = 300; // an answer is there a moment before it is drawn
   const CALM_MS = 1000; // news wait that long: what this panel does itself is drawn then, and is no news
   const TYPING_MS = 10_000; // after a key, somebody may still be typing
+  const ORDER_MS = 800; // after which the tab that is drawn should be the open one: answers may overtake one another
   const RETRY_MS = [5_000, 300_000]; // to connect again: at first, and at the most
 
   /** A function that calls a method of the panel; `done` is called when the answer is there. */
@@ -106,13 +107,32 @@
     return pressed || types || document.querySelector("[role=listbox]") !== null;
   }
 
-  /** Tells the panel what changed; it has no look. view: on_news, seen, channel, dataset_id, dataset_name. */
+  /** The tab that is open in the panel of a node, as the panel calls it. */
+  function openTab(node) {
+    for (let at = node; at; at = at.parentElement) {
+      const tab = at.querySelector("[role=tab][aria-selected=true]");
+      if (tab) return tab.textContent.trim().toLowerCase();
+    }
+    return null;
+  }
+
+  /** Tells the panel what changed; it has no look. view: on_news, on_tab, shown, seen, channel, dataset_id, dataset_name. */
   function EvensetNews({ schema }) {
     const call = usePanelCall();
     const now = useRef({});
     Object.assign(now.current, { call, view: schema.view });
     useEffect(() => watch(now.current), [schema.view.dataset_id]);
-    return null;
+
+    const place = useRef(null);
+    useEffect(() => {
+      const look = () => {
+        const open = openTab(place.current);
+        if (open && open !== schema.view.shown) call(schema.view.on_tab, { value: open });
+      };
+      const timer = window.setTimeout(look, ORDER_MS);
+      return () => window.clearTimeout(timer);
+    });
+    return createElement("span", { ref: place, hidden: true });
   }
 
   /** Keeps a panel up to date while it can be seen; returns what ends that. */

@@ -22,10 +22,18 @@ def read_config(dataset: Any, key: str) -> dict[str, Any]:
     ours = [name for name in dataset.list_runs() if name.startswith("evenset_")]
     if key not in ours:
         raise ValueError(f"{dataset.name!r} has no run {key!r} of Evenset: it has {', '.join(ours) or 'none'}")
+    config = _read(dataset, key)
+    if config["state"] == "running" and is_free(dataset, key) and not _is_elsewhere(dataset, key, config):
+        dataset.reload()
+        config = _read(dataset, key)  # it may have ended since
+        if config["state"] == "running":
+            config["state"] = "stopped"  # its process is gone
+    return config
+
+
+def _read(dataset: Any, key: str) -> dict[str, Any]:
     info = dataset.get_run_info(key)
     config = {name: value for name, value in info.config.serialize().items() if name not in ("cls", "type", "method")}
-    if config["state"] == "running" and is_free(dataset, key) and not _is_elsewhere(dataset, key, config):
-        config["state"] = "stopped"  # its process is gone
     return {**config, "method": info.config.method}
 
 
@@ -75,13 +83,6 @@ def _news(dataset: Any) -> Any:
     from fiftyone.operators.store import ExecutionStore
 
     return ExecutionStore.create(NEWS, dataset._doc.id)
-
-
-def require_fields(dataset: Any, *names: str) -> None:
-    """Raises ValueError where somebody removed one of the fields since they were shown."""
-    for name in names:
-        if not dataset.has_sample_field(name):
-            raise ValueError(f"the field {name!r} of {dataset.name!r} was removed meanwhile: nothing was changed")
 
 
 def versions() -> dict[str, str]:

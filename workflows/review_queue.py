@@ -14,7 +14,7 @@ import numpy as np
 
 from . import changes, folders, history, records
 from .review_labels import review_labels
-from .samples import SYNTHETIC
+from .samples import SYNTHETIC, require_fields
 
 FEW = 400  # the most uncertain ones, among which those are chosen that are unlike one another
 LABELLED = 5_000  # labelled samples that are compared with, at the most
@@ -197,7 +197,7 @@ def decide(
     dataset = dataset._root_dataset
     with folders.claim(dataset, f"queue of {field}", WAIT_SECONDS):
         dataset.reload()
-        records.require_fields(dataset, field, label_field)
+        require_fields(dataset, field, label_field)
         view = waiting(dataset, field, label_field).select(sample_id)  # asked again when the label is written
         if not len(view):
             return None

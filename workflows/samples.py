@@ -197,6 +197,13 @@ def single_labels(known: Labels) -> list[str]:
     return [f"One label alone, so learned from but not checked: {', '.join(names[:5])}{more}. Label more of them."]
 
 
+def require_fields(dataset: Any, *names: str) -> None:
+    """Raises ValueError where somebody removed one of the fields since they were shown."""
+    for name in names:
+        if not dataset.has_sample_field(name):
+            raise ValueError(f"the field {name!r} of {dataset.name!r} was removed meanwhile: nothing was changed")
+
+
 FROM_LABELS = "learned from labels by "  # so begins the description of a field of such vectors
 
 

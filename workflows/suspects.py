@@ -10,6 +10,7 @@ import numpy as np
 
 from . import changes, folders, records
 from .review_labels import review_labels
+from .samples import require_fields
 
 
 @dataclass
@@ -74,7 +75,7 @@ def decide(dataset: Any, field: str, label_field: str, action: str, shown: Seque
         ValueError: one of the fields was removed; nothing was written
     """
     dataset.reload()
-    records.require_fields(dataset, field, label_field)
+    require_fields(dataset, field, label_field)
     seen = {row["id"]: (True, row["suggestion"], row["given"]) for row in shown}
     paths = ["id", f"{field}.is_issue", f"{field}.label", f"{label_field}.label"]
     now = zip(*dataset.select(list(seen)).values(paths), strict=True)

@@ -89,9 +89,15 @@ def bar_layout(names: Sequence[str], title: str = "") -> dict[str, Any]:
 
 def name_axis(names: Sequence[str]) -> dict[str, Any]:
     """An axis with a class at each place; nothing is drawn larger by hand, as the panel scrolls."""
-    shown = [html.escape(name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}…") for name in names]
+    shown = [html.escape(shortened(name)) for name in names]
     places = dict(tickmode="array", tickvals=list(range(len(names))), ticktext=shown)
     return dict(places, automargin=True, fixedrange=True, zeroline=False)
+
+
+def shortened(name: str) -> str:
+    """A long name without its middle: many differ in how they end."""
+    half = MOST_LETTERS // 2
+    return name if len(name) <= MOST_LETTERS else f"{name[:half]}…{name[1 - half :]}"
 
 
 def clicked(ctx: Any, count: int) -> int | None:

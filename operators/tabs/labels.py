@@ -8,9 +8,9 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...models.settings import AutoLabelSettings
-from ...workflows import history, records
+from ...workflows import history
 from ...workflows.retarget import retarget
-from ...workflows.samples import SYNTHETIC
+from ...workflows.samples import SYNTHETIC, require_fields
 from .. import forms
 from . import drawing
 from .overview import NO_FIELD, choose_field, newest
@@ -120,7 +120,7 @@ class LabelsTab:
         if row is None or not isinstance(column, (int, float)) or not 0 <= column < len(names):
             return
         field = found["output_field"]
-        records.require_fields(ctx.dataset, field, found["field"])
+        require_fields(ctx.dataset, field, found["field"])
         fits = (F(f"{field}.resnet_label") == names[row]) & (F(f"{field}.gcn_label") == names[int(column)])
         open_ = ~F(f"{found['field']}.label").exists() & ~F("tags").contains(SYNTHETIC)
         ctx.ops.set_view(view=ctx.dataset.match(fits & open_))

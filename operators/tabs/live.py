@@ -66,7 +66,7 @@ class LiveStrip:
         view = types.View(
             component="EvensetNews", composite_view=True, channel="@evenset/evenset/watch_runs",
             dataset_id=str(ctx.dataset._doc.id), dataset_name=ctx.dataset.name, seen=ctx.panel.state.changed,
-            on_news=self.on_news,
+            shown=ctx.panel.state.shown, on_news=self.on_news, on_tab=self.on_tab,
         )  # fmt: skip
         page.view("listener", view)
 

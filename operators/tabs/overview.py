@@ -6,14 +6,12 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ...workflows import overview, records
-from ...workflows.samples import SYNTHETIC
+from ...workflows import overview
+from ...workflows.samples import SYNTHETIC, require_fields
 from .. import forms
 from . import drawing
 
 NO_FIELD = "There is no label field yet: add one of fo.Classification, and give a few samples of each class a label."
-
-
 MOST_BARS = 100  # of a page: plotly draws 1,000 in half a minute, in which the App stands still
 
 
@@ -76,11 +74,8 @@ class OverviewTab:
         """Buttons to the other classes, where there are more than a chart can show."""
         if found["count"] <= MOST_BARS:
             return
-        line, first, last = (
-            drawing.buttons(page, "overview_pages"),
-            found["first"],
-            found["first"] + len(found["names"]),
-        )
+        line, first = drawing.buttons(page, "overview_pages"), found["first"]
+        last = first + len(found["names"])
         for name, icon, to, enabled in (
             ("Previous", "navigate_before", first - MOST_BARS, first > 0),
             ("Next", "navigate_next", last, last < found["count"]),
@@ -111,7 +106,7 @@ class OverviewTab:
         place = drawing.clicked(ctx, len(found["names"]))
         if place is None:
             return
-        records.require_fields(ctx.dataset, *filter(None, (found["field"], found["suggestions"])))
+        require_fields(ctx.dataset, *filter(None, (found["field"], found["suggestions"])))
         name = found["names"][place]
         fits = F(f"{found['field']}.label") == name
         if found["suggestions"]:

@@ -29,7 +29,7 @@ def put(user: Any, label: str, value: str) -> None:
 
 def train(user: Any) -> None:
     user.open("Train generator")
-    put(user, "Minutes (minutes)", "0.1")
+    put(user, "Minutes", "0.1")
     user.wait_here()
     user.click("Train")
     user.page.get_by_text("A generator of 10 classes").wait_for(timeout=5 * MINUTE)

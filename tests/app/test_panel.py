@@ -70,6 +70,8 @@ def test_a_form_closes_at_once_and_the_panel_has_what_came_of_it(marked_up, open
     user = open_app(marked_up)
     before = user.state()
     user.open("Preprocess images")
+    user.sees("Takes less than a minute")
+    user.page.locator("img[src^='data:image/png']").scroll_into_view_if_needed()  # before and after
     user.picture("preprocess")
     user.click("Write copies")
     user.sees("60 labels, 140 unlabelled.")  # the panel opens
@@ -85,3 +87,20 @@ def test_a_form_closes_at_once_and_the_panel_has_what_came_of_it(marked_up, open
     user.sees("Undone")
     user.click("Done")
     assert user.state() == before
+
+
+def test_tabs_that_are_clicked_one_after_the_other_come_to_rest(marked_up, open_app):
+    user = open_app(marked_up)
+    user.open_panel()
+    user.sees("60 labels, 140 unlabelled.")
+    for name in ("Labels", "Review", "Runs", "Overview", "Balance", "Runs"):
+        user.page.get_by_role("tab", name=name).click()
+    user.sees("Nothing has run yet")
+    user.page.wait_for_timeout(5000)
+    calls: list[str] = []
+    user.page.on("request", lambda request: calls.append(request.url) if "/operators/execute" in request.url else None)
+    user.page.wait_for_timeout(4000)
+
+    assert not calls
+    expect(user.page.get_by_role("tab", name="Runs")).to_have_attribute("aria-selected", "true")
+    user.sees("Nothing has run yet")

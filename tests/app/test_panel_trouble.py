@@ -1,0 +1,450 @@
+"""The panel in trouble: nothing there, things removed by hand, too many classes, a dead worker, a server that ends.
+
+A sentence says what to do each time, and the database holds nothing that is half written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from evenset import auto_label, find_mistakes, list_runs
+from evenset.workflows import folders, jobs, records
+from PIL import Image
+from playwright.sync_api import TimeoutError, expect
+
+MINUTE = 60_000  # milliseconds
+TABS = ("Overview", "Labels", "Review", "Mistakes", "Balance", "Runs")
+NO_FIELD = "There is no label field yet: add one"
+REMOVED = "was removed"
+BROKEN = re.compile(r"\b(Traceback|undefined|null|NaN)\b")  # what no user should read
+SECONDS = 10  # within which a tab of 1,000 classes is there, on two busy cores
+RUN, MISTAKES = "evenset_auto_label_1", "evenset_find_mistakes_1"
+SMALL = dict(
+    label_field="ground_truth", size_px=8, augmentation="none", precision="fp32", patience=500, minimum_steps=1
+)
+
+
+@pytest.fixture
+def made(digits: Any) -> Any:
+    """150 digits with their pixels as vectors, 90 with a label, and six labels wrong; suggestions, and flags."""
+    dataset = digits(n=150, size_px=16, labelled=90, name="trouble")
+    wrong = dataset.limit(6)
+    wrong.set_values("ground_truth.label", [str((int(digit) + 1) % 10) for digit in wrong.values("truth")])
+    add_pixels(dataset)
+    return dataset
+
+
+def add_pixels(dataset: Any) -> None:
+    pixels = [np.asarray(Image.open(path), np.float32).ravel() for path in dataset.values("filepath")]
+    dataset.set_values("pixels", pixels)
+
+
+def run_both(dataset: Any) -> None:
+    """Suggestions of which half disagree and most are in review, and flags."""
+    settings = dict(embeddings="pixels", progress=False)
+    auto_label(dataset, "ground_truth", random_labels=True, target_precision=0.95, **settings)
+    said = dataset.values("auto_label.gcn_label")
+    names = dataset.distinct("auto_label.gcn_label")
+    other = [names[i % len(names)] if i % 2 else name for i, name in enumerate(said)]
+    dataset.set_values("auto_label.resnet_label", other)
+    find_mistakes(dataset, "ground_truth", **settings)
+
+
+def content(dataset: Any) -> dict[str, Any]:
+    """All that a click may write."""
+    dataset.reload()
+    samples = [{**sample.to_dict(), "last_modified_at": None} for sample in dataset]
+    schema = {name: str(field) for name, field in dataset.get_field_schema(flat=True).items()}
+    states = [(row["run"], row["state"]) for row in list_runs(dataset).rows]
+    return dict(samples=samples, schema=schema, views=dataset.list_saved_views(), runs=states)
+
+
+def show(user: Any, name: str) -> None:
+    user.page.get_by_role("tab", name=name).click()
+
+
+def says(user: Any, text: Any) -> None:
+    expect(user.page.get_by_text(text).first).to_be_visible()
+
+
+def no_error(user: Any) -> None:
+    """No error's page in place of the tabs, and nothing on the page that is no word of a person's."""
+    expect(user.page.get_by_role("button", name="Look again")).to_have_count(0)
+    expect(user.page.get_by_role("tab")).to_have_count(len(TABS))
+    found = BROKEN.search(user.page.locator("body").inner_text())
+    assert not found, found
+
+
+def each_tab_says(user: Any, words: dict[str, Any]) -> None:
+    assert tuple(words) == TABS
+    for name, text in words.items():
+        show(user, name)
+        says(user, text)
+        no_error(user)
+    show(user, TABS[0])
+    says(user, words[TABS[0]])
+
+
+def is_refused(user: Any, sentence: str, before: dict[str, Any]) -> None:
+    """The panel says why, nothing was written, and looking again helps."""
+    says(user, sentence)
+    assert content(user.dataset) == before
+    with contextlib.suppress(TimeoutError):  # news of an earlier click may have brought the tabs back already
+        user.page.get_by_role("button", name="Look again").click(timeout=MINUTE / 12)
+    user.page.get_by_role("tab").first.wait_for()
+    no_error(user)
+
+
+def test_an_empty_dataset_is_the_apps_own_page(make_dataset, digits, open_app):
+    """FiftyOne shows no panel where there is no sample: it says how to add some, in place of an open panel too."""
+    user = open_app(make_dataset([]))
+    user.sees("No samples yet")
+
+    dataset = digits(n=20, labelled=10)
+    user = open_app(dataset)
+    user.open_panel()
+    user.sees("10 labels, 10 unlabelled.")
+    dataset.clear()
+    with contextlib.suppress(TimeoutError):  # the tabs go as soon as the App notices
+        user.page.get_by_role("tab", name="Runs").click(timeout=MINUTE / 12)
+    user.sees("No samples yet")
+    assert content(dataset)["runs"] == []
+
+
+def test_without_a_label_field_each_tab_says_what_to_do(digit_files, make_dataset, open_app):
+    user = open_app(make_dataset(digit_files(n=20)[0]))
+    before = content(user.dataset)
+    user.open_panel()
+    says(user, NO_FIELD)
+    words = (NO_FIELD, NO_FIELD, "Auto-label comes first", NO_FIELD, NO_FIELD, "Nothing has run yet")
+    each_tab_says(user, dict(zip(TABS, words, strict=True)))
+    assert content(user.dataset) == before
+
+
+@pytest.mark.parametrize("labelled", [0, 30])
+def test_without_runs_each_tab_says_what_to_do(digits, open_app, labelled):
+    user = open_app(digits(n=60, size_px=16, labelled=labelled))
+    before = content(user.dataset)
+    user.open_panel()
+    none = "No sample has a label yet: give a few of each class one"
+    words = dict(
+        Overview="30 labels, 30 unlabelled." if labelled else none,
+        Labels="Nothing is suggested yet: Auto-label suggests",
+        Review="Auto-label comes first",
+        Mistakes="No label of ground_truth was checked yet",
+        Balance="synthetic images would be added" if labelled else none,
+        Runs="Nothing has run yet: Overview says what is best done first",
+    )
+    each_tab_says(user, words)
+    assert content(user.dataset) == before
+
+
+def test_runs_whose_files_were_deleted_by_hand_are_shown_and_deleted(made, open_app):
+    before = content(made)
+    run_both(made)
+    for key in (RUN, MISTAKES):
+        shutil.rmtree(folders.run_folder(made, key))
+    user = open_app(made)
+    user.open_panel()
+    words = dict(
+        Overview=re.compile("suggestions"),
+        Labels="run auto_label again with that target_precision",
+        Review=re.compile(r"^0 reviewed, \d+ to go"),
+        Mistakes=re.compile(r"\d+ of 90 labels wait for a decision"),
+        Balance="synthetic images would be added",
+        Runs="The files of this run were deleted by hand",
+    )
+    each_tab_says(user, words)
+
+    show(user, "Review")
+    user.page.get_by_role("button", name="Accept", exact=True).click()
+    says(user, re.compile(r"^1 reviewed, \d+ to go"))
+    assert content(made)["runs"][-1] == ("evenset_review_labels_1", "done")
+    assert made.count_values("ground_truth.source")["evenset_review_labels_1"] == 1
+    reviewed = content(made)
+    user.click("Learn from these")
+    is_refused(user, f"The files of {RUN} were deleted by hand", reviewed)
+
+    show(user, "Runs")
+    for _ in reviewed["runs"]:  # the newest is shown first, and after it the next
+        count = len(content(made)["runs"])
+        user.page.get_by_role("button", name="Delete", exact=True).click()
+        user.page.get_by_text("What goes").wait_for()
+        user.page.wait_for_timeout(1000)  # the App loses a click on a form that it is still drawing
+        user.page.get_by_role("button", name="Delete", exact=True).last.click()
+        user.sees("Undone")
+        user.click("Done")
+        assert len(content(made)["runs"]) == count - 1
+    says(user, "Nothing has run yet")
+    assert content(made) == before
+
+
+def test_the_fields_of_runs_are_removed_while_the_panel_is_open(made, open_app):
+    run_both(made)
+    user = open_app(made)
+    user.open_panel()
+
+    show(user, "Mistakes")
+    says(user, "labels wait for a decision")
+    made.delete_sample_field("mistake")
+    before = content(made)
+    user.page.get_by_role("button", name="Apply", exact=True).first.click()
+    is_refused(user, f"The field 'mistake' of 'trouble' {REMOVED}", before)
+    says(user, "No label of ground_truth was checked yet")
+
+    show(user, "Review")
+    says(user, "0 reviewed")
+    made.delete_sample_field("auto_label")
+    before = content(made)
+    user.page.get_by_role("button", name="Reject", exact=True).click()
+    is_refused(user, f"The field 'auto_label' of 'trouble' {REMOVED}", before)
+    words = dict(
+        Overview="90 labels, 60 unlabelled.",
+        Labels="Nothing is suggested yet",
+        Review="Auto-label comes first",
+        Mistakes="No label of ground_truth was checked yet",
+        Balance="synthetic images would be added",
+        Runs=f"The field mistake of this run {REMOVED}",
+    )
+    each_tab_says(user, words)
+    assert content(made) == before
+
+
+def test_a_target_is_applied_to_a_field_that_was_removed(made, open_app):
+    run_both(made)
+    user = open_app(made)
+    user.open_panel()
+    show(user, "Labels")
+    says(user, "Where ResNet and GCN disagree")
+    rail = user.page.locator(".MuiSlider-root:has(input[max='0.999'])")
+    box = rail.bounding_box()
+    rail.click(position=dict(x=box["width"] * 0.4, y=box["height"] / 2))
+    user.page.get_by_role("button", name="Apply").wait_for()
+    made.delete_sample_field("auto_label")
+    before = content(made)
+    user.click("Apply")
+    is_refused(user, f"The field 'auto_label' of {RUN} {REMOVED}", before)
+    says(user, "Nothing is suggested yet")
+
+
+def test_the_label_field_is_removed_while_the_panel_is_open(made, open_app):
+    run_both(made)
+    user = open_app(made)
+    user.open_panel()
+    show(user, "Review")
+    says(user, "0 reviewed")
+    made.delete_sample_field("ground_truth")
+    before = content(made)
+    sentence = f"The field 'ground_truth' of 'trouble' {REMOVED}"
+    user.page.get_by_role("button", name="Accept", exact=True).click()
+    is_refused(user, sentence, before)
+    words = (NO_FIELD, NO_FIELD, "Auto-label comes first", NO_FIELD, NO_FIELD, "find mistakes 1 · done")
+    each_tab_says(user, dict(zip(TABS, words, strict=True)))
+    assert content(made) == before
+
+
+def test_a_bar_of_a_label_field_that_was_removed_is_clicked(made, open_app):
+    user = open_app(made)
+    user.open_panel()
+    bar = user.page.locator(".js-plotly-plot .bars path").first
+    bar.wait_for()
+    made.delete_sample_field("ground_truth")
+    before = content(made)
+    box = bar.bounding_box()
+    user.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    is_refused(user, f"The field 'ground_truth' of 'trouble' {REMOVED}", before)
+    says(user, NO_FIELD)
+
+
+@pytest.fixture
+def many(digit_files: Any, make_dataset: Any) -> Any:
+    """3,000 samples of 1,000 classes, two of each with a label, and 40 classes on whom ResNet and GCN disagree."""
+    paths, _ = digit_files(n=103)  # no divisor of 1,000: two samples of a class are two images
+    names = [f"a class of things no. {i % 1000:04d}" for i in range(3000)]
+    labels = [name if i < 2000 else None for i, name in enumerate(names)]
+    dataset = make_dataset([paths[i % 103] for i in range(3000)], labels, name="many")
+    centres = np.random.default_rng(0).normal(0, 1, (1000, 32))
+    noise = np.random.default_rng(1).normal(0, 0.7, (3000, 32))
+    dataset.set_values("vector", list((centres[np.arange(3000) % 1000] + noise).astype(np.float32)))
+    return dataset
+
+
+def rows_of(plot: Any) -> list[dict[str, float]]:
+    """Where the names beside the bars stand, the highest first."""
+    boxes = plot.locator(".ytick text").evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect()).map(box => ({top: box.top, bottom: box.bottom}))"
+    )
+    return sorted(boxes, key=lambda box: box["top"])
+
+
+def test_a_thousand_classes_can_be_read_and_chosen(many, open_app):
+    settings = dict(embeddings="vector", progress=False)
+    auto_label(many, "ground_truth", random_labels=True, target_precision=0.99, **settings)
+    said = many.values("auto_label.gcn_label")
+    many.set_values("auto_label.resnet_label", [said[i - 1] if i % 25 == 0 else name for i, name in enumerate(said)])
+    find_mistakes(many, "ground_truth", **settings)
+    user = open_app(many)
+    user.open_panel()
+    words = dict(
+        Overview=re.compile("suggestions"),
+        Labels="Where ResNet and GCN disagree",
+        Review=re.compile(r"^0 reviewed, [\d,]+ to go"),
+        Mistakes=re.compile("labels wait for a decision|is decided"),
+        Balance="synthetic images would be added",
+        Runs="find mistakes 1 · done",
+    )
+    for name in TABS:
+        began = time.monotonic()
+        show(user, name)
+        says(user, words[name])
+        assert time.monotonic() - began < SECONDS, name
+        no_error(user)
+
+    show(user, "Overview")
+    plot = user.page.locator(".js-plotly-plot")
+    names = plot.locator(".ytick text")
+    for first in (1, 101):
+        says(user, f"{first} to {first + 99} of 1,000 classes")
+        expect(names).to_have_count(100)
+        assert len({*names.all_text_contents()}) == 100
+        boxes = rows_of(plot)
+        assert all(above["bottom"] <= below["top"] + 1 for above, below in pairwise(boxes))
+        if first == 1:
+            user.click("Next")
+    user.page.wait_for_timeout(1000)  # the chart is drawn in steps
+    names.last.scroll_into_view_if_needed()
+    expect(names.last).to_be_in_viewport()
+    user.picture("trouble-many-overview")
+
+    show(user, "Labels")
+    says(user, "the 30 classes that differ most")
+    clash = user.page.locator(".js-plotly-plot").last
+    expect(clash.locator(".ytick text")).to_have_count(30)
+    expect(clash.locator(".xtick text")).to_have_count(30)
+
+    show(user, "Review")
+    user.page.get_by_role("combobox").last.click()
+    expect(user.page.get_by_role("option")).to_have_count(1000)
+    last = user.page.get_by_role("option", name="a class of things no. 0999")
+    last.click()
+    says(user, re.compile(r"^1 reviewed, [\d,]+ to go"))
+    many.reload()
+    assert many.match({"ground_truth.source": "evenset_review_labels_1"}).values("ground_truth.label") == [
+        "a class of things no. 0999"
+    ]
+
+
+def until(is_so: Callable[[], Any], seconds: float = 120) -> Any:
+    """What `is_so` returns, once it is true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = is_so()
+        if found:
+            return found
+        time.sleep(0.3)
+    pytest.fail("it did not come to that")
+
+
+def start_long(dataset: Any, epochs: int) -> dict[str, Any]:
+    """Starts auto_label in a worker, and returns its job once it trains."""
+    settings = dict(SMALL, members="resnet", epochs=epochs)
+    job_id = jobs.start_worker(dataset, "auto_label", settings, awaited=False)
+
+    def trains() -> Any:
+        job = jobs.watch(dataset, job_id)
+        assert job["state"] in jobs.UNFINISHED, job
+        return job if "training" in job["phase"] and job["done"] >= 2 else None
+
+    return until(trains)
+
+
+def test_a_killed_worker_leaves_a_run_that_is_stopped_and_resumed(digits, open_app):
+    dataset = digits(n=60, size_px=8, labelled=40)
+    job = start_long(dataset, epochs=20)
+    user = open_app(dataset)
+    user.open_panel()
+    user.page.get_by_role("button", name="Stop").wait_for()
+    os.kill(job["pid"], signal.SIGKILL)
+
+    says(user, f"The worker of {RUN} ended before its work was done")
+    expect(user.page.get_by_role("button", name="Stop")).to_have_count(0)
+    dataset.reload()
+    assert records.read_config(dataset, RUN)["state"] == "stopped"
+    assert not dataset.has_field("auto_label")
+    show(user, "Runs")
+    says(user, "auto label 1 · stopped")
+    says(user, "its process ended, before its work was done")
+    no_error(user)
+
+    user.click("Resume")
+    user.page.get_by_role("button", name="Accepted", exact=True).wait_for(timeout=3 * MINUTE)
+    dataset.reload()
+    assert dataset.count("auto_label.label") == 60
+    assert [(row["run"], row["state"]) for row in list_runs(dataset).rows] == [(RUN, "done")]
+    no_error(user)
+
+
+class OwnServer:
+    """A server of the App that a test may end; the next one has another port, as a port stays taken for a while."""
+
+    def __init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        from fiftyone.core.service import ServerService
+
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.service = ServerService(port, address="127.0.0.1", do_not_track=True)
+        self.address = f"http://127.0.0.1:{port}"
+
+    def stop(self) -> None:
+        self.service.stop()
+
+
+@pytest.fixture
+def own_server(plugin: Any, database: str) -> Iterator[OwnServer]:
+    server = OwnServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def address(request: pytest.FixtureRequest, address: str) -> str:
+    """A test that takes `own_server` looks at that one, the others at the session's."""
+    own = "own_server" in request.fixturenames
+    return str(request.getfixturevalue("own_server").address) if own else address
+
+
+def test_a_run_goes_on_while_the_server_is_started_anew(digits, own_server, open_app):
+    dataset = digits(n=60, size_px=8, labelled=40)
+    user = open_app(dataset)
+    user.open_panel()
+    says(user, "40 labels, 20 unlabelled.")
+    job = start_long(dataset, epochs=10_000)
+    user.page.get_by_role("button", name="Stop").wait_for()
+    own_server.stop()
+    assert psutil.pid_exists(job["pid"])
+    own_server.start()
+    user.page.goto(f"{own_server.address}/datasets/{dataset.name}")
+    user.page.get_by_text("Dismiss").click()
+    user.open_panel()
+    says(user, re.compile("auto label · .* of"))  # it goes on
+    assert psutil.pid_exists(job["pid"])
+    user.page.get_by_role("button", name="Stop").click()
+    says(user, re.compile("was stopped"))
+    assert [(row["run"], row["state"]) for row in list_runs(dataset).rows] == [(RUN, "stopped")]
+    no_error(user)
