@@ -335,6 +335,7 @@ def test_a_thousand_classes_can_be_read_and_chosen(many, open_app):
     expect(clash.locator(".xtick text")).to_have_count(30)
 
     show(user, "Review")
+    says(user, "Correct to")
     user.page.get_by_role("combobox").last.click()
     expect(user.page.get_by_role("option")).to_have_count(1000)
     last = user.page.get_by_role("option", name="a class of things no. 0999")
