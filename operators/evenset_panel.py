@@ -38,6 +38,7 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
         try:
             if not is_news(ctx):
                 return None  # drawn from an older state, it would cover what was drawn since
+            self._recall(ctx)
             return super().execute(ctx)
         except Exception as error:
             reason = forms.capital(jobs.sentence(error, "the panel"))
@@ -48,6 +49,12 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
             drawing.note(page, "error", reason)
             page.btn("again", label="Look again", icon="refresh", on_click=self.on_again)
             ctx.ops.show_panel_output(types.Property(page))
+
+    def _recall(self, ctx: Any) -> None:
+        """Asks again for what an event is about: pages of one server share the state, and one that opens empties it."""
+        tab = (ctx.params.get("__method__") or "").removeprefix("on_").partition("_")[0]
+        if tab in TABS and ctx.dataset is not None and ctx.panel.state.get(tab) is None:
+            getattr(self, f"load_{tab}")(ctx)
 
     def on_load(self, ctx: Any) -> None:
         about = str(ctx.dataset._doc.id) if ctx.dataset is not None else None

@@ -51,6 +51,10 @@ class User:
     def click(self, button: str) -> None:
         self.page.get_by_role("button", name=button).click()
 
+    def put(self, label: str, value: str) -> None:
+        """Writes a number into the box of a setting."""
+        self.page.locator(f"//*[text()='{label}']/ancestor::*[.//input][1]//input").first.fill(value)
+
     def sees(self, text: str, exact: bool = False) -> None:
         expect(self.page.get_by_text(text, exact=exact)).to_be_visible()
 

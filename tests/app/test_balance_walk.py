@@ -21,15 +21,9 @@ def uneven(digits: Any) -> Any:
     return dataset
 
 
-def put(user: Any, label: str, value: str) -> None:
-    """Writes a number into the box of a setting."""
-    box = user.page.locator(f"//*[text()='{label}']/ancestor::*[.//input][1]//input").first
-    box.fill(value)
-
-
 def train(user: Any) -> None:
     user.open("Train generator")
-    put(user, "Minutes", "0.1")
+    user.put("Minutes", "0.1")
     user.wait_here()
     user.click("Train")
     user.page.get_by_text("A generator of 10 classes").wait_for(timeout=5 * MINUTE)
@@ -45,7 +39,7 @@ def balance(user: Any) -> None:
     user.page.get_by_text("generate", exact=True).click()
     user.page.get_by_role("option", name="augment").click()
     user.page.get_by_text("More settings").click()
-    put(user, "Probe steps", "20")
+    user.put("Probe steps", "20")
     user.wait_here()
     user.click("Balance")
     user.page.get_by_text("synthetic samples added").wait_for(timeout=5 * MINUTE)
@@ -65,9 +59,9 @@ def learn(user: Any, operator: str, method: str) -> None:
     tick = user.page.get_by_text("Include synthetic", exact=True)
     tick.click()
     user.picture(f"{method}-form")
-    put(user, "Epochs", "2")
+    user.put("Epochs", "2")
     if method == "resnet":
-        put(user, "Minimum steps", "1")
+        user.put("Minimum steps", "1")
     user.wait_here()
     user.click("Train")
     user.page.get_by_text("of the validation labels are predicted right").wait_for(timeout=5 * MINUTE)

@@ -174,6 +174,9 @@ def even_out(user: Any) -> None:
 def stop_and_resume(user: Any) -> None:
     user.open("Auto-label")
     choose(user, "graph and resnet", "resnet")
+    user.page.get_by_text("More settings").click()
+    user.put("Epochs", "6")
+    user.put("Minimum steps", "1")
     press(user, "Label the rest")
     user.page.get_by_text(re.compile("auto label · .* of")).first.wait_for(timeout=PATIENCE)
     user.page.get_by_role("button", name="Stop", exact=True).first.click()
