@@ -121,7 +121,8 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
         return types.Property(page)
 
     def _show_tabs(self, page: types.Object) -> None:
-        tabs = types.TabsView(variant="scrollable")
+        narrow = dict(tab=dict(sx=dict(minWidth=0, paddingX=1)))  # all six beside a grid at 1280 px
+        tabs = types.TabsView(variant="scrollable", componentsProps=narrow)
         for name in TABS:
             tabs.add_choice(name, label=name.capitalize())
         page.enum("tab", tabs.values(), view=tabs, on_change=self.on_tab)

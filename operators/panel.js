@@ -1,4 +1,4 @@
-// What a Python panel cannot do by itself: listen to keys, and hear that somebody else changed something.
+// What a Python panel cannot do by itself: listen to keys, hear that somebody else changed something, show a table of text.
 // FiftyOne loads this file as it is (no build); React, and FiftyOne's own hooks, lie on `window`.
 (() => {
   const { createElement, useEffect, useRef } = window.React;
@@ -173,6 +173,12 @@
     };
   }
 
-  for (const [name, component] of Object.entries({ EvensetKeys, EvensetNews }))
+  /** A table of text as it is, which scrolls sideways where the panel is too narrow. */
+  function EvensetTable({ schema }) {
+    const look = { overflowX: "auto", fontSize: 12, lineHeight: 1.5, m: 0, p: 1, bgcolor: "background.level1", borderRadius: 1 };
+    return createElement(window.__mui__.Box, { component: "pre", sx: look, tabIndex: 0 }, schema.view.text);
+  }
+
+  for (const [name, component] of Object.entries({ EvensetKeys, EvensetNews, EvensetTable }))
     registerComponent({ name, component, type: PluginComponentType.Component, activator: () => true });
 })();

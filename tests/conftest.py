@@ -50,6 +50,7 @@ os.environ.update(
     FIFTYONE_DEFAULT_DATASET_DIR=str(session_dir / "datasets"),
     FIFTYONE_DO_NOT_TRACK="true",
 )
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # browser, server and workers run beside us: threads would wait for cores
 
 
 def pytest_sessionfinish() -> None:

@@ -58,6 +58,7 @@ def start_worker(samples: Any, workflow: str, arguments: dict[str, Any], awaited
     log = _log_path(dataset, job_id)
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {name: value for name, value in os.environ.items() if name not in NOT_FOR_WORKERS}
+    environment.setdefault("OMP_NUM_THREADS", str(_threads()))
     command = [sys.executable, str(ROOT), "worker", "--", dataset.name, job_id]
     starter = [sys.executable, "-I", "-S", "-c", LET_GO, str(log), *command]
     done = subprocess.run(starter, env=environment, capture_output=True, text=True, check=True)
@@ -155,6 +156,17 @@ def call(workflow: str, samples: Any, arguments: dict[str, Any], progress: Any) 
     module = "history" if workflow == "resume_run" else workflow
     function = getattr(import_module(f".{module}", __package__), workflow)
     return function(samples, **arguments, progress=progress)
+
+
+def _threads() -> int:
+    """For a worker: a core stays free for the App and the browser, as a thread that waits for its core holds up all."""
+    import psutil
+
+    from ..models.images import thread_count
+    from ..models.settings import ImageSettings
+
+    cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    return max(1, min(cores, thread_count(ImageSettings())) - 1)
 
 
 def _process(pid: int | None) -> dict[str, Any]:

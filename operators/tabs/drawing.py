@@ -29,6 +29,12 @@ def text(page: Any, markdown: str) -> None:
     page.md(markdown, name=f"text_{zlib.crc32(markdown.encode()):08x}")
 
 
+def table(page: Any, text: str) -> None:
+    """A table that is a text already (panel.js)."""
+    view = types.View(component="EvensetTable", composite_view=True, text=text)
+    page.view(f"table_{zlib.crc32(text.encode()):08x}", view)
+
+
 def plain(name: str) -> str:
     """A class name, file name or error as Markdown that shows it letter by letter."""
     return re.sub(r"([\\`*_{}\[\]()#+!|~<>&-])", r"\\\1", name) if name else "–"

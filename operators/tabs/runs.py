@@ -65,7 +65,7 @@ class RunsTab:
             if name in found["actions"]:
                 buttons.btn(name, label=label, icon=icon, variant="outlined", on_click=handler)
         if found["text"]:
-            drawing.text(page, f"```\n{found['text']}\n```")
+            drawing.table(page, found["text"])
         drawing.heading(page, "Settings that are not the usual ones" if found["settings"] else "The usual settings")
         for name, value in found["settings"].items():
             drawing.text(page, f"**{drawing.plain(name)}** {drawing.plain(str(value))}")
@@ -76,21 +76,34 @@ class RunsTab:
 
     def on_runs_again(self, ctx: Any) -> None:
         """Opens the workflow's form, filled in as this run was."""
-        config = records.read_config(ctx.dataset, ctx.panel.state.run_key)
-        ctx.prompt(f"@evenset/evenset/{config['method']}", params=forms.refill(config))
+        if key := self._still_there(ctx):
+            config = records.read_config(ctx.dataset, key)
+            ctx.prompt(f"@evenset/evenset/{config['method']}", params=forms.refill(config))
 
     def on_runs_stop(self, ctx: Any) -> None:
-        history.stop_run(ctx.dataset, ctx.panel.state.run_key)
-        ctx.ops.notify(f"{ctx.panel.state.run_key} stops within a batch, and can be resumed", variant="info")
+        if key := self._still_there(ctx):
+            history.stop_run(ctx.dataset, key)
+            ctx.ops.notify(f"{key} stops within a batch, and can be resumed", variant="info")
 
     def on_runs_resume(self, ctx: Any) -> None:
-        ctx.panel.state.news = []  # that it was stopped is no news any more
-        jobs.start_worker(ctx.dataset, "resume_run", dict(run_key=ctx.panel.state.run_key), awaited=False)
-        self.load_live(ctx)  # type: ignore[attr-defined]
+        if key := self._still_there(ctx):
+            ctx.panel.state.news = []  # that it was stopped is no news any more
+            jobs.start_worker(ctx.dataset, "resume_run", dict(run_key=key), awaited=False)
+            self.load_live(ctx)  # type: ignore[attr-defined]
 
     def on_runs_delete(self, ctx: Any) -> None:
-        params = dict(run_key=ctx.panel.state.run_key)
-        ctx.prompt("@evenset/evenset/delete_run", params=params, on_success=self.on_again)
+        if key := self._still_there(ctx):
+            ctx.prompt("@evenset/evenset/delete_run", params=dict(run_key=key), on_success=self.on_again)
+
+    def _still_there(self, ctx: Any) -> str | None:
+        """The chosen run; None, and a look at what is left, where it was deleted since it was drawn."""
+        key = ctx.panel.state.run_key
+        ctx.dataset.reload()
+        if key in ctx.dataset.list_runs():
+            return str(key)
+        self.load_runs(ctx)
+        ctx.ops.notify(f"{key} was deleted meanwhile", variant="warning")
+        return None
 
 
 def when(row: dict[str, Any]) -> str:

@@ -62,6 +62,22 @@ class User:
         self.page.get_by_title("New panel").or_(self.page.locator("[data-cy='new-panel-btn']")).first.click()
         self.page.get_by_text("Evenset", exact=True).click()
 
+    def delete_runs(self) -> None:
+        """Deletes run after run in the panel's tab Runs, the newest first, as it offers them."""
+        from evenset import list_runs
+
+        for row in list_runs(self.dataset).rows[::-1]:
+            self.sees(f"{row['run'].removeprefix('evenset_').replace('_', ' ')} · ")
+            self.page.get_by_role("button", name="Delete", exact=True).click()
+            self.page.get_by_role("dialog").get_by_text("What goes").wait_for()
+            self.page.wait_for_timeout(1000)  # the App loses a click on a form that it is still drawing
+            self.page.get_by_role("button", name="Delete", exact=True).last.click()
+            self.sees("Undone")
+            self.click("Done")
+            self.dataset.reload()
+            assert row["run"] not in self.dataset.list_runs()
+        self.sees("Nothing has run yet")
+
     def picture(self, name: str) -> None:
         self.shoot(self.page, name)
 

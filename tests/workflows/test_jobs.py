@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from evenset import delete_run, list_runs, load_results, resume_run, stop_run
+from evenset.models import images
 from evenset.workflows import folders, jobs, records
 
 ROOT = Path(__file__).parents[2]
@@ -132,6 +134,19 @@ def test_a_worker_that_is_told_to_end_leaves_its_run_stopped(digits):
 
     assert (job["state"], job["error"]) == ("stopped", f"{job['run_key']} was interrupted")
     assert list_runs(dataset).rows[0]["state"] == "stopped"
+
+
+@pytest.mark.parametrize(("asked", "cores", "threads"), [(None, 4, "3"), (None, 1, "1"), ("2", 4, "2")])
+def test_a_worker_leaves_a_core_to_the_app(clusters, monkeypatch, asked, cores, threads):
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: cores)
+    monkeypatch.setattr(images, "thread_count", lambda settings: cores)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    if asked:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    started = {}
+    monkeypatch.setattr(subprocess, "run", lambda *_, env, **__: started.update(env) or SimpleNamespace(stdout="1"))
+    jobs.start_worker(clusters(), "auto_label", VECTORS)
+    assert started["OMP_NUM_THREADS"] == threads
 
 
 def test_a_worker_that_cannot_begin_says_why(clusters, monkeypatch):
