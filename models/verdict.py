@@ -54,11 +54,11 @@ def judge(before: np.ndarray, after: np.ndarray, labels: np.ndarray, classes: in
     enough = bool((count[there] >= ENOUGH).any())
     return Verdict(
         gain=gain,
-        low=gain - half,
-        high=gain + half,
+        low=np.maximum(gain - half, -1),  # a recall cannot fall or rise by more
+        high=np.minimum(gain + half, 1),
         held_out=count,
         words=words,
-        total=(total, total - margin, total + margin),
+        total=(total, max(total - margin, -1.0), min(total + margin, 1.0)),
         decision=_decide(total, total - margin, enough),
     )
 

@@ -18,6 +18,9 @@ from .tabs.overview import OverviewTab
 from .tabs.review import ReviewTab
 from .tabs.runs import RunsTab
 
+MARGINS = types.View(  # FiftyOne leaves one on the left alone
+    component="ObjectView", componentsProps=dict(gridContainer=dict(sx=dict(paddingX=1)))
+)
 TABS = ("overview", "labels", "review", "mistakes", "balance", "runs")
 
 
@@ -48,7 +51,7 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
                 self._show_tabs(page)  # the others may have no trouble
             drawing.note(page, "error", reason)
             page.btn("again", label="Look again", icon="refresh", on_click=self.on_again)
-            ctx.ops.show_panel_output(types.Property(page))
+            ctx.ops.show_panel_output(types.Property(page, view=MARGINS))
 
     def _recall(self, ctx: Any) -> None:
         """Asks again for what an event is about: pages of one server share the state, and one that opens empties it."""
@@ -118,7 +121,7 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
             self._show_tabs(page)
             getattr(self, f"show_{ctx.panel.state.tab or TABS[0]}")(ctx, page)
             self.show_news(ctx, page)
-        return types.Property(page)
+        return types.Property(page, view=MARGINS)
 
     def _show_tabs(self, page: types.Object) -> None:
         narrow = dict(tab=dict(sx=dict(minWidth=0, paddingX=1)))  # all six beside a grid at 1280 px

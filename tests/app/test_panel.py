@@ -37,7 +37,10 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
 
     user.click("Auto-label")
     user.page.get_by_text("graph and resnet", exact=True).click()
-    user.page.get_by_role("option", name="graph", exact=True).click()
+    user.page.get_by_role("option", name="resnet", exact=True).click()
+    user.page.get_by_text("More settings").click()
+    user.put("Epochs", "60")
+    user.put("Minimum steps", "1")
     user.click("Label the rest")
     user.page.get_by_text(re.compile("auto label · .* of")).first.wait_for()
     user.picture("panel-live")
