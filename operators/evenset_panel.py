@@ -94,12 +94,12 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
 
     def on_tab(self, ctx: Any) -> None:
         """A tab was clicked. The App has noted which; to write it again could bring back an older click, for ever."""
-        ctx.panel.state.news = []  # Runs keeps them
+        self.read_news(ctx)
         self.refresh(ctx)
 
     def go_to(self, ctx: Any, tab: str) -> None:
         ctx.panel.state.tab = tab
-        ctx.panel.state.news = []
+        self.read_news(ctx)
         self.refresh(ctx)
 
     def refresh(self, ctx: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +50,37 @@ def seconds_left(live: dict[str, Any]) -> float | None:
 
 
 def outcomes(dataset: Any) -> list[dict[str, Any]]:
-    """How jobs ended that nobody waits for: workflow, run_key, state, error. Reading forgets them."""
+    """How jobs ended that nobody waits for, but for those that did what they should: workflow, run_key, state, error.
+
+    They stay until `forget_outcomes`: events of a panel may overtake one another, and each has to draw the same.
+    """
     rows = []
+    for job_id, job in _ended(dataset):
+        if job["state"] == "done":
+            _forget(dataset, job_id)
+        else:
+            rows.append({name: job[name] for name in ("workflow", "run_key", "state", "error")})
+    return rows
+
+
+def forget_outcomes(dataset: Any) -> None:
+    """Somebody has read how they ended; the runs keep it."""
+    for job_id, _ in _ended(dataset):
+        _forget(dataset, job_id)
+
+
+def _forget(dataset: Any, job_id: str) -> None:
+    with contextlib.suppress(ValueError):  # another panel did
+        jobs.forget(dataset, job_id)
+
+
+def _ended(dataset: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Jobs that ended, and that nobody waits for."""
     for job_id in (key[len("job:") :] for key in records.store(dataset).list_keys() if key.startswith("job:")):
         with contextlib.suppress(ValueError):
             job = jobs.watch(dataset, job_id)
             if job["state"] not in jobs.UNFINISHED and not job["awaited"]:
-                jobs.forget(dataset, job_id)
-                rows.append({name: job[name] for name in ("workflow", "run_key", "state", "error")})
-    return rows
+                yield job_id, job
 
 
 def curves(dataset: Any, key: str) -> dict[str, list[float]]:

@@ -24,13 +24,16 @@ class LiveStrip:
     def load_live(self, ctx: Any) -> None:
         rows = live.running(ctx.dataset)
         ctx.panel.state.live = rows
-        news = [row for row in live.outcomes(ctx.dataset) if row["state"] != "done"]
-        if news:
-            ctx.panel.state.news = news
+        ctx.panel.state.news = live.outcomes(ctx.dataset)
         keys = [row["run_key"] for row in rows if row["run_key"]]
         lines = chart(live.curves(ctx.dataset, keys[0])) if keys else []
         ctx.panel.state.live_drawn = bool(lines and len(lines[0]["x"]) > 1)
         ctx.panel.data.live_curves = lines
+
+    def read_news(self, ctx: Any) -> None:
+        """Somebody went on: how runs ended is no news any more, and Runs keeps it."""
+        ctx.panel.state.news = []
+        live.forget_outcomes(ctx.dataset)
 
     def show_live(self, ctx: Any, page: Any) -> None:
         for row in ctx.panel.state.news or []:

@@ -87,7 +87,7 @@ class RunsTab:
 
     def on_runs_resume(self, ctx: Any) -> None:
         if key := self._still_there(ctx):
-            ctx.panel.state.news = []  # that it was stopped is no news any more
+            self.read_news(ctx)  # type: ignore[attr-defined]
             jobs.start_worker(ctx.dataset, "resume_run", dict(run_key=key), awaited=False)
             self.load_live(ctx)  # type: ignore[attr-defined]
 
