@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from .step import Step, accelerator, faster_precision, load_tensors, pack_optimi
 SMALL_IMAGE_PX = 65  # below it, the first layers do not shrink the image
 SAVE_SECONDS = 15.0  # a killed training loses at most this much, and the epoch at work
 Fetch = Callable[[np.ndarray], np.ndarray]  # indices [B] -> uint8 images [B, C, S, S]
+Run = Callable[[Tensor], tuple[Tensor, Tensor]]  # uint8 images [B, C, S, S] -> logits [B, K], embeddings [B, D]
 
 
 class ResNet(nn.Module):
@@ -51,8 +53,11 @@ class ResNet(nn.Module):
         self.register_buffer("std", torch.full((channels,), 0.25))
         self.register_buffer("prior", torch.zeros(classes))
 
+    def scaled(self, images: Tensor) -> Tensor:
+        return (images.float() / 255 - self.mean[:, None, None]) / self.std[:, None, None]
+
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        scaled = (images.float() / 255 - self.mean[:, None, None]) / self.std[:, None, None]
+        scaled = self.scaled(images)
         # on a processor, gradients of small images are faster in the usual layout, all else in channels-last
         usual = self.training and not scaled.is_cuda
         layout = torch.contiguous_format if usual else torch.channels_last
@@ -190,7 +195,7 @@ class Report(NamedTuple):
 def validate(model: ResNet, fetch: Fetch, labels: np.ndarray, indices: np.ndarray, process: Any) -> Report:
     """Scores a model on the images `indices`; classes count as they are frequent there."""
     batches = ((part, fetch(part)) for part in _chunks(indices, 256))
-    logits = np.concatenate([scores for _, scores, _ in _forward(model, batches, process)])
+    logits = np.concatenate([scores for _, scores, _ in _forward(model.eval(), batches, process)])
     return report(logits, labels[indices])
 
 
@@ -214,16 +219,38 @@ def predict(
     Logits are for evenly frequent classes; add `model.prior` to have the training part's frequencies back.
     """
     process = accelerator(settings.device, choose_precision(model, settings))
-    return _forward(model.to(process.device), batches, process)
+    run: Run = model.to(process.device).eval()
+    if process.mixed_precision == "bf16" and process.device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():
+        run = _folded(model)
+    return _forward(run, batches, process)
+
+
+def _folded(model: ResNet) -> Run:
+    """The model in bf16 for a processor: 1.1 to 1.8 times as fast as autocast, once 0.1 s are spent.
+
+    Batch norms are folded into the convolutions, whose weights stay in oneDNN's own layout.
+    """
+    from torch.fx.experimental.optimization import fuse
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # it is built on torch.jit
+        from torch.utils.mkldnn import to_mkldnn
+
+    network = to_mkldnn(fuse(model.network), torch.bfloat16)  # type: ignore[no-untyped-call]
+
+    def run(images: Tensor) -> tuple[Tensor, Tensor]:
+        embeddings = network(model.scaled(images).to_mkldnn(torch.bfloat16)).to_dense(torch.float32)
+        return model.head(embeddings), embeddings
+
+    return run
 
 
 def _forward(
-    model: ResNet, batches: Iterable[tuple[np.ndarray, np.ndarray]], process: Any
+    run: Run, batches: Iterable[tuple[np.ndarray, np.ndarray]], process: Any
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    model.eval()
     for indices, images in batches:
         with torch.inference_mode(), process.autocast():
-            logits, embeddings = model(torch.from_numpy(images).to(process.device, non_blocking=True))
+            logits, embeddings = run(torch.from_numpy(images).to(process.device, non_blocking=True))
         yield indices, logits.float().cpu().numpy(), embeddings.float().cpu().numpy()
 
 
@@ -236,7 +263,7 @@ def choose_precision(model: ResNet, settings: ResNetSettings) -> str:
 
         def run(precision: str) -> None:
             process = accelerator(settings.device, precision)
-            list(_forward(model.to(process.device), [(np.arange(8), images)], process))
+            list(_forward(model.to(process.device).eval(), [(np.arange(8), images)], process))
 
         model.precision = faster_precision(run)  # type: ignore[assignment]
     return str(model.precision)

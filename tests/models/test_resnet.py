@@ -152,6 +152,7 @@ def test_a_device_that_is_not_there_is_refused():
 def test_bf16_scores_are_near_those_of_fp32():
     images, _ = stripes(8)
     model = fresh()
+    model.train()(torch.from_numpy(images))  # batch norms of their own, which bf16 folds away on some processors
     ((_, exact, _),) = resnet.predict(model, [(np.arange(8), images)], TINY)
     ((_, rough, _),) = resnet.predict(model, [(np.arange(8), images)], replace(TINY, precision="bf16"))
 
