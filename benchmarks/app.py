@@ -24,7 +24,7 @@ from tabulate import tabulate
 ROOT = Path(__file__).parents[1]
 SHOWN = {  # what is seen of a tab when it is there
     "Overview": ".js-plotly-plot .ytick",
-    "Labels": "text=Target precision",
+    "Labels": "text=/^Accepts /",
     "Review": "button:has-text('Skip')",
     "Mistakes": "button:has-text('Dismiss')",
     "Balance": "button:has-text('Remove')",
@@ -57,9 +57,11 @@ def main() -> None:
 @contextlib.contextmanager
 def app(browser: str | None) -> Iterator[tuple[Any, str]]:
     """A page of the browser, and where the App's server listens."""
+    import fiftyone as fo
     from fiftyone.core.service import ServerService
     from playwright.sync_api import sync_playwright
 
+    fo.list_datasets()  # starts the database, which the server then finds: two that start it at once hinder each other
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -21,6 +21,7 @@ from .tabs.runs import RunsTab
 MARGINS = types.View(  # FiftyOne leaves one on the left alone
     component="ObjectView", componentsProps=dict(gridContainer=dict(sx=dict(paddingX=1)))
 )
+PATCHES = {"patch_panel_state": "state", "patch_panel_data": "data"}
 TABS = ("overview", "labels", "review", "mistakes", "balance", "runs")
 
 
@@ -39,16 +40,18 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
     def execute(self, ctx: Any) -> Any:
         """Every event comes here; an error is shown as a sentence."""
         try:
-            if not is_news(ctx):
-                return None  # drawn from an older state, it would cover what was drawn since
+            if ctx.params.get("__method__") == "on_news" and not is_stale(ctx):
+                return None  # this page has drawn it already
             self._recall(ctx)
-            return super().execute(ctx)
+            result = super().execute(ctx)
+            ctx.executor._requests[:] = merged(ctx.executor._requests)
+            return result
         except Exception as error:
             reason = forms.capital(jobs.sentence(error, "the panel"))
             ctx.ops.notify(reason, variant="error")
             page = types.Object()
             if ctx.dataset is not None:
-                self._show_tabs(page)  # the others may have no trouble
+                self._show_tabs(ctx, page)  # the others may have no trouble
             drawing.note(page, "error", reason)
             page.btn("again", label="Look again", icon="refresh", on_click=self.on_again)
             ctx.ops.show_panel_output(types.Property(page, view=MARGINS))
@@ -68,7 +71,6 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
         self.on_again(ctx)
 
     def on_again(self, ctx: Any) -> None:
-        ctx.panel.state.view_seen = seen(ctx)
         if ctx.dataset is not None:
             self.refresh(ctx)
             self.load_live(ctx)
@@ -76,8 +78,8 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
     def on_change_dataset(self, ctx: Any) -> None:
         self.on_load(ctx)
 
-    def on_change_view(self, ctx: Any) -> None:
-        ctx.panel.state.view_seen = seen(ctx)
+    def on_view(self, ctx: Any) -> None:
+        """The App's view changed; Overview marks it in its bars."""
         if ctx.panel.state.tab == "overview":
             self.load_overview(ctx)
 
@@ -93,9 +95,7 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
         ctx.ops.set_view(name=ctx.params["view"])
 
     def on_tab(self, ctx: Any) -> None:
-        """A tab was clicked. The App has noted which; to write it again could bring back an older click, for ever."""
-        self.read_news(ctx)
-        self.refresh(ctx)
+        self.go_to(ctx, ctx.params["value"])
 
     def go_to(self, ctx: Any, tab: str) -> None:
         ctx.panel.state.tab = tab
@@ -118,29 +118,29 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
             if ctx.panel.state.get(ctx.panel.state.tab or TABS[0]) is None:
                 self.refresh(ctx)  # another event came before the one that loads the tab
             self.show_live(ctx, page)
-            self._show_tabs(page)
+            self._show_tabs(ctx, page)
             getattr(self, f"show_{ctx.panel.state.tab or TABS[0]}")(ctx, page)
             self.show_news(ctx, page)
         return types.Property(page, view=MARGINS)
 
-    def _show_tabs(self, page: types.Object) -> None:
-        narrow = dict(tab=dict(sx=dict(minWidth=0, paddingX=1)))  # all six beside a grid at 1280 px
-        tabs = types.TabsView(variant="scrollable", componentsProps=narrow)
-        for name in TABS:
-            tabs.add_choice(name, label=name.capitalize())
-        page.enum("tab", tabs.values(), view=tabs, on_change=self.on_tab)
+    def _show_tabs(self, ctx: Any, page: types.Object) -> None:
+        shown = ctx.panel.state.shown or TABS[0]
+        view = types.View(component="EvensetTabs", composite_view=True, names=TABS, shown=shown, on_tab=self.on_tab)
+        page.view("tabs", view)
 
 
-def is_news(ctx: Any) -> bool:
-    """Whether an event is about what is shown: the App tells of its view and of the open tab at every re-render."""
-    event, state = ctx.params.get("__method__"), ctx.panel.state
-    if event == "on_tab":
-        return bool(ctx.params.get("value") != state.shown)
-    if event == "on_news":
-        return is_stale(ctx)
-    return event != "on_change_view" or state.view_seen not in (None, seen(ctx))
-
-
-def seen(ctx: Any) -> str:
-    """The App's view, as a text to compare with."""
-    return str([ctx.request_params.get(name) for name in ("view", "filters", "view_name")])
+def merged(requests: list[Any]) -> list[Any]:
+    """The same requests to the App with patches that follow one another in one: it draws all of itself after each."""
+    kept: list[Any] = []
+    latest: dict[str, dict[str, Any]] = {}
+    for request in requests:
+        part = PATCHES.get(request.operator_uri)
+        if part is None:
+            latest.clear()
+        elif part in latest:
+            latest[part].update(request.params[part])
+            continue
+        else:
+            latest[part] = request.params[part] = dict(request.params[part])
+        kept.append(request)
+    return kept

@@ -1,7 +1,8 @@
-// What a Python panel cannot do by itself: listen to keys, hear that somebody else changed something, show a table of text.
+// What a Python panel cannot do by itself: listen to keys, hear that somebody else changed something, open a tab in one
+// step, show a table of text.
 // FiftyOne loads this file as it is (no build); React, and FiftyOne's own hooks, lie on `window`.
 (() => {
-  const { createElement, useEffect, useRef } = window.React;
+  const { createElement, useEffect, useRef, useState } = window.React;
   const { PluginComponentType, registerComponent } = window.__fop__;
 
   const KEYS = { a: "accept", s: "skip", arrowright: "skip", x: "reject", u: "undo", backspace: "undo" };
@@ -11,7 +12,8 @@
   const SETTLE_MS = 300; // an answer is there a moment before it is drawn
   const CALM_MS = 1000; // news wait that long: what this panel does itself is drawn then, and is no news
   const TYPING_MS = 10_000; // after a key, somebody may still be typing
-  const ORDER_MS = 800; // after which the tab that is drawn should be the open one: answers may overtake one another
+  const ORDER_MS = 800; // after which the tab that is drawn should be the open one
+  const LOST_MS = 30_000; // an answer that is not there then does not come any more
   const RETRY_MS = [5_000, 300_000]; // to connect again: at first, and at the most
 
   /** A function that calls a method of the panel; `done` is called when the answer is there. */
@@ -107,32 +109,69 @@
     return pressed || types || document.querySelector("[role=listbox]") !== null;
   }
 
-  /** The tab that is open in the panel of a node, as the panel calls it. */
-  function openTab(node) {
-    for (let at = node; at; at = at.parentElement) {
-      const tab = at.querySelector("[role=tab][aria-selected=true]");
-      if (tab) return tab.textContent.trim().toLowerCase();
-    }
-    return null;
+  /** The tabs. FiftyOne's own first note the click in the App's state, and draw all of the App, before they tell of it.
+   *  view: on_tab, names, shown (the one that is drawn). */
+  function EvensetTabs({ schema }) {
+    const { Tab, Tabs } = window.__mui__;
+    const call = usePanelCall();
+    const [asked, setAsked] = useState(null); // what was clicked, until it is drawn
+    const [{ state }] = window.__fosp__.usePanelState({}); // another page of this server may have gone to another tab
+    const now = useRef({ pending: new Set() });
+    Object.assign(now.current, { call, open: asked ?? state?.tab, view: schema.view });
+
+    const ask = (value) => {
+      const { call, pending, view } = now.current;
+      const question = {};
+      pending.add(question);
+      const end = () => pending.delete(question) && settle();
+      call(view.on_tab, { value }, () => window.setTimeout(end, SETTLE_MS));
+      window.setTimeout(end, LOST_MS);
+    };
+    const settle = () => {
+      const { open, pending, view } = now.current;
+      if (pending.size) return;
+      if (open && open !== view.shown) ask(open); // answers may overtake one another
+      else setAsked(null);
+    };
+    useEffect(() => {
+      const timer = window.setTimeout(settle, ORDER_MS);
+      return () => window.clearTimeout(timer);
+    });
+    const click = (event, value) => {
+      now.current.open = value;
+      setAsked(value);
+      ask(value);
+    };
+
+    const look = { minWidth: 0, px: 1, textTransform: "none" };
+    const tabs = schema.view.names.map((name) =>
+      createElement(Tab, { key: name, value: name, label: name[0].toUpperCase() + name.slice(1), sx: look }),
+    );
+    const edge = { borderBottom: 1, borderColor: "divider" };
+    return createElement(Tabs, { value: asked ?? schema.view.shown, onChange: click, variant: "scrollable", sx: edge }, tabs);
   }
 
-  /** Tells the panel what changed; it has no look. view: on_news, on_tab, shown, seen, channel, dataset_id, dataset_name. */
+  /** Tells the panel what changed; it has no look. view: on_news, on_view, seen, channel, dataset_id, dataset_name. */
   function EvensetNews({ schema }) {
     const call = usePanelCall();
     const now = useRef({});
     Object.assign(now.current, { call, view: schema.view });
     useEffect(() => watch(now.current), [schema.view.dataset_id]);
 
-    const place = useRef(null);
+    const app = useAppView();
+    const told = useRef(app);
     useEffect(() => {
-      const look = () => {
-        const open = openTab(place.current);
-        if (open && open !== schema.view.shown) call(schema.view.on_tab, { value: open });
-      };
-      const timer = window.setTimeout(look, ORDER_MS);
-      return () => window.clearTimeout(timer);
-    });
-    return createElement("span", { ref: place, hidden: true });
+      if (app !== told.current) call(schema.view.on_view);
+      told.current = app;
+    }, [app]);
+    return null;
+  }
+
+  /** The App's view and filters, as a text. FiftyOne's own event comes at every re-render too, three times each. */
+  function useAppView() {
+    const { useRecoilValue } = window.recoil;
+    const { filters, view, viewName } = window.__fos__;
+    return JSON.stringify([useRecoilValue(view), useRecoilValue(filters), useRecoilValue(viewName)]);
   }
 
   /** Keeps a panel up to date while it can be seen; returns what ends that. */
@@ -179,6 +218,6 @@
     return createElement(window.__mui__.Box, { component: "pre", sx: look, tabIndex: 0 }, schema.view.text);
   }
 
-  for (const [name, component] of Object.entries({ EvensetKeys, EvensetNews, EvensetTable }))
+  for (const [name, component] of Object.entries({ EvensetKeys, EvensetNews, EvensetTable, EvensetTabs }))
     registerComponent({ name, component, type: PluginComponentType.Component, activator: () => true });
 })();

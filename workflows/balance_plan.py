@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from . import synthetic
-from .samples import Labels, real_samples
+from . import overview
+from .samples import Labels
 
 FEW = 20  # real images of a class under which a generator has little to learn from
 Target = str | int | Mapping[str, int]
@@ -59,12 +59,12 @@ def of_samples(samples: Any, label_field: str, target: Target, max_ratio: float)
     Raises:
         ValueError: as `make`
     """
-    real = real_samples(samples)[0].count_values(f"{label_field}.label")
-    names = sorted(name for name in real if name is not None)
+    found = overview.count(samples, label_field, None).classes
+    names = sorted(name for name, counts in found.items() if counts["labelled"])
     if not names:
         return None
-    counts = np.array([real[name] for name in names])
-    return make(names, counts, synthetic.count(samples, label_field, names), target, max_ratio)
+    real, there = (np.array([found[name][state] for name in names]) for state in ("labelled", "synthetic"))
+    return make(names, real, there, target, max_ratio)
 
 
 def make(names: list[str], real: np.ndarray, there: np.ndarray, target: Target, max_ratio: float) -> Plan:

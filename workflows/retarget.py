@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from bson import ObjectId
 
 from ..models.settings import AutoLabelSettings
 from ..models.threshold import Threshold
@@ -20,6 +22,7 @@ from .samples import CHUNK
 
 LOOKED = "This target was chosen after looking."  # notes that are no news twice begin so
 DRAWN = "The audit drew from what was accepted"
+MOST_IDS = 200_000  # in one question to the database, which takes 16 MB
 KEPT = ("ranks", "classes", "pool", "held", "right", "weights")  # of decision.npz
 
 
@@ -98,10 +101,11 @@ def retarget(dataset: Any, run_key: str, target_precision: float, dry_run: bool 
     kept = _read(dataset, run_key)
     choice = choose(kept, choices)
     tried = sorted({*config.get("notes", {}).get("targets", [before.target_precision]), choices.target_precision})
-    notes = [*_lasting(results, kept, before), *_weaker(tried, choices), *_audited(dataset, field)]
+    first = choice if before == choices else choose(kept, before)
+    notes = [*_lasting(results, kept, before, first), *_weaker(tried, choices), *_audited(dataset, field)]
     after = _updated(results, kept, choice, choices, notes)
     if dry_run:
-        return _summary(after, *_news(dataset, field, label_field, kept, choice), dry_run)
+        return _summary(after, *_count(dataset, field, label_field, kept, choice), dry_run)
     with folders.claim(dataset, field), folders.claim(dataset, run_key):
         news, decided = _news(dataset, field, label_field, kept, choice)
         _write(dataset, field, news)
@@ -109,7 +113,7 @@ def retarget(dataset: Any, run_key: str, target_precision: float, dry_run: bool 
         config.setdefault("notes", {})["targets"] = tried
         Run(dataset, run_key, config, None, log=results["log"]).finish(after)
         records.save_config(dataset, run_key, config)
-    return _summary(after, news, decided, dry_run)
+    return _summary(after, len(news), decided, dry_run)
 
 
 def _results(dataset: Any, run_key: str) -> dict[str, Any]:
@@ -123,10 +127,10 @@ def _results(dataset: Any, run_key: str) -> dict[str, Any]:
     return {**results, "run_key": run_key}
 
 
-def _summary(after: AutoLabelResults, news: dict[str, str], decided: int, dry_run: bool) -> RetargetResults:
+def _summary(after: AutoLabelResults, changed: int, decided: int, dry_run: bool) -> RetargetResults:
     same = {item.name for item in dataclasses.fields(RetargetResults)} & set(vars(after))
     found = {name: getattr(after, name) for name in same}
-    return RetargetResults(**found, field=after.output_field, changed=len(news), decided=decided, dry_run=dry_run)
+    return RetargetResults(**found, field=after.output_field, changed=changed, decided=decided, dry_run=dry_run)
 
 
 def _read(dataset: Any, run_key: str) -> Kept:
@@ -189,9 +193,8 @@ def _updated(
     return AutoLabelResults(**{name: value for name, value in {**results, **new}.items() if name in names})
 
 
-def _lasting(results: dict[str, Any], kept: Kept, before: AutoLabelSettings) -> list[str]:
+def _lasting(results: dict[str, Any], kept: Kept, before: AutoLabelSettings, choice: Choice) -> list[str]:
     """The run's notes but for those that speak of the target that it has had."""
-    choice = choose(kept, before)
     accepted, held = int(choice.accepted.sum()), kept.classes[kept.held]
     old = target_notes(kept.names, results["labelled"], held, kept.right, choice.thresholds, before, accepted)
     return [note for note in results["notes"] if note not in old and not note.startswith((LOOKED, DRAWN))]
@@ -231,6 +234,29 @@ def _news(dataset: Any, field: str, label_field: str | None, kept: Kept, choice:
         elif (status == "accepted") != wanted[i]:
             news[i] = "accepted" if wanted[i] else "review"
     return news, decided
+
+
+def _count(dataset: Any, field: str, label_field: str | None, kept: Kept, choice: Choice) -> tuple[int, int]:
+    """How many samples `_news` finds, and how many are decided: the database counts, and no sample is read."""
+    status, wanted = f"${field}.status", choice.accepted[kept.pool]
+    open_ = [{"$gt": [f"${field}.label", None]}, {"$in": [status, ["accepted", "review"]]}]
+    if label_field is not None and dataset.has_field(label_field):
+        open_.append({"$not": [{"$gt": [f"${label_field}.label", None]}]})
+
+    def count(match: dict[str, Any]) -> Counter[tuple[str, bool]]:
+        """Of each status, the open ones and the others."""
+        group = {"_id": {"status": status, "open": {"$and": open_}}, "count": {"$sum": 1}}
+        rows = dataset._aggregate(post_pipeline=[{"$match": match}, {"$group": group}])
+        return Counter({(row["_id"]["status"], row["_id"]["open"]): row["count"] for row in rows})
+
+    fewer = bool(2 * wanted.sum() <= len(wanted))  # the accepted, or the others: their ids are sent
+    state, other = ("accepted", "review") if fewer else ("review", "accepted")
+    ids, mine = [ObjectId(i) for i in kept.ids[kept.pool][wanted == fewer].tolist()], Counter[tuple[str, bool]]()
+    for first in range(0, len(ids), MOST_IDS):
+        mine += count({"_id": {"$in": ids[first : first + MOST_IDS]}})
+    every = count({status[1:]: {"$nin": ["labelled", None]}})
+    changed = mine[other, True] + every[state, True] - mine[state, True]
+    return changed, sum(number for (_, is_open), number in every.items() if not is_open)
 
 
 def _write(dataset: Any, field: str, news: dict[str, str]) -> None:

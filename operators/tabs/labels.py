@@ -37,12 +37,12 @@ class LabelsTab:
         clash = disagreements(ctx.dataset, field, results["output_field"])
         ctx.panel.state.labels = dict(
             fields=fields, field=field, key=run["key"], applied=target, output_field=results["output_field"],
-            curve=results["curve"], clash=clash, now={name: results[name] for name in STATES},
+            curve=bool(results["curve"]), clash=clash, now={name: results[name] for name in STATES},
         )  # fmt: skip
-        self._preview(ctx)
+        self._preview(ctx, results["curve"])
         ctx.panel.data.labels_clash = heat_map(clash)
 
-    def _preview(self, ctx: Any) -> None:
+    def _preview(self, ctx: Any, curve: list[dict[str, float]]) -> None:
         """What the target of the slider comes to; a sentence where the run cannot tell."""
         found, target = ctx.panel.state.labels, ctx.panel.state.target
         try:
@@ -50,7 +50,7 @@ class LabelsTab:
         except ValueError as reason:
             would, error = None, forms.capital(str(reason))
         ctx.panel.state.labels = {**found, "would": would, "error": error}
-        ctx.panel.data.labels_curve = chart(found["curve"], target, would)
+        ctx.panel.data.labels_curve = chart(curve, target, would)
 
     def show_labels(self, ctx: Any, page: Any) -> None:
         found = ctx.panel.state.labels or {}
@@ -101,7 +101,7 @@ class LabelsTab:
 
     def on_labels_target(self, ctx: Any) -> None:
         ctx.panel.state.target = round(float(ctx.params["value"]), 3)
-        self._preview(ctx)
+        self._preview(ctx, history.load_results(ctx.dataset, ctx.panel.state.labels["key"])["curve"])
 
     def on_labels_apply(self, ctx: Any) -> None:
         done = retarget(ctx.dataset, ctx.panel.state.labels["key"], ctx.panel.state.target)
@@ -137,8 +137,8 @@ def outcome(would: dict[str, Any]) -> str:
 
 def chart(curve: list[dict[str, float]], target: float, would: dict[str, Any] | None) -> list[Any]:
     """Precision over coverage with its band, the target, and where the target leads, for plotly."""
-    x = [100 * row["coverage"] for row in curve]
-    low, high, precision = ([100 * row[name] for row in curve] for name in ("low", "high", "precision"))
+    names = ("coverage", "low", "high", "precision")
+    x, low, high, precision = ([round(100 * row[name], 2) for row in curve] for name in names)
     blue, green, yellow = drawing.COLOURS["labelled"], drawing.COLOURS["accepted"], drawing.COLOURS["view"]
     quiet = dict(hoverinfo="skip", mode="lines", type="scatter")
     lines = [

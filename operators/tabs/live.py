@@ -69,7 +69,7 @@ class LiveStrip:
         view = types.View(
             component="EvensetNews", composite_view=True, channel="@evenset/evenset/watch_runs",
             dataset_id=str(ctx.dataset._doc.id), dataset_name=ctx.dataset.name, seen=ctx.panel.state.changed,
-            shown=ctx.panel.state.shown, on_news=self.on_news, on_tab=self.on_tab,
+            on_news=self.on_news, on_view=self.on_view,
         )  # fmt: skip
         page.view("listener", view)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ...workflows import review_queue
+from ...workflows import overview, review_queue
 from . import drawing
 from .overview import choose_field, newest
 
@@ -157,11 +157,12 @@ def about(dataset: Any, field: str, label_field: str, sample_id: str) -> dict[st
     models = [name for name in ("resnet", "gcn") if dataset.has_field(f"{field}.{name}_label")]
     columns = ["filepath", f"{field}.label", f"{field}.confidence", *[f"{field}.{name}_label" for name in models]]
     (path,), (label,), (confidence,), *said = dataset.select(sample_id).values(columns)
-    counts = Counter(dataset.count_values(f"{label_field}.label"))
-    classes = sorted({*counts, *dataset.distinct(f"{field}.label")} - {None})
+    found = overview.count(dataset, label_field, field).classes
+    counts = Counter({name: states["labelled"] for name, states in found.items()})
     near = review_queue.neighbours(dataset, field, label_field, sample_id)
     beside = Counter(one["label"] for one in near)
     likely = [name for (name,) in said] + [name for found in (beside, counts) for name, _ in found.most_common()]
+    classes = sorted({*found, label})
     numbered = classes if len(classes) <= NUMBERS else likeliest(classes, likely, label)
     return dict(path=path, label=label, confidence=confidence, classes=classes, near=near, numbered=numbered)
 
