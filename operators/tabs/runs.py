@@ -68,7 +68,7 @@ class RunsTab:
             drawing.table(page, found["text"])
         drawing.heading(page, "Settings that are not the usual ones" if found["settings"] else "The usual settings")
         for name, value in found["settings"].items():
-            drawing.text(page, f"**{drawing.plain(name)}** {drawing.plain(str(value))}")
+            drawing.text(page, f"**{drawing.plain(name)}** {drawing.plain(as_text(value))}")
 
     def on_runs_choose(self, ctx: Any) -> None:
         ctx.panel.state.run_key = ctx.params["value"]
@@ -152,3 +152,12 @@ def remarks(dataset: Any, config: dict[str, Any], kept: bool, resumes: bool) -> 
     if gone and config["state"] == "done":
         notes.append(f"The field {', '.join(gone)} of this run was removed.")
     return notes
+
+
+def as_text(value: Any) -> str:
+    """A setting as a person would write it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {as_text(one)}" for name, one in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(as_text, value))
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -1,0 +1,53 @@
+"""The panel's parts that need no App: what it sends is short, what it says is readable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from evenset.operators.evenset_panel import merged
+from evenset.operators.tabs.runs import as_text
+from fiftyone.operators.executor import InvocationRequest
+
+
+def patch(**state: Any) -> InvocationRequest:
+    return InvocationRequest("patch_panel_state", dict(panel_id="one", state=state))
+
+
+def test_patches_that_follow_one_another_are_sent_in_one():
+    data = InvocationRequest("patch_panel_data", dict(panel_id="one", data=dict(bars=[1])))
+    drawn = InvocationRequest("show_panel_output", dict(panel_id="one"))
+
+    sent = merged([patch(tab="runs", shown=1), data, patch(shown=2), drawn, patch(news=[])])
+
+    assert [request.operator_uri for request in sent] == [
+        "patch_panel_state",
+        "patch_panel_data",
+        "show_panel_output",
+        "patch_panel_state",
+    ]
+    assert [request.params.get("state") for request in sent] == [dict(tab="runs", shown=2), None, None, dict(news=[])]
+    assert sent[1].params["data"] == dict(bars=[1])
+
+
+def test_a_patch_does_not_cross_what_clears_the_state():
+    clear = InvocationRequest("clear_panel_state", dict(panel_id="one"))
+
+    sent = merged([patch(tab="runs"), clear, patch(tab="labels")])
+
+    assert [request.params.get("state") for request in sent] == [dict(tab="runs"), None, dict(tab="labels")]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (dict(zero=12, one=8), "zero 12, one 8"),
+        (["resnet", "gcn"], "resnet, gcn"),
+        (dict(cat=["tabby", "tom"]), "cat tabby, tom"),
+        (False, "no"),
+        (0.95, "0.95"),
+        (1, "1"),
+    ],
+)
+def test_a_setting_is_shown_as_a_person_would_write_it(value, text):
+    assert as_text(value) == text
