@@ -21,7 +21,6 @@ from .tabs.runs import RunsTab
 MARGINS = types.View(  # FiftyOne leaves one on the left alone
     component="ObjectView", componentsProps=dict(gridContainer=dict(sx=dict(paddingX=1)))
 )
-PATCHES = {"patch_panel_state": "state", "patch_panel_data": "data"}
 TABS = ("overview", "labels", "review", "mistakes", "balance", "runs")
 
 
@@ -130,17 +129,12 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
 
 
 def merged(requests: list[Any]) -> list[Any]:
-    """The same requests to the App with patches that follow one another in one: it draws all of itself after each."""
+    """The same requests to the App, patches that follow one another in one: it draws all of itself after each."""
     kept: list[Any] = []
-    latest: dict[str, dict[str, Any]] = {}
     for request in requests:
-        part = PATCHES.get(request.operator_uri)
-        if part is None:
-            latest.clear()
-        elif part in latest:
-            latest[part].update(request.params[part])
-            continue
+        last = kept[-1] if kept else None
+        if last is not None and last.operator_uri == request.operator_uri == "patch_panel_state":
+            last.params["state"] = {**last.params["state"], **request.params["state"]}
         else:
-            latest[part] = request.params[part] = dict(request.params[part])
-        kept.append(request)
+            kept.append(request)
     return kept

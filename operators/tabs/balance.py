@@ -39,13 +39,13 @@ class BalanceTab:
                 notes=plan.notes,
             )  # fmt: skip
             heights = {state: [row[state] for row in shown] for state in drawing.PLAN}
-            ctx.panel.data.balance_plan = drawing.bars(found["names"], heights, drawing.PLAN)
+            found["bars"] = drawing.bars(found["names"], heights, drawing.PLAN)
             done = balance_overview.outcome(ctx.dataset, record["key"]) if record else None
-            found["done"] = vars(done) if done else None
+            found["done"] = dict(vars(done)) if done else None
             if done:
                 counts = {"images": list(done.refused.values())}
-                ctx.panel.data.balance_refused = drawing.bars(list(done.refused), counts, REFUSED_COLOUR)
-                ctx.panel.data.balance_gains = gains(done.gains[:MOST_BARS])
+                found["done"]["refused_bars"] = drawing.bars(list(done.refused), counts, REFUSED_COLOUR)
+                found["done"]["gains_lines"] = gains(done.gains[:MOST_BARS])
         ctx.panel.state.balance = found
 
     def show_balance(self, ctx: Any, page: Any) -> None:
@@ -80,7 +80,7 @@ class BalanceTab:
                   on_change=self.on_balance_target)  # fmt: skip
         drawing.heading(page, f"{found['add']:,} synthetic images would be added")
         layout = drawing.bar_layout(found["names"], "images")
-        page.plot("balance_plan", layout=layout, config=drawing.CONFIG)
+        page.plot("balance_plan", data=found["bars"], layout=layout, config=drawing.CONFIG)
         if found["more"]:
             drawing.text(page, f"{found['more']:,} more classes are not drawn.")
         for sentence in found["notes"]:
@@ -105,14 +105,15 @@ class BalanceTab:
         line.btn("remove", label="Remove ...", icon="undo", variant="outlined", on_click=self.on_balance_remove)
         if done["gains"]:
             drawing.heading(page, "Gain of each class, points of recall on held-out real images", interval(done))
-            page.plot("balance_gains", layout=gains_layout(done["gains"][:MOST_BARS]), config=drawing.CONFIG)
+            layout = gains_layout(done["gains"][:MOST_BARS])
+            page.plot("balance_gains", data=done["gains_lines"], layout=layout, config=drawing.CONFIG)
         if done["refused"]:
             total = sum(done["refused"].values())
             hint = "" if "rejected" in done["views"] else "They were not kept: keep_rejected=True keeps them as samples"
             drawing.heading(page, f"{total:,} images were refused by the filters", hint)
             layout = {**drawing.bar_layout(list(done["refused"]), "images"), "showlegend": False}
             layout["yaxis"]["ticktext"] = [html.escape(reason) for reason in done["refused"]]
-            page.plot("balance_refused", layout=layout, config=drawing.CONFIG)
+            page.plot("balance_refused", data=done["refused_bars"], layout=layout, config=drawing.CONFIG)
         if done["picture"]:
             drawing.heading(page, "Some of the images, a row a class")
             drawing.picture(page, done["picture"])

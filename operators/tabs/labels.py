@@ -37,10 +37,9 @@ class LabelsTab:
         clash = disagreements(ctx.dataset, field, results["output_field"])
         ctx.panel.state.labels = dict(
             fields=fields, field=field, key=run["key"], applied=target, output_field=results["output_field"],
-            curve=bool(results["curve"]), clash=clash, now={name: results[name] for name in STATES},
+            clash=clash, now={name: results[name] for name in STATES},
         )  # fmt: skip
         self._preview(ctx, results["curve"])
-        ctx.panel.data.labels_clash = heat_map(clash)
 
     def _preview(self, ctx: Any, curve: list[dict[str, float]]) -> None:
         """What the target of the slider comes to; a sentence where the run cannot tell."""
@@ -49,8 +48,8 @@ class LabelsTab:
             would, error = vars(retarget(ctx.dataset, found["key"], target, dry_run=True)), ""
         except ValueError as reason:
             would, error = None, forms.capital(str(reason))
-        ctx.panel.state.labels = {**found, "would": would, "error": error}
-        ctx.panel.data.labels_curve = chart(curve, target, would)
+        lines = chart(curve, target, would) if curve else []
+        ctx.panel.state.labels = {**found, "would": would, "error": error, "lines": lines}
 
     def show_labels(self, ctx: Any, page: Any) -> None:
         found = ctx.panel.state.labels or {}
@@ -65,8 +64,8 @@ class LabelsTab:
             drawing.note(page, "warning", found["error"])
         elif found["would"]:
             self._show_target(page, found)
-        if found["curve"]:
-            page.plot("labels_curve", layout=CURVE_LAYOUT, config=drawing.CONFIG)
+        if found["lines"]:
+            page.plot("labels_curve", data=found["lines"], layout=CURVE_LAYOUT, config=drawing.CONFIG)
         self._show_clash(page, found)
 
     def _show_target(self, page: Any, found: dict[str, Any]) -> None:
@@ -93,7 +92,8 @@ class LabelsTab:
         hint = f"{clash['total']:,} samples without a label{more}. A row is what ResNet says, a column what GCN says"
         drawing.heading(page, "Where ResNet and GCN disagree", hint)
         layout = clash_layout(clash["names"])
-        page.plot("labels_clash", layout=layout, config=drawing.CONFIG, on_click=self.on_labels_clash)
+        page.plot("labels_clash", data=heat_map(clash), layout=layout, config=drawing.CONFIG,
+                  on_click=self.on_labels_clash)  # fmt: skip
 
     def on_labels_auto(self, ctx: Any) -> None:
         params = dict(label_field=ctx.panel.state.labels["field"], view_target="DATASET")

@@ -27,8 +27,7 @@ class LiveStrip:
         ctx.panel.state.news = live.outcomes(ctx.dataset)
         keys = [row["run_key"] for row in rows if row["run_key"]]
         lines = chart(live.curves(ctx.dataset, keys[0])) if keys else []
-        ctx.panel.state.live_drawn = bool(lines and len(lines[0]["x"]) > 1)
-        ctx.panel.data.live_curves = lines
+        ctx.panel.state.live_lines = lines
 
     def read_news(self, ctx: Any) -> None:
         """Somebody went on: how runs ended is no news any more, and Runs keeps it."""
@@ -52,9 +51,10 @@ class LiveStrip:
                          params=params)  # fmt: skip
         if rows:
             page.view("timer", types.TimerView(interval=LOOK_MS, on_interval=self.on_live_tick))
-            if ctx.panel.state.live_drawn:
+            lines = ctx.panel.state.live_lines or []
+            if lines and len(lines[0]["x"]) > 1:
                 layout = dict(height=200, margin=dict(l=40, r=10, t=10, b=30), legend=dict(orientation="h", y=1.1))
-                page.plot("live_curves", layout=layout, config=drawing.CONFIG)
+                page.plot("live_curves", data=lines, layout=layout, config=drawing.CONFIG)
 
     def on_live_tick(self, ctx: Any) -> None:
         """Looks again; when something ended, the tab shows what it left."""

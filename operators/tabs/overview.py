@@ -35,15 +35,14 @@ class OverviewTab:
         if ctx.has_custom_view:
             in_view = overview.count(ctx.view, field, suggestions).classes
             marked = [sum(in_view.get(name, {}).values()) for name in names]
+        heights = {state: [found.classes[name][state] for name in shown] for state in overview.STATES}
+        inside = None if marked is None else marked[first : first + MOST_BARS]
         ctx.panel.state.overview = dict(
             fields=fields, field=field, suggestions=suggestions, names=shown, next=vars(ahead),
-            first=first, count=len(names),
+            first=first, count=len(names), bars=drawing.bars(shown, heights) + mark(inside),
             totals={state: found.total(state) for state in overview.STATES}, unlabelled=found.unlabelled,
             marked=None if marked is None else sum(marked),
         )  # fmt: skip
-        heights = {state: [found.classes[name][state] for name in shown] for state in overview.STATES}
-        inside = None if marked is None else marked[first : first + MOST_BARS]
-        ctx.panel.data.overview_bars = drawing.bars(shown, heights) + mark(inside)
 
     def show_overview(self, ctx: Any, page: Any) -> None:
         found = ctx.panel.state.overview or {}
@@ -68,7 +67,8 @@ class OverviewTab:
         if found["names"]:
             layout = drawing.bar_layout(found["names"], "images")
             self._show_pages(page, found)
-            page.plot("overview_bars", layout=layout, config=drawing.CONFIG, on_click=self.on_overview_bar)
+            page.plot("overview_bars", data=found["bars"], layout=layout, config=drawing.CONFIG,
+                      on_click=self.on_overview_bar)  # fmt: skip
 
     def _show_pages(self, page: Any, found: dict[str, Any]) -> None:
         """Buttons to the other classes, where there are more than a chart can show."""

@@ -15,19 +15,12 @@ def patch(**state: Any) -> InvocationRequest:
 
 
 def test_patches_that_follow_one_another_are_sent_in_one():
-    data = InvocationRequest("patch_panel_data", dict(panel_id="one", data=dict(bars=[1])))
     drawn = InvocationRequest("show_panel_output", dict(panel_id="one"))
 
-    sent = merged([patch(tab="runs", shown=1), data, patch(shown=2), drawn, patch(news=[])])
+    sent = merged([patch(tab="runs", shown=1), patch(shown=2), drawn, patch(news=[])])
 
-    assert [request.operator_uri for request in sent] == [
-        "patch_panel_state",
-        "patch_panel_data",
-        "show_panel_output",
-        "patch_panel_state",
-    ]
-    assert [request.params.get("state") for request in sent] == [dict(tab="runs", shown=2), None, None, dict(news=[])]
-    assert sent[1].params["data"] == dict(bars=[1])
+    assert [request.params.get("state") for request in sent] == [dict(tab="runs", shown=2), None, dict(news=[])]
+    assert sent[1] is drawn
 
 
 def test_a_patch_does_not_cross_what_clears_the_state():
