@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import fiftyone.operators as foo
@@ -66,19 +67,32 @@ def fill(form: forms.Form) -> None:
     samples = form.target("Balance")
     label_field = form.label_field("The synthetic samples get their label in this field")
     form.labelled(samples, label_field)
+    ask_target(form, samples, label_field)
+    form.settings(BalanceSettings, basic=True)
+    if form.value("source", "generate") == "generate":
+        ask_generator(form)
+    if form.more():
+        form.heading("Samples")
+        form.group_field()
+        form.classes()
+        more(form)
+
+
+def ask_target(form: forms.Form, samples: Any, label_field: str | None) -> None:
+    """How many images a class is to have, and what would be added."""
     if form.choose("target", TARGETS, "majority", label="Target", description="Images of a class") == "number":
         form.inputs.int("target_number", default=USUAL_NUMBER, label="Images of a class")
     if label_field:
         show_plan(form, samples, label_field)
-    form.settings(BalanceSettings, basic=True)
-    if form.value("source", "generate") == "generate":
-        earlier = [key for key in form.ctx.dataset.list_runs() if key.startswith("evenset_train_generator_")]
-        hint = "A run of Train generator, or a generator's folder; empty: one is trained now"
-        form.suggest("generator", earlier, label="Generator", description=hint)
-        if not form.value("generator"):
-            form.settings(GeneratorSettings, basic=True)
-    if form.more():
-        _more(form)
+
+
+def ask_generator(form: forms.Form) -> None:
+    """One that is there, or how long to train another."""
+    earlier = [key for key in form.ctx.dataset.list_runs() if key.startswith("evenset_train_generator_")]
+    hint = "A run of Train generator, or a generator's folder; empty: one is trained now"
+    form.suggest("generator", earlier, label="Generator", description=hint)
+    if not form.value("generator"):
+        form.settings(GeneratorSettings, basic=True)
 
 
 def show_plan(form: forms.Form, samples: Any, label_field: str) -> None:
@@ -94,13 +108,11 @@ def show_plan(form: forms.Form, samples: Any, label_field: str) -> None:
         form.say(note)
 
 
-def _more(form: forms.Form) -> None:
-    form.heading("Samples")
-    form.group_field()
-    form.classes()
+def more(form: forms.Form, without: Sequence[str] = ()) -> None:
+    """Every other setting."""
     form.settings(TrainGeneratorSettings)
     form.heading("Adding")
-    form.settings(BalanceSettings)
+    form.settings(BalanceSettings, without=without)
     form.heading("Filters")
     form.settings(FilterSettings)
     form.heading("Drawing")

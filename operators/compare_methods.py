@@ -7,9 +7,17 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..models.settings import AttackSettings, CompareSettings, ImageSettings, ResNetSettings
-from . import forms, running
+from ..models.settings import (
+    BALANCE_SETTINGS,
+    AttackSettings,
+    BalanceSettings,
+    CompareSettings,
+    ImageSettings,
+    ResNetSettings,
+)
+from . import balance_classes, forms, running
 
+TASKS = {"classification": "Ways to label", "generation": "Ways to even out the classes"}
 INPUTS = ("label_field", "output_field", "test", "group_field", "embeddings", "rules")
 CHOICES = {  # method -> name of its checkbox; rules need none, since they are given or not
     "hog + svm": "use_hog_svm",
@@ -29,6 +37,7 @@ WHAT = {
     "laplace": "Laplace learning: labels spread over the same graph",
     "ensemble": "Ensemble: what auto_label does, several ways to spread labels over that graph, and the ResNet",
 }
+WITHOUT = ("source", "measure_benefit", "add", "keep_rejected")  # of a balance: here nothing is added
 RESNETS = ("resnet", "image gcn", "ensemble")  # the settings of the ResNet are theirs
 
 
@@ -54,7 +63,12 @@ class CompareMethods(foo.Operator):
 
 def fill(form: forms.Form) -> None:
     samples = form.target("Compare on")
-    form.labelled(samples, form.label_field("A part of these labels trains, another part scores"))
+    generation = form.choose("task", TASKS, "classification", label="What to compare") == "generation"
+    label_field = form.label_field("A part of these labels trains, another part scores")
+    form.labelled(samples, label_field)
+    if generation:
+        _generation(form, samples, label_field)
+        return
     form.new_field("compare", "Says which samples trained and which were held out; the predictions get its name too")
     form.heading("Methods")
     for method, name in CHOICES.items():
@@ -67,6 +81,16 @@ def fill(form: forms.Form) -> None:
     form.settings(CompareSettings, basic=True)
     if form.more():
         _more(form)
+
+
+def _generation(form: forms.Form, samples: Any, label_field: str | None) -> None:
+    balance_classes.ask_target(form, samples, label_field)
+    form.settings(BalanceSettings, basic=True, without=WITHOUT)
+    balance_classes.ask_generator(form)
+    if form.more():
+        form.heading("Samples")
+        form.group_field()
+        balance_classes.more(form, without=WITHOUT)
 
 
 def _rules(form: forms.Form) -> None:
@@ -99,6 +123,10 @@ def _more(form: forms.Form) -> None:
 def read(ctx: Any) -> running.Prepared:
     """What the form says, as arguments of compare_methods."""
     forms.chosen(ctx, "label_field")
+    if ctx.params.get("task") == "generation":
+        inputs = forms.read_inputs(ctx, "task", "label_field", "generator", "group_field")
+        settings = {name: value for name, value in forms.read(ctx, *BALANCE_SETTINGS).items() if name not in WITHOUT}
+        return forms.samples_of(ctx), {**inputs, "target": balance_classes.read_target(ctx.params), **settings}
     inputs = forms.read_inputs(ctx, *INPUTS)
     methods = [method for method, name in CHOICES.items() if ctx.params.get(name, True)]
     resnet = {name: value for name, value in forms.read(ctx, ResNetSettings).items() if name != "seed"}
@@ -113,6 +141,8 @@ def read(ctx: Any) -> running.Prepared:
 
 def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     """The table, and where to look further."""
+    if "verdicts" in results:
+        return _generation_answer(results)
     count, held = len(results["rows"]), results["held_out"]
     times = f", {len(held)} times" if len(held) > 1 else ""
     page = running.Page(f"{count} methods are scored on {held[0]:,} held-out labels{times}")
@@ -123,5 +153,17 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
         page.alert("warning", f"{len(results['skipped']):,} images could not be read and were left out")
     page.table(results["rows"])
     for note in results["notes"]:  # some are footnotes of the table
+        page.alert("info", note)
+    return page
+
+
+def _generation_answer(results: dict[str, Any]) -> running.Page:
+    """Every way to train, what images of either kind gain over the best of them, and of which class."""
+    page = running.Page(f"Ways to even out {len(results['names'])} classes").table(results["rows"])
+    for name, (gain, low, high) in results["gains"].items():
+        worth = f"{name}: {100 * gain:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}) over {results['best']}"
+        page.alert(balance_classes.SEVERITY.get(results["decisions"][name], "info"), worth)
+        page.table(results["verdicts"][name], name)
+    for note in results["notes"]:
         page.alert("info", note)
     return page

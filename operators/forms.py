@@ -205,11 +205,18 @@ class Form:
         self.inputs.bool("more", default=False, label="More settings", view=types.SwitchView())
         return bool(self.value("more", False))
 
-    def settings(self, *kinds: type[Settings], basic: bool = False, defaults: dict[str, Any] | None = None) -> None:
+    def settings(
+        self,
+        *kinds: type[Settings],
+        basic: bool = False,
+        defaults: dict[str, Any] | None = None,
+        without: Sequence[str] = (),
+    ) -> None:
         """The fields of settings classes that the form does not have yet; `basic`: only those shown at once."""
         for kind in kinds:
             for item in fields(kind):
-                if item.name not in self.inputs.properties and (item.metadata["basic"] or not basic):
+                there = item.name in self.inputs.properties or item.name in without
+                if not there and (item.metadata["basic"] or not basic):
                     self._setting(item, (defaults or {}).get(item.name, item.default))
 
     def _setting(self, item: Field[Any], default: Any) -> None:

@@ -90,17 +90,17 @@ class Page:
         buttons.btn(label, label=label, icon=icon, variant="outlined", on_click=operator, params=params, prompt=prompt)
         return self
 
-    def table(self, rows: list[dict[str, Any]]) -> Page:
+    def table(self, rows: list[dict[str, Any]], name: str = "rows") -> Page:
         if rows:
             view = types.TableView()
             for number, key in enumerate(rows[0]):
                 view.add_column(str(number), label=capital(key))
-            self.outputs.list("rows", types.Object(), view=view)
+            self.outputs.list(name, types.Object(), view=view)
             shown = [
                 ["–" if value is None else f"{value:,}" if type(value) is int else str(value) for value in row.values()]
                 for row in rows
             ]
-            self.results["rows"] = [{str(k): text for k, text in enumerate(row)} for row in shown[:MOST_ROWS]]
+            self.results[name] = [{str(k): text for k, text in enumerate(row)} for row in shown[:MOST_ROWS]]
         if len(rows) > MOST_ROWS:
             self.lines(f"{len(rows) - MOST_ROWS:,} more rows: evenset.load_results has them all")
         return self

@@ -154,6 +154,8 @@ def _balance(samples: int, labelled: int, area: float, values: Mapping[str, Any]
 
 
 def _compare(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
+    if values.get("task") == "generation":
+        return _balance(samples, labelled, area, {**values, "source": "generate", "measure_benefit": True})
     train = labelled * (1 - values["test_fraction"])
     once = labelled * JOIN + 3 * _resnet(train, labelled, area, values)  # alone, in the ensemble, and as an image graph
     return float(values["seeds"] * once)

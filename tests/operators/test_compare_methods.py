@@ -10,6 +10,7 @@ from evenset.models.settings import AttackSettings, CompareSettings, ImageSettin
 from evenset.operators import compare_methods as operator
 from evenset.operators import forms
 from evenset.workflows.methods import METHODS
+from fiftyone import ViewField as F
 
 ONLY = dict.fromkeys(operator.CHOICES.values(), False)
 
@@ -19,7 +20,7 @@ def test_every_method_has_its_checkbox_and_the_rules_their_text(app, clusters):
 
     asked = [name for name, line in lines.items() if line["type"]["name"] != "Void"]
     basic = [item.name for item in fields(CompareSettings) if item.metadata["basic"]]
-    inputs = ["view_target", "label_field", "output_field", *operator.CHOICES.values(), "rules", "test"]
+    inputs = ["view_target", "task", "label_field", "output_field", *operator.CHOICES.values(), "rules", "test"]
     assert asked == [*inputs, *basic, "more", "wait"]
     assert {*operator.CHOICES, "rules"} == set(METHODS) == {*operator.WHAT, "rules"}
     assert not any(line["required"] or line["invalid"] for line in lines.values())
@@ -58,6 +59,44 @@ def test_a_form_becomes_arguments(clusters):
         size_px=8,
         strengths="2",
     )
+
+
+def test_ways_to_even_out_have_a_form_of_their_own(app, clusters):
+    lines = app.form(clusters(), "compare_methods", {"task": "generation", "more": True})
+
+    assert {"target", "plan", "max_ratio", "generator", "minutes", "probe_seeds", "guidance"} <= set(lines)
+    assert not {*operator.CHOICES.values(), *operator.WITHOUT, "output_field", "rules", "test", "seeds"} & set(lines)
+
+
+def test_its_form_becomes_arguments_too(clusters):
+    dataset = clusters()
+    params = dict(task="generation", label_field="ground_truth", target="number", target_number=40, probe_steps=9)
+    params |= {"add": "always", "seeds": 2, "use_gcn": True, "generator": ""}  # of the other forms
+    context = SimpleNamespace(params=params, selected=[], request_params={}, target_view=lambda: dataset)
+
+    samples, arguments = operator.read(context)
+
+    assert samples is dataset
+    assert arguments == dict(task="generation", label_field="ground_truth", target=40, probe_steps=9)
+
+
+def test_ways_to_even_out_are_compared_and_shown(app, digits):
+    dataset = digits(n=300, size_px=8, labelled=300)
+    few = [sample.id for sample in dataset.match(F("ground_truth.label") == "3").skip(10)]
+    dataset.delete_samples(few)
+    quick = dict(minutes=0, steps=20, width=8, probe_steps=20, probe_seeds=2, sampling_steps=3)
+    quick |= dict(prototype_share=0.0, probability_share=0.0, graph_share=0.0, copy_share=0.0)
+
+    answer = app.execute(dataset, "compare_methods", dict(task="generation", label_field="ground_truth", **quick))
+
+    assert "Ways to even out 10 classes" in answer.labels
+    assert {"oversampling", "augmentation of every batch"} <= {row["0"] for row in answer.values["rows"]}
+    assert any("changed images: " in text and " points (" in text for _, text in map(lowered, answer.alerts))
+    assert len(answer.values["changed images"]) == 10
+
+
+def lowered(alert):
+    return alert[0], alert[1].lower()
 
 
 def test_it_compares_and_shows_the_table_and_where_to_look_further(app, clusters):
