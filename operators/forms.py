@@ -139,7 +139,14 @@ class Form:
             dict(type="bar", name=key, x=names, y=values, marker=dict(color=colours[key]))
             for key, values in heights.items()
         ]
-        layout = dict(barmode="stack", height=260, margin=dict(l=40, r=10, t=10, b=60), xaxis=dict(type="category"))
+        layout = dict(
+            barmode="stack",
+            height=280,
+            margin=dict(l=40, r=10, t=30, b=60),
+            xaxis=dict(type="category"),
+            showlegend=True,
+            legend=dict(orientation="h", y=1, yanchor="bottom", x=0, traceorder="normal"),
+        )
         self.inputs.plot(name, data=data, layout=layout, config=dict(displayModeBar=False))
 
     def choose(

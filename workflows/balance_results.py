@@ -91,7 +91,9 @@ def refusals(made: Sequence[Made]) -> dict[str, int]:
 def fell_short(plan: Plan, made: Sequence[Made], most_tries: float) -> list[str]:
     """A sentence on the classes of which too few images passed."""
     kept = Counter(one.label for one in made if one.kept)
-    short = [f"{name} {kept[name]} of {n}" for name, n in zip(plan.names, plan.add, strict=True) if kept[name] < n]
+    short = [
+        f"'{name}' has {kept[name]} of {n}" for name, n in zip(plan.names, plan.add, strict=True) if kept[name] < n
+    ]
     if not short:
         return []
     return [
