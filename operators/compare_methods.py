@@ -15,7 +15,7 @@ from ..models.settings import (
     ImageSettings,
     ResNetSettings,
 )
-from . import balance_classes, forms, running
+from . import balancing, forms, running
 
 TASKS = {"classification": "Ways to label", "generation": "Ways to even out the classes"}
 INPUTS = ("label_field", "output_field", "test", "group_field", "embeddings", "rules")
@@ -84,13 +84,13 @@ def fill(form: forms.Form) -> None:
 
 
 def _generation(form: forms.Form, samples: Any, label_field: str | None) -> None:
-    balance_classes.ask_target(form, samples, label_field)
+    balancing.ask_target(form, samples, label_field)
     form.settings(BalanceSettings, basic=True, without=WITHOUT)
-    balance_classes.ask_generator(form)
+    balancing.ask_generator(form)
     if form.more():
         form.heading("Samples")
         form.group_field()
-        balance_classes.more(form, without=WITHOUT)
+        balancing.more(form, without=WITHOUT)
 
 
 def _rules(form: forms.Form) -> None:
@@ -126,7 +126,7 @@ def read(ctx: Any) -> running.Prepared:
     if ctx.params.get("task") == "generation":
         inputs = forms.read_inputs(ctx, "task", "label_field", "generator", "group_field")
         settings = {name: value for name, value in forms.read(ctx, *BALANCE_SETTINGS).items() if name not in WITHOUT}
-        return forms.samples_of(ctx), {**inputs, "target": balance_classes.read_target(ctx.params), **settings}
+        return forms.samples_of(ctx), {**inputs, "target": balancing.read_target(ctx.params), **settings}
     inputs = forms.read_inputs(ctx, *INPUTS)
     methods = [method for method, name in CHOICES.items() if ctx.params.get(name, True)]
     resnet = {name: value for name, value in forms.read(ctx, ResNetSettings).items() if name != "seed"}
@@ -162,7 +162,7 @@ def _generation_answer(results: dict[str, Any]) -> running.Page:
     page = running.Page(f"Ways to even out {len(results['names'])} classes").table(results["rows"])
     for name, (gain, low, high) in results["gains"].items():
         worth = f"{name}: {100 * gain:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}) over {results['best']}"
-        page.alert(balance_classes.SEVERITY.get(results["decisions"][name], "info"), worth)
+        page.alert(balancing.SEVERITY.get(results["decisions"][name], "info"), worth)
         page.table(results["verdicts"][name], name)
     for note in results["notes"]:
         page.alert("info", note)

@@ -1,0 +1,74 @@
+"""What the forms of a balance, and of a comparison of ways to even out, have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..models.settings import (
+    BalanceSettings,
+    FilterSettings,
+    GeneratorSettings,
+    ImageSettings,
+    SamplingSettings,
+    TrainGeneratorSettings,
+)
+from ..workflows import balance_plan
+from . import forms
+from .tabs import drawing
+
+TARGETS = {"majority": "As many as the largest class", "median": "As many as the median class", "number": "A number"}
+USUAL_NUMBER = 100  # images of a class, where a number is chosen
+MOST_BARS = 60  # classes of the chart
+SEVERITY = {"add": "success", "do not add": "warning"}
+
+
+def read_target(params: dict[str, Any]) -> str | int:
+    """The target of a form that was sent."""
+    chosen = params.get("target") or "majority"
+    return int(params.get("target_number", USUAL_NUMBER)) if chosen == "number" else str(chosen)
+
+
+def ask_target(form: forms.Form, samples: Any, label_field: str | None) -> None:
+    """How many images a class is to have, and what would be added."""
+    if form.choose("target", TARGETS, "majority", label="Target", description="Images of a class") == "number":
+        form.inputs.int("target_number", default=USUAL_NUMBER, label="Images of a class")
+    if label_field:
+        show_plan(form, samples, label_field)
+
+
+def ask_generator(form: forms.Form) -> None:
+    """One that is there, or how long to train another."""
+    earlier = [key for key in form.ctx.dataset.list_runs() if key.startswith("evenset_train_generator_")]
+    hint = "A run of Train generator, or a generator's folder; empty: one is trained now"
+    form.suggest("generator", earlier, label="Generator", description=hint)
+    if not form.value("generator"):
+        form.settings(GeneratorSettings, basic=True)
+
+
+def show_plan(form: forms.Form, samples: Any, label_field: str) -> None:
+    """How many each class would get, as bars and in words."""
+    ratio = float(form.value("max_ratio", BalanceSettings().max_ratio))
+    plan = balance_plan.of_samples(samples, label_field, read_target(form.ctx.params), ratio)
+    if plan is None:
+        return
+    names, rows = plan.names[:MOST_BARS], plan.rows[:MOST_BARS]
+    form.bars("plan", names, {state: [row[state] for row in rows] for state in drawing.PLAN}, drawing.PLAN)
+    form.say(f"{plan.add.sum():,} synthetic images would be added")
+    for note in plan.notes:
+        form.say(note)
+
+
+def more(form: forms.Form, without: Sequence[str] = ()) -> None:
+    """Every other setting."""
+    form.settings(TrainGeneratorSettings)
+    form.heading("Adding")
+    form.settings(BalanceSettings, without=without)
+    form.heading("Filters")
+    form.settings(FilterSettings)
+    form.heading("Drawing")
+    form.settings(SamplingSettings)
+    form.heading("Generator")
+    form.settings(GeneratorSettings)
+    form.heading("Images")
+    form.settings(ImageSettings)
