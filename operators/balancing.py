@@ -13,6 +13,7 @@ from ..models.settings import (
     SamplingSettings,
     TrainGeneratorSettings,
 )
+from ..models.verdict import ADD, DO_NOT_ADD
 from ..workflows import balance_plan
 from . import forms
 from .tabs import drawing
@@ -20,7 +21,7 @@ from .tabs import drawing
 TARGETS = {"majority": "As many as the largest class", "median": "As many as the median class", "number": "A number"}
 USUAL_NUMBER = 100  # images of a class, where a number is chosen
 MOST_BARS = 60  # classes of the chart
-SEVERITY = {"add": "success", "do not add": "warning"}
+SEVERITY = {ADD: "success", DO_NOT_ADD: "warning"}
 
 
 def read_target(params: dict[str, Any]) -> str | int:

@@ -15,6 +15,7 @@ from ..models.settings import (
     ImageSettings,
     ResNetSettings,
 )
+from ..workflows.samples import real_samples
 from . import balancing, forms, running
 
 TASKS = {"classification": "Ways to label", "generation": "Ways to even out the classes"}
@@ -84,7 +85,8 @@ def fill(form: forms.Form) -> None:
 
 
 def _generation(form: forms.Form, samples: Any, label_field: str | None) -> None:
-    balancing.ask_target(form, samples, label_field)
+    balancing.ask_target(form, real_samples(samples)[0], label_field)  # earlier synthetic ones are left out
+    form.say("They are made to be measured: none is added")
     form.settings(BalanceSettings, basic=True, without=WITHOUT)
     balancing.ask_generator(form)
     if form.more():

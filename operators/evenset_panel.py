@@ -103,9 +103,9 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
 
     def refresh(self, ctx: Any) -> None:
         """Asks the database again for what the open tab shows."""
+        ctx.panel.state.shown = ctx.panel.state.tab  # whatever comes of it: a tab that fails is not asked for for ever
         ctx.panel.state.changed = records.changed(ctx.dataset)  # before it is read: what comes meanwhile is news
         ctx.dataset.reload()
-        ctx.panel.state.shown = ctx.panel.state.tab
         getattr(self, f"load_{ctx.panel.state.tab or TABS[0]}")(ctx)
 
     def render(self, ctx: Any) -> types.Property:

@@ -227,7 +227,7 @@ def _news(dataset: Any, field: str, label_field: str | None, kept: Kept, choice:
     ids, suggestions, statuses, *labels = dataset.values(columns)
     news, decided = {}, 0
     for place, (i, suggestion, status) in enumerate(zip(ids, suggestions, statuses, strict=True)):
-        if i not in wanted:
+        if i not in wanted or status is None:  # somebody emptied it
             continue
         if suggestion is None or status not in ("accepted", "review") or (labels and labels[0][place] is not None):
             decided += 1
@@ -238,25 +238,28 @@ def _news(dataset: Any, field: str, label_field: str | None, kept: Kept, choice:
 
 def _count(dataset: Any, field: str, label_field: str | None, kept: Kept, choice: Choice) -> tuple[int, int]:
     """How many samples `_news` finds, and how many are decided: the database counts, and no sample is read."""
-    status, wanted = f"${field}.status", choice.accepted[kept.pool]
-    open_ = [{"$gt": [f"${field}.label", None]}, {"$in": [status, ["accepted", "review"]]}]
+    status = f"{field}.status"
+    open_ = [{"$gt": [f"${field}.label", None]}, {"$in": [f"${status}", ["accepted", "review"]]}]
     if label_field is not None and dataset.has_field(label_field):
         open_.append({"$not": [{"$gt": [f"${label_field}.label", None]}]})
 
     def count(match: dict[str, Any]) -> Counter[tuple[str, bool]]:
         """Of each status, the open ones and the others."""
-        group = {"_id": {"status": status, "open": {"$and": open_}}, "count": {"$sum": 1}}
-        rows = dataset._aggregate(post_pipeline=[{"$match": match}, {"$group": group}])
+        group = {"_id": {"status": f"${status}", "open": {"$and": open_}}, "count": {"$sum": 1}}
+        rows = dataset._aggregate(post_pipeline=[{"$match": {status: {"$ne": None}, **match}}, {"$group": group}])
         return Counter({(row["_id"]["status"], row["_id"]["open"]): row["count"] for row in rows})
 
+    def count_of(ids: np.ndarray) -> Counter[tuple[str, bool]]:
+        parts = [ids[first : first + MOST_IDS].tolist() for first in range(0, len(ids), MOST_IDS)]
+        return sum((count({"_id": {"$in": [ObjectId(i) for i in part]}}) for part in parts), Counter())
+
+    every, wanted = count({}), choice.accepted[kept.pool]
     fewer = bool(2 * wanted.sum() <= len(wanted))  # the accepted, or the others: their ids are sent
     state, other = ("accepted", "review") if fewer else ("review", "accepted")
-    ids, mine = [ObjectId(i) for i in kept.ids[kept.pool][wanted == fewer].tolist()], Counter[tuple[str, bool]]()
-    for first in range(0, len(ids), MOST_IDS):
-        mine += count({"_id": {"$in": ids[first : first + MOST_IDS]}})
-    every = count({status[1:]: {"$nin": ["labelled", None]}})
+    mine = count_of(kept.ids[kept.pool][wanted == fewer])
+    decided = every - count_of(np.delete(kept.ids, kept.pool))
     changed = mine[other, True] + every[state, True] - mine[state, True]
-    return changed, sum(number for (_, is_open), number in every.items() if not is_open)
+    return changed, sum(number for (_, is_open), number in decided.items() if not is_open)
 
 
 def _write(dataset: Any, field: str, news: dict[str, str]) -> None:

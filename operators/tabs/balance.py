@@ -8,16 +8,13 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...models.settings import BalanceSettings
-from ...models.verdict import ADD, DO_NOT_ADD
 from ...workflows import balance_overview, balance_plan, records
-from .. import forms
+from .. import balancing, forms
 from . import drawing
 from .overview import NO_FIELD, choose_field, newest
 
-TARGETS = {"majority": "As many as the largest class", "median": "As many as the median class"}
-MOST_BARS = 60  # classes of a chart
 MOST_POINTS = 105  # of an axis of gains
-SEVERITY = {ADD: "success", DO_NOT_ADD: "warning"}
+TARGETS = {name: label for name, label in balancing.TARGETS.items() if name != "number"}
 REFUSED_COLOUR = {"images": drawing.PLAN["to add"]}
 
 
@@ -33,7 +30,7 @@ class BalanceTab:
         found: dict[str, Any] = dict(fields=fields, field=field, names=[], done=None)
         if plan:
             rows = sorted(plan.rows, key=lambda row: (-row["real"], row["class"]))
-            shown = rows[:MOST_BARS]
+            shown = rows[: balancing.MOST_BARS]
             found.update(
                 names=[row["class"] for row in shown], more=len(rows) - len(shown), add=int(plan.add.sum()),
                 notes=plan.notes,
@@ -45,7 +42,7 @@ class BalanceTab:
             if done:
                 counts = {"images": list(done.refused.values())}
                 found["done"]["refused_bars"] = drawing.bars(list(done.refused), counts, REFUSED_COLOUR)
-                found["done"]["gains_lines"] = gains(done.gains[:MOST_BARS])
+                found["done"]["gains_lines"] = gains(done.gains[: balancing.MOST_BARS])
         ctx.panel.state.balance = found
 
     def show_balance(self, ctx: Any, page: Any) -> None:
@@ -95,7 +92,7 @@ class BalanceTab:
 
     def _show_done(self, page: Any, done: dict[str, Any]) -> None:
         drawing.heading(page, f"What {done['run_key']} came to")
-        drawing.note(page, SEVERITY.get(done["decision"], "info"), done["sentence"])
+        drawing.note(page, balancing.SEVERITY.get(done["decision"], "info"), done["sentence"])
         line = drawing.buttons(page, "balance_done")
         for name, view in done["views"].items():
             line.btn(f"open_{name}", label=f"Open the {name}", icon="visibility", variant="outlined",
@@ -105,7 +102,7 @@ class BalanceTab:
         line.btn("remove", label="Remove ...", icon="undo", variant="outlined", on_click=self.on_balance_remove)
         if done["gains"]:
             drawing.heading(page, "Gain of each class, points of recall on held-out real images", interval(done))
-            layout = gains_layout(done["gains"][:MOST_BARS])
+            layout = gains_layout(done["gains"][: balancing.MOST_BARS])
             page.plot("balance_gains", data=done["gains_lines"], layout=layout, config=drawing.CONFIG)
         if done["refused"]:
             total = sum(done["refused"].values())
@@ -145,7 +142,7 @@ def again(dataset: Any, done: dict[str, Any]) -> dict[str, Any]:
 def interval(done: dict[str, Any]) -> str:
     """What the lines are, and of how many classes nothing can be said."""
     few = sum(row["word"] == "undecided" for row in done["gains"])
-    more = len(done["gains"]) - MOST_BARS
+    more = len(done["gains"]) - balancing.MOST_BARS
     parts = ["Lines are 95 % intervals"]
     parts += [f"{few:,} classes have too few held-out images to decide"] if few else []
     parts += [f"{more:,} more classes are not drawn"] if more > 0 else []

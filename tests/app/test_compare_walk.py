@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Any
 
 import pytest
@@ -45,6 +46,42 @@ def look_closer(user: Any) -> None:
     user.page.get_by_role("option", name="compare_hog_svm_eval").click()
     user.page.get_by_text("Difference").first.wait_for()
     user.picture("evaluation")
+
+
+def even_out(user: Any) -> None:
+    """The ways to even out the classes, with a generator that has hardly begun."""
+    user.open("Compare methods")
+    user.page.get_by_text("Ways to label").click()
+    user.page.get_by_role("option", name="Ways to even out the classes").click()
+    user.sees("synthetic images would be added")
+    user.sees("none is added")
+    user.picture("ways")
+    user.page.get_by_text("More settings").click()
+    for name, value in {"Minutes": "0.05", "Probe steps": "20", "Probe seeds": "2"}.items():
+        user.put(name, value)
+    user.wait_here()
+    user.click("Compare")
+    user.page.get_by_text("Ways to even out 10 classes").wait_for(timeout=5 * MINUTE)
+    user.sees("oversampling and logit adjustment", exact=True)
+    user.page.get_by_text(re.compile("^Changed images: .* points")).wait_for()
+    user.picture("ways-compared")
+    user.click("Done")
+
+
+def test_a_user_compares_ways_to_even_out_and_deletes(digits, open_app):
+    from fiftyone import ViewField as F
+
+    dataset = digits(n=300, size_px=16, labelled=300, name="ways")
+    dataset.delete_samples(dataset.match(F("ground_truth.label") == "9").values("id")[6:])
+    user = open_app(dataset)
+    before = user.state()
+    even_out(user)
+    assert not dataset.match_tags("synthetic")
+    user.open("Delete a run")
+    user.click("Delete")
+    user.sees("Undone")
+    user.click("Done")
+    assert user.state() == before
 
 
 def test_a_user_compares_methods_looks_closer_and_deletes(digits, open_app):

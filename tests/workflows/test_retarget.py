@@ -68,9 +68,16 @@ def test_what_a_person_decided_since_stays(clusters):
     ours = dataset.select([*taken, *fixed, *dropped], ordered=True)
     before = ours.values(["ground_truth", "auto_label.label", "auto_label.status"])
 
-    strict, loose = retarget(dataset, run.run_key, 0.95), retarget(dataset, run.run_key, 0.5)
+    emptied, gone = view[9:11].values("id")
+    dataset.select(emptied).set_values("auto_label", [None])
+    dataset.delete_samples([gone])
+
+    dry, strict = (retarget(dataset, run.run_key, 0.95, dry_run=dry) for dry in (True, False))
+    loose_dry, loose = (retarget(dataset, run.run_key, 0.5, dry_run=dry) for dry in (True, False))
 
     assert strict.accepted < loose.accepted and strict.decided == loose.decided == 9
+    assert (dry.changed, dry.decided) == (strict.changed, strict.decided) and strict.changed > 0
+    assert (loose_dry.changed, loose_dry.decided) == (loose.changed, loose.decided) and loose.changed > 0
     assert ours.values(["ground_truth", "auto_label.label", "auto_label.status"]) == before
 
 
