@@ -116,8 +116,8 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
         else:
             if ctx.panel.state.get(ctx.panel.state.tab or TABS[0]) is None:
                 self.refresh(ctx)  # another event came before the one that loads the tab
+            self._show_tabs(ctx, page)  # on top, where they stay whatever comes and goes
             self.show_live(ctx, page)
-            self._show_tabs(ctx, page)
             getattr(self, f"show_{ctx.panel.state.tab or TABS[0]}")(ctx, page)
             self.show_news(ctx, page)
         return types.Property(page, view=MARGINS)

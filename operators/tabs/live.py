@@ -53,15 +53,18 @@ class LiveStrip:
             page.view("timer", types.TimerView(interval=LOOK_MS, on_interval=self.on_live_tick))
             lines = ctx.panel.state.live_lines or []
             if lines and len(lines[0]["x"]) > 1:
-                layout = dict(height=200, margin=dict(l=40, r=10, t=10, b=30), legend=dict(orientation="h", y=1.1))
+                legend = dict(orientation="h", y=1, yanchor="bottom", x=0)
+                layout = dict(height=220, margin=dict(l=40, r=10, t=30, b=30), showlegend=True, legend=legend)
                 page.plot("live_curves", data=lines, layout=layout, config=drawing.CONFIG)
 
     def on_live_tick(self, ctx: Any) -> None:
-        """Looks again; when something ended, the tab shows what it left."""
-        before = [row["run_key"] for row in ctx.panel.state.live or []]
+        """Looks again; when something began or ended, the tab shows what that changed."""
+        before = {row["run_key"] for row in ctx.panel.state.live or []}
         self.load_live(ctx)
-        if set(before) - {row["run_key"] for row in ctx.panel.state.live} - {None}:
+        now = {row["run_key"] for row in ctx.panel.state.live}
+        if before - now - {None}:
             ctx.ops.reload_dataset()
+        if before != now:
             self.refresh(ctx)  # type: ignore[attr-defined]
 
     def show_news(self, ctx: Any, page: Any) -> None:

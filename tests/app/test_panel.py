@@ -53,6 +53,8 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     user.page.get_by_text("Runs", exact=True).click()
     user.picture("panel-runs")
     user.click("Resume")
+    user.page.locator(".js-plotly-plot .legendtext").get_by_text("loss", exact=True).wait_for(timeout=MINUTE)
+    user.picture("panel-curves")
     user.page.get_by_role("button", name="Review", exact=True).wait_for(timeout=5 * MINUTE)
     user.picture("panel-done")
     assert user.state()["labels"] == before["labels"] and user.dataset.count("auto_label.status") == 200
