@@ -67,6 +67,8 @@ def compare(vectors: np.ndarray, truth: np.ndarray, counts: list[int], seeds: ra
                 table.setdefault(f"  member: {name}", []).append(accuracy(problem, scores))
             for name, candidates in others.items():
                 table.setdefault(name, []).append(accuracy(problem, tuned(problem, candidates)))
+            ours, best = table["Evenset"][-1], max(table[name][-1] for name in others)
+            print(f"{each} labels a class, split {seed}: Evenset {ours:.2f}, best peer {best:.2f}", flush=True)
         show(table, list(others), each, len(truth))
 
 

@@ -6,6 +6,7 @@
     python benchmarks/labels.py promise
     python benchmarks/labels.py mistakes --cifar FOLDER
     python benchmarks/labels.py graph
+    python benchmarks/labels.py methods
 
 What follows the part's name goes to it; -h there lists what it takes.
 """
@@ -22,6 +23,7 @@ PARTS = {  # part -> the script that has it, and what it is told
     "promise": ("promise", []),
     "mistakes": ("mistakes", []),
     "graph": ("graph", []),
+    "methods": ("methods", []),
 }
 
 
