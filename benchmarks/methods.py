@@ -20,7 +20,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", default="fashion-mnist", help=pictures.HELP)
     parser.add_argument("--images", type=int, default=2000, help="all with a label, of which a part is held out")
     parser.add_argument("--seeds", type=int, default=3, help="parts that are held out, one after the other")
+    parser.add_argument("--epochs", type=int, help="of each ResNet; as its settings have it")
     given = parser.parse_args(arguments)
+    shorter = {"epochs": given.epochs, "minimum_steps": 1} if given.epochs else {}
     with own_database() as folder:
         import evenset
         import fiftyone as fo
@@ -31,7 +33,10 @@ def main(arguments: list[str] | None = None) -> None:
         dataset.add_samples(
             [fo.Sample(filepath=path, truth=fo.Classification(label=name)) for path, name in labelled], progress=False
         )
-        print(evenset.compare_methods(dataset, "truth", methods=METHODS, settings_of=INSIDE, seeds=given.seeds))
+        found = evenset.compare_methods(
+            dataset, "truth", methods=METHODS, settings_of=INSIDE, seeds=given.seeds, **shorter
+        )
+        print(found)
 
 
 if __name__ == "__main__":

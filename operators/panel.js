@@ -28,8 +28,8 @@
     if (event.repeat || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey || event.defaultPrevented)
       return null;
     if (event.target.closest?.(TYPED) || document.querySelector(OVER)) return null;
-    const number = /^(?:Digit|Numpad)([1-9])$/.exec(event.code); // by its place: some keyboards shift their digits
-    const label = number ? view.numbered[number[1] - 1] : undefined;
+    const number = /^(?:Digit|Numpad)(\d)$/.exec(event.code); // by its place: some keyboards shift their digits
+    const label = number ? Object.fromEntries(view.numbered)[number[1]] : undefined;
     const action = label === undefined ? KEYS[event.key.toLowerCase()] : "correct";
     return view.actions.includes(action) ? { action, label } : null;
   }
@@ -63,11 +63,10 @@
   function KeyLine({ actions, numbered }) {
     const { Typography } = window.__mui__;
     const words = Object.keys(WORDS).filter((action) => actions.includes(action)).map((action) => WORDS[action]);
-    const numbers = numbered.length > 1 ? `1-${numbered.length}` : "1";
-    if (actions.includes("correct") && numbered.length) words.push(`${numbers} correct`);
+    if (actions.includes("correct") && numbered.length) words.push("a number corrects");
     const line = (name, text) =>
       createElement(Typography, { key: name, variant: "caption", color: "text.secondary", component: "div" }, text);
-    const names = numbered.map((name, place) => `${place + 1}: ${name}`).join(", ");
+    const names = numbered.map(([key, name]) => (key === name ? key : `${key}: ${name}`)).join(", ");
     return [line("keys", words.join(", ")), actions.includes("correct") && names && line("names", names)];
   }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -253,13 +254,16 @@ def _count(dataset: Any, field: str, label_field: str | None, kept: Kept, choice
         parts = [ids[first : first + MOST_IDS].tolist() for first in range(0, len(ids), MOST_IDS)]
         return sum((count({"_id": {"$in": [ObjectId(i) for i in part]}}) for part in parts), Counter())
 
-    every, wanted = count({}), choice.accepted[kept.pool]
+    wanted = choice.accepted[kept.pool]
     fewer = bool(2 * wanted.sum() <= len(wanted))  # the accepted, or the others: their ids are sent
     state, other = ("accepted", "review") if fewer else ("review", "accepted")
-    mine = count_of(kept.ids[kept.pool][wanted == fewer])
-    decided = every - count_of(np.delete(kept.ids, kept.pool))
+    with ThreadPoolExecutor() as threads:
+        every_ = threads.submit(count, {})
+        mine_ = threads.submit(count_of, kept.ids[kept.pool][wanted == fewer])
+        labelled = count_of(np.delete(kept.ids, kept.pool))
+        every, mine = every_.result(), mine_.result()
     changed = mine[other, True] + every[state, True] - mine[state, True]
-    return changed, sum(number for (_, is_open), number in decided.items() if not is_open)
+    return changed, sum(number for (_, is_open), number in (every - labelled).items() if not is_open)
 
 
 def _write(dataset: Any, field: str, news: dict[str, str]) -> None:

@@ -51,8 +51,8 @@ def next(dataset: Any, field: str, label_field: str, count: int = 50) -> list[st
     if vectors is None or np.isnan(vectors).all():
         order = _in_turn(classes)
     else:
-        labelled = _labelled(dataset, label_field)
-        theirs = vectors_of(dataset, run_of(dataset, field), labelled.values("id"))
+        (labelled,) = _labelled(dataset, label_field, ["id"])
+        theirs = vectors_of(dataset, run_of(dataset, field), labelled)
         order = _unlike(vectors, theirs, doubt, count)
     return [str(i) for i in ids[order[:count]]]
 
@@ -136,18 +136,18 @@ def _kept_vectors(folder: Path, ids: list[str]) -> dict[str, Any]:
     return {}
 
 
-def _labelled(dataset: Any, label_field: str) -> Any:
-    """Labelled samples, evenly spread where there are more than can be compared with at each click."""
+def _labelled(dataset: Any, label_field: str, columns: list[str]) -> Any:
+    """Columns of the labelled samples, evenly spread where there are more than can be compared with at each click."""
     view = dataset.match({f"{label_field}.label": {"$ne": None}, "tags": {"$ne": SYNTHETIC}})
-    count = len(view)
-    return view if count <= LABELLED else view.take(LABELLED, seed=0)
+    found = view.limit(LABELLED + 1).values(columns)
+    return found if len(found[0]) <= LABELLED else view.take(LABELLED, seed=0).values(columns)
 
 
 def neighbours(dataset: Any, field: str, label_field: str, sample_id: str, count: int = 5) -> list[dict[str, str]]:
     """The labelled samples that are nearest to a sample, the nearest first: id, path and label of each."""
     dataset = dataset._root_dataset
     key = run_of(dataset, field)
-    ids, paths, labels = _labelled(dataset, label_field).values(["id", "filepath", f"{label_field}.label"])
+    ids, paths, labels = _labelled(dataset, label_field, ["id", "filepath", f"{label_field}.label"])
     vectors = vectors_of(dataset, key, [sample_id, *ids])
     if vectors is None or np.isnan(vectors[0]).any():
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import fiftyone.operators.types as types
@@ -12,7 +13,7 @@ from . import drawing
 from .overview import choose_field, newest
 
 LARGE_PX, SMALL_PX = 280, 40
-NUMBERS = 9  # keys that stand for a class
+NUMBERS = "1234567890"  # keys that stand for a class, as they lie
 
 
 class ReviewTab:
@@ -157,17 +158,27 @@ def about(dataset: Any, field: str, label_field: str, sample_id: str) -> dict[st
     models = [name for name in ("resnet", "gcn") if dataset.has_field(f"{field}.{name}_label")]
     columns = ["filepath", f"{field}.label", f"{field}.confidence", *[f"{field}.{name}_label" for name in models]]
     (path,), (label,), (confidence,), *said = dataset.select(sample_id).values(columns)
-    found = overview.count(dataset, label_field, field).classes
+    with ThreadPoolExecutor() as threads:
+        counted = threads.submit(overview.count, dataset, label_field, field)
+        near = review_queue.neighbours(dataset, field, label_field, sample_id)
+        found = counted.result().classes
     counts = Counter({name: states["labelled"] for name, states in found.items()})
-    near = review_queue.neighbours(dataset, field, label_field, sample_id)
     beside = Counter(one["label"] for one in near)
     likely = [name for (name,) in said] + [name for found in (beside, counts) for name, _ in found.most_common()]
     classes = sorted({*found, label})
-    numbered = classes if len(classes) <= NUMBERS else likeliest(classes, likely, label)
-    return dict(path=path, label=label, confidence=confidence, classes=classes, near=near, numbered=numbered)
+    some = classes if len(classes) <= len(NUMBERS) else likeliest(classes, likely, label)
+    return dict(path=path, label=label, confidence=confidence, classes=classes, near=near, numbered=by_key(some))
 
 
 def likeliest(classes: list[str], likely: list[str | None], suggested: str) -> list[str]:
     """Classes for the number keys, the likely ones first; what is suggested has a key of its own."""
     known = set(classes) - {suggested}
-    return [name for name in dict.fromkeys([*likely, *classes]) if name in known][:NUMBERS]
+    return [name for name in dict.fromkeys([*likely, *classes]) if name in known][: len(NUMBERS)]
+
+
+def by_key(classes: list[str]) -> list[tuple[str, str]]:
+    """Pairs of a number key and its class, in the order of the keys; a class that is called like a key has it."""
+    own = {name: name for name in classes if name in set(NUMBERS)}
+    free = iter([key for key in NUMBERS if key not in own])
+    pairs = [(own.get(name) or next(free), name) for name in classes]
+    return sorted(pairs, key=lambda pair: pair[0] if "0" in own else NUMBERS.index(pair[0]))
