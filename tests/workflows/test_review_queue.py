@@ -66,6 +66,15 @@ def test_the_neighbours_are_the_nearest_labelled_samples(suggested):
     assert [one["label"] for one in found] == [suggested[one["id"]].ground_truth.label for one in found]
 
 
+def test_of_many_labelled_samples_some_are_compared_with(suggested, monkeypatch):
+    monkeypatch.setattr(review_queue, "LABELLED", 4)
+    sample = suggested.select(review_queue.next(suggested, *FIELDS, 1)[0]).first()
+    found = review_queue.neighbours(suggested, *FIELDS, sample.id)
+    labelled, first = suggested.exists("ground_truth.label").values("id"), suggested.limit(4).values("id")
+    ids = [one["id"] for one in found]
+    assert len(ids) == 4 and {*ids} <= {*labelled} and {*ids} != {*first}  # spread over all, not the first
+
+
 def test_the_decisions_of_a_sitting_are_one_run_and_each_can_be_taken_back(suggested, everything):
     before = everything(suggested)
     first, second, third = review_queue.next(suggested, *FIELDS, 3)
