@@ -32,7 +32,8 @@ SHOWN = {  # what is seen of a tab when it is there: a selector, and how its tex
 }
 CLOCK = """document.addEventListener("click", () => (window.clicked = performance.now()), true)"""
 SECONDS = """([selector, text]) => [...document.querySelectorAll(selector)].some(
-    (one) => one.textContent.startsWith(text) && one.checkVisibility()) && (performance.now() - window.clicked) / 1000"""
+    (found) => found.textContent.startsWith(text) && found.checkVisibility()
+) && (performance.now() - window.clicked) / 1000"""
 BUTTON = "[data-item-id='@evenset/evenset/open_evenset']"  # over the grid
 PATIENCE = 120_000  # milliseconds
 REST_MS = 1_000  # between two tabs, as a hand needs

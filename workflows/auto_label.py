@@ -61,6 +61,7 @@ def auto_label(
 
     Raises:
         ValueError: a bad argument; nothing was written
+        TypeError: `samples` is no dataset or view, or there is no such setting
     """
     image_settings, resnet_settings, graph_settings, choices = split(
         settings, ImageSettings, ResNetSettings, GraphSettings, AutoLabelSettings

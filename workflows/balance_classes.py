@@ -66,6 +66,8 @@ def balance_classes(
 
     Raises:
         ValueError: a bad argument; nothing was written
+        TypeError: `samples` is no dataset or view, or there is no such setting
+        FloatingPointError: the training of a generator diverged
     """
     found = split_settings(balance_plan.without_none(settings), *BALANCE_SETTINGS)
     choices, image_settings = found[:2]

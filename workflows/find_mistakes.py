@@ -54,6 +54,7 @@ def find_mistakes(
 
     Raises:
         ValueError: a bad argument; nothing was written
+        TypeError: `samples` is no dataset or view, or there is no such setting
     """
     image_settings, resnet_settings, graph_settings, choices = split(
         settings, ImageSettings, ResNetSettings, GraphSettings, MistakeSettings

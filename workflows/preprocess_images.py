@@ -72,6 +72,7 @@ def preprocess_images(
 
     Raises:
         ValueError: a bad argument, or no image that can be read; the dataset is as it was
+        TypeError: `samples` is no dataset or view, or there is no such setting
         OSError: the disk is full; the dataset is as it was, and the run can be resumed
     """
     image_settings, copy_settings = split(settings, ImageSettings, CopySettings)

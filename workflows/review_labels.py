@@ -52,8 +52,9 @@ def review_labels(
     """Accepts, corrects or rejects the suggestions of `samples`; undo with `delete_run`.
 
     Accepting copies the suggestion into the label field, correcting writes `label` there, and rejecting drops the
-    suggestion. Labels that are written carry source, review and selection. Labels that are there are kept, but for
-    those that `find_mistakes` flagged: there, accepting replaces the label, and rejecting takes the flag away.
+    suggestion. Labels that are written carry source, review and selection. Accepting keeps a label that is there, but
+    for a suggestion of `find_mistakes`: there it replaces the label, and rejecting takes the flag away. Correcting
+    writes over a label that is there.
 
     Args:
         field: output field of `auto_label` or `find_mistakes`
@@ -65,6 +66,7 @@ def review_labels(
 
     Raises:
         ValueError: a bad argument, or no sample has such a suggestion; nothing was written
+        TypeError: `samples` is no dataset or view, or there is no such setting
     """
     (choices,) = split(settings, ReviewSettings)
     check_images(samples)

@@ -65,6 +65,7 @@ def train_gcn(
 
     Raises:
         ValueError: a bad argument; nothing was written
+        TypeError: `samples` is no dataset or view, or there is no such setting
     """
     started = time.monotonic()
     _check_graph(graph, embeddings, heatmap_field)

@@ -76,6 +76,7 @@ def train_generator(
 
     Raises:
         ValueError: a bad argument; nothing was written
+        TypeError: `samples` is no dataset or view, or there is no such setting
         FloatingPointError: the training diverged; the last good state is kept in the run's folder
     """
     image_settings, generator_settings, choices = split(

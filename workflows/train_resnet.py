@@ -107,6 +107,7 @@ def train_resnet(
 
     Raises:
         ValueError: a bad argument; nothing was written
+        TypeError: `samples` is no dataset or view, or there is no such setting
     """
     image_settings, resnet_settings = split(settings, ImageSettings, ResNetSettings)
     check_images(samples)

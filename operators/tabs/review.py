@@ -171,9 +171,10 @@ def about(dataset: Any, field: str, label_field: str, sample_id: str) -> dict[st
 
 
 def likeliest(classes: list[str], likely: list[str | None], suggested: str) -> list[str]:
-    """Classes for the number keys, the likely ones first; what is suggested has a key of its own."""
-    known = set(classes) - {suggested}
-    return [name for name in dict.fromkeys([*likely, *classes]) if name in known][: len(NUMBERS)]
+    """Classes for the number keys: those that are called like one, then the likely ones; A is for what is suggested."""
+    own = [name for name in classes if name in set(NUMBERS)]
+    known = {*own, *classes} - ({suggested} - set(own))
+    return [name for name in dict.fromkeys([*own, *likely, *classes]) if name in known][: len(NUMBERS)]
 
 
 def by_key(classes: list[str]) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from evenset.workflows import review_queue
 from PIL import Image
 from playwright.sync_api import expect
 
-CLASSES = ["0", "1", "2", "3", "4", "5", "6", "<b>seven</b>"]  # a digit is its own key, and the last has what is left: 7
+CLASSES = ["0", "1", "2", "3", "4", "5", "6", "<b>seven</b>"]  # digits are their own keys; the last has the 7
 LISTEN = "**/operators/subscribe-execution-store"  # where a page hears that something changed
 NEWS_MS = 12_000  # until it is heard: FiftyOne's server looks every 5 s
 
@@ -232,10 +232,11 @@ def test_numbers_stand_for_the_likeliest_where_there_are_more_classes():
 
 
 def test_a_class_that_is_called_like_a_number_key_has_that_key():
-    from evenset.operators.tabs.review import by_key
+    from evenset.operators.tabs.review import by_key, likeliest
 
     assert by_key(["cat", "dog"]) == [("1", "cat"), ("2", "dog")]
     assert by_key(["2", "bird", "cat"]) == [("1", "bird"), ("2", "2"), ("3", "cat")]
-    digits = [str(i) for i in range(10)]
+    digits, many = [str(i) for i in range(10)], [str(i) for i in range(12)]
+    assert by_key(likeliest(many, ["7", "11"], "7")) == list(zip(digits, digits, strict=True))
     assert by_key(digits) == list(zip(digits, digits, strict=True))
     assert by_key([*"abcdefghij"])[-1] == ("0", "j")
