@@ -22,7 +22,7 @@ from measure import goal, own_database
 from tabulate import tabulate
 
 ROOT = Path(__file__).parents[1]
-SHOWN = {  # what is seen of a tab when it is there: a selector, and how its text begins
+SHOWN = {  # what is seen of a tab when it is there: a selector, and what is in its text
     "Overview": (".js-plotly-plot .ytick", ""),
     "Labels": (".js-plotly-plot .legendtext", "held-out labels"),
     "Review": ("button", "Skip"),
@@ -32,7 +32,7 @@ SHOWN = {  # what is seen of a tab when it is there: a selector, and how its tex
 }
 CLOCK = """document.addEventListener("click", () => (window.clicked = performance.now()), true)"""
 SECONDS = """([selector, text]) => [...document.querySelectorAll(selector)].some(
-    (found) => found.textContent.startsWith(text) && found.checkVisibility()
+    (found) => found.textContent.includes(text) && found.checkVisibility()
 ) && (performance.now() - window.clicked) / 1000"""
 BUTTON = "[data-item-id='@evenset/evenset/open_evenset']"  # over the grid
 PATIENCE = 120_000  # milliseconds
