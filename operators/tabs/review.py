@@ -13,7 +13,7 @@ from . import drawing
 from .overview import choose_field, newest
 
 LARGE_PX, SMALL_PX = 280, 40
-NUMBERS = "1234567890"  # keys that stand for a class, as they lie
+NUMBERS = tuple("1234567890")  # keys that stand for a class, as they lie
 
 
 class ReviewTab:
@@ -172,14 +172,13 @@ def about(dataset: Any, field: str, label_field: str, sample_id: str) -> dict[st
 
 def likeliest(classes: list[str], likely: list[str | None], suggested: str) -> list[str]:
     """Classes for the number keys: those that are called like one, then the likely ones; A is for what is suggested."""
-    own = [name for name in classes if name in set(NUMBERS)]
-    known = {*own, *classes} - ({suggested} - set(own))
+    own = [name for name in classes if name in NUMBERS]
+    known = set(classes) - ({suggested} - set(own))
     return [name for name in dict.fromkeys([*own, *likely, *classes]) if name in known][: len(NUMBERS)]
 
 
 def by_key(classes: list[str]) -> list[tuple[str, str]]:
     """Pairs of a number key and its class, in the order of the keys; a class that is called like a key has it."""
-    own = {name: name for name in classes if name in set(NUMBERS)}
-    free = iter([key for key in NUMBERS if key not in own])
-    pairs = [(own.get(name) or next(free), name) for name in classes]
-    return sorted(pairs, key=lambda pair: pair[0] if "0" in own else NUMBERS.index(pair[0]))
+    free = iter([key for key in NUMBERS if key not in classes])
+    pairs = [(name if name in NUMBERS else next(free), name) for name in classes]
+    return sorted(pairs, key=lambda pair: pair[0] if "0" in classes else NUMBERS.index(pair[0]))
