@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faiss
 import numpy as np
 import pytest
 from evenset.models import graph as graphs
@@ -108,6 +109,28 @@ def test_a_higher_recall_looks_into_more_cells(monkeypatch):
         monkeypatch.setattr(graphs, "RECALL", wanted)
         reached.append(graphs.recall(rows, graphs.build(rows, EUCLIDEAN), EUCLIDEAN))
     assert 0.45 < reached[0] < reached[1] and 0.87 < reached[1] < reached[2] and reached[2] > 0.99
+
+
+def test_where_faiss_has_a_gpu_it_searches(monkeypatch):
+    """The GPU's functions are stood in for by the processor's, called by the names and places of their arguments."""
+    rows, asked = clusters(n=1500, dim=16), []
+    monkeypatch.setattr(graphs, "EXACT_ROWS", 1000)
+    expected = graphs.build(rows, EUCLIDEAN)
+
+    def knn_gpu(res, xq, xb, k):
+        asked.append("exact")
+        return faiss.knn(xq, xb, k)
+
+    def index_cpu_to_gpu(provider, device, index):
+        asked.append(f"cells on {device}")
+        return index
+
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1, raising=False)
+    for name, stand_in in dict(StandardGpuResources=object, knn_gpu=knn_gpu, index_cpu_to_gpu=index_cpu_to_gpu).items():
+        monkeypatch.setattr(faiss, name, stand_in, raising=False)
+    found = graphs.build(rows, EUCLIDEAN)
+    assert asked == ["cells on 0", "exact"]
+    np.testing.assert_array_equal(found.neighbours, expected.neighbours)
 
 
 def test_chunks_give_the_same_graph(monkeypatch):
