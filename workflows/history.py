@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from . import folders, records
 from .results import table
+
+READING = threading.Lock()  # all that read a run's results in one process share one file, and the place in it
 
 
 @dataclass
@@ -85,5 +88,6 @@ def load_results(dataset: Any, run_key: str) -> dict[str, Any]:
     config = records.read_config(dataset, run_key)
     if config["state"] != "done":
         raise ValueError(f"{run_key} is {config['state']}: it has no results yet")
-    record = dataset.load_run_results(run_key, cache=False).serialize()
+    with READING:
+        record = dataset.load_run_results(run_key, cache=False).serialize()
     return {**record["results"], "log": record["log"], "text": record["text"]}

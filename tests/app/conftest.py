@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 WINDOW = {"width": int(os.environ.get("EVENSET_WIDTH", 1280)), "height": 800}
 GRID = "entry is loading"  # FiftyOne's grid throws it when it gets narrower while images load
+PAGES = pytest.StashKey[list[Page]]()
 PATIENCE = 60_000  # milliseconds: how long a page may take where it takes a moment
 
 
@@ -96,11 +97,24 @@ class User:
         return dict(schema=schema, views=self.dataset.list_saved_views(), runs=self.dataset.list_runs(), labels=labels)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """A walk that fails says what its pages showed."""
+    report = yield
+    if report.failed and call.when == "call":
+        for page in item.stash.get(PAGES, []):
+            report.sections.append((f"what {page.url} showed", page.locator("body").inner_text()))
+    return report
+
+
 @pytest.fixture
-def open_app(address: str, browser: Browser, shoot: Callable[[Page, str], None]) -> Iterator[Callable[..., User]]:
+def open_app(
+    request: pytest.FixtureRequest, address: str, browser: Browser, shoot: Callable[[Page, str], None]
+) -> Iterator[Callable[..., User]]:
     """open_app(dataset, at=address) -> a user of the App's page on the data set; errors of its scripts fail it."""
     errors: list[str] = []
     pages: list[Page] = []
+    request.node.stash[PAGES] = pages
 
     def open_on(dataset: Any, at: str = address) -> User:
         page = browser.new_page(viewport=WINDOW)

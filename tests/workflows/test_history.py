@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from evenset import auto_label, delete_run, list_runs, load_results, resume_run, review_labels, stop_run
@@ -83,3 +85,22 @@ def test_a_run_without_results_says_why(clusters):
         load_results(dataset, "evenset_auto_label_1")
     (row,) = list_runs(dataset).rows
     assert row["error"] == "out of luck"
+
+
+def test_readers_of_one_run_wait_for_one_another(labelled, monkeypatch):
+    read, reading, most = type(labelled).load_run_results, [], []
+
+    def slow(*args, **kwargs):
+        reading.append(args)
+        time.sleep(0.05)
+        most.append(len(reading))
+        try:
+            return read(*args, **kwargs)
+        finally:
+            reading.pop()
+
+    monkeypatch.setattr(type(labelled), "load_run_results", slow)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: load_results(labelled, "evenset_auto_label_1")["accepted"], range(4)))
+
+    assert len(set(found)) == 1 and most == [1] * 4
