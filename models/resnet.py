@@ -90,6 +90,23 @@ def build(
     return model
 
 
+def go_on(model: ResNet, path: Path, names: list[str]) -> None:
+    """Puts the weights of a checkpoint into `model`, whose classes are `names`; a class that is new to it starts anew.
+
+    Raises:
+        ValueError: the file is damaged, or of another kind
+    """
+    earlier, notes = load(path)
+    state, fresh = earlier.state_dict(), model.state_dict()
+    rows = [(names.index(name), row) for row, name in enumerate(notes["names"]) if name in names]
+    for name in ("head.weight", "head.bias"):
+        last = fresh[name].clone()
+        for mine, theirs in rows:
+            last[mine] = state[name][theirs]
+        state[name] = last
+    weights.put(model, state, str(path), model.architecture)
+
+
 def is_pretrained(settings: ResNetSettings, size_px: int) -> bool:
     """Whether the first weights of `build` have learned from other images."""
     return _source(settings, size_px) != "none"

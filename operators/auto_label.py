@@ -10,7 +10,7 @@ import fiftyone.operators.types as types
 from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings
 from . import forms, running
 
-INPUTS = ("label_field", "output_field", "embeddings", "run", "classes", "group_field", "validation")
+INPUTS = ("label_field", "output_field", "embeddings", "run", "after", "classes", "group_field", "validation")
 
 
 class AutoLabel(foo.Operator):
@@ -57,6 +57,9 @@ def _more(form: forms.Form) -> None:
     earlier = [key for key in form.ctx.dataset.list_runs() if key.startswith(methods)]
     hint = "An earlier run whose model predicts, in place of training; another dataset's as dataset/key"
     form.suggest("run", earlier, label="Run", description=hint)
+    rounds = [key for key in earlier if key.startswith(methods[0])]
+    hint = "An earlier run: goes on from its model, on more labels, and what it held out stays held out"
+    form.suggest("after", rounds, label="Next round after", description=hint)
     form.classes()
     form.group_field()
     form.tag("validation", "Validation tag", "Samples with this tag choose the epoch; empty: a part is drawn")

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..models import ensemble
 from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings, split
-from . import runs, scores, views
+from . import next_round, runs, scores, views
 from .auto_label_results import AutoLabelResults, summarise
 from .decision import Decision, alone, decide, keep
 from .learning import check_weights, freeze, freeze_parts, named_parts
@@ -35,6 +35,7 @@ def auto_label(
     output_field: str = "auto_label",
     embeddings: Any = None,
     run: str | None = None,
+    after: str | None = None,
     classes: Sequence[str] | dict[str, Sequence[str]] | None = None,
     validation: Any = None,
     group_field: str | None = None,
@@ -52,6 +53,8 @@ def auto_label(
         output_field: new field of `fo.Classification`
         embeddings: a field of vectors, or the name of a model of FiftyOne's zoo, in place of training a ResNet
         run: key (or "dataset/key", or folder) of a run whose checkpoint is used in place of training
+        after: key of an earlier auto_label run on this dataset: goes on from its checkpoint in a quarter of the epochs,
+            on all labels but those that it held out
         classes: names in order, or `{name: [synonyms]}`
         validation: a view or tag that chooses the epoch; None: a part is drawn
         group_field: samples with the same value (patient, video, product) stay on one side of a split
@@ -80,6 +83,11 @@ def auto_label(
         raise ValueError("members='resnet' looks at images: leave embeddings out, or have members='graph'")
     if embeddings is not None and validation is not None:
         raise ValueError("validation chooses a ResNet's epoch: with embeddings= there is none, so leave it out")
+    if after and (run or validation is not None):
+        raise ValueError(
+            "after goes on from that run's model, and keeps its validation part: leave run and validation out"
+        )
+    earlier = next_round.find(samples, after, label_field, resnet_settings, choices) if after else None
     names = origin.names if origin and classes is None else classes
     if label_field is None:
         known = read_ids(samples, list(names or ()))
@@ -92,7 +100,14 @@ def auto_label(
     scores.refuse_seen(samples, embeddings)
     if not origin and embeddings is None:
         check_weights(known.names, resnet_settings)
-    inputs = dict(label_field=label_field, output_field=output_field, run=run, classes=classes, group_field=group_field)
+    inputs = dict(
+        label_field=label_field,
+        output_field=output_field,
+        run=run,
+        after=after,
+        classes=classes,
+        group_field=group_field,
+    )
     with runs.start(
         samples,
         "auto_label",
@@ -106,11 +121,10 @@ def auto_label(
         if origin:
             found = scores.from_run(current, known, origin, resnet_settings, samples, embeddings)
         elif embeddings is not None:
-            found = scores.from_vectors(current, known, samples, embeddings, graph_settings, choices)
+            found = scores.from_vectors(current, known, samples, embeddings, graph_settings, choices, earlier)
         else:
-            found = scores.from_images(
-                current, known, given, (image_settings, resnet_settings, graph_settings, choices)
-            )
+            every = (image_settings, resnet_settings, graph_settings, choices)
+            found = scores.from_images(current, known, given, every, earlier)
         decision = decide(known, found, choices)
         keep(current, decision, decision if found.alone is None else alone(known, found, choices))
         _write(current, known, found, decision, output_field)

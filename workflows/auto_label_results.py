@@ -128,7 +128,7 @@ def summarise(
         curve=_curve(decision, choices.alpha),
         reliability=reliability(decision.held_confidence, decision.right, choices.alpha),
         curves=found.curves,
-        notes=_notes(known, found, decision, choices, accepted),
+        notes=_next_round(run) + _notes(known, found, decision, choices, accepted),
         skipped={str(known.ids[i]): reason for i, reason in found.errors.items()},
         synthetic=known.synthetic,
         views=views,
@@ -173,6 +173,12 @@ def _members(known: Labels, found: Scores, held: np.ndarray) -> list[dict[str, A
         held_out = f"{right} of {len(held)}" if len(held) else None
         rows.append({"member": name, "weight": percent(found.weights[name]), "held-out right": held_out})
     return rows
+
+
+def _next_round(run: Run) -> list[str]:
+    after = run.config["inputs"].get("after")
+    held = f"A next round after {after}: what that run held out is held out again, and no other label calibrates."
+    return [held] if after else []
 
 
 def _notes(known: Labels, found: Scores, decision: Decision, choices: AutoLabelSettings, accepted: int) -> list[str]:

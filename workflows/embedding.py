@@ -10,6 +10,7 @@ import numpy as np
 from ..models.images import Images
 from ..models.settings import ImageSettings, ResNetSettings
 from .learning import Look
+from .next_round import Earlier
 from .runs import Run
 from .samples import Labels
 
@@ -28,17 +29,27 @@ class Described(NamedTuple):
 
 
 def label_free(
-    run: Run, known: Labels, look: Look, image_settings: ImageSettings, settings: ResNetSettings | None = None
+    run: Run,
+    known: Labels,
+    look: Look,
+    image_settings: ImageSettings,
+    settings: ResNetSettings | None = None,
+    earlier: Earlier | None = None,
 ) -> Described:
     """Describes all images; computed once a run.
 
     Args:
         settings: where its first weights are pretrained, what that network sees counts too
+        earlier: a run that has described the same images, perhaps
     """
 
     def compute() -> dict[str, np.ndarray]:
         from ..models import features
 
+        described = earlier.features(known, look, image_settings, settings) if earlier else None
+        if described:
+            with np.load(described) as kept:
+                return dict(kept)
         images = Images(known.paths.tolist(), image_settings, look.size_px, look.channels)
         describe = _describe(look, settings)
         directions = features.learn(*_look_at_copies(run, images, describe), seed=0)

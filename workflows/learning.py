@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from .samples import Labels
 
 PREDICT_BATCH = 64
 TRAIN, VALIDATION, HELD_OUT, TEST = 1, 2, 3, 4  # part of each sample; 0: not labelled, or left out
+GOING_ON = 0.25  # of the epochs, for a network that an earlier round has trained
 NAMED = {VALIDATION: "validation", TEST: "test"}
 
 
@@ -87,6 +89,7 @@ def split_parts(
     held_out: float = 0.0,
     random: bool = False,
     validate: bool = True,
+    kept: dict[int, set[str]] | None = None,
 ) -> np.ndarray:
     """The part of each sample: TRAIN, VALIDATION, HELD_OUT, TEST, or 0 -> [N].
 
@@ -94,7 +97,8 @@ def split_parts(
         given: ids that the user named for a part; the others are drawn here
         held_out: fraction of the trusted labels that is kept from training, to calibrate
         random: draw them plainly, as a promise needs; else a share of each class
-        validate: draw a VALIDATION part too
+        validate: have a VALIDATION part too
+        kept: ids of the parts as an earlier round has them: of those, none is drawn
     """
 
     def compute() -> dict[str, np.ndarray]:
@@ -108,8 +112,11 @@ def split_parts(
             parts[rows] = part
         groups = np.full(len(known.ids), -1)
         groups[known.known] = look.groups
-        set_aside(parts, HELD_OUT, known, groups, held_out, settings.seed, stratify=not random)
-        if validate and VALIDATION not in given:
+        if kept:
+            keep_aside(parts, kept, known, groups)
+        else:
+            set_aside(parts, HELD_OUT, known, groups, held_out, settings.seed, stratify=not random)
+        if validate and VALIDATION not in {**given, **(kept or {})}:
             set_aside(parts, VALIDATION, known, groups, settings.validation_fraction, settings.seed, stratify=True)
         return {"parts": parts, "ids": known.ids, "paths": known.paths}
 
@@ -132,9 +139,23 @@ def set_aside(
 
     rows = np.flatnonzero((parts == TRAIN) & ~known.made & (known.trusted | (part != HELD_OUT)))
     if fraction and len(rows):
-        drawn = rows[draw(known.classes[rows], groups[rows], fraction, seed, stratify=stratify)]
-        parts[(parts == TRAIN) & np.isin(groups, groups[drawn])] = 0
-        parts[drawn] = part
+        _move(parts, part, rows[draw(known.classes[rows], groups[rows], fraction, seed, stratify=stratify)], groups)
+
+
+def keep_aside(parts: np.ndarray, kept: dict[int, set[str]], known: Labels, groups: np.ndarray) -> None:
+    """Moves from the training part what an earlier round has kept from it; others of their groups leave for no part.
+
+    Args:
+        kept: ids of each part
+    """
+    for part, ids in kept.items():
+        allowed = (parts == TRAIN) & (known.trusted | (part != HELD_OUT))
+        _move(parts, part, np.flatnonzero(allowed & np.isin(known.ids, list(ids))), groups)
+
+
+def _move(parts: np.ndarray, part: int, rows: np.ndarray, groups: np.ndarray) -> None:
+    parts[(parts == TRAIN) & np.isin(groups, groups[rows])] = 0
+    parts[rows] = part
 
 
 def check_parts(parts: np.ndarray, known: Labels) -> None:
@@ -170,12 +191,14 @@ def fit(
     settings: ResNetSettings,
     watch: Callable[[Any, Step], None] | None = None,
     weights: np.ndarray | None = None,
+    first: Path | None = None,
 ) -> Fitted:
     """Trains, keeps the checkpoint in the run's folder, and predicts every sample.
 
     Args:
         watch: is called with the network after each epoch
         weights: how much each sample counts in training [N]; None: all the same
+        first: checkpoint to go on from, in a part of the epochs
     """
     from ..models import resnet
 
@@ -186,6 +209,9 @@ def fit(
     cut = resnet.Parts(np.flatnonzero(parts == TRAIN), np.flatnonzero(parts == VALIDATION))
     path = run.folder / "checkpoint.safetensors"
     if not path.exists():
+        if first:
+            resnet.go_on(model, first, known.names)
+            settings = replace(settings, epochs=part_of(settings.epochs), minimum_steps=part_of(settings.minimum_steps))
 
         def fetch(indices: np.ndarray) -> np.ndarray:
             run.check_stop()  # an epoch can be long, a batch is not
@@ -201,6 +227,11 @@ def fit(
     model, _ = resnet.load(path)
     logits, embeddings, errors = predict(run, model, images, settings)
     return Fitted(logits, embeddings, model.prior.numpy(), errors, run.curves, precision, images)
+
+
+def part_of(count: int) -> int:
+    """Epochs or updates of a network that goes on."""
+    return max(1, round(GOING_ON * count))
 
 
 def predict(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -118,8 +119,11 @@ def in_rounds(
     parts: np.ndarray,
     graph: Members,
     settings: tuple[ImageSettings, ResNetSettings, AutoLabelSettings],
+    first: Path | None = None,
 ) -> tuple[Members, Fitted, int]:
     """Trains the ResNet, then again with what is certain, until the VALIDATION part stops gaining -> rounds that paid.
+
+    Each begins with its first weights anew, or with those of `first`, an earlier run's checkpoint.
 
     Source: Iscen et al., 2019, arXiv 1904.04717: weights by certainty and by inverse class size.
     """
@@ -135,7 +139,7 @@ def in_rounds(
         labels, cut, weights = known, parts, None
         if best is not None:
             labels, cut, weights = _certain(known, parts, best[0].together)
-        fitted = fit(inner, labels, look, cut, image_settings, resnet_settings, weights=weights)
+        fitted = fit(inner, labels, look, cut, image_settings, resnet_settings, weights=weights, first=first)
         found = with_resnet(graph, fitted.logits + fitted.prior, known, parts, pretrained)
         right = found.together[tuning].argmax(axis=1) == known.classes[tuning]
         now = float(right.mean()) if len(tuning) else 0.0

@@ -282,7 +282,10 @@ def _count_again(dataset: Any, key: str, changed: int) -> None:
 
 
 def learn_again(dataset: Any, run_key: str) -> str:
-    """Starts the run again in a worker, on the labels that there are now; returns the field that it will write."""
+    """Starts the run's next round in a worker, on the labels that there are now; returns the field that it will write.
+
+    A run that trained nothing, by an earlier run's model, is started again as it was.
+    """
     from . import jobs
 
     dataset = dataset._root_dataset
@@ -293,6 +296,7 @@ def learn_again(dataset: Any, run_key: str) -> str:
         number += 1
     inputs["output_field"] = f"{base}_{number}"
     ids = folders.ids_of_run(dataset, run_key)
+    inputs["after"] = None if inputs["run"] else run_key
     here = set(dataset.values("id"))
     kept = [i for i in ids if i in here]
     samples = dataset if len(kept) == len(here) else dataset.select(kept)

@@ -13,7 +13,8 @@ from ..models.calibration import Calibrator
 from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings
 from . import folders, members
 from .embedding import label_free
-from .learning import HELD_OUT, TRAIN, VALIDATION, Fitted, fit, look_at, predict, set_aside, split_parts
+from .learning import HELD_OUT, TRAIN, VALIDATION, Fitted, fit, keep_aside, look_at, predict, set_aside, split_parts
+from .next_round import Earlier
 from .runs import Run
 from .samples import FROM_LABELS, Labels, read_vectors
 
@@ -148,8 +149,10 @@ def from_images(
     known: Labels,
     given: dict[int, set[str]],
     settings: tuple[ImageSettings, ResNetSettings, GraphSettings, AutoLabelSettings],
+    earlier: Earlier | None = None,
 ) -> Scores:
     """Learns from a part of the labels, by the graph of nearest samples, a ResNet, or both; the rest is held out."""
+    first = earlier.checkpoint if earlier else None
     image_settings, resnet_settings, graph_settings, choices = settings
     look = look_at(run, known, image_settings)
     parts = split_parts(
@@ -161,16 +164,17 @@ def from_images(
         held_out=choices.calibration_fraction,
         random=choices.random_labels,
         validate=choices.members != "graph",  # a graph has no epoch to choose
+        kept=earlier.kept if earlier else None,
     )
     if choices.members == "resnet":
-        fitted = fit(run, known, look, parts, image_settings, resnet_settings)
+        fitted = fit(run, known, look, parts, image_settings, resnet_settings, first=first)
         return _of_resnet(fitted, parts)
-    vectors, details, errors = label_free(run, known, look, image_settings, resnet_settings)
+    vectors, details, errors = label_free(run, known, look, image_settings, resnet_settings, earlier)
     found = members.on_graph(run, known, vectors, parts, graph_settings, choices.seed, details)
     if choices.members == "graph":
         return _of_members(found, vectors, parts, errors)
     found, fitted, rounds = members.in_rounds(
-        run, known, look, parts, found, (image_settings, resnet_settings, choices)
+        run, known, look, parts, found, (image_settings, resnet_settings, choices), first
     )
     scores = _of_members(found, fitted.embeddings, parts, {**errors, **fitted.errors})
     alone = found.log_probabilities["resnet"]
@@ -206,6 +210,7 @@ def from_vectors(
     embeddings: str,
     graph_settings: GraphSettings,
     choices: AutoLabelSettings,
+    earlier: Earlier | None = None,
 ) -> Scores:
     """Spreads labels over the graph of vectors that the user has, or that a model of the zoo makes."""
     from ..models.splits import join
@@ -218,7 +223,10 @@ def from_vectors(
         parts[usable] = TRAIN
         same_file = np.unique(known.paths, return_inverse=True)[1]
         groups, fraction = join(same_file, known.groups), choices.calibration_fraction
-        set_aside(parts, HELD_OUT, known, groups, fraction, choices.seed, stratify=not choices.random_labels)
+        if earlier:
+            keep_aside(parts, {HELD_OUT: earlier.kept[HELD_OUT]}, known, groups)
+        else:
+            set_aside(parts, HELD_OUT, known, groups, fraction, choices.seed, stratify=not choices.random_labels)
         return {"parts": parts, "ids": known.ids, "paths": known.paths}
 
     parts = run.arrays("parts", compute)["parts"]

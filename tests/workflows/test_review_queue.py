@@ -166,7 +166,7 @@ def test_the_next_round_learns_as_the_last_from_what_was_decided(suggested):
             break
         time.sleep(0.5)
     before, after = (records.read_config(suggested, f"evenset_auto_label_{number}") for number in (1, 2))
-    assert after["inputs"] == {**before["inputs"], "output_field": "auto_label_2"}
+    assert after["inputs"] == {**before["inputs"], "output_field": "auto_label_2", "after": "evenset_auto_label_1"}
     assert after["settings"] == before["settings"] and after["samples"] == before["samples"]
     while records.read_config(suggested, "evenset_auto_label_2")["state"] == "running":
         time.sleep(0.5)
