@@ -137,13 +137,30 @@ def _passes(
 ) -> np.ndarray:
     """Whether the held-out samples above each cut show the target [k]."""
     if weights is not None:
-        return np.array([_threshold(cut, pool, held, right, alpha, weights).low >= target for cut in cuts])
+        return _lower_bounds(cuts, held, right, alpha, weights) >= target
     count, others = _above(cuts, held), _above(cuts, pool)
     wrong = _above(cuts, held[~right])
     spare = np.floor((1 - target) * others + 1e-9)  # wrong ones that the pool may have
     there = binom.cdf(wrong, count, 1 - target) <= alpha
     here = hypergeom.cdf(wrong, count + others, np.minimum(spare + wrong + 1, count + others), count) <= alpha
     return np.asarray(there & (here | (others <= spare)))
+
+
+def _lower_bounds(
+    cuts: np.ndarray, held: np.ndarray, right: np.ndarray, alpha: float, weights: np.ndarray
+) -> np.ndarray:
+    """`low` of the `_threshold` of each cut, with weights [k]."""
+    order, places = np.argsort(-held), _above(cuts, held)
+
+    def above(values: np.ndarray) -> np.ndarray:
+        return np.asarray(np.concatenate([[0.0], np.cumsum(values[order])])[places])
+
+    total, count = above(weights), above(np.ones(len(held)))
+    with np.errstate(invalid="ignore", divide="ignore"):  # a cut above all of them
+        share = np.where(total > 0, above(weights * right) / total, above(right * 1.0) / count)
+        effective = np.where(total > 0, total**2 / above(weights**2), count)
+        low = beta.ppf(alpha, share * effective, (1 - share) * effective + 1)
+    return np.where(share > 0, low, 0.0)
 
 
 def _above(cuts: np.ndarray, scores: np.ndarray) -> np.ndarray:

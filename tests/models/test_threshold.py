@@ -169,6 +169,19 @@ def test_samples_marked_as_unlike_are_never_accepted():
     assert (pool >= chosen.score).sum() == 250
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_bounds_of_all_cuts_at_once_are_those_of_each(seed):
+    rng = np.random.default_rng(seed)
+    held = np.round(rng.normal(size=80), 1)  # some are equal
+    right, weights = rng.random(80) < 0.9, np.where(held > 2, 0.0, rng.random(80))
+    cuts = np.array([9.0, *sorted({*held.tolist(), 0.05}, reverse=True)])  # above all of them, between two, below all
+
+    found = threshold._lower_bounds(cuts, held, right, 0.1, weights)
+
+    each = [threshold._threshold(cut, held, held, right, 0.1, weights).low for cut in cuts]
+    assert found == pytest.approx(each, abs=1e-9) and len(set(each)) > 20
+
+
 def test_weights_give_held_out_samples_the_frequencies_of_the_pool():
     held, pool = np.array([0] * 50 + [1] * 50), np.array([0] * 900 + [1] * 100)
 
