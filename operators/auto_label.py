@@ -10,7 +10,17 @@ import fiftyone.operators.types as types
 from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings
 from . import forms, running
 
-INPUTS = ("label_field", "output_field", "embeddings", "run", "after", "classes", "group_field", "validation")
+INPUTS = (
+    "label_field",
+    "output_field",
+    "embeddings",
+    "run",
+    "after",
+    "classes",
+    "group_field",
+    "validation",
+    "include_synthetic",
+)
 
 
 class AutoLabel(foo.Operator):
@@ -62,6 +72,7 @@ def _more(form: forms.Form) -> None:
     form.suggest("after", rounds, label="Next round after", description=hint)
     form.classes()
     form.group_field()
+    form.include_synthetic()
     form.tag("validation", "Validation tag", "Samples with this tag choose the epoch; empty: a part is drawn")
     form.heading("Precision")
     form.settings(AutoLabelSettings)

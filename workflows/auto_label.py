@@ -39,6 +39,7 @@ def auto_label(
     classes: Sequence[str] | dict[str, Sequence[str]] | None = None,
     validation: Any = None,
     group_field: str | None = None,
+    include_synthetic: bool = False,
     progress: Progress | bool | None = None,
     resume: str | None = None,
     **settings: Any,
@@ -58,6 +59,8 @@ def auto_label(
         classes: names in order, or `{name: [synonyms]}`
         validation: a view or tag that chooses the epoch; None: a part is drawn
         group_field: samples with the same value (patient, video, product) stay on one side of a split
+        include_synthetic: train on the samples that `balance_classes` added, too; they get no suggestion, and never
+            calibrate
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to go on with
         settings: fields of ImageSettings, ResNetSettings, GraphSettings and AutoLabelSettings
@@ -92,7 +95,9 @@ def auto_label(
     if label_field is None:
         known = read_ids(samples, list(names or ()))
     else:
-        known = read_labels(samples, label_field, classes=names, group_field=group_field)
+        known = read_labels(
+            samples, label_field, classes=names, group_field=group_field, include_synthetic=include_synthetic
+        )
     if not (origin or resume):
         require_classes(known, label_field or "")
     given = named_parts(samples, validation)
@@ -107,6 +112,7 @@ def auto_label(
         after=after,
         classes=classes,
         group_field=group_field,
+        include_synthetic=include_synthetic,
     )
     with runs.start(
         samples,
@@ -147,7 +153,7 @@ def _write(run: Run, known: Labels, found: Scores, decision: Decision, output_fi
     """The field: given labels as they are, without a confidence (the model has seen them); suggestions elsewhere."""
     import fiftyone as fo
 
-    rows = np.flatnonzero(decision.usable | (known.classes >= 0))
+    rows = np.flatnonzero((decision.usable | (known.classes >= 0)) & ~known.made)
     names = np.array([*known.names, None], dtype=object)
     given = known.classes[rows] >= 0
     label = np.where(given, names[known.classes[rows]], names[decision.classes[rows]])

@@ -109,8 +109,8 @@ def summarise(
         run_key=run.key,
         output_field=output_field,
         names=known.names,
-        samples=len(known.ids),
-        labelled=len(known.known),
+        samples=int((~known.made).sum()),
+        labelled=int(known.given.sum()),
         accepted=accepted,
         review=int(pool.sum()) - accepted,
         unlike=int((decision.unlike & pool).sum()),
@@ -148,7 +148,7 @@ def _rows(known: Labels, decision: Decision, alpha: float) -> list[dict[str, Any
     for i, name in enumerate(known.names):
         mine = pool & (decision.classes == i)
         taken = decision.held_accepted & (decision.classes[decision.held] == i)
-        labelled, accepted = int((known.classes == i).sum()), int((mine & decision.accepted).sum())
+        labelled, accepted = int((known.given & (known.classes == i)).sum()), int((mine & decision.accepted).sum())
         shown = precision_of(decision.right[taken], alpha)
         rows.append(
             {"class": name, "labelled": labelled, "accepted": accepted, "review": int(mine.sum()) - accepted, **shown}
@@ -192,14 +192,16 @@ def _notes(known: Labels, found: Scores, decision: Decision, choices: AutoLabelS
             f"No label here is new to the model, so nothing is promised: {source}. An audit bounds the precision."
         )
     elif (known.classes < 0).any():
-        given, thresholds = len(known.known), decision.thresholds
+        given, thresholds = int(known.given.sum()), decision.thresholds
         notes += target_notes(known.names, given, held, decision.right, thresholds, choices, accepted)
     notes += single_labels(known)
     if found.errors:
         notes.append(f"{len(found.errors)} images could not be read and were skipped: results.skipped lists them.")
     if known.synthetic:
         notes.append(f"{known.synthetic} synthetic samples were left out.")
-    untrusted = int(((known.classes >= 0) & ~known.trusted).sum())
+    if known.made.any():
+        notes.append(f"{int(known.made.sum())} synthetic samples trained. They did not calibrate.")
+    untrusted = int((known.given & ~known.trusted).sum())
     if untrusted:
         notes.append(f"{untrusted} labels came from Evenset or a queue: they trained, but did not calibrate.")
     return notes

@@ -101,13 +101,24 @@ def _probabilities(known: Labels, found: Scores, usable: np.ndarray, choices: Au
     """Probability of each class [N, K], with the class shares of the labels that trained put back, or of the pool."""
     probabilities = softmax(np.where(usable[:, None], found.logits + found.prior, 0.0))
     pool = (known.classes < 0) & usable
-    train = known.classes[(found.parts == TRAIN) & (known.classes >= 0)]
-    if choices.class_shares == "labels" or choices.random_labels or not pool.any() or not len(train):
+    trained = (found.parts == TRAIN) & (known.classes >= 0)
+    from_labels = choices.class_shares == "labels" or choices.random_labels
+    if not trained.any() or (not known.made.any() if from_labels else not pool.any()):
         return probabilities
-    shares = np.bincount(train, minlength=len(known.names)) / len(train)
-    ratio = calibration.pool_shares(probabilities[pool], shares) / np.maximum(shares, 1e-12)
+    shares = _shares(known, trained)
+    if from_labels:  # synthetic samples say nothing of how frequent classes are
+        wanted = _shares(known, trained & ~known.made, least=0.5)
+    else:
+        wanted = calibration.pool_shares(probabilities[pool], shares)
+    ratio = wanted / np.maximum(shares, 1e-12)
     moved = probabilities * np.maximum(ratio, 1e-6)  # no class becomes impossible
     return np.asarray(moved / moved.sum(axis=1, keepdims=True))
+
+
+def _shares(known: Labels, among: np.ndarray, least: float = 0.0) -> np.ndarray:
+    """Of each class, which counts as `least` samples at the least [K]."""
+    counts = np.maximum(np.bincount(known.classes[among], minlength=len(known.names)), least)
+    return np.asarray(counts / counts.sum())
 
 
 def _ranks(known: Labels, found: Scores, classes: np.ndarray, best: np.ndarray, usable: np.ndarray) -> np.ndarray:

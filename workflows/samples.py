@@ -34,6 +34,11 @@ class Labels:
             self.made = np.zeros(len(self.ids), dtype=bool)
 
     @property
+    def given(self) -> np.ndarray:
+        """Whether each sample has a label and is no synthetic one [N]."""
+        return np.asarray((self.classes >= 0) & ~self.made)
+
+    @property
     def known(self) -> np.ndarray:
         """Indices of the labelled samples."""
         return np.flatnonzero(self.classes >= 0)
@@ -126,7 +131,7 @@ def read_labels(
     Args:
         classes: names in order, or `{name: [synonyms]}`; None: the names that are there, sorted
         group_field: a field whose equal values stay on one side of a split
-        include_synthetic: with the samples that Evenset generated, marked as `made`
+        include_synthetic: with the samples that Evenset generated, marked as `made`, as far as they have a label
 
     Raises:
         ValueError: the field is missing or of another type, it has no label, or a label is not in `classes`
@@ -135,7 +140,7 @@ def read_labels(
     check_label_field(samples, label_field)
     if group_field is not None and not samples.has_field(group_field):
         raise ValueError(f"{samples._root_dataset.name!r} has no field {group_field!r} to group by")
-    real, synthetic = (samples.match_tags(REJECTED, bool=False), 0) if include_synthetic else real_samples(samples)
+    real, synthetic = (_trainable(samples, label_field), 0) if include_synthetic else real_samples(samples)
     columns = ["id", "filepath", "tags", f"{label_field}.label"]
     extra = [f"{label_field}.{name}" for name in PROVENANCE if real.has_field(f"{label_field}.{name}")]
     values = real.values([*columns, *extra, *([group_field] if group_field else [])])
@@ -163,6 +168,14 @@ def read_labels(
         synthetic=synthetic,
         made=made,
     )
+
+
+def _trainable(samples: Any, label_field: str) -> Any:
+    """The samples without those that the filters refused, and without synthetic ones that lost their label."""
+    from fiftyone import ViewField as F
+
+    some = F(f"{label_field}.label").exists() | ~F("tags").contains(SYNTHETIC)
+    return samples.match_tags(REJECTED, bool=False).match(some)
 
 
 def read_ids(samples: Any, names: list[str]) -> Labels:

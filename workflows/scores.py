@@ -168,26 +168,33 @@ def from_images(
     )
     if choices.members == "resnet":
         fitted = fit(run, known, look, parts, image_settings, resnet_settings, first=first)
-        return _of_resnet(fitted, parts)
+        return _of_resnet(fitted, parts, known.made)
     vectors, details, errors = label_free(run, known, look, image_settings, resnet_settings, earlier)
     found = members.on_graph(run, known, vectors, parts, graph_settings, choices.seed, details)
     if choices.members == "graph":
-        return _of_members(found, vectors, parts, errors)
+        return _of_members(found, vectors, parts, known.made, errors)
     found, fitted, rounds = members.in_rounds(
         run, known, look, parts, found, (image_settings, resnet_settings, choices), first
     )
-    scores = _of_members(found, fitted.embeddings, parts, {**errors, **fitted.errors})
+    scores = _of_members(found, fitted.embeddings, parts, known.made, {**errors, **fitted.errors})
     alone = found.log_probabilities["resnet"]
     return replace(scores, resnet=True, curves=fitted.curves, rounds=rounds, alone=alone)
 
 
-def _of_resnet(fitted: Fitted, parts: np.ndarray) -> Scores:
-    reference = fitted.embeddings[(parts == TRAIN) & ~np.isnan(fitted.embeddings).any(1)]
+def _of_resnet(fitted: Fitted, parts: np.ndarray, made: np.ndarray) -> Scores:
+    reference = _trained_on(fitted.embeddings, parts, made)
     return Scores(fitted.logits, fitted.embeddings, fitted.prior, parts, reference, fitted.errors, curves=fitted.curves)
 
 
-def _of_members(found: members.Members, embeddings: np.ndarray, parts: np.ndarray, errors: dict[int, str]) -> Scores:
-    reference = embeddings[(parts == TRAIN) & ~np.isnan(embeddings).any(1)]
+def _trained_on(embeddings: np.ndarray, parts: np.ndarray, made: np.ndarray) -> np.ndarray:
+    """Embeddings of the real samples that trained [M, D]."""
+    return np.asarray(embeddings[(parts == TRAIN) & ~made & ~np.isnan(embeddings).any(1)])
+
+
+def _of_members(
+    found: members.Members, embeddings: np.ndarray, parts: np.ndarray, made: np.ndarray, errors: dict[int, str]
+) -> Scores:
+    reference = _trained_on(embeddings, parts, made)
     none = np.zeros(found.together.shape[1])
     return Scores(
         found.together,
@@ -238,7 +245,7 @@ def from_vectors(
     linear.save(model, run.folder / "checkpoint.safetensors", dict(names=known.names, vectors=embeddings))
     run.report("training", 1, 1)
     found = members.on_graph(run, known, vectors, parts, graph_settings, choices.seed)
-    scores = _of_members(found, vectors, parts, errors)
+    scores = _of_members(found, vectors, parts, known.made, errors)
     return replace(scores, alone=linear.predict(model, vectors))
 
 

@@ -114,6 +114,33 @@ def test_synthetic_samples_are_left_out_of_training_unless_they_are_asked_for(un
     assert not uneven.match_tags("synthetic").count("with_them.label")
 
 
+@pytest.mark.parametrize("members", ["graph", "graph and resnet"])
+def test_auto_label_trains_on_synthetic_samples_and_neither_labels_nor_calibrates_by_them(uneven, members):
+    import evenset
+    from evenset.workflows import folders
+    from evenset.workflows.learning import TRAIN
+
+    given = list(uneven.values("id"))
+    added = balance(uneven, add="always", measure_benefit=False).added
+    bare = uneven.match_tags("synthetic").limit(1)
+    bare.clear_sample_field("ground_truth")  # it has no label any more
+    quick = dict(epochs=1, minimum_steps=1, members=members, progress=False)
+
+    results = evenset.auto_label(uneven, "ground_truth", include_synthetic=True, **quick)
+
+    uneven.reload()
+    folder = folders.run_folder(uneven, results.run_key)
+    with np.load(folder / "parts.npz") as parts, np.load(folder / "decision.npz") as decision:
+        trained = set(parts["ids"][parts["parts"] == TRAIN].tolist())
+        others = set(parts["ids"][parts["parts"] > TRAIN].tolist())
+        reference = len(decision["reference"])
+    made = set(uneven.match_tags("synthetic").values("id"))
+    assert len(made & trained) > added / 2 and not made & others and reference == len(trained - made)
+    assert (results.samples, results.labelled) == (len(given), 176) and results.synthetic == 0
+    assert f"{added - 1} synthetic samples trained. They did not calibrate." in results.notes
+    assert sorted(uneven.exists("auto_label").values("id")) == sorted(given)
+
+
 def test_refused_images_are_kept_as_samples_without_a_label_where_it_is_asked_for(uneven):
     results = balance(uneven, add="always", measure_benefit=False, keep_rejected=True, prototype_share=0.5)
     refused = uneven.load_saved_view(results.views["rejected"])

@@ -13,7 +13,7 @@ from evenset.workflows.learning import HELD_OUT, TRAIN, VALIDATION
 from evenset.workflows.members import neighbours_agree
 from evenset.workflows.samples import Labels
 from evenset.workflows.scores import Scores
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 from scipy.stats import binom
 
 CHOICES = AutoLabelSettings(target_precision=0.9, random_labels=True)
@@ -55,6 +55,22 @@ def test_held_out_answers_have_no_part_in_the_order():
 
     assert (before.ranks == after.ranks).all()
     assert before.accepted.any() and not after.accepted.any()
+
+
+@pytest.mark.parametrize("random_labels", [True, False])
+def test_synthetic_samples_do_not_make_their_class_more_likely(random_labels):
+    known, found, _ = drawn(np.random.default_rng(0), 0, 200, 300)
+    real, made = np.repeat([0, 1, 2, 3], [40, 30, 20, 10]), np.repeat([3], 90)  # of the classes, in training
+    found.parts[:100], found.parts[100:190] = TRAIN, TRAIN
+    known.classes[:190] = np.concatenate([real, made])
+    known.made[100:190] = True
+    found = dataclasses.replace(found, members={}, neighbours_agree=None, prior=np.log([40, 30, 20, 100]))
+
+    decision = decide(known, found, dataclasses.replace(CHOICES, random_labels=random_labels))
+
+    expected = softmax(found.logits + np.log([40, 30, 20, 10]), axis=1)
+    assert (decision.classes == expected.argmax(axis=1)).all()
+    assert decision.probability == pytest.approx(expected.max(axis=1))
 
 
 def test_tuning_answers_have_a_part_in_the_order():
