@@ -197,7 +197,7 @@ def choose_precision(pipeline: Pipeline, settings: GeneratorSettings) -> str:
     def run(precision: str) -> None:
         backward(pipeline.unet, config.patch_px, batch, Progress(len(black), precision))
 
-    chosen = faster_precision(run)
+    chosen = faster_precision(run, settings.device)
     pipeline.unet.zero_grad()
     return chosen
 

@@ -20,7 +20,7 @@ from . import jitter
 from .draws import Draw, chances, needed
 from .losses import class_loss
 from .settings import ProbeSettings
-from .step import Step, accelerator
+from .step import Step, accelerator, multiplies_bf16
 
 FIRST_PX = 32  # larger images are reduced to about this side by the first layer
 REPORT = 20  # updates between two Steps
@@ -217,9 +217,7 @@ def _schedule(step: int, total: int) -> float:
 
 
 def _precision(settings: ProbeSettings) -> str:
-    """Short numbers where the processor multiplies them; no timing decides, so that the same seed gives the same."""
+    """Short numbers where the device multiplies them; no timing decides, so that the same seed gives the same."""
     if settings.precision != "auto":
         return settings.precision
-    if settings.device != "cpu" and torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"
+    return "bf16" if multiplies_bf16(settings.device) else "fp32"

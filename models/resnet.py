@@ -282,7 +282,7 @@ def choose_precision(model: ResNet, settings: ResNetSettings) -> str:
             process = accelerator(settings.device, precision)
             list(_forward(model.to(process.device).eval(), [(np.arange(8), images)], process))
 
-        model.precision = faster_precision(run)  # type: ignore[assignment]
+        model.precision = faster_precision(run, settings.device)  # type: ignore[assignment]
     return str(model.precision)
 
 

@@ -94,7 +94,7 @@ def precision(pipeline: Pipeline, settings: SamplingSettings) -> str:
             with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=name == "bf16"):
                 velocity(pipeline.unet, config.patch_px, images, times, labels).sum().item()  # waits for the device
 
-        pipeline.faster = faster_precision(run, repeats=5)
+        pipeline.faster = faster_precision(run, device.type, repeats=5)
     return str(pipeline.faster)
 
 

@@ -137,7 +137,9 @@ class ResNetSettings(Settings):
     validation_fraction: float = setting(0.15, "part of the labels that chooses the epoch", low=0.02, high=0.6)
     device: str = setting("auto", "where it runs", choices=("auto", "cpu", "cuda", "mps"))
     precision: str = setting(
-        "auto", "arithmetic; auto measures a few steps and takes the faster", choices=("auto", "fp32", "bf16")
+        "auto",
+        "arithmetic; auto measures a few steps, where there is bf16, and takes the faster",
+        choices=("auto", "fp32", "bf16"),
     )
     seed: int = setting(0, "fixes initial weights, order, augmentation and splits", low=0, high=2**31 - 1)
 
@@ -397,7 +399,9 @@ class GeneratorSettings(Settings):
     picture_steps: int = setting(300, "updates between two pictures of what it draws", low=1)
     device: str = setting("auto", "where it runs", choices=("auto", "cpu", "cuda", "mps"))
     precision: str = setting(
-        "auto", "arithmetic; auto measures a few steps and takes the faster", choices=("auto", "fp32", "bf16")
+        "auto",
+        "arithmetic; auto measures a few steps, where there is bf16, and takes the faster",
+        choices=("auto", "fp32", "bf16"),
     )
     seed: int = setting(0, "fixes initial weights, order, noise and splits", low=0, high=2**31 - 1)
 
@@ -413,7 +417,9 @@ class SamplingSettings(Settings):
     )
     sampling_seed: int = setting(0, "image i of a seed is the same whatever the batch", low=0, high=2**31 - 1)
     precision: str = setting(
-        "auto", "arithmetic; auto measures a few steps and takes the faster", choices=("auto", "fp32", "bf16")
+        "auto",
+        "arithmetic; auto measures a few steps, where there is bf16, and takes the faster",
+        choices=("auto", "fp32", "bf16"),
     )
 
 

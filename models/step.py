@@ -49,8 +49,22 @@ def distributed() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-def faster_precision(run: Callable[[str], None], repeats: int = 3) -> str:
-    """ "bf16" if `run("bf16")` takes less than 0.8 of the time of `run("fp32")`, each the best of `repeats`."""
+def multiplies_bf16(device: str) -> bool:
+    """Whether a device ("auto", "cpu", "cuda", "mps") has instructions for bf16, and does not only imitate it."""
+    import torch
+
+    if device != "cpu" and torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def faster_precision(run: Callable[[str], None], device: str, repeats: int = 3) -> str:
+    """ "bf16" if `run("bf16")` takes less than 0.8 of the time of `run("fp32")`, each the best of `repeats`.
+
+    Where the device has no bf16 nothing is timed, so that the same seed gives the same however busy the machine is.
+    """
+    if not multiplies_bf16(device):
+        return "fp32"
 
     def seconds(precision: str) -> float:
         run(precision)  # the first call pays for kernels and caches

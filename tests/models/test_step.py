@@ -6,12 +6,14 @@ from evenset.models import step
 from safetensors.torch import save_file
 
 
-def test_the_faster_precision_is_chosen_only_where_it_pays():
+def test_the_faster_precision_is_chosen_only_where_it_pays(monkeypatch):
     def run(seconds: dict[str, float]):
         return lambda precision: time.sleep(seconds[precision])
 
-    assert step.faster_precision(run({"fp32": 0.03, "bf16": 0.01})) == "bf16"
-    assert step.faster_precision(run({"fp32": 0.03, "bf16": 0.03})) == "fp32"
+    monkeypatch.setattr(step, "multiplies_bf16", lambda device: device == "new")
+    assert step.faster_precision(run({"fp32": 0.03, "bf16": 0.01}), "new") == "bf16"
+    assert step.faster_precision(run({"fp32": 0.03, "bf16": 0.03}), "new") == "fp32"
+    assert step.faster_precision(lambda _: pytest.fail("timed"), "old") == "fp32"
 
 
 def test_tensors_and_notes_come_back_and_no_part_file_stays(tmp_path):

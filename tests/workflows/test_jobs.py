@@ -257,6 +257,6 @@ def test_a_worker_keeps_the_database_that_fiftyone_itself_started(tmp_path, digi
     pairs = zip(*digit_files(n=60, size_px=8), strict=True)
     job_id, pid = run(STARTS, *(text for pair in pairs for text in pair), word="JOB")
     assert psutil.pid_exists(int(pid)), "the worker was to be at work when its starter had ended"
-    _, alive = psutil.wait_procs(users(), timeout=120)
+    _, alive = psutil.wait_procs(users(), timeout=480)
     assert not alive
     assert run(READS, job_id, word="FOUND") == ["done", "60"]

@@ -103,6 +103,7 @@ def test_images_drawn_by_a_run_are_added_and_a_run_that_was_broken_off_adds_the_
     from evenset.workflows import making
 
     monkeypatch.setattr(making, "BLOCK", 20)
+    monkeypatch.setattr("evenset.models.sampling.faster_precision", lambda run, device, repeats: "fp32")
     generator = train(digits).run_key
     first = balance(digits, generator=generator, measure_benefit=False, max_ratio=None)
     samples = digits.load_saved_view(first.views["synthetic"])
@@ -114,7 +115,7 @@ def test_images_drawn_by_a_run_are_added_and_a_run_that_was_broken_off_adds_the_
             digits, generator=generator, measure_benefit=False, max_ratio=None, progress=StopAt("making images", 15)
         )
     assert not digits.match_tags("synthetic")
-    monkeypatch.setattr("evenset.models.sampling.faster_precision", lambda run, repeats: pytest.fail("measured twice"))
+    monkeypatch.setattr("evenset.models.sampling.faster_precision", lambda *_, **__: pytest.fail("measured twice"))
     second = evenset.resume_run(digits, "evenset_balance_classes_1", progress=False)
     samples = digits.load_saved_view(second.views["synthetic"])
 
