@@ -34,7 +34,7 @@ LONGER = "best of these + strong augmentation, longer"
 
 
 class Images(NamedTuple):
-    pixels: np.ndarray  # uint8 [N, 1, 28, 28]
+    pixels: np.ndarray  # uint8 [N, 1, S, S]
     labels: np.ndarray  # [N]
 
 
@@ -55,9 +55,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--most", type=int, default=1000, help="images of a class that synthetic ones fill up to")
+    parser.add_argument("--half", action="store_true", help="images of half the side: a quarter of the work")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
-    problem = long_tailed()
+    problem = long_tailed(1 + given.half)
     print("training images of each class:", np.bincount(problem.train.labels)[list(ORDER)].tolist(), flush=True)
     seeds = range(given.seeds)
     validated, tested, clock = {}, {}, {}
@@ -86,10 +87,10 @@ def main(arguments: list[str] | None = None) -> None:
     report(validated, tested, best, given.seeds)
 
 
-def long_tailed(seed: int = 0) -> Problem:
+def long_tailed(fold: int = 1, seed: int = 0) -> Problem:
     pixels, names = pictures._fashion_mnist(pictures.LOCAL_COPY)
     truth = np.array([pictures.CLOTHES.index(name) for name in names])
-    pixels = pixels[:, None]
+    pixels = pictures.reduced(pixels[:, None], fold)
     first, rng = np.arange(len(truth)) < 60_000, np.random.default_rng(seed)
     train, held, validation = [], [], []
     for rank, name in enumerate(ORDER):
@@ -135,7 +136,7 @@ def trained(problem: Problem, minutes: float) -> Any:
     from evenset.models.settings import GeneratorSettings
 
     settings = GeneratorSettings(minutes=minutes, picture_steps=10**9)
-    pipeline = diffusion.build(list(pictures.CLOTHES), 1, 28, settings)
+    pipeline = diffusion.build(list(pictures.CLOTHES), 1, problem.train.pixels.shape[-1], settings)
     with tempfile.TemporaryDirectory() as folder:
         steps = diffusion.train(
             pipeline, lambda rows: problem.train.pixels[rows], problem.train.labels, settings, Path(folder)
@@ -156,7 +157,7 @@ def synthetic(problem: Problem, pipeline: Any, cap: float, most: int, filtered: 
     wanted = np.maximum(most - counts, 0)
     wanted = np.minimum(wanted, np.floor(cap * counts).astype(int)) if cap else wanted
     labels = np.repeat(np.arange(10), np.ceil(wanted * (2 if filtered else 1)).astype(int))
-    pixels = np.empty((len(labels), 1, 28, 28), np.uint8)
+    pixels = np.empty((len(labels), *problem.train.pixels.shape[1:]), np.uint8)
     for rows, images in diffusion.generate(pipeline, labels, SamplingSettings()):
         pixels[rows] = images
     if not filtered:

@@ -100,3 +100,10 @@ def _shapes(count: int, rng: np.random.Generator, size_px: int = 96) -> tuple[np
         noisy = np.asarray(image) + rng.normal(0, 8, (size_px, size_px, 3))
         pixels[number] = noisy.clip(0, 255).astype(np.uint8)
     return pixels, names
+
+
+def reduced(pixels: np.ndarray, fold: int) -> np.ndarray:
+    """Means of squares of `fold` pixels [N, C, S / fold, S / fold]."""
+    count, channels, side = pixels.shape[:3]
+    squares = pixels.reshape(count, channels, side // fold, fold, side // fold, fold)
+    return squares.mean(axis=(3, 5)).round().astype(np.uint8)

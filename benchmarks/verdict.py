@@ -66,21 +66,16 @@ def cases(cifar: Path | None, fold: int = 1) -> list[Case]:
     digits, digit_names = pictures._arrays("digits", 0, np.random.default_rng(0))
     wide = np.repeat(np.repeat(digits, 3, axis=1), 3, axis=2)[:, None]
     found = [
-        long_tail("Fashion-MNIST, 100:1", reduced(pixels[:, None], fold), clothes, 2000, 100, 400),
-        long_tail("Fashion-MNIST, 20:1", reduced(pixels[:, None], fold), clothes, 600, 20, 200),
-        long_tail("digits, 10:1", reduced(wide, fold), np.array([int(name) for name in digit_names]), 80, 10, 60),
+        long_tail("Fashion-MNIST, 100:1", pictures.reduced(pixels[:, None], fold), clothes, 2000, 100, 400),
+        long_tail("Fashion-MNIST, 20:1", pictures.reduced(pixels[:, None], fold), clothes, 600, 20, 200),
+        long_tail(
+            "digits, 10:1", pictures.reduced(wide, fold), np.array([int(name) for name in digit_names]), 80, 10, 60
+        ),
     ]
     if cifar:
         images, labels = folder(cifar)
-        found.append(long_tail("CIFAR-10, 20:1", reduced(images, fold), labels, 1500, 20, 250))
+        found.append(long_tail("CIFAR-10, 20:1", pictures.reduced(images, fold), labels, 1500, 20, 250))
     return found
-
-
-def reduced(pixels: np.ndarray, fold: int) -> np.ndarray:
-    """Means of squares of `fold` pixels [N, C, S / fold, S / fold]."""
-    count, channels, side = pixels.shape[:3]
-    squares = pixels.reshape(count, channels, side // fold, fold, side // fold, fold)
-    return squares.mean(axis=(3, 5)).round().astype(np.uint8)
 
 
 def folder(path: Path) -> tuple[np.ndarray, np.ndarray]:
