@@ -42,12 +42,12 @@ def newest_picture(dataset: Any, run_key: str) -> Path | None:
 
 
 def outcome(dataset: Any, run_key: str) -> Outcome:
-    """What a finished run came to.
+    """What a finished run came to, of a dataset as this process knows it.
 
     Raises:
         ValueError: there is no such run, or it is not done
     """
-    results = history.load_results(dataset, run_key)
+    results = history.read_results(dataset, run_key)
     target = records.read_config(dataset, run_key)["inputs"]["target"]
     folder = str(folders.run_folder(dataset, run_key))
     refused = sorted(results["refused"].items(), key=lambda item: -item[1])

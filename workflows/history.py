@@ -85,6 +85,15 @@ def load_results(dataset: Any, run_key: str) -> dict[str, Any]:
     """
     dataset = dataset._root_dataset
     dataset.reload()
+    return read_results(dataset, run_key)
+
+
+def read_results(dataset: Any, run_key: str) -> dict[str, Any]:
+    """`load_results` of a dataset as this process knows it: to look for news takes longer than to read.
+
+    Raises:
+        ValueError: there is no such run, or it is not done
+    """
     config = records.read_config(dataset, run_key)
     if config["state"] != "done":
         raise ValueError(f"{run_key} is {config['state']}: it has no results yet")

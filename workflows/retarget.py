@@ -93,9 +93,36 @@ def retarget(dataset: Any, run_key: str, target_precision: float, dry_run: bool 
             keep what it takes; nothing was written
     """
     dataset = dataset._root_dataset
+    dataset.reload()
+    if dry_run:
+        return preview(dataset, run_key, target_precision)
+    after, config, kept, choice = _chosen(dataset, run_key, target_precision)
+    field, label_field = after.output_field, config["inputs"].get("label_field")
+    with folders.claim(dataset, field), folders.claim(dataset, run_key):
+        news, decided = _news(dataset, field, label_field, kept, choice)
+        _write(dataset, field, news)
+        Run(dataset, run_key, config, None, log=history.read_results(dataset, run_key)["log"]).finish(after)
+        records.save_config(dataset, run_key, config)
+    return _summary(after, len(news), decided, dry_run)
+
+
+def preview(dataset: Any, run_key: str, target_precision: float) -> RetargetResults:
+    """The dry run of `retarget`, on a dataset as this process knows it.
+
+    Raises:
+        ValueError: as `retarget`
+    """
+    after, config, kept, choice = _chosen(dataset, run_key, target_precision)
+    label_field = config["inputs"].get("label_field")
+    return _summary(after, *_count(dataset, after.output_field, label_field, kept, choice), dry_run=True)
+
+
+def _chosen(
+    dataset: Any, run_key: str, target_precision: float
+) -> tuple[AutoLabelResults, dict[str, Any], Kept, Choice]:
+    """Results and record of the run as they are with that target, what it keeps, and whom the target accepts."""
     results = _results(dataset, run_key)
     config = records.read_config(dataset, run_key)
-    field, label_field = results["output_field"], config["inputs"].get("label_field")
     usual = {item.name for item in dataclasses.fields(AutoLabelSettings)}
     before = AutoLabelSettings(**{name: value for name, value in config["settings"].items() if name in usual})
     choices = dataclasses.replace(before, target_precision=target_precision)
@@ -103,22 +130,16 @@ def retarget(dataset: Any, run_key: str, target_precision: float, dry_run: bool 
     choice = choose(kept, choices)
     tried = sorted({*config.get("notes", {}).get("targets", [before.target_precision]), choices.target_precision})
     first = choice if before == choices else choose(kept, before)
-    notes = [*_lasting(results, kept, before, first), *_weaker(tried, choices), *_audited(dataset, field)]
+    lasting, drawn = _lasting(results, kept, before, first), _audited(dataset, results["output_field"])
+    notes = [*lasting, *_weaker(tried, choices), *drawn]
     after = _updated(results, kept, choice, choices, notes)
-    if dry_run:
-        return _summary(after, *_count(dataset, field, label_field, kept, choice), dry_run)
-    with folders.claim(dataset, field), folders.claim(dataset, run_key):
-        news, decided = _news(dataset, field, label_field, kept, choice)
-        _write(dataset, field, news)
-        config["settings"]["target_precision"] = choices.target_precision
-        config.setdefault("notes", {})["targets"] = tried
-        Run(dataset, run_key, config, None, log=results["log"]).finish(after)
-        records.save_config(dataset, run_key, config)
-    return _summary(after, len(news), decided, dry_run)
+    settings = {**config["settings"], "target_precision": choices.target_precision}
+    config.update(settings=settings, notes={**config.get("notes", {}), "targets": tried})
+    return after, config, kept, choice
 
 
 def _results(dataset: Any, run_key: str) -> dict[str, Any]:
-    results = history.load_results(dataset, run_key)
+    results = history.read_results(dataset, run_key)
     if "target_precision" not in results or "output_field" not in results:
         raise ValueError(f"{run_key} is not a run of auto_label: it has no target precision")
     if not dataset.has_sample_field(results["output_field"]):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import fiftyone.operators.types as types
 
 from ...models.settings import AutoLabelSettings
 from ...workflows import history
-from ...workflows.retarget import retarget
+from ...workflows.retarget import preview, retarget
 from ...workflows.samples import SYNTHETIC, require_fields
 from .. import forms
 from . import drawing
@@ -30,22 +31,23 @@ class LabelsTab:
         if run is None:
             ctx.panel.state.labels = dict(fields=fields, field=field, key=None)
             return
-        results = history.load_results(ctx.dataset, run["key"])
+        results = history.read_results(ctx.dataset, run["key"])
         target, before = results["target_precision"], ctx.panel.state.labels or {}
         if (before.get("key"), before.get("applied")) != (run["key"], target) or not ctx.panel.state.target:
             ctx.panel.state.target = target
-        clash = disagreements(ctx.dataset, field, results["output_field"])
-        ctx.panel.state.labels = dict(
-            fields=fields, field=field, key=run["key"], applied=target, output_field=results["output_field"],
-            clash=clash, now={name: results[name] for name in STATES},
-        )  # fmt: skip
-        self._preview(ctx, results["curve"])
+        output_field, now = results["output_field"], {name: results[name] for name in STATES}
+        found = dict(fields=fields, field=field, key=run["key"], applied=target, output_field=output_field, now=now)
+        with ThreadPoolExecutor() as threads:  # the database counts two things at once
+            clash = threads.submit(disagreements, ctx.dataset, field, output_field)
+            ctx.panel.state.labels = found
+            self._preview(ctx, results["curve"])
+        ctx.panel.state.labels = {**ctx.panel.state.labels, "clash": clash.result()}
 
     def _preview(self, ctx: Any, curve: list[dict[str, float]]) -> None:
         """What the target of the slider comes to; a sentence where the run cannot tell."""
         found, target = ctx.panel.state.labels, ctx.panel.state.target
         try:
-            would, error = vars(retarget(ctx.dataset, found["key"], target, dry_run=True)), ""
+            would, error = vars(preview(ctx.dataset, found["key"], target)), ""
         except ValueError as reason:
             would, error = None, forms.capital(str(reason))
         lines = chart(curve, target, would) if curve else []
@@ -101,7 +103,8 @@ class LabelsTab:
 
     def on_labels_target(self, ctx: Any) -> None:
         ctx.panel.state.target = round(float(ctx.params["value"]), 3)
-        self._preview(ctx, history.load_results(ctx.dataset, ctx.panel.state.labels["key"])["curve"])
+        ctx.dataset.reload()
+        self._preview(ctx, history.read_results(ctx.dataset, ctx.panel.state.labels["key"])["curve"])
 
     def on_labels_apply(self, ctx: Any) -> None:
         done = retarget(ctx.dataset, ctx.panel.state.labels["key"], ctx.panel.state.target)

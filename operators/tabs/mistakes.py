@@ -20,7 +20,7 @@ class MistakesTab:
         if record is None:
             ctx.panel.state.mistakes = dict(fields=fields, label_field=field, run_key=None)
             return
-        key, results = record["key"], history.load_results(ctx.dataset, record["key"])
+        key, results = record["key"], history.read_results(ctx.dataset, record["key"])
         page = suspects.look(ctx.dataset, key, ctx.panel.state.mistakes_first or 0, ROWS)
         ctx.panel.state.mistakes_first = page.first
         ctx.panel.state.mistakes = dict(

@@ -124,7 +124,7 @@ def about(dataset: Any, key: str) -> dict[str, Any]:
     text, views = "", {}
     if config["state"] == "done":
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            results = history.load_results(dataset, key)
+            results = history.read_results(dataset, key)
             views = {forms.capital(name): view for name, view in (results.get("views") or {}).items()}
             text = "\n".join(results["text"].splitlines()[:MOST_LINES])
     kept, is_audit = folders.run_folder(dataset, key).exists(), config["method"] == "audit_labels"
