@@ -24,6 +24,7 @@ from ..models.settings import (
     Settings,
 )
 from . import records
+from .learning import GOING_ON
 
 PASS = 8.0e-3  # forward and backward of an image of 32 px by resnet18, the stem of small images
 LOOK = 2.5e-3  # an image that is read and scored, of 32 px
@@ -122,9 +123,11 @@ def _copies(samples: int, labelled: int, area: float, values: Mapping[str, Any])
 
 def _auto_label(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
     train = labelled * (1 - values["calibration_fraction"])
-    graph = 0.0 if values["members"] == "resnet" else samples * JOIN
+    graph = 0.0 if values["members"] == "resnet" or values.get("run") else samples * JOIN
     if values.get("embeddings") or values["members"] == "graph":
         return graph
+    learns = 0.0 if values.get("run") else GOING_ON if values.get("after") else 1.0
+    values = {**values, **{name: learns * values[name] for name in ("epochs", "minimum_steps")}}
     return graph + (1 + int(values["rounds"])) * _resnet(train, samples, area, values)
 
 

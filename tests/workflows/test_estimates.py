@@ -12,6 +12,8 @@ MORE_WORK = [
     ("preprocess_images", dict(denoise="none"), dict(denoise="non-local means")),
     ("auto_label", dict(members="graph"), dict(members="graph and resnet")),
     ("auto_label", dict(rounds=0), dict(rounds=2)),
+    ("auto_label", dict(after="a run"), dict()),
+    ("auto_label", dict(run="a run"), dict(after="a run")),
     ("find_mistakes", dict(folds=2), dict(folds=10)),
     ("find_mistakes", dict(embeddings="vector"), dict()),
     ("train_generator", dict(minutes=5.0), dict(minutes=20.0)),
