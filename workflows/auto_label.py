@@ -124,6 +124,8 @@ def auto_label(
         resume=resume,
     ) as current:
         known, given = freeze(current, known), freeze_parts(current, given)
+        if earlier:
+            current.arrays("seen", lambda: {"seen": earlier.seen})
         if origin:
             found = scores.from_run(current, known, origin, resnet_settings, samples, embeddings)
         elif embeddings is not None:

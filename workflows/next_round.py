@@ -15,7 +15,7 @@ import numpy as np
 
 from ..models.settings import AutoLabelSettings, ImageSettings, ResNetSettings
 from . import folders, records
-from .learning import HELD_OUT, VALIDATION, Look
+from .learning import HELD_OUT, TRAIN, VALIDATION, Look
 from .samples import Labels
 
 
@@ -27,6 +27,7 @@ class Earlier:
     folder: Path
     kept: dict[int, set[str]]  # ids of the samples that its models have not learned from, by part
     checkpoint: Path | None  # its ResNet, where it had one
+    seen: np.ndarray  # ids and files that it, or a run before it, learned from or chose by [m]
     settings: dict[str, Any]
 
     def features(self, known: Labels, look: Look, *settings: ImageSettings | ResNetSettings | None) -> Path | None:
@@ -73,7 +74,19 @@ def find(
     with np.load(folder / "parts.npz") as kept:
         held, tuning = (set(kept["ids"][kept["parts"] == part].tolist()) for part in (HELD_OUT, VALIDATION))
     parts = {HELD_OUT: held, **({VALIDATION: tuning} if tuning and choices.members != "graph" else {})}
-    return Earlier(after, folder, parts, checkpoint if trained else None, earlier)
+    seen = np.array(sorted(learned_from(folder)), dtype=str)
+    return Earlier(after, folder, parts, checkpoint if trained else None, seen, earlier)
+
+
+def learned_from(folder: Path) -> set[str]:
+    """Ids and files of the samples that the model in a run's folder learned from or was chosen by, in any round."""
+    with np.load(folder / "parts.npz", allow_pickle=False) as kept:
+        rows = np.isin(kept["parts"], (TRAIN, VALIDATION))
+        found = {*kept["ids"][rows].tolist(), *kept["paths"][rows].tolist()}
+    if (folder / "seen.npz").exists():
+        with np.load(folder / "seen.npz", allow_pickle=False) as before:
+            found.update(before["seen"].tolist())
+    return found
 
 
 def _newer(files: list[str], than: Path) -> bool:

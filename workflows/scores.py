@@ -13,8 +13,8 @@ from ..models.calibration import Calibrator
 from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings
 from . import folders, members
 from .embedding import label_free
-from .learning import HELD_OUT, TRAIN, VALIDATION, Fitted, fit, keep_aside, look_at, predict, set_aside, split_parts
-from .next_round import Earlier
+from .learning import HELD_OUT, TRAIN, Fitted, fit, keep_aside, look_at, predict, set_aside, split_parts
+from .next_round import Earlier, learned_from
 from .runs import Run
 from .samples import FROM_LABELS, Labels, read_vectors
 
@@ -92,10 +92,7 @@ def _origin(folder: Path) -> Origin:
             f"{folder.name} has no checkpoint: give a run of train_resnet or auto_label that trained a model"
         )
     notes = load_tensors(path)[1]
-    with np.load(folder / "parts.npz", allow_pickle=False) as kept:
-        learned = np.isin(kept["parts"], (TRAIN, VALIDATION))
-        seen = {*kept["ids"][learned].tolist(), *kept["paths"][learned].tolist()}
-    return Origin(folder.name, folder, notes["names"], notes.get("vectors"), seen)
+    return Origin(folder.name, folder, notes["names"], notes.get("vectors"), learned_from(folder))
 
 
 def check_source(samples: Any, embeddings: Any, origin: Origin | None, known: Labels) -> None:

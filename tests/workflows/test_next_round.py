@@ -93,6 +93,23 @@ def test_a_held_out_label_that_evenset_corrected_trains_as_any_that_it_wrote(clu
     assert wrong in after[TRAIN] and after[HELD_OUT] == parts(dataset, FIRST)[HELD_OUT] - {wrong}
 
 
+def test_a_label_that_only_an_earlier_round_learned_from_never_counts_as_unseen(clusters):
+    dataset = clusters(240, 120)
+    label(dataset, random_labels=False)
+    once = sorted(parts(dataset, FIRST)[TRAIN])[:5]
+    labels = dict(zip(once, dataset.select(once, ordered=True).values("ground_truth"), strict=True))
+    dataset.select(once).clear_sample_field("ground_truth")
+    again(dataset, random_labels=False)
+    again(dataset, random_labels=False, after=SECOND, output_field="third")
+    dataset.set_values("ground_truth", labels, key_field="id")
+    assert not set(once) & parts(dataset, "evenset_auto_label_3")[TRAIN]
+
+    held = parts(dataset, FIRST)[HELD_OUT]
+    results = label(dataset, embeddings=None, run="evenset_auto_label_3", output_field="by", random_labels=False)
+
+    assert results.held_out == len(held)  # and none of `once`
+
+
 @pytest.fixture
 def pictures(digits):
     dataset = digits(n=120, labelled=80)
