@@ -7,6 +7,7 @@
     python benchmarks/labels.py mistakes --cifar FOLDER
     python benchmarks/labels.py graph
     python benchmarks/labels.py methods
+    python benchmarks/labels.py rounds
 
 What follows the part's name goes to it; -h there lists what it takes.
 """
@@ -24,6 +25,7 @@ PARTS = {  # part -> the script that has it, and what it is told
     "mistakes": ("mistakes", []),
     "graph": ("graph", []),
     "methods": ("methods", []),
+    "rounds": ("rounds", []),
 }
 
 
