@@ -104,7 +104,7 @@ def in_rounds(dataset, parts, sure_of, rounds, monkeypatch):
     known = read_labels(dataset, "ground_truth")
     seen, believed, inner = [], [], learning.fit
 
-    def fit(run, labels, look, cut, image_settings, settings, weights=None):
+    def fit(run, labels, look, cut, image_settings, settings, weights=None, first=None):
         seen.append((labels.classes, cut, weights))
         return inner(run, labels, look, cut, image_settings, settings, weights=weights)
 
