@@ -68,9 +68,7 @@ def cases(cifar: Path | None, fold: int = 1) -> list[Case]:
     found = [
         long_tail("Fashion-MNIST, 100:1", pictures.reduced(pixels[:, None], fold), clothes, 2000, 100, 400),
         long_tail("Fashion-MNIST, 20:1", pictures.reduced(pixels[:, None], fold), clothes, 600, 20, 200),
-        long_tail(
-            "digits, 10:1", pictures.reduced(wide, fold), np.array([int(name) for name in digit_names]), 80, 10, 60
-        ),
+        long_tail("digits, 10:1", pictures.reduced(wide, fold), np.array(digit_names, dtype=int), 80, 10, 60),
     ]
     if cifar:
         images, labels = folder(cifar)

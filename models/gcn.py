@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from .graph import Graph
 from .losses import class_loss, log_prior, sample_loss
 from .settings import GCNSettings
-from .step import Step
+from .step import Step, multiplies_bf16
 
 with warnings.catch_warnings():  # as it is imported, it calls what torch has replaced
     warnings.filterwarnings("ignore", ".*torch.jit.script.*", FutureWarning)
@@ -156,7 +156,7 @@ def _block(propagated: Tensor, adjacency: sp.csr_array, nodes: np.ndarray) -> Bl
             starts, ends, torch.from_numpy(rows.data), size=(len(nodes), len(read)), check_invariants=False
         )
     features = propagated[read]
-    if features.numel() >= LARGE and torch.cpu._is_avx512_bf16_supported():
+    if features.numel() >= LARGE and multiplies_bf16("cpu"):
         features = features.bfloat16()
     return nodes, features, joined
 

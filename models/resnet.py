@@ -15,7 +15,16 @@ from torch import Tensor, nn
 from . import attacks, weights
 from .losses import class_loss, log_prior, sample_loss
 from .settings import ResNetSettings
-from .step import Step, accelerator, faster_precision, load_tensors, pack_optimizer, save_tensors, unpack_optimizer
+from .step import (
+    Step,
+    accelerator,
+    faster_precision,
+    load_tensors,
+    multiplies_bf16,
+    pack_optimizer,
+    save_tensors,
+    unpack_optimizer,
+)
 
 SMALL_IMAGE_PX = 65  # below it, the first layers do not shrink the image
 SAVE_SECONDS = 15.0  # a killed training loses at most this much, and the epoch at work
@@ -237,7 +246,7 @@ def predict(
     """
     process = accelerator(settings.device, choose_precision(model, settings))
     run: Run = model.to(process.device).eval()
-    if process.mixed_precision == "bf16" and process.device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():
+    if process.mixed_precision == "bf16" and process.device.type == "cpu" and multiplies_bf16("cpu"):
         run = _folded(model)
     return _forward(run, batches, process)
 

@@ -75,23 +75,9 @@ def auto_label(
     check_images(samples)
     check_output_field(samples, output_field, label_field, embeddings if isinstance(embeddings, str) else None)
     origin = scores.find_run(samples._root_dataset, run) if run else None
-    if label_field is None and origin is None:
-        raise ValueError("give a label_field to learn from, or the run of a trained model")
-    if origin and classes is not None and list(classes) != origin.names:
-        raise ValueError(
-            f"{origin.key} knows the classes {', '.join(map(repr, origin.names))}: "
-            "classes may give them synonyms, but no other names or order"
-        )
-    if embeddings is not None and settings.get("members") == "resnet":
-        raise ValueError("members='resnet' looks at images: leave embeddings out, or have members='graph'")
-    if embeddings is not None and validation is not None:
-        raise ValueError("validation chooses a ResNet's epoch: with embeddings= there is none, so leave it out")
-    if after and (run or validation is not None):
-        raise ValueError(
-            "after goes on from that run's model, and keeps its validation part: leave run and validation out"
-        )
+    _check_together(label_field, embeddings, run, after, validation, settings.get("members"))
     earlier = next_round.find(samples, after, label_field, resnet_settings, choices) if after else None
-    names = origin.names if origin and classes is None else classes
+    names = scores.check_classes(origin, classes)
     if label_field is None:
         known = read_ids(samples, list(names or ()))
     else:
@@ -105,15 +91,8 @@ def auto_label(
     scores.refuse_seen(samples, embeddings)
     if not origin and embeddings is None:
         check_weights(known.names, resnet_settings)
-    inputs = dict(
-        label_field=label_field,
-        output_field=output_field,
-        run=run,
-        after=after,
-        classes=classes,
-        group_field=group_field,
-        include_synthetic=include_synthetic,
-    )
+    inputs: dict[str, Any] = dict(label_field=label_field, output_field=output_field, run=run, after=after)
+    inputs.update(classes=classes, group_field=group_field, include_synthetic=include_synthetic)
     with runs.start(
         samples,
         "auto_label",
@@ -138,6 +117,26 @@ def auto_label(
         _write(current, known, found, decision, output_field)
         saved = _save_views(current, output_field)
         return current.finish(summarise(current, known, found, decision, choices, output_field, saved))
+
+
+def _check_together(
+    label_field: str | None, embeddings: Any, run: str | None, after: str | None, validation: Any, members: Any
+) -> None:
+    """Refuses arguments that say different things.
+
+    Raises:
+        ValueError: they do
+    """
+    if label_field is None and run is None:
+        raise ValueError("give a label_field to learn from, or the run of a trained model")
+    if embeddings is not None and members == "resnet":
+        raise ValueError("members='resnet' looks at images: leave embeddings out, or have members='graph'")
+    if embeddings is not None and validation is not None:
+        raise ValueError("validation chooses a ResNet's epoch: with embeddings= there is none, so leave it out")
+    if after and (run or validation is not None):
+        raise ValueError(
+            "after goes on from that run's model, and keeps its validation part: leave run and validation out"
+        )
 
 
 ATTRIBUTES = {

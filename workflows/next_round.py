@@ -73,7 +73,9 @@ def find(
         raise ValueError(f"after: {after} trained a {earlier['architecture']}, no {settings.architecture}")
     with np.load(folder / "parts.npz") as kept:
         held, tuning = (set(kept["ids"][kept["parts"] == part].tolist()) for part in (HELD_OUT, VALIDATION))
-    parts = {HELD_OUT: held, **({VALIDATION: tuning} if tuning and choices.members != "graph" else {})}
+    parts = {HELD_OUT: held}
+    if choices.members != "graph" and (tuning or trained):  # a checkpoint has seen all that could be drawn anew
+        parts[VALIDATION] = tuning
     seen = np.array(sorted(learned_from(folder)), dtype=str)
     return Earlier(after, folder, parts, checkpoint if trained else None, seen, earlier)
 

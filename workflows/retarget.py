@@ -96,12 +96,13 @@ def retarget(dataset: Any, run_key: str, target_precision: float, dry_run: bool 
     dataset.reload()
     if dry_run:
         return preview(dataset, run_key, target_precision)
-    after, config, kept, choice = _chosen(dataset, run_key, target_precision)
+    results = _results(dataset, run_key)
+    after, config, kept, choice = _chosen(dataset, results, target_precision)
     field, label_field = after.output_field, config["inputs"].get("label_field")
     with folders.claim(dataset, field), folders.claim(dataset, run_key):
         news, decided = _news(dataset, field, label_field, kept, choice)
         _write(dataset, field, news)
-        Run(dataset, run_key, config, None, log=history.read_results(dataset, run_key)["log"]).finish(after)
+        Run(dataset, run_key, config, None, log=results["log"]).finish(after)
         records.save_config(dataset, run_key, config)
     return _summary(after, len(news), decided, dry_run)
 
@@ -112,21 +113,20 @@ def preview(dataset: Any, run_key: str, target_precision: float) -> RetargetResu
     Raises:
         ValueError: as `retarget`
     """
-    after, config, kept, choice = _chosen(dataset, run_key, target_precision)
+    after, config, kept, choice = _chosen(dataset, _results(dataset, run_key), target_precision)
     label_field = config["inputs"].get("label_field")
     return _summary(after, *_count(dataset, after.output_field, label_field, kept, choice), dry_run=True)
 
 
 def _chosen(
-    dataset: Any, run_key: str, target_precision: float
+    dataset: Any, results: dict[str, Any], target_precision: float
 ) -> tuple[AutoLabelResults, dict[str, Any], Kept, Choice]:
     """Results and record of the run as they are with that target, what it keeps, and whom the target accepts."""
-    results = _results(dataset, run_key)
-    config = records.read_config(dataset, run_key)
+    config = records.read_config(dataset, results["run_key"])
     usual = {item.name for item in dataclasses.fields(AutoLabelSettings)}
     before = AutoLabelSettings(**{name: value for name, value in config["settings"].items() if name in usual})
     choices = dataclasses.replace(before, target_precision=target_precision)
-    kept = _read(dataset, run_key)
+    kept = _read(dataset, results["run_key"])
     choice = choose(kept, choices)
     tried = sorted({*config.get("notes", {}).get("targets", [before.target_precision]), choices.target_precision})
     first = choice if before == choices else choose(kept, before)

@@ -95,6 +95,22 @@ def _origin(folder: Path) -> Origin:
     return Origin(folder.name, folder, notes["names"], notes.get("vectors"), learned_from(folder))
 
 
+def check_classes(origin: Origin | None, classes: Any) -> Any:
+    """The classes to read labels by: those given, or those that the earlier run knows.
+
+    Raises:
+        ValueError: both are there, and differ in more than synonyms
+    """
+    if origin is None or classes is None:
+        return origin.names if origin else classes
+    if list(classes) != origin.names:
+        raise ValueError(
+            f"{origin.key} knows the classes {', '.join(map(repr, origin.names))}: "
+            "classes may give them synonyms, but no other names or order"
+        )
+    return classes
+
+
 def check_source(samples: Any, embeddings: Any, origin: Origin | None, known: Labels) -> None:
     """Refuses embeddings that are neither a field of vectors nor a model of the zoo.
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evenset import auto_label
-from evenset.workflows import review_queue
+from evenset import auto_label, load_results
+from evenset.workflows import records, review_queue
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -120,6 +120,24 @@ def test_five_samples_are_reviewed_by_keyboard(suggested, open_app):
     assert decided(suggested) == expected and suggestion(suggested, fifth) is not None
     press(user, "Backspace", f"2 reviewed, {count - 2} to go")
     assert decided(suggested) == expected and suggestion(suggested, fourth) is not None
+
+
+def test_what_was_decided_is_learned_from_in_a_next_round(suggested, open_app):
+    user, count = open_app(suggested), waiting(suggested)
+    open_review(user)
+    press(user, "a", f"1 reviewed, {count - 1} to go")
+    user.click("Learn from these")
+    user.sees("Learning from all labels that there are now, into auto_label_2")
+    user.page.get_by_text(re.compile(r"^0 reviewed, \d+ to go")).wait_for()  # of the new suggestions
+    user.picture("panel-review-learned")
+
+    suggested.reload()
+    results = load_results(suggested, "evenset_auto_label_2")
+    assert records.read_config(suggested, "evenset_auto_label_2")["inputs"]["after"] == "evenset_auto_label_1"
+    assert results["labelled"] == load_results(suggested, "evenset_auto_label_1")["labelled"] + 1
+    user.page.get_by_role("tab", name="Labels").click()
+    user.sees("A next round after evenset_auto_label_1: what that run held out is held out again")
+    user.picture("panel-labels-next-round")
 
 
 def test_a_key_that_is_held_typed_or_meant_for_something_else_decides_nothing(suggested, open_app):

@@ -136,6 +136,16 @@ def last_layer(dataset, key):
     return model.head.weight.detach().numpy()
 
 
+def test_where_nothing_chose_the_epoch_nothing_that_trained_does_now(pictures):
+    path = folders.run_folder(pictures, FIRST) / "parts.npz"
+    kept = dict(np.load(path))
+    np.savez(path, **{**kept, "parts": np.where(kept["parts"] == VALIDATION, TRAIN, kept["parts"])})
+
+    auto_label(pictures, "ground_truth", after=FIRST, output_field="two", **QUICK)
+
+    assert parts(pictures, SECOND)[VALIDATION] == set() and parts(pictures, SECOND) == parts(pictures, FIRST)
+
+
 def test_a_class_that_is_new_gets_a_row_of_its_own_and_the_others_keep_theirs(tmp_path):
     mean = std = np.array([0.5])
     before = resnet.build(2, 1, 16, mean, std, ResNetSettings(seed=1, weights="none"))
