@@ -177,8 +177,12 @@ def _members(known: Labels, found: Scores, held: np.ndarray) -> list[dict[str, A
 
 def _next_round(run: Run) -> list[str]:
     after = run.config["inputs"].get("after")
-    held = f"A next round after {after}: what that run held out is held out again, and no other label calibrates."
-    return [held] if after else []
+    if not after:
+        return []
+    return [
+        f"A next round after {after}: what that run held out is held out again, and no other label calibrates. "
+        "Random labels that you add calibrate in a new run, without after."
+    ]
 
 
 def _notes(known: Labels, found: Scores, decision: Decision, choices: AutoLabelSettings, accepted: int) -> list[str]:
