@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
-from evenset import delete_run, list_runs, load_results, resume_run, train_gcn, train_resnet
-from evenset.models import gcn, image_graph
+from evenset import delete_run, list_runs, load_results, resume_run, stop_run, train_gcn, train_resnet
+from evenset.models import gcn, image_graph, image_nodes
 from evenset.models import graph as graphs
 from evenset.models.settings import GCNSettings, GraphSettings, ImageGraphSettings
 from evenset.models.step import load_tensors
 from evenset.workflows.learning import TEST, TRAIN, VALIDATION
+from evenset.workflows.runs import RunStopped
 from PIL import Image
 
 FAST = dict(epochs=20, hidden_channels=16)
@@ -355,6 +357,29 @@ TRAINING = """
     dataset = fo.load_dataset({name!r})
     evenset.train_gcn(dataset, "ground_truth", progress=watch, **{settings!r})
 """
+
+
+def test_superpixels_are_cut_once_a_run_on_as_many_threads_as_there_are(digits, monkeypatch):
+    dataset, cut, at_work = digits(n=60, size_px=16, labelled=40), [], set()
+    meet, superpixels = threading.Barrier(2), image_nodes.superpixels
+
+    def counted(image, settings):
+        cut.append(image.tobytes())
+        if len(cut) <= 2:
+            meet.wait(60)  # raises where the second image waits for the first
+        at_work.add(threading.get_ident())
+        return superpixels(image, settings)
+
+    def stop(phase, done, total, note):
+        if (phase, done) == ("training the graph", 2):
+            stop_run(dataset, "evenset_train_gcn_1")
+
+    monkeypatch.setattr(image_nodes, "superpixels", counted)
+    with pytest.raises(RunStopped):
+        train(dataset, heatmap_field="why", threads=2, progress=stop, **CUT)
+    resume_run(dataset, "evenset_train_gcn_1", progress=False)
+
+    assert len(cut) == len(set(cut)) == 60 and len(at_work) == 2 and threading.get_ident() not in at_work
 
 
 @pytest.mark.parametrize(
