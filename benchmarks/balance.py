@@ -1,7 +1,8 @@
 """Are synthetic images worth more than what one would do without them? Fashion-MNIST, made long-tailed (100:1).
 
 Every arm is the same small network, trained for equal steps. The best arm without synthetic images is chosen on a
-validation part, and only then are the 10,000 test images looked at.
+validation part, as is the recipe for synthetic ones; with --sweep there are others, each with one thing changed. The
+10,000 test images choose nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tabulate import tabulate
 
 ORDER = (1, 5, 8, 9, 7, 3, 0, 2, 4, 6)  # classes from head to tail: pullovers, coats and shirts are the tail
 HEAD, RATIO = 6000, 100
-VALIDATION = 100  # images of a class that choose the best arm
+VALIDATION, AT_LEAST = 500, 100  # images of a class that choose the best arm; of the largest, whose others all train
 PEERS: dict[str, dict[str, Any]] = {
     "cross-entropy": dict(sampler_power=0.0),
     "n^-.5 sampler": dict(sampler_power=0.5),
@@ -31,6 +32,35 @@ PEERS: dict[str, dict[str, Any]] = {
     "balanced sampler + LA": dict(sampler_power=1.0, logit_adjustment=1.0),
 }
 LONGER = "best of these + strong augmentation, longer"
+MOST = 1000  # images of a class that synthetic ones fill up to
+TRIES = 2  # images drawn for each that is wanted, as filters refuse some
+LENDS = 300  # real images of a class from which on it lends them to the others
+
+
+class Recipe(NamedTuple):
+    """How synthetic images are made and used."""
+
+    budget: float = 1.0  # the generator's training, times --minutes
+    cap: float = 10.0  # synthetic images for a real one; 0: none
+    share: float = 0.15  # of a batch that is synthetic
+    without: str = "none"  # the filter that is left out
+    strength: float = 1.0  # below 1 an image starts from one of a large class, noised so far
+    guidance: float = 2.0  # how much the label is stressed in drawing
+
+    def __str__(self) -> str:
+        usual = self._field_defaults
+        other = [f"{name} {value}" for name, value in self._asdict().items() if value != usual[name]]
+        return f"+ synthetic, {', '.join(other) or 'the recipe'}"
+
+
+SWEEPS: dict[str, tuple[Any, ...]] = {
+    "cap": (3.0, 0.0),
+    "share": (0.05, 0.3),
+    "without": ("copy", "prototype", "probability", "graph", "all"),
+    "strength": (0.7, 0.5),
+    "guidance": (1.0, 4.0),
+    "budget": (0.4, 2.0, 4.0),
+}
 
 
 class Images(NamedTuple):
@@ -47,44 +77,47 @@ class Problem(NamedTuple):
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, nargs="+", default=[5.0], help="of the generator's training")
-    parser.add_argument("--caps", type=float, nargs="+", default=[10.0], help="synthetic images per real one; 0: none")
-    parser.add_argument("--shares", type=float, nargs="+", default=[0.15], help="of a batch that is synthetic")
-    parser.add_argument("--filters", nargs="+", default=["all"], choices=("all", "none"))
+    parser.add_argument("--minutes", type=float, default=5.0, help="of the generator's training")
+    parser.add_argument("--sweep", nargs="*", default=[], choices=SWEEPS, help="what is changed, one thing at a time")
     parser.add_argument("--steps", type=int, default=1200, help="updates of each network")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--most", type=int, default=1000, help="images of a class that synthetic ones fill up to")
     parser.add_argument("--half", action="store_true", help="images of half the side: a quarter of the work")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
     problem = long_tailed(1 + given.half)
     print("training images of each class:", np.bincount(problem.train.labels)[list(ORDER)].tolist(), flush=True)
-    seeds = range(given.seeds)
     validated, tested, clock = {}, {}, {}
-    for name, values in PEERS.items():
+
+    def run(name: str, values: dict[str, Any], steps: int, made: Images | None = None) -> None:
         start = time.perf_counter()
-        validated[name], tested[name] = arm(problem, values, given.steps, seeds)
+        validated[name], tested[name] = arm(problem, values, steps, range(given.seeds), made)
         clock[name] = (time.perf_counter() - start) / given.seeds
-        print(f"{name}: validation {validated[name].mean():.3f}, test {tested[name].mean():.3f}", flush=True)
+        count = f"{len(made.labels):,} images, " if made else ""
+        print(f"{name}: {count}validation {validated[name].mean():.4f}, test {tested[name].mean():.4f}", flush=True)
+
+    for name, values in PEERS.items():
+        run(name, values, given.steps)
     first = max(PEERS, key=lambda name: float(validated[name].mean()))
-    longer = given.steps + round(max(given.minutes) * 60 * given.steps / clock[first])
-    strong = dict(PEERS[first], augmentation="strong")
-    validated[LONGER], tested[LONGER] = arm(problem, strong, longer, seeds)
+    strong, longer = dict(PEERS[first], augmentation="strong"), given.steps + more_steps(given, clock[first])
+    run(LONGER, strong, longer)
     best = max(validated, key=lambda name: float(validated[name].mean()))
     print(f"best without synthetic images, by validation: {best}\n", flush=True)
     values, steps = (strong, longer) if best == LONGER else (PEERS[best], given.steps)
-    for minutes in given.minutes:
-        generator = trained(problem, minutes)
-        for filters in given.filters:
-            for cap in given.caps:
-                made = synthetic(problem, generator, cap, given.most, filters == "all")
-                for share in given.shares:
-                    name = f"+ synthetic: {minutes:g} minutes, cap {cap:g}, filters {filters}, share {share:g}"
-                    some = dict(values, synthetic_share=share)
-                    validated[name], tested[name] = arm(problem, some, steps, seeds, made)
-                    print(f"{name}: {len(made.labels):,} images, test {tested[name].mean():.3f}", flush=True)
+    making = Making(problem, given.minutes)
+    for recipe in recipes(given.sweep):
+        run(str(recipe), dict(values, synthetic_share=recipe.share), steps, making(recipe))
     report(validated, tested, best, given.seeds)
+
+
+def more_steps(given: argparse.Namespace, seconds: float) -> int:
+    """Updates that a network makes in the time that the generator trains; `given.steps` take so many seconds."""
+    return round(given.minutes * 60 * given.steps / seconds)
+
+
+def recipes(sweep: list[str]) -> list[Recipe]:
+    changed = [Recipe()._replace(**{name: value}) for name in sweep for value in SWEEPS[name]]
+    return [Recipe(), *changed]
 
 
 def long_tailed(fold: int = 1, seed: int = 0) -> Problem:
@@ -95,10 +128,10 @@ def long_tailed(fold: int = 1, seed: int = 0) -> Problem:
     train, held, validation = [], [], []
     for rank, name in enumerate(ORDER):
         rows = rng.permutation(np.flatnonzero(first & (truth == name)))
-        count = min(round(HEAD * RATIO ** (-rank / 9)), len(rows) - VALIDATION)
+        count = min(round(HEAD * RATIO ** (-rank / 9)), len(rows) - AT_LEAST)
         cut = count // 4
         held, train = [*held, rows[:cut]], [*train, rows[cut:count]]
-        validation.append(rows[-VALIDATION:])
+        validation.append(rows[max(count, len(rows) - VALIDATION) :])
     parts = [np.concatenate(rows) for rows in (train, held, validation)]
     return Problem(*(Images(pixels[rows], truth[rows]) for rows in (*parts, np.flatnonzero(~first))))
 
@@ -131,45 +164,70 @@ def balanced(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean([right[labels == name].mean() for name in range(10)]))
 
 
-def trained(problem: Problem, minutes: float) -> Any:
-    from evenset.models import diffusion
-    from evenset.models.settings import GeneratorSettings
+class Making:
+    """Makes what recipes ask for; a generator is trained once a budget, what judges its images once."""
 
-    settings = GeneratorSettings(minutes=minutes, picture_steps=10**9)
-    pipeline = diffusion.build(list(pictures.CLOTHES), 1, problem.train.pixels.shape[-1], settings)
-    with tempfile.TemporaryDirectory() as folder:
-        steps = diffusion.train(
-            pipeline, lambda rows: problem.train.pixels[rows], problem.train.labels, settings, Path(folder)
-        )
-        last = list(steps)[-1]
-    print(f"generator: {minutes:g} minutes, {last.number:,} updates, loss {last.loss:.3f}", flush=True)
-    return pipeline
+    def __init__(self, problem: Problem, minutes: float) -> None:
+        self.problem, self.minutes = problem, minutes
+        self.trained: dict[float, Any] = {}
+        self.place = tempfile.TemporaryDirectory()
 
+    def __call__(self, recipe: Recipe) -> Images:
+        """Images of the classes that have fewer than `MOST`, no more than the cap for a real one."""
+        counts = np.bincount(everything(self.problem).labels)
+        wanted = np.maximum(MOST - counts, 0)
+        wanted = np.minimum(wanted, np.floor(recipe.cap * counts).astype(int)) if recipe.cap else wanted
+        drawn = self._drawn(recipe, np.repeat(np.arange(10), TRIES * wanted))
+        kept = self._kept(recipe.without, drawn)
+        rows = np.concatenate([np.flatnonzero(kept & (drawn.labels == name))[: wanted[name]] for name in range(10)])
+        return Images(drawn.pixels[rows], drawn.labels[rows])
 
-def synthetic(problem: Problem, pipeline: Any, cap: float, most: int, filtered: bool) -> Images:
-    """Images of the classes that have fewer than `most`, no more than `cap` for a real one."""
-    from evenset.models import diffusion
-    from evenset.models.settings import FilterSettings, ProbeSettings, SamplingSettings
-    from evenset.workflows.benefit import Problem as Judged
-    from evenset.workflows.judging import Judging
+    def _drawn(self, recipe: Recipe, labels: np.ndarray) -> Images:
+        from evenset.models import diffusion
+        from evenset.models.settings import SamplingSettings
 
-    counts = np.bincount(everything(problem).labels)
-    wanted = np.maximum(most - counts, 0)
-    wanted = np.minimum(wanted, np.floor(cap * counts).astype(int)) if cap else wanted
-    labels = np.repeat(np.arange(10), np.ceil(wanted * (2 if filtered else 1)).astype(int))
-    pixels = np.empty((len(labels), *problem.train.pixels.shape[1:]), np.uint8)
-    for rows, images in diffusion.generate(pipeline, labels, SamplingSettings()):
-        pixels[rows] = images
-    if not filtered:
+        train = self.problem.train
+        pixels, start = np.empty((len(labels), *train.pixels.shape[1:]), np.uint8), None
+        if recipe.strength < 1:
+            lent = np.flatnonzero(np.bincount(train.labels)[train.labels] >= LENDS)
+            start = train.pixels[np.random.default_rng(0).choice(lent, len(labels))]
+        settings = SamplingSettings(guidance=recipe.guidance)
+        generator = self._generator(recipe.budget)
+        for rows, images in diffusion.generate(generator, labels, settings, start=start, strength=recipe.strength):
+            pixels[rows] = images
         return Images(pixels, labels)
-    with tempfile.TemporaryDirectory() as folder:
-        run: Any = SimpleNamespace(folder=Path(folder), report=lambda *_: None, check_stop=lambda: None)
-        ids = np.arange(len(problem.train.labels)).astype(str)
-        real = Judged(list(pictures.CLOTHES), *problem.train, ids, *problem.held_out)
-        kept = Judging(run, real, FilterSettings(), ProbeSettings(), copies=True)(pixels, labels)[0].kept
-    print(f"filters kept {kept.mean():.0%}", flush=True)
-    rows = np.concatenate([np.flatnonzero(kept & (labels == name))[: wanted[name]] for name in range(10)])
-    return Images(pixels[rows], labels[rows])
+
+    def _generator(self, budget: float) -> Any:
+        from evenset.models import diffusion
+        from evenset.models.settings import GeneratorSettings
+
+        if budget not in self.trained:
+            train = self.problem.train
+            settings = GeneratorSettings(minutes=budget * self.minutes, picture_steps=10**9)
+            pipeline = diffusion.build(list(pictures.CLOTHES), 1, train.pixels.shape[-1], settings)
+            with tempfile.TemporaryDirectory() as folder:
+                steps = diffusion.train(pipeline, train.pixels.__getitem__, train.labels, settings, Path(folder))
+                last = list(steps)[-1]
+            print(f"generator: {settings.minutes:g} minutes, {last.number:,} updates, loss {last.loss:.3f}", flush=True)
+            self.trained[budget] = pipeline
+        return self.trained[budget]
+
+    def _kept(self, without: str, drawn: Images) -> np.ndarray:
+        from evenset.models.filters import CHECKS
+        from evenset.models.settings import FilterSettings, ProbeSettings
+        from evenset.workflows.benefit import Problem as Judged
+        from evenset.workflows.judging import Judging
+
+        if without == "all":
+            return np.ones(len(drawn.labels), dtype=bool)
+        run: Any = SimpleNamespace(folder=Path(self.place.name), report=lambda *_: None, check_stop=lambda: None)
+        train, held = self.problem.train, self.problem.held_out
+        real = Judged(list(pictures.CLOTHES), *train, np.arange(len(train.labels)).astype(str), *held)
+        settings = FilterSettings(**({f"{without}_share": 0.0} if without in CHECKS else {}))
+        judged = Judging(run, real, settings, ProbeSettings(), copies=True)(*drawn)[0]
+        shares = [f"{name} {(judged.reason == name).mean():.0%}" for name in CHECKS]
+        print(f"filters kept {judged.kept.mean():.0%}; refused: {', '.join(shares)}", flush=True)
+        return judged.kept
 
 
 def report(validated: dict[str, np.ndarray], tested: dict[str, np.ndarray], best: str, seeds: int) -> None:
@@ -179,10 +237,11 @@ def report(validated: dict[str, np.ndarray], tested: dict[str, np.ndarray], best
     for name, found in tested.items():
         lead = 100 * (found - tested[best])
         half = float(t.ppf(0.975, seeds - 1) * lead.std(ddof=1) / seeds**0.5) if seeds > 1 else float("nan")
-        rows.append([name, validated[name].mean(), found.mean(), found.std(ddof=1), lead.mean(), lead.mean() - half])
-    print(f"\nFashion-MNIST, {RATIO}:1, balanced accuracy on 10,000 test images, {seeds} seeds")
-    headers = ["", "validation", "test", "spread", "points over the best", "at least"]
-    print(tabulate(rows, headers, floatfmt=("", ".3f", ".3f", ".4f", "+.2f", "+.2f")))
+        shown = [100 * values for values in (validated[name].mean(), found.mean(), found.std(ddof=seeds > 1))]
+        rows.append([name, *shown, lead.mean(), lead.mean() - half, lead.mean() + half])
+    print(f"\nFashion-MNIST, {RATIO}:1, balanced accuracy on 10,000 test images in %, {seeds} seeds")
+    headers = ["", "validation", "test", "spread", "points over the best", "from", "to"]
+    print(tabulate(rows, headers, floatfmt=("", ".1f", ".1f", ".2f", "+.2f", "+.2f", "+.2f")))
     with_images = [row for row in rows if str(row[0]).startswith("+ synthetic")]
     top = max(with_images, key=lambda row: float(row[1]))  # by validation
     met = float(top[4]) >= 1 and float(top[5]) > 0

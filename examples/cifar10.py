@@ -2,6 +2,7 @@
 
 python examples/cifar10.py DIR            DIR has a folder of images for each class, as CIFAR-10's train/airplane/...
 python examples/cifar10.py DIR --images 5000 --labels 500 --minutes 20 --keep
+python examples/cifar10.py DIR --embeddings clip-vit-base32-torch      what FiftyOne's zoo knows beforehand helps much
 
 CIFAR-10 has as many images of each class, and its labels are right. So the script makes the trouble itself, and knows
 the answer: it hides most labels, makes some of the others wrong, and takes the last two classes down to a tenth.
@@ -30,7 +31,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated")  # torch-geometric's own call, on import
     if fo.dataset_exists(NAME):
         fo.delete_dataset(NAME)
-    dataset = build(Path(options.folder), options.images, options.seed)
+    dataset = build(Path(options.folder), options)
     print(f"{len(dataset):,} images of {', '.join(dataset.distinct('truth.label'))}")
     for title, step in (("Label", label), ("Find mistakes", mistakes), ("Even out", even_out), ("Compare", compare)):
         timed(title, step, dataset, options)
@@ -48,6 +49,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--labels", type=int, default=300, help="that are not hidden, drawn at random")
     parser.add_argument("--wrong", type=float, default=0.1, help="part of the labels that is made wrong")
     parser.add_argument("--minutes", type=float, default=5.0, help="that the generator trains")
+    parser.add_argument(
+        "--embeddings", help="in place of ResNets: a model of the zoo, or an .npy file [N, D] of all files, by path"
+    )
     parser.add_argument("--epochs", type=int, help="passes of each ResNet; as its settings have it")
     parser.add_argument("--steps", type=int, default=800, help="updates of the networks that measure")
     parser.add_argument("--seed", type=int, default=0)
@@ -64,18 +68,25 @@ def timed(
     print(f"({time.monotonic() - start:.0f} s)", flush=True)
 
 
-def build(folder: Path, count: int, seed: int) -> Any:
+def build(folder: Path, options: argparse.Namespace) -> Any:
     import fiftyone as fo
 
     files = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in SUFFIXES)
     if len({path.parent.name for path in files}) < 4:
         sys.exit(f"{folder} has to hold a folder of images for each of four classes or more")
     dataset = fo.Dataset(NAME)
-    drawn = [files[i] for i in np.random.default_rng(seed).permutation(len(files))[:count]]
+    drawn = np.random.default_rng(options.seed).permutation(len(files))[: options.images]
+    paths = [files[i] for i in drawn]
     dataset.add_samples(
-        [fo.Sample(filepath=str(path.resolve()), truth=fo.Classification(label=path.parent.name)) for path in drawn],
+        [fo.Sample(filepath=str(path.resolve()), truth=fo.Classification(label=path.parent.name)) for path in paths],
         progress=False,
     )
+    if (options.embeddings or "").endswith(".npy"):
+        vectors = np.load(options.embeddings)
+        if len(vectors) != len(files):
+            sys.exit(f"{options.embeddings} has {len(vectors):,} rows, and {folder} {len(files):,} images")
+        dataset.set_values("vector", list(vectors[drawn]), progress=False)
+        options.embeddings = "vector"
     return dataset
 
 
@@ -87,7 +98,10 @@ def put(dataset: Any, field: str, labels: list[str | None]) -> None:
     dataset.set_values(field, [None if name is None else fo.Classification(label=name) for name in labels])
 
 
-def resnet(options: argparse.Namespace) -> dict[str, Any]:
+def learner(options: argparse.Namespace) -> dict[str, Any]:
+    """What labels are spread by: vectors that are there, or a ResNet that is trained on the labels."""
+    if options.embeddings:
+        return {"embeddings": options.embeddings}
     return {"epochs": options.epochs, "minimum_steps": 1} if options.epochs else {}
 
 
@@ -97,7 +111,7 @@ def label(dataset: Any, options: argparse.Namespace) -> None:
 
     truth = dataset.values("truth.label")
     put(dataset, "few", [name if i < options.labels else None for i, name in enumerate(truth)])
-    print(evenset.auto_label(dataset, "few", random_labels=True, seed=options.seed, **resnet(options)))
+    print(evenset.auto_label(dataset, "few", random_labels=True, seed=options.seed, **learner(options)))
     columns = zip(*dataset.values(["auto_label.status", "auto_label.label", "truth.label"]), strict=True)
     said = [(status, name == right) for status, name, right in columns if status != "labelled" and name]
     accepted = [right for status, right in said if status == "accepted"]
@@ -117,7 +131,7 @@ def mistakes(dataset: Any, options: argparse.Namespace) -> None:
         for name, bad in zip(truth, wrong, strict=True)
     ]
     put(dataset, "noisy", noisy)
-    print(evenset.find_mistakes(dataset, "noisy", seed=options.seed, **resnet(options)))
+    print(evenset.find_mistakes(dataset, "noisy", seed=options.seed, **learner(options)))
     columns = zip(*dataset.values(["mistake.is_issue", "noisy.label", "truth.label", "mistake.label"]), strict=True)
     flagged = [(given != right, said == right) for is_issue, given, right, said in columns if is_issue]
     found = sum(bad for bad, _ in flagged)
@@ -151,8 +165,8 @@ def compare(dataset: Any, options: argparse.Namespace) -> None:
     """On the true labels: each method learns from a part, and is scored on the others."""
     import evenset
 
-    methods = ["hog + svm", "k-nn", "resnet", "gcn", "laplace", "ensemble"]
-    print(evenset.compare_methods(dataset, "truth", methods=methods, seeds=2, seed=options.seed, **resnet(options)))
+    methods = ["hog + svm", "k-nn", "gcn", "laplace", "ensemble"] + ["resnet"] * (not options.embeddings)
+    print(evenset.compare_methods(dataset, "truth", methods=methods, seeds=2, seed=options.seed, **learner(options)))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 import fiftyone.operators.types as types
@@ -15,7 +14,6 @@ from .overview import NO_FIELD, choose_field, newest
 
 MOST_POINTS = 105  # of an axis of gains
 TARGETS = {name: label for name, label in balancing.TARGETS.items() if name != "number"}
-REFUSED_COLOUR = {"images": drawing.PLAN["to add"]}
 
 
 class BalanceTab:
@@ -40,8 +38,6 @@ class BalanceTab:
             done = balance_overview.outcome(ctx.dataset, record["key"]) if record else None
             found["done"] = dict(vars(done)) if done else None
             if done:
-                counts = {"images": list(done.refused.values())}
-                found["done"]["refused_bars"] = drawing.bars(list(done.refused), counts, REFUSED_COLOUR)
                 found["done"]["gains_lines"] = gains(done.gains[: balancing.MOST_BARS])
         ctx.panel.state.balance = found
 
@@ -108,9 +104,7 @@ class BalanceTab:
             total = sum(done["refused"].values())
             hint = "" if "rejected" in done["views"] else "They were not kept: keep_rejected=True keeps them as samples"
             drawing.heading(page, f"{total:,} images were refused by the filters", hint)
-            layout = {**drawing.bar_layout(list(done["refused"]), "images"), "showlegend": False}
-            layout["yaxis"]["ticktext"] = [html.escape(reason) for reason in done["refused"]]
-            page.plot("balance_refused", data=done["refused_bars"], layout=layout, config=drawing.CONFIG)
+            drawing.table(page, "\n".join(f"{count:>9,}  {reason}" for reason, count in done["refused"].items()))
         if done["picture"]:
             drawing.heading(page, "Some of the images, a row a class")
             drawing.picture(page, done["picture"])

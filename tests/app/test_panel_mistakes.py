@@ -130,7 +130,7 @@ def test_a_user_sees_the_plan_the_verdict_and_what_was_refused(planted, open_app
     look_again(user, "Balance")
     user.sees("What evenset_balance_classes_1 came to")
     user.sees("None was added." if not results.added else "samples were added.")
-    expect(user.page.locator(".js-plotly-plot")).to_have_count(3)
+    expect(user.page.locator(".js-plotly-plot")).to_have_count(2)
     user.picture("panel-balance-done")
     for name in ("Gain of each class", "images were refused", "Some of the images"):
         user.page.get_by_text(name).scroll_into_view_if_needed()
