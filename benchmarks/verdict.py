@@ -118,11 +118,7 @@ def judged(case: Case, given: argparse.Namespace) -> list[dict[str, Any]]:
         )
         written = {source: write(Path(place) / source, *some) for source, some in made.items()}
         worth = benefit.measure(run, problem, written, settings, choices.probe_seeds)
-    values = benefit.PLAIN.get(worth.best)
-    if values is None:  # the better of the plain ones, augmented
-        plain = {row["training set"]: row["balanced accuracy"] for row in worth.arms}
-        values = dict(benefit.PLAIN[max(benefit.PLAIN, key=plain.__getitem__)], augmentation="strong")
-    settings = replace(settings, seed=1000, **values)  # other networks than those that the verdict saw
+    settings = replace(settings, seed=1000, **worth.recipe)  # other networks than those that the verdict saw
     before = accuracy(case, None, settings, given.seeds)
     rows = []
     for source, some in made.items():

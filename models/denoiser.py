@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from .pipeline import Pipeline
 from .settings import GeneratorSettings, SamplingSettings
-from .step import accelerator
+from .step import accelerator, disk_errors
 
 DEEPEST = 7  # places a side at which a network is halved no more
 GROUPS = 8  # channels are normalised in so many groups, which have to divide every width
@@ -95,8 +95,13 @@ def build(names: list[str], channels: int, size_px: int, settings: GeneratorSett
 
 
 def save(pipeline: Pipeline, folder: Path) -> None:
-    """Writes the pipeline as diffusers does: JSON and safetensors."""
-    pipeline.save_pretrained(folder, safe_serialization=True)
+    """Writes the pipeline as diffusers does: JSON and safetensors.
+
+    Raises:
+        OSError: the disk is full, or another trouble with it
+    """
+    with disk_errors(folder):
+        pipeline.save_pretrained(folder, safe_serialization=True)
 
 
 def export(pipeline: Pipeline, folder: Path) -> None:

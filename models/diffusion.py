@@ -88,8 +88,6 @@ def train(
         MemoryError: not even one image fits
     """
     classes = len(pipeline.config.names)
-    if not settings.steps and not settings.minutes:
-        raise ValueError("a training without minutes and steps has no end: set one of them")
     if len(labels) == 0 or not 0 <= labels.min() <= labels.max() < classes:
         raise ValueError(f"there have to be images, and their labels have to be from 0 to {classes - 1}")
     process = accelerator(settings.device)
@@ -122,8 +120,9 @@ def train(
                 "updates before is kept; a smaller learning_rate may help, and images without damage"
             )
 
+        way = done.updates / settings.steps if settings.steps else share  # no clock in it where it can be done without
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(unet, settings) * schedule(done.updates, share, settings.warmup_steps)
+            group["lr"] = learning_rate(unet, settings) * schedule(done.updates, way, settings.warmup_steps)
         optimizer.step()
         learner.average.step(unet.parameters())
         now = time.monotonic()

@@ -46,10 +46,10 @@ def generate(
     done, size = 0, settings.batch_images
     while done < len(labels):
         places = np.arange(done, min(done + size, len(labels)))
-        noise = noise_of(settings.sampling_seed, numbers[places], shape, pipeline.device)
-        begin = None if start is None else to_tensor(start[places], pipeline.device)
-        classes = torch.as_tensor(np.asarray(labels)[places], dtype=torch.long, device=pipeline.device)
         try:
+            noise = noise_of(settings.sampling_seed, numbers[places], shape, pipeline.device)
+            begin = None if start is None else to_tensor(start[places], pipeline.device)
+            classes = torch.as_tensor(np.asarray(labels)[places], dtype=torch.long, device=pipeline.device)
             with torch.no_grad(), autocast:
                 images = pipeline.draw(
                     noise,
@@ -64,7 +64,7 @@ def generate(
             if not is_out_of_memory(error):
                 raise
             if len(places) == 1:
-                raise MemoryError(f"memory is too small to draw one image of {noise.shape[-1]} px") from error
+                raise MemoryError(f"memory is too small to draw one image of {shape[-1]} px") from error
             size = len(places) // 2
             continue
         done += len(places)

@@ -362,7 +362,7 @@ class MistakeSettings(Settings):
 class GeneratorSettings(Settings):
     minutes: float = setting(
         5.0,
-        "training stops after so long; 0: when its steps are done",
+        "training stops after so long; 0: when its steps are done, so that the same seed gives the same",
         unit="minutes",
         low=0.0,
         high=10_000,
@@ -405,6 +405,11 @@ class GeneratorSettings(Settings):
     )
     seed: int = setting(0, "fixes initial weights, order, noise and splits", low=0, high=2**31 - 1)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.steps and not self.minutes:
+            raise ValueError("a training without minutes and steps has no end: set one of them")
+
 
 @dataclass(frozen=True)
 class SamplingSettings(Settings):
@@ -421,6 +426,12 @@ class SamplingSettings(Settings):
         "arithmetic; auto measures a few steps, where there is bf16, and takes the faster",
         choices=("auto", "fp32", "bf16"),
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.guidance_from > self.guidance_to:
+            begin, end = self.guidance_from, self.guidance_to
+            raise ValueError(f"guidance_from has to be at most guidance_to, which is {end:g}, not {begin:g}")
 
 
 @dataclass(frozen=True)
@@ -495,6 +506,12 @@ class FilterSettings(Settings):
         high=0.5,
         basic=True,
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lowest_probability > self.highest_probability:
+            low, high = self.lowest_probability, self.highest_probability
+            raise ValueError(f"lowest_probability has to be at most highest_probability, {high:g}, not {low:g}")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,17 +85,25 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], notes: dict[str, 
     Raises:
         OSError: the disk is full, or another trouble with it
     """
-    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     part = path.with_name(path.name + ".part")
-    try:
+    with disk_errors(path):
         save_file(plain, part, metadata={"evenset": json.dumps(notes)})
-    except SafetensorError as error:  # it has the system's number in its text alone
+    os.replace(part, path)
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Raises the OSError that safetensors only names in the text of its own error."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
         number = re.search(r"os error (\d+)", str(error))
         raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) if number else error from error
-    os.replace(part, path)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

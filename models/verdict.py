@@ -38,18 +38,16 @@ def judge(before: np.ndarray, after: np.ndarray, labels: np.ndarray, classes: in
     """
     difference = after.astype(float) - before  # [R, n]
     count = np.bincount(labels, minlength=classes)
-    by_run = np.full((len(difference), classes), np.nan)
-    spread = np.full(classes, np.nan)  # variance of a class's gain, as other images would have given another
+    by_run, images = np.full((len(difference), classes), np.nan), np.full(classes, np.nan)
     for name in np.flatnonzero(count):
         mine = difference[:, labels == name]
-        by_run[:, name] = mine.mean(axis=1)
-        spread[name] = mine.mean(axis=0).var(ddof=1) / count[name] if count[name] > 1 else np.nan
+        by_run[:, name], images[name] = mine.mean(axis=1), _over_images(mine.mean(axis=0))
     there = count > 0
     gain = by_run.mean(axis=0)
-    half = _half_width(by_run, spread)
+    half = np.hypot(_over_runs(by_run), images)
     whole = by_run[:, there].mean(axis=1)
     total = float(whole.mean())
-    margin = float(_half_width(whole[:, None], np.array([np.nansum(spread) / there.sum() ** 2]))[0])
+    margin = float(np.hypot(_over_runs(whole[:, None])[0], np.linalg.norm(images[there]) / there.sum()))
     words = [_word(gain[i] - half[i], gain[i] + half[i], int(count[i])) for i in range(classes)]
     enough = bool((count[there] >= ENOUGH).any())
     return Verdict(
@@ -63,17 +61,26 @@ def judge(before: np.ndarray, after: np.ndarray, labels: np.ndarray, classes: in
     )
 
 
-def _half_width(by_run: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Half the interval of means over repetitions [R, m], of which images add the variance `spread` [m].
+def _over_runs(by_run: np.ndarray) -> np.ndarray:
+    """Half of Student's interval of means over repetitions [R, m]; that over images is an independent error."""
+    from scipy.stats import t
 
-    Student's interval over the repetitions, and the normal one over the images, added as the independent errors that
-    they are: few repetitions widen it only as far as it is they that vary.
+    return np.asarray(t.ppf(0.5 + SURE / 2, len(by_run) - 1) * by_run.std(axis=0, ddof=1) / len(by_run) ** 0.5)
+
+
+def _over_images(gains: np.ndarray) -> float:
+    """Half the interval of a class's gain, as other images than these [n] would have given another.
+
+    Half an image that gains and half one that loses count in (as Agresti & Coull, 1998, do for a proportion), so that
+    a few images that agree are not certainty; what a recall can differ by is the most.
     """
-    from scipy.stats import norm, t
+    from scipy.stats import t
 
-    between = by_run.var(axis=0, ddof=1) / len(by_run)
-    sides = 0.5 + SURE / 2
-    return np.asarray(np.sqrt(t.ppf(sides, len(by_run) - 1) ** 2 * between + norm.ppf(sides) ** 2 * spread))
+    n = len(gains)
+    if n < 2:
+        return 1.0
+    variance = (np.square(gains).sum() + 1) / (n + 1) - (gains.sum() / (n + 1)) ** 2
+    return float(min(t.ppf(0.5 + SURE / 2, n - 1) * np.sqrt(variance / n), 1.0))
 
 
 def _word(low: float, high: float, count: int) -> str:

@@ -15,6 +15,7 @@ from ..models.settings import (
 )
 from ..models.verdict import ADD, DO_NOT_ADD
 from ..workflows import balance_plan
+from ..workflows.results import table
 from . import forms
 from .tabs import drawing
 
@@ -25,17 +26,30 @@ SEVERITY = {ADD: "success", DO_NOT_ADD: "warning"}
 
 
 def read_target(params: dict[str, Any]) -> str | int:
-    """The target of a form that was sent."""
-    chosen = params.get("target") or "majority"
-    return int(params.get("target_number", USUAL_NUMBER)) if chosen == "number" else str(chosen)
+    """The target of a form that was sent.
+
+    Raises:
+        ValueError: the number is none of images
+    """
+    chosen, number = params.get("target") or "majority", params.get("target_number", USUAL_NUMBER)
+    if chosen != "number":
+        return str(chosen)
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not number >= 0 or number % 1:
+        raise ValueError("the target has to be a whole number of images, 0 or more")
+    return int(number)
 
 
 def ask_target(form: forms.Form, samples: Any, label_field: str | None) -> None:
     """How many images a class is to have, and what would be added."""
     if form.choose("target", TARGETS, "majority", label="Target", description="Images of a class") == "number":
         form.inputs.int("target_number", default=USUAL_NUMBER, label="Images of a class")
-    if label_field:
-        show_plan(form, samples, label_field)
+    try:
+        target, ratio = read_target(form.ctx.params), form.value("max_ratio", BalanceSettings().max_ratio)
+    except ValueError as error:
+        form.mark("target_number", str(error))
+        return
+    if label_field and isinstance(ratio, (int, float)) and ratio >= 0:  # another is marked on its own line
+        show_plan(form, balance_plan.of_samples(samples, label_field, target, ratio))
 
 
 def ask_generator(form: forms.Form) -> None:
@@ -47,14 +61,22 @@ def ask_generator(form: forms.Form) -> None:
         form.settings(GeneratorSettings, basic=True)
 
 
-def show_plan(form: forms.Form, samples: Any, label_field: str) -> None:
-    """How many each class would get, as bars and in words."""
-    ratio = float(form.value("max_ratio", BalanceSettings().max_ratio))
-    plan = balance_plan.of_samples(samples, label_field, read_target(form.ctx.params), ratio)
+def drawn(plan: balance_plan.Plan) -> tuple[list[dict[str, Any]], int]:
+    """The classes that a chart has room for, those that get most before the others, and how many it has none for."""
+    rows = sorted(plan.rows, key=lambda row: (-row["to add"], -row["real"], row["class"]))
+    return rows[:MOST_BARS], max(len(rows) - MOST_BARS, 0)
+
+
+def show_plan(form: forms.Form, plan: balance_plan.Plan | None) -> None:
+    """How many each class would get, as bars, as a table and in words."""
     if plan is None:
         return
-    names, rows = plan.names[:MOST_BARS], plan.rows[:MOST_BARS]
+    rows, more = drawn(plan)
+    names = [row["class"] for row in rows]
     form.bars("plan", names, {state: [row[state] for row in rows] for state in drawing.PLAN}, drawing.PLAN)
+    drawing.table(form.inputs, table(rows))
+    if more:
+        form.say(f"{more:,} more classes, which get no more than these, are not shown")
     form.say(f"{plan.add.sum():,} synthetic images would be added")
     for note in plan.notes:
         form.say(note)

@@ -20,15 +20,6 @@ from . import balancing, forms, running
 
 TASKS = {"classification": "Ways to label", "generation": "Ways to even out the classes"}
 INPUTS = ("label_field", "output_field", "test", "group_field", "embeddings", "rules")
-CHOICES = {  # method -> name of its checkbox; rules need none, since they are given or not
-    "hog + svm": "use_hog_svm",
-    "k-nn": "use_k_nn",
-    "resnet": "use_resnet",
-    "image gcn": "use_image_gcn",
-    "gcn": "use_gcn",
-    "laplace": "use_laplace",
-    "ensemble": "use_ensemble",
-}
 WHAT = {
     "hog + svm": "HOG + SVM: gradients and a linear classifier",
     "k-nn": "k-NN: votes of the images whose pixels are most alike",
@@ -38,8 +29,8 @@ WHAT = {
     "laplace": "Laplace learning: labels spread over the same graph",
     "ensemble": "Ensemble: what auto_label does, several ways to spread labels over that graph, and the ResNet",
 }
+CHOICES = {method: forms.checkbox(method) for method in WHAT}  # rules need none, since they are given or not
 WITHOUT = ("source", "measure_benefit", "add", "keep_rejected")  # of a balance: here nothing is added
-RESNETS = ("resnet", "image gcn", "ensemble")  # the settings of the ResNet are theirs
 
 
 class CompareMethods(foo.Operator):
@@ -74,6 +65,7 @@ def fill(form: forms.Form) -> None:
     form.heading("Methods")
     for method, name in CHOICES.items():
         form.inputs.bool(name, default=True, label=WHAT[method], view=types.CheckboxView())
+    form.arguments["methods"] = chosen(form.ctx.params)
     _rules(form)
     form.heading("Held-out labels")
     form.tag(
@@ -105,8 +97,7 @@ def _rules(form: forms.Form) -> None:
         if form.value("rules"):
             rules.read(form.value("rules"))
     except ValueError as error:
-        line = form.inputs.properties["rules"]
-        line.invalid, line.error_message = True, forms.capital(str(error))
+        form.mark("rules", str(error))
 
 
 def _more(form: forms.Form) -> None:
@@ -122,6 +113,11 @@ def _more(form: forms.Form) -> None:
     form.settings(ResNetSettings)
 
 
+def chosen(params: dict[str, Any]) -> list[str]:
+    """The methods that are ticked."""
+    return [method for method, name in CHOICES.items() if params.get(name, True)]
+
+
 def read(ctx: Any) -> running.Prepared:
     """What the form says, as arguments of compare_methods."""
     forms.chosen(ctx, "label_field")
@@ -130,9 +126,9 @@ def read(ctx: Any) -> running.Prepared:
         settings = {name: value for name, value in forms.read(ctx, *BALANCE_SETTINGS).items() if name not in WITHOUT}
         return forms.samples_of(ctx), {**inputs, "target": balancing.read_target(ctx.params), **settings}
     inputs = forms.read_inputs(ctx, *INPUTS)
-    methods = [method for method, name in CHOICES.items() if ctx.params.get(name, True)]
+    methods = chosen(ctx.params)
     resnet = {name: value for name, value in forms.read(ctx, ResNetSettings).items() if name != "seed"}
-    own = {method: resnet for method in RESNETS if method in methods}
+    own = {method: resnet for method in forms.RESNETS if method in methods}
     settings = forms.read(ctx, CompareSettings, AttackSettings, ImageSettings)
     if "rules" in inputs:
         methods.append("rules")

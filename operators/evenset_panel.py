@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import fiftyone.operators as foo
@@ -46,20 +47,31 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
             ctx.executor._requests[:] = merged(ctx.executor._requests)
             return result
         except Exception as error:
-            reason = forms.capital(jobs.sentence(error, "the panel"))
-            ctx.ops.notify(reason, variant="error")
-            page = types.Object()
+            self._show_error(ctx, forms.capital(jobs.sentence(error, "the panel")))
+
+    def _show_error(self, ctx: Any, reason: str) -> None:
+        ctx.ops.notify(reason, variant="error")
+        page = types.Object()
+        with contextlib.suppress(Exception):  # the dataset is gone, or the database
             if ctx.dataset is not None:
                 self._show_tabs(ctx, page)  # the others may have no trouble
-            drawing.note(page, "error", reason)
-            page.btn("again", label="Look again", icon="refresh", on_click=self.on_again)
-            ctx.ops.show_panel_output(types.Property(page, view=MARGINS))
+        drawing.note(page, "error", reason)
+        page.btn("again", label="Look again", icon="refresh", on_click=self.on_again)
+        ctx.ops.show_panel_output(types.Property(page, view=MARGINS))
 
     def _recall(self, ctx: Any) -> None:
         """Asks again for what an event is about: pages of one server share the state, and one that opens empties it."""
         tab = (ctx.params.get("__method__") or "").removeprefix("on_").partition("_")[0]
         if tab in TABS and ctx.dataset is not None and ctx.panel.state.get(tab) is None:
             getattr(self, f"load_{tab}")(ctx)
+
+    def knows(self, ctx: Any, tab: str, name: str) -> bool:
+        """Whether a tab's state has what an event is about; where another page took it away, it is said and shown."""
+        if (ctx.panel.state.get(tab) or {}).get(name) is not None:
+            return True
+        ctx.ops.notify("What this was about was deleted meanwhile: nothing was written", variant="warning")
+        self.refresh(ctx)
+        return False
 
     def on_load(self, ctx: Any) -> None:
         about = str(ctx.dataset._doc.id) if ctx.dataset is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import Field, fields
@@ -11,13 +12,15 @@ import fiftyone as fo
 import fiftyone.operators.types as types
 from fiftyone.operators.constants import ViewTarget
 
-from ..models.settings import Settings, check, split
+from ..models.settings import ResNetSettings, Settings, check, split
 from ..workflows import estimates, typed
 from ..workflows.history import list_runs
 from ..workflows.jobs import sentence
 from ..workflows.samples import SYNTHETIC, check_images
+from .tabs.drawing import drawable
 
 OURS = "written by evenset_"  # so begins the description of every field that a run wrote
+RESNETS = ("resnet", "image gcn", "ensemble")  # of a comparison: they have the settings of its form's ResNet
 
 
 def build(ctx: Any, title: str, button: str, fill: Callable[[Form], None], works: str = "") -> types.Property:
@@ -49,6 +52,7 @@ class Form:
         self.inputs = types.Object()
         self.samples: Any = None  # that were chosen
         self.labels: str | None = None  # the label field that was chosen
+        self.arguments: dict[str, Any] = {}  # of the workflow, that no line holds as they are
 
     def value(self, name: str, default: Any = None) -> Any:
         """What the user has put in, or what stands there at first."""
@@ -63,12 +67,26 @@ class Form:
             check_images(self.samples)
         except ValueError as error:
             self.refuse(str(error))
+        self._compare_with_run()
         return self.samples
+
+    def _compare_with_run(self) -> None:
+        """Says what is not as in the run that the form is filled in from (`refill`)."""
+        lost, count, now = self.value("not_held"), self.value("run_samples"), self.samples.count()
+        if lost:
+            self.say(f"Not filled in, since no form holds it: {lost}")
+        if count not in (None, now):
+            self.say(f"That run worked on {count:,} samples, and these are {now:,}: if they were a view, open it first")
 
     def refuse(self, reason: str) -> None:
         """Says why the form cannot be sent, and keeps it from being sent."""
         line = self.inputs.view(f"refused {reason}", types.AlertView(severity="warning", label=capital(reason)))
         line.invalid, line.error_message = True, reason
+
+    def mark(self, name: str, reason: str) -> None:
+        """Says on its line why a value cannot be taken."""
+        line = self.inputs.properties[name]
+        line.invalid, line.error_message = True, capital(reason)
 
     def say(self, text: str) -> None:
         self.inputs.view(f"said {text}", types.Notice(label=text))
@@ -135,8 +153,9 @@ class Form:
 
     def bars(self, name: str, names: list[str], heights: dict[str, list[int]], colours: dict[str, str]) -> None:
         """Stacked bars, one of each name."""
+        shown = [drawable(one) for one in names]
         data = [
-            dict(type="bar", name=key, x=names, y=values, marker=dict(color=colours[key]))
+            dict(type="bar", name=key, x=shown, y=values, marker=dict(color=colours[key]))
             for key, values in heights.items()
         ]
         layout = dict(
@@ -174,8 +193,7 @@ class Form:
         try:
             read_classes(self.ctx)
         except ValueError as error:
-            self.inputs.properties["classes"].invalid = True
-            self.inputs.properties["classes"].error_message = capital(str(error))
+            self.mark("classes", str(error))
 
     def group_field(self) -> None:
         simple = (fo.StringField, fo.IntField, fo.ObjectIdField)
@@ -196,16 +214,16 @@ class Form:
         """About how long it takes, once nothing is missing or out of range."""
         if self.samples is None or any(line.invalid for line in self.inputs.properties.values()):
             return
-        given = {name: value for name, value in self.ctx.params.items() if value not in (None, "")}
+        given = {name: value for name, value in self.ctx.params.items() if value not in (None, "")} | self.arguments
         if said := estimates.sentence(self.samples, workflow, self.labels, given):
             self.say(said)
 
     def waits(self) -> None:
         """A switch for those who want the answer here, and how work is scheduled where the server does not allow it."""
         hint = "A bar covers the App until it is done; otherwise the panel shows how far it is"
+        if not fo.config.allow_legacy_orchestrators:
+            hint += ". To schedule it, start the App's server with FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS=true"
         self.inputs.bool("wait", default=False, label="Wait for the answer", description=hint)
-        if self.value("more", False) and not fo.config.allow_legacy_orchestrators:
-            self.say("To schedule this, start the App's server with FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS=true")
 
     def more(self) -> bool:
         """A switch; returns whether what stands behind it is shown."""
@@ -243,8 +261,7 @@ class Form:
         try:
             check(item, self.value(item.name, default))
         except ValueError as error:
-            line = self.inputs.properties[item.name]
-            line.invalid, line.error_message = True, capital(str(error))
+            self.mark(item.name, str(error))
 
 
 def read(ctx: Any, *kinds: type[Settings]) -> dict[str, Any]:
@@ -260,15 +277,46 @@ def read(ctx: Any, *kinds: type[Settings]) -> dict[str, Any]:
 
 
 def refill(config: dict[str, Any]) -> dict[str, Any]:
-    """What a form holds that is filled in as a run was; a new field gets a new name, and a target by class none."""
+    """What a form holds that is filled in as a run was, and says of what it does not hold; a new field gets a new name.
+
+    Which samples they were is not known here: the form tells where they are not as many.
+    """
     inputs, target = config["inputs"], config["inputs"].get("target")
-    given = {**config["settings"], **inputs, "more": True, "view_target": "DATASET"}
-    if isinstance(target, int):
-        given.update(target="number", target_number=target)
+    given = {**config["settings"], **inputs, "more": True, "view_target": "DATASET", "run_samples": config["samples"]}
+    lost = ["the number of images of each class"] if isinstance(target, dict) else []
+    if isinstance(target, (int, float)):
+        given.update(target="number", target_number=int(target))
     if inputs.get("classes"):
         given["classes"] = typed.write_classes(inputs["classes"])
+    if rows := inputs.get("settings_of"):
+        given.update(_refill_methods(rows))
+        lost += [f"the settings of {row['name']!r}" for row in rows if not _is_held(row, given)]
+    given["not_held"] = ", ".join(lost) or None
     plain = (str, int, float, bool)
     return {name: value for name, value in given.items() if isinstance(value, plain) and name != "output_field"}
+
+
+def _refill_methods(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The methods of a comparison by their checkboxes, and the settings of the first ResNet among them."""
+    from ..workflows.methods import METHODS  # late: it leads to every method
+
+    there = [row for row in rows if row["name"] == row["method"]]
+    network = next((row for row in there if row["method"] in RESNETS), {})
+    ticks = {checkbox(name): any(row["method"] == name for row in there) for name in METHODS}
+    return {**ticks, **{item.name: network[item.name] for item in fields(ResNetSettings) if item.name in network}}
+
+
+def _is_held(row: dict[str, Any], given: dict[str, Any]) -> bool:
+    """Whether a row of a comparison comes out of its form as it was."""
+    kinds = (ResNetSettings,) if row["method"] in RESNETS else ()
+    held = {item.name: given.get(item.name, item.default) for kind in kinds for item in fields(kind)}
+    own = {name: value for name, value in row.items() if name not in ("name", "method")}
+    return bool(row["name"] == row["method"] and {**held, **own} == held)
+
+
+def checkbox(method: str) -> str:
+    """Name of the line that takes a method into a comparison."""
+    return "use_" + re.sub(r"\W+", "_", method)
 
 
 def chosen(ctx: Any, name: str) -> Any:

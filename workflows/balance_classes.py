@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..models.settings import (
-    BALANCE_SETTINGS,
-    BalanceSettings,
-    TrainGeneratorSettings,
-)
+from ..models.settings import BALANCE_SETTINGS, BalanceSettings
 from ..models.settings import split as split_settings
 from ..models.verdict import ADD, Verdict
 from . import balance_plan, benefit, generating, runs, sources, synthetic, views
@@ -19,8 +16,8 @@ from .balance_plan import Plan, Target
 from .balance_results import BalanceResults, DryRun, class_rows, fell_short, refusals, verdict_rows
 from .benefit import Benefit
 from .generating import Generator
-from .learning import Look, freeze
-from .pictures import class_grid
+from .learning import TRAIN, Look, freeze
+from .pictures import class_grid, reason_grid
 from .preview import preview
 from .progress import Progress
 from .runs import Run
@@ -35,7 +32,7 @@ def balance_classes(
     samples: Any,
     label_field: str,
     *,
-    generator: str | None = None,
+    generator: str | Path | None = None,
     target: Target = "majority",
     dry_run: bool = False,
     group_field: str | None = None,
@@ -71,8 +68,7 @@ def balance_classes(
     """
     found = split_settings(balance_plan.without_none(settings), *BALANCE_SETTINGS)
     choices, image_settings = found[:2]
-    generating.check_size(image_settings)
-    _check_held_out(choices, found[-1])
+    generating.check(image_settings, found[-1], choices.measure_benefit)
     check_images(samples)
     known = read_labels(samples, label_field, classes=classes, group_field=group_field)
     if not resume:
@@ -82,7 +78,8 @@ def balance_classes(
     ready = generating.find(samples._root_dataset, generator, known.names) if generator is not None else None
     if dry_run:
         return preview(known, plan, ready, found)
-    inputs = dict(label_field=label_field, generator=generator, target=target, group_field=group_field)
+    named = None if generator is None else str(generator)
+    inputs = dict(label_field=label_field, generator=named, target=target, group_field=group_field)
     with runs.start(
         samples,
         "balance_classes",
@@ -95,18 +92,12 @@ def balance_classes(
         counts = run.note("synthetic", plan.synthetic.tolist)  # those that a stopped run added do not count as there
         plan = balance_plan.plan_for(known, np.array(counts), target, choices.max_ratio)
         if not plan.add.any():
-            return run.finish(_results(run, known, plan, [], None, choices, {}, None))
+            return run.finish(_results(run, known, plan, [], None, choices, {}, None, {}))
         look = generating.look_at_images(run, known, image_settings)
         parts = generating.split_for(run, known, look, ready, found[-1], choices.measure_benefit)
+        plan = plan.only(known.classes[parts == TRAIN])
         skipped = {str(known.ids[i]): reason for i, reason in look.errors.items()}
         return run.finish(_balance(run, known, plan, look, parts, ready, found, label_field, skipped))
-
-
-def _check_held_out(choices: BalanceSettings, held: TrainGeneratorSettings) -> None:
-    if choices.measure_benefit and not held.held_out_fraction:
-        raise ValueError(
-            "the benefit is measured on held-out images: raise held_out_fraction, or give measure_benefit=False"
-        )
 
 
 def _balance(
@@ -122,6 +113,8 @@ def _balance(
 ) -> BalanceResults:
     """Trains a generator if there is none, makes images, measures what they are worth, and adds them."""
     choices, image_settings, generator_settings = settings[:3]
+    if not plan.add.any():
+        return _results(run, known, plan, [], None, choices, skipped, ready, {})
     if ready is None and choices.source == "generate":
         ready = generating.train(run, known, look, parts, image_settings, generator_settings)
     if ready is not None:
@@ -132,9 +125,10 @@ def _balance(
     if choices.measure_benefit and some:
         probe = sources.probe_settings(choices, generator_settings)
         worth = benefit.measure(run, problem, {WITH: made}, probe, choices.probe_seeds)
-    if some and is_added(worth.verdicts[WITH] if worth else None, choices.add):
-        _write(run, label_field, made, choices.keep_rejected)
-    return _results(run, known, plan, made, worth, choices, skipped, ready)
+    added = is_added(worth.verdicts[WITH] if worth else None, choices.add)
+    kept = [one for one in made if one.kept]
+    saved = _write(run, label_field, kept if added else [], _refused(made, choices))
+    return _results(run, known, plan, made, worth, choices, skipped, ready, saved)
 
 
 def is_added(found: Verdict | None, when: str) -> bool:
@@ -147,14 +141,21 @@ def is_added(found: Verdict | None, when: str) -> bool:
     return when == "always" or found.decision == ADD or (when == "unless it loses" and found.total[0] >= 0)
 
 
-def _write(run: Run, label_field: str, made: list[Made], keep_rejected: bool) -> None:
+def _refused(made: list[Made], choices: BalanceSettings) -> list[Made]:
+    """Images that the filters refused, where they are kept."""
+    return [one for one in made if choices.keep_rejected and not one.kept and one.notes["reason"] != synthetic.SPARE]
+
+
+def _write(run: Run, label_field: str, kept: list[Made], refused: list[Made]) -> dict[str, str]:
     """Adds the samples, and saves the views of them."""
-    refused = [one for one in made if not one.kept and one.notes["reason"] != synthetic.SPARE] if keep_rejected else []
-    synthetic.add(run, label_field, [one for one in made if one.kept] + refused)
-    of_run = synthetic.of_run(run.dataset, run.key)
-    views.save(run, f"{label_field}: synthetic", of_run.match_tags(REJECTED, bool=False))
-    if refused:
-        views.save(run, f"{label_field}: rejected", of_run.match_tags(REJECTED))
+    if not kept and not refused:
+        return {}
+    synthetic.add(run, label_field, kept + refused)
+    of_run, saved = synthetic.of_run(run.dataset, run.key), {}
+    for name, some, is_refused in (("synthetic", kept, False), ("rejected", refused, True)):
+        if some:
+            saved[name] = views.save(run, f"{label_field}: {name}", of_run.match_tags(REJECTED, bool=is_refused))
+    return saved
 
 
 def _results(
@@ -166,15 +167,15 @@ def _results(
     choices: BalanceSettings,
     skipped: dict[str, str],
     ready: Generator | None,
+    saved: dict[str, str],
 ) -> BalanceResults:
     found = worth.verdicts[WITH] if worth else None
     decision = found.decision if found else NOT_MEASURED
-    kept = [one for one in made if one.kept]
+    kept, refused = [one for one in made if one.kept], _refused(made, choices)
     added = bool(kept) and is_added(found, choices.add)
     notes = plan.notes + fell_short(plan, made, choices.most_tries)
     if kept and not added:
         notes.append(f"The images stay in {run.folder / 'images'}: add='always' adds them whatever the verdict says.")
-    views_of = dict(zip(("synthetic", "rejected"), run.writes.get("views", []), strict=False))
     return BalanceResults(
         run_key=run.key,
         names=known.names,
@@ -189,7 +190,8 @@ def _results(
         generator=ready.source if ready else None,
         picture=class_grid(run.folder / "synthetic.png", known.names, kept) if kept else None,
         notes=notes,
-        views=views_of,
+        views=saved,
         skipped=skipped,
         synthetic=known.synthetic,
+        refused_picture=reason_grid(run.folder / "refused.png", refused) if refused else None,
     )

@@ -32,6 +32,7 @@ class Outcome:
     views: dict[str, str]  # "synthetic", "rejected": the saved views that are still there
     notes: list[str]  # but for the one that says where the files lie: a form can add them
     picture: str | None  # a grid of the images
+    refused_picture: str | None  # of those that the filters refused, where they were kept
     generator: str  # key or folder, "" without one
     can_add: bool  # there are images, of which none was added, and a form can ask for them again
 
@@ -51,7 +52,7 @@ def outcome(dataset: Any, run_key: str) -> Outcome:
     target = records.read_config(dataset, run_key)["inputs"]["target"]
     folder = str(folders.run_folder(dataset, run_key))
     refused = sorted(results["refused"].items(), key=lambda item: -item[1])
-    picture = results["picture"] if results["picture"] and Path(results["picture"]).exists() else None
+    picture, refused_picture = (_there(results.get(name)) for name in ("picture", "refused_picture"))
     return Outcome(
         run_key=run_key,
         decision=results["decision"],
@@ -62,9 +63,14 @@ def outcome(dataset: Any, run_key: str) -> Outcome:
         views={name: view for name, view in results["views"].items() if dataset.has_saved_view(view)},
         notes=[note for note in results["notes"] if folder not in note],
         picture=picture,
+        refused_picture=refused_picture,
         generator=results["generator"] or "",
         can_add=bool(picture) and not results["added"] and not isinstance(target, dict),
     )
+
+
+def _there(path: str | None) -> str | None:
+    return path if path and Path(path).exists() else None
 
 
 def sentence(results: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,19 @@ class Plan:
             }
             for name, real, there, add in columns
         ]
+
+    def only(self, trained: np.ndarray) -> Plan:
+        """Without new images of a class of which nothing trains.
+
+        Args:
+            trained: class of each image that does
+        """
+        there = np.isin(np.arange(len(self.names)), trained)
+        lost = [self.names[i] for i in np.flatnonzero((self.add > 0) & ~there)]
+        if not lost:
+            return self
+        note = f"No image of {_some(lost)} is left to learn from, so that none is made: label more of them."
+        return replace(self, add=np.where(there, self.add, 0), notes=[*self.notes, note])
 
 
 def without_none(settings: dict[str, Any]) -> dict[str, Any]:
@@ -109,7 +122,7 @@ def _wanted(names: list[str], real: np.ndarray, target: Target) -> np.ndarray:
 
 
 def _number(value: Any, name: str) -> int:
-    if isinstance(value, bool) or int(value) != value or value < 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not value >= 0 or float(value) % 1:
         raise ValueError(f"{name} has to be a whole number of images, not {value!r}")
     return int(value)
 

@@ -53,6 +53,7 @@ class BalanceResults:
     views: dict[str, str]
     skipped: dict[str, str] = field(default_factory=dict)  # sample id: why its image could not be used
     synthetic: int = 0  # samples that were there before, and were left out
+    refused_picture: str | None = None  # a grid of refused images, a row a reason, where they were kept
 
     def __str__(self) -> str:
         parts = [f"{self.run_key}: {self.added:,} synthetic samples added", "", table(self.rows)]

@@ -48,6 +48,7 @@ class Benefit:
     arms: list[dict[str, Any]]  # a way to train: balanced accuracy, its spread over repetitions
     recall: dict[str, list[float | None]]  # of each class, by arm
     best: str  # of those without new images
+    recipe: dict[str, Any]  # its settings, and those of the arms with new images
     verdicts: dict[str, verdict.Verdict]  # by the arm that has new images
 
 
@@ -91,23 +92,21 @@ def measure(
 
         right[name] = run.arrays(f"benefit {name}", compute)["right"]
 
+    recipes = dict(PLAIN)
     for name, values in PLAIN.items():
         learn(name, values)
+    recipes[AUGMENTED] = dict(PLAIN[_best(right, labels, classes)], augmentation="strong")
+    learn(AUGMENTED, recipes[AUGMENTED])
     best = _best(right, labels, classes)
-    learn(AUGMENTED, dict(PLAIN[best], augmentation="strong"))
-    best = _best(right, labels, classes)
-    values = PLAIN.get(best) or dict(
-        PLAIN[_best({name: right[name] for name in PLAIN}, labels, classes)], augmentation="strong"
-    )
-    plain = list(right)
     for name, made in sources.items():
         kept = [one for one in made if one.kept]
         images = np.stack([read_image(one.path) for one in kept])
-        learn(name, values, (images, np.array([problem.names.index(one.label) for one in kept])))
+        learn(name, recipes[best], (images, np.array([problem.names.index(one.label) for one in kept])))
     return Benefit(
-        arms=[_row(name, found, labels, classes, name in plain) for name, found in right.items()],
+        arms=[_row(name, found, labels, classes, name in recipes) for name, found in right.items()],
         recall={name: _recall(found.mean(axis=0), labels, classes) for name, found in right.items()},
         best=best,
+        recipe=recipes[best],
         verdicts={name: verdict.judge(right[best], right[name], labels, classes) for name in sources},
     )
 

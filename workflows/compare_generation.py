@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,12 @@ import numpy as np
 from ..models.settings import BALANCE_SETTINGS
 from ..models.settings import split as split_settings
 from . import balance_plan, benefit, generating, runs, sources
-from .balance_plan import Target
+from .balance_plan import Plan, Target
 from .balance_results import verdict_rows
-from .learning import freeze
+from .learning import TRAIN, freeze
 from .progress import Progress
 from .results import table
-from .samples import check_images, read_labels, require_classes
+from .samples import Labels, check_images, read_labels, require_classes
 
 AUGMENTED, DRAWN = "changed images", "drawn images"
 KIND = {  # what each way to train is called elsewhere
@@ -58,7 +59,7 @@ def compare_generation(
     samples: Any,
     label_field: str,
     *,
-    generator: str | None = None,
+    generator: str | Path | None = None,
     target: Target = "majority",
     group_field: str | None = None,
     progress: Progress | bool | None = None,
@@ -68,16 +69,15 @@ def compare_generation(
     """Trains the same small network in every way; nothing is written to the samples. Arguments as `balance_classes`."""
     found = split_settings(balance_plan.without_none(settings), *BALANCE_SETTINGS)
     choices, image_settings, generator_settings = found[:3]
-    generating.check_size(image_settings)
+    generating.check(image_settings, found[-1], measured=True)
     check_images(samples)
     known = read_labels(samples, label_field, group_field=group_field)
     if not resume:
         require_classes(known, label_field)
-    plan = balance_plan.plan_for(known, np.zeros(len(known.names), dtype=int), target, choices.max_ratio)
-    if not plan.add.any():
-        raise ValueError(f"nothing to compare: {plan.notes[-1]}")
+    _plan(known, target, choices.max_ratio)  # refuses a bad target before anything is written
     ready = generating.find(samples._root_dataset, generator, known.names) if generator is not None else None
-    inputs = dict(label_field=label_field, task="generation", generator=generator, target=target)
+    named = None if generator is None else str(generator)
+    inputs = dict(label_field=label_field, task="generation", generator=named, target=target)
     with runs.start(
         samples,
         "compare_methods",
@@ -89,6 +89,7 @@ def compare_generation(
         known = freeze(run, known)
         look = generating.look_at_images(run, known, image_settings)
         parts = generating.split_for(run, known, look, ready, found[-1], measured=True)
+        plan = _plan(known, target, choices.max_ratio).only(known.classes[parts == TRAIN])
         ready = ready or generating.train(run, known, look, parts, image_settings, generator_settings)
         look = look._replace(size_px=ready.size_px, channels=ready.channels)
         problem = benefit.read(run, known, look, parts, image_settings)
@@ -117,3 +118,10 @@ def compare_generation(
                 synthetic=known.synthetic,
             )
         )
+
+
+def _plan(known: Labels, target: Target, max_ratio: float) -> Plan:
+    plan = balance_plan.plan_for(known, np.zeros(len(known.names), dtype=int), target, max_ratio)
+    if not plan.add.any():
+        raise ValueError(f"nothing to compare: {plan.notes[-1]}")
+    return plan

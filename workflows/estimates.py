@@ -7,7 +7,7 @@ same workflow that has ended on the same dataset corrects them: for this machine
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -31,8 +31,12 @@ LOOK = 2.5e-3  # an image that is read and scored, of 32 px
 JOIN = 4.0e-3  # a sample that is described, joined to its nearest ones and scored by the graph's members
 START = 8.0  # of a worker
 DRAW = 8.0e-3  # an image of 32 px that is drawn and judged
+UPDATE = 0.16  # of a generator, by 32 images of 32 px
 PROBE = 0.03  # update of a small network that measures, images of 32 px
 DEPTH = {"resnet18": 1.0, "resnet34": 2.0, "resnet50": 2.4}
+METHODS = ("hog + svm", "k-nn", "resnet", "image gcn", "gcn", "laplace", "ensemble")  # that a comparison has by itself
+NETWORKS = {"resnet": "resnet", "ensemble": "resnet", "image gcn": "image gcn"}  # two methods share one
+ON_GRAPH = ("gcn", "laplace", "ensemble")
 WIDE_PX, WIDE = 65, 16  # from so many pixels on, torchvision's stem costs a 16th
 MOST_PX = 224  # of a side that nobody set
 STEPS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480, 720, 1440)  # minutes, as they are said
@@ -46,7 +50,7 @@ def sentence(samples: Any, workflow: str, label_field: str | None, given: Mappin
         given: settings that differ from their defaults
     """
     labelled = samples.count(f"{label_field}.label") if label_field else 0
-    size_px = given.get("size_px") or _side(samples)
+    size_px = given.get("size_px") or side(samples.limit(1).values("filepath"))
     found = seconds(workflow, samples.count(), labelled, size_px, given)
     if found is None:
         return ""
@@ -85,13 +89,12 @@ def _defaults(*kinds: type[Settings]) -> dict[str, Any]:
     return {name: value for kind in kinds for name, value in vars(kind()).items()}
 
 
-def _side(samples: Any) -> int:
+def side(paths: Sequence[str]) -> int:
     """Side of the first image, as the models would see it, px."""
     from PIL import Image
 
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        with Image.open(samples.limit(1).values("filepath")[0]) as image:
-            return min(*image.size, MOST_PX)
+    with contextlib.suppress(OSError, ValueError, IndexError), Image.open(paths[0]) as image:
+        return min(*image.size, MOST_PX)
     return 32
 
 
@@ -145,22 +148,27 @@ def _gcn(samples: int, labelled: int, area: float, values: Mapping[str, Any]) ->
 
 
 def _generator(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
-    return 60 * float(values["minutes"])
+    bounds = (60 * values["minutes"], values["steps"] * UPDATE * area)
+    return min((float(bound) for bound in bounds if bound), default=0.0)
 
 
 def _balance(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
     draws = values["source"] == "generate"
-    generator = 60 * float(values["minutes"]) if draws and not values.get("generator") else 0.0
+    generator = _generator(samples, labelled, area, values) if draws and not values.get("generator") else 0.0
     measured = 6 * int(values["probe_seeds"]) if values["measure_benefit"] else 0  # six ways to train
-    made = labelled * (DRAW if draws else LOOK) + (measured + 1) * int(values["probe_steps"]) * PROBE
-    return generator + made * max(area, 0.25)
+    images = int(values.get("made", labelled)) * (DRAW if draws else LOOK)
+    return generator + (images + (measured + 1) * int(values["probe_steps"]) * PROBE) * max(area, 0.25)
 
 
 def _compare(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
     if values.get("task") == "generation":
         return _balance(samples, labelled, area, {**values, "source": "generate", "measure_benefit": True})
+    rows = values.get("settings_of") or [{"method": name} for name in values.get("methods", METHODS)]
+    on_images = [row for row in rows if not (values.get("embeddings") and row["method"] in ON_GRAPH)]
+    networks = {NETWORKS[row["method"]]: row for row in on_images if row["method"] in NETWORKS}
     train = labelled * (1 - values["test_fraction"])
-    once = labelled * JOIN + 3 * _resnet(train, labelled, area, values)  # alone, in the ensemble, and as an image graph
+    once = sum(_resnet(train, labelled, area, {**values, **row}) for row in networks.values())
+    once += labelled * (JOIN if any(row["method"] in ON_GRAPH for row in rows) else LOOK)
     return float(values["seeds"] * once)
 
 

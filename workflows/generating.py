@@ -12,16 +12,15 @@ import numpy as np
 from ..models.images import Images
 from ..models.settings import GeneratorSettings, ImageSettings, SamplingSettings, TrainGeneratorSettings
 from . import folders, records
-from .learning import HELD_OUT, TRAIN, Look, look_at, set_aside
-from .pictures import COLUMNS, image_grid
+from .learning import HELD_OUT, TRAIN, Look, keep_aside, look_at, set_aside
+from .pictures import COLUMNS, MOST_ROWS, image_grid
 from .runs import Run
 from .samples import Labels
 
 if TYPE_CHECKING:
     from ..models.diffusion import Pipeline
 
-LARGEST_PX = 128  # a side that can be drawn
-MOST_ROWS = 20  # classes of a picture
+SMALLEST_PX, LARGEST_PX = 8, 128  # sides that can be drawn
 USUAL_PX = 64  # largest side that is chosen without being asked for
 FOLDER, SAW = "generator", "evenset.json"  # of a run; what the generator saw
 
@@ -45,11 +44,16 @@ def look_at_images(run: Run, known: Labels, settings: ImageSettings) -> Look:
     return look if settings.size_px else look._replace(size_px=min(look.size_px, USUAL_PX))
 
 
-def check_size(settings: ImageSettings) -> None:
-    """Raises ValueError for a size that cannot be drawn."""
-    if settings.size_px > LARGEST_PX:
+def check(settings: ImageSettings, held: TrainGeneratorSettings, measured: bool) -> None:
+    """Raises ValueError for a size that cannot be drawn, and for a benefit that would be measured on no image."""
+    size = settings.size_px
+    if size and not SMALLEST_PX <= size <= LARGEST_PX:
         raise ValueError(
-            f"size_px {settings.size_px}: a generator draws at most {LARGEST_PX} px; 0 chooses from the images"
+            f"size_px {size}: a generator draws from {SMALLEST_PX} to {LARGEST_PX} px; 0 chooses from the images"
+        )
+    if measured and not held.held_out_fraction:
+        raise ValueError(
+            "the benefit is measured on held-out images: raise held_out_fraction, or give measure_benefit=False"
         )
 
 
@@ -63,14 +67,19 @@ def hold_out(
     """
 
     def compute() -> dict[str, np.ndarray]:
-        parts = np.zeros(len(known.ids), dtype=np.int64)
-        parts[[i for i in known.known if i not in errors]] = TRAIN
-        of_all = np.full(len(known.ids), -1)
-        of_all[known.known] = groups
+        parts, of_all = _all_train(known, groups, errors)
         set_aside(parts, HELD_OUT, known, of_all, choices.held_out_fraction, choices.seed, stratify=True)
         return {"parts": parts}
 
     return run.arrays("parts", compute)["parts"]
+
+
+def _all_train(known: Labels, groups: np.ndarray, errors: dict[int, str]) -> tuple[np.ndarray, np.ndarray]:
+    """TRAIN for every sample that has a label and an image [N], and the group of each, -1 without a label [N]."""
+    parts, of_all = np.zeros(len(known.ids), dtype=np.int64), np.full(len(known.ids), -1)
+    parts[[i for i in known.known if i not in errors]] = TRAIN
+    of_all[known.known] = groups
+    return parts, of_all
 
 
 def split_for(
@@ -83,6 +92,8 @@ def split_for(
 ) -> np.ndarray:
     """TRAIN and HELD_OUT of each sample [N]: what a generator of this dataset was kept from stays held out.
 
+    A class that nothing can be learned of, as none of its images trains, is not held out either.
+
     Args:
         ready: a generator that is there already
         measured: whether the held-out part is to score
@@ -90,15 +101,20 @@ def split_for(
     Raises:
         ValueError: it is, and there would be none
     """
-    if ready is None or ready.dataset != str(run.dataset._doc.id):
-        return hold_out(run, known, look.groups, look.errors, choices)
-    parts = np.where(known.classes >= 0, TRAIN, 0)
-    parts[list(look.errors)] = 0
-    parts[(parts == TRAIN) & np.isin(known.ids, ready.held_out)] = HELD_OUT
+    own = ready is not None and ready.dataset == str(run.dataset._doc.id)
+    if ready is not None and own:
+        parts, of_all = _all_train(known, look.groups, look.errors)
+        keep_aside(parts, {HELD_OUT: set(ready.held_out)}, known, of_all)
+    else:
+        parts = hold_out(run, known, look.groups, look.errors, choices)
+    parts[(parts == HELD_OUT) & ~np.isin(known.classes, known.classes[parts == TRAIN])] = 0
     if measured and not (parts == HELD_OUT).any():
         raise ValueError(
-            f"the generator of {ready.source!r} saw every labelled image, so that what it draws cannot be measured: "
-            "train one with a held-out part (held_out_fraction), or give measure_benefit=False"
+            f"the generator of {ready.source!r} saw every image whose label can be trusted, so that what it draws "
+            "cannot be measured: train one with a held-out part (held_out_fraction), or give measure_benefit=False"
+            if ready is not None and own
+            else "no image can be held out to measure the benefit: label more by hand, or in more groups, or give "
+            "measure_benefit=False"
         )
     return parts
 
@@ -124,14 +140,30 @@ def train(
 
         pipeline = diffusion.build(known.names, look.channels, look.size_px, settings)
         steps = diffusion.train(pipeline, fetch, known.classes[seen], settings, run.folder, pictures=run.folder)
-        for _ in run.watch(steps, "training the generator"):
-            pass
-        diffusion.save(pipeline, folder)
-        _show(run, pipeline, known.names)
         held = known.ids[parts == HELD_OUT].tolist()
         note = dict(names=known.names, size_px=look.size_px, channels=look.channels, held_out=held)
-        (folder / SAW).write_text(json.dumps({**note, "dataset": str(run.dataset._doc.id)}))
+        note["dataset"] = str(run.dataset._doc.id)
+        try:
+            for _ in run.watch(steps, "training the generator"):
+                pass
+        except FloatingPointError as error:
+            if run.curves:  # there are good updates
+                _keep(pipeline, folder, note)
+                raise FloatingPointError(f"{error}. It is in {folder}; generator={run.key!r} draws with it") from error
+            raise
+        _show(run, pipeline, known.names)
+        _keep(pipeline, folder, note)
     return find(run.dataset, str(folder), known.names, source=run.key)
+
+
+def _keep(pipeline: Pipeline, folder: Path, note: dict[str, Any]) -> None:
+    """Writes the generator; the file that says so comes last, and whole."""
+    from ..models import diffusion
+
+    diffusion.save(pipeline, folder)
+    part = folder / f"{SAW}.part"
+    part.write_text(json.dumps(note))
+    part.replace(folder / SAW)
 
 
 def _show(run: Run, pipeline: Pipeline, names: list[str]) -> None:
@@ -142,13 +174,13 @@ def _show(run: Run, pipeline: Pipeline, names: list[str]) -> None:
     image_grid(dict(zip(shown, np.split(images, len(shown)), strict=True))).save(run.folder / "samples_final.png")
 
 
-def find(dataset: Any, generator: str, names: list[str], source: str | None = None) -> Generator:
+def find(dataset: Any, generator: str | Path, names: list[str], source: str | None = None) -> Generator:
     """The generator of a run, by its key, or of a folder.
 
     Raises:
         ValueError: there is none, the run is not done, or it draws other classes
     """
-    folder = Path(generator)
+    folder, generator = Path(generator), str(generator)
     if generator.startswith("evenset_"):
         config = records.read_config(dataset, generator)
         if config["method"] not in ("train_generator", "balance_classes"):

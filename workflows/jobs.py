@@ -22,6 +22,7 @@ from .folders import dataset_folder, run_folder
 ROOT = Path(__file__).parents[1]  # the plugin's folder: Python runs it, by its __main__.py
 START_SECONDS = 60  # within which a worker that is being started has to have a number
 KEPT_SECONDS = 86_400  # how long the outcome of a job waits for a reader
+UNHEARD_SECONDS = 600  # within which a worker of another machine has to have begun a run
 UNFINISHED = ("starting", "running")
 NOT_FOR_WORKERS = (  # set by FiftyOne for its own child processes: with them, a worker would lose the database
     "FIFTYONE_DISABLE_SERVICES",
@@ -118,10 +119,11 @@ def watch(dataset: Any, job_id: str) -> dict[str, Any]:
         ValueError: there is no such job
     """
     job = _read(dataset, job_id)
-    if job["state"] in UNFINISHED and not _is_alive(job):
+    if job["state"] in UNFINISHED and not _is_alive(dataset, job):
         job = _read(dataset, job_id)  # it may have finished between the two looks
         if job["state"] in UNFINISHED:
-            job.update(state="failed", error=_last_words(dataset, job_id, job))
+            done = _state_of_run(dataset, job) == "done"
+            job.update(dict(state="done") if done else dict(state="failed", error=_last_words(dataset, job_id, job)))
             _save(dataset, job_id, job)
     live = records.live(dataset, job["run_key"]) if job["state"] == "running" and job["run_key"] else None
     return {"phase": "starting", "done": 0, "total": 0, "note": "", **(live or {}), **job}
@@ -179,11 +181,12 @@ def _process(pid: int | None) -> dict[str, Any]:
     return dict(pid=pid, born=born, host=socket.gethostname())
 
 
-def _is_alive(job: dict[str, Any]) -> bool:
+def _is_alive(dataset: Any, job: dict[str, Any]) -> bool:
     import psutil
 
-    if job["host"] != socket.gethostname():
-        return True  # from here nobody can tell
+    if job["host"] != socket.gethostname():  # another machine, or a container that was made anew
+        unheard = time.time() - job["started"]
+        return _state_of_run(dataset, job) == "running" if job["run_key"] else bool(unheard < UNHEARD_SECONDS)
     if job["pid"] is None:
         return bool(time.time() - job["started"] < START_SECONDS)
     try:
@@ -191,6 +194,14 @@ def _is_alive(job: dict[str, Any]) -> bool:
         return bool(process.create_time() == job["born"] and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
+
+
+def _state_of_run(dataset: Any, job: dict[str, Any]) -> str | None:
+    """What the record of a job's run says; None where it has none, or it was deleted."""
+    dataset.reload()  # the run may have begun since
+    with contextlib.suppress(ValueError):
+        return str(records.read_config(dataset, job["run_key"])["state"])
+    return None
 
 
 def _last_words(dataset: Any, job_id: str, job: dict[str, Any]) -> str:

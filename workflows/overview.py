@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from . import records
+from . import history, records
 from .samples import SYNTHETIC
 
 STATES = ("labelled", "accepted", "review", "synthetic")  # of a sample, as the bars stack them
+SUGGESTED = ("accepted", "review")  # those of a suggestion that waits
 UNEVEN = 3.0  # times as many images in the largest class as in the smallest: worth evening out
 METHODS = ("auto_label", "find_mistakes", "balance_classes")
 
@@ -18,7 +19,17 @@ class Overview:
     """Counts of a dataset or a view."""
 
     classes: dict[str, dict[str, int]]  # class: count of each of STATES
-    unlabelled: int  # samples without a label, suggested or not
+    unlabelled: int  # samples without a label, suggested or not; of those that Evenset made, none
+
+    @property
+    def samples(self) -> int:
+        """All that are counted: with a label, and without one."""
+        return self.total("labelled") + self.total("synthetic") + self.unlabelled
+
+    @property
+    def left(self) -> int:
+        """Samples without a label that nothing is suggested for."""
+        return self.unlabelled - sum(map(self.total, SUGGESTED))
 
     def total(self, state: str) -> int:
         return sum(counts[state] for counts in self.classes.values())
@@ -56,9 +67,9 @@ def count(samples: Any, label_field: str, suggestions: str | None) -> Overview:
         key = row["_id"]
         label, suggestion = key.get("label"), key.get("suggestion")
         state = "synthetic" if key["synthetic"] else "labelled" if label is not None else key.get("status")
-        unlabelled += row["count"] if label is None else 0
-        name = label if label is not None else suggestion
-        if name is not None and state in STATES:
+        unlabelled += row["count"] if label is None and state != "synthetic" else 0
+        name = label if label is not None else suggestion if state in SUGGESTED else None
+        if name is not None:
             found.classes.setdefault(name, dict.fromkeys(STATES, 0))[state] += row["count"]
     return Overview(dict(sorted(found.classes.items(), key=_descending)), unlabelled)
 
@@ -84,8 +95,19 @@ def finished(dataset: Any, label_field: str) -> dict[str, dict[str, Any]]:
     return newest
 
 
-def advise(found: Overview, done: dict[str, dict[str, Any]]) -> Next:
-    """One sentence with one button."""
+def unreadable(dataset: Any, label_field: str, run_key: str) -> int:
+    """Samples without a label whose image a finished run of `auto_label` could not use."""
+    skipped = dataset.select(list(history.read_results(dataset, run_key)["skipped"]))
+    return int(skipped.count() - skipped.count(f"{label_field}.label"))
+
+
+def advise(found: Overview, done: dict[str, dict[str, Any]], useless: int = 0) -> Next:
+    """One sentence with one button.
+
+    Args:
+        done: newest run of each workflow, as `finished` has it
+        useless: samples that the next auto_label would suggest nothing for either
+    """
     labelled, accepted, review = (found.total(state) for state in STATES[:3])
     counts = [row["labelled"] + row["synthetic"] for row in found.classes.values() if row["labelled"]]
     if not labelled:
@@ -94,8 +116,11 @@ def advise(found: Overview, done: dict[str, dict[str, Any]]) -> Next:
         return Next(f"All {labelled:,} labels are of one class: label a few samples of another.")
     if found.unlabelled and "auto_label" not in done:
         return Next(f"{labelled:,} labels, {found.unlabelled:,} unlabelled.", "Auto-label", "auto_label")
+    left = found.left - useless
     if accepted:
         return Next(f"{accepted:,} suggestions are sure enough to be taken over.", "Accept", "review_labels")
+    if left > 0 and left >= review:
+        return Next(f"{left:,} samples have neither a label nor a suggestion.", "Auto-label", "auto_label")
     if review:
         return Next(f"{review:,} suggestions wait for a look.", "Review", tab="review")
     if "find_mistakes" not in done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from .synthetic import Made
 
 TILE_PX, TEXT_PX, NAME_PX, COLUMNS = 96, 30, 120, 8
+MOST_ROWS = 20  # classes of a picture
 
 
 def prediction_grid(path: Path, known: Labels, fitted: Fitted, rows: np.ndarray) -> str:
@@ -45,12 +47,25 @@ def prediction_grid(path: Path, known: Labels, fitted: Fitted, rows: np.ndarray)
 
 
 def class_grid(path: Path, names: list[str], made: list[Made]) -> str:
-    """Draws some of the images that were made, a row a class; returns the path."""
+    """Draws some of the images that were made, a row for each of the first classes; returns the path."""
+    return _file_grid(path, names, [(one.label, one.path) for one in made])
+
+
+def reason_grid(path: Path, refused: list[Made]) -> str:
+    """Draws some of the images that the filters refused, a row a reason; returns the path."""
+    from ..models.filters import CHECKS
+
+    return _file_grid(path, CHECKS, [(one.notes["reason"], one.path) for one in refused])
+
+
+def _file_grid(path: Path, names: Sequence[str], files: list[tuple[str, str]]) -> str:
     from .synthetic import read_image
 
-    rows = {name: [read_image(one.path) for one in made if one.label == name][:COLUMNS] for name in names}
-    tiles = image_grid({name: np.stack(images) for name, images in rows.items() if images})
-    tiles.save(path)
+    rows: dict[str, list[str]] = {name: [] for name in names}
+    for name, file in files:
+        rows[name].append(file)
+    shown = [name for name in names if rows[name]][:MOST_ROWS]
+    image_grid({name: np.stack([read_image(file) for file in rows[name][:COLUMNS]]) for name in shown}).save(path)
     return str(path)
 
 

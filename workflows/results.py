@@ -9,7 +9,10 @@ def table(rows: list[dict[str, Any]]) -> str:
     """Rows as a plain table; None and NaN as a dash."""
     from tabulate import tabulate
 
-    return str(tabulate(rows, headers="keys", tablefmt="simple", missingval="–", stralign="left", numalign="right"))
+    columns = dict.fromkeys(name for row in rows for name in row)
+    texts = [i for i, name in enumerate(columns) if any(isinstance(row.get(name), str) for row in rows)]
+    look = dict(tablefmt="simple", missingval="–", stralign="left", numalign="right")
+    return str(tabulate(rows, headers="keys", disable_numparse=texts, **look))  # a class "007" is no number
 
 
 def percent(share: float | None) -> str | None:

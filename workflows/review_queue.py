@@ -213,13 +213,15 @@ def decide(
 
 
 def _sitting(dataset: Any, field: str, label_field: str, sitting: str) -> str | None:
-    """The review that is open for this person, if it is still there."""
+    """The review of these suggestions that is open for this person, if it is still there."""
     key = records.store(dataset).get(f"sitting:{sitting}:{field}")
     if not key or key not in dataset.list_runs():
         return None
     config = records.read_config(dataset, key)
     about = [config["inputs"].get(name) for name in ("field", "label_field")]
-    return str(key) if config["state"] == "done" and about == [field, label_field] else None
+    suggested = records.read_config(dataset, run_of(dataset, field))["started"]  # anew, under the same name
+    is_open = config["state"] == "done" and about == [field, label_field] and config["started"] > suggested
+    return str(key) if is_open else None
 
 
 def _decided(dataset: Any, run_key: str) -> list[str]:

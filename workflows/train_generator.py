@@ -82,7 +82,7 @@ def train_generator(
     image_settings, generator_settings, choices = split(
         settings, ImageSettings, GeneratorSettings, TrainGeneratorSettings
     )
-    generating.check_size(image_settings)
+    generating.check(image_settings, choices, measured=False)
     check_images(samples)
     known = read_labels(samples, label_field, classes=classes, group_field=group_field)
     if not resume:

@@ -27,17 +27,15 @@ class BalanceTab:
         plan = balance_plan.of_samples(ctx.dataset, field, target, ratio) if field else None
         found: dict[str, Any] = dict(fields=fields, field=field, names=[], done=None)
         if plan:
-            rows = sorted(plan.rows, key=lambda row: (-row["real"], row["class"]))
-            shown = rows[: balancing.MOST_BARS]
-            found.update(
-                names=[row["class"] for row in shown], more=len(rows) - len(shown), add=int(plan.add.sum()),
-                notes=plan.notes,
-            )  # fmt: skip
+            shown, more = balancing.drawn(plan)
+            names = [row["class"] for row in shown]
+            found.update(names=names, more=more, add=int(plan.add.sum()), notes=plan.notes)
             heights = {state: [row[state] for row in shown] for state in drawing.PLAN}
             found["bars"] = drawing.bars(found["names"], heights, drawing.PLAN)
             done = balance_overview.outcome(ctx.dataset, record["key"]) if record else None
             found["done"] = dict(vars(done)) if done else None
-            if done:
+            if record and done:
+                found["done"]["keeps"] = record["settings"].get("keep_rejected")
                 found["done"]["gains_lines"] = gains(done.gains[: balancing.MOST_BARS])
         ctx.panel.state.balance = found
 
@@ -75,7 +73,7 @@ class BalanceTab:
         layout = drawing.bar_layout(found["names"], "images")
         page.plot("balance_plan", data=found["bars"], layout=layout, config=drawing.CONFIG)
         if found["more"]:
-            drawing.text(page, f"{found['more']:,} more classes are not drawn.")
+            drawing.text(page, f"{found['more']:,} more classes, which get no more than these, are not drawn.")
         for sentence in found["notes"]:
             drawing.note(page, "info", sentence)
         line = drawing.buttons(page, "balance_buttons")
@@ -102,9 +100,11 @@ class BalanceTab:
             page.plot("balance_gains", data=done["gains_lines"], layout=layout, config=drawing.CONFIG)
         if done["refused"]:
             total = sum(done["refused"].values())
-            hint = "" if "rejected" in done["views"] else "They were not kept: keep_rejected=True keeps them as samples"
+            hint = "" if done["keeps"] else "They were not kept: keep_rejected=True keeps them as samples"
             drawing.heading(page, f"{total:,} images were refused by the filters", hint)
             drawing.table(page, "\n".join(f"{count:>9,}  {reason}" for reason, count in done["refused"].items()))
+        if done["refused_picture"]:
+            drawing.picture(page, done["refused_picture"])
         if done["picture"]:
             drawing.heading(page, "Some of the images, a row a class")
             drawing.picture(page, done["picture"])

@@ -37,7 +37,13 @@ def table(page: Any, text: str) -> None:
 
 def plain(name: str) -> str:
     """A class name, file name or error as Markdown that shows it letter by letter."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|~<>&-])", r"\\\1", name) if name else "–"
+    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~<>&-])", r"\\\1", name or "–")
+    return re.sub(r"^(\s*\d+)\.", r"\1\\.", escaped)  # a list would begin there
+
+
+def drawable(name: str) -> str:
+    """A class name as plotly draws it letter by letter: it reads tags, but knows few entities, and no quote's."""
+    return html.escape(name, quote=False)
 
 
 def note(page: Any, severity: str, sentence: str) -> None:
@@ -95,7 +101,7 @@ def bar_layout(names: Sequence[str], title: str = "") -> dict[str, Any]:
 
 def name_axis(names: Sequence[str]) -> dict[str, Any]:
     """An axis with a class at each place; nothing is drawn larger by hand, as the panel scrolls."""
-    shown = [html.escape(shortened(name)) for name in names]
+    shown = [drawable(shortened(name)) for name in names]
     places = dict(tickmode="array", tickvals=list(range(len(names))), ticktext=shown)
     return dict(places, automargin=True, fixedrange=True, zeroline=False)
 

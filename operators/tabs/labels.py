@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -201,7 +200,7 @@ def disagreements(dataset: Any, label_field: str, field: str) -> dict[str, Any]:
 def heat_map(clash: dict[str, Any]) -> list[Any]:
     """Counts for plotly; a cell without samples stays empty."""
     places = list(range(len(clash["names"])))
-    shown = [html.escape(name) for name in clash["names"]]
+    shown = [drawing.drawable(name) for name in clash["names"]]
     hover = [[f"ResNet says {row}, GCN says {column}" for column in shown] for row in shown]
     return [
         dict(type="heatmap", x=places, y=places, z=clash["counts"], text=hover, texttemplate="%{z}", xgap=1, ygap=1,

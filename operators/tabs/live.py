@@ -82,8 +82,16 @@ class LiveStrip:
         self.refresh(ctx)  # type: ignore[attr-defined]
 
     def on_live_stop(self, ctx: Any) -> None:
-        history.stop_run(ctx.dataset, ctx.params["run_key"])
-        ctx.ops.notify(f"{ctx.params['run_key']} stops within a batch, and can be resumed", variant="info")
+        self.stop(ctx, ctx.params["run_key"])
+
+    def stop(self, ctx: Any, run_key: str) -> None:
+        """Asks a run to stop; one that ended meanwhile is shown as it is."""
+        try:
+            history.stop_run(ctx.dataset, run_key)
+            ctx.ops.notify(f"{run_key} stops within a batch, and can be resumed", variant="info")
+        except ValueError as error:
+            ctx.ops.notify(forms.capital(str(error)), variant="warning")
+            self.on_news(ctx)
 
 
 def is_stale(ctx: Any) -> bool:

@@ -90,8 +90,13 @@ class MistakesTab:
 
     def on_mistakes_decide(self, ctx: Any) -> None:
         """Applies or dismisses what is suggested for the rows `ids`."""
-        found, action = ctx.panel.state.mistakes, ctx.params["action"]
-        rows = [row for row in found["rows"] if row["id"] in ctx.params["ids"]]
+        if not self.knows(ctx, "mistakes", "rows"):  # type: ignore[attr-defined]
+            return
+        found, action, ids = ctx.panel.state.mistakes, ctx.params["action"], ctx.params["ids"]
+        rows = [row for row in found["rows"] if row["id"] in ids]
+        if len(rows) < len(ids):
+            said = f"{len(ids) - len(rows):,} passed over: another page of the list is shown by now"
+            ctx.ops.notify(said, variant="warning")
         done = suspects.decide(ctx.dataset, found["field"], found["label_field"], action, rows)
         if done.run_key:
             ctx.ops.reload_samples()

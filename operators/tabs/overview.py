@@ -25,23 +25,23 @@ class OverviewTab:
             ctx.panel.state.overview = dict(fields=fields, field=None)
             return
         done = overview.finished(ctx.dataset, field)
-        suggestions = done.get("auto_label", {}).get("inputs", {}).get("output_field")
+        suggested = done.get("auto_label")
+        suggestions = suggested["inputs"]["output_field"] if suggested else None
         found = overview.count(ctx.dataset, field, suggestions)
-        ahead = overview.advise(found, done)
+        useless = overview.unreadable(ctx.dataset, field, suggested["key"]) if suggested and found.left else 0
+        ahead = overview.advise(found, done, useless)
         names = list(found.classes)
         last_page = max(len(names) - 1, 0) // MOST_BARS * MOST_BARS
         ctx.panel.state.overview_first = first = min(ctx.panel.state.overview_first or 0, last_page)
-        shown, marked = names[first : first + MOST_BARS], None
-        if ctx.has_custom_view:
-            in_view = overview.count(ctx.view, field, suggestions).classes
-            marked = [sum(in_view.get(name, {}).values()) for name in names]
+        shown = names[first : first + MOST_BARS]
+        in_view = overview.count(ctx.view, field, suggestions) if ctx.has_custom_view else None
+        inside = [sum(in_view.classes.get(name, {}).values()) for name in shown] if in_view else None
         heights = {state: [found.classes[name][state] for name in shown] for state in overview.STATES}
-        inside = None if marked is None else marked[first : first + MOST_BARS]
         ctx.panel.state.overview = dict(
             fields=fields, field=field, suggestions=suggestions, names=shown, next=vars(ahead),
             first=first, count=len(names), bars=drawing.bars(shown, heights) + mark(inside),
             totals={state: found.total(state) for state in overview.STATES}, unlabelled=found.unlabelled,
-            marked=None if marked is None else sum(marked),
+            marked=in_view.samples if in_view else None,
         )  # fmt: skip
 
     def show_overview(self, ctx: Any, page: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -28,7 +30,7 @@ class ReviewTab:
                 raise ValueError(f"the field {field!r} of {run['key']} was removed: there is nothing to review")
             skipped = ctx.panel.state.skipped or []
             shown, waiting = review_queue.first(ctx.dataset, field, target, skipped)
-            done = review_queue.decided(ctx.dataset, field, target, ctx.panel_id)
+            done = review_queue.decided(ctx.dataset, field, target, sitting())
             found.update(key=run["key"], field=field, waiting=waiting, done=len(done), id=shown)
             found["turn"] = f"{shown} {len(done)} {len(skipped)}"  # another one after each decision
             if shown:
@@ -105,6 +107,8 @@ class ReviewTab:
     def on_review_key(self, ctx: Any) -> None:
         """A key was pressed; one that comes late, for a sample that is no longer asked about, decides nothing."""
         action = ctx.params["action"]
+        if not self.knows(ctx, "review", "turn"):  # type: ignore[attr-defined]
+            return
         if ctx.params["turn"] != ctx.panel.state.review["turn"]:
             self.refresh(ctx)  # type: ignore[attr-defined]
         elif action == "undo":
@@ -117,15 +121,23 @@ class ReviewTab:
             self._decide(ctx, found["id"], "accept" if same else action, None if same else label)
 
     def on_review_correct(self, ctx: Any) -> None:
-        if ctx.params.get("value"):
-            self._decide(ctx, ctx.panel.state.review["id"], "correct", ctx.params["value"])
+        """A class was chosen in a sample's list; the App tells it later, when another sample may be asked about."""
+        sample_id, label = ctx.params["path"].removeprefix("correct_"), ctx.params.get("value")
+        if not label or not self.knows(ctx, "review", "field"):  # type: ignore[attr-defined]
+            return
+        if sample_id == ctx.panel.state.review["id"]:
+            self._decide(ctx, sample_id, "correct", label)
+        else:
+            ctx.ops.notify(f"Another sample is asked about by now: {label} was not written", variant="warning")
+            self.refresh(ctx)  # type: ignore[attr-defined]
 
     def _decide(self, ctx: Any, sample_id: str, action: str, label: str | None = None) -> None:
+        if not self.knows(ctx, "review", "field"):  # type: ignore[attr-defined]
+            return
         found = ctx.panel.state.review
-        key = review_queue.decide(
-            ctx.dataset, found["field"], found["target"], sample_id, action, label, sitting=ctx.panel_id
-        )
-        mine = review_queue.decided(ctx.dataset, found["field"], found["target"], ctx.panel_id)
+        queue = (ctx.dataset, found["field"], found["target"])
+        key = review_queue.decide(*queue, sample_id, action, label, sitting=sitting())
+        mine = review_queue.decided(*queue, sitting())
         if key is None and sample_id not in mine:  # a list may tell the same choice twice
             ctx.ops.notify("Somebody else decided this one meanwhile: it stays as they left it", variant="warning")
         self._next(ctx)
@@ -139,18 +151,26 @@ class ReviewTab:
         self.load_review(ctx)
 
     def on_review_undo(self, ctx: Any) -> None:
-        found = ctx.panel.state.review
-        review_queue.undo(ctx.dataset, found["field"], found["target"], ctx.panel_id)
-        self._next(ctx)
+        if self.knows(ctx, "review", "field"):  # type: ignore[attr-defined]
+            found = ctx.panel.state.review
+            review_queue.undo(ctx.dataset, found["field"], found["target"], sitting())
+            self._next(ctx)
 
     def _next(self, ctx: Any) -> None:
         ctx.ops.reload_samples()
         self.refresh(ctx)  # type: ignore[attr-defined]
 
     def on_review_learn(self, ctx: Any) -> None:
+        if not self.knows(ctx, "review", "key"):  # type: ignore[attr-defined]
+            return
         field = review_queue.learn_again(ctx.dataset, ctx.panel.state.review["key"])
         ctx.ops.notify(f"Learning from all labels that there are now, into {field}", variant="info")
         self.load_live(ctx)  # type: ignore[attr-defined]
+
+
+def sitting() -> str:
+    """Who works through the queue: this server, whose pages show the same, whatever panels are opened and closed."""
+    return f"{socket.gethostname()} {os.getpid()}"
 
 
 def about(dataset: Any, field: str, label_field: str, sample_id: str) -> dict[str, Any]:

@@ -82,8 +82,7 @@ class RunsTab:
 
     def on_runs_stop(self, ctx: Any) -> None:
         if key := self._still_there(ctx):
-            history.stop_run(ctx.dataset, key)
-            ctx.ops.notify(f"{key} stops within a batch, and can be resumed", variant="info")
+            self.stop(ctx, key)  # type: ignore[attr-defined]
 
     def on_runs_resume(self, ctx: Any) -> None:
         if key := self._still_there(ctx):

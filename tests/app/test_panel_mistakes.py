@@ -22,7 +22,7 @@ def planted(digits: Any) -> Any:
     from fiftyone import ViewField as F
     from PIL import Image
 
-    dataset = digits(n=300, size_px=28, labelled=300)
+    dataset = digits(n=300, size_px=28, labelled=300, name="digits")
     dataset.delete_samples(dataset.match(F("truth") == "9").values("id")[8:])
     pixels = [np.asarray(Image.open(path), np.float32).ravel() for path in dataset.values("filepath")]
     dataset.set_values("pixels", pixels)

@@ -122,6 +122,24 @@ def test_five_samples_are_reviewed_by_keyboard(suggested, open_app):
     assert decided(suggested) == expected and suggestion(suggested, fourth) is not None
 
 
+def test_a_class_is_chosen_in_the_list_and_counts_in_a_panel_that_is_opened_again(suggested, open_app):
+    user, count = open_app(suggested), waiting(suggested)
+    open_review(user)
+    sample = shown(suggested)
+    other = next(name for name in CLASSES if name != suggestion(suggested, sample))
+    user.page.get_by_role("combobox").last.click()
+    user.page.get_by_role("option", name=other, exact=True).click()
+    user.sees(f"1 reviewed, {count - 1} to go")
+    assert decided(suggested) == {sample: (other, "corrected")}
+
+    user.page.locator("[data-cy^='panel-tab-evenset'] [title='Close']").click()
+    user.open_panel()
+    user.page.get_by_role("tab", name="Review").click()
+    user.sees(f"1 reviewed, {count - 1} to go")
+    press(user, "u", f"0 reviewed, {count} to go")
+    assert decided(suggested) == {}
+
+
 def test_what_was_decided_is_learned_from_in_a_next_round(suggested, open_app):
     user, count = open_app(suggested), waiting(suggested)
     open_review(user)

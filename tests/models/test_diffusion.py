@@ -289,6 +289,16 @@ def test_the_seed_fixes_the_weights(tmp_path):
     assert not torch.equal(once, other)
 
 
+def test_where_steps_are_set_no_clock_shows_in_the_weights(tmp_path, monkeypatch):
+    expected = weights(fit(tmp_path / "0", minutes=0)[0])
+    ticks = itertools.chain([0.0], itertools.repeat(40.0))  # the first update seems to take most of the minute
+    monkeypatch.setattr(diffusion.time, "monotonic", lambda: next(ticks))
+    found, steps = fit(tmp_path / "1", minutes=1)
+
+    assert steps[-1].number == 8
+    torch.testing.assert_close(weights(found), expected, rtol=0, atol=0)
+
+
 @pytest.fixture(autouse=True)
 def folders(tmp_path):
     for name in "0123":

@@ -1,3 +1,4 @@
+import errno
 import time
 
 import pytest
@@ -63,3 +64,13 @@ def test_an_optimizer_goes_on_as_if_it_had_not_been_saved(tmp_path, kind):
 def test_the_precision_can_change_from_one_run_to_the_next_in_a_process():
     assert step.accelerator("cpu", "bf16").mixed_precision == "bf16"
     assert step.accelerator("cpu", "fp32").mixed_precision == "no"
+
+
+def test_a_full_disk_is_an_error_of_the_disk(tmp_path):
+    from safetensors import SafetensorError
+
+    with pytest.raises(OSError, match="generator") as caught, step.disk_errors(tmp_path / "generator"):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    assert caught.value.errno == errno.ENOSPC
+    with pytest.raises(SafetensorError, match="header"), step.disk_errors(tmp_path):
+        raise SafetensorError("the header is too large")

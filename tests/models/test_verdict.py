@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from evenset.models import verdict
 
 
@@ -58,5 +59,27 @@ def test_what_is_the_same_is_no_gain():
     before, _, labels = draws(np.random.default_rng(4), [0.5, 0.5], [0.5, 0.5], 100)
     found = verdict.judge(before, before, labels, 2)
 
-    assert found.total == (0.0, 0.0, 0.0) and found.words == [verdict.LEVEL] * 2
+    assert found.total[0] == 0 and 0 < found.total[2] == -found.total[1] < 0.02
+    assert found.words == [verdict.LEVEL] * 2
     assert found.decision == verdict.UNDECIDED
+
+
+@pytest.mark.parametrize("few", [1, 2, 3])
+def test_a_few_images_of_a_class_that_all_turn_right_decide_nothing(few):
+    labels = np.repeat([0, 1], [100, few])
+    before = np.tile(labels == 0, (3, 1))
+
+    found = verdict.judge(before, np.ones_like(before), labels, 2)
+
+    assert found.total[0] == 0.5 and found.total[1] < 0 and found.decision == verdict.UNDECIDED
+
+
+def test_an_interval_from_few_images_of_a_class_holds_the_truth():
+    rng, held = np.random.default_rng(5), []
+    labels = np.repeat([0, 1], [200, 8])
+    for _ in range(400):
+        before, after = (rng.random(len(labels)) < np.array(rates)[labels] for rates in ([0.9, 0.3], [0.9, 0.7]))
+        found = verdict.judge(np.tile(before, (3, 1)), np.tile(after, (3, 1)), labels, 2)
+        held.append(found.total[1] <= 0.2 <= found.total[2])
+
+    assert np.mean(held) >= 0.94

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from types import SimpleNamespace
 
+import fiftyone as fo
 import pytest
 from evenset import auto_label
 from evenset.models.settings import (
@@ -24,7 +25,7 @@ from evenset.models.settings import (
     TrainGeneratorSettings,
     split,
 )
-from evenset.operators import forms
+from evenset.operators import balancing, compare_methods, forms
 
 FORMS = {
     "preprocess_images": (ImageSettings, CopySettings),
@@ -42,7 +43,6 @@ FORMS = {
 @pytest.fixture(scope="module")
 def labelled(database):
     """A data set with suggestions, so that every form can be made."""
-    import fiftyone as fo
     import numpy as np
 
     dataset, rng = fo.Dataset("labelled-for-forms", persistent=True), np.random.default_rng(0)
@@ -187,3 +187,114 @@ def test_classes_are_read_with_their_synonyms():
     assert read("cat = kitten = puss, dog") == {"cat": ["kitten", "puss"], "dog": []}
     assert read("cat, dog") == ["cat", "dog"]
     assert read("") is None
+
+
+@pytest.fixture(scope="module")
+def many(database):
+    """Four samples of each of 62 classes, and one of each of three whose names come last."""
+    names = [f"a{number:02d}" for number in range(62) for _ in range(4)] + ["<b>z</b>", "z1", "z2"]
+    dataset = fo.Dataset("many-for-forms", persistent=True)
+    labels = [fo.Classification(label=name) for name in names]
+    samples = [fo.Sample(filepath=f"/nowhere/{n}.png", ground_truth=label) for n, label in enumerate(labels)]
+    dataset.add_samples(samples, progress=False)
+    yield dataset
+    dataset.delete()
+
+
+@pytest.mark.parametrize("operator", ["balance_classes", "compare_methods"])
+def test_a_plan_shows_what_gets_images_and_says_what_it_leaves_out(app, many, operator):
+    lines = app.form(many, operator, dict(task="generation"))
+
+    bars = lines["plan"]["view"]["data"]
+    assert bars[0]["x"][:4] == ["&lt;b&gt;z&lt;/b&gt;", "z1", "z2", "a00"] and len(bars[0]["x"]) == balancing.MOST_BARS
+    (text,) = [line["view"]["text"] for line in lines.values() if line["view"].get("component") == "EvensetTable"]
+    heading, _, first, *others = text.splitlines()
+    assert heading.split() == ["class", "real", "synthetic", "to", "add", "after"]
+    assert first.split() == ["<b>z</b>", "1", "0", "3", "4"] and len(others) == balancing.MOST_BARS - 1
+    assert "said 5 more classes, which get no more than these, are not shown" in lines
+
+
+@pytest.mark.parametrize("number", ["", None, 2.5, -5, "many", True])
+def test_a_target_that_is_no_number_of_images_is_marked_and_the_form_stays_whole(app, labelled, number):
+    params = dict(target="number", target_number=number)
+    lines = app.form(labelled, "balance_classes", params)
+
+    marked = [name for name, line in lines.items() if line["invalid"]]
+    assert marked == ["target_number"] and "whole number of images" in lines["target_number"]["error_message"]
+    assert {"max_ratio", "source", "minutes", "more", "wait"} <= set(lines)
+    with pytest.raises(ValueError, match="whole number of images"):
+        balancing.read_target(params)
+
+
+@pytest.mark.parametrize("ratio", [-1, "much"])
+def test_a_ratio_that_cannot_be_is_marked_on_its_own_line(app, labelled, ratio):
+    lines = app.form(labelled, "balance_classes", dict(max_ratio=ratio))
+
+    assert [name for name, line in lines.items() if line["invalid"]] == ["max_ratio"] and "wait" in lines
+
+
+@pytest.mark.parametrize(("value", "is_said"), [(None, True), ("false", True), ("true", False)])
+def test_a_form_says_how_work_is_scheduled_where_the_server_does_not_allow_it(monkeypatch, value, is_said):
+    from fiftyone.core.config import load_config
+
+    name = "FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS"
+    monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(fo, "config", load_config())
+    form = forms.Form(SimpleNamespace(params={}), "Run")
+
+    form.waits()
+
+    said = form.inputs.properties["wait"].view.description
+    assert (f"{name}=true" in said) is is_said
+
+
+def test_a_comparison_is_filled_in_with_its_methods_and_their_network(clusters):
+    dataset = clusters()
+    row = dict(epochs=3, learning_rate=0.02)
+    config = dict(settings=dict(seeds=2), samples=240, inputs=dict(label_field="ground_truth", methods=[]))
+    rows = [dict(name=name, method=name, **row) for name in ("resnet", "ensemble")] + [dict(name="gcn", method="gcn")]
+    config["inputs"]["settings_of"] = rows
+
+    params = forms.refill(config)
+
+    context = SimpleNamespace(params=params, selected=[], request_params={}, target_view=lambda: dataset)
+    _, arguments = compare_methods.read(context)
+    assert arguments["methods"] == ["resnet", "gcn", "ensemble"] and arguments["seeds"] == 2
+    assert arguments["settings_of"] == dict.fromkeys(("resnet", "ensemble"), row)
+    assert "not_held" not in params
+
+
+def test_what_no_form_holds_of_a_comparison_is_named():
+    rows = [
+        dict(name="resnet", method="resnet", epochs=3),
+        dict(name="image gcn", method="image gcn", epochs=4),
+        dict(name="long", method="resnet", epochs=90),
+        dict(name="gcn", method="gcn", hidden_channels=8),
+        dict(name="laplace", method="laplace"),
+    ]
+    params = forms.refill(dict(settings={}, samples=9, inputs=dict(settings_of=rows)))
+
+    assert params["not_held"] == "the settings of 'image gcn', the settings of 'long', the settings of 'gcn'"
+    ticked = {name for name, value in params.items() if name.startswith("use_") and value}
+    assert ticked == {"use_resnet", "use_image_gcn", "use_gcn", "use_laplace"} and params["epochs"] == 3
+
+
+def test_a_form_that_is_filled_in_says_what_is_not_as_it_was(app, labelled):
+    config = dict(settings={}, samples=100, inputs=dict(label_field="ground_truth", target={"class 0": 90}))
+    said = app.form(labelled, "balance_classes", forms.refill(config))
+
+    assert "said Not filled in, since no form holds it: the number of images of each class" in said
+    assert any(name.startswith("said That run worked on 100 samples, and these are 200") for name in said)
+    config = dict(settings={}, samples=200, inputs=dict(label_field="ground_truth", target=90.0))
+    lines = app.form(labelled, "balance_classes", forms.refill(config))
+    assert "target_number" in lines and not any(name.startswith(("said That", "said Not")) for name in lines)
+
+
+def test_the_estimate_of_a_comparison_follows_the_checkboxes(app, labelled):
+    def said(**params):
+        lines = app.form(labelled, "compare_methods", params)
+        return next(name for name in lines if name.startswith("said Takes"))
+
+    ticks = dict.fromkeys(compare_methods.CHOICES.values(), False)
+    quick = said(**{**ticks, "use_laplace": True})
+    assert "less than a minute" in quick and "less than a minute" not in said()

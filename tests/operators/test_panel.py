@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from evenset.operators.evenset_panel import merged
+from evenset.operators.tabs.drawing import plain
 from evenset.operators.tabs.runs import as_text
 from fiftyone.operators.executor import InvocationRequest
 
@@ -44,3 +45,11 @@ def test_a_patch_does_not_cross_what_clears_the_state():
 )
 def test_a_setting_is_shown_as_a_person_would_write_it(value, text):
     assert as_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "markdown"),
+    [("1. cat", r"1\. cat"), ("1) cat", r"1\) cat"), ("- cat", r"\- cat"), ("cat 1.5", "cat 1.5"), ("", "–")],
+)
+def test_a_class_name_is_shown_letter_by_letter(name, markdown):
+    assert plain(name) == markdown

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from evenset.models import verdict
+from evenset.workflows.balance_classes import is_added
+from fiftyone import ViewField as F
+from PIL import Image
 
 SMALL = dict(probe_steps=40, probe_seeds=2, progress=False)
 
@@ -11,7 +15,6 @@ SMALL = dict(probe_steps=40, probe_seeds=2, progress=False)
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     """Digits 0, 1 and 2 as files, with their classes."""
-    from PIL import Image
     from sklearn.datasets import load_digits
 
     digits, folder = load_digits(n_class=3), tmp_path_factory.mktemp("digits")
@@ -146,10 +149,62 @@ def test_refused_images_are_kept_as_samples_without_a_label_where_it_is_asked_fo
     refused = uneven.load_saved_view(results.views["rejected"])
 
     assert len(refused) == sum(results.refused.values()) > 0
+    assert Image.open(results.refused_picture).height == 96 * len(results.refused)
     assert set(refused.values("synthetic.reason")) == set(results.refused) <= {"prototype", "probability", "graph"}
     assert all("real images" in sentence for sentence in refused.values("synthetic.refusal"))
     assert refused.count("ground_truth.label") == 0
     assert set(map(tuple, refused.values("tags"))) == {("synthetic", "rejected")}
+
+
+def test_refused_images_are_kept_where_the_verdict_adds_none(uneven):
+    results = balance(uneven, add="if it gains", keep_rejected=True, prototype_share=0.5)
+
+    assert results.added == 0 and list(results.views) == ["rejected"]
+    assert len(uneven.load_saved_view("ground_truth: rejected")) == sum(results.refused.values()) > 0
+    assert not uneven.match_tags("synthetic").count("ground_truth.label")
+
+
+def test_a_class_whose_images_are_all_damaged_gets_none_and_is_named(uneven, tmp_path):
+    for sample in uneven.match(F("ground_truth.label") == "2"):
+        path = tmp_path / f"{sample.id}.png"
+        path.write_bytes(b"no image")
+        sample.filepath = str(path)
+        sample.save()
+
+    results = balance(uneven, add="always", measure_benefit=False)
+
+    assert results.added == 40 and len(results.skipped) == 16
+    assert any("No image of 2 is left to learn from" in note for note in results.notes)
+
+
+def test_where_no_image_can_be_held_out_nothing_is_trained(uneven):
+    uneven.set_values("video", ["one"] * len(uneven))
+    with pytest.raises(ValueError, match="no image can be held out"):
+        balance(uneven, group_field="video")
+
+    assert balance(uneven, group_field="video", measure_benefit=False).added
+
+
+@pytest.mark.parametrize(
+    "gain, decision, when, added",
+    [
+        (0.1, verdict.ADD, "if it gains", True),
+        (0.1, verdict.UNDECIDED, "if it gains", False),
+        (0.0, verdict.UNDECIDED, "unless it loses", True),
+        (-0.01, verdict.UNDECIDED, "unless it loses", False),
+        (-0.1, verdict.DO_NOT_ADD, "unless it loses", False),
+        (-0.1, verdict.DO_NOT_ADD, "always", True),
+    ],
+)
+def test_the_verdict_decides_as_it_was_asked_to(gain, decision, when, added):
+    found = verdict.Verdict(*[np.zeros(1)] * 4, ["undecided"], (gain, gain - 0.05, gain + 0.05), decision)
+
+    assert is_added(found, when) is added
+
+
+@pytest.mark.parametrize("when, added", [("if it gains", False), ("unless it loses", True), ("always", True)])
+def test_without_a_measurement_only_who_asks_for_a_gain_gets_none(when, added):
+    assert is_added(None, when) is added
 
 
 def test_nothing_to_do_is_said(uneven):
@@ -165,8 +220,13 @@ def test_bad_arguments_are_refused_before_work_starts(uneven, refused):
         balance(uneven, generator="evenset_train_generator_7")
     with refused(uneven, "neither a run of this dataset nor the folder"):
         balance(uneven, generator="/nowhere/at/all")
-    with refused(uneven, "size_px 200", "128"):
-        balance(uneven, size_px=200)
+    for size in (7, 200):
+        with refused(uneven, f"size_px {size}", "from 8 to 128 px"):
+            balance(uneven, size_px=size)
+    with refused(uneven, "target has to be a whole number of images, not None"):
+        balance(uneven, target=None)
+    with refused(uneven, "raise held_out_fraction"):
+        balance(uneven, held_out_fraction=0)
     with refused(uneven, "no setting is called 'minuets'", "minutes", kind=TypeError):
         balance(uneven, minuets=2)
 
@@ -181,7 +241,6 @@ def test_a_field_of_the_user_s_own_that_is_called_synthetic_is_left_alone(uneven
 
 def test_one_class_in_all_is_refused(uneven, refused):
     import evenset
-    from fiftyone import ViewField as F
 
     view = uneven.match(F("ground_truth.label") == "0")
     with refused(uneven, "at least two classes"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -68,10 +69,11 @@ def test_the_outcome_has_the_verdict_as_numbers(balanced):
 def test_a_form_is_filled_in_with_names_and_synonyms_and_without_what_it_cannot_hold():
     classes = {"cat": ["kitten", "puss"], "dog": []}
     inputs = dict(label_field="pet", output_field="auto_label", classes=classes, target={"cat": 9})
-    filled = forms.refill(dict(settings=dict(seed=3), inputs=inputs))
+    filled = forms.refill(dict(settings=dict(seed=3), inputs=inputs, samples=9))
 
+    assert filled.pop("not_held") == "the number of images of each class"
     assert filled == dict(
-        label_field="pet", seed=3, classes="cat = kitten = puss, dog", more=True, view_target="DATASET"
+        label_field="pet", seed=3, classes="cat = kitten = puss, dog", more=True, view_target="DATASET", run_samples=9
     )
     assert typed.read_classes(filled["classes"]) == classes
     assert typed.write_classes(["cat", "dog"]) == "cat, dog"
@@ -96,6 +98,9 @@ def test_a_run_that_added_has_its_views_and_nothing_left_to_add(balanced):
     found = balance_overview.outcome(dataset, results.run_key)
 
     assert not found.can_add and set(found.views) == {"synthetic", "rejected"}
+    state = SimpleNamespace(label_field="ground_truth", balance_target=None)
+    balance.BalanceTab().load_balance(SimpleNamespace(dataset=dataset, panel=SimpleNamespace(state=state)))
+    assert state.balance["done"]["keeps"]  # so that nobody is told how to keep them
     assert found.sentence == f"What the images are worth was not measured. {results.added} samples were added."
     assert found.gains == [] and Path(found.picture).exists()
     plan = balance_plan.of_samples(dataset, "ground_truth", "majority", 3.0)

@@ -62,6 +62,9 @@ def test_a_class_without_images_is_left_out_of_a_common_target_and_refused_by_na
         (-1, "whole number"),
         (True, "whole number"),
         (2.5, "whole number"),
+        (None, "whole number"),
+        ([3], "whole number"),
+        (float("nan"), "whole number"),
         ({"sock": 3}, "'sock', which is no class"),
         ({"bag": -3}, r"target\['bag'\]"),
     ],
@@ -69,3 +72,10 @@ def test_a_class_without_images_is_left_out_of_a_common_target_and_refused_by_na
 def test_a_target_that_is_none_is_refused(target, words):
     with pytest.raises(ValueError, match=words):
         plan(target)
+
+
+def test_a_class_of_which_nothing_trains_gets_nothing_and_is_named():
+    found = plan().only(np.array([0, 0, 1]))
+
+    assert found.add.tolist() == [0, 60, 0] and "No image of shirt is left" in found.notes[-1]
+    assert plan().only(np.array([0, 1, 2])).notes == plan().notes

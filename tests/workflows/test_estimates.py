@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from evenset import auto_label
 from evenset.workflows import estimates, records
+from evenset.workflows.methods import METHODS, ON_VECTORS
 
 MORE_WORK = [
     ("train_resnet", dict(epochs=20), dict(epochs=80)),
@@ -17,15 +18,35 @@ MORE_WORK = [
     ("find_mistakes", dict(folds=2), dict(folds=10)),
     ("find_mistakes", dict(embeddings="vector"), dict()),
     ("train_generator", dict(minutes=5.0), dict(minutes=20.0)),
+    ("train_generator", dict(minutes=0.0, steps=100), dict(minutes=0.0, steps=1000)),
+    ("train_generator", dict(minutes=5.0, steps=100), dict(minutes=5.0)),
     ("balance_classes", dict(generator="a run"), dict()),
     ("balance_classes", dict(measure_benefit=False), dict(measure_benefit=True)),
     ("compare_methods", dict(seeds=1), dict(seeds=5)),
+    ("compare_methods", dict(methods=["laplace"]), dict(methods=["resnet"])),
+    ("compare_methods", dict(methods=["k-nn"]), dict(methods=["laplace"])),
+    ("compare_methods", dict(methods=["resnet", "ensemble"]), dict(methods=["resnet", "image gcn"])),
+    ("compare_methods", dict(methods=["ensemble"], embeddings="vector"), dict(methods=["ensemble"])),
 ]
 
 
 @pytest.mark.parametrize(("workflow", "less", "more"), MORE_WORK)
 def test_more_work_takes_longer(workflow, less, more):
     assert estimates.seconds(workflow, 4000, 2000, 32, less) < estimates.seconds(workflow, 4000, 2000, 32, more)
+
+
+def test_a_comparison_that_has_ended_is_thought_of_as_the_form_had_it():
+    rows = [dict(name=name, method=name, epochs=3) for name in ("resnet", "ensemble")]
+
+    def seconds(**given):
+        return estimates.seconds("compare_methods", 4000, 2000, 32, given)
+
+    assert seconds(methods=[], settings_of=rows) == seconds(methods=["resnet", "ensemble"], epochs=3) < seconds()
+    assert seconds(methods=["resnet", "ensemble"]) - seconds(methods=["resnet"]) < 30  # one network for both
+
+
+def test_every_method_is_known_to_the_estimate():
+    assert {*estimates.METHODS, "rules"} == set(METHODS) and set(estimates.ON_GRAPH) == set(ON_VECTORS)
 
 
 @pytest.mark.parametrize("workflow", ["preprocess_images", "train_resnet", "train_gcn", "auto_label"])

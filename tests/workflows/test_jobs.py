@@ -15,7 +15,7 @@ import psutil
 import pytest
 from evenset import delete_run, list_runs, load_results, resume_run, stop_run
 from evenset.models import images
-from evenset.workflows import folders, jobs, records
+from evenset.workflows import folders, jobs, live, records, runs
 
 ROOT = Path(__file__).parents[2]
 VECTORS = dict(label_field="ground_truth", embeddings="vector", random_labels=True, target_precision=0.9)
@@ -134,6 +134,29 @@ def test_a_worker_that_is_told_to_end_leaves_its_run_stopped(digits):
 
     assert (job["state"], job["error"]) == ("stopped", f"{job['run_key']} was interrupted")
     assert list_runs(dataset).rows[0]["state"] == "stopped"
+
+
+def test_a_job_under_another_machines_name_stands_as_its_run_does(clusters):
+    """A container that is made anew has another name, and the worker of the earlier one is gone."""
+    dataset = clusters(n=12)
+    channel, job = records.store(dataset), dict(workflow="auto_label", state="running", error="", pid=1, born=0.0)
+    job.update(host="another", awaited=False, run_key=None, started=time.time())
+
+    def look(**values) -> tuple[str, int]:
+        """The job's state, and how many rows the panel shows of what runs."""
+        channel.set("job:one", {**job, **values})
+        return jobs.watch(dataset, "one")["state"], len(live.running(dataset))
+
+    assert look() == ("running", 1)  # it may still begin its run
+    assert look(started=time.time() - jobs.UNHEARD_SECONDS - 1) == ("failed", 0)
+    with runs.start(dataset, "auto_label", settings=(), inputs={}, progress=False) as run:
+        assert look(run_key=run.key) == ("running", 1)
+    assert look(run_key=run.key) == ("done", 0)
+    records.save_config(dataset, run.key, {**run.config, "state": "running"})  # as one that was killed
+    assert look(run_key=run.key) == ("failed", 0)
+    assert f"evenset.resume_run goes on with {run.key}" in jobs.watch(dataset, "one")["error"]
+    delete_run(dataset, run.key)
+    assert look(run_key=run.key) == ("failed", 0)
 
 
 @pytest.mark.parametrize(("asked", "cores", "threads"), [(None, 4, "3"), (None, 1, "1"), ("2", 4, "2")])

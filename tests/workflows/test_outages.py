@@ -125,6 +125,18 @@ def test_a_full_disk_ends_the_run_with_a_sentence(small_disk, digits, clusters, 
     assert everything(dataset) == before
 
 
+def test_a_disk_that_is_too_small_for_a_generator(small_disk, digits):
+    from evenset import train_generator
+
+    dataset = digits(40, size_px=8)
+    with pytest.raises(OSError, match=f"the disk of {small_disk}.* is full: make room.*evenset.resume_run"):
+        train_generator(dataset, "ground_truth", minutes=0, steps=5, width=32, progress=False)
+
+    subprocess.run(["mount", "-o", "remount,size=400m", str(small_disk)], check=True)
+    (row,) = list_runs(dataset).rows
+    assert resume_run(dataset, row["run"], progress=False).steps == 5
+
+
 def test_a_disk_that_is_full_before_the_run_begins(small_disk, clusters, everything):
     dataset = clusters(60, 30)
     before = everything(dataset)

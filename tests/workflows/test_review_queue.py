@@ -112,6 +112,17 @@ def test_taking_back_the_only_decision_leaves_no_run(suggested, everything):
         review_queue.undo(suggested, *FIELDS, "one")
 
 
+def test_decisions_on_suggestions_that_were_deleted_are_not_counted_for_new_ones_of_the_same_name(suggested):
+    (first,) = review_queue.next(suggested, *FIELDS, 1)
+    review_queue.decide(suggested, *FIELDS, first, "accept", sitting="one")
+    delete_run(suggested, "evenset_auto_label_1")
+    auto_label(suggested, "ground_truth", embeddings="vector", target_precision=0.9, progress=False)
+
+    assert review_queue.decided(suggested, *FIELDS, "one") == []
+    with pytest.raises(ValueError, match="no decision to take back"):
+        review_queue.undo(suggested, *FIELDS, "one")
+
+
 def test_what_somebody_else_decided_or_edited_is_not_overwritten(suggested):
     import fiftyone as fo
 

@@ -136,10 +136,70 @@ def test_what_the_generator_was_kept_from_scores_and_nothing_else(digits):
 
 def test_a_generator_that_saw_every_image_is_refused_as_its_own_judge(digits):
     generator = train(digits, held_out_fraction=0.0)
-    with pytest.raises(ValueError, match=r"saw every labelled image.*measure_benefit=False"):
+    with pytest.raises(ValueError, match=r"saw every image whose label.*measure_benefit=False"):
         balance(digits, generator=generator.run_key)
 
     assert balance(digits, generator=generator.run_key, measure_benefit=False).added
+
+
+def test_what_belongs_to_a_held_out_image_does_not_train_beside_a_generator_that_is_there(digits, monkeypatch):
+    from evenset.workflows import benefit, folders
+
+    generator = train(digits)
+    folder = folders.run_folder(digits, generator.run_key) / "generator" / "evenset.json"
+    held = set(json.loads(folder.read_text())["held_out"])
+    ids = digits.values("id")
+    digits.set_values("video", ["shared" if i in held else f"own {n % 20}" for n, i in enumerate(ids)])
+    mate = next(i for i in ids if i not in held)
+    sample = digits[mate]
+    sample["video"] = "shared"
+    sample.save()
+    seen, read = [], benefit.read
+    monkeypatch.setattr(benefit, "read", lambda *given: seen.append(read(*given)) or seen[-1])
+
+    balance(digits, generator=generator.run_key, group_field="video")
+
+    (problem,) = seen
+    assert len(problem.held_out) == len(held)
+    assert not {mate, *held} & set(problem.train_ids.tolist())
+
+
+def test_a_copy_of_a_training_image_is_refused(digits, monkeypatch):
+    from evenset.workflows import generating
+
+    real = {}
+    for sample in digits:
+        real.setdefault(sample.ground_truth.label, []).append(read_image(sample.filepath))
+
+    def plant(pipeline, labels, settings, numbers, run=None):
+        return np.stack([real[str(name)][n % len(real[str(name)])] for name, n in zip(labels, numbers, strict=True)])
+
+    generator = train(digits).run_key
+    monkeypatch.setattr(generating, "draw", plant)
+    results = balance(digits, generator=generator, measure_benefit=False, keep_rejected=True, copy_share=0.05)
+
+    made = digits.match_tags("synthetic")
+    copies = made.match_tags("rejected")
+    assert set(copies.values("synthetic.reason")) == {"copy"} and results.refused == {"copy": len(copies)}
+    assert len(copies) > len(made) / 2 and max(copies.values("synthetic.nearest_real_distance")) < 0.001
+    for sample in copies:
+        assert (read_image(sample.filepath) == read_image(digits[sample.synthetic.nearest_real_id].filepath)).all()
+
+
+def test_a_generator_that_diverged_is_kept_as_it_was_before(digits, monkeypatch):
+    from evenset.models import diffusion
+
+    learn, calls = diffusion.backward, []
+
+    def break_down(*given):
+        calls.append(given)
+        return float("nan") if len(calls) == 15 else learn(*given)
+
+    monkeypatch.setattr(diffusion, "backward", break_down)
+    with pytest.raises(FloatingPointError, match="update 15 has a loss of nan.*generator='evenset_train_generator_1'"):
+        train(digits)
+
+    assert balance(digits, generator="evenset_train_generator_1", measure_benefit=False).added
 
 
 def test_a_folder_serves_another_dataset_and_must_draw_its_classes(digits, files, tmp_path):
@@ -166,6 +226,17 @@ def test_without_a_generator_one_is_trained_and_serves_again(digits):
 
     assert first.added == 10 + 18 and first.generator == first.run_key
     assert again.added == 20 + 20  # of the twos no more than three for a real one
+
+
+def test_a_dry_run_draws_what_a_generator_that_is_there_would_draw(digits, everything):
+    generator = train(digits).run_key
+    before = everything(digits)
+    plan = balance(digits, generator=generator, dry_run=True)
+    longer = balance(digits, generator=generator, dry_run=True, probe_steps=2000)
+
+    assert everything(digits) == before
+    assert plan.preview.std() > 0 and not any("real images, of which" in note for note in plan.notes)
+    assert 0 < plan.minutes < longer.minutes / 5
 
 
 def test_a_class_of_one_image_gets_no_more_than_its_cap_and_is_named(digits):

@@ -1,0 +1,142 @@
+"""Events of the panel, as the App sends them: late ones, and ones about what another page took away meanwhile."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+import pytest
+from evenset import auto_label, find_mistakes
+from evenset.operators.evenset_panel import EvensetPanel
+from fiftyone.operators.executor import ExecutionContext, Executor
+
+KEY = "evenset_auto_label_1"
+
+
+class Sent(NamedTuple):
+    """What an event sent to the App."""
+
+    notices: list[tuple[str, str]]  # variant and message
+    page: str
+
+
+class Panel:
+    """A page of the App: it keeps the panel's state, and sends it with each event."""
+
+    def __init__(self, dataset: Any, panel_id: str = "one") -> None:
+        self.dataset, self.panel_id, self.state = dataset, panel_id, {}
+
+    def send(self, event: str, **params: Any) -> Sent:
+        panel = EvensetPanel()
+        panel.plugin_name = "@evenset/evenset"
+        params.update(panel_id=self.panel_id, panel_state=self.state, __method__=event)
+        executor = Executor()
+        panel.execute(ExecutionContext(dict(dataset_name=self.dataset.name, params=params), executor=executor))
+        told = [request.params for request in executor._requests if request.operator_uri == "notify"]
+        drawn = [request.params for request in executor._requests if request.operator_uri == "show_panel_output"]
+        assert len(drawn) == 1
+        return Sent([(one["variant"], one["message"]) for one in told], str(drawn[0]))
+
+    def open(self, tab: str) -> Panel:
+        self.send("on_load")
+        assert self.send("on_tab", value=tab).notices == []
+        return self
+
+
+@pytest.fixture
+def suggested(clusters):
+    dataset = clusters(240, 120, spread=2.2)
+    auto_label(dataset, "ground_truth", embeddings="vector", random_labels=True, target_precision=0.9, progress=False)
+    return dataset
+
+
+def labels(dataset, *ids):
+    dataset.reload()
+    return dataset.select(list(ids), ordered=True).values("ground_truth.label")
+
+
+def test_a_choice_is_written_to_the_sample_whose_list_it_was_or_not_at_all(suggested):
+    panel = Panel(suggested).open("review")
+    first = panel.state["review"]["id"]
+    panel.send("on_review_decide", id=first, action="accept")
+    second, accepted = panel.state["review"]["id"], labels(suggested, first)
+
+    sent = panel.send("on_review_correct", path=f"correct_{first}", value="class 1")  # it comes late
+    assert sent.notices == [("warning", "Another sample is asked about by now: class 1 was not written")]
+    assert labels(suggested, first, second) == [*accepted, None] and panel.state["review"]["id"] == second
+
+    assert panel.send("on_review_correct", path=f"correct_{second}", value="class 1").notices == []
+    assert labels(suggested, first, second) == [*accepted, "class 1"]
+
+
+def test_what_was_decided_is_still_counted_and_taken_back_in_a_panel_that_is_opened_again(suggested, monkeypatch):
+    panel = Panel(suggested, "closed").open("review")
+    shown = panel.state["review"]["id"]
+    panel.send("on_review_decide", id=shown, action="accept")
+    again = Panel(suggested, "another").open("review")
+    assert again.state["review"]["done"] == 1
+
+    with monkeypatch.context() as other:
+        other.setattr(os, "getpid", lambda: 0)  # somebody else's server
+        ben = Panel(suggested, "ben").open("review")
+        assert ben.state["review"]["done"] == 0
+        assert ben.send("on_review_undo").notices == [("error", "There is no decision to take back")]
+        assert labels(suggested, shown) != [None]
+
+    assert again.send("on_review_undo").notices == []
+    assert labels(suggested, shown) == [None]
+
+
+@pytest.mark.parametrize(
+    ("event", "params"),
+    [
+        ("on_review_key", dict(action="accept", turn="one 0 0")),
+        ("on_review_decide", dict(id="one", action="accept")),
+        ("on_review_correct", dict(path="correct_one", value="class 1")),
+        ("on_review_undo", {}),
+        ("on_review_learn", {}),
+        ("on_mistakes_decide", dict(ids=["one"], action="accept")),
+    ],
+)
+def test_an_event_about_a_run_that_another_page_deleted_is_told_in_a_sentence(clusters, event, params):
+    panel = Panel(clusters()).open(event.split("_")[1])
+
+    sent = panel.send(event, **params)
+
+    assert sent.notices == [("warning", "What this was about was deleted meanwhile: nothing was written")]
+    assert "Look again" not in sent.page and "EvensetTabs" in sent.page
+
+
+def test_a_decision_on_rows_that_are_no_longer_listed_says_so(clusters):
+    dataset = clusters(60, 60)
+    wrong = dataset.limit(1)
+    wrong.set_values("ground_truth.label", ["class 1"] if wrong.values("truth") != ["class 1"] else ["class 2"])
+    find_mistakes(dataset, "ground_truth", embeddings="vector", progress=False)
+    panel = Panel(dataset).open("mistakes")
+    before = labels(dataset, *dataset.values("id"))
+
+    sent = panel.send("on_mistakes_decide", ids=["0" * 24, "1" * 24], action="accept")
+
+    assert sent.notices == [("warning", "2 passed over: another page of the list is shown by now")]
+    assert labels(dataset, *dataset.values("id")) == before
+
+
+@pytest.mark.parametrize(("event", "params"), [("on_live_stop", dict(run_key=KEY)), ("on_runs_stop", {})])
+def test_a_run_that_ended_before_stop_was_pressed_is_shown_as_it_is(suggested, event, params):
+    panel = Panel(suggested).open("runs")
+
+    sent = panel.send(event, **params)
+
+    assert sent.notices == [("warning", f"{KEY} is not running")]
+    assert "Look again" not in sent.page and panel.state["run"]["key"] == KEY
+
+
+def test_where_the_dataset_was_deleted_the_panel_says_so(make_dataset):
+    panel = Panel(make_dataset(["/nowhere/1.png"], ["cat"])).open("runs")
+    name = panel.dataset.name
+    panel.dataset.delete()
+    panel.dataset = type("Deleted", (), dict(name=name))
+
+    sent = panel.send("on_tab", value="review")
+
+    assert sent.notices == [("error", f"Dataset {name} not found")] and "Look again" in sent.page

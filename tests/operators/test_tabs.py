@@ -1,0 +1,65 @@
+"""The panel's tabs as they load and draw, without an App."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import fiftyone.operators.types as types
+import pytest
+from evenset.operators.tabs import drawing, labels
+from evenset.operators.tabs.balance import BalanceTab
+from evenset.operators.tabs.overview import OverviewTab
+
+NAMES = ['3" pipe', "<b>zero</b>", "R&D", "it's"]
+DRAWN = ['3" pipe', "&lt;b&gt;zero&lt;/b&gt;", "R&amp;D", "it's"]
+
+
+class State(dict):
+    __getattr__ = dict.get
+    __setattr__ = dict.__setitem__
+
+
+def context(dataset, view=None):
+    panel = SimpleNamespace(state=State())
+    return SimpleNamespace(dataset=dataset, view=view, has_custom_view=view is not None, panel=panel)
+
+
+def test_plotly_draws_a_class_name_letter_by_letter():
+    assert drawing.name_axis(NAMES)["ticktext"] == DRAWN
+    (cells,) = labels.heat_map(dict(names=NAMES, counts=[]))
+    assert cells["text"][0] == [f'ResNet says 3" pipe, GCN says {name}' for name in DRAWN]
+
+
+def test_the_view_counts_its_samples_without_a_suggestion(clusters):
+    dataset = clusters(n=200, labelled=60)
+    ctx = context(dataset, dataset.skip(60))
+
+    OverviewTab().load_overview(ctx)
+
+    assert ctx.panel.state.overview["marked"] == 140
+    assert ctx.panel.state.overview["unlabelled"] == 140
+
+
+def test_the_plan_draws_the_classes_that_get_images(make_dataset):
+    names = [f"a{number:02d}" for number in range(62) for _ in range(4)] + ["z0", "z1", "z1"]
+    dataset = make_dataset([f"/nowhere/{number}.png" for number in range(len(names))], names)
+    ctx = context(dataset)
+
+    BalanceTab().load_balance(ctx)
+
+    found = ctx.panel.state.balance
+    assert found["names"][:3] == ["z0", "z1", "a00"] and found["more"] == 4
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_refused_images_are_said_to_be_kept_as_the_run_had_it(keeps):
+    done = dict(run_key="evenset_balance_classes_1", decision="undecided", sentence="", views={}, can_add=False)
+    done.update(gains=[], refused={"a copy of a real image": 3}, picture=None, keeps=keeps)
+    page = types.Object()
+
+    tab = BalanceTab()
+    tab.on_balance_remove = tab.on_open_view = None
+    tab._show_done(page, done)
+
+    hints = {line.view.label: line.view.description for line in page.properties.values()}
+    assert ("keep_rejected=True" in hints["3 images were refused by the filters"]) is not keeps
