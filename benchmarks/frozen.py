@@ -1,7 +1,11 @@
-"""A pretrained network that is never trained here: EfficientNet-Lite0, weights from the package of the same name."""
+"""A pretrained network that is never trained here: EfficientNet-Lite0, weights from the package of the same name.
+
+python benchmarks/frozen.py DIR FILE.npy        embeddings of all images of class folders, in the order of their paths
+"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -112,3 +116,7 @@ def _read(paths: list[str]) -> Tensor:
     images = [Image.open(path).convert("RGB").resize((SIZE_PX, SIZE_PX), Image.Resampling.BICUBIC) for path in paths]
     pixels = torch.from_numpy(np.stack([np.asarray(image) for image in images])).permute(0, 3, 1, 2)
     return ((pixels.float() - 127) / 128).contiguous(memory_format=torch.channels_last)
+
+
+if __name__ == "__main__":
+    np.save(sys.argv[2], vectors([str(path) for path in sorted(Path(sys.argv[1]).glob("*/*"))]))
