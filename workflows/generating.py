@@ -101,21 +101,19 @@ def split_for(
     Raises:
         ValueError: it is, and there would be none
     """
-    own = ready is not None and ready.dataset == str(run.dataset._doc.id)
-    if ready is not None and own:
+    if ready is None or ready.dataset != str(run.dataset._doc.id):
+        parts = hold_out(run, known, look.groups, look.errors, choices)
+        why = "no image can be held out to measure the benefit: label more by hand, or in more groups"
+    else:
         parts, of_all = _all_train(known, look.groups, look.errors)
         keep_aside(parts, {HELD_OUT: set(ready.held_out)}, known, of_all)
-    else:
-        parts = hold_out(run, known, look.groups, look.errors, choices)
+        why = (
+            f"the generator of {ready.source!r} saw every image whose label can be trusted, so that what it draws "
+            "cannot be measured: train one with a held-out part (held_out_fraction)"
+        )
     parts[(parts == HELD_OUT) & ~np.isin(known.classes, known.classes[parts == TRAIN])] = 0
     if measured and not (parts == HELD_OUT).any():
-        raise ValueError(
-            f"the generator of {ready.source!r} saw every image whose label can be trusted, so that what it draws "
-            "cannot be measured: train one with a held-out part (held_out_fraction), or give measure_benefit=False"
-            if ready is not None and own
-            else "no image can be held out to measure the benefit: label more by hand, or in more groups, or give "
-            "measure_benefit=False"
-        )
+        raise ValueError(f"{why}, or give measure_benefit=False")
     return parts
 
 
