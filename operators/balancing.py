@@ -31,12 +31,10 @@ def read_target(params: dict[str, Any]) -> str | int:
     Raises:
         ValueError: the number is none of images
     """
-    chosen, number = params.get("target") or "majority", params.get("target_number", USUAL_NUMBER)
+    chosen = params.get("target") or "majority"
     if chosen != "number":
         return str(chosen)
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or not number >= 0 or number % 1:
-        raise ValueError("the target has to be a whole number of images, 0 or more")
-    return int(number)
+    return balance_plan.number(params.get("target_number", USUAL_NUMBER), "the target")
 
 
 def ask_target(form: forms.Form, samples: Any, label_field: str | None) -> None:

@@ -16,7 +16,7 @@ from ..models.settings import (
     ResNetSettings,
 )
 from ..workflows.samples import real_samples
-from . import balancing, forms, running
+from . import balancing, forms, refilling, running
 
 TASKS = {"classification": "Ways to label", "generation": "Ways to even out the classes"}
 INPUTS = ("label_field", "output_field", "test", "group_field", "embeddings", "rules")
@@ -29,7 +29,7 @@ WHAT = {
     "laplace": "Laplace learning: labels spread over the same graph",
     "ensemble": "Ensemble: what auto_label does, several ways to spread labels over that graph, and the ResNet",
 }
-CHOICES = {method: forms.checkbox(method) for method in WHAT}  # rules need none, since they are given or not
+CHOICES = {method: refilling.checkbox(method) for method in WHAT}  # rules need none, since they are given or not
 WITHOUT = ("source", "measure_benefit", "add", "keep_rejected")  # of a balance: here nothing is added
 
 
@@ -128,7 +128,7 @@ def read(ctx: Any) -> running.Prepared:
     inputs = forms.read_inputs(ctx, *INPUTS)
     methods = chosen(ctx.params)
     resnet = {name: value for name, value in forms.read(ctx, ResNetSettings).items() if name != "seed"}
-    own = {method: resnet for method in forms.RESNETS if method in methods}
+    own = {method: resnet for method in refilling.RESNETS if method in methods}
     settings = forms.read(ctx, CompareSettings, AttackSettings, ImageSettings)
     if "rules" in inputs:
         methods.append("rules")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import Field, fields
@@ -12,7 +11,7 @@ import fiftyone as fo
 import fiftyone.operators.types as types
 from fiftyone.operators.constants import ViewTarget
 
-from ..models.settings import ResNetSettings, Settings, check, split
+from ..models.settings import Settings, check, split
 from ..workflows import estimates, typed
 from ..workflows.history import list_runs
 from ..workflows.jobs import sentence
@@ -20,7 +19,6 @@ from ..workflows.samples import SYNTHETIC, check_images
 from .tabs.drawing import drawable
 
 OURS = "written by evenset_"  # so begins the description of every field that a run wrote
-RESNETS = ("resnet", "image gcn", "ensemble")  # of a comparison: they have the settings of its form's ResNet
 
 
 def build(ctx: Any, title: str, button: str, fill: Callable[[Form], None], works: str = "") -> types.Property:
@@ -71,7 +69,7 @@ class Form:
         return self.samples
 
     def _compare_with_run(self) -> None:
-        """Says what is not as in the run that the form is filled in from (`refill`)."""
+        """Says what is not as in the run that the form is filled in from (refilling.py)."""
         lost, count, now = self.value("not_held"), self.value("run_samples"), self.samples.count()
         if lost:
             self.say(f"Not filled in, since no form holds it: {lost}")
@@ -274,49 +272,6 @@ def read(ctx: Any, *kinds: type[Settings]) -> dict[str, Any]:
     given = {name: value for name, value in ctx.params.items() if name in names and value not in (None, "")}
     split(given, *kinds)
     return given
-
-
-def refill(config: dict[str, Any]) -> dict[str, Any]:
-    """What a form holds that is filled in as a run was, and says of what it does not hold; a new field gets a new name.
-
-    Which samples they were is not known here: the form tells where they are not as many.
-    """
-    inputs, target = config["inputs"], config["inputs"].get("target")
-    given = {**config["settings"], **inputs, "more": True, "view_target": "DATASET", "run_samples": config["samples"]}
-    lost = ["the number of images of each class"] if isinstance(target, dict) else []
-    if isinstance(target, (int, float)):
-        given.update(target="number", target_number=int(target))
-    if inputs.get("classes"):
-        given["classes"] = typed.write_classes(inputs["classes"])
-    if rows := inputs.get("settings_of"):
-        given.update(_refill_methods(rows))
-        lost += [f"the settings of {row['name']!r}" for row in rows if not _is_held(row, given)]
-    given["not_held"] = ", ".join(lost) or None
-    plain = (str, int, float, bool)
-    return {name: value for name, value in given.items() if isinstance(value, plain) and name != "output_field"}
-
-
-def _refill_methods(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The methods of a comparison by their checkboxes, and the settings of the first ResNet among them."""
-    from ..workflows.methods import METHODS  # late: it leads to every method
-
-    there = [row for row in rows if row["name"] == row["method"]]
-    network = next((row for row in there if row["method"] in RESNETS), {})
-    ticks = {checkbox(name): any(row["method"] == name for row in there) for name in METHODS}
-    return {**ticks, **{item.name: network[item.name] for item in fields(ResNetSettings) if item.name in network}}
-
-
-def _is_held(row: dict[str, Any], given: dict[str, Any]) -> bool:
-    """Whether a row of a comparison comes out of its form as it was."""
-    kinds = (ResNetSettings,) if row["method"] in RESNETS else ()
-    held = {item.name: given.get(item.name, item.default) for kind in kinds for item in fields(kind)}
-    own = {name: value for name, value in row.items() if name not in ("name", "method")}
-    return bool(row["name"] == row["method"] and {**held, **own} == held)
-
-
-def checkbox(method: str) -> str:
-    """Name of the line that takes a method into a comparison."""
-    return "use_" + re.sub(r"\W+", "_", method)
 
 
 def chosen(ctx: Any, name: str) -> Any:

@@ -78,8 +78,9 @@ def balance_classes(
     ready = generating.find(samples._root_dataset, generator, known.names) if generator is not None else None
     if dry_run:
         return preview(known, plan, ready, found)
-    named = None if generator is None else str(generator)
-    inputs = dict(label_field=label_field, generator=named, target=target, group_field=group_field)
+    inputs = dict(
+        label_field=label_field, generator=ready.source if ready else None, target=target, group_field=group_field
+    )
     with runs.start(
         samples,
         "balance_classes",

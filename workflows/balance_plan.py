@@ -115,13 +115,18 @@ def _wanted(names: list[str], real: np.ndarray, target: Target) -> np.ndarray:
         strange = [name for name in target if name not in names]
         if strange:
             raise ValueError(f"target names {strange[0]!r}, which is no class: there are {', '.join(names)}")
-        return np.array([_number(target.get(name, 0), f"target[{name!r}]") for name in names])
+        return np.array([number(target.get(name, 0), f"target[{name!r}]") for name in names])
     if isinstance(target, str):
         raise ValueError(f"target has to be 'majority', 'median', a number, or {{class: number}}, not {target!r}")
-    return np.where(real > 0, _number(target, "target"), 0)
+    return np.where(real > 0, number(target, "target"), 0)
 
 
-def _number(value: Any, name: str) -> int:
+def number(value: Any, name: str) -> int:
+    """A number of images, as it was given for what is called `name`.
+
+    Raises:
+        ValueError: it is none
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not value >= 0 or float(value) % 1:
         raise ValueError(f"{name} has to be a whole number of images, not {value!r}")
     return int(value)

@@ -76,8 +76,7 @@ def compare_generation(
         require_classes(known, label_field)
     _plan(known, target, choices.max_ratio)  # refuses a bad target before anything is written
     ready = generating.find(samples._root_dataset, generator, known.names) if generator is not None else None
-    named = None if generator is None else str(generator)
-    inputs = dict(label_field=label_field, task="generation", generator=named, target=target)
+    inputs = dict(label_field=label_field, task="generation", generator=ready.source if ready else None, target=target)
     with runs.start(
         samples,
         "compare_methods",

@@ -8,7 +8,7 @@ import fiftyone.operators.types as types
 
 from ...models.settings import BalanceSettings
 from ...workflows import balance_overview, balance_plan, records
-from .. import balancing, forms
+from .. import balancing, refilling
 from . import drawing
 from .overview import NO_FIELD, choose_field, newest
 
@@ -129,7 +129,7 @@ class BalanceTab:
 
 def again(dataset: Any, done: dict[str, Any]) -> dict[str, Any]:
     """The form as that run had it, with its generator, but that the verdict does not decide."""
-    given = forms.refill(records.read_config(dataset, done["run_key"]))
+    given = refilling.refill(records.read_config(dataset, done["run_key"]))
     return {**given, "generator": done["generator"], "add": "always"}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...workflows import folders, history, jobs, records
-from .. import forms
+from .. import forms, refilling
 from . import drawing
 
 MOST_LINES = 40  # of a run's results
@@ -78,7 +78,7 @@ class RunsTab:
         """Opens the workflow's form, filled in as this run was."""
         if key := self._still_there(ctx):
             config = records.read_config(ctx.dataset, key)
-            ctx.prompt(f"@evenset/evenset/{config['method']}", params=forms.refill(config))
+            ctx.prompt(f"@evenset/evenset/{config['method']}", params=refilling.refill(config))
 
     def on_runs_stop(self, ctx: Any) -> None:
         if key := self._still_there(ctx):

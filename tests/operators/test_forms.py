@@ -25,7 +25,7 @@ from evenset.models.settings import (
     TrainGeneratorSettings,
     split,
 )
-from evenset.operators import balancing, compare_methods, forms
+from evenset.operators import balancing, compare_methods, forms, refilling
 
 FORMS = {
     "preprocess_images": (ImageSettings, CopySettings),
@@ -255,7 +255,7 @@ def test_a_comparison_is_filled_in_with_its_methods_and_their_network(clusters):
     rows = [dict(name=name, method=name, **row) for name in ("resnet", "ensemble")] + [dict(name="gcn", method="gcn")]
     config["inputs"]["settings_of"] = rows
 
-    params = forms.refill(config)
+    params = refilling.refill(config)
 
     context = SimpleNamespace(params=params, selected=[], request_params={}, target_view=lambda: dataset)
     _, arguments = compare_methods.read(context)
@@ -272,7 +272,7 @@ def test_what_no_form_holds_of_a_comparison_is_named():
         dict(name="gcn", method="gcn", hidden_channels=8),
         dict(name="laplace", method="laplace"),
     ]
-    params = forms.refill(dict(settings={}, samples=9, inputs=dict(settings_of=rows)))
+    params = refilling.refill(dict(settings={}, samples=9, inputs=dict(settings_of=rows)))
 
     assert params["not_held"] == "the settings of 'image gcn', the settings of 'long', the settings of 'gcn'"
     ticked = {name for name, value in params.items() if name.startswith("use_") and value}
@@ -281,12 +281,12 @@ def test_what_no_form_holds_of_a_comparison_is_named():
 
 def test_a_form_that_is_filled_in_says_what_is_not_as_it_was(app, labelled):
     config = dict(settings={}, samples=100, inputs=dict(label_field="ground_truth", target={"class 0": 90}))
-    said = app.form(labelled, "balance_classes", forms.refill(config))
+    said = app.form(labelled, "balance_classes", refilling.refill(config))
 
     assert "said Not filled in, since no form holds it: the number of images of each class" in said
     assert any(name.startswith("said That run worked on 100 samples, and these are 200") for name in said)
     config = dict(settings={}, samples=200, inputs=dict(label_field="ground_truth", target=90.0))
-    lines = app.form(labelled, "balance_classes", forms.refill(config))
+    lines = app.form(labelled, "balance_classes", refilling.refill(config))
     assert "target_number" in lines and not any(name.startswith(("said That", "said Not")) for name in lines)
 
 

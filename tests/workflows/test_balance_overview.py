@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from evenset import balance_classes, delete_run
-from evenset.operators import forms
+from evenset.operators import refilling
 from evenset.operators.tabs import balance
 from evenset.workflows import balance_overview, balance_plan, folders, history, typed
 
@@ -69,7 +69,7 @@ def test_the_outcome_has_the_verdict_as_numbers(balanced):
 def test_a_form_is_filled_in_with_names_and_synonyms_and_without_what_it_cannot_hold():
     classes = {"cat": ["kitten", "puss"], "dog": []}
     inputs = dict(label_field="pet", output_field="auto_label", classes=classes, target={"cat": 9})
-    filled = forms.refill(dict(settings=dict(seed=3), inputs=inputs, samples=9))
+    filled = refilling.refill(dict(settings=dict(seed=3), inputs=inputs, samples=9))
 
     assert filled.pop("not_held") == "the number of images of each class"
     assert filled == dict(
