@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -79,6 +80,25 @@ class User:
             assert len(self.dataset.list_runs()) == len(left) - 1
         self.sees("Nothing has run yet")
 
+    def hit(self, x: float, y: float) -> None:
+        """Clicks into a chart, once it knows what lies under the mouse."""
+        self.page.mouse.move(x, y)
+        self.page.locator(".hoverlayer .hovertext").first.wait_for()
+        self.page.mouse.click(x, y)
+
+    def is_led_to(self, ids: list[str], hit: Callable[[], None]) -> None:
+        """A click shows these samples, the operator says so and the App counts them; then it shows all again."""
+        with self.page.expect_response(lambda it: "/operators/execute" in it.url and "set_view" in it.text()) as found:
+            hit()
+        asked = found.value.json()["executor"]["requests"]
+        (stages,) = (one["params"]["view"] for one in asked if one["operator_uri"].endswith("set_view"))
+        self.dataset.reload()
+        assert sorted(type(self.dataset.view())._build(self.dataset, stages).values("id")) == sorted(ids) != []
+        self.sees(f"{len(ids):,} samples", exact=True)
+        expect(self.page.locator("[data-cy='view-bar']")).to_contain_text("Match")
+        self.page.locator("[data-cy='btn-clear-view-bar']").click()
+        self.sees(f"{len(self.dataset):,} samples", exact=True)
+
     def picture(self, name: str) -> None:
         self.shoot(self.page, name)
 
@@ -132,6 +152,19 @@ def open_app(
     for page in pages:
         page.close()
     assert not errors, errors
+
+
+@pytest.fixture(scope="module")
+def elsewhere(address: str) -> Iterator[str]:
+    """A second server on the same database: pages of one server share what they show, people have one each."""
+    from fiftyone.core.service import ServerService
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = ServerService(port, address="127.0.0.1", do_not_track=True)
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,22 @@ def marked_up(digits: Any) -> Any:
     return dataset
 
 
+def bar_leads_to_its_class(user: Any, name: str, suggestions: str | None) -> None:
+    """A click on the last part of a class's bar shows its labels, and what is suggested to be of it."""
+    plot = user.page.locator(".js-plotly-plot")
+    place = plot.locator(".ytick text").all_text_contents().index(name)
+    parts = [part.locator(".point path").nth(place) for part in plot.locator(".bars").all()]
+    boxes = [box for part in parts if (box := part.bounding_box()) and box["width"] > 3]
+    assert len(boxes) > (suggestions is not None)
+    ids, given = user.dataset.values(["id", "ground_truth.label"])
+    suggested = user.dataset.values(f"{suggestions}.label") if suggestions else given
+    fits = [i for i, label, other in zip(ids, given, suggested, strict=True) if (label or other) == name]
+    assert (len(fits) > given.count(name)) == (suggestions is not None)
+
+    x, y = (boxes[-1][side] + boxes[-1][size] / 2 for side, size in (("x", "width"), ("y", "height")))
+    user.is_led_to(fits, lambda: user.hit(x, y))
+
+
 def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked_up, open_app):
     from evenset.workflows import records
 
@@ -34,6 +50,7 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     expect(user.page.locator(".js-plotly-plot .ytick").first).to_be_visible()
     expect(user.page.locator(".js-plotly-plot text").get_by_text(ZERO)).to_be_visible()
     user.picture("panel")
+    bar_leads_to_its_class(user, ZERO, None)
 
     user.click("Auto-label")
     user.page.get_by_text("graph and resnet", exact=True).click()
@@ -61,6 +78,7 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     user.page.get_by_text("Overview", exact=True).click()
     user.page.get_by_text(re.compile("suggestions")).first.wait_for()
     user.picture("panel-overview")
+    bar_leads_to_its_class(user, ZERO, "auto_label")
     user.page.get_by_text("Runs", exact=True).click()
     user.click("Delete")
     user.sees("Fields: auto_label")

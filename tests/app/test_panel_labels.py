@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,20 @@ def move_target(user: Any, target: float) -> None:
     rail.click(position=dict(x=box["width"] * (target - 0.5) / 0.499, y=box["height"] / 2))
 
 
+def cell_leads_to_its_samples(user: Any) -> None:
+    """A click on the fullest cell of where ResNet and GCN disagree shows the samples without a label that are in it."""
+    columns = ["id", "ground_truth.label", "auto_label.resnet_label", "auto_label.gcn_label"]
+    rows = [row for row in zip(*user.dataset.values(columns), strict=True) if row[1] is None and row[2] != row[3]]
+    (resnet, gcn), _ = Counter(row[2:] for row in rows).most_common(1)[0]
+    clash = user.page.locator(".js-plotly-plot").last
+    row, column = (clash.locator(f".{axis} text") for axis in ("ytick", "xtick"))
+    row, column = (ticks.get_by_text(name, exact=True) for ticks, name in ((row, resnet), (column, gcn)))
+    row.scroll_into_view_if_needed()
+    across, down = column.bounding_box(), row.bounding_box()
+    x, y = across["x"] + across["width"] / 2, down["y"] + down["height"] / 2
+    user.is_led_to([i for i, _, *said in rows if said == [resnet, gcn]], lambda: user.hit(x, y))
+
+
 def test_a_target_is_moved_and_applied(suggested, open_app):
     user = open_app(suggested)
     before = counts(suggested)
@@ -81,6 +96,7 @@ def test_a_target_is_moved_and_applied(suggested, open_app):
     user.page.get_by_text("Where ResNet and GCN disagree").scroll_into_view_if_needed()
     user.page.mouse.wheel(0, 2000)
     user.picture("panel-labels-clash")
+    cell_leads_to_its_samples(user)
 
 
 def test_two_samples_are_reviewed_and_one_is_taken_back(suggested, open_app):

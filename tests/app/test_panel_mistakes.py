@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import TimeoutError, expect
 
 MINUTE = 60_000  # milliseconds
@@ -20,7 +21,6 @@ ZERO = "zero" if "EVENSET_SCREENSHOTS" in os.environ else "<b>zero_0</b>"  # pic
 def planted(digits: Any) -> Any:
     """300 digits with labels and pixels as a vector; the first 20 have the label of the next digit, nines are rare."""
     from fiftyone import ViewField as F
-    from PIL import Image
 
     dataset = digits(n=300, size_px=28, labelled=300, name="digits")
     dataset.delete_samples(dataset.match(F("truth") == "9").values("id")[8:])
@@ -70,6 +70,35 @@ def flagged(user: Any) -> list[str]:
     return user.dataset.match({"mistake.is_issue": True}).sort_by("mistake.rank").values("id")
 
 
+def watch_a_generator(user: Any) -> None:
+    """It trains, the strip draws its curves, the tab the newest grid of its samples; then it is stopped."""
+    from evenset.workflows import balance_overview, records
+
+    key = "evenset_train_generator_1"
+    user.click("Train generator ...")
+    user.page.get_by_text("More settings").click()
+    user.put("Minutes", "10")
+    user.put("Picture steps", "5")
+    user.page.get_by_role("button", name="Train", exact=True).click()
+    user.page.get_by_text("What the generator draws by now").wait_for(timeout=5 * MINUTE)
+    user.page.locator(".js-plotly-plot .legendtext").get_by_text("loss", exact=True).wait_for()
+    grid = user.page.locator(f"img[src*='{key}'][src*='samples_']")
+    for _ in range(2):  # the next one takes the place of the first
+        drawn = grid.get_attribute("src")
+        size = grid.evaluate("async img => (await img.decode(), [img.naturalWidth, img.naturalHeight])")
+        assert tuple(size) == Image.open(balance_overview.newest_picture(user.dataset, key)).size
+        expect(grid).not_to_have_attribute("src", drawn)
+    user.picture("panel-balance-draws")
+    user.dataset.reload()
+    assert records.read_config(user.dataset, key)["state"] == "running"
+
+    user.page.get_by_role("button", name="Stop", exact=True).click()
+    user.page.get_by_text(f"{key} was stopped").wait_for()
+    user.dataset.reload()
+    assert records.read_config(user.dataset, key)["state"] == "stopped"
+    expect(grid).to_have_count(0)
+
+
 def test_a_user_applies_and_dismisses_suggestions_in_the_panel(planted, open_app):
     from evenset import find_mistakes
 
@@ -117,6 +146,7 @@ def test_a_user_sees_the_plan_the_verdict_and_what_was_refused(planted, open_app
     expect(user.page.locator(".js-plotly-plot")).to_have_count(1)
     expect(user.page.locator(".js-plotly-plot text").get_by_text(ZERO, exact=True)).to_be_visible()
     user.picture("panel-balance")
+    watch_a_generator(user)
     choose(user, "As many as the largest class", "As many as the median class")
     expect(user.page.get_by_role("listbox")).to_have_count(0)
     user.click("Balance ...")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -30,19 +28,6 @@ def suggested(digits: Any) -> Any:
     dataset.set_values("pixels", pixels)
     auto_label(dataset, "ground_truth", embeddings="pixels", target_precision=0.99, progress=False)
     return dataset
-
-
-@pytest.fixture(scope="module")
-def elsewhere(address: str) -> Iterator[str]:
-    """A second server on the same database: pages of one server share what they show, people have one each."""
-    from fiftyone.core.service import ServerService
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = ServerService(port, address="127.0.0.1", do_not_track=True)
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
 
 
 def open_review(user: Any) -> None:
