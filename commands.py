@@ -1,18 +1,22 @@
-"""The command line: a subcommand for each function of the SDK, made from its signature, docstring and settings."""
+"""The command line: a command for each function of the SDK, made from its signature, docstring and settings."""
 
 from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import importlib
+import inspect
 import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal
 
-import click
+from cyclopts import App, CycloptsError, Group, Parameter, Token
+from cyclopts.help import DefaultFormatter, PanelSpec
+from rich.box import SIMPLE
 
 ROOT = Path(__file__).resolve().parent
 NO_OPTION = ("samples", "dataset", "run_key", "progress", "resume")  # arguments that the command line fills otherwise
@@ -29,67 +33,40 @@ SETTINGS = {  # what a workflow takes, its own first; a test compares this with 
     "compare_methods": ("CompareSettings", "AttackSettings", "ImageSettings", "METHODS", "BALANCE_SETTINGS"),
 }
 BORROWED = {"compare_methods": ("balance_classes", ("generator", "target"))}  # of task="generation"
-METAVARS = {"settings_of": "JSON", "rules": "FILE", "classes": "NAMES", "methods": "NAMES"}
 HELPS = {  # of arguments that are typed otherwise than they are written in Python
     "classes": "names in order, with synonyms: 'cat = kitten = puss, dog'",
+    "generator": "key of a train_generator run, or its folder; not given: one is trained now",
     "target": "majority (as many as the largest class), median, a number of images, or 'cat=100, dog=200'",
     "methods": "apart by commas: hog + svm, k-nn, rules, resnet, image gcn, gcn, laplace, ensemble; not given: all of "
     "them, rules where they are given",
     "settings_of": """rows with settings of their own: {"resnet18 sgd": {"method": "resnet", "optimizer": "sgd"}}""",
     "rules": "file of lines `label: expression of FiftyOne`, the first that matches wins; - reads stdin",
 }
-EPILOG = (
-    "Exit codes: 0 done, 1 the run failed, 2 bad usage, 130 interrupted or stopped. "
-    "`evenset COMMAND --help` lists every setting."
-)
+EPILOG = "Exit codes: 0 done, 1 the run failed, 2 bad usage, 130 interrupted or stopped."
 
 
-class Argument(NamedTuple):
-    """An argument of a function of the SDK."""
-
-    name: str
-    kind: str  # its annotation
-    default: Any
-    required: bool
-    help: str
-
-
-class Function(NamedTuple):
-    """What its source says of a function: nothing has to be imported for a page of help."""
-
-    about: str  # the docstring before "Args:"
-    arguments: list[Argument]
+@functools.cache
+def outline(name: str) -> Callable[..., Any]:
+    """A function of the SDK without its body: what its module imports would make a page of help wait."""
+    path = ROOT / (importlib.import_module(__package__)._FUNCTIONS[name][1:].replace(".", "/") + ".py")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    (node,) = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == name]
+    node.body = node.body[:1]  # the docstring
+    found: dict[str, Any] = {}
+    exec(compile(ast.Module([node], []), str(path), "exec", annotations.compiler_flag), found)
+    return found[name]
 
 
-def read_function(name: str) -> Function:
-    """The signature and the docstring of a function of the SDK."""
-    module = importlib.import_module(__package__)._FUNCTIONS[name]
-    tree = ast.parse((ROOT / (module.strip(".").replace(".", "/") + ".py")).read_text(encoding="utf-8"))
-    node = next(one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == name)
-    about, _, rest = (ast.get_docstring(node) or "").partition("\nArgs:\n")
-    helps = read_helps(rest.partition("\n\n")[0])
-    plain = [None] * (len(node.args.args) - len(node.args.defaults)) + list(node.args.defaults)
-    pairs = [*zip(node.args.args, plain, strict=True), *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]
-    arguments = [
-        Argument(
-            item.arg,
-            ast.unparse(item.annotation) if item.annotation else "",
-            ast.literal_eval(default) if default else None,
-            default is None,
-            helps.get(item.arg, ""),
-        )
-        for item, default in pairs
-    ]
-    return Function(re.sub(r"\n\nRaises:.*", "", about, flags=re.S), arguments)
+def help_of(name: str) -> str:
+    return (outline(name).__doc__ or "").replace("None: ", "not given: ")
 
 
-def read_helps(text: str) -> dict[str, str]:
-    """The lines below "Args:": name, or names, and what is said of them."""
-    helps = {}
-    for part in re.split(r"^    (?=\w)", text, flags=re.M)[1:]:
-        names, _, said = part.partition(": ")
-        helps.update(dict.fromkeys(names.split(", "), " ".join(said.split())))
-    return helps
+def arguments_of(name: str) -> dict[str, inspect.Parameter]:
+    """The arguments of a function of the SDK and those that it hands on; its settings are not among them."""
+    lender, borrowed = BORROWED.get(name, (name, ()))
+    lent = inspect.signature(outline(lender)).parameters
+    found = {**inspect.signature(outline(name)).parameters, **{one: lent[one] for one in borrowed}}
+    return {name: item for name, item in found.items() if item.kind != item.VAR_KEYWORD}
 
 
 def settings_of(name: str) -> dict[str, list[tuple[str, dataclasses.Field[Any]]]]:
@@ -119,65 +96,63 @@ def flat(kinds: Any) -> Iterator[type]:
             yield from flat(one)
 
 
-class Option(click.Option):
-    """An option that stands below a heading; one that was not given is None, and its default is left to the SDK."""
-
-    def __init__(self, section: str, name: str, **about: Any) -> None:
-        dashed = name.replace("_", "-")
-        switch = about.pop("switch", False)
-        about = {**about, "type": click.BOOL} if switch else about
-        if not about.get("required"):
-            about["default"] = None  # of a switch, too
-        super().__init__([f"--{dashed}/--no-{dashed}" if switch else f"--{dashed}", name], **about)
-        self.section = section
+def option(name: str, kind: Any, group: Group | str, default: Any = None, **about: Any) -> inspect.Parameter:
+    """A named option; its default is only shown, and left to the SDK."""
+    annotation = Annotated[kind | None if default is None else kind, Parameter(group=group, **about)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def setting_option(name: str, places: list[tuple[str, dataclasses.Field[Any]]]) -> Option:
+def setting_option(name: str, places: list[tuple[str, dataclasses.Field[Any]]], group: Group) -> inspect.Parameter:
     """The option of a setting; where several classes have it, they may differ in default and range."""
     from .models.settings import check
 
-    section, item = places[0]
-    notes, kind = item.metadata, type(item.default)
-
-    def read(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    def validate(_: Any, value: Any) -> Any:
         refusals = []
-        for _, one in places if value is not None else ():
+        for _, one in places:
             try:
                 return check(one, value)
             except ValueError as error:
-                refusals.append(str(error))
-        if refusals:
-            raise click.BadParameter(refusals[0], context, parameter)
-        return None
+                refusals.append(error)
+        raise refusals[0]
 
+    item = places[0][1]
     choices = dict.fromkeys(choice for _, one in places for choice in one.metadata["choices"])
     closed = choices and not any(one.metadata["open_choices"] for _, one in places)
-    return Option(
-        section,
+    return option(
         name,
-        help=f"{notes['help']}  [{facts(places)}]",
-        type=click.Choice(list(choices)) if closed else {int: click.INT, float: click.FLOAT}.get(kind, click.STRING),
-        switch=kind is bool,
-        callback=read,
+        Literal[tuple(choices)] if closed else type(item.default),
+        group,
+        item.default,
+        help=item.metadata["help"] + limits(item),
+        show_default=lambda _: defaults(places),
+        converter=read_whole if type(item.default) is int else None,
+        validator=validate,
     )
 
 
-def facts(places: list[tuple[str, dataclasses.Field[Any]]]) -> str:
-    """Usual values, range, unit and default of a setting, as its help shows them."""
-    item = places[0][1]
-    notes, texts = item.metadata, []
-    low, high, unit = notes["low"], notes["high"], notes["unit"]
-    if notes["open_choices"]:
-        texts.append(f"{', '.join(notes['choices'])}, or another text")
-    if low is not None:
-        texts.append((f"at least {low:.12g}" if high is None else f"{low:.12g} to {high:.12g}") + (unit and f" {unit}"))
-    elif unit:
-        texts.append(unit)
-    defaults: dict[str, list[str]] = {}
-    for kind, one in places:
-        defaults.setdefault(shown(one.default), []).append(kind)
-    several = [f"{value} in {', '.join(kinds)}" for value, kinds in list(defaults.items())[1:]]
-    return "; ".join([*texts, "default " + ", ".join([shown(item.default), *several])])
+def read_whole(_: Any, tokens: Sequence[Token]) -> int:
+    """A whole number, where the library would round one that is not."""
+    if not re.fullmatch("[+-]?[0-9]+", tokens[0].value):
+        raise ValueError(f"{tokens[0].value!r} is no whole number")
+    return int(tokens[0].value)
+
+
+def limits(item: dataclasses.Field[Any]) -> str:
+    """Usual values, range and unit of a setting."""
+    low, high, unit = (item.metadata[name] for name in ("low", "high", "unit"))
+    bounds = "" if low is None else f"at least {low:.12g}" if high is None else f"{low:.12g} to {high:.12g}"
+    usual = f"{', '.join(item.metadata['choices'])}, or another text" if item.metadata["open_choices"] else ""
+    text = usual or f"{bounds} {unit}".strip()
+    return text and f" [{text}]"
+
+
+def defaults(places: list[tuple[str, dataclasses.Field[Any]]]) -> str:
+    """Of the first class that has the setting, and of those that differ."""
+    kinds: dict[str, list[str]] = {}
+    for kind, item in places:
+        kinds.setdefault(shown(item.default), []).append(kind)
+    first, *others = kinds
+    return ", ".join([first, *(f"{value} in {', '.join(kinds[value])}" for value in others)])
 
 
 def shown(default: Any) -> str:
@@ -186,116 +161,87 @@ def shown(default: Any) -> str:
     return f"{default:.12g}" if isinstance(default, (int, float)) else str(default)
 
 
-def argument_option(item: Argument) -> Option:
+def argument_option(item: inspect.Parameter) -> inspect.Parameter:
     """The option of an argument that a workflow has beside its settings."""
     from .workflows import typed
 
     readers: dict[str, Callable[[str], Any]] = {
-        "classes": typed.read_classes,
+        "classes": typed.read_classes if "dict" in item.annotation else typed.read_names,
         "target": typed.read_target,
         "methods": lambda text: [name.strip() for name in text.split(",")],
         "settings_of": json.loads,
-        "rules": lambda file: file.read(),
+        "rules": typed.read_file,
     }
-    with_synonyms = "dict" in item.kind
-    said = HELPS.get(item.name, item.help) if item.name != "classes" or with_synonyms else item.help
-
-    def read(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-        if value is None or item.name not in readers:
-            return value
-        try:
-            found = readers[item.name](value)
-        except ValueError as error:
-            raise click.BadParameter(str(error), context, parameter) from None
-        if isinstance(found, dict) and item.name == "classes" and not with_synonyms:
-            raise click.BadParameter("synonyms have no meaning here: it reads cat, dog", context, parameter)
-        return found
-
-    default = "" if item.default in (None, (), "") else f"  [default {shown(item.default)}]"
-    return Option(
-        "Arguments",
-        item.name,
-        help=said.replace("`", "").replace("None: ", "not given: ") + default,
-        type=click.File(encoding="utf-8") if item.name == "rules" else click.STRING,
-        metavar=METAVARS.get(item.name),
-        switch=item.kind == "bool",
-        required=item.required,
-        callback=read,
-    )
+    about: dict[str, Any] = {"show_default": item.default not in (None, ()) and (lambda _: shown(item.default))}
+    if item.name in readers:
+        about["converter"] = lambda _, tokens: readers[item.name](tokens[0].value)
+    if item.name in HELPS and readers.get(item.name) != typed.read_names:
+        about["help"] = HELPS[item.name]
+    kind = bool if item.annotation == "bool" else Any if item.name in readers else str
+    return option(item.name, kind, "Arguments", item.default, allow_leading_hyphen=item.name == "rules", **about)
 
 
-class Command(click.Command):
-    """A function of the SDK."""
+def options(function: str) -> Iterator[inspect.Parameter]:
+    """DATASET, the function's own arguments, its settings, and what is asked of the command line itself."""
+    found = arguments_of(function)
+    for name in ("dataset", *(["run_key"] if "run_key" in found else [])):
+        yield inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY, annotation=str)
+    yield from (argument_option(item) for name, item in found.items() if name not in NO_OPTION)
+    groups: dict[str, Group] = {}
+    for name, places in settings_of(function).items():
+        kind = places[0][0]
+        yield setting_option(name, places, groups.setdefault(kind, Group.create_ordered(kind)))
+    asked = Group.create_ordered("Command")
+    if "samples" in found:
+        yield option("view", str, asked, help="saved view to work on, in place of the whole dataset")
+    if "progress" in found:
+        yield option("quiet", bool, asked, negative="", help="no progress bar")
+    yield option("json", bool, asked, negative="", help="print the results as JSON, nothing else")
 
-    def __init__(self, function: str) -> None:
-        self.function = function
-        about = read_function(function).about.replace("`", "")
-        first = re.split(r"[;:.\n]", about, maxsplit=1)[0]
-        super().__init__(function.replace("_", "-"), callback=self.start, help=about, short_help=first)
 
-    def get_params(self, context: click.Context) -> list[click.Parameter]:
-        if not self.params:  # late: the list of all commands does without
-            self.params = self.make_params()
-        return super().get_params(context)
+def __getattr__(function: str) -> Callable[..., int]:
+    """The command of a function of the SDK; the app asks for it by its name when it is typed."""
+    if function not in importlib.import_module(__package__)._FUNCTIONS:
+        raise AttributeError(function)
 
-    def make_params(self) -> list[click.Parameter]:
-        """DATASET, the function's own arguments, its settings, and what is asked of the command line itself."""
-        found = read_function(self.function).arguments
-        names = [item.name for item in found]
-        lender, borrowed = BORROWED.get(self.function, ("", ()))
-        found += [item for item in read_function(lender).arguments if item.name in borrowed] if lender else []
-        parameters: list[click.Parameter] = [click.Argument(["dataset"])]
-        if "run_key" in names:
-            parameters.append(click.Argument(["run_key"]))
-        parameters += [argument_option(item) for item in found if item.name not in NO_OPTION]
-        parameters += [setting_option(name, places) for name, places in settings_of(self.function).items()]
-        if "samples" in names:
-            parameters.append(Option("Command", "view", help="saved view to work on, in place of the whole dataset"))
-        if "progress" in names:
-            parameters.append(Option("Command", "quiet", is_flag=True, help="no progress bar"))
-        return [*parameters, Option("Command", "json", is_flag=True, help="print the results as JSON, nothing else")]
-
-    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(context):
-            record = parameter.get_help_record(context)
-            if record:
-                sections.setdefault(getattr(parameter, "section", "Command"), []).append(record)
-        for title, records in sections.items():
-            with formatter.section(title):
-                formatter.write_dl(records)
-
-    def start(self, **given: Any) -> None:
+    def command(*names: str, **given: Any) -> int:
         from .terminal import call
 
-        sys.exit(call(self.function, {name: value for name, value in given.items() if value is not None}))
+        return call(function, {**dict(zip(("dataset", "run_key"), names, strict=False)), **given})
+
+    command.__doc__ = help_of(function)
+    command.__signature__ = inspect.Signature(list(options(function)))  # type: ignore[attr-defined]
+    return command
 
 
-class Commands(click.Group):
-    """A command for each function of the SDK, and the worker of the App's jobs."""
-
-    def list_commands(self, context: click.Context) -> list[str]:
-        return [name.replace("_", "-") for name in importlib.import_module(__package__)._FUNCTIONS]
-
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name == "worker":
-            arguments = [click.Argument(["dataset"]), click.Argument(["job"])]
-            return click.Command("worker", params=[*arguments], callback=work, hidden=True)
-        return Command(name.replace("-", "_")) if name in self.list_commands(context) else None
-
-
-def work(dataset: str, job: str) -> None:
+def work(dataset: str, job: str, /) -> None:
     """Does a job that the App has handed out; nobody needs to type this."""
     from .workflows.jobs import run_job
 
     run_job(dataset, job)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command that `arguments` (default: those of the process) name."""
+def make_app() -> App:
     package = importlib.import_module(__package__)
     about = (package.__doc__ or "").partition("\n")[0].removeprefix("Evenset: ")
-    wide = dict(max_content_width=120, help_option_names=["-h", "--help"])
-    group = Commands("evenset", help=about[:1].upper() + about[1:], epilog=EPILOG, context_settings=wide)
-    click.version_option(package.__version__, prog_name="evenset", message="%(prog)s %(version)s")(group)
-    group.main(arguments, prog_name="evenset")
+    app = App(
+        "evenset",
+        help=f"{about[:1].upper()}{about[1:]} `evenset COMMAND --help` lists every setting.",
+        help_epilogue=EPILOG,
+        help_format="markdown",
+        help_formatter=DefaultFormatter(panel_spec=PanelSpec(box=SIMPLE, padding=(0, 0, 0, 3))),
+        version=f"evenset {package.__version__}",
+    )
+    for place, name in enumerate(package._FUNCTIONS):
+        app.command(f"{__name__}:{name}", name=name.replace("_", "-"), help=help_of(name), sort_key=place)
+    app.command(work, name="worker", show=False)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command that `arguments` (default: those of the process) name."""
+    try:
+        make_app()(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)

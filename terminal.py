@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
+from cyclopts import CycloptsError
 
-DONE, FAILED, INTERRUPTED = 0, 1, 130  # exit codes; bad usage is click's 2
+DONE, FAILED, INTERRUPTED = 0, 1, 130  # exit codes; bad usage is 2
 PARTS = ("validation", "test")  # arguments that name a part of the samples
 
 
@@ -39,7 +39,7 @@ def call(function: str, given: dict[str, Any]) -> int:
             with contextlib.closing(watch):  # the bar has to be off the line before anything else is said
                 results = run(function, samples, {**given, **named})
             print(as_text(results, as_json), file=out, flush=True)
-    except click.ClickException:
+    except CycloptsError:
         raise
     except BaseException as error:
         return explain(error, function, name, watch.run_key)
@@ -47,9 +47,9 @@ def call(function: str, given: dict[str, Any]) -> int:
 
 
 def takes(function: str) -> list[str]:
-    from .commands import read_function
+    from .commands import arguments_of
 
-    return [item.name for item in read_function(function).arguments]
+    return list(arguments_of(function))
 
 
 def run(function: str, samples: Any, arguments: dict[str, Any]) -> Any:
@@ -97,13 +97,13 @@ def find_samples(name: str, view: str | None) -> Any:
 
     if not fo.dataset_exists(name):
         names = ", ".join(map(repr, fo.list_datasets()))
-        raise click.UsageError(f"there is no dataset {name!r}: " + (f"there are {names}" if names else "there is none"))
+        raise CycloptsError(f"there is no dataset {name!r}: " + (f"there are {names}" if names else "there is none"))
     dataset = fo.load_dataset(name)
     if view is None:
         return dataset
     if not dataset.has_saved_view(view):
         names = ", ".join(map(repr, dataset.list_saved_views())) or "none"
-        raise click.UsageError(f"{name!r} has no saved view {view!r}: it has {names}")
+        raise CycloptsError(f"{name!r} has no saved view {view!r}: it has {names}")
     return dataset.load_saved_view(view)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import io
 import json
 import os
 import re
@@ -13,10 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-import click
 import evenset
 import pytest
-from click.testing import CliRunner
 from evenset import commands, list_runs
 from evenset.models import settings as all_settings
 from evenset.workflows.typed import read_classes, read_target
@@ -44,10 +43,17 @@ def finish(*arguments: str) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def invoke(*arguments: str) -> click.testing.Result:
-    """The command line within this process, as far as it reads what was typed."""
-    wide = dict(max_content_width=2000, terminal_width=2000)
-    return CliRunner().invoke(commands.Commands("evenset", context_settings=wide), arguments, prog_name="evenset")
+@pytest.fixture
+def invoke(capsys, monkeypatch):
+    """The command line within this process, as far as it reads what was typed: exit code, stdout, stderr."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end:
+            commands.main(arguments)
+        return end.value.code or 0, *capsys.readouterr()
+
+    monkeypatch.setenv("COLUMNS", "2000")
+    return run
 
 
 def command_names() -> list[str]:
@@ -62,7 +68,7 @@ def test_help_lists_every_function_without_loading_anything_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True)
 
-    assert re.findall(r"^  ([a-z-]+)  +[A-Z]", done.stdout.partition("Commands:")[2], re.M) == command_names()
+    assert re.findall(r"^ +([a-z][a-z-]+)  +[A-Z]", done.stdout.partition("Commands")[2], re.M) == command_names()
     assert "LOADED []" in done.stdout, done.stdout + done.stderr
     auto_label = subprocess.run([sys.executable, "-c", code, "auto-label", "--help"], capture_output=True, text=True)
     assert "--target-precision" in auto_label.stdout
@@ -71,22 +77,37 @@ def test_help_lists_every_function_without_loading_anything_heavy():
 
 
 @pytest.mark.parametrize("name", evenset._FUNCTIONS)
-def test_the_help_of_a_command_has_every_argument_and_setting_with_its_default(name):
-    text = invoke(name.replace("_", "-"), "--help").output
+def test_the_help_of_a_command_has_every_argument_and_setting_with_its_default(name, invoke):
+    code, text, _ = invoke(name.replace("_", "-"), "--help")
 
-    function = commands.read_function(name)
-    for item in function.arguments:
+    assert code == 0
+    for item in commands.arguments_of(name).values():
         if item.name not in commands.NO_OPTION:
-            line = re.search(rf"^  --{item.name.replace('_', '-')}\b.*", text, re.M)
-            assert line and item.help, f"{name} says nothing of {item.name}"
-            assert item.default in (None, (), False) or f"default {item.default}]" in line[0]
-            assert not item.required or "[required]" in line[0]
+            line = re.search(rf"^[ *]+--{item.name.replace('_', '-')}(?= ).*  [^-\s[].*", text, re.M)
+            assert line, f"{name} says nothing of {item.name}"
+            assert item.default in (None, (), False, item.empty) or f"[default: {item.default}]" in line[0]
+            assert item.default is not item.empty or "[required]" in line[0]
     for setting, places in commands.settings_of(name).items():
-        line = re.search(rf"^  --{setting.replace('_', '-')}\b.*(\n {{20,}}.*)*", text, re.M)
+        line = re.search(rf"^ +--{setting.replace('_', '-')} .*", text, re.M)
         assert line, f"{name} has no option for {setting}"
         for _, item in places:
-            assert re.search(rf"[; \[]default .*{re.escape(commands.shown(item.default))}", line[0]), (setting, line[0])
-        assert places[0][1].metadata["help"] in line[0]
+            assert re.search(rf"\[default: .*{re.escape(commands.shown(item.default))}", line[0]), (setting, line[0])
+        notes = places[0][1].metadata
+        assert notes["help"] in line[0] and notes["unit"] in line[0]
+        assert all(choice in line[0] for choice in notes["choices"])
+        assert notes["high"] is None or f"[{notes['low']:.12g} to {notes['high']:.12g}" in line[0]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_help_is_plain_text_that_fits(width, invoke, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+
+    text = invoke("compare-methods", "--help")[1]
+
+    assert text.isascii() and "\x1b" not in text
+    assert width - 10 < max(map(len, text.splitlines())) <= width
+    headings = re.findall(r"^   (\w+) *$", text, re.M)
+    assert headings[:2] == ["Arguments", "CompareSettings"] and headings[-1] == "Command"
 
 
 def test_a_workflow_reads_the_settings_that_its_command_offers():
@@ -118,23 +139,28 @@ def test_a_workflow_reads_the_settings_that_its_command_offers():
     ("arguments", "sentence"),
     [
         ("auto-label d --label-field f --target-precision 3", "target_precision has to be from 0.5 to 0.999, not 3"),
-        ("auto-label d --label-field f --target-precision 3", "Invalid value for '--target-precision'"),
-        ("auto-label d --label-field f --members all", "'graph and resnet', 'graph', 'resnet'"),
-        ("auto-label d --label-field f --epochs many", "Invalid value for '--epochs': 'many' is not a valid integer"),
-        ("auto-label d --label-field f --target-precison .9", "--target-precision"),
+        ("auto-label d --label-field f --target-precision 3", 'Invalid value "3.0" for --target-precision'),
+        (
+            "auto-label d --label-field f --members all",
+            'for --members. Choose from: "graph and resnet", "graph", "resnet"',
+        ),
+        ("auto-label d --label-field f --epochs many", "Invalid value for --epochs: 'many' is no whole number"),
+        ("auto-label d --label-field f --epochs 2.7", "Invalid value for --epochs: '2.7' is no whole number"),
+        ("auto-label d --label-field f --target-precison .9", "Did you mean --target-precision?"),
         ("auto-label d --label-field f --classes a,,b", "a name is missing between two commas"),
-        ("find-mistakes d", "Missing option '--label-field'"),
+        ("find-mistakes d", "parameter --label-field requires an argument"),
         ("balance-classes d --label-field f --target most", "'majority', 'median', a number, or cat=100, dog=200"),
+        ("compare-methods d --label-field f --rules /not/there", "--rules: /not/there cannot be read: No such file"),
         ("review-labels d --field f --classes a=b", "synonyms have no meaning here"),
-        ("resume-run d", "Missing argument 'RUN_KEY'"),
-        ("autolabel d", "No such command 'autolabel'"),
+        ("resume-run d", "parameter RUN_KEY requires an argument"),
+        ("auto-lable d", 'Unknown command "auto-lable". Did you mean "auto-label"?'),
     ],
 )
-def test_bad_usage_is_refused_in_a_sentence(arguments, sentence):
-    result = invoke(*arguments.split())
+def test_bad_usage_is_refused_in_a_sentence(arguments, sentence, invoke):
+    code, out, err = invoke(*arguments.split())
 
-    assert result.exit_code == 2
-    assert sentence in result.output
+    assert (code, out) == (2, "")
+    assert sentence in err and len(err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -150,24 +176,23 @@ def test_classes_are_read_as_they_are_typed():
     assert read_classes(" ") is None
 
 
-def test_options_arrive_as_the_arguments_of_the_function(monkeypatch):
+def test_options_arrive_as_the_arguments_of_the_function(invoke, monkeypatch):
     """Only what was typed: the rest is left to the defaults of the SDK."""
     calls = []
     monkeypatch.setattr("evenset.terminal.call", lambda function, given: calls.append((function, given)) or 0)
     rules = "--rules -".split()
 
-    assert invoke("train-gcn", "d", "--label-field", "f", "--no-train-backbone", "--epochs", "3").exit_code == 0
+    assert invoke("train-gcn", "d", "--label-field", "f", "--no-train-backbone", "--epochs", "3")[0] == 0
     settings_of = '{"resnet18 sgd": {"method": "resnet"}}'
     options = ["--methods", "k-nn, rules", "--settings-of", settings_of, "--learning-rate", "0.001"]
-    group = commands.Commands("evenset")
     typed = 'dark: F("mean") < 3\n'
-    CliRunner().invoke(group, ["compare-methods", "d", "--label-field", "f", *options, *rules], input=typed)
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    invoke("compare-methods", "d", "--label-field", "f", *options, *rules)
 
     common = {"dataset": "d", "label_field": "f"}
-    ours = [{key: value for key, value in given.items() if key not in ("json", "quiet")} for _, given in calls]
     assert [function for function, _ in calls] == ["train_gcn", "compare_methods"]
-    assert ours[0] == {**common, "train_backbone": False, "epochs": 3}
-    assert ours[1] == {
+    assert calls[0][1] == {**common, "train_backbone": False, "epochs": 3}
+    assert calls[1][1] == {
         **common,
         "methods": ["k-nn", "rules"],
         "settings_of": json.loads(settings_of),

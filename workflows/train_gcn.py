@@ -54,7 +54,8 @@ def train_gcn(
             that are computed from the images without their labels
         output_field: new field of `fo.Classification`: label, confidence, margin
         heatmap_field: of graph="image": new field of `fo.Heatmap`, what in the image spoke for the label
-        validation, test: a view, or a tag; None: a seeded, stratified part validates, and nothing is tested
+        validation: a view or tag that validates; None: a seeded, stratified part does
+        test: a view or tag that is scored at the end; None: nothing is tested
         group_field: samples with the same value (patient, video, product) stay on one side
         include_synthetic: train on the samples that `balance_classes` added, too; they never score
         classes: names in order, or `{name: [synonyms]}`

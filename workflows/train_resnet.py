@@ -97,7 +97,8 @@ def train_resnet(
         label_field: a field of `fo.Classification`; samples without a label are predicted only
         output_field: new field of `fo.Classification`: label, confidence, margin
         embeddings_field: new field of vectors; None: they are kept in the run's folder alone
-        validation, test: a view, or a tag; None: a seeded, stratified part validates, and nothing is tested
+        validation: a view or tag that validates; None: a seeded, stratified part does
+        test: a view or tag that is scored at the end; None: nothing is tested
         group_field: samples with the same value (patient, video, product) stay on one side
         include_synthetic: train on the samples that `balance_classes` added, too; they never score
         classes: names in order, or `{name: [synonyms]}`

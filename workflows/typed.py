@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from .balance_plan import Target
 
 
@@ -13,6 +16,22 @@ def read_classes(text: str) -> list[str] | dict[str, list[str]] | None:
     if any("" in row for row in rows):
         raise ValueError("a name is missing between two commas or beside a =")
     return {row[0]: row[1:] for row in rows} if any(row[1:] for row in rows) else [row[0] for row in rows]
+
+
+def read_names(text: str) -> list[str] | None:
+    """ "cat, dog" as a list; None for an empty text."""
+    names = read_classes(text)
+    if isinstance(names, dict):
+        raise ValueError("synonyms have no meaning here: it reads cat, dog")
+    return names
+
+
+def read_file(path: str) -> str:
+    """The text of a file, or of stdin for "-"."""
+    try:
+        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def write_classes(classes: list[str] | dict[str, list[str]]) -> str:
