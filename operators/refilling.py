@@ -6,19 +6,44 @@ import re
 from dataclasses import fields
 from typing import Any
 
+from fiftyone import DatasetView
+from fiftyone.operators.constants import ViewTarget
+
 from ..models.settings import ResNetSettings
-from ..workflows import typed
+from ..workflows import records, typed
 
 RESNETS = ("resnet", "image gcn", "ensemble")  # of a comparison: they have the settings of its form's ResNet
 
 
-def refill(config: dict[str, Any]) -> dict[str, Any]:
-    """What a form holds that is filled in as a run was, and says of what it does not hold; a new field gets a new name.
+def reopen(ctx: Any, key: str, **changes: Any) -> None:
+    """Opens a run's form as it was, on the view that it worked on; the form tells where samples are not as many."""
+    config = records.read_config(ctx.dataset, key)
+    params, view = refill(config), view_of(ctx.dataset, key)
+    if view is not None:
+        ctx.ops.set_view(view=view)
+        params["view_target"] = ViewTarget.CURRENT_VIEW
+    ctx.prompt(f"@evenset/evenset/{config['method']}", params={**params, **changes})
 
-    Which samples they were is not known here: the form tells where they are not as many.
-    """
+
+def view_of(dataset: Any, key: str) -> Any:
+    """The view that a run worked on; None where it was the dataset, or where a field of the view is gone."""
+    try:
+        view = dataset.load_run_view(key)
+        return view if isinstance(view, DatasetView) and view._stages and view.count() else None
+    except ValueError:
+        return None
+
+
+def refill(config: dict[str, Any]) -> dict[str, Any]:
+    """What a form holds that is filled in as a run was, and what it does not hold; a new field gets a new name."""
     inputs, target = config["inputs"], config["inputs"].get("target")
-    given = {**config["settings"], **inputs, "more": True, "view_target": "DATASET", "run_samples": config["samples"]}
+    given = {
+        **config["settings"],
+        **inputs,
+        "more": True,
+        "view_target": ViewTarget.DATASET,
+        "run_samples": config["samples"],
+    }
     lost = ["the number of images of each class"] if isinstance(target, dict) else []
     if isinstance(target, (int, float)):
         given.update(target="number", target_number=int(target))

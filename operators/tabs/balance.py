@@ -7,7 +7,7 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...models.settings import BalanceSettings
-from ...workflows import balance_overview, balance_plan, records
+from ...workflows import balance_overview, balance_plan
 from .. import balancing, refilling
 from . import drawing
 from .overview import NO_FIELD, choose_field, newest
@@ -124,13 +124,9 @@ class BalanceTab:
         ctx.prompt("@evenset/evenset/delete_run", params=params, on_success=self.on_again)
 
     def on_balance_add(self, ctx: Any) -> None:
-        ctx.prompt("@evenset/evenset/balance_classes", params=again(ctx.dataset, ctx.panel.state.balance["done"]))
-
-
-def again(dataset: Any, done: dict[str, Any]) -> dict[str, Any]:
-    """The form as that run had it, with its generator, but that the verdict does not decide."""
-    given = refilling.refill(records.read_config(dataset, done["run_key"]))
-    return {**given, "generator": done["generator"], "add": "always"}
+        """The form as that run had it, with its generator, but that the verdict does not decide."""
+        done = ctx.panel.state.balance["done"]
+        refilling.reopen(ctx, done["run_key"], generator=done["generator"], add="always")
 
 
 def interval(done: dict[str, Any]) -> str:

@@ -77,8 +77,7 @@ class RunsTab:
     def on_runs_again(self, ctx: Any) -> None:
         """Opens the workflow's form, filled in as this run was."""
         if key := self._still_there(ctx):
-            config = records.read_config(ctx.dataset, key)
-            ctx.prompt(f"@evenset/evenset/{config['method']}", params=refilling.refill(config))
+            refilling.reopen(ctx, key)
 
     def on_runs_stop(self, ctx: Any) -> None:
         if key := self._still_there(ctx):

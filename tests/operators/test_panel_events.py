@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 from evenset import auto_label, find_mistakes
 from evenset.operators.evenset_panel import EvensetPanel
+from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
 
 KEY = "evenset_auto_label_1"
@@ -18,6 +19,8 @@ class Sent(NamedTuple):
 
     notices: list[tuple[str, str]]  # variant and message
     page: str
+    forms: list[dict[str, Any]]  # what they are filled in with
+    views: list[Any]  # stages of each view that is opened
 
 
 class Panel:
@@ -32,10 +35,13 @@ class Panel:
         params.update(panel_id=self.panel_id, panel_state=self.state, __method__=event)
         executor = Executor()
         panel.execute(ExecutionContext(dict(dataset_name=self.dataset.name, params=params), executor=executor))
-        told = [request.params for request in executor._requests if request.operator_uri == "notify"]
-        drawn = [request.params for request in executor._requests if request.operator_uri == "show_panel_output"]
+        told, drawn, asked, opened = (
+            [request.params for request in executor._requests if request.operator_uri == name]
+            for name in ("notify", "show_panel_output", "prompt_user_for_operation", "set_view")
+        )
         assert len(drawn) == 1
-        return Sent([(one["variant"], one["message"]) for one in told], str(drawn[0]))
+        notices = [(one["variant"], one["message"]) for one in told]
+        return Sent(notices, str(drawn[0]), [one["params"] for one in asked], [one["view"] for one in opened])
 
     def open(self, tab: str) -> Panel:
         self.send("on_load")
@@ -129,6 +135,30 @@ def test_a_run_that_ended_before_stop_was_pressed_is_shown_as_it_is(suggested, e
 
     assert sent.notices == [("warning", f"{KEY} is not running")]
     assert "Look again" not in sent.page and panel.state["run"]["key"] == KEY
+
+
+def test_the_form_of_a_run_is_on_the_view_that_it_worked_on(clusters, app):
+    dataset = clusters(240, 120)
+    part = dataset.match(F("truth").is_in(["class 0", "class 2"]))
+    for samples, name in ((part, "part"), (dataset.view(), "whole")):
+        auto_label(
+            samples, "ground_truth", embeddings="vector", members="graph", output_field=name,
+            target_precision=0.8, progress=False,
+        )  # fmt: skip
+    panel = Panel(dataset).open("runs")
+
+    whole = panel.send("on_runs_again")
+    assert (whole.views, whole.forms[0]["view_target"]) == ([], "DATASET")
+    panel.send("on_runs_choose", value=KEY)
+    sent = panel.send("on_runs_again")
+    assert [[stage["kwargs"] for stage in view] for view in sent.views] == [[part._serialize()[0]["kwargs"]]]
+    assert sent.forms[0]["view_target"] == "CURRENT_VIEW"
+    lines = app.form(dataset, "auto_label", sent.forms[0], samples=part)
+    assert "label_field" in lines and not any(name.startswith("said That run") for name in lines)
+
+    dataset.delete_sample_field("truth")  # nothing is in the view any more
+    gone = panel.send("on_runs_again")
+    assert (gone.views, gone.forms[0]["view_target"]) == ([], "DATASET")
 
 
 def test_where_the_dataset_was_deleted_the_panel_says_so(make_dataset):

@@ -82,9 +82,14 @@ def test_a_form_is_filled_in_with_names_and_synonyms_and_without_what_it_cannot_
 def test_what_was_not_added_can_be_added_with_the_same_settings(balanced):
     dataset, results = balanced
     found = balance_overview.outcome(dataset, results.run_key)
-    again = balance.again(dataset, vars(found))
+    asked = []
+    panel = SimpleNamespace(state=SimpleNamespace(balance=dict(done=vars(found))))
+    balance.BalanceTab().on_balance_add(
+        SimpleNamespace(dataset=dataset, panel=panel, prompt=lambda uri, params: asked.append((uri, params)))
+    )
 
-    assert found.can_add
+    [(operator, again)] = asked
+    assert found.can_add and operator.endswith("/balance_classes")
     assert again["add"] == "always" and (again["target"], again["target_number"]) == ("number", 90)
     kept = {name: again[name] for name in ("probe_steps", "source", "label_field", "seed")}
     assert kept == dict(probe_steps=40, source="augment", label_field="ground_truth", seed=0)
