@@ -12,8 +12,7 @@ import fiftyone.operators.types as types
 from fiftyone.operators.constants import ViewTarget
 
 from ..models.settings import Settings, check, split
-from ..workflows import estimates, typed
-from ..workflows.history import list_runs
+from ..workflows import estimates, history, typed
 from ..workflows.jobs import sentence
 from ..workflows.samples import SYNTHETIC, check_images
 from .tabs.drawing import drawable
@@ -59,7 +58,11 @@ class Form:
 
     def target(self, verb: str) -> Any:
         """Which samples: the dataset, the view or the selection; returns them. Without a choice nothing is shown."""
-        self.inputs.view_target(self.ctx, action_description=verb)
+        if run := self.value("run_view"):
+            said = f"On the view that {run} worked on"
+            self.inputs.bool("same_view", default=True, label=said, view=types.CheckboxView())
+        if run_view(self.ctx) is None:
+            self.inputs.view_target(self.ctx, action_description=verb)
         self.samples = samples_of(self.ctx)
         try:
             check_images(self.samples)
@@ -74,7 +77,7 @@ class Form:
         if lost:
             self.say(f"Not filled in, since no form holds it: {lost}")
         if count not in (None, now):
-            self.say(f"That run worked on {count:,} samples, and these are {now:,}: if they were a view, open it first")
+            self.say(f"That run worked on {count:,} samples, and these are {now:,}")
 
     def refuse(self, reason: str) -> None:
         """Says why the form cannot be sent, and keeps it from being sent."""
@@ -118,7 +121,7 @@ class Form:
 
     def run_key(self, *states: str) -> str | None:
         """A choice among the runs, or those in one of the states, the newest first."""
-        rows = [row for row in list_runs(self.ctx.dataset).rows if not states or row["state"] in states]
+        rows = [row for row in history.list_runs(self.ctx.dataset).rows if not states or row["state"] in states]
         names = {row["run"]: " · ".join(filter(None, (row["run"], row["state"], row["fields"]))) for row in rows[::-1]}
         given = self.value("run_key")
         if given:
@@ -295,10 +298,18 @@ def read_classes(ctx: Any) -> list[str] | dict[str, list[str]] | None:
 
 
 def samples_of(ctx: Any) -> Any:
-    """The samples that the form's target names: the dataset, the view, or the selection."""
+    """The samples that the form's target names: the dataset, the view, the selection, or the view of an earlier run."""
+    if (view := run_view(ctx)) is not None:
+        return view
     if takes_selection(ctx):
         return ctx.view.select(ctx.selected)  # where nobody chose, target_view() would pass the selection over
     return ctx.target_view()
+
+
+def run_view(ctx: Any) -> Any:
+    """The view of the run that the form is filled in from (refilling.py), None where it is not asked for."""
+    key = ctx.params.get("run_view") if ctx.params.get("same_view", True) else None
+    return history.view_of(ctx.dataset, key) if key else None
 
 
 def takes_selection(ctx: Any) -> bool:

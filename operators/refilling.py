@@ -6,32 +6,17 @@ import re
 from dataclasses import fields
 from typing import Any
 
-from fiftyone import DatasetView
-from fiftyone.operators.constants import ViewTarget
-
 from ..models.settings import ResNetSettings
-from ..workflows import records, typed
+from ..workflows import history, records, typed
 
 RESNETS = ("resnet", "image gcn", "ensemble")  # of a comparison: they have the settings of its form's ResNet
 
 
 def reopen(ctx: Any, key: str, **changes: Any) -> None:
-    """Opens a run's form as it was, on the view that it worked on; the form tells where samples are not as many."""
+    """Opens a run's form as it was, on the samples that it worked on; the form tells where they are not as many."""
     config = records.read_config(ctx.dataset, key)
-    params, view = refill(config), view_of(ctx.dataset, key)
-    if view is not None:
-        ctx.ops.set_view(view=view)
-        params["view_target"] = ViewTarget.CURRENT_VIEW
-    ctx.prompt(f"@evenset/evenset/{config['method']}", params={**params, **changes})
-
-
-def view_of(dataset: Any, key: str) -> Any:
-    """The view that a run worked on; None where it was the dataset, or where a field of the view is gone."""
-    try:
-        view = dataset.load_run_view(key)
-        return view if isinstance(view, DatasetView) and view._stages and view.count() else None
-    except ValueError:
-        return None
+    view = {} if history.view_of(ctx.dataset, key) is None else {"run_view": key}
+    ctx.prompt(f"@evenset/evenset/{config['method']}", params={**refill(config), **view, **changes})
 
 
 def refill(config: dict[str, Any]) -> dict[str, Any]:
@@ -41,7 +26,7 @@ def refill(config: dict[str, Any]) -> dict[str, Any]:
         **config["settings"],
         **inputs,
         "more": True,
-        "view_target": ViewTarget.DATASET,
+        "view_target": "DATASET",
         "run_samples": config["samples"],
     }
     lost = ["the number of images of each class"] if isinstance(target, dict) else []

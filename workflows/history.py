@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from fiftyone import DatasetView
+
 from . import folders, records
 from .results import table
 
@@ -44,6 +46,15 @@ def list_runs(dataset: Any) -> RunList:
             for config, key in configs
         ]
     )
+
+
+def view_of(dataset: Any, run_key: str) -> Any:
+    """The view that a run worked on; None where it was the dataset, or where the run or a field of the view is gone."""
+    try:
+        view = dataset.load_run_view(run_key)
+        return view if isinstance(view, DatasetView) and view._stages and view.count() else None
+    except ValueError:
+        return None
 
 
 def resume_run(dataset: Any, run_key: str, progress: Any = None) -> Any:

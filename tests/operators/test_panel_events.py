@@ -20,7 +20,6 @@ class Sent(NamedTuple):
     notices: list[tuple[str, str]]  # variant and message
     page: str
     forms: list[dict[str, Any]]  # what they are filled in with
-    views: list[Any]  # stages of each view that is opened
 
 
 class Panel:
@@ -35,13 +34,13 @@ class Panel:
         params.update(panel_id=self.panel_id, panel_state=self.state, __method__=event)
         executor = Executor()
         panel.execute(ExecutionContext(dict(dataset_name=self.dataset.name, params=params), executor=executor))
-        told, drawn, asked, opened = (
+        told, drawn, asked = (
             [request.params for request in executor._requests if request.operator_uri == name]
-            for name in ("notify", "show_panel_output", "prompt_user_for_operation", "set_view")
+            for name in ("notify", "show_panel_output", "prompt_user_for_operation")
         )
         assert len(drawn) == 1
         notices = [(one["variant"], one["message"]) for one in told]
-        return Sent(notices, str(drawn[0]), [one["params"] for one in asked], [one["view"] for one in opened])
+        return Sent(notices, str(drawn[0]), [one["params"] for one in asked])
 
     def open(self, tab: str) -> Panel:
         self.send("on_load")
@@ -147,18 +146,21 @@ def test_the_form_of_a_run_is_on_the_view_that_it_worked_on(clusters, app):
         )  # fmt: skip
     panel = Panel(dataset).open("runs")
 
-    whole = panel.send("on_runs_again")
-    assert (whole.views, whole.forms[0]["view_target"]) == ([], "DATASET")
+    assert "run_view" not in panel.send("on_runs_again").forms[0]
     panel.send("on_runs_choose", value=KEY)
-    sent = panel.send("on_runs_again")
-    assert [[stage["kwargs"] for stage in view] for view in sent.views] == [[part._serialize()[0]["kwargs"]]]
-    assert sent.forms[0]["view_target"] == "CURRENT_VIEW"
-    lines = app.form(dataset, "auto_label", sent.forms[0], samples=part)
-    assert "label_field" in lines and not any(name.startswith("said That run") for name in lines)
+    filled = panel.send("on_runs_again").forms[0]
+    lines = app.form(dataset, "auto_label", filled)
+    total = part.count()
+    assert f"said {part.count('ground_truth')} of {total} samples are labelled" in lines
+    assert not any(name.startswith("said That run") for name in lines)
+    lines = app.form(dataset, "auto_label", {**filled, "same_view": False})
+    assert f"said That run worked on {total} samples, and these are 240" in lines
+    app.execute(dataset, "auto_label", {**filled, "more": False, "output_field": "again"})
+    dataset.reload()
+    assert dataset.count("again") == total
 
     dataset.delete_sample_field("truth")  # nothing is in the view any more
-    gone = panel.send("on_runs_again")
-    assert (gone.views, gone.forms[0]["view_target"]) == ([], "DATASET")
+    assert "run_view" not in panel.send("on_runs_again").forms[0]
 
 
 def test_where_the_dataset_was_deleted_the_panel_says_so(make_dataset):
