@@ -15,6 +15,8 @@
   const ORDER_MS = 800; // after which the tab that is drawn should be the open one
   const LOST_MS = 30_000; // an answer that is not there then does not come any more
   const RETRY_MS = [5_000, 300_000]; // to connect again: at first, and at the most
+  const [SMALLEST_PX, LARGEST_PX] = [9.5, 12]; // letters of a table
+  const LETTER_WIDTH = 0.61; // of a letter of a fixed width, in its size
 
   /** A function that calls a method of the panel; `done` is called when the answer is there. */
   function usePanelCall() {
@@ -211,10 +213,19 @@
     };
   }
 
-  /** A table of text as it is, which scrolls sideways where the panel is too narrow. */
+  /** Tables of text as they are, in letters that fit them into the panel, within reason; then they scroll sideways.
+   *  Sentences between them are wrapped. */
   function EvensetTable({ schema }) {
-    const look = { overflowX: "auto", fontSize: 12, lineHeight: 1.5, m: 0, p: 1, bgcolor: "background.level1", borderRadius: 1 };
-    return createElement(window.__mui__.Box, { component: "pre", sx: look, tabIndex: 0 }, schema.view.text);
+    const { Box } = window.__mui__;
+    const lines = schema.view.text.split("\n").map((line) => ({ line, isRow: /\S {2,}\S|^-+$/.test(line) }));
+    const longest = Math.max(40, ...lines.map(({ line, isRow }) => (isRow ? line.length : 0)));
+    const fontSize = `clamp(${SMALLEST_PX}px, calc((100cqw - 24px) / ${longest} / ${LETTER_WIDTH}), ${LARGEST_PX}px)`;
+    const look = { overflowX: "auto", fontSize, lineHeight: 1.5, m: 0, p: 1, bgcolor: "background.level1", borderRadius: 1 };
+    const shown = lines.map(({ line, isRow }, key) =>
+      createElement(Box, { key, sx: { whiteSpace: isRow ? "pre" : "pre-wrap", minHeight: "1.5em" } }, line),
+    );
+    const pre = createElement(Box, { component: "pre", sx: look, tabIndex: 0 }, shown);
+    return createElement(Box, { sx: { containerType: "inline-size" } }, pre);
   }
 
   for (const [name, component] of Object.entries({ EvensetKeys, EvensetNews, EvensetTable, EvensetTabs }))
