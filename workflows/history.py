@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from fiftyone import DatasetView
-
 from . import folders, records
 from .results import table
 
@@ -50,6 +48,8 @@ def list_runs(dataset: Any) -> RunList:
 
 def view_of(dataset: Any, run_key: str) -> Any:
     """The view that a run worked on; None where it was the dataset, or where the run or a field of the view is gone."""
+    from fiftyone import DatasetView  # late: help of the command line does without
+
     try:
         view = dataset.load_run_view(run_key)
         return view if isinstance(view, DatasetView) and view._stages and view.count() else None
