@@ -165,12 +165,11 @@ def balanced(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 class Making:
-    """Makes what recipes ask for; a generator is trained once a budget, what judges its images once."""
+    """Makes what recipes ask for; a generator is trained once a budget."""
 
     def __init__(self, problem: Problem, minutes: float) -> None:
         self.problem, self.minutes = problem, minutes
         self.trained: dict[float, Any] = {}
-        self.place = tempfile.TemporaryDirectory()
 
     def __call__(self, recipe: Recipe) -> Images:
         """Images of the classes that have fewer than `MOST`, no more than the cap for a real one."""
@@ -178,8 +177,8 @@ class Making:
         wanted = np.maximum(MOST - counts, 0)
         wanted = np.minimum(wanted, np.floor(recipe.cap * counts).astype(int)) if recipe.cap else wanted
         drawn = self._drawn(recipe, np.repeat(np.arange(10), TRIES * wanted))
-        kept = self._kept(recipe.without, drawn)
-        rows = np.concatenate([np.flatnonzero(kept & (drawn.labels == name))[: wanted[name]] for name in range(10)])
+        good = self._kept(recipe.without, drawn)
+        rows = np.concatenate([np.flatnonzero(good & (drawn.labels == name))[: wanted[name]] for name in range(10)])
         return Images(drawn.pixels[rows], drawn.labels[rows])
 
     def _drawn(self, recipe: Recipe, labels: np.ndarray) -> Images:
@@ -214,20 +213,28 @@ class Making:
 
     def _kept(self, without: str, drawn: Images) -> np.ndarray:
         from evenset.models.filters import CHECKS
-        from evenset.models.settings import FilterSettings, ProbeSettings
-        from evenset.workflows.benefit import Problem as Judged
-        from evenset.workflows.judging import Judging
 
         if without == "all":
             return np.ones(len(drawn.labels), dtype=bool)
-        run: Any = SimpleNamespace(folder=Path(self.place.name), report=lambda *_: None, check_stop=lambda: None)
-        train, held = self.problem.train, self.problem.held_out
-        real = Judged(list(pictures.CLOTHES), *train, np.arange(len(train.labels)).astype(str), *held)
-        settings = FilterSettings(**({f"{without}_share": 0.0} if without in CHECKS else {}))
-        judged = Judging(run, real, settings, ProbeSettings(), copies=True)(*drawn)[0]
-        shares = [f"{name} {(judged.reason == name).mean():.0%}" for name in CHECKS]
-        print(f"filters kept {judged.kept.mean():.0%}; refused: {', '.join(shares)}", flush=True)
-        return judged.kept
+        shares = {f"{without}_share": 0.0} if without in CHECKS else {}
+        return kept(self.problem.train, self.problem.held_out, drawn, shares)
+
+
+def kept(train: Images, held_out: Images, drawn: Images, shares: dict[str, float] | None = None) -> np.ndarray:
+    """Which images the filters keep: a network that learned from `train` judges, `held_out` sets the limits."""
+    from evenset.models.filters import CHECKS
+    from evenset.models.settings import FilterSettings, ProbeSettings
+    from evenset.workflows.benefit import Problem as Judged
+    from evenset.workflows.judging import Judging
+
+    names = np.arange(len(train.labels)).astype(str)
+    real = Judged(list(pictures.CLOTHES), *train, names, *held_out)
+    with tempfile.TemporaryDirectory() as folder:
+        run: Any = SimpleNamespace(folder=Path(folder), report=lambda *_: None, check_stop=lambda: None)
+        judged = Judging(run, real, FilterSettings(**(shares or {})), ProbeSettings(), copies=True)(*drawn)[0]
+    refused = [f"{name} {(judged.reason == name).mean():.0%}" for name in CHECKS]
+    print(f"filters kept {judged.kept.mean():.1%}; refused: {', '.join(refused)}", flush=True)
+    return judged.kept
 
 
 def report(validated: dict[str, np.ndarray], tested: dict[str, np.ndarray], best: str, seeds: int) -> None:
