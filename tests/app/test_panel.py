@@ -13,12 +13,14 @@ from playwright.sync_api import expect
 MINUTE = 60_000  # milliseconds
 PICTURES = "EVENSET_SCREENSHOTS" in os.environ  # they show what users have: larger images, and plain names
 ZERO = "zero" if PICTURES else "<b>zero</b>"
+IMAGES, LABELLED = (500, 200) if PICTURES else (200, 60)
+COUNTS = f"{LABELLED} labels, {IMAGES - LABELLED} unlabelled."
 
 
 @pytest.fixture
 def marked_up(digits: Any) -> Any:
-    """200 digits of which 60 have a label; one class has markup in its name."""
-    dataset = digits(n=200, size_px=28 if PICTURES else 8, labelled=60, name="digits")
+    """Digits of which a part has a label; one class has markup in its name."""
+    dataset = digits(n=IMAGES, size_px=28 if PICTURES else 8, labelled=LABELLED, name="digits")
     zeros = dataset.match(F("ground_truth.label") == "0")
     zeros.set_values("ground_truth.label", [ZERO] * len(zeros))
     return dataset
@@ -46,7 +48,7 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     user = open_app(marked_up)
     before = user.state()
     user.open_panel()
-    user.sees("60 labels, 140 unlabelled.")
+    user.sees(COUNTS)
     expect(user.page.locator(".js-plotly-plot .ytick").first).to_be_visible()
     expect(user.page.locator(".js-plotly-plot text").get_by_text(ZERO)).to_be_visible()
     user.picture("panel")
@@ -56,6 +58,7 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     user.page.get_by_text("graph and resnet", exact=True).click()
     user.page.get_by_role("option", name="resnet", exact=True).click()
     user.page.get_by_text("More settings").click()
+    user.put("Target precision", "0.8")
     user.put("Epochs", "60")
     user.put("Minimum steps", "1")
     user.click("Label the rest")
@@ -74,7 +77,7 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     user.picture("panel-curves")
     user.page.get_by_role("button", name="Review", exact=True).wait_for(timeout=5 * MINUTE)
     user.picture("panel-done")
-    assert user.state()["labels"] == before["labels"] and user.dataset.count("auto_label.status") == 200
+    assert user.state()["labels"] == before["labels"] and user.dataset.count("auto_label.status") == IMAGES
     user.page.get_by_text("Overview", exact=True).click()
     user.page.get_by_text(re.compile("suggestions")).first.wait_for()
     user.picture("panel-overview")
@@ -97,13 +100,13 @@ def test_a_form_closes_at_once_and_the_panel_has_what_came_of_it(marked_up, open
     user.page.locator("img[src^='data:image/png']").scroll_into_view_if_needed()  # before and after
     user.picture("preprocess")
     user.click("Write copies")
-    user.sees("60 labels, 140 unlabelled.")  # the panel opens
+    user.sees(COUNTS)  # the panel opens
     user.page.get_by_role("tab", name="Runs").click()
     user.page.get_by_role("button", name="Delete", exact=True).wait_for(timeout=5 * MINUTE)
     user.sees("preprocess images 1 · done", exact=False)
     user.picture("preprocess-done")
     user.dataset.reload()
-    assert user.dataset.count("preprocessed_path") == 200
+    assert user.dataset.count("preprocessed_path") == IMAGES
     user.click("Delete")
     user.page.get_by_text("What goes").wait_for()
     user.page.get_by_role("button", name="Delete", exact=True).last.click()
@@ -115,7 +118,7 @@ def test_a_form_closes_at_once_and_the_panel_has_what_came_of_it(marked_up, open
 def test_tabs_that_are_clicked_one_after_the_other_come_to_rest(marked_up, open_app):
     user = open_app(marked_up)
     user.open_panel()
-    user.sees("60 labels, 140 unlabelled.")
+    user.sees(COUNTS)
     for name in ("Labels", "Review", "Runs", "Overview", "Balance", "Runs"):
         user.page.get_by_role("tab", name=name).click()
     user.sees("Nothing has run yet")
