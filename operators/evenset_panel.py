@@ -9,7 +9,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..workflows import jobs, records
-from . import forms
+from . import forms, running
 from .tabs import drawing
 from .tabs.balance import BalanceTab
 from .tabs.labels import LabelsTab
@@ -78,7 +78,8 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
         if ctx.panel.state.about not in (None, about):  # chosen on another dataset, in another page of this server
             ctx.panel.state.clear()
         ctx.panel.state.about = about
-        ctx.panel.state.tab = ctx.panel.state.tab if ctx.panel.state.tab in TABS else TABS[0]
+        tab = ctx.panel.state.tab or (running.take_tab(ctx.dataset) if about else None)
+        ctx.panel.state.tab = tab if tab in TABS else TABS[0]
         self.on_again(ctx)
 
     def on_again(self, ctx: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ..workflows import jobs
+from ..workflows import jobs, records
 from ..workflows.history import load_results
 from ..workflows.progress import Progress
 from .forms import capital
@@ -19,6 +19,8 @@ from .forms import capital
 LOOK_SECONDS = 0.4  # between two looks at a worker
 MOST_ROWS = 100  # of a table in the App
 PANEL = "evenset_panel"
+TABS = {"find_mistakes": "mistakes", "balance_classes": "balance", "train_generator": "balance"}  # where they are seen
+OPENING_SECONDS = 60  # within which a panel that is opened has loaded
 
 Prepared = tuple[Any, dict[str, Any]]  # the samples (or the dataset) that a workflow takes, and its other arguments
 Answer = Callable[[Any, dict[str, Any]], "Page"]
@@ -133,10 +135,19 @@ def _let_go(ctx: Any, workflow: str, prepare: Callable[[], Prepared]) -> Iterato
     samples, arguments = prepare()
     yield ctx.ops.close_panel(name=PANEL)  # one that is open would not look again
     jobs.start_worker(samples, workflow, arguments, awaited=False)
+    records.store(samples._root_dataset).set("tab", TABS.get(workflow), ttl=OPENING_SECONDS)
     time.sleep(LOOK_SECONDS)  # the App drops a panel that is opened in the instant in which it closes
     yield ctx.ops.open_panel(PANEL, layout="horizontal", is_active=True)
     said = f"{capital(workflow.replace('_', ' '))} has started: it goes on when you close this page"
     yield ctx.ops.notify(said, variant="info")
+
+
+def take_tab(dataset: Any) -> str | None:
+    """The tab that a panel opens on which `run` has just opened: the App hands it no state."""
+    channel = records.store(dataset)
+    tab: str | None = channel.get("tab")
+    channel.delete("tab")
+    return tab
 
 
 def _with_worker(ctx: Any, workflow: str, prepare: Callable[[], Prepared], answer: Answer) -> Iterator[Any]:

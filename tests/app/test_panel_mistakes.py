@@ -86,8 +86,8 @@ def watch_a_generator(user: Any) -> None:
     user.put("Minutes", "10")
     user.put("Picture steps", "5")
     user.page.get_by_role("button", name="Train", exact=True).click()
-    user.page.get_by_text(re.compile("train generator · ")).wait_for()  # the panel opens anew, with the strip
-    user.page.get_by_role("tab", name="Balance").click()
+    user.page.get_by_text(re.compile("train generator · ")).wait_for()  # the panel opens anew, where it is seen
+    expect(user.page.get_by_role("tab", name="Balance")).to_have_attribute("aria-selected", "true")
     user.page.get_by_text("What the generator draws by now").wait_for(timeout=5 * MINUTE)
     user.page.locator(".js-plotly-plot .legendtext").get_by_text("loss", exact=True).wait_for()
     grid = user.page.locator(f"img[src*='{key}'][src*='samples_']")
