@@ -12,9 +12,9 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
-from cyclopts import App, CycloptsError, Group, Parameter, Token
+from cyclopts import App, CycloptsError, Group, MissingArgumentError, Parameter, Token
 from cyclopts.help import DefaultFormatter, PanelSpec
 from rich.box import SIMPLE
 
@@ -240,8 +240,17 @@ def make_app() -> App:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command that `arguments` (default: those of the process) name."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        make_app()(arguments, exit_on_error=False, print_error=False)
+        if not given:
+            raise CycloptsError("a COMMAND is missing: `evenset --help` lists them")
+        make_app()(given, exit_on_error=False, print_error=False)
+    except MissingArgumentError as error:
+        refuse(f"{error.argument.name} is missing: `evenset {given[0]} --help` says what it is")
     except CycloptsError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
+        refuse(str(error))
+
+
+def refuse(sentence: str) -> NoReturn:
+    print(f"Error: {sentence}", file=sys.stderr)
+    sys.exit(2)

@@ -22,13 +22,7 @@ def reopen(ctx: Any, key: str, **changes: Any) -> None:
 def refill(config: dict[str, Any]) -> dict[str, Any]:
     """What a form holds that is filled in as a run was, and what it does not hold; a new field gets a new name."""
     inputs, target = config["inputs"], config["inputs"].get("target")
-    given = {
-        **config["settings"],
-        **inputs,
-        "more": True,
-        "view_target": "DATASET",
-        "run_samples": config["samples"],
-    }
+    given = {**config["settings"], **inputs, "more": True, "view_target": "DATASET", "run_samples": config["samples"]}
     lost = ["the number of images of each class"] if isinstance(target, dict) else []
     if isinstance(target, (int, float)):
         given.update(target="number", target_number=int(target))

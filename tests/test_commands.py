@@ -148,11 +148,11 @@ def test_a_workflow_reads_the_settings_that_its_command_offers():
         ("auto-label d --label-field f --epochs 2.7", "Invalid value for --epochs: '2.7' is no whole number"),
         ("auto-label d --label-field f --target-precison .9", "Did you mean --target-precision?"),
         ("auto-label d --label-field f --classes a,,b", "a name is missing between two commas"),
-        ("find-mistakes d", "parameter --label-field requires an argument"),
+        ("find-mistakes d", "Error: --label-field is missing: `evenset find-mistakes --help`"),
         ("balance-classes d --label-field f --target most", "'majority', 'median', a number, or cat=100, dog=200"),
         ("compare-methods d --label-field f --rules /not/there", "--rules: /not/there cannot be read: No such file"),
         ("review-labels d --field f --classes a=b", "synonyms have no meaning here"),
-        ("resume-run d", "parameter RUN_KEY requires an argument"),
+        ("resume-run d", "Error: RUN_KEY is missing: `evenset resume-run --help`"),
         ("auto-lable d", 'Unknown command "auto-lable". Did you mean "auto-label"?'),
     ],
 )
