@@ -9,7 +9,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..workflows import jobs, records
-from . import forms, running
+from . import forms, running, turns
 from .tabs import drawing
 from .tabs.balance import BalanceTab
 from .tabs.labels import LabelsTab
@@ -22,6 +22,7 @@ from .tabs.runs import RunsTab
 MARGINS = types.View(  # FiftyOne leaves one on the left alone
     component="ObjectView", componentsProps=dict(gridContainer=dict(sx=dict(paddingX=1)))
 )
+BY_ITSELF = ("on_news", "on_view", "on_live_tick")  # events that no user asks for
 TABS = ("overview", "labels", "review", "mistakes", "balance", "runs")
 
 
@@ -38,7 +39,19 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
         )
 
     def execute(self, ctx: Any) -> Any:
-        """Every event comes here; an error is shown as a sentence."""
+        """Every event comes here."""
+        if ctx.params.get("__method__") not in BY_ITSELF:
+            with turns.of_user(ctx.panel_id):
+                return self._answer(ctx)
+        is_overtaken = turns.of_panel(ctx.panel_id)
+        result = None if is_overtaken() else self._answer(ctx)
+        if not is_overtaken():
+            return result
+        ctx.executor._requests.clear()
+        return dict(overtaken=True)  # the page asks again
+
+    def _answer(self, ctx: Any) -> Any:
+        """What an event does; an error is shown as a sentence."""
         try:
             if ctx.params.get("__method__") == "on_news" and not is_stale(ctx):
                 return None  # this page has drawn it already

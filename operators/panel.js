@@ -18,11 +18,11 @@
   const [SMALLEST_PX, LARGEST_PX] = [9.5, 12]; // letters of a table
   const LETTER_WIDTH = 0.61; // of a letter of a fixed width, in its size
 
-  /** A function that calls a method of the panel; `done` is called when the answer is there. */
+  /** A function that calls a method of the panel; `done` is called with the answer, when it is there. */
   function usePanelCall() {
     const panel = window.__fosp__.usePanelId();
     const trigger = window.__foo__.usePanelEvent();
-    return (operator, params, done) => trigger(panel, { operator, params, callback: () => done?.() });
+    return (operator, params, done) => trigger(panel, { operator, params, callback: (answer) => done?.(answer?.result) });
   }
 
   /** What a key asks for: an action and, for a number, a class; null where the key is not ours. */
@@ -118,7 +118,7 @@
     const [asked, setAsked] = useState(null); // what was clicked, until it is drawn
     const [{ state }] = window.__fosp__.usePanelState({}); // another page of this server may have gone to another tab
     const now = useRef({ pending: new Set() });
-    Object.assign(now.current, { call, open: asked ?? state?.tab, view: schema.view });
+    Object.assign(now.current, { asked, call, open: asked ?? state?.tab, tab: state?.tab, view: schema.view });
 
     const ask = (value) => {
       const { call, pending, view } = now.current;
@@ -129,9 +129,10 @@
       window.setTimeout(end, LOST_MS);
     };
     const settle = () => {
-      const { open, pending, view } = now.current;
+      const { asked, open, pending, tab, view } = now.current;
       if (pending.size) return;
-      if (open && open !== view.shown) ask(open); // answers may overtake one another
+      const isLost = asked && tab !== asked; // FiftyOne may lose one of two changes of the state at the same time
+      if (open && (open !== view.shown || isLost)) ask(open); // answers may overtake one another
       else setAsked(null);
     };
     useEffect(() => {
@@ -162,7 +163,8 @@
     const app = useAppView();
     const told = useRef(app);
     useEffect(() => {
-      if (app !== told.current) call(schema.view.on_view);
+      const tell = () => call(schema.view.on_view, {}, (answer) => answer?.overtaken && window.setTimeout(tell, CALM_MS));
+      if (app !== told.current) tell();
       told.current = app;
     }, [app]);
     return null;
@@ -184,7 +186,7 @@
       window.clearTimeout(timer);
       if (value === now.view.seen) return;
       if (isBusy(hands)) later(value);
-      else now.call(now.view.on_news, { seen: now.view.seen });
+      else now.call(now.view.on_news, { seen: now.view.seen }, (answer) => answer?.overtaken && later(value));
     };
     const later = (value) => {
       window.clearTimeout(timer);

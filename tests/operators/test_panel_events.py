@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from evenset import auto_label, find_mistakes
+from evenset.operators import turns
 from evenset.operators.evenset_panel import EvensetPanel
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
@@ -28,14 +29,19 @@ class Panel:
     def __init__(self, dataset: Any, panel_id: str = "one") -> None:
         self.dataset, self.panel_id, self.state = dataset, panel_id, {}
 
-    def send(self, event: str, **params: Any) -> Sent:
+    def execute(self, event: str, **params: Any) -> tuple[Any, list[Any]]:
+        """The answer, and what the App is asked to do."""
         panel = EvensetPanel()
         panel.plugin_name = "@evenset/evenset"
         params.update(panel_id=self.panel_id, panel_state=self.state, __method__=event)
         executor = Executor()
-        panel.execute(ExecutionContext(dict(dataset_name=self.dataset.name, params=params), executor=executor))
+        context = ExecutionContext(dict(dataset_name=self.dataset.name, params=params), executor=executor)
+        return panel.execute(context), executor._requests
+
+    def send(self, event: str, **params: Any) -> Sent:
+        _, requests = self.execute(event, **params)
         told, drawn, asked = (
-            [request.params for request in executor._requests if request.operator_uri == name]
+            [request.params for request in requests if request.operator_uri == name]
             for name in ("notify", "show_panel_output", "prompt_user_for_operation")
         )
         assert len(drawn) == 1
@@ -161,6 +167,30 @@ def test_the_form_of_a_run_is_on_the_view_that_it_worked_on(clusters, app):
 
     dataset.delete_sample_field("truth")  # nothing is in the view any more
     assert "run_view" not in panel.send("on_runs_again").forms[0]
+
+
+@pytest.mark.parametrize("event", ["on_news", "on_view", "on_live_tick"])
+def test_what_comes_by_itself_gives_way_to_what_a_user_asks_at_the_same_time(clusters, monkeypatch, event):
+    panel = Panel(clusters(60, 60), f"busy {event}").open("overview")
+    state = dict(panel.state)
+
+    def come() -> tuple[Any, list[Any]]:
+        page = Panel(panel.dataset, panel.panel_id)
+        page.state = dict(state)
+        return page.execute(event, seen="long ago")
+
+    overtaken = (dict(overtaken=True), [])
+    assert come() == overtaken  # the page may not have taken in yet that this tab was opened
+    monkeypatch.setattr(turns, "DRAWN_SECONDS", 0)
+    with turns.of_user(panel.panel_id):
+        assert come() == overtaken
+    load = EvensetPanel.load_live if event == "on_live_tick" else EvensetPanel.load_overview
+    with monkeypatch.context() as slow:
+        slow.setattr(EvensetPanel, load.__name__, lambda *given: (panel.send("on_tab", value="runs"), load(*given)))
+        assert come() == overtaken
+
+    answer, requests = come()
+    assert answer is None and "show_panel_output" in [request.operator_uri for request in requests]
 
 
 def test_where_the_dataset_was_deleted_the_panel_says_so(make_dataset):
