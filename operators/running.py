@@ -20,6 +20,7 @@ LOOK_SECONDS = 0.4  # between two looks at a worker
 MOST_ROWS = 100  # of a table in the App
 PANEL = "evenset_panel"
 TABS = {"find_mistakes": "mistakes", "balance_classes": "balance", "train_generator": "balance"}  # where they are seen
+NARROW = {"minWidth": 0, "& th, & td": {"paddingX": 1, "fontSize": "0.875rem"}}  # a form's 632 px, not FiftyOne's 650
 OPENING_SECONDS = 60  # within which a panel that is opened has loaded
 
 Prepared = tuple[Any, dict[str, Any]]  # the samples (or the dataset) that a workflow takes, and its other arguments
@@ -94,7 +95,7 @@ class Page:
 
     def table(self, rows: list[dict[str, Any]], name: str = "rows") -> Page:
         if rows:
-            view = types.TableView()
+            view = types.TableView(componentsProps=dict(table=dict(sx=NARROW)))
             for number, key in enumerate(rows[0]):
                 view.add_column(str(number), label=capital(key))
             self.outputs.list(name, types.Object(), view=view)

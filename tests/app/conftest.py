@@ -176,6 +176,7 @@ def shoot() -> Callable[[Page, str], None]:
 
     def save(page: Page, name: str) -> None:
         page.locator("[data-cy='looker']").first.wait_for()
+        expect(page.locator(".MuiCircularProgress-root")).to_have_count(0)  # no spinner stays
         page.wait_for_timeout(1000)  # what the App draws in steps
         page.screenshot(path=folder / f"{name}.png", animations="disabled")
 
