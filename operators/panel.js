@@ -163,7 +163,7 @@
     const app = useAppView();
     const told = useRef(app);
     useEffect(() => {
-      const tell = () => call(schema.view.on_view, {}, (answer) => answer?.overtaken && window.setTimeout(tell, CALM_MS));
+      const tell = () => call(schema.view.on_view, {}, (answer) => answer?.overtaken && window.setTimeout(tell, SETTLE_MS));
       if (app !== told.current) tell();
       told.current = app;
     }, [app]);

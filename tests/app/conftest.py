@@ -65,17 +65,22 @@ class User:
         self.page.get_by_title("New panel").or_(self.page.locator("[data-cy='new-panel-btn']")).first.click()
         self.page.get_by_text("Evenset", exact=True).click()
 
+    def undo(self, what: str) -> None:
+        """Deletes the run that a form is about, once it says what goes."""
+        form = self.page.get_by_role("dialog")
+        form.get_by_text(what).wait_for()
+        self.page.wait_for_timeout(1000)  # the App loses a click on a form that it is still drawing
+        form.get_by_role("button", name="Delete", exact=True).click()
+        self.sees("Undone")
+        self.click("Done")
+
     def delete_runs(self) -> None:
         """Deletes run after run in the panel's tab Runs, as it offers them."""
         while left := self.dataset.list_runs():
             names = [key.removeprefix("evenset_").replace("_", " ") for key in left]
             self.page.get_by_text(re.compile(f"^({'|'.join(names)}) · ")).wait_for()
             self.page.get_by_role("button", name="Delete", exact=True).click()
-            self.page.get_by_role("dialog").get_by_text("What goes").wait_for()
-            self.page.wait_for_timeout(1000)  # the App loses a click on a form that it is still drawing
-            self.page.get_by_role("button", name="Delete", exact=True).last.click()
-            self.sees("Undone")
-            self.click("Done")
+            self.undo("What goes")
             self.dataset.reload()
             assert len(self.dataset.list_runs()) == len(left) - 1
         self.sees("Nothing has run yet")
@@ -176,7 +181,7 @@ def shoot() -> Callable[[Page, str], None]:
 
     def save(page: Page, name: str) -> None:
         page.locator("[data-cy='looker']").first.wait_for()
-        expect(page.locator(".MuiCircularProgress-root")).to_have_count(0)  # no spinner stays
+        expect(page.locator("[data-cy='panel-tab-samples'] .MuiCircularProgress-root")).to_have_count(0)
         page.wait_for_timeout(1000)  # what the App draws in steps
         page.screenshot(path=folder / f"{name}.png", animations="disabled")
 

@@ -88,8 +88,5 @@ def test_a_user_evens_out_a_rare_class_and_undoes_it(uneven, open_app):
     goes = (f"{added} samples that it added, with their labels", "Fields: gcn", "Fields: resnet")
     for what in goes[::-1]:  # the newest first
         user.open("Delete a run")
-        user.sees(what)
-        user.click("Delete")
-        user.sees("Undone")
-        user.click("Done")
+        user.undo(what)
     assert user.state() == before

@@ -78,9 +78,7 @@ def test_a_user_compares_ways_to_even_out_and_deletes(digits, open_app):
     even_out(user)
     assert not dataset.match_tags("synthetic")
     user.open("Delete a run")
-    user.click("Delete")
-    user.sees("Undone")
-    user.click("Done")
+    user.undo("What goes")
     assert user.state() == before
 
 
@@ -91,9 +89,6 @@ def test_a_user_compares_methods_looks_closer_and_deletes(digits, open_app):
     compare(user)
     look_closer(user)
     user.open("Delete a run")
-    user.sees("Evaluations: compare_hog_svm_eval, compare_gcn_eval, compare_laplace_eval")
-    user.click("Delete")
-    user.sees("Undone")
-    user.click("Done")
+    user.undo("Evaluations: compare_hog_svm_eval, compare_gcn_eval, compare_laplace_eval")
     assert user.state() == before
     assert user.dataset.list_evaluations() == []

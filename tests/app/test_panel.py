@@ -84,10 +84,7 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     bar_leads_to_its_class(user, ZERO, "auto_label")
     user.page.get_by_text("Runs", exact=True).click()
     user.click("Delete")
-    user.sees("Fields: auto_label")
-    user.click("Delete")
-    user.sees("Undone")
-    user.click("Done")
+    user.undo("Fields: auto_label")
     user.sees("Nothing has run yet")
     assert user.state() == before
 
@@ -108,10 +105,7 @@ def test_a_form_closes_at_once_and_the_panel_has_what_came_of_it(marked_up, open
     user.dataset.reload()
     assert user.dataset.count("preprocessed_path") == IMAGES
     user.click("Delete")
-    user.page.get_by_text("What goes").wait_for()
-    user.page.get_by_role("button", name="Delete", exact=True).last.click()
-    user.sees("Undone")
-    user.click("Done")
+    user.undo("What goes")
     assert user.state() == before
 
 

@@ -50,11 +50,7 @@ def labels(dataset: Any) -> dict[str, str | None]:
 def undo(user: Any, button: str, what: str) -> None:
     """Deletes the run that a button is about, once its form says what goes."""
     user.click(button)
-    user.page.get_by_role("dialog").get_by_text(what).wait_for()
-    user.page.wait_for_timeout(1000)  # the App loses a click on a form that it is still drawing
-    user.page.get_by_role("button", name="Delete", exact=True).last.click()
-    user.sees("Undone")
-    user.click("Done")
+    user.undo(what)
     user.dataset.reload()
 
 

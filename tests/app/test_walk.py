@@ -75,11 +75,9 @@ def accept_and_undo(user: Any) -> None:
     user.click("Undo ...")
     user.sees(f"{accepted} labels of 'ground_truth' are put back")
     user.picture("undo")
-    user.click("Delete")
-    user.sees("Undone")
+    user.undo("What goes")
     assert user.state() == before
     assert dataset.count_values("auto_label.status") == statuses
-    user.click("Done")
 
 
 def delete(user: Any) -> None:
@@ -87,10 +85,7 @@ def delete(user: Any) -> None:
     from evenset.workflows import records
 
     user.open("Delete a run")
-    user.sees("Fields: auto_label")
-    user.click("Delete")
-    user.sees("Undone")
-    user.click("Done")
+    user.undo("Fields: auto_label")
     user.sees(f"{len(user.dataset)} samples")
     stored = records.store(user.dataset).list_keys()
     assert not [key for key in stored if "evenset_" in key or key.startswith("job:")]
