@@ -42,7 +42,7 @@ HELPS = {  # of arguments that are typed otherwise than they are written in Pyth
     "settings_of": """rows with settings of their own: {"resnet18 sgd": {"method": "resnet", "optimizer": "sgd"}}""",
     "rules": "file of lines `label: expression of FiftyOne`, the first that matches wins; - reads stdin",
 }
-EPILOG = "Exit codes: 0 done, 1 the run failed, 2 bad usage, 130 interrupted or stopped."
+EPILOG = "Exit codes: 0 done, 1 the run failed or was refused, 2 bad usage, 130 interrupted or stopped."
 
 
 @functools.cache

@@ -169,7 +169,8 @@ def worth(pipeline: Any, count: int, seed: int) -> dict[str, float]:
     from evenset.models.settings import ProbeSettings, SamplingSettings
 
     (pixels, labels), test, settings = real("train"), real("t10k"), ProbeSettings(seed=seed)
-    images, classes, _ = draw(pipeline, 2 * count, SamplingSettings(sampling_seed=seed))  # half of them to choose from
+    more = count * 5 // 4  # to choose from
+    images, classes, _ = draw(pipeline, more, SamplingSettings(sampling_seed=seed))
     held, seen = np.split(np.random.default_rng(0).permutation(len(pixels)), [len(pixels) // 4])
     parts = [balance.Images(pixels[rows], labels[rows]) for rows in (seen, held)]
     kept = np.flatnonzero(balance.kept(*parts, balance.Images(images, classes)))[:count]

@@ -220,7 +220,7 @@ def even_out(dataset: Any, options: argparse.Namespace) -> None:
 
 
 def show(dataset: Any, results: Any) -> None:
-    """Opens the App on the samples that wait for a review."""
+    """Opens the App on the accepted samples, or on those that wait for a review where none is."""
     import fiftyone as fo
 
     view = dataset.load_saved_view(results.views["accepted" if results.accepted else "review"])

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+FIGURE = re.compile(r"[-+]?[\d.,]+( %)?")
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Rows as a plain table; None and NaN as a dash."""
+    """Rows as a plain table, figures to the right; None and NaN as a dash."""
     from tabulate import tabulate
 
-    columns = dict.fromkeys(name for row in rows for name in row)
-    texts = [i for i, name in enumerate(columns) if any(isinstance(row.get(name), str) for row in rows)]
-    look = dict(tablefmt="simple", missingval="–", stralign="left", numalign="right")
+    rows = [{name: None if value != value else value for name, value in row.items()} for row in rows]
+    columns = {name: [row.get(name) for row in rows] for row in rows for name in row}
+    texts = [i for i, values in enumerate(columns.values()) if any(isinstance(value, str) for value in values)]
+    sides = ["left" if i in texts and not (i and _are_figures(v)) else "right" for i, v in enumerate(columns.values())]
+    look = dict(tablefmt="simple", missingval="–", colalign=sides)
     return str(tabulate(rows, headers="keys", disable_numparse=texts, **look))  # a class "007" is no number
+
+
+def _are_figures(values: list[Any]) -> bool:
+    return all(FIGURE.fullmatch(value) for value in values if isinstance(value, str))
 
 
 def percent(share: float | None) -> str | None:
