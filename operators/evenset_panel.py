@@ -22,7 +22,11 @@ from .tabs.runs import RunsTab
 MARGINS = types.View(  # FiftyOne leaves one on the left alone
     component="ObjectView", componentsProps=dict(gridContainer=dict(sx=dict(paddingX=1)))
 )
-BY_ITSELF = ("on_news", "on_view", "on_live_tick")  # events that no user asks for
+BY_ITSELF = ("on_news", "on_view", "on_live_tick")  # events that no user asks for; the page asks again
+CHOICES = (  # of which the last one holds
+    "on_tab", "on_label_field", "on_runs_choose", "on_balance_target", "on_labels_target", "on_overview_page",
+    "on_mistakes_page",
+)  # fmt: skip
 TABS = ("overview", "labels", "review", "mistakes", "balance", "runs")
 
 
@@ -39,16 +43,21 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
         )
 
     def execute(self, ctx: Any) -> Any:
-        """Every event comes here."""
-        if ctx.params.get("__method__") not in BY_ITSELF:
-            with turns.of_user(ctx.panel_id):
-                return self._answer(ctx)
-        is_overtaken = turns.of_panel(ctx.panel_id)
-        result = None if is_overtaken() else self._answer(ctx)
-        if not is_overtaken():
-            return result
-        ctx.executor._requests.clear()
-        return dict(overtaken=True)  # the page asks again
+        """Every event comes here; the answer of one that a later one overtakes is not sent."""
+        method = ctx.params.get("__method__")
+        if method in BY_ITSELF:
+            is_overtaken = turns.of_panel(ctx.panel_id)
+            result = None if is_overtaken() else self._answer(ctx)
+        else:
+            with turns.of_user(ctx.panel_id, method) as is_repeated:
+                result = self._answer(ctx)
+            is_overtaken = is_repeated if method in CHOICES else lambda: False
+        requests = ctx.executor._requests
+        if is_overtaken():
+            requests.clear()
+            return dict(overtaken=True)
+        requests[:] = merged(requests)
+        return result
 
     def _answer(self, ctx: Any) -> Any:
         """What an event does; an error is shown as a sentence."""
@@ -56,9 +65,7 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
             if ctx.params.get("__method__") == "on_news" and not is_stale(ctx):
                 return None  # this page has drawn it already
             self._recall(ctx)
-            result = super().execute(ctx)
-            ctx.executor._requests[:] = merged(ctx.executor._requests)
-            return result
+            return super().execute(ctx)
         except Exception as error:
             self._show_error(ctx, forms.capital(jobs.sentence(error, "the panel")))
 
@@ -68,6 +75,9 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
         with contextlib.suppress(Exception):  # the dataset is gone, or the database
             if ctx.dataset is not None:
                 self._show_tabs(ctx, page)  # the others may have no trouble
+                self.show_news(ctx, page)
+                if ctx.panel.state.live and ctx.params.get("__method__") in BY_ITSELF:
+                    self.show_timer(page)  # the next look may have none
         drawing.note(page, "error", reason)
         page.btn("again", label="Look again", icon="refresh", on_click=self.on_again)
         ctx.ops.show_panel_output(types.Property(page, view=MARGINS))

@@ -130,7 +130,7 @@
     };
     const settle = () => {
       const { asked, open, pending, tab, view } = now.current;
-      if (pending.size) return;
+      if (pending.size || now.current.isGone) return;
       const isLost = asked && tab !== asked; // FiftyOne may lose one of two changes of the state at the same time
       if (open && (open !== view.shown || isLost)) ask(open); // answers may overtake one another
       else setAsked(null);
@@ -139,6 +139,10 @@
       const timer = window.setTimeout(settle, ORDER_MS);
       return () => window.clearTimeout(timer);
     });
+    useEffect(() => {
+      now.current.isGone = false;
+      return () => (now.current.isGone = true); // nothing is drawn any more that could be the open tab
+    }, []);
     const click = (event, value) => {
       now.current.open = value;
       setAsked(value);
@@ -181,16 +185,17 @@
   function watch(now) {
     let connection = new AbortController();
     let timer = 0;
+    let isGone = false;
     const hands = { pressed: false, struck: 0 };
     const tell = (value) => {
       window.clearTimeout(timer);
       if (value === now.view.seen) return;
       if (isBusy(hands)) later(value);
-      else now.call(now.view.on_news, { seen: now.view.seen }, (answer) => answer?.overtaken && later(value));
+      else now.call(now.view.on_news, { seen: now.view.seen }, (answer) => answer?.overtaken && later());
     };
     const later = (value) => {
       window.clearTimeout(timer);
-      timer = window.setTimeout(tell, CALM_MS, value);
+      if (!isGone) timer = window.setTimeout(tell, CALM_MS, value);
     };
     const connect = () => {
       connection.abort(); // a page that nobody sees would hold one of the six connections that a browser has
@@ -209,6 +214,7 @@
     for (const [target, name, handler] of handlers) target.addEventListener(name, handler, true);
     connect();
     return () => {
+      isGone = true;
       connection.abort();
       window.clearTimeout(timer);
       for (const [target, name, handler] of handlers) target.removeEventListener(name, handler, true);

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 DRAWN_SECONDS = 0.5  # after an answer, within which its page may not have taken it in
 
@@ -17,6 +17,7 @@ class Asked:
     """What users asked of a panel: how often, how much of it is not answered, and when the last answer left."""
 
     begun: int = 0
+    methods: Counter[str] = field(default_factory=Counter)  # how often each
     waiting: int = 0
     answered: float = -DRAWN_SECONDS
 
@@ -26,14 +27,16 @@ _lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def of_user(panel_id: str) -> Iterator[None]:
-    """While a user's event is worked on."""
+def of_user(panel_id: str, method: str) -> Iterator[Callable[[], bool]]:
+    """While a user's event is worked on; gives a function that says whether the same was asked again meanwhile."""
     with _lock:
         asked = _asked[panel_id]
         asked.begun += 1
         asked.waiting += 1
+        asked.methods[method] += 1
+        mine = asked.methods[method]
     try:
-        yield
+        yield lambda: asked.methods[method] > mine
     finally:
         with _lock:
             asked.waiting -= 1

@@ -50,7 +50,9 @@ def seconds_left(live: dict[str, Any]) -> float | None:
 
 
 def outcomes(dataset: Any) -> list[dict[str, Any]]:
-    """How jobs ended that nobody waits for, but for those that did what they should: workflow, run_key, state, error.
+    """How jobs ended that nobody waits for, but for those that did what they should.
+
+    Rows of job, workflow, run_key, state, error.
 
     They stay until `forget_outcomes`: events of a panel may overtake one another, and each has to draw the same.
     """
@@ -59,14 +61,14 @@ def outcomes(dataset: Any) -> list[dict[str, Any]]:
         if job["state"] == "done":
             _forget(dataset, job_id)
         else:
-            rows.append({name: job[name] for name in ("workflow", "run_key", "state", "error")})
+            rows.append({"job": job_id, **{name: job[name] for name in ("workflow", "run_key", "state", "error")}})
     return rows
 
 
-def forget_outcomes(dataset: Any) -> None:
-    """Somebody has read how they ended; the runs keep it."""
-    for job_id, _ in _ended(dataset):
-        _forget(dataset, job_id)
+def forget_outcomes(dataset: Any, rows: list[dict[str, Any]]) -> None:
+    """Somebody has read these rows of `outcomes`; the runs keep them."""
+    for row in rows:
+        _forget(dataset, row["job"])
 
 
 def _forget(dataset: Any, job_id: str) -> None:

@@ -235,8 +235,11 @@ def decided(dataset: Any, field: str, label_field: str, sitting: str) -> list[st
     return _decided(dataset, key) if key else []
 
 
-def undo(dataset: Any, field: str, label_field: str, sitting: str) -> str:
+def undo(dataset: Any, field: str, label_field: str, sitting: str, done: int | None = None) -> str | None:
     """Takes back the last decision of this sitting; returns the sample's id.
+
+    Args:
+        done: decisions that there were when it was asked for; with another number nothing is taken back (None)
 
     Raises:
         ValueError: there is none, or its label was edited since, and stays
@@ -248,6 +251,8 @@ def undo(dataset: Any, field: str, label_field: str, sitting: str) -> str:
         dataset.reload()
         key = _sitting(dataset, field, label_field, sitting)
         ids = _decided(dataset, key) if key else []
+        if done and len(ids) != done:
+            return None
         if not key or not ids:
             raise ValueError("there is no decision to take back")
         folder = folders.run_folder(dataset, key)

@@ -10,6 +10,7 @@ import numpy as np
 
 from . import changes, folders, records
 from .review_labels import review_labels
+from .review_queue import WAIT_SECONDS
 from .samples import require_fields
 
 
@@ -74,17 +75,18 @@ def decide(dataset: Any, field: str, label_field: str, action: str, shown: Seque
     Raises:
         ValueError: one of the fields was removed; nothing was written
     """
-    dataset.reload()
-    require_fields(dataset, field, label_field)
     seen = {row["id"]: (True, row["suggestion"], row["given"]) for row in shown}
     paths = ["id", f"{field}.is_issue", f"{field}.label", f"{label_field}.label"]
-    now = zip(*dataset.select(list(seen)).values(paths), strict=True)
-    ids = [i for i, *values in now if tuple(values) == seen[i]]
-    if not ids:
-        return Decided(0, len(seen), None)
-    done = review_labels(
-        dataset.select(ids), field, label_field=label_field, action=action, seen=True, progress=False
-    )  # fmt: skip
+    with folders.claim(dataset, f"queue of {field}", WAIT_SECONDS):
+        dataset.reload()
+        require_fields(dataset, field, label_field)
+        now = zip(*dataset.select(list(seen)).values(paths), strict=True)
+        ids = [i for i, *values in now if tuple(values) == seen[i]]
+        if not ids:
+            return Decided(0, len(seen), None)
+        done = review_labels(
+            dataset.select(ids), field, label_field=label_field, action=action, seen=True, progress=False
+        )  # fmt: skip
     return Decided(done.changed, len(seen) - done.changed, done.run_key)
 
 

@@ -92,8 +92,10 @@ class BalanceTab:
             line.btn(f"open_{name}", label=f"Open the {name}", icon="visibility", variant="outlined",
                      on_click=self.on_open_view, params=dict(view=view))  # fmt: skip
         if done["can_add"]:
-            line.btn("add", label="Add ...", icon="add", variant="outlined", on_click=self.on_balance_add)
-        line.btn("remove", label="Remove ...", icon="undo", variant="outlined", on_click=self.on_balance_remove)
+            line.btn("add", label="Add ...", icon="add", variant="outlined", on_click=self.on_balance_add,
+                     params=dict(run_key=done["run_key"], generator=done["generator"]))  # fmt: skip
+        line.btn("remove", label="Remove ...", icon="undo", variant="outlined", on_click=self.on_balance_remove,
+                 params=dict(run_key=done["run_key"]))  # fmt: skip
         if done["gains"]:
             drawing.heading(page, "Gain of each class, points of recall on held-out real images", interval(done))
             layout = gains_layout(done["gains"][: balancing.MOST_BARS])
@@ -120,13 +122,12 @@ class BalanceTab:
         ctx.prompt(f"@evenset/evenset/{ctx.params['operator']}", params=params)
 
     def on_balance_remove(self, ctx: Any) -> None:
-        params = dict(run_key=ctx.panel.state.balance["done"]["run_key"])
+        params = dict(run_key=ctx.params["run_key"])
         ctx.prompt("@evenset/evenset/delete_run", params=params, on_success=self.on_again)
 
     def on_balance_add(self, ctx: Any) -> None:
         """The form as that run had it, with its generator, but that the verdict does not decide."""
-        done = ctx.panel.state.balance["done"]
-        refilling.reopen(ctx, done["run_key"], generator=done["generator"], add="always")
+        refilling.reopen(ctx, ctx.params["run_key"], generator=ctx.params["generator"], add="always")
 
 
 def interval(done: dict[str, Any]) -> str:

@@ -50,7 +50,7 @@ class LabelsTab:
         except ValueError as reason:
             would, error = None, forms.capital(str(reason))
         lines = chart(curve, target, would) if curve else []
-        ctx.panel.state.labels = {**found, "would": would, "error": error, "lines": lines}
+        ctx.panel.state.labels = {**found, "drawn": target, "would": would, "error": error, "lines": lines}
 
     def show_labels(self, ctx: Any, page: Any) -> None:
         found = ctx.panel.state.labels or {}
@@ -76,7 +76,8 @@ class LabelsTab:
         line = page.h_stack("labels_line", gap=2, align_y="center")
         drawing.heading(line, outcome(would))
         if would["changed"]:
-            line.btn("labels_apply", label="Apply", icon="check", variant="contained", on_click=self.on_labels_apply)
+            line.btn("labels_apply", label="Apply", icon="check", variant="contained", on_click=self.on_labels_apply,
+                     params=dict(run_key=found["key"], target=found["drawn"]))  # fmt: skip
         now = f"{found['now']['accepted']:,} accepted and {found['now']['review']:,} in review at {found['applied']:g}"
         parts = [f"Now {now}", f"{would['changed']:,} change" if would["changed"] else "as it is"]
         if would["decided"]:
@@ -106,7 +107,7 @@ class LabelsTab:
         self._preview(ctx, history.read_results(ctx.dataset, ctx.panel.state.labels["key"])["curve"])
 
     def on_labels_apply(self, ctx: Any) -> None:
-        done = retarget(ctx.dataset, ctx.panel.state.labels["key"], ctx.panel.state.target)
+        done = retarget(ctx.dataset, ctx.params["run_key"], ctx.params["target"])
         sentence = f"{done.accepted:,} suggestions are accepted, {done.review:,} are left to review"
         ctx.ops.notify(sentence, variant="success")
         ctx.ops.reload_samples()

@@ -22,8 +22,10 @@ class LiveStrip:
     """
 
     def load_live(self, ctx: Any) -> None:
-        rows = live.running(ctx.dataset)
+        before, rows = ctx.panel.state.live or [], live.running(ctx.dataset)
         ctx.panel.state.live = rows
+        if keys_of(before) - keys_of(rows) - {None}:
+            ctx.ops.reload_dataset()  # a run has ended: the App has its fields to show
         ctx.panel.state.news = live.outcomes(ctx.dataset)
         keys = [row["run_key"] for row in rows if row["run_key"]]
         lines = chart(live.curves(ctx.dataset, keys[0])) if keys else []
@@ -31,8 +33,8 @@ class LiveStrip:
 
     def read_news(self, ctx: Any) -> None:
         """Somebody went on: how runs ended is no news any more, and Runs keeps it."""
+        live.forget_outcomes(ctx.dataset, ctx.panel.state.news or [])
         ctx.panel.state.news = []
-        live.forget_outcomes(ctx.dataset)
 
     def show_live(self, ctx: Any, page: Any) -> None:
         for row in ctx.panel.state.news or []:
@@ -50,21 +52,21 @@ class LiveStrip:
                 line.btn(f"stop_{place}", label="Stop", icon="stop", variant="outlined", on_click=self.on_live_stop,
                          params=params)  # fmt: skip
         if rows:
-            page.view("timer", types.TimerView(interval=LOOK_MS, on_interval=self.on_live_tick))
+            self.show_timer(page)
             lines = ctx.panel.state.live_lines or []
             if lines and len(lines[0]["x"]) > 1:
                 legend = dict(orientation="h", y=1, yanchor="bottom", x=0)
                 layout = dict(height=220, margin=dict(l=40, r=10, t=30, b=30), showlegend=True, legend=legend)
                 page.plot("live_curves", data=lines, layout=layout, config=drawing.CONFIG)
 
+    def show_timer(self, page: Any) -> None:
+        page.view("timer", types.TimerView(interval=LOOK_MS, on_interval=self.on_live_tick))
+
     def on_live_tick(self, ctx: Any) -> None:
         """Looks again; when something began or ended, the tab shows what that changed."""
-        before = {row["run_key"] for row in ctx.panel.state.live or []}
+        before = keys_of(ctx.panel.state.live or [])
         self.load_live(ctx)
-        now = {row["run_key"] for row in ctx.panel.state.live}
-        if before - now - {None}:
-            ctx.ops.reload_dataset()
-        if before != now:
+        if before != keys_of(ctx.panel.state.live):
             self.refresh(ctx)  # type: ignore[attr-defined]
 
     def show_news(self, ctx: Any, page: Any) -> None:
@@ -97,6 +99,10 @@ class LiveStrip:
 def is_stale(ctx: Any) -> bool:
     """Whether something changed since the page was drawn; FiftyOne shares the state among the pages of one server."""
     return ctx.dataset is not None and bool(ctx.params.get("seen") != records.changed(ctx.dataset))
+
+
+def keys_of(rows: list[dict[str, Any]]) -> set[str | None]:
+    return {row["run_key"] for row in rows}
 
 
 def left(seconds: float | None) -> str:

@@ -116,10 +116,11 @@ class OverviewTab:
 
 
 def label_field(ctx: Any, fields: list[str]) -> str | None:
-    """The label field that the panel is about: the chosen one, ground_truth, or the first."""
+    """The label field that the panel is about: the chosen one, ground_truth, or the first. Its list says so."""
     chosen = ctx.panel.state.label_field
     usual = "ground_truth" if "ground_truth" in fields else fields[0] if fields else None
-    return chosen if chosen in fields else usual
+    ctx.panel.state.label_field = field = chosen if chosen in fields else usual
+    return field
 
 
 def newest(ctx: Any, workflow: str) -> tuple[list[str], str | None, dict[str, Any] | None]:

@@ -32,7 +32,7 @@ class ReviewTab:
             shown, waiting = review_queue.first(ctx.dataset, field, target, skipped)
             done = review_queue.decided(ctx.dataset, field, target, sitting())
             found.update(key=run["key"], field=field, waiting=waiting, done=len(done), id=shown)
-            found["turn"] = f"{shown} {len(done)} {len(skipped)}"  # another one after each decision
+            found["turn"] = f"{field} {target} {shown} {len(done)} {len(skipped)}"  # another one after each decision
             if shown:
                 found.update(about(ctx.dataset, field, target, shown))
         ctx.panel.state.review = found
@@ -46,7 +46,8 @@ class ReviewTab:
         line = page.h_stack("review_counts", gap=2, align_y="center")
         drawing.heading(line, f"{found['done']:,} reviewed, {found['waiting']:,} to go")
         if found["done"]:
-            line.btn("review_undo", label="Undo", icon="undo", variant="outlined", on_click=self.on_review_undo)
+            line.btn("review_undo", label="Undo", icon="undo", variant="outlined", on_click=self.on_review_act,
+                     params=dict(action="undo", turn=found["turn"]))  # fmt: skip
             line.btn("review_learn", label="Learn from these", icon="school", variant="outlined",
                      on_click=self.on_review_learn)  # fmt: skip
         if found["id"]:
@@ -73,9 +74,8 @@ class ReviewTab:
             ("skip", "Skip", "skip_next", "outlined"),
             ("reject", "Reject", "close", "outlined"),
         ):
-            handler = self.on_review_skip if name == "skip" else self.on_review_decide
-            buttons.btn(f"review_{name}", label=label, icon=icon, variant=variant, on_click=handler,
-                        params=dict(id=shown, action=name))  # fmt: skip
+            buttons.btn(f"review_{name}", label=label, icon=icon, variant=variant, on_click=self.on_review_act,
+                        params=dict(action=name, turn=found["turn"]))  # fmt: skip
         self._show_keys(page, found)
         view = types.DropdownView()
         for name in found["classes"]:
@@ -87,7 +87,7 @@ class ReviewTab:
         actions = ["accept", "skip", "reject", "correct"] if found["id"] else []
         actions += ["undo"] if found["done"] else []
         view = types.View(
-            component="EvensetKeys", composite_view=True, on_key=self.on_review_key, turn=found["turn"],
+            component="EvensetKeys", composite_view=True, on_key=self.on_review_act, turn=found["turn"],
             shown=found["id"], actions=actions, numbered=found.get("numbered", []),
         )  # fmt: skip
         page.view("review_keys", view)
@@ -101,20 +101,20 @@ class ReviewTab:
             drawing.thumbnail(line, f"near_{shown}_{one['id']}", one["path"], SMALL_PX)
             line.md(drawing.plain(one["label"]), name=f"near_label_{place}")
 
-    def on_review_decide(self, ctx: Any) -> None:
-        self._decide(ctx, ctx.params["id"], ctx.params["action"])
-
-    def on_review_key(self, ctx: Any) -> None:
-        """A key was pressed; one that comes late, for a sample that is no longer asked about, decides nothing."""
+    def on_review_act(self, ctx: Any) -> None:
+        """A button or a key; one that comes late, for a sample that is no longer asked about, decides nothing."""
         action = ctx.params["action"]
         if not self.knows(ctx, "review", "turn"):  # type: ignore[attr-defined]
             return
         if ctx.params["turn"] != ctx.panel.state.review["turn"]:
             self.refresh(ctx)  # type: ignore[attr-defined]
         elif action == "undo":
-            self.on_review_undo(ctx)
+            found = ctx.panel.state.review
+            review_queue.undo(ctx.dataset, found["field"], found["target"], sitting(), found["done"])
+            self._next(ctx)
         elif action == "skip":
-            self.on_review_skip(ctx)
+            ctx.panel.state.skipped = [*(ctx.panel.state.skipped or []), ctx.panel.state.review["id"]]
+            self.load_review(ctx)
         else:
             found, label = ctx.panel.state.review, ctx.params.get("label")
             same = action == "correct" and label == found["label"]  # to what is suggested: that accepts it
@@ -125,6 +125,7 @@ class ReviewTab:
         sample_id, label = ctx.params["path"].removeprefix("correct_"), ctx.params.get("value")
         if not label or not self.knows(ctx, "review", "field"):  # type: ignore[attr-defined]
             return
+        ctx.panel.state.set(ctx.params["path"], None)  # the list is silent on a choice that it holds
         if sample_id == ctx.panel.state.review["id"]:
             self._decide(ctx, sample_id, "correct", label)
         else:
@@ -142,19 +143,9 @@ class ReviewTab:
             ctx.ops.notify("Somebody else decided this one meanwhile: it stays as they left it", variant="warning")
         self._next(ctx)
 
-    def on_review_skip(self, ctx: Any) -> None:
-        ctx.panel.state.skipped = [*(ctx.panel.state.skipped or []), ctx.params["id"]]
-        self.load_review(ctx)
-
     def on_review_again(self, ctx: Any) -> None:
         ctx.panel.state.skipped = []
         self.load_review(ctx)
-
-    def on_review_undo(self, ctx: Any) -> None:
-        if self.knows(ctx, "review", "field"):  # type: ignore[attr-defined]
-            found = ctx.panel.state.review
-            review_queue.undo(ctx.dataset, found["field"], found["target"], sitting())
-            self._next(ctx)
 
     def _next(self, ctx: Any) -> None:
         ctx.ops.reload_samples()

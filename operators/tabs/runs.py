@@ -63,7 +63,8 @@ class RunsTab:
             ("delete", "Delete", "undo", self.on_runs_delete),
         ):
             if name in found["actions"]:
-                buttons.btn(name, label=label, icon=icon, variant="outlined", on_click=handler)
+                buttons.btn(name, label=label, icon=icon, variant="outlined", on_click=handler,
+                            params=dict(run_key=found["key"]))  # fmt: skip
         if found["text"]:
             drawing.table(page, found["text"])
         drawing.heading(page, "Settings that are not the usual ones" if found["settings"] else "The usual settings")
@@ -94,8 +95,8 @@ class RunsTab:
             ctx.prompt("@evenset/evenset/delete_run", params=dict(run_key=key), on_success=self.on_again)
 
     def _still_there(self, ctx: Any) -> str | None:
-        """The chosen run; None, and a look at what is left, where it was deleted since it was drawn."""
-        key = ctx.panel.state.run_key
+        """The run that is drawn; None, and a look at what is left, where it was deleted since."""
+        key = ctx.params["run_key"]
         ctx.dataset.reload()
         if key in ctx.dataset.list_runs():
             return str(key)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any, NamedTuple
 
 import pytest
 from evenset import auto_label, find_mistakes
 from evenset.operators import turns
 from evenset.operators.evenset_panel import EvensetPanel
+from evenset.workflows import folders, jobs, records
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
 
@@ -48,6 +50,10 @@ class Panel:
         notices = [(one["variant"], one["message"]) for one in told]
         return Sent(notices, str(drawn[0]), [one["params"] for one in asked])
 
+    def act(self, action: str) -> Sent:
+        """Presses a button of Review, as it is drawn."""
+        return self.send("on_review_act", action=action, turn=self.state["review"]["turn"])
+
     def open(self, tab: str) -> Panel:
         self.send("on_load")
         assert self.send("on_tab", value=tab).notices == []
@@ -69,7 +75,7 @@ def labels(dataset, *ids):
 def test_a_choice_is_written_to_the_sample_whose_list_it_was_or_not_at_all(suggested):
     panel = Panel(suggested).open("review")
     first = panel.state["review"]["id"]
-    panel.send("on_review_decide", id=first, action="accept")
+    panel.act("accept")
     second, accepted = panel.state["review"]["id"], labels(suggested, first)
 
     sent = panel.send("on_review_correct", path=f"correct_{first}", value="class 1")  # it comes late
@@ -83,7 +89,7 @@ def test_a_choice_is_written_to_the_sample_whose_list_it_was_or_not_at_all(sugge
 def test_what_was_decided_is_still_counted_and_taken_back_in_a_panel_that_is_opened_again(suggested, monkeypatch):
     panel = Panel(suggested, "closed").open("review")
     shown = panel.state["review"]["id"]
-    panel.send("on_review_decide", id=shown, action="accept")
+    panel.act("accept")
     again = Panel(suggested, "another").open("review")
     assert again.state["review"]["done"] == 1
 
@@ -91,20 +97,18 @@ def test_what_was_decided_is_still_counted_and_taken_back_in_a_panel_that_is_ope
         other.setattr(os, "getpid", lambda: 0)  # somebody else's server
         ben = Panel(suggested, "ben").open("review")
         assert ben.state["review"]["done"] == 0
-        assert ben.send("on_review_undo").notices == [("error", "There is no decision to take back")]
+        assert ben.act("undo").notices == [("error", "There is no decision to take back")]
         assert labels(suggested, shown) != [None]
 
-    assert again.send("on_review_undo").notices == []
+    assert again.act("undo").notices == []
     assert labels(suggested, shown) == [None]
 
 
 @pytest.mark.parametrize(
     ("event", "params"),
     [
-        ("on_review_key", dict(action="accept", turn="one 0 0")),
-        ("on_review_decide", dict(id="one", action="accept")),
+        ("on_review_act", dict(action="accept", turn="one 0 0")),
         ("on_review_correct", dict(path="correct_one", value="class 1")),
-        ("on_review_undo", {}),
         ("on_review_learn", {}),
         ("on_mistakes_decide", dict(ids=["one"], action="accept")),
     ],
@@ -132,7 +136,9 @@ def test_a_decision_on_rows_that_are_no_longer_listed_says_so(clusters):
     assert labels(dataset, *dataset.values("id")) == before
 
 
-@pytest.mark.parametrize(("event", "params"), [("on_live_stop", dict(run_key=KEY)), ("on_runs_stop", {})])
+@pytest.mark.parametrize(
+    ("event", "params"), [("on_live_stop", dict(run_key=KEY)), ("on_runs_stop", dict(run_key=KEY))]
+)
 def test_a_run_that_ended_before_stop_was_pressed_is_shown_as_it_is(suggested, event, params):
     panel = Panel(suggested).open("runs")
 
@@ -152,9 +158,9 @@ def test_the_form_of_a_run_is_on_the_view_that_it_worked_on(clusters, app):
         )  # fmt: skip
     panel = Panel(dataset).open("runs")
 
-    assert "run_view" not in panel.send("on_runs_again").forms[0]
+    assert "run_view" not in panel.send("on_runs_again", run_key=panel.state["run"]["key"]).forms[0]
     panel.send("on_runs_choose", value=KEY)
-    filled = panel.send("on_runs_again").forms[0]
+    filled = panel.send("on_runs_again", run_key=panel.state["run"]["key"]).forms[0]
     lines = app.form(dataset, "auto_label", filled)
     total = part.count()
     assert f"said {part.count('ground_truth')} of {total} samples are labelled" in lines
@@ -166,7 +172,7 @@ def test_the_form_of_a_run_is_on_the_view_that_it_worked_on(clusters, app):
     assert dataset.count("again") == total
 
     dataset.delete_sample_field("truth")  # nothing is in the view any more
-    assert "run_view" not in panel.send("on_runs_again").forms[0]
+    assert "run_view" not in panel.send("on_runs_again", run_key=panel.state["run"]["key"]).forms[0]
 
 
 @pytest.mark.parametrize("event", ["on_news", "on_view", "on_live_tick"])
@@ -182,7 +188,7 @@ def test_what_comes_by_itself_gives_way_to_what_a_user_asks_at_the_same_time(clu
     overtaken = (dict(overtaken=True), [])
     assert come() == overtaken  # the page may not have taken in yet that this tab was opened
     monkeypatch.setattr(turns, "DRAWN_SECONDS", 0)
-    with turns.of_user(panel.panel_id):
+    with turns.of_user(panel.panel_id, "on_tab"):
         assert come() == overtaken
     load = EvensetPanel.load_live if event == "on_live_tick" else EvensetPanel.load_overview
     with monkeypatch.context() as slow:
@@ -191,6 +197,78 @@ def test_what_comes_by_itself_gives_way_to_what_a_user_asks_at_the_same_time(clu
 
     answer, requests = come()
     assert answer is None and "show_panel_output" in [request.operator_uri for request in requests]
+
+
+def test_of_two_choices_the_last_one_is_answered(suggested, monkeypatch):
+    panel = Panel(suggested, "choosing").open("labels")
+    late, load = Panel(suggested, panel.panel_id), EvensetPanel.load_runs
+    late.state = dict(panel.state)
+    with monkeypatch.context() as slow:
+        slow.setattr(EvensetPanel, "load_runs", lambda *given: (panel.send("on_tab", value="review"), load(*given)))
+        assert late.execute("on_tab", value="runs") == (dict(overtaken=True), [])
+    assert panel.state["shown"] == "review"
+
+
+def test_a_button_is_about_what_was_drawn_with_it(suggested):
+    panel = Panel(suggested).open("review")
+    first = panel.state["review"]["id"]
+    panel.act("accept")
+    double = dict(panel.state["review"])
+    panel.act("accept")
+    late = Panel(suggested)
+    late.state = dict(panel.state, review=dict(double, turn="another"))
+    late.send("on_review_act", action="accept", turn=double["turn"])  # another page of the server went on
+    assert panel.open("review").state["review"]["done"] == 2
+
+    panel.act("undo")
+    late.state = dict(panel.state, review=dict(panel.state["review"], done=2))
+    late.act("undo")  # the second click of two
+    assert panel.open("review").state["review"]["done"] == 1 and labels(suggested, first) != [None]
+
+    second = Panel(suggested).open("runs")
+    second.state["run_key"] = "evenset_review_labels_1"  # chosen, and not drawn yet
+    assert second.send("on_runs_stop", run_key=KEY).notices == [("warning", f"{KEY} is not running")]
+
+
+def test_a_class_that_was_taken_back_can_be_chosen_again(suggested):
+    panel = Panel(suggested).open("review")
+    path = f"correct_{panel.state['review']['id']}"
+    panel.state[path] = "class 1"
+    panel.send("on_review_correct", path=path, value="class 1")
+    assert panel.state[path] is None
+
+
+def test_how_a_run_ended_is_news_until_it_was_shown(suggested, monkeypatch):
+    panel = Panel(suggested).open("labels")
+    key = "job:late"
+    job = dict(workflow="auto_label", run_key=None, state="failed", error="no label", awaited=False)
+    records.store(suggested).set(key, job)
+    monkeypatch.setattr(jobs, "watch", lambda dataset, job_id: job)
+
+    panel.send("on_tab", value="runs")  # before a tick told of it
+    assert records.store(suggested).has(key) and "No label" in panel.send("on_again").page
+    panel.send("on_tab", value="labels")
+    assert not records.store(suggested).has(key)
+
+
+def test_the_second_of_two_quick_decisions_waits_for_the_first(clusters):
+    dataset = clusters(60, 60)
+    wrong = dataset.limit(4)
+    names = sorted(set(dataset.values("truth")))
+    wrong.set_values("ground_truth.label", [names[name == names[0]] for name in wrong.values("truth")])
+    find_mistakes(dataset, "ground_truth", embeddings="vector", progress=False)
+    panel = Panel(dataset).open("mistakes")
+    one, two = (row["id"] for row in panel.state["mistakes"]["rows"][:2])
+    field = panel.state["mistakes"]["field"]
+
+    second = threading.Thread(target=panel.send, args=["on_mistakes_decide"], kwargs=dict(ids=[two], action="accept"))
+    with folders.claim(dataset, f"queue of {field}"):  # as the first has it while it is written
+        second.start()
+        second.join(timeout=3)
+        assert second.is_alive()
+    second.join()
+    left = [row["id"] for row in panel.state["mistakes"]["rows"]]
+    assert one in left and two not in left
 
 
 def test_where_the_dataset_was_deleted_the_panel_says_so(make_dataset):

@@ -83,9 +83,9 @@ def test_what_was_not_added_can_be_added_with_the_same_settings(balanced):
     dataset, results = balanced
     found = balance_overview.outcome(dataset, results.run_key)
     asked = []
-    panel = SimpleNamespace(state=SimpleNamespace(balance=dict(done=vars(found))))
+    params = dict(run_key=found.run_key, generator=found.generator)
     balance.BalanceTab().on_balance_add(
-        SimpleNamespace(dataset=dataset, panel=panel, prompt=lambda uri, params: asked.append((uri, params)))
+        SimpleNamespace(dataset=dataset, params=params, prompt=lambda uri, params: asked.append((uri, params)))
     )
 
     [(operator, again)] = asked
