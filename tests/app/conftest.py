@@ -180,6 +180,7 @@ def shoot() -> Callable[[Page, str], None]:
     folder.mkdir(parents=True, exist_ok=True)
 
     def save(page: Page, name: str) -> None:
+        page.wait_for_timeout(1000)  # the grid may be about to load again
         page.locator("[data-cy='looker']").first.wait_for()
         expect(page.locator("[data-cy='panel-tab-samples'] .MuiCircularProgress-root")).to_have_count(0)
         page.wait_for_timeout(1000)  # what the App draws in steps
