@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,39 +49,28 @@ def seconds_left(live: dict[str, Any]) -> float | None:
 
 
 def outcomes(dataset: Any) -> list[dict[str, Any]]:
-    """How jobs ended that nobody waits for, but for those that did what they should.
-
-    Rows of job, workflow, run_key, state, error.
+    """A row for each job that nobody waits for and that did not end as it should: job, workflow, run_key, state, error.
 
     They stay until `forget_outcomes`: events of a panel may overtake one another, and each has to draw the same.
     """
     rows = []
-    for job_id, job in _ended(dataset):
-        if job["state"] == "done":
-            _forget(dataset, job_id)
-        else:
-            rows.append({"job": job_id, **{name: job[name] for name in ("workflow", "run_key", "state", "error")}})
+    for job_id in (key[len("job:") :] for key in records.store(dataset).list_keys() if key.startswith("job:")):
+        with contextlib.suppress(ValueError):  # forgotten at this moment
+            job = jobs.watch(dataset, job_id)
+            if job["awaited"] or job["state"] in jobs.UNFINISHED:
+                continue
+            if job["state"] == "done":
+                jobs.forget(dataset, job_id)
+            else:
+                rows.append({"job": job_id, **{name: job[name] for name in ("workflow", "run_key", "state", "error")}})
     return rows
 
 
 def forget_outcomes(dataset: Any, rows: list[dict[str, Any]]) -> None:
     """Somebody has read these rows of `outcomes`; the runs keep them."""
     for row in rows:
-        _forget(dataset, row["job"])
-
-
-def _forget(dataset: Any, job_id: str) -> None:
-    with contextlib.suppress(ValueError):  # another panel did
-        jobs.forget(dataset, job_id)
-
-
-def _ended(dataset: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Jobs that ended, and that nobody waits for."""
-    for job_id in (key[len("job:") :] for key in records.store(dataset).list_keys() if key.startswith("job:")):
-        with contextlib.suppress(ValueError):
-            job = jobs.watch(dataset, job_id)
-            if job["state"] not in jobs.UNFINISHED and not job["awaited"]:
-                yield job_id, job
+        with contextlib.suppress(ValueError):  # another panel did
+            jobs.forget(dataset, row["job"])
 
 
 def curves(dataset: Any, key: str) -> dict[str, list[float]]:

@@ -251,7 +251,7 @@ def undo(dataset: Any, field: str, label_field: str, sitting: str, done: int | N
         dataset.reload()
         key = _sitting(dataset, field, label_field, sitting)
         ids = _decided(dataset, key) if key else []
-        if done and len(ids) != done:
+        if done not in (None, len(ids)):
             return None
         if not key or not ids:
             raise ValueError("there is no decision to take back")

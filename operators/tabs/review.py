@@ -103,20 +103,19 @@ class ReviewTab:
 
     def on_review_act(self, ctx: Any) -> None:
         """A button or a key; one that comes late, for a sample that is no longer asked about, decides nothing."""
-        action = ctx.params["action"]
         if not self.knows(ctx, "review", "turn"):  # type: ignore[attr-defined]
             return
-        if ctx.params["turn"] != ctx.panel.state.review["turn"]:
+        found, action = ctx.panel.state.review, ctx.params["action"]
+        if ctx.params["turn"] != found["turn"]:
             self.refresh(ctx)  # type: ignore[attr-defined]
         elif action == "undo":
-            found = ctx.panel.state.review
             review_queue.undo(ctx.dataset, found["field"], found["target"], sitting(), found["done"])
             self._next(ctx)
         elif action == "skip":
-            ctx.panel.state.skipped = [*(ctx.panel.state.skipped or []), ctx.panel.state.review["id"]]
+            ctx.panel.state.skipped = [*(ctx.panel.state.skipped or []), found["id"]]
             self.load_review(ctx)
         else:
-            found, label = ctx.panel.state.review, ctx.params.get("label")
+            label = ctx.params.get("label")
             same = action == "correct" and label == found["label"]  # to what is suggested: that accepts it
             self._decide(ctx, found["id"], "accept" if same else action, None if same else label)
 

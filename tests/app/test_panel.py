@@ -120,7 +120,13 @@ def test_tabs_that_are_clicked_one_after_the_other_come_to_rest(marked_up, open_
     calls: list[str] = []
     user.page.on("request", lambda request: calls.append(request.url) if "/operators/execute" in request.url else None)
     user.page.wait_for_timeout(4000)
-
     assert not calls
     expect(user.page.get_by_role("tab", name="Runs")).to_have_attribute("aria-selected", "true")
     user.sees("Nothing has run yet")
+
+    user.page.get_by_role("tab", name="Review").click()
+    user.page.locator("[data-cy^='panel-tab-evenset'] [title='Close']").click()  # before it is drawn
+    user.page.wait_for_timeout(3000)
+    calls.clear()
+    user.page.wait_for_timeout(4000)
+    assert not calls

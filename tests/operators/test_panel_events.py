@@ -7,7 +7,7 @@ import threading
 from typing import Any, NamedTuple
 
 import pytest
-from evenset import auto_label, find_mistakes
+from evenset import auto_label, find_mistakes, load_results
 from evenset.operators import turns
 from evenset.operators.evenset_panel import EvensetPanel
 from evenset.workflows import folders, jobs, records
@@ -108,6 +108,7 @@ def test_what_was_decided_is_still_counted_and_taken_back_in_a_panel_that_is_ope
     ("event", "params"),
     [
         ("on_review_act", dict(action="accept", turn="one 0 0")),
+        ("on_review_act", dict(action="undo", turn="one 0 0")),
         ("on_review_correct", dict(path="correct_one", value="class 1")),
         ("on_review_learn", {}),
         ("on_mistakes_decide", dict(ids=["one"], action="accept")),
@@ -228,6 +229,11 @@ def test_a_button_is_about_what_was_drawn_with_it(suggested):
     second = Panel(suggested).open("runs")
     second.state["run_key"] = "evenset_review_labels_1"  # chosen, and not drawn yet
     assert second.send("on_runs_stop", run_key=KEY).notices == [("warning", f"{KEY} is not running")]
+
+    third = Panel(suggested).open("labels")
+    drawn, third.state["target"] = third.state["labels"]["drawn"], 0.6  # the slider has moved, and nothing else yet
+    third.send("on_labels_apply", run_key=KEY, target=drawn)
+    assert load_results(suggested, KEY)["target_precision"] == drawn
 
 
 def test_a_class_that_was_taken_back_can_be_chosen_again(suggested):
