@@ -50,6 +50,7 @@ class Reference:
         windows: the middle of each image, all but the margin that shifts need, half precision [N, D]
         mean: of some windows [D], and their principal directions [D, d]
         places: of the windows in these directions [N, d]
+        groups: images of one group, near-duplicates say, are no measure for each other [N]
         shape: C, S, S of the images
     """
 
@@ -57,6 +58,7 @@ class Reference:
     mean: Tensor
     directions: Tensor
     places: Tensor
+    groups: Tensor
     shape: tuple[int, ...]
 
 
@@ -66,11 +68,14 @@ class Nearest:
 
     index: np.ndarray  # [n]
     distance: np.ndarray  # root mean square of what differs, in parts of the range of a pixel [n]
-    ratio: np.ndarray  # that over the mean of the 50 nearest: 0 a copy, 1 as near as to many others [n]
+    ratio: np.ndarray  # that over the mean of the 50 nearest: 0 a copy, 1 as near as to many others [n]; NaN: no others
 
 
-def prepare(images: Source) -> Reference:
+def prepare(images: Source, groups: np.ndarray | None = None) -> Reference:
     """Reads the training images.
+
+    Args:
+        groups: of each image, as near-duplicates have one [N]; None: each is its own
 
     Raises:
         ValueError: there is none
@@ -85,14 +90,15 @@ def prepare(images: Source) -> Reference:
         torch.manual_seed(0)
         directions = torch.svd_lowrank(sample - mean, min(DIRECTIONS, *sample.shape))[2]
     places = torch.cat([(part.float() - mean) @ directions for part in torch.split(windows, READ)])
-    return Reference(windows, mean, directions, places, images[np.arange(1)].shape[1:])
+    groups = np.arange(len(images)) if groups is None else groups
+    return Reference(windows, mean, directions, places, torch.from_numpy(groups), images[np.arange(1)].shape[1:])
 
 
 def search(reference: Reference, images: Source, own: np.ndarray | None = None) -> Nearest:
     """Finds the nearest training image of each of `images`, which are read in blocks.
 
     Args:
-        own: index of the training image that each one is itself, and which does not count [n]
+        own: index of the training image that each one is itself: its group does not count [n]
 
     Raises:
         ValueError: the images are of another shape than the training images
@@ -133,7 +139,9 @@ def limits(
         own = np.sort(np.random.default_rng(seed).permutation(len(labels))[:more])
         found.append(search(reference, _Part(images, own), own).ratio)
         names.append(labels[own])
-    scores, given = np.log(np.maximum(np.concatenate(found), 1e-6)), np.concatenate(names).astype(np.int64)
+    ratios, given = np.concatenate(found), np.concatenate(names).astype(np.int64)
+    known = ~np.isnan(ratios)
+    scores, given = np.log(np.maximum(ratios[known], 1e-6)), given[known]
     if not len(scores):
         return np.full(classes, USUAL_LIMIT)
     middle = float(np.median(scores))
@@ -168,17 +176,14 @@ def _nearest(reference: Reference, images: Tensor, own: Tensor | None) -> tuple[
 
     places = views @ reference.directions  # [B, V, d]
     rough = torch.cat([_squares(places, part) for part in torch.split(reference.places, COLUMNS)], 1)  # [B, N]
-    others = len(reference.windows)
     if own is not None:
-        rough.scatter_(1, own[:, None], torch.inf)
-        others -= 1
-    candidates = rough.topk(min(CANDIDATES, others), largest=False)[1]  # [B, M]
+        rough.masked_fill_(reference.groups[own][:, None] == reference.groups, torch.inf)
+    lowest, candidates = rough.topk(min(CANDIDATES, len(reference.windows)), largest=False)  # [B, M]
 
     windows = reference.windows[candidates].float() - reference.mean  # [B, M, D]
     exact = torch.cdist(windows, views, compute_mode="use_mm_for_euclid_dist").amin(2) / windows.shape[2] ** 0.5
-    distances, order = exact.sort(1)
-    nearest, crowd = distances[:, 0], distances[:, 1 : CROWD + 1]
-    usual = crowd.mean(1) if crowd.shape[1] else torch.full_like(nearest, UNRELATED)
+    distances, order = exact.where(lowest.isfinite(), torch.nan).sort(1)  # NaN comes last
+    nearest, usual = distances[:, 0], distances[:, 1 : CROWD + 1].nanmean(1).nan_to_num(UNRELATED)
     return candidates.gather(1, order)[:, 0], nearest, nearest / usual.clamp_min(FAINT)
 
 

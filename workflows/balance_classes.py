@@ -67,15 +67,17 @@ def balance_classes(
         FloatingPointError: the training of a generator diverged
     """
     found = split_settings(balance_plan.without_none(settings), *BALANCE_SETTINGS)
-    choices, image_settings = found[:2]
-    generating.check(image_settings, found[-1], choices.measure_benefit)
+    choices = found[0]
+    generating.check(found[1], found[-1], choices.measure_benefit)
     check_images(samples)
     known = read_labels(samples, label_field, classes=classes, group_field=group_field)
     if not resume:
         require_classes(known, label_field)
     synthetic.check_field(samples._root_dataset)
+    target = balance_plan.plain(target)
     plan = balance_plan.plan_for(known, synthetic.count(samples, label_field, known.names), target, choices.max_ratio)
     ready = generating.find(samples._root_dataset, generator, known.names) if generator is not None else None
+    found = generating.as_trained(ready, found)
     if dry_run:
         return preview(known, plan, ready, found)
     inputs = dict(
@@ -94,7 +96,7 @@ def balance_classes(
         plan = balance_plan.plan_for(known, np.array(counts), target, choices.max_ratio)
         if not plan.add.any():
             return run.finish(_results(run, known, plan, [], None, choices, {}, None, {}))
-        look = generating.look_at_images(run, known, image_settings)
+        look = generating.look_at_images(run, known, found[1])
         parts = generating.split_for(run, known, look, ready, found[-1], choices.measure_benefit)
         plan = plan.only(known.classes[parts == TRAIN])
         skipped = {str(known.ids[i]): reason for i, reason in look.errors.items()}
@@ -175,8 +177,9 @@ def _results(
     kept, refused = [one for one in made if one.kept], _refused(made, choices)
     added = bool(kept) and is_added(found, choices.add)
     notes = plan.notes + fell_short(plan, made, choices.most_tries)
+    notes += [ready.warning] if ready and ready.warning else []
     if kept and not added:
-        notes.append(f"The images stay in {run.folder / 'images'}: add='always' adds them whatever the verdict says.")
+        notes.append(f"The images stay in {run.images_folder}: add='always' adds them whatever the verdict says.")
     return BalanceResults(
         run_key=run.key,
         names=known.names,

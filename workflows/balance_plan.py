@@ -60,6 +60,13 @@ def without_none(settings: dict[str, Any]) -> dict[str, Any]:
     return {**settings, "max_ratio": 0.0} if settings.get("max_ratio", 0.0) is None else settings
 
 
+def plain(target: Target) -> Target:
+    """The target without numpy's numbers, which a record cannot hold."""
+    if isinstance(target, Mapping):
+        return {str(name): plain(value) for name, value in target.items()}  # type: ignore[misc]
+    return target.item() if isinstance(target, np.generic) else target
+
+
 def plan_for(known: Labels, there: np.ndarray, target: Target, max_ratio: float) -> Plan:
     """The plan of the labelled samples `known`, as `make` has it."""
     real = np.bincount(known.classes[known.known], minlength=len(known.names))

@@ -97,8 +97,9 @@ def fell_short(plan: Plan, made: Sequence[Made], most_tries: float) -> list[str]
     ]
     if not short:
         return []
+    more = f" and {len(short) - 8} more classes" if short[8:] else ""
     return [
-        f"Fell short after {most_tries:g} tries for each image: {', '.join(short[:8])}. Train the generator longer, "
+        f"Fell short after {most_tries:g} tries for each image: {', '.join(short[:8])}{more}. Train the generator longer, "
         "label more images of the class, or loosen the filters."
     ]
 

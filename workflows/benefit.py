@@ -10,7 +10,7 @@ import numpy as np
 from ..models import verdict
 from ..models.images import Images
 from ..models.settings import ImageSettings, ProbeSettings
-from .learning import HELD_OUT, TRAIN, Look
+from .learning import HELD_OUT, TRAIN, Look, groups_of_all
 from .results import percent
 from .runs import Run
 from .samples import Labels
@@ -36,6 +36,7 @@ class Problem:
     train_ids: np.ndarray  # of the samples [n]
     held_out: np.ndarray  # uint8 [m, C, S, S]
     held_out_labels: np.ndarray  # [m]
+    train_groups: np.ndarray | None = None  # near-duplicates, and what belongs together, have one [n]; None: all alone
 
 
 Added = tuple[np.ndarray, np.ndarray]  # images that were made [s, C, S, S], and the class of each [s]
@@ -64,7 +65,13 @@ def read(run: Run, known: Labels, look: Look, parts: np.ndarray, settings: Image
             run.report("reading images", min(first + READ, len(rows)), len(rows))
     train, held = parts == TRAIN, parts == HELD_OUT
     return Problem(
-        known.names, blocks[TRAIN], known.classes[train], known.ids[train], blocks[HELD_OUT], known.classes[held]
+        names=known.names,
+        train=blocks[TRAIN],
+        train_labels=known.classes[train],
+        train_ids=known.ids[train],
+        held_out=blocks[HELD_OUT],
+        held_out_labels=known.classes[held],
+        train_groups=groups_of_all(known, look.groups)[train],
     )
 
 

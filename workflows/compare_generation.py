@@ -68,14 +68,17 @@ def compare_generation(
 ) -> GenerationResults:
     """Trains the same small network in every way; nothing is written to the samples. Arguments as `balance_classes`."""
     found = split_settings(balance_plan.without_none(settings), *BALANCE_SETTINGS)
-    choices, image_settings, generator_settings = found[:3]
-    generating.check(image_settings, found[-1], measured=True)
+    generating.check(found[1], found[-1], measured=True)
+    choices = found[0]
     check_images(samples)
     known = read_labels(samples, label_field, group_field=group_field)
     if not resume:
         require_classes(known, label_field)
+    target = balance_plan.plain(target)
     _plan(known, target, choices.max_ratio)  # refuses a bad target before anything is written
     ready = generating.find(samples._root_dataset, generator, known.names) if generator is not None else None
+    found = generating.as_trained(ready, found)
+    image_settings, generator_settings = found[1:3]
     inputs = dict(label_field=label_field, task="generation", generator=ready.source if ready else None, target=target)
     with runs.start(
         samples,
@@ -112,7 +115,11 @@ def compare_generation(
                 decisions={name: one.decision for name, one in worth.verdicts.items()},
                 best=KIND.get(worth.best, worth.best),
                 generator=ready.source,
-                notes=[*plan.notes, f"Made and kept: {', '.join(counts) or 'none'}."],
+                notes=[
+                    *plan.notes,
+                    f"Made and kept: {', '.join(counts) or 'none'}.",
+                    *([ready.warning] if ready.warning else []),
+                ],
                 skipped={str(known.ids[i]): reason for i, reason in look.errors.items()},
                 synthetic=known.synthetic,
             )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from ..models.images import Images
 from ..models.settings import GeneratorSettings, ImageSettings, SamplingSettings, TrainGeneratorSettings
 from . import folders, records
-from .learning import HELD_OUT, TRAIN, Look, keep_aside, look_at, set_aside
+from .learning import HELD_OUT, TRAIN, Look, groups_of_all, keep_aside, look_at, set_aside
 from .pictures import COLUMNS, MOST_ROWS, image_grid
 from .runs import Run
 from .samples import Labels
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 SMALLEST_PX, LARGEST_PX = 8, 128  # sides that can be drawn
 USUAL_PX = 64  # largest side that is chosen without being asked for
 FOLDER, SAW = "generator", "evenset.json"  # of a run; what the generator saw
+SHAPING = ("fit", "grayscale", "denoise", "denoise_strength", "autocontrast")  # how the pixels came out that it saw
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,11 @@ class Generator:
     names: list[str]  # [K]
     size_px: int
     channels: int
-    dataset: str  # id of the one that it was trained on
-    held_out: list[str]  # ids of samples of it that it did not see
+    dataset: str = ""  # id of the one that it was trained on
+    held_out: list[str] = field(default_factory=list)  # ids of samples of it that it did not see
+    saw: list[str] = field(default_factory=list)  # digests of the files that it saw
+    images: dict[str, Any] = field(default_factory=dict)  # settings of SHAPING
+    warning: str = ""  # a sentence, where it is not as good, or not as well known, as it could be
 
 
 def look_at_images(run: Run, known: Labels, settings: ImageSettings) -> Look:
@@ -58,28 +63,39 @@ def check(settings: ImageSettings, held: TrainGeneratorSettings, measured: bool)
 
 
 def hold_out(
-    run: Run, known: Labels, groups: np.ndarray, errors: dict[int, str], choices: TrainGeneratorSettings
+    run: Run, known: Labels, look: Look, choices: TrainGeneratorSettings, ready: Generator | None = None
 ) -> np.ndarray:
     """The part of each sample, TRAIN, HELD_OUT, or 0 where it has no label or no image [N]; drawn once a run.
 
     Args:
-        groups: of each labelled sample
+        ready: a generator of another dataset; files that it saw, and what is like them, are not held out
     """
 
     def compute() -> dict[str, np.ndarray]:
-        parts, of_all = _all_train(known, groups, errors)
-        set_aside(parts, HELD_OUT, known, of_all, choices.held_out_fraction, choices.seed, stratify=True)
+        parts, groups, free = _all_train(known, look), groups_of_all(known, look.groups), known
+        if ready and ready.saw:
+            seen = np.isin(_digests(run, known.paths, parts == TRAIN), ready.saw)
+            free = replace(known, trusted=known.trusted & ~np.isin(groups, groups[seen]))
+        set_aside(parts, HELD_OUT, free, groups, choices.held_out_fraction, choices.seed, stratify=True)
         return {"parts": parts}
 
     return run.arrays("parts", compute)["parts"]
 
 
-def _all_train(known: Labels, groups: np.ndarray, errors: dict[int, str]) -> tuple[np.ndarray, np.ndarray]:
-    """TRAIN for every sample that has a label and an image [N], and the group of each, -1 without a label [N]."""
-    parts, of_all = np.zeros(len(known.ids), dtype=np.int64), np.full(len(known.ids), -1)
-    parts[[i for i in known.known if i not in errors]] = TRAIN
-    of_all[known.known] = groups
-    return parts, of_all
+def _all_train(known: Labels, look: Look) -> np.ndarray:
+    """TRAIN for every sample that has a label and an image [N]."""
+    parts = np.zeros(len(known.ids), dtype=np.int64)
+    parts[[i for i in known.known if i not in look.errors]] = TRAIN
+    return parts
+
+
+def _digests(run: Run, paths: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """A digest of each file of the rows, by which it is known again wherever it lies, "" for the others [N]."""
+    found = np.full(len(paths), "", dtype="U16")
+    for number, i in enumerate(np.flatnonzero(rows).tolist()):
+        found[i] = hashlib.blake2b(Path(paths[i]).read_bytes(), digest_size=8).hexdigest()
+        run.report("noting which images are seen", number + 1, int(rows.sum()))
+    return found
 
 
 def split_for(
@@ -102,11 +118,12 @@ def split_for(
         ValueError: it is, and there would be none
     """
     if ready is None or ready.dataset != str(run.dataset._doc.id):
-        parts = hold_out(run, known, look.groups, look.errors, choices)
-        why = "no image can be held out to measure the benefit: label more by hand, or in more groups"
+        parts = hold_out(run, known, look, choices, ready)
     else:
-        parts, of_all = _all_train(known, look.groups, look.errors)
-        keep_aside(parts, {HELD_OUT: set(ready.held_out)}, known, of_all)
+        parts = _all_train(known, look)
+        keep_aside(parts, {HELD_OUT: set(ready.held_out)}, known, groups_of_all(known, look.groups))
+    why = "no image can be held out to measure the benefit: label more by hand, or in more groups"
+    if ready and (ready.held_out or ready.saw):
         why = (
             f"the generator of {ready.source!r} saw every image whose label can be trusted, so that what it draws "
             "cannot be measured: train one with a held-out part (held_out_fraction)"
@@ -138,15 +155,21 @@ def train(
 
         pipeline = diffusion.build(known.names, look.channels, look.size_px, settings)
         steps = diffusion.train(pipeline, fetch, known.classes[seen], settings, run.folder, pictures=run.folder)
-        held = known.ids[parts == HELD_OUT].tolist()
-        note = dict(names=known.names, size_px=look.size_px, channels=look.channels, held_out=held)
-        note["dataset"] = str(run.dataset._doc.id)
+        note = dict(
+            names=known.names,
+            size_px=look.size_px,
+            channels=look.channels,
+            dataset=str(run.dataset._doc.id),
+            held_out=known.ids[parts == HELD_OUT].tolist(),
+            saw=_digests(run, known.paths, parts == TRAIN)[seen].tolist(),
+            images={name: getattr(image_settings, name) for name in SHAPING},
+        )
         try:
             for _ in run.watch(steps, "training the generator"):
                 pass
         except FloatingPointError as error:
             if run.curves:  # there are good updates
-                _keep(pipeline, folder, note)
+                _keep(pipeline, folder, dict(note, warning=f"The training of {run.key} diverged: {error}."))
                 raise FloatingPointError(f"{error}. It is in {folder}; generator={run.key!r} draws with it") from error
             raise
         _show(run, pipeline, known.names)
@@ -188,10 +211,7 @@ def find(dataset: Any, generator: str | Path, names: list[str], source: str | No
             raise ValueError(f"{generator} is {config['state']}, and has no generator: resume it, or train another")
     if not (folder / "model_index.json").exists():
         raise ValueError(f"{generator!r} is neither a run of this dataset nor the folder of a generator")
-    path = folder / SAW
-    if not path.exists():
-        raise ValueError(f"{folder} holds a pipeline that Evenset did not train: its classes are not known")
-    note = json.loads(path.read_text())
+    note = _read_note(folder)
     missing = [name for name in names if name not in note["names"]]
     if missing:
         raise ValueError(
@@ -199,6 +219,29 @@ def find(dataset: Any, generator: str | Path, names: list[str], source: str | No
             "train one on these labels"
         )
     return Generator(source or generator, folder, **note)
+
+
+def _read_note(folder: Path) -> dict[str, Any]:
+    """What is known of a generator: of one that was exported, what it draws.
+
+    Raises:
+        ValueError: not even that
+    """
+    path = folder / SAW
+    if path.exists():
+        return dict(json.loads(path.read_text()))
+    index = json.loads((folder / "model_index.json").read_text())
+    try:
+        note = {name: index[name] for name in ("names", "size_px", "channels")}
+    except KeyError:
+        raise ValueError(f"{folder} holds a pipeline that Evenset did not train: its classes are not known") from None
+    return dict(note, warning=f"Which images {folder} learned from is not known: if they score here, it gains too much.")
+
+
+def as_trained(ready: Generator | None, settings: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The settings of a call, with images as the generator saw them."""
+    images = ready.images if ready else {}
+    return tuple(replace(part, **images) if isinstance(part, ImageSettings) else part for part in settings)
 
 
 def draw(

@@ -70,7 +70,7 @@ class Judging:
     def reference(self) -> Any:
         from ..models import copies
 
-        return copies.prepare(self.problem.train)
+        return copies.prepare(self.problem.train, self.problem.train_groups)
 
     @cached_property
     def filters(self) -> Filters:

@@ -105,13 +105,13 @@ def split_parts(
         parts = np.zeros(len(known.ids), dtype=np.int64)
         usable = np.array([i for i in known.known if i not in look.errors], dtype=np.int64)
         parts[usable] = TRAIN
+        groups = groups_of_all(known, look.groups)
         for part, ids in given.items():
             rows = usable[np.isin(known.ids[usable], list(ids)) & ~known.made[usable]]
             if not len(rows):
                 raise ValueError(f"none of the {len(ids)} samples given as {NAMED[part]} has a label and an image")
             parts[rows] = part
-        groups = np.full(len(known.ids), -1)
-        groups[known.known] = look.groups
+            parts[(parts == TRAIN) & known.made & np.isin(groups, groups[rows])] = 0
         if kept:
             keep_aside(parts, kept, known, groups)
         else:
@@ -123,6 +123,13 @@ def split_parts(
     parts = run.arrays("parts", compute)["parts"]
     check_parts(parts, known)
     return parts
+
+
+def groups_of_all(known: Labels, groups: np.ndarray) -> np.ndarray:
+    """The group of every sample, by those of the labelled ones [n]; -1 without a label [N]."""
+    found = np.full(len(known.ids), -1)
+    found[known.known] = groups
+    return found
 
 
 def set_aside(

@@ -27,17 +27,27 @@ Judge = Callable[[np.ndarray, np.ndarray], "tuple[Judged, list[dict[str, Any]]]"
 
 
 def make(
-    run: Run, names: list[str], wanted: np.ndarray, draw: Draw, judge: Judge, most_tries: float, keep_rejected: bool
+    run: Run,
+    names: list[str],
+    wanted: np.ndarray,
+    draw: Draw,
+    judge: Judge,
+    most_tries: float,
+    keep_rejected: bool,
+    first: int = 0,
 ) -> list[Made]:
     """Makes `wanted` images of each class [K]; a run that was stopped goes on after the last block.
 
     What number i becomes depends on the seed and on i alone, so that a resumed run makes the same.
+
+    Args:
+        first: number of the first image: those before it are in the dataset already
     """
-    folder = run.folder / "images"
+    folder = run.images_folder
     folder.mkdir(exist_ok=True)
     lines = _read(run)
     while (blocks := _next(lines, names, wanted, most_tries)) is not None:
-        numbers, classes = blocks
+        numbers, classes = blocks[0] + first, blocks[1]
         images, notes = draw(numbers, classes)
         judged, figures = judge(images, classes)
         block, have = [], _count(lines, only_kept=True)

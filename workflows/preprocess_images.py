@@ -88,8 +88,7 @@ def preprocess_images(
         resume=resume,
     ) as run:
         ids, paths = samples.values(["id", "filepath"])
-        # the App's server caches files by path, and a key can be used again once its run is deleted
-        folder = run.folder / f"images-{int(run.config['started'] * 1000):x}"
+        folder = run.images_folder
         folder.mkdir(exist_ok=True)
         copier = Copier(folder, image_settings, copy_settings)
         written = _write_copies(run, copier, ids, paths)

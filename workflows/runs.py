@@ -54,6 +54,12 @@ class Run:
     def folder(self) -> Path:
         return run_folder(self.dataset, self.key) / self.part
 
+    @property
+    def images_folder(self) -> Path:
+        """For files that samples show. No later run has one of this name: the App's server caches files by path, and a
+        key can be used again once its run is deleted."""
+        return self.folder / f"images-{int(self.config['started'] * 1000):x}"
+
     def within(self, part: str) -> Run:
         """The same run, with a folder of its own for the checkpoint, curves and arrays of a part: "fold 1"."""
         inner = replace(self, part=part)

@@ -12,6 +12,7 @@ import numpy as np
 from .runs import Run
 
 CHUNK = 20_000  # samples a write
+PARENT = "synthetic.nearest_real_id"
 SYNTHETIC, REJECTED = "synthetic", "rejected"  # tags of what Evenset made, and of what its filters refused
 PROVENANCE = ("source", "review", "selection")  # of a label that Evenset wrote into the user's field
 
@@ -142,12 +143,14 @@ def read_labels(
         raise ValueError(f"{samples._root_dataset.name!r} has no field {group_field!r} to group by")
     real, synthetic = (_trainable(samples, label_field), 0) if include_synthetic else real_samples(samples)
     columns = ["id", "filepath", "tags", f"{label_field}.label"]
+    parents = real.values(PARENT) if include_synthetic and real.has_field(PARENT) else []
     extra = [f"{label_field}.{name}" for name in PROVENANCE if real.has_field(f"{label_field}.{name}")]
     values = real.values([*columns, *extra, *([group_field] if group_field else [])])
     ids, paths, tags, labels = values[:4]
     marks = dict(zip((name.rsplit(".", 1)[1] for name in extra), values[4:], strict=False))
     made = np.array([include_synthetic and SYNTHETIC in found for found in tags], dtype=bool)
     groups = ["" if value is None else str(value) for value in values[-1]] if group_field else [""] * len(ids)
+    _join_parents(groups, ids, parents)
 
     names, index = _name_index(labels, classes)
     unknown = [(i, label) for i, label in enumerate(labels) if label is not None and label not in index]
@@ -168,6 +171,22 @@ def read_labels(
         synthetic=synthetic,
         made=made,
     )
+
+
+def _join_parents(groups: list[str], ids: list[str], parents: list[str | None]) -> None:
+    """Puts what Evenset made into the group of the real sample that it was made of or is most like, in place: where
+    that one is held out, its likeness does not train.
+
+    Args:
+        parents: id of that real sample, None for real ones; may be empty
+    """
+    place = {name: i for i, name in enumerate(ids)}
+    for child, parent in enumerate(parents):
+        if parent is not None:
+            of = [child, place[parent]] if parent in place else [child]
+            name = groups[of[-1]] or f"like {parent}"
+            for i in of:
+                groups[i] = name
 
 
 def _trainable(samples: Any, label_field: str) -> Any:

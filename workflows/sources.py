@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..models.settings import BalanceSettings, GeneratorSettings, ProbeSettings, SamplingSettings
-from . import generating, making
+from . import generating, making, synthetic
 from .balance_plan import Plan
 from .benefit import Problem
 from .generating import Generator
@@ -82,8 +82,8 @@ def make(
         assert ready is not None  # it was found or trained
         draw = drawn(run, ready, problem.names, sampling, generator_settings.device)
     judge = Judging(run, problem, filters, probe, copies=source == "generate")
-    maker = run.within(part) if part else run
-    return making.make(maker, problem.names, plan.add, draw, judge, choices.most_tries, choices.keep_rejected)
+    maker, first = run.within(part) if part else run, run.note("first_number", lambda: synthetic.unused(run.dataset))
+    return making.make(maker, problem.names, plan.add, draw, judge, choices.most_tries, choices.keep_rejected, first)
 
 
 def probe_settings(choices: BalanceSettings, settings: GeneratorSettings) -> ProbeSettings:

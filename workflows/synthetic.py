@@ -64,6 +64,12 @@ def count(dataset: Any, label_field: str, names: Sequence[str]) -> np.ndarray:
     return np.array([found.get(name, 0) for name in names])
 
 
+def unused(dataset: Any) -> int:
+    """The first number that no synthetic sample of the dataset has: a number's image is the same in every run."""
+    last = dataset.max(f"{FIELD}.number") if dataset.has_field(f"{FIELD}.number") else None
+    return 0 if last is None else int(last) + 1
+
+
 def save_image(path: Path, pixels: np.ndarray, notes: dict[str, Any]) -> None:
     """Writes a PNG [C, S, S] with the notes as text chunks; a kill leaves no half file.
 

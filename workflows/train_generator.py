@@ -97,10 +97,21 @@ def train_generator(
     ) as run:
         known = freeze(run, known)
         look = generating.look_at_images(run, known, image_settings)
-        parts = generating.hold_out(run, known, look.groups, look.errors, choices)
+        parts = generating.hold_out(run, known, look, choices)
         generator = generating.train(run, known, look, parts, image_settings, generator_settings)
         skipped = {str(known.ids[i]): reason for i, reason in look.errors.items()}
         return run.finish(_results(run, known, parts, generator, skipped))
+
+
+def _warnings(run: Run, generator: generating.Generator, last: dict[str, Any]) -> list[str]:
+    """Sentences on a training that did not end as it should."""
+    found, steps = [generator.warning] if generator.warning else [], run.config["settings"]["steps"]
+    if not found and last["epoch"] < steps:
+        found.append(
+            f"The time was over after {last['epoch']:,} of {steps:,} updates, with large steps still: raise minutes, "
+            "or set it to 0, so that steps alone end the training."
+        )
+    return found
 
 
 def _results(
@@ -124,7 +135,7 @@ def _results(
             for name, a, b in zip(known.names, seen, held, strict=True)
         ],
         curves=run.curves,
-        notes=single_labels(known),
+        notes=[*single_labels(known), *_warnings(run, generator, last)],
         skipped=skipped,
         synthetic=known.synthetic,
     )

@@ -89,6 +89,19 @@ def test_limits_part_copies_from_held_out_images_however_few_are_held_out(held):
     assert (copies.search(reference, fresh[200:]).ratio > limits[np.arange(200) % 3]).mean() >= 0.97
 
 
+@pytest.mark.parametrize("same", [slice(0, 2), slice(0, 120)])
+def test_near_duplicates_among_the_training_images_do_not_let_copies_through(same):
+    train, fresh = textures(120, 5), textures(60, 6)
+    train[1] = train[0]
+    groups, labels, held = np.arange(120), np.zeros(120, int), np.zeros(60, int)
+    groups[same] = 0
+
+    limits = copies.limits(copies.prepare(train, groups), train, labels, fresh, held, classes=1, share=0.01)
+
+    encoded = np.stack([jpeg(image, 60) for image in train])
+    assert (copies.search(copies.prepare(train), encoded[2:]).ratio < limits[0]).all()
+
+
 def test_a_class_whose_images_are_alike_is_judged_by_its_own_measure():
     rng = np.random.default_rng(7)
     alike = (textures(1, 8).astype(int) + rng.integers(-20, 20, (90, 1, 28, 28))).clip(0, 255).astype(np.uint8)

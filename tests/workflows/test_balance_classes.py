@@ -80,6 +80,49 @@ def test_the_run_takes_everything_away_again(uneven, everything):
     assert everything(uneven) == before
 
 
+def test_numbers_of_numpy_are_numbers_of_images(uneven):
+    few = balance(uneven, target=np.int64(70), measure_benefit=False)
+    more = balance(uneven, target={"1": np.float64(80)}, measure_benefit=False)
+
+    assert few.added == 10 + 48 and more.added == 10
+
+
+def test_a_changed_copy_of_a_held_out_image_does_not_train(uneven):
+    import evenset
+    from evenset.workflows import folders
+    from evenset.workflows.learning import TRAIN
+
+    balance(uneven, add="always", measure_benefit=False)
+    results = evenset.auto_label(
+        uneven, "ground_truth", include_synthetic=True, members="graph", calibration_fraction=0.5, progress=False
+    )
+    with np.load(folders.run_folder(uneven, results.run_key) / "parts.npz") as kept:
+        part = dict(zip(kept["ids"].tolist(), kept["parts"].tolist(), strict=True))
+    made = [part[i] for i in uneven.match_tags("synthetic").values("id")]
+    parents = [part[i] for i in uneven.match_tags("synthetic").values("synthetic.nearest_real_id")]
+
+    assert TRAIN in parents and len(set(parents)) > 1
+    assert all(own == 0 for own, parent in zip(made, parents, strict=True) if parent != TRAIN)
+    assert any(own == TRAIN for own in made)
+
+
+def test_what_is_made_of_a_test_image_trains_no_network_that_it_scores(uneven):
+    import evenset
+    from evenset.workflows import folders
+    from evenset.workflows.learning import TRAIN
+
+    balance(uneven, add="always", measure_benefit=False)
+    parent = uneven.match_tags("synthetic").first().synthetic.nearest_real_id
+    results = evenset.train_resnet(
+        uneven, "ground_truth", include_synthetic=True, test=uneven.select(parent), epochs=1, progress=False
+    )
+    with np.load(folders.run_folder(uneven, results.run_key) / "parts.npz") as kept:
+        trained = set(kept["ids"][kept["parts"] == TRAIN].tolist())
+    children = uneven.match(F("synthetic.nearest_real_id") == parent).values("id")
+
+    assert trained and children and not trained & set(children)
+
+
 def test_a_dry_run_writes_nothing_and_shows_what_would_come(uneven, everything):
     before = everything(uneven)
     plan = balance(uneven, dry_run=True)

@@ -19,6 +19,7 @@ class Folder:
 
     def __init__(self, folder, stop_after=None):
         self.folder, self.stop_after, self.reports = folder, stop_after, 0
+        self.images_folder = folder / "images"
 
     def report(self, phase, done, total, note=""):
         self.reports += 1

@@ -199,7 +199,20 @@ def test_a_generator_that_diverged_is_kept_as_it_was_before(digits, monkeypatch)
     with pytest.raises(FloatingPointError, match="update 15 has a loss of nan.*generator='evenset_train_generator_1'"):
         train(digits)
 
-    assert balance(digits, generator="evenset_train_generator_1", measure_benefit=False).added
+    results = balance(digits, generator="evenset_train_generator_1", measure_benefit=False)
+    assert results.added and any("diverged: update 15 has a loss of nan" in note for note in results.notes)
+
+    import evenset
+
+    resumed = evenset.resume_run(digits, "evenset_train_generator_1", progress=False)
+    assert resumed.steps < 15 and "diverged" in resumed.notes[-1]
+
+
+def test_a_training_whose_time_ends_before_its_steps_says_so(digits):
+    results = train(digits, minutes=0.02, steps=10**6)
+
+    assert f"{results.steps:,} of 1,000,000 updates" in results.notes[-1] and "raise minutes" in results.notes[-1]
+    assert not any("updates" in note for note in train(digits).notes)
 
 
 def test_a_folder_serves_another_dataset_and_must_draw_its_classes(digits, files, tmp_path):
@@ -210,7 +223,8 @@ def test_a_folder_serves_another_dataset_and_must_draw_its_classes(digits, files
     try:
         for path, name in files:
             other.add_sample(fo.Sample(filepath=path, ground_truth=fo.Classification(label=name)))
-        assert balance(other, generator=folder).added
+        results = balance(other, generator=folder)
+        assert results.added
         one = other.match_tags("synthetic", bool=False).first()
         one.ground_truth.label = "nine"
         one.save()
@@ -218,6 +232,84 @@ def test_a_folder_serves_another_dataset_and_must_draw_its_classes(digits, files
             balance(other, generator=folder)
     finally:
         other.delete()
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """What `benefit.read` returned, in the order of the calls."""
+    from evenset.workflows import benefit
+
+    found, plain = [], benefit.read
+    monkeypatch.setattr(benefit, "read", lambda *given: found.append(plain(*given)) or found[-1])
+    return found
+
+
+def test_what_a_generator_saw_scores_in_no_other_dataset_either(digits, read):
+    folder = Path(train(digits).folder)
+    unseen = set(digits.select(json.loads((folder / "evenset.json").read_text())["held_out"]).values("filepath"))
+    other = digits.clone()
+    try:
+        results = balance(other, generator=folder)
+        (problem,) = read
+        trained = set(other.select(problem.train_ids.tolist()).values("filepath"))
+    finally:
+        other.delete()
+
+    scored = sum(row["held out"] for row in results.verdict)
+    assert 0 < scored <= len(unseen) and trained >= set(digits.values("filepath")) - unseen
+
+
+def test_a_generator_that_saw_every_file_of_another_dataset_is_refused_there(digits):
+    folder = train(digits, held_out_fraction=0.0).folder
+    other = digits.clone()
+    try:
+        with pytest.raises(ValueError, match="saw every image"):
+            balance(other, generator=folder)
+    finally:
+        other.delete()
+
+
+def test_real_images_are_read_as_the_generator_saw_them(digits, read):
+    generator = train(digits, autocontrast=True).run_key
+    balance(digits, generator=generator, measure_benefit=False)
+
+    (problem,) = read
+    assert set(problem.train.reshape(len(problem.train), -1).max(1)) == {255}
+
+
+def test_a_second_run_adds_no_image_that_the_first_one_has_added(digits):
+    generator = train(digits).run_key
+    first = balance(digits, generator=generator, measure_benefit=False, max_ratio=1)
+    balance(digits, generator=generator, measure_benefit=False, max_ratio=3)
+
+    images = [read_image(path).astype(int) for path in digits.match_tags("synthetic").values("filepath")]
+    apart = [[np.abs(a - b).max() for b in images[first.added :]] for a in images[: first.added]]
+    assert first.added == 16 and len(images) == 10 + 18 and np.min(apart) > 5
+
+
+def test_files_of_a_run_that_was_deleted_are_not_named_again(digits):
+    import evenset
+
+    generator, found = train(digits).run_key, []
+    for _ in range(2):
+        results = balance(digits, generator=generator, measure_benefit=False)
+        found.append(set(digits.match_tags("synthetic").values("filepath")))
+        evenset.delete_run(digits, results.run_key)
+
+    assert found[0] and not found[0] & found[1]
+
+
+def test_an_exported_generator_draws_and_says_that_nobody_knows_what_it_saw(digits, tmp_path):
+    from evenset.models import diffusion
+
+    diffusion.export(diffusion.load(Path(train(digits).folder)), tmp_path)
+    results = balance(digits, generator=tmp_path, measure_benefit=False)
+
+    assert results.added == 28 and "is not known" in results.notes[-1]
+    index = tmp_path / "model_index.json"
+    index.write_text(index.read_text().replace('"names"', '"called"'))
+    with pytest.raises(ValueError, match="Evenset did not train"):
+        balance(digits, generator=tmp_path)
 
 
 def test_without_a_generator_one_is_trained_and_serves_again(digits):
