@@ -32,7 +32,7 @@ SETTINGS = {  # what a workflow takes, its own first; a test compares this with 
     "balance_classes": ("BALANCE_SETTINGS",),
     "compare_methods": ("CompareSettings", "AttackSettings", "ImageSettings", "METHODS", "BALANCE_SETTINGS"),
 }
-BORROWED = {"compare_methods": ("balance_classes", ("generator", "target"))}  # of task="generation"
+BORROWED = {"compare_methods": ("balance_classes", ("generator", "target", "classes"))}  # of task="generation"
 HELPS = {  # of arguments that are typed otherwise than they are written in Python
     "classes": "names in order, with synonyms: 'cat = kitten = puss, dog'",
     "generator": "key of a train_generator run, or its folder; not given: one is trained now",

@@ -208,11 +208,12 @@ def even_out(dataset: Any, options: argparse.Namespace) -> None:
     labels = dict(zip(*dataset.exists("truth").values(["id", "truth.label"]), strict=True))
     rare = sorted(set(labels.values()))[-1]
     of_rare = [i for i, label in labels.items() if label == rare]
-    dropped = set(of_rare[len(of_rare) // 10 :])
+    dropped = set(of_rare[max(len(of_rare) // 10, 2) :])
     dataset.add_sample_field("uneven", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
     kept = {i: fo.Classification(label=label) for i, label in labels.items() if i not in dropped}
     dataset.set_values("uneven", kept, key_field="id", progress=False)
-    print(f"\nThe labels of {rare!r} are taken down to a tenth, {len(of_rare) - len(dropped)}, in the field 'uneven'\n")
+    few = f"{len(of_rare) - len(dropped)} of {len(of_rare)}"
+    print(f"\nThe labels of {rare!r} are taken down to {few}, in the field 'uneven'\n")
     results = evenset.balance_classes(
         dataset, "uneven", minutes=options.minutes, max_ratio=None, probe_steps=options.epochs or 400
     )

@@ -96,6 +96,5 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
         page.button("Open the accepted", "done_all", "set_view", dict(name=results["views"]["accepted"]))
         page.button("Accept ...", "check", "@evenset/evenset/review_labels", params, prompt=True)
         page.button("Audit ...", "fact_check", "@evenset/evenset/audit_labels", params, prompt=True)
-    for note in results["notes"]:
-        page.alert("info", note)
+    page.notes(results)
     return page.table(results["rows"])

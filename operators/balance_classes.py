@@ -66,8 +66,7 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     for name, view in results["views"].items():
         page.button(f"Open the {name}", "visibility", "set_view", dict(name=view))
     page.button("Remove ...", "undo", "@evenset/evenset/delete_run", dict(run_key=results["run_key"]), prompt=True)
-    for note in results["notes"]:
-        page.alert("info", note)
+    page.notes(results)
     if results["picture"]:
         page.picture(results["picture"])
     return page.table(results["verdict"] or results["rows"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,40 +15,55 @@ from ..models.settings import (
     TrainGeneratorSettings,
 )
 from ..models.verdict import ADD, DO_NOT_ADD
-from ..workflows import balance_plan
+from ..workflows import balance_plan, typed
 from ..workflows.results import table
 from . import forms
 from .tabs import drawing
 
-TARGETS = {"majority": "As many as the largest class", "median": "As many as the median class", "number": "A number"}
+TARGETS = {
+    "majority": "As many as the largest class",
+    "median": "As many as the median class",
+    "number": "A number",
+    "each": "A number for each class",
+}
 USUAL_NUMBER = 100  # images of a class, where a number is chosen
 MOST_BARS = 60  # classes of the chart
 SEVERITY = {ADD: "success", DO_NOT_ADD: "warning"}
 
 
-def read_target(params: dict[str, Any]) -> str | int:
+def read_target(params: dict[str, Any]) -> balance_plan.Target:
     """The target of a form that was sent.
 
     Raises:
-        ValueError: the number is none of images
+        ValueError: a number is none of images, or there is none
     """
     chosen = params.get("target") or "majority"
-    if chosen != "number":
+    if chosen == "number":
+        return balance_plan.number(params.get("target_number", USUAL_NUMBER), "the target")
+    if chosen != "each":
         return str(chosen)
-    return balance_plan.number(params.get("target_number", USUAL_NUMBER), "the target")
+    if "=" not in (text := params.get("target_each") or ""):
+        raise ValueError("it says how many images a class is to have, as cat = 100, dog = 200")
+    return typed.read_target(text)
 
 
 def ask_target(form: forms.Form, samples: Any, label_field: str | None) -> None:
     """How many images a class is to have, and what would be added."""
-    if form.choose("target", TARGETS, "majority", label="Target", description="Images of a class") == "number":
+    chosen = form.choose("target", TARGETS, "majority", label="Target", description="Images of a class")
+    if chosen == "number":
         form.inputs.int("target_number", default=USUAL_NUMBER, label="Images of a class")
-    try:
-        target, ratio = read_target(form.ctx.params), form.value("max_ratio", BalanceSettings().max_ratio)
-    except ValueError as error:
-        form.mark("target_number", str(error))
+    if chosen == "each":
+        form.inputs.str("target_each", label="Images of each class", description="As cat = 100, dog = 200")
+    ratio, classes = form.value("max_ratio", BalanceSettings().max_ratio), None
+    if not label_field or not isinstance(ratio, (int, float)) or ratio < 0:  # which is marked on its own line
         return
-    if label_field and isinstance(ratio, (int, float)) and ratio >= 0:  # another is marked on its own line
-        show_plan(form, balance_plan.of_samples(samples, label_field, target, ratio))
+    with contextlib.suppress(ValueError):  # likewise
+        classes = forms.read_classes(form.ctx)
+    try:
+        target = read_target(form.ctx.params)
+        show_plan(form, balance_plan.of_samples(samples, label_field, target, ratio, classes))
+    except ValueError as error:
+        form.mark(f"target_{chosen}" if chosen in ("number", "each") else "target", str(error))
 
 
 def ask_generator(form: forms.Form) -> None:

@@ -84,6 +84,7 @@ def _generation(form: forms.Form, samples: Any, label_field: str | None) -> None
     if form.more():
         form.heading("Samples")
         form.group_field()
+        form.classes()
         balancing.more(form, without=WITHOUT)
 
 
@@ -122,7 +123,7 @@ def read(ctx: Any) -> running.Prepared:
     """What the form says, as arguments of compare_methods."""
     forms.chosen(ctx, "label_field")
     if ctx.params.get("task") == "generation":
-        inputs = forms.read_inputs(ctx, "task", "label_field", "generator", "group_field")
+        inputs = forms.read_inputs(ctx, "task", "label_field", "generator", "group_field", "classes")
         settings = {name: value for name, value in forms.read(ctx, *BALANCE_SETTINGS).items() if name not in WITHOUT}
         return forms.samples_of(ctx), {**inputs, "target": balancing.read_target(ctx.params), **settings}
     inputs = forms.read_inputs(ctx, *INPUTS)
@@ -147,12 +148,7 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     page.button("Open the held-out samples", "visibility", "set_view", dict(name=results["views"]["held out"]))
     panel = dict(name="model_evaluation_panel_builtin", isActive=True, layout="horizontal")
     page.button("Open Model Evaluation", "assessment", "open_panel", panel)
-    if results["skipped"]:
-        page.alert("warning", f"{len(results['skipped']):,} images could not be read and were left out")
-    page.table(results["rows"])
-    for note in results["notes"]:  # some are footnotes of the table
-        page.alert("info", note)
-    return page
+    return page.table(results["rows"]).notes(results)  # some are footnotes of the table
 
 
 def _generation_answer(results: dict[str, Any]) -> running.Page:
@@ -162,6 +158,4 @@ def _generation_answer(results: dict[str, Any]) -> running.Page:
         worth = f"{name}: {100 * gain:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}) over {results['best']}"
         page.alert(balancing.SEVERITY.get(results["decisions"][name], "info"), worth)
         page.table(results["verdicts"][name], name)
-    for note in results["notes"]:
-        page.alert("info", note)
-    return page
+    return page.notes(results)

@@ -63,6 +63,5 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
         page.button("Open the mistakes", "visibility", "set_view", dict(name=results["views"]["mistakes"]))
         params = dict(field=results["output_field"])  # of what is selected in the view, or of all of it
         page.button("Review ...", "rate_review", "@evenset/evenset/review_labels", params, prompt=True)
-    for note in results["notes"]:
-        page.alert("info", note)
+    page.notes(results)
     return page.table(results["rows"])

@@ -23,7 +23,9 @@ def refill(config: dict[str, Any]) -> dict[str, Any]:
     """What a form holds that is filled in as a run was, and what it does not hold; a new field gets a new name."""
     inputs, target = config["inputs"], config["inputs"].get("target")
     given = {**config["settings"], **inputs, "more": True, "view_target": "DATASET", "run_samples": config["samples"]}
-    lost = ["the number of images of each class"] if isinstance(target, dict) else []
+    lost = []
+    if isinstance(target, dict):
+        given.update(target="each", target_each=typed.write_target(target))
     if isinstance(target, (int, float)):
         given.update(target="number", target_number=int(target))
     if inputs.get("classes"):

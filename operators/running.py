@@ -87,6 +87,16 @@ class Page:
         self.outputs.view(name, types.AlertView(severity=severity, label=capital(text)))
         return self
 
+    def notes(self, results: dict[str, Any]) -> Page:
+        """What a run left out, and what else is to be known of it."""
+        if results.get("skipped"):
+            self.alert("warning", f"{len(results['skipped']):,} images could not be read and were left out")
+        if results.get("synthetic"):
+            self.alert("info", f"{results['synthetic']:,} synthetic samples were left out")
+        for note in results.get("notes") or []:
+            self.alert("info", note)
+        return self
+
     def button(self, label: str, icon: str, operator: str, params: dict[str, Any], prompt: bool = False) -> Page:
         row = self.outputs.properties.get("buttons")
         buttons = row.type if row else self.outputs.h_stack("buttons", gap=2)

@@ -90,10 +90,7 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     if results["test_accuracy"] is not None:
         lines.append(f"test  {100 * results['test_accuracy']:.1f} % right")
     page.lines("\n".join([*lines, f"graph  {results['graph']}"]))
-    if results["skipped"]:
-        page.alert("warning", f"{len(results['skipped']):,} samples could not be read and were skipped")
     if results["heatmap_field"]:
         page.alert("info", f"Tick {results['heatmap_field']!r} in the sidebar to lay the heat maps over the images")
-    for note in results["notes"]:
-        page.alert("info", note)
+    page.notes(results)
     return page.table(results["rows"])

@@ -61,8 +61,7 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     page.lines(f"held out  {results['held_out']:,} images that it never saw")
     params = dict(generator=results["run_key"])
     page.button("Balance classes ...", "balance", "@evenset/evenset/balance_classes", params, prompt=True)
-    for note in results["notes"]:
-        page.alert("info", note)
+    page.notes(results)
     if results["pictures"]:
         page.picture(results["pictures"][-1])
     return page.table(results["rows"])

@@ -78,7 +78,5 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     page.lines(f"validated  {results['validated']:,} images")
     if results["test_accuracy"] is not None:
         page.lines(f"test  {100 * results['test_accuracy']:.1f} % right, loss {results['test_loss']:.3f}")
-    if results["skipped"]:
-        page.alert("warning", f"{len(results['skipped']):,} images could not be read and were skipped")
-    page.table(results["rows"])
+    page.notes(results).table(results["rows"])
     return page.picture(results["picture"]) if results["picture"] else page

@@ -10,17 +10,27 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.fixture
+def tidy(database):
+    """Takes the demo's datasets away again."""
+    import fiftyone as fo
+
+    yield
+    for name in fo.list_datasets("evenset-demo-*"):
+        fo.delete_dataset(name)
+
+
 def demo(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Runs the demo on the tests' own database, its files below tmp_path."""
     environment = {**os.environ, "FIFTYONE_DEFAULT_DATASET_DIR": str(tmp_path / "datasets")}
-    short = ["--no-app", "--minutes", "0", "--epochs", "1"]
+    short = ["--no-app", "--epochs", "1"]
     command = [sys.executable, str(ROOT / "examples" / "demo.py"), *short, *options]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
-@pytest.mark.usefixtures("database")
+@pytest.mark.usefixtures("tidy")
 def test_with_thirty_labels_it_declines_to_promise_and_says_what_it_takes(tmp_path):
-    done = demo(tmp_path, "--labels", "30", "--samples", "150")
+    done = demo(tmp_path, "--minutes", "0", "--labels", "30", "--samples", "150")
 
     assert done.returncode == 0, done.stderr
     assert "150 images of digits, 30 with a label" in done.stdout
@@ -29,8 +39,8 @@ def test_with_thirty_labels_it_declines_to_promise_and_says_what_it_takes(tmp_pa
     assert "nothing was accepted, and nothing promised" in done.stdout
 
 
-@pytest.mark.usefixtures("database")
-def test_a_tree_of_class_folders_with_unlabelled_images_is_labelled(tmp_path):
+@pytest.mark.usefixtures("tidy")
+def test_a_tree_of_class_folders_with_unlabelled_images_is_labelled_and_evened_out(tmp_path):
     rng = np.random.default_rng(0)
     for folder, level in (("dark", 40), ("light", 200), ("unlabelled", 120)):
         (tmp_path / "data" / folder).mkdir(parents=True)
@@ -38,11 +48,13 @@ def test_a_tree_of_class_folders_with_unlabelled_images_is_labelled(tmp_path):
             pixels = rng.normal(level, 10, (8, 8)).clip(0, 255).astype("uint8")
             Image.fromarray(pixels).save(tmp_path / "data" / folder / f"{i} é.png")
 
-    done = demo(tmp_path, "--data", str(tmp_path / "data"))
+    done = demo(tmp_path, "--minutes", "0.05", "--data", str(tmp_path / "data"))
 
     assert done.returncode == 0, done.stderr
     assert "24 images" in done.stdout and "16 with a label" in done.stdout
     assert "No label is hidden, so there is nothing to compare with" in done.stdout
+    assert "The labels of 'light' are taken down to 2 of 8" in done.stdout
+    assert "synthetic samples added" in done.stdout and "Fewer than 20 real images" in done.stdout
 
 
 @pytest.mark.parametrize(("there", "words"), [(True, "at least two class folders"), (False, "there is no such folder")])

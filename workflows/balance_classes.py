@@ -11,13 +11,13 @@ import numpy as np
 from ..models.settings import BALANCE_SETTINGS, BalanceSettings
 from ..models.settings import split as split_settings
 from ..models.verdict import ADD, Verdict
-from . import balance_plan, benefit, generating, runs, sources, synthetic, views
+from . import balance_plan, benefit, generating, making, runs, sources, synthetic, views
 from .balance_plan import Plan, Target
 from .balance_results import BalanceResults, DryRun, class_rows, fell_short, refusals, verdict_rows
 from .benefit import Benefit
 from .generating import Generator
 from .learning import TRAIN, Look, freeze
-from .pictures import class_grid, reason_grid
+from .pictures import class_grid
 from .preview import preview
 from .progress import Progress
 from .runs import Run
@@ -174,7 +174,7 @@ def _results(
 ) -> BalanceResults:
     found = worth.verdicts[WITH] if worth else None
     decision = found.decision if found else NOT_MEASURED
-    kept, refused = [one for one in made if one.kept], _refused(made, choices)
+    kept = [one for one in made if one.kept]
     added = bool(kept) and is_added(found, choices.add)
     notes = plan.notes + fell_short(plan, made, choices.most_tries)
     notes += [ready.warning] if ready and ready.warning else []
@@ -197,5 +197,5 @@ def _results(
         views=saved,
         skipped=skipped,
         synthetic=known.synthetic,
-        refused_picture=reason_grid(run.folder / "refused.png", refused) if refused else None,
+        refused_picture=making.refused_picture(run),
     )

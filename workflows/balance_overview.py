@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models.verdict import ADD, DO_NOT_ADD, UNDECIDED
-from . import folders, history, live, records
+from . import folders, history, live
 
 DRAWS = ("train_generator", "balance_classes")  # workflows that leave pictures while they run
 WORDS = {ADD: "Worth adding", DO_NOT_ADD: "Not worth adding", UNDECIDED: "Undecided whether it is worth adding"}
@@ -32,7 +32,7 @@ class Outcome:
     views: dict[str, str]  # "synthetic", "rejected": the saved views that are still there
     notes: list[str]  # but for the one that says where the files lie: a form can add them
     picture: str | None  # a grid of the images
-    refused_picture: str | None  # of those that the filters refused, where they were kept
+    refused_picture: str | None  # of some that the filters refused
     generator: str  # key or folder, "" without one
     can_add: bool  # there are images, of which none was added, and a form can ask for them again
 
@@ -49,7 +49,6 @@ def outcome(dataset: Any, run_key: str) -> Outcome:
         ValueError: there is no such run, or it is not done
     """
     results = history.read_results(dataset, run_key)
-    target = records.read_config(dataset, run_key)["inputs"]["target"]
     folder = str(folders.run_folder(dataset, run_key))
     refused = sorted(results["refused"].items(), key=lambda item: -item[1])
     picture, refused_picture = (_there(results.get(name)) for name in ("picture", "refused_picture"))
@@ -65,7 +64,7 @@ def outcome(dataset: Any, run_key: str) -> Outcome:
         picture=picture,
         refused_picture=refused_picture,
         generator=results["generator"] or "",
-        can_add=bool(picture) and not results["added"] and not isinstance(target, dict),
+        can_add=bool(picture) and not results["added"],
     )
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from . import overview
-from .samples import Labels
+from .samples import Labels, name_index
 
 FEW = 20  # real images of a class under which a generator has little to learn from
 Target = str | int | Mapping[str, int]
+Classes = Sequence[str] | dict[str, Sequence[str]] | None
 
 
 @dataclass(frozen=True)
@@ -73,18 +74,24 @@ def plan_for(known: Labels, there: np.ndarray, target: Target, max_ratio: float)
     return make(known.names, real, there, target, max_ratio)
 
 
-def of_samples(samples: Any, label_field: str, target: Target, max_ratio: float) -> Plan | None:
+def of_samples(
+    samples: Any, label_field: str, target: Target, max_ratio: float, classes: Classes = None
+) -> Plan | None:
     """The plan by counts alone, without a look at the samples; None where none has a label.
+
+    Args:
+        classes: names in order, or `{name: [synonyms]}`; labels that are not among them do not count
 
     Raises:
         ValueError: as `make`
     """
     found = overview.count(samples, label_field, None).classes
-    names = sorted(name for name, counts in found.items() if counts["labelled"])
-    if not names:
-        return None
-    real, there = (np.array([found[name][state] for name in names]) for state in ("labelled", "synthetic"))
-    return make(names, real, there, target, max_ratio)
+    names, index = name_index([name for name, counts in found.items() if counts["labelled"]], classes)
+    real, there = np.zeros((2, len(names)), dtype=int)
+    for name in set(found) & set(index):
+        real[index[name]] += found[name]["labelled"]
+        there[index[name]] += found[name]["synthetic"]
+    return make(names, real, there, target, max_ratio) if real.any() else None
 
 
 def make(names: list[str], real: np.ndarray, there: np.ndarray, target: Target, max_ratio: float) -> Plan:

@@ -53,7 +53,7 @@ class BalanceResults:
     views: dict[str, str]
     skipped: dict[str, str] = field(default_factory=dict)  # sample id: why its image could not be used
     synthetic: int = 0  # samples that were there before, and were left out
-    refused_picture: str | None = None  # a grid of refused images, a row a reason, where they were kept
+    refused_picture: str | None = None  # a grid of some refused images, a row a reason
 
     def __str__(self) -> str:
         parts = [f"{self.run_key}: {self.added:,} synthetic samples added", "", table(self.rows)]
@@ -99,8 +99,8 @@ def fell_short(plan: Plan, made: Sequence[Made], most_tries: float) -> list[str]
         return []
     more = f" and {len(short) - 8} more classes" if short[8:] else ""
     return [
-        f"Fell short after {most_tries:g} tries for each image: {', '.join(short[:8])}{more}. Train the generator longer, "
-        "label more images of the class, or loosen the filters."
+        f"Fell short after {most_tries:g} tries for each image: {', '.join(short[:8])}{more}. Train the generator "
+        "longer, label more images of the class, or loosen the filters."
     ]
 
 

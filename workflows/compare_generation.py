@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ def compare_generation(
     generator: str | Path | None = None,
     target: Target = "majority",
     group_field: str | None = None,
+    classes: Sequence[str] | dict[str, Sequence[str]] | None = None,
     progress: Progress | bool | None = None,
     resume: str | None = None,
     **settings: Any,
@@ -71,7 +73,7 @@ def compare_generation(
     generating.check(found[1], found[-1], measured=True)
     choices = found[0]
     check_images(samples)
-    known = read_labels(samples, label_field, group_field=group_field)
+    known = read_labels(samples, label_field, classes=classes, group_field=group_field)
     if not resume:
         require_classes(known, label_field)
     target = balance_plan.plain(target)
@@ -84,7 +86,7 @@ def compare_generation(
         samples,
         "compare_methods",
         settings=found,
-        inputs={**inputs, "group_field": group_field},
+        inputs={**inputs, "group_field": group_field, "classes": classes},
         progress=progress,
         resume=resume,
     ) as run:

@@ -58,7 +58,8 @@ def compare_methods(
     Args:
         label_field: a field of `fo.Classification`
         task: "classification"; or "generation": ways to even out the classes (oversampling, logit adjustment,
-            augmentation, changed and drawn images), with `generator`, `target` and the settings of `balance_classes`
+            augmentation, changed and drawn images), with `generator`, `target`, `classes` and the settings of
+            `balance_classes`
         methods: "hog + svm", "k-nn", "rules", "resnet", "image gcn", "gcn", "laplace", "ensemble"; None: all of them,
             "rules" where they are given
         settings_of: rows with settings of their own, {"resnet18 sgd": {"method": "resnet", "optimizer": "sgd"}}; a

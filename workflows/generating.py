@@ -235,7 +235,7 @@ def _read_note(folder: Path) -> dict[str, Any]:
         note = {name: index[name] for name in ("names", "size_px", "channels")}
     except KeyError:
         raise ValueError(f"{folder} holds a pipeline that Evenset did not train: its classes are not known") from None
-    return dict(note, warning=f"Which images {folder} learned from is not known: if they score here, it gains too much.")
+    return dict(note, warning=f"What {folder} learned from is not known: where it saw what scores, it gains too much.")
 
 
 def as_trained(ready: Generator | None, settings: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import synthetic
+from .pictures import COLUMNS, image_grid
 from .runs import Run
 from .synthetic import Made
 
@@ -61,12 +62,45 @@ def make(
             if kept or (keep_rejected and reason != synthetic.SPARE):
                 synthetic.save_image(path, images[i], note)
             block.append(dict(label=name, kept=kept, reason=reason, path=str(path), notes={**note, "reason": reason}))
+        _remember(run, judged.reason, images)
         _append(run, block)
         lines += block
         done = sum(line["kept"] for line in lines)
         run.report("making images", min(done, int(wanted.sum())), int(wanted.sum()), f"{len(lines)} tried")
     run.check_stop()
     return [Made(line["path"], line["label"], line["notes"], line["kept"]) for line in lines]
+
+
+def refused_picture(run: Run) -> str | None:
+    """Draws some of the images that the filters refused, a row a reason; returns the path, None where there is none."""
+    from ..models.filters import CHECKS
+
+    found, path = _refused(run), run.folder / "refused.png"
+    if not found:
+        return None
+    image_grid({reason: found[reason] for reason in CHECKS if reason in found}).save(path)
+    return str(path)
+
+
+def _refused(run: Run) -> dict[str, np.ndarray]:
+    """Some refused images of each reason, [n, C, S, S]."""
+    path = run.folder / "refused.npz"
+    if not path.exists():
+        return {}
+    with np.load(path) as file:
+        return dict(file)
+
+
+def _remember(run: Run, reasons: np.ndarray, images: np.ndarray) -> None:
+    """Keeps as many of the images [B, C, S, S] that were refused as a picture shows, for their reasons [B]."""
+    found, new = _refused(run), set(reasons.tolist()) - {""}
+    if not new:
+        return
+    for reason in new:
+        found[reason] = np.concatenate([found.get(reason, images[:0]), images[reasons == reason]])
+    part = run.folder / "refused.part.npz"
+    np.savez(part, **{reason: some[:COLUMNS] for reason, some in found.items()})  # type: ignore[arg-type]
+    os.replace(part, run.folder / "refused.npz")
 
 
 def _next(

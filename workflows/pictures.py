@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,22 +47,11 @@ def prediction_grid(path: Path, known: Labels, fitted: Fitted, rows: np.ndarray)
 
 def class_grid(path: Path, names: list[str], made: list[Made]) -> str:
     """Draws some of the images that were made, a row for each of the first classes; returns the path."""
-    return _file_grid(path, names, [(one.label, one.path) for one in made])
-
-
-def reason_grid(path: Path, refused: list[Made]) -> str:
-    """Draws some of the images that the filters refused, a row a reason; returns the path."""
-    from ..models.filters import CHECKS
-
-    return _file_grid(path, CHECKS, [(one.notes["reason"], one.path) for one in refused])
-
-
-def _file_grid(path: Path, names: Sequence[str], files: list[tuple[str, str]]) -> str:
     from .synthetic import read_image
 
     rows: dict[str, list[str]] = {name: [] for name in names}
-    for name, file in files:
-        rows[name].append(file)
+    for one in made:
+        rows[one.label].append(one.path)
     shown = [name for name in names if rows[name]][:MOST_ROWS]
     image_grid({name: np.stack([read_image(file) for file in rows[name][:COLUMNS]]) for name in shown}).save(path)
     return str(path)

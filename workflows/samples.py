@@ -152,7 +152,7 @@ def read_labels(
     groups = ["" if value is None else str(value) for value in values[-1]] if group_field else [""] * len(ids)
     _join_parents(groups, ids, parents)
 
-    names, index = _name_index(labels, classes)
+    names, index = name_index(labels, classes)
     unknown = [(i, label) for i, label in enumerate(labels) if label is not None and label not in index]
     if unknown:
         place, label = unknown[0]
@@ -300,7 +300,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and value != value else value
 
 
-def _name_index(
+def name_index(
     labels: list[str | None], classes: Sequence[str] | dict[str, Sequence[str]] | None
 ) -> tuple[list[str], dict[str, int]]:
     """Names [K], and the index of each name and synonym."""

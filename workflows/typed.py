@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from .balance_plan import Target
@@ -53,6 +54,11 @@ def read_target(text: str) -> Target:
             raise ValueError(f"{part.strip()!r} names no class: it reads cat=100, dog=200")
         counts[name.strip()] = _number(count, part)
     return counts
+
+
+def write_target(counts: Mapping[str, int]) -> str:
+    """What `read_target` reads."""
+    return ", ".join(f"{name} = {count}" for name, count in counts.items())
 
 
 def _number(text: str, whole: str) -> int:

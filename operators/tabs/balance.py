@@ -13,7 +13,7 @@ from . import drawing
 from .overview import NO_FIELD, choose_field, newest
 
 MOST_POINTS = 105  # of an axis of gains
-TARGETS = {name: label for name, label in balancing.TARGETS.items() if name != "number"}
+TARGETS = {name: balancing.TARGETS[name] for name in ("majority", "median")}
 
 
 class BalanceTab:
@@ -102,7 +102,7 @@ class BalanceTab:
             page.plot("balance_gains", data=done["gains_lines"], layout=layout, config=drawing.CONFIG)
         if done["refused"]:
             total = sum(done["refused"].values())
-            hint = "" if done["keeps"] else "They were not kept: keep_rejected=True keeps them as samples"
+            hint = "" if done["keeps"] else "They were not kept: 'Keep rejected' in the form keeps them as samples"
             drawing.heading(page, f"{total:,} images were refused by the filters", hint)
             drawing.table(page, "\n".join(f"{count:>9,}  {reason}" for reason, count in done["refused"].items()))
         if done["refused_picture"]:

@@ -226,6 +226,26 @@ def test_a_target_that_is_no_number_of_images_is_marked_and_the_form_stays_whole
         balancing.read_target(params)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("", "as cat = 100, dog = 200"), ("class 0 = some", "not 'class 0 = some'"), ("bird = 9", "'bird', which is no")],
+)
+def test_a_number_for_each_class_that_cannot_be_is_marked(app, labelled, text, said):
+    lines = app.form(labelled, "balance_classes", dict(target="each", target_each=text))
+
+    assert [name for name, line in lines.items() if line["invalid"]] == ["target_each"]
+    assert said in lines["target_each"]["error_message"] and "plan" not in lines and "wait" in lines
+
+
+def test_a_number_for_each_class_is_planned_and_read(app, labelled):
+    params = dict(target="each", target_each="class 0 = 90", max_ratio=0.0)
+    lines = app.form(labelled, "balance_classes", params)
+
+    there = sum(label == "class 0" for label in labelled.values("ground_truth.label"))
+    assert f"said {90 - there} synthetic images would be added" in lines
+    assert balancing.read_target(params) == {"class 0": 90}
+
+
 @pytest.mark.parametrize("ratio", [-1, "much"])
 def test_a_ratio_that_cannot_be_is_marked_on_its_own_line(app, labelled, ratio):
     lines = app.form(labelled, "balance_classes", dict(max_ratio=ratio))
@@ -280,10 +300,10 @@ def test_what_no_form_holds_of_a_comparison_is_named():
 
 
 def test_a_form_that_is_filled_in_says_what_is_not_as_it_was(app, labelled):
-    config = dict(settings={}, samples=100, inputs=dict(label_field="ground_truth", target={"class 0": 90}))
-    said = app.form(labelled, "balance_classes", refilling.refill(config))
+    config = dict(settings={}, samples=100, inputs=dict(label_field="ground_truth"))
+    said = app.form(labelled, "balance_classes", {**refilling.refill(config), "not_held": "the rest"})
 
-    assert "said Not filled in, since no form holds it: the number of images of each class" in said
+    assert "said Not filled in, since no form holds it: the rest" in said
     assert any(name.startswith("said That run worked on 100 samples, and these are 200") for name in said)
     config = dict(settings={}, samples=200, inputs=dict(label_field="ground_truth", target=90.0))
     lines = app.form(labelled, "balance_classes", refilling.refill(config))

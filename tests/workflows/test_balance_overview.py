@@ -43,6 +43,15 @@ def test_the_plan_by_counts_is_that_of_a_dry_run(balanced):
     assert balance_plan.of_samples(dataset.limit(3), "ground_truth", "median", 3.0).add.tolist() == [0]
 
 
+def test_the_plan_by_counts_knows_names_and_synonyms(balanced):
+    dataset, _ = balanced
+    classes = {"even": ["0", "2"], "1": []}
+    plan = balance_plan.of_samples(dataset, "ground_truth", "majority", 3.0, classes)
+
+    assert plan.rows == balance_classes(dataset, "ground_truth", dry_run=True, classes=classes, **SMALL).rows
+    assert plan.names == ["even", "1"] and plan.real.tolist() == [116, 60]
+
+
 def test_no_label_is_no_plan(clusters):
     assert balance_plan.of_samples(clusters(12, 0), "ground_truth", "majority", 3.0) is None
 
@@ -66,17 +75,32 @@ def test_the_outcome_has_the_verdict_as_numbers(balanced):
     assert list(found.refused.values()) == sorted(found.refused.values(), reverse=True)
 
 
-def test_a_form_is_filled_in_with_names_and_synonyms_and_without_what_it_cannot_hold():
+def test_a_form_is_filled_in_with_names_and_synonyms_and_a_number_for_each_class():
     classes = {"cat": ["kitten", "puss"], "dog": []}
     inputs = dict(label_field="pet", output_field="auto_label", classes=classes, target={"cat": 9})
     filled = refilling.refill(dict(settings=dict(seed=3), inputs=inputs, samples=9))
 
-    assert filled.pop("not_held") == "the number of images of each class"
+    assert (filled.pop("target"), filled.pop("target_each")) == ("each", "cat = 9")
     assert filled == dict(
         label_field="pet", seed=3, classes="cat = kitten = puss, dog", more=True, view_target="DATASET", run_samples=9
     )
+    assert typed.read_target(typed.write_target({"a = b": 3, "dog": 20})) == {"a = b": 3, "dog": 20}
     assert typed.read_classes(filled["classes"]) == classes
     assert typed.write_classes(["cat", "dog"]) == "cat, dog"
+
+
+def test_some_of_the_refused_images_are_shown_though_none_is_kept(balanced):
+    from evenset.workflows.pictures import TILE_PX
+    from PIL import Image
+
+    dataset, results = balanced
+    found = balance_overview.outcome(dataset, results.run_key)
+    folder = folders.run_folder(dataset, results.run_key)
+    with np.load(folder / "refused.npz") as kept:
+        assert sorted(kept) == sorted(results.refused) and all(0 < len(some) <= 8 for some in kept.values())
+    assert Image.open(found.refused_picture).height == TILE_PX * len(results.refused)
+    drawn = sum(row["wanted"] for row in results.rows)
+    assert len(list(folder.glob("images-*/*.png"))) == drawn  # only what passed
 
 
 def test_what_was_not_added_can_be_added_with_the_same_settings(balanced):
@@ -132,7 +156,7 @@ def test_every_reason_of_the_filters_has_words():
 def test_the_last_grid_is_the_picture_and_no_single_image_is(balanced):
     dataset, results = balanced
     folder = folders.run_folder(dataset, results.run_key)
-    assert list(folder.glob("images/*.png")) and balance_overview.newest_picture(dataset, results.run_key) is None
+    assert list(folder.glob("images-*/*.png")) and balance_overview.newest_picture(dataset, results.run_key) is None
 
     for number in (2, 1):
         (folder / f"samples_{number:06d}.png").write_bytes(b"")
