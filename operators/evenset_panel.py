@@ -101,7 +101,9 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
         if ctx.panel.state.about not in (None, about):  # chosen on another dataset, in another page of this server
             ctx.panel.state.clear()
         ctx.panel.state.about = about
-        tab = ctx.panel.state.tab or (running.take_tab(ctx.dataset) if about else None)
+        opening = running.take_opening(ctx.dataset) if about else {}
+        ctx.panel.state.label_field = ctx.panel.state.label_field or opening.get("label_field")
+        tab = ctx.panel.state.tab or opening.get("tab")
         ctx.panel.state.tab = tab if tab in TABS else TABS[0]
         self.on_again(ctx)
 

@@ -104,10 +104,37 @@
     }
   }
 
+  const hands = { pressed: false, struck: 0 };
+  const HANDLERS = {
+    keydown: () => (hands.struck = Date.now()),
+    pointerdown: () => (hands.pressed = true),
+    pointerup: () => (hands.pressed = false),
+    pointercancel: () => (hands.pressed = false),
+  };
+  for (const [name, handler] of Object.entries(HANDLERS)) window.addEventListener(name, handler, true);
+
   /** Whether to draw the panel anew would take something out of somebody's hand: it may also take the focus. */
-  function isBusy({ pressed, struck }) {
-    const types = document.activeElement?.matches(TYPED) && Date.now() - struck < TYPING_MS;
-    return pressed || types || document.querySelector("[role=listbox]") !== null;
+  function isBusy() {
+    const types = document.activeElement?.matches(TYPED) && Date.now() - hands.struck < TYPING_MS;
+    return hands.pressed || types || document.querySelector("[role=listbox]") !== null;
+  }
+
+  /** Asks again and again, one question at a time, while the panel can be seen. view: interval (ms), on_tick. */
+  function EvensetTimer({ schema }) {
+    const call = usePanelCall();
+    const now = useRef({ asked: 0 });
+    Object.assign(now.current, { call, view: schema.view });
+    useEffect(() => {
+      const tick = () => {
+        const { asked, call, view } = now.current;
+        if (isBusy() || document.visibilityState !== "visible" || Date.now() - asked < LOST_MS) return;
+        now.current.asked = Date.now();
+        call(view.on_tick, {}, () => (now.current.asked = 0));
+      };
+      const timer = window.setInterval(tick, schema.view.interval);
+      return () => window.clearInterval(timer);
+    }, [schema.view.interval]);
+    return null;
   }
 
   /** The tabs. FiftyOne's own first note the click in the App's state, and draw all of the App, before they tell of it.
@@ -186,11 +213,10 @@
     let connection = new AbortController();
     let timer = 0;
     let isGone = false;
-    const hands = { pressed: false, struck: 0 };
     const tell = (value) => {
       window.clearTimeout(timer);
       if (value === now.view.seen) return;
-      if (isBusy(hands)) later(value);
+      if (isBusy()) later(value);
       else now.call(now.view.on_news, { seen: now.view.seen }, (answer) => answer?.overtaken && later());
     };
     const later = (value) => {
@@ -206,10 +232,6 @@
     const handlers = [
       [document, "visibilitychange", connect],
       [window, "focus", ({ target }) => target === window && tell()], // who comes back; the server may not tell at all
-      [window, "keydown", () => (hands.struck = Date.now())],
-      [window, "pointerdown", () => (hands.pressed = true)],
-      [window, "pointerup", () => (hands.pressed = false)],
-      [window, "pointercancel", () => (hands.pressed = false)],
     ];
     for (const [target, name, handler] of handlers) target.addEventListener(name, handler, true);
     connect();
@@ -236,6 +258,6 @@
     return createElement(Box, { sx: { containerType: "inline-size" } }, pre);
   }
 
-  for (const [name, component] of Object.entries({ EvensetKeys, EvensetNews, EvensetTable, EvensetTabs }))
+  for (const [name, component] of Object.entries({ EvensetKeys, EvensetNews, EvensetTable, EvensetTabs, EvensetTimer }))
     registerComponent({ name, component, type: PluginComponentType.Component, activator: () => true });
 })();

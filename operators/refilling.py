@@ -28,7 +28,9 @@ def refill(config: dict[str, Any]) -> dict[str, Any]:
         given.update(target="each", target_each=typed.write_target(target))
     if isinstance(target, (int, float)):
         given.update(target="number", target_number=int(target))
-    if inputs.get("classes"):
+    if config.get("method") == "review_labels":
+        lost += _refill_class(given, given.pop("classes", None) or [])
+    elif inputs.get("classes"):
         given["classes"] = typed.write_classes(inputs["classes"])
     if rows := inputs.get("settings_of"):
         given.update(_refill_methods(rows))
@@ -36,6 +38,13 @@ def refill(config: dict[str, Any]) -> dict[str, Any]:
     given["not_held"] = ", ".join(lost) or None
     plain = (str, int, float, bool)
     return {name: value for name, value in given.items() if isinstance(value, plain) and name != "output_field"}
+
+
+def _refill_class(given: dict[str, Any], names: list[str]) -> list[str]:
+    """The class of a review, whose form has one or all; returns what it cannot hold."""
+    if len(names) == 1:
+        given["class"] = names[0]
+    return [f"the classes {', '.join(names)}"] if names[1:] else []
 
 
 def _refill_methods(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -134,8 +134,7 @@ def page_of(ctx: Any, results: dict[str, Any]) -> Page:
     page = Page(title)
     if rest:
         page.lines(rest)
-    for note in results.get("notes", ()):
-        page.alert("info", note)
+    page.notes(results)
     for name, view in results.get("views", {}).items():
         page.button(capital(name), "visibility", "set_view", dict(name=view))
     return page.table(results.get("rows", []))
@@ -146,19 +145,20 @@ def _let_go(ctx: Any, workflow: str, prepare: Callable[[], Prepared]) -> Iterato
     samples, arguments = prepare()
     yield ctx.ops.close_panel(name=PANEL)  # one that is open would not look again
     jobs.start_worker(samples, workflow, arguments, awaited=False)
-    records.store(samples._root_dataset).set("tab", TABS.get(workflow), ttl=OPENING_SECONDS)
+    opening = dict(tab=TABS.get(workflow), label_field=arguments.get("label_field"))
+    records.store(samples._root_dataset).set("opening", opening, ttl=OPENING_SECONDS)
     time.sleep(LOOK_SECONDS)  # the App drops a panel that is opened in the instant in which it closes
     yield ctx.ops.open_panel(PANEL, layout="horizontal", is_active=True)
     said = f"{capital(workflow.replace('_', ' '))} has started: it goes on when you close this page"
     yield ctx.ops.notify(said, variant="info")
 
 
-def take_tab(dataset: Any) -> str | None:
-    """The tab that a panel opens on which `run` has just opened: the App hands it no state."""
+def take_opening(dataset: Any) -> dict[str, str | None]:
+    """Tab and label field of a panel that `run` has just opened: the App hands it no state. Empty for others."""
     channel = records.store(dataset)
-    tab: str | None = channel.get("tab")
-    channel.delete("tab")
-    return tab
+    opening: dict[str, str | None] = channel.get("opening") or {}
+    channel.delete("opening")
+    return opening
 
 
 def _with_worker(ctx: Any, workflow: str, prepare: Callable[[], Prepared], answer: Answer) -> Iterator[Any]:

@@ -55,6 +55,7 @@ def start_worker(samples: Any, workflow: str, arguments: dict[str, Any], awaited
     request = json_util.dumps(dict(stages=stages, arguments=arguments))  # as a text: keys of MongoDB have rules
     job: dict[str, Any] = dict(workflow=workflow, request=request, state="starting", run_key=None, error="")
     job.update(awaited=awaited, started=time.time(), **_process(None))
+    job["resumes"] = arguments.get("run_key") if workflow == "resume_run" else None
     _save(dataset, job_id, job)
     log = _log_path(dataset, job_id)
     log.parent.mkdir(parents=True, exist_ok=True)

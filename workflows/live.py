@@ -37,6 +37,17 @@ def running(dataset: Any) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: float(row["started"]))
 
 
+def resumed(dataset: Any) -> set[str]:
+    """Keys of the runs that a worker is taking up again at this moment."""
+    found, channel = set(), records.store(dataset)
+    for job_id in (key[len("job:") :] for key in channel.list_keys() if key.startswith("job:")):
+        with contextlib.suppress(ValueError):
+            job = jobs.watch(dataset, job_id)
+            if job["state"] in jobs.UNFINISHED and job.get("resumes"):
+                found.add(job["resumes"])
+    return found
+
+
 def _row(key: str | None, workflow: str, started: float, live: dict[str, Any]) -> dict[str, Any]:
     shown = {name: live[name] for name in ("phase", "done", "total", "note")}
     return dict(run_key=key, workflow=workflow, started=started, seconds_left=seconds_left(live), **shown)

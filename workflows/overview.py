@@ -101,12 +101,13 @@ def unreadable(dataset: Any, label_field: str, run_key: str) -> int:
     return int(skipped.count() - skipped.count(f"{label_field}.label"))
 
 
-def advise(found: Overview, done: dict[str, dict[str, Any]], useless: int = 0) -> Next:
+def advise(found: Overview, done: dict[str, dict[str, Any]], useless: int = 0, flagged: int = 0) -> Next:
     """One sentence with one button.
 
     Args:
         done: newest run of each workflow, as `finished` has it
         useless: samples that the next auto_label would suggest nothing for either
+        flagged: labels that the newest find_mistakes suspects, and nobody has looked at
     """
     labelled, accepted, review = (found.total(state) for state in STATES[:3])
     counts = [row["labelled"] + row["synthetic"] for row in found.classes.values() if row["labelled"]]
@@ -125,6 +126,8 @@ def advise(found: Overview, done: dict[str, dict[str, Any]], useless: int = 0) -
         return Next(f"{review:,} suggestions wait for a look.", "Review", tab="review")
     if "find_mistakes" not in done:
         return Next(f"{labelled:,} labels, none of them checked.", "Find mistakes", "find_mistakes")
+    if flagged:
+        return Next(f"{flagged:,} labels look wrong.", "Look at them", tab="mistakes")
     if max(counts) > UNEVEN * min(counts) and "balance_classes" not in done:
         times = max(counts) / min(counts)
         return Next(

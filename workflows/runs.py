@@ -94,12 +94,15 @@ class Run:
         if now - self._reported < REPORT_SECONDS and done < total:
             return
         self._reported = now
-        channel = store(self.dataset)
-        live = dict(state="running", phase=phase, done=done, total=total, note=note, updated=time.time())
-        live["since"] = self._phase[1]
-        channel.set(f"live:{self.key}", {**live, "pid": os.getpid(), "host": socket.gethostname()})
+        self.show(phase, done, total, note)
         self._checked = 0.0
         self.check_stop()
+
+    def show(self, phase: str, done: int, total: int, note: str = "") -> None:
+        """Writes the live state, which the panels read."""
+        live = dict(state="running", phase=phase, done=done, total=total, note=note, updated=time.time())
+        process = dict(since=self._phase[1] or time.time(), pid=os.getpid(), host=socket.gethostname())
+        store(self.dataset).set(f"live:{self.key}", {**live, **process})
 
     def check_stop(self) -> None:
         """Raises RunStopped if a stop was requested; cheap enough to ask for each batch."""
@@ -207,6 +210,7 @@ def start(
             run = _register(stack, samples, method, settings, inputs, bar(progress))
         stack.callback(close_bar, run.progress)
         try:
+            run.show("starting", 0, 1)  # before the record tells the panels, which would find nothing that runs
             run.config.update(state="running", error="", host=socket.gethostname())
             save_config(dataset, run.key, run.config)
             started = getattr(run.progress, "started", None)

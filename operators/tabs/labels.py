@@ -18,6 +18,7 @@ from .overview import NO_FIELD, choose_field, newest
 MOST = 30  # classes of the heat map
 LETTER_PX = 8  # width of a letter of their names
 DARK = "#5a3317"  # of its smallest counts, on light and on dark
+HELD_OUT = "held-out labels"  # a curve
 TARGET = AutoLabelSettings.__dataclass_fields__["target_precision"].metadata
 STATES = ("accepted", "review")
 
@@ -66,7 +67,7 @@ class LabelsTab:
         elif found["would"]:
             self._show_target(page, found)
         if found["lines"]:
-            page.plot("labels_curve", data=found["lines"], layout=CURVE_LAYOUT, config=drawing.CONFIG)
+            page.plot("labels_curve", data=found["lines"], layout=curve_layout(found["lines"]), config=drawing.CONFIG)
         self._show_clash(page, found)
 
     def _show_target(self, page: Any, found: dict[str, Any]) -> None:
@@ -145,9 +146,9 @@ def chart(curve: list[dict[str, float]], target: float, would: dict[str, Any] | 
     blue, green, yellow = drawing.COLOURS["labelled"], drawing.COLOURS["accepted"], drawing.COLOURS["view"]
     quiet = dict(hoverinfo="skip", mode="lines", type="scatter")
     lines = [
-        dict(quiet, x=x, y=high, line=dict(width=0), showlegend=False),
+        dict(quiet, x=x, y=high, line=dict(width=0), name="", showlegend=False),
         dict(quiet, x=x, y=low, line=dict(width=0), fill="tonexty", fillcolor="rgba(76,141,255,0.25)", name="bounds"),
-        dict(type="scatter", mode="lines", name="held-out labels", x=x, y=precision, line=dict(color=blue, width=2),
+        dict(type="scatter", mode="lines", name=HELD_OUT, x=x, y=precision, line=dict(color=blue, width=2),
              hovertemplate="%{y:.1f} % right at %{x:.0f} % accepted<extra></extra>"),
         dict(quiet, x=[0, 100], y=[100 * target] * 2, name="target", line=dict(color=yellow, width=2, dash="dash")),
     ]  # fmt: skip
@@ -158,14 +159,23 @@ def chart(curve: list[dict[str, float]], target: float, would: dict[str, Any] | 
     return lines
 
 
-CURVE_LAYOUT = dict(
+LOWEST = 45  # per cent right that a chart begins with, where its curve goes no lower
+FIRST = 5  # per cent accepted, before which a single error makes the curve fall
+CURVE_LAYOUT: dict[str, Any] = dict(
     height=300,
     margin=dict(l=10, r=20, t=30, b=30),
     xaxis=dict(title=dict(text="accepted of the unlabelled, %"), range=[0, 101], automargin=True, fixedrange=True),
-    yaxis=dict(title=dict(text="right, %"), range=[45, 101], automargin=True, fixedrange=True),
+    yaxis=dict(title=dict(text="right, %"), automargin=True, fixedrange=True),
     showlegend=True,
     legend=dict(orientation="h", y=1, yanchor="bottom", x=0),
 )
+
+
+def curve_layout(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """The layout of `chart`, whose curve may lie low."""
+    curve = next(line for line in lines if line["name"] == HELD_OUT)
+    low = min((y for x, y in zip(curve["x"], curve["y"], strict=True) if x >= FIRST), default=LOWEST)
+    return {**CURVE_LAYOUT, "yaxis": dict(CURVE_LAYOUT["yaxis"], range=[max(min(LOWEST, low - 5), -1), 101])}
 
 
 def disagreements(dataset: Any, label_field: str, field: str) -> dict[str, Any]:

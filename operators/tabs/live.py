@@ -60,7 +60,8 @@ class LiveStrip:
                 page.plot("live_curves", data=lines, layout=layout, config=drawing.CONFIG)
 
     def show_timer(self, page: Any) -> None:
-        page.view("timer", types.TimerView(interval=LOOK_MS, on_interval=self.on_live_tick))
+        view = types.View(component="EvensetTimer", composite_view=True, interval=LOOK_MS, on_tick=self.on_live_tick)
+        page.view("timer", view)
 
     def on_live_tick(self, ctx: Any) -> None:
         """Looks again; when something began or ended, the tab shows what that changed."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ...workflows import overview
+from ...workflows import overview, suspects
 from ...workflows.samples import SYNTHETIC, require_fields
 from .. import forms
 from . import drawing
@@ -29,7 +29,9 @@ class OverviewTab:
         suggestions = suggested["inputs"]["output_field"] if suggested else None
         found = overview.count(ctx.dataset, field, suggestions)
         useless = overview.unreadable(ctx.dataset, field, suggested["key"]) if suggested and found.left else 0
-        ahead = overview.advise(found, done, useless)
+        checked = done.get("find_mistakes")
+        flagged = suspects.look(ctx.dataset, checked["key"], 0, 1).count if checked else 0
+        ahead = overview.advise(found, done, useless, flagged)
         names = list(found.classes)
         last_page = max(len(names) - 1, 0) // MOST_BARS * MOST_BARS
         ctx.panel.state.overview_first = first = min(ctx.panel.state.overview_first or 0, last_page)

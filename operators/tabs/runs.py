@@ -9,7 +9,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ...workflows import folders, history, jobs, records
+from ...workflows import folders, history, jobs, live, records
 from .. import forms, refilling
 from . import drawing
 
@@ -51,11 +51,11 @@ class RunsTab:
     def _show_run(self, page: Any, found: dict[str, Any]) -> None:
         for sentence in found["notes"]:
             drawing.note(page, "warning", sentence)
-        buttons = page.h_stack("run_views", gap=1)
+        buttons = drawing.buttons(page, "run_views")
         for place, (name, view) in enumerate(found["views"].items()):
             buttons.btn(f"view_{place}", label=name, icon="visibility", variant="outlined",
                         on_click=self.on_open_view, params=dict(view=view))  # fmt: skip
-        buttons = page.h_stack("run_actions", gap=1)
+        buttons = drawing.buttons(page, "run_actions")
         for name, label, icon, handler in (
             ("again", "Settings", "tune", self.on_runs_again),
             ("stop", "Stop", "stop", self.on_runs_stop),
@@ -85,10 +85,12 @@ class RunsTab:
             self.stop(ctx, key)  # type: ignore[attr-defined]
 
     def on_runs_resume(self, ctx: Any) -> None:
-        if key := self._still_there(ctx):
+        key = self._still_there(ctx)
+        if key and key not in live.resumed(ctx.dataset):  # a second click
             self.read_news(ctx)  # type: ignore[attr-defined]
             jobs.start_worker(ctx.dataset, "resume_run", dict(run_key=key), awaited=False)
             self.load_live(ctx)  # type: ignore[attr-defined]
+            self._load_run(ctx)
 
     def on_runs_delete(self, ctx: Any) -> None:
         if key := self._still_there(ctx):
@@ -127,7 +129,7 @@ def about(dataset: Any, key: str) -> dict[str, Any]:
             views = {forms.capital(name): view for name, view in (results.get("views") or {}).items()}
             text = "\n".join(results["text"].splitlines()[:MOST_LINES])
     kept, is_audit = folders.run_folder(dataset, key).exists(), config["method"] == "audit_labels"
-    resumes = kept and not is_audit and config["state"] in ("stopped", "failed")
+    resumes = kept and not is_audit and config["state"] in ("stopped", "failed") and key not in live.resumed(dataset)
     can = ["stop"] if config["state"] == "running" else ["resume"] if resumes else []
     return dict(
         key=key, notes=remarks(dataset, config, kept, resumes), views=views, text=text, settings={**inputs, **given},

@@ -75,6 +75,10 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     user.click("Resume")
     user.page.locator(".js-plotly-plot .legendtext").get_by_text("loss", exact=True).wait_for(timeout=MINUTE)
     user.picture("panel-curves")
+    user.page.get_by_role("combobox").filter(has_text="auto label 1").click()
+    user.page.wait_for_timeout(4000)  # more than two looks at what runs
+    expect(user.page.get_by_role("listbox")).to_be_visible()
+    user.page.keyboard.press("Escape")
     user.page.get_by_role("button", name="Review", exact=True).wait_for(timeout=5 * MINUTE)
     user.picture("panel-done")
     assert user.state()["labels"] == before["labels"] and user.dataset.count("auto_label.status") == IMAGES

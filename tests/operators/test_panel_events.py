@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
+import time
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
 from evenset import auto_label, find_mistakes, load_results
-from evenset.operators import turns
+from evenset.operators import refilling, running, turns
 from evenset.operators.evenset_panel import EvensetPanel
 from evenset.workflows import folders, jobs, records
 from fiftyone import ViewField as F
@@ -275,6 +278,73 @@ def test_the_second_of_two_quick_decisions_waits_for_the_first(clusters):
     second.join()
     left = [row["id"] for row in panel.state["mistakes"]["rows"]]
     assert one in left and two not in left
+
+
+def test_a_panel_that_an_operator_opens_is_about_its_run(clusters, monkeypatch):
+    dataset = clusters(60, 30)
+    dataset.clone_sample_field("ground_truth", "species")
+    monkeypatch.setattr(jobs, "start_worker", lambda *given, **more: "none")
+    monkeypatch.setattr(running, "LOOK_SECONDS", 0)
+    operator = SimpleNamespace(close_panel=dict, open_panel=lambda *_, **__: None, notify=lambda *_, **__: None)
+    prepare = lambda: (dataset, dict(label_field="species"))  # noqa: E731
+
+    list(running._let_go(SimpleNamespace(ops=operator), "find_mistakes", prepare))
+    panel = Panel(dataset)
+    panel.send("on_load")
+
+    assert (panel.state["tab"], panel.state["label_field"]) == ("mistakes", "species")
+    again = Panel(dataset, "two")
+    again.send("on_load")  # another one, which nobody opened by an operator
+    assert (again.state["tab"], again.state["label_field"]) == ("overview", "ground_truth")
+
+
+def test_a_second_click_on_resume_starts_no_second_worker(clusters, monkeypatch):
+    dataset, started = clusters(60, 30), []
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        auto_label(dataset, "ground_truth", embeddings="vector", progress=stop)
+
+    def start(dataset, workflow, arguments, awaited):
+        started.append(arguments)
+        job = dict(workflow=workflow, run_key=None, state="starting", error="", awaited=awaited, phase="", done=0)
+        job.update(resumes=arguments["run_key"], started=time.time(), pid=None, host=socket.gethostname())
+        records.store(dataset).set("job:slow", dict(job, total=1, note=""))
+
+    monkeypatch.setattr(jobs, "start_worker", start)
+    panel = Panel(dataset).open("runs")
+    assert "resume" in panel.state["run"]["actions"]
+    for _ in range(2):
+        panel.send("on_runs_resume", run_key=KEY)
+
+    assert started == [dict(run_key=KEY)] and "resume" not in panel.state["run"]["actions"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "filled", "lost"),
+    [(None, None, None), (["dog"], "dog", None), (["dog", "cat"], None, "the classes dog, cat")],
+)
+def test_the_form_of_a_review_has_the_class_that_it_was_about(classes, filled, lost):
+    inputs = dict(field="auto_label", classes=classes)
+    params = refilling.refill(dict(method="review_labels", settings={}, samples=9, inputs=inputs))
+
+    assert (params.get("class"), params.get("not_held"), params.get("classes")) == (filled, lost, None)
+
+
+def test_overview_leads_to_labels_that_look_wrong(clusters):
+    dataset = clusters(60, 60)
+    wrong, names = dataset.limit(4), sorted(set(dataset.values("truth")))
+    wrong.set_values("ground_truth.label", [names[name == names[0]] for name in wrong.values("truth")])
+    field = find_mistakes(dataset, "ground_truth", embeddings="vector", progress=False).output_field
+    panel = Panel(dataset).open("overview")
+    count = dataset.match(F(f"{field}.is_issue")).count()
+
+    assert count > 1 and panel.state["overview"]["next"]["sentence"] == f"{count} labels look wrong."
+    ids = [row["id"] for row in panel.open("mistakes").state["mistakes"]["rows"]]
+    panel.send("on_mistakes_decide", ids=ids, action="reject")
+    assert "look wrong" not in panel.open("overview").state["overview"]["next"]["sentence"]
 
 
 def test_where_the_dataset_was_deleted_the_panel_says_so(make_dataset):

@@ -30,6 +30,13 @@ def test_plotly_draws_a_class_name_letter_by_letter():
     assert cells["text"][0] == [f'ResNet says 3" pipe, GCN says {name}' for name in DRAWN]
 
 
+@pytest.mark.parametrize(("right", "bottom"), [(0.9, 45), (0.45, 40), (0.02, -1)])
+def test_a_curve_that_lies_low_is_shown_too(right, bottom):
+    curve = [dict(coverage=x / 10, low=0.0, high=1.0, precision=right if x else 0.0) for x in range(11)]
+
+    assert labels.curve_layout(labels.chart(curve, 0.95, None))["yaxis"]["range"] == [bottom, 101]
+
+
 def test_the_view_counts_its_samples_without_a_suggestion(clusters):
     dataset = clusters(n=200, labelled=60)
     ctx = context(dataset, dataset.skip(60))

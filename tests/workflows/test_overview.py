@@ -82,6 +82,16 @@ def test_what_is_offered_next(found, done, button):
     assert overview.advise(found, done).button == button
 
 
+def test_labels_that_are_suspected_come_before_uneven_classes():
+    done = DONE | dict(find_mistakes={})
+
+    assert (overview.advise(standing(), done, flagged=50).tab, overview.advise(standing(), done).tab) == (
+        "mistakes",
+        "",
+    )
+    assert overview.advise(standing(10, accepted=2, review=8), done, flagged=50).button == "Accept"
+
+
 def test_no_label_is_offered_to_what_cannot_be_read(tmp_path, make_dataset):
     rng, paths, truth = np.random.default_rng(0), [], np.arange(60) % 2
     for number, light in enumerate(truth):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from evenset import auto_label, delete_run, list_runs, resume_run, review_labels
-from evenset.workflows import records
+from evenset.workflows import live, records, runs
 from evenset.workflows.folders import run_folder
 
 
@@ -41,6 +41,16 @@ def test_the_record_says_what_was_done_with_what(clusters):
     assert {"python", "fiftyone", "torch", "numpy"} <= set(record["versions"])
     assert record["writes"] == {"fields": ["auto_label"], "views": list(results.views.values())}
     assert (run_folder(dataset, results.run_key) / "checkpoint.safetensors").exists()
+
+
+def test_a_run_is_seen_before_it_reports_anything(clusters, monkeypatch):
+    dataset, seen = clusters(60, 30), []
+    monkeypatch.setattr(records, "tell", lambda dataset: seen.append(live.running(dataset)))
+    monkeypatch.setattr(runs.Run, "report", lambda *_: None)
+    key = label(dataset).run_key
+
+    assert [(row["run_key"], row["phase"]) for row in seen[0]] == [(key, "starting")]
+    assert live.running(dataset) == []
 
 
 def test_a_second_run_into_the_same_field_is_refused_and_the_first_is_unharmed(clusters):
