@@ -16,6 +16,8 @@ from ..workflows import estimates, history, typed
 from ..workflows.jobs import sentence
 from ..workflows.samples import SYNTHETIC, check_images
 from .tabs.drawing import drawable
+from .words import capital as capital
+from .words import in_words, label_of
 
 OURS = "written by evenset_"  # so begins the description of every field that a run wrote
 
@@ -81,15 +83,17 @@ class Form:
 
     def refuse(self, reason: str) -> None:
         """Says why the form cannot be sent, and keeps it from being sent."""
+        reason = in_words(reason)
         line = self.inputs.view(f"refused {reason}", types.AlertView(severity="warning", label=capital(reason)))
         line.invalid, line.error_message = True, reason
 
     def mark(self, name: str, reason: str) -> None:
         """Says on its line why a value cannot be taken."""
         line = self.inputs.properties[name]
-        line.invalid, line.error_message = True, capital(reason)
+        line.invalid, line.error_message = True, capital(in_words(reason))
 
     def say(self, text: str) -> None:
+        text = in_words(text)
         self.inputs.view(f"said {text}", types.Notice(label=text))
 
     def picture(self, address: str) -> None:
@@ -331,16 +335,3 @@ def suggestion_fields(dataset: Any, *methods: str) -> list[str]:
 
 def vector_fields(dataset: Any) -> list[str]:
     return list(dataset.get_field_schema(ftype=(fo.VectorField, fo.ArrayField)))
-
-
-def label_of(item: Field[Any]) -> str:
-    """`size_px` as "Size (px)", and `max_megabytes`, which says its unit, as "Max megabytes"."""
-    unit, name = item.metadata["unit"], item.name
-    if unit in ("", "MB", "MP", name):
-        return capital(name.replace("_", " "))
-    return capital(name.removesuffix(f"_{unit}").replace("_", " ")) + f" ({unit})"
-
-
-def capital(text: str) -> str:
-    """A capital at the beginning, but where a sentence begins with a name of the code."""
-    return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]

@@ -14,7 +14,7 @@ import fiftyone.operators.types as types
 from ..workflows import jobs, records
 from ..workflows.history import load_results
 from ..workflows.progress import Progress
-from .forms import capital
+from .words import capital, in_words
 
 LOOK_SECONDS = 0.4  # between two looks at a worker
 MOST_ROWS = 100  # of a table in the App
@@ -63,7 +63,7 @@ def guarded(ctx: Any, messages: Iterator[Any]) -> Iterator[Any]:
     except Exception as error:
         reason = jobs.sentence(error, (ctx.operator_uri or "").rpartition("/")[2])
         yield from Page("Not done").alert("error", reason).show(ctx)
-        yield ctx.ops.notify(capital(reason), variant="error")
+        yield ctx.ops.notify(capital(in_words(reason)), variant="error")
 
 
 class Page:
@@ -84,7 +84,7 @@ class Page:
 
     def alert(self, severity: str, text: str) -> Page:
         name = f"alert {len(self.outputs.properties)}"
-        self.outputs.view(name, types.AlertView(severity=severity, label=capital(text)))
+        self.outputs.view(name, types.AlertView(severity=severity, label=capital(in_words(text))))
         return self
 
     def notes(self, results: dict[str, Any]) -> Page:
@@ -191,7 +191,7 @@ def _unfinished(ctx: Any, job: dict[str, Any]) -> Iterator[Any]:
             page.button(label, icon, f"@evenset/evenset/{name}", dict(run_key=job["run_key"]), prompt=True)
     yield from page.show(ctx)
     if not stopped:
-        yield ctx.ops.notify(capital(job["error"]), variant="error")
+        yield ctx.ops.notify(capital(in_words(job["error"])), variant="error")
 
 
 def _in_thread(ctx: Any, work: Callable[[Progress], Any], answer: Answer, clear_view: bool) -> Iterator[Any]:

@@ -270,9 +270,12 @@ def read_or_compute(run: Run, known: Labels, samples: Any, embeddings: str) -> t
     def compute() -> dict[str, np.ndarray]:
         import fiftyone.zoo as foz
 
-        run.report("computing embeddings", 0, 1)
+        def tell(bar: Any) -> None:  # after each batch; what it raises ends the work
+            run.report(f"computing embeddings by {embeddings}", bar.iteration, len(known.ids))
+
+        run.report("loading the model", 0, 1)
         view = samples.select(known.ids.tolist(), ordered=True)
-        rows = view.compute_embeddings(foz.load_zoo_model(embeddings), skip_failures=True, progress=False)
+        rows = view.compute_embeddings(foz.load_zoo_model(embeddings), skip_failures=True, progress=tell)
         length = next(len(row) for row in rows if row is not None)
         return {
             "vectors": np.array([np.full(length, np.nan) if row is None else row for row in rows], dtype=np.float32)

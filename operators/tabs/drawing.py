@@ -10,6 +10,8 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
+from ..words import in_words
+
 COLOURS = {  # of the states of a sample, on light and on dark
     "labelled": "#4c8dff",
     "accepted": "#3bb273",
@@ -48,7 +50,8 @@ def drawable(name: str) -> str:
 
 def note(page: Any, severity: str, sentence: str) -> None:
     """A coloured line: "info", "success", "warning", "error"."""
-    page.view(f"note_{zlib.crc32(sentence.encode()):08x}", types.AlertView(severity=severity, label=sentence))
+    view = types.AlertView(severity=severity, label=in_words(sentence))
+    page.view(f"note_{zlib.crc32(sentence.encode()):08x}", view)
 
 
 def heading(page: Any, title: str, hint: str = "") -> None:

@@ -85,7 +85,7 @@ class LabelsTab:
             parts.append(f"{would['decided']:,} are decided and stay")
         drawing.text(page, " · ".join(parts))
         for sentence in would["notes"]:
-            drawing.note(page, "info", sentence.replace("target_precision", "the target"))
+            drawing.note(page, "info", sentence)
 
     def _show_clash(self, page: Any, found: dict[str, Any]) -> None:
         clash = found["clash"]

@@ -116,7 +116,7 @@ def test_it_compares_and_shows_the_table_and_where_to_look_further(app, clusters
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({}, "Nothing is chosen for label_field"),
+        ({}, "Nothing is chosen for 'Label field'"),
         ({**ONLY, "label_field": "ground_truth"}, "No method is chosen"),
         ({**ONLY, "label_field": "ground_truth", "rules": "cat: True"}, "no label of 'ground_truth' is called so"),
     ],

@@ -26,6 +26,7 @@ from evenset.models.settings import (
     split,
 )
 from evenset.operators import balancing, compare_methods, forms, refilling
+from evenset.operators.words import LABELS
 
 FORMS = {
     "preprocess_images": (ImageSettings, CopySettings),
@@ -130,12 +131,12 @@ def test_what_is_put_in_comes_back_as_the_same_settings(operator):
 
 @pytest.mark.parametrize("operator", FORMS)
 def test_a_value_out_of_range_is_marked_on_its_line(app, labelled, operator):
-    for kind in FORMS[operator]:
-        for item in fields(kind):
-            if item.metadata["low"] is None:
-                continue
-            line = app.form(labelled, operator, {"more": True, item.name: item.metadata["low"] - 1})[item.name]
-            assert line["invalid"] and item.name in line["error_message"].lower()
+    items = [item for kind in FORMS[operator] for item in fields(kind)]
+    for end, step in (("low", -1), ("high", 1)):
+        wrong = {item.name: item.metadata[end] + step for item in items if item.metadata[end] is not None}
+        lines = app.form(labelled, operator, {"more": True, **wrong})
+        for name in wrong:
+            assert lines[name]["invalid"] and LABELS.get(name, name).lower() in lines[name]["error_message"].lower()
             break  # one of each class: the rest is models/settings' own test
 
 

@@ -9,14 +9,24 @@ import sys
 
 ZOO = """
 import sys, torch, fiftyone as fo
-from evenset import auto_label
+from evenset import auto_label, resume_run
 torch.manual_seed(0)
 dataset = fo.load_dataset(sys.argv[1])
-auto_label(dataset, "ground_truth", embeddings="local-resnet18-torch", target_precision=0.8, progress=False)
+
+def stop(phase, done, total, note):
+    if phase.startswith("computing embeddings") and done > 60:
+        print("stopped at", done, "of", total)
+        raise KeyboardInterrupt
+
+given = dict(embeddings="local-resnet18-torch", target_precision=0.8)
+try:
+    auto_label(dataset, "ground_truth", **given, progress=stop)
+except KeyboardInterrupt:
+    resume_run(dataset, "evenset_auto_label_1", progress=False)
 """
 
 
-def test_embeddings_of_a_zoo_model(digits, tmp_path):
+def test_embeddings_of_a_zoo_model_are_computed_and_the_work_can_be_stopped(digits, tmp_path):
     """A manifest of our own describes a ResNet-18 that needs no download; its weights are drawn."""
     config = dict(
         entrypoint_fcn="torchvision.models.resnet.resnet18",
@@ -41,6 +51,7 @@ def test_embeddings_of_a_zoo_model(digits, tmp_path):
     )
 
     assert done.returncode == 0, done.stderr
+    assert "stopped at 61 of 160" in done.stdout
     dataset.reload()
     rows = zip(*dataset.values(["auto_label.status", "auto_label.label", "truth"]), strict=True)
     right = [label == truth for status, label, truth in rows if status != "labelled"]

@@ -1,0 +1,24 @@
+"""Sentences of the SDK, as the App says them."""
+
+from __future__ import annotations
+
+import pytest
+from evenset.operators.words import in_words
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("label more of them, or raise max_ratio.", "label more of them, or raise 'Max ratio'."),
+        ("size_px 7: a generator draws from 8 px", "'Size (px)' 7: a generator draws from 8 px"),
+        ("(random_labels=True says so)", "('Random labels' says so)"),
+        ("or give measure_benefit=False", "or give no 'Measure benefit'"),
+        ("give members='graph' or calibration_fraction=0", "give members='graph' or 'Calibration fraction' 0"),
+        ("evenset.audit_labels draws accepted ones", "'Audit labels' draws accepted ones"),
+        ("go on with evenset.resume_run(dataset, 'evenset_auto_label_1')", "go on with 'Resume'"),
+        ("evenset_auto_label_1 is not running", "evenset_auto_label_1 is not running"),
+        ("the field my_max_ratio exists", "the field my_max_ratio exists"),
+    ],
+)
+def test_names_of_the_code_become_labels(said, shown):
+    assert in_words(said) == shown
