@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,33 +20,37 @@ def running(dataset: Any) -> list[dict[str, Any]]:
 
     Each has run_key (None for a worker that starts), workflow, phase, done, total, note, started, seconds_left.
     """
-    channel = records.store(dataset)
-    keys = channel.list_keys()
     rows = []
-    for key in (name[len("live:") :] for name in keys if name.startswith("live:")):
+    for key in _named(dataset, "live:"):
         with contextlib.suppress(ValueError):  # deleted at this moment
             config = records.read_config(dataset, key)
             live = records.live(dataset, key)
             if config["state"] == "running" and live:
                 rows.append(_row(key, config["method"], config["started"], live))
     known = {row["run_key"] for row in rows}
-    for job_id in (name[len("job:") :] for name in keys if name.startswith("job:")):
-        with contextlib.suppress(ValueError):
-            job = jobs.watch(dataset, job_id)
-            if job["state"] in jobs.UNFINISHED and job["run_key"] not in known:
-                rows.append(_row(job["run_key"], job["workflow"], job["started"], job))
+    for job in _at_work(dataset):
+        if job["run_key"] not in known:
+            rows.append(_row(job["run_key"], job["workflow"], job["started"], job))
     return sorted(rows, key=lambda row: float(row["started"]))
 
 
 def resumed(dataset: Any) -> set[str]:
     """Keys of the runs that a worker is taking up again at this moment."""
-    found, channel = set(), records.store(dataset)
-    for job_id in (key[len("job:") :] for key in channel.list_keys() if key.startswith("job:")):
-        with contextlib.suppress(ValueError):
+    return {job["resumes"] for job in _at_work(dataset) if job.get("resumes")}
+
+
+def _at_work(dataset: Any) -> Iterator[dict[str, Any]]:
+    """Jobs whose workers start or run."""
+    for job_id in _named(dataset, "job:"):
+        with contextlib.suppress(ValueError):  # forgotten at this moment
             job = jobs.watch(dataset, job_id)
-            if job["state"] in jobs.UNFINISHED and job.get("resumes"):
-                found.add(job["resumes"])
-    return found
+            if job["state"] in jobs.UNFINISHED:
+                yield job
+
+
+def _named(dataset: Any, begin: str) -> list[str]:
+    """What follows `begin` in the keys of the dataset's store."""
+    return [key[len(begin) :] for key in records.store(dataset).list_keys() if key.startswith(begin)]
 
 
 def _row(key: str | None, workflow: str, started: float, live: dict[str, Any]) -> dict[str, Any]:
@@ -65,7 +70,7 @@ def outcomes(dataset: Any) -> list[dict[str, Any]]:
     They stay until `forget_outcomes`: events of a panel may overtake one another, and each has to draw the same.
     """
     rows = []
-    for job_id in (key[len("job:") :] for key in records.store(dataset).list_keys() if key.startswith("job:")):
+    for job_id in _named(dataset, "job:"):
         with contextlib.suppress(ValueError):  # forgotten at this moment
             job = jobs.watch(dataset, job_id)
             if job["awaited"] or job["state"] in jobs.UNFINISHED:

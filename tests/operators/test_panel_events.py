@@ -13,6 +13,7 @@ import pytest
 from evenset import auto_label, find_mistakes, load_results
 from evenset.operators import refilling, running, turns
 from evenset.operators.evenset_panel import EvensetPanel
+from evenset.operators.tabs import mistakes
 from evenset.workflows import folders, jobs, records
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
@@ -41,7 +42,13 @@ class Panel:
         params.update(panel_id=self.panel_id, panel_state=self.state, __method__=event)
         executor = Executor()
         context = ExecutionContext(dict(dataset_name=self.dataset.name, params=params), executor=executor)
-        return panel.execute(context), executor._requests
+        result = panel.execute(context)
+        for request in executor._requests:  # a state that was cleared is another one, which the App has to build
+            if request.operator_uri == "clear_panel_state":
+                self.state = {}
+            if request.operator_uri == "patch_panel_state":
+                self.state.update(request.params["state"])
+        return result, executor._requests
 
     def send(self, event: str, **params: Any) -> Sent:
         _, requests = self.execute(event, **params)
@@ -67,6 +74,15 @@ class Panel:
 def suggested(clusters):
     dataset = clusters(240, 120, spread=2.2)
     auto_label(dataset, "ground_truth", embeddings="vector", random_labels=True, target_precision=0.9, progress=False)
+    return dataset
+
+
+@pytest.fixture
+def mislabelled(clusters):
+    """60 labels, of which four are wrong."""
+    dataset = clusters(60, 60)
+    wrong, names = dataset.limit(4), sorted(set(dataset.values("truth")))
+    wrong.set_values("ground_truth.label", [names[name == names[0]] for name in wrong.values("truth")])
     return dataset
 
 
@@ -260,18 +276,14 @@ def test_how_a_run_ended_is_news_until_it_was_shown(suggested, monkeypatch):
     assert not records.store(suggested).has(key)
 
 
-def test_the_second_of_two_quick_decisions_waits_for_the_first(clusters):
-    dataset = clusters(60, 60)
-    wrong = dataset.limit(4)
-    names = sorted(set(dataset.values("truth")))
-    wrong.set_values("ground_truth.label", [names[name == names[0]] for name in wrong.values("truth")])
-    find_mistakes(dataset, "ground_truth", embeddings="vector", progress=False)
-    panel = Panel(dataset).open("mistakes")
+def test_the_second_of_two_quick_decisions_waits_for_the_first(mislabelled):
+    find_mistakes(mislabelled, "ground_truth", embeddings="vector", progress=False)
+    panel = Panel(mislabelled).open("mistakes")
     one, two = (row["id"] for row in panel.state["mistakes"]["rows"][:2])
     field = panel.state["mistakes"]["field"]
 
     second = threading.Thread(target=panel.send, args=["on_mistakes_decide"], kwargs=dict(ids=[two], action="accept"))
-    with folders.claim(dataset, f"queue of {field}"):  # as the first has it while it is written
+    with folders.claim(mislabelled, f"queue of {field}"):  # as the first has it while it is written
         second.start()
         second.join(timeout=3)
         assert second.is_alive()
@@ -333,10 +345,56 @@ def test_the_form_of_a_review_has_the_class_that_it_was_about(classes, filled, l
     assert (params.get("class"), params.get("not_held"), params.get("classes")) == (filled, lost, None)
 
 
-def test_overview_leads_to_labels_that_look_wrong(clusters):
-    dataset = clusters(60, 60)
-    wrong, names = dataset.limit(4), sorted(set(dataset.values("truth")))
-    wrong.set_values("ground_truth.label", [names[name == names[0]] for name in wrong.values("truth")])
+@pytest.mark.parametrize("action", ["accept", "reject"])
+def test_all_rows_that_are_shown_are_decided_at_once_and_no_others(mislabelled, monkeypatch, action):
+    monkeypatch.setattr(mistakes, "ROWS", 3)
+    find_mistakes(mislabelled, "ground_truth", embeddings="vector", progress=False)
+    panel = Panel(mislabelled).open("mistakes")
+    first = panel.state["mistakes"]["rows"]
+    count = panel.state["mistakes"]["count"]
+    assert len(first) == 3 < count
+
+    panel.send("on_mistakes_page", first=3)
+    (last, *_) = panel.state["mistakes"]["rows"]
+    panel.send("on_mistakes_page", first=0)
+    assert panel.state["mistakes"]["rows"] == first
+    given = [row["given"] for row in first]
+    sent = panel.send("on_mistakes_decide", ids=[row["id"] for row in first], action=action)
+
+    assert sent.notices[0][1].startswith("3 ") and panel.state["mistakes"]["count"] == count - 3
+    now = labels(mislabelled, *[row["id"] for row in first])
+    assert now == ([row["suggestion"] for row in first] if action == "accept" else given)
+    assert labels(mislabelled, last["id"]) == [last["given"]]
+
+
+def test_a_view_is_opened_from_the_panel_or_was_deleted(mislabelled):
+    find_mistakes(mislabelled, "ground_truth", embeddings="vector", progress=False)
+    panel = Panel(mislabelled).open("mistakes")
+    view = panel.state["mistakes"]["view"]
+
+    _, requests = panel.execute("on_open_view", view=view)
+    assert [one.params["name"] for one in requests if one.operator_uri == "set_view"] == [view]
+    mislabelled.delete_saved_view(view)
+    assert panel.send("on_open_view", view=view).notices == [("error", f"The saved view {view!r} was deleted")]
+
+
+def test_all_tabs_are_about_the_label_field_that_was_chosen_until_another_dataset_is_opened(clusters, make_dataset):
+    dataset = clusters(60, 30)
+    dataset.clone_sample_field("ground_truth", "species")
+    dataset.limit(1).set_values("species.label", ["a rare one"])
+    panel = Panel(dataset).open("overview")
+    assert "a rare one" not in panel.state["overview"]["names"]
+
+    panel.send("on_label_field", value="species")
+    assert panel.state["overview"]["field"] == "species" and "a rare one" in panel.state["overview"]["names"]
+    assert panel.open("balance").state["balance"]["field"] == "species"
+    panel.dataset = make_dataset(["/nowhere/1.png", "/nowhere/2.png"], ["cat", "dog"])
+    panel.send("on_change_dataset")
+    assert (panel.state["tab"], panel.state["overview"]["names"]) == ("overview", ["cat", "dog"])
+
+
+def test_overview_leads_to_labels_that_look_wrong(mislabelled):
+    dataset = mislabelled
     field = find_mistakes(dataset, "ground_truth", embeddings="vector", progress=False).output_field
     panel = Panel(dataset).open("overview")
     count = dataset.match(F(f"{field}.is_issue")).count()
