@@ -160,7 +160,7 @@ def test_runs_whose_files_were_deleted_by_hand_are_shown_and_deleted(made, open_
     user.open_panel()
     words = dict(
         Overview=re.compile("suggestions"),
-        Labels="run auto_label again with that target_precision",
+        Labels="run auto_label again with that 'Target precision'",
         Review=re.compile(r"^0 reviewed, \d+ to go"),
         Mistakes=re.compile(r"\d+ of 90 labels wait for a decision"),
         Balance="synthetic images would be added",
