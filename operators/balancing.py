@@ -55,13 +55,12 @@ def ask_target(form: forms.Form, samples: Any, label_field: str | None) -> None:
     if chosen == "each":
         form.inputs.str("target_each", label="Images of each class", description="As cat = 100, dog = 200")
     ratio, classes = form.value("max_ratio", BalanceSettings().max_ratio), None
-    if not label_field or not isinstance(ratio, (int, float)) or ratio < 0:  # which is marked on its own line
-        return
-    with contextlib.suppress(ValueError):  # likewise
+    with contextlib.suppress(ValueError):  # which is marked on its own line, as is a ratio that cannot be
         classes = forms.read_classes(form.ctx)
     try:
         target = read_target(form.ctx.params)
-        show_plan(form, balance_plan.of_samples(samples, label_field, target, ratio, classes))
+        if label_field and isinstance(ratio, (int, float)) and ratio >= 0:
+            show_plan(form, balance_plan.of_samples(samples, label_field, target, ratio, classes))
     except ValueError as error:
         form.mark(f"target_{chosen}" if chosen in ("number", "each") else "target", str(error))
 

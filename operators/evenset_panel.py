@@ -9,7 +9,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..workflows import jobs, records
-from . import forms, running, turns
+from . import running, turns
 from .tabs import drawing
 from .tabs.balance import BalanceTab
 from .tabs.labels import LabelsTab
@@ -18,6 +18,7 @@ from .tabs.mistakes import MistakesTab
 from .tabs.overview import OverviewTab
 from .tabs.review import ReviewTab
 from .tabs.runs import RunsTab
+from .words import capital
 
 MARGINS = types.View(  # FiftyOne leaves one on the left alone
     component="ObjectView", componentsProps=dict(gridContainer=dict(sx=dict(paddingX=1)))
@@ -67,7 +68,7 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
             self._recall(ctx)
             return super().execute(ctx)
         except Exception as error:
-            self._show_error(ctx, forms.capital(jobs.sentence(error, "the panel")))
+            self._show_error(ctx, capital(jobs.sentence(error, "the panel")))
 
     def _show_error(self, ctx: Any, reason: str) -> None:
         ctx.ops.notify(reason, variant="error")

@@ -16,8 +16,7 @@ from ..workflows import estimates, history, typed
 from ..workflows.jobs import sentence
 from ..workflows.samples import SYNTHETIC, check_images
 from .tabs.drawing import drawable
-from .words import capital as capital
-from .words import in_words, label_of
+from .words import capital, in_words, label_of
 
 OURS = "written by evenset_"  # so begins the description of every field that a run wrote
 

@@ -25,8 +25,8 @@ def capital(text: str) -> str:
     return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]
 
 
-_KINDS = [one for one in vars(settings).values() if isinstance(one, type) and issubclass(one, settings.Settings)]
-LABELS = {item.name: label_of(item) for kind in _KINDS for item in fields(kind) if "_" in item.name} | ARGUMENTS
+KINDS = [one for one in vars(settings).values() if isinstance(one, type) and issubclass(one, settings.Settings)]
+LABELS = {item.name: label_of(item) for kind in KINDS for item in fields(kind) if "_" in item.name} | ARGUMENTS
 _SETTING = re.compile(rf"\b({'|'.join(LABELS)})\b(?:=(\w+|'[^']*'))?")
 _FUNCTION = re.compile(rf"\bevenset\.({'|'.join(FUNCTIONS)})\b(?:\([^)]*\))?")
 

@@ -14,10 +14,14 @@ from ..models.settings import split as split_settings
 from . import balance_plan, benefit, generating, runs, sources
 from .balance_plan import Plan, Target
 from .balance_results import verdict_rows
-from .learning import TRAIN, freeze
+from .benefit import Benefit
+from .generating import Generator
+from .learning import TRAIN, Look, freeze
 from .progress import Progress
 from .results import table
+from .runs import Run
 from .samples import Labels, check_images, read_labels, require_classes
+from .synthetic import Made
 
 AUGMENTED, DRAWN = "changed images", "drawn images"
 KIND = {  # what each way to train is called elsewhere
@@ -104,28 +108,27 @@ def compare_generation(
         made = {name: images for name, images in made.items() if any(one.kept for one in images)}
         probe = sources.probe_settings(choices, generator_settings)
         worth = benefit.measure(run, problem, made, probe, choices.probe_seeds)
-        counts = [f"{name}: {sum(one.kept for one in images):,}" for name, images in made.items()]
-        return run.finish(
-            GenerationResults(
-                run_key=run.key,
-                names=known.names,
-                rows=[
-                    {**row, "training set": KIND.get(row["training set"], row["training set"])} for row in worth.arms
-                ],
-                verdicts={name: verdict_rows(worth, one, known.names, name) for name, one in worth.verdicts.items()},
-                gains={name: list(one.total) for name, one in worth.verdicts.items()},
-                decisions={name: one.decision for name, one in worth.verdicts.items()},
-                best=KIND.get(worth.best, worth.best),
-                generator=ready.source,
-                notes=[
-                    *plan.notes,
-                    f"Made and kept: {', '.join(counts) or 'none'}.",
-                    *([ready.warning] if ready.warning else []),
-                ],
-                skipped={str(known.ids[i]): reason for i, reason in look.errors.items()},
-                synthetic=known.synthetic,
-            )
-        )
+        return run.finish(_results(run, known, look, plan, ready, made, worth))
+
+
+def _results(
+    run: Run, known: Labels, look: Look, plan: Plan, ready: Generator, made: dict[str, list[Made]], worth: Benefit
+) -> GenerationResults:
+    counts = [f"{name}: {sum(one.kept for one in images):,}" for name, images in made.items()]
+    notes = [*plan.notes, f"Made and kept: {', '.join(counts) or 'none'}."]
+    return GenerationResults(
+        run_key=run.key,
+        names=known.names,
+        rows=[{**row, "training set": KIND.get(row["training set"], row["training set"])} for row in worth.arms],
+        verdicts={name: verdict_rows(worth, one, known.names, name) for name, one in worth.verdicts.items()},
+        gains={name: list(one.total) for name, one in worth.verdicts.items()},
+        decisions={name: one.decision for name, one in worth.verdicts.items()},
+        best=KIND.get(worth.best, worth.best),
+        generator=ready.source,
+        notes=[*notes, ready.warning] if ready.warning else notes,
+        skipped={str(known.ids[i]): reason for i, reason in look.errors.items()},
+        synthetic=known.synthetic,
+    )
 
 
 def _plan(known: Labels, target: Target, max_ratio: float) -> Plan:

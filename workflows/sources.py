@@ -82,7 +82,8 @@ def make(
         assert ready is not None  # it was found or trained
         draw = drawn(run, ready, problem.names, sampling, generator_settings.device)
     judge = Judging(run, problem, filters, probe, copies=source == "generate")
-    maker, first = run.within(part) if part else run, run.note("first_number", lambda: synthetic.unused(run.dataset))
+    maker = run.within(part) if part else run
+    first = run.note("first_number", lambda: synthetic.unused(run.dataset))
     return making.make(maker, problem.names, plan.add, draw, judge, choices.most_tries, choices.keep_rejected, first)
 
 

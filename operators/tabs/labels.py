@@ -11,7 +11,7 @@ from ...models.settings import AutoLabelSettings
 from ...workflows import history
 from ...workflows.retarget import preview, retarget
 from ...workflows.samples import SYNTHETIC, require_fields
-from .. import forms
+from ..words import capital
 from . import drawing
 from .overview import NO_FIELD, choose_field, newest
 
@@ -49,7 +49,7 @@ class LabelsTab:
         try:
             would, error = vars(preview(ctx.dataset, found["key"], target)), ""
         except ValueError as reason:
-            would, error = None, forms.capital(str(reason))
+            would, error = None, capital(str(reason))
         lines = chart(curve, target, would) if curve else []
         ctx.panel.state.labels = {**found, "drawn": target, "would": would, "error": error, "lines": lines}
 

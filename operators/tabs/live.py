@@ -7,7 +7,8 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...workflows import history, live, records
-from .. import forms, running
+from .. import running
+from ..words import capital
 from . import drawing
 
 LOOK_MS = 1500  # between two looks at what runs; an idle panel does not look
@@ -38,7 +39,7 @@ class LiveStrip:
 
     def show_live(self, ctx: Any, page: Any) -> None:
         for row in ctx.panel.state.news or []:
-            drawing.note(page, "error" if row["state"] == "failed" else "info", forms.capital(row["error"]))
+            drawing.note(page, "error" if row["state"] == "failed" else "info", capital(row["error"]))
         rows = ctx.panel.state.live or []
         for place, row in enumerate(rows):
             label, progress = running.describe(row["phase"], row["done"], row["total"], row["note"])
@@ -93,7 +94,7 @@ class LiveStrip:
             history.stop_run(ctx.dataset, run_key)
             ctx.ops.notify(f"{run_key} stops within a batch, and can be resumed", variant="info")
         except ValueError as error:
-            ctx.ops.notify(forms.capital(str(error)), variant="warning")
+            ctx.ops.notify(capital(str(error)), variant="warning")
             self.on_news(ctx)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...workflows import folders, history, jobs, live, records
-from .. import forms, refilling
+from .. import refilling
+from ..words import KINDS, capital
 from . import drawing
 
 MOST_LINES = 40  # of a run's results
@@ -115,18 +116,15 @@ def when(row: dict[str, Any]) -> str:
 
 def about(dataset: Any, key: str) -> dict[str, Any]:
     """What the tab shows of a run, and what can be done with it."""
-    from ...models import settings as defaults
-
     config = records.read_config(dataset, key)
-    kinds = [kind for kind in vars(defaults).values() if isinstance(kind, type) and issubclass(kind, defaults.Settings)]
-    usual = [(item.name, item.default) for kind in kinds for item in fields(kind)]  # a name may have several
+    usual = [(item.name, item.default) for kind in KINDS for item in fields(kind)]  # a name may have several
     given = {name: value for name, value in config["settings"].items() if (name, value) not in usual}
     inputs = {name: value for name, value in config["inputs"].items() if value not in (None, "", [], False)}
     text, views = "", {}
     if config["state"] == "done":
         with contextlib.suppress(ValueError, KeyError, TypeError):
             results = history.read_results(dataset, key)
-            views = {forms.capital(name): view for name, view in (results.get("views") or {}).items()}
+            views = {capital(name): view for name, view in (results.get("views") or {}).items()}
             text = "\n".join(results["text"].splitlines()[:MOST_LINES])
     kept, is_audit = folders.run_folder(dataset, key).exists(), config["method"] == "audit_labels"
     resumes = kept and not is_audit and config["state"] in ("stopped", "failed") and key not in live.resumed(dataset)
