@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect, sync_playwright
 
 WINDOW = {"width": int(os.environ.get("EVENSET_WIDTH", 1280)), "height": 800}
 GRID = "entry is loading"  # FiftyOne's grid throws it when it gets narrower while images load
@@ -53,6 +54,15 @@ class User:
 
     def click(self, button: str) -> None:
         self.page.get_by_role("button", name=button).click()
+
+    def click_until(self, target: Locator, seen: Locator) -> None:
+        """Clicks as a hand does, once more where nothing came of it: the App may draw anew what is clicked."""
+        for _ in range(5):
+            with contextlib.suppress(TimeoutError):
+                target.click(timeout=PATIENCE / 12)
+            with contextlib.suppress(TimeoutError):
+                return seen.first.wait_for(timeout=PATIENCE / 12)
+        expect(seen).to_be_visible()
 
     def put(self, label: str, value: str) -> None:
         """Writes a number into the box of a setting."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import TimeoutError
 
 MINUTE = 60_000  # milliseconds
 SLOW = ("k-NN:", "ResNet:", "GCN on the image:", "Ensemble:")  # or of no use here
@@ -37,11 +35,7 @@ def look_closer(user: Any) -> None:
     user.click("Done")
     user.sees("3 Model Evaluations")
     card, opened = user.page.locator("p").get_by_text("compare_gcn_eval"), user.page.get_by_text("Select a comparison")
-    card.click()
-    with contextlib.suppress(TimeoutError):
-        opened.wait_for(timeout=MINUTE / 4)
-    if not opened.is_visible():
-        card.click()  # FiftyOne loses a click on a card while it draws the others
+    user.click_until(card, opened)  # FiftyOne loses a click on a card while it draws the others
     opened.click()
     user.page.get_by_role("option", name="compare_hog_svm_eval").click()
     user.page.get_by_text("Difference").first.wait_for()

@@ -59,13 +59,13 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     user.page.get_by_role("option", name="resnet", exact=True).click()
     user.page.get_by_text("More settings").click()
     user.put("Target precision", "0.8")
-    user.put("Epochs", "25" if PICTURES else "60")
+    user.put("Epochs", "25" if PICTURES else "400")  # long enough to be stopped, wherever it runs
+    user.put("Patience", "400")
     user.put("Minimum steps", "1")
     user.click("Label the rest")
     user.page.get_by_text(re.compile("auto label · .* of")).first.wait_for()
     user.picture("panel-live")
-    user.page.get_by_role("button", name="Stop").click()
-    user.page.get_by_text("was stopped").wait_for(timeout=MINUTE)
+    user.click_until(user.page.get_by_role("button", name="Stop"), user.page.get_by_text("was stopped"))
     user.dataset.reload()
     assert records.read_config(user.dataset, "evenset_auto_label_1")["state"] == "stopped"
     assert user.state()["schema"] == before["schema"]

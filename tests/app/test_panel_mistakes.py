@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from typing import Any
@@ -11,7 +10,7 @@ from urllib.parse import parse_qs, urlparse
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import TimeoutError, expect
+from playwright.sync_api import expect
 
 MINUTE = 60_000  # milliseconds
 PLANTED = 20  # wrong labels, on the first samples
@@ -49,15 +48,7 @@ def look_again(user: Any, name: str) -> None:
 def choose(user: Any, now: str, then: str) -> None:
     """Chooses in a dropdown, which closes by itself where the panel is drawn anew at that moment."""
     option = user.page.get_by_role("option", name=then)
-
-    def is_open() -> bool:
-        user.page.get_by_role("combobox").filter(has_text=now).click()
-        with contextlib.suppress(TimeoutError):
-            option.wait_for(timeout=MINUTE / 12)
-            return True
-        return False
-
-    assert any(is_open() for _ in range(5))
+    user.click_until(user.page.get_by_role("combobox").filter(has_text=now), option)
     option.click()
 
 
@@ -100,8 +91,7 @@ def watch_a_generator(user: Any) -> None:
     user.dataset.reload()
     assert records.read_config(user.dataset, key)["state"] == "running"
 
-    user.page.get_by_role("button", name="Stop", exact=True).click()
-    user.page.get_by_text(f"{key} was stopped").wait_for()
+    user.click_until(user.page.get_by_role("button", name="Stop", exact=True), user.page.get_by_text(f"{key} was stopped"))
     user.dataset.reload()
     assert records.read_config(user.dataset, key)["state"] == "stopped"
     expect(grid).to_have_count(0)
