@@ -151,8 +151,8 @@ def _notes(names: list[str], real: np.ndarray, missing: np.ndarray, add: np.ndar
     capped = [names[i] for i in np.flatnonzero(add < missing)]
     if capped:
         notes.append(
-            f"No class gets more than {max_ratio:g} synthetic images for a real one, so that {_some(capped)} "
-            "stay below the target: label more of them, or raise max_ratio."
+            f"No class gets more than {max_ratio:g} synthetic images for a real one, so that some stay below "
+            f"the target: {_some(capped)}. Label more of them, or raise max_ratio."
         )
     few = [names[i] for i in np.flatnonzero((add > 0) & (real < FEW))]
     if few:

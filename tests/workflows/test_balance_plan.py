@@ -31,7 +31,7 @@ def test_no_class_gets_more_than_its_ratio_and_the_plan_says_which_stay_below():
     found = plan(max_ratio=3)
 
     assert found.add.tolist() == [0, 60, 18]
-    assert "shirt stay below" in found.notes[0] and "coat" not in found.notes[0]
+    assert "below the target: shirt." in found.notes[0] and "coat" not in found.notes[0]
     assert "Fewer than 20 real images" in found.notes[1] and "shirt" in found.notes[1]
 
 
