@@ -9,6 +9,7 @@ import fiftyone.operators.types as types
 
 from ..models.settings import BALANCE_SETTINGS, BalanceSettings
 from ..workflows import balance_overview
+from ..workflows.results import counted
 from . import balancing, forms, running
 
 INPUTS = ("label_field", "generator", "group_field", "classes")
@@ -60,7 +61,7 @@ def fill(form: forms.Form) -> None:
 
 def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     """What was added, and what it is worth."""
-    page = running.Page(f"{results['added']:,} synthetic samples added")
+    page = running.Page(f"{counted(results['added'], 'synthetic sample')} added")
     if results["gain"]:
         page.alert(balancing.SEVERITY.get(results["decision"], "info"), balance_overview.sentence(results))
     for name, view in results["views"].items():

@@ -16,7 +16,7 @@ from ..models.settings import (
 )
 from ..models.verdict import ADD, DO_NOT_ADD
 from ..workflows import balance_plan, typed
-from ..workflows.results import table
+from ..workflows.results import counted, table
 from . import forms
 from .tabs import drawing
 
@@ -90,7 +90,7 @@ def show_plan(form: forms.Form, plan: balance_plan.Plan | None) -> None:
     drawing.table(form.inputs, table(rows))
     if more:
         form.say(f"{more:,} more classes, which get no more than these, are not shown")
-    form.say(f"{plan.add.sum():,} synthetic images would be added")
+    form.say(f"{counted(int(plan.add.sum()), 'synthetic image')} would be added")
     for note in plan.notes:
         form.say(note)
 

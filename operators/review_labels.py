@@ -8,6 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import ReviewSettings
+from ..workflows.results import counted
 from ..workflows.review_labels import review_labels, writer_of
 from . import forms, running
 
@@ -59,7 +60,7 @@ def fill(form: forms.Form) -> None:
         form.settings(ReviewSettings)
     count = _count(form, samples, field, action)
     if count:
-        form.button = f"{action.capitalize()} {count:,} suggestion{'s' if count > 1 else ''}"
+        form.button = f"{action.capitalize()} {counted(count, 'suggestion')}"
     else:
         form.refuse(f"nothing here to {action}: choose other samples, another status or another class")
 

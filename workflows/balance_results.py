@@ -12,7 +12,7 @@ import numpy as np
 from ..models.verdict import Verdict
 from .balance_plan import Plan
 from .benefit import Benefit
-from .results import table
+from .results import counted, table
 from .synthetic import SPARE, Made
 
 
@@ -26,8 +26,8 @@ class DryRun:
     notes: list[str]
 
     def __str__(self) -> str:
-        count = sum(row["to add"] for row in self.rows)
-        title = f"{count:,} synthetic images would be added, in about {self.minutes:.0f} minutes; nothing was written"
+        images = counted(sum(row["to add"] for row in self.rows), "synthetic image")
+        title = f"{images} would be added, in about {self.minutes:.0f} minutes; nothing was written"
         return "\n".join([title, "", table(self.rows), *self.notes])
 
 
@@ -56,7 +56,7 @@ class BalanceResults:
     refused_picture: str | None = None  # a grid of some refused images, a row a reason
 
     def __str__(self) -> str:
-        parts = [f"{self.run_key}: {self.added:,} synthetic samples added", "", table(self.rows)]
+        parts = [f"{self.run_key}: {counted(self.added, 'synthetic sample')} added", "", table(self.rows)]
         if self.refused:
             why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(self.refused.items()))
             parts.append(f"refused by the filters: {why}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import history, records
+from .results import counted
 from .samples import SYNTHETIC
 
 STATES = ("labelled", "accepted", "review", "synthetic")  # of a sample, as the bars stack them
@@ -114,20 +115,20 @@ def advise(found: Overview, done: dict[str, dict[str, Any]], useless: int = 0, f
     if not labelled:
         return Next("No sample has a label yet: give a few of each class one, and come back.")
     if len(counts) < 2:
-        return Next(f"All {labelled:,} labels are of one class: label a few samples of another.")
+        return Next(f"There is one class among {counted(labelled, 'label')}: label a few samples of another.")
     if found.unlabelled and "auto_label" not in done:
-        return Next(f"{labelled:,} labels, {found.unlabelled:,} unlabelled.", "Auto-label", "auto_label")
+        return Next(f"{counted(labelled, 'label')}, {found.unlabelled:,} unlabelled.", "Auto-label", "auto_label")
     left = found.left - useless
     if accepted:
-        return Next(f"{accepted:,} suggestions are sure enough to be taken over.", "Accept", "review_labels")
+        return Next(f"{counted(accepted, 'suggestion')} sure enough to be taken over.", "Accept", "review_labels")
     if left > 0 and left >= review:
-        return Next(f"{left:,} samples have neither a label nor a suggestion.", "Auto-label", "auto_label")
+        return Next(f"{counted(left, 'sample')} with neither a label nor a suggestion.", "Auto-label", "auto_label")
     if review:
-        return Next(f"{review:,} suggestions wait for a look.", "Review", tab="review")
+        return Next(f"{counted(review, 'suggestion')} left to look at.", "Review", tab="review")
     if "find_mistakes" not in done:
-        return Next(f"{labelled:,} labels, none of them checked.", "Find mistakes", "find_mistakes")
+        return Next(f"{counted(labelled, 'label')}, none of them checked.", "Find mistakes", "find_mistakes")
     if flagged:
-        return Next(f"{flagged:,} labels look wrong.", "Look at them", tab="mistakes")
+        return Next(f"{counted(flagged, 'label')} that may be wrong.", "Look at them", tab="mistakes")
     if max(counts) > UNEVEN * min(counts) and "balance_classes" not in done:
         times = max(counts) / min(counts)
         return Next(

@@ -24,6 +24,11 @@ def _are_figures(values: list[Any]) -> bool:
     return all(FIGURE.fullmatch(value) for value in values if isinstance(value, str))
 
 
+def counted(number: int, thing: str) -> str:
+    """ "1 label", "1,200 labels"."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def percent(share: float | None) -> str | None:
     """0.9512 as "95.1 %"; None for None and NaN."""
     return None if share is None or share != share else f"{100 * share:.1f} %"

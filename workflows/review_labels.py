@@ -13,6 +13,7 @@ from typing import Any
 from ..models.settings import ReviewSettings, split
 from . import changes, folders, records, runs
 from .progress import Progress
+from .results import counted
 from .runs import Run
 from .samples import PROVENANCE, check_images, check_label_field
 
@@ -31,7 +32,7 @@ class ReviewResults:
 
     def __str__(self) -> str:
         done = {"accept": "accepted", "correct": "corrected", "reject": "rejected"}.get(self.action, "decided")
-        text = f"{self.changed:,} suggestions of {self.field!r} {done} ({self.run_key}); delete_run undoes it"
+        text = f"{counted(self.changed, 'suggestion')} of {self.field!r} {done} ({self.run_key}); delete_run undoes it"
         return text + (
             f"\n{self.kept:,} samples have a label in {self.label_field!r} already and keep it" if self.kept else ""
         )

@@ -8,6 +8,7 @@ import fiftyone.operators.types as types
 
 from ...models.settings import BalanceSettings
 from ...workflows import balance_overview, balance_plan
+from ...workflows.results import counted
 from .. import balancing, refilling
 from . import drawing
 from .overview import NO_FIELD, choose_field, newest
@@ -69,7 +70,7 @@ class BalanceTab:
             view.add_choice(name, label=label)
         page.enum("balance_target", view.values(), label="Images of a class", view=view,
                   on_change=self.on_balance_target)  # fmt: skip
-        drawing.heading(page, f"{found['add']:,} synthetic images would be added")
+        drawing.heading(page, f"{counted(found['add'], 'synthetic image')} would be added")
         layout = drawing.bar_layout(found["names"], "images")
         page.plot("balance_plan", data=found["bars"], layout=layout, config=drawing.CONFIG)
         if found["more"]:

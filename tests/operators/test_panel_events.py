@@ -399,7 +399,7 @@ def test_overview_leads_to_labels_that_look_wrong(mislabelled):
     panel = Panel(dataset).open("overview")
     count = dataset.match(F(f"{field}.is_issue")).count()
 
-    assert count > 1 and panel.state["overview"]["next"]["sentence"] == f"{count} labels look wrong."
+    assert count > 1 and panel.state["overview"]["next"]["sentence"] == f"{count} labels that may be wrong."
     ids = [row["id"] for row in panel.open("mistakes").state["mistakes"]["rows"]]
     panel.send("on_mistakes_decide", ids=ids, action="reject")
     assert "look wrong" not in panel.open("overview").state["overview"]["next"]["sentence"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evenset.workflows.results import table
+from evenset.workflows.results import counted, table
 
 
 def test_figures_stand_to_the_right_and_names_as_they_are():
@@ -17,3 +17,7 @@ def test_figures_stand_to_the_right_and_names_as_they_are():
         "007       +7.9   95.1 %  5.1 % to 94.9 %        3       –",
         "cat      -14.0        –  10 %                1200     0.5",
     ]
+
+
+def test_one_thing_is_no_several():
+    assert [counted(n, "label") for n in (0, 1, 2, 1200)] == ["0 labels", "1 label", "2 labels", "1,200 labels"]
