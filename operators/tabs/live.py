@@ -17,20 +17,19 @@ COLOURS = ("#ff8a3d", "#4c8dff", "#3bb273", "#9b8cf0")
 
 
 class LiveStrip:
-    """State `live`: rows of what runs. State `news`: how runs ended that nobody has seen.
+    """State `live`: rows of what runs, with their curves as `lines`. State `news`: how runs ended that nobody has seen.
 
     State `changed`: when, by the database, the last change was made that the open tab shows.
     """
 
     def load_live(self, ctx: Any) -> None:
         before, rows = ctx.panel.state.live or [], live.running(ctx.dataset)
+        for row in rows:
+            row["lines"] = chart(live.curves(ctx.dataset, row["run_key"])) if row["run_key"] else []
         ctx.panel.state.live = rows
         if keys_of(before) - keys_of(rows) - {None}:
             ctx.ops.reload_dataset()  # a run has ended: the App has its fields to show
         ctx.panel.state.news = live.outcomes(ctx.dataset)
-        keys = [row["run_key"] for row in rows if row["run_key"]]
-        lines = chart(live.curves(ctx.dataset, keys[0])) if keys else []
-        ctx.panel.state.live_lines = lines
 
     def read_news(self, ctx: Any) -> None:
         """Somebody went on: how runs ended is no news any more, and Runs keeps it."""
@@ -52,13 +51,12 @@ class LiveStrip:
                 params = dict(run_key=row["run_key"])
                 line.btn(f"stop_{place}", label="Stop", icon="stop", variant="outlined", on_click=self.on_live_stop,
                          params=params)  # fmt: skip
-        if rows:
-            self.show_timer(page)
-            lines = ctx.panel.state.live_lines or []
-            if lines and len(lines[0]["x"]) > 1:
+            if row["lines"] and len(row["lines"][0]["x"]) > 1:
                 legend = dict(orientation="h", y=1, yanchor="bottom", x=0)
                 layout = dict(height=220, margin=dict(l=40, r=10, t=30, b=30), showlegend=True, legend=legend)
-                page.plot("live_curves", data=lines, layout=layout, config=drawing.CONFIG)
+                page.plot(f"curves_{place}", data=row["lines"], layout=layout, config=drawing.CONFIG)
+        if rows:
+            self.show_timer(page)
 
     def show_timer(self, page: Any) -> None:
         view = types.View(component="EvensetTimer", composite_view=True, interval=LOOK_MS, on_tick=self.on_live_tick)

@@ -14,7 +14,7 @@ from evenset import auto_label, find_mistakes, load_results
 from evenset.operators import refilling, running, turns
 from evenset.operators.evenset_panel import EvensetPanel
 from evenset.operators.tabs import mistakes
-from evenset.workflows import folders, jobs, records
+from evenset.workflows import folders, jobs, live, records
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
 
@@ -166,6 +166,24 @@ def test_a_run_that_ended_before_stop_was_pressed_is_shown_as_it_is(suggested, e
 
     assert sent.notices == [("warning", f"{KEY} is not running")]
     assert "Look again" not in sent.page and panel.state["run"]["key"] == KEY
+
+
+def test_each_run_that_runs_has_its_own_curves(suggested, monkeypatch):
+    row = dict(workflow="train_resnet", phase="training", done=2, total=9, note="", started=0.0, seconds_left=None)
+    rows = [dict(row, run_key=key) for key in ("first", "second", None)]  # the third has only a worker yet
+    points = dict(first=dict(epoch=[1.0, 2.0], loss=[0.4, 0.3]), second=dict(epoch=[1.0, 2.0], accuracy=[0.7, 0.8]))
+    monkeypatch.setattr(live, "running", lambda dataset: rows)
+    monkeypatch.setattr(live, "curves", lambda dataset, key: points[key])
+
+    _, requests = Panel(suggested).execute("on_load")
+
+    (page,) = (one.params["output"] for one in requests if one.operator_uri == "show_panel_output")
+    parts = page["type"]["properties"].items()
+    drawn = {name: one["view"]["data"] for name, one in parts if name.startswith("curves_")}
+    assert {name: [line["y"] for line in lines] for name, lines in drawn.items()} == {
+        "curves_0": [[0.4, 0.3]],
+        "curves_1": [[0.7, 0.8]],
+    }
 
 
 def test_the_form_of_a_run_is_on_the_view_that_it_worked_on(clusters, app):
