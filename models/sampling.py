@@ -12,6 +12,8 @@ from .pipeline import Pipeline, velocity
 from .settings import SamplingSettings
 from .step import faster_precision
 
+MEASURED_PIXELS = 64 * 28 * 28  # of a channel, in the batch that shows which precision is faster
+
 
 def generate(
     pipeline: Pipeline,
@@ -87,12 +89,14 @@ def precision(pipeline: Pipeline, settings: SamplingSettings) -> str:
         return settings.precision
     if pipeline.faster is None:
         config, device = pipeline.config, pipeline.device
-        images = torch.zeros(16, config.channels, config.size_px, config.size_px, device=device)
-        times, labels = images.new_full((16,), 0.5), torch.zeros(16, dtype=torch.long, device=device)
+        count = max(4, min(64, MEASURED_PIXELS // config.size_px**2))
+        images = torch.zeros(count, config.channels, config.size_px, config.size_px, device=device)
+        times, labels = images.new_full((count,), 0.5), torch.zeros(count, dtype=torch.long, device=device)
 
         def run(name: str) -> None:
             with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=name == "bf16"):
-                velocity(pipeline.unet, config.patch_px, images, times, labels).sum().item()  # waits for the device
+                for _ in range(3):  # weights are cast once a batch, not at every step
+                    velocity(pipeline.unet, config.patch_px, images, times, labels).sum().item()  # waits for the device
 
         pipeline.faster = faster_precision(run, device.type, repeats=5)
     return str(pipeline.faster)

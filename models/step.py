@@ -67,16 +67,14 @@ def faster_precision(run: Callable[[str], None], device: str, repeats: int = 3) 
     if not multiplies_bf16(device):
         return "fp32"
 
-    def seconds(precision: str) -> float:
-        run(precision)  # the first call pays for kernels and caches
-        best = float("inf")
-        for _ in range(repeats):
+    best = {"bf16": float("inf"), "fp32": float("inf")}
+    for turn in range(1 + repeats):  # in turn, as a machine that others use has slow moments
+        for precision in best:
             start = time.perf_counter()
             run(precision)
-            best = min(best, time.perf_counter() - start)
-        return best
-
-    return "bf16" if seconds("bf16") < 0.8 * seconds("fp32") else "fp32"
+            if turn:  # the first calls pay for kernels and caches
+                best[precision] = min(best[precision], time.perf_counter() - start)
+    return "bf16" if best["bf16"] < 0.8 * best["fp32"] else "fp32"
 
 
 def save_tensors(path: Path, tensors: dict[str, torch.Tensor], notes: dict[str, Any]) -> None:
