@@ -189,11 +189,13 @@ def test_a_copy_of_a_training_image_is_refused(digits, monkeypatch):
 def test_a_generator_that_diverged_is_kept_as_it_was_before(digits, monkeypatch):
     from evenset.models import diffusion
 
-    learn, calls = diffusion.backward, []
+    learn, broken = diffusion.backward, []
 
-    def break_down(*given):
-        calls.append(given)
-        return float("nan") if len(calls) == 15 else learn(*given)
+    def break_down(network, patch_px, batch, done):
+        if done.updates == 14 and not broken:
+            broken.append(batch)
+            return float("nan")
+        return learn(network, patch_px, batch, done)
 
     monkeypatch.setattr(diffusion, "backward", break_down)
     with pytest.raises(FloatingPointError, match="update 15 has a loss of nan.*generator='evenset_train_generator_1'"):
