@@ -186,6 +186,15 @@ def test_each_run_that_runs_has_its_own_curves(suggested, monkeypatch):
     }
 
 
+def test_the_settings_of_a_run_are_named_as_in_its_form(clusters):
+    dataset = clusters(120, 60)
+    auto_label(dataset, "ground_truth", embeddings="vector", target_precision=0.8, progress=False)
+
+    page = Panel(dataset).send("on_tab", value="runs").page
+
+    assert all(f"**{name}** " in page for name in ("Label field", "New field", "Embeddings", "Target precision"))
+
+
 def test_the_form_of_a_run_is_on_the_view_that_it_worked_on(clusters, app):
     dataset = clusters(240, 120)
     part = dataset.match(F("truth").is_in(["class 0", "class 2"]))
