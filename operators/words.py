@@ -25,6 +25,11 @@ def capital(text: str) -> str:
     return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]
 
 
+def name_of(setting: str) -> str:
+    """A setting, or another argument, as its form labels it."""
+    return LABELS.get(setting, capital(setting.replace("_", " ")))
+
+
 KINDS = [one for one in vars(settings).values() if isinstance(one, type) and issubclass(one, settings.Settings)]
 LABELS = {item.name: label_of(item) for kind in KINDS for item in fields(kind) if "_" in item.name} | ARGUMENTS
 _SETTING = re.compile(rf"\b({'|'.join(LABELS)})\b(?:=(\w+|'[^']*'))?")

@@ -11,7 +11,7 @@ import fiftyone.operators.types as types
 
 from ...workflows import folders, history, jobs, live, records
 from .. import refilling
-from ..words import KINDS, LABELS, capital
+from ..words import KINDS, capital, name_of
 from . import drawing
 
 MOST_LINES = 40  # of a run's results
@@ -70,8 +70,7 @@ class RunsTab:
             drawing.table(page, found["text"])
         drawing.heading(page, "Settings that are not the usual ones" if found["settings"] else "The usual settings")
         for name, value in found["settings"].items():
-            label = LABELS.get(name, capital(name.replace("_", " ")))
-            drawing.text(page, f"**{drawing.plain(label)}** {drawing.plain(as_text(value))}")
+            drawing.text(page, f"**{drawing.plain(name_of(name))}** {drawing.plain(as_text(value))}")
 
     def on_runs_choose(self, ctx: Any) -> None:
         ctx.panel.state.run_key = ctx.params["value"]

@@ -65,7 +65,8 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     user.click("Label the rest")
     user.page.get_by_text(re.compile("auto label · .* of")).first.wait_for()
     user.picture("panel-live")
-    user.click_until(user.page.get_by_role("button", name="Stop"), user.page.get_by_text("was stopped"))
+    user.page.get_by_role("button", name="Stop").click()
+    user.page.get_by_text("was stopped").wait_for(timeout=MINUTE)
     user.dataset.reload()
     assert records.read_config(user.dataset, "evenset_auto_label_1")["state"] == "stopped"
     assert user.state()["schema"] == before["schema"]

@@ -91,9 +91,8 @@ def watch_a_generator(user: Any) -> None:
     user.dataset.reload()
     assert records.read_config(user.dataset, key)["state"] == "running"
 
-    user.click_until(
-        user.page.get_by_role("button", name="Stop", exact=True), user.page.get_by_text(f"{key} was stopped")
-    )
+    user.page.get_by_role("button", name="Stop", exact=True).click()
+    user.page.get_by_text(f"{key} was stopped").wait_for()
     user.dataset.reload()
     assert records.read_config(user.dataset, key)["state"] == "stopped"
     expect(grid).to_have_count(0)

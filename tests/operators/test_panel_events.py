@@ -429,7 +429,7 @@ def test_overview_leads_to_labels_that_look_wrong(mislabelled):
     assert count > 1 and panel.state["overview"]["next"]["sentence"] == f"{count} labels that may be wrong."
     ids = [row["id"] for row in panel.open("mistakes").state["mistakes"]["rows"]]
     panel.send("on_mistakes_decide", ids=ids, action="reject")
-    assert "look wrong" not in panel.open("overview").state["overview"]["next"]["sentence"]
+    assert "may be wrong" not in panel.open("overview").state["overview"]["next"]["sentence"]
 
 
 def test_where_the_dataset_was_deleted_the_panel_says_so(make_dataset):
