@@ -36,10 +36,18 @@ def build(ctx: Any, title: str, button: str, fill: Callable[[Form], None], works
             if works:
                 form.estimate(works)
                 form.waits()
+            elif form.value("more") and (said := how_to_schedule()):
+                form.say(said)  # it takes seconds: not among what stands there at first
     except Exception as error:
         form.refuse(sentence(error, title))
     view = types.PromptView(label=title, submit_button_label=form.button)
     return types.Property(form.inputs, view=view)
+
+
+def how_to_schedule() -> str:
+    """What a server lacks that does not allow it; empty for one that does."""
+    allowed = fo.config.allow_legacy_orchestrators
+    return "" if allowed else "To schedule it, start the App's server with FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS=true"
 
 
 class Form:
@@ -225,8 +233,7 @@ class Form:
     def waits(self) -> None:
         """A switch for those who want the answer here, and how work is scheduled where the server does not allow it."""
         hint = "A bar covers the App until it is done; otherwise the panel shows how far it is"
-        if not fo.config.allow_legacy_orchestrators:
-            hint += ". To schedule it, start the App's server with FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS=true"
+        hint = ". ".join(filter(None, (hint, how_to_schedule())))
         self.inputs.bool("wait", default=False, label="Wait for the answer", description=hint)
 
     def more(self) -> bool:

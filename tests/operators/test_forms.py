@@ -269,6 +269,18 @@ def test_a_form_says_how_work_is_scheduled_where_the_server_does_not_allow_it(mo
     assert (f"{name}=true" in said) is is_said
 
 
+def test_a_form_of_quick_work_says_it_among_the_rest(monkeypatch):
+    def said(allowed, **params):
+        monkeypatch.setattr(fo.config, "allow_legacy_orchestrators", allowed)
+        context = SimpleNamespace(params=params, dataset="any")
+        return "ALLOW_LEGACY_ORCHESTRATORS=true" in str(
+            forms.build(context, "Audit", "Draw", forms.Form.more).to_json()
+        )
+
+    assert said(False, more=True)
+    assert not said(False) and not said(True, more=True)
+
+
 def test_a_comparison_is_filled_in_with_its_methods_and_their_network(clusters):
     dataset = clusters()
     row = dict(epochs=3, learning_rate=0.02)
