@@ -1,8 +1,8 @@
 """Is the verdict right? What it says on held-out images, beside what adding does on test images that it never sees.
 
 Long tails of several data sets, and new images from several sources: real ones that the tail lacks (so the best
-generator there can be), a generator, changed copies, and a generator that names its images wrongly. No filter stands
-before them: it is the verdict that is judged.
+generator there can be), generators of any budget, changed copies, and a generator that names its images wrongly. No
+filter stands before them: it is the verdict that is judged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import torch
 from measure import goal
 from tabulate import tabulate
 
-SOURCES = ("more real images", "generator", "changed copies", "wrong names")
 MORE = 3  # new images for a real one, at the most: the product's usual cap
 SHOWS, COSTS = 1.0, 0.3  # points: an effect that the sign has to agree with; what following may cost
 
@@ -39,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cifar", type=Path, help="folder of CIFAR-10's class folders; without it, no case of it")
     parser.add_argument("--half", action="store_true", help="images of half the side: a quarter of the work")
-    parser.add_argument("--updates", type=int, default=600, help="of each generator")
+    parser.add_argument("--updates", type=int, nargs="+", default=[600], help="of a generator, for each budget")
     parser.add_argument("--steps", type=int, default=0, help="updates of a network; 0: as balance_classes has it")
     parser.add_argument("--seeds", type=int, default=3, help="networks that score on the test images")
     parser.add_argument("--threads", type=int, default=2)
@@ -109,7 +108,7 @@ def judged(case: Case, given: argparse.Namespace) -> list[dict[str, Any]]:
 
     choices = BalanceSettings()
     settings = ProbeSettings(steps=given.steps or choices.probe_steps)
-    made = {source: some for source in SOURCES if (some := new_images(case, source, given)) is not None}
+    made = new_images(case, given.updates)
     ids = np.arange(len(case.train[1])).astype(str)
     problem = benefit.Problem([str(i) for i in range(10)], *case.train, ids, *case.held_out)
     with tempfile.TemporaryDirectory() as place:
@@ -140,44 +139,39 @@ def judged(case: Case, given: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def new_images(case: Case, source: str, given: argparse.Namespace) -> tuple[np.ndarray, np.ndarray] | None:
-    """Images and classes, as many as even the classes out under the cap; None where there are none to spare."""
+def new_images(case: Case, budgets: list[int]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Images and classes from every source, as many as even the classes out under the cap."""
     from evenset.models.augment import augment
 
     pixels, labels = case.train
     counts = np.bincount(labels, minlength=10)
     wanted = np.minimum(counts.max() - counts, MORE * counts)
     classes, rng = np.repeat(np.arange(10), wanted), np.random.default_rng(1)
-    if source == "more real images":
-        have = [np.flatnonzero(case.spare[1] == label)[: wanted[label]] for label in range(10)]
-        rows = np.concatenate(have)
-        return case.spare[0][rows], case.spare[1][rows]
-    if source == "changed copies":
-        rows = [int(rng.choice(np.flatnonzero(labels == label))) for label in classes]
-        return np.stack([augment(pixels[row], (0, number)) for number, row in enumerate(rows)]), classes
-    drawn = generated(case, classes, given.updates)
-    return drawn, (classes + 1) % 10 if source == "wrong names" else classes
-
-
-_drawn: dict[str, np.ndarray] = {}  # one generator a case
+    spare = np.concatenate([np.flatnonzero(case.spare[1] == label)[: wanted[label]] for label in range(10)])
+    rows = [int(rng.choice(np.flatnonzero(labels == label))) for label in classes]
+    copies = np.stack([augment(pixels[row], (0, number)) for number, row in enumerate(rows)])
+    drawn = {updates: generated(case, classes, updates) for updates in sorted(budgets)}
+    return {
+        "more real images": (case.spare[0][spare], case.spare[1][spare]),
+        **{f"generator, {updates} updates": (images, classes) for updates, images in drawn.items()},
+        "changed copies": (copies, classes),
+        "wrong names": (drawn[max(budgets)], (classes + 1) % 10),
+    }
 
 
 def generated(case: Case, classes: np.ndarray, updates: int) -> np.ndarray:
     from evenset.models import diffusion
     from evenset.models.settings import GeneratorSettings, SamplingSettings
 
-    if case.name not in _drawn:
-        pixels, labels = case.train
-        settings = GeneratorSettings(minutes=0, steps=updates, width=32, layers=1, picture_steps=10**9)
-        names = [str(i) for i in range(10)]
-        pipeline = diffusion.build(names, pixels.shape[1], pixels.shape[-1], settings)
-        with tempfile.TemporaryDirectory() as place:
-            list(diffusion.train(pipeline, lambda rows: pixels[rows], labels, settings, Path(place)))
-        images = np.empty((len(classes), *pixels.shape[1:]), dtype=np.uint8)
-        for places, some in diffusion.generate(pipeline, classes, SamplingSettings()):
-            images[places] = some
-        _drawn[case.name] = images
-    return _drawn[case.name]
+    pixels, labels = case.train
+    settings = GeneratorSettings(minutes=0, steps=updates, width=32, layers=1, picture_steps=10**9)
+    pipeline = diffusion.build([str(i) for i in range(10)], pixels.shape[1], pixels.shape[-1], settings)
+    with tempfile.TemporaryDirectory() as place:
+        list(diffusion.train(pipeline, lambda rows: pixels[rows], labels, settings, Path(place)))
+    images = np.empty((len(classes), *pixels.shape[1:]), dtype=np.uint8)
+    for places, some in diffusion.generate(pipeline, classes, SamplingSettings()):
+        images[places] = some
+    return images
 
 
 def write(place: Path, images: np.ndarray, classes: np.ndarray) -> list[Any]:
