@@ -501,7 +501,7 @@ class FilterSettings(Settings):
     )
     copy_share: float = setting(
         0.01,
-        "part of real images that are as like a training image as what counts as its copy; 0: not checked",
+        "part of real images that would pass for copies of training images; more refuses more; 0: not checked",
         low=0.0,
         high=0.5,
         basic=True,
