@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import torch
 from diffusers import DPMSolverMultistepScheduler, UNet2DModel
 from safetensors import SafetensorError
@@ -48,12 +50,18 @@ def shape(size_px: int, settings: GeneratorSettings) -> Shape:
     return Shape(patch, (width, *[2 * width] * (levels - 1)), layers)
 
 
+def chosen(size_px: int, settings: GeneratorSettings) -> dict[str, int]:
+    """The shape as settings, with which `shape` gives it on any machine."""
+    found = shape(size_px, settings)
+    return dict(patch_px=found.patch_px, width=found.widths[0], layers=found.layers)
+
+
 def _cores(device: str) -> float:
     """Cores of a processor, as many as the device is worth."""
     if device == "cpu" or (
         device == "auto" and not torch.cuda.is_available() and not torch.backends.mps.is_available()
     ):
-        return torch.get_num_threads()
+        return float(psutil.cpu_count(logical=False) or os.cpu_count() or 1)  # however many threads a process has
     return float(CUDA_CORES if torch.cuda.is_available() and device != "mps" else MPS_CORES)
 
 

@@ -20,6 +20,7 @@ from diffusers.training_utils import EMAModel
 from torch import nn
 
 from .denoiser import build as build
+from .denoiser import chosen as chosen
 from .denoiser import export as export
 from .denoiser import load as load
 from .denoiser import save as save
@@ -116,8 +117,8 @@ def train(
             _save(learner, done, folder, process)
             learner.average.copy_to(unet.parameters())
             raise FloatingPointError(
-                f"update {done.updates + 1} has a loss of {loss:g} and a gradient of {length:g}: the generator of the "
-                "updates before is kept; a smaller learning_rate may help, and images without damage"
+                f"update {done.updates + 1} has a loss of {loss:g} and a gradient of {length:g}: "
+                "a smaller learning_rate may help, and images without damage"
             )
 
         way = done.updates / settings.steps if settings.steps else share  # no clock in it where it can be done without

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+ROWS_AT_ONCE = 500  # of which all pairs are looked at
 SIMILAR = 0.999  # correlation of two thumbnails above which images count as the same (re-encoded, resized)
 
 
@@ -15,8 +16,7 @@ def near_duplicates(thumbnails: np.ndarray, similar: float = SIMILAR) -> np.ndar
     Args:
         thumbnails: small gray images, 0..1 [N, D]
     """
-    from scipy.sparse.csgraph import connected_components
-    from sklearn.neighbors import radius_neighbors_graph
+    from sklearn.neighbors import NearestNeighbors
 
     if len(thumbnails) < 2:
         return np.zeros(len(thumbnails), dtype=np.int64)
@@ -24,8 +24,29 @@ def near_duplicates(thumbnails: np.ndarray, similar: float = SIMILAR) -> np.ndar
     norms = np.linalg.norm(centred, axis=1, keepdims=True)
     pattern = np.where(norms > 1e-3, centred / np.maximum(norms, 1e-3), 0.0)
     features = np.hstack([pattern, thumbnails.mean(1, keepdims=True)])  # flat images differ by their brightness
-    near = radius_neighbors_graph(features, float(np.sqrt(2 - 2 * similar)))
-    return np.asarray(connected_components(near, directed=False)[1], dtype=np.int64)
+    first, same = equal_rows(features.round(4))
+    features, groups = features[first], np.arange(len(first))
+    search = NearestNeighbors(radius=float(np.sqrt(2 - 2 * similar))).fit(features)
+    for start in range(0, len(first), ROWS_AT_ONCE):  # all pairs of many alike would not fit into memory
+        near = search.radius_neighbors_graph(features[start : start + ROWS_AT_ONCE]).tocoo()
+        groups = _merge(groups, start + near.row, near.col)
+    return np.asarray(groups[same])
+
+
+def equal_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first of the rows that are equal [M], and to which of them each row is equal [N]."""
+    places: dict[bytes, int] = {}
+    same = np.array([places.setdefault(row.tobytes(), len(places)) for row in rows], dtype=np.int64)
+    return np.unique(same, return_index=True)[1], same
+
+
+def _merge(groups: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Joins the groups of the pairs `left`, `right` -> [N]."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    edges = coo_array((np.ones(len(left), dtype=bool), (groups[left], groups[right])), shape=(len(groups),) * 2)
+    return np.asarray(connected_components(edges, directed=False)[1][groups], dtype=np.int64)
 
 
 def join(groups: np.ndarray, names: np.ndarray) -> np.ndarray:

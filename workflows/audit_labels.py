@@ -13,9 +13,9 @@ from ..models.threshold import interval
 from . import records, runs, views
 from .progress import Progress
 from .results import percent
-from .review_labels import writer_of
+from .review_labels import audits_of, writer_of
 from .runs import Run
-from .samples import check_images
+from .samples import check_images, check_label_field
 
 
 @dataclass
@@ -46,7 +46,14 @@ class AuditResults:
         )
 
 
-def audit_labels(samples: Any, field: str, *, progress: Progress | bool | None = None, **settings: Any) -> AuditResults:
+def audit_labels(
+    samples: Any,
+    field: str,
+    *,
+    label_field: str | None = None,
+    progress: Progress | bool | None = None,
+    **settings: Any,
+) -> AuditResults:
     """Draws accepted samples to check, or reads what the check of the last draw says.
 
     The first call saves the view `FIELD: audit`. Check its samples with `review_labels`: accept with seen=True,
@@ -56,6 +63,7 @@ def audit_labels(samples: Any, field: str, *, progress: Progress | bool | None =
     Args:
         samples: the dataset; a view narrows the draw, and so what the bound speaks of
         field: output field of `auto_label`
+        label_field: where checked labels are; None: the field that `field` was learned from
         settings: fields of AuditSettings: size, alpha, seed
 
     Raises:
@@ -65,22 +73,17 @@ def audit_labels(samples: Any, field: str, *, progress: Progress | bool | None =
     check_images(samples)
     dataset = samples._root_dataset
     owner = writer_of(dataset, field, "auto_label")
-    key = _last_audit(dataset, field)
-    if key is None:
-        return _draw(samples, field, owner["inputs"].get("label_field"), choices, progress)
-    config = records.read_config(dataset, key)
-    run = Run(dataset, key, config, None)
-    return run.finish(_read(run, field, choices.alpha))
+    for key in audits_of(dataset, field):
+        run = Run(dataset, key, records.read_config(dataset, key), None)
+        return run.finish(_read(run, field, choices.alpha))
+    label_field = label_field or owner["inputs"].get("label_field")
+    if label_field is None:
+        raise ValueError(f"{field!r} was made by an earlier run's model: say the label_field that labels go to")
+    check_label_field(samples, label_field)
+    return _draw(samples, field, label_field, choices, progress)
 
 
-def _last_audit(dataset: Any, field: str) -> str | None:
-    for key in dataset.list_runs():
-        if key.startswith("evenset_audit_labels_") and records.read_config(dataset, key)["inputs"]["field"] == field:
-            return str(key)
-    return None
-
-
-def _draw(samples: Any, field: str, label_field: str | None, choices: AuditSettings, progress: Any) -> AuditResults:
+def _draw(samples: Any, field: str, label_field: str, choices: AuditSettings, progress: Any) -> AuditResults:
     ids, labels, statuses = samples.values(["id", f"{field}.label", f"{field}.status"])
     accepted = np.array([i for i, status in enumerate(statuses) if status == "accepted"], dtype=np.int64)
     if not len(accepted):

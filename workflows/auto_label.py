@@ -12,7 +12,7 @@ from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, R
 from . import next_round, runs, scores, views
 from .auto_label_results import AutoLabelResults, summarise
 from .decision import Decision, alone, decide, keep
-from .learning import check_weights, freeze, freeze_parts, named_parts
+from .learning import check_weights, freeze, freeze_parts, named_parts, note_parts
 from .progress import Progress
 from .runs import Run
 from .samples import (
@@ -50,7 +50,7 @@ def auto_label(
     "accepted", "review"). `review_labels` puts suggestions into the label field.
 
     Args:
-        label_field: a field of `fo.Classification`; None only together with `run`
+        label_field: a field of `fo.Classification`; not needed together with `run`
         output_field: new field of `fo.Classification`
         embeddings: a field of vectors, or the name of a model of FiftyOne's zoo, in place of training a ResNet
         run: key (or "dataset/key", or folder) of a run whose checkpoint is used in place of training
@@ -102,6 +102,7 @@ def auto_label(
         progress=progress,
         resume=resume,
     ) as current:
+        note_parts(current, validation=validation)
         known, given = freeze(current, known), freeze_parts(current, given)
         if earlier:
             current.arrays("seen", lambda: {"seen": earlier.seen})

@@ -11,15 +11,16 @@ import numpy as np
 from ..models.settings import BALANCE_SETTINGS, BalanceSettings
 from ..models.settings import split as split_settings
 from ..models.verdict import ADD, Verdict
-from . import balance_plan, benefit, generating, making, runs, sources, synthetic, views
+from . import balance_plan, benefit, folders, generating, making, runs, sources, synthetic, views
 from .balance_plan import Plan, Target
 from .balance_results import BalanceResults, DryRun, class_rows, fell_short, refusals, verdict_rows
 from .benefit import Benefit
 from .generating import Generator
-from .learning import TRAIN, Look, freeze
+from .learning import TRAIN, Look, freeze, frozen
 from .pictures import class_grid
 from .preview import preview
 from .progress import Progress
+from .results import counted
 from .runs import Run
 from .samples import REJECTED, Labels, check_images, read_labels, require_classes
 from .synthetic import Made
@@ -70,30 +71,33 @@ def balance_classes(
     choices = found[0]
     generating.check(found[1], found[-1], choices.measure_benefit)
     check_images(samples)
-    known = read_labels(samples, label_field, classes=classes, group_field=group_field)
-    if not resume:
+    dataset, target = samples._root_dataset, balance_plan.plain(target)
+    known = frozen(dataset, resume) if resume else None
+    if known is None:
+        known = read_labels(samples, label_field, classes=classes, group_field=group_field)
         require_classes(known, label_field)
-    synthetic.check_field(samples._root_dataset)
-    target = balance_plan.plain(target)
+    synthetic.check_field(dataset)
     plan = balance_plan.plan_for(known, synthetic.count(samples, label_field, known.names), target, choices.max_ratio)
-    ready = generating.find(samples._root_dataset, generator, known.names) if generator is not None else None
+    ready = generating.find(dataset, generator, known.names) if generator is not None else None
     found = generating.as_trained(ready, found)
     if dry_run:
         return preview(known, plan, ready, found)
     inputs = dict(
         label_field=label_field, generator=ready.source if ready else None, target=target, group_field=group_field
     )
-    with runs.start(
-        samples,
-        "balance_classes",
-        settings=found,
-        inputs={**inputs, "classes": classes},
-        progress=progress,
-        resume=resume,
-    ) as run:
+    with (
+        folders.claim(dataset, f"synthetic images of {label_field}"),  # two that add at once would both fill the plan
+        runs.start(
+            samples,
+            "balance_classes",
+            settings=found,
+            inputs={**inputs, "classes": classes},
+            progress=progress,
+            resume=resume,
+        ) as run,
+    ):
         known = freeze(run, known)
-        counts = run.note("synthetic", plan.synthetic.tolist)  # those that a stopped run added do not count as there
-        plan = balance_plan.plan_for(known, np.array(counts), target, choices.max_ratio)
+        plan = _same_plan(run, known, samples, label_field, target, choices)
         if not plan.add.any():
             return run.finish(_results(run, known, plan, [], None, choices, {}, None, {}))
         look = generating.look_at_images(run, known, found[1])
@@ -101,6 +105,25 @@ def balance_classes(
         plan = plan.only(known.classes[parts == TRAIN])
         skipped = {str(known.ids[i]): reason for i, reason in look.errors.items()}
         return run.finish(_balance(run, known, plan, look, parts, ready, found, label_field, skipped))
+
+
+def _same_plan(
+    run: Run, known: Labels, samples: Any, label_field: str, target: Target, choices: BalanceSettings
+) -> Plan:
+    """The plan by the synthetic samples that were there when the run began: what it added itself was taken back.
+
+    Raises:
+        ValueError: another run has added some since
+    """
+    there = synthetic.count(samples, label_field, known.names)
+    counts = np.array(run.note("synthetic", there.tolist))
+    more = int(np.maximum(there - counts, 0).sum())
+    if more:
+        raise ValueError(
+            f"{counted(more, 'synthetic sample')} of {label_field!r} came from other runs since {run.key} began, so "
+            "that its plan is too large: delete those runs, or this one"
+        )
+    return balance_plan.plan_for(known, counts, target, choices.max_ratio)
 
 
 def _balance(

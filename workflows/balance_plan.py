@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import overview
+from . import overview, synthetic
 from .samples import Labels, name_index
 
 FEW = 20  # real images of a class under which a generator has little to learn from
@@ -87,10 +87,9 @@ def of_samples(
     """
     found = overview.count(samples, label_field, None).classes
     names, index = name_index([name for name, counts in found.items() if counts["labelled"]], classes)
-    real, there = np.zeros((2, len(names)), dtype=int)
+    real, there = np.zeros(len(names), dtype=int), synthetic.count(samples, label_field, names)
     for name in set(found) & set(index):
         real[index[name]] += found[name]["labelled"]
-        there[index[name]] += found[name]["synthetic"]
     return make(names, real, there, target, max_ratio) if real.any() else None
 
 

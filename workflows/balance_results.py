@@ -98,9 +98,11 @@ def fell_short(plan: Plan, made: Sequence[Made], most_tries: float) -> list[str]
     if not short:
         return []
     more = f" and {len(short) - 8} more classes" if short[8:] else ""
+    drawn = any(one.notes.get("source") == "generate" for one in made)
     return [
-        f"Fell short after {most_tries:g} tries for each image: {', '.join(short[:8])}{more}. Train the generator "
-        "longer, label more images of the class, or loosen the filters."
+        f"Fell short after {most_tries:g} tries for each image: {', '.join(short[:8])}{more}. "
+        + ("Train the generator longer, label" if drawn else "Label")
+        + " more images of the class, or loosen the filters."
     ]
 
 

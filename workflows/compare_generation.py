@@ -16,7 +16,7 @@ from .balance_plan import Plan, Target
 from .balance_results import verdict_rows
 from .benefit import Benefit
 from .generating import Generator
-from .learning import TRAIN, Look, freeze
+from .learning import TRAIN, Look, freeze, frozen
 from .progress import Progress
 from .results import table
 from .runs import Run
@@ -77,8 +77,9 @@ def compare_generation(
     generating.check(found[1], found[-1], measured=True)
     choices = found[0]
     check_images(samples)
-    known = read_labels(samples, label_field, classes=classes, group_field=group_field)
-    if not resume:
+    known = frozen(samples._root_dataset, resume) if resume else None
+    if known is None:
+        known = read_labels(samples, label_field, classes=classes, group_field=group_field)
         require_classes(known, label_field)
     target = balance_plan.plain(target)
     _plan(known, target, choices.max_ratio)  # refuses a bad target before anything is written

@@ -15,7 +15,7 @@ from . import runs, scores, views
 from .compare_generation import GenerationResults, compare_generation
 from .compare_results import CompareResults, score, table_rows
 from .compare_rows import Row, check_resnets, field_names, read_rows
-from .learning import freeze, freeze_parts, look_at, named_parts, top_two
+from .learning import freeze, freeze_parts, look_at, named_parts, note_parts, top_two
 from .progress import Progress
 from .runs import Run
 from .samples import (
@@ -113,6 +113,7 @@ def compare_methods(
         progress=progress,
         resume=resume,
     ) as run:
+        note_parts(run, test=test)
         known, given = freeze(run, known), freeze_parts(run, given)
         kept = run.arrays("rules", lambda: {"classes": said, "notes": np.array(notes, dtype=str)})
         look = look_at(run, known, image_settings) if _needs_images(rows, embeddings) else None

@@ -17,7 +17,6 @@ from ..models.settings import (
     CompareSettings,
     CopySettings,
     GeneratorSettings,
-    ImageGraphSettings,
     ImageSettings,
     MistakeSettings,
     ResNetSettings,
@@ -68,9 +67,8 @@ def seconds(workflow: str, samples: int, labelled: int, size_px: int, given: Map
         size_px: side of the images that are learned from
         given: settings that differ from their defaults
     """
-    defaults = (AutoLabelSettings, BalanceSettings, CompareSettings, CopySettings, GeneratorSettings)
-    more = (ImageGraphSettings, ImageSettings, MistakeSettings, ResNetSettings)
-    values = {**_defaults(*defaults, *more), **given}
+    images = (CopySettings, ImageSettings, GeneratorSettings, ResNetSettings)  # of equal names, the last one's counts
+    values = {**_defaults(*images, AutoLabelSettings, BalanceSettings, CompareSettings, MistakeSettings), **given}
     work = _WORK.get(workflow)
     return None if work is None else START + work(samples, labelled, (size_px / 32) ** 2, values)
 

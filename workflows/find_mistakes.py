@@ -152,6 +152,7 @@ def _write(run: Run, known: Labels, found: evidence.Evidence, verdict: Verdict, 
 
 def _save_views(run: Run, label_field: str, output_field: str, names: list[str], flagged: np.ndarray) -> dict[str, str]:
     """`FIELD: mistakes`, the most suspicious first, and `FIELD: mistakes of CLASS`, by the class that is given."""
+    from fiftyone import ViewExpression
     from fiftyone import ViewField as F
 
     issues = run.dataset.match(F(f"{output_field}.is_issue") == True).sort_by(f"{output_field}.rank")  # noqa: E712
@@ -160,6 +161,6 @@ def _save_views(run: Run, label_field: str, output_field: str, names: list[str],
     for index in np.argsort(-counts, kind="stable")[:MOST_VIEWS]:
         if counts[index]:
             name = f"mistakes of {names[index]}"
-            view = issues.match(F(f"{label_field}.label") == names[index])
+            view = issues.match(F(f"{label_field}.label") == ViewExpression.literal(names[index]))
             saved[name] = views.save(run, f"{output_field}: {name}", view)
     return saved

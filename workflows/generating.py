@@ -121,7 +121,7 @@ def split_for(
         parts = hold_out(run, known, look, choices, ready)
     else:
         parts = _all_train(known, look)
-        keep_aside(parts, {HELD_OUT: set(ready.held_out)}, known, groups_of_all(known, look.groups))
+        keep_aside(parts, {HELD_OUT: _unseen(run, known, look, ready)}, known, groups_of_all(known, look.groups))
     why = "no image can be held out to measure the benefit: label more by hand, or in more groups"
     if ready and (ready.held_out or ready.saw):
         why = (
@@ -132,6 +132,14 @@ def split_for(
     if measured and not (parts == HELD_OUT).any():
         raise ValueError(f"{why}, or give measure_benefit=False")
     return parts
+
+
+def _unseen(run: Run, known: Labels, look: Look, ready: Generator) -> set[str]:
+    """Ids of what was held out from a generator of this dataset, but for what belongs together with a file it saw."""
+    groups, held = groups_of_all(known, look.groups), np.isin(known.ids, ready.held_out)
+    mates = (_all_train(known, look) == TRAIN) & ~held & np.isin(groups, groups[held])
+    seen = mates & np.isin(_digests(run, known.paths, mates), ready.saw)
+    return set(known.ids[held & ~np.isin(groups, groups[seen])].tolist())
 
 
 def train(
@@ -153,6 +161,8 @@ def train(
             run.check_stop()  # an update at a time
             return images[indices]
 
+        shape = run.note("shape", lambda: diffusion.chosen(look.size_px, settings))  # another process has other cores
+        settings = replace(settings, **shape)
         pipeline = diffusion.build(known.names, look.channels, look.size_px, settings)
         steps = diffusion.train(pipeline, fetch, known.classes[seen], settings, run.folder, pictures=run.folder)
         note = dict(
@@ -170,10 +180,12 @@ def train(
         except FloatingPointError as error:
             if run.curves:  # there are good updates
                 _keep(pipeline, folder, dict(note, warning=f"The training of {run.key} diverged: {error}."))
-                raise FloatingPointError(f"{error}. It is in {folder}; generator={run.key!r} draws with it") from error
+                kept = f"the generator of the updates before is in {folder}, and generator={run.key!r} draws with it"
+                raise FloatingPointError(f"{error}; {kept}") from error
             raise
         _show(run, pipeline, known.names)
         _keep(pipeline, folder, note)
+        (run.folder / diffusion.STATE).unlink(missing_ok=True)  # four times as large, and of no more use
     return find(run.dataset, str(folder), known.names, source=run.key)
 
 
@@ -201,9 +213,10 @@ def find(dataset: Any, generator: str | Path, names: list[str], source: str | No
     Raises:
         ValueError: there is none, the run is not done, or it draws other classes
     """
-    folder, generator = Path(generator), str(generator)
-    if generator.startswith("evenset_"):
-        config = records.read_config(dataset, generator)
+    folder, generator = Path(generator).expanduser().absolute(), str(generator)
+    named = str(folder)
+    if generator in dataset.list_runs() or (generator.startswith("evenset_") and not folder.is_dir()):
+        named, config = generator, records.read_config(dataset, generator)
         if config["method"] not in ("train_generator", "balance_classes"):
             raise ValueError(f"{generator} trained no generator: give the key of a train_generator run, or a folder")
         folder = folders.run_folder(dataset, generator) / FOLDER
@@ -218,7 +231,7 @@ def find(dataset: Any, generator: str | Path, names: list[str], source: str | No
             f"the generator of {generator!r} draws {', '.join(note['names'])}, and not {missing[0]!r}: "
             "train one on these labels"
         )
-    return Generator(source or generator, folder, **note)
+    return Generator(source or named, folder, **note)
 
 
 def _read_note(folder: Path) -> dict[str, Any]:

@@ -112,6 +112,18 @@ class Watched:
         pass
 
 
+def under_way(dataset: Any, workflow: str) -> list[dict[str, Any]]:
+    """What the jobs of a workflow, which have not ended, were called with."""
+    from bson import json_util
+
+    channel, found = records.store(dataset), []
+    for key in channel.list_keys():
+        job = channel.get(key) if key.startswith("job:") else None
+        if job and job["workflow"] == workflow and watch(dataset, key[len("job:") :])["state"] in UNFINISHED:
+            found.append(json_util.loads(job["request"])["arguments"])
+    return found
+
+
 def watch(dataset: Any, job_id: str) -> dict[str, Any]:
     """How a job stands: state ("starting", "running", "done", "stopped", "failed"), run_key, error, and while it
     runs phase, done, total and note.

@@ -46,7 +46,7 @@ class Judging:
     def classifier(self) -> Any:
         """A small network that learned from the training part."""
         from ..models import probe
-        from ..models.step import load_tensors, save_tensors
+        from ..models.step import accelerator, load_tensors, save_tensors
 
         problem, path = self.problem, self.run.folder / "judge.safetensors"
         model = probe.build(len(problem.names), problem.train, self.probe)
@@ -55,7 +55,7 @@ class Judging:
                 self.run.report(SAY, step.number, step.total)
             save_tensors(path, model.state_dict(), dict(names=problem.names))
         model.load_state_dict(load_tensors(path)[0])
-        return model.eval()
+        return model.to(accelerator(self.probe.device).device).eval()
 
     @cached_property
     def training(self) -> Views:

@@ -12,12 +12,14 @@ import numpy as np
 from ..models.images import Images, Survey, survey
 from ..models.settings import ImageSettings, ResNetSettings, TrainGCNSettings
 from ..models.step import Step
+from . import folders
 from .runs import Run
 from .samples import Labels
 
 PREDICT_BATCH = 64
 TRAIN, VALIDATION, HELD_OUT, TEST = 1, 2, 3, 4  # part of each sample; 0: not labelled, or left out
 GOING_ON = 0.25  # of the epochs, for a network that an earlier round has trained
+A_VIEW = "a view"  # in place of a tag, in a run's record
 NAMED = {VALIDATION: "validation", TEST: "test"}
 
 
@@ -48,7 +50,19 @@ class Fitted:
 def freeze(run: Run, known: Labels) -> Labels:
     """The labels as the run first saw them: a resumed run trains on the same."""
     plain = {name: np.asarray(value) for name, value in vars(known).items()}
-    kept = run.arrays("labels", lambda: plain)
+    return _labels(run.arrays("labels", lambda: plain))
+
+
+def frozen(dataset: Any, run_key: str) -> Labels | None:
+    """The labels of a run that was stopped, as it first saw them; None where it ended before that."""
+    path = folders.run_folder(dataset, run_key) / "labels.npz"
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as kept:
+        return _labels(dict(kept))
+
+
+def _labels(kept: dict[str, np.ndarray]) -> Labels:
     return Labels(**{**kept, "names": kept["names"].tolist(), "synthetic": int(kept["synthetic"])})  # type: ignore[arg-type]
 
 
@@ -275,6 +289,13 @@ def top_two(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
     """Predicted class [N], its probability [N], and how far it leads the second [N]."""
     best = np.sort(probabilities, axis=1)
     return probabilities.argmax(1), best[:, -1], best[:, -1] - best[:, -2]
+
+
+def note_parts(run: Run, **given: Any) -> None:
+    """Notes in the run's record which tag named a part, or that a view did: the run itself keeps the samples."""
+    for name, part in given.items():
+        if part is not None:
+            run.note(name, (part if isinstance(part, str) else A_VIEW).__str__)
 
 
 def named_parts(samples: Any, validation: Any = None, test: Any = None) -> dict[int, set[str]]:

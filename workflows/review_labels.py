@@ -90,7 +90,7 @@ def review_labels(
         )
     inputs = dict(field=field, label_field=label_field, label=label, classes=list(classes) if classes else None)
     with (
-        folders.claim(samples._root_dataset, label_field),
+        folders.claim(samples._root_dataset, label_field, folders.WAIT_SECONDS),
         _join(samples._root_dataset, into, field, label_field)
         if into
         else runs.start(
@@ -133,17 +133,32 @@ def writer_of(dataset: Any, field: str, *methods: str) -> dict[str, Any]:
     raise ValueError(f"no run of {' or '.join(methods)} wrote the field {field!r} of {dataset.name!r}")
 
 
+def audits_of(dataset: Any, field: str) -> list[str]:
+    """Keys of the audits that drew from the suggestions that `field` has now; older ones were of a field deleted since.
+
+    Raises:
+        ValueError: no run wrote the field
+    """
+    suggested = writer_of(dataset, field, "auto_label", "find_mistakes")["started"]
+    found = []
+    for key in dataset.list_runs():
+        if key.startswith("evenset_audit_labels_"):
+            config = records.read_config(dataset, key)
+            is_drawn = config["state"] == "done" and config["started"] > suggested
+            found += [key] if is_drawn and config["inputs"]["field"] == field else []
+    return found
+
+
 def audited(dataset: Any, field: str) -> set[str]:
     """Ids of samples that an audit of `field` drew at random."""
     import numpy as np
 
     drawn: set[str] = set()
-    for key in dataset.list_runs():
+    for key in audits_of(dataset, field):
         path = folders.run_folder(dataset, key) / "drawn.npz"
-        if key.startswith("evenset_audit_labels_") and path.exists():
-            if records.read_config(dataset, key)["inputs"]["field"] == field:
-                with np.load(path, allow_pickle=False) as kept:
-                    drawn.update(kept["ids"].tolist())
+        if path.exists():
+            with np.load(path, allow_pickle=False) as kept:
+                drawn.update(kept["ids"].tolist())
     return drawn
 
 

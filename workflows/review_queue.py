@@ -19,7 +19,6 @@ from .samples import SYNTHETIC, require_fields
 FEW = 400  # the most uncertain ones, among which those are chosen that are unlike one another
 LABELLED = 5_000  # labelled samples that are compared with, at the most
 KEPT_SECONDS = 86_400  # how long an order, and a sitting, are remembered
-WAIT_SECONDS = 10  # for somebody else's decision to be written
 FILES = (("predictions.npz", "embeddings"), ("features.npz", "vectors"), ("vectors.npz", "vectors"))  # of a run
 
 
@@ -195,7 +194,7 @@ def decide(
         ValueError: one of the fields was removed; nothing was written
     """
     dataset = dataset._root_dataset
-    with folders.claim(dataset, f"queue of {field}", WAIT_SECONDS):
+    with folders.claim(dataset, f"queue of {field}", folders.WAIT_SECONDS):
         dataset.reload()
         require_fields(dataset, field, label_field)
         view = waiting(dataset, field, label_field).select(sample_id)  # asked again when the label is written
@@ -247,7 +246,7 @@ def undo(dataset: Any, field: str, label_field: str, sitting: str, done: int | N
     from .delete_run import delete_run
 
     dataset = dataset._root_dataset
-    with folders.claim(dataset, f"queue of {field}", WAIT_SECONDS):
+    with folders.claim(dataset, f"queue of {field}", folders.WAIT_SECONDS):
         dataset.reload()
         key = _sitting(dataset, field, label_field, sitting)
         ids = _decided(dataset, key) if key else []
@@ -258,7 +257,7 @@ def undo(dataset: Any, field: str, label_field: str, sitting: str, done: int | N
         folder = folders.run_folder(dataset, key)
         lines = changes.read(folder)
         mine = [line for line in lines if line["id"] == ids[-1]]
-        with folders.claim(dataset, label_field):
+        with folders.claim(dataset, label_field, folders.WAIT_SECONDS):
             edited = changes.put_back(dataset, mine, label_field)[1]
             if edited:
                 raise ValueError(f"the label of {ids[-1]} was edited since, and stays")
@@ -292,18 +291,24 @@ def learn_again(dataset: Any, run_key: str) -> str:
     """Starts the run's next round in a worker, on the labels that there are now; returns the field that it will write.
 
     A run that trained nothing, by an earlier run's model, is started again as it was.
+
+    Raises:
+        ValueError: the next round is under way
     """
     from . import jobs
 
     dataset = dataset._root_dataset
     config = records.read_config(dataset, run_key)
-    inputs, number = dict(config["inputs"]), 2
+    inputs, number, under_way = dict(config["inputs"]), 2, jobs.under_way(dataset, "auto_label")
+    inputs["after"] = None if inputs["run"] else run_key
+    if any((one.get("after"), one.get("run")) == (inputs["after"], inputs["run"]) for one in under_way):
+        raise ValueError(f"the next round after {run_key} is under way: wait for it, or stop it")
     base = inputs["output_field"].rstrip("0123456789").rstrip("_") or inputs["output_field"]
-    while dataset.has_sample_field(f"{base}_{number}"):
+    written = {one.get("output_field") for one in under_way}
+    while dataset.has_sample_field(f"{base}_{number}") or f"{base}_{number}" in written:
         number += 1
     inputs["output_field"] = f"{base}_{number}"
     ids = folders.ids_of_run(dataset, run_key)
-    inputs["after"] = None if inputs["run"] else run_key
     here = set(dataset.values("id"))
     kept = [i for i in ids if i in here]
     samples = dataset if len(kept) == len(here) else dataset.select(kept)

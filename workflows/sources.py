@@ -89,4 +89,5 @@ def make(
 
 def probe_settings(choices: BalanceSettings, settings: GeneratorSettings) -> ProbeSettings:
     """Of the small networks that judge and measure."""
-    return ProbeSettings(steps=choices.probe_steps, flips=settings.flips, seed=choices.seed)
+    found = ProbeSettings(steps=choices.probe_steps, flips=settings.flips, seed=choices.seed)
+    return replace(found, device=settings.device, precision=settings.precision)

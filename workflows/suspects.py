@@ -10,7 +10,6 @@ import numpy as np
 
 from . import changes, folders, records
 from .review_labels import review_labels
-from .review_queue import WAIT_SECONDS
 from .samples import require_fields
 
 
@@ -77,7 +76,7 @@ def decide(dataset: Any, field: str, label_field: str, action: str, shown: Seque
     """
     seen = {row["id"]: (True, row["suggestion"], row["given"]) for row in shown}
     paths = ["id", f"{field}.is_issue", f"{field}.label", f"{label_field}.label"]
-    with folders.claim(dataset, f"queue of {field}", WAIT_SECONDS):
+    with folders.claim(dataset, f"queue of {field}", folders.WAIT_SECONDS):
         dataset.reload()
         require_fields(dataset, field, label_field)
         now = zip(*dataset.select(list(seen)).values(paths), strict=True)

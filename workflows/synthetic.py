@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .folders import claim
 from .runs import Run
-from .samples import REJECTED, SYNTHETIC
+from .samples import PARENT, REJECTED, SYNTHETIC
 
 FIELD = SYNTHETIC  # the embedded document has the name of the tag
 SPARE = "spare"  # reason of one that passed when its class was full already
 CHUNK = 1000  # samples a write
+WAIT_SECONDS = 60  # for another run that adds or removes samples
 KINDS = dict(  # of the embedded document, all filtered by in the App's sidebar
     run="StringField",
     source="StringField",
@@ -56,12 +59,19 @@ def check_field(dataset: Any) -> None:
         )
 
 
-def count(dataset: Any, label_field: str, names: Sequence[str]) -> np.ndarray:
-    """Synthetic samples of each class [K]."""
-    found = (
-        dataset.match_tags(SYNTHETIC).count_values(f"{label_field}.label") if dataset.has_field(f"{FIELD}.run") else {}
-    )
-    return np.array([found.get(name, 0) for name in names])
+def count(samples: Any, label_field: str, names: Sequence[str]) -> np.ndarray:
+    """Synthetic samples of each class [K]. Those of a view are in it, or are made of, or most like, an image of it."""
+    dataset = samples._root_dataset
+    made = dataset.match_tags(SYNTHETIC)
+    if not dataset.has_field(f"{FIELD}.run"):
+        found: Counter[str] = Counter()
+    elif samples is dataset:
+        found = Counter(made.count_values(f"{label_field}.label"))
+    else:
+        here = set(samples.values("id"))
+        rows = zip(*made.values(["id", PARENT, f"{label_field}.label"]), strict=True)
+        found = Counter(label for i, parent, label in rows if i in here or parent in here)
+    return np.array([found[name] for name in names])
 
 
 def unused(dataset: Any) -> int:
@@ -103,13 +113,15 @@ def add(run: Run, label_field: str, made: Sequence[Made]) -> None:
 
     dataset = run.dataset
     run.wrote("samples", run.key)  # before the first is there: a kill in between can be undone
-    dataset.add_sample_field(FIELD, fo.EmbeddedDocumentField, embedded_doc_type=fo.DynamicEmbeddedDocument)
-    for name, kind in KINDS.items():
-        dataset.add_sample_field(f"{FIELD}.{name}", getattr(fo, kind))
-    for first in range(0, len(made), CHUNK):
-        part = made[first : first + CHUNK]
-        dataset.add_samples([_sample(label_field, one) for one in part], progress=False)
-        run.report("adding samples", first + len(part), len(made))
+    with claim(dataset, FIELD, WAIT_SECONDS):
+        dataset.reload()  # the last other run may be gone, and the field with it
+        dataset.add_sample_field(FIELD, fo.EmbeddedDocumentField, embedded_doc_type=fo.DynamicEmbeddedDocument)
+        for name, kind in KINDS.items():
+            dataset.add_sample_field(f"{FIELD}.{name}", getattr(fo, kind))
+        for first in range(0, len(made), CHUNK):
+            part = made[first : first + CHUNK]
+            dataset.add_samples([_sample(label_field, one) for one in part], progress=False)
+            run.report("adding samples", first + len(part), len(made))
 
 
 def _sample(label_field: str, one: Made) -> Any:
@@ -135,9 +147,11 @@ def count_of_run(dataset: Any, run_key: str) -> int:
 
 def take_away(dataset: Any, run_key: str) -> None:
     """Removes what a run added, and the field where nothing is left in it."""
-    if dataset.get_field(FIELD) is None:
-        return
-    if dataset.get_field(f"{FIELD}.run"):
-        dataset.delete_samples(of_run(dataset, run_key))
-    if not dataset.count(FIELD):
-        dataset.delete_sample_field(FIELD)
+    with claim(dataset, FIELD, WAIT_SECONDS):
+        dataset.reload()
+        if dataset.get_field(FIELD) is None:
+            return
+        if dataset.get_field(f"{FIELD}.run"):
+            dataset.delete_samples(of_run(dataset, run_key))
+        if not dataset.count(FIELD):
+            dataset.delete_sample_field(FIELD)

@@ -11,7 +11,7 @@ import numpy as np
 from ..models.settings import GCN_SETTINGS, split
 from . import gcn_on_images, gcn_on_samples, runs, scores
 from .gcn_results import GCNResults, Scored, summarise
-from .learning import check_weights, freeze, freeze_parts, named_parts, softmax, top_two
+from .learning import check_weights, freeze, freeze_parts, named_parts, note_parts, softmax, top_two
 from .progress import Progress
 from .runs import Run
 from .samples import (
@@ -93,6 +93,7 @@ def train_gcn(
         progress=progress,
         resume=resume,
     ) as run:
+        note_parts(run, validation=validation, test=test)
         known, given = freeze(run, known), freeze_parts(run, given)
         if graph == "samples":
             found = gcn_on_samples.score(run, known, given, samples, embeddings, chosen)

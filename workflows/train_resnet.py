@@ -21,6 +21,7 @@ from .learning import (
     freeze_parts,
     look_at,
     named_parts,
+    note_parts,
     softmax,
     split_parts,
     top_two,
@@ -134,6 +135,7 @@ def train_resnet(
         progress=progress,
         resume=resume,
     ) as run:
+        note_parts(run, validation=validation, test=test)
         known, given = freeze(run, known), freeze_parts(run, given)
         look = look_at(run, known, image_settings)
         parts = split_parts(run, known, look, resnet_settings, given)

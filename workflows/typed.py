@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from .balance_plan import Target
 
+NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,=]*?))\s*([,=]|\Z)')
+
 
 def read_classes(text: str) -> list[str] | dict[str, list[str]] | None:
     """ "cat = kitten, dog" as {"cat": ["kitten"], "dog": []}, and "cat, dog" as a list; None for an empty text."""
-    rows = [[name.strip() for name in part.split("=")] for part in text.split(",")]
+    rows = _rows(text)
     if rows == [[""]]:
         return None
     if any("" in row for row in rows):
@@ -38,7 +41,7 @@ def read_file(path: str) -> str:
 def write_classes(classes: list[str] | dict[str, list[str]]) -> str:
     """What `read_classes` reads."""
     synonyms = classes if isinstance(classes, dict) else dict.fromkeys(classes, [])
-    return ", ".join(" = ".join([name, *others]) for name, others in synonyms.items())
+    return ", ".join(" = ".join(map(_quoted, [name, *others])) for name, others in synonyms.items())
 
 
 def read_target(text: str) -> Target:
@@ -48,17 +51,37 @@ def read_target(text: str) -> Target:
     if "=" not in text:
         return _number(text, text)
     counts = {}
-    for part in text.split(","):
-        name, _, count = part.rpartition("=")
-        if not name.strip():
-            raise ValueError(f"{part.strip()!r} names no class: it reads cat=100, dog=200")
-        counts[name.strip()] = _number(count, part)
+    for *names, count in _rows(text):
+        if not any(names):
+            raise ValueError(f"{count!r} names no class: it reads cat=100, dog=200")
+        counts[" = ".join(names)] = _number(count, " = ".join([*names, count]))
     return counts
 
 
 def write_target(counts: Mapping[str, int]) -> str:
     """What `read_target` reads."""
-    return ", ".join(f"{name} = {count}" for name, count in counts.items())
+    return ", ".join(f"{_quoted(name)} = {count}" for name, count in counts.items())
+
+
+def _rows(text: str) -> list[list[str]]:
+    """ "cat = kitten, dog" as [["cat", "kitten"], ["dog"]]; a name in quotes may have any letter in it."""
+    rows: list[list[str]] = [[]]
+    place = 0
+    while True:
+        found = NAME.match(text, place)
+        assert found  # it takes anything up to the end
+        quoted, plain, end = found.groups()
+        rows[-1].append(plain.strip() if quoted is None else quoted.replace('""', '"'))
+        place = found.end()
+        if not end:
+            return rows
+        if end == ",":
+            rows.append([])
+
+
+def _quoted(name: str) -> str:
+    is_plain = name and name == name.strip() and not set(name) & set(',="')
+    return name if is_plain else '"' + name.replace('"', '""') + '"'
 
 
 def _number(text: str, whole: str) -> int:

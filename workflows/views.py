@@ -7,6 +7,12 @@ from typing import Any
 from .runs import Run
 
 
+def load(dataset: Any, name: str) -> Any:
+    """A saved view; None where it is gone, or has no samples left."""
+    view = dataset.load_saved_view(name) if name in dataset.list_saved_views() else None
+    return view if view is not None and len(view) else None
+
+
 def save(run: Run, name: str, view: Any) -> str:
     """Saves `view` under `name`, or under `name (2)` where FiftyOne's slug is taken; returns the name it got."""
     import fiftyone.core.utils as fou

@@ -13,6 +13,25 @@ def test_the_same_image_at_another_brightness_of_noise_is_a_near_duplicate_and_a
     assert len(np.unique(groups)) == 20
 
 
+def test_near_duplicates_are_those_of_all_pairs_however_many_rows_are_looked_at_at_once(monkeypatch):
+    from scipy.sparse.csgraph import connected_components
+    from sklearn.neighbors import radius_neighbors_graph
+
+    rng = np.random.default_rng(0)
+    images = rng.random((12, 64))
+    rows = np.vstack([images + rng.normal(0, 0.011, images.shape) for _ in range(6)] + [images, images]).clip(0, 1)
+    rows = rows[rng.permutation(len(rows))]
+    pattern = rows - rows.mean(1, keepdims=True)
+    features = np.hstack([pattern / np.linalg.norm(pattern, axis=1, keepdims=True), rows.mean(1, keepdims=True)])
+    expected = connected_components(radius_neighbors_graph(features, np.sqrt(0.002)), directed=False)[1]
+
+    monkeypatch.setattr(splits, "ROWS_AT_ONCE", 7)
+    found = splits.near_duplicates(rows)
+
+    assert 12 < len(np.unique(expected)) < 80
+    assert ((found[:, None] == found) == (expected[:, None] == expected)).all()
+
+
 def test_flat_images_are_duplicates_only_at_the_same_brightness():
     flat = np.repeat(np.array([[0.0], [0.0], [0.5], [1.0]]), 256, axis=1).astype("float32")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fiftyone as fo
 import numpy as np
 import pytest
 from evenset import audit_labels, auto_label, delete_run, resume_run, review_labels
@@ -91,6 +92,36 @@ def test_what_an_audit_checked_calibrates_the_next_run(accepted):
     )
     assert results.held_out == 95  # half of 160 original labels and 30 seen ones
     assert not any("queue" in note for note in results.notes)
+
+
+def test_an_audit_of_suggestions_that_were_deleted_says_nothing_of_new_ones(accepted):
+    old = audit_labels(accepted, "auto_label", size=20, progress=False)
+    check(accepted, accepted.load_saved_view(old.views["audit"]))
+    assert audit_labels(accepted, "auto_label", progress=False).precision is not None
+    delete_run(accepted, "evenset_auto_label_1")
+    auto_label(accepted, "ground_truth", embeddings="vector", target_precision=0.7, progress=False)
+
+    new = audit_labels(accepted, "auto_label", size=20, progress=False)
+
+    assert new.run_key != old.run_key and (new.checked, new.precision) == (0, None)
+    before, drawn = (accepted.load_saved_view(results.views["audit"]) for results in (old, new))
+    review_labels(before, "auto_label", action="correct", label="class 0", progress=False)
+    for i, selection in zip(*before.values(["id", "ground_truth.selection"]), strict=True):
+        assert selection == ("random" if i in drawn.values("id") else "queue")
+
+
+def test_suggestions_of_an_earlier_runs_model_are_audited_by_the_field_that_is_named(accepted, clusters, refused):
+    other = clusters(200, 0, spread=1.9)
+    auto_label(other, embeddings="vector", run=f"{accepted.name}/evenset_auto_label_1", progress=False)
+    other.add_sample_field("checked", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
+    with refused(other, "say the label_field that labels go to"):
+        audit_labels(other, "auto_label", progress=False)
+
+    drawn = audit_labels(other, "auto_label", label_field="checked", size=10, progress=False)
+    view = other.load_saved_view(drawn.views["audit"])
+    review_labels(view, "auto_label", label_field="checked", seen=True, progress=False)
+
+    assert audit_labels(other, "auto_label", progress=False).checked == 10
 
 
 def test_a_small_pool_is_drawn_whole_and_an_empty_one_is_refused(accepted, refused):

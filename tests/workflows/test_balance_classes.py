@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evenset.models import verdict
+from evenset.workflows import balance_plan, samples
 from evenset.workflows.balance_classes import is_added
 from fiftyone import ViewField as F
 from PIL import Image
@@ -78,6 +79,75 @@ def test_the_run_takes_everything_away_again(uneven, everything):
 
     assert gone.samples == second.added
     assert everything(uneven) == before
+
+
+def test_a_run_that_is_deleted_while_another_makes_images_takes_nothing_of_it(uneven, elsewhere, everything):
+    import evenset
+
+    before = everything(uneven)
+    first = balance(uneven, add="always", measure_benefit=False, max_ratio=1)
+    delete = f"import evenset, fiftyone as fo; evenset.delete_run(fo.load_dataset({uneven.name!r}), {first.run_key!r})"
+
+    def watch(phase, done, total, note):
+        if phase == "making images" and done and uneven.name in left:
+            assert elsewhere(delete).wait() == 0
+            left.clear()
+
+    left = [uneven.name]
+    second = balance(uneven, add="always", measure_benefit=False, progress=watch)
+    assert not left
+    made = uneven.load_saved_view(second.views["synthetic"])
+
+    assert len(made) == second.added and "synthetic.run" in uneven.get_field_schema(flat=True)
+    assert samples.real_samples(uneven)[1] == second.added
+    evenset.delete_run(uneven, second.run_key)
+    assert everything(uneven) == before
+
+
+def test_two_runs_do_not_fill_the_same_plan(uneven, refused):
+    import evenset
+    from evenset.workflows import folders
+
+    with folders.claim(uneven, "synthetic images of ground_truth"), refused(uneven, "another run is writing"):
+        balance(uneven)
+
+    def stop(phase, done, total, note):
+        if phase == "making images" and done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        balance(uneven, add="always", measure_benefit=False, progress=stop)
+    other = balance(uneven, add="always", measure_benefit=False)
+    with pytest.raises(ValueError, match=f"{other.added} synthetic samples of 'ground_truth' came from other runs"):
+        evenset.resume_run(uneven, "evenset_balance_classes_1", progress=False)
+    evenset.delete_run(uneven, other.run_key)
+
+    assert evenset.resume_run(uneven, "evenset_balance_classes_1", progress=False).added == other.added
+
+
+def test_a_run_goes_on_by_the_labels_that_it_saw(uneven):
+    import evenset
+
+    def stop(phase, done, total, note):
+        if phase == "making images" and done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        balance(uneven, target={"2": 30}, add="always", measure_benefit=False, progress=stop)
+    twos = uneven.match(F("ground_truth.label") == "2")
+    twos.set_values("ground_truth.label", ["1"] * len(twos))
+
+    assert evenset.resume_run(uneven, "evenset_balance_classes_1", progress=False).added == 14
+
+
+def test_a_view_counts_what_was_added_for_it(uneven):
+    view = uneven.match(F("ground_truth.label") != None)  # noqa: E711
+    chosen = uneven.select(view.values("id"))
+    first = balance(chosen, add="always", measure_benefit=False)
+    again = balance(chosen, add="always", measure_benefit=False)
+
+    assert first.added > 40 and again.added == 0
+    assert balance_plan.of_samples(chosen, "ground_truth", "majority", 3).add.sum() == 0
 
 
 def test_numbers_of_numpy_are_numbers_of_images(uneven):

@@ -89,6 +89,15 @@ def test_a_form_is_filled_in_with_names_and_synonyms_and_a_number_for_each_class
     assert typed.write_classes(["cat", "dog"]) == "cat, dog"
 
 
+@pytest.mark.parametrize(
+    "name", ["great white shark, white shark", 'a 5" pipe', '"so called"', " padded ", "a=b", "$x.y"]
+)
+def test_a_name_with_any_letter_is_read_as_it_was_written(name):
+    assert typed.read_target(typed.write_target({name: 5, "cat": 3})) == {name: 5, "cat": 3}
+    assert typed.read_classes(typed.write_classes({name: ["one"], "cat": [name]})) == {name: ["one"], "cat": [name]}
+    assert typed.read_classes(typed.write_classes([name, "cat"])) == [name, "cat"]
+
+
 def test_some_of_the_refused_images_are_shown_though_none_is_kept(balanced):
     from evenset.workflows.pictures import TILE_PX
     from PIL import Image

@@ -35,6 +35,15 @@ def test_more_work_takes_longer(workflow, less, more):
     assert estimates.seconds(workflow, 4000, 2000, 32, less) < estimates.seconds(workflow, 4000, 2000, 32, more)
 
 
+@pytest.mark.parametrize("workflow", estimates._WORK)
+def test_what_is_not_said_is_as_the_workflow_has_it(workflow):
+    from evenset import commands
+
+    usual = {name: places[0][1].default for name, places in commands.settings_of(workflow).items()}
+
+    assert estimates.seconds(workflow, 2000, 400, 32, {}) == estimates.seconds(workflow, 2000, 400, 32, usual)
+
+
 def test_a_comparison_that_has_ended_is_thought_of_as_the_form_had_it():
     rows = [dict(name=name, method=name, epochs=3) for name in ("resnet", "ensemble")]
 

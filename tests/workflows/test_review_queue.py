@@ -171,6 +171,8 @@ def test_the_next_round_learns_as_the_last_from_what_was_decided(suggested):
     (first,) = review_queue.next(suggested, *FIELDS, 1)
     review_queue.decide(suggested, *FIELDS, first, "accept", sitting="one")
     assert review_queue.learn_again(suggested, "evenset_auto_label_1") == "auto_label_2"
+    with pytest.raises(ValueError, match="the next round after evenset_auto_label_1 is under way"):
+        review_queue.learn_again(suggested, "evenset_auto_label_1")
     for _ in range(600):
         suggested.reload()
         if "evenset_auto_label_2" in suggested.list_runs():

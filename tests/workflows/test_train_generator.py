@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evenset.workflows.synthetic import read_image
+from PIL import Image
 
 TINY = dict(minutes=0, steps=30, width=8, picture_steps=15, progress=False)
 QUICK = dict(probe_steps=20, probe_seeds=2, sampling_steps=3, progress=False)
@@ -98,6 +99,47 @@ def test_a_training_that_was_broken_off_goes_on_to_the_same_weights(digits):
     assert all((value == expected[name]).all() for name, value in tensors(found).items())
 
 
+def test_a_training_goes_on_with_its_network_where_there_are_more_cores(digits, monkeypatch):
+    import evenset
+    from evenset.models import denoiser
+
+    monkeypatch.setattr(denoiser, "_cores", lambda device: 2.0)
+    expected = tensors(train(digits, width=0))
+    with pytest.raises(KeyboardInterrupt):
+        train(digits, width=0, progress=StopAt("training the generator", 20))
+    monkeypatch.setattr(denoiser, "_cores", lambda device: 64.0)
+    found = evenset.resume_run(digits, "evenset_train_generator_2", progress=False)
+
+    assert all((value == expected[name]).all() for name, value in tensors(found).items())
+    assert not list(Path(found.folder).parent.glob("training.safetensors"))
+
+
+def test_a_generators_folder_is_found_by_a_relative_path_and_noted_whole(digits, monkeypatch, tmp_path):
+    import shutil
+
+    from evenset.workflows import generating
+
+    generator = train(digits)
+    shutil.copytree(generator.folder, tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    for given in ("mine", "~/mine", Path("mine")):
+        found = generating.find(digits, given, ["0", "2"])
+        assert found.source == str(found.folder) == str(tmp_path / "mine")
+    (tmp_path / generator.run_key).mkdir()  # the run is meant
+    assert generating.find(digits, generator.run_key, ["0"]).folder == Path(generator.folder)
+
+
+def test_what_judges_runs_where_the_generator_does():
+    from evenset.models.settings import BalanceSettings, GeneratorSettings
+    from evenset.workflows import sources
+
+    found = sources.probe_settings(BalanceSettings(), GeneratorSettings(device="cpu", precision="fp32"))
+
+    assert (found.device, found.precision) == ("cpu", "fp32")
+
+
 def test_images_drawn_by_a_run_are_added_and_a_run_that_was_broken_off_adds_the_same(digits, monkeypatch):
     import evenset
     from evenset.workflows import making
@@ -149,19 +191,24 @@ def test_what_belongs_to_a_held_out_image_does_not_train_beside_a_generator_that
     folder = folders.run_folder(digits, generator.run_key) / "generator" / "evenset.json"
     held = set(json.loads(folder.read_text())["held_out"])
     ids = digits.values("id")
-    digits.set_values("video", ["shared" if i in held else f"own {n % 20}" for n, i in enumerate(ids)])
     mate = next(i for i in ids if i not in held)
-    sample = digits[mate]
-    sample["video"] = "shared"
-    sample.save()
+    twins = sorted(held)[:3]  # they belong to an image that the generator saw
+    groups = dict.fromkeys(held, "held") | {mate: "twins"} | dict.fromkeys(twins, "twins")
+    digits.set_values("video", [groups.get(i, f"own {n % 20}") for n, i in enumerate(ids)])
+    new = digits[next(i for i in ids if i not in groups)].copy()
+    new.filepath = str(Path(new.filepath).with_name("new.png"))
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(new.filepath)
+    new["video"] = "held"
+    digits.add_sample(new)
     seen, read = [], benefit.read
     monkeypatch.setattr(benefit, "read", lambda *given: seen.append(read(*given)) or seen[-1])
 
     balance(digits, generator=generator.run_key, group_field="video")
 
     (problem,) = seen
-    assert len(problem.held_out) == len(held)
-    assert not {mate, *held} & set(problem.train_ids.tolist())
+    trained = set(problem.train_ids.tolist())
+    assert len(problem.held_out) == len(held) - 3
+    assert {mate, *twins} <= trained and not {new.id, *(held - set(twins))} & trained
 
 
 def test_a_copy_of_a_training_image_is_refused(digits, monkeypatch):
