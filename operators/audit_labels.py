@@ -8,8 +8,8 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import AuditSettings
-from ..workflows import records
 from ..workflows.audit_labels import audit_labels
+from ..workflows.review_labels import audits_of, writer_of
 from . import forms, running
 
 
@@ -31,8 +31,8 @@ class AuditLabels(foo.Operator):
 
     def execute(self, ctx: Any) -> Any:
         def work(progress: Any) -> Any:
-            settings = forms.read(ctx, AuditSettings)
-            return audit_labels(forms.samples_of(ctx), forms.chosen(ctx, "field"), **settings, progress=progress)
+            given = {**forms.read_inputs(ctx, "label_field"), **forms.read(ctx, AuditSettings)}
+            return audit_labels(forms.samples_of(ctx), forms.chosen(ctx, "field"), **given, progress=progress)
 
         return running.run_here(ctx, work, answer)
 
@@ -41,21 +41,17 @@ def fill(form: forms.Form) -> None:
     field = form.suggestions("auto_label")
     if not field:
         return
-    earlier = audit_of(form.ctx.dataset, field)
+    earlier = audits_of(form.ctx.dataset, field)
     if earlier:
         form.button = "Read the audit"
-        form.say(f"Samples are drawn ({earlier}): this tells what their check says. Delete that run to draw anew")
+        form.say(f"Samples are drawn ({earlier[0]}): this tells what their check says. Delete that run to draw anew")
         return
     form.target("Draw from")
+    if not writer_of(form.ctx.dataset, field, "auto_label")["inputs"].get("label_field"):
+        form.label_field("Where labels go: these suggestions are those of an earlier run's model")
     form.settings(AuditSettings, basic=True)
     if form.more():
         form.settings(AuditSettings)
-
-
-def audit_of(dataset: Any, field: str) -> str | None:
-    """Key of the audit of `field` that is under way, or done."""
-    keys = [key for key in dataset.list_runs() if key.startswith("evenset_audit_labels_")]
-    return next((key for key in keys if records.read_config(dataset, key)["inputs"]["field"] == field), None)
 
 
 def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
@@ -67,5 +63,5 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     page = running.Page(f"{results['checked']:,} of {results['drawn']:,} drawn samples are checked")
     page.lines("Open them, correct the wrong ones, then accept the rest as seen, and audit again.")
     page.button("Open the drawn samples", "visibility", "set_view", dict(name=view))
-    params = dict(field=field, status="all", seen=True)  # of the view, or of what is selected in it
+    params = dict(field=field, status="all", seen=True, saved_view=view)  # or what is selected in it
     return page.button("Review ...", "rate_review", "@evenset/evenset/review_labels", params, prompt=True)

@@ -67,7 +67,7 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     for name, view in results["views"].items():
         page.button(f"Open the {name}", "visibility", "set_view", dict(name=view))
     page.button("Remove ...", "undo", "@evenset/evenset/delete_run", dict(run_key=results["run_key"]), prompt=True)
-    page.notes(results)
+    page.notes(results).table(results["verdict"] or results["rows"])
     if results["picture"]:
         page.picture(results["picture"])
-    return page.table(results["verdict"] or results["rows"])
+    return page

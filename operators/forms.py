@@ -12,7 +12,7 @@ import fiftyone.operators.types as types
 from fiftyone.operators.constants import ViewTarget
 
 from ..models.settings import Settings, check, split
-from ..workflows import estimates, history, typed
+from ..workflows import estimates, history, typed, views
 from ..workflows.jobs import sentence
 from ..workflows.samples import SYNTHETIC, check_images
 from .tabs.drawing import drawable
@@ -66,11 +66,16 @@ class Form:
         return default if given in (None, "") else given
 
     def target(self, verb: str) -> Any:
-        """Which samples: the dataset, the view or the selection; returns them. Without a choice nothing is shown."""
-        if run := self.value("run_view"):
-            said = f"On the view that {run} worked on"
+        """Which samples: the dataset, the view or the selection; returns them. Without a choice nothing is shown.
+
+        Raises:
+            ValueError: the form was opened on a view that is gone
+        """
+        run, name = self.value("run_view"), self.value("saved_view")
+        if run or (name and not takes_selection(self.ctx)):
+            said = f"On the view that {run} worked on" if run else f"On the view {name}"
             self.inputs.bool("same_view", default=True, label=said, view=types.CheckboxView())
-        if run_view(self.ctx) is None:
+        if not on_given_view(self.ctx):
             self.inputs.view_target(self.ctx, action_description=verb)
         self.samples = samples_of(self.ctx)
         try:
@@ -183,8 +188,11 @@ class Form:
     def choose(
         self, name: str, values: Sequence[str] | dict[str, str], default: str | None = None, **kwargs: Any
     ) -> str | None:
-        """A dropdown of values, or of {value: label}; returns what is chosen."""
-        view = types.DropdownView(placeholder=kwargs.pop("placeholder", None))
+        """A dropdown of values, or of {value: label}; returns what is chosen. `placeholder` is the choice of none."""
+        placeholder = kwargs.pop("placeholder", None)
+        view = types.DropdownView(placeholder=placeholder)
+        if placeholder:
+            view.add_choice("", label=placeholder)
         for value in values:
             view.add_choice(value, label=values[value] if isinstance(values, dict) else value)
         self.inputs.enum(name, view.values(), default=default, view=view, **kwargs)
@@ -308,18 +316,27 @@ def read_classes(ctx: Any) -> list[str] | dict[str, list[str]] | None:
 
 
 def samples_of(ctx: Any) -> Any:
-    """The samples that the form's target names: the dataset, the view, the selection, or the view of an earlier run."""
-    if (view := run_view(ctx)) is not None:
+    """The samples that the form's target names: the dataset, the view, the selection, or the view it was opened on.
+
+    Raises:
+        ValueError: that view is gone, or empty
+    """
+    if on_given_view(ctx):
+        run, name = ctx.params.get("run_view"), ctx.params.get("saved_view")
+        view = history.view_of(ctx.dataset, run) if run else views.load(ctx.dataset, name)
+        if view is None:
+            said = f"that {run} worked on" if run else repr(name)
+            raise ValueError(f"the view {said} is gone, or has no samples left: untick it, and choose others")
         return view
     if takes_selection(ctx):
         return ctx.view.select(ctx.selected)  # where nobody chose, target_view() would pass the selection over
     return ctx.target_view()
 
 
-def run_view(ctx: Any) -> Any:
-    """The view of the run that the form is filled in from (refilling.py), None where it is not asked for."""
-    key = ctx.params.get("run_view") if ctx.params.get("same_view", True) else None
-    return history.view_of(ctx.dataset, key) if key else None
+def on_given_view(ctx: Any) -> bool:
+    """Whether the form works on the view that it was opened on: that of a run (refilling.py), or a saved one."""
+    given = ctx.params.get("run_view") or (ctx.params.get("saved_view") and not takes_selection(ctx))
+    return bool(given) and bool(ctx.params.get("same_view", True))
 
 
 def takes_selection(ctx: Any) -> bool:

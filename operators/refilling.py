@@ -8,6 +8,7 @@ from typing import Any
 
 from ..models.settings import ResNetSettings
 from ..workflows import history, records, typed
+from ..workflows.learning import A_VIEW
 
 RESNETS = ("resnet", "image gcn", "ensemble")  # of a comparison: they have the settings of its form's ResNet
 
@@ -28,6 +29,9 @@ def refill(config: dict[str, Any]) -> dict[str, Any]:
         given.update(target="each", target_each=typed.write_target(target))
     if isinstance(target, (int, float)):
         given.update(target="number", target_number=int(target))
+    for name, part in parts_of(config).items():
+        given[name] = None if part == A_VIEW else part
+        lost += [f"the view of {name}"] if part == A_VIEW else []
     if config.get("method") == "review_labels":
         lost += _refill_class(given, given.pop("classes", None) or [])
     elif inputs.get("classes"):
@@ -38,6 +42,11 @@ def refill(config: dict[str, Any]) -> dict[str, Any]:
     given["not_held"] = ", ".join(lost) or None
     plain = (str, int, float, bool)
     return {name: value for name, value in given.items() if isinstance(value, plain) and name != "output_field"}
+
+
+def parts_of(config: dict[str, Any]) -> dict[str, str]:
+    """The tags, or that a view was it, by which a run's validation and test parts were named."""
+    return {name: part for name, part in config.get("notes", {}).items() if name in ("validation", "test")}
 
 
 def _refill_class(given: dict[str, Any], names: list[str]) -> list[str]:

@@ -50,13 +50,13 @@ def fill(form: forms.Form) -> None:
     form.settings(ReviewSettings, basic=True, defaults=defaults)
     action = form.value("action", ReviewSettings.action)
     names = sorted(name for name in samples.count_values(f"{field}.label") if name is not None)
-    hint = "Only suggestions of this class; empty: all"
+    hint = "Only suggestions of this class"
     form.choose("class", names, label="Class", description=hint, placeholder="all")
     if action == "correct":
         form.suggest("label", names, label="Right label", description="What these samples show", required=True)
     if form.more():
-        hint = "Where labels go; empty: the field that the suggestions were learned from"
-        form.choose("label_field", forms.label_fields(form.ctx.dataset), label="Label field", description=hint)
+        fields, learned = forms.label_fields(form.ctx.dataset), "the field that the suggestions were learned from"
+        form.choose("label_field", fields, label="Label field", description="Where labels go", placeholder=learned)
         form.settings(ReviewSettings)
     count = _count(form, samples, field, action)
     if count:
@@ -67,11 +67,12 @@ def fill(form: forms.Form) -> None:
 
 def _count(form: forms.Form, samples: Any, field: str, action: str) -> int:
     """How many suggestions the form names."""
+    from fiftyone import ViewExpression
     from fiftyone import ViewField as F
 
     status, name = form.value("status", ReviewSettings.status), form.value("class")
     if name:
-        samples = samples.match(F(f"{field}.label") == name)
+        samples = samples.match(F(f"{field}.label") == ViewExpression.literal(name))
     if action == "correct":
         return samples.count()
     suggested, flag = samples.match(F(f"{field}.label") != None), f"{field}.is_issue"  # noqa: E711

@@ -14,6 +14,7 @@ import fiftyone.operators.types as types
 from ..workflows import jobs, records
 from ..workflows.history import load_results
 from ..workflows.progress import Progress
+from .tabs import drawing
 from .words import capital, in_words
 
 LOOK_SECONDS = 0.4  # between two looks at a worker
@@ -120,7 +121,7 @@ class Page:
 
     def picture(self, path: str) -> Page:
         self.outputs.str("picture", view=types.ImageView(width="100%"))
-        self.results["picture"] = f"/media?filepath={path}"
+        self.results["picture"] = drawing.source(path)
         return self
 
     def show(self, ctx: Any) -> Iterator[Any]:

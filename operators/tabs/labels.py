@@ -116,6 +116,7 @@ class LabelsTab:
 
     def on_labels_clash(self, ctx: Any) -> None:
         """A click on a cell shows the samples of it."""
+        from fiftyone import ViewExpression
         from fiftyone import ViewField as F
 
         found = ctx.panel.state.labels
@@ -125,7 +126,8 @@ class LabelsTab:
             return
         field = found["output_field"]
         require_fields(ctx.dataset, field, found["field"])
-        fits = (F(f"{field}.resnet_label") == names[row]) & (F(f"{field}.gcn_label") == names[int(column)])
+        said = [ViewExpression.literal(names[place]) for place in (row, int(column))]
+        fits = (F(f"{field}.resnet_label") == said[0]) & (F(f"{field}.gcn_label") == said[1])
         open_ = ~F(f"{found['field']}.label").exists() & ~F("tags").contains(SYNTHETIC)
         ctx.ops.set_view(view=ctx.dataset.match(fits & open_))
 

@@ -28,7 +28,8 @@ class LiveStrip:
             row["lines"] = chart(live.curves(ctx.dataset, row["run_key"])) if row["run_key"] else []
         ctx.panel.state.live = rows
         if keys_of(before) - keys_of(rows) - {None}:
-            ctx.ops.reload_dataset()  # a run has ended: the App has its fields to show
+            ctx.ops.reload_dataset()  # a run has ended: the App has its fields to show,
+            ctx.ops.reload_samples()  # and what is in them
         ctx.panel.state.news = live.outcomes(ctx.dataset)
 
     def read_news(self, ctx: Any) -> None:

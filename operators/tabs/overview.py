@@ -60,12 +60,7 @@ class OverviewTab:
             line.btn(
                 "next_button", label=ahead["button"], variant="contained", on_click=self.on_overview_next, params=params
             )
-        totals = [f"**{count:,}** {state}" for state, count in found["totals"].items() if count]
-        if found["unlabelled"]:
-            totals.append(f"**{found['unlabelled']:,}** without a label")
-        if found["marked"] is not None:
-            totals.append(f"**{found['marked']:,}** of them in the view")
-        drawing.text(page, " · ".join(totals))
+        drawing.text(page, " · ".join(totals(found)))
         if found["names"]:
             layout = drawing.bar_layout(found["names"], "images")
             self._show_pages(page, found)
@@ -102,6 +97,7 @@ class OverviewTab:
 
     def on_overview_bar(self, ctx: Any) -> None:
         """A click on a bar shows the class, its suggestions too."""
+        from fiftyone import ViewExpression
         from fiftyone import ViewField as F
 
         found = ctx.panel.state.overview
@@ -109,12 +105,24 @@ class OverviewTab:
         if place is None:
             return
         require_fields(ctx.dataset, *filter(None, (found["field"], found["suggestions"])))
-        name = found["names"][place]
+        name = ViewExpression.literal(found["names"][place])
         fits = F(f"{found['field']}.label") == name
         if found["suggestions"]:
             unlabelled = ~F(f"{found['field']}.label").exists() & ~F("tags").contains(SYNTHETIC)
             fits |= unlabelled & (F(f"{found['suggestions']}.label") == name)
         ctx.ops.set_view(view=ctx.dataset.match(fits))
+
+
+def totals(found: dict[str, Any]) -> list[str]:
+    """The counts in words; those of what is suggested are a part of what has no label."""
+    labelled, accepted, review, synthetic = (found["totals"][state] for state in overview.STATES)
+    said = {"labelled": labelled, "without a label": found["unlabelled"], "synthetic": synthetic}
+    lines = {name: f"**{count:,}** {name}" for name, count in said.items() if count}
+    if accepted or review:
+        lines["without a label"] += f", of them **{accepted:,}** accepted and **{review:,}** in review"
+    if found["marked"] is not None:
+        lines["view"] = f"**{found['marked']:,}** in the view"
+    return list(lines.values())
 
 
 def label_field(ctx: Any, fields: list[str]) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...workflows import overview, review_queue
+from ..words import capital
 from . import drawing
 from .overview import choose_field, newest
 
@@ -153,8 +154,11 @@ class ReviewTab:
     def on_review_learn(self, ctx: Any) -> None:
         if not self.knows(ctx, "review", "key"):  # type: ignore[attr-defined]
             return
-        field = review_queue.learn_again(ctx.dataset, ctx.panel.state.review["key"])
-        ctx.ops.notify(f"Learning from all labels that there are now, into {field}", variant="info")
+        try:
+            field = review_queue.learn_again(ctx.dataset, ctx.panel.state.review["key"])
+            ctx.ops.notify(f"Learning from all labels that there are now, into {field}", variant="info")
+        except ValueError as error:  # a second click, or somebody else's
+            ctx.ops.notify(capital(str(error)), variant="warning")
         self.load_live(ctx)  # type: ignore[attr-defined]
 
 

@@ -119,7 +119,8 @@ def about(dataset: Any, key: str) -> dict[str, Any]:
     config = records.read_config(dataset, key)
     usual = [(item.name, item.default) for kind in KINDS for item in fields(kind)]  # a name may have several
     given = {name: value for name, value in config["settings"].items() if (name, value) not in usual}
-    inputs = {name: value for name, value in config["inputs"].items() if value not in (None, "", [], False)}
+    inputs = {**config["inputs"], **refilling.parts_of(config)}
+    inputs = {name: value for name, value in inputs.items() if value not in (None, "", [], False)}
     text, views = "", {}
     if config["state"] == "done":
         with contextlib.suppress(ValueError, KeyError, TypeError):

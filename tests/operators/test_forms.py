@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import fiftyone as fo
 import pytest
-from evenset import auto_label
+from evenset import audit_labels, auto_label, delete_run, train_resnet
 from evenset.models.settings import (
     GCN_SETTINGS,
     AuditSettings,
@@ -26,7 +26,9 @@ from evenset.models.settings import (
     split,
 )
 from evenset.operators import balancing, compare_methods, forms, refilling
+from evenset.operators.tabs import runs as runs_tab
 from evenset.operators.words import LABELS
+from evenset.workflows import records
 
 FORMS = {
     "preprocess_images": (ImageSettings, CopySettings),
@@ -310,6 +312,49 @@ def test_what_no_form_holds_of_a_comparison_is_named():
     assert params["not_held"] == "the settings of 'image gcn', the settings of 'long', the settings of 'gcn'"
     ticked = {name for name, value in params.items() if name.startswith("use_") and value}
     assert ticked == {"use_resnet", "use_image_gcn", "use_gcn", "use_laplace"} and params["epochs"] == 3
+
+
+def test_named_parts_of_a_run_are_filled_in_again(digits):
+    dataset = digits(60, labelled=60)
+    for tag, part in (("val", dataset[:10]), ("exam", dataset[10:20])):
+        part.tag_samples(tag)
+    named = dict(validation="val", test=dataset.match_tags("exam"))
+    settings = dict(epochs=1, minimum_steps=1, weights="none", progress=False)
+    done = train_resnet(dataset, "ground_truth", **named, **settings)
+
+    config = records.read_config(dataset, done.run_key)
+    params = refilling.refill(config)
+
+    assert params["validation"] == "val" and "test" not in params and params["not_held"] == "the view of test"
+    assert runs_tab.about(dataset, done.run_key)["settings"]["test"] == "a view"
+    assert not {"validation", "test"} & set(config["inputs"])  # of a resumed run they are in its folder
+
+
+def test_a_choice_can_be_taken_back(app, labelled):
+    for operator, name, said in (("review_labels", "class", "all"), ("auto_label", "group_field", "none")):
+        first = app.form(labelled, operator, dict(more=True))[name]["view"]["choices"][0]
+        assert (first["value"], first["label"]) == ("", said)
+
+    def button(chosen):
+        params = {"class": chosen, "status": "all", "field": "auto_label"}
+        return app.ask("resolve-type", labelled, "review_labels", params)[0]["view"]["submit_button_label"]
+
+    assert button("") == button(None) == "Accept 80 suggestions" != button("class 1")
+
+
+def test_an_audit_is_reviewed_on_the_samples_that_it_drew(app, labelled):
+    drawn = audit_labels(labelled, "auto_label", size=5, progress=False)
+    params = dict(field="auto_label", status="all", seen=True, saved_view=drawn.views["audit"])
+    try:
+        form = app.ask("resolve-type", labelled, "review_labels", params)[0]
+        assert form["view"]["submit_button_label"] == "Accept 5 suggestions"
+        assert form["type"]["properties"]["same_view"]["view"]["label"] == "On the view auto_label: audit"
+        selected = labelled.match({"ground_truth.label": None}).values("id")[:2]
+        form = app.ask("resolve-type", labelled, "review_labels", params, selected=selected)[0]
+    finally:
+        delete_run(labelled, drawn.run_key)
+    lines = app.form(labelled, "review_labels", params)
+    assert any(name.startswith("refused the view 'auto_label: audit' is gone") for name in lines)
 
 
 def test_a_form_that_is_filled_in_says_what_is_not_as_it_was(app, labelled):

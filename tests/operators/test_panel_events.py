@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from evenset import auto_label, find_mistakes, load_results
-from evenset.operators import refilling, running, turns
+from evenset.operators import forms, refilling, running, turns
 from evenset.operators.evenset_panel import EvensetPanel
 from evenset.operators.tabs import mistakes
 from evenset.workflows import folders, jobs, live, records
@@ -218,7 +218,14 @@ def test_the_form_of_a_run_is_on_the_view_that_it_worked_on(clusters, app):
     dataset.reload()
     assert dataset.count("again") == total
 
-    dataset.delete_sample_field("truth")  # nothing is in the view any more
+    params = {**filled, "more": False, "output_field": "late"}
+    dataset.delete_sample_field("truth")  # nothing is in the view any more, and a form is open on it
+    gone = f"the view that {KEY} worked on is gone, or has no samples left: untick it, and choose others"
+    lines = app.form(dataset, "auto_label", params)
+    assert "same_view" in lines and f"refused {gone}" in lines
+    with pytest.raises(ValueError, match=gone):  # a worker, to whom the form was sent earlier
+        forms.samples_of(SimpleNamespace(dataset=dataset, params=params, selected=[], request_params={}))
+    assert f"refused {gone}" not in app.form(dataset, "auto_label", {**params, "same_view": False})
     assert "run_view" not in panel.send("on_runs_again", run_key=panel.state["run"]["key"]).forms[0]
 
 
@@ -441,3 +448,24 @@ def test_where_the_dataset_was_deleted_the_panel_says_so(make_dataset):
     sent = panel.send("on_tab", value="review")
 
     assert sent.notices == [("error", f"Dataset {name} not found")] and "Look again" in sent.page
+
+
+def test_a_class_whose_name_the_database_would_take_for_a_field_is_found(clusters):
+    dataset = clusters(240, 120, spread=2.2)
+    some, wrong = dataset.match(F("ground_truth.label") == "class 1"), dataset.limit(4)
+    some.set_values("ground_truth.label", ["$dog"] * len(some))
+    auto_label(dataset, "ground_truth", embeddings="vector", target_precision=0.9, progress=False)
+    wrong.set_values(
+        "ground_truth.label", ["$dog" if name != "class 1" else "class 0" for name in wrong.values("truth")]
+    )
+    found = find_mistakes(dataset, "ground_truth", embeddings="vector", progress=False)
+    panel = Panel(dataset).open("overview")
+
+    _, sent = panel.execute("on_overview_bar", y=panel.state["overview"]["names"].index("$dog"))
+
+    view = next(one.params["view"] for one in sent if one.operator_uri == "set_view")
+    shown = type(dataset.view())._build(dataset, view)
+    labels, said = dataset.values("ground_truth.label"), dataset.values("auto_label.label")
+    assert len(shown) == sum("$dog" == (label or other) for label, other in zip(labels, said, strict=True)) > 40
+    flagged = dataset.load_saved_view(found.views["mistakes of $dog"])
+    assert set(flagged.values("ground_truth.label")) == {"$dog"}
