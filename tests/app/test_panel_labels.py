@@ -83,6 +83,7 @@ def test_a_target_is_moved_and_applied(suggested, open_app):
     user.picture("panel-labels")
     move_target(user, 0.8)
     user.page.get_by_text(re.compile(r"Accepts \d+ of 180, \d")).wait_for()
+    user.page.locator(".js-plotly-plot").first.scroll_into_view_if_needed()
     user.picture("panel-labels-moved")
     assert counts(suggested) == before
 
