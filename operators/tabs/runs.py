@@ -18,7 +18,8 @@ MOST_LINES = 40  # of a run's results
 
 
 class RunsTab:
-    """State `runs`: a row a run, the newest first. State `run`: what is shown of the chosen one."""
+    """State `runs`: a row a run, the newest first. State `run`: what is shown of the chosen one. State `scheduled`:
+    operators that wait for a worker of FiftyOne's."""
 
     def load_runs(self, ctx: Any) -> None:
         rows = [
@@ -26,6 +27,7 @@ class RunsTab:
             for row in history.list_runs(ctx.dataset).rows[::-1]
         ]
         ctx.panel.state.runs = rows
+        ctx.panel.state.scheduled = scheduled(ctx.dataset)
         keys = [row["run"] for row in rows]
         chosen = ctx.panel.state.run_key
         ctx.panel.state.run_key = chosen if chosen in keys else keys[0] if keys else None
@@ -37,8 +39,12 @@ class RunsTab:
 
     def show_runs(self, ctx: Any, page: Any) -> None:
         rows = ctx.panel.state.runs or []
-        if not rows:
+        if waiting := ctx.panel.state.scheduled:
+            said = f"Scheduled: {', '.join(waiting)}. It begins when somebody runs: fiftyone delegated launch"
+            drawing.note(page, "info", said)
+        elif not rows:
             drawing.note(page, "info", "Nothing has run yet: Overview says what is best done first.")
+        if not rows:
             return
         view = types.DropdownView()
         for row in rows:
@@ -106,6 +112,15 @@ class RunsTab:
         self.load_runs(ctx)
         ctx.ops.notify(f"{key} was deleted meanwhile", variant="warning")
         return None
+
+
+def scheduled(dataset: Any) -> list[str]:
+    """Names of the operators that were scheduled, and that nobody has begun."""
+    from fiftyone.operators.delegated import DelegatedOperationService
+    from fiftyone.operators.executor import ExecutionRunState
+
+    queued = DelegatedOperationService().list_operations(dataset_name=dataset.name, run_state=ExecutionRunState.QUEUED)
+    return [one.label.replace("_", " ") for one in queued if one.operator.startswith("@evenset/evenset/")]
 
 
 def when(row: dict[str, Any]) -> str:
