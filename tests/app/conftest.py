@@ -33,6 +33,13 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
+def let_draw(page: Page) -> None:
+    """Waits while the grid draws labels, which a wheel shows; the App's count of them may never reach 0 again."""
+    wheel = page.locator("[data-cy='panel-tab-samples'] .MuiCircularProgress-root")
+    with contextlib.suppress(TimeoutError):
+        wheel.wait_for(state="hidden", timeout=PATIENCE / 6)
+
+
 @dataclass
 class User:
     """Who looks at a data set in the App: what a hand does there, and what the database says of it."""
@@ -72,6 +79,7 @@ class User:
         expect(self.page.get_by_text(text, exact=exact)).to_be_visible()
 
     def open_panel(self) -> None:
+        let_draw(self.page)  # where the grid gets narrower meanwhile, the App may lose count of what it draws
         self.page.get_by_title("New panel").or_(self.page.locator("[data-cy='new-panel-btn']")).first.click()
         self.page.get_by_text("Evenset", exact=True).click()
 
@@ -192,10 +200,7 @@ def shoot() -> Callable[[Page, str], None]:
     def save(page: Page, name: str) -> None:
         page.wait_for_timeout(1000)  # the grid may be about to load again
         page.locator("[data-cy='looker']").first.wait_for()
-        with contextlib.suppress(TimeoutError):  # the App's count of labels it still draws may never reach 0 again
-            page.locator("[data-cy='panel-tab-samples'] .MuiCircularProgress-root").wait_for(
-                state="hidden", timeout=PATIENCE / 6
-            )
+        let_draw(page)
         page.wait_for_timeout(1000)  # what the App draws in steps
         page.screenshot(path=folder / f"{name}.png", animations="disabled")
 

@@ -40,7 +40,8 @@ def look_closer(user: Any) -> None:
     user.page.get_by_role("option", name="compare_hog_svm_eval").click()
     user.page.get_by_text("Difference").first.wait_for()
     user.page.set_viewport_size(dict(width=1920, height=1000))  # its table is wide
-    user.page.get_by_text("Class Performance").first.scroll_into_view_if_needed()
+    user.page.get_by_text("Class Performance").first.click()
+    user.page.locator(".js-plotly-plot").first.scroll_into_view_if_needed()
     user.picture("evaluation")
 
 
