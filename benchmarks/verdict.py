@@ -2,7 +2,8 @@
 
 Long tails of several data sets, and new images from several sources: real ones that the tail lacks (so the best
 generator there can be), generators of any budget, changed copies, and a generator that names its images wrongly. No
-filter stands before them: it is the verdict that is judged.
+filter stands before them, as it is the verdict that is judged; --filtered shows what the product's filters let through,
+too.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--cifar", type=Path, help="folder of CIFAR-10's class folders; without it, no case of it")
     parser.add_argument("--half", action="store_true", help="images of half the side: a quarter of the work")
     parser.add_argument("--updates", type=int, nargs="+", default=[600], help="of a generator, for each budget")
+    parser.add_argument("--filtered", action="store_true", help="generators' images behind the product's filters, too")
     parser.add_argument("--steps", type=int, default=0, help="updates of a network; 0: as balance_classes has it")
     parser.add_argument("--seeds", type=int, default=3, help="networks that score on the test images")
     parser.add_argument("--threads", type=int, default=2)
@@ -115,6 +117,8 @@ def judged(case: Case, given: argparse.Namespace) -> list[dict[str, Any]]:
         run: Any = SimpleNamespace(
             report=lambda *_: None, check_stop=lambda: None, arrays=lambda name, compute: compute()
         )
+        if given.filtered:
+            made |= passed(problem, made, settings, Path(place))
         written = {source: write(Path(place) / source, *some) for source, some in made.items()}
         worth = benefit.measure(run, problem, written, settings, choices.probe_seeds)
     settings = replace(settings, seed=1000, **worth.recipe)  # other networks than those that the verdict saw
@@ -157,6 +161,22 @@ def new_images(case: Case, budgets: list[int]) -> dict[str, tuple[np.ndarray, np
         "changed copies": (copies, classes),
         "wrong names": (drawn[max(budgets)], (classes + 1) % 10),
     }
+
+
+def passed(
+    problem: Any, made: dict[str, tuple[np.ndarray, np.ndarray]], settings: Any, place: Path
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Of what generators drew, the part that the product's filters let through."""
+    from evenset.models.settings import FilterSettings
+    from evenset.workflows.judging import Judging
+
+    run: Any = SimpleNamespace(folder=place, report=lambda *_: None, check_stop=lambda: None)
+    judge, found = Judging(run, problem, FilterSettings(), settings, copies=True), {}
+    for source, (images, classes) in made.items():
+        if source.startswith("generator"):
+            kept = judge(images, classes)[0].kept
+            found[f"{source}, filtered: {kept.mean():.0%}"] = images[kept], classes[kept]
+    return found
 
 
 def generated(case: Case, classes: np.ndarray, updates: int) -> np.ndarray:

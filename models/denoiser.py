@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -15,8 +14,9 @@ from diffusers import DPMSolverMultistepScheduler, UNet2DModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from .images import thread_count
 from .pipeline import Pipeline
-from .settings import GeneratorSettings, SamplingSettings
+from .settings import GeneratorSettings, ImageSettings, SamplingSettings
 from .step import accelerator, disk_errors
 
 DEEPEST = 7  # places a side at which a network is halved no more
@@ -61,7 +61,8 @@ def _cores(device: str) -> float:
     if device == "cpu" or (
         device == "auto" and not torch.cuda.is_available() and not torch.backends.mps.is_available()
     ):
-        return float(psutil.cpu_count(logical=False) or os.cpu_count() or 1)  # however many threads a process has
+        allowed = thread_count(ImageSettings())  # of this process; however many of them its threads take
+        return float(min(psutil.cpu_count(logical=False) or allowed, allowed))
     return float(CUDA_CORES if torch.cuda.is_available() and device != "mps" else MPS_CORES)
 
 

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-ROWS_AT_ONCE = 500  # of which all pairs are looked at
+ROWS_AT_ONCE = 1000  # of which all pairs are looked at
 SIMILAR = 0.999  # correlation of two thumbnails above which images count as the same (re-encoded, resized)
 
 

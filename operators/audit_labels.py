@@ -8,6 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import AuditSettings
+from ..workflows import records
 from ..workflows.audit_labels import audit_labels
 from ..workflows.review_labels import audits_of, writer_of
 from . import forms, running
@@ -31,8 +32,10 @@ class AuditLabels(foo.Operator):
 
     def execute(self, ctx: Any) -> Any:
         def work(progress: Any) -> Any:
-            given = {**forms.read_inputs(ctx, "label_field"), **forms.read(ctx, AuditSettings)}
-            return audit_labels(forms.samples_of(ctx), forms.chosen(ctx, "field"), **given, progress=progress)
+            field, given = forms.chosen(ctx, "field"), forms.read(ctx, AuditSettings)
+            if not learned_from(ctx.dataset, field):  # or the form did not ask for it
+                given.update(forms.read_inputs(ctx, "label_field"))
+            return audit_labels(forms.samples_of(ctx), field, **given, progress=progress)
 
         return running.run_here(ctx, work, answer)
 
@@ -47,11 +50,16 @@ def fill(form: forms.Form) -> None:
         form.say(f"Samples are drawn ({earlier[0]}): this tells what their check says. Delete that run to draw anew")
         return
     form.target("Draw from")
-    if not writer_of(form.ctx.dataset, field, "auto_label")["inputs"].get("label_field"):
+    if not learned_from(form.ctx.dataset, field):
         form.label_field("Where labels go: these suggestions are those of an earlier run's model")
     form.settings(AuditSettings, basic=True)
     if form.more():
         form.settings(AuditSettings)
+
+
+def learned_from(dataset: Any, field: str) -> str | None:
+    """The labels that suggestions were learned from; None where another dataset's model made them."""
+    return writer_of(dataset, field, "auto_label")["inputs"].get("label_field")  # type: ignore[no-any-return]
 
 
 def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
@@ -64,4 +72,6 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     page.lines("Open them, correct the wrong ones, then accept the rest as seen, and audit again.")
     page.button("Open the drawn samples", "visibility", "set_view", dict(name=view))
     params = dict(field=field, status="all", seen=True, saved_view=view)  # or what is selected in it
+    if not learned_from(ctx.dataset, field):
+        params["label_field"] = records.read_config(ctx.dataset, results["run_key"])["inputs"]["label_field"]
     return page.button("Review ...", "rate_review", "@evenset/evenset/review_labels", params, prompt=True)

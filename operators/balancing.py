@@ -47,8 +47,8 @@ def read_target(params: dict[str, Any]) -> balance_plan.Target:
     return typed.read_target(text)
 
 
-def ask_target(form: forms.Form, samples: Any, label_field: str | None) -> None:
-    """How many images a class is to have, and what would be added."""
+def ask_target(form: forms.Form, samples: Any, label_field: str | None, with_synthetic: bool = True) -> None:
+    """How many images a class is to have, and what would be added to it and to the synthetic ones that are there."""
     chosen = form.choose("target", TARGETS, "majority", label="Target", description="Images of a class")
     if chosen == "number":
         form.inputs.int("target_number", default=USUAL_NUMBER, label="Images of a class")
@@ -60,7 +60,7 @@ def ask_target(form: forms.Form, samples: Any, label_field: str | None) -> None:
     try:
         target = read_target(form.ctx.params)
         if label_field and isinstance(ratio, (int, float)) and ratio >= 0:
-            show_plan(form, balance_plan.of_samples(samples, label_field, target, ratio, classes))
+            show_plan(form, balance_plan.of_samples(samples, label_field, target, ratio, classes, with_synthetic))
     except ValueError as error:
         form.mark(f"target_{chosen}" if chosen in ("number", "each") else "target", str(error))
 

@@ -77,7 +77,7 @@ def fill(form: forms.Form) -> None:
 
 
 def _generation(form: forms.Form, samples: Any, label_field: str | None) -> None:
-    balancing.ask_target(form, real_samples(samples)[0], label_field)  # earlier synthetic ones are left out
+    balancing.ask_target(form, real_samples(samples)[0], label_field, with_synthetic=False)
     form.say("They are made to be measured: none is added")
     form.settings(BalanceSettings, basic=True, without=WITHOUT)
     balancing.ask_generator(form)

@@ -20,9 +20,8 @@ from .learning import TRAIN, Look, freeze, frozen
 from .pictures import class_grid
 from .preview import preview
 from .progress import Progress
-from .results import counted
 from .runs import Run
-from .samples import REJECTED, Labels, check_images, read_labels, require_classes
+from .samples import REJECTED, Labels, check_images, check_label_field, read_labels, require_classes
 from .synthetic import Made
 
 WITH = "synthetic images"  # the arm of the measurement
@@ -72,6 +71,7 @@ def balance_classes(
     generating.check(found[1], found[-1], choices.measure_benefit)
     check_images(samples)
     dataset, target = samples._root_dataset, balance_plan.plain(target)
+    check_label_field(samples, label_field)
     known = frozen(dataset, resume) if resume else None
     if known is None:
         known = read_labels(samples, label_field, classes=classes, group_field=group_field)
@@ -115,15 +115,15 @@ def _same_plan(
     Raises:
         ValueError: another run has added some since
     """
-    there = synthetic.count(samples, label_field, known.names)
-    counts = np.array(run.note("synthetic", there.tolist))
-    more = int(np.maximum(there - counts, 0).sum())
-    if more:
+    counts = run.note("synthetic", synthetic.count(samples, label_field, known.names).tolist)
+    runs_now = synthetic.runs_of(run.dataset, label_field)
+    others = sorted(set(runs_now) - {*run.note("synthetic_of", lambda: runs_now), run.key})
+    if others:
         raise ValueError(
-            f"{counted(more, 'synthetic sample')} of {label_field!r} came from other runs since {run.key} began, so "
-            "that its plan is too large: delete those runs, or this one"
+            f"{', '.join(others)} added synthetic samples to {label_field!r} since {run.key} began, so that its plan "
+            "is too large: delete them, or this one"
         )
-    return balance_plan.plan_for(known, counts, target, choices.max_ratio)
+    return balance_plan.plan_for(known, np.array(counts), target, choices.max_ratio)
 
 
 def _balance(

@@ -75,19 +75,27 @@ def plan_for(known: Labels, there: np.ndarray, target: Target, max_ratio: float)
 
 
 def of_samples(
-    samples: Any, label_field: str, target: Target, max_ratio: float, classes: Classes = None
+    samples: Any,
+    label_field: str,
+    target: Target,
+    max_ratio: float,
+    classes: Classes = None,
+    with_synthetic: bool = True,
 ) -> Plan | None:
     """The plan by counts alone, without a look at the samples; None where none has a label.
 
     Args:
         classes: names in order, or `{name: [synonyms]}`; labels that are not among them do not count
+        with_synthetic: count the synthetic samples that are there
 
     Raises:
         ValueError: as `make`
     """
     found = overview.count(samples, label_field, None).classes
     names, index = name_index([name for name, counts in found.items() if counts["labelled"]], classes)
-    real, there = np.zeros(len(names), dtype=int), synthetic.count(samples, label_field, names)
+    real, there = np.zeros((2, len(names)), dtype=int)
+    if with_synthetic:
+        there = synthetic.count(samples, label_field, names)
     for name in set(found) & set(index):
         real[index[name]] += found[name]["labelled"]
     return make(names, real, there, target, max_ratio) if real.any() else None

@@ -20,7 +20,7 @@ from .learning import TRAIN, Look, freeze, frozen
 from .progress import Progress
 from .results import table
 from .runs import Run
-from .samples import Labels, check_images, read_labels, require_classes
+from .samples import Labels, check_images, check_label_field, read_labels, require_classes
 from .synthetic import Made
 
 AUGMENTED, DRAWN = "changed images", "drawn images"
@@ -77,6 +77,7 @@ def compare_generation(
     generating.check(found[1], found[-1], measured=True)
     choices = found[0]
     check_images(samples)
+    check_label_field(samples, label_field)
     known = frozen(samples._root_dataset, resume) if resume else None
     if known is None:
         known = read_labels(samples, label_field, classes=classes, group_field=group_field)

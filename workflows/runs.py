@@ -222,7 +222,10 @@ def start(
             trouble = _trouble(run, error)
             if isinstance(trouble, ConnectionError):
                 raise trouble from error  # nothing more can be written
-            take_back(dataset, run.config, run.folder)
+            with contextlib.suppress(
+                ValueError
+            ):  # another run writes there: who resumes or deletes this one tries again
+                take_back(dataset, run.config, run.folder)
             stopped = isinstance(error, (RunStopped, KeyboardInterrupt, GeneratorExit))
             if not stopped:
                 with contextlib.suppress(OSError):  # a full disk

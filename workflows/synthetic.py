@@ -74,6 +74,13 @@ def count(samples: Any, label_field: str, names: Sequence[str]) -> np.ndarray:
     return np.array([found[name] for name in names])
 
 
+def runs_of(dataset: Any, label_field: str) -> list[str]:
+    """Keys of the runs whose synthetic samples have a label in the field."""
+    if not dataset.has_field(f"{FIELD}.run"):
+        return []
+    return list(dataset.match_tags(SYNTHETIC).exists(f"{label_field}.label").distinct(f"{FIELD}.run"))
+
+
 def unused(dataset: Any) -> int:
     """The first number that no synthetic sample of the dataset has: a number's image is the same in every run."""
     last = dataset.max(f"{FIELD}.number") if dataset.has_field(f"{FIELD}.number") else None

@@ -54,6 +54,8 @@ def read_target(text: str) -> Target:
     for *names, count in _rows(text):
         if not any(names):
             raise ValueError(f"{count!r} names no class: it reads cat=100, dog=200")
+        if len(names) > 1 and "=".join(names) in text:
+            names = ["=".join(names)]
         counts[" = ".join(names)] = _number(count, " = ".join([*names, count]))
     return counts
 

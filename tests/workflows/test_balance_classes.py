@@ -118,7 +118,7 @@ def test_two_runs_do_not_fill_the_same_plan(uneven, refused):
     with pytest.raises(KeyboardInterrupt):
         balance(uneven, add="always", measure_benefit=False, progress=stop)
     other = balance(uneven, add="always", measure_benefit=False)
-    with pytest.raises(ValueError, match=f"{other.added} synthetic samples of 'ground_truth' came from other runs"):
+    with pytest.raises(ValueError, match=f"{other.run_key} added synthetic samples to 'ground_truth' since"):
         evenset.resume_run(uneven, "evenset_balance_classes_1", progress=False)
     evenset.delete_run(uneven, other.run_key)
 
@@ -137,6 +137,10 @@ def test_a_run_goes_on_by_the_labels_that_it_saw(uneven):
     twos = uneven.match(F("ground_truth.label") == "2")
     twos.set_values("ground_truth.label", ["1"] * len(twos))
 
+    uneven.rename_sample_field("ground_truth", "mine")
+    with pytest.raises(ValueError, match="has no field 'ground_truth'"):
+        evenset.resume_run(uneven, "evenset_balance_classes_1", progress=False)
+    uneven.rename_sample_field("mine", "ground_truth")
     assert evenset.resume_run(uneven, "evenset_balance_classes_1", progress=False).added == 14
 
 
@@ -148,6 +152,9 @@ def test_a_view_counts_what_was_added_for_it(uneven):
 
     assert first.added > 40 and again.added == 0
     assert balance_plan.of_samples(chosen, "ground_truth", "majority", 3).add.sum() == 0
+    real, left_out = samples.real_samples(uneven)
+    plan = balance_plan.of_samples(real, "ground_truth", "majority", 3, with_synthetic=False)
+    assert plan.add.sum() >= first.added == left_out and not plan.synthetic.any()  # of a comparison, which adds none
 
 
 def test_numbers_of_numpy_are_numbers_of_images(uneven):

@@ -104,9 +104,9 @@ def test_a_training_goes_on_with_its_network_where_there_are_more_cores(digits, 
     from evenset.models import denoiser
 
     monkeypatch.setattr(denoiser, "_cores", lambda device: 2.0)
-    expected = tensors(train(digits, width=0))
+    expected = tensors(train(digits, width=0, precision="fp32"))
     with pytest.raises(KeyboardInterrupt):
-        train(digits, width=0, progress=StopAt("training the generator", 20))
+        train(digits, width=0, precision="fp32", progress=StopAt("training the generator", 20))
     monkeypatch.setattr(denoiser, "_cores", lambda device: 64.0)
     found = evenset.resume_run(digits, "evenset_train_generator_2", progress=False)
 
