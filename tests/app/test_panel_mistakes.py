@@ -97,6 +97,7 @@ def watch_a_generator(user: Any) -> None:
         for side, pixels in zip(("naturalWidth", "naturalHeight"), Image.open(file_of(drawn)).size, strict=True):
             expect(grid).to_have_js_property(side, pixels)
         expect(grid).not_to_have_attribute("src", drawn)
+    expect(grid).to_have_js_property("complete", True)
     user.picture("panel-balance-draws")
     user.dataset.reload()
     assert records.read_config(user.dataset, key)["state"] == "running"
