@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -14,9 +15,8 @@ from diffusers import DPMSolverMultistepScheduler, UNet2DModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from .images import thread_count
 from .pipeline import Pipeline
-from .settings import GeneratorSettings, ImageSettings, SamplingSettings
+from .settings import GeneratorSettings, SamplingSettings
 from .step import accelerator, disk_errors
 
 DEEPEST = 7  # places a side at which a network is halved no more
@@ -61,8 +61,9 @@ def _cores(device: str) -> float:
     if device == "cpu" or (
         device == "auto" and not torch.cuda.is_available() and not torch.backends.mps.is_available()
     ):
-        allowed = thread_count(ImageSettings())  # of this process; however many of them its threads take
-        return float(min(psutil.cpu_count(logical=False) or allowed, allowed))
+        cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+        allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
+        return float(min(cores, allowed))  # however many of them its threads take: a seed gives one network
     return float(CUDA_CORES if torch.cuda.is_available() and device != "mps" else MPS_CORES)
 
 
