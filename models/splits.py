@@ -24,7 +24,7 @@ def near_duplicates(thumbnails: np.ndarray, similar: float = SIMILAR) -> np.ndar
     norms = np.linalg.norm(centred, axis=1, keepdims=True)
     pattern = np.where(norms > 1e-3, centred / np.maximum(norms, 1e-3), 0.0)
     features = np.hstack([pattern, thumbnails.mean(1, keepdims=True)])  # flat images differ by their brightness
-    first, same = equal_rows(features.round(4))
+    first, same = _equal_rows(features.round(4))
     features, groups = features[first], np.arange(len(first))
     search = NearestNeighbors(radius=float(np.sqrt(2 - 2 * similar))).fit(features)
     for start in range(0, len(first), ROWS_AT_ONCE):  # all pairs of many alike would not fit into memory
@@ -33,7 +33,7 @@ def near_duplicates(thumbnails: np.ndarray, similar: float = SIMILAR) -> np.ndar
     return np.asarray(groups[same])
 
 
-def equal_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _equal_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The first of the rows that are equal [M], and to which of them each row is equal [N]."""
     places: dict[bytes, int] = {}
     same = np.array([places.setdefault(row.tobytes(), len(places)) for row in rows], dtype=np.int64)

@@ -48,7 +48,7 @@ def read_target(params: dict[str, Any]) -> balance_plan.Target:
 
 
 def ask_target(form: forms.Form, samples: Any, label_field: str | None, with_synthetic: bool = True) -> None:
-    """How many images a class is to have, and what would be added to it and to the synthetic ones that are there."""
+    """How many images a class is to have, and what would be added; `with_synthetic`: beside what was added before."""
     chosen = form.choose("target", TARGETS, "majority", label="Target", description="Images of a class")
     if chosen == "number":
         form.inputs.int("target_number", default=USUAL_NUMBER, label="Images of a class")

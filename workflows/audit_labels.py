@@ -73,8 +73,8 @@ def audit_labels(
     check_images(samples)
     dataset = samples._root_dataset
     owner = writer_of(dataset, field, "auto_label")
-    for key in audits_of(dataset, field):
-        run = Run(dataset, key, records.read_config(dataset, key), None)
+    if drawn := audits_of(dataset, field):
+        run = Run(dataset, drawn[0], records.read_config(dataset, drawn[0]), None)
         return run.finish(_read(run, field, choices.alpha))
     label_field = label_field or owner["inputs"].get("label_field")
     if label_field is None:

@@ -120,8 +120,8 @@ def split_for(
     if ready is None or ready.dataset != str(run.dataset._doc.id):
         parts = hold_out(run, known, look, choices, ready)
     else:
-        parts = _all_train(known, look)
-        keep_aside(parts, {HELD_OUT: _unseen(run, known, look, ready)}, known, groups_of_all(known, look.groups))
+        parts, groups = _all_train(known, look), groups_of_all(known, look.groups)
+        keep_aside(parts, {HELD_OUT: _unseen(run, known, parts == TRAIN, groups, ready)}, known, groups)
     why = "no image can be held out to measure the benefit: label more by hand, or in more groups"
     if ready and (ready.held_out or ready.saw):
         why = (
@@ -134,10 +134,10 @@ def split_for(
     return parts
 
 
-def _unseen(run: Run, known: Labels, look: Look, ready: Generator) -> set[str]:
+def _unseen(run: Run, known: Labels, usable: np.ndarray, groups: np.ndarray, ready: Generator) -> set[str]:
     """Ids of what was held out from a generator of this dataset, but for what belongs together with a file it saw."""
-    groups, held = groups_of_all(known, look.groups), np.isin(known.ids, ready.held_out)
-    mates = (_all_train(known, look) == TRAIN) & ~held & np.isin(groups, groups[held])
+    held = np.isin(known.ids, ready.held_out)
+    mates = usable & ~held & np.isin(groups, groups[held])
     seen = mates & np.isin(_digests(run, known.paths, mates), ready.saw)
     return set(known.ids[held & ~np.isin(groups, groups[seen])].tolist())
 

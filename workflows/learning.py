@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -295,7 +296,7 @@ def note_parts(run: Run, **given: Any) -> None:
     """Notes in the run's record which tag named a part, or that a view did: the run itself keeps the samples."""
     for name, part in given.items():
         if part is not None:
-            run.note(name, (part if isinstance(part, str) else A_VIEW).__str__)
+            run.note(name, partial(str, part if isinstance(part, str) else A_VIEW))
 
 
 def named_parts(samples: Any, validation: Any = None, test: Any = None) -> dict[int, set[str]]:

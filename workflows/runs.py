@@ -222,9 +222,7 @@ def start(
             trouble = _trouble(run, error)
             if isinstance(trouble, ConnectionError):
                 raise trouble from error  # nothing more can be written
-            with contextlib.suppress(
-                ValueError
-            ):  # another run writes there: who resumes or deletes this one tries again
+            with contextlib.suppress(ValueError):  # another run writes there: a resume, or a deletion, tries again
                 take_back(dataset, run.config, run.folder)
             stopped = isinstance(error, (RunStopped, KeyboardInterrupt, GeneratorExit))
             if not stopped:

@@ -54,7 +54,7 @@ def read_target(text: str) -> Target:
     for *names, count in _rows(text):
         if not any(names):
             raise ValueError(f"{count!r} names no class: it reads cat=100, dog=200")
-        if len(names) > 1 and "=".join(names) in text:
+        if len(names) > 1 and "=".join(names) in text:  # a name with = in it, typed as it is
             names = ["=".join(names)]
         counts[" = ".join(names)] = _number(count, " = ".join([*names, count]))
     return counts
