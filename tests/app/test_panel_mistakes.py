@@ -77,6 +77,24 @@ def file_of(src: str) -> str:
     return parse_qs(urlparse(src).query)["filepath"][0]
 
 
+def add_all_the_same(user: Any) -> None:
+    """What the verdict left out is made anew and added, and taken away again."""
+    user.click("Add ...")
+    user.sees("always", exact=True)
+    user.page.get_by_role("dialog").get_by_role("button", name="Balance", exact=True).click()
+    user.page.get_by_text("What evenset_balance_classes_2 came to").wait_for(timeout=5 * MINUTE)
+    user.sees("samples were added.")
+    user.picture("panel-balance-added")
+    user.dataset.reload()
+    made = user.dataset.match({"synthetic.run": "evenset_balance_classes_2"})
+    assert 0 < len(made) == made.count("ground_truth.label") == len(user.dataset.match_tags("synthetic"))
+    user.click("Remove ...")
+    user.undo("What goes")
+    user.sees("What evenset_balance_classes_1 came to")
+    user.dataset.reload()
+    assert not user.dataset.match_tags("synthetic")
+
+
 def watch_a_generator(user: Any) -> None:
     """It trains, the strip draws its curves, the tab the newest grid of its samples; then it is stopped."""
     from evenset.workflows import records
@@ -174,9 +192,7 @@ def test_a_user_sees_the_plan_the_verdict_and_what_was_refused(uneven, open_app)
     for name in ("Gain of each class", "images were refused", "Some of the images"):
         user.page.get_by_text(name).scroll_into_view_if_needed()
         user.picture(f"panel-balance-{name.split()[0].lower()}-{name.split()[-1]}")
-    user.click("Add ...")
-    user.sees("always", exact=True)
-    user.click("Cancel")
+    add_all_the_same(user)
     user.click("Remove ...")
     user.undo("What goes")
     watch_a_generator(user)

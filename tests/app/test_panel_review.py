@@ -107,6 +107,27 @@ def test_five_samples_are_reviewed_by_keyboard(suggested, open_app):
     assert decided(suggested) == expected and suggestion(suggested, fourth) is not None
 
 
+def test_what_was_skipped_is_shown_again(suggested, open_app):
+    later = review_queue.waiting(suggested, "auto_label", "ground_truth").skip(2)
+    later.set_values("auto_label.status", ["accepted"] * len(later))
+    user = open_app(suggested)
+    open_review(user)
+    first = shown(suggested)
+    image = user.page.locator(f"img[src*='{suggested[first].filename}']").first
+    for then in (None, "Only samples that you skipped are left."):
+        user.page.get_by_role("button", name="Skip").click()
+        if then:
+            user.sees(then)
+        else:
+            expect(image).to_have_count(0)
+    user.picture("panel-review-skipped")
+    user.click("Show them again")
+    image.wait_for()
+    user.page.get_by_role("button", name="Accept", exact=True).click()
+    user.sees("1 reviewed, 1 to go")
+    assert list(decided(suggested)) == [first]
+
+
 def test_a_class_is_chosen_in_the_list_and_counts_in_a_panel_that_is_opened_again(suggested, open_app):
     user, count = open_app(suggested), waiting(suggested)
     open_review(user)
