@@ -7,6 +7,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
+from ..workflows import estimates
 from . import forms, running
 
 
@@ -31,4 +32,6 @@ class ResumeRun(foo.Operator):
 
 
 def fill(form: forms.Form) -> None:
-    form.run_key("stopped", "failed")
+    key = form.run_key("stopped", "failed")
+    if key and (said := estimates.sentence_of_rest(form.ctx.dataset, key)):
+        form.say(said)

@@ -232,9 +232,8 @@ def _bar(ctx: Any, run_key: str | None, label: str, progress: float) -> Any:
     outputs.float("progress", view=view)
     outputs.str("hint", view=types.MarkdownView())
     if run_key:
-        outputs.btn(
-            "stop", label="Stop", icon="stop", on_click="@evenset/evenset/stop_run", params=dict(run_key=run_key)
-        )
+        params = dict(run_key=run_key, wait=True)
+        outputs.btn("stop", label="Stop", icon="stop", on_click="@evenset/evenset/stop_run", params=params)
     hint = "The work goes on when you close this page."
     return ctx.ops.show_output(types.Property(outputs).to_json(), dict(progress=progress, hint=hint))
 

@@ -31,6 +31,8 @@ class StopRun(foo.Operator):
             key = forms.chosen(ctx, "run_key")
             history.stop_run(ctx.dataset, key)
             yield ctx.ops.notify(f"{key} stops within a batch, and can be resumed", variant="info")
+            if not ctx.params.get("wait"):  # else the bar goes on until it has stopped
+                yield ctx.ops.open_panel(running.PANEL, layout="horizontal", is_active=True)
 
         return running.guarded(ctx, messages())
 

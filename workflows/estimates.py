@@ -49,8 +49,22 @@ def sentence(samples: Any, workflow: str, label_field: str | None, given: Mappin
         given: settings that differ from their defaults
     """
     labelled = samples.count(f"{label_field}.label") if label_field else 0
+    return _said(samples, samples.count(), workflow, labelled, given)
+
+
+def sentence_of_rest(dataset: Any, run_key: str) -> str:
+    """The same of a run that is resumed: what the whole takes, as some of it is done."""
+    config = records.read_config(dataset, run_key)
+    given = {**config["inputs"], **config["settings"]}
+    label_field = given.get("label_field")
+    labelled = dataset.count(f"{label_field}.label") if dataset.has_field(label_field or "") else 0
+    said = _said(dataset, config["samples"], config["method"], min(labelled, config["samples"]), given)
+    return f"The whole run {said[0].lower()}{said[1:]}. What was done is kept" if said else ""
+
+
+def _said(samples: Any, count: int, workflow: str, labelled: int, given: Mapping[str, Any]) -> str:
     size_px = given.get("size_px") or side(samples.limit(1).values("filepath"))
-    found = seconds(workflow, samples.count(), labelled, size_px, given)
+    found = seconds(workflow, count, labelled, size_px, given)
     if found is None:
         return ""
     factor = _correction(samples._root_dataset, workflow, labelled, size_px)

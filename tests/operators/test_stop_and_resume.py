@@ -1,0 +1,52 @@
+"""Stop leads to the panel, where a run is seen to end; Resume says before the click how long it may take."""
+
+from __future__ import annotations
+
+import pytest
+from evenset import auto_label
+from evenset.workflows import folders, records
+
+KEY = "evenset_auto_label_1"
+
+
+@pytest.fixture
+def suggested(clusters):
+    dataset = clusters(n=300, labelled=150)
+    auto_label(dataset, "ground_truth", embeddings="vector", target_precision=0.9, progress=False)
+    return dataset
+
+
+def set_state(dataset, state: str) -> None:
+    records.save_config(dataset, KEY, records.read_config(dataset, KEY) | {"state": state})
+
+
+@pytest.mark.parametrize(("waits", "opened"), [(False, ["open_panel"]), (True, [])])
+def test_stop_opens_the_panel_unless_the_bar_shows_the_end(app, suggested, waits, opened):
+    set_state(suggested, "running")
+
+    with folders.claim(suggested, KEY):
+        answer = app.execute(suggested, "stop_run", dict(run_key=KEY, wait=waits))
+
+    assert answer.notices == [("info", f"{KEY} stops within a batch, and can be resumed")]
+    assert [line["operator_uri"] for line in answer.sent if line["operator_uri"] != "notify"] == opened
+    assert records.store(suggested).get(f"stop:{KEY}") is True
+
+
+def test_resume_says_how_long_the_whole_run_takes(app, suggested):
+    set_state(suggested, "stopped")
+
+    said = [name for name in app.form(suggested, "resume_run") if name.startswith("said")]
+
+    assert said == [
+        "said The whole run takes less than a minute on two processor cores; on a GPU, or on more cores, less. "
+        "What was done is kept"
+    ]
+
+
+def test_resume_goes_by_an_earlier_run_and_does_without_the_label_field(app, suggested):
+    auto_label(suggested, "ground_truth", embeddings="vector", output_field="second", progress=False)
+    set_state(suggested, "failed")
+    assert any("going by an earlier run" in name for name in app.form(suggested, "resume_run"))
+
+    suggested.delete_sample_field("ground_truth")
+    assert any("The whole run takes" in name for name in app.form(suggested, "resume_run"))
