@@ -52,8 +52,8 @@ def what_goes(dataset: Any, key: str) -> list[str]:
     config, folder = records.read_config(dataset, key), folders.run_folder(dataset, key)
     writes, label_field = config["writes"], config["inputs"].get("label_field")
     lines = ["It is running: it is stopped first"] if config["state"] == "running" else []
-    if writes.get("fields"):
-        lines.append(f"Fields: {', '.join(writes['fields'])}")
+    if there := [name for name in writes.get("fields", []) if dataset.has_sample_field(name)]:
+        lines.append(f"Fields: {', '.join(there)}")
     if writes.get("evaluations"):
         lines.append(f"Evaluations: {', '.join(writes['evaluations'])}")
     if writes.get("views"):

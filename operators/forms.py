@@ -14,7 +14,7 @@ from fiftyone.operators.constants import ViewTarget
 from ..models.settings import Settings, check, split
 from ..workflows import estimates, history, typed, views
 from ..workflows.jobs import sentence
-from ..workflows.samples import SYNTHETIC, check_images
+from ..workflows.samples import SYNTHETIC, check_images, check_output_field
 from .tabs.drawing import drawable
 from .words import capital, in_words, label_of
 
@@ -163,10 +163,15 @@ class Form:
         while free in schema:
             number += 1
             free = f"{default}_{number}"
-        line = self.inputs.str("output_field", default=free, label="New field", description=hint)
+        self.inputs.str("output_field", default=free, label="New field", description=hint)
         chosen = self.value("output_field", free)
         if chosen in schema:
-            line.invalid, line.error_message = True, f"The field {chosen!r} exists: choose another name"
+            self.mark("output_field", f"the field {chosen!r} exists: choose another name")
+        else:
+            try:
+                check_output_field(self.ctx.dataset, chosen, name="the field")
+            except ValueError as error:
+                self.mark("output_field", str(error))
 
     def bars(self, name: str, names: list[str], heights: dict[str, list[int]], colours: dict[str, str]) -> None:
         """Stacked bars, one of each name."""

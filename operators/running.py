@@ -11,7 +11,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ..workflows import jobs, records
+from ..workflows import jobs, live, records
 from ..workflows.history import load_results
 from ..workflows.progress import Progress
 from .tabs import drawing
@@ -145,9 +145,11 @@ def _let_go(ctx: Any, workflow: str, prepare: Callable[[], Prepared]) -> Iterato
     """Starts a worker, and leaves it to the panel."""
     samples, arguments = prepare()
     yield ctx.ops.close_panel(name=PANEL)  # one that is open would not look again
+    dataset = samples._root_dataset
+    live.forget_outcomes(dataset, live.outcomes(dataset))  # of earlier ones: not news of this one
     jobs.start_worker(samples, workflow, arguments, awaited=False)
     opening = dict(tab=TABS.get(workflow), label_field=arguments.get("label_field"))
-    records.store(samples._root_dataset).set("opening", opening, ttl=OPENING_SECONDS)
+    records.store(dataset).set("opening", opening, ttl=OPENING_SECONDS)
     time.sleep(LOOK_SECONDS)  # the App drops a panel that is opened in the instant in which it closes
     yield ctx.ops.open_panel(PANEL, layout="horizontal", is_active=True)
     said = f"{capital(workflow.replace('_', ' '))} has started: it goes on when you close this page"

@@ -21,6 +21,7 @@ from .folders import dataset_folder, run_folder
 
 ROOT = Path(__file__).parents[1]  # the plugin's folder: Python runs it, by its __main__.py
 START_SECONDS = 60  # within which a worker that is being started has to have a number
+CLOCK_SECONDS = 600  # by which a clock that is set may move when a process was born; numbers come back later
 KEPT_SECONDS = 86_400  # how long the outcome of a job waits for a reader
 UNHEARD_SECONDS = 600  # within which a worker of another machine has to have begun a run
 UNFINISHED = ("starting", "running")
@@ -204,7 +205,9 @@ def _is_alive(dataset: Any, job: dict[str, Any]) -> bool:
         return bool(time.time() - job["started"] < START_SECONDS)
     try:
         process = psutil.Process(job["pid"])
-        return bool(process.create_time() == job["born"] and process.status() != psutil.STATUS_ZOMBIE)
+        return bool(
+            abs(process.create_time() - job["born"]) < CLOCK_SECONDS and process.status() != psutil.STATUS_ZOMBIE
+        )
     except psutil.Error:
         return False
 

@@ -241,7 +241,7 @@ def undo(dataset: Any, field: str, label_field: str, sitting: str, done: int | N
         done: decisions that there were when it was asked for; with another number nothing is taken back (None)
 
     Raises:
-        ValueError: there is none, or its label was edited since, and stays
+        ValueError: there is none, or its label was edited since: it stays, and the decision before it is the next
     """
     from .delete_run import delete_run
 
@@ -258,12 +258,14 @@ def undo(dataset: Any, field: str, label_field: str, sitting: str, done: int | N
         lines = changes.read(folder)
         mine = [line for line in lines if line["id"] == ids[-1]]
         with folders.claim(dataset, label_field, folders.WAIT_SECONDS):
-            edited = changes.put_back(dataset, mine, label_field)[1]
-            if edited:
-                raise ValueError(f"the label of {ids[-1]} was edited since, and stays")
-            _shorten(dataset, key, folder, [line for line in lines if line["id"] != ids[-1]])
+            edited = changes.edited(dataset, mine, label_field)
+            if not edited:
+                changes.put_back(dataset, mine, label_field)
+            _shorten(dataset, key, folder, [line for line in lines if line["id"] != ids[-1]])  # the one before is next
         if len(ids) == 1:
             delete_run(dataset, key)
+        if edited:
+            raise ValueError(f"the label of {ids[-1]} was edited since, and stays")
         return ids[-1]
 
 

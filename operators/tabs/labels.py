@@ -103,6 +103,8 @@ class LabelsTab:
         ctx.prompt("@evenset/evenset/auto_label", params=params)
 
     def on_labels_target(self, ctx: Any) -> None:
+        if not self.knows(ctx, "labels", "key"):  # type: ignore[attr-defined]
+            return
         ctx.panel.state.target = round(float(ctx.params["value"]), 3)
         ctx.dataset.reload()
         self._preview(ctx, history.read_results(ctx.dataset, ctx.panel.state.labels["key"])["curve"])
@@ -119,6 +121,8 @@ class LabelsTab:
         from fiftyone import ViewExpression
         from fiftyone import ViewField as F
 
+        if not self.knows(ctx, "labels", "clash"):  # type: ignore[attr-defined]
+            return
         found = ctx.panel.state.labels
         names = found["clash"]["names"]
         row, column = drawing.clicked(ctx, len(names)), ctx.params.get("x")

@@ -43,11 +43,10 @@ class LiveStrip:
         rows = ctx.panel.state.live or []
         for place, row in enumerate(rows):
             label, progress = running.describe(row["phase"], row["done"], row["total"], row["note"])
-            line = page.h_stack(f"live_{place}", gap=2, align_y="center")
+            line = drawing.before_button(page, f"live_{place}")
             said = " · ".join(filter(None, (row["workflow"].replace("_", " "), label, left(row["seconds_left"]))))
-            line.view(
-                f"bar_{place}", types.ProgressView(label=said, progress=progress, variant="linear"),
-            )  # fmt: skip
+            bar = types.ProgressView(label=said, variant="linear")
+            line.float(f"bar_{place}_{1000 * progress:.0f}", default=progress, view=bar)  # not what the view holds
             if row["run_key"]:
                 params = dict(run_key=row["run_key"])
                 line.btn(f"stop_{place}", label="Stop", icon="stop", variant="outlined", on_click=self.on_live_stop,

@@ -13,7 +13,7 @@ import fiftyone.operators.types as types
 from ...workflows import overview, review_queue
 from ..words import capital
 from . import drawing
-from .overview import choose_field, newest
+from .overview import NO_FIELD, choose_field, newest
 
 LARGE_PX, SMALL_PX = 280, 40
 NUMBERS = tuple("1234567890")  # keys that stand for a class, as they lie
@@ -41,7 +41,8 @@ class ReviewTab:
     def show_review(self, ctx: Any, page: Any) -> None:
         found = ctx.panel.state.review or {}
         if not found.get("key"):
-            drawing.note(page, "info", "Nothing is suggested yet, so nothing waits for a look: Auto-label comes first.")
+            sentence = "Nothing is suggested yet, so nothing waits for a look: Auto-label comes first."
+            drawing.note(page, "info", sentence if found.get("target") else NO_FIELD)
             return
         choose_field(page, found["fields"], self.on_label_field)
         line = page.h_stack("review_counts", gap=2, align_y="center")
@@ -110,7 +111,10 @@ class ReviewTab:
         if ctx.params["turn"] != found["turn"]:
             self.refresh(ctx)  # type: ignore[attr-defined]
         elif action == "undo":
-            review_queue.undo(ctx.dataset, found["field"], found["target"], sitting(), found["done"])
+            try:
+                review_queue.undo(ctx.dataset, found["field"], found["target"], sitting(), found["done"])
+            except ValueError as error:  # it was edited since: the one before comes next
+                ctx.ops.notify(capital(str(error)), variant="warning")
             self._next(ctx)
         elif action == "skip":
             ctx.panel.state.skipped = [*(ctx.panel.state.skipped or []), found["id"]]

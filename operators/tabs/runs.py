@@ -126,7 +126,8 @@ def scheduled(dataset: Any) -> list[str]:
 def when(row: dict[str, Any]) -> str:
     """When a run began, and how long it took."""
     began = time.strftime("%d %b %H:%M", time.localtime(row["started"]))
-    return f"{began}, {row['seconds']:,.0f} s" if row["seconds"] else began
+    ended = row["seconds"] and row["state"] != "running"  # one that was resumed has those of its first part
+    return f"{began}, {row['seconds']:,.0f} s" if ended else began
 
 
 def about(dataset: Any, key: str) -> dict[str, Any]:
@@ -140,7 +141,8 @@ def about(dataset: Any, key: str) -> dict[str, Any]:
     if config["state"] == "done":
         with contextlib.suppress(ValueError, KeyError, TypeError):
             results = history.read_results(dataset, key)
-            views = {capital(name): view for name, view in (results.get("views") or {}).items()}
+            there = {} if missing(dataset, config) else results.get("views") or {}  # theirs would show nothing
+            views = {capital(name): view for name, view in there.items()}
             text = "\n".join(results["text"].splitlines()[:MOST_LINES])
     kept, is_audit = folders.run_folder(dataset, key).exists(), config["method"] == "audit_labels"
     resumes = kept and not is_audit and config["state"] in ("stopped", "failed") and key not in live.resumed(dataset)
@@ -159,14 +161,19 @@ def remarks(dataset: Any, config: dict[str, Any], kept: bool, resumes: bool) -> 
         resumes: it can be resumed
     """
     notes = [config["error"]] if config["error"] else []
+    gone = missing(dataset, config)
     if config["state"] == "stopped" and resumes:
         notes.append("It was stopped, or its process ended, before its work was done: Resume goes on from there.")
     if not kept:
         notes.append("The files of this run were deleted by hand: it can be deleted, and not resumed or used again.")
-    gone = [name for name in config["writes"].get("fields", []) if not dataset.has_sample_field(name)]
     if gone and config["state"] == "done":
-        notes.append(f"The field {', '.join(gone)} of this run was removed.")
+        notes.append(f"The field {', '.join(gone)} of this run was removed, or has another name.")
     return notes
+
+
+def missing(dataset: Any, config: dict[str, Any]) -> list[str]:
+    """Fields that a run wrote and that are not there any more."""
+    return [name for name in config["writes"].get("fields", []) if not dataset.has_sample_field(name)]
 
 
 def as_text(value: Any) -> str:

@@ -150,6 +150,17 @@ def test_a_field_that_is_there_is_not_offered_and_not_taken(app, labelled):
     assert line["invalid"] and line["error_message"] == "The field 'ground_truth' exists: choose another name"
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"), [("$x", "a letter first"), ("a.b", "a letter first"), ("save", "for itself")]
+)
+def test_a_name_that_no_field_can_have_is_marked(app, labelled, name, reason):
+    line = app.form(labelled, "auto_label", {"output_field": name})["output_field"]
+
+    assert (
+        line["invalid"] and reason in line["error_message"] and line["error_message"].startswith(f"The field {name!r}")
+    )
+
+
 def refusals(lines):
     return [line["error_message"] for name, line in lines.items() if name.startswith("refused") and line["invalid"]]
 

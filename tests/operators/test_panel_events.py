@@ -116,7 +116,7 @@ def test_what_was_decided_is_still_counted_and_taken_back_in_a_panel_that_is_ope
         other.setattr(os, "getpid", lambda: 0)  # somebody else's server
         ben = Panel(suggested, "ben").open("review")
         assert ben.state["review"]["done"] == 0
-        assert ben.act("undo").notices == [("error", "There is no decision to take back")]
+        assert ben.act("undo").notices == [("warning", "There is no decision to take back")]
         assert labels(suggested, shown) != [None]
 
     assert again.act("undo").notices == []
@@ -131,6 +131,8 @@ def test_what_was_decided_is_still_counted_and_taken_back_in_a_panel_that_is_ope
         ("on_review_correct", dict(path="correct_one", value="class 1")),
         ("on_review_learn", {}),
         ("on_mistakes_decide", dict(ids=["one"], action="accept")),
+        ("on_labels_target", dict(value=0.9)),
+        ("on_labels_clash", dict(x=0, y=0)),
     ],
 )
 def test_an_event_about_a_run_that_another_page_deleted_is_told_in_a_sentence(clusters, event, params):

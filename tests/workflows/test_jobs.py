@@ -136,6 +136,18 @@ def test_a_worker_that_is_told_to_end_leaves_its_run_stopped(digits):
     assert list_runs(dataset).rows[0]["state"] == "stopped"
 
 
+def test_a_clock_that_is_set_makes_no_living_worker_dead_and_no_other_process_a_worker(clusters):
+    dataset, process = clusters(n=12), jobs._process(os.getpid())
+    job = dict(workflow="auto_label", state="running", error="", awaited=False, run_key=None, started=time.time())
+
+    def look(**values) -> str:
+        records.store(dataset).set("job:one", {**job, **process, **values})
+        return jobs.watch(dataset, "one")["state"]
+
+    assert look() == look(born=process["born"] - 3) == "running"
+    assert look(born=process["born"] - 86_400) == "failed"  # the number belongs to somebody else by now
+
+
 def test_a_job_under_another_machines_name_stands_as_its_run_does(clusters):
     """A container that is made anew has another name, and the worker of the earlier one is gone."""
     dataset = clusters(n=12)

@@ -139,6 +139,23 @@ def test_what_somebody_else_decided_or_edited_is_not_overwritten(suggested):
     assert suggested[first].ground_truth.label == "class 0"
 
 
+def test_a_decision_that_was_edited_since_stays_whole_and_the_one_before_is_taken_back(suggested):
+    import fiftyone as fo
+
+    first, second = review_queue.next(suggested, *FIELDS, 2)
+    for sample_id in (first, second):
+        review_queue.decide(suggested, *FIELDS, sample_id, "accept", sitting="one")
+    suggested.set_values("ground_truth", {second: fo.Classification(label="edited")}, key_field="id")
+
+    with pytest.raises(ValueError, match=f"the label of {second} was edited since, and stays"):
+        review_queue.undo(suggested, *FIELDS, "one")
+    assert suggested[second].ground_truth.label == "edited"
+    assert suggested[second].auto_label.status == "labelled"  # what was decided is not in review again
+    assert review_queue.decided(suggested, *FIELDS, "one") == [first]
+    assert review_queue.undo(suggested, *FIELDS, "one") == first
+    assert suggested[first].auto_label.status == "review"
+
+
 def test_the_queue_goes_on_where_it_was_and_passes_over_what_is_decided_or_skipped(suggested):
     import fiftyone as fo
 
