@@ -39,6 +39,7 @@
   /** Review by keyboard. view: on_key, turn (another one for each sample and decision), shown, actions, numbered. */
   function EvensetKeys({ schema }) {
     const call = usePanelCall();
+    const [busy, setBusy] = useState(null); // the turn that is being written: keys are not heard meanwhile, which is seen
     const now = useRef({});
     Object.assign(now.current, { call, view: schema.view }); // the listener stays, what it is about changes
 
@@ -50,7 +51,11 @@
         event.preventDefault(); // a second panel leaves this key alone, and nothing scrolls
         if (sent === view.turn) return; // one decision at a time
         now.current.sent = view.turn;
-        const free = () => now.current.sent === view.turn && delete now.current.sent;
+        setBusy(view.turn);
+        const free = () => {
+          if (now.current.sent === view.turn) delete now.current.sent;
+          setBusy(null);
+        };
         const params = { ...found, turn: view.turn, id: view.shown };
         call(view.on_key, params, () => window.setTimeout(free, SETTLE_MS));
       };
@@ -58,7 +63,8 @@
       return () => document.removeEventListener("keydown", listen);
     }, []);
 
-    return createElement(KeyLine, schema.view);
+    const look = { opacity: busy === schema.view.turn ? 0.4 : 1 };
+    return createElement(window.__mui__.Box, { sx: look }, createElement(KeyLine, schema.view));
   }
 
   /** Which key does what; the classes are text, whatever is in their names. */

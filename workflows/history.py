@@ -71,8 +71,9 @@ def resume_run(dataset: Any, run_key: str, progress: Any = None) -> Any:
     if config["method"] == "audit_labels":
         raise ValueError(f"{run_key} is an audit, which has nothing to go on with: delete it, and draw anew")
     ids = folders.ids_of_run(dataset, run_key)
-    here = set(dataset.values("id"))
-    samples = dataset.select([i for i in ids if i in here], ordered=True)
+    there = dict.fromkeys(dataset.values("id"))
+    kept = [i for i in ids if i in there]
+    samples = dataset if kept == [*there] else dataset.select(kept, ordered=True)  # so many ids may not fit a question
     workflow = getattr(import_module(f".{config['method']}", __package__), config["method"])
     return workflow(samples, **config["inputs"], **config["settings"], progress=progress, resume=run_key)
 

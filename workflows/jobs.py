@@ -160,7 +160,7 @@ def sentence(error: BaseException, workflow: str) -> str:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     if isinstance(error, (ValueError, TypeError, OSError, FloatingPointError)) and text:  # ours, mostly
         return text
-    if type(error).__module__.partition(".")[0] == "pymongo":
+    if runs.is_outage(error):
         return f"the database does not answer ({kind}): is it running, and reachable from here?"
     if isinstance(error, MemoryError):
         return f"{workflow} ran out of memory: fewer samples, a smaller size_px or batch_size need less"

@@ -242,10 +242,17 @@ def _close(run: Run, state: str, error: str = "") -> None:
         store(run.dataset).delete(f"{kind}:{run.key}")
 
 
+def is_outage(error: BaseException) -> bool:
+    """Whether the database went away, and not only refused something."""
+    from pymongo.errors import ConnectionFailure
+
+    return isinstance(error, ConnectionFailure)
+
+
 def _trouble(run: Run, error: BaseException) -> OSError | None:
     """The sentence for a database or a disk that gave out; None where the error speaks for itself."""
     again = f"go on with evenset.resume_run(dataset, {run.key!r})"
-    if type(error).__module__.partition(".")[0] == "pymongo":
+    if is_outage(error):
         return ConnectionError(f"the database stopped answering ({type(error).__name__}): start it again, and {again}")
     if isinstance(error, OSError) and error.errno in FULL:
         return OSError(f"the disk of {run.folder} is full: make room, and {again}")

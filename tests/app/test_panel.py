@@ -65,7 +65,7 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     user.click("Label the rest")
     user.page.get_by_text(re.compile("auto label · .* of")).first.wait_for()
     done = re.compile("[1-9][0-9]?")
-    expect(user.page.get_by_role("progressbar").first).to_have_attribute("aria-valuenow", done)  # per cent
+    expect(user.page.locator(".MuiLinearProgress-root").first).to_have_attribute("aria-valuenow", done)  # per cent
     user.picture("panel-live")
     user.page.get_by_role("button", name="Stop").click()
     user.page.get_by_text("was stopped").wait_for(timeout=MINUTE)

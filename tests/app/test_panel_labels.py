@@ -83,8 +83,10 @@ def test_a_target_is_moved_and_applied(suggested, open_app):
     user.picture("panel-labels")
     move_target(user, 0.8)
     user.page.get_by_text(re.compile(r"Accepts \d+ of 180, \d")).wait_for()
-    user.page.locator(".js-plotly-plot").first.scroll_into_view_if_needed()
+    window = user.page.viewport_size
+    user.page.set_viewport_size(dict(window, height=880))  # with the whole chart
     user.picture("panel-labels-moved")
+    user.page.set_viewport_size(window)
     assert counts(suggested) == before
 
     user.click("Apply")

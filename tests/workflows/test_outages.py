@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from evenset import auto_label, delete_run, list_runs, resume_run, train_resnet
+from evenset.workflows import jobs
 from pymongo import MongoClient
+from pymongo.errors import DocumentTooLarge
 
 
 def label(samples, **settings):
@@ -235,3 +237,21 @@ def lines_of(caller):
 def answer(caller):
     caller.stdin.write("\n")
     caller.stdin.flush()
+
+
+def test_what_a_living_database_refuses_fails_the_run_and_leaves_nothing_of_it(clusters):
+    dataset, error = clusters(60, 30), DocumentTooLarge("BSON document too large")
+    before = list(dataset.get_field_schema(flat=True))
+
+    def refuse(phase: str, *_) -> None:
+        if phase == "training":
+            raise error
+
+    with pytest.raises(DocumentTooLarge):
+        label(dataset, progress=refuse)
+
+    dataset.reload()
+    (row,) = list_runs(dataset).rows
+    assert (row["state"], list(dataset.get_field_schema(flat=True))) == ("failed", before)
+    assert "DocumentTooLarge: BSON document too large" in jobs.sentence(error, "auto_label")
+    assert resume_run(dataset, row["run"], progress=False).run_key == row["run"]
