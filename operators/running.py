@@ -146,7 +146,8 @@ def _let_go(ctx: Any, workflow: str, prepare: Callable[[], Prepared]) -> Iterato
     samples, arguments = prepare()
     yield ctx.ops.close_panel(name=PANEL)  # one that is open would not look again
     dataset = samples._root_dataset
-    live.forget_outcomes(dataset, live.outcomes(dataset))  # of earlier ones: not news of this one
+    earlier = [row for row in live.outcomes(dataset) if row["workflow"] == workflow]
+    live.forget_outcomes(dataset, earlier)  # how an earlier try ended is no news of this one
     jobs.start_worker(samples, workflow, arguments, awaited=False)
     opening = dict(tab=TABS.get(workflow), label_field=arguments.get("label_field"))
     records.store(dataset).set("opening", opening, ttl=OPENING_SECONDS)

@@ -68,15 +68,6 @@ def put_back(dataset: Any, changes: list[dict[str, Any]], label_field: str | Non
     return back, edited
 
 
-def edited(dataset: Any, changes: list[dict[str, Any]], label_field: str) -> bool:
-    """Whether a label of these changes is neither as it was before, nor as it was written."""
-    lines = {line["id"]: line for line in changes if line["field"] == label_field}
-    if not lines or not dataset.has_sample_field(label_field):
-        return False
-    found = zip(*dataset.select(list(lines)).values(["id", label_field]), strict=True)
-    return not all(_same(now, lines[i]["after"]) or _same(now, lines[i]["before"]) for i, now in found)
-
-
 def _forget(dataset: Any, config: dict[str, Any], attributes: list[str]) -> None:
     """Removes attributes from the schema that no other review, and no label, needs."""
     keys = [key for key in dataset.list_runs() if key.startswith("evenset_review_labels_")]

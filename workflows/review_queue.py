@@ -258,9 +258,9 @@ def undo(dataset: Any, field: str, label_field: str, sitting: str, done: int | N
         lines = changes.read(folder)
         mine = [line for line in lines if line["id"] == ids[-1]]
         with folders.claim(dataset, label_field, folders.WAIT_SECONDS):
-            edited = changes.edited(dataset, mine, label_field)
+            edited = changes.put_back(dataset, [line for line in mine if line["field"] == label_field], label_field)[1]
             if not edited:
-                changes.put_back(dataset, mine, label_field)
+                changes.put_back(dataset, [line for line in mine if line["field"] != label_field], label_field)
             _shorten(dataset, key, folder, [line for line in lines if line["id"] != ids[-1]])  # the one before is next
         if len(ids) == 1:
             delete_run(dataset, key)

@@ -22,7 +22,7 @@ COLOURS = {  # of the states of a sample, on light and on dark
 PLAN = {"real": "#6b7a90", "synthetic": "#9b8cf0", "to add": "#ff8a3d"}  # of a balance
 WORDS = {"gains": "#3bb273", "loses": "#e5484d"}  # of a verdict; the others are "real"
 CONFIG = dict(displayModeBar=False, responsive=True, scrollZoom=False)  # as wide as the panel; the wheel scrolls it
-BEFORE_BUTTON = {"gridTemplateColumns": "minmax(0, 1fr) auto"}
+REST = "minmax(0, 1fr)"  # of a row's width, for `beside`
 BAR_PX, LEAST_PX = 22, 180  # height of a bar, and of a chart
 MOST_LETTERS = 24  # of a name beside a bar
 
@@ -66,15 +66,10 @@ def buttons(page: Any, name: str) -> Any:
     return page.h_stack(name, gap=1, align_y="center", componentsProps=dict(grid=grid))
 
 
-def beside(page: Any, name: str, width_px: int) -> Any:
-    """A row of two: one of that width, and what is as wide as the panel lets it."""
-    grid = dict(sx={"gridTemplateColumns": f"{width_px}px minmax(0, 1fr)"})
+def beside(page: Any, name: str, columns: str) -> Any:
+    """A row of things that are as wide as these CSS grid columns; what has REST gets what the others leave."""
+    grid = dict(sx={"gridTemplateColumns": columns})
     return page.h_stack(name, gap=2, align_y="center", componentsProps=dict(grid=grid))
-
-
-def before_button(page: Any, name: str) -> Any:
-    """A row of what takes all the width that a button after it leaves."""
-    return page.h_stack(name, gap=2, align_y="center", componentsProps=dict(grid=dict(sx=BEFORE_BUTTON)))
 
 
 def bars(names: Sequence[str], heights: dict[str, Sequence[float]], colours: dict[str, str] = COLOURS) -> list[Any]:

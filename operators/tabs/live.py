@@ -43,10 +43,12 @@ class LiveStrip:
         rows = ctx.panel.state.live or []
         for place, row in enumerate(rows):
             label, progress = running.describe(row["phase"], row["done"], row["total"], row["note"])
-            line = drawing.before_button(page, f"live_{place}")
+            line = drawing.beside(page, f"live_{place}", f"{drawing.REST} auto")
             said = " · ".join(filter(None, (row["workflow"].replace("_", " "), label, left(row["seconds_left"]))))
             bar = types.ProgressView(label=said, variant="linear")
-            line.float(f"bar_{place}_{1000 * progress:.0f}", default=progress, view=bar)  # not what the view holds
+            line.float(
+                f"bar_{place}_{1000 * progress:.0f}", default=progress, view=bar
+            )  # the App takes it from here alone
             if row["run_key"]:
                 params = dict(run_key=row["run_key"])
                 line.btn(f"stop_{place}", label="Stop", icon="stop", variant="outlined", on_click=self.on_live_stop,

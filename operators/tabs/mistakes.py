@@ -70,7 +70,7 @@ class MistakesTab:
 
     def _show_row(self, page: Any, row: dict[str, Any]) -> None:
         """The sample's id is in each name: the App keeps what it once showed under one."""
-        line = drawing.beside(page, f"suspect_{row['id']}", THUMBNAIL_PX)
+        line = drawing.beside(page, f"suspect_{row['id']}", f"{THUMBNAIL_PX}px {drawing.REST}")
         drawing.thumbnail(line, f"image_{row['id']}", row["path"], THUMBNAIL_PX)
         line = line.v_stack(f"beside_{row['id']}", gap=1)
         given, suggestion, reason = (drawing.plain(row[name]) for name in ("given", "suggestion", "reason"))

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import pytest
 from evenset import auto_label, find_mistakes, load_results
-from evenset.operators import forms, refilling, running, turns
+from evenset.operators import delete_run, forms, refilling, running, turns
 from evenset.operators.evenset_panel import EvensetPanel
-from evenset.operators.tabs import mistakes
+from evenset.operators.tabs import mistakes, runs
 from evenset.workflows import folders, jobs, live, records
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
@@ -121,6 +121,39 @@ def test_what_was_decided_is_still_counted_and_taken_back_in_a_panel_that_is_ope
 
     assert again.act("undo").notices == []
     assert labels(suggested, shown) == [None]
+
+
+def test_undo_says_what_was_edited_since_and_takes_back_the_one_before(suggested):
+    panel = Panel(suggested).open("review")
+    first = panel.state["review"]["id"]
+    panel.act("accept")
+    second = panel.state["review"]["id"]
+    panel.act("accept")
+    suggested.set_values("ground_truth.label", {second: "edited"}, key_field="id")
+
+    sent = panel.act("undo")
+    assert sent.notices == [("warning", f"The label of {second} was edited since, and stays")]
+    assert "Look again" not in sent.page and panel.state["review"]["done"] == 1
+    assert panel.act("undo").notices == []
+    assert labels(suggested, first, second) == [None, "edited"]
+
+
+def test_a_run_whose_field_has_another_name_offers_no_views_and_does_not_promise_to_delete_it(suggested):
+    suggested.rename_sample_field("auto_label", "renamed")
+
+    panel = Panel(suggested).open("runs")
+
+    assert panel.state["run"]["views"] == {}
+    assert panel.state["run"]["notes"] == ["The field auto_label of this run was removed, or has another name."]
+    lines = delete_run.what_goes(suggested, KEY)
+    assert lines and not any("auto_label" in line for line in lines if line.startswith("Fields"))
+
+
+def test_a_run_that_goes_on_shows_no_seconds_of_its_first_part():
+    row = dict(started=0.0, seconds=38.0)
+
+    assert runs.when(dict(row, state="stopped")).endswith(", 38 s")
+    assert not runs.when(dict(row, state="running")).endswith(" s")
 
 
 @pytest.mark.parametrize(
@@ -335,8 +368,12 @@ def test_a_panel_that_an_operator_opens_is_about_its_run(clusters, monkeypatch):
     monkeypatch.setattr(running, "LOOK_SECONDS", 0)
     operator = SimpleNamespace(close_panel=dict, open_panel=lambda *_, **__: None, notify=lambda *_, **__: None)
     prepare = lambda: (dataset, dict(label_field="species"))  # noqa: E731
+    for job_id, workflow in (("one", "find_mistakes"), ("two", "auto_label")):
+        ended = dict(workflow=workflow, state="failed", run_key=None, error="no", awaited=False)
+        records.store(dataset).set(f"job:{job_id}", ended)
 
     list(running._let_go(SimpleNamespace(ops=operator), "find_mistakes", prepare))
+    assert [row["workflow"] for row in live.outcomes(dataset)] == ["auto_label"]  # an earlier try is no news any more
     panel = Panel(dataset)
     panel.send("on_load")
 
