@@ -12,8 +12,11 @@ from types import ModuleType
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command that `arguments` (default: those of the process) name."""
-    package = load_package()
-    importlib.import_module(".commands", package.__name__).main(arguments)
+    try:
+        package = load_package()
+        importlib.import_module(".commands", package.__name__).main(arguments)
+    except KeyboardInterrupt:  # before a command, which says itself how it ended
+        sys.exit(130)
 
 
 def load_package() -> ModuleType:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
-from cyclopts import App, CycloptsError, Group, MissingArgumentError, Parameter, Token
+from cyclopts import App, CycloptsError, Group, MissingArgumentError, Parameter, Token, UnusedCliTokensError
 from cyclopts.help import DefaultFormatter, PanelSpec
 from rich.box import SIMPLE
 
@@ -137,6 +137,12 @@ def read_whole(_: Any, tokens: Sequence[Token]) -> int:
     return int(tokens[0].value)
 
 
+def read_rows(text: str) -> dict[str, dict[str, Any]]:
+    from .workflows.compare_rows import read_own
+
+    return read_own(json.loads(text))
+
+
 def limits(item: dataclasses.Field[Any]) -> str:
     """Usual values, range and unit of a setting."""
     low, high, unit = (item.metadata[name] for name in ("low", "high", "unit"))
@@ -169,7 +175,7 @@ def argument_option(item: inspect.Parameter) -> inspect.Parameter:
         "classes": typed.read_classes if "dict" in item.annotation else typed.read_names,
         "target": typed.read_target,
         "methods": lambda text: [name.strip() for name in text.split(",")],
-        "settings_of": json.loads,
+        "settings_of": read_rows,
         "rules": typed.read_file,
     }
     about: dict[str, Any] = {"show_default": item.default not in (None, ()) and (lambda _: shown(item.default))}
@@ -246,7 +252,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise CycloptsError("a COMMAND is missing: `evenset --help` lists them")
         make_app()(given, exit_on_error=False, print_error=False)
     except MissingArgumentError as error:
-        refuse(f"{error.argument.name} is missing: `evenset {given[0]} --help` says what it is")
+        what = f"{error.keyword} needs a value" if error.keyword else f"{error.argument.name} is missing"
+        refuse(f"{what}: `evenset {given[0]} --help` says what it is")
+    except UnusedCliTokensError as error:
+        refuse(f"{error.unused_tokens[0]!r} is not understood: `evenset {given[0]} --help` says what it takes")
     except CycloptsError as error:
         refuse(str(error))
 

@@ -38,12 +38,11 @@ def call(function: str, given: dict[str, Any]) -> int:
             named = {part: find_part(samples, given[part]) for part in PARTS if part in given}
             with contextlib.closing(watch):  # the bar has to be off the line before anything else is said
                 results = run(function, samples, {**given, **named})
-            print(as_text(results, as_json), file=out, flush=True)
+            return show(results, as_json, out, name, watch.run_key or function)
     except CycloptsError:
         raise
     except BaseException as error:
         return explain(error, function, name, watch.run_key)
-    return DONE
 
 
 def takes(function: str) -> list[str]:
@@ -139,18 +138,38 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def show(results: Any, as_json: bool, out: Any, dataset: str, done: str) -> int:
+    """Prints what a call returned; gives the exit code: 0 also where nobody reads on (`evenset ... | head -1`).
+
+    Args:
+        done: key of the run, or name of the function: it is done, whatever becomes of the printing
+    """
+    try:
+        print(as_text(results, as_json), file=out, flush=True)
+        return DONE
+    except (Exception, KeyboardInterrupt) as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # for what is still to be flushed when it is closed
+        if isinstance(error, BrokenPipeError):
+            return DONE
+        again = f": {invoked()} load-results {shlex.quote(dataset)} {done}" if done.startswith("evenset_") else ""
+        print(f"{done} is done; its results could not be printed{again}", file=sys.stderr, flush=True)
+        return INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED
+
+
 def explain(error: BaseException, function: str, dataset: str, run_key: str) -> int:
     """Says on stderr how the call ended, and how to go on with its run; gives the exit code."""
     from .workflows.jobs import sentence
     from .workflows.runs import RunStopped
 
-    again = f"{invoked()} resume-run {shlex.quote(dataset)} {run_key}"
+    again = f"go on with: {invoked()} resume-run {shlex.quote(dataset)} {run_key}"
+    if function == "audit_labels":
+        again = f"draw anew, and delete it: {invoked()} delete-run {shlex.quote(dataset)} {run_key}"
     if isinstance(error, (KeyboardInterrupt, RunStopped)):
-        told = f"{run_key} was stopped; go on with: {again}" if run_key else f"{function} was interrupted"
+        told = f"{run_key} was stopped; {again}" if run_key else f"{function} was interrupted"
         code = INTERRUPTED
     elif isinstance(error, Exception):
         told, code = f"Error: {sentence(error, function)}", FAILED
-        told += f"\nThe run is kept; once the cause is gone, go on with: {again}" if run_key else ""
+        told += f"\nThe run is kept; once the cause is gone, {again}" if run_key else ""
     else:
         raise error
     print(told, file=sys.stderr, flush=True)

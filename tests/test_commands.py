@@ -16,7 +16,7 @@ from pathlib import Path
 
 import evenset
 import pytest
-from evenset import commands, list_runs
+from evenset import commands, list_runs, terminal
 from evenset.models import settings as all_settings
 from evenset.workflows.typed import read_classes, read_target
 
@@ -152,6 +152,11 @@ def test_a_workflow_reads_the_settings_that_its_command_offers():
         ("balance-classes d --label-field f --target most", "'majority', 'median', a number, or cat=100, dog=200"),
         ("compare-methods d --label-field f --rules /not/there", "--rules: /not/there cannot be read: No such file"),
         ("review-labels d --field f --classes a=b", "synonyms have no meaning here"),
+        ("find-mistakes d --label-field", "Error: --label-field needs a value: `evenset find-mistakes --help`"),
+        ("find-mistakes d --label-field --seed 1", "Error: --label-field needs a value"),
+        ("list-runs d extra more", "Error: 'extra' is not understood: `evenset list-runs --help` says what it takes"),
+        ("compare-methods d --label-field f --settings-of [1]", "settings_of has to be rows with settings"),
+        ("compare-methods d --label-field f --settings-of 3", '"optimizer": "sgd"}}, not 3'),
         ("resume-run d", "Error: RUN_KEY is missing: `evenset resume-run --help`"),
         ("auto-lable d", 'Unknown command "auto-lable". Did you mean "auto-label"?'),
     ],
@@ -226,6 +231,46 @@ def test_what_is_not_there_is_named_beside_what_is(digits):
     code, out, err = finish("auto-label", dataset.name, "--label-field", "labels", "--quiet")
     assert (code, out) == (1, "")
     assert err.splitlines()[-1].startswith(f"Error: {dataset.name!r} has no field 'labels'")
+
+
+def test_results_that_cannot_be_printed_leave_the_run_done(clusters):
+    dataset = clusters(60, 30)
+    dataset.save_view("part", dataset.limit(40))
+    evenset.auto_label(dataset, "ground_truth", embeddings="vector", random_labels=True, progress=False)
+    options = ["review-labels", dataset.name, "--field", "auto_label", "--status", "all", "--json", "--quiet"]
+
+    process = start(*options, "--view", "part")
+    process.stdout.close()  # as `| true` does
+    err = process.stderr.read()
+    assert process.wait(120) == 0 and "BrokenPipe" not in err and "evenset_" not in err
+
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, str(ROOT), *options], stdout=full, stderr=subprocess.PIPE, text=True)
+    key = "evenset_review_labels_2"
+    again = f"{sys.executable} {ROOT} load-results {dataset.name} {key}"
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"{key} is done; its results could not be printed: {again}"
+    assert [row["state"] for row in list_runs(dataset).rows] == ["done"] * 3
+
+
+def test_ctrl_c_before_the_command_begins_is_no_traceback():
+    code = (
+        "import runpy, sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'cyclopts': raise KeyboardInterrupt\n"
+        f"sys.meta_path.insert(0, Interrupt()); runpy.run_path({str(ROOT)!r}, run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "list-runs", "d"], capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (RuntimeError("no luck"), 1)])
+def test_an_audit_that_ended_early_is_not_to_be_resumed(error, code, capsys):
+    assert terminal.explain(error, "audit_labels", "d", "evenset_audit_labels_1") == code
+    said = capsys.readouterr().err
+    assert "resume" not in said and "delete-run d evenset_audit_labels_1" in said
 
 
 def test_ctrl_c_leaves_a_run_that_can_be_resumed(digits):

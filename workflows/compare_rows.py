@@ -27,10 +27,10 @@ def read_rows(methods: Any, settings_of: Any, rules: Any, settings: dict[str, An
     """The lines of the table, in their order; what they say is checked.
 
     Raises:
-        ValueError: no such method, nothing to compare, or rules that are missing or that nobody asked for
+        ValueError: no such method, nothing to compare, no settings of rows, or rules that are missing or that nobody
+            asked for
     """
-    own = dict(settings_of) if isinstance(settings_of, Mapping) else {}
-    own = own or {one["name"]: {key: value for key, value in one.items() if key != "name"} for one in settings_of}
+    own = read_own(settings_of)
     if methods is None:
         methods = [name for name in learners.METHODS if name != "rules" or rules is not None]
     if isinstance(methods, str):
@@ -46,6 +46,21 @@ def read_rows(methods: Any, settings_of: Any, rules: Any, settings: dict[str, An
             else "rules are given, but methods does not name them"
         )
     return rows
+
+
+def read_own(settings_of: Any) -> dict[str, dict[str, Any]]:
+    """The settings of each row that has some of its own.
+
+    Raises:
+        ValueError: they are no rows
+    """
+    own = settings_of
+    if isinstance(own, (list, tuple)) and all(isinstance(one, Mapping) and "name" in one for one in own):  # in records
+        own = {one["name"]: {key: value for key, value in one.items() if key != "name"} for one in own}
+    if not isinstance(own, Mapping) or not all(isinstance(one, Mapping) for one in own.values()):
+        example = '{"resnet18 sgd": {"method": "resnet", "optimizer": "sgd"}}'
+        raise ValueError(f"settings_of has to be rows with settings of their own, as {example}, not {settings_of!r}")
+    return {name: dict(one) for name, one in own.items()}
 
 
 def _given(name: str, own: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

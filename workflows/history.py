@@ -70,12 +70,25 @@ def resume_run(dataset: Any, run_key: str, progress: Any = None) -> Any:
         raise ValueError(f"{run_key} is {config['state']}: only a stopped or failed run can be resumed")
     if config["method"] == "audit_labels":
         raise ValueError(f"{run_key} is an audit, which has nothing to go on with: delete it, and draw anew")
-    ids = folders.ids_of_run(dataset, run_key)
-    there = dict.fromkeys(dataset.values("id"))
-    kept = [i for i in ids if i in there]
-    samples = dataset if kept == [*there] else dataset.select(kept, ordered=True)  # so many ids may not fit a question
+    samples = samples_of(dataset, run_key)
     workflow = getattr(import_module(f".{config['method']}", __package__), config["method"])
     return workflow(samples, **config["inputs"], **config["settings"], progress=progress, resume=run_key)
+
+
+def samples_of(dataset: Any, run_key: str) -> Any:
+    """What a run works on, as far as it is still there, in the run's order; the dataset itself where that is all of it.
+
+    A question to the database takes 16 MB: some 400,000 ids with their order, and 800,000 without.
+
+    Raises:
+        ValueError: its files were deleted by hand
+    """
+    there = dict.fromkeys(dataset.values("id"))
+    ids = [i for i in folders.ids_of_run(dataset, run_key) if i in there]
+    if ids == [*there]:
+        return dataset
+    samples = dataset.select(ids)
+    return samples if samples.values("id") == ids else dataset.select(ids, ordered=True)
 
 
 def stop_run(dataset: Any, run_key: str) -> None:

@@ -19,9 +19,11 @@ def read_config(dataset: Any, key: str) -> dict[str, Any]:
     Raises:
         ValueError: there is no such run, or it is not Evenset's
     """
-    ours = [name for name in dataset.list_runs() if name.startswith("evenset_")]
+    ours = [name for name in keys(dataset) if name.startswith("evenset_")]
     if key not in ours:
-        raise ValueError(f"{dataset.name!r} has no run {key!r} of Evenset: it has {', '.join(ours) or 'none'}")
+        more = f" and {len(ours) - 5} more: list_runs shows all" if ours[5:] else ""
+        names = ", ".join(ours[:-6:-1]) or "none"
+        raise ValueError(f"{dataset.name!r} has no run {key!r} of Evenset: it has {names}{more}")
     config = _read(dataset, key)
     if config["state"] == "running" and is_free(dataset, key) and not _is_elsewhere(dataset, key, config):
         dataset.reload()
@@ -29,6 +31,12 @@ def read_config(dataset: Any, key: str) -> dict[str, Any]:
         if config["state"] == "running":
             config["state"] = "stopped"  # its process is gone
     return config
+
+
+def keys(dataset: Any) -> list[str]:
+    """Of all runs, the oldest first."""
+    listed = set(dataset.list_runs())  # in the order of the alphabet: 1, 10, 100, 2
+    return [key for key in dataset._doc.runs if key in listed]
 
 
 def _read(dataset: Any, key: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from . import changes, folders, records, runs
 from .progress import Progress
 from .results import counted
 from .runs import Run
-from .samples import PROVENANCE, check_images, check_label_field
+from .samples import CHUNK, PROVENANCE, check_images, check_label_field
 
 
 @dataclass
@@ -217,10 +217,9 @@ def _changes(
     path = run.folder / "changes.jsonl"
     if path.exists() and not joins:
         return changes.read(run.folder)
-    view = run.dataset.select(chosen, ordered=True)
     review = "corrected" if choices.action == "correct" else "seen" if choices.seen else "bulk"
     lines = []
-    for i, old, suggestion in zip(*view.values(["id", label_field, field]), strict=True):
+    for i, old, suggestion in _labels_of(run.dataset, chosen, label_field, field):
         name = None
         if choices.action != "reject":
             name = label or suggestion.label
@@ -239,6 +238,12 @@ def _changes(
     return lines
 
 
+def _labels_of(dataset: Any, ids: list[str], *fields: str) -> Iterator[tuple[Any, ...]]:
+    """Id and labels of each sample, read in parts: the database takes 16 MB a question."""
+    for first in range(0, len(ids), CHUNK):
+        yield from zip(*dataset.select(ids[first : first + CHUNK]).values(["id", *fields]), strict=True)
+
+
 def _settled(suggestion: Any, name: str | None, mistakes: bool) -> Any:
     """The suggestion after a review: `name` is the label that was written, None where it was rejected."""
     after = suggestion.copy()
@@ -254,14 +259,15 @@ def _declare(run: Run, label_field: str) -> None:
     """Adds source, review and selection to the schema, so that the sidebar filters by them."""
     import fiftyone as fo
 
-    others = [
-        records.read_config(run.dataset, key)["writes"]
-        for key in run.dataset.list_runs()
-        if key.startswith("evenset_review")
-    ]
-    ours = {path for writes in others for path in writes.get("attributes", [])}
     paths = [f"{label_field}.{name}" for name in PROVENANCE]
-    run.wrote("attributes", *[path for path in paths if path in ours or not run.dataset.has_field(path)])
+    there = {path for path in paths if run.dataset.has_field(path)}
+    ours = set(run.writes.get("attributes", []))
+    for key in reversed(records.keys(run.dataset)):  # the newest first: one review says it of those before
+        if there <= ours:
+            break
+        if key.startswith("evenset_review"):
+            ours.update(records.read_config(run.dataset, key)["writes"].get("attributes", []))
+    run.wrote("attributes", *[path for path in paths if path in ours or path not in there])
     for path in paths:
         if not run.dataset.has_field(path):
             run.dataset.add_sample_field(path, fo.StringField)

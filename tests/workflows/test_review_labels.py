@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 from evenset import auto_label, delete_run, resume_run, review_labels
+from evenset.workflows import records
 from evenset.workflows.runs import RunStopped
 
 
@@ -201,6 +203,28 @@ def test_reviews_are_undone_in_any_order(suggested, everything):
     assert suggested.select(ids[:9]).distinct("ground_truth.review") == ["seen"]
     delete_run(suggested, second.run_key)
     assert everything(suggested) == before
+
+
+def test_a_review_reads_in_parts_and_no_more_of_earlier_reviews_than_it_has_to(suggested, monkeypatch):
+    module = import_module("evenset.workflows.review_labels")
+    read, select, reads, asked = records.read_config, type(suggested).select, [], []
+    monkeypatch.setattr(records, "read_config", lambda dataset, key: reads.append(key) or read(dataset, key))
+    monkeypatch.setattr(
+        type(suggested), "select", lambda self, ids, **how: asked.append(ids) or select(self, ids, **how)
+    )
+    monkeypatch.setattr(module, "CHUNK", 4)
+    accepted = with_status(suggested, "accepted")
+    wanted = dict(zip(*accepted.values(["id", "auto_label.label"]), strict=True))
+    for sample_id in list(wanted)[:4]:
+        key = review(select(suggested, sample_id)).run_key
+    first = select(suggested, list(wanted)[4:])
+    asked.clear(), reads.clear()
+
+    assert review(first).changed == len(wanted) - 4 > 4
+
+    assert max(map(len, asked)) == 4
+    assert key in reads and not {f"evenset_review_labels_{number}" for number in (1, 2, 3)} & set(reads)
+    assert dict(zip(*first.values(["id", "ground_truth.label"]), strict=True)).items() <= wanted.items()
 
 
 def test_labels_edited_since_are_skipped_and_listed(suggested):
