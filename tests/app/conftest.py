@@ -71,6 +71,10 @@ class User:
                 return seen.first.wait_for(timeout=PATIENCE / 12)
         expect(seen).to_be_visible()
 
+    def scroll_to(self, target: Locator) -> None:
+        """Also where the App draws it anew at that moment: Playwright's own scrolling gives up then."""
+        target.evaluate("it => it.scrollIntoViewIfNeeded()")
+
     def put(self, label: str, value: str) -> None:
         """Writes a number into the box of a setting."""
         self.page.locator(f"//*[text()='{label}']/ancestor::*[.//input][1]//input").first.fill(value)

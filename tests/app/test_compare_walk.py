@@ -41,7 +41,7 @@ def look_closer(user: Any) -> None:
     user.page.get_by_text("Difference").first.wait_for()
     user.page.set_viewport_size(dict(width=1920, height=1000))  # its table is wide
     user.page.get_by_text("Class Performance").first.click()
-    user.page.locator(".js-plotly-plot").first.scroll_into_view_if_needed()
+    user.scroll_to(user.page.locator(".js-plotly-plot").first)
     user.picture("evaluation")
 
 

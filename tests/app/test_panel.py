@@ -102,7 +102,7 @@ def test_a_form_closes_at_once_and_the_panel_has_what_came_of_it(marked_up, open
     user.open("Preprocess images")
     user.sees("Takes less than a minute")
     user.put("Size (px)", "12")
-    user.page.locator("img[src^='data:image/png']").scroll_into_view_if_needed()  # before and after
+    user.scroll_to(user.page.locator("img[src^='data:image/png']"))  # before and after
     user.picture("preprocess")
     user.click("Write copies")
     user.sees(COUNTS)  # the panel opens

@@ -69,7 +69,7 @@ def cell_leads_to_its_samples(user: Any) -> None:
     clash = user.page.locator(".js-plotly-plot").last
     row, column = (clash.locator(f".{axis} text") for axis in ("ytick", "xtick"))
     row, column = (ticks.get_by_text(name, exact=True) for ticks, name in ((row, resnet), (column, gcn)))
-    row.scroll_into_view_if_needed()
+    user.scroll_to(row)
     across, down = column.bounding_box(), row.bounding_box()
     x, y = across["x"] + across["width"] / 2, down["y"] + down["height"] / 2
     user.is_led_to([i for i, _, *said in rows if said == [resnet, gcn]], lambda: user.hit(x, y))
@@ -96,7 +96,7 @@ def test_a_target_is_moved_and_applied(suggested, open_app):
     assert results["target_precision"] == pytest.approx(0.8, abs=0.01)
     user.page.get_by_text(re.compile(f"Now {results['accepted']} accepted and .* in review")).wait_for()
     user.picture("panel-labels-applied")
-    user.page.get_by_text("Where ResNet and GCN disagree").scroll_into_view_if_needed()
+    user.scroll_to(user.page.get_by_text("Where ResNet and GCN disagree"))
     user.page.mouse.wheel(0, 2000)
     user.picture("panel-labels-clash")
     cell_leads_to_its_samples(user)

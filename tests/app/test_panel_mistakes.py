@@ -190,7 +190,7 @@ def test_a_user_sees_the_plan_the_verdict_and_what_was_refused(uneven, open_app)
     expect(user.page.locator(".js-plotly-plot")).to_have_count(2)
     user.picture("panel-balance-done")
     for name in ("Gain of each class", "images were refused", "Some of the images"):
-        user.page.get_by_text(name).scroll_into_view_if_needed()
+        user.scroll_to(user.page.get_by_text(name))
         user.picture(f"panel-balance-{name.split()[0].lower()}-{name.split()[-1]}")
     add_all_the_same(user)
     user.click("Remove ...")

@@ -337,7 +337,7 @@ def test_a_thousand_classes_can_be_read_and_chosen(many, open_app):
         if first == 1:
             user.click("Next")
     user.page.wait_for_timeout(1000)  # the chart is drawn in steps
-    names.last.scroll_into_view_if_needed()
+    user.scroll_to(names.last)
     expect(names.last).to_be_in_viewport()
     user.picture("trouble-many-overview")
 

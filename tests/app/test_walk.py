@@ -13,7 +13,7 @@ def filter_by_status(user: Any, field: str, status: str) -> None:
     """As the sidebar offers it: the search box of the field's status, a value typed in."""
     user.unfold(field)
     box = user.page.get_by_placeholder("+ filter by status")
-    box.scroll_into_view_if_needed()
+    user.scroll_to(box)
     box.fill(status)
     found = user.page.locator(f"[data-cy='selector-results-container-sidebar-search-{field}.status']")
     found.get_by_text(status).wait_for()
