@@ -1,87 +1,273 @@
-"""Labels that a review changed: written down before they change, and put back."""
+"""Labels that a review changed: noted before they change, and written or put back where they are still those seen."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from . import records
+from . import folders, ownership, records
+from .results import counted
 from .runs import Run
-from .samples import CHUNK
+from .samples import CHUNK, PROVENANCE
+
+REVIEWS = "evenset_review_labels_"  # so begin the keys of reviews
+SUGGESTING = ("evenset_auto_label_", "evenset_find_mistakes_")  # runs whose field a review is of
+FILE = "changes.jsonl"  # of a review's folder, a line for each label that changes
+IDENTITY = ("_id", "label", "status", "is_issue")  # of a label: while these stay, it is the one that was seen
+Line = dict[str, Any]  # id, field, before, after
+Label = dict[str, Any] | None  # as the database holds it
 
 
-def change(sample_id: str, field: str, before: Any, after: Any) -> dict[str, Any]:
+def change(sample_id: str, field: str, before: Label, after: Label) -> Line:
+    """A line of the list of changes; `before` and `after` are labels as the database holds them."""
     from bson import json_util
 
-    plain = [None if value is None else json.loads(json_util.dumps(value.to_dict())) for value in (before, after)]
+    plain = [json.loads(json_util.dumps(label)) for label in (before, after)]
     return dict(id=sample_id, field=field, before=plain[0], after=plain[1])
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "changes.jsonl"
+def _label(plain: Label) -> Label:
+    """A label as the database holds it, from a line."""
+    from bson import json_util
+
+    return json_util.loads(json.dumps(plain))  # type: ignore[no-any-return]
+
+
+def read(folder: Path) -> list[Line]:
+    path = folder / FILE
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def write(run: Run, changes: list[dict[str, Any]]) -> None:
-    for name in dict.fromkeys(line["field"] for line in changes):
-        mine = [line for line in changes if line["field"] == name]
-        for first in range(0, len(mine), CHUNK):
-            part = mine[first : first + CHUNK]
-            values = {line["id"]: _label(line["after"]) for line in part}
-            run.dataset.set_values(name, values, key_field="id", progress=False)
-            run.report(f"writing {name}", first + len(part), len(mine))
+def save(folder: Path, lines: list[Line]) -> None:
+    """Writes the list of changes; a kill leaves the old or the new one."""
+    part = folder / f"{FILE}.part"
+    part.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    part.replace(folder / FILE)
 
 
-def _label(plain: dict[str, Any] | None) -> Any:
+def labels_of(dataset: Any, ids: list[str], fields: list[str]) -> dict[str, dict[str, Any]]:
+    """Labels as the database holds them, for each field of each sample that is there; ids come in parts of CHUNK."""
+    names = {name: _db_name(dataset, name) for name in fields}
+    found = dataset.select(ids)._aggregate(post_pipeline=[{"$project": dict.fromkeys(names.values(), 1)}])
+    return {str(sample["_id"]): {name: sample.get(stored) for name, stored in names.items()} for sample in found}
+
+
+def _db_name(dataset: Any, field: str) -> str:
+    return dataset.get_field(field).db_field or field
+
+
+def write(run: Run, lines: list[Line]) -> set[str]:
+    """Writes the changes of each sample at once, where its labels are those seen; returns ids of the others.
+
+    Raises:
+        ValueError: one of the fields was removed meanwhile
+    """
+    samples, missed, fields = _by_sample(lines), set(), list(dict.fromkeys(line["field"] for line in lines))
+    ids = list(samples)
+    for first in range(0, len(ids), CHUNK):
+        part = {i: samples[i] for i in ids[first : first + CHUNK]}
+        missed |= _update(run.dataset, part, seen="before", new="after")
+        _check_fields_left(run.dataset, fields)
+        run.report("writing labels", first + len(part), len(ids))
+    return missed
+
+
+def _by_sample(lines: list[Line]) -> dict[str, list[Line]]:
+    samples: dict[str, list[Line]] = {}
+    for line in lines:
+        samples.setdefault(line["id"], []).append(line)
+    return samples
+
+
+def _update(dataset: Any, samples: dict[str, list[Line]], *, seen: str, new: str) -> set[str]:
+    """Replaces labels on the condition that all of a sample's are those seen; returns ids of samples left alone.
+
+    Args:
+        samples: lines of each sample
+        seen, new: "before" and "after", or the other way round
+    """
     import fiftyone as fo
-    from bson import json_util
+    from bson import ObjectId
+    from pymongo import UpdateOne, WriteConcern
 
-    return None if plain is None else fo.Classification.from_dict(json_util.loads(json.dumps(plain)))
+    if not samples:
+        return set()
+    now, updates = datetime.now(timezone.utc), []
+    for i, lines in samples.items():
+        condition: dict[str, Any] = {"_id": ObjectId(i)}
+        values: dict[str, Any] = {"last_modified_at": now}
+        for line in lines:
+            name = _db_name(dataset, line["field"])
+            condition.update(_condition(name, _label(line[seen])))
+            values[name] = _label(line[new])
+        updates.append(UpdateOne(condition, {"$set": values}))
+    collection = dataset._sample_collection.with_options(write_concern=WriteConcern(w=1, j=True))
+    matched = collection.bulk_write(updates, ordered=False).matched_count
+    fo.Sample._reload_docs(dataset._sample_collection_name, sample_ids=list(samples))  # those that a caller holds
+    if matched == len(updates):
+        return set()
+    labels = labels_of(dataset, list(samples), list({line["field"]: 0 for lines in samples.values() for line in lines}))
+    return {
+        i for i, lines in samples.items()
+        if i not in labels or not all(_same(labels[i][line["field"]], line[new]) for line in lines)
+    }  # fmt: skip
 
 
-def undo(dataset: Any, config: dict[str, Any], folder: Path) -> tuple[int, list[str]]:
-    """Puts labels back as they were before a review: how many, and ids of those edited since, which stay."""
-    back, edited = put_back(dataset, read(folder), config["inputs"].get("label_field"))
-    attributes = config["writes"].pop("attributes", [])
-    if attributes and not edited:
-        _forget(dataset, config, attributes)
-    return back, edited
+def _condition(name: str, label: Label) -> dict[str, Any]:
+    """What a sample has to match so that its label is still this one."""
+    return {name: None} if label is None else {f"{name}.{key}": label.get(key) for key in IDENTITY}
 
 
-def put_back(dataset: Any, changes: list[dict[str, Any]], label_field: str | None) -> tuple[int, list[str]]:
-    """Puts some of a review's labels back: how many, and ids of those edited since, which stay."""
-    changes = [line for line in changes if dataset.has_sample_field(line["field"])]
-    edited, back = [], 0
-    for name in dict.fromkeys(line["field"] for line in changes):
-        lines = {line["id"]: line for line in changes if line["field"] == name}
-        view = dataset.select(list(lines))
-        restore = {}
-        for i, now in zip(*view.values(["id", name]), strict=True):
-            line = lines[i]
-            if _same(now, line["after"]):
-                restore[i] = _label(line["before"])
-            elif not _same(now, line["before"]) and name == label_field:
-                edited.append(i)
-        dataset.set_values(name, restore, key_field="id", progress=False)
-        back += len(restore) if name == label_field else 0
-    return back, edited
+def _same(now: Any, then: Label) -> bool:
+    """Whether a label is still the one of a line."""
+    if not isinstance(now, dict) or then is None:
+        return now is None and then is None
+    label = _label(then) or {}
+    return all(now.get(key) == label.get(key) for key in IDENTITY)
+
+
+def _check_fields_left(dataset: Any, fields: list[str]) -> None:
+    """Takes values out again that were written into a field while somebody removed it.
+
+    Raises:
+        ValueError: one was removed
+    """
+    names = {name: _db_name(dataset, name) for name in fields}
+    dataset.reload()
+    gone = [name for name in fields if not dataset.has_sample_field(name)]
+    for name in gone:
+        dataset._sample_collection.update_many({names[name]: {"$exists": True}}, {"$unset": {names[name]: ""}})
+    if gone:
+        raise ValueError(f"the field {gone[0]!r} of {dataset.name!r} was removed or renamed while labels were written")
+
+
+@dataclass
+class PutBack:
+    """What became of the changes of a review."""
+
+    labels: int = 0  # of the label field, put back
+    suggestions: int = 0  # rejected ones, put back
+    flags: int = 0  # dismissed ones, put back
+    edited: list[str] = field(default_factory=list)  # ids of samples that somebody edited since: they stay as they are
+    left: list[str] = field(default_factory=list)  # a sentence for all else that stays
+
+
+def undo(dataset: Any, key: str, config: dict[str, Any]) -> PutBack:
+    """Puts labels back as they were before a review; those edited since stay.
+
+    Raises:
+        ValueError: the list of changes or a field is gone; nothing was changed
+    """
+    if not key.startswith(REVIEWS):
+        return PutBack()
+    label_field, lines = config["inputs"].get("label_field"), _find(dataset, key, config)
+    check_fields(dataset, key, label_field, lines)
+    undone = put_back(dataset, lines, label_field)
+    gone = {line["field"] for line in lines if not dataset.has_sample_field(line["field"])}
+    undone.left += [f"the suggestions of {name!r} are not put back: the field was removed" for name in sorted(gone)]
+    undone.left += _unlisted(dataset, key, label_field, undone.edited)
+    attributes = set(config["writes"].pop("attributes", [])) & set(provenance_paths(label_field))
+    if not undone.edited:
+        _forget(dataset, config, sorted(attributes))
+    return undone
+
+
+def provenance_paths(label_field: str) -> list[str]:
+    """Attributes of a label that a review wrote."""
+    return [f"{label_field}.{name}" for name in PROVENANCE]
+
+
+def _find(dataset: Any, key: str, config: dict[str, Any]) -> list[Line]:
+    """The review's list of changes.
+
+    Raises:
+        ValueError: it is gone, and labels were changed
+    """
+    folder = folders.files_of(dataset, key, config)
+    if (folder / FILE).exists() or "attributes" not in config["writes"]:
+        return read(folder)
+    raise ValueError(
+        f"the labels that {key} changed cannot be put back without its list of changes: "
+        f"{folders.why_gone(dataset, key, config)}. {_give_up(key)}"
+    )
+
+
+def _give_up(key: str) -> str:
+    return f"To delete its record alone, and keep the labels: dataset.delete_run({key!r}), FiftyOne's own"
+
+
+def check_fields(dataset: Any, key: str, label_field: str, lines: list[Line]) -> None:
+    """Raises ValueError where a field of the review was renamed, or is read-only."""
+    for name, count in Counter(line["field"] for line in lines).items():
+        now = dataset.get_field(name)
+        if now is None and (name == label_field or _is_renamed(dataset, name)):
+            raise ValueError(
+                f"{counted(count, 'label')} of {key} cannot be put back: the field {name!r} of {dataset.name!r} was "
+                f"removed or renamed. Rename it back (dataset.rename_sample_field). {_give_up(key)}"
+            )
+        if now is not None and now.read_only:
+            raise ValueError(f"labels of {key} cannot be put back: make the field {name!r} writable, it is read-only")
+
+
+def _is_renamed(dataset: Any, field: str) -> bool:
+    """Whether a field of suggestions is there under another name."""
+    configs = ((key, records.read_config(dataset, key)) for key in records.keys(dataset) if key.startswith(SUGGESTING))
+    return any(
+        ownership.renamed(dataset, key, config)
+        for key, config in configs
+        if field in config["writes"].get("fields", [])
+    )
+
+
+def _unlisted(dataset: Any, key: str, label_field: str, edited: list[str]) -> Iterator[str]:
+    """A sentence on labels with the mark of the review that its list of changes does not have."""
+    if dataset.has_sample_field(label_field):
+        mark = f"{_db_name(dataset, label_field)}.{PROVENANCE[0]}"
+        found = dataset._sample_collection.find({mark: key}, {"_id": 1})
+        count = len({str(sample["_id"]) for sample in found} - set(edited))
+        if count:
+            yield f"{counted(count, 'label')} of {label_field!r} with its mark stay: its list of changes lacks them"
+
+
+def put_back(dataset: Any, lines: list[Line], label_field: str) -> PutBack:
+    """Puts labels of a review back, each sample at once; one whose label was edited since stays as it is."""
+    undone, samples = PutBack(), _by_sample([line for line in lines if dataset.has_sample_field(line["field"])])
+    ids, fields = list(samples), list({line["field"]: 0 for line in lines if dataset.has_sample_field(line["field"])})
+    for first in range(0, len(ids), CHUNK):
+        now, back = labels_of(dataset, ids[first : first + CHUNK], fields), {}
+        for i, labels in now.items():
+            own = [line for line in samples[i] if line["field"] == label_field]
+            as_written = [line for line in samples[i] if _same(labels[line["field"]], line["after"])]
+            if own and own[0] not in as_written and not _same(labels[label_field], own[0]["before"]):
+                undone.edited.append(i)
+            elif as_written:
+                back[i] = as_written
+        missed = _update(dataset, back, seen="after", new="before")
+        undone.edited += sorted(missed)
+        for i in set(back) - missed:
+            _count(undone, back[i], label_field)
+    return undone
+
+
+def _count(undone: PutBack, lines: list[Line], label_field: str) -> None:
+    if any(line["field"] == label_field for line in lines):
+        undone.labels += 1
+    elif (lines[0]["before"] or {}).get("is_issue"):
+        undone.flags += 1
+    else:
+        undone.suggestions += 1
 
 
 def _forget(dataset: Any, config: dict[str, Any], attributes: list[str]) -> None:
     """Removes attributes from the schema that no other review, and no label, needs."""
-    keys = [key for key in dataset.list_runs() if key.startswith("evenset_review_labels_")]
-    others = [found for key in keys if (found := records.read_config(dataset, key))["started"] != config["started"]]
+    keys = [key for key in dataset.list_runs() if key.startswith(REVIEWS)]
+    others = [other for key in keys if (other := records.read_config(dataset, key))["started"] != config["started"]]
     needed = {path for other in others for path in other["writes"].get("attributes", [])}
     for path in attributes:
         if path not in needed and dataset.has_field(path) and not dataset.count(path):
             dataset.delete_sample_field(path)
-
-
-def _same(now: Any, then: dict[str, Any] | None) -> bool:
-    """Whether a label is still the one that was written."""
-    if now is None or then is None:
-        return now is None and then is None
-    found = now.to_dict()
-    same = all(found.get(key) == then.get(key) for key in ("label", "status", "is_issue"))
-    return same and str(found["_id"]) == then["_id"]["$oid"]

@@ -16,6 +16,7 @@ from .compare_generation import GenerationResults, compare_generation
 from .compare_results import CompareResults, score, table_rows
 from .compare_rows import Row, check_resnets, field_names, read_rows
 from .learning import freeze, freeze_parts, look_at, named_parts, note_parts, top_two
+from .ownership import add_field, remember_id
 from .progress import Progress
 from .runs import Run
 from .samples import (
@@ -190,8 +191,7 @@ def _write(
     import fiftyone as fo
     from fiftyone import ViewField as F
 
-    run.wrote("fields", output_field)
-    run.dataset.add_sample_field(output_field, fo.StringField, description=f"written by {run.key}")
+    add_field(run, output_field, fo.StringField)
     for word, rows in ((TRAINED, cut.train), (SCORED, cut.test)):
         run.dataset.set_values(
             output_field, dict.fromkeys(known.ids[rows].tolist(), word), key_field="id", progress=False
@@ -211,6 +211,7 @@ def _write(
         scored.evaluate_classifications(
             field, gt_field=label_field, eval_key=evaluations[name], classes=known.names, progress=False
         )
+        remember_id(run, "evaluations", evaluations[name], run.dataset._doc.evaluations[evaluations[name]])
         run.report("evaluating", number, len(names))
     saved = {"held out": views.save(run, f"{output_field}: held out", scored)}
     return dict(fields=names, evaluations=evaluations, views=saved)

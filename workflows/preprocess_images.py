@@ -17,6 +17,7 @@ from ..models.decode import decode
 from ..models.images import ImageError, in_order, moments, normalisation, thread_count
 from ..models.settings import CopySettings, ImageSettings, split
 from . import runs
+from .ownership import add_field
 from .progress import Progress
 from .results import table
 from .runs import Run
@@ -222,8 +223,7 @@ def _show(run: Run, name: str, targets: dict[str, str], in_grid: bool) -> None:
     """Writes the field of paths, and adds it to what the App's grid can show."""
     import fiftyone as fo
 
-    run.wrote("fields", name)
-    run.dataset.add_sample_field(name, fo.StringField, description=f"written by {run.key}")
+    add_field(run, name, fo.StringField)
     written = list(targets.items())
     for first in range(0, len(written), CHUNK):
         part = dict(written[first : first + CHUNK])

@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..models.settings import ReviewSettings, split
-from . import changes, folders, records, runs
+from . import changes, folders, ownership, records, runs
 from .progress import Progress
 from .results import counted
 from .runs import Run
-from .samples import CHUNK, PROVENANCE, check_images, check_label_field
+from .samples import CHUNK, PROVENANCE, check_images, check_label_field, require_fields
 
 
 @dataclass
@@ -29,13 +28,17 @@ class ReviewResults:
     changed: int  # suggestions that were accepted, corrected or rejected
     kept: int  # samples that have a label already: accepting does not replace it
     views: dict[str, str] = dataclasses.field(default_factory=dict)
+    unwritten: int = 0  # samples whose label or suggestion somebody changed meanwhile
 
     def __str__(self) -> str:
         done = {"accept": "accepted", "correct": "corrected", "reject": "rejected"}.get(self.action, "decided")
         text = f"{counted(self.changed, 'suggestion')} of {self.field!r} {done} ({self.run_key}); delete_run undoes it"
-        return text + (
-            f"\n{self.kept:,} samples have a label in {self.label_field!r} already and keep it" if self.kept else ""
-        )
+        if self.kept:
+            have, keep = ("has", "keeps") if self.kept == 1 else ("have", "keep")
+            text += f"\n{counted(self.kept, 'sample')} {have} a label in {self.label_field!r} already and {keep} it"
+        if self.unwritten:
+            text += f"\n{counted(self.unwritten, 'sample')} not written: the label or the suggestion was changed meanwhile"
+        return text
 
 
 def review_labels(
@@ -71,46 +74,164 @@ def review_labels(
     """
     (choices,) = split(settings, ReviewSettings)
     check_images(samples)
+    review = _request(samples, field, label_field, label, classes, choices)
+    return _review(samples, review, progress=progress, resume=resume, into=into)
+
+
+def review_shown(
+    samples: Any,
+    field: str,
+    label_field: str,
+    shown: Mapping[str, tuple[str | None, str | None]],
+    *,
+    label: str | None = None,
+    into: str | None = None,
+    **settings: Any,
+) -> ReviewResults:
+    """Like `review_labels`, of suggestions as a person saw them: those that changed since are passed over.
+
+    Args:
+        shown: suggestion and label of each sample as they were on the screen
+
+    Raises:
+        NothingToReview: all changed since; nothing was written
+    """
+    (choices,) = split({**settings, "seen": True}, ReviewSettings)
+    review = _request(samples, field, label_field, label, None, choices)
+    return _review(samples, replace(review, shown=shown), progress=False, into=into)
+
+
+class NothingToReview(ValueError):
+    """No sample has such a suggestion."""
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a review is to do."""
+
+    field: str
+    label_field: str
+    label: str | None
+    classes: Sequence[str] | None
+    choices: ReviewSettings
+    mistakes: bool  # the suggestions are those of find_mistakes
+    shown: Mapping[str, tuple[str | None, str | None]] | None = None  # suggestion and label that a person saw
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        return ("accepted", "review") if self.choices.status == "all" else (self.choices.status,)
+
+    def takes(self, sample_id: str, suggestion: str | None, status: Any, label: str | None) -> bool | None:
+        """Whether the action takes a sample; None where it would, had the sample no label.
+
+        Args:
+            status: of the suggestion; for one of find_mistakes, whether it is flagged
+        """
+        if self.shown is not None and self.shown.get(sample_id) != (suggestion, label):
+            return False
+        suggestion, label = _name(suggestion), _name(label)
+        if self.classes is not None and suggestion not in self.classes:
+            return False
+        if self.choices.action == "correct":
+            return True
+        if self.mistakes:  # flagged counts as accepted, the others as in review
+            status = "accepted" if status else "review"
+        if status not in self.statuses:
+            return False
+        if label is not None and not self.mistakes:
+            return None
+        return suggestion not in (None, label)
+
+
+def _name(label: str | None) -> str | None:
+    """A class; None for an empty or blank one."""
+    return label if label and label.strip() else None
+
+
+def _request(
+    samples: Any,
+    field: str,
+    label_field: str | None,
+    label: str | None,
+    classes: Sequence[str] | None,
+    choices: ReviewSettings,
+) -> Review:
+    """Checks what does not change while a review waits for others.
+
+    Raises:
+        ValueError: a bad argument
+    """
     owner = writer_of(samples._root_dataset, field, "auto_label", "find_mistakes")
-    mistakes = owner["method"] == "find_mistakes"
     label_field = label_field or owner["inputs"].get("label_field")
     if label_field is None:
         raise ValueError(f"{field!r} was made by an earlier run's model: say the label_field that labels go to")
+    if label_field == field:
+        raise ValueError(f"label_field: {field!r} holds the suggestions, labels go into another field")
     check_label_field(samples, label_field)
-    _check_label(samples, field, label_field, label, choices)
-    chosen, kept = _choose(samples, field, label_field, classes, choices, mistakes)
-    if not len(chosen) and not resume:
-        wanted = {"all": "accepted or in review"}.get(choices.status, choices.status)
-        if mistakes:
-            wanted = {"accepted": "flagged", "review": "unflagged"}.get(choices.status, "another label")
-        which = f" of {', '.join(classes)}" if classes else ""
-        raise ValueError(
-            f"no sample of the view has a suggestion{which} in {field!r} to {choices.action}: "
-            + (f"{kept} of them have a label already" if kept else f"none is {wanted}")
+    if isinstance(classes, str) or (classes is not None and not len(classes)):
+        raise ValueError(f"classes has to be a list of names, as classes=[{classes or 'cat'!r}], not {classes!r}")
+    return Review(field, label_field, label, classes, choices, mistakes=owner["method"] == "find_mistakes")
+
+
+def _review(
+    samples: Any,
+    review: Review,
+    *,
+    progress: Progress | bool | None,
+    resume: str | None = None,
+    into: str | None = None,
+) -> ReviewResults:
+    """Chooses, notes and writes, while no other review and no deletion can change the two fields."""
+    dataset, choices = samples._root_dataset, review.choices
+    with contextlib.ExitStack() as stack:
+        for name in (review.label_field, review.field):
+            stack.enter_context(folders.claim(dataset, name, folders.WAIT_SECONDS))
+        dataset.reload()
+        require_fields(dataset, review.field, review.label_field)
+        _check_label(samples, review)
+        chosen, kept = _choose(samples, review)
+        if not chosen and not resume:
+            raise NothingToReview(_why_none(review, kept))
+        run = stack.enter_context(
+            _join(dataset, into, review)
+            if into
+            else runs.start(
+                samples, "review_labels", settings=(choices,), inputs=_inputs(review), progress=progress, resume=resume
+            )
         )
-    inputs = dict(field=field, label_field=label_field, label=label, classes=list(classes) if classes else None)
-    with (
-        folders.claim(samples._root_dataset, label_field, folders.WAIT_SECONDS),
-        _join(samples._root_dataset, into, field, label_field)
-        if into
-        else runs.start(
-            samples, "review_labels", settings=(choices,), inputs=inputs, progress=progress, resume=resume
-        ) as run,
-    ):
-        drawn = audited(run.dataset, field)
-        found = _changes(run, chosen, field, label_field, label, choices, drawn, mistakes, joins=bool(into))
-        _declare(run, label_field)
-        changes.write(run, found)
-        changed = len({line["id"] for line in (changes.read(run.folder) if into else found)})
+        lines, passed = _changes(run, chosen, kept, review, joins=bool(into))
+        _declare(run, review.label_field)
+        missed = changes.write(run, lines)
+        every = [line for line in changes.read(run.folder) if line["id"] not in missed]
+        if missed:
+            changes.save(run.folder, every)
         action = choices.action if choices.action == run.config["settings"]["action"] else "mixed"
-        kept = run.note("kept", lambda: kept)
-        return run.finish(ReviewResults(run.key, field, label_field, action, changed, kept))
+        changed, kept = len({line["id"] for line in every}), run.config["notes"]["kept"]
+        results = ReviewResults(run.key, review.field, review.label_field, action, changed, kept)
+        results.unwritten = passed + len(missed)
+        return run.finish(results)
+
+
+def _inputs(review: Review) -> dict[str, Any]:
+    classes = None if review.classes is None else list(review.classes)
+    return dict(field=review.field, label_field=review.label_field, label=review.label, classes=classes)
+
+
+def _why_none(review: Review, kept: int) -> str:
+    status = review.choices.status
+    wanted = {"all": "accepted or in review"}.get(status, status)
+    if review.mistakes:
+        wanted = {"accepted": "flagged", "review": "unflagged"}.get(status, "another label")
+    which = f" of {', '.join(review.classes)}" if review.classes else ""
+    return f"no sample of the view has a suggestion{which} in {review.field!r} to {review.choices.action}: " + (
+        f"{kept} of them have a label already" if kept else f"none is {wanted}"
+    )
 
 
 @contextlib.contextmanager
-def _join(dataset: Any, key: str, field: str, label_field: str) -> Iterator[Run]:
+def _join(dataset: Any, key: str, review: Review) -> Iterator[Run]:
     """A finished review, that more decisions may be written into."""
-    dataset.reload()
+    field, label_field = review.field, review.label_field
     config = records.read_config(dataset, key)
     about = [config["inputs"].get(name) for name in ("field", "label_field")]
     if (config["method"], config["state"], *about) != ("review_labels", "done", field, label_field):
@@ -122,15 +243,10 @@ def writer_of(dataset: Any, field: str, *methods: str) -> dict[str, Any]:
     """Record of the run that wrote `field`, of one of the workflows `methods`.
 
     Raises:
-        ValueError: none did
+        ValueError: none did, or the field was removed or renamed
     """
     dataset.reload()
-    for key in dataset.list_runs():
-        if key.startswith(tuple(f"evenset_{method}_" for method in methods)):
-            config = records.read_config(dataset, key)
-            if field in config["writes"].get("fields", []):
-                return config
-    raise ValueError(f"no run of {' or '.join(methods)} wrote the field {field!r} of {dataset.name!r}")
+    return records.read_config(dataset, ownership.run_of(dataset, field, *methods))
 
 
 def audits_of(dataset: Any, field: str) -> list[str]:
@@ -162,104 +278,85 @@ def audited(dataset: Any, field: str) -> set[str]:
     return drawn
 
 
-def _check_label(samples: Any, field: str, label_field: str, label: str | None, choices: ReviewSettings) -> None:
+def _check_label(samples: Any, review: Review) -> None:
+    choices, label = review.choices, review.label
     if choices.action != "correct":
         if label is not None:
             raise ValueError(f"label is for action='correct', not for {choices.action!r}")
         return
-    if not label:
+    if label is None or not _name(label):
         raise ValueError("action='correct' needs the right label, as label='shirt'")
-    names = {*samples._root_dataset.distinct(f"{label_field}.label"), *samples._root_dataset.distinct(f"{field}.label")}
+    dataset = samples._root_dataset
+    names = {*dataset.distinct(f"{review.label_field}.label"), *dataset.distinct(f"{review.field}.label")}
     if label not in names and not choices.new_class:
         near = difflib.get_close_matches(label, names, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(names))}"
-        raise ValueError(f"{label!r} is no class of {label_field!r}: {hint} (new_class=True adds it)")
+        raise ValueError(f"{label!r} is no class of {review.label_field!r}: {hint} (new_class=True adds it)")
 
 
-def _choose(
-    samples: Any, field: str, label_field: str, classes: Sequence[str] | None, choices: ReviewSettings, mistakes: bool
-) -> tuple[list[str], int]:
+def _choose(samples: Any, review: Review) -> tuple[list[str], int]:
     """Ids that the action takes, and how many it leaves because they have a label."""
-    how = "is_issue" if mistakes else "status"
-    ids, suggestions, statuses, labels = samples.values(
-        ["id", f"{field}.label", f"{field}.{how}", f"{label_field}.label"]
-    )
-    if mistakes:  # what is flagged counts as accepted, the rest as in review
-        statuses = ["accepted" if flagged else "review" for flagged in statuses]
-    states = ("accepted", "review") if choices.status == "all" else (choices.status,)
-    chosen, kept = [], 0
-    for i, suggestion, status, label in zip(ids, suggestions, statuses, labels, strict=True):
-        if classes and suggestion not in classes:
-            continue
-        if choices.action == "correct":
-            chosen.append(i)
-        elif label is not None and not mistakes:
-            kept += status in states
-        elif suggestion not in (None, label) and status in states:
-            chosen.append(i)
-    return chosen, kept
+    how = "is_issue" if review.mistakes else "status"
+    columns = ["id", f"{review.field}.label", f"{review.field}.{how}", f"{review.label_field}.label"]
+    takes = {row[0]: review.takes(*row) for row in zip(*samples.values(columns), strict=True)}
+    return [i for i, taken in takes.items() if taken], sum(taken is None for taken in takes.values())
 
 
 def _changes(
-    run: Run,
-    chosen: list[str],
-    field: str,
-    label_field: str,
-    label: str | None,
-    choices: ReviewSettings,
-    drawn: set[str],
-    mistakes: bool,
-    joins: bool = False,
-) -> list[dict[str, Any]]:
-    """What changes, written to the run's folder before anything does: id, field, before, after."""
+    run: Run, chosen: list[str], kept: int, review: Review, *, joins: bool
+) -> tuple[list[dict[str, Any]], int]:
+    """The changes of each sample, saved before any is written; and how many samples the action takes no more."""
+    if not joins and (run.folder / changes.FILE).exists():
+        return changes.read(run.folder), 0  # a resumed run
+    drawn, fields = audited(run.dataset, review.field), [review.label_field, review.field]
+    lines: list[dict[str, Any]] = []
+    how = "is_issue" if review.mistakes else "status"
+    for first in range(0, len(chosen), CHUNK):
+        for i, labels in changes.labels_of(run.dataset, chosen[first : first + CHUNK], fields).items():
+            old, suggestion = labels[review.label_field] or {}, labels[review.field] or {}
+            if review.takes(i, suggestion.get("label"), suggestion.get(how), old.get("label")):
+                lines += _lines(run, i, review, labels, "random" if i in drawn else "queue")
+    if not joins:
+        run.config.setdefault("notes", {})["kept"] = kept  # before labels are there that a resumed run would count
+        records.save_config(run.dataset, run.key, run.config)
+    changes.save(run.folder, [*changes.read(run.folder), *lines])
+    return lines, len(chosen) - len({line["id"] for line in lines})
+
+
+def _lines(
+    run: Run, sample_id: str, review: Review, labels: dict[str, dict[str, Any] | None], selection: str
+) -> Iterator[dict[str, Any]]:
+    """What changes of a sample: its label, unless the suggestion is rejected, and the suggestion."""
+    from bson import ObjectId
+
+    old, suggestion, choices = labels[review.label_field], labels[review.field], review.choices
+    name = None if choices.action == "reject" else review.label or (suggestion or {})["label"]
+    if name is not None:
+        seen = "corrected" if choices.action == "correct" else "seen" if choices.seen else "bulk"
+        marks = dict(zip(PROVENANCE, (run.key, seen, selection), strict=True))
+        new = {**_empty(), **(old or {}), "_id": ObjectId(), "label": name, "confidence": None, **marks}
+        yield changes.change(sample_id, review.label_field, old, new)
+    if suggestion is not None:
+        after = {**suggestion, "_id": ObjectId(), "label": name, "confidence": None}  # an id that no other review gives
+        if review.mistakes:
+            after.update(is_issue=False, mistakenness=None)
+        else:
+            after["status"] = "review" if name is None else "labelled"
+        line = changes.change(sample_id, review.field, suggestion, after)
+        yield {**line, "given": old and old.get("label")}  # of a dismissed flag
+
+
+def _empty() -> dict[str, Any]:
     import fiftyone as fo
 
-    path = run.folder / "changes.jsonl"
-    if path.exists() and not joins:
-        return changes.read(run.folder)
-    review = "corrected" if choices.action == "correct" else "seen" if choices.seen else "bulk"
-    lines = []
-    for i, old, suggestion in _labels_of(run.dataset, chosen, label_field, field):
-        name = None
-        if choices.action != "reject":
-            name = label or suggestion.label
-            new = old.copy() if old else fo.Classification()
-            new.label, new.confidence = name, None
-            marks = dict(source=run.key, review=review, selection="random" if i in drawn else "queue")
-            for mark, value in marks.items():
-                new[mark] = value
-            lines.append(changes.change(i, label_field, old, new))
-        if suggestion is not None:
-            line = changes.change(i, field, suggestion, _settled(suggestion, name, mistakes))
-            lines.append({**line, "given": old and old.label})  # what a dismissed flag was about
-    part = path.with_suffix(".part")
-    part.write_text("".join(json.dumps(line) + "\n" for line in [*changes.read(run.folder), *lines]))
-    part.replace(path)
-    return lines
-
-
-def _labels_of(dataset: Any, ids: list[str], *fields: str) -> Iterator[tuple[Any, ...]]:
-    """Id and labels of each sample, read in parts: the database takes 16 MB a question."""
-    for first in range(0, len(ids), CHUNK):
-        yield from zip(*dataset.select(ids[first : first + CHUNK]).values(["id", *fields]), strict=True)
-
-
-def _settled(suggestion: Any, name: str | None, mistakes: bool) -> Any:
-    """The suggestion after a review: `name` is the label that was written, None where it was rejected."""
-    after = suggestion.copy()
-    after._id, after.label, after.confidence = suggestion._id, name, None
-    if mistakes:
-        after["is_issue"], after["mistakenness"] = False, None
-    else:
-        after["status"] = "review" if name is None else "labelled"
-    return after
+    return fo.Classification().to_dict()  # type: ignore[no-any-return]
 
 
 def _declare(run: Run, label_field: str) -> None:
     """Adds source, review and selection to the schema, so that the sidebar filters by them."""
     import fiftyone as fo
 
-    paths = [f"{label_field}.{name}" for name in PROVENANCE]
+    paths = changes.provenance_paths(label_field)
     there = {path for path in paths if run.dataset.has_field(path)}
     ours = set(run.writes.get("attributes", []))
     for key in reversed(records.keys(run.dataset)):  # the newest first: one review says it of those before

@@ -6,14 +6,14 @@ asked of the database each time. So it survives a restart, and several people ca
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import changes, folders, history, records
-from .review_labels import review_labels
+from . import changes, folders, history, ownership, records
+from .delete_run import delete_run
+from .review_labels import NothingToReview, review_shown
 from .samples import SYNTHETIC, require_fields
 
 FEW = 400  # the most uncertain ones, among which those are chosen that are unlike one another
@@ -98,11 +98,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 def run_of(dataset: Any, field: str) -> str:
     """Key of the run of `auto_label` that wrote `field`."""
-    for key in dataset.list_runs():
-        if key.startswith("evenset_auto_label_"):
-            if field in records.read_config(dataset, key)["writes"].get("fields", []):
-                return str(key)
-    raise ValueError(f"no run of auto_label wrote the field {field!r} of {dataset.name!r}")
+    return ownership.run_of(dataset, field, "auto_label")
 
 
 def vectors_of(dataset: Any, run_key: str, ids: list[str]) -> np.ndarray | None:
@@ -180,15 +176,23 @@ def first(dataset: Any, field: str, label_field: str, skipped: list[str]) -> tup
 
 
 def decide(
-    dataset: Any, field: str, label_field: str, sample_id: str, action: str, label: str | None = None, sitting: str = ""
+    dataset: Any,
+    field: str,
+    label_field: str,
+    sample_id: str,
+    action: str,
+    label: str | None = None,
+    sitting: str = "",
+    shown: str | None = None,
 ) -> str | None:
     """Writes a person's word on one suggestion; returns the key of the review that it went into.
 
-    None where somebody else has decided the sample meanwhile: their word stays.
+    None where somebody else has decided the sample meanwhile, or its suggestion is another now: it stays as it is.
 
     Args:
         action: "accept", "correct" (with `label`) or "reject"
         sitting: who works through the queue: what one person decides within a day becomes one run
+        shown: the suggestion that the person saw; None: the one that is there
 
     Raises:
         ValueError: one of the fields was removed; nothing was written
@@ -198,15 +202,23 @@ def decide(
         dataset.reload()
         require_fields(dataset, field, label_field)
         view = waiting(dataset, field, label_field).select(sample_id)  # asked again when the label is written
-        if not len(view):
+        suggestions = view.values(f"{field}.label")
+        if not suggestions or shown not in (None, suggestions[0]):
             return None
         into = _sitting(dataset, field, label_field, sitting)
         if into and sample_id in _decided(dataset, into):
             into = None  # its label went by another hand: one review changes a sample once
-        done = review_labels(
-            view, field, label_field=label_field, label=label, action=action, status="review", seen=True, into=into,
-            progress=False,
-        )  # fmt: skip
+        try:
+            done = review_shown(
+                view, field, label_field, {sample_id: (suggestions[0], None)},
+                label=label, action=action, status="review", into=into,
+            )  # fmt: skip
+        except NothingToReview:  # somebody changed it at this very moment
+            return None
+        if done.unwritten:
+            if not into:
+                delete_run(dataset, done.run_key)
+            return None
         records.store(dataset).set(f"sitting:{sitting}:{field}", done.run_key, ttl=KEPT_SECONDS)
         return done.run_key
 
@@ -243,8 +255,6 @@ def undo(dataset: Any, field: str, label_field: str, sitting: str, done: int | N
     Raises:
         ValueError: there is none, or its label was edited since: it stays, and the decision before it is the next
     """
-    from .delete_run import delete_run
-
     dataset = dataset._root_dataset
     with folders.claim(dataset, f"queue of {field}", folders.WAIT_SECONDS):
         dataset.reload()
@@ -258,9 +268,8 @@ def undo(dataset: Any, field: str, label_field: str, sitting: str, done: int | N
         lines = changes.read(folder)
         mine = [line for line in lines if line["id"] == ids[-1]]
         with folders.claim(dataset, label_field, folders.WAIT_SECONDS):
-            edited = changes.put_back(dataset, [line for line in mine if line["field"] == label_field], label_field)[1]
-            if not edited:
-                changes.put_back(dataset, [line for line in mine if line["field"] != label_field], label_field)
+            changes.check_fields(dataset, key, label_field, mine)
+            edited = changes.put_back(dataset, mine, label_field).edited
             _shorten(dataset, key, folder, [line for line in lines if line["id"] != ids[-1]])  # the one before is next
         if len(ids) == 1:
             delete_run(dataset, key)
@@ -271,9 +280,7 @@ def undo(dataset: Any, field: str, label_field: str, sitting: str, done: int | N
 
 def _shorten(dataset: Any, key: str, folder: Path, lines: list[dict[str, Any]]) -> None:
     """Leaves these lines of a review, and counts again."""
-    part = folder / "changes.part"
-    part.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    part.replace(folder / "changes.jsonl")
+    changes.save(folder, lines)
     if lines:
         _count_again(dataset, key, len({line["id"] for line in lines}))
 

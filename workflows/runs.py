@@ -20,6 +20,7 @@ import numpy as np
 
 from ..models.settings import Settings
 from ..models.step import Step
+from . import run_files
 from .folders import claim, run_folder
 from .progress import Progress, bar, close_bar
 from .records import read_config, save_config, store, tell, versions
@@ -197,8 +198,10 @@ def start(
             stack.enter_context(claim(dataset, name))
         dataset.reload()
         if resume:
-            run = Run(dataset, resume, read_config(dataset, resume), bar(progress), resumed=True)
             stack.enter_context(claim(dataset, resume, LOOK_SECONDS))
+            run = Run(dataset, resume, read_config(dataset, resume), bar(progress), resumed=True)
+            if run.config["state"] == "done":
+                raise ValueError(f"{resume} is done: another call resumed it meanwhile")
             store(dataset).delete(f"stop:{resume}")
             take_back(dataset, run.config, run.folder)  # what a kill left half written
         for name in fields:
@@ -274,11 +277,15 @@ def _register(
         taken = [
             int(match[1]) for key in dataset.list_runs() if (match := re.fullmatch(rf"evenset_{method}_(\d+)", key))
         ]
-        key = f"evenset_{method}_{max(taken, default=0) + 1}"
+        number = max(taken, default=0) + 1
+        while run_files.is_taken(dataset, f"evenset_{method}_{number}"):
+            number += 1  # samples show files of a run that has no record any more
+        key = f"evenset_{method}_{number}"
         stack.enter_context(claim(dataset, key, LOOK_SECONDS))  # before others see it, and take it for dead
         config = {
             "settings": {name: value for part in settings for name, value in asdict(part).items()},  # type: ignore[call-overload]
             "inputs": inputs,
+            "dataset": str(dataset._doc.id),  # a clone's copy of the record is another dataset's run
             "samples": len(samples),
             "versions": versions(),
             "host": socket.gethostname(),

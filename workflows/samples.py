@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .ownership import add_field
 from .runs import Run
 
 CHUNK = 20_000  # samples a write
@@ -233,10 +234,9 @@ def require_fields(dataset: Any, *names: str) -> None:
     """Raises ValueError where somebody removed one of the fields since they were shown."""
     for name in names:
         if not dataset.has_sample_field(name):
-            raise ValueError(f"the field {name!r} of {dataset.name!r} was removed meanwhile: nothing was changed")
-
-
-FROM_LABELS = "learned from labels by "  # so begins the description of a field of such vectors
+            raise ValueError(
+                f"the field {name!r} of {dataset.name!r} was removed or renamed meanwhile: nothing was changed"
+            )
 
 
 def read_vectors(samples: Any, ids: np.ndarray, field: str) -> np.ndarray:
@@ -266,10 +266,7 @@ def declare_classification(run: Run, name: str, attributes: dict[str, type]) -> 
     """Adds a field of `fo.Classification` whose attributes the App's sidebar can filter by."""
     import fiftyone as fo
 
-    run.wrote("fields", name)
-    run.dataset.add_sample_field(
-        name, fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification, description=f"written by {run.key}"
-    )
+    add_field(run, name, fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
     for attribute, kind in attributes.items():
         run.dataset.add_sample_field(f"{name}.{attribute}", kind)
 

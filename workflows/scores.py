@@ -15,8 +15,9 @@ from . import folders, members
 from .embedding import label_free
 from .learning import HELD_OUT, TRAIN, Fitted, fit, keep_aside, look_at, predict, set_aside, split_parts
 from .next_round import Earlier, learned_from
+from .ownership import FROM_LABELS
 from .runs import Run
-from .samples import FROM_LABELS, Labels, read_vectors
+from .samples import Labels, read_vectors
 
 NO_CALIBRATOR = Calibrator(1.0, 0.0)  # the model's own probability
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from . import changes, folders, records
-from .review_labels import review_labels
+from .delete_run import delete_run
+from .review_labels import NothingToReview, review_shown
 from .samples import require_fields
 
 
@@ -83,9 +84,13 @@ def decide(dataset: Any, field: str, label_field: str, action: str, shown: Seque
         ids = [i for i, *values in now if tuple(values) == seen[i]]
         if not ids:
             return Decided(0, len(seen), None)
-        done = review_labels(
-            dataset.select(ids), field, label_field=label_field, action=action, seen=True, progress=False
-        )  # fmt: skip
+        try:
+            done = review_shown(dataset.select(ids), field, label_field, {i: seen[i][1:] for i in ids}, action=action)
+        except NothingToReview:  # somebody changed all of them at this very moment
+            return Decided(0, len(seen), None)
+        if not done.changed:
+            delete_run(dataset, done.run_key)
+            return Decided(0, len(seen), None)
     return Decided(done.changed, len(seen) - done.changed, done.run_key)
 
 

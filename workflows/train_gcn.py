@@ -12,6 +12,7 @@ from ..models.settings import GCN_SETTINGS, split
 from . import gcn_on_images, gcn_on_samples, runs, scores
 from .gcn_results import GCNResults, Scored, summarise
 from .learning import check_weights, freeze, freeze_parts, named_parts, note_parts, softmax, top_two
+from .ownership import add_field
 from .progress import Progress
 from .runs import Run
 from .samples import (
@@ -154,11 +155,7 @@ def _write_heat_maps(run: Run, known: Labels, found: Scored, heatmap_field: str)
     import fiftyone as fo
 
     assert found.evidence is not None  # _check_graph saw to it
-    run.wrote("fields", heatmap_field)
-    about = f"written by {run.key}"
-    run.dataset.add_sample_field(
-        heatmap_field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Heatmap, description=about
-    )
+    add_field(run, heatmap_field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Heatmap)
     waiting: dict[str, Any] = {}
     total = int(found.said.sum())
     for done, (i, heat) in enumerate(found.evidence(), start=1):

@@ -26,11 +26,11 @@ from .learning import (
     split_parts,
     top_two,
 )
+from .ownership import add_field
 from .progress import Progress
 from .results import percent, table
 from .runs import Run
 from .samples import (
-    FROM_LABELS,
     Labels,
     check_images,
     check_output_field,
@@ -153,8 +153,7 @@ def _write(run: Run, known: Labels, fitted: Fitted, output_field: str, embedding
     columns = dict(label=np.array(known.names, dtype=object)[classes], confidence=confidence, margin=margin)
     write_classifications(run, output_field, known.ids[rows], columns)
     if embeddings_field:
-        run.wrote("fields", embeddings_field)
-        run.dataset.add_sample_field(embeddings_field, fo.VectorField, description=f"{FROM_LABELS}{run.key}")
+        add_field(run, embeddings_field, fo.VectorField, learned=True)
         vectors = dict(zip(known.ids[rows].tolist(), fitted.embeddings[rows], strict=True))
         run.dataset.set_values(embeddings_field, vectors, key_field="id", progress=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .ownership import mark, remember_id
 from .runs import Run
 
 
@@ -26,5 +27,6 @@ def save(run: Run, name: str, view: Any) -> str:
         number += 1
         free = f"{name} ({number})"
     run.wrote("views", free)
-    dataset.save_view(free, view, description=f"written by {run.key}")
+    dataset.save_view(free, view, description=mark(run.key))
+    remember_id(run, "views", free, dataset._get_saved_view_doc(free))
     return free

@@ -141,7 +141,7 @@ class ReviewTab:
             return
         found = ctx.panel.state.review
         queue = (ctx.dataset, found["field"], found["target"])
-        key = review_queue.decide(*queue, sample_id, action, label, sitting=sitting())
+        key = review_queue.decide(*queue, sample_id, action, label, sitting(), shown=found["label"])
         mine = review_queue.decided(*queue, sitting())
         if key is None and sample_id not in mine:  # a list may tell the same choice twice
             ctx.ops.notify("Somebody else decided this one meanwhile: it stays as they left it", variant="warning")

@@ -110,7 +110,7 @@ def test_labels_that_are_there_are_kept(suggested):
 
     assert (results.changed, results.kept) == (total - 1, 1)
     assert suggested[first.id].ground_truth.label == "mine"
-    assert "1 samples have a label in 'ground_truth' already and keep it" in str(results)
+    assert "1 sample has a label in 'ground_truth' already and keeps it" in str(results)
 
 
 def test_labels_can_go_into_another_field(suggested):
@@ -238,7 +238,7 @@ def test_labels_edited_since_are_skipped_and_listed(suggested):
     assert undone.edited == [accepted[0]] and undone.labels == len(accepted) - 2
     assert suggested[accepted[0]].ground_truth.label == "mine"
     assert suggested.count("ground_truth") == 121
-    assert f"1 labels were edited since and stay as they are: {accepted[0]}" in str(undone)
+    assert f"1 label was edited since and stays as it is: {accepted[0]}" in str(undone)
 
 
 def test_a_label_of_a_review_that_is_gone_never_passes_for_an_original(suggested):
