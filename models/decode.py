@@ -1,24 +1,29 @@
-"""One image file in, one array out: limits, decoding, filters, fit. Pillow decodes, OpenCV removes noise."""
+"""One image file in, one array out: limits, decoding by what the file is, filters, fit."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
-import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from . import jpeg, libraries, png, tiff
+from .orientation import orientation
 from .pixels import Pixels, ample_size, prepare, to_8_bit
 from .settings import ImageSettings
 
 Side = Callable[[int, int], int]  # the final side, from an image's upright width and height
 
-SMALL_BYTES = 1 << 18  # of a JPEG file that is worth a way of its own
-LARGE_MEGAPIXELS = 50  # above this, images are decoded one at a time: four bytes a pixel and thread add up
+PIXEL_BYTES = 4  # max_megapixels counts pixels of four bytes, as Pillow keeps colour: wider ones weigh more
+DECODER_BYTES = {"WEBP": 12, "AVIF": 12, "JPEG2000": 16}  # a pixel, while Pillow decodes that format
+SLOW_BYTES = 40  # a pixel of the formats that Pillow decodes in Python, ten times as slow as others
+SMALL_BYTES = 4e6  # decoded: less takes no turn
+SHARED_BYTES = 500e6  # of the images that are decoded at once, on all threads; a larger one is decoded alone
 TURNS = {  # EXIF orientation -> how the stored pixels come upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -28,9 +33,9 @@ TURNS = {  # EXIF orientation -> how the stored pixels come upright
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-_large = threading.Lock()
-_pillow_limit = threading.Lock()
+REMOTE = re.compile(r"(^|/)(?P<scheme>[a-z][a-z0-9+.-]+):/+(?P<rest>.*)", re.I | re.S)  # FiftyOne makes it absolute
+KNOWN = re.compile(rb"GIF8|RIFF....WEBP|....ftypavi|BM", re.S)  # begins like an image that Pillow reads
+UNSUPPORTED = re.compile(r"unsupported|unimplemented|not supported|not available|cannot (handle|find loader)", re.I)
 
 
 class ImageError(ValueError):
@@ -43,6 +48,7 @@ class Decoded(NamedTuple):
     pixels: Pixels  # [H, W, C]
     width: int  # of the file's image, upright
     height: int
+    note: str | None = None  # what to know of an image that is used all the same; it names the file
 
     @property
     def gray(self) -> bool:
@@ -81,84 +87,135 @@ def decode(path: str, settings: ImageSettings, side: Side, channels: int) -> Dec
     _check_file(path, settings)
     gray = settings.grayscale or channels == 1
     try:
-        found = _decode_plain_jpeg(path, settings, side, gray) or _decode_any(path, settings, side, gray)
+        image = _decode(path, settings, side, gray)
     except ImageError:
         raise
+    except NotImplementedError as error:
+        raise _unsupported(path, str(error)) from None
     except UnidentifiedImageError:
-        raise ImageError(f"{path} is no image that Pillow reads: convert it to PNG or JPEG, or leave it out") from None
+        raise _unidentified(path) from None
     except PermissionError:
         raise ImageError(f"{path} may not be read by this user: change its permissions, or leave it out") from None
+    except MemoryError:
+        raise ImageError(f"{path} takes more memory than there is: make it smaller, or leave it out") from None
     except Exception as error:  # decoders raise whatever the damage leads to: OSError, SyntaxError, struct.error, ...
+        if UNSUPPORTED.search(str(error)):
+            raise _unsupported(path, str(error)) from None
         raise ImageError(f"{path} is damaged or cut off ({error}): restore it, or leave it out") from error
-    if channels == 3 and found.pixels.shape[2] == 1:
-        return found._replace(pixels=np.repeat(found.pixels, 3, axis=2))
-    return found
+    note = image.note and f"{path}: {image.note}"
+    pixels = image.pixels
+    return image._replace(note=note, pixels=np.repeat(pixels, channels // pixels.shape[2], axis=2))
+
+
+def _decode(path: str, settings: ImageSettings, side: Side, gray: bool) -> Decoded:
+    """Picks the decoder by how the file begins, whatever its name."""
+    with open(path, "rb") as file:
+        start = file.read(16)
+        if start.startswith(jpeg.START):
+            return _decode_jpeg(path, start + file.read(), settings, side, gray)
+        with libraries.strict():
+            if start.startswith(png.SIGNATURE):
+                return _decode_png(path, start + file.read(), settings, side, gray)
+            libraries.without_metadata_warnings()
+            if start.startswith(tiff.SIGNATURES):
+                file.seek(0)
+                directory = tiff.read(file)
+                if directory:
+                    _check_pixels(path, directory, directory.bytes_per_pixel, settings)
+                    tiff.check_segments(file, directory)
+                    if directory.needs_opencv:
+                        return _decode_wide_tiff(path, directory, settings, side, gray)
+            return _decode_any(path, settings, side, gray)
+
+
+def _decode_jpeg(path: str, data: bytes, settings: ImageSettings, side: Side, gray: bool) -> Decoded:
+    header = jpeg.read_header(data)
+    _check_pixels(path, header, PIXEL_BYTES if header.progressive else 0, settings)
+    upright = _upright(header, header.orientation)
+    size_px = side(*upright)
+    wide, high = ample_size(upright, size_px, settings.fit) if size_px else upright
+    ratio = min(upright[0] // wide, upright[1] // high)
+    scale = next((scale for scale in (8, 4, 2) if scale <= ratio), 1)
+    needed = header.width * header.height * (8 if header.progressive else PIXEL_BYTES / scale)
+    with libraries.memory(needed, SHARED_BYTES) if needed > SMALL_BYTES else contextlib.nullcontext():
+        pixels: Any = jpeg.decode(data, header, gray, scale)
+        if header.orientation in TURNS:
+            pixels = Image.fromarray(pixels).transpose(TURNS[header.orientation])
+        return Decoded(prepare(pixels, settings, size_px, gray), *upright)
+
+
+def _decode_png(path: str, data: bytes, settings: ImageSettings, side: Side, gray: bool) -> Decoded:
+    file = png.read(data)
+    _check_pixels(path, file, png.bytes_per_pixel(file), settings)
+    size_px = side(*_upright(file, file.orientation))
+    with _memory(file, png.bytes_per_pixel(file)):
+        image = png.decode(file)
+        return _finish(image, file.orientation, settings, size_px, gray)
+
+
+def _decode_wide_tiff(path: str, file: tiff.Tiff, settings: ImageSettings, side: Side, gray: bool) -> Decoded:
+    with _memory(file, file.bytes_per_pixel):
+        pixels, note = tiff.decode(path, file)
+        high, wide = pixels.shape[:2]
+        image = Image.fromarray(pixels)
+        return Decoded(prepare(image, settings, side(wide, high), gray), wide, high, note)
 
 
 def _decode_any(path: str, settings: ImageSettings, side: Side, gray: bool) -> Decoded:
-    """Every format that Pillow reads."""
-    with _open(path) as image:
-        _check_pixels(path, image.size, settings)
+    """Every other format that Pillow reads."""
+    with Image.open(path) as image:
         if image.format == "EPS":
             raise ImageError(f"{path} is PostScript, which is a program: convert it to PNG or JPEG, or leave it out")
-        turn = _orientation(image)
-        width, height = image.size if turn < 5 else image.size[::-1]
-        size_px = side(width, height)
-        if image.format in ("JPEG", "MPO"):  # the decoder itself can leave out what is not needed
-            image.draft("L" if gray else "RGB", ample_size(image.size, size_px, settings.fit) if size_px else None)
-        with _large if image.width * image.height > LARGE_MEGAPIXELS * 1e6 else contextlib.nullcontext():
+        is_slow = any(tile[0] in Image.DECODERS for tile in image.tile)
+        weight = SLOW_BYTES if is_slow else DECODER_BYTES.get(image.format or "", PIXEL_BYTES)
+        _check_pixels(path, image, weight, settings)
+        info = image.info  # Pillow turns TIFF itself
+        turn = 1 if image.format == "TIFF" else orientation(info.get("exif"), info.get("xmp"))
+        size_px = side(*_upright(image, turn))
+        with _memory(image, weight):
             image.load()
-            turn = _orientation(image)  # again: in a PNG it may stand after the pixels
-            plain = to_8_bit(image)
-            if turn in TURNS:
-                plain = plain.transpose(TURNS[turn])
-            return Decoded(prepare(plain, settings, size_px, gray), width, height)
+            return _finish(image, turn, settings, size_px, gray)
 
 
-def _decode_plain_jpeg(path: str, settings: ImageSettings, side: Side, gray: bool) -> Decoded | None:
-    """Small JPEG files without metadata: Pillow's parser would take longer than the pixels. None: not such a file."""
-    import cv2
+def _finish(image: Image.Image, turn: int, settings: ImageSettings, size_px: int, gray: bool) -> Decoded:
+    size = _upright(image, turn)
+    plain, note = to_8_bit(image)
+    if plain is not image:
+        image.close()  # its pixels are not needed any more
+    if turn in TURNS:
+        plain = plain.transpose(TURNS[turn])
+    return Decoded(prepare(plain, settings, size_px, gray), *size, note)
 
+
+def _upright(stored: Any, turn: int) -> tuple[int, int]:
+    return (stored.width, stored.height) if turn < 5 else (stored.height, stored.width)
+
+
+def _memory(stored: Any, bytes_per_pixel: float) -> Any:
+    """Room for what is decoded, and for its copy in 8 bits."""
+    size = stored.width * stored.height * (bytes_per_pixel + PIXEL_BYTES)
+    return libraries.memory(size, SHARED_BYTES) if size > SMALL_BYTES else contextlib.nullcontext()
+
+
+# What is wrong with a file
+
+
+def _unsupported(path: str, reason: str) -> ImageError:
+    return ImageError(f"{path} is of a kind that cannot be read ({reason}): convert it to PNG or JPEG, or leave it out")
+
+
+def _unidentified(path: str) -> ImageError:
+    """Pillow finds no header that it understands: the file is cut off, of another kind, or no image."""
     with open(path, "rb") as file:
-        data = file.read(2)
-        if data != b"\xff\xd8" or os.fstat(file.fileno()).st_size > SMALL_BYTES:
-            return None
-        data += file.read()
-    header = _plain_jpeg_header(data)
-    if header is None:
-        return None
-    *size, channels = header
-    _check_pixels(path, (size[0], size[1]), settings)
-    size_px = side(*size)
-    wide, high = ample_size((size[0], size[1]), size_px, settings.fit) if size_px else size
-    if size[0] >= 2 * wide and size[1] >= 2 * high:
-        return None  # to be reduced as it is decoded
-    kind = cv2.IMREAD_GRAYSCALE if gray or channels == 1 else cv2.IMREAD_COLOR
-    pixels: Any = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), kind | cv2.IMREAD_IGNORE_ORIENTATION)
-    if pixels is None:
-        return None  # Pillow says what is wrong with it
-    if pixels.ndim == 3:
-        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
-    return Decoded(prepare(pixels, settings, size_px, gray), *size)
-
-
-def _plain_jpeg_header(data: bytes) -> tuple[int, int, int] | None:
-    """Width, height and channels of a whole baseline or progressive JPEG file that holds nothing but its image.
-
-    None where it ends early, or where a marker (ITU-T T.81, table B.1) asks for more: EXIF, CMYK, a colour transform.
-    """
-    header, at = None, 2
-    while data[-2:] == b"\xff\xd9" and data[at : at + 1] == b"\xff" and at + 10 < len(data):
-        marker = data[at + 1]
-        if marker == 0xDA:  # the scan begins
-            return header
-        if marker in (0xC0, 0xC2) and data[at + 4] == 8 and data[at + 9] in (1, 3):
-            height, width = int.from_bytes(data[at + 5 : at + 7], "big"), int.from_bytes(data[at + 7 : at + 9], "big")
-            header = (width, height, data[at + 9]) if width and height else None
-        elif marker not in (0xC4, 0xDB, 0xDD, 0xE0, 0xFE):  # tables, restarts, JFIF, a comment
-            return None
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return None
+        start = file.read(16)
+        if start.startswith(tiff.SIGNATURES):
+            file.seek(0)
+            if directory := tiff.read(file):
+                return _unsupported(path, f"a TIFF with {directory.samples} samples of {directory.bits} bits a pixel")
+            return ImageError(f"{path} is damaged or cut off (its directory is missing): restore it, or leave it out")
+    if KNOWN.match(start):
+        return ImageError(f"{path} is damaged or cut off (its header is incomplete): restore it, or leave it out")
+    return ImageError(f"{path} is no image that Pillow reads: convert it to PNG or JPEG, or leave it out")
 
 
 # Before the pixels
@@ -168,14 +225,8 @@ def _check_file(path: str, settings: ImageSettings) -> None:
     """Refuses what is no regular file, is empty or is too large, without opening it."""
     try:
         status = os.stat(path)
-    except FileNotFoundError:
-        if os.path.islink(path):
-            raise ImageError(
-                f"{path} is a link to {os.readlink(path)}, which does not exist: restore that file, or leave it out"
-            ) from None
-        raise ImageError(f"{path} does not exist: restore the file, or leave the sample out") from None
     except (OSError, ValueError) as error:
-        raise ImageError(f"{path!r} cannot be opened ({error}): check the path, or leave the sample out") from None
+        raise _absent(path, error) from None
     if not stat.S_ISREG(status.st_mode):
         kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
         raise ImageError(f"{path} is {kind}, an image file was expected: correct the sample's path, or leave it out")
@@ -188,36 +239,28 @@ def _check_file(path: str, settings: ImageSettings) -> None:
         )
 
 
-def _open(path: str) -> Any:
-    """Reads the header. Pillow refuses large images at a limit of its own: ours is checked next, so that one waits."""
-    try:
-        return Image.open(path)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        with _pillow_limit:
-            limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            try:
-                return Image.open(path)
-            finally:
-                Image.MAX_IMAGE_PIXELS = limit
+def _absent(path: str, error: Exception) -> ImageError:
+    """Why there is no such file."""
+    if address := REMOTE.search(path):
+        return ImageError(
+            f"{address['scheme']}://{address['rest']} is an address, and only local files are read: download the media "
+            "first, and set the samples' filepath, or leave the sample out"
+        )
+    if not isinstance(error, FileNotFoundError):
+        return ImageError(f"{path!r} cannot be opened ({error}): check the path, or leave the sample out")
+    if os.path.islink(path):
+        return ImageError(
+            f"{path} is a link to {os.readlink(path)}, which does not exist: restore that file, or leave it out"
+        )
+    return ImageError(f"{path} does not exist: restore the file, or leave the sample out")
 
 
-def _check_pixels(path: str, size: tuple[int, int], settings: ImageSettings) -> None:
-    """Refuses too many pixels, before they are decoded."""
-    width, height = size
-    if width * height > settings.max_megapixels * 1e6:
+def _check_pixels(path: str, stored: Any, bytes_per_pixel: float, settings: ImageSettings) -> None:
+    """Refuses an image whose pixels would take more memory than `max_megapixels` of four bytes, before decoding."""
+    megapixels, weight = stored.width * stored.height / 1e6, max(1.0, bytes_per_pixel / PIXEL_BYTES)
+    if megapixels * weight > settings.max_megapixels:
+        counted = f", which count as {megapixels * weight:.2f}: its pixels take {weight:g} times" if weight > 1 else ""
         raise ImageError(
-            f"{path} has {width} x {height} pixels ({width * height / 1e6:.2f} megapixels), more than "
+            f"{path} has {stored.width} x {stored.height} pixels ({megapixels:.2f} megapixels{counted}), more than "
             f"max_megapixels={settings.max_megapixels:g}: raise that, or leave the file out"
         )
-
-
-def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 to 8; 1 (upright) where there is none or it cannot be read."""
-    if image.format == "JPEG" and "exif" not in image.info and "xmp" not in image.info:
-        return 1  # the usual case, without the cost of a parser
-    if image.format == "TIFF":
-        return 1  # Pillow turns it
-    try:
-        return int(image.getexif().get(0x0112, 1))
-    except Exception:  # damaged metadata do not make a damaged image
-        return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,38 +13,179 @@ from .settings import ImageSettings
 
 Pixels = NDArray[np.uint8]
 
+STRIP_PIXELS = 1 << 20
+SAMPLE = 1 << 20  # values in which outliers are looked for, beside the least and the largest
+MOST_OUTLIERS = 4  # distinct ones at either end, or one in fifty of all distinct values
+FEWEST_DISTINCT = 16  # values, else it is a mask or a map of classes
+GAP_TO_OUTLIERS = 4  # ranges of all others: with less, those keep 50 gray values or more
+MISSING = {999, 9999, 99999, 2**15 - 1, 2**15, 2**31 - 1, 2**31}  # usual marks of missing values, with either sign
+
 GAP = 2  # what is more than GAP times as big as needed is first brought down, by whole factors
 
 
-def to_8_bit(image: Image.Image) -> Image.Image:
-    """Any of Pillow's modes -> "L" or "RGB"; transparent pixels become white."""
+def to_8_bit(image: Image.Image) -> tuple[Image.Image, str | None]:
+    """Any of Pillow's modes -> "L" or "RGB", transparent pixels white; and a note where outliers were clipped.
+
+    In strips of rows, so that no wide copy of a large image is made.
+    """
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(scale_to_8_bit(np.asarray(image)))
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    if image.mode in ("L", "1"):
-        return image.convert("L")
-    return image if image.mode == "RGB" else image.convert("RGB")
+        pixels, note = scale_to_8_bit(_as_array(image))
+        return Image.fromarray(pixels), note
+    opaque = not image.has_transparency_data
+    if image.mode in ("L", "RGB") and opaque:
+        return image, None
+    mode = "L" if image.mode in ("L", "1") and opaque else "RGB"
+    plain = Image.new(mode, image.size)
+    for rows in strips(image.height, image.width):
+        strip = image.crop((0, rows.start, image.width, rows.stop))
+        if not opaque:
+            layer = strip.convert("RGBA")
+            strip = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+        plain.paste(strip.convert(mode), (0, rows.start))
+    return plain, None
 
 
-def scale_to_8_bit(values: NDArray[Any]) -> Pixels:
-    """Scales gray values to 0..255 by their range, so that nothing is clipped.
+def strips(height: int, width: int) -> Iterator[slice]:
+    """Rows of an image, about a megapixel at a time."""
+    rows = max(1, STRIP_PIXELS // max(1, width))
+    for top in range(0, height, rows):
+        yield slice(top, min(top + rows, height))
+
+
+def _as_array(image: Image.Image) -> NDArray[Any]:
+    values = np.empty((image.height, image.width), np.asarray(image.crop((0, 0, 1, 1))).dtype)
+    for rows in strips(image.height, image.width):
+        values[rows] = np.asarray(image.crop((0, rows.start, image.width, rows.stop)))
+    return values
+
+
+def cmyk_to_rgb(values: Pixels) -> Pixels:
+    """As Adobe stores CMYK in a JPEG file, inverted: [H, W, 4] -> [H, W, 3]."""
+    out = np.empty((*values.shape[:2], 3), dtype=np.uint8)
+    for rows in strips(*values.shape[:2]):
+        out[rows] = np.asarray(Image.fromarray(255 - values[rows], "CMYK").convert("RGB"))
+    return out
+
+
+def scale_to_8_bit(values: NDArray[Any]) -> tuple[Pixels, str | None]:
+    """Scales gray values to 0..255 by their range, [H, W]; and a note where the range leaves outliers out.
 
     Whole numbers from 0 are taken as 8, 10, 12, 14, 16, 24 or 32 bits, the least that hold the largest (cameras and
     microscopes put 12 bits into 16). Fractions within 0..1 are multiplied by 255. All else goes from its least to its
-    largest. NaN and infinity become the least.
+    largest. NaN and infinity become the least. Values that stand for missing ones (-9999) are clipped.
     """
-    numbers = values.astype(np.float64)
-    finite = np.isfinite(numbers)
-    low, high = (numbers[finite].min(), numbers[finite].max()) if finite.any() else (0.0, 0.0)
-    numbers = np.where(finite, numbers, low)
+    low, high = _finite_range(values)
+    least, largest, note = low, high, None
+    if values.dtype.kind == "f" or low < 0 or high >= 2**16:
+        low, high = range_without_outliers(values, low, high)
+        if (low, high) != (least, largest):
+            lost = " and ".join(f"{end:g}" for end, kept in ((least, low), (largest, high)) if end != kept)
+            least, note = (
+                low,
+                f"values as far from all others as {lost} were clipped: it shows those from {low:g} to {high:g}",
+            )
     if low >= 0 and values.dtype.kind in "ui":
-        low, high = 0.0, next(2.0**bits - 1 for bits in (8, 10, 12, 14, 16, 24, 32) if high < 2.0**bits)
+        low, high = 0.0, least_range(high)
     elif low >= 0 and high <= 1:
         low, high = 0.0, 1.0
-    scaled = (numbers - low) * (255 / (high - low)) if high > low else np.zeros_like(numbers)
-    return np.rint(scaled).astype(np.uint8)
+    scale = 255 / (high - low) if high > low else 0.0
+    out = np.empty(values.shape, dtype=np.uint8)
+    for rows in strips(*values.shape[:2]):
+        numbers = values[rows].astype(np.float64)
+        if values.dtype.kind == "f":
+            numbers[~np.isfinite(numbers)] = least
+        if note:
+            numbers = numbers.clip(low, high)
+        out[rows] = np.rint((numbers - low) * scale)
+    return out, note
+
+
+def least_range(highest: float) -> float:
+    """The largest value of the least bits that hold `highest`."""
+    return next(2.0**bits - 1 for bits in (8, 10, 12, 14, 16, 24, 32) if highest < 2.0**bits)
+
+
+def _finite_range(values: NDArray[Any]) -> tuple[float, float]:
+    """The least and the largest value but NaN and infinity; 0, 0 where there is none."""
+    low, high = np.inf, -np.inf
+    for rows in strips(*values.shape[:2]):
+        part = values[rows]
+        if values.dtype.kind == "f":
+            part = part[np.isfinite(part)]
+        if part.size:
+            low, high = min(low, float(part.min())), max(high, float(part.max()))
+    return (low, high) if low <= high else (0.0, 0.0)
+
+
+def range_without_outliers(values: NDArray[Any], low: float, high: float) -> tuple[float, float]:
+    """The range of the values, without those few distinct ones that lie far beyond a gap.
+
+    The gap has to be GAP_TO_OUTLIERS times as wide as the range of all others, a quarter of it next to a usual mark of
+    missing values. Zero is a value like others, so that a black background stays black.
+
+    Args:
+        low, high: the range of all finite values
+    """
+    step = max(1, values.size // SAMPLE)
+    sample = values.reshape(-1)[::step].astype(np.float64)
+    distinct = np.unique(np.concatenate([sample[np.isfinite(sample)], [low, high]]))
+    kept_low = _cut(distinct)
+    kept_high = -_cut(-distinct[::-1])
+    return (float(kept_low), float(kept_high)) if kept_low < kept_high else (low, high)
+
+
+def _cut(distinct: NDArray[np.float64]) -> Any:
+    """The least of sorted values that is no outlier. The other end, which may have its own, counts for nothing."""
+    tail = max(MOST_OUTLIERS, len(distinct) // 50)
+    for index in range(min(tail, len(distinct) - 4), 0, -1):
+        outlier, nearest = distinct[index - 1 : index + 1]
+        others = distinct[max(index + 2, len(distinct) - 1 - tail)] - nearest
+        is_mark = abs(outlier) in MISSING or abs(outlier) >= 1e30
+        enough = is_mark or len(distinct) >= FEWEST_DISTINCT
+        if enough and outlier != 0 and nearest - outlier > (0.25 if is_mark else GAP_TO_OUTLIERS) * others:
+            return nearest
+    return distinct[0]
+
+
+def wide_to_8_bit(
+    values: NDArray[np.uint16], key: NDArray[np.uint16] | None = None, premultiplied: bool = False
+) -> Pixels:
+    """Up to 16 bits, without or with alpha, on white: [H, W] or [H, W, 2 to 4] -> [H, W] or [H, W, 3].
+
+    All channels together are taken as the least bits that hold the largest value, as `scale_to_8_bit` does it.
+
+    Args:
+        key: the value, or the colour, that is transparent
+        premultiplied: colours were multiplied by alpha
+    """
+    values = values.reshape(*values.shape[:2], -1)
+    colours = values.shape[2] - (values.shape[2] in (2, 4))
+    highest = alpha_highest = 0
+    for rows in strips(*values.shape[:2]):
+        shown = ~_hidden(values[rows], colours, key)
+        highest = max(highest, int(values[rows, :, :colours].max(where=shown, initial=0)))
+        alpha_highest = max(alpha_highest, int(values[rows, :, colours:].max(initial=0)))
+    scale = 255 / least_range(highest)
+    table = np.rint(np.arange(2**16).clip(0, highest) * scale).astype(np.uint8)
+    opaque = least_range(max(highest, alpha_highest))
+    out = np.empty((*values.shape[:2], colours), dtype=np.uint8)
+    for rows in strips(*values.shape[:2]):
+        part = table[values[rows, :, :colours]]
+        if values.shape[2] > colours:
+            alpha = values[rows, :, colours:] / opaque
+            part = np.rint(255 * (1 - alpha) + part * (1 if premultiplied else alpha)).clip(0, 255).astype(np.uint8)
+        out[rows] = np.where(_hidden(values[rows], colours, key), 255, part)
+    return out[..., 0] if colours == 1 else out
+
+
+def _hidden(values: NDArray[np.uint16], colours: int, key: NDArray[np.uint16] | None) -> NDArray[np.bool_]:
+    """Which pixels are wholly transparent: [H, W, C] -> [H, W, 1]."""
+    hidden = np.zeros((*values.shape[:2], 1), dtype=bool)
+    if values.shape[2] > colours:
+        hidden |= values[..., colours:] == 0
+    if key is not None:
+        hidden |= (values[..., :colours] == key).all(axis=2, keepdims=True)
+    return hidden
 
 
 def prepare(image: Image.Image | Pixels, settings: ImageSettings, size_px: int, gray: bool) -> Pixels:

@@ -71,7 +71,11 @@ class ImageSettings(Settings):
     autocontrast: bool = setting(False, "stretches the gray values of each image to the full range")
     max_megabytes: float = setting(200.0, "larger files are skipped, and listed", unit="MB", low=0.01, high=10_000.0)
     max_megapixels: float = setting(
-        180.0, "images with more pixels are skipped, and listed", unit="MP", low=0.01, high=2000.0
+        120.0,
+        "larger images are skipped, and listed; pixels that take more than four bytes in memory count for more",
+        unit="MP",
+        low=0.01,
+        high=2000.0,
     )
     threads: int = setting(0, "decoding threads; 0: one a core", low=0, high=256)
 

@@ -21,7 +21,10 @@ SHARED = {"settings", "step", "losses", "graph"}  # what the files of models/ ma
 PARTS = {  # files of one method
     "resnet": {"weights", "attacks"},
     "images": {"decode", "pixels"},
-    "decode": {"pixels"},
+    "decode": {"libraries", "orientation", "pixels", "png", "jpeg", "tiff"},
+    "jpeg": {"libraries", "orientation", "pixels"},
+    "png": {"orientation", "pixels"},
+    "tiff": {"jpeg", "pixels"},
     "image_graph": {"image_nodes"},
     "calibration": {"threshold"},
     "diffusion": {"denoiser", "noise", "pipeline", "sampling"},

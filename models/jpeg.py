@@ -1,0 +1,129 @@
+"""JPEG files (ITU-T T.81): a header, and pixels of which libjpeg has nothing to warn."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from . import libraries
+from .orientation import orientation
+from .pixels import cmyk_to_rgb
+
+Pixels = NDArray[np.uint8]
+
+START, END = b"\xff\xd8", b"\xff\xd9"
+FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF markers; those three are tables
+PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
+PROBE = b"\x5a\x13\xa7" * 200  # bytes that no decoder reads after the end of the data
+
+
+class Header(NamedTuple):
+    width: int  # as stored
+    height: int
+    channels: int
+    progressive: bool
+    orientation: int  # EXIF, 1 to 8
+    scan: int  # offset of the first scan
+    stray: bool  # bytes that belong to no segment stand before it
+
+
+def read_header(data: bytes) -> Header:
+    """What stands before the first scan.
+
+    Raises:
+        ValueError: it is cut off, or holds no frame
+    """
+    at, stray, frame = 2, False, None
+    exif = xmp = b""
+    while True:
+        marker_at = data.find(b"\xff", at)
+        stray = stray or marker_at > at
+        while data[marker_at : marker_at + 2] == b"\xff\xff":  # fill bytes
+            marker_at += 1
+        length = int.from_bytes(data[marker_at + 2 : marker_at + 4], "big")
+        if marker_at < 0 or len(data) < marker_at + 4:
+            raise ValueError("its header is cut off")
+        marker, segment, at = data[marker_at + 1], data[marker_at + 4 : marker_at + 2 + length], marker_at + 2 + length
+        if marker in (0x00, 0x01, *range(0xD0, 0xD9)):  # no segment: stuffing, or markers that stand alone
+            at, stray = marker_at + 2, True
+        elif marker == 0xD9 or (marker == 0xDA and frame is None):
+            raise ValueError("it holds no image")
+        elif marker == 0xDA and frame:
+            return Header(*frame, orientation(exif, xmp), marker_at, stray)
+        elif marker in FRAMES and len(segment) >= 6:
+            height, width = int.from_bytes(segment[1:3], "big"), int.from_bytes(segment[3:5], "big")
+            frame = (width, height, segment[5], marker in PROGRESSIVE)
+        elif marker == 0xE1:
+            exif = exif or (segment if segment.startswith(b"Exif\0") else b"")
+            xmp = xmp or (segment if segment.startswith(b"http://ns.adobe.com/xap/") else b"")
+
+
+def decode(data: bytes, header: Header, gray: bool, scale: int) -> Pixels:
+    """Pixels [H / scale, W / scale] or [.., .., 3]; libjpeg leaves out what a `scale` of 2, 4 or 8 does not need.
+
+    Raises:
+        ValueError: the data are damaged, or end early
+        NotImplementedError: a kind of JPEG that neither libjpeg-turbo nor Pillow decodes
+    """
+    import simplejpeg  # type: ignore[import-untyped]
+
+    data = _with_end(data, header.scan)
+    colours = "CMYK" if header.channels == 4 else "GRAY" if gray or header.channels == 1 else "RGB"
+    least = {"min_width": -(-header.width // scale), "min_height": -(-header.height // scale)} if scale > 1 else {}
+    try:
+        pixels: Pixels = simplejpeg.decode_jpeg(data, colours, fastdct=False, fastupsample=False, **least)
+    except ValueError as error:
+        if _tells_of_damage(str(error), header):
+            raise
+        pixels = _second_opinion(data, header, "L" if colours == "GRAY" else colours, scale, str(error))
+    if colours == "CMYK":
+        return cmyk_to_rgb(pixels)
+    return pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
+
+
+def check(data: bytes) -> None:
+    """Decodes, and raises a ValueError where the data are damaged; an unusual kind is no damage."""
+    with contextlib.suppress(NotImplementedError):
+        decode(data, read_header(data), gray=True, scale=1)
+
+
+def _with_end(data: bytes, scan: int) -> bytes:
+    """The file, closed by an end marker: without one, complete data would raise the same warning as data cut off."""
+    if data.endswith(END) or data.find(END, scan) >= 0:
+        return data
+    rest = data.rstrip(b"\0")  # a download that broke off often leaves zeros, which would decode as gray
+    return rest + (b"\0" if rest.endswith(b"\xff") and len(rest) < len(data) else b"") + END
+
+
+def _tells_of_damage(warning: str, header: Header) -> bool:
+    """Whether libjpeg's warning is about the image data, and not about an oddity of the header."""
+    if "extraneous bytes" in warning and header.stray:
+        return False
+    return any(words in warning for words in ("Corrupt JPEG", "Premature end", "Inconsistent progression"))
+
+
+def _second_opinion(data: bytes, header: Header, mode: str, scale: int, reason: str) -> Pixels:
+    """Pillow's decoder, which keeps quiet about damage. Where the data end early, it reads on into what follows.
+
+    So it decodes twice, with other bytes behind the data: of a complete image they change nothing.
+    """
+    end = data.find(END, header.scan)
+
+    def pixels(tail: bytes) -> Pixels:
+        with Image.open(io.BytesIO(data[:end] + tail + END)) as image:
+            image.draft(mode, (-(-header.width // scale), -(-header.height // scale)))
+            return np.asarray(image.convert(mode))
+
+    try:
+        with libraries.strict():
+            first, second = pixels(b""), pixels(PROBE)
+    except Exception:
+        raise NotImplementedError(reason) from None
+    if not np.array_equal(first, second):
+        raise ValueError("its data end early")
+    return 255 - first if mode == "CMYK" else first  # simplejpeg leaves CMYK inverted

@@ -1,0 +1,119 @@
+"""TIFF files (TIFF 6.0): the kinds that Pillow misreads or does not read, and damage that libtiff does not report."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from . import jpeg
+from .pixels import Pixels, scale_to_8_bit, wide_to_8_bit
+
+SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+UNSIGNED, SIGNED, FLOAT = 1, 2, 3  # sample formats
+JPEG, DEFLATE = 7, (8, 32946)  # compressions
+RGB, ASSOCIATED = 2, 1  # photometric interpretation, extra sample
+PIECE = 1 << 16  # compressed bytes that are checked at a time
+
+
+class Tiff(NamedTuple):
+    """The first image."""
+
+    width: int  # as stored
+    height: int
+    bits: int  # a sample
+    samples: int  # a pixel
+    sample_format: int
+    has_planes: bool  # each sample in a plane of its own
+    is_rgb: bool
+    extra: tuple[int, ...]
+    compression: int
+    segments: list[tuple[int, int]]  # offset and length of each strip or tile
+    tables: bytes  # of JPEG
+
+    @property
+    def bytes_per_pixel(self) -> float:
+        return self.bits / 8 * self.samples
+
+    @property
+    def needs_opencv(self) -> bool:
+        """Pillow drops half of 16-bit colours, takes signed bytes as unsigned, and reads no wide floats."""
+        if self.samples == 1:
+            return (self.bits, self.sample_format) in ((64, FLOAT), (8, SIGNED))
+        return self.is_rgb and self.samples in (3, 4) and self.bits > 8
+
+
+def read(file: BinaryIO) -> Tiff | None:
+    """The directory of the first image; None where it cannot be read, or has no image."""
+    start = file.read(8)
+    if start[2:4] in (b"+\0", b"\0+"):  # BigTIFF
+        start += file.read(8)
+    try:
+        tags: Any = ImageFileDirectory_v2(start)
+        file.seek(tags.next)
+        tags.load(file)
+        bits, samples = tags.get(258, (1,)), tags.get(277, 1)
+        offsets, lengths = (tags.get(strip, tags.get(tile, ())) for strip, tile in ((273, 324), (279, 325)))
+        return Tiff(
+            width=int(tags[256]),
+            height=int(tags[257]),
+            bits=max(bits),
+            samples=samples,
+            sample_format=max(tags.get(339, (UNSIGNED,))),
+            has_planes=tags.get(284, 1) == 2 and samples > 1,
+            is_rgb=tags.get(262) == RGB,
+            extra=tuple(tags.get(338, ())),
+            compression=tags.get(259, 1),
+            segments=list(zip(offsets, lengths, strict=False)),
+            tables=tags.get(347, b""),
+        )
+    except Exception:  # a damaged directory leads to whatever error
+        return None
+
+
+def check_segments(file: BinaryIO, tiff: Tiff) -> None:
+    """Finds damage for which libtiff gives an image all the same.
+
+    Raises:
+        ValueError, zlib.error: a strip or tile is damaged
+    """
+    if tiff.compression not in (JPEG, *DEFLATE):
+        return
+    for offset, length in tiff.segments:
+        file.seek(offset)
+        if tiff.compression == JPEG:
+            data = tiff.tables[:-2] + file.read(length)[2 if tiff.tables else 0 :]
+            jpeg.check(data)
+        else:
+            inflate = zlib.decompressobj()
+            for first in range(0, length, PIECE):
+                inflate.decompress(file.read(min(PIECE, length - first)))
+
+
+def decode(path: str, tiff: Tiff) -> tuple[Pixels, str | None]:
+    """What Pillow misreads, by OpenCV, upright: [H, W] or [H, W, 3]; and a note where outliers were clipped.
+
+    Raises:
+        NotImplementedError: OpenCV does not read it right, either
+        ValueError: the data are damaged
+    """
+    import cv2
+
+    kind = f"a TIFF with {tiff.samples} samples of {tiff.bits} bits a pixel"
+    known = {(8, SIGNED), (16, SIGNED), (16, UNSIGNED), (32, SIGNED), (32, FLOAT), (64, FLOAT)}
+    depth = (tiff.bits, tiff.sample_format)
+    if tiff.has_planes or depth not in known or (tiff.samples == 4 and depth != (16, UNSIGNED)):
+        raise NotImplementedError(f"{kind}, in separate planes" if tiff.has_planes else kind)
+    values: NDArray[Any] | None = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None:
+        raise ValueError("its data are damaged")
+    if values.ndim == 3:
+        values = np.ascontiguousarray(values[..., [2, 1, 0, 3][: values.shape[2]]])
+    if values.dtype != np.uint16:
+        return scale_to_8_bit(values)
+    if tiff.samples == 4 and tiff.extra == (0,):  # unspecified: no alpha
+        values = values[..., :3]
+    return wide_to_8_bit(values, premultiplied=tiff.extra == (ASSOCIATED,)), None
