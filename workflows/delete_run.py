@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import folders, records
+from .arguments import Samples, public
 
 
 @dataclass
@@ -34,7 +35,8 @@ class DeletedRun:
         return text + (left if self.edited else "")
 
 
-def delete_run(dataset: Any, run_key: str) -> DeletedRun:
+@public
+def delete_run(dataset: Samples, run_key: str) -> DeletedRun:
     """Takes a run away: its fields, views, label changes, files and record.
 
     Raises:

@@ -17,7 +17,7 @@ from ..models.decode import decode
 from ..models.images import ImageError, in_order, moments, normalisation, thread_count
 from ..models.settings import CopySettings, ImageSettings, split
 from . import runs
-from .progress import Progress
+from .arguments import Progress, Samples, public
 from .results import table
 from .runs import Run
 from .samples import CHUNK, check_images, check_output_field
@@ -52,11 +52,12 @@ class PreprocessResults:
         return "\n".join([f"{self.output_field}: copies in {self.folder}", "", table([row]), *left])
 
 
+@public
 def preprocess_images(
-    samples: Any,
+    samples: Samples,
     *,
     output_field: str = "preprocessed_path",
-    progress: Progress | bool | None = None,
+    progress: Progress = None,
     resume: str | None = None,
     **settings: Any,
 ) -> PreprocessResults:

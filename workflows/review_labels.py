@@ -12,7 +12,7 @@ from typing import Any
 
 from ..models.settings import ReviewSettings, split
 from . import changes, folders, records, runs
-from .progress import Progress
+from .arguments import Progress, Samples, public
 from .results import counted
 from .runs import Run
 from .samples import CHUNK, PROVENANCE, check_images, check_label_field
@@ -38,14 +38,15 @@ class ReviewResults:
         )
 
 
+@public
 def review_labels(
-    samples: Any,
+    samples: Samples,
     field: str,
     *,
     label_field: str | None = None,
     label: str | None = None,
     classes: Sequence[str] | None = None,
-    progress: Progress | bool | None = None,
+    progress: Progress = None,
     resume: str | None = None,
     into: str | None = None,
     **settings: Any,
