@@ -51,7 +51,7 @@ def outline(name: str) -> Callable[..., Any]:
     path = ROOT / (importlib.import_module(__package__)._FUNCTIONS[name][1:].replace(".", "/") + ".py")
     tree = ast.parse(path.read_text(encoding="utf-8"))
     (node,) = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == name]
-    node.body = node.body[:1]  # the docstring
+    node.body, node.decorator_list = node.body[:1], []  # the docstring alone
     found: dict[str, Any] = {}
     exec(compile(ast.Module([node], []), str(path), "exec", annotations.compiler_flag), found)
     return found[name]
@@ -172,7 +172,7 @@ def argument_option(item: inspect.Parameter) -> inspect.Parameter:
     from .workflows import typed
 
     readers: dict[str, Callable[[str], Any]] = {
-        "classes": typed.read_classes if "dict" in item.annotation else typed.read_names,
+        "classes": typed.read_classes if item.annotation == "Classes" else typed.read_names,
         "target": typed.read_target,
         "methods": lambda text: [name.strip() for name in text.split(",")],
         "settings_of": read_rows,

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
+import reprlib
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar, overload
 
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
+WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+MAX_TEXT = 4096  # characters: a path on Linux has no more
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # NUL and halves of surrogate pairs: no database or file takes them
 
 
 def setting(
@@ -102,10 +107,12 @@ class ResNetSettings(Settings):
     )
     epochs: int = setting(40, "passes over the training part, at the most", low=1, high=10_000, basic=True)
     minimum_steps: int = setting(
-        250, "few images are passed over more often, until the weights were updated this often", low=1
+        250, "few images are passed over more often, until the weights were updated this often", low=1, high=10_000_000
     )
-    patience: int = setting(25, "epochs without a better validation score before training stops", low=1)
-    batch_size: int = setting(32, "images an update (the last batch may be smaller)", unit="images", low=2)
+    patience: int = setting(25, "epochs without a better validation score before training stops", low=1, high=10_000)
+    batch_size: int = setting(
+        32, "images an update (the last batch may be smaller)", unit="images", low=2, high=100_000
+    )
     optimizer: str = setting("adam", "how weights are updated", choices=("adam", "adamw", "sgd"))
     learning_rate: float = setting(0.001, "largest step size; it warms up, and falls as a cosine", low=1e-7, high=10)
     weight_decay: float = setting(0.0005, "pull of the weights to zero", low=0.0, high=1.0)
@@ -167,6 +174,7 @@ class GCNSettings(Settings):
         "nodes that an update reads, at the most: where labelled ones and their neighbours are more, batches are drawn",
         unit="nodes",
         low=100,
+        high=1_000_000_000,
     )
     learning_rate: float = setting(0.005, "Adam's step size", low=1e-6, high=1.0)
     weight_decay: float = setting(0.0005, "pull of the weights to zero", low=0.0, high=1.0)
@@ -230,7 +238,9 @@ class ImageGraphSettings(Settings):
     node_loss_power: float = setting(
         0.7, "q of the sample loss: near 0 cross-entropy, at 1 most robust", low=0.01, high=1.0
     )
-    batch_size: int = setting(32, "images an update (the last batch may be smaller)", unit="images", low=2)
+    batch_size: int = setting(
+        32, "images an update (the last batch may be smaller)", unit="images", low=2, high=100_000
+    )
     weight_decay: float = setting(0.0005, "pull of the weights to zero", low=0.0, high=1.0)
     logit_adjustment: float = setting(
         1.0, "how far class frequency is put into the logits (Menon 2021); 0: plain cross-entropy", low=0.0, high=5.0
@@ -330,7 +340,7 @@ class AttackSettings(Settings):
     strengths: str = setting("2, 8", "largest changes of a pixel that are tried, apart by commas", unit="1/255")
     attack_steps: int = setting(10, "steps of PGD", low=1, high=1000)
     attacked: int = setting(
-        200, "held-out images that are attacked, at the most, drawn at random", unit="images", low=1
+        200, "held-out images that are attacked, at the most, drawn at random", unit="images", low=1, high=10_000_000
     )
     seed: int = setting(0, "fixes the draw", low=0, high=2**31 - 1)
 
@@ -372,7 +382,9 @@ class GeneratorSettings(Settings):
         high=10_000,
         basic=True,
     )
-    steps: int = setting(0, "updates of the weights, at the most; 0: as many as the time allows", low=0)
+    steps: int = setting(
+        0, "updates of the weights, at the most; 0: as many as the time allows", low=0, high=100_000_000
+    )
     width: int = setting(
         0, "channels of the first level, a multiple of 8; 0: as time, size and device allow", low=0, high=1024
     )
@@ -385,11 +397,12 @@ class GeneratorSettings(Settings):
         "images an update, in more passes where memory is too small; 0: 32 on a processor, 128 on a GPU",
         unit="images",
         low=0,
+        high=100_000,
     )
     learning_rate: float = setting(
         0.0, "largest step size; it warms up, and falls as a cosine; 0: as the width allows", low=0.0, high=1.0
     )
-    warmup_steps: int = setting(100, "updates until the step size is reached", low=0)
+    warmup_steps: int = setting(100, "updates until the step size is reached", low=0, high=10_000_000)
     label_drop: float = setting(0.1, "part of the labels left out in training, for guidance", low=0.0, high=0.9)
     class_power: float = setting(
         0.5, "an image of a class of n is drawn by n^-power: 0 as it comes, 1 all classes alike", low=0.0, high=1.0
@@ -400,7 +413,7 @@ class GeneratorSettings(Settings):
         "mirror training images (a mirrored digit is no digit, so only where asked)",
         choices=("none", "horizontal", "vertical", "both"),
     )
-    picture_steps: int = setting(300, "updates between two pictures of what it draws", low=1)
+    picture_steps: int = setting(300, "updates between two pictures of what it draws", low=1, high=100_000_000)
     device: str = setting("auto", "where it runs", choices=("auto", "cpu", "cuda", "mps"))
     precision: str = setting(
         "auto",
@@ -520,7 +533,9 @@ class FilterSettings(Settings):
 
 @dataclass(frozen=True)
 class ProbeSettings(Settings):
-    steps: int = setting(1200, "updates of the weights, the same for all that is compared", low=1, basic=True)
+    steps: int = setting(
+        1200, "updates of the weights, the same for all that is compared", low=1, high=1_000_000, basic=True
+    )
     batch_size: int = setting(128, "images an update", unit="images", low=2, high=100_000)
     width: int = setting(16, "channels of the first layer; the last has eight times as many", low=4, high=512)
     learning_rate: float = setting(0.015, "largest step size; it warms up, and falls as a cosine", low=1e-7, high=10)
@@ -571,21 +586,46 @@ BALANCE_SETTINGS: tuple[type[Settings], ...] = (  # of balance_classes
 
 def check(item: dataclasses.Field[Any], value: Any) -> Any:
     """Returns `value` in the type of the field `item`; a value out of range raises ValueError with the reason."""
-    notes, kind = item.metadata, type(item.default)
-    wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[kind]
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if kind is int and isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if type(value) is not kind or value != value:
-        raise ValueError(f"{item.name} has to be {wanted}, not {value!r}")
+    notes, value = item.metadata, plain(value)
+    kind: Any = type(item.default)
+    fits = type(value) is kind or (kind is float and type(value) is int)
+    fits = fits or (kind is int and isinstance(value, float) and value.is_integer())
+    if not fits or value != value:
+        raise ValueError(f"{item.name} has to be {WORDS[kind]}, not {shown(value)}")
     low, high, choices = notes["low"], notes["high"], notes["choices"]
     if (low is not None and value < low) or (high is not None and value > high):
-        bounds = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
-        raise ValueError(f"{item.name} has to be {bounds}{notes['unit'] and ' ' + notes['unit']}, not {value:g}")
+        bounds = f"at least {low:.12g}" if high is None else f"from {low:.12g} to {high:.12g}"
+        raise ValueError(f"{item.name} has to be {bounds}{notes['unit'] and ' ' + notes['unit']}, not {shown(value)}")
+    if kind is str:
+        check_text(item.name, value)
     if choices and value not in choices and not notes["open_choices"]:
-        raise ValueError(f"{item.name} has to be one of {', '.join(choices)}, not {value!r}")
-    return value
+        raise ValueError(f"{item.name} has to be one of {', '.join(choices)}, not {shown(value)}")
+    return kind(value)
+
+
+def check_text(name: str, value: str, longest: int = MAX_TEXT) -> None:
+    """Raises ValueError for a text that cannot be stored, or is too long for a name or a path."""
+    if len(value) > longest:
+        raise ValueError(f"{name} has to be a text of at most {longest:,} characters, not {len(value):,}")
+    if UNSTORABLE.search(value):
+        raise ValueError(f"{name} has to be a text without NUL or half a surrogate pair, not {shown(value)}")
+
+
+def plain(value: Any) -> Any:
+    """A scalar of numpy as Python's own; everything else as it is."""
+    return value.item() if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () else value
+
+
+def shown(value: Any) -> str:
+    """A value as an error shows it: short, whatever it is."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxlong = short.maxother = 80
+    if isinstance(value, (bool, int, float, str, bytes, list, tuple, dict, set, type(None))):
+        try:
+            return short.repr(value)
+        except ValueError:  # Python writes no whole number of more than 4,300 digits
+            pass
+    return f"a value of type {type(value).__name__}"
 
 
 @overload

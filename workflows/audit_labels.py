@@ -11,7 +11,7 @@ import numpy as np
 from ..models.settings import AuditSettings, split
 from ..models.threshold import interval
 from . import records, runs, views
-from .progress import Progress
+from .arguments import Progress, Samples, public
 from .results import percent
 from .review_labels import audits_of, writer_of
 from .runs import Run
@@ -46,12 +46,13 @@ class AuditResults:
         )
 
 
+@public
 def audit_labels(
-    samples: Any,
+    samples: Samples,
     field: str,
     *,
     label_field: str | None = None,
-    progress: Progress | bool | None = None,
+    progress: Progress = None,
     **settings: Any,
 ) -> AuditResults:
     """Draws accepted samples to check, or reads what the check of the last draw says.

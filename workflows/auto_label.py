@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +9,10 @@ import numpy as np
 from ..models import ensemble
 from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings, split
 from . import next_round, runs, scores, views
+from .arguments import Classes, Part, Progress, Samples, public
 from .auto_label_results import AutoLabelResults, summarise
 from .decision import Decision, alone, decide, keep
 from .learning import check_weights, freeze, freeze_parts, named_parts, note_parts
-from .progress import Progress
 from .runs import Run
 from .samples import (
     Labels,
@@ -28,19 +27,20 @@ from .samples import (
 from .scores import Scores
 
 
+@public
 def auto_label(
-    samples: Any,
+    samples: Samples,
     label_field: str | None = None,
     *,
     output_field: str = "auto_label",
-    embeddings: Any = None,
+    embeddings: str | None = None,
     run: str | None = None,
     after: str | None = None,
-    classes: Sequence[str] | dict[str, Sequence[str]] | None = None,
-    validation: Any = None,
+    classes: Classes = None,
+    validation: Part = None,
     group_field: str | None = None,
     include_synthetic: bool = False,
-    progress: Progress | bool | None = None,
+    progress: Progress = None,
     resume: str | None = None,
     **settings: Any,
 ) -> AutoLabelResults:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from ..models.settings import BALANCE_SETTINGS, BalanceSettings
 from ..models.settings import split as split_settings
 from ..models.verdict import ADD, Verdict
 from . import balance_plan, benefit, folders, generating, making, runs, sources, synthetic, views
+from .arguments import Classes, Progress, Samples, public
 from .balance_plan import Plan, Target
 from .balance_results import BalanceResults, DryRun, class_rows, fell_short, refusals, verdict_rows
 from .benefit import Benefit
@@ -19,7 +19,6 @@ from .generating import Generator
 from .learning import TRAIN, Look, freeze, frozen
 from .pictures import class_grid
 from .preview import preview
-from .progress import Progress
 from .runs import Run
 from .samples import REJECTED, Labels, check_images, check_label_field, read_labels, require_classes
 from .synthetic import Made
@@ -28,16 +27,17 @@ WITH = "synthetic images"  # the arm of the measurement
 NOT_MEASURED = "not measured"
 
 
+@public
 def balance_classes(
-    samples: Any,
+    samples: Samples,
     label_field: str,
     *,
     generator: str | Path | None = None,
     target: Target = "majority",
     dry_run: bool = False,
     group_field: str | None = None,
-    classes: Sequence[str] | dict[str, Sequence[str]] | None = None,
-    progress: Progress | bool | None = None,
+    classes: Classes = None,
+    progress: Progress = None,
     resume: str | None = None,
     **settings: Any,
 ) -> BalanceResults | DryRun:
@@ -70,7 +70,7 @@ def balance_classes(
     choices = found[0]
     generating.check(found[1], found[-1], choices.measure_benefit)
     check_images(samples)
-    dataset, target = samples._root_dataset, balance_plan.plain(target)
+    dataset = samples._root_dataset
     check_label_field(samples, label_field)
     known = frozen(dataset, resume) if resume else None
     if known is None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from . import overview, synthetic
+from .arguments import Classes, Kind
 from .samples import Labels, name_index
 
 FEW = 20  # real images of a class under which a generator has little to learn from
-Target = str | int | Mapping[str, int]
-Classes = Sequence[str] | dict[str, Sequence[str]] | None
+Target = Annotated[str | int | Mapping[str, int], Kind("'majority', 'median', a number of images, or {class: number}")]
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,6 @@ class Plan:
 def without_none(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings of a call; `max_ratio=None` is no cap, which is 0."""
     return {**settings, "max_ratio": 0.0} if settings.get("max_ratio", 0.0) is None else settings
-
-
-def plain(target: Target) -> Target:
-    """The target without numpy's numbers, which a record cannot hold."""
-    if isinstance(target, Mapping):
-        return {str(name): plain(value) for name, value in target.items()}  # type: ignore[misc]
-    return target.item() if isinstance(target, np.generic) else target
 
 
 def plan_for(known: Labels, there: np.ndarray, target: Target, max_ratio: float) -> Plan:

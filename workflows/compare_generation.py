@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,12 @@ import numpy as np
 from ..models.settings import BALANCE_SETTINGS
 from ..models.settings import split as split_settings
 from . import balance_plan, benefit, generating, runs, sources
+from .arguments import Classes, Progress, Samples
 from .balance_plan import Plan, Target
 from .balance_results import verdict_rows
 from .benefit import Benefit
 from .generating import Generator
 from .learning import TRAIN, Look, freeze, frozen
-from .progress import Progress
 from .results import table
 from .runs import Run
 from .samples import Labels, check_images, check_label_field, read_labels, require_classes
@@ -61,14 +60,14 @@ class GenerationResults:
 
 
 def compare_generation(
-    samples: Any,
+    samples: Samples,
     label_field: str,
     *,
     generator: str | Path | None = None,
     target: Target = "majority",
     group_field: str | None = None,
-    classes: Sequence[str] | dict[str, Sequence[str]] | None = None,
-    progress: Progress | bool | None = None,
+    classes: Classes = None,
+    progress: Progress = None,
     resume: str | None = None,
     **settings: Any,
 ) -> GenerationResults:
@@ -82,7 +81,6 @@ def compare_generation(
     if known is None:
         known = read_labels(samples, label_field, classes=classes, group_field=group_field)
         require_classes(known, label_field)
-    target = balance_plan.plain(target)
     _plan(known, target, choices.max_ratio)  # refuses a bad target before anything is written
     ready = generating.find(samples._root_dataset, generator, known.names) if generator is not None else None
     found = generating.as_trained(ready, found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,12 @@ from ..models.settings import split as split_settings
 from . import methods as learners
 from . import rules as own_rules
 from . import runs, scores, views
+from .arguments import Part, Progress, Samples, check, public
 from .compare_generation import GenerationResults, compare_generation
 from .compare_results import CompareResults, score, table_rows
-from .compare_rows import Row, check_resnets, field_names, read_rows
+from .compare_rows import OwnSettings, Row, check_resnets, field_names, read_rows
 from .learning import freeze, freeze_parts, look_at, named_parts, note_parts, top_two
 from .ownership import add_field, remember_id
-from .progress import Progress
 from .runs import Run
 from .samples import (
     Labels,
@@ -34,19 +34,20 @@ from .trials import Cut, Material, alike, cut_labels
 TRAINED, SCORED = "trained", "held out"  # what output_field says of a sample
 
 
+@public
 def compare_methods(
-    samples: Any,
+    samples: Samples,
     label_field: str,
     *,
     task: str = "classification",
-    methods: Sequence[str] | None = None,
-    settings_of: Mapping[str, Mapping[str, Any]] | Sequence[Mapping[str, Any]] = (),
-    rules: own_rules.Rules | None = None,
-    test: Any = None,
+    methods: str | Sequence[str] | None = None,
+    settings_of: OwnSettings = (),
+    rules: own_rules.OptionalRules = None,
+    test: Part = None,
     group_field: str | None = None,
     embeddings: str | None = None,
     output_field: str = "compare",
-    progress: Progress | bool | None = None,
+    progress: Progress = None,
     resume: str | None = None,
     **settings: Any,
 ) -> CompareResults | GenerationResults:
@@ -85,7 +86,12 @@ def compare_methods(
         for name in [name for name, value in own.items() if value is not None]:
             raise ValueError(f"{name} is of task='classification': task='generation' compares its own ways to train")
         return compare_generation(
-            samples, label_field, group_field=group_field, progress=progress, resume=resume, **settings
+            samples,
+            label_field,
+            group_field=group_field,
+            progress=progress,
+            resume=resume,
+            **{**settings, **check(compare_generation, settings)},
         )
     if task != "classification":
         raise ValueError(f"task has to be 'classification' or 'generation', not {task!r}")

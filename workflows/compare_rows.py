@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from ..models.settings import ResNetSettings
+from ..models.settings import ResNetSettings, shown
 from ..models.settings import split as split_settings
 from . import methods as learners
+from .arguments import Kind
 from .learning import check_weights
 from .samples import Labels
+
+ROWS = 'rows with settings of their own, as {"resnet18 sgd": {"method": "resnet", "optimizer": "sgd"}}'
+OwnSettings = Annotated[Mapping[str, Mapping[str, Any]] | Sequence[Mapping[str, Any]], Kind(ROWS)]
 
 
 class Row(NamedTuple):
@@ -58,8 +62,7 @@ def read_own(settings_of: Any) -> dict[str, dict[str, Any]]:
     if isinstance(own, (list, tuple)) and all(isinstance(one, Mapping) and "name" in one for one in own):  # in records
         own = {one["name"]: {key: value for key, value in one.items() if key != "name"} for one in own}
     if not isinstance(own, Mapping) or not all(isinstance(one, Mapping) for one in own.values()):
-        example = '{"resnet18 sgd": {"method": "resnet", "optimizer": "sgd"}}'
-        raise ValueError(f"settings_of has to be rows with settings of their own, as {example}, not {settings_of!r}")
+        raise ValueError(f"settings_of has to be {ROWS}, not {shown(settings_of)}")
     return {name: dict(one) for name, one in own.items()}
 
 

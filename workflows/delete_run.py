@@ -12,6 +12,7 @@ from . import folders, ownership, records, run_files
 from .results import counted
 
 STOPPED = "its deletion was interrupted: delete it again"
+from .arguments import Samples, public
 
 
 @dataclass
@@ -51,7 +52,8 @@ class DeletedRun:
             yield f"{counted(len(self.edited), 'label')} {were} edited since and {stay}: {', '.join(self.edited[:5])}"
 
 
-def delete_run(dataset: Any, run_key: str) -> DeletedRun:
+@public
+def delete_run(dataset: Samples, run_key: str) -> DeletedRun:
     """Takes a run away: its fields, views, label changes, files and record.
 
     What is not the run's stays, and the text says so: a field or view of the same name that another run or a person

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings, split
 from . import evidence, runs, scores, suspects, views
+from .arguments import Progress, Samples, public
 from .learning import check_weights, freeze
 from .mistake_results import MistakeResults, Verdict, by_class, judge, notes, reasons
-from .progress import Progress
 from .runs import Run
 from .samples import (
     Labels,
@@ -27,14 +27,15 @@ from .samples import (
 MOST_VIEWS = 20  # of single classes: those with the most issues
 
 
+@public
 def find_mistakes(
-    samples: Any,
+    samples: Samples,
     label_field: str,
     *,
     output_field: str = "mistake",
     embeddings: str | None = None,
     group_field: str | None = None,
-    progress: Progress | bool | None = None,
+    progress: Progress = None,
     resume: str | None = None,
     **settings: Any,
 ) -> MistakeResults:

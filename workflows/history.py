@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from . import folders, records
+from .arguments import Progress, Samples, public
 from .results import table
 
 READING = threading.Lock()  # all that read a run's results in one process share one file, and the place in it
@@ -25,7 +26,8 @@ class RunList:
     __repr__ = __str__
 
 
-def list_runs(dataset: Any) -> RunList:
+@public
+def list_runs(dataset: Samples) -> RunList:
     """Every run of Evenset on `dataset`: key, state, fields, samples, duration."""
     dataset = dataset._root_dataset
     dataset.reload()
@@ -57,7 +59,8 @@ def view_of(dataset: Any, run_key: str) -> Any:
         return None
 
 
-def resume_run(dataset: Any, run_key: str, progress: Any = None) -> Any:
+@public
+def resume_run(dataset: Samples, run_key: str, progress: Progress = None) -> Any:
     """Goes on with a run that was stopped or killed, and returns its results.
 
     Raises:
@@ -91,7 +94,8 @@ def samples_of(dataset: Any, run_key: str) -> Any:
     return samples if samples.values("id") == ids else dataset.select(ids, ordered=True)
 
 
-def stop_run(dataset: Any, run_key: str) -> None:
+@public
+def stop_run(dataset: Samples, run_key: str) -> None:
     """Asks a run in any process to stop: it does within a batch, and can be resumed.
 
     Raises:
@@ -102,7 +106,8 @@ def stop_run(dataset: Any, run_key: str) -> None:
     records.request_stop(dataset, run_key)
 
 
-def load_results(dataset: Any, run_key: str) -> dict[str, Any]:
+@public
+def load_results(dataset: Samples, run_key: str) -> dict[str, Any]:
     """The saved results of a run as a dict: metrics, curves, log; its table under "text".
 
     Raises:

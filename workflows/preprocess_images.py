@@ -17,8 +17,8 @@ from ..models.decode import decode
 from ..models.images import ImageError, in_order, moments, normalisation, thread_count
 from ..models.settings import CopySettings, ImageSettings, split
 from . import runs
+from .arguments import Progress, Samples, public
 from .ownership import add_field
-from .progress import Progress
 from .results import table
 from .runs import Run
 from .samples import CHUNK, check_images, check_output_field
@@ -53,11 +53,12 @@ class PreprocessResults:
         return "\n".join([f"{self.output_field}: copies in {self.folder}", "", table([row]), *left])
 
 
+@public
 def preprocess_images(
-    samples: Any,
+    samples: Samples,
     *,
     output_field: str = "preprocessed_path",
-    progress: Progress | bool | None = None,
+    progress: Progress = None,
     resume: str | None = None,
     **settings: Any,
 ) -> PreprocessResults:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..models.settings import ReviewSettings, split
 from . import changes, folders, ownership, records, runs
-from .progress import Progress
+from .arguments import Progress, Samples, public
 from .results import counted
 from .runs import Run
 from .samples import CHUNK, PROVENANCE, check_images, check_label_field, require_fields
@@ -37,18 +37,21 @@ class ReviewResults:
             have, keep = ("has", "keeps") if self.kept == 1 else ("have", "keep")
             text += f"\n{counted(self.kept, 'sample')} {have} a label in {self.label_field!r} already and {keep} it"
         if self.unwritten:
-            text += f"\n{counted(self.unwritten, 'sample')} not written: the label or the suggestion was changed meanwhile"
+            text += (
+                f"\n{counted(self.unwritten, 'sample')} not written: the label or the suggestion was changed meanwhile"
+            )
         return text
 
 
+@public
 def review_labels(
-    samples: Any,
+    samples: Samples,
     field: str,
     *,
     label_field: str | None = None,
     label: str | None = None,
     classes: Sequence[str] | None = None,
-    progress: Progress | bool | None = None,
+    progress: Progress = None,
     resume: str | None = None,
     into: str | None = None,
     **settings: Any,

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
+from .arguments import Kind
 from .rule_syntax import ALLOWED, parse
 from .samples import Labels
 
 CODE = ("$function", "$accumulator", "$where")  # run JavaScript in the database
 
+MAX_BYTES = 100_000  # of an expression, and characters of all rules
 Rules = str | Mapping[str, Any] | Iterable[tuple[str, Any]]
+OptionalRules = Annotated[
+    Rules | None,
+    Kind(
+        "lines of label: expression, {label: expression} or None",
+        lambda value: value is None or isinstance(value, Collection),
+        MAX_BYTES,
+    ),
+]
 
 
 class Rule(NamedTuple):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..models.settings import GCN_SETTINGS, split
 from . import gcn_on_images, gcn_on_samples, runs, scores
+from .arguments import Classes, Part, Progress, Samples, public
 from .gcn_results import GCNResults, Scored, summarise
 from .learning import check_weights, freeze, freeze_parts, named_parts, note_parts, softmax, top_two
 from .ownership import add_field
-from .progress import Progress
 from .runs import Run
 from .samples import (
     Labels,
@@ -29,20 +28,21 @@ from .samples import (
 CHUNK = 500  # heat maps a write
 
 
+@public
 def train_gcn(
-    samples: Any,
+    samples: Samples,
     label_field: str,
     *,
     graph: str = "samples",
     embeddings: str | None = None,
     output_field: str = "gcn",
     heatmap_field: str | None = None,
-    validation: Any = None,
-    test: Any = None,
+    validation: Part = None,
+    test: Part = None,
     group_field: str | None = None,
     include_synthetic: bool = False,
-    classes: Sequence[str] | dict[str, Sequence[str]] | None = None,
-    progress: Progress | bool | None = None,
+    classes: Classes = None,
+    progress: Progress = None,
     resume: str | None = None,
     **settings: Any,
 ) -> GCNResults:

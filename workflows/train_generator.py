@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +9,8 @@ import numpy as np
 
 from ..models.settings import GeneratorSettings, ImageSettings, TrainGeneratorSettings, split
 from . import generating, runs
+from .arguments import Classes, Progress, Samples, public
 from .learning import HELD_OUT, TRAIN, freeze
-from .progress import Progress
 from .results import table
 from .runs import Run
 from .samples import Labels, check_images, read_labels, require_classes, single_labels
@@ -50,13 +49,14 @@ class GeneratorResults:
         return "\n".join([title, found, "", table(self.rows), *left])
 
 
+@public
 def train_generator(
-    samples: Any,
+    samples: Samples,
     label_field: str,
     *,
     group_field: str | None = None,
-    classes: Sequence[str] | dict[str, Sequence[str]] | None = None,
-    progress: Progress | bool | None = None,
+    classes: Classes = None,
+    progress: Progress = None,
     resume: str | None = None,
     **settings: Any,
 ) -> GeneratorResults:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from ..models.settings import ImageSettings, ResNetSettings, split
 from . import held_out, runs
+from .arguments import Classes, Part, Progress, Samples, public
 from .learning import (
     TEST,
     TRAIN,
@@ -27,7 +27,6 @@ from .learning import (
     top_two,
 )
 from .ownership import add_field
-from .progress import Progress
 from .results import percent, table
 from .runs import Run
 from .samples import (
@@ -77,18 +76,19 @@ class TrainResults:
         return "\n".join([title, found, "", table(self.rows), *left])
 
 
+@public
 def train_resnet(
-    samples: Any,
+    samples: Samples,
     label_field: str,
     *,
     output_field: str = "resnet",
     embeddings_field: str | None = None,
-    validation: Any = None,
-    test: Any = None,
+    validation: Part = None,
+    test: Part = None,
     group_field: str | None = None,
     include_synthetic: bool = False,
-    classes: Sequence[str] | dict[str, Sequence[str]] | None = None,
-    progress: Progress | bool | None = None,
+    classes: Classes = None,
+    progress: Progress = None,
     resume: str | None = None,
     **settings: Any,
 ) -> TrainResults:

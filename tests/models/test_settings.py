@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 
+import numpy as np
 import pytest
 from evenset.models import settings
 from evenset.models.settings import (
@@ -63,12 +64,27 @@ def test_the_limits_themselves_are_allowed():
 def test_the_sentence_says_what_was_expected():
     for kind, values, sentence in (
         (ImageSettings, {"size_px": 4096}, "size_px has to be from 0 to 2048 px, not 4096"),
-        (ResNetSettings, {"batch_size": 1}, "batch_size has to be at least 2 images, not 1"),
+        (ResNetSettings, {"batch_size": 1}, "batch_size has to be from 2 to 100000 images, not 1"),
         (ImageSettings, {"fit": "squeeze"}, "fit has to be one of stretch, crop, pad, not 'squeeze'"),
         (AutoLabelSettings, {"random_labels": "yes"}, "random_labels has to be true or false, not 'yes'"),
         (ResNetSettings, {"epochs": 1.5}, "epochs has to be a whole number, not 1.5"),
         (AutoLabelSettings, {"alpha": "0.1"}, "alpha has to be a number, not '0.1'"),
         (ReviewSettings, {"action": 1}, "action has to be a text, not 1"),
+        (ResNetSettings, {"epochs": 2**70}, "epochs has to be from 1 to 10000, not 1180591620717411303424"),
+        (ResNetSettings, {"epochs": 10**5000}, "epochs has to be from 1 to 10000, not a value of type int"),
+        (AutoLabelSettings, {"alpha": float("nan")}, "alpha has to be a number, not nan"),
+        (AutoLabelSettings, {"alpha": True}, "alpha has to be a number, not True"),
+        (
+            ResNetSettings,
+            {"weights": "a\0b"},
+            "weights has to be a text without NUL or half a surrogate pair, not 'a\\x00b'",
+        ),
+        (
+            ResNetSettings,
+            {"weights": "\ud800"},
+            "weights has to be a text without NUL or half a surrogate pair, not '\\ud800'",
+        ),
+        (ResNetSettings, {"weights": "x" * 5000}, "weights has to be a text of at most 4,096 characters, not 5,000"),
     ):
         with pytest.raises(ValueError) as caught:
             kind(**values)
@@ -79,6 +95,22 @@ def test_whole_numbers_and_fractions_are_taken_for_each_other_where_they_are_equ
     found = ResNetSettings(epochs=3.0, learning_rate=1)
     assert (found.epochs, type(found.epochs)) == (3, int)
     assert (found.learning_rate, type(found.learning_rate)) == (1.0, float)
+
+
+def test_scalars_of_numpy_are_taken_as_pythons_own():
+    values = dict(epochs=np.int64(3), learning_rate=np.float32(0.5), adversarial=np.bool_(True), flips=np.str_("both"))
+
+    found = ResNetSettings(**values)
+
+    assert [type(getattr(found, name)) for name in values] == [int, float, bool, str]
+    assert (found.epochs, found.learning_rate, found.adversarial, found.flips) == (3, 0.5, True, "both")
+
+
+def test_every_number_has_a_range_that_the_database_can_hold():
+    for kind in [kind for kind in vars(settings).values() if isinstance(kind, type) and dataclasses.is_dataclass(kind)]:
+        for item in dataclasses.fields(kind):
+            if type(item.default) in (int, float):
+                assert -(2**63) < item.metadata["low"] <= item.metadata["high"] < 2**63, item.name
 
 
 def test_a_file_may_stand_where_other_texts_are_allowed():

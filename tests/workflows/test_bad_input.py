@@ -155,7 +155,9 @@ def test_a_view_of_patches_is_refused(clusters, refused, learn):
 
 
 def test_what_is_neither_a_dataset_nor_a_view(learn):
-    with pytest.raises(TypeError, match="dataset or a view of FiftyOne, not str"):
+    with pytest.raises(
+        TypeError, match=r"samples has to be a dataset .* not 'products': fo.load_dataset\('products'\)"
+    ):
         learn("products")
 
 
@@ -175,7 +177,7 @@ def test_an_output_field_that_is_an_input(clusters, refused, learn):
         learn(dataset, output_field="ground_truth")
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a.b", "_private", "$set", "naïve", "1st", 3, None, "a" * 101])
+@pytest.mark.parametrize("name", ["a b", "a.b", "_private", "$set", "naïve", "1st", "a" * 101])
 def test_an_output_field_with_a_bad_name(clusters, refused, learn, name):
     dataset = clusters(20, 10)
     with refused(dataset, f"output_field {name!r}", "letters, digits and _"):
