@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..models.settings import ReviewSettings, split
-from . import changes, folders, records, runs
+from . import changes, folders, records, review_policy, runs
 from .progress import Progress
 from .results import counted
 from .runs import Run
@@ -53,9 +53,9 @@ def review_labels(
     """Accepts, corrects or rejects the suggestions of `samples`; undo with `delete_run`.
 
     Accepting copies the suggestion into the label field, correcting writes `label` there, and rejecting drops the
-    suggestion. Labels that are written carry source, review and selection. Accepting keeps a label that is there, but
-    for a suggestion of `find_mistakes`: there it replaces the label, and rejecting takes the flag away. Correcting
-    writes over a label that is there.
+    suggestion. Labels that are written carry evenset_run, evenset_review and evenset_selection. Accepting keeps a label
+    that is there, but for a suggestion of `find_mistakes`: there it replaces the label, and rejecting takes the flag
+    away. Correcting writes over a label that is there. What would take more than half of a class's labels needs force.
 
     Args:
         field: output field of `auto_label` or `find_mistakes`
@@ -63,7 +63,7 @@ def review_labels(
         label: the right label, for action="correct"
         classes: only suggestions of these classes
         into: key of a finished review of the same fields that this one becomes a part of: one undo takes all back
-        settings: fields of ReviewSettings: action, status, seen, new_class
+        settings: fields of ReviewSettings: action, status, seen, new_class, force
 
     Raises:
         ValueError: a bad argument, or no sample has such a suggestion; nothing was written
@@ -88,6 +88,9 @@ def review_labels(
             f"no sample of the view has a suggestion{which} in {field!r} to {choices.action}: "
             + (f"{kept} of them have a label already" if kept else f"none is {wanted}")
         )
+    if not resume:
+        views = review_policy.parts(samples._root_dataset, chosen)
+        review_policy.check(views, field, label_field, label, owner, choices)
     inputs = dict(field=field, label_field=label_field, label=label, classes=list(classes) if classes else None)
     with (
         folders.claim(samples._root_dataset, label_field, folders.WAIT_SECONDS),
@@ -101,7 +104,8 @@ def review_labels(
         found = _changes(run, chosen, field, label_field, label, choices, drawn, mistakes, joins=bool(into))
         _declare(run, label_field)
         changes.write(run, found)
-        changed = len({line["id"] for line in (changes.read(run.folder) if into else found)})
+        lines = changes.read(run.folder) if into else found
+        changed = len({line["id"] for line in lines if not line.get("settled")})
         action = choices.action if choices.action == run.config["settings"]["action"] else "mixed"
         kept = run.note("kept", lambda: kept)
         return run.finish(ReviewResults(run.key, field, label_field, action, changed, kept))
@@ -119,7 +123,7 @@ def _join(dataset: Any, key: str, field: str, label_field: str) -> Iterator[Run]
 
 
 def writer_of(dataset: Any, field: str, *methods: str) -> dict[str, Any]:
-    """Record of the run that wrote `field`, of one of the workflows `methods`.
+    """Record of the run that wrote `field`, of one of the workflows `methods`, with its key.
 
     Raises:
         ValueError: none did
@@ -129,7 +133,7 @@ def writer_of(dataset: Any, field: str, *methods: str) -> dict[str, Any]:
         if key.startswith(tuple(f"evenset_{method}_" for method in methods)):
             config = records.read_config(dataset, key)
             if field in config["writes"].get("fields", []):
-                return config
+                return {**config, "key": key}
     raise ValueError(f"no run of {' or '.join(methods)} wrote the field {field!r} of {dataset.name!r}")
 
 
@@ -225,13 +229,16 @@ def _changes(
             name = label or suggestion.label
             new = old.copy() if old else fo.Classification()
             new.label, new.confidence = name, None
-            marks = dict(source=run.key, review=review, selection="random" if i in drawn else "queue")
-            for mark, value in marks.items():
+            marks = (run.key, review, "random" if i in drawn else "queue")
+            for mark, value in zip(PROVENANCE, marks, strict=True):
                 new[mark] = value
             lines.append(changes.change(i, label_field, old, new))
         if suggestion is not None:
             line = changes.change(i, field, suggestion, _settled(suggestion, name, mistakes))
             lines.append({**line, "given": old and old.label})  # what a dismissed flag was about
+    if choices.action != "reject":
+        settled = review_policy.settled_flags(run.dataset, field, chosen)
+        lines += [{**changes.change(i, field, old, new), "settled": True} for i, old, new in settled]
     part = path.with_suffix(".part")
     part.write_text("".join(json.dumps(line) + "\n" for line in [*changes.read(run.folder), *lines]))
     part.replace(path)
@@ -256,7 +263,7 @@ def _settled(suggestion: Any, name: str | None, mistakes: bool) -> Any:
 
 
 def _declare(run: Run, label_field: str) -> None:
-    """Adds source, review and selection to the schema, so that the sidebar filters by them."""
+    """Adds the provenance to the schema, so that the sidebar filters by it."""
     import fiftyone as fo
 
     paths = [f"{label_field}.{name}" for name in PROVENANCE]
