@@ -178,10 +178,26 @@ def near_duplicates(neighbours: np.ndarray, distances: np.ndarray) -> np.ndarray
     return np.asarray(connected_components(edges, directed=False)[1], dtype=np.int64)
 
 
-def conflicts(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Which rows a near-duplicate contradicts [N]: not of their group's majority, or in a group that has none."""
-    counts = np.zeros((groups.max(initial=-1) + 1, labels.max(initial=-1) + 1), dtype=np.int64)
-    np.add.at(counts, (groups, labels), 1)
-    most = counts.max(axis=1)
-    several = (counts == most[:, None]).sum(axis=1) > 1
-    return np.asarray((counts[groups, labels] < most[groups]) | several[groups])
+def contradictions(
+    labels: np.ndarray, groups: np.ndarray, scores: np.ndarray, confirmed: np.ndarray | None = None
+) -> np.ndarray:
+    """The row that contradicts each row, -1 where none does [N]: a near-duplicate that has the label of their group.
+
+    That label is what most of the group's confirmed rows have, then what most rows have, then the one that fits best:
+    one side of each contradiction stays, so that changing the other settles it.
+
+    Args:
+        groups: near-duplicates share one [N]
+        scores: of `mistakenness` [N]
+        confirmed: labels that a person has called right [N]
+    """
+    confirmed = np.zeros(len(labels), dtype=bool) if confirmed is None else confirmed
+    against = np.full(len(labels), -1, dtype=np.int64)
+    pairs = np.unique(np.stack([groups, labels], axis=1), axis=0)
+    for group in np.flatnonzero(np.bincount(pairs[:, 0]) > 1):
+        rows = np.flatnonzero(groups == group)
+        sides = [rows[labels[rows] == name] for name in np.unique(labels[rows])]
+        stays = max(sides, key=lambda side: (confirmed[side].sum(), len(side), -scores[side].mean()))
+        against[rows] = stays[scores[stays].argmin()]
+        against[stays] = -1
+    return against

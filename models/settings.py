@@ -314,7 +314,8 @@ class ReviewSettings(Settings):
         basic=True,
     )
     seen: bool = setting(False, "a person looked at each of these samples", basic=True)
-    new_class: bool = setting(False, "a corrected label may be a class that is not there yet")
+    new_class: bool = setting(False, "a label that is written may be of a class that is not there yet, or no longer")
+    force: bool = setting(False, "more than half of a class's labels may be changed at once")
 
 
 @dataclass(frozen=True)

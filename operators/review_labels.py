@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import ReviewSettings
+from ..workflows import review_policy
 from ..workflows.results import counted
 from ..workflows.review_labels import review_labels, writer_of
 from . import forms, running
+
+CONFIRMED = ("new_class", "force")  # settings that the policy asks for
 
 
 class ReviewLabels(foo.Operator):
@@ -58,15 +62,17 @@ def fill(form: forms.Form) -> None:
         fields, learned = forms.label_fields(form.ctx.dataset), "the field that the suggestions were learned from"
         form.choose("label_field", fields, label="Label field", description="Where labels go", placeholder=learned)
         form.settings(ReviewSettings)
-    count = _count(form, samples, field, action)
+    view = _named(form, samples, field, action)
+    count = view.count()
     if count:
         form.button = f"{action.capitalize()} {counted(count, 'suggestion')}"
+        _confirm(form, view, field, action)
     else:
         form.refuse(f"nothing here to {action}: choose other samples, another status or another class")
 
 
-def _count(form: forms.Form, samples: Any, field: str, action: str) -> int:
-    """How many suggestions the form names."""
+def _named(form: forms.Form, samples: Any, field: str, action: str) -> Any:
+    """The samples whose suggestions the form names."""
     from fiftyone import ViewExpression
     from fiftyone import ViewField as F
 
@@ -74,7 +80,7 @@ def _count(form: forms.Form, samples: Any, field: str, action: str) -> int:
     if name:
         samples = samples.match(F(f"{field}.label") == ViewExpression.literal(name))
     if action == "correct":
-        return samples.count()
+        return samples
     suggested, flag = samples.match(F(f"{field}.label") != None), f"{field}.is_issue"  # noqa: E711
     if samples.has_field(flag):  # of find_mistakes, which suggests beside labels that are there
         given = (
@@ -82,9 +88,28 @@ def _count(form: forms.Form, samples: Any, field: str, action: str) -> int:
         )
         flags = {"accepted": [True], "review": [False]}.get(status, [True, False])
         differs = F(f"{field}.label") != F(f"{given}.label")
-        return suggested.match(F(flag).is_in(flags) & differs).count()
+        return suggested.match(F(flag).is_in(flags) & differs)
     states = ["accepted", "review"] if status == "all" else [status]
-    return suggested.match(F(f"{field}.status").is_in(states)).count()
+    return suggested.match(F(f"{field}.status").is_in(states))
+
+
+def _confirm(form: forms.Form, view: Any, field: str, action: str) -> None:
+    """A box to tick for each thing that is refused without it, with the reason."""
+    source = writer_of(form.ctx.dataset, field, "auto_label", "find_mistakes")
+    label_field, label = form.value("label_field", source["inputs"].get("label_field")), form.value("label")
+    if label_field is None or (action == "correct" and label is None):
+        return
+    if action == "accept" and source["method"] == "auto_label":
+        view = view.exists(f"{label_field}.label", False)  # a label that is there stays
+    label = label if action == "correct" else None
+    for name in CONFIRMED:
+        config = ReviewSettings(action=action, **{other: True for other in CONFIRMED if other != name})
+        try:
+            review_policy.check([view], field, label_field, label, source, config)
+        except review_policy.Refused as error:
+            form.settings(ReviewSettings, without=[item.name for item in fields(ReviewSettings) if item.name != name])
+            if not form.value(name):
+                form.refuse(str(error))
 
 
 def answer(ctx: Any, results: dict[str, Any]) -> running.Page:

@@ -105,7 +105,7 @@ def _read(run: Run, field: str, alpha: float) -> AuditResults:
     drawn = run.arrays("drawn", dict)
     suggested = dict(zip(drawn["ids"].tolist(), drawn["labels"].tolist(), strict=True))
     label_field = run.config["inputs"]["label_field"]
-    review = f"{label_field}.review" if run.dataset.has_field(f"{label_field}.review") else f"{label_field}.label"
+    review = f"{label_field}.evenset_review"
     view = run.dataset.select(list(suggested))
     columns = view.values(["id", f"{label_field}.label", review, f"{field}.label"])
     right = checked = 0

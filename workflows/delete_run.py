@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from . import folders, ownership, records, run_files
+from .arguments import Samples, public
 from .results import counted
 
 STOPPED = "its deletion was interrupted: delete it again"
-from .arguments import Samples, public
 
 
 @dataclass

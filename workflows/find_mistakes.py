@@ -130,6 +130,7 @@ ATTRIBUTES = {
     "is_issue": "BooleanField",
     "rank": "IntField",
     "reason": "StringField",
+    "contradicted_by": "StringField",
     "margin": "FloatField",
 }
 
@@ -144,7 +145,8 @@ def _write(run: Run, known: Labels, found: evidence.Evidence, verdict: Verdict, 
         mistakenness=verdict.scores,
         is_issue=verdict.flags,
         rank=verdict.ranks,
-        reason=reasons(found, verdict, known.classes[found.rows], known.names),
+        reason=reasons(known, found, verdict),
+        contradicted_by=np.where(verdict.contradicted, known.ids[found.rows][verdict.against], None),
         margin=found.margins,
     )
     declare_classification(run, output_field, {name: getattr(fo, kind) for name, kind in ATTRIBUTES.items()})

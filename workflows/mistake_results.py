@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,7 @@ class Verdict:
     suggestions: np.ndarray  # class [n]
     confidence: np.ndarray  # of the suggestion [n]
     contradicted: np.ndarray  # by a near-duplicate [n]
+    against: np.ndarray  # row of that near-duplicate, whose label stays, -1 where there is none [n]
     ranks: np.ndarray  # 1 is the most suspicious [n]
     noise: float
     dismissed: int  # labels that would have been flagged, had not a person dismissed that before
@@ -59,22 +61,27 @@ def judge(evidence: Evidence, labels: np.ndarray, method: str, dismissed: np.nda
     """Scores, flags and ranks the labels [n] of the evidence's rows; those that were `dismissed` [n] get no flag."""
     chances = mistakes.beliefs(evidence.probabilities, labels)
     scores = mistakes.mistakenness(evidence.probabilities, labels, method=method)
-    contradicted = mistakes.conflicts(labels, evidence.duplicates)
-    suspect = mistakes.flag(evidence.probabilities, labels, scores) | contradicted
+    against = mistakes.contradictions(labels, evidence.duplicates, scores, dismissed)
+    contradicted = against >= 0
+    stays = np.isin(evidence.duplicates, evidence.duplicates[contradicted]) & ~contradicted
+    suspect = (mistakes.flag(evidence.probabilities, labels, scores) | contradicted) & ~stays
     flags = suspect & ~dismissed
     contradicted &= flags
     suggestions = mistakes.suggest(chances, labels, flags)
+    suggestions[contradicted] = labels[against[contradicted]]
     order = np.lexsort((-scores, ~flags, ~contradicted))
     ranks = np.empty(len(labels), dtype=np.int64)
     ranks[order] = np.arange(1, len(labels) + 1)
     rows = np.arange(len(labels))
     noise = float(1 - chances[rows, labels].mean()) if len(labels) else 0.0
     left_out = int((suspect & dismissed).sum())
-    return Verdict(scores, flags, suggestions, chances[rows, suggestions], contradicted, ranks, noise, left_out)
+    confidence = chances[rows, suggestions]
+    return Verdict(scores, flags, suggestions, confidence, contradicted, against, ranks, noise, left_out)
 
 
-def reasons(evidence: Evidence, verdict: Verdict, labels: np.ndarray, names: list[str]) -> list[str]:
+def reasons(known: Labels, evidence: Evidence, verdict: Verdict) -> list[str]:
     """A sentence on each label: what its near-duplicates, its neighbours and its model say."""
+    names, labels = known.names, known.classes[evidence.rows]
     counts = mistakes.votes(labels, evidence.neighbours, len(names))
     near = counts.sum(axis=1)
     said = evidence.alone.argmax(axis=1)
@@ -89,7 +96,9 @@ def reasons(evidence: Evidence, verdict: Verdict, labels: np.ndarray, names: lis
         if verdict.contradicted[i]:
             found = groups[evidence.duplicates[i]].most_common()
             listed = " and ".join(f"{count} of them {name!r}" for name, count in found[:3])
-            parts.append(f"samples that are nearly the same have different labels, {listed}")
+            other = evidence.rows[verdict.against[i]]
+            which = f"{Path(known.paths[other]).name} (sample {known.ids[other]}) is {names[suggestion]!r}"
+            parts.append(f"samples that are nearly the same have different labels, {listed}: {which}")
         if near[i]:
             parts.append(f"{counts[i, suggestion]} of {near[i]} nearest samples are {names[suggestion]!r}")
         if said[i] == suggestion:
@@ -118,7 +127,7 @@ def notes(known: Labels, evidence: Evidence, verdict: Verdict, field: str) -> li
     if verdict.contradicted.any():
         found.append(
             f"{int(verdict.contradicted.sum()):,} labels are contradicted by a near-duplicate, and listed first: "
-            "look whether somebody planted them."
+            "the reason names the sample whose label fits better, and stays."
         )
     if verdict.flags.any():
         found.append(

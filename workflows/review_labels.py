@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..models.settings import ReviewSettings, split
-from . import changes, folders, ownership, records, runs
+from . import changes, folders, ownership, records, review_policy, runs
 from .arguments import Progress, Samples, public
 from .results import counted
 from .runs import Run
@@ -59,9 +59,9 @@ def review_labels(
     """Accepts, corrects or rejects the suggestions of `samples`; undo with `delete_run`.
 
     Accepting copies the suggestion into the label field, correcting writes `label` there, and rejecting drops the
-    suggestion. Labels that are written carry source, review and selection. Accepting keeps a label that is there, but
-    for a suggestion of `find_mistakes`: there it replaces the label, and rejecting takes the flag away. Correcting
-    writes over a label that is there.
+    suggestion. Labels that are written carry evenset_run, evenset_review and evenset_selection. Accepting keeps a label
+    that is there, but for a suggestion of `find_mistakes`: there it replaces the label, and rejecting takes the flag
+    away. Correcting writes over a label that is there. What would take more than half of a class's labels needs force.
 
     Args:
         field: output field of `auto_label` or `find_mistakes`
@@ -69,7 +69,7 @@ def review_labels(
         label: the right label, for action="correct"
         classes: only suggestions of these classes
         into: key of a finished review of the same fields that this one becomes a part of: one undo takes all back
-        settings: fields of ReviewSettings: action, status, seen, new_class
+        settings: fields of ReviewSettings: action, status, seen, new_class, force
 
     Raises:
         ValueError: a bad argument, or no sample has such a suggestion; nothing was written
@@ -117,8 +117,12 @@ class Review:
     label: str | None
     classes: Sequence[str] | None
     choices: ReviewSettings
-    mistakes: bool  # the suggestions are those of find_mistakes
+    source: dict[str, Any]  # record of the run that wrote the suggestions, with its key
     shown: Mapping[str, tuple[str | None, str | None]] | None = None  # suggestion and label that a person saw
+
+    @property
+    def mistakes(self) -> bool:
+        return bool(self.source["method"] == "find_mistakes")
 
     @property
     def statuses(self) -> tuple[str, ...]:
@@ -173,7 +177,7 @@ def _request(
     check_label_field(samples, label_field)
     if isinstance(classes, str) or (classes is not None and not len(classes)):
         raise ValueError(f"classes has to be a list of names, as classes=[{classes or 'cat'!r}], not {classes!r}")
-    return Review(field, label_field, label, classes, choices, mistakes=owner["method"] == "find_mistakes")
+    return Review(field, label_field, label, classes, choices, owner)
 
 
 def _review(
@@ -195,6 +199,9 @@ def _review(
         chosen, kept = _choose(samples, review)
         if not chosen and not resume:
             raise NothingToReview(_why_none(review, kept))
+        if not resume:
+            views = review_policy.parts(dataset, chosen)
+            review_policy.check(views, review.field, review.label_field, review.label, review.source, choices)
         run = stack.enter_context(
             _join(dataset, into, review)
             if into
@@ -204,15 +211,25 @@ def _review(
         )
         lines, passed = _changes(run, chosen, kept, review, joins=bool(into))
         _declare(run, review.label_field)
-        missed = changes.write(run, lines)
-        every = [line for line in changes.read(run.folder) if line["id"] not in missed]
-        if missed:
-            changes.save(run.folder, every)
+        missed = _write(run, lines)
+        every = changes.read(run.folder)
         action = choices.action if choices.action == run.config["settings"]["action"] else "mixed"
-        changed, kept = len({line["id"] for line in every}), run.config["notes"]["kept"]
+        changed, kept = len({line["id"] for line in every if "settles" not in line}), run.config["notes"]["kept"]
         results = ReviewResults(run.key, review.field, review.label_field, action, changed, kept)
         results.unwritten = passed + len(missed)
         return run.finish(results)
+
+
+def _write(run: Run, lines: list[changes.Line]) -> set[str]:
+    """Writes the changes and notes those alone that were written; returns ids of samples that changed meanwhile."""
+    missed = changes.write(run, [line for line in lines if "settles" not in line])
+    flags = [line for line in lines if "settles" in line and line["settles"] not in missed]
+    unsettled = changes.write(run, flags)
+    if missed or unsettled:
+        every = changes.read(run.folder)
+        gone = missed | unsettled
+        changes.save(run.folder, [line for line in every if gone.isdisjoint((line["id"], line.get("settles")))])
+    return missed
 
 
 def _inputs(review: Review) -> dict[str, Any]:
@@ -243,13 +260,14 @@ def _join(dataset: Any, key: str, review: Review) -> Iterator[Run]:
 
 
 def writer_of(dataset: Any, field: str, *methods: str) -> dict[str, Any]:
-    """Record of the run that wrote `field`, of one of the workflows `methods`.
+    """Record of the run that wrote `field`, of one of the workflows `methods`, with its key.
 
     Raises:
         ValueError: none did, or the field was removed or renamed
     """
     dataset.reload()
-    return records.read_config(dataset, ownership.run_of(dataset, field, *methods))
+    key = ownership.run_of(dataset, field, *methods)
+    return {**records.read_config(dataset, key), "key": key}
 
 
 def audits_of(dataset: Any, field: str) -> list[str]:
@@ -319,11 +337,13 @@ def _changes(
             old, suggestion = labels[review.label_field] or {}, labels[review.field] or {}
             if review.takes(i, suggestion.get("label"), suggestion.get(how), old.get("label")):
                 lines += _lines(run, i, review, labels, "random" if i in drawn else "queue")
+    if review.choices.action != "reject":
+        lines += review_policy.settled_flags(run.dataset, review.field, [line["id"] for line in lines])
     if not joins:
         run.config.setdefault("notes", {})["kept"] = kept  # before labels are there that a resumed run would count
         records.save_config(run.dataset, run.key, run.config)
     changes.save(run.folder, [*changes.read(run.folder), *lines])
-    return lines, len(chosen) - len({line["id"] for line in lines})
+    return lines, len(chosen) - len({line["id"] for line in lines if "settles" not in line})
 
 
 def _lines(
@@ -356,7 +376,7 @@ def _empty() -> dict[str, Any]:
 
 
 def _declare(run: Run, label_field: str) -> None:
-    """Adds source, review and selection to the schema, so that the sidebar filters by them."""
+    """Adds the provenance to the schema, so that the sidebar filters by it."""
     import fiftyone as fo
 
     paths = changes.provenance_paths(label_field)

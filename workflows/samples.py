@@ -15,7 +15,12 @@ from .runs import Run
 CHUNK = 20_000  # samples a write
 PARENT = "synthetic.nearest_real_id"
 SYNTHETIC, REJECTED = "synthetic", "rejected"  # tags of what Evenset made, and of what its filters refused
-PROVENANCE = ("source", "review", "selection")  # of a label that Evenset wrote into the user's field
+PROVENANCE = (
+    "evenset_run",
+    "evenset_review",
+    "evenset_selection",
+)  # of a label that Evenset wrote into the user's field
+RUN_KEY = re.compile(r"evenset_[a-z_]+_[0-9]+")  # without one of this form in `evenset_run`, a label is the user's own
 
 
 @dataclass
@@ -145,10 +150,9 @@ def read_labels(
     real, synthetic = (_trainable(samples, label_field), 0) if include_synthetic else real_samples(samples)
     columns = ["id", "filepath", "tags", f"{label_field}.label"]
     parents = real.values(PARENT) if include_synthetic and real.has_field(PARENT) else []
-    extra = [f"{label_field}.{name}" for name in PROVENANCE if real.has_field(f"{label_field}.{name}")]
-    values = real.values([*columns, *extra, *([group_field] if group_field else [])])
+    marks = [f"{label_field}.{name}" for name in PROVENANCE]  # imported labels may have them undeclared
+    values = real.values([*columns, *marks, *([group_field] if group_field else [])])
     ids, paths, tags, labels = values[:4]
-    marks = dict(zip((name.rsplit(".", 1)[1] for name in extra), values[4:], strict=False))
     made = np.array([include_synthetic and SYNTHETIC in found for found in tags], dtype=bool)
     groups = ["" if value is None else str(value) for value in values[-1]] if group_field else [""] * len(ids)
     _join_parents(groups, ids, parents)
@@ -167,7 +171,7 @@ def read_labels(
         paths=np.array(paths, dtype=str),
         classes=np.array([-1 if label is None else index[label] for label in labels], dtype=np.int64),
         names=names,
-        trusted=_trusted(marks, len(ids)) & ~made,
+        trusted=_trusted(*values[4:7]) & ~made,
         groups=np.array(groups, dtype=str),
         synthetic=synthetic,
         made=made,
@@ -315,15 +319,16 @@ def name_index(
     return names, index
 
 
-def _trusted(marks: dict[str, list[Any]], count: int) -> np.ndarray:
-    """Original labels, and seen or corrected ones that were drawn at random [N]."""
-    source = marks.get("source", [None] * count)
-    review = marks.get("review", [None] * count)
-    selection = marks.get("selection", [None] * count)
+def _trusted(run_keys: list[Any], reviews: list[Any], selections: list[Any]) -> np.ndarray:
+    """Original labels, and seen or corrected ones that were selected at random [N].
+
+    The run may be one of another dataset, which the labels were cloned or imported from, or one that was deleted since.
+    """
     return np.array(
         [
-            s is None or (r in ("seen", "corrected") and d == "random")
-            for s, r, d in zip(source, review, selection, strict=True)
+            not (isinstance(key, str) and RUN_KEY.fullmatch(key))
+            or (review in ("seen", "corrected") and selection == "random")
+            for key, review, selection in zip(run_keys, reviews, selections, strict=True)
         ],
         dtype=bool,
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from . import changes, folders, records
+from . import changes, folders, records, review_policy
 from .delete_run import delete_run
 from .review_labels import NothingToReview, review_shown
 from .samples import require_fields
@@ -64,15 +65,24 @@ def _judged(dataset: Any, run_key: str) -> dict[str, str]:
         return dict(zip(kept["ids"].tolist(), kept["names"][kept["classes"]].tolist(), strict=True))
 
 
-def decide(dataset: Any, field: str, label_field: str, action: str, shown: Sequence[dict[str, Any]]) -> Decided:
+def losses(dataset: Any, label_field: str, shown: Sequence[dict[str, Any]]) -> list[review_policy.Taken]:
+    """Labels of each class that applying these rows would change, and how many there are."""
+    return review_policy.taken_labels(dataset, label_field, Counter(row["given"] for row in shown))
+
+
+def decide(
+    dataset: Any, field: str, label_field: str, action: str, shown: Sequence[dict[str, Any]], force: bool = False
+) -> Decided:
     """Accepts or rejects suggestions as a person saw them; what is no longer so is passed over.
 
     Args:
         field: output field of `find_mistakes`
         action: "accept", or "reject" to dismiss
         shown: rows of `look`
+        force: more than half of a class's labels may change
 
     Raises:
+        Refused: they would, or a class that is gone would come back; nothing was written
         ValueError: one of the fields was removed; nothing was written
     """
     seen = {row["id"]: (True, row["suggestion"], row["given"]) for row in shown}
@@ -85,7 +95,9 @@ def decide(dataset: Any, field: str, label_field: str, action: str, shown: Seque
         if not ids:
             return Decided(0, len(seen), None)
         try:
-            done = review_shown(dataset.select(ids), field, label_field, {i: seen[i][1:] for i in ids}, action=action)
+            done = review_shown(
+                dataset.select(ids), field, label_field, {i: seen[i][1:] for i in ids}, action=action, force=force
+            )
         except NothingToReview:  # somebody changed all of them at this very moment
             return Decided(0, len(seen), None)
         if not done.changed:

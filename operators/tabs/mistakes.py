@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
-from ...workflows import history, suspects
+import fiftyone.operators.types as types
+
+from ...models.settings import ReviewSettings
+from ...workflows import history, review_policy, suspects
+from ...workflows.results import counted
+from ..words import capital, in_words, label_of
 from . import drawing
 from .overview import NO_FIELD, choose_field, newest
 
 ROWS, THUMBNAIL_PX = 8, 96  # of a page
+FORCE = next(item for item in fields(ReviewSettings) if item.name == "force")
 DONE = {"accept": "applied", "reject": "dismissed"}
 
 
 class MistakesTab:
-    """State `mistakes`: the newest finished run on the label field, and a page of what it flagged."""
+    """State `mistakes`: the newest finished run on the label field, a page of what it flagged, and under `asked` what
+    applying that page would change, until it is confirmed. State `mistakes_force`: the box that goes with it."""
 
     def load_mistakes(self, ctx: Any) -> None:
         fields, field, record = newest(ctx, "find_mistakes")
@@ -43,7 +51,10 @@ class MistakesTab:
         drawing.heading(page, left if found["count"] else f"Every flag of {found['run_key']} is decided")
         for sentence in _remarks(found):
             drawing.text(page, sentence)
-        self._show_buttons(page, found)
+        if found.get("asked"):
+            self._show_question(page, found)
+        else:
+            self._show_buttons(page, found)
         for row in found["rows"]:
             self._show_row(page, row)
 
@@ -51,9 +62,12 @@ class MistakesTab:
         line = drawing.buttons(page, "mistakes_buttons")
         ids = [row["id"] for row in found["rows"]]
         if ids:
-            for action, label, icon in (("accept", "Apply", "done_all"), ("reject", "Dismiss", "clear_all")):
-                line.btn(f"{action}_all", label=f"{label} all shown", icon=icon, variant="outlined",
-                         on_click=self.on_mistakes_decide, params=dict(action=action, ids=ids))  # fmt: skip
+            for action, label, icon, event in (
+                ("accept", "Apply", "done_all", self.on_mistakes_ask),
+                ("reject", "Dismiss", "clear_all", self.on_mistakes_decide),
+            ):
+                line.btn(f"{action}_all", label=f"{label} all shown", icon=icon, variant="outlined", on_click=event,
+                         params=dict(action=action, ids=ids))  # fmt: skip
             line.btn("view", label="Open the view", icon="visibility", variant="outlined",
                      on_click=self.on_open_view, params=dict(view=found["view"]))  # fmt: skip
         line.btn("find", label="Find again ...", icon="troubleshoot", variant="outlined",
@@ -67,6 +81,19 @@ class MistakesTab:
                 line.btn(name, label=label, icon=f"navigate_{name.replace('previous', 'before')}", variant="outlined",
                          disabled=not enabled, on_click=self.on_mistakes_page, params=dict(first=to))  # fmt: skip
             drawing.text(line, f"{first:,} to {last:,} of {found['count']:,}")
+
+    def _show_question(self, page: Any, found: dict[str, Any]) -> None:
+        """What applying all shown would change; a box to tick where that is most of a class."""
+        asked = found["asked"]
+        drawing.note(page, "warning" if asked["is_most"] else "info", asked["text"])
+        if asked["is_most"]:
+            hint = capital(FORCE.metadata["help"])
+            page.bool("mistakes_force", label=label_of(FORCE), description=hint, view=types.CheckboxView())
+        line = drawing.buttons(page, "mistakes_question")
+        line.btn("apply_asked", label=f"Apply {len(asked['ids'])}", icon="done_all", variant="contained",
+                 on_click=self.on_mistakes_decide, params=dict(action="accept", ids=asked["ids"]))  # fmt: skip
+        line.btn("cancel_asked", label="Cancel", icon="close", variant="outlined", on_click=self.on_mistakes_page,
+                 params=dict(first=found["first"]))  # fmt: skip
 
     def _show_row(self, page: Any, row: dict[str, Any]) -> None:
         """The sample's id is in each name: the App keeps what it once showed under one."""
@@ -88,6 +115,15 @@ class MistakesTab:
         ctx.panel.state.mistakes_first = ctx.params["first"]
         self.load_mistakes(ctx)
 
+    def on_mistakes_ask(self, ctx: Any) -> None:
+        """Says what applying the rows `ids` would change, before it does."""
+        if not self.knows(ctx, "mistakes", "rows"):  # type: ignore[attr-defined]
+            return
+        found, ids = ctx.panel.state.mistakes, ctx.params["ids"]
+        rows = [row for row in found["rows"] if row["id"] in ids]
+        ctx.panel.state.mistakes_force = False
+        ctx.panel.state.mistakes = {**found, "asked": question(ctx.dataset, found["label_field"], rows)}
+
     def on_mistakes_decide(self, ctx: Any) -> None:
         """Applies or dismisses what is suggested for the rows `ids`."""
         if not self.knows(ctx, "mistakes", "rows"):  # type: ignore[attr-defined]
@@ -97,7 +133,12 @@ class MistakesTab:
         if len(rows) < len(ids):
             said = f"{len(ids) - len(rows):,} passed over: another page of the list is shown by now"
             ctx.ops.notify(said, variant="warning")
-        done = suspects.decide(ctx.dataset, found["field"], found["label_field"], action, rows)
+        force = bool(found.get("asked") and ctx.panel.state.mistakes_force)
+        try:
+            done = suspects.decide(ctx.dataset, found["field"], found["label_field"], action, rows, force)
+        except review_policy.Refused as error:  # what is shown stays, and the question with it
+            ctx.ops.notify(capital(in_words(str(error))), variant="warning")
+            return
         if done.run_key:
             ctx.ops.reload_samples()
             ctx.ops.notify(f"{done.changed:,} {DONE[action]}; deleting {done.run_key} undoes it", variant="success")
@@ -105,6 +146,18 @@ class MistakesTab:
             said = f"{done.passed_over:,} passed over: somebody else decided on them meanwhile"
             ctx.ops.notify(said, variant="warning")
         self.refresh(ctx)  # type: ignore[attr-defined]
+
+
+def question(dataset: Any, label_field: str, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """What is asked before these rows are applied; None where another page took them away."""
+    if not rows:
+        return None
+    taken = suspects.losses(dataset, label_field, rows)
+    most = [row for row in taken if row.is_most]
+    text = f"Apply {counted(len(rows), 'suggestion')}? This changes {review_policy.describe(taken)}."
+    if most:
+        text += f" More than half of {', '.join(repr(row.name) for row in most)} would be gone: look at each of them."
+    return dict(ids=[row["id"] for row in rows], text=text, is_most=bool(most))
 
 
 def _remarks(found: dict[str, Any]) -> list[str]:

@@ -58,7 +58,7 @@ def test_a_user_draws_checks_and_reads_an_audit(accepted, open_app):
     user.sees(f"{DRAWN} suggestions are accepted")
     user.click("Done")
     accepted.reload()
-    seen = accepted.match({"ground_truth.review": "seen", "ground_truth.selection": "random"})
+    seen = accepted.match({"ground_truth.evenset_review": "seen", "ground_truth.evenset_selection": "random"})
     assert sorted(seen.values("id")) == sorted(drawn.values("id"))
     assert accepted.count("ground_truth.label") == 160 + DRAWN
 

@@ -74,7 +74,7 @@ def filter_and_apply(user: Any) -> None:
     assert {i for i, old, new in zip(after[0], before[1], after[1], strict=True) if old != new} == set(ids[:3])
     now = user.dataset.select(ids[:3])
     assert now.values("ground_truth.label") == now.values("mistake.label") == now.values("truth")
-    assert user.dataset.count_values("ground_truth.source")["evenset_review_labels_1"] == 3
+    assert user.dataset.count_values("ground_truth.evenset_run")["evenset_review_labels_1"] == 3
 
 
 def delete(user: Any, button: str) -> None:

@@ -115,8 +115,8 @@ def test_two_samples_are_reviewed_and_one_is_taken_back(suggested, open_app):
     shows(user, "Review", f"2 reviewed, {waiting - 2} to go")
     user.picture("panel-review-two")
     suggested.reload()
-    assert suggested.count_values("ground_truth.source")["evenset_review_labels_1"] == 1
-    assert suggested.count_values("ground_truth.review")["seen"] == 1
+    assert suggested.count_values("ground_truth.evenset_run")["evenset_review_labels_1"] == 1
+    assert suggested.count_values("ground_truth.evenset_review")["seen"] == 1
     assert suggested.count_values("auto_label.label")[None] == 1
 
     user.page.get_by_role("button", name="Undo").click()
@@ -125,5 +125,5 @@ def test_two_samples_are_reviewed_and_one_is_taken_back(suggested, open_app):
     user.page.get_by_role("combobox").last.click()
     user.page.get_by_role("option", name=ZERO).click()
     shows(user, "Review", f"2 reviewed, {waiting - 2} to go")
-    assert suggested.count_values("ground_truth.review")["corrected"] == 1
+    assert suggested.count_values("ground_truth.evenset_review")["corrected"] == 1
     assert suggested.list_runs()[-1] == "evenset_review_labels_1"

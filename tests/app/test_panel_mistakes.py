@@ -151,7 +151,7 @@ def test_a_user_applies_and_dismisses_suggestions_in_the_panel(planted, open_app
     user.sees(f"{len(ids) - 1} of {len(planted)} labels wait for a decision")
     planted.reload()
     sample = planted[ids[0]]
-    assert sample.ground_truth.label == sample.mistake.label and sample.ground_truth.review == "seen"
+    assert sample.ground_truth.label == sample.mistake.label and sample.ground_truth.evenset_review == "seen"
     assert flagged(user) == ids[1:]
 
     given = planted[ids[1]].ground_truth.label

@@ -53,11 +53,11 @@ def suggestion(dataset: Any, sample_id: str) -> str | None:
 def decided(dataset: Any) -> dict[str, tuple[str, str]]:
     """Label and review of each sample that a person decided."""
     dataset.reload()
-    if not dataset.has_field("ground_truth.source"):
+    if not dataset.has_field("ground_truth.evenset_run"):
         return {}
-    paths = ["id", *[f"ground_truth.{name}" for name in ("source", "label", "review")]]
+    paths = ["id", *[f"ground_truth.{name}" for name in ("evenset_run", "label", "evenset_review")]]
     rows = zip(*dataset.values(paths), strict=True)
-    return {i: (label, review) for i, source, label, review in rows if source}
+    return {i: (label, review) for i, run_key, label, review in rows if run_key}
 
 
 def press(user: Any, key: str, then: str) -> None:

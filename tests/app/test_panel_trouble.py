@@ -175,7 +175,7 @@ def test_runs_whose_files_were_deleted_by_hand_are_shown_and_deleted(made, open_
     user.page.get_by_role("button", name="Accept", exact=True).click()
     says(user, re.compile(r"^1 reviewed, \d+ to go"))
     assert content(made)["runs"][-1] == ("evenset_review_labels_1", "done")
-    assert made.count_values("ground_truth.source")["evenset_review_labels_1"] == 1
+    assert made.count_values("ground_truth.evenset_run")["evenset_review_labels_1"] == 1
     reviewed = content(made)
     user.click("Learn from these")
     is_refused(user, f"The files of {RUN} were deleted by hand", reviewed)
@@ -355,7 +355,7 @@ def test_a_thousand_classes_can_be_read_and_chosen(many, open_app):
     last.click()
     says(user, re.compile(r"^1 reviewed, [\d,]+ to go"))
     many.reload()
-    assert many.match({"ground_truth.source": "evenset_review_labels_1"}).values("ground_truth.label") == [
+    assert many.match({"ground_truth.evenset_run": "evenset_review_labels_1"}).values("ground_truth.label") == [
         "a class of things no. 0999"
     ]
 

@@ -113,7 +113,7 @@ def decide_on_one_row(ada: Any, ben: Any) -> None:
     for user in (ada, ben):
         user.page.get_by_text(re.compile(f"^{len(ids) - 1} of .* labels wait for a decision")).wait_for()
     assert labels(dataset) == expected and flagged(dataset) == ids[1:]
-    assert dataset[ids[0]].ground_truth.review == "seen"
+    assert dataset[ids[0]].ground_truth.evenset_review == "seen"
 
 
 def remove_synthetic(ada: Any, ben: Any) -> None:

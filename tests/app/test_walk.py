@@ -70,7 +70,7 @@ def accept_and_undo(user: Any) -> None:
     user.sees(f"{accepted} suggestions are accepted")
     dataset.reload()
     assert dataset.count("ground_truth.label") == labels + accepted
-    assert dataset.count_values("ground_truth.source")["evenset_review_labels_1"] == accepted
+    assert dataset.count_values("ground_truth.evenset_run")["evenset_review_labels_1"] == accepted
 
     user.click("Undo ...")
     user.sees(f"{accepted} labels of 'ground_truth' are put back")

@@ -166,7 +166,16 @@ def test_near_duplicates_are_what_chance_would_not_put_so_near(dimensions):
     assert len(np.unique(groups)) >= 596  # by chance, two more at the most
 
 
-def test_a_near_duplicate_contradicts_the_minority_and_in_a_tie_everyone():
-    labels = np.array([0, 0, 1, 2, 1, 0, 0])
-    groups = np.array([0, 0, 0, 1, 1, 2, 2])
-    assert mistakes.conflicts(labels, groups).tolist() == [False, False, True, True, True, False, False]
+def test_of_near_duplicates_the_majority_stays_and_in_a_tie_the_label_that_fits_best():
+    labels = np.array([0, 0, 1, 2, 1, 0, 0, 3, 4, 5])
+    groups = np.array([0, 0, 0, 1, 1, 2, 2, 4, 4, 4])
+    scores = np.array([0.9, 0.8, 0.1, 0.7, 0.6, 0.5, 0.5, 0.3, 0.2, 0.4])
+
+    assert mistakes.contradictions(labels, groups, scores).tolist() == [-1, -1, 1, 4, -1, -1, -1, 8, -1, 8]
+
+
+def test_of_near_duplicates_the_label_that_a_person_called_right_stays():
+    labels, groups, scores = np.array([0, 0, 1, 1]), np.array([0, 0, 0, 1]), np.array([0.1, 0.1, 0.9, 0.1])
+
+    assert mistakes.contradictions(labels, groups, scores, np.array([0, 0, 1, 0], bool)).tolist() == [2, 2, -1, -1]
+    assert mistakes.contradictions(labels, groups, scores, np.array([0, 1, 1, 0], bool)).tolist() == [-1, -1, 0, -1]

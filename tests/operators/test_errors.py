@@ -61,7 +61,7 @@ def test_review_labels(app, suggested):
         check(
             app.execute(suggested, "review_labels", dict(field="auto_label")), "Another run is writing 'ground_truth'"
         )
-    assert suggested.count("ground_truth.source") == 0
+    assert suggested.count("ground_truth.evenset_run") == 0
 
 
 def test_audit_labels(app, suggested):

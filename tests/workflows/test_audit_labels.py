@@ -71,7 +71,7 @@ def test_the_bound_is_clopper_and_pearsons(accepted):
     assert binom.cdf(right, 40, results.high) == pytest.approx(0.1)
     assert f"{right} of 40 accepted samples drawn at random are right" in str(results)
     assert f"at least {100 * results.low:.1f} %" in str(results)
-    assert accepted.select(ids).values("ground_truth.selection") == ["random"] * 40
+    assert accepted.select(ids).values("ground_truth.evenset_selection") == ["random"] * 40
 
 
 def test_bulk_acceptance_is_no_check_and_a_rejection_is_one(accepted):
@@ -106,7 +106,7 @@ def test_an_audit_of_suggestions_that_were_deleted_says_nothing_of_new_ones(acce
     assert new.run_key != old.run_key and (new.checked, new.precision) == (0, None)
     before, drawn = (accepted.load_saved_view(results.views["audit"]) for results in (old, new))
     review_labels(before, "auto_label", action="correct", label="class 0", progress=False)
-    for i, selection in zip(*before.values(["id", "ground_truth.selection"]), strict=True):
+    for i, selection in zip(*before.values(["id", "ground_truth.evenset_selection"]), strict=True):
         assert selection == ("random" if i in drawn.values("id") else "queue")
 
 

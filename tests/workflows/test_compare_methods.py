@@ -184,8 +184,8 @@ def test_labels_that_evenset_gave_train_and_do_not_score(clusters):
     import fiftyone as fo
 
     dataset = clusters(n=90, labelled=90)
-    dataset.add_sample_field("ground_truth.source", fo.StringField)
-    dataset.limit(60).set_values("ground_truth.source", ["evenset_auto_label_1"] * 60)
+    dataset.add_sample_field("ground_truth.evenset_run", fo.StringField)
+    dataset.limit(60).set_values("ground_truth.evenset_run", ["evenset_auto_label_1"] * 60)
 
     results = compare(dataset, test_fraction=0.5, seeds=1)
 

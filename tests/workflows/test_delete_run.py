@@ -47,7 +47,7 @@ def test_the_field_can_go_before_the_labels_that_were_accepted_from_it(clusters)
 
     delete_run(dataset, labelled.run_key)
 
-    assert dataset.count("ground_truth.source") == reviewed.changed
+    assert dataset.count("ground_truth.evenset_run") == reviewed.changed
     delete_run(dataset, reviewed.run_key)
     assert dataset.count("ground_truth") == 120
 

@@ -236,8 +236,8 @@ def test_a_selection_of_suggestions_is_applied_and_undone(corrupted, everything)
     now = corrupted.select(ids, ordered=True)
     assert review.changed == 5 and review.kept == 0
     assert now.values("ground_truth.label") == truth
-    for name, value in (("source", review.run_key), ("review", "seen"), ("selection", "queue")):
-        assert set(now.values(f"ground_truth.{name}")) == {value}
+    for name, value in (("run", review.run_key), ("review", "seen"), ("selection", "queue")):
+        assert set(now.values(f"ground_truth.evenset_{name}")) == {value}
     assert set(now.values("mistake.is_issue")) == {False}
     assert len(corrupted.load_saved_view(results.views["mistakes"])) == 19
     delete_run(corrupted, review.run_key)

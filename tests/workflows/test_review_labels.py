@@ -42,12 +42,12 @@ def test_accepting_copies_the_suggestions_and_says_where_they_come_from(suggeste
     assert results.changed == len(ids) and results.label_field == "ground_truth"
     now = suggested.select(ids, ordered=True)
     assert now.values("ground_truth.label") == wanted
-    for name, value in (("source", results.run_key), ("review", "bulk"), ("selection", "queue")):
-        assert set(now.values(f"ground_truth.{name}")) == {value}
-        assert suggested.has_field(f"ground_truth.{name}")  # in the schema, so that the sidebar filters by it
+    for name, value in (("run", results.run_key), ("review", "bulk"), ("selection", "queue")):
+        assert set(now.values(f"ground_truth.evenset_{name}")) == {value}
+        assert suggested.has_field(f"ground_truth.evenset_{name}")  # in the schema, so that the sidebar filters by it
     assert set(now.values("auto_label.status")) == {"labelled"}
     assert suggested.select(given).values("ground_truth.label") == before
-    assert set(suggested.select(given).values("ground_truth.source")) == {None}
+    assert set(suggested.select(given).values("ground_truth.evenset_run")) == {None}
     assert len(with_status(suggested, "review").exists("ground_truth")) == 0
 
 
@@ -67,7 +67,7 @@ def test_what_a_person_looked_at_is_marked_as_seen_and_review_is_taken_where_ask
     some = with_status(suggested, "review").values("id")[:4]
     results = review(suggested.select(some), status="review", seen=True)
     assert results.changed == 4
-    assert set(suggested.select(some).values("ground_truth.review")) == {"seen"}
+    assert set(suggested.select(some).values("ground_truth.evenset_review")) == {"seen"}
     both = len(with_status(suggested, "accepted")) + len(with_status(suggested, "review"))
     assert review(suggested, status="all").changed == both
 
@@ -79,8 +79,8 @@ def test_correcting_writes_the_label_that_was_said(suggested):
         results = review(suggested.select(target.id), action="correct", label="class 2")
         assert results.changed == 1
         now = suggested[target.id]
-        assert (now.ground_truth.label, now.ground_truth.review) == ("class 2", "corrected")
-        assert now.ground_truth.source == results.run_key
+        assert (now.ground_truth.label, now.ground_truth.evenset_review) == ("class 2", "corrected")
+        assert now.ground_truth.evenset_run == results.run_key
         assert (now.auto_label.label, now.auto_label.status, now.auto_label.confidence) == ("class 2", "labelled", None)
 
 
@@ -168,8 +168,8 @@ def test_a_group_that_is_held_out_does_not_train_by_its_untrusted_labels(cluster
     groups = np.arange(100) // 10
     dataset.set_values("patient", [f"patient {i}" for i in groups])
     untrusted = np.arange(100) % 2 == 1
-    dataset.add_sample_field("ground_truth.source", fo.StringField)
-    dataset.set_values("ground_truth.source", ["evenset_review_labels_9" if u else None for u in untrusted])
+    dataset.add_sample_field("ground_truth.evenset_run", fo.StringField)
+    dataset.set_values("ground_truth.evenset_run", ["evenset_review_labels_9" if u else None for u in untrusted])
 
     results = auto_label(dataset, "ground_truth", embeddings="vector", group_field="patient", progress=False)
 
@@ -186,7 +186,7 @@ def test_one_call_undoes_a_review(suggested, everything):
     for settings in (
         dict(action="accept"),
         dict(action="reject", status="all"),
-        dict(action="correct", label="class 0"),
+        dict(action="correct", label="class 0", force=True),
     ):
         results = review(suggested, **settings)
         assert everything(suggested)["samples"] != before["samples"]
@@ -200,19 +200,19 @@ def test_reviews_are_undone_in_any_order(suggested, everything):
     first, second = review(suggested.select(ids[:5])), review(suggested.select(ids[5:9]), seen=True)
     delete_run(suggested, first.run_key)
     assert suggested.select(ids[:9]).count("ground_truth") == 4
-    assert suggested.select(ids[:9]).distinct("ground_truth.review") == ["seen"]
+    assert suggested.select(ids[:9]).distinct("ground_truth.evenset_review") == ["seen"]
     delete_run(suggested, second.run_key)
     assert everything(suggested) == before
 
 
 def test_a_review_reads_in_parts_and_no_more_of_earlier_reviews_than_it_has_to(suggested, monkeypatch):
-    module = import_module("evenset.workflows.review_labels")
     read, select, reads, asked = records.read_config, type(suggested).select, [], []
     monkeypatch.setattr(records, "read_config", lambda dataset, key: reads.append(key) or read(dataset, key))
     monkeypatch.setattr(
         type(suggested), "select", lambda self, ids, **how: asked.append(ids) or select(self, ids, **how)
     )
-    monkeypatch.setattr(module, "CHUNK", 4)
+    for name in ("review_labels", "review_policy"):
+        monkeypatch.setattr(import_module(f"evenset.workflows.{name}"), "CHUNK", 4)
     accepted = with_status(suggested, "accepted")
     wanted = dict(zip(*accepted.values(["id", "auto_label.label"]), strict=True))
     for sample_id in list(wanted)[:4]:
@@ -249,7 +249,7 @@ def test_a_label_of_a_review_that_is_gone_never_passes_for_an_original(suggested
     assert delete_run(suggested, first.run_key).edited == [sample]
     delete_run(suggested, second.run_key)
     label = suggested[sample].ground_truth
-    assert label is None or label["source"] == first.run_key
+    assert label is None or label["evenset_run"] == first.run_key
 
 
 def test_a_review_that_is_stopped_leaves_no_label_and_can_be_resumed(suggested, everything, monkeypatch):
@@ -296,6 +296,6 @@ def test_a_review_that_is_killed_goes_on(suggested, everything, elsewhere):
     results = resume_run(suggested, "evenset_review_labels_1", progress=False)
 
     assert results.changed == len(accepted)
-    assert suggested.select(accepted).values("ground_truth.review") == ["bulk"] * len(accepted)
+    assert suggested.select(accepted).values("ground_truth.evenset_review") == ["bulk"] * len(accepted)
     delete_run(suggested, results.run_key)
     assert everything(suggested) == before

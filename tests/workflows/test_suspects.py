@@ -69,7 +69,7 @@ def test_applying_puts_the_suggestion_into_the_label_and_undoing_takes_it_back(c
     assert (done.changed, done.passed_over) == (2, 0)
     now = corrupted.select([row["id"] for row in rows], ordered=True)
     assert now.values("ground_truth.label") == now.values("truth") == [row["suggestion"] for row in rows]
-    assert now.values("ground_truth.review") == ["seen", "seen"]
+    assert now.values("ground_truth.evenset_review") == ["seen", "seen"]
     assert suspects.look(corrupted, run_key, 0, 8).count == 22
     delete_run(corrupted, done.run_key)
     assert everything(corrupted) == before

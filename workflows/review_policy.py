@@ -1,0 +1,167 @@
+"""What a review does only when it is told to: most of a class's labels taken, or a class written that is gone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from bson import ObjectId
+
+from ..models.settings import ReviewSettings
+from . import changes, folders
+from .samples import CHUNK, PROVENANCE, name_index
+
+FEWEST_LOST = 3  # labels: fewer are no loss of a class, whatever part of it they are
+MOST_CLASSES = 10  # that a sentence lists
+VERBS = {"accept": "accepting", "correct": "correcting"}
+
+
+class Refused(ValueError):
+    """A review that takes another setting, force or new_class, to be done."""
+
+
+class Taken(NamedTuple):
+    """Labels of a class that an action changes to another class."""
+
+    name: str
+    changed: int
+    total: int  # labels that the class has in the dataset
+
+    @property
+    def is_most(self) -> bool:
+        return self.changed >= FEWEST_LOST and 2 * self.changed > self.total
+
+
+def parts(dataset: Any, ids: Sequence[str]) -> list[Any]:
+    """Views of samples, each small enough for one query (the database takes 16 MB)."""
+    return [dataset.select(ids[first : first + CHUNK]) for first in range(0, len(ids), CHUNK)]
+
+
+def check(
+    views: Sequence[Any],
+    field: str,
+    label_field: str,
+    label: str | None,
+    source: dict[str, Any],
+    config: ReviewSettings,
+) -> None:
+    """Refuses an action that would bring back classes which are gone, or take most of a class's labels.
+
+    Args:
+        views: of the samples that the action takes
+        field, source: the suggestions, and the record of the run that wrote them
+        label: for action="correct"
+
+    Raises:
+        Refused: it would, and `config` does not say so
+        ValueError: the labels have attributes of other types under the names that Evenset writes
+    """
+    if config.action == "reject" or not views:
+        return  # no label of the label field changes
+    dataset = views[0]._root_dataset
+    _check_provenance(dataset, label_field)
+    written = {label} if label else set(_count(views, f"{field}.label"))
+    gone = sorted(written & gone_classes(dataset, source, label_field, written))
+    if gone and not config.new_class:
+        others = f" (nor are {_listed([repr(name) for name in gone[1:]])})" if gone[1:] else ""
+        raise Refused(
+            f"{gone[0]!r} is no longer a class of {label_field!r}{others}: it was renamed or removed since {field!r} "
+            f"was made. Run {source['method']} again, or leave it out (new_class=True adds it)"
+        )
+    taken = taken_labels(dataset, label_field, _count(views, f"{label_field}.label", label))
+    most = [row for row in taken if row.is_most]
+    if most and not config.force:
+        raise Refused(
+            f"{VERBS[config.action]} would take {describe(most)}, more than half of a class: "
+            "look at each of them first (force=True does it all the same)"
+        )
+
+
+def taken_labels(dataset: Any, label_field: str, counts: Counter[str]) -> list[Taken]:
+    """Labels that an action takes from each class, the largest part of a class first."""
+    totals = dataset.count_values(f"{label_field}.label")
+    taken = [Taken(name, count, totals.get(name, count)) for name, count in counts.items()]
+    return sorted(taken, key=lambda row: (-row.changed / row.total, row.name))
+
+
+def describe(taken: Sequence[Taken]) -> str:
+    """ "3 of 3 labels of 'bee', 20 of 30 of 'cow'"."""
+    rows = [f"{row.changed:,} of {row.total:,}{'' if i else ' labels'} of {row.name!r}" for i, row in enumerate(taken)]
+    return _listed(rows)
+
+
+def gone_classes(dataset: Any, source: dict[str, Any], label_field: str, names: set[str]) -> set[str]:
+    """Which of `names` a run read in the label field, though none of its labels is of that class now.
+
+    A field without any label has lost none: labels may go into a new one.
+    """
+    inputs, labels = source["inputs"], [name for name in dataset.distinct(f"{label_field}.label") if _is_class(name)]
+    if not labels or inputs.get("label_field") != label_field:
+        return set()
+    known, index = name_index([], inputs.get("classes") or [])  # a class may have synonyms
+    here = {known[index[name]] if name in index else name for name in labels}
+    read = _classes_read(dataset, source["key"])
+    if read is None:  # without its files; a model of another run may know classes that were never here
+        read = set() if inputs.get("run") else names
+    return (names & read) - here
+
+
+def settled_flags(dataset: Any, field: str, ids: Iterable[str]) -> list[changes.Line]:
+    """Changes that take away the flags which a near-duplicate among `ids` contradicts, as its label changes."""
+    changed, path = set(ids), f"{field}.contradicted_by"
+    if not dataset.has_field(path):
+        return []
+    flagged = dataset.match({f"{field}.is_issue": True, path: {"$ne": None}})
+    settles = {i: other for i, other in zip(*flagged.values(["id", path]), strict=True) if other in changed}
+    lines = []
+    for i, labels in changes.labels_of(dataset, [i for i in settles if i not in changed], [field]).items():
+        flag = labels[field] or {}
+        nothing = dict.fromkeys(("label", "confidence", "mistakenness", "reason"))
+        line = changes.change(i, field, flag, {**flag, "_id": ObjectId(), **nothing, "is_issue": False})
+        lines.append({**line, "settles": settles[i]})
+    return lines
+
+
+def _check_provenance(dataset: Any, label_field: str) -> None:
+    """Raises ValueError where the labels have an attribute that Evenset writes a text to, and that holds no text."""
+    import fiftyone as fo
+
+    for path in (f"{label_field}.{name}" for name in PROVENANCE):
+        field = dataset.get_field(path)
+        other = {path: {"$exists": True, "$ne": None, "$not": {"$type": "string"}}}
+        if not (dataset.match(other).limit(1).count() if field is None else not isinstance(field, fo.StringField)):
+            continue
+        kind = "other values" if field is None else type(field).__name__
+        raise ValueError(
+            f"the attribute {path!r} holds {kind}, and Evenset writes a text there: rename it, or remove it"
+        )
+
+
+def _count(views: Sequence[Any], path: str, without: str | None = None) -> Counter[str]:
+    """How many samples have each value."""
+    counts: Counter[str] = Counter()
+    for view in views:
+        counts.update(view.count_values(path))
+    return Counter({name: count for name, count in counts.items() if _is_class(name) and name != without})
+
+
+def _is_class(name: str | None) -> bool:
+    return bool(name and name.strip())
+
+
+def _classes_read(dataset: Any, key: str) -> set[str] | None:
+    """Classes of which a run read a label; None where its files were deleted, or are those of another dataset."""
+    import numpy as np
+
+    path = folders.run_folder(dataset, key) / "labels.npz"
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as kept:
+        classes = kept["classes"]
+        return set(kept["names"][np.unique(classes[classes >= 0])].tolist())
+
+
+def _listed(rows: Sequence[str]) -> str:
+    more = f" and {len(rows) - MOST_CLASSES} more" if rows[MOST_CLASSES:] else ""
+    return ", ".join(rows[:MOST_CLASSES]) + more
