@@ -12,6 +12,7 @@ from typing import Any
 
 from ..models.settings import ReviewSettings, split
 from . import changes, folders, records, runs
+from .label_text import or_none
 from .progress import Progress
 from .results import counted
 from .runs import Run
@@ -167,9 +168,13 @@ def _check_label(samples: Any, field: str, label_field: str, label: str | None, 
         if label is not None:
             raise ValueError(f"label is for action='correct', not for {choices.action!r}")
         return
-    if not label:
+    if or_none(label) is None:
         raise ValueError("action='correct' needs the right label, as label='shirt'")
-    names = {*samples._root_dataset.distinct(f"{label_field}.label"), *samples._root_dataset.distinct(f"{field}.label")}
+    values = [
+        *samples._root_dataset.distinct(f"{label_field}.label"),
+        *samples._root_dataset.distinct(f"{field}.label"),
+    ]
+    names = set(filter(or_none, values))
     if label not in names and not choices.new_class:
         near = difflib.get_close_matches(label, names, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(names))}"
@@ -188,7 +193,8 @@ def _choose(
         statuses = ["accepted" if flagged else "review" for flagged in statuses]
     states = ("accepted", "review") if choices.status == "all" else (choices.status,)
     chosen, kept = [], 0
-    for i, suggestion, status, label in zip(ids, suggestions, statuses, labels, strict=True):
+    for i, suggestion, status, text in zip(ids, suggestions, statuses, labels, strict=True):
+        label = or_none(text)
         if classes and suggestion not in classes:
             continue
         if choices.action == "correct":
