@@ -127,8 +127,12 @@ def _check_lengths(ids: np.ndarray, lengths: list[int], field: str) -> None:
             f"the vectors of {field!r} differ in length: {several}; the first that is not of length {usual} is of "
             f"sample {other}: compute the field again, by one model"
         )
-    if not usual:
-        raise ValueError(f"the vectors of {field!r} are empty, the first is of sample {ids[0]}: compute it first")
+    if usual < 2:
+        what = "have one number each" if usual else "are empty"
+        raise ValueError(
+            f"the vectors of {field!r} {what}, the first is of sample {ids[0]}: compute vectors of two numbers or more, "
+            "as directions are compared"
+        )
 
 
 def _check_values(ids: np.ndarray, array: np.ndarray, field: str) -> None:
