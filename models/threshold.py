@@ -93,7 +93,7 @@ def choose_threshold(
         right: whether each held-out prediction is right [N]
         weights: of each held-out sample [N]; with them the result is an estimate, by the effective number of samples
     """
-    first = _first_test(len(held), target, alpha)
+    first = first_test(len(held), target, alpha)
     if first > len(held) or not np.isfinite(pool).any():
         return NOTHING
     chosen = None
@@ -107,7 +107,7 @@ def choose_threshold(
     return NOTHING if chosen is None else _threshold(chosen, pool, held, right, alpha, weights)
 
 
-def _first_test(held: int, target: float, alpha: float) -> int:
+def first_test(held: int, target: float, alpha: float) -> int:
     """How many of the held-out samples the strictest threshold should keep.
 
     Where none may be wrong, one error ends the sequence; further on more may be, but more are. So: room

@@ -12,7 +12,7 @@ import fiftyone.operators.types as types
 from fiftyone.operators.constants import ViewTarget
 
 from ..models.settings import Settings, check, split
-from ..workflows import estimates, history, typed, views
+from ..workflows import estimates, history, overview, typed, views
 from ..workflows.jobs import sentence
 from ..workflows.samples import SYNTHETIC, check_images, check_output_field
 from .tabs.drawing import drawable
@@ -150,7 +150,10 @@ class Form:
     def labelled(self, samples: Any, label_field: str | None) -> None:
         """How many labels there are; a form without any cannot be sent."""
         if label_field:
-            count, total = samples.count(f"{label_field}.label"), samples.count()
+            found, total = overview.count(samples, label_field, None), samples.count()
+            count = found.total("labelled") + found.total("synthetic")
+            for note in overview.label_notes(found, label_field):
+                self.say(note)
             if count:
                 self.say(f"{count:,} of {total:,} samples are labelled")
             elif total:

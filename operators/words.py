@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import re
 from dataclasses import Field, fields
 from typing import Any
 
 from ..models import settings
+from ..workflows.typed import write_classes
 
-ARGUMENTS = dict(output_field="New field", label_field="Label field", group_field="Group field")
+ARGUMENTS = dict(
+    after="Next round after",
+    classes="Classes",
+    embeddings="Embeddings",
+    embeddings_field="Field for embeddings",
+    generator="Generator",
+    graph="Graph",
+    group_field="Group field",
+    heatmap_field="Field for heat maps",
+    label="Right label",
+    label_field="Label field",
+    output_field="New field",
+    rules="Rules",
+    run="Run",
+    target="Target",
+    task="What to compare",
+    test="Test tag",
+    validation="Validation tag",
+)
 FUNCTIONS = dict(resume_run="Resume", delete_run="Delete", audit_labels="Audit labels", auto_label="Auto-label")
 
 
@@ -31,16 +52,28 @@ def name_of(setting: str) -> str:
 
 
 KINDS = [one for one in vars(settings).values() if isinstance(one, type) and issubclass(one, settings.Settings)]
-LABELS = {item.name: label_of(item) for kind in KINDS for item in fields(kind) if "_" in item.name} | ARGUMENTS
-_SETTING = re.compile(rf"\b({'|'.join(LABELS)})\b(?:=(\w+|'[^']*'))?")
+LABELS = {item.name: label_of(item) for kind in KINDS for item in fields(kind)} | ARGUMENTS
+_LONG, _SHORT = ("|".join(name for name in LABELS if ("_" in name) is long) for long in (True, False))
+# A word such as `weights` is a setting only where its value follows.
+_SETTING = re.compile(rf"(?<![\w.])(?:({_LONG})\b(?:=(\w+|'[^']*'))?|({_SHORT})=(\w+|'[^']*')?)")
+_CLASSES = re.compile(r"\bclasses=(\{[^{}]*\})")
 _FUNCTION = re.compile(rf"\bevenset\.({'|'.join(FUNCTIONS)})\b(?:\([^)]*\))?")
 
 
 def in_words(sentence: str) -> str:
     """A sentence of the SDK with labels for names: "raise max_ratio" as "raise 'Max ratio'"."""
 
-    def setting(found: re.Match[str]) -> str:
-        label, value = f"'{LABELS[found[1]]}'", found[2]
+    def setting(match: re.Match[str]) -> str:
+        label, value = f"'{LABELS[match[1] or match[3]]}'", match[2] or match[4]
         return {None: label, "True": label, "False": f"no {label}"}.get(value, f"{label} {value}")
 
-    return _FUNCTION.sub(lambda found: f"'{FUNCTIONS[found[1]]}'", _SETTING.sub(setting, sentence))
+    sentence = _CLASSES.sub(lambda match: f"'Classes' {_as_typed(match[1])}", sentence)
+    return _FUNCTION.sub(lambda match: f"'{FUNCTIONS[match[1]]}'", _SETTING.sub(setting, sentence))
+
+
+def _as_typed(mapping: str) -> str:
+    """`{'cat': ['Cat'], 'dog': []}` as the form takes it, "cat = Cat, dog"; `...` for other classes stays."""
+    whole = mapping.replace(", ...}", "}")
+    with contextlib.suppress(ValueError, SyntaxError, TypeError, AttributeError):
+        return write_classes(ast.literal_eval(whole)) + (", ..." if whole != mapping else "")
+    return mapping

@@ -12,6 +12,7 @@ from ..models.settings import AuditSettings, split
 from ..models.threshold import interval
 from . import records, runs, views
 from .arguments import Progress, Samples, public
+from .label_text import or_none
 from .results import percent
 from .review_labels import audits_of, writer_of
 from .runs import Run
@@ -109,7 +110,8 @@ def _read(run: Run, field: str, alpha: float) -> AuditResults:
     view = run.dataset.select(list(suggested))
     columns = view.values(["id", f"{label_field}.label", review, f"{field}.label"])
     right = checked = 0
-    for i, label, how, suggestion in zip(*columns, strict=True):
+    for i, text, how, suggestion in zip(*columns, strict=True):
+        label = or_none(text)
         if (label is not None and how != "bulk") or (label is None and suggestion is None):
             checked += 1
             right += label == suggested[i]

@@ -25,6 +25,7 @@ from .samples import (
     write_classifications,
 )
 from .scores import Scores
+from .vectors import open_source, refuse_seen
 
 
 @public
@@ -85,11 +86,13 @@ def auto_label(
             samples, label_field, classes=names, group_field=group_field, include_synthetic=include_synthetic
         )
     if not (origin or resume):
-        require_classes(known, label_field or "")
+        require_classes(known, label_field or "", group_field)
     given = named_parts(samples, validation)
-    scores.check_source(samples, embeddings, origin, known)
-    scores.refuse_seen(samples, embeddings)
-    if not origin and embeddings is None:
+    refuse_seen(samples, embeddings)
+    name = origin.vectors if origin and embeddings is None else embeddings
+    source = open_source(samples, name, known, resume)
+    scores.check_source(source, origin)
+    if not origin and source is None:
         check_weights(known.names, resnet_settings)
     inputs: dict[str, Any] = dict(label_field=label_field, output_field=output_field, run=run, after=after)
     inputs.update(classes=classes, group_field=group_field, include_synthetic=include_synthetic)
@@ -107,9 +110,9 @@ def auto_label(
         if earlier:
             current.arrays("seen", lambda: {"seen": earlier.seen})
         if origin:
-            found = scores.from_run(current, known, origin, resnet_settings, samples, embeddings)
-        elif embeddings is not None:
-            found = scores.from_vectors(current, known, samples, embeddings, graph_settings, choices, earlier)
+            found = scores.from_run(current, known, origin, resnet_settings, source)
+        elif source is not None:
+            found = scores.from_vectors(current, known, source, graph_settings, choices, earlier)
         else:
             every = (image_settings, resnet_settings, graph_settings, choices)
             found = scores.from_images(current, known, given, every, earlier)

@@ -10,11 +10,11 @@ import numpy as np
 
 from ..models.calibration import reliability
 from ..models.settings import AutoLabelSettings
-from ..models.threshold import Threshold, curve, interval, labels_needed
+from ..models.threshold import Threshold, curve, first_test, interval, labels_needed
 from .decision import Decision
-from .results import percent, table
+from .results import counted, percent, table
 from .runs import Run
-from .samples import Labels, single_labels
+from .samples import Labels, label_notes
 from .scores import Scores
 
 
@@ -128,7 +128,7 @@ def summarise(
         curve=_curve(decision, choices.alpha),
         reliability=reliability(decision.held_confidence, decision.right, choices.alpha),
         curves=found.curves,
-        notes=_next_round(run) + _notes(known, found, decision, choices, accepted),
+        notes=_next_round(run) + _notes(known, found, decision, choices, run.config["inputs"], accepted),
         skipped={str(known.ids[i]): reason for i, reason in found.errors.items()},
         synthetic=known.synthetic,
         views=views,
@@ -185,20 +185,24 @@ def _next_round(run: Run) -> list[str]:
     ]
 
 
-def _notes(known: Labels, found: Scores, decision: Decision, choices: AutoLabelSettings, accepted: int) -> list[str]:
+def _notes(
+    known: Labels,
+    found: Scores,
+    decision: Decision,
+    choices: AutoLabelSettings,
+    inputs: dict[str, Any],
+    accepted: int,
+) -> list[str]:
     notes = []
     held = decision.classes[decision.held]
     if not (known.classes < 0).any():
         notes.append("Every sample has a label already: there is nothing to suggest.")
     if not len(held):
-        source = "the threshold of that run was used" if accepted else "there is no threshold, so nothing is accepted"
-        notes.append(
-            f"No label here is new to the model, so nothing is promised: {source}. An audit bounds the precision."
-        )
+        notes.append(_none_held_out(known, inputs, choices, accepted))
     elif (known.classes < 0).any():
         given, thresholds = int(known.given.sum()), decision.thresholds
         notes += target_notes(known.names, given, held, decision.right, thresholds, choices, accepted)
-    notes += single_labels(known)
+    notes += label_notes(known)
     if found.errors:
         notes.append(f"{len(found.errors)} images could not be read and were skipped: results.skipped lists them.")
     if known.synthetic:
@@ -209,6 +213,29 @@ def _notes(known: Labels, found: Scores, decision: Decision, choices: AutoLabelS
     if untrusted:
         notes.append(f"{untrusted} labels came from Evenset or a queue: they trained, but did not calibrate.")
     return notes
+
+
+def _none_held_out(known: Labels, inputs: dict[str, Any], choices: AutoLabelSettings, accepted: int) -> str:
+    """Says why no label calibrates, and what to do.
+
+    Args:
+        inputs: the call's own arguments
+    """
+    if inputs.get("run"):
+        source = "the threshold of that run was used" if accepted else "there is no threshold, so nothing is accepted"
+        return f"No label here is new to the model, so nothing is promised: {source}. An audit bounds the precision."
+    nothing, field = "so there is no threshold, and nothing is accepted", inputs.get("group_field")
+    if not choices.calibration_fraction and not inputs.get("after"):
+        return f"No label is held out, {nothing}: calibration_fraction=0 asks for that."
+    if not (known.given & known.trusted).any():
+        return f"All labels came from Evenset or a queue, and none may calibrate, {nothing}. Label random samples."
+    if field and (known.groups[known.given] != "").any():
+        groups = counted(len(np.unique(known.groups[known.given])), "group")
+        return (
+            f"The labels are of {groups} of {field!r}, too large to hold one out, {nothing}. "
+            "Label samples of more groups, or take a group_field whose groups are smaller."
+        )
+    return f"Too few labels to hold one out, {nothing}. Label more samples of each class."
 
 
 def target_notes(
@@ -239,6 +266,9 @@ def target_notes(
     return notes
 
 
+ONE_TESTED = "Testing ends with the first that fails, so no lower one was tested, whatever the curve shows there."
+
+
 def _declined(
     names: list[str], classes: np.ndarray, thresholds: list[Threshold], choices: AutoLabelSettings
 ) -> list[str]:
@@ -250,7 +280,7 @@ def _declined(
     other = ", ".join(repr(names[i]) for i in shut if have[i] >= needed)
     return [
         *([f"Too few held-out labels to accept anything as {few}: it takes {needed} of each class."] if few else []),
-        *([f"No threshold shows the target precision for {other}."] if other else []),
+        *([f"The strictest threshold of {other} does not show the target precision. {ONE_TESTED}"] if other else []),
     ]
 
 
@@ -264,7 +294,10 @@ def _too_few(labelled: int, right: np.ndarray, choices: AutoLabelSettings) -> st
             f"Nothing is accepted: a precision of {target} with {sure} confidence takes {needed} held-out labels, all "
             f"predicted right, and there are {have}. Label about {total} samples in all, drawn at random."
         )
+    first = first_test(have, choices.target_precision, choices.alpha)
+    which = "of each class" if choices.per_class else f"above which about {first} of them lie,"
     return (
-        f"Nothing is accepted: of {have} held-out labels {percent(float(right.mean()))} are predicted right, and no "
-        f"threshold shows {target} with {sure} confidence. Label more samples, or lower target_precision."
+        f"Nothing is accepted: of {have} held-out labels {percent(float(right.mean()))} are predicted right. "
+        f"The strictest threshold, {which} does not show {target} with {sure} confidence. {ONE_TESTED} "
+        "Label more samples, or lower target_precision."
     )

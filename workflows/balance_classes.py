@@ -75,7 +75,7 @@ def balance_classes(
     known = frozen(dataset, resume) if resume else None
     if known is None:
         known = read_labels(samples, label_field, classes=classes, group_field=group_field)
-        require_classes(known, label_field)
+        require_classes(known, label_field, group_field)
     synthetic.check_field(dataset)
     plan = balance_plan.plan_for(known, synthetic.count(samples, label_field, known.names), target, choices.max_ratio)
     ready = generating.find(dataset, generator, known.names) if generator is not None else None

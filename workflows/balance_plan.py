@@ -64,7 +64,8 @@ def without_none(settings: dict[str, Any]) -> dict[str, Any]:
 def plan_for(known: Labels, there: np.ndarray, target: Target, max_ratio: float) -> Plan:
     """The plan of the labelled samples `known`, as `make` has it."""
     real = np.bincount(known.classes[known.known], minlength=len(known.names))
-    return make(known.names, real, there, target, max_ratio)
+    plan = make(known.names, real, there, target, max_ratio)
+    return replace(plan, notes=[*known.notes, *plan.notes])
 
 
 def of_samples(

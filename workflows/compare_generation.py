@@ -80,7 +80,7 @@ def compare_generation(
     known = frozen(samples._root_dataset, resume) if resume else None
     if known is None:
         known = read_labels(samples, label_field, classes=classes, group_field=group_field)
-        require_classes(known, label_field)
+        require_classes(known, label_field, group_field)
     _plan(known, target, choices.max_ratio)  # refuses a bad target before anything is written
     ready = generating.find(samples._root_dataset, generator, known.names) if generator is not None else None
     found = generating.as_trained(ready, found)

@@ -11,7 +11,7 @@ from ..models.settings import AttackSettings, CompareSettings, ImageSettings
 from ..models.settings import split as split_settings
 from . import methods as learners
 from . import rules as own_rules
-from . import runs, scores, views
+from . import runs, views
 from .arguments import Part, Progress, Samples, check, public
 from .compare_generation import GenerationResults, compare_generation
 from .compare_results import CompareResults, score, table_rows
@@ -25,11 +25,11 @@ from .samples import (
     check_output_field,
     declare_classification,
     read_labels,
-    read_vectors,
     require_classes,
     write_classifications,
 )
 from .trials import Cut, Material, alike, cut_labels
+from .vectors import open_source, refuse_seen
 
 TRAINED, SCORED = "trained", "held out"  # what output_field says of a sample
 
@@ -106,7 +106,12 @@ def compare_methods(
     ruled = own_rules.read(rules) if rules is not None else []
     own_rules.check(ruled, samples, known, label_field)
     if not resume:
-        _check_labels(samples, known, label_field, embeddings, rows, given, choices)
+        require_classes(known, label_field, group_field)
+        refuse_seen(samples, embeddings)
+        check_resnets(known, rows)
+        for seed in _seeds(choices):
+            cut_labels(known, alike(known, None), given, choices, seed)
+    source = open_source(samples, embeddings, known, resume)
     said, notes = own_rules.apply(ruled, samples, known) if ruled else (np.full(len(known.ids), -1), [])
     inputs = dict(label_field=label_field, output_field=output_field, group_field=group_field, embeddings=embeddings)
     written_rows = [{"name": one.name, "method": one.method, **one.settings} for one in rows]
@@ -125,31 +130,11 @@ def compare_methods(
         kept = run.arrays("rules", lambda: {"classes": said, "notes": np.array(notes, dtype=str)})
         look = look_at(run, known, image_settings) if _needs_images(rows, embeddings) else None
         attacked = attack if choices.robustness else None
-        material = Material(run, samples, known, look, image_settings, embeddings, kept["classes"], attacked)
+        material = Material(run, known, look, image_settings, source, kept["classes"], attacked)
         cuts = [_cut(material, given, choices, seed) for seed in _seeds(choices)]
         found = {one.name: [learners.learn(material, one.method, one.settings, cut) for cut in cuts] for one in rows}
         written = _write(run, known, label_field, output_field, names, found, cuts[0])
         return run.finish(_results(material, cuts, found, kept["notes"].tolist(), output_field, written))
-
-
-def _check_labels(
-    samples: Any,
-    known: Labels,
-    label_field: str,
-    embeddings: str | None,
-    rows: list[Row],
-    given: dict[int, set[str]],
-    choices: CompareSettings,
-) -> None:
-    """Refuses labels, vectors and weights that nothing can be compared by, before work starts."""
-    require_classes(known, label_field)
-    scores.check_source(samples, embeddings, None, known)
-    scores.refuse_seen(samples, embeddings)
-    if embeddings is not None and samples.has_field(embeddings):
-        read_vectors(samples, known.ids, embeddings)
-    check_resnets(known, rows)
-    for seed in _seeds(choices):
-        cut_labels(known, alike(known, None), given, choices, seed)
 
 
 def _read_settings(settings: dict[str, Any]) -> tuple[CompareSettings, ImageSettings, AttackSettings]:
@@ -255,7 +240,7 @@ def _results(
 
 def _notes(material: Material, cuts: list[Cut]) -> list[str]:
     known = material.known
-    notes = []
+    notes = list(known.notes)
     untrusted = int(((known.classes >= 0) & ~known.trusted).sum())
     if untrusted:
         notes.append(f"{untrusted} labels came from Evenset or a queue: they trained, but did not score.")

@@ -23,6 +23,7 @@ from ..models.settings import (
     Settings,
 )
 from . import records
+from .label_text import count_labels
 from .learning import GOING_ON
 
 PASS = 8.0e-3  # forward and backward of an image of 32 px by resnet18, the stem of small images
@@ -48,7 +49,7 @@ def sentence(samples: Any, workflow: str, label_field: str | None, given: Mappin
         samples: a dataset or a view
         given: settings that differ from their defaults
     """
-    labelled = samples.count(f"{label_field}.label") if label_field else 0
+    labelled = count_labels(samples, label_field) if label_field else 0
     return _said(samples, samples.count(), workflow, labelled, given)
 
 
@@ -57,7 +58,7 @@ def sentence_of_rest(dataset: Any, run_key: str) -> str:
     config = records.read_config(dataset, run_key)
     given = {**config["inputs"], **config["settings"]}
     label_field = given.get("label_field")
-    labelled = dataset.count(f"{label_field}.label") if dataset.has_field(label_field or "") else 0
+    labelled = count_labels(dataset, label_field) if label_field and dataset.has_field(label_field) else 0
     said = _said(dataset, config["samples"], config["method"], min(labelled, config["samples"]), given)
     return f"The whole run {said[0].lower()}{said[1:]}. What was done is kept" if said else ""
 

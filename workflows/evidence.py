@@ -18,7 +18,7 @@ from .embedding import label_free
 from .learning import HELD_OUT, TRAIN, VALIDATION, Look, softmax
 from .runs import Run
 from .samples import Labels
-from .scores import read_or_compute
+from .vectors import Source, read_or_compute
 
 HELD_BATCH = 64
 LABELS_A_NEIGHBOUR = 2  # a class with ten labels has five neighbours of its own, not fifteen
@@ -74,15 +74,14 @@ def from_images(
 def from_vectors(
     run: Run,
     known: Labels,
-    samples: Any,
-    embeddings: str,
+    source: Source,
     graph_settings: GraphSettings,
     choices: MistakeSettings,
 ) -> Evidence:
     """Fits logistic regression on the vectors of each fold's others, once they are reduced as the graph's are."""
     from ..models import graph
 
-    vectors, errors = read_or_compute(run, known, samples, embeddings)
+    vectors, errors = read_or_compute(run, known, source)
     readable = np.array([i for i in range(len(known.ids)) if i not in errors], dtype=np.int64)
     graph_settings = _fewer(graph_settings, known.classes[readable])
     reduced = np.nan_to_num(graph.prepare(vectors[readable], graph_settings))  # a vector of zeros has no direction
@@ -107,14 +106,19 @@ def _fold(run: Run, known: Labels, groups: np.ndarray, errors: dict[int, str], c
         ValueError: no fold is left, or one that leaves a single class to learn from
     """
 
-    def compute() -> dict[str, np.ndarray]:
-        rows = np.array([i for i in range(len(known.ids)) if i not in errors], dtype=np.int64)
-        joined = splits.join(groups[rows], known.groups[rows])
-        folds = np.full(len(known.ids), -1, dtype=np.int64)
-        folds[rows] = splits.folds(known.classes[rows], joined, choices.folds, choices.seed)
-        return {"folds": folds}
+    return run.arrays("folds", lambda: {"folds": deal(known, groups, errors, choices)})["folds"]
 
-    folds = run.arrays("folds", compute)["folds"]
+
+def deal(known: Labels, groups: np.ndarray, errors: dict[int, str], choices: MistakeSettings) -> np.ndarray:
+    """Folds as `_fold` keeps them.
+
+    Raises:
+        ValueError: as `_fold`
+    """
+    rows = np.array([i for i in range(len(known.ids)) if i not in errors], dtype=np.int64)
+    joined = splits.join(groups[rows], known.groups[rows])
+    folds = np.full(len(known.ids), -1, dtype=np.int64)
+    folds[rows] = splits.folds(known.classes[rows], joined, choices.folds, choices.seed)
     for fold in range(folds.max() + 1):
         if len(np.unique(known.classes[(folds >= 0) & (folds != fold)])) < 2:
             raise ValueError(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings, split
-from . import evidence, runs, scores, suspects, views
+from . import evidence, runs, suspects, vectors, views
 from .arguments import Progress, Samples, public
 from .learning import check_weights, freeze
 from .mistake_results import MistakeResults, Verdict, by_class, judge, notes, reasons
@@ -19,7 +19,6 @@ from .samples import (
     check_output_field,
     declare_classification,
     read_labels,
-    read_vectors,
     require_classes,
     write_classifications,
 )
@@ -63,13 +62,13 @@ def find_mistakes(
     check_images(samples)
     check_output_field(samples, output_field, label_field, embeddings)
     known = _labelled(read_labels(samples, label_field, group_field=group_field))
-    require_classes(known, label_field)
-    scores.check_source(samples, embeddings, None, known)
-    scores.refuse_seen(samples, embeddings)
-    if embeddings is None:
+    require_classes(known, label_field, group_field)
+    if group_field is not None and not resume:
+        evidence.deal(known, np.arange(len(known.ids)), {}, choices)  # groups may leave no fold
+    vectors.refuse_seen(samples, embeddings)
+    source = vectors.open_source(samples, embeddings, known, resume)
+    if source is None:
         check_weights(known.names, resnet_settings)
-    elif samples.has_field(embeddings):
-        read_vectors(samples, known.ids, embeddings)  # refuses bad ones before anything is written
     with runs.start(
         samples,
         "find_mistakes",
@@ -80,10 +79,10 @@ def find_mistakes(
         resume=resume,
     ) as run:
         known = freeze(run, known)
-        if embeddings is None:
+        if source is None:
             found = evidence.from_images(run, known, image_settings, resnet_settings, graph_settings, choices)
         else:
-            found = evidence.from_vectors(run, known, samples, embeddings, graph_settings, choices)
+            found = evidence.from_vectors(run, known, source, graph_settings, choices)
         labels = known.classes[found.rows]
         verdict = judge(found, labels, choices.method, _dismissed(run, known, found.rows, label_field))
         _write(run, known, found, verdict, output_field)

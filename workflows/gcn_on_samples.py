@@ -14,7 +14,7 @@ from .learning import TRAIN, Look, look_at, split_parts
 from .results import percent
 from .runs import Run
 from .samples import Labels
-from .scores import learned_from_labels, read_or_compute
+from .vectors import Source, learned_from_labels, read_or_compute
 
 QUERIES = 1000  # samples whose exact nearest others are searched, to check the graph
 
@@ -23,19 +23,18 @@ def score(
     run: Run,
     known: Labels,
     given: dict[int, set[str]],
-    samples: Any,
-    embeddings: str | None,
+    source: Source | None,
     settings: tuple[ImageSettings, GraphSettings, GCNSettings, TrainGCNSettings],
 ) -> Scored:
     """Builds the graph, trains the GCN on a part of the labels, and scores every sample that edges join to one."""
     from ..models import gcn, harmonic
 
     image_settings, graph_settings, gcn_settings, choices = settings
-    if embeddings is None:
+    if source is None:
         look = look_at(run, known, image_settings)
         vectors, _, errors = label_free(run, known, look, image_settings)
     else:
-        vectors, errors = _given_vectors(run, known, samples, embeddings)
+        vectors, errors = _given_vectors(run, known, source)
         look = _look_at_nothing(known, errors)
     parts = split_parts(run, known, look, choices, given)
     graph = _build(run, vectors, graph_settings)
@@ -45,7 +44,7 @@ def score(
     inputs = gcn.prepare(graph, vectors, gcn_settings)
     model = gcn.build(inputs[0].shape[1], len(known.names), gcn_settings)
     path = run.folder / "gcn.safetensors"
-    _train(run, model, inputs, labels, gcn_settings, dict(names=known.names, vectors=embeddings))
+    _train(run, model, inputs, labels, gcn_settings, dict(names=known.names, vectors=source and source.name))
     probabilities = gcn.predict(model, *inputs).astype(np.float64)
     probabilities[~harmonic.reached(graph, labels)] = np.nan
     neighbours = graph.neighbours.shape[1]
@@ -57,15 +56,15 @@ def score(
         checkpoint=str(path),
         graph=f"{neighbours} neighbours a sample, {percent(recall)} of the exact ones",
         recall=recall,
-        notes=_few(neighbours, graph_settings) + _seen(samples, embeddings),
+        notes=_few(neighbours, graph_settings) + _seen(source),
     )
 
 
-def _given_vectors(run: Run, known: Labels, samples: Any, embeddings: str) -> tuple[np.ndarray, dict[int, str]]:
+def _given_vectors(run: Run, known: Labels, source: Source) -> tuple[np.ndarray, dict[int, str]]:
     """Vectors of a field or of a model of the zoo, as the run first saw them."""
 
     def compute() -> dict[str, np.ndarray]:
-        vectors, errors = read_or_compute(run, known, samples, embeddings)
+        vectors, errors = read_or_compute(run, known, source)
         reasons = np.array(list(errors.values()), dtype=str)
         return dict(vectors=vectors, bad=np.array(list(errors), dtype=np.int64), reasons=reasons)
 
@@ -129,8 +128,9 @@ def _few(neighbours: int, settings: GraphSettings) -> list[str]:
     ]
 
 
-def _seen(samples: Any, embeddings: str | None) -> list[str]:
+def _seen(source: Source | None) -> list[str]:
     """A sentence where the vectors may know the labels that validate."""
-    origin = learned_from_labels(samples, embeddings)
-    sentence = f"{embeddings!r} was {origin}, and may know the held-out labels: the accuracy is too good."
-    return [sentence] if origin else []
+    origin = learned_from_labels(source.samples, source.name) if source else ""
+    if not source or not origin:
+        return []
+    return [f"{source.name!r} was {origin}, and may know the held-out labels: the accuracy is too good."]

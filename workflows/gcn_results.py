@@ -12,7 +12,7 @@ from . import held_out
 from .learning import TEST, TRAIN, VALIDATION
 from .results import percent, table
 from .runs import Run
-from .samples import Labels, single_labels
+from .samples import Labels, label_notes
 
 
 @dataclass
@@ -100,7 +100,7 @@ def summarise(
         curves=found.curves,
         checkpoint=found.checkpoint,
         skipped={str(known.ids[i]): reason for i, reason in found.errors.items()},
-        notes=[*found.notes, *_silence(known, found, silent), *single_labels(known)],
+        notes=[*found.notes, *_silence(known, found, silent), *label_notes(known)],
         synthetic=known.synthetic,
         seconds=round(seconds, 1),
     )

@@ -64,7 +64,9 @@ def frozen(dataset: Any, run_key: str) -> Labels | None:
 
 
 def _labels(kept: dict[str, np.ndarray]) -> Labels:
-    return Labels(**{**kept, "names": kept["names"].tolist(), "synthetic": int(kept["synthetic"])})  # type: ignore[arg-type]
+    columns: dict[str, Any] = {**kept, "synthetic": int(kept["synthetic"])}
+    columns.update((name, kept[name].tolist()) for name in ("names", "notes") if name in kept)
+    return Labels(**columns)
 
 
 def look_at(run: Run, known: Labels, settings: ImageSettings) -> Look:

@@ -139,13 +139,13 @@ def _vectors(trial: Trial, settings: ResNetSettings | None = None) -> tuple[np.n
     """
     from ..models.resnet import is_pretrained
     from .embedding import label_free
-    from .scores import read_or_compute
+    from .vectors import read_or_compute
 
-    material, field, look = trial.material, trial.material.embeddings, trial.material.look
-    if field is not None:
+    material, source, look = trial.material, trial.material.source, trial.material.look
+    if source is not None:
 
         def read() -> dict[str, np.ndarray]:
-            return {"vectors": read_or_compute(material.run, material.known, material.samples, field)[0]}
+            return {"vectors": read_or_compute(material.run, material.known, source)[0]}
 
         return trial.shared("vectors", lambda: material.run.arrays("given_vectors", read)["vectors"]), None
 
@@ -167,7 +167,7 @@ def ensemble(trial: Trial) -> np.ndarray:
     resnet_settings, graph_settings = trial.settings(ResNetSettings, GraphSettings)
     known = replace(material.known, classes=trial.labels)
     parts, (vectors, details) = np.where(known.classes >= 0, TRAIN, 0), _vectors(trial, resnet_settings)
-    if material.embeddings is not None:
+    if material.source is not None:
         found = members.on_graph(trial.run, known, vectors, parts, graph_settings, cut.seed)
         return np.asarray(np.exp(found.together[cut.test]))
 

@@ -123,7 +123,7 @@ def by_class(verdict: Verdict, labels: np.ndarray, names: list[str]) -> list[dic
 
 def notes(known: Labels, evidence: Evidence, verdict: Verdict, field: str) -> list[str]:
     """Sentences on what was found, and on what could not be judged."""
-    found = []
+    found = list(known.notes)
     if verdict.contradicted.any():
         found.append(
             f"{int(verdict.contradicted.sum()):,} labels are contradicted by a near-duplicate, and listed first: "

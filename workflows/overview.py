@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import history, records
+from .label_text import blank_note, count_labels, or_none, spelling_note
 from .results import counted
 from .samples import SYNTHETIC
 
@@ -21,6 +22,7 @@ class Overview:
 
     classes: dict[str, dict[str, int]]  # class: count of each of STATES
     unlabelled: int  # samples without a label, suggested or not; of those that Evenset made, none
+    blank: int = 0  # samples whose label is blank text, which counts as none
 
     @property
     def samples(self) -> int:
@@ -63,16 +65,23 @@ def count(samples: Any, label_field: str, suggestions: str | None) -> Overview:
     )
     fields = [label_field, "tags", *([suggestions] if suggestions else [])]
     pipeline = [{"$project": dict.fromkeys(fields, 1)}, {"$group": {"_id": keys, "count": {"$sum": 1}}}]
-    found, unlabelled = Overview({}, 0), 0
+    found, unlabelled, blank = Overview({}, 0), 0, 0
     for row in samples._aggregate(post_pipeline=pipeline):
         key = row["_id"]
-        label, suggestion = key.get("label"), key.get("suggestion")
+        label, suggestion = or_none(key.get("label")), key.get("suggestion")
         state = "synthetic" if key["synthetic"] else "labelled" if label is not None else key.get("status")
         unlabelled += row["count"] if label is None and state != "synthetic" else 0
+        blank += row["count"] if label is None and key.get("label") is not None else 0
         name = label if label is not None else suggestion if state in SUGGESTED else None
         if name is not None:
             found.classes.setdefault(name, dict.fromkeys(STATES, 0))[state] += row["count"]
-    return Overview(dict(sorted(found.classes.items(), key=_descending)), unlabelled)
+    return Overview(dict(sorted(found.classes.items(), key=_descending)), unlabelled, blank)
+
+
+def label_notes(found: Overview, label_field: str) -> list[str]:
+    """Sentences on blank labels, and on spellings of one name."""
+    counts = {name: row["labelled"] for name, row in found.classes.items() if row["labelled"]}
+    return [*blank_note(found.blank, label_field), *spelling_note(counts, label_field)]
 
 
 def _descending(item: tuple[str, dict[str, int]]) -> tuple[int, str]:
@@ -99,7 +108,7 @@ def finished(dataset: Any, label_field: str) -> dict[str, dict[str, Any]]:
 def unreadable(dataset: Any, label_field: str, run_key: str) -> int:
     """Samples without a label whose image a finished run of `auto_label` could not use."""
     skipped = dataset.select(list(history.read_results(dataset, run_key)["skipped"]))
-    return int(skipped.count() - skipped.count(f"{label_field}.label"))
+    return int(skipped.count()) - count_labels(skipped, label_field)
 
 
 def advise(found: Overview, done: dict[str, dict[str, Any]], useless: int = 0, flagged: int = 0) -> Next:

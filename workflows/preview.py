@@ -1,4 +1,4 @@
-"""What a balance would do, before anything is written: the plan, how long it would take, and what would come."""
+"""What a balance would do, before anything is written: the plan, how long it would take, and examples."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ def preview(known: Labels, plan: Plan, ready: Generator | None, settings: tuple[
         grid = {known.names[i]: part for i, part in zip(shown, np.split(images, len(shown)), strict=True)}
     elif len(shown):
         grid = _real(known, shown, image_settings)
-        notes.append("The preview shows real images, of which the new ones would be made.")
+        notes.append(
+            "results.preview shows real images, of which the new ones would be made."
+            if grid
+            else "There is no preview: none of the first images of these classes can be read."
+        )
     picture = np.asarray(image_grid(grid)) if grid else None
     return DryRun(plan.rows, _minutes(known, plan, ready, settings), picture, notes)
 

@@ -16,6 +16,7 @@ from ..models.threshold import Threshold
 from . import folders, history, records
 from .auto_label_results import AutoLabelResults, precision_of, target_notes
 from .decision import each_threshold, together
+from .label_text import has_label, or_none
 from .results import percent
 from .review_labels import audited
 from .runs import Run
@@ -251,7 +252,7 @@ def _news(dataset: Any, field: str, label_field: str | None, kept: Kept, choice:
     for place, (i, suggestion, status) in enumerate(zip(ids, suggestions, statuses, strict=True)):
         if i not in wanted or status is None:  # somebody emptied it
             continue
-        if suggestion is None or status not in ("accepted", "review") or (labels and labels[0][place] is not None):
+        if suggestion is None or status not in ("accepted", "review") or (labels and or_none(labels[0][place])):
             decided += 1
         elif (status == "accepted") != wanted[i]:
             news[i] = "accepted" if wanted[i] else "review"
@@ -263,7 +264,7 @@ def _count(dataset: Any, field: str, label_field: str | None, kept: Kept, choice
     status = f"{field}.status"
     open_ = [{"$gt": [f"${field}.label", None]}, {"$in": [f"${status}", ["accepted", "review"]]}]
     if label_field is not None and dataset.has_field(label_field):
-        open_.append({"$not": [{"$gt": [f"${label_field}.label", None]}]})
+        open_.append({"$not": [has_label(label_field).to_mongo()]})
 
     def count(match: dict[str, Any]) -> Counter[tuple[str, bool]]:
         """Of each status, the open ones and the others."""

@@ -12,6 +12,7 @@ from typing import Any
 from ..models.settings import ReviewSettings, split
 from . import changes, folders, ownership, records, review_policy, runs
 from .arguments import Progress, Samples, public
+from .label_text import or_none
 from .results import counted
 from .runs import Run
 from .samples import CHUNK, PROVENANCE, check_images, check_label_field, require_fields
@@ -136,7 +137,7 @@ class Review:
         """
         if self.shown is not None and self.shown.get(sample_id) != (suggestion, label):
             return False
-        suggestion, label = _name(suggestion), _name(label)
+        suggestion, label = or_none(suggestion), or_none(label)
         if self.classes is not None and suggestion not in self.classes:
             return False
         if self.choices.action == "correct":
@@ -148,11 +149,6 @@ class Review:
         if label is not None and not self.mistakes:
             return None
         return suggestion not in (None, label)
-
-
-def _name(label: str | None) -> str | None:
-    """A class; None for an empty or blank one."""
-    return label if label and label.strip() else None
 
 
 def _request(
@@ -305,10 +301,11 @@ def _check_label(samples: Any, review: Review) -> None:
         if label is not None:
             raise ValueError(f"label is for action='correct', not for {choices.action!r}")
         return
-    if label is None or not _name(label):
+    if or_none(label) is None:
         raise ValueError("action='correct' needs the right label, as label='shirt'")
     dataset = samples._root_dataset
-    names = {*dataset.distinct(f"{review.label_field}.label"), *dataset.distinct(f"{review.field}.label")}
+    values = [*dataset.distinct(f"{review.label_field}.label"), *dataset.distinct(f"{review.field}.label")]
+    names = set(filter(or_none, values))
     if label not in names and not choices.new_class:
         near = difflib.get_close_matches(label, names, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(names))}"

@@ -13,6 +13,7 @@ import numpy as np
 
 from . import changes, folders, history, ownership, records
 from .delete_run import delete_run
+from .label_text import has_label
 from .review_labels import NothingToReview, review_shown
 from .samples import SYNTHETIC, require_fields
 
@@ -24,8 +25,8 @@ FILES = (("predictions.npz", "embeddings"), ("features.npz", "vectors"), ("vecto
 
 def waiting(dataset: Any, field: str, label_field: str) -> Any:
     """The samples in review that have no label, and were not rejected."""
-    open_ = {f"{field}.status": "review", f"{field}.label": {"$ne": None}, f"{label_field}.label": None}
-    return dataset.match({**open_, "tags": {"$ne": SYNTHETIC}})
+    open_ = {f"{field}.status": "review", f"{field}.label": {"$ne": None}, "tags": {"$ne": SYNTHETIC}}
+    return dataset.match(open_).match(~has_label(label_field))
 
 
 def next(dataset: Any, field: str, label_field: str, count: int = 50) -> list[str]:
@@ -133,7 +134,7 @@ def _kept_vectors(folder: Path, ids: list[str]) -> dict[str, Any]:
 
 def _labelled(dataset: Any, label_field: str, columns: list[str]) -> Any:
     """Columns of the labelled samples, evenly spread where there are more than can be compared with at each click."""
-    view = dataset.match({f"{label_field}.label": {"$ne": None}, "tags": {"$ne": SYNTHETIC}})
+    view = dataset.match({"tags": {"$ne": SYNTHETIC}}).match(has_label(label_field))
     found = view.limit(LABELLED + 1).values(columns)
     return found if len(found[0]) <= LABELLED else view.take(LABELLED, seed=0).values(columns)
 

@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from .fields import require_visible
+from .label_text import blank_note, has_label, or_none, spelling_note
 from .ownership import add_field
+from .results import counted
 from .runs import Run
 
 CHUNK = 20_000  # samples a write
@@ -35,6 +38,7 @@ class Labels:
     groups: np.ndarray  # samples of one group stay on one side of a split, text, "" where alone [N]
     synthetic: int  # samples left out because Evenset generated them
     made: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))  # by Evenset: trains, and no more [N]
+    notes: list[str] = field(default_factory=list)  # sentences on blank labels, and on spellings of one name
 
     def __post_init__(self) -> None:
         if not len(self.made):
@@ -60,8 +64,11 @@ def check_images(samples: Any) -> None:
     """
     if not hasattr(samples, "_root_dataset"):
         raise TypeError(f"samples has to be a dataset or a view of FiftyOne, not {type(samples).__name__}")
+    samples._root_dataset.reload()  # another process may have renamed or removed a field
     name = samples._root_dataset.name
     kind = samples.media_type
+    if kind == "group" and samples._is_dynamic_groups:
+        raise ValueError(_grouped_view(samples))
     if kind == "group":
         raise ValueError(
             f"{name!r} is a grouped dataset: pick the images of one slice, as samples.select_group_slices('left')"
@@ -72,6 +79,18 @@ def check_images(samples: Any) -> None:
         raise ValueError(f"the view of {name!r} has no samples" if len(samples._root_dataset) else f"{name!r} is empty")
     if kind != "image":
         raise ValueError(f"{name!r} holds media of type {kind!r}: Evenset works on images")
+
+
+def _grouped_view(samples: Any) -> str:
+    """A sentence on a view by `group_by`, whose samples are groups."""
+    from fiftyone.core.stages import GroupBy
+
+    (by,) = [stage.field_or_expr for stage in samples._stages if isinstance(stage, GroupBy)][-1:] or [None]
+    field = f" by {by!r}" if isinstance(by, str) else ""
+    return (
+        f"the view of {samples._root_dataset.name!r} is grouped{field}: give view.flatten(), which has its samples, "
+        "or the dataset"
+    )
 
 
 def check_label_field(samples: Any, label_field: str) -> None:
@@ -95,6 +114,7 @@ def check_label_field(samples: Any, label_field: str) -> None:
             f"the field {label_field!r} holds {kinds[label_field].__name__}: "
             "Evenset needs one fo.Classification a sample"
         )
+    require_visible(samples, label_field, f"{label_field}.label")
 
 
 def check_output_field(samples: Any, output_field: str, *inputs: str | None, name: str = "output_field") -> None:
@@ -145,16 +165,16 @@ def read_labels(
     """
     check_images(samples)
     check_label_field(samples, label_field)
-    if group_field is not None and not samples.has_field(group_field):
-        raise ValueError(f"{samples._root_dataset.name!r} has no field {group_field!r} to group by")
+    _check_group_field(samples, group_field, label_field)
     real, synthetic = (_trainable(samples, label_field), 0) if include_synthetic else real_samples(samples)
     columns = ["id", "filepath", "tags", f"{label_field}.label"]
     parents = real.values(PARENT) if include_synthetic and real.has_field(PARENT) else []
     marks = [f"{label_field}.{name}" for name in PROVENANCE]  # imported labels may have them undeclared
     values = real.values([*columns, *marks, *([group_field] if group_field else [])])
-    ids, paths, tags, labels = values[:4]
+    ids, paths, tags, texts = values[:4]
+    labels = [or_none(text) for text in texts]
     made = np.array([include_synthetic and SYNTHETIC in found for found in tags], dtype=bool)
-    groups = ["" if value is None else str(value) for value in values[-1]] if group_field else [""] * len(ids)
+    groups = _groups(ids, values[-1], group_field) if group_field else [""] * len(ids)
     _join_parents(groups, ids, parents)
 
     names, index = name_index(labels, classes)
@@ -162,20 +182,53 @@ def read_labels(
     if unknown:
         place, label = unknown[0]
         raise ValueError(
-            f"{len(unknown)} labels of {label_field!r} are not in classes, "
+            f"classes lacks {counted(len(unknown), 'label')} of {label_field!r}, "
             f"the first is {label!r} of sample {ids[place]}: "
             "add it to classes as a name or as a synonym, or leave those samples out of the view"
         )
+    blank = sum(text is not None and label is None for text, label in zip(texts, labels, strict=True))
+    class_ids = np.array([-1 if label is None else index[label] for label in labels], dtype=np.int64)
+    counts = dict(zip(names, np.bincount(class_ids[class_ids >= 0], minlength=len(names)).tolist(), strict=True))
     return Labels(
         ids=np.array(ids, dtype=str),
         paths=np.array(paths, dtype=str),
-        classes=np.array([-1 if label is None else index[label] for label in labels], dtype=np.int64),
+        classes=class_ids,
         names=names,
         trusted=_trusted(*values[4:7]) & ~made,
         groups=np.array(groups, dtype=str),
         synthetic=synthetic,
         made=made,
+        notes=[*blank_note(blank, label_field), *spelling_note(counts, label_field)],
     )
+
+
+def _check_group_field(samples: Any, group_field: str | None, label_field: str) -> None:
+    """Refuses a field that cannot group: one that is not there, that the view hides, or the labels themselves."""
+    if group_field is None:
+        return
+    if not samples._root_dataset.has_field(group_field):
+        raise ValueError(f"{samples._root_dataset.name!r} has no field {group_field!r} to group by")
+    require_visible(samples, group_field)
+    if group_field in (label_field, f"{label_field}.label"):
+        raise ValueError(
+            f"group_field {group_field!r} holds the labels: each class would be one group, and none could be held "
+            "out; give a field of what belongs together (patient, video, product), or leave group_field out"
+        )
+
+
+def _groups(ids: list[str], values: list[Any], group_field: str) -> list[str]:
+    """The group of each sample as text, "" where it has none.
+
+    Raises:
+        ValueError: a value is a list, a document or an array
+    """
+    for i, value in zip(ids, values, strict=True):
+        if isinstance(value, (list, tuple, dict, np.ndarray)) or hasattr(value, "to_dict"):
+            raise ValueError(
+                f"group_field {group_field!r} holds {type(value).__name__} in sample {i}: it needs one value a "
+                "sample, a text or a number"
+            )
+    return ["" if value is None or value != value else or_none(str(value)) or "" for value in values]
 
 
 def _join_parents(groups: list[str], ids: list[str], parents: list[str | None]) -> None:
@@ -198,8 +251,8 @@ def _trainable(samples: Any, label_field: str) -> Any:
     """The samples without those that the filters refused, and without synthetic ones that lost their label."""
     from fiftyone import ViewField as F
 
-    some = F(f"{label_field}.label").exists() | ~F("tags").contains(SYNTHETIC)
-    return samples.match_tags(REJECTED, bool=False).match(some)
+    usable = has_label(label_field) | ~F("tags").contains(SYNTHETIC)
+    return samples.match_tags(REJECTED, bool=False).match(usable)
 
 
 def read_ids(samples: Any, names: list[str]) -> Labels:
@@ -211,27 +264,33 @@ def read_ids(samples: Any, names: list[str]) -> Labels:
     return Labels(np.array(ids), np.array(paths), none, names, np.zeros(len(ids), dtype=bool), alone, synthetic)
 
 
-def require_classes(known: Labels, label_field: str) -> None:
+def require_classes(known: Labels, label_field: str, group_field: str | None = None) -> None:
     """Refuses labels that nothing can be learned from.
 
     Raises:
-        ValueError: no label, or one class
+        ValueError: no label, one class, or one group of all labels
     """
     used = np.unique(known.classes[known.known])
     if not len(used):
-        raise ValueError(f"no sample has a label in {label_field!r}: label a few of each class first")
+        blank = f"; {known.notes[0]}" if known.notes else ""
+        raise ValueError(f"no sample has a label in {label_field!r}: label a few of each class first{blank}")
     if len(used) < 2:
         raise ValueError(f"all labels of {label_field!r} are {known.names[used[0]]!r}: at least two classes are needed")
+    groups = np.unique(known.groups[known.given])
+    if group_field is not None and len(groups) == 1 and groups[0]:
+        raise ValueError(
+            f"group_field {group_field!r} has one value, {str(groups[0])!r}, for all labelled samples: they stay "
+            "together, so that none can be held out; give a field with several values, or leave group_field out"
+        )
 
 
-def single_labels(known: Labels) -> list[str]:
-    """A sentence on the classes with a single label, if there are any: they are learned from, but not checked."""
+def label_notes(known: Labels) -> list[str]:
+    """Sentences on labels: classes with a single one, which are learned from but not checked, and `known.notes`."""
     counts = np.bincount(known.classes[known.known], minlength=len(known.names))
     names = [name for name, count in zip(known.names, counts, strict=True) if count == 1]
-    if not names:
-        return []
     more = f" and {len(names) - 5} more" if names[5:] else ""
-    return [f"One label alone, so learned from but not checked: {', '.join(names[:5])}{more}. Label more of them."]
+    single = f"One label alone, so learned from but not checked: {', '.join(names[:5])}{more}. Label more of them."
+    return [*([single] if names else []), *known.notes]
 
 
 def require_fields(dataset: Any, *names: str) -> None:
@@ -241,29 +300,6 @@ def require_fields(dataset: Any, *names: str) -> None:
             raise ValueError(
                 f"the field {name!r} of {dataset.name!r} was removed or renamed meanwhile: nothing was changed"
             )
-
-
-def read_vectors(samples: Any, ids: np.ndarray, field: str) -> np.ndarray:
-    """Reads a field of vectors for the samples `ids` -> float32 [N, D].
-
-    Raises:
-        ValueError: a sample has no vector, one of another length, or one that is not finite
-    """
-    found = dict(zip(*samples.values(["id", field]), strict=True))
-    vectors: list[Any] = [found.get(i) for i in ids]
-    missing = [i for i, vector in zip(ids, vectors, strict=True) if vector is None]
-    if missing:
-        raise ValueError(
-            f"{len(missing)} samples have no vector in {field!r}, the first is {missing[0]}: compute it first"
-        )
-    lengths = {len(vector) for vector in vectors}
-    if len(lengths) > 1:
-        raise ValueError(f"the vectors of {field!r} differ in length: {sorted(lengths)}")
-    array = np.asarray(vectors, dtype=np.float32)
-    bad = np.flatnonzero(~np.isfinite(array).all(1))
-    if len(bad):
-        raise ValueError(f"{len(bad)} vectors of {field!r} hold NaN or infinity, the first is of sample {ids[bad[0]]}")
-    return array
 
 
 def declare_classification(run: Run, name: str, attributes: dict[str, type]) -> None:
@@ -310,6 +346,8 @@ def name_index(
         return names, {name: i for i, name in enumerate(names)}
     names = list(classes)
     index = {name: i for i, name in enumerate(names)}
+    if any(isinstance(name, str) and or_none(name) is None for name in names):
+        raise ValueError("classes has a blank name: labels that are blank text count as unlabelled")
     if len(index) < len(names):
         raise ValueError(f"classes names {next(n for n in names if names.count(n) > 1)!r} twice")
     for name, synonyms in classes.items() if isinstance(classes, dict) else ():

@@ -15,9 +15,9 @@ from . import folders, members
 from .embedding import label_free
 from .learning import HELD_OUT, TRAIN, Fitted, fit, keep_aside, look_at, predict, set_aside, split_parts
 from .next_round import Earlier, learned_from
-from .ownership import FROM_LABELS
 from .runs import Run
-from .samples import Labels, read_vectors
+from .samples import Labels
+from .vectors import Source, read_or_compute
 
 NO_CALIBRATOR = Calibrator(1.0, 0.0)  # the model's own probability
 
@@ -112,50 +112,23 @@ def check_classes(origin: Origin | None, classes: Any) -> Any:
     return classes
 
 
-def check_source(samples: Any, embeddings: Any, origin: Origin | None, known: Labels) -> None:
-    """Refuses embeddings that are neither a field of vectors nor a model of the zoo.
+def check_source(source: Source | None, origin: Origin | None) -> None:
+    """Refuses vectors that an earlier run's model cannot predict by.
 
     Raises:
-        TypeError: not a text
-        ValueError: neither, or the run was trained otherwise
+        ValueError: it is a ResNet, or it learned from vectors of another length
     """
-    if embeddings is None:
+    if source is None or origin is None:
         return
-    if not isinstance(embeddings, str):
-        raise TypeError(f"embeddings has to be a field's or a zoo model's name, not {type(embeddings).__name__}")
-    if origin and origin.vectors is None:
+    if origin.vectors is None:
         raise ValueError(f"{origin.key} trained a ResNet on images: leave embeddings out")
-    if not samples.has_field(embeddings) and not _in_zoo(embeddings):
-        raise ValueError(
-            f"{embeddings!r} is neither a field of {samples._root_dataset.name!r} nor a model of FiftyOne's zoo"
-        )
-
-
-def refuse_seen(samples: Any, embeddings: Any) -> None:
-    """Refuses vectors of a network that learned from labels, where held-out labels have to be unseen.
-
-    Raises:
-        ValueError: they are of such a network
-    """
-    origin = learned_from_labels(samples, embeddings)
-    if origin:
-        raise ValueError(
-            f"{embeddings!r} was {origin}: held-out labels would not be unseen, and no figure could be trusted; give "
-            "vectors of a network that saw no labels, or leave embeddings out"
-        )
-
-
-def learned_from_labels(samples: Any, embeddings: Any) -> str:
-    """By which run a field of vectors was learned from labels, "" where it was not."""
-    field = samples._root_dataset.get_field(embeddings) if isinstance(embeddings, str) else None
-    said = field.description or "" if field is not None else ""
-    return said if said.startswith(FROM_LABELS) else ""
-
-
-def _in_zoo(name: str) -> bool:
-    import fiftyone.zoo as foz
-
-    return name in foz.list_zoo_models()
+    if source.vectors is not None:
+        length, own = linear.load(origin.folder / "checkpoint.safetensors")[0].weights.shape[1], source.vectors.shape[1]
+        if own != length:
+            raise ValueError(
+                f"{origin.key} learned from vectors of {length} numbers, and those of {source.name!r} have {own}: "
+                f"give embeddings= the vectors that it knows, as {origin.vectors!r} was"
+            )
 
 
 def from_images(
@@ -227,8 +200,7 @@ def _of_members(
 def from_vectors(
     run: Run,
     known: Labels,
-    samples: Any,
-    embeddings: str,
+    source: Source,
     graph_settings: GraphSettings,
     choices: AutoLabelSettings,
     earlier: Earlier | None = None,
@@ -236,7 +208,7 @@ def from_vectors(
     """Spreads labels over the graph of vectors that the user has, or that a model of the zoo makes."""
     from ..models.splits import join
 
-    vectors, errors = read_or_compute(run, known, samples, embeddings)
+    vectors, errors = read_or_compute(run, known, source)
 
     def compute() -> dict[str, np.ndarray]:
         usable = np.array([i for i in known.known if i not in errors], dtype=np.int64)
@@ -256,35 +228,11 @@ def from_vectors(
         raise ValueError("fewer than two classes are left to train after a part is held out: label more samples")
     run.report("training", 0, 1)
     model = linear.train(vectors[train], known.classes[train], len(known.names), choices.seed)
-    linear.save(model, run.folder / "checkpoint.safetensors", dict(names=known.names, vectors=embeddings))
+    linear.save(model, run.folder / "checkpoint.safetensors", dict(names=known.names, vectors=source.name))
     run.report("training", 1, 1)
     found = members.on_graph(run, known, vectors, parts, graph_settings, choices.seed)
     scores = _of_members(found, vectors, parts, known.made, errors)
     return replace(scores, alone=linear.predict(model, vectors))
-
-
-def read_or_compute(run: Run, known: Labels, samples: Any, embeddings: str) -> tuple[np.ndarray, dict[int, str]]:
-    """Vectors [N, D] from a field, or from a model of FiftyOne's zoo; NaN and a reason where there is none."""
-    if samples.has_field(embeddings):
-        return read_vectors(samples, known.ids, embeddings), {}
-
-    def compute() -> dict[str, np.ndarray]:
-        import fiftyone.zoo as foz
-
-        def tell(bar: Any) -> None:  # after each batch; what it raises ends the work
-            run.report(f"computing embeddings by {embeddings}", bar.iteration, len(known.ids))
-
-        run.report("loading the model", 0, 1)
-        view = samples.select(known.ids.tolist(), ordered=True)
-        rows = view.compute_embeddings(foz.load_zoo_model(embeddings), skip_failures=True, progress=tell)
-        length = next(len(row) for row in rows if row is not None)
-        return {
-            "vectors": np.array([np.full(length, np.nan) if row is None else row for row in rows], dtype=np.float32)
-        }
-
-    vectors = run.arrays("vectors", compute)["vectors"]
-    bad = np.flatnonzero(np.isnan(vectors).any(1)).tolist()
-    return vectors, {i: f"{embeddings} gave no vector for {known.paths[i]}" for i in bad}
 
 
 def _from_linear(
@@ -294,17 +242,15 @@ def _from_linear(
     return Scores(logits, vectors, np.zeros(logits.shape[1]), parts, reference, errors, resnet=False)
 
 
-def from_run(
-    run: Run, known: Labels, origin: Origin, settings: ResNetSettings, samples: Any, embeddings: str | None
-) -> Scores:
+def from_run(run: Run, known: Labels, origin: Origin, settings: ResNetSettings, source: Source | None) -> Scores:
     """Predicts by an earlier run's checkpoint. Trusted labels that it has not seen calibrate; it may have none."""
     new = ~(np.isin(known.ids, list(origin.seen)) | np.isin(known.paths, list(origin.seen)))
     parts = np.where((known.classes >= 0) & known.trusted & new, HELD_OUT, 0)
     path = origin.folder / "checkpoint.safetensors"
-    if origin.vectors is None:
+    if source is None:
         scores = _predict_images(run, known, path, settings, parts)
     else:
-        vectors, errors = read_or_compute(run, known, samples, embeddings or origin.vectors)
+        vectors, errors = read_or_compute(run, known, source)
         scores = _from_linear(linear.load(path)[0], vectors, parts, np.zeros((0, vectors.shape[1])), errors)
     scores.parts[list(scores.errors)] = 0
     decision = origin.folder / "decision.npz"

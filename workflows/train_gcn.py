@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..models.settings import GCN_SETTINGS, split
-from . import gcn_on_images, gcn_on_samples, runs, scores
+from . import gcn_on_images, gcn_on_samples, runs
 from .arguments import Classes, Part, Progress, Samples, public
 from .gcn_results import GCNResults, Scored, summarise
 from .learning import check_weights, freeze, freeze_parts, named_parts, note_parts, softmax, top_two
@@ -20,10 +20,10 @@ from .samples import (
     check_output_field,
     declare_classification,
     read_labels,
-    read_vectors,
     require_classes,
     write_classifications,
 )
+from .vectors import open_source
 
 CHUNK = 500  # heat maps a write
 
@@ -80,8 +80,9 @@ def train_gcn(
         samples, label_field, classes=classes, group_field=group_field, include_synthetic=include_synthetic
     )
     if not resume:
-        require_classes(known, label_field)
-        _check_source(samples, known, graph, embeddings, chosen)
+        require_classes(known, label_field, group_field)
+        _check_settings(known, graph, chosen)
+    source = open_source(samples, embeddings, known, resume)
     given = named_parts(samples, validation, test)
     inputs: dict[str, Any] = dict(label_field=label_field, graph=graph, embeddings=embeddings, classes=classes)
     inputs |= dict(output_field=output_field, heatmap_field=heatmap_field, group_field=group_field)
@@ -97,7 +98,7 @@ def train_gcn(
         note_parts(run, validation=validation, test=test)
         known, given = freeze(run, known), freeze_parts(run, given)
         if graph == "samples":
-            found = gcn_on_samples.score(run, known, given, samples, embeddings, chosen)
+            found = gcn_on_samples.score(run, known, given, source, chosen)
         else:
             found = gcn_on_images.score(run, known, given, chosen)
         _write(run, known, found, output_field)
@@ -119,12 +120,9 @@ def _check_graph(graph: str, embeddings: str | None, heatmap_field: str | None) 
         raise ValueError("heatmap_field is of graph='image': a graph of samples has no places in the image to show")
 
 
-def _check_source(samples: Any, known: Labels, graph: str, embeddings: str | None, chosen: tuple[Any, ...]) -> None:
-    """Refuses vectors, weights and sizes that nothing can be made of, before work starts."""
+def _check_settings(known: Labels, graph: str, chosen: tuple[Any, ...]) -> None:
+    """Refuses weights and sizes that nothing can be made of, before work starts."""
     if graph == "samples":
-        scores.check_source(samples, embeddings, None, known)
-        if embeddings is not None and samples.has_field(embeddings):
-            read_vectors(samples, known.ids, embeddings)
         return
     images, choices, resnet = chosen
     if choices.nodes == "superpixels":

@@ -13,7 +13,7 @@ from .arguments import Classes, Progress, Samples, public
 from .learning import HELD_OUT, TRAIN, freeze
 from .results import table
 from .runs import Run
-from .samples import Labels, check_images, read_labels, require_classes, single_labels
+from .samples import Labels, check_images, label_notes, read_labels, require_classes
 
 
 @dataclass
@@ -86,7 +86,7 @@ def train_generator(
     check_images(samples)
     known = read_labels(samples, label_field, classes=classes, group_field=group_field)
     if not resume:
-        require_classes(known, label_field)
+        require_classes(known, label_field, group_field)
     with runs.start(
         samples,
         "train_generator",
@@ -135,7 +135,7 @@ def _results(
             for name, a, b in zip(known.names, seen, held, strict=True)
         ],
         curves=run.curves,
-        notes=[*single_labels(known), *_warnings(run, generator, last)],
+        notes=[*label_notes(known), *_warnings(run, generator, last)],
         skipped=skipped,
         synthetic=known.synthetic,
     )

@@ -34,9 +34,9 @@ from .samples import (
     check_images,
     check_output_field,
     declare_classification,
+    label_notes,
     read_labels,
     require_classes,
-    single_labels,
     write_classifications,
 )
 
@@ -120,7 +120,7 @@ def train_resnet(
         samples, label_field, classes=classes, group_field=group_field, include_synthetic=include_synthetic
     )
     if not resume:
-        require_classes(known, label_field)
+        require_classes(known, label_field, group_field)
     check_weights(known.names, resnet_settings)
     given = named_parts(samples, validation, test)
     inputs = dict(
@@ -182,6 +182,6 @@ def _results(run: Run, known: Labels, parts: np.ndarray, fitted: Fitted, output_
         picture=picture,
         precision=fitted.precision,
         skipped={str(known.ids[i]): reason for i, reason in fitted.errors.items()},
-        notes=single_labels(known),
+        notes=label_notes(known),
         synthetic=known.synthetic,
     )

@@ -14,6 +14,7 @@ from ..models.settings import AttackSettings, CompareSettings, ImageSettings, sp
 from .learning import HELD_OUT, TEST, TRAIN, Look, set_aside
 from .runs import Run
 from .samples import Labels
+from .vectors import Source
 
 T = TypeVar("T")
 
@@ -41,11 +42,10 @@ class Material:
     """What all methods of a comparison work on."""
 
     run: Run
-    samples: Any
     known: Labels
     look: Look | None  # None: no method looks at images
     image_settings: ImageSettings
-    embeddings: str | None
+    source: Source | None  # None: vectors are made from the images
     rules: np.ndarray  # class that the rules give, -1 where none matches [N]
     attack: AttackSettings | None  # None: nothing is attacked
     made: dict[str, Any] = field(default_factory=dict)  # that several trials share

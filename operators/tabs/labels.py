@@ -9,6 +9,7 @@ import fiftyone.operators.types as types
 
 from ...models.settings import AutoLabelSettings
 from ...workflows import history
+from ...workflows.label_text import has_label
 from ...workflows.retarget import preview, retarget
 from ...workflows.samples import SYNTHETIC, require_fields
 from ..words import capital
@@ -132,7 +133,7 @@ class LabelsTab:
         require_fields(ctx.dataset, field, found["field"])
         said = [ViewExpression.literal(names[place]) for place in (row, int(column))]
         fits = (F(f"{field}.resnet_label") == said[0]) & (F(f"{field}.gcn_label") == said[1])
-        open_ = ~F(f"{found['field']}.label").exists() & ~F("tags").contains(SYNTHETIC)
+        open_ = ~has_label(found["field"]) & ~F("tags").contains(SYNTHETIC)
         ctx.ops.set_view(view=ctx.dataset.match(fits & open_))
 
 
@@ -189,7 +190,7 @@ def disagreements(dataset: Any, label_field: str, field: str) -> dict[str, Any]:
     said = [f"{field}.{name}_label" for name in ("resnet", "gcn")]
     if not all(map(dataset.has_field, said)):
         return dict(names=[], counts=[], total=0, more=False)
-    open_ = {f"{label_field}.label": None, "tags": {"$ne": SYNTHETIC}}
+    open_ = {"$expr": (~has_label(label_field)).to_mongo(), "tags": {"$ne": SYNTHETIC}}
     pairs = {"resnet": f"${said[0]}", "gcn": f"${said[1]}"}
     pipeline = [
         {"$match": {**open_, said[0]: {"$ne": None}, said[1]: {"$ne": None}}},

@@ -7,6 +7,7 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...workflows import overview, suspects
+from ...workflows.label_text import has_label
 from ...workflows.samples import SYNTHETIC, require_fields
 from .. import forms
 from . import drawing
@@ -43,7 +44,7 @@ class OverviewTab:
             fields=fields, field=field, suggestions=suggestions, names=shown, next=vars(ahead),
             first=first, count=len(names), bars=drawing.bars(shown, heights) + mark(inside),
             totals={state: found.total(state) for state in overview.STATES}, unlabelled=found.unlabelled,
-            marked=in_view.samples if in_view else None,
+            marked=in_view.samples if in_view else None, notes=overview.label_notes(found, field),
         )  # fmt: skip
 
     def show_overview(self, ctx: Any, page: Any) -> None:
@@ -61,6 +62,8 @@ class OverviewTab:
                 "next_button", label=ahead["button"], variant="contained", on_click=self.on_overview_next, params=params
             )
         drawing.text(page, " · ".join(totals(found)))
+        for text in found.get("notes") or []:
+            drawing.note(page, "info", text)
         if found["names"]:
             layout = drawing.bar_layout(found["names"], "images")
             self._show_pages(page, found)
@@ -108,7 +111,7 @@ class OverviewTab:
         name = ViewExpression.literal(found["names"][place])
         fits = F(f"{found['field']}.label") == name
         if found["suggestions"]:
-            unlabelled = ~F(f"{found['field']}.label").exists() & ~F("tags").contains(SYNTHETIC)
+            unlabelled = ~has_label(found["field"]) & ~F("tags").contains(SYNTHETIC)
             fits |= unlabelled & (F(f"{found['suggestions']}.label") == name)
         ctx.ops.set_view(view=ctx.dataset.match(fits))
 

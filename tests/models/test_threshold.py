@@ -118,7 +118,7 @@ def test_mapie_tests_the_same_and_keeps_the_same_promise():
     broken = {"ours": 0, "mapie": 0}
     for _ in range(60):
         scores, right = scores_with_known_precision(rng, 500)
-        cuts = threshold._cuts(np.concatenate([pool, scores]), threshold._first_test(500, 0.95, 0.1) / 500)
+        cuts = threshold._cuts(np.concatenate([pool, scores]), threshold.first_test(500, 0.95, 0.1) / 500)
         peer = BinaryClassificationController(
             lambda rows: rows, "precision", 0.95, 0.9, list_predict_params=cuts, fwer_method="fixed_sequence"
         ).calibrate(np.stack([-scores, scores], axis=1), right.astype(int))

@@ -379,9 +379,9 @@ def test_vectors_that_cannot_be_learned_from_are_refused(clusters):
     dataset = clusters(60, 30)
     ids, vectors = dataset.values(["id", "vector"])
     for bad, sentence in (
-        (None, f"1 samples have no vector in 'vector', the first is {ids[3]}"),
+        (None, f"no vector in 'vector' for 1 sample, the first is {ids[3]}"),
         (vectors[3][:5], r"the vectors of 'vector' differ in length: \[5, 8\]"),
-        (np.r_[vectors[3][:7], np.nan], f"1 vectors of 'vector' hold NaN or infinity, the first is of sample {ids[3]}"),
+        (np.r_[vectors[3][:7], np.nan], f"in 1 vector of 'vector', the first is of sample {ids[3]}"),
     ):
         dataset.set_values("vector", {ids[3]: bad}, key_field="id")
         with pytest.raises(ValueError, match=sentence):

@@ -43,7 +43,7 @@ def test_one_class_is_refused(make_dataset, refused):
         (dict(test="absent"), ValueError, "test: no sample has the tag 'absent'"),
         (dict(test="unlabelled"), ValueError, "none of the 20 samples given as test has an image and a label"),
         (dict(test="labelled"), ValueError, "fewer than two classes are left to train"),
-        (dict(group_field="all"), ValueError, "the groups leave no label to score"),
+        (dict(group_field="all"), ValueError, "group_field 'all' has one value"),
         (dict(embeddings="vectors"), ValueError, "neither a field"),
         (dict(strengths="x"), ValueError, "strengths has to be numbers"),
         (dict(output_field="ground_truth"), ValueError, "is an input"),
@@ -91,5 +91,5 @@ def test_an_image_that_cannot_be_read_neither_trains_nor_scores(digits):
 def test_vectors_that_are_missing_are_refused_before_work_starts(clusters, refused):
     dataset = clusters(n=60, labelled=40)
     dataset.set_values("vector", {dataset.last().id: None}, key_field="id")
-    with refused(dataset, "1 samples have no vector in 'vector'"):
+    with refused(dataset, "no vector in 'vector' for 1 sample"):
         compare(dataset)

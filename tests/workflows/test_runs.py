@@ -216,7 +216,7 @@ def test_a_resumed_run_says_which_vector_is_gone(clusters):
         label(dataset, progress=once(interrupt))
     gone = dataset.last().id
     dataset.delete_samples(gone)
-    with pytest.raises(ValueError, match=f"1 samples have no vector in 'vector', the first is {gone}"):
+    with pytest.raises(ValueError, match=f"no vector in 'vector' for 1 sample, the first is {gone}"):
         resume_run(dataset, "evenset_auto_label_1", progress=False)
     delete_run(dataset, "evenset_auto_label_1")
     assert list_runs(dataset).rows == []

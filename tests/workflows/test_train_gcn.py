@@ -150,10 +150,10 @@ def test_fewer_samples_than_neighbours(clusters):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda vectors: [*vectors[:7], None, *vectors[8:]], "1 samples have no vector in 'vector', the first is {id}"),
+        (lambda vectors: [*vectors[:7], None, *vectors[8:]], "no vector in 'vector' for 1 sample, the first is {id}"),
         (
             lambda vectors: [*vectors[:7], vectors[7] * np.nan, *vectors[8:]],
-            "hold NaN or infinity, the first is of sample {id}",
+            "in 1 vector of 'vector', the first is of sample {id}",
         ),
         (
             lambda vectors: [*vectors[:7], vectors[7][:5], *vectors[8:]],

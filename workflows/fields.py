@@ -1,0 +1,36 @@
+"""Fields that a workflow reads or writes: neither hidden by the view, nor read-only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def require_visible(samples: Any, *paths: str | None) -> None:
+    """Refuses fields that the dataset has and the view hides.
+
+    Raises:
+        ValueError: one is hidden
+    """
+    dataset = samples._root_dataset
+    for path in paths:
+        if path is not None and dataset.has_field(path) and not samples.has_field(path):
+            raise ValueError(
+                f"the view of {dataset.name!r} hides the field {path!r}: leave out its select_fields and "
+                "exclude_fields, or give the dataset"
+            )
+
+
+def require_writable(dataset: Any, *paths: str | None) -> None:
+    """Refuses fields that the user made read-only, where they would be written.
+
+    Raises:
+        ValueError: one is read-only
+    """
+    for path in paths:
+        for own in (path, f"{path}.label") if path is not None else ():
+            field = dataset.get_field(own)
+            if field is not None and field.read_only:
+                raise ValueError(
+                    f"the field {own!r} of {dataset.name!r} is read-only, and would be written: set read_only of "
+                    f"dataset.get_field({own!r}) to False, and save it"
+                )
