@@ -74,7 +74,7 @@ def _count(form: forms.Form, samples: Any, field: str, action: str) -> int:
     if name:
         samples = samples.match(F(f"{field}.label") == ViewExpression.literal(name))
     if action == "correct":
-        return samples.count()
+        return samples.count("id")
     suggested, flag = samples.match(F(f"{field}.label") != None), f"{field}.is_issue"  # noqa: E711
     if samples.has_field(flag):  # of find_mistakes, which suggests beside labels that are there
         given = (

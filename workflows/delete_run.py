@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import folders, records
+from .durable import refresh
 
 
 @dataclass
@@ -43,7 +44,7 @@ def delete_run(dataset: Any, run_key: str) -> DeletedRun:
     from . import synthetic
 
     dataset = dataset._root_dataset
-    dataset.reload()
+    refresh(dataset)
     config = records.read_config(dataset, run_key)
     if config["state"] == "running":
         raise ValueError(f"{run_key} is running: stop it first (evenset.stop_run)")

@@ -10,6 +10,7 @@ from typing import Any
 
 WAIT_SECONDS = 10  # for somebody else's decision to be written
 GRACE_SECONDS = 0.2  # to try again where a file was removed while it was being locked
+SAMPLES, ORIGIN = "samples.npy", "origin.json"  # of a run: its samples' ids, and whose the folder is
 TRIES = 100  # to lock a file in a folder that others remove when it is empty
 
 
@@ -31,7 +32,7 @@ def ids_of_run(dataset: Any, key: str) -> list[str]:
     """
     import numpy as np
 
-    path = run_folder(dataset, key) / "samples.npy"
+    path = run_folder(dataset, key) / SAMPLES
     if not path.exists():
         raise ValueError(f"the files of {key} were deleted by hand: delete it (evenset.delete_run), and start anew")
     return np.load(path, allow_pickle=False).tolist()  # type: ignore[no-any-return]
@@ -47,6 +48,7 @@ def claim(dataset: Any, name: str, wait_seconds: float = 0) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     path = _lock_path(dataset, name)
+    above = [path.parent, *path.parent.parents[:2]]  # now: a dataset that is deleted meanwhile says nothing more
     lock = FileLock(path, timeout=max(wait_seconds, GRACE_SECONDS))
     try:
         for left in range(TRIES, 0, -1):
@@ -64,7 +66,7 @@ def claim(dataset: Any, name: str, wait_seconds: float = 0) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         lock.release()
-        for folder in (path.parent, dataset_folder(dataset), dataset_folder(dataset).parent):
+        for folder in above:
             with contextlib.suppress(OSError):
                 folder.rmdir()  # only where it is empty
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..models.files import save_arrays, write_text
 from . import synthetic
-from .pictures import COLUMNS, image_grid
+from .pictures import COLUMNS, image_grid, save
 from .runs import Run
 from .synthetic import Made
 
@@ -78,8 +78,7 @@ def refused_picture(run: Run) -> str | None:
     found, path = _refused(run), run.folder / "refused.png"
     if not found:
         return None
-    image_grid({reason: found[reason] for reason in CHECKS if reason in found}).save(path)
-    return str(path)
+    return save(path, image_grid({reason: found[reason] for reason in CHECKS if reason in found}))
 
 
 def _refused(run: Run) -> dict[str, np.ndarray]:
@@ -98,9 +97,7 @@ def _remember(run: Run, reasons: np.ndarray, images: np.ndarray) -> None:
         return
     for reason in new:
         found[reason] = np.concatenate([found.get(reason, images[:0]), images[reasons == reason]])
-    part = run.folder / "refused.part.npz"
-    np.savez(part, **{reason: some[:COLUMNS] for reason, some in found.items()})  # type: ignore[arg-type]
-    os.replace(part, run.folder / "refused.npz")
+    save_arrays(run.folder / "refused.npz", **{reason: some[:COLUMNS] for reason, some in found.items()})
 
 
 def _next(
@@ -133,7 +130,5 @@ def _read(run: Run) -> list[dict[str, Any]]:
 def _append(run: Run, block: list[dict[str, Any]]) -> None:
     """Writes a block down, whole or not at all."""
     path = run.folder / "made.jsonl"
-    part = path.with_suffix(".part")
     before = path.read_text() if path.exists() else ""
-    part.write_text(before + "".join(json.dumps(line) + "\n" for line in block))
-    os.replace(part, path)
+    write_text(path, before + "".join(json.dumps(line) + "\n" for line in block))

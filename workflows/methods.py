@@ -222,7 +222,7 @@ def learn(material: Material, method: str, settings: dict[str, Any], cut: Cut) -
         attacked = _attack(trial, material.attack) if material.attack and method == "resnet" else {}
         return {"probabilities": probabilities, "seconds": np.array(seconds), **trial.kept, **attacked}
 
-    kept = run.arrays(place, compute)
+    kept = run.arrays(place, compute, material.known.ids[np.concatenate([cut.train, cut.test])])
     shutil.rmtree(branch.folder, ignore_errors=True)  # weights, which nobody asks for
     return kept
 

@@ -18,11 +18,13 @@ from .samples import (
     Labels,
     check_images,
     check_output_field,
+    declare,
     declare_classification,
     read_labels,
     read_vectors,
     require_classes,
     write_classifications,
+    write_values,
 )
 
 CHUNK = 500  # heat maps a write
@@ -154,17 +156,13 @@ def _write_heat_maps(run: Run, known: Labels, found: Scored, heatmap_field: str)
     import fiftyone as fo
 
     assert found.evidence is not None  # _check_graph saw to it
-    run.wrote("fields", heatmap_field)
-    about = f"written by {run.key}"
-    run.dataset.add_sample_field(
-        heatmap_field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Heatmap, description=about
-    )
+    declare(run, heatmap_field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Heatmap)
     waiting: dict[str, Any] = {}
     total = int(found.said.sum())
     for done, (i, heat) in enumerate(found.evidence(), start=1):
         if not known.made[i]:
             waiting[str(known.ids[i])] = fo.Heatmap(map=heat, range=[-1, 1])
         if len(waiting) == CHUNK or done == total:
-            run.dataset.set_values(heatmap_field, waiting, key_field="id", progress=False)
+            write_values(run, heatmap_field, waiting)
             run.report("writing heat maps", done, total)
             waiting = {}

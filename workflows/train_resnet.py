@@ -34,11 +34,13 @@ from .samples import (
     Labels,
     check_images,
     check_output_field,
+    declare,
     declare_classification,
     read_labels,
     require_classes,
     single_labels,
     write_classifications,
+    write_values,
 )
 
 
@@ -153,10 +155,9 @@ def _write(run: Run, known: Labels, fitted: Fitted, output_field: str, embedding
     columns = dict(label=np.array(known.names, dtype=object)[classes], confidence=confidence, margin=margin)
     write_classifications(run, output_field, known.ids[rows], columns)
     if embeddings_field:
-        run.wrote("fields", embeddings_field)
-        run.dataset.add_sample_field(embeddings_field, fo.VectorField, description=f"{FROM_LABELS}{run.key}")
+        declare(run, embeddings_field, fo.VectorField, description=f"{FROM_LABELS}{run.key}")
         vectors = dict(zip(known.ids[rows].tolist(), fitted.embeddings[rows], strict=True))
-        run.dataset.set_values(embeddings_field, vectors, key_field="id", progress=False)
+        write_values(run, embeddings_field, vectors, "writing embeddings")
 
 
 def _results(run: Run, known: Labels, parts: np.ndarray, fitted: Fitted, output_field: str) -> TrainResults:

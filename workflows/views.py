@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from .durable import lasting, refresh
 from .runs import Run
+from .samples import is_empty
 
 
 def load(dataset: Any, name: str) -> Any:
     """A saved view; None where it is gone, or has no samples left."""
     view = dataset.load_saved_view(name) if name in dataset.list_saved_views() else None
-    return view if view is not None and len(view) else None
+    return view if view is not None and not is_empty(view) else None
 
 
 def save(run: Run, name: str, view: Any) -> str:
@@ -18,7 +20,7 @@ def save(run: Run, name: str, view: Any) -> str:
     import fiftyone.core.utils as fou
 
     dataset = run.dataset
-    dataset.reload()
+    refresh(dataset)
     names = dataset.list_saved_views()
     slugs = {fou.to_slug(other) for other in names}
     free, number = name, 1
@@ -26,5 +28,10 @@ def save(run: Run, name: str, view: Any) -> str:
         number += 1
         free = f"{name} ({number})"
     run.wrote("views", free)
-    dataset.save_view(free, view, description=f"written by {run.key}")
+
+    def save_() -> None:
+        if not dataset.has_saved_view(free):
+            dataset.save_view(free, view, description=f"written by {run.key}")
+
+    lasting(dataset, save_)
     return free
