@@ -57,6 +57,10 @@ def _row(dataset: Any) -> Any:
     return None if dataset.deleted else _database().datasets.find_one({"_id": dataset._doc.id}, ["name"])
 
 
+def dataset_ids() -> set[str]:
+    return {str(row["_id"]) for row in _database().datasets.find({}, ["_id"])}
+
+
 def database_id() -> str:
     """Tells FiftyOne's databases from one another, wherever they are reached."""
     return str(_database().config.find_one({}, ["_id"])["_id"])

@@ -10,6 +10,7 @@ from typing import Any
 
 WAIT_SECONDS = 10  # for somebody else's decision to be written
 GRACE_SECONDS = 0.2  # to try again where a file was removed while it was being locked
+LOCKS = "locks"  # folder of a dataset's
 SAMPLES, ORIGIN = "samples.npy", "origin.json"  # of a run: its samples' ids, and whose the folder is
 TRIES = 100  # to lock a file in a folder that others remove when it is empty
 
@@ -82,11 +83,22 @@ def is_free(dataset: Any, name: str) -> bool:
         return False
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock of a file, which is left as it is."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
 def clear_locks(dataset: Any) -> None:
     """Removes the locks that a killed process left behind."""
-    for path in (dataset_folder(dataset) / "locks").glob("*"):
+    for path in (dataset_folder(dataset) / LOCKS).glob("*"):
         is_free(dataset, path.name)
 
 
 def _lock_path(dataset: Any, name: str) -> Path:
-    return dataset_folder(dataset) / "locks" / re.sub(r"\W", "_", name)
+    return dataset_folder(dataset) / LOCKS / re.sub(r"\W", "_", name)

@@ -68,7 +68,24 @@ def make(
         done = sum(line["kept"] for line in lines)
         run.report("making images", min(done, int(wanted.sum())), int(wanted.sum()), f"{len(lines)} tried")
     run.check_stop()
-    return [Made(line["path"], line["label"], line["notes"], line["kept"]) for line in lines]
+    return _within(lines, dict(zip(names, wanted.tolist(), strict=True)))
+
+
+def _within(lines: list[dict[str, Any]], wanted: dict[str, int]) -> list[Made]:
+    """All that was made; kept are no more of a class than are wanted, which are fewer where samples were deleted."""
+    have: Counter[str] = Counter()
+    made = []
+    for line in lines:
+        have[line["label"]] += line["kept"]
+        made.append(
+            Made(
+                line["path"],
+                line["label"],
+                line["notes"],
+                line["kept"] and have[line["label"]] <= wanted[line["label"]],
+            )
+        )
+    return made
 
 
 def refused_picture(run: Run) -> str | None:

@@ -29,13 +29,13 @@ class ReviewResults:
     changed: int  # suggestions that were accepted, corrected or rejected
     kept: int  # samples that have a label already: accepting does not replace it
     views: dict[str, str] = dataclasses.field(default_factory=dict)
+    notes: list[str] = dataclasses.field(default_factory=list)
 
     def __str__(self) -> str:
         done = {"accept": "accepted", "correct": "corrected", "reject": "rejected"}.get(self.action, "decided")
         text = f"{counted(self.changed, 'suggestion')} of {self.field!r} {done} ({self.run_key}); delete_run undoes it"
-        return text + (
-            f"\n{self.kept:,} samples have a label in {self.label_field!r} already and keep it" if self.kept else ""
-        )
+        kept = [f"{self.kept:,} samples have a label in {self.label_field!r} already and keep it"] if self.kept else []
+        return "\n".join([text, *kept, *self.notes])
 
 
 def review_labels(
