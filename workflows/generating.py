@@ -184,7 +184,7 @@ def train(
                 kept = f"the generator of the updates before is in {folder}, and generator={run.key!r} draws with it"
                 raise FloatingPointError(f"{error}; {kept}") from error
             raise
-        _show(run, pipeline, known.names)
+        _show(run, pipeline, known.names, settings.precision)
         _keep(pipeline, folder, note)
     (run.folder / diffusion.STATE).unlink(missing_ok=True)  # four times as large, and of no more use
     return find(run.dataset, str(folder), known.names, source=run.key)
@@ -199,11 +199,11 @@ def _keep(pipeline: Pipeline, folder: Path, note: dict[str, Any]) -> None:
         (part / SAW).write_text(json.dumps(note))
 
 
-def _show(run: Run, pipeline: Pipeline, names: list[str]) -> None:
+def _show(run: Run, pipeline: Pipeline, names: list[str], precision: str) -> None:
     """A last picture: what the generator draws now, a row a class."""
     shown = names[:MOST_ROWS]
     labels = np.repeat(np.arange(len(shown)), COLUMNS)
-    images = draw(pipeline, labels, SamplingSettings(), np.arange(len(labels)))
+    images = draw(pipeline, labels, SamplingSettings(precision=precision), np.arange(len(labels)))
     save(run.folder / "samples_final.png", image_grid(dict(zip(shown, np.split(images, len(shown)), strict=True))))
 
 

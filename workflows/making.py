@@ -109,11 +109,13 @@ def _refused(run: Run) -> dict[str, np.ndarray]:
 
 def _remember(run: Run, reasons: np.ndarray, images: np.ndarray) -> None:
     """Keeps as many of the images [B, C, S, S] that were refused as a picture shows, for their reasons [B]."""
-    found, new = _refused(run), set(reasons.tolist()) - {""}
+    found, new = _refused(run), sorted(set(reasons.tolist()) - {""})
     if not new:
         return
     for reason in new:
-        found[reason] = np.concatenate([found.get(reason, images[:0]), images[reasons == reason]])
+        kept = found.get(reason, images[:0])
+        fresh = [not (kept == image).all((1, 2, 3)).any() for image in images]  # a kill may have left these images
+        found[reason] = np.concatenate([kept, images[(reasons == reason) & fresh]])
     save_arrays(run.folder / "refused.npz", **{reason: some[:COLUMNS] for reason, some in found.items()})
 
 
