@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..models.files import clear
 from . import durable, folders
 from .folders import ORIGIN
 from .results import counted, table
@@ -36,7 +36,8 @@ class CleanResults:
 def clean(yes: bool = False, unknown: bool = False) -> CleanResults:
     """Lists the run folders of datasets that were deleted, with their sizes; deletes them only where `yes` says so.
 
-    A folder of another database, which may share the files, and one that a process uses stay in any case.
+    A folder of another database, which may share the files, one with files that samples of another dataset show, and
+    one that a process uses stay in any case.
 
     Args:
         yes: delete them
@@ -61,13 +62,14 @@ def _row(folder: Path, wanted: tuple[str, ...], yes: bool) -> dict[str, Any]:
         state=state,
     )
     if yes and state in wanted:
-        shutil.rmtree(folder)
+        clear(folder)
     return {**row, "deleted": not folder.exists(), "folder": str(folder)}
 
 
 def _state(folder: Path, databases: set[str]) -> str:
-    if not databases:
-        state = UNKNOWN
-    else:
-        state = GONE if databases == {durable.database_id()} else OTHER
-    return BUSY if state != OTHER and any(map(folders.is_locked, (folder / folders.LOCKS).glob("*"))) else state
+    if databases - {durable.database_id()}:
+        return OTHER
+    if any(map(folders.is_locked, (folder / folders.LOCKS).glob("*"))):
+        return BUSY
+    name = durable.shown_by(folder)
+    return f"shown by {name!r}" if name else GONE if databases else UNKNOWN

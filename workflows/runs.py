@@ -239,7 +239,7 @@ def start(
             yield run
             _close(run, "done")
         except BaseException as error:
-            if _lost_dataset(error, dataset):
+            if _lost_dataset(error, run):
                 raise DatasetDeleted(f"the dataset {dataset.name!r} was deleted during the run") from None
             trouble = _trouble(run, error)
             if isinstance(trouble, ConnectionError):
@@ -275,12 +275,13 @@ def _take_up(dataset: Any, key: str, progress: Progress | None) -> Run:
     return run
 
 
-def _lost_dataset(error: BaseException, dataset: Any) -> bool:
-    """Whether the run failed because its dataset was deleted; then what it left is removed."""
-    if is_outage(error) or not (isinstance(error, DatasetDeleted) or durable.is_deleted(dataset)):
+def _lost_dataset(error: BaseException, run: Run) -> bool:
+    """Whether the run failed because its dataset was deleted; then what is left of the dataset is removed."""
+    if is_outage(error) or not (isinstance(error, DatasetDeleted) or durable.is_deleted(run.dataset)):
         return False
-    durable.forget(dataset)
-    shutil.rmtree(dataset_folder(dataset), ignore_errors=True)
+    durable.forget(run.dataset)
+    folder = dataset_folder(run.dataset)
+    clear(run.folder if durable.shown_by(folder) else folder)  # files of earlier runs may be shown by a clone
     return True
 
 

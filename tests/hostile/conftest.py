@@ -24,7 +24,7 @@ class Child:
     """A forked process: what its function returned or raised, and how it ended."""
 
     def __init__(self, function: Callable[[], Any], place: Path) -> None:
-        self.place = place
+        self.place, self.ended = place, None
         sys.stdout.flush()
         self.pid = os.fork()
         if not self.pid:
@@ -40,6 +40,11 @@ class Child:
 
     def wait(self) -> int:
         """The signal that ended it, 0 where it ended by itself."""
+        if self.ended is None:
+            self.ended = self._wait()
+        return self.ended
+
+    def _wait(self) -> int:
         for _ in range(PATIENCE_SECONDS * 50):
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -51,7 +56,7 @@ class Child:
 
     @property
     def told(self) -> list[str]:
-        """"returned" and the results as a text, or the error's type, sentence and traceback."""
+        """ "returned" and the results as a text, or the error's type, sentence and traceback."""
         self.wait()
         return list(json.loads(self.place.read_text()))
 
@@ -146,13 +151,17 @@ def look(dataset: Any) -> dict[str, Any]:
     views = {name: dataset.load_saved_view(name)._serialize(include_uuids=False) for name in dataset.list_saved_views()}
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.parent.name != "locks"]
     return {
-        "schema": {name: tidy(f"{field} {field.description}") for name, field in dataset.get_field_schema(flat=True).items()},
+        "schema": {
+            name: tidy(f"{field} {field.description}") for name, field in dataset.get_field_schema(flat=True).items()
+        },
         "samples": sorted(json.dumps(tidy(sample.to_dict()), sort_keys=True, default=str) for sample in dataset),
         "views": tidy(views),
         "app": tidy({**dataset.app_config.to_dict(), "active_fields": None}),
         "runs": {key: tidy(dataset.get_run_info(key).config.serialize()) for key in dataset.list_runs()},
         "results": {key: tidy(results_of(dataset, key)) for key in dataset.list_runs()},
-        "files": {tidy(str(path.relative_to(folder))): tidy.digest(path) for path in files if path.name != "origin.json"},
+        "files": {
+            tidy(str(path.relative_to(folder))): tidy.digest(path) for path in files if path.name != "origin.json"
+        },
     }
 
 
@@ -172,7 +181,9 @@ class Tidy:
 
     def __call__(self, value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: self(item) for key, item in value.items() if key not in self.TIMES and "seconds" not in str(key)}
+            return {
+                key: self(item) for key, item in value.items() if key not in self.TIMES and "seconds" not in str(key)
+            }
         if isinstance(value, (list, tuple)):
             return [self(item) for item in value]
         if isinstance(value, str):

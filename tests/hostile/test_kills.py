@@ -18,18 +18,28 @@ pytestmark = pytest.mark.slow
 QUIET = dict(progress=False)
 IMAGES = dict(size_px=8, augmentation="none", precision="fp32", weights="none", epochs=3, minimum_steps=1, **QUIET)
 GENERATOR = dict(size_px=8, minutes=0, steps=12, width=32, precision="fp32", picture_steps=6, **QUIET)
-BALANCE = dict(source="augment", probe_steps=3, probe_seeds=2, target=6, max_ratio=3.0, add="always", size_px=8, **QUIET)
+BALANCE = dict(
+    source="augment", probe_steps=3, probe_seeds=2, target=6, max_ratio=3.0, add="always", size_px=8, **QUIET
+)
 
 WORKFLOWS = {  # name: data, what is done before, and the call that is killed
     "preprocess_images": ("digits", None, lambda d: evenset.preprocess_images(d, size_px=8, **QUIET)),
     "train_resnet": ("digits", None, lambda d: evenset.train_resnet(d, "ground_truth", embeddings_field="e", **IMAGES)),
-    "train_gcn, samples": ("clusters", None, lambda d: evenset.train_gcn(d, "ground_truth", embeddings="vector", **QUIET)),
+    "train_gcn, samples": (
+        "clusters",
+        None,
+        lambda d: evenset.train_gcn(d, "ground_truth", embeddings="vector", **QUIET),
+    ),
     "train_gcn, image": (
         "digits",
         None,
         lambda d: evenset.train_gcn(d, "ground_truth", graph="image", heatmap_field="h", graph_epochs=3, **IMAGES),
     ),
-    "auto_label, vectors": ("clusters", None, lambda d: evenset.auto_label(d, "ground_truth", embeddings="vector", **QUIET)),
+    "auto_label, vectors": (
+        "clusters",
+        None,
+        lambda d: evenset.auto_label(d, "ground_truth", embeddings="vector", **QUIET),
+    ),
     "auto_label, images": ("digits", None, lambda d: evenset.auto_label(d, "ground_truth", rounds=1, **IMAGES)),
     "review_labels": (
         "clusters",
@@ -64,7 +74,9 @@ def resume(dataset, call):
     open_ = [row["run"] for row in evenset.list_runs(dataset).rows if row["state"] != "done"]
     if open_:
         evenset.resume_run(dataset, open_[0], progress=False)
-    elif not any(row["fields"] or row["state"] == "done" for row in evenset.list_runs(dataset).rows[dataset.info["before"] :]):
+    elif not any(
+        row["fields"] or row["state"] == "done" for row in evenset.list_runs(dataset).rows[dataset.info["before"] :]
+    ):
         call(dataset)
 
 
@@ -111,8 +123,7 @@ def test_a_workflow_that_is_killed_ends_as_one_that_is_not(name, prepared, forke
             moments(point).watch()
             call(dataset)
 
-        ended = forked(killed).wait(); print("ENDED", name, point, counted.read_text(), ended, [r["state"] for r in evenset.list_runs(dataset).rows])
-        assert ended in (signal.SIGKILL, 0), point
+        assert forked(killed).wait() in (signal.SIGKILL, 0), point
         resume(dataset, call)
         found = left_by(dataset)
         for part in expected:

@@ -93,7 +93,9 @@ def test_a_run_is_not_deleted_while_it_runs(clusters, held):
         evenset.delete_run(dataset, "evenset_auto_label_1")
     child.go()
 
-    assert child.told[0] == "returned" and dataset.count("auto_label") == 60
+    assert child.told[0] == "returned"
+    dataset.reload()
+    assert dataset.count("auto_label") == 60
 
 
 def test_a_dataset_that_is_deleted_during_a_run_leaves_nothing(clusters, held, database):
@@ -113,6 +115,21 @@ def test_a_dataset_that_is_deleted_during_a_run_leaves_nothing(clusters, held, d
     kept = foo.get_db_conn()
     assert not kept.execution_store.count_documents({"dataset_id": number})
     assert not kept.runs.count_documents({"_dataset_id": number}) and samples not in kept.list_collection_names()
+
+
+def test_a_deleted_dataset_keeps_files_that_a_clone_shows(clusters, held, make_dataset):
+    dataset = clusters(60, 30)
+    folder = dataset_folder(dataset)
+    image = folder / "evenset_balance_classes_1" / "images-1" / "0.png"
+    image.parent.mkdir(parents=True)
+    image.touch()
+    make_dataset([image])
+    child = held(lambda hold: label(dataset, progress=hold))
+    dataset.reload()
+    dataset.delete()
+    child.go()
+
+    assert child.told[0] == "DatasetDeleted" and [path for path in folder.rglob("*") if path.is_file()] == [image]
 
 
 def test_a_dataset_that_was_deleted_between_stop_and_resume(stopped, forked):

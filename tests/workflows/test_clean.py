@@ -72,6 +72,13 @@ def test_a_folder_in_use_stays(left, clusters):
     assert gone.exists() and clean(yes=True).rows[0]["deleted"]
 
 
+def test_files_that_another_dataset_shows_stay(left, make_dataset):
+    gone, _ = left
+    clone = make_dataset([gone / "evenset_auto_label_1" / "images-1" / "0.png"])
+
+    assert [(row["state"], row["deleted"]) for row in clean(yes=True).rows] == [(f"shown by {clone.name!r}", False)]
+
+
 def test_links_are_neither_followed_nor_counted(left, tmp_path):
     gone, _ = left
     own = tmp_path / f"own-{uuid.uuid4().hex}"
