@@ -220,6 +220,26 @@ def __getattr__(function: str) -> Callable[..., int]:
     return command
 
 
+def clean(
+    *,
+    yes: Annotated[bool, Parameter(negative="")] = False,
+    unknown: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Lists the run folders of datasets that were deleted, with their sizes, and deletes them where you say --yes.
+
+    Folders of another database, which may share the files, and those that a process uses stay in any case.
+
+    Args:
+        yes: delete them
+        unknown: with --yes, delete those too that do not say which database they belong to
+        json: print the list as JSON, nothing else
+    """
+    from .terminal import clean_folders
+
+    return clean_folders(yes, unknown, json)
+
+
 def work(dataset: str, job: str, /) -> None:
     """Does a job that the App has handed out; nobody needs to type this."""
     from .workflows.jobs import run_job
@@ -240,6 +260,7 @@ def make_app() -> App:
     )
     for place, name in enumerate(package._FUNCTIONS):
         app.command(f"{__name__}:{name}", name=name.replace("_", "-"), help=help_of(name), sort_key=place)
+    app.command(clean, name="clean", sort_key=len(package._FUNCTIONS))
     app.command(work, name="worker", show=False)
     return app
 

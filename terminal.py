@@ -45,6 +45,17 @@ def call(function: str, given: dict[str, Any]) -> int:
         return explain(error, function, name, watch.run_key)
 
 
+def clean_folders(yes: bool, unknown: bool, as_json: bool) -> int:
+    """`evenset clean`: prints what is left of deleted datasets; gives the exit code."""
+    from .workflows.clean import clean
+
+    try:
+        with only_results() as out:
+            return show(clean(yes, unknown), as_json, out, "", "clean")
+    except BaseException as error:
+        return explain(error, "clean", "", "")
+
+
 def takes(function: str) -> list[str]:
     from .commands import arguments_of
 

@@ -24,6 +24,7 @@ from .denoiser import chosen as chosen
 from .denoiser import export as export
 from .denoiser import load as load
 from .denoiser import save as save
+from .files import aside
 from .noise import Batch, choose, class_chances, noised
 from .pipeline import Pipeline as Pipeline
 from .pipeline import velocity
@@ -103,6 +104,8 @@ def train(
     due = time.monotonic() + SAVE_SECONDS
 
     share = _share(done, settings, process)
+    if done.updates and done.updates % REPORT_UPDATES == 0 and share < 1:
+        yield _step(done, share, len(labels), 0.0)  # a kill may have come between the state and this report
     while share < 1:
         indices = choose(chances, batch_size, done.updates, settings)[process.process_index :: process.num_processes]
         try:
@@ -245,7 +248,8 @@ def _draw_picture(
         learner.unet.train()
     tiles = images.reshape(rows, columns, *images.shape[1:]).transpose(0, 3, 1, 4, 2)  # rows, S, columns, S, C
     grid = tiles.reshape(rows * images.shape[2], columns * images.shape[3], -1)
-    Image.fromarray(grid.squeeze(-1) if grid.shape[-1] == 1 else grid).save(path)
+    with aside(path) as part:
+        Image.fromarray(grid.squeeze(-1) if grid.shape[-1] == 1 else grid).save(part, "PNG")
 
 
 def _save(learner: Learner, done: Progress, folder: Path, process: Any) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -163,9 +164,11 @@ def train(
     batches = -(-len(parts.train) // settings.batch_size)
     epochs = max(settings.epochs, -(-settings.minimum_steps // batches))
     network, optimizer = process.prepare(model, optimizer)
-    epoch, best, waited, kept = _resume(model, optimizer, folder)
+    epoch, best, waited, kept, told = _resume(model, optimizer, folder)
     augment = _augmentation(model, settings)
     saved = time.monotonic()
+    if told:
+        yield told  # again: a kill may have come between the state and this report
 
     while epoch < epochs and waited < settings.patience:
         epoch += 1
@@ -198,12 +201,13 @@ def train(
         waited = 0 if score > best else waited + 1
         if score > best:
             best, kept = score, {name: value.detach().clone() for name, value in model.state_dict().items()}
+        metrics = {"accuracy": report.accuracy, "validation_loss": report.loss} if report else {}
+        step = Step(epoch, epochs, total / batches, metrics, tuple(report.recall.tolist()) if report else ())
         done = epoch == epochs or waited == settings.patience
         if process.is_main_process and (done or time.monotonic() - saved > SAVE_SECONDS):
-            _save_last(model, optimizer, folder, kept, dict(epoch=epoch, best=best, waited=waited))
+            _save_last(model, optimizer, folder, kept, dict(best=best, waited=waited, step=asdict(step)))
             saved = time.monotonic()
-        metrics = {"accuracy": report.accuracy, "validation_loss": report.loss} if report else {}
-        yield Step(epoch, epochs, total / batches, metrics, tuple(report.recall) if report else ())
+        yield step
 
     process.wait_for_everyone()
     model.load_state_dict(kept)
@@ -376,15 +380,16 @@ def _augmentation(model: ResNet, settings: ResNetSettings) -> Callable[[Tensor],
 State = dict[str, Tensor]
 
 
-def _resume(model: ResNet, optimizer: Any, folder: Path) -> tuple[int, tuple[float, float], int, State]:
-    """Epoch, best score, epochs waited and best weights of a training that was cut off, or of none."""
+def _resume(model: ResNet, optimizer: Any, folder: Path) -> tuple[int, tuple[float, float], int, State, Step | None]:
+    """Epoch, best score, epochs waited, best weights and last report of a training that was cut off, or of none."""
     path = folder / "last.safetensors"
     if not path.exists():
-        return 0, (-1.0, 0.0), 0, {}
+        return 0, (-1.0, 0.0), 0, {}, None
     tensors, notes = load_tensors(path)
     unpack_optimizer(optimizer, tensors)
     model.load_state_dict(_named(tensors, "last."))
-    return notes["epoch"], tuple(notes["best"]), notes["waited"], _named(tensors, "best.")
+    step = Step(**notes["step"])
+    return step.number, tuple(notes["best"]), notes["waited"], _named(tensors, "best."), step
 
 
 def _save_last(model: ResNet, optimizer: Any, folder: Path, best: State, notes: dict[str, Any]) -> None:

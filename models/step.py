@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .files import aside
+
 if TYPE_CHECKING:
     import torch
     from accelerate import Accelerator
@@ -83,13 +85,11 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], notes: dict[str, 
     Raises:
         OSError: the disk is full, or another trouble with it
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    part = path.with_name(path.name + ".part")
-    with disk_errors(path):
-        save_file(plain, part, metadata={"evenset": json.dumps(notes)})
-    os.replace(part, path)
+    with aside(path) as part:  # its own `save_file` leaves other names behind after a kill
+        part.write_bytes(save(plain, metadata={"evenset": json.dumps(notes)}))
 
 
 @contextmanager

@@ -149,7 +149,7 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
 
     def render(self, ctx: Any) -> types.Property:
         page = types.Object()
-        if ctx.dataset is None or ctx.dataset.media_type not in ("image", None) or not ctx.dataset.count():
+        if ctx.dataset is None or ctx.dataset.media_type not in ("image", None) or not ctx.dataset.limit(1).count():
             reason = "Open a dataset of images: Evenset works on those."
             drawing.note(page, "info", reason if ctx.dataset is None or len(ctx.dataset) else "The dataset is empty.")
         else:

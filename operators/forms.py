@@ -87,7 +87,7 @@ class Form:
 
     def _compare_with_run(self) -> None:
         """Says what is not as in the run that the form is filled in from (refilling.py)."""
-        lost, count, now = self.value("not_held"), self.value("run_samples"), self.samples.count()
+        lost, count, now = self.value("not_held"), self.value("run_samples"), self.samples.count("id")
         if lost:
             self.say(f"Not filled in, since no form holds it: {lost}")
         if count not in (None, now):
@@ -150,7 +150,7 @@ class Form:
     def labelled(self, samples: Any, label_field: str | None) -> None:
         """How many labels there are; a form without any cannot be sent."""
         if label_field:
-            found, total = overview.count(samples, label_field, None), samples.count()
+            found, total = overview.count(samples, label_field, None), samples.count("id")
             count = found.total("labelled") + found.total("synthetic")
             for note in overview.label_notes(found, label_field):
                 self.say(note)

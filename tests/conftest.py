@@ -53,6 +53,10 @@ os.environ.update(
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # browser, server and workers run beside us: threads would wait for cores
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="kills at ten moments in place of three")
+
+
 def pytest_sessionfinish() -> None:
     """Leaves a database that was given to us as it was. Our own mongod waits for FiftyOne's farewell, at exit."""
     if own_mongod:

@@ -57,7 +57,7 @@ def invoke(capsys, monkeypatch):
 
 
 def command_names() -> list[str]:
-    return [name.replace("_", "-") for name in evenset._FUNCTIONS]
+    return [*(name.replace("_", "-") for name in evenset._FUNCTIONS), "clean"]
 
 
 def test_help_lists_every_function_without_loading_anything_heavy():

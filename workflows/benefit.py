@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ class Problem:
     held_out: np.ndarray  # uint8 [m, C, S, S]
     held_out_labels: np.ndarray  # [m]
     train_groups: np.ndarray | None = None  # near-duplicates, and what belongs together, have one [n]; None: all alone
+    held_out_ids: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=str))  # [m]
 
 
 Added = tuple[np.ndarray, np.ndarray]  # images that were made [s, C, S, S], and the class of each [s]
@@ -71,6 +72,7 @@ def read(run: Run, known: Labels, look: Look, parts: np.ndarray, settings: Image
         train_ids=known.ids[train],
         held_out=blocks[HELD_OUT],
         held_out_labels=known.classes[held],
+        held_out_ids=known.ids[held],
         train_groups=groups_of_all(known, look.groups)[train],
     )
 
@@ -97,7 +99,8 @@ def measure(
                 found.append(_answers(run, problem, replace(settings, seed=settings.seed + number, **values), added))
             return {"right": np.stack(found) == labels}
 
-        right[name] = run.arrays(f"benefit {name}", compute)["right"]
+        seen = np.concatenate([problem.train_ids, problem.held_out_ids])
+        right[name] = run.arrays(f"benefit {name}", compute, seen)["right"]
 
     recipes = dict(PLAIN)
     for name, values in PLAIN.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,17 +17,20 @@ from .arguments import Part, Progress, Samples, check, public
 from .compare_generation import GenerationResults, compare_generation
 from .compare_results import CompareResults, score, table_rows
 from .compare_rows import OwnSettings, Row, check_resnets, field_names, read_rows
-from .learning import freeze, freeze_parts, look_at, named_parts, note_parts, top_two
-from .ownership import add_field, remember_id
+from .durable import lasting
+from .learning import TEST, TRAIN, freeze, freeze_parts, look_at, named_parts, note_parts, top_two
+from .ownership import remember_id
 from .runs import Run
 from .samples import (
     Labels,
     check_images,
     check_output_field,
+    declare,
     declare_classification,
     read_labels,
     require_classes,
     write_classifications,
+    write_values,
 )
 from .trials import Cut, Material, alike, cut_labels
 from .vectors import open_source, refuse_seen
@@ -127,7 +131,8 @@ def compare_methods(
     ) as run:
         note_parts(run, test=test)
         known, given = freeze(run, known), freeze_parts(run, given)
-        kept = run.arrays("rules", lambda: {"classes": said, "notes": np.array(notes, dtype=str)})
+        ruled_by = {"classes": said, "notes": np.array(notes, dtype=str)}
+        kept = run.arrays("rules", lambda: ruled_by, known.ids, ("classes",))
         look = look_at(run, known, image_settings) if _needs_images(rows, embeddings) else None
         attacked = attack if choices.robustness else None
         material = Material(run, known, look, image_settings, source, kept["classes"], attacked)
@@ -164,9 +169,12 @@ def _cut(material: Material, given: dict[int, set[str]], choices: CompareSetting
 
     def compute() -> dict[str, np.ndarray]:
         cut = cut_labels(known, alike(known, look), given, choices, seed, look)
-        return {"train": cut.train, "test": cut.test}
+        parts = np.zeros(len(known.ids), dtype=np.int64)
+        parts[cut.train], parts[cut.test] = TRAIN, TEST
+        return {"parts": parts}
 
-    return Cut(seed, **material.run.arrays(f"cut_{seed}", compute))
+    parts = material.run.arrays(f"cut_{seed}", compute, known.ids, ("parts",))["parts"]
+    return Cut(seed, np.flatnonzero(parts == TRAIN), np.flatnonzero(parts == TEST))
 
 
 def _write(
@@ -182,11 +190,9 @@ def _write(
     import fiftyone as fo
     from fiftyone import ViewField as F
 
-    add_field(run, output_field, fo.StringField)
+    declare(run, output_field, fo.StringField)
     for word, rows in ((TRAINED, cut.train), (SCORED, cut.test)):
-        run.dataset.set_values(
-            output_field, dict.fromkeys(known.ids[rows].tolist(), word), key_field="id", progress=False
-        )
+        write_values(run, output_field, dict.fromkeys(known.ids[rows].tolist(), word))
     if run.dataset.app_config.sidebar_groups is None:
         run.wrote("sidebar", "usual")  # FiftyOne gives each evaluation a group there
     scored, evaluations = run.dataset.match(F(output_field) == SCORED), {}
@@ -199,9 +205,8 @@ def _write(
         write_classifications(run, field, known.ids[cut.test[says]], columns)
         evaluations[name] = f"{field}_eval"
         run.wrote("evaluations", evaluations[name])
-        scored.evaluate_classifications(
-            field, gt_field=label_field, eval_key=evaluations[name], classes=known.names, progress=False
-        )
+        about = dict(gt_field=label_field, eval_key=evaluations[name], classes=known.names, progress=False)
+        lasting(run.dataset, partial(scored.evaluate_classifications, field, **about))
         remember_id(run, "evaluations", evaluations[name], run.dataset._doc.evaluations[evaluations[name]])
         run.report("evaluating", number, len(names))
     saved = {"held out": views.save(run, f"{output_field}: held out", scored)}

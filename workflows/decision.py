@@ -8,6 +8,7 @@ import numpy as np
 
 from ..models import calibration, novelty, threshold
 from ..models.calibration import Calibrator, log_odds
+from ..models.files import save_arrays
 from ..models.settings import AutoLabelSettings
 from ..models.threshold import NOTHING, Threshold
 from .learning import HELD_OUT, TRAIN, VALIDATION, softmax, top_two
@@ -198,4 +199,4 @@ def keep(run: Run, decision: Decision, away: Decision) -> None:
     kept = dict(numbers=numbers, knots=found.knots, cuts=away.cuts, reference=away.reference)
     here = {name: getattr(decision, name) for name in ("ranks", "classes", "pool", "held", "right")}
     here["weights"] = none if decision.weights is None else decision.weights
-    np.savez(run.folder / "decision.npz", **kept, **here)  # type: ignore[arg-type]
+    save_arrays(run.folder / "decision.npz", **kept, **here)

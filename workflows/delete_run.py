@@ -10,6 +10,7 @@ from typing import Any
 
 from . import folders, ownership, records, run_files
 from .arguments import Samples, public
+from .durable import refresh
 from .results import counted
 
 STOPPED = "its deletion was interrupted: delete it again"
@@ -64,7 +65,7 @@ def delete_run(dataset: Samples, run_key: str) -> DeletedRun:
             changed cannot be put back; nothing was changed
     """
     dataset = dataset._root_dataset
-    dataset.reload()
+    refresh(dataset)
     config = records.read_config(dataset, run_key)
     if config["state"] == "running":
         raise ValueError(f"{run_key} is running: stop it first (evenset.stop_run)")

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..models.images import Images
 from ..models.settings import ImageSettings, ResNetSettings
-from .learning import Look
+from .learning import Look, errors_of, unreadable
 from .next_round import Earlier
 from .runs import Run
 from .samples import Labels
@@ -59,13 +59,10 @@ def label_free(
             rows = describe(block)
             vectors[indices], details[indices] = directions(rows), directions.details(rows)
             run.report("describing images", int(indices[-1]) + 1, len(images))
-        bad, reasons = list(images.errors), list(images.errors.values())
-        notes = dict(bad=np.array(bad, dtype=np.int64), reasons=np.array(reasons, dtype=str))
-        return dict(vectors=vectors, details=details, **notes)
+        return dict(vectors=vectors, details=details, **unreadable(known.ids, images.errors))
 
-    kept = run.arrays("features", compute)
-    errors = dict(zip(kept["bad"].tolist(), kept["reasons"].tolist(), strict=True))
-    return Described(kept["vectors"], kept["details"], errors)
+    kept = run.arrays("features", compute, known.ids, ("vectors", "details"))
+    return Described(kept["vectors"], kept["details"], errors_of(kept, known.ids))
 
 
 def _look_at_copies(run: Run, images: Images, describe: Describe) -> tuple[np.ndarray, np.ndarray]:

@@ -50,7 +50,7 @@ def sentence(samples: Any, workflow: str, label_field: str | None, given: Mappin
         given: settings that differ from their defaults
     """
     labelled = count_labels(samples, label_field) if label_field else 0
-    return _said(samples, samples.count(), workflow, labelled, given)
+    return _said(samples, samples.count("id"), workflow, labelled, given)
 
 
 def sentence_of_rest(dataset: Any, run_key: str) -> str:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..models import linear, mistakes, splits
+from ..models.files import save_arrays
 from ..models.graph import Graph
 from ..models.images import Images
 from ..models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
 from ..models.step import Step
-from . import learning
+from . import arrays, learning
 from .embedding import label_free
 from .learning import HELD_OUT, TRAIN, VALIDATION, Look, softmax
 from .runs import Run
@@ -90,11 +91,15 @@ def from_vectors(
     groups = np.arange(len(known.ids)) + len(same)
     groups[readable] = same
     folds = _fold(run, known, groups, errors, choices)
-    labels, classes = known.classes[readable], len(known.names)
-    parts = [
-        _fit_fold(run.within(f"fold {fold + 1}"), reduced, labels, folds[readable] != fold, classes, choices.seed)
-        for fold in range(folds.max() + 1)
-    ]
+    ids, labels, classes = known.ids[readable], known.classes[readable], len(known.names)
+    parts = []
+    for fold in range(folds.max() + 1):
+        inner, train = run.within(f"fold {fold + 1}"), folds[readable] != fold
+
+        def compute(inner: Run = inner, train: np.ndarray = train) -> dict[str, np.ndarray]:
+            return {"probabilities": _fit_fold(inner, reduced, labels, train, classes, choices.seed)}
+
+        parts.append(inner.arrays("probabilities", compute, ids, ("probabilities",))["probabilities"])
     none = np.full(len(known.ids), np.nan)
     return _judge(known, readable, folds, np.stack(parts), nearest, same, none, errors)
 
@@ -105,8 +110,9 @@ def _fold(run: Run, known: Labels, groups: np.ndarray, errors: dict[int, str], c
     Raises:
         ValueError: no fold is left, or one that leaves a single class to learn from
     """
-
-    return run.arrays("folds", lambda: {"folds": deal(known, groups, errors, choices)})["folds"]
+    folds = run.arrays("folds", lambda: {"folds": deal(known, groups, errors, choices)}, known.ids, ("folds",))["folds"]
+    _check_folds(folds, known)  # again: samples may have been deleted since they were dealt
+    return folds
 
 
 def deal(known: Labels, groups: np.ndarray, errors: dict[int, str], choices: MistakeSettings) -> np.ndarray:
@@ -119,13 +125,17 @@ def deal(known: Labels, groups: np.ndarray, errors: dict[int, str], choices: Mis
     joined = splits.join(groups[rows], known.groups[rows])
     folds = np.full(len(known.ids), -1, dtype=np.int64)
     folds[rows] = splits.folds(known.classes[rows], joined, choices.folds, choices.seed)
+    _check_folds(folds, known)
+    return folds
+
+
+def _check_folds(folds: np.ndarray, known: Labels) -> None:
     for fold in range(folds.max() + 1):
         if len(np.unique(known.classes[(folds >= 0) & (folds != fold)])) < 2:
             raise ValueError(
                 f"without fold {fold + 1}, one class alone is left to learn from: label more samples, "
                 "or group them by a field whose groups are smaller"
             )
-    return folds
 
 
 def _train_fold(
@@ -152,41 +162,38 @@ def _train_fold(
     def watch(model: Any, step: Step) -> None:
         from ..models import resnet
 
-        total, last = _read_epochs(path)
+        total, last = _read_epochs(path, known.ids[held])
         if step.number > last:  # a resumed training repeats some
             scores = resnet.predict(model, images.batches(HELD_BATCH, held), settings)
             chances = softmax(np.concatenate([logits for _, logits, _ in scores]) + model.prior.cpu().numpy())
-            np.savez(path.with_suffix(".part.npz"), total=total + chances, last=step.number)
-            path.with_suffix(".part.npz").replace(path)
+            save_arrays(path, ids=known.ids[held], total=total + chances, last=step.number)
 
     fitted = learning.fit(run, known, look, parts, image_settings, settings, watch)
     probabilities = softmax(np.nan_to_num(fitted.logits) + fitted.prior)
-    total, _ = _read_epochs(path)
+    total, _ = _read_epochs(path, known.ids[held])
     epochs = total / total.sum(axis=1, keepdims=True)
     probabilities[held] = (probabilities[held] + epochs) / 2
     return probabilities, margin(epochs, known.classes[held])
 
 
-def _read_epochs(path: Path) -> tuple[np.ndarray, int]:
+def _read_epochs(path: Path, held: np.ndarray) -> tuple[np.ndarray, int]:
     """Sum of the held-out fold's probabilities over the epochs so far [n, K], and the last epoch."""
-    if not path.exists():
+    kept = arrays.read(path)
+    if kept is None:
         return np.zeros((1, 1)), 0
-    with np.load(path) as kept:
-        return kept["total"], int(kept["last"])
+    kept = arrays.select(kept, held, ("total",))
+    assert kept is not None  # a fold loses samples, and gets none
+    return kept["total"], int(kept["last"])
 
 
 def _fit_fold(
     run: Run, vectors: np.ndarray, labels: np.ndarray, train: np.ndarray, classes: int, seed: int
 ) -> np.ndarray:
     """Probabilities of every vector by a classifier of those that train [n, K]."""
-
-    def compute() -> dict[str, np.ndarray]:
-        run.report("training", 0, 1)
-        model = linear.train(vectors[train], labels[train], classes, seed)
-        run.report("training", 1, 1)
-        return {"probabilities": softmax(linear.predict(model, vectors)).astype(np.float32)}
-
-    return run.arrays("probabilities", compute)["probabilities"]
+    run.report("training", 0, 1)
+    model = linear.train(vectors[train], labels[train], classes, seed)
+    run.report("training", 1, 1)
+    return softmax(linear.predict(model, vectors)).astype(np.float32)
 
 
 def _fewer(settings: GraphSettings, labels: np.ndarray) -> GraphSettings:

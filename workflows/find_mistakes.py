@@ -121,7 +121,7 @@ def _dismissed(run: Run, known: Labels, rows: np.ndarray, label_field: str) -> n
         labels = [known.names[i] for i in known.classes[rows]]
         return {"rows": suspects.dismissed(run.dataset, label_field, known.ids[rows], labels)}
 
-    return run.arrays("dismissed", compute)["rows"]
+    return run.arrays("dismissed", compute, known.ids[rows], ("rows",))["rows"]
 
 
 ATTRIBUTES = {

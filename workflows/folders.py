@@ -10,6 +10,8 @@ from typing import Any
 
 WAIT_SECONDS = 10  # for somebody else's decision to be written
 GRACE_SECONDS = 0.2  # to try again where a file was removed while it was being locked
+LOCKS = "locks"  # folder of a dataset's
+SAMPLES, ORIGIN = "samples.npy", "origin.json"  # of a run: its samples' ids, and whose the folder is
 TRIES = 100  # to lock a file in a folder that others remove when it is empty
 
 
@@ -69,7 +71,7 @@ def ids_of_run(dataset: Any, key: str) -> list[str]:
     """
     import numpy as np
 
-    path = run_folder(dataset, key) / "samples.npy"
+    path = run_folder(dataset, key) / SAMPLES
     if not path.exists():
         config = dataset.get_run_info(key).config.serialize()
         remedy = (
@@ -91,6 +93,7 @@ def claim(dataset: Any, name: str, wait_seconds: float = 0) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     path = _lock_path(dataset, name)
+    above = [path.parent, *path.parent.parents[:2]]  # now: a dataset that is deleted meanwhile says nothing more
     lock = FileLock(path, timeout=max(wait_seconds, GRACE_SECONDS))
     try:
         for left in range(TRIES, 0, -1):
@@ -108,7 +111,7 @@ def claim(dataset: Any, name: str, wait_seconds: float = 0) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         lock.release()
-        for folder in (path.parent, dataset_folder(dataset), dataset_folder(dataset).parent):
+        for folder in above:
             with contextlib.suppress(OSError):
                 folder.rmdir()  # only where it is empty
 
@@ -124,11 +127,22 @@ def is_free(dataset: Any, name: str) -> bool:
         return False
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock of a file, which is left as it is."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
 def clear_locks(dataset: Any) -> None:
     """Removes the locks that a killed process left behind."""
-    for path in (dataset_folder(dataset) / "locks").glob("*"):
+    for path in (dataset_folder(dataset) / LOCKS).glob("*"):
         is_free(dataset, path.name)
 
 
 def _lock_path(dataset: Any, name: str) -> Path:
-    return dataset_folder(dataset) / "locks" / re.sub(r"\W", "_", name)
+    return dataset_folder(dataset) / LOCKS / re.sub(r"\W", "_", name)

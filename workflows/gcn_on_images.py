@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from ..models.files import aside
 from ..models.images import Images, in_order, survey, thread_count
 from ..models.settings import ImageGraphSettings, ImageSettings, ResNetSettings
 from .gcn_results import Scored
-from .learning import PREDICT_BATCH, TEST, TRAIN, VALIDATION, Look, fit, look_at, split_parts
+from .learning import PREDICT_BATCH, TEST, TRAIN, VALIDATION, Look, errors_of, fit, look_at, split_parts, unreadable
 from .results import percent
 from .runs import Run
 from .samples import Labels
@@ -48,7 +49,7 @@ def score(
     parts = split_parts(run, known, look, resnet_settings, given)
     images = Images(known.paths.tolist(), image_settings, look.size_px, look.channels)
     if graph_settings.nodes == "superpixels":
-        source = _superpixels(run, images, graph_settings)
+        source = _superpixels(run, known, images, graph_settings)
     else:
         source = _patches(run, known, look, parts, images, resnet_settings, graph_settings)
 
@@ -123,7 +124,7 @@ def _patches(
         _set_curves_apart(run)
     else:
         model = resnet.build(len(known.names), look.channels, look.size_px, look.mean, look.std, settings)
-    maps, errors = _maps(run, model, images, settings, graph_settings.grid)
+    maps, errors = _maps(run, known, model, images, settings, graph_settings.grid)
     _, channels, height, width = maps.shape
     places = image_nodes.patch_places(height, width, look.size_px)
     return Source(
@@ -137,7 +138,7 @@ def _patches(
 
 
 def _maps(
-    run: Run, model: Any, images: Images, settings: ResNetSettings, grid: int
+    run: Run, known: Labels, model: Any, images: Images, settings: ResNetSettings, grid: int
 ) -> tuple[np.ndarray, dict[int, str]]:
     """Feature maps of all images [N, C, h, w], half precision and on disk: they may not fit into memory."""
     from ..models import image_nodes, resnet
@@ -151,19 +152,20 @@ def _maps(
         maps: Any = None
         process = accelerator(settings.device, resnet.choose_precision(model, settings))
         model.to(process.device)
-        for indices, block in images.batches(PREDICT_BATCH):
-            with process.autocast():
-                found = image_nodes.feature_maps(model, block, grid)
-            if maps is None:
-                shape = (len(images), *found.shape[1:])
-                maps = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
-            maps[indices] = found
-            run.report("mapping features", int(indices[-1]) + 1, len(images))
-        maps.flush()
-        return _unreadable(images)
+        with aside(path) as part:
+            for indices, block in images.batches(PREDICT_BATCH):
+                with process.autocast():
+                    found = image_nodes.feature_maps(model, block, grid)
+                if maps is None:
+                    shape = (len(images), *found.shape[1:])
+                    maps = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape)
+                maps[indices] = found
+                run.report("mapping features", int(indices[-1]) + 1, len(images))
+            maps.flush()
+        return unreadable(known.ids, images.errors)
 
-    kept = run.arrays("unreadable", compute)
-    return np.load(path, mmap_mode="r"), _sentences(kept)
+    kept = run.arrays("unreadable", compute, known.ids)
+    return np.load(path, mmap_mode="r"), errors_of(kept, known.ids)
 
 
 def _set_curves_apart(run: Run) -> None:
@@ -187,7 +189,7 @@ def _alone(logits: np.ndarray, known: Labels, parts: np.ndarray) -> list[str]:
 # Superpixels
 
 
-def _superpixels(run: Run, images: Images, settings: ImageGraphSettings) -> Source:
+def _superpixels(run: Run, known: Labels, images: Images, settings: ImageGraphSettings) -> Source:
     """Superpixels of all images: cut once a run, on all cores, and kept in its folder."""
     from ..models import image_nodes
 
@@ -195,7 +197,11 @@ def _superpixels(run: Run, images: Images, settings: ImageGraphSettings) -> Sour
 
     def chunk(first: int) -> dict[str, np.ndarray]:
         rows = np.arange(first, min(first + CHUNK, len(images)))
-        return run.arrays(f"superpixels_{first:08d}", lambda: _cut(run, images, rows, settings))
+
+        def compute() -> dict[str, np.ndarray]:
+            return {**_cut(run, images, rows, settings), **unreadable(known.ids, images.errors)}
+
+        return run.arrays(f"superpixels_{first:08d}", compute, known.ids[rows])
 
     @lru_cache(maxsize=1)
     def places(first: int) -> np.ndarray:
@@ -204,7 +210,7 @@ def _superpixels(run: Run, images: Images, settings: ImageGraphSettings) -> Sour
     found, errors = [], {}
     for first in range(0, len(images), CHUNK):
         arrays = chunk(first)
-        errors.update(_sentences(arrays))
+        errors.update(errors_of(arrays, known.ids))
         found.append([arrays[name] for name in ("features", "edges", "nodes", "joins")])
     features, edges, nodes, joins = zip(*found, strict=True)
     graphs = image_nodes.SuperpixelGraphs(*map(np.concatenate, (features, edges, nodes, joins)))
@@ -235,15 +241,4 @@ def _cut(run: Run, images: Images, rows: np.ndarray, settings: ImageGraphSetting
         run.report("cutting superpixels", int(indices[-1]) + 1, len(images))
     width = image_nodes.width(images.channels)
     flat = np.concatenate([np.zeros((0, width), np.float32), *features])
-    return dict(
-        features=flat, edges=np.concatenate(edges), nodes=nodes, joins=joins, places=places, **_unreadable(images)
-    )
-
-
-def _unreadable(images: Images) -> dict[str, np.ndarray]:
-    bad, reasons = list(images.errors), list(images.errors.values())
-    return dict(bad=np.array(bad, dtype=np.int64), reasons=np.array(reasons, dtype=str))
-
-
-def _sentences(kept: dict[str, np.ndarray]) -> dict[int, str]:
-    return dict(zip(kept["bad"].tolist(), kept["reasons"].tolist(), strict=True))
+    return dict(features=flat, edges=np.concatenate(edges), nodes=nodes, joins=joins, places=places)

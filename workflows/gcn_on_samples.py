@@ -10,7 +10,7 @@ import numpy as np
 from ..models.settings import GCNSettings, GraphSettings, ImageSettings, TrainGCNSettings
 from .embedding import label_free
 from .gcn_results import Scored
-from .learning import TRAIN, Look, look_at, split_parts
+from .learning import TRAIN, Look, errors_of, look_at, split_parts, unreadable
 from .results import percent
 from .runs import Run
 from .samples import Labels
@@ -37,7 +37,7 @@ def score(
         vectors, errors = _given_vectors(run, known, source)
         look = _look_at_nothing(known, errors)
     parts = split_parts(run, known, look, choices, given)
-    graph = _build(run, vectors, graph_settings)
+    graph = _build(run, known, vectors, graph_settings)
     recall = run.note("graph_recall", lambda: _recall(vectors, graph, graph_settings))
 
     labels = np.where(parts == TRAIN, known.classes, -1)
@@ -65,11 +65,10 @@ def _given_vectors(run: Run, known: Labels, source: Source) -> tuple[np.ndarray,
 
     def compute() -> dict[str, np.ndarray]:
         vectors, errors = read_or_compute(run, known, source)
-        reasons = np.array(list(errors.values()), dtype=str)
-        return dict(vectors=vectors, bad=np.array(list(errors), dtype=np.int64), reasons=reasons)
+        return dict(vectors=vectors, **unreadable(known.ids, errors))
 
-    kept = run.arrays("given_vectors", compute)
-    return kept["vectors"], dict(zip(kept["bad"].tolist(), kept["reasons"].tolist(), strict=True))
+    kept = run.arrays("given_vectors", compute, known.ids, ("vectors",))
+    return kept["vectors"], errors_of(kept, known.ids)
 
 
 def _look_at_nothing(known: Labels, errors: dict[int, str]) -> Look:
@@ -81,7 +80,7 @@ def _look_at_nothing(known: Labels, errors: dict[int, str]) -> Look:
     return Look(size_px=0, channels=0, mean=np.zeros(0), std=np.zeros(0), groups=groups, errors=errors)
 
 
-def _build(run: Run, vectors: np.ndarray, settings: GraphSettings) -> Any:
+def _build(run: Run, known: Labels, vectors: np.ndarray, settings: GraphSettings) -> Any:
     """The graph, built once a run."""
     import scipy.sparse as sp
 
@@ -94,7 +93,7 @@ def _build(run: Run, vectors: np.ndarray, settings: GraphSettings) -> Any:
         run.report("joining samples", 1, 1)
         return dict(neighbours=found.neighbours, distances=found.distances, **weights)
 
-    kept = run.arrays("graph", compute)
+    kept = run.arrays("graph", compute, known.ids)
     weights = sp.csr_array((kept["data"], kept["indices"], kept["indptr"]), shape=(len(vectors),) * 2)
     return graphs.Graph(kept["neighbours"], kept["distances"], weights)
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..models.files import aside
 from ..models.images import Images
 from ..models.settings import GeneratorSettings, ImageSettings, SamplingSettings, TrainGeneratorSettings
 from . import folders, records
 from .learning import HELD_OUT, TRAIN, Look, groups_of_all, keep_aside, look_at, set_aside
-from .pictures import COLUMNS, MOST_ROWS, image_grid
+from .pictures import COLUMNS, MOST_ROWS, image_grid, save
 from .runs import Run
 from .samples import Labels
 
@@ -79,7 +80,7 @@ def hold_out(
         set_aside(parts, HELD_OUT, free, groups, choices.held_out_fraction, choices.seed, stratify=True)
         return {"parts": parts}
 
-    return run.arrays("parts", compute)["parts"]
+    return run.arrays("parts", compute, known.ids, ("parts",))["parts"]
 
 
 def _all_train(known: Labels, look: Look) -> np.ndarray:
@@ -183,28 +184,27 @@ def train(
                 kept = f"the generator of the updates before is in {folder}, and generator={run.key!r} draws with it"
                 raise FloatingPointError(f"{error}; {kept}") from error
             raise
-        _show(run, pipeline, known.names)
+        _show(run, pipeline, known.names, settings.precision)
         _keep(pipeline, folder, note)
-        (run.folder / diffusion.STATE).unlink(missing_ok=True)  # four times as large, and of no more use
+    (run.folder / diffusion.STATE).unlink(missing_ok=True)  # four times as large, and of no more use
     return find(run.dataset, str(folder), known.names, source=run.key)
 
 
 def _keep(pipeline: Pipeline, folder: Path, note: dict[str, Any]) -> None:
-    """Writes the generator; the file that says so comes last, and whole."""
+    """Writes the generator."""
     from ..models import diffusion
 
-    diffusion.save(pipeline, folder)
-    part = folder / f"{SAW}.part"
-    part.write_text(json.dumps(note))
-    part.replace(folder / SAW)
+    with aside(folder) as part:
+        diffusion.save(pipeline, part)
+        (part / SAW).write_text(json.dumps(note))
 
 
-def _show(run: Run, pipeline: Pipeline, names: list[str]) -> None:
+def _show(run: Run, pipeline: Pipeline, names: list[str], precision: str) -> None:
     """A last picture: what the generator draws now, a row a class."""
     shown = names[:MOST_ROWS]
     labels = np.repeat(np.arange(len(shown)), COLUMNS)
-    images = draw(pipeline, labels, SamplingSettings(), np.arange(len(labels)))
-    image_grid(dict(zip(shown, np.split(images, len(shown)), strict=True))).save(run.folder / "samples_final.png")
+    images = draw(pipeline, labels, SamplingSettings(precision=precision), np.arange(len(labels)))
+    save(run.folder / "samples_final.png", image_grid(dict(zip(shown, np.split(images, len(shown)), strict=True))))
 
 
 def find(dataset: Any, generator: str | Path, names: list[str], source: str | None = None) -> Generator:

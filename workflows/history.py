@@ -9,6 +9,7 @@ from typing import Any
 
 from . import folders, records
 from .arguments import Progress, Samples, public
+from .durable import refresh
 from .results import table
 
 READING = threading.Lock()  # all that read a run's results in one process share one file, and the place in it
@@ -30,7 +31,7 @@ class RunList:
 def list_runs(dataset: Samples) -> RunList:
     """Every run of Evenset on `dataset`: key, state, fields, samples, duration."""
     dataset = dataset._root_dataset
-    dataset.reload()
+    refresh(dataset)
     keys = [key for key in dataset.list_runs() if key.startswith("evenset_")]
     configs = sorted(((records.read_config(dataset, key), key) for key in keys), key=lambda pair: pair[0]["started"])
     return RunList(
@@ -54,7 +55,7 @@ def view_of(dataset: Any, run_key: str) -> Any:
 
     try:
         view = dataset.load_run_view(run_key)
-        return view if isinstance(view, DatasetView) and view._stages and view.count() else None
+        return view if isinstance(view, DatasetView) and view._stages and view.limit(1).count() else None
     except ValueError:
         return None
 
@@ -67,7 +68,7 @@ def resume_run(dataset: Samples, run_key: str, progress: Progress = None) -> Any
         ValueError: the run is running or done, or an audit, or its files were deleted by hand
     """
     dataset = dataset._root_dataset
-    dataset.reload()
+    refresh(dataset)
     config = records.read_config(dataset, run_key)
     if config["state"] in ("running", "done"):
         raise ValueError(f"{run_key} is {config['state']}: only a stopped or failed run can be resumed")
@@ -84,10 +85,15 @@ def samples_of(dataset: Any, run_key: str) -> Any:
     A question to the database takes 16 MB: some 400,000 ids with their order, and 800,000 without.
 
     Raises:
-        ValueError: its files were deleted by hand
+        ValueError: its files were deleted by hand, or all of its samples are gone
     """
     there = dict.fromkeys(dataset.values("id"))
-    ids = [i for i in folders.ids_of_run(dataset, run_key) if i in there]
+    first = folders.ids_of_run(dataset, run_key)
+    ids = [i for i in first if i in there]
+    if not ids:
+        raise ValueError(
+            f"all {len(first):,} samples of {run_key} were deleted since: delete the run (evenset.delete_run)"
+        )
     if ids == [*there]:
         return dataset
     samples = dataset.select(ids)
@@ -102,7 +108,7 @@ def stop_run(dataset: Samples, run_key: str) -> None:
         ValueError: the run is not running
     """
     dataset = dataset._root_dataset
-    dataset.reload()
+    refresh(dataset)
     records.request_stop(dataset, run_key)
 
 
@@ -114,7 +120,7 @@ def load_results(dataset: Samples, run_key: str) -> dict[str, Any]:
         ValueError: there is no such run, or it is not done
     """
     dataset = dataset._root_dataset
-    dataset.reload()
+    refresh(dataset)
     return read_results(dataset, run_key)
 
 

@@ -16,7 +16,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from . import records, runs
+from . import durable, records, runs
+from .durable import DatasetDeleted
 from .folders import dataset_folder, run_folder
 
 ROOT = Path(__file__).parents[1]  # the plugin's folder: Python runs it, by its __main__.py
@@ -91,6 +92,9 @@ def run_job(dataset_name: str, job_id: str) -> None:
         samples = DatasetView._build(dataset, request["stages"])
         results = call(job["workflow"], samples, request["arguments"], Watched(tell))
         tell(state="done", run_key=results.run_key)
+    except DatasetDeleted as error:  # nobody is left to read how the job ended
+        durable.forget(dataset)
+        print(error, file=sys.stderr)
     except (runs.RunStopped, KeyboardInterrupt) as error:
         tell(state="stopped", error=str(error) or f"{job['run_key'] or job['workflow']} was interrupted")
     except BaseException as error:

@@ -49,9 +49,11 @@ class Fitted:
 
 
 def freeze(run: Run, known: Labels) -> Labels:
-    """The labels as the run first saw them: a resumed run trains on the same."""
+    """The labels as the run first saw them, so that a resumed run trains on the same; deleted samples are left out."""
     plain = {name: np.asarray(value) for name, value in vars(known).items()}
-    return _labels(run.arrays("labels", lambda: plain))
+    ids = run.arrays("labels", lambda: plain)["ids"]
+    rows = tuple(plain.keys() - {"names", "synthetic"})
+    return _labels(run.arrays("labels", lambda: plain, ids[~np.isin(ids, list(run.gone))], rows))
 
 
 def frozen(dataset: Any, run_key: str) -> Labels | None:
@@ -85,16 +87,26 @@ def look_at(run: Run, known: Labels, settings: ImageSettings) -> Look:
             gray=np.array(found.gray or settings.grayscale),
             mean=found.mean,
             std=found.std,
-            groups=groups,
-            bad=known.known[list(found.errors)] if found.errors else np.zeros(0, dtype=np.int64),
-            reasons=np.array(list(found.errors.values()), dtype=str),
+            groups=groups_of_all(known, groups),
+            **unreadable(known.ids[known.known], found.errors),
         )
 
-    kept = run.arrays("survey", compute)
-    errors = dict(zip(kept["bad"].tolist(), kept["reasons"].tolist(), strict=True))
+    kept = run.arrays("survey", compute, known.ids, ("groups",))
+    errors = errors_of(kept, known.ids)
     channels = 1 if kept["gray"] else 3
     mean, std = (np.atleast_1d(kept[name])[:channels] for name in ("mean", "std"))
-    return Look(int(kept["size_px"]), channels, mean, std, kept["groups"], errors)
+    return Look(int(kept["size_px"]), channels, mean, std, kept["groups"][known.known], errors)
+
+
+def unreadable(ids: np.ndarray, errors: dict[int, str]) -> dict[str, np.ndarray]:
+    """Errors by index, as arrays to keep; they go by id, as samples may be deleted before they are read again."""
+    return dict(bad=ids[list(errors)], reasons=np.array(list(errors.values()), dtype=str))
+
+
+def errors_of(kept: dict[str, np.ndarray], ids: np.ndarray) -> dict[int, str]:
+    """Errors by index of the samples `ids`, of what `unreadable` gave."""
+    reasons = dict(zip(kept["bad"].tolist(), kept["reasons"].tolist(), strict=True))
+    return {i: reasons[name] for i, name in enumerate(ids.tolist()) if name in reasons}
 
 
 def split_parts(
@@ -135,9 +147,9 @@ def split_parts(
             set_aside(parts, HELD_OUT, known, groups, held_out, settings.seed, stratify=not random)
         if validate and VALIDATION not in {**given, **(kept or {})}:
             set_aside(parts, VALIDATION, known, groups, settings.validation_fraction, settings.seed, stratify=True)
-        return {"parts": parts, "ids": known.ids, "paths": known.paths}
+        return {"parts": parts, "paths": known.paths}
 
-    parts = run.arrays("parts", compute)["parts"]
+    parts = run.arrays("parts", compute, known.ids, ("parts", "paths"))["parts"]
     check_parts(parts, known)
     return parts
 
@@ -247,9 +259,9 @@ def fit(
                 watch(model, step)
         notes = dict(names=known.names, images=asdict(replace(image_settings, size_px=look.size_px)))
         resnet.save(model, path, notes)
-        (run.folder / "last.safetensors").unlink(missing_ok=True)
+    (run.folder / "last.safetensors").unlink(missing_ok=True)
     model, _ = resnet.load(path)
-    logits, embeddings, errors = predict(run, model, images, settings)
+    logits, embeddings, errors = predict(run, known, model, images, settings)
     return Fitted(logits, embeddings, model.prior.numpy(), errors, run.curves, precision, images)
 
 
@@ -259,7 +271,7 @@ def part_of(count: int) -> int:
 
 
 def predict(
-    run: Run, model: Any, images: Images, settings: ResNetSettings
+    run: Run, known: Labels, model: Any, images: Images, settings: ResNetSettings
 ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
     """Logits [N, K] and embeddings [N, D] of every image, NaN where one cannot be read, and the reasons."""
     from ..models import resnet
@@ -272,13 +284,10 @@ def predict(
             run.report("predicting", int(indices[-1]) + 1, len(images))
         if len(images.errors) == len(images):
             raise ValueError(f"none of the {len(images)} images can be read, the first: {images.errors[0]}")
-        bad, reasons = list(images.errors), list(images.errors.values())
-        found = dict(bad=np.array(bad, dtype=np.int64), reasons=np.array(reasons, dtype=str))
-        return dict(logits=logits, embeddings=embeddings, **found)
+        return dict(logits=logits, embeddings=embeddings, **unreadable(known.ids, images.errors))
 
-    kept = run.arrays("predictions", compute)
-    errors = dict(zip(kept["bad"].tolist(), kept["reasons"].tolist(), strict=True))
-    return kept["logits"], kept["embeddings"], errors
+    kept = run.arrays("predictions", compute, known.ids, ("logits", "embeddings"))
+    return kept["logits"], kept["embeddings"], errors_of(kept, known.ids)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

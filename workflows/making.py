@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..models.files import save_arrays, write_text
 from . import synthetic
-from .pictures import COLUMNS, image_grid
+from .pictures import COLUMNS, image_grid, save
 from .runs import Run
 from .synthetic import Made
 
@@ -68,7 +68,24 @@ def make(
         done = sum(line["kept"] for line in lines)
         run.report("making images", min(done, int(wanted.sum())), int(wanted.sum()), f"{len(lines)} tried")
     run.check_stop()
-    return [Made(line["path"], line["label"], line["notes"], line["kept"]) for line in lines]
+    return _within(lines, dict(zip(names, wanted.tolist(), strict=True)))
+
+
+def _within(lines: list[dict[str, Any]], wanted: dict[str, int]) -> list[Made]:
+    """All that was made; kept are no more of a class than are wanted, which are fewer where samples were deleted."""
+    have: Counter[str] = Counter()
+    made = []
+    for line in lines:
+        have[line["label"]] += line["kept"]
+        made.append(
+            Made(
+                line["path"],
+                line["label"],
+                line["notes"],
+                line["kept"] and have[line["label"]] <= wanted[line["label"]],
+            )
+        )
+    return made
 
 
 def refused_picture(run: Run) -> str | None:
@@ -78,8 +95,7 @@ def refused_picture(run: Run) -> str | None:
     found, path = _refused(run), run.folder / "refused.png"
     if not found:
         return None
-    image_grid({reason: found[reason] for reason in CHECKS if reason in found}).save(path)
-    return str(path)
+    return save(path, image_grid({reason: found[reason] for reason in CHECKS if reason in found}))
 
 
 def _refused(run: Run) -> dict[str, np.ndarray]:
@@ -93,14 +109,14 @@ def _refused(run: Run) -> dict[str, np.ndarray]:
 
 def _remember(run: Run, reasons: np.ndarray, images: np.ndarray) -> None:
     """Keeps as many of the images [B, C, S, S] that were refused as a picture shows, for their reasons [B]."""
-    found, new = _refused(run), set(reasons.tolist()) - {""}
+    found, new = _refused(run), sorted(set(reasons.tolist()) - {""})
     if not new:
         return
     for reason in new:
-        found[reason] = np.concatenate([found.get(reason, images[:0]), images[reasons == reason]])
-    part = run.folder / "refused.part.npz"
-    np.savez(part, **{reason: some[:COLUMNS] for reason, some in found.items()})  # type: ignore[arg-type]
-    os.replace(part, run.folder / "refused.npz")
+        kept = found.get(reason, images[:0])
+        fresh = [not (kept == image).all((1, 2, 3)).any() for image in images]  # a kill may have left these images
+        found[reason] = np.concatenate([kept, images[(reasons == reason) & fresh]])
+    save_arrays(run.folder / "refused.npz", **{reason: some[:COLUMNS] for reason, some in found.items()})
 
 
 def _next(
@@ -133,7 +149,5 @@ def _read(run: Run) -> list[dict[str, Any]]:
 def _append(run: Run, block: list[dict[str, Any]]) -> None:
     """Writes a block down, whole or not at all."""
     path = run.folder / "made.jsonl"
-    part = path.with_suffix(".part")
     before = path.read_text() if path.exists() else ""
-    part.write_text(before + "".join(json.dumps(line) + "\n" for line in block))
-    os.replace(part, path)
+    write_text(path, before + "".join(json.dumps(line) + "\n" for line in block))

@@ -68,7 +68,7 @@ def on_graph(
         scores = found.log_probabilities.astype(np.float32)
         return dict(scores=scores, weights=found.weights, names=np.array(found.names), neighbours=neighbours)
 
-    kept = run.arrays("spread", compute)
+    kept = run.arrays("spread", compute, known.ids)
     names = kept["names"].tolist()
     scores = dict(zip(names, kept["scores"].astype(np.float64), strict=True))
     return _together(scores, dict(zip(names, kept["weights"].tolist(), strict=True)), kept["neighbours"])

@@ -108,7 +108,7 @@ def finished(dataset: Any, label_field: str) -> dict[str, dict[str, Any]]:
 def unreadable(dataset: Any, label_field: str, run_key: str) -> int:
     """Samples without a label whose image a finished run of `auto_label` could not use."""
     skipped = dataset.select(list(history.read_results(dataset, run_key)["skipped"]))
-    return int(skipped.count()) - count_labels(skipped, label_field)
+    return int(skipped.count("id")) - count_labels(skipped, label_field)
 
 
 def advise(found: Overview, done: dict[str, dict[str, Any]], useless: int = 0, flagged: int = 0) -> Next:

@@ -19,17 +19,6 @@ def mark(run_key: str) -> str:
     return WRITTEN + run_key
 
 
-def add_field(run: Run, name: str, kind: Any, *, learned: bool = False, **options: Any) -> None:
-    """Adds a sample field that carries the run's mark, and notes it in the record.
-
-    Args:
-        learned: its vectors were learned from labels
-        options: of `add_sample_field`
-    """
-    run.wrote("fields", name)
-    run.dataset.add_sample_field(name, kind, description=(FROM_LABELS if learned else WRITTEN) + run.key, **options)
-
-
 def writer(dataset: Any, field: str) -> str | None:
     """Key of the run whose mark a field carries."""
     text = getattr(dataset.get_field(field), "description", None) or ""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..models.files import aside
 from .samples import Labels
 
 if TYPE_CHECKING:
@@ -41,8 +42,7 @@ def prediction_grid(path: Path, known: Labels, fitted: Fitted, rows: np.ndarray)
         given, said = known.names[known.classes[rows[i]]], known.names[predicted[i]]
         lines = f"{said[:14]}" if hits[i] else f"{said[:14]}\nnot {given[:11]}"
         draw.multiline_text((x + 3, y + TILE_PX), lines, fill="black" if hits[i] else "#b00020", font=font, spacing=1)
-    sheet.save(path)
-    return str(path)
+    return save(path, sheet)
 
 
 def class_grid(path: Path, names: list[str], made: list[Made]) -> str:
@@ -53,7 +53,13 @@ def class_grid(path: Path, names: list[str], made: list[Made]) -> str:
     for one in made:
         rows[one.label].append(one.path)
     shown = [name for name in names if rows[name]][:MOST_ROWS]
-    image_grid({name: np.stack([read_image(file) for file in rows[name][:COLUMNS]]) for name in shown}).save(path)
+    return save(path, image_grid({name: np.stack(list(map(read_image, rows[name][:COLUMNS]))) for name in shown}))
+
+
+def save(path: Path, image: Image.Image, **options: Any) -> str:
+    """Writes a PNG; a kill leaves no half file. Returns the path."""
+    with aside(path) as part:
+        image.save(part, "PNG", **options)
     return str(path)
 
 

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import io
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from ..models.decode import decode
+from ..models.files import aside, write_text
 from ..models.images import ImageError, in_order, moments, normalisation, thread_count
 from ..models.settings import CopySettings, ImageSettings, split
 from . import runs
 from .arguments import Progress, Samples, public
-from .ownership import add_field
+from .durable import lasting, refresh
 from .results import table
 from .runs import Run
-from .samples import CHUNK, check_images, check_output_field
+from .samples import check_images, check_output_field, declare, write_values
 
 
 @dataclass
@@ -38,6 +38,7 @@ class PreprocessResults:
     mean: list[float]  # of the copies' pixels, 0..1, each image with the same weight [C]
     std: list[float]  # [C]
     skipped: dict[str, str]  # sample id: why its image has no copy
+    notes: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         row = {
@@ -50,7 +51,7 @@ class PreprocessResults:
             "std": ", ".join(f"{value:.3f}" for value in self.std),
         }
         left = [f"{len(self.skipped)} images could not be read: results.skipped lists them"] if self.skipped else []
-        return "\n".join([f"{self.output_field}: copies in {self.folder}", "", table([row]), *left])
+        return "\n".join([f"{self.output_field}: copies in {self.folder}", "", table([row]), *self.notes, *left])
 
 
 @public
@@ -119,13 +120,17 @@ def preprocess_images(
 class Written:
     """The copies so far."""
 
-    ids: list[str] = field(default_factory=list)
+    copies: list[dict[str, Any]] = field(default_factory=list)  # as the journal has them
     gray: bool = True  # all of them are
     moments: np.ndarray = field(default_factory=lambda: np.zeros((2, 3)))  # summed
     skipped: dict[str, str] = field(default_factory=dict)  # sample id: why there is no copy
 
+    @property
+    def ids(self) -> list[str]:
+        return [copy["id"] for copy in self.copies]
+
     def add(self, copy: dict[str, Any]) -> None:
-        self.ids.append(copy["id"])
+        self.copies.append(copy)
         self.gray = self.gray and copy["gray"]
         self.moments += copy["moments"]
 
@@ -169,14 +174,8 @@ class Copier:
 
     def _save(self, target: Path, data: bytes) -> None:
         """A kill or a full disk leaves no copy, never half of one."""
-        part = target.with_suffix(".part")
-        try:
+        with aside(target) as part:
             part.write_bytes(data)
-            os.replace(part, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise
 
 
 def _write_copies(run: Run, copier: Copier, ids: list[str], paths: list[str]) -> Written:
@@ -195,7 +194,8 @@ def _write_copies(run: Run, copier: Copier, ids: list[str], paths: list[str]) ->
                     file.write(json.dumps(copy) + "\n")
                     file.flush()
                     written.add(copy)
-                run.report("writing copies", len(written.ids) + len(written.skipped), len(ids))
+                run.report("writing copies", len(written.copies) + len(written.skipped), len(ids))
+        write_text(journal, "".join(json.dumps(copy) + "\n" for copy in written.copies))  # in order, and each once
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -224,15 +224,16 @@ def _show(run: Run, name: str, targets: dict[str, str], in_grid: bool) -> None:
     """Writes the field of paths, and adds it to what the App's grid can show."""
     import fiftyone as fo
 
-    add_field(run, name, fo.StringField)
-    written = list(targets.items())
-    for first in range(0, len(written), CHUNK):
-        part = dict(written[first : first + CHUNK])
-        run.dataset.set_values(name, part, key_field="id", progress=False)
-        run.report("writing paths", first + len(part), len(written))
+    declare(run, name, fo.StringField)
+    write_values(run, name, targets, "writing paths")
     if in_grid:
-        run.dataset.reload()
+        refresh(run.dataset)
         if name not in run.dataset.app_config.media_fields:
             run.wrote("media_fields", name)
-            run.dataset.app_config.media_fields.append(name)
-            run.dataset.save()
+            lasting(run.dataset, lambda: _add_to_grid(run.dataset, name))
+
+
+def _add_to_grid(dataset: Any, name: str) -> None:
+    if name not in dataset.app_config.media_fields:
+        dataset.app_config.media_fields.append(name)
+        dataset.save()

@@ -8,6 +8,7 @@ import time
 from importlib import metadata
 from typing import Any
 
+from .durable import lasting
 from .folders import is_free, run_folder
 
 NEWS = "evenset_news"  # a store by itself: FiftyOne sends each open panel all that is in it
@@ -24,10 +25,10 @@ def read_config(dataset: Any, key: str) -> dict[str, Any]:
         more = f" and {len(ours) - 5} more: list_runs shows all" if ours[5:] else ""
         names = ", ".join(ours[:-6:-1]) or "none"
         raise ValueError(f"{dataset.name!r} has no run {key!r} of Evenset: it has {names}{more}")
-    config = _read(dataset, key)
+    config = read_record(dataset, key)
     if config["state"] == "running" and is_free(dataset, key) and not _is_elsewhere(dataset, key, config):
         dataset.reload()
-        config = _read(dataset, key)  # it may have ended since
+        config = read_record(dataset, key)  # it may have ended since
         if config["state"] == "running":
             config["state"] = "stopped"  # its process is gone
     return config
@@ -39,7 +40,8 @@ def keys(dataset: Any) -> list[str]:
     return [key for key in dataset._doc.runs if key in listed]
 
 
-def _read(dataset: Any, key: str) -> dict[str, Any]:
+def read_record(dataset: Any, key: str) -> dict[str, Any]:
+    """The record as it is written: who is killed leaves it "running"."""
     info = dataset.get_run_info(key)
     config = {name: value for name, value in info.config.serialize().items() if name not in ("cls", "type", "method")}
     return {**config, "method": info.config.method}
@@ -54,7 +56,7 @@ def save_config(dataset: Any, key: str, config: dict[str, Any]) -> None:
     """Writes the run's record, and tells the open panels."""
     values = {name: value for name, value in config.items() if name != "method"}
     method = config.get("method") or dataset.get_run_info(key).config.method
-    dataset.update_run_config(key, dataset.init_run(method=method, **values))
+    lasting(dataset, lambda: dataset.update_run_config(key, dataset.init_run(method=method, **values)))
     tell(dataset)
 
 

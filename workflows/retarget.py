@@ -6,6 +6,7 @@ import dataclasses
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..models.threshold import Threshold
 from . import folders, history, records
 from .auto_label_results import AutoLabelResults, precision_of, target_notes
 from .decision import each_threshold, together
+from .durable import lasting, refresh
 from .label_text import has_label, or_none
 from .results import percent
 from .review_labels import audited
@@ -94,7 +96,7 @@ def retarget(dataset: Any, run_key: str, target_precision: float, dry_run: bool 
             keep what it takes; nothing was written
     """
     dataset = dataset._root_dataset
-    dataset.reload()
+    refresh(dataset)
     if dry_run:
         return preview(dataset, run_key, target_precision)
     results = _results(dataset, run_key)
@@ -292,4 +294,4 @@ def _write(dataset: Any, field: str, news: dict[str, str]) -> None:
     ids = list(news)
     for first in range(0, len(ids), CHUNK):
         part = {i: news[i] for i in ids[first : first + CHUNK]}
-        dataset.set_values(f"{field}.status", part, key_field="id", progress=False)
+        lasting(dataset, partial(dataset.set_values, f"{field}.status", part, key_field="id", progress=False))

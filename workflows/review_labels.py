@@ -30,6 +30,7 @@ class ReviewResults:
     kept: int  # samples that have a label already: accepting does not replace it
     views: dict[str, str] = dataclasses.field(default_factory=dict)
     unwritten: int = 0  # samples whose label or suggestion somebody changed meanwhile
+    notes: list[str] = dataclasses.field(default_factory=list)
 
     def __str__(self) -> str:
         done = {"accept": "accepted", "correct": "corrected", "reject": "rejected"}.get(self.action, "decided")
@@ -41,7 +42,7 @@ class ReviewResults:
             text += (
                 f"\n{counted(self.unwritten, 'sample')} not written: the label or the suggestion was changed meanwhile"
             )
-        return text
+        return "\n".join([text, *self.notes])
 
 
 @public

@@ -18,16 +18,20 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..models.files import aside, clear, clear_parts, write_text
 from ..models.settings import Settings
 from ..models.step import Step
-from . import run_files
-from .folders import claim, run_folder
+from . import arrays, durable, run_files
+from .durable import DatasetDeleted, database_id, lasting, refresh
+from .folders import ORIGIN, SAMPLES, claim, dataset_folder, ids_of_run, run_folder
 from .progress import Progress, bar, close_bar
-from .records import read_config, save_config, store, tell, versions
+from .records import keys, read_record, save_config, store, tell, versions
+from .results import counted
 
 T = TypeVar("T")
 REPORT_SECONDS = 0.3  # the live state is written, and a stop request read, at most this often
 LOOK_SECONDS = 3  # somebody who asks whether a run is alive holds its claim for an instant
+CURVES = "curves.jsonl"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -45,6 +49,7 @@ class Run:
     progress: Progress | None
     resumed: bool = False
     log: list[str] = field(default_factory=list)
+    gone: frozenset[str] = frozenset()  # ids of its samples that were deleted before it was resumed
     part: str = ""  # of the work: it has a folder of its own, and its name stands before each phase
     _phase: tuple[str, float] = ("", 0.0)  # and when it began
     _reported: float = 0.0
@@ -113,15 +118,18 @@ class Run:
         self._checked = now
         if store(self.dataset).get(f"stop:{self.key}"):
             raise RunStopped(f"{self.key} was stopped: evenset.resume_run goes on from there")
+        if durable.is_deleted(self.dataset):
+            raise DatasetDeleted(self.key)
 
     def watch(self, steps: Iterator[Step], phase: str) -> Iterator[Step]:
-        """Passes epochs on, notes each in the curves, and reports it."""
+        """Passes epochs on, notes each in the curves, and reports it; in the end, each is in the file once."""
         for step in steps:
             self.curve(step)
             notes = {} if step.loss is None else {"loss": step.loss}
             note = ", ".join(f"{name} {value:.3g}" for name, value in {**notes, **step.metrics}.items())
             self.report(phase, step.number, step.total, note)
             yield step
+        write_text(self.folder / CURVES, "".join(json.dumps(epoch) + "\n" for epoch in self.curves))
 
     def note(self, name: str, compute: Callable[[], Any]) -> Any:
         """A choice that is made once a run: a resumed run keeps it."""
@@ -134,37 +142,48 @@ class Run:
     @property
     def curves(self) -> list[dict[str, Any]]:
         """Loss, metrics and recall of each epoch so far."""
-        path, found = self.folder / "curves.jsonl", {}
+        path, found = self.folder / CURVES, {}
         for line in path.read_text().splitlines() if path.exists() else ():
             with contextlib.suppress(ValueError):  # empty, or cut by a kill
                 epoch = json.loads(line)
                 found[epoch["epoch"]] = epoch
-        return list(found.values())
+        return [found[epoch] for epoch in sorted(found)]
 
     def curve(self, step: Step) -> None:
         """Adds an epoch to the curves; one that a resumed run repeats counts once."""
         recall = [None if value != value else round(value, 4) for value in step.recall]
-        with (self.folder / "curves.jsonl").open("a") as file:
+        with (self.folder / CURVES).open("a") as file:
             file.write("\n" + json.dumps({"epoch": step.number, "loss": step.loss, **step.metrics, "recall": recall}))
 
-    def arrays(self, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Arrays that are computed once a run: a resumed run reads them from its folder."""
-        path = self.folder / f"{name}.npz"
-        if not path.exists():
-            part = path.with_suffix(".part.npz")
-            np.savez(part, **compute())  # type: ignore[arg-type]
-            os.replace(part, path)
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
+    def arrays(
+        self,
+        name: str,
+        compute: Callable[[], arrays.Arrays],
+        ids: np.ndarray | None = None,
+        rows: tuple[str, ...] = (),
+    ) -> arrays.Arrays:
+        """Arrays that are computed once a run: a resumed run reads them from its folder, as `arrays.once` says."""
+        return arrays.once(self.folder / f"{name}.npz", compute, ids, rows)
 
     def finish(self, results: T) -> T:
         """Saves `results` (a dataclass) to the record, and returns them."""
+        if self.gone and isinstance(getattr(results, "notes", None), list):
+            results.notes.insert(0, self._without())  # type: ignore[attr-defined]
         values = json.loads(json.dumps(asdict(results), default=lambda value: value.item()))  # type: ignore[call-overload]
         values.pop("run_key", None)
-        record = self.dataset.init_run_results(self.key, results=values, log=self.log, text=str(results))
-        self.dataset.save_run_results(self.key, record, overwrite=True, cache=False)
+
+        def save() -> None:
+            record = self.dataset.init_run_results(self.key, results=values, log=self.log, text=str(results))
+            self.dataset.save_run_results(self.key, record, overwrite=True, cache=False)
+
+        lasting(self.dataset, save)
         tell(self.dataset)  # a decision that joins a finished review changes no record
         return results
+
+    def _without(self) -> str:
+        count = len(self.gone)
+        was, them = ("was", "it") if count == 1 else ("were", "them")
+        return f"{counted(count, 'sample')} of the run {was} deleted since: it goes on without {them}."
 
 
 @contextlib.contextmanager
@@ -186,7 +205,7 @@ def start(
         resume: key of a stopped run
 
     Raises:
-        ValueError: a field exists, or another run writes it at this moment
+        ValueError: a field exists, another run writes it at this moment, or the dataset was deleted
         ConnectionError: the database went away; what was half written goes when the run is resumed or deleted
         OSError: the disk is full
     """
@@ -196,13 +215,10 @@ def start(
     with contextlib.ExitStack() as stack:
         for name in fields:
             stack.enter_context(claim(dataset, name))
-        dataset.reload()
+        refresh(dataset)
         if resume:
             stack.enter_context(claim(dataset, resume, LOOK_SECONDS))
-            run = Run(dataset, resume, read_config(dataset, resume), bar(progress), resumed=True)
-            if run.config["state"] == "done":
-                raise ValueError(f"{resume} is done: another call resumed it meanwhile")
-            store(dataset).delete(f"stop:{resume}")
+            run = _take_up(dataset, resume, bar(progress))
             take_back(dataset, run.config, run.folder)  # what a kill left half written
         for name in fields:
             if dataset.has_sample_field(name):
@@ -213,7 +229,8 @@ def start(
             run = _register(stack, samples, method, settings, inputs, bar(progress))
         stack.callback(close_bar, run.progress)
         try:
-            run.show("starting", 0, 1)  # before the record tells the panels, which would find nothing that runs
+            # before the record tells the panels, which would find nothing that runs
+            run.show("starting", 0, 1, run._without() if run.gone else "")
             run.config.update(state="running", error="", host=socket.gethostname())
             save_config(dataset, run.key, run.config)
             started = getattr(run.progress, "started", None)
@@ -222,6 +239,8 @@ def start(
             yield run
             _close(run, "done")
         except BaseException as error:
+            if _lost_dataset(error, run):
+                raise DatasetDeleted(f"the dataset {dataset.name!r} was deleted during the run") from None
             trouble = _trouble(run, error)
             if isinstance(trouble, ConnectionError):
                 raise trouble from error  # nothing more can be written
@@ -230,11 +249,40 @@ def start(
             stopped = isinstance(error, (RunStopped, KeyboardInterrupt, GeneratorExit))
             if not stopped:
                 with contextlib.suppress(OSError):  # a full disk
-                    (run.folder / "error.txt").write_text(traceback.format_exc())
+                    write_text(run.folder / "error.txt", traceback.format_exc())
             _close(run, "stopped" if stopped else "failed", "" if stopped else str(trouble or error))
             if trouble:
                 raise trouble from error
             raise
+
+
+def _take_up(dataset: Any, key: str, progress: Progress | None) -> Run:
+    """A run that ended early, as it is once nobody else holds it.
+
+    Raises:
+        ValueError: it was resumed, or deleted, by somebody else meanwhile
+    """
+    refresh(dataset)
+    if key not in keys(dataset):
+        raise ValueError(f"{key} was deleted meanwhile")
+    config = read_record(dataset, key)
+    if config["state"] == "done":
+        raise ValueError(f"{key} is done: somebody else resumed it meanwhile")
+    gone = frozenset(ids_of_run(dataset, key)).difference(dataset.values("id"))
+    run = Run(dataset, key, config, progress, resumed=True, gone=gone)
+    store(dataset).delete(f"stop:{key}")
+    clear_parts(run.folder)
+    return run
+
+
+def _lost_dataset(error: BaseException, run: Run) -> bool:
+    """Whether the run failed because its dataset was deleted; then what is left of the dataset is removed."""
+    if is_outage(error) or not (isinstance(error, DatasetDeleted) or durable.is_deleted(run.dataset)):
+        return False
+    durable.forget(run.dataset)
+    folder = dataset_folder(run.dataset)
+    clear(run.folder if durable.shown_by(folder) else folder)  # files of earlier runs may be shown by a clone
+    return True
 
 
 def _close(run: Run, state: str, error: str = "") -> None:
@@ -273,7 +321,7 @@ def _register(
     """Gives the run its key, its folder and its record; `stack` lets go of the key."""
     dataset = samples._root_dataset
     with claim(dataset, "the next run's key", wait_seconds=30):
-        dataset.reload()  # somebody may have taken a key meanwhile
+        refresh(dataset)  # somebody may have taken a key meanwhile
         taken = [
             int(match[1]) for key in dataset.list_runs() if (match := re.fullmatch(rf"evenset_{method}_(\d+)", key))
         ]
@@ -286,7 +334,7 @@ def _register(
             "settings": {name: value for part in settings for name, value in asdict(part).items()},  # type: ignore[call-overload]
             "inputs": inputs,
             "dataset": str(dataset._doc.id),  # a clone's copy of the record is another dataset's run
-            "samples": len(samples),
+            "samples": samples.count("id"),
             "versions": versions(),
             "host": socket.gethostname(),
             "writes": {},
@@ -295,15 +343,27 @@ def _register(
             "seconds": 0.0,
             "error": "",
         }
-        samples.register_run(key, dataset.init_run(method=method, **config))
-    run = Run(dataset, key, config, progress)
+        run = Run(dataset, key, config, progress)
+        ids = np.array(samples.values("id"), dtype="U24")
+        _make_folder(run, ids)  # before the record, so that what is listed can be resumed
+        lasting(dataset, lambda: samples.register_run(key, dataset.init_run(method=method, **config)))
+    return run
+
+
+def _make_folder(run: Run, ids: np.ndarray) -> None:
+    """The run's folder, with the ids of its samples, and whose it is.
+
+    Raises:
+        OSError: the disk is full
+    """
+    clear(run.folder)  # of a run that was killed before it had a record, or when it had none any more
     try:
         run.folder.mkdir(parents=True)
-        np.save(run.folder / "samples.npy", np.array(samples.values("id"), dtype="U24"))
+        with aside(run.folder / SAMPLES) as part, part.open("wb") as file:
+            np.save(file, ids)
+        write_text(run.folder / ORIGIN, json.dumps(dict(database=database_id(), dataset=run.dataset.name)))
     except OSError as error:
-        dataset.delete_run(key)  # it has nothing that could be resumed
         shutil.rmtree(run.folder, ignore_errors=True)
         if error.errno in FULL:
             raise OSError(f"the disk of {run.folder} is full: make room, and start again") from error
         raise
-    return run

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from .durable import TRIES, lasting
 from .fields import require_visible
 from .label_text import blank_note, has_label, or_none, spelling_note
-from .ownership import add_field
+from .ownership import FROM_LABELS, mark
 from .results import counted
 from .runs import Run
 
@@ -75,8 +78,9 @@ def check_images(samples: Any) -> None:
         )
     if samples._is_generated:
         raise ValueError(f"a view of patches, frames or clips of {name!r} has no samples to write to: use its samples")
-    if len(samples) == 0:
-        raise ValueError(f"the view of {name!r} has no samples" if len(samples._root_dataset) else f"{name!r} is empty")
+    if is_empty(samples):
+        whole = is_empty(samples._root_dataset)
+        raise ValueError(f"{name!r} is empty" if whole else f"the view of {name!r} has no samples")
     if kind != "image":
         raise ValueError(f"{name!r} holds media of type {kind!r}: Evenset works on images")
 
@@ -91,6 +95,16 @@ def _grouped_view(samples: Any) -> str:
         f"the view of {samples._root_dataset.name!r} is grouped{field}: give view.flatten(), which has its samples, "
         "or the dataset"
     )
+
+
+def count(samples: Any) -> int:
+    """How many samples there are: `len` of a dataset is MongoDB's fast count, which is wrong after an unclean end."""
+    return int(samples.count("id"))
+
+
+def is_empty(samples: Any) -> bool:
+    """Whether there is no sample; in no more time where there are many."""
+    return not samples.limit(1).count("id")
 
 
 def check_label_field(samples: Any, label_field: str) -> None:
@@ -142,7 +156,7 @@ def real_samples(samples: Any) -> tuple[Any, int]:
     if SYNTHETIC not in samples._root_dataset.get_field_schema():
         return samples, 0
     real = samples.match_tags(SYNTHETIC, bool=False)
-    return real, len(samples) - len(real)
+    return real, count(samples) - count(real)
 
 
 def read_labels(
@@ -306,9 +320,66 @@ def declare_classification(run: Run, name: str, attributes: dict[str, type]) -> 
     """Adds a field of `fo.Classification` whose attributes the App's sidebar can filter by."""
     import fiftyone as fo
 
-    add_field(run, name, fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
-    for attribute, kind in attributes.items():
-        run.dataset.add_sample_field(f"{name}.{attribute}", kind)
+    label = dict(embedded_doc_type=fo.Classification)
+    declare(run, name, fo.EmbeddedDocumentField, {f"{name}.{key}": kind for key, kind in attributes.items()}, **label)
+
+
+def declare(
+    run: Run,
+    name: str,
+    kind: type,
+    inner: Mapping[str, type] = MappingProxyType({}),
+    *,
+    learned: bool = False,
+    **about: Any,
+) -> None:
+    """Adds a field with the run's mark, which undoing the run removes.
+
+    Args:
+        inner: fields of the embedded document, by their paths
+        learned: its vectors were learned from labels
+        about: of `add_sample_field`
+    """
+    description = f"{FROM_LABELS}{run.key}" if learned else mark(run.key)
+    run.wrote("fields", name)
+
+    def add() -> None:
+        run.dataset.add_sample_field(name, kind, description=description, **about)
+        for path, inner_kind in inner.items():
+            run.dataset.add_sample_field(path, inner_kind)
+
+    lasting(run.dataset, add)
+
+
+def write_values(run: Run, name: str, values: Mapping[str, Any], phase: str = "", **options: Any) -> None:
+    """Writes a field by the samples' ids, in chunks: each is in the database's journal, and counted, before the next.
+
+    Args:
+        values: by id, none of them None
+        phase: reported after each chunk; "": nothing is
+        options: of `set_values`
+    """
+    ids = list(values)
+    for first in range(0, len(ids), CHUNK):
+        left = {i: values[i] for i in ids[first : first + CHUNK]}
+        for _ in range(TRIES):
+            write = partial(run.dataset.set_values, name, left, key_field="id", progress=False, **options)
+            lasting(run.dataset, write)
+            left = {i: values[i] for i in _without_value(run.dataset, name, left)}
+            if not left:
+                break
+        else:
+            raise ConnectionError(f"the database does not keep {name!r} of {len(left)} samples: see its log")
+        if phase:
+            run.report(phase, min(first + CHUNK, len(ids)), len(ids))
+
+
+def _without_value(dataset: Any, name: str, ids: Iterable[str]) -> list[str]:
+    """Ids of those of the samples that are there, and have nothing in the field."""
+    from bson import ObjectId
+
+    asked = {"_id": {"$in": [ObjectId(i) for i in ids]}, name: None}
+    return [str(row["_id"]) for row in dataset._sample_collection.find(asked, ["_id"])]
 
 
 def write_classifications(
@@ -327,7 +398,7 @@ def write_classifications(
     for first in range(0, len(ids), CHUNK):
         rows = range(first, min(first + CHUNK, len(ids)))
         labels = {str(ids[i]): {**empty, "_id": ObjectId(), **{key: v[i] for key, v in plain.items()}} for i in rows}
-        run.dataset.set_values(name, labels, key_field="id", expand_schema=False, validate=False, progress=False)
+        write_values(run, name, labels, expand_schema=False, validate=False)
         run.report(phase, rows.stop, len(ids))
 
 

@@ -220,9 +220,9 @@ def from_vectors(
             keep_aside(parts, {HELD_OUT: earlier.kept[HELD_OUT]}, known, groups)
         else:
             set_aside(parts, HELD_OUT, known, groups, fraction, choices.seed, stratify=not choices.random_labels)
-        return {"parts": parts, "ids": known.ids, "paths": known.paths}
+        return {"parts": parts, "paths": known.paths}
 
-    parts = run.arrays("parts", compute)["parts"]
+    parts = run.arrays("parts", compute, known.ids, ("parts", "paths"))["parts"]
     train = parts == TRAIN
     if len(np.unique(known.classes[train])) < 2:
         raise ValueError("fewer than two classes are left to train after a part is held out: label more samples")
@@ -269,5 +269,5 @@ def _predict_images(run: Run, known: Labels, path: Path, settings: ResNetSetting
     model, notes = resnet.load(path)
     images = Images(known.paths.tolist(), ImageSettings(**notes["images"]), notes["size_px"], notes["channels"])
     precision = run.note("precision", lambda: resnet.choose_precision(model, settings))
-    logits, embeddings, errors = predict(run, model, images, replace(settings, precision=precision))
+    logits, embeddings, errors = predict(run, known, model, images, replace(settings, precision=precision))
     return Scores(logits, embeddings, model.prior.cpu().numpy(), parts, np.zeros((0, embeddings.shape[1])), errors)

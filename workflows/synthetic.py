@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..models.files import aside
+from .durable import lasting, refresh
 from .folders import claim
 from .runs import Run
 from .samples import PARENT, REJECTED, SYNTHETIC
@@ -101,9 +104,8 @@ def save_image(path: Path, pixels: np.ndarray, notes: dict[str, Any]) -> None:
         if value is not None:
             chunks.add_text(f"evenset:{name}", value if isinstance(value, str) else json.dumps(value))
     image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
-    part = path.with_suffix(".part")
-    image.save(part, format="PNG", pnginfo=chunks)
-    part.replace(path)
+    with aside(path) as part:
+        image.save(part, format="PNG", pnginfo=chunks)
 
 
 def read_image(path: str) -> np.ndarray:
@@ -116,19 +118,31 @@ def read_image(path: str) -> np.ndarray:
 
 def add(run: Run, label_field: str, made: Sequence[Made]) -> None:
     """Adds a sample for each image: tagged, labelled where it was kept, with all that is known of it."""
-    import fiftyone as fo
-
     dataset = run.dataset
     run.wrote("samples", run.key)  # before the first is there: a kill in between can be undone
     with claim(dataset, FIELD, WAIT_SECONDS):
-        dataset.reload()  # the last other run may be gone, and the field with it
-        dataset.add_sample_field(FIELD, fo.EmbeddedDocumentField, embedded_doc_type=fo.DynamicEmbeddedDocument)
-        for name, kind in KINDS.items():
-            dataset.add_sample_field(f"{FIELD}.{name}", getattr(fo, kind))
+        refresh(dataset)  # the last other run may be gone, and the field with it
+        lasting(dataset, lambda: _declare(dataset))
         for first in range(0, len(made), CHUNK):
             part = made[first : first + CHUNK]
-            dataset.add_samples([_sample(label_field, one) for one in part], progress=False)
+            lasting(dataset, partial(_add_missing, run, label_field, part))
             run.report("adding samples", first + len(part), len(made))
+
+
+def _declare(dataset: Any) -> None:
+    import fiftyone as fo
+
+    dataset.add_sample_field(FIELD, fo.EmbeddedDocumentField, embedded_doc_type=fo.DynamicEmbeddedDocument)
+    for name, kind in KINDS.items():
+        dataset.add_sample_field(f"{FIELD}.{name}", getattr(fo, kind))
+
+
+def _add_missing(run: Run, label_field: str, made: Sequence[Made]) -> None:
+    """Adds those that are not there: the database may have lost some, or none."""
+    there = set(of_run(run.dataset, run.key).values(f"{FIELD}.number"))
+    samples = [_sample(label_field, one) for one in made if one.notes["number"] not in there]
+    if samples:
+        run.dataset.add_samples(samples, progress=False)
 
 
 def _sample(label_field: str, one: Made) -> Any:
@@ -155,7 +169,7 @@ def count_of_run(dataset: Any, run_key: str) -> int:
 def take_away(dataset: Any, run_key: str) -> None:
     """Removes what a run added, and the field where nothing is left in it."""
     with claim(dataset, FIELD, WAIT_SECONDS):
-        dataset.reload()
+        refresh(dataset)
         if dataset.get_field(FIELD) is None:
             return
         if dataset.get_field(f"{FIELD}.run"):

@@ -12,16 +12,17 @@ from . import gcn_on_images, gcn_on_samples, runs
 from .arguments import Classes, Part, Progress, Samples, public
 from .gcn_results import GCNResults, Scored, summarise
 from .learning import check_weights, freeze, freeze_parts, named_parts, note_parts, softmax, top_two
-from .ownership import add_field
 from .runs import Run
 from .samples import (
     Labels,
     check_images,
     check_output_field,
+    declare,
     declare_classification,
     read_labels,
     require_classes,
     write_classifications,
+    write_values,
 )
 from .vectors import open_source
 
@@ -153,13 +154,13 @@ def _write_heat_maps(run: Run, known: Labels, found: Scored, heatmap_field: str)
     import fiftyone as fo
 
     assert found.evidence is not None  # _check_graph saw to it
-    add_field(run, heatmap_field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Heatmap)
+    declare(run, heatmap_field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Heatmap)
     waiting: dict[str, Any] = {}
     total = int(found.said.sum())
     for done, (i, heat) in enumerate(found.evidence(), start=1):
         if not known.made[i]:
             waiting[str(known.ids[i])] = fo.Heatmap(map=heat, range=[-1, 1])
         if len(waiting) == CHUNK or done == total:
-            run.dataset.set_values(heatmap_field, waiting, key_field="id", progress=False)
+            write_values(run, heatmap_field, waiting)
             run.report("writing heat maps", done, total)
             waiting = {}

@@ -26,18 +26,19 @@ from .learning import (
     split_parts,
     top_two,
 )
-from .ownership import add_field
 from .results import percent, table
 from .runs import Run
 from .samples import (
     Labels,
     check_images,
     check_output_field,
+    declare,
     declare_classification,
     label_notes,
     read_labels,
     require_classes,
     write_classifications,
+    write_values,
 )
 
 
@@ -153,9 +154,9 @@ def _write(run: Run, known: Labels, fitted: Fitted, output_field: str, embedding
     columns = dict(label=np.array(known.names, dtype=object)[classes], confidence=confidence, margin=margin)
     write_classifications(run, output_field, known.ids[rows], columns)
     if embeddings_field:
-        add_field(run, embeddings_field, fo.VectorField, learned=True)
+        declare(run, embeddings_field, fo.VectorField, learned=True)
         vectors = dict(zip(known.ids[rows].tolist(), fitted.embeddings[rows], strict=True))
-        run.dataset.set_values(embeddings_field, vectors, key_field="id", progress=False)
+        write_values(run, embeddings_field, vectors, "writing embeddings")
 
 
 def _results(run: Run, known: Labels, parts: np.ndarray, fitted: Fitted, output_field: str) -> TrainResults:

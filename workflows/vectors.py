@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from .fields import require_visible
+from .ownership import FROM_LABELS
 from .results import counted
 from .runs import Run
 from .samples import Labels
 
-FROM_LABELS = "learned from labels by "  # so begins the description of a field of such vectors
 LARGEST = 1e15  # absolute value: squared distances of larger ones overflow float32
 SMALLEST = 1e-12  # largest absolute value of a vector that has no direction
 
@@ -75,7 +75,7 @@ def read_or_compute(run: Run, known: Labels, source: Source) -> tuple[np.ndarray
         none = np.full(length, np.nan)
         return {"vectors": np.array([none if row is None else row for row in rows], dtype=np.float32)}
 
-    vectors = run.arrays("vectors", compute)["vectors"]
+    vectors = run.arrays("vectors", compute, known.ids, ("vectors",))["vectors"]
     bad = np.flatnonzero(np.isnan(vectors).any(1)).tolist()
     return vectors, {i: f"{source.name} gave no vector for {known.paths[i]}" for i in bad}
 

@@ -9,6 +9,7 @@ import pytest
 from evenset import auto_label, delete_run, list_runs, resume_run, review_labels
 from evenset.workflows import live, records, runs
 from evenset.workflows.folders import run_folder
+from evenset.workflows.retarget import retarget
 
 
 def label(dataset, **settings):
@@ -197,6 +198,14 @@ def interrupt():
     raise KeyboardInterrupt
 
 
+def interrupt_at(wanted):
+    def progress(phase, done, total, note):
+        if phase == wanted:
+            raise KeyboardInterrupt
+
+    return progress
+
+
 def test_a_resumed_run_learns_from_the_labels_it_began_with(clusters):
     dataset = clusters(60, 30)
     label(dataset, output_field="whole")
@@ -210,13 +219,27 @@ def test_a_resumed_run_learns_from_the_labels_it_began_with(clusters):
         assert dataset.values(f"auto_label.{name}") == dataset.values(f"whole.{name}")
 
 
-def test_a_resumed_run_says_which_vector_is_gone(clusters):
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_resumed_run_goes_on_without_samples_that_were_deleted_and_says_how_many(clusters, count):
+    dataset, words = clusters(60, 30), {1: "1 sample of the run was", 5: "5 samples of the run were"}
+    with pytest.raises(KeyboardInterrupt):
+        label(dataset, progress=interrupt_at("writing labels"))
+    dataset.delete_samples(dataset[25:].limit(count))
+
+    results = resume_run(dataset, "evenset_auto_label_1", progress=False)
+
+    assert f"{words[count]} deleted since: it goes on without" in str(results)
+    assert results.samples == dataset.count("auto_label") == dataset.count("id") == 60 - count
+    assert results.labelled == 30 - count and dataset.count("ground_truth") == 30 - count
+    retarget(dataset, results.run_key, 0.8)  # what the run keeps has a row for each sample that is left
+    delete_run(dataset, results.run_key)
+    assert list_runs(dataset).rows == []
+
+
+def test_a_run_all_of_whose_samples_were_deleted_is_not_resumed(clusters):
     dataset = clusters(60, 30)
     with pytest.raises(KeyboardInterrupt):
-        label(dataset, progress=once(interrupt))
-    gone = dataset.last().id
-    dataset.delete_samples(gone)
-    with pytest.raises(ValueError, match=f"no vector in 'vector' for 1 sample, the first is {gone}"):
+        label(dataset.limit(40), progress=interrupt_at("writing labels"))
+    dataset.delete_samples(dataset.limit(40))
+    with pytest.raises(ValueError, match="all 40 samples of evenset_auto_label_1 were deleted since: delete the run"):
         resume_run(dataset, "evenset_auto_label_1", progress=False)
-    delete_run(dataset, "evenset_auto_label_1")
-    assert list_runs(dataset).rows == []

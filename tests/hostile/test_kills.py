@@ -1,0 +1,128 @@
+"""Each workflow is killed at random moments, and resumed: it leaves what it leaves where nobody kills it.
+
+Three moments each; `pytest --soak` takes ten, and as many of the clock.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+
+import evenset
+import pytest
+
+pytestmark = pytest.mark.slow
+QUIET = dict(progress=False)
+IMAGES = dict(size_px=8, augmentation="none", precision="fp32", weights="none", epochs=3, minimum_steps=1, **QUIET)
+GENERATOR = dict(size_px=8, minutes=0, steps=12, width=32, precision="fp32", picture_steps=6, **QUIET)
+BALANCE = dict(
+    source="augment", probe_steps=3, probe_seeds=2, target=6, max_ratio=3.0, add="always", size_px=8, **QUIET
+)
+
+WORKFLOWS = {  # name: data, what is done before, and the call that is killed
+    "preprocess_images": ("digits", None, lambda d: evenset.preprocess_images(d, size_px=8, **QUIET)),
+    "train_resnet": ("digits", None, lambda d: evenset.train_resnet(d, "ground_truth", embeddings_field="e", **IMAGES)),
+    "train_gcn, samples": (
+        "clusters",
+        None,
+        lambda d: evenset.train_gcn(d, "ground_truth", embeddings="vector", **QUIET),
+    ),
+    "train_gcn, image": (
+        "digits",
+        None,
+        lambda d: evenset.train_gcn(d, "ground_truth", graph="image", heatmap_field="h", graph_epochs=3, **IMAGES),
+    ),
+    "auto_label, vectors": (
+        "clusters",
+        None,
+        lambda d: evenset.auto_label(d, "ground_truth", embeddings="vector", **QUIET),
+    ),
+    "auto_label, images": ("digits", None, lambda d: evenset.auto_label(d, "ground_truth", rounds=1, **IMAGES)),
+    "review_labels": (
+        "clusters",
+        lambda d: evenset.auto_label(d, "ground_truth", embeddings="vector", **QUIET),
+        lambda d: evenset.review_labels(d, "auto_label", status="all", **QUIET),
+    ),
+    "find_mistakes, vectors": (
+        "clusters",
+        None,
+        lambda d: evenset.find_mistakes(d, "ground_truth", embeddings="vector", **QUIET),
+    ),
+    "find_mistakes, images": ("digits", None, lambda d: evenset.find_mistakes(d, "ground_truth", folds=2, **IMAGES)),
+    "train_generator": ("digits", None, lambda d: evenset.train_generator(d, "ground_truth", **GENERATOR)),
+    "balance_classes": ("digits", None, lambda d: evenset.balance_classes(d, "ground_truth", **BALANCE)),
+    "compare_methods": (
+        "clusters",
+        None,
+        lambda d: evenset.compare_methods(
+            d, "ground_truth", embeddings="vector", methods=["gcn", "laplace"], seeds=2, **QUIET
+        ),
+    ),
+}
+
+
+@pytest.fixture
+def kills(request) -> int:
+    return 10 if request.config.getoption("--soak") else 3
+
+
+def resume(dataset, call):
+    """Goes on with what was killed; where it had no record yet, it is called again."""
+    open_ = [row["run"] for row in evenset.list_runs(dataset).rows if row["state"] != "done"]
+    if open_:
+        evenset.resume_run(dataset, open_[0], progress=False)
+    elif not any(
+        row["fields"] or row["state"] == "done" for row in evenset.list_runs(dataset).rows[dataset.info["before"] :]
+    ):
+        call(dataset)
+
+
+@pytest.fixture
+def prepared(request, clones):
+    """prepared(data, before): a function that gives the same data set again and again, with the same runs."""
+
+    def prepare(data, before):
+        make = request.getfixturevalue(data)
+        first = make(40, size_px=8, labelled=30) if data == "digits" else make(60, 30)
+
+        def again():
+            dataset = clones(first)
+            if before:
+                before(dataset)
+            dataset.info["before"] = len(dataset.list_runs())
+            dataset.save()
+            return dataset
+
+        return again
+
+    return prepare
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_that_is_killed_ends_as_one_that_is_not(name, prepared, forked, moments, left_by, kills, tmp_path):
+    data, before, call = WORKFLOWS[name]
+    again = prepared(data, before)
+    whole, counted = again(), tmp_path / "count"
+
+    def count():
+        seen = moments().watch()
+        call(whole)
+        counted.write_text(str(seen.count))
+
+    told = forked(count).told
+    assert told[0] == "returned", told
+    expected, draw = left_by(whole), random.Random(name)
+    points = sorted(draw.sample(range(1, int(counted.read_text())), kills))
+    for point in points:
+        dataset = again()
+
+        def killed(dataset=dataset, point=point):
+            moments(point).watch()
+            call(dataset)
+
+        assert forked(killed).wait() in (signal.SIGKILL, 0), point
+        resume(dataset, call)
+        found = left_by(dataset)
+        for part in expected:
+            assert found[part] == expected[part], f"{part}, killed at {point} of {counted.read_text()}"
+        dataset.delete()
