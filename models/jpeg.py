@@ -19,6 +19,7 @@ Pixels = NDArray[np.uint8]
 START, END = b"\xff\xd8", b"\xff\xd9"
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF markers; those three are tables
 PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
+BEFORE_END = "extraneous bytes before marker 0xd9"  # a warning: every pixel had its data
 PROBE = b"\x5a\x13\xa7" * 200  # bytes that no decoder reads after the end of the data
 
 
@@ -32,11 +33,11 @@ class Header(NamedTuple):
     stray: bool  # bytes that belong to no segment stand before it
 
 
-def read_header(data: bytes) -> Header:
-    """What stands before the first scan.
+def read_header(data: bytes) -> Header | None:
+    """What stands before the first scan; None where `data` end before it.
 
     Raises:
-        ValueError: it is cut off, or holds no frame
+        ValueError: it holds no frame
     """
     at, stray, frame = 2, False, None
     exif = xmp = b""
@@ -47,7 +48,7 @@ def read_header(data: bytes) -> Header:
             marker_at += 1
         length = int.from_bytes(data[marker_at + 2 : marker_at + 4], "big")
         if marker_at < 0 or len(data) < marker_at + 4:
-            raise ValueError("its header is cut off")
+            return None
         marker, segment, at = data[marker_at + 1], data[marker_at + 4 : marker_at + 2 + length], marker_at + 2 + length
         if marker in (0x00, 0x01, *range(0xD0, 0xD9)):  # no segment: stuffing, or markers that stand alone
             at, stray = marker_at + 2, True
@@ -63,8 +64,10 @@ def read_header(data: bytes) -> Header:
             xmp = xmp or (segment if segment.startswith(b"http://ns.adobe.com/xap/") else b"")
 
 
-def decode(data: bytes, header: Header, gray: bool, scale: int) -> Pixels:
-    """Pixels [H / scale, W / scale] or [.., .., 3]; libjpeg leaves out what a `scale` of 2, 4 or 8 does not need.
+def decode(data: bytes, header: Header, gray: bool, scale: int) -> tuple[Pixels, str | None]:
+    """Pixels [H / scale, W / scale] or [.., .., 3], and a note where libjpeg doubts a complete image.
+
+    libjpeg leaves out what a `scale` of 2, 4 or 8 does not need.
 
     Raises:
         ValueError: the data are damaged, or end early
@@ -72,24 +75,32 @@ def decode(data: bytes, header: Header, gray: bool, scale: int) -> Pixels:
     """
     import simplejpeg  # type: ignore[import-untyped]
 
-    data = _with_end(data, header.scan)
+    data, note = _with_end(data, header.scan), None
     colours = "CMYK" if header.channels == 4 else "GRAY" if gray or header.channels == 1 else "RGB"
     least = {"min_width": -(-header.width // scale), "min_height": -(-header.height // scale)} if scale > 1 else {}
+    options = {"colorspace": colours, "fastdct": False, "fastupsample": False, **least}
     try:
-        pixels: Pixels = simplejpeg.decode_jpeg(data, colours, fastdct=False, fastupsample=False, **least)
+        pixels: Pixels = simplejpeg.decode_jpeg(data, **options)
     except ValueError as error:
-        if _tells_of_damage(str(error), header):
+        if str(error).endswith(BEFORE_END):
+            note = f"libjpeg doubts that it is whole ({error}): look at it"
+            pixels = simplejpeg.decode_jpeg(data, **options, strict=False)
+        elif _tells_of_damage(str(error), header):
             raise
-        pixels = _second_opinion(data, header, "L" if colours == "GRAY" else colours, scale, str(error))
+        else:
+            pixels = _second_opinion(data, header, "L" if colours == "GRAY" else colours, scale, str(error))
     if colours == "CMYK":
-        return cmyk_to_rgb(pixels)
-    return pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
+        return cmyk_to_rgb(pixels), note
+    return pixels[..., 0] if pixels.shape[2:] == (1,) else pixels, note
 
 
 def check(data: bytes) -> None:
     """Decodes, and raises a ValueError where the data are damaged; an unusual kind is no damage."""
     with contextlib.suppress(NotImplementedError):
-        decode(data, read_header(data), gray=True, scale=1)
+        header = read_header(data)
+        if header is None:
+            raise ValueError("the header of a part is incomplete")
+        decode(data, header, gray=True, scale=1)
 
 
 def _with_end(data: bytes, scan: int) -> bytes:
