@@ -9,7 +9,7 @@ import numpy as np
 
 from ..models.images import Images
 from ..models.settings import ImageSettings, ResNetSettings
-from .learning import Look
+from .learning import Look, note_images
 from .next_round import Earlier
 from .runs import Run
 from .samples import Labels
@@ -59,6 +59,7 @@ def label_free(
             rows = describe(block)
             vectors[indices], details[indices] = directions(rows), directions.details(rows)
             run.report("describing images", int(indices[-1]) + 1, len(images))
+        note_images(run, images.notes)
         bad, reasons = list(images.errors), list(images.errors.values())
         notes = dict(bad=np.array(bad, dtype=np.int64), reasons=np.array(reasons, dtype=str))
         return dict(vectors=vectors, details=details, **notes)

@@ -158,6 +158,8 @@ class Run:
 
     def finish(self, results: T) -> T:
         """Saves `results` (a dataclass) to the record, and returns them."""
+        if isinstance(getattr(results, "notes", None), list):
+            results.notes.extend(self.config.get("notes", {}).get("images", []))  # type: ignore[attr-defined]
         values = json.loads(json.dumps(asdict(results), default=lambda value: value.item()))  # type: ignore[call-overload]
         values.pop("run_key", None)
         record = self.dataset.init_run_results(self.key, results=values, log=self.log, text=str(results))
