@@ -132,13 +132,13 @@ def _decode_jpeg(path: str, file: BinaryIO, start: bytes, settings: ImageSetting
     header = jpeg.read_header(start) or jpeg.read_header(start := start + file.read())
     if header is None:
         raise ValueError("its header is incomplete")
-    _check_pixels(path, header, PIXEL_BYTES if header.progressive else 0, settings)
+    _check_pixels(path, header, header.coefficient_bytes, settings)
     size = _upright(header, header.orientation)
     size_px = side(*size)
     ample = ample_size(size, size_px, settings.fit) if size_px else size
     ratio = min(size[0] // ample[0], size[1] // ample[1])
     scale = next((scale for scale in (8, 4, 2) if scale <= ratio), 1)
-    with _memory(path, header, 8 if header.progressive else PIXEL_BYTES / scale**2):
+    with _memory(path, header, header.coefficient_bytes + 2 * PIXEL_BYTES / scale**2):
         pixels, note = jpeg.decode(start + file.read(), header, gray, scale)
         if header.orientation in TURNS:
             turned = Image.fromarray(pixels).transpose(TURNS[header.orientation])

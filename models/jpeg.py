@@ -16,7 +16,8 @@ from .pixels import cmyk_to_rgb
 
 Pixels = NDArray[np.uint8]
 
-START, END = b"\xff\xd8", b"\xff\xd9"
+START, SCAN, END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+MOST_SCANS = 100  # encoders write about ten
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF markers; those three are tables
 PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 BEFORE_END = "extraneous bytes before marker 0xd9"  # a warning: every pixel had its data
@@ -27,7 +28,7 @@ class Header(NamedTuple):
     width: int  # as stored
     height: int
     channels: int
-    progressive: bool
+    coefficient_bytes: float  # a pixel, which progressive decoding keeps; 0: none
     orientation: int  # EXIF, 1 to 8
     scan: int  # offset of the first scan
     stray: bool  # bytes that belong to no segment stand before it
@@ -58,10 +59,17 @@ def read_header(data: bytes) -> Header | None:
             return Header(*frame, orientation(exif, xmp), marker_at, stray)
         elif marker in FRAMES and len(segment) >= 6:
             height, width = int.from_bytes(segment[1:3], "big"), int.from_bytes(segment[3:5], "big")
-            frame = (width, height, segment[5], marker in PROGRESSIVE)
+            frame = (width, height, segment[5], _coefficient_bytes(segment) if marker in PROGRESSIVE else 0.0)
         elif marker == 0xE1:
             exif = exif or (segment if segment.startswith(b"Exif\0") else b"")
             xmp = xmp or (segment if segment.startswith(b"http://ns.adobe.com/xap/") else b"")
+
+
+def _coefficient_bytes(frame: bytes) -> float:
+    """Two bytes a coefficient, of each component as it is sampled."""
+    factors = [(byte >> 4, byte & 15) for byte in frame[7::3]]
+    most = max((across for across, _ in factors), default=1) * max((down for _, down in factors), default=1)
+    return 2 * sum(across * down for across, down in factors) / max(1, most)
 
 
 def decode(data: bytes, header: Header, gray: bool, scale: int) -> tuple[Pixels, str | None]:
@@ -75,6 +83,8 @@ def decode(data: bytes, header: Header, gray: bool, scale: int) -> tuple[Pixels,
     """
     import simplejpeg  # type: ignore[import-untyped]
 
+    if header.coefficient_bytes and (scans := data.count(SCAN, header.scan)) > MOST_SCANS:
+        raise NotImplementedError(f"a JPEG of {scans} scans")  # each passes over all pixels
     data, note = _with_end(data, header.scan), None
     colours = "CMYK" if header.channels == 4 else "GRAY" if gray or header.channels == 1 else "RGB"
     least = {"min_width": -(-header.width // scale), "min_height": -(-header.height // scale)} if scale > 1 else {}
