@@ -7,14 +7,14 @@ import os
 import re
 import stat
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from . import jpeg, libraries, png, tiff
 from .orientation import orientation
-from .pixels import Pixels, ample_size, prepare, to_8_bit
+from .pixels import Pixels, ample_size, prepare, to_8_bit, wide_to_8_bit
 from .settings import ImageSettings
 
 Side = Callable[[int, int], int]  # the final side, from an image's upright width and height
@@ -22,8 +22,9 @@ Side = Callable[[int, int], int]  # the final side, from an image's upright widt
 PIXEL_BYTES = 4  # max_megapixels counts pixels of four bytes, as Pillow keeps colour: wider ones weigh more
 DECODER_BYTES = {"WEBP": 12, "AVIF": 12, "JPEG2000": 16}  # a pixel, while Pillow decodes that format
 SLOW_BYTES = 40  # a pixel of the formats that Pillow decodes in Python, ten times as slow as others
-SMALL_BYTES = 4e6  # decoded: less takes no turn
-SHARED_BYTES = 500e6  # of the images that are decoded at once, on all threads; a larger one is decoded alone
+HEAD_BYTES = 1 << 16  # that are read before it is clear whether there is room for the file
+SMALL_BYTES = 4e6  # files and pixels: images of less take no turn
+SHARED_BYTES = 500e6  # files and pixels of all images that are decoded at once; one of more is decoded alone
 TURNS = {  # EXIF orientation -> how the stored pixels come upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -110,55 +111,56 @@ def decode(path: str, settings: ImageSettings, side: Side, channels: int) -> Dec
 def _decode(path: str, settings: ImageSettings, side: Side, gray: bool) -> Decoded:
     """Picks the decoder by how the file begins, whatever its name."""
     with open(path, "rb") as file:
-        start = file.read(16)
+        start = file.read(HEAD_BYTES)
         if start.startswith(jpeg.START):
-            return _decode_jpeg(path, start + file.read(), settings, side, gray)
+            return _decode_jpeg(path, file, start, settings, side, gray)
         with libraries.strict():
             if start.startswith(png.SIGNATURE):
-                return _decode_png(path, start + file.read(), settings, side, gray)
+                return _decode_png(path, file, start, settings, side, gray)
             libraries.without_metadata_warnings()
-            if start.startswith(tiff.SIGNATURES):
-                file.seek(0)
-                directory = tiff.read(file)
-                if directory:
-                    _check_pixels(path, directory, directory.bytes_per_pixel, settings)
-                    tiff.check_segments(file, directory)
-                    if directory.needs_opencv:
-                        return _decode_wide_tiff(path, directory, settings, side, gray)
+            if start.startswith(tiff.SIGNATURES) and (directory := tiff.read(file)):
+                _check_pixels(path, directory, directory.bytes_per_pixel, settings)
+                tiff.check_segments(file, directory)
+                if directory.needs_opencv:
+                    return _decode_wide_tiff(path, directory, settings, side, gray)
+                with tiff.telling_kinds(directory):
+                    return _decode_any(path, settings, side, gray)
             return _decode_any(path, settings, side, gray)
 
 
-def _decode_jpeg(path: str, data: bytes, settings: ImageSettings, side: Side, gray: bool) -> Decoded:
-    header = jpeg.read_header(data)
-    _check_pixels(path, header, PIXEL_BYTES if header.progressive else 0, settings)
-    upright = _upright(header, header.orientation)
-    size_px = side(*upright)
-    wide, high = ample_size(upright, size_px, settings.fit) if size_px else upright
-    ratio = min(upright[0] // wide, upright[1] // high)
+def _decode_jpeg(path: str, file: BinaryIO, start: bytes, settings: ImageSettings, side: Side, gray: bool) -> Decoded:
+    header = jpeg.read_header(start) or jpeg.read_header(start := start + file.read())
+    if header is None:
+        raise ValueError("its header is incomplete")
+    _check_pixels(path, header, header.coefficient_bytes, settings)
+    size = _upright(header, header.orientation)
+    size_px = side(*size)
+    ample = ample_size(size, size_px, settings.fit) if size_px else size
+    ratio = min(size[0] // ample[0], size[1] // ample[1])
     scale = next((scale for scale in (8, 4, 2) if scale <= ratio), 1)
-    needed = header.width * header.height * (8 if header.progressive else PIXEL_BYTES / scale)
-    with libraries.memory(needed, SHARED_BYTES) if needed > SMALL_BYTES else contextlib.nullcontext():
-        pixels: Any = jpeg.decode(data, header, gray, scale)
+    with _memory(path, header, header.coefficient_bytes + 2 * PIXEL_BYTES / scale**2):
+        pixels, note = jpeg.decode(start + file.read(), header, gray, scale)
         if header.orientation in TURNS:
-            pixels = Image.fromarray(pixels).transpose(TURNS[header.orientation])
-        return Decoded(prepare(pixels, settings, size_px, gray), *upright)
+            turned = Image.fromarray(pixels).transpose(TURNS[header.orientation])
+            return Decoded(prepare(turned, settings, size_px, gray), *size, note)
+        return Decoded(prepare(pixels, settings, size_px, gray), *size, note)
 
 
-def _decode_png(path: str, data: bytes, settings: ImageSettings, side: Side, gray: bool) -> Decoded:
-    file = png.read(data)
-    _check_pixels(path, file, png.bytes_per_pixel(file), settings)
-    size_px = side(*_upright(file, file.orientation))
-    with _memory(file, png.bytes_per_pixel(file)):
-        image = png.decode(file)
-        return _finish(image, file.orientation, settings, size_px, gray)
+def _decode_png(path: str, file: BinaryIO, start: bytes, settings: ImageSettings, side: Side, gray: bool) -> Decoded:
+    header = png.read_header(start)
+    weight = png.bytes_per_pixel(header)
+    _check_pixels(path, header, weight, settings)
+    with _memory(path, header, weight + PIXEL_BYTES):
+        image, turn = png.decode(start + file.read(), header)
+        size_px = side(*_upright(image, turn))
+        return _finish(image, turn, settings, size_px, gray)
 
 
-def _decode_wide_tiff(path: str, file: tiff.Tiff, settings: ImageSettings, side: Side, gray: bool) -> Decoded:
-    with _memory(file, file.bytes_per_pixel):
-        pixels, note = tiff.decode(path, file)
+def _decode_wide_tiff(path: str, directory: tiff.Tiff, settings: ImageSettings, side: Side, gray: bool) -> Decoded:
+    with _memory(path, directory, directory.bytes_per_pixel + PIXEL_BYTES):
+        pixels, note = tiff.decode(path, directory)
         high, wide = pixels.shape[:2]
-        image = Image.fromarray(pixels)
-        return Decoded(prepare(image, settings, side(wide, high), gray), wide, high, note)
+        return Decoded(prepare(Image.fromarray(pixels), settings, side(wide, high), gray), wide, high, note)
 
 
 def _decode_any(path: str, settings: ImageSettings, side: Side, gray: bool) -> Decoded:
@@ -166,15 +168,24 @@ def _decode_any(path: str, settings: ImageSettings, side: Side, gray: bool) -> D
     with Image.open(path) as image:
         if image.format == "EPS":
             raise ImageError(f"{path} is PostScript, which is a program: convert it to PNG or JPEG, or leave it out")
-        is_slow = any(tile[0] in Image.DECODERS for tile in image.tile)
+        is_wide = any(tile[0] == "ppm" and tile[3] == ("RGB", 65535) for tile in image.tile)
+        is_slow = any(tile[0] in Image.DECODERS for tile in image.tile) and not is_wide
         weight = SLOW_BYTES if is_slow else DECODER_BYTES.get(image.format or "", PIXEL_BYTES)
         _check_pixels(path, image, weight, settings)
         info = image.info  # Pillow turns TIFF itself
         turn = 1 if image.format == "TIFF" else orientation(info.get("exif"), info.get("xmp"))
         size_px = side(*_upright(image, turn))
-        with _memory(image, weight):
+        with _memory(path, image, weight + PIXEL_BYTES):
+            if is_wide:
+                return _finish(_read_wide_ppm(path, image), turn, settings, size_px, gray)
             image.load()
             return _finish(image, turn, settings, size_px, gray)
+
+
+def _read_wide_ppm(path: str, image: Any) -> Image.Image:
+    """16 bits: Pillow would drop the lower half of colours."""
+    values = np.fromfile(path, ">u2", image.width * image.height * 3, offset=image.tile[0].offset)
+    return Image.fromarray(wide_to_8_bit(values.reshape(image.height, image.width, 3)))  # a ValueError where it is cut
 
 
 def _finish(image: Image.Image, turn: int, settings: ImageSettings, size_px: int, gray: bool) -> Decoded:
@@ -191,9 +202,9 @@ def _upright(stored: Any, turn: int) -> tuple[int, int]:
     return (stored.width, stored.height) if turn < 5 else (stored.height, stored.width)
 
 
-def _memory(stored: Any, bytes_per_pixel: float) -> Any:
-    """Room for what is decoded, and for its copy in 8 bits."""
-    size = stored.width * stored.height * (bytes_per_pixel + PIXEL_BYTES)
+def _memory(path: str, stored: Any, bytes_per_pixel: float) -> Any:
+    """Room for a file, and for what is decoded of it."""
+    size = os.path.getsize(path) + stored.width * stored.height * bytes_per_pixel
     return libraries.memory(size, SHARED_BYTES) if size > SMALL_BYTES else contextlib.nullcontext()
 
 
@@ -209,9 +220,8 @@ def _unidentified(path: str) -> ImageError:
     with open(path, "rb") as file:
         start = file.read(16)
         if start.startswith(tiff.SIGNATURES):
-            file.seek(0)
             if directory := tiff.read(file):
-                return _unsupported(path, f"a TIFF with {directory.samples} samples of {directory.bits} bits a pixel")
+                return _unsupported(path, directory.kind)
             return ImageError(f"{path} is damaged or cut off (its directory is missing): restore it, or leave it out")
     if KNOWN.match(start):
         return ImageError(f"{path} is damaged or cut off (its header is incomplete): restore it, or leave it out")

@@ -68,6 +68,7 @@ class Images:
     channels: int
     cache_megabytes: float = 256
     errors: dict[int, str] = field(default_factory=dict, init=False)  # index of a bad file -> the sentence
+    notes: dict[int, str] = field(default_factory=dict, init=False)  # index of a file that was read with a doubt
 
     def __post_init__(self) -> None:
         if self.size_px < 1 or self.channels not in (1, 3):
@@ -156,11 +157,13 @@ class Images:
             try:
                 if index in self.errors:
                     raise ImageError(self.errors[index])
-                pixels = load(self.paths[index], self.settings, self.size_px, self.channels)
+                image = decode(self.paths[index], self.settings, lambda width, height: self.size_px, self.channels)
             except ImageError as error:
                 bad[index] = str(error)
                 continue
-            block[number] = pixels.transpose(2, 0, 1)
+            if image.note:
+                self.notes[index] = image.note
+            block[number] = image.pixels.transpose(2, 0, 1)
             if place >= 0:
                 self._cache[place] = block[number]
                 self._filled[place] = True
@@ -177,6 +180,7 @@ class Survey:
     mean: NDArray[np.float64]  # of the preprocessed pixels, 0..1 [C]
     std: NDArray[np.float64]  # [C]
     errors: dict[int, str]  # index of a bad file -> the sentence
+    notes: dict[int, str]  # index of a file that was read with a doubt -> the sentence
 
     def size_px(self, settings: ImageSettings) -> int:
         """The side that a model is trained at: the setting, or the median of the longer sides, from 8 to 224.
@@ -198,6 +202,7 @@ class _Look(NamedTuple):
     gray: bool
     thumbnail: NDArray[np.float32]  # [256]
     moments: NDArray[np.float64]  # [2, 3]
+    note: str | None
 
 
 def survey(paths: Sequence[str], settings: ImageSettings, report: Callable[[int, int], None] | None = None) -> Survey:
@@ -214,6 +219,7 @@ def survey(paths: Sequence[str], settings: ImageSettings, report: Callable[[int,
     sizes = np.zeros((len(paths), 2), dtype=np.int64)
     thumbnails = np.zeros((len(paths), THUMBNAIL_PX**2), dtype=np.float32)
     errors: dict[int, str] = {}
+    notes: dict[int, str] = {}
     total, gray = np.zeros((2, 3)), True
 
     def look(piece: range) -> list[tuple[int, _Look | str]]:
@@ -225,13 +231,15 @@ def survey(paths: Sequence[str], settings: ImageSettings, report: Callable[[int,
                 if isinstance(found, str):
                     errors[index] = found
                     continue
+                if found.note:
+                    notes[index] = found.note
                 sizes[index], thumbnails[index] = found.size, found.thumbnail
                 total, gray = total + found.moments, gray and found.gray
             if report:
                 report(piece[-1][0] + 1, len(paths))
 
     mean, std = normalisation(total / max(1, len(paths) - len(errors)), gray)
-    return Survey(sizes, gray, thumbnails, mean, std, errors)
+    return Survey(sizes, gray, thumbnails, mean, std, errors, notes)
 
 
 def moments(pixels: Pixels) -> NDArray[np.float64]:
@@ -259,7 +267,7 @@ def _look(path: str, settings: ImageSettings) -> _Look | str:
     gray = cv2.cvtColor(found.pixels, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(gray, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
     thumbnail = (small.reshape(-1) / 255).astype(np.float32)
-    return _Look((found.width, found.height), found.gray, thumbnail, moments(found.pixels))
+    return _Look((found.width, found.height), found.gray, thumbnail, moments(found.pixels), found.note)
 
 
 def _own_side(longest: int, size_px: int) -> int:

@@ -16,9 +16,11 @@ from .pixels import cmyk_to_rgb
 
 Pixels = NDArray[np.uint8]
 
-START, END = b"\xff\xd8", b"\xff\xd9"
+START, SCAN, END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+MOST_SCANS = 100  # encoders write about ten
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF markers; those three are tables
 PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
+BEFORE_END = "extraneous bytes before marker 0xd9"  # a warning: every pixel had its data
 PROBE = b"\x5a\x13\xa7" * 200  # bytes that no decoder reads after the end of the data
 
 
@@ -26,17 +28,17 @@ class Header(NamedTuple):
     width: int  # as stored
     height: int
     channels: int
-    progressive: bool
+    coefficient_bytes: float  # a pixel, which progressive decoding keeps; 0: none
     orientation: int  # EXIF, 1 to 8
     scan: int  # offset of the first scan
     stray: bool  # bytes that belong to no segment stand before it
 
 
-def read_header(data: bytes) -> Header:
-    """What stands before the first scan.
+def read_header(data: bytes) -> Header | None:
+    """What stands before the first scan; None where `data` end before it.
 
     Raises:
-        ValueError: it is cut off, or holds no frame
+        ValueError: it holds no frame
     """
     at, stray, frame = 2, False, None
     exif = xmp = b""
@@ -47,7 +49,7 @@ def read_header(data: bytes) -> Header:
             marker_at += 1
         length = int.from_bytes(data[marker_at + 2 : marker_at + 4], "big")
         if marker_at < 0 or len(data) < marker_at + 4:
-            raise ValueError("its header is cut off")
+            return None
         marker, segment, at = data[marker_at + 1], data[marker_at + 4 : marker_at + 2 + length], marker_at + 2 + length
         if marker in (0x00, 0x01, *range(0xD0, 0xD9)):  # no segment: stuffing, or markers that stand alone
             at, stray = marker_at + 2, True
@@ -57,14 +59,23 @@ def read_header(data: bytes) -> Header:
             return Header(*frame, orientation(exif, xmp), marker_at, stray)
         elif marker in FRAMES and len(segment) >= 6:
             height, width = int.from_bytes(segment[1:3], "big"), int.from_bytes(segment[3:5], "big")
-            frame = (width, height, segment[5], marker in PROGRESSIVE)
+            frame = (width, height, segment[5], _coefficient_bytes(segment) if marker in PROGRESSIVE else 0.0)
         elif marker == 0xE1:
             exif = exif or (segment if segment.startswith(b"Exif\0") else b"")
             xmp = xmp or (segment if segment.startswith(b"http://ns.adobe.com/xap/") else b"")
 
 
-def decode(data: bytes, header: Header, gray: bool, scale: int) -> Pixels:
-    """Pixels [H / scale, W / scale] or [.., .., 3]; libjpeg leaves out what a `scale` of 2, 4 or 8 does not need.
+def _coefficient_bytes(frame: bytes) -> float:
+    """Two bytes a coefficient, of each component as it is sampled."""
+    factors = [(byte >> 4, byte & 15) for byte in frame[7::3]]
+    most = max((across for across, _ in factors), default=1) * max((down for _, down in factors), default=1)
+    return 2 * sum(across * down for across, down in factors) / max(1, most)
+
+
+def decode(data: bytes, header: Header, gray: bool, scale: int) -> tuple[Pixels, str | None]:
+    """Pixels [H / scale, W / scale] or [.., .., 3], and a note where libjpeg doubts a complete image.
+
+    libjpeg leaves out what a `scale` of 2, 4 or 8 does not need.
 
     Raises:
         ValueError: the data are damaged, or end early
@@ -72,24 +83,34 @@ def decode(data: bytes, header: Header, gray: bool, scale: int) -> Pixels:
     """
     import simplejpeg  # type: ignore[import-untyped]
 
-    data = _with_end(data, header.scan)
+    if header.coefficient_bytes and (scans := data.count(SCAN, header.scan)) > MOST_SCANS:
+        raise NotImplementedError(f"a JPEG of {scans} scans")  # each passes over all pixels
+    data, note = _with_end(data, header.scan), None
     colours = "CMYK" if header.channels == 4 else "GRAY" if gray or header.channels == 1 else "RGB"
     least = {"min_width": -(-header.width // scale), "min_height": -(-header.height // scale)} if scale > 1 else {}
+    options = {"colorspace": colours, "fastdct": False, "fastupsample": False, **least}
     try:
-        pixels: Pixels = simplejpeg.decode_jpeg(data, colours, fastdct=False, fastupsample=False, **least)
+        pixels: Pixels = simplejpeg.decode_jpeg(data, **options)
     except ValueError as error:
-        if _tells_of_damage(str(error), header):
+        if str(error).endswith(BEFORE_END):
+            note = f"libjpeg doubts that it is whole ({error}): look at it"
+            pixels = simplejpeg.decode_jpeg(data, **options, strict=False)
+        elif _tells_of_damage(str(error), header):
             raise
-        pixels = _second_opinion(data, header, "L" if colours == "GRAY" else colours, scale, str(error))
+        else:
+            pixels = _second_opinion(data, header, "L" if colours == "GRAY" else colours, scale, str(error))
     if colours == "CMYK":
-        return cmyk_to_rgb(pixels)
-    return pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
+        return cmyk_to_rgb(pixels), note
+    return pixels[..., 0] if pixels.shape[2:] == (1,) else pixels, note
 
 
 def check(data: bytes) -> None:
     """Decodes, and raises a ValueError where the data are damaged; an unusual kind is no damage."""
     with contextlib.suppress(NotImplementedError):
-        decode(data, read_header(data), gray=True, scale=1)
+        header = read_header(data)
+        if header is None:
+            raise ValueError("the header of a part is incomplete")
+        decode(data, header, gray=True, scale=1)
 
 
 def _with_end(data: bytes, scan: int) -> bytes:

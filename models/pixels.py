@@ -53,7 +53,11 @@ def strips(height: int, width: int) -> Iterator[slice]:
 
 
 def _as_array(image: Image.Image) -> NDArray[Any]:
-    values = np.empty((image.height, image.width), np.asarray(image.crop((0, 0, 1, 1))).dtype)
+    """[H, W] or [H, W, 3]. In strips where it is large: NumPy would take it through two copies."""
+    if image.width * image.height <= STRIP_PIXELS:
+        return np.asarray(image)
+    first = np.asarray(image.crop((0, 0, 1, 1)))
+    values = np.empty((image.height, image.width, *first.shape[2:]), first.dtype)
     for rows in strips(image.height, image.width):
         values[rows] = np.asarray(image.crop((0, rows.start, image.width, rows.stop)))
     return values
@@ -162,30 +166,30 @@ def wide_to_8_bit(
     colours = values.shape[2] - (values.shape[2] in (2, 4))
     highest = alpha_highest = 0
     for rows in strips(*values.shape[:2]):
-        shown = ~_hidden(values[rows], colours, key)
-        highest = max(highest, int(values[rows, :, :colours].max(where=shown, initial=0)))
+        part, hidden = values[rows, :, :colours], _hidden(values[rows], colours, key)
+        highest = max(highest, int(part.max() if hidden is None else part.max(where=~hidden, initial=0)))
         alpha_highest = max(alpha_highest, int(values[rows, :, colours:].max(initial=0)))
-    scale = 255 / least_range(highest)
-    table = np.rint(np.arange(2**16).clip(0, highest) * scale).astype(np.uint8)
+    table = np.rint(np.arange(2**16).clip(0, highest) * (255 / least_range(highest))).astype(np.uint8)
     opaque = least_range(max(highest, alpha_highest))
     out = np.empty((*values.shape[:2], colours), dtype=np.uint8)
     for rows in strips(*values.shape[:2]):
-        part = table[values[rows, :, :colours]]
-        if values.shape[2] > colours:
-            alpha = values[rows, :, colours:] / opaque
-            part = np.rint(255 * (1 - alpha) + part * (1 if premultiplied else alpha)).clip(0, 255).astype(np.uint8)
-        out[rows] = np.where(_hidden(values[rows], colours, key), 255, part)
+        part, hidden = table[values[rows, :, :colours]], _hidden(values[rows], colours, key)
+        if values.shape[2] > colours and values[rows, :, colours:].min() < opaque:
+            alpha = values[rows, :, colours:] / np.float32(opaque)
+            mixed = 255 * (1 - alpha) + part * (np.float32(1) if premultiplied else alpha)
+            part = np.rint(mixed).clip(0, 255).astype(np.uint8)
+        out[rows] = part if hidden is None else np.where(hidden, 255, part)
     return out[..., 0] if colours == 1 else out
 
 
-def _hidden(values: NDArray[np.uint16], colours: int, key: NDArray[np.uint16] | None) -> NDArray[np.bool_]:
-    """Which pixels are wholly transparent: [H, W, C] -> [H, W, 1]."""
-    hidden = np.zeros((*values.shape[:2], 1), dtype=bool)
+def _hidden(values: NDArray[np.uint16], colours: int, key: NDArray[np.uint16] | None) -> NDArray[np.bool_] | None:
+    """Which pixels are wholly transparent: [H, W, C] -> [H, W, 1]; None where none is."""
+    hidden = None
     if values.shape[2] > colours:
-        hidden |= values[..., colours:] == 0
-    if key is not None:
-        hidden |= (values[..., :colours] == key).all(axis=2, keepdims=True)
-    return hidden
+        hidden = values[..., colours:] == 0
+    elif key is not None:
+        hidden = (values == key).all(axis=2, keepdims=True)
+    return hidden if hidden is not None and hidden.any() else None
 
 
 def prepare(image: Image.Image | Pixels, settings: ImageSettings, size_px: int, gray: bool) -> Pixels:
@@ -210,7 +214,7 @@ def prepare(image: Image.Image | Pixels, settings: ImageSettings, size_px: int, 
     target = _fit_size(image.size, size_px, settings.fit) if size_px else image.size
     if image.size != target:
         image = image.resize(target, Image.Resampling.BICUBIC)
-    pixels: Pixels = np.asarray(image)
+    pixels: Pixels = _as_array(image)
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     return _pad(pixels, size_px) if size_px and target != (size_px, size_px) else pixels
 

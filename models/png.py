@@ -15,7 +15,6 @@ from .pixels import wide_to_8_bit
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 END = b"\0\0\0\0IEND\xaeB`\x82"
-PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT"}
 OTHERS = set(  # known chunks that pixels do not depend on: left out, damaged or not
     b"cHRM gAMA iCCP sBIT sRGB cICP mDCV cLLI bKGD hIST pHYs sPLT tIME tEXt zTXt iTXt eXIf acTL fcTL fdAT".split()
 )
@@ -26,98 +25,111 @@ MAX_PROFILE = 1 << 20  # bytes of text that are searched for an orientation
 PIECE = 1 << 14  # compressed bytes that are checked at a time: inflated, they are at most a thousand times as many
 
 
-class Png(NamedTuple):
+class Header(NamedTuple):
     width: int  # as stored
     height: int
     depth: int  # bits a sample
     colour_type: int
-    transparent: bytes  # tRNS
+
+
+class Chunks(NamedTuple):
+    pixels: list[memoryview]  # IHDR, PLTE, IDAT
+    transparent: bytes  # content of tRNS
     orientation: int  # EXIF, 1 to 8
-    chunks: list[memoryview]  # without tRNS
 
 
-def read(data: bytes) -> Png:
-    """The chunks of a file.
+def read_header(start: bytes) -> Header:
+    """The IHDR chunk, which comes first.
 
     Raises:
-        ValueError: one that pixels depend on is damaged, or missing
+        ValueError: it is damaged, or another one
         NotImplementedError: not the PNG of the standard
     """
+    if start[12:16] == b"CgBI":
+        raise NotImplementedError("a PNG in the form that Apple gives it in apps")
+    content, check = start[16:29], start[29:33]
+    if start[8:16] != b"\0\0\0\rIHDR" or zlib.crc32(b"IHDR" + content) != int.from_bytes(check, "big"):
+        raise ValueError("the IHDR chunk is damaged or cut off")
+    return Header(int.from_bytes(content[:4], "big"), int.from_bytes(content[4:8], "big"), content[8], content[9])
+
+
+def bytes_per_pixel(header: Header) -> float:
+    """Of what is decoded."""
+    return header.depth / 8 * CHANNELS.get(header.colour_type, 1)
+
+
+def decode(data: bytes, header: Header) -> tuple[Image.Image, int]:
+    """The pixels of a file, as Pillow has them, and their EXIF orientation.
+
+    Pixels that are transparent by a gray value, and all of 16 bits, come in 8 bits on white.
+
+    Raises:
+        ValueError, OSError, SyntaxError: what the pixels depend on is damaged, or missing
+        NotImplementedError: not the PNG of the standard
+    """
+    chunks = _read_chunks(data)
+    if header.depth == 16:
+        return Image.fromarray(_decode_wide(chunks, header.colour_type)), chunks.orientation
+    with_key = chunks.transparent and header.colour_type in (RGB, PALETTE)
+    image: Image.Image = Image.open(io.BytesIO(_file(chunks, chunks.transparent if with_key else b"")))
+    if chunks.transparent and header.colour_type == GRAY:
+        most = (1 << header.depth) - 1  # Pillow scales 1, 2 and 4 bits to 8, and not the key
+        key = (int.from_bytes(chunks.transparent[:2], "big") & most) * 255 // most
+        image = image.convert("L").point([255 if value == key else value for value in range(256)])
+    return image, chunks.orientation
+
+
+def _read_chunks(data: bytes) -> Chunks:
+    """All that the pixels depend on, intact; the rest is left out: text, profiles, later frames, damaged or not."""
     view, at = memoryview(data), len(SIGNATURE)
-    chunks = []
+    pixels = []
     contents: dict[bytes, bytes] = {}  # the first of each name
-    while at < len(data) and (name := data[at + 4 : at + 8]) != b"IEND":
+    while not END.startswith(data[at : at + 12]) and (name := data[at + 4 : at + 8]) != b"IEND":
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
         whole = end <= len(data) and zlib.crc32(view[at + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
         if not whole and name not in OTHERS:  # an unknown name may be that of any chunk, damaged
             raise ValueError(f"the {name.decode('ascii', 'replace')} chunk at byte {at} is damaged or cut off")
-        if name in PIXELS - {b"tRNS"}:
-            chunks.append(view[at:end])
+        if name in (b"IHDR", b"PLTE", b"IDAT"):
+            pixels.append(view[at:end])
         elif name[:1].isupper():
             raise NotImplementedError(f"a PNG with {name.decode('ascii', 'replace')} chunks")
-        if whole and name != b"IDAT":
+        elif whole:
             keyword = data[at + 8 : min(end, at + 88)].partition(b"\0")[0] if name in TEXTS else b""
             contents.setdefault(name + keyword, data[at + 8 : end - 4])
         at = end
-    header = contents.get(b"IHDR", b"")
-    if len(header) != 13 or len(chunks) < 2:
+    if not any(bytes(chunk[4:8]) == b"IDAT" for chunk in pixels):
         raise ValueError("it holds no image data")
-    size = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
-    return Png(*size, header[8], header[9], contents.get(b"tRNS", b""), _orientation(contents), chunks)
+    return Chunks(pixels, contents.get(b"tRNS", b""), _orientation(contents))
 
 
-def bytes_per_pixel(png: Png) -> float:
-    """Of what is decoded."""
-    return png.depth / 8 * CHANNELS.get(png.colour_type, 1)
-
-
-def decode(png: Png) -> Image.Image:
-    """The pixels in 8 bits, as Pillow has them; what is transparent by a key of gray or 16 bits is white.
-
-    Raises:
-        ValueError, OSError: the compressed data are damaged, or end early
-    """
-    if png.depth == 16:
-        return Image.fromarray(_decode_wide(png))
-    with_key = png.transparent and png.colour_type in (RGB, PALETTE)
-    image = Image.open(io.BytesIO(_file(png, _chunk(b"tRNS", png.transparent) if with_key else b"")))
-    if png.transparent and png.colour_type == GRAY:
-        most = (1 << png.depth) - 1  # Pillow scales 1, 2 and 4 bits to 8, and not the key
-        key = (int.from_bytes(png.transparent[:2], "big") & most) * 255 // most
-        return image.convert("L").point([255 if value == key else value for value in range(256)])
-    return image
-
-
-def _decode_wide(png: Png) -> Any:
+def _decode_wide(chunks: Chunks, colour_type: int) -> Any:
     """16 bits -> [H, W] or [H, W, 3]. OpenCV keeps them; Pillow would drop the lower half of colours."""
     import cv2
 
     inflate = zlib.decompressobj()
-    for chunk in png.chunks:  # first, because libpng prints its errors, without the file's name
+    for chunk in chunks.pixels:  # first, because libpng prints its errors, without the file's name
         if bytes(chunk[4:8]) == b"IDAT":
             for first in range(8, len(chunk) - 4, PIECE):
                 inflate.decompress(chunk[first : min(first + PIECE, len(chunk) - 4)])
     if not inflate.eof:
         raise ValueError("its data end early")
-    values: Any = cv2.imdecode(np.frombuffer(_file(png), np.uint8), cv2.IMREAD_UNCHANGED)
+    values: Any = cv2.imdecode(np.frombuffer(_file(chunks), np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None:
         raise ValueError("its data are damaged")
-    if png.colour_type == GRAY_ALPHA:
+    if colour_type == GRAY_ALPHA:
         values = values[..., 2:]  # OpenCV has [gray, gray, gray, alpha]
     elif values.ndim == 3:
         cv2.cvtColor(values, cv2.COLOR_BGR2RGB if values.shape[2] == 3 else cv2.COLOR_BGRA2RGBA, dst=values)
-    key = np.frombuffer(png.transparent, ">u2") if png.transparent and png.colour_type in (GRAY, RGB) else None
+    key = np.frombuffer(chunks.transparent, ">u2") if chunks.transparent and colour_type in (GRAY, RGB) else None
     return wide_to_8_bit(values, key)
 
 
-def _file(png: Png, transparency: bytes = b"") -> bytes:
-    """A file without anything else: no metadata to be read, or to be limited. tRNS stands between palette and data."""
-    at = next(number for number, chunk in enumerate(png.chunks) if bytes(chunk[4:8]) == b"IDAT")
-    return b"".join([SIGNATURE, *png.chunks[:at], transparency, *png.chunks[at:], END])
-
-
-def _chunk(name: bytes, content: bytes) -> bytes:
-    return len(content).to_bytes(4, "big") + name + content + zlib.crc32(name + content).to_bytes(4, "big")
+def _file(chunks: Chunks, transparent: bytes = b"") -> bytes:
+    """A file of nothing else: no metadata to be read, or to be limited. tRNS stands between palette and data."""
+    at = next(number for number, chunk in enumerate(chunks.pixels) if bytes(chunk[4:8]) == b"IDAT")
+    body = b"tRNS" + transparent
+    key = len(transparent).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big") if transparent else b""
+    return b"".join([SIGNATURE, *chunks.pixels[:at], key, *chunks.pixels[at:], END])
 
 
 def _orientation(contents: dict[bytes, bytes]) -> int:

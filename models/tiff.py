@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -14,7 +17,9 @@ from .pixels import Pixels, scale_to_8_bit, wide_to_8_bit
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3  # sample formats
-JPEG, DEFLATE = 7, (8, 32946)  # compressions
+JPEG, LZMA, DEFLATE = 7, 34925, (8, 32946)  # compressions
+OPENCV = {1, 5, *DEFLATE, 32773}  # compressions that its libtiff has in every build: none, LZW, deflate, PackBits
+PILLOW = {*OPENCV, 2, 3, 4, JPEG, LZMA, 50000}  # and fax, JPEG, LZMA, Zstandard
 RGB, ASSOCIATED = 2, 1  # photometric interpretation, extra sample
 PIECE = 1 << 16  # compressed bytes that are checked at a time
 
@@ -35,6 +40,11 @@ class Tiff(NamedTuple):
     tables: bytes  # of JPEG
 
     @property
+    def kind(self) -> str:
+        planes = " in separate planes" if self.has_planes else ""
+        return f"a TIFF with {self.samples} samples of {self.bits} bits a pixel{planes}, compression {self.compression}"
+
+    @property
     def bytes_per_pixel(self) -> float:
         return self.bits / 8 * self.samples
 
@@ -47,7 +57,8 @@ class Tiff(NamedTuple):
 
 
 def read(file: BinaryIO) -> Tiff | None:
-    """The directory of the first image; None where it cannot be read, or has no image."""
+    """The directory of the first image; None where it is damaged."""
+    file.seek(0)
     start = file.read(8)
     if start[2:4] in (b"+\0", b"\0+"):  # BigTIFF
         start += file.read(8)
@@ -57,6 +68,8 @@ def read(file: BinaryIO) -> Tiff | None:
         tags.load(file)
         bits, samples = tags.get(258, (1,)), tags.get(277, 1)
         offsets, lengths = (tags.get(strip, tags.get(tile, ())) for strip, tile in ((273, 324), (279, 325)))
+        if not offsets:
+            return None
         return Tiff(
             width=int(tags[256]),
             height=int(tags[257]),
@@ -78,9 +91,9 @@ def check_segments(file: BinaryIO, tiff: Tiff) -> None:
     """Finds damage for which libtiff gives an image all the same.
 
     Raises:
-        ValueError, zlib.error: a strip or tile is damaged
+        ValueError, zlib.error, lzma.LZMAError: a strip or tile is damaged
     """
-    if tiff.compression not in (JPEG, *DEFLATE):
+    if tiff.compression not in (JPEG, LZMA, *DEFLATE):
         return
     for offset, length in tiff.segments:
         file.seek(offset)
@@ -88,9 +101,21 @@ def check_segments(file: BinaryIO, tiff: Tiff) -> None:
             data = tiff.tables[:-2] + file.read(length)[2 if tiff.tables else 0 :]
             jpeg.check(data)
         else:
-            inflate = zlib.decompressobj()
+            inflate = lzma.LZMADecompressor() if tiff.compression == LZMA else zlib.decompressobj()
             for first in range(0, length, PIECE):
-                inflate.decompress(file.read(min(PIECE, length - first)))
+                if not inflate.eof:
+                    inflate.decompress(file.read(min(PIECE, length - first)))
+
+
+@contextmanager
+def telling_kinds(tiff: Tiff) -> Iterator[None]:
+    """Pillow's error is the same for damage, and for what its libtiff was built without."""
+    try:
+        yield
+    except OSError as error:
+        if tiff.compression in PILLOW:
+            raise
+        raise NotImplementedError(tiff.kind) from error
 
 
 def decode(path: str, tiff: Tiff) -> tuple[Pixels, str | None]:
@@ -102,14 +127,13 @@ def decode(path: str, tiff: Tiff) -> tuple[Pixels, str | None]:
     """
     import cv2
 
-    kind = f"a TIFF with {tiff.samples} samples of {tiff.bits} bits a pixel"
     known = {(8, SIGNED), (16, SIGNED), (16, UNSIGNED), (32, SIGNED), (32, FLOAT), (64, FLOAT)}
     depth = (tiff.bits, tiff.sample_format)
     if tiff.has_planes or depth not in known or (tiff.samples == 4 and depth != (16, UNSIGNED)):
-        raise NotImplementedError(f"{kind}, in separate planes" if tiff.has_planes else kind)
+        raise NotImplementedError(tiff.kind)
     values: NDArray[Any] | None = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None:
-        raise ValueError("its data are damaged")
+        raise ValueError("its data are damaged") if tiff.compression in OPENCV else NotImplementedError(tiff.kind)
     if values.ndim == 3:
         values = np.ascontiguousarray(values[..., [2, 1, 0, 3][: values.shape[2]]])
     if values.dtype != np.uint16:

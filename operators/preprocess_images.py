@@ -73,4 +73,7 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     if results["skipped"]:
         page.alert("warning", f"{len(results['skipped']):,} images could not be read and were skipped")
         page.table([dict(sample=i, reason=reason) for i, reason in results["skipped"].items()])
+    if results.get("doubtful"):  # a run of an earlier version has none
+        page.alert("info", f"{len(results['doubtful']):,} copies are worth a look")
+        page.table([dict(sample=i, reason=reason) for i, reason in results["doubtful"].items()])
     return page

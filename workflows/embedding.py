@@ -9,7 +9,7 @@ import numpy as np
 
 from ..models.images import Images
 from ..models.settings import ImageSettings, ResNetSettings
-from .learning import Look, errors_of, unreadable
+from .learning import Look, errors_of, note_images, unreadable
 from .next_round import Earlier
 from .runs import Run
 from .samples import Labels
@@ -59,6 +59,7 @@ def label_free(
             rows = describe(block)
             vectors[indices], details[indices] = directions(rows), directions.details(rows)
             run.report("describing images", int(indices[-1]) + 1, len(images))
+        note_images(run, images.notes)
         return dict(vectors=vectors, details=details, **unreadable(known.ids, images.errors))
 
     kept = run.arrays("features", compute, known.ids, ("vectors", "details"))

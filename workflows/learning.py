@@ -14,6 +14,7 @@ from ..models.images import Images, Survey, survey
 from ..models.settings import ImageSettings, ResNetSettings, TrainGCNSettings
 from ..models.step import Step
 from . import folders
+from .records import save_config
 from .runs import Run
 from .samples import Labels
 
@@ -21,6 +22,8 @@ PREDICT_BATCH = 64
 TRAIN, VALIDATION, HELD_OUT, TEST = 1, 2, 3, 4  # part of each sample; 0: not labelled, or left out
 GOING_ON = 0.25  # of the epochs, for a network that an earlier round has trained
 A_VIEW = "a view"  # in place of a tag, in a run's record
+MOST_NOTED = 5  # images; the results of a run would be long else
+MORE_NOTED = "More images are worth a look: preprocess_images lists them all, in results.doubtful."
 NAMED = {VALIDATION: "validation", TEST: "test"}
 
 
@@ -81,6 +84,7 @@ def look_at(run: Run, known: Labels, settings: ImageSettings) -> Look:
             settings,
             lambda done, total: run.report("looking at images", done, total),
         )
+        note_images(run, found.notes)
         groups = join(near_duplicates(found.thumbnails), known.groups[known.known])
         return dict(
             size_px=np.array(found.size_px(settings)),
@@ -284,10 +288,21 @@ def predict(
             run.report("predicting", int(indices[-1]) + 1, len(images))
         if len(images.errors) == len(images):
             raise ValueError(f"none of the {len(images)} images can be read, the first: {images.errors[0]}")
+        note_images(run, images.notes)
         return dict(logits=logits, embeddings=embeddings, **unreadable(known.ids, images.errors))
 
     kept = run.arrays("predictions", compute, known.ids, ("logits", "embeddings"))
     return kept["logits"], kept["embeddings"], errors_of(kept, known.ids)
+
+
+def note_images(run: Run, sentences: dict[int, str]) -> None:
+    """Keeps what is to be known of images that were used all the same: `run.finish` adds it to the results' notes."""
+    kept = run.note("images", list)
+    new = [sentence for sentence in sentences.values() if sentence not in kept]
+    more = [MORE_NOTED] if len(kept) + len(new) > MOST_NOTED and MORE_NOTED not in kept else []
+    kept.extend([*new[: max(0, MOST_NOTED - len(kept))], *more])
+    if new:
+        save_config(run.dataset, run.key, run.config)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -39,6 +39,7 @@ class PreprocessResults:
     std: list[float]  # [C]
     skipped: dict[str, str]  # sample id: why its image has no copy
     notes: list[str] = field(default_factory=list)
+    doubtful: dict[str, str] = field(default_factory=dict)  # sample id: why its copy is worth a look
 
     def __str__(self) -> str:
         row = {
@@ -51,6 +52,7 @@ class PreprocessResults:
             "std": ", ".join(f"{value:.3f}" for value in self.std),
         }
         left = [f"{len(self.skipped)} images could not be read: results.skipped lists them"] if self.skipped else []
+        left += [f"{len(self.doubtful)} copies are worth a look: results.doubtful lists them"] if self.doubtful else []
         return "\n".join([f"{self.output_field}: copies in {self.folder}", "", table([row]), *self.notes, *left])
 
 
@@ -112,6 +114,7 @@ def preprocess_images(
                 mean=mean.tolist(),
                 std=std.tolist(),
                 skipped=written.skipped,
+                doubtful=written.doubtful,
             )
         )
 
@@ -124,6 +127,7 @@ class Written:
     gray: bool = True  # all of them are
     moments: np.ndarray = field(default_factory=lambda: np.zeros((2, 3)))  # summed
     skipped: dict[str, str] = field(default_factory=dict)  # sample id: why there is no copy
+    doubtful: dict[str, str] = field(default_factory=dict)  # sample id: why its copy is worth a look
 
     @property
     def ids(self) -> list[str]:
@@ -133,6 +137,8 @@ class Written:
         self.copies.append(copy)
         self.gray = self.gray and copy["gray"]
         self.moments += copy["moments"]
+        if copy.get("note"):
+            self.doubtful[copy["id"]] = copy["note"]
 
 
 @dataclass
@@ -147,7 +153,7 @@ class Copier:
         return self.folder / f"{sample_id}.{'jpg' if self.copies.format == 'jpeg' else 'png'}"
 
     def __call__(self, sample: tuple[str, str]) -> dict[str, Any]:
-        """(id, file) -> id, and moments [2, 3] and `gray` of the copy that was written, or the `error`."""
+        """(id, file) -> id, and moments [2, 3], `gray` and `note` of the copy that was written, or the `error`."""
         sample_id, path = sample
         try:
             found = decode(path, self.images, lambda width, height: self.images.size_px, channels=3)
@@ -155,7 +161,8 @@ class Copier:
         except ImageError as error:
             return {"id": sample_id, "error": str(error)}
         self._save(self.target(sample_id), data)
-        return {"id": sample_id, "gray": found.gray, "moments": moments(found.pixels).tolist()}
+        figures = {"gray": found.gray, "moments": moments(found.pixels).tolist()}
+        return {"id": sample_id, "note": found.note, **figures}
 
     def _encode(self, path: str, pixels: np.ndarray) -> bytes:
         from PIL import Image

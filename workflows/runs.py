@@ -167,8 +167,9 @@ class Run:
 
     def finish(self, results: T) -> T:
         """Saves `results` (a dataclass) to the record, and returns them."""
-        if self.gone and isinstance(getattr(results, "notes", None), list):
-            results.notes.insert(0, self._without())  # type: ignore[attr-defined]
+        if isinstance(getattr(results, "notes", None), list):
+            gone = [self._without()] if self.gone else []
+            results.notes[:] = [*gone, *results.notes, *self.config.get("notes", {}).get("images", [])]  # type: ignore[attr-defined]
         values = json.loads(json.dumps(asdict(results), default=lambda value: value.item()))  # type: ignore[call-overload]
         values.pop("run_key", None)
 

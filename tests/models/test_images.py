@@ -498,7 +498,8 @@ def test_work_is_taken_in_order_and_never_further_ahead_than_the_bound():
 def test_batches_read_ahead_by_a_bound_that_does_not_grow_with_the_files(folder_of, monkeypatch):
     paths = folder_of(16) * 40
     read = []
-    monkeypatch.setattr("evenset.models.images.load", lambda path, *rest: read.append(path) or load(path, *rest))
+    decode = decoding.decode
+    monkeypatch.setattr("evenset.models.images.decode", lambda path, *rest: read.append(path) or decode(path, *rest))
     images = Images(paths, ImageSettings(threads=2), 8, 1, cache_megabytes=0)
     most, yielded = 0, 0
     for indices, _ in images.batches(32):

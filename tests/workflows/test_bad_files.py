@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 from evenset import auto_label, load_results, train_resnet
 from PIL import Image
@@ -53,6 +55,21 @@ def enlarge(path: Path):
         file.write(bytes(60_000))
 
 
+def flip(path: Path):
+    """One byte of a PNG's data: Pillow alone reads the rest of it as black, without a word."""
+    data = bytearray(path.read_bytes())
+    data[data.index(b"IDAT") + 40] ^= 0xFF
+    path.write_bytes(data)
+
+
+def close_early(path: Path):
+    """Half of a JPEG, with an end marker: libjpeg alone fills it up with gray."""
+    file = io.BytesIO()
+    Image.open(path).resize((64, 64)).save(file, "JPEG")
+    data = file.getvalue()
+    path.write_bytes(data[: len(data) - 300] + b"\xff\xd9")
+
+
 def widen(path: Path):
     Image.new("L", (400, 50)).save(path)
 
@@ -61,6 +78,8 @@ BAD = [
     (remove, "does not exist"),
     (empty, "is empty (0 bytes)"),
     (cut, "is damaged or cut off"),
+    (flip, "is damaged or cut off"),
+    (close_early, "is damaged or cut off"),
     (write_text, "is no image"),
     (put_folder, "is a folder"),
     (enlarge, "more than max_megabytes=0.05"),
@@ -83,7 +102,7 @@ def test_files_that_cannot_be_read_are_skipped_counted_and_listed(digits, learn)
     assert set(results.skipped) == {ids[row] for row in damaged}
     for row, words in damaged.items():
         assert paths[row] in results.skipped[ids[row]] and words in results.skipped[ids[row]]
-    assert "14 images could not be read" in str(results)
+    assert f"{len(damaged)} images could not be read" in str(results)
     assert load_results(dataset, results.run_key)["skipped"] == results.skipped
     found = dataset.values("found.label")
     assert all(found[row] is not None for row in range(60) if row not in damaged)
@@ -160,6 +179,42 @@ def test_a_link_that_leads_nowhere_or_in_a_circle_is_skipped(digits, tmp_path):
     assert set(results.skipped) == set(ids[:2])
     assert paths[0] in results.skipped[ids[0]] and "gone.png, which does not exist" in results.skipped[ids[0]]
     assert paths[1] in results.skipped[ids[1]]
+
+
+def test_an_image_that_is_used_all_the_same_is_named_in_the_notes(digits, learn):
+    """Values that stand for missing ones are clipped, wherever the image stands."""
+    dataset = digits(60, labelled=40)
+    rows = [3, 50]
+    for row in rows:
+        path = Path(dataset.values("filepath")[row])
+        values = np.asarray(Image.open(path)).astype(np.float32)
+        values[0, 0] = -9999
+        Image.fromarray(values).save(path, "TIFF")
+
+    results = learn(dataset)
+
+    assert results.skipped == {}
+    noted = [note for note in results.notes if "-9999" in note]
+    assert sorted(note.partition(":")[0] for note in noted) == [dataset.values("filepath")[row] for row in rows]
+    assert load_results(dataset, results.run_key)["notes"] == results.notes
+
+
+def test_a_path_of_a_cloud_says_that_files_have_to_be_local(digits):
+    dataset = digits(40, labelled=30)
+    ids = dataset.values("id")
+    addresses = ["s3://bucket/a b.png", "gs://bucket/a.png", "https://host/a.png?size=5", "abfs://c@host/a.png"]
+    addresses += ["file:///home/a.png", "az://bucket/a.png", "http://host/a.png"]
+    for sample_id, address in zip(ids, addresses, strict=False):
+        sample = dataset[sample_id]
+        sample.filepath = address  # FiftyOne makes a path of it
+        sample.save()
+
+    skipped = label(dataset).skipped
+
+    assert set(skipped) == set(ids[:7])
+    for sample_id, address in zip(ids, addresses, strict=False):
+        assert address.replace("///", "//") in skipped[sample_id] and "download the media first" in skipped[sample_id]
+        assert "restore" not in skipped[sample_id]
 
 
 # Checkpoints
