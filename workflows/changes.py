@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from . import folders, ownership, records
+from . import folders, records
 from .results import counted
 from .runs import Run
 from .samples import CHUNK, PROVENANCE
 
 REVIEWS = "evenset_review_labels_"  # so begin the keys of reviews
-SUGGESTING = ("evenset_auto_label_", "evenset_find_mistakes_")  # runs whose field a review is of
+MOST_ASKED = 1000  # labels whose field is looked for
 FILE = "changes.jsonl"  # of a review's folder, a line for each label that changes
 IDENTITY = ("_id", "label", "status", "is_issue")  # of a label: while these stay, it is the one that was seen
 Line = dict[str, Any]  # id, field, before, after
@@ -58,7 +57,7 @@ def labels_of(dataset: Any, ids: list[str], fields: list[str]) -> dict[str, dict
 
 
 def _db_name(dataset: Any, field: str) -> str:
-    return dataset.get_field(field).db_field or field
+    return getattr(dataset.get_field(field), "db_field", None) or field  # None: it was removed at this moment
 
 
 def write(run: Run, lines: list[Line]) -> set[str]:
@@ -167,9 +166,10 @@ def undo(dataset: Any, key: str, config: dict[str, Any]) -> PutBack:
         return PutBack()
     label_field, lines = config["inputs"].get("label_field"), _find(dataset, key, config)
     check_fields(dataset, key, label_field, lines)
+    moved = {name: _other_names(dataset, lines, name)[:1] for name in _gone(dataset, lines)}
+    lines = [{**line, "field": name} for line in lines for name in moved.get(line["field"], [line["field"]])]
     undone = put_back(dataset, lines, label_field)
-    gone = {line["field"] for line in lines if not dataset.has_sample_field(line["field"])}
-    undone.left += [f"the suggestions of {name!r} are not put back: the field was removed" for name in sorted(gone)]
+    undone.left += [f"what was in {name!r} is not put back: the field was removed" for name in moved if not moved[name]]
     undone.left += _unlisted(dataset, key, label_field, undone.edited)
     attributes = set(config["writes"].pop("attributes", [])) & set(provenance_paths(label_field))
     if not undone.edited:
@@ -202,26 +202,47 @@ def _give_up(key: str) -> str:
 
 
 def check_fields(dataset: Any, key: str, label_field: str, lines: list[Line]) -> None:
-    """Raises ValueError where a field of the review was renamed, or is read-only."""
-    for name, count in Counter(line["field"] for line in lines).items():
-        now = dataset.get_field(name)
-        if now is None and (name == label_field or _is_renamed(dataset, name)):
+    """Raises ValueError where the label field has another name, or a field is read-only."""
+    count = sum(line["field"] == label_field for line in lines)
+    names = _other_names(dataset, lines, label_field) if label_field in _gone(dataset, lines) else []
+    if names:
+        raise ValueError(
+            f"{counted(count, 'label')} of {key} cannot be put back: the field {label_field!r} of {dataset.name!r} was "
+            f"renamed, they are in {names[0]!r}. Rename it back: dataset.rename_sample_field({names[0]!r}, "
+            f"{label_field!r}). {_give_up(key)}"
+        )
+    for name in dict.fromkeys(line["field"] for line in lines):
+        require_writable(dataset, name)
+
+
+def require_writable(dataset: Any, *names: str) -> None:
+    """Raises ValueError where one of the fields is read-only."""
+    for name in names:
+        if getattr(dataset.get_field(name), "read_only", False):
             raise ValueError(
-                f"{counted(count, 'label')} of {key} cannot be put back: the field {name!r} of {dataset.name!r} was "
-                f"removed or renamed. Rename it back (dataset.rename_sample_field). {_give_up(key)}"
+                f"the field {name!r} of {dataset.name!r} is read-only: make it writable first, nothing was changed"
             )
-        if now is not None and now.read_only:
-            raise ValueError(f"labels of {key} cannot be put back: make the field {name!r} writable, it is read-only")
 
 
-def _is_renamed(dataset: Any, field: str) -> bool:
-    """Whether a field of suggestions is there under another name."""
-    configs = ((key, records.read_config(dataset, key)) for key in records.keys(dataset) if key.startswith(SUGGESTING))
-    return any(
-        ownership.renamed(dataset, key, config)
-        for key, config in configs
-        if field in config["writes"].get("fields", [])
-    )
+def _gone(dataset: Any, lines: list[Line]) -> list[str]:
+    return [name for name in dict.fromkeys(line["field"] for line in lines) if not dataset.has_sample_field(name)]
+
+
+def _other_names(dataset: Any, lines: list[Line], name: str) -> list[str]:
+    """Fields that hold labels which a review wrote into `name`, known by their ids."""
+    import fiftyone as fo
+    from bson import ObjectId
+
+    written = [(line["id"], _label(line["after"]) or {}) for line in lines if line["field"] == name][:MOST_ASKED]
+    schema = dataset.get_field_schema(ftype=fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
+    return [
+        other
+        for other, item in schema.items()
+        if dataset._sample_collection.find_one(
+            {"$or": [{"_id": ObjectId(i), f"{item.db_field}._id": label.get("_id")} for i, label in written]},
+            {"_id": 1},
+        )
+    ]
 
 
 def _unlisted(dataset: Any, key: str, label_field: str, edited: list[str]) -> Iterator[str]:

@@ -37,7 +37,9 @@ class ReviewResults:
             have, keep = ("has", "keeps") if self.kept == 1 else ("have", "keep")
             text += f"\n{counted(self.kept, 'sample')} {have} a label in {self.label_field!r} already and {keep} it"
         if self.unwritten:
-            text += f"\n{counted(self.unwritten, 'sample')} not written: the label or the suggestion was changed meanwhile"
+            text += (
+                f"\n{counted(self.unwritten, 'sample')} not written: the label or the suggestion was changed meanwhile"
+            )
         return text
 
 
@@ -188,6 +190,7 @@ def _review(
             stack.enter_context(folders.claim(dataset, name, folders.WAIT_SECONDS))
         dataset.reload()
         require_fields(dataset, review.field, review.label_field)
+        changes.require_writable(dataset, review.field, review.label_field)
         _check_label(samples, review)
         chosen, kept = _choose(samples, review)
         if not chosen and not resume:
