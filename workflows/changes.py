@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -18,34 +17,27 @@ REVIEWS = "evenset_review_labels_"  # so begin the keys of reviews
 MOST_ASKED = 1000  # labels whose field is looked for
 FILE = "changes.jsonl"  # of a review's folder, a line for each label that changes
 IDENTITY = ("_id", "label", "status", "is_issue")  # of a label: while these stay, it is the one that was seen
-Line = dict[str, Any]  # id, field, before, after
+Line = dict[str, Any]  # id of the sample, field, before, after
 Label = dict[str, Any] | None  # as the database holds it
 
 
 def change(sample_id: str, field: str, before: Label, after: Label) -> Line:
-    """A line of the list of changes; `before` and `after` are labels as the database holds them."""
-    from bson import json_util
-
-    plain = [json.loads(json_util.dumps(label)) for label in (before, after)]
-    return dict(id=sample_id, field=field, before=plain[0], after=plain[1])
-
-
-def _label(plain: Label) -> Label:
-    """A label as the database holds it, from a line."""
-    from bson import json_util
-
-    return json_util.loads(json.dumps(plain))  # type: ignore[no-any-return]
+    return dict(id=sample_id, field=field, before=before, after=after)
 
 
 def read(folder: Path) -> list[Line]:
+    from bson import json_util
+
     path = folder / FILE
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [json_util.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def save(folder: Path, lines: list[Line]) -> None:
     """Writes the list of changes; a kill leaves the old or the new one."""
+    from bson import json_util
+
     part = folder / f"{FILE}.part"
-    part.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    part.write_text("".join(json_util.dumps(line) + "\n" for line in lines))
     part.replace(folder / FILE)
 
 
@@ -102,8 +94,8 @@ def _update(dataset: Any, samples: dict[str, list[Line]], *, seen: str, new: str
         values: dict[str, Any] = {"last_modified_at": now}
         for line in lines:
             name = _db_name(dataset, line["field"])
-            condition.update(_condition(name, _label(line[seen])))
-            values[name] = _label(line[new])
+            condition.update(_condition(name, line[seen]))
+            values[name] = line[new]
         updates.append(UpdateOne(condition, {"$set": values}))
     collection = dataset._sample_collection.with_options(write_concern=WriteConcern(w=1, j=True))
     matched = collection.bulk_write(updates, ordered=False).matched_count
@@ -126,8 +118,7 @@ def _same(now: Any, then: Label) -> bool:
     """Whether a label is still the one of a line."""
     if not isinstance(now, dict) or then is None:
         return now is None and then is None
-    label = _label(then) or {}
-    return all(now.get(key) == label.get(key) for key in IDENTITY)
+    return all(now.get(key) == then.get(key) for key in IDENTITY)
 
 
 def _check_fields_left(dataset: Any, fields: list[str]) -> None:
@@ -233,13 +224,13 @@ def _other_names(dataset: Any, lines: list[Line], name: str) -> list[str]:
     import fiftyone as fo
     from bson import ObjectId
 
-    written = [(line["id"], _label(line["after"]) or {}) for line in lines if line["field"] == name][:MOST_ASKED]
+    written = [(line["id"], line["after"]["_id"]) for line in lines if line["field"] == name][:MOST_ASKED]
     schema = dataset.get_field_schema(ftype=fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
     return [
         other
         for other, item in schema.items()
         if dataset._sample_collection.find_one(
-            {"$or": [{"_id": ObjectId(i), f"{item.db_field}._id": label.get("_id")} for i, label in written]},
+            {"$or": [{"_id": ObjectId(i), f"{item.db_field}._id": label_id} for i, label_id in written]},
             {"_id": 1},
         )
     ]

@@ -116,8 +116,13 @@ class Review:
     label: str | None
     classes: Sequence[str] | None
     choices: ReviewSettings
-    mistakes: bool  # the suggestions are those of find_mistakes
+    owner: dict[str, Any]  # record of the run that suggests
     shown: Mapping[str, tuple[str | None, str | None]] | None = None  # suggestion and label that a person saw
+
+    @property
+    def mistakes(self) -> bool:
+        """Whether the suggestions are those of find_mistakes."""
+        return bool(self.owner["method"] == "find_mistakes")
 
     @property
     def statuses(self) -> tuple[str, ...]:
@@ -172,7 +177,7 @@ def _request(
     check_label_field(samples, label_field)
     if isinstance(classes, str) or (classes is not None and not len(classes)):
         raise ValueError(f"classes has to be a list of names, as classes=[{classes or 'cat'!r}], not {classes!r}")
-    return Review(field, label_field, label, classes, choices, mistakes=owner["method"] == "find_mistakes")
+    return Review(field, label_field, label, classes, choices, owner)
 
 
 def _review(
@@ -209,7 +214,7 @@ def _review(
         if missed:
             changes.save(run.folder, every)
         action = choices.action if choices.action == run.config["settings"]["action"] else "mixed"
-        changed, kept = len({line["id"] for line in every}), run.config["notes"]["kept"]
+        changed, kept = len({line["id"] for line in every}), run.note("kept", lambda: kept)
         results = ReviewResults(run.key, review.field, review.label_field, action, changed, kept)
         results.unwritten = passed + len(missed)
         return run.finish(results)
@@ -237,19 +242,21 @@ def _join(dataset: Any, key: str, review: Review) -> Iterator[Run]:
     field, label_field = review.field, review.label_field
     config = records.read_config(dataset, key)
     about = [config["inputs"].get(name) for name in ("field", "label_field")]
-    if (config["method"], config["state"], *about) != ("review_labels", "done", field, label_field):
+    is_same = (config["method"], config["state"], *about) == ("review_labels", "done", field, label_field)
+    if not is_same or folders.is_foreign(dataset, config):
         raise ValueError(f"{key} is no finished review of {field!r} into {label_field!r}: leave into out")
     yield Run(dataset, key, config, None)
 
 
 def writer_of(dataset: Any, field: str, *methods: str) -> dict[str, Any]:
-    """Record of the run that wrote `field`, of one of the workflows `methods`.
+    """Record of the run that wrote `field`, of one of the workflows `methods`, with its key.
 
     Raises:
         ValueError: none did, or the field was removed or renamed
     """
     dataset.reload()
-    return records.read_config(dataset, ownership.run_of(dataset, field, *methods))
+    key = ownership.run_of(dataset, field, *methods)
+    return {**records.read_config(dataset, key), "key": key}
 
 
 def audits_of(dataset: Any, field: str) -> list[str]:

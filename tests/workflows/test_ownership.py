@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from evenset import delete_run, review_labels
-from evenset.workflows import ownership, records, runs, views
+from evenset.workflows import history, ownership, records, retarget, runs, views
 from evenset.workflows.samples import declare_classification
 
 LABELLING = "evenset_auto_label_1"
@@ -152,3 +154,19 @@ def test_a_review_goes_by_the_run_that_wrote_the_field_last(suggestions):
     assert ownership.run_of(dataset, "auto_label", "auto_label") == later
     with pytest.raises(ValueError, match="no run of find_mistakes wrote the field 'auto_label'"):
         ownership.run_of(dataset, "auto_label", "find_mistakes")
+
+
+def test_every_field_that_a_run_notes_carries_its_mark():
+    folder = Path(ownership.__file__).parent
+    writers = [path.name for path in folder.glob("*.py") if 'wrote("fields"' in path.read_text(encoding="utf-8")]
+    assert writers == ["ownership.py"]
+
+
+def test_another_target_is_not_written_into_a_later_runs_field(suggestions, monkeypatch):
+    dataset = suggestions(["cat"])
+    dataset.delete_sample_field("auto_label")
+    another_run(dataset)
+    results = dict(target_precision=0.9, output_field="auto_label")
+    monkeypatch.setattr(history, "read_results", lambda dataset, key: results)
+    with pytest.raises(ValueError, match=f"the field 'auto_label' is another run's now: that of {LABELLING}"):
+        retarget.retarget(dataset, LABELLING, 0.8)

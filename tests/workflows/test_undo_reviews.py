@@ -7,7 +7,7 @@ import shutil
 import fiftyone as fo
 import pytest
 from evenset import auto_label, delete_run, resume_run, review_labels
-from evenset.workflows import folders, records
+from evenset.workflows import folders, records, review_queue
 
 REVIEW = "evenset_review_labels_1"
 
@@ -136,3 +136,16 @@ def test_a_label_that_was_written_without_an_id_is_put_back_as_it_was(suggestion
 
     assert delete_run(dataset, REVIEW).labels == 1
     assert dataset._sample_collection.find_one({})["ground_truth"] == stored
+
+
+def test_a_clones_copy_of_a_review_is_not_gone_on_with(reviewed, copies, refused):
+    clone = copies(reviewed.clone(f"{reviewed.name}-clone"))
+    clone.set_values("auto_label.status", ["review"] * 4)
+    clone.set_values("ground_truth", [None] * 4)
+    with refused(clone, f"{REVIEW} is no finished review of 'auto_label'"):
+        review_labels(clone, "auto_label", status="review", into=REVIEW, progress=False)
+    first = clone.first().id
+    clone_key = review_queue.decide(clone, "auto_label", "ground_truth", first, "accept", sitting="me")
+    records.store(clone).set("sitting:me:auto_label", REVIEW)  # as a clone of the store has it
+    assert review_queue.decided(clone, "auto_label", "ground_truth", "me") == []
+    assert clone_key != REVIEW
