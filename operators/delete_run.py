@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import Any
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..workflows import changes, folders, history, records, synthetic
-from ..workflows.delete_run import delete_run
+from ..workflows import changes, folders, history, ownership, records, run_files, synthetic
+from ..workflows.delete_run import delete_run, files_sentence
+from ..workflows.results import counted
 from . import forms, running
 
 PATIENCE_SECONDS = 120  # for a run to stop
@@ -48,24 +50,30 @@ def fill(form: forms.Form) -> None:
 
 
 def what_goes(dataset: Any, key: str) -> list[str]:
-    """A sentence for each kind of thing that deleting the run takes away."""
+    """A sentence for each kind of thing that deleting the run takes away, or leaves."""
     config, folder = records.read_config(dataset, key), folders.run_folder(dataset, key)
     writes, label_field = config["writes"], config["inputs"].get("label_field")
     lines = ["It is running: it is stopped first"] if config["state"] == "running" else []
-    if there := [name for name in writes.get("fields", []) if dataset.has_sample_field(name)]:
-        lines.append(f"Fields: {', '.join(there)}")
-    if writes.get("evaluations"):
-        lines.append(f"Evaluations: {', '.join(writes['evaluations'])}")
-    if writes.get("views"):
-        lines.append(f"Saved views: {', '.join(writes['views'])}")
+    for noun, names in (
+        ("Fields", ownership.fields_of(dataset, key, config)),
+        ("Evaluations", ownership.evaluations_of(dataset, key, config)),
+        ("Saved views", ownership.views_of(dataset, key, config)),
+    ):
+        if names:
+            lines.append(f"{noun}: {', '.join(names)}")
     if writes.get("samples"):
-        lines.append(f"{synthetic.count_of_run(dataset, key):,} samples that it added, with their labels")
-    labels = sum(line["field"] == label_field for line in changes.read(folder))
-    if labels:
-        lines.append(f"{labels:,} labels of {label_field!r} are put back, but for those that were edited since")
+        lines.append(f"{counted(synthetic.count_of_run(dataset, key), 'sample')} that it added, with their labels")
+    listed = changes.read(folders.files_of(dataset, key, config)) if config["method"] == "review_labels" else []
+    fields = Counter(
+        {line["id"]: line["field"] for line in sorted(listed, key=lambda line: line["field"] == label_field)}.values()
+    )
+    for name, count in fields.items():
+        noun, verb = "label" if name == label_field else "suggestion", "is" if count == 1 else "are"
+        lines.append(f"{counted(count, noun)} of {name!r} {verb} put back, except where edited since")
     files = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-    lines.append(f"{len(files):,} files of its own ({sum(files) / 1e6:,.1f} MB), and its record")
-    return lines
+    lines.append(f"{counted(len(files), 'file')} of its own ({sum(files) / 1e6:,.1f} MB), and its record")
+    shown = run_files.shown_files(folder, other_than=dataset)
+    return lines + [files_sentence(name, one.samples, folder) for name, one in shown.items()]
 
 
 def stop(dataset: Any, key: str, progress: Any) -> None:

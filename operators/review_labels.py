@@ -119,5 +119,9 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     if results["kept"]:
         kept = f"{results['kept']:,} samples have a label in {results['label_field']!r} already"
         page.alert("info", f"{kept}, and keep it")
+    if results["unwritten"]:
+        page.alert(
+            "warning", f"{counted(results['unwritten'], 'sample')} changed meanwhile, and nothing was written there"
+        )
     page.button("Undo ...", "undo", "@evenset/evenset/delete_run", dict(run_key=results["run_key"]), prompt=True)
     return page

@@ -212,3 +212,60 @@ def address(database: str, plugin: Path) -> Iterator[str]:
     server = ServerService(port, address="127.0.0.1", do_not_track=True)
     yield f"http://127.0.0.1:{port}"
     server.stop()
+
+
+@pytest.fixture
+def suggestions(make_dataset: Callable[..., Any]) -> Callable[..., Any]:
+    """A data set with a field of suggestions that a run wrote, without any training.
+
+    suggestions(["cat", "dog"], [None, "dog"], flagged=False) -> a sample for each suggestion, with these labels
+        flagged: they are of find_mistakes, in `mistake`, and not of auto_label, in `auto_label`
+    """
+    import fiftyone as fo
+
+    def make(suggested: Sequence[str], labels: Sequence[str | None] | None = None, flagged: bool = False) -> Any:
+        from evenset.models.settings import AutoLabelSettings
+        from evenset.workflows import runs, views
+        from evenset.workflows.samples import declare_classification, write_classifications
+
+        method, field = ("find_mistakes", "mistake") if flagged else ("auto_label", "auto_label")
+        dataset = make_dataset([f"/nowhere/{i}.png" for i in range(len(suggested))], labels or [None] * len(suggested))
+        inputs = dict(label_field="ground_truth", output_field=field)
+        with runs.start(dataset, method, settings=(AutoLabelSettings(),), inputs=inputs, progress=False) as run:
+            kinds = (
+                {"is_issue": fo.BooleanField, "mistakenness": fo.FloatField} if flagged else {"status": fo.StringField}
+            )
+            columns = {"is_issue": True, "mistakenness": 0.9} if flagged else {"status": "accepted"}
+            declare_classification(run, field, kinds)
+            values = {name: [value] * len(suggested) for name, value in columns.items()}
+            write_classifications(run, field, np.array(dataset.values("id")), {"label": suggested, **values})
+            views.save(run, f"{field}: view", dataset.exists(field))
+        return dataset
+
+    return make
+
+
+@pytest.fixture
+def everything() -> Callable[[Any], dict[str, Any]]:
+    """Returns all that a run can change: schema, samples, saved views, App settings, runs and files on disk."""
+
+    def stages(view: Any) -> Any:
+        return view._serialize(include_uuids=False)
+
+    def look(dataset: Any) -> dict[str, Any]:
+        import fiftyone as fo
+
+        dataset.reload()
+        folder = Path(fo.config.default_dataset_dir) / "evenset" / str(dataset._doc.id)
+        schema = dataset.get_field_schema(flat=True)
+        return {
+            "schema": {name: (str(field), field.description, field.info) for name, field in schema.items()},
+            "samples": [{**sample.to_dict(), "last_modified_at": None} for sample in dataset],
+            "views": {name: stages(dataset.load_saved_view(name)) for name in dataset.list_saved_views()},
+            "app": dataset.app_config.to_dict(),
+            "runs": dataset.list_runs(),
+            "files": sorted(str(path) for path in folder.rglob("*")),
+            "folder": folder.exists(),
+        }
+
+    return look

@@ -2,51 +2,42 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from . import folders, ownership, records
+from . import folders, records
 from .results import counted
 from .runs import Run
 from .samples import CHUNK, PROVENANCE
 
 REVIEWS = "evenset_review_labels_"  # so begin the keys of reviews
-SUGGESTING = ("evenset_auto_label_", "evenset_find_mistakes_")  # runs whose field a review is of
+MOST_ASKED = 1000  # labels whose field is looked for
 FILE = "changes.jsonl"  # of a review's folder, a line for each label that changes
 IDENTITY = ("_id", "label", "status", "is_issue")  # of a label: while these stay, it is the one that was seen
-Line = dict[str, Any]  # id, field, before, after
+Line = dict[str, Any]  # id of the sample, field, before, after
 Label = dict[str, Any] | None  # as the database holds it
 
 
 def change(sample_id: str, field: str, before: Label, after: Label) -> Line:
-    """A line of the list of changes; `before` and `after` are labels as the database holds them."""
-    from bson import json_util
-
-    plain = [json.loads(json_util.dumps(label)) for label in (before, after)]
-    return dict(id=sample_id, field=field, before=plain[0], after=plain[1])
-
-
-def _label(plain: Label) -> Label:
-    """A label as the database holds it, from a line."""
-    from bson import json_util
-
-    return json_util.loads(json.dumps(plain))  # type: ignore[no-any-return]
+    return dict(id=sample_id, field=field, before=before, after=after)
 
 
 def read(folder: Path) -> list[Line]:
+    from bson import json_util
+
     path = folder / FILE
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [json_util.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def save(folder: Path, lines: list[Line]) -> None:
     """Writes the list of changes; a kill leaves the old or the new one."""
+    from bson import json_util
+
     part = folder / f"{FILE}.part"
-    part.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    part.write_text("".join(json_util.dumps(line) + "\n" for line in lines))
     part.replace(folder / FILE)
 
 
@@ -58,7 +49,7 @@ def labels_of(dataset: Any, ids: list[str], fields: list[str]) -> dict[str, dict
 
 
 def _db_name(dataset: Any, field: str) -> str:
-    return dataset.get_field(field).db_field or field
+    return getattr(dataset.get_field(field), "db_field", None) or field  # None: it was removed at this moment
 
 
 def write(run: Run, lines: list[Line]) -> set[str]:
@@ -103,8 +94,8 @@ def _update(dataset: Any, samples: dict[str, list[Line]], *, seen: str, new: str
         values: dict[str, Any] = {"last_modified_at": now}
         for line in lines:
             name = _db_name(dataset, line["field"])
-            condition.update(_condition(name, _label(line[seen])))
-            values[name] = _label(line[new])
+            condition.update(_condition(name, line[seen]))
+            values[name] = line[new]
         updates.append(UpdateOne(condition, {"$set": values}))
     collection = dataset._sample_collection.with_options(write_concern=WriteConcern(w=1, j=True))
     matched = collection.bulk_write(updates, ordered=False).matched_count
@@ -127,8 +118,7 @@ def _same(now: Any, then: Label) -> bool:
     """Whether a label is still the one of a line."""
     if not isinstance(now, dict) or then is None:
         return now is None and then is None
-    label = _label(then) or {}
-    return all(now.get(key) == label.get(key) for key in IDENTITY)
+    return all(now.get(key) == then.get(key) for key in IDENTITY)
 
 
 def _check_fields_left(dataset: Any, fields: list[str]) -> None:
@@ -167,9 +157,10 @@ def undo(dataset: Any, key: str, config: dict[str, Any]) -> PutBack:
         return PutBack()
     label_field, lines = config["inputs"].get("label_field"), _find(dataset, key, config)
     check_fields(dataset, key, label_field, lines)
+    moved = {name: _other_names(dataset, lines, name)[:1] for name in _gone(dataset, lines)}
+    lines = [{**line, "field": name} for line in lines for name in moved.get(line["field"], [line["field"]])]
     undone = put_back(dataset, lines, label_field)
-    gone = {line["field"] for line in lines if not dataset.has_sample_field(line["field"])}
-    undone.left += [f"the suggestions of {name!r} are not put back: the field was removed" for name in sorted(gone)]
+    undone.left += [f"what was in {name!r} is not put back: the field was removed" for name in moved if not moved[name]]
     undone.left += _unlisted(dataset, key, label_field, undone.edited)
     attributes = set(config["writes"].pop("attributes", [])) & set(provenance_paths(label_field))
     if not undone.edited:
@@ -202,26 +193,47 @@ def _give_up(key: str) -> str:
 
 
 def check_fields(dataset: Any, key: str, label_field: str, lines: list[Line]) -> None:
-    """Raises ValueError where a field of the review was renamed, or is read-only."""
-    for name, count in Counter(line["field"] for line in lines).items():
-        now = dataset.get_field(name)
-        if now is None and (name == label_field or _is_renamed(dataset, name)):
+    """Raises ValueError where the label field has another name, or a field is read-only."""
+    count = sum(line["field"] == label_field for line in lines)
+    names = _other_names(dataset, lines, label_field) if label_field in _gone(dataset, lines) else []
+    if names:
+        raise ValueError(
+            f"{counted(count, 'label')} of {key} cannot be put back: the field {label_field!r} of {dataset.name!r} was "
+            f"renamed, they are in {names[0]!r}. Rename it back: dataset.rename_sample_field({names[0]!r}, "
+            f"{label_field!r}). {_give_up(key)}"
+        )
+    for name in dict.fromkeys(line["field"] for line in lines):
+        require_writable(dataset, name)
+
+
+def require_writable(dataset: Any, *names: str) -> None:
+    """Raises ValueError where one of the fields is read-only."""
+    for name in names:
+        if getattr(dataset.get_field(name), "read_only", False):
             raise ValueError(
-                f"{counted(count, 'label')} of {key} cannot be put back: the field {name!r} of {dataset.name!r} was "
-                f"removed or renamed. Rename it back (dataset.rename_sample_field). {_give_up(key)}"
+                f"the field {name!r} of {dataset.name!r} is read-only: make it writable first, nothing was changed"
             )
-        if now is not None and now.read_only:
-            raise ValueError(f"labels of {key} cannot be put back: make the field {name!r} writable, it is read-only")
 
 
-def _is_renamed(dataset: Any, field: str) -> bool:
-    """Whether a field of suggestions is there under another name."""
-    configs = ((key, records.read_config(dataset, key)) for key in records.keys(dataset) if key.startswith(SUGGESTING))
-    return any(
-        ownership.renamed(dataset, key, config)
-        for key, config in configs
-        if field in config["writes"].get("fields", [])
-    )
+def _gone(dataset: Any, lines: list[Line]) -> list[str]:
+    return [name for name in dict.fromkeys(line["field"] for line in lines) if not dataset.has_sample_field(name)]
+
+
+def _other_names(dataset: Any, lines: list[Line], name: str) -> list[str]:
+    """Fields that hold labels which a review wrote into `name`, known by their ids."""
+    import fiftyone as fo
+    from bson import ObjectId
+
+    written = [(line["id"], line["after"]["_id"]) for line in lines if line["field"] == name][:MOST_ASKED]
+    schema = dataset.get_field_schema(ftype=fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
+    return [
+        other
+        for other, item in schema.items()
+        if dataset._sample_collection.find_one(
+            {"$or": [{"_id": ObjectId(i), f"{item.db_field}._id": label_id} for i, label_id in written]},
+            {"_id": 1},
+        )
+    ]
 
 
 def _unlisted(dataset: Any, key: str, label_field: str, edited: list[str]) -> Iterator[str]:

@@ -78,21 +78,26 @@ def delete_run(dataset: Samples, run_key: str) -> DeletedRun:
         records.save_config(dataset, run_key, config)  # a kill from here on leaves a run that can be deleted
         for key in (f"live:{run_key}", f"stop:{run_key}"):
             records.store(dataset).delete(key)
-        undone.left += _kept_files(dataset, run_key)
+        undone.left += _kept_files(dataset, run_key, config)
         dataset.delete_run(run_key)  # the last: without it nothing would name the rest
     folders.clear_locks(dataset)
     records.tell(dataset)
     return undone
 
 
-def _kept_files(dataset: Any, run_key: str) -> Iterator[str]:
+def _kept_files(dataset: Any, run_key: str, config: dict[str, Any]) -> Iterator[str]:
     """Deletes the run's files; a sentence for each dataset that shows some of them, which stay."""
+    folder = folders.run_folder(dataset, run_key)
+    if folders.is_foreign(dataset, config) and not folder.exists():
+        yield f"{folders.why_gone(dataset, run_key, config)}: they stay"
     for name, count in run_files.delete(dataset, run_key).items():
-        yield files_sentence(name, count, folders.run_folder(dataset, run_key))
+        yield files_sentence(name, count, folder)
 
 
 def files_sentence(name: str, count: int, folder: Path) -> str:
-    return f"{counted(count, 'sample')} of dataset {name!r} show files of this run, which stay at {folder}"
+    """What samples of another dataset show of a run's files."""
+    show = "shows" if count == 1 else "show"
+    return f"{counted(count, 'sample')} of dataset {name!r} {show} files of this run, which stay at {folder}"
 
 
 def take_back(dataset: Any, config: dict[str, Any], folder: Path) -> DeletedRun:
@@ -106,13 +111,13 @@ def take_back(dataset: Any, config: dict[str, Any], folder: Path) -> DeletedRun:
         ValueError: labels cannot be put back, or a field is read-only; nothing was changed
     """
     from . import synthetic
-    from .changes import undo
+    from .changes import require_writable, undo
 
     run_key, writes = folder.name, config["writes"]
     undone = DeletedRun(run_key, fields=ownership.fields_of(dataset, run_key, config))
     undone.views = ownership.views_of(dataset, run_key, config)
     undone.evaluations = ownership.evaluations_of(dataset, run_key, config)
-    _check_read_only(dataset, undone.fields)
+    require_writable(dataset, *undone.fields)
     for name, value in vars(undo(dataset, run_key, config)).items():
         setattr(undone, name, value)
     if run_key in writes.pop("samples", []):
@@ -130,14 +135,6 @@ def take_back(dataset: Any, config: dict[str, Any], folder: Path) -> DeletedRun:
         writes.pop(kind, None)
     config.pop("ids", None)
     return undone
-
-
-def _check_read_only(dataset: Any, fields: list[str]) -> None:
-    for name in fields:
-        if dataset.get_field(name).read_only:
-            raise ValueError(
-                f"the field {name!r} of {dataset.name!r} is read-only: make it writable first, nothing was changed"
-            )
 
 
 def _not_the_runs(dataset: Any, run_key: str, config: dict[str, Any]) -> Iterator[str]:

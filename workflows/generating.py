@@ -219,7 +219,7 @@ def find(dataset: Any, generator: str | Path, names: list[str], source: str | No
         named, config = generator, records.read_config(dataset, generator)
         if config["method"] not in ("train_generator", "balance_classes"):
             raise ValueError(f"{generator} trained no generator: give the key of a train_generator run, or a folder")
-        folder = folders.run_folder(dataset, generator) / FOLDER
+        folder = folders.files_of(dataset, generator, config) / FOLDER
         if not folder.exists():
             raise ValueError(f"{generator} is {config['state']}, and has no generator: resume it, or train another")
     if not (folder / "model_index.json").exists():

@@ -14,7 +14,7 @@ from bson import ObjectId
 
 from ..models.settings import AutoLabelSettings
 from ..models.threshold import Threshold
-from . import folders, history, records
+from . import folders, history, ownership, records
 from .auto_label_results import AutoLabelResults, precision_of, target_notes
 from .decision import each_threshold, together
 from .durable import lasting, refresh
@@ -145,6 +145,8 @@ def _results(dataset: Any, run_key: str) -> dict[str, Any]:
     results = history.read_results(dataset, run_key)
     if "target_precision" not in results or "output_field" not in results:
         raise ValueError(f"{run_key} is not a run of auto_label: it has no target precision")
+    if ownership.writer(dataset, results["output_field"]) not in (None, run_key):
+        raise ValueError(f"the field {results['output_field']!r} is another run's now: that of {run_key} was removed")
     if not dataset.has_sample_field(results["output_field"]):
         raise ValueError(
             f"the field {results['output_field']!r} of {run_key} was removed: there is no status to change"

@@ -119,12 +119,13 @@ class Review:
     label: str | None
     classes: Sequence[str] | None
     choices: ReviewSettings
-    source: dict[str, Any]  # record of the run that wrote the suggestions, with its key
+    owner: dict[str, Any]  # record of the run that suggests, with its key
     shown: Mapping[str, tuple[str | None, str | None]] | None = None  # suggestion and label that a person saw
 
     @property
     def mistakes(self) -> bool:
-        return bool(self.source["method"] == "find_mistakes")
+        """Whether the suggestions are those of find_mistakes."""
+        return bool(self.owner["method"] == "find_mistakes")
 
     @property
     def statuses(self) -> tuple[str, ...]:
@@ -192,13 +193,14 @@ def _review(
             stack.enter_context(folders.claim(dataset, name, folders.WAIT_SECONDS))
         dataset.reload()
         require_fields(dataset, review.field, review.label_field)
+        changes.require_writable(dataset, review.field, review.label_field)
         _check_label(samples, review)
         chosen, kept = _choose(samples, review)
         if not chosen and not resume:
             raise NothingToReview(_why_none(review, kept))
         if not resume:
             views = review_policy.parts(dataset, chosen)
-            review_policy.check(views, review.field, review.label_field, review.label, review.source, choices)
+            review_policy.check(views, review.field, review.label_field, review.label, review.owner, choices)
         run = stack.enter_context(
             _join(dataset, into, review)
             if into
@@ -211,7 +213,8 @@ def _review(
         missed = _write(run, lines)
         every = changes.read(run.folder)
         action = choices.action if choices.action == run.config["settings"]["action"] else "mixed"
-        changed, kept = len({line["id"] for line in every if "settles" not in line}), run.config["notes"]["kept"]
+        changed = len({line["id"] for line in every if "settles" not in line})
+        kept = run.note("kept", lambda: kept)
         results = ReviewResults(run.key, review.field, review.label_field, action, changed, kept)
         results.unwritten = passed + len(missed)
         return run.finish(results)
@@ -251,7 +254,8 @@ def _join(dataset: Any, key: str, review: Review) -> Iterator[Run]:
     field, label_field = review.field, review.label_field
     config = records.read_config(dataset, key)
     about = [config["inputs"].get(name) for name in ("field", "label_field")]
-    if (config["method"], config["state"], *about) != ("review_labels", "done", field, label_field):
+    is_same = (config["method"], config["state"], *about) == ("review_labels", "done", field, label_field)
+    if not is_same or folders.is_foreign(dataset, config):
         raise ValueError(f"{key} is no finished review of {field!r} into {label_field!r}: leave into out")
     yield Run(dataset, key, config, None)
 

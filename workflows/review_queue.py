@@ -233,7 +233,7 @@ def _sitting(dataset: Any, field: str, label_field: str, sitting: str) -> str | 
     about = [config["inputs"].get(name) for name in ("field", "label_field")]
     suggested = records.read_config(dataset, run_of(dataset, field))["started"]  # anew, under the same name
     is_open = config["state"] == "done" and about == [field, label_field] and config["started"] > suggested
-    return str(key) if is_open else None
+    return str(key) if is_open and not folders.is_foreign(dataset, config) else None
 
 
 def _decided(dataset: Any, run_key: str) -> list[str]:

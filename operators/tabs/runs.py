@@ -164,7 +164,9 @@ def remarks(dataset: Any, config: dict[str, Any], kept: bool, resumes: bool) -> 
     gone = missing(dataset, config)
     if config["state"] == "stopped" and resumes:
         notes.append("It was stopped, or its process ended, before its work was done: Resume goes on from there.")
-    if not kept:
+    if not kept and folders.is_foreign(dataset, config):
+        notes.append("The files of this run belong to the dataset that this one was cloned or imported from.")
+    elif not kept:
         notes.append("The files of this run were deleted by hand: it can be deleted, and not resumed or used again.")
     if gone and config["state"] == "done":
         notes.append(f"The field {', '.join(gone)} of this run was removed, or has another name.")

@@ -14,32 +14,6 @@ import pytest
 
 
 @pytest.fixture
-def everything() -> Callable[[Any], dict[str, Any]]:
-    """Returns all that a run can change: schema, samples, saved views, App settings, runs and files on disk."""
-
-    def stages(view: Any) -> Any:
-        return view._serialize(include_uuids=False)
-
-    def look(dataset: Any) -> dict[str, Any]:
-        import fiftyone as fo
-
-        dataset.reload()
-        folder = Path(fo.config.default_dataset_dir) / "evenset" / str(dataset._doc.id)
-        schema = dataset.get_field_schema(flat=True)
-        return {
-            "schema": {name: (str(field), field.description, field.info) for name, field in schema.items()},
-            "samples": [{**sample.to_dict(), "last_modified_at": None} for sample in dataset],
-            "views": {name: stages(dataset.load_saved_view(name)) for name in dataset.list_saved_views()},
-            "app": dataset.app_config.to_dict(),
-            "runs": dataset.list_runs(),
-            "files": sorted(str(path) for path in folder.rglob("*")),
-            "folder": folder.exists(),
-        }
-
-    return look
-
-
-@pytest.fixture
 def refused(everything: Callable[..., Any]) -> Callable[..., Any]:
     """`with refused(dataset, "words", "of the sentence"): call()`: it is refused, and nothing whatever has changed."""
 
