@@ -107,16 +107,30 @@ def gone_classes(dataset: Any, source: dict[str, Any], label_field: str, names: 
 
 def settled_flags(dataset: Any, field: str, ids: Iterable[str]) -> Iterator[tuple[str, Any, Any]]:
     """Flags that a near-duplicate among `ids` contradicts, whose label changes: id, suggestion, and what is left."""
-    changed, path = set(ids), f"{field}.contradicted_by"
-    if not dataset.has_field(path):
-        return
-    flagged = dataset.match({f"{field}.is_issue": True, path: {"$ne": None}})
-    for i, other, suggestion in zip(*flagged.values(["id", path, field]), strict=True):
+    changed = set(ids)
+    for i, other, suggestion in _contradicted(dataset, field):
         if other in changed and i not in changed:
             after = suggestion.copy()
             after._id, after["is_issue"] = suggestion._id, False
             after.label = after.confidence = after["mistakenness"] = after["reason"] = None
             yield i, suggestion, after
+
+
+def settled(dataset: Any, field: str, label_field: str) -> set[str]:
+    """Ids of samples whose flag a near-duplicate contradicts that was edited since: it has not the suggested label."""
+    flags = _contradicted(dataset, field)
+    near = dataset.select(list({other for _, other, _ in flags}))
+    now = dict(zip(*near.values(["id", f"{label_field}.label"]), strict=True))
+    return {i for i, other, suggestion in flags if now.get(other) != suggestion.label}
+
+
+def _contradicted(dataset: Any, field: str) -> list[tuple[str, str, Any]]:
+    """Flagged samples that a near-duplicate contradicts: id, that of the near-duplicate, and the suggestion."""
+    path = f"{field}.contradicted_by"
+    if not dataset.has_field(path):  # of auto_label
+        return []
+    flagged = dataset.match({f"{field}.is_issue": True, path: {"$ne": None}})
+    return list(zip(*flagged.values(["id", path, field]), strict=True))
 
 
 def _check_provenance(dataset: Any, label_field: str) -> None:
