@@ -237,8 +237,9 @@ def _changes(
             line = changes.change(i, field, suggestion, _settled(suggestion, name, mistakes))
             lines.append({**line, "given": old and old.label})  # what a dismissed flag was about
     if choices.action != "reject":
-        settled = review_policy.settled_flags(run.dataset, field, chosen)
-        lines += [{**changes.change(i, field, old, new), "settled": True} for i, old, new in settled]
+        for i, old in _labels_of(run.dataset, review_policy.settled_by(run.dataset, field, chosen), field):
+            new = fo.Classification.from_dict(review_policy.without_flag(old.to_dict()))
+            lines.append({**changes.change(i, field, old, new), "settled": True})  # by that of its near-duplicate
     part = path.with_suffix(".part")
     part.write_text("".join(json.dumps(line) + "\n" for line in [*changes.read(run.folder), *lines]))
     part.replace(path)

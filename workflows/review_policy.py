@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ..models.settings import ReviewSettings
-from . import folders
+from . import folders, records
 from .samples import CHUNK, PROVENANCE, name_index
 
 FEWEST_LOST = 3  # labels: fewer are no loss of a class, whatever part of it they are
@@ -94,26 +94,25 @@ def gone_classes(dataset: Any, source: dict[str, Any], label_field: str, names: 
 
     A field without any label has lost none: labels may go into a new one.
     """
-    inputs, labels = source["inputs"], [name for name in dataset.distinct(f"{label_field}.label") if _is_class(name)]
-    if not labels or inputs.get("label_field") != label_field:
-        return set()
-    known, index = name_index([], inputs.get("classes") or [])  # a class may have synonyms
-    here = {known[index[name]] if name in index else name for name in labels}
-    read = _classes_read(dataset, source["key"])
-    if read is None:  # without its files; a model of another run may know classes that were never here
-        read = set() if inputs.get("run") else names
+    labels = {name for name in dataset.distinct(f"{label_field}.label") if _is_class(name)}
+    here, read = set(labels), set()
+    for record in _learned_by(dataset, source) if labels else ():
+        if record["inputs"].get("label_field") == label_field:
+            known, index = name_index([], record["inputs"].get("classes") or [])  # a class may have synonyms
+            here |= {known[index[name]] for name in labels & index.keys()}
+            read |= _classes_read(dataset, record, names)
     return (names & read) - here
 
 
-def settled_flags(dataset: Any, field: str, ids: Iterable[str]) -> Iterator[tuple[str, Any, Any]]:
-    """Flags that a near-duplicate among `ids` contradicts, whose label changes: id, suggestion, and what is left."""
+def settled_by(dataset: Any, field: str, ids: Iterable[str]) -> list[str]:
+    """Ids of samples whose flag a near-duplicate among `ids` contradicts: they are settled when its label changes."""
     changed = set(ids)
-    for i, other, suggestion in _contradicted(dataset, field):
-        if other in changed and i not in changed:
-            after = suggestion.copy()
-            after._id, after["is_issue"] = suggestion._id, False
-            after.label = after.confidence = after["mistakenness"] = after["reason"] = None
-            yield i, suggestion, after
+    return [i for i, other, _ in _contradicted(dataset, field) if other in changed and i not in changed]
+
+
+def without_flag(suggestion: dict[str, Any]) -> dict[str, Any]:
+    """A suggestion, as the database holds it, of which nothing is left to decide."""
+    return {**suggestion, "is_issue": False, **dict.fromkeys(("label", "confidence", "mistakenness", "reason"))}
 
 
 def settled(dataset: Any, field: str, label_field: str) -> set[str]:
@@ -121,16 +120,16 @@ def settled(dataset: Any, field: str, label_field: str) -> set[str]:
     flags = _contradicted(dataset, field)
     near = dataset.select(list({other for _, other, _ in flags}))
     now = dict(zip(*near.values(["id", f"{label_field}.label"]), strict=True))
-    return {i for i, other, suggestion in flags if now.get(other) != suggestion.label}
+    return {i for i, other, suggested in flags if now.get(other) != suggested}
 
 
-def _contradicted(dataset: Any, field: str) -> list[tuple[str, str, Any]]:
-    """Flagged samples that a near-duplicate contradicts: id, that of the near-duplicate, and the suggestion."""
+def _contradicted(dataset: Any, field: str) -> list[tuple[str, str, str]]:
+    """Flagged samples that a near-duplicate contradicts: id, that of the near-duplicate, and the suggested label."""
     path = f"{field}.contradicted_by"
     if not dataset.has_field(path):  # of auto_label
         return []
     flagged = dataset.match({f"{field}.is_issue": True, path: {"$ne": None}})
-    return list(zip(*flagged.values(["id", path, field]), strict=True))
+    return list(zip(*flagged.values(["id", path, f"{field}.label"]), strict=True))
 
 
 def _check_provenance(dataset: Any, label_field: str) -> None:
@@ -160,13 +159,21 @@ def _is_class(name: str | None) -> bool:
     return bool(name and name.strip())
 
 
-def _classes_read(dataset: Any, key: str) -> set[str] | None:
-    """Classes of which a run read a label; None where its files were deleted, or are those of another dataset."""
+def _learned_by(dataset: Any, source: dict[str, Any]) -> list[dict[str, Any]]:
+    """The record of a run, and that of the run whose model it used, if that is one of this dataset too."""
+    place, _, key = (source["inputs"].get("run") or "").rpartition("/")
+    if place not in ("", dataset.name) or key not in records.keys(dataset):
+        return [source]
+    return [source, {**records.read_config(dataset, key), "key": key}]
+
+
+def _classes_read(dataset: Any, record: dict[str, Any], names: set[str]) -> set[str]:
+    """Classes of which a run read a label; without its files all of `names`, but for those of another run's model."""
     import numpy as np
 
-    path = folders.run_folder(dataset, key) / "labels.npz"
+    path = folders.run_folder(dataset, record["key"]) / "labels.npz"
     if not path.exists():
-        return None
+        return set() if record["inputs"].get("run") else names
     with np.load(path, allow_pickle=False) as kept:
         classes = kept["classes"]
         return set(kept["names"][np.unique(classes[classes >= 0])].tolist())

@@ -47,8 +47,8 @@ def look(dataset: Any, run_key: str, first: int, most: int) -> Suspects:
     judged = _judged(dataset, run_key)
     settled = review_policy.settled(dataset, field, label_field)
     ids, labels = flagged.values(["id", f"{label_field}.label"])
-    rows = [(i, label) for i, label in zip(ids, labels, strict=True) if label is not None and i not in settled]
-    same = [i for i, label in rows if judged.get(i, label) == label]
+    pairs = [(i, label) for i, label in zip(ids, labels, strict=True) if label is not None and i not in settled]
+    same = [i for i, label in pairs if judged.get(i, label) == label]
     first = min(first, max(len(same) - 1, 0) // most * most)
     shown = dataset.select(same[first : first + most], ordered=True)
     paths = ["id", "filepath", f"{label_field}.label", f"{field}.label", f"{field}.mistakenness", f"{field}.reason"]
