@@ -237,7 +237,8 @@ def _changes(
             line = changes.change(i, field, suggestion, _settled(suggestion, name, mistakes))
             lines.append({**line, "given": old and old.label})  # what a dismissed flag was about
     if choices.action != "reject":
-        for i, old in _labels_of(run.dataset, review_policy.settled_by(run.dataset, field, chosen), field):
+        settled = review_policy.settled_by(run.dataset, field, label_field, lines)
+        for i, old in _labels_of(run.dataset, settled, field):
             new = fo.Classification.from_dict(review_policy.without_flag(old.to_dict()))
             lines.append({**changes.change(i, field, old, new), "settled": True})  # by that of its near-duplicate
     part = path.with_suffix(".part")

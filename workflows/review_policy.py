@@ -60,7 +60,7 @@ def check(
     dataset = views[0]._root_dataset
     _check_provenance(dataset, label_field)
     written = {label} if label else set(_count(views, f"{field}.label"))
-    gone = sorted(written & gone_classes(dataset, source, label_field, written))
+    gone = sorted(gone_classes(dataset, source, label_field, written))
     if gone and not config.new_class:
         others = f" (nor are {_listed([repr(name) for name in gone[1:]])})" if gone[1:] else ""
         raise Refused(
@@ -104,9 +104,14 @@ def gone_classes(dataset: Any, source: dict[str, Any], label_field: str, names: 
     return (names & read) - here
 
 
-def settled_by(dataset: Any, field: str, ids: Iterable[str]) -> list[str]:
-    """Ids of samples whose flag a near-duplicate among `ids` contradicts: they are settled when its label changes."""
-    changed = set(ids)
+def settled_by(dataset: Any, field: str, label_field: str, lines: Iterable[dict[str, Any]]) -> list[str]:
+    """Ids of samples whose flag is settled by the changes of a review: they change the near-duplicate's label.
+
+    Args:
+        lines: of the list of changes
+    """
+    labels = [line for line in lines if line["field"] == label_field]
+    changed = {line["id"] for line in labels if (line["before"] or {}).get("label") != line["after"]["label"]}
     return [i for i, other, _ in _contradicted(dataset, field) if other in changed and i not in changed]
 
 
@@ -138,13 +143,15 @@ def _check_provenance(dataset: Any, label_field: str) -> None:
 
     for path in (f"{label_field}.{name}" for name in PROVENANCE):
         field = dataset.get_field(path)
-        other = {path: {"$exists": True, "$ne": None, "$not": {"$type": "string"}}}
-        if not (dataset.match(other).limit(1).count() if field is None else not isinstance(field, fo.StringField)):
-            continue
-        kind = "other values" if field is None else type(field).__name__
-        raise ValueError(
-            f"the attribute {path!r} holds {kind}, and Evenset writes a text there: rename it, or remove it"
-        )
+        if field is None:  # a label may have attributes that the schema does not declare
+            other = {path: {"$exists": True, "$ne": None, "$not": {"$type": "string"}}}
+            kind, fits = "other values", not dataset.match(other).limit(1).count()
+        else:
+            kind, fits = type(field).__name__, isinstance(field, fo.StringField)
+        if not fits:
+            raise ValueError(
+                f"the attribute {path!r} holds {kind}, and Evenset writes a text there: rename it, or remove it"
+            )
 
 
 def _count(views: Sequence[Any], path: str, without: str | None = None) -> Counter[str]:

@@ -216,6 +216,14 @@ def test_a_change_of_the_label_that_fits_takes_the_flag_of_its_near_duplicate_aw
         assert everything(corrupted) == before
 
 
+def test_a_label_that_is_confirmed_leaves_the_flag_of_its_near_duplicate(corrupted):
+    first, second = duplicated(corrupted, "right", "wrong")
+    find(corrupted)
+    label = corrupted[first].ground_truth.label
+    review_labels(corrupted.select(first), "mistake", action="correct", label=label, progress=False)
+    assert corrupted[second].mistake.is_issue and corrupted[second].mistake.label == label
+
+
 def test_where_a_person_called_the_flagged_one_right_the_other_is_flagged_next(corrupted):
     first, second = duplicated(corrupted, "right", "wrong")
     find(corrupted)
