@@ -69,9 +69,9 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
         page = running.Page(f"{results['right']:,} of {results['drawn']:,} are right")
         return page.alert("success", results["text"])
     page = running.Page(f"{results['checked']:,} of {results['drawn']:,} drawn samples are checked")
-    page.lines("Open them, correct the wrong ones, then accept the rest as seen, and audit again.")
+    page.lines("Open them and look at each: correct the wrong ones, accept the rest as seen, and audit again.")
     page.button("Open the drawn samples", "visibility", "set_view", dict(name=view))
-    params = dict(field=field, status="all", seen=True, saved_view=view)  # or what is selected in it
+    params = dict(field=field, status="all", audit=True, saved_view=view)  # or what is selected in it
     if not learned_from(ctx.dataset, field):
         params["label_field"] = records.read_config(ctx.dataset, results["run_key"])["inputs"]["label_field"]
     return page.button("Review ...", "rate_review", "@evenset/evenset/review_labels", params, prompt=True)

@@ -53,6 +53,8 @@ def fill(form: forms.Form) -> None:
     defaults = {"status": "all"} if forms.takes_selection(form.ctx) else {}  # who selects means the selected
     form.settings(ReviewSettings, basic=True, defaults=defaults)
     action = form.value("action", ReviewSettings.action)
+    if form.value("audit") and action == "accept" and not form.value("seen"):  # audit_labels opened it
+        form.mark("seen", "tick it once you have looked at each of these samples: an audit counts no others")
     names = sorted(name for name in samples.count_values(f"{field}.label") if name is not None)
     hint = "Only suggestions of this class"
     form.choose("class", names, label="Class", description=hint, placeholder="all")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import folders, records
+from .fields import require_writable
 from .results import counted
 from .runs import Run
 from .samples import CHUNK, PROVENANCE
@@ -204,15 +205,6 @@ def check_fields(dataset: Any, key: str, label_field: str, lines: list[Line]) ->
         )
     for name in dict.fromkeys(line["field"] for line in lines):
         require_writable(dataset, name)
-
-
-def require_writable(dataset: Any, *names: str) -> None:
-    """Raises ValueError where one of the fields is read-only."""
-    for name in names:
-        if getattr(dataset.get_field(name), "read_only", False):
-            raise ValueError(
-                f"the field {name!r} of {dataset.name!r} is read-only: make it writable first, nothing was changed"
-            )
 
 
 def _gone(dataset: Any, lines: list[Line]) -> list[str]:

@@ -111,7 +111,8 @@ def take_back(dataset: Any, config: dict[str, Any], folder: Path) -> DeletedRun:
         ValueError: labels cannot be put back, or a field is read-only; nothing was changed
     """
     from . import synthetic
-    from .changes import require_writable, undo
+    from .changes import undo
+    from .fields import require_writable
 
     run_key, writes = folder.name, config["writes"]
     undone = DeletedRun(run_key, fields=ownership.fields_of(dataset, run_key, config))

@@ -193,7 +193,7 @@ def _review(
             stack.enter_context(folders.claim(dataset, name, folders.WAIT_SECONDS))
         dataset.reload()
         require_fields(dataset, review.field, review.label_field)
-        changes.require_writable(dataset, review.field, review.label_field)
+        require_writable(dataset, review.field, review.label_field)
         _check_label(samples, review)
         chosen, kept = _choose(samples, review)
         if not chosen and not resume:
@@ -340,7 +340,7 @@ def _changes(
             if review.takes(i, suggestion.get("label"), suggestion.get(how), old.get("label")):
                 lines += _lines(run, i, review, labels, "random" if i in drawn else "queue")
     if review.choices.action != "reject":
-        lines += review_policy.settled_flags(run.dataset, review.field, [line["id"] for line in lines])
+        lines += review_policy.settled_flags(run.dataset, review.field, review.label_field, lines)
     if not joins:
         run.config.setdefault("notes", {})["kept"] = kept  # before labels are there that a resumed run would count
         records.save_config(run.dataset, run.key, run.config)

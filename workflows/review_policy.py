@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from bson import ObjectId
 
 from ..models.settings import ReviewSettings
-from . import changes, folders
+from . import changes, folders, records
 from .samples import CHUNK, PROVENANCE, name_index
 
 FEWEST_LOST = 3  # labels: fewer are no loss of a class, whatever part of it they are
@@ -62,7 +62,7 @@ def check(
     dataset = views[0]._root_dataset
     _check_provenance(dataset, label_field)
     written = {label} if label else set(_count(views, f"{field}.label"))
-    gone = sorted(written & gone_classes(dataset, source, label_field, written))
+    gone = sorted(gone_classes(dataset, source, label_field, written))
     if gone and not config.new_class:
         others = f" (nor are {_listed([repr(name) for name in gone[1:]])})" if gone[1:] else ""
         raise Refused(
@@ -96,31 +96,49 @@ def gone_classes(dataset: Any, source: dict[str, Any], label_field: str, names: 
 
     A field without any label has lost none: labels may go into a new one.
     """
-    inputs, labels = source["inputs"], [name for name in dataset.distinct(f"{label_field}.label") if _is_class(name)]
-    if not labels or inputs.get("label_field") != label_field:
-        return set()
-    known, index = name_index([], inputs.get("classes") or [])  # a class may have synonyms
-    here = {known[index[name]] if name in index else name for name in labels}
-    read = _classes_read(dataset, source["key"])
-    if read is None:  # without its files; a model of another run may know classes that were never here
-        read = set() if inputs.get("run") else names
+    labels = {name for name in dataset.distinct(f"{label_field}.label") if _is_class(name)}
+    here, read = set(labels), set()
+    for record in _learned_by(dataset, source) if labels else ():
+        if record["inputs"].get("label_field") == label_field:
+            known, index = name_index([], record["inputs"].get("classes") or [])  # a class may have synonyms
+            here |= {known[index[name]] for name in labels & index.keys()}
+            read |= _classes_read(dataset, record, names)
     return (names & read) - here
 
 
-def settled_flags(dataset: Any, field: str, ids: Iterable[str]) -> list[changes.Line]:
-    """Changes that take away the flags which a near-duplicate among `ids` contradicts, as its label changes."""
-    changed, path = set(ids), f"{field}.contradicted_by"
-    if not dataset.has_field(path):
+def settled_flags(dataset: Any, field: str, label_field: str, lines: Iterable[changes.Line]) -> list[changes.Line]:
+    """Changes that take a flag away, where those of a review change the label of the near-duplicate that it is about.
+
+    Args:
+        lines: changes of the review
+    """
+    labels = [line for line in lines if line["field"] == label_field]
+    changed = {line["id"] for line in labels if (line["before"] or {}).get("label") != line["after"]["label"]}
+    settles = {i: near for i, near, _ in _contradicted(dataset, field) if near in changed and i not in changed}
+    nothing = dict.fromkeys(("label", "confidence", "mistakenness", "reason"))
+    added = []
+    for i, found in changes.labels_of(dataset, list(settles), [field]).items():
+        flag = found[field] or {}
+        line = changes.change(i, field, flag, {**flag, "_id": ObjectId(), **nothing, "is_issue": False})
+        added.append({**line, "settles": settles[i]})
+    return added
+
+
+def settled(dataset: Any, field: str, label_field: str) -> set[str]:
+    """Ids of samples whose flag a near-duplicate contradicts that was edited since: it has not the suggested label."""
+    flags = _contradicted(dataset, field)
+    near = dataset.select(list({other for _, other, _ in flags}))
+    now = dict(zip(*near.values(["id", f"{label_field}.label"]), strict=True))
+    return {i for i, other, suggested in flags if now.get(other) != suggested}
+
+
+def _contradicted(dataset: Any, field: str) -> list[tuple[str, str, str]]:
+    """Flagged samples that a near-duplicate contradicts: id, that of the near-duplicate, and the suggested label."""
+    path = f"{field}.contradicted_by"
+    if not dataset.has_field(path):  # of auto_label
         return []
     flagged = dataset.match({f"{field}.is_issue": True, path: {"$ne": None}})
-    settles = {i: other for i, other in zip(*flagged.values(["id", path]), strict=True) if other in changed}
-    lines = []
-    for i, labels in changes.labels_of(dataset, [i for i in settles if i not in changed], [field]).items():
-        flag = labels[field] or {}
-        nothing = dict.fromkeys(("label", "confidence", "mistakenness", "reason"))
-        line = changes.change(i, field, flag, {**flag, "_id": ObjectId(), **nothing, "is_issue": False})
-        lines.append({**line, "settles": settles[i]})
-    return lines
+    return list(zip(*flagged.values(["id", path, f"{field}.label"]), strict=True))
 
 
 def _check_provenance(dataset: Any, label_field: str) -> None:
@@ -129,13 +147,15 @@ def _check_provenance(dataset: Any, label_field: str) -> None:
 
     for path in (f"{label_field}.{name}" for name in PROVENANCE):
         field = dataset.get_field(path)
-        other = {path: {"$exists": True, "$ne": None, "$not": {"$type": "string"}}}
-        if not (dataset.match(other).limit(1).count() if field is None else not isinstance(field, fo.StringField)):
-            continue
-        kind = "other values" if field is None else type(field).__name__
-        raise ValueError(
-            f"the attribute {path!r} holds {kind}, and Evenset writes a text there: rename it, or remove it"
-        )
+        if field is None:  # a label may have attributes that the schema does not declare
+            other = {path: {"$exists": True, "$ne": None, "$not": {"$type": "string"}}}
+            kind, fits = "other values", not dataset.match(other).limit(1).count()
+        else:
+            kind, fits = type(field).__name__, isinstance(field, fo.StringField)
+        if not fits:
+            raise ValueError(
+                f"the attribute {path!r} holds {kind}, and Evenset writes a text there: rename it, or remove it"
+            )
 
 
 def _count(views: Sequence[Any], path: str, without: str | None = None) -> Counter[str]:
@@ -150,13 +170,21 @@ def _is_class(name: str | None) -> bool:
     return bool(name and name.strip())
 
 
-def _classes_read(dataset: Any, key: str) -> set[str] | None:
-    """Classes of which a run read a label; None where its files were deleted, or are those of another dataset."""
+def _learned_by(dataset: Any, source: dict[str, Any]) -> list[dict[str, Any]]:
+    """The record of a run, and that of the run whose model it used, if that is one of this dataset too."""
+    place, _, key = (source["inputs"].get("run") or "").rpartition("/")
+    if place not in ("", dataset.name) or key not in records.keys(dataset):
+        return [source]
+    return [source, {**records.read_config(dataset, key), "key": key}]
+
+
+def _classes_read(dataset: Any, record: dict[str, Any], names: set[str]) -> set[str]:
+    """Classes of which a run read a label; without its files all of `names`, but for those of another run's model."""
     import numpy as np
 
-    path = folders.run_folder(dataset, key) / "labels.npz"
+    path = folders.run_folder(dataset, record["key"]) / "labels.npz"
     if not path.exists():
-        return None
+        return set() if record["inputs"].get("run") else names
     with np.load(path, allow_pickle=False) as kept:
         classes = kept["classes"]
         return set(kept["names"][np.unique(classes[classes >= 0])].tolist())

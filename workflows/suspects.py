@@ -21,7 +21,7 @@ class Suspects:
 
     first: int  # place of the first row
     count: int  # on all pages
-    edited: int  # flagged, and not listed: somebody changed the label since it was judged
+    edited: int  # flagged, and not listed: the label, or that of the contradicting near-duplicate, was edited since
     rows: list[dict[str, Any]]  # id, path, given, suggestion, mistakenness, reason
 
 
@@ -46,8 +46,10 @@ def look(dataset: Any, run_key: str, first: int, most: int) -> Suspects:
         raise ValueError(f"the field {field!r} of {run_key} was removed: find the mistakes again")
     flagged = dataset.match({f"{field}.is_issue": True}).sort_by(f"{field}.rank")
     judged = _judged(dataset, run_key)
+    settled = review_policy.settled(dataset, field, label_field)
     ids, labels = flagged.values(["id", f"{label_field}.label"])
-    same = [i for i, label in zip(ids, labels, strict=True) if label is not None and judged.get(i, label) == label]
+    pairs = [(i, label) for i, label in zip(ids, labels, strict=True) if label is not None and i not in settled]
+    same = [i for i, label in pairs if judged.get(i, label) == label]
     first = min(first, max(len(same) - 1, 0) // most * most)
     shown = dataset.select(same[first : first + most], ordered=True)
     paths = ["id", "filepath", f"{label_field}.label", f"{field}.label", f"{field}.mistakenness", f"{field}.reason"]

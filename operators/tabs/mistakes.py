@@ -166,5 +166,7 @@ def _remarks(found: dict[str, Any]) -> list[str]:
     if found["dismissed"]:
         remarks.append(f"{found['dismissed']:,} were dismissed before, and are not flagged again.")
     if found["edited"]:
-        remarks.append(f"{found['edited']:,} are not listed: their labels were edited since they were judged.")
+        remarks.append(
+            f"{found['edited']:,} are not listed: their labels, or those of near-duplicates, were edited since."
+        )
     return remarks

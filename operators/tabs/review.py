@@ -10,8 +10,8 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ...workflows import overview, review_queue
-from ..words import capital
+from ...workflows import overview, review_policy, review_queue
+from ..words import capital, in_words
 from . import drawing
 from .overview import NO_FIELD, choose_field, newest
 
@@ -141,7 +141,11 @@ class ReviewTab:
             return
         found = ctx.panel.state.review
         queue = (ctx.dataset, found["field"], found["target"])
-        key = review_queue.decide(*queue, sample_id, action, label, sitting(), shown=found["label"])
+        try:
+            key = review_queue.decide(*queue, sample_id, action, label, sitting(), shown=found["label"])
+        except review_policy.Refused as error:  # the sample stays, for another decision
+            ctx.ops.notify(capital(in_words(str(error))), variant="warning")
+            return
         mine = review_queue.decided(*queue, sitting())
         if key is None and sample_id not in mine:  # a list may tell the same choice twice
             ctx.ops.notify("Somebody else decided this one meanwhile: it stays as they left it", variant="warning")

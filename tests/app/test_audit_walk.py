@@ -51,6 +51,7 @@ def test_a_user_draws_checks_and_reads_an_audit(accepted, open_app):
 
     user.click("Review ...")
     user.sees("On the view auto_label: audit")
+    user.page.get_by_role("dialog").get_by_role("checkbox", name="Seen").check()
     expect(user.page.get_by_role("button", name=f"Accept {DRAWN} suggestions")).to_be_visible()
     narrow_and_widen(user, drawn.first().auto_label.label)
     user.picture("audit-review")

@@ -165,6 +165,42 @@ def test_a_user_applies_and_dismisses_suggestions_in_the_panel(planted, open_app
     user.picture("panel-mistakes-next")
 
 
+def test_a_user_is_asked_before_all_that_is_shown_is_applied(digits, open_app):
+    from evenset import find_mistakes
+
+    dataset = digits(n=300, size_px=28, labelled=300, name="digits")
+    dataset.set_values(
+        "pixels", [np.asarray(Image.open(path), np.float32).ravel() for path in dataset.values("filepath")]
+    )
+    rare = dataset.limit(4)
+    rare.set_values("ground_truth.label", ["rare"] * 4)
+    find_mistakes(dataset, "ground_truth", embeddings="pixels", progress=False)
+    rare.set_values("mistake.is_issue", [True] * 4)  # each of them, whatever the models think
+    rare.set_values("mistake.label", rare.values("truth"))
+    user = open_app(dataset)
+    shown = flagged(user)
+    assert 4 <= len(shown) <= 8
+    open_tab(user, "Mistakes")
+
+    for _ in range(2):
+        user.click("Apply all shown")
+        user.sees(f"Apply {len(shown)} suggestions? This changes 4 of 4 labels of 'rare'")
+        user.picture("panel-mistakes-asked")
+        user.click("Cancel")
+        expect(user.page.get_by_role("button", name="Apply all shown")).to_be_visible()
+    user.click("Apply all shown")
+    user.click(f"Apply {len(shown)}")
+    user.sees("Accepting would take 4 of 4 labels of 'rare', more than half of a class")
+    assert flagged(user) == shown
+
+    user.page.get_by_role("checkbox", name="Force").check()
+    user.picture("panel-mistakes-force")
+    user.click(f"Apply {len(shown)}")
+    user.sees(f"{len(shown)} applied; deleting evenset_review_labels_1 undoes it")
+    dataset.reload()
+    assert "rare" not in dataset.count_values("ground_truth.label")
+
+
 def test_a_user_sees_the_plan_the_verdict_and_what_was_refused(uneven, open_app):
     from evenset import balance_classes
 

@@ -355,8 +355,11 @@ def test_a_choice_can_be_taken_back(app, labelled):
 
 def test_an_audit_is_reviewed_on_the_samples_that_it_drew(app, labelled):
     drawn = audit_labels(labelled, "auto_label", size=5, progress=False)
-    params = dict(field="auto_label", status="all", seen=True, saved_view=drawn.views["audit"])
+    params = dict(field="auto_label", status="all", audit=True, seen=True, saved_view=drawn.views["audit"])
     try:
+        for seen, action, is_refused in ((False, "accept", True), (False, "reject", False), (True, "accept", False)):
+            lines = app.form(labelled, "review_labels", {**params, "seen": seen, "action": action})
+            assert lines["seen"]["invalid"] == is_refused
         form = app.ask("resolve-type", labelled, "review_labels", params)[0]
         assert form["view"]["submit_button_label"] == "Accept 5 suggestions"
         assert form["type"]["properties"]["same_view"]["view"]["label"] == "On the view auto_label: audit"

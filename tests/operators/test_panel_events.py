@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -438,6 +439,66 @@ def test_all_rows_that_are_shown_are_decided_at_once_and_no_others(mislabelled, 
     now = labels(mislabelled, *[row["id"] for row in first])
     assert now == ([row["suggestion"] for row in first] if action == "accept" else given)
     assert labels(mislabelled, last["id"]) == [last["given"]]
+
+
+def test_applying_all_shown_is_asked_with_the_numbers_and_can_be_called_off(mislabelled):
+    find_mistakes(mislabelled, "ground_truth", embeddings="vector", progress=False)
+    panel = Panel(mislabelled).open("mistakes")
+    rows, counts = panel.state["mistakes"]["rows"], mislabelled.count_values("ground_truth.label")
+    ids, given = [row["id"] for row in rows], Counter(row["given"] for row in rows)
+    before = labels(mislabelled, *ids)
+
+    sent = panel.send("on_mistakes_ask", ids=ids)
+    asked = panel.state["mistakes"]["asked"]
+    assert asked["text"].startswith(f"Apply {len(ids)} suggestions? This changes ") and asked["text"] in sent.page
+    assert all(f"{given[name]} of {counts[name]} " in asked["text"] for name in given) and "Force" not in sent.page
+    assert labels(mislabelled, *ids) == before
+    assert asked["text"] not in panel.send("on_mistakes_page", first=0).page  # Cancel
+
+    panel.send("on_mistakes_ask", ids=ids)
+    sent = panel.send("on_mistakes_decide", ids=ids, action="accept")
+    assert sent.notices[0][1].startswith(f"{len(ids)} applied") and asked["text"] not in sent.page
+    assert labels(mislabelled, *ids) == [row["suggestion"] for row in rows]
+
+
+def test_most_of_a_class_is_applied_only_where_the_box_is_ticked(mislabelled):
+    wrong = mislabelled.limit(4)
+    wrong.set_values("ground_truth.label", ["bee"] * 4)
+    find_mistakes(mislabelled, "ground_truth", embeddings="vector", progress=False)
+    mislabelled.match({"ground_truth.label": "bee"}).set_field("mistake.is_issue", True).save()
+    mislabelled.set_values("mistake.label", dict.fromkeys(wrong.values("id"), "class 1"), key_field="id")
+    panel, ids = Panel(mislabelled).open("mistakes"), wrong.values("id")
+
+    refusal = "Accepting would take 4 of 4 labels of 'bee', more than half of a class: "
+    sent = panel.send("on_mistakes_decide", ids=ids, action="accept")  # of a page from before it was asked
+    assert sent.notices[0][0] == "warning" and sent.notices[0][1].startswith(refusal)
+    sent = panel.send("on_mistakes_ask", ids=ids)
+    assert (
+        "4 of 4 labels of 'bee'. More than half of 'bee' would be gone" in sent.page and "mistakes_force" in sent.page
+    )
+    sent = panel.send("on_mistakes_decide", ids=ids, action="accept")
+    assert sent.notices[0][1].startswith(refusal) and "More than half of 'bee'" in sent.page
+    assert labels(mislabelled, *ids) == ["bee"] * 4 and not any("review" in key for key in mislabelled.list_runs())
+
+    panel.state["mistakes_force"] = True
+    assert panel.send("on_mistakes_decide", ids=ids, action="accept").notices[0][1].startswith("4 applied")
+    assert labels(mislabelled, *ids) == ["class 1"] * 4
+
+
+def test_a_suggestion_of_a_class_that_was_renamed_is_refused_in_a_sentence_and_can_be_corrected(suggested):
+    for name in ("class 0", "class 1", "class 2"):
+        view = suggested.match(F("ground_truth.label") == name)
+        view.set_values("ground_truth.label", [f"new {name}"] * len(view))
+    panel = Panel(suggested).open("review")
+    shown = panel.state["review"]["id"]
+    name = panel.state["review"]["label"]
+
+    sent = panel.act("accept")
+    assert sent.notices[0][0] == "warning"
+    assert sent.notices[0][1].startswith(f"'{name}' is no longer a class of 'ground_truth': ")
+    assert panel.state["review"]["id"] == shown and labels(suggested, shown) == [None]
+    panel.send("on_review_correct", path=f"correct_{shown}", value="new class 1")
+    assert labels(suggested, shown) == ["new class 1"]
 
 
 def test_a_view_is_opened_from_the_panel_or_was_deleted(mislabelled):

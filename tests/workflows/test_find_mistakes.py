@@ -160,6 +160,82 @@ def test_near_duplicates_with_different_labels_come_first(corrupted):
     assert any("contradicted by a near-duplicate" in note for note in results.notes)
 
 
+def duplicated(dataset, *names):
+    """Makes near-duplicates with these labels of samples behind the wrong ones, the first as it was; their ids.
+
+    "right" is the first one's true label, and "wrong" and "worse" are the two others.
+    """
+    ids = dataset.skip(100).limit(len(names)).values("id")
+    first, truth = dataset[ids[0]], int(dataset[ids[0]].truth[-1])
+    labels = {name: f"class {(truth + step) % 3}" for step, name in enumerate(("right", "wrong", "worse"))}
+    vectors = {i: first.vector + step * 1e-6 for step, i in enumerate(ids)}
+    dataset.set_values("vector", vectors, key_field="id")
+    dataset.set_values("truth", dict.fromkeys(ids, first.truth), key_field="id")
+    dataset.set_values("ground_truth.label", dict(zip(ids, map(labels.get, names), strict=True)), key_field="id")
+    return ids
+
+
+@pytest.mark.parametrize(
+    "names", [("right", "wrong"), ("right", "wrong", "worse"), ("right", "right", "wrong"), ("right", "wrong") * 2]
+)
+def test_one_change_settles_each_contradiction_and_the_label_that_fits_stays(corrupted, names):
+    ids = duplicated(corrupted, *names)
+    results = find(corrupted)
+
+    flagged = corrupted.select(ids, ordered=True)
+    assert flagged.values("mistake.is_issue") == [name != "right" for name in names]
+    assert results.contradicted == sum(name != "right" for name in names)
+    for sample in flagged.match({"mistake.is_issue": True}):
+        near = corrupted[sample.mistake.contradicted_by]
+        assert near.id in ids and near.ground_truth.label == sample.truth == sample.mistake.label
+        which = f"{near.filepath.split('/')[-1]} (sample {near.id}) is {near.ground_truth.label!r}; "
+        assert which in sample.mistake.reason
+
+    review_labels(corrupted, "mistake", progress=False)
+
+    assert not wrong_in(corrupted.select(ids))
+    assert find(corrupted, output_field="again").contradicted == 0
+
+
+def test_a_change_of_the_label_that_fits_takes_the_flag_of_its_near_duplicate_away_and_undo_brings_it_back(
+    corrupted, everything
+):
+    first, second = duplicated(corrupted, "right", "wrong")
+    find(corrupted)
+    before, other = everything(corrupted), corrupted[second].ground_truth.label
+
+    for label in (other, "class of its own"):
+        review = review_labels(
+            corrupted.select(first), "mistake", action="correct", label=label, new_class=True, progress=False
+        )  # fmt: skip
+        now = corrupted[second]
+        assert review.changed == 1 and now.ground_truth.label == other
+        assert (now.mistake.is_issue, now.mistake.label, now.mistake.reason) == (False, None, None)
+        assert second not in corrupted.load_saved_view("mistake: mistakes").values("id")
+        delete_run(corrupted, review.run_key)
+        assert everything(corrupted) == before
+
+
+def test_a_label_that_is_confirmed_leaves_the_flag_of_its_near_duplicate(corrupted):
+    first, second = duplicated(corrupted, "right", "wrong")
+    find(corrupted)
+    label = corrupted[first].ground_truth.label
+    review_labels(corrupted.select(first), "mistake", action="correct", label=label, progress=False)
+    assert corrupted[second].mistake.is_issue and corrupted[second].mistake.label == label
+
+
+def test_where_a_person_called_the_flagged_one_right_the_other_is_flagged_next(corrupted):
+    first, second = duplicated(corrupted, "right", "wrong")
+    find(corrupted)
+    review_labels(corrupted.select(second), "mistake", action="reject", progress=False)
+
+    find(corrupted, output_field="again")
+
+    pair = corrupted.select([first, second], ordered=True)
+    assert pair.values("again.is_issue") == [True, False]
+    assert pair.first().again.label == pair.last().ground_truth.label
+
+
 # ResNets
 
 

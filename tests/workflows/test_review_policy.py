@@ -158,6 +158,25 @@ def test_a_class_that_labels_have_by_a_synonym_is_there(clusters):
     assert {"first", "class 0"} <= set(dataset.distinct("ground_truth.label"))
 
 
+def test_a_model_of_an_earlier_run_brings_no_old_name_back_and_may_know_more_classes(clusters, make_dataset):
+    dataset = clusters(90, 60)
+    auto_label(dataset, "ground_truth", output_field="first", embeddings="vector", progress=False)
+    auto_label(dataset, run="evenset_auto_label_1", embeddings="vector", progress=False)
+    dataset.set_values("auto_label.status", ["accepted"] * 90)
+    other = make_dataset(dataset.values("filepath"), ["class 0"] * 5 + [None] * 85)
+    other.set_values("vector", dataset.values("vector"))
+    auto_label(other, "ground_truth", run=f"{dataset.name}/evenset_auto_label_1", embeddings="vector", progress=False)
+    other.set_values("auto_label.status", ["accepted"] * 90)
+    for renamed in (dataset, other):
+        rename(renamed, class_0="ant")
+
+    with pytest.raises(Refused, match="'class 0' is no longer a class of 'ground_truth': "):
+        accept(dataset, "auto_label", label_field="ground_truth")
+    with pytest.raises(Refused, match="'class 0' is no longer a class of 'ground_truth': "):
+        accept(other, "auto_label")
+    assert accept(other, "auto_label", classes=["class 1", "class 2"]).changed
+
+
 def test_a_clone_without_the_files_of_the_run_knows_its_classes(suggested):
     clone = suggested.clone()
     rename(clone, class_0="ant")

@@ -59,6 +59,20 @@ def test_a_label_that_was_edited_since_is_not_listed(corrupted):
     assert first["id"] not in [row["id"] for row in found.rows]
 
 
+def test_a_flag_is_not_listed_once_the_near_duplicate_that_contradicts_it_was_edited(corrupted):
+    first, second = corrupted.skip(100).limit(2).values("id")
+    corrupted.set_values("vector", {second: corrupted[first].vector}, key_field="id")
+    change(corrupted[second], f"class {(int(corrupted[first].truth[-1]) + 1) % 3}")
+    run_key = find(corrupted).run_key
+    (row,) = (row for row in suspects.look(corrupted, run_key, 0, 40).rows if row["id"] == second)
+    assert f"(sample {first}) is {row['suggestion']!r}" in row["reason"]
+
+    change(corrupted[first], row["given"])
+
+    found = suspects.look(corrupted, run_key, 0, 40)
+    assert second not in [row["id"] for row in found.rows] and found.edited == 1
+
+
 def test_applying_puts_the_suggestion_into_the_label_and_undoing_takes_it_back(corrupted, everything):
     run_key = find(corrupted).run_key
     before = everything(corrupted)
