@@ -89,7 +89,7 @@ def show_plan(form: forms.Form, plan: balance_plan.Plan | None) -> None:
     form.bars("plan", names, {state: [row[state] for row in rows] for state in drawing.PLAN}, drawing.PLAN)
     drawing.table(form.inputs, table(rows))
     if more:
-        form.say(f"{more:,} more classes, which get no more than these, are not shown")
+        form.say(f"{counted(more, 'more class', 'is', 'are')} not shown: as many or fewer are to add")
     form.say(f"{counted(int(plan.add.sum()), 'synthetic image')} would be added")
     for note in plan.notes:
         form.say(note)

@@ -10,6 +10,7 @@ import fiftyone.operators.types as types
 
 from ..workflows import changes, folders, history, records, synthetic
 from ..workflows.delete_run import delete_run
+from ..workflows.results import counted
 from . import forms, running
 
 PATIENCE_SECONDS = 120  # for a run to stop
@@ -59,12 +60,12 @@ def what_goes(dataset: Any, key: str) -> list[str]:
     if writes.get("views"):
         lines.append(f"Saved views: {', '.join(writes['views'])}")
     if writes.get("samples"):
-        lines.append(f"{synthetic.count_of_run(dataset, key):,} samples that it added, with their labels")
+        lines.append(f"{counted(synthetic.count_of_run(dataset, key), 'sample')} that it added, labels included")
     labels = sum(line["field"] == label_field for line in changes.read(folder))
     if labels:
-        lines.append(f"{labels:,} labels of {label_field!r} are put back, but for those that were edited since")
+        lines.append(f"{counted(labels, 'label')} of {label_field!r}, put back unless edited since")
     files = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-    lines.append(f"{len(files):,} files of its own ({sum(files) / 1e6:,.1f} MB), and its record")
+    lines.append(f"{counted(len(files), 'file')} of its own ({sum(files) / 1e6:,.1f} MB), and its record")
     return lines
 
 

@@ -90,9 +90,9 @@ def _count(form: forms.Form, samples: Any, field: str, action: str) -> int:
 def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     """What was changed, and how it is undone."""
     done = {"accept": "accepted", "correct": "corrected", "reject": "rejected"}[results["action"]]
-    page = running.Page(f"{results['changed']:,} suggestions are {done}")
+    page = running.Page(f"{counted(results['changed'], 'suggestion', 'is', 'are')} {done}")
     if results["kept"]:
-        kept = f"{results['kept']:,} samples have a label in {results['label_field']!r} already"
-        page.alert("info", f"{kept}, and keep it")
+        kept = f"{counted(results['kept'], 'sample', 'has', 'have')} a label in {results['label_field']!r} already"
+        page.alert("info", f"{kept}, which stays")
     page.button("Undo ...", "undo", "@evenset/evenset/delete_run", dict(run_key=results["run_key"]), prompt=True)
     return page

@@ -14,6 +14,7 @@ from ..models.images import Images, Survey, survey
 from ..models.settings import ImageSettings, ResNetSettings, TrainGCNSettings
 from ..models.step import Step
 from . import folders
+from .results import counted
 from .runs import Run
 from .samples import Labels
 
@@ -126,7 +127,9 @@ def split_parts(
         for part, ids in given.items():
             rows = usable[np.isin(known.ids[usable], list(ids)) & ~known.made[usable]]
             if not len(rows):
-                raise ValueError(f"none of the {len(ids)} samples given as {NAMED[part]} has a label and an image")
+                raise ValueError(
+                    f"none of the {counted(len(ids), 'sample')} given as {NAMED[part]} has a label and an image"
+                )
             parts[rows] = part
             parts[(parts == TRAIN) & known.made & np.isin(groups, groups[rows])] = 0
         if kept:
@@ -271,7 +274,7 @@ def predict(
             logits[indices], embeddings[indices] = scores, vectors
             run.report("predicting", int(indices[-1]) + 1, len(images))
         if len(images.errors) == len(images):
-            raise ValueError(f"none of the {len(images)} images can be read, the first: {images.errors[0]}")
+            raise ValueError(f"none of the {counted(len(images), 'image')} can be read, the first: {images.errors[0]}")
         bad, reasons = list(images.errors), list(images.errors.values())
         found = dict(bad=np.array(bad, dtype=np.int64), reasons=np.array(reasons, dtype=str))
         return dict(logits=logits, embeddings=embeddings, **found)
@@ -318,7 +321,7 @@ def named_parts(samples: Any, validation: Any = None, test: Any = None) -> dict[
     both = found.get(VALIDATION, set()) & found.get(TEST, set())
     if both:
         raise ValueError(
-            f"{len(both)} samples are in validation and in test, the first is {min(both)}: leave them in one of the two"
+            f"validation and test share {counted(len(both), 'sample')}, the first is {min(both)}: leave each in one"
         )
     return found
 

@@ -18,7 +18,7 @@ from ..models.images import ImageError, in_order, moments, normalisation, thread
 from ..models.settings import CopySettings, ImageSettings, split
 from . import runs
 from .progress import Progress
-from .results import table
+from .results import counted, left_out, table
 from .runs import Run
 from .samples import CHUNK, check_images, check_output_field
 
@@ -48,7 +48,7 @@ class PreprocessResults:
             "mean": ", ".join(f"{value:.3f}" for value in self.mean),
             "std": ", ".join(f"{value:.3f}" for value in self.std),
         }
-        left = [f"{len(self.skipped)} images could not be read: results.skipped lists them"] if self.skipped else []
+        left = left_out(len(self.skipped))
         return "\n".join([f"{self.output_field}: copies in {self.folder}", "", table([row]), *left])
 
 
@@ -94,7 +94,7 @@ def preprocess_images(
         written = _write_copies(run, copier, ids, paths)
         if not written.ids:
             first = next(iter(written.skipped.values()))
-            raise ImageError(f"none of the {len(ids)} images can be read, the first because {first}")
+            raise ImageError(f"none of the {counted(len(ids), 'image')} can be read, the first because {first}")
         _show(run, output_field, {i: str(copier.target(i)) for i in written.ids}, copy_settings.show_in_grid)
         mean, std = normalisation(written.moments / len(written.ids), written.gray)
         return run.finish(
@@ -198,8 +198,8 @@ def _write_copies(run: Run, copier: Copier, ids: list[str], paths: list[str]) ->
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise OSError(
-            f"the disk of {run.folder} is full after {len(written.ids)} of {len(ids)} copies: make room, and go on "
-            f"with evenset.resume_run(dataset, {run.key!r}), or take the copies away with evenset.delete_run"
+            f"the disk of {run.folder} is full after {len(written.ids)} of {counted(len(ids), 'copy')}: make room, and "
+            f"go on with evenset.resume_run(dataset, {run.key!r}), or take the copies away with evenset.delete_run"
         ) from error
     return written
 

@@ -12,11 +12,12 @@ from typing import Any
 
 from ..models.settings import ReviewSettings, split
 from . import changes, folders, records, runs
+from .fields import require_visible, require_writable
 from .label_text import or_none
 from .progress import Progress
 from .results import counted
 from .runs import Run
-from .samples import CHUNK, PROVENANCE, check_images, check_label_field
+from .samples import CHUNK, PROVENANCE, check_images, check_label_field, require_fields
 
 
 @dataclass
@@ -78,6 +79,9 @@ def review_labels(
     if label_field is None:
         raise ValueError(f"{field!r} was made by an earlier run's model: say the label_field that labels go to")
     check_label_field(samples, label_field)
+    require_fields(samples._root_dataset, field)
+    require_visible(samples, field)
+    require_writable(samples._root_dataset, field, label_field)
     _check_label(samples, field, label_field, label, choices)
     chosen, kept = _choose(samples, field, label_field, classes, choices, mistakes)
     if not len(chosen) and not resume:

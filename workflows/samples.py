@@ -61,7 +61,7 @@ def check_images(samples: Any) -> None:
     samples._root_dataset.reload()  # another process may have renamed or removed a field
     name = samples._root_dataset.name
     kind = samples.media_type
-    if kind == "group" and samples._is_dynamic_groups:
+    if kind == "group" and samples._root_dataset.media_type != "group":
         raise ValueError(_grouped_view(samples))
     if kind == "group":
         raise ValueError(
