@@ -74,9 +74,7 @@ class BalanceTab:
         layout = drawing.bar_layout(found["names"], "images")
         page.plot("balance_plan", data=found["bars"], layout=layout, config=drawing.CONFIG)
         if found["more"]:
-            drawing.text(
-                page, f"{counted(found['more'], 'more class', 'is', 'are')} not drawn: as many or fewer are to add."
-            )
+            drawing.text(page, f"{balancing.hidden(found['more'])} not drawn.")
         for sentence in found["notes"]:
             drawing.note(page, "info", sentence)
         line = drawing.buttons(page, "balance_buttons")
