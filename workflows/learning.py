@@ -198,14 +198,14 @@ def check_parts(parts: np.ndarray, known: Labels) -> None:
 
 
 def check_weights(names: list[str], settings: ResNetSettings) -> None:
-    """Refuses a file of first weights that does not fit, before any image is read.
+    """Refuses first weights that cannot be had or do not fit, before any image is read.
 
     Raises:
-        ValueError: the file is missing, damaged, holds code, or is of another architecture
+        ValueError: the file is missing, damaged, holds code, or is of another architecture; or cannot be downloaded
     """
     from ..models import resnet
 
-    if settings.weights not in ("auto", "imagenet", "none"):
+    if settings.weights not in ("auto", "none"):
         resnet.build(len(names), 1, 8, np.zeros(1), np.ones(1), settings)  # the stem takes any channels and size
 
 
