@@ -44,8 +44,8 @@ def imagenet(architecture: str) -> dict[str, Tensor]:
         return dict(weights.get_state_dict(progress=False, check_hash=True))
     except OSError as error:
         raise ValueError(
-            f"the ImageNet weights of {architecture} cannot be downloaded ({error}): "
-            "give weights='none', or the path of a file"
+            f"the ImageNet weights of {architecture} cannot be downloaded ({error}): connect to the internet once, "
+            "as the file is kept, or give weights='none', or the path of a file"
         ) from error
 
 

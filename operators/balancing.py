@@ -89,10 +89,16 @@ def show_plan(form: forms.Form, plan: balance_plan.Plan | None) -> None:
     form.bars("plan", names, {state: [row[state] for row in rows] for state in drawing.PLAN}, drawing.PLAN)
     drawing.table(form.inputs, table(rows))
     if more:
-        form.say(f"{more:,} more classes, which get no more than these, are not shown")
+        form.say(f"{hidden(more)} not shown")
     form.say(f"{counted(int(plan.add.sum()), 'synthetic image')} would be added")
     for note in plan.notes:
         form.say(note)
+
+
+def hidden(number: int) -> str:
+    """Classes that a chart has no room for, up to the last verb."""
+    verbs = ("gets no more than these, is", "get no more than these, are")
+    return f"{counted(number, 'more class')}, which {verbs[number != 1]}"
 
 
 def more(form: forms.Form, without: Sequence[str] = ()) -> None:

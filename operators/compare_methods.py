@@ -15,6 +15,7 @@ from ..models.settings import (
     ImageSettings,
     ResNetSettings,
 )
+from ..workflows.results import counted
 from ..workflows.samples import real_samples
 from . import balancing, forms, refilling, running
 
@@ -153,7 +154,7 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
 
 def _generation_answer(results: dict[str, Any]) -> running.Page:
     """Every way to train, what images of either kind gain over the best of them, and of which class."""
-    page = running.Page(f"Ways to even out {len(results['names'])} classes").table(results["rows"])
+    page = running.Page(f"Ways to even out {counted(len(results['names']), 'class')}").table(results["rows"])
     for name, (gain, low, high) in results["gains"].items():
         worth = f"{name}: {100 * gain:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}) over {results['best']}"
         page.alert(balancing.SEVERITY.get(results["decisions"][name], "info"), worth)

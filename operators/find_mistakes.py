@@ -8,6 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
+from ..workflows.results import counted
 from . import forms, running
 
 INPUTS = ("label_field", "output_field", "embeddings", "group_field")
@@ -57,7 +58,8 @@ def fill(form: forms.Form) -> None:
 
 def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     """How many labels are likely wrong, of which classes, and where to look at them."""
-    page = running.Page(f"{results['issues']:,} of {results['judged']:,} labels are likely wrong")
+    issues, verb = results["issues"], "is" if results["issues"] == 1 else "are"
+    page = running.Page(f"{issues:,} of {counted(results['judged'], 'label')} {verb} likely wrong")
     page.lines(results["text"].partition("\n\n")[0].splitlines()[-1])  # the title has the others
     if results["issues"]:
         page.button("Open the mistakes", "visibility", "set_view", dict(name=results["views"]["mistakes"]))

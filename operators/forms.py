@@ -14,6 +14,7 @@ from fiftyone.operators.constants import ViewTarget
 from ..models.settings import Settings, check, split
 from ..workflows import estimates, history, overview, typed, views
 from ..workflows.jobs import sentence
+from ..workflows.results import counted
 from ..workflows.samples import SYNTHETIC, check_images, check_output_field
 from .tabs.drawing import drawable
 from .words import capital, in_words, label_of
@@ -91,7 +92,7 @@ class Form:
         if lost:
             self.say(f"Not filled in, since no form holds it: {lost}")
         if count not in (None, now):
-            self.say(f"That run worked on {count:,} samples, and these are {now:,}")
+            self.say(f"That run worked on {counted(count, 'sample')}, and these are {now:,}")
 
     def refuse(self, reason: str) -> None:
         """Says why the form cannot be sent, and keeps it from being sent."""
@@ -155,7 +156,7 @@ class Form:
             for note in overview.label_notes(found, label_field):
                 self.say(note)
             if count:
-                self.say(f"{count:,} of {total:,} samples are labelled")
+                self.say(f"{count:,} of {counted(total, 'sample')} {'is' if count == 1 else 'are'} labelled")
             elif total:
                 self.refuse(f"no sample has a label in {label_field!r}: label a few of each class first")
 

@@ -8,6 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import CopySettings, ImageSettings
+from ..workflows.results import counted
 from . import forms, running
 
 
@@ -61,7 +62,7 @@ def show_preview(form: forms.Form, samples: Any) -> None:
 
 def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     """What was written, and how the grid shows it."""
-    page = running.Page(f"{results['written']:,} copies are written, in {results['output_field']!r}")
+    page = running.Page(f"{counted(results['written'], 'copy', 'is', 'are')} written, in {results['output_field']!r}")
     size = f"{results['size_px']} x {results['size_px']} px" if results["size_px"] else "as it was"
     mean, std = (", ".join(f"{value:.3f}" for value in results[name]) for name in ("mean", "std"))
     page.lines(f"size  {size}\nformat  {results['format']}, {'gray' if results['gray'] else 'color'}")
@@ -71,7 +72,7 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
             "info", f"The grid shows them under Display options (the gear), Media field: {results['output_field']}"
         )
     if results["skipped"]:
-        page.alert("warning", f"{len(results['skipped']):,} images could not be read and were skipped")
+        page.alert("warning", f"{counted(len(results['skipped']), 'image')} could not be read")
         page.table([dict(sample=i, reason=reason) for i, reason in results["skipped"].items()])
     if results.get("doubtful"):  # a run of an earlier version has none
         page.alert("info", f"{len(results['doubtful']):,} copies are worth a look")

@@ -117,10 +117,10 @@ def _confirm(form: forms.Form, view: Any, field: str, action: str) -> None:
 def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     """What was changed, and how it is undone."""
     done = {"accept": "accepted", "correct": "corrected", "reject": "rejected"}[results["action"]]
-    page = running.Page(f"{results['changed']:,} suggestions are {done}")
+    page = running.Page(f"{counted(results['changed'], 'suggestion', 'is', 'are')} {done}")
     if results["kept"]:
-        kept = f"{results['kept']:,} samples have a label in {results['label_field']!r} already"
-        page.alert("info", f"{kept}, and keep it")
+        kept = f"{counted(results['kept'], 'sample', 'has', 'have')} a label in {results['label_field']!r} already"
+        page.alert("info", f"{kept}, which stays")
     if results["unwritten"]:
         page.alert(
             "warning", f"{counted(results['unwritten'], 'sample')} changed meanwhile, and nothing was written there"

@@ -14,6 +14,7 @@ import fiftyone.operators.types as types
 from ..workflows import jobs, live, records
 from ..workflows.history import load_results
 from ..workflows.progress import Progress
+from ..workflows.results import counted
 from .tabs import drawing
 from .words import capital, in_words
 
@@ -91,9 +92,9 @@ class Page:
     def notes(self, results: dict[str, Any]) -> Page:
         """What a run left out, and what else is to be known of it."""
         if results.get("skipped"):
-            self.alert("warning", f"{len(results['skipped']):,} images could not be read and were left out")
+            self.alert("warning", f"{counted(len(results['skipped']), 'image')} could not be read")
         if results.get("synthetic"):
-            self.alert("info", f"{results['synthetic']:,} synthetic samples were left out")
+            self.alert("info", f"{counted(results['synthetic'], 'synthetic sample', 'was', 'were')} left out")
         for note in results.get("notes") or []:
             self.alert("info", note)
         return self
@@ -116,7 +117,7 @@ class Page:
             ]
             self.results[name] = [{str(k): text for k, text in enumerate(row)} for row in shown[:MOST_ROWS]]
         if len(rows) > MOST_ROWS:
-            self.lines(f"{len(rows) - MOST_ROWS:,} more rows: evenset.load_results has them all")
+            self.lines(f"{counted(len(rows) - MOST_ROWS, 'row')} more: evenset.load_results has them all")
         return self
 
     def picture(self, path: str) -> Page:

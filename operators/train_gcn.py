@@ -8,6 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import GCN_SETTINGS, ImageSettings, ResNetSettings, Settings
+from ..workflows.results import counted
 from . import forms, running
 
 INPUTS = ("graph", "label_field", "output_field", "validation", "test", "group_field", "include_synthetic", "classes")
@@ -85,8 +86,8 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     known = results["accuracy"] is not None
     share = f"{100 * results['accuracy']:.1f} % of the validation labels are predicted right" if known else ""
     page = running.Page(share or "Every label was needed to train: nothing is validated")
-    lines = [f"trained  {results['trained']:,} labels, {results['epochs']} epochs"]
-    lines.append(f"validated  {results['validated']:,} labels")
+    lines = [f"trained  {counted(results['trained'], 'label')}, {counted(results['epochs'], 'epoch')}"]
+    lines.append(f"validated  {counted(results['validated'], 'label')}")
     if results["test_accuracy"] is not None:
         lines.append(f"test  {100 * results['test_accuracy']:.1f} % right")
     page.lines("\n".join([*lines, f"graph  {results['graph']}"]))

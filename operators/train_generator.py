@@ -8,6 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import GeneratorSettings, ImageSettings, TrainGeneratorSettings
+from ..workflows.results import counted
 from . import forms, running
 
 INPUTS = ("label_field", "group_field", "classes")
@@ -55,10 +56,10 @@ def fill(form: forms.Form) -> None:
 
 def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     """What it draws, and what it has cost."""
-    page = running.Page(f"A generator of {len(results['names'])} classes, {results['size_px']} px")
+    page = running.Page(f"A generator of {counted(len(results['names']), 'class')}, {results['size_px']} px")
     minutes = f"{results['seconds'] / 60:.1f} minutes"
-    page.lines(f"trained  {results['steps']:,} updates in {minutes} on {results['trained']:,} images")
-    page.lines(f"held out  {results['held_out']:,} images that it never saw")
+    page.lines(f"trained  {counted(results['steps'], 'update')} in {minutes} on {counted(results['trained'], 'image')}")
+    page.lines(f"held out  {counted(results['held_out'], 'image')}, never seen")
     params = dict(generator=results["run_key"])
     page.button("Balance classes ...", "balance", "@evenset/evenset/balance_classes", params, prompt=True)
     page.notes(results)

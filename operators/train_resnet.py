@@ -8,6 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import ImageSettings, ResNetSettings
+from ..workflows.results import counted
 from . import forms, running
 
 INPUTS = (
@@ -74,8 +75,8 @@ def _more(form: forms.Form) -> None:
 def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     """How well it does on labels that it has not seen."""
     page = running.Page(f"{100 * results['accuracy']:.1f} % of the validation labels are predicted right")
-    page.lines(f"trained  {results['trained']:,} images, {results['epochs']} epochs")
-    page.lines(f"validated  {results['validated']:,} images")
+    page.lines(f"trained  {counted(results['trained'], 'image')}, {counted(results['epochs'], 'epoch')}")
+    page.lines(f"validated  {counted(results['validated'], 'image')}")
     if results["test_accuracy"] is not None:
         page.lines(f"test  {100 * results['test_accuracy']:.1f} % right, loss {results['test_loss']:.3f}")
     page.notes(results).table(results["rows"])

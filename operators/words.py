@@ -12,17 +12,19 @@ from ..models import settings
 from ..workflows.typed import write_classes
 
 ARGUMENTS = dict(
+    embeddings_field="Field for embeddings",
+    group_field="Group field",
+    heatmap_field="Field for heat maps",
+    label_field="Label field",
+    output_field="New field",
+)
+WORDS = dict(  # arguments and settings that are plain words, too: they are meant only where `=` follows
     after="Next round after",
     classes="Classes",
     embeddings="Embeddings",
-    embeddings_field="Field for embeddings",
     generator="Generator",
     graph="Graph",
-    group_field="Group field",
-    heatmap_field="Field for heat maps",
     label="Right label",
-    label_field="Label field",
-    output_field="New field",
     rules="Rules",
     run="Run",
     target="Target",
@@ -52,10 +54,10 @@ def name_of(setting: str) -> str:
 
 
 KINDS = [one for one in vars(settings).values() if isinstance(one, type) and issubclass(one, settings.Settings)]
-LABELS = {item.name: label_of(item) for kind in KINDS for item in fields(kind)} | ARGUMENTS
-_LONG, _SHORT = ("|".join(name for name in LABELS if ("_" in name) is long) for long in (True, False))
-# A word such as `weights` is a setting only where its value follows.
-_SETTING = re.compile(rf"(?<![\w.])(?:({_LONG})\b(?:=(\w+|'[^']*'))?|({_SHORT})=(\w+|'[^']*')?)")
+LABELS = {item.name: label_of(item) for kind in KINDS for item in fields(kind) if "_" in item.name} | ARGUMENTS
+WORDS |= {item.name: label_of(item) for kind in KINDS for item in fields(kind) if "_" not in item.name}
+_VALUE = r"\w+|'[^']*'"
+_SETTING = re.compile(rf"(?<![\w.])(?:({'|'.join(LABELS)})\b(?:=({_VALUE}))?|({'|'.join(WORDS)})=({_VALUE})?)")
 _CLASSES = re.compile(r"\bclasses=(\{[^{}]*\})")
 _FUNCTION = re.compile(rf"\bevenset\.({'|'.join(FUNCTIONS)})\b(?:\([^)]*\))?")
 
@@ -64,7 +66,8 @@ def in_words(sentence: str) -> str:
     """A sentence of the SDK with labels for names: "raise max_ratio" as "raise 'Max ratio'"."""
 
     def setting(match: re.Match[str]) -> str:
-        label, value = f"'{LABELS[match[1] or match[3]]}'", match[2] or match[4]
+        label, value = LABELS[match[1]] if match[1] else WORDS[match[3]], match[2] or match[4]
+        label = f"'{label}'"
         return {None: label, "True": label, "False": f"no {label}"}.get(value, f"{label} {value}")
 
     sentence = _CLASSES.sub(lambda match: f"'Classes' {_as_typed(match[1])}", sentence)

@@ -12,11 +12,12 @@ from ..models.settings import AuditSettings, split
 from ..models.threshold import interval
 from . import records, runs, views
 from .arguments import Progress, Samples, public
+from .fields import require_visible
 from .label_text import or_none
 from .results import percent
 from .review_labels import audits_of, writer_of
 from .runs import Run
-from .samples import check_images, check_label_field
+from .samples import check_images, check_label_field, require_fields
 
 
 @dataclass
@@ -75,8 +76,11 @@ def audit_labels(
     check_images(samples)
     dataset = samples._root_dataset
     owner = writer_of(dataset, field, "auto_label")
+    require_fields(dataset, field)
+    require_visible(samples, field)
     if drawn := audits_of(dataset, field):
         run = Run(dataset, drawn[0], records.read_config(dataset, drawn[0]), None)
+        require_fields(dataset, run.config["inputs"]["label_field"])
         return run.finish(_read(run, field, choices.alpha))
     label_field = label_field or owner["inputs"].get("label_field")
     if label_field is None:

@@ -12,7 +12,7 @@ from ..models.calibration import reliability
 from ..models.settings import AutoLabelSettings
 from ..models.threshold import Threshold, curve, first_test, interval, labels_needed
 from .decision import Decision
-from .results import counted, percent, table
+from .results import counted, left_out, percent, table
 from .runs import Run
 from .samples import Labels, label_notes
 from .scores import Scores
@@ -203,15 +203,12 @@ def _notes(
         given, thresholds = int(known.given.sum()), decision.thresholds
         notes += target_notes(known.names, given, held, decision.right, thresholds, choices, accepted)
     notes += label_notes(known)
-    if found.errors:
-        notes.append(f"{len(found.errors)} images could not be read and were skipped: results.skipped lists them.")
-    if known.synthetic:
-        notes.append(f"{known.synthetic} synthetic samples were left out.")
+    notes += [f"{note}." for note in left_out(len(found.errors), known.synthetic)]
     if known.made.any():
-        notes.append(f"{int(known.made.sum())} synthetic samples trained. They did not calibrate.")
+        notes.append(f"{counted(int(known.made.sum()), 'synthetic sample')} trained, and did not calibrate.")
     untrusted = int((known.given & ~known.trusted).sum())
     if untrusted:
-        notes.append(f"{untrusted} labels came from Evenset or a queue: they trained, but did not calibrate.")
+        notes.append(f"{counted(untrusted, 'label')} came from Evenset or a queue, and trained without calibrating.")
     return notes
 
 
@@ -292,7 +289,7 @@ def _too_few(labelled: int, right: np.ndarray, choices: AutoLabelSettings) -> st
         total = math.ceil(needed * labelled / have)
         return (
             f"Nothing is accepted: a precision of {target} with {sure} confidence takes {needed} held-out labels, all "
-            f"predicted right, and there are {have}. Label about {total} samples in all, drawn at random."
+            f"predicted right, and there are {have}. Label about {total:,} samples in all, drawn at random."
         )
     first = first_test(have, choices.target_precision, choices.alpha)
     which = "of each class" if choices.per_class else f"above which about {first} of them lie,"

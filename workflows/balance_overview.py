@@ -8,6 +8,7 @@ from typing import Any
 
 from ..models.verdict import ADD, DO_NOT_ADD, UNDECIDED
 from . import folders, history, live
+from .results import counted
 
 DRAWS = ("train_generator", "balance_classes")  # workflows that leave pictures while they run
 WORDS = {ADD: "Worth adding", DO_NOT_ADD: "Not worth adding", UNDECIDED: "Undecided whether it is worth adding"}
@@ -74,7 +75,7 @@ def _there(path: str | None) -> str | None:
 
 def sentence(results: dict[str, Any]) -> str:
     """The verdict on the images, with its interval, and what was done."""
-    done = f"{results['added']:,} samples were added." if results["added"] else "None was added."
+    done = f"{counted(results['added'], 'sample', 'was', 'were')} added." if results["added"] else "None was added."
     if not results["gain"]:
         return f"What the images are worth was not measured. {done}"
     gain, low, high = (f"{100 * value:+.1f}" for value in results["gain"])

@@ -12,7 +12,7 @@ import numpy as np
 from ..models.verdict import Verdict
 from .balance_plan import Plan
 from .benefit import Benefit
-from .results import counted, table
+from .results import counted, left_out, table
 from .synthetic import SPARE, Made
 
 
@@ -27,7 +27,7 @@ class DryRun:
 
     def __str__(self) -> str:
         images = counted(sum(row["to add"] for row in self.rows), "synthetic image")
-        title = f"{images} would be added, in about {self.minutes:.0f} minutes; nothing was written"
+        title = f"{images} would be added, in about {counted(round(self.minutes), 'minute')}; nothing was written"
         return "\n".join([title, "", table(self.rows), *self.notes])
 
 
@@ -66,8 +66,7 @@ class BalanceResults:
             parts += [f"Balanced accuracy {gain} points ({low} to {high}) over the best of the others, {self.best}."]
             parts += [f"Verdict: {self.decision}"]
         left = list(self.notes)
-        left += [f"{len(self.skipped)} images could not be read: results.skipped lists them"] if self.skipped else []
-        left += [f"{self.synthetic} synthetic samples were there before, and were left out"] if self.synthetic else []
+        left += left_out(len(self.skipped), self.synthetic)
         return "\n".join([*parts, *left])
 
 

@@ -17,7 +17,7 @@ from .balance_results import verdict_rows
 from .benefit import Benefit
 from .generating import Generator
 from .learning import TRAIN, Look, freeze, frozen
-from .results import table
+from .results import counted, left_out, table
 from .runs import Run
 from .samples import Labels, check_images, check_label_field, read_labels, require_classes
 from .synthetic import Made
@@ -49,13 +49,12 @@ class GenerationResults:
     views: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        parts = [f"{self.run_key}: ways to even out {len(self.names)} classes", "", table(self.rows)]
+        parts = [f"{self.run_key}: ways to even out {counted(len(self.names), 'class')}", "", table(self.rows)]
         for name, (gain, low, high) in self.gains.items():
             parts += ["", f"{name}: {100 * gain:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}) over {self.best}"]
             parts += [table(self.verdicts[name])]
         left = list(self.notes)
-        left += [f"{len(self.skipped)} images could not be read: results.skipped lists them"] if self.skipped else []
-        left += [f"{self.synthetic} synthetic samples were left out"] if self.synthetic else []
+        left += left_out(len(self.skipped), self.synthetic)
         return "\n".join([*parts, *left])
 
 

@@ -20,6 +20,7 @@ from .compare_rows import OwnSettings, Row, check_resnets, field_names, read_row
 from .durable import lasting
 from .learning import TEST, TRAIN, freeze, freeze_parts, look_at, named_parts, note_parts, top_two
 from .ownership import remember_id
+from .results import counted
 from .runs import Run
 from .samples import (
     Labels,
@@ -248,7 +249,7 @@ def _notes(material: Material, cuts: list[Cut]) -> list[str]:
     notes = list(known.notes)
     untrusted = int(((known.classes >= 0) & ~known.trusted).sum())
     if untrusted:
-        notes.append(f"{untrusted} labels came from Evenset or a queue: they trained, but did not score.")
+        notes.append(f"{counted(untrusted, 'label')} came from Evenset or a queue, and trained without scoring.")
     missing = [name for i, name in enumerate(known.names) if not (known.classes[cuts[0].train] == i).any()]
     if missing:
         notes.append(f"Not learned, since no label of it trains: {', '.join(missing[:5])}.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .results import percent, table
+from .results import counted, left_out, percent, table
 
 SURE = 0.95  # of the intervals
 MEASURES = ("accuracy", "macro_f1", "coverage")
@@ -33,10 +33,10 @@ class CompareResults:
 
     def __str__(self) -> str:
         times = f"{len(self.held_out)} times" if len(self.held_out) > 1 else "once"
-        title = f"{self.output_field}: {self.trained[0]} labels train, {self.held_out[0]} others score, {times}"
+        trained, scored = counted(self.trained[0], "label"), counted(self.held_out[0], "other")
+        title = f"{self.output_field}: {trained} trained, {scored} scored, {times}"
         left = list(self.notes)
-        left += [f"{len(self.skipped)} images could not be read: results.skipped lists them"] if self.skipped else []
-        left += [f"{self.synthetic} synthetic samples were left out"] if self.synthetic else []
+        left += left_out(len(self.skipped), self.synthetic)
         return "\n".join([title, "", table(self.rows), *left])
 
 

@@ -11,6 +11,7 @@ from ..models.images import Images
 from ..models.settings import ImageSettings, ResNetSettings
 from .learning import Look, errors_of, note_images, unreadable
 from .next_round import Earlier
+from .results import counted
 from .runs import Run
 from .samples import Labels
 
@@ -83,7 +84,7 @@ def _look_at_copies(run: Run, images: Images, describe: Describe) -> tuple[np.nd
         run.report("looking at disturbed copies", int(np.searchsorted(drawn, indices[-1])) + 1, len(drawn))
     if sum(map(len, found[0])) < 2:
         reason = next(iter(images.errors.values()), "there is one alone")
-        raise ValueError(f"fewer than two of the {len(images)} images can be read: {reason}")
+        raise ValueError(f"fewer than two of the {counted(len(images), 'image')} can be read: {reason}")
     vectors, *copies = (np.concatenate(rows) for rows in found)
     return vectors, np.stack(copies)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import held_out
 from .learning import TEST, TRAIN, VALIDATION
-from .results import percent, table
+from .results import counted, percent, table
 from .runs import Run
 from .samples import Labels, label_notes
 
@@ -63,7 +63,10 @@ class GCNResults:
     views: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        title = f"{self.output_field}: {self.trained} labels trained, {self.validated} validated, {self.epochs} epochs"
+        title = (
+            f"{self.output_field}: {counted(self.trained, 'label')} trained, {self.validated:,} validated, "
+            f"{counted(self.epochs, 'epoch')}"
+        )
         found = f"accuracy {percent(self.accuracy) or 'unknown'} on validation"
         if self.test_accuracy is not None:
             found += f", {percent(self.test_accuracy)} on test"
@@ -114,6 +117,6 @@ def _silence(known: Labels, found: Scored, silent: np.ndarray) -> list[str]:
     asked = int((silent & np.isin(found.parts, (VALIDATION, TEST))).sum())
     scored = f", {asked} of them with a label that could not be scored" if asked else ""
     return [
-        f"{count} samples have no prediction: no edges join them to a label that trains{scored}. "
+        f"{counted(count, 'sample', 'has', 'have')} no prediction: no edge leads to a label that trains{scored}. "
         "Label one of each such piece, or raise neighbours."
     ]

@@ -15,6 +15,7 @@ from ..models.settings import ImageSettings, ResNetSettings, TrainGCNSettings
 from ..models.step import Step
 from . import folders
 from .records import save_config
+from .results import counted
 from .runs import Run
 from .samples import Labels
 
@@ -142,7 +143,9 @@ def split_parts(
         for part, ids in given.items():
             rows = usable[np.isin(known.ids[usable], list(ids)) & ~known.made[usable]]
             if not len(rows):
-                raise ValueError(f"none of the {len(ids)} samples given as {NAMED[part]} has a label and an image")
+                raise ValueError(
+                    f"none of the {counted(len(ids), 'sample')} given as {NAMED[part]} has a label and an image"
+                )
             parts[rows] = part
             parts[(parts == TRAIN) & known.made & np.isin(groups, groups[rows])] = 0
         if kept:
@@ -211,14 +214,14 @@ def check_parts(parts: np.ndarray, known: Labels) -> None:
 
 
 def check_weights(names: list[str], settings: ResNetSettings) -> None:
-    """Refuses a file of first weights that does not fit, before any image is read.
+    """Refuses first weights that cannot be had or do not fit, before any image is read.
 
     Raises:
-        ValueError: the file is missing, damaged, holds code, or is of another architecture
+        ValueError: the file is missing, damaged, holds code, or is of another architecture; or cannot be downloaded
     """
     from ..models import resnet
 
-    if settings.weights not in ("auto", "imagenet", "none"):
+    if settings.weights not in ("auto", "none"):
         resnet.build(len(names), 1, 8, np.zeros(1), np.ones(1), settings)  # the stem takes any channels and size
 
 
@@ -287,7 +290,7 @@ def predict(
             logits[indices], embeddings[indices] = scores, vectors
             run.report("predicting", int(indices[-1]) + 1, len(images))
         if len(images.errors) == len(images):
-            raise ValueError(f"none of the {len(images)} images can be read, the first: {images.errors[0]}")
+            raise ValueError(f"none of the {counted(len(images), 'image')} can be read, the first: {images.errors[0]}")
         note_images(run, images.notes)
         return dict(logits=logits, embeddings=embeddings, **unreadable(known.ids, images.errors))
 
@@ -342,7 +345,7 @@ def named_parts(samples: Any, validation: Any = None, test: Any = None) -> dict[
     both = found.get(VALIDATION, set()) & found.get(TEST, set())
     if both:
         raise ValueError(
-            f"{len(both)} samples are in validation and in test, the first is {min(both)}: leave them in one of the two"
+            f"validation and test share {counted(len(both), 'sample')}, the first is {min(both)}: leave each in one"
         )
     return found
 

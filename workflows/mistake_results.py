@@ -11,7 +11,7 @@ import numpy as np
 
 from ..models import mistakes
 from .evidence import Evidence
-from .results import percent, table
+from .results import counted, left_out, percent, table
 from .samples import Labels
 
 
@@ -37,7 +37,7 @@ class MistakeResults:
 
     def __str__(self) -> str:
         head = f"{self.output_field} ({self.run_key})\n"
-        head += f"{'issues':<20} {self.issues:,} of {self.judged:,} labels of {self.label_field!r}\n"
+        head += f"{'issues':<20} {self.issues:,} of {counted(self.judged, 'label')} of {self.label_field!r}\n"
         head += f"{'estimated noise':<20} {percent(self.noise)} of the labels are wrong"
         return "\n".join([head, "", table(self.rows), *self.notes])
 
@@ -126,8 +126,8 @@ def notes(known: Labels, evidence: Evidence, verdict: Verdict, field: str) -> li
     found = list(known.notes)
     if verdict.contradicted.any():
         found.append(
-            f"{int(verdict.contradicted.sum()):,} labels are contradicted by a near-duplicate, and listed first: "
-            "the reason names the sample whose label fits better, and stays."
+            f"{counted(int(verdict.contradicted.sum()), 'label', 'is', 'are')} contradicted by a near-duplicate, and "
+            "listed first: the reason names the sample whose label fits better, and stays."
         )
     if verdict.flags.any():
         found.append(
@@ -136,18 +136,14 @@ def notes(known: Labels, evidence: Evidence, verdict: Verdict, field: str) -> li
         )
     if verdict.dismissed:
         found.append(
-            f"{verdict.dismissed:,} labels are not flagged again, since somebody dismissed it: deleting that review "
-            "brings them back."
+            f"{counted(verdict.dismissed, 'label', 'is', 'are')} not flagged again, since somebody dismissed it: "
+            "deleting that review brings the flag back."
         )
     if len(evidence.unjudged):
         classes = sorted({known.names[known.classes[i]] for i in evidence.unjudged})
         more = f" and {len(classes) - 5} more" if classes[5:] else ""
         found.append(
-            f"{len(evidence.unjudged):,} labels were not judged, since no other fold has their class: "
+            f"{counted(len(evidence.unjudged), 'label', 'was', 'were')} not judged, since no other fold has the class: "
             f"{', '.join(classes[:5])}{more}. Label more of them."
         )
-    if evidence.errors:
-        found.append(f"{len(evidence.errors):,} images could not be read: results.skipped lists them.")
-    if known.synthetic:
-        found.append(f"{known.synthetic:,} synthetic samples were left out.")
-    return found
+    return [*found, *(f"{note}." for note in left_out(len(evidence.errors), known.synthetic))]

@@ -19,7 +19,7 @@ from ..models.settings import CopySettings, ImageSettings, split
 from . import runs
 from .arguments import Progress, Samples, public
 from .durable import lasting, refresh
-from .results import table
+from .results import counted, left_out, table
 from .runs import Run
 from .samples import check_images, check_output_field, declare, write_values
 
@@ -51,8 +51,10 @@ class PreprocessResults:
             "mean": ", ".join(f"{value:.3f}" for value in self.mean),
             "std": ", ".join(f"{value:.3f}" for value in self.std),
         }
-        left = [f"{len(self.skipped)} images could not be read: results.skipped lists them"] if self.skipped else []
-        left += [f"{len(self.doubtful)} copies are worth a look: results.doubtful lists them"] if self.doubtful else []
+        left = left_out(len(self.skipped))
+        if self.doubtful:
+            copies = counted(len(self.doubtful), "copy", "is", "are")
+            left.append(f"{copies} worth a look: results.doubtful has the reason")
         return "\n".join([f"{self.output_field}: copies in {self.folder}", "", table([row]), *self.notes, *left])
 
 
@@ -99,7 +101,7 @@ def preprocess_images(
         written = _write_copies(run, copier, ids, paths)
         if not written.ids:
             first = next(iter(written.skipped.values()))
-            raise ImageError(f"none of the {len(ids)} images can be read, the first because {first}")
+            raise ImageError(f"none of the {counted(len(ids), 'image')} can be read, the first because {first}")
         _show(run, output_field, {i: str(copier.target(i)) for i in written.ids}, copy_settings.show_in_grid)
         mean, std = normalisation(written.moments / len(written.ids), written.gray)
         return run.finish(
@@ -207,8 +209,8 @@ def _write_copies(run: Run, copier: Copier, ids: list[str], paths: list[str]) ->
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise OSError(
-            f"the disk of {run.folder} is full after {len(written.ids)} of {len(ids)} copies: make room, and go on "
-            f"with evenset.resume_run(dataset, {run.key!r}), or take the copies away with evenset.delete_run"
+            f"the disk of {run.folder} is full after {len(written.ids)} of {counted(len(ids), 'copy')}: make room, and "
+            f"go on with evenset.resume_run(dataset, {run.key!r}), or take the copies away with evenset.delete_run"
         ) from error
     return written
 

@@ -24,9 +24,22 @@ def _are_figures(values: list[Any]) -> bool:
     return all(FIGURE.fullmatch(value) for value in values if isinstance(value, str))
 
 
-def counted(number: int, thing: str) -> str:
-    """ "1 label", "1,200 labels"."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+def counted(number: int, thing: str, *verbs: str) -> str:
+    """ "1 label", "1,200 labels", "2 classes", "3 copies".
+
+    Args:
+        verbs: after one thing, and after several: with "is" and "are", "1 label is"
+    """
+    if number != 1:
+        thing = re.sub("(?<=[^aeo])y$", "ie", re.sub("(?<=s)$", "e", thing)) + "s"
+    return " ".join([f"{number:,} {thing}", *verbs[number != 1 :][:1]])
+
+
+def left_out(skipped: int, synthetic: int = 0) -> list[str]:
+    """Sentences on images that cannot be read, and on synthetic samples that have no part in a run."""
+    unread = f"{counted(skipped, 'image')} could not be read: results.skipped lists {'it' if skipped == 1 else 'them'}"
+    ours = f"{counted(synthetic, 'synthetic sample', 'was', 'were')} left out"
+    return [*([unread] if skipped else []), *([ours] if synthetic else [])]
 
 
 def percent(share: float | None) -> str | None:

@@ -18,8 +18,9 @@ from . import folders, history, ownership, records
 from .auto_label_results import AutoLabelResults, precision_of, target_notes
 from .decision import each_threshold, together
 from .durable import lasting, refresh
+from .fields import require_writable
 from .label_text import has_label, or_none
-from .results import percent
+from .results import counted, percent
 from .review_labels import audited
 from .runs import Run
 from .samples import CHUNK
@@ -54,7 +55,8 @@ class RetargetResults:
         text = f"{self.accepted:,} of {total:,} {word} accepted ({percent(self.coverage)} of the unlabelled)"
         if self.precision is not None:
             text += f", {100 * self.low:.1f} % of them right at the least"
-        return "\n".join([f"{text} ({self.run_key}); {self.changed:,} samples change", *self.notes])
+        changed = counted(self.changed, "sample", "changes", "change")
+        return "\n".join([f"{text} ({self.run_key}); {changed}", *self.notes])
 
 
 @dataclass
@@ -102,6 +104,7 @@ def retarget(dataset: Any, run_key: str, target_precision: float, dry_run: bool 
     results = _results(dataset, run_key)
     after, config, kept, choice = _chosen(dataset, results, target_precision)
     field, label_field = after.output_field, config["inputs"].get("label_field")
+    require_writable(dataset, field)
     with folders.claim(dataset, field), folders.claim(dataset, run_key):
         news, decided = _news(dataset, field, label_field, kept, choice)
         _write(dataset, field, news)

@@ -12,6 +12,7 @@ from typing import Any
 from ..models.settings import ReviewSettings, split
 from . import changes, folders, ownership, records, review_policy, runs
 from .arguments import Progress, Samples, public
+from .fields import require_visible, require_writable
 from .label_text import or_none
 from .results import counted
 from .runs import Run
@@ -175,6 +176,7 @@ def _request(
     check_label_field(samples, label_field)
     if isinstance(classes, str) or (classes is not None and not len(classes)):
         raise ValueError(f"classes has to be a list of names, as classes=[{classes or 'cat'!r}], not {classes!r}")
+    require_visible(samples, field, label_field)
     return Review(field, label_field, label, classes, choices, owner)
 
 

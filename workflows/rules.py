@@ -10,6 +10,8 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from .arguments import Kind
+from .fields import require_visible
+from .results import counted
 from .rule_syntax import ALLOWED, parse
 from .samples import Labels
 
@@ -76,6 +78,7 @@ def check(rules: list[Rule], samples: Any, known: Labels, label_field: str) -> N
             root = path.partition(".")[0]
             if root == label_field:
                 raise ValueError(f"{name} reads {path!r}, the labels that it is scored on: it may read any other field")
+            require_visible(samples, root)
             if root not in schema and not root.startswith("_"):
                 raise ValueError(f"{name} reads the field {root!r}, which is not there{_near(root, list(schema))}")
 
@@ -94,11 +97,13 @@ def apply(rules: list[Rule], samples: Any, known: Labels) -> tuple[np.ndarray, l
         classes[new] = known.names.index(rule.label)
         matched_ever = matched_ever or bool(matches.any())
         if not matches.any():
-            notes.append(f"Rule {number} ({rule.label!r}) matches none of the {len(known.ids):,} samples.")
+            notes.append(f"Rule {number} ({rule.label!r}) matches none of the {counted(len(known.ids), 'sample')}.")
         elif not new.any():
             notes.append(f"Rule {number} ({rule.label!r}) is never reached: earlier rules take all that it matches.")
     if not matched_ever:
-        raise ValueError(f"none of the {len(rules)} rules matches any of the {len(known.ids):,} samples")
+        raise ValueError(
+            f"none of the {counted(len(rules), 'rule')} matches any of the {counted(len(known.ids), 'sample')}"
+        )
     return classes, notes
 
 

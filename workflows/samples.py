@@ -70,7 +70,7 @@ def check_images(samples: Any) -> None:
     samples._root_dataset.reload()  # another process may have renamed or removed a field
     name = samples._root_dataset.name
     kind = samples.media_type
-    if kind == "group" and samples._is_dynamic_groups:
+    if kind == "group" and samples._root_dataset.media_type != "group":
         raise ValueError(_grouped_view(samples))
     if kind == "group":
         raise ValueError(
@@ -200,6 +200,7 @@ def read_labels(
             f"the first is {label!r} of sample {ids[place]}: "
             "add it to classes as a name or as a synonym, or leave those samples out of the view"
         )
+    alone = sum(label is not None and not group for label, group in zip(labels, groups, strict=True))
     blank = sum(text is not None and label is None for text, label in zip(texts, labels, strict=True))
     class_ids = np.array([-1 if label is None else index[label] for label in labels], dtype=np.int64)
     counts = dict(zip(names, np.bincount(class_ids[class_ids >= 0], minlength=len(names)).tolist(), strict=True))
@@ -212,8 +213,19 @@ def read_labels(
         groups=np.array(groups, dtype=str),
         synthetic=synthetic,
         made=made,
-        notes=[*blank_note(blank, label_field), *spelling_note(counts, label_field)],
+        notes=[*blank_note(blank, label_field), *spelling_note(counts, label_field), *_alone(alone, group_field)],
     )
+
+
+def _alone(count: int, group_field: str | None) -> list[str]:
+    """A sentence on labelled samples without a group, if there are any."""
+    if group_field is None or not count:
+        return []
+    return [f"{counted(count, 'labelled sample', 'has', 'have')} no value in {group_field!r}: a group each."]
+
+
+NOT_GROUPS = ("EmbeddedDocumentField", "ListField", "DictField", "VectorField", "ArrayField", "FrameSupportField")
+ONE_VALUE = "it needs one value a sample, a text or a number"
 
 
 def _check_group_field(samples: Any, group_field: str | None, label_field: str) -> None:
@@ -223,6 +235,9 @@ def _check_group_field(samples: Any, group_field: str | None, label_field: str) 
     if not samples._root_dataset.has_field(group_field):
         raise ValueError(f"{samples._root_dataset.name!r} has no field {group_field!r} to group by")
     require_visible(samples, group_field)
+    kind = type(samples._root_dataset.get_field(group_field))
+    if kind.__name__ in NOT_GROUPS:
+        raise ValueError(f"group_field {group_field!r} holds {kind.__name__}: {ONE_VALUE}")
     if group_field in (label_field, f"{label_field}.label"):
         raise ValueError(
             f"group_field {group_field!r} holds the labels: each class would be one group, and none could be held "
@@ -238,10 +253,7 @@ def _groups(ids: list[str], values: list[Any], group_field: str) -> list[str]:
     """
     for i, value in zip(ids, values, strict=True):
         if isinstance(value, (list, tuple, dict, np.ndarray)) or hasattr(value, "to_dict"):
-            raise ValueError(
-                f"group_field {group_field!r} holds {type(value).__name__} in sample {i}: it needs one value a "
-                "sample, a text or a number"
-            )
+            raise ValueError(f"group_field {group_field!r} holds {type(value).__name__} in sample {i}: {ONE_VALUE}")
     return ["" if value is None or value != value else or_none(str(value)) or "" for value in values]
 
 
@@ -286,15 +298,19 @@ def require_classes(known: Labels, label_field: str, group_field: str | None = N
     """
     used = np.unique(known.classes[known.known])
     if not len(used):
-        blank = f"; {known.notes[0]}" if known.notes else ""
-        raise ValueError(f"no sample has a label in {label_field!r}: label a few of each class first{blank}")
+        blank = f" ({known.notes[0].rstrip('.')})" if known.notes else ""
+        raise ValueError(f"no sample has a label in {label_field!r}{blank}: label a few of each class first")
     if len(used) < 2:
         raise ValueError(f"all labels of {label_field!r} are {known.names[used[0]]!r}: at least two classes are needed")
     groups = np.unique(known.groups[known.given])
-    if group_field is not None and len(groups) == 1 and groups[0]:
+    if group_field is not None and len(groups) == 1:
+        one = (
+            f"one value, {str(groups[0])!r}, for all labelled samples: they stay together, so that none can be held out"
+        )
+        none = "no value for any labelled sample"
         raise ValueError(
-            f"group_field {group_field!r} has one value, {str(groups[0])!r}, for all labelled samples: they stay "
-            "together, so that none can be held out; give a field with several values, or leave group_field out"
+            f"group_field {group_field!r} has {one if groups[0] else none}; give a field with several values, or leave "
+            "group_field out"
         )
 
 

@@ -11,7 +11,7 @@ from ..models.settings import GeneratorSettings, ImageSettings, TrainGeneratorSe
 from . import generating, runs
 from .arguments import Classes, Progress, Samples, public
 from .learning import HELD_OUT, TRAIN, freeze
-from .results import table
+from .results import counted, left_out, table
 from .runs import Run
 from .samples import Labels, check_images, label_notes, read_labels, require_classes
 
@@ -38,14 +38,12 @@ class GeneratorResults:
     views: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        title = f"{self.run_key}: a generator of {len(self.names)} classes, {self.size_px} px"
+        title = f"{self.run_key}: a generator of {counted(len(self.names), 'class')}, {self.size_px} px"
         found = (
-            f"{self.steps:,} updates in {self.seconds / 60:.1f} minutes on {self.trained:,} images, "
+            f"{counted(self.steps, 'update')} in {self.seconds / 60:.1f} minutes on {counted(self.trained, 'image')}, "
             f"loss {self.loss:.3f}; {self.held_out:,} held out"
         )
-        left = list(self.notes)
-        left += [f"{len(self.skipped)} images could not be read: results.skipped lists them"] if self.skipped else []
-        left += [f"{self.synthetic} synthetic samples were left out"] if self.synthetic else []
+        left = [*self.notes, *left_out(len(self.skipped), self.synthetic)]
         return "\n".join([title, found, "", table(self.rows), *left])
 
 

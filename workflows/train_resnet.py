@@ -26,7 +26,7 @@ from .learning import (
     split_parts,
     top_two,
 )
-from .results import percent, table
+from .results import counted, left_out, percent, table
 from .runs import Run
 from .samples import (
     Labels,
@@ -67,13 +67,14 @@ class TrainResults:
     views: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        title = f"{self.output_field}: {self.trained} images trained, {self.validated} validated, {self.epochs} epochs"
+        title = (
+            f"{self.output_field}: {counted(self.trained, 'image')} trained, {self.validated:,} validated, "
+            f"{counted(self.epochs, 'epoch')}"
+        )
         found = f"accuracy {percent(self.accuracy)} on validation"
         if self.test_accuracy is not None:
             found += f", {percent(self.test_accuracy)} on test"
-        left = list(self.notes)
-        left += [f"{len(self.skipped)} images could not be read: results.skipped lists them"] if self.skipped else []
-        left += [f"{self.synthetic} synthetic samples were left out"] if self.synthetic else []
+        left = [*self.notes, *left_out(len(self.skipped), self.synthetic)]
         return "\n".join([title, found, "", table(self.rows), *left])
 
 

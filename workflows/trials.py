@@ -12,6 +12,7 @@ import numpy as np
 
 from ..models.settings import AttackSettings, CompareSettings, ImageSettings, split
 from .learning import HELD_OUT, TEST, TRAIN, Look, set_aside
+from .results import counted
 from .runs import Run
 from .samples import Labels
 from .vectors import Source
@@ -152,7 +153,7 @@ def cut_labels(
 def _nothing_scores(known: Labels, given: dict[int, set[str]]) -> str:
     if TEST in given:
         return (
-            f"none of the {len(given[TEST])} samples given as test has an image and a label that may score: "
+            f"none of the {counted(len(given[TEST]), 'sample')} given as test has an image and a label that may score: "
             "one that a person gave, and no queue chose"
         )
     if (known.groups != "").any():

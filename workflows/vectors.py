@@ -130,8 +130,8 @@ def _check_lengths(ids: np.ndarray, lengths: list[int], field: str) -> None:
     if usual < 2:
         what = "have one number each" if usual else "are empty"
         raise ValueError(
-            f"the vectors of {field!r} {what}, the first is of sample {ids[0]}: compute vectors of two numbers or more, "
-            "as directions are compared"
+            f"the vectors of {field!r} {what}, the first is of sample {ids[0]}: directions are compared, which "
+            "takes two numbers or more"
         )
 
 

@@ -74,7 +74,7 @@ class BalanceTab:
         layout = drawing.bar_layout(found["names"], "images")
         page.plot("balance_plan", data=found["bars"], layout=layout, config=drawing.CONFIG)
         if found["more"]:
-            drawing.text(page, f"{found['more']:,} more classes, which get no more than these, are not drawn.")
+            drawing.text(page, f"{balancing.hidden(found['more'])} not drawn.")
         for sentence in found["notes"]:
             drawing.note(page, "info", sentence)
         line = drawing.buttons(page, "balance_buttons")
@@ -104,7 +104,7 @@ class BalanceTab:
         if done["refused"]:
             total = sum(done["refused"].values())
             hint = "" if done["keeps"] else "They were not kept: 'Keep rejected' in the form keeps them as samples"
-            drawing.heading(page, f"{total:,} images were refused by the filters", hint)
+            drawing.heading(page, f"{counted(total, 'image', 'was', 'were')} refused by the filters", hint)
             drawing.table(page, "\n".join(f"{count:>9,}  {reason}" for reason, count in done["refused"].items()))
         if done["refused_picture"]:
             drawing.picture(page, done["refused_picture"])
@@ -136,8 +136,8 @@ def interval(done: dict[str, Any]) -> str:
     few = sum(row["word"] == "undecided" for row in done["gains"])
     more = len(done["gains"]) - balancing.MOST_BARS
     parts = ["Lines are 95 % intervals"]
-    parts += [f"{few:,} classes have too few held-out images to decide"] if few else []
-    parts += [f"{more:,} more classes are not drawn"] if more > 0 else []
+    parts += [f"{counted(few, 'class', 'has', 'have')} too few held-out images to decide"] if few else []
+    parts += [f"{counted(more, 'more class', 'is', 'are')} not drawn"] if more > 0 else []
     return "; ".join(parts)
 
 

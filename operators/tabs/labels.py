@@ -10,6 +10,7 @@ import fiftyone.operators.types as types
 from ...models.settings import AutoLabelSettings
 from ...workflows import history
 from ...workflows.label_text import has_label
+from ...workflows.results import counted
 from ...workflows.retarget import preview, retarget
 from ...workflows.samples import SYNTHETIC, require_fields
 from ..words import capital
@@ -93,7 +94,7 @@ class LabelsTab:
         if not clash["total"]:
             return
         more = f", the {MOST} classes that differ most" if clash["more"] else ""
-        hint = f"{clash['total']:,} samples without a label{more}. A row is what ResNet says, a column what GCN says"
+        hint = f"{counted(clash['total'], 'sample')} without a label{more}. A row is ResNet's class, a column the GCN's"
         drawing.heading(page, "Where ResNet and GCN disagree", hint)
         layout = clash_layout(clash["names"])
         page.plot("labels_clash", data=heat_map(clash), layout=layout, config=drawing.CONFIG,
@@ -112,7 +113,7 @@ class LabelsTab:
 
     def on_labels_apply(self, ctx: Any) -> None:
         done = retarget(ctx.dataset, ctx.params["run_key"], ctx.params["target"])
-        sentence = f"{done.accepted:,} suggestions are accepted, {done.review:,} are left to review"
+        sentence = f"{counted(done.accepted, 'suggestion', 'is', 'are')} accepted, {done.review:,} left to review"
         ctx.ops.notify(sentence, variant="success")
         ctx.ops.reload_samples()
         self.refresh(ctx)  # type: ignore[attr-defined]

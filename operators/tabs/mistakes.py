@@ -47,7 +47,8 @@ class MistakesTab:
             page.btn("find", label="Find mistakes ...", icon="troubleshoot", variant="contained",
                      on_click=self.on_mistakes_find)  # fmt: skip
             return
-        left = f"{found['count']:,} of {found['judged']:,} labels wait for a decision"
+        verb = "waits" if found["count"] == 1 else "wait"
+        left = f"{found['count']:,} of {counted(found['judged'], 'label')} {verb} for a decision"
         drawing.heading(page, left if found["count"] else f"Every flag of {found['run_key']} is decided")
         for sentence in _remarks(found):
             drawing.text(page, sentence)

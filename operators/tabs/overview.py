@@ -8,6 +8,7 @@ import fiftyone.operators.types as types
 
 from ...workflows import overview, suspects
 from ...workflows.label_text import has_label
+from ...workflows.results import counted
 from ...workflows.samples import SYNTHETIC, require_fields
 from .. import forms
 from . import drawing
@@ -82,7 +83,7 @@ class OverviewTab:
         ):
             line.btn(f"classes_{name}", label=name, icon=icon, variant="outlined", disabled=not enabled,
                      on_click=self.on_overview_page, params=dict(first=to))  # fmt: skip
-        drawing.text(line, f"{first + 1:,} to {last:,} of {found['count']:,} classes")
+        drawing.text(line, f"{first + 1:,} to {last:,} of {counted(found['count'], 'class')}")
 
     def on_overview_page(self, ctx: Any) -> None:
         ctx.panel.state.overview_first = ctx.params["first"]

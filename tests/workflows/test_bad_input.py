@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from evenset import auto_label, train_resnet
+from evenset import audit_labels, auto_label, review_labels, train_resnet
 
 
 def label(samples, label_field="ground_truth", **settings):
@@ -189,3 +189,76 @@ def test_an_output_field_whose_name_fiftyone_needs(clusters, refused, learn, nam
     dataset = clusters(20, 10)
     with refused(dataset, f"output_field {name!r}", "FiftyOne needs"):
         learn(dataset, output_field=name)
+
+
+# Views and fields
+
+
+@pytest.mark.parametrize("stage", [dict(), dict(order_by="number")])
+def test_a_view_grouped_by_a_field_is_refused_and_flattened_it_is_not(clusters, refused, learn, stage):
+    dataset = clusters(20, 10)
+    dataset.set_values("split", ["a", "b"] * 10)
+    dataset.set_values("number", list(range(20)))
+    view = dataset.group_by("split", **stage)
+    with refused(dataset, f"the view of {dataset.name!r} is grouped by 'split': give view.flatten()"):
+        learn(view)
+    label(view.flatten())
+    assert dataset.count("auto_label") == 20
+
+
+@pytest.mark.parametrize("hide", [lambda data, name: data.exclude_fields(name), lambda data, _: data.select_fields()])
+def test_a_view_that_hides_a_field_is_refused_by_the_field(clusters, refused, learn, hide):
+    dataset = clusters(20, 10)
+    with refused(dataset, f"the view of {dataset.name!r} hides the field 'ground_truth'"):
+        learn(hide(dataset, "ground_truth"))
+
+
+@pytest.mark.parametrize("name", ["vector", "truth"])
+def test_a_view_that_hides_vectors_or_groups_is_refused(clusters, refused, name):
+    dataset = clusters(20, 10)
+    with refused(dataset, f"the view of {dataset.name!r} hides the field {name!r}"):
+        label(dataset.exclude_fields(name), group_field="truth")
+
+
+def test_fields_that_another_process_renamed_or_removed(clusters, refused, elsewhere):
+    dataset = clusters(20, 10)
+    label(dataset)
+    code = f"""
+    import fiftyone as fo
+    dataset = fo.load_dataset({dataset.name!r})
+    dataset.rename_sample_field("vector", "vectors")
+    dataset.delete_sample_field("auto_label")
+    dataset.rename_sample_field("ground_truth", "truths")
+    """
+    assert elsewhere(code).wait() == 0
+    with refused(dataset, "no field 'ground_truth': its fields of fo.Classification are truths"):
+        label(dataset, output_field="more")
+    with refused(dataset, "'vector' is neither a field of"):
+        label(dataset, "truths", output_field="more")
+    with refused(dataset, "the field 'auto_label'", "was removed"):
+        review_labels(dataset, "auto_label", label_field="truths", progress=False)
+    with refused(dataset, "the field 'auto_label'", "was removed"):
+        audit_labels(dataset, "auto_label", label_field="truths", progress=False)
+
+
+@pytest.mark.parametrize("name", ["ground_truth", "ground_truth.label", "auto_label"])
+def test_a_read_only_field_is_read_but_not_written(clusters, refused, name):
+    dataset = clusters(20, 10)
+    label(dataset)
+    field = dataset.get_field(name)
+    field.read_only = True
+    field.save()
+    label(dataset, output_field="more")
+    with refused(dataset, f"the field {name!r} of {dataset.name!r} is read-only"):
+        review_labels(dataset, "auto_label", status="all", progress=False)
+
+
+@pytest.mark.parametrize("name", ["ground_truth", "auto_label"])
+def test_a_view_that_hides_what_is_reviewed_is_refused(clusters, refused, name):
+    dataset = clusters(20, 10)
+    label(dataset)
+    hidden = dataset.exclude_fields(name)
+    with refused(dataset, f"hides the field {name!r}"):
+        review_labels(hidden, "auto_label", status="all", progress=False)
+    with refused(dataset, f"hides the field {name!r}"):
+        audit_labels(hidden, "auto_label", progress=False)

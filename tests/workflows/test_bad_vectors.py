@@ -12,7 +12,7 @@ LEARNERS = {
     "train_gcn": train_gcn,
     "compare_methods": lambda samples, field, **given: compare_methods(samples, field, methods=["gcn"], **given),
 }
-NO_VECTOR = "embeddings needs a vector, which is a list or an array of numbers"
+NEEDS = "embeddings needs a vector"
 TOO_LARGE = "NaN, infinity or a number beyond 1e+15 in 1 vector of 'bad'"
 
 
@@ -32,27 +32,27 @@ def vectors_with(odd, place=3):
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ([0.5] * 24, f"the field 'bad' holds 0.5 in sample {{0}}: {NO_VECTOR}"),
-        ([7] * 24, f"the field 'bad' holds 7 in sample {{0}}: {NO_VECTOR}"),
-        (["cat"] * 24, f"the field 'bad' holds 'cat' in sample {{0}}: {NO_VECTOR}"),
-        ([True] * 24, f"the field 'bad' holds True in sample {{0}}: {NO_VECTOR}"),
-        ([{"a": 1.0}] * 24, f"the field 'bad' holds {{{{'a': 1.0}}}} in sample {{0}}: {NO_VECTOR}"),
-        ([["1", "2"]] * 24, f"the field 'bad' holds ['1', '2'] in sample {{0}}: {NO_VECTOR}"),
-        ([[True, False]] * 24, f"the field 'bad' holds [True, False] in sample {{0}}: {NO_VECTOR}"),
-        ([[[1.0, 2.0], [3.0, 4.0]]] * 24, f"the field 'bad' holds [[1.0, 2.0], [3.0, 4.0]] in sample {{0}}: {NO_VECTOR}"),
-        ([np.ones((2, 2))] * 24, f"in sample {{0}}: {NO_VECTOR}"),
-        (vectors_with([1.0, None, 2.0, 3.0]), f"the field 'bad' holds [1.0, None, 2.0, 3.0] in sample {{3}}: {NO_VECTOR}"),
-        (vectors_with([[1.0], [2.0, 3.0]]), f"the field 'bad' holds [[1.0], [2.0, 3.0]] in sample {{3}}: {NO_VECTOR}"),
+        ([0.5] * 24, f"holds 0.5 in sample {{0}}: {NEEDS}"),
+        ([7] * 24, f"holds 7 in sample {{0}}: {NEEDS}"),
+        (["cat"] * 24, f"holds 'cat' in sample {{0}}: {NEEDS}"),
+        ([True] * 24, f"holds True in sample {{0}}: {NEEDS}"),
+        ([{"a": 1.0}] * 24, f"holds {{{{'a': 1.0}}}} in sample {{0}}: {NEEDS}"),
+        ([["1", "2"]] * 24, f"holds ['1', '2'] in sample {{0}}: {NEEDS}"),
+        ([[True, False]] * 24, f"holds [True, False] in sample {{0}}: {NEEDS}"),
+        ([[[1.0, 2.0], [3.0, 4.0]]] * 24, f"holds [[1.0, 2.0], [3.0, 4.0]] in sample {{0}}: {NEEDS}"),
+        ([np.ones((2, 2))] * 24, f"in sample {{0}}: {NEEDS}"),
+        (vectors_with([1.0, None, 2.0, 3.0]), f"holds [1.0, None, 2.0, 3.0] in sample {{3}}: {NEEDS}"),
+        (vectors_with([[1.0], [2.0, 3.0]]), f"holds [[1.0], [2.0, 3.0]] in sample {{3}}: {NEEDS}"),
         ([[0.5]] * 24, "the vectors of 'bad' have one number each, the first is of sample {0}"),
         ([[]] * 24, "the vectors of 'bad' are empty, the first is of sample {0}"),
-        (vectors_with([]), "the vectors of 'bad' differ in length: [0, 4]; the first that is not of length 4 is of sample {3}"),
+        (vectors_with([]), "differ in length: [0, 4]; the first that is not of length 4 is of sample {3}"),
         (vectors_with([1.0] * 5), "differ in length: [4, 5]; the first that is not of length 4 is of sample {3}"),
         (vectors_with(None), "no vector in 'bad' for 1 sample, the first is {3}"),
         (vectors_with([1.0, np.nan, 0.0, 0.0]), f"{TOO_LARGE}, the first is of sample {{3}}"),
         (vectors_with([1.0, -np.inf, 0.0, 0.0]), f"{TOO_LARGE}, the first is of sample {{3}}"),
         (vectors_with([1.0, 1e300, 0.0, 0.0]), f"{TOO_LARGE}, the first is of sample {{3}}"),
         (vectors_with([1.0, -1e20, 0.0, 0.0]), f"{TOO_LARGE}, the first is of sample {{3}}"),
-        ([[0.0] * 4] * 24, "0 of 24 embeddings of 'bad' can be compared: at least two are needed; the first that is zero is of sample {0}"),
+        ([[0.0] * 4] * 24, "0 of 24 embeddings of 'bad' can be compared: at least two are needed; the first"),
         ([[0.0] * 4] * 23 + [[1.0] * 4], "1 of 24 embeddings of 'bad' can be compared: at least two are needed"),
         ([[1.0, 2.0, 3.0, 4.0]] * 24, "all vectors of 'bad' are the same as that of sample {0}"),
     ],
@@ -64,7 +64,7 @@ def test_what_cannot_be_compared_is_refused_with_the_field_and_the_sample(cluste
     if isinstance(values[0], list):
         dataset.add_sample_field("bad", fo.ListField)
     dataset.set_values("bad", values, dynamic=True)
-    with refused(dataset, sentence.format(*dataset.values("id"))):
+    with refused(dataset, "'bad'", sentence.format(*dataset.values("id"))):
         learn(dataset, embeddings="bad")
 
 

@@ -191,7 +191,7 @@ def test_labels_that_evenset_gave_train_and_do_not_score(clusters):
 
     parts = dataset.values("compare")
     assert "held out" not in parts[:60] and parts[60:].count("held out") == results.held_out[0] == 15
-    assert "60 labels came from Evenset or a queue: they trained, but did not score." in results.notes
+    assert "60 labels came from Evenset or a queue, and trained without scoring." in results.notes
 
 
 def test_groups_and_copies_of_an_image_stay_on_one_side(digits):

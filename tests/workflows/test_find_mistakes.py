@@ -274,7 +274,7 @@ def test_an_image_that_cannot_be_read_is_skipped_and_named_and_a_group_is_no_nea
     assert (results.judged, results.contradicted) == (119, 0) and list(results.skipped) == [
         digits_with_mistakes.skip(50).first().id
     ]
-    assert any("1 images could not be read" in note for note in results.notes)
+    assert any("1 image could not be read" in note for note in results.notes)
 
 
 def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_fields(digits_with_mistakes, everything):
@@ -405,7 +405,7 @@ def test_a_class_with_one_label_is_named_and_not_judged(corrupted):
     results = find(corrupted)
     assert results.judged == 239 and corrupted[only].mistake is None
     (note,) = [note for note in results.notes if "class 9" in note]
-    assert note.startswith("1 labels were not judged")
+    assert note.startswith("1 label was not judged")
 
 
 def test_a_class_that_one_group_has_alone_is_named_and_not_judged(clusters):

@@ -109,7 +109,7 @@ def test_pieces_of_the_graph_without_a_label_are_left_alone_and_counted(clusters
     assert [i for i, name in enumerate(label) if name is None] == list(range(90, 120))
     assert results.abstained == 30
     (note,) = results.notes
-    assert note.startswith("30 samples have no prediction: no edges join them to a label that trains")
+    assert note.startswith("30 samples have no prediction: no edge leads to a label that trains")
     assert note in str(results)
 
 

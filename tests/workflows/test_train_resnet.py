@@ -153,7 +153,7 @@ def test_parts_that_cannot_be_are_refused_before_work_starts(digits, refused):
         train(dataset, test="none")
     with refused(dataset, "validation: the view is empty"):
         train(dataset, validation=dataset.limit(0))
-    with refused(dataset, "1 samples are in validation and in test", dataset.values("id")[5]):
+    with refused(dataset, "validation and test share 1 sample", dataset.values("id")[5]):
         train(dataset, validation="one", test="two")
 
 
