@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 import torch
@@ -16,13 +15,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from .pipeline import Pipeline
-from .settings import GeneratorSettings, SamplingSettings
-from .step import accelerator, disk_errors
+from .regular import check_generator, is_file, read_json, regular
+from .settings import GeneratorSettings, SamplingSettings, shown
+from .step import accelerator, disk_errors, require_finite
 
 DEEPEST = 7  # places a side at which a network is halved no more
 GROUPS = 8  # channels are normalised in so many groups, which have to divide every width
 LIGHTEST, HEAVIEST = 32, 256  # widths of the first level that are chosen without being asked for
+MAX_WIDTH, MAX_LAYERS, MAX_LEVELS = 1024, 8, 8  # of the settings, and of images of 1024 px
 CUDA_CORES, MPS_CORES = 200, 16  # cores of a processor that they are worth, roughly
+SOLVER = dict(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=1.0, num_train_timesteps=1000)
 
 
 class Shape(NamedTuple):
@@ -82,13 +84,23 @@ def build(names: list[str], channels: int, size_px: int, settings: GeneratorSett
             f"a generator draws images of 1 or 3 channels from 8 px on, of one class or more: "
             f"not {len(names)} classes, {channels} channels and {size_px} px"
         )
-    patch, widths, layers = shape(size_px, settings)
-    folded = channels * patch**2
     torch.manual_seed(settings.seed)
-    unet = UNet2DModel(  # type: ignore[no-untyped-call]
-        sample_size=-(-size_px // (patch * 2 ** (len(widths) - 1))) * 2 ** (len(widths) - 1),
-        in_channels=folded,
-        out_channels=folded,
+    made = shape(size_px, settings)
+    unet = UNet2DModel(**structure(made, channels, size_px, len(names)))  # type: ignore[no-untyped-call]
+    solver = DPMSolverMultistepScheduler(**SOLVER)  # type: ignore[no-untyped-call]
+    usual = SamplingSettings()
+    sampling = {name: getattr(usual, name) for name in ("sampling_steps", "guidance", "guidance_from", "guidance_to")}
+    return Pipeline(unet, solver, list(names), size_px, channels, made.patch_px, sampling)
+
+
+def structure(shape: Shape, channels: int, size_px: int, classes: int) -> dict[str, Any]:
+    """The network as diffusers' UNet2DModel takes it."""
+    patch, widths, layers = shape
+    deepest = 2 ** (len(widths) - 1)
+    return dict(
+        sample_size=-(-size_px // (patch * deepest)) * deepest,
+        in_channels=channels * patch**2,
+        out_channels=channels * patch**2,
         block_out_channels=widths,
         layers_per_block=layers,
         down_block_types=("DownBlock2D",) * len(widths),
@@ -96,12 +108,8 @@ def build(names: list[str], channels: int, size_px: int, settings: GeneratorSett
         add_attention=False,
         norm_num_groups=GROUPS,
         resnet_time_scale_shift="scale_shift",
-        num_class_embeds=len(names) + 1,  # the last is any class
+        num_class_embeds=classes + 1,  # the last is any class
     )
-    solver = DPMSolverMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=1.0)  # type: ignore[no-untyped-call]
-    usual = SamplingSettings()
-    sampling = {name: getattr(usual, name) for name in ("sampling_steps", "guidance", "guidance_from", "guidance_to")}
-    return Pipeline(unet, solver, list(names), size_px, channels, patch, sampling)
 
 
 def save(pipeline: Pipeline, folder: Path) -> None:
@@ -130,15 +138,17 @@ def load(folder: Path, device: str = "auto") -> Pipeline:
         ValueError: the folder holds no generator of Evenset's, or a damaged one
     """
     try:
-        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        index = read_json(folder / "model_index.json")
         notes = {name: index[name] for name in ("names", "size_px", "channels", "patch_px", "sampling")}
-        known = index["_class_name"] in ("Pipeline", ["pipeline", "Pipeline"]) and notes["names"]
-        weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
-        if not known or not weights.exists():
-            raise ValueError("no class names, or no unet/diffusion_pytorch_model.safetensors")
-        unet = UNet2DModel.from_config(UNet2DModel.load_config(folder / "unet", local_files_only=True))  # type: ignore[no-untyped-call]
-        unet.load_state_dict(load_file(weights))
-        scheduler = DPMSolverMultistepScheduler.from_pretrained(folder / "scheduler", local_files_only=True)  # type: ignore[no-untyped-call]
+        if index["_class_name"] not in ("Pipeline", ["pipeline", "Pipeline"]):
+            raise ValueError(f"model_index.json is of {index['_class_name']!r:.80}")
+        check_generator(notes)
+        unet = _read_unet(folder / "unet", notes)
+        solver = read_json(folder / "scheduler" / "scheduler_config.json")
+        wrong = [name for name, value in SOLVER.items() if solver.get(name) != value]
+        if wrong:
+            raise ValueError(f"{wrong[0]} of the scheduler has to be {SOLVER[wrong[0]]}")
+        scheduler = DPMSolverMultistepScheduler(**SOLVER)  # type: ignore[no-untyped-call]
         pipeline = Pipeline(unet.eval(), scheduler, **notes)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise ValueError(
@@ -146,3 +156,30 @@ def load(folder: Path, device: str = "auto") -> Pipeline:
             f"weights in unet/diffusion_pytorch_model.safetensors ({error})"
         ) from error
     return pipeline.to(accelerator(device).device)
+
+
+def _read_unet(folder: Path, notes: dict[str, Any]) -> Any:
+    """The network, built only once its configuration is one of Evenset's, and of the shape of the weights.
+
+    Raises:
+        ValueError: it is another network, larger than Evenset makes any, or its weights hold NaN or infinity
+    """
+    config, weights = read_json(folder / "config.json"), regular(folder / "diffusion_pytorch_model.safetensors")
+    if not is_file(weights):
+        raise ValueError("no unet/diffusion_pytorch_model.safetensors")
+    widths, layers = config["block_out_channels"], config["layers_per_block"]
+    is_deep = isinstance(widths, list) and 0 < len(widths) <= MAX_LEVELS
+    numbers = {2 * MAX_WIDTH: widths if is_deep else [None], MAX_LAYERS: [layers]}
+    if any(type(value) is not int or not 0 < value <= high for high in numbers for value in numbers[high]):
+        raise ValueError(f"config.json has {shown(widths)} channels and {shown(layers)} blocks a level")
+    own_shape = Shape(notes["patch_px"], tuple(widths), layers)
+    own = structure(own_shape, notes["channels"], notes["size_px"], len(notes["names"]))
+    for name, value in own.items():
+        if config.get(name) != (list(value) if isinstance(value, tuple) else value):
+            raise ValueError(f"{name} in config.json has to be {shown(value)}, not {shown(config.get(name))}")
+    state = load_file(weights)
+    require_finite(state, weights)
+    with torch.device("meta"):  # shapes alone
+        unet: Any = UNet2DModel(**own)  # type: ignore[no-untyped-call]
+    unet.load_state_dict({name: value.float() for name, value in state.items()}, assign=True)
+    return unet

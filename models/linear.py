@@ -80,4 +80,8 @@ def load(path: Path) -> tuple[Linear, dict[str, Any]]:
     tensors, notes = load_tensors(path)
     if not notes.get("linear"):
         raise ValueError(f"{path} is no checkpoint of a logistic regression")
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    rows, columns = shapes.get("weights", (0,))[0], shapes.get("mean", (0,))[0]
+    if shapes != dict(weights=(rows, columns), offsets=(rows,), mean=(columns,), std=(columns,)):
+        raise ValueError(f"{path} is damaged: weights, offsets, mean and std do not fit together")
     return Linear(**{name: tensor.numpy() for name, tensor in tensors.items()}), notes

@@ -314,8 +314,15 @@ def load(path: Path) -> tuple[ResNet, dict[str, Any]]:
     tensors, notes = load_tensors(path)
     if "architecture" not in notes:
         raise ValueError(f"{path} is no checkpoint of a ResNet")
-    model = ResNet(notes["architecture"], notes["classes"], notes["channels"], notes["size_px"])
-    model.load_state_dict(tensors)
+    shape: list[Any] = [notes.get(name) for name in ("architecture", "classes", "channels", "size_px")]
+    allowed = (("resnet18", "resnet34", "resnet50"), (len(tensors.get("head.bias", ())),), (1, 3), range(1, 2049))
+    if any(type(value) not in (int, str) or value not in values for value, values in zip(shape, allowed, strict=True)):
+        raise ValueError(f"{path} is damaged: a ResNet cannot have the shape {shape!r:.100}")
+    model = ResNet(*shape)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ValueError(f"{path} is damaged: its weights are of another network than its notes") from error
     return model, notes
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .files import aside
+from .regular import regular
 
 if TYPE_CHECKING:
     import torch
@@ -108,19 +109,33 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Reads what `save_tensors` wrote: tensors by name, and the notes.
 
     Raises:
-        ValueError: the file is not safetensors, or has no notes of Evenset
+        ValueError: the file is not safetensors, has no notes of Evenset, or holds NaN or infinity
     """
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="pt") as file:
-            notes = (file.metadata() or {}).get("evenset")
+        with safe_open(regular(path), framework="pt") as file:
+            text = (file.metadata() or {}).get("evenset")
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file, or is cut off ({error})") from error
-    if notes is None:
+    if text is None:
         raise ValueError(f"{path} holds tensors, but was not written by Evenset: give it as weights= instead")
-    return tensors, json.loads(notes)
+    require_finite(tensors, path)
+    try:
+        notes = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        notes = None
+    if not isinstance(notes, dict):
+        raise ValueError(f"the notes in {path} are damaged: train again")
+    return tensors, notes
+
+
+def require_finite(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Raises ValueError for weights that are NaN or infinite."""
+    bad = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    if bad:
+        raise ValueError(f"{path} holds NaN or infinity in {bad[0]}: its training diverged, or the file was damaged")
 
 
 def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

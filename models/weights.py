@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from .regular import is_file
+from .step import require_finite
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
     """A state dict from .safetensors, or from a torch file that holds tensors alone.
 
     Raises:
-        ValueError: the file is missing, damaged, or holds code
+        ValueError: the file is missing, damaged, or holds code, NaN or infinity
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    if not path.is_file():
+    if not is_file(path):
         raise ValueError(f"weights {str(path)!r} is no file: give 'imagenet', 'none', or a .safetensors or .pth file")
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state: Any = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
     except (SafetensorError, EOFError, RuntimeError) as error:
         reason = (str(error) or "it ends too soon").splitlines()[0]
         raise ValueError(f"{path} is damaged, or no file of weights ({reason})") from error
@@ -31,9 +37,14 @@ def read_state(path: Path) -> dict[str, Tensor]:
             f"{path} holds more than tensors, and loading it could run code: save its state_dict()"
         ) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else {}
-    if not state or not all(isinstance(value, Tensor) for value in state.values()):
+    if not state or not all(isinstance(value, Tensor) and isinstance(name, str) for name, value in state.items()):
         raise ValueError(f"{path} holds no state dict: save model.state_dict()")
-    return state
+    size = path.stat().st_size
+    for name, value in state.items():
+        if value.layout != torch.strided or value.numel() * value.element_size() > size:  # a view may claim any shape
+            raise ValueError(f"{path} is damaged: {name} claims {value.numel():,} numbers in a file of {size:,} bytes")
+    require_finite(state, path)
+    return dict(state)
 
 
 def imagenet(architecture: str) -> dict[str, Tensor]:

@@ -191,5 +191,5 @@ def _check_resumable(samples: Any, key: str, method: str) -> None:
     config = records.read_config(dataset, key)
     if config["method"] != method:
         raise ValueError(f"resume has to be a run of {method}, and {key} is one of {config['method']}")
-    if config["state"] in ("running", "done"):
+    if config["state"] not in ("stopped", "failed"):
         raise ValueError(f"resume: {key} is {config['state']}: only a stopped or failed run can be resumed")

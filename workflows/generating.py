@@ -12,6 +12,7 @@ import numpy as np
 
 from ..models.files import aside
 from ..models.images import Images
+from ..models.regular import check_generator, is_file, is_folder, read_json, regular
 from ..models.settings import GeneratorSettings, ImageSettings, SamplingSettings, TrainGeneratorSettings
 from . import folders, records
 from .learning import HELD_OUT, TRAIN, Look, groups_of_all, keep_aside, look_at, set_aside
@@ -213,16 +214,19 @@ def find(dataset: Any, generator: str | Path, names: list[str], source: str | No
     Raises:
         ValueError: there is none, the run is not done, or it draws other classes
     """
-    folder, generator = Path(generator).expanduser().absolute(), str(generator)
-    named = str(folder)
-    if generator in dataset.list_runs() or (generator.startswith("evenset_") and not folder.is_dir()):
+    try:
+        folder = Path(generator).expanduser().absolute()
+    except RuntimeError as error:  # ~somebody who has no account
+        raise ValueError(f"generator {str(generator)!r}: {error}") from None
+    named, generator = str(folder), str(generator)
+    if generator in dataset.list_runs() or (generator.startswith("evenset_") and not is_folder(folder)):
         named, config = generator, records.read_config(dataset, generator)
         if config["method"] not in ("train_generator", "balance_classes"):
             raise ValueError(f"{generator} trained no generator: give the key of a train_generator run, or a folder")
         folder = folders.files_of(dataset, generator, config) / FOLDER
         if not folder.exists():
             raise ValueError(f"{generator} is {config['state']}, and has no generator: resume it, or train another")
-    if not (folder / "model_index.json").exists():
+    if not is_file(folder / "model_index.json"):
         raise ValueError(f"{generator!r} is neither a run of this dataset nor the folder of a generator")
     note = _read_note(folder)
     missing = [name for name in names if name not in note["names"]]
@@ -241,14 +245,34 @@ def _read_note(folder: Path) -> dict[str, Any]:
         ValueError: not even that
     """
     path = folder / SAW
-    if path.exists():
-        return dict(json.loads(path.read_text()))
-    index = json.loads((folder / "model_index.json").read_text())
+    known = is_file(regular(path))
+    note = read_json(path if known else folder / "model_index.json")
+    if not known:
+        warning = f"What {folder} learned from is not known: where it saw what scores, it gains too much."
+        note = {**{name: note[name] for name in ("names", "size_px", "channels") if name in note}, "warning": warning}
+        if len(note) < 4:
+            raise ValueError(f"{folder} holds a pipeline that Evenset did not train: its classes are not known")
+    _check_note(path, note)
+    return note
+
+
+def _check_note(path: Path, note: dict[str, Any]) -> None:
+    """Refuses notes that were edited by hand, before anything is built of them.
+
+    Raises:
+        ValueError: one is missing, of another type, or out of range
+    """
+    kinds = dict(names=list, size_px=int, channels=int, dataset=str, held_out=list, saw=list, images=dict, warning=str)
     try:
-        note = {name: index[name] for name in ("names", "size_px", "channels")}
-    except KeyError:
-        raise ValueError(f"{folder} holds a pipeline that Evenset did not train: its classes are not known") from None
-    return dict(note, warning=f"What {folder} learned from is not known: where it saw what scores, it gains too much.")
+        wrong = [name for name, value in note.items() if type(value) is not kinds.get(name)]
+        if wrong or not {"names", "size_px", "channels"} <= note.keys():
+            raise ValueError(f"{wrong[0] if wrong else 'names, size_px or channels'} is not as Evenset writes it")
+        check_generator(note)
+        ImageSettings(**note.get("images", {}))
+        if not all(isinstance(name, str) for name in [*note.get("held_out", []), *note.get("saw", [])]):
+            raise ValueError("held_out and saw have to be texts")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the notes of the generator in {path.parent} are damaged ({error}): train another") from error
 
 
 def as_trained(ready: Generator | None, settings: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -70,7 +70,7 @@ def resume_run(dataset: Samples, run_key: str, progress: Progress = None) -> Any
     dataset = dataset._root_dataset
     refresh(dataset)
     config = records.read_config(dataset, run_key)
-    if config["state"] in ("running", "done"):
+    if config["state"] not in ("stopped", "failed"):
         raise ValueError(f"{run_key} is {config['state']}: only a stopped or failed run can be resumed")
     if config["method"] == "audit_labels":
         raise ValueError(f"{run_key} is an audit, which has nothing to go on with: delete it, and draw anew")

@@ -11,6 +11,12 @@ from typing import Any
 from .durable import lasting
 from .folders import is_free, run_folder
 
+STATES = ("running", "done", "stopped", "failed")
+PARTS: dict[str, Any] = {  # of a record, and their types
+    **dict.fromkeys(("settings", "inputs", "writes"), dict),
+    **dict.fromkeys(("samples", "started", "seconds"), (float, int)),
+    **dict.fromkeys(("method", "state", "error"), str),
+}
 NEWS = "evenset_news"  # a store by itself: FiftyOne sends each open panel all that is in it
 
 
@@ -42,9 +48,30 @@ def keys(dataset: Any) -> list[str]:
 
 def read_record(dataset: Any, key: str) -> dict[str, Any]:
     """The record as it is written: who is killed leaves it "running"."""
-    info = dataset.get_run_info(key)
-    config = {name: value for name, value in info.config.serialize().items() if name not in ("cls", "type", "method")}
-    return {**config, "method": info.config.method}
+    try:
+        info = dataset.get_run_info(key)
+        values = {name: value for name, value in info.config.serialize().items() if name not in ("cls", "type")}
+    except (AttributeError, KeyError, TypeError, ValueError):  # FiftyOne's, of a record that was edited by hand
+        values = {}
+    return _whole(key, values)
+
+
+def _whole(key: str, values: dict[str, Any]) -> dict[str, Any]:
+    """A record with all its parts: one that lacks some is "broken", so that others are read all the same."""
+    wrong = [name for name, kinds in PARTS.items() if not isinstance(values.get(name), kinds)]
+    method = values["method"] if "method" not in wrong else key.removeprefix("evenset_").rpartition("_")[0]
+    inputs, writes = (values[name] if name not in wrong else {} for name in ("inputs", "writes"))
+    needed = {"preprocess_images": (), "review_labels": ("field", "label_field"), "audit_labels": ("field",)}
+    wrong += [f"inputs.{name}" for name in needed.get(method, ("label_field",)) if name not in inputs]
+    wrong += [f"writes.{kind}" for kind, names in writes.items() if not isinstance(names, (list, dict))]
+    wrong += ["state"] if "state" not in wrong and values["state"] not in STATES else []
+    if not wrong:
+        return values
+    config = {name: (kinds[0] if isinstance(kinds, tuple) else kinds)() for name, kinds in PARTS.items()}
+    config |= {name: value for name, value in values.items() if name not in wrong}
+    writes = {kind: names for kind, names in writes.items() if f"writes.{kind}" not in wrong}
+    error = f"its record was edited or damaged, and has no usable {', '.join(wrong)}: delete it (evenset.delete_run)"
+    return {**config, "method": method, "writes": writes, "state": "broken", "error": error}
 
 
 def _is_elsewhere(dataset: Any, key: str, config: dict[str, Any]) -> bool:

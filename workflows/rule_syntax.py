@@ -5,13 +5,44 @@ from __future__ import annotations
 import ast
 import json
 import operator
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-METHODS = (
-    "abs ceil contains contains_str ends_with exists floor is_in is_null length lower max mean min round sqrt "
-    "starts_with strlen sum upper"
-).split()
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, str) for item in value))
+
+
+def _is_expression(value: Any) -> bool:
+    from fiftyone import ViewExpression
+
+    return isinstance(value, ViewExpression)
+
+
+class Operand(NamedTuple):
+    """What a method takes in its brackets."""
+
+    words: str
+    fits: Callable[[Any], bool] = lambda value: True
+    required: bool = True
+
+
+TEXT = (Operand("a text or a list of texts", _is_text), Operand("True or False", lambda v: isinstance(v, bool), False))
+NUMBER = (Operand("a number or a field", lambda value: _is_number(value) or _is_expression(value), False),)
+PLACE = (Operand("a whole number from -19 to 99", lambda value: type(value) is int and -20 < value < 100, False),)
+# FiftyOne would iterate over a field that stands where a list belongs, without end
+LIST = (Operand("a list of values, as [1, 2]", lambda value: isinstance(value, list)),)
+METHODS: dict[str, tuple[Operand, ...]] = {
+    **dict.fromkeys("abs ceil exists floor is_null length lower mean sqrt strlen sum upper".split(), ()),
+    **dict.fromkeys("contains_str ends_with starts_with".split(), TEXT),
+    **dict.fromkeys("max min".split(), NUMBER),
+    **dict(round=PLACE, is_in=LIST, contains=(Operand("a value, a list of values or a field"),)),
+}
 OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
@@ -30,9 +61,12 @@ OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
 ALLOWED = (
     'a rule reads like F("metadata.width") > 500 & F("tags").contains("night"): fields by F("NAME"), numbers, texts '
     "and lists, comparisons, in, + - * / %, & | ~ (or: and, or, not), True, and the methods "
-    f"{', '.join(METHODS)}; or it is an expression of MongoDB in JSON"
+    f"{', '.join(sorted(METHODS))}; or it is an expression of MongoDB in JSON"
 )
-LONGEST = 2000  # characters of a rule
+MAX_CHARACTERS = 100_000
+MAX_SIGNS = 2000  # brackets, operators and words beside the values; Python's own parser takes stack for each
+MAX_DEPTH = 50
+VALUES = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[\d.]+|[,\s]+""")
 
 
 def parse(text: str) -> Any:
@@ -41,18 +75,40 @@ def parse(text: str) -> Any:
     Raises:
         ValueError: with the part that is not allowed
     """
-    from bson import json_util
-
-    if len(text) > LONGEST:
-        raise ValueError(f"it has {len(text):,} characters, and at most {LONGEST:,} are read")
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"it has {len(text):,} characters, and at most {MAX_CHARACTERS:,} are read")
     try:
         if text.startswith("{"):
-            return json_util.loads(text)
-        return _build(ast.parse(text, mode="eval").body)
-    except (SyntaxError, json.JSONDecodeError, RecursionError, MemoryError) as error:
-        raise ValueError(f"{text!r} cannot be read ({error}): {ALLOWED}") from error
+            return _read_json(text)
+        if len(VALUES.sub("", text)) > MAX_SIGNS:
+            raise ValueError(f"beside its values it has more than {MAX_SIGNS:,} characters: make more rules of it")
+        tree = ast.parse(text, mode="eval").body
+        if _depth(tree) > MAX_DEPTH:
+            raise ValueError(f"it is nested more than {MAX_DEPTH} deep: {ALLOWED}")
+        return _build(tree)
+    except (SyntaxError, json.JSONDecodeError, RecursionError, MemoryError, OverflowError) as error:
+        raise ValueError(f"{text!r:.200} cannot be read ({error}): {ALLOWED}") from error
     except TypeError as error:
-        raise ValueError(f"{text!r} does not fit together ({error}): {ALLOWED}") from error
+        raise ValueError(f"{text!r:.200} does not fit together ({error}): {ALLOWED}") from error
+
+
+def _read_json(text: str) -> Any:
+    from bson import json_util
+
+    try:
+        return json_util.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        raise
+    except Exception as error:  # of MongoDB's own types, which fail in many ways: {"$oid": "no id"}
+        raise ValueError(f"{text!r:.200} cannot be read ({error})") from error
+
+
+def _depth(tree: ast.AST) -> int:
+    """Levels of a syntax tree, counted without recursion."""
+    level, nodes = 0, [tree]
+    while nodes:
+        level, nodes = level + 1, [child for node in nodes for child in ast.iter_child_nodes(node)]
+    return level
 
 
 def _build(node: ast.expr) -> Any:
@@ -69,7 +125,7 @@ def _build(node: ast.expr) -> Any:
         case ast.Call(func=ast.Attribute(value=inner, attr=name), args=parts, keywords=[]) if name in METHODS:
             target = _build(inner)
             if isinstance(target, ViewExpression):
-                return getattr(target, name)(*(_build(part) for part in parts))
+                return getattr(target, name)(*_operands(name, [_build(part) for part in parts]))
         case ast.Compare(left=left, ops=kinds, comparators=others):
             sides = [_build(side) for side in (left, *others)]
             pairs = [_compare(kind, a, b) for kind, a, b in zip(kinds, sides, sides[1:], strict=False)]
@@ -80,18 +136,46 @@ def _build(node: ast.expr) -> Any:
         case ast.BinOp(op=kind, left=left, right=right) if type(kind) in OPERATORS:
             return _combine(kind, _build(left), _build(right))
         case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=inner):
-            return ~_build(inner)
+            value = _build(inner)
+            if isinstance(value, bool | ViewExpression):
+                return not value if isinstance(value, bool) else ~value
         case ast.UnaryOp(op=ast.USub(), operand=inner):
             value = _build(inner)
-            return -value if isinstance(value, int | float) else 0 - value
-    raise ValueError(f"{ast.unparse(node)!r} is not allowed: {ALLOWED}")
+            if _is_number(value) or isinstance(value, ViewExpression):
+                return -value if _is_number(value) else 0 - value
+    raise ValueError(f"{ast.unparse(node)!r:.200} is not allowed: {ALLOWED}")
+
+
+def _operands(name: str, values: list[Any]) -> list[Any]:
+    """The values in a method's brackets.
+
+    Raises:
+        ValueError: too few, too many, or of another type
+    """
+    wanted = METHODS[name]
+    if not sum(operand.required for operand in wanted) <= len(values) <= len(wanted):
+        words = " and ".join(operand.words for operand in wanted) or "nothing"
+        raise ValueError(f"{name}(...) takes {words} in its brackets, not {len(values)} values")
+    for operand, value in zip(wanted, values, strict=False):
+        if not operand.fits(value):
+            raise ValueError(f"{name}(...) takes {operand.words}, not {str(value):.80}")
+    return values
 
 
 def _compare(kind: ast.cmpop, left: Any, right: Any) -> Any:
-    if isinstance(kind, ast.In | ast.NotIn):
-        found = left.is_in(right) if isinstance(right, list) and hasattr(left, "is_in") else right.contains(left)
-        return found if isinstance(kind, ast.In) else ~found
-    return _combine(kind, left, right)
+    if not isinstance(kind, ast.In | ast.NotIn):
+        return _combine(kind, left, right)
+    from fiftyone import ViewExpression
+
+    if _is_expression(right):
+        is_in = (
+            ViewExpression({"$in": [left, {"$ifNull": [right, []]}]}) if _is_expression(left) else right.contains(left)
+        )
+    elif _is_expression(left) and isinstance(right, list):
+        is_in = left.is_in(right)
+    else:
+        raise ValueError(f"{left!r:.80} in {right!r:.80}: one side has to be a field, the other a list or a field")
+    return is_in if isinstance(kind, ast.In) else ~is_in
 
 
 def _combine(kind: ast.operator | ast.cmpop, left: Any, right: Any) -> Any:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Any, NamedTuple
 
+import bson
 import numpy as np
+from bson import Code, ObjectId
+from bson.errors import BSONError
 
+from ..models.settings import check_text, plain, shown
 from .arguments import Kind
 from .fields import require_visible
 from .results import counted
-from .rule_syntax import ALLOWED, parse
+from .rule_syntax import ALLOWED, MAX_DEPTH, parse
 from .samples import Labels
 
+MAX_SECONDS = 60  # of the database, a rule
 CODE = ("$function", "$accumulator", "$where")  # run JavaScript in the database
 
 MAX_BYTES = 100_000  # of an expression, and characters of all rules
@@ -47,10 +53,14 @@ def read(rules: Rules) -> list[Rule]:
         ValueError: a rule cannot be read; nothing of it was run
     """
     if isinstance(rules, str):
+        check_text("rules", rules, MAX_BYTES)
         lines = [line.strip() for line in rules.splitlines()]
         pairs = [_cut(line) for line in lines if line and not line.startswith("#")]
     else:
-        pairs = list(rules.items()) if isinstance(rules, Mapping) else [tuple(pair) for pair in rules]
+        pairs = list(rules.items()) if isinstance(rules, Mapping) else list(rules)
+        for pair in pairs:
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise ValueError(f"rules has to be pairs of a label and an expression, not {shown(pair)}")
     if not pairs:
         raise ValueError("rules has no rule: give lines of label: expression")
     return [Rule(label, _expression(number, label, given)) for number, (label, given) in enumerate(pairs, 1)]
@@ -109,14 +119,21 @@ def apply(rules: list[Rule], samples: Any, known: Labels) -> tuple[np.ndarray, l
 
 def _matching(number: int, rule: Rule, samples: Any) -> list[str]:
     """Ids of the samples that match."""
+    import pymongo
     from fiftyone import ViewExpression
-    from pymongo.errors import OperationFailure
+    from pymongo.errors import NetworkTimeout, OperationFailure
 
+    name = f"rule {number} ({shown(rule.label)})"
     try:
-        return samples.match(ViewExpression(rule.expression)).values("id")  # type: ignore[no-any-return]
-    except OperationFailure as error:
-        reason = str((error.details or {}).get("errmsg", error)).rpartition("caused by :: ")[2]
-        raise ValueError(f"rule {number} ({rule.label!r}) cannot be evaluated: {reason}") from error
+        with pymongo.timeout(MAX_SECONDS):
+            return samples.match(ViewExpression(rule.expression)).values("id")  # type: ignore[no-any-return]
+    except (OperationFailure, NetworkTimeout) as error:
+        if error.timeout:
+            raise ValueError(f"{name} takes the database more than {MAX_SECONDS} s: make it simpler") from error
+        reason = str((getattr(error, "details", None) or {}).get("errmsg", error)).rpartition("caused by :: ")[2]
+        raise ValueError(f"{name} cannot be evaluated: {reason}") from error
+    except (BSONError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{name} cannot be evaluated: {error}") from error
 
 
 def _cut(line: str) -> tuple[str, str]:
@@ -126,10 +143,10 @@ def _cut(line: str) -> tuple[str, str]:
         try:
             label, end = json.JSONDecoder().raw_decode(line)
         except ValueError:
-            raise ValueError(f"the rule {line!r} begins with a quote that does not end") from None
+            raise ValueError(f"the rule {line!r:.200} begins with a quote that does not end") from None
         colon, text = line[end:].lstrip()[:1], line[end:].lstrip()[1:]
     if colon != ":" or not label.strip() or not text.strip():
-        raise ValueError(f"the rule {line!r} has to be label: expression: {ALLOWED}")
+        raise ValueError(f"the rule {line!r:.200} has to be label: expression: {ALLOWED}")
     return label.strip(), text.strip()
 
 
@@ -137,24 +154,54 @@ def _expression(number: int, label: Any, given: Any) -> dict[str, Any]:
     """A rule's expression as MongoDB takes it."""
     from fiftyone import ViewExpression
 
-    name = f"rule {number} ({label!r})"
+    name = f"rule {number} ({shown(label)})"
     if not isinstance(label, str):
         raise ValueError(f"{name}: the label has to be a text")
     try:
         found = parse(given) if isinstance(given, str) else given
+        found = _storable(found.to_mongo() if isinstance(found, ViewExpression) else found)
+    except RecursionError:
+        raise ValueError(f"{name} is nested too deep") from None
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
-    found = found.to_mongo() if isinstance(found, ViewExpression) else found
     if isinstance(found, bool):
         found = {"$literal": found}
     if isinstance(found, str) and found.startswith("$"):
         found = {"$toBool": found}
     if not isinstance(found, dict) or not all(key.startswith("$") for key in found):
-        raise ValueError(f"{name}: {found!r} is no expression that is true or false: {ALLOWED}")
+        raise ValueError(f"{name}: {shown(found)} is no expression that is true or false: {ALLOWED}")
+    if len(bson.encode(found)) > MAX_BYTES:
+        raise ValueError(f"{name} has more than {MAX_BYTES:,} bytes")
     code = [key for key in _keys(found) if key in CODE]
     if code:
         raise ValueError(f"{name}: {code[0]} runs code in the database, which a rule may not")
     return found
+
+
+def _storable(value: Any, level: int = 0) -> Any:
+    """A part of an expression in the types of the database, without numpy's.
+
+    Raises:
+        ValueError: it has another type, or is nested too deep
+    """
+    value = plain(value)
+    if level > 2 * MAX_DEPTH:  # each operator is a dict with a list in it
+        raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise ValueError(f"its keys have to be texts, not {shown([*value])}")
+        pairs = value.items()
+        return {_storable(key, level): _storable(part, level + 1) for key, part in pairs}
+    if isinstance(value, (list, tuple)):
+        return [_storable(part, level + 1) for part in value]
+    if isinstance(value, str):
+        check_text("a text", value, MAX_BYTES)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError(f"{shown(value)} has more than 64 bits")
+    kinds = (str, bool, int, float, datetime.date, ObjectId, type(None))
+    if not isinstance(value, kinds) or isinstance(value, Code):
+        raise ValueError(f"{shown(value)} cannot stand in an expression")
+    return value
 
 
 def _keys(expression: Any) -> Iterator[str]:

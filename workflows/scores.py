@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 
 from ..models import linear
 from ..models.calibration import Calibrator
-from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings
+from ..models.regular import is_file, is_folder, is_list_of_names
+from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings, shown
 from . import folders, members
 from .embedding import label_free
 from .learning import HELD_OUT, TRAIN, Fitted, fit, keep_aside, look_at, predict, set_aside, split_parts
@@ -65,9 +67,11 @@ def find_run(dataset: Any, run: str) -> Origin:
     import fiftyone.core.odm as foo
 
     name, _, key = run.rpartition("/")
-    if Path(run).is_dir():
-        found = [Path(run)]
-    elif name:
+    if is_folder(run):
+        return _origin(Path(run))
+    if not re.fullmatch(r"evenset_\w+", key):
+        raise ValueError(f"run {run!r}: it is neither a folder nor the key of a run of Evenset")
+    if name:
         if not fo.dataset_exists(name):
             raise ValueError(f"run {run!r}: there is no dataset {name!r}")
         found = [folders.run_folder(fo.load_dataset(name), key)]
@@ -88,12 +92,18 @@ def _origin(folder: Path) -> Origin:
     from ..models.step import load_tensors
 
     path = folder / "checkpoint.safetensors"
-    if not path.is_file():
+    if not is_file(path) or not is_file(folder / "parts.npz"):
         raise ValueError(
             f"{folder.name} has no checkpoint: give a run of train_resnet or auto_label that trained a model"
         )
     notes = load_tensors(path)[1]
-    return Origin(folder.name, folder, notes["names"], notes.get("vectors"), learned_from(folder))
+    try:
+        names, _ = notes["names"], ImageSettings(**notes.get("images", {}))
+        if not is_list_of_names(names):
+            raise ValueError(f"names of classes are {shown(names)}")
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"the notes in {path} are damaged ({error}): train again") from error
+    return Origin(folder.name, folder, names, notes.get("vectors"), learned_from(folder))
 
 
 def check_classes(origin: Origin | None, classes: Any) -> Any:

@@ -1,0 +1,83 @@
+"""Files from elsewhere: a pipe or a device in the place of one is never opened, and notes are checked before use."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+from .settings import SamplingSettings, shown
+
+MAX_JSON_BYTES = 200_000_000  # a generator's notes name each file that it saw: 20 bytes each
+
+
+def regular(path: Path) -> Path:
+    """Returns `path`, for whoever opens it; one that is missing is left to them.
+
+    Raises:
+        ValueError: it is there, and neither a file nor a folder
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return path
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise ValueError(f"{path} is a pipe, a socket or a device, and not a file: remove it")
+    return path
+
+
+def is_file(path: Path | str) -> bool:
+    """Whether a regular file is there; False also for what cannot be a path."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # a name that is too long, say
+        return False
+
+
+def is_folder(path: Path | str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        ValueError: it is missing, too large or nested too deep, or holds something else
+    """
+    try:
+        if regular(path).stat().st_size > MAX_JSON_BYTES:
+            raise ValueError(f"{path} has more than {MAX_JSON_BYTES // 1_000_000} MB")
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deep") from None
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} holds no JSON object")
+    return value
+
+
+def is_list_of_names(value: Any) -> bool:
+    """Whether what a file says are names of classes: texts, each once."""
+    is_names = isinstance(value, list) and all(isinstance(name, str) for name in value)
+    return is_names and 0 < len(set(value)) == len(value)
+
+
+def check_generator(notes: dict[str, Any]) -> None:
+    """Refuses notes of a generator that none can have.
+
+    Raises:
+        ValueError: one is of another type or out of range
+    """
+    allowed = dict(size_px=range(8, 1025), channels=(1, 3), patch_px=range(1, 9))
+    for name, values in allowed.items():
+        if name in notes and (type(notes[name]) is not int or notes[name] not in values):
+            raise ValueError(f"{name} is {shown(notes[name])}")
+    if not is_list_of_names(notes["names"]):
+        raise ValueError("no class names")
+    if "sampling" in notes:
+        SamplingSettings(**notes["sampling"])
