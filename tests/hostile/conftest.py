@@ -1,4 +1,4 @@
-"""Processes that are forked from this one, which has imported all, and killed at a chosen moment; all that a run leaves."""
+"""Processes that are forked from this one, which has imported all, and killed at a chosen moment; what runs leave."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ Three moments each; `pytest --soak` takes ten, and as many of the clock.
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 
@@ -126,3 +127,36 @@ def test_a_workflow_that_is_killed_ends_as_one_that_is_not(name, prepared, forke
         for part in expected:
             assert found[part] == expected[part], f"{part}, killed at {point} of {counted.read_text()}"
         dataset.delete()
+
+
+@pytest.mark.parametrize("name", [name for name in WORKFLOWS if name != "review_labels"])
+def test_a_workflow_goes_on_without_samples_that_were_deleted_and_their_files(name, prepared, forked, moments, tmp_path):
+    """It is killed late, so that most of what it computed is kept by rows; an eighth of the samples goes."""
+    from pathlib import Path
+
+    data, before, call = WORKFLOWS[name]
+    dataset, counted = prepared(data, before)(), tmp_path / "count"
+    whole = prepared(data, before)()
+
+    def killed(dataset, last=None):
+        seen = moments(last).watch()
+        call(dataset)
+        counted.write_text(str(seen.count))
+
+    assert forked(lambda: killed(whole)).told[0] == "returned"
+    assert forked(lambda: killed(dataset, int(0.8 * int(counted.read_text())))).wait() == signal.SIGKILL
+    gone = dataset[::8]
+    count, files = len(gone), [path for path in gone.values("filepath") if Path(path).exists()]
+    dataset.delete_samples(gone)
+    moved = [Path(path).rename(f"{path}.away") for path in files]
+
+    results = evenset.resume_run(dataset, dataset.list_runs()[0], progress=False)
+
+    assert f"{count} samples of the run were deleted since: it goes on without them" in str(results)
+    left = set(dataset.values("id"))
+    assert set(getattr(results, "skipped", {})) <= left
+    for field in [name for name in dataset.get_field_schema() if name in ("auto_label", "resnet", "gcn", "preprocessed_path")]:
+        assert dataset.count(field) == len(left)
+    assert evenset.delete_run(dataset, results.run_key) and not dataset.list_runs()
+    for path in moved:
+        path.rename(str(path).removesuffix(".away"))
