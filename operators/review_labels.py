@@ -92,8 +92,9 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     done = {"accept": "accepted", "correct": "corrected", "reject": "rejected"}[results["action"]]
     page = running.Page(f"{results['changed']:,} suggestions are {done}")
     if results["kept"]:
-        kept = f"{results['kept']:,} samples have a label in {results['label_field']!r} already"
-        page.alert("info", f"{kept}, and keep it")
+        have, keep = ("has", "keeps") if results["kept"] == 1 else ("have", "keep")
+        kept = f"{counted(results['kept'], 'sample')} {have} a label in {results['label_field']!r} already"
+        page.alert("info", f"{kept}, and {keep} it")
     if results["unwritten"]:
         page.alert(
             "warning", f"{counted(results['unwritten'], 'sample')} changed meanwhile, and nothing was written there"
