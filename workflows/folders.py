@@ -39,6 +39,8 @@ def _origin(config: dict[str, Any]) -> Any:
     import fiftyone.core.odm as foo
     from bson import ObjectId
 
+    if not ObjectId.is_valid(config["dataset"]):  # an edited record
+        return None
     found = foo.get_db_conn().datasets.find_one({"_id": ObjectId(config["dataset"])}, ["name"])
     return found and fo.load_dataset(found["name"])
 
@@ -57,7 +59,8 @@ def files_of(dataset: Any, key: str, config: dict[str, Any]) -> Path:
 def why_gone(dataset: Any, key: str, config: dict[str, Any]) -> str:
     """Says why the files of a run are not in its folder."""
     if not is_foreign(dataset, config):
-        return f"the files of {key} were deleted by hand"
+        unless = "" if "dataset" in config else ", or belong to another dataset if this is a clone or an import"
+        return f"the files of {key} were deleted by hand{unless}"
     origin = _origin(config)
     other = f"dataset {origin.name!r}" if origin else "another dataset"
     return f"the files of {key} belong to {other}, of which {dataset.name!r} is a clone or an import"

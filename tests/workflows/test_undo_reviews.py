@@ -149,3 +149,22 @@ def test_a_clones_copy_of_a_review_is_not_gone_on_with(reviewed, copies, refused
     records.store(clone).set("sitting:me:auto_label", REVIEW)  # as a clone of the store has it
     assert review_queue.decided(clone, "auto_label", "ground_truth", "me") == []
     assert clone_key != REVIEW
+
+
+def test_a_record_that_names_no_dataset_counts_as_this_ones(reviewed, refused):
+    config = records.read_config(reviewed, REVIEW)
+    del config["dataset"], config["method"]
+    records.save_config(reviewed, REVIEW, config)
+    folder = folders.run_folder(reviewed, REVIEW)
+    folder.rename(folder.with_name("aside"))
+    with refused(reviewed, f"the files of {REVIEW} were deleted by hand, or belong to another dataset"):
+        delete_run(reviewed, REVIEW)
+    folder.with_name("aside").rename(folder)
+    assert delete_run(reviewed, REVIEW).labels == 3
+
+
+def test_a_record_that_names_no_real_dataset_is_refused_with_a_sentence(reviewed, refused):
+    records.save_config(reviewed, REVIEW, {**records.read_config(reviewed, REVIEW), "dataset": "edited"})
+    shutil.rmtree(folders.run_folder(reviewed, REVIEW))
+    with refused(reviewed, f"the files of {REVIEW} belong to another dataset"):
+        delete_run(reviewed, REVIEW)
