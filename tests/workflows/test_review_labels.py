@@ -186,7 +186,7 @@ def test_one_call_undoes_a_review(suggested, everything):
     for settings in (
         dict(action="accept"),
         dict(action="reject", status="all"),
-        dict(action="correct", label="class 0"),
+        dict(action="correct", label="class 0", force=True),
     ):
         results = review(suggested, **settings)
         assert everything(suggested)["samples"] != before["samples"]
@@ -212,7 +212,8 @@ def test_a_review_reads_in_parts_and_no_more_of_earlier_reviews_than_it_has_to(s
     monkeypatch.setattr(
         type(suggested), "select", lambda self, ids, **how: asked.append(ids) or select(self, ids, **how)
     )
-    monkeypatch.setattr(module, "CHUNK", 4)
+    for each in (module, import_module("evenset.workflows.review_policy")):
+        monkeypatch.setattr(each, "CHUNK", 4)
     accepted = with_status(suggested, "accepted")
     wanted = dict(zip(*accepted.values(["id", "auto_label.label"]), strict=True))
     for sample_id in list(wanted)[:4]:
