@@ -60,10 +60,15 @@ def what_goes(dataset: Any, key: str) -> list[str]:
     if writes.get("views"):
         lines.append(f"Saved views: {', '.join(writes['views'])}")
     if writes.get("samples"):
-        lines.append(f"{counted(synthetic.count_of_run(dataset, key), 'sample')} that it added, labels included")
+        count = synthetic.count_of_run(dataset, key)
+        verbs = ("that it added, with its label", "that it added, with their labels")
+        lines.append(counted(count, "sample", *verbs))
     labels = sum(line["field"] == label_field for line in changes.read(folder))
     if labels:
-        lines.append(f"{counted(labels, 'label')} of {label_field!r}, put back unless edited since")
+        verb = "is" if labels == 1 else "are"
+        lines.append(
+            f"{counted(labels, 'label')} of {label_field!r} {verb} put back, but for those that were edited since"
+        )
     files = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     lines.append(f"{counted(len(files), 'file')} of its own ({sum(files) / 1e6:,.1f} MB), and its record")
     return lines
