@@ -62,14 +62,15 @@ def what_goes(dataset: Any, key: str) -> list[str]:
         if names:
             lines.append(f"{noun}: {', '.join(names)}")
     if writes.get("samples"):
-        lines.append(f"{counted(synthetic.count_of_run(dataset, key), 'sample')} that it added, with their labels")
+        count, verbs = synthetic.count_of_run(dataset, key), ("with its label", "with their labels")
+        lines.append(counted(count, "sample", *(f"that it added, {verb}" for verb in verbs)))
     listed = changes.read(folders.files_of(dataset, key, config)) if config["method"] == "review_labels" else []
     fields = Counter(
         {line["id"]: line["field"] for line in sorted(listed, key=lambda line: line["field"] == label_field)}.values()
     )
     for name, count in fields.items():
-        noun, verb = "label" if name == label_field else "suggestion", "is" if count == 1 else "are"
-        lines.append(f"{counted(count, noun)} of {name!r} {verb} put back, except where edited since")
+        noun = "label" if name == label_field else "suggestion"
+        lines.append(f"{counted(count, noun)} of {name!r} put back, except where edited since")
     files = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     lines.append(f"{counted(len(files), 'file')} of its own ({sum(files) / 1e6:,.1f} MB), and its record")
     shown = run_files.shown_files(folder, other_than=dataset)

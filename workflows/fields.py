@@ -20,6 +20,20 @@ def require_visible(samples: Any, *paths: str | None) -> None:
             )
 
 
+def with_all_fields(samples: Any) -> Any:
+    """The same samples with the fields that the view hides: attributes that Evenset reads may be among them."""
+    from fiftyone.core.stages import ExcludeFields, SelectFields
+
+    stages = samples.view()._stages
+    kept = [stage for stage in stages if not isinstance(stage, (ExcludeFields, SelectFields))]
+    if len(kept) == len(stages):
+        return samples
+    view = samples._root_dataset.view()
+    for stage in kept:
+        view = view.add_stage(stage)
+    return view
+
+
 def require_writable(dataset: Any, *paths: str | None) -> None:
     """Refuses fields that the user made read-only, where they would be written.
 

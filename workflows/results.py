@@ -28,7 +28,7 @@ def counted(number: int, thing: str, *verbs: str) -> str:
     """ "1 label", "1,200 labels", "2 classes", "3 copies".
 
     Args:
-        verbs: after one thing, and after several: with "is" and "are", "1 label is"
+        verbs: what follows one thing, and several: with "is" and "are", "1 label is"
     """
     if number != 1:
         thing = re.sub("(?<=[^aeo])y$", "ie", re.sub("(?<=s)$", "e", thing)) + "s"

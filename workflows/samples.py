@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .durable import TRIES, lasting
-from .fields import require_visible
+from .fields import require_visible, with_all_fields
 from .label_text import blank_note, has_label, or_none, spelling_note
 from .ownership import FROM_LABELS, mark
 from .results import counted
@@ -73,8 +73,11 @@ def check_images(samples: Any) -> None:
     if kind == "group" and samples._root_dataset.media_type != "group":
         raise ValueError(_grouped_view(samples))
     if kind == "group":
+        slices = [slice_ for slice_, media in samples._root_dataset.group_media_types.items() if media == "image"]
+        if not slices:
+            raise ValueError(f"{name!r} is a grouped dataset, and no slice of it has images: Evenset works on images")
         raise ValueError(
-            f"{name!r} is a grouped dataset: pick the images of one slice, as samples.select_group_slices('left')"
+            f"{name!r} is a grouped dataset: give the images of a slice, as dataset.select_group_slices({slices[0]!r})"
         )
     if samples._is_generated:
         raise ValueError(f"a view of patches, frames or clips of {name!r} has no samples to write to: use its samples")
@@ -180,6 +183,7 @@ def read_labels(
     check_images(samples)
     check_label_field(samples, label_field)
     _check_group_field(samples, group_field, label_field)
+    samples = with_all_fields(samples)
     real, synthetic = (_trainable(samples, label_field), 0) if include_synthetic else real_samples(samples)
     columns = ["id", "filepath", "tags", f"{label_field}.label"]
     parents = real.values(PARENT) if include_synthetic and real.has_field(PARENT) else []

@@ -42,7 +42,7 @@ def test_train_resnet(app, make_dataset):
 def test_train_gcn(app, clusters, make_dataset):
     dataset, params = clusters(), dict(label_field="ground_truth", embeddings="vector")
     dataset.set_values("vector", [None] * len(dataset))
-    check(app.execute(dataset, "train_gcn", params), "no vector in 'vector' for 240 samples")
+    check(app.execute(dataset, "train_gcn", params), "No vector in 'vector' for 240 samples")
     bad = make_dataset([f"/nowhere/{i}.png" for i in range(8)], ["cat", "dog"] * 4)
     check(app.execute(bad, "train_gcn", dict(label_field="ground_truth", graph="image")), "can be read")
     assert "gcn" not in {*dataset.get_field_schema(), *bad.get_field_schema()}
@@ -72,7 +72,7 @@ def test_audit_labels(app, suggested):
 def test_find_mistakes(app, clusters):
     dataset, params = clusters(60, 60), dict(label_field="ground_truth", embeddings="vector")
     dataset.set_values("vector", [None] * len(dataset))
-    check(app.execute(dataset, "find_mistakes", params), "no vector in 'vector' for 60 samples")
+    check(app.execute(dataset, "find_mistakes", params), "No vector in 'vector' for 60 samples")
     assert "mistake" not in dataset.get_field_schema()
 
 

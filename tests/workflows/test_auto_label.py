@@ -401,7 +401,7 @@ def test_a_source_of_scores_that_is_none_is_refused(shelf, refused):
     with refused(new, "no setting is called 'target': did you mean", kind=TypeError):
         auto_label(new, run=trained.run_key, target=0.9, progress=False)
     new.set_values("short", [vector[:3] for vector in new.values("vector")])
-    with pytest.raises(ValueError, match="the vectors have 3 numbers, but the model was trained on 8"):
+    with refused(new, f"{trained.run_key} learned from vectors of 8 numbers, and those of 'short' have 3"):
         auto_label(new, run=trained.run_key, embeddings="short", progress=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from evenset import audit_labels, auto_label, review_labels, train_resnet
+from evenset.workflows.samples import read_labels
 
 
 def label(samples, label_field="ground_truth", **settings):
@@ -262,3 +263,29 @@ def test_a_view_that_hides_what_is_reviewed_is_refused(clusters, refused, name):
         review_labels(hidden, "auto_label", status="all", progress=False)
     with refused(dataset, f"hides the field {name!r}"):
         audit_labels(hidden, "auto_label", progress=False)
+
+
+@pytest.mark.parametrize("hide", [lambda data: data.select_fields("ground_truth.label"), lambda data: data.limit(20)])
+def test_a_view_of_some_attributes_does_not_hide_who_gave_a_label(clusters, hide):
+    dataset = clusters(20, 10)
+    label(dataset)
+    review_labels(dataset, "auto_label", status="all", progress=False)
+
+    labels = read_labels(hide(dataset), "ground_truth")
+
+    assert (labels.trusted.sum(), len(labels.known)) == (10, 20)
+
+
+def test_a_grouped_dataset_names_a_slice_that_it_has(make_dataset, refused):
+    import fiftyone as fo
+
+    dataset = make_dataset([])
+    dataset.add_group_field("group", default="video")
+    group = fo.Group()
+    dataset.add_sample(fo.Sample(filepath="/nowhere/a.mp4", group=group.element("video")))
+    with refused(dataset, "no slice of it has images"):
+        label(dataset)
+    dataset.add_sample(fo.Sample(filepath="/nowhere/a.png", group=group.element("top")))
+    for view in (dataset, dataset.group_by("id")):
+        with refused(dataset, "dataset.select_group_slices('top')"):
+            label(view)

@@ -98,3 +98,14 @@ def test_numbers_of_any_kind_are_vectors(clusters, learn, convert):
     results = learn(dataset, embeddings="good")
 
     assert dataset.list_runs() == [results.run_key]
+
+
+def test_a_model_that_cannot_be_downloaded_is_a_sentence_and_leaves_no_run(clusters, refused, monkeypatch, tmp_path):
+    import fiftyone as fo
+
+    dataset = clusters(24, 24)
+    monkeypatch.setattr(fo.config, "model_zoo_dir", str(tmp_path))
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    with refused(dataset, "the model 'resnet18-imagenet-torch' of FiftyOne's zoo cannot be downloaded", "embeddings="):
+        find_mistakes(dataset, "ground_truth", embeddings="resnet18-imagenet-torch", progress=False)

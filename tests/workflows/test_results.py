@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from evenset.workflows.results import counted, table
+import pytest
+from evenset.workflows.results import counted, left_out, table
 
 
 def test_figures_stand_to_the_right_and_names_as_they_are():
@@ -21,3 +22,28 @@ def test_figures_stand_to_the_right_and_names_as_they_are():
 
 def test_one_thing_is_no_several():
     assert [counted(n, "label") for n in (0, 1, 2, 1200)] == ["0 labels", "1 label", "2 labels", "1,200 labels"]
+
+
+@pytest.mark.parametrize(
+    ("number", "thing", "text"),
+    [
+        (1, "label", "1 label"),
+        (0, "label", "0 labels"),
+        (1200, "class", "1,200 classes"),
+        (2, "copy", "2 copies"),
+        (2, "more class", "2 more classes"),
+        (2, "array", "2 arrays"),
+    ],
+)
+def test_what_is_counted_has_the_right_number(number, thing, text):
+    assert counted(number, thing) == text
+    assert counted(number, thing, "is", "are") == f"{text} {'is' if number == 1 else 'are'}"
+
+
+def test_what_was_left_out_has_the_right_number():
+    assert left_out(0, 0) == []
+    assert left_out(1, 1) == [
+        "1 image could not be read: results.skipped lists it",
+        "1 synthetic sample was left out",
+    ]
+    assert left_out(2, 2)[0] == "2 images could not be read: results.skipped lists them"
