@@ -103,9 +103,11 @@ def decode(path: str, settings: ImageSettings, side: Side, channels: int) -> Dec
         if UNSUPPORTED.search(str(error)):
             raise _unsupported(path, str(error)) from None
         raise ImageError(f"{path} is damaged or cut off ({error}): restore it, or leave it out") from error
-    note = image.note and f"{path}: {image.note}"
-    pixels = image.pixels
-    return image._replace(note=note, pixels=np.repeat(pixels, channels // pixels.shape[2], axis=2))
+    if image.note:
+        image = image._replace(note=f"{path}: {image.note}")
+    if channels == 3 and image.pixels.shape[2] == 1:
+        image = image._replace(pixels=np.repeat(image.pixels, 3, axis=2))
+    return image
 
 
 def _decode(path: str, settings: ImageSettings, side: Side, gray: bool) -> Decoded:

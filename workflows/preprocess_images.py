@@ -50,7 +50,7 @@ class PreprocessResults:
             "std": ", ".join(f"{value:.3f}" for value in self.std),
         }
         left = [f"{len(self.skipped)} images could not be read: results.skipped lists them"] if self.skipped else []
-        left += [f"{len(self.doubtful)} copies are worth a look: results.doubtful lists them"] if self.doubtful else []
+        left += [f"images to look at: {len(self.doubtful)}, results.doubtful says why"] if self.doubtful else []
         return "\n".join([f"{self.output_field}: copies in {self.folder}", "", table([row]), *left])
 
 
