@@ -253,10 +253,11 @@ def _check_file(path: str, settings: ImageSettings) -> None:
 
 def _absent(path: str, error: Exception) -> ImageError:
     """Why there is no such file."""
-    if address := REMOTE.search(path):
+    if match := REMOTE.search(path):
+        address = f"{match['scheme']}://{match['rest']}"
         return ImageError(
-            f"{address['scheme']}://{address['rest']} is an address, and only local files are read: download the media "
-            "first, and set the samples' filepath, or leave the sample out"
+            f"{address} is an address, and only local files are read: download the media first, and set the samples' "
+            "filepath, or leave the sample out"
         )
     if not isinstance(error, FileNotFoundError):
         return ImageError(f"{path!r} cannot be opened ({error}): check the path, or leave the sample out")

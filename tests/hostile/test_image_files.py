@@ -427,6 +427,13 @@ def test_a_notebook_that_lets_pillow_read_what_is_cut_off_changes_nothing(tmp_pa
 
 
 def test_odd_metadata_warn_of_nothing(tmp_path, recwarn):
-    data = tiff(COLOUR, photometric="rgb", extratags=[(269, 3, 2, (1, 2), True), (296, 3, 2, (2, 2), True)])
-    assert (read(tmp_path / "odd.tif", data) == COLOUR).all()
+    data = tiff(COLOUR, photometric="rgb")
+    unit = struct.pack("<HHI", 296, 3, 1)  # of the resolution: one value is usual
+    assert data.count(unit) == 1
+    path = tmp_path / "odd.tif"
+    path.write_bytes(data.replace(unit, struct.pack("<HHI", 296, 3, 2)))
+    with pytest.warns(UserWarning, match="had too many entries"), Image.open(path):
+        pass
+    recwarn.clear()
+    assert (load(str(path), AS_IS, 0, 3) == COLOUR).all()
     assert [str(warning.message) for warning in recwarn if warning.category is UserWarning] == []
