@@ -12,9 +12,9 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from . import jpeg, libraries, png, tiff
+from . import jpeg, libraries, png, tiff, wide
 from .orientation import orientation
-from .pixels import Pixels, ample_size, prepare, to_8_bit, wide_to_8_bit
+from .pixels import Pixels, ample_size, prepare, to_8_bit
 from .settings import ImageSettings
 
 Side = Callable[[int, int], int]  # the final side, from an image's upright width and height
@@ -35,7 +35,7 @@ TURNS = {  # EXIF orientation -> how the stored pixels come upright
     8: Image.Transpose.ROTATE_90,
 }
 REMOTE = re.compile(r"(^|/)(?P<scheme>[a-z][a-z0-9+.-]+):/+(?P<rest>.*)", re.I | re.S)  # FiftyOne makes it absolute
-KNOWN = re.compile(rb"GIF8|RIFF....WEBP|....ftypavi|BM", re.S)  # begins like an image that Pillow reads
+KNOWN = re.compile(rb".PNG|GIF8|RIFF....WEBP|....ftypavi|BM", re.S)  # begins like an image that Pillow reads
 UNSUPPORTED = re.compile(r"unsupported|unimplemented|not supported|not available|cannot (handle|find loader)", re.I)
 
 
@@ -170,7 +170,7 @@ def _decode_any(path: str, settings: ImageSettings, side: Side, gray: bool) -> D
     with Image.open(path) as image:
         if image.format == "EPS":
             raise ImageError(f"{path} is PostScript, which is a program: convert it to PNG or JPEG, or leave it out")
-        is_wide = any(tile[0] == "ppm" and tile[3] == ("RGB", 65535) for tile in image.tile)
+        is_wide = wide.is_wide(path, image)
         is_slow = any(tile[0] in Image.DECODERS for tile in image.tile) and not is_wide
         weight = SLOW_BYTES if is_slow else DECODER_BYTES.get(image.format or "", PIXEL_BYTES)
         _check_pixels(path, image, weight, settings)
@@ -179,15 +179,9 @@ def _decode_any(path: str, settings: ImageSettings, side: Side, gray: bool) -> D
         size_px = side(*_upright(image, turn))
         with _memory(path, image, weight + PIXEL_BYTES):
             if is_wide:
-                return _finish(_read_wide_ppm(path, image), turn, settings, size_px, gray)
+                return _finish(wide.read(path, image), turn, settings, size_px, gray)
             image.load()
             return _finish(image, turn, settings, size_px, gray)
-
-
-def _read_wide_ppm(path: str, image: Any) -> Image.Image:
-    """16 bits: Pillow would drop the lower half of colours."""
-    values = np.fromfile(path, ">u2", image.width * image.height * 3, offset=image.tile[0].offset)
-    return Image.fromarray(wide_to_8_bit(values.reshape(image.height, image.width, 3)))  # a ValueError where it is cut
 
 
 def _finish(image: Image.Image, turn: int, settings: ImageSettings, size_px: int, gray: bool) -> Decoded:

@@ -86,6 +86,8 @@ def damaged_png() -> dict[str, bytes]:
             files[f"{name}: byte {at} flipped"] = flipped(data, int(at))
         for share in (0.2, 0.6, 0.95):
             files[f"{name}: {share} of it"] = data[: int(share * len(data))]
+    files["sent as text"] = wholes["colour"].replace(b"\r\n", b"\n")
+    files["first byte flipped"] = flipped(wholes["colour"], 0)
     pieces = wholes["pieces"]
     files["cut between two pieces"] = pieces[: pieces.rfind(b"IDAT") - 4] + chunk(b"IEND", b"")
     files["cut between two pieces, without an end"] = pieces[: pieces.rfind(b"IDAT") - 4]
@@ -288,6 +290,10 @@ def deep_files() -> dict[str, tuple[bytes, np.ndarray]]:
         "tiff of signed bytes": (
             tiff(np.linspace(-128, 127, 48 * 64).astype("i1").reshape(48, 64)),
             np.repeat(np.linspace(-128, 127, 48 * 64).astype("i1").reshape(48, 64, 1).astype(int) + 128, 3, axis=2),
+        ),
+        "jpeg 2000 colour": (
+            cv2.imencode(".jp2", twelve[..., ::-1], [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000])[1].tobytes(),
+            scaled,
         ),
         "ppm colour": (b"P6 64 48 65535\n" + twelve.astype(">u2").tobytes(), scaled),
     }
