@@ -12,9 +12,9 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from . import jpeg, libraries, png, tiff
+from . import jpeg, libraries, png, tiff, wide
 from .orientation import orientation
-from .pixels import Pixels, ample_size, prepare, to_8_bit, wide_to_8_bit
+from .pixels import Pixels, ample_size, prepare, to_8_bit
 from .settings import ImageSettings
 
 Side = Callable[[int, int], int]  # the final side, from an image's upright width and height
@@ -35,7 +35,7 @@ TURNS = {  # EXIF orientation -> how the stored pixels come upright
     8: Image.Transpose.ROTATE_90,
 }
 REMOTE = re.compile(r"(^|/)(?P<scheme>[a-z][a-z0-9+.-]+):/+(?P<rest>.*)", re.I | re.S)  # FiftyOne makes it absolute
-KNOWN = re.compile(rb"GIF8|RIFF....WEBP|....ftypavi|BM", re.S)  # begins like an image that Pillow reads
+KNOWN = re.compile(rb".PNG|GIF8|RIFF....WEBP|....ftypavi|BM", re.S)  # begins like an image that Pillow reads
 UNSUPPORTED = re.compile(r"unsupported|unimplemented|not supported|not available|cannot (handle|find loader)", re.I)
 
 
@@ -103,9 +103,11 @@ def decode(path: str, settings: ImageSettings, side: Side, channels: int) -> Dec
         if UNSUPPORTED.search(str(error)):
             raise _unsupported(path, str(error)) from None
         raise ImageError(f"{path} is damaged or cut off ({error}): restore it, or leave it out") from error
-    note = image.note and f"{path}: {image.note}"
-    pixels = image.pixels
-    return image._replace(note=note, pixels=np.repeat(pixels, channels // pixels.shape[2], axis=2))
+    if image.note:
+        image = image._replace(note=f"{path}: {image.note}")
+    if channels == 3 and image.pixels.shape[2] == 1:
+        image = image._replace(pixels=np.repeat(image.pixels, 3, axis=2))
+    return image
 
 
 def _decode(path: str, settings: ImageSettings, side: Side, gray: bool) -> Decoded:
@@ -168,7 +170,7 @@ def _decode_any(path: str, settings: ImageSettings, side: Side, gray: bool) -> D
     with Image.open(path) as image:
         if image.format == "EPS":
             raise ImageError(f"{path} is PostScript, which is a program: convert it to PNG or JPEG, or leave it out")
-        is_wide = any(tile[0] == "ppm" and tile[3] == ("RGB", 65535) for tile in image.tile)
+        is_wide = wide.is_wide(path, image)
         is_slow = any(tile[0] in Image.DECODERS for tile in image.tile) and not is_wide
         weight = SLOW_BYTES if is_slow else DECODER_BYTES.get(image.format or "", PIXEL_BYTES)
         _check_pixels(path, image, weight, settings)
@@ -177,15 +179,9 @@ def _decode_any(path: str, settings: ImageSettings, side: Side, gray: bool) -> D
         size_px = side(*_upright(image, turn))
         with _memory(path, image, weight + PIXEL_BYTES):
             if is_wide:
-                return _finish(_read_wide_ppm(path, image), turn, settings, size_px, gray)
+                return _finish(wide.read(path, image), turn, settings, size_px, gray)
             image.load()
             return _finish(image, turn, settings, size_px, gray)
-
-
-def _read_wide_ppm(path: str, image: Any) -> Image.Image:
-    """16 bits: Pillow would drop the lower half of colours."""
-    values = np.fromfile(path, ">u2", image.width * image.height * 3, offset=image.tile[0].offset)
-    return Image.fromarray(wide_to_8_bit(values.reshape(image.height, image.width, 3)))  # a ValueError where it is cut
 
 
 def _finish(image: Image.Image, turn: int, settings: ImageSettings, size_px: int, gray: bool) -> Decoded:
@@ -251,10 +247,11 @@ def _check_file(path: str, settings: ImageSettings) -> None:
 
 def _absent(path: str, error: Exception) -> ImageError:
     """Why there is no such file."""
-    if address := REMOTE.search(path):
+    if match := REMOTE.search(path):
+        address = f"{match['scheme']}://{match['rest']}"
         return ImageError(
-            f"{address['scheme']}://{address['rest']} is an address, and only local files are read: download the media "
-            "first, and set the samples' filepath, or leave the sample out"
+            f"{address} is an address, and only local files are read: download the media first, and set the samples' "
+            "filepath, or leave the sample out"
         )
     if not isinstance(error, FileNotFoundError):
         return ImageError(f"{path!r} cannot be opened ({error}): check the path, or leave the sample out")

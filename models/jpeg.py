@@ -19,6 +19,7 @@ Pixels = NDArray[np.uint8]
 START, SCAN, END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 MOST_SCANS = 100  # encoders write about ten
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF markers; those three are tables
+ALONE = {0x00, 0x01, *range(0xD0, 0xD9)}  # markers without a segment, and a byte that is none
 PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 BEFORE_END = "extraneous bytes before marker 0xd9"  # a warning: every pixel had its data
 PROBE = b"\x5a\x13\xa7" * 200  # bytes that no decoder reads after the end of the data
@@ -51,7 +52,7 @@ def read_header(data: bytes) -> Header | None:
         if marker_at < 0 or len(data) < marker_at + 4:
             return None
         marker, segment, at = data[marker_at + 1], data[marker_at + 4 : marker_at + 2 + length], marker_at + 2 + length
-        if marker in (0x00, 0x01, *range(0xD0, 0xD9)):  # no segment: stuffing, or markers that stand alone
+        if marker in ALONE:
             at, stray = marker_at + 2, True
         elif marker == 0xD9 or (marker == 0xDA and frame is None):
             raise ValueError("it holds no image")

@@ -173,12 +173,12 @@ def wide_to_8_bit(
     opaque = least_range(max(highest, alpha_highest))
     out = np.empty((*values.shape[:2], colours), dtype=np.uint8)
     for rows in strips(*values.shape[:2]):
-        part, hidden = table[values[rows, :, :colours]], _hidden(values[rows], colours, key)
+        mapped, hidden = table[values[rows, :, :colours]], _hidden(values[rows], colours, key)
         if values.shape[2] > colours and values[rows, :, colours:].min() < opaque:
             alpha = values[rows, :, colours:] / np.float32(opaque)
-            mixed = 255 * (1 - alpha) + part * (np.float32(1) if premultiplied else alpha)
-            part = np.rint(mixed).clip(0, 255).astype(np.uint8)
-        out[rows] = part if hidden is None else np.where(hidden, 255, part)
+            mixed = 255 * (1 - alpha) + mapped * (np.float32(1) if premultiplied else alpha)
+            mapped = np.rint(mixed).clip(0, 255).astype(np.uint8)
+        out[rows] = mapped if hidden is None else np.where(hidden, 255, mapped)
     return out[..., 0] if colours == 1 else out
 
 

@@ -33,7 +33,8 @@ class Header(NamedTuple):
 
 
 class Chunks(NamedTuple):
-    pixels: list[memoryview]  # IHDR, PLTE, IDAT
+    header: list[memoryview]  # IHDR, PLTE
+    data: list[memoryview]  # IDAT
     transparent: bytes  # content of tRNS
     orientation: int  # EXIF, 1 to 8
 
@@ -82,24 +83,26 @@ def decode(data: bytes, header: Header) -> tuple[Image.Image, int]:
 def _read_chunks(data: bytes) -> Chunks:
     """All that the pixels depend on, intact; the rest is left out: text, profiles, later frames, damaged or not."""
     view, at = memoryview(data), len(SIGNATURE)
-    pixels = []
+    header, pixels = [], []
     contents: dict[bytes, bytes] = {}  # the first of each name
     while not END.startswith(data[at : at + 12]) and (name := data[at + 4 : at + 8]) != b"IEND":
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
         whole = end <= len(data) and zlib.crc32(view[at + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
         if not whole and name not in OTHERS:  # an unknown name may be that of any chunk, damaged
             raise ValueError(f"the {name.decode('ascii', 'replace')} chunk at byte {at} is damaged or cut off")
-        if name in (b"IHDR", b"PLTE", b"IDAT"):
+        if name == b"IDAT":
             pixels.append(view[at:end])
+        elif name in (b"IHDR", b"PLTE"):
+            header.append(view[at:end])
         elif name[:1].isupper():
             raise NotImplementedError(f"a PNG with {name.decode('ascii', 'replace')} chunks")
         elif whole:
             keyword = data[at + 8 : min(end, at + 88)].partition(b"\0")[0] if name in TEXTS else b""
             contents.setdefault(name + keyword, data[at + 8 : end - 4])
         at = end
-    if not any(bytes(chunk[4:8]) == b"IDAT" for chunk in pixels):
+    if not pixels:
         raise ValueError("it holds no image data")
-    return Chunks(pixels, contents.get(b"tRNS", b""), _orientation(contents))
+    return Chunks(header, pixels, contents.get(b"tRNS", b""), _orientation(contents) if contents else 1)
 
 
 def _decode_wide(chunks: Chunks, colour_type: int) -> Any:
@@ -107,10 +110,9 @@ def _decode_wide(chunks: Chunks, colour_type: int) -> Any:
     import cv2
 
     inflate = zlib.decompressobj()
-    for chunk in chunks.pixels:  # first, because libpng prints its errors, without the file's name
-        if bytes(chunk[4:8]) == b"IDAT":
-            for first in range(8, len(chunk) - 4, PIECE):
-                inflate.decompress(chunk[first : min(first + PIECE, len(chunk) - 4)])
+    for chunk in chunks.data:  # first, because libpng prints its errors, without the file's name
+        for first in range(8, len(chunk) - 4, PIECE):
+            inflate.decompress(chunk[first : min(first + PIECE, len(chunk) - 4)])
     if not inflate.eof:
         raise ValueError("its data end early")
     values: Any = cv2.imdecode(np.frombuffer(_file(chunks), np.uint8), cv2.IMREAD_UNCHANGED)
@@ -126,10 +128,11 @@ def _decode_wide(chunks: Chunks, colour_type: int) -> Any:
 
 def _file(chunks: Chunks, transparent: bytes = b"") -> bytes:
     """A file of nothing else: no metadata to be read, or to be limited. tRNS stands between palette and data."""
-    at = next(number for number, chunk in enumerate(chunks.pixels) if bytes(chunk[4:8]) == b"IDAT")
-    body = b"tRNS" + transparent
-    key = len(transparent).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big") if transparent else b""
-    return b"".join([SIGNATURE, *chunks.pixels[:at], key, *chunks.pixels[at:], END])
+    key = b""
+    if transparent:
+        body = b"tRNS" + transparent
+        key = len(transparent).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+    return b"".join([SIGNATURE, *chunks.header, key, *chunks.data, END])
 
 
 def _orientation(contents: dict[bytes, bytes]) -> int:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from . import jpeg
-from .pixels import Pixels, scale_to_8_bit, wide_to_8_bit
+from .pixels import Pixels, scale_to_8_bit, strips, wide_to_8_bit
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3  # sample formats
@@ -135,7 +135,8 @@ def decode(path: str, tiff: Tiff) -> tuple[Pixels, str | None]:
     if values is None:
         raise ValueError("its data are damaged") if tiff.compression in OPENCV else NotImplementedError(tiff.kind)
     if values.ndim == 3:
-        values = np.ascontiguousarray(values[..., [2, 1, 0, 3][: values.shape[2]]])
+        for rows in strips(*values.shape[:2]):  # in place: OpenCV has blue first
+            values[rows] = values[rows][..., [2, 1, 0, 3][: values.shape[2]]]
     if values.dtype != np.uint16:
         return scale_to_8_bit(values)
     if tiff.samples == 4 and tiff.extra == (0,):  # unspecified: no alpha

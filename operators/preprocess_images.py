@@ -75,6 +75,6 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
         page.alert("warning", f"{counted(len(results['skipped']), 'image')} could not be read")
         page.table([dict(sample=i, reason=reason) for i, reason in results["skipped"].items()])
     if results.get("doubtful"):  # a run of an earlier version has none
-        page.alert("info", f"{len(results['doubtful']):,} copies are worth a look")
+        page.alert("info", f"images to look at: {len(results['doubtful']):,}")
         page.table([dict(sample=i, reason=reason) for i, reason in results["doubtful"].items()])
     return page

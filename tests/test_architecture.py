@@ -21,10 +21,11 @@ SHARED = {"settings", "step", "losses", "graph", "files", "regular"}  # what the
 PARTS = {  # files of one method
     "resnet": {"weights", "attacks"},
     "images": {"decode", "pixels"},
-    "decode": {"libraries", "orientation", "pixels", "png", "jpeg", "tiff"},
+    "decode": {"libraries", "orientation", "pixels", "png", "jpeg", "tiff", "wide"},
     "jpeg": {"libraries", "orientation", "pixels"},
     "png": {"orientation", "pixels"},
     "tiff": {"jpeg", "pixels"},
+    "wide": {"pixels"},
     "image_graph": {"image_nodes"},
     "calibration": {"threshold"},
     "diffusion": {"denoiser", "noise", "pipeline", "sampling"},

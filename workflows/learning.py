@@ -24,7 +24,7 @@ TRAIN, VALIDATION, HELD_OUT, TEST = 1, 2, 3, 4  # part of each sample; 0: not la
 GOING_ON = 0.25  # of the epochs, for a network that an earlier round has trained
 A_VIEW = "a view"  # in place of a tag, in a run's record
 MOST_NOTED = 5  # images; the results of a run would be long else
-MORE_NOTED = "More images are worth a look: preprocess_images lists them all, in results.doubtful."
+MORE_NOTED = "More images are to be looked at: preprocess_images lists them all, in results.doubtful."
 NAMED = {VALIDATION: "validation", TEST: "test"}
 
 

@@ -52,9 +52,7 @@ class PreprocessResults:
             "std": ", ".join(f"{value:.3f}" for value in self.std),
         }
         left = left_out(len(self.skipped))
-        if self.doubtful:
-            copies = counted(len(self.doubtful), "copy", "is", "are")
-            left.append(f"{copies} worth a look: results.doubtful has the reason")
+        left += [f"images to look at: {len(self.doubtful)}, results.doubtful says why"] if self.doubtful else []
         return "\n".join([f"{self.output_field}: copies in {self.folder}", "", table([row]), *self.notes, *left])
 
 

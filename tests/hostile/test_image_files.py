@@ -86,6 +86,8 @@ def damaged_png() -> dict[str, bytes]:
             files[f"{name}: byte {at} flipped"] = flipped(data, int(at))
         for share in (0.2, 0.6, 0.95):
             files[f"{name}: {share} of it"] = data[: int(share * len(data))]
+    files["sent as text"] = wholes["colour"].replace(b"\r\n", b"\n")
+    files["first byte flipped"] = flipped(wholes["colour"], 0)
     pieces = wholes["pieces"]
     files["cut between two pieces"] = pieces[: pieces.rfind(b"IDAT") - 4] + chunk(b"IEND", b"")
     files["cut between two pieces, without an end"] = pieces[: pieces.rfind(b"IDAT") - 4]
@@ -289,6 +291,10 @@ def deep_files() -> dict[str, tuple[bytes, np.ndarray]]:
             tiff(np.linspace(-128, 127, 48 * 64).astype("i1").reshape(48, 64)),
             np.repeat(np.linspace(-128, 127, 48 * 64).astype("i1").reshape(48, 64, 1).astype(int) + 128, 3, axis=2),
         ),
+        "jpeg 2000 colour": (
+            cv2.imencode(".jp2", twelve[..., ::-1], [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000])[1].tobytes(),
+            scaled,
+        ),
         "ppm colour": (b"P6 64 48 65535\n" + twelve.astype(">u2").tobytes(), scaled),
     }
 
@@ -427,6 +433,13 @@ def test_a_notebook_that_lets_pillow_read_what_is_cut_off_changes_nothing(tmp_pa
 
 
 def test_odd_metadata_warn_of_nothing(tmp_path, recwarn):
-    data = tiff(COLOUR, photometric="rgb", extratags=[(269, 3, 2, (1, 2), True), (296, 3, 2, (2, 2), True)])
-    assert (read(tmp_path / "odd.tif", data) == COLOUR).all()
+    data = tiff(COLOUR, photometric="rgb")
+    unit = struct.pack("<HHI", 296, 3, 1)  # of the resolution: one value is usual
+    assert data.count(unit) == 1
+    path = tmp_path / "odd.tif"
+    path.write_bytes(data.replace(unit, struct.pack("<HHI", 296, 3, 2)))
+    with pytest.warns(UserWarning, match="had too many entries"), Image.open(path):
+        pass
+    recwarn.clear()
+    assert (load(str(path), AS_IS, 0, 3) == COLOUR).all()
     assert [str(warning.message) for warning in recwarn if warning.category is UserWarning] == []

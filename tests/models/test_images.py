@@ -101,6 +101,63 @@ def test_values_that_are_not_finite_become_the_least(tmp_path):
     assert load(save(values, tmp_path / "holes.tiff"), AS_IS, 0, 1)[..., 0].tolist() == [[64, 64], [64, 255]]
 
 
+def ramp(**changes):
+    """Values of 0 to 1, but for those at the given places: ramp(at_5=-9999)."""
+    values = np.linspace(0, 1, 48 * 64, dtype=np.float32).reshape(48, 64)
+    for place, value in changes.items():
+        values.flat[int(place.removeprefix("at_"))] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        dict(at_5=-9999),
+        dict(at_5=-3.4e38),
+        dict(at_5=1e38),
+        dict(at_5=-9999, at_70=1e38),
+        dict(at_5=-5000, at_70=5000),
+        dict(at_5=-9999, at_6=-9998.5, at_7=-10001),
+    ],
+)
+def test_values_far_from_all_others_do_not_take_the_range(tmp_path, marks):
+    path = save(ramp(**marks), tmp_path / "marked.tiff")
+    image = decoding.decode(path, AS_IS, lambda width, height: 0, 1)
+    plain = load(save(ramp(), tmp_path / "plain.tiff"), AS_IS, 0, 1).reshape(-1)
+    others = [place for place in range(plain.size) if f"at_{place}" not in marks]
+    assert (image.pixels.reshape(-1)[others] == plain[others]).all()
+    assert image.note.startswith(f"{path}: values as far from all others as ")
+
+
+def test_missing_values_may_be_many_and_whole_numbers(tmp_path):
+    heights = (ramp() * 3000).astype(np.int32)
+    shown = load(save(heights, tmp_path / "heights.tiff"), AS_IS, 0, 1)
+    heights[:30] = -32768
+    marked = load(save(heights, tmp_path / "half.tiff"), AS_IS, 0, 1)
+    assert (marked[30:] == shown[30:]).all() and (marked[:30] <= shown[30, 0]).all()
+
+
+def test_ordinary_values_are_scaled_as_they_were_and_without_a_note(tmp_path):
+    rng = np.random.default_rng(0)
+    ordinary = {
+        "fractions": ramp(),
+        "normal": rng.normal(0, 3, (48, 64)),
+        "exponential": rng.exponential(5, (48, 64)),
+        "heavy tails": rng.standard_t(3, (48, 64)),
+        "black background": np.where(ramp() > 0.6, ramp() + 5, 0),
+        "mask": (ramp() > 0.5) * 7.0,
+        "Hounsfield units": (ramp() * 3000 - 1024).astype(np.int32),
+        "saturated": np.minimum(ramp() * 900, 300),
+    }
+    for name, values in ordinary.items():
+        values = values if values.dtype == np.int32 else values.astype(np.float32)
+        image = decoding.decode(save(values, tmp_path / f"{name}.tiff"), AS_IS, lambda width, height: 0, 1)
+        numbers = values.astype(np.float64)
+        low, high = (0, 1) if name == "fractions" else (numbers.min(), numbers.max())
+        assert (image.pixels[..., 0] == np.rint((numbers - low) * (255 / (high - low)))).all(), name
+        assert image.note is None, name
+
+
 def test_sixteen_bit_colour_comes_out_right(tmp_path):
     colour = photo(8, 8)
     rows = b"".join(b"\0" + (row.astype(">u2") * 257).tobytes() for row in colour)
@@ -364,6 +421,47 @@ def test_limits_are_checked_before_decoding(tmp_path, monkeypatch):
     ]:
         with pytest.raises(ImageError, match=name):
             load(path, settings, 16, 3)
+
+
+def test_the_limit_of_pixels_weighs_the_bytes_that_they_take(tmp_path):
+    """A million pixels of 16 bits and four channels take as much as two million of four bytes."""
+    settings = ImageSettings(max_megapixels=0.01)
+    for depth, colour_type, channels, fits in [(8, 2, 3, True), (16, 0, 1, True), (16, 2, 3, False), (16, 6, 4, False)]:
+        rows = b"".join(bytes(1 + 100 * channels * depth // 8) for _ in range(70))
+        path = tmp_path / f"{depth} {colour_type}.png"
+        path.write_bytes(png(100, 70, depth=depth, colour_type=colour_type, rows=rows))
+        if fits:
+            assert load(str(path), settings, 0, 3).shape == (70, 100, 3)
+        else:
+            with pytest.raises(ImageError, match=r"which count as 0\.01: its pixels take .* max_megapixels=0\.01"):
+                load(str(path), settings, 0, 3)
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_before_decoding(tmp_path):
+    data = Path(save(photo(), tmp_path / "whole.jpg", progressive=True)).read_bytes()
+    first = data.find(b"\xff\xda")
+    path = tmp_path / "bomb.jpg"
+    path.write_bytes(data[:-2] + data[first:-2] * 30 + data[-2:])
+    with pytest.raises(ImageError, match="of a kind that cannot be read .a JPEG of [0-9]+ scans"):
+        load(str(path), AS_IS, 0, 3)
+
+
+def test_strips_give_what_the_whole_image_gives(tmp_path, monkeypatch):
+    """Large images are converted a few rows at a time."""
+    rng = np.random.default_rng(0)
+    images = {
+        "alpha.png": rng.integers(0, 256, (37, 50, 4), dtype=np.uint8),
+        "gray alpha.png": rng.integers(0, 256, (37, 50, 2), dtype=np.uint8),
+        "gray.tiff": rng.integers(0, 60_000, (37, 50), dtype=np.uint16),
+        "floats.tiff": rng.normal(0, 5, (37, 50)).astype(np.float32),
+    }
+    paths = [save(pixels, tmp_path / name) for name, pixels in images.items()]
+    Image.fromarray(rng.integers(0, 256, (37, 50, 4), dtype=np.uint8), "CMYK").save(tmp_path / "cmyk.jpg")
+    paths.append(str(tmp_path / "cmyk.jpg"))
+    whole = [load(path, AS_IS, 0, 3) for path in paths]
+    monkeypatch.setattr("evenset.models.pixels.STRIP_PIXELS", 200)
+    for path, pixels in zip(paths, whole, strict=True):
+        assert (load(path, AS_IS, 0, 3) == pixels).all(), path
 
 
 def test_our_limit_of_pixels_rules_not_that_of_pillow(tmp_path, monkeypatch):

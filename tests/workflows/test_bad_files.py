@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evenset import auto_label, load_results, train_resnet
+from evenset import auto_label, load_results, preprocess_images, train_resnet
 from PIL import Image
 
 QUICK = dict(size_px=8, epochs=1, minimum_steps=1, batch_size=16, augmentation="none", precision="fp32", progress=False)
@@ -197,6 +197,23 @@ def test_an_image_that_is_used_all_the_same_is_named_in_the_notes(digits, learn)
     noted = [note for note in results.notes if "-9999" in note]
     assert sorted(note.partition(":")[0] for note in noted) == [dataset.values("filepath")[row] for row in rows]
     assert load_results(dataset, results.run_key)["notes"] == results.notes
+
+
+def test_copies_that_are_worth_a_look_are_listed(digits):
+    """libjpeg warns of bytes behind the data of a JPEG, and names no file."""
+    dataset = digits(6, labelled=0)
+    path = Path(dataset.first().filepath)
+    file = io.BytesIO()
+    Image.open(path).save(file, "JPEG")
+    data = file.getvalue()
+    path.write_bytes(data[:-2] + bytes(range(1, 60)) + data[-2:])
+
+    results = preprocess_images(dataset, progress=False)
+
+    assert (results.written, results.skipped, list(results.doubtful)) == (6, {}, [dataset.first().id])
+    assert str(path) in results.doubtful[dataset.first().id] and "extraneous bytes" in str(results.doubtful)
+    assert "images to look at: 1, results.doubtful says why" in str(results)
+    assert load_results(dataset, results.run_key)["doubtful"] == results.doubtful
 
 
 def test_a_path_of_a_cloud_says_that_files_have_to_be_local(digits):
