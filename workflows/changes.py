@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..models.regular import regular
 from . import records
 from .runs import Run
 from .samples import CHUNK
@@ -20,7 +21,7 @@ def change(sample_id: str, field: str, before: Any, after: Any) -> dict[str, Any
 
 def read(folder: Path) -> list[dict[str, Any]]:
     path = folder / "changes.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [json.loads(line) for line in regular(path).read_text().splitlines()] if path.exists() else []
 
 
 def write(run: Run, changes: list[dict[str, Any]]) -> None:

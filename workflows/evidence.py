@@ -11,6 +11,7 @@ import numpy as np
 from ..models import linear, mistakes, splits
 from ..models.graph import Graph
 from ..models.images import Images
+from ..models.regular import regular
 from ..models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
 from ..models.step import Step
 from . import learning
@@ -167,7 +168,7 @@ def _read_epochs(path: Path) -> tuple[np.ndarray, int]:
     """Sum of the held-out fold's probabilities over the epochs so far [n, K], and the last epoch."""
     if not path.exists():
         return np.zeros((1, 1)), 0
-    with np.load(path) as kept:
+    with np.load(regular(path)) as kept:
         return kept["total"], int(kept["last"])
 
 

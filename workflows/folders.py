@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..models.regular import regular
+
 WAIT_SECONDS = 10  # for somebody else's decision to be written
 GRACE_SECONDS = 0.2  # to try again where a file was removed while it was being locked
 TRIES = 100  # to lock a file in a folder that others remove when it is empty
@@ -34,7 +36,7 @@ def ids_of_run(dataset: Any, key: str) -> list[str]:
     path = run_folder(dataset, key) / "samples.npy"
     if not path.exists():
         raise ValueError(f"the files of {key} were deleted by hand: delete it (evenset.delete_run), and start anew")
-    return np.load(path, allow_pickle=False).tolist()  # type: ignore[no-any-return]
+    return np.load(regular(path), allow_pickle=False).tolist()  # type: ignore[no-any-return]
 
 
 @contextlib.contextmanager

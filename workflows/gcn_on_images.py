@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..models.images import Images, in_order, survey, thread_count
+from ..models.regular import regular
 from ..models.settings import ImageGraphSettings, ImageSettings, ResNetSettings
 from .gcn_results import Scored
 from .learning import PREDICT_BATCH, TEST, TRAIN, VALIDATION, Look, fit, look_at, split_parts
@@ -163,7 +164,7 @@ def _maps(
         return _unreadable(images)
 
     kept = run.arrays("unreadable", compute)
-    return np.load(path, mmap_mode="r"), _sentences(kept)
+    return np.load(regular(path), mmap_mode="r"), _sentences(kept)
 
 
 def _set_curves_apart(run: Run) -> None:

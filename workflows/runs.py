@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..models.regular import regular
 from ..models.settings import Settings
 from ..models.step import Step
 from .folders import claim, run_folder
@@ -134,7 +135,7 @@ class Run:
     def curves(self) -> list[dict[str, Any]]:
         """Loss, metrics and recall of each epoch so far."""
         path, found = self.folder / "curves.jsonl", {}
-        for line in path.read_text().splitlines() if path.exists() else ():
+        for line in regular(path).read_text().splitlines() if path.exists() else ():
             with contextlib.suppress(ValueError):  # empty, or cut by a kill
                 epoch = json.loads(line)
                 found[epoch["epoch"]] = epoch
@@ -143,7 +144,7 @@ class Run:
     def curve(self, step: Step) -> None:
         """Adds an epoch to the curves; one that a resumed run repeats counts once."""
         recall = [None if value != value else round(value, 4) for value in step.recall]
-        with (self.folder / "curves.jsonl").open("a") as file:
+        with regular(self.folder / "curves.jsonl").open("a") as file:
             file.write("\n" + json.dumps({"epoch": step.number, "loss": step.loss, **step.metrics, "recall": recall}))
 
     def arrays(self, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -153,7 +154,7 @@ class Run:
             part = path.with_suffix(".part.npz")
             np.savez(part, **compute())  # type: ignore[arg-type]
             os.replace(part, path)
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(regular(path), allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
 
     def finish(self, results: T) -> T:

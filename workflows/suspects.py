@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..models.regular import regular
 from . import changes, folders, records
 from .review_labels import review_labels
 from .samples import require_fields
@@ -59,7 +60,7 @@ def _judged(dataset: Any, run_key: str) -> dict[str, str]:
     path = folders.run_folder(dataset, run_key) / "labels.npz"
     if not path.exists():
         return {}
-    with np.load(path, allow_pickle=False) as kept:
+    with np.load(regular(path), allow_pickle=False) as kept:
         return dict(zip(kept["ids"].tolist(), kept["names"][kept["classes"]].tolist(), strict=True))
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..models.regular import regular
 from .folders import claim
 from .runs import Run
 from .samples import PARENT, REJECTED, SYNTHETIC
@@ -110,7 +111,7 @@ def read_image(path: str) -> np.ndarray:
     """The pixels that `save_image` wrote [C, S, S]."""
     from PIL import Image
 
-    pixels = np.asarray(Image.open(path))
+    pixels = np.asarray(Image.open(regular(Path(path))))
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
