@@ -23,7 +23,7 @@ def regular(path: Path) -> Path:
     except OSError:
         return path
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise ValueError(f"{path} is a pipe, a socket or a device, and not a file: remove it")
+        raise ValueError(f"{path} is a pipe, a socket or a device, where a file belongs")
     return path
 
 

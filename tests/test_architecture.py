@@ -159,6 +159,18 @@ def test_checkpoints_are_never_pickles():
                 assert given.get("weights_only") == "True", f"{path}:{node.lineno} torch.load without weights_only=True"
 
 
+def test_files_of_runs_and_generators_are_opened_only_where_they_are_regular():
+    """A pipe or a device in the place of a file would wait without end: `regular` looks first."""
+    reads = re.compile(r"^np\.load$|^safe_open$|\.read_text$|\.open$")
+    for path in [*sorted((ROOT / "workflows").rglob("*.py")), *sorted((ROOT / "models").rglob("*.py"))]:
+        if path.stem in {"regular", "decode", "pixels"}:  # images are looked at by their own
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and reads.search(ast.unparse(node.func)):
+                is_safe = any(word in ast.unparse(node) for word in ("regular(", "part.open", "part.write"))
+                assert is_safe, f"{path.name}:{node.lineno} {ast.unparse(node)}"
+
+
 def test_models_do_not_print():
     for path in sorted((ROOT / "models").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..models.files import save_arrays
+from ..models.regular import regular
 
 Arrays = dict[str, np.ndarray]
 
@@ -34,7 +35,7 @@ def once(
 def read(path: Path) -> Arrays | None:
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as file:
+    with np.load(regular(path), allow_pickle=False) as file:
         return {key: file[key] for key in file.files}
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ..models.regular import regular
 from . import folders, records
 from .fields import require_writable
 from .results import counted
@@ -30,7 +31,7 @@ def read(folder: Path) -> list[Line]:
     from bson import json_util
 
     path = folder / FILE
-    return [json_util.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [json_util.loads(line) for line in regular(path).read_text().splitlines()] if path.exists() else []
 
 
 def save(folder: Path, lines: list[Line]) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..models.images import Images
+from ..models.regular import regular
 from ..models.settings import ImageSettings, ResNetSettings
 from .learning import Look, errors_of, note_images, unreadable
 from .next_round import Earlier
@@ -49,7 +50,7 @@ def label_free(
 
         described = earlier.features(known, look, image_settings, settings) if earlier else None
         if described:
-            with np.load(described) as kept:
+            with np.load(regular(described)) as kept:
                 return dict(kept)
         images = Images(known.paths.tolist(), image_settings, look.size_px, look.channels)
         describe = _describe(look, settings)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from statistics import median
 from typing import Any
 
+from ..models.regular import regular
 from ..models.settings import (
     AutoLabelSettings,
     BalanceSettings,
@@ -106,7 +108,7 @@ def side(paths: Sequence[str]) -> int:
     """Side of the first image, as the models would see it, px."""
     from PIL import Image
 
-    with contextlib.suppress(OSError, ValueError, IndexError), Image.open(paths[0]) as image:
+    with contextlib.suppress(OSError, ValueError, IndexError), Image.open(regular(Path(paths[0]))) as image:
         return min(*image.size, MOST_PX)
     return 32
 

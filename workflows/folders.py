@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..models.regular import regular
+
 WAIT_SECONDS = 10  # for somebody else's decision to be written
 GRACE_SECONDS = 0.2  # to try again where a file was removed while it was being locked
 LOCKS = "locks"  # folder of a dataset's
@@ -83,7 +85,7 @@ def ids_of_run(dataset: Any, key: str) -> list[str]:
             else "delete it (evenset.delete_run), and start again"
         )
         raise ValueError(f"{why_gone(dataset, key, config)}: {remedy}")
-    return np.load(path, allow_pickle=False).tolist()  # type: ignore[no-any-return]
+    return np.load(regular(path), allow_pickle=False).tolist()  # type: ignore[no-any-return]
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..models.files import aside
 from ..models.images import Images, in_order, survey, thread_count
+from ..models.regular import regular
 from ..models.settings import ImageGraphSettings, ImageSettings, ResNetSettings
 from .gcn_results import Scored
 from .learning import PREDICT_BATCH, TEST, TRAIN, VALIDATION, Look, errors_of, fit, look_at, split_parts, unreadable
@@ -165,7 +166,7 @@ def _maps(
         return unreadable(known.ids, images.errors)
 
     kept = run.arrays("unreadable", compute, known.ids)
-    return np.load(path, mmap_mode="r"), errors_of(kept, known.ids)
+    return np.load(regular(path), mmap_mode="r"), errors_of(kept, known.ids)
 
 
 def _set_curves_apart(run: Run) -> None:

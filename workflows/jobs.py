@@ -16,6 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ..models.regular import regular
 from . import durable, records, runs
 from .durable import DatasetDeleted
 from .folders import dataset_folder, run_folder
@@ -227,7 +228,7 @@ def _state_of_run(dataset: Any, job: dict[str, Any]) -> str | None:
 def _last_words(dataset: Any, job_id: str, job: dict[str, Any]) -> str:
     """Why a worker ended that did not say it: the last line of its log where that is an error."""
     path, what = _log_path(dataset, job_id), job["run_key"] or job["workflow"]
-    lines = path.read_text(errors="replace").strip().splitlines() if path.exists() else []
+    lines = regular(path).read_text(errors="replace").strip().splitlines() if path.exists() else []
     is_error = lines and re.match(r"(Fatal|[\w.]*(Error|Exception))\b", lines[-1])
     reason = lines[-1] if is_error else "it was killed, or the machine ran out of memory"
     then = f". evenset.resume_run goes on with {what}" if job["run_key"] else ""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..models.images import Images, Survey, survey
+from ..models.regular import regular
 from ..models.settings import ImageSettings, ResNetSettings, TrainGCNSettings
 from ..models.step import Step
 from . import folders
@@ -65,7 +66,7 @@ def frozen(dataset: Any, run_key: str) -> Labels | None:
     path = folders.run_folder(dataset, run_key) / "labels.npz"
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as kept:
+    with np.load(regular(path), allow_pickle=False) as kept:
         return _labels(dict(kept))
 
 

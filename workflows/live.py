@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..models.regular import regular
 from . import jobs, records
 from .folders import run_folder
 
@@ -92,7 +93,7 @@ def forget_outcomes(dataset: Any, rows: list[dict[str, Any]]) -> None:
 def curves(dataset: Any, key: str) -> dict[str, list[float]]:
     """Curves of the part of a run that trained last: epoch, and each figure that every epoch has."""
     path = newest(run_folder(dataset, key), "curves.jsonl")
-    lines = path.read_text(errors="replace").splitlines() if path else []
+    lines = regular(path).read_text(errors="replace").splitlines() if path else []
     rows = {}
     for line in lines:
         with contextlib.suppress(ValueError):  # empty, or being written

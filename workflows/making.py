@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..models.files import save_arrays, write_text
+from ..models.regular import regular
 from . import synthetic
 from .pictures import COLUMNS, image_grid, save
 from .runs import Run
@@ -103,7 +104,7 @@ def _refused(run: Run) -> dict[str, np.ndarray]:
     path = run.folder / "refused.npz"
     if not path.exists():
         return {}
-    with np.load(path) as file:
+    with np.load(regular(path)) as file:
         return dict(file)
 
 
@@ -143,11 +144,11 @@ def _count(lines: list[dict[str, Any]], only_kept: bool) -> Counter[str]:
 
 def _read(run: Run) -> list[dict[str, Any]]:
     path = run.folder / "made.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [json.loads(line) for line in regular(path).read_text().splitlines()] if path.exists() else []
 
 
 def _append(run: Run, block: list[dict[str, Any]]) -> None:
     """Writes a block down, whole or not at all."""
     path = run.folder / "made.jsonl"
-    before = path.read_text() if path.exists() else ""
+    before = regular(path).read_text() if path.exists() else ""
     write_text(path, before + "".join(json.dumps(line) + "\n" for line in block))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..models.regular import regular
 from ..models.settings import AutoLabelSettings, ImageSettings, ResNetSettings
 from . import folders, records
 from .learning import HELD_OUT, TRAIN, VALIDATION, Look
@@ -37,7 +38,10 @@ class Earlier:
             return None
         now = {name: value for part in settings if part for name, value in asdict(part).items()}
         names = [*asdict(ImageSettings()), "weights", "architecture"]
-        with np.load(self.folder / "labels.npz") as labels, np.load(self.folder / "survey.npz") as survey:
+        with (
+            np.load(regular(self.folder / "labels.npz")) as labels,
+            np.load(regular(self.folder / "survey.npz")) as survey,
+        ):
             same = labels["paths"].tolist() == known.paths.tolist()
             same &= int(survey["size_px"]) == look.size_px and bool(survey["gray"]) == (look.channels == 1)
         same &= all(now.get(name) == self.settings[name] for name in names)
@@ -71,7 +75,7 @@ def find(
     trained = checkpoint.exists() and inputs["embeddings"] is None
     if trained and choices.members != "graph" and earlier["architecture"] != settings.architecture:
         raise ValueError(f"after: {after} trained a {earlier['architecture']}, no {settings.architecture}")
-    with np.load(folder / "parts.npz") as kept:
+    with np.load(regular(folder / "parts.npz")) as kept:
         held, tuning = (set(kept["ids"][kept["parts"] == part].tolist()) for part in (HELD_OUT, VALIDATION))
     parts = {HELD_OUT: held}
     if choices.members != "graph" and (tuning or trained):  # a checkpoint has seen all that could be drawn anew
@@ -82,11 +86,11 @@ def find(
 
 def learned_from(folder: Path) -> set[str]:
     """Ids and files of the samples that the model in a run's folder learned from or was chosen by, in any round."""
-    with np.load(folder / "parts.npz", allow_pickle=False) as kept:
+    with np.load(regular(folder / "parts.npz"), allow_pickle=False) as kept:
         rows = np.isin(kept["parts"], (TRAIN, VALIDATION))
         found = {*kept["ids"][rows].tolist(), *kept["paths"][rows].tolist()}
     if (folder / "seen.npz").exists():
-        with np.load(folder / "seen.npz", allow_pickle=False) as before:
+        with np.load(regular(folder / "seen.npz"), allow_pickle=False) as before:
             found.update(before["seen"].tolist())
     return found
 

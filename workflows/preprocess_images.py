@@ -15,6 +15,7 @@ import numpy as np
 from ..models.decode import decode
 from ..models.files import aside, write_text
 from ..models.images import ImageError, in_order, moments, normalisation, thread_count
+from ..models.regular import regular
 from ..models.settings import CopySettings, ImageSettings, split
 from . import runs
 from .arguments import Progress, Samples, public
@@ -192,7 +193,10 @@ def _write_copies(run: Run, copier: Copier, ids: list[str], paths: list[str]) ->
     done, threads = set(written.ids), thread_count(copier.images)
     todo = (sample for sample in zip(ids, paths, strict=True) if sample[0] not in done)
     try:
-        with journal.open("a") as file, contextlib.closing(in_order(copier, todo, threads, 2 * threads)) as copies:
+        with (
+            regular(journal).open("a") as file,
+            contextlib.closing(in_order(copier, todo, threads, 2 * threads)) as copies,
+        ):
             file.write("\n")  # a kill may have cut the last line
             for copy in copies:
                 if "error" in copy:
@@ -216,7 +220,7 @@ def _write_copies(run: Run, copier: Copier, ids: list[str], paths: list[str]) ->
 def _read_journal(path: Path, copier: Copier, ids: set[str]) -> Written:
     """The copies that are finished and still there."""
     written = Written()
-    with path.open("a+") as lines:
+    with regular(path).open("a+") as lines:
         lines.seek(0)
         for line in lines:
             with contextlib.suppress(ValueError):  # cut by a kill

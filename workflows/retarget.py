@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from bson import ObjectId
 
+from ..models.regular import regular
 from ..models.settings import AutoLabelSettings
 from ..models.threshold import Threshold
 from . import folders, history, ownership, records
@@ -169,8 +170,8 @@ def _read(dataset: Any, run_key: str) -> Kept:
     if not (folder / "decision.npz").exists() or not (folder / "labels.npz").exists():
         raise ValueError(missing)
     with (
-        np.load(folder / "decision.npz", allow_pickle=False) as decision,
-        np.load(folder / "labels.npz", allow_pickle=False) as labels,
+        np.load(regular(folder / "decision.npz"), allow_pickle=False) as decision,
+        np.load(regular(folder / "labels.npz"), allow_pickle=False) as labels,
     ):
         if not set(KEPT) <= set(decision.files):
             raise ValueError(missing)  # it is older than retarget

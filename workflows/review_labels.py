@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..models.regular import regular
 from ..models.settings import ReviewSettings, split
 from . import changes, folders, ownership, records, review_policy, runs
 from .arguments import Progress, Samples, public
@@ -297,7 +298,7 @@ def audited(dataset: Any, field: str) -> set[str]:
     for key in audits_of(dataset, field):
         path = folders.run_folder(dataset, key) / "drawn.npz"
         if path.exists():
-            with np.load(path, allow_pickle=False) as kept:
+            with np.load(regular(path), allow_pickle=False) as kept:
                 drawn.update(kept["ids"].tolist())
     return drawn
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..models.regular import regular
 from . import changes, folders, history, ownership, records
 from .delete_run import delete_run
 from .label_text import has_label
@@ -122,11 +123,11 @@ def _kept_vectors(folder: Path, ids: list[str]) -> dict[str, Any]:
     """Vectors of these samples in the run's folder, by id."""
     if not (folder / "labels.npz").exists():
         return {}
-    with np.load(folder / "labels.npz", allow_pickle=False) as kept:
+    with np.load(regular(folder / "labels.npz"), allow_pickle=False) as kept:
         place = {i: row for row, i in enumerate(kept["ids"].tolist())}
     for name, array in FILES:
         if (folder / name).exists():
-            with np.load(folder / name, allow_pickle=False) as kept:
+            with np.load(regular(folder / name), allow_pickle=False) as kept:
                 vectors = kept[array]
             return {i: vectors[place[i]] for i in ids if i in place}
     return {}

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..models.files import aside, clear, clear_parts, write_text
+from ..models.regular import regular
 from ..models.settings import Settings
 from ..models.step import Step
 from . import arrays, durable, run_files
@@ -143,7 +144,7 @@ class Run:
     def curves(self) -> list[dict[str, Any]]:
         """Loss, metrics and recall of each epoch so far."""
         path, found = self.folder / CURVES, {}
-        for line in path.read_text().splitlines() if path.exists() else ():
+        for line in regular(path).read_text().splitlines() if path.exists() else ():
             with contextlib.suppress(ValueError):  # empty, or cut by a kill
                 epoch = json.loads(line)
                 found[epoch["epoch"]] = epoch
@@ -152,7 +153,7 @@ class Run:
     def curve(self, step: Step) -> None:
         """Adds an epoch to the curves; one that a resumed run repeats counts once."""
         recall = [None if value != value else round(value, 4) for value in step.recall]
-        with (self.folder / CURVES).open("a") as file:
+        with regular(self.folder / CURVES).open("a") as file:
             file.write("\n" + json.dumps({"epoch": step.number, "loss": step.loss, **step.metrics, "recall": recall}))
 
     def arrays(

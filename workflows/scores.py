@@ -11,7 +11,7 @@ import numpy as np
 
 from ..models import linear
 from ..models.calibration import Calibrator
-from ..models.regular import is_file, is_folder, is_list_of_names
+from ..models.regular import is_file, is_folder, is_list_of_names, regular
 from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings, shown
 from . import folders, members
 from .embedding import label_free
@@ -265,7 +265,7 @@ def from_run(run: Run, known: Labels, origin: Origin, settings: ResNetSettings, 
     scores.parts[list(scores.errors)] = 0
     decision = origin.folder / "decision.npz"
     if decision.exists():
-        with np.load(decision, allow_pickle=False) as kept:
+        with np.load(regular(decision), allow_pickle=False) as kept:
             slope, offset, scores.earlier_limit = kept["numbers"].tolist()
             scores.reference, scores.earlier_cuts = kept["reference"], kept["cuts"]
             scores.earlier_calibrator = Calibrator(slope, offset, kept["knots"])

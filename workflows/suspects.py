@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..models.regular import regular
 from . import changes, folders, records, review_policy
 from .delete_run import delete_run
 from .review_labels import NothingToReview, review_shown
@@ -63,7 +64,7 @@ def _judged(dataset: Any, run_key: str) -> dict[str, str]:
     path = folders.run_folder(dataset, run_key) / "labels.npz"
     if not path.exists():
         return {}
-    with np.load(path, allow_pickle=False) as kept:
+    with np.load(regular(path), allow_pickle=False) as kept:
         return dict(zip(kept["ids"].tolist(), kept["names"][kept["classes"]].tolist(), strict=True))
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..models.files import aside
+from ..models.regular import regular
 from .durable import lasting, refresh
 from .folders import claim
 from .runs import Run
@@ -112,7 +113,7 @@ def read_image(path: str) -> np.ndarray:
     """The pixels that `save_image` wrote [C, S, S]."""
     from PIL import Image
 
-    pixels = np.asarray(Image.open(path))
+    pixels = np.asarray(Image.open(regular(Path(path))))
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 

@@ -7,8 +7,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..models.regular import regular
 from .balance_plan import Target
 
+MAX_FILE = 1_000_000  # characters that are read of a file: rules have fewer
 NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,=]*?))\s*([,=]|\Z)')
 
 
@@ -33,9 +35,14 @@ def read_names(text: str) -> list[str] | None:
 def read_file(path: str) -> str:
     """The text of a file, or of stdin for "-"."""
     try:
-        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        if path == "-":
+            return sys.stdin.read(MAX_FILE)
+        with regular(Path(path)).open(encoding="utf-8") as file:
+            return file.read(MAX_FILE)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} cannot be read: it is no text in UTF-8") from None
 
 
 def write_classes(classes: list[str] | dict[str, list[str]]) -> str:

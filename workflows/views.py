@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from .durable import lasting, refresh
 from .ownership import mark, remember_id
 from .runs import Run
 from .samples import is_empty
+
+MAX_CHARACTERS = 120  # of a view's name: names of classes may have thousands, and FiftyOne takes 1,551
 
 
 def load(dataset: Any, name: str) -> Any:
@@ -16,11 +19,17 @@ def load(dataset: Any, name: str) -> Any:
     return view if view is not None and not is_empty(view) else None
 
 
+def shortened(name: str) -> str:
+    """The name on one line, without characters that are not seen, and cut where it is too long for a menu."""
+    seen = "".join(" " if unicodedata.category(letter)[0] == "C" else letter for letter in name)
+    return seen if len(seen) <= MAX_CHARACTERS else seen[: MAX_CHARACTERS - 1] + "…"
+
+
 def save(run: Run, name: str, view: Any) -> str:
     """Saves `view` under `name`, or under `name (2)` where FiftyOne's slug is taken; returns the name it got."""
     import fiftyone.core.utils as fou
 
-    dataset = run.dataset
+    dataset, name = run.dataset, shortened(name)
     refresh(dataset)
     names = dataset.list_saved_views()
     slugs = {fou.to_slug(other) for other in names}

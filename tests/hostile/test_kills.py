@@ -5,7 +5,6 @@ Three moments each; `pytest --soak` takes ten, and as many of the clock.
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 
@@ -130,7 +129,9 @@ def test_a_workflow_that_is_killed_ends_as_one_that_is_not(name, prepared, forke
 
 
 @pytest.mark.parametrize("name", [name for name in WORKFLOWS if name != "review_labels"])
-def test_a_workflow_goes_on_without_samples_that_were_deleted_and_their_files(name, prepared, forked, moments, tmp_path):
+def test_a_workflow_goes_on_without_samples_that_were_deleted_and_their_files(
+    name, prepared, forked, moments, tmp_path
+):
     """It is killed late, so that most of what it computed is kept by rows; an eighth of the samples goes."""
     from pathlib import Path
 
@@ -155,7 +156,9 @@ def test_a_workflow_goes_on_without_samples_that_were_deleted_and_their_files(na
     assert f"{count} samples of the run were deleted since: it goes on without them" in str(results)
     left = set(dataset.values("id"))
     assert set(getattr(results, "skipped", {})) <= left
-    for field in [name for name in dataset.get_field_schema() if name in ("auto_label", "resnet", "gcn", "preprocessed_path")]:
+    for field in [
+        name for name in dataset.get_field_schema() if name in ("auto_label", "resnet", "gcn", "preprocessed_path")
+    ]:
         assert dataset.count(field) == len(left)
     assert evenset.delete_run(dataset, results.run_key) and not dataset.list_runs()
     for path in moved:
