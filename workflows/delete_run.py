@@ -55,10 +55,11 @@ def delete_run(dataset: Any, run_key: str) -> DeletedRun:
             stack.enter_context(folders.claim(dataset, name))
         samples = synthetic.count_of_run(dataset, run_key)
         labels, edited = take_back(dataset, config, folders.run_folder(dataset, run_key))
-        dataset.delete_run(run_key)
+        records.save_config(dataset, run_key, config)  # in the journal, before files go that say what to put back
         for key in (f"live:{run_key}", f"stop:{run_key}"):
             records.store(dataset).delete(key)
         shutil.rmtree(folders.run_folder(dataset, run_key), ignore_errors=True)
+        dataset.delete_run(run_key)  # the last, so that a deletion that is killed can be finished
     folders.clear_locks(dataset)
     records.tell(dataset)
     return DeletedRun(run_key, fields, views, samples, labels, edited)

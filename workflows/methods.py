@@ -69,7 +69,7 @@ def _describe(trial: Trial, describe: Callable[[np.ndarray], np.ndarray]) -> np.
             trial.run.report("describing images", int(np.searchsorted(rows, indices[-1])) + 1, len(rows))
         return {"vectors": vectors}
 
-    return trial.material.run.arrays(describe.__name__, compute)["vectors"]
+    return trial.material.run.arrays(describe.__name__, compute, known.ids, ("vectors",))["vectors"]
 
 
 def by_rules(trial: Trial) -> np.ndarray:
@@ -147,7 +147,10 @@ def _vectors(trial: Trial, settings: ResNetSettings | None = None) -> tuple[np.n
         def read() -> dict[str, np.ndarray]:
             return {"vectors": read_or_compute(material.run, material.known, material.samples, field)[0]}
 
-        return trial.shared("vectors", lambda: material.run.arrays("given_vectors", read)["vectors"]), None
+        def once() -> np.ndarray:
+            return material.run.arrays("given_vectors", read, material.known.ids, ("vectors",))["vectors"]
+
+        return trial.shared("vectors", once), None
 
     assert look is not None  # where no vectors are given, images are looked at
     seen = settings if settings and is_pretrained(settings, look.size_px) else None

@@ -1,4 +1,4 @@
-"""The database is killed right after a write, before its journal has it, and started again: nothing is missing in the end."""
+"""The database is killed right after a write, before its journal has it, and started again: nothing is missing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CALLER = """
         os.kill(pid, 9)
         while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
             time.sleep(0.02)
-        options = ["--dbpath", DATA, "--port", PORT, "--bind_ip", "127.0.0.1", "--nounixsocket", "--logpath", DATA + ".log"]
+        options = ["--dbpath", DATA, "--port", PORT, "--bind_ip", "127.0.0.1", "--nounixsocket"]
         pipes = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         subprocess.Popen([MONGOD, *options], **pipes)
         for _ in range(300):
