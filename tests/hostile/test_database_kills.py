@@ -59,8 +59,7 @@ CALLER = """
 
     def left(dataset):
         dataset.reload()
-        names = [name for name in dataset.get_field_schema(flat=True) if name.startswith("auto_label") and "id" not in name]
-        values = {name: dataset.values(name) for name in names if name not in ("auto_label", "auto_label.logits")}
+        values = {name: dataset.values(f"auto_label.{name}") for name in ("label", "confidence", "status", "margin")}
         views = {name: dataset.load_saved_view(name).values("filepath") for name in dataset.list_saved_views()}
         state = [row["state"] for row in evenset.list_runs(dataset).rows]
         return values, views, state, evenset.load_results(dataset, "evenset_auto_label_1")["rows"]
