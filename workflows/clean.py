@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models.files import clear
+from ..models.regular import regular
 from . import durable, folders
 from .folders import ORIGIN
 from .results import counted, table
@@ -52,7 +53,7 @@ def clean(yes: bool = False, unknown: bool = False) -> CleanResults:
 
 
 def _row(folder: Path, wanted: tuple[str, ...], yes: bool) -> dict[str, Any]:
-    origins = [json.loads(path.read_text()) for path in sorted(folder.glob(f"*/{ORIGIN}"))]
+    origins = [json.loads(regular(path).read_text()) for path in sorted(folder.glob(f"*/{ORIGIN}"))]
     state = _state(folder, {origin["database"] for origin in origins})
     files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     row = dict(

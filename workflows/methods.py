@@ -147,10 +147,10 @@ def _vectors(trial: Trial, settings: ResNetSettings | None = None) -> tuple[np.n
         def read() -> dict[str, np.ndarray]:
             return {"vectors": read_or_compute(material.run, material.known, source)[0]}
 
-        def shared() -> np.ndarray:
+        def once() -> np.ndarray:
             return material.run.arrays("given_vectors", read, material.known.ids, ("vectors",))["vectors"]
 
-        return trial.shared("vectors", shared), None
+        return trial.shared("vectors", once), None
 
     assert look is not None  # where no vectors are given, images are looked at
     seen = settings if settings and is_pretrained(settings, look.size_px) else None

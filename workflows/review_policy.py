@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from bson import ObjectId
 
+from ..models.regular import regular
 from ..models.settings import ReviewSettings
 from . import changes, folders, records
 from .samples import CHUNK, PROVENANCE, name_index
@@ -185,7 +186,7 @@ def _classes_read(dataset: Any, record: dict[str, Any], names: set[str]) -> set[
     path = folders.run_folder(dataset, record["key"]) / "labels.npz"
     if not path.exists():
         return set() if record["inputs"].get("run") else names
-    with np.load(path, allow_pickle=False) as kept:
+    with np.load(regular(path), allow_pickle=False) as kept:
         classes = kept["classes"]
         return set(kept["names"][np.unique(classes[classes >= 0])].tolist())
 

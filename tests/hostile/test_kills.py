@@ -5,8 +5,12 @@ Three moments each; `pytest --soak` takes ten, and as many of the clock.
 
 from __future__ import annotations
 
+import functools
+import os
 import random
 import signal
+import time
+from pathlib import Path
 
 import evenset
 import pytest
@@ -128,13 +132,82 @@ def test_a_workflow_that_is_killed_ends_as_one_that_is_not(name, prepared, forke
         dataset.delete()
 
 
+def test_a_deletion_that_is_killed_is_finished_by_the_next(prepared, forked, moments, left_by, kills, tmp_path):
+    again, counted = prepared("clusters", None), tmp_path / "count"
+    before = left_by(again())
+
+    def delete(dataset, last=None):
+        seen = moments(last).watch()
+        evenset.delete_run(dataset, "evenset_auto_label_1")
+        counted.write_text(str(seen.count))
+
+    def labelled():
+        dataset = again()
+        evenset.auto_label(dataset, "ground_truth", embeddings="vector", **QUIET)
+        return dataset
+
+    whole = labelled()
+    assert forked(lambda: delete(whole)).told[0] == "returned"
+    for point in random.Random(0).sample(range(1, int(counted.read_text())), kills):
+        dataset = labelled()
+        assert forked(functools.partial(delete, dataset, point)).wait() in (signal.SIGKILL, 0), point
+        if evenset.list_runs(dataset).rows:
+            evenset.delete_run(dataset, "evenset_auto_label_1")
+        assert left_by(dataset) == before, point
+        dataset.delete()
+
+
+def test_an_audit_that_is_killed_is_deleted_and_drawn_again(prepared, forked, moments, left_by, kills):
+    again = prepared("clusters", lambda d: evenset.auto_label(d, "ground_truth", embeddings="vector", **QUIET))
+    whole, draw = again(), random.Random(0)
+    whole.match({"auto_label.status": "review"}).limit(20).set_values("auto_label.status", ["accepted"] * 20)
+
+    def audit(dataset, last=None):
+        moments(last).watch()
+        return evenset.audit_labels(dataset, "auto_label", size=5, **QUIET)
+
+    evenset.audit_labels(whole, "auto_label", size=5, **QUIET)
+    for _ in range(kills):
+        dataset = again()
+        dataset.match({"auto_label.status": "review"}).limit(20).set_values("auto_label.status", ["accepted"] * 20)
+        forked(functools.partial(audit, dataset, draw.randrange(1, 100))).wait()
+        for row in evenset.list_runs(dataset).rows[1:]:
+            evenset.delete_run(dataset, row["run"])
+        evenset.audit_labels(dataset, "auto_label", size=5, **QUIET)
+        found, expected = left_by(dataset), left_by(whole)
+        for part in expected:
+            assert found[part] == expected[part], part
+        dataset.delete()
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_that_is_killed_at_any_time_ends_as_one_that_is_not(name, request, prepared, forked, left_by, kills):
+    """By the clock, which also stops the work between two writes."""
+    if not request.config.getoption("--soak"):
+        pytest.skip("asked for by --soak")
+    data, before, call = WORKFLOWS[name]
+    again = prepared(data, before)
+    whole, began = again(), time.monotonic()
+    assert forked(lambda: call(whole)).told[0] == "returned"
+    seconds, expected = time.monotonic() - began, left_by(whole)
+    for _ in range(kills):
+        dataset = again()
+        child = forked(functools.partial(call, dataset))
+        time.sleep(random.uniform(0, seconds))
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        resume(dataset, call)
+        found = left_by(dataset)
+        for part in expected:
+            assert found[part] == expected[part], part
+        dataset.delete()
+
+
 @pytest.mark.parametrize("name", [name for name in WORKFLOWS if name != "review_labels"])
 def test_a_workflow_goes_on_without_samples_that_were_deleted_and_their_files(
     name, prepared, forked, moments, tmp_path
 ):
     """It is killed late, so that most of what it computed is kept by rows; an eighth of the samples goes."""
-    from pathlib import Path
-
     data, before, call = WORKFLOWS[name]
     dataset, counted = prepared(data, before)(), tmp_path / "count"
     whole = prepared(data, before)()
@@ -146,12 +219,12 @@ def test_a_workflow_goes_on_without_samples_that_were_deleted_and_their_files(
 
     assert forked(lambda: killed(whole)).told[0] == "returned"
     assert forked(lambda: killed(dataset, int(0.8 * int(counted.read_text())))).wait() == signal.SIGKILL
-    gone = dataset[::8]
+    gone = dataset.select(dataset.values("id")[::8])
     count, files = len(gone), [path for path in gone.values("filepath") if Path(path).exists()]
     dataset.delete_samples(gone)
     moved = [Path(path).rename(f"{path}.away") for path in files]
 
-    results = evenset.resume_run(dataset, dataset.list_runs()[0], progress=False)
+    results = evenset.resume_run(dataset, evenset.list_runs(dataset).rows[0]["run"], progress=False)
 
     assert f"{count} samples of the run were deleted since: it goes on without them" in str(results)
     left = set(dataset.values("id"))

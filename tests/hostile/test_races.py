@@ -1,4 +1,4 @@
-"""Two processes at once: the same workflow, two resumes, a deletion during a run; and data sets deleted or renamed meanwhile."""
+"""Two processes at once: the same workflow, two resumes, a deletion; and data sets deleted or renamed during a run."""
 
 from __future__ import annotations
 
