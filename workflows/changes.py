@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ..models.files import write_text
 from ..models.regular import regular
 from . import folders, records
 from .fields import require_writable
@@ -35,12 +36,9 @@ def read(folder: Path) -> list[Line]:
 
 
 def save(folder: Path, lines: list[Line]) -> None:
-    """Writes the list of changes; a kill leaves the old or the new one."""
     from bson import json_util
 
-    part = folder / f"{FILE}.part"
-    part.write_text("".join(json_util.dumps(line) + "\n" for line in lines))
-    part.replace(folder / FILE)
+    write_text(folder / FILE, "".join(json_util.dumps(line) + "\n" for line in lines))
 
 
 def labels_of(dataset: Any, ids: list[str], fields: list[str]) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..models.files import clear
 from ..models.regular import regular
-from . import durable, folders
+from . import durable, folders, run_files
 from .folders import ORIGIN
 from .results import counted, table
 
@@ -72,5 +72,5 @@ def _state(folder: Path, databases: set[str]) -> str:
         return OTHER
     if any(map(folders.is_locked, (folder / folders.LOCKS).glob("*"))):
         return BUSY
-    name = durable.shown_by(folder)
+    name = run_files.shown_by(folder)
     return f"shown by {name!r}" if name else GONE if databases else UNKNOWN

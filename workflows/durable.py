@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -57,16 +55,6 @@ def is_deleted(dataset: Any) -> bool:
 def _row(dataset: Any) -> Any:
     """Id and name of the dataset as the database has it, None where it has none."""
     return None if dataset.deleted else _database().datasets.find_one({"_id": dataset._doc.id}, ["name"])
-
-
-def shown_by(folder: Path) -> str:
-    """Name of a dataset whose samples show files of the folder, as those of a clone do; "" where there is none."""
-    database, begin = _database(), {"$regex": f"^{re.escape(str(folder))}/"}
-    for row in database.datasets.find({}, ["name", "sample_collection_name", "app_config.media_fields"]):
-        paths = {"filepath", *row.get("app_config", {}).get("media_fields", ())}
-        if database[row["sample_collection_name"]].find_one({"$or": [{path: begin} for path in paths]}, ["_id"]):
-            return str(row["name"])
-    return ""
 
 
 def dataset_ids() -> set[str]:

@@ -283,7 +283,7 @@ def _lost_dataset(error: BaseException, run: Run) -> bool:
         return False
     durable.forget(run.dataset)
     folder = dataset_folder(run.dataset)
-    clear(run.folder if durable.shown_by(folder) else folder)  # files of earlier runs may be shown by a clone
+    clear(run.folder if run_files.shown_by(folder) else folder)  # files of earlier runs may be shown by a clone
     return True
 
 
