@@ -183,10 +183,10 @@ def _classes_read(dataset: Any, record: dict[str, Any], names: set[str]) -> set[
     """Classes of which a run read a label; without its files all of `names`, but for those of another run's model."""
     import numpy as np
 
-    path = folders.run_folder(dataset, record["key"]) / "labels.npz"
-    if not path.exists():
-        return set() if record["inputs"].get("run") else names
-    with np.load(regular(path), allow_pickle=False) as kept:
+    folder = folders.run_folder(dataset, record["key"])
+    if not (folder / "labels.npz").exists():
+        return set() if folder.exists() or record["inputs"].get("run") else names
+    with np.load(regular(folder / "labels.npz"), allow_pickle=False) as kept:
         classes = kept["classes"]
         return set(kept["names"][np.unique(classes[classes >= 0])].tolist())
 
