@@ -153,8 +153,8 @@ FILES = {
     "WebP lossless": pillow("WEBP", 39, lossless=True, quality=0, method=0),
     "AVIF": pillow("AVIF", 39, speed=10),
     "JPEG 2000": pillow("JPEG2000", 29),
-    "QOI": pillow("QOI", 11.8),
-    "PPM plain": lambda file: file.write(b"P3 3400 3400 255\n" + b"255 0 10 " * (3400 * 3400)) and None,
+    "QOI": pillow("QOI", 7.9),
+    "PPM plain": lambda file: file.write(b"P3 2800 2800 255\n" + b"255 0 10 " * (2800 * 2800)) and None,
 }
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ Side = Callable[[int, int], int]  # the final side, from an image's upright widt
 
 PIXEL_BYTES = 4  # max_megapixels counts pixels of four bytes, as Pillow keeps colour: wider ones weigh more
 DECODER_BYTES = {"WEBP": 12, "AVIF": 12, "JPEG2000": 16}  # a pixel, while Pillow decodes that format
-SLOW_BYTES = 40  # a pixel of the formats that Pillow decodes in Python, ten times as slow as others
+SLOW_BYTES = 60  # a pixel of the formats that Pillow decodes in Python, some at a million pixels a second
 HEAD_BYTES = 1 << 16  # that are read before it is clear whether there is room for the file
 SMALL_BYTES = 4e6  # files and pixels: images of less take no turn
 SHARED_BYTES = 500e6  # files and pixels of all images that are decoded at once; one of more is decoded alone
