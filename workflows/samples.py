@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -310,7 +311,7 @@ def name_index(
     names = list(classes)
     index = {name: i for i, name in enumerate(names)}
     if len(index) < len(names):
-        raise ValueError(f"classes names {next(n for n in names if names.count(n) > 1)!r} twice")
+        raise ValueError(f"classes names {Counter(names).most_common(1)[0][0]!r} twice")
     for name, synonyms in classes.items() if isinstance(classes, dict) else ():
         for other in synonyms:
             if index.setdefault(other, index[name]) != index[name]:
