@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from .settings import AttackSettings, ResNetSettings
 
+MAX_STRENGTHS = 20  # each takes as long as an evaluation
 WHITE = 255.0  # images are bytes, so that a strength of 1 is 1/255 of the range
 PGD_STEP = 2.5  # steps of this part of strength / steps reach the border from everywhere, and can walk along it
 
@@ -39,8 +40,11 @@ def read_strengths(text: str) -> list[float]:
         found = [float(part) for part in text.split(",")]
     except ValueError:
         found = []
-    if not found or not all(0 < strength < WHITE for strength in found):
-        raise ValueError(f"strengths has to be numbers between 0 and 255, apart by commas ('2, 8'), not {text!r}")
+    if not 0 < len(found) <= MAX_STRENGTHS or not all(0 < strength < WHITE for strength in found):
+        raise ValueError(
+            f"strengths has to be numbers between 0 and 255, apart by commas ('2, 8'), at most {MAX_STRENGTHS}, "
+            f"not {text!r:.100}"
+        )
     return found
 
 

@@ -7,6 +7,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple, ParamSpec, TypeVar, get_args, get_origin
 
 from ..models.settings import MAX_TEXT, WORDS, check_text, shown
@@ -150,7 +151,7 @@ def _words(hint: Any) -> str:
         return str(args[1].words)
     if get_origin(hint) in (typing.Union, types.UnionType):
         return " or ".join(_words(arg) for arg in args)
-    names = {**WORDS, types.NoneType: "None", Sequence: "a list", Mapping: "a dict"}
+    names = {**WORDS, types.NoneType: "None", Path: "a path", Sequence: "a list", Mapping: "a dict"}
     return names.get(get_origin(hint) or hint) or f"a {hint.__name__}"
 
 

@@ -8,10 +8,12 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from ..models.settings import shown
 from . import overview, synthetic
 from .arguments import Classes, Kind
 from .samples import Labels, name_index
 
+MAX_IMAGES = 10_000_000  # of a class
 FEW = 20  # real images of a class under which a generator has little to learn from
 Target = Annotated[str | int | Mapping[str, int], Kind("'majority', 'median', a number of images, or {class: number}")]
 
@@ -142,8 +144,9 @@ def number(value: Any, name: str) -> int:
     Raises:
         ValueError: it is none
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not value >= 0 or float(value) % 1:
-        raise ValueError(f"{name} has to be a whole number of images, not {value!r}")
+    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= MAX_IMAGES or value % 1:
+        raise ValueError(f"{name} has to be a whole number of images, at most {MAX_IMAGES:,}, not {shown(value)}")
     return int(value)
 
 

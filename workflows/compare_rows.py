@@ -58,10 +58,11 @@ def read_own(settings_of: Any) -> dict[str, dict[str, Any]]:
     Raises:
         ValueError: they are no rows
     """
-    own = settings_of
-    if isinstance(own, (list, tuple)) and all(isinstance(one, Mapping) and "name" in one for one in own):  # in records
+    own, is_list = settings_of, isinstance(settings_of, (list, tuple))
+    if is_list and all(isinstance(one, Mapping) and isinstance(one.get("name"), str) for one in own):  # in records
         own = {one["name"]: {key: value for key, value in one.items() if key != "name"} for one in own}
-    if not isinstance(own, Mapping) or not all(isinstance(one, Mapping) for one in own.values()):
+    is_named = isinstance(own, Mapping) and all(isinstance(name, str) and name for name in own)
+    if not is_named or not all(isinstance(one, Mapping) for one in own.values()):
         raise ValueError(f"settings_of has to be {ROWS}, not {shown(settings_of)}")
     return {name: dict(one) for name, one in own.items()}
 
@@ -76,6 +77,8 @@ def _given(name: str, own: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def _read_row(name: str, given: dict[str, Any], settings: dict[str, Any]) -> Row:
     method = given.pop("method", name)
+    if not isinstance(method, str):
+        raise ValueError(f"settings_of {shown(name)}: method has to be a text, not {shown(method)}")
     if method not in learners.METHODS:
         near = difflib.get_close_matches(str(method), learners.METHODS, 1, cutoff=0.4)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(map(repr, learners.METHODS))}"

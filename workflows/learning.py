@@ -339,6 +339,9 @@ def named_parts(samples: Any, validation: Any = None, test: Any = None) -> dict[
     for part, given in ((VALIDATION, validation), (TEST, test)):
         if given is not None:
             view = samples.match_tags(given) if isinstance(given, str) else given
+            mine, other = samples._root_dataset, view._root_dataset
+            if mine._doc.id != other._doc.id:
+                raise ValueError(f"{NAMED[part]} has to be a view of {mine.name!r}, not of {other.name!r}")
             found[part] = set(view.values("id"))
             if not found[part]:
                 what = f"no sample has the tag {given!r}" if isinstance(given, str) else "the view is empty"

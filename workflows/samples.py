@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -440,7 +441,7 @@ def name_index(
     if any(isinstance(name, str) and or_none(name) is None for name in names):
         raise ValueError("classes has a blank name: labels that are blank text count as unlabelled")
     if len(index) < len(names):
-        raise ValueError(f"classes names {next(n for n in names if names.count(n) > 1)!r} twice")
+        raise ValueError(f"classes names {Counter(names).most_common(1)[0][0]!r} twice")
     for name, synonyms in classes.items() if isinstance(classes, dict) else ():
         for other in synonyms:
             if index.setdefault(other, index[name]) != index[name]:

@@ -187,6 +187,36 @@ def test_values_that_fit_are_taken_as_pythons_own(function, name, value, taken):
         assert found == taken and type(found) is type(taken)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (dict(settings_of=[{"name": 5, "method": "k-nn"}]), "settings_of has to be rows"),
+        (dict(settings_of={"": {"method": "k-nn"}}), "settings_of has to be rows"),
+        (dict(settings_of={"x": {"method": ["k-nn"]}}), "settings_of 'x': method has to be a text, not ['k-nn']"),
+        (dict(settings_of={"resnet": {"epochs": 2**70}}), "epochs has to be from 1 to 10000"),
+        (dict(task="generation", generator=5), "generator has to be a text or a path or None, not 5"),
+        (dict(task="generation", target=10**15), "target has to be a whole number of images, at most 10,000,000"),
+        (dict(strengths="2," * 50 + "2", robustness=True), "strengths has to be numbers between 0 and 255"),
+    ],
+)
+def test_rows_and_what_is_handed_on_are_checked_too(labelled, arguments, words):
+    with pytest.raises(ValueError) as caught:
+        evenset.compare_methods(labelled, "ground_truth", **arguments)
+    assert str(caught.value).startswith(words)
+
+
+def test_many_classes_are_compared_at_once(labelled):
+    names = [f"class {number}" for number in range(100_000)]
+    with pytest.raises(ValueError, match="classes names 'class 99999' twice"):
+        evenset.train_resnet(labelled, "ground_truth", classes=[*names, "class 99999"])
+
+
+def test_a_part_of_another_dataset_is_refused(labelled, make_dataset):
+    other = make_dataset(["/nowhere/0.png"])
+    with pytest.raises(ValueError, match=f"validation has to be a view of '{labelled.name}', not of '{other.name}'"):
+        evenset.train_resnet(labelled, "ground_truth", validation=other.view(), weights="none")
+
+
 def test_a_view_is_taken_where_a_dataset_is(labelled):
     view = labelled.limit(3)
     assert evenset.list_runs(view).rows == evenset.list_runs(labelled).rows
