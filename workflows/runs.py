@@ -124,7 +124,11 @@ class Run:
 
     def watch(self, steps: Iterator[Step], phase: str) -> Iterator[Step]:
         """Passes epochs on, notes each in the curves, and reports it; in the end, each is in the file once."""
-        for step in steps:
+        earlier = {epoch["epoch"] for epoch in self.curves}
+        for place, step in enumerate(steps):
+            if place == 0 and step.number in earlier:  # a resumed training tells its last epoch again: it is known
+                yield step
+                continue
             self.curve(step)
             notes = {} if step.loss is None else {"loss": step.loss}
             note = ", ".join(f"{name} {value:.3g}" for name, value in {**notes, **step.metrics}.items())

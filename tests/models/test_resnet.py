@@ -59,7 +59,7 @@ def test_a_training_that_was_cut_off_ends_with_the_same_weights(tmp_path, monkey
     rest = fresh(settings)
     steps = list(resnet.train(rest, images.__getitem__, labels, parts(32), settings, tmp_path / "cut"))
 
-    assert steps[0].number == 2
+    assert [step.number for step in steps] == [1, 2]  # the last report comes again: a kill may have taken it
     assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), rest.state_dict().values(), strict=True))
 
 
