@@ -111,9 +111,7 @@ def apply(rules: list[Rule], samples: Any, known: Labels) -> tuple[np.ndarray, l
         elif not new.any():
             notes.append(f"Rule {number} ({rule.label!r}) is never reached: earlier rules take all that it matches.")
     if not matched_ever:
-        raise ValueError(
-            f"none of the {counted(len(rules), 'rule')} matches any of the {counted(len(known.ids), 'sample')}"
-        )
+        raise ValueError(f"no rule matches any of the {counted(len(known.ids), 'sample')}")
     return classes, notes
 
 

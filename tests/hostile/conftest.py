@@ -157,12 +157,18 @@ def look(dataset: Any) -> dict[str, Any]:
         "samples": sorted(json.dumps(tidy(sample.to_dict()), sort_keys=True, default=str) for sample in dataset),
         "views": tidy(views),
         "app": tidy({**dataset.app_config.to_dict(), "active_fields": None}),
-        "runs": {key: tidy(dataset.get_run_info(key).config.serialize()) for key in dataset.list_runs()},
+        "runs": {key: tidy(record_of(dataset, key)) for key in dataset.list_runs()},
         "results": {key: tidy(results_of(dataset, key)) for key in dataset.list_runs()},
         "files": {
             tidy(str(path.relative_to(folder))): tidy.digest(path) for path in files if path.name != "origin.json"
         },
     }
+
+
+def record_of(dataset: Any, key: str) -> dict[str, Any]:
+    """The record; of views and evaluations their names alone, as their ids differ."""
+    record = dataset.get_run_info(key).config.serialize()
+    return {**record, "ids": {kind: sorted(names.values()) for kind, names in record.get("ids", {}).items()}}
 
 
 def results_of(dataset: Any, key: str) -> Any:

@@ -105,7 +105,7 @@ def test_operators_with_any_operands_are_used_or_refused_at_once(numbered, sign)
 )
 def test_what_would_explode_says_why_it_is_refused(numbered, text, words):
     sentence = use(numbered, f"a: {text}")
-    assert sentence is None or sentence.startswith(("rule 1 ('a')", "rules has to be", "none of the 1 rules"))
+    assert sentence is None or sentence.startswith(("rule 1 ('a')", "rules has to be", "no rule matches any"))
     assert words is None or words in sentence
 
 
@@ -123,9 +123,9 @@ def test_expressions_of_python_are_bounded_too(numbered):
 
 def test_a_rule_that_takes_the_database_too_long_is_ended(numbered, monkeypatch):
     monkeypatch.setattr(rules, "MAX_SECONDS", 0.5)
-    count = {"$sum": {"$range": [0, 1_000_000]}}
+    count: dict = {"$sum": {"$range": [0, 10_000]}}
     for _ in range(3):
-        count = {"$sum": {"$map": {"input": {"$range": [0, 1_000_000]}, "in": count}}}
+        count = {"$sum": {"$map": {"input": {"$range": [0, 10_000]}, "in": count}}}
 
     sentence = use(numbered, {"a": {"$gt": [count, 0]}})
 
@@ -135,7 +135,7 @@ def test_a_rule_that_takes_the_database_too_long_is_ended(numbered, monkeypatch)
 
 
 def test_a_field_in_a_list_field_means_what_python_means(numbered):
-    assert use(numbered, "a: F('name') in F('tags')") == "none of the 1 rules matches any of the 3 samples"
+    assert use(numbered, "a: F('name') in F('tags')") == "no rule matches any of the 3 samples"
     numbered.set_values("tags", [["a", "aaaa"], ["b"], []])
     found = rules.read("a: F('name') in F('tags')")
     classes, _ = rules.apply(found, numbered, read_labels(numbered, "ground_truth"))
