@@ -15,7 +15,9 @@ from .samples import Labels, name_index
 
 MAX_IMAGES = 10_000_000  # of a class
 FEW = 20  # real images of a class under which a generator has little to learn from
-Target = Annotated[str | int | Mapping[str, int], Kind("'majority', 'median', a number of images, or {class: number}")]
+Target = Annotated[
+    str | int | float | Mapping[str, int | float], Kind("'majority', 'median', a number of images, or {class: number}")
+]
 
 
 @dataclass(frozen=True)
