@@ -9,17 +9,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .regular import regular
+
 PART = ".part"  # ends the name of a file that is being written
 
 
 @contextmanager
-def aside(path: Path) -> Iterator[Path]:
-    """Yields where to write a file or folder that takes the name `path` once it is whole; a kill leaves the old one."""
+def aside(path: Path, flush: bool = True) -> Iterator[Path]:
+    """Yields where to write a file or folder that takes the name `path` once it is whole; a kill leaves the old one.
+
+    Args:
+        flush: to the disk, so that the machine may fail, too; it takes a millisecond or more a file
+    """
     part = path.with_name(path.name + PART)
     clear(part)  # of a kill
     try:
         yield part
-        for file in part.rglob("*") if part.is_dir() else [part]:
+        for file in [*(part.rglob("*") if part.is_dir() else [part])] if flush else []:
             if file.is_file():
                 _sync(file)
         if part.is_dir():
@@ -58,5 +64,5 @@ def clear_parts(folder: Path) -> None:
 
 
 def _sync(file: Path) -> None:
-    with file.open("rb+") as handle:
+    with regular(file).open("rb+") as handle:
         os.fsync(handle.fileno())

@@ -57,7 +57,7 @@ def freeze(run: Run, known: Labels) -> Labels:
     """The labels as the run first saw them, so that a resumed run trains on the same; deleted samples are left out."""
     plain = {name: np.asarray(value) for name, value in vars(known).items()}
     ids = run.arrays("labels", lambda: plain)["ids"]
-    rows = tuple(plain.keys() - {"names", "synthetic"})
+    rows = tuple(plain.keys() - {"names", "notes", "synthetic"})
     return _labels(run.arrays("labels", lambda: plain, ids[~np.isin(ids, list(run.gone))], rows))
 
 

@@ -175,8 +175,8 @@ def _request(
     if label_field == field:
         raise ValueError(f"label_field: {field!r} holds the suggestions, labels go into another field")
     check_label_field(samples, label_field)
-    if isinstance(classes, str) or (classes is not None and not len(classes)):
-        raise ValueError(f"classes has to be a list of names, as classes=[{classes or 'cat'!r}], not {classes!r}")
+    if classes is not None and not len(classes):
+        raise ValueError("classes has to be a list of names, as classes=['cat'], or None: it is empty")
     require_visible(samples, field, label_field)
     return Review(field, label_field, label, classes, choices, owner)
 

@@ -22,7 +22,8 @@ from .samples import Labels
 
 MAX_SECONDS = 60  # of the database, a rule
 CODE = ("$function", "$accumulator", "$where")  # run JavaScript in the database
-
+LOOPS = ("$map", "$filter", "$reduce")  # over a list; the database ends no expression that it has begun
+MAX_LOOPS = 2  # in one another
 MAX_BYTES = 100_000  # of an expression, and characters of all rules
 Rules = str | Mapping[str, Any] | Iterable[tuple[str, Any]]
 OptionalRules = Annotated[
@@ -173,7 +174,16 @@ def _expression(number: int, label: Any, given: Any) -> dict[str, Any]:
     code = [key for key in _keys(found) if key in CODE]
     if code:
         raise ValueError(f"{name}: {code[0]} runs code in the database, which a rule may not")
+    if "$range" in _keys(found) or _loops(found) > MAX_LOOPS:
+        raise ValueError(f"{name} may take the database for ever: leave $range out, and nest at most {MAX_LOOPS} loops")
     return found
+
+
+def _loops(expression: Any) -> int:
+    """How many loops over lists are nested in one another."""
+    if isinstance(expression, dict):
+        return max((_loops(part) + (key in LOOPS) for key, part in expression.items()), default=0)
+    return max(map(_loops, expression), default=0) if isinstance(expression, (list, tuple)) else 0
 
 
 def _storable(value: Any, level: int = 0) -> Any:

@@ -105,7 +105,7 @@ def save_image(path: Path, pixels: np.ndarray, notes: dict[str, Any]) -> None:
         if value is not None:
             chunks.add_text(f"evenset:{name}", value if isinstance(value, str) else json.dumps(value))
     image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
-    with aside(path) as part:
+    with aside(path, flush=False) as part:
         image.save(part, format="PNG", pnginfo=chunks)
 
 

@@ -260,7 +260,7 @@ def test_auto_label_trains_on_synthetic_samples_and_neither_labels_nor_calibrate
     made = set(uneven.match_tags("synthetic").values("id"))
     assert len(made & trained) > added / 2 and not made & others and reference == len(trained - made)
     assert (results.samples, results.labelled) == (len(given), 176) and results.synthetic == 0
-    assert f"{added - 1} synthetic samples trained. They did not calibrate." in results.notes
+    assert f"{added - 1} synthetic samples trained, and did not calibrate." in results.notes
     assert sorted(uneven.exists("auto_label").values("id")) == sorted(given)
 
 
@@ -299,10 +299,14 @@ def test_a_class_whose_images_are_all_damaged_gets_none_and_is_named(uneven, tmp
 
 def test_where_no_image_can_be_held_out_nothing_is_trained(uneven):
     uneven.set_values("video", ["one"] * len(uneven))
-    with pytest.raises(ValueError, match="no image can be held out"):
+    with pytest.raises(ValueError, match="'video' has one value, 'one', for all .* none can be held out"):
         balance(uneven, group_field="video")
+    labels = uneven.match(F("ground_truth").exists())
+    labels.set_values("ground_truth.evenset_run", ["evenset_review_labels_1"] * len(labels), dynamic=True)
+    with pytest.raises(ValueError, match="no image can be held out"):
+        balance(uneven)
 
-    assert balance(uneven, group_field="video", measure_benefit=False).added
+    assert balance(uneven, measure_benefit=False).added
 
 
 @pytest.mark.parametrize(
@@ -343,7 +347,7 @@ def test_bad_arguments_are_refused_before_work_starts(uneven, refused):
     for size in (7, 200):
         with refused(uneven, f"size_px {size}", "from 8 to 128 px"):
             balance(uneven, size_px=size)
-    with refused(uneven, "target has to be a whole number of images, not None"):
+    with refused(uneven, "a number of images, or {class: number}, not None"):
         balance(uneven, target=None)
     with refused(uneven, "raise held_out_fraction"):
         balance(uneven, held_out_fraction=0)
