@@ -139,9 +139,9 @@ def test_a_read_only_field_is_refused_before_anything_goes(suggestions, refused)
     field = dataset.get_field("auto_label")
     field.read_only = True
     field.save()
-    with refused(dataset, "the field 'auto_label'", "is read-only: make it writable first"):
+    with refused(dataset, "the field 'auto_label'", "is read-only, and would be written"):
         delete_run(dataset, LABELLING)
-    with refused(dataset, "the field 'auto_label'", "is read-only: make it writable first"):
+    with refused(dataset, "the field 'auto_label'", "is read-only, and would be written"):
         review_labels(dataset, "auto_label", progress=False)
 
 
@@ -159,7 +159,7 @@ def test_a_review_goes_by_the_run_that_wrote_the_field_last(suggestions):
 def test_every_field_that_a_run_notes_carries_its_mark():
     folder = Path(ownership.__file__).parent
     writers = [path.name for path in folder.glob("*.py") if 'wrote("fields"' in path.read_text(encoding="utf-8")]
-    assert writers == ["ownership.py"]
+    assert writers == ["samples.py"]
 
 
 def test_another_target_is_not_written_into_a_later_runs_field(suggestions, monkeypatch):
