@@ -227,9 +227,9 @@ def _other_names(dataset: Any, lines: list[Line], name: str) -> list[str]:
     ]
 
 
-def _unlisted(dataset: Any, key: str, label_field: str, edited: list[str]) -> Iterator[str]:
+def _unlisted(dataset: Any, key: str, label_field: str | None, edited: list[str]) -> Iterator[str]:
     """A sentence on labels with the mark of the review that its list of changes does not have."""
-    if dataset.has_sample_field(label_field):
+    if label_field and dataset.has_sample_field(label_field):  # a damaged record names none
         mark = f"{_db_name(dataset, label_field)}.{PROVENANCE[0]}"
         found = dataset._sample_collection.find({mark: key}, {"_id": 1})
         count = len({str(sample["_id"]) for sample in found} - set(edited))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -143,8 +144,11 @@ def _count(lines: list[dict[str, Any]], only_kept: bool) -> Counter[str]:
 
 
 def _read(run: Run) -> list[dict[str, Any]]:
+    """The images so far; one whose file was deleted by hand is no longer kept, so that another takes its place."""
     path = run.folder / "made.jsonl"
-    return [json.loads(line) for line in regular(path).read_text().splitlines()] if path.exists() else []
+    lines = [json.loads(line) for line in regular(path).read_text().splitlines()] if path.exists() else []
+    gone = {"kept": False, "reason": synthetic.SPARE}
+    return [{**line, **gone} if line["kept"] and not Path(line["path"]).exists() else line for line in lines]
 
 
 def _append(run: Run, block: list[dict[str, Any]]) -> None:

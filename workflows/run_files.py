@@ -50,7 +50,7 @@ def shown_files(folder: Path, *, other_than: Any = None) -> dict[str, Shown]:
 
 def shown_by(folder: Path) -> str:
     """Name of a dataset whose samples show files of the runs in a dataset's folder; "" where there is none."""
-    return next((name for run in folder.glob("*") for name in shown_files(run)), "")
+    return next((name for run in folder.glob("*") if run.is_dir() for name in shown_files(run)), "")
 
 
 def _path_fields(dataset: dict[str, Any], run_key: str) -> Iterator[str]:

@@ -137,7 +137,8 @@ def test_a_dataset_that_was_deleted_between_stop_and_resume(stopped, forked):
     child = forked(lambda: time.sleep(1) or evenset.resume_run(stopped, key, **QUIET))  # it knows the data set already
     stopped.delete()
 
-    assert child.told[:2] == ["DatasetDeleted", f"the dataset {name!r} was deleted: its runs went with it"]
+    sentence = f"dataset: the dataset {name!r} was deleted meanwhile: load or make another"
+    assert child.told[:2] == ["ValueError", sentence]
     with pytest.raises(ValueError, match="deleted"):
         evenset.list_runs(stopped)
 

@@ -74,7 +74,10 @@ def test_a_folder_in_use_stays(left, clusters):
 
 def test_files_that_another_dataset_shows_stay(left, make_dataset):
     gone, _ = left
-    clone = make_dataset([gone / "evenset_auto_label_1" / "images-1" / "0.png"])
+    image = gone / "evenset_auto_label_1" / "images-1" / "0.png"
+    image.parent.mkdir()
+    image.touch()
+    clone = make_dataset([image])
 
     assert [(row["state"], row["deleted"]) for row in clean(yes=True).rows] == [(f"shown by {clone.name!r}", False)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -95,6 +96,15 @@ def test_a_run_that_was_stopped_goes_on_and_makes_the_same(tmp_path, monkeypatch
     assert [read_image(a.path).tolist() for a in found if a.kept] == [
         read_image(b.path).tolist() for b in expected if b.kept
     ]
+
+
+def test_an_image_that_was_deleted_by_hand_is_replaced(tmp_path):
+    kept = [one for one in make(Folder(tmp_path)) if one.kept]
+    Path(kept[0].path).unlink()
+
+    again = [one for one in make(Folder(tmp_path)) if one.kept]
+
+    assert len(again) == len(kept) and all(Path(one.path).exists() for one in again)
 
 
 def test_png_files_say_where_they_come_from(tmp_path):
