@@ -228,10 +228,11 @@ def _write(run: Run, lines: list[changes.Line]) -> set[str]:
     missed = changes.write(run, [line for line in lines if "settles" not in line])
     flags = [line for line in lines if "settles" in line and line["settles"] not in missed]
     unsettled = changes.write(run, flags)
-    if missed or unsettled:
-        every = changes.read(run.folder)
-        gone = missed | unsettled
-        changes.save(run.folder, [line for line in every if gone.isdisjoint((line["id"], line.get("settles")))])
+    gone = missed | unsettled
+    if gone:
+        earlier = changes.read(run.folder)[: -len(lines)]  # of the review that these became a part of
+        written = [line for line in lines if gone.isdisjoint((line["id"], line.get("settles")))]
+        changes.save(run.folder, [*earlier, *written])
     return missed
 
 
@@ -247,7 +248,7 @@ def _why_none(review: Review, kept: int) -> str:
         wanted = {"accepted": "flagged", "review": "unflagged"}.get(status, "another label")
     which = f" of {', '.join(review.classes)}" if review.classes else ""
     return f"no sample of the view has a suggestion{which} in {review.field!r} to {review.choices.action}: " + (
-        f"{kept} of them have a label already" if kept else f"none is {wanted}"
+        f"{kept:,} of them {'has' if kept == 1 else 'have'} a label already" if kept else f"none is {wanted}"
     )
 
 
