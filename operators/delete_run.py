@@ -70,7 +70,8 @@ def what_goes(dataset: Any, key: str) -> list[str]:
     )
     for name, count in fields.items():
         noun = "label" if name == label_field else "suggestion"
-        lines.append(f"{counted(count, noun)} of {name!r} put back, except where edited since")
+        verb = "is" if count == 1 else "are"
+        lines.append(f"{counted(count, noun)} of {name!r} {verb} put back, except where edited since")
     files = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     lines.append(f"{counted(len(files), 'file')} of its own ({sum(files) / 1e6:,.1f} MB), and its record")
     shown = run_files.shown_files(folder, other_than=dataset)
