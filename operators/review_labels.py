@@ -65,7 +65,7 @@ def fill(form: forms.Form) -> None:
         form.choose("label_field", fields, label="Label field", description="Where labels go", placeholder=learned)
         form.settings(ReviewSettings)
     view = _named(form, samples, field, action)
-    count = view.count()
+    count = view.count("id")
     if count:
         form.button = f"{action.capitalize()} {counted(count, 'suggestion')}"
         _confirm(form, view, field, action)
