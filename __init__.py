@@ -21,10 +21,10 @@ _FUNCTIONS = {  # the SDK: name -> the module that has it
     "balance_classes": ".workflows.balance_classes",
     "compare_methods": ".workflows.compare_methods",
     "delete_run": ".workflows.delete_run",
-    "list_runs": ".workflows.history",
-    "resume_run": ".workflows.history",
-    "stop_run": ".workflows.history",
-    "load_results": ".workflows.history",
+    "list_runs": ".workflows.list_runs",
+    "resume_run": ".workflows.resume_run",
+    "stop_run": ".workflows.stop_run",
+    "load_results": ".workflows.load_results",
 }
 
 _OPERATORS = {  # the App: module of operators/ -> its class

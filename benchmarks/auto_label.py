@@ -113,7 +113,7 @@ def logistic_regression(dataset: Any, run_key: str, settings: dict[str, Any]) ->
     from evenset.models.step import load_tensors
     from evenset.workflows.decision import decide
     from evenset.workflows.folders import run_folder
-    from evenset.workflows.learning import TRAIN, VALIDATION
+    from evenset.workflows.partition import TRAIN, VALIDATION
     from evenset.workflows.samples import read_labels
     from evenset.workflows.scores import Scores
     from sklearn.linear_model import LogisticRegression

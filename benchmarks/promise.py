@@ -123,8 +123,8 @@ def ordered(
     """What auto_label orders samples by [N]."""
     from evenset.models.settings import AutoLabelSettings
     from evenset.workflows.decision import decide
-    from evenset.workflows.learning import TRAIN, VALIDATION
     from evenset.workflows.members import neighbours_agree
+    from evenset.workflows.partition import TRAIN, VALIDATION
     from evenset.workflows.samples import Labels
     from evenset.workflows.scores import Scores
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 import numpy as np
+from evenset.workflows import lifecycle
 from measure import goal, seconds
 from network import NAMES
 from tabulate import tabulate
@@ -13,9 +14,8 @@ from tabulate import tabulate
 def compare(n: int, rounds: int) -> None:
     """The same labels, all attributes of auto_label, into two fields, in turn."""
     import fiftyone as fo
-    from evenset.workflows import runs
     from evenset.workflows.auto_label import ATTRIBUTES
-    from evenset.workflows.samples import declare_classification, write_classifications
+    from evenset.workflows.field_values import declare_classification, write_classifications
 
     dataset, rng = fo.Dataset(), np.random.default_rng(0)
     dataset.add_samples([fo.Sample(filepath=f"/nowhere/{number}.jpg") for number in range(n)], progress=False)
@@ -29,7 +29,9 @@ def compare(n: int, rounds: int) -> None:
         return [fo.Classification(**dict(zip(plain, row, strict=True))) for row in zip(*plain.values(), strict=True)]
 
     took: dict[str, list[float]] = {"set_values": [], "labels made, set_values": [], "Evenset": []}
-    with runs.start(dataset, "auto_label", settings=(), inputs={}, fields=("ours", "theirs"), progress=False) as run:
+    with lifecycle.start(
+        dataset, "auto_label", settings=(), inputs={}, fields=("ours", "theirs"), progress=False
+    ) as run:
         for field in ("ours", "theirs"):
             declare_classification(run, field, {name: getattr(fo, kind) for name, kind in ATTRIBUTES.items()})
         for number in range(rounds):

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from .pipeline import Pipeline
-from .regular import check_generator, is_file, read_json, regular
+from .regular import is_file, is_list_of_names, read_json, regular
 from .settings import GeneratorSettings, SamplingSettings, shown
 from .step import accelerator, disk_errors, require_finite
 
@@ -183,3 +183,19 @@ def _read_unet(folder: Path, notes: dict[str, Any]) -> Any:
         unet: Any = UNet2DModel(**own)  # type: ignore[no-untyped-call]
     unet.load_state_dict({name: value.float() for name, value in state.items()}, assign=True)
     return unet
+
+
+def check_generator(notes: dict[str, Any]) -> None:
+    """Refuses notes of a generator that none can have.
+
+    Raises:
+        ValueError: one is of another type or out of range
+    """
+    allowed = dict(size_px=range(8, 1025), channels=(1, 3), patch_px=range(1, 9))
+    for name, values in allowed.items():
+        if name in notes and (type(notes[name]) is not int or notes[name] not in values):
+            raise ValueError(f"{name} is {shown(notes[name])}")
+    if not is_list_of_names(notes["names"]):
+        raise ValueError("no class names")
+    if "sampling" in notes:
+        SamplingSettings(**notes["sampling"])

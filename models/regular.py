@@ -7,8 +7,6 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from .settings import SamplingSettings, shown
-
 MAX_JSON_BYTES = 200_000_000  # a generator's notes name each file that it saw: 20 bytes each
 
 
@@ -65,19 +63,3 @@ def is_list_of_names(value: Any) -> bool:
     """Whether what a file says are names of classes: texts, each once."""
     is_names = isinstance(value, list) and all(isinstance(name, str) for name in value)
     return is_names and 0 < len(set(value)) == len(value)
-
-
-def check_generator(notes: dict[str, Any]) -> None:
-    """Refuses notes of a generator that none can have.
-
-    Raises:
-        ValueError: one is of another type or out of range
-    """
-    allowed = dict(size_px=range(8, 1025), channels=(1, 3), patch_px=range(1, 9))
-    for name, values in allowed.items():
-        if name in notes and (type(notes[name]) is not int or notes[name] not in values):
-            raise ValueError(f"{name} is {shown(notes[name])}")
-    if not is_list_of_names(notes["names"]):
-        raise ValueError("no class names")
-    if "sampling" in notes:
-        SamplingSettings(**notes["sampling"])

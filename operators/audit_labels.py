@@ -10,7 +10,7 @@ import fiftyone.operators.types as types
 from ..models.settings import AuditSettings
 from ..workflows import records
 from ..workflows.audit_labels import audit_labels
-from ..workflows.review_labels import audits_of, writer_of
+from ..workflows.lookup import audits_of, writer_of
 from . import forms, running
 
 

@@ -15,7 +15,7 @@ from ..models.settings import (
     TrainGeneratorSettings,
 )
 from ..models.verdict import ADD, DO_NOT_ADD
-from ..workflows import balance_plan, typed
+from ..workflows import balance_overview, balance_plan, typed
 from ..workflows.results import counted, table
 from . import forms
 from .tabs import drawing
@@ -60,7 +60,7 @@ def ask_target(form: forms.Form, samples: Any, label_field: str | None, with_syn
     try:
         target = read_target(form.ctx.params)
         if label_field and isinstance(ratio, (int, float)) and ratio >= 0:
-            show_plan(form, balance_plan.of_samples(samples, label_field, target, ratio, classes, with_synthetic))
+            show_plan(form, balance_overview.of_samples(samples, label_field, target, ratio, classes, with_synthetic))
     except ValueError as error:
         form.mark(f"target_{chosen}" if chosen in ("number", "each") else "target", str(error))
 

@@ -9,7 +9,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..workflows import changes, folders, history, ownership, records, run_files, synthetic
+from ..workflows import changes, folders, ownership, records, run_files, stop_run, synthetic
 from ..workflows.delete_run import delete_run, files_sentence
 from ..workflows.results import counted
 from . import forms, running
@@ -82,7 +82,7 @@ def stop(dataset: Any, key: str, progress: Any) -> None:
     """Stops the run if it is running, and waits until it has."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     if records.read_config(dataset, key)["state"] == "running":
-        history.stop_run(dataset, key)
+        stop_run.stop_run(dataset, key)
         progress(f"waiting for {key} to stop", 0, 1, "")
     while records.read_config(dataset, key)["state"] == "running":
         if time.monotonic() > deadline:

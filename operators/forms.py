@@ -12,10 +12,11 @@ import fiftyone.operators.types as types
 from fiftyone.operators.constants import ViewTarget
 
 from ..models.settings import Settings, check, split
-from ..workflows import estimates, history, overview, typed, views
+from ..workflows import estimates, list_runs, lookup, overview, typed, views
+from ..workflows.checks import check_images, check_output_field
 from ..workflows.jobs import sentence
 from ..workflows.results import counted
-from ..workflows.samples import SYNTHETIC, check_images, check_output_field
+from ..workflows.samples import SYNTHETIC
 from .tabs.drawing import drawable
 from .words import capital, in_words, label_of
 
@@ -138,7 +139,7 @@ class Form:
 
     def run_key(self, *states: str) -> str | None:
         """A choice among the runs, or those in one of the states, the newest first."""
-        rows = [row for row in history.list_runs(self.ctx.dataset).rows if not states or row["state"] in states]
+        rows = [row for row in list_runs.list_runs(self.ctx.dataset).rows if not states or row["state"] in states]
         names = {row["run"]: " · ".join(filter(None, (row["run"], row["state"], row["fields"]))) for row in rows[::-1]}
         given = self.value("run_key")
         if given:
@@ -332,7 +333,7 @@ def samples_of(ctx: Any) -> Any:
     """
     if on_given_view(ctx):
         run, name = ctx.params.get("run_view"), ctx.params.get("saved_view")
-        view = history.view_of(ctx.dataset, run) if run else views.load(ctx.dataset, name)
+        view = lookup.view_of(ctx.dataset, run) if run else views.load(ctx.dataset, name)
         if view is None:
             said = f"that {run} worked on" if run else repr(name)
             raise ValueError(f"the view {said} is gone, or has no samples left: untick it, and choose others")

@@ -7,8 +7,8 @@ from dataclasses import fields
 from typing import Any
 
 from ..models.settings import ResNetSettings
-from ..workflows import history, records, typed
-from ..workflows.learning import A_VIEW
+from ..workflows import lookup, records, typed
+from ..workflows.partition import A_VIEW
 
 RESNETS = ("resnet", "image gcn", "ensemble")  # of a comparison: they have the settings of its form's ResNet
 
@@ -16,7 +16,7 @@ RESNETS = ("resnet", "image gcn", "ensemble")  # of a comparison: they have the 
 def reopen(ctx: Any, key: str, **changes: Any) -> None:
     """Opens a run's form as it was, on the samples that it worked on; the form tells where they are not as many."""
     config = records.read_config(ctx.dataset, key)
-    view = {} if history.view_of(ctx.dataset, key) is None else {"run_view": key}
+    view = {} if lookup.view_of(ctx.dataset, key) is None else {"run_view": key}
     ctx.prompt(f"@evenset/evenset/{config['method']}", params={**refill(config), **view, **changes})
 
 

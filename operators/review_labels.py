@@ -10,8 +10,9 @@ import fiftyone.operators.types as types
 
 from ..models.settings import ReviewSettings
 from ..workflows import review_policy
+from ..workflows.lookup import writer_of
 from ..workflows.results import counted
-from ..workflows.review_labels import review_labels, writer_of
+from ..workflows.review_labels import review_labels
 from . import forms, running
 
 CONFIRMED = ("new_class", "force")  # settings that the policy asks for

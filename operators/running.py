@@ -12,7 +12,7 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ..workflows import jobs, live, records
-from ..workflows.history import load_results
+from ..workflows.load_results import load_results
 from ..workflows.progress import Progress
 from ..workflows.results import counted
 from .tabs import drawing

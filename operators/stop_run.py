@@ -7,7 +7,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..workflows import history
+from ..workflows import stop_run
 from . import forms, running
 
 
@@ -29,7 +29,7 @@ class StopRun(foo.Operator):
     def execute(self, ctx: Any) -> Any:
         def messages() -> Any:
             key = forms.chosen(ctx, "run_key")
-            history.stop_run(ctx.dataset, key)
+            stop_run.stop_run(ctx.dataset, key)
             yield ctx.ops.notify(f"{key} stops within a batch, and can be resumed", variant="info")
             if not ctx.params.get("wait"):  # else the bar goes on until it has stopped
                 yield ctx.ops.open_panel(running.PANEL, layout="horizontal", is_active=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from evenset.workflows import lifecycle
 
 ROOT = Path(__file__).parents[1]
 assert "fiftyone" not in sys.modules, "fiftyone reads its environment once: nothing may import it before this file"
@@ -225,13 +226,13 @@ def suggestions(make_dataset: Callable[..., Any]) -> Callable[..., Any]:
 
     def make(suggested: Sequence[str], labels: Sequence[str | None] | None = None, flagged: bool = False) -> Any:
         from evenset.models.settings import AutoLabelSettings
-        from evenset.workflows import runs, views
-        from evenset.workflows.samples import declare_classification, write_classifications
+        from evenset.workflows import views
+        from evenset.workflows.field_values import declare_classification, write_classifications
 
         method, field = ("find_mistakes", "mistake") if flagged else ("auto_label", "auto_label")
         dataset = make_dataset([f"/nowhere/{i}.png" for i in range(len(suggested))], labels or [None] * len(suggested))
         inputs = dict(label_field="ground_truth", output_field=field)
-        with runs.start(dataset, method, settings=(AutoLabelSettings(),), inputs=inputs, progress=False) as run:
+        with lifecycle.start(dataset, method, settings=(AutoLabelSettings(),), inputs=inputs, progress=False) as run:
             kinds = (
                 {"is_issue": fo.BooleanField, "mistakenness": fo.FloatField} if flagged else {"status": fo.StringField}
             )

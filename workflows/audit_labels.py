@@ -10,14 +10,14 @@ import numpy as np
 
 from ..models.settings import AuditSettings, split
 from ..models.threshold import interval
-from . import records, runs, views
+from . import lifecycle, records, views
 from .arguments import Progress, Samples, public
+from .checks import check_images, check_label_field, require_fields
 from .fields import require_visible
 from .label_text import or_none
+from .lookup import audits_of, writer_of
 from .results import percent
-from .review_labels import audits_of, writer_of
 from .runs import Run
-from .samples import check_images, check_label_field, require_fields
 
 
 @dataclass
@@ -97,7 +97,7 @@ def _draw(samples: Any, field: str, label_field: str, choices: AuditSettings, pr
     size = min(choices.size, len(accepted))
     rows = np.random.default_rng(choices.seed).choice(accepted, size, replace=False)
     inputs = dict(field=field, label_field=label_field)
-    with runs.start(samples, "audit_labels", settings=(choices,), inputs=inputs, progress=progress) as run:
+    with lifecycle.start(samples, "audit_labels", settings=(choices,), inputs=inputs, progress=progress) as run:
         drawn = dict(ids=np.array(ids)[rows], labels=np.array(labels, dtype=object)[rows].astype(str))
         run.arrays("drawn", lambda: drawn)
         name = views.save(run, f"{field}: audit", run.dataset.select(drawn["ids"].tolist(), ordered=True))

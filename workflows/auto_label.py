@@ -8,22 +8,17 @@ import numpy as np
 
 from ..models import ensemble
 from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings, split
-from . import next_round, runs, scores, views
+from . import lifecycle, next_round, scores, views
 from .arguments import Classes, Part, Progress, Samples, public
 from .auto_label_results import AutoLabelResults, summarise
+from .checks import check_images, check_output_field
 from .decision import Decision, alone, decide, keep
-from .learning import check_weights, freeze, freeze_parts, named_parts, note_parts
+from .field_values import declare_classification, write_classifications
+from .label_snapshot import freeze
+from .learning import check_weights
+from .partition import freeze_parts, named_parts, note_parts
 from .runs import Run
-from .samples import (
-    Labels,
-    check_images,
-    check_output_field,
-    declare_classification,
-    read_ids,
-    read_labels,
-    require_classes,
-    write_classifications,
-)
+from .samples import Labels, read_ids, read_labels, require_classes
 from .scores import Scores
 from .vectors import open_source, refuse_seen
 
@@ -96,7 +91,7 @@ def auto_label(
         check_weights(known.names, resnet_settings)
     inputs: dict[str, Any] = dict(label_field=label_field, output_field=output_field, run=run, after=after)
     inputs.update(classes=classes, group_field=group_field, include_synthetic=include_synthetic)
-    with runs.start(
+    with lifecycle.start(
         samples,
         "auto_label",
         settings=(image_settings, resnet_settings, graph_settings, choices),

@@ -10,17 +10,20 @@ import numpy as np
 from ..models.settings import BALANCE_SETTINGS, BalanceSettings
 from ..models.settings import split as split_settings
 from ..models.verdict import ADD, Verdict
-from . import balance_plan, benefit, folders, generating, making, runs, sources, synthetic, views
+from . import balance_plan, benefit, generating, lifecycle, locks, making, sources, synthetic, views
 from .arguments import Classes, Progress, Samples, public
 from .balance_plan import Plan, Target
 from .balance_results import BalanceResults, DryRun, class_rows, fell_short, refusals, verdict_rows
 from .benefit import Benefit
+from .checks import check_images, check_label_field
 from .generating import Generator
-from .learning import TRAIN, Look, freeze, frozen
-from .pictures import class_grid
+from .image_survey import Look
+from .label_snapshot import freeze, frozen
+from .making import class_grid
+from .partition import TRAIN
 from .preview import preview
 from .runs import Run
-from .samples import REJECTED, Labels, check_images, check_label_field, read_labels, require_classes
+from .samples import REJECTED, Labels, read_labels, require_classes
 from .synthetic import Made
 
 WITH = "synthetic images"  # the arm of the measurement
@@ -86,8 +89,8 @@ def balance_classes(
         label_field=label_field, generator=ready.source if ready else None, target=target, group_field=group_field
     )
     with (
-        folders.claim(dataset, f"synthetic images of {label_field}"),  # two that add at once would both fill the plan
-        runs.start(
+        locks.claim(dataset, f"synthetic images of {label_field}"),  # two that add at once would both fill the plan
+        lifecycle.start(
             samples,
             "balance_classes",
             settings=found,

@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..models.verdict import ADD, DO_NOT_ADD, UNDECIDED
-from . import folders, history, live
+from . import folders, live, lookup, overview, synthetic
+from .arguments import Classes
+from .balance_plan import Plan, Target, make
 from .results import counted
+from .samples import name_index
 
 DRAWS = ("train_generator", "balance_classes")  # workflows that leave pictures while they run
 WORDS = {ADD: "Worth adding", DO_NOT_ADD: "Not worth adding", UNDECIDED: "Undecided whether it is worth adding"}
@@ -49,7 +54,7 @@ def outcome(dataset: Any, run_key: str) -> Outcome:
     Raises:
         ValueError: there is no such run, or it is not done
     """
-    results = history.read_results(dataset, run_key)
+    results = lookup.read_results(dataset, run_key)
     folder = str(folders.run_folder(dataset, run_key))
     refused = sorted(results["refused"].items(), key=lambda item: -item[1])
     picture, refused_picture = (_there(results.get(name)) for name in ("picture", "refused_picture"))
@@ -89,3 +94,30 @@ def _gain(row: dict[str, Any]) -> dict[str, Any] | None:
         return None
     low, high = (None if row[end] is None else float(row[end]) for end in ("from", "to"))
     return dict(name=row["class"], gain=float(row["gain"]), low=low, high=high, word=row["verdict"])
+
+
+def of_samples(
+    samples: Any,
+    label_field: str,
+    target: Target,
+    max_ratio: float,
+    classes: Classes = None,
+    with_synthetic: bool = True,
+) -> Plan | None:
+    """The plan by counts alone, without a look at the samples; None where none has a label.
+
+    Args:
+        classes: names in order, or `{name: [synonyms]}`; labels that are not among them do not count
+        with_synthetic: count the synthetic samples that are there
+
+    Raises:
+        ValueError: as `make`
+    """
+    found = overview.count(samples, label_field, None).classes
+    names, index = name_index([name for name, counts in found.items() if counts["labelled"]], classes)
+    real, there = np.zeros((2, len(names)), dtype=int)
+    if with_synthetic:
+        there = synthetic.count(samples, label_field, names)
+    for name in set(found) & set(index):
+        real[index[name]] += found[name]["labelled"]
+    return make(names, real, there, target, max_ratio) if real.any() else None

@@ -9,9 +9,8 @@ from typing import Annotated, Any
 import numpy as np
 
 from ..models.settings import shown
-from . import overview, synthetic
-from .arguments import Classes, Kind
-from .samples import Labels, name_index
+from .arguments import Kind
+from .samples import Labels
 
 MAX_IMAGES = 10_000_000  # of a class
 FEW = 20  # real images of a class under which a generator has little to learn from
@@ -70,33 +69,6 @@ def plan_for(known: Labels, there: np.ndarray, target: Target, max_ratio: float)
     real = np.bincount(known.classes[known.known], minlength=len(known.names))
     plan = make(known.names, real, there, target, max_ratio)
     return replace(plan, notes=[*known.notes, *plan.notes])
-
-
-def of_samples(
-    samples: Any,
-    label_field: str,
-    target: Target,
-    max_ratio: float,
-    classes: Classes = None,
-    with_synthetic: bool = True,
-) -> Plan | None:
-    """The plan by counts alone, without a look at the samples; None where none has a label.
-
-    Args:
-        classes: names in order, or `{name: [synonyms]}`; labels that are not among them do not count
-        with_synthetic: count the synthetic samples that are there
-
-    Raises:
-        ValueError: as `make`
-    """
-    found = overview.count(samples, label_field, None).classes
-    names, index = name_index([name for name, counts in found.items() if counts["labelled"]], classes)
-    real, there = np.zeros((2, len(names)), dtype=int)
-    if with_synthetic:
-        there = synthetic.count(samples, label_field, names)
-    for name in set(found) & set(index):
-        real[index[name]] += found[name]["labelled"]
-    return make(names, real, there, target, max_ratio) if real.any() else None
 
 
 def make(names: list[str], real: np.ndarray, there: np.ndarray, target: Target, max_ratio: float) -> Plan:

@@ -10,7 +10,8 @@ import numpy as np
 from ..models import verdict
 from ..models.images import Images
 from ..models.settings import ImageSettings, ProbeSettings
-from .learning import HELD_OUT, TRAIN, Look, groups_of_all
+from .image_survey import Look, groups_of_all
+from .partition import HELD_OUT, TRAIN
 from .results import percent
 from .runs import Run
 from .samples import Labels

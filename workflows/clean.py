@@ -9,7 +9,7 @@ from typing import Any
 
 from ..models.files import clear
 from ..models.regular import regular
-from . import durable, folders, run_files
+from . import durable, locks, run_files
 from .folders import ORIGIN
 from .results import counted, table
 
@@ -70,7 +70,7 @@ def _row(folder: Path, wanted: tuple[str, ...], yes: bool) -> dict[str, Any]:
 def _state(folder: Path, databases: set[str]) -> str:
     if databases - {durable.database_id()}:
         return OTHER
-    if any(map(folders.is_locked, (folder / folders.LOCKS).glob("*"))):
+    if any(map(locks.is_locked, (folder / locks.LOCKS).glob("*"))):
         return BUSY
     name = run_files.shown_by(folder)
     return f"shown by {name!r}" if name else GONE if databases else UNKNOWN

@@ -10,16 +10,19 @@ import numpy as np
 
 from ..models.settings import BALANCE_SETTINGS
 from ..models.settings import split as split_settings
-from . import balance_plan, benefit, generating, runs, sources
+from . import balance_plan, benefit, generating, lifecycle, sources
 from .arguments import Classes, Progress, Samples
 from .balance_plan import Plan, Target
 from .balance_results import verdict_rows
 from .benefit import Benefit
+from .checks import check_images, check_label_field
 from .generating import Generator
-from .learning import TRAIN, Look, freeze, frozen
+from .image_survey import Look
+from .label_snapshot import freeze, frozen
+from .partition import TRAIN
 from .results import counted, left_out, table
 from .runs import Run
-from .samples import Labels, check_images, check_label_field, read_labels, require_classes
+from .samples import Labels, read_labels, require_classes
 from .synthetic import Made
 
 AUGMENTED, DRAWN = "changed images", "drawn images"
@@ -85,7 +88,7 @@ def compare_generation(
     found = generating.as_trained(ready, found)
     image_settings, generator_settings = found[1:3]
     inputs = dict(label_field=label_field, task="generation", generator=ready.source if ready else None, target=target)
-    with runs.start(
+    with lifecycle.start(
         samples,
         "compare_methods",
         settings=found,

@@ -8,31 +8,26 @@ from typing import Any
 
 import numpy as np
 
+from ..models.probabilities import top_two
 from ..models.settings import AttackSettings, CompareSettings, ImageSettings
 from ..models.settings import split as split_settings
+from . import lifecycle, views
 from . import methods as learners
 from . import rules as own_rules
-from . import runs, views
 from .arguments import Part, Progress, Samples, check, public
+from .checks import check_images, check_output_field
 from .compare_generation import GenerationResults, compare_generation
 from .compare_results import CompareResults, score, table_rows
 from .compare_rows import OwnSettings, Row, check_resnets, field_names, read_rows
 from .durable import lasting
-from .learning import TEST, TRAIN, freeze, freeze_parts, look_at, named_parts, note_parts, top_two
-from .ownership import remember_id
+from .field_values import declare, declare_classification, write_classifications, write_values
+from .image_survey import look_at
+from .label_snapshot import freeze
+from .marks import remember_id
+from .partition import TEST, TRAIN, freeze_parts, named_parts, note_parts
 from .results import counted
 from .runs import Run
-from .samples import (
-    Labels,
-    check_images,
-    check_output_field,
-    declare,
-    declare_classification,
-    read_labels,
-    require_classes,
-    write_classifications,
-    write_values,
-)
+from .samples import Labels, read_labels, require_classes
 from .trials import Cut, Material, alike, cut_labels
 from .vectors import open_source, refuse_seen
 
@@ -121,7 +116,7 @@ def compare_methods(
     inputs = dict(label_field=label_field, output_field=output_field, group_field=group_field, embeddings=embeddings)
     written_rows = [{"name": one.name, "method": one.method, **one.settings} for one in rows]
     written_rules = own_rules.write(ruled) if ruled else None
-    with runs.start(
+    with lifecycle.start(
         samples,
         "compare_methods",
         settings=(image_settings, choices, attack),

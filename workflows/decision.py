@@ -9,9 +9,10 @@ import numpy as np
 from ..models import calibration, novelty, threshold
 from ..models.calibration import Calibrator, log_odds
 from ..models.files import save_arrays
+from ..models.probabilities import softmax, top_two
 from ..models.settings import AutoLabelSettings
 from ..models.threshold import NOTHING, Threshold
-from .learning import HELD_OUT, TRAIN, VALIDATION, softmax, top_two
+from .partition import HELD_OUT, TRAIN, VALIDATION
 from .runs import Run
 from .samples import Labels
 from .scores import Scores

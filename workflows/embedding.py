@@ -10,7 +10,7 @@ import numpy as np
 from ..models.images import Images
 from ..models.regular import regular
 from ..models.settings import ImageSettings, ResNetSettings
-from .learning import Look, errors_of, note_images, unreadable
+from .image_survey import Look, errors_of, note_images, unreadable
 from .next_round import Earlier
 from .results import counted
 from .runs import Run

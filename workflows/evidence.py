@@ -12,11 +12,13 @@ from ..models import linear, mistakes, splits
 from ..models.files import save_arrays
 from ..models.graph import Graph
 from ..models.images import Images
+from ..models.probabilities import softmax
 from ..models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
 from ..models.step import Step
-from . import arrays, learning
+from . import arrays, image_survey, learning, partition
 from .embedding import label_free
-from .learning import HELD_OUT, TRAIN, VALIDATION, Look, softmax
+from .image_survey import Look
+from .partition import HELD_OUT, TRAIN, VALIDATION
 from .runs import Run
 from .samples import Labels
 from .vectors import Source, read_or_compute
@@ -56,7 +58,7 @@ def from_images(
     from ..models import graph
 
     ungrouped = replace(known, groups=np.full(len(known.ids), ""))  # so that near-duplicates are nothing else
-    look = learning.look_at(run, ungrouped, image_settings)
+    look = image_survey.look_at(run, ungrouped, image_settings)
     vectors, _, errors = label_free(run, known, look, image_settings)
     errors = {**look.errors, **errors}
     folds = _fold(run, known, look.groups, errors, choices)
@@ -154,7 +156,7 @@ def _train_fold(
     parts = np.where(folds >= 0, TRAIN, 0)
     parts[folds == fold] = HELD_OUT
     groups = splits.join(look.groups, known.groups)
-    learning.set_aside(parts, VALIDATION, known, groups, settings.validation_fraction, settings.seed, stratify=True)
+    partition.set_aside(parts, VALIDATION, known, groups, settings.validation_fraction, settings.seed, stratify=True)
     held = np.flatnonzero(folds == fold)
     images = Images(known.paths.tolist(), image_settings, look.size_px, look.channels)
     path = run.folder / "epochs.npz"

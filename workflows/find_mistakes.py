@@ -8,20 +8,15 @@ from typing import Any
 import numpy as np
 
 from ..models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings, split
-from . import evidence, runs, suspects, vectors, views
+from . import dismissed, evidence, lifecycle, vectors, views
 from .arguments import Progress, Samples, public
-from .learning import check_weights, freeze
+from .checks import check_images, check_output_field
+from .field_values import declare_classification, write_classifications
+from .label_snapshot import freeze
+from .learning import check_weights
 from .mistake_results import MistakeResults, Verdict, by_class, judge, notes, reasons
 from .runs import Run
-from .samples import (
-    Labels,
-    check_images,
-    check_output_field,
-    declare_classification,
-    read_labels,
-    require_classes,
-    write_classifications,
-)
+from .samples import Labels, read_labels, require_classes
 
 MOST_VIEWS = 20  # of single classes: those with the most issues
 
@@ -69,7 +64,7 @@ def find_mistakes(
     source = vectors.open_source(samples, embeddings, known, resume)
     if source is None:
         check_weights(known.names, resnet_settings)
-    with runs.start(
+    with lifecycle.start(
         samples,
         "find_mistakes",
         settings=(image_settings, resnet_settings, graph_settings, choices),
@@ -119,7 +114,7 @@ def _dismissed(run: Run, known: Labels, rows: np.ndarray, label_field: str) -> n
 
     def compute() -> dict[str, np.ndarray]:
         labels = [known.names[i] for i in known.classes[rows]]
-        return {"rows": suspects.dismissed(run.dataset, label_field, known.ids[rows], labels)}
+        return {"rows": dismissed.dismissed(run.dataset, label_field, known.ids[rows], labels)}
 
     return run.arrays("dismissed", compute, known.ids[rows], ("rows",))["rows"]
 

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ..models.regular import regular
 
-WAIT_SECONDS = 10  # for somebody else's decision to be written
-GRACE_SECONDS = 0.2  # to try again where a file was removed while it was being locked
-LOCKS = "locks"  # folder of a dataset's
 SAMPLES, ORIGIN = "samples.npy", "origin.json"  # of a run: its samples' ids, and whose the folder is
-TRIES = 100  # to lock a file in a folder that others remove when it is empty
 
 
 def dataset_folder(dataset: Any) -> Path:
@@ -86,68 +79,3 @@ def ids_of_run(dataset: Any, key: str) -> list[str]:
         )
         raise ValueError(f"{why_gone(dataset, key, config)}: {remedy}")
     return np.load(regular(path), allow_pickle=False).tolist()  # type: ignore[no-any-return]
-
-
-@contextlib.contextmanager
-def claim(dataset: Any, name: str, wait_seconds: float = 0) -> Iterator[None]:
-    """Keeps other processes from the same field, run or key; a process that dies lets go.
-
-    Raises:
-        ValueError: another run holds it
-    """
-    from filelock import FileLock, Timeout
-
-    path = _lock_path(dataset, name)
-    above = [path.parent, *path.parent.parents[:2]]  # now: a dataset that is deleted meanwhile says nothing more
-    lock = FileLock(path, timeout=max(wait_seconds, GRACE_SECONDS))
-    try:
-        for left in range(TRIES, 0, -1):
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                lock.acquire()
-                break
-            except (FileNotFoundError, FileExistsError):  # who let go took the empty folder away at this very moment
-                if left == 1:
-                    raise
-    except Timeout:
-        raise ValueError(f"another run is writing {name!r} at this moment: wait for it, or stop it") from None
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        lock.release()
-        for folder in above:
-            with contextlib.suppress(OSError):
-                folder.rmdir()  # only where it is empty
-
-
-def is_free(dataset: Any, name: str) -> bool:
-    """Whether no process holds `name`."""
-    if not _lock_path(dataset, name).exists():
-        return True
-    try:
-        with claim(dataset, name, wait_seconds=0.2):  # a killed process needs a moment to let go
-            return True
-    except ValueError:
-        return False
-
-
-def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock of a file, which is left as it is."""
-    from filelock import FileLock, Timeout
-
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True
-
-
-def clear_locks(dataset: Any) -> None:
-    """Removes the locks that a killed process left behind."""
-    for path in (dataset_folder(dataset) / LOCKS).glob("*"):
-        is_free(dataset, path.name)
-
-
-def _lock_path(dataset: Any, name: str) -> Path:
-    return dataset_folder(dataset) / LOCKS / re.sub(r"\W", "_", name)

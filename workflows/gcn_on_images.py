@@ -15,7 +15,9 @@ from ..models.images import Images, in_order, survey, thread_count
 from ..models.regular import regular
 from ..models.settings import ImageGraphSettings, ImageSettings, ResNetSettings
 from .gcn_results import Scored
-from .learning import PREDICT_BATCH, TEST, TRAIN, VALIDATION, Look, errors_of, fit, look_at, split_parts, unreadable
+from .image_survey import Look, errors_of, look_at, unreadable
+from .learning import PREDICT_BATCH, fit
+from .partition import TEST, TRAIN, VALIDATION, split_parts
 from .results import percent
 from .runs import Run
 from .samples import Labels

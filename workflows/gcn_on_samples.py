@@ -10,7 +10,8 @@ import numpy as np
 from ..models.settings import GCNSettings, GraphSettings, ImageSettings, TrainGCNSettings
 from .embedding import label_free
 from .gcn_results import Scored
-from .learning import TRAIN, Look, errors_of, look_at, split_parts, unreadable
+from .image_survey import Look, errors_of, look_at, unreadable
+from .partition import TRAIN, split_parts
 from .results import percent
 from .runs import Run
 from .samples import Labels

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import held_out
-from .learning import TEST, TRAIN, VALIDATION
+from .partition import TEST, TRAIN, VALIDATION
 from .results import counted, percent, table
 from .runs import Run
 from .samples import Labels, label_notes

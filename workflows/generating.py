@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..models.denoiser import check_generator
 from ..models.files import aside
 from ..models.images import Images
-from ..models.regular import check_generator, is_file, is_folder, read_json, regular
+from ..models.regular import is_file, is_folder, read_json, regular
 from ..models.settings import GeneratorSettings, ImageSettings, SamplingSettings, TrainGeneratorSettings
 from . import folders, records
-from .learning import HELD_OUT, TRAIN, Look, groups_of_all, keep_aside, look_at, set_aside
+from .image_survey import Look, groups_of_all, look_at
+from .partition import HELD_OUT, TRAIN, keep_aside, set_aside
 from .pictures import COLUMNS, MOST_ROWS, image_grid, save
 from .runs import Run
 from .samples import Labels

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .learning import TEST, VALIDATION
+from .partition import TEST, VALIDATION
 from .results import percent
 from .samples import Labels
 

@@ -12,14 +12,14 @@ import sys
 import time
 import traceback
 import uuid
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ..models.regular import regular
-from . import durable, records, runs
+from . import durable, lifecycle, records, runs
 from .durable import DatasetDeleted
 from .folders import dataset_folder, run_folder
+from .lookup import sdk_function
 
 ROOT = Path(__file__).parents[1]  # the plugin's folder: Python runs it, by its __main__.py
 START_SECONDS = 60  # within which a worker that is being started has to have a number
@@ -165,7 +165,7 @@ def sentence(error: BaseException, workflow: str) -> str:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     if isinstance(error, (ValueError, TypeError, OSError, FloatingPointError)) and text:  # ours, mostly
         return text
-    if runs.is_outage(error):
+    if lifecycle.is_outage(error):
         return f"the database does not answer ({kind}): is it running, and reachable from here?"
     if isinstance(error, MemoryError):
         return f"{workflow} ran out of memory: fewer samples, a smaller size_px or batch_size need less"
@@ -174,9 +174,7 @@ def sentence(error: BaseException, workflow: str) -> str:
 
 def call(workflow: str, samples: Any, arguments: dict[str, Any], progress: Any) -> Any:
     """Calls an SDK function by its name, on the samples (or the dataset) that it takes first."""
-    module = "history" if workflow == "resume_run" else workflow
-    function = getattr(import_module(f".{module}", __package__), workflow)
-    return function(samples, **arguments, progress=progress)
+    return sdk_function(workflow)(samples, **arguments, progress=progress)
 
 
 def _threads() -> int:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .pictures import COLUMNS, MOST_ROWS, image_grid, save
+
+if TYPE_CHECKING:
+    from .synthetic import Made
+
 import json
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ..models.files import save_arrays, write_text
 from ..models.regular import regular
 from . import synthetic
-from .pictures import COLUMNS, image_grid, save
 from .runs import Run
 from .synthetic import Made
 
@@ -156,3 +162,14 @@ def _append(run: Run, block: list[dict[str, Any]]) -> None:
     path = run.folder / "made.jsonl"
     before = regular(path).read_text() if path.exists() else ""
     write_text(path, before + "".join(json.dumps(line) + "\n" for line in block))
+
+
+def class_grid(path: Path, names: list[str], made: list[Made]) -> str:
+    """Draws some of the images that were made, a row for each of the first classes; returns the path."""
+    from .synthetic import read_image
+
+    rows: dict[str, list[str]] = {name: [] for name in names}
+    for one in made:
+        rows[one.label].append(one.path)
+    shown = [name for name in names if rows[name]][:MOST_ROWS]
+    return save(path, image_grid({name: np.stack(list(map(read_image, rows[name][:COLUMNS]))) for name in shown}))

@@ -20,7 +20,9 @@ from ..models.settings import (
     ResNetSettings,
     SpreadSettings,
 )
-from .learning import HELD_OUT, TRAIN, VALIDATION, Fitted, Look, fit
+from .image_survey import Look
+from .learning import Fitted, fit
+from .partition import HELD_OUT, TRAIN, VALIDATION
 from .runs import Run
 from .samples import Labels
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..models.probabilities import softmax
 from ..models.settings import (
     AttackSettings,
     GCNSettings,
@@ -23,7 +24,9 @@ from ..models.settings import (
     TraditionalSettings,
 )
 from . import members
-from .learning import TRAIN, fit, look_at, softmax, split_parts
+from .image_survey import look_at
+from .learning import fit
+from .partition import TRAIN, split_parts
 from .spread import Surroundings, surround
 from .trials import Branch, Cut, Material, Trial
 

@@ -16,7 +16,8 @@ import numpy as np
 from ..models.regular import regular
 from ..models.settings import AutoLabelSettings, ImageSettings, ResNetSettings
 from . import folders, records
-from .learning import HELD_OUT, TRAIN, VALIDATION, Look
+from .image_survey import Look
+from .partition import HELD_OUT, TRAIN, VALIDATION
 from .samples import Labels
 
 

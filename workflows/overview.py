@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from . import history, records
+from . import lookup, records
 from .label_text import blank_note, count_labels, or_none, spelling_note
 from .results import counted
 from .samples import SYNTHETIC
@@ -107,7 +107,7 @@ def finished(dataset: Any, label_field: str) -> dict[str, dict[str, Any]]:
 
 def unreadable(dataset: Any, label_field: str, run_key: str) -> int:
     """Samples without a label whose image a finished run of `auto_label` could not use."""
-    skipped = dataset.select(list(history.read_results(dataset, run_key)["skipped"]))
+    skipped = dataset.select(list(lookup.read_results(dataset, run_key)["skipped"]))
     return int(skipped.count("id")) - count_labels(skipped, label_field)
 
 

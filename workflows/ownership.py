@@ -5,24 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import folders
-from .records import keys, read_config, save_config
+from .marks import mark, writer
+from .records import keys, read_config
 
 if TYPE_CHECKING:
-    from .runs import Run
-
-WRITTEN = "written by "  # so begins the description of a run's field or saved view; the key follows
-FROM_LABELS = "learned from labels by "  # the same for a field of vectors that a model learned from labels
-
-
-def mark(run_key: str) -> str:
-    """Description of what a run writes."""
-    return WRITTEN + run_key
-
-
-def writer(dataset: Any, field: str) -> str | None:
-    """Key of the run whose mark a field carries."""
-    text = getattr(dataset.get_field(field), "description", None) or ""
-    return next((text.removeprefix(begin) for begin in (WRITTEN, FROM_LABELS) if text.startswith(begin)), None)
+    pass
 
 
 def run_of(dataset: Any, field: str, *methods: str) -> str:
@@ -55,12 +42,6 @@ def renamed(dataset: Any, run_key: str, config: dict[str, Any]) -> list[str]:
     """Fields with the run's mark that its record has under another name."""
     recorded = config["writes"].get("fields", [])
     return [name for name in dataset.get_field_schema() if name not in recorded and _is(dataset, name, run_key)]
-
-
-def remember_id(run: Run, kind: str, name: str, doc: Any) -> None:
-    """Notes the id of a saved view or an evaluation, by which it stays the run's under any name."""
-    run.config.setdefault("ids", {}).setdefault(kind, {})[str(doc.id)] = name  # a name may hold a dot, a key may not
-    save_config(run.dataset, run.key, run.config)
 
 
 def _ids(dataset: Any, config: dict[str, Any], kind: str) -> dict[str, str]:

@@ -17,12 +17,13 @@ from ..models.files import aside, write_text
 from ..models.images import ImageError, in_order, moments, normalisation, thread_count
 from ..models.regular import regular
 from ..models.settings import CopySettings, ImageSettings, split
-from . import runs
+from . import lifecycle
 from .arguments import Progress, Samples, public
+from .checks import check_images, check_output_field
 from .durable import lasting, refresh
+from .field_values import declare, write_values
 from .results import counted, left_out, table
 from .runs import Run
-from .samples import check_images, check_output_field, declare, write_values
 
 
 @dataclass
@@ -84,7 +85,7 @@ def preprocess_images(
     image_settings, copy_settings = split(settings, ImageSettings, CopySettings)
     check_images(samples)
     check_output_field(samples, output_field)
-    with runs.start(
+    with lifecycle.start(
         samples,
         "preprocess_images",
         settings=(image_settings, copy_settings),

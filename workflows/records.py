@@ -9,7 +9,8 @@ from importlib import metadata
 from typing import Any
 
 from .durable import lasting
-from .folders import is_free, run_folder
+from .folders import run_folder
+from .locks import is_free
 
 STATES = ("running", "done", "stopped", "failed")
 PARTS: dict[str, Any] = {  # of a record, and their types

@@ -15,16 +15,16 @@ from bson import ObjectId
 from ..models.regular import regular
 from ..models.settings import AutoLabelSettings
 from ..models.threshold import Threshold
-from . import folders, history, ownership, records
+from . import folders, locks, lookup, marks, records
 from .auto_label_results import AutoLabelResults, precision_of, target_notes
 from .decision import each_threshold, together
 from .durable import lasting, refresh
+from .field_values import CHUNK
 from .fields import require_writable
 from .label_text import has_label, or_none
+from .lookup import audited
 from .results import counted, percent
-from .review_labels import audited
 from .runs import Run
-from .samples import CHUNK
 
 LOOKED = "This target was chosen after looking."  # notes that are no news twice begin so
 DRAWN = "The audit drew from what was accepted"
@@ -106,7 +106,7 @@ def retarget(dataset: Any, run_key: str, target_precision: float, dry_run: bool 
     after, config, kept, choice = _chosen(dataset, results, target_precision)
     field, label_field = after.output_field, config["inputs"].get("label_field")
     require_writable(dataset, field)
-    with folders.claim(dataset, field), folders.claim(dataset, run_key):
+    with locks.claim(dataset, field), locks.claim(dataset, run_key):
         news, decided = _news(dataset, field, label_field, kept, choice)
         _write(dataset, field, news)
         Run(dataset, run_key, config, None, log=results["log"]).finish(after)
@@ -146,10 +146,10 @@ def _chosen(
 
 
 def _results(dataset: Any, run_key: str) -> dict[str, Any]:
-    results = history.read_results(dataset, run_key)
+    results = lookup.read_results(dataset, run_key)
     if "target_precision" not in results or "output_field" not in results:
         raise ValueError(f"{run_key} is not a run of auto_label: it has no target precision")
-    if ownership.writer(dataset, results["output_field"]) not in (None, run_key):
+    if marks.writer(dataset, results["output_field"]) not in (None, run_key):
         raise ValueError(f"the field {results['output_field']!r} is another run's now: that of {run_key} was removed")
     if not dataset.has_sample_field(results["output_field"]):
         raise ValueError(

@@ -11,7 +11,8 @@ from bson import ObjectId
 from ..models.regular import regular
 from ..models.settings import ReviewSettings
 from . import changes, folders, records
-from .samples import CHUNK, PROVENANCE, name_index
+from .field_values import CHUNK
+from .samples import PROVENANCE, name_index
 
 FEWEST_LOST = 3  # labels: fewer are no loss of a class, whatever part of it they are
 MOST_CLASSES = 10  # that a sentence lists

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from ..models.regular import regular
-from . import changes, folders, history, ownership, records
+from . import changes, folders, load_results, locks, ownership, records, review_undo
+from .checks import require_fields
 from .delete_run import delete_run
 from .label_text import has_label
-from .review_labels import NothingToReview, review_shown
-from .samples import SYNTHETIC, require_fields
+from .review_request import NothingToReview
+from .review_writing import review_shown
+from .samples import SYNTHETIC
 
 FEW = 400  # the most uncertain ones, among which those are chosen that are unlike one another
 LABELLED = 5_000  # labelled samples that are compared with, at the most
@@ -200,7 +202,7 @@ def decide(
         ValueError: one of the fields was removed; nothing was written
     """
     dataset = dataset._root_dataset
-    with folders.claim(dataset, f"queue of {field}", folders.WAIT_SECONDS):
+    with locks.claim(dataset, f"queue of {field}", locks.WAIT_SECONDS):
         dataset.reload()
         require_fields(dataset, field, label_field)
         view = waiting(dataset, field, label_field).select(sample_id)  # asked again when the label is written
@@ -258,7 +260,7 @@ def undo(dataset: Any, field: str, label_field: str, sitting: str, done: int | N
         ValueError: there is none, or its label was edited since: it stays, and the decision before it is the next
     """
     dataset = dataset._root_dataset
-    with folders.claim(dataset, f"queue of {field}", folders.WAIT_SECONDS):
+    with locks.claim(dataset, f"queue of {field}", locks.WAIT_SECONDS):
         dataset.reload()
         key = _sitting(dataset, field, label_field, sitting)
         ids = _decided(dataset, key) if key else []
@@ -269,9 +271,9 @@ def undo(dataset: Any, field: str, label_field: str, sitting: str, done: int | N
         folder = folders.run_folder(dataset, key)
         lines = changes.read(folder)
         mine = [line for line in lines if line["id"] == ids[-1]]
-        with folders.claim(dataset, label_field, folders.WAIT_SECONDS):
-            changes.check_fields(dataset, key, label_field, mine)
-            edited = changes.put_back(dataset, mine, label_field).edited
+        with locks.claim(dataset, label_field, locks.WAIT_SECONDS):
+            review_undo.check_fields(dataset, key, label_field, mine)
+            edited = review_undo.put_back(dataset, mine, label_field).edited
             _shorten(dataset, key, folder, [line for line in lines if line["id"] != ids[-1]])  # the one before is next
         if len(ids) == 1:
             delete_run(dataset, key)
@@ -288,10 +290,10 @@ def _shorten(dataset: Any, key: str, folder: Path, lines: list[dict[str, Any]]) 
 
 
 def _count_again(dataset: Any, key: str, changed: int) -> None:
-    from .review_labels import ReviewResults
+    from .review_results import ReviewResults
     from .runs import Run
 
-    found = history.load_results(dataset, key)
+    found = load_results.load_results(dataset, key)
     log, text = found.pop("log"), found.pop("text")
     del text
     results = ReviewResults(run_key=key, **{**found, "changed": changed})

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .folders import run_folder
-from .ownership import mark
+from .marks import mark
 
 IMAGES = "images-*"  # folders of a run with files that samples show
 

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from .durable import TRIES, lasting
+from .checks import check_images, check_label_field, count
 from .fields import require_visible, with_all_fields
 from .label_text import blank_note, has_label, or_none, spelling_note
-from .ownership import FROM_LABELS, mark
 from .results import counted
-from .runs import Run
 
-CHUNK = 20_000  # samples a write
 PARENT = "synthetic.nearest_real_id"
 SYNTHETIC, REJECTED = "synthetic", "rejected"  # tags of what Evenset made, and of what its filters refused
 PROVENANCE = (
@@ -57,102 +52,6 @@ class Labels:
     def known(self) -> np.ndarray:
         """Indices of the labelled samples."""
         return np.flatnonzero(self.classes >= 0)
-
-
-def check_images(samples: Any) -> None:
-    """Refuses what is not a set of images.
-
-    Raises:
-        TypeError: neither a dataset nor a view
-        ValueError: empty, video, 3D, grouped, or a view of patches or frames
-    """
-    if not hasattr(samples, "_root_dataset"):
-        raise TypeError(f"samples has to be a dataset or a view of FiftyOne, not {type(samples).__name__}")
-    samples._root_dataset.reload()  # another process may have renamed or removed a field
-    name = samples._root_dataset.name
-    kind = samples.media_type
-    if kind == "group" and samples._root_dataset.media_type != "group":
-        raise ValueError(_grouped_view(samples))
-    if kind == "group":
-        slices = [slice_ for slice_, media in samples._root_dataset.group_media_types.items() if media == "image"]
-        if not slices:
-            raise ValueError(f"{name!r} is a grouped dataset, and no slice of it has images: Evenset works on images")
-        raise ValueError(
-            f"{name!r} is a grouped dataset: give the images of a slice, as dataset.select_group_slices({slices[0]!r})"
-        )
-    if samples._is_generated:
-        raise ValueError(f"a view of patches, frames or clips of {name!r} has no samples to write to: use its samples")
-    if is_empty(samples):
-        whole = is_empty(samples._root_dataset)
-        raise ValueError(f"{name!r} is empty" if whole else f"the view of {name!r} has no samples")
-    if kind != "image":
-        raise ValueError(f"{name!r} holds media of type {kind!r}: Evenset works on images")
-
-
-def _grouped_view(samples: Any) -> str:
-    """A sentence on a view by `group_by`, whose samples are groups."""
-    from fiftyone.core.stages import GroupBy
-
-    (by,) = [stage.field_or_expr for stage in samples._stages if isinstance(stage, GroupBy)][-1:] or [None]
-    field = f" by {by!r}" if isinstance(by, str) else ""
-    return (
-        f"the view of {samples._root_dataset.name!r} is grouped{field}: give view.flatten(), which has its samples, "
-        "or the dataset"
-    )
-
-
-def count(samples: Any) -> int:
-    """How many samples there are: `len` of a dataset is MongoDB's fast count, which is wrong after an unclean end."""
-    return int(samples.count("id"))
-
-
-def is_empty(samples: Any) -> bool:
-    """Whether there is no sample; in no more time where there are many."""
-    return not samples.limit(1).count("id")
-
-
-def check_label_field(samples: Any, label_field: str) -> None:
-    """Refuses a field that holds no `fo.Classification`.
-
-    Raises:
-        ValueError: the field is missing or of another type
-    """
-    import fiftyone as fo
-
-    dataset = samples._root_dataset
-    kinds = {name: getattr(item, "document_type", type(item)) for name, item in dataset.get_field_schema().items()}
-    if label_field not in kinds:
-        fits = [name for name, kind in kinds.items() if kind is fo.Classification]
-        raise ValueError(
-            f"{dataset.name!r} has no field {label_field!r}: "
-            f"its fields of fo.Classification are {', '.join(fits) or 'none'}"
-        )
-    if kinds[label_field] is not fo.Classification:
-        raise ValueError(
-            f"the field {label_field!r} holds {kinds[label_field].__name__}: "
-            "Evenset needs one fo.Classification a sample"
-        )
-    require_visible(samples, label_field, f"{label_field}.label")
-
-
-def check_output_field(samples: Any, output_field: str, *inputs: str | None, name: str = "output_field") -> None:
-    """Refuses what cannot be a new field.
-
-    Args:
-        name: of the argument
-
-    Raises:
-        ValueError: no identifier, a name that FiftyOne needs, or that of an input
-    """
-    import fiftyone as fo
-    from fiftyone.core.odm import Document
-
-    if not isinstance(output_field, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{,99}", output_field):
-        raise ValueError(f"{name} {output_field!r}: a field's name has letters, digits and _, a letter first")
-    if hasattr(fo.Sample, output_field) or hasattr(Document, output_field):
-        raise ValueError(f"{name} {output_field!r} is a name that FiftyOne needs for itself: choose another")
-    if output_field in inputs:
-        raise ValueError(f"{name} {output_field!r} is an input: choose a field of its own, so that nothing is lost")
 
 
 def real_samples(samples: Any) -> tuple[Any, int]:
@@ -326,107 +225,6 @@ def label_notes(known: Labels) -> list[str]:
     more = f" and {len(names) - 5} more" if names[5:] else ""
     single = f"One label alone, so learned from but not checked: {', '.join(names[:5])}{more}. Label more of them."
     return [*([single] if names else []), *known.notes]
-
-
-def require_fields(dataset: Any, *names: str) -> None:
-    """Raises ValueError where somebody removed one of the fields since they were shown."""
-    for name in names:
-        if not dataset.has_sample_field(name):
-            raise ValueError(
-                f"the field {name!r} of {dataset.name!r} was removed or renamed meanwhile: nothing was changed"
-            )
-
-
-def declare_classification(run: Run, name: str, attributes: dict[str, type]) -> None:
-    """Adds a field of `fo.Classification` whose attributes the App's sidebar can filter by."""
-    import fiftyone as fo
-
-    label = dict(embedded_doc_type=fo.Classification)
-    declare(run, name, fo.EmbeddedDocumentField, {f"{name}.{key}": kind for key, kind in attributes.items()}, **label)
-
-
-def declare(
-    run: Run,
-    name: str,
-    kind: type,
-    inner: Mapping[str, type] = MappingProxyType({}),
-    *,
-    learned: bool = False,
-    **about: Any,
-) -> None:
-    """Adds a field with the run's mark, which undoing the run removes.
-
-    Args:
-        inner: fields of the embedded document, by their paths
-        learned: its vectors were learned from labels
-        about: of `add_sample_field`
-    """
-    description = f"{FROM_LABELS}{run.key}" if learned else mark(run.key)
-    run.wrote("fields", name)
-
-    def add() -> None:
-        run.dataset.add_sample_field(name, kind, description=description, **about)
-        for path, inner_kind in inner.items():
-            run.dataset.add_sample_field(path, inner_kind)
-
-    lasting(run.dataset, add)
-
-
-def write_values(run: Run, name: str, values: Mapping[str, Any], phase: str = "", **options: Any) -> None:
-    """Writes a field by the samples' ids, in chunks: each is in the database's journal, and counted, before the next.
-
-    Args:
-        values: by id, none of them None
-        phase: reported after each chunk; "": nothing is
-        options: of `set_values`
-    """
-    ids = list(values)
-    for first in range(0, len(ids), CHUNK):
-        left = {i: values[i] for i in ids[first : first + CHUNK]}
-        for _ in range(TRIES):
-            write = partial(run.dataset.set_values, name, left, key_field="id", progress=False, **options)
-            lasting(run.dataset, write)
-            left = {i: values[i] for i in _without_value(run.dataset, name, left)}
-            if not left:
-                break
-        else:
-            raise ConnectionError(f"the database does not keep {name!r} of {len(left)} samples: see its log")
-        if phase:
-            run.report(phase, min(first + CHUNK, len(ids)), len(ids))
-
-
-def _without_value(dataset: Any, name: str, ids: Iterable[str]) -> list[str]:
-    """Ids of those of the samples that are there, and have nothing in the field."""
-    from bson import ObjectId
-
-    asked = {"_id": {"$in": [ObjectId(i) for i in ids]}, name: None}
-    return [str(row["_id"]) for row in dataset._sample_collection.find(asked, ["_id"])]
-
-
-def write_classifications(
-    run: Run, name: str, ids: np.ndarray, columns: dict[str, Iterable[Any]], phase: str = "writing labels"
-) -> None:
-    """Writes one label a sample, in chunks.
-
-    Args:
-        columns: label, confidence and attributes, each of [N]; None (or NaN) where a value is missing
-    """
-    import fiftyone as fo
-    from bson import ObjectId
-
-    plain = {key: [_plain(value) for value in values] for key, values in columns.items()}
-    empty = fo.Classification().to_dict()  # FiftyOne's own form; filled in here, since its objects take 2-3 x the write
-    for first in range(0, len(ids), CHUNK):
-        rows = range(first, min(first + CHUNK, len(ids)))
-        labels = {str(ids[i]): {**empty, "_id": ObjectId(), **{key: v[i] for key, v in plain.items()}} for i in rows}
-        write_values(run, name, labels, expand_schema=False, validate=False)
-        run.report(phase, rows.stop, len(ids))
-
-
-def _plain(value: Any) -> Any:
-    """A value that MongoDB takes: no numpy types, None for NaN."""
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(value, float) and value != value else value
 
 
 def name_index(

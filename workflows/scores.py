@@ -15,8 +15,10 @@ from ..models.regular import is_file, is_folder, is_list_of_names, regular
 from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings, shown
 from . import folders, members
 from .embedding import label_free
-from .learning import HELD_OUT, TRAIN, Fitted, fit, keep_aside, look_at, predict, set_aside, split_parts
+from .image_survey import look_at
+from .learning import Fitted, fit, predict
 from .next_round import Earlier, learned_from
+from .partition import HELD_OUT, TRAIN, keep_aside, set_aside, split_parts
 from .runs import Run
 from .samples import Labels
 from .vectors import Source, read_or_compute

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..models.regular import regular
-from . import changes, folders, records, review_policy
+from . import folders, locks, records, review_policy
+from .checks import require_fields
 from .delete_run import delete_run
-from .review_labels import NothingToReview, review_shown
-from .samples import require_fields
+from .review_request import NothingToReview
+from .review_writing import review_shown
 
 
 @dataclass
@@ -90,7 +91,7 @@ def decide(
     """
     seen = {row["id"]: (True, row["suggestion"], row["given"]) for row in shown}
     paths = ["id", f"{field}.is_issue", f"{field}.label", f"{label_field}.label"]
-    with folders.claim(dataset, f"queue of {field}", folders.WAIT_SECONDS):
+    with locks.claim(dataset, f"queue of {field}", locks.WAIT_SECONDS):
         dataset.reload()
         require_fields(dataset, field, label_field)
         now = zip(*dataset.select(list(seen)).values(paths), strict=True)
@@ -107,25 +108,3 @@ def decide(
             delete_run(dataset, done.run_key)
             return Decided(0, len(seen), None)
     return Decided(done.changed, len(seen) - done.changed, done.run_key)
-
-
-def dismissed(dataset: Any, label_field: str, ids: np.ndarray, labels: Sequence[str]) -> np.ndarray:
-    """Whether a person took the flag of a sample away while it had the same label [n].
-
-    Args:
-        ids: of samples [n]
-        labels: the label of each [n]
-    """
-    pairs = set()
-    for key in dataset.list_runs():
-        if key.startswith("evenset_review_labels_"):
-            config = records.read_config(dataset, key)
-            if config["state"] == "done" and config["inputs"]["label_field"] == label_field:
-                lines = changes.read(folders.run_folder(dataset, key))
-                pairs |= {(line["id"], line["given"]) for line in lines if _dismisses(line)}
-    return np.array([pair in pairs for pair in zip(ids.tolist(), labels, strict=True)], dtype=bool)
-
-
-def _dismisses(line: dict[str, Any]) -> bool:
-    """Whether a change took a flag away and put no label in its place."""
-    return bool("given" in line and line["before"].get("is_issue") and line["after"].get("label") is None)

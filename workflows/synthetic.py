@@ -14,7 +14,7 @@ import numpy as np
 from ..models.files import aside
 from ..models.regular import regular
 from .durable import lasting, refresh
-from .folders import claim
+from .locks import claim
 from .runs import Run
 from .samples import PARENT, REJECTED, SYNTHETIC
 

@@ -7,23 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from ..models.probabilities import softmax, top_two
 from ..models.settings import GCN_SETTINGS, split
-from . import gcn_on_images, gcn_on_samples, runs
+from . import gcn_on_images, gcn_on_samples, lifecycle
 from .arguments import Classes, Part, Progress, Samples, public
+from .checks import check_images, check_output_field
+from .field_values import declare, declare_classification, write_classifications, write_values
 from .gcn_results import GCNResults, Scored, summarise
-from .learning import check_weights, freeze, freeze_parts, named_parts, note_parts, softmax, top_two
+from .label_snapshot import freeze
+from .learning import check_weights
+from .partition import freeze_parts, named_parts, note_parts
 from .runs import Run
-from .samples import (
-    Labels,
-    check_images,
-    check_output_field,
-    declare,
-    declare_classification,
-    read_labels,
-    require_classes,
-    write_classifications,
-    write_values,
-)
+from .samples import Labels, read_labels, require_classes
 from .vectors import open_source
 
 CHUNK = 500  # heat maps a write
@@ -87,7 +82,7 @@ def train_gcn(
     given = named_parts(samples, validation, test)
     inputs: dict[str, Any] = dict(label_field=label_field, graph=graph, embeddings=embeddings, classes=classes)
     inputs |= dict(output_field=output_field, heatmap_field=heatmap_field, group_field=group_field)
-    with runs.start(
+    with lifecycle.start(
         samples,
         "train_gcn",
         settings=chosen,

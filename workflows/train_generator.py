@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..models.settings import GeneratorSettings, ImageSettings, TrainGeneratorSettings, split
-from . import generating, runs
+from . import generating, lifecycle
 from .arguments import Classes, Progress, Samples, public
-from .learning import HELD_OUT, TRAIN, freeze
+from .checks import check_images
+from .label_snapshot import freeze
+from .partition import HELD_OUT, TRAIN
 from .results import counted, left_out, table
 from .runs import Run
-from .samples import Labels, check_images, label_notes, read_labels, require_classes
+from .samples import Labels, label_notes, read_labels, require_classes
 
 
 @dataclass
@@ -85,7 +87,7 @@ def train_generator(
     known = read_labels(samples, label_field, classes=classes, group_field=group_field)
     if not resume:
         require_classes(known, label_field, group_field)
-    with runs.start(
+    with lifecycle.start(
         samples,
         "train_generator",
         settings=(image_settings, generator_settings, choices),

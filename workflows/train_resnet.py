@@ -7,39 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from ..models.probabilities import softmax, top_two
 from ..models.settings import ImageSettings, ResNetSettings, split
-from . import held_out, runs
+from . import held_out, lifecycle
 from .arguments import Classes, Part, Progress, Samples, public
-from .learning import (
-    TEST,
-    TRAIN,
-    VALIDATION,
-    Fitted,
-    check_weights,
-    fit,
-    freeze,
-    freeze_parts,
-    look_at,
-    named_parts,
-    note_parts,
-    softmax,
-    split_parts,
-    top_two,
-)
+from .checks import check_images, check_output_field
+from .field_values import declare, declare_classification, write_classifications, write_values
+from .image_survey import look_at
+from .label_snapshot import freeze
+from .learning import Fitted, check_weights, fit
+from .partition import TEST, TRAIN, VALIDATION, freeze_parts, named_parts, note_parts, split_parts
 from .results import counted, left_out, percent, table
 from .runs import Run
-from .samples import (
-    Labels,
-    check_images,
-    check_output_field,
-    declare,
-    declare_classification,
-    label_notes,
-    read_labels,
-    require_classes,
-    write_classifications,
-    write_values,
-)
+from .samples import Labels, label_notes, read_labels, require_classes
 
 
 @dataclass
@@ -128,7 +108,7 @@ def train_resnet(
     inputs = dict(
         label_field=label_field, output_field=output_field, embeddings_field=embeddings_field, classes=classes
     )
-    with runs.start(
+    with lifecycle.start(
         samples,
         "train_resnet",
         settings=(image_settings, resnet_settings),
@@ -161,7 +141,7 @@ def _write(run: Run, known: Labels, fitted: Fitted, output_field: str, embedding
 
 
 def _results(run: Run, known: Labels, parts: np.ndarray, fitted: Fitted, output_field: str) -> TrainResults:
-    from .pictures import prediction_grid
+    from .prediction_grid import prediction_grid
 
     validation, test, rows = held_out.score(known, fitted.logits, parts)
     picture = (

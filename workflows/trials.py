@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from ..models.settings import AttackSettings, CompareSettings, ImageSettings, split
-from .learning import HELD_OUT, TEST, TRAIN, Look, set_aside
+from .image_survey import Look
+from .partition import HELD_OUT, TEST, TRAIN, set_aside
 from .results import counted
 from .runs import Run
 from .samples import Labels

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .fields import require_visible
-from .ownership import FROM_LABELS
+from .marks import FROM_LABELS
 from .results import counted
 from .runs import Run
 from .samples import Labels

@@ -5,10 +5,10 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
+from .checks import is_empty
 from .durable import lasting, refresh
-from .ownership import mark, remember_id
+from .marks import mark, remember_id
 from .runs import Run
-from .samples import is_empty
 
 MAX_CHARACTERS = 120  # of a view's name: names of classes may have thousands, and FiftyOne takes 1,551
 

@@ -7,7 +7,7 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...models.settings import BalanceSettings
-from ...workflows import balance_overview, balance_plan
+from ...workflows import balance_overview
 from ...workflows.results import counted
 from .. import balancing, refilling
 from . import drawing
@@ -25,7 +25,7 @@ class BalanceTab:
         target = ctx.panel.state.balance_target
         ctx.panel.state.balance_target = target = target if target in TARGETS else "majority"
         ratio = BalanceSettings().max_ratio
-        plan = balance_plan.of_samples(ctx.dataset, field, target, ratio) if field else None
+        plan = balance_overview.of_samples(ctx.dataset, field, target, ratio) if field else None
         found: dict[str, Any] = dict(fields=fields, field=field, names=[], done=None)
         if plan:
             shown, more = balancing.drawn(plan)

@@ -8,11 +8,12 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...models.settings import AutoLabelSettings
-from ...workflows import history
+from ...workflows import lookup
+from ...workflows.checks import require_fields
 from ...workflows.label_text import has_label
 from ...workflows.results import counted
 from ...workflows.retarget import preview, retarget
-from ...workflows.samples import SYNTHETIC, require_fields
+from ...workflows.samples import SYNTHETIC
 from ..words import capital
 from . import drawing
 from .overview import NO_FIELD, choose_field, newest
@@ -33,7 +34,7 @@ class LabelsTab:
         if run is None:
             ctx.panel.state.labels = dict(fields=fields, field=field, key=None)
             return
-        results = history.read_results(ctx.dataset, run["key"])
+        results = lookup.read_results(ctx.dataset, run["key"])
         target, before = results["target_precision"], ctx.panel.state.labels or {}
         if (before.get("key"), before.get("applied")) != (run["key"], target) or not ctx.panel.state.target:
             ctx.panel.state.target = target
@@ -109,7 +110,7 @@ class LabelsTab:
             return
         ctx.panel.state.target = round(float(ctx.params["value"]), 3)
         ctx.dataset.reload()
-        self._preview(ctx, history.read_results(ctx.dataset, ctx.panel.state.labels["key"])["curve"])
+        self._preview(ctx, lookup.read_results(ctx.dataset, ctx.panel.state.labels["key"])["curve"])
 
     def on_labels_apply(self, ctx: Any) -> None:
         done = retarget(ctx.dataset, ctx.params["run_key"], ctx.params["target"])

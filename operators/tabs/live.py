@@ -6,7 +6,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ...workflows import history, live, records
+from ...workflows import live, records, stop_run
 from .. import running
 from ..words import capital
 from . import drawing
@@ -91,7 +91,7 @@ class LiveStrip:
     def stop(self, ctx: Any, run_key: str) -> None:
         """Asks a run to stop; one that ended meanwhile is shown as it is."""
         try:
-            history.stop_run(ctx.dataset, run_key)
+            stop_run.stop_run(ctx.dataset, run_key)
             ctx.ops.notify(f"{run_key} stops within a batch, and can be resumed", variant="info")
         except ValueError as error:
             ctx.ops.notify(capital(str(error)), variant="warning")

@@ -8,7 +8,7 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...models.settings import ReviewSettings
-from ...workflows import history, review_policy, suspects
+from ...workflows import lookup, review_policy, suspects
 from ...workflows.results import counted
 from ..words import capital, in_words, label_of
 from . import drawing
@@ -28,7 +28,7 @@ class MistakesTab:
         if record is None:
             ctx.panel.state.mistakes = dict(fields=fields, label_field=field, run_key=None)
             return
-        key, results = record["key"], history.read_results(ctx.dataset, record["key"])
+        key, results = record["key"], lookup.read_results(ctx.dataset, record["key"])
         page = suspects.look(ctx.dataset, key, ctx.panel.state.mistakes_first or 0, ROWS)
         ctx.panel.state.mistakes_first = page.first
         ctx.panel.state.mistakes = dict(

@@ -7,9 +7,10 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...workflows import overview, suspects
+from ...workflows.checks import require_fields
 from ...workflows.label_text import has_label
 from ...workflows.results import counted
-from ...workflows.samples import SYNTHETIC, require_fields
+from ...workflows.samples import SYNTHETIC
 from .. import forms
 from . import drawing
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ...workflows import folders, history, jobs, live, records
+from ...workflows import folders, jobs, list_runs, live, lookup, records
 from .. import refilling
 from ..words import KINDS, capital, name_of
 from . import drawing
@@ -24,7 +24,7 @@ class RunsTab:
     def load_runs(self, ctx: Any) -> None:
         rows = [
             {**row, "started": records.read_config(ctx.dataset, row["run"])["started"]}
-            for row in history.list_runs(ctx.dataset).rows[::-1]
+            for row in list_runs.list_runs(ctx.dataset).rows[::-1]
         ]
         ctx.panel.state.runs = rows
         ctx.panel.state.scheduled = scheduled(ctx.dataset)
@@ -140,7 +140,7 @@ def about(dataset: Any, key: str) -> dict[str, Any]:
     text, views = "", {}
     if config["state"] == "done":
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            results = history.read_results(dataset, key)
+            results = lookup.read_results(dataset, key)
             there = {} if missing(dataset, config) else results.get("views") or {}  # theirs would show nothing
             views = {capital(name): view for name, view in there.items()}
             text = "\n".join(results["text"].splitlines()[:MOST_LINES])

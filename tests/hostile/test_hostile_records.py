@@ -6,7 +6,7 @@ import evenset
 import fiftyone.core.odm as foo
 import pytest
 from evenset.operators.tabs.runs import about
-from evenset.workflows import history, overview, records, review_labels
+from evenset.workflows import lookup, overview, records
 
 KEYS = ["evenset_auto_label_1", "evenset_review_labels_1"]
 DAMAGED = [{}, {"cls": "os.system"}, {"type": 5, "state": "done"}]
@@ -45,11 +45,11 @@ def test_a_broken_record_is_listed_with_what_is_missing_and_the_others_are_used(
             assert len(rows) == 3 and rows["evenset_auto_label_2"]["state"] == "done"
             assert rows[key]["state"] == "broken", change
             assert "was edited or damaged, and has no usable " in rows[key]["error"]
-            assert review_labels.writer_of(reviewed, "second", "auto_label")["state"] == "done"
-            assert review_labels.audits_of(reviewed, "second") == []
+            assert lookup.writer_of(reviewed, "second", "auto_label")["state"] == "done"
+            assert lookup.audits_of(reviewed, "second") == []
             assert overview.count(reviewed, "ground_truth", None)
             assert about(reviewed, key)
-            assert history.view_of(reviewed, key) is None
+            assert lookup.view_of(reviewed, key) is None
             for call in (evenset.resume_run, evenset.load_results, evenset.stop_run):
                 with pytest.raises(ValueError, match=f"{key} is "):
                     call(reviewed, key)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import fiftyone as fo
 import pytest
 from evenset import delete_run, resume_run, review_labels
-from evenset.workflows import changes, folders, records, review_queue, suspects
+from evenset.workflows import changes, locks, records, review_queue, suspects, undo
 
 REVIEW = "evenset_review_labels_1"
 
@@ -40,7 +40,7 @@ def labels(dataset):
 
 def test_labels_given_while_a_review_waits_for_the_lock_are_kept(suggestions):
     dataset = suggestions(["cat", "dog", "cat"])
-    with ThreadPoolExecutor(1) as pool, folders.claim(dataset, "ground_truth"):  # let go before the pool is waited for
+    with ThreadPoolExecutor(1) as pool, locks.claim(dataset, "ground_truth"):  # let go before the pool is waited for
         waits = pool.submit(review_labels, dataset, "auto_label", progress=False)
         threading.Event().wait(0.5)  # it has looked at its arguments, and waits
         give(dataset, 0, "mine")
@@ -127,16 +127,15 @@ def test_an_undo_leaves_a_label_that_changes_at_that_moment(suggestions, monkeyp
 
 def stop_after_writing(dataset, monkeypatch):
     """A review that ends, as by a kill, when its labels are written: they stay, and it can be resumed."""
-    from evenset.workflows import delete_run as module
 
     def end(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("evenset.workflows.runs.Run.finish", end)
-        patch.setattr("evenset.workflows.delete_run.take_back", end)
+        patch.setattr("evenset.workflows.undo.take_back", end)
         review_labels(dataset, "auto_label", progress=False)
-    assert module.take_back is not end
+    assert undo.take_back is not end
     records.save_config(dataset, REVIEW, {**records.read_config(dataset, REVIEW), "state": "stopped"})
 
 

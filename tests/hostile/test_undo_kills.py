@@ -6,7 +6,7 @@ import pytest
 from evenset import delete_run, list_runs, preprocess_images, review_labels
 from evenset.workflows import folders, records, run_files
 
-STEPS = ("evenset.workflows.changes.put_back", "evenset.workflows.records.save_config",
+STEPS = ("evenset.workflows.review_undo.put_back", "evenset.workflows.records.save_config",
          "evenset.workflows.records.store", "evenset.workflows.run_files.delete",
          "fiftyone.core.dataset.Dataset.delete_run")  # fmt: skip
 

@@ -15,7 +15,7 @@ from evenset import auto_label, find_mistakes, load_results
 from evenset.operators import delete_run, forms, refilling, running, turns
 from evenset.operators.evenset_panel import EvensetPanel
 from evenset.operators.tabs import mistakes, runs
-from evenset.workflows import folders, jobs, live, records
+from evenset.workflows import jobs, live, locks, records
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
 
@@ -353,7 +353,7 @@ def test_the_second_of_two_quick_decisions_waits_for_the_first(mislabelled):
     field = panel.state["mistakes"]["field"]
 
     second = threading.Thread(target=panel.send, args=["on_mistakes_decide"], kwargs=dict(ids=[two], action="accept"))
-    with folders.claim(mislabelled, f"queue of {field}"):  # as the first has it while it is written
+    with locks.claim(mislabelled, f"queue of {field}"):  # as the first has it while it is written
         second.start()
         second.join(timeout=3)
         assert second.is_alive()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from evenset import auto_label
-from evenset.workflows import folders, records
+from evenset.workflows import locks, records
 
 KEY = "evenset_auto_label_1"
 
@@ -24,7 +24,7 @@ def set_state(dataset, state: str) -> None:
 def test_stop_opens_the_panel_unless_the_bar_shows_the_end(app, suggested, waits, opened):
     set_state(suggested, "running")
 
-    with folders.claim(suggested, KEY):
+    with locks.claim(suggested, KEY):
         answer = app.execute(suggested, "stop_run", dict(run_key=KEY, wait=waits))
 
     assert answer.notices == [("info", f"{KEY} stops within a batch, and can be resumed")]

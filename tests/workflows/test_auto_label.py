@@ -9,7 +9,7 @@ from evenset.models import linear
 from evenset.models.settings import AutoLabelSettings
 from evenset.models.threshold import labels_needed
 from evenset.workflows.decision import decide
-from evenset.workflows.learning import HELD_OUT, TRAIN
+from evenset.workflows.partition import HELD_OUT, TRAIN
 from evenset.workflows.samples import Labels
 from evenset.workflows.scores import Scores
 from scipy.stats import binom

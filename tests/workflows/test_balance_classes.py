@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evenset.models import verdict
-from evenset.workflows import balance_plan, samples
+from evenset.workflows import balance_overview, locks, samples
 from evenset.workflows.balance_classes import is_added
 from fiftyone import ViewField as F
 from PIL import Image
@@ -106,9 +106,8 @@ def test_a_run_that_is_deleted_while_another_makes_images_takes_nothing_of_it(un
 
 def test_two_runs_do_not_fill_the_same_plan(uneven, refused):
     import evenset
-    from evenset.workflows import folders
 
-    with folders.claim(uneven, "synthetic images of ground_truth"), refused(uneven, "another run is writing"):
+    with locks.claim(uneven, "synthetic images of ground_truth"), refused(uneven, "another run is writing"):
         balance(uneven)
 
     def stop(phase, done, total, note):
@@ -151,9 +150,9 @@ def test_a_view_counts_what_was_added_for_it(uneven):
     again = balance(chosen, add="always", measure_benefit=False)
 
     assert first.added > 40 and again.added == 0
-    assert balance_plan.of_samples(chosen, "ground_truth", "majority", 3).add.sum() == 0
+    assert balance_overview.of_samples(chosen, "ground_truth", "majority", 3).add.sum() == 0
     real, left_out = samples.real_samples(uneven)
-    plan = balance_plan.of_samples(real, "ground_truth", "majority", 3, with_synthetic=False)
+    plan = balance_overview.of_samples(real, "ground_truth", "majority", 3, with_synthetic=False)
     assert plan.add.sum() >= first.added == left_out and not plan.synthetic.any()  # of a comparison, which adds none
 
 
@@ -167,7 +166,7 @@ def test_numbers_of_numpy_are_numbers_of_images(uneven):
 def test_a_changed_copy_of_a_held_out_image_does_not_train(uneven):
     import evenset
     from evenset.workflows import folders
-    from evenset.workflows.learning import TRAIN
+    from evenset.workflows.partition import TRAIN
 
     balance(uneven, add="always", measure_benefit=False)
     results = evenset.auto_label(
@@ -186,7 +185,7 @@ def test_a_changed_copy_of_a_held_out_image_does_not_train(uneven):
 def test_what_is_made_of_a_test_image_trains_no_network_that_it_scores(uneven):
     import evenset
     from evenset.workflows import folders
-    from evenset.workflows.learning import TRAIN
+    from evenset.workflows.partition import TRAIN
 
     balance(uneven, add="always", measure_benefit=False)
     parent = uneven.match_tags("synthetic").first().synthetic.nearest_real_id
@@ -241,7 +240,7 @@ def test_synthetic_samples_are_left_out_of_training_unless_they_are_asked_for(un
 def test_auto_label_trains_on_synthetic_samples_and_neither_labels_nor_calibrates_by_them(uneven, members):
     import evenset
     from evenset.workflows import folders
-    from evenset.workflows.learning import TRAIN
+    from evenset.workflows.partition import TRAIN
 
     given = list(uneven.values("id"))
     added = balance(uneven, add="always", measure_benefit=False).added

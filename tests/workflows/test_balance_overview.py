@@ -11,7 +11,7 @@ import pytest
 from evenset import balance_classes, delete_run
 from evenset.operators import refilling
 from evenset.operators.tabs import balance
-from evenset.workflows import balance_overview, balance_plan, folders, history, typed
+from evenset.workflows import balance_overview, folders, load_results, typed
 
 SMALL = dict(source="augment", probe_steps=40, probe_seeds=2, progress=False)
 
@@ -36,24 +36,24 @@ def balanced(database, tmp_path_factory):
 
 def test_the_plan_by_counts_is_that_of_a_dry_run(balanced):
     dataset, _ = balanced
-    plan = balance_plan.of_samples(dataset, "ground_truth", "majority", 3.0)
+    plan = balance_overview.of_samples(dataset, "ground_truth", "majority", 3.0)
 
     assert plan.rows == balance_classes(dataset, "ground_truth", dry_run=True, **SMALL).rows
     assert plan.add.tolist() == [0, 40, 48]
-    assert balance_plan.of_samples(dataset.limit(3), "ground_truth", "median", 3.0).add.tolist() == [0]
+    assert balance_overview.of_samples(dataset.limit(3), "ground_truth", "median", 3.0).add.tolist() == [0]
 
 
 def test_the_plan_by_counts_knows_names_and_synonyms(balanced):
     dataset, _ = balanced
     classes = {"even": ["0", "2"], "1": []}
-    plan = balance_plan.of_samples(dataset, "ground_truth", "majority", 3.0, classes)
+    plan = balance_overview.of_samples(dataset, "ground_truth", "majority", 3.0, classes)
 
     assert plan.rows == balance_classes(dataset, "ground_truth", dry_run=True, classes=classes, **SMALL).rows
     assert plan.names == ["even", "1"] and plan.real.tolist() == [116, 60]
 
 
 def test_no_label_is_no_plan(clusters):
-    assert balance_plan.of_samples(clusters(12, 0), "ground_truth", "majority", 3.0) is None
+    assert balance_overview.of_samples(clusters(12, 0), "ground_truth", "majority", 3.0) is None
 
 
 def test_the_outcome_has_the_verdict_as_numbers(balanced):
@@ -141,7 +141,7 @@ def test_a_run_that_added_has_its_views_and_nothing_left_to_add(balanced):
     assert state.balance["done"]["keeps"]  # so that nobody is told how to keep them
     assert found.sentence == f"What the images are worth was not measured. {results.added} samples were added."
     assert found.gains == [] and Path(found.picture).exists()
-    plan = balance_plan.of_samples(dataset, "ground_truth", "majority", 3.0)
+    plan = balance_overview.of_samples(dataset, "ground_truth", "majority", 3.0)
     assert plan.synthetic.sum() == results.added and plan.real.tolist() == [100, 60, 16]
 
     dataset.delete_saved_view(found.views["rejected"])
@@ -174,4 +174,4 @@ def test_the_last_grid_is_the_picture_and_no_single_image_is(balanced):
     assert newest and re.search("samples_00000[12]", newest.name)
     for path in folder.glob("samples_*.png"):
         path.unlink()
-    assert history.load_results(dataset, results.run_key)["added"] == 0
+    assert load_results.load_results(dataset, results.run_key)["added"] == 0

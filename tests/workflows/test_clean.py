@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from evenset import auto_label
 from evenset.workflows.clean import clean
-from evenset.workflows.folders import claim, dataset_folder
+from evenset.workflows.folders import dataset_folder
+from evenset.workflows.locks import claim
 
 
 @pytest.fixture

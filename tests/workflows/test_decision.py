@@ -9,8 +9,8 @@ import pytest
 from evenset import auto_label
 from evenset.models.settings import AutoLabelSettings
 from evenset.workflows.decision import alone, decide
-from evenset.workflows.learning import HELD_OUT, TRAIN, VALIDATION
 from evenset.workflows.members import neighbours_agree
+from evenset.workflows.partition import HELD_OUT, TRAIN, VALIDATION
 from evenset.workflows.samples import Labels
 from evenset.workflows.scores import Scores
 from scipy.special import log_softmax, softmax

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from evenset import auto_label, delete_run, list_runs, load_results, resume_run, review_labels, stop_run
-from evenset.workflows import folders, history
+from evenset.workflows import folders, lookup
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_run_goes_on_with_its_samples_by_the_shortest_question(make_dataset):
         folder = folders.run_folder(dataset, "evenset_train_gcn_1")
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / "samples.npy", np.array(kept, dtype="U24"))
-        return history.samples_of(dataset, "evenset_train_gcn_1")
+        return lookup.samples_of(dataset, "evenset_train_gcn_1")
 
     assert resumed(ids) is dataset
     for kept, ordered in ((ids[1:4], False), (ids[::-1], True)):

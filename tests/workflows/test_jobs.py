@@ -15,7 +15,7 @@ import psutil
 import pytest
 from evenset import delete_run, list_runs, load_results, resume_run, stop_run
 from evenset.models import images
-from evenset.workflows import folders, jobs, live, records, runs
+from evenset.workflows import folders, jobs, lifecycle, live, records
 
 ROOT = Path(__file__).parents[2]
 VECTORS = dict(label_field="ground_truth", embeddings="vector", random_labels=True, target_precision=0.9)
@@ -161,7 +161,9 @@ def test_a_job_under_another_machines_name_stands_as_its_run_does(clusters):
 
     assert look() == ("running", 1)  # it may still begin its run
     assert look(started=time.time() - jobs.UNHEARD_SECONDS - 1) == ("failed", 0)
-    with runs.start(dataset, "auto_label", settings=(), inputs={"label_field": "ground_truth"}, progress=False) as run:
+    with lifecycle.start(
+        dataset, "auto_label", settings=(), inputs={"label_field": "ground_truth"}, progress=False
+    ) as run:
         assert look(run_key=run.key) == ("running", 1)
     assert look(run_key=run.key) == ("done", 0)
     records.save_config(dataset, run.key, {**run.config, "state": "running"})  # as one that was killed

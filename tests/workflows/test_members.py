@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from evenset import auto_label
 from evenset.models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings
-from evenset.workflows import learning, members, runs
+from evenset.workflows import image_survey, learning, lifecycle, members
 from evenset.workflows.folders import run_folder
-from evenset.workflows.learning import HELD_OUT, TRAIN, VALIDATION
+from evenset.workflows.partition import HELD_OUT, TRAIN, VALIDATION
 from evenset.workflows.samples import Labels, read_labels
 
 QUICK = dict(epochs=3, minimum_steps=1, batch_size=16, augmentation="none")
@@ -19,7 +19,7 @@ SMALL = dict(weights="none", precision="fp32", device="cpu", **QUICK)
 
 @contextlib.contextmanager
 def a_run(dataset):
-    with runs.start(dataset, "auto_label", settings=(), inputs={}, progress=False) as run:
+    with lifecycle.start(dataset, "auto_label", settings=(), inputs={}, progress=False) as run:
         yield run
 
 
@@ -118,7 +118,7 @@ def in_rounds(dataset, parts, sure_of, rounds, monkeypatch):
     monkeypatch.setattr(members, "_certain", watch)
     settings = (ImageSettings(size_px=8), ResNetSettings(**SMALL), AutoLabelSettings(rounds=rounds))
     with a_run(dataset) as run:
-        look = learning.look_at(run, known, settings[0])
+        look = image_survey.look_at(run, known, settings[0])
         found, _, paid = members.in_rounds(run, known, look, parts, sure(known.classes, sure_of), settings)
         kept = (run.folder / "checkpoint.safetensors").read_bytes()
         trained = ["ResNet", *(f"round {number}" for number in range(1, len(seen)))]

@@ -13,7 +13,7 @@ from evenset import auto_label, delete_run, load_results, resume_run, review_lab
 from evenset.models import resnet
 from evenset.models.settings import ResNetSettings
 from evenset.workflows import folders, records
-from evenset.workflows.learning import HELD_OUT, TRAIN, VALIDATION
+from evenset.workflows.partition import HELD_OUT, TRAIN, VALIDATION
 
 FIRST, SECOND = "evenset_auto_label_1", "evenset_auto_label_2"
 QUICK = dict(epochs=4, minimum_steps=4, rounds=0, augmentation="none", precision="fp32", progress=False)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from evenset import delete_run, review_labels
-from evenset.workflows import history, ownership, records, retarget, runs, views
-from evenset.workflows.samples import declare_classification
+from evenset.workflows import lifecycle, lookup, ownership, records, retarget, views
+from evenset.workflows.field_values import declare_classification
 
 LABELLING = "evenset_auto_label_1"
 
@@ -23,7 +23,7 @@ def another_run(dataset, field="auto_label"):
     from evenset.models.settings import AutoLabelSettings
 
     inputs = dict(label_field="ground_truth", output_field=field)
-    with runs.start(dataset, "auto_label", settings=(AutoLabelSettings(),), inputs=inputs, progress=False) as run:
+    with lifecycle.start(dataset, "auto_label", settings=(AutoLabelSettings(),), inputs=inputs, progress=False) as run:
         declare_classification(run, field, {})
         views.save(run, "auto_label: view", dataset.limit(1))
     return run.key
@@ -167,6 +167,6 @@ def test_another_target_is_not_written_into_a_later_runs_field(suggestions, monk
     dataset.delete_sample_field("auto_label")
     another_run(dataset)
     results = dict(target_precision=0.9, output_field="auto_label")
-    monkeypatch.setattr(history, "read_results", lambda dataset, key: results)
+    monkeypatch.setattr(lookup, "read_results", lambda dataset, key: results)
     with pytest.raises(ValueError, match=f"the field 'auto_label' is another run's now: that of {LABELLING}"):
         retarget.retarget(dataset, LABELLING, 0.8)

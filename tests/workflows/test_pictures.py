@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from evenset.workflows import pictures
+from evenset.workflows import making, pictures
 from evenset.workflows.synthetic import Made
 from PIL import Image
 
@@ -14,7 +14,7 @@ def test_a_grid_of_many_classes_shows_the_first_of_those_that_have_images(tmp_pa
     Image.fromarray(np.zeros((8, 8), dtype="uint8")).save(path)
     made = [Made(str(path), name, {}, True) for name in names[10:]]
 
-    grid = pictures.class_grid(tmp_path / "grid.png", names, made)
+    grid = making.class_grid(tmp_path / "grid.png", names, made)
 
     with Image.open(grid) as sheet:
         assert sheet.height == pictures.MOST_ROWS * pictures.TILE_PX

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evenset import auto_label, delete_run, load_results, review_labels
-from evenset.workflows import folders, records
+from evenset.workflows import folders, locks, records
 from evenset.workflows.retarget import retarget
 
 SAME = ("accepted", "review", "coverage", "promise", "precision", "low", "high", "rows", "curve", "views")
@@ -113,7 +113,7 @@ def test_what_cannot_be_is_refused(clusters, refused):
         retarget(dataset, review.run_key, 0.9)
     with refused(dataset, "has no run 'evenset_auto_label_9'"):
         retarget(dataset, "evenset_auto_label_9", 0.9)
-    with folders.claim(dataset, "auto_label"):
+    with locks.claim(dataset, "auto_label"):
         before = statuses(dataset)
         with pytest.raises(ValueError, match="writing 'auto_label' at this moment"):
             retarget(dataset, run.run_key, 0.6)

@@ -162,7 +162,7 @@ def test_what_a_queue_chose_does_not_calibrate_even_if_a_person_saw_it(suggested
 def test_a_group_that_is_held_out_does_not_train_by_its_untrusted_labels(clusters):
     """Ten groups of ten, five of each labelled by Evenset: none of them may train beside held-out ones."""
     import fiftyone as fo
-    from evenset.workflows.learning import HELD_OUT, TRAIN
+    from evenset.workflows.partition import HELD_OUT, TRAIN
 
     dataset = clusters(100, 100)
     groups = np.arange(100) // 10

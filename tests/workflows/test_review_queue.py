@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from evenset import auto_label, delete_run, load_results, review_labels
-from evenset.workflows import folders, records, review_queue
+from evenset.workflows import locks, records, review_queue
 
 FIELDS = ("auto_label", "ground_truth")
 
@@ -207,7 +207,7 @@ def test_the_next_round_learns_as_the_last_from_what_was_decided(suggested):
 def test_claims_that_come_and_go_at_once_do_not_trip_over_one_another(suggested):
     def work(name):
         for _ in range(200):
-            with folders.claim(suggested, name):
+            with locks.claim(suggested, name):
                 pass
 
     with ThreadPoolExecutor() as pool:

@@ -13,7 +13,7 @@ from evenset.models import gcn, image_graph, image_nodes
 from evenset.models import graph as graphs
 from evenset.models.settings import GCNSettings, GraphSettings, ImageGraphSettings
 from evenset.models.step import load_tensors
-from evenset.workflows.learning import TEST, TRAIN, VALIDATION
+from evenset.workflows.partition import TEST, TRAIN, VALIDATION
 from evenset.workflows.runs import RunStopped
 from PIL import Image
 

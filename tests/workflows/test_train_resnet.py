@@ -22,8 +22,9 @@ from evenset import (
 )
 from evenset.models import resnet
 from evenset.models.images import Images
+from evenset.models.probabilities import softmax
 from evenset.models.settings import ImageSettings, ResNetSettings
-from evenset.workflows.learning import HELD_OUT, TEST, TRAIN, VALIDATION, softmax
+from evenset.workflows.partition import HELD_OUT, TEST, TRAIN, VALIDATION
 from PIL import Image
 
 SMALL = dict(

@@ -7,7 +7,7 @@ from typing import Any
 
 import fiftyone as fo
 import numpy as np
-from evenset.workflows import runs, samples
+from evenset.workflows import field_values, lifecycle
 
 
 def test_a_label_reads_back_as_one_that_fiftyone_wrote(make_dataset: Callable[..., Any]):
@@ -21,10 +21,12 @@ def test_a_label_reads_back_as_one_that_fiftyone_wrote(make_dataset: Callable[..
     )
     kinds = {"status": fo.StringField, "margin": fo.FloatField}
 
-    with runs.start(dataset, "auto_label", settings=(), inputs={}, fields=("ours", "theirs"), progress=False) as run:
+    with lifecycle.start(
+        dataset, "auto_label", settings=(), inputs={}, fields=("ours", "theirs"), progress=False
+    ) as run:
         for field in ("ours", "theirs"):
-            samples.declare_classification(run, field, kinds)
-        samples.write_classifications(run, "ours", ids, columns)
+            field_values.declare_classification(run, field, kinds)
+        field_values.write_classifications(run, "ours", ids, columns)
         theirs = [
             fo.Classification(label="a", confidence=0.25, status="review", margin=None),
             fo.Classification(label=None, confidence=None, status="labelled", margin=0.5),
@@ -46,8 +48,8 @@ def test_a_label_reads_back_as_one_that_fiftyone_wrote(make_dataset: Callable[..
 def test_labels_of_samples_in_hand_are_the_new_ones(make_dataset: Callable[..., Any]):
     dataset = make_dataset(["/nowhere/a.png"])
     sample = dataset.first()
-    with runs.start(dataset, "auto_label", settings=(), inputs={}, fields=("ours",), progress=False) as run:
-        samples.declare_classification(run, "ours", {})
-        samples.write_classifications(run, "ours", np.array([sample.id]), dict(label=["a"]))
+    with lifecycle.start(dataset, "auto_label", settings=(), inputs={}, fields=("ours",), progress=False) as run:
+        field_values.declare_classification(run, "ours", {})
+        field_values.write_classifications(run, "ours", np.array([sample.id]), dict(label=["a"]))
 
     assert sample["ours"].label == "a"

@@ -1,0 +1,45 @@
+"""Lists the runs of a dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import records
+from .arguments import Samples, public
+from .durable import refresh
+from .results import table
+
+
+@dataclass
+class RunList:
+    """The runs of a dataset, the oldest first. `str` prints a table."""
+
+    rows: list[dict[str, Any]]
+
+    def __str__(self) -> str:
+        return table(self.rows) if self.rows else "no runs of Evenset"
+
+    __repr__ = __str__
+
+
+@public
+def list_runs(dataset: Samples) -> RunList:
+    """Every run of Evenset on `dataset`: key, state, fields, samples, duration."""
+    dataset = dataset._root_dataset
+    refresh(dataset)
+    keys = [key for key in dataset.list_runs() if key.startswith("evenset_")]
+    configs = sorted(((records.read_config(dataset, key), key) for key in keys), key=lambda pair: pair[0]["started"])
+    return RunList(
+        [
+            {
+                "run": key,
+                "state": config["state"],
+                "fields": ", ".join(config["writes"].get("fields", [])),
+                "samples": config["samples"],
+                "seconds": config["seconds"],
+                "error": config["error"],
+            }
+            for config, key in configs
+        ]
+    )

@@ -1,0 +1,21 @@
+"""Loads the saved results of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .arguments import Samples, public
+from .durable import refresh
+from .lookup import read_results
+
+
+@public
+def load_results(dataset: Samples, run_key: str) -> dict[str, Any]:
+    """The saved results of a run as a dict: metrics, curves, log; its table under "text".
+
+    Raises:
+        ValueError: there is no such run, or it is not done
+    """
+    dataset = dataset._root_dataset
+    refresh(dataset)
+    return read_results(dataset, run_key)

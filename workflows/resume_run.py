@@ -1,0 +1,30 @@
+"""Continues a run that was stopped or killed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import records
+from .arguments import Progress, Samples, public
+from .durable import refresh
+from .lookup import samples_of, sdk_function
+
+
+@public
+def resume_run(dataset: Samples, run_key: str, progress: Progress = None) -> Any:
+    """Goes on with a run that was stopped or killed, and returns its results.
+
+    Raises:
+        ValueError: the run is running or done, or an audit, or its files were deleted by hand
+    """
+    dataset = dataset._root_dataset
+    refresh(dataset)
+    config = records.read_config(dataset, run_key)
+    if config["state"] not in ("stopped", "failed"):
+        raise ValueError(f"{run_key} is {config['state']}: only a stopped or failed run can be resumed")
+    if config["method"] == "audit_labels":
+        raise ValueError(f"{run_key} is an audit, which has nothing to go on with: delete it, and draw anew")
+    samples = samples_of(dataset, run_key)
+    return sdk_function(config["method"])(
+        samples, **config["inputs"], **config["settings"], progress=progress, resume=run_key
+    )

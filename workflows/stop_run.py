@@ -1,0 +1,19 @@
+"""Asks a run in any process to stop."""
+
+from __future__ import annotations
+
+from . import records
+from .arguments import Samples, public
+from .durable import refresh
+
+
+@public
+def stop_run(dataset: Samples, run_key: str) -> None:
+    """Asks a run in any process to stop: it does within a batch, and can be resumed.
+
+    Raises:
+        ValueError: the run is not running
+    """
+    dataset = dataset._root_dataset
+    refresh(dataset)
+    records.request_stop(dataset, run_key)
