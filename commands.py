@@ -83,7 +83,7 @@ def settings_of(name: str) -> dict[str, list[tuple[str, dataclasses.Field[Any]]]
 def kinds_of(settings: Any, name: str) -> Any:
     if name != "METHODS":
         return getattr(settings, name)
-    from .workflows.methods import METHODS
+    from .workflows.comparison.methods import METHODS
 
     return [kinds for _, kinds in METHODS.values()]
 
@@ -138,7 +138,7 @@ def read_whole(_: Any, tokens: Sequence[Token]) -> int:
 
 
 def read_rows(text: str) -> dict[str, dict[str, Any]]:
-    from .workflows.compare_rows import read_own
+    from .workflows.comparison.table_rows import read_own
 
     return read_own(json.loads(text))
 
@@ -169,19 +169,19 @@ def shown(default: Any) -> str:
 
 def argument_option(item: inspect.Parameter) -> inspect.Parameter:
     """The option of an argument that a workflow has beside its settings."""
-    from .workflows import typed
+    from .workflows.ui import user_input
 
     readers: dict[str, Callable[[str], Any]] = {
-        "classes": typed.read_classes if item.annotation == "Classes" else typed.read_names,
-        "target": typed.read_target,
+        "classes": user_input.read_classes if item.annotation == "Classes" else user_input.read_names,
+        "target": user_input.read_target,
         "methods": lambda text: [name.strip() for name in text.split(",")],
         "settings_of": read_rows,
-        "rules": typed.read_file,
+        "rules": user_input.read_file,
     }
     about: dict[str, Any] = {"show_default": item.default not in (None, ()) and (lambda _: shown(item.default))}
     if item.name in readers:
         about["converter"] = lambda _, tokens: readers[item.name](tokens[0].value)
-    if item.name in HELPS and readers.get(item.name) != typed.read_names:
+    if item.name in HELPS and readers.get(item.name) != user_input.read_names:
         about["help"] = HELPS[item.name]
     kind = bool if item.annotation == "bool" else Any if item.name in readers else str
     return option(item.name, kind, "Arguments", item.default, allow_leading_hyphen=item.name == "rules", **about)
@@ -242,7 +242,7 @@ def clean(
 
 def work(dataset: str, job: str, /) -> None:
     """Does a job that the App has handed out; nobody needs to type this."""
-    from .workflows.jobs import run_job
+    from .workflows.runs.worker import run_job
 
     run_job(dataset, job)
 

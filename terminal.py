@@ -47,7 +47,7 @@ def call(function: str, given: dict[str, Any]) -> int:
 
 def clean_folders(yes: bool, unknown: bool, as_json: bool) -> int:
     """`evenset clean`: prints what is left of deleted datasets; gives the exit code."""
-    from .workflows.clean import clean
+    from .workflows.runs.cleanup import clean
 
     try:
         with only_results() as out:
@@ -81,7 +81,7 @@ class Watch:
         if self.quiet:
             return
         if self.bar is None:
-            from .workflows.progress import TerminalBar
+            from .workflows.display.progress_bar import TerminalBar
 
             self.bar = TerminalBar()
         self.bar(phase, done, total, note)
@@ -169,8 +169,8 @@ def show(results: Any, as_json: bool, out: Any, dataset: str, done: str) -> int:
 
 def explain(error: BaseException, function: str, dataset: str, run_key: str) -> int:
     """Says on stderr how the call ended, and how to go on with its run; gives the exit code."""
-    from .workflows.jobs import sentence
-    from .workflows.runs import RunStopped
+    from .workflows.runs.run import RunStopped
+    from .workflows.runs.worker import sentence
 
     again = f"go on with: {invoked()} resume-run {shlex.quote(dataset)} {run_key}"
     if function == "audit_labels":

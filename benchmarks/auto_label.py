@@ -111,11 +111,11 @@ def logistic_regression(dataset: Any, run_key: str, settings: dict[str, Any]) ->
     """
     from evenset.models.settings import AutoLabelSettings, ImageSettings, ResNetSettings, split
     from evenset.models.step import load_tensors
-    from evenset.workflows.decision import decide
-    from evenset.workflows.folders import run_folder
-    from evenset.workflows.partition import TRAIN, VALIDATION
-    from evenset.workflows.samples import read_labels
-    from evenset.workflows.scores import Scores
+    from evenset.workflows.data.folders import run_folder
+    from evenset.workflows.data.labels import read_labels
+    from evenset.workflows.labeling.acceptance import decide
+    from evenset.workflows.labeling.predictions import Scores
+    from evenset.workflows.training.partition import TRAIN, VALIDATION
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
     from sklearn.pipeline import Pipeline

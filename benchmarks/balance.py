@@ -224,8 +224,8 @@ def kept(train: Images, held_out: Images, drawn: Images, shares: dict[str, float
     """Which images the filters keep: a network that learned from `train` judges, `held_out` sets the limits."""
     from evenset.models.filters import CHECKS
     from evenset.models.settings import FilterSettings, ProbeSettings
-    from evenset.workflows.benefit import Problem as Judged
-    from evenset.workflows.judging import Judging
+    from evenset.workflows.balancing.benefit import Problem as Judged
+    from evenset.workflows.balancing.image_filter import Judging
 
     names = np.arange(len(train.labels)).astype(str)
     real = Judged(list(pictures.CLOTHES), *train, names, *held_out)

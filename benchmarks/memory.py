@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-from evenset.workflows import lifecycle
+from evenset.workflows.runs.run import lifecycle
 from measure import goal, own_database
 from network import BATCH, STEMS, same_network
 from tabulate import tabulate
@@ -52,7 +52,7 @@ def peak(files: list[str], size_px: int, stem: str, threads: int) -> tuple[float
     from evenset.models.images import Images
     from evenset.models.resnet import predict
     from evenset.models.settings import ImageSettings, ResNetSettings
-    from evenset.workflows import learning
+    from evenset.workflows.training import resnet
 
     dataset = fo.Dataset()
     dataset.add_sample(fo.Sample(filepath=files[0]))
@@ -62,7 +62,7 @@ def peak(files: list[str], size_px: int, stem: str, threads: int) -> tuple[float
     with most_megabytes() as sampled:
         before = sampled[0]
         with lifecycle.start(dataset, "train_resnet", settings=(), inputs={}, progress=False) as run:
-            logits, vectors, _ = learning.predict(run, model, Images(files, reading, size_px, 3), settings)
+            logits, vectors, _ = resnet.predict(run, model, Images(files, reading, size_px, 3), settings)
     return before, max(sampled), (logits.nbytes + vectors.nbytes + sum(map(len, files))) / 1e6
 
 

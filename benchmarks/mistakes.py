@@ -130,7 +130,7 @@ def scored(dataset: Any, vectors: np.ndarray, labels: np.ndarray, seed: int) -> 
     import evenset
     from evenset.models import graph, mistakes
     from evenset.models.settings import GraphSettings
-    from evenset.workflows.folders import run_folder
+    from evenset.workflows.data.folders import run_folder
 
     results = evenset.find_mistakes(dataset, "labels", embeddings="vector", seed=seed, progress=False)
     ours = np.array(dataset.values("mistake.mistakenness"), dtype=float)

@@ -122,11 +122,11 @@ def ordered(
 ) -> np.ndarray:
     """What auto_label orders samples by [N]."""
     from evenset.models.settings import AutoLabelSettings
-    from evenset.workflows.decision import decide
-    from evenset.workflows.members import neighbours_agree
-    from evenset.workflows.partition import TRAIN, VALIDATION
-    from evenset.workflows.samples import Labels
-    from evenset.workflows.scores import Scores
+    from evenset.workflows.data.labels import Labels
+    from evenset.workflows.labeling.acceptance import decide
+    from evenset.workflows.labeling.predictions import Scores
+    from evenset.workflows.training.ensemble import neighbours_agree
+    from evenset.workflows.training.partition import TRAIN, VALIDATION
 
     count, agree = len(logits), neighbours_agree(logits, neighbours)
     parts = np.where(given < 0, 0, np.where(np.arange(count) < (given >= 0).sum() - TUNING, TRAIN, VALIDATION))

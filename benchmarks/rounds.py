@@ -45,7 +45,7 @@ def one(given: argparse.Namespace, seed: int, folder: Any) -> list[dict[str, Any
     """The two ways, on labels drawn by the seed."""
     import evenset
     import fiftyone as fo
-    from evenset.workflows import review_queue
+    from evenset.workflows.ui import review_queue
 
     own = folder / str(seed)
     own.mkdir()

@@ -105,8 +105,8 @@ def long_tail(name: str, pixels: np.ndarray, labels: np.ndarray, head: int, rati
 def judged(case: Case, given: argparse.Namespace) -> list[dict[str, Any]]:
     """What the product's verdict says of every source, and what the test images say."""
     from evenset.models.settings import BalanceSettings, ProbeSettings
-    from evenset.workflows import benefit
     from evenset.workflows.balance_classes import is_added
+    from evenset.workflows.balancing import benefit
 
     choices = BalanceSettings()
     settings = ProbeSettings(steps=given.steps or choices.probe_steps)
@@ -168,7 +168,7 @@ def passed(
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Of what generators drew, the part that the product's filters let through."""
     from evenset.models.settings import FilterSettings
-    from evenset.workflows.judging import Judging
+    from evenset.workflows.balancing.image_filter import Judging
 
     run: Any = SimpleNamespace(folder=place, report=lambda *_: None, check_stop=lambda: None)
     judge, found = Judging(run, problem, FilterSettings(), settings, copies=True), {}
@@ -196,7 +196,7 @@ def generated(case: Case, classes: np.ndarray, updates: int) -> np.ndarray:
 
 def write(place: Path, images: np.ndarray, classes: np.ndarray) -> list[Any]:
     """The images as the product reads them."""
-    from evenset.workflows.synthetic import Made
+    from evenset.workflows.data.synthetic import Made
 
     place.mkdir()
     paths = [str(place / f"{number:06d}.png") for number in range(len(images))]

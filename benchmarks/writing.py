@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 import numpy as np
-from evenset.workflows import lifecycle
+from evenset.workflows.runs.run import lifecycle
 from measure import goal, seconds
 from network import NAMES
 from tabulate import tabulate
@@ -15,7 +15,7 @@ def compare(n: int, rounds: int) -> None:
     """The same labels, all attributes of auto_label, into two fields, in turn."""
     import fiftyone as fo
     from evenset.workflows.auto_label import ATTRIBUTES
-    from evenset.workflows.field_values import declare_classification, write_classifications
+    from evenset.workflows.data.fields import declare_classification, write_classifications
 
     dataset, rng = fo.Dataset(), np.random.default_rng(0)
     dataset.add_samples([fo.Sample(filepath=f"/nowhere/{number}.jpg") for number in range(n)], progress=False)

@@ -8,9 +8,9 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import AuditSettings
-from ..workflows import records
 from ..workflows.audit_labels import audit_labels
-from ..workflows.lookup import audits_of, writer_of
+from ..workflows.runs import records
+from ..workflows.runs.lookup import audits_of, writer_of
 from . import forms, running
 
 

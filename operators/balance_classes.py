@@ -8,8 +8,8 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import BALANCE_SETTINGS, BalanceSettings
-from ..workflows import balance_overview
-from ..workflows.results import counted
+from ..workflows.display.tables import counted
+from ..workflows.ui import balance
 from . import balancing, forms, running
 
 INPUTS = ("label_field", "generator", "group_field", "classes")
@@ -63,7 +63,7 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     """What was added, and what it is worth."""
     page = running.Page(f"{counted(results['added'], 'synthetic sample')} added")
     if results["gain"]:
-        page.alert(balancing.SEVERITY.get(results["decision"], "info"), balance_overview.sentence(results))
+        page.alert(balancing.SEVERITY.get(results["decision"], "info"), balance.sentence(results))
     for name, view in results["views"].items():
         page.button(f"Open the {name}", "visibility", "set_view", dict(name=view))
     page.button("Remove ...", "undo", "@evenset/evenset/delete_run", dict(run_key=results["run_key"]), prompt=True)

@@ -15,8 +15,9 @@ from ..models.settings import (
     TrainGeneratorSettings,
 )
 from ..models.verdict import ADD, DO_NOT_ADD
-from ..workflows import balance_overview, balance_plan, typed
-from ..workflows.results import counted, table
+from ..workflows.balancing import plan as balance_plan
+from ..workflows.display.tables import counted, table
+from ..workflows.ui import balance, user_input
 from . import forms
 from .tabs import drawing
 
@@ -44,7 +45,7 @@ def read_target(params: dict[str, Any]) -> balance_plan.Target:
         return str(chosen)
     if "=" not in (text := params.get("target_each") or ""):
         raise ValueError("it says how many images a class is to have, as cat = 100, dog = 200")
-    return typed.read_target(text)
+    return user_input.read_target(text)
 
 
 def ask_target(form: forms.Form, samples: Any, label_field: str | None, with_synthetic: bool = True) -> None:
@@ -60,7 +61,7 @@ def ask_target(form: forms.Form, samples: Any, label_field: str | None, with_syn
     try:
         target = read_target(form.ctx.params)
         if label_field and isinstance(ratio, (int, float)) and ratio >= 0:
-            show_plan(form, balance_overview.of_samples(samples, label_field, target, ratio, classes, with_synthetic))
+            show_plan(form, balance.of_samples(samples, label_field, target, ratio, classes, with_synthetic))
     except ValueError as error:
         form.mark(f"target_{chosen}" if chosen in ("number", "each") else "target", str(error))
 

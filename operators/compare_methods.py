@@ -15,8 +15,8 @@ from ..models.settings import (
     ImageSettings,
     ResNetSettings,
 )
-from ..workflows.results import counted
-from ..workflows.samples import real_samples
+from ..workflows.data.labels import real_samples
+from ..workflows.display.tables import counted
 from . import balancing, forms, refilling, running
 
 TASKS = {"classification": "Ways to label", "generation": "Ways to even out the classes"}
@@ -91,7 +91,7 @@ def _generation(form: forms.Form, samples: Any, label_field: str | None) -> None
 
 def _rules(form: forms.Form) -> None:
     """Lines of rules; what cannot be read is marked, and says what can."""
-    from ..workflows import rules
+    from ..workflows.comparison import rules
 
     hint = 'Rules of your own, a line each, the first match wins, as night: F("tags").contains("dark"); empty: none'
     form.inputs.str("rules", label="Rules", description=hint, view=types.TextFieldView(multiline=True, rows=3))

@@ -9,9 +9,11 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..workflows import changes, folders, ownership, records, run_files, stop_run, synthetic
+from ..workflows import stop_run
+from ..workflows.data import folders, label_edits, synthetic
 from ..workflows.delete_run import delete_run, files_sentence
-from ..workflows.results import counted
+from ..workflows.display.tables import counted
+from ..workflows.runs import ownership, records, shown_files
 from . import forms, running
 
 PATIENCE_SECONDS = 120  # for a run to stop
@@ -64,7 +66,7 @@ def what_goes(dataset: Any, key: str) -> list[str]:
     if writes.get("samples"):
         count, verbs = synthetic.count_of_run(dataset, key), ("with its label", "with their labels")
         lines.append(counted(count, "sample", *(f"that it added, {verb}" for verb in verbs)))
-    listed = changes.read(folders.files_of(dataset, key, config)) if config["method"] == "review_labels" else []
+    listed = label_edits.read(folders.files_of(dataset, key, config)) if config["method"] == "review_labels" else []
     fields = Counter(
         {line["id"]: line["field"] for line in sorted(listed, key=lambda line: line["field"] == label_field)}.values()
     )
@@ -74,7 +76,7 @@ def what_goes(dataset: Any, key: str) -> list[str]:
         lines.append(f"{counted(count, noun)} of {name!r} {verb} put back, except where edited since")
     files = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     lines.append(f"{counted(len(files), 'file')} of its own ({sum(files) / 1e6:,.1f} MB), and its record")
-    shown = run_files.shown_files(folder, other_than=dataset)
+    shown = shown_files.shown_files(folder, other_than=dataset)
     return lines + [files_sentence(name, one.samples, folder) for name, one in shown.items()]
 
 

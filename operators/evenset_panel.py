@@ -8,7 +8,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..workflows import jobs, records
+from ..workflows.runs import records, worker
 from . import running, turns
 from .tabs import drawing
 from .tabs.balance import BalanceTab
@@ -68,7 +68,7 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
             self._recall(ctx)
             return super().execute(ctx)
         except Exception as error:
-            self._show_error(ctx, capital(jobs.sentence(error, "the panel")))
+            self._show_error(ctx, capital(worker.sentence(error, "the panel")))
 
     def _show_error(self, ctx: Any, reason: str) -> None:
         ctx.ops.notify(reason, variant="error")

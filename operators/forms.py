@@ -12,11 +12,15 @@ import fiftyone.operators.types as types
 from fiftyone.operators.constants import ViewTarget
 
 from ..models.settings import Settings, check, split
-from ..workflows import estimates, list_runs, lookup, overview, typed, views
-from ..workflows.checks import check_images, check_output_field
-from ..workflows.jobs import sentence
-from ..workflows.results import counted
-from ..workflows.samples import SYNTHETIC
+from ..workflows import list_runs
+from ..workflows.data import saved_views
+from ..workflows.data.checks import check_images, check_output_field
+from ..workflows.data.labels import SYNTHETIC
+from ..workflows.display.tables import counted
+from ..workflows.runs import lookup
+from ..workflows.runs.worker import sentence
+from ..workflows.training import duration
+from ..workflows.ui import overview, user_input
 from .tabs.drawing import drawable
 from .words import capital, in_words, label_of
 
@@ -245,7 +249,7 @@ class Form:
         if self.samples is None or any(line.invalid for line in self.inputs.properties.values()):
             return
         given = {name: value for name, value in self.ctx.params.items() if value not in (None, "")} | self.arguments
-        if said := estimates.sentence(self.samples, workflow, self.labels, given):
+        if said := duration.sentence(self.samples, workflow, self.labels, given):
             self.say(said)
 
     def waits(self) -> None:
@@ -322,7 +326,7 @@ def read_inputs(ctx: Any, *names: str) -> dict[str, Any]:
 
 def read_classes(ctx: Any) -> list[str] | dict[str, list[str]] | None:
     """The names and synonyms of a form that was sent, None where there are none."""
-    return typed.read_classes(ctx.params.get("classes") or "")
+    return user_input.read_classes(ctx.params.get("classes") or "")
 
 
 def samples_of(ctx: Any) -> Any:
@@ -333,7 +337,7 @@ def samples_of(ctx: Any) -> Any:
     """
     if on_given_view(ctx):
         run, name = ctx.params.get("run_view"), ctx.params.get("saved_view")
-        view = lookup.view_of(ctx.dataset, run) if run else views.load(ctx.dataset, name)
+        view = lookup.view_of(ctx.dataset, run) if run else saved_views.load(ctx.dataset, name)
         if view is None:
             said = f"that {run} worked on" if run else repr(name)
             raise ValueError(f"the view {said} is gone, or has no samples left: untick it, and choose others")

@@ -8,7 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import CopySettings, ImageSettings
-from ..workflows.results import counted
+from ..workflows.display.tables import counted
 from . import forms, running
 
 
@@ -47,7 +47,7 @@ def fill(form: forms.Form) -> None:
 
 def show_preview(form: forms.Form, samples: Any) -> None:
     """The first images of the view, before and after."""
-    from ..workflows.before_after import before_and_after  # late: it decodes images
+    from ..workflows.ui.image_preview import before_and_after  # late: it decodes images
 
     try:
         settings = forms.split(forms.read(form.ctx, ImageSettings), ImageSettings)[0]

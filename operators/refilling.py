@@ -7,8 +7,9 @@ from dataclasses import fields
 from typing import Any
 
 from ..models.settings import ResNetSettings
-from ..workflows import lookup, records, typed
-from ..workflows.partition import A_VIEW
+from ..workflows.runs import lookup, records
+from ..workflows.training.partition import A_VIEW
+from ..workflows.ui import user_input
 
 RESNETS = ("resnet", "image gcn", "ensemble")  # of a comparison: they have the settings of its form's ResNet
 
@@ -26,7 +27,7 @@ def refill(config: dict[str, Any]) -> dict[str, Any]:
     given = {**config["settings"], **inputs, "more": True, "view_target": "DATASET", "run_samples": config["samples"]}
     lost = []
     if isinstance(target, dict):
-        given.update(target="each", target_each=typed.write_target(target))
+        given.update(target="each", target_each=user_input.write_target(target))
     if isinstance(target, (int, float)):
         given.update(target="number", target_number=int(target))
     for name, part in parts_of(config).items():
@@ -35,7 +36,7 @@ def refill(config: dict[str, Any]) -> dict[str, Any]:
     if config.get("method") == "review_labels":
         lost += _refill_class(given, given.pop("classes", None) or [])
     elif inputs.get("classes"):
-        given["classes"] = typed.write_classes(inputs["classes"])
+        given["classes"] = user_input.write_classes(inputs["classes"])
     if rows := inputs.get("settings_of"):
         given.update(_refill_methods(rows))
         lost += [f"the settings of {row['name']!r}" for row in rows if not _is_held(row, given)]
@@ -58,7 +59,7 @@ def _refill_class(given: dict[str, Any], names: list[str]) -> list[str]:
 
 def _refill_methods(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The methods of a comparison by their checkboxes, and the settings of the first ResNet among them."""
-    from ..workflows.methods import METHODS  # late: it leads to every method
+    from ..workflows.comparison.methods import METHODS  # late: it leads to every method
 
     there = [row for row in rows if row["name"] == row["method"]]
     network = next((row for row in there if row["method"] in RESNETS), {})

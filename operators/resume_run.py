@@ -7,7 +7,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..workflows import estimates
+from ..workflows.training import duration
 from . import forms, running
 
 
@@ -33,5 +33,5 @@ class ResumeRun(foo.Operator):
 
 def fill(form: forms.Form) -> None:
     key = form.run_key("stopped", "failed")
-    if key and (said := estimates.sentence_of_rest(form.ctx.dataset, key)):
+    if key and (said := duration.sentence_of_rest(form.ctx.dataset, key)):
         form.say(said)

@@ -9,10 +9,10 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import ReviewSettings
-from ..workflows import review_policy
-from ..workflows.lookup import writer_of
-from ..workflows.results import counted
+from ..workflows.display.tables import counted
 from ..workflows.review_labels import review_labels
+from ..workflows.reviewing import policy
+from ..workflows.runs.lookup import writer_of
 from . import forms, running
 
 CONFIRMED = ("new_class", "force")  # settings that the policy asks for
@@ -108,8 +108,8 @@ def _confirm(form: forms.Form, view: Any, field: str, action: str) -> None:
     for name in CONFIRMED:
         config = ReviewSettings(action=action, **{other: True for other in CONFIRMED if other != name})
         try:
-            review_policy.check([view], field, label_field, label, source, config)
-        except review_policy.Refused as error:
+            policy.check([view], field, label_field, label, source, config)
+        except policy.Refused as error:
             form.settings(ReviewSettings, without=[item.name for item in fields(ReviewSettings) if item.name != name])
             if not form.value(name):
                 form.refuse(str(error))

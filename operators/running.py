@@ -11,10 +11,11 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ..workflows import jobs, live, records
+from ..workflows.display.progress_bar import Progress
+from ..workflows.display.tables import counted
 from ..workflows.load_results import load_results
-from ..workflows.progress import Progress
-from ..workflows.results import counted
+from ..workflows.runs import records, worker
+from ..workflows.ui import live
 from .tabs import drawing
 from .words import capital, in_words
 
@@ -38,7 +39,7 @@ def run(ctx: Any, workflow: str, prepare: Callable[[], Prepared], answer: Answer
 
     def work(progress: Progress) -> Any:
         samples, arguments = prepare()
-        return jobs.call(workflow, samples, arguments, progress)
+        return worker.call(workflow, samples, arguments, progress)
 
     if not in_app(ctx):
         return _without_app(ctx, work)
@@ -63,7 +64,7 @@ def guarded(ctx: Any, messages: Iterator[Any]) -> Iterator[Any]:
     try:
         yield from messages
     except Exception as error:
-        reason = jobs.sentence(error, (ctx.operator_uri or "").rpartition("/")[2])
+        reason = worker.sentence(error, (ctx.operator_uri or "").rpartition("/")[2])
         yield from Page("Not done").alert("error", reason).show(ctx)
         yield ctx.ops.notify(capital(in_words(reason)), variant="error")
 
@@ -149,7 +150,7 @@ def _let_go(ctx: Any, workflow: str, prepare: Callable[[], Prepared]) -> Iterato
     dataset = samples._root_dataset
     earlier = [row for row in live.outcomes(dataset) if row["workflow"] == workflow]
     live.forget_outcomes(dataset, earlier)  # how an earlier try ended is no news of this one
-    jobs.start_worker(samples, workflow, arguments, awaited=False)
+    worker.start_worker(samples, workflow, arguments, awaited=False)
     opening = dict(tab=TABS.get(workflow), label_field=arguments.get("label_field"))
     records.store(dataset).set("opening", opening, ttl=OPENING_SECONDS)
     time.sleep(LOOK_SECONDS)  # the App drops a panel that is opened in the instant in which it closes
@@ -170,15 +171,15 @@ def _with_worker(ctx: Any, workflow: str, prepare: Callable[[], Prepared], answe
     yield ctx.ops.set_progress(label="Starting", progress=0.0)
     samples, arguments = prepare()
     dataset = samples._root_dataset
-    job_id = jobs.start_worker(samples, workflow, arguments)
+    job_id = worker.start_worker(samples, workflow, arguments)
     shown = None
-    while (job := jobs.watch(dataset, job_id))["state"] in jobs.UNFINISHED:
+    while (job := worker.watch(dataset, job_id))["state"] in worker.UNFINISHED:
         state = (job["run_key"], *describe(job["phase"], job["done"], job["total"], job["note"]))
         if state != shown:
             shown = state
             yield _bar(ctx, *state)
         time.sleep(LOOK_SECONDS)
-    jobs.forget(dataset, job_id)
+    worker.forget(dataset, job_id)
     dataset.reload()
     yield ctx.ops.reload_dataset()
     if job["state"] != "done":

@@ -8,7 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import GCN_SETTINGS, ImageSettings, ResNetSettings, Settings
-from ..workflows.results import counted
+from ..workflows.display.tables import counted
 from . import forms, running
 
 INPUTS = ("graph", "label_field", "output_field", "validation", "test", "group_field", "include_synthetic", "classes")

@@ -8,7 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import GeneratorSettings, ImageSettings, TrainGeneratorSettings
-from ..workflows.results import counted
+from ..workflows.display.tables import counted
 from . import forms, running
 
 INPUTS = ("label_field", "group_field", "classes")

@@ -8,7 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import ImageSettings, ResNetSettings
-from ..workflows.results import counted
+from ..workflows.display.tables import counted
 from . import forms, running
 
 INPUTS = (

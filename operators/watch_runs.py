@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fiftyone.operators as foo
 
-from ..workflows import records
+from ..workflows.runs import records
 
 
 class WatchRuns(foo.SseOperator):

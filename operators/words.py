@@ -9,7 +9,7 @@ from dataclasses import Field, fields
 from typing import Any
 
 from ..models import settings
-from ..workflows.typed import write_classes
+from ..workflows.ui.user_input import write_classes
 
 ARGUMENTS = dict(
     embeddings_field="Field for embeddings",

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evenset.workflows import lifecycle
+from evenset.workflows.runs.run import lifecycle
 
 ROOT = Path(__file__).parents[1]
 assert "fiftyone" not in sys.modules, "fiftyone reads its environment once: nothing may import it before this file"
@@ -226,8 +226,8 @@ def suggestions(make_dataset: Callable[..., Any]) -> Callable[..., Any]:
 
     def make(suggested: Sequence[str], labels: Sequence[str | None] | None = None, flagged: bool = False) -> Any:
         from evenset.models.settings import AutoLabelSettings
-        from evenset.workflows import views
-        from evenset.workflows.field_values import declare_classification, write_classifications
+        from evenset.workflows.data import saved_views
+        from evenset.workflows.data.fields import declare_classification, write_classifications
 
         method, field = ("find_mistakes", "mistake") if flagged else ("auto_label", "auto_label")
         dataset = make_dataset([f"/nowhere/{i}.png" for i in range(len(suggested))], labels or [None] * len(suggested))
@@ -240,7 +240,7 @@ def suggestions(make_dataset: Callable[..., Any]) -> Callable[..., Any]:
             declare_classification(run, field, kinds)
             values = {name: [value] * len(suggested) for name, value in columns.items()}
             write_classifications(run, field, np.array(dataset.values("id")), {"label": suggested, **values})
-            views.save(run, f"{field}: view", dataset.exists(field))
+            saved_views.save(run, f"{field}: view", dataset.exists(field))
         return dataset
 
     return make

@@ -18,7 +18,7 @@ import evenset
 import pytest
 from evenset import commands, list_runs, terminal
 from evenset.models import settings as all_settings
-from evenset.workflows.typed import read_classes, read_target
+from evenset.workflows.ui.user_input import read_classes, read_target
 
 ROOT = Path(__file__).parents[1]
 QUICK = ["--label-field", "ground_truth", "--members", "graph", "--size-px", "8", "--target-precision", "0.8"]
@@ -124,7 +124,7 @@ def test_a_workflow_reads_the_settings_that_its_command_offers():
 
     for name, module in evenset._FUNCTIONS.items():
         files = [ROOT / (module[1:].replace(".", "/") + ".py")]
-        files += [ROOT / "workflows/compare_generation.py"] if name == "compare_methods" else []
+        files += [ROOT / "workflows/comparison/generation.py"] if name == "compare_methods" else []
         read: set[type] = set()
         for file in files:
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -282,7 +282,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(digits):
     until = time.monotonic() + 60
     while time.monotonic() < until and process.poll() is None:
         rows = list_runs(dataset).rows
-        if rows and evenset.workflows.records.live(dataset, rows[0]["run"]):
+        if rows and evenset.workflows.runs.records.live(dataset, rows[0]["run"]):
             break
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)

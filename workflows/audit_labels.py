@@ -10,14 +10,15 @@ import numpy as np
 
 from ..models.settings import AuditSettings, split
 from ..models.threshold import interval
-from . import lifecycle, records, views
-from .arguments import Progress, Samples, public
-from .checks import check_images, check_label_field, require_fields
-from .fields import require_visible
-from .label_text import or_none
-from .lookup import audits_of, writer_of
-from .results import percent
-from .runs import Run
+from .data import saved_views as views
+from .data.checks import check_images, check_label_field, require_fields
+from .data.field_access import require_visible
+from .data.label_text import or_none
+from .display.tables import percent
+from .runs import lifecycle, records
+from .runs.arguments import Progress, Samples, public
+from .runs.lookup import audits_of, writer_of
+from .runs.run import Run
 
 
 @dataclass

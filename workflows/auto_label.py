@@ -8,19 +8,21 @@ import numpy as np
 
 from ..models import ensemble
 from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings, split
-from . import lifecycle, next_round, scores, views
-from .arguments import Classes, Part, Progress, Samples, public
-from .auto_label_results import AutoLabelResults, summarise
-from .checks import check_images, check_output_field
-from .decision import Decision, alone, decide, keep
-from .field_values import declare_classification, write_classifications
-from .label_snapshot import freeze
-from .learning import check_weights
-from .partition import freeze_parts, named_parts, note_parts
-from .runs import Run
-from .samples import Labels, read_ids, read_labels, require_classes
-from .scores import Scores
-from .vectors import open_source, refuse_seen
+from .data import saved_views
+from .data.checks import check_images, check_output_field
+from .data.fields import declare_classification, write_classifications
+from .data.labels import Labels, read_ids, read_labels, require_classes
+from .labeling import predictions, warm_start
+from .labeling.acceptance import Decision, alone, decide, keep
+from .labeling.predictions import Scores
+from .labeling.results import AutoLabelResults, summarise
+from .runs import lifecycle
+from .runs.arguments import Classes, Part, Progress, Samples, public
+from .runs.label_snapshot import freeze
+from .runs.run import Run
+from .training.embedding_source import open_source, refuse_seen
+from .training.partition import freeze_parts, named_parts, note_parts
+from .training.resnet import check_weights
 
 
 @public
@@ -70,10 +72,10 @@ def auto_label(
     )
     check_images(samples)
     check_output_field(samples, output_field, label_field, embeddings if isinstance(embeddings, str) else None)
-    origin = scores.find_run(samples._root_dataset, run) if run else None
+    origin = predictions.find_run(samples._root_dataset, run) if run else None
     _check_together(label_field, embeddings, run, after, validation, settings.get("members"))
-    earlier = next_round.find(samples, after, label_field, resnet_settings, choices) if after else None
-    names = scores.check_classes(origin, classes)
+    earlier = warm_start.find(samples, after, label_field, resnet_settings, choices) if after else None
+    names = predictions.check_classes(origin, classes)
     if label_field is None:
         known = read_ids(samples, list(names or ()))
     else:
@@ -86,7 +88,7 @@ def auto_label(
     refuse_seen(samples, embeddings)
     name = origin.vectors if origin and embeddings is None else embeddings
     source = open_source(samples, name, known, resume)
-    scores.check_source(source, origin)
+    predictions.check_source(source, origin)
     if not origin and source is None:
         check_weights(known.names, resnet_settings)
     inputs: dict[str, Any] = dict(label_field=label_field, output_field=output_field, run=run, after=after)
@@ -105,12 +107,12 @@ def auto_label(
         if earlier:
             current.arrays("seen", lambda: {"seen": earlier.seen})
         if origin:
-            found = scores.from_run(current, known, origin, resnet_settings, source)
+            found = predictions.from_run(current, known, origin, resnet_settings, source)
         elif source is not None:
-            found = scores.from_vectors(current, known, source, graph_settings, choices, earlier)
+            found = predictions.from_vectors(current, known, source, graph_settings, choices, earlier)
         else:
             every = (image_settings, resnet_settings, graph_settings, choices)
-            found = scores.from_images(current, known, given, every, earlier)
+            found = predictions.from_images(current, known, given, every, earlier)
         decision = decide(known, found, choices)
         keep(current, decision, decision if found.alone is None else alone(known, found, choices))
         _write(current, known, found, decision, output_field)
@@ -185,4 +187,4 @@ def _save_views(run: Run, output_field: str) -> dict[str, str]:
     status = F(f"{output_field}.status")
     found = {name: run.dataset.match(status == name) for name in ("accepted", "review", "labelled")}
     found["review"] = found["review"].sort_by(f"{output_field}.confidence")
-    return {name: views.save(run, f"{output_field}: {name}", view) for name, view in found.items()}
+    return {name: saved_views.save(run, f"{output_field}: {name}", view) for name, view in found.items()}

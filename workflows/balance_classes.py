@@ -10,21 +10,25 @@ import numpy as np
 from ..models.settings import BALANCE_SETTINGS, BalanceSettings
 from ..models.settings import split as split_settings
 from ..models.verdict import ADD, Verdict
-from . import balance_plan, benefit, generating, lifecycle, locks, making, sources, synthetic, views
-from .arguments import Classes, Progress, Samples, public
-from .balance_plan import Plan, Target
-from .balance_results import BalanceResults, DryRun, class_rows, fell_short, refusals, verdict_rows
-from .benefit import Benefit
-from .checks import check_images, check_label_field
-from .generating import Generator
-from .image_survey import Look
-from .label_snapshot import freeze, frozen
-from .making import class_grid
-from .partition import TRAIN
-from .preview import preview
-from .runs import Run
-from .samples import REJECTED, Labels, read_labels, require_classes
-from .synthetic import Made
+from .balancing import benefit, image_sources, rejection_sampling
+from .balancing import generator as generating
+from .balancing import plan as balance_plan
+from .balancing.benefit import Benefit
+from .balancing.dry_run import preview
+from .balancing.generator import Generator
+from .balancing.plan import Plan, Target
+from .balancing.rejection_sampling import class_grid
+from .balancing.results import BalanceResults, DryRun, class_rows, fell_short, refusals, verdict_rows
+from .data import locks, saved_views, synthetic
+from .data.checks import check_images, check_label_field
+from .data.labels import REJECTED, Labels, read_labels, require_classes
+from .data.synthetic import Made
+from .runs import lifecycle
+from .runs.arguments import Classes, Progress, Samples, public
+from .runs.label_snapshot import freeze, frozen
+from .runs.run import Run
+from .training.image_survey import Look
+from .training.partition import TRAIN
 
 WITH = "synthetic images"  # the arm of the measurement
 NOT_MEASURED = "not measured"
@@ -149,10 +153,10 @@ def _balance(
     if ready is not None:
         look = look._replace(size_px=ready.size_px, channels=ready.channels)
     problem = benefit.read(run, known, look, parts, image_settings)
-    made = sources.make(run, choices.source, plan, problem, ready, settings)
+    made = image_sources.make(run, choices.source, plan, problem, ready, settings)
     worth, some = None, any(one.kept for one in made)
     if choices.measure_benefit and some:
-        probe = sources.probe_settings(choices, generator_settings)
+        probe = image_sources.probe_settings(choices, generator_settings)
         worth = benefit.measure(run, problem, {WITH: made}, probe, choices.probe_seeds)
     added = is_added(worth.verdicts[WITH] if worth else None, choices.add)
     kept = [one for one in made if one.kept]
@@ -183,7 +187,7 @@ def _write(run: Run, label_field: str, kept: list[Made], refused: list[Made]) ->
     of_run, saved = synthetic.of_run(run.dataset, run.key), {}
     for name, some, is_refused in (("synthetic", kept, False), ("rejected", refused, True)):
         if some:
-            saved[name] = views.save(run, f"{label_field}: {name}", of_run.match_tags(REJECTED, bool=is_refused))
+            saved[name] = saved_views.save(run, f"{label_field}: {name}", of_run.match_tags(REJECTED, bool=is_refused))
     return saved
 
 
@@ -223,5 +227,5 @@ def _results(
         views=saved,
         skipped=skipped,
         synthetic=known.synthetic,
-        refused_picture=making.refused_picture(run),
+        refused_picture=rejection_sampling.refused_picture(run),
     )

@@ -11,25 +11,26 @@ import numpy as np
 from ..models.probabilities import top_two
 from ..models.settings import AttackSettings, CompareSettings, ImageSettings
 from ..models.settings import split as split_settings
-from . import lifecycle, views
-from . import methods as learners
-from . import rules as own_rules
-from .arguments import Part, Progress, Samples, check, public
-from .checks import check_images, check_output_field
-from .compare_generation import GenerationResults, compare_generation
-from .compare_results import CompareResults, score, table_rows
-from .compare_rows import OwnSettings, Row, check_resnets, field_names, read_rows
-from .durable import lasting
-from .field_values import declare, declare_classification, write_classifications, write_values
-from .image_survey import look_at
-from .label_snapshot import freeze
-from .marks import remember_id
-from .partition import TEST, TRAIN, freeze_parts, named_parts, note_parts
-from .results import counted
-from .runs import Run
-from .samples import Labels, read_labels, require_classes
-from .trials import Cut, Material, alike, cut_labels
-from .vectors import open_source, refuse_seen
+from .comparison import methods as learners
+from .comparison import rules as own_rules
+from .comparison.generation import GenerationResults, compare_generation
+from .comparison.results import CompareResults, score, table_rows
+from .comparison.table_rows import OwnSettings, Row, check_resnets, field_names, read_rows
+from .comparison.trials import Cut, Material, alike, cut_labels
+from .data import saved_views
+from .data.checks import check_images, check_output_field
+from .data.durable_writes import lasting
+from .data.fields import declare, declare_classification, write_classifications, write_values
+from .data.labels import Labels, read_labels, require_classes
+from .data.marks import remember_id
+from .display.tables import counted
+from .runs import lifecycle
+from .runs.arguments import Part, Progress, Samples, check, public
+from .runs.label_snapshot import freeze
+from .runs.run import Run
+from .training.embedding_source import open_source, refuse_seen
+from .training.image_survey import look_at
+from .training.partition import TEST, TRAIN, freeze_parts, named_parts, note_parts
 
 TRAINED, SCORED = "trained", "held out"  # what output_field says of a sample
 
@@ -205,7 +206,7 @@ def _write(
         lasting(run.dataset, partial(scored.evaluate_classifications, field, **about))
         remember_id(run, "evaluations", evaluations[name], run.dataset._doc.evaluations[evaluations[name]])
         run.report("evaluating", number, len(names))
-    saved = {"held out": views.save(run, f"{output_field}: held out", scored)}
+    saved = {"held out": saved_views.save(run, f"{output_field}: held out", scored)}
     return dict(fields=names, evaluations=evaluations, views=saved)
 
 

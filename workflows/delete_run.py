@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import folders, locks, ownership, records, run_files
-from .arguments import Samples, public
-from .durable import refresh
-from .results import counted
-from .undo import DeletedRun, take_back
+from .data import folders, locks
+from .data.durable_writes import refresh
+from .display.tables import counted
+from .runs import ownership, records, shown_files
+from .runs.arguments import Samples, public
+from .runs.undo import DeletedRun, take_back
 
 STOPPED = "its deletion was interrupted: delete it again"
 
@@ -53,7 +54,7 @@ def _kept_files(dataset: Any, run_key: str, config: dict[str, Any]) -> Iterator[
     folder = folders.run_folder(dataset, run_key)
     if folders.is_foreign(dataset, config) and not folder.exists():
         yield f"{folders.why_gone(dataset, run_key, config)}: they stay"
-    for name, count in run_files.delete(dataset, run_key).items():
+    for name, count in shown_files.delete(dataset, run_key).items():
         yield files_sentence(name, count, folder)
 
 

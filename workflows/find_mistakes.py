@@ -8,15 +8,18 @@ from typing import Any
 import numpy as np
 
 from ..models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings, split
-from . import dismissed, evidence, lifecycle, vectors, views
-from .arguments import Progress, Samples, public
-from .checks import check_images, check_output_field
-from .field_values import declare_classification, write_classifications
-from .label_snapshot import freeze
-from .learning import check_weights
-from .mistake_results import MistakeResults, Verdict, by_class, judge, notes, reasons
-from .runs import Run
-from .samples import Labels, read_labels, require_classes
+from .data import saved_views
+from .data.checks import check_images, check_output_field
+from .data.fields import declare_classification, write_classifications
+from .data.labels import Labels, read_labels, require_classes
+from .mistakes import dismissed, out_of_fold
+from .mistakes.results import MistakeResults, Verdict, by_class, judge, notes, reasons
+from .runs import lifecycle
+from .runs.arguments import Progress, Samples, public
+from .runs.label_snapshot import freeze
+from .runs.run import Run
+from .training import embedding_source
+from .training.resnet import check_weights
 
 MOST_VIEWS = 20  # of single classes: those with the most issues
 
@@ -59,9 +62,9 @@ def find_mistakes(
     known = _labelled(read_labels(samples, label_field, group_field=group_field))
     require_classes(known, label_field, group_field)
     if group_field is not None and not resume:
-        evidence.deal(known, np.arange(len(known.ids)), {}, choices)  # groups may leave no fold
-    vectors.refuse_seen(samples, embeddings)
-    source = vectors.open_source(samples, embeddings, known, resume)
+        out_of_fold.deal(known, np.arange(len(known.ids)), {}, choices)  # groups may leave no fold
+    embedding_source.refuse_seen(samples, embeddings)
+    source = embedding_source.open_source(samples, embeddings, known, resume)
     if source is None:
         check_weights(known.names, resnet_settings)
     with lifecycle.start(
@@ -75,9 +78,9 @@ def find_mistakes(
     ) as run:
         known = freeze(run, known)
         if source is None:
-            found = evidence.from_images(run, known, image_settings, resnet_settings, graph_settings, choices)
+            found = out_of_fold.from_images(run, known, image_settings, resnet_settings, graph_settings, choices)
         else:
-            found = evidence.from_vectors(run, known, source, graph_settings, choices)
+            found = out_of_fold.from_vectors(run, known, source, graph_settings, choices)
         labels = known.classes[found.rows]
         verdict = judge(found, labels, choices.method, _dismissed(run, known, found.rows, label_field))
         _write(run, known, found, verdict, output_field)
@@ -129,7 +132,7 @@ ATTRIBUTES = {
 }
 
 
-def _write(run: Run, known: Labels, found: evidence.Evidence, verdict: Verdict, output_field: str) -> None:
+def _write(run: Run, known: Labels, found: out_of_fold.Evidence, verdict: Verdict, output_field: str) -> None:
     import fiftyone as fo
 
     names = np.array(known.names, dtype=object)
@@ -153,11 +156,11 @@ def _save_views(run: Run, label_field: str, output_field: str, names: list[str],
     from fiftyone import ViewField as F
 
     issues = run.dataset.match(F(f"{output_field}.is_issue") == True).sort_by(f"{output_field}.rank")  # noqa: E712
-    saved = {"mistakes": views.save(run, f"{output_field}: mistakes", issues)}
+    saved = {"mistakes": saved_views.save(run, f"{output_field}: mistakes", issues)}
     counts = np.bincount(flagged, minlength=len(names))
     for index in np.argsort(-counts, kind="stable")[:MOST_VIEWS]:
         if counts[index]:
             name = f"mistakes of {names[index]}"
             view = issues.match(F(f"{label_field}.label") == ViewExpression.literal(names[index]))
-            saved[name] = views.save(run, f"{output_field}: {name}", view)
+            saved[name] = saved_views.save(run, f"{output_field}: {name}", view)
     return saved

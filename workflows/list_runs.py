@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from . import records
-from .arguments import Samples, public
-from .durable import refresh
-from .results import table
+from .data.durable_writes import refresh
+from .display.tables import table
+from .runs import records
+from .runs.arguments import Samples, public
 
 
 @dataclass

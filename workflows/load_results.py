@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .arguments import Samples, public
-from .durable import refresh
-from .lookup import read_results
+from .data.durable_writes import refresh
+from .runs.arguments import Samples, public
+from .runs.lookup import read_results
 
 
 @public

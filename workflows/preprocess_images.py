@@ -17,13 +17,13 @@ from ..models.files import aside, write_text
 from ..models.images import ImageError, in_order, moments, normalisation, thread_count
 from ..models.regular import regular
 from ..models.settings import CopySettings, ImageSettings, split
-from . import lifecycle
-from .arguments import Progress, Samples, public
-from .checks import check_images, check_output_field
-from .durable import lasting, refresh
-from .field_values import declare, write_values
-from .results import counted, left_out, table
-from .runs import Run
+from .data.checks import check_images, check_output_field
+from .data.durable_writes import lasting, refresh
+from .data.fields import declare, write_values
+from .display.tables import counted, left_out, table
+from .runs import lifecycle
+from .runs.arguments import Progress, Samples, public
+from .runs.run import Run
 
 
 @dataclass

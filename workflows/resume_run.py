@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import records
-from .arguments import Progress, Samples, public
-from .durable import refresh
-from .lookup import samples_of, sdk_function
+from .data.durable_writes import refresh
+from .runs import records
+from .runs.arguments import Progress, Samples, public
+from .runs.lookup import samples_of, sdk_function
 
 
 @public

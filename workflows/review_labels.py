@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..models.settings import ReviewSettings, split
-from .arguments import Progress, Samples, public
-from .checks import check_images
-from .review_request import _request
-from .review_results import ReviewResults
-from .review_writing import _review
+from .data.checks import check_images
+from .reviewing.request import _request
+from .reviewing.results import ReviewResults
+from .reviewing.writing import _review
+from .runs.arguments import Progress, Samples, public
 
 
 @public

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import records
-from .arguments import Samples, public
-from .durable import refresh
+from .data.durable_writes import refresh
+from .runs import records
+from .runs.arguments import Samples, public
 
 
 @public

@@ -9,17 +9,18 @@ import numpy as np
 
 from ..models.probabilities import softmax, top_two
 from ..models.settings import GCN_SETTINGS, split
-from . import gcn_on_images, gcn_on_samples, lifecycle
-from .arguments import Classes, Part, Progress, Samples, public
-from .checks import check_images, check_output_field
-from .field_values import declare, declare_classification, write_classifications, write_values
-from .gcn_results import GCNResults, Scored, summarise
-from .label_snapshot import freeze
-from .learning import check_weights
-from .partition import freeze_parts, named_parts, note_parts
-from .runs import Run
-from .samples import Labels, read_labels, require_classes
-from .vectors import open_source
+from .data.checks import check_images, check_output_field
+from .data.fields import declare, declare_classification, write_classifications, write_values
+from .data.labels import Labels, read_labels, require_classes
+from .gcn import image_graph, sample_graph
+from .gcn.results import GCNResults, Scored, summarise
+from .runs import lifecycle
+from .runs.arguments import Classes, Part, Progress, Samples, public
+from .runs.label_snapshot import freeze
+from .runs.run import Run
+from .training.embedding_source import open_source
+from .training.partition import freeze_parts, named_parts, note_parts
+from .training.resnet import check_weights
 
 CHUNK = 500  # heat maps a write
 
@@ -94,15 +95,15 @@ def train_gcn(
         note_parts(run, validation=validation, test=test)
         known, given = freeze(run, known), freeze_parts(run, given)
         if graph == "samples":
-            found = gcn_on_samples.score(run, known, given, source, chosen)
+            found = sample_graph.score(run, known, given, source, chosen)
         else:
-            found = gcn_on_images.score(run, known, given, chosen)
+            found = image_graph.score(run, known, given, chosen)
         _write(run, known, found, output_field)
         if heatmap_field:
             _write_heat_maps(run, known, found, heatmap_field)
         seconds = time.monotonic() - started
         results = run.finish(summarise(run, known, found, output_field, heatmap_field, seconds))
-        (run.folder / gcn_on_images.MAPS).unlink(missing_ok=True)
+        (run.folder / image_graph.MAPS).unlink(missing_ok=True)
         return results
 
 

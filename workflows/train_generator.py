@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 
 from ..models.settings import GeneratorSettings, ImageSettings, TrainGeneratorSettings, split
-from . import generating, lifecycle
-from .arguments import Classes, Progress, Samples, public
-from .checks import check_images
-from .label_snapshot import freeze
-from .partition import HELD_OUT, TRAIN
-from .results import counted, left_out, table
-from .runs import Run
-from .samples import Labels, label_notes, read_labels, require_classes
+from .balancing import generator as generating
+from .data.checks import check_images
+from .data.labels import Labels, label_notes, read_labels, require_classes
+from .display.tables import counted, left_out, table
+from .runs import lifecycle
+from .runs.arguments import Classes, Progress, Samples, public
+from .runs.label_snapshot import freeze
+from .runs.run import Run
+from .training.partition import HELD_OUT, TRAIN
 
 
 @dataclass

@@ -9,17 +9,18 @@ import numpy as np
 
 from ..models.probabilities import softmax, top_two
 from ..models.settings import ImageSettings, ResNetSettings, split
-from . import held_out, lifecycle
-from .arguments import Classes, Part, Progress, Samples, public
-from .checks import check_images, check_output_field
-from .field_values import declare, declare_classification, write_classifications, write_values
-from .image_survey import look_at
-from .label_snapshot import freeze
-from .learning import Fitted, check_weights, fit
-from .partition import TEST, TRAIN, VALIDATION, freeze_parts, named_parts, note_parts, split_parts
-from .results import counted, left_out, percent, table
-from .runs import Run
-from .samples import Labels, label_notes, read_labels, require_classes
+from .data.checks import check_images, check_output_field
+from .data.fields import declare, declare_classification, write_classifications, write_values
+from .data.labels import Labels, label_notes, read_labels, require_classes
+from .display.tables import counted, left_out, percent, table
+from .runs import lifecycle
+from .runs.arguments import Classes, Part, Progress, Samples, public
+from .runs.label_snapshot import freeze
+from .runs.run import Run
+from .training import held_out
+from .training.image_survey import look_at
+from .training.partition import TEST, TRAIN, VALIDATION, freeze_parts, named_parts, note_parts, split_parts
+from .training.resnet import Fitted, check_weights, fit
 
 
 @dataclass
@@ -141,7 +142,7 @@ def _write(run: Run, known: Labels, fitted: Fitted, output_field: str, embedding
 
 
 def _results(run: Run, known: Labels, parts: np.ndarray, fitted: Fitted, output_field: str) -> TrainResults:
-    from .prediction_grid import prediction_grid
+    from .training.prediction_grid import prediction_grid
 
     validation, test, rows = held_out.score(known, fitted.logits, parts)
     picture = (

@@ -7,8 +7,8 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...models.settings import BalanceSettings
-from ...workflows import balance_overview
-from ...workflows.results import counted
+from ...workflows.display.tables import counted
+from ...workflows.ui import balance
 from .. import balancing, refilling
 from . import drawing
 from .overview import NO_FIELD, choose_field, newest
@@ -25,7 +25,7 @@ class BalanceTab:
         target = ctx.panel.state.balance_target
         ctx.panel.state.balance_target = target = target if target in TARGETS else "majority"
         ratio = BalanceSettings().max_ratio
-        plan = balance_overview.of_samples(ctx.dataset, field, target, ratio) if field else None
+        plan = balance.of_samples(ctx.dataset, field, target, ratio) if field else None
         found: dict[str, Any] = dict(fields=fields, field=field, names=[], done=None)
         if plan:
             shown, more = balancing.drawn(plan)
@@ -33,7 +33,7 @@ class BalanceTab:
             found.update(names=names, more=more, add=int(plan.add.sum()), notes=plan.notes)
             heights = {state: [row[state] for row in shown] for state in drawing.PLAN}
             found["bars"] = drawing.bars(found["names"], heights, drawing.PLAN)
-            done = balance_overview.outcome(ctx.dataset, record["key"]) if record else None
+            done = balance.outcome(ctx.dataset, record["key"]) if record else None
             found["done"] = dict(vars(done)) if done else None
             if record and done:
                 found["done"]["keeps"] = record["settings"].get("keep_rejected")
@@ -58,8 +58,8 @@ class BalanceTab:
     def _show_live(self, ctx: Any, page: Any) -> None:
         """What the generator draws at this moment."""
         for row in ctx.panel.state.live or []:
-            if row["run_key"] and row["workflow"] in balance_overview.DRAWS:
-                path = balance_overview.newest_picture(ctx.dataset, row["run_key"])
+            if row["run_key"] and row["workflow"] in balance.DRAWS:
+                path = balance.newest_picture(ctx.dataset, row["run_key"])
                 if path:
                     drawing.heading(page, "What the generator draws by now, a row a class")
                     drawing.picture(page, str(path))

@@ -8,12 +8,12 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...models.settings import AutoLabelSettings
-from ...workflows import lookup
-from ...workflows.checks import require_fields
-from ...workflows.label_text import has_label
-from ...workflows.results import counted
-from ...workflows.retarget import preview, retarget
-from ...workflows.samples import SYNTHETIC
+from ...workflows.data.checks import require_fields
+from ...workflows.data.label_text import has_label
+from ...workflows.data.labels import SYNTHETIC
+from ...workflows.display.tables import counted
+from ...workflows.runs import lookup
+from ...workflows.ui.retarget import preview, retarget
 from ..words import capital
 from . import drawing
 from .overview import NO_FIELD, choose_field, newest

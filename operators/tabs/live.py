@@ -6,7 +6,9 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ...workflows import live, records, stop_run
+from ...workflows import stop_run
+from ...workflows.runs import records
+from ...workflows.ui import live
 from .. import running
 from ..words import capital
 from . import drawing

@@ -8,8 +8,10 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...models.settings import ReviewSettings
-from ...workflows import lookup, review_policy, suspects
-from ...workflows.results import counted
+from ...workflows.display.tables import counted
+from ...workflows.reviewing import policy
+from ...workflows.runs import lookup
+from ...workflows.ui import mistake_queue
 from ..words import capital, in_words, label_of
 from . import drawing
 from .overview import NO_FIELD, choose_field, newest
@@ -29,7 +31,7 @@ class MistakesTab:
             ctx.panel.state.mistakes = dict(fields=fields, label_field=field, run_key=None)
             return
         key, results = record["key"], lookup.read_results(ctx.dataset, record["key"])
-        page = suspects.look(ctx.dataset, key, ctx.panel.state.mistakes_first or 0, ROWS)
+        page = mistake_queue.look(ctx.dataset, key, ctx.panel.state.mistakes_first or 0, ROWS)
         ctx.panel.state.mistakes_first = page.first
         ctx.panel.state.mistakes = dict(
             fields=fields, label_field=field, field=record["inputs"]["output_field"], run_key=key, **vars(page),
@@ -136,8 +138,8 @@ class MistakesTab:
             ctx.ops.notify(said, variant="warning")
         force = bool(found.get("asked") and ctx.panel.state.mistakes_force)
         try:
-            done = suspects.decide(ctx.dataset, found["field"], found["label_field"], action, rows, force)
-        except review_policy.Refused as error:  # what is shown stays, and the question with it
+            done = mistake_queue.decide(ctx.dataset, found["field"], found["label_field"], action, rows, force)
+        except policy.Refused as error:  # what is shown stays, and the question with it
             ctx.ops.notify(capital(in_words(str(error))), variant="warning")
             return
         if done.run_key:
@@ -153,9 +155,9 @@ def question(dataset: Any, label_field: str, rows: list[dict[str, Any]]) -> dict
     """What is asked before these rows are applied; None where another page took them away."""
     if not rows:
         return None
-    taken = suspects.losses(dataset, label_field, rows)
+    taken = mistake_queue.losses(dataset, label_field, rows)
     most = [row for row in taken if row.is_most]
-    text = f"Apply {counted(len(rows), 'suggestion')}? This changes {review_policy.describe(taken)}."
+    text = f"Apply {counted(len(rows), 'suggestion')}? This changes {policy.describe(taken)}."
     if most:
         text += f" More than half of {', '.join(repr(row.name) for row in most)} would be gone: look at each of them."
     return dict(ids=[row["id"] for row in rows], text=text, is_most=bool(most))

@@ -6,11 +6,11 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ...workflows import overview, suspects
-from ...workflows.checks import require_fields
-from ...workflows.label_text import has_label
-from ...workflows.results import counted
-from ...workflows.samples import SYNTHETIC
+from ...workflows.data.checks import require_fields
+from ...workflows.data.label_text import has_label
+from ...workflows.data.labels import SYNTHETIC
+from ...workflows.display.tables import counted
+from ...workflows.ui import mistake_queue, overview
 from .. import forms
 from . import drawing
 
@@ -33,7 +33,7 @@ class OverviewTab:
         found = overview.count(ctx.dataset, field, suggestions)
         useless = overview.unreadable(ctx.dataset, field, suggested["key"]) if suggested and found.left else 0
         checked = done.get("find_mistakes")
-        flagged = suspects.look(ctx.dataset, checked["key"], 0, 1).count if checked else 0
+        flagged = mistake_queue.look(ctx.dataset, checked["key"], 0, 1).count if checked else 0
         ahead = overview.advise(found, done, useless, flagged)
         names = list(found.classes)
         last_page = max(len(names) - 1, 0) // MOST_BARS * MOST_BARS

@@ -10,7 +10,8 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ...workflows import overview, review_policy, review_queue
+from ...workflows.reviewing import policy
+from ...workflows.ui import overview, review_queue
 from ..words import capital, in_words
 from . import drawing
 from .overview import NO_FIELD, choose_field, newest
@@ -143,7 +144,7 @@ class ReviewTab:
         queue = (ctx.dataset, found["field"], found["target"])
         try:
             key = review_queue.decide(*queue, sample_id, action, label, sitting(), shown=found["label"])
-        except review_policy.Refused as error:  # the sample stays, for another decision
+        except policy.Refused as error:  # the sample stays, for another decision
             ctx.ops.notify(capital(in_words(str(error))), variant="warning")
             return
         mine = review_queue.decided(*queue, sitting())

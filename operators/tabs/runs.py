@@ -9,7 +9,10 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ...workflows import folders, jobs, list_runs, live, lookup, records
+from ...workflows import list_runs
+from ...workflows.data import folders
+from ...workflows.runs import lookup, records, worker
+from ...workflows.ui import live
 from .. import refilling
 from ..words import KINDS, capital, name_of
 from . import drawing
@@ -95,7 +98,7 @@ class RunsTab:
         key = self._still_there(ctx)
         if key and key not in live.resumed(ctx.dataset):  # a second click
             self.read_news(ctx)  # type: ignore[attr-defined]
-            jobs.start_worker(ctx.dataset, "resume_run", dict(run_key=key), awaited=False)
+            worker.start_worker(ctx.dataset, "resume_run", dict(run_key=key), awaited=False)
             self.load_live(ctx)  # type: ignore[attr-defined]
             self._load_run(ctx)
 

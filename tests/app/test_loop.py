@@ -61,7 +61,7 @@ def choose(user: Any, now: str, then: str) -> None:
 
 def ends(user: Any, key: str, state: str = "done") -> Any:
     """Waits until the database says that a run has ended so; returns its record."""
-    from evenset.workflows import records
+    from evenset.workflows.runs.run import records
 
     for _ in range(PATIENCE // 1000):
         user.page.wait_for_timeout(1000)
@@ -128,10 +128,10 @@ def review(user: Any) -> None:
 
 
 def decided(user: Any) -> list[str]:
-    from evenset.workflows import changes, folders
+    from evenset.workflows.data import folders, label_edits
 
     user.dataset.reload()
-    lines = changes.read(folders.run_folder(user.dataset, "evenset_review_labels_1"))
+    lines = label_edits.read(folders.run_folder(user.dataset, "evenset_review_labels_1"))
     return list(dict.fromkeys(line["id"] for line in lines))
 
 

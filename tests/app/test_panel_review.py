@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from evenset import auto_label, load_results
-from evenset.workflows import records, review_queue
+from evenset.workflows.runs.run import records
+from evenset.workflows.ui import review_queue
 from PIL import Image
 from playwright.sync_api import expect
 

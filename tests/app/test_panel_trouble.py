@@ -20,7 +20,8 @@ import numpy as np
 import psutil
 import pytest
 from evenset import auto_label, delete_run, find_mistakes, list_runs
-from evenset.workflows import folders, jobs, records
+from evenset.workflows.data import folders
+from evenset.workflows.runs.run import records, worker
 from PIL import Image
 from playwright.sync_api import TimeoutError, expect
 
@@ -374,11 +375,11 @@ def until(is_so: Callable[[], Any], seconds: float = 120) -> Any:
 def start_long(dataset: Any, epochs: int) -> dict[str, Any]:
     """Starts auto_label in a worker, and returns its job once it trains."""
     settings = dict(SMALL, members="resnet", epochs=epochs)
-    job_id = jobs.start_worker(dataset, "auto_label", settings, awaited=False)
+    job_id = worker.start_worker(dataset, "auto_label", settings, awaited=False)
 
     def trains() -> Any:
-        job = jobs.watch(dataset, job_id)
-        assert job["state"] in jobs.UNFINISHED, job
+        job = worker.watch(dataset, job_id)
+        assert job["state"] in worker.UNFINISHED, job
         return job if "training" in job["phase"] and job["done"] >= 2 else None
 
     return until(trains)

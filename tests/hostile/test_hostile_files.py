@@ -17,7 +17,7 @@ import torch
 from evenset.models import denoiser, linear, resnet, weights
 from evenset.models.regular import read_json, regular
 from evenset.models.settings import GeneratorSettings, ResNetSettings
-from evenset.workflows import generating
+from evenset.workflows.balancing import generator as generating
 from safetensors.torch import load_file, save_file
 
 HUGE = [100_000, 10**9, 2**70, 0, -1, 0.5, None, "8", True, [1], float("nan")]

@@ -6,9 +6,9 @@ import json
 import time
 
 import pytest
-from evenset.workflows import rules
-from evenset.workflows.rule_syntax import METHODS, OPERATORS, parse
-from evenset.workflows.samples import read_labels
+from evenset.workflows.comparison import rules
+from evenset.workflows.comparison.rule_parser import METHODS, OPERATORS, parse
+from evenset.workflows.data.labels import read_labels
 from fiftyone import ViewExpression
 from fiftyone import ViewField as F
 

@@ -6,9 +6,9 @@ import time
 
 import evenset
 import pytest
-from evenset.workflows import records
-from evenset.workflows.clean import clean
-from evenset.workflows.folders import dataset_folder
+from evenset.workflows.data.folders import dataset_folder
+from evenset.workflows.runs.run import records
+from evenset.workflows.runs.run.cleanup import clean
 
 pytestmark = pytest.mark.slow
 QUIET = dict(progress=False)

@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import fiftyone as fo
 import pytest
 from evenset import delete_run, resume_run, review_labels
-from evenset.workflows import changes, locks, records, review_queue, suspects, undo
+from evenset.workflows.data import label_edits, locks
+from evenset.workflows.runs.run import records, undo
+from evenset.workflows.ui import mistake_queue, review_queue
 
 REVIEW = "evenset_review_labels_1"
 
@@ -18,8 +20,8 @@ def between(monkeypatch):
     """between(call): runs it once, after a review noted its changes and before it writes them."""
 
     def set_up(call):
-        write, waiting = changes.write, [call]
-        monkeypatch.setattr(changes, "write", lambda *args: waiting and waiting.pop()() or write(*args))
+        write, waiting = label_edits.write, [call]
+        monkeypatch.setattr(label_edits, "write", lambda *args: waiting and waiting.pop()() or write(*args))
 
     return set_up
 
@@ -111,15 +113,15 @@ def test_the_run_of_the_suggestions_is_not_deleted_during_a_review(suggestions, 
 def test_an_undo_leaves_a_label_that_changes_at_that_moment(suggestions, monkeypatch):
     dataset = suggestions(["cat", "dog"])
     review_labels(dataset, "auto_label", progress=False)
-    read = changes.labels_of
+    read = label_edits.labels_of
 
     def read_and_edit(*args):
         found = read(*args)
-        monkeypatch.setattr(changes, "labels_of", read)
+        monkeypatch.setattr(label_edits, "labels_of", read)
         dataset.limit(1).set_values("ground_truth.label", ["mine"])
         return found
 
-    monkeypatch.setattr(changes, "labels_of", read_and_edit)
+    monkeypatch.setattr(label_edits, "labels_of", read_and_edit)
     gone = delete_run(dataset, REVIEW)
     assert (gone.labels, gone.edited) == (1, [dataset.first().id])
     assert labels(dataset) == ["mine", None]
@@ -132,8 +134,8 @@ def stop_after_writing(dataset, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("evenset.workflows.runs.Run.finish", end)
-        patch.setattr("evenset.workflows.undo.take_back", end)
+        patch.setattr("evenset.workflows.runs.run.Run.finish", end)
+        patch.setattr("evenset.workflows.runs.undo.take_back", end)
         review_labels(dataset, "auto_label", progress=False)
     assert undo.take_back is not end
     records.save_config(dataset, REVIEW, {**records.read_config(dataset, REVIEW), "state": "stopped"})
@@ -204,7 +206,7 @@ def test_a_flag_whose_label_changes_at_that_moment_is_passed_over(suggestions, b
     rows = [dict(id=first, suggestion="cat", given="dog"), dict(id=second, suggestion="dog", given="cat")]
     between(lambda: give(dataset, 0, "mine"))
 
-    done = suspects.decide(dataset, "mistake", "ground_truth", action, rows)
+    done = mistake_queue.decide(dataset, "mistake", "ground_truth", action, rows)
 
     assert (done.changed, done.passed_over) == ((1, 1) if action == "accept" else (2, 0))
     assert labels(dataset) == ["mine", "dog" if action == "accept" else "cat"]

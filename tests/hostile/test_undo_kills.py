@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from evenset import delete_run, list_runs, preprocess_images, review_labels
-from evenset.workflows import folders, records, run_files
+from evenset.workflows.data import folders
+from evenset.workflows.runs.run import records, shown_files
 
-STEPS = ("evenset.workflows.review_undo.put_back", "evenset.workflows.records.save_config",
-         "evenset.workflows.records.store", "evenset.workflows.run_files.delete",
+STEPS = ("evenset.workflows.runs.review_undo.put_back", "evenset.workflows.runs.records.save_config",
+         "evenset.workflows.runs.records.store", "evenset.workflows.runs.shown_files.delete",
          "fiftyone.core.dataset.Dataset.delete_run")  # fmt: skip
 
 
@@ -72,8 +73,8 @@ def test_a_folder_that_was_left_without_a_record_blocks_no_run(digits, everythin
 def test_what_a_killed_deletion_left_is_said(suggestions, monkeypatch):
     dataset = suggestions(["cat"])
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        kill_at(patch, "evenset.workflows.run_files.delete", after=True)
+        kill_at(patch, "evenset.workflows.runs.shown_files.delete", after=True)
         delete_run(dataset, "evenset_auto_label_1")
     (row,) = list_runs(dataset).rows
     assert (row["state"], row["error"]) == ("stopped", "its deletion was interrupted: delete it again")
-    assert not run_files.is_taken(dataset, "evenset_auto_label_1") and records.keys(dataset)
+    assert not shown_files.is_taken(dataset, "evenset_auto_label_1") and records.keys(dataset)

@@ -9,7 +9,7 @@ import pytest
 from evenset.models.settings import AttackSettings, CompareSettings, ImageSettings, ResNetSettings
 from evenset.operators import compare_methods as operator
 from evenset.operators import forms
-from evenset.workflows.methods import METHODS
+from evenset.workflows.comparison.methods import METHODS
 from fiftyone import ViewField as F
 
 ONLY = dict.fromkeys(operator.CHOICES.values(), False)

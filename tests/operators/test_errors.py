@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from evenset import auto_label, review_labels
-from evenset.workflows import locks
+from evenset.workflows.data import locks
 
 KEY = "evenset_auto_label_1"
 

@@ -15,7 +15,9 @@ from evenset import auto_label, find_mistakes, load_results
 from evenset.operators import delete_run, forms, refilling, running, turns
 from evenset.operators.evenset_panel import EvensetPanel
 from evenset.operators.tabs import mistakes, runs
-from evenset.workflows import jobs, live, locks, records
+from evenset.workflows.data import locks
+from evenset.workflows.runs.run import records, worker
+from evenset.workflows.ui import live
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
 
@@ -338,7 +340,7 @@ def test_how_a_run_ended_is_news_until_it_was_shown(suggested, monkeypatch):
     key = "job:late"
     job = dict(workflow="auto_label", run_key=None, state="failed", error="no label", awaited=False)
     records.store(suggested).set(key, job)
-    monkeypatch.setattr(jobs, "watch", lambda dataset, job_id: job)
+    monkeypatch.setattr(worker, "watch", lambda dataset, job_id: job)
 
     panel.send("on_tab", value="runs")  # before a tick told of it
     assert records.store(suggested).has(key) and "No label" in panel.send("on_again").page
@@ -365,7 +367,7 @@ def test_the_second_of_two_quick_decisions_waits_for_the_first(mislabelled):
 def test_a_panel_that_an_operator_opens_is_about_its_run(clusters, monkeypatch):
     dataset = clusters(60, 30)
     dataset.clone_sample_field("ground_truth", "species")
-    monkeypatch.setattr(jobs, "start_worker", lambda *given, **more: "none")
+    monkeypatch.setattr(worker, "start_worker", lambda *given, **more: "none")
     monkeypatch.setattr(running, "LOOK_SECONDS", 0)
     operator = SimpleNamespace(close_panel=dict, open_panel=lambda *_, **__: None, notify=lambda *_, **__: None)
     prepare = lambda: (dataset, dict(label_field="species"))  # noqa: E731
@@ -399,7 +401,7 @@ def test_a_second_click_on_resume_starts_no_second_worker(clusters, monkeypatch)
         job.update(resumes=arguments["run_key"], started=time.time(), pid=None, host=socket.gethostname())
         records.store(dataset).set("job:slow", dict(job, total=1, note=""))
 
-    monkeypatch.setattr(jobs, "start_worker", start)
+    monkeypatch.setattr(worker, "start_worker", start)
     panel = Panel(dataset).open("runs")
     assert "resume" in panel.state["run"]["actions"]
     for _ in range(2):

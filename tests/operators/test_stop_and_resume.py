@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from evenset import auto_label
-from evenset.workflows import locks, records
+from evenset.workflows.data import locks
+from evenset.workflows.runs.run import records
 
 KEY = "evenset_auto_label_1"
 

@@ -8,10 +8,10 @@ from evenset import auto_label, load_results
 from evenset.models import linear
 from evenset.models.settings import AutoLabelSettings
 from evenset.models.threshold import labels_needed
-from evenset.workflows.decision import decide
-from evenset.workflows.partition import HELD_OUT, TRAIN
-from evenset.workflows.samples import Labels
-from evenset.workflows.scores import Scores
+from evenset.workflows.data.labels import Labels
+from evenset.workflows.labeling.acceptance import decide
+from evenset.workflows.labeling.predictions import Scores
+from evenset.workflows.training.partition import HELD_OUT, TRAIN
 from scipy.stats import binom
 
 
@@ -49,7 +49,7 @@ def test_every_sample_gets_a_label_a_confidence_and_a_status(clusters):
 
 
 def test_each_member_is_listed_with_its_weight_and_what_it_predicts_right_of_the_held_out_labels(clusters):
-    from evenset.workflows import folders
+    from evenset.workflows.data import folders
 
     dataset = clusters(300, 150, spread=2.5)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from evenset import audit_labels, auto_label, review_labels, train_resnet
-from evenset.workflows.samples import read_labels
+from evenset.workflows.data.labels import read_labels
 
 
 def label(samples, label_field="ground_truth", **settings):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evenset.models import verdict
-from evenset.workflows import balance_overview, locks, samples
 from evenset.workflows.balance_classes import is_added
+from evenset.workflows.data import labels as samples
+from evenset.workflows.data import locks
+from evenset.workflows.ui import balance as balance_overview
 from fiftyone import ViewField as F
 from PIL import Image
 
@@ -165,8 +167,8 @@ def test_numbers_of_numpy_are_numbers_of_images(uneven):
 
 def test_a_changed_copy_of_a_held_out_image_does_not_train(uneven):
     import evenset
-    from evenset.workflows import folders
-    from evenset.workflows.partition import TRAIN
+    from evenset.workflows.data import folders
+    from evenset.workflows.training.partition import TRAIN
 
     balance(uneven, add="always", measure_benefit=False)
     results = evenset.auto_label(
@@ -184,8 +186,8 @@ def test_a_changed_copy_of_a_held_out_image_does_not_train(uneven):
 
 def test_what_is_made_of_a_test_image_trains_no_network_that_it_scores(uneven):
     import evenset
-    from evenset.workflows import folders
-    from evenset.workflows.partition import TRAIN
+    from evenset.workflows.data import folders
+    from evenset.workflows.training.partition import TRAIN
 
     balance(uneven, add="always", measure_benefit=False)
     parent = uneven.match_tags("synthetic").first().synthetic.nearest_real_id
@@ -239,8 +241,8 @@ def test_synthetic_samples_are_left_out_of_training_unless_they_are_asked_for(un
 @pytest.mark.parametrize("members", ["graph", "graph and resnet"])
 def test_auto_label_trains_on_synthetic_samples_and_neither_labels_nor_calibrates_by_them(uneven, members):
     import evenset
-    from evenset.workflows import folders
-    from evenset.workflows.partition import TRAIN
+    from evenset.workflows.data import folders
+    from evenset.workflows.training.partition import TRAIN
 
     given = list(uneven.values("id"))
     added = balance(uneven, add="always", measure_benefit=False).added

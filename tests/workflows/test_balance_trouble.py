@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evenset import balance_classes, compare_methods, delete_run, list_runs, resume_run, train_generator
-from evenset.workflows.synthetic import read_image
+from evenset.workflows.data.synthetic import read_image
 from PIL import Image
 
 TINY = dict(minutes=0, steps=20, width=8, picture_steps=10**6)
@@ -61,9 +61,9 @@ KILLED = """
     "end", [("training the generator", 10), ("making images", 1), ("adding samples", 20)], ids=lambda end: end[0]
 )
 def test_a_balance_that_is_killed_goes_on_to_the_same_samples(uneven, elsewhere, monkeypatch, everything, end):
-    from evenset.workflows import making
+    from evenset.workflows.balancing import rejection_sampling
 
-    monkeypatch.setattr(making, "BLOCK", 20)
+    monkeypatch.setattr(rejection_sampling, "BLOCK", 20)
     settings = dict(TINY, **QUICK, **LOOSE, precision="fp32", measure_benefit=False, max_ratio=None)
     dataset = uneven(*COUNTS)
     before = everything(dataset)
@@ -152,8 +152,8 @@ def test_a_comparison_of_ways_that_was_broken_off_goes_on_to_the_same_table(unev
 
 
 def test_the_plan_names_eight_classes_that_fell_short_and_counts_the_others():
-    from evenset.workflows.balance_plan import make
-    from evenset.workflows.balance_results import fell_short
+    from evenset.workflows.balancing.plan import make
+    from evenset.workflows.balancing.results import fell_short
 
     names = [f"class {number:02d}" for number in range(12)]
     plan = make(names, np.array([20, *[5] * 11]), np.zeros(12, int), "majority", 0)
@@ -180,8 +180,8 @@ class Quiet:
 
 def test_what_judges_has_learned_from_the_training_part_alone(tmp_path, pictures):
     from evenset.models.settings import FilterSettings, ProbeSettings
-    from evenset.workflows.benefit import Problem
-    from evenset.workflows.judging import Judging
+    from evenset.workflows.balancing.benefit import Problem
+    from evenset.workflows.balancing.image_filter import Judging
 
     paths, truth = pictures
     images = np.stack([read_image(path) for path in paths[:300]])
@@ -219,8 +219,8 @@ def test_images_that_show_what_a_class_lacked_gain_and_wrongly_named_ones_do_not
     """The third class has two looks, of which the training part has one."""
     from evenset.models import verdict
     from evenset.models.settings import ProbeSettings
-    from evenset.workflows import benefit
-    from evenset.workflows.synthetic import Made, save_image
+    from evenset.workflows.balancing import benefit
+    from evenset.workflows.data.synthetic import Made, save_image
 
     rng = np.random.default_rng(0)
     train = np.concatenate([quarters(rng, place, count) for place, count in enumerate((60, 60, 15))])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evenset import auto_label, compare_methods, delete_run, load_results, resume_run
-from evenset.workflows import methods as learners
-from evenset.workflows.compare_results import interval, score
+from evenset.workflows.comparison import methods as learners
+from evenset.workflows.comparison.results import interval, score
 from fiftyone import ViewField as F
 from sklearn.metrics import f1_score
 
@@ -258,7 +258,7 @@ def test_rows_have_settings_of_their_own(clusters):
 
 
 def learned(dataset, results, method):
-    from evenset.workflows.folders import run_folder
+    from evenset.workflows.data.folders import run_folder
 
     (path,) = run_folder(dataset, results.run_key).glob(f"{method}_0_*.npz")
     return path

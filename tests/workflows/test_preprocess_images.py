@@ -15,7 +15,7 @@ import pytest
 from evenset import delete_run, list_runs, load_results, preprocess_images, resume_run, stop_run
 from evenset.models.images import ImageError, load
 from evenset.models.settings import ImageSettings
-from evenset.workflows.runs import RunStopped
+from evenset.workflows.runs.run.run import RunStopped
 from PIL import Image
 
 

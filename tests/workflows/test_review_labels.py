@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evenset import auto_label, delete_run, resume_run, review_labels
-from evenset.workflows import records
-from evenset.workflows.runs import RunStopped
+from evenset.workflows.runs.run import records
+from evenset.workflows.runs.run.run import RunStopped
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_what_a_queue_chose_does_not_calibrate_even_if_a_person_saw_it(suggested
 def test_a_group_that_is_held_out_does_not_train_by_its_untrusted_labels(clusters):
     """Ten groups of ten, five of each labelled by Evenset: none of them may train beside held-out ones."""
     import fiftyone as fo
-    from evenset.workflows.partition import HELD_OUT, TRAIN
+    from evenset.workflows.training.partition import HELD_OUT, TRAIN
 
     dataset = clusters(100, 100)
     groups = np.arange(100) // 10
@@ -253,9 +253,9 @@ def test_a_label_of_a_review_that_is_gone_never_passes_for_an_original(suggested
 
 
 def test_a_review_that_is_stopped_leaves_no_label_and_can_be_resumed(suggested, everything, monkeypatch):
-    from evenset.workflows import changes
+    from evenset.workflows.data import label_edits
 
-    monkeypatch.setattr(changes, "CHUNK", 10)
+    monkeypatch.setattr(label_edits, "CHUNK", 10)
     before = everything(suggested)
     accepted = with_status(suggested, "accepted").values("id")
 

@@ -13,8 +13,8 @@ from evenset.models import gcn, image_graph, image_nodes
 from evenset.models import graph as graphs
 from evenset.models.settings import GCNSettings, GraphSettings, ImageGraphSettings
 from evenset.models.step import load_tensors
-from evenset.workflows.partition import TEST, TRAIN, VALIDATION
-from evenset.workflows.runs import RunStopped
+from evenset.workflows.runs.run.run import RunStopped
+from evenset.workflows.training.partition import TEST, TRAIN, VALIDATION
 from PIL import Image
 
 FAST = dict(epochs=20, hidden_channels=16)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evenset.workflows.synthetic import read_image
+from evenset.workflows.data.synthetic import read_image
 from PIL import Image
 
 TINY = dict(minutes=0, steps=30, width=8, picture_steps=15, progress=False)
@@ -117,7 +117,7 @@ def test_a_training_goes_on_with_its_network_where_there_are_more_cores(digits, 
 def test_a_generators_folder_is_found_by_a_relative_path_and_noted_whole(digits, monkeypatch, tmp_path):
     import shutil
 
-    from evenset.workflows import generating
+    from evenset.workflows.balancing import generator as generating
 
     generator = train(digits)
     shutil.copytree(generator.folder, tmp_path / "mine")
@@ -133,18 +133,18 @@ def test_a_generators_folder_is_found_by_a_relative_path_and_noted_whole(digits,
 
 def test_what_judges_runs_where_the_generator_does():
     from evenset.models.settings import BalanceSettings, GeneratorSettings
-    from evenset.workflows import sources
+    from evenset.workflows.balancing import image_sources
 
-    found = sources.probe_settings(BalanceSettings(), GeneratorSettings(device="cpu", precision="fp32"))
+    found = image_sources.probe_settings(BalanceSettings(), GeneratorSettings(device="cpu", precision="fp32"))
 
     assert (found.device, found.precision) == ("cpu", "fp32")
 
 
 def test_images_drawn_by_a_run_are_added_and_a_run_that_was_broken_off_adds_the_same(digits, monkeypatch):
     import evenset
-    from evenset.workflows import making
+    from evenset.workflows.balancing import rejection_sampling
 
-    monkeypatch.setattr(making, "BLOCK", 20)
+    monkeypatch.setattr(rejection_sampling, "BLOCK", 20)
     monkeypatch.setattr("evenset.models.sampling.faster_precision", lambda run, device, repeats: "fp32")
     generator = train(digits).run_key
     first = balance(digits, generator=generator, measure_benefit=False, max_ratio=None)
@@ -185,7 +185,8 @@ def test_a_generator_that_saw_every_image_is_refused_as_its_own_judge(digits):
 
 
 def test_what_belongs_to_a_held_out_image_does_not_train_beside_a_generator_that_is_there(digits, monkeypatch):
-    from evenset.workflows import benefit, folders
+    from evenset.workflows.balancing import benefit
+    from evenset.workflows.data import folders
 
     generator = train(digits)
     folder = folders.run_folder(digits, generator.run_key) / "generator" / "evenset.json"
@@ -212,7 +213,7 @@ def test_what_belongs_to_a_held_out_image_does_not_train_beside_a_generator_that
 
 
 def test_a_copy_of_a_training_image_is_refused(digits, monkeypatch):
-    from evenset.workflows import generating
+    from evenset.workflows.balancing import generator as generating
 
     real = {}
     for sample in digits:
@@ -286,7 +287,7 @@ def test_a_folder_serves_another_dataset_and_must_draw_its_classes(digits, files
 @pytest.fixture
 def read(monkeypatch):
     """What `benefit.read` returned, in the order of the calls."""
-    from evenset.workflows import benefit
+    from evenset.workflows.balancing import benefit
 
     found, plain = [], benefit.read
     monkeypatch.setattr(benefit, "read", lambda *given: found.append(plain(*given)) or found[-1])

@@ -24,7 +24,7 @@ from evenset.models import resnet
 from evenset.models.images import Images
 from evenset.models.probabilities import softmax
 from evenset.models.settings import ImageSettings, ResNetSettings
-from evenset.workflows.partition import HELD_OUT, TEST, TRAIN, VALIDATION
+from evenset.workflows.training.partition import HELD_OUT, TEST, TRAIN, VALIDATION
 from PIL import Image
 
 SMALL = dict(

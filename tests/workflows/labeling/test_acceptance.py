@@ -1,0 +1,200 @@
+"""How auto_label decides: several members, one order, one confidence, a threshold for all or for each class."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from evenset import auto_label
+from evenset.models.settings import AutoLabelSettings
+from evenset.workflows.data.labels import Labels
+from evenset.workflows.labeling.acceptance import alone, decide
+from evenset.workflows.labeling.predictions import Scores
+from evenset.workflows.training.ensemble import neighbours_agree
+from evenset.workflows.training.partition import HELD_OUT, TRAIN, VALIDATION
+from scipy.special import log_softmax, softmax
+from scipy.stats import binom
+
+CHOICES = AutoLabelSettings(target_precision=0.9, random_labels=True)
+
+
+def drawn(rng: np.random.Generator, tuning: int, held: int, hidden: int) -> tuple[Labels, Scores, np.ndarray]:
+    """Samples of four classes, three members that see them through noise of their own, and neighbours that are told."""
+    count = tuning + held + hidden
+    truth, hard = rng.integers(0, 4, count), rng.normal(0, 1, (count, 4))
+    parts = np.repeat([VALIDATION, HELD_OUT, 0], [tuning, held, hidden])
+    signal = 2.5 * np.eye(4)[truth] + hard
+    members = {name: log_softmax(2 * (signal + rng.normal(0, 0.8, signal.shape)), axis=1) for name in ("resnet", "gcn")}
+    logits = np.mean(list(members.values()), axis=0)
+    agree = np.clip(0.6 + 0.3 * (logits.argmax(1) == truth) + rng.normal(0, 0.2, count), 0, 1)
+    ids, none = np.arange(count).astype(str), np.zeros((count, 0))
+    known = Labels(ids, ids, np.where(parts, truth, -1), list("abcd"), parts > 0, np.full(count, ""), 0)
+    found = Scores(logits, none, np.zeros(4), parts, none[:0], {}, members=members, neighbours_agree=agree)
+    return known, found, truth
+
+
+def test_the_promise_holds_with_members_neighbours_and_a_fitted_order():
+    rng = np.random.default_rng(0)
+    broken = accepted = 0
+    for _ in range(100):
+        known, found, truth = drawn(rng, 40, 120, 300)
+        decision = decide(known, found, CHOICES)
+        if decision.accepted.any():
+            accepted += 1
+            broken += (decision.classes == truth)[decision.accepted].mean() < 0.9
+    assert accepted >= 60
+    assert broken <= binom.ppf(0.99, 100, 0.1)
+
+
+def test_held_out_answers_have_no_part_in_the_order():
+    known, found, _ = drawn(np.random.default_rng(0), 60, 200, 300)
+    turned = np.where(found.parts == HELD_OUT, (known.classes + 1) % 4, known.classes)
+
+    before, after = decide(known, found, CHOICES), decide(dataclasses.replace(known, classes=turned), found, CHOICES)
+
+    assert (before.ranks == after.ranks).all()
+    assert before.accepted.any() and not after.accepted.any()
+
+
+@pytest.mark.parametrize("random_labels", [True, False])
+def test_synthetic_samples_do_not_make_their_class_more_likely(random_labels):
+    known, found, _ = drawn(np.random.default_rng(0), 0, 200, 300)
+    real, made = np.repeat([0, 1, 2, 3], [40, 30, 20, 10]), np.repeat([3], 90)  # of the classes, in training
+    found.parts[:100], found.parts[100:190] = TRAIN, TRAIN
+    known.classes[:190] = np.concatenate([real, made])
+    known.made[100:190] = True
+    found = dataclasses.replace(found, members={}, neighbours_agree=None, prior=np.log([40, 30, 20, 100]))
+
+    decision = decide(known, found, dataclasses.replace(CHOICES, random_labels=random_labels))
+
+    expected = softmax(found.logits + np.log([40, 30, 20, 10]), axis=1)
+    assert (decision.classes == expected.argmax(axis=1)).all()
+    assert decision.probability == pytest.approx(expected.max(axis=1))
+
+
+def test_tuning_answers_have_a_part_in_the_order():
+    known, found, truth = drawn(np.random.default_rng(0), 2000, 200, 300)
+    found.neighbours_agree = np.random.default_rng(1).random(len(truth))  # it says nothing
+
+    fitted = decide(known, found, CHOICES)
+    found.parts[found.parts == VALIDATION] = 0
+    usual = decide(known, found, CHOICES)
+
+    def share_in_order(ranks: np.ndarray) -> float:
+        hidden = np.flatnonzero(known.classes < 0)
+        right = (fitted.classes == truth)[hidden]
+        return float((ranks[hidden][right][:, None] > ranks[hidden][~right]).mean())
+
+    assert share_in_order(fitted.ranks) > share_in_order(usual.ranks)
+
+
+def test_confidence_rises_with_the_order_and_acceptance_follows_it():
+    known, found, _ = drawn(np.random.default_rng(0), 60, 1200, 600)  # so many that the calibrator is isotonic
+    decision = decide(known, found, CHOICES)
+
+    order = np.argsort(decision.ranks)
+    assert len(decision.calibrator.knots) > 1
+    assert (np.diff(decision.confidence[order]) >= 0).all()
+    hidden = known.classes < 0
+    assert decision.accepted.any() and (hidden & ~decision.accepted).any()
+    assert decision.confidence[decision.accepted].min() > decision.confidence[hidden & ~decision.accepted].max()
+
+
+def test_where_members_abstain_the_others_speak():
+    known, found, _ = drawn(np.random.default_rng(0), 0, 200, 300)
+    silent = np.arange(500) >= 400
+    found.members["harmonic"] = np.where(silent[:, None], np.nan, found.members["gcn"])
+    for member in found.members.values():
+        member[-1] = np.nan
+    found.neighbours_agree[-1] = np.nan
+
+    decision = decide(known, found, CHOICES)
+
+    assert np.isfinite(decision.ranks).all() and np.isfinite(decision.confidence).all()
+
+
+def test_what_is_kept_for_another_data_set_is_the_resnets_own():
+    known, found, _ = drawn(np.random.default_rng(0), 60, 200, 300)
+    found.alone = found.members["resnet"]
+    by_hand = dataclasses.replace(found, logits=found.members["resnet"], members={}, neighbours_agree=None)
+
+    kept, expected = alone(known, found, CHOICES), decide(known, by_hand, CHOICES)
+
+    assert (kept.classes == found.members["resnet"].argmax(1)).all()
+    assert (kept.ranks == expected.ranks).all() and (kept.cuts == expected.cuts).all()
+
+
+def test_classes_that_were_picked_evenly_are_counted_as_the_pool_has_them():
+    known, found, truth = drawn(np.random.default_rng(0), 400, 400, 4000)
+    found.parts[found.parts == VALIDATION] = TRAIN
+    found.members, found.neighbours_agree = {}, None
+    kept = (known.classes >= 0) | (truth == 0) | (np.arange(len(truth)) % 12 == 0)  # class a fills the pool
+    for name in ("ids", "paths", "classes", "trusted", "groups"):
+        setattr(known, name, getattr(known, name)[kept])
+    for name in ("logits", "embeddings", "parts"):
+        setattr(found, name, getattr(found, name)[kept])
+    truth, choices = truth[kept], AutoLabelSettings(target_precision=0.9)
+
+    def accuracy(choices: AutoLabelSettings) -> float:
+        return float((decide(known, found, choices).classes == truth)[known.classes < 0].mean())
+
+    plain = accuracy(choices)
+    assert accuracy(dataclasses.replace(choices, class_shares="pool")) > plain + 0.02
+    assert accuracy(dataclasses.replace(choices, class_shares="pool", random_labels=True)) == plain
+
+
+def test_each_class_keeps_the_target_by_itself():
+    rng = np.random.default_rng(0)
+    choices = dataclasses.replace(CHOICES, per_class=True)
+    broken, accepted = np.zeros(4), np.zeros(4)
+    for _ in range(40):
+        known, found, truth = drawn(rng, 0, 500, 800)
+        found.logits[:, 0] += 1.5  # class a is said too often: over all classes together it would be accepted too
+        found.members, found.neighbours_agree = {}, None
+        decision = decide(known, found, choices)
+        for i in range(4):
+            mine = decision.accepted & (decision.classes == i)
+            if mine.any():
+                accepted[i] += 1
+                broken[i] += (truth[mine] == i).mean() < 0.9
+        one = decide(known, found, CHOICES)
+        assert len(set(one.cuts)) == 1 and len(set(decision.cuts)) > 1
+    assert (accepted > 10).sum() >= 3
+    assert (broken <= binom.ppf(0.999, 40, 0.1)).all()
+
+
+def test_classes_with_too_few_held_out_labels_accept_nothing_and_are_named(clusters):
+    dataset = clusters(600, 300, spread=0.8)
+    names = dataset.values("ground_truth.label")
+    rare = [i for i, name in zip(dataset.values("id"), names, strict=True) if name == "class 0"][20:]
+    dataset.set_values("ground_truth", dict.fromkeys(rare), key_field="id")
+
+    results = auto_label(
+        dataset, "ground_truth", embeddings="vector", random_labels=True, target_precision=0.9, per_class=True
+    )
+
+    accepted = {row["class"]: row["accepted"] for row in results.rows}
+    assert accepted["class 0"] == 0 and accepted["class 1"] > 0 and accepted["class 2"] > 0
+    (note,) = [note for note in results.notes if "Too few held-out labels" in note]
+    assert "'class 0'" in note and "'class 1'" not in note and "takes 22" in note
+    assert "of each class by itself" in str(results) and results.low >= 0.9
+
+
+def test_the_curve_and_the_reliability_table_come_with_the_results(clusters):
+    results = auto_label(clusters(300, 150, spread=1.6), "ground_truth", embeddings="vector", random_labels=True)
+
+    coverage = [row["coverage"] for row in results.curve]
+    assert coverage == sorted(coverage) and coverage[0] < 0.05 and coverage[-1] == 1
+    assert all(0 <= row["low"] <= row["high"] <= 1 for row in results.curve)
+    assert sum(row["count"] for row in results.reliability) == results.held_out
+    assert "confidences, by calibrators that had not seen the answers (an estimate)" in str(results)
+
+
+def test_neighbours_agree_as_far_as_they_are_likely_of_the_same_class():
+    together = np.log([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [np.nan, np.nan]])
+
+    agree = neighbours_agree(together, np.array([[1, 2], [0, -1], [3, 0], [0, 1]]))
+
+    assert agree[:3] == pytest.approx([(0.6 + 0.2) / 2, 0.9, 0.1])  # who has no scores, and -1, count for nothing
+    assert np.isnan(agree[3]) and np.isnan(neighbours_agree(together, np.full((4, 1), -1))).all()

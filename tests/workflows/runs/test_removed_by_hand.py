@@ -1,0 +1,102 @@
+"""What was removed by hand: a run's folder, its field, the label field. A sentence says so, and nothing is written."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from evenset import auto_label, delete_run, find_mistakes, resume_run, stop_run
+from evenset.workflows.data import folders
+from evenset.workflows.runs.run import records
+from evenset.workflows.ui import mistake_queue, overview, retarget, review_queue
+
+
+@pytest.fixture
+def suggested(clusters):
+    """240 samples, half of them labelled, and suggestions of which some are in review."""
+    dataset = clusters(spread=3.0)
+    settings = dict(embeddings="vector", random_labels=True, target_precision=0.95, progress=False)
+    auto_label(dataset, "ground_truth", **settings)
+    return dataset
+
+
+@pytest.fixture
+def flagged(clusters):
+    """240 labelled samples, of which 24 wrong ones are flagged."""
+    dataset = clusters(240, 240)
+    wrong = [f"class {(int(name[-1]) + 1) % 3}" for name in dataset.limit(24).values("truth")]
+    dataset.limit(24).set_values("ground_truth.label", wrong)
+    find_mistakes(dataset, "ground_truth", embeddings="vector", progress=False)
+    return dataset
+
+
+def test_a_run_whose_field_is_gone_counts_no_more(suggested):
+    assert list(overview.finished(suggested, "ground_truth")) == ["auto_label"]
+    auto_label(suggested, "ground_truth", output_field="later", embeddings="vector", progress=False)
+    assert overview.finished(suggested, "ground_truth")["auto_label"]["key"] == "evenset_auto_label_2"
+
+    suggested.delete_sample_field("later")
+    assert overview.finished(suggested, "ground_truth")["auto_label"]["key"] == "evenset_auto_label_1"
+    suggested.delete_sample_field("auto_label")
+    assert overview.finished(suggested, "ground_truth") == {}
+    found = overview.count(suggested, "ground_truth", None)
+    assert overview.advise(found, {}).operator == "auto_label"
+
+
+@pytest.mark.parametrize("gone", ["auto_label", "ground_truth"])
+def test_a_decision_on_a_field_that_is_gone_writes_nothing(suggested, refused, gone):
+    first, _ = review_queue.first(suggested, "auto_label", "ground_truth", [])
+    suggested.delete_sample_field(gone)
+
+    for action in ("accept", "reject"):
+        with refused(suggested, f"the field {gone!r}", "was removed"):
+            review_queue.decide(suggested, "auto_label", "ground_truth", first, action)
+
+
+@pytest.mark.parametrize("gone", ["mistake", "ground_truth"])
+def test_a_flag_of_a_field_that_is_gone_is_left_alone(flagged, refused, gone):
+    rows = mistake_queue.look(flagged, "evenset_find_mistakes_1", 0, 8).rows
+    flagged.delete_sample_field(gone)
+
+    for action in ("accept", "reject"):
+        with refused(flagged, f"the field {gone!r}", "was removed"):
+            mistake_queue.decide(flagged, "mistake", "ground_truth", action, rows)
+
+
+def test_a_target_for_a_field_that_is_gone_is_refused(suggested, refused):
+    suggested.delete_sample_field("auto_label")
+    with refused(suggested, "the field 'auto_label' of evenset_auto_label_1 was removed"):
+        retarget.retarget(suggested, "evenset_auto_label_1", 0.8)
+
+
+def test_a_run_without_files_says_so_and_is_deleted(suggested, flagged, refused):
+    for dataset, key, field in ((suggested, "evenset_auto_label_1", "auto_label"),
+                                (flagged, "evenset_find_mistakes_1", "mistake")):  # fmt: skip
+        shutil.rmtree(folders.run_folder(dataset, key))
+        if field == "auto_label":
+            with refused(dataset, f"the files of {key} were deleted by hand"):
+                review_queue.learn_again(dataset, key)
+            with refused(dataset, f"{key} does not keep what another target takes"):
+                retarget.retarget(dataset, key, 0.8)
+        else:
+            assert mistake_queue.look(dataset, key, 0, 8).count == 24
+        delete_run(dataset, key)
+        assert not dataset.has_field(field) and not dataset.list_runs() and not dataset.list_saved_views()
+
+
+def test_a_stopped_run_without_files_is_not_resumed(clusters, refused):
+    dataset = clusters()
+
+    def stop(phase, done, total, note):
+        key = dataset.list_runs()[-1]
+        if records.read_config(dataset, key)["state"] == "running":
+            stop_run(dataset, key)
+
+    with pytest.raises(Exception, match="was stopped"):
+        auto_label(dataset, "ground_truth", embeddings="vector", progress=stop)
+    key = dataset.list_runs()[-1]
+    shutil.rmtree(folders.run_folder(dataset, key))
+    with refused(dataset, f"the files of {key} were deleted by hand: delete it"):
+        resume_run(dataset, key, progress=False)
+    delete_run(dataset, key)
+    assert not dataset.list_runs()

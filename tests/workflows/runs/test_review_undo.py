@@ -1,0 +1,172 @@
+"""Undoing reviews in clones and imports, after renaming, without files; and what its sentence says."""
+
+from __future__ import annotations
+
+import shutil
+
+import fiftyone as fo
+import pytest
+from evenset import auto_label, delete_run, resume_run, review_labels
+from evenset.workflows.data import folders
+from evenset.workflows.runs.run import records
+from evenset.workflows.ui import review_queue
+
+REVIEW = "evenset_review_labels_1"
+
+
+@pytest.fixture
+def reviewed(suggestions):
+    """Four samples, of which the first had a label and the others were accepted."""
+    dataset = suggestions(["cat", "dog", "cat", "dog"], ["cow", None, None, None])
+    review_labels(dataset, "auto_label", progress=False)
+    assert dataset.values("ground_truth.label") == ["cow", "dog", "cat", "dog"]
+    return dataset
+
+
+@pytest.fixture
+def copies():
+    """Deletes the data sets that a test made of others."""
+    made = []
+    yield lambda dataset: made.append(dataset) or dataset
+    for dataset in made:
+        dataset.delete()
+
+
+def test_in_a_clone_the_labels_are_put_back_and_the_origin_keeps_its_own(reviewed, copies):
+    clone = copies(reviewed.clone(f"{reviewed.name}-clone"))
+
+    assert delete_run(clone, REVIEW).labels == 3
+
+    assert clone.values("ground_truth.label") == ["cow", None, None, None]
+    assert clone.values("auto_label.status") == ["accepted"] * 4
+    assert reviewed.count("ground_truth.label") == 4
+    assert delete_run(reviewed, REVIEW).labels == 3
+
+
+def test_in_an_imported_export_the_labels_are_put_back(reviewed, copies, tmp_path):
+    reviewed.export(str(tmp_path), fo.types.FiftyOneDataset, export_media=False, progress=False)
+    imported = copies(fo.Dataset.from_dir(str(tmp_path), fo.types.FiftyOneDataset, progress=False))
+
+    assert delete_run(imported, REVIEW).labels == 3
+    assert imported.values("ground_truth.label") == ["cow", None, None, None]
+    assert delete_run(imported, "evenset_auto_label_1").views == ["auto_label: view"]
+    assert reviewed.has_sample_field("auto_label") and folders.run_folder(reviewed, REVIEW).exists()
+
+
+@pytest.mark.parametrize("given_again", [False, True])
+def test_without_the_list_of_changes_a_clones_review_is_refused(reviewed, copies, refused, given_again):
+    clone = copies(reviewed.clone(f"{reviewed.name}-clone"))
+    delete_run(reviewed, REVIEW)
+    if given_again:
+        assert review_labels(reviewed.limit(2), "auto_label", progress=False).run_key == REVIEW
+
+    with refused(
+        clone, f"the files of {REVIEW} belong to dataset {reviewed.name!r}", f"dataset.delete_run({REVIEW!r})"
+    ):
+        delete_run(clone, REVIEW)
+    clone.delete_run(REVIEW)  # as the sentence says
+    assert clone.count("ground_truth.label") == 4
+
+
+def test_without_the_list_of_changes_a_review_is_refused(reviewed, refused):
+    shutil.rmtree(folders.run_folder(reviewed, REVIEW))
+    with refused(reviewed, f"the files of {REVIEW} were deleted by hand", f"dataset.delete_run({REVIEW!r})"):
+        delete_run(reviewed, REVIEW)
+
+
+def test_what_lies_with_the_origin_is_not_said_to_be_deleted(reviewed, copies, refused):
+    clone = copies(reviewed.clone(f"{reviewed.name}-clone"))
+    config = records.read_config(clone, "evenset_auto_label_1")
+    words = f"the files of evenset_auto_label_1 belong to dataset {reviewed.name!r}, of which {clone.name!r} is a clone"
+    with refused(clone, words, "start another run here"):
+        auto_label(clone, "ground_truth", output_field="next", after="evenset_auto_label_1", progress=False)
+    records.save_config(clone, "evenset_auto_label_1", {**config, "state": "stopped"})
+    with refused(clone, words):
+        resume_run(clone, "evenset_auto_label_1", progress=False)
+
+
+def test_a_renamed_label_field_is_named_and_its_old_name_makes_undo_possible(reviewed, refused):
+    reviewed.rename_sample_field("ground_truth", "labels")
+    with refused(reviewed, f"3 labels of {REVIEW}", "renamed, they are in 'labels'", "'labels', 'ground_truth')"):
+        delete_run(reviewed, REVIEW)
+
+    reviewed.rename_sample_field("labels", "ground_truth")
+    assert delete_run(reviewed, REVIEW).labels == 3
+    assert reviewed.values("ground_truth.label") == ["cow", None, None, None]
+
+
+def test_a_removed_label_field_leaves_the_suggestions_to_put_back(reviewed):
+    reviewed.delete_sample_field("ground_truth")
+    gone = delete_run(reviewed, REVIEW)
+    assert "what was in 'ground_truth' is not put back: the field was removed" in str(gone)
+    assert reviewed.values("auto_label.status") == ["accepted"] * 4
+
+
+def test_suggestions_are_put_back_under_another_name(reviewed):
+    reviewed.rename_sample_field("auto_label", "kept")
+    assert delete_run(reviewed, REVIEW).labels == 3
+    assert reviewed.values("kept.status") == ["accepted"] * 4
+
+
+@pytest.mark.parametrize(("flagged", "words"), [(True, "3 flags put back"), (False, "3 suggestions put back")])
+def test_dismissed_flags_and_rejected_suggestions_come_back_and_are_counted(suggestions, everything, flagged, words):
+    dataset = suggestions(["cat", "dog", "cat"], ["cow"] * 3 if flagged else None, flagged=flagged)
+    before = everything(dataset)
+    review_labels(dataset, "mistake" if flagged else "auto_label", action="reject", progress=False)
+
+    assert str(delete_run(dataset, REVIEW)) == f"{REVIEW} is gone: {words}"
+    assert everything(dataset) == before
+
+
+def test_labels_that_the_list_lacks_are_counted(reviewed):
+    path = folders.run_folder(reviewed, REVIEW) / "changes.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-2]))
+
+    gone = delete_run(reviewed, REVIEW)
+
+    assert gone.labels == 2 and reviewed.count("ground_truth.label") == 2
+    assert "1 label of 'ground_truth' with its mark stay" in str(gone)
+
+
+def test_a_label_that_was_written_without_an_id_is_put_back_as_it_was(suggestions, everything):
+    dataset = suggestions(["cat"])
+    stored = {"label": "cow"}  # as set_values writes a nested value
+    dataset._sample_collection.update_one({}, {"$set": {"ground_truth": stored}})
+
+    review_labels(dataset, "auto_label", action="correct", label="cat", progress=False)
+    assert dataset.values("ground_truth.label") == ["cat"]
+
+    assert delete_run(dataset, REVIEW).labels == 1
+    assert dataset._sample_collection.find_one({})["ground_truth"] == stored
+
+
+def test_a_clones_copy_of_a_review_is_not_gone_on_with(reviewed, copies, refused):
+    clone = copies(reviewed.clone(f"{reviewed.name}-clone"))
+    clone.set_values("auto_label.status", ["review"] * 4)
+    clone.set_values("ground_truth", [None] * 4)
+    with refused(clone, f"{REVIEW} is no finished review of 'auto_label'"):
+        review_labels(clone, "auto_label", status="review", into=REVIEW, progress=False)
+    first = clone.first().id
+    clone_key = review_queue.decide(clone, "auto_label", "ground_truth", first, "accept", sitting="me")
+    records.store(clone).set("sitting:me:auto_label", REVIEW)  # as a clone of the store has it
+    assert review_queue.decided(clone, "auto_label", "ground_truth", "me") == []
+    assert clone_key != REVIEW
+
+
+def test_a_record_that_names_no_dataset_counts_as_this_ones(reviewed, refused):
+    config = records.read_config(reviewed, REVIEW)
+    del config["dataset"], config["method"]
+    records.save_config(reviewed, REVIEW, config)
+    folder = folders.run_folder(reviewed, REVIEW)
+    folder.rename(folder.with_name("aside"))
+    with refused(reviewed, f"the files of {REVIEW} were deleted by hand, or belong to another dataset"):
+        delete_run(reviewed, REVIEW)
+    folder.with_name("aside").rename(folder)
+    assert delete_run(reviewed, REVIEW).labels == 3
+
+
+def test_a_record_that_names_no_real_dataset_is_refused_with_a_sentence(reviewed, refused):
+    records.save_config(reviewed, REVIEW, {**records.read_config(reviewed, REVIEW), "dataset": "edited"})
+    shutil.rmtree(folders.run_folder(reviewed, REVIEW))
+    with refused(reviewed, f"the files of {REVIEW} belong to another dataset"):
+        delete_run(reviewed, REVIEW)

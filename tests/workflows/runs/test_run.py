@@ -1,0 +1,247 @@
+"""Runs: their record, two of them at once, and what is left of one that failed, was stopped, or was killed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from evenset import auto_label, delete_run, list_runs, resume_run, review_labels
+from evenset.workflows.data.folders import run_folder
+from evenset.workflows.runs.run import records
+from evenset.workflows.runs.run import run as runs
+from evenset.workflows.ui import live
+from evenset.workflows.ui.retarget import retarget
+
+
+def label(dataset, **settings):
+    return auto_label(dataset, "ground_truth", **{"embeddings": "vector", "progress": False, **settings})
+
+
+def once(action):
+    """A progress function that calls `action` at the first report."""
+    calls = []
+
+    def progress(phase, done, total, note):
+        calls.append(phase)
+        if len(calls) == 1:
+            action()
+
+    return progress
+
+
+def test_the_record_says_what_was_done_with_what(clusters):
+    dataset = clusters(60, 30)
+    results = label(dataset.limit(50), seed=7, target_precision=0.8)
+
+    info = dataset.get_run_info(results.run_key)
+    record = info.config.serialize()
+    assert results.run_key == "evenset_auto_label_1" and info.config.method == "auto_label"
+    assert record["settings"]["seed"] == 7 and record["settings"]["target_precision"] == 0.8
+    assert record["settings"]["architecture"] == "resnet18"  # also what was left at its default
+    assert record["inputs"]["label_field"] == "ground_truth" and record["inputs"]["embeddings"] == "vector"
+    assert record["samples"] == 50 and record["state"] == "done" and record["seconds"] > 0
+    assert {"python", "fiftyone", "torch", "numpy"} <= set(record["versions"])
+    assert record["writes"] == {"fields": ["auto_label"], "views": list(results.views.values())}
+    assert (run_folder(dataset, results.run_key) / "checkpoint.safetensors").exists()
+
+
+def test_a_run_is_seen_before_it_reports_anything(clusters, monkeypatch):
+    dataset, seen = clusters(60, 30), []
+    monkeypatch.setattr(records, "tell", lambda dataset: seen.append(live.running(dataset)))
+    monkeypatch.setattr(runs.Run, "report", lambda *_: None)
+    key = label(dataset).run_key
+
+    assert [(row["run_key"], row["phase"]) for row in seen[0]] == [(key, "starting")]
+    assert live.running(dataset) == []
+
+
+def test_a_second_run_into_the_same_field_is_refused_and_the_first_is_unharmed(clusters):
+    dataset = clusters(60, 30)
+
+    def second():
+        with pytest.raises(ValueError, match="another run is writing 'auto_label' at this moment: wait for it"):
+            label(dataset)
+
+    results = label(dataset, progress=once(second))
+
+    assert [row["run"] for row in list_runs(dataset).rows] == [results.run_key]
+    assert dataset.count("auto_label") == 60
+    label(dataset, output_field="alone", seed=0)
+    assert dataset.values("alone.label") == dataset.values("auto_label.label")
+
+
+def test_two_runs_into_fields_of_their_own_do_not_meet(clusters):
+    dataset = clusters(60, 30)
+    inner = []
+    outer = label(dataset, progress=once(lambda: inner.append(label(dataset, output_field="other"))))
+    assert (outer.run_key, inner[0].run_key) == ("evenset_auto_label_1", "evenset_auto_label_2")
+    assert [row["state"] for row in list_runs(dataset).rows] == ["done", "done"]
+    assert dataset.values("other.label") == dataset.values("auto_label.label")
+
+
+def test_two_reviews_of_one_label_field_wait_for_each_other(clusters, everything):
+    dataset = clusters()
+    label(dataset, random_labels=True, target_precision=0.9)
+    accepted = dataset.match({"auto_label.status": "accepted"}).values("id")
+
+    def second():
+        with pytest.raises(ValueError, match="another run is writing 'ground_truth'"):
+            review_labels(dataset.select(accepted[9:]), "auto_label", progress=False)
+
+    results = review_labels(dataset.select(accepted[:9]), "auto_label", progress=once(second))
+
+    assert results.changed == 9 and dataset.count("ground_truth") == 129
+    assert [row["run"] for row in list_runs(dataset).rows] == ["evenset_auto_label_1", results.run_key]
+
+
+def test_a_killed_run_is_seen_as_stopped_and_its_lock_blocks_nobody(clusters, elsewhere, everything):
+    dataset = clusters(60, 30)
+    before = everything(dataset)
+    killed = elsewhere(f"""
+        import os, signal
+        import fiftyone as fo, evenset
+        def die(phase, done, total, note):
+            os.kill(os.getpid(), signal.SIGKILL)
+        evenset.auto_label(fo.load_dataset({dataset.name!r}), "ground_truth", embeddings="vector", progress=die)
+    """)
+    assert killed.wait(60) < 0, killed.communicate()[1]
+
+    after = everything(dataset)
+    for part in ("schema", "samples", "views", "app"):
+        assert after[part] == before[part], part
+    assert any(Path(path).parent.name == "locks" for path in after["files"])  # nobody was left to take them away
+    assert [row["state"] for row in list_runs(dataset).rows] == ["stopped"]
+    assert label(dataset).run_key == "evenset_auto_label_2"
+    delete_run(dataset, "evenset_auto_label_2")
+    results = resume_run(dataset, "evenset_auto_label_1", progress=False)
+    assert dataset.count("auto_label") == 60
+    delete_run(dataset, results.run_key)
+    assert everything(dataset) == before
+
+
+def test_a_run_of_a_machine_that_shares_no_files_is_not_taken_for_dead(clusters):
+    dataset = clusters(60, 30)
+    key = label(dataset).run_key
+    config = records.read_config(dataset, key)
+    records.save_config(dataset, key, {**config, "state": "running", "host": "another machine"})
+    assert records.read_config(dataset, key)["state"] == "stopped"  # its files are here, and no process holds them
+
+    shutil.rmtree(run_folder(dataset, key))
+
+    assert records.read_config(dataset, key)["state"] == "running"
+    records.save_config(dataset, key, config)
+
+
+def test_a_run_that_was_killed_while_it_wrote_ends_with_the_same_fields_and_views(clusters, elsewhere, everything):
+    """The kill comes after the field and its views: a resume must neither stumble over them nor make others."""
+    dataset = clusters(60, 30)
+    before = everything(dataset)
+    killed = elsewhere(f"""
+        import os, signal
+        import fiftyone as fo, evenset
+        from evenset.workflows import auto_label
+        auto_label.summarise = lambda *everything: os.kill(os.getpid(), signal.SIGKILL)
+        evenset.auto_label(fo.load_dataset({dataset.name!r}), "ground_truth", embeddings="vector", progress=False)
+    """)
+    assert killed.wait(60) < 0, killed.communicate()[1]
+    dataset.reload()
+    assert dataset.count("auto_label") == 60 and len(dataset.list_saved_views()) == 3
+
+    results = resume_run(dataset, "evenset_auto_label_1", progress=False)
+
+    assert (
+        sorted(dataset.list_saved_views())
+        == sorted(results.views.values())
+        == [
+            "auto_label: accepted",
+            "auto_label: labelled",
+            "auto_label: review",
+        ]
+    )
+    whole = label(dataset, output_field="whole")
+    for name in ("label", "confidence", "status", "margin"):
+        assert dataset.values(f"auto_label.{name}") == dataset.values(f"whole.{name}")
+    for run in (whole, results):
+        delete_run(dataset, run.run_key)
+    assert everything(dataset) == before
+
+
+@pytest.mark.parametrize(
+    ("error", "state"), [(RuntimeError("out of luck"), "failed"), (KeyboardInterrupt(), "stopped")]
+)
+def test_a_run_that_ends_early_leaves_the_data_set_as_it_was_and_goes_on(clusters, everything, error, state):
+    dataset = clusters(60, 30)
+    before = everything(dataset)
+
+    def fail(phase, done, total, note):
+        if phase == "writing labels":
+            raise error
+
+    with pytest.raises(type(error)):
+        label(dataset, progress=fail)
+
+    after = everything(dataset)
+    for part in ("schema", "samples", "views", "app"):
+        assert after[part] == before[part], part
+    (row,) = list_runs(dataset).rows
+    assert (row["state"], row["error"]) == (state, str(error))
+    trace = run_folder(dataset, row["run"]) / "error.txt"
+    assert trace.exists() == (state == "failed")
+    assert state == "stopped" or "out of luck" in trace.read_text()
+
+    resume_run(dataset, row["run"], progress=False)
+    assert dataset.count("auto_label") == 60
+    (row,) = list_runs(dataset).rows
+    assert (row["state"], row["error"]) == ("done", "")
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def interrupt_at(wanted):
+    def progress(phase, done, total, note):
+        if phase == wanted:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def test_a_resumed_run_learns_from_the_labels_it_began_with(clusters):
+    dataset = clusters(60, 30)
+    label(dataset, output_field="whole")
+    with pytest.raises(KeyboardInterrupt):
+        label(dataset, progress=once(interrupt))
+    dataset.limit(30).set_values("ground_truth.label", ["class 0"] * 30)
+
+    resume_run(dataset, "evenset_auto_label_2", progress=False)
+
+    for name in ("label", "confidence", "status"):
+        assert dataset.values(f"auto_label.{name}") == dataset.values(f"whole.{name}")
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_resumed_run_goes_on_without_samples_that_were_deleted_and_says_how_many(clusters, count):
+    dataset, words = clusters(60, 30), {1: "1 sample of the run was", 5: "5 samples of the run were"}
+    with pytest.raises(KeyboardInterrupt):
+        label(dataset, progress=interrupt_at("writing labels"))
+    dataset.delete_samples(dataset[25:].limit(count))
+
+    results = resume_run(dataset, "evenset_auto_label_1", progress=False)
+
+    assert f"{words[count]} deleted since: it goes on without" in str(results)
+    assert results.samples == dataset.count("auto_label") == dataset.count("id") == 60 - count
+    assert results.labelled == 30 - count and dataset.count("ground_truth") == 30 - count
+    retarget(dataset, results.run_key, 0.8)  # what the run keeps has a row for each sample that is left
+    delete_run(dataset, results.run_key)
+    assert list_runs(dataset).rows == []
+
+
+def test_a_run_all_of_whose_samples_were_deleted_is_not_resumed(clusters):
+    dataset = clusters(60, 30)
+    with pytest.raises(KeyboardInterrupt):
+        label(dataset.limit(40), progress=interrupt_at("writing labels"))
+    dataset.delete_samples(dataset.limit(40))
+    with pytest.raises(ValueError, match="all 40 samples of evenset_auto_label_1 were deleted since: delete the run"):
+        resume_run(dataset, "evenset_auto_label_1", progress=False)

@@ -1,0 +1,135 @@
+"""retarget: another target decides as auto_label itself would have, and leaves what a person decided alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from evenset import auto_label, delete_run, load_results, review_labels
+from evenset.workflows.data import folders, locks
+from evenset.workflows.runs.run import records
+from evenset.workflows.ui.retarget import retarget
+
+SAME = ("accepted", "review", "coverage", "promise", "precision", "low", "high", "rows", "curve", "views")
+
+
+def label(dataset, target, **settings):
+    usual = dict(embeddings="vector", progress=False, random_labels=True)
+    return auto_label(dataset, "ground_truth", target_precision=target, **{**usual, **settings})
+
+
+def statuses(dataset):
+    dataset.reload()
+    return dict(zip(*dataset.values(["id", "auto_label.status"]), strict=True))
+
+
+@pytest.mark.parametrize("settings", [{}, {"per_class": True}, {"random_labels": False}], ids=["one", "each", "drawn"])
+def test_another_target_gives_what_a_run_with_that_target_gives(clusters, settings):
+    dataset = clusters(500, 250, spread=2.2)
+    wanted = label(dataset, 0.7, **settings)
+    by_run = statuses(dataset)
+    delete_run(dataset, wanted.run_key)
+    first = label(dataset, 0.9, **settings)
+    assert by_run != statuses(dataset) and first.accepted < wanted.accepted
+
+    found = retarget(dataset, first.run_key, 0.7)
+
+    assert statuses(dataset) == by_run
+    saved = load_results(dataset, first.run_key)
+    assert {name: saved[name] for name in SAME} == {name: getattr(wanted, name) for name in SAME}
+    assert saved["notes"][: len(wanted.notes)] == wanted.notes
+    assert (found.accepted, found.low, found.target_precision) == (wanted.accepted, wanted.low, 0.7)
+    assert found.changed == wanted.accepted - first.accepted and found.decided == 0
+    accepted = dataset.load_saved_view(saved["views"]["accepted"])
+    assert len(accepted) == saved["accepted"] == sum(row["accepted"] for row in saved["rows"])
+    assert records.read_config(dataset, first.run_key)["settings"]["target_precision"] == 0.7
+
+
+def test_a_dry_run_writes_nothing_and_says_the_same(clusters, everything):
+    dataset = clusters(300, 150, spread=2.2)
+    run = label(dataset, 0.9)
+    before, first = everything(dataset), statuses(dataset)
+
+    dry = retarget(dataset, run.run_key, 0.6, dry_run=True)
+
+    assert everything(dataset) == before and dry.dry_run and dry.changed > 0
+    assert {**vars(retarget(dataset, run.run_key, 0.6)), "dry_run": True} == vars(dry)
+    back = retarget(dataset, run.run_key, 0.9)
+    assert statuses(dataset) == first
+    assert (back.accepted, back.low) == (run.accepted, run.low)
+
+
+def test_what_a_person_decided_since_stays(clusters):
+    dataset = clusters(300, 150, spread=2.2)
+    run = label(dataset, 0.6)
+    view = dataset.match({"auto_label.status": "accepted"})
+    taken, fixed, dropped = view[:3].values("id"), view[3:5].values("id"), view[5:9].values("id")
+    review_labels(dataset.select(taken), "auto_label", seen=True, progress=False)
+    review_labels(dataset.select(fixed), "auto_label", action="correct", label="class 1", progress=False)
+    review_labels(dataset.select(dropped), "auto_label", action="reject", progress=False)
+    ours = dataset.select([*taken, *fixed, *dropped], ordered=True)
+    before = ours.values(["ground_truth", "auto_label.label", "auto_label.status"])
+
+    emptied, gone = view[9:11].values("id")
+    dataset.select(emptied).set_values("auto_label", [None])
+    dataset.delete_samples([gone])
+
+    dry, strict = (retarget(dataset, run.run_key, 0.95, dry_run=dry) for dry in (True, False))
+    loose_dry, loose = (retarget(dataset, run.run_key, 0.5, dry_run=dry) for dry in (True, False))
+
+    assert strict.accepted < loose.accepted and strict.decided == loose.decided == 9
+    assert (dry.changed, dry.decided) == (strict.changed, strict.decided) and strict.changed > 0
+    assert (loose_dry.changed, loose_dry.decided) == (loose.changed, loose.decided) and loose.changed > 0
+    assert ours.values(["ground_truth", "auto_label.label", "auto_label.status"]) == before
+
+
+def test_it_says_what_a_choice_among_several_targets_costs(clusters):
+    dataset = clusters(300, 150, spread=2.2)
+    run = label(dataset, 0.9)
+    assert not any("after looking" in note for note in retarget(dataset, run.run_key, 0.9).notes)
+    retarget(dataset, run.run_key, 0.8)
+    (said,) = [note for note in retarget(dataset, run.run_key, 0.7).notes if "after looking" in note]
+    assert "chance of 10 % at the most" in said and "one of 3 targets is missed has a chance of up to 30 %" in said
+    assert "after looking" in load_results(dataset, run.run_key)["text"]
+
+
+def test_a_target_that_no_label_shows_accepts_nothing_and_says_what_it_takes(clusters):
+    dataset = clusters(240, 60, spread=2.2)
+    run = label(dataset, 0.6)
+
+    found = retarget(dataset, run.run_key, 0.999)
+
+    assert found.accepted == 0 and found.precision is None and found.promise == "none"
+    assert set(statuses(dataset).values()) == {"labelled", "review"}
+    assert "takes 2302 held-out labels" in found.notes[0]
+    assert not any("2302" in note for note in retarget(dataset, run.run_key, 0.6).notes)
+
+
+def test_what_cannot_be_is_refused(clusters, refused):
+    dataset = clusters(240, 120)
+    run = label(dataset, 0.9)
+    review = review_labels(dataset, "auto_label", progress=False)
+    with refused(dataset, "target_precision", "0.5"):
+        retarget(dataset, run.run_key, 0.3)
+    with refused(dataset, review.run_key, "not a run of auto_label"):
+        retarget(dataset, review.run_key, 0.9)
+    with refused(dataset, "has no run 'evenset_auto_label_9'"):
+        retarget(dataset, "evenset_auto_label_9", 0.9)
+    with locks.claim(dataset, "auto_label"):
+        before = statuses(dataset)
+        with pytest.raises(ValueError, match="writing 'auto_label' at this moment"):
+            retarget(dataset, run.run_key, 0.6)
+        assert statuses(dataset) == before
+
+
+def test_a_run_without_held_out_labels_or_of_an_earlier_version_is_refused(clusters, refused):
+    dataset = clusters(240, 120)
+    run = label(dataset, 0.9)
+    path = folders.run_folder(dataset, run.run_key) / "decision.npz"
+    with np.load(path) as kept:
+        older = {name: kept[name] for name in ("numbers", "knots", "cuts", "reference")}
+    np.savez(path, **older)
+    with refused(dataset, run.run_key, "run auto_label again"):
+        retarget(dataset, run.run_key, 0.8)
+    other = label(dataset, 0.9, output_field="second", calibration_fraction=0.0)
+    with refused(dataset, other.run_key, "held no label out"):
+        retarget(dataset, other.run_key, 0.8)

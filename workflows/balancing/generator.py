@@ -1,0 +1,305 @@
+"""What train_generator and balance_classes share: a generator that is trained once a run, and the images it saw."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...models.denoiser import check_generator
+from ...models.files import aside
+from ...models.images import Images
+from ...models.regular import is_file, is_folder, read_json, regular
+from ...models.settings import GeneratorSettings, ImageSettings, SamplingSettings, TrainGeneratorSettings
+from ..data import folders
+from ..data.labels import Labels
+from ..display.image_grid import COLUMNS, MOST_ROWS, image_grid, save
+from ..runs import records
+from ..runs.run import Run
+from ..training.image_survey import Look, groups_of_all, look_at
+from ..training.partition import HELD_OUT, TRAIN, keep_aside, set_aside
+
+if TYPE_CHECKING:
+    from ...models.diffusion import Pipeline
+
+SMALLEST_PX, LARGEST_PX = 8, 128  # sides that can be drawn
+USUAL_PX = 64  # largest side that is chosen without being asked for
+FOLDER, SAW = "generator", "evenset.json"  # of a run; what the generator saw
+SHAPING = ("fit", "grayscale", "denoise", "denoise_strength", "autocontrast")  # how the pixels came out that it saw
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A trained generator, and which images it was kept from."""
+
+    source: str  # key of a run, or a folder
+    folder: Path
+    names: list[str]  # [K]
+    size_px: int
+    channels: int
+    dataset: str = ""  # id of the one that it was trained on
+    held_out: list[str] = field(default_factory=list)  # ids of samples of it that it did not see
+    saw: list[str] = field(default_factory=list)  # digests of the files that it saw
+    images: dict[str, Any] = field(default_factory=dict)  # settings of SHAPING
+    warning: str = ""  # a sentence, where it is not as good, or not as well known, as it could be
+
+
+def look_at_images(run: Run, known: Labels, settings: ImageSettings) -> Look:
+    """As every workflow looks at images, at a size that can be drawn."""
+    look = look_at(run, known, settings)
+    return look if settings.size_px else look._replace(size_px=min(look.size_px, USUAL_PX))
+
+
+def check(settings: ImageSettings, held: TrainGeneratorSettings, measured: bool) -> None:
+    """Raises ValueError for a size that cannot be drawn, and for a benefit that would be measured on no image."""
+    size = settings.size_px
+    if size and not SMALLEST_PX <= size <= LARGEST_PX:
+        raise ValueError(
+            f"size_px {size}: a generator draws from {SMALLEST_PX} to {LARGEST_PX} px; 0 chooses from the images"
+        )
+    if measured and not held.held_out_fraction:
+        raise ValueError(
+            "the benefit is measured on held-out images: raise held_out_fraction, or give measure_benefit=False"
+        )
+
+
+def hold_out(
+    run: Run, known: Labels, look: Look, choices: TrainGeneratorSettings, ready: Generator | None = None
+) -> np.ndarray:
+    """The part of each sample, TRAIN, HELD_OUT, or 0 where it has no label or no image [N]; drawn once a run.
+
+    Args:
+        ready: a generator of another dataset; files that it saw, and what is like them, are not held out
+    """
+
+    def compute() -> dict[str, np.ndarray]:
+        parts, groups, free = _all_train(known, look), groups_of_all(known, look.groups), known
+        if ready and ready.saw:
+            seen = np.isin(_digests(run, known.paths, parts == TRAIN), ready.saw)
+            free = replace(known, trusted=known.trusted & ~np.isin(groups, groups[seen]))
+        set_aside(parts, HELD_OUT, free, groups, choices.held_out_fraction, choices.seed, stratify=True)
+        return {"parts": parts}
+
+    return run.arrays("parts", compute, known.ids, ("parts",))["parts"]
+
+
+def _all_train(known: Labels, look: Look) -> np.ndarray:
+    """TRAIN for every sample that has a label and an image [N]."""
+    parts = np.zeros(len(known.ids), dtype=np.int64)
+    parts[[i for i in known.known if i not in look.errors]] = TRAIN
+    return parts
+
+
+def _digests(run: Run, paths: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """A digest of each file of the rows, by which it is known again wherever it lies, "" for the others [N]."""
+    found = np.full(len(paths), "", dtype="U16")
+    for number, i in enumerate(np.flatnonzero(rows).tolist()):
+        found[i] = hashlib.blake2b(Path(paths[i]).read_bytes(), digest_size=8).hexdigest()
+        run.report("noting which images are seen", number + 1, int(rows.sum()))
+    return found
+
+
+def split_for(
+    run: Run,
+    known: Labels,
+    look: Look,
+    ready: Generator | None,
+    choices: TrainGeneratorSettings,
+    measured: bool,
+) -> np.ndarray:
+    """TRAIN and HELD_OUT of each sample [N]: what a generator of this dataset was kept from stays held out.
+
+    A class that nothing can be learned of, as none of its images trains, is not held out either.
+
+    Args:
+        ready: a generator that is there already
+        measured: whether the held-out part is to score
+
+    Raises:
+        ValueError: it is, and there would be none
+    """
+    if ready is None or ready.dataset != str(run.dataset._doc.id):
+        parts = hold_out(run, known, look, choices, ready)
+    else:
+        parts, groups = _all_train(known, look), groups_of_all(known, look.groups)
+        keep_aside(parts, {HELD_OUT: _unseen(run, known, parts == TRAIN, groups, ready)}, known, groups)
+    why = "no image can be held out to measure the benefit: label more by hand, or in more groups"
+    if ready and (ready.held_out or ready.saw):
+        why = (
+            f"the generator of {ready.source!r} saw every image whose label can be trusted, so that what it draws "
+            "cannot be measured: train one with a held-out part (held_out_fraction)"
+        )
+    parts[(parts == HELD_OUT) & ~np.isin(known.classes, known.classes[parts == TRAIN])] = 0
+    if measured and not (parts == HELD_OUT).any():
+        raise ValueError(f"{why}, or give measure_benefit=False")
+    return parts
+
+
+def _unseen(run: Run, known: Labels, usable: np.ndarray, groups: np.ndarray, ready: Generator) -> set[str]:
+    """Ids of what was held out from a generator of this dataset, but for what belongs together with a file it saw."""
+    held = np.isin(known.ids, ready.held_out)
+    mates = usable & ~held & np.isin(groups, groups[held])
+    seen = mates & np.isin(_digests(run, known.paths, mates), ready.saw)
+    return set(known.ids[held & ~np.isin(groups, groups[seen])].tolist())
+
+
+def train(
+    run: Run,
+    known: Labels,
+    look: Look,
+    parts: np.ndarray,
+    image_settings: ImageSettings,
+    settings: GeneratorSettings,
+) -> Generator:
+    """Trains on the TRAIN part, and keeps the generator in the run's folder; a run that has it reads it."""
+    from ...models import diffusion
+
+    folder, seen = run.folder / FOLDER, np.flatnonzero(parts == TRAIN)
+    if not (folder / SAW).exists():
+        images = Images(known.paths[seen].tolist(), image_settings, look.size_px, look.channels)
+
+        def fetch(indices: np.ndarray) -> np.ndarray:
+            run.check_stop()  # an update at a time
+            return images[indices]
+
+        shape = run.note("shape", lambda: diffusion.chosen(look.size_px, settings))  # another process has other cores
+        settings = replace(settings, **shape)
+        pipeline = diffusion.build(known.names, look.channels, look.size_px, settings)
+        steps = diffusion.train(pipeline, fetch, known.classes[seen], settings, run.folder, pictures=run.folder)
+        note = dict(
+            names=known.names,
+            size_px=look.size_px,
+            channels=look.channels,
+            dataset=str(run.dataset._doc.id),
+            held_out=known.ids[parts == HELD_OUT].tolist(),
+            saw=_digests(run, known.paths, parts == TRAIN)[seen].tolist(),
+            images={name: getattr(image_settings, name) for name in SHAPING},
+        )
+        try:
+            for _ in run.watch(steps, "training the generator"):
+                pass
+        except FloatingPointError as error:
+            if run.curves:  # there are good updates
+                _keep(pipeline, folder, dict(note, warning=f"The training of {run.key} diverged: {error}."))
+                kept = f"the generator of the updates before is in {folder}, and generator={run.key!r} draws with it"
+                raise FloatingPointError(f"{error}; {kept}") from error
+            raise
+        _show(run, pipeline, known.names, settings.precision)
+        _keep(pipeline, folder, note)
+    (run.folder / diffusion.STATE).unlink(missing_ok=True)  # four times as large, and of no more use
+    return find(run.dataset, str(folder), known.names, source=run.key)
+
+
+def _keep(pipeline: Pipeline, folder: Path, note: dict[str, Any]) -> None:
+    """Writes the generator."""
+    from ...models import diffusion
+
+    with aside(folder) as part:
+        diffusion.save(pipeline, part)
+        (part / SAW).write_text(json.dumps(note))
+
+
+def _show(run: Run, pipeline: Pipeline, names: list[str], precision: str) -> None:
+    """A last picture: what the generator draws now, a row a class."""
+    shown = names[:MOST_ROWS]
+    labels = np.repeat(np.arange(len(shown)), COLUMNS)
+    images = draw(pipeline, labels, SamplingSettings(precision=precision), np.arange(len(labels)))
+    save(run.folder / "samples_final.png", image_grid(dict(zip(shown, np.split(images, len(shown)), strict=True))))
+
+
+def find(dataset: Any, generator: str | Path, names: list[str], source: str | None = None) -> Generator:
+    """The generator of a run, by its key, or of a folder.
+
+    Raises:
+        ValueError: there is none, the run is not done, or it draws other classes
+    """
+    try:
+        folder = Path(generator).expanduser().absolute()
+    except RuntimeError as error:  # ~somebody who has no account
+        raise ValueError(f"generator {str(generator)!r}: {error}") from None
+    named, generator = str(folder), str(generator)
+    if generator in dataset.list_runs() or (generator.startswith("evenset_") and not is_folder(folder)):
+        named, config = generator, records.read_config(dataset, generator)
+        if config["method"] not in ("train_generator", "balance_classes"):
+            raise ValueError(f"{generator} trained no generator: give the key of a train_generator run, or a folder")
+        folder = folders.files_of(dataset, generator, config) / FOLDER
+        if not folder.exists():
+            raise ValueError(f"{generator} is {config['state']}, and has no generator: resume it, or train another")
+    if not is_file(folder / "model_index.json"):
+        raise ValueError(f"{generator!r} is neither a run of this dataset nor the folder of a generator")
+    note = _read_note(folder)
+    missing = [name for name in names if name not in note["names"]]
+    if missing:
+        raise ValueError(
+            f"the generator of {generator!r} draws {', '.join(note['names'])}, and not {missing[0]!r}: "
+            "train one on these labels"
+        )
+    return Generator(source or named, folder, **note)
+
+
+def _read_note(folder: Path) -> dict[str, Any]:
+    """What is known of a generator: of one that was exported, what it draws.
+
+    Raises:
+        ValueError: not even that
+    """
+    path = folder / SAW
+    known = is_file(regular(path))
+    note = read_json(path if known else folder / "model_index.json")
+    if not known:
+        warning = f"What {folder} learned from is not known: where it saw what scores, it gains too much."
+        note = {**{name: note[name] for name in ("names", "size_px", "channels") if name in note}, "warning": warning}
+        if len(note) < 4:
+            raise ValueError(f"{folder} holds a pipeline that Evenset did not train: its classes are not known")
+    _check_note(path, note)
+    return note
+
+
+def _check_note(path: Path, note: dict[str, Any]) -> None:
+    """Refuses notes that were edited by hand, before anything is built of them.
+
+    Raises:
+        ValueError: one is missing, of another type, or out of range
+    """
+    kinds = dict(names=list, size_px=int, channels=int, dataset=str, held_out=list, saw=list, images=dict, warning=str)
+    try:
+        wrong = [name for name, value in note.items() if type(value) is not kinds.get(name)]
+        if wrong or not {"names", "size_px", "channels"} <= note.keys():
+            raise ValueError(f"{wrong[0] if wrong else 'names, size_px or channels'} is not as Evenset writes it")
+        check_generator(note)
+        ImageSettings(**note.get("images", {}))
+        if not all(isinstance(name, str) for name in [*note.get("held_out", []), *note.get("saw", [])]):
+            raise ValueError("held_out and saw have to be texts")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the notes of the generator in {path.parent} are damaged ({error}): train another") from error
+
+
+def as_trained(ready: Generator | None, settings: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The settings of a call, with images as the generator saw them."""
+    images = ready.images if ready else {}
+    return tuple(replace(part, **images) if isinstance(part, ImageSettings) else part for part in settings)
+
+
+def draw(
+    pipeline: Pipeline, labels: np.ndarray, settings: SamplingSettings, numbers: np.ndarray, run: Run | None = None
+) -> np.ndarray:
+    """Images by their numbers, of the generator's classes `labels` [n] -> uint8 [n, C, S, S]."""
+    from ...models import diffusion
+
+    shape = (pipeline.config.channels, pipeline.config.size_px, pipeline.config.size_px)
+    images = np.empty((len(labels), *shape), dtype=np.uint8)
+    for rows, block in diffusion.generate(pipeline, labels, settings, numbers=numbers):
+        images[rows] = block
+        if run:
+            run.report("drawing images", int(rows[-1]) + 1, len(labels))
+    return images
+
+
+def load(generator: Generator, device: str) -> Pipeline:
+    from ...models import diffusion
+
+    return diffusion.load(generator.folder, device)

@@ -1,0 +1,239 @@
+"""The user's own rules: a label, and the expression of FiftyOne that a sample has to match; the first match wins."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Annotated, Any, NamedTuple
+
+import bson
+import numpy as np
+from bson import Code, ObjectId
+from bson.errors import BSONError
+
+from ...models.settings import check_text, plain, shown
+from ..data.field_access import require_visible
+from ..data.labels import Labels
+from ..display.tables import counted
+from ..runs.arguments import Kind
+from .rule_parser import ALLOWED, MAX_DEPTH, parse
+
+MAX_SECONDS = 60  # of the database, a rule
+CODE = ("$function", "$accumulator", "$where")  # run JavaScript in the database
+LOOPS = ("$map", "$filter", "$reduce")  # over a list; the database ends no expression that it has begun
+MAX_LOOPS = 2  # in one another
+MAX_BYTES = 100_000  # of an expression, and characters of all rules
+Rules = str | Mapping[str, Any] | Iterable[tuple[str, Any]]
+OptionalRules = Annotated[
+    Rules | None,
+    Kind(
+        "lines of label: expression, {label: expression} or None",
+        lambda value: value is None or isinstance(value, Collection),
+        MAX_BYTES,
+    ),
+]
+
+
+class Rule(NamedTuple):
+    """A label, and when a sample has it."""
+
+    label: str
+    expression: dict[str, Any]  # of MongoDB
+
+
+def read(rules: Rules) -> list[Rule]:
+    """Rules in their order.
+
+    Args:
+        rules: `{label: expression}`, pairs, or lines of `label: expression`; an expression is FiftyOne's
+            ViewExpression, its `to_mongo()`, or its text
+
+    Raises:
+        ValueError: a rule cannot be read; nothing of it was run
+    """
+    if isinstance(rules, str):
+        check_text("rules", rules, MAX_BYTES)
+        lines = [line.strip() for line in rules.splitlines()]
+        pairs = [_cut(line) for line in lines if line and not line.startswith("#")]
+    else:
+        pairs = list(rules.items()) if isinstance(rules, Mapping) else list(rules)
+        for pair in pairs:
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise ValueError(f"rules has to be pairs of a label and an expression, not {shown(pair)}")
+    if not pairs:
+        raise ValueError("rules has no rule: give lines of label: expression")
+    return [Rule(label, _expression(number, label, given)) for number, (label, given) in enumerate(pairs, 1)]
+
+
+def write(rules: list[Rule]) -> str:
+    """Rules as text, which `read` reads back."""
+    from bson import json_util
+
+    return "\n".join(f"{json.dumps(rule.label)}: {json_util.dumps(rule.expression)}" for rule in rules)
+
+
+def check(rules: list[Rule], samples: Any, known: Labels, label_field: str) -> None:
+    """Refuses rules that say what is no class, read what is not there, or read the labels that they are scored on.
+
+    Raises:
+        ValueError: with the rule, and what to do
+    """
+    schema = samples._root_dataset.get_field_schema()
+    for number, rule in enumerate(rules, 1):
+        name = f"rule {number} ({rule.label!r})"
+        if rule.label not in known.names:
+            raise ValueError(f"{name}: no label of {label_field!r} is called so{_near(rule.label, known.names)}")
+        for path in _fields(rule.expression):
+            root = path.partition(".")[0]
+            if root == label_field:
+                raise ValueError(f"{name} reads {path!r}, the labels that it is scored on: it may read any other field")
+            require_visible(samples, root)
+            if root not in schema and not root.startswith("_"):
+                raise ValueError(f"{name} reads the field {root!r}, which is not there{_near(root, list(schema))}")
+
+
+def apply(rules: list[Rule], samples: Any, known: Labels) -> tuple[np.ndarray, list[str]]:
+    """The class that the rules give each sample, -1 where none matches [N], and sentences on idle rules.
+
+    Raises:
+        ValueError: the database cannot evaluate a rule, or no rule matches any sample
+    """
+    classes = np.full(len(known.ids), -1, dtype=np.int64)
+    notes, matched_ever = [], False
+    for number, rule in enumerate(rules, 1):
+        matches = np.isin(known.ids, _matching(number, rule, samples))
+        new = matches & (classes < 0)
+        classes[new] = known.names.index(rule.label)
+        matched_ever = matched_ever or bool(matches.any())
+        if not matches.any():
+            notes.append(f"Rule {number} ({rule.label!r}) matches none of the {counted(len(known.ids), 'sample')}.")
+        elif not new.any():
+            notes.append(f"Rule {number} ({rule.label!r}) is never reached: earlier rules take all that it matches.")
+    if not matched_ever:
+        raise ValueError(f"no rule matches any of the {counted(len(known.ids), 'sample')}")
+    return classes, notes
+
+
+def _matching(number: int, rule: Rule, samples: Any) -> list[str]:
+    """Ids of the samples that match."""
+    import pymongo
+    from fiftyone import ViewExpression
+    from pymongo.errors import NetworkTimeout, OperationFailure
+
+    name = f"rule {number} ({shown(rule.label)})"
+    try:
+        with pymongo.timeout(MAX_SECONDS):
+            return samples.match(ViewExpression(rule.expression)).values("id")  # type: ignore[no-any-return]
+    except (OperationFailure, NetworkTimeout) as error:
+        if error.timeout:
+            raise ValueError(f"{name} takes the database more than {MAX_SECONDS} s: make it simpler") from error
+        reason = str((getattr(error, "details", None) or {}).get("errmsg", error)).rpartition("caused by :: ")[2]
+        raise ValueError(f"{name} cannot be evaluated: {reason}") from error
+    except (BSONError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{name} cannot be evaluated: {error}") from error
+
+
+def _cut(line: str) -> tuple[str, str]:
+    """`label: expression`, in which a label with a colon stands in double quotes."""
+    label, colon, text = line.partition(":")
+    if line.startswith('"'):
+        try:
+            label, end = json.JSONDecoder().raw_decode(line)
+        except ValueError:
+            raise ValueError(f"the rule {line!r:.200} begins with a quote that does not end") from None
+        colon, text = line[end:].lstrip()[:1], line[end:].lstrip()[1:]
+    if colon != ":" or not label.strip() or not text.strip():
+        raise ValueError(f"the rule {line!r:.200} has to be label: expression: {ALLOWED}")
+    return label.strip(), text.strip()
+
+
+def _expression(number: int, label: Any, given: Any) -> dict[str, Any]:
+    """A rule's expression as MongoDB takes it."""
+    from fiftyone import ViewExpression
+
+    name = f"rule {number} ({shown(label)})"
+    if not isinstance(label, str):
+        raise ValueError(f"{name}: the label has to be a text")
+    try:
+        found = parse(given) if isinstance(given, str) else given
+        found = _storable(found.to_mongo() if isinstance(found, ViewExpression) else found)
+    except RecursionError:
+        raise ValueError(f"{name} is nested too deep") from None
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    if isinstance(found, bool):
+        found = {"$literal": found}
+    if isinstance(found, str) and found.startswith("$"):
+        found = {"$toBool": found}
+    if not isinstance(found, dict) or not all(key.startswith("$") for key in found):
+        raise ValueError(f"{name}: {shown(found)} is no expression that is true or false: {ALLOWED}")
+    if len(bson.encode(found)) > MAX_BYTES:
+        raise ValueError(f"{name} has more than {MAX_BYTES:,} bytes")
+    code = [key for key in _keys(found) if key in CODE]
+    if code:
+        raise ValueError(f"{name}: {code[0]} runs code in the database, which a rule may not")
+    if "$range" in _keys(found) or _loops(found) > MAX_LOOPS:
+        raise ValueError(f"{name} may take the database for ever: leave $range out, and nest at most {MAX_LOOPS} loops")
+    return found
+
+
+def _loops(expression: Any) -> int:
+    """How many loops over lists are nested in one another."""
+    if isinstance(expression, dict):
+        return max((_loops(part) + (key in LOOPS) for key, part in expression.items()), default=0)
+    return max(map(_loops, expression), default=0) if isinstance(expression, (list, tuple)) else 0
+
+
+def _storable(value: Any, level: int = 0) -> Any:
+    """A part of an expression in the types of the database, without numpy's.
+
+    Raises:
+        ValueError: it has another type, or is nested too deep
+    """
+    value = plain(value)
+    if level > 2 * MAX_DEPTH:  # each operator is a dict with a list in it
+        raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise ValueError(f"its keys have to be texts, not {shown([*value])}")
+        pairs = value.items()
+        return {_storable(key, level): _storable(part, level + 1) for key, part in pairs}
+    if isinstance(value, (list, tuple)):
+        return [_storable(part, level + 1) for part in value]
+    if isinstance(value, str):
+        check_text("a text", value, MAX_BYTES)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError(f"{shown(value)} has more than 64 bits")
+    kinds = (str, bool, int, float, datetime.date, ObjectId, type(None))
+    if not isinstance(value, kinds) or isinstance(value, Code):
+        raise ValueError(f"{shown(value)} cannot stand in an expression")
+    return value
+
+
+def _keys(expression: Any) -> Iterator[str]:
+    """Every key of an expression, at any depth."""
+    inner = list(expression.values()) if isinstance(expression, dict) else expression
+    yield from expression if isinstance(expression, dict) else ()
+    for part in inner if isinstance(inner, list | tuple) else ():
+        yield from _keys(part)
+
+
+def _fields(expression: Any) -> Iterator[str]:
+    """Every field that an expression reads: `$metadata.width` as "metadata.width"."""
+    if isinstance(expression, str) and expression.startswith("$"):
+        path = expression.removeprefix("$$CURRENT.").removeprefix("$$ROOT.")
+        if not path.startswith("$$"):
+            yield path.removeprefix("$")
+    elif isinstance(expression, dict):
+        for key, part in expression.items():
+            yield from () if key == "$literal" else _fields(part)
+    elif isinstance(expression, list | tuple):
+        for part in expression:
+            yield from _fields(part)
+
+
+def _near(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, 1, cutoff=0.5)
+    return f": did you mean {near[0]!r}?" if near else f": there are {', '.join(names[:20])}"

@@ -1,0 +1,113 @@
+"""Checks of samples and fields, before a run begins."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .field_access import require_visible
+
+
+def check_images(samples: Any) -> None:
+    """Refuses what is not a set of images.
+
+    Raises:
+        TypeError: neither a dataset nor a view
+        ValueError: empty, video, 3D, grouped, or a view of patches or frames
+    """
+    if not hasattr(samples, "_root_dataset"):
+        raise TypeError(f"samples has to be a dataset or a view of FiftyOne, not {type(samples).__name__}")
+    samples._root_dataset.reload()  # another process may have renamed or removed a field
+    name = samples._root_dataset.name
+    kind = samples.media_type
+    if kind == "group" and samples._root_dataset.media_type != "group":
+        raise ValueError(_grouped_view(samples))
+    if kind == "group":
+        slices = [slice_ for slice_, media in samples._root_dataset.group_media_types.items() if media == "image"]
+        if not slices:
+            raise ValueError(f"{name!r} is a grouped dataset, and no slice of it has images: Evenset works on images")
+        raise ValueError(
+            f"{name!r} is a grouped dataset: give the images of a slice, as dataset.select_group_slices({slices[0]!r})"
+        )
+    if samples._is_generated:
+        raise ValueError(f"a view of patches, frames or clips of {name!r} has no samples to write to: use its samples")
+    if is_empty(samples):
+        whole = is_empty(samples._root_dataset)
+        raise ValueError(f"{name!r} is empty" if whole else f"the view of {name!r} has no samples")
+    if kind != "image":
+        raise ValueError(f"{name!r} holds media of type {kind!r}: Evenset works on images")
+
+
+def _grouped_view(samples: Any) -> str:
+    """A sentence on a view by `group_by`, whose samples are groups."""
+    from fiftyone.core.stages import GroupBy
+
+    (by,) = [stage.field_or_expr for stage in samples._stages if isinstance(stage, GroupBy)][-1:] or [None]
+    field = f" by {by!r}" if isinstance(by, str) else ""
+    return (
+        f"the view of {samples._root_dataset.name!r} is grouped{field}: give view.flatten(), which has its samples, "
+        "or the dataset"
+    )
+
+
+def count(samples: Any) -> int:
+    """How many samples there are: `len` of a dataset is MongoDB's fast count, which is wrong after an unclean end."""
+    return int(samples.count("id"))
+
+
+def is_empty(samples: Any) -> bool:
+    """Whether there is no sample; in no more time where there are many."""
+    return not samples.limit(1).count("id")
+
+
+def check_label_field(samples: Any, label_field: str) -> None:
+    """Refuses a field that holds no `fo.Classification`.
+
+    Raises:
+        ValueError: the field is missing or of another type
+    """
+    import fiftyone as fo
+
+    dataset = samples._root_dataset
+    kinds = {name: getattr(item, "document_type", type(item)) for name, item in dataset.get_field_schema().items()}
+    if label_field not in kinds:
+        fits = [name for name, kind in kinds.items() if kind is fo.Classification]
+        raise ValueError(
+            f"{dataset.name!r} has no field {label_field!r}: "
+            f"its fields of fo.Classification are {', '.join(fits) or 'none'}"
+        )
+    if kinds[label_field] is not fo.Classification:
+        raise ValueError(
+            f"the field {label_field!r} holds {kinds[label_field].__name__}: "
+            "Evenset needs one fo.Classification a sample"
+        )
+    require_visible(samples, label_field, f"{label_field}.label")
+
+
+def check_output_field(samples: Any, output_field: str, *inputs: str | None, name: str = "output_field") -> None:
+    """Refuses what cannot be a new field.
+
+    Args:
+        name: of the argument
+
+    Raises:
+        ValueError: no identifier, a name that FiftyOne needs, or that of an input
+    """
+    import fiftyone as fo
+    from fiftyone.core.odm import Document
+
+    if not isinstance(output_field, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{,99}", output_field):
+        raise ValueError(f"{name} {output_field!r}: a field's name has letters, digits and _, a letter first")
+    if hasattr(fo.Sample, output_field) or hasattr(Document, output_field):
+        raise ValueError(f"{name} {output_field!r} is a name that FiftyOne needs for itself: choose another")
+    if output_field in inputs:
+        raise ValueError(f"{name} {output_field!r} is an input: choose a field of its own, so that nothing is lost")
+
+
+def require_fields(dataset: Any, *names: str) -> None:
+    """Raises ValueError where somebody removed one of the fields since they were shown."""
+    for name in names:
+        if not dataset.has_sample_field(name):
+            raise ValueError(
+                f"the field {name!r} of {dataset.name!r} was removed or renamed meanwhile: nothing was changed"
+            )

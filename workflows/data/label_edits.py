@@ -1,0 +1,135 @@
+"""Labels that a review changed: noted before they change, and written or put back where they are still those seen."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ...models.files import write_text
+from ...models.regular import regular
+from ..runs.run import Run
+from .fields import CHUNK
+from .labels import PROVENANCE
+
+FILE = "changes.jsonl"  # of a review's folder, a line for each label that changes
+IDENTITY = ("_id", "label", "status", "is_issue")  # of a label: while these stay, it is the one that was seen
+Line = dict[str, Any]  # id of the sample, field, before, after
+Label = dict[str, Any] | None  # as the database holds it
+
+
+def change(sample_id: str, field: str, before: Label, after: Label) -> Line:
+    return dict(id=sample_id, field=field, before=before, after=after)
+
+
+def read(folder: Path) -> list[Line]:
+    from bson import json_util
+
+    path = folder / FILE
+    return [json_util.loads(line) for line in regular(path).read_text().splitlines()] if path.exists() else []
+
+
+def save(folder: Path, lines: list[Line]) -> None:
+    from bson import json_util
+
+    write_text(folder / FILE, "".join(json_util.dumps(line) + "\n" for line in lines))
+
+
+def labels_of(dataset: Any, ids: list[str], fields: list[str]) -> dict[str, dict[str, Any]]:
+    """Labels as the database holds them, for each field of each sample that is there; ids come in parts of CHUNK."""
+    names = {name: _db_name(dataset, name) for name in fields}
+    found = dataset.select(ids)._aggregate(post_pipeline=[{"$project": dict.fromkeys(names.values(), 1)}])
+    return {str(sample["_id"]): {name: sample.get(stored) for name, stored in names.items()} for sample in found}
+
+
+def _db_name(dataset: Any, field: str) -> str:
+    return getattr(dataset.get_field(field), "db_field", None) or field  # None: it was removed at this moment
+
+
+def write(run: Run, lines: list[Line]) -> set[str]:
+    """Writes the changes of each sample at once, where its labels are those seen; returns ids of the others.
+
+    Raises:
+        ValueError: one of the fields was removed meanwhile
+    """
+    samples, missed, fields = _by_sample(lines), set(), list(dict.fromkeys(line["field"] for line in lines))
+    ids = list(samples)
+    for first in range(0, len(ids), CHUNK):
+        part = {i: samples[i] for i in ids[first : first + CHUNK]}
+        missed |= _update(run.dataset, part, seen="before", new="after")
+        _check_fields_left(run.dataset, fields)
+        run.report("writing labels", first + len(part), len(ids))
+    return missed
+
+
+def _by_sample(lines: list[Line]) -> dict[str, list[Line]]:
+    samples: dict[str, list[Line]] = {}
+    for line in lines:
+        samples.setdefault(line["id"], []).append(line)
+    return samples
+
+
+def _update(dataset: Any, samples: dict[str, list[Line]], *, seen: str, new: str) -> set[str]:
+    """Replaces labels on the condition that all of a sample's are those seen; returns ids of samples left alone.
+
+    Args:
+        samples: lines of each sample
+        seen, new: "before" and "after", or the other way round
+    """
+    import fiftyone as fo
+    from bson import ObjectId
+    from pymongo import UpdateOne, WriteConcern
+
+    if not samples:
+        return set()
+    now, updates = datetime.now(timezone.utc), []
+    for i, lines in samples.items():
+        condition: dict[str, Any] = {"_id": ObjectId(i)}
+        values: dict[str, Any] = {"last_modified_at": now}
+        for line in lines:
+            name = _db_name(dataset, line["field"])
+            condition.update(_condition(name, line[seen]))
+            values[name] = line[new]
+        updates.append(UpdateOne(condition, {"$set": values}))
+    collection = dataset._sample_collection.with_options(write_concern=WriteConcern(w=1, j=True))
+    matched = collection.bulk_write(updates, ordered=False).matched_count
+    fo.Sample._reload_docs(dataset._sample_collection_name, sample_ids=list(samples))  # those that a caller holds
+    if matched == len(updates):
+        return set()
+    labels = labels_of(dataset, list(samples), list({line["field"]: 0 for lines in samples.values() for line in lines}))
+    return {
+        i for i, lines in samples.items()
+        if i not in labels or not all(_same(labels[i][line["field"]], line[new]) for line in lines)
+    }  # fmt: skip
+
+
+def _condition(name: str, label: Label) -> dict[str, Any]:
+    """What a sample has to match so that its label is still this one."""
+    return {name: None} if label is None else {f"{name}.{key}": label.get(key) for key in IDENTITY}
+
+
+def _same(now: Any, then: Label) -> bool:
+    """Whether a label is still the one of a line."""
+    if not isinstance(now, dict) or then is None:
+        return now is None and then is None
+    return all(now.get(key) == then.get(key) for key in IDENTITY)
+
+
+def _check_fields_left(dataset: Any, fields: list[str]) -> None:
+    """Takes values out again that were written into a field while somebody removed it.
+
+    Raises:
+        ValueError: one was removed
+    """
+    names = {name: _db_name(dataset, name) for name in fields}
+    dataset.reload()
+    gone = [name for name in fields if not dataset.has_sample_field(name)]
+    for name in gone:
+        dataset._sample_collection.update_many({names[name]: {"$exists": True}}, {"$unset": {names[name]: ""}})
+    if gone:
+        raise ValueError(f"the field {gone[0]!r} of {dataset.name!r} was removed or renamed while labels were written")
+
+
+def provenance_paths(label_field: str) -> list[str]:
+    """Attributes of a label that a review wrote."""
+    return [f"{label_field}.{name}" for name in PROVENANCE]

@@ -1,0 +1,48 @@
+"""Saved views, named after the output field."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+from ..runs.run import Run
+from .checks import is_empty
+from .durable_writes import lasting, refresh
+from .marks import mark, remember_id
+
+MAX_CHARACTERS = 120  # of a view's name: names of classes may have thousands, and FiftyOne takes 1,551
+
+
+def load(dataset: Any, name: str) -> Any:
+    """A saved view; None where it is gone, or has no samples left."""
+    view = dataset.load_saved_view(name) if name in dataset.list_saved_views() else None
+    return view if view is not None and not is_empty(view) else None
+
+
+def shortened(name: str) -> str:
+    """The name on one line, without characters that are not seen, and cut where it is too long for a menu."""
+    seen = "".join(" " if unicodedata.category(letter)[0] == "C" else letter for letter in name)
+    return seen if len(seen) <= MAX_CHARACTERS else seen[: MAX_CHARACTERS - 1] + "…"
+
+
+def save(run: Run, name: str, view: Any) -> str:
+    """Saves `view` under `name`, or under `name (2)` where FiftyOne's slug is taken; returns the name it got."""
+    import fiftyone.core.utils as fou
+
+    dataset, name = run.dataset, shortened(name)
+    refresh(dataset)
+    names = dataset.list_saved_views()
+    slugs = {fou.to_slug(other) for other in names}
+    free, number = name, 1
+    while fou.to_slug(free) in slugs:
+        number += 1
+        free = f"{name} ({number})"
+    run.wrote("views", free)
+
+    def save_() -> None:
+        if not dataset.has_saved_view(free):
+            dataset.save_view(free, view, description=mark(run.key))
+
+    lasting(dataset, save_)
+    remember_id(run, "views", free, dataset._get_saved_view_doc(free))
+    return free

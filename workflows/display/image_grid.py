@@ -1,0 +1,43 @@
+"""Pictures that a run leaves in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...models.files import aside
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+TILE_PX, TEXT_PX, NAME_PX, COLUMNS = 96, 30, 120, 8
+MOST_ROWS = 20  # classes of a picture
+
+
+def save(path: Path, image: Image.Image, **options: Any) -> str:
+    """Writes a PNG; a kill leaves no half file. Returns the path."""
+    with aside(path) as part:
+        image.save(part, "PNG", **options)
+    return str(path)
+
+
+def image_grid(rows: dict[str, np.ndarray]) -> Image.Image:
+    """A sheet with a row for each class, its name before it.
+
+    Args:
+        rows: images of each class, uint8 [n, C, S, S]; the first eight are shown
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    sheet = Image.new("RGB", (NAME_PX + COLUMNS * TILE_PX, max(len(rows), 1) * TILE_PX), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for row, (name, images) in enumerate(rows.items()):
+        draw.text((6, (row + 0.5) * TILE_PX), name[:16], fill="black", font=font, anchor="lm")
+        for column, pixels in enumerate(images[:COLUMNS]):
+            shown = pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))
+            tile = Image.fromarray(shown).convert("RGB").resize((TILE_PX - 4, TILE_PX - 4), Image.Resampling.NEAREST)
+            sheet.paste(tile, (NAME_PX + column * TILE_PX + 2, row * TILE_PX + 2))
+    return sheet

@@ -1,0 +1,33 @@
+"""Flags that a person dismissed, which a later run does not raise again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..data import folders, label_edits
+from ..runs import records
+
+
+def dismissed(dataset: Any, label_field: str, ids: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """Whether a person took the flag of a sample away while it had the same label [n].
+
+    Args:
+        ids: of samples [n]
+        labels: the label of each [n]
+    """
+    pairs = set()
+    for key in dataset.list_runs():
+        if key.startswith("evenset_review_labels_"):
+            config = records.read_config(dataset, key)
+            if config["state"] == "done" and config["inputs"]["label_field"] == label_field:
+                lines = label_edits.read(folders.run_folder(dataset, key))
+                pairs |= {(line["id"], line["given"]) for line in lines if _dismisses(line)}
+    return np.array([pair in pairs for pair in zip(ids.tolist(), labels, strict=True)], dtype=bool)
+
+
+def _dismisses(line: dict[str, Any]) -> bool:
+    """Whether a change took a flag away and put no label in its place."""
+    return bool("given" in line and line["before"].get("is_issue") and line["after"].get("label") is None)

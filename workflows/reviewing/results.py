@@ -1,0 +1,35 @@
+"""Results of review_labels."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from ..display.tables import counted
+
+
+@dataclass
+class ReviewResults:
+    """What `review_labels` returns."""
+
+    run_key: str
+    field: str
+    label_field: str
+    action: str  # "mixed" where decisions of several kinds went into one review
+    changed: int  # suggestions that were accepted, corrected or rejected
+    kept: int  # samples that have a label already: accepting does not replace it
+    views: dict[str, str] = dataclasses.field(default_factory=dict)
+    unwritten: int = 0  # samples whose label or suggestion somebody changed meanwhile
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    def __str__(self) -> str:
+        done = {"accept": "accepted", "correct": "corrected", "reject": "rejected"}.get(self.action, "decided")
+        text = f"{counted(self.changed, 'suggestion')} of {self.field!r} {done} ({self.run_key}); delete_run undoes it"
+        if self.kept:
+            have, keep = ("has", "keeps") if self.kept == 1 else ("have", "keep")
+            text += f"\n{counted(self.kept, 'sample')} {have} a label in {self.label_field!r} already and {keep} it"
+        if self.unwritten:
+            text += (
+                f"\n{counted(self.unwritten, 'sample')} not written: the label or the suggestion was changed meanwhile"
+            )
+        return "\n".join([text, *self.notes])

@@ -1,0 +1,197 @@
+"""Arguments of the SDK's functions, checked against their annotations before anything is read or written."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, ParamSpec, TypeVar, get_args, get_origin
+
+from ...models.settings import MAX_TEXT, WORDS, check_text, shown
+from ..display import progress_bar
+from . import records
+
+P = ParamSpec("P")
+R = TypeVar("R")
+LARGEST = 2**63  # whole numbers of the database have 64 bits
+DEPTH = 4  # of lists and dicts in an argument
+
+
+class Kind(NamedTuple):
+    """What an annotation cannot say by itself."""
+
+    words: str  # what is expected, in a sentence
+    fits: Callable[[Any], bool] | None = None  # decides in place of the annotation
+    max_characters: int = MAX_TEXT  # of each text
+
+
+def is_samples(value: Any) -> bool:
+    from fiftyone.core.collections import SampleCollection
+
+    return isinstance(value, SampleCollection)
+
+
+def _is_part(value: Any) -> bool:
+    return value is None or isinstance(value, str) or is_samples(value)
+
+
+def _takes_progress(value: Any) -> bool:
+    """Whether `value` can be called as a function of progress is."""
+    if not callable(value):
+        return value is None or isinstance(value, bool)
+    try:
+        inspect.signature(value).bind("phase", 0, 1, "note")
+    except TypeError:
+        return False
+    except ValueError:  # built-in functions do not say what they take
+        pass
+    return True
+
+
+Samples = Annotated[Any, Kind("a dataset or a view of FiftyOne", is_samples)]
+Part = Annotated[Any, Kind("a tag, a view or None", _is_part)]
+Classes = Annotated[
+    Sequence[str] | dict[str, Sequence[str]] | None, Kind("a list of names, {name: [synonyms]} or None")
+]
+Progress = Annotated[
+    progress_bar.Progress | bool | None,
+    Kind("True, False, None or a function of (phase, done, total, note)", _takes_progress),
+]
+
+
+def public(function: Callable[P, R]) -> Callable[P, R]:
+    """A function of the SDK, which refuses arguments that do not fit their annotations.
+
+    Raises:
+        TypeError: no dataset or view, or an argument that is missing or too many
+        ValueError: another argument, with its name, what was expected and what was given; or `resume` of another run
+    """
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{function.__name__}: {error}") from None
+        bound.arguments.update(check(function, bound.arguments))
+        if bound.arguments.get("resume") is not None:
+            _check_resumable(bound.arguments["samples"], bound.arguments["resume"], function.__name__)
+        return function(*bound.args, **bound.kwargs)
+
+    return checked
+
+
+def check(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a function, with numpy's values as Python's own; settings, which it checks itself, are left out.
+
+    Raises:
+        TypeError, ValueError: as `public`
+    """
+    hints = types_of(function)
+    return {name: _checked(name, value, hints[name]) for name, value in arguments.items() if name in hints}
+
+
+@functools.cache
+def types_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """The types of a function's arguments, by name, without its settings."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    parameters = inspect.signature(function).parameters.values()
+    return {item.name: hints[item.name] for item in parameters if item.kind is not item.VAR_KEYWORD}
+
+
+def _checked(name: str, value: Any, hint: Any) -> Any:
+    value, is_dataset = _plain(value), hint == Samples
+    if not _fits(value, hint) or (isinstance(value, str) and not value):
+        load = f": fo.load_dataset({shown(value)})" if is_dataset and isinstance(value, str) else ""
+        raise (TypeError if is_dataset else ValueError)(f"{name} has to be {_words(hint)}, not {shown(value)}{load}")
+    for text in _texts(value):
+        check_text(name, text, hint.__metadata__[0].max_characters if get_origin(hint) is Annotated else MAX_TEXT)
+    if is_samples(value):
+        _check_there(name, value)
+    return value
+
+
+def _plain(value: Any, depth: int = DEPTH) -> Any:
+    """A value without types of numpy, which a record cannot hold."""
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        return value.tolist()
+    if depth and type(value) in (list, tuple):
+        return type(value)(_plain(item, depth - 1) for item in value)
+    if depth and type(value) is dict:
+        return {_plain(key, 0): _plain(item, depth - 1) for key, item in value.items()}
+    return value
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of an annotation's type."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return bool(args[1].fits(value)) if args[1].fits else _fits(value, args[0])
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, arg) for arg in args)
+    if origin is Sequence:
+        is_list = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+        return is_list and all(_fits(item, args[0]) for item in value)
+    if origin in (Mapping, dict):
+        return isinstance(value, Mapping) and all(
+            _fits(pair[0], args[0]) and _fits(pair[1], args[1]) for pair in value.items()
+        )
+    if hint is int:
+        return type(value) is int and -LARGEST <= value < LARGEST
+    return hint is Any or isinstance(value, hint)
+
+
+def _words(hint: Any) -> str:
+    """An annotation in plain words."""
+    args = get_args(hint)
+    if get_origin(hint) is Annotated:
+        return str(args[1].words)
+    if get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join(_words(arg) for arg in args)
+    names = {**WORDS, types.NoneType: "None", Path: "a path", Sequence: "a list", Mapping: "a dict"}
+    return names.get(get_origin(hint) or hint) or f"a {hint.__name__}"
+
+
+def _texts(value: Any, depth: int = DEPTH) -> Iterator[str]:
+    """All texts in an argument."""
+    if isinstance(value, str):
+        yield value
+    elif depth and isinstance(value, (list, tuple, Mapping)):
+        for item in [*value, *value.values()] if isinstance(value, Mapping) else value:
+            yield from _texts(item, depth - 1)
+
+
+def _check_there(name: str, samples: Any) -> None:
+    """Refuses a dataset that was deleted, by this process or another.
+
+    Raises:
+        ValueError: it was
+    """
+    import fiftyone.core.odm as foo
+
+    try:
+        dataset = samples._root_dataset
+        key, title = dataset._doc.id, dataset.name
+    except ValueError as error:  # FiftyOne's, of a dataset that this process deleted
+        raise ValueError(f"{name}: {error}: load or make another") from None
+    if foo.get_db_conn().datasets.count_documents({"_id": key}, limit=1) == 0:
+        raise ValueError(f"{name}: the dataset {title!r} was deleted meanwhile: load or make another")
+
+
+def _check_resumable(samples: Any, key: str, method: str) -> None:
+    """Refuses to go on with what is not a stopped run of the same workflow.
+
+    Raises:
+        ValueError: it is not
+    """
+    dataset = samples._root_dataset
+    dataset.reload()
+    config = records.read_config(dataset, key)
+    if config["method"] != method:
+        raise ValueError(f"resume has to be a run of {method}, and {key} is one of {config['method']}")
+    if config["state"] not in ("stopped", "failed"):
+        raise ValueError(f"resume: {key} is {config['state']}: only a stopped or failed run can be resumed")

@@ -1,0 +1,35 @@
+"""Labels as a run first read them, kept in its folder for a resume."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...models.regular import regular
+from ..data import folders
+from ..data.labels import Labels
+from .run import Run
+
+
+def freeze(run: Run, known: Labels) -> Labels:
+    """The labels as the run first saw them, so that a resumed run trains on the same; deleted samples are left out."""
+    plain = {name: np.asarray(value) for name, value in vars(known).items()}
+    ids = run.arrays("labels", lambda: plain)["ids"]
+    rows = tuple(plain.keys() - {"names", "notes", "synthetic"})
+    return _labels(run.arrays("labels", lambda: plain, ids[~np.isin(ids, list(run.gone))], rows))
+
+
+def frozen(dataset: Any, run_key: str) -> Labels | None:
+    """The labels of a run that was stopped, as it first saw them; None where it ended before that."""
+    path = folders.run_folder(dataset, run_key) / "labels.npz"
+    if not path.exists():
+        return None
+    with np.load(regular(path), allow_pickle=False) as kept:
+        return _labels(dict(kept))
+
+
+def _labels(kept: dict[str, np.ndarray]) -> Labels:
+    columns: dict[str, Any] = {**kept, "synthetic": int(kept["synthetic"])}
+    columns.update((name, kept[name].tolist()) for name in ("names", "notes") if name in kept)
+    return Labels(**columns)

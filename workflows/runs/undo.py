@@ -1,0 +1,127 @@
+"""Removes what a run wrote into the dataset, and lists what stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..display.tables import counted
+from . import ownership
+
+
+@dataclass
+class DeletedRun:
+    """What `delete_run` took away, and what it left because it is not the run's, or was edited since."""
+
+    run_key: str
+    fields: list[str] = field(default_factory=list)
+    views: list[str] = field(default_factory=list)
+    evaluations: list[str] = field(default_factory=list)
+    samples: int = 0  # that the run had added
+    labels: int = 0  # of the user's field, put back
+    suggestions: int = 0  # that a review had rejected, put back
+    flags: int = 0  # of find_mistakes, that a review had dismissed, put back
+    edited: list[str] = field(default_factory=list)  # ids of samples whose label was edited since: they keep it
+    left: list[str] = field(default_factory=list)  # a sentence for all else that stays
+
+    def __str__(self) -> str:
+        counts = [
+            f"fields {', '.join(self.fields)}" if self.fields else "",
+            *(
+                counted(number, noun) if number else ""
+                for number, noun in ((len(self.views), "view"), (len(self.evaluations), "evaluation"))
+            ),
+            counted(self.samples, "sample") if self.samples else "",
+            *(
+                f"{counted(number, noun)} put back" if number else ""
+                for number, noun in ((self.labels, "label"), (self.suggestions, "suggestion"), (self.flags, "flag"))
+            ),
+        ]
+        text = ", ".join(filter(None, counts)) or "it had written nothing into the dataset"
+        return "\n".join([f"{self.run_key} is gone: {text}", *self._edited(), *self.left])
+
+    def _edited(self) -> Iterator[str]:
+        if self.edited:
+            were, stay = ("was", "stays as it is") if len(self.edited) == 1 else ("were", "stay as they are")
+            yield f"{counted(len(self.edited), 'label')} {were} edited since and {stay}: {', '.join(self.edited[:5])}"
+
+
+def take_back(dataset: Any, config: dict[str, Any], folder: Path) -> DeletedRun:
+    """Takes back everything that a run wrote into the dataset.
+
+    Args:
+        config: the run's record, from which it is removed
+        folder: of the run
+
+    Raises:
+        ValueError: labels cannot be put back, or a field is read-only; nothing was changed
+    """
+    from ..data import synthetic
+    from ..data.field_access import require_writable
+    from .review_undo import undo
+
+    run_key, writes = folder.name, config["writes"]
+    undone = DeletedRun(run_key, fields=ownership.fields_of(dataset, run_key, config))
+    undone.views = ownership.views_of(dataset, run_key, config)
+    undone.evaluations = ownership.evaluations_of(dataset, run_key, config)
+    require_writable(dataset, *undone.fields)
+    for name, value in vars(undo(dataset, run_key, config)).items():
+        setattr(undone, name, value)
+    if run_key in writes.pop("samples", []):
+        undone.samples = synthetic.count_of_run(dataset, run_key)
+        synthetic.take_away(dataset, run_key)
+    for name in undone.views:
+        dataset.delete_saved_view(name)
+    for name in undone.evaluations:
+        dataset.delete_evaluation(name)
+    for name in undone.fields:
+        dataset.delete_sample_field(name)
+    undone.left += _not_the_runs(dataset, run_key, config)
+    _restore_app(dataset, writes)
+    for kind in ("fields", "views", "evaluations"):
+        writes.pop(kind, None)
+    config.pop("ids", None)
+    return undone
+
+
+def _not_the_runs(dataset: Any, run_key: str, config: dict[str, Any]) -> Iterator[str]:
+    """A sentence for each thing that has a name of the run's record, and is not the run's."""
+    writes = config["writes"]
+    for name in writes.get("fields", []):
+        if dataset.has_field(name):
+            yield f"the field {name!r} stays: it is not the one that {run_key} wrote"
+    for name in ownership.renamed(dataset, run_key, config):
+        if not all(dataset.has_field(other) for other in writes.get("fields", [])):
+            yield f"the field {name!r} stays: a field of {run_key} that got another name"
+    for name in writes.get("views", []):
+        if dataset.has_saved_view(name):
+            yield f"the saved view {name!r} stays: it is not the one that {run_key} saved"
+    for name in writes.get("evaluations", []):
+        if dataset.has_evaluation(name):
+            yield f"the evaluation {name!r} stays: it is not the one that {run_key} made"
+
+
+def _restore_app(dataset: Any, writes: dict[str, Any]) -> None:
+    """Takes the run's media fields and sidebar groups out of the App's settings."""
+    if writes.pop("sidebar", []) and _is_usual_sidebar(dataset):
+        dataset.app_config.sidebar_groups = None  # as it was, before FiftyOne put an evaluation into it
+        dataset.save()
+    media = [name for name in writes.pop("media_fields", []) if not dataset.has_field(name)]
+    if media:
+        settings = dataset.app_config
+        settings.media_fields = [name for name in settings.media_fields if name not in media]
+        if settings.grid_media_field in media:
+            settings.grid_media_field = "filepath"
+        dataset.save()
+
+
+def _is_usual_sidebar(dataset: Any) -> bool:
+    """Whether nobody has arranged the groups of the App's sidebar."""
+    config = dataset.app_config
+    plain = [
+        [(group.name, list(group.paths)) for group in groups or []]
+        for groups in (config.sidebar_groups, config.default_sidebar_groups(dataset))
+    ]
+    return bool(plain[0] == plain[1])

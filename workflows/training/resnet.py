@@ -1,0 +1,120 @@
+"""From labelled images to scores for all of them: what train_resnet and auto_label share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...models.images import Images
+from ...models.settings import ImageSettings, ResNetSettings
+from ...models.step import Step
+from ..data.labels import Labels
+from ..display.tables import counted
+from ..runs.run import Run
+from .image_survey import Look, errors_of, note_images, unreadable
+from .partition import TRAIN, VALIDATION
+
+PREDICT_BATCH = 64
+GOING_ON = 0.25  # of the epochs, for a network that an earlier round has trained
+
+
+@dataclass
+class Fitted:
+    """A trained network, and what it says of every sample."""
+
+    logits: np.ndarray  # for evenly frequent classes [N, K]
+    embeddings: np.ndarray  # [N, D]
+    prior: np.ndarray  # added to the logits, it gives the training part's frequencies back [K]
+    errors: dict[int, str]  # index of the sample: why it has no prediction
+    curves: list[dict[str, Any]]
+    precision: str
+    images: Images
+
+
+def check_weights(names: list[str], settings: ResNetSettings) -> None:
+    """Refuses first weights that cannot be had or do not fit, before any image is read.
+
+    Raises:
+        ValueError: the file is missing, damaged, holds code, or is of another architecture; or cannot be downloaded
+    """
+    from ...models import resnet
+
+    if settings.weights not in ("auto", "none"):
+        resnet.build(len(names), 1, 8, np.zeros(1), np.ones(1), settings)  # the stem takes any channels and size
+
+
+def fit(
+    run: Run,
+    known: Labels,
+    look: Look,
+    parts: np.ndarray,
+    image_settings: ImageSettings,
+    settings: ResNetSettings,
+    watch: Callable[[Any, Step], None] | None = None,
+    weights: np.ndarray | None = None,
+    first: Path | None = None,
+) -> Fitted:
+    """Trains, keeps the checkpoint in the run's folder, and predicts every sample.
+
+    Args:
+        watch: is called with the network after each epoch
+        weights: how much each sample counts in training [N]; None: all the same
+        first: checkpoint to go on from, in a part of the epochs
+    """
+    from ...models import resnet
+
+    images = Images(known.paths.tolist(), image_settings, look.size_px, look.channels)
+    model = resnet.build(len(known.names), look.channels, look.size_px, look.mean, look.std, settings)
+    precision = run.note("precision", lambda: resnet.choose_precision(model, settings))
+    settings = replace(settings, precision=precision)
+    cut = resnet.Parts(np.flatnonzero(parts == TRAIN), np.flatnonzero(parts == VALIDATION))
+    path = run.folder / "checkpoint.safetensors"
+    if not path.exists():
+        if first:
+            resnet.go_on(model, first, known.names)
+            settings = replace(settings, epochs=part_of(settings.epochs), minimum_steps=part_of(settings.minimum_steps))
+
+        def fetch(indices: np.ndarray) -> np.ndarray:
+            run.check_stop()  # an epoch can be long, a batch is not
+            return images[indices]
+
+        steps = resnet.train(model, fetch, known.classes, cut, settings, run.folder, weights)
+        for step in run.watch(steps, "training"):
+            if watch:
+                watch(model, step)
+        notes = dict(names=known.names, images=asdict(replace(image_settings, size_px=look.size_px)))
+        resnet.save(model, path, notes)
+    (run.folder / "last.safetensors").unlink(missing_ok=True)
+    model, _ = resnet.load(path)
+    logits, embeddings, errors = predict(run, known, model, images, settings)
+    return Fitted(logits, embeddings, model.prior.numpy(), errors, run.curves, precision, images)
+
+
+def part_of(count: int) -> int:
+    """Epochs or updates of a network that goes on."""
+    return max(1, round(GOING_ON * count))
+
+
+def predict(
+    run: Run, known: Labels, model: Any, images: Images, settings: ResNetSettings
+) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+    """Logits [N, K] and embeddings [N, D] of every image, NaN where one cannot be read, and the reasons."""
+    from ...models import resnet
+
+    def compute() -> dict[str, np.ndarray]:
+        logits = np.full((len(images), model.classes), np.nan, dtype=np.float32)
+        embeddings = np.full((len(images), model.head.in_features), np.nan, dtype=np.float32)
+        for indices, scores, vectors in resnet.predict(model, images.batches(PREDICT_BATCH), settings):
+            logits[indices], embeddings[indices] = scores, vectors
+            run.report("predicting", int(indices[-1]) + 1, len(images))
+        if len(images.errors) == len(images):
+            raise ValueError(f"none of the {counted(len(images), 'image')} can be read, the first: {images.errors[0]}")
+        note_images(run, images.notes)
+        return dict(logits=logits, embeddings=embeddings, **unreadable(known.ids, images.errors))
+
+    kept = run.arrays("predictions", compute, known.ids, ("logits", "embeddings"))
+    return kept["logits"], kept["embeddings"], errors_of(kept, known.ids)

@@ -1,0 +1,99 @@
+"""What people type, in a form or on the command line, as the argument of a workflow."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from ...models.regular import regular
+from ..balancing.plan import Target
+
+MAX_FILE = 1_000_000  # characters that are read of a file: rules have fewer
+NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,=]*?))\s*([,=]|\Z)')
+
+
+def read_classes(text: str) -> list[str] | dict[str, list[str]] | None:
+    """ "cat = kitten, dog" as {"cat": ["kitten"], "dog": []}, and "cat, dog" as a list; None for an empty text."""
+    rows = _rows(text)
+    if rows == [[""]]:
+        return None
+    if any("" in row for row in rows):
+        raise ValueError("a name is missing between two commas or beside a =")
+    return {row[0]: row[1:] for row in rows} if any(row[1:] for row in rows) else [row[0] for row in rows]
+
+
+def read_names(text: str) -> list[str] | None:
+    """ "cat, dog" as a list; None for an empty text."""
+    names = read_classes(text)
+    if isinstance(names, dict):
+        raise ValueError("synonyms have no meaning here: it reads cat, dog")
+    return names
+
+
+def read_file(path: str) -> str:
+    """The text of a file, or of stdin for "-"."""
+    try:
+        if path == "-":
+            return sys.stdin.read(MAX_FILE)
+        with regular(Path(path)).open(encoding="utf-8") as file:
+            return file.read(MAX_FILE)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} cannot be read: it is no text in UTF-8") from None
+
+
+def write_classes(classes: list[str] | dict[str, list[str]]) -> str:
+    """What `read_classes` reads."""
+    synonyms = classes if isinstance(classes, dict) else dict.fromkeys(classes, [])
+    return ", ".join(" = ".join(map(_quoted, [name, *others])) for name, others in synonyms.items())
+
+
+def read_target(text: str) -> Target:
+    """ "majority" and "median" as they are, "100" as a number, and "cat=100, dog=200" as {"cat": 100, "dog": 200}."""
+    if text in ("majority", "median"):
+        return text
+    if "=" not in text:
+        return _number(text, text)
+    counts = {}
+    for *names, count in _rows(text):
+        if not any(names):
+            raise ValueError(f"{count!r} names no class: it reads cat=100, dog=200")
+        if len(names) > 1 and "=".join(names) in text:  # a name with = in it, typed as it is
+            names = ["=".join(names)]
+        counts[" = ".join(names)] = _number(count, " = ".join([*names, count]))
+    return counts
+
+
+def write_target(counts: Mapping[str, int]) -> str:
+    """What `read_target` reads."""
+    return ", ".join(f"{_quoted(name)} = {count}" for name, count in counts.items())
+
+
+def _rows(text: str) -> list[list[str]]:
+    """ "cat = kitten, dog" as [["cat", "kitten"], ["dog"]]; a name in quotes may have any letter in it."""
+    rows: list[list[str]] = [[]]
+    place = 0
+    while True:
+        found = NAME.match(text, place)
+        assert found  # it takes anything up to the end
+        quoted, plain, end = found.groups()
+        rows[-1].append(plain.strip() if quoted is None else quoted.replace('""', '"'))
+        place = found.end()
+        if not end:
+            return rows
+        if end == ",":
+            rows.append([])
+
+
+def _quoted(name: str) -> str:
+    is_plain = name and name == name.strip() and not set(name) & set(',="')
+    return name if is_plain else '"' + name.replace('"', '""') + '"'
+
+
+def _number(text: str, whole: str) -> int:
+    if not text.strip().isdecimal():
+        raise ValueError(f"it is 'majority', 'median', a number, or cat=100, dog=200, not {whole.strip()!r}")
+    return int(text)
