@@ -145,17 +145,17 @@ def arm(
     problem: Problem, values: dict[str, Any], steps: int, seeds: range, made: Images | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Balanced accuracy on validation and on test, for each seed [S]."""
-    from evenset.models import probe
+    from evenset.models.classifiers import small_cnn
     from evenset.models.settings import ProbeSettings
 
     real = everything(problem)
     found = []
     for seed in seeds:
         settings = ProbeSettings(seed=seed, **{"steps": steps, **values})
-        model = probe.build(10, real.pixels, settings)
-        for _ in probe.train(model, real.pixels, real.labels, settings, made):
+        model = small_cnn.build(10, real.pixels, settings)
+        for _ in small_cnn.train(model, real.pixels, real.labels, settings, made):
             pass
-        found.append([balanced(probe.predict(model, part.pixels), part.labels) for part in problem[2:]])
+        found.append([balanced(small_cnn.predict(model, part.pixels), part.labels) for part in problem[2:]])
     return tuple(np.array(found).T)  # type: ignore[return-value]
 
 
@@ -182,7 +182,7 @@ class Making:
         return Images(drawn.pixels[rows], drawn.labels[rows])
 
     def _drawn(self, recipe: Recipe, labels: np.ndarray) -> Images:
-        from evenset.models import diffusion
+        from evenset.models.diffusion.training import training
         from evenset.models.settings import SamplingSettings
 
         train = self.problem.train
@@ -192,27 +192,27 @@ class Making:
             start = train.pixels[np.random.default_rng(0).choice(lent, len(labels))]
         settings = SamplingSettings(guidance=recipe.guidance)
         generator = self._generator(recipe.budget)
-        for rows, images in diffusion.generate(generator, labels, settings, start=start, strength=recipe.strength):
+        for rows, images in training.generate(generator, labels, settings, start=start, strength=recipe.strength):
             pixels[rows] = images
         return Images(pixels, labels)
 
     def _generator(self, budget: float) -> Any:
-        from evenset.models import diffusion
+        from evenset.models.diffusion.training import training
         from evenset.models.settings import GeneratorSettings
 
         if budget not in self.trained:
             train = self.problem.train
             settings = GeneratorSettings(minutes=budget * self.minutes, picture_steps=10**9)
-            pipeline = diffusion.build(list(pictures.CLOTHES), 1, train.pixels.shape[-1], settings)
+            pipeline = training.build(list(pictures.CLOTHES), 1, train.pixels.shape[-1], settings)
             with tempfile.TemporaryDirectory() as folder:
-                steps = diffusion.train(pipeline, train.pixels.__getitem__, train.labels, settings, Path(folder))
+                steps = training.train(pipeline, train.pixels.__getitem__, train.labels, settings, Path(folder))
                 last = list(steps)[-1]
             print(f"generator: {settings.minutes:g} minutes, {last.number:,} updates, loss {last.loss:.3f}", flush=True)
             self.trained[budget] = pipeline
         return self.trained[budget]
 
     def _kept(self, without: str, drawn: Images) -> np.ndarray:
-        from evenset.models.filters import CHECKS
+        from evenset.models.quality.image_filters import CHECKS
 
         if without == "all":
             return np.ones(len(drawn.labels), dtype=bool)
@@ -222,7 +222,7 @@ class Making:
 
 def kept(train: Images, held_out: Images, drawn: Images, shares: dict[str, float] | None = None) -> np.ndarray:
     """Which images the filters keep: a network that learned from `train` judges, `held_out` sets the limits."""
-    from evenset.models.filters import CHECKS
+    from evenset.models.quality.image_filters import CHECKS
     from evenset.models.settings import FilterSettings, ProbeSettings
     from evenset.workflows.balancing.benefit import Problem as Judged
     from evenset.workflows.balancing.image_filter import Judging

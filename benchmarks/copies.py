@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def arrays(data: str, size_px: int, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    from evenset.models.images import Images, survey
+    from evenset.models.images.reader.reader import Images, survey
     from evenset.models.settings import ImageSettings
 
     found = pictures.read(data, 0, 0, folder)
@@ -73,7 +73,7 @@ def arrays(data: str, size_px: int, folder: Path) -> tuple[np.ndarray, np.ndarra
 
 
 def compare(pixels: np.ndarray, labels: np.ndarray, count: int, judged: int, seed: int) -> list[Row]:
-    from evenset.models import copies
+    from evenset.models.quality import copies
     from evenset.models.settings import FilterSettings
 
     rng = np.random.default_rng(seed)

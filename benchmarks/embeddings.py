@@ -74,18 +74,18 @@ def compare(vectors: np.ndarray, truth: np.ndarray, counts: list[int], seeds: ra
 
 def peers(around, classes: int) -> dict[str, list[Candidate]]:  # type: ignore[no-untyped-def]
     """Each peer's candidates, from which cross-validation chooses. They get the product's evened-out vectors."""
-    from evenset.models import graph as graphs
-    from evenset.models import harmonic, surroundings
+    from evenset.models.graphs import label_propagation, neighbourhood_features
+    from evenset.models.graphs import nearest_neighbours as graphs
     from evenset.models.settings import GraphSettings
 
     own, adjacency = around.views["own"], around.graph.normalised()
     wide = [graphs.build(own, GraphSettings(neighbours=count)) for count in NEIGHBOURS]
-    smooth = [surroundings.diffuse(own, adjacency, hops) for hops in HOPS]
+    smooth = [neighbourhood_features.diffuse(own, adjacency, hops) for hops in HOPS]
     return {
         "logistic regression": [regression(own, c) for c in STRENGTHS],
         "SGC": [regression(rows, c) for rows in smooth for c in STRENGTHS],
-        "Laplace learning": [lambda labels, g=g: harmonic.laplace(g, labels, classes) for g in wide],
-        "Poisson learning": [lambda labels, g=g: harmonic.poisson(g, labels, classes) for g in wide],
+        "Laplace learning": [lambda labels, g=g: label_propagation.laplace(g, labels, classes) for g in wide],
+        "Poisson learning": [lambda labels, g=g: label_propagation.poisson(g, labels, classes) for g in wide],
     }
 
 

@@ -97,8 +97,9 @@ def run(
 
 def make_peers(drawn: pictures.Pictures, data: str) -> dict[str, Any]:
     """By name, what says classes [N] for labels [N]: by a graph of the pixels, or learned from pixels and gradients."""
-    from evenset.models import features, graph, harmonic
-    from evenset.models.images import Images
+    from evenset.models.graphs import label_propagation, nearest_neighbours
+    from evenset.models.images.reader import features
+    from evenset.models.images.reader.reader import Images
     from evenset.models.settings import GraphSettings, ImageSettings
     from sklearn.linear_model import LogisticRegression
     from sklearn.semi_supervised import LabelSpreading
@@ -106,7 +107,7 @@ def make_peers(drawn: pictures.Pictures, data: str) -> dict[str, Any]:
     side = 8 if data == "digits" else 28
     blocks = [block for _, block in Images(drawn.paths, ImageSettings(), side, 1).batches(256)]
     pixels = np.concatenate([block.reshape(len(block), -1) for block in blocks]).astype(np.float32) / 255
-    joined = graph.build(pixels, GraphSettings(metric="euclidean", neighbours=10))
+    joined = nearest_neighbours.build(pixels, GraphSettings(metric="euclidean", neighbours=10))
     seen = np.concatenate([features.describe(block) for block in blocks])
     classes = len(set(drawn.labels))
 
@@ -118,8 +119,8 @@ def make_peers(drawn: pictures.Pictures, data: str) -> dict[str, Any]:
         return np.nan_to_num(scores, nan=-np.inf).argmax(axis=1)
 
     peers = {
-        "Laplace learning, pixels": lambda labels: best(harmonic.laplace(joined, labels, classes)),
-        "Poisson learning, pixels": lambda labels: best(harmonic.poisson(joined, labels, classes)),
+        "Laplace learning, pixels": lambda labels: best(label_propagation.laplace(joined, labels, classes)),
+        "Poisson learning, pixels": lambda labels: best(label_propagation.poisson(joined, labels, classes)),
         "logistic regression, pixels and HOG": regress,
     }
     if len(pixels) < 5000:  # it holds a dense row for each sample

@@ -59,8 +59,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def training(seed: int) -> None:
     """Updates of `diffusion.train` from PNG files, and bare ones of the same network on random numbers, in turn."""
-    from evenset.models import diffusion
-    from evenset.models.images import Images
+    from evenset.models.diffusion.training import training as diffusion
+    from evenset.models.images.reader.reader import Images
     from evenset.models.settings import GeneratorSettings, ImageSettings
 
     settings = GeneratorSettings(minutes=0, steps=100_000, picture_steps=100_000, seed=seed)
@@ -97,7 +97,7 @@ def training(seed: int) -> None:
 
 def bare_update(pipeline: Any, precision: str, settings: Any) -> Any:
     """Forward, backward and optimizer step of the network on random numbers."""
-    from evenset.models import diffusion
+    from evenset.models.diffusion.training import training as diffusion
 
     network, batch = pipeline.unet.train(), settings.batch_size or diffusion.CPU_BATCH
     side, channels = 28 // pipeline.config.patch_px, network.config.in_channels
@@ -120,7 +120,7 @@ def bare_update(pipeline: Any, precision: str, settings: Any) -> Any:
 
 def trained(folder: Path, minutes: float, seed: int) -> Any:
     """A generator that trained on all 60,000 training images, in memory."""
-    from evenset.models import diffusion
+    from evenset.models.diffusion.training import training as diffusion
     from evenset.models.settings import GeneratorSettings
 
     if not (folder / "model_index.json").exists():
@@ -137,14 +137,15 @@ def trained(folder: Path, minutes: float, seed: int) -> Any:
 
 def sampling(pipeline: Any, count: int, seed: int) -> dict[str, float]:
     """Speed of the usual way and of 25 steps that are guided throughout, and how near each comes to real images."""
-    from evenset.models import image_metrics, probe
+    from evenset.models.classifiers import small_cnn
+    from evenset.models.quality import image_metrics
     from evenset.models.settings import ProbeSettings, SamplingSettings
 
     pixels, labels = real("train")
-    judge = probe.build(10, pixels, ProbeSettings(seed=seed))
-    for _ in probe.train(judge, pixels, labels, ProbeSettings(seed=seed)):
+    judge = small_cnn.build(10, pixels, ProbeSettings(seed=seed))
+    for _ in small_cnn.train(judge, pixels, labels, ProbeSettings(seed=seed)):
         pass
-    wanted = probe.embed(judge, real("t10k")[0])
+    wanted = small_cnn.embed(judge, real("t10k")[0])
     usual = SamplingSettings(sampling_seed=seed)
     slow = SamplingSettings(
         sampling_steps=SLOW_STEPS, guidance=SLOW_GUIDANCE, guidance_from=0.0, guidance_to=1.0, sampling_seed=seed
@@ -153,7 +154,7 @@ def sampling(pipeline: Any, count: int, seed: int) -> dict[str, float]:
     ways = {f"{usual.sampling_steps} steps, guided in part": usual, f"{SLOW_STEPS} steps, guided throughout": slow}
     for name, settings in ways.items():
         images, _, seconds = draw(pipeline, count, settings)
-        made = probe.embed(judge, images)
+        made = small_cnn.embed(judge, images)
         shares = image_metrics.prdc(wanted, made)
         distances = [*image_metrics.kid(wanted, made), image_metrics.fid(wanted, made)]
         rows.append([name, count / seconds, *distances, *shares.values()])
@@ -165,7 +166,7 @@ def sampling(pipeline: Any, count: int, seed: int) -> dict[str, float]:
 
 def worth(pipeline: Any, count: int, seed: int) -> dict[str, float]:
     """Accuracy on real test images of networks that learned from generated images alone, all of them or filtered."""
-    from evenset.models import probe
+    from evenset.models.classifiers import small_cnn
     from evenset.models.settings import ProbeSettings, SamplingSettings
 
     (pixels, labels), test, settings = real("train"), real("t10k"), ProbeSettings(seed=seed)
@@ -181,7 +182,7 @@ def worth(pipeline: Any, count: int, seed: int) -> dict[str, float]:
         f"real, {count:,}": (pixels[few], labels[few]),
         f"real, {len(pixels):,}": (pixels, labels),
     }
-    scores = {name: probe.accuracy_score(*one, *test, 10, settings)[0] for name, one in sets.items()}
+    scores = {name: small_cnn.accuracy_score(*one, *test, 10, settings)[0] for name, one in sets.items()}
     best = scores[f"real, {len(pixels):,}"]
     print(f"\nAccuracy on the 10,000 test images after training on {count:,} images")
     print(tabulate([(name, score, score / best) for name, score in scores.items()], ["", "accuracy", "of real"]))
@@ -190,7 +191,7 @@ def worth(pipeline: Any, count: int, seed: int) -> dict[str, float]:
 
 def draw(pipeline: Any, count: int, settings: Any) -> tuple[np.ndarray, np.ndarray, float]:
     """Images [count, 1, 28, 28], their classes, as many of each, and the seconds they took."""
-    from evenset.models import diffusion
+    from evenset.models.diffusion.training import training as diffusion
 
     classes = np.arange(count) % 10
     images = np.empty((count, 1, 28, 28), dtype=np.uint8)

@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def million(count: int) -> None:
     """1,000 Gaussian clusters, centres N(0, I), standard deviation .3."""
-    from evenset.models import graph as graphs
+    from evenset.models.graphs import nearest_neighbours as graphs
     from evenset.models.settings import GraphSettings
 
     rng = np.random.default_rng(0)
@@ -67,7 +67,7 @@ class Answer(NamedTuple):
 
 def networks(count: int, epochs: int, plain_epochs: int) -> None:
     """Evenset's GCN and torch-geometric's, the same losses, first weights of one seed, and 60 epochs."""
-    from evenset.models import graph as graphs
+    from evenset.models.graphs import nearest_neighbours as graphs
     from evenset.models.settings import GCNSettings, GraphSettings
 
     rows, truth, labels = problem(count)
@@ -115,7 +115,7 @@ def problem(count: int, features: int = 1280, classes: int = 10) -> tuple[np.nda
 
 
 def evenset(graph, rows: np.ndarray, labels: np.ndarray, settings) -> np.ndarray:  # type: ignore[no-untyped-def]
-    from evenset.models import gcn
+    from evenset.models.graphs import gcn
 
     inputs = gcn.prepare(graph, rows, settings)
     model = gcn.build(inputs[0].shape[1], int(labels.max()) + 1, settings)

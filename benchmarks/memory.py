@@ -49,8 +49,8 @@ def main() -> None:
 def peak(files: list[str], size_px: int, stem: str, threads: int) -> tuple[float, float, float]:
     """Memory before, at its peak, and what is kept of the results and paths, in MB: auto_label's way of predicting."""
     import fiftyone as fo
-    from evenset.models.images import Images
-    from evenset.models.resnet import predict
+    from evenset.models.classifiers.resnet import predict
+    from evenset.models.images.reader.reader import Images
     from evenset.models.settings import ImageSettings, ResNetSettings
     from evenset.workflows.training import resnet
 

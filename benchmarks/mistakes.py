@@ -49,7 +49,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def read(data: str, given: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
     """Vectors, reduced as find_mistakes would at each call [N, 128], and classes [N]."""
-    from evenset.models import features, graph
+    from evenset.models.graphs import nearest_neighbours
+    from evenset.models.images.reader import features
     from evenset.models.settings import GraphSettings
 
     with tempfile.TemporaryDirectory() as folder:
@@ -63,7 +64,7 @@ def read(data: str, given: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
 
             pixels = np.stack([np.asarray(Image.open(path)) for path in drawn.paths])
             vectors = features.describe(pixels[:, None])
-    return graph.prepare(vectors, GraphSettings()), truth
+    return nearest_neighbours.prepare(vectors, GraphSettings()), truth
 
 
 def measure(data: str, vectors: np.ndarray, truth: np.ndarray, seeds: list[int], found: Found) -> None:
@@ -128,7 +129,8 @@ def confusable(vectors: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def scored(dataset: Any, vectors: np.ndarray, labels: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     """What find_mistakes writes, and every peer's score on the probabilities that its run kept [N]."""
     import evenset
-    from evenset.models import graph, mistakes
+    from evenset.models.graphs import nearest_neighbours
+    from evenset.models.quality import label_errors
     from evenset.models.settings import GraphSettings
     from evenset.workflows.data.folders import run_folder
 
@@ -141,11 +143,11 @@ def scored(dataset: Any, vectors: np.ndarray, labels: np.ndarray, seed: int) -> 
     )
     evenset.delete_run(dataset, results.run_key)
     alone = predictions[folds, np.arange(len(folds))].astype(float)
-    averaged = mistakes.average(predictions, folds, graph.build(vectors, GraphSettings()).neighbours)
+    averaged = label_errors.average(predictions, folds, nearest_neighbours.build(vectors, GraphSettings()).neighbours)
     scores = {OURS: ours}
     for suffix, probabilities in (("", alone), (", averaged", averaged)):
         probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
-        scores |= {name + suffix: mistakes.mistakenness(probabilities, labels, method=name) for name in CLEANLAB}
+        scores |= {name + suffix: label_errors.mistakenness(probabilities, labels, method=name) for name in CLEANLAB}
         scores["FiftyOne Brain" + suffix] = brain(probabilities, labels)
     return scores
 

@@ -16,7 +16,7 @@ STEM_HELP = (
 def same_network(size_px: int, stem: str, threads: int) -> Any:
     """Evenset's module around torchvision's resnet18, with the same weights in every process."""
     import torch
-    from evenset.models.resnet import ResNet
+    from evenset.models.classifiers.resnet import ResNet
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)

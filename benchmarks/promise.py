@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def predictions(given: argparse.Namespace, wrong: float, folder: Path) -> Predictions:
     """Reads them from the folder, or makes them and keeps them there."""
-    from evenset.models import calibration
+    from evenset.models.confidence import calibration
 
     path = folder / f"promise-{given.images}-{given.labels}-{wrong:g}.npz"
     if not path.is_file():
@@ -85,7 +85,10 @@ def predictions(given: argparse.Namespace, wrong: float, folder: Path) -> Predic
 
 def predict(images: int, labels: int, wrong: float) -> dict[str, np.ndarray]:
     """Scores and logits of all images, by members that learn from the first `labels` of them."""
-    from evenset.models import ensemble, features, gcn, graph, harmonic, linear
+    from evenset.models.classifiers import linear
+    from evenset.models.confidence import ensemble
+    from evenset.models.graphs import gcn, label_propagation, nearest_neighbours
+    from evenset.models.images.reader import features
     from evenset.models.settings import GCNSettings, GraphSettings
 
     rng = np.random.default_rng(0)
@@ -99,7 +102,10 @@ def predict(images: int, labels: int, wrong: float) -> dict[str, np.ndarray]:
     train = np.where(np.arange(images) < labels, given, -1)
 
     vectors = features.describe(pixels[order][:, None])
-    nearest, reduced = graph.build(vectors, GraphSettings()), graph.prepare(vectors, GraphSettings())
+    nearest, reduced = (
+        nearest_neighbours.build(vectors, GraphSettings()),
+        nearest_neighbours.prepare(vectors, GraphSettings()),
+    )
     propagated, adjacency = gcn.prepare(nearest, reduced, GCNSettings())
     network = gcn.build(reduced.shape[1], 10, GCNSettings())
     for _ in gcn.train(network, propagated, adjacency, train, GCNSettings()):
@@ -108,7 +114,7 @@ def predict(images: int, labels: int, wrong: float) -> dict[str, np.ndarray]:
         members = {
             "linear": ensemble.normalise(linear.predict(linear.train(vectors[:labels], train[:labels], 10), vectors)),
             "gcn": np.log(gcn.predict(network, propagated, adjacency)),
-            "harmonic": np.log(harmonic.laplace(nearest, train, 10)),
+            "harmonic": np.log(label_propagation.laplace(nearest, train, 10)),
         }
     stack, tuning = np.stack(list(members.values())), slice(labels, labels + TUNING)
     weights = ensemble.weigh(stack[:, tuning], given[tuning])
@@ -180,7 +186,7 @@ Method = Callable[[Predictions, Split, float], np.ndarray]  # which of the pool 
 
 
 def evenset(found: Predictions, split: Split, target: float) -> np.ndarray:
-    from evenset.models.threshold import choose_threshold
+    from evenset.models.confidence.threshold import choose_threshold
 
     pool, held = found.scores[split.pool], found.scores[split.held]
     return np.asarray(pool >= choose_threshold(pool, held, found.right[split.held], target, ALPHA).score)

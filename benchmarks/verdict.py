@@ -145,7 +145,7 @@ def judged(case: Case, given: argparse.Namespace) -> list[dict[str, Any]]:
 
 def new_images(case: Case, budgets: list[int]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Images and classes from every source, as many as even the classes out under the cap."""
-    from evenset.models.augment import augment
+    from evenset.models.images.reader.augment import augment
 
     pixels, labels = case.train
     counts = np.bincount(labels, minlength=10)
@@ -180,16 +180,16 @@ def passed(
 
 
 def generated(case: Case, classes: np.ndarray, updates: int) -> np.ndarray:
-    from evenset.models import diffusion
+    from evenset.models.diffusion.training import training
     from evenset.models.settings import GeneratorSettings, SamplingSettings
 
     pixels, labels = case.train
     settings = GeneratorSettings(minutes=0, steps=updates, width=32, layers=1, picture_steps=10**9)
-    pipeline = diffusion.build([str(i) for i in range(10)], pixels.shape[1], pixels.shape[-1], settings)
+    pipeline = training.build([str(i) for i in range(10)], pixels.shape[1], pixels.shape[-1], settings)
     with tempfile.TemporaryDirectory() as place:
-        list(diffusion.train(pipeline, lambda rows: pixels[rows], labels, settings, Path(place)))
+        list(training.train(pipeline, lambda rows: pixels[rows], labels, settings, Path(place)))
     images = np.empty((len(classes), *pixels.shape[1:]), dtype=np.uint8)
-    for places, some in diffusion.generate(pipeline, classes, SamplingSettings()):
+    for places, some in training.generate(pipeline, classes, SamplingSettings()):
         images[places] = some
     return images
 
@@ -207,15 +207,15 @@ def write(place: Path, images: np.ndarray, classes: np.ndarray) -> list[Any]:
 
 def accuracy(case: Case, made: tuple[np.ndarray, np.ndarray] | None, settings: Any, seeds: int) -> np.ndarray:
     """Balanced accuracy on the test images, for each seed [S]."""
-    from evenset.models import probe
+    from evenset.models.classifiers import small_cnn
 
     found = []
     for number in range(seeds):
         own = replace(settings, seed=settings.seed + number)
-        model = probe.build(10, case.train[0], own)
-        for _ in probe.train(model, *case.train, own, made):
+        model = small_cnn.build(10, case.train[0], own)
+        for _ in small_cnn.train(model, *case.train, own, made):
             pass
-        right = probe.predict(model, case.test[0]).argmax(1) == case.test[1]
+        right = small_cnn.predict(model, case.test[0]).argmax(1) == case.test[1]
         found.append(np.mean([right[case.test[1] == label].mean() for label in range(10)]))
     return np.array(found)
 

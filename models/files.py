@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .regular import regular
+from .regular_files import regular
 
 PART = ".part"  # ends the name of a file that is being written
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .files import aside
-from .regular import regular
+from .regular_files import regular
 
 if TYPE_CHECKING:
     import torch

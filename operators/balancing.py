@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
+from ..models.quality.paired_gain import ADD, DO_NOT_ADD
 from ..models.settings import (
     BalanceSettings,
     FilterSettings,
@@ -14,7 +15,6 @@ from ..models.settings import (
     SamplingSettings,
     TrainGeneratorSettings,
 )
-from ..models.verdict import ADD, DO_NOT_ADD
 from ..workflows.balancing import plan as balance_plan
 from ..workflows.display.tables import counted, table
 from ..workflows.ui import balance, user_input

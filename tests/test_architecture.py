@@ -37,7 +37,7 @@ PARTS = {  # files of one method
 
 
 class Import(NamedTuple):
-    file: str  # "models/resnet.py"
+    file: str  # "models/classifiers/resnet.py"
     line: int
     module: str  # as a path from the root, "models.losses", or a library's name, "torch.nn"
     level: int  # dots before it

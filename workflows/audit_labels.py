@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..models.confidence.threshold import interval
 from ..models.settings import AuditSettings, split
-from ..models.threshold import interval
 from .data import saved_views as views
 from .data.checks import check_images, check_label_field, require_fields
 from .data.field_access import require_visible

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..models import ensemble
+from ..models.confidence import ensemble
 from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings, split
 from .data import saved_views
 from .data.checks import check_images, check_output_field

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..models.quality.paired_gain import ADD, Verdict
 from ..models.settings import BALANCE_SETTINGS, BalanceSettings
 from ..models.settings import split as split_settings
-from ..models.verdict import ADD, Verdict
 from .balancing import benefit, image_sources, rejection_sampling
 from .balancing import generator as generating
 from .balancing import plan as balance_plan

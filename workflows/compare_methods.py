@@ -140,7 +140,7 @@ def compare_methods(
 
 
 def _read_settings(settings: dict[str, Any]) -> tuple[CompareSettings, ImageSettings, AttackSettings]:
-    from ..models import attacks
+    from ..models.classifiers import attacks
 
     own = [kind for _, kinds in learners.METHODS.values() for kind in kinds]
     found = split_settings(settings, CompareSettings, ImageSettings, AttackSettings, *dict.fromkeys(own))

@@ -123,7 +123,7 @@ def _check_settings(known: Labels, graph: str, chosen: tuple[Any, ...]) -> None:
         return
     images, choices, resnet = chosen
     if choices.nodes == "superpixels":
-        from ..models.image_nodes import check_room
+        from ..models.graphs.image_nodes import check_room
 
         if images.size_px:
             check_room(images.size_px, choices)

@@ -14,8 +14,9 @@ import fiftyone as fo
 import numpy as np
 import pytest
 import torch
-from evenset.models import denoiser, linear, resnet, weights
-from evenset.models.regular import read_json, regular
+from evenset.models.classifiers import linear, pretrained, resnet
+from evenset.models.diffusion.training import network
+from evenset.models.regular_files import read_json, regular
 from evenset.models.settings import GeneratorSettings, ResNetSettings
 from evenset.workflows.balancing import generator as generating
 from safetensors.torch import load_file, save_file
@@ -27,8 +28,8 @@ HUGE = [100_000, 10**9, 2**70, 0, -1, 0.5, None, "8", True, [1], float("nan")]
 def generator(tmp_path_factory):
     """Folder of a small generator of two classes."""
     folder = tmp_path_factory.mktemp("generator")
-    pipeline = denoiser.build(["a", "b"], 1, 8, GeneratorSettings(width=8, layers=1, patch_px=1))
-    denoiser.save(pipeline, folder)
+    pipeline = network.build(["a", "b"], 1, 8, GeneratorSettings(width=8, layers=1, patch_px=1))
+    network.save(pipeline, folder)
     note = dict(names=["a", "b"], size_px=8, channels=1, dataset="", held_out=[], saw=[], images={}, warning="")
     (folder / generating.SAW).write_text(json.dumps(note))
     return folder
@@ -43,7 +44,7 @@ def edited(folder, name, **changes):
 
 
 def test_a_whole_generator_is_read(generator, make_dataset):
-    assert denoiser.load(generator, "cpu").config.names == ["a", "b"]
+    assert network.load(generator, "cpu").config.names == ["a", "b"]
     assert generating.find(make_dataset([]), generator, ["a"]).size_px == 8
 
 
@@ -66,9 +67,9 @@ def test_configurations_out_of_range_are_refused_before_anything_is_built(genera
         for value in [value for value in values if value != whole[name]]:  # True is 1 in Python
             restore = edited(generator, file, **{name: value})
             with pytest.raises(ValueError, match="holds no generator that Evenset wrote"):
-                denoiser.load(generator, "cpu")
+                network.load(generator, "cpu")
             restore()
-    assert denoiser.load(generator, "cpu")
+    assert network.load(generator, "cpu")
 
 
 def test_notes_of_a_generator_out_of_range_are_refused(generator, make_dataset):
@@ -94,7 +95,7 @@ def test_weights_that_are_not_finite_are_refused(generator, tmp_path, bad):
     name = next(iter(whole))
     save_file({**whole, name: torch.full_like(whole[name], bad)}, file)
     with pytest.raises(ValueError, match=f"NaN or infinity in {name}"):
-        denoiser.load(generator, "cpu")
+        network.load(generator, "cpu")
     save_file(whole, file)
 
     model = resnet.build(2, 1, 8, np.zeros(1), np.ones(1), ResNetSettings(weights="none"))
@@ -102,7 +103,7 @@ def test_weights_that_are_not_finite_are_refused(generator, tmp_path, bad):
     state["network.conv1.weight"] = torch.full_like(state["network.conv1.weight"], bad)
     torch.save(state, tmp_path / "w.pth")
     with pytest.raises(ValueError, match="NaN or infinity in network.conv1.weight"):
-        weights.read_state(tmp_path / "w.pth")
+        pretrained.read_state(tmp_path / "w.pth")
     model.load_state_dict(state)
     resnet.save(model, tmp_path / "checkpoint.safetensors", {})
     with pytest.raises(ValueError, match="NaN or infinity in network.conv1.weight"):
@@ -112,7 +113,7 @@ def test_weights_that_are_not_finite_are_refused(generator, tmp_path, bad):
 def test_a_view_that_claims_more_numbers_than_its_file_holds(tmp_path):
     torch.save({"conv1.weight": torch.zeros(1).expand(64, 10**9, 7, 7)}, tmp_path / "w.pth")
     with pytest.raises(ValueError, match="conv1.weight claims 3,136,000,000,000 numbers in a file of"):
-        weights.read_state(tmp_path / "w.pth")
+        pretrained.read_state(tmp_path / "w.pth")
 
 
 @pytest.mark.parametrize("name", ["architecture", "classes", "channels", "size_px"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evenset import auto_label, load_results
-from evenset.models import linear
+from evenset.models.classifiers import linear
+from evenset.models.confidence.threshold import labels_needed
 from evenset.models.settings import AutoLabelSettings
-from evenset.models.threshold import labels_needed
 from evenset.workflows.data.labels import Labels
 from evenset.workflows.labeling.acceptance import decide
 from evenset.workflows.labeling.predictions import Scores

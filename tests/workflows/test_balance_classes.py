@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evenset.models import verdict
+from evenset.models.quality import paired_gain
 from evenset.workflows.balance_classes import is_added
 from evenset.workflows.data import labels as samples
 from evenset.workflows.data import locks
@@ -313,16 +313,16 @@ def test_where_no_image_can_be_held_out_nothing_is_trained(uneven):
 @pytest.mark.parametrize(
     "gain, decision, when, added",
     [
-        (0.1, verdict.ADD, "if it gains", True),
-        (0.1, verdict.UNDECIDED, "if it gains", False),
-        (0.0, verdict.UNDECIDED, "unless it loses", True),
-        (-0.01, verdict.UNDECIDED, "unless it loses", False),
-        (-0.1, verdict.DO_NOT_ADD, "unless it loses", False),
-        (-0.1, verdict.DO_NOT_ADD, "always", True),
+        (0.1, paired_gain.ADD, "if it gains", True),
+        (0.1, paired_gain.UNDECIDED, "if it gains", False),
+        (0.0, paired_gain.UNDECIDED, "unless it loses", True),
+        (-0.01, paired_gain.UNDECIDED, "unless it loses", False),
+        (-0.1, paired_gain.DO_NOT_ADD, "unless it loses", False),
+        (-0.1, paired_gain.DO_NOT_ADD, "always", True),
     ],
 )
 def test_the_verdict_decides_as_it_was_asked_to(gain, decision, when, added):
-    found = verdict.Verdict(*[np.zeros(1)] * 4, ["undecided"], (gain, gain - 0.05, gain + 0.05), decision)
+    found = paired_gain.Verdict(*[np.zeros(1)] * 4, ["undecided"], (gain, gain - 0.05, gain + 0.05), decision)
 
     assert is_added(found, when) is added
 

@@ -217,7 +217,7 @@ def quarters(rng, place, count):
 
 def test_images_that_show_what_a_class_lacked_gain_and_wrongly_named_ones_do_not(tmp_path):
     """The third class has two looks, of which the training part has one."""
-    from evenset.models import verdict
+    from evenset.models.quality import paired_gain
     from evenset.models.settings import ProbeSettings
     from evenset.workflows.balancing import benefit
     from evenset.workflows.data.synthetic import Made, save_image
@@ -237,4 +237,4 @@ def test_images_that_show_what_a_class_lacked_gain_and_wrongly_named_ones_do_not
 
     right, wrong = (found.verdicts[name] for name in ("right", "wrong"))
     assert right.total[0] > 0.02 and found.recall["right"][2] > 0.9 > found.recall[found.best][2]
-    assert wrong.total[0] < -0.02 and found.recall["wrong"][2] < 0.6 and wrong.decision == verdict.DO_NOT_ADD
+    assert wrong.total[0] < -0.02 and found.recall["wrong"][2] < 0.6 and wrong.decision == paired_gain.DO_NOT_ADD

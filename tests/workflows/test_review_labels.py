@@ -211,7 +211,7 @@ def test_a_review_reads_in_parts_and_no_more_of_earlier_reviews_than_it_has_to(s
     monkeypatch.setattr(
         type(suggested), "select", lambda self, ids, **how: asked.append(ids) or select(self, ids, **how)
     )
-    for name in ("review_labels", "review_policy"):
+    for name in ("reviewing.writing", "reviewing.policy"):
         monkeypatch.setattr(import_module(f"evenset.workflows.{name}"), "CHUNK", 4)
     accepted = with_status(suggested, "accepted")
     wanted = dict(zip(*accepted.values(["id", "auto_label.label"]), strict=True))

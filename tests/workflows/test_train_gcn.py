@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evenset import delete_run, list_runs, load_results, resume_run, stop_run, train_gcn, train_resnet
-from evenset.models import gcn, image_graph, image_nodes
-from evenset.models import graph as graphs
+from evenset.models.graphs import gcn, image_gcn, image_nodes
+from evenset.models.graphs import nearest_neighbours as graphs
 from evenset.models.settings import GCNSettings, GraphSettings, ImageGraphSettings
 from evenset.models.step import load_tensors
 from evenset.workflows.runs.run.run import RunStopped
@@ -241,13 +241,13 @@ def test_heat_maps_add_up_to_the_score_of_the_label(digits):
     dataset = digits(n=40, size_px=16, labelled=30)
     results = train(dataset, heatmap_field="why", **CUT, aggregation="attention")
 
-    model, notes = image_graph.load(Path(results.checkpoint), ImageGraphSettings(**_settings(results)))
+    model, notes = image_gcn.load(Path(results.checkpoint), ImageGraphSettings(**_settings(results)))
     with np.load(folder_of(dataset, results) / "superpixels_00000000.npz") as kept:
         found = {name: kept[name] for name in kept.files}
-    from evenset.models.image_nodes import SuperpixelGraphs
+    from evenset.models.graphs.image_nodes import SuperpixelGraphs
 
     fetch = SuperpixelGraphs(**{name: found[name] for name in ("features", "edges", "nodes", "joins")})
-    ((_, logits, contributions),) = image_graph.predict(model, fetch, np.arange(40))
+    ((_, logits, contributions),) = image_gcn.predict(model, fetch, np.arange(40))
     assert [notes["names"][i] for i in logits.argmax(1)] == columns(dataset, "label")[0].tolist()
     for i, map_ in enumerate(dataset.values("why.map")):
         own = contributions[i, : found["nodes"][i], logits[i].argmax()]

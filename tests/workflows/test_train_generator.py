@@ -101,7 +101,7 @@ def test_a_training_that_was_broken_off_goes_on_to_the_same_weights(digits):
 
 def test_a_training_goes_on_with_its_network_where_there_are_more_cores(digits, monkeypatch):
     import evenset
-    from evenset.models import denoiser
+    from evenset.models.diffusion.training import network as denoiser
 
     monkeypatch.setattr(denoiser, "_cores", lambda device: 2.0)
     expected = tensors(train(digits, width=0, precision="fp32"))
@@ -145,7 +145,7 @@ def test_images_drawn_by_a_run_are_added_and_a_run_that_was_broken_off_adds_the_
     from evenset.workflows.balancing import rejection_sampling
 
     monkeypatch.setattr(rejection_sampling, "BLOCK", 20)
-    monkeypatch.setattr("evenset.models.sampling.faster_precision", lambda run, device, repeats: "fp32")
+    monkeypatch.setattr("evenset.models.diffusion.sampling.faster_precision", lambda run, device, repeats: "fp32")
     generator = train(digits).run_key
     first = balance(digits, generator=generator, measure_benefit=False, max_ratio=None)
     samples = digits.load_saved_view(first.views["synthetic"])
@@ -157,7 +157,9 @@ def test_images_drawn_by_a_run_are_added_and_a_run_that_was_broken_off_adds_the_
             digits, generator=generator, measure_benefit=False, max_ratio=None, progress=StopAt("making images", 15)
         )
     assert not digits.match_tags("synthetic")
-    monkeypatch.setattr("evenset.models.sampling.faster_precision", lambda *_, **__: pytest.fail("measured twice"))
+    monkeypatch.setattr(
+        "evenset.models.diffusion.sampling.faster_precision", lambda *_, **__: pytest.fail("measured twice")
+    )
     second = evenset.resume_run(digits, "evenset_balance_classes_1", progress=False)
     samples = digits.load_saved_view(second.views["synthetic"])
 
@@ -235,9 +237,9 @@ def test_a_copy_of_a_training_image_is_refused(digits, monkeypatch):
 
 
 def test_a_generator_that_diverged_is_kept_as_it_was_before(digits, monkeypatch):
-    from evenset.models import diffusion
+    from evenset.models.diffusion.training import training
 
-    learn, broken = diffusion.backward, []
+    learn, broken = training.backward, []
 
     def break_down(network, patch_px, batch, done):
         if done.updates == 14 and not broken:
@@ -245,7 +247,7 @@ def test_a_generator_that_diverged_is_kept_as_it_was_before(digits, monkeypatch)
             return float("nan")
         return learn(network, patch_px, batch, done)
 
-    monkeypatch.setattr(diffusion, "backward", break_down)
+    monkeypatch.setattr(training, "backward", break_down)
     with pytest.raises(FloatingPointError, match="update 15 has a loss of nan.*generator='evenset_train_generator_1'"):
         train(digits)
 
@@ -350,9 +352,9 @@ def test_files_of_a_run_that_was_deleted_are_not_named_again(digits):
 
 
 def test_an_exported_generator_draws_and_says_that_nobody_knows_what_it_saw(digits, tmp_path):
-    from evenset.models import diffusion
+    from evenset.models.diffusion.training import training
 
-    diffusion.export(diffusion.load(Path(train(digits).folder)), tmp_path)
+    training.export(training.load(Path(train(digits).folder)), tmp_path)
     results = balance(digits, generator=tmp_path, measure_benefit=False)
 
     assert results.added == 28 and "is not known" in results.notes[-1]

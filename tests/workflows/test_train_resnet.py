@@ -20,8 +20,8 @@ from evenset import (
     train_gcn,
     train_resnet,
 )
-from evenset.models import resnet
-from evenset.models.images import Images
+from evenset.models.classifiers import resnet
+from evenset.models.images.reader.reader import Images
 from evenset.models.probabilities import softmax
 from evenset.models.settings import ImageSettings, ResNetSettings
 from evenset.workflows.training.partition import HELD_OUT, TEST, TRAIN, VALIDATION

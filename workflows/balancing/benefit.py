@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ...models import verdict
-from ...models.images import Images
+from ...models.images.reader import Images
+from ...models.quality import paired_gain
 from ...models.settings import ImageSettings, ProbeSettings
 from ..data.labels import Labels
 from ..data.synthetic import Made, read_image
@@ -52,7 +52,7 @@ class Benefit:
     recall: dict[str, list[float | None]]  # of each class, by arm
     best: str  # of those without new images
     recipe: dict[str, Any]  # its settings, and those of the arms with new images
-    verdicts: dict[str, verdict.Verdict]  # by the arm that has new images
+    verdicts: dict[str, paired_gain.Verdict]  # by the arm that has new images
 
 
 def read(run: Run, known: Labels, look: Look, parts: np.ndarray, settings: ImageSettings) -> Problem:
@@ -118,18 +118,18 @@ def measure(
         recall={name: _recall(found.mean(axis=0), labels, classes) for name, found in right.items()},
         best=best,
         recipe=recipes[best],
-        verdicts={name: verdict.judge(right[best], right[name], labels, classes) for name in sources},
+        verdicts={name: paired_gain.judge(right[best], right[name], labels, classes) for name in sources},
     )
 
 
 def _answers(run: Run, problem: Problem, settings: ProbeSettings, added: Added | None) -> np.ndarray:
     """What a network says of the held-out images, class of each [m]."""
-    from ...models import probe
+    from ...models.classifiers import small_cnn
 
-    model = probe.build(len(problem.names), problem.train, settings)
-    for _ in probe.train(model, problem.train, problem.train_labels, settings, added):
+    model = small_cnn.build(len(problem.names), problem.train, settings)
+    for _ in small_cnn.train(model, problem.train, problem.train_labels, settings, added):
         run.check_stop()
-    return np.asarray(probe.predict(model, problem.held_out).argmax(axis=1))
+    return np.asarray(small_cnn.predict(model, problem.held_out).argmax(axis=1))
 
 
 def _best(right: dict[str, np.ndarray], labels: np.ndarray, classes: int) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...models.images import Images
+from ...models.images.reader import Images
 from ..data.labels import Labels
 from ..display.image_grid import COLUMNS, image_grid
 from ..training import duration

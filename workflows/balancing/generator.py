@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...models.denoiser import check_generator
+from ...models.diffusion.network import check_generator
 from ...models.files import aside
-from ...models.images import Images
-from ...models.regular import is_file, is_folder, read_json, regular
+from ...models.images.reader import Images
+from ...models.regular_files import is_file, is_folder, read_json, regular
 from ...models.settings import GeneratorSettings, ImageSettings, SamplingSettings, TrainGeneratorSettings
 from ..data import folders
 from ..data.labels import Labels
@@ -24,7 +24,7 @@ from ..training.image_survey import Look, groups_of_all, look_at
 from ..training.partition import HELD_OUT, TRAIN, keep_aside, set_aside
 
 if TYPE_CHECKING:
-    from ...models.diffusion import Pipeline
+    from ...models.diffusion.training import Pipeline
 
 SMALLEST_PX, LARGEST_PX = 8, 128  # sides that can be drawn
 USUAL_PX = 64  # largest side that is chosen without being asked for
@@ -156,7 +156,7 @@ def train(
     settings: GeneratorSettings,
 ) -> Generator:
     """Trains on the TRAIN part, and keeps the generator in the run's folder; a run that has it reads it."""
-    from ...models import diffusion
+    from ...models.diffusion import training
 
     folder, seen = run.folder / FOLDER, np.flatnonzero(parts == TRAIN)
     if not (folder / SAW).exists():
@@ -166,10 +166,10 @@ def train(
             run.check_stop()  # an update at a time
             return images[indices]
 
-        shape = run.note("shape", lambda: diffusion.chosen(look.size_px, settings))  # another process has other cores
+        shape = run.note("shape", lambda: training.chosen(look.size_px, settings))  # another process has other cores
         settings = replace(settings, **shape)
-        pipeline = diffusion.build(known.names, look.channels, look.size_px, settings)
-        steps = diffusion.train(pipeline, fetch, known.classes[seen], settings, run.folder, pictures=run.folder)
+        pipeline = training.build(known.names, look.channels, look.size_px, settings)
+        steps = training.train(pipeline, fetch, known.classes[seen], settings, run.folder, pictures=run.folder)
         note = dict(
             names=known.names,
             size_px=look.size_px,
@@ -190,16 +190,16 @@ def train(
             raise
         _show(run, pipeline, known.names, settings.precision)
         _keep(pipeline, folder, note)
-    (run.folder / diffusion.STATE).unlink(missing_ok=True)  # four times as large, and of no more use
+    (run.folder / training.STATE).unlink(missing_ok=True)  # four times as large, and of no more use
     return find(run.dataset, str(folder), known.names, source=run.key)
 
 
 def _keep(pipeline: Pipeline, folder: Path, note: dict[str, Any]) -> None:
     """Writes the generator."""
-    from ...models import diffusion
+    from ...models.diffusion import training
 
     with aside(folder) as part:
-        diffusion.save(pipeline, part)
+        training.save(pipeline, part)
         (part / SAW).write_text(json.dumps(note))
 
 
@@ -288,11 +288,11 @@ def draw(
     pipeline: Pipeline, labels: np.ndarray, settings: SamplingSettings, numbers: np.ndarray, run: Run | None = None
 ) -> np.ndarray:
     """Images by their numbers, of the generator's classes `labels` [n] -> uint8 [n, C, S, S]."""
-    from ...models import diffusion
+    from ...models.diffusion import training
 
     shape = (pipeline.config.channels, pipeline.config.size_px, pipeline.config.size_px)
     images = np.empty((len(labels), *shape), dtype=np.uint8)
-    for rows, block in diffusion.generate(pipeline, labels, settings, numbers=numbers):
+    for rows, block in training.generate(pipeline, labels, settings, numbers=numbers):
         images[rows] = block
         if run:
             run.report("drawing images", int(rows[-1]) + 1, len(labels))
@@ -300,6 +300,6 @@ def draw(
 
 
 def load(generator: Generator, device: str) -> Pipeline:
-    from ...models import diffusion
+    from ...models.diffusion import training
 
-    return diffusion.load(generator.folder, device)
+    return training.load(generator.folder, device)

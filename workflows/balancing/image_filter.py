@@ -13,7 +13,7 @@ from ..runs.run import Run
 from .benefit import Problem
 
 if TYPE_CHECKING:
-    from ...models.filters import Filters, Judged, Views
+    from ...models.quality.image_filters import Filters, Judged, Views
 
 SAY = "training what judges"
 
@@ -34,7 +34,7 @@ class Judging:
 
     def __call__(self, images: np.ndarray, classes: np.ndarray) -> tuple[Judged, list[dict[str, Any]]]:
         """Images, uint8 [B, C, S, S], and the class of each [B] -> which are kept, and what is to be noted of each."""
-        from ...models import copies
+        from ...models.quality import copies
 
         views = self._views(images, classes)
         graph = self._graph(views) if self.settings.graph_share else None
@@ -45,7 +45,7 @@ class Judging:
     @cached_property
     def classifier(self) -> Any:
         """A small network that learned from the training part."""
-        from ...models import probe
+        from ...models.classifiers import small_cnn as probe
         from ...models.step import accelerator, load_tensors, save_tensors
 
         problem, path = self.problem, self.run.folder / "judge.safetensors"
@@ -68,24 +68,24 @@ class Judging:
 
     @cached_property
     def reference(self) -> Any:
-        from ...models import copies
+        from ...models.quality import copies
 
         return copies.prepare(self.problem.train, self.problem.train_groups)
 
     @cached_property
     def filters(self) -> Filters:
-        from ...models import copies, filters
+        from ...models.quality import copies, image_filters
 
         problem, classes = self.problem, len(self.problem.names)
         limits = None
         if self.copies:
             real = (problem.train, problem.train_labels, problem.held_out, problem.held_out_labels)
             limits = copies.limits(self.reference, *real, classes, self.settings.copy_share)
-        return filters.fit(self.training, self.held_out, classes, self.settings, limits)
+        return image_filters.fit(self.training, self.held_out, classes, self.settings, limits)
 
     def _views(self, images: np.ndarray, labels: np.ndarray) -> Views:
-        from ...models import probe
-        from ...models.filters import Views
+        from ...models.classifiers import small_cnn as probe
+        from ...models.quality.image_filters import Views
 
         if not len(images):
             return Views(np.zeros((0, 1)), labels, np.zeros((0, len(self.problem.names))))
@@ -93,8 +93,8 @@ class Judging:
 
     def _graph(self, views: Views) -> np.ndarray:
         """What a GCN says of samples that join the training samples unlabelled, probability of each class [B, K]."""
-        from ...models import gcn
-        from ...models import graph as graphs
+        from ...models.graphs import gcn
+        from ...models.graphs import nearest_neighbours as graphs
 
         rows = np.concatenate([self.training.embeddings, views.embeddings])
         labels = np.concatenate([self.training.labels, np.full(len(views.labels), -1)])
@@ -106,12 +106,12 @@ class Judging:
         return gcn.predict(model, *inputs)[len(self.training.labels) :]
 
     def _notes(self, judged: Judged, i: int, graph: np.ndarray | None, name: int) -> dict[str, Any]:
-        from ...models import filters
+        from ...models.quality import image_filters
 
         refusal = None
         if judged.reason[i]:
             figures = float(judged.value[i]), float(judged.limit[i])
-            refusal = filters.explain(str(judged.reason[i]), *figures, self.problem.names[name])
+            refusal = image_filters.explain(str(judged.reason[i]), *figures, self.problem.names[name])
         notes: dict[str, Any] = dict(
             refusal=refusal,
             class_probability=round(float(judged.class_probability[i]), 4),

@@ -22,7 +22,7 @@ from .rejection_sampling import Draw
 
 def drawn(run: Run, generator: Generator, names: list[str], sampling: SamplingSettings, device: str) -> Draw:
     """Images of the generator."""
-    from ...models.sampling import precision
+    from ...models.diffusion.sampling import precision
 
     pipeline = generating.load(generator, device)
     found = run.note("drawing_precision", lambda: precision(pipeline, sampling))  # measured once: the same images again
@@ -45,7 +45,7 @@ def drawn(run: Run, generator: Generator, names: list[str], sampling: SamplingSe
 
 def changed(run: Run, problem: Problem, settings: GeneratorSettings, seed: int) -> Draw:
     """Real images of the training part, turned, moved, and lit otherwise."""
-    from ...models.augment import augment
+    from ...models.images.augment import augment
 
     def draw(numbers: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
         images, notes = [], []

@@ -18,13 +18,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...models.files import save_arrays, write_text
-from ...models.regular import regular
+from ...models.regular_files import regular
 from ..data import synthetic
 from ..data.synthetic import Made
 from ..runs.run import Run
 
 if TYPE_CHECKING:
-    from ...models.filters import Judged
+    from ...models.quality.image_filters import Judged
 
 BLOCK = 1000  # images that are made, judged and written down at once: a kill loses no more
 SPARE = 1.2  # drawn for each image that is still missing, as some will be refused
@@ -98,7 +98,7 @@ def _within(lines: list[dict[str, Any]], wanted: dict[str, int]) -> list[Made]:
 
 def refused_picture(run: Run) -> str | None:
     """Draws some of the images that the filters refused, a row a reason; returns the path, None where there is none."""
-    from ...models.filters import CHECKS
+    from ...models.quality.image_filters import CHECKS
 
     found, path = _refused(run), run.folder / "refused.png"
     if not found:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...models.verdict import Verdict
+from ...models.quality.paired_gain import Verdict
 from ..data.synthetic import SPARE, Made
 from ..display.tables import counted, left_out, table
 from .benefit import Benefit

@@ -35,13 +35,13 @@ Method = Callable[[Trial], np.ndarray]  # -> probabilities of the samples to pre
 
 
 def hog_svm(trial: Trial) -> np.ndarray:
-    from ...models import traditional
+    from ...models.classifiers import traditional
 
     return _traditional(trial, traditional.gradients, traditional.svm)
 
 
 def nearest_pixels(trial: Trial) -> np.ndarray:
-    from ...models import traditional
+    from ...models.classifiers import traditional
 
     return _traditional(trial, traditional.pixels, traditional.nearest)
 
@@ -55,7 +55,7 @@ def _traditional(trial: Trial, describe: Callable[[np.ndarray], np.ndarray], pre
 
 def _describe(trial: Trial, describe: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Vectors of the labelled images [N, D], NaN elsewhere; kept in the run's folder."""
-    from ...models.images import Images
+    from ...models.images.reader import Images
 
     look, known = trial.material.look, trial.material.known
     assert look is not None  # since this method looks at images
@@ -99,8 +99,8 @@ def gcn_on_images(trial: Trial) -> np.ndarray:
 
 
 def gcn(trial: Trial) -> np.ndarray:
-    from ...models import gcn as network
-    from ...models import harmonic
+    from ...models.graphs import gcn as network
+    from ...models.graphs import label_propagation
 
     graph_settings, settings = trial.settings(GraphSettings, GCNSettings)
     around = _surroundings(trial, graph_settings)
@@ -110,15 +110,15 @@ def gcn(trial: Trial) -> np.ndarray:
     for _ in trial.run.watch(network.train(model, *inputs, labels, settings), "training"):
         pass
     found = np.log(np.maximum(network.predict(model, *inputs), 1e-12)) + settings.logit_adjustment * trial.log_prior
-    found[~harmonic.reached(around.graph, labels)] = np.nan
+    found[~label_propagation.reached(around.graph, labels)] = np.nan
     return softmax(_of_all(around, found)[trial.cut.test])
 
 
 def laplace(trial: Trial) -> np.ndarray:
-    from ...models import harmonic
+    from ...models.graphs import label_propagation
 
     around = _surroundings(trial, *trial.settings(GraphSettings))
-    found = harmonic.laplace(around.graph, trial.labels[around.usable], len(trial.names))
+    found = label_propagation.laplace(around.graph, trial.labels[around.usable], len(trial.names))
     return np.asarray(_of_all(around, found)[trial.cut.test])
 
 
@@ -140,7 +140,7 @@ def _vectors(trial: Trial, settings: ResNetSettings | None = None) -> tuple[np.n
     Args:
         settings: where its first weights are pretrained, what that network sees counts too
     """
-    from ...models.resnet import is_pretrained
+    from ...models.classifiers.resnet import is_pretrained
     from ..training.embedding_source import read_or_compute
     from ..training.embeddings import label_free
 
@@ -167,7 +167,7 @@ def ensemble(trial: Trial) -> np.ndarray:
 
     A ResNet that has the same row of its own is not trained again.
     """
-    from ...models.resnet import is_pretrained
+    from ...models.classifiers.resnet import is_pretrained
 
     material, cut, look = trial.material, trial.cut, trial.material.look
     resnet_settings, graph_settings = trial.settings(ResNetSettings, GraphSettings)
@@ -239,9 +239,9 @@ def _digest(values: Any) -> str:
 
 def _attack(trial: Trial, settings: AttackSettings) -> dict[str, np.ndarray]:
     """Accuracy of a ResNet on test images that are attacked."""
-    from ...models import attacks
-    from ...models import resnet as network
-    from ...models.images import Images
+    from ...models.classifiers import attacks
+    from ...models.classifiers import resnet as network
+    from ...models.images.reader import Images
 
     model, notes = network.load(trial.run.folder / "checkpoint.safetensors")
     known = trial.material.known

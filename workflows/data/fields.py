@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ..runs.run import Run
 from .durable_writes import TRIES, lasting
 from .marks import FROM_LABELS, mark
+from .writer import Writer
 
 CHUNK = 20_000  # samples a write
 
 
-def declare_classification(run: Run, name: str, attributes: dict[str, type]) -> None:
+def declare_classification(run: Writer, name: str, attributes: dict[str, type]) -> None:
     """Adds a field of `fo.Classification` whose attributes the App's sidebar can filter by."""
     import fiftyone as fo
 
@@ -25,7 +25,7 @@ def declare_classification(run: Run, name: str, attributes: dict[str, type]) -> 
 
 
 def declare(
-    run: Run,
+    run: Writer,
     name: str,
     kind: type,
     inner: Mapping[str, type] = MappingProxyType({}),
@@ -51,7 +51,7 @@ def declare(
     lasting(run.dataset, add)
 
 
-def write_values(run: Run, name: str, values: Mapping[str, Any], phase: str = "", **options: Any) -> None:
+def write_values(run: Writer, name: str, values: Mapping[str, Any], phase: str = "", **options: Any) -> None:
     """Writes a field by the samples' ids, in chunks: each is in the database's journal, and counted, before the next.
 
     Args:
@@ -83,7 +83,7 @@ def _without_value(dataset: Any, name: str, ids: Iterable[str]) -> list[str]:
 
 
 def write_classifications(
-    run: Run, name: str, ids: np.ndarray, columns: dict[str, Iterable[Any]], phase: str = "writing labels"
+    run: Writer, name: str, ids: np.ndarray, columns: dict[str, Iterable[Any]], phase: str = "writing labels"
 ) -> None:
     """Writes one label a sample, in chunks.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ...models.regular import regular
+from ...models.regular_files import regular
 
 SAMPLES, ORIGIN = "samples.npy", "origin.json"  # of a run: its samples' ids, and whose the folder is
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ...models.files import write_text
-from ...models.regular import regular
-from ..runs.run import Run
+from ...models.regular_files import regular
 from .fields import CHUNK
 from .labels import PROVENANCE
+from .writer import Writer
 
 FILE = "changes.jsonl"  # of a review's folder, a line for each label that changes
 IDENTITY = ("_id", "label", "status", "is_issue")  # of a label: while these stay, it is the one that was seen
@@ -46,7 +46,7 @@ def _db_name(dataset: Any, field: str) -> str:
     return getattr(dataset.get_field(field), "db_field", None) or field  # None: it was removed at this moment
 
 
-def write(run: Run, lines: list[Line]) -> set[str]:
+def write(run: Writer, lines: list[Line]) -> set[str]:
     """Writes the changes of each sample at once, where its labels are those seen; returns ids of the others.
 
     Raises:

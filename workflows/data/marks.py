@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..runs.records import save_config
-
-if TYPE_CHECKING:
-    from ..runs.run import Run
-
+from .writer import Writer
 
 WRITTEN = "written by "  # so begins the description of a run's field or saved view; the key follows
 FROM_LABELS = "learned from labels by "  # the same for a field of vectors that a model learned from labels
@@ -25,7 +21,7 @@ def writer(dataset: Any, field: str) -> str | None:
     return next((text.removeprefix(begin) for begin in (WRITTEN, FROM_LABELS) if text.startswith(begin)), None)
 
 
-def remember_id(run: Run, kind: str, name: str, doc: Any) -> None:
+def remember_id(run: Writer, kind: str, name: str, doc: Any) -> None:
     """Notes the id of a saved view or an evaluation, by which it stays the run's under any name."""
     run.config.setdefault("ids", {}).setdefault(kind, {})[str(doc.id)] = name  # a name may hold a dot, a key may not
-    save_config(run.dataset, run.key, run.config)
+    run.save()

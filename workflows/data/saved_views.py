@@ -5,10 +5,10 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
-from ..runs.run import Run
 from .checks import is_empty
 from .durable_writes import lasting, refresh
 from .marks import mark, remember_id
+from .writer import Writer
 
 MAX_CHARACTERS = 120  # of a view's name: names of classes may have thousands, and FiftyOne takes 1,551
 
@@ -25,7 +25,7 @@ def shortened(name: str) -> str:
     return seen if len(seen) <= MAX_CHARACTERS else seen[: MAX_CHARACTERS - 1] + "…"
 
 
-def save(run: Run, name: str, view: Any) -> str:
+def save(run: Writer, name: str, view: Any) -> str:
     """Saves `view` under `name`, or under `name (2)` where FiftyOne's slug is taken; returns the name it got."""
     import fiftyone.core.utils as fou
 

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...models.files import aside
-from ...models.regular import regular
-from ..runs.run import Run
+from ...models.regular_files import regular
 from .durable_writes import lasting, refresh
 from .labels import PARENT, REJECTED, SYNTHETIC
 from .locks import claim
+from .writer import Writer
 
 FIELD = SYNTHETIC  # the embedded document has the name of the tag
 SPARE = "spare"  # reason of one that passed when its class was full already
@@ -117,7 +117,7 @@ def read_image(path: str) -> np.ndarray:
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def add(run: Run, label_field: str, made: Sequence[Made]) -> None:
+def add(run: Writer, label_field: str, made: Sequence[Made]) -> None:
     """Adds a sample for each image: tagged, labelled where it was kept, with all that is known of it."""
     dataset = run.dataset
     run.wrote("samples", run.key)  # before the first is there: a kill in between can be undone
@@ -138,7 +138,7 @@ def _declare(dataset: Any) -> None:
         dataset.add_sample_field(f"{FIELD}.{name}", getattr(fo, kind))
 
 
-def _add_missing(run: Run, label_field: str, made: Sequence[Made]) -> None:
+def _add_missing(run: Writer, label_field: str, made: Sequence[Made]) -> None:
     """Adds those that are not there: the database may have lost some, or none."""
     there = set(of_run(run.dataset, run.key).values(f"{FIELD}.number"))
     samples = [_sample(label_field, one) for one in made if one.notes["number"] not in there]

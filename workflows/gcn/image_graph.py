@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ...models.files import aside
-from ...models.images import Images, in_order, survey, thread_count
-from ...models.regular import regular
+from ...models.images.reader import Images, in_order, survey, thread_count
+from ...models.regular_files import regular
 from ...models.settings import ImageGraphSettings, ImageSettings, ResNetSettings
 from ..data.labels import Labels
 from ..display.tables import percent
@@ -45,7 +45,7 @@ def score(
     settings: tuple[ImageSettings, ImageGraphSettings, ResNetSettings],
 ) -> Scored:
     """Cuts every image into nodes, trains on a part of the labels, and scores every image."""
-    from ...models import image_graph
+    from ...models.graphs import image_gcn
 
     image_settings, graph_settings, resnet_settings = settings
     look = look_at(run, known, image_settings)
@@ -60,16 +60,16 @@ def score(
     model = _trained(run, known, parts, source, graph_settings, path)
     readable = np.array([i for i in range(len(images)) if i not in source.errors], dtype=np.int64)
     logits = np.full((len(images), len(known.names)), np.nan)
-    for indices, found, _ in image_graph.predict(model, source.fetch, readable):
+    for indices, found, _ in image_gcn.predict(model, source.fetch, readable):
         logits[indices] = found
         run.report("predicting", int(indices[-1]) + 1, len(images))
 
     def evidence() -> Iterator[tuple[int, np.ndarray]]:
         sizes = survey(images.paths, image_settings).sizes
-        for indices, found, contributions in image_graph.predict(model, source.fetch, readable):
+        for indices, found, contributions in image_gcn.predict(model, source.fetch, readable):
             for row, i in enumerate(indices.tolist()):
-                heat = image_graph.paint(contributions[row, :, found[row].argmax()], source.places(i))
-                yield i, image_graph.onto_image(heat, int(sizes[i, 0]), int(sizes[i, 1]), image_settings.fit)
+                heat = image_gcn.paint(contributions[row, :, found[row].argmax()], source.places(i))
+                yield i, image_gcn.onto_image(heat, int(sizes[i, 0]), int(sizes[i, 1]), image_settings.fit)
 
     return Scored(
         logits=logits,
@@ -87,20 +87,20 @@ def _trained(
     run: Run, known: Labels, parts: np.ndarray, source: Source, settings: ImageGraphSettings, path: Path
 ) -> Any:
     """The network, trained or as the run's folder has it."""
-    from ...models import image_graph
+    from ...models.graphs import image_gcn
 
     def fetch(rows: np.ndarray) -> Any:
         run.check_stop()  # an epoch can be long, a batch is not
         return source.fetch(rows)
 
     if not path.exists():
-        model = image_graph.build(source.features, len(known.names), settings)
+        model = image_gcn.build(source.features, len(known.names), settings)
         train, validation = (np.flatnonzero(parts == part) for part in (TRAIN, VALIDATION))
-        steps = image_graph.train(model, fetch, known.classes, train, validation, settings)
+        steps = image_gcn.train(model, fetch, known.classes, train, validation, settings)
         for _ in run.watch(steps, "training the graph"):
             pass
-        image_graph.save(model, path, dict(names=known.names, settings=asdict(settings)))
-    return image_graph.load(path, settings)[0]
+        image_gcn.save(model, path, dict(names=known.names, settings=asdict(settings)))
+    return image_gcn.load(path, settings)[0]
 
 
 # Patches
@@ -116,7 +116,8 @@ def _patches(
     graph_settings: ImageGraphSettings,
 ) -> Source:
     """Places of the feature maps of a ResNet, which is trained on the same part of the labels first."""
-    from ...models import image_nodes, resnet
+    from ...models.classifiers import resnet
+    from ...models.graphs import image_nodes
 
     notes: list[str] = []
     if graph_settings.train_backbone:
@@ -144,7 +145,8 @@ def _maps(
     run: Run, known: Labels, model: Any, images: Images, settings: ResNetSettings, grid: int
 ) -> tuple[np.ndarray, dict[int, str]]:
     """Feature maps of all images [N, C, h, w], half precision and on disk: they may not fit into memory."""
-    from ...models import image_nodes, resnet
+    from ...models.classifiers import resnet
+    from ...models.graphs import image_nodes
     from ...models.step import accelerator
 
     path = run.folder / MAPS
@@ -194,7 +196,7 @@ def _alone(logits: np.ndarray, known: Labels, parts: np.ndarray) -> list[str]:
 
 def _superpixels(run: Run, known: Labels, images: Images, settings: ImageGraphSettings) -> Source:
     """Superpixels of all images: cut once a run, on all cores, and kept in its folder."""
-    from ...models import image_nodes
+    from ...models.graphs import image_nodes
 
     image_nodes.check_room(images.size_px, settings)
 
@@ -229,7 +231,7 @@ def _superpixels(run: Run, known: Labels, images: Images, settings: ImageGraphSe
 
 def _cut(run: Run, images: Images, rows: np.ndarray, settings: ImageGraphSettings) -> dict[str, np.ndarray]:
     """Superpixels of the images `rows`, as the flat arrays of SuperpixelGraphs, and their places [n, S, S]."""
-    from ...models import image_nodes
+    from ...models.graphs import image_nodes
 
     threads = thread_count(images.settings)
     places = np.zeros((len(rows), images.size_px, images.size_px), dtype=np.uint16)

@@ -28,7 +28,7 @@ def score(
     settings: tuple[ImageSettings, GraphSettings, GCNSettings, TrainGCNSettings],
 ) -> Scored:
     """Builds the graph, trains the GCN on a part of the labels, and scores every sample that edges join to one."""
-    from ...models import gcn, harmonic
+    from ...models.graphs import gcn, label_propagation
 
     image_settings, graph_settings, gcn_settings, choices = settings
     if source is None:
@@ -47,7 +47,7 @@ def score(
     path = run.folder / "gcn.safetensors"
     _train(run, model, inputs, labels, gcn_settings, dict(names=known.names, vectors=source and source.name))
     probabilities = gcn.predict(model, *inputs).astype(np.float64)
-    probabilities[~harmonic.reached(graph, labels)] = np.nan
+    probabilities[~label_propagation.reached(graph, labels)] = np.nan
     neighbours = graph.neighbours.shape[1]
     return Scored(
         logits=np.log(np.maximum(probabilities, 1e-12)),
@@ -85,7 +85,7 @@ def _build(run: Run, known: Labels, vectors: np.ndarray, settings: GraphSettings
     """The graph, built once a run."""
     import scipy.sparse as sp
 
-    from ...models import graph as graphs
+    from ...models.graphs import nearest_neighbours as graphs
 
     def compute() -> dict[str, np.ndarray]:
         run.report("joining samples", 0, 1)
@@ -100,7 +100,7 @@ def _build(run: Run, known: Labels, vectors: np.ndarray, settings: GraphSettings
 
 
 def _recall(vectors: np.ndarray, graph: Any, settings: GraphSettings) -> float:
-    from ...models import graph as graphs
+    from ...models.graphs import nearest_neighbours as graphs
 
     return graphs.recall(vectors, graph, settings, QUERIES)
 
@@ -109,7 +109,7 @@ def _train(
     run: Run, model: Any, inputs: tuple[Any, Any], labels: np.ndarray, settings: GCNSettings, notes: dict[str, Any]
 ) -> None:
     """Trains, and keeps the weights in the run's folder; a run that has them reads them."""
-    from ...models import gcn
+    from ...models.graphs import gcn
     from ...models.step import load_tensors, save_tensors
 
     path = run.folder / "gcn.safetensors"

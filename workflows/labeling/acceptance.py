@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...models import calibration, novelty, threshold
-from ...models.calibration import Calibrator, log_odds
+from ...models.confidence import calibration, novelty, threshold
+from ...models.confidence.calibration import Calibrator, log_odds
+from ...models.confidence.threshold import NOTHING, Threshold
 from ...models.files import save_arrays
 from ...models.probabilities import softmax, top_two
 from ...models.settings import AutoLabelSettings
-from ...models.threshold import NOTHING, Threshold
 from ..data.labels import Labels
 from ..runs.run import Run
 from ..training.partition import HELD_OUT, TRAIN, VALIDATION

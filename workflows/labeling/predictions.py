@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ...models import linear
-from ...models.calibration import Calibrator
-from ...models.regular import is_file, is_folder, is_list_of_names, regular
+from ...models.classifiers import linear
+from ...models.confidence.calibration import Calibrator
+from ...models.regular_files import is_file, is_folder, is_list_of_names, regular
 from ...models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings, shown
 from ..data import folders
 from ..data.labels import Labels
@@ -169,7 +169,8 @@ def from_images(
     if choices.members == "resnet":
         fitted = fit(run, known, look, parts, image_settings, resnet_settings, first=first)
         return _of_resnet(fitted, parts, known.made)
-    vectors, details, errors = label_free(run, known, look, image_settings, resnet_settings, earlier)
+    computed = earlier.features(known, look, image_settings, resnet_settings) if earlier else None
+    vectors, details, errors = label_free(run, known, look, image_settings, resnet_settings, computed)
     found = members.on_graph(run, known, vectors, parts, graph_settings, choices.seed, details)
     if choices.members == "graph":
         return _of_members(found, vectors, parts, known.made, errors)
@@ -276,8 +277,8 @@ def from_run(run: Run, known: Labels, origin: Origin, settings: ResNetSettings, 
 
 
 def _predict_images(run: Run, known: Labels, path: Path, settings: ResNetSettings, parts: np.ndarray) -> Scores:
-    from ...models import resnet
-    from ...models.images import Images
+    from ...models.classifiers import resnet
+    from ...models.images.reader import Images
 
     model, notes = resnet.load(path)
     images = Images(known.paths.tolist(), ImageSettings(**notes["images"]), notes["size_px"], notes["channels"])

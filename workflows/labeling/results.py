@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ...models.calibration import reliability
+from ...models.confidence.calibration import reliability
+from ...models.confidence.threshold import Threshold, curve, first_test, interval, labels_needed
 from ...models.settings import AutoLabelSettings
-from ...models.threshold import Threshold, curve, first_test, interval, labels_needed
 from ..data.labels import Labels, label_notes
 from ..display.tables import counted, left_out, percent, table
 from ..runs.run import Run

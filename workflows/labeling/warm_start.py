@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...models.regular import regular
+from ...models.regular_files import regular
 from ...models.settings import AutoLabelSettings, ImageSettings, ResNetSettings
 from ..data import folders
 from ..data.labels import Labels

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ...models import linear, mistakes, splits
+from ...models import splits
+from ...models.classifiers import linear
 from ...models.files import save_arrays
-from ...models.graph import Graph
-from ...models.images import Images
+from ...models.graphs.nearest_neighbours import Graph
+from ...models.images.reader import Images
 from ...models.probabilities import softmax
+from ...models.quality import label_errors
 from ...models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
 from ...models.step import Step
 from ..data.labels import Labels
@@ -57,7 +59,7 @@ def from_images(
     Args:
         known: labelled samples alone
     """
-    from ...models import graph
+    from ...models.graphs import nearest_neighbours
 
     ungrouped = replace(known, groups=np.full(len(known.ids), ""))  # so that near-duplicates are nothing else
     look = image_survey.look_at(run, ungrouped, image_settings)
@@ -71,7 +73,7 @@ def from_images(
         parts.append(found)
         margins[folds == fold] = margin
     readable = np.flatnonzero(folds >= 0)
-    nearest = graph.build(vectors[readable], _fewer(graph_settings, known.classes[readable]))
+    nearest = nearest_neighbours.build(vectors[readable], _fewer(graph_settings, known.classes[readable]))
     same = look.groups[readable]
     return _judge(known, readable, folds, np.stack(parts)[:, readable], nearest, same, margins, errors)
 
@@ -84,14 +86,16 @@ def from_vectors(
     choices: MistakeSettings,
 ) -> Evidence:
     """Fits logistic regression on the vectors of each fold's others, once they are reduced as the graph's are."""
-    from ...models import graph
+    from ...models.graphs import nearest_neighbours
 
     vectors, errors = read_or_compute(run, known, source)
     readable = np.array([i for i in range(len(known.ids)) if i not in errors], dtype=np.int64)
     graph_settings = _fewer(graph_settings, known.classes[readable])
-    reduced = np.nan_to_num(graph.prepare(vectors[readable], graph_settings))  # a vector of zeros has no direction
-    nearest = graph.build(vectors[readable], graph_settings)
-    same = splits.join(mistakes.near_duplicates(nearest.neighbours, nearest.distances), known.paths[readable])
+    reduced = np.nan_to_num(
+        nearest_neighbours.prepare(vectors[readable], graph_settings)
+    )  # a vector of zeros has no direction
+    nearest = nearest_neighbours.build(vectors[readable], graph_settings)
+    same = splits.join(label_errors.near_duplicates(nearest.neighbours, nearest.distances), known.paths[readable])
     groups = np.arange(len(known.ids)) + len(same)
     groups[readable] = same
     folds = _fold(run, known, groups, errors, choices)
@@ -164,7 +168,7 @@ def _train_fold(
     path = run.folder / "epochs.npz"
 
     def watch(model: Any, step: Step) -> None:
-        from ...models import resnet
+        from ...models.classifiers import resnet
 
         total, last = _read_epochs(path, known.ids[held])
         if step.number > last:  # a resumed training repeats some
@@ -230,7 +234,7 @@ def _judge(
             "no label can be judged: the samples of each class are copies of one image, or one group, "
             "so that none of them is left to learn the class from. Label more samples of each class"
         )
-    averaged = mistakes.average(predictions, fold, nearest.neighbours)
+    averaged = label_errors.average(predictions, fold, nearest.neighbours)
     place = np.full(len(readable) + 1, -1)  # the last is for "no neighbour"
     place[:-1][learned] = np.arange(learned.sum())
     return Evidence(

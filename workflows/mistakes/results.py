@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...models import mistakes
+from ...models.quality import label_errors
 from ..data.labels import Labels
 from ..display.tables import counted, left_out, percent, table
 from .out_of_fold import Evidence
@@ -59,15 +59,15 @@ class Verdict:
 
 def judge(evidence: Evidence, labels: np.ndarray, method: str, dismissed: np.ndarray) -> Verdict:
     """Scores, flags and ranks the labels [n] of the evidence's rows; those that were `dismissed` [n] get no flag."""
-    chances = mistakes.beliefs(evidence.probabilities, labels)
-    scores = mistakes.mistakenness(evidence.probabilities, labels, method=method)
-    against = mistakes.contradictions(labels, evidence.duplicates, scores, dismissed)
+    chances = label_errors.beliefs(evidence.probabilities, labels)
+    scores = label_errors.mistakenness(evidence.probabilities, labels, method=method)
+    against = label_errors.contradictions(labels, evidence.duplicates, scores, dismissed)
     contradicted = against >= 0
     stays = np.isin(evidence.duplicates, evidence.duplicates[contradicted]) & ~contradicted
-    suspect = (mistakes.flag(evidence.probabilities, labels, scores) | contradicted) & ~stays
+    suspect = (label_errors.flag(evidence.probabilities, labels, scores) | contradicted) & ~stays
     flags = suspect & ~dismissed
     contradicted &= flags
-    suggestions = mistakes.suggest(chances, labels, flags)
+    suggestions = label_errors.suggest(chances, labels, flags)
     suggestions[contradicted] = labels[against[contradicted]]
     order = np.lexsort((-scores, ~flags, ~contradicted))
     ranks = np.empty(len(labels), dtype=np.int64)
@@ -82,7 +82,7 @@ def judge(evidence: Evidence, labels: np.ndarray, method: str, dismissed: np.nda
 def reasons(known: Labels, evidence: Evidence, verdict: Verdict) -> list[str]:
     """A sentence on each label: what its near-duplicates, its neighbours and its model say."""
     names, labels = known.names, known.classes[evidence.rows]
-    counts = mistakes.votes(labels, evidence.neighbours, len(names))
+    counts = label_errors.votes(labels, evidence.neighbours, len(names))
     near = counts.sum(axis=1)
     said = evidence.alone.argmax(axis=1)
     sure = evidence.alone.max(axis=1)

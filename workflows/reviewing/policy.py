@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from bson import ObjectId
 
-from ...models.regular import regular
+from ...models.regular_files import regular
 from ...models.settings import ReviewSettings
 from ..data import folders, label_edits
 from ..data.fields import CHUNK

@@ -138,7 +138,7 @@ def _changes(
         lines += policy.settled_flags(run.dataset, review.field, review.label_field, lines)
     if not joins:
         run.config.setdefault("notes", {})["kept"] = kept  # before labels are there that a resumed run would count
-        records.save_config(run.dataset, run.key, run.config)
+        run.save()
     label_edits.save(run.folder, [*label_edits.read(run.folder), *lines])
     return lines, len(chosen) - len({line["id"] for line in lines if "settles" not in line})
 

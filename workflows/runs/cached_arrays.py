@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...models.files import save_arrays
-from ...models.regular import regular
+from ...models.regular_files import regular
 
 Arrays = dict[str, np.ndarray]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...models.files import clear
-from ...models.regular import regular
+from ...models.regular_files import regular
 from ..data import durable_writes, locks
 from ..data.folders import ORIGIN
 from ..display.tables import counted, table

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...models.regular import regular
+from ...models.regular_files import regular
 from ..data import folders
 from ..data.labels import Labels
 from .run import Run

@@ -133,7 +133,7 @@ def _lost_dataset(error: BaseException, run: Run) -> bool:
 def _close(run: Run, state: str, error: str = "") -> None:
     """Writes down how the run ended."""
     run.config.update(state=state, error=error, seconds=round(time.time() - run.config["started"], 1))
-    save_config(run.dataset, run.key, run.config)
+    run.save()
     for kind in ("live", "stop"):
         store(run.dataset).delete(f"{kind}:{run.key}")
 

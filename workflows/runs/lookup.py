@@ -6,7 +6,7 @@ import threading
 from importlib import import_module
 from typing import Any
 
-from ...models.regular import regular
+from ...models.regular_files import regular
 from ..data import folders
 from . import ownership, records
 

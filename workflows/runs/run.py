@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ...models.files import write_text
-from ...models.regular import regular
+from ...models.regular_files import regular
 from ...models.step import Step
 from ..data import durable_writes
 from ..data.durable_writes import DatasetDeleted, lasting
@@ -76,6 +76,10 @@ class Run:
         """Notes names under `kind` in the record, before they are written: a kill in between can be undone."""
         known = self.writes.setdefault(kind, [])
         known.extend(name for name in names if name not in known)
+        self.save()
+
+    def save(self) -> None:
+        """Writes the run's record."""
         save_config(self.dataset, self.key, self.config)
 
     def report(self, phase: str, done: int, total: int, note: str = "") -> None:
@@ -135,7 +139,7 @@ class Run:
         notes = self.config.setdefault("notes", {})
         if name not in notes:
             notes[name] = compute()
-            save_config(self.dataset, self.key, self.config)
+            self.save()
         return notes[name]
 
     @property

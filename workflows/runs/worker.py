@@ -15,7 +15,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from ...models.regular import regular
+from ...models.regular_files import regular
 from ..data import durable_writes
 from ..data.durable_writes import DatasetDeleted
 from ..data.folders import dataset_folder, run_folder
@@ -182,7 +182,7 @@ def _threads() -> int:
     """For a worker: a core stays free for the App and the browser, as a thread that waits for its core holds up all."""
     import psutil
 
-    from ...models.images import thread_count
+    from ...models.images.reader import thread_count
     from ...models.settings import ImageSettings
 
     cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ...models.regular import regular
+from ...models.regular_files import regular
 from ...models.settings import (
     AutoLabelSettings,
     BalanceSettings,

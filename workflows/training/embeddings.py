@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from ...models.images import Images
-from ...models.regular import regular
+from ...models.images.reader import Images
+from ...models.regular_files import regular
 from ...models.settings import ImageSettings, ResNetSettings
 from ..data.labels import Labels
 from ..display.tables import counted
-from ..labeling.warm_start import Earlier
 from ..runs.run import Run
 from .image_survey import Look, errors_of, note_images, unreadable
 
@@ -36,21 +36,20 @@ def label_free(
     look: Look,
     image_settings: ImageSettings,
     settings: ResNetSettings | None = None,
-    earlier: Earlier | None = None,
+    earlier: Path | None = None,
 ) -> Described:
     """Describes all images; computed once a run.
 
     Args:
         settings: where its first weights are pretrained, what that network sees counts too
-        earlier: a run that has described the same images, perhaps
+        earlier: file of the same features that an earlier run computed; None: they are computed
     """
 
     def compute() -> dict[str, np.ndarray]:
-        from ...models import features
+        from ...models.images import features
 
-        described = earlier.features(known, look, image_settings, settings) if earlier else None
-        if described:
-            with np.load(regular(described)) as kept:
+        if earlier:
+            with np.load(regular(earlier)) as kept:
                 return dict(kept)
         images = Images(known.paths.tolist(), image_settings, look.size_px, look.channels)
         describe = _describe(look, settings)
@@ -74,7 +73,7 @@ def _look_at_copies(run: Run, images: Images, describe: Describe) -> tuple[np.nd
     Raises:
         ValueError: fewer than two images can be read
     """
-    from ...models import features
+    from ...models.images import features
 
     drawn = np.sort(np.random.default_rng(0).permutation(len(images))[:LOOKED_AT])
     found: list[list[np.ndarray]] = [[] for _ in range(1 + COPIES)]
@@ -92,7 +91,8 @@ def _look_at_copies(run: Run, images: Images, describe: Describe) -> tuple[np.nd
 
 def _describe(look: Look, settings: ResNetSettings | None) -> Describe:
     """Pixels and gradients, and beside them what a pretrained network sees, if there is one."""
-    from ...models import features, resnet
+    from ...models.classifiers import resnet
+    from ...models.images import features
 
     if settings is None or not resnet.is_pretrained(settings, look.size_px):
         return features.describe

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...models import ensemble
+from ...models.confidence import ensemble
 from ...models.settings import (
     AutoLabelSettings,
     GCNSettings,
@@ -129,7 +129,7 @@ def in_rounds(
 
     Source: Iscen et al., 2019, arXiv 1904.04717: weights by certainty and by inverse class size.
     """
-    from ...models.resnet import is_pretrained
+    from ...models.classifiers.resnet import is_pretrained
 
     image_settings, resnet_settings, choices = settings
     pretrained = is_pretrained(resnet_settings, look.size_px)

@@ -12,7 +12,7 @@ from .partition import TEST, VALIDATION
 
 
 class HeldOut(NamedTuple):
-    """Loss, accuracy, recall and confusion (`Report` of models/resnet.py) of a part, None where it has no sample."""
+    """The `Report` of each part (models/classifiers/resnet.py); None where the part has no sample."""
 
     validation: Any
     test: Any
@@ -26,7 +26,7 @@ def score(known: Labels, logits: np.ndarray, parts: np.ndarray) -> HeldOut:
         logits: rows of NaN are left out [N, K]
         parts: of each sample [N]
     """
-    from ...models.resnet import report
+    from ...models.classifiers.resnet import report
 
     said = ~np.isnan(logits).any(axis=1)
 

@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...models.images import Survey, survey
+from ...models.images.reader import Survey, survey
 from ...models.settings import ImageSettings
 from ..data.labels import Labels
-from ..runs.records import save_config
 from ..runs.run import Run
 
 MOST_NOTED = 5  # images; the results of a run would be long else
@@ -80,4 +79,4 @@ def note_images(run: Run, sentences: dict[int, str]) -> None:
     more = [MORE_NOTED] if len(kept) + len(new) > MOST_NOTED and MORE_NOTED not in kept else []
     kept.extend([*new[: max(0, MOST_NOTED - len(kept))], *more])
     if new:
-        save_config(run.dataset, run.key, run.config)
+        run.save()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...models import ensemble
-from ...models.graph import Graph
+from ...models.confidence import ensemble
+from ...models.graphs.nearest_neighbours import Graph
 from ...models.settings import GCNSettings, GraphSettings, SpreadSettings
 
 FAR = ("far", "shared far", "harmonic")  # members whom a single label a class is enough
@@ -48,22 +48,22 @@ def surround(
         vectors: [N, D]; rows that are not finite, or all zero, are left out
         details: a view more, that has no part in the graph [N, p]
     """
-    from ...models import graph as graphs
-    from ...models import surroundings
+    from ...models.graphs import nearest_neighbours as graphs
+    from ...models.graphs import neighbourhood_features
 
     usable = np.flatnonzero(np.isfinite(vectors).all(axis=1) & (np.abs(vectors).max(axis=1) > 0))
-    own = surroundings.even_out(vectors[usable], settings.view_dim, settings.seed)
+    own = neighbourhood_features.even_out(vectors[usable], settings.view_dim, settings.seed)
     graph = graphs.build(own, graph_settings)
     adjacency = graph.normalised()
-    shared = surroundings.turn_to_shared(own, adjacency)
+    shared = neighbourhood_features.turn_to_shared(own, adjacency)
     views = {
         "own": own,
-        "far": surroundings.diffuse(own, adjacency, 20, keep=0.15),
-        "shared near": surroundings.diffuse(shared, adjacency, 2),
-        "shared far": surroundings.diffuse(shared, adjacency, 20, keep=0.1),
+        "far": neighbourhood_features.diffuse(own, adjacency, 20, keep=0.15),
+        "shared near": neighbourhood_features.diffuse(shared, adjacency, 2),
+        "shared far": neighbourhood_features.diffuse(shared, adjacency, 20, keep=0.1),
     }
     if details is not None:
-        views["details"] = DETAILED * surroundings.to_unit(details[usable])
+        views["details"] = DETAILED * neighbourhood_features.to_unit(details[usable])
     return Surroundings(usable, len(vectors), graph, views)
 
 
@@ -90,10 +90,10 @@ Member = Callable[[np.ndarray], np.ndarray]  # labels, -1 where unknown [n] -> l
 def _members(
     around: Surroundings, classes: int, gcn_settings: GCNSettings, settings: SpreadSettings
 ) -> dict[str, Member]:
-    from ...models import gcn, harmonic, surroundings
+    from ...models.graphs import gcn, label_propagation, neighbourhood_features
 
     def regression(view: np.ndarray) -> Member:
-        return lambda labels: surroundings.classify(view, labels, classes)
+        return lambda labels: neighbourhood_features.classify(view, labels, classes)
 
     inputs = gcn.prepare(around.graph, around.views["shared far"], gcn_settings)
 
@@ -106,7 +106,7 @@ def _members(
 
     def flow(reach: float) -> Member:
         def spread_out(labels: np.ndarray) -> np.ndarray:
-            found = harmonic.consistent(around.graph, labels, classes, reach)
+            found = label_propagation.consistent(around.graph, labels, classes, reach)
             return ensemble.put_back(np.log(np.maximum(found, 1e-12)), share(labels))
 
         return spread_out

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...models.images import Images
+from ...models.images.reader import Images
 from ...models.settings import ImageSettings, ResNetSettings
 from ...models.step import Step
 from ..data.labels import Labels
@@ -41,7 +41,7 @@ def check_weights(names: list[str], settings: ResNetSettings) -> None:
     Raises:
         ValueError: the file is missing, damaged, holds code, or is of another architecture; or cannot be downloaded
     """
-    from ...models import resnet
+    from ...models.classifiers import resnet
 
     if settings.weights not in ("auto", "none"):
         resnet.build(len(names), 1, 8, np.zeros(1), np.ones(1), settings)  # the stem takes any channels and size
@@ -65,7 +65,7 @@ def fit(
         weights: how much each sample counts in training [N]; None: all the same
         first: checkpoint to go on from, in a part of the epochs
     """
-    from ...models import resnet
+    from ...models.classifiers import resnet
 
     images = Images(known.paths.tolist(), image_settings, look.size_px, look.channels)
     model = resnet.build(len(known.names), look.channels, look.size_px, look.mean, look.std, settings)
@@ -103,7 +103,7 @@ def predict(
     run: Run, known: Labels, model: Any, images: Images, settings: ResNetSettings
 ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
     """Logits [N, K] and embeddings [N, D] of every image, NaN where one cannot be read, and the reasons."""
-    from ...models import resnet
+    from ...models.classifiers import resnet
 
     def compute() -> dict[str, np.ndarray]:
         logits = np.full((len(images), model.classes), np.nan, dtype=np.float32)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...models.verdict import ADD, DO_NOT_ADD, UNDECIDED
+from ...models.quality.paired_gain import ADD, DO_NOT_ADD, UNDECIDED
 from ..balancing.plan import Plan, Target, make
 from ..data import folders, synthetic
 from ..data.labels import name_index
@@ -19,7 +19,7 @@ from . import live, overview
 
 DRAWS = ("train_generator", "balance_classes")  # workflows that leave pictures while they run
 WORDS = {ADD: "Worth adding", DO_NOT_ADD: "Not worth adding", UNDECIDED: "Undecided whether it is worth adding"}
-REASONS = {  # of the filters, as models/filters.py checks them
+REASONS = {  # of the filters, as models/quality/image_filters.py checks them
     "copy": "a copy of a real image",
     "prototype": "far from the middle of its class",
     "probability": "of another class to the classifier",

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ...models.decode import ImageError, decode
-from ...models.pixels import prepare
+from ...models.images.decode import ImageError, decode
+from ...models.images.pixels import prepare
 from ...models.settings import ImageSettings
 
 IMAGES, TILE_PX, GAP_PX, NAME_PX = 4, 128, 6, 56

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...models.regular import regular
+from ...models.regular_files import regular
 from ..data.folders import run_folder
 from ..runs import records, worker
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...models.regular import regular
+from ...models.regular_files import regular
 from ..data import folders, locks
 from ..data.checks import require_fields
 from ..delete_run import delete_run

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from bson import ObjectId
 
-from ...models.regular import regular
+from ...models.confidence.threshold import Threshold
+from ...models.regular_files import regular
 from ...models.settings import AutoLabelSettings
-from ...models.threshold import Threshold
 from ..data import folders, locks, marks
 from ..data.durable_writes import lasting, refresh
 from ..data.field_access import require_writable

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...models.regular import regular
+from ...models.regular_files import regular
 from .. import load_results
 from ..data import folders, label_edits, locks
 from ..data.checks import require_fields

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...models.regular import regular
+from ...models.regular_files import regular
 from ..balancing.plan import Target
 
 MAX_FILE = 1_000_000  # characters that are read of a file: rules have fewer

@@ -10,7 +10,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 from evenset import auto_label, delete_run, load_results, resume_run, review_labels, stop_run
-from evenset.models import resnet
+from evenset.models.classifiers import resnet
 from evenset.models.settings import ResNetSettings
 from evenset.workflows.data import folders
 from evenset.workflows.runs.run import records

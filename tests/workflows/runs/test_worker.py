@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from evenset import delete_run, list_runs, load_results, resume_run, stop_run
-from evenset.models import images
+from evenset.models.images.reader import reader
 from evenset.workflows.data import folders
 from evenset.workflows.runs.run import lifecycle, records, worker
 from evenset.workflows.ui import live
@@ -178,7 +178,7 @@ def test_a_job_under_another_machines_name_stands_as_its_run_does(clusters):
 @pytest.mark.parametrize(("asked", "cores", "threads"), [(None, 4, "3"), (None, 1, "1"), ("2", 4, "2")])
 def test_a_worker_leaves_a_core_to_the_app(clusters, monkeypatch, asked, cores, threads):
     monkeypatch.setattr(psutil, "cpu_count", lambda logical: cores)
-    monkeypatch.setattr(images, "thread_count", lambda settings: cores)
+    monkeypatch.setattr(reader, "thread_count", lambda settings: cores)
     monkeypatch.delenv("OMP_NUM_THREADS")
     if asked:
         monkeypatch.setenv("OMP_NUM_THREADS", asked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evenset.models import graph as graphs
+from evenset.models.graphs import nearest_neighbours as graphs
 from evenset.models.settings import GCNSettings, GraphSettings, SpreadSettings
 from evenset.workflows.training import label_spreading
 from sklearn.datasets import load_digits

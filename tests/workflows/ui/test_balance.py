@@ -163,7 +163,7 @@ def test_each_verdict_has_its_sentence(decision, begins):
 
 
 def test_every_reason_of_the_filters_has_words():
-    from evenset.models.filters import CHECKS
+    from evenset.models.quality.image_filters import CHECKS
 
     assert set(balance_overview.REASONS) == set(CHECKS)
 

@@ -1,0 +1,151 @@
+"""JPEG files (ITU-T T.81): a header, and pixels of which libjpeg has nothing to warn."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from . import library_globals
+from .orientation import orientation
+from .pixels import cmyk_to_rgb
+
+Pixels = NDArray[np.uint8]
+
+START, SCAN, END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+MOST_SCANS = 100  # encoders write about ten
+FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF markers; those three are tables
+ALONE = {0x00, 0x01, *range(0xD0, 0xD9)}  # markers without a segment, and a byte that is none
+PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
+BEFORE_END = "extraneous bytes before marker 0xd9"  # a warning: every pixel had its data
+PROBE = b"\x5a\x13\xa7" * 200  # bytes that no decoder reads after the end of the data
+
+
+class Header(NamedTuple):
+    width: int  # as stored
+    height: int
+    channels: int
+    coefficient_bytes: float  # a pixel, which progressive decoding keeps; 0: none
+    orientation: int  # EXIF, 1 to 8
+    scan: int  # offset of the first scan
+    stray: bool  # bytes that belong to no segment stand before it
+
+
+def read_header(data: bytes) -> Header | None:
+    """What stands before the first scan; None where `data` end before it.
+
+    Raises:
+        ValueError: it holds no frame
+    """
+    at, stray, frame = 2, False, None
+    exif = xmp = b""
+    while True:
+        marker_at = data.find(b"\xff", at)
+        stray = stray or marker_at > at
+        while data[marker_at : marker_at + 2] == b"\xff\xff":  # fill bytes
+            marker_at += 1
+        length = int.from_bytes(data[marker_at + 2 : marker_at + 4], "big")
+        if marker_at < 0 or len(data) < marker_at + 4:
+            return None
+        marker, segment, at = data[marker_at + 1], data[marker_at + 4 : marker_at + 2 + length], marker_at + 2 + length
+        if marker in ALONE:
+            at, stray = marker_at + 2, True
+        elif marker == 0xD9 or (marker == 0xDA and frame is None):
+            raise ValueError("it holds no image")
+        elif marker == 0xDA and frame:
+            return Header(*frame, orientation(exif, xmp), marker_at, stray)
+        elif marker in FRAMES and len(segment) >= 6:
+            height, width = int.from_bytes(segment[1:3], "big"), int.from_bytes(segment[3:5], "big")
+            frame = (width, height, segment[5], _coefficient_bytes(segment) if marker in PROGRESSIVE else 0.0)
+        elif marker == 0xE1:
+            exif = exif or (segment if segment.startswith(b"Exif\0") else b"")
+            xmp = xmp or (segment if segment.startswith(b"http://ns.adobe.com/xap/") else b"")
+
+
+def _coefficient_bytes(frame: bytes) -> float:
+    """Two bytes a coefficient, of each component as it is sampled."""
+    factors = [(byte >> 4, byte & 15) for byte in frame[7::3]]
+    most = max((across for across, _ in factors), default=1) * max((down for _, down in factors), default=1)
+    return 2 * sum(across * down for across, down in factors) / max(1, most)
+
+
+def decode(data: bytes, header: Header, gray: bool, scale: int) -> tuple[Pixels, str | None]:
+    """Pixels [H / scale, W / scale] or [.., .., 3], and a note where libjpeg doubts a complete image.
+
+    libjpeg leaves out what a `scale` of 2, 4 or 8 does not need.
+
+    Raises:
+        ValueError: the data are damaged, or end early
+        NotImplementedError: a kind of JPEG that neither libjpeg-turbo nor Pillow decodes
+    """
+    import simplejpeg  # type: ignore[import-untyped]
+
+    if header.coefficient_bytes and (scans := data.count(SCAN, header.scan)) > MOST_SCANS:
+        raise NotImplementedError(f"a JPEG of {scans} scans")  # each passes over all pixels
+    data, note = _with_end(data, header.scan), None
+    colours = "CMYK" if header.channels == 4 else "GRAY" if gray or header.channels == 1 else "RGB"
+    least = {"min_width": -(-header.width // scale), "min_height": -(-header.height // scale)} if scale > 1 else {}
+    options = {"colorspace": colours, "fastdct": False, "fastupsample": False, **least}
+    try:
+        pixels: Pixels = simplejpeg.decode_jpeg(data, **options)
+    except ValueError as error:
+        if str(error).endswith(BEFORE_END):
+            note = f"libjpeg doubts that it is whole ({error}): look at it"
+            pixels = simplejpeg.decode_jpeg(data, **options, strict=False)
+        elif _tells_of_damage(str(error), header):
+            raise
+        else:
+            pixels = _second_opinion(data, header, "L" if colours == "GRAY" else colours, scale, str(error))
+    if colours == "CMYK":
+        return cmyk_to_rgb(pixels), note
+    return pixels[..., 0] if pixels.shape[2:] == (1,) else pixels, note
+
+
+def check(data: bytes) -> None:
+    """Decodes, and raises a ValueError where the data are damaged; an unusual kind is no damage."""
+    with contextlib.suppress(NotImplementedError):
+        header = read_header(data)
+        if header is None:
+            raise ValueError("the header of a part is incomplete")
+        decode(data, header, gray=True, scale=1)
+
+
+def _with_end(data: bytes, scan: int) -> bytes:
+    """The file, closed by an end marker: without one, complete data would raise the same warning as data cut off."""
+    if data.endswith(END) or data.find(END, scan) >= 0:
+        return data
+    rest = data.rstrip(b"\0")  # a download that broke off often leaves zeros, which would decode as gray
+    return rest + (b"\0" if rest.endswith(b"\xff") and len(rest) < len(data) else b"") + END
+
+
+def _tells_of_damage(warning: str, header: Header) -> bool:
+    """Whether libjpeg's warning is about the image data, and not about an oddity of the header."""
+    if "extraneous bytes" in warning and header.stray:
+        return False
+    return any(words in warning for words in ("Corrupt JPEG", "Premature end", "Inconsistent progression"))
+
+
+def _second_opinion(data: bytes, header: Header, mode: str, scale: int, reason: str) -> Pixels:
+    """Pillow's decoder, which keeps quiet about damage. Where the data end early, it reads on into what follows.
+
+    So it decodes twice, with other bytes behind the data: of a complete image they change nothing.
+    """
+    end = data.find(END, header.scan)
+
+    def pixels(tail: bytes) -> Pixels:
+        with Image.open(io.BytesIO(data[:end] + tail + END)) as image:
+            image.draft(mode, (-(-header.width // scale), -(-header.height // scale)))
+            return np.asarray(image.convert(mode))
+
+    try:
+        with library_globals.strict():
+            first, second = pixels(b""), pixels(PROBE)
+    except Exception:
+        raise NotImplementedError(reason) from None
+    if not np.array_equal(first, second):
+        raise ValueError("its data end early")
+    return 255 - first if mode == "CMYK" else first  # simplejpeg leaves CMYK inverted
