@@ -144,7 +144,7 @@ def logistic_regression(dataset: Any, run_key: str, settings: dict[str, Any]) ->
 
 
 def pixels(paths: list[str], reading: Any, size_px: int, channels: int) -> np.ndarray:
-    from evenset.models.images.reader.reader import Images
+    from evenset.models.images.reader import Images
 
     images = Images(paths, reading, size_px, channels)
     return np.concatenate([block.reshape(len(block), -1) for _, block in images.batches(64)]).astype(np.float32) / 255

@@ -182,7 +182,7 @@ class Making:
         return Images(drawn.pixels[rows], drawn.labels[rows])
 
     def _drawn(self, recipe: Recipe, labels: np.ndarray) -> Images:
-        from evenset.models.diffusion.training import training
+        from evenset.models.diffusion import training
         from evenset.models.settings import SamplingSettings
 
         train = self.problem.train
@@ -197,7 +197,7 @@ class Making:
         return Images(pixels, labels)
 
     def _generator(self, budget: float) -> Any:
-        from evenset.models.diffusion.training import training
+        from evenset.models.diffusion import training
         from evenset.models.settings import GeneratorSettings
 
         if budget not in self.trained:

@@ -98,8 +98,8 @@ def run(
 def make_peers(drawn: pictures.Pictures, data: str) -> dict[str, Any]:
     """By name, what says classes [N] for labels [N]: by a graph of the pixels, or learned from pixels and gradients."""
     from evenset.models.graphs import label_propagation, nearest_neighbours
-    from evenset.models.images.reader import features
-    from evenset.models.images.reader.reader import Images
+    from evenset.models.images import features
+    from evenset.models.images.reader import Images
     from evenset.models.settings import GraphSettings, ImageSettings
     from sklearn.linear_model import LogisticRegression
     from sklearn.semi_supervised import LabelSpreading

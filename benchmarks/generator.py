@@ -59,8 +59,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def training(seed: int) -> None:
     """Updates of `diffusion.train` from PNG files, and bare ones of the same network on random numbers, in turn."""
-    from evenset.models.diffusion.training import training as diffusion
-    from evenset.models.images.reader.reader import Images
+    from evenset.models.diffusion import training as diffusion
+    from evenset.models.images.reader import Images
     from evenset.models.settings import GeneratorSettings, ImageSettings
 
     settings = GeneratorSettings(minutes=0, steps=100_000, picture_steps=100_000, seed=seed)
@@ -97,7 +97,7 @@ def training(seed: int) -> None:
 
 def bare_update(pipeline: Any, precision: str, settings: Any) -> Any:
     """Forward, backward and optimizer step of the network on random numbers."""
-    from evenset.models.diffusion.training import training as diffusion
+    from evenset.models.diffusion import training as diffusion
 
     network, batch = pipeline.unet.train(), settings.batch_size or diffusion.CPU_BATCH
     side, channels = 28 // pipeline.config.patch_px, network.config.in_channels
@@ -120,7 +120,7 @@ def bare_update(pipeline: Any, precision: str, settings: Any) -> Any:
 
 def trained(folder: Path, minutes: float, seed: int) -> Any:
     """A generator that trained on all 60,000 training images, in memory."""
-    from evenset.models.diffusion.training import training as diffusion
+    from evenset.models.diffusion import training as diffusion
     from evenset.models.settings import GeneratorSettings
 
     if not (folder / "model_index.json").exists():
@@ -191,7 +191,7 @@ def worth(pipeline: Any, count: int, seed: int) -> dict[str, float]:
 
 def draw(pipeline: Any, count: int, settings: Any) -> tuple[np.ndarray, np.ndarray, float]:
     """Images [count, 1, 28, 28], their classes, as many of each, and the seconds they took."""
-    from evenset.models.diffusion.training import training as diffusion
+    from evenset.models.diffusion import training as diffusion
 
     classes = np.arange(count) % 10
     images = np.empty((count, 1, 28, 28), dtype=np.uint8)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-from evenset.workflows.runs.run import lifecycle
+from evenset.workflows.runs import lifecycle
 from measure import goal, own_database
 from network import BATCH, STEMS, same_network
 from tabulate import tabulate
@@ -50,7 +50,7 @@ def peak(files: list[str], size_px: int, stem: str, threads: int) -> tuple[float
     """Memory before, at its peak, and what is kept of the results and paths, in MB: auto_label's way of predicting."""
     import fiftyone as fo
     from evenset.models.classifiers.resnet import predict
-    from evenset.models.images.reader.reader import Images
+    from evenset.models.images.reader import Images
     from evenset.models.settings import ImageSettings, ResNetSettings
     from evenset.workflows.training import resnet
 

@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
 def read(data: str, given: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
     """Vectors, reduced as find_mistakes would at each call [N, 128], and classes [N]."""
     from evenset.models.graphs import nearest_neighbours
-    from evenset.models.images.reader import features
+    from evenset.models.images import features
     from evenset.models.settings import GraphSettings
 
     with tempfile.TemporaryDirectory() as folder:

@@ -88,7 +88,7 @@ def predict(images: int, labels: int, wrong: float) -> dict[str, np.ndarray]:
     from evenset.models.classifiers import linear
     from evenset.models.confidence import ensemble
     from evenset.models.graphs import gcn, label_propagation, nearest_neighbours
-    from evenset.models.images.reader import features
+    from evenset.models.images import features
     from evenset.models.settings import GCNSettings, GraphSettings
 
     rng = np.random.default_rng(0)

@@ -128,7 +128,7 @@ def forward(model: Any, tensors: Any, precision: str) -> None:
 
 def in_memory(files: list[str], size_px: int) -> Any:
     import torch
-    from evenset.models.images.reader.reader import Images
+    from evenset.models.images.reader import Images
     from evenset.models.settings import ImageSettings
 
     return torch.from_numpy(Images(files, ImageSettings(), size_px, 3)[np.arange(len(files))])
@@ -137,7 +137,7 @@ def in_memory(files: list[str], size_px: int) -> Any:
 def evenset(model: Any, files: list[str], image_settings: Any, settings: Any, size_px: int) -> None:
     """What auto_label does to every sample: files in, logits and embeddings out."""
     from evenset.models.classifiers.resnet import predict
-    from evenset.models.images.reader.reader import Images
+    from evenset.models.images.reader import Images
 
     images = Images(files, image_settings, size_px, 3)  # a new one: nothing is decoded yet
     found = [(logits, vectors) for _, logits, vectors in predict(model, images.batches(BATCH), settings)]

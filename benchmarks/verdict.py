@@ -145,7 +145,7 @@ def judged(case: Case, given: argparse.Namespace) -> list[dict[str, Any]]:
 
 def new_images(case: Case, budgets: list[int]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Images and classes from every source, as many as even the classes out under the cap."""
-    from evenset.models.images.reader.augment import augment
+    from evenset.models.images.augment import augment
 
     pixels, labels = case.train
     counts = np.bincount(labels, minlength=10)
@@ -180,7 +180,7 @@ def passed(
 
 
 def generated(case: Case, classes: np.ndarray, updates: int) -> np.ndarray:
-    from evenset.models.diffusion.training import training
+    from evenset.models.diffusion import training
     from evenset.models.settings import GeneratorSettings, SamplingSettings
 
     pixels, labels = case.train

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 import numpy as np
-from evenset.workflows.runs.run import lifecycle
+from evenset.workflows.runs import lifecycle
 from measure import goal, seconds
 from network import NAMES
 from tabulate import tabulate

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evenset.workflows.runs.run import lifecycle
+from evenset.workflows.runs import lifecycle
 
 ROOT = Path(__file__).parents[1]
 assert "fiftyone" not in sys.modules, "fiftyone reads its environment once: nothing may import it before this file"

@@ -61,7 +61,7 @@ def choose(user: Any, now: str, then: str) -> None:
 
 def ends(user: Any, key: str, state: str = "done") -> Any:
     """Waits until the database says that a run has ended so; returns its record."""
-    from evenset.workflows.runs.run import records
+    from evenset.workflows.runs import records
 
     for _ in range(PATIENCE // 1000):
         user.page.wait_for_timeout(1000)

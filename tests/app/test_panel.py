@@ -43,7 +43,7 @@ def bar_leads_to_its_class(user: Any, name: str, suggestions: str | None) -> Non
 
 
 def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked_up, open_app):
-    from evenset.workflows.runs.run import records
+    from evenset.workflows.runs import records
 
     user = open_app(marked_up)
     before = user.state()

@@ -97,7 +97,7 @@ def add_all_the_same(user: Any) -> None:
 
 def watch_a_generator(user: Any) -> None:
     """It trains, the strip draws its curves, the tab the newest grid of its samples; then it is stopped."""
-    from evenset.workflows.runs.run import records
+    from evenset.workflows.runs import records
 
     key = "evenset_train_generator_1"
     user.click("Train generator ...")

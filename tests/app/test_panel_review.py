@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from evenset import auto_label, load_results
-from evenset.workflows.runs.run import records
+from evenset.workflows.runs import records
 from evenset.workflows.ui import review_queue
 from PIL import Image
 from playwright.sync_api import expect

@@ -21,7 +21,7 @@ import psutil
 import pytest
 from evenset import auto_label, delete_run, find_mistakes, list_runs
 from evenset.workflows.data import folders
-from evenset.workflows.runs.run import records, worker
+from evenset.workflows.runs import records, worker
 from PIL import Image
 from playwright.sync_api import TimeoutError, expect
 

@@ -22,7 +22,7 @@ def filter_by_status(user: Any, field: str, status: str) -> None:
 
 def label(user: Any) -> None:
     """One choice, which is made already, and a click."""
-    from evenset.workflows.runs.run import records
+    from evenset.workflows.runs import records
 
     dataset, labels = user.dataset, user.state()["labels"]
     user.open("Auto-label")
@@ -82,7 +82,7 @@ def accept_and_undo(user: Any) -> None:
 
 def delete(user: Any) -> None:
     """Takes the run away, and goes on looking at the dataset."""
-    from evenset.workflows.runs.run import records
+    from evenset.workflows.runs import records
 
     user.open("Delete a run")
     user.undo("Fields: auto_label")

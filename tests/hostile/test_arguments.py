@@ -13,7 +13,7 @@ import evenset
 import numpy as np
 import pytest
 from evenset import commands
-from evenset.workflows.runs.run import arguments
+from evenset.workflows.runs import arguments
 from fiftyone import ViewField as F
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

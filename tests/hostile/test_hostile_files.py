@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from evenset.models.classifiers import linear, pretrained, resnet
-from evenset.models.diffusion.training import network
+from evenset.models.diffusion import network
 from evenset.models.regular_files import read_json, regular
 from evenset.models.settings import GeneratorSettings, ResNetSettings
 from evenset.workflows.balancing import generator as generating

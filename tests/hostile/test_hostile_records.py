@@ -6,7 +6,7 @@ import evenset
 import fiftyone.core.odm as foo
 import pytest
 from evenset.operators.tabs.runs import about
-from evenset.workflows.runs.run import lookup, records
+from evenset.workflows.runs import lookup, records
 from evenset.workflows.ui import overview
 
 KEYS = ["evenset_auto_label_1", "evenset_review_labels_1"]

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import simplejpeg
 import tifffile
-from evenset.models.images.reader.reader import ImageError, load
+from evenset.models.images.reader import ImageError, load
 from evenset.models.settings import ImageSettings
 from PIL import Image, ImageFile, PngImagePlugin
 

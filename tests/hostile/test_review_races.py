@@ -9,7 +9,7 @@ import fiftyone as fo
 import pytest
 from evenset import delete_run, resume_run, review_labels
 from evenset.workflows.data import label_edits, locks
-from evenset.workflows.runs.run import records, undo
+from evenset.workflows.runs import records, undo
 from evenset.workflows.ui import mistake_queue, review_queue
 
 REVIEW = "evenset_review_labels_1"

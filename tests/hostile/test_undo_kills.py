@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from evenset import delete_run, list_runs, preprocess_images, review_labels
 from evenset.workflows.data import folders
-from evenset.workflows.runs.run import records, shown_files
+from evenset.workflows.runs import records, shown_files
 
 STEPS = ("evenset.workflows.runs.review_undo.put_back", "evenset.workflows.runs.records.save_config",
          "evenset.workflows.runs.records.store", "evenset.workflows.runs.shown_files.delete",

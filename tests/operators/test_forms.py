@@ -28,7 +28,7 @@ from evenset.models.settings import (
 from evenset.operators import balancing, compare_methods, forms, refilling
 from evenset.operators.tabs import runs as runs_tab
 from evenset.operators.words import LABELS
-from evenset.workflows.runs.run import records
+from evenset.workflows.runs import records
 
 FORMS = {
     "preprocess_images": (ImageSettings, CopySettings),

@@ -16,7 +16,7 @@ from evenset.operators import delete_run, forms, refilling, running, turns
 from evenset.operators.evenset_panel import EvensetPanel
 from evenset.operators.tabs import mistakes, runs
 from evenset.workflows.data import locks
-from evenset.workflows.runs.run import records, worker
+from evenset.workflows.runs import records, worker
 from evenset.workflows.ui import live
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from evenset import auto_label
 from evenset.workflows.data import locks
-from evenset.workflows.runs.run import records
+from evenset.workflows.runs import records
 
 KEY = "evenset_auto_label_1"
 

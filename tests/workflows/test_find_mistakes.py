@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evenset import delete_run, find_mistakes, list_runs, load_results, resume_run, review_labels
-from evenset.workflows.runs.run.run import RunStopped
+from evenset.workflows.runs.run import RunStopped
 
 
 @pytest.fixture

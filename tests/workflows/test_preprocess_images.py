@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evenset import delete_run, list_runs, load_results, preprocess_images, resume_run, stop_run
-from evenset.models.images.reader.reader import ImageError, load
+from evenset.models.images.reader import ImageError, load
 from evenset.models.settings import ImageSettings
-from evenset.workflows.runs.run.run import RunStopped
+from evenset.workflows.runs.run import RunStopped
 from PIL import Image
 
 

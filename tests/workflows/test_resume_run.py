@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from evenset import auto_label, delete_run, list_runs, load_results, resume_run, review_labels, stop_run
 from evenset.workflows.data import folders
-from evenset.workflows.runs.run import lookup
+from evenset.workflows.runs import lookup
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evenset import auto_label, delete_run, resume_run, review_labels
-from evenset.workflows.runs.run import records
-from evenset.workflows.runs.run.run import RunStopped
+from evenset.workflows.runs import records
+from evenset.workflows.runs.run import RunStopped
 
 
 @pytest.fixture

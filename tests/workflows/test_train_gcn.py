@@ -13,7 +13,7 @@ from evenset.models.graphs import gcn, image_gcn, image_nodes
 from evenset.models.graphs import nearest_neighbours as graphs
 from evenset.models.settings import GCNSettings, GraphSettings, ImageGraphSettings
 from evenset.models.step import load_tensors
-from evenset.workflows.runs.run.run import RunStopped
+from evenset.workflows.runs.run import RunStopped
 from evenset.workflows.training.partition import TEST, TRAIN, VALIDATION
 from PIL import Image
 

@@ -101,7 +101,7 @@ def test_a_training_that_was_broken_off_goes_on_to_the_same_weights(digits):
 
 def test_a_training_goes_on_with_its_network_where_there_are_more_cores(digits, monkeypatch):
     import evenset
-    from evenset.models.diffusion.training import network as denoiser
+    from evenset.models.diffusion import network as denoiser
 
     monkeypatch.setattr(denoiser, "_cores", lambda device: 2.0)
     expected = tensors(train(digits, width=0, precision="fp32"))
@@ -237,7 +237,7 @@ def test_a_copy_of_a_training_image_is_refused(digits, monkeypatch):
 
 
 def test_a_generator_that_diverged_is_kept_as_it_was_before(digits, monkeypatch):
-    from evenset.models.diffusion.training import training
+    from evenset.models.diffusion import training
 
     learn, broken = training.backward, []
 
@@ -352,7 +352,7 @@ def test_files_of_a_run_that_was_deleted_are_not_named_again(digits):
 
 
 def test_an_exported_generator_draws_and_says_that_nobody_knows_what_it_saw(digits, tmp_path):
-    from evenset.models.diffusion.training import training
+    from evenset.models.diffusion import training
 
     training.export(training.load(Path(train(digits).folder)), tmp_path)
     results = balance(digits, generator=tmp_path, measure_benefit=False)

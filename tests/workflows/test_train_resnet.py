@@ -21,7 +21,7 @@ from evenset import (
     train_resnet,
 )
 from evenset.models.classifiers import resnet
-from evenset.models.images.reader.reader import Images
+from evenset.models.images.reader import Images
 from evenset.models.probabilities import softmax
 from evenset.models.settings import ImageSettings, ResNetSettings
 from evenset.workflows.training.partition import HELD_OUT, TEST, TRAIN, VALIDATION

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
-from evenset.models.diffusion.training import network, noise
-from evenset.models.diffusion.training import training as diffusion
+from evenset.models.diffusion import network, noise
+from evenset.models.diffusion import training as diffusion
 from evenset.models.settings import GeneratorSettings, SamplingSettings
 from PIL import Image
 from safetensors.torch import load_file

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evenset.models.images.reader.augment import augment
+from evenset.models.images.augment import augment
 from sklearn.datasets import load_digits
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evenset.models.images.reader import features
+from evenset.models.images import features
 from scipy.linalg import eigh
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evenset.models.images.reader import decode as decoding
-from evenset.models.images.reader.reader import ImageError, Images, in_order, load, survey
+from evenset.models.images import decode as decoding
+from evenset.models.images.reader import ImageError, Images, in_order, load, survey
 from evenset.models.settings import ImageSettings
 from PIL import Image
 
@@ -597,9 +597,7 @@ def test_batches_read_ahead_by_a_bound_that_does_not_grow_with_the_files(folder_
     paths = folder_of(16) * 40
     read = []
     decode = decoding.decode
-    monkeypatch.setattr(
-        "evenset.models.images.reader.decode", lambda path, *rest: read.append(path) or decode(path, *rest)
-    )
+    monkeypatch.setattr("evenset.models.images.decode", lambda path, *rest: read.append(path) or decode(path, *rest))
     images = Images(paths, ImageSettings(threads=2), 8, 1, cache_megabytes=0)
     most, yielded = 0, 0
     for indices, _ in images.batches(32):

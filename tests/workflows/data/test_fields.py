@@ -8,7 +8,7 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 from evenset.workflows.data import fields
-from evenset.workflows.runs.run import lifecycle
+from evenset.workflows.runs import lifecycle
 
 
 def test_a_label_reads_back_as_one_that_fiftyone_wrote(make_dataset: Callable[..., Any]):

@@ -13,7 +13,7 @@ from evenset import auto_label, delete_run, load_results, resume_run, review_lab
 from evenset.models.classifiers import resnet
 from evenset.models.settings import ResNetSettings
 from evenset.workflows.data import folders
-from evenset.workflows.runs.run import records
+from evenset.workflows.runs import records
 from evenset.workflows.training.partition import HELD_OUT, TRAIN, VALIDATION
 
 FIRST, SECOND = "evenset_auto_label_1", "evenset_auto_label_2"

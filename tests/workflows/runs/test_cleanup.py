@@ -10,7 +10,7 @@ import pytest
 from evenset import auto_label
 from evenset.workflows.data.folders import dataset_folder
 from evenset.workflows.data.locks import claim
-from evenset.workflows.runs.run.cleanup import clean
+from evenset.workflows.runs.cleanup import clean
 
 
 @pytest.fixture

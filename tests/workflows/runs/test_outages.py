@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from evenset import auto_label, delete_run, list_runs, resume_run, train_resnet
-from evenset.workflows.runs.run import worker
+from evenset.workflows.runs import worker
 from pymongo import MongoClient
 from pymongo.errors import DocumentTooLarge
 

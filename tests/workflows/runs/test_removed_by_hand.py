@@ -7,7 +7,7 @@ import shutil
 import pytest
 from evenset import auto_label, delete_run, find_mistakes, resume_run, stop_run
 from evenset.workflows.data import folders
-from evenset.workflows.runs.run import records
+from evenset.workflows.runs import records
 from evenset.workflows.ui import mistake_queue, overview, retarget, review_queue
 
 

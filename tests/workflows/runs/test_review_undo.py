@@ -8,7 +8,7 @@ import fiftyone as fo
 import pytest
 from evenset import auto_label, delete_run, resume_run, review_labels
 from evenset.workflows.data import folders
-from evenset.workflows.runs.run import records
+from evenset.workflows.runs import records
 from evenset.workflows.ui import review_queue
 
 REVIEW = "evenset_review_labels_1"

@@ -8,7 +8,7 @@ import pytest
 from evenset import delete_run, preprocess_images
 from evenset.operators.delete_run import what_goes
 from evenset.workflows.data import folders
-from evenset.workflows.runs.run import shown_files
+from evenset.workflows.runs import shown_files
 
 KEY = "evenset_preprocess_images_1"
 

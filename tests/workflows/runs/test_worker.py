@@ -14,9 +14,9 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from evenset import delete_run, list_runs, load_results, resume_run, stop_run
-from evenset.models.images.reader import reader
+from evenset.models.images import reader
 from evenset.workflows.data import folders
-from evenset.workflows.runs.run import lifecycle, records, worker
+from evenset.workflows.runs import lifecycle, records, worker
 from evenset.workflows.ui import live
 
 ROOT = Path(__file__).parents[3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from evenset import auto_label
 from evenset.workflows.comparison.methods import METHODS, ON_VECTORS
-from evenset.workflows.runs.run import records
+from evenset.workflows.runs import records
 from evenset.workflows.training import duration
 
 MORE_WORK = [

@@ -10,7 +10,7 @@ from evenset import auto_label
 from evenset.models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings
 from evenset.workflows.data.folders import run_folder
 from evenset.workflows.data.labels import Labels, read_labels
-from evenset.workflows.runs.run import lifecycle
+from evenset.workflows.runs import lifecycle
 from evenset.workflows.training import ensemble, image_survey, resnet
 from evenset.workflows.training.partition import HELD_OUT, TRAIN, VALIDATION
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from evenset import auto_label, delete_run, load_results, review_labels
 from evenset.workflows.data import locks
-from evenset.workflows.runs.run import records
+from evenset.workflows.runs import records
 from evenset.workflows.ui import review_queue
 
 FIELDS = ("auto_label", "ground_truth")
