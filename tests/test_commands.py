@@ -124,7 +124,7 @@ def test_a_workflow_reads_the_settings_that_its_command_offers():
 
     for name, module in evenset._FUNCTIONS.items():
         files = [ROOT / (module[1:].replace(".", "/") + ".py")]
-        files += [ROOT / "workflows/comparison/generation.py"] if name == "compare_methods" else []
+        files += [ROOT / "workflows/balancing/comparison.py"] if name == "compare_methods" else []
         read: set[type] = set()
         for file in files:
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

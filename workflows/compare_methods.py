@@ -11,9 +11,9 @@ import numpy as np
 from ..models.probabilities import top_two
 from ..models.settings import AttackSettings, CompareSettings, ImageSettings
 from ..models.settings import split as split_settings
+from .balancing.comparison import GenerationResults, compare_generation
 from .comparison import methods as learners
 from .comparison import rules as own_rules
-from .comparison.generation import GenerationResults, compare_generation
 from .comparison.results import CompareResults, score, table_rows
 from .comparison.table_rows import OwnSettings, Row, check_resnets, field_names, read_rows
 from .comparison.trials import Cut, Material, alike, cut_labels

@@ -12,13 +12,15 @@ from ..models.settings import GCN_SETTINGS, split
 from .data.checks import check_images, check_output_field
 from .data.fields import declare, declare_classification, write_classifications, write_values
 from .data.labels import Labels, read_labels, require_classes
-from .gcn import image_graph, sample_graph
-from .gcn.results import GCNResults, Scored, summarise
+from .gcn import sample_graph
+from .gcn.results import GCNResults, summarise
 from .runs import lifecycle
 from .runs.arguments import Classes, Part, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.run import Run
+from .training import image_gcn
 from .training.embedding_source import open_source
+from .training.graph_scores import Scored
 from .training.partition import freeze_parts, named_parts, note_parts
 from .training.resnet import check_weights
 
@@ -97,13 +99,13 @@ def train_gcn(
         if graph == "samples":
             found = sample_graph.score(run, known, given, source, chosen)
         else:
-            found = image_graph.score(run, known, given, chosen)
+            found = image_gcn.score(run, known, given, chosen)
         _write(run, known, found, output_field)
         if heatmap_field:
             _write_heat_maps(run, known, found, heatmap_field)
         seconds = time.monotonic() - started
         results = run.finish(summarise(run, known, found, output_field, heatmap_field, seconds))
-        (run.folder / image_graph.MAPS).unlink(missing_ok=True)
+        (run.folder / image_gcn.MAPS).unlink(missing_ok=True)
         return results
 
 

@@ -91,10 +91,10 @@ def resnet(trial: Trial) -> np.ndarray:
 
 
 def gcn_on_images(trial: Trial) -> np.ndarray:
-    from ..gcn import image_graph
+    from ..training import image_gcn
 
     graph, resnet_settings = trial.settings(ImageGraphSettings, ResNetSettings)
-    found = image_graph.score(trial.run, trial.seen(), {}, (trial.material.image_settings, graph, resnet_settings))
+    found = image_gcn.score(trial.run, trial.seen(), {}, (trial.material.image_settings, graph, resnet_settings))
     return softmax(found.logits + graph.logit_adjustment * trial.log_prior)[len(trial.cut.train) :]
 
 

@@ -13,9 +13,9 @@ from ..display.tables import percent
 from ..runs.run import Run
 from ..training.embedding_source import Source, learned_from_labels, read_or_compute
 from ..training.embeddings import label_free
+from ..training.graph_scores import Scored
 from ..training.image_survey import Look, errors_of, look_at, unreadable
 from ..training.partition import TRAIN, split_parts
-from .results import Scored
 
 QUERIES = 1000  # samples whose exact nearest others are searched, to check the graph
 

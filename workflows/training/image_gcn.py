@@ -17,10 +17,10 @@ from ...models.settings import ImageGraphSettings, ImageSettings, ResNetSettings
 from ..data.labels import Labels
 from ..display.tables import percent
 from ..runs.run import Run
-from ..training.image_survey import Look, errors_of, look_at, unreadable
-from ..training.partition import TEST, TRAIN, VALIDATION, split_parts
-from ..training.resnet import PREDICT_BATCH, fit
-from .results import Scored
+from .graph_scores import Scored
+from .image_survey import Look, errors_of, look_at, unreadable
+from .partition import TEST, TRAIN, VALIDATION, split_parts
+from .resnet import PREDICT_BATCH, fit
 
 CHUNK = 1000  # images whose superpixels are kept in one file
 MAPS = "maps.npy"  # in the run's folder, while it runs: they are large

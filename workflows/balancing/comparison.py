@@ -10,13 +10,6 @@ import numpy as np
 
 from ...models.settings import BALANCE_SETTINGS
 from ...models.settings import split as split_settings
-from ..balancing import benefit, image_sources
-from ..balancing import generator as generating
-from ..balancing import plan as balance_plan
-from ..balancing.benefit import Benefit
-from ..balancing.generator import Generator
-from ..balancing.plan import Plan, Target
-from ..balancing.results import verdict_rows
 from ..data.checks import check_images, check_label_field
 from ..data.labels import Labels, read_labels, require_classes
 from ..data.synthetic import Made
@@ -27,6 +20,13 @@ from ..runs.label_snapshot import freeze, frozen
 from ..runs.run import Run
 from ..training.image_survey import Look
 from ..training.partition import TRAIN
+from . import benefit, image_sources
+from . import generator as generating
+from . import plan as balance_plan
+from .benefit import Benefit
+from .generator import Generator
+from .plan import Plan, Target
+from .results import verdict_rows
 
 AUGMENTED, DRAWN = "changed images", "drawn images"
 KIND = {  # what each way to train is called elsewhere
