@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import graphlib
 import re
 import sys
 from collections.abc import Iterator
@@ -17,23 +18,19 @@ ROOT = Path(__file__).parents[1]
 LAYERS = ("operators", "workflows", "models")
 CODE = [*sorted(ROOT.glob("*.py")), *(path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py")))]
 HEAVY = {"torch", "torchvision", "torch_geometric", "diffusers", "faiss", "accelerate", "safetensors", "sklearn", "cv2"}
-SHARED = {"settings", "step", "losses", "graph", "files", "regular"}  # what the files of models/ may have in common
-PARTS = {  # files of one method
-    "resnet": {"weights", "attacks"},
-    "images": {"decode", "pixels"},
-    "decode": {"libraries", "orientation", "pixels", "png", "jpeg", "tiff", "wide"},
-    "jpeg": {"libraries", "orientation", "pixels"},
-    "png": {"orientation", "pixels"},
-    "tiff": {"jpeg", "pixels"},
-    "wide": {"pixels"},
-    "image_graph": {"image_nodes"},
-    "calibration": {"threshold"},
-    "diffusion": {"denoiser", "noise", "pipeline", "sampling"},
-    "denoiser": {"pipeline"},
-    "sampling": {"noise", "pipeline"},
-    "filters": {"copies"},
-    "probe": {"draws", "jitter"},
+FLOORS = {  # folders of workflows/, each with those below it that it may import; "" are the files of the SDK
+    "display": set(),
+    "data": {"display"},
+    "runs": {"data", "display"},
+    "training": {"runs", "data", "display"},
+    "reviewing": {"runs", "data", "display"},
+    **{
+        name: {"training", "runs", "data", "display"}
+        for name in ("labeling", "mistakes", "gcn", "balancing", "comparison")
+    },
 }
+FLOORS[""] = set(FLOORS)
+FLOORS["ui"] = set(FLOORS)
 
 
 class Import(NamedTuple):
@@ -105,13 +102,56 @@ def test_operators_do_not_import_one_another():
     assert not found, wrong("what operators share goes into forms.py, or a workflow", found)
 
 
-def test_files_of_models_share_only_the_common_ones():
-    def is_fine(item: Import) -> bool:
-        target = item.module.partition(".")[2]
-        return target in SHARED | PARTS.get(Path(item.file).stem, set())
+def folder_of(file: str) -> str:
+    """The folder of a file inside its layer: "labeling" for workflows/labeling/results.py, "" for a file at its top."""
+    return "/".join(file.split("/")[1:-1])
 
-    found = [item for item in ALL if item.file.startswith("models/") and item.package == "models" and not is_fine(item)]
+
+def test_method_folders_of_models_do_not_know_one_another():
+    def target(item: Import) -> str:
+        return folder_of(item.module.replace(".", "/") + ".py")
+
+    found = [item for item in ALL if item.file.startswith("models/") and item.package == "models"]
+    found = [item for item in found if target(item) not in ("", folder_of(item.file))]
     assert not found, wrong("arrays pass between methods in a workflow; methods do not know one another", found)
+
+
+def test_folders_of_workflows_import_downwards_only():
+    assert {folder_of(path.relative_to(ROOT).as_posix()) for path in (ROOT / "workflows").rglob("*.py")} == set(FLOORS)
+
+    def target(item: Import) -> str:
+        return folder_of(item.module.replace(".", "/") + ".py")
+
+    found = [item for item in ALL if item.file.startswith("workflows/") and item.package == "workflows"]
+    found = [i for i in found if target(i) not in FLOORS[folder_of(i.file)] | {folder_of(i.file)}]
+    assert not found, wrong("ui -> SDK -> its own folders -> training -> runs -> data -> display", found)
+
+
+def test_the_top_of_workflows_has_a_file_for_each_function_of_the_sdk():
+    import evenset
+
+    files = {path.stem for path in (ROOT / "workflows").glob("*.py")} - {"__init__"}
+    assert files == set(evenset.__all__) - {"__version__"}
+
+
+def test_every_folder_is_packaged():
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    listed = re.findall(r'^    "(evenset[\w.]*)",$', project, re.M)
+    folders = {path.parent.relative_to(ROOT) for layer in LAYERS for path in (ROOT / layer).rglob("*.py")}
+    assert sorted(listed) == sorted(["evenset", *(f"evenset.{'.'.join(folder.parts)}" for folder in folders)])
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    """Also not by an import inside a function."""
+    files = {path.relative_to(ROOT).as_posix() for path in CODE}
+    graph = {file: set() for file in files}
+    for item in ALL:
+        if item.level and (target := item.module.replace(".", "/") + ".py") in files:
+            graph[item.file].add(target)
+    try:
+        list(graphlib.TopologicalSorter(graph).static_order())
+    except graphlib.CycleError as error:
+        pytest.fail(" -> ".join(reversed(error.args[1])))
 
 
 def test_imports_inside_the_repository_are_relative():
@@ -163,7 +203,7 @@ def test_files_of_runs_and_generators_are_opened_only_where_they_are_regular():
     """A pipe or a device in the place of a file would wait without end: `regular` looks first."""
     reads = re.compile(r"^np\.load$|^safe_open$|\.read_text$|\.open$")
     for path in [*sorted((ROOT / "workflows").rglob("*.py")), *sorted((ROOT / "models").rglob("*.py"))]:
-        if path.stem in {"regular", "decode", "pixels"}:  # images are looked at by their own
+        if path.stem in {"regular_files", "decode", "pixels"}:  # images are looked at by their own
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and reads.search(ast.unparse(node.func)):
@@ -172,10 +212,10 @@ def test_files_of_runs_and_generators_are_opened_only_where_they_are_regular():
 
 
 def test_models_do_not_print():
-    for path in sorted((ROOT / "models").glob("*.py")):
+    for path in sorted((ROOT / "models").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
-                assert ast.unparse(node.func) != "print", f"{path}:{node.lineno}: yield a Step, the caller shows it"
+                assert ast.unparse(node.func) != "print", f"{path}:{node.lineno}: yield a report, the caller shows it"
 
 
 def test_every_setting_has_a_help_text_and_a_default_in_its_range():
