@@ -13,7 +13,7 @@ from ..workflows import stop_run
 from ..workflows.data import folders, label_edits, synthetic
 from ..workflows.delete_run import delete_run, files_sentence
 from ..workflows.display.tables import counted
-from ..workflows.runs import ownership, records, shown_files
+from ..workflows.runs import ownership, records, run_files, shown_files
 from . import forms, running
 
 PATIENCE_SECONDS = 120  # for a run to stop
@@ -66,7 +66,7 @@ def what_goes(dataset: Any, key: str) -> list[str]:
     if writes.get("samples"):
         count, verbs = synthetic.count_of_run(dataset, key), ("with its label", "with their labels")
         lines.append(counted(count, "sample", *(f"that it added, {verb}" for verb in verbs)))
-    listed = label_edits.read(folders.files_of(dataset, key, config)) if config["method"] == "review_labels" else []
+    listed = label_edits.read(run_files.files_of(dataset, key, config)) if config["method"] == "review_labels" else []
     fields = Counter(
         {line["id"]: line["field"] for line in sorted(listed, key=lambda line: line["field"] == label_field)}.values()
     )

@@ -10,7 +10,7 @@ from typing import Any
 from .data import folders, locks
 from .data.durable_writes import refresh
 from .display.tables import counted
-from .runs import ownership, records, shown_files
+from .runs import ownership, records, run_files, shown_files
 from .runs.arguments import Samples, public
 from .runs.undo import DeletedRun, take_back
 
@@ -52,8 +52,8 @@ def delete_run(dataset: Samples, run_key: str) -> DeletedRun:
 def _kept_files(dataset: Any, run_key: str, config: dict[str, Any]) -> Iterator[str]:
     """Deletes the run's files; a sentence for each dataset that shows some of them, which stay."""
     folder = folders.run_folder(dataset, run_key)
-    if folders.is_foreign(dataset, config) and not folder.exists():
-        yield f"{folders.why_gone(dataset, run_key, config)}: they stay"
+    if run_files.is_foreign(dataset, config) and not folder.exists():
+        yield f"{run_files.why_gone(dataset, run_key, config)}: they stay"
     for name, count in shown_files.delete(dataset, run_key).items():
         yield files_sentence(name, count, folder)
 

@@ -11,7 +11,7 @@ import fiftyone.operators.types as types
 
 from ...workflows import list_runs
 from ...workflows.data import folders
-from ...workflows.runs import lookup, records, worker
+from ...workflows.runs import lookup, records, run_files, worker
 from ...workflows.ui import live
 from .. import refilling
 from ..words import KINDS, capital, name_of
@@ -167,7 +167,7 @@ def remarks(dataset: Any, config: dict[str, Any], kept: bool, resumes: bool) -> 
     gone = missing(dataset, config)
     if config["state"] == "stopped" and resumes:
         notes.append("It was stopped, or its process ended, before its work was done: Resume goes on from there.")
-    if not kept and folders.is_foreign(dataset, config):
+    if not kept and run_files.is_foreign(dataset, config):
         notes.append("The files of this run belong to the dataset that this one was cloned or imported from.")
     elif not kept:
         notes.append("The files of this run were deleted by hand: it can be deleted, and not resumed or used again.")

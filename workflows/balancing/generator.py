@@ -15,10 +15,9 @@ from ...models.files import aside
 from ...models.images.reader import Images
 from ...models.regular_files import is_file, is_folder, read_json, regular
 from ...models.settings import GeneratorSettings, ImageSettings, SamplingSettings, TrainGeneratorSettings
-from ..data import folders
 from ..data.labels import Labels
 from ..display.image_grid import COLUMNS, MOST_ROWS, image_grid, save
-from ..runs import records
+from ..runs import records, run_files
 from ..runs.run import Run
 from ..training.image_survey import Look, groups_of_all, look_at
 from ..training.partition import HELD_OUT, TRAIN, keep_aside, set_aside
@@ -226,7 +225,7 @@ def find(dataset: Any, generator: str | Path, names: list[str], source: str | No
         named, config = generator, records.read_config(dataset, generator)
         if config["method"] not in ("train_generator", "balance_classes"):
             raise ValueError(f"{generator} trained no generator: give the key of a train_generator run, or a folder")
-        folder = folders.files_of(dataset, generator, config) / FOLDER
+        folder = run_files.files_of(dataset, generator, config) / FOLDER
         if not folder.exists():
             raise ValueError(f"{generator} is {config['state']}, and has no generator: resume it, or train another")
     if not is_file(folder / "model_index.json"):

@@ -17,7 +17,7 @@ from ...models.regular_files import regular
 from ...models.settings import AutoLabelSettings, ImageSettings, ResNetSettings
 from ..data import folders
 from ..data.labels import Labels
-from ..runs import records
+from ..runs import records, run_files
 from ..training.image_survey import Look
 from ..training.partition import HELD_OUT, TRAIN, VALIDATION
 
@@ -65,7 +65,7 @@ def find(
     if config["method"] != "auto_label" or config["state"] != "done":
         what = f"is {config['state']}" if config["method"] == "auto_label" else f"is a run of {config['method']}"
         raise ValueError(f"after: {after} {what}, and only a finished run of auto_label has a next round")
-    folders.ids_of_run(dataset, after)  # raises where its files are gone
+    run_files.ids_of_run(dataset, after)  # raises where its files are gone
     folder = folders.run_folder(dataset, after)
     if not (folder / "parts.npz").exists():
         raise ValueError(f"after: {after} trained nothing, as it predicted by {inputs['run']}: leave after out")

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from ...models.settings import ReviewSettings, split
-from ..data import folders, label_edits, locks
+from ..data import label_edits, locks
 from ..data.checks import require_fields
 from ..data.field_access import require_writable
 from ..data.fields import CHUNK
 from ..data.labels import PROVENANCE
-from ..runs import lifecycle, records
+from ..runs import lifecycle, records, run_files
 from ..runs.arguments import Progress
 from ..runs.lookup import audited
 from ..runs.run import Run
@@ -107,7 +107,7 @@ def _join(dataset: Any, key: str, review: Review) -> Iterator[Run]:
     config = records.read_config(dataset, key)
     about = [config["inputs"].get(name) for name in ("field", "label_field")]
     is_same = (config["method"], config["state"], *about) == ("review_labels", "done", field, label_field)
-    if not is_same or folders.is_foreign(dataset, config):
+    if not is_same or run_files.is_foreign(dataset, config):
         raise ValueError(f"{key} is no finished review of {field!r} into {label_field!r}: leave into out")
     yield Run(dataset, key, config, None)
 

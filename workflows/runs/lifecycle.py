@@ -20,12 +20,13 @@ from ...models.files import aside, clear, clear_parts, write_text
 from ...models.settings import Settings
 from ..data import durable_writes
 from ..data.durable_writes import DatasetDeleted, database_id, lasting, refresh
-from ..data.folders import ORIGIN, SAMPLES, dataset_folder, ids_of_run
+from ..data.folders import ORIGIN, SAMPLES, dataset_folder
 from ..data.locks import claim
 from ..display.progress_bar import Progress, bar, close_bar
 from . import shown_files
 from .records import keys, read_record, save_config, store, versions
 from .run import Run, RunStopped
+from .run_files import ids_of_run
 
 LOOK_SECONDS = 3  # somebody who asks whether a run is alive holds its claim for an instant
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

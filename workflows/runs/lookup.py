@@ -8,7 +8,7 @@ from typing import Any
 
 from ...models.regular_files import regular
 from ..data import folders
-from . import ownership, records
+from . import ownership, records, run_files
 
 
 def writer_of(dataset: Any, field: str, *methods: str) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def samples_of(dataset: Any, run_key: str) -> Any:
         ValueError: its files were deleted by hand, or all of its samples are gone
     """
     there = dict.fromkeys(dataset.values("id"))
-    first = folders.ids_of_run(dataset, run_key)
+    first = run_files.ids_of_run(dataset, run_key)
     ids = [i for i in first if i in there]
     if not ids:
         raise ValueError(

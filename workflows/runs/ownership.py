@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..data import folders
 from ..data.marks import mark, writer
+from . import run_files
 from .records import keys, read_config
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def renamed(dataset: Any, run_key: str, config: dict[str, Any]) -> list[str]:
 
 def _ids(dataset: Any, config: dict[str, Any], kind: str) -> dict[str, str]:
     """Name of each id that the record keeps; in a clone or an import the ids are others."""
-    return {} if folders.is_foreign(dataset, config) else dict(config.get("ids", {}).get(kind, {}))
+    return {} if run_files.is_foreign(dataset, config) else dict(config.get("ids", {}).get(kind, {}))
 
 
 def views_of(dataset: Any, run_key: str, config: dict[str, Any]) -> list[str]:

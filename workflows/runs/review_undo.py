@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..data import folders
 from ..data.field_access import require_writable
 from ..data.fields import CHUNK
 from ..data.label_edits import FILE, Line, _by_sample, _db_name, _same, _update, labels_of, provenance_paths, read
 from ..data.labels import PROVENANCE
 from ..display.tables import counted
-from . import records
+from . import records, run_files
 
 REVIEWS = "evenset_review_labels_"  # so begin the keys of reviews
 MOST_ASKED = 1000  # labels whose field is looked for
@@ -56,12 +55,12 @@ def _find(dataset: Any, key: str, config: dict[str, Any]) -> list[Line]:
     Raises:
         ValueError: it is gone, and labels were changed
     """
-    folder = folders.files_of(dataset, key, config)
+    folder = run_files.files_of(dataset, key, config)
     if (folder / FILE).exists() or "attributes" not in config["writes"]:
         return read(folder)
     raise ValueError(
         f"the labels that {key} changed cannot be put back without its list of changes: "
-        f"{folders.why_gone(dataset, key, config)}. {_give_up(key)}"
+        f"{run_files.why_gone(dataset, key, config)}. {_give_up(key)}"
     )
 
 

@@ -20,7 +20,7 @@ from ..data.labels import SYNTHETIC
 from ..delete_run import delete_run
 from ..reviewing.request import NothingToReview
 from ..reviewing.writing import review_shown
-from ..runs import ownership, records, review_undo
+from ..runs import ownership, records, review_undo, run_files
 
 FEW = 400  # the most uncertain ones, among which those are chosen that are unlike one another
 LABELLED = 5_000  # labelled samples that are compared with, at the most
@@ -238,7 +238,7 @@ def _sitting(dataset: Any, field: str, label_field: str, sitting: str) -> str | 
     about = [config["inputs"].get(name) for name in ("field", "label_field")]
     suggested = records.read_config(dataset, run_of(dataset, field))["started"]  # anew, under the same name
     is_open = config["state"] == "done" and about == [field, label_field] and config["started"] > suggested
-    return str(key) if is_open and not folders.is_foreign(dataset, config) else None
+    return str(key) if is_open and not run_files.is_foreign(dataset, config) else None
 
 
 def _decided(dataset: Any, run_key: str) -> list[str]:
@@ -323,7 +323,7 @@ def learn_again(dataset: Any, run_key: str) -> str:
     while dataset.has_sample_field(f"{base}_{number}") or f"{base}_{number}" in written:
         number += 1
     inputs["output_field"] = f"{base}_{number}"
-    ids = folders.ids_of_run(dataset, run_key)
+    ids = run_files.ids_of_run(dataset, run_key)
     here = set(dataset.values("id"))
     kept = [i for i in ids if i in here]
     samples = dataset if len(kept) == len(here) else dataset.select(kept)
