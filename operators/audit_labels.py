@@ -59,7 +59,7 @@ def fill(form: forms.Form) -> None:
 
 def learned_from(dataset: Any, field: str) -> str | None:
     """The labels that suggestions were learned from; None where another dataset's model made them."""
-    return writer_of(dataset, field, "auto_label")["inputs"].get("label_field")  # type: ignore[no-any-return]
+    return writer_of(dataset, field, "auto_label").label_field
 
 
 def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
@@ -73,5 +73,5 @@ def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
     page.button("Open the drawn samples", "visibility", "set_view", dict(name=view))
     params = dict(field=field, status="all", audit=True, saved_view=view)  # or what is selected in it
     if not learned_from(ctx.dataset, field):
-        params["label_field"] = records.read_config(ctx.dataset, results["run_key"])["inputs"]["label_field"]
+        params["label_field"] = records.read_record(ctx.dataset, results["run_key"]).inputs["label_field"]
     return page.button("Review ...", "rate_review", "@evenset/evenset/review_labels", params, prompt=True)

@@ -53,20 +53,20 @@ def fill(form: forms.Form) -> None:
 
 def what_goes(dataset: Any, key: str) -> list[str]:
     """A sentence for each kind of thing that deleting the run takes away, or leaves."""
-    config, folder = records.read_config(dataset, key), folders.run_folder(dataset, key)
-    writes, label_field = config["writes"], config["inputs"].get("label_field")
-    lines = ["It is running: it is stopped first"] if config["state"] == "running" else []
+    record, folder = records.read_record(dataset, key), folders.run_folder(dataset, key)
+    writes, label_field = record.writes, record.label_field
+    lines = ["It is running: it is stopped first"] if record.state == "running" else []
     for noun, names in (
-        ("Fields", ownership.fields_of(dataset, key, config)),
-        ("Evaluations", ownership.evaluations_of(dataset, key, config)),
-        ("Saved views", ownership.views_of(dataset, key, config)),
+        ("Fields", ownership.fields_of(dataset, record)),
+        ("Evaluations", ownership.evaluations_of(dataset, record)),
+        ("Saved views", ownership.views_of(dataset, record)),
     ):
         if names:
             lines.append(f"{noun}: {', '.join(names)}")
     if writes.get("samples"):
         count, verbs = synthetic.count_of_run(dataset, key), ("with its label", "with their labels")
         lines.append(counted(count, "sample", *(f"that it added, {verb}" for verb in verbs)))
-    listed = label_edits.read(run_files.files_of(dataset, key, config)) if config["method"] == "review_labels" else []
+    listed = label_edits.read(run_files.files_of(dataset, record)) if record.method == "review_labels" else []
     fields = Counter(
         {line["id"]: line["field"] for line in sorted(listed, key=lambda line: line["field"] == label_field)}.values()
     )
@@ -83,10 +83,10 @@ def what_goes(dataset: Any, key: str) -> list[str]:
 def stop(dataset: Any, key: str, progress: Any) -> None:
     """Stops the run if it is running, and waits until it has."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    if records.read_config(dataset, key)["state"] == "running":
+    if records.read_record(dataset, key).state == "running":
         stop_run.stop_run(dataset, key)
         progress(f"waiting for {key} to stop", 0, 1, "")
-    while records.read_config(dataset, key)["state"] == "running":
+    while records.read_record(dataset, key).state == "running":
         if time.monotonic() > deadline:
             raise ValueError(f"{key} was asked to stop and has not yet: try again in a while")
         time.sleep(0.5)

@@ -143,7 +143,7 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
     def refresh(self, ctx: Any) -> None:
         """Asks the database again for what the open tab shows."""
         ctx.panel.state.shown = ctx.panel.state.tab  # whatever comes of it: a tab that fails is not asked for for ever
-        ctx.panel.state.changed = records.changed(ctx.dataset)  # before it is read: what comes meanwhile is news
+        ctx.panel.state.changed = records.last_change(ctx.dataset)  # before it is read: what comes meanwhile is news
         ctx.dataset.reload()
         getattr(self, f"load_{ctx.panel.state.tab or TABS[0]}")(ctx)
 

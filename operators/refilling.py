@@ -8,6 +8,7 @@ from typing import Any
 
 from ..models.settings import ResNetSettings
 from ..workflows.runs import lookup, records
+from ..workflows.runs.records import RunRecord
 from ..workflows.training.partition import A_VIEW
 from ..workflows.ui import user_input
 
@@ -16,24 +17,24 @@ RESNETS = ("resnet", "image gcn", "ensemble")  # of a comparison: they have the 
 
 def reopen(ctx: Any, key: str, **changes: Any) -> None:
     """Opens a run's form as it was, on the samples that it worked on; the form tells where they are not as many."""
-    config = records.read_config(ctx.dataset, key)
+    record = records.read_record(ctx.dataset, key)
     view = {} if lookup.view_of(ctx.dataset, key) is None else {"run_view": key}
-    ctx.prompt(f"@evenset/evenset/{config['method']}", params={**refill(config), **view, **changes})
+    ctx.prompt(f"@evenset/evenset/{record.method}", params={**refill(record), **view, **changes})
 
 
-def refill(config: dict[str, Any]) -> dict[str, Any]:
+def refill(record: RunRecord) -> dict[str, Any]:
     """What a form holds that is filled in as a run was, and what it does not hold; a new field gets a new name."""
-    inputs, target = config["inputs"], config["inputs"].get("target")
-    given = {**config["settings"], **inputs, "more": True, "view_target": "DATASET", "run_samples": config["samples"]}
+    inputs, target = record.inputs, record.inputs.get("target")
+    given = {**record.settings, **inputs, "more": True, "view_target": "DATASET", "run_samples": record.samples}
     lost = []
     if isinstance(target, dict):
         given.update(target="each", target_each=user_input.write_target(target))
     if isinstance(target, (int, float)):
         given.update(target="number", target_number=int(target))
-    for name, part in parts_of(config).items():
+    for name, part in parts_of(record).items():
         given[name] = None if part == A_VIEW else part
         lost += [f"the view of {name}"] if part == A_VIEW else []
-    if config.get("method") == "review_labels":
+    if record.method == "review_labels":
         lost += _refill_class(given, given.pop("classes", None) or [])
     elif inputs.get("classes"):
         given["classes"] = user_input.write_classes(inputs["classes"])
@@ -45,9 +46,9 @@ def refill(config: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if isinstance(value, plain) and name != "output_field"}
 
 
-def parts_of(config: dict[str, Any]) -> dict[str, str]:
+def parts_of(record: RunRecord) -> dict[str, str]:
     """The tags, or that a view was it, by which a run's validation and test parts were named."""
-    return {name: part for name, part in config.get("notes", {}).items() if name in ("validation", "test")}
+    return {name: part for name, part in record.notes.items() if name in ("validation", "test")}
 
 
 def _refill_class(given: dict[str, Any], names: list[str]) -> list[str]:

@@ -86,9 +86,7 @@ def _named(form: forms.Form, samples: Any, field: str, action: str) -> Any:
         return samples
     suggested, flag = samples.match(F(f"{field}.label") != None), f"{field}.is_issue"  # noqa: E711
     if samples.has_field(flag):  # of find_mistakes, which suggests beside labels that are there
-        given = (
-            form.value("label_field") or writer_of(form.ctx.dataset, field, "find_mistakes")["inputs"]["label_field"]
-        )
+        given = form.value("label_field") or writer_of(form.ctx.dataset, field, "find_mistakes").inputs["label_field"]
         flags = {"accepted": [True], "review": [False]}.get(status, [True, False])
         differs = F(f"{field}.label") != F(f"{given}.label")
         return suggested.match(F(flag).is_in(flags) & differs)
@@ -99,10 +97,10 @@ def _named(form: forms.Form, samples: Any, field: str, action: str) -> Any:
 def _confirm(form: forms.Form, view: Any, field: str, action: str) -> None:
     """A box to tick for each thing that is refused without it, with the reason."""
     source = writer_of(form.ctx.dataset, field, "auto_label", "find_mistakes")
-    label_field, label = form.value("label_field", source["inputs"].get("label_field")), form.value("label")
+    label_field, label = form.value("label_field", source.label_field), form.value("label")
     if label_field is None or (action == "correct" and label is None):
         return
-    if action == "accept" and source["method"] == "auto_label":
+    if action == "accept" and source.method == "auto_label":
         view = view.exists(f"{label_field}.label", False)  # a label that is there stays
     label = label if action == "correct" else None
     for name in CONFIRMED:

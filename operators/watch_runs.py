@@ -12,4 +12,4 @@ class WatchRuns(foo.SseOperator):
 
     @property
     def subscription_config(self) -> foo.SseOperatorConfig:
-        return foo.SseOperatorConfig(name="watch_runs", label="Watch runs", store_name=records.NEWS)
+        return foo.SseOperatorConfig(name="watch_runs", label="Watch runs", store_name=records.CHANGES)

@@ -80,10 +80,10 @@ def audit_labels(
     require_fields(dataset, field)
     require_visible(samples, field)
     if drawn := audits_of(dataset, field):
-        run = Run(dataset, drawn[0], records.read_config(dataset, drawn[0]), None)
-        require_fields(dataset, run.config["inputs"]["label_field"])
+        run = Run(dataset, records.read_record(dataset, drawn[0]), None)
+        require_fields(dataset, run.record.inputs["label_field"])
         return run.finish(_read(run, field, choices.alpha))
-    label_field = label_field or owner["inputs"].get("label_field")
+    label_field = label_field or owner.label_field
     if label_field is None:
         raise ValueError(f"{field!r} was made by an earlier run's model: say the label_field that labels go to")
     check_label_field(samples, label_field)
@@ -110,7 +110,7 @@ def _read(run: Run, field: str, alpha: float) -> AuditResults:
     """Counts the drawn samples that a person looked at, and the right ones among them."""
     drawn = run.arrays("drawn", dict)
     suggested = dict(zip(drawn["ids"].tolist(), drawn["labels"].tolist(), strict=True))
-    label_field = run.config["inputs"]["label_field"]
+    label_field = run.record.inputs["label_field"]
     review = f"{label_field}.evenset_review"
     view = run.dataset.select(list(suggested))
     columns = view.values(["id", f"{label_field}.label", review, f"{field}.label"])
@@ -123,5 +123,5 @@ def _read(run: Run, field: str, alpha: float) -> AuditResults:
     complete = checked == len(suggested)
     low, high = interval(right, checked, alpha) if complete else (0.0, 1.0)
     share = right / checked if complete else None
-    names = {"audit": run.config["notes"]["view"]}
+    names = {"audit": run.record.notes["view"]}
     return AuditResults(run.key, field, len(suggested), checked, right, alpha, share, low, high, names)

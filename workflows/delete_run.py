@@ -12,6 +12,7 @@ from .data.durable_writes import refresh
 from .display.tables import counted
 from .runs import ownership, records, run_files, shown_files
 from .runs.arguments import Samples, public
+from .runs.records import RunRecord
 from .runs.undo import DeletedRun, take_back
 
 STOPPED = "its deletion was interrupted: delete it again"
@@ -30,31 +31,31 @@ def delete_run(dataset: Samples, run_key: str) -> DeletedRun:
     """
     dataset = dataset._root_dataset
     refresh(dataset)
-    config = records.read_config(dataset, run_key)
-    if config["state"] == "running":
+    record = records.read_record(dataset, run_key)
+    if record.state == "running":
         raise ValueError(f"{run_key} is running: stop it first (evenset.stop_run)")
     with contextlib.ExitStack() as stack:
-        reviewed = config["inputs"].get("label_field") if config["method"] == "review_labels" else None
-        for name in filter(None, (run_key, *ownership.fields_of(dataset, run_key, config), reviewed)):
+        reviewed = record.label_field if record.method == "review_labels" else None
+        for name in filter(None, (run_key, *ownership.fields_of(dataset, record), reviewed)):
             stack.enter_context(locks.claim(dataset, name))
-        undone = take_back(dataset, config, folders.run_folder(dataset, run_key))
-        config.update(state="stopped", error=STOPPED)
-        records.save_config(dataset, run_key, config)  # a kill from here on leaves a run that can be deleted
+        undone = take_back(dataset, record, folders.run_folder(dataset, run_key))
+        record.state, record.error = "stopped", STOPPED
+        records.save_record(dataset, record)  # a kill from here on leaves a run that can be deleted
         for key in (f"live:{run_key}", f"stop:{run_key}"):
             records.store(dataset).delete(key)
-        undone.left += _kept_files(dataset, run_key, config)
+        undone.left += _kept_files(dataset, record)
         dataset.delete_run(run_key)  # the last: without it nothing would name the rest
     locks.clear_locks(dataset)
-    records.tell(dataset)
+    records.notify_panels(dataset)
     return undone
 
 
-def _kept_files(dataset: Any, run_key: str, config: dict[str, Any]) -> Iterator[str]:
+def _kept_files(dataset: Any, record: RunRecord) -> Iterator[str]:
     """Deletes the run's files; a sentence for each dataset that shows some of them, which stay."""
-    folder = folders.run_folder(dataset, run_key)
-    if run_files.is_foreign(dataset, config) and not folder.exists():
-        yield f"{run_files.why_gone(dataset, run_key, config)}: they stay"
-    for name, count in shown_files.delete(dataset, run_key).items():
+    folder = folders.run_folder(dataset, record.key)
+    if run_files.is_foreign(dataset, record) and not folder.exists():
+        yield f"{run_files.why_gone(dataset, record)}: they stay"
+    for name, count in shown_files.delete(dataset, record.key).items():
         yield files_sentence(name, count, folder)
 
 

@@ -29,17 +29,17 @@ def list_runs(dataset: Samples) -> RunList:
     dataset = dataset._root_dataset
     refresh(dataset)
     keys = [key for key in dataset.list_runs() if key.startswith("evenset_")]
-    configs = sorted(((records.read_config(dataset, key), key) for key in keys), key=lambda pair: pair[0]["started"])
+    configs = sorted(((records.read_record(dataset, key), key) for key in keys), key=lambda pair: pair[0].started)
     return RunList(
         [
             {
                 "run": key,
-                "state": config["state"],
-                "fields": ", ".join(config["writes"].get("fields", [])),
-                "samples": config["samples"],
-                "seconds": config["seconds"],
-                "error": config["error"],
+                "state": record.state,
+                "fields": ", ".join(record.writes.get("fields", [])),
+                "samples": record.samples,
+                "seconds": record.seconds,
+                "error": record.error,
             }
-            for config, key in configs
+            for record, key in configs
         ]
     )

@@ -19,12 +19,10 @@ def resume_run(dataset: Samples, run_key: str, progress: Progress = None) -> Any
     """
     dataset = dataset._root_dataset
     refresh(dataset)
-    config = records.read_config(dataset, run_key)
-    if config["state"] not in ("stopped", "failed"):
-        raise ValueError(f"{run_key} is {config['state']}: only a stopped or failed run can be resumed")
-    if config["method"] == "audit_labels":
+    record = records.read_record(dataset, run_key)
+    if record.state not in ("stopped", "failed"):
+        raise ValueError(f"{run_key} is {record.state}: only a stopped or failed run can be resumed")
+    if record.method == "audit_labels":
         raise ValueError(f"{run_key} is an audit, which has nothing to go on with: delete it, and draw anew")
     samples = samples_of(dataset, run_key)
-    return sdk_function(config["method"])(
-        samples, **config["inputs"], **config["settings"], progress=progress, resume=run_key
-    )
+    return sdk_function(record.method)(samples, **record.inputs, **record.settings, progress=progress, resume=run_key)

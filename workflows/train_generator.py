@@ -106,7 +106,7 @@ def train_generator(
 
 def _warnings(run: Run, generator: generating.Generator, last: dict[str, Any]) -> list[str]:
     """Sentences on a training that did not end as it should."""
-    found, steps = [generator.warning] if generator.warning else [], run.config["settings"]["steps"]
+    found, steps = [generator.warning] if generator.warning else [], run.record.settings["steps"]
     if not found and last["epoch"] < steps:
         found.append(
             f"The time was over after {last['epoch']:,} of {steps:,} updates, with large steps still: raise minutes, "

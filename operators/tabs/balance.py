@@ -33,10 +33,10 @@ class BalanceTab:
             found.update(names=names, more=more, add=int(plan.add.sum()), notes=plan.notes)
             heights = {state: [row[state] for row in shown] for state in drawing.PLAN}
             found["bars"] = drawing.bars(found["names"], heights, drawing.PLAN)
-            done = balance.outcome(ctx.dataset, record["key"]) if record else None
+            done = balance.outcome(ctx.dataset, record.key) if record else None
             found["done"] = dict(vars(done)) if done else None
             if record and done:
-                found["done"]["keeps"] = record["settings"].get("keep_rejected")
+                found["done"]["keeps"] = record.settings.get("keep_rejected")
                 found["done"]["gains_lines"] = gains(done.gains[: balancing.MOST_BARS])
         ctx.panel.state.balance = found
 

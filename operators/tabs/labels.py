@@ -34,12 +34,12 @@ class LabelsTab:
         if run is None:
             ctx.panel.state.labels = dict(fields=fields, field=field, key=None)
             return
-        results = lookup.read_results(ctx.dataset, run["key"])
+        results = lookup.read_results(ctx.dataset, run.key)
         target, before = results["target_precision"], ctx.panel.state.labels or {}
-        if (before.get("key"), before.get("applied")) != (run["key"], target) or not ctx.panel.state.target:
+        if (before.get("key"), before.get("applied")) != (run.key, target) or not ctx.panel.state.target:
             ctx.panel.state.target = target
         output_field, now = results["output_field"], {name: results[name] for name in STATES}
-        found = dict(fields=fields, field=field, key=run["key"], applied=target, output_field=output_field, now=now)
+        found = dict(fields=fields, field=field, key=run.key, applied=target, output_field=output_field, now=now)
         with ThreadPoolExecutor() as threads:  # the database counts two things at once
             clash = threads.submit(disagreements, ctx.dataset, field, output_field)
             ctx.panel.state.labels = found

@@ -102,7 +102,7 @@ class LiveStrip:
 
 def is_stale(ctx: Any) -> bool:
     """Whether something changed since the page was drawn; FiftyOne shares the state among the pages of one server."""
-    return ctx.dataset is not None and bool(ctx.params.get("seen") != records.changed(ctx.dataset))
+    return ctx.dataset is not None and bool(ctx.params.get("seen") != records.last_change(ctx.dataset))
 
 
 def keys_of(rows: list[dict[str, Any]]) -> set[str | None]:

@@ -30,11 +30,11 @@ class MistakesTab:
         if record is None:
             ctx.panel.state.mistakes = dict(fields=fields, label_field=field, run_key=None)
             return
-        key, results = record["key"], lookup.read_results(ctx.dataset, record["key"])
+        key, results = record.key, lookup.read_results(ctx.dataset, record.key)
         page = mistake_queue.look(ctx.dataset, key, ctx.panel.state.mistakes_first or 0, ROWS)
         ctx.panel.state.mistakes_first = page.first
         ctx.panel.state.mistakes = dict(
-            fields=fields, label_field=field, field=record["inputs"]["output_field"], run_key=key, **vars(page),
+            fields=fields, label_field=field, field=record.inputs["output_field"], run_key=key, **vars(page),
             judged=results["judged"], dismissed=results.get("dismissed", 0), view=results["views"]["mistakes"],
         )  # fmt: skip
 

@@ -10,6 +10,7 @@ from ...workflows.data.checks import require_fields
 from ...workflows.data.label_text import has_label
 from ...workflows.data.labels import SYNTHETIC
 from ...workflows.display.tables import counted
+from ...workflows.runs.records import RunRecord
 from ...workflows.ui import mistake_queue, overview
 from .. import forms
 from . import drawing
@@ -29,11 +30,11 @@ class OverviewTab:
             return
         done = overview.finished(ctx.dataset, field)
         suggested = done.get("auto_label")
-        suggestions = suggested["inputs"]["output_field"] if suggested else None
+        suggestions = suggested.inputs["output_field"] if suggested else None
         found = overview.count(ctx.dataset, field, suggestions)
-        useless = overview.unreadable(ctx.dataset, field, suggested["key"]) if suggested and found.left else 0
+        useless = overview.unreadable(ctx.dataset, field, suggested.key) if suggested and found.left else 0
         checked = done.get("find_mistakes")
-        flagged = mistake_queue.look(ctx.dataset, checked["key"], 0, 1).count if checked else 0
+        flagged = mistake_queue.look(ctx.dataset, checked.key, 0, 1).count if checked else 0
         ahead = overview.advise(found, done, useless, flagged)
         names = list(found.classes)
         last_page = max(len(names) - 1, 0) // MOST_BARS * MOST_BARS
@@ -138,7 +139,7 @@ def label_field(ctx: Any, fields: list[str]) -> str | None:
     return field
 
 
-def newest(ctx: Any, workflow: str) -> tuple[list[str], str | None, dict[str, Any] | None]:
+def newest(ctx: Any, workflow: str) -> tuple[list[str], str | None, RunRecord | None]:
     """The label fields, the one that the panel is about, and the newest finished run of a workflow on it."""
     fields = forms.label_fields(ctx.dataset)
     field = label_field(ctx, fields)

@@ -27,13 +27,13 @@ class ReviewTab:
         fields, target, run = newest(ctx, "auto_label")
         found: dict[str, Any] = dict(fields=fields, target=target, key=None, id=None)
         if run is not None:
-            field = run["inputs"]["output_field"]
+            field = run.inputs["output_field"]
             if not ctx.dataset.has_sample_field(field):
                 raise ValueError(f"the field {field!r} of {run['key']} was removed: there is nothing to review")
             skipped = ctx.panel.state.skipped or []
             shown, waiting = review_queue.first(ctx.dataset, field, target, skipped)
             done = review_queue.decided(ctx.dataset, field, target, sitting())
-            found.update(key=run["key"], field=field, waiting=waiting, done=len(done), id=shown)
+            found.update(key=run.key, field=field, waiting=waiting, done=len(done), id=shown)
             found["turn"] = f"{field} {target} {shown} {len(done)} {len(skipped)}"  # another one after each decision
             if shown:
                 found.update(about(ctx.dataset, field, target, shown))

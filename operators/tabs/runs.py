@@ -12,6 +12,7 @@ import fiftyone.operators.types as types
 from ...workflows import list_runs
 from ...workflows.data import folders
 from ...workflows.runs import lookup, records, run_files, worker
+from ...workflows.runs.records import RunRecord
 from ...workflows.ui import live
 from .. import refilling
 from ..words import KINDS, capital, name_of
@@ -26,7 +27,7 @@ class RunsTab:
 
     def load_runs(self, ctx: Any) -> None:
         rows = [
-            {**row, "started": records.read_config(ctx.dataset, row["run"])["started"]}
+            {**row, "started": records.read_record(ctx.dataset, row["run"]).started}
             for row in list_runs.list_runs(ctx.dataset).rows[::-1]
         ]
         ctx.panel.state.runs = rows
@@ -135,50 +136,50 @@ def when(row: dict[str, Any]) -> str:
 
 def about(dataset: Any, key: str) -> dict[str, Any]:
     """What the tab shows of a run, and what can be done with it."""
-    config = records.read_config(dataset, key)
+    record = records.read_record(dataset, key)
     usual = [(item.name, item.default) for kind in KINDS for item in fields(kind)]  # a name may have several
-    given = {name: value for name, value in config["settings"].items() if (name, value) not in usual}
-    inputs = {**config["inputs"], **refilling.parts_of(config)}
+    given = {name: value for name, value in record.settings.items() if (name, value) not in usual}
+    inputs = {**record.inputs, **refilling.parts_of(record)}
     inputs = {name: value for name, value in inputs.items() if value not in (None, "", [], False)}
     text, views = "", {}
-    if config["state"] == "done":
+    if record.state == "done":
         with contextlib.suppress(ValueError, KeyError, TypeError):
             results = lookup.read_results(dataset, key)
-            there = {} if missing(dataset, config) else results.get("views") or {}  # theirs would show nothing
+            there = {} if missing(dataset, record) else results.get("views") or {}  # theirs would show nothing
             views = {capital(name): view for name, view in there.items()}
             text = "\n".join(results["text"].splitlines()[:MOST_LINES])
-    kept, is_audit = folders.run_folder(dataset, key).exists(), config["method"] == "audit_labels"
-    resumes = kept and not is_audit and config["state"] in ("stopped", "failed") and key not in live.resumed(dataset)
-    can = ["stop"] if config["state"] == "running" else ["resume"] if resumes else []
+    kept, is_audit = folders.run_folder(dataset, key).exists(), record.method == "audit_labels"
+    resumes = kept and not is_audit and record.state in ("stopped", "failed") and key not in live.resumed(dataset)
+    can = ["stop"] if record.state == "running" else ["resume"] if resumes else []
     return dict(
-        key=key, notes=remarks(dataset, config, kept, resumes), views=views, text=text, settings={**inputs, **given},
+        key=key, notes=remarks(dataset, record, kept, resumes), views=views, text=text, settings={**inputs, **given},
         actions=[*can, "delete"] if is_audit else [*can, "again", "delete"],
     )  # fmt: skip
 
 
-def remarks(dataset: Any, config: dict[str, Any], kept: bool, resumes: bool) -> list[str]:
+def remarks(dataset: Any, record: RunRecord, kept: bool, resumes: bool) -> list[str]:
     """What is the matter with a run, in sentences.
 
     Args:
         kept: its files are there
         resumes: it can be resumed
     """
-    notes = [config["error"]] if config["error"] else []
-    gone = missing(dataset, config)
-    if config["state"] == "stopped" and resumes:
+    notes = [record.error] if record.error else []
+    gone = missing(dataset, record)
+    if record.state == "stopped" and resumes:
         notes.append("It was stopped, or its process ended, before its work was done: Resume goes on from there.")
-    if not kept and run_files.is_foreign(dataset, config):
+    if not kept and run_files.is_foreign(dataset, record):
         notes.append("The files of this run belong to the dataset that this one was cloned or imported from.")
     elif not kept:
         notes.append("The files of this run were deleted by hand: it can be deleted, and not resumed or used again.")
-    if gone and config["state"] == "done":
+    if gone and record.state == "done":
         notes.append(f"The field {', '.join(gone)} of this run was removed, or has another name.")
     return notes
 
 
-def missing(dataset: Any, config: dict[str, Any]) -> list[str]:
+def missing(dataset: Any, record: RunRecord) -> list[str]:
     """Fields that a run wrote and that are not there any more."""
-    return [name for name in config["writes"].get("fields", []) if not dataset.has_sample_field(name)]
+    return [name for name in record.writes.get("fields", []) if not dataset.has_sample_field(name)]
 
 
 def as_text(value: Any) -> str:

@@ -67,9 +67,9 @@ def ends(user: Any, key: str, state: str = "done") -> Any:
         user.page.wait_for_timeout(1000)
         user.dataset.reload()
         if key in user.dataset.list_runs():
-            config = records.read_config(user.dataset, key)
-            assert config["state"] != "failed", config["error"]
-            if config["state"] == state:
+            config = records.read_record(user.dataset, key)
+            assert config.state != "failed", config.error
+            if config.state == state:
                 return config
     raise AssertionError(f"{key} did not end so: {records.live(user.dataset, key)}")
 

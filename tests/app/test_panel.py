@@ -70,7 +70,7 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     user.page.get_by_role("button", name="Stop").click()
     user.page.get_by_text("was stopped").wait_for(timeout=MINUTE)
     user.dataset.reload()
-    assert records.read_config(user.dataset, "evenset_auto_label_1")["state"] == "stopped"
+    assert records.read_record(user.dataset, "evenset_auto_label_1").state == "stopped"
     assert user.state()["schema"] == before["schema"]
 
     user.page.get_by_text("Runs", exact=True).click()

@@ -118,12 +118,12 @@ def watch_a_generator(user: Any) -> None:
     expect(grid).to_have_js_property("complete", True)
     user.picture("panel-balance-draws")
     user.dataset.reload()
-    assert records.read_config(user.dataset, key)["state"] == "running"
+    assert records.read_record(user.dataset, key).state == "running"
 
     user.page.get_by_role("button", name="Stop", exact=True).click()
     user.page.get_by_text(f"{key} was stopped").wait_for()
     user.dataset.reload()
-    assert records.read_config(user.dataset, key)["state"] == "stopped"
+    assert records.read_record(user.dataset, key).state == "stopped"
     expect(grid).to_have_count(0)
 
 

@@ -397,7 +397,7 @@ def test_a_killed_worker_leaves_a_run_that_is_stopped_and_resumed(digits, open_a
     says(user, f"The worker of {RUN} ended before its work was done")
     expect(user.page.get_by_role("button", name="Stop")).to_have_count(0)
     dataset.reload()
-    assert records.read_config(dataset, RUN)["state"] == "stopped"
+    assert records.read_record(dataset, RUN).state == "stopped"
     assert not dataset.has_field("auto_label")
     show(user, "Runs")
     says(user, "auto label 1 · stopped")

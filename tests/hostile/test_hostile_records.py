@@ -12,7 +12,7 @@ from evenset.workflows.ui import overview
 KEYS = ["evenset_auto_label_1", "evenset_review_labels_1"]
 DAMAGED = [{}, {"cls": "os.system"}, {"type": 5, "state": "done"}]
 CHANGES = [
-    *({name: value} for name in records.PARTS for value in (..., None, [{"a": 1}])),  # ...: it is missing
+    *({name: value} for name in records.TYPES for value in (..., None, [{"a": 1}])),  # ...: it is missing
     *({"state": "nothing"}, {"writes": {"fields": "first", "views": 5}}, {"inputs": {"a": 1}}),
 ]
 
@@ -46,7 +46,7 @@ def test_a_broken_record_is_listed_with_what_is_missing_and_the_others_are_used(
             assert len(rows) == 3 and rows["evenset_auto_label_2"]["state"] == "done"
             assert rows[key]["state"] == "broken", change
             assert "was edited or damaged, and has no usable " in rows[key]["error"]
-            assert lookup.writer_of(reviewed, "second", "auto_label")["state"] == "done"
+            assert lookup.writer_of(reviewed, "second", "auto_label").state == "done"
             assert lookup.audits_of(reviewed, "second") == []
             assert overview.count(reviewed, "ground_truth", None)
             assert about(reviewed, key)

@@ -152,4 +152,4 @@ def test_a_dataset_that_is_renamed_during_a_run_gets_its_labels(clusters, held):
     assert child.told[0] == "returned", child.told
     dataset.reload()
     assert dataset.count("auto_label") == 60
-    assert records.read_config(dataset, "evenset_auto_label_1")["state"] == "done"
+    assert records.read_record(dataset, "evenset_auto_label_1").state == "done"

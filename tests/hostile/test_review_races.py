@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -93,7 +94,7 @@ def test_a_field_that_is_removed_during_a_review_leaves_no_value_without_a_schem
     assert not any(field in sample for sample in dataset._sample_collection.find({}))
     assert dataset.has_sample_field("ground_truth") is (field == "auto_label")
     assert dataset.count("ground_truth.label") == 0 if field == "auto_label" else True
-    assert records.read_config(dataset, REVIEW)["state"] == "failed"
+    assert records.read_record(dataset, REVIEW).state == "failed"
 
 
 def test_the_run_of_the_suggestions_is_not_deleted_during_a_review(suggestions, between):
@@ -138,7 +139,7 @@ def stop_after_writing(dataset, monkeypatch):
         patch.setattr("evenset.workflows.runs.undo.take_back", end)
         review_labels(dataset, "auto_label", progress=False)
     assert undo.take_back is not end
-    records.save_config(dataset, REVIEW, {**records.read_config(dataset, REVIEW), "state": "stopped"})
+    records.save_record(dataset, dataclasses.replace(records.read_record(dataset, REVIEW), state="stopped"))
 
 
 def test_a_resumed_review_counts_and_takes_back_only_its_own(suggestions, everything, monkeypatch):
@@ -184,7 +185,7 @@ def test_of_two_resumes_at_once_one_goes_on_and_the_other_gets_a_sentence(sugges
 
     (error,) = filter(None, errors)
     assert isinstance(error, ValueError) and ("is done" in str(error) or "another run is writing" in str(error))
-    assert labels(dataset) == ["cat", "dog"] and records.read_config(dataset, REVIEW)["state"] == "done"
+    assert labels(dataset) == ["cat", "dog"] and records.read_record(dataset, REVIEW).state == "done"
 
 
 def test_a_decision_on_a_suggestion_that_changed_on_the_screen_writes_nothing(suggestions, between):

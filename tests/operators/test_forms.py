@@ -297,9 +297,10 @@ def test_a_form_of_quick_work_says_it_among_the_rest(monkeypatch):
 def test_a_comparison_is_filled_in_with_its_methods_and_their_network(clusters):
     dataset = clusters()
     row = dict(epochs=3, learning_rate=0.02)
-    config = dict(settings=dict(seeds=2), samples=240, inputs=dict(label_field="ground_truth", methods=[]))
+    inputs = dict(label_field="ground_truth", methods=[])
+    config = records.RunRecord("evenset_compare_methods_1", "compare_methods", dict(seeds=2), inputs, 240, "done", 0.0)
     rows = [dict(name=name, method=name, **row) for name in ("resnet", "ensemble")] + [dict(name="gcn", method="gcn")]
-    config["inputs"]["settings_of"] = rows
+    config.inputs["settings_of"] = rows
 
     params = refilling.refill(config)
 
@@ -333,12 +334,12 @@ def test_named_parts_of_a_run_are_filled_in_again(digits):
     settings = dict(epochs=1, minimum_steps=1, weights="none", progress=False)
     done = train_resnet(dataset, "ground_truth", **named, **settings)
 
-    config = records.read_config(dataset, done.run_key)
+    config = records.read_record(dataset, done.run_key)
     params = refilling.refill(config)
 
     assert params["validation"] == "val" and "test" not in params and params["not_held"] == "the view of test"
     assert runs_tab.about(dataset, done.run_key)["settings"]["test"] == "a view"
-    assert not {"validation", "test"} & set(config["inputs"])  # of a resumed run they are in its folder
+    assert not {"validation", "test"} & set(config.inputs)  # of a resumed run they are in its folder
 
 
 def test_a_choice_can_be_taken_back(app, labelled):
@@ -372,12 +373,13 @@ def test_an_audit_is_reviewed_on_the_samples_that_it_drew(app, labelled):
 
 
 def test_a_form_that_is_filled_in_says_what_is_not_as_it_was(app, labelled):
-    config = dict(settings={}, samples=100, inputs=dict(label_field="ground_truth"))
+    key, inputs = "evenset_balance_classes_1", dict(label_field="ground_truth")
+    config = records.RunRecord(key, "balance_classes", {}, inputs, 100, "done", 0.0)
     said = app.form(labelled, "balance_classes", {**refilling.refill(config), "not_held": "the rest"})
 
     assert "said Not filled in, since no form holds it: the rest" in said
     assert any(name.startswith("said That run worked on 100 samples, and these are 200") for name in said)
-    config = dict(settings={}, samples=200, inputs=dict(label_field="ground_truth", target=90.0))
+    config = records.RunRecord(key, "balance_classes", {}, dict(inputs, target=90.0), 200, "done", 0.0)
     lines = app.form(labelled, "balance_classes", refilling.refill(config))
     assert "target_number" in lines and not any(name.startswith(("said That", "said Not")) for name in lines)
 

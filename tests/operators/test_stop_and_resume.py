@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from evenset import auto_label
 from evenset.workflows.data import locks
@@ -18,7 +20,7 @@ def suggested(clusters):
 
 
 def set_state(dataset, state: str) -> None:
-    records.save_config(dataset, KEY, records.read_config(dataset, KEY) | {"state": state})
+    records.save_record(dataset, dataclasses.replace(records.read_record(dataset, KEY), state=state))
 
 
 @pytest.mark.parametrize(("waits", "opened"), [(False, ["open_panel"]), (True, [])])

@@ -206,8 +206,8 @@ def test_reviews_are_undone_in_any_order(suggested, everything):
 
 
 def test_a_review_reads_in_parts_and_no_more_of_earlier_reviews_than_it_has_to(suggested, monkeypatch):
-    read, select, reads, asked = records.read_config, type(suggested).select, [], []
-    monkeypatch.setattr(records, "read_config", lambda dataset, key: reads.append(key) or read(dataset, key))
+    read, select, reads, asked = records.read_record, type(suggested).select, [], []
+    monkeypatch.setattr(records, "read_record", lambda dataset, key: reads.append(key) or read(dataset, key))
     monkeypatch.setattr(
         type(suggested), "select", lambda self, ids, **how: asked.append(ids) or select(self, ids, **how)
     )

@@ -222,12 +222,12 @@ def find(dataset: Any, generator: str | Path, names: list[str], source: str | No
         raise ValueError(f"generator {str(generator)!r}: {error}") from None
     named, generator = str(folder), str(generator)
     if generator in dataset.list_runs() or (generator.startswith("evenset_") and not is_folder(folder)):
-        named, config = generator, records.read_config(dataset, generator)
-        if config["method"] not in ("train_generator", "balance_classes"):
+        named, record = generator, records.read_record(dataset, generator)
+        if record.method not in ("train_generator", "balance_classes"):
             raise ValueError(f"{generator} trained no generator: give the key of a train_generator run, or a folder")
-        folder = run_files.files_of(dataset, generator, config) / FOLDER
+        folder = run_files.files_of(dataset, record) / FOLDER
         if not folder.exists():
-            raise ValueError(f"{generator} is {config['state']}, and has no generator: resume it, or train another")
+            raise ValueError(f"{generator} is {record.state}, and has no generator: resume it, or train another")
     if not is_file(folder / "model_index.json"):
         raise ValueError(f"{generator!r} is neither a run of this dataset nor the folder of a generator")
     note = _read_note(folder)

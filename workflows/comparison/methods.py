@@ -217,7 +217,7 @@ def learn(material: Material, method: str, settings: dict[str, Any], cut: Cut) -
     run = material.run
     place = f"{method.replace(' ', '_')}_{cut.seed}_{_digest(settings)}"
     title = f"{method}, seed {cut.seed}"
-    branch = Branch(run.dataset, run.key, run.config, run.progress, run.resumed, place=place, title=title)
+    branch = Branch(run.dataset, run.record, run.progress, run.resumed, place=place, title=title)
     trial = Trial(material, branch, cut, settings)
 
     def compute() -> dict[str, np.ndarray]:

@@ -23,5 +23,5 @@ def writer(dataset: Any, field: str) -> str | None:
 
 def remember_id(run: Writer, kind: str, name: str, doc: Any) -> None:
     """Notes the id of a saved view or an evaluation, by which it stays the run's under any name."""
-    run.config.setdefault("ids", {}).setdefault(kind, {})[str(doc.id)] = name  # a name may hold a dot, a key may not
+    run.record.ids.setdefault(kind, {})[str(doc.id)] = name  # a name may hold a dot, a key may not
     run.save()

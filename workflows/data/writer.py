@@ -9,8 +9,10 @@ class Writer(Protocol):
     """A run that writes into its dataset, and notes what it writes before it does."""
 
     dataset: Any
-    key: str
-    config: dict[str, Any]
+    record: Any  # RunRecord of runs/records.py
+
+    @property
+    def key(self) -> str: ...
 
     def wrote(self, kind: str, *names: str) -> None: ...
 

@@ -128,7 +128,7 @@ def summarise(
         curve=_curve(decision, choices.alpha),
         reliability=reliability(decision.held_confidence, decision.right, choices.alpha),
         curves=found.curves,
-        notes=_next_round(run) + _notes(known, found, decision, choices, run.config["inputs"], accepted),
+        notes=_next_round(run) + _notes(known, found, decision, choices, run.record.inputs, accepted),
         skipped={str(known.ids[i]): reason for i, reason in found.errors.items()},
         synthetic=known.synthetic,
         views=views,
@@ -176,7 +176,7 @@ def _members(known: Labels, found: Scores, held: np.ndarray) -> list[dict[str, A
 
 
 def _next_round(run: Run) -> list[str]:
-    after = run.config["inputs"].get("after")
+    after = run.record.inputs.get("after")
     if not after:
         return []
     return [

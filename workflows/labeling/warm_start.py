@@ -60,10 +60,10 @@ def find(
             another network; or its held-out labels are no random draw, as is said of them now
     """
     dataset = dataset._root_dataset
-    config = records.read_config(dataset, after)
-    inputs, earlier = config["inputs"], config["settings"]
-    if config["method"] != "auto_label" or config["state"] != "done":
-        what = f"is {config['state']}" if config["method"] == "auto_label" else f"is a run of {config['method']}"
+    record = records.read_record(dataset, after)
+    inputs, earlier = record.inputs, record.settings
+    if record.method != "auto_label" or record.state != "done":
+        what = f"is {record.state}" if record.method == "auto_label" else f"is a run of {record.method}"
         raise ValueError(f"after: {after} {what}, and only a finished run of auto_label has a next round")
     run_files.ids_of_run(dataset, after)  # raises where its files are gone
     folder = folders.run_folder(dataset, after)

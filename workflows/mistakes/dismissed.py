@@ -21,8 +21,8 @@ def dismissed(dataset: Any, label_field: str, ids: np.ndarray, labels: Sequence[
     pairs = set()
     for key in dataset.list_runs():
         if key.startswith("evenset_review_labels_"):
-            config = records.read_config(dataset, key)
-            if config["state"] == "done" and config["inputs"]["label_field"] == label_field:
+            record = records.read_record(dataset, key)
+            if record.state == "done" and record.inputs["label_field"] == label_field:
                 lines = label_edits.read(folders.run_folder(dataset, key))
                 pairs |= {(line["id"], line["given"]) for line in lines if _dismisses(line)}
     return np.array([pair in pairs for pair in zip(ids.tolist(), labels, strict=True)], dtype=bool)

@@ -14,6 +14,7 @@ from ..data import folders, label_edits
 from ..data.fields import CHUNK
 from ..data.labels import PROVENANCE, name_index
 from ..runs import records
+from ..runs.records import RunRecord
 
 FEWEST_LOST = 3  # labels: fewer are no loss of a class, whatever part of it they are
 MOST_CLASSES = 10  # that a sentence lists
@@ -46,7 +47,7 @@ def check(
     field: str,
     label_field: str,
     label: str | None,
-    source: dict[str, Any],
+    source: RunRecord,
     config: ReviewSettings,
 ) -> None:
     """Refuses an action that would bring back classes which are gone, or take most of a class's labels.
@@ -70,7 +71,7 @@ def check(
         others = f" (nor are {_listed([repr(name) for name in gone[1:]])})" if gone[1:] else ""
         raise Refused(
             f"{gone[0]!r} is no longer a class of {label_field!r}{others}: it was renamed or removed since {field!r} "
-            f"was made. Run {source['method']} again, or leave it out (new_class=True adds it)"
+            f"was made. Run {source.method} again, or leave it out (new_class=True adds it)"
         )
     taken = taken_labels(dataset, label_field, _count(views, f"{label_field}.label", label))
     most = [row for row in taken if row.is_most]
@@ -94,7 +95,7 @@ def describe(taken: Sequence[Taken]) -> str:
     return _listed(rows)
 
 
-def gone_classes(dataset: Any, source: dict[str, Any], label_field: str, names: set[str]) -> set[str]:
+def gone_classes(dataset: Any, source: RunRecord, label_field: str, names: set[str]) -> set[str]:
     """Which of `names` a run read in the label field, though none of its labels is of that class now.
 
     A field without any label has lost none: labels may go into a new one.
@@ -102,8 +103,8 @@ def gone_classes(dataset: Any, source: dict[str, Any], label_field: str, names: 
     labels = {name for name in dataset.distinct(f"{label_field}.label") if _is_class(name)}
     here, read = set(labels), set()
     for record in _learned_by(dataset, source) if labels else ():
-        if record["inputs"].get("label_field") == label_field:
-            known, index = name_index([], record["inputs"].get("classes") or [])  # a class may have synonyms
+        if record.label_field == label_field:
+            known, index = name_index([], record.inputs.get("classes") or [])  # a class may have synonyms
             here |= {known[index[name]] for name in labels & index.keys()}
             read |= _classes_read(dataset, record, names)
     return (names & read) - here
@@ -175,21 +176,21 @@ def _is_class(name: str | None) -> bool:
     return bool(name and name.strip())
 
 
-def _learned_by(dataset: Any, source: dict[str, Any]) -> list[dict[str, Any]]:
+def _learned_by(dataset: Any, source: RunRecord) -> list[RunRecord]:
     """The record of a run, and that of the run whose model it used, if that is one of this dataset too."""
-    place, _, key = (source["inputs"].get("run") or "").rpartition("/")
+    place, _, key = (source.inputs.get("run") or "").rpartition("/")
     if place not in ("", dataset.name) or key not in records.keys(dataset):
         return [source]
-    return [source, {**records.read_config(dataset, key), "key": key}]
+    return [source, records.read_record(dataset, key)]
 
 
-def _classes_read(dataset: Any, record: dict[str, Any], names: set[str]) -> set[str]:
+def _classes_read(dataset: Any, record: RunRecord, names: set[str]) -> set[str]:
     """Classes of which a run read a label; without its files all of `names`, but for those of another run's model."""
     import numpy as np
 
-    folder = folders.run_folder(dataset, record["key"])
+    folder = folders.run_folder(dataset, record.key)
     if not (folder / "labels.npz").exists():
-        return set() if folder.exists() or record["inputs"].get("run") else names
+        return set() if folder.exists() or record.inputs.get("run") else names
     with np.load(regular(folder / "labels.npz"), allow_pickle=False) as kept:
         classes = kept["classes"]
         return set(kept["names"][np.unique(classes[classes >= 0])].tolist())

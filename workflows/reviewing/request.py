@@ -12,6 +12,7 @@ from ..data.checks import check_label_field
 from ..data.field_access import require_visible
 from ..data.label_text import or_none
 from ..runs.lookup import writer_of
+from ..runs.records import RunRecord
 
 
 class NothingToReview(ValueError):
@@ -27,13 +28,13 @@ class Review:
     label: str | None
     classes: Sequence[str] | None
     choices: ReviewSettings
-    owner: dict[str, Any]  # record of the run that suggests, with its key
+    owner: RunRecord  # of the run that suggests
     shown: Mapping[str, tuple[str | None, str | None]] | None = None  # suggestion and label that a person saw
 
     @property
     def mistakes(self) -> bool:
         """Whether the suggestions are those of find_mistakes."""
-        return bool(self.owner["method"] == "find_mistakes")
+        return bool(self.owner.method == "find_mistakes")
 
     @property
     def statuses(self) -> tuple[str, ...]:
@@ -75,7 +76,7 @@ def _request(
         ValueError: a bad argument
     """
     owner = writer_of(samples._root_dataset, field, "auto_label", "find_mistakes")
-    label_field = label_field or owner["inputs"].get("label_field")
+    label_field = label_field or owner.label_field
     if label_field is None:
         raise ValueError(f"{field!r} was made by an earlier run's model: say the label_field that labels go to")
     if label_field == field:

@@ -79,7 +79,7 @@ def _review(
         _declare(run, review.label_field)
         missed = _write(run, lines)
         every = label_edits.read(run.folder)
-        action = choices.action if choices.action == run.config["settings"]["action"] else "mixed"
+        action = choices.action if choices.action == run.record.settings["action"] else "mixed"
         changed = len({line["id"] for line in every if "settles" not in line})
         kept = run.note("kept", lambda: kept)
         results = ReviewResults(run.key, review.field, review.label_field, action, changed, kept)
@@ -104,12 +104,12 @@ def _write(run: Run, lines: list[label_edits.Line]) -> set[str]:
 def _join(dataset: Any, key: str, review: Review) -> Iterator[Run]:
     """A finished review, that more decisions may be written into."""
     field, label_field = review.field, review.label_field
-    config = records.read_config(dataset, key)
-    about = [config["inputs"].get(name) for name in ("field", "label_field")]
-    is_same = (config["method"], config["state"], *about) == ("review_labels", "done", field, label_field)
-    if not is_same or run_files.is_foreign(dataset, config):
+    record = records.read_record(dataset, key)
+    about = [record.inputs.get(name) for name in ("field", "label_field")]
+    is_same = (record.method, record.state, *about) == ("review_labels", "done", field, label_field)
+    if not is_same or run_files.is_foreign(dataset, record):
         raise ValueError(f"{key} is no finished review of {field!r} into {label_field!r}: leave into out")
-    yield Run(dataset, key, config, None)
+    yield Run(dataset, record, None)
 
 
 def _choose(samples: Any, review: Review) -> tuple[list[str], int]:
@@ -137,7 +137,7 @@ def _changes(
     if review.choices.action != "reject":
         lines += policy.settled_flags(run.dataset, review.field, review.label_field, lines)
     if not joins:
-        run.config.setdefault("notes", {})["kept"] = kept  # before labels are there that a resumed run would count
+        run.record.notes["kept"] = kept  # before labels are there that a resumed run would count
         run.save()
     label_edits.save(run.folder, [*label_edits.read(run.folder), *lines])
     return lines, len(chosen) - len({line["id"] for line in lines if "settles" not in line})
@@ -183,7 +183,7 @@ def _declare(run: Run, label_field: str) -> None:
         if there <= ours:
             break
         if key.startswith("evenset_review"):
-            ours.update(records.read_config(run.dataset, key)["writes"].get("attributes", []))
+            ours.update(records.read_record(run.dataset, key).writes.get("attributes", []))
     run.wrote("attributes", *[path for path in paths if path in ours or path not in there])
     for path in paths:
         if not run.dataset.has_field(path):

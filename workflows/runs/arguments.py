@@ -190,8 +190,8 @@ def _check_resumable(samples: Any, key: str, method: str) -> None:
     """
     dataset = samples._root_dataset
     dataset.reload()
-    config = records.read_config(dataset, key)
-    if config["method"] != method:
-        raise ValueError(f"resume has to be a run of {method}, and {key} is one of {config['method']}")
-    if config["state"] not in ("stopped", "failed"):
-        raise ValueError(f"resume: {key} is {config['state']}: only a stopped or failed run can be resumed")
+    record = records.read_record(dataset, key)
+    if record.method != method:
+        raise ValueError(f"resume has to be a run of {method}, and {key} is one of {record.method}")
+    if record.state not in ("stopped", "failed"):
+        raise ValueError(f"resume: {key} is {record.state}: only a stopped or failed run can be resumed")

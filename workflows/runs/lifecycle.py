@@ -24,7 +24,7 @@ from ..data.folders import ORIGIN, SAMPLES, dataset_folder
 from ..data.locks import claim
 from ..display.progress_bar import Progress, bar, close_bar
 from . import shown_files
-from .records import keys, read_record, save_config, store, versions
+from .records import RunRecord, State, keys, read_stored, store, versions
 from .run import Run, RunStopped
 from .run_files import ids_of_run
 
@@ -65,7 +65,7 @@ def start(
         if resume:
             stack.enter_context(claim(dataset, resume, LOOK_SECONDS))
             run = _take_up(dataset, resume, bar(progress))
-            take_back(dataset, run.config, run.folder)  # what a kill left half written
+            take_back(dataset, run.record, run.folder)  # what a kill left half written
         for name in fields:
             if dataset.has_sample_field(name):
                 raise ValueError(
@@ -77,8 +77,8 @@ def start(
         try:
             # before the record tells the panels, which would find nothing that runs
             run.show("starting", 0, 1, run._without() if run.gone else "")
-            run.config.update(state="running", error="", host=socket.gethostname())
-            save_config(dataset, run.key, run.config)
+            run.record.state, run.record.error, run.record.host = "running", "", socket.gethostname()
+            run.save()
             started = getattr(run.progress, "started", None)
             if started:
                 started(run.key)  # a job learns which run is its own
@@ -91,7 +91,7 @@ def start(
             if isinstance(trouble, ConnectionError):
                 raise trouble from error  # nothing more can be written
             with contextlib.suppress(ValueError):  # another run writes there: a resume, or a deletion, tries again
-                take_back(dataset, run.config, run.folder)
+                take_back(dataset, run.record, run.folder)
             stopped = isinstance(error, (RunStopped, KeyboardInterrupt, GeneratorExit))
             if not stopped:
                 with contextlib.suppress(OSError):  # a full disk
@@ -111,11 +111,11 @@ def _take_up(dataset: Any, key: str, progress: Progress | None) -> Run:
     refresh(dataset)
     if key not in keys(dataset):
         raise ValueError(f"{key} was deleted meanwhile")
-    config = read_record(dataset, key)
-    if config["state"] == "done":
+    record = read_stored(dataset, key)
+    if record.state == "done":
         raise ValueError(f"{key} is done: somebody else resumed it meanwhile")
     gone = frozenset(ids_of_run(dataset, key)).difference(dataset.values("id"))
-    run = Run(dataset, key, config, progress, resumed=True, gone=gone)
+    run = Run(dataset, record, progress, resumed=True, gone=gone)
     store(dataset).delete(f"stop:{key}")
     clear_parts(run.folder)
     return run
@@ -131,9 +131,10 @@ def _lost_dataset(error: BaseException, run: Run) -> bool:
     return True
 
 
-def _close(run: Run, state: str, error: str = "") -> None:
+def _close(run: Run, state: State, error: str = "") -> None:
     """Writes down how the run ended."""
-    run.config.update(state=state, error=error, seconds=round(time.time() - run.config["started"], 1))
+    run.record.state, run.record.error = state, error
+    run.record.seconds = round(time.time() - run.record.started, 1)
     run.save()
     for kind in ("live", "stop"):
         store(run.dataset).delete(f"{kind}:{run.key}")
@@ -176,23 +177,22 @@ def _register(
             number += 1  # samples show files of a run that has no record any more
         key = f"evenset_{method}_{number}"
         stack.enter_context(claim(dataset, key, LOOK_SECONDS))  # before others see it, and take it for dead
-        config = {
-            "settings": {name: value for part in settings for name, value in asdict(part).items()},  # type: ignore[call-overload]
-            "inputs": inputs,
-            "dataset": str(dataset._doc.id),  # a clone's copy of the record is another dataset's run
-            "samples": samples.count("id"),
-            "versions": versions(),
-            "host": socket.gethostname(),
-            "writes": {},
-            "state": "running",
-            "started": time.time(),
-            "seconds": 0.0,
-            "error": "",
-        }
-        run = Run(dataset, key, config, progress)
+        record = RunRecord(
+            key=key,
+            method=method,
+            settings={name: value for part in settings for name, value in asdict(part).items()},  # type: ignore[call-overload]
+            inputs=inputs,
+            samples=samples.count("id"),
+            state="running",
+            started=time.time(),
+            dataset=str(dataset._doc.id),  # a clone's copy of the record is another dataset's run
+            host=socket.gethostname(),
+            versions=versions(),
+        )
+        run = Run(dataset, record, progress)
         ids = np.array(samples.values("id"), dtype="U24")
         _make_folder(run, ids)  # before the record, so that what is listed can be resumed
-        lasting(dataset, lambda: samples.register_run(key, dataset.init_run(method=method, **config)))
+        lasting(dataset, lambda: samples.register_run(key, dataset.init_run(method=method, **record.stored())))
     return run
 
 

@@ -9,17 +9,18 @@ from typing import Any
 from ...models.regular_files import regular
 from ..data import folders
 from . import ownership, records, run_files
+from .records import RunRecord
 
 
-def writer_of(dataset: Any, field: str, *methods: str) -> dict[str, Any]:
-    """Record of the run that wrote `field`, of one of the workflows `methods`, with its key.
+def writer_of(dataset: Any, field: str, *methods: str) -> RunRecord:
+    """Record of the run that wrote `field`, of one of the workflows `methods`.
 
     Raises:
         ValueError: none did, or the field was removed or renamed
     """
     dataset.reload()
     key = ownership.run_of(dataset, field, *methods)
-    return {**records.read_config(dataset, key), "key": key}
+    return records.read_record(dataset, key)
 
 
 def audits_of(dataset: Any, field: str) -> list[str]:
@@ -28,13 +29,13 @@ def audits_of(dataset: Any, field: str) -> list[str]:
     Raises:
         ValueError: no run wrote the field
     """
-    suggested = writer_of(dataset, field, "auto_label", "find_mistakes")["started"]
+    suggested = writer_of(dataset, field, "auto_label", "find_mistakes").started
     found = []
     for key in dataset.list_runs():
         if key.startswith("evenset_audit_labels_"):
-            config = records.read_config(dataset, key)
-            is_drawn = config["state"] == "done" and config["started"] > suggested
-            found += [key] if is_drawn and config["inputs"]["field"] == field else []
+            record = records.read_record(dataset, key)
+            is_drawn = record.state == "done" and record.started > suggested
+            found += [key] if is_drawn and record.inputs["field"] == field else []
     return found
 
 
@@ -92,12 +93,12 @@ def read_results(dataset: Any, run_key: str) -> dict[str, Any]:
     Raises:
         ValueError: there is no such run, or it is not done
     """
-    config = records.read_config(dataset, run_key)
-    if config["state"] != "done":
-        raise ValueError(f"{run_key} is {config['state']}: it has no results yet")
+    record = records.read_record(dataset, run_key)
+    if record.state != "done":
+        raise ValueError(f"{run_key} is {record.state}: it has no results yet")
     with READING:
         record = dataset.load_run_results(run_key, cache=False).serialize()
-    return {**record["results"], "log": record["log"], "text": record["text"]}
+    return {**record.results, "log": record.log, "text": record.text}
 
 
 def sdk_function(name: str) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.marks import mark, writer
 from . import run_files
-from .records import keys, read_config
+from .records import RunRecord, keys, read_record
 
 if TYPE_CHECKING:
     pass
@@ -21,49 +21,49 @@ def run_of(dataset: Any, field: str, *methods: str) -> str:
     begin, marked = tuple(f"evenset_{method}_" for method in methods), writer(dataset, field)
     for key in reversed(keys(dataset)):  # the newest first
         if key.startswith(begin) and marked in (None, key):
-            if field in read_config(dataset, key)["writes"].get("fields", []):
+            if field in read_record(dataset, key).writes.get("fields", []):
                 if dataset.has_sample_field(field):
                     return key
                 raise ValueError(f"the field {field!r} of {dataset.name!r}, which {key} wrote, was removed or renamed")
     raise ValueError(f"no run of {' or '.join(methods)} wrote the field {field!r} of {dataset.name!r}")
 
 
-def fields_of(dataset: Any, run_key: str, config: dict[str, Any]) -> list[str]:
+def fields_of(dataset: Any, record: RunRecord) -> list[str]:
     """Fields of the run's record that carry its mark; never the label field of its inputs."""
-    label_field = config["inputs"].get("label_field")
-    return [name for name in config["writes"].get("fields", []) if name != label_field and _is(dataset, name, run_key)]
+    label_field = record.label_field
+    return [name for name in record.writes.get("fields", []) if name != label_field and _is(dataset, name, record.key)]
 
 
 def _is(dataset: Any, field: str, run_key: str) -> bool:
     return bool(dataset.has_sample_field(field)) and writer(dataset, field) == run_key
 
 
-def renamed(dataset: Any, run_key: str, config: dict[str, Any]) -> list[str]:
+def renamed(dataset: Any, record: RunRecord) -> list[str]:
     """Fields with the run's mark that its record has under another name."""
-    recorded = config["writes"].get("fields", [])
-    return [name for name in dataset.get_field_schema() if name not in recorded and _is(dataset, name, run_key)]
+    recorded = record.writes.get("fields", [])
+    return [name for name in dataset.get_field_schema() if name not in recorded and _is(dataset, name, record.key)]
 
 
-def _ids(dataset: Any, config: dict[str, Any], kind: str) -> dict[str, str]:
+def _ids(dataset: Any, record: RunRecord, kind: str) -> dict[str, str]:
     """Name of each id that the record keeps; in a clone or an import the ids are others."""
-    return {} if run_files.is_foreign(dataset, config) else dict(config.get("ids", {}).get(kind, {}))
+    return {} if run_files.is_foreign(dataset, record) else dict(record.ids.get(kind, {}))
 
 
-def views_of(dataset: Any, run_key: str, config: dict[str, Any]) -> list[str]:
+def views_of(dataset: Any, record: RunRecord) -> list[str]:
     """Names that the run's saved views have now: by id or, where the record has none, by name and description."""
-    ids = _ids(dataset, config, "views")
-    unknown = set(config["writes"].get("views", [])) - set(ids.values())
+    ids = _ids(dataset, record, "views")
+    unknown = set(record.writes.get("views", [])) - set(ids.values())
     return [
         view.name
         for view in dataset._doc.get_saved_views()
-        if str(view.id) in ids or (view.name in unknown and view.description == mark(run_key))
+        if str(view.id) in ids or (view.name in unknown and view.description == mark(record.key))
     ]
 
 
-def evaluations_of(dataset: Any, run_key: str, config: dict[str, Any]) -> list[str]:
+def evaluations_of(dataset: Any, record: RunRecord) -> list[str]:
     """Keys of the run's evaluations: by id or, where the record has none, as those of the run's own fields."""
-    ids, fields = _ids(dataset, config, "evaluations"), fields_of(dataset, run_key, config)
-    keys, docs = config["writes"].get("evaluations", []), dataset._doc.get_evaluations()
+    ids, fields = _ids(dataset, record, "evaluations"), fields_of(dataset, record)
+    keys, docs = record.writes.get("evaluations", []), dataset._doc.get_evaluations()
 
     def is_own(key: str) -> bool:
         if key in ids.values():

@@ -5,24 +5,56 @@ from __future__ import annotations
 import platform
 import socket
 import time
+from dataclasses import dataclass, field, fields
 from importlib import metadata
-from typing import Any
+from typing import Any, Literal, get_args
 
 from ..data.durable_writes import lasting
 from ..data.folders import run_folder
 from ..data.locks import is_free
 
-STATES = ("running", "done", "stopped", "failed")
-PARTS: dict[str, Any] = {  # of a record, and their types
+State = Literal["running", "done", "stopped", "failed", "broken"]
+TYPES: dict[str, Any] = {  # of the values that every record has
     **dict.fromkeys(("settings", "inputs", "writes"), dict),
     **dict.fromkeys(("samples", "started", "seconds"), (float, int)),
     **dict.fromkeys(("method", "state", "error"), str),
 }
-NEWS = "evenset_news"  # a store by itself: FiftyOne sends each open panel all that is in it
+CHANGES = "evenset_news"  # a store by itself: FiftyOne sends each open panel all that is in it
 
 
-def read_config(dataset: Any, key: str) -> dict[str, Any]:
-    """The run's record as a dict: settings, inputs, versions, writes, state, ...
+@dataclass
+class RunRecord:
+    """The record of a run, as FiftyOne keeps it beside the dataset."""
+
+    key: str
+    method: str  # name of the workflow
+    settings: dict[str, Any]
+    inputs: dict[str, Any]  # the call's other arguments, in JSON's types
+    samples: int  # how many it works on
+    state: State  # "broken": the record lacks a part, and the run can only be deleted
+    started: float  # seconds since 1970
+    seconds: float = 0.0
+    error: str = ""
+    writes: dict[str, Any] = field(default_factory=dict)  # names of all that it wrote, by kind
+    dataset: str | None = None  # id of the dataset that it belongs to; None in records of earlier versions
+    host: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)  # choices that a resumed run keeps
+    ids: dict[str, dict[str, str]] = field(default_factory=dict)  # names by id, of saved views and evaluations
+
+    @property
+    def label_field(self) -> str | None:
+        return self.inputs.get("label_field")
+
+    def stored(self) -> dict[str, Any]:
+        """The values as FiftyOne's config of a run takes them; what is empty is left out."""
+        values = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in ("key", "method")}
+        optional = ("dataset", "host", "versions", "notes", "ids")
+        return {name: value for name, value in values.items() if value or name not in optional}
+
+
+def read_record(dataset: Any, key: str) -> RunRecord:
+    """The record of a run; one whose process is gone is "stopped".
 
     Raises:
         ValueError: there is no such run, or it is not Evenset's
@@ -32,65 +64,65 @@ def read_config(dataset: Any, key: str) -> dict[str, Any]:
         more = f" and {len(ours) - 5} more: list_runs shows all" if ours[5:] else ""
         names = ", ".join(ours[:-6:-1]) or "none"
         raise ValueError(f"{dataset.name!r} has no run {key!r} of Evenset: it has {names}{more}")
-    config = read_record(dataset, key)
-    if config["state"] == "running" and is_free(dataset, key) and not _is_elsewhere(dataset, key, config):
+    record = read_stored(dataset, key)
+    if record.state == "running" and is_free(dataset, key) and not _is_elsewhere(dataset, record):
         dataset.reload()
-        config = read_record(dataset, key)  # it may have ended since
-        if config["state"] == "running":
-            config["state"] = "stopped"  # its process is gone
-    return config
+        record = read_stored(dataset, key)  # it may have ended since
+        if record.state == "running":
+            record.state = "stopped"  # its process is gone
+    return record
 
 
 def keys(dataset: Any) -> list[str]:
-    """Of all runs, the oldest first."""
+    """Keys of all runs, the oldest first."""
     listed = set(dataset.list_runs())  # in the order of the alphabet: 1, 10, 100, 2
     return [key for key in dataset._doc.runs if key in listed]
 
 
-def read_record(dataset: Any, key: str) -> dict[str, Any]:
-    """The record as it is written: who is killed leaves it "running"."""
+def read_stored(dataset: Any, key: str) -> RunRecord:
+    """The record as it is written: a run that was killed is still "running" there."""
     try:
-        info = dataset.get_run_info(key)
-        values = {name: value for name, value in info.config.serialize().items() if name not in ("cls", "type")}
+        values = dict(dataset.get_run_info(key).config.serialize())
     except (AttributeError, KeyError, TypeError, ValueError):  # FiftyOne's, of a record that was edited by hand
         values = {}
-    return _whole(key, values)
+    return _complete(key, values)
 
 
-def _whole(key: str, values: dict[str, Any]) -> dict[str, Any]:
-    """A record with all its parts: one that lacks some is "broken", so that others are read all the same."""
-    wrong = [name for name, kinds in PARTS.items() if not isinstance(values.get(name), kinds)]
+def _complete(key: str, values: dict[str, Any]) -> RunRecord:
+    """A record with all its parts: one that lacks some is "broken", so that the others can still be read."""
+    wrong = [name for name, kinds in TYPES.items() if not isinstance(values.get(name), kinds)]
     method = values["method"] if "method" not in wrong else key.removeprefix("evenset_").rpartition("_")[0]
     inputs, writes = (values[name] if name not in wrong else {} for name in ("inputs", "writes"))
     needed = {"preprocess_images": (), "review_labels": ("field", "label_field"), "audit_labels": ("field",)}
     wrong += [f"inputs.{name}" for name in needed.get(method, ("label_field",)) if name not in inputs]
     wrong += [f"writes.{kind}" for kind, names in writes.items() if not isinstance(names, (list, dict))]
-    wrong += ["state"] if "state" not in wrong and values["state"] not in STATES else []
+    wrong += ["state"] if "state" not in wrong and values["state"] not in get_args(State)[:-1] else []
+    known = {item.name for item in fields(RunRecord)} - {"key"}
+    values = {name: value for name, value in values.items() if name in known and value is not None}
     if not wrong:
-        return values
-    config = {name: (kinds[0] if isinstance(kinds, tuple) else kinds)() for name, kinds in PARTS.items()}
-    config |= {name: value for name, value in values.items() if name not in wrong}
-    writes = {kind: names for kind, names in writes.items() if f"writes.{kind}" not in wrong}
+        return RunRecord(key, **values)
+    empty = {name: (kinds[0] if isinstance(kinds, tuple) else kinds)() for name, kinds in TYPES.items()}
+    values = {**empty, **{name: value for name, value in values.items() if name not in wrong}}
+    values["writes"] = {kind: names for kind, names in writes.items() if f"writes.{kind}" not in wrong}
     error = f"its record was edited or damaged, and has no usable {', '.join(wrong)}: delete it (evenset.delete_run)"
-    return {**config, "method": method, "writes": writes, "state": "broken", "error": error}
+    return RunRecord(key, **{**values, "method": method, "state": "broken", "error": error})
 
 
-def _is_elsewhere(dataset: Any, key: str, config: dict[str, Any]) -> bool:
-    """Whether another machine runs it that shares the database but no files: from here nobody can tell how it is."""
-    return config.get("host", socket.gethostname()) != socket.gethostname() and not run_folder(dataset, key).exists()
+def _is_elsewhere(dataset: Any, record: RunRecord) -> bool:
+    """Whether another machine runs it that shares the database but no files: its state cannot be seen from here."""
+    return record.host not in (None, socket.gethostname()) and not run_folder(dataset, record.key).exists()
 
 
-def save_config(dataset: Any, key: str, config: dict[str, Any]) -> None:
-    """Writes the run's record, and tells the open panels."""
-    values = {name: value for name, value in config.items() if name != "method"}
-    method = config.get("method") or dataset.get_run_info(key).config.method
-    lasting(dataset, lambda: dataset.update_run_config(key, dataset.init_run(method=method, **values)))
-    tell(dataset)
+def save_record(dataset: Any, record: RunRecord) -> None:
+    """Writes the run's record, and notifies the open panels."""
+    config = dataset.init_run(method=record.method, **record.stored())
+    lasting(dataset, lambda: dataset.update_run_config(record.key, config))
+    notify_panels(dataset)
 
 
 def request_stop(dataset: Any, key: str) -> None:
     """Asks a run to stop; it does so within a batch, and keeps its files."""
-    if read_config(dataset, key)["state"] != "running":
+    if read_record(dataset, key).state != "running":
         raise ValueError(f"{key} is not running")
     store(dataset).set(f"stop:{key}", True)
 
@@ -107,20 +139,20 @@ def store(dataset: Any) -> Any:
     return ExecutionStore.create("evenset", dataset._doc.id)
 
 
-def tell(dataset: Any) -> None:
-    """Lets the panels that are open, in whatever browser, know that a run or its labels changed."""
-    _news(dataset).set("changed", time.time())
+def notify_panels(dataset: Any) -> None:
+    """Tells the panels that are open, in whatever browser, that a run or its labels changed."""
+    _changes(dataset).set("changed", time.time())
 
 
-def changed(dataset: Any) -> float | None:
-    """When `tell` was last called: another value than the one that was seen means news."""
-    return _news(dataset).get("changed")  # type: ignore[no-any-return]
+def last_change(dataset: Any) -> float | None:
+    """When `notify_panels` was last called; a panel that saw another value is out of date."""
+    return _changes(dataset).get("changed")  # type: ignore[no-any-return]
 
 
-def _news(dataset: Any) -> Any:
+def _changes(dataset: Any) -> Any:
     from fiftyone.operators.store import ExecutionStore
 
-    return ExecutionStore.create(NEWS, dataset._doc.id)
+    return ExecutionStore.create(CHANGES, dataset._doc.id)
 
 
 def versions() -> dict[str, str]:

@@ -12,6 +12,7 @@ from ..data.label_edits import FILE, Line, _by_sample, _db_name, _same, _update,
 from ..data.labels import PROVENANCE
 from ..display.tables import counted
 from . import records, run_files
+from .records import RunRecord
 
 REVIEWS = "evenset_review_labels_"  # so begin the keys of reviews
 MOST_ASKED = 1000  # labels whose field is looked for
@@ -28,39 +29,39 @@ class PutBack:
     left: list[str] = field(default_factory=list)  # a sentence for all else that stays
 
 
-def undo(dataset: Any, key: str, config: dict[str, Any]) -> PutBack:
+def undo(dataset: Any, record: RunRecord) -> PutBack:
     """Puts labels back as they were before a review; those edited since stay.
 
     Raises:
         ValueError: the list of changes or a field is gone; nothing was changed
     """
-    if not key.startswith(REVIEWS):
+    if not record.key.startswith(REVIEWS):
         return PutBack()
-    label_field, lines = config["inputs"].get("label_field"), _find(dataset, key, config)
-    check_fields(dataset, key, label_field, lines)
+    label_field, lines = str(record.label_field), _find(dataset, record)
+    check_fields(dataset, record.key, label_field, lines)
     moved = {name: _other_names(dataset, lines, name)[:1] for name in _gone(dataset, lines)}
     lines = [{**line, "field": name} for line in lines for name in moved.get(line["field"], [line["field"]])]
     undone = put_back(dataset, lines, label_field)
     undone.left += [f"what was in {name!r} is not put back: the field was removed" for name in moved if not moved[name]]
-    undone.left += _unlisted(dataset, key, label_field, undone.edited)
-    attributes = set(config["writes"].pop("attributes", [])) & set(provenance_paths(label_field))
+    undone.left += _unlisted(dataset, record.key, record.label_field, undone.edited)
+    attributes = set(record.writes.pop("attributes", [])) & set(provenance_paths(label_field))
     if not undone.edited:
-        _forget(dataset, config, sorted(attributes))
+        _forget(dataset, record, sorted(attributes))
     return undone
 
 
-def _find(dataset: Any, key: str, config: dict[str, Any]) -> list[Line]:
+def _find(dataset: Any, record: RunRecord) -> list[Line]:
     """The review's list of changes.
 
     Raises:
         ValueError: it is gone, and labels were changed
     """
-    folder = run_files.files_of(dataset, key, config)
-    if (folder / FILE).exists() or "attributes" not in config["writes"]:
+    folder = run_files.files_of(dataset, record)
+    if (folder / FILE).exists() or "attributes" not in record.writes:
         return read(folder)
     raise ValueError(
-        f"the labels that {key} changed cannot be put back without its list of changes: "
-        f"{run_files.why_gone(dataset, key, config)}. {_give_up(key)}"
+        f"the labels that {record.key} changed cannot be put back without its list of changes: "
+        f"{run_files.why_gone(dataset, record)}. {_give_up(record.key)}"
     )
 
 
@@ -142,11 +143,11 @@ def _count(undone: PutBack, lines: list[Line], label_field: str) -> None:
         undone.suggestions += 1
 
 
-def _forget(dataset: Any, config: dict[str, Any], attributes: list[str]) -> None:
+def _forget(dataset: Any, record: RunRecord, attributes: list[str]) -> None:
     """Removes attributes from the schema that no other review, and no label, needs."""
     keys = [key for key in dataset.list_runs() if key.startswith(REVIEWS)]
-    others = [other for key in keys if (other := records.read_config(dataset, key))["started"] != config["started"]]
-    needed = {path for other in others for path in other["writes"].get("attributes", [])}
+    others = [other for key in keys if (other := records.read_record(dataset, key)).started != record.started]
+    needed = {path for other in others for path in other.writes.get("attributes", [])}
     for path in attributes:
         if path not in needed and dataset.has_field(path) and not dataset.count(path):
             dataset.delete_sample_field(path)

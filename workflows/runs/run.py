@@ -23,7 +23,7 @@ from ..data.folders import run_folder
 from ..display.progress_bar import Progress
 from ..display.tables import counted
 from . import cached_arrays
-from .records import save_config, store, tell
+from .records import RunRecord, notify_panels, save_record, store
 
 T = TypeVar("T")
 REPORT_SECONDS = 0.3  # the live state is written, and a stop request read, at most this often
@@ -39,8 +39,7 @@ class Run:
     """A run in progress. Workflows get it from `start`, write under its name, and `finish` it."""
 
     dataset: Any
-    key: str
-    config: dict[str, Any]
+    record: RunRecord
     progress: Progress | None
     resumed: bool = False
     log: list[str] = field(default_factory=list)
@@ -52,6 +51,10 @@ class Run:
     _saved_writes: str = ""
 
     @property
+    def key(self) -> str:
+        return self.record.key
+
+    @property
     def folder(self) -> Path:
         return run_folder(self.dataset, self.key) / self.part
 
@@ -59,7 +62,7 @@ class Run:
     def images_folder(self) -> Path:
         """For files that samples show. No later run has one of this name: the App's server caches files by path, and a
         key can be used again once its run is deleted."""
-        return self.folder / f"images-{int(self.config['started'] * 1000):x}"
+        return self.folder / f"images-{int(self.record.started * 1000):x}"
 
     def within(self, part: str) -> Run:
         """The same run, with a folder of its own for the checkpoint, curves and arrays of a part: "fold 1"."""
@@ -70,7 +73,7 @@ class Run:
     @property
     def writes(self) -> dict[str, Any]:
         """What `delete_run` has to take back: fields, attributes, views, media fields, tags of samples."""
-        return self.config["writes"]  # type: ignore[no-any-return]
+        return self.record.writes  # type: ignore[no-any-return]
 
     def wrote(self, kind: str, *names: str) -> None:
         """Notes names under `kind` in the record, before they are written: a kill in between can be undone."""
@@ -80,7 +83,7 @@ class Run:
 
     def save(self) -> None:
         """Writes the run's record."""
-        save_config(self.dataset, self.key, self.config)
+        save_record(self.dataset, self.record)
 
     def report(self, phase: str, done: int, total: int, note: str = "") -> None:
         """Tells the progress bar and everyone who watches the run.
@@ -136,7 +139,7 @@ class Run:
 
     def note(self, name: str, compute: Callable[[], Any]) -> Any:
         """A choice that is made once a run: a resumed run keeps it."""
-        notes = self.config.setdefault("notes", {})
+        notes = self.record.notes
         if name not in notes:
             notes[name] = compute()
             self.save()
@@ -172,7 +175,7 @@ class Run:
         """Saves `results` (a dataclass) to the record, and returns them."""
         if isinstance(getattr(results, "notes", None), list):
             gone = [self._without()] if self.gone else []
-            results.notes[:] = [*gone, *results.notes, *self.config.get("notes", {}).get("images", [])]  # type: ignore[attr-defined]
+            results.notes[:] = [*gone, *results.notes, *self.record.notes.get("images", [])]  # type: ignore[attr-defined]
         values = json.loads(json.dumps(asdict(results), default=lambda value: value.item()))  # type: ignore[call-overload]
         values.pop("run_key", None)
 
@@ -181,7 +184,7 @@ class Run:
             self.dataset.save_run_results(self.key, record, overwrite=True, cache=False)
 
         lasting(self.dataset, save)
-        tell(self.dataset)  # a decision that joins a finished review changes no record
+        notify_panels(self.dataset)  # a decision that joins a finished review changes no record
         return results
 
     def _without(self) -> str:

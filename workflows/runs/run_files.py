@@ -7,47 +7,48 @@ from typing import Any
 
 from ...models.regular_files import regular
 from ..data.folders import SAMPLES, dataset_folder, run_folder
+from .records import RunRecord, read_stored
 
 
-def is_foreign(dataset: Any, config: dict[str, Any]) -> bool:
+def is_foreign(dataset: Any, record: RunRecord) -> bool:
     """Whether a run belongs to another dataset, of which this one is a clone or an import.
 
     Records of earlier versions name no dataset, and count as this one's.
     """
-    return bool(config.get("dataset", str(dataset._doc.id)) != str(dataset._doc.id))
+    return bool(record.dataset not in (None, str(dataset._doc.id)))
 
 
-def _origin(config: dict[str, Any]) -> Any:
+def _origin(record: RunRecord) -> Any:
     """The dataset that a run belongs to; None where it is not in this database."""
     import fiftyone as fo
     import fiftyone.core.odm as foo
     from bson import ObjectId
 
-    if not ObjectId.is_valid(config["dataset"]):  # an edited record
+    if not ObjectId.is_valid(record.dataset):  # an edited record
         return None
-    found = foo.get_db_conn().datasets.find_one({"_id": ObjectId(config["dataset"])}, ["name"])
+    found = foo.get_db_conn().datasets.find_one({"_id": ObjectId(record.dataset)}, ["name"])
     return found and fo.load_dataset(found["name"])
 
 
-def files_of(dataset: Any, key: str, config: dict[str, Any]) -> Path:
+def files_of(dataset: Any, record: RunRecord) -> Path:
     """Folder of a run; in a clone or an import that of the dataset it was made of, as long as the run is the same."""
-    own = run_folder(dataset, key)
-    if own.exists() or not is_foreign(dataset, config):
+    own = run_folder(dataset, record.key)
+    if own.exists() or not is_foreign(dataset, record):
         return own
-    origin = _origin(config)
-    if origin and origin.has_run(key) and origin.get_run_info(key).config.serialize()["started"] != config["started"]:
+    origin = _origin(record)
+    if origin and origin.has_run(record.key) and read_stored(origin, record.key).started != record.started:
         return own  # the key was given again
-    return dataset_folder(dataset).parent / str(config["dataset"]) / key
+    return dataset_folder(dataset).parent / str(record.dataset) / record.key
 
 
-def why_gone(dataset: Any, key: str, config: dict[str, Any]) -> str:
+def why_gone(dataset: Any, record: RunRecord) -> str:
     """Says why the files of a run are not in its folder."""
-    if not is_foreign(dataset, config):
-        unless = "" if "dataset" in config else ", or belong to another dataset if this is a clone or an import"
-        return f"the files of {key} were deleted by hand{unless}"
-    origin = _origin(config)
+    if not is_foreign(dataset, record):
+        unless = "" if record.dataset else ", or belong to another dataset if this is a clone or an import"
+        return f"the files of {record.key} were deleted by hand{unless}"
+    origin = _origin(record)
     other = f"dataset {origin.name!r}" if origin else "another dataset"
-    return f"the files of {key} belong to {other}, of which {dataset.name!r} is a clone or an import"
+    return f"the files of {record.key} belong to {other}, of which {dataset.name!r} is a clone or an import"
 
 
 def ids_of_run(dataset: Any, key: str) -> list[str]:
@@ -60,11 +61,11 @@ def ids_of_run(dataset: Any, key: str) -> list[str]:
 
     path = run_folder(dataset, key) / SAMPLES
     if not path.exists():
-        config = dataset.get_run_info(key).config.serialize()
+        record = read_stored(dataset, key)
         remedy = (
             "start another run here"
-            if is_foreign(dataset, config)
+            if is_foreign(dataset, record)
             else "delete it (evenset.delete_run), and start again"
         )
-        raise ValueError(f"{why_gone(dataset, key, config)}: {remedy}")
+        raise ValueError(f"{why_gone(dataset, record)}: {remedy}")
     return np.load(regular(path), allow_pickle=False).tolist()  # type: ignore[no-any-return]

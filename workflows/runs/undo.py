@@ -9,6 +9,7 @@ from typing import Any
 
 from ..display.tables import counted
 from . import ownership
+from .records import RunRecord
 
 
 @dataclass
@@ -48,11 +49,11 @@ class DeletedRun:
             yield f"{counted(len(self.edited), 'label')} {were} edited since and {stay}: {', '.join(self.edited[:5])}"
 
 
-def take_back(dataset: Any, config: dict[str, Any], folder: Path) -> DeletedRun:
+def take_back(dataset: Any, record: RunRecord, folder: Path) -> DeletedRun:
     """Takes back everything that a run wrote into the dataset.
 
     Args:
-        config: the run's record, from which it is removed
+        record: the run's record, from which it is removed
         folder: of the run
 
     Raises:
@@ -62,12 +63,12 @@ def take_back(dataset: Any, config: dict[str, Any], folder: Path) -> DeletedRun:
     from ..data.field_access import require_writable
     from .review_undo import undo
 
-    run_key, writes = folder.name, config["writes"]
-    undone = DeletedRun(run_key, fields=ownership.fields_of(dataset, run_key, config))
-    undone.views = ownership.views_of(dataset, run_key, config)
-    undone.evaluations = ownership.evaluations_of(dataset, run_key, config)
+    run_key, writes = folder.name, record.writes
+    undone = DeletedRun(run_key, fields=ownership.fields_of(dataset, record))
+    undone.views = ownership.views_of(dataset, record)
+    undone.evaluations = ownership.evaluations_of(dataset, record)
     require_writable(dataset, *undone.fields)
-    for name, value in vars(undo(dataset, run_key, config)).items():
+    for name, value in vars(undo(dataset, record)).items():
         setattr(undone, name, value)
     if run_key in writes.pop("samples", []):
         undone.samples = synthetic.count_of_run(dataset, run_key)
@@ -78,29 +79,29 @@ def take_back(dataset: Any, config: dict[str, Any], folder: Path) -> DeletedRun:
         dataset.delete_evaluation(name)
     for name in undone.fields:
         dataset.delete_sample_field(name)
-    undone.left += _not_the_runs(dataset, run_key, config)
+    undone.left += _not_the_runs(dataset, record)
     _restore_app(dataset, writes)
     for kind in ("fields", "views", "evaluations"):
         writes.pop(kind, None)
-    config.pop("ids", None)
+    record.ids.clear()
     return undone
 
 
-def _not_the_runs(dataset: Any, run_key: str, config: dict[str, Any]) -> Iterator[str]:
+def _not_the_runs(dataset: Any, record: RunRecord) -> Iterator[str]:
     """A sentence for each thing that has a name of the run's record, and is not the run's."""
-    writes = config["writes"]
+    writes = record.writes
     for name in writes.get("fields", []):
         if dataset.has_field(name):
-            yield f"the field {name!r} stays: it is not the one that {run_key} wrote"
-    for name in ownership.renamed(dataset, run_key, config):
+            yield f"the field {name!r} stays: it is not the one that {record.key} wrote"
+    for name in ownership.renamed(dataset, record):
         if not all(dataset.has_field(other) for other in writes.get("fields", [])):
-            yield f"the field {name!r} stays: a field of {run_key} that got another name"
+            yield f"the field {name!r} stays: a field of {record.key} that got another name"
     for name in writes.get("views", []):
         if dataset.has_saved_view(name):
-            yield f"the saved view {name!r} stays: it is not the one that {run_key} saved"
+            yield f"the saved view {name!r} stays: it is not the one that {record.key} saved"
     for name in writes.get("evaluations", []):
         if dataset.has_evaluation(name):
-            yield f"the evaluation {name!r} stays: it is not the one that {run_key} made"
+            yield f"the evaluation {name!r} stays: it is not the one that {record.key} made"
 
 
 def _restore_app(dataset: Any, writes: dict[str, Any]) -> None:

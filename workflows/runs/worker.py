@@ -220,7 +220,7 @@ def _state_of_run(dataset: Any, job: dict[str, Any]) -> str | None:
     """What the record of a job's run says; None where it has none, or it was deleted."""
     dataset.reload()  # the run may have begun since
     with contextlib.suppress(ValueError):
-        return str(records.read_config(dataset, job["run_key"])["state"])
+        return str(records.read_record(dataset, job["run_key"]).state)
     return None
 
 

@@ -57,11 +57,11 @@ def sentence(samples: Any, workflow: str, label_field: str | None, given: Mappin
 
 def sentence_of_rest(dataset: Any, run_key: str) -> str:
     """The same of a run that is resumed: what the whole takes, as some of it is done."""
-    config = records.read_config(dataset, run_key)
-    given = {**config["inputs"], **config["settings"]}
+    record = records.read_record(dataset, run_key)
+    given = {**record.inputs, **record.settings}
     label_field = given.get("label_field")
     labelled = count_labels(dataset, label_field) if label_field and dataset.has_field(label_field) else 0
-    said = _said(dataset, config["samples"], config["method"], min(labelled, config["samples"]), given)
+    said = _said(dataset, record.samples, record.method, min(labelled, record.samples), given)
     return f"The whole run {said[0].lower()}{said[1:]}. What was done is kept" if said else ""
 
 
@@ -117,11 +117,11 @@ def _correction(dataset: Any, workflow: str, labelled: int, size_px: int) -> flo
     """How much longer than thought the workflow's runs took, of the last three that are done; None without one."""
     ratios = []
     for key in [key for key in dataset.list_runs() if key.startswith(f"evenset_{workflow}_")][-3:]:
-        config = records.read_config(dataset, key)
-        given = {**config["inputs"], **config["settings"]}
-        thought = seconds(workflow, config["samples"], labelled, size_px, given)
-        if config["state"] == "done" and config["seconds"] and thought:
-            ratios.append(config["seconds"] / thought)
+        record = records.read_record(dataset, key)
+        given = {**record.inputs, **record.settings}
+        thought = seconds(workflow, record.samples, labelled, size_px, given)
+        if record.state == "done" and record.seconds and thought:
+            ratios.append(record.seconds / thought)
     return median(ratios) if ratios else None
 
 

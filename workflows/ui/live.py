@@ -24,10 +24,10 @@ def running(dataset: Any) -> list[dict[str, Any]]:
     rows = []
     for key in _named(dataset, "live:"):
         with contextlib.suppress(ValueError):  # deleted at this moment
-            config = records.read_config(dataset, key)
+            record = records.read_record(dataset, key)
             live = records.live(dataset, key)
-            if config["state"] == "running" and live:
-                rows.append(_row(key, config["method"], config["started"], live))
+            if record.state == "running" and live:
+                rows.append(_row(key, record.method, record.started, live))
     known = {row["run_key"] for row in rows}
     for job in _at_work(dataset):
         if job["run_key"] not in known:

@@ -44,7 +44,7 @@ def look(dataset: Any, run_key: str, first: int, most: int) -> Suspects:
     Raises:
         ValueError: there is no such run, or its field was removed
     """
-    inputs = records.read_config(dataset, run_key)["inputs"]
+    inputs = records.read_record(dataset, run_key).inputs
     field, label_field = inputs["output_field"], inputs["label_field"]
     if not dataset.has_sample_field(f"{field}.is_issue"):
         raise ValueError(f"the field {field!r} of {run_key} was removed: find the mistakes again")

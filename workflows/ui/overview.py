@@ -9,6 +9,7 @@ from ..data.label_text import blank_note, count_labels, or_none, spelling_note
 from ..data.labels import SYNTHETIC
 from ..display.tables import counted
 from ..runs import lookup, records
+from ..runs.records import RunRecord
 
 STATES = ("labelled", "accepted", "review", "synthetic")  # of a sample, as the bars stack them
 SUGGESTED = ("accepted", "review")  # those of a suggestion that waits
@@ -88,20 +89,20 @@ def _descending(item: tuple[str, dict[str, int]]) -> tuple[int, str]:
     return -sum(item[1].values()), item[0]
 
 
-def finished(dataset: Any, label_field: str) -> dict[str, dict[str, Any]]:
-    """The newest finished run of each workflow on these labels: {workflow: its record, with its key}.
+def finished(dataset: Any, label_field: str) -> dict[str, RunRecord]:
+    """The newest finished run of each workflow on these labels: {workflow: its record}.
 
     A run whose field somebody removed has nothing left to show, and does not count.
     """
-    newest: dict[str, dict[str, Any]] = {}
+    newest: dict[str, RunRecord] = {}
     for key in dataset.list_runs():
         if key.startswith(tuple(f"evenset_{method}_" for method in METHODS)):
-            config = records.read_config(dataset, key)
-            method, same = config["method"], config["inputs"].get("label_field") == label_field
-            output = config["inputs"].get("output_field")
+            record = records.read_record(dataset, key)
+            method, same = record.method, record.label_field == label_field
+            output = record.inputs.get("output_field")
             same = same and (output is None or dataset.has_sample_field(output))
-            if same and config["state"] == "done" and config["started"] > newest.get(method, {}).get("started", 0):
-                newest[method] = {**config, "key": key}
+            if same and record.state == "done" and record.started > (newest[method].started if method in newest else 0):
+                newest[method] = record
     return newest
 
 
@@ -111,7 +112,7 @@ def unreadable(dataset: Any, label_field: str, run_key: str) -> int:
     return int(skipped.count("id")) - count_labels(skipped, label_field)
 
 
-def advise(found: Overview, done: dict[str, dict[str, Any]], useless: int = 0, flagged: int = 0) -> Next:
+def advise(found: Overview, done: dict[str, RunRecord], useless: int = 0, flagged: int = 0) -> Next:
     """One sentence with one button.
 
     Args:

@@ -25,6 +25,7 @@ from ..labeling.acceptance import each_threshold, together
 from ..labeling.results import AutoLabelResults, precision_of, target_notes
 from ..runs import lookup, records
 from ..runs.lookup import audited
+from ..runs.records import RunRecord
 from ..runs.run import Run
 
 LOOKED = "This target was chosen after looking."  # notes that are no news twice begin so
@@ -104,14 +105,14 @@ def retarget(dataset: Any, run_key: str, target_precision: float, dry_run: bool 
     if dry_run:
         return preview(dataset, run_key, target_precision)
     results = _results(dataset, run_key)
-    after, config, kept, choice = _chosen(dataset, results, target_precision)
-    field, label_field = after.output_field, config["inputs"].get("label_field")
+    after, record, kept, choice = _chosen(dataset, results, target_precision)
+    field, label_field = after.output_field, record.label_field
     require_writable(dataset, field)
     with locks.claim(dataset, field), locks.claim(dataset, run_key):
         news, decided = _news(dataset, field, label_field, kept, choice)
         _write(dataset, field, news)
-        Run(dataset, run_key, config, None, log=results["log"]).finish(after)
-        records.save_config(dataset, run_key, config)
+        Run(dataset, record, None, log=results["log"]).finish(after)
+        records.save_record(dataset, record)
     return _summary(after, len(news), decided, dry_run)
 
 
@@ -121,29 +122,29 @@ def preview(dataset: Any, run_key: str, target_precision: float) -> RetargetResu
     Raises:
         ValueError: as `retarget`
     """
-    after, config, kept, choice = _chosen(dataset, _results(dataset, run_key), target_precision)
-    label_field = config["inputs"].get("label_field")
+    after, record, kept, choice = _chosen(dataset, _results(dataset, run_key), target_precision)
+    label_field = record.label_field
     return _summary(after, *_count(dataset, after.output_field, label_field, kept, choice), dry_run=True)
 
 
 def _chosen(
     dataset: Any, results: dict[str, Any], target_precision: float
-) -> tuple[AutoLabelResults, dict[str, Any], Kept, Choice]:
+) -> tuple[AutoLabelResults, RunRecord, Kept, Choice]:
     """Results and record of the run as they are with that target, what it keeps, and whom the target accepts."""
-    config = records.read_config(dataset, results["run_key"])
+    record = records.read_record(dataset, results["run_key"])
     usual = {item.name for item in dataclasses.fields(AutoLabelSettings)}
-    before = AutoLabelSettings(**{name: value for name, value in config["settings"].items() if name in usual})
+    before = AutoLabelSettings(**{name: value for name, value in record.settings.items() if name in usual})
     choices = dataclasses.replace(before, target_precision=target_precision)
     kept = _read(dataset, results["run_key"])
     choice = choose(kept, choices)
-    tried = sorted({*config.get("notes", {}).get("targets", [before.target_precision]), choices.target_precision})
+    tried = sorted({*record.notes.get("targets", [before.target_precision]), choices.target_precision})
     first = choice if before == choices else choose(kept, before)
     lasting, drawn = _lasting(results, kept, before, first), _audited(dataset, results["output_field"])
     notes = [*lasting, *_weaker(tried, choices), *drawn]
     after = _updated(results, kept, choice, choices, notes)
-    settings = {**config["settings"], "target_precision": choices.target_precision}
-    config.update(settings=settings, notes={**config.get("notes", {}), "targets": tried})
-    return after, config, kept, choice
+    record.settings["target_precision"] = choices.target_precision
+    record.notes["targets"] = tried
+    return after, record, kept, choice
 
 
 def _results(dataset: Any, run_key: str) -> dict[str, Any]:

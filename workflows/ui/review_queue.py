@@ -109,8 +109,8 @@ def run_of(dataset: Any, field: str) -> str:
 
 def vectors_of(dataset: Any, run_key: str, ids: list[str]) -> np.ndarray | None:
     """Embeddings that the run worked with, NaN where a sample has none [N, D]; None where it keeps none."""
-    folder, config = folders.run_folder(dataset, run_key), records.read_config(dataset, run_key)
-    given = config["inputs"].get("embeddings")
+    folder, record = folders.run_folder(dataset, run_key), records.read_record(dataset, run_key)
+    given = record.inputs.get("embeddings")
     if given and dataset.has_field(given):
         found = dict(zip(*dataset.select(ids).values(["id", given]), strict=True))
     else:
@@ -167,7 +167,7 @@ def first(dataset: Any, field: str, label_field: str, skipped: list[str]) -> tup
     open_ = waiting(dataset, field, label_field)
     channel, name = records.store(dataset), f"queue:{field}"
     run = run_of(dataset, field)
-    began = records.read_config(dataset, run)["started"]
+    began = records.read_record(dataset, run).started
     kept = channel.get(name) or {}
     order = kept["ids"] if (kept.get("run"), kept.get("began")) == (run, began) else []
     for attempt in range(2):
@@ -234,11 +234,11 @@ def _sitting(dataset: Any, field: str, label_field: str, sitting: str) -> str | 
     key = records.store(dataset).get(f"sitting:{sitting}:{field}")
     if not key or key not in dataset.list_runs():
         return None
-    config = records.read_config(dataset, key)
-    about = [config["inputs"].get(name) for name in ("field", "label_field")]
-    suggested = records.read_config(dataset, run_of(dataset, field))["started"]  # anew, under the same name
-    is_open = config["state"] == "done" and about == [field, label_field] and config["started"] > suggested
-    return str(key) if is_open and not run_files.is_foreign(dataset, config) else None
+    record = records.read_record(dataset, key)
+    about = [record.inputs.get(name) for name in ("field", "label_field")]
+    suggested = records.read_record(dataset, run_of(dataset, field)).started  # anew, under the same name
+    is_open = record.state == "done" and about == [field, label_field] and record.started > suggested
+    return str(key) if is_open and not run_files.is_foreign(dataset, record) else None
 
 
 def _decided(dataset: Any, run_key: str) -> list[str]:
@@ -299,7 +299,7 @@ def _count_again(dataset: Any, key: str, changed: int) -> None:
     log, text = found.pop("log"), found.pop("text")
     del text
     results = ReviewResults(run_key=key, **{**found, "changed": changed})
-    Run(dataset, key, records.read_config(dataset, key), None, log=log).finish(results)
+    Run(dataset, records.read_record(dataset, key), None, log=log).finish(results)
 
 
 def learn_again(dataset: Any, run_key: str) -> str:
@@ -313,8 +313,8 @@ def learn_again(dataset: Any, run_key: str) -> str:
     from ..runs import worker
 
     dataset = dataset._root_dataset
-    config = records.read_config(dataset, run_key)
-    inputs, number, under_way = dict(config["inputs"]), 2, worker.under_way(dataset, "auto_label")
+    record = records.read_record(dataset, run_key)
+    inputs, number, under_way = dict(record.inputs), 2, worker.under_way(dataset, "auto_label")
     inputs["after"] = None if inputs["run"] else run_key
     if any((one.get("after"), one.get("run")) == (inputs["after"], inputs["run"]) for one in under_way):
         raise ValueError(f"the next round after {run_key} is under way: wait for it, or stop it")
@@ -327,5 +327,5 @@ def learn_again(dataset: Any, run_key: str) -> str:
     here = set(dataset.values("id"))
     kept = [i for i in ids if i in here]
     samples = dataset if len(kept) == len(here) else dataset.select(kept)
-    worker.start_worker(samples, "auto_label", {**inputs, **config["settings"]}, awaited=False)
+    worker.start_worker(samples, "auto_label", {**inputs, **record.settings}, awaited=False)
     return str(inputs["output_field"])

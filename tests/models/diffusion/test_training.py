@@ -72,7 +72,7 @@ class Gaussian(nn.Module):
     def __init__(self, means, spread):
         super().__init__()
         self.means, self.spread, self.rows = torch.tensor(means), spread, []
-        self.config = SimpleNamespace(num_class_embeds=len(means), block_out_channels=(8,))
+        self.record = SimpleNamespace(num_class_embeds=len(means), block_out_channels=(8,))
 
     def forward(self, noisy, times, labels, return_dict):
         self.rows.append(len(noisy))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from pathlib import Path
@@ -221,7 +222,7 @@ def test_a_run_that_cannot_be_gone_on_from_says_why(clusters, refused):
         again(dataset, after="evenset_review_labels_1", output_field="three")
     with refused(dataset, "learned from 'ground_truth', and this is about 'other'"):
         auto_label(dataset, "other", embeddings="vector", after=FIRST, output_field="three", progress=False)
-    records.save_config(dataset, FIRST, {**records.read_config(dataset, FIRST), "state": "failed"})
+    records.save_record(dataset, dataclasses.replace(records.read_record(dataset, FIRST), state="failed"))
     with refused(dataset, f"{FIRST} is failed"):
         again(dataset, output_field="three")
 

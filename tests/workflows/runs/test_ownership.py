@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ LABELLING = "evenset_auto_label_1"
 
 
 def edit_record(dataset, key, **writes):
-    config = records.read_config(dataset, key)
-    config["writes"].update(writes)
-    records.save_config(dataset, key, config)
+    config = records.read_record(dataset, key)
+    config.writes.update(writes)
+    records.save_record(dataset, config)
 
 
 def another_run(dataset, field="auto_label"):
@@ -113,11 +114,11 @@ def test_a_view_with_another_name_is_still_the_runs(suggestions):
 
 def test_a_view_that_was_saved_just_before_a_kill_is_known_by_its_description(suggestions):
     dataset = suggestions(["cat"])
-    config = records.read_config(dataset, LABELLING)
-    records.save_config(dataset, LABELLING, {**config, "ids": {}})
+    config = records.read_record(dataset, LABELLING)
+    records.save_record(dataset, dataclasses.replace(config, ids={}))
     dataset.delete_saved_view("auto_label: view")
     dataset.save_view("auto_label: view", dataset.limit(1), description="mine")
-    assert ownership.views_of(dataset, LABELLING, records.read_config(dataset, LABELLING)) == []
+    assert ownership.views_of(dataset, records.read_record(dataset, LABELLING)) == []
 
     dataset.delete_saved_view("auto_label: view")
     dataset.save_view("auto_label: view", dataset.limit(1), description=f"written by {LABELLING}")
@@ -128,10 +129,10 @@ def test_an_evaluation_that_was_made_again_stays(suggestions):
     dataset = suggestions(["cat"], ["cat"])
     dataset.evaluate_classifications("auto_label", gt_field="ground_truth", eval_key="check", progress=False)
     edit_record(dataset, LABELLING, evaluations=["check"])
-    config = records.read_config(dataset, LABELLING)
-    assert ownership.evaluations_of(dataset, LABELLING, config) == ["check"]  # of a field of the run
+    config = records.read_record(dataset, LABELLING)
+    assert ownership.evaluations_of(dataset, config) == ["check"]  # of a field of the run
 
-    records.save_config(dataset, LABELLING, {**config, "ids": {"evaluations": {"0" * 24: "check"}}})
+    records.save_record(dataset, dataclasses.replace(config, ids={"evaluations": {"0" * 24: "check"}}))
     assert delete_run(dataset, LABELLING).evaluations == []
     assert dataset.has_evaluation("check")
 

@@ -89,7 +89,7 @@ def test_a_stopped_run_without_files_is_not_resumed(clusters, refused):
 
     def stop(phase, done, total, note):
         key = dataset.list_runs()[-1]
-        if records.read_config(dataset, key)["state"] == "running":
+        if records.read_record(dataset, key).state == "running":
             stop_run(dataset, key)
 
     with pytest.raises(Exception, match="was stopped"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 
 import fiftyone as fo
@@ -76,11 +77,11 @@ def test_without_the_list_of_changes_a_review_is_refused(reviewed, refused):
 
 def test_what_lies_with_the_origin_is_not_said_to_be_deleted(reviewed, copies, refused):
     clone = copies(reviewed.clone(f"{reviewed.name}-clone"))
-    config = records.read_config(clone, "evenset_auto_label_1")
+    config = records.read_record(clone, "evenset_auto_label_1")
     words = f"the files of evenset_auto_label_1 belong to dataset {reviewed.name!r}, of which {clone.name!r} is a clone"
     with refused(clone, words, "start another run here"):
         auto_label(clone, "ground_truth", output_field="next", after="evenset_auto_label_1", progress=False)
-    records.save_config(clone, "evenset_auto_label_1", {**config, "state": "stopped"})
+    records.save_record(clone, dataclasses.replace(config, state="stopped"))
     with refused(clone, words):
         resume_run(clone, "evenset_auto_label_1", progress=False)
 
@@ -154,9 +155,9 @@ def test_a_clones_copy_of_a_review_is_not_gone_on_with(reviewed, copies, refused
 
 
 def test_a_record_that_names_no_dataset_counts_as_this_ones(reviewed, refused):
-    config = records.read_config(reviewed, REVIEW)
-    del config["dataset"], config["method"]
-    records.save_config(reviewed, REVIEW, config)
+    config = records.read_record(reviewed, REVIEW)
+    del config.dataset, config.method
+    records.save_record(reviewed, config)
     folder = folders.run_folder(reviewed, REVIEW)
     folder.rename(folder.with_name("aside"))
     with refused(reviewed, f"the files of {REVIEW} were deleted by hand, or belong to another dataset"):
@@ -166,7 +167,7 @@ def test_a_record_that_names_no_dataset_counts_as_this_ones(reviewed, refused):
 
 
 def test_a_record_that_names_no_real_dataset_is_refused_with_a_sentence(reviewed, refused):
-    records.save_config(reviewed, REVIEW, {**records.read_config(reviewed, REVIEW), "dataset": "edited"})
+    records.save_record(reviewed, dataclasses.replace(records.read_record(reviewed, REVIEW), dataset="edited"))
     shutil.rmtree(folders.run_folder(reviewed, REVIEW))
     with refused(reviewed, f"the files of {REVIEW} belong to another dataset"):
         delete_run(reviewed, REVIEW)

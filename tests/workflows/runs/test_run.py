@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -37,18 +38,18 @@ def test_the_record_says_what_was_done_with_what(clusters):
     info = dataset.get_run_info(results.run_key)
     record = info.config.serialize()
     assert results.run_key == "evenset_auto_label_1" and info.config.method == "auto_label"
-    assert record["settings"]["seed"] == 7 and record["settings"]["target_precision"] == 0.8
-    assert record["settings"]["architecture"] == "resnet18"  # also what was left at its default
-    assert record["inputs"]["label_field"] == "ground_truth" and record["inputs"]["embeddings"] == "vector"
-    assert record["samples"] == 50 and record["state"] == "done" and record["seconds"] > 0
-    assert {"python", "fiftyone", "torch", "numpy"} <= set(record["versions"])
-    assert record["writes"] == {"fields": ["auto_label"], "views": list(results.views.values())}
+    assert record.settings["seed"] == 7 and record.settings["target_precision"] == 0.8
+    assert record.settings["architecture"] == "resnet18"  # also what was left at its default
+    assert record.inputs["label_field"] == "ground_truth" and record.inputs["embeddings"] == "vector"
+    assert record.samples == 50 and record.state == "done" and record.seconds > 0
+    assert {"python", "fiftyone", "torch", "numpy"} <= set(record.versions)
+    assert record.writes == {"fields": ["auto_label"], "views": list(results.views.values())}
     assert (run_folder(dataset, results.run_key) / "checkpoint.safetensors").exists()
 
 
 def test_a_run_is_seen_before_it_reports_anything(clusters, monkeypatch):
     dataset, seen = clusters(60, 30), []
-    monkeypatch.setattr(records, "tell", lambda dataset: seen.append(live.running(dataset)))
+    monkeypatch.setattr(records, "notify_panels", lambda dataset: seen.append(live.running(dataset)))
     monkeypatch.setattr(runs.Run, "report", lambda *_: None)
     key = label(dataset).run_key
 
@@ -123,14 +124,14 @@ def test_a_killed_run_is_seen_as_stopped_and_its_lock_blocks_nobody(clusters, el
 def test_a_run_of_a_machine_that_shares_no_files_is_not_taken_for_dead(clusters):
     dataset = clusters(60, 30)
     key = label(dataset).run_key
-    config = records.read_config(dataset, key)
-    records.save_config(dataset, key, {**config, "state": "running", "host": "another machine"})
-    assert records.read_config(dataset, key)["state"] == "stopped"  # its files are here, and no process holds them
+    config = records.read_record(dataset, key)
+    records.save_record(dataset, dataclasses.replace(config, state="running", host="another machine"))
+    assert records.read_record(dataset, key).state == "stopped"  # its files are here, and no process holds them
 
     shutil.rmtree(run_folder(dataset, key))
 
-    assert records.read_config(dataset, key)["state"] == "running"
-    records.save_config(dataset, key, config)
+    assert records.read_record(dataset, key).state == "running"
+    records.save_record(dataset, config)
 
 
 def test_a_run_that_was_killed_while_it_wrote_ends_with_the_same_fields_and_views(clusters, elsewhere, everything):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -68,7 +69,7 @@ def test_a_worker_takes_any_view_and_any_name(clusters):
     assert (job["state"], job["error"]) == ("done", "")
     dataset.reload()
     assert set(dataset.exists("auto_label").values("id")) == set(view.values("id"))
-    assert records.read_config(dataset, job["run_key"])["inputs"]["classes"] == classes
+    assert records.read_record(dataset, job["run_key"]).inputs["classes"] == classes
 
 
 def test_a_bad_argument_comes_back_as_a_sentence_and_no_field_is_left(clusters):
@@ -168,7 +169,7 @@ def test_a_job_under_another_machines_name_stands_as_its_run_does(clusters):
     ) as run:
         assert look(run_key=run.key) == ("running", 1)
     assert look(run_key=run.key) == ("done", 0)
-    records.save_config(dataset, run.key, {**run.config, "state": "running"})  # as one that was killed
+    records.save_record(dataset, dataclasses.replace(run.record, state="running"))  # as one that was killed
     assert look(run_key=run.key) == ("failed", 0)
     assert f"evenset.resume_run goes on with {run.key}" in worker.watch(dataset, "one")["error"]
     delete_run(dataset, run.key)

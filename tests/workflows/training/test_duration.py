@@ -84,9 +84,9 @@ def test_an_earlier_run_corrects_the_estimate(clusters):
     given = dict(embeddings="vector")
     assert "two processor cores" in duration.sentence(dataset, "auto_label", "ground_truth", given)
     run = auto_label(dataset, "ground_truth", progress=False, **given)
-    config = records.read_config(dataset, run.run_key)
-    config["seconds"] = 1200.0  # as if it had taken so long
-    records.save_config(dataset, run.run_key, config)
+    config = records.read_record(dataset, run.run_key)
+    config.seconds = 1200.0  # as if it had taken so long
+    records.save_record(dataset, config)
 
     said = duration.sentence(dataset, "auto_label", "ground_truth", given)
 

@@ -41,7 +41,7 @@ def test_another_target_gives_what_a_run_with_that_target_gives(clusters, settin
     assert found.changed == wanted.accepted - first.accepted and found.decided == 0
     accepted = dataset.load_saved_view(saved["views"]["accepted"])
     assert len(accepted) == saved["accepted"] == sum(row["accepted"] for row in saved["rows"])
-    assert records.read_config(dataset, first.run_key)["settings"]["target_precision"] == 0.7
+    assert records.read_record(dataset, first.run_key).settings["target_precision"] == 0.7
 
 
 def test_a_dry_run_writes_nothing_and_says_the_same(clusters, everything):

@@ -197,10 +197,10 @@ def test_the_next_round_learns_as_the_last_from_what_was_decided(suggested):
         if "evenset_auto_label_2" in suggested.list_runs():
             break
         time.sleep(0.5)
-    before, after = (records.read_config(suggested, f"evenset_auto_label_{number}") for number in (1, 2))
+    before, after = (records.read_record(suggested, f"evenset_auto_label_{number}") for number in (1, 2))
     assert after["inputs"] == {**before["inputs"], "output_field": "auto_label_2", "after": "evenset_auto_label_1"}
     assert after["settings"] == before["settings"] and after["samples"] == before["samples"]
-    while records.read_config(suggested, "evenset_auto_label_2")["state"] == "running":
+    while records.read_record(suggested, "evenset_auto_label_2").state == "running":
         time.sleep(0.5)
         suggested.reload()
     assert load_results(suggested, "evenset_auto_label_2")["labelled"] == 121
