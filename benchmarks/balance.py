@@ -24,12 +24,12 @@ ORDER = (1, 5, 8, 9, 7, 3, 0, 2, 4, 6)  # classes from head to tail: pullovers, 
 HEAD, RATIO = 6000, 100
 VALIDATION, AT_LEAST = 500, 100  # images of a class that choose the best arm; of the largest, whose others all train
 PEERS: dict[str, dict[str, Any]] = {
-    "cross-entropy": dict(sampler_power=0.0),
-    "n^-.5 sampler": dict(sampler_power=0.5),
-    "balanced sampler": dict(sampler_power=1.0),
-    "logit adjustment": dict(sampler_power=0.0, logit_adjustment=1.0),
-    "n^-.5 sampler + LA": dict(sampler_power=0.5, logit_adjustment=0.5),
-    "balanced sampler + LA": dict(sampler_power=1.0, logit_adjustment=1.0),
+    "cross-entropy": dict(class_balance_power=0.0),
+    "n^-.5 sampler": dict(class_balance_power=0.5),
+    "balanced sampler": dict(class_balance_power=1.0),
+    "logit adjustment": dict(class_balance_power=0.0, logit_adjustment=1.0),
+    "n^-.5 sampler + LA": dict(class_balance_power=0.5, logit_adjustment=0.5),
+    "balanced sampler + LA": dict(class_balance_power=1.0, logit_adjustment=1.0),
 }
 LONGER = "best of these + strong augmentation, longer"
 MOST = 1000  # images of a class that synthetic ones fill up to
@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> None:
     values, steps = (strong, longer) if best == LONGER else (PEERS[best], given.steps)
     making = Making(problem, given.minutes)
     for recipe in recipes(given.sweep):
-        run(str(recipe), dict(values, synthetic_share=recipe.share), steps, making(recipe))
+        run(str(recipe), dict(values, synthetic_fraction=recipe.share), steps, making(recipe))
     report(validated, tested, best, given.seeds)
 
 
@@ -146,12 +146,12 @@ def arm(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Balanced accuracy on validation and on test, for each seed [S]."""
     from evenset.models.classifiers import small_cnn
-    from evenset.models.settings import ProbeSettings
+    from evenset.models.settings import SmallCNNSettings
 
     real = everything(problem)
     found = []
     for seed in seeds:
-        settings = ProbeSettings(seed=seed, **{"steps": steps, **values})
+        settings = SmallCNNSettings(seed=seed, **{"updates": steps, **values})
         model = small_cnn.build(10, real.pixels, settings)
         for _ in small_cnn.train(model, real.pixels, real.labels, settings, made):
             pass
@@ -202,7 +202,7 @@ class Making:
 
         if budget not in self.trained:
             train = self.problem.train
-            settings = GeneratorSettings(minutes=budget * self.minutes, picture_steps=10**9)
+            settings = GeneratorSettings(minutes=budget * self.minutes, preview_every=10**9)
             pipeline = training.build(list(pictures.CLOTHES), 1, train.pixels.shape[-1], settings)
             with tempfile.TemporaryDirectory() as folder:
                 steps = training.train(pipeline, train.pixels.__getitem__, train.labels, settings, Path(folder))
@@ -223,7 +223,7 @@ class Making:
 def kept(train: Images, held_out: Images, drawn: Images, shares: dict[str, float] | None = None) -> np.ndarray:
     """Which images the filters keep: a network that learned from `train` judges, `held_out` sets the limits."""
     from evenset.models.quality.image_filters import CHECKS
-    from evenset.models.settings import FilterSettings, ProbeSettings
+    from evenset.models.settings import FilterSettings, SmallCNNSettings
     from evenset.workflows.balancing.benefit import Problem as Judged
     from evenset.workflows.balancing.image_filter import Judging
 
@@ -231,7 +231,7 @@ def kept(train: Images, held_out: Images, drawn: Images, shares: dict[str, float
     real = Judged(list(pictures.CLOTHES), *train, names, *held_out)
     with tempfile.TemporaryDirectory() as folder:
         run: Any = SimpleNamespace(folder=Path(folder), report=lambda *_: None, check_stop=lambda: None)
-        judged = Judging(run, real, FilterSettings(**(shares or {})), ProbeSettings(), copies=True)(*drawn)[0]
+        judged = Judging(run, real, FilterSettings(**(shares or {})), SmallCNNSettings(), copies=True)(*drawn)[0]
     refused = [f"{name} {(judged.reason == name).mean():.0%}" for name in CHECKS]
     print(f"filters kept {judged.kept.mean():.1%}; refused: {', '.join(refused)}", flush=True)
     return judged.kept

@@ -80,7 +80,7 @@ def compare(pixels: np.ndarray, labels: np.ndarray, count: int, judged: int, see
     parts = divide(labels, count, judged, rng)
     chosen = rng.permutation(parts.train)[:PLANTED]
     planted = np.stack([changed(pixels[i], KINDS[number % len(KINDS)], rng) for number, i in enumerate(chosen)])
-    share = FilterSettings().copy_share
+    share = FilterSettings().copy_reject_quantile
     classes = int(labels.max()) + 1
     train, held, fresh = (pixels[part] for part in parts)
 

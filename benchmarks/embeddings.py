@@ -51,17 +51,17 @@ def main(arguments: list[str] | None = None) -> None:
 
 def compare(vectors: np.ndarray, truth: np.ndarray, counts: list[int], seeds: range) -> None:
     """Every method on the same splits; what a method chooses, it chooses from the labels of its split."""
-    from evenset.models.settings import GCNSettings, GraphSettings, SpreadSettings
+    from evenset.models.settings import GCNSettings, GraphSettings, LabelSpreadingSettings
     from evenset.workflows.training import label_spreading
 
-    around = label_spreading.surround(vectors, SpreadSettings(), GraphSettings())
+    around = label_spreading.surround(vectors, LabelSpreadingSettings(), GraphSettings())
     classes = int(truth.max()) + 1
     others = peers(around, classes)
     for each in counts:
         table: dict[str, list[float]] = {}
         for seed in seeds:
             problem = Problem(truth, draw(truth, each, seed), classes)
-            found = label_spreading.spread(around, problem.labels, classes, SpreadSettings(), GCNSettings())
+            found = label_spreading.spread(around, problem.labels, classes, LabelSpreadingSettings(), GCNSettings())
             table.setdefault("Evenset", []).append(accuracy(problem, found.together()))
             for name, scores in zip(found.names, found.log_probabilities, strict=True):
                 table.setdefault(f"  member: {name}", []).append(accuracy(problem, scores))

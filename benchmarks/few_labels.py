@@ -19,7 +19,7 @@ from tabulate import tabulate
 
 GOALS = {"digits": {1: 0.90, 5: 0.97, 10: 0.98}, "fashion-mnist": {10: 0.80, 160: 0.88}}  # accuracy, by labels a class
 MINUTES = {"fashion-mnist": 12.0}  # on two cores
-SETTINGS = dict(calibration_fraction=0.0, size_px=0, progress=False)  # all labels train: accuracy alone is asked for
+SETTINGS = dict(calibration_fraction=0.0, size_px=None, progress=False)  # all labels train: accuracy alone is asked for
 
 Rows = dict[tuple[str, int], list[tuple[float, float]]]  # method, labels a class -> accuracy and seconds of each seed
 

@@ -63,7 +63,7 @@ def training(seed: int) -> None:
     from evenset.models.images.reader import Images
     from evenset.models.settings import GeneratorSettings, ImageSettings
 
-    settings = GeneratorSettings(minutes=0, steps=100_000, picture_steps=100_000, seed=seed)
+    settings = GeneratorSettings(minutes=None, max_updates=100_000, preview_every=100_000, seed=seed)
     ours, bare = [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -73,7 +73,9 @@ def training(seed: int) -> None:
         images = Images(paths, ImageSettings(), 28, 1)
         pipeline = diffusion.build(list(pictures.CLOTHES), 1, 28, settings)
         precision = diffusion.choose_precision(pipeline, settings)
-        settings = GeneratorSettings(minutes=0, steps=100_000, picture_steps=100_000, seed=seed, precision=precision)
+        settings = GeneratorSettings(
+            minutes=None, max_updates=100_000, preview_every=100_000, seed=seed, precision=precision
+        )
         steps = diffusion.train(pipeline, lambda indices: images[indices], labels[:5000], settings, folder)
         update = bare_update(diffusion.build(list(pictures.CLOTHES), 1, 28, settings), precision, settings)
         done = next(steps).number
@@ -139,11 +141,11 @@ def sampling(pipeline: Any, count: int, seed: int) -> dict[str, float]:
     """Speed of the usual way and of 25 steps that are guided throughout, and how near each comes to real images."""
     from evenset.models.classifiers import small_cnn
     from evenset.models.quality import image_metrics
-    from evenset.models.settings import ProbeSettings, SamplingSettings
+    from evenset.models.settings import SamplingSettings, SmallCNNSettings
 
     pixels, labels = real("train")
-    judge = small_cnn.build(10, pixels, ProbeSettings(seed=seed))
-    for _ in small_cnn.train(judge, pixels, labels, ProbeSettings(seed=seed)):
+    judge = small_cnn.build(10, pixels, SmallCNNSettings(seed=seed))
+    for _ in small_cnn.train(judge, pixels, labels, SmallCNNSettings(seed=seed)):
         pass
     wanted = small_cnn.embed(judge, real("t10k")[0])
     usual = SamplingSettings(sampling_seed=seed)
@@ -167,9 +169,9 @@ def sampling(pipeline: Any, count: int, seed: int) -> dict[str, float]:
 def worth(pipeline: Any, count: int, seed: int) -> dict[str, float]:
     """Accuracy on real test images of networks that learned from generated images alone, all of them or filtered."""
     from evenset.models.classifiers import small_cnn
-    from evenset.models.settings import ProbeSettings, SamplingSettings
+    from evenset.models.settings import SamplingSettings, SmallCNNSettings
 
-    (pixels, labels), test, settings = real("train"), real("t10k"), ProbeSettings(seed=seed)
+    (pixels, labels), test, settings = real("train"), real("t10k"), SmallCNNSettings(seed=seed)
     more = count * 5 // 4  # to choose from
     images, classes, _ = draw(pipeline, more, SamplingSettings(sampling_seed=seed))
     held, seen = np.split(np.random.default_rng(0).permutation(len(pixels)), [len(pixels) // 4])

@@ -145,8 +145,8 @@ def geometric(  # type: ignore[no-untyped-def]
     for _ in range(epochs or settings.epochs):
         network.train()
         logits = network(features, index, weights)[known]
-        loss = settings.class_loss_weight * class_loss(logits, given, prior)
-        loss = loss + settings.sample_loss_weight * sample_loss(logits + prior, given, settings.sample_loss_power)
+        loss = settings.ce_weight * class_loss(logits, given, prior)
+        loss = loss + settings.gce_weight * sample_loss(logits + prior, given, settings.gce_q)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

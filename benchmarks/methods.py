@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="parts that are held out, one after the other")
     parser.add_argument("--epochs", type=int, help="of each ResNet; as its settings have it")
     given = parser.parse_args(arguments)
-    shorter = {"epochs": given.epochs, "minimum_steps": 1} if given.epochs else {}
+    shorter = {"epochs": given.epochs, "min_updates": 1} if given.epochs else {}
     rows = {"resnet": shorter, **{name: {**own, **shorter} for name, own in INSIDE.items()}}
     with own_database() as folder:
         import evenset

@@ -104,12 +104,12 @@ def long_tail(name: str, pixels: np.ndarray, labels: np.ndarray, head: int, rati
 
 def judged(case: Case, given: argparse.Namespace) -> list[dict[str, Any]]:
     """What the product's verdict says of every source, and what the test images say."""
-    from evenset.models.settings import BalanceSettings, ProbeSettings
+    from evenset.models.settings import BalanceSettings, SmallCNNSettings
     from evenset.workflows.balance_classes import is_added
     from evenset.workflows.balancing import benefit
 
     choices = BalanceSettings()
-    settings = ProbeSettings(steps=given.steps or choices.probe_steps)
+    settings = SmallCNNSettings(updates=given.steps or choices.verdict_updates)
     made = new_images(case, given.updates)
     ids = np.arange(len(case.train[1])).astype(str)
     problem = benefit.Problem([str(i) for i in range(10)], *case.train, ids, *case.held_out)
@@ -120,7 +120,7 @@ def judged(case: Case, given: argparse.Namespace) -> list[dict[str, Any]]:
         if given.filtered:
             made |= passed(problem, made, settings, Path(place))
         written = {source: write(Path(place) / source, *some) for source, some in made.items()}
-        worth = benefit.measure(run, problem, written, settings, choices.probe_seeds)
+        worth = benefit.measure(run, problem, written, settings, choices.verdict_seeds)
     settings = replace(settings, seed=1000, **worth.recipe)  # other networks than those that the verdict saw
     before = accuracy(case, None, settings, given.seeds)
     rows = []
@@ -184,7 +184,7 @@ def generated(case: Case, classes: np.ndarray, updates: int) -> np.ndarray:
     from evenset.models.settings import GeneratorSettings, SamplingSettings
 
     pixels, labels = case.train
-    settings = GeneratorSettings(minutes=0, steps=updates, width=32, layers=1, picture_steps=10**9)
+    settings = GeneratorSettings(minutes=None, max_updates=updates, width=32, layers=1, preview_every=10**9)
     pipeline = training.build([str(i) for i in range(10)], pixels.shape[1], pixels.shape[-1], settings)
     with tempfile.TemporaryDirectory() as place:
         list(training.train(pipeline, lambda rows: pixels[rows], labels, settings, Path(place)))

@@ -102,7 +102,7 @@ def learner(options: argparse.Namespace) -> dict[str, Any]:
     """What labels are spread by: vectors that are there, or a ResNet that is trained on the labels."""
     if options.embeddings:
         return {"embeddings": options.embeddings}
-    return {"epochs": options.epochs, "minimum_steps": 1} if options.epochs else {}
+    return {"epochs": options.epochs, "min_updates": 1} if options.epochs else {}
 
 
 def label(dataset: Any, options: argparse.Namespace) -> None:
@@ -156,7 +156,7 @@ def even_out(dataset: Any, options: argparse.Namespace) -> None:
     print(generator)
     print(
         evenset.balance_classes(
-            dataset, "uneven", generator=generator.run_key, probe_steps=options.steps, seed=options.seed
+            dataset, "uneven", generator=generator.run_key, verdict_updates=options.steps, seed=options.seed
         )
     )
 

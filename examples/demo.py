@@ -42,7 +42,7 @@ def main() -> None:
     dataset = build(name, files, options.labels)
     print(f"{len(dataset):,} images of {options.data}, {dataset.count('ground_truth'):,} with a label\n")
 
-    settings: dict[str, Any] = {"epochs": options.epochs, "minimum_steps": 1} if options.epochs else {}
+    settings: dict[str, Any] = {"epochs": options.epochs, "min_updates": 1} if options.epochs else {}
     results = evenset.auto_label(
         dataset,
         "ground_truth",
@@ -215,7 +215,7 @@ def even_out(dataset: Any, options: argparse.Namespace) -> None:
     few = f"{len(of_rare) - len(dropped)} of {len(of_rare)}"
     print(f"\nThe labels of {rare!r} are taken down to {few}, in the field 'uneven'\n")
     results = evenset.balance_classes(
-        dataset, "uneven", minutes=options.minutes, max_ratio=None, probe_steps=options.epochs or 400
+        dataset, "uneven", minutes=options.minutes, max_ratio=None, verdict_updates=options.epochs or 400
     )
     print(f"\n{results}")
 

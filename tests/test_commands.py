@@ -275,9 +275,7 @@ def test_an_audit_that_ended_early_is_not_to_be_resumed(error, code, capsys):
 
 def test_ctrl_c_leaves_a_run_that_can_be_resumed(digits):
     dataset = digits(n=40, size_px=8, labelled=30)
-    options = (
-        "--label-field ground_truth --size-px 8 --augmentation none --precision fp32 --minimum-steps 1 --epochs 25"
-    )
+    options = "--label-field ground_truth --size-px 8 --augmentation none --precision fp32 --min-updates 1 --epochs 25"
     process = start("train-resnet", dataset.name, *options.split())
     until = time.monotonic() + 60
     while time.monotonic() < until and process.poll() is None:

@@ -65,7 +65,7 @@ def balance_classes(
         classes: names in order, or `{name: [synonyms]}`
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to go on with
-        settings: fields of BalanceSettings (where `max_ratio=None` is no cap), ImageSettings, GeneratorSettings,
+        settings: fields of BalanceSettings, ImageSettings, GeneratorSettings,
             SamplingSettings, FilterSettings and TrainGeneratorSettings
 
     Raises:
@@ -73,7 +73,7 @@ def balance_classes(
         TypeError: `samples` is no dataset or view, or there is no such setting
         FloatingPointError: the training of a generator diverged
     """
-    found = split_settings(balance_plan.without_none(settings), *BALANCE_SETTINGS)
+    found = split_settings(settings, *BALANCE_SETTINGS)
     choices = found[0]
     generating.check(found[1], found[-1], choices.measure_benefit)
     check_images(samples)
@@ -157,7 +157,7 @@ def _balance(
     worth, some = None, any(one.kept for one in made)
     if choices.measure_benefit and some:
         probe = image_sources.probe_settings(choices, generator_settings)
-        worth = benefit.measure(run, problem, {WITH: made}, probe, choices.probe_seeds)
+        worth = benefit.measure(run, problem, {WITH: made}, probe, choices.verdict_seeds)
     added = is_added(worth.verdicts[WITH] if worth else None, choices.add)
     kept = [one for one in made if one.kept]
     saved = _write(run, label_field, kept if added else [], _refused(made, choices))
@@ -206,7 +206,7 @@ def _results(
     decision = found.decision if found else NOT_MEASURED
     kept = [one for one in made if one.kept]
     added = bool(kept) and is_added(found, choices.add)
-    notes = plan.notes + fell_short(plan, made, choices.most_tries)
+    notes = plan.notes + fell_short(plan, made, choices.max_draws_per_image)
     notes += [ready.warning] if ready and ready.warning else []
     if kept and not added:
         notes.append(f"The images stay in {run.images_folder}: add='always' adds them whatever the verdict says.")

@@ -34,7 +34,7 @@ class PreprocessResults:
     output_field: str
     folder: str  # of the copies
     written: int
-    size_px: int  # 0: each copy has its image's own size
+    size_px: int | None  # None: each copy has its image's own size
     format: str
     gray: bool  # all copies are
     mean: list[float]  # of the copies' pixels, 0..1, each image with the same weight [C]

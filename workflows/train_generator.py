@@ -63,7 +63,7 @@ def train_generator(
 ) -> GeneratorResults:
     """Trains a generator of the labelled images, for `balance_classes`; undo with `delete_run`.
 
-    It stops when its minutes or its steps are over. A part of the images is held out, and noted in the run, so that
+    It stops after `minutes` or `max_updates`. A part of the images is held out, and noted in the run, so that
     `balance_classes` can measure what the generated ones are worth. Nothing is written to the samples.
 
     Args:
@@ -106,11 +106,11 @@ def train_generator(
 
 def _warnings(run: Run, generator: generating.Generator, last: dict[str, Any]) -> list[str]:
     """Sentences on a training that did not end as it should."""
-    found, steps = [generator.warning] if generator.warning else [], run.record.settings["steps"]
-    if not found and last["epoch"] < steps:
+    found, steps = [generator.warning] if generator.warning else [], run.record.settings["max_updates"]
+    if not found and steps is not None and last["epoch"] < steps:
         found.append(
             f"The time was over after {last['epoch']:,} of {steps:,} updates, with large steps still: raise minutes, "
-            "or set it to 0, so that steps alone end the training."
+            "or set it to None, so that max_updates alone ends the training."
         )
     return found
 

@@ -42,7 +42,7 @@ def read_strengths(text: str) -> list[float]:
         found = []
     if not 0 < len(found) <= MAX_STRENGTHS or not all(0 < strength < WHITE for strength in found):
         raise ValueError(
-            f"strengths has to be numbers between 0 and 255, apart by commas ('2, 8'), at most {MAX_STRENGTHS}, "
+            f"attack_epsilons has to be numbers between 0 and 255, apart by commas ('2, 8'), at most {MAX_STRENGTHS}, "
             f"not {text!r:.100}"
         )
     return found
@@ -91,7 +91,7 @@ def accuracy(model: nn.Module, images: np.ndarray, labels: np.ndarray, settings:
         device_type="cpu" if device.type == "cpu" else "gpu",
     )
     clean, given, found = images.astype(np.float32), np.eye(classes)[labels], {}
-    for strength in read_strengths(settings.strengths):
+    for strength in read_strengths(settings.attack_epsilons):
         step = PGD_STEP * strength / settings.attack_steps
         fgsm = FastGradientMethod(target, eps=strength, batch_size=64)
         pgd = ProjectedGradientDescent(
@@ -113,7 +113,7 @@ def perturb(model: nn.Module, images: Tensor, labels: Tensor, prior: Tensor, set
         labels: class of each image [B]
         prior: added to the scores, as in the loss [K]
     """
-    limit, steps = settings.adversarial_strength, settings.adversarial_steps
+    limit, steps = settings.adversarial_epsilon, settings.adversarial_steps
     step = 1.25 * limit if steps == 1 else PGD_STEP * limit / steps
     clean = images.float()
     change = torch.empty_like(clean).uniform_(-limit, limit)

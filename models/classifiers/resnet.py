@@ -163,7 +163,7 @@ def train(
     model.prior.copy_(settings.logit_adjustment * frequency)
     optimizer = _optimizer(model, settings)
     batches = -(-len(parts.train) // settings.batch_size)
-    epochs = max(settings.epochs, -(-settings.minimum_steps // batches))
+    epochs = max(settings.epochs, -(-settings.min_updates // batches))
     network, optimizer = process.prepare(model, optimizer)
     epoch, best, waited, kept, told = _resume(model, optimizer, folder)
     augment = _augmentation(model, settings)
@@ -186,9 +186,9 @@ def train(
                     images = attacks.perturb(model, images, given, model.prior, settings)
                 logits = network(images)[0].float()
             share = None if counts is None else counts[mine].to(process.device)
-            loss = settings.class_loss_weight * class_loss(logits, given, model.prior, share)
-            robust = sample_loss(logits + model.prior, given, settings.sample_loss_power, share)
-            loss = loss + settings.sample_loss_weight * robust
+            loss = settings.ce_weight * class_loss(logits, given, model.prior, share)
+            robust = sample_loss(logits + model.prior, given, settings.gce_q, share)
+            loss = loss + settings.gce_weight * robust
 
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * _schedule((epoch - 1) * batches + number, epochs * batches)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..losses import class_loss
-from ..settings import ProbeSettings
+from ..settings import SmallCNNSettings
 from ..step import Step, accelerator, multiplies_bf16
 from . import batch_augment
 from .class_sampler import Draw, chances, needed
@@ -87,7 +87,7 @@ class Block(nn.Module):
         return F.relu(self.norm_two(self.two(hidden)) + hidden)
 
 
-def build(classes: int, images: Source, settings: ProbeSettings) -> Probe:
+def build(classes: int, images: Source, settings: SmallCNNSettings) -> Probe:
     """A network with its first weights, that scales pixels by what the training `images` have."""
     torch.manual_seed(settings.seed)
     sample = images[np.random.default_rng(0).permutation(len(images))[:SCALED_BY]]
@@ -102,14 +102,14 @@ def train(
     model: Probe,
     images: Source,
     labels: np.ndarray,
-    settings: ProbeSettings,
+    settings: SmallCNNSettings,
     synthetic: tuple[Source, np.ndarray] | None = None,
 ) -> Iterator[Step]:
     """Fits `model` in place, yielding a Step every 20 updates. The same seed gives the same weights.
 
     Args:
         images, labels: real ones, and the class of each [N]
-        synthetic: others, and the class of each [M]; `synthetic_share` of each batch is drawn from them
+        synthetic: others, and the class of each [M]; `synthetic_fraction` of each batch is drawn from them
     """
     process = accelerator(settings.device, _precision(settings))
     model.to(process.device).to(memory_format=torch.channels_last).train()
@@ -122,10 +122,10 @@ def train(
     averaged = [value.clone() for value in weights]
     total = 0.0
 
-    for number in range(1, settings.steps + 1):
+    for number in range(1, settings.updates + 1):
         torch.manual_seed(settings.seed * 1_000_003 + number)  # whatever the caller does between two Steps
-        mixed = len(draws) > 1 and number <= settings.synthetic_until * settings.steps
-        made = round(settings.synthetic_share * settings.batch_size) if mixed else 0
+        mixed = len(draws) > 1 and number <= settings.synthetic_until * settings.updates
+        made = round(settings.synthetic_fraction * settings.batch_size) if mixed else 0
         parts = [draw.next(count) for draw, count in zip(draws, (settings.batch_size - made, made), strict=False)]
         pixels = np.concatenate([source[part] for source, part in zip(sources, parts, strict=True) if len(part)])
         given = np.concatenate([draw.labels[part] for draw, part in zip(draws, parts, strict=True)]).astype(np.int64)
@@ -136,14 +136,14 @@ def train(
         loss = class_loss(logits, torch.from_numpy(given).to(process.device), prior)
 
         for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * _schedule(number - 1, settings.steps)
+            group["lr"] = settings.learning_rate * _schedule(number - 1, settings.updates)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         torch._foreach_lerp_(averaged, weights, 1 - min(settings.ema_decay, number / (number + 10)))
         total += loss.item()
-        if number % REPORT == 0 or number == settings.steps:
-            yield Step(number, settings.steps, total / ((number - 1) % REPORT + 1))
+        if number % REPORT == 0 or number == settings.updates:
+            yield Step(number, settings.updates, total / ((number - 1) % REPORT + 1))
             total = 0.0
     torch._foreach_copy_(weights, averaged)
     model.eval()
@@ -160,7 +160,12 @@ def embed(model: Probe, images: Source) -> np.ndarray:
 
 
 def accuracy_score(
-    synthetic: Source, labels: np.ndarray, real: Source, real_labels: np.ndarray, classes: int, settings: ProbeSettings
+    synthetic: Source,
+    labels: np.ndarray,
+    real: Source,
+    real_labels: np.ndarray,
+    classes: int,
+    settings: SmallCNNSettings,
 ) -> tuple[float, np.ndarray]:
     """Classification accuracy score, CAS (Ravuri & Vinyals, 2019): trains on synthetic images alone, tests on real.
 
@@ -190,20 +195,20 @@ def _plan(
     classes: int,
     images: Source,
     labels: np.ndarray,
-    settings: ProbeSettings,
+    settings: SmallCNNSettings,
     synthetic: tuple[Source, np.ndarray] | None,
 ) -> tuple[list[Source], list[Draw], Tensor]:
     """Where images come from, how each source is drawn, and what is added to the logits in the loss [K]."""
     rng, counts = np.random.default_rng(settings.seed), np.bincount(labels, minlength=classes)
-    shown = chances(counts, settings.sampler_power)
+    shown = chances(counts, settings.class_balance_power)
     sources, draws = [images], [Draw(labels, shown, rng)]
-    if synthetic is not None and len(synthetic[1]) and settings.synthetic_share:
+    if synthetic is not None and len(synthetic[1]) and settings.synthetic_fraction:
         there = np.bincount(synthetic[1], minlength=classes) > 0
-        wanted = needed(shown, there, settings.synthetic_share, settings.synthetic_draw)
+        wanted = needed(shown, there, settings.synthetic_fraction, settings.synthetic_sampling)
         sources.append(synthetic[0])
         draws.append(Draw(synthetic[1], wanted, rng))
-        shown = (1 - settings.synthetic_share) * shown + settings.synthetic_share * wanted
-    frequency = counts / counts.sum() if settings.adjusted_for == "real" else shown
+        shown = (1 - settings.synthetic_fraction) * shown + settings.synthetic_fraction * wanted
+    frequency = counts / counts.sum() if settings.logit_prior == "real" else shown
     prior = np.log(np.maximum(frequency, 0.5 / counts.sum()))  # a class without an image counts as half a one
     return sources, draws, settings.logit_adjustment * torch.as_tensor(prior, dtype=torch.float32)
 
@@ -216,7 +221,7 @@ def _schedule(step: int, total: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(total - warm, 1)))
 
 
-def _precision(settings: ProbeSettings) -> str:
+def _precision(settings: SmallCNNSettings) -> str:
     """Short numbers where the device multiplies them; no timing decides, so that the same seed gives the same."""
     if settings.precision != "auto":
         return settings.precision

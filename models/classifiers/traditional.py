@@ -53,8 +53,8 @@ def svm(
     from scipy.special import softmax
     from sklearn.svm import LinearSVC
 
-    model = LinearSVC(C=settings.svm_penalty or 0.1, dual=True, tol=1e-3, random_state=settings.seed, max_iter=5000)
-    if not settings.svm_penalty:
+    model = LinearSVC(C=settings.svm_c or 0.1, dual=True, tol=1e-3, random_state=settings.seed, max_iter=5000)
+    if not settings.svm_c:
         model = _choose(model, {"C": list(PENALTIES)}, vectors, labels, settings.seed)
     model.fit(vectors, labels)
     scores = model.decision_function(new)
@@ -76,8 +76,8 @@ def nearest(
     """
     from sklearn.neighbors import KNeighborsClassifier
 
-    model = KNeighborsClassifier(min(settings.votes or 1, len(labels)), weights="distance")
-    if not settings.votes:
+    model = KNeighborsClassifier(min(settings.knn_neighbours or 1, len(labels)), weights="distance")
+    if not settings.knn_neighbours:
         choices = [count for count in VOTES if count <= max(len(labels) // 2, 1)]  # folds train on half, or more
         model = _choose(model, {"n_neighbors": choices}, vectors, labels, settings.seed)
     model.fit(vectors, labels)

@@ -60,7 +60,7 @@ def noised(
     even = (torch.arange(count) + torch.rand(count, generator=draw)) / count
     times = torch.special.ndtri(even).sigmoid().to(device)
     given = torch.as_tensor(labels, dtype=torch.long)
-    given[torch.rand(count, generator=draw) < settings.label_drop] = anything
+    given[torch.rand(count, generator=draw) < settings.class_dropout_prob] = anything
     flipped = torch.rand(2, count, generator=draw) < 0.5
 
     clean = to_tensor(images, device)

@@ -45,7 +45,7 @@ def generate(
     autocast = torch.autocast(pipeline.device.type, torch.bfloat16, enabled=precision(pipeline, settings) == "bf16")
     shape = (pipeline.config.channels, pipeline.config.size_px, pipeline.config.size_px)
     pipeline.unet.eval()
-    done, size = 0, settings.batch_images
+    done, size = 0, settings.sampling_batch_size
     while done < len(labels):
         places = np.arange(done, min(done + size, len(labels)))
         try:

@@ -99,7 +99,7 @@ def train(
     learner = Learner(unet, EMAModel(unet.parameters(), decay=settings.ema_decay, foreach=True), optimizer)
     batch_size = settings.batch_size or (CUDA_BATCH if process.device.type == "cuda" else CPU_BATCH)
     done = _resume(learner, folder) or Progress(batch_size, choose_precision(pipeline, settings))
-    chances = class_chances(labels, settings.class_power).cumsum()
+    chances = class_chances(labels, settings.class_balance_power).cumsum()
     started, reported = time.monotonic() - done.seconds, (time.monotonic(), done.images)
     due = time.monotonic() + SAVE_SECONDS
 
@@ -124,16 +124,18 @@ def train(
                 "a smaller learning_rate may help, and images without damage"
             )
 
-        way = done.updates / settings.steps if settings.steps else share  # no clock in it where it can be done without
+        way = (
+            done.updates / settings.max_updates if settings.max_updates else share
+        )  # no clock in it where it can be done without
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(unet, settings) * schedule(done.updates, way, settings.warmup_steps)
+            group["lr"] = learning_rate(unet, settings) * schedule(done.updates, way, settings.warmup_updates)
         optimizer.step()
         learner.average.step(unet.parameters())
         now = time.monotonic()
         done.updates, done.images, done.seconds = done.updates + 1, done.images + batch_size, now - started
         done.loss += (loss - done.loss) / min(done.updates, MEAN_UPDATES)
 
-        if pictures and done.updates % settings.picture_steps == 0 and process.is_main_process:
+        if pictures and done.updates % settings.preview_every == 0 and process.is_main_process:
             _draw_picture(pipeline, learner, done, settings, pictures / f"samples_{done.updates:06d}.png")
         if now > due:
             due = _save(learner, done, folder, process)
@@ -179,13 +181,13 @@ def learning_rate(unet: Any, settings: GeneratorSettings) -> float:
     return settings.learning_rate or RATE / float(unet.config.block_out_channels[0])
 
 
-def schedule(update: int, share: float, warmup_steps: int) -> float:
+def schedule(update: int, share: float, warmup_updates: int) -> float:
     """Part of the step size: it warms up, at the longest over a 20th of the training, and falls as a cosine.
 
     Args:
         share: part of the training that is done, 0..1
     """
-    warm = max((update + 1) / max(warmup_steps, 1), share / WARM_SHARE)
+    warm = max((update + 1) / max(warmup_updates, 1), share / WARM_SHARE)
     return min(warm, 1.0) * 0.5 * (1 + math.cos(math.pi * share))
 
 
@@ -208,7 +210,7 @@ def choose_precision(pipeline: Pipeline, settings: GeneratorSettings) -> str:
 def _share(done: Progress, settings: GeneratorSettings, process: Any) -> float:
     """Part of the training that is done: of its updates, or of its time, whichever is more."""
     share = max(
-        done.updates / settings.steps if settings.steps else 0.0,
+        done.updates / settings.max_updates if settings.max_updates else 0.0,
         done.seconds / (60 * settings.minutes) if settings.minutes else 0.0,
     )
     if process.num_processes == 1:

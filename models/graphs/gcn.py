@@ -63,12 +63,12 @@ def prepare(graph: Graph, features: np.ndarray, settings: GCNSettings) -> tuple[
     """The features after the first hop [N, D], and the adjacency, CSR [N, N]. What is not finite counts as zero.
 
     Args:
-        features: [N, d]; where d is above `input_dim`, D is that: a random projection, which keeps distances, offsets
-            and, unlike PCA, the even length of all inputs that dropout needs (Johnson & Lindenstrauss, 1984)
+        features: [N, d]; above `projection_dim` they are projected at random to it, which keeps distances, offsets and,
+            unlike PCA, the even length of all inputs that dropout needs (Johnson & Lindenstrauss, 1984)
     """
     matrix, inputs = graph.normalised(), np.nan_to_num(features, posinf=0.0, neginf=0.0).astype(np.float32)
-    if 0 < settings.input_dim < inputs.shape[1]:
-        projection = GaussianRandomProjection(settings.input_dim, random_state=settings.seed)
+    if settings.projection_dim is not None and settings.projection_dim < inputs.shape[1]:
+        projection = GaussianRandomProjection(settings.projection_dim, random_state=settings.seed)
         inputs = projection.fit_transform(inputs).astype(np.float32)
     propagated = matrix @ inputs
     return torch.from_numpy(propagated), matrix
@@ -94,7 +94,7 @@ def train(
     share = None if weights is None else torch.as_tensor(weights, dtype=torch.float32)
     prior = settings.logit_adjustment * log_prior(given[known], model.leave.out_channels)
     optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    whole = [_block(propagated, adjacency, known)] if _reach(adjacency, known) <= settings.batch_nodes else None
+    whole = [_block(propagated, adjacency, known)] if _reach(adjacency, known) <= settings.max_batch_nodes else None
     rng = np.random.default_rng(settings.seed)
 
     for epoch in range(1, settings.epochs + 1):
@@ -104,9 +104,9 @@ def train(
         for nodes, features, joined in whole or _batches(propagated, adjacency, rng.permutation(known), settings):
             logits, wanted = model(features, joined), given[nodes]
             counts = None if share is None else share[nodes]
-            loss = settings.class_loss_weight * class_loss(logits, wanted, prior, counts)
-            robust = sample_loss(logits + prior, wanted, settings.sample_loss_power, counts)
-            loss = loss + settings.sample_loss_weight * robust
+            loss = settings.ce_weight * class_loss(logits, wanted, prior, counts)
+            robust = sample_loss(logits + prior, wanted, settings.gce_q, counts)
+            loss = loss + settings.gce_weight * robust
 
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -139,9 +139,9 @@ Block = tuple[np.ndarray, Tensor, Tensor]  # nodes with labels [n], features of 
 
 
 def _batches(propagated: Tensor, adjacency: sp.csr_array, nodes: np.ndarray, settings: GCNSettings) -> Iterator[Block]:
-    """Cuts `nodes` where their edges would lead to more than `batch_nodes`."""
+    """Cuts `nodes` where their edges would lead to more than `max_batch_nodes`."""
     edges = np.diff(adjacency.indptr)[nodes].cumsum()
-    cuts = np.flatnonzero(np.diff(edges // settings.batch_nodes)) + 1
+    cuts = np.flatnonzero(np.diff(edges // settings.max_batch_nodes)) + 1
     for part in np.split(nodes, cuts):
         yield _block(propagated, adjacency, part)
 

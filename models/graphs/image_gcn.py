@@ -46,7 +46,7 @@ class ImageGraph(nn.Module):
         width = settings.node_channels
         self.features, self.classes, self.settings = features, classes, settings
         self.enter = nn.Linear(features, width)
-        self.convolutions = nn.ModuleList(DenseGCNConv(width, width) for _ in range(settings.rounds))
+        self.convolutions = nn.ModuleList(DenseGCNConv(width, width) for _ in range(settings.num_layers))
         self.leave = nn.Linear(width, classes)
         self.attend = nn.Linear(width, 1)
         self.register_buffer("mean", torch.zeros(features))
@@ -137,8 +137,8 @@ def _loss(model: ImageGraph, nodes: Nodes, given: Tensor, prior: Tensor) -> Tens
     settings = model.settings
     logits, _, scores = model(nodes)
     of_nodes = given[:, None].expand(nodes.real.shape)[nodes.real]
-    on_nodes = sample_loss(scores[nodes.real] + prior, of_nodes, settings.node_loss_power)
-    return settings.image_loss_weight * class_loss(logits, given, prior) + settings.node_loss_weight * on_nodes
+    on_nodes = sample_loss(scores[nodes.real] + prior, of_nodes, settings.node_gce_q)
+    return settings.image_ce_weight * class_loss(logits, given, prior) + settings.node_gce_weight * on_nodes
 
 
 def _standardise(model: ImageGraph, fetch: Fetch, rows: np.ndarray) -> None:

@@ -72,8 +72,8 @@ def prepare(embeddings: np.ndarray, settings: GraphSettings) -> np.ndarray:
         usable &= length > TINY
         np.divide(rows, length[:, None], out=rows, where=usable[:, None], casting="unsafe")
     rows[~usable] = np.nan
-    if 0 < settings.graph_dim < min(rows.shape[1], usable.sum()):
-        rows = _reduce(rows, usable, settings)
+    if settings.pca_dim is not None and settings.pca_dim < min(rows.shape[1], usable.sum()):
+        rows = _reduce(rows, usable, settings.pca_dim, settings.seed)
     return rows
 
 
@@ -93,13 +93,13 @@ def _comparable(embeddings: np.ndarray, settings: GraphSettings) -> tuple[np.nda
     return (rows if len(usable) == len(rows) else rows[usable]), usable
 
 
-def _reduce(rows: np.ndarray, usable: np.ndarray, settings: GraphSettings) -> np.ndarray:
+def _reduce(rows: np.ndarray, usable: np.ndarray, dim: int, seed: int) -> np.ndarray:
     from sklearn.decomposition import PCA
 
     known = rows[usable]
-    chosen = np.random.default_rng(settings.seed).permutation(len(known))[:PCA_ROWS]
-    pca = PCA(settings.graph_dim, svd_solver="randomized", random_state=settings.seed).fit(known[np.sort(chosen)])
-    reduced = np.full((len(rows), settings.graph_dim), np.nan, np.float32)
+    chosen = np.random.default_rng(seed).permutation(len(known))[:PCA_ROWS]
+    pca = PCA(dim, svd_solver="randomized", random_state=seed).fit(known[np.sort(chosen)])
+    reduced = np.full((len(rows), dim), np.nan, np.float32)
     reduced[usable] = pca.transform(known)
     return reduced
 

@@ -18,7 +18,7 @@ from . import sixteen_bit as wide
 from .orientation import orientation
 from .pixels import Pixels, ample_size, prepare, to_8_bit
 
-Side = Callable[[int, int], int]  # the final side, from an image's upright width and height
+Side = Callable[[int, int], int | None]  # final side from an image's upright width and height; None keeps its size
 
 PIXEL_BYTES = 4  # max_megapixels counts pixels of four bytes, as Pillow keeps colour: wider ones weigh more
 DECODER_BYTES = {"WEBP": 12, "AVIF": 12, "JPEG2000": 16}  # a pixel, while Pillow decodes that format
@@ -185,7 +185,7 @@ def _decode_any(path: str, settings: ImageSettings, side: Side, gray: bool) -> D
             return _finish(image, turn, settings, size_px, gray)
 
 
-def _finish(image: Image.Image, turn: int, settings: ImageSettings, size_px: int, gray: bool) -> Decoded:
+def _finish(image: Image.Image, turn: int, settings: ImageSettings, size_px: int | None, gray: bool) -> Decoded:
     size = _upright(image, turn)
     plain, note = to_8_bit(image)
     if plain is not image:

@@ -192,7 +192,7 @@ def _hidden(values: NDArray[np.uint16], colours: int, key: NDArray[np.uint16] | 
     return hidden if hidden is not None and hidden.any() else None
 
 
-def prepare(image: Image.Image | Pixels, settings: ImageSettings, size_px: int, gray: bool) -> Pixels:
+def prepare(image: Image.Image | Pixels, settings: ImageSettings, size_px: int | None, gray: bool) -> Pixels:
     """Upright 8-bit image, "L" or "RGB" -> pixels [H, W, 1 or 3]."""
     if isinstance(image, np.ndarray):
         fits = size_px == 0 or image.shape[:2] == (size_px, size_px)

@@ -30,8 +30,8 @@ THUMBNAIL_PX = 16
 
 
 def thread_count(settings: ImageSettings) -> int:
-    """Threads that the settings ask for; 0 is one for each core that this process may use."""
-    if settings.threads:
+    """Threads that the settings ask for, or one for each core that this process may use."""
+    if settings.threads is not None:
         return settings.threads
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -192,7 +192,7 @@ class Survey:
         if not len(good):
             first = f", the first because {self.errors[min(self.errors)]}" if self.errors else ""
             raise ImageError(f"none of the {len(self.sizes)} image files can be read{first}")
-        return settings.size_px or _own_side(int(np.median(good)), 0)
+        return settings.size_px or _own_side(int(np.median(good)), None)
 
 
 class _Look(NamedTuple):
@@ -209,7 +209,7 @@ def survey(paths: Sequence[str], settings: ImageSettings, report: Callable[[int,
     """Decodes every file once, on threads, and keeps numbers only.
 
     Mean and standard deviation are those of the preprocessed pixels, each image with the same weight: at
-    `settings.size_px` or, where that is 0, at the image's own longer side, at most 224 px.
+    `settings.size_px` or, where that is None, at the image's own longer side, at most 224 px.
 
     Args:
         report: called with the number of files done, and of all
@@ -270,6 +270,6 @@ def _look(path: str, settings: ImageSettings) -> _Look | str:
     return _Look((found.width, found.height), found.gray, thumbnail, moments(found.pixels), found.note)
 
 
-def _own_side(longest: int, size_px: int) -> int:
+def _own_side(longest: int, size_px: int | None) -> int:
     """The setting, or the image's own longer side from 8 to 224 px."""
     return size_px or min(max(longest, SMALLEST_PX), LARGEST_PX)

@@ -105,18 +105,18 @@ def fit(
 
     def lowest(probabilities: np.ndarray | None, share: float) -> np.ndarray:
         if probabilities is None or not share or not len(held_out.labels):
-            return np.full(classes, settings.lowest_probability if share else 0.0)
+            return np.full(classes, settings.min_probability_threshold if share else 0.0)
         given = probabilities[np.arange(len(probabilities)), held_out.labels]
         found = -_upper(-given, held_out.labels, classes, share)
-        return np.asarray(np.clip(found, settings.lowest_probability, settings.highest_probability))
+        return np.asarray(np.clip(found, settings.min_probability_threshold, settings.max_probability_threshold))
 
     return Filters(
         prototypes=prototypes,
         scales=scales,
-        prototype=_upper(distances / scales[names], names, classes, settings.prototype_share),
-        probability=lowest(held_out.probabilities, settings.probability_share),
-        graph=lowest(held_out.graph, settings.graph_share),
-        copy=np.zeros(classes) if copy_limits is None or not settings.copy_share else copy_limits,
+        prototype=_upper(distances / scales[names], names, classes, settings.prototype_reject_quantile),
+        probability=lowest(held_out.probabilities, settings.probability_reject_quantile),
+        graph=lowest(held_out.graph, settings.gcn_reject_quantile),
+        copy=np.zeros(classes) if copy_limits is None or not settings.copy_reject_quantile else copy_limits,
     )
 
 

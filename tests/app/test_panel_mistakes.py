@@ -218,7 +218,7 @@ def test_a_user_sees_the_plan_the_verdict_and_what_was_refused(uneven, open_app)
     user.click("Cancel")
 
     results = balance_classes(
-        uneven, "ground_truth", source="augment", add="if it gains", probe_steps=20, probe_seeds=2, progress=False
+        uneven, "ground_truth", source="augment", add="if it gains", verdict_updates=20, verdict_seeds=2, progress=False
     )  # fmt: skip
     look_again(user, "Balance")
     user.sees("What evenset_balance_classes_1 came to")

@@ -32,9 +32,7 @@ REMOVED = "was removed"
 BROKEN = re.compile(r"\b(Traceback|undefined|null|NaN)\b")  # what no user should read
 SECONDS = 10  # within which a tab of 1,000 classes is there, on two busy cores
 RUN, MISTAKES = "evenset_auto_label_1", "evenset_find_mistakes_1"
-SMALL = dict(
-    label_field="ground_truth", size_px=8, augmentation="none", precision="fp32", patience=500, minimum_steps=1
-)
+SMALL = dict(label_field="ground_truth", size_px=8, augmentation="none", precision="fp32", patience=500, min_updates=1)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def shared(digits: Any) -> Any:
     settings = dict(embeddings="pixels", progress=False)
     auto_label(dataset, "ground_truth", random_labels=True, target_precision=0.95, **settings)
     find_mistakes(dataset, "ground_truth", **settings)
-    settings = dict(source="augment", measure_benefit=False, probe_steps=20, progress=False)
+    settings = dict(source="augment", measure_benefit=False, verdict_updates=20, progress=False)
     balance_classes(dataset, "ground_truth", **settings)
     return dataset
 

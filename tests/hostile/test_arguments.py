@@ -196,7 +196,7 @@ def test_values_that_fit_are_taken_as_pythons_own(function, name, value, taken):
         (dict(settings_of={"resnet": {"epochs": 2**70}}), "epochs has to be from 1 to 10000"),
         (dict(task="generation", generator=5), "generator has to be a text or a path or None, not 5"),
         (dict(task="generation", target=10**15), "target has to be a whole number of images, at most 10,000,000"),
-        (dict(strengths="2," * 50 + "2", robustness=True), "strengths has to be numbers between 0 and 255"),
+        (dict(attack_epsilons="2," * 50 + "2", robustness=True), "attack_epsilons has to be numbers between 0 and 255"),
     ],
 )
 def test_rows_and_what_is_handed_on_are_checked_too(labelled, arguments, words):

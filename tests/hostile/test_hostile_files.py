@@ -156,7 +156,7 @@ def test_pipes_in_the_folders_of_runs_and_generators_hang_nothing(clusters, gene
         dataset = fo.load_dataset({dataset.name!r})
         quiet, vector = dict(progress=False), dict(embeddings="vector", progress=False)
         of_runs = [
-            lambda: evenset.auto_label(dataset, run={run!r}, output_field="again", size_px=0, **quiet),
+            lambda: evenset.auto_label(dataset, run={run!r}, output_field="again", size_px=None, **quiet),
             lambda: evenset.auto_label(dataset, "ground_truth", after={run!r}, output_field="next", **vector),
             lambda: evenset.review_labels(dataset, "auto_label", **quiet),
         ]

@@ -17,10 +17,10 @@ import pytest
 
 pytestmark = pytest.mark.slow
 QUIET = dict(progress=False)
-IMAGES = dict(size_px=8, augmentation="none", precision="fp32", weights="none", epochs=3, minimum_steps=1, **QUIET)
-GENERATOR = dict(size_px=8, minutes=0, steps=12, width=32, precision="fp32", picture_steps=6, **QUIET)
+IMAGES = dict(size_px=8, augmentation="none", precision="fp32", weights="none", epochs=3, min_updates=1, **QUIET)
+GENERATOR = dict(size_px=8, minutes=None, max_updates=12, width=32, precision="fp32", preview_every=6, **QUIET)
 BALANCE = dict(
-    source="augment", probe_steps=3, probe_seeds=2, target=6, max_ratio=3.0, add="always", size_px=8, **QUIET
+    source="augment", verdict_updates=3, verdict_seeds=2, target=6, max_ratio=3.0, add="always", size_px=8, **QUIET
 )
 
 WORKFLOWS = {  # name: data, what is done before, and the call that is killed
@@ -41,7 +41,11 @@ WORKFLOWS = {  # name: data, what is done before, and the call that is killed
         None,
         lambda d: evenset.auto_label(d, "ground_truth", embeddings="vector", **QUIET),
     ),
-    "auto_label, images": ("digits", None, lambda d: evenset.auto_label(d, "ground_truth", rounds=1, **IMAGES)),
+    "auto_label, images": (
+        "digits",
+        None,
+        lambda d: evenset.auto_label(d, "ground_truth", self_training_rounds=1, **IMAGES),
+    ),
     "review_labels": (
         "clusters",
         lambda d: evenset.auto_label(d, "ground_truth", embeddings="vector", **QUIET),

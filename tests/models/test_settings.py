@@ -154,9 +154,9 @@ def test_a_name_that_two_classes_of_one_workflow_have_means_the_same_in_both(kin
 @pytest.mark.parametrize(
     "kind, values, words",
     [
-        (settings.GeneratorSettings, dict(minutes=0), "without minutes and steps has no end"),
+        (settings.GeneratorSettings, dict(minutes=None), "without minutes and steps has no end"),
         (settings.SamplingSettings, dict(guidance_from=0.7), "guidance_from has to be at most guidance_to"),
-        (settings.FilterSettings, dict(lowest_probability=0.8), "lowest_probability has to be at most"),
+        (settings.FilterSettings, dict(min_probability_threshold=0.8), "min_probability_threshold has to be at most"),
     ],
 )
 def test_values_that_do_not_go_together_are_refused(kind, values, words):

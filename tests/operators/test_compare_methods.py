@@ -44,7 +44,7 @@ def test_rules_that_cannot_be_read_are_marked_with_what_can(app, clusters, text)
 def test_a_form_becomes_arguments(clusters):
     dataset = clusters()
     params = {**ONLY, "use_resnet": True, "use_gcn": True, "label_field": "ground_truth", "rules": "class 0: True"}
-    params |= {"epochs": 3, "seed": 4, "seeds": 2, "size_px": 8, "strengths": "2", "test": ""}
+    params |= {"epochs": 3, "seed": 4, "seeds": 2, "size_px": 8, "attack_epsilons": "2", "test": ""}
     context = SimpleNamespace(params=params, selected=[], request_params={}, target_view=lambda: dataset)
 
     samples, arguments = operator.read(context)
@@ -57,35 +57,40 @@ def test_a_form_becomes_arguments(clusters):
         seed=4,
         seeds=2,
         size_px=8,
-        strengths="2",
+        attack_epsilons="2",
     )
 
 
 def test_ways_to_even_out_have_a_form_of_their_own(app, clusters):
     lines = app.form(clusters(), "compare_methods", {"task": "generation", "more": True})
 
-    assert {"target", "plan", "max_ratio", "generator", "minutes", "probe_seeds", "guidance"} <= set(lines)
+    assert {"target", "plan", "max_ratio", "generator", "minutes", "verdict_seeds", "guidance"} <= set(lines)
     assert not {*operator.CHOICES.values(), *operator.WITHOUT, "output_field", "rules", "test", "seeds"} & set(lines)
 
 
 def test_its_form_becomes_arguments_too(clusters):
     dataset = clusters()
-    params = dict(task="generation", label_field="ground_truth", target="number", target_number=40, probe_steps=9)
+    params = dict(task="generation", label_field="ground_truth", target="number", target_number=40, verdict_updates=9)
     params |= {"add": "always", "seeds": 2, "use_gcn": True, "generator": ""}  # of the other forms
     context = SimpleNamespace(params=params, selected=[], request_params={}, target_view=lambda: dataset)
 
     samples, arguments = operator.read(context)
 
     assert samples is dataset
-    assert arguments == dict(task="generation", label_field="ground_truth", target=40, probe_steps=9)
+    assert arguments == dict(task="generation", label_field="ground_truth", target=40, verdict_updates=9)
 
 
 def test_ways_to_even_out_are_compared_and_shown(app, digits):
     dataset = digits(n=300, size_px=8, labelled=300)
     few = [sample.id for sample in dataset.match(F("ground_truth.label") == "3").skip(10)]
     dataset.delete_samples(few)
-    quick = dict(minutes=0, steps=20, width=8, probe_steps=20, probe_seeds=2, sampling_steps=3)
-    quick |= dict(prototype_share=0.0, probability_share=0.0, graph_share=0.0, copy_share=0.0)
+    quick = dict(minutes=None, max_updates=20, width=8, verdict_updates=20, verdict_seeds=2, sampling_steps=3)
+    quick |= dict(
+        prototype_reject_quantile=0.0,
+        probability_reject_quantile=0.0,
+        gcn_reject_quantile=0.0,
+        copy_reject_quantile=0.0,
+    )
 
     answer = app.execute(dataset, "compare_methods", dict(task="generation", label_field="ground_truth", **quick))
 

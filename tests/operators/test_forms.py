@@ -252,7 +252,7 @@ def test_a_number_for_each_class_that_cannot_be_is_marked(app, labelled, text, s
 
 
 def test_a_number_for_each_class_is_planned_and_read(app, labelled):
-    params = dict(target="each", target_each="class 0 = 90", max_ratio=0.0)
+    params = dict(target="each", target_each="class 0 = 90", max_ratio=None)
     lines = app.form(labelled, "balance_classes", params)
 
     there = sum(label == "class 0" for label in labelled.values("ground_truth.label"))
@@ -331,7 +331,7 @@ def test_named_parts_of_a_run_are_filled_in_again(digits):
     for tag, part in (("val", dataset[:10]), ("exam", dataset[10:20])):
         part.tag_samples(tag)
     named = dict(validation="val", test=dataset.match_tags("exam"))
-    settings = dict(epochs=1, minimum_steps=1, weights="none", progress=False)
+    settings = dict(epochs=1, min_updates=1, weights="none", progress=False)
     done = train_resnet(dataset, "ground_truth", **named, **settings)
 
     config = records.read_record(dataset, done.run_key)

@@ -239,7 +239,7 @@ def test_an_image_that_looks_like_no_labelled_class_goes_to_review(clusters):
     dataset.set_values("vector", {i: -50 * np.ones(8, dtype="float32") for i in strange}, key_field="id")
 
     wary = label(dataset, output_field="wary")
-    label(dataset, output_field="bold", review_unlike=False)
+    label(dataset, output_field="bold", review_out_of_distribution=False)
 
     (status,) = columns(dataset, "status", field="wary")
     assert set(status[-20:]) == {"review"} and wary.unlike >= 20

@@ -12,7 +12,7 @@ import pytest
 from evenset import auto_label, load_results, preprocess_images, train_resnet
 from PIL import Image
 
-QUICK = dict(size_px=8, epochs=1, minimum_steps=1, batch_size=16, augmentation="none", precision="fp32", progress=False)
+QUICK = dict(size_px=8, epochs=1, min_updates=1, batch_size=16, augmentation="none", precision="fp32", progress=False)
 
 
 def label(samples, **settings):

@@ -12,7 +12,7 @@ def label(samples, label_field="ground_truth", **settings):
 
 
 def train(samples, label_field="ground_truth", **settings):
-    quick = dict(size_px=8, epochs=1, minimum_steps=1, batch_size=16, augmentation="none", precision="fp32")
+    quick = dict(size_px=8, epochs=1, min_updates=1, batch_size=16, augmentation="none", precision="fp32")
     return train_resnet(samples, label_field, **{**quick, "weights": "none", "progress": False, **settings})
 
 

@@ -12,7 +12,7 @@ from evenset.workflows.ui import balance as balance_overview
 from fiftyone import ViewField as F
 from PIL import Image
 
-SMALL = dict(probe_steps=40, probe_seeds=2, progress=False)
+SMALL = dict(verdict_updates=40, verdict_seeds=2, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +226,7 @@ def test_synthetic_samples_are_left_out_of_training_unless_they_are_asked_for(un
     import evenset
 
     added = balance(uneven, add="always", measure_benefit=False).added
-    short = dict(epochs=1, minimum_steps=1, progress=False)
+    short = dict(epochs=1, min_updates=1, progress=False)
     without = evenset.train_resnet(uneven, "ground_truth", output_field="without", **short)
     with_them = evenset.train_resnet(uneven, "ground_truth", output_field="with_them", include_synthetic=True, **short)
 
@@ -248,7 +248,7 @@ def test_auto_label_trains_on_synthetic_samples_and_neither_labels_nor_calibrate
     added = balance(uneven, add="always", measure_benefit=False).added
     bare = uneven.match_tags("synthetic").limit(1)
     bare.clear_sample_field("ground_truth")  # it has no label any more
-    quick = dict(epochs=1, minimum_steps=1, members=members, progress=False)
+    quick = dict(epochs=1, min_updates=1, members=members, progress=False)
 
     results = evenset.auto_label(uneven, "ground_truth", include_synthetic=True, **quick)
 
@@ -266,7 +266,7 @@ def test_auto_label_trains_on_synthetic_samples_and_neither_labels_nor_calibrate
 
 
 def test_refused_images_are_kept_as_samples_without_a_label_where_it_is_asked_for(uneven):
-    results = balance(uneven, add="always", measure_benefit=False, keep_rejected=True, prototype_share=0.5)
+    results = balance(uneven, add="always", measure_benefit=False, keep_rejected=True, prototype_reject_quantile=0.5)
     refused = uneven.load_saved_view(results.views["rejected"])
 
     assert len(refused) == sum(results.refused.values()) > 0
@@ -278,7 +278,7 @@ def test_refused_images_are_kept_as_samples_without_a_label_where_it_is_asked_fo
 
 
 def test_refused_images_are_kept_where_the_verdict_adds_none(uneven):
-    results = balance(uneven, add="if it gains", keep_rejected=True, prototype_share=0.5)
+    results = balance(uneven, add="if it gains", keep_rejected=True, prototype_reject_quantile=0.5)
 
     assert results.added == 0 and list(results.views) == ["rejected"]
     assert len(uneven.load_saved_view("ground_truth: rejected")) == sum(results.refused.values()) > 0

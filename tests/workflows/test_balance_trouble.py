@@ -11,9 +11,11 @@ from evenset import balance_classes, compare_methods, delete_run, list_runs, res
 from evenset.workflows.data.synthetic import read_image
 from PIL import Image
 
-TINY = dict(minutes=0, steps=20, width=8, picture_steps=10**6)
-QUICK = dict(probe_steps=20, probe_seeds=2, sampling_steps=3)
-LOOSE = dict(prototype_share=0.0, probability_share=0.0, graph_share=0.0, copy_share=0.0)
+TINY = dict(minutes=None, max_updates=20, width=8, preview_every=10**6)
+QUICK = dict(verdict_updates=20, verdict_seeds=2, sampling_steps=3)
+LOOSE = dict(
+    prototype_reject_quantile=0.0, probability_reject_quantile=0.0, gcn_reject_quantile=0.0, copy_reject_quantile=0.0
+)
 COUNTS = (60, 40, 12)
 
 
@@ -179,7 +181,7 @@ class Quiet:
 
 
 def test_what_judges_has_learned_from_the_training_part_alone(tmp_path, pictures):
-    from evenset.models.settings import FilterSettings, ProbeSettings
+    from evenset.models.settings import FilterSettings, SmallCNNSettings
     from evenset.workflows.balancing.benefit import Problem
     from evenset.workflows.balancing.image_filter import Judging
 
@@ -191,7 +193,7 @@ def test_what_judges_has_learned_from_the_training_part_alone(tmp_path, pictures
     def judging(place, held_labels):
         (tmp_path / place).mkdir()
         problem = Problem(names, train, truth[:150], np.arange(150).astype(str), held, held_labels)
-        run, settings = Quiet(tmp_path / place), ProbeSettings(steps=60)
+        run, settings = Quiet(tmp_path / place), SmallCNNSettings(updates=60)
         return Judging(run, problem, FilterSettings(), settings, copies=True)
 
     right, wrong = judging("right", truth[150:250]), judging("wrong", (truth[150:250] + 1) % 3)
@@ -218,7 +220,7 @@ def quarters(rng, place, count):
 def test_images_that_show_what_a_class_lacked_gain_and_wrongly_named_ones_do_not(tmp_path):
     """The third class has two looks, of which the training part has one."""
     from evenset.models.quality import paired_gain
-    from evenset.models.settings import ProbeSettings
+    from evenset.models.settings import SmallCNNSettings
     from evenset.workflows.balancing import benefit
     from evenset.workflows.data.synthetic import Made, save_image
 
@@ -233,7 +235,7 @@ def test_images_that_show_what_a_class_lacked_gain_and_wrongly_named_ones_do_not
         for name, label in (("right", "c"), ("wrong", "a")):
             made[name].append(Made(str(tmp_path / f"{number}.png"), label, {}, True))
 
-    found = benefit.measure(Quiet(tmp_path), problem, made, ProbeSettings(steps=60), 3)
+    found = benefit.measure(Quiet(tmp_path), problem, made, SmallCNNSettings(updates=60), 3)
 
     right, wrong = (found.verdicts[name] for name in ("right", "wrong"))
     assert right.total[0] > 0.02 and found.recall["right"][2] > 0.9 > found.recall[found.best][2]

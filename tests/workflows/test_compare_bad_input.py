@@ -45,7 +45,7 @@ def test_one_class_is_refused(make_dataset, refused):
         (dict(test="labelled"), ValueError, "fewer than two classes are left to train"),
         (dict(group_field="all"), ValueError, "group_field 'all' has one value"),
         (dict(embeddings="vectors"), ValueError, "neither a field"),
-        (dict(strengths="x"), ValueError, "strengths has to be numbers"),
+        (dict(attack_epsilons="x"), ValueError, "attack_epsilons has to be numbers"),
         (dict(output_field="ground_truth"), ValueError, "is an input"),
     ],
 )

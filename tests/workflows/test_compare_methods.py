@@ -11,7 +11,7 @@ from fiftyone import ViewField as F
 from sklearn.metrics import f1_score
 
 TINY = dict(size_px=8, augmentation="none", precision="fp32", weights="none", device="cpu")
-QUICK = dict(epochs=1, minimum_steps=1, batch_size=16)  # of the ResNet, a row of its own
+QUICK = dict(epochs=1, min_updates=1, batch_size=16)  # of the ResNet, a row of its own
 VECTORS = dict(methods=["gcn", "laplace"], embeddings="vector", seeds=2, epochs=10, progress=False)
 
 
@@ -56,8 +56,8 @@ def test_all_methods_learn_digits(digits):
         rules={"0": F("zero")},
         seeds=1,
         robustness=True,
-        strengths="4",
-        attacked=10,
+        attack_epsilons="4",
+        max_attacked_images=10,
         progress=False,
         **TINY,
     )

@@ -6,7 +6,7 @@ import pytest
 from evenset import audit_labels, auto_label, delete_run, list_runs, load_results, review_labels, train_resnet
 
 VECTORS = dict(embeddings="vector", random_labels=True, target_precision=0.9, progress=False)
-TINY = dict(size_px=8, epochs=1, minimum_steps=1, augmentation="none", precision="fp32", weights="none", progress=False)
+TINY = dict(size_px=8, epochs=1, min_updates=1, augmentation="none", precision="fp32", weights="none", progress=False)
 
 
 def test_a_labelling_its_audit_and_its_reviews_are_undone_to_the_state_before_each(clusters, everything):

@@ -119,11 +119,11 @@ def test_a_vector_that_is_the_label_of_its_own_group_is_of_no_use(clusters):
     names = np.random.default_rng(0).integers(0, 3, 30)[groups]  # one label for each group, drawn at random
     dataset.set_values("ground_truth.label", [f"class {i}" for i in names])
 
-    find(dataset, output_field="apart", group_field="patient", neighbours=2, graph_dim=0)
+    find(dataset, output_field="apart", group_field="patient", neighbours=2, pca_dim=None)
 
     said = np.array(dataset.values("apart.mistakenness"))
     assert said.mean() > 0.4  # no better than a guess among three
-    find(dataset, output_field="together", neighbours=2, graph_dim=0, metric="euclidean")
+    find(dataset, output_field="together", neighbours=2, pca_dim=None, metric="euclidean")
     assert "nearly the same" not in str(dataset.values("together.reason"))
     assert np.array(dataset.values("together.mistakenness")).mean() > 0.4  # equal vectors are never parted
 
@@ -239,7 +239,7 @@ def test_where_a_person_called_the_flagged_one_right_the_other_is_flagged_next(c
 # ResNets
 
 
-QUICK = dict(size_px=8, epochs=8, minimum_steps=1, batch_size=16, augmentation="none", precision="fp32", folds=2)
+QUICK = dict(size_px=8, epochs=8, min_updates=1, batch_size=16, augmentation="none", precision="fp32", folds=2)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from evenset.workflows.training.partition import TEST, TRAIN, VALIDATION
 from PIL import Image
 
 FAST = dict(epochs=20, hidden_channels=16)
-RESNET = dict(size_px=8, epochs=1, minimum_steps=1, augmentation="none", precision="fp32", weights="none", device="cpu")
+RESNET = dict(size_px=8, epochs=1, min_updates=1, augmentation="none", precision="fp32", weights="none", device="cpu")
 PATCHES = dict(graph="image", graph_epochs=4, node_channels=16, **RESNET)
 CUT = dict(graph="image", nodes="superpixels", superpixels=12, graph_epochs=4, node_channels=16, device="cpu")
 

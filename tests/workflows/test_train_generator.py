@@ -10,9 +10,11 @@ import pytest
 from evenset.workflows.data.synthetic import read_image
 from PIL import Image
 
-TINY = dict(minutes=0, steps=30, width=8, picture_steps=15, progress=False)
-QUICK = dict(probe_steps=20, probe_seeds=2, sampling_steps=3, progress=False)
-LOOSE = dict(prototype_share=0.0, probability_share=0.0, graph_share=0.0, copy_share=0.0)
+TINY = dict(minutes=None, max_updates=30, width=8, preview_every=15, progress=False)
+QUICK = dict(verdict_updates=20, verdict_seeds=2, sampling_steps=3, progress=False)
+LOOSE = dict(
+    prototype_reject_quantile=0.0, probability_reject_quantile=0.0, gcn_reject_quantile=0.0, copy_reject_quantile=0.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +106,9 @@ def test_a_training_goes_on_with_its_network_where_there_are_more_cores(digits, 
     from evenset.models.diffusion import network as denoiser
 
     monkeypatch.setattr(denoiser, "_cores", lambda device: 2.0)
-    expected = tensors(train(digits, width=0, precision="fp32"))
+    expected = tensors(train(digits, width=None, precision="fp32"))
     with pytest.raises(KeyboardInterrupt):
-        train(digits, width=0, precision="fp32", progress=StopAt("training the generator", 20))
+        train(digits, width=None, precision="fp32", progress=StopAt("training the generator", 20))
     monkeypatch.setattr(denoiser, "_cores", lambda device: 64.0)
     found = evenset.resume_run(digits, "evenset_train_generator_2", progress=False)
 
@@ -226,7 +228,7 @@ def test_a_copy_of_a_training_image_is_refused(digits, monkeypatch):
 
     generator = train(digits).run_key
     monkeypatch.setattr(generating, "draw", plant)
-    results = balance(digits, generator=generator, measure_benefit=False, keep_rejected=True, copy_share=0.05)
+    results = balance(digits, generator=generator, measure_benefit=False, keep_rejected=True, copy_reject_quantile=0.05)
 
     made = digits.match_tags("synthetic")
     copies = made.match_tags("rejected")
@@ -261,7 +263,7 @@ def test_a_generator_that_diverged_is_kept_as_it_was_before(digits, monkeypatch)
 
 
 def test_a_training_whose_time_ends_before_its_steps_says_so(digits):
-    results = train(digits, minutes=0.02, steps=10**6)
+    results = train(digits, minutes=0.02, max_updates=10**6)
 
     assert f"{results.steps:,} of 1,000,000 updates" in results.notes[-1] and "raise minutes" in results.notes[-1]
     assert not any("updates" in note for note in train(digits).notes)
@@ -365,7 +367,7 @@ def test_an_exported_generator_draws_and_says_that_nobody_knows_what_it_saw(digi
 
 
 def test_without_a_generator_one_is_trained_and_serves_again(digits):
-    first = balance(digits, **{key: TINY[key] for key in ("minutes", "steps", "width", "picture_steps")})
+    first = balance(digits, **{key: TINY[key] for key in ("minutes", "max_updates", "width", "preview_every")})
     again = balance(digits, generator=first.run_key, target=60, measure_benefit=False)
 
     assert first.added == 10 + 18 and first.generator == first.run_key
@@ -376,7 +378,7 @@ def test_a_dry_run_draws_what_a_generator_that_is_there_would_draw(digits, every
     generator = train(digits).run_key
     before = everything(digits)
     plan = balance(digits, generator=generator, dry_run=True)
-    longer = balance(digits, generator=generator, dry_run=True, probe_steps=2000)
+    longer = balance(digits, generator=generator, dry_run=True, verdict_updates=2000)
 
     assert everything(digits) == before
     assert plan.preview.std() > 0 and not any("real images, of which" in note for note in plan.notes)
@@ -398,9 +400,16 @@ def test_a_class_of_one_image_gets_no_more_than_its_cap_and_is_named(digits):
 def test_where_every_image_is_refused_nothing_is_written(digits, everything):
     before = everything(digits)
     generator = train(digits).run_key
-    shares = dict(prototype_share=0.9, probability_share=0.5, graph_share=0.5, copy_share=0.5)
-    strict = dict(shares, lowest_probability=1.0, highest_probability=1.0)  # neither network is so sure of noise
-    results = balance(digits, generator=generator, most_tries=1.0, target=45, **strict)
+    shares = dict(
+        prototype_reject_quantile=0.9,
+        probability_reject_quantile=0.5,
+        gcn_reject_quantile=0.5,
+        copy_reject_quantile=0.5,
+    )
+    strict = dict(
+        shares, min_probability_threshold=1.0, max_probability_threshold=1.0
+    )  # neither network is so sure of noise
+    results = balance(digits, generator=generator, max_draws_per_image=1.0, target=45, **strict)
 
     now = everything(digits)
     assert results.added == 0

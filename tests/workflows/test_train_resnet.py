@@ -30,7 +30,7 @@ from PIL import Image
 SMALL = dict(
     size_px=8,
     epochs=2,
-    minimum_steps=1,
+    min_updates=1,
     batch_size=16,
     augmentation="none",
     precision="fp32",

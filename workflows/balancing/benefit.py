@@ -9,7 +9,7 @@ import numpy as np
 
 from ...models.images.reader import Images
 from ...models.quality import paired_gain
-from ...models.settings import ImageSettings, ProbeSettings
+from ...models.settings import ImageSettings, SmallCNNSettings
 from ..data.labels import Labels
 from ..data.synthetic import Made, read_image
 from ..display.tables import percent
@@ -18,10 +18,10 @@ from ..training.image_survey import Look, groups_of_all
 from ..training.partition import HELD_OUT, TRAIN
 
 PLAIN = {  # what one would do without new images; the better of them is augmented too
-    "real": dict(logit_adjustment=0.0, sampler_power=0.0, augmentation="none"),
-    "logit adjustment": dict(logit_adjustment=1.0, sampler_power=0.0, augmentation="none"),
-    "balanced sampler": dict(logit_adjustment=0.0, sampler_power=1.0, augmentation="none"),
-    "both": dict(logit_adjustment=1.0, sampler_power=1.0, augmentation="none"),
+    "real": dict(logit_adjustment=0.0, class_balance_power=0.0, augmentation="none"),
+    "logit adjustment": dict(logit_adjustment=1.0, class_balance_power=0.0, augmentation="none"),
+    "balanced sampler": dict(logit_adjustment=0.0, class_balance_power=1.0, augmentation="none"),
+    "both": dict(logit_adjustment=1.0, class_balance_power=1.0, augmentation="none"),
 }
 AUGMENTED = "augmentation"
 READ = 256  # images at once
@@ -79,7 +79,7 @@ def read(run: Run, known: Labels, look: Look, parts: np.ndarray, settings: Image
 
 
 def measure(
-    run: Run, problem: Problem, sources: dict[str, list[Made]], settings: ProbeSettings, repetitions: int
+    run: Run, problem: Problem, sources: dict[str, list[Made]], settings: SmallCNNSettings, repetitions: int
 ) -> Benefit:
     """Trains every arm in every repetition, with equal steps; computed once a run.
 
@@ -122,7 +122,7 @@ def measure(
     )
 
 
-def _answers(run: Run, problem: Problem, settings: ProbeSettings, added: Added | None) -> np.ndarray:
+def _answers(run: Run, problem: Problem, settings: SmallCNNSettings, added: Added | None) -> np.ndarray:
     """What a network says of the held-out images, class of each [m]."""
     from ...models.classifiers import small_cnn
 

@@ -77,7 +77,7 @@ def compare_generation(
     **settings: Any,
 ) -> GenerationResults:
     """Trains the same small network in every way; nothing is written to the samples. Arguments as `balance_classes`."""
-    found = split_settings(balance_plan.without_none(settings), *BALANCE_SETTINGS)
+    found = split_settings(settings, *BALANCE_SETTINGS)
     generating.check(found[1], found[-1], measured=True)
     choices = found[0]
     check_images(samples)
@@ -112,7 +112,7 @@ def compare_generation(
         }
         made = {name: images for name, images in made.items() if any(one.kept for one in images)}
         probe = image_sources.probe_settings(choices, generator_settings)
-        worth = benefit.measure(run, problem, made, probe, choices.probe_seeds)
+        worth = benefit.measure(run, problem, made, probe, choices.verdict_seeds)
         return run.finish(_results(run, known, look, plan, ready, made, worth))
 
 
@@ -136,7 +136,7 @@ def _results(
     )
 
 
-def _plan(known: Labels, target: Target, max_ratio: float) -> Plan:
+def _plan(known: Labels, target: Target, max_ratio: float | None) -> Plan:
     plan = balance_plan.plan_for(known, np.zeros(len(known.names), dtype=int), target, max_ratio)
     if not plan.add.any():
         raise ValueError(f"nothing to compare: {plan.notes[-1]}")

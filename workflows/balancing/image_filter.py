@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...models.settings import FilterSettings, GCNSettings, GraphSettings, ProbeSettings
+from ...models.settings import FilterSettings, GCNSettings, GraphSettings, SmallCNNSettings
 from ..runs.run import Run
 from .benefit import Problem
 
@@ -26,18 +26,18 @@ class Judging:
     """
 
     def __init__(
-        self, run: Run, problem: Problem, settings: FilterSettings, probe: ProbeSettings, copies: bool
+        self, run: Run, problem: Problem, settings: FilterSettings, probe: SmallCNNSettings, copies: bool
     ) -> None:
         self.run, self.problem, self.settings = run, problem, settings
-        self.probe = replace(probe, sampler_power=1.0, logit_adjustment=0.0)
-        self.copies = copies and settings.copy_share > 0  # a changed image is meant to be like its original
+        self.probe = replace(probe, class_balance_power=1.0, logit_adjustment=0.0)
+        self.copies = copies and settings.copy_reject_quantile > 0  # a changed image is meant to be like its original
 
     def __call__(self, images: np.ndarray, classes: np.ndarray) -> tuple[Judged, list[dict[str, Any]]]:
         """Images, uint8 [B, C, S, S], and the class of each [B] -> which are kept, and what is to be noted of each."""
         from ...models.quality import copies
 
         views = self._views(images, classes)
-        graph = self._graph(views) if self.settings.graph_share else None
+        graph = self._graph(views) if self.settings.gcn_reject_quantile else None
         nearest = copies.search(self.reference, images) if self.copies else None
         judged = self.filters.judge(views._replace(graph=graph, nearest=nearest))
         return judged, [self._notes(judged, i, graph, classes[i]) for i in range(len(images))]
@@ -64,7 +64,11 @@ class Judging:
     @cached_property
     def held_out(self) -> Views:
         views = self._views(self.problem.held_out, self.problem.held_out_labels)
-        return views._replace(graph=self._graph(views)) if self.settings.graph_share and len(views.labels) else views
+        return (
+            views._replace(graph=self._graph(views))
+            if self.settings.gcn_reject_quantile and len(views.labels)
+            else views
+        )
 
     @cached_property
     def reference(self) -> Any:
@@ -80,7 +84,7 @@ class Judging:
         limits = None
         if self.copies:
             real = (problem.train, problem.train_labels, problem.held_out, problem.held_out_labels)
-            limits = copies.limits(self.reference, *real, classes, self.settings.copy_share)
+            limits = copies.limits(self.reference, *real, classes, self.settings.copy_reject_quantile)
         return image_filters.fit(self.training, self.held_out, classes, self.settings, limits)
 
     def _views(self, images: np.ndarray, labels: np.ndarray) -> Views:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...models.settings import BalanceSettings, GeneratorSettings, ProbeSettings, SamplingSettings
+from ...models.settings import BalanceSettings, GeneratorSettings, SamplingSettings, SmallCNNSettings
 from ..data import synthetic
 from ..data.synthetic import Made
 from ..runs.run import Run
@@ -87,11 +87,11 @@ def make(
     maker = run.within(part) if part else run
     first = run.note("first_number", lambda: synthetic.unused(run.dataset))
     return rejection_sampling.make(
-        maker, problem.names, plan.add, draw, judge, choices.most_tries, choices.keep_rejected, first
+        maker, problem.names, plan.add, draw, judge, choices.max_draws_per_image, choices.keep_rejected, first
     )
 
 
-def probe_settings(choices: BalanceSettings, settings: GeneratorSettings) -> ProbeSettings:
+def probe_settings(choices: BalanceSettings, settings: GeneratorSettings) -> SmallCNNSettings:
     """Of the small networks that judge and measure."""
-    found = ProbeSettings(steps=choices.probe_steps, flips=settings.flips, seed=choices.seed)
+    found = SmallCNNSettings(updates=choices.verdict_updates, flips=settings.flips, seed=choices.seed)
     return replace(found, device=settings.device, precision=settings.precision)

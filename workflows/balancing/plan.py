@@ -59,19 +59,14 @@ class Plan:
         return replace(self, add=np.where(there, self.add, 0), notes=[*self.notes, note])
 
 
-def without_none(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a call; `max_ratio=None` is no cap, which is 0."""
-    return {**settings, "max_ratio": 0.0} if settings.get("max_ratio", 0.0) is None else settings
-
-
-def plan_for(known: Labels, there: np.ndarray, target: Target, max_ratio: float) -> Plan:
+def plan_for(known: Labels, there: np.ndarray, target: Target, max_ratio: float | None) -> Plan:
     """The plan of the labelled samples `known`, as `make` has it."""
     real = np.bincount(known.classes[known.known], minlength=len(known.names))
     plan = make(known.names, real, there, target, max_ratio)
     return replace(plan, notes=[*known.notes, *plan.notes])
 
 
-def make(names: list[str], real: np.ndarray, there: np.ndarray, target: Target, max_ratio: float) -> Plan:
+def make(names: list[str], real: np.ndarray, there: np.ndarray, target: Target, max_ratio: float | None) -> Plan:
     """Counts what is missing.
 
     Args:
@@ -79,7 +74,7 @@ def make(names: list[str], real: np.ndarray, there: np.ndarray, target: Target, 
         real: labelled samples of each class [K]
         there: synthetic samples of each class that are in the dataset already [K]
         target: "majority" (as many as the largest class has), "median", a number of images, or {class: number}
-        max_ratio: synthetic images for a real one, at the most; 0: no cap
+        max_ratio: maximum synthetic images for each real one; None is no cap
 
     Raises:
         ValueError: a bad target, or one that asks for images of a class that has none
@@ -91,7 +86,7 @@ def make(names: list[str], real: np.ndarray, there: np.ndarray, target: Target, 
         raise ValueError(
             f"no image of {empty[0]!r} has a label, so that nothing can be learned of it: label a few first"
         )
-    cap = np.floor(max_ratio * real).astype(int) if max_ratio else missing + there
+    cap = np.floor(max_ratio * real).astype(int) if max_ratio is not None else missing + there
     add = np.minimum(missing, np.maximum(cap - there, 0))
     return Plan(names, real, there, np.maximum(wanted, real), add, _notes(names, real, missing, add, max_ratio))
 
@@ -124,10 +119,12 @@ def number(value: Any, name: str) -> int:
     return int(value)
 
 
-def _notes(names: list[str], real: np.ndarray, missing: np.ndarray, add: np.ndarray, max_ratio: float) -> list[str]:
+def _notes(
+    names: list[str], real: np.ndarray, missing: np.ndarray, add: np.ndarray, max_ratio: float | None
+) -> list[str]:
     notes = []
     capped = [names[i] for i in np.flatnonzero(add < missing)]
-    if capped:
+    if capped and max_ratio is not None:
         notes.append(
             f"No class gets more than {max_ratio:g} synthetic images for a real one, so that some stay below "
             f"the target: {_some(capped)}. Label more of them, or raise max_ratio."

@@ -41,7 +41,7 @@ def make(
     wanted: np.ndarray,
     draw: Draw,
     judge: Judge,
-    most_tries: float,
+    max_draws_per_image: float,
     keep_rejected: bool,
     first: int = 0,
 ) -> list[Made]:
@@ -55,7 +55,7 @@ def make(
     folder = run.images_folder
     folder.mkdir(exist_ok=True)
     lines = _read(run)
-    while (blocks := _next(lines, names, wanted, most_tries)) is not None:
+    while (blocks := _next(lines, names, wanted, max_draws_per_image)) is not None:
         numbers, classes = blocks[0] + first, blocks[1]
         images, notes = draw(numbers, classes)
         judged, figures = judge(images, classes)
@@ -128,12 +128,12 @@ def _remember(run: Run, reasons: np.ndarray, images: np.ndarray) -> None:
 
 
 def _next(
-    lines: list[dict[str, Any]], names: list[str], wanted: np.ndarray, most_tries: float
+    lines: list[dict[str, Any]], names: list[str], wanted: np.ndarray, max_draws_per_image: float
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Numbers and classes of the next block; None where nothing is missing, or no try is left."""
     tried, kept = (np.array([_count(lines, only)[name] for name in names]) for only in (False, True))
     missing = np.maximum(wanted - kept, 0)
-    left = np.maximum(np.ceil(most_tries * wanted).astype(int) - tried, 0)
+    left = np.maximum(np.ceil(max_draws_per_image * wanted).astype(int) - tried, 0)
     rate = np.where(tried > 0, np.maximum(kept, 1) / np.maximum(tried, 1), 1.0)  # what the filters let through
     share = np.minimum(np.ceil(SPARE * missing / rate).astype(int), left) * (missing > 0)
     if not share.any():

@@ -88,7 +88,7 @@ def refusals(made: Sequence[Made]) -> dict[str, int]:
     return {reason: count for reason, count in reasons.items() if reason != SPARE}
 
 
-def fell_short(plan: Plan, made: Sequence[Made], most_tries: float) -> list[str]:
+def fell_short(plan: Plan, made: Sequence[Made], max_draws_per_image: float) -> list[str]:
     """A sentence on the classes of which too few images passed."""
     kept = Counter(one.label for one in made if one.kept)
     short = [
@@ -99,7 +99,7 @@ def fell_short(plan: Plan, made: Sequence[Made], most_tries: float) -> list[str]
     more = f" and {len(short) - 8} more classes" if short[8:] else ""
     drawn = any(one.notes.get("source") == "generate" for one in made)
     return [
-        f"Fell short after {most_tries:g} tries for each image: {', '.join(short[:8])}{more}. "
+        f"Fell short after {max_draws_per_image:g} tries for each image: {', '.join(short[:8])}{more}. "
         + ("Train the generator longer, label" if drawn else "Label")
         + " more images of the class, or loosen the filters."
     ]

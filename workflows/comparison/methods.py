@@ -18,9 +18,9 @@ from ...models.settings import (
     GCNSettings,
     GraphSettings,
     ImageGraphSettings,
+    LabelSpreadingSettings,
     ResNetSettings,
     Settings,
-    SpreadSettings,
     TraditionalSettings,
 )
 from ..training import ensemble as members
@@ -124,7 +124,7 @@ def laplace(trial: Trial) -> np.ndarray:
 
 def _surroundings(trial: Trial, settings: GraphSettings) -> Surroundings:
     """The graph of all samples, of the unlabelled ones too, as the ensemble has it; no label has a part in it."""
-    return surround(_vectors(trial)[0], SpreadSettings(seed=trial.cut.seed), settings)
+    return surround(_vectors(trial)[0], LabelSpreadingSettings(seed=trial.cut.seed), settings)
 
 
 def _of_all(around: Surroundings, found: np.ndarray) -> np.ndarray:
@@ -245,7 +245,7 @@ def _attack(trial: Trial, settings: AttackSettings) -> dict[str, np.ndarray]:
 
     model, notes = network.load(trial.run.folder / "checkpoint.safetensors")
     known = trial.material.known
-    rows = np.random.default_rng(trial.cut.seed).permutation(trial.cut.test)[: settings.attacked]
+    rows = np.random.default_rng(trial.cut.seed).permutation(trial.cut.test)[: settings.max_attacked_images]
     images = Images(known.paths[rows].tolist(), trial.material.image_settings, notes["size_px"], notes["channels"])
     trial.run.report("attacking", 0, 1)
     found = attacks.accuracy(model, images[np.arange(len(rows))], known.classes[rows], settings)

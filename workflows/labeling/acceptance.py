@@ -104,7 +104,7 @@ def _probabilities(known: Labels, found: Scores, usable: np.ndarray, choices: Au
     probabilities = softmax(np.where(usable[:, None], found.logits + found.prior, 0.0))
     pool = (known.classes < 0) & usable
     trained = (found.parts == TRAIN) & (known.classes >= 0)
-    from_labels = choices.class_shares == "labels" or choices.random_labels
+    from_labels = choices.class_prior == "labels" or choices.random_labels
     if not trained.any() or (not known.made.any() if from_labels else not pool.any()):
         return probabilities
     shares = _shares(known, trained)
@@ -143,7 +143,7 @@ def _ranks(known: Labels, found: Scores, classes: np.ndarray, best: np.ndarray, 
 
 def _far(found: Scores, usable: np.ndarray, choices: AutoLabelSettings) -> tuple[np.ndarray, float]:
     """Which samples look like no labelled class [N], and the distance from which on they do."""
-    if not choices.review_unlike or not len(found.reference):
+    if not choices.review_out_of_distribution or not len(found.reference):
         return np.zeros(len(usable), dtype=bool), np.inf
     distance = novelty.distances(np.nan_to_num(found.embeddings), found.reference)
     usual = np.flatnonzero(np.isin(found.parts, (VALIDATION, HELD_OUT)) & usable)

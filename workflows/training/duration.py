@@ -7,6 +7,7 @@ same workflow that has ended on the same dataset corrects them: for this machine
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -128,7 +129,7 @@ def _correction(dataset: Any, workflow: str, labelled: int, size_px: int) -> flo
 def _resnet(labelled: float, scored: float, area: float, values: Mapping[str, Any]) -> float:
     """A ResNet that trains on images, and scores others."""
     stem = 1.0 if area < (WIDE_PX / 32) ** 2 else 1 / WIDE
-    passes = max(values["epochs"] * labelled, values["minimum_steps"] * values["batch_size"])
+    passes = max(values["epochs"] * labelled, values["min_updates"] * values["batch_size"])
     one = DEPTH.get(values["architecture"], 1.0) * area * stem
     attacked = 1 + values["adversarial_steps"] if values["adversarial"] else 1
     return float(one * (PASS * passes * attacked + LOOK * scored))
@@ -145,8 +146,8 @@ def _auto_label(samples: int, labelled: int, area: float, values: Mapping[str, A
     if values.get("embeddings") or values["members"] == "graph":
         return graph
     learns = 0.0 if values.get("run") else GOING_ON if values.get("after") else 1.0
-    values = {**values, **{name: learns * values[name] for name in ("epochs", "minimum_steps")}}
-    return graph + (1 + int(values["rounds"])) * _resnet(train, samples, area, values)
+    values = {**values, **{name: learns * values[name] for name in ("epochs", "min_updates")}}
+    return graph + (1 + int(values["self_training_rounds"])) * _resnet(train, samples, area, values)
 
 
 def _mistakes(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
@@ -163,16 +164,17 @@ def _gcn(samples: int, labelled: int, area: float, values: Mapping[str, Any]) ->
 
 
 def _generator(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
-    bounds = (60 * values["minutes"], values["steps"] * UPDATE * area)
-    return min((float(bound) for bound in bounds if bound), default=0.0)
+    minutes, updates = values["minutes"], values["max_updates"]
+    by_time = math.inf if minutes is None else 60.0 * minutes
+    return min(by_time, math.inf if updates is None else updates * UPDATE * area)
 
 
 def _balance(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
     draws = values["source"] == "generate"
     generator = _generator(samples, labelled, area, values) if draws and not values.get("generator") else 0.0
-    measured = 6 * int(values["probe_seeds"]) if values["measure_benefit"] else 0  # six ways to train
+    measured = 6 * int(values["verdict_seeds"]) if values["measure_benefit"] else 0  # six ways to train
     images = int(values.get("made", labelled)) * (DRAW if draws else LOOK)
-    return generator + (images + (measured + 1) * int(values["probe_steps"]) * PROBE) * max(area, 0.25)
+    return generator + (images + (measured + 1) * int(values["verdict_updates"]) * PROBE) * max(area, 0.25)
 
 
 def _compare(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:

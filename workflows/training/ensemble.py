@@ -17,8 +17,8 @@ from ...models.settings import (
     GCNSettings,
     GraphSettings,
     ImageSettings,
+    LabelSpreadingSettings,
     ResNetSettings,
-    SpreadSettings,
 )
 from ..data.labels import Labels
 from ..runs.run import Run
@@ -59,10 +59,10 @@ def on_graph(
         from .label_spreading import spread, surround
 
         run.report("joining the nearest samples", 0, 2)
-        around = surround(vectors, SpreadSettings(seed=seed), settings, details)
+        around = surround(vectors, LabelSpreadingSettings(seed=seed), settings, details)
         run.report("spreading labels", 1, 2)
         given = np.where(parts == TRAIN, known.classes, -1)
-        found = spread(around, given, len(known.names), SpreadSettings(seed=seed), GCNSettings(seed=seed))
+        found = spread(around, given, len(known.names), LabelSpreadingSettings(seed=seed), GCNSettings(seed=seed))
         run.report("spreading labels", 2, 2)
         nearest = around.graph.neighbours
         neighbours = np.full((len(known.ids), nearest.shape[1]), -1)
@@ -136,7 +136,7 @@ def in_rounds(
     tuning = np.flatnonzero(parts == VALIDATION)
     best: tuple[Members, Fitted] | None = None
     score, paid = -1.0, 0
-    for number in range(1 + (choices.rounds if len(tuning) else 0)):
+    for number in range(1 + (choices.self_training_rounds if len(tuning) else 0)):
         inner = run.within(f"round {number}" if number else "ResNet")
         labels, cut, weights = known, parts, None
         if best is not None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...models.confidence import ensemble
 from ...models.graphs.nearest_neighbours import Graph
-from ...models.settings import GCNSettings, GraphSettings, SpreadSettings
+from ...models.settings import GCNSettings, GraphSettings, LabelSpreadingSettings
 
 FAR = ("far", "shared far", "harmonic")  # members whom a single label a class is enough
 DETAILED = 4.0  # length of details: many numbers, each of which says little, are held back less
@@ -40,7 +40,10 @@ class Spread:
 
 
 def surround(
-    vectors: np.ndarray, settings: SpreadSettings, graph_settings: GraphSettings, details: np.ndarray | None = None
+    vectors: np.ndarray,
+    settings: LabelSpreadingSettings,
+    graph_settings: GraphSettings,
+    details: np.ndarray | None = None,
 ) -> Surroundings:
     """Builds the graph of nearest samples, and the views that the members learn from. No label has a part in it.
 
@@ -52,7 +55,7 @@ def surround(
     from ...models.graphs import neighbourhood_features
 
     usable = np.flatnonzero(np.isfinite(vectors).all(axis=1) & (np.abs(vectors).max(axis=1) > 0))
-    own = neighbourhood_features.even_out(vectors[usable], settings.view_dim, settings.seed)
+    own = neighbourhood_features.even_out(vectors[usable], settings.feature_dim, settings.seed)
     graph = graphs.build(own, graph_settings)
     adjacency = graph.normalised()
     shared = neighbourhood_features.turn_to_shared(own, adjacency)
@@ -68,7 +71,7 @@ def surround(
 
 
 def spread(
-    around: Surroundings, labels: np.ndarray, classes: int, settings: SpreadSettings, gcn_settings: GCNSettings
+    around: Surroundings, labels: np.ndarray, classes: int, settings: LabelSpreadingSettings, gcn_settings: GCNSettings
 ) -> Spread:
     """Scores every sample by each member, and weighs the members by cross-fitting on the labels given here.
 
@@ -88,7 +91,7 @@ Member = Callable[[np.ndarray], np.ndarray]  # labels, -1 where unknown [n] -> l
 
 
 def _members(
-    around: Surroundings, classes: int, gcn_settings: GCNSettings, settings: SpreadSettings
+    around: Surroundings, classes: int, gcn_settings: GCNSettings, settings: LabelSpreadingSettings
 ) -> dict[str, Member]:
     from ...models.graphs import gcn, label_propagation, neighbourhood_features
 
@@ -129,7 +132,9 @@ def usual_weights(names: list[str], labels: np.ndarray) -> np.ndarray:
     return np.array([1.0 if name in FAR else each / (each + MANY) for name in names])
 
 
-def _weigh(members: dict[str, Member], labels: np.ndarray, classes: int, settings: SpreadSettings) -> np.ndarray:
+def _weigh(
+    members: dict[str, Member], labels: np.ndarray, classes: int, settings: LabelSpreadingSettings
+) -> np.ndarray:
     """Weights by what each member says of labels that it has not seen: folds of those given. Too few: the usual."""
     from sklearn.model_selection import StratifiedKFold
 

@@ -76,7 +76,7 @@ def fit(
     if not path.exists():
         if first:
             resnet.go_on(model, first, known.names)
-            settings = replace(settings, epochs=part_of(settings.epochs), minimum_steps=part_of(settings.minimum_steps))
+            settings = replace(settings, epochs=part_of(settings.epochs), min_updates=part_of(settings.min_updates))
 
         def fetch(indices: np.ndarray) -> np.ndarray:
             run.check_stop()  # an epoch can be long, a batch is not

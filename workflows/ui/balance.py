@@ -102,7 +102,7 @@ def of_samples(
     samples: Any,
     label_field: str,
     target: Target,
-    max_ratio: float,
+    max_ratio: float | None,
     classes: Classes = None,
     with_synthetic: bool = True,
 ) -> Plan | None:

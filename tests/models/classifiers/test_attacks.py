@@ -36,7 +36,7 @@ def linear_problem() -> tuple[LinearClassifier, np.ndarray, np.ndarray, np.ndarr
 
 def test_fgsm_and_pgd_do_to_a_linear_classifier_what_the_formula_says():
     model, images, labels, turning = linear_problem()
-    settings = AttackSettings(strengths="1, 2.5, 6", attack_steps=5)
+    settings = AttackSettings(attack_epsilons="1, 2.5, 6", attack_steps=5)
 
     found = attacks.accuracy(model, images, labels, settings)
 
@@ -51,7 +51,7 @@ def test_images_stay_images_and_changes_within_the_strength():
     """At the border of the range, an attack has half its room: the same formula, with what room there is."""
     model, images, labels, _ = linear_problem()
     white = np.full_like(images, 255)
-    settings = ResNetSettings(adversarial=True, adversarial_strength=3.0)
+    settings = ResNetSettings(adversarial=True, adversarial_epsilon=3.0)
 
     for given in (images, white):
         torch.manual_seed(0)
@@ -64,7 +64,7 @@ def test_images_stay_images_and_changes_within_the_strength():
 def test_a_perturbed_image_is_harder_and_more_steps_reach_the_worst_one():
     model, images, labels, _ = linear_problem()
     given = torch.from_numpy(images), torch.from_numpy(labels), torch.zeros(2)
-    settings = ResNetSettings(adversarial_strength=4.0, adversarial_steps=10)
+    settings = ResNetSettings(adversarial_epsilon=4.0, adversarial_steps=10)
 
     changed = attacks.perturb(model, *given, settings).numpy()
 
@@ -80,7 +80,7 @@ def test_adversarial_training_resists_fgsm_better_on_digits(tmp_path):
     plain = ResNetSettings(
         weights="none",
         epochs=4,
-        minimum_steps=1,
+        min_updates=1,
         batch_size=20,
         learning_rate=0.003,
         augmentation="none",
@@ -88,13 +88,15 @@ def test_adversarial_training_resists_fgsm_better_on_digits(tmp_path):
         device="cpu",
     )
     found = {}
-    for settings in (plain, replace(plain, adversarial=True, adversarial_strength=16.0)):
+    for settings in (plain, replace(plain, adversarial=True, adversarial_epsilon=16.0)):
         folder = tmp_path / str(settings.adversarial)
         folder.mkdir()
         model = resnet.build(10, 1, 8, np.full(1, 0.3), np.full(1, 0.35), settings)
         for _ in resnet.train(model, images.__getitem__, digits, parts, settings, folder):
             pass
-        attacked = attacks.accuracy(model, images[new], digits[new], AttackSettings(strengths="16", attack_steps=1))
+        attacked = attacks.accuracy(
+            model, images[new], digits[new], AttackSettings(attack_epsilons="16", attack_steps=1)
+        )
         found[settings.adversarial] = attacked["FGSM 16/255"]
 
     assert found[True] >= found[False] + 0.1  # .28 and .53, when this was written
@@ -103,7 +105,7 @@ def test_adversarial_training_resists_fgsm_better_on_digits(tmp_path):
 def test_a_training_that_is_adversarial_is_the_same_twice(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (16, 1, 8, 8)).astype("uint8")
     settings = ResNetSettings(
-        weights="none", epochs=1, minimum_steps=1, precision="fp32", device="cpu", adversarial=True, adversarial_steps=2
+        weights="none", epochs=1, min_updates=1, precision="fp32", device="cpu", adversarial=True, adversarial_steps=2
     )
     losses = []
     for name in ("a", "b"):
@@ -120,7 +122,7 @@ def test_a_training_that_is_adversarial_is_the_same_twice(tmp_path):
 
 @pytest.mark.parametrize("text", ["", "two", "2;8", "0", "-1", "2, 300", "nan"])
 def test_strengths_that_are_none_are_refused(text):
-    with pytest.raises(ValueError, match="strengths has to be numbers between 0 and 255"):
+    with pytest.raises(ValueError, match="attack_epsilons has to be numbers between 0 and 255"):
         attacks.read_strengths(text)
 
 

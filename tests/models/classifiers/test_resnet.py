@@ -7,7 +7,7 @@ from evenset.models.classifiers import resnet
 from evenset.models.settings import ResNetSettings
 
 TINY = ResNetSettings(
-    weights="none", epochs=4, minimum_steps=1, batch_size=8, augmentation="none", precision="fp32", device="cpu"
+    weights="none", epochs=4, min_updates=1, batch_size=8, augmentation="none", precision="fp32", device="cpu"
 )
 
 

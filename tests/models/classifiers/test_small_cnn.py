@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from evenset.models.classifiers import small_cnn
-from evenset.models.settings import ProbeSettings
+from evenset.models.settings import SmallCNNSettings
 from sklearn.datasets import load_digits
 
-QUICK = ProbeSettings(steps=60, batch_size=32, width=8, augmentation="none", sampler_power=0.0, device="cpu")
+QUICK = SmallCNNSettings(updates=60, batch_size=32, width=8, augmentation="none", class_balance_power=0.0, device="cpu")
 
 
 def bars(labels, seed=0, side=16, noise=60):
@@ -54,7 +54,7 @@ def test_it_learns_and_reports():
 
 def test_the_seed_fixes_the_weights_whatever_happens_between_two_steps():
     labels = np.arange(64) % 8
-    images, settings = bars(labels), replace(QUICK, steps=22, width=4, augmentation="strong", sampler_power=0.5)
+    images, settings = bars(labels), replace(QUICK, updates=22, width=4, augmentation="strong", class_balance_power=0.5)
     busy = small_cnn.build(8, images, settings)
     for _ in small_cnn.train(busy, images, labels, settings, (images, labels)):
         torch.rand(3)
@@ -70,7 +70,7 @@ def test_the_seed_fixes_the_weights_whatever_happens_between_two_steps():
 @pytest.mark.parametrize(("side", "channels"), [(28, 3), (64, 1), (128, 3), (9, 1)])
 def test_images_of_any_size_are_taken(side, channels):
     images = np.random.default_rng(0).integers(0, 256, (12, channels, side, side), dtype=np.uint8)
-    model, _ = fit(images, np.arange(12) % 3, replace(QUICK, steps=2, batch_size=4, augmentation="light"), classes=3)
+    model, _ = fit(images, np.arange(12) % 3, replace(QUICK, updates=2, batch_size=4, augmentation="light"), classes=3)
 
     assert small_cnn.predict(model, images).shape == (12, 3)
 
@@ -79,23 +79,23 @@ def test_adjusted_logits_forget_how_frequent_classes_are():
     """Where images say nothing, plain cross-entropy learns the frequencies, and the adjusted one learns none."""
     labels = np.repeat([0, 1], [300, 30])
     images = np.full((330, 1, 8, 8), 100, dtype=np.uint8)
-    settings = replace(QUICK, steps=100, batch_size=44, width=4, learning_rate=0.03, weight_decay=0.0)
+    settings = replace(QUICK, updates=100, batch_size=44, width=4, learning_rate=0.03, weight_decay=0.0)
 
     def learned(**values):
         return small_cnn.predict(fit(images, labels, replace(settings, **values), classes=2)[0], images[:1])[0]
 
     np.testing.assert_allclose(learned(), [10 / 11, 1 / 11], atol=0.03)
     np.testing.assert_allclose(learned(logit_adjustment=1.0), [0.5, 0.5], atol=0.05)
-    np.testing.assert_allclose(learned(sampler_power=1.0), [0.5, 0.5], atol=0.05)
-    both = dict(sampler_power=1.0, logit_adjustment=1.0)
-    np.testing.assert_allclose(learned(**both, adjusted_for="drawn"), [0.5, 0.5], atol=0.05)
+    np.testing.assert_allclose(learned(class_balance_power=1.0), [0.5, 0.5], atol=0.05)
+    both = dict(class_balance_power=1.0, logit_adjustment=1.0)
+    np.testing.assert_allclose(learned(**both, logit_prior="drawn"), [0.5, 0.5], atol=0.05)
     np.testing.assert_allclose(learned(**both), [1 / 11, 10 / 11], atol=0.05)
 
 
 def test_synthetic_images_teach_a_class_that_has_no_real_ones():
     labels, made = np.arange(140) % 7, np.full(40, 7)
     fresh = np.full(40, 7)
-    settings = replace(QUICK, synthetic_share=0.2)
+    settings = replace(QUICK, synthetic_fraction=0.2)
 
     without, _ = fit(bars(labels), labels, settings)
     with_them, _ = fit(bars(labels), labels, settings, (bars(made, seed=2), made))
@@ -120,7 +120,7 @@ def test_a_share_of_each_batch_is_synthetic_until_it_ends():
 
     labels = np.arange(64) % 8
     images = bars(labels)
-    settings = replace(QUICK, steps=4, synthetic_share=0.25, synthetic_until=0.5)
+    settings = replace(QUICK, updates=4, synthetic_fraction=0.25, synthetic_until=0.5)
     model = small_cnn.build(8, images, settings)
     for _ in small_cnn.train(model, Counted("real", images), labels, settings, (Counted("made", images), labels)):
         pass
@@ -132,7 +132,7 @@ def test_a_share_of_each_batch_is_synthetic_until_it_ends():
 def test_weights_are_the_running_average():
     labels = np.arange(32) % 8
     images = bars(labels)
-    ((plain, _), (averaged, _)) = (fit(images, labels, replace(QUICK, steps=1, ema_decay=d)) for d in (0.0, 0.5))
+    ((plain, _), (averaged, _)) = (fit(images, labels, replace(QUICK, updates=1, ema_decay=d)) for d in (0.0, 0.5))
     first = small_cnn.build(8, images, QUICK)
 
     moved = [plain.head.weight - first.head.weight, averaged.head.weight - first.head.weight]
@@ -142,7 +142,7 @@ def test_weights_are_the_running_average():
 def test_digits_in_seconds():
     pixels, labels = load_digits(return_X_y=True)
     images = (pixels.reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)
-    settings = replace(QUICK, steps=200, learning_rate=0.01)
+    settings = replace(QUICK, updates=200, learning_rate=0.01)
 
     model, _ = fit(images[:1200], labels[:1200], settings, classes=10)
 

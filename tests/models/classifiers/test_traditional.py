@@ -34,7 +34,7 @@ def test_a_given_penalty_is_scikit_learns_linear_svm():
     images, labels = digits(200)
     vectors = traditional.gradients(images)
 
-    found = traditional.svm(vectors[:150], labels[:150], vectors[150:], 10, TraditionalSettings(svm_penalty=0.3))
+    found = traditional.svm(vectors[:150], labels[:150], vectors[150:], 10, TraditionalSettings(svm_c=0.3))
 
     oracle = LinearSVC(C=0.3, random_state=0).fit(vectors[:150], labels[:150])
     assert np.array_equal(found.argmax(1), oracle.predict(vectors[150:]))

@@ -29,7 +29,9 @@ FEW = SamplingSettings(sampling_steps=6, precision="fp32")
 
 
 def settings(**changed):
-    return GeneratorSettings(**{**dict(minutes=0, steps=8, width=8, batch_size=8, precision="fp32"), **changed})
+    return GeneratorSettings(
+        **{**dict(minutes=None, max_updates=8, width=8, batch_size=8, precision="fp32"), **changed}
+    )
 
 
 def dark_and_bright(count=64, size_px=12, channels=1):
@@ -60,7 +62,7 @@ def weights(pipeline):
 def toy(tmp_path_factory):
     folder = tmp_path_factory.mktemp("toy")
     images, labels = dark_and_bright()
-    asked = settings(steps=150, width=16, batch_size=16, picture_steps=100)
+    asked = settings(max_updates=150, width=16, batch_size=16, preview_every=100)
     pipeline = diffusion.build(["dark", "bright"], 1, 12, asked)
     steps = list(diffusion.train(pipeline, lambda indices: images[indices], labels, asked, folder, folder))
     return SimpleNamespace(pipeline=pipeline, steps=steps, folder=folder)
@@ -154,7 +156,7 @@ def test_each_class_is_drawn_as_itself(toy):
 def test_an_image_depends_on_seed_and_number_alone(toy):
     labels = np.arange(23) % 2
     whole = drawn(toy.pipeline, labels)
-    batches = drawn(toy.pipeline, labels, SamplingSettings(sampling_steps=6, precision="fp32", batch_images=5))
+    batches = drawn(toy.pipeline, labels, SamplingSettings(sampling_steps=6, precision="fp32", sampling_batch_size=5))
     later = drawn(toy.pipeline, labels[10:], first=10)
     some = drawn(toy.pipeline, labels[[20, 3]], numbers=np.array([20, 3]))
     other = drawn(toy.pipeline, labels, SamplingSettings(sampling_steps=6, precision="fp32", sampling_seed=1))
@@ -190,7 +192,7 @@ def test_labels_that_there_are_not_are_refused(toy, tmp_path):
     with pytest.raises(ValueError, match="from 0 to 1"):
         fit(tmp_path, data=(dark_and_bright()[0], np.arange(64)))
     with pytest.raises(ValueError, match="set one of them"):
-        fit(tmp_path, minutes=0, steps=0)
+        fit(tmp_path, minutes=None, max_updates=None)
     with pytest.raises(ValueError, match="1 or 3 channels"):
         diffusion.build(["a"], 2, 28, settings())
 
@@ -231,7 +233,7 @@ def test_steps_say_how_far_it_is(toy):
 @pytest.mark.parametrize(("size_px", "channels"), [(28, 1), (29, 3), (45, 1)])
 def test_sides_that_the_strides_do_not_divide_are_drawn(size_px, channels, tmp_path):
     data = dark_and_bright(8, size_px, channels)
-    pipeline, steps = fit(tmp_path, data=data, steps=2)
+    pipeline, steps = fit(tmp_path, data=data, max_updates=2)
 
     images = drawn(pipeline, [0, 1], SamplingSettings(sampling_steps=2, precision="fp32"))
 
@@ -244,7 +246,7 @@ def test_images_are_drawn_by_a_power_of_their_class_size():
     labels = np.repeat([0, 1, 2], counts)
     for power in (0.0, 0.5, 1.0):
         chances = noise.class_chances(labels, power).cumsum()
-        asked = settings(class_power=power)
+        asked = settings(class_balance_power=power)
         taken = np.concatenate([noise.choose(chances, 1000, update, asked) for update in range(60)])
         expected = counts ** (1 - power) / (counts ** (1 - power)).sum()
         found = np.bincount(labels[taken], minlength=3) / len(taken)
@@ -262,10 +264,10 @@ def test_labels_are_left_out_and_images_mirrored_only_as_asked():
         clean = batch.noisy - batch.times[:, None, None, None] * batch.way > 0
         return (batch.labels == 7).float().mean(), clean[:, 0, :, 0].any(1), clean[:, 0, 0, :].any(1)
 
-    dropped, left, above = seen(label_drop=0.25)
+    dropped, left, above = seen(class_dropout_prob=0.25)
     assert dropped == pytest.approx(0.25, abs=0.04) and left.all() and above.all()
     for flips, moves in (("horizontal", (True, False)), ("vertical", (False, True)), ("both", (True, True))):
-        dropped, left, above = seen(flips=flips, label_drop=0.0)
+        dropped, left, above = seen(flips=flips, class_dropout_prob=0.0)
         assert dropped == 0
         for kept, mirrored in zip((left, above), moves, strict=True):
             assert kept.float().mean() == pytest.approx(0.5 if mirrored else 1.0, abs=0.05)
@@ -291,7 +293,7 @@ def test_the_seed_fixes_the_weights(tmp_path):
 
 
 def test_where_steps_are_set_no_clock_shows_in_the_weights(tmp_path, monkeypatch):
-    expected = weights(fit(tmp_path / "0", minutes=0)[0])
+    expected = weights(fit(tmp_path / "0", minutes=None)[0])
     ticks = itertools.chain([0.0], itertools.repeat(40.0))  # the first update seems to take most of the minute
     monkeypatch.setattr(diffusion.time, "monotonic", lambda: next(ticks))
     found, steps = fit(tmp_path / "1", minutes=1)
@@ -309,8 +311,8 @@ def folders(tmp_path):
 @pytest.mark.parametrize("way", ["stopped by fetch", "left after a saved state"])
 def test_a_training_that_was_cut_off_ends_with_the_same_weights_and_images(way, tmp_path, monkeypatch):
     images, labels = dark_and_bright()
-    asked = settings(steps=25)
-    whole, steps = fit(tmp_path / "0", steps=25)
+    asked = settings(max_updates=25)
+    whole, steps = fit(tmp_path / "0", max_updates=25)
 
     if way == "left after a saved state":
         monkeypatch.setattr(diffusion, "SAVE_SECONDS", 0.0)
@@ -330,20 +332,20 @@ def test_a_training_that_was_cut_off_ends_with_the_same_weights_and_images(way, 
     else:
         assert next(training).number == 10
         training.close()
-    second, rest = fit(tmp_path / "1", steps=25)
+    second, rest = fit(tmp_path / "1", max_updates=25)
 
     torch.testing.assert_close(weights(second), weights(whole), rtol=0, atol=0)
     np.testing.assert_array_equal(drawn(second, [0, 1] * 4), drawn(whole, [0, 1] * 4))
     assert rest[-1].number == 25 and rest[-1].loss == pytest.approx(steps[-1].loss, rel=1e-6)
     assert rest[-1].metrics["epochs"] == steps[-1].metrics["epochs"]
-    third, last = fit(tmp_path / "1", steps=25)  # it is done: nothing is learned again
+    third, last = fit(tmp_path / "1", max_updates=25)  # it is done: nothing is learned again
     assert len(last) == 1
     torch.testing.assert_close(weights(third), weights(whole), rtol=0, atol=0)
 
 
 def test_time_is_counted_over_resumes(tmp_path):
     images, labels = dark_and_bright()
-    asked = settings(steps=0, minutes=1.5 / 60)
+    asked = settings(max_updates=None, minutes=1.5 / 60)
     pipeline = diffusion.build(["dark", "bright"], 1, 12, asked)
     began = time.monotonic()
 

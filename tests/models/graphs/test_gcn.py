@@ -85,7 +85,7 @@ def test_an_update_has_the_gradient_of_the_whole_dense_network(weighted):
     graph, features, truth = two_clusters()
     labels = np.where(np.arange(60) % 4, -1, truth)
     weights = np.random.default_rng(1).uniform(0.1, 2.0, 60) if weighted else None
-    settings = GCNSettings(hidden_channels=16, dropout=0.0, epochs=1, sample_loss_weight=0.0, logit_adjustment=0.0)
+    settings = GCNSettings(hidden_channels=16, dropout=0.0, epochs=1, gce_weight=0.0, logit_adjustment=0.0)
     model, oracle = (gcn.build(2, 2, settings) for _ in range(2))
 
     (step,) = gcn.train(model, *gcn.prepare(graph, features, GCNSettings()), labels, settings, weights)
@@ -106,7 +106,7 @@ def test_batches_read_few_nodes_and_score_as_the_whole_graph_does():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(3000, 6)).astype(np.float32)
     graph = graphs.build(features, GraphSettings(neighbours=5, metric="euclidean"))
-    settings = GCNSettings(hidden_channels=16, batch_nodes=400)
+    settings = GCNSettings(hidden_channels=16, max_batch_nodes=400)
     model = gcn.build(6, 3, settings).eval()
     propagated, adjacency = gcn.prepare(graph, features, GCNSettings())
     known = rng.permutation(3000)[:900]
@@ -124,8 +124,8 @@ def test_batches_learn_what_the_whole_graph_learns():
     graph, features, truth = clusters_of_two_classes()
     labels = np.where(np.arange(len(truth)) % 5, -1, truth)
     whole, _ = fit(graph, features, labels, 2, GCNSettings(epochs=30))
-    batches, losses = fit(graph, features, labels, 2, GCNSettings(epochs=30, batch_nodes=100))
-    again, _ = fit(graph, features, labels, 2, GCNSettings(epochs=30, batch_nodes=100))
+    batches, losses = fit(graph, features, labels, 2, GCNSettings(epochs=30, max_batch_nodes=100))
+    again, _ = fit(graph, features, labels, 2, GCNSettings(epochs=30, max_batch_nodes=100))
 
     assert (whole.argmax(1) == truth)[labels < 0].mean() > 0.97
     assert (batches.argmax(1) == truth)[labels < 0].mean() > 0.97
@@ -168,7 +168,7 @@ def test_the_seed_fixes_the_answer():
     assert not np.array_equal(once, other)
 
 
-@pytest.mark.parametrize("switched", ["class_loss_weight", "sample_loss_weight"])
+@pytest.mark.parametrize("switched", ["ce_weight", "gce_weight"])
 def test_either_loss_can_be_switched_off(switched):
     graph, features, truth = two_clusters()
     both, _ = fit(graph, features, truth, 2, GCNSettings(epochs=3))
@@ -210,9 +210,10 @@ def test_wide_vectors_are_reduced_and_say_the_same():
     graph = graphs.build(wide, GraphSettings(neighbours=8))
     labels = np.where(np.arange(400) < 30, truth, -1)
 
-    propagated, _ = gcn.prepare(graph, wide, GCNSettings(input_dim=20))
+    propagated, _ = gcn.prepare(graph, wide, GCNSettings(projection_dim=20))
     right = [
-        (fit(graph, wide, labels, 3, GCNSettings(input_dim=dim))[0].argmax(1) == truth)[30:].mean() for dim in (0, 20)
+        (fit(graph, wide, labels, 3, GCNSettings(projection_dim=dim))[0].argmax(1) == truth)[30:].mean()
+        for dim in (0, 20)
     ]
 
     assert propagated.shape == (400, 20) and torch.isfinite(propagated).all()

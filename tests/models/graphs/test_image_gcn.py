@@ -69,7 +69,7 @@ def graphs_of(images: np.ndarray, settings=SMALL) -> image_nodes.SuperpixelGraph
 def test_it_finds_the_mark_and_shows_where_it_is(aggregation):
     maps, labels, _ = marked()
     new, truth, places = marked(40, seed=1)
-    model, steps = fit(fetch_from(maps), 2, labels, replace(SMALL, aggregation=aggregation, rounds=1))
+    model, steps = fit(fetch_from(maps), 2, labels, replace(SMALL, aggregation=aggregation, num_layers=1))
 
     logits, contributions = predict(model, fetch_from(new), 40)
 
@@ -123,7 +123,7 @@ def test_an_image_scores_the_same_alone_and_beside_larger_graphs():
 def test_a_convolution_is_that_of_edge_lists():
     """PyG's GCNConv over the edges of one image says the same as the dense block does."""
     maps, _, _ = marked(1)
-    model = image_gcn.build(2, 3, replace(SMALL, rounds=1)).eval()
+    model = image_gcn.build(2, 3, replace(SMALL, num_layers=1)).eval()
     nodes = image_nodes.patches(maps)
     listed = GCNConv(16, 16)
     listed.load_state_dict(model.convolutions[0].state_dict())
@@ -145,7 +145,7 @@ def test_the_seed_fixes_the_answer():
     assert not np.array_equal(once, other)
 
 
-@pytest.mark.parametrize("switched", ["image_loss_weight", "node_loss_weight"])
+@pytest.mark.parametrize("switched", ["image_ce_weight", "node_gce_weight"])
 def test_either_loss_can_be_switched_off(switched):
     maps, labels, _ = marked(32)
     settings = replace(SMALL, graph_epochs=4)

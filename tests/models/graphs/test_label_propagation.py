@@ -74,7 +74,7 @@ def test_a_piece_without_a_label_gets_no_answer(method):
 @pytest.mark.parametrize(("each", "laplace", "poisson"), [(1, 0.0, 0.80), (10, 0.94, 0.92)])
 def test_digits(each, laplace, poisson):
     pixels, truth = load_digits(return_X_y=True)
-    graph = graphs.build(pixels, GraphSettings(neighbours=10, metric="euclidean", graph_dim=0))
+    graph = graphs.build(pixels, GraphSettings(neighbours=10, metric="euclidean", pca_dim=None))
     labels = some(truth, each)
     hidden = labels < 0
 

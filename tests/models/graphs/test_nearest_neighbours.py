@@ -9,7 +9,7 @@ from evenset.models.graphs import nearest_neighbours as graphs
 from evenset.models.settings import GraphSettings
 from sklearn.neighbors import NearestNeighbors
 
-EUCLIDEAN = GraphSettings(neighbours=5, metric="euclidean", graph_dim=0)
+EUCLIDEAN = GraphSettings(neighbours=5, metric="euclidean", pca_dim=None)
 
 
 def clusters(n=300, dim=8, centres=3, seed=0):
@@ -20,7 +20,7 @@ def clusters(n=300, dim=8, centres=3, seed=0):
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_neighbours_are_those_of_scikit_learn(metric):
     rows = clusters()
-    graph = graphs.build(rows, GraphSettings(neighbours=7, metric=metric, graph_dim=0))
+    graph = graphs.build(rows, GraphSettings(neighbours=7, metric=metric, pca_dim=None))
 
     distances, expected = NearestNeighbors(n_neighbors=8, metric=metric, algorithm="brute").fit(rows).kneighbors(rows)
     assert (graph.neighbours == expected[:, 1:]).mean() > 0.999  # but for ties in the last digit
@@ -82,8 +82,8 @@ def test_fewer_samples_than_neighbours():
 
 def test_reduction_keeps_what_lies_in_few_directions():
     rows = clusters(dim=8) @ np.random.default_rng(1).normal(size=(8, 64)).astype(np.float32)
-    settings = GraphSettings(neighbours=5, metric="euclidean", graph_dim=8)
-    full = GraphSettings(neighbours=5, metric="euclidean", graph_dim=0)
+    settings = GraphSettings(neighbours=5, metric="euclidean", pca_dim=8)
+    full = GraphSettings(neighbours=5, metric="euclidean", pca_dim=None)
     assert graphs.recall(rows, graphs.build(rows, settings), full) > 0.99
 
 

@@ -39,7 +39,9 @@ def around(count, middle, width, seed):
     return np.random.default_rng(seed).uniform(middle - width, middle + width, count)
 
 
-ONLY_PROTOTYPES = FilterSettings(probability_share=0, graph_share=0, copy_share=0, prototype_share=0.1)
+ONLY_PROTOTYPES = FilterSettings(
+    probability_reject_quantile=0, gcn_reject_quantile=0, copy_reject_quantile=0, prototype_reject_quantile=0.1
+)
 
 
 def test_a_limit_is_the_quantile_of_held_out_images_of_the_class():
@@ -102,7 +104,9 @@ def test_one_image_in_all_is_enough():
 def test_a_probability_is_as_high_as_real_images_have_it(check):
     training = views(np.zeros(10), np.zeros(10, int))
     sure = np.linspace(0.2, 0.9, 99)
-    switched = dict(prototype_share=0, copy_share=0, probability_share=0, graph_share=0)
+    switched = dict(
+        prototype_reject_quantile=0, copy_reject_quantile=0, probability_reject_quantile=0, gcn_reject_quantile=0
+    )
     settings = FilterSettings(**{**switched, f"{check}_share": 0.1})
 
     def given(values):

@@ -158,7 +158,7 @@ def test_near_duplicates_are_what_chance_would_not_put_so_near(dimensions):
     vectors = rng.normal(size=(600, dimensions))
     vectors[1] = vectors[0]
     vectors[3] = vectors[2] + 1e-4 * rng.normal(size=dimensions)
-    found = nearest_neighbours.build(vectors, GraphSettings(metric="euclidean", graph_dim=0))
+    found = nearest_neighbours.build(vectors, GraphSettings(metric="euclidean", pca_dim=None))
 
     groups = label_errors.near_duplicates(found.neighbours, found.distances)
 

@@ -9,7 +9,7 @@ from evenset.workflows.balancing import plan as balance_plan
 NAMES = ["bag", "coat", "shirt"]
 
 
-def plan(target="majority", max_ratio=0.0, real=(100, 40, 6), there=(0, 0, 0)):
+def plan(target="majority", max_ratio=None, real=(100, 40, 6), there=(0, 0, 0)):
     return balance_plan.make(NAMES, np.array(real), np.array(there), target, max_ratio)
 
 

@@ -50,9 +50,9 @@ def judge_that_keeps(share):
     return judge
 
 
-def make(run, wanted=(30, 50), share=0.5, most_tries=5.0, keep_rejected=False):
+def make(run, wanted=(30, 50), share=0.5, max_draws_per_image=5.0, keep_rejected=False):
     return rejection_sampling.make(
-        run, NAMES, np.array(wanted), draw, judge_that_keeps(share), most_tries, keep_rejected
+        run, NAMES, np.array(wanted), draw, judge_that_keeps(share), max_draws_per_image, keep_rejected
     )
 
 

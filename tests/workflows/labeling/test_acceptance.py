@@ -140,8 +140,8 @@ def test_classes_that_were_picked_evenly_are_counted_as_the_pool_has_them():
         return float((decide(known, found, choices).classes == truth)[known.classes < 0].mean())
 
     plain = accuracy(choices)
-    assert accuracy(dataclasses.replace(choices, class_shares="pool")) > plain + 0.02
-    assert accuracy(dataclasses.replace(choices, class_shares="pool", random_labels=True)) == plain
+    assert accuracy(dataclasses.replace(choices, class_prior="pool")) > plain + 0.02
+    assert accuracy(dataclasses.replace(choices, class_prior="pool", random_labels=True)) == plain
 
 
 def test_each_class_keeps_the_target_by_itself():

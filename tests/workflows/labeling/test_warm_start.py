@@ -18,7 +18,7 @@ from evenset.workflows.runs import records
 from evenset.workflows.training.partition import HELD_OUT, TRAIN, VALIDATION
 
 FIRST, SECOND = "evenset_auto_label_1", "evenset_auto_label_2"
-QUICK = dict(epochs=4, minimum_steps=4, rounds=0, augmentation="none", precision="fp32", progress=False)
+QUICK = dict(epochs=4, min_updates=4, self_training_rounds=0, augmentation="none", precision="fp32", progress=False)
 
 
 def label(dataset, **settings):

@@ -99,7 +99,7 @@ def fill(disk: Path):
 def test_a_full_disk_ends_the_run_with_a_sentence(small_disk, digits, clusters, everything, when):
     images = when in ("looking at images", "saving a network")
     dataset = digits(40, size_px=8, labelled=30) if images else clusters(60, 30)
-    quick = dict(epochs=1, minimum_steps=1, augmentation="none", precision="fp32", weights="none")
+    quick = dict(epochs=1, min_updates=1, augmentation="none", precision="fp32", weights="none")
     settings = {**quick, "embeddings": None} if images else {}
     before = everything(dataset)
 
@@ -132,7 +132,7 @@ def test_a_disk_that_is_too_small_for_a_generator(small_disk, digits):
 
     dataset = digits(40, size_px=8)
     with pytest.raises(OSError, match=f"the disk of {small_disk}.* is full: make room.*evenset.resume_run"):
-        train_generator(dataset, "ground_truth", minutes=0, steps=5, width=32, progress=False)
+        train_generator(dataset, "ground_truth", minutes=None, max_updates=5, width=32, progress=False)
 
     subprocess.run(["mount", "-o", "remount,size=400m", str(small_disk)], check=True)
     (row,) = list_runs(dataset).rows

@@ -109,7 +109,7 @@ def test_a_worker_outlives_its_starter_and_stops_when_it_is_asked_to(digits, els
 
 def test_a_killed_worker_is_told_in_a_sentence_and_its_run_can_be_resumed(digits):
     dataset = digits(n=40, size_px=8, labelled=30)
-    job_id = worker.start_worker(dataset, "train_resnet", {**LONG, "epochs": 3, "minimum_steps": 1})
+    job_id = worker.start_worker(dataset, "train_resnet", {**LONG, "epochs": 3, "min_updates": 1})
     job = until(dataset, job_id, lambda job: job["run_key"] is not None)
     os.kill(job["pid"], signal.SIGKILL)
 

@@ -14,7 +14,7 @@ from evenset.workflows.runs import lifecycle
 from evenset.workflows.training import ensemble, image_survey, resnet
 from evenset.workflows.training.partition import HELD_OUT, TRAIN, VALIDATION
 
-QUICK = dict(epochs=3, minimum_steps=1, batch_size=16, augmentation="none")
+QUICK = dict(epochs=3, min_updates=1, batch_size=16, augmentation="none")
 SMALL = dict(weights="none", precision="fp32", device="cpu", **QUICK)
 
 
@@ -70,7 +70,7 @@ def test_neither_a_resnet_nor_its_rounds_learn_from_a_held_out_label(digits):
             dataset,
             "ground_truth",
             output_field=f"auto_{len(said)}",
-            rounds=1,
+            self_training_rounds=1,
             random_labels=True,  # or the draw would look at the labels
             progress=False,
             size_px=8,
@@ -117,7 +117,7 @@ def in_rounds(dataset, parts, sure_of, rounds, monkeypatch):
         return certain(labels, cut, together)
 
     monkeypatch.setattr(ensemble, "_certain", watch)
-    settings = (ImageSettings(size_px=8), ResNetSettings(**SMALL), AutoLabelSettings(rounds=rounds))
+    settings = (ImageSettings(size_px=8), ResNetSettings(**SMALL), AutoLabelSettings(self_training_rounds=rounds))
     with a_run(dataset) as run:
         look = image_survey.look_at(run, known, settings[0])
         found, _, paid = ensemble.in_rounds(run, known, look, parts, sure(known.classes, sure_of), settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evenset.models.graphs import nearest_neighbours as graphs
-from evenset.models.settings import GCNSettings, GraphSettings, SpreadSettings
+from evenset.models.settings import GCNSettings, GraphSettings, LabelSpreadingSettings
 from evenset.workflows.training import label_spreading
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -23,9 +23,9 @@ def some(truth, each, seed=0):
 
 def spread_digits(each, vectors=None):
     pixels, truth = load_digits(return_X_y=True)
-    around = label_spreading.surround(pixels if vectors is None else vectors, SpreadSettings(), GraphSettings())
+    around = label_spreading.surround(pixels if vectors is None else vectors, LabelSpreadingSettings(), GraphSettings())
     labels = some(truth, each)
-    return label_spreading.spread(around, labels, 10, SpreadSettings(), FEW), labels, truth
+    return label_spreading.spread(around, labels, 10, LabelSpreadingSettings(), FEW), labels, truth
 
 
 @pytest.mark.parametrize(("each", "wanted"), [(4, 0.9), (10, 0.92)])
@@ -68,7 +68,7 @@ def test_a_member_that_knows_only_what_it_was_told_weighs_nothing():
     )
     labels = np.where(np.arange(300) < 200, truth, -1)
 
-    found = label_spreading.spread(around, labels, 3, SpreadSettings(), FEW)
+    found = label_spreading.spread(around, labels, 3, LabelSpreadingSettings(), FEW)
 
     told = found.log_probabilities[1].argmax(axis=1) == truth
     assert told[:200].all() and told[200:].mean() < 0.5

@@ -16,7 +16,7 @@ from evenset.workflows.data import folders
 from evenset.workflows.ui import balance as balance_overview
 from evenset.workflows.ui import user_input
 
-SMALL = dict(source="augment", probe_steps=40, probe_seeds=2, progress=False)
+SMALL = dict(source="augment", verdict_updates=40, verdict_seeds=2, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -130,14 +130,14 @@ def test_what_was_not_added_can_be_added_with_the_same_settings(balanced):
     [(operator, again)] = asked
     assert found.can_add and operator.endswith("/balance_classes")
     assert again["add"] == "always" and (again["target"], again["target_number"]) == ("number", 90)
-    kept = {name: again[name] for name in ("probe_steps", "source", "label_field", "seed")}
-    assert kept == dict(probe_steps=40, source="augment", label_field="ground_truth", seed=0)
+    kept = {name: again[name] for name in ("verdict_updates", "source", "label_field", "seed")}
+    assert kept == dict(verdict_updates=40, source="augment", label_field="ground_truth", seed=0)
     assert not {name for name, value in again.items() if not isinstance(value, (str, int, float, bool))}
 
 
 def test_a_run_that_added_has_its_views_and_nothing_left_to_add(balanced):
     dataset, _ = balanced
-    short = dict(add="always", measure_benefit=False, keep_rejected=True, prototype_share=0.5)
+    short = dict(add="always", measure_benefit=False, keep_rejected=True, prototype_reject_quantile=0.5)
     results = balance_classes(dataset, "ground_truth", **short, **SMALL)
     found = balance_overview.outcome(dataset, results.run_key)
 
