@@ -115,7 +115,7 @@ def logistic_regression(dataset: Any, run_key: str, settings: dict[str, Any]) ->
     from evenset.workflows.data.labels import read_labels
     from evenset.workflows.labeling.acceptance import decide
     from evenset.workflows.labeling.predictions import Scores
-    from evenset.workflows.training.partition import TRAIN, VALIDATION
+    from evenset.workflows.training.partition import Split
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
     from sklearn.pipeline import Pipeline
@@ -127,14 +127,14 @@ def logistic_regression(dataset: Any, run_key: str, settings: dict[str, Any]) ->
     shape = load_tensors(run_folder(dataset, run_key) / "checkpoint.safetensors")[1]
     reading, _, choices = split(settings, ImageSettings, ResNetSettings, AutoLabelSettings)
     vectors = pixels(known.paths.tolist(), reading, shape["size_px"], shape["channels"])
-    train = np.isin(parts, (TRAIN, VALIDATION))
-    folds = max(2, min(5, int(np.bincount(known.classes[train]).min())))
+    train = np.isin(parts, (Split.TRAIN, Split.VALIDATION))
+    folds = max(2, min(5, int(np.bincount(known.class_ids[train]).min())))
     search = GridSearchCV(
         Pipeline([("scale", StandardScaler()), ("model", LogisticRegression(max_iter=3000))]),
         {"scale": [StandardScaler(), "passthrough"], "model__C": np.logspace(-4, 1, 6)},
         scoring="neg_log_loss",
         cv=StratifiedKFold(folds, shuffle=True, random_state=settings["seed"]),
-    ).fit(vectors[train], known.classes[train])
+    ).fit(vectors[train], known.class_ids[train])
     logits = np.full((len(vectors), len(known.names)), -1e9)
     logits[:, search.classes_] = search.predict_log_proba(vectors)
     none = np.zeros((len(vectors), 0))

@@ -132,10 +132,12 @@ def ordered(
     from evenset.workflows.labeling.acceptance import decide
     from evenset.workflows.labeling.predictions import Scores
     from evenset.workflows.training.ensemble import neighbours_agree
-    from evenset.workflows.training.partition import TRAIN, VALIDATION
+    from evenset.workflows.training.partition import Split
 
     count, agree = len(logits), neighbours_agree(logits, neighbours)
-    parts = np.where(given < 0, 0, np.where(np.arange(count) < (given >= 0).sum() - TUNING, TRAIN, VALIDATION))
+    parts = np.where(
+        given < 0, 0, np.where(np.arange(count) < (given >= 0).sum() - TUNING, Split.TRAIN, Split.VALIDATION)
+    )
     ids = np.arange(count).astype(str)
     known = Labels(ids, ids, given, list("abcdefghij"), given >= 0, np.full(count, ""), 0)
     none = np.zeros((count, 0))

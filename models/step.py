@@ -1,4 +1,4 @@
-"""What every training loop shares: the Step that it yields, the device and precision it runs in, its saved state."""
+"""Shared by all training loops: reports, device and precision, and saved state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Step:
+class TrainingReport:
     """One report of a loop: an epoch of training, a batch of prediction."""
 
     number: int

@@ -100,15 +100,15 @@ def _draw(samples: Any, field: str, label_field: str, choices: AuditSettings, pr
     inputs = dict(field=field, label_field=label_field)
     with lifecycle.start(samples, "audit_labels", settings=(choices,), inputs=inputs, progress=progress) as run:
         drawn = dict(ids=np.array(ids)[rows], labels=np.array(labels, dtype=object)[rows].astype(str))
-        run.arrays("drawn", lambda: drawn)
+        run.cached_arrays("drawn", lambda: drawn)
         name = views.save(run, f"{field}: audit", run.dataset.select(drawn["ids"].tolist(), ordered=True))
-        run.note("view", lambda: name)
+        run.remember("view", lambda: name)
         return run.finish(_read(run, field, choices.alpha))
 
 
 def _read(run: Run, field: str, alpha: float) -> AuditResults:
     """Counts the drawn samples that a person looked at, and the right ones among them."""
-    drawn = run.arrays("drawn", dict)
+    drawn = run.cached_arrays("drawn", dict)
     suggested = dict(zip(drawn["ids"].tolist(), drawn["labels"].tolist(), strict=True))
     label_field = run.record.inputs["label_field"]
     review = f"{label_field}.evenset_review"

@@ -77,20 +77,20 @@ def auto_label(
     earlier = warm_start.find(samples, after, label_field, resnet_settings, choices) if after else None
     names = predictions.check_classes(origin, classes)
     if label_field is None:
-        known = read_ids(samples, list(names or ()))
+        labels = read_ids(samples, list(names or ()))
     else:
-        known = read_labels(
+        labels = read_labels(
             samples, label_field, classes=names, group_field=group_field, include_synthetic=include_synthetic
         )
     if not (origin or resume):
-        require_classes(known, label_field or "", group_field)
+        require_classes(labels, label_field or "", group_field)
     given = named_parts(samples, validation)
     refuse_seen(samples, embeddings)
     name = origin.vectors if origin and embeddings is None else embeddings
-    source = open_source(samples, name, known, resume)
+    source = open_source(samples, name, labels, resume)
     predictions.check_source(source, origin)
     if not origin and source is None:
-        check_weights(known.names, resnet_settings)
+        check_weights(labels.names, resnet_settings)
     inputs: dict[str, Any] = dict(label_field=label_field, output_field=output_field, run=run, after=after)
     inputs.update(classes=classes, group_field=group_field, include_synthetic=include_synthetic)
     with lifecycle.start(
@@ -103,21 +103,21 @@ def auto_label(
         resume=resume,
     ) as current:
         note_parts(current, validation=validation)
-        known, given = freeze(current, known), freeze_parts(current, given)
+        labels, given = freeze(current, labels), freeze_parts(current, given)
         if earlier:
-            current.arrays("seen", lambda: {"seen": earlier.seen})
+            current.cached_arrays("seen", lambda: {"seen": earlier.seen})
         if origin:
-            found = predictions.from_run(current, known, origin, resnet_settings, source)
+            found = predictions.from_run(current, labels, origin, resnet_settings, source)
         elif source is not None:
-            found = predictions.from_vectors(current, known, source, graph_settings, choices, earlier)
+            found = predictions.from_vectors(current, labels, source, graph_settings, choices, earlier)
         else:
             every = (image_settings, resnet_settings, graph_settings, choices)
-            found = predictions.from_images(current, known, given, every, earlier)
-        decision = decide(known, found, choices)
-        keep(current, decision, decision if found.alone is None else alone(known, found, choices))
-        _write(current, known, found, decision, output_field)
+            found = predictions.from_images(current, labels, given, every, earlier)
+        decision = decide(labels, found, choices)
+        keep(current, decision, decision if found.alone is None else alone(labels, found, choices))
+        _write(current, labels, found, decision, output_field)
         saved = _save_views(current, output_field)
-        return current.finish(summarise(current, known, found, decision, choices, output_field, saved))
+        return current.finish(summarise(current, labels, found, decision, choices, output_field, saved))
 
 
 def _check_together(
@@ -151,14 +151,14 @@ ATTRIBUTES = {
 }
 
 
-def _write(run: Run, known: Labels, found: Scores, decision: Decision, output_field: str) -> None:
+def _write(run: Run, labels: Labels, found: Scores, decision: Decision, output_field: str) -> None:
     """The field: given labels as they are, without a confidence (the model has seen them); suggestions elsewhere."""
     import fiftyone as fo
 
-    rows = np.flatnonzero((decision.usable | (known.classes >= 0)) & ~known.made)
-    names = np.array([*known.names, None], dtype=object)
-    given = known.classes[rows] >= 0
-    label = np.where(given, names[known.classes[rows]], names[decision.classes[rows]])
+    rows = np.flatnonzero((decision.usable | (labels.class_ids >= 0)) & ~labels.synthetic_mask)
+    names = np.array([*labels.names, None], dtype=object)
+    given = labels.class_ids[rows] >= 0
+    label = np.where(given, names[labels.class_ids[rows]], names[decision.classes[rows]])
     status = np.where(given, "labelled", np.where(decision.accepted[rows], "accepted", "review"))
     usable = decision.usable[rows]
     columns = dict(
@@ -177,7 +177,7 @@ def _write(run: Run, known: Labels, found: Scores, decision: Decision, output_fi
         each, weights = np.stack(list(found.members.values())), np.array(list(found.weights.values()))
         columns["agreement"] = ensemble.agreement(each, weights)[rows]
     declare_classification(run, output_field, {name: getattr(fo, kind) for name, kind in ATTRIBUTES.items()})
-    write_classifications(run, output_field, known.ids[rows], columns)
+    write_classifications(run, output_field, labels.ids[rows], columns)
 
 
 def _save_views(run: Run, output_field: str) -> dict[str, str]:

@@ -27,8 +27,8 @@ from .runs import lifecycle
 from .runs.arguments import Classes, Progress, Samples, public
 from .runs.label_snapshot import freeze, frozen
 from .runs.run import Run
-from .training.image_survey import Look
-from .training.partition import TRAIN
+from .training.image_survey import ImageStats
+from .training.partition import Split
 
 WITH = "synthetic images"  # the arm of the measurement
 NOT_MEASURED = "not measured"
@@ -79,16 +79,16 @@ def balance_classes(
     check_images(samples)
     dataset = samples._root_dataset
     check_label_field(samples, label_field)
-    known = frozen(dataset, resume) if resume else None
-    if known is None:
-        known = read_labels(samples, label_field, classes=classes, group_field=group_field)
-        require_classes(known, label_field, group_field)
+    labels = frozen(dataset, resume) if resume else None
+    if labels is None:
+        labels = read_labels(samples, label_field, classes=classes, group_field=group_field)
+        require_classes(labels, label_field, group_field)
     synthetic.check_field(dataset)
-    plan = balance_plan.plan_for(known, synthetic.count(samples, label_field, known.names), target, choices.max_ratio)
-    ready = generating.find(dataset, generator, known.names) if generator is not None else None
+    plan = balance_plan.plan_for(labels, synthetic.count(samples, label_field, labels.names), target, choices.max_ratio)
+    ready = generating.find(dataset, generator, labels.names) if generator is not None else None
     found = generating.as_trained(ready, found)
     if dry_run:
-        return preview(known, plan, ready, found)
+        return preview(labels, plan, ready, found)
     inputs = dict(
         label_field=label_field, generator=ready.source if ready else None, target=target, group_field=group_field
     )
@@ -103,42 +103,42 @@ def balance_classes(
             resume=resume,
         ) as run,
     ):
-        known = freeze(run, known)
-        plan = _same_plan(run, known, samples, label_field, target, choices)
+        labels = freeze(run, labels)
+        plan = _same_plan(run, labels, samples, label_field, target, choices)
         if not plan.add.any():
-            return run.finish(_results(run, known, plan, [], None, choices, {}, None, {}))
-        look = generating.look_at_images(run, known, found[1])
-        parts = generating.split_for(run, known, look, ready, found[-1], choices.measure_benefit)
-        plan = plan.only(known.classes[parts == TRAIN])
-        skipped = {str(known.ids[i]): reason for i, reason in look.errors.items()}
-        return run.finish(_balance(run, known, plan, look, parts, ready, found, label_field, skipped))
+            return run.finish(_results(run, labels, plan, [], None, choices, {}, None, {}))
+        stats = generating.look_at_images(run, labels, found[1])
+        split_ids = generating.split_for(run, labels, stats, ready, found[-1], choices.measure_benefit)
+        plan = plan.only(labels.class_ids[split_ids == Split.TRAIN])
+        skipped = {str(labels.ids[i]): reason for i, reason in stats.errors.items()}
+        return run.finish(_balance(run, labels, plan, stats, split_ids, ready, found, label_field, skipped))
 
 
 def _same_plan(
-    run: Run, known: Labels, samples: Any, label_field: str, target: Target, choices: BalanceSettings
+    run: Run, labels: Labels, samples: Any, label_field: str, target: Target, choices: BalanceSettings
 ) -> Plan:
     """The plan by the synthetic samples that were there when the run began: what it added itself was taken back.
 
     Raises:
         ValueError: another run has added some since
     """
-    counts = run.note("synthetic", synthetic.count(samples, label_field, known.names).tolist)
+    counts = run.remember("synthetic", synthetic.count(samples, label_field, labels.names).tolist)
     runs_now = synthetic.runs_of(run.dataset, label_field)
-    others = sorted(set(runs_now) - {*run.note("synthetic_of", lambda: runs_now), run.key})
+    others = sorted(set(runs_now) - {*run.remember("synthetic_of", lambda: runs_now), run.key})
     if others:
         raise ValueError(
             f"{', '.join(others)} added synthetic samples to {label_field!r} since {run.key} began, so that its plan "
             "is too large: delete them, or this one"
         )
-    return balance_plan.plan_for(known, np.array(counts), target, choices.max_ratio)
+    return balance_plan.plan_for(labels, np.array(counts), target, choices.max_ratio)
 
 
 def _balance(
     run: Run,
-    known: Labels,
+    labels: Labels,
     plan: Plan,
-    look: Look,
-    parts: np.ndarray,
+    stats: ImageStats,
+    split_ids: np.ndarray,
     ready: Generator | None,
     settings: tuple[Any, ...],
     label_field: str,
@@ -147,12 +147,12 @@ def _balance(
     """Trains a generator if there is none, makes images, measures what they are worth, and adds them."""
     choices, image_settings, generator_settings = settings[:3]
     if not plan.add.any():
-        return _results(run, known, plan, [], None, choices, skipped, ready, {})
+        return _results(run, labels, plan, [], None, choices, skipped, ready, {})
     if ready is None and choices.source == "generate":
-        ready = generating.train(run, known, look, parts, image_settings, generator_settings)
+        ready = generating.train(run, labels, stats, split_ids, image_settings, generator_settings)
     if ready is not None:
-        look = look._replace(size_px=ready.size_px, channels=ready.channels)
-    problem = benefit.read(run, known, look, parts, image_settings)
+        stats = stats._replace(size_px=ready.size_px, channels=ready.channels)
+    problem = benefit.read(run, labels, stats, split_ids, image_settings)
     made = image_sources.make(run, choices.source, plan, problem, ready, settings)
     worth, some = None, any(one.kept for one in made)
     if choices.measure_benefit and some:
@@ -161,7 +161,7 @@ def _balance(
     added = is_added(worth.verdicts[WITH] if worth else None, choices.add)
     kept = [one for one in made if one.kept]
     saved = _write(run, label_field, kept if added else [], _refused(made, choices))
-    return _results(run, known, plan, made, worth, choices, skipped, ready, saved)
+    return _results(run, labels, plan, made, worth, choices, skipped, ready, saved)
 
 
 def is_added(found: Verdict | None, when: str) -> bool:
@@ -193,7 +193,7 @@ def _write(run: Run, label_field: str, kept: list[Made], refused: list[Made]) ->
 
 def _results(
     run: Run,
-    known: Labels,
+    labels: Labels,
     plan: Plan,
     made: list[Made],
     worth: Benefit | None,
@@ -212,20 +212,20 @@ def _results(
         notes.append(f"The images stay in {run.images_folder}: add='always' adds them whatever the verdict says.")
     return BalanceResults(
         run_key=run.key,
-        names=known.names,
+        names=labels.names,
         added=len(kept) if added else 0,
         decision=decision,
         rows=class_rows(plan, made, added),
         refused=refusals(made),
-        verdict=verdict_rows(worth, found, known.names, WITH) if worth and found else [],
+        verdict=verdict_rows(worth, found, labels.names, WITH) if worth and found else [],
         arms=worth.arms if worth else [],
         gain=list(found.total) if found else [],
         best=worth.best if worth else "",
         generator=ready.source if ready else None,
-        picture=class_grid(run.folder / "synthetic.png", known.names, kept) if kept else None,
+        picture=class_grid(run.folder / "synthetic.png", labels.names, kept) if kept else None,
         notes=notes,
         views=saved,
         skipped=skipped,
-        synthetic=known.synthetic,
+        synthetic=labels.synthetic_left_out,
         refused_picture=rejection_sampling.refused_picture(run),
     )

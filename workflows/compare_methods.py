@@ -29,8 +29,8 @@ from .runs.arguments import Part, Progress, Samples, check, public
 from .runs.label_snapshot import freeze
 from .runs.run import Run
 from .training.embedding_source import open_source, refuse_seen
-from .training.image_survey import look_at
-from .training.partition import TEST, TRAIN, freeze_parts, named_parts, note_parts
+from .training.image_survey import survey_images
+from .training.partition import Split, freeze_parts, named_parts, note_parts
 
 TRAINED, SCORED = "trained", "held out"  # what output_field says of a sample
 
@@ -99,21 +99,21 @@ def compare_methods(
     choices, image_settings, attack = _read_settings(settings)
     rows = read_rows(methods, settings_of, rules, settings)
     check_images(samples)
-    known = read_labels(samples, label_field, group_field=group_field)
+    labels = read_labels(samples, label_field, group_field=group_field)
     names = field_names(output_field, rows)
     for name in (output_field, *names.values()):
         check_output_field(samples, name, label_field, embeddings)
     given = named_parts(samples, test=test)
     ruled = own_rules.read(rules) if rules is not None else []
-    own_rules.check(ruled, samples, known, label_field)
+    own_rules.check(ruled, samples, labels, label_field)
     if not resume:
-        require_classes(known, label_field, group_field)
+        require_classes(labels, label_field, group_field)
         refuse_seen(samples, embeddings)
-        check_resnets(known, rows)
+        check_resnets(labels, rows)
         for seed in _seeds(choices):
-            cut_labels(known, alike(known, None), given, choices, seed)
-    source = open_source(samples, embeddings, known, resume)
-    said, notes = own_rules.apply(ruled, samples, known) if ruled else (np.full(len(known.ids), -1), [])
+            cut_labels(labels, alike(labels, None), given, choices, seed)
+    source = open_source(samples, embeddings, labels, resume)
+    said, notes = own_rules.apply(ruled, samples, labels) if ruled else (np.full(len(labels.ids), -1), [])
     inputs = dict(label_field=label_field, output_field=output_field, group_field=group_field, embeddings=embeddings)
     written_rows = [{"name": one.name, "method": one.method, **one.settings} for one in rows]
     written_rules = own_rules.write(ruled) if ruled else None
@@ -127,15 +127,15 @@ def compare_methods(
         resume=resume,
     ) as run:
         note_parts(run, test=test)
-        known, given = freeze(run, known), freeze_parts(run, given)
+        labels, given = freeze(run, labels), freeze_parts(run, given)
         ruled_by = {"classes": said, "notes": np.array(notes, dtype=str)}
-        kept = run.arrays("rules", lambda: ruled_by, known.ids, ("classes",))
-        look = look_at(run, known, image_settings) if _needs_images(rows, embeddings) else None
+        kept = run.cached_arrays("rules", lambda: ruled_by, labels.ids, ("classes",))
+        look = survey_images(run, labels, image_settings) if _needs_images(rows, embeddings) else None
         attacked = attack if choices.robustness else None
-        material = Material(run, known, look, image_settings, source, kept["classes"], attacked)
+        material = Material(run, labels, look, image_settings, source, kept["classes"], attacked)
         cuts = [_cut(material, given, choices, seed) for seed in _seeds(choices)]
         found = {one.name: [learners.learn(material, one.method, one.settings, cut) for cut in cuts] for one in rows}
-        written = _write(run, known, label_field, output_field, names, found, cuts[0])
+        written = _write(run, labels, label_field, output_field, names, found, cuts[0])
         return run.finish(_results(material, cuts, found, kept["notes"].tolist(), output_field, written))
 
 
@@ -160,23 +160,23 @@ def _seeds(choices: CompareSettings) -> range:
     return range(choices.seed, choices.seed + choices.seeds)
 
 
-def _cut(material: Material, given: dict[int, set[str]], choices: CompareSettings, seed: int) -> Cut:
+def _cut(material: Material, given: dict[Split, set[str]], choices: CompareSettings, seed: int) -> Cut:
     """The samples that train and those that score, drawn once a run."""
-    known, look = material.known, material.look
+    known, stats = material.known, material.look
 
     def compute() -> dict[str, np.ndarray]:
-        cut = cut_labels(known, alike(known, look), given, choices, seed, look)
-        parts = np.zeros(len(known.ids), dtype=np.int64)
-        parts[cut.train], parts[cut.test] = TRAIN, TEST
-        return {"parts": parts}
+        cut = cut_labels(known, alike(known, stats), given, choices, seed, stats)
+        split_ids = np.zeros(len(known.ids), dtype=np.int64)
+        split_ids[cut.train], split_ids[cut.test] = Split.TRAIN, Split.TEST
+        return {"parts": split_ids}
 
-    parts = material.run.arrays(f"cut_{seed}", compute, known.ids, ("parts",))["parts"]
-    return Cut(seed, np.flatnonzero(parts == TRAIN), np.flatnonzero(parts == TEST))
+    split_ids = material.run.cached_arrays(f"cut_{seed}", compute, known.ids, ("parts",))["parts"]
+    return Cut(seed, np.flatnonzero(split_ids == Split.TRAIN), np.flatnonzero(split_ids == Split.TEST))
 
 
 def _write(
     run: Run,
-    known: Labels,
+    labels: Labels,
     label_field: str,
     output_field: str,
     names: dict[str, str],
@@ -189,20 +189,20 @@ def _write(
 
     declare(run, output_field, fo.StringField)
     for word, rows in ((TRAINED, cut.train), (SCORED, cut.test)):
-        write_values(run, output_field, dict.fromkeys(known.ids[rows].tolist(), word))
+        write_values(run, output_field, dict.fromkeys(labels.ids[rows].tolist(), word))
     if run.dataset.app_config.sidebar_groups is None:
-        run.wrote("sidebar", "usual")  # FiftyOne gives each evaluation a group there
+        run.track("sidebar", "usual")  # FiftyOne gives each evaluation a group there
     scored, evaluations = run.dataset.match(F(output_field) == SCORED), {}
     for number, (name, field) in enumerate(names.items(), 1):
         probabilities = found[name][0]["probabilities"]
         says = ~np.isnan(probabilities).any(1)
         classes, confidence, _ = top_two(probabilities[says])
         declare_classification(run, field, {})
-        columns = dict(label=np.array(known.names, dtype=object)[classes], confidence=confidence)
-        write_classifications(run, field, known.ids[cut.test[says]], columns)
+        columns = dict(label=np.array(labels.names, dtype=object)[classes], confidence=confidence)
+        write_classifications(run, field, labels.ids[cut.test[says]], columns)
         evaluations[name] = f"{field}_eval"
-        run.wrote("evaluations", evaluations[name])
-        about = dict(gt_field=label_field, eval_key=evaluations[name], classes=known.names, progress=False)
+        run.track("evaluations", evaluations[name])
+        about = dict(gt_field=label_field, eval_key=evaluations[name], classes=labels.names, progress=False)
         lasting(run.dataset, partial(scored.evaluate_classifications, field, **about))
         remember_id(run, "evaluations", evaluations[name], run.dataset._doc.evaluations[evaluations[name]])
         run.report("evaluating", number, len(names))
@@ -218,12 +218,12 @@ def _results(
     output_field: str,
     written: dict[str, dict[str, str]],
 ) -> CompareResults:
-    known, look = material.known, material.look
+    known, stats = material.known, material.look
     scores_of: dict[str, list[dict[str, Any]]] = {name: [] for name in found}
     for name, trials in found.items():
         for cut, kept in zip(cuts, trials, strict=True):
             numbers = {key: float(value) for key, value in kept.items() if value.ndim == 0}
-            right = score(kept["probabilities"], known.classes[cut.test])
+            right = score(kept["probabilities"], known.class_ids[cut.test])
             scores_of[name].append({"method": name, "seed": cut.seed, **right, **numbers})
     return CompareResults(
         run_key=material.run.key,
@@ -234,8 +234,8 @@ def _results(
         trained=[len(cut.train) for cut in cuts],
         held_out=[len(cut.test) for cut in cuts],
         notes=notes + _notes(material, cuts),
-        skipped={str(known.ids[i]): reason for i, reason in (look.errors if look else {}).items()},
-        synthetic=known.synthetic,
+        skipped={str(known.ids[i]): reason for i, reason in (stats.errors if stats else {}).items()},
+        synthetic=known.synthetic_left_out,
         **written,
     )
 
@@ -243,10 +243,10 @@ def _results(
 def _notes(material: Material, cuts: list[Cut]) -> list[str]:
     known = material.known
     notes = list(known.notes)
-    untrusted = int(((known.classes >= 0) & ~known.trusted).sum())
+    untrusted = int(((known.class_ids >= 0) & ~known.trusted).sum())
     if untrusted:
         notes.append(f"{counted(untrusted, 'label')} came from Evenset or a queue, and trained without scoring.")
-    missing = [name for i, name in enumerate(known.names) if not (known.classes[cuts[0].train] == i).any()]
+    missing = [name for i, name in enumerate(known.names) if not (known.class_ids[cuts[0].train] == i).any()]
     if missing:
         notes.append(f"Not learned, since no label of it trains: {', '.join(missing[:5])}.")
     if len(cuts) > 1:

@@ -81,7 +81,7 @@ def find_mistakes(
             found = out_of_fold.from_images(run, known, image_settings, resnet_settings, graph_settings, choices)
         else:
             found = out_of_fold.from_vectors(run, known, source, graph_settings, choices)
-        labels = known.classes[found.rows]
+        labels = known.class_ids[found.rows]
         verdict = judge(found, labels, choices.method, _dismissed(run, known, found.rows, label_field))
         _write(run, known, found, verdict, output_field)
         saved = _save_views(run, label_field, output_field, known.names, labels[verdict.flags])
@@ -98,28 +98,28 @@ def find_mistakes(
             rows=by_class(verdict, labels, known.names),
             notes=notes(known, found, verdict, output_field),
             skipped={str(known.ids[i]): reason for i, reason in found.errors.items()},
-            synthetic=known.synthetic,
+            synthetic=known.synthetic_left_out,
             views=saved,
             dismissed=verdict.dismissed,
         )
         return run.finish(results)
 
 
-def _labelled(known: Labels) -> Labels:
+def _labelled(labels: Labels) -> Labels:
     """The labelled samples alone: the others have nothing that could be wrong."""
-    rows = known.known
-    columns = {name: getattr(known, name)[rows] for name in ("ids", "paths", "classes", "trusted", "groups", "made")}
-    return replace(known, **columns)
+    rows = labels.labelled_indices
+    columns = {name: getattr(labels, name)[rows] for name in ("ids", "paths", "classes", "trusted", "groups", "made")}
+    return replace(labels, **columns)
 
 
 def _dismissed(run: Run, known: Labels, rows: np.ndarray, label_field: str) -> np.ndarray:
     """Which of the judged labels somebody has called right before [n]: as the run first saw it."""
 
     def compute() -> dict[str, np.ndarray]:
-        labels = [known.names[i] for i in known.classes[rows]]
+        labels = [known.names[i] for i in known.class_ids[rows]]
         return {"rows": dismissed.dismissed(run.dataset, label_field, known.ids[rows], labels)}
 
-    return run.arrays("dismissed", compute, known.ids[rows], ("rows",))["rows"]
+    return run.cached_arrays("dismissed", compute, known.ids[rows], ("rows",))["rows"]
 
 
 ATTRIBUTES = {
@@ -132,22 +132,22 @@ ATTRIBUTES = {
 }
 
 
-def _write(run: Run, known: Labels, found: out_of_fold.Evidence, verdict: Verdict, output_field: str) -> None:
+def _write(run: Run, labels: Labels, found: out_of_fold.Evidence, verdict: Verdict, output_field: str) -> None:
     import fiftyone as fo
 
-    names = np.array(known.names, dtype=object)
+    names = np.array(labels.names, dtype=object)
     columns = dict(
         label=names[verdict.suggestions],
         confidence=verdict.confidence,
         mistakenness=verdict.scores,
         is_issue=verdict.flags,
         rank=verdict.ranks,
-        reason=reasons(known, found, verdict),
-        contradicted_by=np.where(verdict.contradicted, known.ids[found.rows][verdict.against], None),
+        reason=reasons(labels, found, verdict),
+        contradicted_by=np.where(verdict.contradicted, labels.ids[found.rows][verdict.against], None),
         margin=found.margins,
     )
     declare_classification(run, output_field, {name: getattr(fo, kind) for name, kind in ATTRIBUTES.items()})
-    write_classifications(run, output_field, known.ids[found.rows], columns)
+    write_classifications(run, output_field, labels.ids[found.rows], columns)
 
 
 def _save_views(run: Run, label_field: str, output_field: str, names: list[str], flagged: np.ndarray) -> dict[str, str]:

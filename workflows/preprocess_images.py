@@ -241,7 +241,7 @@ def _show(run: Run, name: str, targets: dict[str, str], in_grid: bool) -> None:
     if in_grid:
         refresh(run.dataset)
         if name not in run.dataset.app_config.media_fields:
-            run.wrote("media_fields", name)
+            run.track("media_fields", name)
             lasting(run.dataset, lambda: _add_to_grid(run.dataset, name))
 
 

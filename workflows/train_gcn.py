@@ -75,13 +75,13 @@ def train_gcn(
     check_output_field(samples, output_field, label_field, embeddings, heatmap_field)
     if heatmap_field is not None:
         check_output_field(samples, heatmap_field, label_field, name="heatmap_field")
-    known = read_labels(
+    labels = read_labels(
         samples, label_field, classes=classes, group_field=group_field, include_synthetic=include_synthetic
     )
     if not resume:
-        require_classes(known, label_field, group_field)
-        _check_settings(known, graph, chosen)
-    source = open_source(samples, embeddings, known, resume)
+        require_classes(labels, label_field, group_field)
+        _check_settings(labels, graph, chosen)
+    source = open_source(samples, embeddings, labels, resume)
     given = named_parts(samples, validation, test)
     inputs: dict[str, Any] = dict(label_field=label_field, graph=graph, embeddings=embeddings, classes=classes)
     inputs |= dict(output_field=output_field, heatmap_field=heatmap_field, group_field=group_field)
@@ -95,16 +95,16 @@ def train_gcn(
         resume=resume,
     ) as run:
         note_parts(run, validation=validation, test=test)
-        known, given = freeze(run, known), freeze_parts(run, given)
+        labels, given = freeze(run, labels), freeze_parts(run, given)
         if graph == "samples":
-            found = sample_graph.score(run, known, given, source, chosen)
+            found = sample_graph.score(run, labels, given, source, chosen)
         else:
-            found = image_gcn.score(run, known, given, chosen)
-        _write(run, known, found, output_field)
+            found = image_gcn.score(run, labels, given, chosen)
+        _write(run, labels, found, output_field)
         if heatmap_field:
-            _write_heat_maps(run, known, found, heatmap_field)
+            _write_heat_maps(run, labels, found, heatmap_field)
         seconds = time.monotonic() - started
-        results = run.finish(summarise(run, known, found, output_field, heatmap_field, seconds))
+        results = run.finish(summarise(run, labels, found, output_field, heatmap_field, seconds))
         (run.folder / image_gcn.MAPS).unlink(missing_ok=True)
         return results
 
@@ -119,7 +119,7 @@ def _check_graph(graph: str, embeddings: str | None, heatmap_field: str | None) 
         raise ValueError("heatmap_field is of graph='image': a graph of samples has no places in the image to show")
 
 
-def _check_settings(known: Labels, graph: str, chosen: tuple[Any, ...]) -> None:
+def _check_settings(labels: Labels, graph: str, chosen: tuple[Any, ...]) -> None:
     """Refuses weights and sizes that nothing can be made of, before work starts."""
     if graph == "samples":
         return
@@ -134,20 +134,20 @@ def _check_settings(known: Labels, graph: str, chosen: tuple[Any, ...]) -> None:
         raise ValueError(
             "train_backbone is off and weights are 'none': a ResNet that knows nothing has nothing to show"
         )
-    check_weights(known.names, resnet)
+    check_weights(labels.names, resnet)
 
 
-def _write(run: Run, known: Labels, found: Scored, output_field: str) -> None:
+def _write(run: Run, labels: Labels, found: Scored, output_field: str) -> None:
     import fiftyone as fo
 
-    rows = np.flatnonzero(found.said & ~known.made)
+    rows = np.flatnonzero(found.said & ~labels.synthetic_mask)
     best, confidence, margin = top_two(softmax(found.logits[rows]))
     declare_classification(run, output_field, {"margin": fo.FloatField})
-    columns = dict(label=np.array(known.names, dtype=object)[best], confidence=confidence, margin=margin)
-    write_classifications(run, output_field, known.ids[rows], columns)
+    columns = dict(label=np.array(labels.names, dtype=object)[best], confidence=confidence, margin=margin)
+    write_classifications(run, output_field, labels.ids[rows], columns)
 
 
-def _write_heat_maps(run: Run, known: Labels, found: Scored, heatmap_field: str) -> None:
+def _write_heat_maps(run: Run, labels: Labels, found: Scored, heatmap_field: str) -> None:
     """What spoke for (to 1) and against (to -1) the predicted label; the App lays it over the image."""
     import fiftyone as fo
 
@@ -156,8 +156,8 @@ def _write_heat_maps(run: Run, known: Labels, found: Scored, heatmap_field: str)
     waiting: dict[str, Any] = {}
     total = int(found.said.sum())
     for done, (i, heat) in enumerate(found.evidence(), start=1):
-        if not known.made[i]:
-            waiting[str(known.ids[i])] = fo.Heatmap(map=heat, range=[-1, 1])
+        if not labels.synthetic_mask[i]:
+            waiting[str(labels.ids[i])] = fo.Heatmap(map=heat, range=[-1, 1])
         if len(waiting) == CHUNK or done == total:
             write_values(run, heatmap_field, waiting)
             run.report("writing heat maps", done, total)

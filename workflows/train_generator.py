@@ -16,7 +16,7 @@ from .runs import lifecycle
 from .runs.arguments import Classes, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.run import Run
-from .training.partition import HELD_OUT, TRAIN
+from .training.partition import Split
 
 
 @dataclass
@@ -85,9 +85,9 @@ def train_generator(
     )
     generating.check(image_settings, choices, measured=False)
     check_images(samples)
-    known = read_labels(samples, label_field, classes=classes, group_field=group_field)
+    labels = read_labels(samples, label_field, classes=classes, group_field=group_field)
     if not resume:
-        require_classes(known, label_field, group_field)
+        require_classes(labels, label_field, group_field)
     with lifecycle.start(
         samples,
         "train_generator",
@@ -96,12 +96,12 @@ def train_generator(
         progress=progress,
         resume=resume,
     ) as run:
-        known = freeze(run, known)
-        look = generating.look_at_images(run, known, image_settings)
-        parts = generating.hold_out(run, known, look, choices)
-        generator = generating.train(run, known, look, parts, image_settings, generator_settings)
-        skipped = {str(known.ids[i]): reason for i, reason in look.errors.items()}
-        return run.finish(_results(run, known, parts, generator, skipped))
+        labels = freeze(run, labels)
+        stats = generating.look_at_images(run, labels, image_settings)
+        split_ids = generating.hold_out(run, labels, stats, choices)
+        generator = generating.train(run, labels, stats, split_ids, image_settings, generator_settings)
+        skipped = {str(labels.ids[i]): reason for i, reason in stats.errors.items()}
+        return run.finish(_results(run, labels, split_ids, generator, skipped))
 
 
 def _warnings(run: Run, generator: generating.Generator, last: dict[str, Any]) -> list[str]:
@@ -116,13 +116,16 @@ def _warnings(run: Run, generator: generating.Generator, last: dict[str, Any]) -
 
 
 def _results(
-    run: Run, known: Labels, parts: np.ndarray, generator: generating.Generator, skipped: dict[str, str]
+    run: Run, labels: Labels, split_ids: np.ndarray, generator: generating.Generator, skipped: dict[str, str]
 ) -> GeneratorResults:
-    seen, held = (np.bincount(known.classes[parts == part], minlength=len(known.names)) for part in (TRAIN, HELD_OUT))
+    seen, held = (
+        np.bincount(labels.class_ids[split_ids == part], minlength=len(labels.names))
+        for part in (Split.TRAIN, Split.HELD_OUT)
+    )
     last = run.curves[-1]
     return GeneratorResults(
         run_key=run.key,
-        names=known.names,
+        names=labels.names,
         folder=str(generator.folder),
         size_px=generator.size_px,
         trained=int(seen.sum()),
@@ -133,10 +136,10 @@ def _results(
         pictures=sorted(str(path) for path in run.folder.glob("samples_*.png")),
         rows=[
             {"class": name, "trained": int(a), "held out": int(b)}
-            for name, a, b in zip(known.names, seen, held, strict=True)
+            for name, a, b in zip(labels.names, seen, held, strict=True)
         ],
         curves=run.curves,
-        notes=[*label_notes(known), *_warnings(run, generator, last)],
+        notes=[*label_notes(labels), *_warnings(run, generator, last)],
         skipped=skipped,
-        synthetic=known.synthetic,
+        synthetic=labels.synthetic_left_out,
     )

@@ -18,8 +18,8 @@ from .runs.arguments import Classes, Part, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.run import Run
 from .training import held_out
-from .training.image_survey import look_at
-from .training.partition import TEST, TRAIN, VALIDATION, freeze_parts, named_parts, note_parts, split_parts
+from .training.image_survey import survey_images
+from .training.partition import Split, freeze_parts, named_parts, note_parts, split_parts
 from .training.resnet import Fitted, check_weights, fit
 
 
@@ -99,12 +99,12 @@ def train_resnet(
     check_output_field(samples, output_field, label_field, embeddings_field)
     if embeddings_field is not None:
         check_output_field(samples, embeddings_field, label_field, name="embeddings_field")
-    known = read_labels(
+    labels = read_labels(
         samples, label_field, classes=classes, group_field=group_field, include_synthetic=include_synthetic
     )
     if not resume:
-        require_classes(known, label_field, group_field)
-    check_weights(known.names, resnet_settings)
+        require_classes(labels, label_field, group_field)
+    check_weights(labels.names, resnet_settings)
     given = named_parts(samples, validation, test)
     inputs = dict(
         label_field=label_field, output_field=output_field, embeddings_field=embeddings_field, classes=classes
@@ -119,41 +119,43 @@ def train_resnet(
         resume=resume,
     ) as run:
         note_parts(run, validation=validation, test=test)
-        known, given = freeze(run, known), freeze_parts(run, given)
-        look = look_at(run, known, image_settings)
-        parts = split_parts(run, known, look, resnet_settings, given)
-        fitted = fit(run, known, look, parts, image_settings, resnet_settings)
-        _write(run, known, fitted, output_field, embeddings_field)
-        return run.finish(_results(run, known, parts, fitted, output_field))
+        labels, given = freeze(run, labels), freeze_parts(run, given)
+        stats = survey_images(run, labels, image_settings)
+        split_ids = split_parts(run, labels, stats, resnet_settings, given)
+        fitted = fit(run, labels, stats, split_ids, image_settings, resnet_settings)
+        _write(run, labels, fitted, output_field, embeddings_field)
+        return run.finish(_results(run, labels, split_ids, fitted, output_field))
 
 
-def _write(run: Run, known: Labels, fitted: Fitted, output_field: str, embeddings_field: str | None) -> None:
+def _write(run: Run, labels: Labels, fitted: Fitted, output_field: str, embeddings_field: str | None) -> None:
     import fiftyone as fo
 
-    rows = np.array([i for i in range(len(known.ids)) if i not in fitted.errors and not known.made[i]])
+    rows = np.array([i for i in range(len(labels.ids)) if i not in fitted.errors and not labels.synthetic_mask[i]])
     classes, confidence, margin = top_two(softmax(fitted.logits[rows]))
     declare_classification(run, output_field, {"margin": fo.FloatField})
-    columns = dict(label=np.array(known.names, dtype=object)[classes], confidence=confidence, margin=margin)
-    write_classifications(run, output_field, known.ids[rows], columns)
+    columns = dict(label=np.array(labels.names, dtype=object)[classes], confidence=confidence, margin=margin)
+    write_classifications(run, output_field, labels.ids[rows], columns)
     if embeddings_field:
         declare(run, embeddings_field, fo.VectorField, learned=True)
-        vectors = dict(zip(known.ids[rows].tolist(), fitted.embeddings[rows], strict=True))
+        vectors = dict(zip(labels.ids[rows].tolist(), fitted.embeddings[rows], strict=True))
         write_values(run, embeddings_field, vectors, "writing embeddings")
 
 
-def _results(run: Run, known: Labels, parts: np.ndarray, fitted: Fitted, output_field: str) -> TrainResults:
+def _results(run: Run, labels: Labels, split_ids: np.ndarray, fitted: Fitted, output_field: str) -> TrainResults:
     from .training.prediction_grid import prediction_grid
 
-    validation, test, rows = held_out.score(known, fitted.logits, parts)
+    validation, test, rows = held_out.score(labels, fitted.logits, split_ids)
     picture = (
-        prediction_grid(run.folder / "predictions.png", known, fitted, np.flatnonzero(parts == TEST)) if test else None
+        prediction_grid(run.folder / "predictions.png", labels, fitted, np.flatnonzero(split_ids == Split.TEST))
+        if test
+        else None
     )
     return TrainResults(
         run_key=run.key,
         output_field=output_field,
-        names=known.names,
-        trained=int((parts == TRAIN).sum()),
-        validated=int((parts == VALIDATION).sum()),
+        names=labels.names,
+        trained=int((split_ids == Split.TRAIN).sum()),
+        validated=int((split_ids == Split.VALIDATION).sum()),
         epochs=len(fitted.curves),
         accuracy=validation.accuracy if validation else None,
         test_accuracy=test.accuracy if test else None,
@@ -164,7 +166,7 @@ def _results(run: Run, known: Labels, parts: np.ndarray, fitted: Fitted, output_
         checkpoint=str(run.folder / "checkpoint.safetensors"),
         picture=picture,
         precision=fitted.precision,
-        skipped={str(known.ids[i]): reason for i, reason in fitted.errors.items()},
-        notes=label_notes(known),
-        synthetic=known.synthetic,
+        skipped={str(labels.ids[i]): reason for i, reason in fitted.errors.items()},
+        notes=label_notes(labels),
+        synthetic=labels.synthetic_left_out,
     )

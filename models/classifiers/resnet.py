@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..losses import class_loss, log_prior, sample_loss
 from ..settings import ResNetSettings
 from ..step import (
-    Step,
+    TrainingReport,
     accelerator,
     faster_precision,
     load_tensors,
@@ -144,8 +144,8 @@ def train(
     settings: ResNetSettings,
     folder: Path,
     weights: np.ndarray | None = None,
-) -> Iterator[Step]:
-    """Fits `model` in place, yielding one Step an epoch; ends with the weights of the best epoch.
+) -> Iterator[TrainingReport]:
+    """Fits `model` in place, yielding one TrainingReport an epoch; ends with the weights of the best epoch.
 
     A training that was killed goes on from `folder` and ends with the same weights as one that was not:
     order and augmentation depend on the seed and the epoch alone.
@@ -203,7 +203,7 @@ def train(
         if score > best:
             best, kept = score, {name: value.detach().clone() for name, value in model.state_dict().items()}
         metrics = {"accuracy": report.accuracy, "validation_loss": report.loss} if report else {}
-        step = Step(epoch, epochs, total / batches, metrics, tuple(report.recall.tolist()) if report else ())
+        step = TrainingReport(epoch, epochs, total / batches, metrics, tuple(report.recall.tolist()) if report else ())
         done = epoch == epochs or waited == settings.patience
         if process.is_main_process and (done or time.monotonic() - saved > SAVE_SECONDS):
             _save_last(model, optimizer, folder, kept, dict(best=best, waited=waited, step=asdict(step)))
@@ -388,7 +388,9 @@ def _augmentation(model: ResNet, settings: ResNetSettings) -> Callable[[Tensor],
 State = dict[str, Tensor]
 
 
-def _resume(model: ResNet, optimizer: Any, folder: Path) -> tuple[int, tuple[float, float], int, State, Step | None]:
+def _resume(
+    model: ResNet, optimizer: Any, folder: Path
+) -> tuple[int, tuple[float, float], int, State, TrainingReport | None]:
     """Epoch, best score, epochs waited, best weights and last report of a training that was cut off, or of none."""
     path = folder / "last.safetensors"
     if not path.exists():
@@ -396,7 +398,7 @@ def _resume(model: ResNet, optimizer: Any, folder: Path) -> tuple[int, tuple[flo
     tensors, notes = load_tensors(path)
     unpack_optimizer(optimizer, tensors)
     model.load_state_dict(_named(tensors, "last."))
-    step = Step(**notes["step"])
+    step = TrainingReport(**notes["step"])
     return step.number, tuple(notes["best"]), notes["waited"], _named(tensors, "best."), step
 
 

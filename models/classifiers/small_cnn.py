@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from ..losses import class_loss
 from ..settings import SmallCNNSettings
-from ..step import Step, accelerator, multiplies_bf16
+from ..step import TrainingReport, accelerator, multiplies_bf16
 from . import batch_augment
 from .class_sampler import Draw, chances, needed
 
@@ -35,7 +35,7 @@ class Source(Protocol):
     def __getitem__(self, indices: np.ndarray, /) -> np.ndarray: ...
 
 
-class Probe(nn.Module):
+class SmallCNN(nn.Module):
     """Takes bytes and returns logits and embeddings.
 
     Shapes:
@@ -87,11 +87,11 @@ class Block(nn.Module):
         return F.relu(self.norm_two(self.two(hidden)) + hidden)
 
 
-def build(classes: int, images: Source, settings: SmallCNNSettings) -> Probe:
+def build(classes: int, images: Source, settings: SmallCNNSettings) -> SmallCNN:
     """A network with its first weights, that scales pixels by what the training `images` have."""
     torch.manual_seed(settings.seed)
     sample = images[np.random.default_rng(0).permutation(len(images))[:SCALED_BY]]
-    model = Probe(classes, sample.shape[1], sample.shape[-1], settings.width)
+    model = SmallCNN(classes, sample.shape[1], sample.shape[-1], settings.width)
     pixels = torch.from_numpy(sample).float().transpose(0, 1).flatten(1)
     model.mean.copy_(pixels.mean(1)[:, None, None])
     model.std.copy_(pixels.std(1).clamp_min(1.0)[:, None, None])
@@ -99,13 +99,13 @@ def build(classes: int, images: Source, settings: SmallCNNSettings) -> Probe:
 
 
 def train(
-    model: Probe,
+    model: SmallCNN,
     images: Source,
     labels: np.ndarray,
     settings: SmallCNNSettings,
     synthetic: tuple[Source, np.ndarray] | None = None,
-) -> Iterator[Step]:
-    """Fits `model` in place, yielding a Step every 20 updates. The same seed gives the same weights.
+) -> Iterator[TrainingReport]:
+    """Fits `model` in place, yielding a TrainingReport every 20 updates. The same seed gives the same weights.
 
     Args:
         images, labels: real ones, and the class of each [N]
@@ -143,18 +143,18 @@ def train(
         torch._foreach_lerp_(averaged, weights, 1 - min(settings.ema_decay, number / (number + 10)))
         total += loss.item()
         if number % REPORT == 0 or number == settings.updates:
-            yield Step(number, settings.updates, total / ((number - 1) % REPORT + 1))
+            yield TrainingReport(number, settings.updates, total / ((number - 1) % REPORT + 1))
             total = 0.0
     torch._foreach_copy_(weights, averaged)
     model.eval()
 
 
-def predict(model: Probe, images: Source) -> np.ndarray:
+def predict(model: SmallCNN, images: Source) -> np.ndarray:
     """Probability of each class [N, K]."""
     return np.concatenate([logits.softmax(1).cpu().numpy() for logits, _ in _forward(model, images)])
 
 
-def embed(model: Probe, images: Source) -> np.ndarray:
+def embed(model: SmallCNN, images: Source) -> np.ndarray:
     """Embeddings [N, D]."""
     return np.concatenate([rows.cpu().numpy() for _, rows in _forward(model, images)])
 
@@ -181,7 +181,7 @@ def accuracy_score(
     return float(right.mean()), recall
 
 
-def _forward(model: Probe, images: Source) -> Iterator[tuple[Tensor, Tensor]]:
+def _forward(model: SmallCNN, images: Source) -> Iterator[tuple[Tensor, Tensor]]:
     model.eval()
     device = next(model.parameters()).device
     for at in range(0, max(len(images), 1), BATCH):  # of no images, an empty block

@@ -21,7 +21,15 @@ from torch import nn
 
 from ..files import aside
 from ..settings import GeneratorSettings, SamplingSettings
-from ..step import Step, accelerator, faster_precision, load_tensors, pack_optimizer, save_tensors, unpack_optimizer
+from ..step import (
+    TrainingReport,
+    accelerator,
+    faster_precision,
+    load_tensors,
+    pack_optimizer,
+    save_tensors,
+    unpack_optimizer,
+)
 from .network import build as build
 from .network import chosen as chosen
 from .network import export as export
@@ -73,8 +81,8 @@ def train(
     settings: GeneratorSettings,
     folder: Path,
     pictures: Path | None = None,
-) -> Iterator[Step]:
-    """Fits the pipeline's network in place, yielding a Step every 10 updates or 2 seconds; ends with the mean weights.
+) -> Iterator[TrainingReport]:
+    """Fits the pipeline's network in place, yielding a report every 10 updates or 2 seconds; ends with the mean weights.
 
     Goes on from `folder` after a kill, and ends with the weights of a training that was not, where `steps` bound it.
 
@@ -220,7 +228,7 @@ def _share(done: Progress, settings: GeneratorSettings, process: Any) -> float:
     return float(broadcast_object_list([share])[0])  # the main process's: all have to stop at the same update
 
 
-def _step(done: Progress, share: float, count: int, speed: float) -> Step:
+def _step(done: Progress, share: float, count: int, speed: float) -> TrainingReport:
     metrics = {
         "images_per_second": speed,
         "epochs": done.images / count,
@@ -228,7 +236,7 @@ def _step(done: Progress, share: float, count: int, speed: float) -> Step:
         "at_once": float(done.at_once),
     }
     total = done.updates if share >= 1 else max(done.updates + 1, round(done.updates / share))
-    return Step(done.updates, total, done.loss, metrics)
+    return TrainingReport(done.updates, total, done.loss, metrics)
 
 
 def _draw_picture(

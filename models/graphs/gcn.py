@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from ..losses import class_loss, log_prior, sample_loss
 from ..settings import GCNSettings
-from ..step import Step, multiplies_bf16
+from ..step import TrainingReport, multiplies_bf16
 from .nearest_neighbours import Graph
 
 with warnings.catch_warnings():  # as it is imported, it calls what torch has replaced
@@ -81,8 +81,8 @@ def train(
     labels: np.ndarray,
     settings: GCNSettings,
     weights: np.ndarray | None = None,
-) -> Iterator[Step]:
-    """Fits `model` in place, yielding one Step an epoch.
+) -> Iterator[TrainingReport]:
+    """Fits `model` in place, yielding one TrainingReport an epoch.
 
     Args:
         propagated, adjacency: of `prepare`
@@ -112,7 +112,7 @@ def train(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += loss.item() * len(nodes) / len(known)
-        yield Step(epoch, settings.epochs, total)
+        yield TrainingReport(epoch, settings.epochs, total)
 
 
 @torch.inference_mode()

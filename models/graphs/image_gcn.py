@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from ..losses import class_loss, log_prior, sample_loss
 from ..settings import ImageGraphSettings
-from ..step import Step, accelerator, load_tensors, save_tensors
+from ..step import TrainingReport, accelerator, load_tensors, save_tensors
 from .image_nodes import Nodes
 
 with warnings.catch_warnings():  # as it is imported, it calls what torch has replaced
@@ -86,8 +86,8 @@ def train(
     rows: np.ndarray,
     validation: np.ndarray,
     settings: ImageGraphSettings,
-) -> Iterator[Step]:
-    """Fits `model` in place, yielding one Step an epoch; ends with the weights of the best epoch.
+) -> Iterator[TrainingReport]:
+    """Fits `model` in place, yielding one TrainingReport an epoch; ends with the weights of the best epoch.
 
     Args:
         fetch: returns the nodes of some images
@@ -120,7 +120,7 @@ def train(
         score = (metrics["accuracy"], -metrics["validation_loss"]) if metrics else (0.0, float(epoch))
         if score > best:
             best, kept = score, {name: value.detach().clone() for name, value in model.state_dict().items()}
-        yield Step(epoch, settings.graph_epochs, total / batches, metrics, recall)
+        yield TrainingReport(epoch, settings.graph_epochs, total / batches, metrics, recall)
 
     model.load_state_dict(kept)
 

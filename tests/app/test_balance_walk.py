@@ -47,7 +47,7 @@ def balance(user: Any) -> None:
     user.page.get_by_text("generate", exact=True).click()
     user.page.get_by_role("option", name="augment").click()
     user.page.get_by_text("More settings").click()
-    user.put("Probe steps", "20")
+    user.put("SmallCNN steps", "20")
     user.wait_here()
     user.click("Balance")
     user.page.get_by_text("synthetic samples added").wait_for(timeout=5 * MINUTE)

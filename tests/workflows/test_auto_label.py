@@ -11,7 +11,7 @@ from evenset.models.settings import AutoLabelSettings
 from evenset.workflows.data.labels import Labels
 from evenset.workflows.labeling.acceptance import decide
 from evenset.workflows.labeling.predictions import Scores
-from evenset.workflows.training.partition import HELD_OUT, TRAIN
+from evenset.workflows.training.partition import Split
 from scipy.stats import binom
 
 
@@ -57,7 +57,7 @@ def test_each_member_is_listed_with_its_weight_and_what_it_predicts_right_of_the
 
     dataset.reload()
     with np.load(folders.run_folder(dataset, results.run_key) / "parts.npz") as kept:
-        held = dataset.select(kept["ids"][kept["parts"] == HELD_OUT].tolist())
+        held = dataset.select(kept["ids"][kept["parts"] == Split.HELD_OUT].tolist())
     said, given = held.values(["auto_label.gcn_label", "ground_truth.label"])
     right = sum(one == other for one, other in zip(said, given, strict=True))
     rows = {row["member"]: row for row in results.members}
@@ -147,7 +147,7 @@ def test_a_promise_is_broken_in_alpha_of_the_trials_at_most():
     choices = AutoLabelSettings(target_precision=0.9, alpha=0.1, random_labels=True)
     vectors, truth = draw(train)
     model = linear.train(vectors, truth, 3)
-    parts = np.repeat([TRAIN, HELD_OUT, 0], [train, held, hidden])
+    parts = np.repeat([Split.TRAIN, Split.HELD_OUT, 0], [train, held, hidden])
     names, alone = np.arange(len(parts)).astype(str), np.full(len(parts), "")
     broken = accepted = 0
     for _ in range(trials):
@@ -342,7 +342,7 @@ def test_samples_of_one_group_stay_on_one_side(clusters):
     with np.load(f"{folder}/parts.npz") as kept:
         parts = kept["parts"].reshape(40, 5)
     assert (parts == parts[:, :1]).all()
-    assert set(parts[:, 0]) == {TRAIN, HELD_OUT}
+    assert set(parts[:, 0]) == {Split.TRAIN, Split.HELD_OUT}
 
 
 def test_samples_that_share_a_file_stay_on_one_side(clusters):

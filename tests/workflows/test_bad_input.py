@@ -273,7 +273,7 @@ def test_a_view_of_some_attributes_does_not_hide_who_gave_a_label(clusters, hide
 
     labels = read_labels(hide(dataset), "ground_truth")
 
-    assert (labels.trusted.sum(), len(labels.known)) == (10, 20)
+    assert (labels.trusted.sum(), len(labels.labelled_indices)) == (10, 20)
 
 
 def test_a_grouped_dataset_names_a_slice_that_it_has(make_dataset, refused):

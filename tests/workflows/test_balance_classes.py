@@ -168,7 +168,7 @@ def test_numbers_of_numpy_are_numbers_of_images(uneven):
 def test_a_changed_copy_of_a_held_out_image_does_not_train(uneven):
     import evenset
     from evenset.workflows.data import folders
-    from evenset.workflows.training.partition import TRAIN
+    from evenset.workflows.training.partition import Split
 
     balance(uneven, add="always", measure_benefit=False)
     results = evenset.auto_label(
@@ -179,15 +179,15 @@ def test_a_changed_copy_of_a_held_out_image_does_not_train(uneven):
     made = [part[i] for i in uneven.match_tags("synthetic").values("id")]
     parents = [part[i] for i in uneven.match_tags("synthetic").values("synthetic.nearest_real_id")]
 
-    assert TRAIN in parents and len(set(parents)) > 1
-    assert all(own == 0 for own, parent in zip(made, parents, strict=True) if parent != TRAIN)
-    assert any(own == TRAIN for own in made)
+    assert Split.TRAIN in parents and len(set(parents)) > 1
+    assert all(own == 0 for own, parent in zip(made, parents, strict=True) if parent != Split.TRAIN)
+    assert any(own == Split.TRAIN for own in made)
 
 
 def test_what_is_made_of_a_test_image_trains_no_network_that_it_scores(uneven):
     import evenset
     from evenset.workflows.data import folders
-    from evenset.workflows.training.partition import TRAIN
+    from evenset.workflows.training.partition import Split
 
     balance(uneven, add="always", measure_benefit=False)
     parent = uneven.match_tags("synthetic").first().synthetic.nearest_real_id
@@ -195,7 +195,7 @@ def test_what_is_made_of_a_test_image_trains_no_network_that_it_scores(uneven):
         uneven, "ground_truth", include_synthetic=True, test=uneven.select(parent), epochs=1, progress=False
     )
     with np.load(folders.run_folder(uneven, results.run_key) / "parts.npz") as kept:
-        trained = set(kept["ids"][kept["parts"] == TRAIN].tolist())
+        trained = set(kept["ids"][kept["parts"] == Split.TRAIN].tolist())
     children = uneven.match(F("synthetic.nearest_real_id") == parent).values("id")
 
     assert trained and children and not trained & set(children)
@@ -242,7 +242,7 @@ def test_synthetic_samples_are_left_out_of_training_unless_they_are_asked_for(un
 def test_auto_label_trains_on_synthetic_samples_and_neither_labels_nor_calibrates_by_them(uneven, members):
     import evenset
     from evenset.workflows.data import folders
-    from evenset.workflows.training.partition import TRAIN
+    from evenset.workflows.training.partition import Split
 
     given = list(uneven.values("id"))
     added = balance(uneven, add="always", measure_benefit=False).added
@@ -255,8 +255,8 @@ def test_auto_label_trains_on_synthetic_samples_and_neither_labels_nor_calibrate
     uneven.reload()
     folder = folders.run_folder(uneven, results.run_key)
     with np.load(folder / "parts.npz") as parts, np.load(folder / "decision.npz") as decision:
-        trained = set(parts["ids"][parts["parts"] == TRAIN].tolist())
-        others = set(parts["ids"][parts["parts"] > TRAIN].tolist())
+        trained = set(parts["ids"][parts["parts"] == Split.TRAIN].tolist())
+        others = set(parts["ids"][parts["parts"] > Split.TRAIN].tolist())
         reference = len(decision["reference"])
     made = set(uneven.match_tags("synthetic").values("id"))
     assert len(made & trained) > added / 2 and not made & others and reference == len(trained - made)

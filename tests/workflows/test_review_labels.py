@@ -162,7 +162,7 @@ def test_what_a_queue_chose_does_not_calibrate_even_if_a_person_saw_it(suggested
 def test_a_group_that_is_held_out_does_not_train_by_its_untrusted_labels(clusters):
     """Ten groups of ten, five of each labelled by Evenset: none of them may train beside held-out ones."""
     import fiftyone as fo
-    from evenset.workflows.training.partition import HELD_OUT, TRAIN
+    from evenset.workflows.training.partition import Split
 
     dataset = clusters(100, 100)
     groups = np.arange(100) // 10
@@ -176,9 +176,9 @@ def test_a_group_that_is_held_out_does_not_train_by_its_untrusted_labels(cluster
     folder = Path(fo.config.default_dataset_dir) / "evenset" / str(dataset._doc.id) / results.run_key
     with np.load(folder / "parts.npz") as kept:
         parts = kept["parts"]
-    held = set(groups[parts == HELD_OUT])
-    assert 0 < len(held) < 10 and not held & set(groups[parts == TRAIN])
-    assert not (parts[untrusted] == HELD_OUT).any() and (parts[untrusted] == TRAIN).any()
+    held = set(groups[parts == Split.HELD_OUT])
+    assert 0 < len(held) < 10 and not held & set(groups[parts == Split.TRAIN])
+    assert not (parts[untrusted] == Split.HELD_OUT).any() and (parts[untrusted] == Split.TRAIN).any()
 
 
 def test_one_call_undoes_a_review(suggested, everything):

@@ -14,7 +14,7 @@ from evenset.models.graphs import nearest_neighbours as graphs
 from evenset.models.settings import GCNSettings, GraphSettings, ImageGraphSettings
 from evenset.models.step import load_tensors
 from evenset.workflows.runs.run import RunStopped
-from evenset.workflows.training.partition import TEST, TRAIN, VALIDATION
+from evenset.workflows.training.partition import Split
 from PIL import Image
 
 FAST = dict(epochs=20, hidden_channels=16)
@@ -61,9 +61,9 @@ def test_every_sample_is_predicted_from_its_neighbours(clusters):
     assert all(0 < m <= c <= 1 for m, c in zip(margin, confidence, strict=True))
     assert dataset.values("ground_truth.label") == given
     parts = parts_of(dataset, results)
-    assert (parts[60:] == 0).all() and set(parts[:60]) == {TRAIN, VALIDATION}
-    assert (results.trained, results.validated) == ((parts == TRAIN).sum(), (parts == VALIDATION).sum())
-    assert results.accuracy == (label == truth)[parts == VALIDATION].mean()
+    assert (parts[60:] == 0).all() and set(parts[:60]) == {Split.TRAIN, Split.VALIDATION}
+    assert (results.trained, results.validated) == ((parts == Split.TRAIN).sum(), (parts == Split.VALIDATION).sum())
+    assert results.accuracy == (label == truth)[parts == Split.VALIDATION].mean()
     assert np.trace(results.confusion) / np.sum(results.confusion) == results.accuracy
     assert (results.samples, results.abstained, results.epochs, results.graph_recall) == (300, 0, 20, 1.0)
     assert results.curves[-1]["loss"] < results.curves[0]["loss"]
@@ -176,7 +176,7 @@ def test_a_class_with_one_label_is_learned_from_and_named(clusters):
 
     results = over_vectors(dataset)
 
-    assert parts_of(dataset, results)[0] == TRAIN
+    assert parts_of(dataset, results)[0] == Split.TRAIN
     assert "odd" in results.notes[0] and results.rows[-1] == {"class": "odd", "labels": 1, "recall": None}
 
 
@@ -186,13 +186,17 @@ def test_validation_and_test_are_given_and_a_group_stays_together(clusters):
     results = over_vectors(dataset, validation="check", test=dataset.skip(12).limit(10))
 
     parts = parts_of(dataset, results)
-    assert (parts[:12] == VALIDATION).all() and (parts[12:22] == TEST).all() and (parts[22:80] == TRAIN).all()
+    assert (
+        (parts[:12] == Split.VALIDATION).all()
+        and (parts[12:22] == Split.TEST).all()
+        and (parts[22:80] == Split.TRAIN).all()
+    )
     label, truth = columns(dataset, "label")[0], np.array(dataset.values("truth"), dtype=object)
     assert results.test_accuracy == (label == truth)[12:22].mean() and "on test" in str(results)
 
     dataset.set_values("patient", [f"patient {i // 5}" for i in range(90)])
     parts = parts_of(dataset, over_vectors(dataset, output_field="other", group_field="patient"))[:80].reshape(16, 5)
-    assert (parts == parts[:, :1]).all() and set(parts[:, 0]) == {TRAIN, VALIDATION}
+    assert (parts == parts[:, :1]).all() and set(parts[:, 0]) == {Split.TRAIN, Split.VALIDATION}
 
 
 def test_labels_that_validate_have_no_part_in_the_training(clusters):

@@ -24,7 +24,7 @@ from evenset.models.classifiers import resnet
 from evenset.models.images.reader import Images
 from evenset.models.probabilities import softmax
 from evenset.models.settings import ImageSettings, ResNetSettings
-from evenset.workflows.training.partition import HELD_OUT, TEST, TRAIN, VALIDATION
+from evenset.workflows.training.partition import Split
 from PIL import Image
 
 SMALL = dict(
@@ -134,8 +134,8 @@ def test_validation_and_test_are_given_by_tag_or_by_view(digits):
     results = train(dataset, validation="check", test=inspected)
 
     parts = parts_of(dataset, results)
-    assert (parts[:12] == VALIDATION).all() and (parts[12:30] == TEST).all()
-    assert (parts[30:80] == TRAIN).all() and (parts[80:] == 0).all()
+    assert (parts[:12] == Split.VALIDATION).all() and (parts[12:30] == Split.TEST).all()
+    assert (parts[30:80] == Split.TRAIN).all() and (parts[80:] == 0).all()
     assert (results.trained, results.validated) == (50, 12)
     truth, said = np.array(dataset.values("truth")), np.array(dataset.values("resnet.label"))
     assert results.test_accuracy == (truth == said)[12:30].mean() and results.test_loss > 0
@@ -171,7 +171,7 @@ def test_a_group_stays_on_one_side(digits):
     dataset = digits(n=120, labelled=120)
     dataset.set_values("patient", [f"patient {i // 4}" for i in range(120)])
     parts = parts_of(dataset, train(dataset, epochs=1, group_field="patient")).reshape(30, 4)
-    assert (parts == parts[:, :1]).all() and set(parts[:, 0]) == {TRAIN, VALIDATION}
+    assert (parts == parts[:, :1]).all() and set(parts[:, 0]) == {Split.TRAIN, Split.VALIDATION}
     with pytest.raises(ValueError, match="no field 'doctor' to group by"):
         train(dataset, output_field="other", group_field="doctor")
 
@@ -191,7 +191,7 @@ def test_near_duplicates_stay_on_one_side(digit_files, make_dataset):
 
     parts = parts_of(dataset, results).reshape(60, 3)
     assert (parts == parts[:, :1]).all()
-    assert set(parts[:, 0]) == {TRAIN, VALIDATION, HELD_OUT}
+    assert set(parts[:, 0]) == {Split.TRAIN, Split.VALIDATION, Split.HELD_OUT}
 
 
 def test_a_class_with_one_label_is_learned_from(digits):
@@ -199,7 +199,7 @@ def test_a_class_with_one_label_is_learned_from(digits):
     sample = dataset.first()
     dataset.set_values("ground_truth.label", {sample.id: "odd"}, key_field="id")
     results = train(dataset)
-    assert "odd" in results.names and parts_of(dataset, results)[0] == TRAIN
+    assert "odd" in results.names and parts_of(dataset, results)[0] == Split.TRAIN
     (note,) = results.notes
     assert "odd" in note and note in str(results)
 

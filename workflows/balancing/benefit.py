@@ -14,8 +14,8 @@ from ..data.labels import Labels
 from ..data.synthetic import Made, read_image
 from ..display.tables import percent
 from ..runs.run import Run
-from ..training.image_survey import Look, groups_of_all
-from ..training.partition import HELD_OUT, TRAIN
+from ..training.image_survey import ImageStats, groups_of_all
+from ..training.partition import Split
 
 PLAIN = {  # what one would do without new images; the better of them is augmented too
     "real": dict(logit_adjustment=0.0, class_balance_power=0.0, augmentation="none"),
@@ -55,26 +55,26 @@ class Benefit:
     verdicts: dict[str, paired_gain.Verdict]  # by the arm that has new images
 
 
-def read(run: Run, known: Labels, look: Look, parts: np.ndarray, settings: ImageSettings) -> Problem:
+def read(run: Run, labels: Labels, stats: ImageStats, split_ids: np.ndarray, settings: ImageSettings) -> Problem:
     """The images of both parts, in memory: they are small."""
-    images = Images(known.paths.tolist(), settings, look.size_px, look.channels, cache_megabytes=0)
+    images = Images(labels.paths.tolist(), settings, stats.size_px, stats.channels, cache_megabytes=0)
     blocks = {}
-    for part in (TRAIN, HELD_OUT):
-        rows = np.flatnonzero(parts == part)
-        blocks[part] = np.empty((len(rows), look.channels, look.size_px, look.size_px), dtype=np.uint8)
+    for part in (Split.TRAIN, Split.HELD_OUT):
+        rows = np.flatnonzero(split_ids == part)
+        blocks[part] = np.empty((len(rows), stats.channels, stats.size_px, stats.size_px), dtype=np.uint8)
         for first in range(0, len(rows), READ):
             blocks[part][first : first + READ] = images[rows[first : first + READ]]
             run.report("reading images", min(first + READ, len(rows)), len(rows))
-    train, held = parts == TRAIN, parts == HELD_OUT
+    train, held = split_ids == Split.TRAIN, split_ids == Split.HELD_OUT
     return Problem(
-        names=known.names,
-        train=blocks[TRAIN],
-        train_labels=known.classes[train],
-        train_ids=known.ids[train],
-        held_out=blocks[HELD_OUT],
-        held_out_labels=known.classes[held],
-        held_out_ids=known.ids[held],
-        train_groups=groups_of_all(known, look.groups)[train],
+        names=labels.names,
+        train=blocks[Split.TRAIN],
+        train_labels=labels.class_ids[train],
+        train_ids=labels.ids[train],
+        held_out=blocks[Split.HELD_OUT],
+        held_out_labels=labels.class_ids[held],
+        held_out_ids=labels.ids[held],
+        train_groups=groups_of_all(labels, stats.groups)[train],
     )
 
 
@@ -101,7 +101,7 @@ def measure(
             return {"right": np.stack(found) == labels}
 
         seen = np.concatenate([problem.train_ids, problem.held_out_ids])
-        right[name] = run.arrays(f"benefit {name}", compute, seen)["right"]
+        right[name] = run.cached_arrays(f"benefit {name}", compute, seen)["right"]
 
     recipes = dict(PLAIN)
     for name, values in PLAIN.items():

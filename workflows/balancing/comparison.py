@@ -18,8 +18,8 @@ from ..runs import lifecycle
 from ..runs.arguments import Classes, Progress, Samples
 from ..runs.label_snapshot import freeze, frozen
 from ..runs.run import Run
-from ..training.image_survey import Look
-from ..training.partition import TRAIN
+from ..training.image_survey import ImageStats
+from ..training.partition import Split
 from . import benefit, image_sources
 from . import generator as generating
 from . import plan as balance_plan
@@ -55,13 +55,16 @@ class GenerationResults:
     views: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        parts = [f"{self.run_key}: ways to even out {counted(len(self.names), 'class')}", "", table(self.rows)]
+        split_ids = [f"{self.run_key}: ways to even out {counted(len(self.names), 'class')}", "", table(self.rows)]
         for name, (gain, low, high) in self.gains.items():
-            parts += ["", f"{name}: {100 * gain:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}) over {self.best}"]
-            parts += [table(self.verdicts[name])]
+            split_ids += [
+                "",
+                f"{name}: {100 * gain:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}) over {self.best}",
+            ]
+            split_ids += [table(self.verdicts[name])]
         left = list(self.notes)
         left += left_out(len(self.skipped), self.synthetic)
-        return "\n".join([*parts, *left])
+        return "\n".join([*split_ids, *left])
 
 
 def compare_generation(
@@ -82,12 +85,12 @@ def compare_generation(
     choices = found[0]
     check_images(samples)
     check_label_field(samples, label_field)
-    known = frozen(samples._root_dataset, resume) if resume else None
-    if known is None:
-        known = read_labels(samples, label_field, classes=classes, group_field=group_field)
-        require_classes(known, label_field, group_field)
-    _plan(known, target, choices.max_ratio)  # refuses a bad target before anything is written
-    ready = generating.find(samples._root_dataset, generator, known.names) if generator is not None else None
+    labels = frozen(samples._root_dataset, resume) if resume else None
+    if labels is None:
+        labels = read_labels(samples, label_field, classes=classes, group_field=group_field)
+        require_classes(labels, label_field, group_field)
+    _plan(labels, target, choices.max_ratio)  # refuses a bad target before anything is written
+    ready = generating.find(samples._root_dataset, generator, labels.names) if generator is not None else None
     found = generating.as_trained(ready, found)
     image_settings, generator_settings = found[1:3]
     inputs = dict(label_field=label_field, task="generation", generator=ready.source if ready else None, target=target)
@@ -99,13 +102,13 @@ def compare_generation(
         progress=progress,
         resume=resume,
     ) as run:
-        known = freeze(run, known)
-        look = generating.look_at_images(run, known, image_settings)
-        parts = generating.split_for(run, known, look, ready, found[-1], measured=True)
-        plan = _plan(known, target, choices.max_ratio).only(known.classes[parts == TRAIN])
-        ready = ready or generating.train(run, known, look, parts, image_settings, generator_settings)
-        look = look._replace(size_px=ready.size_px, channels=ready.channels)
-        problem = benefit.read(run, known, look, parts, image_settings)
+        labels = freeze(run, labels)
+        stats = generating.look_at_images(run, labels, image_settings)
+        split_ids = generating.split_for(run, labels, stats, ready, found[-1], measured=True)
+        plan = _plan(labels, target, choices.max_ratio).only(labels.class_ids[split_ids == Split.TRAIN])
+        ready = ready or generating.train(run, labels, stats, split_ids, image_settings, generator_settings)
+        stats = stats._replace(size_px=ready.size_px, channels=ready.channels)
+        problem = benefit.read(run, labels, stats, split_ids, image_settings)
         made = {
             name: image_sources.make(run, source, plan, problem, ready, found, part=source)
             for name, source in ((AUGMENTED, "augment"), (DRAWN, "generate"))
@@ -113,31 +116,37 @@ def compare_generation(
         made = {name: images for name, images in made.items() if any(one.kept for one in images)}
         probe = image_sources.probe_settings(choices, generator_settings)
         worth = benefit.measure(run, problem, made, probe, choices.verdict_seeds)
-        return run.finish(_results(run, known, look, plan, ready, made, worth))
+        return run.finish(_results(run, labels, stats, plan, ready, made, worth))
 
 
 def _results(
-    run: Run, known: Labels, look: Look, plan: Plan, ready: Generator, made: dict[str, list[Made]], worth: Benefit
+    run: Run,
+    labels: Labels,
+    stats: ImageStats,
+    plan: Plan,
+    ready: Generator,
+    made: dict[str, list[Made]],
+    worth: Benefit,
 ) -> GenerationResults:
     counts = [f"{name}: {sum(one.kept for one in images):,}" for name, images in made.items()]
     notes = [*plan.notes, f"Made and kept: {', '.join(counts) or 'none'}."]
     return GenerationResults(
         run_key=run.key,
-        names=known.names,
+        names=labels.names,
         rows=[{**row, "training set": KIND.get(row["training set"], row["training set"])} for row in worth.arms],
-        verdicts={name: verdict_rows(worth, one, known.names, name) for name, one in worth.verdicts.items()},
+        verdicts={name: verdict_rows(worth, one, labels.names, name) for name, one in worth.verdicts.items()},
         gains={name: list(one.total) for name, one in worth.verdicts.items()},
         decisions={name: one.decision for name, one in worth.verdicts.items()},
         best=KIND.get(worth.best, worth.best),
         generator=ready.source,
         notes=[*notes, ready.warning] if ready.warning else notes,
-        skipped={str(known.ids[i]): reason for i, reason in look.errors.items()},
-        synthetic=known.synthetic,
+        skipped={str(labels.ids[i]): reason for i, reason in stats.errors.items()},
+        synthetic=labels.synthetic_left_out,
     )
 
 
-def _plan(known: Labels, target: Target, max_ratio: float | None) -> Plan:
-    plan = balance_plan.plan_for(known, np.zeros(len(known.names), dtype=int), target, max_ratio)
+def _plan(labels: Labels, target: Target, max_ratio: float | None) -> Plan:
+    plan = balance_plan.plan_for(labels, np.zeros(len(labels.names), dtype=int), target, max_ratio)
     if not plan.add.any():
         raise ValueError(f"nothing to compare: {plan.notes[-1]}")
     return plan

@@ -39,24 +39,26 @@ def preview(known: Labels, plan: Plan, ready: Generator | None, settings: tuple[
     return DryRun(plan.rows, _minutes(known, plan, ready, settings), picture, notes)
 
 
-def _minutes(known: Labels, plan: Plan, ready: Generator | None, settings: tuple[Any, ...]) -> float:
+def _minutes(labels: Labels, plan: Plan, ready: Generator | None, settings: tuple[Any, ...]) -> float:
     """About how long it would take; nothing where nothing is missing."""
     if not plan.add.any():
         return 0.0
     values = {name: value for part in settings for name, value in vars(part).items()}
     size_px = ready.size_px if ready else values["size_px"]
-    size_px = size_px or min(duration.side(known.paths.tolist()), generator.USUAL_PX)
+    size_px = size_px or min(duration.side(labels.paths.tolist()), generator.USUAL_PX)
     given = {**values, "generator": ready, "made": int(plan.add.sum())}
-    return (duration.seconds("balance_classes", len(known.ids), len(known.known), size_px, given) or 0.0) / 60
+    return (
+        duration.seconds("balance_classes", len(labels.ids), len(labels.labelled_indices), size_px, given) or 0.0
+    ) / 60
 
 
-def _real(known: Labels, shown: np.ndarray, settings: Any) -> dict[str, np.ndarray]:
+def _real(labels: Labels, shown: np.ndarray, settings: Any) -> dict[str, np.ndarray]:
     """The first readable images of each class."""
     size = settings.size_px or generator.USUAL_PX
     rows = {}
     for i in shown.tolist():
-        paths = known.paths[known.classes == i][:COLUMNS].tolist()
+        paths = labels.paths[labels.class_ids == i][:COLUMNS].tolist()
         found = [block for _, block in Images(paths, settings, size, 3).batches(COLUMNS)]
         if found:
-            rows[known.names[i]] = np.concatenate(found)
+            rows[labels.names[i]] = np.concatenate(found)
     return rows

@@ -19,8 +19,8 @@ from ..data.labels import Labels
 from ..display.image_grid import COLUMNS, MOST_ROWS, image_grid, save
 from ..runs import records, run_files
 from ..runs.run import Run
-from ..training.image_survey import Look, groups_of_all, look_at
-from ..training.partition import HELD_OUT, TRAIN, keep_aside, set_aside
+from ..training.image_survey import ImageStats, groups_of_all, survey_images
+from ..training.partition import Split, keep_aside, set_aside
 
 if TYPE_CHECKING:
     from ...models.diffusion.training import Pipeline
@@ -47,10 +47,10 @@ class Generator:
     warning: str = ""  # a sentence, where it is not as good, or not as well known, as it could be
 
 
-def look_at_images(run: Run, known: Labels, settings: ImageSettings) -> Look:
+def look_at_images(run: Run, labels: Labels, settings: ImageSettings) -> ImageStats:
     """As every workflow looks at images, at a size that can be drawn."""
-    look = look_at(run, known, settings)
-    return look if settings.size_px else look._replace(size_px=min(look.size_px, USUAL_PX))
+    stats = survey_images(run, labels, settings)
+    return stats if settings.size_px else stats._replace(size_px=min(stats.size_px, USUAL_PX))
 
 
 def check(settings: ImageSettings, held: TrainGeneratorSettings, measured: bool) -> None:
@@ -67,30 +67,30 @@ def check(settings: ImageSettings, held: TrainGeneratorSettings, measured: bool)
 
 
 def hold_out(
-    run: Run, known: Labels, look: Look, choices: TrainGeneratorSettings, ready: Generator | None = None
+    run: Run, labels: Labels, stats: ImageStats, choices: TrainGeneratorSettings, ready: Generator | None = None
 ) -> np.ndarray:
-    """The part of each sample, TRAIN, HELD_OUT, or 0 where it has no label or no image [N]; drawn once a run.
+    """The part of each sample, Split.TRAIN, Split.HELD_OUT, or 0 where it has no label or no image [N]; drawn once a run.
 
     Args:
         ready: a generator of another dataset; files that it saw, and what is like them, are not held out
     """
 
     def compute() -> dict[str, np.ndarray]:
-        parts, groups, free = _all_train(known, look), groups_of_all(known, look.groups), known
+        split_ids, groups, free = _all_train(labels, stats), groups_of_all(labels, stats.groups), labels
         if ready and ready.saw:
-            seen = np.isin(_digests(run, known.paths, parts == TRAIN), ready.saw)
-            free = replace(known, trusted=known.trusted & ~np.isin(groups, groups[seen]))
-        set_aside(parts, HELD_OUT, free, groups, choices.held_out_fraction, choices.seed, stratify=True)
-        return {"parts": parts}
+            seen = np.isin(_digests(run, labels.paths, split_ids == Split.TRAIN), ready.saw)
+            free = replace(labels, trusted=labels.trusted & ~np.isin(groups, groups[seen]))
+        set_aside(split_ids, Split.HELD_OUT, free, groups, choices.held_out_fraction, choices.seed, stratify=True)
+        return {"parts": split_ids}
 
-    return run.arrays("parts", compute, known.ids, ("parts",))["parts"]
+    return run.cached_arrays("parts", compute, labels.ids, ("parts",))["parts"]
 
 
-def _all_train(known: Labels, look: Look) -> np.ndarray:
+def _all_train(labels: Labels, stats: ImageStats) -> np.ndarray:
     """TRAIN for every sample that has a label and an image [N]."""
-    parts = np.zeros(len(known.ids), dtype=np.int64)
-    parts[[i for i in known.known if i not in look.errors]] = TRAIN
-    return parts
+    split_ids = np.zeros(len(labels.ids), dtype=np.int64)
+    split_ids[[i for i in labels.labelled_indices if i not in stats.errors]] = Split.TRAIN
+    return split_ids
 
 
 def _digests(run: Run, paths: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -104,13 +104,13 @@ def _digests(run: Run, paths: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def split_for(
     run: Run,
-    known: Labels,
-    look: Look,
+    labels: Labels,
+    stats: ImageStats,
     ready: Generator | None,
     choices: TrainGeneratorSettings,
     measured: bool,
 ) -> np.ndarray:
-    """TRAIN and HELD_OUT of each sample [N]: what a generator of this dataset was kept from stays held out.
+    """TRAIN and Split.HELD_OUT of each sample [N]: what a generator of this dataset was kept from stays held out.
 
     A class that nothing can be learned of, as none of its images trains, is not held out either.
 
@@ -122,60 +122,66 @@ def split_for(
         ValueError: it is, and there would be none
     """
     if ready is None or ready.dataset != str(run.dataset._doc.id):
-        parts = hold_out(run, known, look, choices, ready)
+        split_ids = hold_out(run, labels, stats, choices, ready)
     else:
-        parts, groups = _all_train(known, look), groups_of_all(known, look.groups)
-        keep_aside(parts, {HELD_OUT: _unseen(run, known, parts == TRAIN, groups, ready)}, known, groups)
+        split_ids, groups = _all_train(labels, stats), groups_of_all(labels, stats.groups)
+        keep_aside(
+            split_ids, {Split.HELD_OUT: _unseen(run, labels, split_ids == Split.TRAIN, groups, ready)}, labels, groups
+        )
     why = "no image can be held out to measure the benefit: label more by hand, or in more groups"
     if ready and (ready.held_out or ready.saw):
         why = (
             f"the generator of {ready.source!r} saw every image whose label can be trusted, so that what it draws "
             "cannot be measured: train one with a held-out part (held_out_fraction)"
         )
-    parts[(parts == HELD_OUT) & ~np.isin(known.classes, known.classes[parts == TRAIN])] = 0
-    if measured and not (parts == HELD_OUT).any():
+    split_ids[
+        (split_ids == Split.HELD_OUT) & ~np.isin(labels.class_ids, labels.class_ids[split_ids == Split.TRAIN])
+    ] = 0
+    if measured and not (split_ids == Split.HELD_OUT).any():
         raise ValueError(f"{why}, or give measure_benefit=False")
-    return parts
+    return split_ids
 
 
-def _unseen(run: Run, known: Labels, usable: np.ndarray, groups: np.ndarray, ready: Generator) -> set[str]:
+def _unseen(run: Run, labels: Labels, usable: np.ndarray, groups: np.ndarray, ready: Generator) -> set[str]:
     """Ids of what was held out from a generator of this dataset, but for what belongs together with a file it saw."""
-    held = np.isin(known.ids, ready.held_out)
+    held = np.isin(labels.ids, ready.held_out)
     mates = usable & ~held & np.isin(groups, groups[held])
-    seen = mates & np.isin(_digests(run, known.paths, mates), ready.saw)
-    return set(known.ids[held & ~np.isin(groups, groups[seen])].tolist())
+    seen = mates & np.isin(_digests(run, labels.paths, mates), ready.saw)
+    return set(labels.ids[held & ~np.isin(groups, groups[seen])].tolist())
 
 
 def train(
     run: Run,
-    known: Labels,
-    look: Look,
-    parts: np.ndarray,
+    labels: Labels,
+    stats: ImageStats,
+    split_ids: np.ndarray,
     image_settings: ImageSettings,
     settings: GeneratorSettings,
 ) -> Generator:
-    """Trains on the TRAIN part, and keeps the generator in the run's folder; a run that has it reads it."""
+    """Trains on the Split.TRAIN part, and keeps the generator in the run's folder; a run that has it reads it."""
     from ...models.diffusion import training
 
-    folder, seen = run.folder / FOLDER, np.flatnonzero(parts == TRAIN)
+    folder, seen = run.folder / FOLDER, np.flatnonzero(split_ids == Split.TRAIN)
     if not (folder / SAW).exists():
-        images = Images(known.paths[seen].tolist(), image_settings, look.size_px, look.channels)
+        images = Images(labels.paths[seen].tolist(), image_settings, stats.size_px, stats.channels)
 
         def fetch(indices: np.ndarray) -> np.ndarray:
             run.check_stop()  # an update at a time
             return images[indices]
 
-        shape = run.note("shape", lambda: training.chosen(look.size_px, settings))  # another process has other cores
+        shape = run.remember(
+            "shape", lambda: training.chosen(stats.size_px, settings)
+        )  # another process has other cores
         settings = replace(settings, **shape)
-        pipeline = training.build(known.names, look.channels, look.size_px, settings)
-        steps = training.train(pipeline, fetch, known.classes[seen], settings, run.folder, pictures=run.folder)
+        pipeline = training.build(labels.names, stats.channels, stats.size_px, settings)
+        steps = training.train(pipeline, fetch, labels.class_ids[seen], settings, run.folder, pictures=run.folder)
         note = dict(
-            names=known.names,
-            size_px=look.size_px,
-            channels=look.channels,
+            names=labels.names,
+            size_px=stats.size_px,
+            channels=stats.channels,
             dataset=str(run.dataset._doc.id),
-            held_out=known.ids[parts == HELD_OUT].tolist(),
-            saw=_digests(run, known.paths, parts == TRAIN)[seen].tolist(),
+            held_out=labels.ids[split_ids == Split.HELD_OUT].tolist(),
+            saw=_digests(run, labels.paths, split_ids == Split.TRAIN)[seen].tolist(),
             images={name: getattr(image_settings, name) for name in SHAPING},
         )
         try:
@@ -187,10 +193,10 @@ def train(
                 kept = f"the generator of the updates before is in {folder}, and generator={run.key!r} draws with it"
                 raise FloatingPointError(f"{error}; {kept}") from error
             raise
-        _show(run, pipeline, known.names, settings.precision)
+        _show(run, pipeline, labels.names, settings.precision)
         _keep(pipeline, folder, note)
     (run.folder / training.STATE).unlink(missing_ok=True)  # four times as large, and of no more use
-    return find(run.dataset, str(folder), known.names, source=run.key)
+    return find(run.dataset, str(folder), labels.names, source=run.key)
 
 
 def _keep(pipeline: Pipeline, folder: Path, note: dict[str, Any]) -> None:

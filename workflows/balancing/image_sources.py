@@ -25,7 +25,9 @@ def drawn(run: Run, generator: Generator, names: list[str], sampling: SamplingSe
     from ...models.diffusion.sampling import precision
 
     pipeline = generating.load(generator, device)
-    found = run.note("drawing_precision", lambda: precision(pipeline, sampling))  # measured once: the same images again
+    found = run.remember(
+        "drawing_precision", lambda: precision(pipeline, sampling)
+    )  # measured once: the same images again
     sampling = replace(sampling, precision=found)
     index = np.array([generator.names.index(name) for name in names])
     about = dict(
@@ -84,8 +86,8 @@ def make(
         assert ready is not None  # it was found or trained
         draw = drawn(run, ready, problem.names, sampling, generator_settings.device)
     judge = Judging(run, problem, filters, probe, copies=source == "generate")
-    maker = run.within(part) if part else run
-    first = run.note("first_number", lambda: synthetic.unused(run.dataset))
+    maker = run.subrun(part) if part else run
+    first = run.remember("first_number", lambda: synthetic.unused(run.dataset))
     return rejection_sampling.make(
         maker, problem.names, plan.add, draw, judge, choices.max_draws_per_image, choices.keep_rejected, first
     )

@@ -59,11 +59,11 @@ class Plan:
         return replace(self, add=np.where(there, self.add, 0), notes=[*self.notes, note])
 
 
-def plan_for(known: Labels, there: np.ndarray, target: Target, max_ratio: float | None) -> Plan:
+def plan_for(labels: Labels, there: np.ndarray, target: Target, max_ratio: float | None) -> Plan:
     """The plan of the labelled samples `known`, as `make` has it."""
-    real = np.bincount(known.classes[known.known], minlength=len(known.names))
-    plan = make(known.names, real, there, target, max_ratio)
-    return replace(plan, notes=[*known.notes, *plan.notes])
+    real = np.bincount(labels.class_ids[labels.labelled_indices], minlength=len(labels.names))
+    plan = make(labels.names, real, there, target, max_ratio)
+    return replace(plan, notes=[*labels.notes, *plan.notes])
 
 
 def make(names: list[str], real: np.ndarray, there: np.ndarray, target: Target, max_ratio: float | None) -> Plan:

@@ -24,9 +24,9 @@ from ...models.settings import (
     TraditionalSettings,
 )
 from ..training import ensemble as members
-from ..training.image_survey import look_at
+from ..training.image_survey import survey_images
 from ..training.label_spreading import Surroundings, surround
-from ..training.partition import TRAIN, split_parts
+from ..training.partition import Split, split_parts
 from ..training.resnet import fit
 from .trials import Branch, Cut, Material, Trial
 
@@ -57,12 +57,12 @@ def _describe(trial: Trial, describe: Callable[[np.ndarray], np.ndarray]) -> np.
     """Vectors of the labelled images [N, D], NaN elsewhere; kept in the run's folder."""
     from ...models.images.reader import Images
 
-    look, known = trial.material.look, trial.material.known
-    assert look is not None  # since this method looks at images
+    stats, known = trial.material.look, trial.material.known
+    assert stats is not None  # since this method looks at images
 
     def compute() -> dict[str, np.ndarray]:
-        images = Images(known.paths.tolist(), trial.material.image_settings, look.size_px, look.channels)
-        rows = np.array([i for i in known.known if i not in look.errors], dtype=np.int64)
+        images = Images(known.paths.tolist(), trial.material.image_settings, stats.size_px, stats.channels)
+        rows = np.array([i for i in known.labelled_indices if i not in stats.errors], dtype=np.int64)
         vectors = np.zeros((0, 0), dtype=np.float32)
         for indices, block in images.batches(BATCH, rows):
             found = describe(block)
@@ -72,7 +72,7 @@ def _describe(trial: Trial, describe: Callable[[np.ndarray], np.ndarray]) -> np.
             trial.run.report("describing images", int(np.searchsorted(rows, indices[-1])) + 1, len(rows))
         return {"vectors": vectors}
 
-    return trial.material.run.arrays(describe.__name__, compute, known.ids, ("vectors",))["vectors"]
+    return trial.material.run.cached_arrays(describe.__name__, compute, known.ids, ("vectors",))["vectors"]
 
 
 def by_rules(trial: Trial) -> np.ndarray:
@@ -82,11 +82,11 @@ def by_rules(trial: Trial) -> np.ndarray:
 
 def resnet(trial: Trial) -> np.ndarray:
     seen, (settings,) = trial.seen(), trial.settings(ResNetSettings)
-    look = look_at(trial.run, seen, trial.material.image_settings)
-    parts = split_parts(trial.run, seen, look, settings, {})
-    fitted = fit(trial.run, seen, look, parts, trial.material.image_settings, settings)
+    stats = survey_images(trial.run, seen, trial.material.image_settings)
+    split_ids = split_parts(trial.run, seen, stats, settings, {})
+    fitted = fit(trial.run, seen, stats, split_ids, trial.material.image_settings, settings)
     scores = fitted.logits + fitted.prior
-    trial.kept.update(parts=parts, scores=scores)  # of the samples in seen, for the ensemble
+    trial.kept.update(parts=split_ids, scores=scores)  # of the samples in seen, for the ensemble
     return softmax(scores)[len(trial.cut.train) :]
 
 
@@ -144,22 +144,22 @@ def _vectors(trial: Trial, settings: ResNetSettings | None = None) -> tuple[np.n
     from ..training.embedding_source import read_or_compute
     from ..training.embeddings import label_free
 
-    material, source, look = trial.material, trial.material.source, trial.material.look
+    material, source, stats = trial.material, trial.material.source, trial.material.look
     if source is not None:
 
         def read() -> dict[str, np.ndarray]:
             return {"vectors": read_or_compute(material.run, material.known, source)[0]}
 
         def once() -> np.ndarray:
-            return material.run.arrays("given_vectors", read, material.known.ids, ("vectors",))["vectors"]
+            return material.run.cached_arrays("given_vectors", read, material.known.ids, ("vectors",))["vectors"]
 
         return trial.shared("vectors", once), None
 
-    assert look is not None  # where no vectors are given, images are looked at
-    seen = settings if settings and is_pretrained(settings, look.size_px) else None
+    assert stats is not None  # where no vectors are given, images are looked at
+    seen = settings if settings and is_pretrained(settings, stats.size_px) else None
     name = f"vectors {_digest([seen.architecture, seen.weights])}" if seen else "vectors"
-    run = material.run.within(name)
-    return trial.shared(name, lambda: label_free(run, material.known, look, material.image_settings, seen)[:2])
+    run = material.run.subrun(name)
+    return trial.shared(name, lambda: label_free(run, material.known, stats, material.image_settings, seen)[:2])
 
 
 def ensemble(trial: Trial) -> np.ndarray:
@@ -169,23 +169,23 @@ def ensemble(trial: Trial) -> np.ndarray:
     """
     from ...models.classifiers.resnet import is_pretrained
 
-    material, cut, look = trial.material, trial.cut, trial.material.look
+    material, cut, stats = trial.material, trial.cut, trial.material.look
     resnet_settings, graph_settings = trial.settings(ResNetSettings, GraphSettings)
-    known = replace(material.known, classes=trial.labels)
-    parts, (vectors, details) = np.where(known.classes >= 0, TRAIN, 0), _vectors(trial, resnet_settings)
+    known = replace(material.known, class_ids=trial.labels)
+    split_ids, (vectors, details) = np.where(known.class_ids >= 0, Split.TRAIN, 0), _vectors(trial, resnet_settings)
     if material.source is not None:
-        found = members.on_graph(trial.run, known, vectors, parts, graph_settings, cut.seed)
+        found = members.on_graph(trial.run, known, vectors, split_ids, graph_settings, cut.seed)
         return np.asarray(np.exp(found.together[cut.test]))
 
-    assert look is not None  # where no vectors are given, images are looked at
+    assert stats is not None  # where no vectors are given, images are looked at
     started = time.monotonic()
     kept = learn(material, "resnet", own_settings("resnet", trial.given), cut)
     trial.earlier_seconds += float(kept["seconds"]) - (time.monotonic() - started)
     seen = np.concatenate([cut.train, cut.test])
-    parts[seen], scores = kept["parts"], np.full((len(parts), len(trial.names)), np.nan)
+    split_ids[seen], scores = kept["parts"], np.full((len(split_ids), len(trial.names)), np.nan)
     scores[seen] = kept["scores"]
-    found = members.on_graph(trial.run, known, vectors, parts, graph_settings, cut.seed, details)
-    found = members.with_resnet(found, scores, known, parts, is_pretrained(resnet_settings, look.size_px))
+    found = members.on_graph(trial.run, known, vectors, split_ids, graph_settings, cut.seed, details)
+    found = members.with_resnet(found, scores, known, split_ids, is_pretrained(resnet_settings, stats.size_px))
     return np.asarray(np.exp(found.together[cut.test]))
 
 
@@ -228,7 +228,7 @@ def learn(material: Material, method: str, settings: dict[str, Any], cut: Cut) -
         attacked = _attack(trial, material.attack) if material.attack and method == "resnet" else {}
         return {"probabilities": probabilities, "seconds": np.array(seconds), **trial.kept, **attacked}
 
-    kept = run.arrays(place, compute, material.known.ids[np.concatenate([cut.train, cut.test])])
+    kept = run.cached_arrays(place, compute, material.known.ids[np.concatenate([cut.train, cut.test])])
     shutil.rmtree(branch.folder, ignore_errors=True)  # weights, which nobody asks for
     return kept
 
@@ -248,5 +248,5 @@ def _attack(trial: Trial, settings: AttackSettings) -> dict[str, np.ndarray]:
     rows = np.random.default_rng(trial.cut.seed).permutation(trial.cut.test)[: settings.max_attacked_images]
     images = Images(known.paths[rows].tolist(), trial.material.image_settings, notes["size_px"], notes["channels"])
     trial.run.report("attacking", 0, 1)
-    found = attacks.accuracy(model, images[np.arange(len(rows))], known.classes[rows], settings)
+    found = attacks.accuracy(model, images[np.arange(len(rows))], known.class_ids[rows], settings)
     return {name: np.array(share) for name, share in found.items()}

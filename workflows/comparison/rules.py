@@ -74,7 +74,7 @@ def write(rules: list[Rule]) -> str:
     return "\n".join(f"{json.dumps(rule.label)}: {json_util.dumps(rule.expression)}" for rule in rules)
 
 
-def check(rules: list[Rule], samples: Any, known: Labels, label_field: str) -> None:
+def check(rules: list[Rule], samples: Any, labels: Labels, label_field: str) -> None:
     """Refuses rules that say what is no class, read what is not there, or read the labels that they are scored on.
 
     Raises:
@@ -83,8 +83,8 @@ def check(rules: list[Rule], samples: Any, known: Labels, label_field: str) -> N
     schema = samples._root_dataset.get_field_schema()
     for number, rule in enumerate(rules, 1):
         name = f"rule {number} ({rule.label!r})"
-        if rule.label not in known.names:
-            raise ValueError(f"{name}: no label of {label_field!r} is called so{_near(rule.label, known.names)}")
+        if rule.label not in labels.names:
+            raise ValueError(f"{name}: no label of {label_field!r} is called so{_near(rule.label, labels.names)}")
         for path in _fields(rule.expression):
             root = path.partition(".")[0]
             if root == label_field:
@@ -94,25 +94,25 @@ def check(rules: list[Rule], samples: Any, known: Labels, label_field: str) -> N
                 raise ValueError(f"{name} reads the field {root!r}, which is not there{_near(root, list(schema))}")
 
 
-def apply(rules: list[Rule], samples: Any, known: Labels) -> tuple[np.ndarray, list[str]]:
+def apply(rules: list[Rule], samples: Any, labels: Labels) -> tuple[np.ndarray, list[str]]:
     """The class that the rules give each sample, -1 where none matches [N], and sentences on idle rules.
 
     Raises:
         ValueError: the database cannot evaluate a rule, or no rule matches any sample
     """
-    classes = np.full(len(known.ids), -1, dtype=np.int64)
+    classes = np.full(len(labels.ids), -1, dtype=np.int64)
     notes, matched_ever = [], False
     for number, rule in enumerate(rules, 1):
-        matches = np.isin(known.ids, _matching(number, rule, samples))
+        matches = np.isin(labels.ids, _matching(number, rule, samples))
         new = matches & (classes < 0)
-        classes[new] = known.names.index(rule.label)
+        classes[new] = labels.names.index(rule.label)
         matched_ever = matched_ever or bool(matches.any())
         if not matches.any():
-            notes.append(f"Rule {number} ({rule.label!r}) matches none of the {counted(len(known.ids), 'sample')}.")
+            notes.append(f"Rule {number} ({rule.label!r}) matches none of the {counted(len(labels.ids), 'sample')}.")
         elif not new.any():
             notes.append(f"Rule {number} ({rule.label!r}) is never reached: earlier rules take all that it matches.")
     if not matched_ever:
-        raise ValueError(f"no rule matches any of the {counted(len(known.ids), 'sample')}")
+        raise ValueError(f"no rule matches any of the {counted(len(labels.ids), 'sample')}")
     return classes, notes
 
 

@@ -102,9 +102,9 @@ def field_names(output_field: str, rows: list[Row]) -> dict[str, str]:
     return names
 
 
-def check_resnets(known: Labels, rows: list[Row]) -> None:
+def check_resnets(labels: Labels, rows: list[Row]) -> None:
     """Refuses files of first weights that do not fit, before work starts."""
     names = {item.name for item in fields(ResNetSettings)}
     for one in rows:
         if ResNetSettings in learners.METHODS[one.method][1]:
-            check_weights(known.names, ResNetSettings(**{key: one.settings[key] for key in names & set(one.settings)}))
+            check_weights(labels.names, ResNetSettings(**{key: one.settings[key] for key in names & set(one.settings)}))

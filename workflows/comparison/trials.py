@@ -15,8 +15,8 @@ from ..data.labels import Labels
 from ..display.tables import counted
 from ..runs.run import Run
 from ..training.embedding_source import Source
-from ..training.image_survey import Look
-from ..training.partition import HELD_OUT, TEST, TRAIN, set_aside
+from ..training.image_survey import ImageStats
+from ..training.partition import Split, set_aside
 
 T = TypeVar("T")
 
@@ -35,8 +35,8 @@ class Branch(Run):
     def report(self, phase: str, done: int, total: int, note: str = "") -> None:
         super().report(f"{self.title}: {phase}", done, total, note)
 
-    def note(self, name: str, compute: Callable[[], Any]) -> Any:
-        return super().note(f"{name} of {self.place}", compute)
+    def remember(self, name: str, compute: Callable[[], Any]) -> Any:
+        return super().remember(f"{name} of {self.place}", compute)
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Material:
 
     run: Run
     known: Labels
-    look: Look | None  # None: no method looks at images
+    look: ImageStats | None  # None: no method looks at images
     image_settings: ImageSettings
     source: Source | None  # None: vectors are made from the images
     rules: np.ndarray  # class that the rules give, -1 where none matches [N]
@@ -80,7 +80,7 @@ class Trial:
     def labels(self) -> np.ndarray:
         """Class of each training sample, -1 for all others [N]."""
         labels = np.full(len(self.material.known.ids), -1, dtype=np.int64)
-        labels[self.cut.train] = self.material.known.classes[self.cut.train]
+        labels[self.cut.train] = self.material.known.class_ids[self.cut.train]
         return labels
 
     @property
@@ -97,67 +97,69 @@ class Trial:
         """The training samples with their labels, and behind them those to predict, without."""
         known, rows = self.material.known, np.concatenate([self.cut.train, self.cut.test])
         columns = {name: getattr(known, name)[rows] for name in ("ids", "paths", "trusted", "groups", "made")}
-        return replace(known, classes=self.labels[rows], **columns)
+        return replace(known, class_ids=self.labels[rows], **columns)
 
     def shared(self, name: str, compute: Callable[[], T]) -> T:
         """What several trials use: made once, and its seconds count for each."""
         material, started = self.material, time.monotonic()
         if name not in material.made:
             material.made[name] = compute()
-            material.run.note(f"seconds of {name}", lambda: time.monotonic() - started)
-        seconds = material.run.note(f"seconds of {name}", lambda: 0.0)
+            material.run.remember(f"seconds of {name}", lambda: time.monotonic() - started)
+        seconds = material.run.remember(f"seconds of {name}", lambda: 0.0)
         self.earlier_seconds += seconds - (time.monotonic() - started)
         return material.made[name]  # type: ignore[no-any-return]
 
 
-def alike(known: Labels, look: Look | None) -> np.ndarray:
+def alike(labels: Labels, stats: ImageStats | None) -> np.ndarray:
     """Group of each sample that stays on one side, -1 where it has no label [N]: near-duplicates (or the same file,
     where no image is looked at), and the user's groups."""
     from ...models.splits import join
 
-    groups = np.full(len(known.ids), -1, dtype=np.int64)
-    same_file = np.unique(known.paths[known.known], return_inverse=True)[1]
-    groups[known.known] = join(same_file, known.groups[known.known]) if look is None else look.groups
+    groups = np.full(len(labels.ids), -1, dtype=np.int64)
+    same_file = np.unique(labels.paths[labels.labelled_indices], return_inverse=True)[1]
+    groups[labels.labelled_indices] = (
+        join(same_file, labels.groups[labels.labelled_indices]) if stats is None else stats.groups
+    )
     return groups
 
 
 def cut_labels(
-    known: Labels,
+    labels: Labels,
     groups: np.ndarray,
-    given: dict[int, set[str]],
+    given: dict[Split, set[str]],
     choices: CompareSettings,
     seed: int,
-    look: Look | None = None,
+    stats: ImageStats | None = None,
 ) -> Cut:
     """Cuts the labels in those that train and those that score, which are trusted ones.
 
     Raises:
         ValueError: no label is left to score, or fewer than two classes to train
     """
-    parts = np.zeros(len(known.ids), dtype=np.int64)
-    usable = np.array([i for i in known.known if look is None or i not in look.errors], dtype=np.int64)
-    parts[usable] = TRAIN
-    if TEST in given:
-        named = np.isin(known.ids, list(given[TEST])) & (parts == TRAIN)
-        parts[np.isin(groups, groups[named])] = 0  # what is like a test sample does not train
-        parts[named & known.trusted] = HELD_OUT
+    split_ids = np.zeros(len(labels.ids), dtype=np.int64)
+    usable = np.array([i for i in labels.labelled_indices if stats is None or i not in stats.errors], dtype=np.int64)
+    split_ids[usable] = Split.TRAIN
+    if Split.TEST in given:
+        named = np.isin(labels.ids, list(given[Split.TEST])) & (split_ids == Split.TRAIN)
+        split_ids[np.isin(groups, groups[named])] = 0  # what is like a test sample does not train
+        split_ids[named & labels.trusted] = Split.HELD_OUT
     else:
-        set_aside(parts, HELD_OUT, known, groups, choices.test_fraction, seed, stratify=True)
-    train, test = np.flatnonzero(parts == TRAIN), np.flatnonzero(parts == HELD_OUT)
+        set_aside(split_ids, Split.HELD_OUT, labels, groups, choices.test_fraction, seed, stratify=True)
+    train, test = np.flatnonzero(split_ids == Split.TRAIN), np.flatnonzero(split_ids == Split.HELD_OUT)
     if not len(test):
-        raise ValueError(_nothing_scores(known, given))
-    if len(np.unique(known.classes[train])) < 2:
+        raise ValueError(_nothing_scores(labels, given))
+    if len(np.unique(labels.class_ids[train])) < 2:
         raise ValueError("after the held-out labels are set aside, fewer than two classes are left to train")
     return Cut(seed, train, test)
 
 
-def _nothing_scores(known: Labels, given: dict[int, set[str]]) -> str:
-    if TEST in given:
+def _nothing_scores(labels: Labels, given: dict[Split, set[str]]) -> str:
+    if Split.TEST in given:
         return (
-            f"none of the {counted(len(given[TEST]), 'sample')} given as test has an image and a label that may score: "
+            f"none of the {counted(len(given[Split.TEST]), 'sample')} given as test has an image and a label that may score: "
             "one that a person gave, and no queue chose"
         )
-    if (known.groups != "").any():
+    if (labels.groups != "").any():
         return (
             "the groups leave no label to score: each class needs samples of two groups or more, one to learn from and "
             "one to score; name the test samples with test=, or use smaller groups"

@@ -41,7 +41,7 @@ def declare(
         about: of `add_sample_field`
     """
     description = f"{FROM_LABELS}{run.key}" if learned else mark(run.key)
-    run.wrote("fields", name)
+    run.track("fields", name)
 
     def add() -> None:
         run.dataset.add_sample_field(name, kind, description=description, **about)

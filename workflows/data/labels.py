@@ -27,31 +27,31 @@ RUN_KEY = re.compile(r"evenset_[a-z_]+_[0-9]+")  # without one of this form in `
 
 @dataclass
 class Labels:
-    """What a label field holds."""
+    """The labels of a field: ids, files and class of every sample, labelled or not."""
 
     ids: np.ndarray  # sample ids, text [N]
     paths: np.ndarray  # files, text [N]
-    classes: np.ndarray  # index into names, -1 where there is no label [N]
+    class_ids: np.ndarray  # index into names, -1 where there is no label [N]
     names: list[str]  # [K]
     trusted: np.ndarray  # may calibrate and score: given by a person, and not chosen by a queue [N]
     groups: np.ndarray  # samples of one group stay on one side of a split, text, "" where alone [N]
-    synthetic: int  # samples left out because Evenset generated them
-    made: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))  # by Evenset: trains, and no more [N]
+    synthetic_left_out: int  # synthetic samples that were not read
+    synthetic_mask: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))  # only train [N]
     notes: list[str] = field(default_factory=list)  # sentences on blank labels, and on spellings of one name
 
     def __post_init__(self) -> None:
-        if not len(self.made):
-            self.made = np.zeros(len(self.ids), dtype=bool)
+        if not len(self.synthetic_mask):
+            self.synthetic_mask = np.zeros(len(self.ids), dtype=bool)
 
     @property
-    def given(self) -> np.ndarray:
-        """Whether each sample has a label and is no synthetic one [N]."""
-        return np.asarray((self.classes >= 0) & ~self.made)
+    def is_labelled(self) -> np.ndarray:
+        """Whether each sample has a label and is not synthetic [N]."""
+        return np.asarray((self.class_ids >= 0) & ~self.synthetic_mask)
 
     @property
-    def known(self) -> np.ndarray:
+    def labelled_indices(self) -> np.ndarray:
         """Indices of the labelled samples."""
-        return np.flatnonzero(self.classes >= 0)
+        return np.flatnonzero(self.class_ids >= 0)
 
 
 def real_samples(samples: Any) -> tuple[Any, int]:
@@ -111,12 +111,12 @@ def read_labels(
     return Labels(
         ids=np.array(ids, dtype=str),
         paths=np.array(paths, dtype=str),
-        classes=class_ids,
+        class_ids=class_ids,
         names=names,
         trusted=_trusted(*values[4:7]) & ~made,
         groups=np.array(groups, dtype=str),
-        synthetic=synthetic,
-        made=made,
+        synthetic_left_out=synthetic,
+        synthetic_mask=made,
         notes=[*blank_note(blank, label_field), *spelling_note(counts, label_field), *_alone(alone, group_field)],
     )
 
@@ -194,19 +194,21 @@ def read_ids(samples: Any, names: list[str]) -> Labels:
     return Labels(np.array(ids), np.array(paths), none, names, np.zeros(len(ids), dtype=bool), alone, synthetic)
 
 
-def require_classes(known: Labels, label_field: str, group_field: str | None = None) -> None:
+def require_classes(labels: Labels, label_field: str, group_field: str | None = None) -> None:
     """Refuses labels that nothing can be learned from.
 
     Raises:
         ValueError: no label, one class, or one group of all labels
     """
-    used = np.unique(known.classes[known.known])
+    used = np.unique(labels.class_ids[labels.labelled_indices])
     if not len(used):
-        blank = f" ({known.notes[0].rstrip('.')})" if known.notes else ""
+        blank = f" ({labels.notes[0].rstrip('.')})" if labels.notes else ""
         raise ValueError(f"no sample has a label in {label_field!r}{blank}: label a few of each class first")
     if len(used) < 2:
-        raise ValueError(f"all labels of {label_field!r} are {known.names[used[0]]!r}: at least two classes are needed")
-    groups = np.unique(known.groups[known.given])
+        raise ValueError(
+            f"all labels of {label_field!r} are {labels.names[used[0]]!r}: at least two classes are needed"
+        )
+    groups = np.unique(labels.groups[labels.is_labelled])
     if group_field is not None and len(groups) == 1:
         one = (
             f"one value, {str(groups[0])!r}, for all labelled samples: they stay together, so that none can be held out"
@@ -218,13 +220,13 @@ def require_classes(known: Labels, label_field: str, group_field: str | None = N
         )
 
 
-def label_notes(known: Labels) -> list[str]:
+def label_notes(labels: Labels) -> list[str]:
     """Sentences on labels: classes with a single one, which are learned from but not checked, and `known.notes`."""
-    counts = np.bincount(known.classes[known.known], minlength=len(known.names))
-    names = [name for name, count in zip(known.names, counts, strict=True) if count == 1]
+    counts = np.bincount(labels.class_ids[labels.labelled_indices], minlength=len(labels.names))
+    names = [name for name, count in zip(labels.names, counts, strict=True) if count == 1]
     more = f" and {len(names) - 5} more" if names[5:] else ""
     single = f"One label alone, so learned from but not checked: {', '.join(names[:5])}{more}. Label more of them."
-    return [*([single] if names else []), *known.notes]
+    return [*([single] if names else []), *labels.notes]
 
 
 def name_index(

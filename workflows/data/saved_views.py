@@ -37,7 +37,7 @@ def save(run: Writer, name: str, view: Any) -> str:
     while fou.to_slug(free) in slugs:
         number += 1
         free = f"{name} ({number})"
-    run.wrote("views", free)
+    run.track("views", free)
 
     def save_() -> None:
         if not dataset.has_saved_view(free):

@@ -120,7 +120,7 @@ def read_image(path: str) -> np.ndarray:
 def add(run: Writer, label_field: str, made: Sequence[Made]) -> None:
     """Adds a sample for each image: tagged, labelled where it was kept, with all that is known of it."""
     dataset = run.dataset
-    run.wrote("samples", run.key)  # before the first is there: a kill in between can be undone
+    run.track("samples", run.key)  # before the first is there: a kill in between can be undone
     with claim(dataset, FIELD, WAIT_SECONDS):
         refresh(dataset)  # the last other run may be gone, and the field with it
         lasting(dataset, lambda: _declare(dataset))

@@ -12,7 +12,7 @@ from ..display.tables import counted, percent, table
 from ..runs.run import Run
 from ..training import held_out
 from ..training.graph_scores import Scored
-from ..training.partition import TEST, TRAIN, VALIDATION
+from ..training.partition import Split
 
 
 @dataclass
@@ -58,10 +58,10 @@ class GCNResults:
 
 
 def summarise(
-    run: Run, known: Labels, found: Scored, output_field: str, heatmap_field: str | None, seconds: float
+    run: Run, labels: Labels, found: Scored, output_field: str, heatmap_field: str | None, seconds: float
 ) -> GCNResults:
     """Scores the parts that did not train, and counts."""
-    validation, test, rows = held_out.score(known, found.logits, found.parts)
+    validation, test, rows = held_out.score(labels, found.logits, found.split_ids)
     silent = ~found.said
     silent[list(found.errors)] = False
     return GCNResults(
@@ -69,10 +69,10 @@ def summarise(
         output_field=output_field,
         heatmap_field=heatmap_field,
         graph=found.graph,
-        names=known.names,
-        samples=len(known.ids),
-        trained=int((found.parts == TRAIN).sum()),
-        validated=int(((found.parts == VALIDATION) & found.said).sum()),
+        names=labels.names,
+        samples=len(labels.ids),
+        trained=int((found.split_ids == Split.TRAIN).sum()),
+        validated=int(((found.split_ids == Split.VALIDATION) & found.said).sum()),
         epochs=len(found.curves),
         accuracy=validation.accuracy if validation else None,
         test_accuracy=test.accuracy if test else None,
@@ -82,19 +82,19 @@ def summarise(
         confusion=validation.confusion.tolist() if validation else [],
         curves=found.curves,
         checkpoint=found.checkpoint,
-        skipped={str(known.ids[i]): reason for i, reason in found.errors.items()},
-        notes=[*found.notes, *_silence(known, found, silent), *label_notes(known)],
-        synthetic=known.synthetic,
+        skipped={str(labels.ids[i]): reason for i, reason in found.errors.items()},
+        notes=[*found.notes, *_silence(labels, found, silent), *label_notes(labels)],
+        synthetic=labels.synthetic_left_out,
         seconds=round(seconds, 1),
     )
 
 
-def _silence(known: Labels, found: Scored, silent: np.ndarray) -> list[str]:
+def _silence(labels: Labels, found: Scored, silent: np.ndarray) -> list[str]:
     """A sentence on the samples of which nothing is said, if there are any."""
     count = int(silent.sum())
     if not count:
         return []
-    asked = int((silent & np.isin(found.parts, (VALIDATION, TEST))).sum())
+    asked = int((silent & np.isin(found.split_ids, (Split.VALIDATION, Split.TEST))).sum())
     scored = f", {asked} of them with a label that could not be scored" if asked else ""
     return [
         f"{counted(count, 'sample', 'has', 'have')} no prediction: no edge leads to a label that trains{scored}. "

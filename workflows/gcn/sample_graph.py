@@ -14,8 +14,8 @@ from ..runs.run import Run
 from ..training.embedding_source import Source, learned_from_labels, read_or_compute
 from ..training.embeddings import label_free
 from ..training.graph_scores import Scored
-from ..training.image_survey import Look, errors_of, look_at, unreadable
-from ..training.partition import TRAIN, split_parts
+from ..training.image_survey import ImageStats, errors_of, survey_images, unreadable
+from ..training.partition import Split, split_parts
 
 QUERIES = 1000  # samples whose exact nearest others are searched, to check the graph
 
@@ -23,7 +23,7 @@ QUERIES = 1000  # samples whose exact nearest others are searched, to check the 
 def score(
     run: Run,
     known: Labels,
-    given: dict[int, set[str]],
+    given: dict[Split, set[str]],
     source: Source | None,
     settings: tuple[ImageSettings, GraphSettings, GCNSettings, TrainGCNSettings],
 ) -> Scored:
@@ -32,16 +32,16 @@ def score(
 
     image_settings, graph_settings, gcn_settings, choices = settings
     if source is None:
-        look = look_at(run, known, image_settings)
-        vectors, _, errors = label_free(run, known, look, image_settings)
+        stats = survey_images(run, known, image_settings)
+        vectors, _, errors = label_free(run, known, stats, image_settings)
     else:
         vectors, errors = _given_vectors(run, known, source)
-        look = _look_at_nothing(known, errors)
-    parts = split_parts(run, known, look, choices, given)
+        stats = _look_at_nothing(known, errors)
+    split_ids = split_parts(run, known, stats, choices, given)
     graph = _build(run, known, vectors, graph_settings)
-    recall = run.note("graph_recall", lambda: _recall(vectors, graph, graph_settings))
+    recall = run.remember("graph_recall", lambda: _recall(vectors, graph, graph_settings))
 
-    labels = np.where(parts == TRAIN, known.classes, -1)
+    labels = np.where(split_ids == Split.TRAIN, known.class_ids, -1)
     inputs = gcn.prepare(graph, vectors, gcn_settings)
     model = gcn.build(inputs[0].shape[1], len(known.names), gcn_settings)
     path = run.folder / "gcn.safetensors"
@@ -51,7 +51,7 @@ def score(
     neighbours = graph.neighbours.shape[1]
     return Scored(
         logits=np.log(np.maximum(probabilities, 1e-12)),
-        parts=parts,
+        split_ids=split_ids,
         errors=errors,
         curves=run.curves,
         checkpoint=str(path),
@@ -61,27 +61,27 @@ def score(
     )
 
 
-def _given_vectors(run: Run, known: Labels, source: Source) -> tuple[np.ndarray, dict[int, str]]:
+def _given_vectors(run: Run, labels: Labels, source: Source) -> tuple[np.ndarray, dict[int, str]]:
     """Vectors of a field or of a model of the zoo, as the run first saw them."""
 
     def compute() -> dict[str, np.ndarray]:
-        vectors, errors = read_or_compute(run, known, source)
-        return dict(vectors=vectors, **unreadable(known.ids, errors))
+        vectors, errors = read_or_compute(run, labels, source)
+        return dict(vectors=vectors, **unreadable(labels.ids, errors))
 
-    kept = run.arrays("given_vectors", compute, known.ids, ("vectors",))
-    return kept["vectors"], errors_of(kept, known.ids)
+    kept = run.cached_arrays("given_vectors", compute, labels.ids, ("vectors",))
+    return kept["vectors"], errors_of(kept, labels.ids)
 
 
-def _look_at_nothing(known: Labels, errors: dict[int, str]) -> Look:
+def _look_at_nothing(labels: Labels, errors: dict[int, str]) -> ImageStats:
     """What the split needs where vectors are given and no image is decoded: samples of one file stay together."""
     from ...models.splits import join
 
-    same_file = np.unique(known.paths, return_inverse=True)[1]
-    groups = join(same_file, known.groups)[known.known]
-    return Look(size_px=0, channels=0, mean=np.zeros(0), std=np.zeros(0), groups=groups, errors=errors)
+    same_file = np.unique(labels.paths, return_inverse=True)[1]
+    groups = join(same_file, labels.groups)[labels.labelled_indices]
+    return ImageStats(size_px=0, channels=0, mean=np.zeros(0), std=np.zeros(0), groups=groups, errors=errors)
 
 
-def _build(run: Run, known: Labels, vectors: np.ndarray, settings: GraphSettings) -> Any:
+def _build(run: Run, labels: Labels, vectors: np.ndarray, settings: GraphSettings) -> Any:
     """The graph, built once a run."""
     import scipy.sparse as sp
 
@@ -94,7 +94,7 @@ def _build(run: Run, known: Labels, vectors: np.ndarray, settings: GraphSettings
         run.report("joining samples", 1, 1)
         return dict(neighbours=found.neighbours, distances=found.distances, **weights)
 
-    kept = run.arrays("graph", compute, known.ids)
+    kept = run.cached_arrays("graph", compute, labels.ids)
     weights = sp.csr_array((kept["data"], kept["indices"], kept["indptr"]), shape=(len(vectors),) * 2)
     return graphs.Graph(kept["neighbours"], kept["distances"], weights)
 

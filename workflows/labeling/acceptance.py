@@ -14,7 +14,7 @@ from ...models.probabilities import softmax, top_two
 from ...models.settings import AutoLabelSettings
 from ..data.labels import Labels
 from ..runs.run import Run
-from ..training.partition import HELD_OUT, TRAIN, VALIDATION
+from ..training.partition import Split
 from .predictions import Scores
 
 # What orders the samples, each with the same weight while no tuning part says more: log-odds of the mean probability
@@ -49,29 +49,29 @@ class Decision:
     promise: str  # "promise", "estimate", or "none"
 
 
-def decide(known: Labels, found: Scores, choices: AutoLabelSettings) -> Decision:
+def decide(labels: Labels, found: Scores, choices: AutoLabelSettings) -> Decision:
     """Calibrates on the held-out labels, and chooses the threshold; no other label has a part in either.
 
-    What orders the samples is fitted on the VALIDATION part: the held-out labels are new when they set the threshold.
+    What orders the samples is fitted on the Split.VALIDATION part: the held-out labels are new when they set the threshold.
     """
     usable = ~np.isnan(found.logits).any(1)
-    classes, best, margin = top_two(_probabilities(known, found, usable, choices))
-    held = np.flatnonzero((found.parts == HELD_OUT) & usable)
-    pool = np.flatnonzero((known.classes < 0) & usable)
-    right = classes[held] == known.classes[held]
+    classes, best, margin = top_two(_probabilities(labels, found, usable, choices))
+    held = np.flatnonzero((found.split_ids == Split.HELD_OUT) & usable)
+    pool = np.flatnonzero((labels.class_ids < 0) & usable)
+    right = classes[held] == labels.class_ids[held]
 
-    ranks = _ranks(known, found, classes, best, usable)
+    ranks = _ranks(labels, found, classes, best, usable)
     far, limit = _far(found, usable, choices)
     allowed = np.where(far, -np.inf, ranks)
     weights = None
     if not choices.random_labels and len(held) and len(pool):
-        weights = threshold.class_weights(classes[held], classes[pool], len(known.names))
+        weights = threshold.class_weights(classes[held], classes[pool], len(labels.names))
     if len(held):
         calibrator = calibration.fit(ranks[held], right, weights)
-        thresholds = each_threshold(classes, allowed, pool, held, right, len(known.names), choices, weights)
+        thresholds = each_threshold(classes, allowed, pool, held, right, len(labels.names), choices, weights)
         cuts = np.array([one.score for one in thresholds])
     else:
-        calibrator, thresholds = found.earlier_calibrator, [NOTHING] * len(known.names)
+        calibrator, thresholds = found.earlier_calibrator, [NOTHING] * len(labels.names)
         cuts = np.array([one.score for one in thresholds]) if found.earlier_cuts is None else found.earlier_cuts
     passed = allowed >= cuts[classes]
     return Decision(
@@ -81,8 +81,8 @@ def decide(known: Labels, found: Scores, choices: AutoLabelSettings) -> Decision
         margin=margin,
         usable=usable,
         ranks=allowed,
-        accepted=passed & (known.classes < 0) & usable,
-        unlike=far & (known.classes < 0),
+        accepted=passed & (labels.class_ids < 0) & usable,
+        unlike=far & (labels.class_ids < 0),
         pool=pool,
         held=held,
         right=right,
@@ -99,17 +99,17 @@ def decide(known: Labels, found: Scores, choices: AutoLabelSettings) -> Decision
     )
 
 
-def _probabilities(known: Labels, found: Scores, usable: np.ndarray, choices: AutoLabelSettings) -> np.ndarray:
+def _probabilities(labels: Labels, found: Scores, usable: np.ndarray, choices: AutoLabelSettings) -> np.ndarray:
     """Probability of each class [N, K], with the class shares of the labels that trained put back, or of the pool."""
     probabilities = softmax(np.where(usable[:, None], found.logits + found.prior, 0.0))
-    pool = (known.classes < 0) & usable
-    trained = (found.parts == TRAIN) & (known.classes >= 0)
+    pool = (labels.class_ids < 0) & usable
+    trained = (found.split_ids == Split.TRAIN) & (labels.class_ids >= 0)
     from_labels = choices.class_prior == "labels" or choices.random_labels
-    if not trained.any() or (not known.made.any() if from_labels else not pool.any()):
+    if not trained.any() or (not labels.synthetic_mask.any() if from_labels else not pool.any()):
         return probabilities
-    shares = _shares(known, trained)
+    shares = _shares(labels, trained)
     if from_labels:  # synthetic samples say nothing of how frequent classes are
-        wanted = _shares(known, trained & ~known.made, least=0.5)
+        wanted = _shares(labels, trained & ~labels.synthetic_mask, least=0.5)
     else:
         wanted = calibration.pool_shares(probabilities[pool], shares)
     ratio = wanted / np.maximum(shares, 1e-12)
@@ -117,13 +117,13 @@ def _probabilities(known: Labels, found: Scores, usable: np.ndarray, choices: Au
     return np.asarray(moved / moved.sum(axis=1, keepdims=True))
 
 
-def _shares(known: Labels, among: np.ndarray, least: float = 0.0) -> np.ndarray:
+def _shares(labels: Labels, among: np.ndarray, least: float = 0.0) -> np.ndarray:
     """Of each class, which counts as `least` samples at the least [K]."""
-    counts = np.maximum(np.bincount(known.classes[among], minlength=len(known.names)), least)
+    counts = np.maximum(np.bincount(labels.class_ids[among], minlength=len(labels.names)), least)
     return np.asarray(counts / counts.sum())
 
 
-def _ranks(known: Labels, found: Scores, classes: np.ndarray, best: np.ndarray, usable: np.ndarray) -> np.ndarray:
+def _ranks(labels: Labels, found: Scores, classes: np.ndarray, best: np.ndarray, usable: np.ndarray) -> np.ndarray:
     """One score of all the evidence for each prediction [N]; the held-out labels have no part in it."""
     shares = {"confidence": best}
     if found.members:
@@ -135,9 +135,9 @@ def _ranks(known: Labels, found: Scores, classes: np.ndarray, best: np.ndarray, 
     if found.neighbours_agree is not None:
         shares["neighbours"] = np.nan_to_num(found.neighbours_agree, nan=0.5)
     evidence = np.stack([log_odds(share, ROOM[name]) for name, share in shares.items()], axis=1)
-    tuning = np.flatnonzero((found.parts == VALIDATION) & usable)
+    tuning = np.flatnonzero((found.split_ids == Split.VALIDATION) & usable)
     usual = np.ones(len(shares))
-    weights = calibration.combine(evidence, usual, tuning, classes[tuning] == known.classes[tuning])
+    weights = calibration.combine(evidence, usual, tuning, classes[tuning] == labels.class_ids[tuning])
     return np.asarray(evidence @ weights)
 
 
@@ -146,7 +146,7 @@ def _far(found: Scores, usable: np.ndarray, choices: AutoLabelSettings) -> tuple
     if not choices.review_out_of_distribution or not len(found.reference):
         return np.zeros(len(usable), dtype=bool), np.inf
     distance = novelty.distances(np.nan_to_num(found.embeddings), found.reference)
-    usual = np.flatnonzero(np.isin(found.parts, (VALIDATION, HELD_OUT)) & usable)
+    usual = np.flatnonzero(np.isin(found.split_ids, (Split.VALIDATION, Split.HELD_OUT)) & usable)
     limit = novelty.fence(distance[usual]) if len(usual) else found.earlier_limit
     return (distance > limit) & usable, limit
 
@@ -183,10 +183,10 @@ def together(thresholds: list[Threshold]) -> Threshold:
     return Threshold(min(one.score for one in some), count, hits, hits / count, low, high)
 
 
-def alone(known: Labels, found: Scores, choices: AutoLabelSettings) -> Decision:
+def alone(labels: Labels, found: Scores, choices: AutoLabelSettings) -> Decision:
     """What would be decided by the checkpoint without the other members: it is all that another dataset has."""
     logits, none = found.logits if found.alone is None else found.alone, np.zeros_like(found.prior)
-    return decide(known, replace(found, logits=logits, prior=none, members={}, neighbours_agree=None), choices)
+    return decide(labels, replace(found, logits=logits, prior=none, members={}, neighbours_agree=None), choices)
 
 
 def keep(run: Run, decision: Decision, away: Decision) -> None:

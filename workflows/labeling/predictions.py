@@ -19,8 +19,8 @@ from ..runs.run import Run
 from ..training import ensemble as members
 from ..training.embedding_source import Source, read_or_compute
 from ..training.embeddings import label_free
-from ..training.image_survey import look_at
-from ..training.partition import HELD_OUT, TRAIN, keep_aside, set_aside, split_parts
+from ..training.image_survey import survey_images
+from ..training.partition import Split, keep_aside, set_aside, split_parts
 from ..training.resnet import Fitted, fit, predict
 from .warm_start import Earlier, learned_from
 
@@ -34,7 +34,7 @@ class Scores:
     logits: np.ndarray  # NaN where a sample could not be scored [N, K]
     embeddings: np.ndarray  # [N, D]
     prior: np.ndarray  # added to the logits, it gives the training part's frequencies back [K]
-    parts: np.ndarray  # TRAIN, VALIDATION, HELD_OUT, or 0 [N]
+    split_ids: np.ndarray  # Split.TRAIN, Split.VALIDATION, Split.HELD_OUT, or 0 [N]
     reference: np.ndarray  # embeddings that were trained on [M, D]
     errors: dict[int, str]  # index of the sample: why it could not be scored
     resnet: bool = True  # False: no ResNet has a part in it
@@ -146,19 +146,19 @@ def check_source(source: Source | None, origin: Origin | None) -> None:
 
 def from_images(
     run: Run,
-    known: Labels,
-    given: dict[int, set[str]],
+    labels: Labels,
+    given: dict[Split, set[str]],
     settings: tuple[ImageSettings, ResNetSettings, GraphSettings, AutoLabelSettings],
     earlier: Earlier | None = None,
 ) -> Scores:
     """Learns from a part of the labels, by the graph of nearest samples, a ResNet, or both; the rest is held out."""
     first = earlier.checkpoint if earlier else None
     image_settings, resnet_settings, graph_settings, choices = settings
-    look = look_at(run, known, image_settings)
-    parts = split_parts(
+    stats = survey_images(run, labels, image_settings)
+    split_ids = split_parts(
         run,
-        known,
-        look,
+        labels,
+        stats,
         resnet_settings,
         given,
         held_out=choices.calibration_fraction,
@@ -167,41 +167,43 @@ def from_images(
         kept=earlier.kept if earlier else None,
     )
     if choices.members == "resnet":
-        fitted = fit(run, known, look, parts, image_settings, resnet_settings, first=first)
-        return _of_resnet(fitted, parts, known.made)
-    computed = earlier.features(known, look, image_settings, resnet_settings) if earlier else None
-    vectors, details, errors = label_free(run, known, look, image_settings, resnet_settings, computed)
-    found = members.on_graph(run, known, vectors, parts, graph_settings, choices.seed, details)
+        fitted = fit(run, labels, stats, split_ids, image_settings, resnet_settings, first=first)
+        return _of_resnet(fitted, split_ids, labels.synthetic_mask)
+    computed = earlier.features(labels, stats, image_settings, resnet_settings) if earlier else None
+    vectors, details, errors = label_free(run, labels, stats, image_settings, resnet_settings, computed)
+    found = members.on_graph(run, labels, vectors, split_ids, graph_settings, choices.seed, details)
     if choices.members == "graph":
-        return _of_members(found, vectors, parts, known.made, errors)
+        return _of_members(found, vectors, split_ids, labels.synthetic_mask, errors)
     found, fitted, rounds = members.in_rounds(
-        run, known, look, parts, found, (image_settings, resnet_settings, choices), first
+        run, labels, stats, split_ids, found, (image_settings, resnet_settings, choices), first
     )
-    scores = _of_members(found, fitted.embeddings, parts, known.made, {**errors, **fitted.errors})
+    scores = _of_members(found, fitted.embeddings, split_ids, labels.synthetic_mask, {**errors, **fitted.errors})
     alone = found.log_probabilities["resnet"]
     return replace(scores, resnet=True, curves=fitted.curves, rounds=rounds, alone=alone)
 
 
-def _of_resnet(fitted: Fitted, parts: np.ndarray, made: np.ndarray) -> Scores:
-    reference = _trained_on(fitted.embeddings, parts, made)
-    return Scores(fitted.logits, fitted.embeddings, fitted.prior, parts, reference, fitted.errors, curves=fitted.curves)
+def _of_resnet(fitted: Fitted, split_ids: np.ndarray, made: np.ndarray) -> Scores:
+    reference = _trained_on(fitted.embeddings, split_ids, made)
+    return Scores(
+        fitted.logits, fitted.embeddings, fitted.prior, split_ids, reference, fitted.errors, curves=fitted.curves
+    )
 
 
-def _trained_on(embeddings: np.ndarray, parts: np.ndarray, made: np.ndarray) -> np.ndarray:
+def _trained_on(embeddings: np.ndarray, split_ids: np.ndarray, made: np.ndarray) -> np.ndarray:
     """Embeddings of the real samples that trained [M, D]."""
-    return np.asarray(embeddings[(parts == TRAIN) & ~made & ~np.isnan(embeddings).any(1)])
+    return np.asarray(embeddings[(split_ids == Split.TRAIN) & ~made & ~np.isnan(embeddings).any(1)])
 
 
 def _of_members(
-    found: members.Members, embeddings: np.ndarray, parts: np.ndarray, made: np.ndarray, errors: dict[int, str]
+    found: members.Members, embeddings: np.ndarray, split_ids: np.ndarray, made: np.ndarray, errors: dict[int, str]
 ) -> Scores:
-    reference = _trained_on(embeddings, parts, made)
+    reference = _trained_on(embeddings, split_ids, made)
     none = np.zeros(found.together.shape[1])
     return Scores(
         found.together,
         embeddings,
         none,
-        parts,
+        split_ids,
         reference,
         errors,
         resnet=False,
@@ -213,7 +215,7 @@ def _of_members(
 
 def from_vectors(
     run: Run,
-    known: Labels,
+    labels: Labels,
     source: Source,
     graph_settings: GraphSettings,
     choices: AutoLabelSettings,
@@ -222,51 +224,53 @@ def from_vectors(
     """Spreads labels over the graph of vectors that the user has, or that a model of the zoo makes."""
     from ...models.splits import join
 
-    vectors, errors = read_or_compute(run, known, source)
+    vectors, errors = read_or_compute(run, labels, source)
 
     def compute() -> dict[str, np.ndarray]:
-        usable = np.array([i for i in known.known if i not in errors], dtype=np.int64)
-        parts = np.zeros(len(known.ids), dtype=np.int64)
-        parts[usable] = TRAIN
-        same_file = np.unique(known.paths, return_inverse=True)[1]
-        groups, fraction = join(same_file, known.groups), choices.calibration_fraction
+        usable = np.array([i for i in labels.labelled_indices if i not in errors], dtype=np.int64)
+        split_ids = np.zeros(len(labels.ids), dtype=np.int64)
+        split_ids[usable] = Split.TRAIN
+        same_file = np.unique(labels.paths, return_inverse=True)[1]
+        groups, fraction = join(same_file, labels.groups), choices.calibration_fraction
         if earlier:
-            keep_aside(parts, {HELD_OUT: earlier.kept[HELD_OUT]}, known, groups)
+            keep_aside(split_ids, {Split.HELD_OUT: earlier.kept[Split.HELD_OUT]}, labels, groups)
         else:
-            set_aside(parts, HELD_OUT, known, groups, fraction, choices.seed, stratify=not choices.random_labels)
-        return {"parts": parts, "paths": known.paths}
+            set_aside(
+                split_ids, Split.HELD_OUT, labels, groups, fraction, choices.seed, stratify=not choices.random_labels
+            )
+        return {"parts": split_ids, "paths": labels.paths}
 
-    parts = run.arrays("parts", compute, known.ids, ("parts", "paths"))["parts"]
-    train = parts == TRAIN
-    if len(np.unique(known.classes[train])) < 2:
+    split_ids = run.cached_arrays("parts", compute, labels.ids, ("parts", "paths"))["parts"]
+    train = split_ids == Split.TRAIN
+    if len(np.unique(labels.class_ids[train])) < 2:
         raise ValueError("fewer than two classes are left to train after a part is held out: label more samples")
     run.report("training", 0, 1)
-    model = linear.train(vectors[train], known.classes[train], len(known.names), choices.seed)
-    linear.save(model, run.folder / "checkpoint.safetensors", dict(names=known.names, vectors=source.name))
+    model = linear.train(vectors[train], labels.class_ids[train], len(labels.names), choices.seed)
+    linear.save(model, run.folder / "checkpoint.safetensors", dict(names=labels.names, vectors=source.name))
     run.report("training", 1, 1)
-    found = members.on_graph(run, known, vectors, parts, graph_settings, choices.seed)
-    scores = _of_members(found, vectors, parts, known.made, errors)
+    found = members.on_graph(run, labels, vectors, split_ids, graph_settings, choices.seed)
+    scores = _of_members(found, vectors, split_ids, labels.synthetic_mask, errors)
     return replace(scores, alone=linear.predict(model, vectors))
 
 
 def _from_linear(
-    model: linear.Linear, vectors: np.ndarray, parts: np.ndarray, reference: np.ndarray, errors: dict[int, str]
+    model: linear.Linear, vectors: np.ndarray, split_ids: np.ndarray, reference: np.ndarray, errors: dict[int, str]
 ) -> Scores:
     logits = linear.predict(model, vectors)
-    return Scores(logits, vectors, np.zeros(logits.shape[1]), parts, reference, errors, resnet=False)
+    return Scores(logits, vectors, np.zeros(logits.shape[1]), split_ids, reference, errors, resnet=False)
 
 
-def from_run(run: Run, known: Labels, origin: Origin, settings: ResNetSettings, source: Source | None) -> Scores:
+def from_run(run: Run, labels: Labels, origin: Origin, settings: ResNetSettings, source: Source | None) -> Scores:
     """Predicts by an earlier run's checkpoint. Trusted labels that it has not seen calibrate; it may have none."""
-    new = ~(np.isin(known.ids, list(origin.seen)) | np.isin(known.paths, list(origin.seen)))
-    parts = np.where((known.classes >= 0) & known.trusted & new, HELD_OUT, 0)
+    new = ~(np.isin(labels.ids, list(origin.seen)) | np.isin(labels.paths, list(origin.seen)))
+    split_ids = np.where((labels.class_ids >= 0) & labels.trusted & new, Split.HELD_OUT, 0)
     path = origin.folder / "checkpoint.safetensors"
     if source is None:
-        scores = _predict_images(run, known, path, settings, parts)
+        scores = _predict_images(run, labels, path, settings, split_ids)
     else:
-        vectors, errors = read_or_compute(run, known, source)
-        scores = _from_linear(linear.load(path)[0], vectors, parts, np.zeros((0, vectors.shape[1])), errors)
-    scores.parts[list(scores.errors)] = 0
+        vectors, errors = read_or_compute(run, labels, source)
+        scores = _from_linear(linear.load(path)[0], vectors, split_ids, np.zeros((0, vectors.shape[1])), errors)
+    scores.split_ids[list(scores.errors)] = 0
     decision = origin.folder / "decision.npz"
     if decision.exists():
         with np.load(regular(decision), allow_pickle=False) as kept:
@@ -276,12 +280,12 @@ def from_run(run: Run, known: Labels, origin: Origin, settings: ResNetSettings, 
     return scores
 
 
-def _predict_images(run: Run, known: Labels, path: Path, settings: ResNetSettings, parts: np.ndarray) -> Scores:
+def _predict_images(run: Run, labels: Labels, path: Path, settings: ResNetSettings, split_ids: np.ndarray) -> Scores:
     from ...models.classifiers import resnet
     from ...models.images.reader import Images
 
     model, notes = resnet.load(path)
-    images = Images(known.paths.tolist(), ImageSettings(**notes["images"]), notes["size_px"], notes["channels"])
-    precision = run.note("precision", lambda: resnet.choose_precision(model, settings))
-    logits, embeddings, errors = predict(run, known, model, images, replace(settings, precision=precision))
-    return Scores(logits, embeddings, model.prior.cpu().numpy(), parts, np.zeros((0, embeddings.shape[1])), errors)
+    images = Images(labels.paths.tolist(), ImageSettings(**notes["images"]), notes["size_px"], notes["channels"])
+    precision = run.remember("precision", lambda: resnet.choose_precision(model, settings))
+    logits, embeddings, errors = predict(run, labels, model, images, replace(settings, precision=precision))
+    return Scores(logits, embeddings, model.prior.cpu().numpy(), split_ids, np.zeros((0, embeddings.shape[1])), errors)

@@ -93,7 +93,7 @@ class AutoLabelResults:
 
 def summarise(
     run: Run,
-    known: Labels,
+    labels: Labels,
     found: Scores,
     decision: Decision,
     choices: AutoLabelSettings,
@@ -101,21 +101,21 @@ def summarise(
     views: dict[str, str],
 ) -> AutoLabelResults:
     """Counts, and says in sentences what the counts mean."""
-    pool = (known.classes < 0) & decision.usable
+    pool = (labels.class_ids < 0) & decision.usable
     accepted = int(decision.accepted.sum())
     chosen = decision.threshold
     certain = accepted > 0 and chosen.held_out > 0
     return AutoLabelResults(
         run_key=run.key,
         output_field=output_field,
-        names=known.names,
-        samples=int((~known.made).sum()),
-        labelled=int(known.given.sum()),
+        names=labels.names,
+        samples=int((~labels.synthetic_mask).sum()),
+        labelled=int(labels.is_labelled.sum()),
         accepted=accepted,
         review=int(pool.sum()) - accepted,
         unlike=int((decision.unlike & pool).sum()),
         held_out=len(decision.held),
-        coverage=accepted / max(int((known.classes < 0).sum()), 1),
+        coverage=accepted / max(int((labels.class_ids < 0).sum()), 1),
         target_precision=choices.target_precision,
         alpha=choices.alpha,
         promise=decision.promise if certain else "none",
@@ -123,14 +123,14 @@ def summarise(
         precision=chosen.precision if certain else None,
         low=chosen.low if certain else 0.0,
         high=chosen.high if certain else 1.0,
-        rows=_rows(known, decision, choices.alpha),
-        members=_members(known, found, decision.held),
+        rows=_rows(labels, decision, choices.alpha),
+        members=_members(labels, found, decision.held),
         curve=_curve(decision, choices.alpha),
         reliability=reliability(decision.held_confidence, decision.right, choices.alpha),
         curves=found.curves,
-        notes=_next_round(run) + _notes(known, found, decision, choices, run.record.inputs, accepted),
-        skipped={str(known.ids[i]): reason for i, reason in found.errors.items()},
-        synthetic=known.synthetic,
+        notes=_next_round(run) + _notes(labels, found, decision, choices, run.record.inputs, accepted),
+        skipped={str(labels.ids[i]): reason for i, reason in found.errors.items()},
+        synthetic=labels.synthetic_left_out,
         views=views,
     )
 
@@ -141,14 +141,17 @@ def _curve(decision: Decision, alpha: float) -> list[dict[str, float]]:
     return curve(ranks[decision.pool], ranks[held], decision.right, alpha, decision.weights) if len(held) else []
 
 
-def _rows(known: Labels, decision: Decision, alpha: float) -> list[dict[str, Any]]:
+def _rows(labels: Labels, decision: Decision, alpha: float) -> list[dict[str, Any]]:
     """A row a class: how many are labelled, accepted, in review, and how held-out samples of that prediction fare."""
-    pool = (known.classes < 0) & decision.usable
+    pool = (labels.class_ids < 0) & decision.usable
     rows = []
-    for i, name in enumerate(known.names):
+    for i, name in enumerate(labels.names):
         mine = pool & (decision.classes == i)
         taken = decision.held_accepted & (decision.classes[decision.held] == i)
-        labelled, accepted = int((known.given & (known.classes == i)).sum()), int((mine & decision.accepted).sum())
+        labelled, accepted = (
+            int((labels.is_labelled & (labels.class_ids == i)).sum()),
+            int((mine & decision.accepted).sum()),
+        )
         shown = precision_of(decision.right[taken], alpha)
         rows.append(
             {"class": name, "labelled": labelled, "accepted": accepted, "review": int(mine.sum()) - accepted, **shown}
@@ -164,12 +167,12 @@ def precision_of(answers: np.ndarray, alpha: float) -> dict[str, str | None]:
     return {"held-out right": f"{right} of {total}" if total else None, "precision": bounds}
 
 
-def _members(known: Labels, found: Scores, held: np.ndarray) -> list[dict[str, Any]]:
+def _members(labels: Labels, found: Scores, held: np.ndarray) -> list[dict[str, Any]]:
     """A row a member, the weightiest first; where it abstains, it is not right."""
     rows = []
     for name in sorted(found.weights, key=lambda one: -found.weights[one]):
         own = np.nan_to_num(found.members[name][held], nan=-np.inf)
-        right = int(((own.argmax(axis=1) == known.classes[held]) & np.isfinite(own).any(axis=1)).sum())
+        right = int(((own.argmax(axis=1) == labels.class_ids[held]) & np.isfinite(own).any(axis=1)).sum())
         held_out = f"{right} of {len(held)}" if len(held) else None
         rows.append({"member": name, "weight": percent(found.weights[name]), "held-out right": held_out})
     return rows
@@ -186,7 +189,7 @@ def _next_round(run: Run) -> list[str]:
 
 
 def _notes(
-    known: Labels,
+    labels: Labels,
     found: Scores,
     decision: Decision,
     choices: AutoLabelSettings,
@@ -195,24 +198,24 @@ def _notes(
 ) -> list[str]:
     notes = []
     held = decision.classes[decision.held]
-    if not (known.classes < 0).any():
+    if not (labels.class_ids < 0).any():
         notes.append("Every sample has a label already: there is nothing to suggest.")
     if not len(held):
-        notes.append(_none_held_out(known, inputs, choices, accepted))
-    elif (known.classes < 0).any():
-        given, thresholds = int(known.given.sum()), decision.thresholds
-        notes += target_notes(known.names, given, held, decision.right, thresholds, choices, accepted)
-    notes += label_notes(known)
-    notes += [f"{note}." for note in left_out(len(found.errors), known.synthetic)]
-    if known.made.any():
-        notes.append(f"{counted(int(known.made.sum()), 'synthetic sample')} trained, and did not calibrate.")
-    untrusted = int((known.given & ~known.trusted).sum())
+        notes.append(_none_held_out(labels, inputs, choices, accepted))
+    elif (labels.class_ids < 0).any():
+        given, thresholds = int(labels.is_labelled.sum()), decision.thresholds
+        notes += target_notes(labels.names, given, held, decision.right, thresholds, choices, accepted)
+    notes += label_notes(labels)
+    notes += [f"{note}." for note in left_out(len(found.errors), labels.synthetic_left_out)]
+    if labels.synthetic_mask.any():
+        notes.append(f"{counted(int(labels.synthetic_mask.sum()), 'synthetic sample')} trained, and did not calibrate.")
+    untrusted = int((labels.is_labelled & ~labels.trusted).sum())
     if untrusted:
         notes.append(f"{counted(untrusted, 'label')} came from Evenset or a queue, and trained without calibrating.")
     return notes
 
 
-def _none_held_out(known: Labels, inputs: dict[str, Any], choices: AutoLabelSettings, accepted: int) -> str:
+def _none_held_out(labels: Labels, inputs: dict[str, Any], choices: AutoLabelSettings, accepted: int) -> str:
     """Says why no label calibrates, and what to do.
 
     Args:
@@ -224,10 +227,10 @@ def _none_held_out(known: Labels, inputs: dict[str, Any], choices: AutoLabelSett
     nothing, field = "so there is no threshold, and nothing is accepted", inputs.get("group_field")
     if not choices.calibration_fraction and not inputs.get("after"):
         return f"No label is held out, {nothing}: calibration_fraction=0 asks for that."
-    if not (known.given & known.trusted).any():
+    if not (labels.is_labelled & labels.trusted).any():
         return f"All labels came from Evenset or a queue, and none may calibrate, {nothing}. Label random samples."
-    if field and (known.groups[known.given] != "").any():
-        groups = counted(len(np.unique(known.groups[known.given])), "group")
+    if field and (labels.groups[labels.is_labelled] != "").any():
+        groups = counted(len(np.unique(labels.groups[labels.is_labelled])), "group")
         return (
             f"The labels are of {groups} of {field!r}, too large to hold one out, {nothing}. "
             "Label samples of more groups, or take a group_field whose groups are smaller."

@@ -18,8 +18,8 @@ from ...models.settings import AutoLabelSettings, ImageSettings, ResNetSettings
 from ..data import folders
 from ..data.labels import Labels
 from ..runs import records, run_files
-from ..training.image_survey import Look
-from ..training.partition import HELD_OUT, TRAIN, VALIDATION
+from ..training.image_survey import ImageStats
+from ..training.partition import Split
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,14 @@ class Earlier:
 
     key: str
     folder: Path
-    kept: dict[int, set[str]]  # ids of the samples that its models have not learned from, by part
+    kept: dict[Split, set[str]]  # ids of the samples that its models have not learned from, by part
     checkpoint: Path | None  # its ResNet, where it had one
     seen: np.ndarray  # ids and files that it, or a run before it, learned from or chose by [m]
     settings: dict[str, Any]
 
-    def features(self, known: Labels, look: Look, *settings: ImageSettings | ResNetSettings | None) -> Path | None:
+    def features(
+        self, known: Labels, stats: ImageStats, *settings: ImageSettings | ResNetSettings | None
+    ) -> Path | None:
         """Its file of label-free features, None where others would come out now."""
         path = self.folder / "features.npz"
         if not path.exists():
@@ -45,7 +47,7 @@ class Earlier:
             np.load(regular(self.folder / "survey.npz")) as survey,
         ):
             same = labels["paths"].tolist() == known.paths.tolist()
-            same &= int(survey["size_px"]) == look.size_px and bool(survey["gray"]) == (look.channels == 1)
+            same &= int(survey["size_px"]) == stats.size_px and bool(survey["gray"]) == (stats.channels == 1)
         same &= all(now.get(name) == self.settings[name] for name in names)
         return path if same and not _newer(known.paths.tolist(), path) else None
 
@@ -78,18 +80,18 @@ def find(
     if trained and choices.members != "graph" and earlier["architecture"] != settings.architecture:
         raise ValueError(f"after: {after} trained a {earlier['architecture']}, no {settings.architecture}")
     with np.load(regular(folder / "parts.npz")) as kept:
-        held, tuning = (set(kept["ids"][kept["parts"] == part].tolist()) for part in (HELD_OUT, VALIDATION))
-    parts = {HELD_OUT: held}
+        held, tuning = (set(kept["ids"][kept["parts"] == part].tolist()) for part in (Split.HELD_OUT, Split.VALIDATION))
+    split_ids = {Split.HELD_OUT: held}
     if choices.members != "graph" and (tuning or trained):  # a checkpoint has seen all that could be drawn anew
-        parts[VALIDATION] = tuning
+        split_ids[Split.VALIDATION] = tuning
     seen = np.array(sorted(learned_from(folder)), dtype=str)
-    return Earlier(after, folder, parts, checkpoint if trained else None, seen, earlier)
+    return Earlier(after, folder, split_ids, checkpoint if trained else None, seen, earlier)
 
 
 def learned_from(folder: Path) -> set[str]:
     """Ids and files of the samples that the model in a run's folder learned from or was chosen by, in any round."""
     with np.load(regular(folder / "parts.npz"), allow_pickle=False) as kept:
-        rows = np.isin(kept["parts"], (TRAIN, VALIDATION))
+        rows = np.isin(kept["parts"], (Split.TRAIN, Split.VALIDATION))
         found = {*kept["ids"][rows].tolist(), *kept["paths"][rows].tolist()}
     if (folder / "seen.npz").exists():
         with np.load(regular(folder / "seen.npz"), allow_pickle=False) as before:

@@ -16,7 +16,7 @@ from ...models.images.reader import Images
 from ...models.probabilities import softmax
 from ...models.quality import label_errors
 from ...models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
-from ...models.step import Step
+from ...models.step import TrainingReport
 from ..data.labels import Labels
 from ..runs import cached_arrays
 from ..runs.run import Run
@@ -24,8 +24,8 @@ from ..training import image_survey, partition
 from ..training import resnet as learning
 from ..training.embedding_source import Source, read_or_compute
 from ..training.embeddings import label_free
-from ..training.image_survey import Look
-from ..training.partition import HELD_OUT, TRAIN, VALIDATION
+from ..training.image_survey import ImageStats
+from ..training.partition import Split
 
 HELD_BATCH = 64
 LABELS_A_NEIGHBOUR = 2  # a class with ten labels has five neighbours of its own, not fifteen
@@ -48,7 +48,7 @@ class Evidence:
 
 def from_images(
     run: Run,
-    known: Labels,
+    labels: Labels,
     image_settings: ImageSettings,
     resnet_settings: ResNetSettings,
     graph_settings: GraphSettings,
@@ -61,21 +61,21 @@ def from_images(
     """
     from ...models.graphs import nearest_neighbours
 
-    ungrouped = replace(known, groups=np.full(len(known.ids), ""))  # so that near-duplicates are nothing else
-    look = image_survey.look_at(run, ungrouped, image_settings)
-    vectors, _, errors = label_free(run, known, look, image_settings)
-    errors = {**look.errors, **errors}
-    folds = _fold(run, known, look.groups, errors, choices)
-    parts, margins = [], np.full(len(known.ids), np.nan)
+    ungrouped = replace(labels, groups=np.full(len(labels.ids), ""))  # so that near-duplicates are nothing else
+    stats = image_survey.survey_images(run, ungrouped, image_settings)
+    vectors, _, errors = label_free(run, labels, stats, image_settings)
+    errors = {**stats.errors, **errors}
+    folds = _fold(run, labels, stats.groups, errors, choices)
+    split_ids, margins = [], np.full(len(labels.ids), np.nan)
     for fold in range(folds.max() + 1):
-        inner = run.within(f"fold {fold + 1}")
-        found, margin = _train_fold(inner, known, look, folds, fold, image_settings, resnet_settings)
-        parts.append(found)
+        inner = run.subrun(f"fold {fold + 1}")
+        found, margin = _train_fold(inner, labels, stats, folds, fold, image_settings, resnet_settings)
+        split_ids.append(found)
         margins[folds == fold] = margin
     readable = np.flatnonzero(folds >= 0)
-    nearest = nearest_neighbours.build(vectors[readable], _fewer(graph_settings, known.classes[readable]))
-    same = look.groups[readable]
-    return _judge(known, readable, folds, np.stack(parts)[:, readable], nearest, same, margins, errors)
+    nearest = nearest_neighbours.build(vectors[readable], _fewer(graph_settings, labels.class_ids[readable]))
+    same = stats.groups[readable]
+    return _judge(labels, readable, folds, np.stack(split_ids)[:, readable], nearest, same, margins, errors)
 
 
 def from_vectors(
@@ -90,7 +90,7 @@ def from_vectors(
 
     vectors, errors = read_or_compute(run, known, source)
     readable = np.array([i for i in range(len(known.ids)) if i not in errors], dtype=np.int64)
-    graph_settings = _fewer(graph_settings, known.classes[readable])
+    graph_settings = _fewer(graph_settings, known.class_ids[readable])
     reduced = np.nan_to_num(
         nearest_neighbours.prepare(vectors[readable], graph_settings)
     )  # a vector of zeros has no direction
@@ -99,47 +99,49 @@ def from_vectors(
     groups = np.arange(len(known.ids)) + len(same)
     groups[readable] = same
     folds = _fold(run, known, groups, errors, choices)
-    ids, labels, classes = known.ids[readable], known.classes[readable], len(known.names)
-    parts = []
+    ids, labels, classes = known.ids[readable], known.class_ids[readable], len(known.names)
+    split_ids = []
     for fold in range(folds.max() + 1):
-        inner, train = run.within(f"fold {fold + 1}"), folds[readable] != fold
+        inner, train = run.subrun(f"fold {fold + 1}"), folds[readable] != fold
 
         def compute(inner: Run = inner, train: np.ndarray = train) -> dict[str, np.ndarray]:
             return {"probabilities": _fit_fold(inner, reduced, labels, train, classes, choices.seed)}
 
-        parts.append(inner.arrays("probabilities", compute, ids, ("probabilities",))["probabilities"])
+        split_ids.append(inner.cached_arrays("probabilities", compute, ids, ("probabilities",))["probabilities"])
     none = np.full(len(known.ids), np.nan)
-    return _judge(known, readable, folds, np.stack(parts), nearest, same, none, errors)
+    return _judge(known, readable, folds, np.stack(split_ids), nearest, same, none, errors)
 
 
-def _fold(run: Run, known: Labels, groups: np.ndarray, errors: dict[int, str], choices: MistakeSettings) -> np.ndarray:
+def _fold(run: Run, labels: Labels, groups: np.ndarray, errors: dict[int, str], choices: MistakeSettings) -> np.ndarray:
     """The fold of each sample, -1 where it cannot be read [N]; groups and near-duplicates stay together.
 
     Raises:
         ValueError: no fold is left, or one that leaves a single class to learn from
     """
-    folds = run.arrays("folds", lambda: {"folds": deal(known, groups, errors, choices)}, known.ids, ("folds",))["folds"]
-    _check_folds(folds, known)  # again: samples may have been deleted since they were dealt
+    folds = run.cached_arrays(
+        "folds", lambda: {"folds": deal(labels, groups, errors, choices)}, labels.ids, ("folds",)
+    )["folds"]
+    _check_folds(folds, labels)  # again: samples may have been deleted since they were dealt
     return folds
 
 
-def deal(known: Labels, groups: np.ndarray, errors: dict[int, str], choices: MistakeSettings) -> np.ndarray:
+def deal(labels: Labels, groups: np.ndarray, errors: dict[int, str], choices: MistakeSettings) -> np.ndarray:
     """Folds as `_fold` keeps them.
 
     Raises:
         ValueError: as `_fold`
     """
-    rows = np.array([i for i in range(len(known.ids)) if i not in errors], dtype=np.int64)
-    joined = splits.join(groups[rows], known.groups[rows])
-    folds = np.full(len(known.ids), -1, dtype=np.int64)
-    folds[rows] = splits.folds(known.classes[rows], joined, choices.folds, choices.seed)
-    _check_folds(folds, known)
+    rows = np.array([i for i in range(len(labels.ids)) if i not in errors], dtype=np.int64)
+    joined = splits.join(groups[rows], labels.groups[rows])
+    folds = np.full(len(labels.ids), -1, dtype=np.int64)
+    folds[rows] = splits.folds(labels.class_ids[rows], joined, choices.folds, choices.seed)
+    _check_folds(folds, labels)
     return folds
 
 
-def _check_folds(folds: np.ndarray, known: Labels) -> None:
+def _check_folds(folds: np.ndarray, labels: Labels) -> None:
     for fold in range(folds.max() + 1):
-        if len(np.unique(known.classes[(folds >= 0) & (folds != fold)])) < 2:
+        if len(np.unique(labels.class_ids[(folds >= 0) & (folds != fold)])) < 2:
             raise ValueError(
                 f"without fold {fold + 1}, one class alone is left to learn from: label more samples, "
                 "or group them by a field whose groups are smaller"
@@ -148,8 +150,8 @@ def _check_folds(folds: np.ndarray, known: Labels) -> None:
 
 def _train_fold(
     run: Run,
-    known: Labels,
-    look: Look,
+    labels: Labels,
+    stats: ImageStats,
     folds: np.ndarray,
     fold: int,
     image_settings: ImageSettings,
@@ -159,29 +161,31 @@ def _train_fold(
 
     Of the fold's own samples, half the word is that of all epochs: wrong labels are learned late, or never.
     """
-    parts = np.where(folds >= 0, TRAIN, 0)
-    parts[folds == fold] = HELD_OUT
-    groups = splits.join(look.groups, known.groups)
-    partition.set_aside(parts, VALIDATION, known, groups, settings.validation_fraction, settings.seed, stratify=True)
+    split_ids = np.where(folds >= 0, Split.TRAIN, 0)
+    split_ids[folds == fold] = Split.HELD_OUT
+    groups = splits.join(stats.groups, labels.groups)
+    partition.set_aside(
+        split_ids, Split.VALIDATION, labels, groups, settings.validation_fraction, settings.seed, stratify=True
+    )
     held = np.flatnonzero(folds == fold)
-    images = Images(known.paths.tolist(), image_settings, look.size_px, look.channels)
+    images = Images(labels.paths.tolist(), image_settings, stats.size_px, stats.channels)
     path = run.folder / "epochs.npz"
 
-    def watch(model: Any, step: Step) -> None:
+    def watch(model: Any, step: TrainingReport) -> None:
         from ...models.classifiers import resnet
 
-        total, last = _read_epochs(path, known.ids[held])
+        total, last = _read_epochs(path, labels.ids[held])
         if step.number > last:  # a resumed training repeats some
             scores = resnet.predict(model, images.batches(HELD_BATCH, held), settings)
             chances = softmax(np.concatenate([logits for _, logits, _ in scores]) + model.prior.cpu().numpy())
-            save_arrays(path, ids=known.ids[held], total=total + chances, last=step.number)
+            save_arrays(path, ids=labels.ids[held], total=total + chances, last=step.number)
 
-    fitted = learning.fit(run, known, look, parts, image_settings, settings, watch)
+    fitted = learning.fit(run, labels, stats, split_ids, image_settings, settings, watch)
     probabilities = softmax(np.nan_to_num(fitted.logits) + fitted.prior)
-    total, _ = _read_epochs(path, known.ids[held])
+    total, _ = _read_epochs(path, labels.ids[held])
     epochs = total / total.sum(axis=1, keepdims=True)
     probabilities[held] = (probabilities[held] + epochs) / 2
-    return probabilities, margin(epochs, known.classes[held])
+    return probabilities, margin(epochs, labels.class_ids[held])
 
 
 def _read_epochs(path: Path, held: np.ndarray) -> tuple[np.ndarray, int]:
@@ -225,7 +229,7 @@ def _judge(
     Raises:
         ValueError: none is left
     """
-    labels, fold = known.classes[readable], folds[readable]
+    labels, fold = known.class_ids[readable], folds[readable]
     counts = np.zeros((folds.max() + 1, len(known.names)), dtype=np.int64)
     np.add.at(counts, (fold, labels), 1)
     learned = counts.sum(axis=0)[labels] > counts[fold, labels]

@@ -81,7 +81,7 @@ def judge(evidence: Evidence, labels: np.ndarray, method: str, dismissed: np.nda
 
 def reasons(known: Labels, evidence: Evidence, verdict: Verdict) -> list[str]:
     """A sentence on each label: what its near-duplicates, its neighbours and its model say."""
-    names, labels = known.names, known.classes[evidence.rows]
+    names, labels = known.names, known.class_ids[evidence.rows]
     counts = label_errors.votes(labels, evidence.neighbours, len(names))
     near = counts.sum(axis=1)
     said = evidence.alone.argmax(axis=1)
@@ -121,9 +121,9 @@ def by_class(verdict: Verdict, labels: np.ndarray, names: list[str]) -> list[dic
     return rows
 
 
-def notes(known: Labels, evidence: Evidence, verdict: Verdict, field: str) -> list[str]:
+def notes(labels: Labels, evidence: Evidence, verdict: Verdict, field: str) -> list[str]:
     """Sentences on what was found, and on what could not be judged."""
-    found = list(known.notes)
+    found = list(labels.notes)
     if verdict.contradicted.any():
         found.append(
             f"{counted(int(verdict.contradicted.sum()), 'label', 'is', 'are')} contradicted by a near-duplicate, and "
@@ -140,10 +140,10 @@ def notes(known: Labels, evidence: Evidence, verdict: Verdict, field: str) -> li
             "deleting that review brings the flag back."
         )
     if len(evidence.unjudged):
-        classes = sorted({known.names[known.classes[i]] for i in evidence.unjudged})
+        classes = sorted({labels.names[labels.class_ids[i]] for i in evidence.unjudged})
         more = f" and {len(classes) - 5} more" if classes[5:] else ""
         found.append(
             f"{counted(len(evidence.unjudged), 'label', 'was', 'were')} not judged, since no other fold has the class: "
             f"{', '.join(classes[:5])}{more}. Label more of them."
         )
-    return [*found, *(f"{note}." for note in left_out(len(evidence.errors), known.synthetic))]
+    return [*found, *(f"{note}." for note in left_out(len(evidence.errors), labels.synthetic_left_out))]

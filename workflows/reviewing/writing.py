@@ -81,7 +81,7 @@ def _review(
         every = label_edits.read(run.folder)
         action = choices.action if choices.action == run.record.settings["action"] else "mixed"
         changed = len({line["id"] for line in every if "settles" not in line})
-        kept = run.note("kept", lambda: kept)
+        kept = run.remember("kept", lambda: kept)
         results = ReviewResults(run.key, review.field, review.label_field, action, changed, kept)
         results.unwritten = passed + len(missed)
         return run.finish(results)
@@ -184,7 +184,7 @@ def _declare(run: Run, label_field: str) -> None:
             break
         if key.startswith("evenset_review"):
             ours.update(records.read_record(run.dataset, key).writes.get("attributes", []))
-    run.wrote("attributes", *[path for path in paths if path in ours or path not in there])
+    run.track("attributes", *[path for path in paths if path in ours or path not in there])
     for path in paths:
         if not run.dataset.has_field(path):
             run.dataset.add_sample_field(path, fo.StringField)

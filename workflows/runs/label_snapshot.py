@@ -12,12 +12,12 @@ from ..data.labels import Labels
 from .run import Run
 
 
-def freeze(run: Run, known: Labels) -> Labels:
+def freeze(run: Run, labels: Labels) -> Labels:
     """The labels as the run first saw them, so that a resumed run trains on the same; deleted samples are left out."""
-    plain = {name: np.asarray(value) for name, value in vars(known).items()}
-    ids = run.arrays("labels", lambda: plain)["ids"]
+    plain = {name: np.asarray(value) for name, value in vars(labels).items()}
+    ids = run.cached_arrays("labels", lambda: plain)["ids"]
     rows = tuple(plain.keys() - {"names", "notes", "synthetic"})
-    return _labels(run.arrays("labels", lambda: plain, ids[~np.isin(ids, list(run.gone))], rows))
+    return _labels(run.cached_arrays("labels", lambda: plain, ids[~np.isin(ids, list(run.gone))], rows))
 
 
 def frozen(dataset: Any, run_key: str) -> Labels | None:

@@ -28,7 +28,7 @@ from .records import RunRecord, State, keys, read_stored, store, versions
 from .run import Run, RunStopped
 from .run_files import ids_of_run
 
-LOOK_SECONDS = 3  # somebody who asks whether a run is alive holds its claim for an instant
+POLL_SECONDS = 3  # somebody who asks whether a run is alive holds its claim for an instant
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -63,7 +63,7 @@ def start(
             stack.enter_context(claim(dataset, name))
         refresh(dataset)
         if resume:
-            stack.enter_context(claim(dataset, resume, LOOK_SECONDS))
+            stack.enter_context(claim(dataset, resume, POLL_SECONDS))
             run = _take_up(dataset, resume, bar(progress))
             take_back(dataset, run.record, run.folder)  # what a kill left half written
         for name in fields:
@@ -176,7 +176,7 @@ def _register(
         while shown_files.is_taken(dataset, f"evenset_{method}_{number}"):
             number += 1  # samples show files of a run that has no record any more
         key = f"evenset_{method}_{number}"
-        stack.enter_context(claim(dataset, key, LOOK_SECONDS))  # before others see it, and take it for dead
+        stack.enter_context(claim(dataset, key, POLL_SECONDS))  # before others see it, and take it for dead
         record = RunRecord(
             key=key,
             method=method,

@@ -16,13 +16,13 @@ import numpy as np
 
 from ...models.files import write_text
 from ...models.regular_files import regular
-from ...models.step import Step
+from ...models.step import TrainingReport
 from ..data import durable_writes
 from ..data.durable_writes import DatasetDeleted, lasting
 from ..data.folders import run_folder
 from ..display.progress_bar import Progress
 from ..display.tables import counted
-from . import cached_arrays
+from .cached_arrays import Arrays, once
 from .records import RunRecord, notify_panels, save_record, store
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class Run:
         key can be used again once its run is deleted."""
         return self.folder / f"images-{int(self.record.started * 1000):x}"
 
-    def within(self, part: str) -> Run:
+    def subrun(self, part: str) -> Run:
         """The same run, with a folder of its own for the checkpoint, curves and arrays of a part: "fold 1"."""
         inner = replace(self, part=part)
         inner.folder.mkdir(exist_ok=True)
@@ -75,7 +75,7 @@ class Run:
         """What `delete_run` has to take back: fields, attributes, views, media fields, tags of samples."""
         return self.record.writes  # type: ignore[no-any-return]
 
-    def wrote(self, kind: str, *names: str) -> None:
+    def track(self, kind: str, *names: str) -> None:
         """Notes names under `kind` in the record, before they are written: a kill in between can be undone."""
         known = self.writes.setdefault(kind, [])
         known.extend(name for name in names if name not in known)
@@ -123,7 +123,7 @@ class Run:
         if durable_writes.is_deleted(self.dataset):
             raise DatasetDeleted(self.key)
 
-    def watch(self, steps: Iterator[Step], phase: str) -> Iterator[Step]:
+    def watch(self, steps: Iterator[TrainingReport], phase: str) -> Iterator[TrainingReport]:
         """Passes epochs on, notes each in the curves, and reports it; in the end, each is in the file once."""
         earlier = {epoch["epoch"] for epoch in self.curves}
         for place, step in enumerate(steps):
@@ -137,7 +137,7 @@ class Run:
             yield step
         write_text(self.folder / CURVES, "".join(json.dumps(epoch) + "\n" for epoch in self.curves))
 
-    def note(self, name: str, compute: Callable[[], Any]) -> Any:
+    def remember(self, name: str, compute: Callable[[], Any]) -> Any:
         """A choice that is made once a run: a resumed run keeps it."""
         notes = self.record.notes
         if name not in notes:
@@ -155,21 +155,21 @@ class Run:
                 found[epoch["epoch"]] = epoch
         return [found[epoch] for epoch in sorted(found)]
 
-    def curve(self, step: Step) -> None:
+    def curve(self, step: TrainingReport) -> None:
         """Adds an epoch to the curves; one that a resumed run repeats counts once."""
         recall = [None if value != value else round(value, 4) for value in step.recall]
         with regular(self.folder / CURVES).open("a") as file:
             file.write("\n" + json.dumps({"epoch": step.number, "loss": step.loss, **step.metrics, "recall": recall}))
 
-    def arrays(
+    def cached_arrays(
         self,
         name: str,
-        compute: Callable[[], cached_arrays.Arrays],
+        compute: Callable[[], Arrays],
         ids: np.ndarray | None = None,
         rows: tuple[str, ...] = (),
-    ) -> cached_arrays.Arrays:
-        """Arrays that are computed once a run: a resumed run reads them from its folder, as `arrays.once` says."""
-        return cached_arrays.once(self.folder / f"{name}.npz", compute, ids, rows)
+    ) -> Arrays:
+        """Arrays that are computed once a run, and read from its folder after a resume (see cached_arrays.once)."""
+        return once(self.folder / f"{name}.npz", compute, ids, rows)
 
     def finish(self, results: T) -> T:
         """Saves `results` (a dataclass) to the record, and returns them."""

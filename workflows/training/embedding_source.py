@@ -29,7 +29,7 @@ class Source:
     model: Any = None  # of the zoo; None: loaded in the run
 
 
-def open_source(samples: Any, embeddings: Any, known: Labels, resume: str | None = None) -> Source | None:
+def open_source(samples: Any, embeddings: Any, labels: Labels, resume: str | None = None) -> Source | None:
     """Reads and checks a field of vectors, or loads a model of the zoo; None where `embeddings` is None.
 
     A resumed run may have kept its vectors: it reads them when it needs them.
@@ -50,24 +50,24 @@ def open_source(samples: Any, embeddings: Any, known: Labels, resume: str | None
     if resume:
         return Source(embeddings, samples)
     if is_field:
-        return Source(embeddings, samples, vectors=read_vectors(samples, known.ids, embeddings))
+        return Source(embeddings, samples, vectors=read_vectors(samples, labels.ids, embeddings))
     return Source(embeddings, samples, model=_load_model(embeddings))
 
 
-def read_or_compute(run: Run, known: Labels, source: Source) -> tuple[np.ndarray, dict[int, str]]:
+def read_or_compute(run: Run, labels: Labels, source: Source) -> tuple[np.ndarray, dict[int, str]]:
     """Vectors [N, D] of a source; NaN and a reason where there is none."""
     if source.vectors is not None:
         return source.vectors, {}
     if source.samples._root_dataset.has_field(source.name):
-        return read_vectors(source.samples, known.ids, source.name), {}
+        return read_vectors(source.samples, labels.ids, source.name), {}
 
     def compute() -> dict[str, np.ndarray]:
         def tell(bar: Any) -> None:  # after each batch; what it raises ends the work
-            run.report(f"computing embeddings by {source.name}", bar.iteration, len(known.ids))
+            run.report(f"computing embeddings by {source.name}", bar.iteration, len(labels.ids))
 
         run.report("loading the model", 0, 1)
         model = _load_model(source.name) if source.model is None else source.model
-        view = source.samples.select(known.ids.tolist(), ordered=True)
+        view = source.samples.select(labels.ids.tolist(), ordered=True)
         rows = view.compute_embeddings(model, skip_failures=True, progress=tell)
         length = next((len(row) for row in rows if row is not None), 0)
         if not length:
@@ -75,9 +75,9 @@ def read_or_compute(run: Run, known: Labels, source: Source) -> tuple[np.ndarray
         none = np.full(length, np.nan)
         return {"vectors": np.array([none if row is None else row for row in rows], dtype=np.float32)}
 
-    vectors = run.arrays("vectors", compute, known.ids, ("vectors",))["vectors"]
+    vectors = run.cached_arrays("vectors", compute, labels.ids, ("vectors",))["vectors"]
     bad = np.flatnonzero(np.isnan(vectors).any(1)).tolist()
-    return vectors, {i: f"{source.name} gave no vector for {known.paths[i]}" for i in bad}
+    return vectors, {i: f"{source.name} gave no vector for {labels.paths[i]}" for i in bad}
 
 
 def read_vectors(samples: Any, ids: np.ndarray, field: str) -> np.ndarray:

@@ -14,7 +14,7 @@ from ...models.settings import ImageSettings, ResNetSettings
 from ..data.labels import Labels
 from ..display.tables import counted
 from ..runs.run import Run
-from .image_survey import Look, errors_of, note_images, unreadable
+from .image_survey import ImageStats, errors_of, note_images, unreadable
 
 BATCH = 256
 LOOKED_AT = 10_000  # images of which copies are disturbed, to learn what does not matter
@@ -32,8 +32,8 @@ class Described(NamedTuple):
 
 def label_free(
     run: Run,
-    known: Labels,
-    look: Look,
+    labels: Labels,
+    stats: ImageStats,
     image_settings: ImageSettings,
     settings: ResNetSettings | None = None,
     earlier: Path | None = None,
@@ -51,8 +51,8 @@ def label_free(
         if earlier:
             with np.load(regular(earlier)) as kept:
                 return dict(kept)
-        images = Images(known.paths.tolist(), image_settings, look.size_px, look.channels)
-        describe = _describe(look, settings)
+        images = Images(labels.paths.tolist(), image_settings, stats.size_px, stats.channels)
+        describe = _describe(stats, settings)
         directions = features.learn(*_look_at_copies(run, images, describe), seed=0)
         vectors = np.full((len(images), directions.axes.shape[1]), np.nan, dtype=np.float32)
         details = np.full((len(images), directions.principal.shape[1]), np.nan, dtype=np.float32)
@@ -61,10 +61,10 @@ def label_free(
             vectors[indices], details[indices] = directions(rows), directions.details(rows)
             run.report("describing images", int(indices[-1]) + 1, len(images))
         note_images(run, images.notes)
-        return dict(vectors=vectors, details=details, **unreadable(known.ids, images.errors))
+        return dict(vectors=vectors, details=details, **unreadable(labels.ids, images.errors))
 
-    kept = run.arrays("features", compute, known.ids, ("vectors", "details"))
-    return Described(kept["vectors"], kept["details"], errors_of(kept, known.ids))
+    kept = run.cached_arrays("features", compute, labels.ids, ("vectors", "details"))
+    return Described(kept["vectors"], kept["details"], errors_of(kept, labels.ids))
 
 
 def _look_at_copies(run: Run, images: Images, describe: Describe) -> tuple[np.ndarray, np.ndarray]:
@@ -89,14 +89,14 @@ def _look_at_copies(run: Run, images: Images, describe: Describe) -> tuple[np.nd
     return vectors, np.stack(copies)
 
 
-def _describe(look: Look, settings: ResNetSettings | None) -> Describe:
+def _describe(stats: ImageStats, settings: ResNetSettings | None) -> Describe:
     """Pixels and gradients, and beside them what a pretrained network sees, if there is one."""
     from ...models.classifiers import resnet
     from ...models.images import features
 
-    if settings is None or not resnet.is_pretrained(settings, look.size_px):
+    if settings is None or not resnet.is_pretrained(settings, stats.size_px):
         return features.describe
-    model = resnet.build(2, look.channels, look.size_px, look.mean, look.std, settings)
+    model = resnet.build(2, stats.channels, stats.size_px, stats.mean, stats.std, settings)
 
     def describe(images: np.ndarray) -> np.ndarray:
         seen = [vectors for _, _, vectors in resnet.predict(model, [(np.arange(len(images)), images)], settings)]

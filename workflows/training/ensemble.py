@@ -22,8 +22,8 @@ from ...models.settings import (
 )
 from ..data.labels import Labels
 from ..runs.run import Run
-from .image_survey import Look
-from .partition import HELD_OUT, TRAIN, VALIDATION
+from .image_survey import ImageStats
+from .partition import Split
 from .resnet import Fitted, fit
 
 FROM_SCRATCH, PRETRAINED = 100, 20  # labels a class at which a ResNet counts half as much as the graph's members
@@ -42,14 +42,14 @@ class Members:
 
 def on_graph(
     run: Run,
-    known: Labels,
+    labels: Labels,
     vectors: np.ndarray,
-    parts: np.ndarray,
+    split_ids: np.ndarray,
     settings: GraphSettings,
     seed: int,
     details: np.ndarray | None = None,
 ) -> Members:
-    """What the labels of the TRAIN part say of all samples, by the graph of `vectors` [N, D]. Computed once a run.
+    """What the labels of the Split.TRAIN part say of all samples, by the graph of `vectors` [N, D]. Computed once a run.
 
     Args:
         details: more of what is known of each sample, for a member that needs no graph [N, p]
@@ -61,16 +61,16 @@ def on_graph(
         run.report("joining the nearest samples", 0, 2)
         around = surround(vectors, LabelSpreadingSettings(seed=seed), settings, details)
         run.report("spreading labels", 1, 2)
-        given = np.where(parts == TRAIN, known.classes, -1)
-        found = spread(around, given, len(known.names), LabelSpreadingSettings(seed=seed), GCNSettings(seed=seed))
+        given = np.where(split_ids == Split.TRAIN, labels.class_ids, -1)
+        found = spread(around, given, len(labels.names), LabelSpreadingSettings(seed=seed), GCNSettings(seed=seed))
         run.report("spreading labels", 2, 2)
         nearest = around.graph.neighbours
-        neighbours = np.full((len(known.ids), nearest.shape[1]), -1)
+        neighbours = np.full((len(labels.ids), nearest.shape[1]), -1)
         neighbours[around.usable] = np.where(nearest >= 0, around.usable[nearest], -1)
         scores = found.log_probabilities.astype(np.float32)
         return dict(scores=scores, weights=found.weights, names=np.array(found.names), neighbours=neighbours)
 
-    kept = run.arrays("spread", compute, known.ids)
+    kept = run.cached_arrays("spread", compute, labels.ids)
     names = kept["names"].tolist()
     scores = dict(zip(names, kept["scores"].astype(np.float64), strict=True))
     return _together(scores, dict(zip(names, kept["weights"].tolist(), strict=True)), kept["neighbours"])
@@ -96,19 +96,19 @@ def neighbours_agree(together: np.ndarray, neighbours: np.ndarray) -> np.ndarray
     return np.where(known, np.nansum(likely, axis=1) / np.maximum(count, 1), np.nan)
 
 
-def with_resnet(graph: Members, scores: np.ndarray, known: Labels, parts: np.ndarray, pretrained: bool) -> Members:
-    """Adds a ResNet to the graph's members; the VALIDATION part says how much it counts.
+def with_resnet(graph: Members, scores: np.ndarray, labels: Labels, split_ids: np.ndarray, pretrained: bool) -> Members:
+    """Adds a ResNet to the graph's members; the Split.VALIDATION part says how much it counts.
 
     Args:
         scores: of the ResNet, where classes are as frequent as in its training part [N, K]
     """
     own = ensemble.normalise(scores)
-    tuning = np.flatnonzero(parts == VALIDATION)
-    train = known.classes[parts == TRAIN]
+    tuning = np.flatnonzero(split_ids == Split.VALIDATION)
+    train = labels.class_ids[split_ids == Split.TRAIN]
     each = len(train) / len(np.unique(train))
     usual = np.array([1.0, each / (each + (PRETRAINED if pretrained else FROM_SCRATCH))])
     both = np.stack([graph.together, own])
-    of_graph, of_resnet = ensemble.weigh(both[:, tuning], known.classes[tuning], usual).tolist()
+    of_graph, of_resnet = ensemble.weigh(both[:, tuning], labels.class_ids[tuning], usual).tolist()
     weights = {**{name: of_graph * weight for name, weight in graph.weights.items()}, "resnet": of_resnet}
     found = _together({**graph.log_probabilities, "resnet": own}, weights, None)
     return replace(found, neighbours_agree=graph.neighbours_agree)
@@ -117,13 +117,13 @@ def with_resnet(graph: Members, scores: np.ndarray, known: Labels, parts: np.nda
 def in_rounds(
     run: Run,
     known: Labels,
-    look: Look,
-    parts: np.ndarray,
+    stats: ImageStats,
+    split_ids: np.ndarray,
     graph: Members,
     settings: tuple[ImageSettings, ResNetSettings, AutoLabelSettings],
     first: Path | None = None,
 ) -> tuple[Members, Fitted, int]:
-    """Trains the ResNet, then again with what is certain, until the VALIDATION part stops gaining -> rounds that paid.
+    """Trains the ResNet, then again with what is certain, until the Split.VALIDATION part stops gaining -> rounds that paid.
 
     Each begins with its first weights anew, or with those of `first`, an earlier run's checkpoint.
 
@@ -132,18 +132,18 @@ def in_rounds(
     from ...models.classifiers.resnet import is_pretrained
 
     image_settings, resnet_settings, choices = settings
-    pretrained = is_pretrained(resnet_settings, look.size_px)
-    tuning = np.flatnonzero(parts == VALIDATION)
+    pretrained = is_pretrained(resnet_settings, stats.size_px)
+    tuning = np.flatnonzero(split_ids == Split.VALIDATION)
     best: tuple[Members, Fitted] | None = None
     score, paid = -1.0, 0
     for number in range(1 + (choices.self_training_rounds if len(tuning) else 0)):
-        inner = run.within(f"round {number}" if number else "ResNet")
-        labels, cut, weights = known, parts, None
+        inner = run.subrun(f"round {number}" if number else "ResNet")
+        labels, cut, weights = known, split_ids, None
         if best is not None:
-            labels, cut, weights = _certain(known, parts, best[0].together)
-        fitted = fit(inner, labels, look, cut, image_settings, resnet_settings, weights=weights, first=first)
-        found = with_resnet(graph, fitted.logits + fitted.prior, known, parts, pretrained)
-        right = found.together[tuning].argmax(axis=1) == known.classes[tuning]
+            labels, cut, weights = _certain(known, split_ids, best[0].together)
+        fitted = fit(inner, labels, stats, cut, image_settings, resnet_settings, weights=weights, first=first)
+        found = with_resnet(graph, fitted.logits + fitted.prior, known, split_ids, pretrained)
+        right = found.together[tuning].argmax(axis=1) == known.class_ids[tuning]
         now = float(right.mean()) if len(tuning) else 0.0
         if now <= score:
             break
@@ -153,7 +153,7 @@ def in_rounds(
     return *best, paid
 
 
-def _certain(known: Labels, parts: np.ndarray, together: np.ndarray) -> tuple[Labels, np.ndarray, np.ndarray]:
+def _certain(labels: Labels, split_ids: np.ndarray, together: np.ndarray) -> tuple[Labels, np.ndarray, np.ndarray]:
     """Labels and parts with the certain pseudo-labels in them, and how much each sample counts [N].
 
     Held-out samples are taken as if they had no label, so that they stay like those of the pool.
@@ -161,10 +161,10 @@ def _certain(known: Labels, parts: np.ndarray, together: np.ndarray) -> tuple[La
     usable = ~np.isnan(together).any(axis=1)
     shares = np.exp(np.where(usable[:, None], together, 0.0))
     certainty = 1 + (shares * np.where(usable[:, None], together, 0.0)).sum(axis=1) / np.log(together.shape[1])
-    new = usable & ((parts == HELD_OUT) | (known.classes < 0)) & (certainty >= CERTAIN)
-    classes = np.where(new, np.nan_to_num(together).argmax(axis=1), known.classes)
-    cut = np.where(new, TRAIN, parts)
-    trained = cut == TRAIN
+    new = usable & ((split_ids == Split.HELD_OUT) | (labels.class_ids < 0)) & (certainty >= CERTAIN)
+    classes = np.where(new, np.nan_to_num(together).argmax(axis=1), labels.class_ids)
+    cut = np.where(new, Split.TRAIN, split_ids)
+    trained = cut == Split.TRAIN
     counts = np.bincount(classes[trained], minlength=together.shape[1])
     weights = np.where(new, certainty, 1.0) / np.maximum(counts, 1)[np.maximum(classes, 0)]
-    return replace(known, classes=classes), cut, weights / weights[trained].mean()
+    return replace(labels, class_ids=classes), cut, weights / weights[trained].mean()

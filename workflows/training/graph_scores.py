@@ -14,7 +14,7 @@ class Scored:
     """What a graph says of every sample."""
 
     logits: np.ndarray  # for evenly frequent classes; NaN where nothing is said [N, K]
-    parts: np.ndarray  # TRAIN, VALIDATION, TEST, or 0 [N]
+    split_ids: np.ndarray  # Split of each item [N]
     errors: dict[int, str]  # index of the sample: why it could not be read
     curves: list[dict[str, Any]]
     checkpoint: str

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..data.labels import Labels
 from ..display.tables import percent
-from .partition import TEST, VALIDATION
+from .partition import Split
 
 
 class HeldOut(NamedTuple):
@@ -19,8 +19,8 @@ class HeldOut(NamedTuple):
     rows: list[dict[str, Any]]  # a class: labels, recall on validation and test
 
 
-def score(known: Labels, logits: np.ndarray, parts: np.ndarray) -> HeldOut:
-    """Scores the VALIDATION and the TEST part.
+def score(labels: Labels, logits: np.ndarray, split_ids: np.ndarray) -> HeldOut:
+    """Scores the Split.VALIDATION and the Split.TEST part.
 
     Args:
         logits: rows of NaN are left out [N, K]
@@ -31,14 +31,14 @@ def score(known: Labels, logits: np.ndarray, parts: np.ndarray) -> HeldOut:
     said = ~np.isnan(logits).any(axis=1)
 
     def scored(part: int) -> Any:
-        rows = np.flatnonzero((parts == part) & said)
-        return report(logits[rows], known.classes[rows]) if len(rows) else None
+        rows = np.flatnonzero((split_ids == part) & said)
+        return report(logits[rows], labels.class_ids[rows]) if len(rows) else None
 
-    validation, test = scored(VALIDATION), scored(TEST)
-    counts = np.bincount(known.classes[known.known], minlength=len(known.names))
+    validation, test = scored(Split.VALIDATION), scored(Split.TEST)
+    counts = np.bincount(labels.class_ids[labels.labelled_indices], minlength=len(labels.names))
     rows = [
         {"class": name, "labels": int(counts[i]), "recall": percent(validation.recall[i]) if validation else None}
         | ({"test recall": percent(test.recall[i])} if test else {})
-        for i, name in enumerate(known.names)
+        for i, name in enumerate(labels.names)
     ]
     return HeldOut(validation, test, rows)

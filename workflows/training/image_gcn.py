@@ -18,8 +18,8 @@ from ..data.labels import Labels
 from ..display.tables import percent
 from ..runs.run import Run
 from .graph_scores import Scored
-from .image_survey import Look, errors_of, look_at, unreadable
-from .partition import TEST, TRAIN, VALIDATION, split_parts
+from .image_survey import ImageStats, errors_of, survey_images, unreadable
+from .partition import Split, split_parts
 from .resnet import PREDICT_BATCH, fit
 
 CHUNK = 1000  # images whose superpixels are kept in one file
@@ -40,26 +40,26 @@ class Source:
 
 def score(
     run: Run,
-    known: Labels,
-    given: dict[int, set[str]],
+    labels: Labels,
+    given: dict[Split, set[str]],
     settings: tuple[ImageSettings, ImageGraphSettings, ResNetSettings],
 ) -> Scored:
     """Cuts every image into nodes, trains on a part of the labels, and scores every image."""
     from ...models.graphs import image_gcn
 
     image_settings, graph_settings, resnet_settings = settings
-    look = look_at(run, known, image_settings)
-    parts = split_parts(run, known, look, resnet_settings, given)
-    images = Images(known.paths.tolist(), image_settings, look.size_px, look.channels)
+    stats = survey_images(run, labels, image_settings)
+    split_ids = split_parts(run, labels, stats, resnet_settings, given)
+    images = Images(labels.paths.tolist(), image_settings, stats.size_px, stats.channels)
     if graph_settings.nodes == "superpixels":
-        source = _superpixels(run, known, images, graph_settings)
+        source = _superpixels(run, labels, images, graph_settings)
     else:
-        source = _patches(run, known, look, parts, images, resnet_settings, graph_settings)
+        source = _patches(run, labels, stats, split_ids, images, resnet_settings, graph_settings)
 
     path = run.folder / "image_graph.safetensors"
-    model = _trained(run, known, parts, source, graph_settings, path)
+    model = _trained(run, labels, split_ids, source, graph_settings, path)
     readable = np.array([i for i in range(len(images)) if i not in source.errors], dtype=np.int64)
-    logits = np.full((len(images), len(known.names)), np.nan)
+    logits = np.full((len(images), len(labels.names)), np.nan)
     for indices, found, _ in image_gcn.predict(model, source.fetch, readable):
         logits[indices] = found
         run.report("predicting", int(indices[-1]) + 1, len(images))
@@ -73,7 +73,7 @@ def score(
 
     return Scored(
         logits=logits,
-        parts=parts,
+        split_ids=split_ids,
         errors=source.errors,
         curves=run.curves,
         checkpoint=str(path),
@@ -84,7 +84,7 @@ def score(
 
 
 def _trained(
-    run: Run, known: Labels, parts: np.ndarray, source: Source, settings: ImageGraphSettings, path: Path
+    run: Run, labels: Labels, split_ids: np.ndarray, source: Source, settings: ImageGraphSettings, path: Path
 ) -> Any:
     """The network, trained or as the run's folder has it."""
     from ...models.graphs import image_gcn
@@ -94,12 +94,12 @@ def _trained(
         return source.fetch(rows)
 
     if not path.exists():
-        model = image_gcn.build(source.features, len(known.names), settings)
-        train, validation = (np.flatnonzero(parts == part) for part in (TRAIN, VALIDATION))
-        steps = image_gcn.train(model, fetch, known.classes, train, validation, settings)
+        model = image_gcn.build(source.features, len(labels.names), settings)
+        train, validation = (np.flatnonzero(split_ids == part) for part in (Split.TRAIN, Split.VALIDATION))
+        steps = image_gcn.train(model, fetch, labels.class_ids, train, validation, settings)
         for _ in run.watch(steps, "training the graph"):
             pass
-        image_gcn.save(model, path, dict(names=known.names, settings=asdict(settings)))
+        image_gcn.save(model, path, dict(names=labels.names, settings=asdict(settings)))
     return image_gcn.load(path, settings)[0]
 
 
@@ -108,9 +108,9 @@ def _trained(
 
 def _patches(
     run: Run,
-    known: Labels,
-    look: Look,
-    parts: np.ndarray,
+    labels: Labels,
+    stats: ImageStats,
+    split_ids: np.ndarray,
     images: Images,
     settings: ResNetSettings,
     graph_settings: ImageGraphSettings,
@@ -121,16 +121,16 @@ def _patches(
 
     notes: list[str] = []
     if graph_settings.train_backbone:
-        fitted = fit(run, known, look, parts, images.settings, settings)
+        fitted = fit(run, labels, stats, split_ids, images.settings, settings)
         model, _ = resnet.load(run.folder / "checkpoint.safetensors")
         settings, images = replace(settings, precision=fitted.precision), fitted.images
-        notes = _alone(fitted.logits, known, parts)
+        notes = _alone(fitted.logits, labels, split_ids)
         _set_curves_apart(run)
     else:
-        model = resnet.build(len(known.names), look.channels, look.size_px, look.mean, look.std, settings)
-    maps, errors = _maps(run, known, model, images, settings, graph_settings.grid)
+        model = resnet.build(len(labels.names), stats.channels, stats.size_px, stats.mean, stats.std, settings)
+    maps, errors = _maps(run, labels, model, images, settings, graph_settings.grid)
     _, channels, height, width = maps.shape
-    places = image_nodes.patch_places(height, width, look.size_px)
+    places = image_nodes.patch_places(height, width, stats.size_px)
     return Source(
         fetch=lambda rows: image_nodes.patches(maps[rows]),
         places=lambda i: places,
@@ -142,7 +142,7 @@ def _patches(
 
 
 def _maps(
-    run: Run, known: Labels, model: Any, images: Images, settings: ResNetSettings, grid: int
+    run: Run, labels: Labels, model: Any, images: Images, settings: ResNetSettings, grid: int
 ) -> tuple[np.ndarray, dict[int, str]]:
     """Feature maps of all images [N, C, h, w], half precision and on disk: they may not fit into memory."""
     from ...models.classifiers import resnet
@@ -167,10 +167,10 @@ def _maps(
                 maps[indices] = found
                 run.report("mapping features", int(indices[-1]) + 1, len(images))
             maps.flush()
-        return unreadable(known.ids, images.errors)
+        return unreadable(labels.ids, images.errors)
 
-    kept = run.arrays("unreadable", compute, known.ids)
-    return np.load(regular(path), mmap_mode="r"), errors_of(kept, known.ids)
+    kept = run.cached_arrays("unreadable", compute, labels.ids)
+    return np.load(regular(path), mmap_mode="r"), errors_of(kept, labels.ids)
 
 
 def _set_curves_apart(run: Run) -> None:
@@ -180,13 +180,13 @@ def _set_curves_apart(run: Run) -> None:
         (run.folder / "curves.jsonl").rename(path)
 
 
-def _alone(logits: np.ndarray, known: Labels, parts: np.ndarray) -> list[str]:
+def _alone(logits: np.ndarray, labels: Labels, split_ids: np.ndarray) -> list[str]:
     """A sentence on how well the ResNet does without the graph."""
     found = []
-    for part, name in ((VALIDATION, "validation"), (TEST, "test")):
-        rows = np.flatnonzero(parts == part)
+    for part, name in ((Split.VALIDATION, "validation"), (Split.TEST, "test")):
+        rows = np.flatnonzero(split_ids == part)
         if len(rows):
-            share = float((logits[rows].argmax(1) == known.classes[rows]).mean())
+            share = float((logits[rows].argmax(1) == labels.class_ids[rows]).mean())
             found.append(f"{percent(share)} on {name}")
     return [f"The ResNet alone: {', '.join(found)}."] if found else []
 
@@ -194,7 +194,7 @@ def _alone(logits: np.ndarray, known: Labels, parts: np.ndarray) -> list[str]:
 # Superpixels
 
 
-def _superpixels(run: Run, known: Labels, images: Images, settings: ImageGraphSettings) -> Source:
+def _superpixels(run: Run, labels: Labels, images: Images, settings: ImageGraphSettings) -> Source:
     """Superpixels of all images: cut once a run, on all cores, and kept in its folder."""
     from ...models.graphs import image_nodes
 
@@ -204,9 +204,9 @@ def _superpixels(run: Run, known: Labels, images: Images, settings: ImageGraphSe
         rows = np.arange(first, min(first + CHUNK, len(images)))
 
         def compute() -> dict[str, np.ndarray]:
-            return {**_cut(run, images, rows, settings), **unreadable(known.ids, images.errors)}
+            return {**_cut(run, images, rows, settings), **unreadable(labels.ids, images.errors)}
 
-        return run.arrays(f"superpixels_{first:08d}", compute, known.ids[rows])
+        return run.cached_arrays(f"superpixels_{first:08d}", compute, labels.ids[rows])
 
     @lru_cache(maxsize=1)
     def places(first: int) -> np.ndarray:
@@ -215,7 +215,7 @@ def _superpixels(run: Run, known: Labels, images: Images, settings: ImageGraphSe
     found, errors = [], {}
     for first in range(0, len(images), CHUNK):
         arrays = chunk(first)
-        errors.update(errors_of(arrays, known.ids))
+        errors.update(errors_of(arrays, labels.ids))
         found.append([arrays[name] for name in ("features", "edges", "nodes", "joins")])
     features, edges, nodes, joins = zip(*found, strict=True)
     graphs = image_nodes.SuperpixelGraphs(*map(np.concatenate, (features, edges, nodes, joins)))

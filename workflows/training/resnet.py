@@ -11,12 +11,12 @@ import numpy as np
 
 from ...models.images.reader import Images
 from ...models.settings import ImageSettings, ResNetSettings
-from ...models.step import Step
+from ...models.step import TrainingReport
 from ..data.labels import Labels
 from ..display.tables import counted
 from ..runs.run import Run
-from .image_survey import Look, errors_of, note_images, unreadable
-from .partition import TRAIN, VALIDATION
+from .image_survey import ImageStats, errors_of, note_images, unreadable
+from .partition import Split
 
 PREDICT_BATCH = 64
 GOING_ON = 0.25  # of the epochs, for a network that an earlier round has trained
@@ -49,12 +49,12 @@ def check_weights(names: list[str], settings: ResNetSettings) -> None:
 
 def fit(
     run: Run,
-    known: Labels,
-    look: Look,
-    parts: np.ndarray,
+    labels: Labels,
+    stats: ImageStats,
+    split_ids: np.ndarray,
     image_settings: ImageSettings,
     settings: ResNetSettings,
-    watch: Callable[[Any, Step], None] | None = None,
+    watch: Callable[[Any, TrainingReport], None] | None = None,
     weights: np.ndarray | None = None,
     first: Path | None = None,
 ) -> Fitted:
@@ -67,30 +67,30 @@ def fit(
     """
     from ...models.classifiers import resnet
 
-    images = Images(known.paths.tolist(), image_settings, look.size_px, look.channels)
-    model = resnet.build(len(known.names), look.channels, look.size_px, look.mean, look.std, settings)
-    precision = run.note("precision", lambda: resnet.choose_precision(model, settings))
+    images = Images(labels.paths.tolist(), image_settings, stats.size_px, stats.channels)
+    model = resnet.build(len(labels.names), stats.channels, stats.size_px, stats.mean, stats.std, settings)
+    precision = run.remember("precision", lambda: resnet.choose_precision(model, settings))
     settings = replace(settings, precision=precision)
-    cut = resnet.Parts(np.flatnonzero(parts == TRAIN), np.flatnonzero(parts == VALIDATION))
+    cut = resnet.Parts(np.flatnonzero(split_ids == Split.TRAIN), np.flatnonzero(split_ids == Split.VALIDATION))
     path = run.folder / "checkpoint.safetensors"
     if not path.exists():
         if first:
-            resnet.go_on(model, first, known.names)
+            resnet.go_on(model, first, labels.names)
             settings = replace(settings, epochs=part_of(settings.epochs), min_updates=part_of(settings.min_updates))
 
         def fetch(indices: np.ndarray) -> np.ndarray:
             run.check_stop()  # an epoch can be long, a batch is not
             return images[indices]
 
-        steps = resnet.train(model, fetch, known.classes, cut, settings, run.folder, weights)
+        steps = resnet.train(model, fetch, labels.class_ids, cut, settings, run.folder, weights)
         for step in run.watch(steps, "training"):
             if watch:
                 watch(model, step)
-        notes = dict(names=known.names, images=asdict(replace(image_settings, size_px=look.size_px)))
+        notes = dict(names=labels.names, images=asdict(replace(image_settings, size_px=stats.size_px)))
         resnet.save(model, path, notes)
     (run.folder / "last.safetensors").unlink(missing_ok=True)
     model, _ = resnet.load(path)
-    logits, embeddings, errors = predict(run, known, model, images, settings)
+    logits, embeddings, errors = predict(run, labels, model, images, settings)
     return Fitted(logits, embeddings, model.prior.numpy(), errors, run.curves, precision, images)
 
 
@@ -100,7 +100,7 @@ def part_of(count: int) -> int:
 
 
 def predict(
-    run: Run, known: Labels, model: Any, images: Images, settings: ResNetSettings
+    run: Run, labels: Labels, model: Any, images: Images, settings: ResNetSettings
 ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
     """Logits [N, K] and embeddings [N, D] of every image, NaN where one cannot be read, and the reasons."""
     from ...models.classifiers import resnet
@@ -114,7 +114,7 @@ def predict(
         if len(images.errors) == len(images):
             raise ValueError(f"none of the {counted(len(images), 'image')} can be read, the first: {images.errors[0]}")
         note_images(run, images.notes)
-        return dict(logits=logits, embeddings=embeddings, **unreadable(known.ids, images.errors))
+        return dict(logits=logits, embeddings=embeddings, **unreadable(labels.ids, images.errors))
 
-    kept = run.arrays("predictions", compute, known.ids, ("logits", "embeddings"))
-    return kept["logits"], kept["embeddings"], errors_of(kept, known.ids)
+    kept = run.cached_arrays("predictions", compute, labels.ids, ("logits", "embeddings"))
+    return kept["logits"], kept["embeddings"], errors_of(kept, labels.ids)

@@ -528,7 +528,7 @@ def test_every_size_and_time_has_a_network_whose_widths_the_groups_divide(device
     for size_px in (8, 15, 28, 29, 32, 45, 64, 96, 128):
         widths = []
         for minutes in (1, 5, 60, 1000):
-            found = network.shape(size_px, settings(width=0, minutes=minutes, device=device))
+            found = network.shape(size_px, settings(width=None, minutes=minutes, device=device))
             assert all(width % network.GROUPS == 0 for width in found.widths) and found.layers >= 1
             assert network.LIGHTEST <= found.widths[0] <= network.HEAVIEST
             places = size_px / found.patch_px / 2 ** (len(found.widths) - 1)

@@ -12,7 +12,7 @@ from evenset.workflows.data.labels import Labels
 from evenset.workflows.labeling.acceptance import alone, decide
 from evenset.workflows.labeling.predictions import Scores
 from evenset.workflows.training.ensemble import neighbours_agree
-from evenset.workflows.training.partition import HELD_OUT, TRAIN, VALIDATION
+from evenset.workflows.training.partition import Split
 from scipy.special import log_softmax, softmax
 from scipy.stats import binom
 
@@ -23,7 +23,7 @@ def drawn(rng: np.random.Generator, tuning: int, held: int, hidden: int) -> tupl
     """Samples of four classes, three members that see them through noise of their own, and neighbours that are told."""
     count = tuning + held + hidden
     truth, hard = rng.integers(0, 4, count), rng.normal(0, 1, (count, 4))
-    parts = np.repeat([VALIDATION, HELD_OUT, 0], [tuning, held, hidden])
+    parts = np.repeat([Split.VALIDATION, Split.HELD_OUT, 0], [tuning, held, hidden])
     signal = 2.5 * np.eye(4)[truth] + hard
     members = {name: log_softmax(2 * (signal + rng.normal(0, 0.8, signal.shape)), axis=1) for name in ("resnet", "gcn")}
     logits = np.mean(list(members.values()), axis=0)
@@ -49,9 +49,9 @@ def test_the_promise_holds_with_members_neighbours_and_a_fitted_order():
 
 def test_held_out_answers_have_no_part_in_the_order():
     known, found, _ = drawn(np.random.default_rng(0), 60, 200, 300)
-    turned = np.where(found.parts == HELD_OUT, (known.classes + 1) % 4, known.classes)
+    turned = np.where(found.split_ids == Split.HELD_OUT, (known.class_ids + 1) % 4, known.class_ids)
 
-    before, after = decide(known, found, CHOICES), decide(dataclasses.replace(known, classes=turned), found, CHOICES)
+    before, after = decide(known, found, CHOICES), decide(dataclasses.replace(known, class_ids=turned), found, CHOICES)
 
     assert (before.ranks == after.ranks).all()
     assert before.accepted.any() and not after.accepted.any()
@@ -61,9 +61,9 @@ def test_held_out_answers_have_no_part_in_the_order():
 def test_synthetic_samples_do_not_make_their_class_more_likely(random_labels):
     known, found, _ = drawn(np.random.default_rng(0), 0, 200, 300)
     real, made = np.repeat([0, 1, 2, 3], [40, 30, 20, 10]), np.repeat([3], 90)  # of the classes, in training
-    found.parts[:100], found.parts[100:190] = TRAIN, TRAIN
-    known.classes[:190] = np.concatenate([real, made])
-    known.made[100:190] = True
+    found.split_ids[:100], found.split_ids[100:190] = Split.TRAIN, Split.TRAIN
+    known.class_ids[:190] = np.concatenate([real, made])
+    known.synthetic_mask[100:190] = True
     found = dataclasses.replace(found, members={}, neighbours_agree=None, prior=np.log([40, 30, 20, 100]))
 
     decision = decide(known, found, dataclasses.replace(CHOICES, random_labels=random_labels))
@@ -78,11 +78,11 @@ def test_tuning_answers_have_a_part_in_the_order():
     found.neighbours_agree = np.random.default_rng(1).random(len(truth))  # it says nothing
 
     fitted = decide(known, found, CHOICES)
-    found.parts[found.parts == VALIDATION] = 0
+    found.split_ids[found.split_ids == Split.VALIDATION] = 0
     usual = decide(known, found, CHOICES)
 
     def share_in_order(ranks: np.ndarray) -> float:
-        hidden = np.flatnonzero(known.classes < 0)
+        hidden = np.flatnonzero(known.class_ids < 0)
         right = (fitted.classes == truth)[hidden]
         return float((ranks[hidden][right][:, None] > ranks[hidden][~right]).mean())
 
@@ -96,7 +96,7 @@ def test_confidence_rises_with_the_order_and_acceptance_follows_it():
     order = np.argsort(decision.ranks)
     assert len(decision.calibrator.knots) > 1
     assert (np.diff(decision.confidence[order]) >= 0).all()
-    hidden = known.classes < 0
+    hidden = known.class_ids < 0
     assert decision.accepted.any() and (hidden & ~decision.accepted).any()
     assert decision.confidence[decision.accepted].min() > decision.confidence[hidden & ~decision.accepted].max()
 
@@ -127,9 +127,9 @@ def test_what_is_kept_for_another_data_set_is_the_resnets_own():
 
 def test_classes_that_were_picked_evenly_are_counted_as_the_pool_has_them():
     known, found, truth = drawn(np.random.default_rng(0), 400, 400, 4000)
-    found.parts[found.parts == VALIDATION] = TRAIN
+    found.split_ids[found.split_ids == Split.VALIDATION] = Split.TRAIN
     found.members, found.neighbours_agree = {}, None
-    kept = (known.classes >= 0) | (truth == 0) | (np.arange(len(truth)) % 12 == 0)  # class a fills the pool
+    kept = (known.class_ids >= 0) | (truth == 0) | (np.arange(len(truth)) % 12 == 0)  # class a fills the pool
     for name in ("ids", "paths", "classes", "trusted", "groups"):
         setattr(known, name, getattr(known, name)[kept])
     for name in ("logits", "embeddings", "parts"):
@@ -137,7 +137,7 @@ def test_classes_that_were_picked_evenly_are_counted_as_the_pool_has_them():
     truth, choices = truth[kept], AutoLabelSettings(target_precision=0.9)
 
     def accuracy(choices: AutoLabelSettings) -> float:
-        return float((decide(known, found, choices).classes == truth)[known.classes < 0].mean())
+        return float((decide(known, found, choices).classes == truth)[known.class_ids < 0].mean())
 
     plain = accuracy(choices)
     assert accuracy(dataclasses.replace(choices, class_prior="pool")) > plain + 0.02

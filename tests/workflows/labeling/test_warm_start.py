@@ -15,7 +15,7 @@ from evenset.models.classifiers import resnet
 from evenset.models.settings import ResNetSettings
 from evenset.workflows.data import folders
 from evenset.workflows.runs import records
-from evenset.workflows.training.partition import HELD_OUT, TRAIN, VALIDATION
+from evenset.workflows.training.partition import Split
 
 FIRST, SECOND = "evenset_auto_label_1", "evenset_auto_label_2"
 QUICK = dict(epochs=4, min_updates=4, self_training_rounds=0, augmentation="none", precision="fp32", progress=False)
@@ -42,7 +42,10 @@ def give_labels(dataset, count=None):
 
 def parts(dataset, key):
     with np.load(folders.run_folder(dataset, key) / "parts.npz") as kept:
-        return {part: set(kept["ids"][kept["parts"] == part].tolist()) for part in (TRAIN, VALIDATION, HELD_OUT)}
+        return {
+            part: set(kept["ids"][kept["parts"] == part].tolist())
+            for part in (Split.TRAIN, Split.VALIDATION, Split.HELD_OUT)
+        }
 
 
 def test_what_was_held_out_stays_held_out_and_all_that_is_new_trains(clusters):
@@ -54,8 +57,8 @@ def test_what_was_held_out_stays_held_out_and_all_that_is_new_trains(clusters):
     results = again(dataset)
 
     after = parts(dataset, SECOND)
-    assert after[HELD_OUT] == before[HELD_OUT] and len(after[HELD_OUT]) == results.held_out == 50
-    assert after[TRAIN] == before[TRAIN] | new and after[VALIDATION] == set()
+    assert after[Split.HELD_OUT] == before[Split.HELD_OUT] and len(after[Split.HELD_OUT]) == results.held_out == 50
+    assert after[Split.TRAIN] == before[Split.TRAIN] | new and after[Split.VALIDATION] == set()
     assert results.labelled == 140 and dataset.has_field("auto_label") and dataset.has_field("auto_label_2")
 
 
@@ -72,41 +75,41 @@ def test_new_samples_of_a_group_that_was_held_out_do_not_train(clusters):
     pairs = [str(number % 100) for number in range(200)]  # a labelled sample, and one that is labelled later
     dataset.set_values("patient", pairs)
     label(dataset, group_field="patient")
-    held = parts(dataset, FIRST)[HELD_OUT]
+    held = parts(dataset, FIRST)[Split.HELD_OUT]
     twins = {pairs[number] for number, i in enumerate(dataset.values("id")) if i in held}
     give_labels(dataset)
 
     again(dataset, group_field="patient")
 
     after, patients = parts(dataset, SECOND), dict(zip(dataset.values("id"), pairs, strict=True))
-    assert after[HELD_OUT] == held
-    assert not {patients[i] for i in after[TRAIN]} & twins and len(after[TRAIN]) == 200 - 2 * len(twins)
+    assert after[Split.HELD_OUT] == held
+    assert not {patients[i] for i in after[Split.TRAIN]} & twins and len(after[Split.TRAIN]) == 200 - 2 * len(twins)
 
 
 def test_a_held_out_label_that_evenset_corrected_trains_as_any_that_it_wrote(clusters):
     dataset = clusters(240, 120)
     label(dataset)
-    wrong = min(parts(dataset, FIRST)[HELD_OUT])
+    wrong = min(parts(dataset, FIRST)[Split.HELD_OUT])
     review_labels(dataset.select(wrong), "auto_label", action="correct", label="class 0", progress=False)
 
     again(dataset)
 
     after = parts(dataset, SECOND)
-    assert wrong in after[TRAIN] and after[HELD_OUT] == parts(dataset, FIRST)[HELD_OUT] - {wrong}
+    assert wrong in after[Split.TRAIN] and after[Split.HELD_OUT] == parts(dataset, FIRST)[Split.HELD_OUT] - {wrong}
 
 
 def test_a_label_that_only_an_earlier_round_learned_from_never_counts_as_unseen(clusters):
     dataset = clusters(240, 120)
     label(dataset, random_labels=False)
-    once = sorted(parts(dataset, FIRST)[TRAIN])[:5]
+    once = sorted(parts(dataset, FIRST)[Split.TRAIN])[:5]
     labels = dict(zip(once, dataset.select(once, ordered=True).values("ground_truth"), strict=True))
     dataset.select(once).clear_sample_field("ground_truth")
     again(dataset, random_labels=False)
     again(dataset, random_labels=False, after=SECOND, output_field="third")
     dataset.set_values("ground_truth", labels, key_field="id")
-    assert not set(once) & parts(dataset, "evenset_auto_label_3")[TRAIN]
+    assert not set(once) & parts(dataset, "evenset_auto_label_3")[Split.TRAIN]
 
-    held = parts(dataset, FIRST)[HELD_OUT]
+    held = parts(dataset, FIRST)[Split.HELD_OUT]
     results = label(dataset, embeddings=None, run="evenset_auto_label_3", output_field="by", random_labels=False)
 
     assert results.held_out == len(held)  # and none of `once`
@@ -127,9 +130,11 @@ def test_the_network_goes_on_from_the_checkpoint_in_a_part_of_the_epochs(picture
     first, second, anew = (last_layer(pictures, key) for key in (FIRST, SECOND, "evenset_auto_label_3"))
     assert np.abs(first - second).max() < 1e-4 < np.abs(first - anew).max()
     assert [len(load_results(pictures, key)["curves"]) for key in (FIRST, SECOND)] == [4, 1]
-    held, tuning = (parts(pictures, FIRST)[part] for part in (HELD_OUT, VALIDATION))
+    held, tuning = (parts(pictures, FIRST)[part] for part in (Split.HELD_OUT, Split.VALIDATION))
     assert (
-        held and tuning and (parts(pictures, SECOND)[HELD_OUT], parts(pictures, SECOND)[VALIDATION]) == (held, tuning)
+        held
+        and tuning
+        and (parts(pictures, SECOND)[Split.HELD_OUT], parts(pictures, SECOND)[Split.VALIDATION]) == (held, tuning)
     )
 
 
@@ -141,11 +146,11 @@ def last_layer(dataset, key):
 def test_where_nothing_chose_the_epoch_nothing_that_trained_does_now(pictures):
     path = folders.run_folder(pictures, FIRST) / "parts.npz"
     kept = dict(np.load(path))
-    np.savez(path, **{**kept, "parts": np.where(kept["parts"] == VALIDATION, TRAIN, kept["parts"])})
+    np.savez(path, **{**kept, "parts": np.where(kept["parts"] == Split.VALIDATION, Split.TRAIN, kept["parts"])})
 
     auto_label(pictures, "ground_truth", after=FIRST, output_field="two", **QUICK)
 
-    assert parts(pictures, SECOND)[VALIDATION] == set() and parts(pictures, SECOND) == parts(pictures, FIRST)
+    assert parts(pictures, SECOND)[Split.VALIDATION] == set() and parts(pictures, SECOND) == parts(pictures, FIRST)
 
 
 def test_a_class_that_is_new_gets_a_row_of_its_own_and_the_others_keep_theirs(tmp_path):

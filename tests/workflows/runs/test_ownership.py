@@ -161,7 +161,7 @@ def test_a_review_goes_by_the_run_that_wrote_the_field_last(suggestions):
 
 def test_every_field_that_a_run_notes_carries_its_mark():
     folder = Path(ownership.__file__).parents[1]
-    writers = [path.name for path in folder.rglob("*.py") if 'wrote("fields"' in path.read_text(encoding="utf-8")]
+    writers = [path.name for path in folder.rglob("*.py") if 'track("fields"' in path.read_text(encoding="utf-8")]
     assert writers == ["fields.py"]
 
 

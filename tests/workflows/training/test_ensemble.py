@@ -12,7 +12,7 @@ from evenset.workflows.data.folders import run_folder
 from evenset.workflows.data.labels import Labels, read_labels
 from evenset.workflows.runs import lifecycle
 from evenset.workflows.training import ensemble, image_survey, resnet
-from evenset.workflows.training.partition import HELD_OUT, TRAIN, VALIDATION
+from evenset.workflows.training.partition import Split
 
 QUICK = dict(epochs=3, min_updates=1, batch_size=16, augmentation="none")
 SMALL = dict(weights="none", precision="fp32", device="cpu", **QUICK)
@@ -42,19 +42,19 @@ def planted():
     """Noise, and three columns that are the label of the held-out samples, and nothing of the others [180, 8]."""
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 3, 180)
-    parts = np.tile([TRAIN, HELD_OUT, 0], 60)
-    leak = np.where(parts == HELD_OUT, 20.0, 0.0)[:, None] * np.eye(3)[truth]
+    parts = np.tile([Split.TRAIN, Split.HELD_OUT, 0], 60)
+    leak = np.where(parts == Split.HELD_OUT, 20.0, 0.0)[:, None] * np.eye(3)[truth]
     vectors = np.hstack([rng.normal(size=(180, 5)), leak]).astype(np.float32)
     return truth, parts, vectors
 
 
 def test_a_planted_label_of_held_out_samples_is_not_used(clusters):
     truth, parts, vectors = planted()
-    held = parts == HELD_OUT
+    held = parts == Split.HELD_OUT
     turned = np.where(held, (truth + 1) % 3, truth)
 
     given, other = (on_graph(clusters(6), classes, vectors, parts) for classes in (truth, turned))
-    leaked = on_graph(clusters(6), truth, vectors, np.where(held, TRAIN, parts))
+    leaked = on_graph(clusters(6), truth, vectors, np.where(held, Split.TRAIN, parts))
 
     np.testing.assert_array_equal(given.together, other.together)
     assert given.weights == other.weights
@@ -78,7 +78,7 @@ def test_neither_a_resnet_nor_its_rounds_learn_from_a_held_out_label(digits):
         )
         folder = run_folder(dataset, results.run_key)
         with np.load(folder / "parts.npz") as kept, np.load(folder / "round 1" / "predictions.npz") as found:
-            held, logits = kept["ids"][kept["parts"] == HELD_OUT].tolist(), found["logits"]
+            held, logits = kept["ids"][kept["parts"] == Split.HELD_OUT].tolist(), found["logits"]
         scores.append(logits)
         said.append(dataset.values([f"auto_{len(said)}.{name}" for name in ("resnet_confidence", "gcn_confidence")]))
         held = dataset.select(held, ordered=True)
@@ -106,7 +106,7 @@ def in_rounds(dataset, parts, sure_of, rounds, monkeypatch):
     seen, believed, inner = [], [], resnet.fit
 
     def fit(run, labels, look, cut, image_settings, settings, weights=None, first=None):
-        seen.append((labels.classes, cut, weights))
+        seen.append((labels.class_ids, cut, weights))
         return inner(run, labels, look, cut, image_settings, settings, weights=weights)
 
     monkeypatch.setattr(ensemble, "fit", fit)
@@ -119,8 +119,8 @@ def in_rounds(dataset, parts, sure_of, rounds, monkeypatch):
     monkeypatch.setattr(ensemble, "_certain", watch)
     settings = (ImageSettings(size_px=8), ResNetSettings(**SMALL), AutoLabelSettings(self_training_rounds=rounds))
     with a_run(dataset) as run:
-        look = image_survey.look_at(run, known, settings[0])
-        found, _, paid = ensemble.in_rounds(run, known, look, parts, sure(known.classes, sure_of), settings)
+        look = image_survey.survey_images(run, known, settings[0])
+        found, _, paid = ensemble.in_rounds(run, known, look, parts, sure(known.class_ids, sure_of), settings)
         kept = (run.folder / "checkpoint.safetensors").read_bytes()
         trained = ["ResNet", *(f"round {number}" for number in range(1, len(seen)))]
         files = [run.folder / part / "checkpoint.safetensors" for part in trained]
@@ -130,24 +130,24 @@ def in_rounds(dataset, parts, sure_of, rounds, monkeypatch):
 
 def test_a_round_that_gains_is_kept_and_trains_on_what_is_certain(digits, monkeypatch):
     dataset = digits(n=220, size_px=8, labelled=220)
-    parts = np.repeat([TRAIN, VALIDATION, HELD_OUT], [20, 80, 120])
+    parts = np.repeat([Split.TRAIN, Split.VALIDATION, Split.HELD_OUT], [20, 80, 120])
     seen, believed, paid, same = in_rounds(dataset, parts, np.arange(100, 200), 1, monkeypatch)
 
     assert paid == 1 and same == [1]
     assert (seen[0][1] == parts).all() and seen[0][2] is None
     classes, cut, weights = seen[1]
-    assert (np.flatnonzero(cut == TRAIN) == np.r_[0:20, 100:200]).all()  # and not the 20 that nobody is sure of
-    assert (cut[20:100] == VALIDATION).all()
+    assert (np.flatnonzero(cut == Split.TRAIN) == np.r_[0:20, 100:200]).all()  # and not the 20 that nobody is sure of
+    assert (cut[20:100] == Split.VALIDATION).all()
     shares = np.exp(believed[0])
     certainty = 1 + (shares * np.log(shares)).sum(axis=1) / np.log(10)
-    each = np.where(np.arange(220) < 20, 1.0, certainty) / np.bincount(classes[cut == TRAIN])[classes]
-    trained = cut == TRAIN
+    each = np.where(np.arange(220) < 20, 1.0, certainty) / np.bincount(classes[cut == Split.TRAIN])[classes]
+    trained = cut == Split.TRAIN
     np.testing.assert_allclose(weights[trained], each[trained] / each[trained].mean(), rtol=1e-6)
 
 
 def test_a_round_that_does_not_gain_is_tried_and_not_kept(digits, monkeypatch):
     dataset = digits(n=60, size_px=8, labelled=60)
-    parts = np.repeat([TRAIN, VALIDATION, HELD_OUT], [20, 20, 20])
+    parts = np.repeat([Split.TRAIN, Split.VALIDATION, Split.HELD_OUT], [20, 20, 20])
     seen, _, paid, same = in_rounds(dataset, parts, np.arange(20, 60), 5, monkeypatch)  # all is right from the first
 
     assert (len(seen), paid, same) == (2, 0, [0])
@@ -159,7 +159,7 @@ def test_a_round_that_does_not_gain_is_tried_and_not_kept(digits, monkeypatch):
 @pytest.mark.parametrize(("pretrained", "half"), [(False, ensemble.FROM_SCRATCH), (True, ensemble.PRETRAINED)])
 def test_a_resnet_counts_by_the_labels_that_it_has(pretrained, half):
     classes = np.repeat([0, 1, 2], 8)
-    parts = np.where(np.arange(24) % 8 < 6, TRAIN, VALIDATION)  # six labels of each class train
+    parts = np.where(np.arange(24) % 8 < 6, Split.TRAIN, Split.VALIDATION)  # six labels of each class train
     graph = sure(classes, np.arange(24), names=3)
 
     found = ensemble.with_resnet(graph, np.zeros((24, 3)), labels_of(classes, list("abc")), parts, pretrained)
@@ -176,7 +176,7 @@ def test_neighbours_are_those_samples_that_are_nearest(clusters):
     """Of seven samples the first has no vector; the others lie in pairs, (1, 4), (2, 5) and (3, 6)."""
     pairs = np.eye(3)[[0, 0, 1, 2, 0, 1, 2]] + 0.02 * np.random.default_rng(0).normal(size=(7, 3))
     pairs[0] = np.nan
-    parts = np.array([0, TRAIN, TRAIN, TRAIN, 0, 0, 0])
+    parts = np.array([0, Split.TRAIN, Split.TRAIN, Split.TRAIN, 0, 0, 0])
 
     found = on_graph(clusters(6), np.array([-1, 0, 1, 2, -1, -1, -1]), pairs, parts, neighbours=1)
 
