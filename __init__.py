@@ -9,7 +9,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_FUNCTIONS = {  # the SDK: name -> the module that has it
+FUNCTIONS = {  # the SDK: name -> the module that has it
     "preprocess_images": ".workflows.preprocess_images",
     "train_resnet": ".workflows.train_resnet",
     "train_gcn": ".workflows.train_gcn",
@@ -27,7 +27,7 @@ _FUNCTIONS = {  # the SDK: name -> the module that has it
     "load_results": ".workflows.load_results",
 }
 
-_OPERATORS = {  # the App: module of operators/ -> its class
+OPERATORS = {  # the App: module of operators/ -> its class
     "preprocess_images": "PreprocessImages",
     "train_resnet": "TrainResNet",
     "train_gcn": "TrainGCN",
@@ -46,23 +46,23 @@ _OPERATORS = {  # the App: module of operators/ -> its class
     "evenset_panel": "EvensetPanel",
 }
 
-__all__ = [*_FUNCTIONS, "__version__"]
+__all__ = [*FUNCTIONS, "__version__"]
 
 
 def register(plugin: Any) -> None:
     """Called by FiftyOne: adds every operator to the plugin."""
-    for module, name in _OPERATORS.items():
+    for module, name in OPERATORS.items():
         plugin.register(getattr(importlib.import_module(f".operators.{module}", __name__), name))
 
 
 def __getattr__(name: str) -> Any:
     """Imports a function of the SDK when it is first asked for."""
-    if name not in _FUNCTIONS:
-        raise AttributeError(f"evenset has no {name!r}: it has {', '.join(_FUNCTIONS)}")
-    function = getattr(importlib.import_module(_FUNCTIONS[name], __name__), name)
+    if name not in FUNCTIONS:
+        raise AttributeError(f"evenset has no {name!r}: it has {', '.join(FUNCTIONS)}")
+    function = getattr(importlib.import_module(FUNCTIONS[name], __name__), name)
     globals()[name] = function
     return function
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_FUNCTIONS})
+    return sorted({*globals(), *FUNCTIONS})

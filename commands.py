@@ -48,7 +48,7 @@ EPILOG = "Exit codes: 0 done, 1 the run failed or was refused, 2 bad usage, 130 
 @functools.cache
 def outline(name: str) -> Callable[..., Any]:
     """A function of the SDK without its body: what its module imports would make a page of help wait."""
-    path = ROOT / (importlib.import_module(__package__)._FUNCTIONS[name][1:].replace(".", "/") + ".py")
+    path = ROOT / (importlib.import_module(__package__).FUNCTIONS[name][1:].replace(".", "/") + ".py")
     tree = ast.parse(path.read_text(encoding="utf-8"))
     (node,) = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == name]
     node.body, node.decorator_list = node.body[:1], []  # the docstring alone
@@ -207,7 +207,7 @@ def options(function: str) -> Iterator[inspect.Parameter]:
 
 def __getattr__(function: str) -> Callable[..., int]:
     """The command of a function of the SDK; the app asks for it by its name when it is typed."""
-    if function not in importlib.import_module(__package__)._FUNCTIONS:
+    if function not in importlib.import_module(__package__).FUNCTIONS:
         raise AttributeError(function)
 
     def command(*names: str, **given: Any) -> int:
@@ -258,9 +258,9 @@ def make_app() -> App:
         help_formatter=DefaultFormatter(panel_spec=PanelSpec(box=SIMPLE, padding=(0, 0, 0, 3))),
         version=f"evenset {package.__version__}",
     )
-    for place, name in enumerate(package._FUNCTIONS):
+    for place, name in enumerate(package.FUNCTIONS):
         app.command(f"{__name__}:{name}", name=name.replace("_", "-"), help=help_of(name), sort_key=place)
-    app.command(clean, name="clean", sort_key=len(package._FUNCTIONS))
+    app.command(clean, name="clean", sort_key=len(package.FUNCTIONS))
     app.command(work, name="worker", show=False)
     return app
 

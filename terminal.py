@@ -119,7 +119,9 @@ def find_samples(name: str, view: str | None) -> Any:
 
 def find_part(samples: Any, text: str) -> Any:
     """What --validation and --test name: a saved view, where it is no tag."""
-    dataset = samples._root_dataset
+    from .workflows.data.internals import root_dataset
+
+    dataset = root_dataset(samples)
     is_tag = text in dataset.distinct("tags")
     return dataset.load_saved_view(text) if not is_tag and dataset.has_saved_view(text) else text
 

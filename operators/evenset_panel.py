@@ -8,6 +8,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
+from ..workflows.data.internals import dataset_id, requests_to_app
 from ..workflows.runs import records, worker
 from . import running, turns
 from .tabs import drawing
@@ -53,7 +54,7 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
             with turns.of_user(ctx.panel_id, method) as is_repeated:
                 result = self._answer(ctx)
             is_overtaken = is_repeated if method in CHOICES else lambda: False
-        requests = ctx.executor._requests
+        requests = requests_to_app(ctx)
         if is_overtaken():
             requests.clear()
             return dict(overtaken=True)
@@ -98,7 +99,7 @@ class EvensetPanel(OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, R
         return False
 
     def on_load(self, ctx: Any) -> None:
-        about = str(ctx.dataset._doc.id) if ctx.dataset is not None else None
+        about = str(dataset_id(ctx.dataset)) if ctx.dataset is not None else None
         if ctx.panel.state.about not in (None, about):  # chosen on another dataset, in another page of this server
             ctx.panel.state.clear()
         ctx.panel.state.about = about

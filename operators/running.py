@@ -11,6 +11,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
+from ..workflows.data.internals import root_dataset
 from ..workflows.display.progress_bar import Progress
 from ..workflows.display.tables import counted
 from ..workflows.load_results import load_results
@@ -147,7 +148,7 @@ def _let_go(ctx: Any, workflow: str, prepare: Callable[[], Prepared]) -> Iterato
     """Starts a worker, and leaves it to the panel."""
     samples, arguments = prepare()
     yield ctx.ops.close_panel(name=PANEL)  # one that is open would not look again
-    dataset = samples._root_dataset
+    dataset = root_dataset(samples)
     earlier = [row for row in live.outcomes(dataset) if row["workflow"] == workflow]
     live.forget_outcomes(dataset, earlier)  # how an earlier try ended is no news of this one
     worker.start_worker(samples, workflow, arguments, awaited=False)
@@ -170,7 +171,7 @@ def take_opening(dataset: Any) -> dict[str, str | None]:
 def _with_worker(ctx: Any, workflow: str, prepare: Callable[[], Prepared], answer: Answer) -> Iterator[Any]:
     yield ctx.ops.set_progress(label="Starting", progress=0.0)
     samples, arguments = prepare()
-    dataset = samples._root_dataset
+    dataset = root_dataset(samples)
     job_id = worker.start_worker(samples, workflow, arguments)
     shown = None
     while (job := worker.watch(dataset, job_id))["state"] in worker.UNFINISHED:

@@ -57,7 +57,7 @@ def invoke(capsys, monkeypatch):
 
 
 def command_names() -> list[str]:
-    return [*(name.replace("_", "-") for name in evenset._FUNCTIONS), "clean"]
+    return [*(name.replace("_", "-") for name in evenset.FUNCTIONS), "clean"]
 
 
 def test_help_lists_every_function_without_loading_anything_heavy():
@@ -76,7 +76,7 @@ def test_help_lists_every_function_without_loading_anything_heavy():
     assert "'torch'" not in auto_label.stdout.partition("LOADED")[2]
 
 
-@pytest.mark.parametrize("name", evenset._FUNCTIONS)
+@pytest.mark.parametrize("name", evenset.FUNCTIONS)
 def test_the_help_of_a_command_has_every_argument_and_setting_with_its_default(name, invoke):
     code, text, _ = invoke(name.replace("_", "-"), "--help")
 
@@ -122,7 +122,7 @@ def test_a_workflow_reads_the_settings_that_its_command_offers():
         assert ast.unparse(node) == "dict.fromkeys(own)", ast.unparse(node)  # of compare_methods: METHODS
         return set(commands.flat(commands.kinds_of(all_settings, "METHODS")))
 
-    for name, module in evenset._FUNCTIONS.items():
+    for name, module in evenset.FUNCTIONS.items():
         files = [ROOT / (module[1:].replace(".", "/") + ".py")]
         files += [ROOT / "workflows/balancing/comparison.py"] if name == "compare_methods" else []
         read: set[type] = set()

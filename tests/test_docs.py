@@ -27,7 +27,7 @@ LEAST_LETTERS = 7  # of a quoted message: fewer would be found anywhere
 
 KINDS = [kind for kind in vars(settings).values() if isinstance(kind, type) and issubclass(kind, settings.Settings)]
 FIELDS = [item for kind in KINDS for item in dataclasses.fields(kind)]
-ARGUMENTS = [item for function in evenset._FUNCTIONS for item in commands.arguments_of(function).values()]
+ARGUMENTS = [item for function in evenset.FUNCTIONS for item in commands.arguments_of(function).values()]
 NAMES = {item.name for item in (*FIELDS, *ARGUMENTS)}
 
 
@@ -143,7 +143,7 @@ def test_calls_name_functions_and_arguments_that_exist(page):
         for node in ast.walk(ast.parse(code)):
             if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("evenset."):
                 function = ast.unparse(node.func).removeprefix("evenset.")
-                assert function in evenset._FUNCTIONS, code
+                assert function in evenset.FUNCTIONS, code
                 allowed = {*commands.arguments_of(function), *commands.settings_of(function)}
                 assert {keyword.arg for keyword in node.keywords} <= allowed, code
 

@@ -56,7 +56,7 @@ def test_calls_name_functions_and_settings_that_exist(skill):
         for node in ast.walk(ast.parse(code)):
             if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("evenset."):
                 name = ast.unparse(node.func).removeprefix("evenset.")
-                assert name in evenset._FUNCTIONS
+                assert name in evenset.FUNCTIONS
                 allowed = {*commands.arguments_of(name), *commands.settings_of(name)}
                 assert {keyword.arg for keyword in node.keywords} <= allowed, code
                 calls += 1
@@ -81,8 +81,8 @@ def test_names_and_operators_in_the_text_exist(skill):
 
     operators = re.findall(r"@evenset/evenset/(\w+)", text)
     assert operators and set(operators) <= set(MANIFEST["operators"])
-    settings = {name for function in evenset._FUNCTIONS for name in commands.settings_of(function)}
-    settings |= {name for function in evenset._FUNCTIONS for name in commands.arguments_of(function)}
+    settings = {name for function in evenset.FUNCTIONS for name in commands.settings_of(function)}
+    settings |= {name for function in evenset.FUNCTIONS for name in commands.arguments_of(function)}
     prose = re.sub(r"```.*?```", "", text, flags=re.S)
     for code in re.findall(r"`([^`\n]+)`", prose):
         given = re.match(r"(\w+)=", code)
@@ -90,4 +90,4 @@ def test_names_and_operators_in_the_text_exist(skill):
         if re.fullmatch(r"[a-z]\w+", code):
             assert re.search(rf"\b{code}\b", SOURCES), code
         for function in re.findall(r"evenset\.(\w+)\(", code):
-            assert function in evenset._FUNCTIONS
+            assert function in evenset.FUNCTIONS

@@ -13,6 +13,7 @@ from ..models.settings import AuditSettings, split
 from .data import saved_views as views
 from .data.checks import check_images, check_label_field, require_fields
 from .data.field_access import require_visible
+from .data.internals import root_dataset
 from .data.label_text import or_none
 from .display.tables import percent
 from .runs import lifecycle, records
@@ -75,7 +76,7 @@ def audit_labels(
     """
     (choices,) = split(settings, AuditSettings)
     check_images(samples)
-    dataset = samples._root_dataset
+    dataset = root_dataset(samples)
     owner = writer_of(dataset, field, "auto_label")
     require_fields(dataset, field)
     require_visible(samples, field)

@@ -11,6 +11,7 @@ from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, R
 from .data import saved_views
 from .data.checks import check_images, check_output_field
 from .data.fields import declare_classification, write_classifications
+from .data.internals import root_dataset
 from .data.labels import Labels, read_ids, read_labels, require_classes
 from .labeling import predictions, warm_start
 from .labeling.acceptance import Decision, alone, decide, keep
@@ -72,7 +73,7 @@ def auto_label(
     )
     check_images(samples)
     check_output_field(samples, output_field, label_field, embeddings if isinstance(embeddings, str) else None)
-    origin = predictions.find_run(samples._root_dataset, run) if run else None
+    origin = predictions.find_run(root_dataset(samples), run) if run else None
     _check_together(label_field, embeddings, run, after, validation, settings.get("members"))
     earlier = warm_start.find(samples, after, label_field, resnet_settings, choices) if after else None
     names = predictions.check_classes(origin, classes)

@@ -21,6 +21,7 @@ from .balancing.rejection_sampling import class_grid
 from .balancing.results import BalanceResults, DryRun, class_rows, fell_short, refusals, verdict_rows
 from .data import locks, saved_views, synthetic
 from .data.checks import check_images, check_label_field
+from .data.internals import root_dataset
 from .data.labels import REJECTED, Labels, read_labels, require_classes
 from .data.synthetic import Made
 from .runs import lifecycle
@@ -77,7 +78,7 @@ def balance_classes(
     choices = found[0]
     generating.check(found[1], found[-1], choices.measure_benefit)
     check_images(samples)
-    dataset = samples._root_dataset
+    dataset = root_dataset(samples)
     check_label_field(samples, label_field)
     labels = frozen(dataset, resume) if resume else None
     if labels is None:
@@ -93,7 +94,9 @@ def balance_classes(
         label_field=label_field, generator=ready.source if ready else None, target=target, group_field=group_field
     )
     with (
-        locks.claim(dataset, f"synthetic images of {label_field}"),  # two that add at once would both fill the plan
+        locks.lock_field(
+            dataset, f"synthetic images of {label_field}"
+        ),  # two that add at once would both fill the plan
         lifecycle.start(
             samples,
             "balance_classes",

@@ -21,6 +21,7 @@ from .data import saved_views
 from .data.checks import check_images, check_output_field
 from .data.durable_writes import lasting
 from .data.fields import declare, declare_classification, write_classifications, write_values
+from .data.internals import document
 from .data.labels import Labels, read_labels, require_classes
 from .data.marks import remember_id
 from .display.tables import counted
@@ -204,7 +205,7 @@ def _write(
         run.track("evaluations", evaluations[name])
         about = dict(gt_field=label_field, eval_key=evaluations[name], classes=labels.names, progress=False)
         lasting(run.dataset, partial(scored.evaluate_classifications, field, **about))
-        remember_id(run, "evaluations", evaluations[name], run.dataset._doc.evaluations[evaluations[name]])
+        remember_id(run, "evaluations", evaluations[name], document(run.dataset).evaluations[evaluations[name]])
         run.report("evaluating", number, len(names))
     saved = {"held out": saved_views.save(run, f"{output_field}: held out", scored)}
     return dict(fields=names, evaluations=evaluations, views=saved)

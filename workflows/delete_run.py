@@ -9,6 +9,7 @@ from typing import Any
 
 from .data import folders, locks
 from .data.durable_writes import refresh
+from .data.internals import root_dataset
 from .display.tables import counted
 from .runs import ownership, records, run_files, shown_files
 from .runs.arguments import Samples, public
@@ -29,7 +30,7 @@ def delete_run(dataset: Samples, run_key: str) -> DeletedRun:
         ValueError: there is no such run, or it is running, or another run writes its fields, or the labels that it
             changed cannot be put back; nothing was changed
     """
-    dataset = dataset._root_dataset
+    dataset = root_dataset(dataset)
     refresh(dataset)
     record = records.read_record(dataset, run_key)
     if record.state == "running":
@@ -37,7 +38,7 @@ def delete_run(dataset: Samples, run_key: str) -> DeletedRun:
     with contextlib.ExitStack() as stack:
         reviewed = record.label_field if record.method == "review_labels" else None
         for name in filter(None, (run_key, *ownership.fields_of(dataset, record), reviewed)):
-            stack.enter_context(locks.claim(dataset, name))
+            stack.enter_context(locks.lock_field(dataset, name))
         undone = take_back(dataset, record, folders.run_folder(dataset, run_key))
         record.state, record.error = "stopped", STOPPED
         records.save_record(dataset, record)  # a kill from here on leaves a run that can be deleted

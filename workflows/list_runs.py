@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .data.durable_writes import refresh
+from .data.internals import root_dataset
 from .display.tables import table
 from .runs import records
 from .runs.arguments import Samples, public
@@ -26,7 +27,7 @@ class RunList:
 @public
 def list_runs(dataset: Samples) -> RunList:
     """Every run of Evenset on `dataset`: key, state, fields, samples, duration."""
-    dataset = dataset._root_dataset
+    dataset = root_dataset(dataset)
     refresh(dataset)
     keys = [key for key in dataset.list_runs() if key.startswith("evenset_")]
     configs = sorted(((records.read_record(dataset, key), key) for key in keys), key=lambda pair: pair[0].started)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .data.durable_writes import refresh
+from .data.internals import root_dataset
 from .runs.arguments import Samples, public
 from .runs.lookup import read_results
 
@@ -16,6 +17,6 @@ def load_results(dataset: Samples, run_key: str) -> dict[str, Any]:
     Raises:
         ValueError: there is no such run, or it is not done
     """
-    dataset = dataset._root_dataset
+    dataset = root_dataset(dataset)
     refresh(dataset)
     return read_results(dataset, run_key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .data.durable_writes import refresh
+from .data.internals import root_dataset
 from .runs import records
 from .runs.arguments import Progress, Samples, public
 from .runs.lookup import samples_of, sdk_function
@@ -17,7 +18,7 @@ def resume_run(dataset: Samples, run_key: str, progress: Progress = None) -> Any
     Raises:
         ValueError: the run is running or done, or an audit, or its files were deleted by hand
     """
-    dataset = dataset._root_dataset
+    dataset = root_dataset(dataset)
     refresh(dataset)
     record = records.read_record(dataset, run_key)
     if record.state not in ("stopped", "failed"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .data.durable_writes import refresh
+from .data.internals import root_dataset
 from .runs import records
 from .runs.arguments import Samples, public
 
@@ -14,6 +15,6 @@ def stop_run(dataset: Samples, run_key: str) -> None:
     Raises:
         ValueError: the run is not running
     """
-    dataset = dataset._root_dataset
+    dataset = root_dataset(dataset)
     refresh(dataset)
     records.request_stop(dataset, run_key)

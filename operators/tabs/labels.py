@@ -9,6 +9,7 @@ import fiftyone.operators.types as types
 
 from ...models.settings import AutoLabelSettings
 from ...workflows.data.checks import require_fields
+from ...workflows.data.internals import aggregate
 from ...workflows.data.label_text import has_label
 from ...workflows.data.labels import SYNTHETIC
 from ...workflows.display.tables import counted
@@ -200,7 +201,7 @@ def disagreements(dataset: Any, label_field: str, field: str) -> dict[str, Any]:
     ]
     found = [
         (row["_id"]["resnet"], row["_id"]["gcn"], row["count"])
-        for row in dataset._aggregate(post_pipeline=pipeline)
+        for row in aggregate(dataset, pipeline)
         if row["_id"]["resnet"] != row["_id"]["gcn"]
     ]
     totals: dict[str, int] = {}

@@ -7,6 +7,7 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...workflows import stop_run
+from ...workflows.data.internals import dataset_id
 from ...workflows.runs import records
 from ...workflows.ui import live
 from .. import running
@@ -77,7 +78,7 @@ class LiveStrip:
         """What listens to the server for as long as the panel can be seen (panel.js); it has no look."""
         view = types.View(
             component="EvensetNews", composite_view=True, channel="@evenset/evenset/watch_runs",
-            dataset_id=str(ctx.dataset._doc.id), dataset_name=ctx.dataset.name, seen=ctx.panel.state.changed,
+            dataset_id=str(dataset_id(ctx.dataset)), dataset_name=ctx.dataset.name, seen=ctx.panel.state.changed,
             on_news=self.on_news, on_view=self.on_view,
         )  # fmt: skip
         page.view("listener", view)

@@ -43,7 +43,10 @@ def labels(dataset):
 
 def test_labels_given_while_a_review_waits_for_the_lock_are_kept(suggestions):
     dataset = suggestions(["cat", "dog", "cat"])
-    with ThreadPoolExecutor(1) as pool, locks.claim(dataset, "ground_truth"):  # let go before the pool is waited for
+    with (
+        ThreadPoolExecutor(1) as pool,
+        locks.lock_field(dataset, "ground_truth"),
+    ):  # let go before the pool is waited for
         waits = pool.submit(review_labels, dataset, "auto_label", progress=False)
         threading.Event().wait(0.5)  # it has looked at its arguments, and waits
         give(dataset, 0, "mine")

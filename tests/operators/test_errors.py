@@ -57,7 +57,7 @@ def test_auto_label(app, clusters):
 
 
 def test_review_labels(app, suggested):
-    with locks.claim(suggested, "ground_truth"):
+    with locks.lock_field(suggested, "ground_truth"):
         check(
             app.execute(suggested, "review_labels", dict(field="auto_label")), "Another run is writing 'ground_truth'"
         )
@@ -77,7 +77,7 @@ def test_find_mistakes(app, clusters):
 
 
 def test_delete_run(app, suggested):
-    with locks.claim(suggested, "auto_label"):
+    with locks.lock_field(suggested, "auto_label"):
         check(app.execute(suggested, "delete_run", dict(run_key=KEY)), "Another run is writing 'auto_label'")
     assert suggested.count("auto_label") == 300
 

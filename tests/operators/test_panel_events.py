@@ -355,7 +355,7 @@ def test_the_second_of_two_quick_decisions_waits_for_the_first(mislabelled):
     field = panel.state["mistakes"]["field"]
 
     second = threading.Thread(target=panel.send, args=["on_mistakes_decide"], kwargs=dict(ids=[two], action="accept"))
-    with locks.claim(mislabelled, f"queue of {field}"):  # as the first has it while it is written
+    with locks.lock_field(mislabelled, f"queue of {field}"):  # as the first has it while it is written
         second.start()
         second.join(timeout=3)
         assert second.is_alive()

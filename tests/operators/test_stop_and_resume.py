@@ -27,7 +27,7 @@ def set_state(dataset, state: str) -> None:
 def test_stop_opens_the_panel_unless_the_bar_shows_the_end(app, suggested, waits, opened):
     set_state(suggested, "running")
 
-    with locks.claim(suggested, KEY):
+    with locks.lock_field(suggested, KEY):
         answer = app.execute(suggested, "stop_run", dict(run_key=KEY, wait=waits))
 
     assert answer.notices == [("info", f"{KEY} stops within a batch, and can be resumed")]

@@ -109,7 +109,7 @@ def test_a_run_that_is_deleted_while_another_makes_images_takes_nothing_of_it(un
 def test_two_runs_do_not_fill_the_same_plan(uneven, refused):
     import evenset
 
-    with locks.claim(uneven, "synthetic images of ground_truth"), refused(uneven, "another run is writing"):
+    with locks.lock_field(uneven, "synthetic images of ground_truth"), refused(uneven, "another run is writing"):
         balance(uneven)
 
     def stop(phase, done, total, note):

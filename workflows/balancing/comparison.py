@@ -11,6 +11,7 @@ import numpy as np
 from ...models.settings import BALANCE_SETTINGS
 from ...models.settings import split as split_settings
 from ..data.checks import check_images, check_label_field
+from ..data.internals import root_dataset
 from ..data.labels import Labels, read_labels, require_classes
 from ..data.synthetic import Made
 from ..display.tables import counted, left_out, table
@@ -85,12 +86,12 @@ def compare_generation(
     choices = found[0]
     check_images(samples)
     check_label_field(samples, label_field)
-    labels = frozen(samples._root_dataset, resume) if resume else None
+    labels = frozen(root_dataset(samples), resume) if resume else None
     if labels is None:
         labels = read_labels(samples, label_field, classes=classes, group_field=group_field)
         require_classes(labels, label_field, group_field)
     _plan(labels, target, choices.max_ratio)  # refuses a bad target before anything is written
-    ready = generating.find(samples._root_dataset, generator, labels.names) if generator is not None else None
+    ready = generating.find(root_dataset(samples), generator, labels.names) if generator is not None else None
     found = generating.as_trained(ready, found)
     image_settings, generator_settings = found[1:3]
     inputs = dict(label_field=label_field, task="generation", generator=ready.source if ready else None, target=target)

@@ -15,6 +15,7 @@ from ...models.files import aside
 from ...models.images.reader import Images
 from ...models.regular_files import is_file, is_folder, read_json, regular
 from ...models.settings import GeneratorSettings, ImageSettings, SamplingSettings, TrainGeneratorSettings
+from ..data.internals import dataset_id
 from ..data.labels import Labels
 from ..display.image_grid import COLUMNS, MOST_ROWS, image_grid, save
 from ..runs import records, run_files
@@ -121,7 +122,7 @@ def split_for(
     Raises:
         ValueError: it is, and there would be none
     """
-    if ready is None or ready.dataset != str(run.dataset._doc.id):
+    if ready is None or ready.dataset != str(dataset_id(run.dataset)):
         split_ids = hold_out(run, labels, stats, choices, ready)
     else:
         split_ids, groups = _all_train(labels, stats), groups_of_all(labels, stats.groups)
@@ -179,7 +180,7 @@ def train(
             names=labels.names,
             size_px=stats.size_px,
             channels=stats.channels,
-            dataset=str(run.dataset._doc.id),
+            dataset=str(dataset_id(run.dataset)),
             held_out=labels.ids[split_ids == Split.HELD_OUT].tolist(),
             saw=_digests(run, labels.paths, split_ids == Split.TRAIN)[seen].tolist(),
             images={name: getattr(image_settings, name) for name in SHAPING},

@@ -15,6 +15,7 @@ from bson.errors import BSONError
 
 from ...models.settings import check_text, plain, shown
 from ..data.field_access import require_visible
+from ..data.internals import root_dataset
 from ..data.labels import Labels
 from ..display.tables import counted
 from ..runs.arguments import Kind
@@ -80,7 +81,7 @@ def check(rules: list[Rule], samples: Any, labels: Labels, label_field: str) -> 
     Raises:
         ValueError: with the rule, and what to do
     """
-    schema = samples._root_dataset.get_field_schema()
+    schema = root_dataset(samples).get_field_schema()
     for number, rule in enumerate(rules, 1):
         name = f"rule {number} ({rule.label!r})"
         if rule.label not in labels.names:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from .field_access import require_visible
+from .internals import is_collection, is_generated, root_dataset, stages_of
 
 
 def check_images(samples: Any) -> None:
@@ -15,24 +16,24 @@ def check_images(samples: Any) -> None:
         TypeError: neither a dataset nor a view
         ValueError: empty, video, 3D, grouped, or a view of patches or frames
     """
-    if not hasattr(samples, "_root_dataset"):
+    if not is_collection(samples):
         raise TypeError(f"samples has to be a dataset or a view of FiftyOne, not {type(samples).__name__}")
-    samples._root_dataset.reload()  # another process may have renamed or removed a field
-    name = samples._root_dataset.name
+    root_dataset(samples).reload()  # another process may have renamed or removed a field
+    name = root_dataset(samples).name
     kind = samples.media_type
-    if kind == "group" and samples._root_dataset.media_type != "group":
+    if kind == "group" and root_dataset(samples).media_type != "group":
         raise ValueError(_grouped_view(samples))
     if kind == "group":
-        slices = [slice_ for slice_, media in samples._root_dataset.group_media_types.items() if media == "image"]
+        slices = [slice_ for slice_, media in root_dataset(samples).group_media_types.items() if media == "image"]
         if not slices:
             raise ValueError(f"{name!r} is a grouped dataset, and no slice of it has images: Evenset works on images")
         raise ValueError(
             f"{name!r} is a grouped dataset: give the images of a slice, as dataset.select_group_slices({slices[0]!r})"
         )
-    if samples._is_generated:
+    if is_generated(samples):
         raise ValueError(f"a view of patches, frames or clips of {name!r} has no samples to write to: use its samples")
     if is_empty(samples):
-        whole = is_empty(samples._root_dataset)
+        whole = is_empty(root_dataset(samples))
         raise ValueError(f"{name!r} is empty" if whole else f"the view of {name!r} has no samples")
     if kind != "image":
         raise ValueError(f"{name!r} holds media of type {kind!r}: Evenset works on images")
@@ -42,10 +43,10 @@ def _grouped_view(samples: Any) -> str:
     """A sentence on a view by `group_by`, whose samples are groups."""
     from fiftyone.core.stages import GroupBy
 
-    (by,) = [stage.field_or_expr for stage in samples._stages if isinstance(stage, GroupBy)][-1:] or [None]
+    (by,) = [stage.field_or_expr for stage in stages_of(samples) if isinstance(stage, GroupBy)][-1:] or [None]
     field = f" by {by!r}" if isinstance(by, str) else ""
     return (
-        f"the view of {samples._root_dataset.name!r} is grouped{field}: give view.flatten(), which has its samples, "
+        f"the view of {root_dataset(samples).name!r} is grouped{field}: give view.flatten(), which has its samples, "
         "or the dataset"
     )
 
@@ -68,7 +69,7 @@ def check_label_field(samples: Any, label_field: str) -> None:
     """
     import fiftyone as fo
 
-    dataset = samples._root_dataset
+    dataset = root_dataset(samples)
     kinds = {name: getattr(item, "document_type", type(item)) for name, item in dataset.get_field_schema().items()}
     if label_field not in kinds:
         fits = [name for name, kind in kinds.items() if kind is fo.Classification]

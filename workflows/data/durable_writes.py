@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from .internals import dataset_id, document
+
 T = TypeVar("T")
 TRIES = 5  # a database that is killed at each of them is not one to work with
 
@@ -44,7 +46,7 @@ def refresh(dataset: Any) -> None:
     if row is None:
         raise DatasetDeleted(f"the dataset {dataset.name!r} was deleted: its runs went with it")
     if row["name"] != dataset.name:
-        dataset._doc.reload()  # by its id, where FiftyOne's own reload goes by the name
+        document(dataset).reload()  # by its id, where FiftyOne's own reload goes by the name
     dataset.reload()
 
 
@@ -54,7 +56,7 @@ def is_deleted(dataset: Any) -> bool:
 
 def _row(dataset: Any) -> Any:
     """Id and name of the dataset as the database has it, None where it has none."""
-    return None if dataset.deleted else _database().datasets.find_one({"_id": dataset._doc.id}, ["name"])
+    return None if dataset.deleted else _database().datasets.find_one({"_id": dataset_id(dataset)}, ["name"])
 
 
 def dataset_ids() -> set[str]:
@@ -69,10 +71,10 @@ def database_id() -> str:
 def forget(dataset: Any) -> None:
     """Removes what a process that did not know yet wrote for a dataset that was deleted."""
     database = _database()
-    database.execution_store.delete_many({"dataset_id": dataset._doc.id})
+    database.execution_store.delete_many({"dataset_id": dataset_id(dataset)})
     for name in ("runs", "views"):
-        database[name].delete_many({"_dataset_id": dataset._doc.id})
-    database.drop_collection(dataset._doc.sample_collection_name)
+        database[name].delete_many({"_dataset_id": dataset_id(dataset)})
+    database.drop_collection(document(dataset).sample_collection_name)
 
 
 def _wait_for_journal(dataset: Any) -> None:
@@ -81,7 +83,7 @@ def _wait_for_journal(dataset: Any) -> None:
 
     journaled = _database().datasets.with_options(write_concern=WriteConcern(j=True))
     now = {"$currentDate": {"last_modified_at": True}}
-    if not journaled.update_one({"_id": dataset._doc.id}, now).matched_count:
+    if not journaled.update_one({"_id": dataset_id(dataset)}, now).matched_count:
         raise DatasetDeleted(f"the dataset {dataset.name!r} was deleted: its runs went with it")
 
 

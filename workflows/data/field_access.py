@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .internals import root_dataset, stages_of
+
 
 def require_visible(samples: Any, *paths: str | None) -> None:
     """Refuses fields that the dataset has and the view hides.
@@ -11,7 +13,7 @@ def require_visible(samples: Any, *paths: str | None) -> None:
     Raises:
         ValueError: one is hidden
     """
-    dataset = samples._root_dataset
+    dataset = root_dataset(samples)
     for path in paths:
         if path is not None and dataset.has_field(path) and not samples.has_field(path):
             raise ValueError(
@@ -24,11 +26,11 @@ def with_all_fields(samples: Any) -> Any:
     """The same samples with the fields that the view hides: attributes that Evenset reads may be among them."""
     from fiftyone.core.stages import ExcludeFields, SelectFields
 
-    stages = samples.view()._stages
+    stages = stages_of(samples.view())
     kept = [stage for stage in stages if not isinstance(stage, (ExcludeFields, SelectFields))]
     if len(kept) == len(stages):
         return samples
-    view = samples._root_dataset.view()
+    view = root_dataset(samples).view()
     for stage in kept:
         view = view.add_stage(stage)
     return view

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .durable_writes import TRIES, lasting
+from .internals import sample_collection
 from .marks import FROM_LABELS, mark
 from .writer import Writer
 
@@ -79,7 +80,7 @@ def _without_value(dataset: Any, name: str, ids: Iterable[str]) -> list[str]:
     from bson import ObjectId
 
     asked = {"_id": {"$in": [ObjectId(i) for i in ids]}, name: None}
-    return [str(row["_id"]) for row in dataset._sample_collection.find(asked, ["_id"])]
+    return [str(row["_id"]) for row in sample_collection(dataset).find(asked, ["_id"])]
 
 
 def write_classifications(

@@ -9,6 +9,7 @@ from typing import Any
 from ...models.files import write_text
 from ...models.regular_files import regular
 from .fields import CHUNK
+from .internals import aggregate, reload_samples, sample_collection
 from .labels import PROVENANCE
 from .writer import Writer
 
@@ -38,7 +39,7 @@ def save(folder: Path, lines: list[Line]) -> None:
 def labels_of(dataset: Any, ids: list[str], fields: list[str]) -> dict[str, dict[str, Any]]:
     """Labels as the database holds them, for each field of each sample that is there; ids come in parts of CHUNK."""
     names = {name: _db_name(dataset, name) for name in fields}
-    found = dataset.select(ids)._aggregate(post_pipeline=[{"$project": dict.fromkeys(names.values(), 1)}])
+    found = aggregate(dataset.select(ids), [{"$project": dict.fromkeys(names.values(), 1)}])
     return {str(sample["_id"]): {name: sample.get(stored) for name, stored in names.items()} for sample in found}
 
 
@@ -76,7 +77,6 @@ def _update(dataset: Any, samples: dict[str, list[Line]], *, seen: str, new: str
         samples: lines of each sample
         seen, new: "before" and "after", or the other way round
     """
-    import fiftyone as fo
     from bson import ObjectId
     from pymongo import UpdateOne, WriteConcern
 
@@ -91,9 +91,9 @@ def _update(dataset: Any, samples: dict[str, list[Line]], *, seen: str, new: str
             condition.update(_condition(name, line[seen]))
             values[name] = line[new]
         updates.append(UpdateOne(condition, {"$set": values}))
-    collection = dataset._sample_collection.with_options(write_concern=WriteConcern(w=1, j=True))
+    collection = sample_collection(dataset).with_options(write_concern=WriteConcern(w=1, j=True))
     matched = collection.bulk_write(updates, ordered=False).matched_count
-    fo.Sample._reload_docs(dataset._sample_collection_name, sample_ids=list(samples))  # those that a caller holds
+    reload_samples(dataset, list(samples))  # those that a caller holds
     if matched == len(updates):
         return set()
     labels = labels_of(dataset, list(samples), list({line["field"]: 0 for lines in samples.values() for line in lines}))
@@ -125,7 +125,7 @@ def _check_fields_left(dataset: Any, fields: list[str]) -> None:
     dataset.reload()
     gone = [name for name in fields if not dataset.has_sample_field(name)]
     for name in gone:
-        dataset._sample_collection.update_many({names[name]: {"$exists": True}}, {"$unset": {names[name]: ""}})
+        sample_collection(dataset).update_many({names[name]: {"$exists": True}}, {"$unset": {names[name]: ""}})
     if gone:
         raise ValueError(f"the field {gone[0]!r} of {dataset.name!r} was removed or renamed while labels were written")
 

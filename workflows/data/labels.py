@@ -13,6 +13,7 @@ import numpy as np
 from ..display.tables import counted
 from .checks import check_images, check_label_field, count
 from .field_access import require_visible, with_all_fields
+from .internals import root_dataset
 from .label_text import blank_note, has_label, or_none, spelling_note
 
 PARENT = "synthetic.nearest_real_id"
@@ -56,7 +57,7 @@ class Labels:
 
 def real_samples(samples: Any) -> tuple[Any, int]:
     """The samples that Evenset did not generate, and how many were left out."""
-    if SYNTHETIC not in samples._root_dataset.get_field_schema():
+    if SYNTHETIC not in root_dataset(samples).get_field_schema():
         return samples, 0
     real = samples.match_tags(SYNTHETIC, bool=False)
     return real, count(samples) - count(real)
@@ -136,10 +137,10 @@ def _check_group_field(samples: Any, group_field: str | None, label_field: str) 
     """Refuses a field that cannot group: one that is not there, that the view hides, or the labels themselves."""
     if group_field is None:
         return
-    if not samples._root_dataset.has_field(group_field):
-        raise ValueError(f"{samples._root_dataset.name!r} has no field {group_field!r} to group by")
+    if not root_dataset(samples).has_field(group_field):
+        raise ValueError(f"{root_dataset(samples).name!r} has no field {group_field!r} to group by")
     require_visible(samples, group_field)
-    kind = type(samples._root_dataset.get_field(group_field))
+    kind = type(root_dataset(samples).get_field(group_field))
     if kind.__name__ in NOT_GROUPS:
         raise ValueError(f"group_field {group_field!r} holds {kind.__name__}: {ONE_VALUE}")
     if group_field in (label_field, f"{label_field}.label"):

@@ -17,7 +17,7 @@ TRIES = 100  # to lock a file in a folder that others remove when it is empty
 
 
 @contextlib.contextmanager
-def claim(dataset: Any, name: str, wait_seconds: float = 0) -> Iterator[None]:
+def lock_field(dataset: Any, name: str, wait_seconds: float = 0) -> Iterator[None]:
     """Keeps other processes from the same field, run or key; a process that dies lets go.
 
     Raises:
@@ -54,7 +54,7 @@ def is_free(dataset: Any, name: str) -> bool:
     if not _lock_path(dataset, name).exists():
         return True
     try:
-        with claim(dataset, name, wait_seconds=0.2):  # a killed process needs a moment to let go
+        with lock_field(dataset, name, wait_seconds=0.2):  # a killed process needs a moment to let go
             return True
     except ValueError:
         return False

@@ -7,6 +7,7 @@ from typing import Any
 
 from .checks import is_empty
 from .durable_writes import lasting, refresh
+from .internals import saved_view_document
 from .marks import mark, remember_id
 from .writer import Writer
 
@@ -44,5 +45,5 @@ def save(run: Writer, name: str, view: Any) -> str:
             dataset.save_view(free, view, description=mark(run.key))
 
     lasting(dataset, save_)
-    remember_id(run, "views", free, dataset._get_saved_view_doc(free))
+    remember_id(run, "views", free, saved_view_document(dataset, free))
     return free

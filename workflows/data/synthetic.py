@@ -14,8 +14,9 @@ import numpy as np
 from ...models.files import aside
 from ...models.regular_files import regular
 from .durable_writes import lasting, refresh
+from .internals import root_dataset
 from .labels import PARENT, REJECTED, SYNTHETIC
-from .locks import claim
+from .locks import lock_field
 from .writer import Writer
 
 FIELD = SYNTHETIC  # the embedded document has the name of the tag
@@ -65,7 +66,7 @@ def check_field(dataset: Any) -> None:
 
 def count(samples: Any, label_field: str, names: Sequence[str]) -> np.ndarray:
     """Synthetic samples of each class [K]. Those of a view are in it, or are made of, or most like, an image of it."""
-    dataset = samples._root_dataset
+    dataset = root_dataset(samples)
     made = dataset.match_tags(SYNTHETIC)
     if not dataset.has_field(f"{FIELD}.run"):
         found: Counter[str] = Counter()
@@ -121,7 +122,7 @@ def add(run: Writer, label_field: str, made: Sequence[Made]) -> None:
     """Adds a sample for each image: tagged, labelled where it was kept, with all that is known of it."""
     dataset = run.dataset
     run.track("samples", run.key)  # before the first is there: a kill in between can be undone
-    with claim(dataset, FIELD, WAIT_SECONDS):
+    with lock_field(dataset, FIELD, WAIT_SECONDS):
         refresh(dataset)  # the last other run may be gone, and the field with it
         lasting(dataset, lambda: _declare(dataset))
         for first in range(0, len(made), CHUNK):
@@ -169,7 +170,7 @@ def count_of_run(dataset: Any, run_key: str) -> int:
 
 def take_away(dataset: Any, run_key: str) -> None:
     """Removes what a run added, and the field where nothing is left in it."""
-    with claim(dataset, FIELD, WAIT_SECONDS):
+    with lock_field(dataset, FIELD, WAIT_SECONDS):
         refresh(dataset)
         if dataset.get_field(FIELD) is None:
             return

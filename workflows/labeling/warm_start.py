@@ -16,6 +16,7 @@ import numpy as np
 from ...models.regular_files import regular
 from ...models.settings import AutoLabelSettings, ImageSettings, ResNetSettings
 from ..data import folders
+from ..data.internals import root_dataset
 from ..data.labels import Labels
 from ..runs import records, run_files
 from ..training.image_survey import ImageStats
@@ -61,7 +62,7 @@ def find(
         ValueError: there is no such run; it is not done, lost its files, trained nothing, learned from another field or
             another network; or its held-out labels are no random draw, as is said of them now
     """
-    dataset = dataset._root_dataset
+    dataset = root_dataset(dataset)
     record = records.read_record(dataset, after)
     inputs, earlier = record.inputs, record.settings
     if record.method != "auto_label" or record.state != "done":

@@ -12,6 +12,7 @@ from ...models.regular_files import regular
 from ...models.settings import ReviewSettings
 from ..data import folders, label_edits
 from ..data.fields import CHUNK
+from ..data.internals import root_dataset
 from ..data.labels import PROVENANCE, name_index
 from ..runs import records
 from ..runs.records import RunRecord
@@ -63,7 +64,7 @@ def check(
     """
     if config.action == "reject" or not views:
         return  # no label of the label field changes
-    dataset = views[0]._root_dataset
+    dataset = root_dataset(views[0])
     _check_provenance(dataset, label_field)
     written = {label} if label else set(_count(views, f"{field}.label"))
     gone = sorted(gone_classes(dataset, source, label_field, written))

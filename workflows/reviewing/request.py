@@ -10,6 +10,7 @@ from typing import Any
 from ...models.settings import ReviewSettings
 from ..data.checks import check_label_field
 from ..data.field_access import require_visible
+from ..data.internals import root_dataset
 from ..data.label_text import or_none
 from ..runs.lookup import writer_of
 from ..runs.records import RunRecord
@@ -75,7 +76,7 @@ def _request(
     Raises:
         ValueError: a bad argument
     """
-    owner = writer_of(samples._root_dataset, field, "auto_label", "find_mistakes")
+    owner = writer_of(root_dataset(samples), field, "auto_label", "find_mistakes")
     label_field = label_field or owner.label_field
     if label_field is None:
         raise ValueError(f"{field!r} was made by an earlier run's model: say the label_field that labels go to")
@@ -112,7 +113,7 @@ def _check_label(samples: Any, review: Review) -> None:
         return
     if or_none(label) is None:
         raise ValueError("action='correct' needs the right label, as label='shirt'")
-    dataset = samples._root_dataset
+    dataset = root_dataset(samples)
     values = [*dataset.distinct(f"{review.label_field}.label"), *dataset.distinct(f"{review.field}.label")]
     names = set(filter(or_none, values))
     if label not in names and not choices.new_class:

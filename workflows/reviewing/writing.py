@@ -12,6 +12,7 @@ from ..data import label_edits, locks
 from ..data.checks import require_fields
 from ..data.field_access import require_writable
 from ..data.fields import CHUNK
+from ..data.internals import root_dataset
 from ..data.labels import PROVENANCE
 from ..runs import lifecycle, records, run_files
 from ..runs.arguments import Progress
@@ -54,10 +55,10 @@ def _review(
     into: str | None = None,
 ) -> ReviewResults:
     """Chooses, notes and writes, while no other review and no deletion can change the two fields."""
-    dataset, choices = samples._root_dataset, review.choices
+    dataset, choices = root_dataset(samples), review.choices
     with contextlib.ExitStack() as stack:
         for name in (review.label_field, review.field):
-            stack.enter_context(locks.claim(dataset, name, locks.WAIT_SECONDS))
+            stack.enter_context(locks.lock_field(dataset, name, locks.WAIT_SECONDS))
         dataset.reload()
         require_fields(dataset, review.field, review.label_field)
         require_writable(dataset, review.field, review.label_field)

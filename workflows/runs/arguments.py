@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, ParamSpec, TypeVar, get_args, get_origin
 
 from ...models.settings import MAX_TEXT, WORDS, check_text, shown
+from ..data.internals import dataset_id, root_dataset
 from ..display import progress_bar
 from . import records
 
@@ -174,8 +175,8 @@ def _check_there(name: str, samples: Any) -> None:
     import fiftyone.core.odm as foo
 
     try:
-        dataset = samples._root_dataset
-        key, title = dataset._doc.id, dataset.name
+        dataset = root_dataset(samples)
+        key, title = dataset_id(dataset), dataset.name
     except ValueError as error:  # FiftyOne's, of a dataset that this process deleted
         raise ValueError(f"{name}: {error}: load or make another") from None
     if foo.get_db_conn().datasets.count_documents({"_id": key}, limit=1) == 0:
@@ -188,7 +189,7 @@ def _check_resumable(samples: Any, key: str, method: str) -> None:
     Raises:
         ValueError: it is not
     """
-    dataset = samples._root_dataset
+    dataset = root_dataset(samples)
     dataset.reload()
     record = records.read_record(dataset, key)
     if record.method != method:

@@ -21,7 +21,8 @@ from ...models.settings import Settings
 from ..data import durable_writes
 from ..data.durable_writes import DatasetDeleted, database_id, lasting, refresh
 from ..data.folders import ORIGIN, SAMPLES, dataset_folder
-from ..data.locks import claim
+from ..data.internals import dataset_id, root_dataset
+from ..data.locks import lock_field
 from ..display.progress_bar import Progress, bar, close_bar
 from . import shown_files
 from .records import RunRecord, State, keys, read_stored, store, versions
@@ -57,13 +58,13 @@ def start(
     """
     from .undo import take_back
 
-    dataset = samples._root_dataset
+    dataset = root_dataset(samples)
     with contextlib.ExitStack() as stack:
         for name in fields:
-            stack.enter_context(claim(dataset, name))
+            stack.enter_context(lock_field(dataset, name))
         refresh(dataset)
         if resume:
-            stack.enter_context(claim(dataset, resume, POLL_SECONDS))
+            stack.enter_context(lock_field(dataset, resume, POLL_SECONDS))
             run = _take_up(dataset, resume, bar(progress))
             take_back(dataset, run.record, run.folder)  # what a kill left half written
         for name in fields:
@@ -76,7 +77,7 @@ def start(
         stack.callback(close_bar, run.progress)
         try:
             # before the record tells the panels, which would find nothing that runs
-            run.show("starting", 0, 1, run._without() if run.gone else "")
+            run.show("starting", 0, 1, run.deleted_samples() if run.gone else "")
             run.record.state, run.record.error, run.record.host = "running", "", socket.gethostname()
             run.save()
             started = getattr(run.progress, "started", None)
@@ -166,8 +167,8 @@ def _register(
     progress: Progress | None,
 ) -> Run:
     """Gives the run its key, its folder and its record; `stack` lets go of the key."""
-    dataset = samples._root_dataset
-    with claim(dataset, "the next run's key", wait_seconds=30):
+    dataset = root_dataset(samples)
+    with lock_field(dataset, "the next run's key", wait_seconds=30):
         refresh(dataset)  # somebody may have taken a key meanwhile
         taken = [
             int(match[1]) for key in dataset.list_runs() if (match := re.fullmatch(rf"evenset_{method}_(\d+)", key))
@@ -176,7 +177,7 @@ def _register(
         while shown_files.is_taken(dataset, f"evenset_{method}_{number}"):
             number += 1  # samples show files of a run that has no record any more
         key = f"evenset_{method}_{number}"
-        stack.enter_context(claim(dataset, key, POLL_SECONDS))  # before others see it, and take it for dead
+        stack.enter_context(lock_field(dataset, key, POLL_SECONDS))  # before others see it, and take it for dead
         record = RunRecord(
             key=key,
             method=method,
@@ -185,7 +186,7 @@ def _register(
             samples=samples.count("id"),
             state="running",
             started=time.time(),
-            dataset=str(dataset._doc.id),  # a clone's copy of the record is another dataset's run
+            dataset=str(dataset_id(dataset)),  # a clone's copy of the record is another dataset's run
             host=socket.gethostname(),
             versions=versions(),
         )

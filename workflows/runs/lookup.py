@@ -8,6 +8,7 @@ from typing import Any
 
 from ...models.regular_files import regular
 from ..data import folders
+from ..data.internals import stages_of
 from . import ownership, records, run_files
 from .records import RunRecord
 
@@ -61,7 +62,7 @@ def view_of(dataset: Any, run_key: str) -> Any:
 
     try:
         view = dataset.load_run_view(run_key)
-        return view if isinstance(view, DatasetView) and view._stages and view.limit(1).count() else None
+        return view if isinstance(view, DatasetView) and stages_of(view) and view.limit(1).count() else None
     except ValueError:
         return None
 

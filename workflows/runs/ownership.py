@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..data.internals import document
 from ..data.marks import mark, writer
 from . import run_files
 from .records import RunRecord, keys, read_record
@@ -55,7 +56,7 @@ def views_of(dataset: Any, record: RunRecord) -> list[str]:
     unknown = set(record.writes.get("views", [])) - set(ids.values())
     return [
         view.name
-        for view in dataset._doc.get_saved_views()
+        for view in document(dataset).get_saved_views()
         if str(view.id) in ids or (view.name in unknown and view.description == mark(record.key))
     ]
 
@@ -63,7 +64,7 @@ def views_of(dataset: Any, record: RunRecord) -> list[str]:
 def evaluations_of(dataset: Any, record: RunRecord) -> list[str]:
     """Keys of the run's evaluations: by id or, where the record has none, as those of the run's own fields."""
     ids, fields = _ids(dataset, record, "evaluations"), fields_of(dataset, record)
-    keys, docs = record.writes.get("evaluations", []), dataset._doc.get_evaluations()
+    keys, docs = record.writes.get("evaluations", []), document(dataset).get_evaluations()
 
     def is_own(key: str) -> bool:
         if key in ids.values():

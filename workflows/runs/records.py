@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from ..data.durable_writes import lasting
 from ..data.folders import run_folder
+from ..data.internals import dataset_id, document
 from ..data.locks import is_free
 
 State = Literal["running", "done", "stopped", "failed", "broken"]
@@ -76,7 +77,7 @@ def read_record(dataset: Any, key: str) -> RunRecord:
 def keys(dataset: Any) -> list[str]:
     """Keys of all runs, the oldest first."""
     listed = set(dataset.list_runs())  # in the order of the alphabet: 1, 10, 100, 2
-    return [key for key in dataset._doc.runs if key in listed]
+    return [key for key in document(dataset).runs if key in listed]
 
 
 def read_stored(dataset: Any, key: str) -> RunRecord:
@@ -136,7 +137,7 @@ def store(dataset: Any) -> Any:
     """FiftyOne's execution store of this dataset: live states and stop requests, seen by every process."""
     from fiftyone.operators.store import ExecutionStore
 
-    return ExecutionStore.create("evenset", dataset._doc.id)
+    return ExecutionStore.create("evenset", dataset_id(dataset))
 
 
 def notify_panels(dataset: Any) -> None:
@@ -152,7 +153,7 @@ def last_change(dataset: Any) -> float | None:
 def _changes(dataset: Any) -> Any:
     from fiftyone.operators.store import ExecutionStore
 
-    return ExecutionStore.create(CHANGES, dataset._doc.id)
+    return ExecutionStore.create(CHANGES, dataset_id(dataset))
 
 
 def versions() -> dict[str, str]:

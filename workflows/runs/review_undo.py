@@ -8,6 +8,7 @@ from typing import Any
 
 from ..data.field_access import require_writable
 from ..data.fields import CHUNK
+from ..data.internals import sample_collection
 from ..data.label_edits import FILE, Line, _by_sample, _db_name, _same, _update, labels_of, provenance_paths, read
 from ..data.labels import PROVENANCE
 from ..display.tables import counted
@@ -97,7 +98,7 @@ def _other_names(dataset: Any, lines: list[Line], name: str) -> list[str]:
     return [
         other
         for other, item in schema.items()
-        if dataset._sample_collection.find_one(
+        if sample_collection(dataset).find_one(
             {"$or": [{"_id": ObjectId(i), f"{item.db_field}._id": label_id} for i, label_id in written]},
             {"_id": 1},
         )
@@ -108,7 +109,7 @@ def _unlisted(dataset: Any, key: str, label_field: str | None, edited: list[str]
     """A sentence on labels with the mark of the review that its list of changes does not have."""
     if label_field and dataset.has_sample_field(label_field):  # a damaged record names none
         mark = f"{_db_name(dataset, label_field)}.{PROVENANCE[0]}"
-        found = dataset._sample_collection.find({mark: key}, {"_id": 1})
+        found = sample_collection(dataset).find({mark: key}, {"_id": 1})
         count = len({str(sample["_id"]) for sample in found} - set(edited))
         if count:
             yield f"{counted(count, 'label')} of {label_field!r} with its mark stay: its list of changes lacks them"

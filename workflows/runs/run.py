@@ -174,7 +174,7 @@ class Run:
     def finish(self, results: T) -> T:
         """Saves `results` (a dataclass) to the record, and returns them."""
         if isinstance(getattr(results, "notes", None), list):
-            gone = [self._without()] if self.gone else []
+            gone = [self.deleted_samples()] if self.gone else []
             results.notes[:] = [*gone, *results.notes, *self.record.notes.get("images", [])]  # type: ignore[attr-defined]
         values = json.loads(json.dumps(asdict(results), default=lambda value: value.item()))  # type: ignore[call-overload]
         values.pop("run_key", None)
@@ -187,7 +187,7 @@ class Run:
         notify_panels(self.dataset)  # a decision that joins a finished review changes no record
         return results
 
-    def _without(self) -> str:
+    def deleted_samples(self) -> str:
         count = len(self.gone)
         was, them = ("was", "it") if count == 1 else ("were", "them")
         return f"{counted(count, 'sample')} of the run {was} deleted since: it goes on without {them}."

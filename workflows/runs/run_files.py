@@ -7,6 +7,7 @@ from typing import Any
 
 from ...models.regular_files import regular
 from ..data.folders import SAMPLES, dataset_folder, run_folder
+from ..data.internals import dataset_id
 from .records import RunRecord, read_stored
 
 
@@ -15,7 +16,7 @@ def is_foreign(dataset: Any, record: RunRecord) -> bool:
 
     Records of earlier versions name no dataset, and count as this one's.
     """
-    return bool(record.dataset not in (None, str(dataset._doc.id)))
+    return bool(record.dataset not in (None, str(dataset_id(dataset))))
 
 
 def _origin(record: RunRecord) -> Any:

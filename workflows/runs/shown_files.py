@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..data.folders import run_folder
+from ..data.internals import dataset_id
 from ..data.marks import mark
 
 IMAGES = "images-*"  # folders of a run with files that samples show
@@ -34,7 +35,7 @@ def shown_files(folder: Path, *, other_than: Any = None) -> dict[str, Shown]:
     if not any(folder.glob(IMAGES)):
         return {}
     database, begin = foo.get_db_conn(), {"$regex": f"^{re.escape(os.path.abspath(folder) + os.sep)}"}
-    skipped = other_than and other_than._doc.id
+    skipped = other_than and dataset_id(other_than)
     shown: dict[str, Shown] = {}
     for dataset in database.datasets.find({"_id": {"$ne": skipped}, "sample_collection_name": {"$regex": "^samples"}}):
         ids, paths = set(), set()

@@ -19,6 +19,7 @@ from ...models.regular_files import regular
 from ..data import durable_writes
 from ..data.durable_writes import DatasetDeleted
 from ..data.folders import dataset_folder, run_folder
+from ..data.internals import root_dataset, serialized, view_from
 from . import lifecycle, records, run
 from .lookup import sdk_function
 
@@ -52,10 +53,10 @@ def start_worker(samples: Any, workflow: str, arguments: dict[str, Any], awaited
     """
     from bson import json_util
 
-    dataset = samples._root_dataset
+    dataset = root_dataset(samples)
     _sweep(dataset)
     job_id = uuid.uuid4().hex[:12]
-    stages = [] if samples is dataset else samples._serialize()
+    stages = [] if samples is dataset else serialized(samples)
     request = json_util.dumps(dict(stages=stages, arguments=arguments))  # as a text: keys of MongoDB have rules
     job: dict[str, Any] = dict(workflow=workflow, request=request, state="starting", run_key=None, error="")
     job.update(awaited=awaited, started=time.time(), **_process(None))
@@ -77,7 +78,6 @@ def run_job(dataset_name: str, job_id: str) -> None:
     """What the worker does: runs the job's workflow, and writes down how it ended."""
     import fiftyone as fo
     from bson import json_util
-    from fiftyone import DatasetView
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it, the run is left resumable
     dataset = fo.load_dataset(dataset_name)
@@ -91,7 +91,7 @@ def run_job(dataset_name: str, job_id: str) -> None:
 
     try:
         request = json_util.loads(job["request"])
-        samples = DatasetView._build(dataset, request["stages"])
+        samples = view_from(dataset, request["stages"])
         results = call(job["workflow"], samples, request["arguments"], Watched(tell))
         tell(state="done", run_key=results.run_key)
     except DatasetDeleted as error:  # nobody is left to read how the job ended

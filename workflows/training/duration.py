@@ -25,6 +25,7 @@ from ...models.settings import (
     ResNetSettings,
     Settings,
 )
+from ..data.internals import root_dataset
 from ..data.label_text import count_labels
 from ..runs import records
 from .resnet import GOING_ON
@@ -71,7 +72,7 @@ def _said(samples: Any, count: int, workflow: str, labelled: int, given: Mapping
     found = seconds(workflow, count, labelled, size_px, given)
     if found is None:
         return ""
-    factor = _correction(samples._root_dataset, workflow, labelled, size_px)
+    factor = _correction(root_dataset(samples), workflow, labelled, size_px)
     if factor is None:
         return f"Takes {words(found)} on two processor cores; on a GPU, or on more cores, less"
     return f"Takes {words(found * factor)}, going by an earlier run on this dataset"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..data.field_access import require_visible
+from ..data.internals import root_dataset
 from ..data.labels import Labels
 from ..data.marks import FROM_LABELS
 from ..display.tables import counted
@@ -42,10 +43,10 @@ def open_source(samples: Any, embeddings: Any, labels: Labels, resume: str | Non
         return None
     if not isinstance(embeddings, str):
         raise TypeError(f"embeddings has to be a field's or a zoo model's name, not {type(embeddings).__name__}")
-    is_field = samples._root_dataset.has_field(embeddings)
+    is_field = root_dataset(samples).has_field(embeddings)
     if not is_field and not _in_zoo(embeddings):
         raise ValueError(
-            f"{embeddings!r} is neither a field of {samples._root_dataset.name!r} nor a model of FiftyOne's zoo"
+            f"{embeddings!r} is neither a field of {root_dataset(samples).name!r} nor a model of FiftyOne's zoo"
         )
     if resume:
         return Source(embeddings, samples)
@@ -58,7 +59,7 @@ def read_or_compute(run: Run, labels: Labels, source: Source) -> tuple[np.ndarra
     """Vectors [N, D] of a source; NaN and a reason where there is none."""
     if source.vectors is not None:
         return source.vectors, {}
-    if source.samples._root_dataset.has_field(source.name):
+    if root_dataset(source.samples).has_field(source.name):
         return read_vectors(source.samples, labels.ids, source.name), {}
 
     def compute() -> dict[str, np.ndarray]:
@@ -172,7 +173,7 @@ def refuse_seen(samples: Any, embeddings: Any) -> None:
 
 def learned_from_labels(samples: Any, embeddings: Any) -> str:
     """By which run a field of vectors was learned from labels, "" where it was not."""
-    field = samples._root_dataset.get_field(embeddings) if isinstance(embeddings, str) else None
+    field = root_dataset(samples).get_field(embeddings) if isinstance(embeddings, str) else None
     description = field.description or "" if field is not None else ""
     return description if description.startswith(FROM_LABELS) else ""
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...models.settings import ResNetSettings, TrainGCNSettings
+from ..data.internals import dataset_id, root_dataset
 from ..data.labels import Labels
 from ..display.tables import counted
 from ..runs.run import Run
@@ -144,8 +145,8 @@ def named_parts(samples: Any, validation: Any = None, test: Any = None) -> dict[
     for part, given in ((Split.VALIDATION, validation), (Split.TEST, test)):
         if given is not None:
             view = samples.match_tags(given) if isinstance(given, str) else given
-            mine, other = samples._root_dataset, view._root_dataset
-            if mine._doc.id != other._doc.id:
+            mine, other = root_dataset(samples), root_dataset(view)
+            if dataset_id(mine) != dataset_id(other):
                 raise ValueError(f"{NAMED[part]} has to be a view of {mine.name!r}, not of {other.name!r}")
             found[part] = set(view.values("id"))
             if not found[part]:

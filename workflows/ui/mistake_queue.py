@@ -93,7 +93,7 @@ def decide(
     """
     seen = {row["id"]: (True, row["suggestion"], row["given"]) for row in shown}
     paths = ["id", f"{field}.is_issue", f"{field}.label", f"{label_field}.label"]
-    with locks.claim(dataset, f"queue of {field}", locks.WAIT_SECONDS):
+    with locks.lock_field(dataset, f"queue of {field}", locks.WAIT_SECONDS):
         dataset.reload()
         require_fields(dataset, field, label_field)
         now = zip(*dataset.select(list(seen)).values(paths), strict=True)

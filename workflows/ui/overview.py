@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..data.internals import aggregate
 from ..data.label_text import blank_note, count_labels, or_none, spelling_note
 from ..data.labels import SYNTHETIC
 from ..display.tables import counted
@@ -67,7 +68,7 @@ def count(samples: Any, label_field: str, suggestions: str | None) -> Overview:
     fields = [label_field, "tags", *([suggestions] if suggestions else [])]
     pipeline = [{"$project": dict.fromkeys(fields, 1)}, {"$group": {"_id": keys, "count": {"$sum": 1}}}]
     found, unlabelled, blank = Overview({}, 0), 0, 0
-    for row in samples._aggregate(post_pipeline=pipeline):
+    for row in aggregate(samples, pipeline):
         key = row["_id"]
         label, suggestion = or_none(key.get("label")), key.get("suggestion")
         state = "synthetic" if key["synthetic"] else "labelled" if label is not None else key.get("status")

@@ -19,6 +19,7 @@ from ..data import folders, locks, marks
 from ..data.durable_writes import lasting, refresh
 from ..data.field_access import require_writable
 from ..data.fields import CHUNK
+from ..data.internals import aggregate, root_dataset
 from ..data.label_text import has_label, or_none
 from ..display.tables import counted, percent
 from ..labeling.acceptance import each_threshold, together
@@ -100,7 +101,7 @@ def retarget(dataset: Any, run_key: str, target_precision: float, dry_run: bool 
         ValueError: no such target; or the run is not done, is not of auto_label, had no held-out label, or does not
             keep what it takes; nothing was written
     """
-    dataset = dataset._root_dataset
+    dataset = root_dataset(dataset)
     refresh(dataset)
     if dry_run:
         return preview(dataset, run_key, target_precision)
@@ -108,7 +109,7 @@ def retarget(dataset: Any, run_key: str, target_precision: float, dry_run: bool 
     after, record, kept, choice = _chosen(dataset, results, target_precision)
     field, label_field = after.output_field, record.label_field
     require_writable(dataset, field)
-    with locks.claim(dataset, field), locks.claim(dataset, run_key):
+    with locks.lock_field(dataset, field), locks.lock_field(dataset, run_key):
         news, decided = _news(dataset, field, label_field, kept, choice)
         _write(dataset, field, news)
         Run(dataset, record, None, log=results["log"]).finish(after)
@@ -279,7 +280,7 @@ def _count(dataset: Any, field: str, label_field: str | None, kept: Kept, choice
     def count(match: dict[str, Any]) -> Counter[tuple[str, bool]]:
         """Of each status, the open ones and the others."""
         group = {"_id": {"status": f"${status}", "open": {"$and": open_}}, "count": {"$sum": 1}}
-        rows = dataset._aggregate(post_pipeline=[{"$match": {status: {"$ne": None}, **match}}, {"$group": group}])
+        rows = aggregate(dataset, [{"$match": {status: {"$ne": None}, **match}}, {"$group": group}])
         return Counter({(row["_id"]["status"], row["_id"]["open"]): row["count"] for row in rows})
 
     def count_of(ids: np.ndarray) -> Counter[tuple[str, bool]]:

@@ -15,6 +15,7 @@ from ...models.regular_files import regular
 from .. import load_results
 from ..data import folders, label_edits, locks
 from ..data.checks import require_fields
+from ..data.internals import root_dataset
 from ..data.label_text import has_label
 from ..data.labels import SYNTHETIC
 from ..delete_run import delete_run
@@ -45,7 +46,7 @@ def next(dataset: Any, field: str, label_field: str, count: int = 50) -> list[st
         label_field: where labels go
         count: ids to return, at the most
     """
-    dataset = dataset._root_dataset
+    dataset = root_dataset(dataset)
     view = waiting(dataset, field, label_field)
     columns = [name for name in ("confidence", "margin", "agreement") if dataset.has_field(f"{field}.{name}")]
     ids, classes, *shares = view.values(["id", f"{field}.label", *[f"{field}.{name}" for name in columns]])
@@ -146,7 +147,7 @@ def _labelled(dataset: Any, label_field: str, columns: list[str]) -> Any:
 
 def neighbours(dataset: Any, field: str, label_field: str, sample_id: str, count: int = 5) -> list[dict[str, str]]:
     """The labelled samples that are nearest to a sample, the nearest first: id, path and label of each."""
-    dataset = dataset._root_dataset
+    dataset = root_dataset(dataset)
     key = run_of(dataset, field)
     ids, paths, labels = _labelled(dataset, label_field, ["id", "filepath", f"{label_field}.label"])
     vectors = vectors_of(dataset, key, [sample_id, *ids])
@@ -163,7 +164,7 @@ def first(dataset: Any, field: str, label_field: str, skipped: list[str]) -> tup
 
     The order is computed anew when nobody has left anything of it.
     """
-    dataset = dataset._root_dataset
+    dataset = root_dataset(dataset)
     open_ = waiting(dataset, field, label_field)
     channel, name = records.store(dataset), f"queue:{field}"
     run = run_of(dataset, field)
@@ -203,8 +204,8 @@ def decide(
     Raises:
         ValueError: one of the fields was removed; nothing was written
     """
-    dataset = dataset._root_dataset
-    with locks.claim(dataset, f"queue of {field}", locks.WAIT_SECONDS):
+    dataset = root_dataset(dataset)
+    with locks.lock_field(dataset, f"queue of {field}", locks.WAIT_SECONDS):
         dataset.reload()
         require_fields(dataset, field, label_field)
         view = waiting(dataset, field, label_field).select(sample_id)  # asked again when the label is written
@@ -261,8 +262,8 @@ def undo(dataset: Any, field: str, label_field: str, sitting: str, done: int | N
     Raises:
         ValueError: there is none, or its label was edited since: it stays, and the decision before it is the next
     """
-    dataset = dataset._root_dataset
-    with locks.claim(dataset, f"queue of {field}", locks.WAIT_SECONDS):
+    dataset = root_dataset(dataset)
+    with locks.lock_field(dataset, f"queue of {field}", locks.WAIT_SECONDS):
         dataset.reload()
         key = _sitting(dataset, field, label_field, sitting)
         ids = _decided(dataset, key) if key else []
@@ -273,7 +274,7 @@ def undo(dataset: Any, field: str, label_field: str, sitting: str, done: int | N
         folder = folders.run_folder(dataset, key)
         lines = label_edits.read(folder)
         mine = [line for line in lines if line["id"] == ids[-1]]
-        with locks.claim(dataset, label_field, locks.WAIT_SECONDS):
+        with locks.lock_field(dataset, label_field, locks.WAIT_SECONDS):
             review_undo.check_fields(dataset, key, label_field, mine)
             edited = review_undo.put_back(dataset, mine, label_field).edited
             _shorten(dataset, key, folder, [line for line in lines if line["id"] != ids[-1]])  # the one before is next
@@ -312,7 +313,7 @@ def learn_again(dataset: Any, run_key: str) -> str:
     """
     from ..runs import worker
 
-    dataset = dataset._root_dataset
+    dataset = root_dataset(dataset)
     record = records.read_record(dataset, run_key)
     inputs, number, under_way = dict(record.inputs), 2, worker.under_way(dataset, "auto_label")
     inputs["after"] = None if inputs["run"] else run_key

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from evenset import auto_label
 from evenset.workflows.data.folders import dataset_folder
-from evenset.workflows.data.locks import claim
+from evenset.workflows.data.locks import lock_field
 from evenset.workflows.runs.cleanup import clean
 
 
@@ -68,7 +68,7 @@ def test_a_folder_in_use_stays(left, clusters):
     class Deleted:
         _doc = type("Doc", (), {"id": gone.name})
 
-    with claim(Deleted(), "evenset_auto_label_1"):
+    with lock_field(Deleted(), "evenset_auto_label_1"):
         assert [(row["state"], row["deleted"]) for row in clean(yes=True).rows] == [("in use", False)]
     assert gone.exists() and clean(yes=True).rows[0]["deleted"]
 

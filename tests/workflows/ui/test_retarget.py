@@ -114,7 +114,7 @@ def test_what_cannot_be_is_refused(clusters, refused):
         retarget(dataset, review.run_key, 0.9)
     with refused(dataset, "has no run 'evenset_auto_label_9'"):
         retarget(dataset, "evenset_auto_label_9", 0.9)
-    with locks.claim(dataset, "auto_label"):
+    with locks.lock_field(dataset, "auto_label"):
         before = statuses(dataset)
         with pytest.raises(ValueError, match="writing 'auto_label' at this moment"):
             retarget(dataset, run.run_key, 0.6)

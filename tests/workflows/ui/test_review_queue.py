@@ -209,7 +209,7 @@ def test_the_next_round_learns_as_the_last_from_what_was_decided(suggested):
 def test_claims_that_come_and_go_at_once_do_not_trip_over_one_another(suggested):
     def work(name):
         for _ in range(200):
-            with locks.claim(suggested, name):
+            with locks.lock_field(suggested, name):
                 pass
 
     with ThreadPoolExecutor() as pool:

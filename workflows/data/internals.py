@@ -1,0 +1,73 @@
+"""FiftyOne's private names, all of them here: what a new release of FiftyOne may change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def root_dataset(samples: Any) -> Any:
+    """The dataset of a view, or the dataset itself."""
+    return samples._root_dataset
+
+
+def is_collection(value: Any) -> bool:
+    """Whether a value is a dataset or a view."""
+    return hasattr(value, "_root_dataset")
+
+
+def document(dataset: Any) -> Any:
+    """The database document of a dataset: its id, runs, saved views and evaluations."""
+    return dataset._doc
+
+
+def dataset_id(dataset: Any) -> Any:
+    """ObjectId of a dataset, which stays when it is renamed."""
+    return dataset._doc.id
+
+
+def sample_collection(dataset: Any) -> Any:
+    """The MongoDB collection of a dataset's samples."""
+    return dataset._sample_collection
+
+
+def reload_samples(dataset: Any, ids: Sequence[str]) -> None:
+    """Reads samples again that a caller holds."""
+    import fiftyone as fo
+
+    fo.Sample._reload_docs(dataset._sample_collection_name, sample_ids=list(ids))
+
+
+def aggregate(samples: Any, pipeline: Sequence[Any]) -> Any:
+    """Rows of a MongoDB pipeline that follows that of a view."""
+    return samples._aggregate(post_pipeline=pipeline)
+
+
+def stages_of(view: Any) -> list[Any]:
+    return list(view._stages)
+
+
+def is_generated(view: Any) -> bool:
+    """Whether a view has no samples of its own: patches, frames or clips."""
+    return bool(view._is_generated)
+
+
+def serialized(view: Any) -> list[dict[str, Any]]:
+    """A view's stages, as JSON can hold them."""
+    return view._serialize()  # type: ignore[no-any-return]
+
+
+def view_from(dataset: Any, stages: list[dict[str, Any]]) -> Any:
+    """The view of stages that were serialized."""
+    from fiftyone import DatasetView
+
+    return DatasetView._build(dataset, stages)
+
+
+def saved_view_document(dataset: Any, name: str) -> Any:
+    return dataset._get_saved_view_doc(name)
+
+
+def requests_to_app(ctx: Any) -> list[Any]:
+    """The calls that an operator's answer sends to the App."""
+    return ctx.executor._requests  # type: ignore[no-any-return]
