@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 MANIFEST = yaml.safe_load((ROOT / "fiftyone.yml").read_text(encoding="utf-8"))
 SKILLS = sorted(path.parent.name for path in ROOT.glob("skills/*/SKILL.md"))
 SOURCES = "\n".join(
-    path.read_text(encoding="utf-8") for layer in ("workflows", "models") for path in ROOT.glob(f"{layer}/*.py")
+    path.read_text(encoding="utf-8") for layer in ("workflows", "models") for path in ROOT.glob(f"{layer}/**/*.py")
 )
 
 
