@@ -585,6 +585,12 @@ BALANCE_SETTINGS: tuple[type[Settings], ...] = (  # of balance_classes
 )
 
 
+def value_type(item: dataclasses.Field[Any]) -> tuple[type, bool]:
+    """Type of a setting's values, and whether None is one of them: (int, True) for `int | None`."""
+    name, _, rest = str(item.type).partition(" | ")
+    return next(kind for kind in WORDS if kind.__name__ == name), rest == "None"
+
+
 def check(item: dataclasses.Field[Any], value: Any) -> Any:
     """Returns `value` in the type of the field `item`; a value out of range raises ValueError with the reason."""
     notes, value = item.metadata, plain(value)

@@ -1,248 +1,191 @@
-"""What the App sees of a workflow: the panel watches it, or a bar and the answer are shown; errors are sentences."""
+"""How operators execute: in a worker that the panel watches, in the App's server, or without an App."""
 
 from __future__ import annotations
 
 import queue
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..workflows import jobs, live, records
 from ..workflows.history import load_results
 from ..workflows.progress import Progress
-from ..workflows.results import counted
-from .tabs import drawing
-from .words import capital, in_words
+from .pages import PANEL, Page, default_page
+from .wording import capitalize, use_labels
 
-LOOK_SECONDS = 0.4  # between two looks at a worker
-MOST_ROWS = 100  # of a table in the App
-PANEL = "evenset_panel"
-TABS = {"find_mistakes": "mistakes", "balance_classes": "balance", "train_generator": "balance"}  # where they are seen
-NARROW = {"minWidth": 0, "& th, & td": {"paddingX": 1, "fontSize": "0.875rem"}}  # a form's 632 px, not FiftyOne's 650
-OPENING_SECONDS = 60  # within which a panel that is opened has loaded
+POLL_SECONDS = 0.4  # between two looks at a worker
+OPENING_SECONDS = 60  # a panel that is opened loads within this time
+TABS = {"find_mistakes": "mistakes", "balance_classes": "balance", "train_generator": "balance"}  # that show a workflow
 
-Prepared = tuple[Any, dict[str, Any]]  # the samples (or the dataset) that a workflow takes, and its other arguments
-Answer = Callable[[Any, dict[str, Any]], "Page"]
+Arguments = tuple[Any, dict[str, Any]]  # the samples (or the dataset) that a workflow takes, and its other arguments
+PageOf = Callable[[foo.ExecutionContext, dict[str, Any]], Page]  # of results
 
 
-def run(ctx: Any, workflow: str, prepare: Callable[[], Prepared], answer: Answer | None = None) -> Any:
-    """What `execute` returns: in the App a generator that starts a worker, elsewhere the results.
+def run_in_worker(
+    ctx: foo.ExecutionContext,
+    workflow: str,
+    read_arguments: Callable[[], Arguments],
+    result_page: PageOf = default_page,
+) -> Any:
+    """Runs a workflow for `execute`: in the App in a worker, elsewhere in this process.
 
-    The App is free again at once, and the panel shows how far the worker is; a form that asks to wait gets the bar,
-    and the `answer`.
+    The App is free at once, and the panel shows the worker's progress; a form that asked to wait gets a progress bar,
+    then the results.
     """
 
     def work(progress: Progress) -> Any:
-        samples, arguments = prepare()
+        samples, arguments = read_arguments()
         return jobs.call(workflow, samples, arguments, progress)
 
-    if not in_app(ctx):
-        return _without_app(ctx, work)
-    waits = ctx.params.get("wait")
-    return guarded(
-        ctx, _with_worker(ctx, workflow, prepare, answer or page_of) if waits else _let_go(ctx, workflow, prepare)
-    )
+    if not _is_in_app(ctx):
+        return _run_without_app(ctx, work)
+    if ctx.params.get("wait"):
+        return show_errors(ctx, _wait_for_worker(ctx, workflow, read_arguments, result_page))
+    return show_errors(ctx, _leave_to_panel(ctx, workflow, read_arguments))
 
 
-def run_here(ctx: Any, work: Callable[[Progress], Any], answer: Answer, clear_view: bool = False) -> Any:
-    """The same for work that is done sooner than a worker would have started: it runs in the App's server."""
-    return guarded(ctx, _in_thread(ctx, work, answer, clear_view)) if in_app(ctx) else _without_app(ctx, work)
+def run_in_server(
+    ctx: foo.ExecutionContext, work: Callable[[Progress], Any], result_page: PageOf, clear_view: bool = False
+) -> Any:
+    """Runs work that takes less time than the start of a worker: in the App's server, or without an App."""
+    if not _is_in_app(ctx):
+        return _run_without_app(ctx, work)
+    return show_errors(ctx, _run_in_thread(ctx, work, result_page, clear_view))
 
 
-def in_app(ctx: Any) -> bool:
-    """Whether a browser waits for the answer: not in a delegated run, nor where Python executes the operator."""
+def _is_in_app(ctx: foo.ExecutionContext) -> bool:
+    """Whether a browser waits: not in a delegated run, nor where Python executes the operator."""
     return "operator_uri" in ctx.request_params and not ctx.delegated
 
 
-def guarded(ctx: Any, messages: Iterator[Any]) -> Iterator[Any]:
-    """Passes messages on; an error, which FiftyOne would lose, is shown as a sentence in the place of the bar."""
+def show_errors(ctx: foo.ExecutionContext, messages: Iterator[Any]) -> Iterator[Any]:
+    """Passes messages on; shows an error, which FiftyOne would lose, as a sentence in place of the progress bar."""
     try:
         yield from messages
     except Exception as error:
         reason = jobs.sentence(error, (ctx.operator_uri or "").rpartition("/")[2])
-        yield from Page("Not done").alert("error", reason).show(ctx)
-        yield ctx.ops.notify(capital(in_words(reason)), variant="error")
+        yield from Page("Not done").add_alert("error", reason).show(ctx)
+        yield ctx.ops.notify(capitalize(use_labels(reason)), variant="error")
 
 
-class Page:
-    """What the App shows at the end."""
-
-    def __init__(self, title: str, text: str = "") -> None:
-        self.outputs, self.results = types.Object(), {}
-        self.outputs.view("title", types.Header(label=title, description=text, divider=False))
-
-    def lines(self, text: str) -> Page:
-        """Lines of `name   value`, or of plain text."""
-        parts = [re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in text.splitlines() if line.strip()]
-        rows = [f"**{capital(part[0])}**: {part[1]}" if part[1:] else part[0] for part in parts]
-        name = f"lines {len(self.results)}"
-        self.outputs.str(name, view=types.MarkdownView())
-        self.results[name] = "  \n".join(rows)
-        return self
-
-    def alert(self, severity: str, text: str) -> Page:
-        name = f"alert {len(self.outputs.properties)}"
-        self.outputs.view(name, types.AlertView(severity=severity, label=capital(in_words(text))))
-        return self
-
-    def notes(self, results: dict[str, Any]) -> Page:
-        """What a run left out, and what else is to be known of it."""
-        if results.get("skipped"):
-            self.alert("warning", f"{counted(len(results['skipped']), 'image')} could not be read")
-        if results.get("synthetic"):
-            self.alert("info", f"{counted(results['synthetic'], 'synthetic sample', 'was', 'were')} left out")
-        for note in results.get("notes") or []:
-            self.alert("info", note)
-        return self
-
-    def button(self, label: str, icon: str, operator: str, params: dict[str, Any], prompt: bool = False) -> Page:
-        row = self.outputs.properties.get("buttons")
-        buttons = row.type if row else self.outputs.h_stack("buttons", gap=2)
-        buttons.btn(label, label=label, icon=icon, variant="outlined", on_click=operator, params=params, prompt=prompt)
-        return self
-
-    def table(self, rows: list[dict[str, Any]], name: str = "rows") -> Page:
-        if rows:
-            view = types.TableView(componentsProps=dict(table=dict(sx=NARROW)))
-            for number, key in enumerate(rows[0]):
-                view.add_column(str(number), label=capital(key))
-            self.outputs.list(name, types.Object(), view=view)
-            shown = [
-                ["–" if value is None else f"{value:,}" if type(value) is int else str(value) for value in row.values()]
-                for row in rows
-            ]
-            self.results[name] = [{str(k): text for k, text in enumerate(row)} for row in shown[:MOST_ROWS]]
-        if len(rows) > MOST_ROWS:
-            self.lines(f"{counted(len(rows) - MOST_ROWS, 'row')} more: evenset.load_results has them all")
-        return self
-
-    def picture(self, path: str) -> Page:
-        self.outputs.str("picture", view=types.ImageView(width="100%"))
-        self.results["picture"] = drawing.source(path)
-        return self
-
-    def show(self, ctx: Any) -> Iterator[Any]:
-        self.button("Open the panel", "dashboard", "open_panel", dict(name=PANEL, layout="horizontal", isActive=True))
-        yield ctx.ops.show_output(types.Property(self.outputs).to_json(), self.results)
-
-
-def page_of(ctx: Any, results: dict[str, Any]) -> Page:
-    """The page that fits any results: what their text says, buttons to their views, and their table."""
-    title, _, rest = results["text"].partition("\n\n")[0].partition("\n")
-    page = Page(title)
-    if rest:
-        page.lines(rest)
-    page.notes(results)
-    for name, view in results.get("views", {}).items():
-        page.button(capital(name), "visibility", "set_view", dict(name=view))
-    return page.table(results.get("rows", []))
-
-
-def _let_go(ctx: Any, workflow: str, prepare: Callable[[], Prepared]) -> Iterator[Any]:
-    """Starts a worker, and leaves it to the panel."""
-    samples, arguments = prepare()
-    yield ctx.ops.close_panel(name=PANEL)  # one that is open would not look again
+def _leave_to_panel(ctx: foo.ExecutionContext, workflow: str, read_arguments: Callable[[], Arguments]) -> Iterator[Any]:
+    """Starts a worker, and opens the panel, which watches it."""
+    samples, arguments = read_arguments()
+    yield ctx.ops.close_panel(name=PANEL)  # an open one would not load again
     dataset = samples._root_dataset
     earlier = [row for row in live.outcomes(dataset) if row["workflow"] == workflow]
-    live.forget_outcomes(dataset, earlier)  # how an earlier try ended is no news of this one
+    live.forget_outcomes(dataset, earlier)  # the end of an earlier attempt no longer matters
     jobs.start_worker(samples, workflow, arguments, awaited=False)
     opening = dict(tab=TABS.get(workflow), label_field=arguments.get("label_field"))
     records.store(dataset).set("opening", opening, ttl=OPENING_SECONDS)
-    time.sleep(LOOK_SECONDS)  # the App drops a panel that is opened in the instant in which it closes
+    time.sleep(POLL_SECONDS)  # the App drops a panel that is opened at the moment in which it closes
     yield ctx.ops.open_panel(PANEL, layout="horizontal", is_active=True)
-    said = f"{capital(workflow.replace('_', ' '))} has started: it goes on when you close this page"
-    yield ctx.ops.notify(said, variant="info")
+    message = f"{capitalize(workflow.replace('_', ' '))} has started: it continues if you close this page"
+    yield ctx.ops.notify(message, variant="info")
 
 
 def take_opening(dataset: Any) -> dict[str, str | None]:
-    """Tab and label field of a panel that `run` has just opened: the App hands it no state. Empty for others."""
-    channel = records.store(dataset)
-    opening: dict[str, str | None] = channel.get("opening") or {}
-    channel.delete("opening")
+    """Tab and label field for a panel that an operator just opened; empty for any other.
+
+    The App passes no state to a panel that it opens.
+    """
+    store = records.store(dataset)
+    opening: dict[str, str | None] = store.get("opening") or {}
+    store.delete("opening")
     return opening
 
 
-def _with_worker(ctx: Any, workflow: str, prepare: Callable[[], Prepared], answer: Answer) -> Iterator[Any]:
+def _wait_for_worker(
+    ctx: foo.ExecutionContext, workflow: str, read_arguments: Callable[[], Arguments], result_page: PageOf
+) -> Iterator[Any]:
+    """Starts a worker, shows its progress, then the results."""
     yield ctx.ops.set_progress(label="Starting", progress=0.0)
-    samples, arguments = prepare()
+    samples, arguments = read_arguments()
     dataset = samples._root_dataset
     job_id = jobs.start_worker(samples, workflow, arguments)
-    shown = None
+    last = None
     while (job := jobs.watch(dataset, job_id))["state"] in jobs.UNFINISHED:
-        state = (job["run_key"], *describe(job["phase"], job["done"], job["total"], job["note"]))
-        if state != shown:
-            shown = state
-            yield _bar(ctx, *state)
-        time.sleep(LOOK_SECONDS)
+        state = (job["run_key"], *describe_progress(job["phase"], job["done"], job["total"], job["note"]))
+        if state != last:
+            last = state
+            yield _show_progress(ctx, *state)
+        time.sleep(POLL_SECONDS)
     jobs.forget(dataset, job_id)
     dataset.reload()
     yield ctx.ops.reload_dataset()
     if job["state"] != "done":
-        yield from _unfinished(ctx, job)
+        yield from _show_unfinished(ctx, job)
         return
-    yield from answer(ctx, {"run_key": job["run_key"], **load_results(dataset, job["run_key"])}).show(ctx)
+    yield from result_page(ctx, {"run_key": job["run_key"], **load_results(dataset, job["run_key"])}).show(ctx)
 
 
-def _unfinished(ctx: Any, job: dict[str, Any]) -> Iterator[Any]:
-    """Why a job has no results, and what can be done with its run."""
+def _show_unfinished(ctx: foo.ExecutionContext, job: dict[str, Any]) -> Iterator[Any]:
+    """Shows why a job has no results, with buttons that resume or delete its run."""
     stopped = job["state"] == "stopped"
-    page = Page("Stopped" if stopped else "Not done").alert("info" if stopped else "error", job["error"])
+    page = Page("Stopped" if stopped else "Not done").add_alert("info" if stopped else "error", job["error"])
     if job["run_key"]:
-        for label, icon, name in (("Resume ...", "restart_alt", "resume_run"), ("Delete ...", "undo", "delete_run")):
-            page.button(label, icon, f"@evenset/evenset/{name}", dict(run_key=job["run_key"]), prompt=True)
+        params = dict(run_key=job["run_key"])
+        page.add_form_button("Resume ...", "restart_alt", "resume_run", params)
+        page.add_form_button("Delete ...", "undo", "delete_run", params)
     yield from page.show(ctx)
     if not stopped:
-        yield ctx.ops.notify(capital(in_words(job["error"])), variant="error")
+        yield ctx.ops.notify(capitalize(use_labels(job["error"])), variant="error")
 
 
-def _in_thread(ctx: Any, work: Callable[[Progress], Any], answer: Answer, clear_view: bool) -> Iterator[Any]:
+def _run_in_thread(
+    ctx: foo.ExecutionContext, work: Callable[[Progress], Any], result_page: PageOf, clear_view: bool
+) -> Iterator[Any]:
+    """Works in a thread, whose progress the App's own bar shows."""
     yield ctx.ops.set_progress(label="Starting", progress=0.0)
     if clear_view and ctx.has_custom_view:
-        yield ctx.ops.clear_all_stages()  # the App would ask for fields that are about to go
-    news: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        yield ctx.ops.clear_all_stages()  # the App would ask for fields that are about to be deleted
+    reports: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def run_work() -> None:
         try:
-            news.put(work(lambda *state: news.put(describe(*state))))
+            reports.put(work(lambda *state: reports.put(describe_progress(*state))))
         except BaseException as error:
-            news.put(error)
+            reports.put(error)
 
     threading.Thread(target=run_work, daemon=True).start()
-    while isinstance(latest := news.get(), tuple):
-        yield ctx.ops.set_progress(label=latest[0], progress=latest[1])
-    if isinstance(latest, BaseException):
-        raise latest
+    while isinstance(report := reports.get(), tuple):
+        yield ctx.ops.set_progress(label=report[0], progress=report[1])
+    if isinstance(report, BaseException):
+        raise report
     ctx.dataset.reload()
     yield ctx.ops.reload_dataset()
-    yield from answer(ctx, {**vars(latest), "text": str(latest)}).show(ctx)
+    yield from result_page(ctx, {**vars(report), "text": str(report)}).show(ctx)
 
 
-def _without_app(ctx: Any, work: Callable[[Progress], Any]) -> dict[str, Any]:
-    def tell(*state: Any) -> None:
-        label, progress = describe(*state)
+def _run_without_app(ctx: foo.ExecutionContext, work: Callable[[Progress], Any]) -> dict[str, Any]:
+    """Works in this process, and reports progress to a delegated run."""
+
+    def report(*state: Any) -> None:
+        label, progress = describe_progress(*state)
         ctx.set_progress(progress=progress, label=label)
 
-    results = work(tell)
+    results = work(report)
     return dict(run_key=results.run_key, text=str(results))
 
 
-def _bar(ctx: Any, run_key: str | None, label: str, progress: float) -> Any:
-    """The App's bar, with a button that stops the run."""
+def _show_progress(ctx: foo.ExecutionContext, run_key: str | None, label: str, progress: float) -> Any:
+    """The message that shows a progress bar, with a button that stops the run."""
     outputs, view = types.Object(), types.ProgressView(label=label)
     outputs.float("progress", view=view)
     outputs.str("hint", view=types.MarkdownView())
     if run_key:
         params = dict(run_key=run_key, wait=True)
         outputs.btn("stop", label="Stop", icon="stop", on_click="@evenset/evenset/stop_run", params=params)
-    hint = "The work goes on when you close this page."
+    hint = "The work continues if you close this page."
     return ctx.ops.show_output(types.Property(outputs).to_json(), dict(progress=progress, hint=hint))
 
 
-def describe(phase: str, done: int, total: int, note: str) -> tuple[str, float]:
-    """What the bar says, and where it stands (0..1)."""
+def describe_progress(phase: str, done: int, total: int, note: str) -> tuple[str, float]:
+    """The label and the position (0..1) of a progress bar."""
     count = f" {done:,} of {total:,}" if total > 1 else ""
-    return capital(phase) + count + (f" · {note.replace('_', ' ')}" if note else ""), round(done / max(total, 1), 3)
+    note = f" · {note.replace('_', ' ')}" if note else ""
+    return capitalize(phase) + count + note, round(done / max(total, 1), 3)

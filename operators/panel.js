@@ -1,4 +1,4 @@
-// What a Python panel cannot do by itself: listen to keys, hear that somebody else changed something, open a tab in one
+// What a Python panel cannot do by itself: listen to keys, learn that somebody else changed something, open a tab in one
 // step, show a table of text.
 // FiftyOne loads this file as it is (no build); React, and FiftyOne's own hooks, lie on `window`.
 (() => {
@@ -10,7 +10,7 @@
   const TYPED = "input:not([type=range], [type=checkbox]), textarea, select, [contenteditable=true], [role=textbox]";
   const OVER = "[role=dialog], [role=listbox], [role=menu], [data-cy=modal]"; // over the panel: keys are theirs
   const SETTLE_MS = 300; // an answer is there a moment before it is drawn
-  const CALM_MS = 1000; // news wait that long: what this panel does itself is drawn then, and is no news
+  const CALM_MS = 1000; // changes wait this long: the panel's own are drawn by then
   const TYPING_MS = 10_000; // after a key, somebody may still be typing
   const ORDER_MS = 800; // after which the tab that is drawn should be the open one
   const LOST_MS = 30_000; // an answer that is not there then does not come any more
@@ -190,8 +190,8 @@
     return createElement(Tabs, { value: asked ?? schema.view.shown, onChange: click, variant: "scrollable", sx: edge }, tabs);
   }
 
-  /** Tells the panel what changed; it has no look. view: on_news, on_view, seen, channel, dataset_id, dataset_name. */
-  function EvensetNews({ schema }) {
+  /** Tells the panel what changed; it has no look. view: on_changes, on_view, seen, channel, dataset_id, dataset_name. */
+  function EvensetListener({ schema }) {
     const call = usePanelCall();
     const now = useRef({});
     Object.assign(now.current, { call, view: schema.view });
@@ -223,7 +223,7 @@
       window.clearTimeout(timer);
       if (value === now.view.seen) return;
       if (isBusy()) later(value);
-      else now.call(now.view.on_news, { seen: now.view.seen }, (answer) => answer?.overtaken && later());
+      else now.call(now.view.on_changes, { seen: now.view.seen }, (answer) => answer?.overtaken && later());
     };
     const later = (value) => {
       window.clearTimeout(timer);
@@ -264,6 +264,6 @@
     return createElement(Box, { sx: { containerType: "inline-size" } }, pre);
   }
 
-  for (const [name, component] of Object.entries({ EvensetKeys, EvensetNews, EvensetTable, EvensetTabs, EvensetTimer }))
+  for (const [name, component] of Object.entries({ EvensetKeys, EvensetListener, EvensetTable, EvensetTabs, EvensetTimer }))
     registerComponent({ name, component, type: PluginComponentType.Component, activator: () => true });
 })();

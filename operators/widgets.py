@@ -1,144 +1,90 @@
-"""What the tabs draw with: text, figures, bars, thumbnails; class names are shown as text, whatever is in them."""
+"""Lines of forms and tabs: text, tables, notes, rows of buttons, images."""
 
 from __future__ import annotations
 
-import html
 import re
 import zlib
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import fiftyone.operators.types as types
 
-from ..words import in_words
+from .wording import use_labels
 
-COLOURS = {  # of the states of a sample, on light and on dark
-    "labelled": "#4c8dff",
-    "accepted": "#3bb273",
-    "review": "#ff8a3d",
-    "synthetic": "#9b8cf0",
-    "view": "#e5a50a",
-}
-PLAN = {"real": "#6b7a90", "synthetic": "#9b8cf0", "to add": "#ff8a3d"}  # of a balance
-WORDS = {"gains": "#3bb273", "loses": "#e5484d"}  # of a verdict; the others are "real"
-CONFIG = dict(displayModeBar=False, responsive=True, scrollZoom=False)  # as wide as the panel; the wheel scrolls it
-REST = "minmax(0, 1fr)"  # of a row's width, for `beside`
-BAR_PX, LEAST_PX = 22, 180  # height of a bar, and of a chart
-MOST_LETTERS = 24  # of a name beside a bar
+REST = "minmax(0, 1fr)"  # width of a column of `grid_row` that takes the space the others leave
 
 
-def text(page: Any, markdown: str) -> None:
-    """A paragraph. The App keeps what it once showed under a name, so that each text has its own."""
-    page.md(markdown, name=f"text_{zlib.crc32(markdown.encode()):08x}")
+def unique_name(kind: str, content: str) -> str:
+    """A name for a line by its content: the App keeps the first content that it showed under a name."""
+    return f"{kind}_{zlib.crc32(content.encode()):08x}"
 
 
-def table(page: Any, text: str) -> None:
-    """A table that is a text already (panel.js)."""
+def text(page: types.Object, markdown: str) -> None:
+    """Adds a paragraph."""
+    page.md(markdown, name=unique_name("text", markdown))
+
+
+def table(page: types.Object, text: str) -> None:
+    """Adds a table that is formatted as plain text already (panel.js)."""
     view = types.View(component="EvensetTable", composite_view=True, text=text)
-    page.view(f"table_{zlib.crc32(text.encode()):08x}", view)
+    page.view(unique_name("table", text), view)
 
 
-def plain(name: str) -> str:
-    """A class name, file name or error as Markdown that shows it letter by letter."""
+def escape(name: str) -> str:
+    """A class name, file name or error as Markdown that shows each character literally."""
     escaped = re.sub(r"([\\`*_{}\[\]()#+!|~<>&-])", r"\\\1", name or "–")
     return re.sub(r"^(\s*\d+)\.", r"\1\\.", escaped)  # a list would begin there
 
 
-def drawable(name: str) -> str:
-    """A class name as plotly draws it letter by letter: it reads tags, but knows few entities, and no quote's."""
-    return html.escape(name, quote=False)
+def note(page: types.Object, severity: str, sentence: str) -> None:
+    """Adds a coloured line.
+
+    Args:
+        severity: "info", "success", "warning" or "error"
+    """
+    view = types.AlertView(severity=severity, label=use_labels(sentence))
+    page.view(unique_name("note", sentence), view)
 
 
-def note(page: Any, severity: str, sentence: str) -> None:
-    """A coloured line: "info", "success", "warning", "error"."""
-    view = types.AlertView(severity=severity, label=in_words(sentence))
-    page.view(f"note_{zlib.crc32(sentence.encode()):08x}", view)
+def heading(page: types.Object, title: str, hint: str = "") -> None:
+    """Adds a heading, with a smaller line below it."""
+    page.view(unique_name("heading", title + hint), types.Header(label=title, description=hint, divider=False))
 
 
-def heading(page: Any, title: str, hint: str = "") -> None:
-    name = f"heading_{zlib.crc32((title + hint).encode()):08x}"
-    page.view(name, types.Header(label=title, description=hint, divider=False))
-
-
-def buttons(page: Any, name: str) -> Any:
-    """A line of buttons; where the panel is too narrow, it goes on below."""
+def button_row(page: types.Object, name: str) -> types.Object:
+    """Adds a row of buttons, which wraps where the panel is too narrow."""
     grid = dict(sx={"display": "flex", "flexWrap": "wrap", "&& > *": {"width": "auto"}})
     return page.h_stack(name, gap=1, align_y="center", componentsProps=dict(grid=grid))
 
 
-def beside(page: Any, name: str, columns: str) -> Any:
-    """A row of things that are as wide as these CSS grid columns; what has REST gets what the others leave."""
+def grid_row(page: types.Object, name: str, columns: str) -> types.Object:
+    """Adds a row whose cells have these CSS grid columns as widths."""
     grid = dict(sx={"gridTemplateColumns": columns})
     return page.h_stack(name, gap=2, align_y="center", componentsProps=dict(grid=grid))
 
 
-def bars(names: Sequence[str], heights: dict[str, Sequence[float]], colours: dict[str, str] = COLOURS) -> list[Any]:
-    """Stacked horizontal bars for plotly, the first class on top; clicks tell a class by its place."""
-    places = list(range(len(names)))
-    return [
-        dict(
-            type="bar",
-            orientation="h",
-            name=state,
-            x=list(values),
-            y=places,
-            marker=dict(color=colours[state]),
-            hovertemplate="%{x:,} " + state + "<extra></extra>",
-        )
-        for state, values in heights.items()
-    ]
+def dropdown(page: types.Object, name: str, labels: dict[str, str], label: str, on_change: Any) -> None:
+    """Adds a dropdown of {value: label}."""
+    view = types.DropdownView()
+    for value, text in labels.items():
+        view.add_choice(value, label=text)
+    page.enum(name, view.values(), label=label, view=view, on_change=on_change)
 
 
-def bar_layout(names: Sequence[str], title: str = "") -> dict[str, Any]:
-    """Their layout: as high as the classes need, so that every name can be read."""
-    return dict(
-        barmode="stack",
-        showlegend=True,
-        height=max(LEAST_PX, 70 + BAR_PX * len(names)),
-        margin=dict(l=10, r=20, t=30, b=30),
-        bargap=0.25,
-        xaxis=dict(title=dict(text=title), automargin=True, fixedrange=True),
-        yaxis=dict(name_axis(names), range=[len(names) - 0.5, -0.5]),
-        legend=dict(orientation="h", y=1, yanchor="bottom", x=0, traceorder="normal"),
-    )
+def thumbnail(page: types.Object, name: str, path: str, width_px: int = 96) -> None:
+    """Adds a sample's image; another image needs another name."""
+    view = types.ImageView(width=f"{width_px}px", height=f"{width_px}px")
+    page.str(name, default=media_url(path), view=view)
 
 
-def name_axis(names: Sequence[str]) -> dict[str, Any]:
-    """An axis with a class at each place; nothing is drawn larger by hand, as the panel scrolls."""
-    shown = [drawable(shortened(name)) for name in names]
-    places = dict(tickmode="array", tickvals=list(range(len(names))), ticktext=shown)
-    return dict(places, automargin=True, fixedrange=True, zeroline=False)
+def image(page: types.Object, path: str) -> None:
+    """Adds an image as wide as the panel; a file that was written again is shown again."""
+    written = Path(path).stat().st_mtime_ns if Path(path).exists() else 0
+    name = unique_name("picture", f"{path} {written}")
+    page.str(name, default=f"{media_url(path)}&drawn={written}", view=types.ImageView(width="100%"))
 
 
-def shortened(name: str) -> str:
-    """A long name without its middle: many differ in how they end."""
-    half = MOST_LETTERS // 2
-    return name if len(name) <= MOST_LETTERS else f"{name[:half]}…{name[1 - half :]}"
-
-
-def clicked(ctx: Any, count: int) -> int | None:
-    """The place of the bar that was clicked, of `count`; None where the click hit none."""
-    place = ctx.params.get("y")
-    return int(place) if isinstance(place, (int, float)) and 0 <= place < count else None
-
-
-def thumbnail(page: Any, name: str, path: str, width_px: int = 96, **kwargs: Any) -> None:
-    """An image of a sample; another image needs another name."""
-    view = types.ImageView(width=f"{width_px}px", height=f"{width_px}px", **kwargs)
-    page.str(name, default=source(path), view=view)
-
-
-def picture(page: Any, path: str) -> None:
-    """A picture as wide as the panel; one that was drawn anew under the same name is shown anew."""
-    from pathlib import Path
-
-    drawn = Path(path).stat().st_mtime_ns if Path(path).exists() else 0
-    name = f"picture_{zlib.crc32(f'{path} {drawn}'.encode()):08x}"
-    page.str(name, default=f"{source(path)}&drawn={drawn}", view=types.ImageView(width="100%"))
-
-
-def source(path: str) -> str:
-    """Where the App's server shows a file."""
-    from urllib.parse import quote
-
+def media_url(path: str) -> str:
+    """The address of a file on the App's server."""
     return f"/media?filepath={quote(path)}"

@@ -1,4 +1,4 @@
-"""What the SDK says, as a person reads it in the App: names of code become the labels that forms and buttons have."""
+"""SDK sentences as the App shows them: names of settings and arguments become the labels of the forms."""
 
 from __future__ import annotations
 
@@ -11,72 +11,87 @@ from typing import Any
 from ..models import settings
 from ..workflows.typed import write_classes
 
-ARGUMENTS = dict(
+SETTINGS_CLASSES = [
+    value for value in vars(settings).values() if isinstance(value, type) and issubclass(value, settings.Settings)
+]
+FUNCTION_LABELS = dict(resume_run="Resume", delete_run="Delete", audit_labels="Audit labels", auto_label="Auto-label")
+
+
+def setting_label(item: Field[Any]) -> str:
+    """`size_px` as "Size (px)", and `max_megabytes`, whose name holds its unit, as "Max megabytes"."""
+    unit, name = item.metadata["unit"], item.name
+    if unit in ("", "MB", "MP", name):
+        return capitalize(name.replace("_", " "))
+    return capitalize(name.removesuffix(f"_{unit}").replace("_", " ")) + f" ({unit})"
+
+
+def setting_help(item: Field[Any]) -> str:
+    """The help text of a setting, with the meaning of an empty box where it may be empty."""
+    empty = item.metadata.get("empty")
+    return capitalize(item.metadata["help"]) + (f"; empty: {empty}" if empty else "")
+
+
+def label_of(name: str) -> str:
+    """A setting or argument by its label in the form."""
+    return LABELS.get(name, capitalize(name.replace("_", " ")))
+
+
+def capitalize(text: str) -> str:
+    """Starts a sentence with a capital, except where it starts with a name from the code."""
+    return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]
+
+
+LABELS = dict(
     embeddings_field="Field for embeddings",
     group_field="Group field",
     heatmap_field="Field for heat maps",
     label_field="Label field",
     output_field="New field",
 )
-WORDS = dict(  # arguments and settings that are plain words, too: they are meant only where `=` follows
+LABELS |= {item.name: setting_label(item) for kind in SETTINGS_CLASSES for item in fields(kind) if "_" in item.name}
+PLAIN_WORD_LABELS = dict(  # names that are ordinary words too: replaced only where `=` follows
     after="Next round after",
     classes="Classes",
     embeddings="Embeddings",
     generator="Generator",
     graph="Graph",
-    label="Right label",
+    label="Correct label",
     rules="Rules",
     run="Run",
     target="Target",
-    task="What to compare",
+    task="Comparison",
     test="Test tag",
     validation="Validation tag",
 )
-FUNCTIONS = dict(resume_run="Resume", delete_run="Delete", audit_labels="Audit labels", auto_label="Auto-label")
+PLAIN_WORD_LABELS |= {
+    item.name: setting_label(item) for kind in SETTINGS_CLASSES for item in fields(kind) if "_" not in item.name
+}
 
-
-def label_of(item: Field[Any]) -> str:
-    """`size_px` as "Size (px)", and `max_megabytes`, which says its unit, as "Max megabytes"."""
-    unit, name = item.metadata["unit"], item.name
-    if unit in ("", "MB", "MP", name):
-        return capital(name.replace("_", " "))
-    return capital(name.removesuffix(f"_{unit}").replace("_", " ")) + f" ({unit})"
-
-
-def capital(text: str) -> str:
-    """A capital at the beginning, but where a sentence begins with a name of the code."""
-    return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]
-
-
-def name_of(setting: str) -> str:
-    """A setting, or another argument, as its form labels it."""
-    return LABELS.get(setting, capital(setting.replace("_", " ")))
-
-
-KINDS = [one for one in vars(settings).values() if isinstance(one, type) and issubclass(one, settings.Settings)]
-LABELS = {item.name: label_of(item) for kind in KINDS for item in fields(kind) if "_" in item.name} | ARGUMENTS
-WORDS |= {item.name: label_of(item) for kind in KINDS for item in fields(kind) if "_" not in item.name}
 _VALUE = r"\w+|'[^']*'"
-_SETTING = re.compile(rf"(?<![\w.])(?:({'|'.join(LABELS)})\b(?:=({_VALUE}))?|({'|'.join(WORDS)})=({_VALUE})?)")
+_SETTING = re.compile(
+    rf"(?<![\w.])(?:({'|'.join(LABELS)})\b(?:=({_VALUE}))?|({'|'.join(PLAIN_WORD_LABELS)})=({_VALUE})?)"
+)
 _CLASSES = re.compile(r"\bclasses=(\{[^{}]*\})")
-_FUNCTION = re.compile(rf"\bevenset\.({'|'.join(FUNCTIONS)})\b(?:\([^)]*\))?")
+_FUNCTION = re.compile(rf"\bevenset\.({'|'.join(FUNCTION_LABELS)})\b(?:\([^)]*\))?")
 
 
-def in_words(sentence: str) -> str:
-    """A sentence of the SDK with labels for names: "raise max_ratio" as "raise 'Max ratio'"."""
-
-    def setting(match: re.Match[str]) -> str:
-        label, value = LABELS[match[1]] if match[1] else WORDS[match[3]], match[2] or match[4]
-        label = f"'{label}'"
-        return {None: label, "True": label, "False": f"no {label}"}.get(value, f"{label} {value}")
-
-    sentence = _CLASSES.sub(lambda match: f"'Classes' {_as_typed(match[1])}", sentence)
-    return _FUNCTION.sub(lambda match: f"'{FUNCTIONS[match[1]]}'", _SETTING.sub(setting, sentence))
+def use_labels(sentence: str) -> str:
+    """An SDK sentence with form labels for names: "raise max_ratio" as "raise 'Max ratio'"."""
+    sentence = _CLASSES.sub(lambda match: f"'Classes' {_form_classes(match[1])}", sentence)
+    sentence = _SETTING.sub(_label_match, sentence)
+    return _FUNCTION.sub(lambda match: f"'{FUNCTION_LABELS[match[1]]}'", sentence)
 
 
-def _as_typed(mapping: str) -> str:
-    """`{'cat': ['Cat'], 'dog': []}` as the form takes it, "cat = Cat, dog"; `...` for other classes stays."""
-    whole = mapping.replace(", ...}", "}")
+def _label_match(match: re.Match[str]) -> str:
+    """The label of a matched name, with the value that follows it."""
+    label = f"'{LABELS[match[1]] if match[1] else PLAIN_WORD_LABELS[match[3]]}'"
+    value = match[2] or match[4]
+    return {None: label, "True": label, "False": f"no {label}"}.get(value, f"{label} {value}")
+
+
+def _form_classes(mapping: str) -> str:
+    """`{'cat': ['Cat'], 'dog': []}` in the form's syntax, "cat = Cat, dog"; a final `...` stays."""
+    complete = mapping.replace(", ...}", "}")
     with contextlib.suppress(ValueError, SyntaxError, TypeError, AttributeError):
-        return write_classes(ast.literal_eval(whole)) + (", ..." if whole != mapping else "")
+        return write_classes(ast.literal_eval(complete)) + (", ..." if complete != mapping else "")
     return mapping

@@ -1,4 +1,4 @@
-"""A form filled in as a run was: what Runs and Balance open, to change a little of it and run it again."""
+"""A form filled in with a run's arguments and settings, to change some of them and run it again."""
 
 from __future__ import annotations
 
@@ -6,74 +6,86 @@ import re
 from dataclasses import fields
 from typing import Any
 
-from ..models.settings import ResNetSettings
-from ..workflows import history, records, typed
-from ..workflows.learning import A_VIEW
+import fiftyone.operators as foo
 
-RESNETS = ("resnet", "image gcn", "ensemble")  # of a comparison: they have the settings of its form's ResNet
+from ...models.settings import ResNetSettings
+from ...workflows import history, records, typed
+from ...workflows.learning import A_VIEW
+
+RESNET_METHODS = ("resnet", "image gcn", "ensemble")  # of a comparison: they share the settings of its form's ResNet
 
 
-def reopen(ctx: Any, key: str, **changes: Any) -> None:
-    """Opens a run's form as it was, on the samples that it worked on; the form tells where they are not as many."""
+def reopen_form(ctx: foo.ExecutionContext, key: str, **changes: Any) -> None:
+    """Opens the form of a run as it was, on the samples that the run worked on."""
     config = records.read_config(ctx.dataset, key)
     view = {} if history.view_of(ctx.dataset, key) is None else {"run_view": key}
-    ctx.prompt(f"@evenset/evenset/{config['method']}", params={**refill(config), **view, **changes})
+    ctx.prompt(f"@evenset/evenset/{config['method']}", params={**form_values(config), **view, **changes})
 
 
-def refill(config: dict[str, Any]) -> dict[str, Any]:
-    """What a form holds that is filled in as a run was, and what it does not hold; a new field gets a new name."""
-    inputs, target = config["inputs"], config["inputs"].get("target")
-    given = {**config["settings"], **inputs, "more": True, "view_target": "DATASET", "run_samples": config["samples"]}
-    lost = []
-    if isinstance(target, dict):
-        given.update(target="each", target_each=typed.write_target(target))
-    if isinstance(target, (int, float)):
-        given.update(target="number", target_number=int(target))
-    for name, part in parts_of(config).items():
-        given[name] = None if part == A_VIEW else part
-        lost += [f"the view of {name}"] if part == A_VIEW else []
+def form_values(config: dict[str, Any]) -> dict[str, Any]:
+    """The values of the form by line; under `not_in_form`, what the form has no line for.
+
+    The new field is left out, since it needs another name.
+    """
+    inputs, settings, missing = config["inputs"], config["settings"], []
+    values = {**settings, **inputs, "more": True, "view_target": "DATASET", "run_samples": config["samples"]}
+    values.update(_target_values(inputs.get("target")))
+    for name, part in named_parts(config).items():
+        values[name] = None if part == A_VIEW else part
+        missing += [f"the view of {name}"] if part == A_VIEW else []
     if config.get("method") == "review_labels":
-        lost += _refill_class(given, given.pop("classes", None) or [])
+        missing += _fill_class(values, values.pop("classes", None) or [])
     elif inputs.get("classes"):
-        given["classes"] = typed.write_classes(inputs["classes"])
+        values["classes"] = typed.write_classes(inputs["classes"])
     if rows := inputs.get("settings_of"):
-        given.update(_refill_methods(rows))
-        lost += [f"the settings of {row['name']!r}" for row in rows if not _is_held(row, given)]
-    given["not_held"] = ", ".join(lost) or None
-    plain = (str, int, float, bool)
-    return {name: value for name, value in given.items() if isinstance(value, plain) and name != "output_field"}
+        values.update(_method_values(rows))
+        missing += [f"the settings of {row['name']!r}" for row in rows if not _is_in_form(row, values)]
+    values["not_in_form"] = ", ".join(missing) or None
+    values.pop("output_field", None)
+    return {name: value for name, value in values.items() if _fits_line(value) or (name in settings and value is None)}
 
 
-def parts_of(config: dict[str, Any]) -> dict[str, str]:
-    """The tags, or that a view was it, by which a run's validation and test parts were named."""
+def _fits_line(value: Any) -> bool:
+    return isinstance(value, (str, int, float, bool))
+
+
+def _target_values(target: Any) -> dict[str, Any]:
+    """The lines of a balance's target, where it is a number, or one for each class."""
+    if isinstance(target, dict):
+        return dict(target="each", target_each=typed.write_target(target))
+    return dict(target="number", target_number=int(target)) if isinstance(target, (int, float)) else {}
+
+
+def named_parts(config: dict[str, Any]) -> dict[str, str]:
+    """The tag that named a run's validation or test part, or that a view did."""
     return {name: part for name, part in config.get("notes", {}).items() if name in ("validation", "test")}
 
 
-def _refill_class(given: dict[str, Any], names: list[str]) -> list[str]:
-    """The class of a review, whose form has one or all; returns what it cannot hold."""
+def _fill_class(values: dict[str, Any], names: list[str]) -> list[str]:
+    """Fills in the class of a review, whose form takes one or all; returns what has no line."""
     if len(names) == 1:
-        given["class"] = names[0]
+        values["class"] = names[0]
     return [f"the classes {', '.join(names)}"] if names[1:] else []
 
 
-def _refill_methods(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The methods of a comparison by their checkboxes, and the settings of the first ResNet among them."""
-    from ..workflows.methods import METHODS  # late: it leads to every method
+def _method_values(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The checkboxes of a comparison's methods, and the settings of its first ResNet."""
+    from ...workflows.methods import METHODS  # late: it leads to every method
 
-    there = [row for row in rows if row["name"] == row["method"]]
-    network = next((row for row in there if row["method"] in RESNETS), {})
-    ticks = {checkbox(name): any(row["method"] == name for row in there) for name in METHODS}
+    named_by_method = [row for row in rows if row["name"] == row["method"]]
+    network = next((row for row in named_by_method if row["method"] in RESNET_METHODS), {})
+    ticks = {checkbox(name): any(row["method"] == name for row in named_by_method) for name in METHODS}
     return {**ticks, **{item.name: network[item.name] for item in fields(ResNetSettings) if item.name in network}}
 
 
-def _is_held(row: dict[str, Any], given: dict[str, Any]) -> bool:
-    """Whether a row of a comparison comes out of its form as it was."""
-    kinds = (ResNetSettings,) if row["method"] in RESNETS else ()
-    held = {item.name: given.get(item.name, item.default) for kind in kinds for item in fields(kind)}
+def _is_in_form(row: dict[str, Any], values: dict[str, Any]) -> bool:
+    """Whether the filled-in form of a comparison gives this row again."""
+    kinds = (ResNetSettings,) if row["method"] in RESNET_METHODS else ()
+    settings = {item.name: values.get(item.name, item.default) for kind in kinds for item in fields(kind)}
     own = {name: value for name, value in row.items() if name not in ("name", "method")}
-    return bool(row["name"] == row["method"] and {**held, **own} == held)
+    return bool(row["name"] == row["method"] and {**settings, **own} == settings)
 
 
 def checkbox(method: str) -> str:
-    """Name of the line that takes a method into a comparison."""
+    """The name of the line that adds a method to a comparison."""
     return "use_" + re.sub(r"\W+", "_", method)

@@ -1,4 +1,4 @@
-"""Events of a panel overlap, and it shows the last answer: what its user asks goes before what it asks by itself."""
+"""Overlapping events of a panel: an answer that a later one has overtaken is not sent, and users go first."""
 
 from __future__ import annotations
 
@@ -9,47 +9,47 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-DRAWN_SECONDS = 0.5  # after an answer, within which its page may not have taken it in
+DRAWING_SECONDS = 0.5  # an answered page may take this long to apply the new state
 
 
 @dataclass
-class Asked:
-    """What users asked of a panel: how often, how much of it is not answered, and when the last answer left."""
+class UserEvents:
+    """The events of a panel that its user caused."""
 
-    begun: int = 0
-    methods: Counter[str] = field(default_factory=Counter)  # how often each
-    waiting: int = 0
-    answered: float = -DRAWN_SECONDS
+    started: int = 0
+    by_name: Counter[str] = field(default_factory=Counter)  # how often each
+    pending: int = 0  # without an answer
+    answered: float = -DRAWING_SECONDS  # when the last answer was sent
 
 
-_asked: dict[str, Asked] = defaultdict(Asked)
+_user_events: dict[str, UserEvents] = defaultdict(UserEvents)  # by panel
 _lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def of_user(panel_id: str, method: str) -> Iterator[Callable[[], bool]]:
-    """While a user's event is worked on; gives a function that says whether the same was asked again meanwhile."""
+def user_event(panel_id: str, event: str) -> Iterator[Callable[[], bool]]:
+    """Counts a user's event while it is handled; yields a function: whether the same event came again meanwhile."""
     with _lock:
-        asked = _asked[panel_id]
-        asked.begun += 1
-        asked.waiting += 1
-        asked.methods[method] += 1
-        mine = asked.methods[method]
+        events = _user_events[panel_id]
+        events.started += 1
+        events.pending += 1
+        events.by_name[event] += 1
+        number = events.by_name[event]
     try:
-        yield lambda: asked.methods[method] > mine
+        yield lambda: events.by_name[event] > number
     finally:
         with _lock:
-            asked.waiting -= 1
-            asked.answered = time.monotonic()
+            events.pending -= 1
+            events.answered = time.monotonic()
 
 
-def of_panel(panel_id: str) -> Callable[[], bool]:
-    """For an event that comes by itself: a function that says whether a user's overlaps with it.
+def automatic_event(panel_id: str) -> Callable[[], bool]:
+    """A function for an event without a user: whether a user's event overlaps with it.
 
-    Its state may then lack what the user chose, and its answer would put the panel back.
+    Its state may then lack the user's choice, which its answer would undo.
     """
     with _lock:
-        asked = _asked[panel_id]
-        begun = asked.begun
-        late = asked.waiting > 0 or time.monotonic() - asked.answered < DRAWN_SECONDS
-    return lambda: late or asked.begun != begun
+        events = _user_events[panel_id]
+        started = events.started
+        overlaps = events.pending > 0 or time.monotonic() - events.answered < DRAWING_SECONDS
+    return lambda: overlaps or events.started != started

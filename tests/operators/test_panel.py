@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from evenset.operators.evenset_panel import merged
-from evenset.operators.tabs.drawing import plain
-from evenset.operators.tabs.runs import as_text
+from evenset.operators.evenset_panel import merge_patches
+from evenset.operators.tabs.run_details import as_text
+from evenset.operators.widgets import escape
 from fiftyone.operators.executor import InvocationRequest
 
 
@@ -18,16 +18,16 @@ def patch(**state: Any) -> InvocationRequest:
 def test_patches_that_follow_one_another_are_sent_in_one():
     drawn = InvocationRequest("show_panel_output", dict(panel_id="one"))
 
-    sent = merged([patch(tab="runs", shown=1), patch(shown=2), drawn, patch(news=[])])
+    sent = merge_patches([patch(tab="runs", shown=1), patch(shown=2), drawn, patch(outcomes=[])])
 
-    assert [request.params.get("state") for request in sent] == [dict(tab="runs", shown=2), None, dict(news=[])]
+    assert [request.params.get("state") for request in sent] == [dict(tab="runs", shown=2), None, dict(outcomes=[])]
     assert sent[1] is drawn
 
 
 def test_a_patch_does_not_cross_what_clears_the_state():
     clear = InvocationRequest("clear_panel_state", dict(panel_id="one"))
 
-    sent = merged([patch(tab="runs"), clear, patch(tab="labels")])
+    sent = merge_patches([patch(tab="runs"), clear, patch(tab="labels")])
 
     assert [request.params.get("state") for request in sent] == [dict(tab="runs"), None, dict(tab="labels")]
 
@@ -52,4 +52,4 @@ def test_a_setting_is_shown_as_a_person_would_write_it(value, text):
     [("1. cat", r"1\. cat"), ("1) cat", r"1\) cat"), ("- cat", r"\- cat"), ("cat 1.5", "cat 1.5"), ("", "–")],
 )
 def test_a_class_name_is_shown_letter_by_letter(name, markdown):
-    assert plain(name) == markdown
+    assert escape(name) == markdown
