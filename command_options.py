@@ -52,10 +52,8 @@ def option(name: str, kind: Any, group: Group | str, default: Any = None, **deta
 
 def setting_option(name: str, places: Places, group: Group) -> inspect.Parameter:
     """The option of a setting; the classes that have it may differ in default and range."""
-    from .models.settings import value_type
-
     item = places[0][1]
-    kind, is_optional = value_type(item)
+    kind, is_optional = item.metadata["kind"], any(place.metadata["empty"] for _, place in places)
     choices = dict.fromkeys(choice for _, place in places for choice in place.metadata["choices"])
     is_closed = choices and not any(place.metadata["open_choices"] for _, place in places)
     return option(
@@ -63,7 +61,7 @@ def setting_option(name: str, places: Places, group: Group) -> inspect.Parameter
         Literal[tuple(choices)] if is_closed else kind | None if is_optional else kind,
         group,
         item.default,
-        help=item.metadata["help"] + limits(item),
+        help=item.metadata["help"] + limits([place for _, place in places]),
         show_default=lambda _: defaults(places),
         converter=functools.partial(read_number, kind, is_optional) if kind in (int, float) else None,
         validator=lambda _, value: check_any(places, value),
@@ -72,12 +70,10 @@ def setting_option(name: str, places: Places, group: Group) -> inspect.Parameter
 
 def check_any(places: Places, value: Any) -> Any:
     """The value as a setting of the first class that takes it; the first refusal where none does."""
-    from .models.settings import check, value_type
+    from .models.settings import check
 
     refusals = []
     for _, item in places:
-        if value is None and value_type(item)[1]:
-            return None
         try:
             return check(item, value)
         except ValueError as error:
@@ -107,13 +103,14 @@ def read_rows(text: str) -> dict[str, dict[str, Any]]:
     return read_own(json.loads(text))
 
 
-def limits(item: Setting) -> str:
-    """Common values, range and unit of a setting, and the meaning of none."""
+def limits(items: list[Setting]) -> str:
+    """Common values, range and unit of a setting in its first class, and the meaning of none."""
+    item = items[0]
     low, high, unit = (item.metadata[name] for name in ("low", "high", "unit"))
     bounds = "" if low is None else f"at least {low:.12g}" if high is None else f"{low:.12g} to {high:.12g}"
     values = f"{', '.join(item.metadata['choices'])}, or another text" if item.metadata["open_choices"] else ""
     text = values or f"{bounds} {unit}".strip()
-    empty = item.metadata.get("empty")
+    empty = next(filter(None, (place.metadata["empty"] for place in items)), "")
     text = ", or ".join(filter(None, (text, empty and f"none: {empty}")))
     return text and f" [{text}]"
 

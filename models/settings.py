@@ -27,6 +27,8 @@ def setting(
     choices: tuple[str, ...] = (),
     open_choices: bool = False,
     basic: bool = False,
+    kind: type[int] | type[float] | None = None,
+    empty: str = "",
 ) -> Any:
     """Declares one field: its default, a help text, its unit and its range.
 
@@ -34,8 +36,10 @@ def setting(
         choices: the values that a text may take
         open_choices: other texts are allowed too (a file's path, say)
         basic: shown at once in a form; the others stand behind "More"
+        kind: type of the value where the default is None
+        empty: meaning of None, which is refused without it
     """
-    notes = dict(help=help, unit=unit, low=low, high=high, choices=choices)
+    notes = dict(help=help, unit=unit, low=low, high=high, choices=choices, kind=kind or type(default), empty=empty)
     return field(default=default, metadata={**notes, "open_choices": open_choices, "basic": basic})
 
 
@@ -585,20 +589,17 @@ BALANCE_SETTINGS: tuple[type[Settings], ...] = (  # of balance_classes
 )
 
 
-def value_type(item: dataclasses.Field[Any]) -> tuple[type, bool]:
-    """Type of a setting's values, and whether None is one of them: (int, True) for `int | None`."""
-    name, _, rest = str(item.type).partition(" | ")
-    return next(kind for kind in WORDS if kind.__name__ == name), rest == "None"
-
-
 def check(item: dataclasses.Field[Any], value: Any) -> Any:
     """Returns `value` in the type of the field `item`; a value out of range raises ValueError with the reason."""
     notes, value = item.metadata, plain(value)
-    kind: Any = type(item.default)
+    kind: Any = notes["kind"]
+    if value is None and notes["empty"]:
+        return None
     fits = type(value) is kind or (kind is float and type(value) is int)
     fits = fits or (kind is int and isinstance(value, float) and value.is_integer())
     if not fits or value != value:
-        raise ValueError(f"{item.name} has to be {WORDS[kind]}, not {shown(value)}")
+        none = f" or None ({notes['empty']})" if notes["empty"] else ""
+        raise ValueError(f"{item.name} has to be {WORDS[kind]}{none}, not {shown(value)}")
     low, high, choices = notes["low"], notes["high"], notes["choices"]
     if (low is not None and value < low) or (high is not None and value > high):
         bounds = f"at least {low:.12g}" if high is None else f"from {low:.12g} to {high:.12g}"

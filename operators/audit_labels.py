@@ -53,7 +53,7 @@ def add_lines(form: Form) -> None:
     earlier = audits_of(form.ctx.dataset, field)
     if earlier:
         form.button = "Read the audit"
-        form.note(f"{earlier[0]} has drawn the samples: this reads their check. To draw others, delete that run")
+        form.note(f"{earlier[0]} has drawn the samples. To draw others, delete that run")
         return
     ask_samples(form, "Draw from")
     if not training_labels(form.ctx.dataset, field):

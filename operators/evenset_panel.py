@@ -28,7 +28,7 @@ MARGINS = types.View(  # FiftyOne leaves a margin on the left only
     component="ObjectView", componentsProps=dict(gridContainer=dict(sx=dict(paddingX=1)))
 )
 AUTOMATIC_EVENTS = ("on_live_changes", "on_view", "on_live_tick")  # without a user; the page sends them again
-CHOICES = (  # events of which only the last one needs an answer
+REPLACEABLE_EVENTS = (  # of several alike, only the last one needs an answer
     "on_tab", "on_label_field", "on_runs_choose", "on_balance_target", "on_labels_target", "on_overview_page",
     "on_mistakes_page",
 )  # fmt: skip
@@ -64,7 +64,7 @@ class EvensetPanel(foo.Panel):
         else:
             with event_order.user_event(ctx.panel_id, event) as is_repeated:
                 result = self._answer(ctx, event)
-            is_overtaken = is_repeated if event in CHOICES else lambda: False
+            is_overtaken = is_repeated if event in REPLACEABLE_EVENTS else lambda: False
         requests = ctx.executor._requests
         if is_overtaken():
             requests.clear()
@@ -154,7 +154,7 @@ class EvensetPanel(foo.Panel):
         """Whether a tab's state holds what an event is about; else says so, and loads the tab again."""
         if (ctx.panel.state.get(tab) or {}).get(name) is not None:
             return True
-        ctx.ops.notify("Nothing was written: it was deleted after this page was drawn", variant="warning")
+        ctx.ops.notify("Nothing was written: the run shown here was deleted meanwhile", variant="warning")
         self.refresh(ctx)
         return False
 

@@ -27,7 +27,7 @@ def setting_label(item: Field[Any]) -> str:
 
 def setting_help(item: Field[Any]) -> str:
     """The help text of a setting, with the meaning of an empty box where it may be empty."""
-    empty = item.metadata.get("empty")
+    empty = item.metadata["empty"]
     return capitalize(item.metadata["help"]) + (f"; empty: {empty}" if empty else "")
 
 

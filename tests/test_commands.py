@@ -213,6 +213,43 @@ def test_options_arrive_as_the_arguments_of_the_function(invoke, monkeypatch):
     }
 
 
+@dataclasses.dataclass(frozen=True)
+class OptionalSettings:
+    """Settings of which None is a value, written `none`."""
+
+    pca_dim: int | None = all_settings.setting(None, "directions", kind=int, empty="no reduction", low=1, high=9)
+    max_ratio: float | None = all_settings.setting(3.0, "synthetic for a real one", empty="no cap", low=0.0)
+
+
+@pytest.fixture
+def optional(invoke, monkeypatch):
+    """`evenset audit-labels` with settings that may be none: what arrives, else stderr."""
+    calls = []
+    monkeypatch.setattr(all_settings, "OptionalSettings", OptionalSettings, raising=False)
+    monkeypatch.setitem(commands.SETTINGS, "audit_labels", ("OptionalSettings",))
+    monkeypatch.setattr("evenset.terminal.call", lambda function, given, takes_progress: calls.append(given) or 0)
+
+    def run(*typed: str):
+        code, out, err = invoke("audit-labels", "d", "--field", "f", *typed)
+        return out or err if code or "--help" in typed else calls[-1]
+
+    return run
+
+
+def test_none_is_typed_where_a_setting_may_be_none(optional):
+    common = dict(dataset="d", field="f")
+
+    assert optional() == common
+    assert optional("--pca-dim", "none", "--max-ratio", "None") == dict(common, pca_dim=None, max_ratio=None)
+    assert optional("--pca-dim", "4", "--max-ratio", "2") == dict(common, pca_dim=4, max_ratio=2.0)
+    assert "'many' is not a whole number, or none" in optional("--pca-dim", "many")
+    assert "'many' is not a number, or none" in optional("--max-ratio", "many")
+    assert "pca_dim has to be from 1 to 9, not 0" in optional("--pca-dim", "0")
+    text = optional("--help")
+    assert "[1 to 9, or none: no reduction] [default: none]" in text
+    assert "[at least 0, or none: no cap] [default: 3]" in text
+
+
 def test_auto_label_end_to_end_prints_json_alone(digits):
     dataset = digits(n=150, size_px=8, labelled=90)
     dataset.save_view("part", dataset.limit(120))

@@ -9,7 +9,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ...models.settings import Settings, check, split, value_type
+from ...models.settings import Settings, check, split
 from ..wording import setting_help, setting_label
 from .form import Form
 
@@ -37,7 +37,7 @@ def ask_settings(
 
 def _ask_setting(form: Form, item: Field[Any], default: Any) -> None:
     """Adds one setting, and marks a value out of range."""
-    notes, (kind, is_optional) = item.metadata, value_type(item)
+    notes, kind = item.metadata, item.metadata["kind"]
     value = setting_value(form, item, default)
     if value is None:
         default = None  # the App writes a default into an empty box when it opens the form
@@ -54,16 +54,14 @@ def _ask_setting(form: Form, item: Field[Any], default: Any) -> None:
         add_number = form.lines.int if kind is int else form.lines.float
         add_number(item.name, **line)
     try:
-        if not (is_optional and value is None):
-            check(item, value)
+        check(item, value)
     except ValueError as error:
         form.mark(item.name, str(error))
 
 
 def setting_value(form: Form, item: Field[Any], default: Any) -> Any:
     """The value entered for a setting; an empty box means None where the setting may be None, else the default."""
-    _, is_optional = value_type(item)
-    return None if is_optional and _is_emptied(form.ctx, item.name) else form.value(item.name, default)
+    return None if _is_emptied(form.ctx, item) else form.value(item.name, default)
 
 
 def read_settings(ctx: foo.ExecutionContext, *kinds: type[Settings]) -> dict[str, Any]:
@@ -76,12 +74,12 @@ def read_settings(ctx: foo.ExecutionContext, *kinds: type[Settings]) -> dict[str
     for item in (item for kind in kinds for item in fields(kind)):
         if ctx.params.get(item.name) not in (None, ""):
             values[item.name] = ctx.params[item.name]
-        elif value_type(item)[1] and _is_emptied(ctx, item.name):
+        elif _is_emptied(ctx, item):
             values[item.name] = None
     split(values, *kinds)
     return values
 
 
-def _is_emptied(ctx: foo.ExecutionContext, name: str) -> bool:
-    """Whether the form sent an empty box; a line that it never showed is not sent."""
-    return name in ctx.params and ctx.params[name] in (None, "")
+def _is_emptied(ctx: foo.ExecutionContext, item: Field[Any]) -> bool:
+    """Whether the form sent an empty box for a setting that may be None; lines that it did not show are not sent."""
+    return bool(item.metadata["empty"]) and ctx.params.get(item.name, item) in (None, "")

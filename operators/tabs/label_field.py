@@ -11,7 +11,7 @@ from ...workflows import overview
 from .. import widgets
 from ..forms.fields import label_fields
 
-NO_FIELD = "There is no label field yet: add one of fo.Classification, and give a few samples of each class a label."
+NO_FIELD = "There is no label field yet: add a Classification field, and label a few samples of each class."
 
 
 class Subject(NamedTuple):

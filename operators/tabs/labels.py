@@ -102,8 +102,8 @@ class LabelsTab(Tab):
         hint = f"{counted(pairs['total'], 'sample')} without a label{more}. Rows: ResNet's class; columns: the GCN's"
         widgets.heading(page, "Where ResNet and GCN disagree", hint)
         layout = heat_map_layout(pairs["names"])
-        page.plot("labels_clash", data=heat_map(pairs), layout=layout, config=charts.CONFIG,
-                  on_click=self.on_labels_clash)  # fmt: skip
+        page.plot("labels_disagreement", data=heat_map(pairs), layout=layout, config=charts.CONFIG,
+                  on_click=self.on_labels_cell)  # fmt: skip
 
     def on_labels_auto(self, ctx: foo.ExecutionContext) -> None:
         params = dict(label_field=ctx.panel.state.labels["field"], view_target="DATASET")
@@ -124,7 +124,7 @@ class LabelsTab(Tab):
         ctx.ops.reload_samples()
         self.panel.refresh(ctx)
 
-    def on_labels_clash(self, ctx: foo.ExecutionContext) -> None:
+    def on_labels_cell(self, ctx: foo.ExecutionContext) -> None:
         """Shows the samples of the clicked cell."""
         from fiftyone import ViewExpression
         from fiftyone import ViewField as F

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from types import SimpleNamespace
 
 import fiftyone as fo
@@ -23,6 +23,7 @@ from evenset.models.settings import (
     ReviewSettings,
     SamplingSettings,
     TrainGeneratorSettings,
+    setting,
     split,
 )
 from evenset.operators import compare_methods
@@ -30,7 +31,7 @@ from evenset.operators.forms import balance
 from evenset.operators.forms.form import Form, build_form
 from evenset.operators.forms.inputs import read_classes
 from evenset.operators.forms.refill import form_values
-from evenset.operators.forms.settings import read_settings
+from evenset.operators.forms.settings import ask_settings, read_settings
 from evenset.operators.tabs.run_details import describe_run
 from evenset.operators.wording import LABELS, setting_label
 from evenset.workflows import records
@@ -61,6 +62,14 @@ def labelled(database):
     auto_label(dataset, "ground_truth", embeddings="vector", target_precision=0.9, progress=False)
     yield dataset
     dataset.delete()
+
+
+@dataclass(frozen=True)
+class OptionalSettings:
+    """Settings of which None is a value; one has another default."""
+
+    pca_dim: int | None = setting(None, "directions", kind=int, empty="no reduction", low=1, high=4096)
+    max_ratio: float | None = setting(3.0, "synthetic for a real one", empty="no cap", low=0.0, high=10.0)
 
 
 def another(item):
@@ -134,6 +143,41 @@ def test_what_is_put_in_comes_back_as_the_same_settings(operator):
         for item in fields(settings):
             assert getattr(settings, item.name) == put_in[item.name] != item.default
     assert read_settings(SimpleNamespace(params=dict.fromkeys(put_in, "")), *kinds) == {}  # empty: the default
+
+
+def lines_of(**params):
+    form = Form(SimpleNamespace(params=params), "Run")
+    ask_settings(form, OptionalSettings)
+    return form.lines.properties
+
+
+def test_a_setting_that_may_be_none_is_an_empty_box_whose_help_says_what_that_means():
+    lines = lines_of()
+
+    assert [line.default for line in lines.values()] == [None, 3.0]
+    assert lines["pca_dim"].view.description == "Directions; empty: no reduction"
+    assert not any(line.invalid for line in lines.values())
+    assert lines_of(max_ratio=None)["max_ratio"].default is None  # the App would fill a default into an empty box
+    assert lines_of(max_ratio=99.0)["max_ratio"].invalid and lines_of(pca_dim=0)["pca_dim"].invalid
+
+
+@pytest.mark.parametrize(
+    ("params", "values"),
+    [
+        ({}, {}),
+        (dict(pca_dim=None, max_ratio=None), dict(pca_dim=None, max_ratio=None)),
+        (dict(pca_dim="", max_ratio=2), dict(pca_dim=None, max_ratio=2)),
+    ],
+)
+def test_an_emptied_box_is_none_and_a_line_that_was_not_shown_has_its_default(params, values):
+    assert read_settings(SimpleNamespace(params=params), OptionalSettings) == values
+
+
+def test_a_form_is_filled_in_with_a_setting_that_was_none():
+    values = form_values(dict(settings=dict(max_ratio=None, pca_dim=8), inputs=dict(run=None), samples=9))
+
+    assert (values["max_ratio"], values["pca_dim"]) == (None, 8) and "run" not in values
+    assert lines_of(**values)["max_ratio"].default is None
 
 
 @pytest.mark.parametrize("operator", FORMS)

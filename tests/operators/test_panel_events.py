@@ -171,7 +171,7 @@ def test_a_run_that_goes_on_shows_no_seconds_of_its_first_part():
         ("on_review_learn", {}),
         ("on_mistakes_decide", dict(ids=["one"], action="accept")),
         ("on_labels_target", dict(value=0.9)),
-        ("on_labels_clash", dict(x=0, y=0)),
+        ("on_labels_cell", dict(x=0, y=0)),
     ],
 )
 def test_an_event_about_a_run_that_another_page_deleted_is_told_in_a_sentence(clusters, event, params):
@@ -179,7 +179,7 @@ def test_an_event_about_a_run_that_another_page_deleted_is_told_in_a_sentence(cl
 
     sent = panel.send(event, **params)
 
-    assert sent.notices == [("warning", "Nothing was written: it was deleted after this page was drawn")]
+    assert sent.notices == [("warning", "Nothing was written: the run shown here was deleted meanwhile")]
     assert "Try again" not in sent.page and "EvensetTabs" in sent.page
 
 
