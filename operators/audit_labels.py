@@ -12,12 +12,12 @@ from ..workflows import records
 from ..workflows.audit_labels import audit_labels
 from ..workflows.progress import Progress
 from ..workflows.review_labels import audits_of, writer_of
+from .display.pages import Page
 from .execution import run_in_server
 from .forms.form import Form, build_form
 from .forms.inputs import ask_label_field, ask_suggestions, read_inputs, require_input
 from .forms.samples import ask_samples, samples_of
 from .forms.settings import ask_settings, read_settings
-from .pages import Page
 
 
 class AuditLabels(foo.Operator):

@@ -8,6 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings
+from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
 from .forms.inputs import (
@@ -23,7 +24,6 @@ from .forms.inputs import (
 )
 from .forms.samples import ask_samples, samples_of
 from .forms.settings import ask_settings, read_settings
-from .pages import Page
 
 INPUTS = (
     "label_field",

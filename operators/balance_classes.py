@@ -10,13 +10,13 @@ import fiftyone.operators.types as types
 from ..models.settings import BALANCE_SETTINGS, BalanceSettings
 from ..workflows import balance_overview
 from ..workflows.results import counted
+from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.balance import SEVERITY, ask_generator, ask_more_settings, ask_target, read_target
 from .forms.form import Form, build_form
 from .forms.inputs import ask_classes, ask_group_field, ask_label_field, note_label_count, read_inputs, require_input
 from .forms.samples import ask_samples, samples_of
 from .forms.settings import ask_settings, read_settings
-from .pages import Page
 
 INPUTS = ("label_field", "generator", "group_field", "classes")
 

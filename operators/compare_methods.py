@@ -17,6 +17,7 @@ from ..models.settings import (
 )
 from ..workflows.results import counted
 from ..workflows.samples import real_samples
+from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.balance import SEVERITY, ask_generator, ask_more_settings, ask_target, read_target
 from .forms.form import Form, build_form
@@ -34,7 +35,6 @@ from .forms.inputs import (
 from .forms.refill import RESNET_METHODS, checkbox
 from .forms.samples import ask_samples, samples_of
 from .forms.settings import ask_settings, read_settings
-from .pages import Page
 
 TASKS = {"classification": "Ways to label", "generation": "Ways to balance the classes"}
 INPUTS = ("label_field", "output_field", "test", "group_field", "embeddings", "rules")

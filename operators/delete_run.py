@@ -13,10 +13,10 @@ from ..workflows import changes, folders, history, ownership, records, run_files
 from ..workflows.delete_run import delete_run, files_sentence
 from ..workflows.progress import Progress
 from ..workflows.results import counted
+from .display.pages import Page
 from .execution import run_in_server
 from .forms.form import Form, build_form
 from .forms.inputs import ask_run, require_input
-from .pages import Page
 
 STOP_SECONDS = 120  # a run stops within this time
 

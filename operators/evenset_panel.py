@@ -10,9 +10,10 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..workflows import history, jobs, records
-from . import widgets
+from .display import widgets
+from .display.pages import PANEL
+from .display.wording import capitalize
 from .execution import take_opening
-from .pages import PANEL
 from .tabs import event_order
 from .tabs.balance import BalanceTab
 from .tabs.labels import LabelsTab
@@ -22,7 +23,6 @@ from .tabs.overview import OverviewTab
 from .tabs.review import ReviewTab
 from .tabs.runs import RunsTab
 from .tabs.tab import Tab
-from .wording import capitalize
 
 MARGINS = types.View(  # FiftyOne leaves a margin on the left only
     component="ObjectView", componentsProps=dict(gridContainer=dict(sx=dict(paddingX=1)))

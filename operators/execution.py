@@ -14,8 +14,8 @@ import fiftyone.operators.types as types
 from ..workflows import jobs, live, records
 from ..workflows.history import load_results
 from ..workflows.progress import Progress
-from .pages import PANEL, Page, default_page
-from .wording import capitalize, use_labels
+from .display.pages import PANEL, Page, default_page
+from .display.wording import capitalize, describe_progress, use_labels
 
 POLL_SECONDS = 0.4  # between two looks at a worker
 OPENING_SECONDS = 60  # a panel that is opened loads within this time
@@ -182,10 +182,3 @@ def _show_progress(ctx: foo.ExecutionContext, run_key: str | None, label: str, p
         outputs.btn("stop", label="Stop", icon="stop", on_click="@evenset/evenset/stop_run", params=params)
     hint = "The work continues if you close this page."
     return ctx.ops.show_output(types.Property(outputs).to_json(), dict(progress=progress, hint=hint))
-
-
-def describe_progress(phase: str, done: int, total: int, note: str) -> tuple[str, float]:
-    """The label and the position (0..1) of a progress bar."""
-    count = f" {done:,} of {total:,}" if total > 1 else ""
-    note = f" · {note.replace('_', ' ')}" if note else ""
-    return capitalize(phase) + count + note, round(done / max(total, 1), 3)

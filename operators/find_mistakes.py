@@ -9,6 +9,7 @@ import fiftyone.operators.types as types
 
 from ..models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
 from ..workflows.results import counted
+from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
 from .forms.inputs import (
@@ -22,7 +23,6 @@ from .forms.inputs import (
 )
 from .forms.samples import ask_samples, samples_of
 from .forms.settings import ask_settings, read_settings
-from .pages import Page
 
 INPUTS = ("label_field", "output_field", "embeddings", "group_field")
 KINDS = (ImageSettings, ResNetSettings, GraphSettings, MistakeSettings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from .pages import PANEL
+from .display.pages import PANEL
 
 
 class OpenEvenset(foo.Operator):

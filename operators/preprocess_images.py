@@ -9,12 +9,12 @@ import fiftyone.operators.types as types
 
 from ..models.settings import CopySettings, ImageSettings, split
 from ..workflows.results import counted
+from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
 from .forms.inputs import ask_new_field, read_inputs
 from .forms.samples import ask_samples, samples_of
 from .forms.settings import ask_settings, read_settings
-from .pages import Page
 
 
 class PreprocessImages(foo.Operator):

@@ -13,13 +13,13 @@ from ..workflows import review_policy
 from ..workflows.progress import Progress
 from ..workflows.results import counted
 from ..workflows.review_labels import review_labels, writer_of
+from .display.pages import Page
 from .execution import run_in_server
 from .forms.fields import label_fields
 from .forms.form import Form, build_form
 from .forms.inputs import ask_suggestions, read_inputs, require_input
 from .forms.samples import ask_samples, samples_of, takes_selection
 from .forms.settings import ask_settings, read_settings
-from .pages import Page
 
 CONFIRMED = ("new_class", "force")  # settings that the policy may require
 

@@ -9,10 +9,10 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..workflows import history
+from .display.pages import PANEL
 from .execution import show_errors
 from .forms.form import Form, build_form
 from .forms.inputs import ask_run, require_input
-from .pages import PANEL
 
 
 class StopRun(foo.Operator):

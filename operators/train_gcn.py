@@ -9,6 +9,7 @@ import fiftyone.operators.types as types
 
 from ..models.settings import GCN_SETTINGS, ImageSettings, ResNetSettings, Settings
 from ..workflows.results import counted
+from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
 from .forms.inputs import (
@@ -25,7 +26,6 @@ from .forms.inputs import (
 )
 from .forms.samples import ask_samples, samples_of
 from .forms.settings import ask_settings, read_settings
-from .pages import Page
 
 INPUTS = ("graph", "label_field", "output_field", "validation", "test", "group_field", "include_synthetic", "classes")
 OWN_INPUT = {"samples": "embeddings", "image": "heatmap_field"}

@@ -9,12 +9,12 @@ import fiftyone.operators.types as types
 
 from ..models.settings import GeneratorSettings, ImageSettings, TrainGeneratorSettings
 from ..workflows.results import counted
+from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
 from .forms.inputs import ask_classes, ask_group_field, ask_label_field, note_label_count, read_inputs, require_input
 from .forms.samples import ask_samples, samples_of
 from .forms.settings import ask_settings, read_settings
-from .pages import Page
 
 INPUTS = ("label_field", "group_field", "classes")
 KINDS = (ImageSettings, GeneratorSettings, TrainGeneratorSettings)

@@ -17,7 +17,7 @@ from ...models.settings import (
 from ...models.verdict import ADD, DO_NOT_ADD
 from ...workflows import balance_plan, typed
 from ...workflows.results import counted, table
-from .. import charts, widgets
+from ..display import charts, widgets
 from .form import Form
 from .inputs import read_classes
 from .settings import ask_settings, setting_value

@@ -11,8 +11,8 @@ import fiftyone.operators.types as types
 
 from ...workflows import estimates
 from ...workflows.jobs import sentence
-from .. import charts, widgets
-from ..wording import capitalize, use_labels
+from ..display import charts, widgets
+from ..display.wording import capitalize, use_labels
 
 
 def build_form(

@@ -10,7 +10,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...models.settings import Settings, check, split
-from ..wording import setting_help, setting_label
+from ..display.wording import setting_help, setting_label
 from .form import Form
 
 

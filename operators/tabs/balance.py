@@ -10,7 +10,7 @@ import fiftyone.operators.types as types
 from ...models.settings import BalanceSettings
 from ...workflows import balance_overview, balance_plan
 from ...workflows.results import counted
-from .. import charts, widgets
+from ..display import charts, widgets
 from ..forms import balance as form
 from ..forms.refill import reopen_form
 from .gains_chart import describe_intervals, gain_lines, gains_layout

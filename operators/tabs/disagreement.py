@@ -7,7 +7,7 @@ from typing import Any
 
 from ...workflows.label_text import has_label
 from ...workflows.samples import SYNTHETIC
-from .. import charts
+from ..display import charts
 
 MAX_CLASSES = 30  # of the heat map
 LETTER_PX = 8  # width of a letter of their names

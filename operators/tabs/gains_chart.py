@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...workflows.results import counted
-from .. import charts
+from ..display import charts
 from ..forms.balance import MAX_BARS
 
 MAX_POINTS = 105  # of the axis

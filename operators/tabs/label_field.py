@@ -8,7 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...workflows import overview
-from .. import widgets
+from ..display import widgets
 from ..forms.fields import label_fields
 
 NO_FIELD = "There is no label field yet: add a Classification field, and label a few samples of each class."

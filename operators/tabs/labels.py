@@ -14,8 +14,8 @@ from ...workflows.label_text import has_label
 from ...workflows.results import counted
 from ...workflows.retarget import preview, retarget
 from ...workflows.samples import SYNTHETIC, require_fields
-from .. import charts, widgets
-from ..wording import capitalize
+from ..display import charts, widgets
+from ..display.wording import capitalize
 from .disagreement import MAX_CLASSES, count_disagreements, heat_map, heat_map_layout
 from .label_field import NO_FIELD, show_field_choice, subject_of
 from .precision_chart import precision_layout, precision_lines

@@ -8,9 +8,8 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...workflows import live, records
-from .. import charts, widgets
-from ..execution import describe_progress
-from ..wording import capitalize
+from ..display import charts, widgets
+from ..display.wording import capitalize, describe_progress
 from .tab import Tab
 
 POLL_MS = 1500  # between two looks at what runs; an idle panel does not look

@@ -11,8 +11,8 @@ import fiftyone.operators.types as types
 from ...models.settings import ReviewSettings
 from ...workflows import history, review_policy, suspects
 from ...workflows.results import counted
-from .. import widgets
-from ..wording import capitalize, setting_help, setting_label, use_labels
+from ..display import widgets
+from ..display.wording import capitalize, setting_help, setting_label, use_labels
 from .label_field import NO_FIELD, show_field_choice, subject_of
 from .tab import Tab, open_form
 

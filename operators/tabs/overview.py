@@ -11,7 +11,7 @@ from ...workflows import overview, suspects
 from ...workflows.label_text import has_label
 from ...workflows.results import counted
 from ...workflows.samples import SYNTHETIC, require_fields
-from .. import charts, widgets
+from ..display import charts, widgets
 from ..forms.fields import label_fields
 from .label_field import NO_FIELD, chosen_field, show_field_choice
 from .tab import Tab, open_form

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import charts
+from ..display import charts
 
 CURVE = "held-out labels"  # name of the curve in the legend
 DEFAULT_FLOOR = 45  # lowest percentage of the chart, unless the curve goes lower

@@ -12,8 +12,8 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...workflows import overview, review_policy, review_queue
-from .. import widgets
-from ..wording import capitalize, use_labels
+from ..display import widgets
+from ..display.wording import capitalize, use_labels
 from .class_keys import NUMBERS, by_key, likeliest
 from .label_field import NO_FIELD, show_field_choice, subject_of
 from .tab import Tab

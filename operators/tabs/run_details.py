@@ -7,8 +7,8 @@ from dataclasses import fields
 from typing import Any
 
 from ...workflows import folders, history, live, records
+from ..display.wording import SETTINGS_CLASSES, capitalize
 from ..forms.refill import named_parts
-from ..wording import SETTINGS_CLASSES, capitalize
 
 MAX_LINES = 40  # of a run's results
 

@@ -9,9 +9,9 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...workflows import history, jobs, live, records
-from .. import widgets
+from ..display import widgets
+from ..display.wording import label_of
 from ..forms.refill import reopen_form
-from ..wording import label_of
 from .run_details import as_text, describe_run
 from .tab import Tab, open_form
 

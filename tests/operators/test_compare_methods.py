@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from evenset.models.settings import AttackSettings, CompareSettings, ImageSettings, ResNetSettings
 from evenset.operators import compare_methods as operator
-from evenset.operators.wording import setting_label
+from evenset.operators.display.wording import setting_label
 from evenset.workflows.methods import METHODS
 from fiftyone import ViewField as F
 

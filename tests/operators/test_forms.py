@@ -27,13 +27,13 @@ from evenset.models.settings import (
     split,
 )
 from evenset.operators import compare_methods
+from evenset.operators.display.wording import LABELS, setting_label
 from evenset.operators.forms import balance
 from evenset.operators.forms.form import Form, build_form
 from evenset.operators.forms.inputs import read_classes
 from evenset.operators.forms.refill import form_values
 from evenset.operators.forms.settings import ask_settings, read_settings
 from evenset.operators.tabs.run_details import describe_run
-from evenset.operators.wording import LABELS, setting_label
 from evenset.workflows import records
 
 FORMS = {

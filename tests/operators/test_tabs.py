@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import fiftyone.operators.types as types
 import pytest
-from evenset.operators import charts
+from evenset.operators.display import charts
 from evenset.operators.evenset_panel import EvensetPanel
 from evenset.operators.tabs.disagreement import heat_map
 from evenset.operators.tabs.precision_chart import precision_layout, precision_lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from evenset.operators.wording import use_labels
+from evenset.operators.display.wording import use_labels
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import re
 from dataclasses import Field, fields
 from typing import Any
 
-from ..models import settings
-from ..workflows.typed import write_classes
+from ...models import settings
+from ...workflows.typed import write_classes
 
 SETTINGS_CLASSES = [
     value for value in vars(settings).values() if isinstance(value, type) and issubclass(value, settings.Settings)
@@ -39,6 +39,13 @@ def label_of(name: str) -> str:
 def capitalize(text: str) -> str:
     """Starts a sentence with a capital, except where it starts with a name from the code."""
     return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]
+
+
+def describe_progress(phase: str, done: int, total: int, note: str) -> tuple[str, float]:
+    """The label and the position (0..1) of a progress bar."""
+    count = f" {done:,} of {total:,}" if total > 1 else ""
+    note = f" · {note.replace('_', ' ')}" if note else ""
+    return capitalize(phase) + count + note, round(done / max(total, 1), 3)
 
 
 LABELS = dict(

@@ -9,7 +9,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..workflows.results import counted
+from ...workflows.results import counted
 from . import widgets
 from .wording import capitalize, use_labels
 
