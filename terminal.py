@@ -184,6 +184,7 @@ def explain(error: BaseException, function: str, dataset: str, run_key: str) -> 
 
 def invoked() -> str:
     """The command that started this process: the script, or Python with this folder."""
-    if Path(sys.argv[0]).stem == "evenset":
+    script = Path(sys.argv[0])
+    if script.stem == "evenset" and not script.is_dir():  # a plugin's folder may have that name
         return "evenset"
     return f"{shlex.quote(sys.executable)} {shlex.quote(str(Path(__file__).resolve().parent))}"
