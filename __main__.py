@@ -11,18 +11,18 @@ from types import ModuleType
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command that `arguments` (default: those of the process) name."""
+    """Runs the command in `arguments` (default: the process's own)."""
     try:
         package = load_package()
         importlib.import_module(".commands", package.__name__).main(arguments)
-    except KeyboardInterrupt:  # before a command, which says itself how it ended
+    except KeyboardInterrupt:  # before a command, which reports its own end
         sys.exit(130)
 
 
 def load_package() -> ModuleType:
-    """The package that this file belongs to; a folder of any name, installed or not, is loaded as `evenset`."""
+    """The package of this file; a folder of any name, installed or not, is loaded as `evenset`."""
     root = Path(__file__).resolve().parent
-    # `python FOLDER` puts the folder on the path, where its `models` and `operators` could hide somebody else's.
+    # `python FOLDER` puts the folder on the path, where its `models` and `operators` could hide those of others.
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != root]
     if __package__:
         return sys.modules[__package__]

@@ -1,4 +1,4 @@
-"""A function of the SDK, called from a terminal: samples by name, a bar, results as a table or JSON, an exit code."""
+"""An SDK function called from a terminal: samples by name, a bar, results as a table or JSON, an exit code."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ DONE, FAILED, INTERRUPTED = 0, 1, 130  # exit codes; bad usage is 2
 PARTS = ("validation", "test")  # arguments that name a part of the samples
 
 
-def call(function: str, given: dict[str, Any]) -> int:
-    """Runs a function of the SDK, prints what it returns, and gives the exit code.
+def call(function: str, arguments: dict[str, Any], *, takes_progress: bool) -> int:
+    """Runs an SDK function, prints its results, and returns the exit code.
 
     Args:
-        given: its arguments and settings by name, and "dataset", "view", "quiet" and "json" of the command line
+        arguments: its arguments and settings by name, and "dataset", "view", "quiet" and "json" of the command line
+        takes_progress: whether it has an argument of that name
     """
-    name, view = given.pop("dataset"), given.pop("view", None)
-    quiet, as_json = given.pop("quiet", False), given.pop("json", False)
+    name, view = arguments.pop("dataset"), arguments.pop("view", None)
+    quiet, as_json = arguments.pop("quiet", False), arguments.pop("json", False)
     watch = Watch(quiet)
-    if "progress" in takes(function):
-        given["progress"] = watch
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it, the run is left resumable
+    if takes_progress:
+        arguments["progress"] = watch
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the run stays resumable
     try:
         with only_results() as out:
             samples = find_samples(name, view)
-            named = {part: find_part(samples, given[part]) for part in PARTS if part in given}
-            with contextlib.closing(watch):  # the bar has to be off the line before anything else is said
-                results = run(function, samples, {**given, **named})
+            parts = {part: find_part(samples, arguments[part]) for part in PARTS if part in arguments}
+            with contextlib.closing(watch):  # the bar must leave the line before anything is printed
+                results = run(function, samples, {**arguments, **parts})
             return show(results, as_json, out, name, watch.run_key or function)
     except CycloptsError:
         raise
@@ -46,7 +47,7 @@ def call(function: str, given: dict[str, Any]) -> int:
 
 
 def clean_folders(yes: bool, unknown: bool, as_json: bool) -> int:
-    """`evenset clean`: prints what is left of deleted datasets; gives the exit code."""
+    """`evenset clean`: prints the remains of deleted datasets; returns the exit code."""
     from .workflows.runs.cleanup import clean
 
     try:
@@ -56,19 +57,13 @@ def clean_folders(yes: bool, unknown: bool, as_json: bool) -> int:
         return explain(error, "clean", "", "")
 
 
-def takes(function: str) -> list[str]:
-    from .commands import arguments_of
-
-    return list(arguments_of(function))
-
-
 def run(function: str, samples: Any, arguments: dict[str, Any]) -> Any:
     results = getattr(importlib.import_module(__package__), function)(samples, **arguments)
-    return f"{arguments['run_key']} is asked to stop" if function == "stop_run" else results
+    return f"{arguments['run_key']} was asked to stop" if function == "stop_run" else results
 
 
 class Watch:
-    """The progress of a call: a bar, unless it is to be quiet, and the key of the run, for whoever resumes it."""
+    """The progress of a call: a bar, unless it is quiet, and the key of the run, to resume it."""
 
     def __init__(self, quiet: bool) -> None:
         self.quiet, self.run_key = quiet, ""
@@ -93,11 +88,11 @@ class Watch:
 
 @contextlib.contextmanager
 def only_results() -> Iterator[Any]:
-    """Where results are printed: whatever else is printed meanwhile, by whomever, goes to stderr."""
+    """Yields the stream for results; all other output meanwhile goes to stderr."""
     sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)  # libraries keep streams of their own, and some write from C; FiftyOne's warnings go to stdout
-    with open(kept, "w", encoding="utf-8") as out:
+    stdout = os.dup(1)
+    os.dup2(2, 1)  # libraries have their own streams, some write from C, and FiftyOne warns on stdout
+    with open(stdout, "w", encoding="utf-8") as out:
         yield out
 
 
@@ -107,7 +102,7 @@ def find_samples(name: str, view: str | None) -> Any:
 
     if not fo.dataset_exists(name):
         names = ", ".join(map(repr, fo.list_datasets()))
-        raise CycloptsError(f"there is no dataset {name!r}: " + (f"there are {names}" if names else "there is none"))
+        raise CycloptsError(f"there is no dataset {name!r}: " + (f"there are {names}" if names else "there are none"))
     dataset = fo.load_dataset(name)
     if view is None:
         return dataset
@@ -118,7 +113,7 @@ def find_samples(name: str, view: str | None) -> Any:
 
 
 def find_part(samples: Any, text: str) -> Any:
-    """What --validation and --test name: a saved view, where it is no tag."""
+    """The part named by --validation or --test: a tag, else a saved view."""
     from .workflows.data.internals import root_dataset
 
     dataset = root_dataset(samples)
@@ -130,18 +125,18 @@ def as_text(results: Any, as_json: bool) -> str:
     if as_json:
         return json.dumps(plain(results), ensure_ascii=False)
     text = results["text"] if isinstance(results, dict) else str(results)
-    key = getattr(results, "run_key", "")  # whoever wants to undo it has to know it
+    key = getattr(results, "run_key", "")  # needed to undo it
     return text if key in text else f"{text}\n({key})"
 
 
 def plain(value: Any) -> Any:
-    """Results in JSON's types: NaN is null, and so are pictures."""
+    """Results in the types of JSON; NaN and images become null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
     if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
+        return [plain(item) for item in value]
     if isinstance(value, float):
         return value if abs(value) < float("inf") else None
     if value is None or isinstance(value, (bool, int, str)):
@@ -152,16 +147,16 @@ def plain(value: Any) -> Any:
 
 
 def show(results: Any, as_json: bool, out: Any, dataset: str, done: str) -> int:
-    """Prints what a call returned; gives the exit code: 0 also where nobody reads on (`evenset ... | head -1`).
+    """Prints results; returns the exit code, which is 0 also where the reader has gone (`evenset ... | head -1`).
 
     Args:
-        done: key of the run, or name of the function: it is done, whatever becomes of the printing
+        done: key of the run, or name of the function, which is done even if printing fails
     """
     try:
         print(as_text(results, as_json), file=out, flush=True)
         return DONE
     except (Exception, KeyboardInterrupt) as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # for what is still to be flushed when it is closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # takes what is flushed when it is closed
         if isinstance(error, BrokenPipeError):
             return DONE
         again = f": {invoked()} load-results {shlex.quote(dataset)} {done}" if done.startswith("evenset_") else ""
@@ -170,27 +165,28 @@ def show(results: Any, as_json: bool, out: Any, dataset: str, done: str) -> int:
 
 
 def explain(error: BaseException, function: str, dataset: str, run_key: str) -> int:
-    """Says on stderr how the call ended, and how to go on with its run; gives the exit code."""
+    """Prints on stderr how the call ended, and how to continue its run; returns the exit code."""
     from .workflows.runs.run import RunStopped
     from .workflows.runs.worker import sentence
 
-    again = f"go on with: {invoked()} resume-run {shlex.quote(dataset)} {run_key}"
+    again = f"continue it with: {invoked()} resume-run {shlex.quote(dataset)} {run_key}"
     if function == "audit_labels":
-        again = f"draw anew, and delete it: {invoked()} delete-run {shlex.quote(dataset)} {run_key}"
+        again = f"delete it, and draw again: {invoked()} delete-run {shlex.quote(dataset)} {run_key}"
     if isinstance(error, (KeyboardInterrupt, RunStopped)):
-        told = f"{run_key} was stopped; {again}" if run_key else f"{function} was interrupted"
+        message = f"{run_key} was stopped; {again}" if run_key else f"{function} was interrupted"
         code = INTERRUPTED
     elif isinstance(error, Exception):
-        told, code = f"Error: {sentence(error, function)}", FAILED
-        told += f"\nThe run is kept; once the cause is gone, {again}" if run_key else ""
+        message, code = f"Error: {sentence(error, function)}", FAILED
+        message += f"\nThe run is kept; once the cause is fixed, {again}" if run_key else ""
     else:
         raise error
-    print(told, file=sys.stderr, flush=True)
+    print(message, file=sys.stderr, flush=True)
     return code
 
 
 def invoked() -> str:
-    """How the command line was called: by its script, or as Python's argument."""
-    if Path(sys.argv[0]).stem == "evenset":
+    """The command that started this process: the script, or Python with this folder."""
+    script = Path(sys.argv[0])
+    if script.stem == "evenset" and not script.is_dir():  # a plugin's folder may have that name
         return "evenset"
     return f"{shlex.quote(sys.executable)} {shlex.quote(str(Path(__file__).resolve().parent))}"

@@ -1,4 +1,4 @@
-"""A random draw of accepted samples to check, and the bound on precision that follows."""
+"""Audit labels: a person checks accepted samples drawn at random, which bounds the precision of all."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ import fiftyone.operators.types as types
 
 from ..models.settings import AuditSettings
 from ..workflows.audit_labels import audit_labels
+from ..workflows.display.progress_bar import Progress
 from ..workflows.runs import records
 from ..workflows.runs.lookup import audits_of, writer_of
-from . import forms, running
+from .display.pages import Page
+from .execution import run_in_server
+from .forms.form import Form, build_form
+from .forms.inputs import ask_label_field, ask_suggestions, read_inputs, require_input
+from .forms.samples import ask_samples, samples_of
+from .forms.settings import ask_settings, read_settings
 
 
 class AuditLabels(foo.Operator):
@@ -20,58 +26,58 @@ class AuditLabels(foo.Operator):
         return foo.OperatorConfig(
             name="audit_labels",
             label="Audit labels",
-            description="Check accepted samples drawn at random, and learn how precise they all are",
+            description="Check accepted samples drawn at random, to bound the precision of all accepted labels",
             icon="fact_check",
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,
         )
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Audit labels", "Draw", fill)
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        return build_form(ctx, "Audit labels", "Draw", add_lines)
 
-    def execute(self, ctx: Any) -> Any:
-        def work(progress: Any) -> Any:
-            field, given = forms.chosen(ctx, "field"), forms.read(ctx, AuditSettings)
-            if not learned_from(ctx.dataset, field):  # or the form did not ask for it
-                given.update(forms.read_inputs(ctx, "label_field"))
-            return audit_labels(forms.samples_of(ctx), field, **given, progress=progress)
+    def execute(self, ctx: foo.ExecutionContext) -> Any:
+        def work(progress: Progress) -> Any:
+            field, arguments = require_input(ctx, "field"), read_settings(ctx, AuditSettings)
+            if not training_labels(ctx.dataset, field):  # else the form has no line for it
+                arguments.update(read_inputs(ctx, "label_field"))
+            return audit_labels(samples_of(ctx), field, **arguments, progress=progress)
 
-        return running.run_here(ctx, work, answer)
+        return run_in_server(ctx, work, result_page)
 
 
-def fill(form: forms.Form) -> None:
-    field = form.suggestions("auto_label")
+def add_lines(form: Form) -> None:
+    field = ask_suggestions(form, "auto_label")
     if not field:
         return
     earlier = audits_of(form.ctx.dataset, field)
     if earlier:
         form.button = "Read the audit"
-        form.say(f"Samples are drawn ({earlier[0]}): this tells what their check says. Delete that run to draw anew")
+        form.note(f"{earlier[0]} has drawn the samples. To draw others, delete that run")
         return
-    form.target("Draw from")
-    if not learned_from(form.ctx.dataset, field):
-        form.label_field("Where labels go: these suggestions are those of an earlier run's model")
-    form.settings(AuditSettings, basic=True)
-    if form.more():
-        form.settings(AuditSettings)
+    ask_samples(form, "Draw from")
+    if not training_labels(form.ctx.dataset, field):
+        ask_label_field(form, "Field for the checked labels; these suggestions come from an earlier run's model")
+    ask_settings(form, AuditSettings, basic=True)
+    if form.ask_for_more():
+        ask_settings(form, AuditSettings)
 
 
-def learned_from(dataset: Any, field: str) -> str | None:
-    """The labels that suggestions were learned from; None where another dataset's model made them."""
+def training_labels(dataset: Any, field: str) -> str | None:
+    """The field that the suggestions were learned from; None where another dataset's model made them."""
     return writer_of(dataset, field, "auto_label").label_field
 
 
-def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
-    """What to check, or the bound."""
+def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
+    """The samples to check, or the bound once they are checked."""
     field, view = results["field"], results["views"]["audit"]
     if results["precision"] is not None:
-        page = running.Page(f"{results['right']:,} of {results['drawn']:,} are right")
-        return page.alert("success", results["text"])
-    page = running.Page(f"{results['checked']:,} of {results['drawn']:,} drawn samples are checked")
-    page.lines("Open them and look at each: correct the wrong ones, accept the rest as seen, and audit again.")
-    page.button("Open the drawn samples", "visibility", "set_view", dict(name=view))
-    params = dict(field=field, status="all", audit=True, saved_view=view)  # or what is selected in it
-    if not learned_from(ctx.dataset, field):
+        page = Page(f"{results['right']:,} of {results['drawn']:,} are correct")
+        return page.add_alert("success", results["text"])
+    page = Page(f"{results['checked']:,} of {results['drawn']:,} drawn samples are checked")
+    page.add_lines("Open them and look at each: correct the wrong ones, accept the rest as seen, then audit again.")
+    page.add_button("Open the drawn samples", "visibility", "set_view", dict(name=view))
+    params = dict(field=field, status="all", audit=True, saved_view=view)  # or the selection in it
+    if not training_labels(ctx.dataset, field):
         params["label_field"] = records.read_record(ctx.dataset, results["run_key"]).inputs["label_field"]
-    return page.button("Review ...", "rate_review", "@evenset/evenset/review_labels", params, prompt=True)
+    return page.add_form_button("Review ...", "rate_review", "review_labels", params)

@@ -1,4 +1,4 @@
-"""From the few labels that there are, a label for every sample: one choice and a click."""
+"""Auto-label: a label for every sample, learned from a few."""
 
 from __future__ import annotations
 
@@ -8,7 +8,22 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings
-from . import forms, running
+from .display.pages import Page
+from .execution import Arguments, run_in_worker
+from .forms.form import Form, build_form
+from .forms.inputs import (
+    ask_classes,
+    ask_embeddings,
+    ask_group_field,
+    ask_label_field,
+    ask_new_field,
+    ask_synthetic,
+    ask_tag,
+    note_label_count,
+    read_inputs,
+)
+from .forms.samples import ask_samples, samples_of
+from .forms.settings import ask_settings, read_settings
 
 INPUTS = (
     "label_field",
@@ -29,72 +44,72 @@ class AutoLabel(foo.Operator):
         return foo.OperatorConfig(
             name="auto_label",
             label="Auto-label",
-            description="Label the rest from the few labels that there are",
+            description="Learn from a few labels, and label the remaining samples",
             icon="auto_awesome",
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,
         )
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Auto-label", "Label the rest", fill, works="auto_label")
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        return build_form(ctx, "Auto-label", "Label the rest", add_lines, workflow="auto_label")
 
-    def execute(self, ctx: Any) -> Any:
-        def prepare() -> running.Prepared:
-            settings = forms.read(ctx, ImageSettings, ResNetSettings, GraphSettings, AutoLabelSettings)
-            return forms.samples_of(ctx), {**forms.read_inputs(ctx, *INPUTS), **settings}
+    def execute(self, ctx: foo.ExecutionContext) -> Any:
+        def read_arguments() -> Arguments:
+            settings = read_settings(ctx, ImageSettings, ResNetSettings, GraphSettings, AutoLabelSettings)
+            return samples_of(ctx), {**read_inputs(ctx, *INPUTS), **settings}
 
-        return running.run(ctx, "auto_label", prepare, answer)
-
-
-def fill(form: forms.Form) -> None:
-    samples = form.target("Label")
-    learns = not form.value("run")
-    label_field = form.label_field("Learns from these labels, and leaves them as they are", required=learns)
-    if learns:
-        form.labelled(samples, label_field)
-    form.new_field("auto_label", "Receives a label, its confidence and its status for every sample")
-    form.settings(AutoLabelSettings, basic=True)
-    if form.more():
-        _more(form)
+        return run_in_worker(ctx, "auto_label", read_arguments, result_page)
 
 
-def _more(form: forms.Form) -> None:
+def add_lines(form: Form) -> None:
+    samples = ask_samples(form, "Label")
+    trains = not form.value("run")
+    label_field = ask_label_field(form, "Labels to learn from; they are not changed", required=trains)
+    if trains:
+        note_label_count(form, samples, label_field)
+    ask_new_field(form, "auto_label", "Receives a label, its confidence and its status for every sample")
+    ask_settings(form, AutoLabelSettings, basic=True)
+    if form.ask_for_more():
+        _add_more_lines(form)
+
+
+def _add_more_lines(form: Form) -> None:
     form.heading("Learning")
-    hint = "A field of vectors, or a model of FiftyOne's zoo, in place of training a ResNet"
-    form.suggest("embeddings", forms.vector_fields(form.ctx.dataset), label="Embeddings", description=hint)
+    hint = "A vector field or a FiftyOne zoo model, in place of training a ResNet"
+    ask_embeddings(form, hint)
     methods = ("evenset_auto_label_", "evenset_train_resnet_")
     earlier = [key for key in form.ctx.dataset.list_runs() if key.startswith(methods)]
-    hint = "An earlier run whose model predicts, in place of training; another dataset's as dataset/key"
+    hint = "An earlier run whose model predicts, in place of training; a run of another dataset: dataset/key"
     form.suggest("run", earlier, label="Run", description=hint)
     rounds = [key for key in earlier if key.startswith(methods[0])]
-    hint = "An earlier run: goes on from its model, on more labels, and what it held out stays held out"
+    hint = "An earlier run to continue with more labels: starts from its model, and keeps its held-out labels held out"
     form.suggest("after", rounds, label="Next round after", description=hint)
-    form.classes()
-    form.group_field()
-    form.include_synthetic()
-    form.tag("validation", "Validation tag", "Samples with this tag choose the epoch; empty: a part is drawn")
+    ask_classes(form)
+    ask_group_field(form)
+    ask_synthetic(form)
+    ask_tag(form, "validation", "Validation tag", "Samples with this tag select the best epoch; empty: drawn at random")
     form.heading("Precision")
-    form.settings(AutoLabelSettings)
+    ask_settings(form, AutoLabelSettings)
     form.heading("Images")
-    form.settings(ImageSettings)
+    ask_settings(form, ImageSettings)
     form.heading("Graph")
-    form.settings(GraphSettings)
+    ask_settings(form, GraphSettings)
     form.heading("ResNet")
-    form.settings(ResNetSettings)
+    ask_settings(form, ResNetSettings)
 
 
-def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
-    """What was accepted, at what precision, and where to go from here."""
+def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
+    """The accepted suggestions and their precision, with buttons to review them."""
     field, unlabelled = results["output_field"], results["samples"] - results["labelled"]
     title = f"{results['accepted']:,} of {unlabelled:,} unlabelled samples are accepted"
-    page = running.Page(f"{title}, {results['review']:,} are left to review")
-    page.lines(results["text"].partition("\n\n")[0].partition("\n")[2])
-    page.button("Open the review view", "visibility", "set_view", dict(name=results["views"]["review"]))
+    page = Page(f"{title}, {results['review']:,} left to review")
+    page.add_lines(results["text"].partition("\n\n")[0].partition("\n")[2])
+    page.add_button("Open the review view", "visibility", "set_view", dict(name=results["views"]["review"]))
     params = dict(field=field, view_target="DATASET")
     if results["accepted"]:
-        page.button("Open the accepted", "done_all", "set_view", dict(name=results["views"]["accepted"]))
-        page.button("Accept ...", "check", "@evenset/evenset/review_labels", params, prompt=True)
-        page.button("Audit ...", "fact_check", "@evenset/evenset/audit_labels", params, prompt=True)
-    page.notes(results)
-    return page.table(results["rows"])
+        page.add_button("Open the accepted view", "done_all", "set_view", dict(name=results["views"]["accepted"]))
+        page.add_form_button("Accept ...", "check", "review_labels", params)
+        page.add_form_button("Audit ...", "fact_check", "audit_labels", params)
+    page.add_notes(results)
+    return page.add_table(results["rows"])

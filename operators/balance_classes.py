@@ -1,4 +1,4 @@
-"""Evens out the classes: the plan before anything runs, and the verdict at the end."""
+"""Balance classes: the plan in the form, and the verdict with the results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ import fiftyone.operators.types as types
 from ..models.settings import BALANCE_SETTINGS, BalanceSettings
 from ..workflows.display.tables import counted
 from ..workflows.ui import balance
-from . import balancing, forms, running
+from .display.pages import Page
+from .execution import Arguments, run_in_worker
+from .forms.balance import SEVERITY, ask_generator, ask_more_settings, ask_target, read_target
+from .forms.form import Form, build_form
+from .forms.inputs import ask_classes, ask_group_field, ask_label_field, note_label_count, read_inputs, require_input
+from .forms.samples import ask_samples, samples_of
+from .forms.settings import ask_settings, read_settings
 
 INPUTS = ("label_field", "generator", "group_field", "classes")
 
@@ -21,53 +27,53 @@ class BalanceClasses(foo.Operator):
         return foo.OperatorConfig(
             name="balance_classes",
             label="Balance classes",
-            description="Add synthetic images to the classes that have too few, where they help",
+            description="Add synthetic images to small classes, where they help",
             icon="balance",
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,
         )
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Balance classes", "Balance", fill, works="balance_classes")
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        return build_form(ctx, "Balance classes", "Balance", add_lines, workflow="balance_classes")
 
-    def execute(self, ctx: Any) -> Any:
-        def prepare() -> running.Prepared:
-            forms.chosen(ctx, "label_field")
+    def execute(self, ctx: foo.ExecutionContext) -> Any:
+        def read_arguments() -> Arguments:
+            require_input(ctx, "label_field")
             inputs = {
-                **forms.read_inputs(ctx, *INPUTS),
-                **forms.read(ctx, *BALANCE_SETTINGS),
-                "target": balancing.read_target(ctx.params),
+                **read_inputs(ctx, *INPUTS),
+                **read_settings(ctx, *BALANCE_SETTINGS),
+                "target": read_target(ctx.params),
             }
-            return forms.samples_of(ctx), inputs
+            return samples_of(ctx), inputs
 
-        return running.run(ctx, "balance_classes", prepare, answer)
+        return run_in_worker(ctx, "balance_classes", read_arguments, result_page)
 
 
-def fill(form: forms.Form) -> None:
-    samples = form.target("Balance")
-    label_field = form.label_field("The synthetic samples get their label in this field")
-    form.labelled(samples, label_field)
-    balancing.ask_target(form, samples, label_field)
-    form.settings(BalanceSettings, basic=True)
+def add_lines(form: Form) -> None:
+    samples = ask_samples(form, "Balance")
+    label_field = ask_label_field(form, "Synthetic samples get their label in this field")
+    note_label_count(form, samples, label_field)
+    ask_target(form, samples, label_field)
+    ask_settings(form, BalanceSettings, basic=True)
     if form.value("source", "generate") == "generate":
-        balancing.ask_generator(form)
-    if form.more():
+        ask_generator(form)
+    if form.ask_for_more():
         form.heading("Samples")
-        form.group_field()
-        form.classes()
-        balancing.more(form)
+        ask_group_field(form)
+        ask_classes(form)
+        ask_more_settings(form)
 
 
-def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
-    """What was added, and what it is worth."""
-    page = running.Page(f"{counted(results['added'], 'synthetic sample')} added")
+def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
+    """The added samples, and their gain."""
+    page = Page(f"{counted(results['added'], 'synthetic sample')} added")
     if results["gain"]:
-        page.alert(balancing.SEVERITY.get(results["decision"], "info"), balance.sentence(results))
+        page.add_alert(SEVERITY.get(results["decision"], "info"), balance.sentence(results))
     for name, view in results["views"].items():
-        page.button(f"Open the {name}", "visibility", "set_view", dict(name=view))
-    page.button("Remove ...", "undo", "@evenset/evenset/delete_run", dict(run_key=results["run_key"]), prompt=True)
-    page.notes(results).table(results["verdict"] or results["rows"])
+        page.add_button(f"Open the {name}", "visibility", "set_view", dict(name=view))
+    page.add_form_button("Remove ...", "undo", "delete_run", dict(run_key=results["run_key"]))
+    page.add_notes(results).add_table(results["verdict"] or results["rows"])
     if results["picture"]:
-        page.picture(results["picture"])
+        page.add_image(results["picture"])
     return page

@@ -1,4 +1,4 @@
-"""Which method does best on the user's own labels: a table, and evaluations that the App compares."""
+"""Compare methods: scores of several methods on the user's own labels, as a table and as evaluations."""
 
 from __future__ import annotations
 
@@ -17,21 +17,38 @@ from ..models.settings import (
 )
 from ..workflows.data.labels import real_samples
 from ..workflows.display.tables import counted
-from . import balancing, forms, refilling, running
+from .display.pages import Page
+from .execution import Arguments, run_in_worker
+from .forms.balance import SEVERITY, ask_generator, ask_more_settings, ask_target, read_target
+from .forms.form import Form, build_form
+from .forms.inputs import (
+    ask_classes,
+    ask_embeddings,
+    ask_group_field,
+    ask_label_field,
+    ask_new_field,
+    ask_tag,
+    note_label_count,
+    read_inputs,
+    require_input,
+)
+from .forms.refill import RESNET_METHODS, checkbox
+from .forms.samples import ask_samples, samples_of
+from .forms.settings import ask_settings, read_settings
 
-TASKS = {"classification": "Ways to label", "generation": "Ways to even out the classes"}
+TASKS = {"classification": "Ways to label", "generation": "Ways to balance the classes"}
 INPUTS = ("label_field", "output_field", "test", "group_field", "embeddings", "rules")
-WHAT = {
-    "hog + svm": "HOG + SVM: gradients and a linear classifier",
-    "k-nn": "k-NN: votes of the images whose pixels are most alike",
-    "resnet": "ResNet: a network trained on the images",
-    "image gcn": "GCN on the image: its parts are joined",
-    "gcn": "GCN on samples: each is joined to its nearest others",
+METHOD_LABELS = {
+    "hog + svm": "HOG + SVM: a linear classifier on gradients",
+    "k-nn": "k-NN: votes of the images with the most similar pixels",
+    "resnet": "ResNet: trained on the images",
+    "image gcn": "GCN inside each image: over its patches or superpixels",
+    "gcn": "GCN over samples: each linked to its nearest neighbours",
     "laplace": "Laplace learning: labels spread over the same graph",
-    "ensemble": "Ensemble: what auto_label does, several ways to spread labels over that graph, and the ResNet",
+    "ensemble": "Ensemble, as in Auto-label: several ways to spread labels over that graph, and the ResNet",
 }
-CHOICES = {method: refilling.checkbox(method) for method in WHAT}  # rules need none, since they are given or not
-WITHOUT = ("source", "measure_benefit", "add", "keep_rejected")  # of a balance: here nothing is added
+CHECKBOXES = {method: checkbox(method) for method in METHOD_LABELS}  # rules need none: their text may be empty
+WITHOUT = ("source", "measure_benefit", "add", "keep_rejected")  # settings of a balance: here nothing is added
 
 
 class CompareMethods(foo.Operator):
@@ -47,54 +64,52 @@ class CompareMethods(foo.Operator):
             allow_delegated_execution=True,
         )
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Compare methods", "Compare", fill, works="compare_methods")
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        return build_form(ctx, "Compare methods", "Compare", add_lines, workflow="compare_methods")
 
-    def execute(self, ctx: Any) -> Any:
-        return running.run(ctx, "compare_methods", lambda: read(ctx), answer)
+    def execute(self, ctx: foo.ExecutionContext) -> Any:
+        return run_in_worker(ctx, "compare_methods", lambda: read_arguments(ctx), result_page)
 
 
-def fill(form: forms.Form) -> None:
-    samples = form.target("Compare on")
-    generation = form.choose("task", TASKS, "classification", label="What to compare") == "generation"
-    label_field = form.label_field("A part of these labels trains, another part scores")
-    form.labelled(samples, label_field)
+def add_lines(form: Form) -> None:
+    samples = ask_samples(form, "Compare on")
+    generation = form.choose("task", TASKS, "classification", label="Comparison") == "generation"
+    label_field = ask_label_field(form, "Some of these labels train, others score")
+    note_label_count(form, samples, label_field)
     if generation:
-        _generation(form, samples, label_field)
+        _add_generation_lines(form, samples, label_field)
         return
-    form.new_field("compare", "Says which samples trained and which were held out; the predictions get its name too")
+    ask_new_field(form, "compare", "Receives the part of each sample; the fields of predictions start with its name")
     form.heading("Methods")
-    for method, name in CHOICES.items():
-        form.inputs.bool(name, default=True, label=WHAT[method], view=types.CheckboxView())
-    form.arguments["methods"] = chosen(form.ctx.params)
-    _rules(form)
+    for method, name in CHECKBOXES.items():
+        form.lines.bool(name, default=True, label=METHOD_LABELS[method], view=types.CheckboxView())
+    form.arguments["methods"] = chosen_methods(form.ctx.params)
+    _add_rules(form)
     form.heading("Held-out labels")
-    form.tag(
-        "test", "Test tag", "Labels of samples with this tag score; empty: another part is drawn in each repetition"
-    )
-    form.settings(CompareSettings, basic=True)
-    if form.more():
-        _more(form)
+    ask_tag(form, "test", "Test tag", "Samples with this tag score; empty: drawn at random in each repetition")
+    ask_settings(form, CompareSettings, basic=True)
+    if form.ask_for_more():
+        _add_more_lines(form)
 
 
-def _generation(form: forms.Form, samples: Any, label_field: str | None) -> None:
-    balancing.ask_target(form, real_samples(samples)[0], label_field, with_synthetic=False)
-    form.say("They are made to be measured: none is added")
-    form.settings(BalanceSettings, basic=True, without=WITHOUT)
-    balancing.ask_generator(form)
-    if form.more():
+def _add_generation_lines(form: Form, samples: Any, label_field: str | None) -> None:
+    ask_target(form, real_samples(samples)[0], label_field, with_synthetic=False)
+    form.note("The images are only measured: none is added")
+    ask_settings(form, BalanceSettings, basic=True, without=WITHOUT)
+    ask_generator(form)
+    if form.ask_for_more():
         form.heading("Samples")
-        form.group_field()
-        form.classes()
-        balancing.more(form, without=WITHOUT)
+        ask_group_field(form)
+        ask_classes(form)
+        ask_more_settings(form, without=WITHOUT)
 
 
-def _rules(form: forms.Form) -> None:
-    """Lines of rules; what cannot be read is marked, and says what can."""
+def _add_rules(form: Form) -> None:
+    """Adds a text of rules, marked where it cannot be parsed."""
     from ..workflows.comparison import rules
 
-    hint = 'Rules of your own, a line each, the first match wins, as night: F("tags").contains("dark"); empty: none'
-    form.inputs.str("rules", label="Rules", description=hint, view=types.TextFieldView(multiline=True, rows=3))
+    hint = 'Your own rules, one per line; the first match wins. For example: night: F("tags").contains("dark")'
+    form.lines.str("rules", label="Rules", description=hint, view=types.TextFieldView(multiline=True, rows=3))
     try:
         if form.value("rules"):
             rules.read(form.value("rules"))
@@ -102,61 +117,61 @@ def _rules(form: forms.Form) -> None:
         form.mark("rules", str(error))
 
 
-def _more(form: forms.Form) -> None:
-    form.group_field()
-    hint = "Of the graph of samples: a field of vectors, or a model of FiftyOne's zoo; empty: made from the images"
-    form.suggest("embeddings", forms.vector_fields(form.ctx.dataset), label="Embeddings", description=hint)
-    form.settings(CompareSettings)
+def _add_more_lines(form: Form) -> None:
+    ask_group_field(form)
+    hint = "For the graph of samples: a vector field or a FiftyOne zoo model; empty: computed from the images"
+    ask_embeddings(form, hint)
+    ask_settings(form, CompareSettings)
     form.heading("Attacks")
-    form.settings(AttackSettings)
+    ask_settings(form, AttackSettings)
     form.heading("Images")
-    form.settings(ImageSettings)
+    ask_settings(form, ImageSettings)
     form.heading("ResNet")
-    form.settings(ResNetSettings)
+    ask_settings(form, ResNetSettings)
 
 
-def chosen(params: dict[str, Any]) -> list[str]:
+def chosen_methods(params: dict[str, Any]) -> list[str]:
     """The methods that are ticked."""
-    return [method for method, name in CHOICES.items() if params.get(name, True)]
+    return [method for method, name in CHECKBOXES.items() if params.get(name, True)]
 
 
-def read(ctx: Any) -> running.Prepared:
-    """What the form says, as arguments of compare_methods."""
-    forms.chosen(ctx, "label_field")
+def read_arguments(ctx: foo.ExecutionContext) -> Arguments:
+    """The arguments of compare_methods from a submitted form."""
+    require_input(ctx, "label_field")
     if ctx.params.get("task") == "generation":
-        inputs = forms.read_inputs(ctx, "task", "label_field", "generator", "group_field", "classes")
-        settings = {name: value for name, value in forms.read(ctx, *BALANCE_SETTINGS).items() if name not in WITHOUT}
-        return forms.samples_of(ctx), {**inputs, "target": balancing.read_target(ctx.params), **settings}
-    inputs = forms.read_inputs(ctx, *INPUTS)
-    methods = chosen(ctx.params)
-    resnet = {name: value for name, value in forms.read(ctx, ResNetSettings).items() if name != "seed"}
-    own = {method: resnet for method in refilling.RESNETS if method in methods}
-    settings = forms.read(ctx, CompareSettings, AttackSettings, ImageSettings)
+        inputs = read_inputs(ctx, "task", "label_field", "generator", "group_field", "classes")
+        settings = {name: value for name, value in read_settings(ctx, *BALANCE_SETTINGS).items() if name not in WITHOUT}
+        return samples_of(ctx), {**inputs, "target": read_target(ctx.params), **settings}
+    inputs = read_inputs(ctx, *INPUTS)
+    methods = chosen_methods(ctx.params)
+    resnet = {name: value for name, value in read_settings(ctx, ResNetSettings).items() if name != "seed"}
+    own = {method: resnet for method in RESNET_METHODS if method in methods}
+    settings = read_settings(ctx, CompareSettings, AttackSettings, ImageSettings)
     if "rules" in inputs:
         methods.append("rules")
     if not methods:
         raise ValueError("no method is chosen: choose one or more in the form")
-    return forms.samples_of(ctx), {**inputs, "methods": methods, "settings_of": own, **settings}
+    return samples_of(ctx), {**inputs, "methods": methods, "settings_of": own, **settings}
 
 
-def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
-    """The table, and where to look further."""
+def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
+    """The table, with buttons for the held-out samples and their evaluations."""
     if "verdicts" in results:
-        return _generation_answer(results)
-    count, held = len(results["rows"]), results["held_out"]
-    times = f", {len(held)} times" if len(held) > 1 else ""
-    page = running.Page(f"{count} methods are scored on {held[0]:,} held-out labels{times}")
-    page.button("Open the held-out samples", "visibility", "set_view", dict(name=results["views"]["held out"]))
+        return _generation_page(results)
+    count, held_out = len(results["rows"]), results["held_out"]
+    repetitions = f", {len(held_out)} times" if len(held_out) > 1 else ""
+    page = Page(f"{count} methods are scored on {held_out[0]:,} held-out labels{repetitions}")
+    page.add_button("Open the held-out samples", "visibility", "set_view", dict(name=results["views"]["held out"]))
     panel = dict(name="model_evaluation_panel_builtin", isActive=True, layout="horizontal")
-    page.button("Open Model Evaluation", "assessment", "open_panel", panel)
-    return page.table(results["rows"]).notes(results)  # some are footnotes of the table
+    page.add_button("Open Model Evaluation", "assessment", "open_panel", panel)
+    return page.add_table(results["rows"]).add_notes(results)  # some are footnotes of the table
 
 
-def _generation_answer(results: dict[str, Any]) -> running.Page:
-    """Every way to train, what images of either kind gain over the best of them, and of which class."""
-    page = running.Page(f"Ways to even out {counted(len(results['names']), 'class')}").table(results["rows"])
+def _generation_page(results: dict[str, Any]) -> Page:
+    """The scores of every way to train, and the gain of each kind of image over the best, by class."""
+    page = Page(f"Ways to balance {counted(len(results['names']), 'class')}").add_table(results["rows"])
     for name, (gain, low, high) in results["gains"].items():
-        worth = f"{name}: {100 * gain:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}) over {results['best']}"
-        page.alert(balancing.SEVERITY.get(results["decisions"][name], "info"), worth)
-        page.table(results["verdicts"][name], name)
-    return page.notes(results)
+        text = f"{name}: {100 * gain:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}) over {results['best']}"
+        page.add_alert(SEVERITY.get(results["decisions"][name], "info"), text)
+        page.add_table(results["verdicts"][name], name)
+    return page.add_notes(results)

@@ -1,4 +1,4 @@
-"""Finds labels that are likely wrong, and says why."""
+"""Find mistakes: labels that are likely wrong, each with a reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,20 @@ import fiftyone.operators.types as types
 
 from ..models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
 from ..workflows.display.tables import counted
-from . import forms, running
+from .display.pages import Page
+from .execution import Arguments, run_in_worker
+from .forms.form import Form, build_form
+from .forms.inputs import (
+    ask_embeddings,
+    ask_group_field,
+    ask_label_field,
+    ask_new_field,
+    note_label_count,
+    read_inputs,
+    require_input,
+)
+from .forms.samples import ask_samples, samples_of
+from .forms.settings import ask_settings, read_settings
 
 INPUTS = ("label_field", "output_field", "embeddings", "group_field")
 KINDS = (ImageSettings, ResNetSettings, GraphSettings, MistakeSettings)
@@ -28,42 +41,42 @@ class FindMistakes(foo.Operator):
             allow_delegated_execution=True,
         )
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Find mistakes", "Find", fill, works="find_mistakes")
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        return build_form(ctx, "Find mistakes", "Find", add_lines, workflow="find_mistakes")
 
-    def execute(self, ctx: Any) -> Any:
-        def prepare() -> running.Prepared:
-            forms.chosen(ctx, "label_field")
-            return forms.samples_of(ctx), {**forms.read_inputs(ctx, *INPUTS), **forms.read(ctx, *KINDS)}
+    def execute(self, ctx: foo.ExecutionContext) -> Any:
+        def read_arguments() -> Arguments:
+            require_input(ctx, "label_field")
+            return samples_of(ctx), {**read_inputs(ctx, *INPUTS), **read_settings(ctx, *KINDS)}
 
-        return running.run(ctx, "find_mistakes", prepare, answer)
+        return run_in_worker(ctx, "find_mistakes", read_arguments, result_page)
 
 
-def fill(form: forms.Form) -> None:
-    samples = form.target("Judge the labels of")
-    form.labelled(samples, form.label_field("Judges these labels, and leaves them as they are"))
-    form.new_field("mistake", "Receives a suggestion, its mistakenness and the reason for every label")
-    hint = "A field of vectors, or a model of FiftyOne's zoo: much faster than training a ResNet for each fold"
-    form.suggest("embeddings", forms.vector_fields(form.ctx.dataset), label="Embeddings", description=hint)
-    form.settings(MistakeSettings, basic=True)
-    if form.more():
-        form.group_field()
-        form.heading("Judging")
-        form.settings(MistakeSettings, GraphSettings)
+def add_lines(form: Form) -> None:
+    samples = ask_samples(form, "Check")
+    note_label_count(form, samples, ask_label_field(form, "Labels to check; they are not changed"))
+    ask_new_field(form, "mistake", "Receives a suggestion, its mistakenness and a reason for every label")
+    hint = "A vector field or a FiftyOne zoo model: much faster than training a ResNet for each fold"
+    ask_embeddings(form, hint)
+    ask_settings(form, MistakeSettings, basic=True)
+    if form.ask_for_more():
+        ask_group_field(form)
+        form.heading("Checking")
+        ask_settings(form, MistakeSettings, GraphSettings)
         form.heading("Images")
-        form.settings(ImageSettings)
+        ask_settings(form, ImageSettings)
         form.heading("ResNet")
-        form.settings(ResNetSettings)
+        ask_settings(form, ResNetSettings)
 
 
-def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
-    """How many labels are likely wrong, of which classes, and where to look at them."""
+def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
+    """The number of labels that are likely wrong, by class, with buttons to review them."""
     issues, verb = results["issues"], "is" if results["issues"] == 1 else "are"
-    page = running.Page(f"{issues:,} of {counted(results['judged'], 'label')} {verb} likely wrong")
-    page.lines(results["text"].partition("\n\n")[0].splitlines()[-1])  # the title has the others
+    page = Page(f"{issues:,} of {counted(results['judged'], 'label')} {verb} likely wrong")
+    page.add_lines(results["text"].partition("\n\n")[0].splitlines()[-1])  # the title repeats the others
     if results["issues"]:
-        page.button("Open the mistakes", "visibility", "set_view", dict(name=results["views"]["mistakes"]))
-        params = dict(field=results["output_field"])  # of what is selected in the view, or of all of it
-        page.button("Review ...", "rate_review", "@evenset/evenset/review_labels", params, prompt=True)
-    page.notes(results)
-    return page.table(results["rows"])
+        page.add_button("Open the mistakes", "visibility", "set_view", dict(name=results["views"]["mistakes"]))
+        params = dict(field=results["output_field"])  # the selection in the view, or the whole view
+        page.add_form_button("Review ...", "rate_review", "review_labels", params)
+    page.add_notes(results)
+    return page.add_table(results["rows"])

@@ -1,13 +1,11 @@
-"""A button beside the grid's own: it opens the panel."""
+"""Open Evenset: a button beside the grid's own that opens the panel."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-PANEL = "evenset_panel"
+from .display.pages import PANEL
 
 
 class OpenEvenset(foo.Operator):
@@ -16,13 +14,13 @@ class OpenEvenset(foo.Operator):
         return foo.OperatorConfig(
             name="open_evenset",
             label="Open Evenset",
-            description="The panel from which labels are made, checked, evened out and undone",
+            description="Open the panel to label, review, check and balance a dataset",
             icon="auto_awesome",
         )
 
-    def resolve_placement(self, ctx: Any) -> types.Placement:
+    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
         button = types.Button(label="Evenset", icon="auto_awesome", prompt=False)
         return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
 
-    def execute(self, ctx: Any) -> None:
+    def execute(self, ctx: foo.ExecutionContext) -> None:
         ctx.ops.open_panel(PANEL, layout="horizontal", is_active=True)

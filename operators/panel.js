@@ -1,6 +1,5 @@
-// What a Python panel cannot do by itself: listen to keys, hear that somebody else changed something, open a tab in one
-// step, show a table of text.
-// FiftyOne loads this file as it is (no build); React, and FiftyOne's own hooks, lie on `window`.
+// What a Python panel cannot do: listen to keys, hear of changes by others, open a tab in one step, show a text table.
+// FiftyOne loads this file without a build; React and FiftyOne's own hooks are on `window`.
 (() => {
   const { createElement, useEffect, useRef, useState } = window.React;
   const { PluginComponentType, registerComponent } = window.__fop__;
@@ -8,47 +7,47 @@
   const KEYS = { a: "accept", s: "skip", arrowright: "skip", x: "reject", u: "undo", backspace: "undo" };
   const WORDS = { accept: "A accept", skip: "S skip", reject: "X reject", undo: "U undo" };
   const TYPED = "input:not([type=range], [type=checkbox]), textarea, select, [contenteditable=true], [role=textbox]";
-  const OVER = "[role=dialog], [role=listbox], [role=menu], [data-cy=modal]"; // over the panel: keys are theirs
-  const SETTLE_MS = 300; // an answer is there a moment before it is drawn
-  const CALM_MS = 1000; // news wait that long: what this panel does itself is drawn then, and is no news
-  const TYPING_MS = 10_000; // after a key, somebody may still be typing
-  const ORDER_MS = 800; // after which the tab that is drawn should be the open one
-  const LOST_MS = 30_000; // an answer that is not there then does not come any more
-  const RETRY_MS = [5_000, 300_000]; // to connect again: at first, and at the most
-  const [SMALLEST_PX, LARGEST_PX] = [9.5, 12]; // letters of a table
-  const LETTER_WIDTH = 0.61; // of a letter of a fixed width, in its size
+  const OVER = "[role=dialog], [role=listbox], [role=menu], [data-cy=modal]"; // over the panel: these take the keys
+  const SETTLE_MS = 300; // an answer arrives a moment before it is drawn
+  const CALM_MS = 1000; // changes wait this long: the panel's own are drawn by then
+  const TYPING_MS = 10_000; // after a key, the user may still be typing
+  const ORDER_MS = 800; // after this time the drawn tab should be the open one
+  const LOST_MS = 30_000; // an answer that takes longer is lost
+  const RETRY_MS = [5_000, 300_000]; // before connecting again: first and longest wait
+  const [SMALLEST_PX, LARGEST_PX] = [9.5, 12]; // font sizes of a table
+  const LETTER_WIDTH = 0.61; // width of a monospace letter, relative to its size
 
-  /** A function that calls a method of the panel; `done` is called with the answer, when it is there. */
+  /** A function that calls a method of the panel; `done` receives the answer. */
   function usePanelCall() {
     const panel = window.__fosp__.usePanelId();
     const trigger = window.__foo__.usePanelEvent();
     return (operator, params, done) => trigger(panel, { operator, params, callback: (answer) => done?.(answer?.result) });
   }
 
-  /** What a key asks for: an action and, for a number, a class; null where the key is not ours. */
+  /** The action of a key and, for a number, its class; null for any other key. */
   function asked(event, view) {
     if (event.repeat || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey || event.defaultPrevented)
       return null;
     if (event.target.closest?.(TYPED) || document.querySelector(OVER)) return null;
-    const number = /^(?:Digit|Numpad)(\d)$/.exec(event.code); // by its place: some keyboards shift their digits
+    const number = /^(?:Digit|Numpad)(\d)$/.exec(event.code); // by position: some keyboards shift their digits
     const label = number ? Object.fromEntries(view.numbered)[number[1]] : undefined;
     const action = label === undefined ? KEYS[event.key.toLowerCase()] : "correct";
     return view.actions.includes(action) ? { action, label } : null;
   }
 
-  /** Review by keyboard. view: on_key, turn (another one for each sample and decision), shown, actions, numbered. */
+  /** Review by keyboard. view: on_key, turn (changes with each sample and decision), shown, actions, numbered. */
   function EvensetKeys({ schema }) {
     const call = usePanelCall();
-    const [busy, setBusy] = useState(null); // the turn that is being written: keys are not heard meanwhile, which is seen
+    const [busy, setBusy] = useState(null); // the turn that is being written: keys are ignored meanwhile, and shown dimmed
     const now = useRef({});
-    Object.assign(now.current, { call, view: schema.view }); // the listener stays, what it is about changes
+    Object.assign(now.current, { call, view: schema.view }); // the listener stays, its subject changes
 
     useEffect(() => {
       const listen = (event) => {
         const { call, view, sent } = now.current;
         const found = asked(event, view);
         if (!found) return;
-        event.preventDefault(); // a second panel leaves this key alone, and nothing scrolls
+        event.preventDefault(); // a second panel ignores this key, and nothing scrolls
         if (sent === view.turn) return; // one decision at a time
         now.current.sent = view.turn;
         setBusy(view.turn);
@@ -67,7 +66,7 @@
     return createElement(window.__mui__.Box, { sx: look }, createElement(KeyLine, schema.view));
   }
 
-  /** Which key does what; the classes are text, whatever is in their names. */
+  /** The keys and their actions; class names are shown as text, whatever they hold. */
   function KeyLine({ actions, numbered }) {
     const { Typography } = window.__mui__;
     const words = Object.keys(WORDS).filter((action) => actions.includes(action)).map((action) => WORDS[action]);
@@ -78,7 +77,7 @@
     return [line("keys", words.join(", ")), actions.includes("correct") && names && line("names", names)];
   }
 
-  /** Reads what the server says of a store until the connection ends: first what there is, then each change. */
+  /** Reads a store from the server until the connection ends: first its content, then each change. */
   async function listen(view, signal, hear) {
     const { response } = await window.__fou__.getFetchFunctionExtended()({
       method: "POST",
@@ -100,7 +99,7 @@
     }
   }
 
-  /** Listens again where a connection ended: the server was restarted, or does not tell at all. */
+  /** Listens again after a connection ended: the server was restarted, or does not report changes. */
   async function keepListening(view, signal, hear) {
     for (let wait = RETRY_MS[0]; !signal.aborted; wait = Math.min(2 * wait, RETRY_MS[1])) {
       const began = Date.now();
@@ -119,13 +118,13 @@
   };
   for (const [name, handler] of Object.entries(HANDLERS)) window.addEventListener(name, handler, true);
 
-  /** Whether to draw the panel anew would take something out of somebody's hand: it may also take the focus. */
+  /** Whether the user is in the middle of something: drawing the panel again would interrupt it, or take the focus. */
   function isBusy() {
     const types = document.activeElement?.matches(TYPED) && Date.now() - hands.struck < TYPING_MS;
     return hands.pressed || types || document.querySelector("[role=listbox]") !== null;
   }
 
-  /** Asks again and again, one question at a time, while the panel can be seen. view: interval (ms), on_tick. */
+  /** Asks at intervals, one question at a time, while the panel is visible. view: interval (ms), on_tick. */
   function EvensetTimer({ schema }) {
     const call = usePanelCall();
     const now = useRef({ asked: 0 });
@@ -143,13 +142,13 @@
     return null;
   }
 
-  /** The tabs. FiftyOne's own first note the click in the App's state, and draw all of the App, before they tell of it.
-   *  view: on_tab, names, shown (the one that is drawn). */
+  /** The tabs. FiftyOne's own first write the click to the App's state, and redraw the App, before they report it.
+   *  view: on_tab, names, shown (the drawn tab). */
   function EvensetTabs({ schema }) {
     const { Tab, Tabs } = window.__mui__;
     const call = usePanelCall();
-    const [asked, setAsked] = useState(null); // what was clicked, until it is drawn
-    const [{ state }] = window.__fosp__.usePanelState({}); // another page of this server may have gone to another tab
+    const [asked, setAsked] = useState(null); // the clicked tab, until it is drawn
+    const [{ state }] = window.__fosp__.usePanelState({}); // another page of this server may have opened another tab
     const now = useRef({ pending: new Set() });
     Object.assign(now.current, { asked, call, open: asked ?? state?.tab, tab: state?.tab, view: schema.view });
 
@@ -174,7 +173,7 @@
     });
     useEffect(() => {
       now.current.isGone = false;
-      return () => (now.current.isGone = true); // nothing is drawn any more that could be the open tab
+      return () => (now.current.isGone = true); // nothing is drawn that could be the open tab
     }, []);
     const click = (event, value) => {
       now.current.open = value;
@@ -190,8 +189,8 @@
     return createElement(Tabs, { value: asked ?? schema.view.shown, onChange: click, variant: "scrollable", sx: edge }, tabs);
   }
 
-  /** Tells the panel what changed; it has no look. view: on_news, on_view, seen, channel, dataset_id, dataset_name. */
-  function EvensetNews({ schema }) {
+  /** Reports changes to the panel; invisible. view: on_changes, on_view, seen, channel, dataset_id, dataset_name. */
+  function EvensetListener({ schema }) {
     const call = usePanelCall();
     const now = useRef({});
     Object.assign(now.current, { call, view: schema.view });
@@ -207,14 +206,14 @@
     return null;
   }
 
-  /** The App's view and filters, as a text. FiftyOne's own event comes at every re-render too, three times each. */
+  /** The App's view and filters, as a text. FiftyOne's own event also comes with each re-render, three times each. */
   function useAppView() {
     const { useRecoilValue } = window.recoil;
     const { filters, view, viewName } = window.__fos__;
     return JSON.stringify([useRecoilValue(view), useRecoilValue(filters), useRecoilValue(viewName)]);
   }
 
-  /** Keeps a panel up to date while it can be seen; returns what ends that. */
+  /** Keeps a panel up to date while it is visible; returns a function that ends that. */
   function watch(now) {
     let connection = new AbortController();
     let timer = 0;
@@ -223,21 +222,21 @@
       window.clearTimeout(timer);
       if (value === now.view.seen) return;
       if (isBusy()) later(value);
-      else now.call(now.view.on_news, { seen: now.view.seen }, (answer) => answer?.overtaken && later());
+      else now.call(now.view.on_changes, { seen: now.view.seen }, (answer) => answer?.overtaken && later());
     };
     const later = (value) => {
       window.clearTimeout(timer);
       if (!isGone) timer = window.setTimeout(tell, CALM_MS, value);
     };
     const connect = () => {
-      connection.abort(); // a page that nobody sees would hold one of the six connections that a browser has
+      connection.abort(); // a hidden page would hold one of the browser's six connections
       if (document.visibilityState !== "visible") return;
       connection = new AbortController();
       keepListening(now.view, connection.signal, ({ key, value }) => key === "changed" && later(value));
     };
     const handlers = [
       [document, "visibilitychange", connect],
-      [window, "focus", ({ target }) => target === window && tell()], // who comes back; the server may not tell at all
+      [window, "focus", ({ target }) => target === window && tell()], // the user comes back; the server may not report changes
     ];
     for (const [target, name, handler] of handlers) target.addEventListener(name, handler, true);
     connect();
@@ -249,8 +248,7 @@
     };
   }
 
-  /** Tables of text as they are, in letters that fit them into the panel, within reason; then they scroll sideways.
-   *  Sentences between them are wrapped. */
+  /** Text tables in a font size that fits the panel, within limits; wider ones scroll sideways. Sentences wrap. */
   function EvensetTable({ schema }) {
     const { Box } = window.__mui__;
     const lines = schema.view.text.split("\n").map((line) => ({ line, isRow: /\S {2,}\S|^-+$/.test(line) }));
@@ -264,6 +262,6 @@
     return createElement(Box, { sx: { containerType: "inline-size" } }, pre);
   }
 
-  for (const [name, component] of Object.entries({ EvensetKeys, EvensetNews, EvensetTable, EvensetTabs, EvensetTimer }))
+  for (const [name, component] of Object.entries({ EvensetKeys, EvensetListener, EvensetTable, EvensetTabs, EvensetTimer }))
     registerComponent({ name, component, type: PluginComponentType.Component, activator: () => true });
 })();

@@ -1,4 +1,4 @@
-"""Denoised, grayscale, resized copies that the App's grid can show."""
+"""Preprocess images: denoised, grayscale or resized copies that the App's grid can show."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..models.settings import CopySettings, ImageSettings
+from ..models.settings import CopySettings, ImageSettings, split
 from ..workflows.display.tables import counted
-from . import forms, running
+from .display.pages import Page
+from .execution import Arguments, run_in_worker
+from .forms.form import Form, build_form
+from .forms.inputs import ask_new_field, read_inputs
+from .forms.samples import ask_samples, samples_of
+from .forms.settings import ask_settings, read_settings
 
 
 class PreprocessImages(foo.Operator):
@@ -25,56 +30,56 @@ class PreprocessImages(foo.Operator):
             allow_delegated_execution=True,
         )
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Preprocess images", "Write copies", fill, works="preprocess_images")
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        return build_form(ctx, "Preprocess images", "Write copies", add_lines, workflow="preprocess_images")
 
-    def execute(self, ctx: Any) -> Any:
-        def prepare() -> running.Prepared:
-            settings = forms.read(ctx, ImageSettings, CopySettings)
-            return forms.samples_of(ctx), {**forms.read_inputs(ctx, "output_field"), **settings}
+    def execute(self, ctx: foo.ExecutionContext) -> Any:
+        def read_arguments() -> Arguments:
+            settings = read_settings(ctx, ImageSettings, CopySettings)
+            return samples_of(ctx), {**read_inputs(ctx, "output_field"), **settings}
 
-        return running.run(ctx, "preprocess_images", prepare, answer)
+        return run_in_worker(ctx, "preprocess_images", read_arguments, result_page)
 
 
-def fill(form: forms.Form) -> None:
-    samples = form.target("Preprocess")
-    form.settings(ImageSettings, CopySettings, basic=True)
-    form.new_field("preprocessed_path", "Receives the path of each copy; your files are only read")
-    if form.more():
-        form.settings(ImageSettings, CopySettings)
+def add_lines(form: Form) -> None:
+    samples = ask_samples(form, "Preprocess")
+    ask_settings(form, ImageSettings, CopySettings, basic=True)
+    ask_new_field(form, "preprocessed_path", "Receives the path of each copy; your files are only read")
+    if form.ask_for_more():
+        ask_settings(form, ImageSettings, CopySettings)
     show_preview(form, samples)
 
 
-def show_preview(form: forms.Form, samples: Any) -> None:
-    """The first images of the view, before and after."""
+def show_preview(form: Form, samples: Any) -> None:
+    """Adds the first images, before and after."""
     from ..workflows.ui.image_preview import before_and_after  # late: it decodes images
 
     try:
-        settings = forms.split(forms.read(form.ctx, ImageSettings), ImageSettings)[0]
+        settings = split(read_settings(form.ctx, ImageSettings), ImageSettings)[0]
     except ValueError:
-        return  # the line that is out of range says so
+        return  # marked on the line that is out of range
     address, errors = before_and_after(samples, settings)
     if address:
-        form.picture(address)
+        form.image(address)
     for error in errors:
-        form.say(error)
+        form.note(error)
 
 
-def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
-    """What was written, and how the grid shows it."""
-    page = running.Page(f"{counted(results['written'], 'copy', 'is', 'are')} written, in {results['output_field']!r}")
-    size = f"{results['size_px']} x {results['size_px']} px" if results["size_px"] else "as it was"
+def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
+    """The copies, and how to show them in the grid."""
+    page = Page(f"{counted(results['written'], 'copy', 'is', 'are')} written, in {results['output_field']!r}")
+    size = f"{results['size_px']} x {results['size_px']} px" if results["size_px"] else "unchanged"
     mean, std = (", ".join(f"{value:.3f}" for value in results[name]) for name in ("mean", "std"))
-    page.lines(f"size  {size}\nformat  {results['format']}, {'gray' if results['gray'] else 'color'}")
-    page.lines(f"mean of the pixels  {mean} (of 0 to 1)\nstandard deviation  {std}")
+    page.add_lines(f"size  {size}\nformat  {results['format']}, {'gray' if results['gray'] else 'color'}")
+    page.add_lines(f"mean of the pixels  {mean} (of 0 to 1)\nstandard deviation  {std}")
     if results["output_field"] in ctx.dataset.app_config.media_fields:
-        page.alert(
+        page.add_alert(
             "info", f"The grid shows them under Display options (the gear), Media field: {results['output_field']}"
         )
     if results["skipped"]:
-        page.alert("warning", f"{counted(len(results['skipped']), 'image')} could not be read")
-        page.table([dict(sample=i, reason=reason) for i, reason in results["skipped"].items()])
+        page.add_alert("warning", f"{counted(len(results['skipped']), 'image')} could not be read")
+        page.add_table([dict(sample=i, reason=reason) for i, reason in results["skipped"].items()])
     if results.get("doubtful"):  # a run of an earlier version has none
-        page.alert("info", f"images to look at: {len(results['doubtful']):,}")
-        page.table([dict(sample=i, reason=reason) for i, reason in results["doubtful"].items()])
+        page.add_alert("info", f"{counted(len(results['doubtful']), 'image')} to look at")
+        page.add_table([dict(sample=i, reason=reason) for i, reason in results["doubtful"].items()])
     return page

@@ -1,4 +1,4 @@
-"""A run that was stopped or killed goes on from where it was."""
+"""Resume a run: a stopped or killed run continues from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..workflows.training import duration
-from . import forms, running
+from .execution import run_in_worker
+from .forms.form import Form, build_form
+from .forms.inputs import ask_run, require_input
 
 
 class ResumeRun(foo.Operator):
@@ -17,21 +19,21 @@ class ResumeRun(foo.Operator):
         return foo.OperatorConfig(
             name="resume_run",
             label="Resume a run",
-            description="Go on with a run that was stopped or killed",
+            description="Continue a run that was stopped or killed",
             icon="restart_alt",
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,
         )
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Resume a run", "Resume", fill, works="resume_run")
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        return build_form(ctx, "Resume a run", "Resume", add_lines, workflow="resume_run")
 
-    def execute(self, ctx: Any) -> Any:
-        return running.run(ctx, "resume_run", lambda: (ctx.dataset, dict(run_key=forms.chosen(ctx, "run_key"))))
+    def execute(self, ctx: foo.ExecutionContext) -> Any:
+        return run_in_worker(ctx, "resume_run", lambda: (ctx.dataset, dict(run_key=require_input(ctx, "run_key"))))
 
 
-def fill(form: forms.Form) -> None:
-    key = form.run_key("stopped", "failed")
-    if key and (said := duration.sentence_of_rest(form.ctx.dataset, key)):
-        form.say(said)
+def add_lines(form: Form) -> None:
+    key = ask_run(form, "stopped", "failed")
+    if key and (estimate := duration.sentence_of_rest(form.ctx.dataset, key)):
+        form.note(estimate)

@@ -1,14 +1,18 @@
-"""A run that is running stops within a batch, and can be resumed."""
+"""Stop a run: it stops within a batch, and can be resumed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..workflows import stop_run
-from . import forms, running
+from .display.pages import PANEL
+from .execution import show_errors
+from .forms.form import Form, build_form
+from .forms.inputs import ask_run, require_input
 
 
 class StopRun(foo.Operator):
@@ -23,19 +27,19 @@ class StopRun(foo.Operator):
             execute_as_generator=True,
         )
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Stop a run", "Stop", fill)
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        return build_form(ctx, "Stop a run", "Stop", add_lines)
 
-    def execute(self, ctx: Any) -> Any:
-        def messages() -> Any:
-            key = forms.chosen(ctx, "run_key")
+    def execute(self, ctx: foo.ExecutionContext) -> Any:
+        def messages() -> Iterator[Any]:
+            key = require_input(ctx, "run_key")
             stop_run.stop_run(ctx.dataset, key)
             yield ctx.ops.notify(f"{key} stops within a batch, and can be resumed", variant="info")
-            if not ctx.params.get("wait"):  # else the bar goes on until it has stopped
-                yield ctx.ops.open_panel(running.PANEL, layout="horizontal", is_active=True)
+            if not ctx.params.get("wait"):  # else the progress bar stays until it has stopped
+                yield ctx.ops.open_panel(PANEL, layout="horizontal", is_active=True)
 
-        return running.guarded(ctx, messages())
+        return show_errors(ctx, messages())
 
 
-def fill(form: forms.Form) -> None:
-    form.run_key("running")
+def add_lines(form: Form) -> None:
+    ask_run(form, "running")

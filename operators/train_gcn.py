@@ -1,4 +1,4 @@
-"""A graph network, over the samples or inside each image, predicts every sample."""
+"""Train GCN: a graph network over the samples, or inside each image, predicts every sample."""
 
 from __future__ import annotations
 
@@ -9,13 +9,29 @@ import fiftyone.operators.types as types
 
 from ..models.settings import GCN_SETTINGS, ImageSettings, ResNetSettings, Settings
 from ..workflows.display.tables import counted
-from . import forms, running
+from .display.pages import Page
+from .execution import Arguments, run_in_worker
+from .forms.form import Form, build_form
+from .forms.inputs import (
+    ask_classes,
+    ask_embeddings,
+    ask_group_field,
+    ask_label_field,
+    ask_new_field,
+    ask_synthetic,
+    ask_tag,
+    note_label_count,
+    read_inputs,
+    require_input,
+)
+from .forms.samples import ask_samples, samples_of
+from .forms.settings import ask_settings, read_settings
 
 INPUTS = ("graph", "label_field", "output_field", "validation", "test", "group_field", "include_synthetic", "classes")
 OWN_INPUT = {"samples": "embeddings", "image": "heatmap_field"}
 GRAPHS = {
-    "samples": "Samples: each is joined to its nearest others",
-    "image": "Image: its parts are joined, and show what spoke for the label",
+    "samples": "Samples: each linked to its nearest neighbours",
+    "image": "Image: its parts are linked, and a heat map shows the evidence",
 }
 
 
@@ -32,66 +48,68 @@ class TrainGCN(foo.Operator):
             allow_delegated_execution=True,
         )
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Train GCN", "Train", fill, works="train_gcn")
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        return build_form(ctx, "Train GCN", "Train", add_lines, workflow="train_gcn")
 
-    def execute(self, ctx: Any) -> Any:
-        def prepare() -> running.Prepared:
-            forms.chosen(ctx, "label_field")
+    def execute(self, ctx: foo.ExecutionContext) -> Any:
+        def read_arguments() -> Arguments:
+            require_input(ctx, "label_field")
             graph = ctx.params.get("graph") or "samples"
-            settings = forms.read(ctx, *GCN_SETTINGS[graph])  # what was put in for the other graph stays out
-            return forms.samples_of(ctx), {**forms.read_inputs(ctx, *INPUTS, OWN_INPUT[graph]), **settings}
+            settings = read_settings(ctx, *GCN_SETTINGS[graph])  # values for the other graph are left out
+            return samples_of(ctx), {**read_inputs(ctx, *INPUTS, OWN_INPUT[graph]), **settings}
 
-        return running.run(ctx, "train_gcn", prepare, answer)
+        return run_in_worker(ctx, "train_gcn", read_arguments, result_page)
 
 
-def fill(form: forms.Form) -> None:
-    graph = form.choose("graph", GRAPHS, "samples", label="Graph", description="What is joined to what") or "samples"
-    samples = form.target("Train on")
-    form.labelled(samples, form.label_field("Learns from these labels; samples without one are predicted only"))
-    form.new_field("gcn", "Receives a prediction for every sample")
+def add_lines(form: Form) -> None:
+    graph = form.choose("graph", GRAPHS, "samples", label="Graph", description="What the graph links") or "samples"
+    samples = ask_samples(form, "Train on")
+    label_field = ask_label_field(form, "Labels to learn from; unlabelled samples are only predicted")
+    note_label_count(form, samples, label_field)
+    ask_new_field(form, "gcn", "Receives a prediction for every sample")
     if graph == "samples":
-        hint = "A field of vectors, or a model of FiftyOne's zoo; empty: computed from the images without their labels"
-        form.suggest("embeddings", forms.vector_fields(form.ctx.dataset), label="Embeddings", description=hint)
+        hint = "A vector field or a FiftyOne zoo model; empty: computed from the images without their labels"
+        ask_embeddings(form, hint)
     else:
-        hint = "A name for a new field of heat maps, one a sample; empty: they are not written"
-        form.inputs.str("heatmap_field", label="Field for heat maps", description=hint)
-    form.settings(*_learning(form, graph), basic=True)
-    if form.more():
-        _more(form, graph)
+        hint = "Name of a new field for heat maps, one per sample; empty: not written"
+        form.lines.str("heatmap_field", label="Field for heat maps", description=hint)
+    ask_settings(form, *_training_settings(form, graph), basic=True)
+    if form.ask_for_more():
+        _add_more_lines(form, graph)
 
 
-def _more(form: forms.Form, graph: str) -> None:
+def _add_more_lines(form: Form, graph: str) -> None:
     form.heading("Samples")
-    use = "are scored" if graph == "samples" else "choose the epoch"
-    form.tag("validation", "Validation tag", f"Samples with this tag {use}; empty: a part is drawn")
-    form.tag("test", "Test tag", "Samples with this tag train nothing, and are scored at the end")
-    form.group_field()
-    form.include_synthetic()
-    form.classes()
+    use = "are scored" if graph == "samples" else "select the best epoch"
+    ask_tag(form, "validation", "Validation tag", f"Samples with this tag {use}; empty: drawn at random")
+    ask_tag(form, "test", "Test tag", "Samples with this tag never train, and are scored at the end")
+    ask_group_field(form)
+    ask_synthetic(form)
+    ask_classes(form)
     form.heading("Graph")
-    form.settings(*_learning(form, graph))
+    ask_settings(form, *_training_settings(form, graph))
     form.heading("Images")
-    form.settings(ImageSettings)
+    ask_settings(form, ImageSettings)
 
 
-def _learning(form: forms.Form, graph: str) -> list[type[Settings]]:
-    """The settings beside those of images; superpixels have no use for a ResNet's."""
+def _training_settings(form: Form, graph: str) -> list[type[Settings]]:
+    """The settings without those of images; superpixels need none of the ResNet's."""
     left_out = (ImageSettings, *([ResNetSettings] if form.value("nodes") == "superpixels" else []))
     return [kind for kind in GCN_SETTINGS[graph] if kind not in left_out]
 
 
-def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
-    """How well it does on labels that it has not learned from, and how good the graph is."""
-    known = results["accuracy"] is not None
-    share = f"{100 * results['accuracy']:.1f} % of the validation labels are predicted right" if known else ""
-    page = running.Page(share or "Every label was needed to train: nothing is validated")
+def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
+    """Accuracy on labels that did not train, and the quality of the graph."""
+    accuracy = results["accuracy"]
+    is_validated = accuracy is not None
+    correct = f"{100 * accuracy:.1f} % of the validation labels are predicted correctly" if is_validated else ""
+    page = Page(correct or "All labels were needed for training: there is no validation")
     lines = [f"trained  {counted(results['trained'], 'label')}, {counted(results['epochs'], 'epoch')}"]
     lines.append(f"validated  {counted(results['validated'], 'label')}")
     if results["test_accuracy"] is not None:
-        lines.append(f"test  {100 * results['test_accuracy']:.1f} % right")
-    page.lines("\n".join([*lines, f"graph  {results['graph']}"]))
+        lines.append(f"test  {100 * results['test_accuracy']:.1f} % correct")
+    page.add_lines("\n".join([*lines, f"graph  {results['graph']}"]))
     if results["heatmap_field"]:
-        page.alert("info", f"Tick {results['heatmap_field']!r} in the sidebar to lay the heat maps over the images")
-    page.notes(results)
-    return page.table(results["rows"])
+        page.add_alert("info", f"Tick {results['heatmap_field']!r} in the sidebar to see the heat maps on the images")
+    page.add_notes(results)
+    return page.add_table(results["rows"])

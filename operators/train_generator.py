@@ -1,4 +1,4 @@
-"""A generator of the labelled images, trained for as long as one likes."""
+"""Train generator: learns to draw images of each class, within a given time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ import fiftyone.operators.types as types
 
 from ..models.settings import GeneratorSettings, ImageSettings, TrainGeneratorSettings
 from ..workflows.display.tables import counted
-from . import forms, running
+from .display.pages import Page
+from .execution import Arguments, run_in_worker
+from .forms.form import Form, build_form
+from .forms.inputs import ask_classes, ask_group_field, ask_label_field, note_label_count, read_inputs, require_input
+from .forms.samples import ask_samples, samples_of
+from .forms.settings import ask_settings, read_settings
 
 INPUTS = ("label_field", "group_field", "classes")
 KINDS = (ImageSettings, GeneratorSettings, TrainGeneratorSettings)
@@ -21,48 +26,48 @@ class TrainGenerator(foo.Operator):
         return foo.OperatorConfig(
             name="train_generator",
             label="Train generator",
-            description="Learn to draw images of each class, to even out the classes with",
+            description="Learn to draw images of each class, for balancing the classes",
             icon="brush",
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,
         )
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Train generator", "Train", fill, works="train_generator")
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        return build_form(ctx, "Train generator", "Train", add_lines, workflow="train_generator")
 
-    def execute(self, ctx: Any) -> Any:
-        def prepare() -> running.Prepared:
-            forms.chosen(ctx, "label_field")
-            return forms.samples_of(ctx), {**forms.read_inputs(ctx, *INPUTS), **forms.read(ctx, *KINDS)}
+    def execute(self, ctx: foo.ExecutionContext) -> Any:
+        def read_arguments() -> Arguments:
+            require_input(ctx, "label_field")
+            return samples_of(ctx), {**read_inputs(ctx, *INPUTS), **read_settings(ctx, *KINDS)}
 
-        return running.run(ctx, "train_generator", prepare, answer)
+        return run_in_worker(ctx, "train_generator", read_arguments, result_page)
 
 
-def fill(form: forms.Form) -> None:
-    samples = form.target("Learn from")
-    form.labelled(samples, form.label_field("Learns to draw each of these classes"))
-    form.settings(GeneratorSettings, basic=True)
-    if form.more():
+def add_lines(form: Form) -> None:
+    samples = ask_samples(form, "Learn from")
+    note_label_count(form, samples, ask_label_field(form, "The classes to draw"))
+    ask_settings(form, GeneratorSettings, basic=True)
+    if form.ask_for_more():
         form.heading("Samples")
-        form.settings(TrainGeneratorSettings)
-        form.group_field()
-        form.classes()
+        ask_settings(form, TrainGeneratorSettings)
+        ask_group_field(form)
+        ask_classes(form)
         form.heading("Training")
-        form.settings(GeneratorSettings)
+        ask_settings(form, GeneratorSettings)
         form.heading("Images")
-        form.settings(ImageSettings)
+        ask_settings(form, ImageSettings)
 
 
-def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
-    """What it draws, and what it has cost."""
-    page = running.Page(f"A generator of {counted(len(results['names']), 'class')}, {results['size_px']} px")
-    minutes = f"{results['seconds'] / 60:.1f} minutes"
-    page.lines(f"trained  {counted(results['steps'], 'update')} in {minutes} on {counted(results['trained'], 'image')}")
-    page.lines(f"held out  {counted(results['held_out'], 'image')}, never seen")
+def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
+    """Samples of its images, and the cost of its training."""
+    page = Page(f"A generator of {counted(len(results['names']), 'class')}, {results['size_px']} px")
+    updates, images = counted(results["steps"], "update"), counted(results["trained"], "image")
+    page.add_lines(f"trained  {updates} on {images} in {results['seconds'] / 60:.1f} minutes")
+    page.add_lines(f"held out  {counted(results['held_out'], 'image')}, never seen")
     params = dict(generator=results["run_key"])
-    page.button("Balance classes ...", "balance", "@evenset/evenset/balance_classes", params, prompt=True)
-    page.notes(results)
+    page.add_form_button("Balance classes ...", "balance", "balance_classes", params)
+    page.add_notes(results)
     if results["pictures"]:
-        page.picture(results["pictures"][-1])
-    return page.table(results["rows"])
+        page.add_image(results["pictures"][-1])
+    return page.add_table(results["rows"])

@@ -1,4 +1,4 @@
-"""A ResNet, trained on the labelled samples, predicts every sample."""
+"""Train ResNet: a network trained on the labelled samples predicts every sample."""
 
 from __future__ import annotations
 
@@ -9,7 +9,22 @@ import fiftyone.operators.types as types
 
 from ..models.settings import ImageSettings, ResNetSettings
 from ..workflows.display.tables import counted
-from . import forms, running
+from .display.pages import Page
+from .execution import Arguments, run_in_worker
+from .forms.form import Form, build_form
+from .forms.inputs import (
+    ask_classes,
+    ask_group_field,
+    ask_label_field,
+    ask_new_field,
+    ask_synthetic,
+    ask_tag,
+    note_label_count,
+    read_inputs,
+    require_input,
+)
+from .forms.samples import ask_samples, samples_of
+from .forms.settings import ask_settings, read_settings
 
 INPUTS = (
     "label_field",
@@ -36,48 +51,49 @@ class TrainResNet(foo.Operator):
             allow_delegated_execution=True,
         )
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        return forms.build(ctx, "Train ResNet", "Train", fill, works="train_resnet")
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        return build_form(ctx, "Train ResNet", "Train", add_lines, workflow="train_resnet")
 
-    def execute(self, ctx: Any) -> Any:
-        def prepare() -> running.Prepared:
-            forms.chosen(ctx, "label_field")
-            settings = forms.read(ctx, ImageSettings, ResNetSettings)
-            return forms.samples_of(ctx), {**forms.read_inputs(ctx, *INPUTS), **settings}
+    def execute(self, ctx: foo.ExecutionContext) -> Any:
+        def read_arguments() -> Arguments:
+            require_input(ctx, "label_field")
+            settings = read_settings(ctx, ImageSettings, ResNetSettings)
+            return samples_of(ctx), {**read_inputs(ctx, *INPUTS), **settings}
 
-        return running.run(ctx, "train_resnet", prepare, answer)
-
-
-def fill(form: forms.Form) -> None:
-    samples = form.target("Train on")
-    form.labelled(samples, form.label_field("Learns from these labels; samples without one are predicted only"))
-    form.new_field("resnet", "Receives a prediction for every sample")
-    form.settings(ResNetSettings, basic=True)
-    if form.more():
-        _more(form)
+        return run_in_worker(ctx, "train_resnet", read_arguments, result_page)
 
 
-def _more(form: forms.Form) -> None:
+def add_lines(form: Form) -> None:
+    samples = ask_samples(form, "Train on")
+    label_field = ask_label_field(form, "Labels to learn from; unlabelled samples are only predicted")
+    note_label_count(form, samples, label_field)
+    ask_new_field(form, "resnet", "Receives a prediction for every sample")
+    ask_settings(form, ResNetSettings, basic=True)
+    if form.ask_for_more():
+        _add_more_lines(form)
+
+
+def _add_more_lines(form: Form) -> None:
     form.heading("Samples")
-    form.tag("validation", "Validation tag", "Samples with this tag choose the epoch; empty: a part is drawn")
-    form.tag("test", "Test tag", "Samples with this tag train nothing, and are scored at the end")
-    form.group_field()
-    form.include_synthetic()
-    form.classes()
-    hint = "A name for a new field of vectors, one a sample; empty: they are not written"
-    form.inputs.str("embeddings_field", label="Field for embeddings", description=hint)
+    ask_tag(form, "validation", "Validation tag", "Samples with this tag select the best epoch; empty: drawn at random")
+    ask_tag(form, "test", "Test tag", "Samples with this tag never train, and are scored at the end")
+    ask_group_field(form)
+    ask_synthetic(form)
+    ask_classes(form)
+    hint = "Name of a new field for vectors, one per sample; empty: not written"
+    form.lines.str("embeddings_field", label="Field for embeddings", description=hint)
     form.heading("Training")
-    form.settings(ResNetSettings)
+    ask_settings(form, ResNetSettings)
     form.heading("Images")
-    form.settings(ImageSettings)
+    ask_settings(form, ImageSettings)
 
 
-def answer(ctx: Any, results: dict[str, Any]) -> running.Page:
-    """How well it does on labels that it has not seen."""
-    page = running.Page(f"{100 * results['accuracy']:.1f} % of the validation labels are predicted right")
-    page.lines(f"trained  {counted(results['trained'], 'image')}, {counted(results['epochs'], 'epoch')}")
-    page.lines(f"validated  {counted(results['validated'], 'image')}")
+def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
+    """Accuracy on labels that did not train."""
+    page = Page(f"{100 * results['accuracy']:.1f} % of the validation labels are predicted correctly")
+    page.add_lines(f"trained  {counted(results['trained'], 'image')}, {counted(results['epochs'], 'epoch')}")
+    page.add_lines(f"validated  {counted(results['validated'], 'image')}")
     if results["test_accuracy"] is not None:
-        page.lines(f"test  {100 * results['test_accuracy']:.1f} % right, loss {results['test_loss']:.3f}")
-    page.notes(results).table(results["rows"])
-    return page.picture(results["picture"]) if results["picture"] else page
+        page.add_lines(f"test  {100 * results['test_accuracy']:.1f} % correct, loss {results['test_loss']:.3f}")
+    page.add_notes(results).add_table(results["rows"])
+    return page.add_image(results["picture"]) if results["picture"] else page

@@ -1,4 +1,4 @@
-"""The server's word to open panels that a run, or its labels, changed: panel.js listens to it."""
+"""Watch runs: tells open panels that a run or its labels changed; panel.js listens to it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..workflows.runs import records
 
 
 class WatchRuns(foo.SseOperator):
-    """FiftyOne looks at the store for all who listen: an open panel asks nothing until there is news."""
+    """FiftyOne watches the store for all listeners: an open panel asks nothing until something changes."""
 
     @property
     def subscription_config(self) -> foo.SseOperatorConfig:

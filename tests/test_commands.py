@@ -16,7 +16,7 @@ from pathlib import Path
 
 import evenset
 import pytest
-from evenset import commands, list_runs, terminal
+from evenset import command_options, commands, list_runs, terminal
 from evenset.models import settings as all_settings
 from evenset.workflows.ui.user_input import read_classes, read_target
 
@@ -82,7 +82,7 @@ def test_the_help_of_a_command_has_every_argument_and_setting_with_its_default(n
 
     assert code == 0
     for item in commands.arguments_of(name).values():
-        if item.name not in commands.NO_OPTION:
+        if item.name not in command_options.NO_OPTION:
             line = re.search(rf"^[ *]+--{item.name.replace('_', '-')}(?= ).*  [^-\s[].*", text, re.M)
             assert line, f"{name} says nothing of {item.name}"
             assert item.default in (None, (), False, item.empty) or f"[default: {item.default}]" in line[0]
@@ -91,7 +91,10 @@ def test_the_help_of_a_command_has_every_argument_and_setting_with_its_default(n
         line = re.search(rf"^ +--{setting.replace('_', '-')} .*", text, re.M)
         assert line, f"{name} has no option for {setting}"
         for _, item in places:
-            assert re.search(rf"\[default: .*{re.escape(commands.shown(item.default))}", line[0]), (setting, line[0])
+            assert re.search(rf"\[default: .*{re.escape(command_options.shown(item.default))}", line[0]), (
+                setting,
+                line[0],
+            )
         notes = places[0][1].metadata
         assert notes["help"] in line[0] and notes["unit"] in line[0]
         assert all(choice in line[0] for choice in notes["choices"])
@@ -120,7 +123,7 @@ def test_a_workflow_reads_the_settings_that_its_command_offers():
         if isinstance(node, ast.Name) and hasattr(all_settings, node.id):
             return set(commands.flat(getattr(all_settings, node.id)))
         assert ast.unparse(node) == "dict.fromkeys(own)", ast.unparse(node)  # of compare_methods: METHODS
-        return set(commands.flat(commands.kinds_of(all_settings, "METHODS")))
+        return set(commands.flat(commands.classes_called(all_settings, "METHODS")))
 
     for name, module in evenset.FUNCTIONS.items():
         files = [ROOT / (module[1:].replace(".", "/") + ".py")]
@@ -130,7 +133,9 @@ def test_a_workflow_reads_the_settings_that_its_command_offers():
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and ast.unparse(node.func) in ("split", "split_settings"):
                     read |= set().union(*map(kinds, node.args[1:]))
-        offered = set(commands.flat([commands.kinds_of(all_settings, one) for one in commands.SETTINGS.get(name, ())]))
+        offered = set(
+            commands.flat([commands.classes_called(all_settings, one) for one in commands.SETTINGS.get(name, ())])
+        )
         assert offered == read, name
         assert {item.name for kind in read for item in dataclasses.fields(kind)} == set(commands.settings_of(name))
 
@@ -144,20 +149,20 @@ def test_a_workflow_reads_the_settings_that_its_command_offers():
             "auto-label d --label-field f --members all",
             'for --members. Choose from: "graph and resnet", "graph", "resnet"',
         ),
-        ("auto-label d --label-field f --epochs many", "Invalid value for --epochs: 'many' is no whole number"),
-        ("auto-label d --label-field f --epochs 2.7", "Invalid value for --epochs: '2.7' is no whole number"),
+        ("auto-label d --label-field f --epochs many", "Invalid value for --epochs: 'many' is not a whole number"),
+        ("auto-label d --label-field f --epochs 2.7", "Invalid value for --epochs: '2.7' is not a whole number"),
         ("auto-label d --label-field f --target-precison .9", "Did you mean --target-precision?"),
         ("auto-label d --label-field f --classes a,,b", "a name is missing between two commas"),
-        ("find-mistakes d", "Error: --label-field is missing: `evenset find-mistakes --help`"),
+        ("find-mistakes d", "Error: --label-field is missing: see `evenset find-mistakes --help`"),
         ("balance-classes d --label-field f --target most", "'majority', 'median', a number, or cat=100, dog=200"),
         ("compare-methods d --label-field f --rules /not/there", "--rules: /not/there cannot be read: No such file"),
         ("review-labels d --field f --classes a=b", "synonyms have no meaning here"),
-        ("find-mistakes d --label-field", "Error: --label-field needs a value: `evenset find-mistakes --help`"),
+        ("find-mistakes d --label-field", "Error: --label-field needs a value: see `evenset find-mistakes --help`"),
         ("find-mistakes d --label-field --seed 1", "Error: --label-field needs a value"),
-        ("list-runs d extra more", "Error: 'extra' is not understood: `evenset list-runs --help` says what it takes"),
+        ("list-runs d extra more", "Error: 'extra' is not understood: see `evenset list-runs --help`"),
         ("compare-methods d --label-field f --settings-of [1]", "settings_of has to be rows with settings"),
         ("compare-methods d --label-field f --settings-of 3", '"optimizer": "sgd"}}, not 3'),
-        ("resume-run d", "Error: RUN_KEY is missing: `evenset resume-run --help`"),
+        ("resume-run d", "Error: RUN_KEY is missing: see `evenset resume-run --help`"),
         ("auto-lable d", 'Unknown command "auto-lable". Did you mean "auto-label"?'),
     ],
 )
@@ -184,7 +189,9 @@ def test_classes_are_read_as_they_are_typed():
 def test_options_arrive_as_the_arguments_of_the_function(invoke, monkeypatch):
     """Only what was typed: the rest is left to the defaults of the SDK."""
     calls = []
-    monkeypatch.setattr("evenset.terminal.call", lambda function, given: calls.append((function, given)) or 0)
+    monkeypatch.setattr(
+        "evenset.terminal.call", lambda function, given, takes_progress: calls.append((function, given)) or 0
+    )
     rules = "--rules -".split()
 
     assert invoke("train-gcn", "d", "--label-field", "f", "--no-train-backbone", "--epochs", "3")[0] == 0
@@ -204,6 +211,43 @@ def test_options_arrive_as_the_arguments_of_the_function(invoke, monkeypatch):
         "learning_rate": 0.001,  # a default of the ResNet's, and not of the GCN's: it is given all the same
         "rules": typed,
     }
+
+
+@dataclasses.dataclass(frozen=True)
+class OptionalSettings:
+    """Settings of which None is a value, written `none`."""
+
+    pca_dim: int | None = all_settings.setting(None, "directions", kind=int, empty="no reduction", low=1, high=9)
+    max_ratio: float | None = all_settings.setting(3.0, "synthetic for a real one", empty="no cap", low=0.0)
+
+
+@pytest.fixture
+def optional(invoke, monkeypatch):
+    """`evenset audit-labels` with settings that may be none: what arrives, else stderr."""
+    calls = []
+    monkeypatch.setattr(all_settings, "OptionalSettings", OptionalSettings, raising=False)
+    monkeypatch.setitem(commands.SETTINGS, "audit_labels", ("OptionalSettings",))
+    monkeypatch.setattr("evenset.terminal.call", lambda function, given, takes_progress: calls.append(given) or 0)
+
+    def run(*typed: str):
+        code, out, err = invoke("audit-labels", "d", "--field", "f", *typed)
+        return out or err if code or "--help" in typed else calls[-1]
+
+    return run
+
+
+def test_none_is_typed_where_a_setting_may_be_none(optional):
+    common = dict(dataset="d", field="f")
+
+    assert optional() == common
+    assert optional("--pca-dim", "none", "--max-ratio", "None") == dict(common, pca_dim=None, max_ratio=None)
+    assert optional("--pca-dim", "4", "--max-ratio", "2") == dict(common, pca_dim=4, max_ratio=2.0)
+    assert "'many' is not a whole number, or none" in optional("--pca-dim", "many")
+    assert "'many' is not a number, or none" in optional("--max-ratio", "many")
+    assert "pca_dim has to be from 1 to 9, not 0" in optional("--pca-dim", "0")
+    text = optional("--help")
+    assert "[1 to 9, or none: no reduction] [default: none]" in text
+    assert "[at least 0, or none: no cap] [default: 3]" in text
 
 
 def test_auto_label_end_to_end_prints_json_alone(digits):
@@ -289,7 +333,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(digits):
     assert process.returncode == 130, err
     assert out == "" and "Traceback" not in err
     again = f"{sys.executable} {ROOT} resume-run {dataset.name} evenset_train_resnet_1"
-    assert err.splitlines()[-1] == f"evenset_train_resnet_1 was stopped; go on with: {again}"
+    assert err.splitlines()[-1] == f"evenset_train_resnet_1 was stopped; continue it with: {again}"
     assert list_runs(dataset).rows[0]["state"] == "stopped"
 
     code, out, err = finish("resume-run", dataset.name, "evenset_train_resnet_1", "--quiet")

@@ -66,7 +66,7 @@ def test_calls_name_functions_and_settings_that_exist(skill):
 @pytest.mark.parametrize("skill", SKILLS)
 def test_command_lines_are_understood(skill, monkeypatch):
     done = []
-    monkeypatch.setattr("evenset.terminal.call", lambda function, given: done.append(function) or 0)
+    monkeypatch.setattr("evenset.terminal.call", lambda function, given, takes_progress: done.append(function) or 0)
     lines = [line for code in blocks(skill, "sh") for line in code.splitlines()]
     for line in lines:
         with pytest.raises(SystemExit) as end:

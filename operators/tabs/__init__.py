@@ -1,1 +1,1 @@
-"""The tabs of the panel: one file a tab, each a class that the panel inherits."""
+"""The tabs of the panel, one file a tab, and the strip of running work above each of them."""

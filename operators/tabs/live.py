@@ -1,107 +1,102 @@
-"""What is running: phase, progress, time left, curves, and a button that stops it. On every tab, while it runs."""
+"""The strip of running work on every tab: phase, progress, time left, curves, and a button that stops it."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ...workflows import stop_run
 from ...workflows.data.internals import dataset_id
 from ...workflows.runs import records
 from ...workflows.ui import live
-from .. import running
-from ..words import capital
-from . import drawing
+from ..display import charts, widgets
+from ..display.wording import capitalize, describe_progress
+from .tab import Tab
 
-LOOK_MS = 1500  # between two looks at what runs; an idle panel does not look
-SHOWN = ("loss", "accuracy", "validation_accuracy", "balanced_accuracy")  # curves, in this order
-COLOURS = ("#ff8a3d", "#4c8dff", "#3bb273", "#9b8cf0")
+POLL_MS = 1500  # between two looks at what runs; an idle panel does not look
+CURVES = ("loss", "accuracy", "validation_accuracy", "balanced_accuracy")  # in this order
+CURVE_COLOURS = ("#ff8a3d", "#4c8dff", "#3bb273", "#9b8cf0")
 
 
-class LiveStrip:
-    """State `live`: rows of what runs, with their curves as `lines`. State `news`: how runs ended that nobody has seen.
+class LiveStrip(Tab):
+    """State `live`: rows of running work, with their curves as `lines`. State `outcomes`: unread ends of runs.
 
-    State `changed`: when, by the database, the last change was made that the open tab shows.
+    State `changed`: database time of the last change that the open tab shows.
     """
 
-    def load_live(self, ctx: Any) -> None:
+    name = "live"
+
+    def load(self, ctx: foo.ExecutionContext) -> None:
         before, rows = ctx.panel.state.live or [], live.running(ctx.dataset)
         for row in rows:
-            row["lines"] = chart(live.curves(ctx.dataset, row["run_key"])) if row["run_key"] else []
+            row["lines"] = curve_lines(live.curves(ctx.dataset, row["run_key"])) if row["run_key"] else []
         ctx.panel.state.live = rows
         if keys_of(before) - keys_of(rows) - {None}:
-            ctx.ops.reload_dataset()  # a run has ended: the App has its fields to show,
-            ctx.ops.reload_samples()  # and what is in them
-        ctx.panel.state.news = live.outcomes(ctx.dataset)
+            ctx.ops.reload_dataset()  # a run has ended: the App gets its fields,
+            ctx.ops.reload_samples()  # and their values
+        ctx.panel.state.outcomes = live.outcomes(ctx.dataset)
 
-    def read_news(self, ctx: Any) -> None:
-        """Somebody went on: how runs ended is no news any more, and Runs keeps it."""
-        live.forget_outcomes(ctx.dataset, ctx.panel.state.news or [])
-        ctx.panel.state.news = []
+    def dismiss_outcomes(self, ctx: foo.ExecutionContext) -> None:
+        """Stops showing how runs ended, once the user went on; the Runs tab keeps it."""
+        live.forget_outcomes(ctx.dataset, ctx.panel.state.outcomes or [])
+        ctx.panel.state.outcomes = []
 
-    def show_live(self, ctx: Any, page: Any) -> None:
-        for row in ctx.panel.state.news or []:
-            drawing.note(page, "error" if row["state"] == "failed" else "info", capital(row["error"]))
+    def show(self, ctx: foo.ExecutionContext, page: types.Object) -> None:
+        for row in ctx.panel.state.outcomes or []:
+            widgets.note(page, "error" if row["state"] == "failed" else "info", capitalize(row["error"]))
         rows = ctx.panel.state.live or []
         for place, row in enumerate(rows):
-            label, progress = running.describe(row["phase"], row["done"], row["total"], row["note"])
-            line = drawing.beside(page, f"live_{place}", f"{drawing.REST} auto")
-            said = " · ".join(filter(None, (row["workflow"].replace("_", " "), label, left(row["seconds_left"]))))
-            bar = types.ProgressView(label=said, variant="linear")
-            line.float(
-                f"bar_{place}_{1000 * progress:.0f}", default=progress, view=bar
-            )  # the App takes it from here alone
-            if row["run_key"]:
-                params = dict(run_key=row["run_key"])
-                line.btn(f"stop_{place}", label="Stop", icon="stop", variant="outlined", on_click=self.on_live_stop,
-                         params=params)  # fmt: skip
+            self._show_progress(page, place, row)
             if row["lines"] and len(row["lines"][0]["x"]) > 1:
                 legend = dict(orientation="h", y=1, yanchor="bottom", x=0)
                 layout = dict(height=220, margin=dict(l=40, r=10, t=30, b=30), showlegend=True, legend=legend)
-                page.plot(f"curves_{place}", data=row["lines"], layout=layout, config=drawing.CONFIG)
+                page.plot(f"curves_{place}", data=row["lines"], layout=layout, config=charts.CONFIG)
         if rows:
             self.show_timer(page)
 
-    def show_timer(self, page: Any) -> None:
-        view = types.View(component="EvensetTimer", composite_view=True, interval=LOOK_MS, on_tick=self.on_live_tick)
+    def _show_progress(self, page: types.Object, place: int, row: dict[str, Any]) -> None:
+        label, progress = describe_progress(row["phase"], row["done"], row["total"], row["note"])
+        line = widgets.grid_row(page, f"live_{place}", f"{widgets.REST} auto")
+        parts = (row["workflow"].replace("_", " "), label, describe_time_left(row["seconds_left"]))
+        view = types.ProgressView(label=" · ".join(filter(None, parts)), variant="linear")
+        # The App takes the value from the default alone, and keeps the first one under a name.
+        line.float(f"bar_{place}_{1000 * progress:.0f}", default=progress, view=view)
+        if row["run_key"]:
+            line.btn(f"stop_{place}", label="Stop", icon="stop", variant="outlined", on_click=self.on_live_stop,
+                     params=dict(run_key=row["run_key"]))  # fmt: skip
+
+    def show_timer(self, page: types.Object) -> None:
+        """Adds the component that asks again after a while (panel.js)."""
+        view = types.View(component="EvensetTimer", composite_view=True, interval=POLL_MS, on_tick=self.on_live_tick)
         page.view("timer", view)
 
-    def on_live_tick(self, ctx: Any) -> None:
-        """Looks again; when something began or ended, the tab shows what that changed."""
-        before = keys_of(ctx.panel.state.live or [])
-        self.load_live(ctx)
-        if before != keys_of(ctx.panel.state.live):
-            self.refresh(ctx)  # type: ignore[attr-defined]
-
-    def show_news(self, ctx: Any, page: Any) -> None:
-        """What listens to the server for as long as the panel can be seen (panel.js); it has no look."""
+    def show_listener(self, ctx: foo.ExecutionContext, page: types.Object, on_view: Any) -> None:
+        """Adds the invisible component that listens to the server while the panel is visible (panel.js)."""
         view = types.View(
-            component="EvensetNews", composite_view=True, channel="@evenset/evenset/watch_runs",
+            component="EvensetListener", composite_view=True, channel="@evenset/evenset/watch_runs",
             dataset_id=str(dataset_id(ctx.dataset)), dataset_name=ctx.dataset.name, seen=ctx.panel.state.changed,
-            on_news=self.on_news, on_view=self.on_view,
+            on_changes=self.on_live_changes, on_view=on_view,
         )  # fmt: skip
         page.view("listener", view)
 
-    def on_news(self, ctx: Any) -> None:
-        """Somebody else, or a worker, changed something."""
-        self.load_live(ctx)
-        self.refresh(ctx)  # type: ignore[attr-defined]
+    def on_live_tick(self, ctx: foo.ExecutionContext) -> None:
+        """Looks again, and loads the tab again when something started or ended."""
+        before = keys_of(ctx.panel.state.live or [])
+        self.load(ctx)
+        if before != keys_of(ctx.panel.state.live):
+            self.panel.refresh(ctx)
 
-    def on_live_stop(self, ctx: Any) -> None:
-        self.stop(ctx, ctx.params["run_key"])
+    def on_live_changes(self, ctx: foo.ExecutionContext) -> None:
+        """Loads what somebody else, or a worker, changed."""
+        self.load(ctx)
+        self.panel.refresh(ctx)
 
-    def stop(self, ctx: Any, run_key: str) -> None:
-        """Asks a run to stop; one that ended meanwhile is shown as it is."""
-        try:
-            stop_run.stop_run(ctx.dataset, run_key)
-            ctx.ops.notify(f"{run_key} stops within a batch, and can be resumed", variant="info")
-        except ValueError as error:
-            ctx.ops.notify(capital(str(error)), variant="warning")
-            self.on_news(ctx)
+    def on_live_stop(self, ctx: foo.ExecutionContext) -> None:
+        self.panel.stop_run(ctx, ctx.params["run_key"])
 
 
-def is_stale(ctx: Any) -> bool:
+def is_outdated(ctx: foo.ExecutionContext) -> bool:
     """Whether something changed since the page was drawn; FiftyOne shares the state among the pages of one server."""
     return ctx.dataset is not None and bool(ctx.params.get("seen") != records.last_change(ctx.dataset))
 
@@ -110,18 +105,18 @@ def keys_of(rows: list[dict[str, Any]]) -> set[str | None]:
     return {row["run_key"] for row in rows}
 
 
-def left(seconds: float | None) -> str:
-    """ "about 3 min left"."""
+def describe_time_left(seconds: float | None) -> str:
+    """The remaining time, as "about 3 min left"."""
     if seconds is None:
         return ""
     return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
 
 
-def chart(found: dict[str, list[float]]) -> list[Any]:
-    """Lines of the curves that a reader knows, for plotly."""
-    names = [name for name in SHOWN if name in found] or [name for name in found if name != "epoch"][:2]
+def curve_lines(curves: dict[str, list[float]]) -> list[dict[str, Any]]:
+    """The usual curves of a training run, for plotly; else its first two."""
+    names = [name for name in CURVES if name in curves] or [name for name in curves if name != "epoch"][:2]
     return [
-        dict(type="scatter", mode="lines", name=name.replace("_", " "), x=found["epoch"], y=found[name],
+        dict(type="scatter", mode="lines", name=name.replace("_", " "), x=curves["epoch"], y=curves[name],
              line=dict(color=colour, width=2))
-        for name, colour in zip(names, COLOURS, strict=False)
+        for name, colour in zip(names, CURVE_COLOURS, strict=False)
     ]  # fmt: skip

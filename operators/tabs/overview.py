@@ -1,9 +1,10 @@
-"""Overview: the classes by count, and what is best done next."""
+"""Overview: the number of samples in each class, and the next step."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...workflows.data.checks import require_fields
@@ -12,154 +13,141 @@ from ...workflows.data.labels import SYNTHETIC
 from ...workflows.display.tables import counted
 from ...workflows.runs.records import RunRecord
 from ...workflows.ui import mistake_queue, overview
-from .. import forms
-from . import drawing
+from ..display import charts, widgets
+from ..forms.fields import label_fields
+from .label_field import NO_FIELD, chosen_field, show_field_choice
+from .tab import Tab, open_form
 
-NO_FIELD = "There is no label field yet: add one of fo.Classification, and give a few samples of each class a label."
-MOST_BARS = 100  # of a page: plotly draws 1,000 in half a minute, in which the App stands still
+MAX_BARS = 100  # of a page: plotly draws 1,000 in half a minute, while the App stands still
 
 
-class OverviewTab:
-    """State `overview`: what `load_overview` counted."""
+class OverviewTab(Tab):
+    """State `overview`: counts and the next step. State `overview_first`: index of the page's first class."""
 
-    def load_overview(self, ctx: Any) -> None:
-        fields = forms.label_fields(ctx.dataset)
-        field = label_field(ctx, fields)
+    name = "overview"
+
+    def load(self, ctx: foo.ExecutionContext) -> None:
+        fields = label_fields(ctx.dataset)
+        field = chosen_field(ctx, fields)
         if field is None:
             ctx.panel.state.overview = dict(fields=fields, field=None)
             return
-        done = overview.finished(ctx.dataset, field)
-        suggested = done.get("auto_label")
-        suggestions = suggested.inputs["output_field"] if suggested else None
-        found = overview.count(ctx.dataset, field, suggestions)
-        useless = overview.unreadable(ctx.dataset, field, suggested.key) if suggested and found.left else 0
-        checked = done.get("find_mistakes")
-        flagged = mistake_queue.look(ctx.dataset, checked.key, 0, 1).count if checked else 0
-        ahead = overview.advise(found, done, useless, flagged)
-        names = list(found.classes)
-        last_page = max(len(names) - 1, 0) // MOST_BARS * MOST_BARS
-        ctx.panel.state.overview_first = first = min(ctx.panel.state.overview_first or 0, last_page)
-        shown = names[first : first + MOST_BARS]
+        runs = overview.finished(ctx.dataset, field)
+        suggestions = runs["auto_label"].inputs["output_field"] if "auto_label" in runs else None
+        counts = overview.count(ctx.dataset, field, suggestions)
         in_view = overview.count(ctx.view, field, suggestions) if ctx.has_custom_view else None
-        inside = [sum(in_view.classes.get(name, {}).values()) for name in shown] if in_view else None
-        heights = {state: [found.classes[name][state] for name in shown] for state in overview.STATES}
         ctx.panel.state.overview = dict(
-            fields=fields, field=field, suggestions=suggestions, names=shown, next=vars(ahead),
-            first=first, count=len(names), bars=drawing.bars(shown, heights) + mark(inside),
-            totals={state: found.total(state) for state in overview.STATES}, unlabelled=found.unlabelled,
-            marked=in_view.samples if in_view else None, notes=overview.label_notes(found, field),
+            fields=fields, field=field, suggestions=suggestions, next=vars(next_step(ctx.dataset, field, runs, counts)),
+            totals={state: counts.total(state) for state in overview.STATES}, unlabelled=counts.unlabelled,
+            marked=in_view.samples if in_view else None, notes=overview.label_notes(counts, field),
+            **self._load_bars(ctx, counts, in_view),
         )  # fmt: skip
 
-    def show_overview(self, ctx: Any, page: Any) -> None:
-        found = ctx.panel.state.overview or {}
-        if not found.get("field"):
-            drawing.note(page, "info", NO_FIELD)
+    def _load_bars(
+        self, ctx: foo.ExecutionContext, counts: overview.Overview, in_view: overview.Overview | None
+    ) -> dict[str, Any]:
+        """The bars of one page of classes."""
+        names = list(counts.classes)
+        last_page = max(len(names) - 1, 0) // MAX_BARS * MAX_BARS
+        ctx.panel.state.overview_first = first = min(ctx.panel.state.overview_first or 0, last_page)
+        page = names[first : first + MAX_BARS]
+        marks = [sum(in_view.classes.get(name, {}).values()) for name in page] if in_view else None
+        heights = {state: [counts.classes[name][state] for name in page] for state in overview.STATES}
+        return dict(names=page, first=first, count=len(names), bars=charts.bars(page, heights) + view_marks(marks))
+
+    def show(self, ctx: foo.ExecutionContext, page: types.Object) -> None:
+        state = ctx.panel.state.overview or {}
+        if not state.get("field"):
+            widgets.note(page, "info", NO_FIELD)
             return
-        choose_field(page, found["fields"], self.on_label_field)
-        ahead = found["next"]
-        line = page.h_stack("next", gap=2, align_y="center")
-        drawing.heading(line, ahead["sentence"])
-        if ahead["button"]:
-            params = dict(operator=ahead["operator"], tab=ahead["tab"])
-            line.btn(
-                "next_button", label=ahead["button"], variant="contained", on_click=self.on_overview_next, params=params
-            )
-        drawing.text(page, " · ".join(totals(found)))
-        for text in found.get("notes") or []:
-            drawing.note(page, "info", text)
-        if found["names"]:
-            layout = drawing.bar_layout(found["names"], "images")
-            self._show_pages(page, found)
-            page.plot("overview_bars", data=found["bars"], layout=layout, config=drawing.CONFIG,
+        show_field_choice(page, state["fields"], self.panel.on_label_field)
+        self._show_next_step(page, state["next"])
+        widgets.text(page, " · ".join(describe_totals(state)))
+        for text in state.get("notes") or []:
+            widgets.note(page, "info", text)
+        if state["names"]:
+            layout = charts.bar_layout(state["names"], "images")
+            self._show_pages(page, state)
+            page.plot("overview_bars", data=state["bars"], layout=layout, config=charts.CONFIG,
                       on_click=self.on_overview_bar)  # fmt: skip
 
-    def _show_pages(self, page: Any, found: dict[str, Any]) -> None:
-        """Buttons to the other classes, where there are more than a chart can show."""
-        if found["count"] <= MOST_BARS:
+    def _show_next_step(self, page: types.Object, step: dict[str, str]) -> None:
+        line = page.h_stack("next", gap=2, align_y="center")
+        widgets.heading(line, step["sentence"])
+        if step["button"]:
+            line.btn("next_button", label=step["button"], variant="contained", on_click=self.on_overview_next,
+                     params=dict(operator=step["operator"], tab=step["tab"]))  # fmt: skip
+
+    def _show_pages(self, page: types.Object, state: dict[str, Any]) -> None:
+        """Draws buttons to the other classes, where one chart cannot show all."""
+        if state["count"] <= MAX_BARS:
             return
-        line, first = drawing.buttons(page, "overview_pages"), found["first"]
-        last = first + len(found["names"])
-        for name, icon, to, enabled in (
-            ("Previous", "navigate_before", first - MOST_BARS, first > 0),
-            ("Next", "navigate_next", last, last < found["count"]),
+        line, first = widgets.button_row(page, "overview_pages"), state["first"]
+        end = first + len(state["names"])
+        for name, icon, target, enabled in (
+            ("Previous", "navigate_before", first - MAX_BARS, first > 0),
+            ("Next", "navigate_next", end, end < state["count"]),
         ):
             line.btn(f"classes_{name}", label=name, icon=icon, variant="outlined", disabled=not enabled,
-                     on_click=self.on_overview_page, params=dict(first=to))  # fmt: skip
-        drawing.text(line, f"{first + 1:,} to {last:,} of {counted(found['count'], 'class')}")
+                     on_click=self.on_overview_page, params=dict(first=target))  # fmt: skip
+        widgets.text(line, f"{first + 1:,} to {end:,} of {counted(state['count'], 'class')}")
 
-    def on_overview_page(self, ctx: Any) -> None:
+    def on_overview_page(self, ctx: foo.ExecutionContext) -> None:
         ctx.panel.state.overview_first = ctx.params["first"]
-        self.load_overview(ctx)
+        self.load(ctx)
 
-    def on_overview_next(self, ctx: Any) -> None:
+    def on_overview_next(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the tab or the form of the next step."""
         if ctx.params.get("tab"):
-            self.go_to(ctx, ctx.params["tab"])  # type: ignore[attr-defined]
+            self.panel.open_tab(ctx, ctx.params["tab"])
             return
-        found = ctx.panel.state.overview
-        params = dict(label_field=found["field"], view_target="DATASET")
-        if ctx.params["operator"] == "review_labels":
-            params = dict(field=found["suggestions"], view_target="DATASET")
-        ctx.prompt(f"@evenset/evenset/{ctx.params['operator']}", params=params)
+        state, operator = ctx.panel.state.overview, ctx.params["operator"]
+        subject = dict(field=state["suggestions"]) if operator == "review_labels" else dict(label_field=state["field"])
+        open_form(ctx, operator, dict(subject, view_target="DATASET"))
 
-    def on_overview_bar(self, ctx: Any) -> None:
-        """A click on a bar shows the class, its suggestions too."""
+    def on_overview_bar(self, ctx: foo.ExecutionContext) -> None:
+        """Shows the samples of the clicked class, labelled or suggested."""
         from fiftyone import ViewExpression
         from fiftyone import ViewField as F
 
-        found = ctx.panel.state.overview
-        place = drawing.clicked(ctx, len(found["names"]))
+        state = ctx.panel.state.overview
+        place = charts.clicked(ctx, len(state["names"]))
         if place is None:
             return
-        require_fields(ctx.dataset, *filter(None, (found["field"], found["suggestions"])))
-        name = ViewExpression.literal(found["names"][place])
-        fits = F(f"{found['field']}.label") == name
-        if found["suggestions"]:
-            unlabelled = ~has_label(found["field"]) & ~F("tags").contains(SYNTHETIC)
-            fits |= unlabelled & (F(f"{found['suggestions']}.label") == name)
-        ctx.ops.set_view(view=ctx.dataset.match(fits))
+        require_fields(ctx.dataset, *filter(None, (state["field"], state["suggestions"])))
+        name = ViewExpression.literal(state["names"][place])
+        in_class = F(f"{state['field']}.label") == name
+        if state["suggestions"]:
+            unlabelled = ~has_label(state["field"]) & ~F("tags").contains(SYNTHETIC)
+            in_class |= unlabelled & (F(f"{state['suggestions']}.label") == name)
+        ctx.ops.set_view(view=ctx.dataset.match(in_class))
 
 
-def totals(found: dict[str, Any]) -> list[str]:
-    """The counts in words; those of what is suggested are a part of what has no label."""
-    labelled, accepted, review, synthetic = (found["totals"][state] for state in overview.STATES)
-    said = {"labelled": labelled, "without a label": found["unlabelled"], "synthetic": synthetic}
-    lines = {name: f"**{count:,}** {name}" for name, count in said.items() if count}
+def next_step(dataset: Any, field: str, runs: dict[str, RunRecord], counts: overview.Overview) -> overview.Next:
+    """The next step, given the newest runs and the labels that wait."""
+    labelled_by, checked_by = runs.get("auto_label"), runs.get("find_mistakes")
+    unreadable = overview.unreadable(dataset, field, labelled_by.key) if labelled_by and counts.left else 0
+    flagged = mistake_queue.look(dataset, checked_by.key, 0, 1).count if checked_by else 0
+    return overview.advise(counts, runs, unreadable, flagged)
+
+
+def describe_totals(state: dict[str, Any]) -> list[str]:
+    """The counts in words; accepted and in review are parts of those without a label."""
+    labelled, accepted, review, synthetic = (state["totals"][name] for name in overview.STATES)
+    counts = {"labelled": labelled, "without a label": state["unlabelled"], "synthetic": synthetic}
+    lines = {name: f"**{count:,}** {name}" for name, count in counts.items() if count}
     if accepted or review:
         lines["without a label"] += f", of them **{accepted:,}** accepted and **{review:,}** in review"
-    if found["marked"] is not None:
-        lines["view"] = f"**{found['marked']:,}** in the view"
+    if state["marked"] is not None:
+        lines["view"] = f"**{state['marked']:,}** in the view"
     return list(lines.values())
 
 
-def label_field(ctx: Any, fields: list[str]) -> str | None:
-    """The label field that the panel is about: the chosen one, ground_truth, or the first. Its list says so."""
-    chosen = ctx.panel.state.label_field
-    usual = "ground_truth" if "ground_truth" in fields else fields[0] if fields else None
-    ctx.panel.state.label_field = field = chosen if chosen in fields else usual
-    return field
-
-
-def newest(ctx: Any, workflow: str) -> tuple[list[str], str | None, RunRecord | None]:
-    """The label fields, the one that the panel is about, and the newest finished run of a workflow on it."""
-    fields = forms.label_fields(ctx.dataset)
-    field = label_field(ctx, fields)
-    return fields, field, overview.finished(ctx.dataset, field).get(workflow) if field else None
-
-
-def choose_field(page: Any, fields: list[str], on_change: Any) -> None:
-    """A choice among the label fields, where there is one."""
-    if len(fields) > 1:
-        view = types.DropdownView()
-        for name in fields:
-            view.add_choice(name, label=name)
-        page.enum("label_field", view.values(), label="Label field", view=view, on_change=on_change)
-
-
-def mark(counts: list[int] | None) -> list[Any]:
-    """A mark on each bar: how many of the class are in the view."""
+def view_marks(counts: list[int] | None) -> list[dict[str, Any]]:
+    """A mark on each bar for the samples of its class in the App's view; empty without a view."""
     if counts is None:
         return []
-    marker = dict(symbol="line-ns-open", size=14, color=drawing.COLOURS["view"], line=dict(width=3))
+    marker = dict(symbol="line-ns-open", size=14, color=charts.COLOURS["view"], line=dict(width=3))
     hover = "%{x:,} in the view<extra></extra>"
     places = list(range(len(counts)))
     return [dict(type="scatter", mode="markers", name="view", x=counts, y=places, marker=marker, hovertemplate=hover)]

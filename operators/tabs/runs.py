@@ -1,191 +1,140 @@
-"""Runs: what was done, with which settings, how it ended; open its views, repeat, stop, resume, delete it."""
+"""Runs: what was done, with which settings, how it ended; each can be stopped, resumed, repeated or deleted."""
 
 from __future__ import annotations
 
-import contextlib
 import time
-from dataclasses import fields
 from typing import Any
 
+import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...workflows import list_runs
-from ...workflows.data import folders
-from ...workflows.runs import lookup, records, run_files, worker
-from ...workflows.runs.records import RunRecord
+from ...workflows.runs import records, worker
 from ...workflows.ui import live
-from .. import refilling
-from ..words import KINDS, capital, name_of
-from . import drawing
+from ..display import widgets
+from ..display.wording import label_of
+from ..forms.refill import reopen_form
+from .run_details import as_text, describe_run
+from .tab import Tab, open_form
 
-MOST_LINES = 40  # of a run's results
 
+class RunsTab(Tab):
+    """State `runs`: a row for each run, the newest first. State `run_key` and `run`: the chosen one, and its details.
 
-class RunsTab:
-    """State `runs`: a row a run, the newest first. State `run`: what is shown of the chosen one. State `scheduled`:
-    operators that wait for a worker of FiftyOne's."""
+    State `scheduled`: names of operators that wait for a FiftyOne worker.
+    """
 
-    def load_runs(self, ctx: Any) -> None:
+    name = "runs"
+
+    def load(self, ctx: foo.ExecutionContext) -> None:
         rows = [
             {**row, "started": records.read_record(ctx.dataset, row["run"]).started}
             for row in list_runs.list_runs(ctx.dataset).rows[::-1]
         ]
         ctx.panel.state.runs = rows
-        ctx.panel.state.scheduled = scheduled(ctx.dataset)
+        ctx.panel.state.scheduled = scheduled_operators(ctx.dataset)
         keys = [row["run"] for row in rows]
         chosen = ctx.panel.state.run_key
         ctx.panel.state.run_key = chosen if chosen in keys else keys[0] if keys else None
         self._load_run(ctx)
 
-    def _load_run(self, ctx: Any) -> None:
+    def _load_run(self, ctx: foo.ExecutionContext) -> None:
         key = ctx.panel.state.run_key
-        ctx.panel.state.run = about(ctx.dataset, key) if key else None
+        ctx.panel.state.run = describe_run(ctx.dataset, key) if key else None
 
-    def show_runs(self, ctx: Any, page: Any) -> None:
+    def show(self, ctx: foo.ExecutionContext, page: types.Object) -> None:
         rows = ctx.panel.state.runs or []
-        if waiting := ctx.panel.state.scheduled:
-            said = f"Scheduled: {', '.join(waiting)}. It begins when somebody runs: fiftyone delegated launch"
-            drawing.note(page, "info", said)
+        if scheduled := ctx.panel.state.scheduled:
+            message = f"Scheduled: {', '.join(scheduled)}. To start it, run: fiftyone delegated launch"
+            widgets.note(page, "info", message)
         elif not rows:
-            drawing.note(page, "info", "Nothing has run yet: Overview says what is best done first.")
+            widgets.note(page, "info", "Nothing has run yet: the Overview tab suggests a first step.")
         if not rows:
             return
-        view = types.DropdownView()
-        for row in rows:
-            said = (row["run"].removeprefix("evenset_").replace("_", " "), row["state"], row["fields"], when(row))
-            view.add_choice(row["run"], label=" · ".join(filter(None, said)))
-        page.enum("run_key", view.values(), label="Run", view=view, on_change=self.on_runs_choose)
-        found = ctx.panel.state.run
-        if found:
-            self._show_run(page, found)
+        widgets.dropdown(page, "run_key", {row["run"]: summarize(row) for row in rows}, "Run", self.on_runs_choose)
+        if ctx.panel.state.run:
+            self._show_run(page, ctx.panel.state.run)
 
-    def _show_run(self, page: Any, found: dict[str, Any]) -> None:
-        for sentence in found["notes"]:
-            drawing.note(page, "warning", sentence)
-        buttons = drawing.buttons(page, "run_views")
-        for place, (name, view) in enumerate(found["views"].items()):
+    def _show_run(self, page: types.Object, run: dict[str, Any]) -> None:
+        for sentence in run["notes"]:
+            widgets.note(page, "warning", sentence)
+        buttons = widgets.button_row(page, "run_views")
+        for place, (name, view) in enumerate(run["views"].items()):
             buttons.btn(f"view_{place}", label=name, icon="visibility", variant="outlined",
-                        on_click=self.on_open_view, params=dict(view=view))  # fmt: skip
-        buttons = drawing.buttons(page, "run_actions")
+                        on_click=self.panel.on_open_view, params=dict(view=view))  # fmt: skip
+        self._show_actions(page, run)
+        if run["text"]:
+            widgets.table(page, run["text"])
+        widgets.heading(page, "Settings that differ from the defaults" if run["settings"] else "Default settings")
+        for name, value in run["settings"].items():
+            widgets.text(page, f"**{widgets.escape(label_of(name))}** {widgets.escape(as_text(value))}")
+
+    def _show_actions(self, page: types.Object, run: dict[str, Any]) -> None:
+        buttons = widgets.button_row(page, "run_actions")
         for name, label, icon, handler in (
             ("again", "Settings", "tune", self.on_runs_again),
             ("stop", "Stop", "stop", self.on_runs_stop),
             ("resume", "Resume", "restart_alt", self.on_runs_resume),
             ("delete", "Delete", "undo", self.on_runs_delete),
         ):
-            if name in found["actions"]:
+            if name in run["actions"]:
                 buttons.btn(name, label=label, icon=icon, variant="outlined", on_click=handler,
-                            params=dict(run_key=found["key"]))  # fmt: skip
-        if found["text"]:
-            drawing.table(page, found["text"])
-        drawing.heading(page, "Settings that are not the usual ones" if found["settings"] else "The usual settings")
-        for name, value in found["settings"].items():
-            drawing.text(page, f"**{drawing.plain(name_of(name))}** {drawing.plain(as_text(value))}")
+                            params=dict(run_key=run["key"]))  # fmt: skip
 
-    def on_runs_choose(self, ctx: Any) -> None:
+    def on_runs_choose(self, ctx: foo.ExecutionContext) -> None:
         ctx.panel.state.run_key = ctx.params["value"]
         self._load_run(ctx)
 
-    def on_runs_again(self, ctx: Any) -> None:
-        """Opens the workflow's form, filled in as this run was."""
-        if key := self._still_there(ctx):
-            refilling.reopen(ctx, key)
+    def on_runs_again(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the workflow's form, filled in with this run's values."""
+        if key := self._existing_run(ctx):
+            reopen_form(ctx, key)
 
-    def on_runs_stop(self, ctx: Any) -> None:
-        if key := self._still_there(ctx):
-            self.stop(ctx, key)  # type: ignore[attr-defined]
+    def on_runs_stop(self, ctx: foo.ExecutionContext) -> None:
+        if key := self._existing_run(ctx):
+            self.panel.stop_run(ctx, key)
 
-    def on_runs_resume(self, ctx: Any) -> None:
-        key = self._still_there(ctx)
-        if key and key not in live.resumed(ctx.dataset):  # a second click
-            self.read_news(ctx)  # type: ignore[attr-defined]
+    def on_runs_resume(self, ctx: foo.ExecutionContext) -> None:
+        key = self._existing_run(ctx)
+        if key and key not in live.resumed(ctx.dataset):  # else a second click
+            self.panel.dismiss_outcomes(ctx)
             worker.start_worker(ctx.dataset, "resume_run", dict(run_key=key), awaited=False)
-            self.load_live(ctx)  # type: ignore[attr-defined]
+            self.panel.load_live(ctx)
             self._load_run(ctx)
 
-    def on_runs_delete(self, ctx: Any) -> None:
-        if key := self._still_there(ctx):
-            ctx.prompt("@evenset/evenset/delete_run", params=dict(run_key=key), on_success=self.on_again)
+    def on_runs_delete(self, ctx: foo.ExecutionContext) -> None:
+        if key := self._existing_run(ctx):
+            open_form(ctx, "delete_run", dict(run_key=key), on_success=self.panel.on_again)
 
-    def _still_there(self, ctx: Any) -> str | None:
-        """The run that is drawn; None, and a look at what is left, where it was deleted since."""
+    def _existing_run(self, ctx: foo.ExecutionContext) -> str | None:
+        """The key of the run whose button was pressed; None, with the list loaded again, where it was deleted."""
         key = ctx.params["run_key"]
         ctx.dataset.reload()
         if key in ctx.dataset.list_runs():
             return str(key)
-        self.load_runs(ctx)
+        self.load(ctx)
         ctx.ops.notify(f"{key} was deleted meanwhile", variant="warning")
         return None
 
 
-def scheduled(dataset: Any) -> list[str]:
-    """Names of the operators that were scheduled, and that nobody has begun."""
+def scheduled_operators(dataset: Any) -> list[str]:
+    """Names of the scheduled operators that nobody has started."""
     from fiftyone.operators.delegated import DelegatedOperationService
     from fiftyone.operators.executor import ExecutionRunState
 
     queued = DelegatedOperationService().list_operations(dataset_name=dataset.name, run_state=ExecutionRunState.QUEUED)
-    return [one.label.replace("_", " ") for one in queued if one.operator.startswith("@evenset/evenset/")]
+    ours = [operation for operation in queued if operation.operator.startswith("@evenset/evenset/")]
+    return [operation.label.replace("_", " ") for operation in ours]
 
 
-def when(row: dict[str, Any]) -> str:
-    """When a run began, and how long it took."""
-    began = time.strftime("%d %b %H:%M", time.localtime(row["started"]))
-    ended = row["seconds"] and row["state"] != "running"  # one that was resumed has those of its first part
-    return f"{began}, {row['seconds']:,.0f} s" if ended else began
+def summarize(row: dict[str, Any]) -> str:
+    """A run in the list: its name, state, fields and time."""
+    name = row["run"].removeprefix("evenset_").replace("_", " ")
+    return " · ".join(filter(None, (name, row["state"], row["fields"], describe_time(row))))
 
 
-def about(dataset: Any, key: str) -> dict[str, Any]:
-    """What the tab shows of a run, and what can be done with it."""
-    record = records.read_record(dataset, key)
-    usual = [(item.name, item.default) for kind in KINDS for item in fields(kind)]  # a name may have several
-    given = {name: value for name, value in record.settings.items() if (name, value) not in usual}
-    inputs = {**record.inputs, **refilling.parts_of(record)}
-    inputs = {name: value for name, value in inputs.items() if value not in (None, "", [], False)}
-    text, views = "", {}
-    if record.state == "done":
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            results = lookup.read_results(dataset, key)
-            there = {} if missing(dataset, record) else results.get("views") or {}  # theirs would show nothing
-            views = {capital(name): view for name, view in there.items()}
-            text = "\n".join(results["text"].splitlines()[:MOST_LINES])
-    kept, is_audit = folders.run_folder(dataset, key).exists(), record.method == "audit_labels"
-    resumes = kept and not is_audit and record.state in ("stopped", "failed") and key not in live.resumed(dataset)
-    can = ["stop"] if record.state == "running" else ["resume"] if resumes else []
-    return dict(
-        key=key, notes=remarks(dataset, record, kept, resumes), views=views, text=text, settings={**inputs, **given},
-        actions=[*can, "delete"] if is_audit else [*can, "again", "delete"],
-    )  # fmt: skip
-
-
-def remarks(dataset: Any, record: RunRecord, kept: bool, resumes: bool) -> list[str]:
-    """What is the matter with a run, in sentences.
-
-    Args:
-        kept: its files are there
-        resumes: it can be resumed
-    """
-    notes = [record.error] if record.error else []
-    gone = missing(dataset, record)
-    if record.state == "stopped" and resumes:
-        notes.append("It was stopped, or its process ended, before its work was done: Resume goes on from there.")
-    if not kept and run_files.is_foreign(dataset, record):
-        notes.append("The files of this run belong to the dataset that this one was cloned or imported from.")
-    elif not kept:
-        notes.append("The files of this run were deleted by hand: it can be deleted, and not resumed or used again.")
-    if gone and record.state == "done":
-        notes.append(f"The field {', '.join(gone)} of this run was removed, or has another name.")
-    return notes
-
-
-def missing(dataset: Any, record: RunRecord) -> list[str]:
-    """Fields that a run wrote and that are not there any more."""
-    return [name for name in record.writes.get("fields", []) if not dataset.has_sample_field(name)]
-
-
-def as_text(value: Any) -> str:
-    """A setting as a person would write it."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {as_text(one)}" for name, one in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(as_text, value))
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+def describe_time(row: dict[str, Any]) -> str:
+    """When a run started, and its duration once it ended."""
+    started = time.strftime("%d %b %H:%M", time.localtime(row["started"]))
+    ended = row["seconds"] and row["state"] != "running"  # a resumed run has the seconds of its first part
+    return f"{started}, {row['seconds']:,.0f} s" if ended else started

@@ -57,7 +57,7 @@ class User:
 
     def wait_here(self) -> None:
         """Asks for the bar and the answer, in place of the panel."""
-        self.page.get_by_text("Wait for the answer", exact=True).click()
+        self.page.get_by_text("Wait for the results", exact=True).click()
 
     def click(self, button: str) -> None:
         self.page.get_by_role("button", name=button).click()
@@ -102,7 +102,7 @@ class User:
             names = [key.removeprefix("evenset_").replace("_", " ") for key in left]
             self.page.get_by_text(re.compile(f"^({'|'.join(names)}) · ")).wait_for()
             self.page.get_by_role("button", name="Delete", exact=True).click()
-            self.undo("What goes")
+            self.undo("Changes to undo")
             self.dataset.reload()
             assert len(self.dataset.list_runs()) == len(left) - 1
         self.sees("Nothing has run yet")

@@ -64,15 +64,15 @@ def test_a_user_draws_checks_and_reads_an_audit(accepted, open_app):
     assert accepted.count("ground_truth.label") == 160 + DRAWN
 
     user.open("Audit labels")
-    user.sees("Samples are drawn (evenset_audit_labels_1)")
+    user.sees("evenset_audit_labels_1 has drawn the samples")
     user.click("Read the audit")
-    user.page.get_by_text(f"{DRAWN} of {DRAWN} are right").first.wait_for()
+    user.page.get_by_text(f"{DRAWN} of {DRAWN} are correct").first.wait_for()
     user.picture("audit-read")
     user.click("Done")
     results = load_results(accepted, "evenset_audit_labels_1")
     assert results["right"] == DRAWN and results["low"] == pytest.approx(0.1 ** (1 / DRAWN))
 
-    for what in (f"{DRAWN} labels of 'ground_truth' are put back", "Views: auto_label: audit"):
+    for what in (f"{DRAWN} labels of 'ground_truth' are restored", "Views: auto_label: audit"):
         user.open("Delete a run")
         user.undo(what)
     assert user.state() == before and accepted.count_values("auto_label.status") == statuses

@@ -49,7 +49,7 @@ def even_out(user: Any) -> None:
     """The ways to even out the classes, with a generator that has hardly begun."""
     user.open("Compare methods")
     user.page.get_by_text("Ways to label").click()
-    user.page.get_by_role("option", name="Ways to even out the classes").click()
+    user.page.get_by_role("option", name="Ways to balance the classes").click()
     user.sees("synthetic images would be added")
     user.sees("none is added")
     user.picture("ways")
@@ -58,7 +58,7 @@ def even_out(user: Any) -> None:
         user.put(name, value)
     user.wait_here()
     user.click("Compare")
-    user.page.get_by_text("Ways to even out 10 classes").wait_for(timeout=5 * MINUTE)
+    user.page.get_by_text("Ways to balance 10 classes").wait_for(timeout=5 * MINUTE)
     user.sees("oversampling and logit adjustment", exact=True)
     user.page.get_by_text(re.compile("^Changed images: .* points")).wait_for()
     user.picture("ways-compared")
@@ -75,7 +75,7 @@ def test_a_user_compares_ways_to_even_out_and_deletes(digits, open_app):
     even_out(user)
     assert not dataset.match_tags("synthetic")
     user.open("Delete a run")
-    user.undo("What goes")
+    user.undo("Changes to undo")
     assert user.state() == before
 
 

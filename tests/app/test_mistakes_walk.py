@@ -93,7 +93,7 @@ def test_a_user_finds_wrong_labels_and_puts_a_selection_right(planted, open_app)
     user.sees(f"{issues} samples")
     found = user.state()
     filter_and_apply(user)
-    delete(user, "3 labels of 'ground_truth' are put back")
+    delete(user, "3 labels of 'ground_truth' are restored")
     assert user.state() == found
     delete(user, "Fields: mistake")
     assert user.state() == before

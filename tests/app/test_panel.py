@@ -113,7 +113,7 @@ def test_a_form_closes_at_once_and_the_panel_has_what_came_of_it(marked_up, open
     user.dataset.reload()
     assert user.dataset.count("preprocessed_path") == IMAGES
     user.click("Delete")
-    user.undo("What goes")
+    user.undo("Changes to undo")
     assert user.state() == before
 
 

@@ -82,15 +82,15 @@ def add_all_the_same(user: Any) -> None:
     user.click("Add ...")
     user.sees("always", exact=True)
     user.page.get_by_role("dialog").get_by_role("button", name="Balance", exact=True).click()
-    user.page.get_by_text("What evenset_balance_classes_2 came to").wait_for(timeout=5 * MINUTE)
+    user.page.get_by_text("Outcome of evenset_balance_classes_2").wait_for(timeout=5 * MINUTE)
     user.sees("samples were added.")
     user.picture("panel-balance-added")
     user.dataset.reload()
     made = user.dataset.match({"synthetic.run": "evenset_balance_classes_2"})
     assert 0 < len(made) == made.count("ground_truth.label") == len(user.dataset.match_tags("synthetic"))
     user.click("Remove ...")
-    user.undo("What goes")
-    user.sees("What evenset_balance_classes_1 came to")
+    user.undo("Changes to undo")
+    user.sees("Outcome of evenset_balance_classes_1")
     user.dataset.reload()
     assert not user.dataset.match_tags("synthetic")
 
@@ -107,7 +107,7 @@ def watch_a_generator(user: Any) -> None:
     user.page.get_by_role("button", name="Train", exact=True).click()
     user.page.get_by_text(re.compile("train generator · ")).wait_for()  # the panel opens anew, where it is seen
     expect(user.page.get_by_role("tab", name="Balance")).to_have_attribute("aria-selected", "true")
-    user.page.get_by_text("What the generator draws by now").wait_for(timeout=5 * MINUTE)
+    user.page.get_by_text("Images that the generator draws now").wait_for(timeout=5 * MINUTE)
     user.page.locator(".js-plotly-plot .legendtext").get_by_text("loss", exact=True).wait_for()
     grid = user.page.locator(f"img[src*='{key}'][src*='samples_']")
     for _ in range(2):  # the next one takes the place of the first
@@ -132,7 +132,7 @@ def test_a_user_applies_and_dismisses_suggestions_in_the_panel(planted, open_app
 
     user = open_app(planted)
     open_tab(user, "Mistakes")
-    user.sees("No label of ground_truth was checked yet")
+    user.sees("No label of ground_truth has been checked yet")
     user.picture("panel-mistakes-none")
     user.click("Find mistakes ...")
     user.sees(f"{len(planted)} of {len(planted)} samples are labelled")
@@ -221,14 +221,14 @@ def test_a_user_sees_the_plan_the_verdict_and_what_was_refused(uneven, open_app)
         uneven, "ground_truth", source="augment", add="if it gains", verdict_updates=20, verdict_seeds=2, progress=False
     )  # fmt: skip
     look_again(user, "Balance")
-    user.sees("What evenset_balance_classes_1 came to")
+    user.sees("Outcome of evenset_balance_classes_1")
     user.sees("None was added." if not results.added else "samples were added.")
     expect(user.page.locator(".js-plotly-plot")).to_have_count(2)
     user.picture("panel-balance-done")
-    for name in ("Gain of each class", "images were refused", "Some of the images"):
+    for name in ("Gain of each class", "images were rejected", "Some of the images"):
         user.scroll_to(user.page.get_by_text(name))
         user.picture(f"panel-balance-{name.split()[0].lower()}-{name.split()[-1]}")
     add_all_the_same(user)
     user.click("Remove ...")
-    user.undo("What goes")
+    user.undo("Changes to undo")
     watch_a_generator(user)

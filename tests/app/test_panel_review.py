@@ -152,7 +152,7 @@ def test_what_was_decided_is_learned_from_in_a_next_round(suggested, open_app):
     open_review(user)
     press(user, "a", f"1 reviewed, {count - 1} to go")
     user.click("Learn from these")
-    user.sees("Learning from all labels that there are now, into auto_label_2")
+    user.sees("Learning from all current labels; suggestions go into auto_label_2")
     user.page.get_by_text(re.compile(r"^0 reviewed, \d+ to go")).wait_for()  # of the new suggestions
     user.picture("panel-review-learned")
 
@@ -240,7 +240,7 @@ def test_what_one_decided_the_other_does_not_decide_again(suggested, open_app, e
     before = decided(suggested)
     assert list(before) == [sample]
 
-    press(ben, "x", "Somebody else decided this one meanwhile")
+    press(ben, "x", "Somebody else has decided on this sample")
     ben.sees(f"0 reviewed, {count - 1} to go")
     assert decided(suggested) == before and suggestion(suggested, sample) == before[sample][0]
 
@@ -267,7 +267,7 @@ def test_news_wait_until_a_choice_is_made(suggested, open_app, elsewhere):
 
 
 def test_numbers_stand_for_the_likeliest_where_there_are_more_classes():
-    from evenset.operators.tabs.review import likeliest
+    from evenset.operators.tabs.class_keys import likeliest
 
     classes = [f"class {i}" for i in range(20)]
     assert likeliest(classes, ["class 7", None, "class 3", "gone", "class 7"], "class 3") == [
@@ -276,7 +276,7 @@ def test_numbers_stand_for_the_likeliest_where_there_are_more_classes():
 
 
 def test_a_class_that_is_called_like_a_number_key_has_that_key():
-    from evenset.operators.tabs.review import by_key, likeliest
+    from evenset.operators.tabs.class_keys import by_key, likeliest
 
     assert by_key(["cat", "dog"]) == [("1", "cat"), ("2", "dog")]
     assert by_key(["2", "bird", "cat"]) == [("1", "bird"), ("2", "2"), ("3", "cat")]

@@ -27,7 +27,7 @@ from playwright.sync_api import TimeoutError, expect
 
 MINUTE = 60_000  # milliseconds
 TABS = ("Overview", "Labels", "Review", "Mistakes", "Balance", "Runs")
-NO_FIELD = "There is no label field yet: add one"
+NO_FIELD = "There is no label field yet: add a"
 REMOVED = "was removed"
 BROKEN = re.compile(r"\b(Traceback|undefined|null|NaN)\b")  # what no user should read
 SECONDS = 10  # within which a tab of 1,000 classes is there, on two busy cores
@@ -85,7 +85,7 @@ def comes_to_rest(user: Any) -> None:
 
 def no_error(user: Any) -> None:
     """No error's page in place of the tabs, and nothing on the page that is no word of a person's."""
-    expect(user.page.get_by_role("button", name="ImageStats again")).to_have_count(0)
+    expect(user.page.get_by_role("button", name="Try again")).to_have_count(0)
     expect(user.page.get_by_role("tab")).to_have_count(len(TABS))
     found = BROKEN.search(user.page.locator("body").inner_text())
     assert not found, found
@@ -106,7 +106,7 @@ def is_refused(user: Any, sentence: str, before: dict[str, Any]) -> None:
     says(user, sentence)
     assert content(user.dataset) == before
     with contextlib.suppress(TimeoutError):  # news of an earlier click may have brought the tabs back already
-        user.page.get_by_role("button", name="ImageStats again").click(timeout=MINUTE / 12)
+        user.page.get_by_role("button", name="Try again").click(timeout=MINUTE / 12)
     user.page.get_by_role("tab").first.wait_for()
     no_error(user)
 
@@ -143,11 +143,11 @@ def test_without_runs_each_tab_says_what_to_do(digits, open_app, labelled):
     none = "No sample has a label yet: give a few of each class one"
     words = dict(
         Overview="30 labels, 30 unlabelled." if labelled else none,
-        Labels="Nothing is suggested yet: Auto-label suggests",
+        Labels="There are no suggestions yet: Auto-label suggests",
         Review="Auto-label comes first",
-        Mistakes="No label of ground_truth was checked yet",
+        Mistakes="No label of ground_truth has been checked yet",
         Balance="synthetic images would be added" if labelled else none,
-        Runs="Nothing has run yet: Overview says what is best done first",
+        Runs="Nothing has run yet: the Overview tab suggests a first step",
     )
     each_tab_says(user, words)
     assert content(user.dataset) == before
@@ -212,7 +212,7 @@ def test_the_fields_of_runs_are_removed_while_the_panel_is_open(made, open_app):
     before = content(made)
     user.page.get_by_role("button", name="Apply", exact=True).first.click()
     is_refused(user, f"The field 'mistake' of 'trouble' {REMOVED}", before)
-    says(user, "No label of ground_truth was checked yet")
+    says(user, "No label of ground_truth has been checked yet")
 
     show(user, "Review")
     says(user, "0 reviewed")
@@ -223,9 +223,9 @@ def test_the_fields_of_runs_are_removed_while_the_panel_is_open(made, open_app):
     is_refused(user, f"The field 'auto_label' of 'trouble' {REMOVED}", before)
     words = dict(
         Overview="90 labels, 60 unlabelled.",
-        Labels="Nothing is suggested yet",
+        Labels="There are no suggestions yet",
         Review="Auto-label comes first",
-        Mistakes="No label of ground_truth was checked yet",
+        Mistakes="No label of ground_truth has been checked yet",
         Balance="synthetic images would be added",
         Runs=f"The field mistake of this run {REMOVED}",
     )
@@ -247,7 +247,7 @@ def test_a_target_is_applied_to_a_field_that_was_removed(made, open_app):
     before = content(made)
     user.click("Apply")
     is_refused(user, f"The field 'auto_label' of {RUN} {REMOVED}", before)
-    says(user, "Nothing is suggested yet")
+    says(user, "There are no suggestions yet")
 
 
 def test_the_label_field_is_removed_while_the_panel_is_open(made, open_app):

@@ -109,7 +109,7 @@ def decide_on_one_row(ada: Any, ben: Any) -> None:
     assert labels(dataset) == expected != before and flagged(dataset) == ids[1:]
 
     ben.page.mouse.up()
-    ben.sees("1 passed over: somebody else decided on them meanwhile")
+    ben.sees("1 not changed: somebody else has decided on them")
     for user in (ada, ben):
         user.page.get_by_text(re.compile(f"^{len(ids) - 1} of .* labels wait for a decision")).wait_for()
     assert labels(dataset) == expected and flagged(dataset) == ids[1:]
@@ -121,7 +121,7 @@ def remove_synthetic(ada: Any, ben: Any) -> None:
     dataset, before = ada.dataset, labels(ada.dataset)
     made = dataset.match_tags("synthetic").values("id")
     for user in (ada, ben):
-        user.sees(f"What {BALANCE} came to")
+        user.sees(f"Outcome of {BALANCE}")
         user.page.get_by_text(f"{len(made)} samples were added.").wait_for()
     undo(ada, "Remove ...", f"{len(made)} samples that it added, with their labels")
     real = {i: label for i, label in before.items() if i not in made}
@@ -131,7 +131,7 @@ def remove_synthetic(ada: Any, ben: Any) -> None:
     add = sum(min(max(counts.values()) - count, RATIO * count) for count in counts.values())
     for user in (ben, ada):
         user.sees(f"{add} synthetic images would be added")
-        user.page.get_by_text(f"What {BALANCE} came to").wait_for(state="hidden")
+        user.page.get_by_text(f"Outcome of {BALANCE}").wait_for(state="hidden")
         user.sees(f"{len(real)} samples", exact=True)
     assert labels(dataset) == real
 
@@ -143,7 +143,7 @@ def undo_run(ada: Any, ben: Any, given: dict[str, str | None]) -> None:
     for user in (ada, ben):
         user.page.get_by_text(re.compile("^review labels 1 · done")).wait_for()
     assert labels(dataset) != given
-    undo(ada, "Delete", "What goes")
+    undo(ada, "Delete", "Changes to undo")
     assert labels(dataset) == given and len(flagged(dataset)) == len(ids) + 1
     assert dataset.list_runs() == [LABELS, MISTAKES]
     for user in (ben, ada):

@@ -73,9 +73,9 @@ def accept_and_undo(user: Any) -> None:
     assert dataset.count_values("ground_truth.evenset_run")["evenset_review_labels_1"] == accepted
 
     user.click("Undo ...")
-    user.sees(f"{accepted} labels of 'ground_truth' are put back")
+    user.sees(f"{accepted} labels of 'ground_truth' are restored")
     user.picture("undo")
-    user.undo("What goes")
+    user.undo("Changes to undo")
     assert user.state() == before
     assert dataset.count_values("auto_label.status") == statuses
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import evenset
 import fiftyone.core.odm as foo
 import pytest
-from evenset.operators.tabs.runs import about
+from evenset.operators.tabs.run_details import describe_run
 from evenset.workflows.runs import lookup, records
 from evenset.workflows.ui import overview
 
@@ -49,7 +49,7 @@ def test_a_broken_record_is_listed_with_what_is_missing_and_the_others_are_used(
             assert lookup.writer_of(reviewed, "second", "auto_label").state == "done"
             assert lookup.audits_of(reviewed, "second") == []
             assert overview.count(reviewed, "ground_truth", None)
-            assert about(reviewed, key)
+            assert describe_run(reviewed, key)
             assert lookup.view_of(reviewed, key) is None
             for call in (evenset.resume_run, evenset.load_results, evenset.stop_run):
                 with pytest.raises(ValueError, match=f"{key} is "):

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 from evenset.models.settings import AttackSettings, CompareSettings, ImageSettings, ResNetSettings
 from evenset.operators import compare_methods as operator
-from evenset.operators import forms
+from evenset.operators.display.wording import setting_label
 from evenset.workflows.comparison.methods import METHODS
 from fiftyone import ViewField as F
 
-ONLY = dict.fromkeys(operator.CHOICES.values(), False)
+ONLY = dict.fromkeys(operator.CHECKBOXES.values(), False)
 
 
 def test_every_method_has_its_checkbox_and_the_rules_their_text(app, clusters):
@@ -20,9 +20,9 @@ def test_every_method_has_its_checkbox_and_the_rules_their_text(app, clusters):
 
     asked = [name for name, line in lines.items() if line["type"]["name"] != "Void"]
     basic = [item.name for item in fields(CompareSettings) if item.metadata["basic"]]
-    inputs = ["view_target", "task", "label_field", "output_field", *operator.CHOICES.values(), "rules", "test"]
+    inputs = ["view_target", "task", "label_field", "output_field", *operator.CHECKBOXES.values(), "rules", "test"]
     assert asked == [*inputs, *basic, "more", "wait"]
-    assert {*operator.CHOICES, "rules"} == set(METHODS) == {*operator.WHAT, "rules"}
+    assert {*operator.CHECKBOXES, "rules"} == set(METHODS) == {*operator.METHOD_LABELS, "rules"}
     assert not any(line["required"] or line["invalid"] for line in lines.values())
 
 
@@ -31,7 +31,7 @@ def test_behind_more_stand_all_settings(app, clusters):
 
     for kind in (CompareSettings, AttackSettings, ImageSettings, ResNetSettings):
         for item in fields(kind):
-            assert lines[item.name]["view"]["label"] == forms.label_of(item)
+            assert lines[item.name]["view"]["label"] == setting_label(item)
 
 
 @pytest.mark.parametrize("text", ["cat", "cat: import os", 'cat: F("x").map(1)'])
@@ -47,7 +47,7 @@ def test_a_form_becomes_arguments(clusters):
     params |= {"epochs": 3, "seed": 4, "seeds": 2, "size_px": 8, "attack_epsilons": "2", "test": ""}
     context = SimpleNamespace(params=params, selected=[], request_params={}, target_view=lambda: dataset)
 
-    samples, arguments = operator.read(context)
+    samples, arguments = operator.read_arguments(context)
 
     assert samples is dataset and arguments == dict(
         label_field="ground_truth",
@@ -65,7 +65,7 @@ def test_ways_to_even_out_have_a_form_of_their_own(app, clusters):
     lines = app.form(clusters(), "compare_methods", {"task": "generation", "more": True})
 
     assert {"target", "plan", "max_ratio", "generator", "minutes", "verdict_seeds", "guidance"} <= set(lines)
-    assert not {*operator.CHOICES.values(), *operator.WITHOUT, "output_field", "rules", "test", "seeds"} & set(lines)
+    assert not {*operator.CHECKBOXES.values(), *operator.WITHOUT, "output_field", "rules", "test", "seeds"} & set(lines)
 
 
 def test_its_form_becomes_arguments_too(clusters):
@@ -74,7 +74,7 @@ def test_its_form_becomes_arguments_too(clusters):
     params |= {"add": "always", "seeds": 2, "use_gcn": True, "generator": ""}  # of the other forms
     context = SimpleNamespace(params=params, selected=[], request_params={}, target_view=lambda: dataset)
 
-    samples, arguments = operator.read(context)
+    samples, arguments = operator.read_arguments(context)
 
     assert samples is dataset
     assert arguments == dict(task="generation", label_field="ground_truth", target=40, verdict_updates=9)
@@ -94,7 +94,7 @@ def test_ways_to_even_out_are_compared_and_shown(app, digits):
 
     answer = app.execute(dataset, "compare_methods", dict(task="generation", label_field="ground_truth", **quick))
 
-    assert "Ways to even out 10 classes" in answer.labels
+    assert "Ways to balance 10 classes" in answer.labels
     assert {"oversampling", "augmentation of every batch"} <= {row["0"] for row in answer.values["rows"]}
     assert any("changed images: " in text and " points (" in text for _, text in map(lowered, answer.alerts))
     assert len(answer.values["changed images"]) == 10

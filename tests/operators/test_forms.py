@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from types import SimpleNamespace
 
 import fiftyone as fo
@@ -23,11 +23,17 @@ from evenset.models.settings import (
     ReviewSettings,
     SamplingSettings,
     TrainGeneratorSettings,
+    setting,
     split,
 )
-from evenset.operators import balancing, compare_methods, forms, refilling
-from evenset.operators.tabs import runs as runs_tab
-from evenset.operators.words import LABELS
+from evenset.operators import compare_methods
+from evenset.operators.display.wording import LABELS, setting_label
+from evenset.operators.forms import balance
+from evenset.operators.forms.form import Form, build_form
+from evenset.operators.forms.inputs import read_classes
+from evenset.operators.forms.refill import form_values
+from evenset.operators.forms.settings import ask_settings, read_settings
+from evenset.operators.tabs.run_details import describe_run
 from evenset.workflows.runs import records
 
 FORMS = {
@@ -58,6 +64,14 @@ def labelled(database):
     dataset.delete()
 
 
+@dataclass(frozen=True)
+class OptionalSettings:
+    """Settings of which None is a value; one has another default."""
+
+    pca_dim: int | None = setting(None, "directions", kind=int, empty="no reduction", low=1, high=4096)
+    max_ratio: float | None = setting(3.0, "synthetic for a real one", empty="no cap", low=0.0, high=10.0)
+
+
 def another(item):
     """A value that a setting may take, and that is not its default."""
     default, notes = item.default, item.metadata
@@ -78,7 +92,7 @@ def test_a_form_shows_every_setting_with_its_default_and_its_help(app, labelled,
         for item in fields(kind):
             line = lines[item.name]
             assert line["default"] == item.default
-            assert line["view"]["label"] == forms.label_of(item)
+            assert line["view"]["label"] == setting_label(item)
             assert line["view"]["description"].lower() == item.metadata["help"].lower()
             if item.metadata["choices"]:
                 assert tuple(choice["value"] for choice in line["view"]["choices"]) == item.metadata["choices"]
@@ -122,13 +136,48 @@ def test_what_is_put_in_comes_back_as_the_same_settings(operator):
     kinds = FORMS[operator]
     put_in = {item.name: another(item) for kind in kinds for item in fields(kind)}
 
-    given = forms.read(SimpleNamespace(params=put_in), *kinds)
+    given = read_settings(SimpleNamespace(params=put_in), *kinds)
 
     assert given == put_in
     for settings in split(given, *kinds):
         for item in fields(settings):
             assert getattr(settings, item.name) == put_in[item.name] != item.default
-    assert forms.read(SimpleNamespace(params=dict.fromkeys(put_in, "")), *kinds) == {}  # empty: the default
+    assert read_settings(SimpleNamespace(params=dict.fromkeys(put_in, "")), *kinds) == {}  # empty: the default
+
+
+def lines_of(**params):
+    form = Form(SimpleNamespace(params=params), "Run")
+    ask_settings(form, OptionalSettings)
+    return form.lines.properties
+
+
+def test_a_setting_that_may_be_none_is_an_empty_box_whose_help_says_what_that_means():
+    lines = lines_of()
+
+    assert [line.default for line in lines.values()] == [None, 3.0]
+    assert lines["pca_dim"].view.description == "Directions; empty: no reduction"
+    assert not any(line.invalid for line in lines.values())
+    assert lines_of(max_ratio=None)["max_ratio"].default is None  # the App would fill a default into an empty box
+    assert lines_of(max_ratio=99.0)["max_ratio"].invalid and lines_of(pca_dim=0)["pca_dim"].invalid
+
+
+@pytest.mark.parametrize(
+    ("params", "values"),
+    [
+        ({}, {}),
+        (dict(pca_dim=None, max_ratio=None), dict(pca_dim=None, max_ratio=None)),
+        (dict(pca_dim="", max_ratio=2), dict(pca_dim=None, max_ratio=2)),
+    ],
+)
+def test_an_emptied_box_is_none_and_a_line_that_was_not_shown_has_its_default(params, values):
+    assert read_settings(SimpleNamespace(params=params), OptionalSettings) == values
+
+
+def test_a_form_is_filled_in_with_a_setting_that_was_none():
+    values = form_values(records.RunRecord("a", "b", dict(max_ratio=None, pca_dim=8), dict(run=None), 9, "done", 0.0))
+
+    assert (values["max_ratio"], values["pca_dim"]) == (None, 8) and "run" not in values
+    assert lines_of(**values)["max_ratio"].default is None
 
 
 @pytest.mark.parametrize("operator", FORMS)
@@ -174,16 +223,16 @@ def test_a_form_that_cannot_be_sent_says_why(app, make_dataset, clusters):
         "no sample has a label in 'ground_truth': label a few of each class first"
     ]
     for operator in ("review_labels", "audit_labels"):
-        assert refusals(app.form(bare, operator)) == ["nothing is suggested yet: run Auto-label first"]
-    assert refusals(app.form(bare, "delete_run")) == ["there is no run of Evenset"]
-    assert refusals(app.form(bare, "stop_run")) == ["no run of Evenset is running"]
-    assert refusals(app.form(bare, "resume_run")) == ["no run of Evenset is stopped or failed"]
+        assert refusals(app.form(bare, operator)) == ["there are no suggestions yet: run Auto-label first"]
+    assert refusals(app.form(bare, "delete_run")) == ["there are no Evenset runs"]
+    assert refusals(app.form(bare, "stop_run")) == ["no Evenset run is running"]
+    assert refusals(app.form(bare, "resume_run")) == ["no Evenset run is stopped or failed"]
 
 
 def test_a_view_narrows_what_the_form_counts(app, labelled):
     unlabelled = labelled.exists("ground_truth", False)
 
-    assert "said 120 of 200 samples are labelled" in app.form(labelled, "auto_label")
+    assert "note 120 of 200 samples are labelled" in app.form(labelled, "auto_label")
     assert refusals(app.form(labelled, "auto_label", samples=unlabelled))
 
 
@@ -196,7 +245,7 @@ def test_classes_with_a_name_missing_are_marked(app, labelled, text):
 
 def test_classes_are_read_with_their_synonyms():
     def read(text):
-        return forms.read_classes(SimpleNamespace(params={"classes": text}))
+        return read_classes(SimpleNamespace(params={"classes": text}))
 
     assert read("cat = kitten = puss, dog") == {"cat": ["kitten", "puss"], "dog": []}
     assert read("cat, dog") == ["cat", "dog"]
@@ -220,12 +269,12 @@ def test_a_plan_shows_what_gets_images_and_says_what_it_leaves_out(app, many, op
     lines = app.form(many, operator, dict(task="generation"))
 
     bars = lines["plan"]["view"]["data"]
-    assert bars[0]["x"][:4] == ["&lt;b&gt;z&lt;/b&gt;", "z1", "z2", "a00"] and len(bars[0]["x"]) == balancing.MOST_BARS
+    assert bars[0]["x"][:4] == ["&lt;b&gt;z&lt;/b&gt;", "z1", "z2", "a00"] and len(bars[0]["x"]) == balance.MAX_BARS
     (text,) = [line["view"]["text"] for line in lines.values() if line["view"].get("component") == "EvensetTable"]
     heading, _, first, *others = text.splitlines()
     assert heading.split() == ["class", "real", "synthetic", "to", "add", "after"]
-    assert first.split() == ["<b>z</b>", "1", "0", "3", "4"] and len(others) == balancing.MOST_BARS - 1
-    assert "said 5 more classes, which get no more than these, are not shown" in lines
+    assert first.split() == ["<b>z</b>", "1", "0", "3", "4"] and len(others) == balance.MAX_BARS - 1
+    assert "note 5 more classes, which get no more than these, are not shown" in lines
 
 
 @pytest.mark.parametrize("number", ["", None, 2.5, -5, "many", True])
@@ -237,7 +286,7 @@ def test_a_target_that_is_no_number_of_images_is_marked_and_the_form_stays_whole
     assert marked == ["target_number"] and "whole number of images" in lines["target_number"]["error_message"]
     assert {"max_ratio", "source", "minutes", "more", "wait"} <= set(lines)
     with pytest.raises(ValueError, match="whole number of images"):
-        balancing.read_target(params)
+        balance.read_target(params)
 
 
 @pytest.mark.parametrize(
@@ -256,8 +305,8 @@ def test_a_number_for_each_class_is_planned_and_read(app, labelled):
     lines = app.form(labelled, "balance_classes", params)
 
     there = sum(label == "class 0" for label in labelled.values("ground_truth.label"))
-    assert f"said {90 - there} synthetic images would be added" in lines
-    assert balancing.read_target(params) == {"class 0": 90}
+    assert f"note {90 - there} synthetic images would be added" in lines
+    assert balance.read_target(params) == {"class 0": 90}
 
 
 @pytest.mark.parametrize("ratio", [-1, "much"])
@@ -274,11 +323,11 @@ def test_a_form_says_how_work_is_scheduled_where_the_server_does_not_allow_it(mo
     name = "FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS"
     monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(fo, "config", load_config())
-    form = forms.Form(SimpleNamespace(params={}), "Run")
+    form = Form(SimpleNamespace(params={}), "Run")
 
-    form.waits()
+    form.ask_to_wait()
 
-    said = form.inputs.properties["wait"].view.description
+    said = form.lines.properties["wait"].view.description
     assert (f"{name}=true" in said) is is_said
 
 
@@ -287,7 +336,7 @@ def test_a_form_of_quick_work_says_it_among_the_rest(monkeypatch):
         monkeypatch.setattr(fo.config, "allow_legacy_orchestrators", allowed)
         context = SimpleNamespace(params=params, dataset="any")
         return "ALLOW_LEGACY_ORCHESTRATORS=true" in str(
-            forms.build(context, "Audit", "Draw", forms.Form.more).to_json()
+            build_form(context, "Audit", "Draw", Form.ask_for_more).to_json()
         )
 
     assert said(False, more=True)
@@ -302,13 +351,13 @@ def test_a_comparison_is_filled_in_with_its_methods_and_their_network(clusters):
     rows = [dict(name=name, method=name, **row) for name in ("resnet", "ensemble")] + [dict(name="gcn", method="gcn")]
     config.inputs["settings_of"] = rows
 
-    params = refilling.refill(config)
+    params = form_values(config)
 
     context = SimpleNamespace(params=params, selected=[], request_params={}, target_view=lambda: dataset)
-    _, arguments = compare_methods.read(context)
+    _, arguments = compare_methods.read_arguments(context)
     assert arguments["methods"] == ["resnet", "gcn", "ensemble"] and arguments["seeds"] == 2
     assert arguments["settings_of"] == dict.fromkeys(("resnet", "ensemble"), row)
-    assert "not_held" not in params
+    assert "not_in_form" not in params
 
 
 def test_what_no_form_holds_of_a_comparison_is_named():
@@ -319,9 +368,9 @@ def test_what_no_form_holds_of_a_comparison_is_named():
         dict(name="gcn", method="gcn", hidden_channels=8),
         dict(name="laplace", method="laplace"),
     ]
-    params = refilling.refill(dict(settings={}, samples=9, inputs=dict(settings_of=rows)))
+    params = form_values(records.RunRecord("a", "compare_methods", {}, dict(settings_of=rows), 9, "done", 0.0))
 
-    assert params["not_held"] == "the settings of 'image gcn', the settings of 'long', the settings of 'gcn'"
+    assert params["not_in_form"] == "the settings of 'image gcn', the settings of 'long', the settings of 'gcn'"
     ticked = {name for name, value in params.items() if name.startswith("use_") and value}
     assert ticked == {"use_resnet", "use_image_gcn", "use_gcn", "use_laplace"} and params["epochs"] == 3
 
@@ -335,10 +384,10 @@ def test_named_parts_of_a_run_are_filled_in_again(digits):
     done = train_resnet(dataset, "ground_truth", **named, **settings)
 
     config = records.read_record(dataset, done.run_key)
-    params = refilling.refill(config)
+    params = form_values(config)
 
-    assert params["validation"] == "val" and "test" not in params and params["not_held"] == "the view of test"
-    assert runs_tab.about(dataset, done.run_key)["settings"]["test"] == "a view"
+    assert params["validation"] == "val" and "test" not in params and params["not_in_form"] == "the view of test"
+    assert describe_run(dataset, done.run_key)["settings"]["test"] == "a view"
     assert not {"validation", "test"} & set(config.inputs)  # of a resumed run they are in its folder
 
 
@@ -369,26 +418,26 @@ def test_an_audit_is_reviewed_on_the_samples_that_it_drew(app, labelled):
     finally:
         delete_run(labelled, drawn.run_key)
     lines = app.form(labelled, "review_labels", params)
-    assert any(name.startswith("refused the view 'auto_label: audit' is gone") for name in lines)
+    assert any(name.startswith("refused the view 'auto_label: audit' was deleted") for name in lines)
 
 
 def test_a_form_that_is_filled_in_says_what_is_not_as_it_was(app, labelled):
     key, inputs = "evenset_balance_classes_1", dict(label_field="ground_truth")
     config = records.RunRecord(key, "balance_classes", {}, inputs, 100, "done", 0.0)
-    said = app.form(labelled, "balance_classes", {**refilling.refill(config), "not_held": "the rest"})
+    said = app.form(labelled, "balance_classes", {**form_values(config), "not_in_form": "the rest"})
 
-    assert "said Not filled in, since no form holds it: the rest" in said
-    assert any(name.startswith("said That run worked on 100 samples, and these are 200") for name in said)
+    assert "note Not filled in, because this form has no line for it: the rest" in said
+    assert any(name.startswith("note That run worked on 100 samples; 200 are chosen now") for name in said)
     config = records.RunRecord(key, "balance_classes", {}, dict(inputs, target=90.0), 200, "done", 0.0)
-    lines = app.form(labelled, "balance_classes", refilling.refill(config))
-    assert "target_number" in lines and not any(name.startswith(("said That", "said Not")) for name in lines)
+    lines = app.form(labelled, "balance_classes", form_values(config))
+    assert "target_number" in lines and not any(name.startswith(("note That", "note Not")) for name in lines)
 
 
 def test_the_estimate_of_a_comparison_follows_the_checkboxes(app, labelled):
     def said(**params):
         lines = app.form(labelled, "compare_methods", params)
-        return next(name for name in lines if name.startswith("said Takes"))
+        return next(name for name in lines if name.startswith("note Takes"))
 
-    ticks = dict.fromkeys(compare_methods.CHOICES.values(), False)
+    ticks = dict.fromkeys(compare_methods.CHECKBOXES.values(), False)
     quick = said(**{**ticks, "use_laplace": True})
     assert "less than a minute" in quick and "less than a minute" not in said()

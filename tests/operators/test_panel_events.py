@@ -12,9 +12,14 @@ from typing import Any, NamedTuple
 
 import pytest
 from evenset import auto_label, find_mistakes, load_results
-from evenset.operators import delete_run, forms, refilling, running, turns
+from evenset.operators import delete_run, execution
 from evenset.operators.evenset_panel import EvensetPanel
-from evenset.operators.tabs import mistakes, runs
+from evenset.operators.forms.refill import form_values
+from evenset.operators.forms.samples import samples_of
+from evenset.operators.tabs import event_order, mistakes, runs
+from evenset.operators.tabs.live import LiveStrip
+from evenset.operators.tabs.overview import OverviewTab
+from evenset.operators.tabs.runs import RunsTab
 from evenset.workflows.data import locks
 from evenset.workflows.runs import records, worker
 from evenset.workflows.ui import live
@@ -101,7 +106,7 @@ def test_a_choice_is_written_to_the_sample_whose_list_it_was_or_not_at_all(sugge
     second, accepted = panel.state["review"]["id"], labels(suggested, first)
 
     sent = panel.send("on_review_correct", path=f"correct_{first}", value="class 1")  # it comes late
-    assert sent.notices == [("warning", "Another sample is asked about by now: class 1 was not written")]
+    assert sent.notices == [("warning", "Another sample is shown now: class 1 was not written")]
     assert labels(suggested, first, second) == [*accepted, None] and panel.state["review"]["id"] == second
 
     assert panel.send("on_review_correct", path=f"correct_{second}", value="class 1").notices == []
@@ -136,7 +141,7 @@ def test_undo_says_what_was_edited_since_and_takes_back_the_one_before(suggested
 
     sent = panel.act("undo")
     assert sent.notices == [("warning", f"The label of {second} was edited since, and stays")]
-    assert "ImageStats again" not in sent.page and panel.state["review"]["done"] == 1
+    assert "Try again" not in sent.page and panel.state["review"]["done"] == 1
     assert panel.act("undo").notices == []
     assert labels(suggested, first, second) == [None, "edited"]
 
@@ -147,16 +152,16 @@ def test_a_run_whose_field_has_another_name_offers_no_views_and_does_not_promise
     panel = Panel(suggested).open("runs")
 
     assert panel.state["run"]["views"] == {}
-    assert panel.state["run"]["notes"] == ["The field auto_label of this run was removed, or has another name."]
-    lines = delete_run.what_goes(suggested, KEY)
+    assert panel.state["run"]["notes"] == ["The field auto_label of this run was removed or renamed."]
+    lines = delete_run.describe_deletion(suggested, KEY)
     assert lines and not any("auto_label" in line for line in lines if line.startswith("Fields"))
 
 
 def test_a_run_that_goes_on_shows_no_seconds_of_its_first_part():
     row = dict(started=0.0, seconds=38.0)
 
-    assert runs.when(dict(row, state="stopped")).endswith(", 38 s")
-    assert not runs.when(dict(row, state="running")).endswith(" s")
+    assert runs.describe_time(dict(row, state="stopped")).endswith(", 38 s")
+    assert not runs.describe_time(dict(row, state="running")).endswith(" s")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +173,7 @@ def test_a_run_that_goes_on_shows_no_seconds_of_its_first_part():
         ("on_review_learn", {}),
         ("on_mistakes_decide", dict(ids=["one"], action="accept")),
         ("on_labels_target", dict(value=0.9)),
-        ("on_labels_clash", dict(x=0, y=0)),
+        ("on_labels_cell", dict(x=0, y=0)),
     ],
 )
 def test_an_event_about_a_run_that_another_page_deleted_is_told_in_a_sentence(clusters, event, params):
@@ -176,8 +181,8 @@ def test_an_event_about_a_run_that_another_page_deleted_is_told_in_a_sentence(cl
 
     sent = panel.send(event, **params)
 
-    assert sent.notices == [("warning", "What this was about was deleted meanwhile: nothing was written")]
-    assert "ImageStats again" not in sent.page and "EvensetTabs" in sent.page
+    assert sent.notices == [("warning", "Nothing was written: the run shown here was deleted meanwhile")]
+    assert "Try again" not in sent.page and "EvensetTabs" in sent.page
 
 
 def test_a_decision_on_rows_that_are_no_longer_listed_says_so(clusters):
@@ -190,7 +195,7 @@ def test_a_decision_on_rows_that_are_no_longer_listed_says_so(clusters):
 
     sent = panel.send("on_mistakes_decide", ids=["0" * 24, "1" * 24], action="accept")
 
-    assert sent.notices == [("warning", "2 passed over: another page of the list is shown by now")]
+    assert sent.notices == [("warning", "2 not changed: another page of the list is shown now")]
     assert labels(dataset, *dataset.values("id")) == before
 
 
@@ -203,7 +208,7 @@ def test_a_run_that_ended_before_stop_was_pressed_is_shown_as_it_is(suggested, e
     sent = panel.send(event, **params)
 
     assert sent.notices == [("warning", f"{KEY} is not running")]
-    assert "ImageStats again" not in sent.page and panel.state["run"]["key"] == KEY
+    assert "Try again" not in sent.page and panel.state["run"]["key"] == KEY
 
 
 def test_each_run_that_runs_has_its_own_curves(suggested, monkeypatch):
@@ -248,26 +253,28 @@ def test_the_form_of_a_run_is_on_the_view_that_it_worked_on(clusters, app):
     filled = panel.send("on_runs_again", run_key=panel.state["run"]["key"]).forms[0]
     lines = app.form(dataset, "auto_label", filled)
     total = part.count()
-    assert f"said {part.count('ground_truth')} of {total} samples are labelled" in lines
-    assert not any(name.startswith("said That run") for name in lines)
+    assert f"note {part.count('ground_truth')} of {total} samples are labelled" in lines
+    assert not any(name.startswith("note That run") for name in lines)
     lines = app.form(dataset, "auto_label", {**filled, "same_view": False})
-    assert f"said That run worked on {total} samples, and these are 240" in lines
+    assert f"note That run worked on {total} samples; 240 are chosen now" in lines
     app.execute(dataset, "auto_label", {**filled, "more": False, "output_field": "again"})
     dataset.reload()
     assert dataset.count("again") == total
 
     params = {**filled, "more": False, "output_field": "late"}
     dataset.delete_sample_field("truth")  # nothing is in the view any more, and a form is open on it
-    gone = f"the view that {KEY} worked on is gone, or has no samples left: untick it, and choose others"
+    gone = (
+        f"the view that {KEY} worked on was deleted or has no samples left: clear its checkbox and choose other samples"
+    )
     lines = app.form(dataset, "auto_label", params)
     assert "same_view" in lines and f"refused {gone}" in lines
     with pytest.raises(ValueError, match=gone):  # a worker, to whom the form was sent earlier
-        forms.samples_of(SimpleNamespace(dataset=dataset, params=params, selected=[], request_params={}))
+        samples_of(SimpleNamespace(dataset=dataset, params=params, selected=[], request_params={}))
     assert f"refused {gone}" not in app.form(dataset, "auto_label", {**params, "same_view": False})
     assert "run_view" not in panel.send("on_runs_again", run_key=panel.state["run"]["key"]).forms[0]
 
 
-@pytest.mark.parametrize("event", ["on_news", "on_view", "on_live_tick"])
+@pytest.mark.parametrize("event", ["on_live_changes", "on_view", "on_live_tick"])
 def test_what_comes_by_itself_gives_way_to_what_a_user_asks_at_the_same_time(clusters, monkeypatch, event):
     panel = Panel(clusters(60, 60), f"busy {event}").open("overview")
     state = dict(panel.state)
@@ -279,12 +286,13 @@ def test_what_comes_by_itself_gives_way_to_what_a_user_asks_at_the_same_time(clu
 
     overtaken = (dict(overtaken=True), [])
     assert come() == overtaken  # the page may not have taken in yet that this tab was opened
-    monkeypatch.setattr(turns, "DRAWN_SECONDS", 0)
-    with turns.of_user(panel.panel_id, "on_tab"):
+    monkeypatch.setattr(event_order, "DRAWING_SECONDS", 0)
+    with event_order.user_event(panel.panel_id, "on_tab"):
         assert come() == overtaken
-    load = EvensetPanel.load_live if event == "on_live_tick" else EvensetPanel.load_overview
+    tab = LiveStrip if event == "on_live_tick" else OverviewTab
+    load = tab.load
     with monkeypatch.context() as slow:
-        slow.setattr(EvensetPanel, load.__name__, lambda *given: (panel.send("on_tab", value="runs"), load(*given)))
+        slow.setattr(tab, "load", lambda *given: (panel.send("on_tab", value="runs"), load(*given)))
         assert come() == overtaken
 
     answer, requests = come()
@@ -293,10 +301,10 @@ def test_what_comes_by_itself_gives_way_to_what_a_user_asks_at_the_same_time(clu
 
 def test_of_two_choices_the_last_one_is_answered(suggested, monkeypatch):
     panel = Panel(suggested, "choosing").open("labels")
-    late, load = Panel(suggested, panel.panel_id), EvensetPanel.load_runs
+    late, load = Panel(suggested, panel.panel_id), RunsTab.load
     late.state = dict(panel.state)
     with monkeypatch.context() as slow:
-        slow.setattr(EvensetPanel, "load_runs", lambda *given: (panel.send("on_tab", value="review"), load(*given)))
+        slow.setattr(RunsTab, "load", lambda *given: (panel.send("on_tab", value="review"), load(*given)))
         assert late.execute("on_tab", value="runs") == (dict(overtaken=True), [])
     assert panel.state["shown"] == "review"
 
@@ -368,14 +376,14 @@ def test_a_panel_that_an_operator_opens_is_about_its_run(clusters, monkeypatch):
     dataset = clusters(60, 30)
     dataset.clone_sample_field("ground_truth", "species")
     monkeypatch.setattr(worker, "start_worker", lambda *given, **more: "none")
-    monkeypatch.setattr(running, "POLL_SECONDS", 0)
+    monkeypatch.setattr(execution, "POLL_SECONDS", 0)
     operator = SimpleNamespace(close_panel=dict, open_panel=lambda *_, **__: None, notify=lambda *_, **__: None)
     prepare = lambda: (dataset, dict(label_field="species"))  # noqa: E731
     for job_id, workflow in (("one", "find_mistakes"), ("two", "auto_label")):
         ended = dict(workflow=workflow, state="failed", run_key=None, error="no", awaited=False)
         records.store(dataset).set(f"job:{job_id}", ended)
 
-    list(running._let_go(SimpleNamespace(ops=operator), "find_mistakes", prepare))
+    list(execution._leave_to_panel(SimpleNamespace(ops=operator), "find_mistakes", prepare))
     assert [row["workflow"] for row in live.outcomes(dataset)] == ["auto_label"]  # an earlier try is no news any more
     panel = Panel(dataset)
     panel.send("on_load")
@@ -416,9 +424,9 @@ def test_a_second_click_on_resume_starts_no_second_worker(clusters, monkeypatch)
 )
 def test_the_form_of_a_review_has_the_class_that_it_was_about(classes, filled, lost):
     inputs = dict(field="auto_label", classes=classes)
-    params = refilling.refill(dict(method="review_labels", settings={}, samples=9, inputs=inputs))
+    params = form_values(records.RunRecord("a", "review_labels", {}, inputs, 9, "done", 0.0))
 
-    assert (params.get("class"), params.get("not_held"), params.get("classes")) == (filled, lost, None)
+    assert (params.get("class"), params.get("not_in_form"), params.get("classes")) == (filled, lost, None)
 
 
 @pytest.mark.parametrize("action", ["accept", "reject"])
@@ -451,7 +459,7 @@ def test_applying_all_shown_is_asked_with_the_numbers_and_can_be_called_off(misl
     before = labels(mislabelled, *ids)
 
     sent = panel.send("on_mistakes_ask", ids=ids)
-    asked = panel.state["mistakes"]["asked"]
+    asked = panel.state["mistakes"]["question"]
     assert asked["text"].startswith(f"Apply {len(ids)} suggestions? This changes ") and asked["text"] in sent.page
     assert all(f"{given[name]} of {counts[name]} " in asked["text"] for name in given) and "Force" not in sent.page
     assert labels(mislabelled, *ids) == before
@@ -549,7 +557,7 @@ def test_where_the_dataset_was_deleted_the_panel_says_so(make_dataset):
 
     sent = panel.send("on_tab", value="review")
 
-    assert sent.notices == [("error", f"Dataset {name} not found")] and "ImageStats again" in sent.page
+    assert sent.notices == [("error", f"Dataset {name} not found")] and "Try again" in sent.page
 
 
 def test_a_class_whose_name_the_database_would_take_for_a_field_is_found(clusters):

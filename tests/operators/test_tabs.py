@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import fiftyone.operators.types as types
 import pytest
-from evenset.operators.tabs import drawing, labels
-from evenset.operators.tabs.balance import BalanceTab
-from evenset.operators.tabs.overview import OverviewTab
+from evenset.operators.display import charts
+from evenset.operators.evenset_panel import EvensetPanel
+from evenset.operators.tabs.disagreement import heat_map
+from evenset.operators.tabs.precision_chart import precision_layout, precision_lines
 
 NAMES = ['3" pipe', "<b>zero</b>", "R&D", "it's"]
 DRAWN = ['3" pipe', "&lt;b&gt;zero&lt;/b&gt;", "R&amp;D", "it's"]
@@ -25,8 +26,8 @@ def context(dataset, view=None):
 
 
 def test_plotly_draws_a_class_name_letter_by_letter():
-    assert drawing.name_axis(NAMES)["ticktext"] == DRAWN
-    (cells,) = labels.heat_map(dict(names=NAMES, counts=[]))
+    assert charts.name_axis(NAMES)["ticktext"] == DRAWN
+    (cells,) = heat_map(dict(names=NAMES, counts=[]))
     assert cells["text"][0] == [f'ResNet says 3" pipe, GCN says {name}' for name in DRAWN]
 
 
@@ -34,14 +35,14 @@ def test_plotly_draws_a_class_name_letter_by_letter():
 def test_a_curve_that_lies_low_is_shown_too(right, bottom):
     curve = [dict(coverage=x / 10, low=0.0, high=1.0, precision=right if x else 0.0) for x in range(11)]
 
-    assert labels.curve_layout(labels.chart(curve, 0.95, None))["yaxis"]["range"] == [bottom, 101]
+    assert precision_layout(precision_lines(curve, 0.95, None))["yaxis"]["range"] == [bottom, 101]
 
 
 def test_the_view_counts_its_samples_without_a_suggestion(clusters):
     dataset = clusters(n=200, labelled=60)
     ctx = context(dataset, dataset.skip(60))
 
-    OverviewTab().load_overview(ctx)
+    EvensetPanel().tabs["overview"].load(ctx)
 
     assert ctx.panel.state.overview["marked"] == 140
     assert ctx.panel.state.overview["unlabelled"] == 140
@@ -52,10 +53,10 @@ def test_the_plan_draws_the_classes_that_get_images(make_dataset):
     dataset = make_dataset([f"/nowhere/{number}.png" for number in range(len(names))], names)
     ctx = context(dataset)
 
-    BalanceTab().load_balance(ctx)
+    EvensetPanel().tabs["balance"].load(ctx)
 
-    found = ctx.panel.state.balance
-    assert found["names"][:3] == ["z0", "z1", "a00"] and found["more"] == 4
+    state = ctx.panel.state.balance
+    assert state["names"][:3] == ["z0", "z1", "a00"] and state["hidden"] == 4
 
 
 @pytest.mark.parametrize("keeps", [True, False])
@@ -67,10 +68,10 @@ def test_refused_images_are_shown_and_said_to_be_kept_as_the_run_had_it(keeps, t
     done["refused_picture"] = str(path)
     page = types.Object()
 
-    tab = BalanceTab()
-    tab.on_balance_remove = tab.on_open_view = None
-    tab._show_done(page, done)
+    panel = EvensetPanel()
+    panel.plugin_name = "@evenset/evenset"
+    panel.tabs["balance"]._show_outcome(page, done)
 
     hints = {line.view.label: line.view.description for line in page.properties.values()}
     assert any("refused.png" in str(line.default) for line in page.properties.values())
-    assert ("Keep rejected" in hints["3 images were refused by the filters"]) is not keeps
+    assert ("Keep rejected" in hints["3 images were rejected by the filters"]) is not keeps

@@ -96,7 +96,7 @@ def test_labels_outside_the_view_count_and_a_rejection_takes_none(judged):
 
 def test_the_command_line_has_the_same_box_to_tick(monkeypatch):
     kwargs = {}
-    monkeypatch.setattr("evenset.terminal.call", lambda function, values: kwargs.update(values) or 0)
+    monkeypatch.setattr("evenset.terminal.call", lambda function, values, takes_progress: kwargs.update(values) or 0)
     with pytest.raises(SystemExit):
         commands.main(["review-labels", "products", "--field", "mistake", "--force"])
     assert kwargs["force"] is True

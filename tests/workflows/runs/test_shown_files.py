@@ -6,7 +6,7 @@ import os
 
 import pytest
 from evenset import delete_run, preprocess_images
-from evenset.operators.delete_run import what_goes
+from evenset.operators.delete_run import describe_deletion
 from evenset.workflows.data import folders
 from evenset.workflows.runs import shown_files
 
@@ -33,7 +33,7 @@ def test_files_that_a_clone_shows_stay_and_the_text_and_the_form_name_it(copied,
     clone.save()
     folder = folders.run_folder(copied, KEY)
     sentence = f"3 samples of dataset {clone.name!r} show files of this run, which stay at {folder}"
-    assert sentence in what_goes(copied, KEY)
+    assert sentence in describe_deletion(copied, KEY)
 
     gone = delete_run(copied, KEY)
 

@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from evenset import balance_classes, delete_run
-from evenset.operators import refilling
-from evenset.operators.tabs import balance
+from evenset.operators.evenset_panel import EvensetPanel
+from evenset.operators.forms.refill import form_values
 from evenset.workflows import load_results
 from evenset.workflows.data import folders
+from evenset.workflows.runs.records import RunRecord
 from evenset.workflows.ui import balance as balance_overview
 from evenset.workflows.ui import user_input
 
@@ -81,7 +82,7 @@ def test_the_outcome_has_the_verdict_as_numbers(balanced):
 def test_a_form_is_filled_in_with_names_and_synonyms_and_a_number_for_each_class():
     classes = {"cat": ["kitten", "puss"], "dog": []}
     inputs = dict(label_field="pet", output_field="auto_label", classes=classes, target={"cat": 9})
-    filled = refilling.refill(dict(settings=dict(seed=3), inputs=inputs, samples=9))
+    filled = form_values(RunRecord("a", "balance_classes", dict(seed=3), inputs, 9, "done", 0.0))
 
     assert (filled.pop("target"), filled.pop("target_each")) == ("each", "cat = 9")
     assert filled == dict(
@@ -123,7 +124,7 @@ def test_what_was_not_added_can_be_added_with_the_same_settings(balanced):
     found = balance_overview.outcome(dataset, results.run_key)
     asked = []
     params = dict(run_key=found.run_key, generator=found.generator)
-    balance.BalanceTab().on_balance_add(
+    EvensetPanel().tabs["balance"].on_balance_add(
         SimpleNamespace(dataset=dataset, params=params, prompt=lambda uri, params: asked.append((uri, params)))
     )
 
@@ -143,8 +144,8 @@ def test_a_run_that_added_has_its_views_and_nothing_left_to_add(balanced):
 
     assert not found.can_add and set(found.views) == {"synthetic", "rejected"}
     state = SimpleNamespace(label_field="ground_truth", balance_target=None)
-    balance.BalanceTab().load_balance(SimpleNamespace(dataset=dataset, panel=SimpleNamespace(state=state)))
-    assert state.balance["done"]["keeps"]  # so that nobody is told how to keep them
+    EvensetPanel().tabs["balance"].load(SimpleNamespace(dataset=dataset, panel=SimpleNamespace(state=state)))
+    assert state.balance["outcome"]["keeps"]  # so that nobody is told how to keep them
     assert found.sentence == f"What the images are worth was not measured. {results.added} samples were added."
     assert found.gains == [] and Path(found.picture).exists()
     plan = balance_overview.of_samples(dataset, "ground_truth", "majority", 3.0)

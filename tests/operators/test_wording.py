@@ -1,13 +1,13 @@
-"""Sentences of the SDK, as the App says them."""
+"""SDK sentences, as the App shows them."""
 
 from __future__ import annotations
 
 import pytest
-from evenset.operators.words import in_words
+from evenset.operators.display.wording import use_labels
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("sentence", "shown"),
     [
         ("label more of them, or raise max_ratio.", "label more of them, or raise 'Max ratio'."),
         ("size_px 7: a generator draws from 8 px", "'Size (px)' 7: a generator draws from 8 px"),
@@ -25,5 +25,5 @@ from evenset.operators.words import in_words
         ("the field my_max_ratio exists", "the field my_max_ratio exists"),
     ],
 )
-def test_names_of_the_code_become_labels(said, shown):
-    assert in_words(said) == shown
+def test_names_of_the_code_become_labels(sentence, shown):
+    assert use_labels(sentence) == shown

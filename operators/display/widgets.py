@@ -1,0 +1,90 @@
+"""Lines of forms and tabs: text, tables, notes, rows of buttons, images."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import fiftyone.operators.types as types
+
+from .wording import use_labels
+
+REST = "minmax(0, 1fr)"  # width of a column of `grid_row` that takes the space the others leave
+
+
+def unique_name(kind: str, content: str) -> str:
+    """A name for a line by its content: the App keeps the first content that it showed under a name."""
+    return f"{kind}_{zlib.crc32(content.encode()):08x}"
+
+
+def text(page: types.Object, markdown: str) -> None:
+    """Adds a paragraph."""
+    page.md(markdown, name=unique_name("text", markdown))
+
+
+def table(page: types.Object, text: str) -> None:
+    """Adds a table that is formatted as plain text already (panel.js)."""
+    view = types.View(component="EvensetTable", composite_view=True, text=text)
+    page.view(unique_name("table", text), view)
+
+
+def escape(name: str) -> str:
+    """A class name, file name or error as Markdown that shows each character literally."""
+    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~<>&-])", r"\\\1", name or "–")
+    return re.sub(r"^(\s*\d+)\.", r"\1\\.", escaped)  # a list would begin there
+
+
+def note(page: types.Object, severity: str, sentence: str) -> None:
+    """Adds a coloured line.
+
+    Args:
+        severity: "info", "success", "warning" or "error"
+    """
+    view = types.AlertView(severity=severity, label=use_labels(sentence))
+    page.view(unique_name("note", sentence), view)
+
+
+def heading(page: types.Object, title: str, hint: str = "") -> None:
+    """Adds a heading, with a smaller line below it."""
+    page.view(unique_name("heading", title + hint), types.Header(label=title, description=hint, divider=False))
+
+
+def button_row(page: types.Object, name: str) -> types.Object:
+    """Adds a row of buttons, which wraps where the panel is too narrow."""
+    grid = dict(sx={"display": "flex", "flexWrap": "wrap", "&& > *": {"width": "auto"}})
+    return page.h_stack(name, gap=1, align_y="center", componentsProps=dict(grid=grid))
+
+
+def grid_row(page: types.Object, name: str, columns: str) -> types.Object:
+    """Adds a row whose cells have these CSS grid columns as widths."""
+    grid = dict(sx={"gridTemplateColumns": columns})
+    return page.h_stack(name, gap=2, align_y="center", componentsProps=dict(grid=grid))
+
+
+def dropdown(page: types.Object, name: str, labels: dict[str, str], label: str, on_change: Any) -> None:
+    """Adds a dropdown of {value: label}."""
+    view = types.DropdownView()
+    for value, text in labels.items():
+        view.add_choice(value, label=text)
+    page.enum(name, view.values(), label=label, view=view, on_change=on_change)
+
+
+def thumbnail(page: types.Object, name: str, path: str, width_px: int = 96) -> None:
+    """Adds a sample's image; another image needs another name."""
+    view = types.ImageView(width=f"{width_px}px", height=f"{width_px}px")
+    page.str(name, default=media_url(path), view=view)
+
+
+def image(page: types.Object, path: str) -> None:
+    """Adds an image as wide as the panel; a file that was written again is shown again."""
+    written = Path(path).stat().st_mtime_ns if Path(path).exists() else 0
+    name = unique_name("picture", f"{path} {written}")
+    page.str(name, default=f"{media_url(path)}&drawn={written}", view=types.ImageView(width="100%"))
+
+
+def media_url(path: str) -> str:
+    """The address of a file on the App's server."""
+    return f"/media?filepath={quote(path)}"

@@ -1,0 +1,38 @@
+"""Fields of a dataset that forms and tabs offer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone as fo
+
+WRITTEN_BY = "written by evenset_"  # the description of every field that a run wrote starts with it
+
+
+def label_fields(dataset: Any) -> list[str]:
+    """Classification fields that a person may have filled: without those that a run wrote."""
+    schema = dataset.get_field_schema(embedded_doc_type=fo.Classification)
+    return [name for name, field in schema.items() if not (field.description or "").startswith(WRITTEN_BY)]
+
+
+def default_label_field(fields: list[str]) -> str | None:
+    """The label field to start with: ground_truth, or the only one."""
+    return "ground_truth" if "ground_truth" in fields else fields[0] if len(fields) == 1 else None
+
+
+def suggestion_fields(dataset: Any, *workflows: str) -> list[str]:
+    """Fields that these workflows wrote, the newest first."""
+    schema = dataset.get_field_schema(embedded_doc_type=fo.Classification)
+    prefixes = tuple(f"{WRITTEN_BY}{workflow}_" for workflow in workflows)
+    return [name for name, field in reversed(schema.items()) if (field.description or "").startswith(prefixes)]
+
+
+def vector_fields(dataset: Any) -> list[str]:
+    """Fields of vectors, for embeddings."""
+    return list(dataset.get_field_schema(ftype=(fo.VectorField, fo.ArrayField)))
+
+
+def group_fields(dataset: Any) -> list[str]:
+    """Fields whose values can group samples."""
+    types = (fo.StringField, fo.IntField, fo.ObjectIdField)
+    return [name for name in dataset.get_field_schema(ftype=types) if name not in ("id", "filepath")]

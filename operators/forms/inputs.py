@@ -1,0 +1,140 @@
+"""Lines for the arguments that workflows take beside their settings: fields, runs, classes, tags."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators as foo
+
+from ...workflows import list_runs
+from ...workflows.data.checks import check_output_field
+from ...workflows.data.labels import SYNTHETIC
+from ...workflows.display.tables import counted
+from ...workflows.ui import overview, user_input
+from .fields import default_label_field, group_fields, label_fields, suggestion_fields, vector_fields
+from .form import Form
+
+
+def ask_label_field(form: Form, hint: str, required: bool = True) -> str | None:
+    """Adds a choice among the label fields; returns the chosen one."""
+    names = label_fields(form.ctx.dataset)
+    if not names and required:
+        form.refuse(f"{form.ctx.dataset.name!r} has no field of fo.Classification: label a few samples first")
+    default = default_label_field(names)
+    required = required and default is None  # with a default, the App would briefly call it missing
+    form.label_field = form.choose(
+        "label_field", names, default, label="Label field", description=hint, required=required
+    )
+    return form.label_field
+
+
+def note_label_count(form: Form, samples: Any, label_field: str | None) -> None:
+    """Notes how many samples are labelled; a form without any labels is refused."""
+    if not label_field:
+        return
+    counts, total = overview.count(samples, label_field, None), samples.count("id")
+    labelled = counts.total("labelled") + counts.total("synthetic")
+    for note in overview.label_notes(counts, label_field):
+        form.note(note)
+    if labelled:
+        form.note(f"{labelled:,} of {counted(total, 'sample')} {'is' if labelled == 1 else 'are'} labelled")
+    elif total:
+        form.refuse(f"no sample has a label in {label_field!r}: label a few of each class first")
+
+
+def ask_suggestions(form: Form, *workflows: str) -> str | None:
+    """Adds a choice among the fields that these workflows wrote."""
+    names = suggestion_fields(form.ctx.dataset, *workflows)
+    if not names:
+        form.refuse("there are no suggestions yet: run Auto-label first")
+        return None
+    hint = f"A field written by {' or '.join(workflows)}"
+    return form.choose("field", names, names[0], label="Suggestions", description=hint)
+
+
+def ask_run(form: Form, *states: str) -> str | None:
+    """Adds a choice among the runs in one of these states (default: all), the newest first."""
+    rows = [row for row in list_runs.list_runs(form.ctx.dataset).rows if not states or row["state"] in states]
+    labels = {row["run"]: " · ".join(filter(None, (row["run"], row["state"], row["fields"]))) for row in rows[::-1]}
+    if entered := form.value("run_key"):
+        labels.setdefault(entered, entered)  # its state changed since it was offered: executing will say so
+    if not labels:
+        form.refuse(f"no Evenset run is {' or '.join(states)}" if states else "there are no Evenset runs")
+        return None
+    return form.choose("run_key", labels, next(iter(labels)), label="Run")
+
+
+def ask_new_field(form: Form, default: str, hint: str) -> None:
+    """Adds a name for a field that does not exist yet."""
+    schema = form.ctx.dataset.get_field_schema()
+    number, free = 1, default
+    while free in schema:
+        number += 1
+        free = f"{default}_{number}"
+    form.lines.str("output_field", default=free, label="New field", description=hint)
+    chosen = form.value("output_field", free)
+    if chosen in schema:
+        form.mark("output_field", f"the field {chosen!r} exists: choose another name")
+        return
+    try:
+        check_output_field(form.ctx.dataset, chosen, name="the field")
+    except ValueError as error:
+        form.mark("output_field", str(error))
+
+
+def ask_embeddings(form: Form, hint: str) -> None:
+    """Adds a vector field or a zoo model."""
+    form.suggest("embeddings", vector_fields(form.ctx.dataset), label="Embeddings", description=hint)
+
+
+def ask_classes(form: Form) -> None:
+    """Adds class names and synonyms."""
+    hint = "Class names in order, with synonyms: cat = kitten = puss, dog. Empty: the names among the labels"
+    form.lines.str("classes", label="Classes", description=hint)
+    try:
+        read_classes(form.ctx)
+    except ValueError as error:
+        form.mark("classes", str(error))
+
+
+def ask_group_field(form: Form) -> None:
+    """Adds the field that keeps samples together in a split."""
+    hint = "Samples with the same value (patient, video, product) stay on one side of a split"
+    names = group_fields(form.ctx.dataset)
+    form.choose("group_field", names, label="Group field", description=hint, placeholder="none")
+
+
+def ask_synthetic(form: Form) -> None:
+    """Adds a switch that includes synthetic samples, where the dataset has any."""
+    if SYNTHETIC in form.ctx.dataset.get_field_schema():
+        hint = "Also trains on the samples that Balance classes added; they never count in scores"
+        form.lines.bool("include_synthetic", default=False, label="Include synthetic", description=hint)
+
+
+def ask_tag(form: Form, name: str, label: str, hint: str) -> None:
+    """Adds a tag of samples."""
+    form.suggest(name, sorted(form.ctx.dataset.count_sample_tags()), label=label, description=hint)
+
+
+def require_input(ctx: foo.ExecutionContext, name: str) -> Any:
+    """The value of an argument without a default.
+
+    Raises:
+        ValueError: the form left it empty
+    """
+    if ctx.params.get(name) in (None, ""):
+        raise ValueError(f"nothing is chosen for {name}: choose one in the form")
+    return ctx.params[name]
+
+
+def read_inputs(ctx: foo.ExecutionContext, *names: str) -> dict[str, Any]:
+    """The values of these arguments, without those left empty."""
+    values = {name: ctx.params[name] for name in names if ctx.params.get(name) not in (None, "")}
+    if "classes" in values:
+        values["classes"] = read_classes(ctx)
+    return values
+
+
+def read_classes(ctx: foo.ExecutionContext) -> list[str] | dict[str, list[str]] | None:
+    """The class names and synonyms of a submitted form; None where it has none."""
+    return user_input.read_classes(ctx.params.get("classes") or "")

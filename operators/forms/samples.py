@@ -1,0 +1,79 @@
+"""The samples that a form is about: the dataset, the view, the selection, or the view that the form was opened on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+from fiftyone.operators.constants import ViewTarget
+
+from ...workflows.data import saved_views
+from ...workflows.data.checks import check_images
+from ...workflows.display.tables import counted
+from ...workflows.runs import lookup
+from .form import Form
+
+
+def ask_samples(form: Form, verb: str) -> Any:
+    """Adds a choice of samples, where there is one; returns the chosen samples.
+
+    Args:
+        verb: what is done with them, for the App's line ("Train on")
+
+    Raises:
+        ValueError: the view that the form was opened on was deleted
+    """
+    run, name = form.value("run_view"), form.value("saved_view")
+    if run or (name and not takes_selection(form.ctx)):
+        label = f"On the view that {run} worked on" if run else f"On the view {name}"
+        form.lines.bool("same_view", default=True, label=label, view=types.CheckboxView())
+    if not _is_on_opening_view(form.ctx):
+        form.lines.view_target(form.ctx, action_description=verb)
+    form.samples = samples_of(form.ctx)
+    try:
+        check_images(form.samples)
+    except ValueError as error:
+        form.refuse(str(error))
+    _compare_with_run(form)
+    return form.samples
+
+
+def _compare_with_run(form: Form) -> None:
+    """Notes the differences from the run that the form was filled in from (refill.py)."""
+    missing, count, now = form.value("not_in_form"), form.value("run_samples"), form.samples.count("id")
+    if missing:
+        form.note(f"Not filled in, because this form has no line for it: {missing}")
+    if count not in (None, now):
+        form.note(f"That run worked on {counted(count, 'sample')}; {now:,} are chosen now")
+
+
+def samples_of(ctx: foo.ExecutionContext) -> Any:
+    """The samples that the form names.
+
+    Raises:
+        ValueError: the view that the form was opened on was deleted or is empty
+    """
+    if _is_on_opening_view(ctx):
+        run, name = ctx.params.get("run_view"), ctx.params.get("saved_view")
+        view = lookup.view_of(ctx.dataset, run) if run else saved_views.load(ctx.dataset, name)
+        if view is None:
+            which = f"that {run} worked on" if run else repr(name)
+            raise ValueError(
+                f"the view {which} was deleted or has no samples left: clear its checkbox and choose other samples"
+            )
+        return view
+    if takes_selection(ctx):
+        return ctx.view.select(ctx.selected)  # target_view() would ignore the selection where nobody chose
+    return ctx.target_view()
+
+
+def _is_on_opening_view(ctx: foo.ExecutionContext) -> bool:
+    """Whether the form works on the view that it was opened on: a run's (refill.py), or a saved one."""
+    view = ctx.params.get("run_view") or (ctx.params.get("saved_view") and not takes_selection(ctx))
+    return bool(view) and bool(ctx.params.get("same_view", True))
+
+
+def takes_selection(ctx: foo.ExecutionContext) -> bool:
+    """Whether the selected samples are meant."""
+    return bool(ctx.selected) and ctx.request_params.get("view_target") in (None, ViewTarget.SELECTED_SAMPLES)

@@ -1,0 +1,85 @@
+"""Lines for the fields of settings classes: defaults, ranges and help texts come from models/settings.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import Field, fields
+from typing import Any
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+
+from ...models.settings import Settings, check, split
+from ..display.wording import setting_help, setting_label
+from .form import Form
+
+
+def ask_settings(
+    form: Form,
+    *kinds: type[Settings],
+    basic: bool = False,
+    defaults: dict[str, Any] | None = None,
+    without: Sequence[str] = (),
+) -> None:
+    """Adds the fields of settings classes that the form does not have yet.
+
+    Args:
+        basic: only those shown at once
+        defaults: in place of those of the classes
+        without: names to leave out
+    """
+    for kind in kinds:
+        for item in fields(kind):
+            is_new = item.name not in form.lines.properties and item.name not in without
+            if is_new and (item.metadata["basic"] or not basic):
+                _ask_setting(form, item, (defaults or {}).get(item.name, item.default))
+
+
+def _ask_setting(form: Form, item: Field[Any], default: Any) -> None:
+    """Adds one setting, and marks a value out of range."""
+    notes, kind = item.metadata, item.metadata["kind"]
+    value = setting_value(form, item, default)
+    if value is None:
+        default = None  # the App writes a default into an empty box when it opens the form
+    line: dict[str, Any] = dict(default=default, label=setting_label(item), description=setting_help(item))
+    if notes["choices"] and notes["open_choices"]:
+        form.suggest(item.name, notes["choices"], **line)
+    elif notes["choices"]:
+        form.choose(item.name, notes["choices"], **line)
+    elif kind is bool:
+        form.lines.bool(item.name, view=types.CheckboxView(), **line)
+    elif kind is str:
+        form.lines.str(item.name, **line)
+    else:
+        add_number = form.lines.int if kind is int else form.lines.float
+        add_number(item.name, **line)
+    try:
+        check(item, value)
+    except ValueError as error:
+        form.mark(item.name, str(error))
+
+
+def setting_value(form: Form, item: Field[Any], default: Any) -> Any:
+    """The value entered for a setting; an empty box means None where the setting may be None, else the default."""
+    return None if _is_emptied(form.ctx, item) else form.value(item.name, default)
+
+
+def read_settings(ctx: foo.ExecutionContext, *kinds: type[Settings]) -> dict[str, Any]:
+    """The settings of a submitted form by name; those left out have their defaults.
+
+    Raises:
+        ValueError: a value is out of range
+    """
+    values = {}
+    for item in (item for kind in kinds for item in fields(kind)):
+        if ctx.params.get(item.name) not in (None, ""):
+            values[item.name] = ctx.params[item.name]
+        elif _is_emptied(ctx, item):
+            values[item.name] = None
+    split(values, *kinds)
+    return values
+
+
+def _is_emptied(ctx: foo.ExecutionContext, item: Field[Any]) -> bool:
+    """Whether the form sent an empty box for a setting that may be None; lines that it did not show are not sent."""
+    return bool(item.metadata["empty"]) and ctx.params.get(item.name, item) in (None, "")
