@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ...models.errors import InvalidInput
 from ...models.files import write_text
 from ...models.regular_files import regular
 from .fields import CHUNK
@@ -127,7 +128,9 @@ def _check_fields_left(dataset: Any, fields: list[str]) -> None:
     for name in gone:
         sample_collection(dataset).update_many({names[name]: {"$exists": True}}, {"$unset": {names[name]: ""}})
     if gone:
-        raise ValueError(f"the field {gone[0]!r} of {dataset.name!r} was removed or renamed while labels were written")
+        raise InvalidInput(
+            f"the field {gone[0]!r} of {dataset.name!r} was removed or renamed while labels were written"
+        )
 
 
 def provenance_paths(label_field: str) -> list[str]:
