@@ -13,9 +13,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidInput
+from ..errors import ImageError, InvalidInput
 from ..settings import ImageSettings
-from .decode import ImageError as ImageError
 from .decode import decode
 from .decode import load as load
 
