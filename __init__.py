@@ -27,6 +27,29 @@ FUNCTIONS = {  # the SDK: name -> the module that has it
     "load_results": ".workflows.load_results",
 }
 
+CLASSES = {  # results and errors: name -> the module that has it
+    "PreprocessResults": ".workflows.preprocess_images",
+    "TrainResults": ".workflows.train_resnet",
+    "GCNResults": ".workflows.gcn.results",
+    "AutoLabelResults": ".workflows.labeling.results",
+    "ReviewResults": ".workflows.reviewing.results",
+    "AuditResults": ".workflows.audit_labels",
+    "MistakeResults": ".workflows.mistakes.results",
+    "GeneratorResults": ".workflows.train_generator",
+    "BalanceResults": ".workflows.balancing.results",
+    "DryRun": ".workflows.balancing.results",
+    "CompareResults": ".workflows.comparison.results",
+    "GenerationResults": ".workflows.balancing.comparison",
+    "RunList": ".workflows.list_runs",
+    "DeletedRun": ".workflows.runs.undo",
+    "EvensetError": ".models.errors",
+    "InvalidInput": ".models.errors",
+    "RunError": ".models.errors",
+    "RunStopped": ".workflows.runs.run",
+    "DatabaseUnavailable": ".models.errors",
+    "ImageError": ".models.errors",
+}
+
 OPERATORS = {  # the App: module of operators/ -> its class
     "preprocess_images": "PreprocessImages",
     "train_resnet": "TrainResNet",
@@ -46,7 +69,7 @@ OPERATORS = {  # the App: module of operators/ -> its class
     "evenset_panel": "EvensetPanel",
 }
 
-__all__ = [*FUNCTIONS, "__version__"]
+__all__ = [*FUNCTIONS, *CLASSES, "__version__"]
 
 
 def register(plugin: Any) -> None:
@@ -56,13 +79,13 @@ def register(plugin: Any) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a function of the SDK when it is first asked for."""
-    if name not in FUNCTIONS:
+    """Imports a function, result or error of the SDK when it is first asked for."""
+    module = FUNCTIONS.get(name) or CLASSES.get(name)
+    if module is None:
         raise AttributeError(f"evenset has no {name!r}: it has {', '.join(FUNCTIONS)}")
-    function = getattr(importlib.import_module(FUNCTIONS[name], __name__), name)
-    globals()[name] = function
-    return function
+    globals()[name] = value = getattr(importlib.import_module(module, __name__), name)
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *FUNCTIONS})
+    return sorted({*globals(), *FUNCTIONS, *CLASSES})

@@ -7,6 +7,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from .errors import InvalidInput
+
 MAX_JSON_BYTES = 200_000_000  # a generator's notes name each file that it saw: 20 bytes each
 
 
@@ -21,7 +23,7 @@ def regular(path: Path) -> Path:
     except OSError:
         return path
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise ValueError(f"{path} is a pipe, a socket or a device, where a file belongs")
+        raise InvalidInput(f"{path} is a pipe, a socket or a device, where a file belongs")
     return path
 
 
@@ -48,14 +50,14 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         if regular(path).stat().st_size > MAX_JSON_BYTES:
-            raise ValueError(f"{path} has more than {MAX_JSON_BYTES // 1_000_000} MB")
+            raise InvalidInput(f"{path} has more than {MAX_JSON_BYTES // 1_000_000} MB")
         value = json.loads(path.read_text(encoding="utf-8"))
     except RecursionError:
-        raise ValueError(f"{path} is nested too deep") from None
+        raise InvalidInput(f"{path} is nested too deep") from None
     except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise InvalidInput(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if not isinstance(value, dict):
-        raise ValueError(f"{path} holds no JSON object")
+        raise InvalidInput(f"{path} holds no JSON object")
     return value
 
 

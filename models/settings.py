@@ -9,6 +9,8 @@ import reprlib
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar, overload
 
+from .errors import InvalidInput, InvalidType
+
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
@@ -478,7 +480,7 @@ class GeneratorSettings(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.max_updates is None and self.minutes is None:
-            raise ValueError("training without a limit never ends: set minutes or max_updates")
+            raise InvalidInput("training without a limit never ends: set minutes or max_updates")
 
 
 @dataclass(frozen=True)
@@ -497,7 +499,7 @@ class SamplingSettings(Settings):
         super().__post_init__()
         if self.guidance_from > self.guidance_to:
             begin, end = self.guidance_from, self.guidance_to
-            raise ValueError(f"guidance_from has to be at most guidance_to, which is {end:g}, not {begin:g}")
+            raise InvalidInput(f"guidance_from has to be at most guidance_to, which is {end:g}, not {begin:g}")
 
 
 @dataclass(frozen=True)
@@ -582,7 +584,7 @@ class FilterSettings(Settings):
         super().__post_init__()
         if self.min_probability_threshold > self.max_probability_threshold:
             low, high = self.min_probability_threshold, self.max_probability_threshold
-            raise ValueError(
+            raise InvalidInput(
                 f"min_probability_threshold has to be at most max_probability_threshold, {high:g}, not {low:g}"
             )
 
@@ -644,24 +646,24 @@ def check(item: dataclasses.Field[Any], value: Any) -> Any:
     fits = fits or (kind is int and isinstance(value, float) and value.is_integer())
     if not fits or value != value:
         none = f" or None ({notes['empty']})" if notes["empty"] else ""
-        raise ValueError(f"{item.name} has to be {WORDS[kind]}{none}, not {shown(value)}")
+        raise InvalidInput(f"{item.name} has to be {WORDS[kind]}{none}, not {shown(value)}")
     low, high, choices = notes["low"], notes["high"], notes["choices"]
     if (low is not None and value < low) or (high is not None and value > high):
         bounds = f"at least {low:.12g}" if high is None else f"from {low:.12g} to {high:.12g}"
-        raise ValueError(f"{item.name} has to be {bounds}{notes['unit'] and ' ' + notes['unit']}, not {shown(value)}")
+        raise InvalidInput(f"{item.name} has to be {bounds}{notes['unit'] and ' ' + notes['unit']}, not {shown(value)}")
     if kind is str:
         check_text(item.name, value)
     if choices and value not in choices and not notes["open_choices"]:
-        raise ValueError(f"{item.name} has to be one of {', '.join(choices)}, not {shown(value)}")
+        raise InvalidInput(f"{item.name} has to be one of {', '.join(choices)}, not {shown(value)}")
     return kind(value)
 
 
 def check_text(name: str, value: str, longest: int = MAX_TEXT) -> None:
     """Raises ValueError for a text that cannot be stored, or is too long for a name or a path."""
     if len(value) > longest:
-        raise ValueError(f"{name} has to be a text of at most {longest:,} characters, not {len(value):,}")
+        raise InvalidInput(f"{name} has to be a text of at most {longest:,} characters, not {len(value):,}")
     if UNSTORABLE.search(value):
-        raise ValueError(f"{name} has to be a text without NUL or half a surrogate pair, not {shown(value)}")
+        raise InvalidInput(f"{name} has to be a text without NUL or half a surrogate pair, not {shown(value)}")
 
 
 def plain(value: Any) -> Any:
@@ -700,7 +702,7 @@ def split(values: dict[str, Any], *kinds: type[Any]) -> tuple[Any, ...]:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
-            raise TypeError(f"no setting is called {name!r}: {hint}")
+            raise InvalidType(f"no setting is called {name!r}: {hint}")
     return tuple(
         kind(**{item.name: values[item.name] for item in fields(kind) if item.name in values}) for kind in kinds
     )

@@ -6,6 +6,8 @@ import warnings
 
 import numpy as np
 
+from .errors import InvalidInput
+
 ROWS_AT_ONCE = 1000  # of which all pairs are looked at
 SIMILAR = 0.999  # correlation of two thumbnails above which images count as the same (re-encoded, resized)
 
@@ -113,7 +115,7 @@ def folds(labels: np.ndarray, groups: np.ndarray, count: int, seed: int) -> np.n
 
     count = min(count, len(np.unique(groups)), int(np.bincount(labels).max(initial=0)))
     if count < 2:
-        raise ValueError("the samples are all of one group, or each is the only one of its class: no fold is left")
+        raise InvalidInput("the samples are all of one group, or each is the only one of its class: no fold is left")
     if len(np.unique(groups)) == len(groups):
         dealt = StratifiedKFold(count, shuffle=True, random_state=seed).split(labels, labels)
     else:  # takes a second for 5,000 groups

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .errors import InvalidInput
 from .files import aside
 from .regular_files import regular
 
@@ -43,7 +44,7 @@ def accelerator(device: str = "auto", precision: str = "fp32") -> Accelerator:
 
     there = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there[device]:
-        raise ValueError(f"device {device!r} is not available on this machine: choose 'auto' or 'cpu'")
+        raise InvalidInput(f"device {device!r} is not available on this machine: choose 'auto' or 'cpu'")
     AcceleratorState._reset_state(reset_partial_state=not distributed())  # it remembers the last precision
     return Accelerator(cpu=device == "cpu", mixed_precision="bf16" if precision == "bf16" else "no")
 
@@ -118,16 +119,16 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             text = (file.metadata() or {}).get("evenset")
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
-        raise ValueError(f"{path} is not a safetensors file, or is cut off ({error})") from error
+        raise InvalidInput(f"{path} is not a safetensors file, or is cut off ({error})") from error
     if text is None:
-        raise ValueError(f"{path} holds tensors, but was not written by Evenset: give it as weights= instead")
+        raise InvalidInput(f"{path} holds tensors, but was not written by Evenset: give it as weights= instead")
     require_finite(tensors, path)
     try:
         notes = json.loads(text)
     except (json.JSONDecodeError, RecursionError):
         notes = None
     if not isinstance(notes, dict):
-        raise ValueError(f"the notes in {path} are damaged: train again")
+        raise InvalidInput(f"the notes in {path} are damaged: train again")
     return tensors, notes
 
 
@@ -135,7 +136,7 @@ def require_finite(tensors: dict[str, torch.Tensor], path: Path) -> None:
     """Raises ValueError for weights that are NaN or infinite."""
     bad = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
     if bad:
-        raise ValueError(f"{path} holds NaN or infinity in {bad[0]}: its training diverged, or the file was damaged")
+        raise InvalidInput(f"{path} holds NaN or infinity in {bad[0]}: its training diverged, or the file was damaged")
 
 
 def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

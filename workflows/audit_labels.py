@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..models.confidence.threshold import interval
+from ..models.errors import InvalidInput
 from ..models.settings import AuditSettings, split
 from .data import saved_views as views
 from .data.checks import check_images, check_label_field, require_fields
@@ -86,7 +87,7 @@ def audit_labels(
         return run.finish(_read(run, field, choices.alpha))
     label_field = label_field or owner.label_field
     if label_field is None:
-        raise ValueError(f"{field!r} was made by an earlier run's model: say the label_field that labels go to")
+        raise InvalidInput(f"{field!r} was made by an earlier run's model: say the label_field that labels go to")
     check_label_field(samples, label_field)
     return _draw(samples, field, label_field, choices, progress)
 
@@ -95,7 +96,7 @@ def _draw(samples: Any, field: str, label_field: str, choices: AuditSettings, pr
     ids, labels, statuses = samples.values(["id", f"{field}.label", f"{field}.status"])
     accepted = np.array([i for i, status in enumerate(statuses) if status == "accepted"], dtype=np.int64)
     if not len(accepted):
-        raise ValueError(f"no sample of the view is accepted in {field!r}: there is nothing to audit")
+        raise InvalidInput(f"no sample of the view is accepted in {field!r}: there is nothing to audit")
     size = min(choices.size, len(accepted))
     rows = np.random.default_rng(choices.seed).choice(accepted, size, replace=False)
     inputs = dict(field=field, label_field=label_field)

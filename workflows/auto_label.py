@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..models.confidence import ensemble
+from ..models.errors import InvalidInput
 from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings, split
 from .data import saved_views
 from .data.checks import check_images, check_output_field
@@ -130,13 +131,13 @@ def _check_together(
         ValueError: they do
     """
     if label_field is None and run is None:
-        raise ValueError("give a label_field to learn from, or the run of a trained model")
+        raise InvalidInput("give a label_field to learn from, or the run of a trained model")
     if embeddings is not None and members == "resnet":
-        raise ValueError("members='resnet' looks at images: leave embeddings out, or have members='graph'")
+        raise InvalidInput("members='resnet' looks at images: leave embeddings out, or have members='graph'")
     if embeddings is not None and validation is not None:
-        raise ValueError("validation chooses a ResNet's epoch: with embeddings= there is none, so leave it out")
+        raise InvalidInput("validation chooses a ResNet's epoch: with embeddings= there is none, so leave it out")
     if after and (run or validation is not None):
-        raise ValueError(
+        raise InvalidInput(
             "after goes on from that run's model, and keeps its validation part: leave run and validation out"
         )
 

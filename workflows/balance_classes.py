@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..models.errors import InvalidInput
 from ..models.quality.paired_gain import ADD, Verdict
 from ..models.settings import BALANCE_SETTINGS, BalanceSettings
 from ..models.settings import split as split_settings
@@ -129,7 +130,7 @@ def _same_plan(
     runs_now = synthetic.runs_of(run.dataset, label_field)
     others = sorted(set(runs_now) - {*run.remember("synthetic_of", lambda: runs_now), run.key})
     if others:
-        raise ValueError(
+        raise InvalidInput(
             f"{', '.join(others)} added synthetic samples to {label_field!r} since {run.key} began, so that its plan "
             "is too large: delete them, or this one"
         )

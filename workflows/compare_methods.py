@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..models.errors import InvalidInput
 from ..models.probabilities import top_two
 from ..models.settings import AttackSettings, CompareSettings, ImageSettings
 from ..models.settings import split as split_settings
@@ -86,7 +87,7 @@ def compare_methods(
     if task == "generation":
         own = dict(methods=methods, settings_of=settings_of or None, rules=rules, test=test, embeddings=embeddings)
         for name in [name for name, value in own.items() if value is not None]:
-            raise ValueError(f"{name} is of task='classification': task='generation' compares its own ways to train")
+            raise InvalidInput(f"{name} is of task='classification': task='generation' compares its own ways to train")
         return compare_generation(
             samples,
             label_field,
@@ -96,7 +97,7 @@ def compare_methods(
             **{**settings, **check(compare_generation, settings)},
         )
     if task != "classification":
-        raise ValueError(f"task has to be 'classification' or 'generation', not {task!r}")
+        raise InvalidInput(f"task has to be 'classification' or 'generation', not {task!r}")
     choices, image_settings, attack = _read_settings(settings)
     rows = read_rows(methods, settings_of, rules, settings)
     check_images(samples)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..models.errors import InvalidInput
 from .data import folders, locks
 from .data.durable_writes import refresh
 from .data.internals import root_dataset
@@ -34,7 +35,7 @@ def delete_run(dataset: Samples, run_key: str) -> DeletedRun:
     refresh(dataset)
     record = records.read_record(dataset, run_key)
     if record.state == "running":
-        raise ValueError(f"{run_key} is running: stop it first (evenset.stop_run)")
+        raise InvalidInput(f"{run_key} is running: stop it first (evenset.stop_run)")
     with contextlib.ExitStack() as stack:
         reviewed = record.label_field if record.method == "review_labels" else None
         for name in filter(None, (run_key, *ownership.fields_of(dataset, record), reviewed)):

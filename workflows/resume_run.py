@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..models.errors import InvalidInput
 from .data.durable_writes import refresh
 from .data.internals import root_dataset
 from .runs import records
@@ -22,8 +23,8 @@ def resume_run(dataset: Samples, run_key: str, progress: Progress = None) -> Any
     refresh(dataset)
     record = records.read_record(dataset, run_key)
     if record.state not in ("stopped", "failed"):
-        raise ValueError(f"{run_key} is {record.state}: only a stopped or failed run can be resumed")
+        raise InvalidInput(f"{run_key} is {record.state}: only a stopped or failed run can be resumed")
     if record.method == "audit_labels":
-        raise ValueError(f"{run_key} is an audit, which has nothing to go on with: delete it, and draw anew")
+        raise InvalidInput(f"{run_key} is an audit, which has nothing to go on with: delete it, and draw anew")
     samples = samples_of(dataset, run_key)
     return sdk_function(record.method)(samples, **record.inputs, **record.settings, progress=progress, resume=run_key)

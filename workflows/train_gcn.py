@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..models.errors import InvalidInput
 from ..models.probabilities import softmax, top_two
 from ..models.settings import GCN_SETTINGS, split
 from .data.checks import check_images, check_output_field
@@ -112,11 +113,11 @@ def train_gcn(
 def _check_graph(graph: str, embeddings: str | None, heatmap_field: str | None) -> None:
     """Refuses a graph that there is not, and arguments of the other one."""
     if graph not in GCN_SETTINGS:
-        raise ValueError(f"graph has to be one of {', '.join(GCN_SETTINGS)}, not {graph!r}")
+        raise InvalidInput(f"graph has to be one of {', '.join(GCN_SETTINGS)}, not {graph!r}")
     if graph == "image" and embeddings is not None:
-        raise ValueError("embeddings are of graph='samples': a graph inside each image is made from the image")
+        raise InvalidInput("embeddings are of graph='samples': a graph inside each image is made from the image")
     if graph == "samples" and heatmap_field is not None:
-        raise ValueError("heatmap_field is of graph='image': a graph of samples has no places in the image to show")
+        raise InvalidInput("heatmap_field is of graph='image': a graph of samples has no places in the image to show")
 
 
 def _check_settings(labels: Labels, graph: str, chosen: tuple[Any, ...]) -> None:
@@ -131,7 +132,7 @@ def _check_settings(labels: Labels, graph: str, chosen: tuple[Any, ...]) -> None
             check_room(images.size_px, choices)
         return
     if not choices.train_backbone and resnet.weights == "none":
-        raise ValueError(
+        raise InvalidInput(
             "train_backbone is off and weights are 'none': a ResNet that knows nothing has nothing to show"
         )
     check_weights(labels.names, resnet)

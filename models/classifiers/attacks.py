@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..errors import InvalidInput
 from ..settings import AttackSettings, ResNetSettings
 
 MAX_STRENGTHS = 20  # each takes as long as an evaluation
@@ -41,7 +42,7 @@ def read_strengths(text: str) -> list[float]:
     except ValueError:
         found = []
     if not 0 < len(found) <= MAX_STRENGTHS or not all(0 < strength < WHITE for strength in found):
-        raise ValueError(
+        raise InvalidInput(
             f"attack_epsilons has to be numbers between 0 and 255, apart by commas ('2, 8'), at most {MAX_STRENGTHS}, "
             f"not {text!r:.100}"
         )
@@ -57,7 +58,7 @@ def check_library() -> None:
     try:
         import art  # noqa: F401
     except ImportError as error:
-        raise ValueError(
+        raise InvalidInput(
             "robustness needs a library of attacks that is not installed: pip install adversarial-robustness-toolbox"
         ) from error
 

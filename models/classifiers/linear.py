@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InvalidInput
 from ..step import load_tensors, save_tensors
 
 
@@ -59,7 +60,9 @@ def predict(model: Linear, vectors: np.ndarray) -> np.ndarray:
         ValueError: vectors of another length
     """
     if vectors.shape[1] != len(model.mean):
-        raise ValueError(f"the vectors have {vectors.shape[1]} numbers, but the model was trained on {len(model.mean)}")
+        raise InvalidInput(
+            f"the vectors have {vectors.shape[1]} numbers, but the model was trained on {len(model.mean)}"
+        )
     return np.asarray((vectors - model.mean) / model.std @ model.weights.T + model.offsets)
 
 
@@ -79,9 +82,9 @@ def load(path: Path) -> tuple[Linear, dict[str, Any]]:
     """
     tensors, notes = load_tensors(path)
     if not notes.get("linear"):
-        raise ValueError(f"{path} is no checkpoint of a logistic regression")
+        raise InvalidInput(f"{path} is no checkpoint of a logistic regression")
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     rows, columns = shapes.get("weights", (0,))[0], shapes.get("mean", (0,))[0]
     if shapes != dict(weights=(rows, columns), offsets=(rows,), mean=(columns,), std=(columns,)):
-        raise ValueError(f"{path} is damaged: weights, offsets, mean and std do not fit together")
+        raise InvalidInput(f"{path} is damaged: weights, offsets, mean and std do not fit together")
     return Linear(**{name: tensor.numpy() for name, tensor in tensors.items()}), notes

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import InvalidInput
 from ..regular_files import is_file
 from ..step import require_finite
 
@@ -22,7 +23,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     if not is_file(path):
-        raise ValueError(f"weights {str(path)!r} is no file: give 'imagenet', 'none', or a .safetensors or .pth file")
+        raise InvalidInput(f"weights {str(path)!r} is no file: give 'imagenet', 'none', or a .safetensors or .pth file")
     try:
         state: Any = (
             load_file(path)
@@ -31,18 +32,20 @@ def read_state(path: Path) -> dict[str, Tensor]:
         )
     except (SafetensorError, EOFError, RuntimeError) as error:
         reason = (str(error) or "it ends too soon").splitlines()[0]
-        raise ValueError(f"{path} is damaged, or no file of weights ({reason})") from error
+        raise InvalidInput(f"{path} is damaged, or no file of weights ({reason})") from error
     except Exception as error:  # torch raises pickle's own errors for objects that are no tensors
-        raise ValueError(
+        raise InvalidInput(
             f"{path} holds more than tensors, and loading it could run code: save its state_dict()"
         ) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else {}
     if not state or not all(isinstance(value, Tensor) and isinstance(name, str) for name, value in state.items()):
-        raise ValueError(f"{path} holds no state dict: save model.state_dict()")
+        raise InvalidInput(f"{path} holds no state dict: save model.state_dict()")
     size = path.stat().st_size
     for name, value in state.items():
         if value.layout != torch.strided or value.numel() * value.element_size() > size:  # a view may claim any shape
-            raise ValueError(f"{path} is damaged: {name} claims {value.numel():,} numbers in a file of {size:,} bytes")
+            raise InvalidInput(
+                f"{path} is damaged: {name} claims {value.numel():,} numbers in a file of {size:,} bytes"
+            )
     require_finite(state, path)
     return dict(state)
 
@@ -54,7 +57,7 @@ def imagenet(architecture: str) -> dict[str, Tensor]:
         weights = models.get_model_weights(architecture)["DEFAULT"]
         return dict(weights.get_state_dict(progress=False, check_hash=True))
     except OSError as error:
-        raise ValueError(
+        raise InvalidInput(
             f"the ImageNet weights of {architecture} cannot be downloaded ({error}): connect to the internet once, "
             "as the file is kept, or give weights='none', or the path of a file"
         ) from error
@@ -80,7 +83,7 @@ def put(model: nn.Module, state: dict[str, Tensor], source: str, architecture: s
     extra = [name for name in found if name not in own]
     if missing or wrong or extra:
         place = [*wrong, *missing, *extra][0]
-        raise ValueError(
+        raise InvalidInput(
             f"{source} does not fit {architecture} ({place.removeprefix('network.')}): "
             "choose the architecture that it was made with"
         )

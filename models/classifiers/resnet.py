@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import InvalidInput
 from ..losses import class_loss, log_prior, sample_loss
 from ..settings import ResNetSettings
 from ..step import (
@@ -314,16 +315,16 @@ def load(path: Path) -> tuple[ResNet, dict[str, Any]]:
     """
     tensors, notes = load_tensors(path)
     if "architecture" not in notes:
-        raise ValueError(f"{path} is no checkpoint of a ResNet")
+        raise InvalidInput(f"{path} is no checkpoint of a ResNet")
     shape: list[Any] = [notes.get(name) for name in ("architecture", "classes", "channels", "size_px")]
     allowed = (("resnet18", "resnet34", "resnet50"), (len(tensors.get("head.bias", ())),), (1, 3), range(1, 2049))
     if any(type(value) not in (int, str) or value not in values for value, values in zip(shape, allowed, strict=True)):
-        raise ValueError(f"{path} is damaged: a ResNet cannot have the shape {shape!r:.100}")
+        raise InvalidInput(f"{path} is damaged: a ResNet cannot have the shape {shape!r:.100}")
     model = ResNet(*shape)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ValueError(f"{path} is damaged: its weights are of another network than its notes") from error
+        raise InvalidInput(f"{path} is damaged: its weights are of another network than its notes") from error
     return model, notes
 
 

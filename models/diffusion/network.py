@@ -14,6 +14,7 @@ from diffusers import DPMSolverMultistepScheduler, UNet2DModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from ..errors import InvalidInput
 from ..regular_files import is_file, is_list_of_names, read_json, regular
 from ..settings import GeneratorSettings, SamplingSettings, shown
 from ..step import accelerator, disk_errors, require_finite
@@ -80,7 +81,7 @@ def build(names: list[str], channels: int, size_px: int, settings: GeneratorSett
         ValueError: no class, or images that cannot be drawn
     """
     if not names or channels not in (1, 3) or size_px < 8:
-        raise ValueError(
+        raise InvalidInput(
             f"a generator draws images of 1 or 3 channels from 8 px on, of one class or more: "
             f"not {len(names)} classes, {channels} channels and {size_px} px"
         )
@@ -141,17 +142,17 @@ def load(folder: Path, device: str = "auto") -> Pipeline:
         index = read_json(folder / "model_index.json")
         notes = {name: index[name] for name in ("names", "size_px", "channels", "patch_px", "sampling")}
         if index["_class_name"] not in ("Pipeline", ["pipeline", "Pipeline"]):
-            raise ValueError(f"model_index.json is of {index['_class_name']!r:.80}")
+            raise InvalidInput(f"model_index.json is of {index['_class_name']!r:.80}")
         check_generator(notes)
         unet = _read_unet(folder / "unet", notes)
         solver = read_json(folder / "scheduler" / "scheduler_config.json")
         wrong = [name for name, value in SOLVER.items() if solver.get(name) != value]
         if wrong:
-            raise ValueError(f"{wrong[0]} of the scheduler has to be {SOLVER[wrong[0]]}")
+            raise InvalidInput(f"{wrong[0]} of the scheduler has to be {SOLVER[wrong[0]]}")
         scheduler = DPMSolverMultistepScheduler(**SOLVER)  # type: ignore[no-untyped-call]
         pipeline = Pipeline(unet.eval(), scheduler, **notes)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise ValueError(
+        raise InvalidInput(
             f"{folder} holds no generator that Evenset wrote: expected model_index.json with names of classes, and "
             f"weights in unet/diffusion_pytorch_model.safetensors ({error})"
         ) from error
@@ -166,17 +167,17 @@ def _read_unet(folder: Path, notes: dict[str, Any]) -> Any:
     """
     config, weights = read_json(folder / "config.json"), regular(folder / "diffusion_pytorch_model.safetensors")
     if not is_file(weights):
-        raise ValueError("no unet/diffusion_pytorch_model.safetensors")
+        raise InvalidInput("no unet/diffusion_pytorch_model.safetensors")
     widths, layers = config["block_out_channels"], config["layers_per_block"]
     is_deep = isinstance(widths, list) and 0 < len(widths) <= MAX_LEVELS
     numbers = {2 * MAX_WIDTH: widths if is_deep else [None], MAX_LAYERS: [layers]}
     if any(type(value) is not int or not 0 < value <= high for high in numbers for value in numbers[high]):
-        raise ValueError(f"config.json has {shown(widths)} channels and {shown(layers)} blocks a level")
+        raise InvalidInput(f"config.json has {shown(widths)} channels and {shown(layers)} blocks a level")
     own_shape = Shape(notes["patch_px"], tuple(widths), layers)
     own = structure(own_shape, notes["channels"], notes["size_px"], len(notes["names"]))
     for name, value in own.items():
         if config.get(name) != (list(value) if isinstance(value, tuple) else value):
-            raise ValueError(f"{name} in config.json has to be {shown(value)}, not {shown(config.get(name))}")
+            raise InvalidInput(f"{name} in config.json has to be {shown(value)}, not {shown(config.get(name))}")
     state = load_file(weights)
     require_finite(state, weights)
     with torch.device("meta"):  # shapes alone
@@ -194,8 +195,8 @@ def check_generator(notes: dict[str, Any]) -> None:
     allowed = dict(size_px=range(8, 1025), channels=(1, 3), patch_px=range(1, 9))
     for name, values in allowed.items():
         if name in notes and (type(notes[name]) is not int or notes[name] not in values):
-            raise ValueError(f"{name} is {shown(notes[name])}")
+            raise InvalidInput(f"{name} is {shown(notes[name])}")
     if not is_list_of_names(notes["names"]):
-        raise ValueError("no class names")
+        raise InvalidInput("no class names")
     if "sampling" in notes:
         SamplingSettings(**notes["sampling"])

@@ -13,6 +13,8 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline, ImagePipelineO
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..errors import InvalidInput
+
 TIMES = 1000  # what the network is told for pure noise
 
 
@@ -71,7 +73,7 @@ class Pipeline(DiffusionPipeline):
             ValueError: there is no such class, or no such type of output
         """
         if output_type not in ("pil", "np", "pt"):
-            raise ValueError(f"output_type has to be 'pil', 'np' or 'pt', not {output_type!r}")
+            raise InvalidInput(f"output_type has to be 'pil', 'np' or 'pt', not {output_type!r}")
         usual, config = self.config.sampling, self.config
         labels = self.class_numbers(class_labels)
         shape = (len(labels), config.channels, config.size_px, config.size_px)
@@ -103,7 +105,7 @@ class Pipeline(DiffusionPipeline):
         numbers = [names.index(one) if isinstance(one, str) and one in names else one for one in given]
         for number in numbers:
             if isinstance(number, str) or not 0 <= number < len(names):
-                raise ValueError(f"no class {number!r}: there are {', '.join(names)}, numbered from 0")
+                raise InvalidInput(f"no class {number!r}: there are {', '.join(names)}, numbered from 0")
         return torch.tensor(numbers, dtype=torch.long, device=self.device)
 
     def draw(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from ..errors import InvalidInput
 from ..settings import SamplingSettings
 from ..step import faster_precision
 from .noise import Pixels, noise_of, to_pixels, to_tensor
@@ -76,11 +77,11 @@ def generate(
 def _check(pipeline: Pipeline, labels: np.ndarray, numbers: np.ndarray, start: Pixels | None, strength: float) -> None:
     classes, given = len(pipeline.config.names), np.asarray(labels)
     if len(given) and not 0 <= given.min() <= given.max() < classes:
-        raise ValueError(f"labels have to be from 0 to {classes - 1}, not {given.min()} to {given.max()}")
+        raise InvalidInput(f"labels have to be from 0 to {classes - 1}, not {given.min()} to {given.max()}")
     if len(numbers) != len(given) or (start is not None and len(start) != len(given)):
-        raise ValueError(f"numbers and start images have to be as many as the {len(given)} labels")
+        raise InvalidInput(f"numbers and start images have to be as many as the {len(given)} labels")
     if not 0 <= strength <= 1:
-        raise ValueError(f"strength has to be from 0 to 1, not {strength:g}")
+        raise InvalidInput(f"strength has to be from 0 to 1, not {strength:g}")
 
 
 def precision(pipeline: Pipeline, settings: SamplingSettings) -> str:

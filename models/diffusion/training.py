@@ -19,6 +19,7 @@ import torch
 from diffusers.training_utils import EMAModel
 from torch import nn
 
+from ..errors import InvalidInput
 from ..files import aside
 from ..settings import GeneratorSettings, SamplingSettings
 from ..step import (
@@ -99,7 +100,7 @@ def train(
     """
     classes = len(pipeline.config.names)
     if len(labels) == 0 or not 0 <= labels.min() <= labels.max() < classes:
-        raise ValueError(f"there have to be images, and their labels have to be from 0 to {classes - 1}")
+        raise InvalidInput(f"there have to be images, and their labels have to be from 0 to {classes - 1}")
     process = accelerator(settings.device)
     unet = pipeline.to(process.device).unet.train()
     network = process.prepare(unet) if process.num_processes > 1 else unet

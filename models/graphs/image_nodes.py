@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import InvalidInput
 from ..settings import ImageGraphSettings
 
 LAYERS = ("layer1", "layer2", "layer3", "layer4")  # of a ResNet, as torchvision calls them
@@ -86,7 +87,7 @@ def check_room(size_px: int, settings: ImageGraphSettings) -> None:
     """
     room = size_px**2 // LEAST_PIXELS
     if settings.superpixels > room:
-        raise ValueError(
+        raise InvalidInput(
             f"images of {size_px} x {size_px} px are too small for {settings.superpixels} superpixels: "
             f"ask for superpixels={max(room, 1)}, or for a larger size_px"
         )

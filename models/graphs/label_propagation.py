@@ -7,6 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
+from ..errors import InvalidInput
 from .nearest_neighbours import Graph
 
 TOLERANCE = 1e-6  # of the residual, relative
@@ -123,4 +124,4 @@ def _solve(matrix: sp.csr_array, right: np.ndarray) -> np.ndarray:
         scaled = scale * left
         before, size = size, (left * scaled).sum(axis=0)
         direction = scaled + size / np.maximum(before, TINY) * direction
-    raise ValueError(f"the graph's equations were not solved within {MOST_STEPS:,} steps: more neighbours help")
+    raise InvalidInput(f"the graph's equations were not solved within {MOST_STEPS:,} steps: more neighbours help")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from ..errors import InvalidInput
 from ..settings import GraphSettings
 
 EXACT_ROWS = 200_000  # above, an inverted file searches: an exact search would take minutes
@@ -48,7 +49,7 @@ def build(embeddings: np.ndarray, settings: GraphSettings) -> Graph:
     """
     rows, usable = _comparable(embeddings, settings)
     if len(usable) < 2:
-        raise ValueError(f"{len(usable)} of {len(embeddings)} embeddings can be compared: at least two are needed")
+        raise InvalidInput(f"{len(usable)} of {len(embeddings)} embeddings can be compared: at least two are needed")
     count = min(settings.neighbours, len(usable) - 1)
     neighbours = np.full((len(embeddings), count), -1, np.int32)
     distances = np.full((len(embeddings), count), np.inf, np.float32)

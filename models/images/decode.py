@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from ..errors import ImageError, InvalidInput
 from ..settings import ImageSettings
 from . import jpeg, library_globals, png, tiff
 from . import sixteen_bit as wide
@@ -38,10 +39,6 @@ TURNS = {  # EXIF orientation -> how the stored pixels come upright
 REMOTE = re.compile(r"(^|/)(?P<scheme>[a-z][a-z0-9+.-]+):/+(?P<rest>.*)", re.I | re.S)  # FiftyOne makes it absolute
 KNOWN = re.compile(rb".PNG|GIF8|RIFF....WEBP|....ftypavi|BM", re.S)  # begins like an image that Pillow reads
 UNSUPPORTED = re.compile(r"unsupported|unimplemented|not supported|not available|cannot (handle|find loader)", re.I)
-
-
-class ImageError(ValueError):
-    """A file that is no readable image, or is over a limit; the sentence names it and says what to do."""
 
 
 class Decoded(NamedTuple):
@@ -134,7 +131,7 @@ def _decode(path: str, settings: ImageSettings, side: Side, gray: bool) -> Decod
 def _decode_jpeg(path: str, file: BinaryIO, start: bytes, settings: ImageSettings, side: Side, gray: bool) -> Decoded:
     header = jpeg.read_header(start) or jpeg.read_header(start := start + file.read())
     if header is None:
-        raise ValueError("its header is incomplete")
+        raise InvalidInput("its header is incomplete")
     _check_pixels(path, header, header.coefficient_bytes, settings)
     size = _upright(header, header.orientation)
     size_px = side(*size)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..errors import InvalidInput
 from . import library_globals
 from .orientation import orientation
 from .pixels import cmyk_to_rgb
@@ -55,7 +56,7 @@ def read_header(data: bytes) -> Header | None:
         if marker in ALONE:
             at, stray = marker_at + 2, True
         elif marker == 0xD9 or (marker == 0xDA and frame is None):
-            raise ValueError("it holds no image")
+            raise InvalidInput("it holds no image")
         elif marker == 0xDA and frame:
             return Header(*frame, orientation(exif, xmp), marker_at, stray)
         elif marker in FRAMES and len(segment) >= 6:
@@ -110,7 +111,7 @@ def check(data: bytes) -> None:
     with contextlib.suppress(NotImplementedError):
         header = read_header(data)
         if header is None:
-            raise ValueError("the header of a part is incomplete")
+            raise InvalidInput("the header of a part is incomplete")
         decode(data, header, gray=True, scale=1)
 
 
@@ -147,5 +148,5 @@ def _second_opinion(data: bytes, header: Header, mode: str, scale: int, reason: 
     except Exception:
         raise NotImplementedError(reason) from None
     if not np.array_equal(first, second):
-        raise ValueError("its data end early")
+        raise InvalidInput("its data end early")
     return 255 - first if mode == "CMYK" else first  # simplejpeg leaves CMYK inverted

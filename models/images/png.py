@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from ..errors import InvalidInput
 from .orientation import orientation
 from .pixels import wide_to_8_bit
 
@@ -50,7 +51,7 @@ def read_header(start: bytes) -> Header:
         raise NotImplementedError("a PNG in the form that Apple gives it in apps")
     content, check = start[16:29], start[29:33]
     if start[8:16] != b"\0\0\0\rIHDR" or zlib.crc32(b"IHDR" + content) != int.from_bytes(check, "big"):
-        raise ValueError("the IHDR chunk is damaged or cut off")
+        raise InvalidInput("the IHDR chunk is damaged or cut off")
     return Header(int.from_bytes(content[:4], "big"), int.from_bytes(content[4:8], "big"), content[8], content[9])
 
 
@@ -89,7 +90,7 @@ def _read_chunks(data: bytes) -> Chunks:
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
         whole = end <= len(data) and zlib.crc32(view[at + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
         if not whole and name not in OTHERS:  # an unknown name may be that of any chunk, damaged
-            raise ValueError(f"the {name.decode('ascii', 'replace')} chunk at byte {at} is damaged or cut off")
+            raise InvalidInput(f"the {name.decode('ascii', 'replace')} chunk at byte {at} is damaged or cut off")
         if name == b"IDAT":
             pixels.append(view[at:end])
         elif name in (b"IHDR", b"PLTE"):
@@ -101,7 +102,7 @@ def _read_chunks(data: bytes) -> Chunks:
             contents.setdefault(name + keyword, data[at + 8 : end - 4])
         at = end
     if not pixels:
-        raise ValueError("it holds no image data")
+        raise InvalidInput("it holds no image data")
     return Chunks(header, pixels, contents.get(b"tRNS", b""), _orientation(contents) if contents else 1)
 
 
@@ -114,10 +115,10 @@ def _decode_wide(chunks: Chunks, colour_type: int) -> Any:
         for first in range(8, len(chunk) - 4, PIECE):
             inflate.decompress(chunk[first : min(first + PIECE, len(chunk) - 4)])
     if not inflate.eof:
-        raise ValueError("its data end early")
+        raise InvalidInput("its data end early")
     values: Any = cv2.imdecode(np.frombuffer(_file(chunks), np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None:
-        raise ValueError("its data are damaged")
+        raise InvalidInput("its data are damaged")
     if colour_type == GRAY_ALPHA:
         values = values[..., 2:]  # OpenCV has [gray, gray, gray, alpha]
     elif values.ndim == 3:

@@ -13,8 +13,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ImageError, InvalidInput
 from ..settings import ImageSettings
-from .decode import ImageError as ImageError
 from .decode import decode
 from .decode import load as load
 
@@ -72,7 +72,7 @@ class Images:
 
     def __post_init__(self) -> None:
         if self.size_px < 1 or self.channels not in (1, 3):
-            raise ValueError(
+            raise InvalidInput(
                 f"size_px has to be 1 or more and channels 1 or 3, not {self.size_px} and {self.channels}: "
                 "Survey.size_px chooses a side from the data"
             )

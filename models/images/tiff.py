@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from ..errors import InvalidInput
 from . import jpeg
 from .pixels import Pixels, scale_to_8_bit, strips, wide_to_8_bit
 
@@ -133,7 +134,7 @@ def decode(path: str, tiff: Tiff) -> tuple[Pixels, str | None]:
         raise NotImplementedError(tiff.kind)
     values: NDArray[Any] | None = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None:
-        raise ValueError("its data are damaged") if tiff.compression in OPENCV else NotImplementedError(tiff.kind)
+        raise InvalidInput("its data are damaged") if tiff.compression in OPENCV else NotImplementedError(tiff.kind)
     if values.ndim == 3:
         for rows in strips(*values.shape[:2]):  # in place: OpenCV has blue first
             values[rows] = values[rows][..., [2, 1, 0, 3][: values.shape[2]]]

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..errors import InvalidInput
+
 SIDE_PX = 32  # larger images are reduced to it first
 SHIFT_PX = 2  # either way, of the reduced image
 COLOUR = 0.25  # how much colours count beside brightness: JPEG keeps them badly
@@ -81,7 +83,7 @@ def prepare(images: Source, groups: np.ndarray | None = None) -> Reference:
         ValueError: there is none
     """
     if not len(images):
-        raise ValueError("there is no training image: nothing can be a copy")
+        raise InvalidInput("there is no training image: nothing can be a copy")
     windows = torch.cat([_window(part).flatten(1).half() for part in _smooth(images)])
     some = np.random.default_rng(0).permutation(len(windows))[:LEARNED_FROM]
     sample = windows[some].float()
@@ -199,7 +201,7 @@ def _smooth(images: Source, shape: tuple[int, ...] | None = None) -> Iterator[Te
     for at in range(0, len(images), READ):
         block = images[np.arange(at, min(at + READ, len(images)))]
         if shape is not None and block.shape[1:] != shape:
-            raise ValueError(f"images are {block.shape[1:]}, the training images {shape}: resize them to the same")
+            raise InvalidInput(f"images are {block.shape[1:]}, the training images {shape}: resize them to the same")
         pixels = torch.from_numpy(block).float() / 255
         if pixels.shape[-1] > SIDE_PX:
             pixels = F.adaptive_avg_pool2d(pixels, SIDE_PX)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..errors import InvalidInput
 from ..settings import FilterSettings
 from .copies import Nearest
 
@@ -96,7 +97,7 @@ def fit(
     """
     missing = np.setdiff1d(held_out.labels, training.labels)
     if len(missing):
-        raise ValueError(f"class {missing[0]} has held-out images, but none that trained: it has no prototype")
+        raise InvalidInput(f"class {missing[0]} has held-out images, but none that trained: it has no prototype")
     prototypes, inner = _prototypes(training, classes)
     scales = _scales(inner, training.labels, classes)
     distances, names = _distances(held_out.embeddings, prototypes[held_out.labels]), held_out.labels

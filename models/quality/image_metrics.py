@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import InvalidInput
+
 SUBSETS, SUBSET = 100, 1000  # of KID: how many draws, and images a draw, at the most
 BLOCK = 1024  # rows whose distances are in memory at once
 
@@ -79,7 +81,7 @@ def prdc(real: np.ndarray, fake: np.ndarray, neighbours: int = 5) -> dict[str, f
         ValueError: a kind has no more than k images
     """
     if min(len(real), len(fake)) <= neighbours:
-        raise ValueError(
+        raise InvalidInput(
             f"{len(real)} real and {len(fake)} generated images: more than {neighbours} of each are needed"
         )
     balls, made_balls = _radii(real, neighbours), _radii(fake, neighbours)
@@ -112,7 +114,7 @@ class Given(nn.Module):
 
 def _pair(real: np.ndarray, fake: np.ndarray) -> tuple[Tensor, Tensor]:
     if min(len(real), len(fake)) < 2:
-        raise ValueError(f"{len(real)} real and {len(fake)} generated images: at least two of each are needed")
+        raise InvalidInput(f"{len(real)} real and {len(fake)} generated images: at least two of each are needed")
     return torch.from_numpy(real.astype(np.float64)), torch.from_numpy(fake.astype(np.float64))
 
 

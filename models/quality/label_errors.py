@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import InvalidInput
+
 METHODS = ("evenset", "self_confidence", "normalized_margin", "confidence_weighted_entropy")
 CERTAIN = 0.1  # part of the rows predicted as a class that is taken to be that class
 FEWEST_CERTAIN = 5  # where a class has so many
@@ -29,7 +31,7 @@ def mistakenness(
         ValueError: there is no such method
     """
     if method not in METHODS:
-        raise ValueError(f"there is no method {method!r}: choose one of {', '.join(METHODS)}")
+        raise InvalidInput(f"there is no method {method!r}: choose one of {', '.join(METHODS)}")
     if neighbours is not None:
         probabilities = average(probabilities[None], np.zeros(len(labels), dtype=np.int64), neighbours)
     if method == "evenset":

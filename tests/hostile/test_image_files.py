@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 import simplejpeg
 import tifffile
-from evenset.models.images.reader import ImageError, load
+from evenset.models.errors import ImageError
+from evenset.models.images.reader import load
 from evenset.models.settings import ImageSettings
 from PIL import Image, ImageFile, PngImagePlugin
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evenset import delete_run, list_runs, load_results, preprocess_images, resume_run, stop_run
-from evenset.models.images.reader import ImageError, load
+from evenset.models.errors import ImageError
+from evenset.models.images.reader import load
 from evenset.models.settings import ImageSettings
 from evenset.workflows.runs.run import RunStopped
 from PIL import Image

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models.errors import InvalidInput
 from ...models.settings import BALANCE_SETTINGS
 from ...models.settings import split as split_settings
 from ..data.checks import check_images, check_label_field
@@ -149,5 +150,5 @@ def _results(
 def _plan(labels: Labels, target: Target, max_ratio: float | None) -> Plan:
     plan = balance_plan.plan_for(labels, np.zeros(len(labels.names), dtype=int), target, max_ratio)
     if not plan.add.any():
-        raise ValueError(f"nothing to compare: {plan.notes[-1]}")
+        raise InvalidInput(f"nothing to compare: {plan.notes[-1]}")
     return plan

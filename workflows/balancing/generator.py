@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...models.diffusion.network import check_generator
+from ...models.errors import InvalidInput
 from ...models.files import aside
 from ...models.images.reader import Images
 from ...models.regular_files import is_file, is_folder, read_json, regular
@@ -58,11 +59,11 @@ def check(settings: ImageSettings, held: TrainGeneratorSettings, measured: bool)
     """Raises ValueError for a size that cannot be drawn, and for a benefit that would be measured on no image."""
     size = settings.size_px
     if size and not SMALLEST_PX <= size <= LARGEST_PX:
-        raise ValueError(
+        raise InvalidInput(
             f"size_px {size}: a generator draws from {SMALLEST_PX} to {LARGEST_PX} px; 0 chooses from the images"
         )
     if measured and not held.held_out_fraction:
-        raise ValueError(
+        raise InvalidInput(
             "the benefit is measured on held-out images: raise held_out_fraction, or give measure_benefit=False"
         )
 
@@ -139,7 +140,7 @@ def split_for(
         (split_ids == Split.HELD_OUT) & ~np.isin(labels.class_ids, labels.class_ids[split_ids == Split.TRAIN])
     ] = 0
     if measured and not (split_ids == Split.HELD_OUT).any():
-        raise ValueError(f"{why}, or give measure_benefit=False")
+        raise InvalidInput(f"{why}, or give measure_benefit=False")
     return split_ids
 
 
@@ -226,21 +227,21 @@ def find(dataset: Any, generator: str | Path, names: list[str], source: str | No
     try:
         folder = Path(generator).expanduser().absolute()
     except RuntimeError as error:  # ~somebody who has no account
-        raise ValueError(f"generator {str(generator)!r}: {error}") from None
+        raise InvalidInput(f"generator {str(generator)!r}: {error}") from None
     named, generator = str(folder), str(generator)
     if generator in dataset.list_runs() or (generator.startswith("evenset_") and not is_folder(folder)):
         named, record = generator, records.read_record(dataset, generator)
         if record.method not in ("train_generator", "balance_classes"):
-            raise ValueError(f"{generator} trained no generator: give the key of a train_generator run, or a folder")
+            raise InvalidInput(f"{generator} trained no generator: give the key of a train_generator run, or a folder")
         folder = run_files.files_of(dataset, record) / FOLDER
         if not folder.exists():
-            raise ValueError(f"{generator} is {record.state}, and has no generator: resume it, or train another")
+            raise InvalidInput(f"{generator} is {record.state}, and has no generator: resume it, or train another")
     if not is_file(folder / "model_index.json"):
-        raise ValueError(f"{generator!r} is neither a run of this dataset nor the folder of a generator")
+        raise InvalidInput(f"{generator!r} is neither a run of this dataset nor the folder of a generator")
     note = _read_note(folder)
     missing = [name for name in names if name not in note["names"]]
     if missing:
-        raise ValueError(
+        raise InvalidInput(
             f"the generator of {generator!r} draws {', '.join(note['names'])}, and not {missing[0]!r}: "
             "train one on these labels"
         )
@@ -260,7 +261,7 @@ def _read_note(folder: Path) -> dict[str, Any]:
         warning = f"What {folder} learned from is not known: where it saw what scores, it gains too much."
         note = {**{name: note[name] for name in ("names", "size_px", "channels") if name in note}, "warning": warning}
         if len(note) < 4:
-            raise ValueError(f"{folder} holds a pipeline that Evenset did not train: its classes are not known")
+            raise InvalidInput(f"{folder} holds a pipeline that Evenset did not train: its classes are not known")
     _check_note(path, note)
     return note
 
@@ -275,13 +276,15 @@ def _check_note(path: Path, note: dict[str, Any]) -> None:
     try:
         wrong = [name for name, value in note.items() if type(value) is not kinds.get(name)]
         if wrong or not {"names", "size_px", "channels"} <= note.keys():
-            raise ValueError(f"{wrong[0] if wrong else 'names, size_px or channels'} is not as Evenset writes it")
+            raise InvalidInput(f"{wrong[0] if wrong else 'names, size_px or channels'} is not as Evenset writes it")
         check_generator(note)
         ImageSettings(**note.get("images", {}))
         if not all(isinstance(name, str) for name in [*note.get("held_out", []), *note.get("saw", [])]):
-            raise ValueError("held_out and saw have to be texts")
+            raise InvalidInput("held_out and saw have to be texts")
     except (TypeError, ValueError) as error:
-        raise ValueError(f"the notes of the generator in {path.parent} are damaged ({error}): train another") from error
+        raise InvalidInput(
+            f"the notes of the generator in {path.parent} are damaged ({error}): train another"
+        ) from error
 
 
 def as_trained(ready: Generator | None, settings: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from ...models.errors import InvalidInput
 from ...models.settings import shown
 from ..data.labels import Labels
 from ..runs.arguments import Kind
@@ -83,7 +84,7 @@ def make(names: list[str], real: np.ndarray, there: np.ndarray, target: Target, 
     missing = np.maximum(wanted - real - there, 0)
     empty = [names[i] for i in np.flatnonzero((missing > 0) & (real == 0))]
     if empty:
-        raise ValueError(
+        raise InvalidInput(
             f"no image of {empty[0]!r} has a label, so that nothing can be learned of it: label a few first"
         )
     cap = np.floor(max_ratio * real).astype(int) if max_ratio is not None else missing + there
@@ -100,10 +101,10 @@ def _wanted(names: list[str], real: np.ndarray, target: Target) -> np.ndarray:
     if isinstance(target, Mapping):
         strange = [name for name in target if name not in names]
         if strange:
-            raise ValueError(f"target names {strange[0]!r}, which is no class: there are {', '.join(names)}")
+            raise InvalidInput(f"target names {strange[0]!r}, which is no class: there are {', '.join(names)}")
         return np.array([number(target.get(name, 0), f"target[{name!r}]") for name in names])
     if isinstance(target, str):
-        raise ValueError(f"target has to be 'majority', 'median', a number, or {{class: number}}, not {target!r}")
+        raise InvalidInput(f"target has to be 'majority', 'median', a number, or {{class: number}}, not {target!r}")
     return np.where(real > 0, number(target, "target"), 0)
 
 
@@ -115,7 +116,7 @@ def number(value: Any, name: str) -> int:
     """
     is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     if not is_number or not 0 <= value <= MAX_IMAGES or value % 1:
-        raise ValueError(f"{name} has to be a whole number of images, at most {MAX_IMAGES:,}, not {shown(value)}")
+        raise InvalidInput(f"{name} has to be a whole number of images, at most {MAX_IMAGES:,}, not {shown(value)}")
     return int(value)
 
 

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ...models.errors import InvalidInput
+
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -76,20 +78,20 @@ def parse(text: str) -> Any:
         ValueError: with the part that is not allowed
     """
     if len(text) > MAX_CHARACTERS:
-        raise ValueError(f"it has {len(text):,} characters, and at most {MAX_CHARACTERS:,} are read")
+        raise InvalidInput(f"it has {len(text):,} characters, and at most {MAX_CHARACTERS:,} are read")
     try:
         if text.startswith("{"):
             return _read_json(text)
         if len(VALUES.sub("", text)) > MAX_SIGNS:
-            raise ValueError(f"beside its values it has more than {MAX_SIGNS:,} characters: make more rules of it")
+            raise InvalidInput(f"beside its values it has more than {MAX_SIGNS:,} characters: make more rules of it")
         tree = ast.parse(text, mode="eval").body
         if _depth(tree) > MAX_DEPTH:
-            raise ValueError(f"it is nested more than {MAX_DEPTH} deep: {ALLOWED}")
+            raise InvalidInput(f"it is nested more than {MAX_DEPTH} deep: {ALLOWED}")
         return _build(tree)
     except (SyntaxError, json.JSONDecodeError, RecursionError, MemoryError, OverflowError) as error:
-        raise ValueError(f"{text!r:.200} cannot be read ({error}): {ALLOWED}") from error
+        raise InvalidInput(f"{text!r:.200} cannot be read ({error}): {ALLOWED}") from error
     except TypeError as error:
-        raise ValueError(f"{text!r:.200} does not fit together ({error}): {ALLOWED}") from error
+        raise InvalidInput(f"{text!r:.200} does not fit together ({error}): {ALLOWED}") from error
 
 
 def _read_json(text: str) -> Any:
@@ -100,7 +102,7 @@ def _read_json(text: str) -> Any:
     except (json.JSONDecodeError, RecursionError):
         raise
     except Exception as error:  # of MongoDB's own types, which fail in many ways: {"$oid": "no id"}
-        raise ValueError(f"{text!r:.200} cannot be read ({error})") from error
+        raise InvalidInput(f"{text!r:.200} cannot be read ({error})") from error
 
 
 def _depth(tree: ast.AST) -> int:
@@ -143,7 +145,7 @@ def _build(node: ast.expr) -> Any:
             value = _build(inner)
             if _is_number(value) or isinstance(value, ViewExpression):
                 return -value if _is_number(value) else 0 - value
-    raise ValueError(f"{ast.unparse(node)!r:.200} is not allowed: {ALLOWED}")
+    raise InvalidInput(f"{ast.unparse(node)!r:.200} is not allowed: {ALLOWED}")
 
 
 def _operands(name: str, values: list[Any]) -> list[Any]:
@@ -155,10 +157,10 @@ def _operands(name: str, values: list[Any]) -> list[Any]:
     wanted = METHODS[name]
     if not sum(operand.required for operand in wanted) <= len(values) <= len(wanted):
         words = " and ".join(operand.words for operand in wanted) or "nothing"
-        raise ValueError(f"{name}(...) takes {words} in its brackets, not {len(values)} values")
+        raise InvalidInput(f"{name}(...) takes {words} in its brackets, not {len(values)} values")
     for operand, value in zip(wanted, values, strict=False):
         if not operand.fits(value):
-            raise ValueError(f"{name}(...) takes {operand.words}, not {str(value):.80}")
+            raise InvalidInput(f"{name}(...) takes {operand.words}, not {str(value):.80}")
     return values
 
 
@@ -174,7 +176,7 @@ def _compare(kind: ast.cmpop, left: Any, right: Any) -> Any:
     elif _is_expression(left) and isinstance(right, list):
         is_in = left.is_in(right)
     else:
-        raise ValueError(f"{left!r:.80} in {right!r:.80}: one side has to be a field, the other a list or a field")
+        raise InvalidInput(f"{left!r:.80} in {right!r:.80}: one side has to be a field, the other a list or a field")
     return is_in if isinstance(kind, ast.In) else ~is_in
 
 
@@ -183,5 +185,5 @@ def _combine(kind: ast.operator | ast.cmpop, left: Any, right: Any) -> Any:
     from fiftyone import ViewExpression
 
     if type(kind) not in OPERATORS or not isinstance(left, ViewExpression) and not isinstance(right, ViewExpression):
-        raise ValueError(f"{left!r} and {right!r} have no field to compare: {ALLOWED}")
+        raise InvalidInput(f"{left!r} and {right!r} have no field to compare: {ALLOWED}")
     return OPERATORS[type(kind)](left, right)

@@ -13,6 +13,7 @@ import numpy as np
 from bson import Code, ObjectId
 from bson.errors import BSONError
 
+from ...models.errors import InvalidInput
 from ...models.settings import check_text, plain, shown
 from ..data.field_access import require_visible
 from ..data.internals import root_dataset
@@ -62,9 +63,9 @@ def read(rules: Rules) -> list[Rule]:
         pairs = list(rules.items()) if isinstance(rules, Mapping) else list(rules)
         for pair in pairs:
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-                raise ValueError(f"rules has to be pairs of a label and an expression, not {shown(pair)}")
+                raise InvalidInput(f"rules has to be pairs of a label and an expression, not {shown(pair)}")
     if not pairs:
-        raise ValueError("rules has no rule: give lines of label: expression")
+        raise InvalidInput("rules has no rule: give lines of label: expression")
     return [Rule(label, _expression(number, label, given)) for number, (label, given) in enumerate(pairs, 1)]
 
 
@@ -85,14 +86,16 @@ def check(rules: list[Rule], samples: Any, labels: Labels, label_field: str) -> 
     for number, rule in enumerate(rules, 1):
         name = f"rule {number} ({rule.label!r})"
         if rule.label not in labels.names:
-            raise ValueError(f"{name}: no label of {label_field!r} is called so{_near(rule.label, labels.names)}")
+            raise InvalidInput(f"{name}: no label of {label_field!r} is called so{_near(rule.label, labels.names)}")
         for path in _fields(rule.expression):
             root = path.partition(".")[0]
             if root == label_field:
-                raise ValueError(f"{name} reads {path!r}, the labels that it is scored on: it may read any other field")
+                raise InvalidInput(
+                    f"{name} reads {path!r}, the labels that it is scored on: it may read any other field"
+                )
             require_visible(samples, root)
             if root not in schema and not root.startswith("_"):
-                raise ValueError(f"{name} reads the field {root!r}, which is not there{_near(root, list(schema))}")
+                raise InvalidInput(f"{name} reads the field {root!r}, which is not there{_near(root, list(schema))}")
 
 
 def apply(rules: list[Rule], samples: Any, labels: Labels) -> tuple[np.ndarray, list[str]]:
@@ -113,7 +116,7 @@ def apply(rules: list[Rule], samples: Any, labels: Labels) -> tuple[np.ndarray, 
         elif not new.any():
             notes.append(f"Rule {number} ({rule.label!r}) is never reached: earlier rules take all that it matches.")
     if not matched_ever:
-        raise ValueError(f"no rule matches any of the {counted(len(labels.ids), 'sample')}")
+        raise InvalidInput(f"no rule matches any of the {counted(len(labels.ids), 'sample')}")
     return classes, notes
 
 
@@ -129,11 +132,11 @@ def _matching(number: int, rule: Rule, samples: Any) -> list[str]:
             return samples.match(ViewExpression(rule.expression)).values("id")  # type: ignore[no-any-return]
     except (OperationFailure, NetworkTimeout) as error:
         if error.timeout:
-            raise ValueError(f"{name} takes the database more than {MAX_SECONDS} s: make it simpler") from error
+            raise InvalidInput(f"{name} takes the database more than {MAX_SECONDS} s: make it simpler") from error
         reason = str((getattr(error, "details", None) or {}).get("errmsg", error)).rpartition("caused by :: ")[2]
-        raise ValueError(f"{name} cannot be evaluated: {reason}") from error
+        raise InvalidInput(f"{name} cannot be evaluated: {reason}") from error
     except (BSONError, OverflowError, RecursionError) as error:
-        raise ValueError(f"{name} cannot be evaluated: {error}") from error
+        raise InvalidInput(f"{name} cannot be evaluated: {error}") from error
 
 
 def _cut(line: str) -> tuple[str, str]:
@@ -143,10 +146,10 @@ def _cut(line: str) -> tuple[str, str]:
         try:
             label, end = json.JSONDecoder().raw_decode(line)
         except ValueError:
-            raise ValueError(f"the rule {line!r:.200} begins with a quote that does not end") from None
+            raise InvalidInput(f"the rule {line!r:.200} begins with a quote that does not end") from None
         colon, text = line[end:].lstrip()[:1], line[end:].lstrip()[1:]
     if colon != ":" or not label.strip() or not text.strip():
-        raise ValueError(f"the rule {line!r:.200} has to be label: expression: {ALLOWED}")
+        raise InvalidInput(f"the rule {line!r:.200} has to be label: expression: {ALLOWED}")
     return label.strip(), text.strip()
 
 
@@ -156,27 +159,29 @@ def _expression(number: int, label: Any, given: Any) -> dict[str, Any]:
 
     name = f"rule {number} ({shown(label)})"
     if not isinstance(label, str):
-        raise ValueError(f"{name}: the label has to be a text")
+        raise InvalidInput(f"{name}: the label has to be a text")
     try:
         found = parse(given) if isinstance(given, str) else given
         found = _storable(found.to_mongo() if isinstance(found, ViewExpression) else found)
     except RecursionError:
-        raise ValueError(f"{name} is nested too deep") from None
+        raise InvalidInput(f"{name} is nested too deep") from None
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+        raise InvalidInput(f"{name}: {error}") from error
     if isinstance(found, bool):
         found = {"$literal": found}
     if isinstance(found, str) and found.startswith("$"):
         found = {"$toBool": found}
     if not isinstance(found, dict) or not all(key.startswith("$") for key in found):
-        raise ValueError(f"{name}: {shown(found)} is no expression that is true or false: {ALLOWED}")
+        raise InvalidInput(f"{name}: {shown(found)} is no expression that is true or false: {ALLOWED}")
     if len(bson.encode(found)) > MAX_BYTES:
-        raise ValueError(f"{name} has more than {MAX_BYTES:,} bytes")
+        raise InvalidInput(f"{name} has more than {MAX_BYTES:,} bytes")
     code = [key for key in _keys(found) if key in CODE]
     if code:
-        raise ValueError(f"{name}: {code[0]} runs code in the database, which a rule may not")
+        raise InvalidInput(f"{name}: {code[0]} runs code in the database, which a rule may not")
     if "$range" in _keys(found) or _loops(found) > MAX_LOOPS:
-        raise ValueError(f"{name} may take the database for ever: leave $range out, and nest at most {MAX_LOOPS} loops")
+        raise InvalidInput(
+            f"{name} may take the database for ever: leave $range out, and nest at most {MAX_LOOPS} loops"
+        )
     return found
 
 
@@ -195,10 +200,10 @@ def _storable(value: Any, level: int = 0) -> Any:
     """
     value = plain(value)
     if level > 2 * MAX_DEPTH:  # each operator is a dict with a list in it
-        raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
+        raise InvalidInput(f"it is nested more than {MAX_DEPTH} deep")
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
-            raise ValueError(f"its keys have to be texts, not {shown([*value])}")
+            raise InvalidInput(f"its keys have to be texts, not {shown([*value])}")
         pairs = value.items()
         return {_storable(key, level): _storable(part, level + 1) for key, part in pairs}
     if isinstance(value, (list, tuple)):
@@ -206,10 +211,10 @@ def _storable(value: Any, level: int = 0) -> Any:
     if isinstance(value, str):
         check_text("a text", value, MAX_BYTES)
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise ValueError(f"{shown(value)} has more than 64 bits")
+        raise InvalidInput(f"{shown(value)} has more than 64 bits")
     kinds = (str, bool, int, float, datetime.date, ObjectId, type(None))
     if not isinstance(value, kinds) or isinstance(value, Code):
-        raise ValueError(f"{shown(value)} cannot stand in an expression")
+        raise InvalidInput(f"{shown(value)} cannot stand in an expression")
     return value
 
 

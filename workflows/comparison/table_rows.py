@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Annotated, Any, NamedTuple
 
+from ...models.errors import InvalidInput
 from ...models.settings import ResNetSettings, shown
 from ...models.settings import split as split_settings
 from ..data.labels import Labels
@@ -41,10 +42,10 @@ def read_rows(methods: Any, settings_of: Any, rules: Any, settings: dict[str, An
         methods = [methods]
     rows = [_read_row(name, _given(name, own), settings) for name in dict.fromkeys([*methods, *own])]
     if not rows:
-        raise ValueError("methods names none: name one or more, or leave methods out for all of them")
+        raise InvalidInput("methods names none: name one or more, or leave methods out for all of them")
     wanted = any(one.method == "rules" for one in rows)
     if wanted != (rules is not None):
-        raise ValueError(
+        raise InvalidInput(
             "methods names 'rules', but no rules are given"
             if wanted
             else "rules are given, but methods does not name them"
@@ -63,7 +64,7 @@ def read_own(settings_of: Any) -> dict[str, dict[str, Any]]:
         own = {one["name"]: {key: value for key, value in one.items() if key != "name"} for one in own}
     is_named = isinstance(own, Mapping) and all(isinstance(name, str) and name for name in own)
     if not is_named or not all(isinstance(one, Mapping) for one in own.values()):
-        raise ValueError(f"settings_of has to be {ROWS}, not {shown(settings_of)}")
+        raise InvalidInput(f"settings_of has to be {ROWS}, not {shown(settings_of)}")
     return {name: dict(one) for name, one in own.items()}
 
 
@@ -78,13 +79,13 @@ def _given(name: str, own: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 def _read_row(name: str, given: dict[str, Any], settings: dict[str, Any]) -> Row:
     method = given.pop("method", name)
     if not isinstance(method, str):
-        raise ValueError(f"settings_of {shown(name)}: method has to be a text, not {shown(method)}")
+        raise InvalidInput(f"settings_of {shown(name)}: method has to be a text, not {shown(method)}")
     if method not in learners.METHODS:
         near = difflib.get_close_matches(str(method), learners.METHODS, 1, cutoff=0.4)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(map(repr, learners.METHODS))}"
-        raise ValueError(f"no method is called {method!r}: {hint}")
+        raise InvalidInput(f"no method is called {method!r}: {hint}")
     if "seed" in given:
-        raise ValueError(f"settings_of {name!r} has a seed: seed and seeds are those of the whole comparison")
+        raise InvalidInput(f"settings_of {name!r} has a seed: seed and seeds are those of the whole comparison")
     split_settings(given, *learners.METHODS[method][1])
     return Row(name, method, {**learners.own_settings(method, settings), **given})
 
@@ -98,7 +99,7 @@ def field_names(output_field: str, rows: list[Row]) -> dict[str, str]:
     names = {one.name: f"{output_field}_{re.sub(r'[^a-z0-9]+', '_', one.name.lower()).strip('_')}" for one in rows}
     twice = [one for one in names if list(names.values()).count(names[one]) > 1]
     if twice:
-        raise ValueError(f"{twice[0]!r} and {twice[1]!r} would both be written to {names[twice[0]]!r}: rename one")
+        raise InvalidInput(f"{twice[0]!r} and {twice[1]!r} would both be written to {names[twice[0]]!r}: rename one")
     return names
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from ...models.errors import InvalidInput
 from ...models.settings import AttackSettings, CompareSettings, ImageSettings, split
 from ..data.labels import Labels
 from ..display.tables import counted
@@ -147,9 +148,9 @@ def cut_labels(
         set_aside(split_ids, Split.HELD_OUT, labels, groups, choices.test_fraction, seed, stratify=True)
     train, test = np.flatnonzero(split_ids == Split.TRAIN), np.flatnonzero(split_ids == Split.HELD_OUT)
     if not len(test):
-        raise ValueError(_nothing_scores(labels, given))
+        raise InvalidInput(_nothing_scores(labels, given))
     if len(np.unique(labels.class_ids[train])) < 2:
-        raise ValueError("after the held-out labels are set aside, fewer than two classes are left to train")
+        raise InvalidInput("after the held-out labels are set aside, fewer than two classes are left to train")
     return Cut(seed, train, test)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ...models.errors import InvalidInput, InvalidType
 from .field_access import require_visible
 from .internals import is_collection, is_generated, root_dataset, stages_of
 
@@ -17,26 +18,28 @@ def check_images(samples: Any) -> None:
         ValueError: empty, video, 3D, grouped, or a view of patches or frames
     """
     if not is_collection(samples):
-        raise TypeError(f"samples has to be a dataset or a view of FiftyOne, not {type(samples).__name__}")
+        raise InvalidType(f"samples has to be a dataset or a view of FiftyOne, not {type(samples).__name__}")
     root_dataset(samples).reload()  # another process may have renamed or removed a field
     name = root_dataset(samples).name
     kind = samples.media_type
     if kind == "group" and root_dataset(samples).media_type != "group":
-        raise ValueError(_grouped_view(samples))
+        raise InvalidInput(_grouped_view(samples))
     if kind == "group":
         slices = [slice_ for slice_, media in root_dataset(samples).group_media_types.items() if media == "image"]
         if not slices:
-            raise ValueError(f"{name!r} is a grouped dataset, and no slice of it has images: Evenset works on images")
-        raise ValueError(
+            raise InvalidInput(f"{name!r} is a grouped dataset, and no slice of it has images: Evenset works on images")
+        raise InvalidInput(
             f"{name!r} is a grouped dataset: give the images of a slice, as dataset.select_group_slices({slices[0]!r})"
         )
     if is_generated(samples):
-        raise ValueError(f"a view of patches, frames or clips of {name!r} has no samples to write to: use its samples")
+        raise InvalidInput(
+            f"a view of patches, frames or clips of {name!r} has no samples to write to: use its samples"
+        )
     if is_empty(samples):
         whole = is_empty(root_dataset(samples))
-        raise ValueError(f"{name!r} is empty" if whole else f"the view of {name!r} has no samples")
+        raise InvalidInput(f"{name!r} is empty" if whole else f"the view of {name!r} has no samples")
     if kind != "image":
-        raise ValueError(f"{name!r} holds media of type {kind!r}: Evenset works on images")
+        raise InvalidInput(f"{name!r} holds media of type {kind!r}: Evenset works on images")
 
 
 def _grouped_view(samples: Any) -> str:
@@ -73,12 +76,12 @@ def check_label_field(samples: Any, label_field: str) -> None:
     kinds = {name: getattr(item, "document_type", type(item)) for name, item in dataset.get_field_schema().items()}
     if label_field not in kinds:
         fits = [name for name, kind in kinds.items() if kind is fo.Classification]
-        raise ValueError(
+        raise InvalidInput(
             f"{dataset.name!r} has no field {label_field!r}: "
             f"its fields of fo.Classification are {', '.join(fits) or 'none'}"
         )
     if kinds[label_field] is not fo.Classification:
-        raise ValueError(
+        raise InvalidInput(
             f"the field {label_field!r} holds {kinds[label_field].__name__}: "
             "Evenset needs one fo.Classification a sample"
         )
@@ -98,17 +101,17 @@ def check_output_field(samples: Any, output_field: str, *inputs: str | None, nam
     from fiftyone.core.odm import Document
 
     if not isinstance(output_field, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{,99}", output_field):
-        raise ValueError(f"{name} {output_field!r}: a field's name has letters, digits and _, a letter first")
+        raise InvalidInput(f"{name} {output_field!r}: a field's name has letters, digits and _, a letter first")
     if hasattr(fo.Sample, output_field) or hasattr(Document, output_field):
-        raise ValueError(f"{name} {output_field!r} is a name that FiftyOne needs for itself: choose another")
+        raise InvalidInput(f"{name} {output_field!r} is a name that FiftyOne needs for itself: choose another")
     if output_field in inputs:
-        raise ValueError(f"{name} {output_field!r} is an input: choose a field of its own, so that nothing is lost")
+        raise InvalidInput(f"{name} {output_field!r} is an input: choose a field of its own, so that nothing is lost")
 
 
 def require_fields(dataset: Any, *names: str) -> None:
     """Raises ValueError where somebody removed one of the fields since they were shown."""
     for name in names:
         if not dataset.has_sample_field(name):
-            raise ValueError(
+            raise InvalidInput(
                 f"the field {name!r} of {dataset.name!r} was removed or renamed meanwhile: nothing was changed"
             )

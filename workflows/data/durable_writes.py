@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from ...models.errors import DatabaseUnavailable, RunError
 from .internals import dataset_id, document
 
 T = TypeVar("T")
 TRIES = 5  # a database that is killed at each of them is not one to work with
 
 
-class DatasetDeleted(ValueError):
+class DatasetDeleted(RunError, ValueError):
     """The dataset is no longer in the database."""
 
 
@@ -33,7 +34,7 @@ def lasting(dataset: Any, write: Callable[[], T]) -> T:
         if _process() == process:
             return result
         refresh(dataset)  # this process remembers what the database forgot
-    raise ConnectionError("the database was ended and started again at each try to write: see why, and go on then")
+    raise DatabaseUnavailable("the database was ended and started again at each try to write: see why, and go on then")
 
 
 def refresh(dataset: Any) -> None:

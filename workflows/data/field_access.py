@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...models.errors import InvalidInput
 from .internals import root_dataset, stages_of
 
 
@@ -16,7 +17,7 @@ def require_visible(samples: Any, *paths: str | None) -> None:
     dataset = root_dataset(samples)
     for path in paths:
         if path is not None and dataset.has_field(path) and not samples.has_field(path):
-            raise ValueError(
+            raise InvalidInput(
                 f"the view of {dataset.name!r} hides the field {path!r}: leave out its select_fields and "
                 "exclude_fields, or give the dataset"
             )
@@ -46,7 +47,7 @@ def require_writable(dataset: Any, *paths: str | None) -> None:
         for own in (path, f"{path}.label") if path is not None else ():
             field = dataset.get_field(own)
             if field is not None and field.read_only:
-                raise ValueError(
+                raise InvalidInput(
                     f"the field {own!r} of {dataset.name!r} is read-only, and would be written: set read_only of "
                     f"dataset.get_field({own!r}) to False, and save it"
                 )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models.errors import DatabaseUnavailable
 from .durable_writes import TRIES, lasting
 from .internals import sample_collection
 from .marks import FROM_LABELS, mark
@@ -70,7 +71,7 @@ def write_values(run: Writer, name: str, values: Mapping[str, Any], phase: str =
             if not left:
                 break
         else:
-            raise ConnectionError(f"the database does not keep {name!r} of {len(left)} samples: see its log")
+            raise DatabaseUnavailable(f"the database does not keep {name!r} of {len(left)} samples: see its log")
         if phase:
             run.report(phase, min(first + CHUNK, len(ids)), len(ids))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timezone, UTC
 from pathlib import Path
 from typing import Any
 
+from ...models.errors import InvalidInput
 from ...models.files import write_text
 from ...models.regular_files import regular
 from .fields import CHUNK
@@ -82,7 +83,7 @@ def _update(dataset: Any, samples: dict[str, list[Line]], *, seen: str, new: str
 
     if not samples:
         return set()
-    now, updates = datetime.now(timezone.utc), []
+    now, updates = datetime.now(UTC), []
     for i, lines in samples.items():
         condition: dict[str, Any] = {"_id": ObjectId(i)}
         values: dict[str, Any] = {"last_modified_at": now}
@@ -127,7 +128,9 @@ def _check_fields_left(dataset: Any, fields: list[str]) -> None:
     for name in gone:
         sample_collection(dataset).update_many({names[name]: {"$exists": True}}, {"$unset": {names[name]: ""}})
     if gone:
-        raise ValueError(f"the field {gone[0]!r} of {dataset.name!r} was removed or renamed while labels were written")
+        raise InvalidInput(
+            f"the field {gone[0]!r} of {dataset.name!r} was removed or renamed while labels were written"
+        )
 
 
 def provenance_paths(label_field: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models.errors import InvalidInput
 from ..display.tables import counted
 from .checks import check_images, check_label_field, count
 from .field_access import require_visible, with_all_fields
@@ -100,7 +101,7 @@ def read_labels(
     unknown = [(i, label) for i, label in enumerate(labels) if label is not None and label not in index]
     if unknown:
         place, label = unknown[0]
-        raise ValueError(
+        raise InvalidInput(
             f"classes lacks {counted(len(unknown), 'label')} of {label_field!r}, "
             f"the first is {label!r} of sample {ids[place]}: "
             "add it to classes as a name or as a synonym, or leave those samples out of the view"
@@ -138,13 +139,13 @@ def _check_group_field(samples: Any, group_field: str | None, label_field: str) 
     if group_field is None:
         return
     if not root_dataset(samples).has_field(group_field):
-        raise ValueError(f"{root_dataset(samples).name!r} has no field {group_field!r} to group by")
+        raise InvalidInput(f"{root_dataset(samples).name!r} has no field {group_field!r} to group by")
     require_visible(samples, group_field)
     kind = type(root_dataset(samples).get_field(group_field))
     if kind.__name__ in NOT_GROUPS:
-        raise ValueError(f"group_field {group_field!r} holds {kind.__name__}: {ONE_VALUE}")
+        raise InvalidInput(f"group_field {group_field!r} holds {kind.__name__}: {ONE_VALUE}")
     if group_field in (label_field, f"{label_field}.label"):
-        raise ValueError(
+        raise InvalidInput(
             f"group_field {group_field!r} holds the labels: each class would be one group, and none could be held "
             "out; give a field of what belongs together (patient, video, product), or leave group_field out"
         )
@@ -158,7 +159,7 @@ def _groups(ids: list[str], values: list[Any], group_field: str) -> list[str]:
     """
     for i, value in zip(ids, values, strict=True):
         if isinstance(value, (list, tuple, dict, np.ndarray)) or hasattr(value, "to_dict"):
-            raise ValueError(f"group_field {group_field!r} holds {type(value).__name__} in sample {i}: {ONE_VALUE}")
+            raise InvalidInput(f"group_field {group_field!r} holds {type(value).__name__} in sample {i}: {ONE_VALUE}")
     return ["" if value is None or value != value else or_none(str(value)) or "" for value in values]
 
 
@@ -204,9 +205,9 @@ def require_classes(labels: Labels, label_field: str, group_field: str | None = 
     used = np.unique(labels.class_ids[labels.labelled_indices])
     if not len(used):
         blank = f" ({labels.notes[0].rstrip('.')})" if labels.notes else ""
-        raise ValueError(f"no sample has a label in {label_field!r}{blank}: label a few of each class first")
+        raise InvalidInput(f"no sample has a label in {label_field!r}{blank}: label a few of each class first")
     if len(used) < 2:
-        raise ValueError(
+        raise InvalidInput(
             f"all labels of {label_field!r} are {labels.names[used[0]]!r}: at least two classes are needed"
         )
     groups = np.unique(labels.groups[labels.is_labelled])
@@ -215,7 +216,7 @@ def require_classes(labels: Labels, label_field: str, group_field: str | None = 
             f"one value, {str(groups[0])!r}, for all labelled samples: they stay together, so that none can be held out"
         )
         none = "no value for any labelled sample"
-        raise ValueError(
+        raise InvalidInput(
             f"group_field {group_field!r} has {one if groups[0] else none}; give a field with several values, or leave "
             "group_field out"
         )
@@ -240,13 +241,13 @@ def name_index(
     names = list(classes)
     index = {name: i for i, name in enumerate(names)}
     if any(isinstance(name, str) and or_none(name) is None for name in names):
-        raise ValueError("classes has a blank name: labels that are blank text count as unlabelled")
+        raise InvalidInput("classes has a blank name: labels that are blank text count as unlabelled")
     if len(index) < len(names):
-        raise ValueError(f"classes names {Counter(names).most_common(1)[0][0]!r} twice")
+        raise InvalidInput(f"classes names {Counter(names).most_common(1)[0][0]!r} twice")
     for name, synonyms in classes.items() if isinstance(classes, dict) else ():
         for other in synonyms:
             if index.setdefault(other, index[name]) != index[name]:
-                raise ValueError(f"classes gives {other!r} to two classes")
+                raise InvalidInput(f"classes gives {other!r} to two classes")
     return names, index
 
 

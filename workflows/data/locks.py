@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...models.errors import InvalidInput
 from .folders import dataset_folder
 
 WAIT_SECONDS = 10  # for somebody else's decision to be written
@@ -38,7 +39,7 @@ def lock_field(dataset: Any, name: str, wait_seconds: float = 0) -> Iterator[Non
                 if left == 1:
                     raise
     except Timeout:
-        raise ValueError(f"another run is writing {name!r} at this moment: wait for it, or stop it") from None
+        raise InvalidInput(f"another run is writing {name!r} at this moment: wait for it, or stop it") from None
     try:
         yield
     finally:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...models.errors import InvalidInput
 from ...models.files import aside
 from ...models.regular_files import regular
 from .durable_writes import lasting, refresh
@@ -59,7 +60,7 @@ def check_field(dataset: Any) -> None:
     """
     field = dataset.get_field(FIELD)
     if field is not None and dataset.get_field(f"{FIELD}.run") is None:
-        raise ValueError(
+        raise InvalidInput(
             f"{dataset.name!r} has a field {FIELD!r} of its own, where Evenset notes what it made: rename it"
         )
 

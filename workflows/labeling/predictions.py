@@ -11,6 +11,7 @@ import numpy as np
 
 from ...models.classifiers import linear
 from ...models.confidence.calibration import Calibrator
+from ...models.errors import InvalidInput
 from ...models.regular_files import is_file, is_folder, is_list_of_names, regular
 from ...models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings, shown
 from ..data import folders
@@ -73,10 +74,10 @@ def find_run(dataset: Any, run: str) -> Origin:
     if is_folder(run):
         return _origin(Path(run))
     if not re.fullmatch(r"evenset_\w+", key):
-        raise ValueError(f"run {run!r}: it is neither a folder nor the key of a run of Evenset")
+        raise InvalidInput(f"run {run!r}: it is neither a folder nor the key of a run of Evenset")
     if name:
         if not fo.dataset_exists(name):
-            raise ValueError(f"run {run!r}: there is no dataset {name!r}")
+            raise InvalidInput(f"run {run!r}: there is no dataset {name!r}")
         found = [folders.run_folder(fo.load_dataset(name), key)]
     else:
         own = folders.run_folder(dataset, run)
@@ -85,9 +86,9 @@ def find_run(dataset: Any, run: str) -> Origin:
         found = [own] if own.is_dir() else [path for path in others if path.parent.name in names]
         if len(found) > 1:
             which = sorted(f"{names[path.parent.name]}/{key}" for path in found)
-            raise ValueError(f"run {run!r}: {len(found)} datasets have one, say which: {', '.join(which[:5])}")
+            raise InvalidInput(f"run {run!r}: {len(found)} datasets have one, say which: {', '.join(which[:5])}")
     if not found or not found[0].is_dir():
-        raise ValueError(f"run {run!r}: there is none")
+        raise InvalidInput(f"run {run!r}: there is none")
     return _origin(found[0])
 
 
@@ -96,16 +97,16 @@ def _origin(folder: Path) -> Origin:
 
     path = folder / "checkpoint.safetensors"
     if not is_file(path) or not is_file(folder / "parts.npz"):
-        raise ValueError(
+        raise InvalidInput(
             f"{folder.name} has no checkpoint: give a run of train_resnet or auto_label that trained a model"
         )
     notes = load_tensors(path)[1]
     try:
         names, _ = notes["names"], ImageSettings(**notes.get("images", {}))
         if not is_list_of_names(names):
-            raise ValueError(f"names of classes are {shown(names)}")
+            raise InvalidInput(f"names of classes are {shown(names)}")
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"the notes in {path} are damaged ({error}): train again") from error
+        raise InvalidInput(f"the notes in {path} are damaged ({error}): train again") from error
     return Origin(folder.name, folder, names, notes.get("vectors"), learned_from(folder))
 
 
@@ -118,7 +119,7 @@ def check_classes(origin: Origin | None, classes: Any) -> Any:
     if origin is None or classes is None:
         return origin.names if origin else classes
     if list(classes) != origin.names:
-        raise ValueError(
+        raise InvalidInput(
             f"{origin.key} knows the classes {', '.join(map(repr, origin.names))}: "
             "classes may give them synonyms, but no other names or order"
         )
@@ -134,11 +135,11 @@ def check_source(source: Source | None, origin: Origin | None) -> None:
     if source is None or origin is None:
         return
     if origin.vectors is None:
-        raise ValueError(f"{origin.key} trained a ResNet on images: leave embeddings out")
+        raise InvalidInput(f"{origin.key} trained a ResNet on images: leave embeddings out")
     if source.vectors is not None:
         length, own = linear.load(origin.folder / "checkpoint.safetensors")[0].weights.shape[1], source.vectors.shape[1]
         if own != length:
-            raise ValueError(
+            raise InvalidInput(
                 f"{origin.key} learned from vectors of {length} numbers, and those of {source.name!r} have {own}: "
                 f"give embeddings= the vectors that it knows, as {origin.vectors!r} was"
             )
@@ -243,7 +244,7 @@ def from_vectors(
     split_ids = run.cached_arrays("parts", compute, labels.ids, ("parts", "paths"))["parts"]
     train = split_ids == Split.TRAIN
     if len(np.unique(labels.class_ids[train])) < 2:
-        raise ValueError("fewer than two classes are left to train after a part is held out: label more samples")
+        raise InvalidInput("fewer than two classes are left to train after a part is held out: label more samples")
     run.report("training", 0, 1)
     model = linear.train(vectors[train], labels.class_ids[train], len(labels.names), choices.seed)
     linear.save(model, run.folder / "checkpoint.safetensors", dict(names=labels.names, vectors=source.name))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models.errors import InvalidInput
 from ...models.regular_files import regular
 from ...models.settings import AutoLabelSettings, ImageSettings, ResNetSettings
 from ..data import folders
@@ -67,19 +68,21 @@ def find(
     inputs, earlier = record.inputs, record.settings
     if record.method != "auto_label" or record.state != "done":
         what = f"is {record.state}" if record.method == "auto_label" else f"is a run of {record.method}"
-        raise ValueError(f"after: {after} {what}, and only a finished run of auto_label has a next round")
+        raise InvalidInput(f"after: {after} {what}, and only a finished run of auto_label has a next round")
     run_files.ids_of_run(dataset, after)  # raises where its files are gone
     folder = folders.run_folder(dataset, after)
     if not (folder / "parts.npz").exists():
-        raise ValueError(f"after: {after} trained nothing, as it predicted by {inputs['run']}: leave after out")
+        raise InvalidInput(f"after: {after} trained nothing, as it predicted by {inputs['run']}: leave after out")
     if inputs["label_field"] != label_field:
-        raise ValueError(f"after: {after} learned from {inputs['label_field']!r}, and this is about {label_field!r}")
+        raise InvalidInput(f"after: {after} learned from {inputs['label_field']!r}, and this is about {label_field!r}")
     if choices.random_labels and not earlier["random_labels"]:
-        raise ValueError(f"random_labels: what {after} held out is no random draw, and stays held out: leave after out")
+        raise InvalidInput(
+            f"random_labels: what {after} held out is no random draw, and stays held out: leave after out"
+        )
     checkpoint = folder / "checkpoint.safetensors"
     trained = checkpoint.exists() and inputs["embeddings"] is None
     if trained and choices.members != "graph" and earlier["architecture"] != settings.architecture:
-        raise ValueError(f"after: {after} trained a {earlier['architecture']}, no {settings.architecture}")
+        raise InvalidInput(f"after: {after} trained a {earlier['architecture']}, no {settings.architecture}")
     with np.load(regular(folder / "parts.npz")) as kept:
         held, tuning = (set(kept["ids"][kept["parts"] == part].tolist()) for part in (Split.HELD_OUT, Split.VALIDATION))
     split_ids = {Split.HELD_OUT: held}

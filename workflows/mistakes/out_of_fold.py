@@ -10,6 +10,7 @@ import numpy as np
 
 from ...models import splits
 from ...models.classifiers import linear
+from ...models.errors import InvalidInput
 from ...models.files import save_arrays
 from ...models.graphs.nearest_neighbours import Graph
 from ...models.images.reader import Images
@@ -142,7 +143,7 @@ def deal(labels: Labels, groups: np.ndarray, errors: dict[int, str], choices: Mi
 def _check_folds(folds: np.ndarray, labels: Labels) -> None:
     for fold in range(folds.max() + 1):
         if len(np.unique(labels.class_ids[(folds >= 0) & (folds != fold)])) < 2:
-            raise ValueError(
+            raise InvalidInput(
                 f"without fold {fold + 1}, one class alone is left to learn from: label more samples, "
                 "or group them by a field whose groups are smaller"
             )
@@ -234,7 +235,7 @@ def _judge(
     np.add.at(counts, (fold, labels), 1)
     learned = counts.sum(axis=0)[labels] > counts[fold, labels]
     if not learned.any():
-        raise ValueError(
+        raise InvalidInput(
             "no label can be judged: the samples of each class are copies of one image, or one group, "
             "so that none of them is left to learn the class from. Label more samples of each class"
         )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from bson import ObjectId
 
+from ...models.errors import InvalidInput
 from ...models.regular_files import regular
 from ...models.settings import ReviewSettings
 from ..data import folders, label_edits
@@ -22,7 +23,7 @@ MOST_CLASSES = 10  # that a sentence lists
 VERBS = {"accept": "accepting", "correct": "correcting"}
 
 
-class Refused(ValueError):
+class Refused(InvalidInput):
     """A review that takes another setting, force or new_class, to be done."""
 
 
@@ -160,7 +161,7 @@ def _check_provenance(dataset: Any, label_field: str) -> None:
         else:
             kind, fits = type(field).__name__, isinstance(field, fo.StringField)
         if not fits:
-            raise ValueError(
+            raise InvalidInput(
                 f"the attribute {path!r} holds {kind}, and Evenset writes a text there: rename it, or remove it"
             )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...models.errors import InvalidInput
 from ...models.settings import ReviewSettings
 from ..data.checks import check_label_field
 from ..data.field_access import require_visible
@@ -16,7 +17,7 @@ from ..runs.lookup import writer_of
 from ..runs.records import RunRecord
 
 
-class NothingToReview(ValueError):
+class NothingToReview(InvalidInput):
     """No sample has such a suggestion."""
 
 
@@ -79,12 +80,12 @@ def _request(
     owner = writer_of(root_dataset(samples), field, "auto_label", "find_mistakes")
     label_field = label_field or owner.label_field
     if label_field is None:
-        raise ValueError(f"{field!r} was made by an earlier run's model: say the label_field that labels go to")
+        raise InvalidInput(f"{field!r} was made by an earlier run's model: say the label_field that labels go to")
     if label_field == field:
-        raise ValueError(f"label_field: {field!r} holds the suggestions, labels go into another field")
+        raise InvalidInput(f"label_field: {field!r} holds the suggestions, labels go into another field")
     check_label_field(samples, label_field)
     if classes is not None and not len(classes):
-        raise ValueError("classes has to be a list of names, as classes=['cat'], or None: it is empty")
+        raise InvalidInput("classes has to be a list of names, as classes=['cat'], or None: it is empty")
     require_visible(samples, field, label_field)
     return Review(field, label_field, label, classes, choices, owner)
 
@@ -109,14 +110,14 @@ def _check_label(samples: Any, review: Review) -> None:
     choices, label = review.choices, review.label
     if choices.action != "correct":
         if label is not None:
-            raise ValueError(f"label is for action='correct', not for {choices.action!r}")
+            raise InvalidInput(f"label is for action='correct', not for {choices.action!r}")
         return
     if or_none(label) is None:
-        raise ValueError("action='correct' needs the right label, as label='shirt'")
+        raise InvalidInput("action='correct' needs the right label, as label='shirt'")
     dataset = root_dataset(samples)
     values = [*dataset.distinct(f"{review.label_field}.label"), *dataset.distinct(f"{review.field}.label")]
     names = set(filter(or_none, values))
     if label not in names and not choices.new_class:
         near = difflib.get_close_matches(label, names, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(names))}"
-        raise ValueError(f"{label!r} is no class of {review.label_field!r}: {hint} (new_class=True adds it)")
+        raise InvalidInput(f"{label!r} is no class of {review.label_field!r}: {hint} (new_class=True adds it)")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ...models.errors import InvalidInput
 from ...models.settings import ReviewSettings, split
 from ..data import label_edits, locks
 from ..data.checks import require_fields
@@ -109,7 +110,7 @@ def _join(dataset: Any, key: str, review: Review) -> Iterator[Run]:
     about = [record.inputs.get(name) for name in ("field", "label_field")]
     is_same = (record.method, record.state, *about) == ("review_labels", "done", field, label_field)
     if not is_same or run_files.is_foreign(dataset, record):
-        raise ValueError(f"{key} is no finished review of {field!r} into {label_field!r}: leave into out")
+        raise InvalidInput(f"{key} is no finished review of {field!r} into {label_field!r}: leave into out")
     yield Run(dataset, record, None)
 
 

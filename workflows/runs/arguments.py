@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, ParamSpec, TypeVar, get_args, get_origin
 
+from ...models.errors import InvalidInput, InvalidType
 from ...models.settings import MAX_TEXT, WORDS, check_text, shown
 from ..data.internals import dataset_id, root_dataset
 from ..display import progress_bar
@@ -77,7 +78,7 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"{function.__name__}: {error}") from None
+            raise InvalidType(f"{function.__name__}: {error}") from None
         bound.arguments.update(check(function, bound.arguments))
         if bound.arguments.get("resume") is not None:
             _check_resumable(bound.arguments["samples"], bound.arguments["resume"], function.__name__)
@@ -108,7 +109,9 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
     value, is_dataset = _plain(value), hint == Samples
     if not _fits(value, hint) or (isinstance(value, str) and not value):
         load = f": fo.load_dataset({shown(value)})" if is_dataset and isinstance(value, str) else ""
-        raise (TypeError if is_dataset else ValueError)(f"{name} has to be {_words(hint)}, not {shown(value)}{load}")
+        raise (InvalidType if is_dataset else InvalidInput)(
+            f"{name} has to be {_words(hint)}, not {shown(value)}{load}"
+        )
     for text in _texts(value):
         check_text(name, text, hint.__metadata__[0].max_characters if get_origin(hint) is Annotated else MAX_TEXT)
     if is_samples(value):
@@ -178,9 +181,9 @@ def _check_there(name: str, samples: Any) -> None:
         dataset = root_dataset(samples)
         key, title = dataset_id(dataset), dataset.name
     except ValueError as error:  # FiftyOne's, of a dataset that this process deleted
-        raise ValueError(f"{name}: {error}: load or make another") from None
+        raise InvalidInput(f"{name}: {error}: load or make another") from None
     if foo.get_db_conn().datasets.count_documents({"_id": key}, limit=1) == 0:
-        raise ValueError(f"{name}: the dataset {title!r} was deleted meanwhile: load or make another")
+        raise InvalidInput(f"{name}: the dataset {title!r} was deleted meanwhile: load or make another")
 
 
 def _check_resumable(samples: Any, key: str, method: str) -> None:
@@ -193,6 +196,6 @@ def _check_resumable(samples: Any, key: str, method: str) -> None:
     dataset.reload()
     record = records.read_record(dataset, key)
     if record.method != method:
-        raise ValueError(f"resume has to be a run of {method}, and {key} is one of {record.method}")
+        raise InvalidInput(f"resume has to be a run of {method}, and {key} is one of {record.method}")
     if record.state not in ("stopped", "failed"):
-        raise ValueError(f"resume: {key} is {record.state}: only a stopped or failed run can be resumed")
+        raise InvalidInput(f"resume: {key} is {record.state}: only a stopped or failed run can be resumed")

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models.errors import DatabaseUnavailable, InvalidInput
 from ...models.files import aside, clear, clear_parts, write_text
 from ...models.settings import Settings
 from ..data import durable_writes
@@ -69,7 +70,7 @@ def start(
             take_back(dataset, run.record, run.folder)  # what a kill left half written
         for name in fields:
             if dataset.has_sample_field(name):
-                raise ValueError(
+                raise InvalidInput(
                     f"the field {name!r} exists: choose another output_field, or delete the run that wrote it"
                 )
         if not resume:
@@ -111,10 +112,10 @@ def _take_up(dataset: Any, key: str, progress: Progress | None) -> Run:
     """
     refresh(dataset)
     if key not in keys(dataset):
-        raise ValueError(f"{key} was deleted meanwhile")
+        raise InvalidInput(f"{key} was deleted meanwhile")
     record = read_stored(dataset, key)
     if record.state == "done":
-        raise ValueError(f"{key} is done: somebody else resumed it meanwhile")
+        raise InvalidInput(f"{key} is done: somebody else resumed it meanwhile")
     gone = frozenset(ids_of_run(dataset, key)).difference(dataset.values("id"))
     run = Run(dataset, record, progress, resumed=True, gone=gone)
     store(dataset).delete(f"stop:{key}")
@@ -152,7 +153,9 @@ def _trouble(run: Run, error: BaseException) -> OSError | None:
     """The sentence for a database or a disk that gave out; None where the error speaks for itself."""
     again = f"go on with evenset.resume_run(dataset, {run.key!r})"
     if is_outage(error):
-        return ConnectionError(f"the database stopped answering ({type(error).__name__}): start it again, and {again}")
+        return DatabaseUnavailable(
+            f"the database stopped answering ({type(error).__name__}): start it again, and {again}"
+        )
     if isinstance(error, OSError) and error.errno in FULL:
         return OSError(f"the disk of {run.folder} is full: make room, and {again}")
     return None

@@ -6,6 +6,7 @@ import threading
 from importlib import import_module
 from typing import Any
 
+from ...models.errors import InvalidInput
 from ...models.regular_files import regular
 from ..data import folders
 from ..data.internals import stages_of
@@ -79,7 +80,7 @@ def samples_of(dataset: Any, run_key: str) -> Any:
     first = run_files.ids_of_run(dataset, run_key)
     ids = [i for i in first if i in there]
     if not ids:
-        raise ValueError(
+        raise InvalidInput(
             f"all {len(first):,} samples of {run_key} were deleted since: delete the run (evenset.delete_run)"
         )
     if ids == [*there]:
@@ -96,7 +97,7 @@ def read_results(dataset: Any, run_key: str) -> dict[str, Any]:
     """
     record = records.read_record(dataset, run_key)
     if record.state != "done":
-        raise ValueError(f"{run_key} is {record.state}: it has no results yet")
+        raise InvalidInput(f"{run_key} is {record.state}: it has no results yet")
     with READING:
         record = dataset.load_run_results(run_key, cache=False).serialize()
     return {**record.results, "log": record.log, "text": record.text}

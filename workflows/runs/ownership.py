@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...models.errors import InvalidInput
 from ..data.internals import document
 from ..data.marks import mark, writer
 from . import run_files
@@ -25,8 +26,10 @@ def run_of(dataset: Any, field: str, *methods: str) -> str:
             if field in read_record(dataset, key).writes.get("fields", []):
                 if dataset.has_sample_field(field):
                     return key
-                raise ValueError(f"the field {field!r} of {dataset.name!r}, which {key} wrote, was removed or renamed")
-    raise ValueError(f"no run of {' or '.join(methods)} wrote the field {field!r} of {dataset.name!r}")
+                raise InvalidInput(
+                    f"the field {field!r} of {dataset.name!r}, which {key} wrote, was removed or renamed"
+                )
+    raise InvalidInput(f"no run of {' or '.join(methods)} wrote the field {field!r} of {dataset.name!r}")
 
 
 def fields_of(dataset: Any, record: RunRecord) -> list[str]:

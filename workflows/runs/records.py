@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from importlib import metadata
 from typing import Any, Literal, get_args
 
+from ...models.errors import InvalidInput
 from ..data.durable_writes import lasting
 from ..data.folders import run_folder
 from ..data.internals import dataset_id, document
@@ -64,7 +65,7 @@ def read_record(dataset: Any, key: str) -> RunRecord:
     if key not in ours:
         more = f" and {len(ours) - 5} more: list_runs shows all" if ours[5:] else ""
         names = ", ".join(ours[:-6:-1]) or "none"
-        raise ValueError(f"{dataset.name!r} has no run {key!r} of Evenset: it has {names}{more}")
+        raise InvalidInput(f"{dataset.name!r} has no run {key!r} of Evenset: it has {names}{more}")
     record = read_stored(dataset, key)
     if record.state == "running" and is_free(dataset, key) and not _is_elsewhere(dataset, record):
         dataset.reload()
@@ -124,7 +125,7 @@ def save_record(dataset: Any, record: RunRecord) -> None:
 def request_stop(dataset: Any, key: str) -> None:
     """Asks a run to stop; it does so within a batch, and keeps its files."""
     if read_record(dataset, key).state != "running":
-        raise ValueError(f"{key} is not running")
+        raise InvalidInput(f"{key} is not running")
     store(dataset).set(f"stop:{key}", True)
 
 

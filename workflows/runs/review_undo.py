@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...models.errors import InvalidInput
 from ..data.field_access import require_writable
 from ..data.fields import CHUNK
 from ..data.internals import sample_collection
@@ -60,7 +61,7 @@ def _find(dataset: Any, record: RunRecord) -> list[Line]:
     folder = run_files.files_of(dataset, record)
     if (folder / FILE).exists() or "attributes" not in record.writes:
         return read(folder)
-    raise ValueError(
+    raise InvalidInput(
         f"the labels that {record.key} changed cannot be put back without its list of changes: "
         f"{run_files.why_gone(dataset, record)}. {_give_up(record.key)}"
     )
@@ -75,7 +76,7 @@ def check_fields(dataset: Any, key: str, label_field: str, lines: list[Line]) ->
     count = sum(line["field"] == label_field for line in lines)
     names = _other_names(dataset, lines, label_field) if label_field in _gone(dataset, lines) else []
     if names:
-        raise ValueError(
+        raise InvalidInput(
             f"{counted(count, 'label')} of {key} cannot be put back: the field {label_field!r} of {dataset.name!r} was "
             f"renamed, they are in {names[0]!r}. Rename it back: dataset.rename_sample_field({names[0]!r}, "
             f"{label_field!r}). {_give_up(key)}"

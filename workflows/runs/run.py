@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ...models.errors import RunError
 from ...models.files import write_text
 from ...models.regular_files import regular
 from ...models.step import TrainingReport
@@ -30,7 +31,7 @@ REPORT_SECONDS = 0.3  # the live state is written, and a stop request read, at m
 CURVES = "curves.jsonl"
 
 
-class RunStopped(Exception):
+class RunStopped(RunError):
     """Somebody asked the run to stop. Its files are kept, and `resume_run` goes on from them."""
 
 

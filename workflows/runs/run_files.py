@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ...models.errors import InvalidInput
 from ...models.regular_files import regular
 from ..data.folders import SAMPLES, dataset_folder, run_folder
 from ..data.internals import dataset_id
@@ -68,5 +69,5 @@ def ids_of_run(dataset: Any, key: str) -> list[str]:
             if is_foreign(dataset, record)
             else "delete it (evenset.delete_run), and start again"
         )
-        raise ValueError(f"{why_gone(dataset, record)}: {remedy}")
+        raise InvalidInput(f"{why_gone(dataset, record)}: {remedy}")
     return np.load(regular(path), allow_pickle=False).tolist()  # type: ignore[no-any-return]

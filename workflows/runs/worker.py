@@ -15,6 +15,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from ...models.errors import InvalidInput
 from ...models.regular_files import regular
 from ..data import durable_writes
 from ..data.durable_writes import DatasetDeleted
@@ -237,7 +238,7 @@ def _last_words(dataset: Any, job_id: str, job: dict[str, Any]) -> str:
 def _read(dataset: Any, job_id: str) -> dict[str, Any]:
     job = records.store(dataset).get(f"job:{job_id}")
     if job is None:
-        raise ValueError(f"{dataset.name!r} has no job {job_id!r}: its outcome was read, or is older than a day")
+        raise InvalidInput(f"{dataset.name!r} has no job {job_id!r}: its outcome was read, or is older than a day")
     return job  # type: ignore[no-any-return]
 
 

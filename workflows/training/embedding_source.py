@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models.errors import InvalidInput, InvalidType
 from ..data.field_access import require_visible
 from ..data.internals import root_dataset
 from ..data.labels import Labels
@@ -42,10 +43,10 @@ def open_source(samples: Any, embeddings: Any, labels: Labels, resume: str | Non
     if embeddings is None:
         return None
     if not isinstance(embeddings, str):
-        raise TypeError(f"embeddings has to be a field's or a zoo model's name, not {type(embeddings).__name__}")
+        raise InvalidType(f"embeddings has to be a field's or a zoo model's name, not {type(embeddings).__name__}")
     is_field = root_dataset(samples).has_field(embeddings)
     if not is_field and not _in_zoo(embeddings):
-        raise ValueError(
+        raise InvalidInput(
             f"{embeddings!r} is neither a field of {root_dataset(samples).name!r} nor a model of FiftyOne's zoo"
         )
     if resume:
@@ -72,7 +73,7 @@ def read_or_compute(run: Run, labels: Labels, source: Source) -> tuple[np.ndarra
         rows = view.compute_embeddings(model, skip_failures=True, progress=tell)
         length = next((len(row) for row in rows if row is not None), 0)
         if not length:
-            raise ValueError(f"{source.name} gave no vector for any of {counted(len(rows), 'image')}")
+            raise InvalidInput(f"{source.name} gave no vector for any of {counted(len(rows), 'image')}")
         none = np.full(length, np.nan)
         return {"vectors": np.array([none if row is None else row for row in rows], dtype=np.float32)}
 
@@ -94,13 +95,13 @@ def read_vectors(samples: Any, ids: np.ndarray, field: str) -> np.ndarray:
     rows = [None if value is None else _row(value) for value in values]
     for i, value, row in zip(ids, values, rows, strict=True):
         if value is not None and row is None:
-            raise ValueError(
+            raise InvalidInput(
                 f"the field {field!r} holds {reprlib.repr(value)} in sample {i}: embeddings needs a vector, which is "
                 "a list or an array of numbers, in each sample"
             )
     missing = [i for i, row in zip(ids, rows, strict=True) if row is None]
     if missing:
-        raise ValueError(
+        raise InvalidInput(
             f"no vector in {field!r} for {counted(len(missing), 'sample')}, the first is {missing[0]}: compute it first"
         )
     _check_lengths(ids, [len(row) for row in rows if row is not None], field)
@@ -124,13 +125,13 @@ def _check_lengths(ids: np.ndarray, lengths: list[int], field: str) -> None:
     other = next((i for i, length in zip(ids, lengths, strict=True) if length != usual), None)
     if other is not None:
         several = sorted(set(lengths))[:5]
-        raise ValueError(
+        raise InvalidInput(
             f"the vectors of {field!r} differ in length: {several}; the first that is not of length {usual} is of "
             f"sample {other}: compute the field again, by one model"
         )
     if usual < 2:
         what = "have one number each" if usual else "are empty"
-        raise ValueError(
+        raise InvalidInput(
             f"the vectors of {field!r} {what}, the first is of sample {ids[0]}: directions are compared, which "
             "takes two numbers or more"
         )
@@ -140,7 +141,7 @@ def _check_values(ids: np.ndarray, array: np.ndarray, field: str) -> None:
     size = np.maximum(array.max(axis=1), -array.min(axis=1))  # NaN where the row has one
     bad = np.flatnonzero(~(size <= LARGEST))
     if len(bad):
-        raise ValueError(
+        raise InvalidInput(
             f"NaN, infinity or a number beyond {LARGEST:g} in {counted(len(bad), 'vector')} of {field!r}, "
             f"the first is of sample {ids[bad[0]]}: compute it again"
         )
@@ -148,11 +149,11 @@ def _check_values(ids: np.ndarray, array: np.ndarray, field: str) -> None:
     if len(usable) < 2:
         zero = np.flatnonzero(size <= SMALLEST)
         why = f"; the first that is zero is of sample {ids[zero[0]]}" if len(zero) else ""
-        raise ValueError(
+        raise InvalidInput(
             f"{len(usable)} of {len(ids):,} embeddings of {field!r} can be compared: at least two are needed{why}"
         )
     if all((array[i] == array[usable[0]]).all() for i in usable):
-        raise ValueError(
+        raise InvalidInput(
             f"all vectors of {field!r} are the same as that of sample {ids[usable[0]]}: they tell no samples apart"
         )
 
@@ -165,7 +166,7 @@ def refuse_seen(samples: Any, embeddings: Any) -> None:
     """
     origin = learned_from_labels(samples, embeddings)
     if origin:
-        raise ValueError(
+        raise InvalidInput(
             f"{embeddings!r} was {origin}: held-out labels would not be unseen, and no figure could be trusted; give "
             "vectors of a network that saw no labels, or leave embeddings out"
         )
@@ -197,16 +198,16 @@ def _load_model(name: str) -> Any:
         model = foz.load_zoo_model(name)
     except Exception as error:  # each model has a library of its own, and its errors
         if _is_offline(error):
-            raise ValueError(
+            raise InvalidInput(
                 f"the model {name!r} of FiftyOne's zoo cannot be downloaded, as its server does not answer: connect "
                 f"to the internet once, since the file is kept, {instead}"
             ) from error
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(
+        raise InvalidInput(
             f"the model {name!r} of FiftyOne's zoo cannot be loaded ({reason}): mend that, {instead}"
         ) from error
     if not getattr(model, "has_embeddings", False):
-        raise ValueError(f"the model {name!r} of FiftyOne's zoo has no embeddings: choose another, {instead}")
+        raise InvalidInput(f"the model {name!r} of FiftyOne's zoo has no embeddings: choose another, {instead}")
     return model
 
 

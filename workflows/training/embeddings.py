@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...models.errors import InvalidInput
 from ...models.images.reader import Images
 from ...models.regular_files import regular
 from ...models.settings import ImageSettings, ResNetSettings
@@ -84,7 +85,7 @@ def _look_at_copies(run: Run, images: Images, describe: Describe) -> tuple[np.nd
         run.report("looking at disturbed copies", int(np.searchsorted(drawn, indices[-1])) + 1, len(drawn))
     if sum(map(len, found[0])) < 2:
         reason = next(iter(images.errors.values()), "there is one alone")
-        raise ValueError(f"fewer than two of the {counted(len(images), 'image')} can be read: {reason}")
+        raise InvalidInput(f"fewer than two of the {counted(len(images), 'image')} can be read: {reason}")
     vectors, *copies = (np.concatenate(rows) for rows in found)
     return vectors, np.stack(copies)
 

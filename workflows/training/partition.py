@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models.errors import InvalidInput
 from ...models.settings import ResNetSettings, TrainGCNSettings
 from ..data.internals import dataset_id, root_dataset
 from ..data.labels import Labels
@@ -59,7 +60,7 @@ def split_parts(
         for part, ids in given.items():
             rows = usable[np.isin(labels.ids[usable], list(ids)) & ~labels.synthetic_mask[usable]]
             if not len(rows):
-                raise ValueError(
+                raise InvalidInput(
                     f"none of the {counted(len(ids), 'sample')} given as {NAMED[part]} has a label and an image"
                 )
             split_ids[rows] = part
@@ -123,7 +124,7 @@ def check_parts(split_ids: np.ndarray, labels: Labels) -> None:
         ValueError: fewer than two classes to train
     """
     if len(np.unique(labels.class_ids[split_ids == Split.TRAIN])) < 2:
-        raise ValueError(
+        raise InvalidInput(
             "after validation, test and damaged images are set aside, fewer than two classes are left to train"
         )
 
@@ -147,14 +148,14 @@ def named_parts(samples: Any, validation: Any = None, test: Any = None) -> dict[
             view = samples.match_tags(given) if isinstance(given, str) else given
             mine, other = root_dataset(samples), root_dataset(view)
             if dataset_id(mine) != dataset_id(other):
-                raise ValueError(f"{NAMED[part]} has to be a view of {mine.name!r}, not of {other.name!r}")
+                raise InvalidInput(f"{NAMED[part]} has to be a view of {mine.name!r}, not of {other.name!r}")
             found[part] = set(view.values("id"))
             if not found[part]:
                 what = f"no sample has the tag {given!r}" if isinstance(given, str) else "the view is empty"
-                raise ValueError(f"{NAMED[part]}: {what}")
+                raise InvalidInput(f"{NAMED[part]}: {what}")
     both = found.get(Split.VALIDATION, set()) & found.get(Split.TEST, set())
     if both:
-        raise ValueError(
+        raise InvalidInput(
             f"validation and test share {counted(len(both), 'sample')}, the first is {min(both)}: leave each in one"
         )
     return found

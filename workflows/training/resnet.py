@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models.errors import InvalidInput
 from ...models.images.reader import Images
 from ...models.settings import ImageSettings, ResNetSettings
 from ...models.step import TrainingReport
@@ -112,7 +113,9 @@ def predict(
             logits[indices], embeddings[indices] = scores, vectors
             run.report("predicting", int(indices[-1]) + 1, len(images))
         if len(images.errors) == len(images):
-            raise ValueError(f"none of the {counted(len(images), 'image')} can be read, the first: {images.errors[0]}")
+            raise InvalidInput(
+                f"none of the {counted(len(images), 'image')} can be read, the first: {images.errors[0]}"
+            )
         note_images(run, images.notes)
         return dict(logits=logits, embeddings=embeddings, **unreadable(labels.ids, images.errors))
 

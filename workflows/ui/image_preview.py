@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ...models.images.decode import ImageError, decode
+from ...models.errors import ImageError
+from ...models.images.decode import decode
 from ...models.images.pixels import prepare
 from ...models.settings import ImageSettings
 

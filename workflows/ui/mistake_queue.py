@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models.errors import InvalidInput
 from ...models.regular_files import regular
 from ..data import folders, locks
 from ..data.checks import require_fields
@@ -47,7 +48,7 @@ def look(dataset: Any, run_key: str, first: int, most: int) -> Suspects:
     inputs = records.read_record(dataset, run_key).inputs
     field, label_field = inputs["output_field"], inputs["label_field"]
     if not dataset.has_sample_field(f"{field}.is_issue"):
-        raise ValueError(f"the field {field!r} of {run_key} was removed: find the mistakes again")
+        raise InvalidInput(f"the field {field!r} of {run_key} was removed: find the mistakes again")
     flagged = dataset.match({f"{field}.is_issue": True}).sort_by(f"{field}.rank")
     judged = _judged(dataset, run_key)
     settled = policy.settled(dataset, field, label_field)

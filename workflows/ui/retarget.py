@@ -13,6 +13,7 @@ import numpy as np
 from bson import ObjectId
 
 from ...models.confidence.threshold import Threshold
+from ...models.errors import InvalidInput
 from ...models.regular_files import regular
 from ...models.settings import AutoLabelSettings
 from ..data import folders, locks, marks
@@ -151,11 +152,11 @@ def _chosen(
 def _results(dataset: Any, run_key: str) -> dict[str, Any]:
     results = lookup.read_results(dataset, run_key)
     if "target_precision" not in results or "output_field" not in results:
-        raise ValueError(f"{run_key} is not a run of auto_label: it has no target precision")
+        raise InvalidInput(f"{run_key} is not a run of auto_label: it has no target precision")
     if marks.writer(dataset, results["output_field"]) not in (None, run_key):
-        raise ValueError(f"the field {results['output_field']!r} is another run's now: that of {run_key} was removed")
+        raise InvalidInput(f"the field {results['output_field']!r} is another run's now: that of {run_key} was removed")
     if not dataset.has_sample_field(results["output_field"]):
-        raise ValueError(
+        raise InvalidInput(
             f"the field {results['output_field']!r} of {run_key} was removed: there is no status to change"
         )
     return {**results, "run_key": run_key}
@@ -171,17 +172,17 @@ def _read(dataset: Any, run_key: str) -> Kept:
     folder = folders.run_folder(dataset, run_key)
     missing = f"{run_key} does not keep what another target takes: run auto_label again with that target_precision"
     if not (folder / "decision.npz").exists() or not (folder / "labels.npz").exists():
-        raise ValueError(missing)
+        raise InvalidInput(missing)
     with (
         np.load(regular(folder / "decision.npz"), allow_pickle=False) as decision,
         np.load(regular(folder / "labels.npz"), allow_pickle=False) as labels,
     ):
         if not set(KEPT) <= set(decision.files):
-            raise ValueError(missing)  # it is older than retarget
+            raise InvalidInput(missing)  # it is older than retarget
         found = {name: decision[name] for name in KEPT}
         ids, names = labels["ids"], labels["names"].tolist()
     if not len(found["held"]):
-        raise ValueError(f"{run_key} held no label out, so it can show no precision: audit_labels bounds it")
+        raise InvalidInput(f"{run_key} held no label out, so it can show no precision: audit_labels bounds it")
     weights = found.pop("weights")
     return Kept(ids=ids, names=names, weights=weights if len(weights) else None, **found)
 

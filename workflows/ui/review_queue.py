@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models.errors import InvalidInput
 from ...models.regular_files import regular
 from .. import load_results
 from ..data import folders, label_edits, locks
@@ -270,7 +271,7 @@ def undo(dataset: Any, field: str, label_field: str, sitting: str, done: int | N
         if done not in (None, len(ids)):
             return None
         if not key or not ids:
-            raise ValueError("there is no decision to take back")
+            raise InvalidInput("there is no decision to take back")
         folder = folders.run_folder(dataset, key)
         lines = label_edits.read(folder)
         mine = [line for line in lines if line["id"] == ids[-1]]
@@ -281,7 +282,7 @@ def undo(dataset: Any, field: str, label_field: str, sitting: str, done: int | N
         if len(ids) == 1:
             delete_run(dataset, key)
         if edited:
-            raise ValueError(f"the label of {ids[-1]} was edited since, and stays")
+            raise InvalidInput(f"the label of {ids[-1]} was edited since, and stays")
         return ids[-1]
 
 
@@ -318,7 +319,7 @@ def learn_again(dataset: Any, run_key: str) -> str:
     inputs, number, under_way = dict(record.inputs), 2, worker.under_way(dataset, "auto_label")
     inputs["after"] = None if inputs["run"] else run_key
     if any((one.get("after"), one.get("run")) == (inputs["after"], inputs["run"]) for one in under_way):
-        raise ValueError(f"the next round after {run_key} is under way: wait for it, or stop it")
+        raise InvalidInput(f"the next round after {run_key} is under way: wait for it, or stop it")
     base = inputs["output_field"].rstrip("0123456789").rstrip("_") or inputs["output_field"]
     written = {one.get("output_field") for one in under_way}
     while dataset.has_sample_field(f"{base}_{number}") or f"{base}_{number}" in written:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from ...models.errors import InvalidInput
 from ...models.regular_files import regular
 from ..balancing.plan import Target
 
@@ -20,7 +21,7 @@ def read_classes(text: str) -> list[str] | dict[str, list[str]] | None:
     if rows == [[""]]:
         return None
     if any("" in row for row in rows):
-        raise ValueError("a name is missing between two commas or beside a =")
+        raise InvalidInput("a name is missing between two commas or beside a =")
     return {row[0]: row[1:] for row in rows} if any(row[1:] for row in rows) else [row[0] for row in rows]
 
 
@@ -28,7 +29,7 @@ def read_names(text: str) -> list[str] | None:
     """ "cat, dog" as a list; None for an empty text."""
     names = read_classes(text)
     if isinstance(names, dict):
-        raise ValueError("synonyms have no meaning here: it reads cat, dog")
+        raise InvalidInput("synonyms have no meaning here: it reads cat, dog")
     return names
 
 
@@ -40,9 +41,9 @@ def read_file(path: str) -> str:
         with regular(Path(path)).open(encoding="utf-8") as file:
             return file.read(MAX_FILE)
     except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ValueError(f"{path} cannot be read: it is no text in UTF-8") from None
+        raise InvalidInput(f"{path} cannot be read: it is no text in UTF-8") from None
 
 
 def write_classes(classes: list[str] | dict[str, list[str]]) -> str:
@@ -60,7 +61,7 @@ def read_target(text: str) -> Target:
     counts = {}
     for *names, count in _rows(text):
         if not any(names):
-            raise ValueError(f"{count!r} names no class: it reads cat=100, dog=200")
+            raise InvalidInput(f"{count!r} names no class: it reads cat=100, dog=200")
         if len(names) > 1 and "=".join(names) in text:  # a name with = in it, typed as it is
             names = ["=".join(names)]
         counts[" = ".join(names)] = _number(count, " = ".join([*names, count]))
@@ -95,5 +96,5 @@ def _quoted(name: str) -> str:
 
 def _number(text: str, whole: str) -> int:
     if not text.strip().isdecimal():
-        raise ValueError(f"it is 'majority', 'median', a number, or cat=100, dog=200, not {whole.strip()!r}")
+        raise InvalidInput(f"it is 'majority', 'median', a number, or cat=100, dog=200, not {whole.strip()!r}")
     return int(text)

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from evenset.models.errors import ImageError
 from evenset.models.images import decode as decoding
-from evenset.models.images.reader import ImageError, Images, in_order, load, survey
+from evenset.models.images.reader import Images, in_order, load, survey
 from evenset.models.settings import ImageSettings
 from PIL import Image
 
