@@ -31,7 +31,16 @@ from .pipeline import velocity
 from .sampling import generate as generate
 from .sampling import is_out_of_memory
 from .settings import GeneratorSettings, SamplingSettings
-from .step import Step, accelerator, faster_precision, load_tensors, pack_optimizer, save_tensors, unpack_optimizer
+from .step import (
+    Step,
+    accelerator,
+    cosine_with_warmup,
+    faster_precision,
+    load_tensors,
+    pack_optimizer,
+    save_tensors,
+    unpack_optimizer,
+)
 
 CPU_BATCH, CUDA_BATCH = 32, 128  # few cores learn most from many small updates
 RATE = 0.128  # the largest step size times the width: 0.004 at 32
@@ -185,8 +194,7 @@ def schedule(update: int, share: float, warmup_steps: int) -> float:
     Args:
         share: part of the training that is done, 0..1
     """
-    warm = max((update + 1) / max(warmup_steps, 1), share / WARM_SHARE)
-    return min(warm, 1.0) * 0.5 * (1 + math.cos(math.pi * share))
+    return cosine_with_warmup(share, max((update + 1) / max(warmup_steps, 1), share / WARM_SHARE))
 
 
 def choose_precision(pipeline: Pipeline, settings: GeneratorSettings) -> str:

@@ -19,6 +19,7 @@ from .settings import ResNetSettings
 from .step import (
     Step,
     accelerator,
+    cosine_at,
     faster_precision,
     load_tensors,
     multiplies_bf16,
@@ -190,7 +191,7 @@ def train(
             loss = loss + settings.sample_loss_weight * robust
 
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * _schedule((epoch - 1) * batches + number, epochs * batches)
+                group["lr"] = settings.learning_rate * cosine_at((epoch - 1) * batches + number, epochs * batches)
             optimizer.zero_grad()
             process.backward(loss)
             optimizer.step()
@@ -339,14 +340,6 @@ def _agreed(score: tuple[float, float], process: Any) -> tuple[float, float]:
     from accelerate.utils import broadcast_object_list
 
     return score if process.num_processes == 1 else tuple(broadcast_object_list(list(score)))  # type: ignore[return-value]
-
-
-def _schedule(step: int, total: int) -> float:
-    """Share of the step size: a linear warm-up over a tenth, then a cosine to nothing."""
-    warm = max(total // 10, 1)
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1 + float(np.cos(np.pi * (step - warm) / max(total - warm, 1))))
 
 
 def _augmentation(model: ResNet, settings: ResNetSettings) -> Callable[[Tensor], Tensor]:
