@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = ("operators", "workflows", "models")
 CODE = [*sorted(ROOT.glob("*.py")), *(path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py")))]
 HEAVY = {"torch", "torchvision", "torch_geometric", "diffusers", "faiss", "accelerate", "safetensors", "sklearn", "cv2"}
-SHARED = {"settings", "step", "losses", "graph", "files", "regular"}  # what the files of models/ may have in common
+SHARED = {"settings", "step", "losses", "graph", "files", "regular", "vectors"}  # that files of models/ may import
 PARTS = {  # files of one method
     "resnet": {"weights", "attacks"},
     "images": {"decode", "pixels"},
