@@ -12,6 +12,8 @@ from torch.nn import functional as F
 def augment(images: Tensor, augmentation: str, flips: str = "none") -> Tensor:
     """Changes images of bytes, float [B, C, S, S], each in its own way; torch's seed fixes them.
 
+    torchvision changes a batch in one way only; image by image it takes 11 times as long (128 images of 32 px).
+
     Args:
         augmentation: "none", "light" or "strong"
         flips: "none", "horizontal", "vertical" or "both"

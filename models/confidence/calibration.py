@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import expit
 
 from .threshold import interval
 
@@ -34,7 +35,7 @@ class Calibrator:
             at, height = self.knots.T
             beyond = scores - np.clip(scores, at[0], at[-1])
             odds = np.interp(scores, at, height) + self.slope * beyond
-        return np.asarray(1 / (1 + np.exp(-odds)))
+        return np.asarray(expit(odds))
 
 
 def log_odds(share: np.ndarray, room: float = 1e-12) -> np.ndarray:

@@ -73,8 +73,9 @@ def put_back(log_probabilities: np.ndarray, prior: np.ndarray) -> np.ndarray:
 
 def normalise(scores: np.ndarray) -> np.ndarray:
     """Log-softmax over the last axis."""
-    shifted = scores - scores.max(axis=-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+    from scipy.special import log_softmax
+
+    return np.asarray(log_softmax(scores, axis=-1))
 
 
 def _learn(log_probabilities: np.ndarray, labels: np.ndarray, usual: np.ndarray) -> np.ndarray:
@@ -97,7 +98,7 @@ def _learn(log_probabilities: np.ndarray, labels: np.ndarray, usual: np.ndarray)
 
 def _beyond_chance(one: np.ndarray, other: np.ndarray, chance: float) -> bool:
     """Whether `one` is right more often than `other` [n], by the exact sign test at level `chance`."""
-    from scipy.stats import binom
+    from scipy.stats import binomtest
 
     wins, losses = int((one & ~other).sum()), int((other & ~one).sum())
-    return bool(wins > losses and binom.sf(wins - 1, wins + losses, 0.5) < chance)
+    return wins > losses and bool(binomtest(wins, wins + losses, alternative="greater").pvalue < chance)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..vectors import unit_rows
+
 
 def distances(embeddings: np.ndarray, reference: np.ndarray, chunk: int = 4096) -> np.ndarray:
     """Cosine distance of each embedding to its nearest reference [N], 0 alike .. 2 opposite; higher is more novel.
@@ -12,12 +14,8 @@ def distances(embeddings: np.ndarray, reference: np.ndarray, chunk: int = 4096) 
         embeddings: [N, D]
         reference: embeddings of the images that trained [M, D]
     """
-
-    def unit(rows: np.ndarray) -> np.ndarray:
-        return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
-
-    known = unit(reference).T
-    nearest = [1 - (unit(embeddings[i : i + chunk]) @ known).max(1) for i in range(0, len(embeddings), chunk)]
+    known = unit_rows(reference).T
+    nearest = [1 - (unit_rows(embeddings[i : i + chunk]) @ known).max(1) for i in range(0, len(embeddings), chunk)]
     return np.concatenate(nearest) if nearest else np.zeros(0)
 
 

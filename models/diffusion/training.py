@@ -25,6 +25,7 @@ from ..settings import GeneratorSettings, SamplingSettings
 from ..step import (
     TrainingReport,
     accelerator,
+    cosine_with_warmup,
     faster_precision,
     load_tensors,
     pack_optimizer,
@@ -196,8 +197,7 @@ def schedule(update: int, share: float, warmup_updates: int) -> float:
     Args:
         share: part of the training that is done, 0..1
     """
-    warm = max((update + 1) / max(warmup_updates, 1), share / WARM_SHARE)
-    return min(warm, 1.0) * 0.5 * (1 + math.cos(math.pi * share))
+    return cosine_with_warmup(share, max((update + 1) / max(warmup_updates, 1), share / WARM_SHARE))
 
 
 def choose_precision(pipeline: Pipeline, settings: GeneratorSettings) -> str:

@@ -125,8 +125,10 @@ def predict(model: GCN, propagated: Tensor, adjacency: sp.csr_array) -> np.ndarr
 
 
 def _dropout(values: Tensor, part: float) -> Tensor:
-    """Leaves out `part` of the values, in steps of 1/256, by a random byte each: torch's own dropout takes longer than
-    the layers do."""
+    """Leaves out `part` of the values, in steps of 1/256, by a random byte each.
+
+    With torch's own dropout an epoch takes 1.4 to 1.7 times as long (20,000 nodes, 512 features, 50 to 5,000 labels).
+    """
     least = round(256 * part)
     if least == 0:
         return values

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse.csgraph import connected_components, laplacian
+from scipy.sparse.linalg import LinearOperator, cg
 
 from ..errors import InvalidInput
 from .nearest_neighbours import Graph
@@ -99,29 +100,28 @@ def consistent(graph: Graph, labels: np.ndarray, classes: int, reach: float = 0.
 
 
 def _laplacian(graph: Graph) -> sp.csr_array:
-    weights = graph.weights.astype(np.float64)
-    return sp.csr_array(sp.diags_array(weights.sum(axis=1)) - weights)
+    return sp.csr_array(laplacian(graph.weights, dtype=np.float64))
 
 
 def _solve(matrix: sp.csr_array, right: np.ndarray) -> np.ndarray:
-    """X with `matrix @ X = right` [N, K]: conjugate gradients, scaled by the diagonal, all classes in one pass.
+    """X with `matrix @ X = right` [N, K]: conjugate gradients, preconditioned by the diagonal.
+
+    All columns are one system of N K unknowns: one by one, 10 take 1.3 to 2 times as long, and 100 as long.
 
     Raises:
         ValueError: it does not converge
     """
-    scale = 1 / np.maximum(matrix.diagonal(), TINY)[:, None]
-    found, left = np.zeros_like(right), right.copy()
-    enough = TOLERANCE * np.linalg.norm(right, axis=0)
-    direction = scale * left
-    size = (left * direction).sum(axis=0)
-    for _ in range(MOST_STEPS):
-        if (np.linalg.norm(left, axis=0) <= enough).all():
-            return found
-        change = matrix @ direction
-        step = size / np.maximum((direction * change).sum(axis=0), TINY)
-        found += step * direction
-        left -= step * change
-        scaled = scale * left
-        before, size = size, (left * scaled).sum(axis=0)
-        direction = scaled + size / np.maximum(before, TINY) * direction
-    raise InvalidInput(f"the graph's equations were not solved within {MOST_STEPS:,} steps: more neighbours help")
+    rows, columns = right.shape
+    size = (right.size, right.size)
+    scale = np.repeat(1 / np.maximum(matrix.diagonal(), TINY), columns)
+    length = np.maximum(np.linalg.norm(right, axis=0), TINY)  # each column is solved to TOLERANCE of its own
+    solution, failed = cg(
+        LinearOperator(size, lambda flat: (matrix @ flat.reshape(rows, columns)).ravel(), dtype=right.dtype),
+        (right / length).ravel(),
+        rtol=TOLERANCE / np.sqrt(columns),
+        maxiter=MOST_STEPS,
+        M=LinearOperator(size, lambda flat: scale * flat, dtype=right.dtype),
+    )
+    if failed:
+        raise InvalidInput(f"the graph's equations were not solved within {MOST_STEPS:,} steps: more neighbours help")
+    return np.asarray(solution.reshape(rows, columns) * length)

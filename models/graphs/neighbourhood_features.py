@@ -8,6 +8,8 @@ import warnings
 import numpy as np
 import scipy.sparse as sp
 
+from ..vectors import unit_rows
+
 STRENGTH = 2.0  # C of logistic regression, for rows of length 1 on average
 SHRINK = 0.05  # of the covariance, towards equal variances
 MISSING = float(np.log(1e-4))  # of a class that has no label
@@ -26,8 +28,7 @@ def even_out(vectors: np.ndarray, dimensions: int, seed: int = 0) -> np.ndarray:
     from sklearn.decomposition import PCA
 
     rows = np.sqrt(vectors) if (vectors >= 0).all() else vectors
-    rows = rows - rows.mean(axis=0)
-    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    rows = unit_rows(rows - rows.mean(axis=0))
     most = min(dimensions, *rows.shape)
     return to_unit(PCA(most, svd_solver="randomized", random_state=seed).fit_transform(rows))
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..vectors import unit_rows
+
 HOG_PX = 32  # side at which gradients are counted
 PIXELS_PX = 28  # side of the thumbnail, at most
 PRINCIPAL = 600  # directions of most variance, among which the search goes on
@@ -37,9 +39,9 @@ def describe(images: np.ndarray, seen: np.ndarray | None = None) -> np.ndarray:
         side = min(len(plane), PIXELS_PX)
         pixels = cv2.resize(plane, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
         large = cv2.resize(plane, (HOG_PX, HOG_PX), interpolation=cv2.INTER_LINEAR)
-        rows.append(np.concatenate([_unit(pixels), *(_unit(np.ravel(hog.compute(large))) for hog in hogs)]))
+        rows.append(np.concatenate([unit_rows(pixels), *(unit_rows(np.ravel(hog.compute(large))) for hog in hogs)]))
     found = np.stack(rows).astype(np.float32)
-    return found if seen is None else np.hstack([found, _unit(seen)]).astype(np.float32)
+    return found if seen is None else np.hstack([found, unit_rows(seen)]).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Directions:
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
         """Vectors [N, D] along the axes, of length 1 [N, d]."""
-        return _unit((vectors - self.mean) @ self.axes).astype(np.float32)
+        return unit_rows((vectors - self.mean) @ self.axes).astype(np.float32)
 
     def details(self, vectors: np.ndarray) -> np.ndarray:
         """Vectors [N, D] along the principal axes [N, p]: too much to tell neighbours by, but a classifier gains."""
@@ -101,7 +103,3 @@ def disturb(images: np.ndarray, seed: int) -> np.ndarray:
     moved = F.grid_sample(given, grid, padding_mode="border", align_corners=False).clamp(0, 1)
     lit = moved ** gamma[:, None, None, None] * light[:, None, None, None]
     return np.asarray((lit.clamp(0, 1) * 255).round().byte().numpy())
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12))

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import InvalidInput
 from ..settings import FilterSettings
+from ..vectors import unit_rows
 from .copies import Nearest
 
 ENOUGH = 40  # held-out images of a class that set its limit alone
@@ -137,7 +138,7 @@ def explain(reason: str, value: float, limit: float, name: str) -> str:
 
 def _prototypes(training: Views, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean direction of each class [K, D], and the distance of each image to that of the others of its class [N]."""
-    rows, names = _unit(training.embeddings), training.labels
+    rows, names = unit_rows(training.embeddings.astype(np.float64)), training.labels
     counts = np.bincount(names, minlength=classes)[:, None]
     sums = np.zeros((classes, rows.shape[1]))
     np.add.at(sums, names, rows)
@@ -185,9 +186,4 @@ def _quantile(values: np.ndarray, share: float) -> float:
 
 
 def _distances(embeddings: np.ndarray, prototypes: np.ndarray) -> np.ndarray:
-    return np.asarray(np.linalg.norm(_unit(embeddings) - prototypes, axis=1))
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    rows = rows.astype(np.float64)
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), FAINT))
+    return np.asarray(np.linalg.norm(unit_rows(embeddings.astype(np.float64)) - prototypes, axis=1))

@@ -231,7 +231,7 @@ def logits_of(dataset, results) -> np.ndarray:
 TRAINING = """
     import os, signal
     import fiftyone as fo, evenset
-    from evenset.models import resnet
+    from evenset.models.classifiers import resnet
     resnet.SAVE_SECONDS = 0
     def watch(phase, done, total, note):
         print(phase, done, flush=True)

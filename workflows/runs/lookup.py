@@ -100,7 +100,7 @@ def read_results(dataset: Any, run_key: str) -> dict[str, Any]:
         raise InvalidInput(f"{run_key} is {record.state}: it has no results yet")
     with READING:
         record = dataset.load_run_results(run_key, cache=False).serialize()
-    return {**record.results, "log": record.log, "text": record.text}
+    return {**record["results"], "log": record["log"], "text": record["text"]}
 
 
 def sdk_function(name: str) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...models.errors import InvalidInput
 from ...models.regular_files import regular
+from ...models.vectors import unit_rows
 from .. import load_results
 from ..data import folders, label_edits, locks
 from ..data.checks import require_fields
@@ -87,7 +88,8 @@ def _unlike(vectors: np.ndarray, labelled: np.ndarray | None, doubt: np.ndarray,
         vectors, doubt: of the candidates [N, D], [N]
         labelled: vectors of the labelled samples [M, D]
     """
-    unit, known = _unit(vectors), _unit(np.zeros((0, vectors.shape[1])) if labelled is None else labelled)
+    labelled = np.zeros((0, vectors.shape[1])) if labelled is None else labelled
+    unit, known = (unit_rows(np.nan_to_num(rows)) for rows in (vectors, labelled))  # NaN: unlike everything
     near = (unit @ known.T).max(axis=1) if len(known) else np.zeros(len(unit))
     order: list[int] = []
     for _ in range(min(count, len(unit))):
@@ -96,12 +98,6 @@ def _unlike(vectors: np.ndarray, labelled: np.ndarray | None, doubt: np.ndarray,
         order.append(int(value.argmax()))
         near = np.maximum(near, unit @ unit[order[-1]])
     return np.array(order, dtype=np.int64)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors of length 1; where one has NaN, of length 0: it is unlike everything."""
-    vectors = np.nan_to_num(vectors)
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
 
 
 def run_of(dataset: Any, field: str) -> str:
@@ -154,7 +150,7 @@ def neighbours(dataset: Any, field: str, label_field: str, sample_id: str, count
     vectors = vectors_of(dataset, key, [sample_id, *ids])
     if vectors is None or np.isnan(vectors[0]).any():
         return []
-    unit = _unit(vectors)
+    unit = unit_rows(np.nan_to_num(vectors))
     near = np.where(np.isnan(vectors[1:]).any(axis=1), -np.inf, unit[1:] @ unit[0])
     order = [int(i) for i in np.argsort(-near, kind="stable")[:count] if np.isfinite(near[i])]
     return [dict(id=ids[i], path=paths[i], label=labels[i]) for i in order if ids[i] != sample_id]

@@ -598,7 +598,9 @@ def test_batches_read_ahead_by_a_bound_that_does_not_grow_with_the_files(folder_
     paths = folder_of(16) * 40
     read = []
     decode = decoding.decode
-    monkeypatch.setattr("evenset.models.images.decode", lambda path, *rest: read.append(path) or decode(path, *rest))
+    monkeypatch.setattr(
+        "evenset.models.images.reader.decode", lambda path, *rest: read.append(path) or decode(path, *rest)
+    )
     images = Images(paths, ImageSettings(threads=2), 8, 1, cache_megabytes=0)
     most, yielded = 0, 0
     for indices, _ in images.batches(32):

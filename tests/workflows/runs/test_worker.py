@@ -87,8 +87,8 @@ def test_a_worker_outlives_its_starter_and_stops_when_it_is_asked_to(digits, els
     dataset = digits(n=60, size_px=8, labelled=50)
     starter = elsewhere(f"""
         import fiftyone as fo, os
-        from evenset.workflows import jobs
-        job_id = jobs.start_worker(fo.load_dataset({dataset.name!r}), "train_resnet", {LONG!r})
+        from evenset.workflows.runs import worker
+        job_id = worker.start_worker(fo.load_dataset({dataset.name!r}), "train_resnet", {LONG!r})
         print(os.getpgid(0), os.getsid(0), job_id)
     """)
     group, session, job_id = starter.communicate(timeout=120)[0].split()[-3:]
@@ -259,19 +259,19 @@ def test_the_folder_itself_runs_and_hides_nobody_elses_modules(tmp_path):
 
 STARTS = """
 import sys, time, fiftyone as fo
-from evenset.workflows import jobs
+from evenset.workflows.runs import worker
 dataset = fo.Dataset("kept", persistent=True)
 paths, labels = sys.argv[1::2], sys.argv[2::2]
 dataset.add_samples([fo.Sample(filepath=p, ground_truth=fo.Classification(label=n)) for p, n in zip(paths, labels)])
 settings = dict(label_field="ground_truth", size_px=8, epochs=80, patience=80, precision="fp32")
-job_id = jobs.start_worker(dataset, "train_resnet", settings)
-while (job := jobs.watch(dataset, job_id))["state"] == "starting": time.sleep(0.05)
+job_id = worker.start_worker(dataset, "train_resnet", settings)
+while (job := worker.watch(dataset, job_id))["state"] == "starting": time.sleep(0.05)
 print("JOB", job_id, job["pid"])
 """
 READS = """
 import sys, fiftyone as fo
-from evenset.workflows import jobs
-dataset, job = fo.load_dataset("kept"), jobs.watch(fo.load_dataset("kept"), sys.argv[1])
+from evenset.workflows.runs import worker
+dataset, job = fo.load_dataset("kept"), worker.watch(fo.load_dataset("kept"), sys.argv[1])
 print("FOUND", job["state"], job["error"], dataset.count("resnet"))
 """
 
