@@ -133,7 +133,7 @@ def test_what_was_not_added_can_be_added_with_the_same_settings(balanced):
     assert again["add"] == "always" and (again["target"], again["target_number"]) == ("number", 90)
     kept = {name: again[name] for name in ("verdict_updates", "source", "label_field", "seed")}
     assert kept == dict(verdict_updates=40, source="augment", label_field="ground_truth", seed=0)
-    assert not {name for name, value in again.items() if not isinstance(value, (str, int, float, bool))}
+    assert not {name for name, value in again.items() if not isinstance(value, (str, int, float, bool, type(None)))}
 
 
 def test_a_run_that_added_has_its_views_and_nothing_left_to_add(balanced):
