@@ -85,7 +85,7 @@ def comes_to_rest(user: Any) -> None:
 
 def no_error(user: Any) -> None:
     """No error's page in place of the tabs, and nothing on the page that is no word of a person's."""
-    expect(user.page.get_by_role("button", name="ImageStats again")).to_have_count(0)
+    expect(user.page.get_by_role("button", name="Look again")).to_have_count(0)
     expect(user.page.get_by_role("tab")).to_have_count(len(TABS))
     found = BROKEN.search(user.page.locator("body").inner_text())
     assert not found, found
@@ -106,7 +106,7 @@ def is_refused(user: Any, sentence: str, before: dict[str, Any]) -> None:
     says(user, sentence)
     assert content(user.dataset) == before
     with contextlib.suppress(TimeoutError):  # news of an earlier click may have brought the tabs back already
-        user.page.get_by_role("button", name="ImageStats again").click(timeout=MINUTE / 12)
+        user.page.get_by_role("button", name="Look again").click(timeout=MINUTE / 12)
     user.page.get_by_role("tab").first.wait_for()
     no_error(user)
 

@@ -139,7 +139,7 @@ def advise(found: Overview, done: dict[str, RunRecord], useless: int = 0, flagge
     if "find_mistakes" not in done:
         return Next(f"{counted(labelled, 'label')}, none of them checked.", "Find mistakes", "find_mistakes")
     if flagged:
-        return Next(f"{counted(flagged, 'label')} that may be wrong.", "ImageStats at them", tab="mistakes")
+        return Next(f"{counted(flagged, 'label')} that may be wrong.", "Look at them", tab="mistakes")
     if max(counts) > UNEVEN * min(counts) and "balance_classes" not in done:
         times = max(counts) / min(counts)
         return Next(
