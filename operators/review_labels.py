@@ -12,6 +12,7 @@ from ..models.settings import ReviewSettings
 from ..workflows.display.tables import counted
 from ..workflows.review_labels import review_labels
 from ..workflows.reviewing import policy
+from ..workflows.reviewing.request import Review
 from ..workflows.runs.lookup import writer_of
 from . import forms, running
 
@@ -106,7 +107,7 @@ def _confirm(form: forms.Form, view: Any, field: str, action: str) -> None:
     for name in CONFIRMED:
         config = ReviewSettings(action=action, **{other: True for other in CONFIRMED if other != name})
         try:
-            policy.check([view], field, label_field, label, source, config)
+            policy.check([view], Review(field, label_field, label, None, config, source))
         except policy.Refused as error:
             form.settings(ReviewSettings, without=[item.name for item in fields(ReviewSettings) if item.name != name])
             if not form.value(name):

@@ -16,6 +16,7 @@ from ..workflows.display.progress_bar import Progress
 from ..workflows.display.tables import counted
 from ..workflows.load_results import load_results
 from ..workflows.runs import records, worker
+from ..workflows.runs.jobs import Job
 from ..workflows.ui import live
 from .tabs import drawing
 from .words import capital, in_words
@@ -174,8 +175,8 @@ def _with_worker(ctx: Any, workflow: str, prepare: Callable[[], Prepared], answe
     dataset = root_dataset(samples)
     job_id = worker.start_worker(samples, workflow, arguments)
     shown = None
-    while (job := worker.watch(dataset, job_id))["state"] in worker.UNFINISHED:
-        state = (job["run_key"], *describe(job["phase"], job["done"], job["total"], job["note"]))
+    while (job := worker.watch(dataset, job_id)).is_unfinished:
+        state = (job.run_key, *describe(*(job.live[name] for name in ("phase", "done", "total", "note"))))
         if state != shown:
             shown = state
             yield _bar(ctx, *state)
@@ -183,22 +184,22 @@ def _with_worker(ctx: Any, workflow: str, prepare: Callable[[], Prepared], answe
     worker.forget(dataset, job_id)
     dataset.reload()
     yield ctx.ops.reload_dataset()
-    if job["state"] != "done":
+    if job.state != "done":
         yield from _unfinished(ctx, job)
         return
-    yield from answer(ctx, {"run_key": job["run_key"], **load_results(dataset, job["run_key"])}).show(ctx)
+    yield from answer(ctx, {"run_key": job.run_key, **load_results(dataset, job.run_key)}).show(ctx)
 
 
-def _unfinished(ctx: Any, job: dict[str, Any]) -> Iterator[Any]:
+def _unfinished(ctx: Any, job: Job) -> Iterator[Any]:
     """Why a job has no results, and what can be done with its run."""
-    stopped = job["state"] == "stopped"
-    page = Page("Stopped" if stopped else "Not done").alert("info" if stopped else "error", job["error"])
-    if job["run_key"]:
+    stopped = job.state == "stopped"
+    page = Page("Stopped" if stopped else "Not done").alert("info" if stopped else "error", job.error)
+    if job.run_key:
         for label, icon, name in (("Resume ...", "restart_alt", "resume_run"), ("Delete ...", "undo", "delete_run")):
-            page.button(label, icon, f"@evenset/evenset/{name}", dict(run_key=job["run_key"]), prompt=True)
+            page.button(label, icon, f"@evenset/evenset/{name}", dict(run_key=job.run_key), prompt=True)
     yield from page.show(ctx)
     if not stopped:
-        yield ctx.ops.notify(capital(in_words(job["error"])), variant="error")
+        yield ctx.ops.notify(capital(in_words(job.error)), variant="error")
 
 
 def _in_thread(ctx: Any, work: Callable[[Progress], Any], answer: Answer, clear_view: bool) -> Iterator[Any]:

@@ -31,7 +31,7 @@ class MistakesTab:
             ctx.panel.state.mistakes = dict(fields=fields, label_field=field, run_key=None)
             return
         key, results = record.key, lookup.read_results(ctx.dataset, record.key)
-        page = mistake_queue.look(ctx.dataset, key, ctx.panel.state.mistakes_first or 0, ROWS)
+        page = mistake_queue.flagged_page(ctx.dataset, key, ctx.panel.state.mistakes_first or 0, ROWS)
         ctx.panel.state.mistakes_first = page.first
         ctx.panel.state.mistakes = dict(
             fields=fields, label_field=field, field=record.inputs["output_field"], run_key=key, **vars(page),
@@ -155,7 +155,7 @@ def question(dataset: Any, label_field: str, rows: list[dict[str, Any]]) -> dict
     """What is asked before these rows are applied; None where another page took them away."""
     if not rows:
         return None
-    taken = mistake_queue.losses(dataset, label_field, rows)
+    taken = mistake_queue.taken_labels(dataset, label_field, rows)
     most = [row for row in taken if row.is_most]
     text = f"Apply {counted(len(rows), 'suggestion')}? This changes {policy.describe(taken)}."
     if most:

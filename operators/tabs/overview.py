@@ -34,7 +34,7 @@ class OverviewTab:
         found = overview.count(ctx.dataset, field, suggestions)
         useless = overview.unreadable(ctx.dataset, field, suggested.key) if suggested and found.left else 0
         checked = done.get("find_mistakes")
-        flagged = mistake_queue.look(ctx.dataset, checked.key, 0, 1).count if checked else 0
+        flagged = mistake_queue.flagged_page(ctx.dataset, checked.key, 0, 1).count if checked else 0
         ahead = overview.advise(found, done, useless, flagged)
         names = list(found.classes)
         last_page = max(len(names) - 1, 0) // MOST_BARS * MOST_BARS

@@ -11,7 +11,7 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ...workflows.reviewing import policy
-from ...workflows.ui import overview, review_queue
+from ...workflows.ui import next_round, overview, review_order, review_queue
 from ..words import capital, in_words
 from . import drawing
 from .overview import NO_FIELD, choose_field, newest
@@ -143,7 +143,8 @@ class ReviewTab:
         found = ctx.panel.state.review
         queue = (ctx.dataset, found["field"], found["target"])
         try:
-            key = review_queue.decide(*queue, sample_id, action, label, sitting(), shown=found["label"])
+            decision = review_queue.Decision(sample_id, action, label, shown=found["label"])
+            key = review_queue.decide(*queue, decision, sitting())
         except policy.Refused as error:  # the sample stays, for another decision
             ctx.ops.notify(capital(in_words(str(error))), variant="warning")
             return
@@ -164,7 +165,7 @@ class ReviewTab:
         if not self.knows(ctx, "review", "key"):  # type: ignore[attr-defined]
             return
         try:
-            field = review_queue.learn_again(ctx.dataset, ctx.panel.state.review["key"])
+            field = next_round.start_next_round(ctx.dataset, ctx.panel.state.review["key"])
             ctx.ops.notify(f"Learning from all labels that there are now, into {field}", variant="info")
         except ValueError as error:  # a second click, or somebody else's
             ctx.ops.notify(capital(str(error)), variant="warning")
@@ -183,7 +184,7 @@ def about(dataset: Any, field: str, label_field: str, sample_id: str) -> dict[st
     (path,), (label,), (confidence,), *said = dataset.select(sample_id).values(columns)
     with ThreadPoolExecutor() as threads:
         counted = threads.submit(overview.count, dataset, label_field, field)
-        near = review_queue.neighbours(dataset, field, label_field, sample_id)
+        near = review_order.neighbours(dataset, field, label_field, sample_id)
         found = counted.result().classes
     counts = Counter({name: states["labelled"] for name, states in found.items()})
     beside = Counter(one["label"] for one in near)

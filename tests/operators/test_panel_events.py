@@ -119,7 +119,7 @@ def test_what_was_decided_is_still_counted_and_taken_back_in_a_panel_that_is_ope
         other.setattr(os, "getpid", lambda: 0)  # somebody else's server
         ben = Panel(suggested, "ben").open("review")
         assert ben.state["review"]["done"] == 0
-        assert ben.act("undo").notices == [("warning", "There is no decision to take back")]
+        assert ben.act("undo").notices == [("warning", "There is nothing to undo")]
         assert labels(suggested, shown) != [None]
 
     assert again.act("undo").notices == []
@@ -136,7 +136,7 @@ def test_undo_says_what_was_edited_since_and_takes_back_the_one_before(suggested
 
     sent = panel.act("undo")
     assert sent.notices == [("warning", f"The label of {second} was edited since, and stays")]
-    assert "ImageStats again" not in sent.page and panel.state["review"]["done"] == 1
+    assert "Look again" not in sent.page and panel.state["review"]["done"] == 1
     assert panel.act("undo").notices == []
     assert labels(suggested, first, second) == [None, "edited"]
 
@@ -177,7 +177,7 @@ def test_an_event_about_a_run_that_another_page_deleted_is_told_in_a_sentence(cl
     sent = panel.send(event, **params)
 
     assert sent.notices == [("warning", "What this was about was deleted meanwhile: nothing was written")]
-    assert "ImageStats again" not in sent.page and "EvensetTabs" in sent.page
+    assert "Look again" not in sent.page and "EvensetTabs" in sent.page
 
 
 def test_a_decision_on_rows_that_are_no_longer_listed_says_so(clusters):
@@ -203,7 +203,7 @@ def test_a_run_that_ended_before_stop_was_pressed_is_shown_as_it_is(suggested, e
     sent = panel.send(event, **params)
 
     assert sent.notices == [("warning", f"{KEY} is not running")]
-    assert "ImageStats again" not in sent.page and panel.state["run"]["key"] == KEY
+    assert "Look again" not in sent.page and panel.state["run"]["key"] == KEY
 
 
 def test_each_run_that_runs_has_its_own_curves(suggested, monkeypatch):
@@ -549,7 +549,7 @@ def test_where_the_dataset_was_deleted_the_panel_says_so(make_dataset):
 
     sent = panel.send("on_tab", value="review")
 
-    assert sent.notices == [("error", f"Dataset {name} not found")] and "ImageStats again" in sent.page
+    assert sent.notices == [("error", f"Dataset {name} not found")] and "Look again" in sent.page
 
 
 def test_a_class_whose_name_the_database_would_take_for_a_field_is_found(clusters):

@@ -51,7 +51,7 @@ KILLED = """
     import os, signal
     import fiftyone as fo, evenset
     from evenset.workflows import making, synthetic
-    making.BLOCK = synthetic.CHUNK = 20
+    making.BLOCK = synthetic.ADD_BATCH = 20
     def watch(phase, done, total, note):
         if phase == {end[0]!r} and done >= {end[1]}:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from evenset import auto_label, find_mistakes, review_labels, train_gcn
 from evenset.workflows.data.label_text import count_labels, joined, or_none, spellings
-from evenset.workflows.ui import overview, review_queue
+from evenset.workflows.ui import overview, review_order
 
 BLANK = ["", " ", "\t\n", "\u00a0", "\u3000", "\u200b", "\ufeff", " \u2003 "]
 VECTORS = dict(embeddings="vector", progress=False)
@@ -50,7 +50,7 @@ def test_a_suggestion_replaces_a_blank_label_and_no_other(clusters):
     auto_label(dataset, "ground_truth", **VECTORS)
     suggested = blank.values("auto_label.label")
     assert set(blank.values("id")) <= {
-        *review_queue.waiting(dataset, "auto_label", "ground_truth").values("id"),
+        *review_order.waiting(dataset, "auto_label", "ground_truth").values("id"),
         *dataset.match({"auto_label.status": "accepted"}).values("id"),
     }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from evenset import auto_label, commands, delete_run, find_mistakes, review_labels
 from evenset.workflows.reviewing.policy import Refused
-from evenset.workflows.ui import review_queue
+from evenset.workflows.ui import review_order, review_queue
+from evenset.workflows.ui.review_queue import Decision
 
 
 @pytest.fixture
@@ -199,15 +200,15 @@ def test_suggestions_of_mistakes_bring_no_old_name_back(judged):
 def test_the_queue_refuses_an_old_name_and_corrects_to_the_new_one(suggested):
     rename(suggested, class_0="ant")
     suggested.set_values("auto_label.status", ["review"] * 90)
-    waiting = review_queue.waiting(suggested, "auto_label", "ground_truth").match({"auto_label.label": "class 0"})
-    queue = (suggested, "auto_label", "ground_truth", waiting.first().id)
+    waiting = review_order.waiting(suggested, "auto_label", "ground_truth").match({"auto_label.label": "class 0"})
+    queue, first = (suggested, "auto_label", "ground_truth"), waiting.first().id
     runs = suggested.list_runs()
 
     with pytest.raises(Refused, match="'class 0' is no longer a class of 'ground_truth'"):
-        review_queue.decide(*queue, "accept")
+        review_queue.decide(*queue, Decision(first, "accept"))
     assert suggested.list_runs() == runs
-    review_queue.decide(*queue, "correct", "ant")
-    assert suggested[queue[-1]].ground_truth.label == "ant"
+    review_queue.decide(*queue, Decision(first, "correct", "ant"))
+    assert suggested[first].ground_truth.label == "ant"
 
 
 # Attributes that others have too

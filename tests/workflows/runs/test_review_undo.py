@@ -11,6 +11,7 @@ from evenset import auto_label, delete_run, resume_run, review_labels
 from evenset.workflows.data import folders
 from evenset.workflows.runs import records
 from evenset.workflows.ui import review_queue
+from evenset.workflows.ui.review_queue import Decision
 
 REVIEW = "evenset_review_labels_1"
 
@@ -99,7 +100,7 @@ def test_a_renamed_label_field_is_named_and_its_old_name_makes_undo_possible(rev
 def test_a_removed_label_field_leaves_the_suggestions_to_put_back(reviewed):
     reviewed.delete_sample_field("ground_truth")
     gone = delete_run(reviewed, REVIEW)
-    assert "what was in 'ground_truth' is not put back: the field was removed" in str(gone)
+    assert "labels of 'ground_truth' are not restored: the field was removed" in str(gone)
     assert reviewed.values("auto_label.status") == ["accepted"] * 4
 
 
@@ -109,7 +110,7 @@ def test_suggestions_are_put_back_under_another_name(reviewed):
     assert reviewed.values("kept.status") == ["accepted"] * 4
 
 
-@pytest.mark.parametrize(("flagged", "words"), [(True, "3 flags put back"), (False, "3 suggestions put back")])
+@pytest.mark.parametrize(("flagged", "words"), [(True, "3 flags restored"), (False, "3 suggestions restored")])
 def test_dismissed_flags_and_rejected_suggestions_come_back_and_are_counted(suggestions, everything, flagged, words):
     dataset = suggestions(["cat", "dog", "cat"], ["cow"] * 3 if flagged else None, flagged=flagged)
     before = everything(dataset)
@@ -145,10 +146,10 @@ def test_a_clones_copy_of_a_review_is_not_gone_on_with(reviewed, copies, refused
     clone = copies(reviewed.clone(f"{reviewed.name}-clone"))
     clone.set_values("auto_label.status", ["review"] * 4)
     clone.set_values("ground_truth", [None] * 4)
-    with refused(clone, f"{REVIEW} is no finished review of 'auto_label'"):
+    with refused(clone, f"{REVIEW} is not a finished review of 'auto_label'"):
         review_labels(clone, "auto_label", status="review", into=REVIEW, progress=False)
     first = clone.first().id
-    clone_key = review_queue.decide(clone, "auto_label", "ground_truth", first, "accept", sitting="me")
+    clone_key = review_queue.decide(clone, "auto_label", "ground_truth", Decision(first, "accept"), sitting="me")
     records.store(clone).set("sitting:me:auto_label", REVIEW)  # as a clone of the store has it
     assert review_queue.decided(clone, "auto_label", "ground_truth", "me") == []
     assert clone_key != REVIEW
