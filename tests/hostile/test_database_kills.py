@@ -16,13 +16,13 @@ CALLER = """
     import fiftyone as fo, numpy as np, evenset
     import fiftyone.core.odm as foo
     import psutil, pymongo
-    from evenset.workflows import durable, samples
+    from evenset.workflows.data import durable_writes, fields
 
     DATA, PORT = sys.argv[1:]
     MONGOD = pathlib.Path(importlib.util.find_spec("fiftyone").origin).parent / "db/bin/mongod"
-    samples.CHUNK = 200
+    fields.DB_BATCH = 200
     QUIET = dict(progress=False)
-    wait = durable._wait_for_journal
+    wait = durable_writes._wait_for_journal
 
     def kill():
         pid = foo.get_db_conn().command("serverStatus")["pid"]
@@ -45,7 +45,7 @@ CALLER = """
             if len(calls) in moments:
                 kill()
             wait(dataset)
-        durable._wait_for_journal = then
+        durable_writes._wait_for_journal = then
         return calls
 
     def vectors(count):

@@ -152,7 +152,7 @@ def test_pipes_in_the_folders_of_runs_and_generators_hang_nothing(clusters, gene
     code = f"""
         import os, signal
         import evenset, fiftyone as fo
-        from evenset.models import denoiser
+        from evenset.models.diffusion import network
         dataset = fo.load_dataset({dataset.name!r})
         quiet, vector = dict(progress=False), dict(embeddings="vector", progress=False)
         of_runs = [
@@ -162,7 +162,7 @@ def test_pipes_in_the_folders_of_runs_and_generators_hang_nothing(clusters, gene
         ]
         of_generators = [
             lambda: evenset.balance_classes(dataset, "ground_truth", generator={str(generator)!r}, dry_run=True),
-            lambda: denoiser.load(__import__("pathlib").Path({str(generator)!r})),
+            lambda: network.load(__import__("pathlib").Path({str(generator)!r})),
         ]
         of_reviews = [lambda: evenset.delete_run(dataset, "evenset_review_labels_1")]
         for path in filter(os.path.exists, {files!r}):

@@ -17,6 +17,7 @@ from evenset.operators.evenset_panel import EvensetPanel
 from evenset.operators.tabs import mistakes, runs
 from evenset.workflows.data import locks
 from evenset.workflows.runs import records, worker
+from evenset.workflows.runs.jobs import Job
 from evenset.workflows.ui import live
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
@@ -340,7 +341,7 @@ def test_how_a_run_ended_is_news_until_it_was_shown(suggested, monkeypatch):
     key = "job:late"
     job = dict(workflow="auto_label", run_key=None, state="failed", error="no label", awaited=False)
     records.store(suggested).set(key, job)
-    monkeypatch.setattr(worker, "watch", lambda dataset, job_id: job)
+    monkeypatch.setattr(worker, "watch", lambda dataset, job_id: Job(**job))
 
     panel.send("on_tab", value="runs")  # before a tick told of it
     assert records.store(suggested).has(key) and "No label" in panel.send("on_again").page

@@ -50,8 +50,9 @@ def images_of(dataset):
 KILLED = """
     import os, signal
     import fiftyone as fo, evenset
-    from evenset.workflows import making, synthetic
-    making.BLOCK = synthetic.ADD_BATCH = 20
+    from evenset.workflows.balancing import rejection_sampling
+    from evenset.workflows.data import synthetic
+    rejection_sampling.BLOCK = synthetic.ADD_BATCH = 20
     def watch(phase, done, total, note):
         if phase == {end[0]!r} and done >= {end[1]}:
             os.kill(os.getpid(), signal.SIGKILL)

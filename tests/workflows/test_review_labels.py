@@ -282,8 +282,8 @@ def test_a_review_that_is_killed_goes_on(suggested, everything, elsewhere):
     killed = elsewhere(f"""
         import os, signal
         import fiftyone as fo, evenset
-        from evenset.workflows import changes
-        changes.DB_BATCH = 10
+        from evenset.workflows.data import label_edits
+        label_edits.DB_BATCH = 10
         def die(phase, done, total, note):
             if done >= 20:
                 os.kill(os.getpid(), signal.SIGKILL)

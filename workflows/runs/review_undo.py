@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...models.errors import InvalidInput
+from ..data import label_edits
 from ..data.field_access import require_writable
 from ..data.fields import DB_BATCH
 from ..data.internals import sample_collection
-from ..data.label_edits import FILE, Line, by_sample, db_name, fields_of, is_same, labels_of, read, update
+from ..data.label_edits import Line
 from ..data.provenance import RUN, provenance_paths
 from ..display.tables import counted
 from . import records, run_files
@@ -60,8 +61,8 @@ def _edits_of(dataset: Any, record: RunRecord) -> list[Line]:
         ValueError: it is missing, and labels were changed
     """
     folder = run_files.files_of(dataset, record)
-    if (folder / FILE).exists() or "attributes" not in record.writes:
-        return read(folder)
+    if (folder / label_edits.FILE).exists() or "attributes" not in record.writes:
+        return label_edits.read(folder)
     raise InvalidInput(
         f"the labels that {record.key} changed cannot be restored without its list of changes: "
         f"{run_files.why_gone(dataset, record)}. {_last_resort(record.key)}"
@@ -82,12 +83,12 @@ def check_fields(dataset: Any, key: str, label_field: str, lines: list[Line]) ->
             f"renamed, they are in {names[0]!r}. Rename it back: dataset.rename_sample_field({names[0]!r}, "
             f"{label_field!r}). {_last_resort(key)}"
         )
-    require_writable(dataset, *fields_of(lines))
+    require_writable(dataset, *label_edits.fields_of(lines))
 
 
 def _missing(dataset: Any, lines: list[Line]) -> list[str]:
     """Fields of the lines that the dataset lacks."""
-    return [name for name in fields_of(lines) if not dataset.has_sample_field(name)]
+    return [name for name in label_edits.fields_of(lines) if not dataset.has_sample_field(name)]
 
 
 def _new_names(dataset: Any, lines: list[Line], name: str) -> list[str]:
@@ -110,7 +111,7 @@ def _new_names(dataset: Any, lines: list[Line], name: str) -> list[str]:
 def _unlisted(dataset: Any, key: str, label_field: str | None, edited: list[str]) -> Iterator[str]:
     """A sentence on labels with the review's key that its list of changes lacks."""
     if label_field and dataset.has_sample_field(label_field):  # a damaged record has no label field
-        rows = sample_collection(dataset).find({f"{db_name(dataset, label_field)}.{RUN}": key}, {"_id": 1})
+        rows = sample_collection(dataset).find({f"{label_edits.db_name(dataset, label_field)}.{RUN}": key}, {"_id": 1})
         count = len({str(row["_id"]) for row in rows} - set(edited))
         if count:
             yield f"{counted(count, 'label')} of {label_field!r} with its mark stay: its list of changes lacks them"
@@ -119,18 +120,18 @@ def _unlisted(dataset: Any, key: str, label_field: str | None, edited: list[str]
 def restore(dataset: Any, lines: list[Line], label_field: str) -> Restored:
     """Restores the labels of each sample together, unless its label was edited since."""
     lines = [line for line in lines if dataset.has_sample_field(line["field"])]
-    restored, samples, fields = Restored(), by_sample(lines), fields_of(lines)
+    restored, samples, fields = Restored(), label_edits.by_sample(lines), label_edits.fields_of(lines)
     ids = list(samples)
     for first in range(0, len(ids), DB_BATCH):
         unedited = {}
-        for i, labels in labels_of(dataset, ids[first : first + DB_BATCH], fields).items():
+        for i, labels in label_edits.labels_of(dataset, ids[first : first + DB_BATCH], fields).items():
             own = [line for line in samples[i] if line["field"] == label_field]
-            as_written = [line for line in samples[i] if is_same(labels[line["field"]], line["after"])]
-            if own and own[0] not in as_written and not is_same(labels[label_field], own[0]["before"]):
+            as_written = [line for line in samples[i] if label_edits.is_same(labels[line["field"]], line["after"])]
+            if own and own[0] not in as_written and not label_edits.is_same(labels[label_field], own[0]["before"]):
                 restored.edited.append(i)
             elif as_written:
                 unedited[i] = as_written
-        missed = update(dataset, unedited, seen="after", new="before")
+        missed = label_edits.update(dataset, unedited, seen="after", new="before")
         restored.edited += sorted(missed)
         for i in set(unedited) - missed:
             _count(restored, unedited[i], label_field)
