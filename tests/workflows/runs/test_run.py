@@ -36,7 +36,7 @@ def test_the_record_says_what_was_done_with_what(clusters):
     results = label(dataset.limit(50), seed=7, target_precision=0.8)
 
     info = dataset.get_run_info(results.run_key)
-    record = info.config.serialize()
+    record = records.read_record(dataset, results.run_key)
     assert results.run_key == "evenset_auto_label_1" and info.config.method == "auto_label"
     assert record.settings["seed"] == 7 and record.settings["target_precision"] == 0.8
     assert record.settings["architecture"] == "resnet18"  # also what was left at its default
