@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -88,7 +88,7 @@ def update(dataset: Any, samples: dict[str, list[Line]], *, seen: Side, new: Sid
 
     if not samples:
         return set()
-    now, updates = datetime.now(timezone.utc), []
+    now, updates = datetime.now(UTC), []
     for i, lines in samples.items():
         condition: dict[str, Any] = {"_id": ObjectId(i)}
         values: dict[str, Any] = {"last_modified_at": now}

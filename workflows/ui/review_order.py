@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models.vectors import unit_rows
 from ..data import folders
 from ..data.internals import root_dataset
 from ..data.label_text import has_label
@@ -80,8 +81,8 @@ def _farthest_first(
         vectors, uncertainty: of the candidates [N, D], [N]
         labelled: vectors of the labelled samples [M, D]
     """
-    unit = _unit(vectors)
-    references = _unit(np.zeros((0, vectors.shape[1])) if labelled is None else labelled)
+    labelled = np.zeros((0, vectors.shape[1])) if labelled is None else labelled
+    unit, references = (unit_rows(np.nan_to_num(rows)) for rows in (vectors, labelled))  # NaN: similar to none
     similarity = (unit @ references.T).max(axis=1) if len(references) else np.zeros(len(unit))
     order: list[int] = []
     for _ in range(min(count, len(unit))):
@@ -90,12 +91,6 @@ def _farthest_first(
         order.append(int(value.argmax()))
         similarity = np.maximum(similarity, unit @ unit[order[-1]])
     return np.array(order, dtype=np.int64)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors of length 1; a vector with NaN has length 0, and is similar to none."""
-    vectors = np.nan_to_num(vectors)
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
 
 
 def vectors_of(dataset: Any, run_key: str, ids: list[str]) -> np.ndarray | None:
@@ -140,7 +135,7 @@ def neighbours(dataset: Any, field: str, label_field: str, sample_id: str, count
     vectors = vectors_of(dataset, run_key, [sample_id, *ids])
     if vectors is None or np.isnan(vectors[0]).any():
         return []
-    unit = _unit(vectors)
+    unit = unit_rows(np.nan_to_num(vectors))
     similarity = np.where(np.isnan(vectors[1:]).any(axis=1), -np.inf, unit[1:] @ unit[0])
     order = [int(i) for i in np.argsort(-similarity, kind="stable")[:count] if np.isfinite(similarity[i])]
     return [dict(id=ids[i], path=paths[i], label=labels[i]) for i in order if ids[i] != sample_id]
