@@ -98,30 +98,31 @@ def preprocess_images(
         resume=resume,
     ) as run:
         ids, paths = samples.values(["id", "filepath"])
-        folder = run.images_folder
-        folder.mkdir(exist_ok=True)
-        copier = Copier(folder, image_settings, copy_settings)
+        run.images_folder.mkdir(exist_ok=True)
+        copier = Copier(run.images_folder, image_settings, copy_settings)
         written = _write_copies(run, copier, ids, paths)
         if not written.ids:
-            first = next(iter(written.skipped.values()))
-            raise ImageError(f"none of the {counted(len(ids), 'image')} can be read, the first because {first}")
+            reason = next(iter(written.skipped.values()))
+            raise ImageError(f"none of the {counted(len(ids), 'image')} can be read, the first because {reason}")
         _show(run, output_field, {i: str(copier.target(i)) for i in written.ids}, copy_settings.show_in_grid)
-        mean, std = normalisation(written.moments / len(written.ids), written.gray)
-        return run.finish(
-            PreprocessResults(
-                run_key=run.key,
-                output_field=output_field,
-                folder=str(folder),
-                written=len(written.ids),
-                size_px=image_settings.size_px,
-                format=copy_settings.format,
-                gray=written.gray,
-                mean=mean.tolist(),
-                std=std.tolist(),
-                skipped=written.skipped,
-                doubtful=written.doubtful,
-            )
-        )
+        return run.finish(_results(run, output_field, copier, written))
+
+
+def _results(run: Run, output_field: str, copier: Copier, written: Written) -> PreprocessResults:
+    mean, std = normalisation(written.moments / len(written.ids), written.gray)
+    return PreprocessResults(
+        run_key=run.key,
+        output_field=output_field,
+        folder=str(copier.folder),
+        written=len(written.ids),
+        size_px=copier.images.size_px,
+        format=copier.copies.format,
+        gray=written.gray,
+        mean=mean.tolist(),
+        std=std.tolist(),
+        skipped=written.skipped,
+        doubtful=written.doubtful,
+    )
 
 
 @dataclass

@@ -93,18 +93,12 @@ def read_labels(
     join_parents(groups, ids, parents)
 
     names, index = name_index(labels, classes)
-    unknown = [(i, label) for i, label in enumerate(labels) if label is not None and label not in index]
-    if unknown:
-        place, label = unknown[0]
-        raise InvalidInput(
-            f"classes lacks {counted(len(unknown), 'label')} of {label_field!r}, "
-            f"the first is {label!r} of sample {ids[place]}: "
-            "add it to classes as a name or as a synonym, or leave those samples out of the view"
-        )
     ungrouped = sum(label is not None and not group for label, group in zip(labels, groups, strict=True))
     blank = sum(text is not None and label is None for text, label in zip(texts, labels, strict=True))
-    class_ids = np.array([-1 if label is None else index[label] for label in labels], dtype=np.int64)
+    class_ids = _class_ids(labels, ids, index, label_field)
     counts = dict(zip(names, np.bincount(class_ids[class_ids >= 0], minlength=len(names)).tolist(), strict=True))
+    notes = [*blank_note(blank, label_field), *spelling_note(counts, label_field)]
+    notes += ungrouped_note(ungrouped, group_field)
     return Labels(
         ids=np.array(ids, dtype=str),
         paths=np.array(paths, dtype=str),
@@ -114,12 +108,24 @@ def read_labels(
         groups=np.array(groups, dtype=str),
         synthetic_left_out=left_out,
         synthetic_mask=synthetic_mask,
-        notes=[
-            *blank_note(blank, label_field),
-            *spelling_note(counts, label_field),
-            *ungrouped_note(ungrouped, group_field),
-        ],
+        notes=notes,
     )
+
+
+def _class_ids(labels: list[str | None], ids: list[str], index: dict[str, int], label_field: str) -> np.ndarray:
+    """Class of each label, -1 where there is none [N].
+
+    Raises:
+        ValueError: a label is not in `index`
+    """
+    unknown = [(i, label) for i, label in zip(ids, labels, strict=True) if label is not None and label not in index]
+    if unknown:
+        sample_id, label = unknown[0]
+        raise InvalidInput(
+            f"classes lacks {counted(len(unknown), 'label')} of {label_field!r}, the first is {label!r} of sample "
+            f"{sample_id}: add it to classes as a name or as a synonym, or leave those samples out of the view"
+        )
+    return np.array([-1 if label is None else index[label] for label in labels], dtype=np.int64)
 
 
 def _trainable(samples: Any, label_field: str) -> Any:
