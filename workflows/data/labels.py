@@ -28,7 +28,7 @@ class Labels:
 
     ids: np.ndarray  # sample ids, text [N]
     paths: np.ndarray  # files, text [N]
-    class_ids: np.ndarray  # index into names, -1 where there is no label [N]
+    class_ids: np.ndarray  # index into names, -1 where unlabelled [N]
     names: list[str]  # [K]
     trusted: np.ndarray  # may calibrate and score: see provenance.trusted [N]
     groups: np.ndarray  # samples of one group stay on one side of a split, text, "" where alone [N]
@@ -70,7 +70,7 @@ def read_labels(
     """Reads ids, files and labels in one query.
 
     Args:
-        classes: names in order, or `{name: [synonyms]}`; None: the names that are there, sorted
+        classes: names in order, or `{name: [synonyms]}`; None: the existing names, sorted
         group_field: a field whose equal values stay on one side of a split
         include_synthetic: with the labelled samples that Evenset generated, marked in `synthetic_mask`
 

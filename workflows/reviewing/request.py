@@ -99,15 +99,21 @@ def inputs_of(review: Review) -> dict[str, Any]:
     return dict(field=review.field, label_field=review.label_field, label=review.label, classes=classes)
 
 
-def why_none(review: Review, kept: int) -> str:
-    """Why a review takes no sample, as a sentence."""
+def why_none(review: Review, labelled: int) -> str:
+    """Why a review takes no sample, as a sentence.
+
+    Args:
+        labelled: samples that it leaves because they have a label
+    """
     status = review.settings.status
     wanted = {"all": "accepted or in review"}.get(status, status)
     if review.is_of_mistakes:
         wanted = {"accepted": "flagged", "review": "unflagged"}.get(status, "another label")
     which = f" of {', '.join(review.classes)}" if review.classes else ""
     return f"no sample of the view has a suggestion{which} in {review.field!r} to {review.settings.action}: " + (
-        f"{kept:,} of them {'has' if kept == 1 else 'have'} a label already" if kept else f"none is {wanted}"
+        f"{labelled:,} of them {'has' if labelled == 1 else 'have'} a label already"
+        if labelled
+        else f"none is {wanted}"
     )
 
 

@@ -65,9 +65,9 @@ def carry_out(
         require_fields(dataset, review.field, review.label_field)
         require_writable(dataset, review.field, review.label_field)
         check_label(samples, review)
-        chosen, kept = _choose(samples, review)
+        chosen, labelled = _choose(samples, review)
         if not chosen and not resume:
-            raise NothingToReview(why_none(review, kept))
+            raise NothingToReview(why_none(review, labelled))
         if not resume:
             policy.check(policy.batches(dataset, chosen), review)
         request = lifecycle.RunRequest("review_labels", settings=(settings,), inputs=inputs_of(review))
@@ -76,13 +76,13 @@ def carry_out(
             if into
             else lifecycle.start(samples, request, progress=progress, resume=resume)
         )
-        lines, skipped = _changes(run, chosen, kept, review, joins=bool(into))
+        lines, skipped = _changes(run, chosen, labelled, review, joins=bool(into))
         _declare_provenance(run, review.label_field)
         missed = _write(run, lines)
         action = settings.action if settings.action == run.record.settings["action"] else "mixed"
         changed = len(_reviewed_ids(label_edits.read(run.folder)))
-        kept = run.remember("kept", lambda: kept)
-        results = ReviewResults(run.key, review.field, review.label_field, action, changed, kept)
+        labelled = run.remember("kept", lambda: labelled)
+        results = ReviewResults(run.key, review.field, review.label_field, action, changed, labelled)
         results.unwritten = skipped + len(missed)
         return run.finish(results)
 
@@ -128,7 +128,7 @@ def _choose(samples: Any, review: Review) -> tuple[list[str], int]:
     return [i for i, taken in takes.items() if taken], sum(taken is None for taken in takes.values())
 
 
-def _changes(run: Run, chosen: list[str], kept: int, review: Review, *, joins: bool) -> tuple[list[Line], int]:
+def _changes(run: Run, chosen: list[str], labelled: int, review: Review, *, joins: bool) -> tuple[list[Line], int]:
     """The changes of each sample, saved before any is written; and the number of samples that changed since."""
     if not joins and (run.folder / label_edits.FILE).exists():
         return label_edits.read(run.folder), 0  # a resumed run
@@ -142,7 +142,7 @@ def _changes(run: Run, chosen: list[str], kept: int, review: Review, *, joins: b
     if review.settings.action != ReviewAction.REJECT:
         lines += near_duplicates.settled_flags(run.dataset, review.field, review.label_field, lines)
     if not joins:
-        run.record.notes["kept"] = kept  # before labels are written, which a resumed run would count
+        run.record.notes["kept"] = labelled  # before labels are written, which a resumed run would count
         run.save()
     label_edits.save(run.folder, [*label_edits.read(run.folder), *lines])
     return lines, len(chosen) - len(_reviewed_ids(lines))

@@ -67,7 +67,7 @@ def read(dataset: Any, job_id: str) -> Job:
     """The job as it is stored.
 
     Raises:
-        ValueError: there is no such job
+        ValueError: the job does not exist
     """
     values = records.store(dataset).get(PREFIX + job_id)
     if values is None:

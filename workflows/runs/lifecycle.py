@@ -36,7 +36,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a workflow asks of a new run."""
+    """Method, settings, inputs and output fields of a new run."""
 
     method: str  # name of the workflow
     settings: tuple[Settings, ...]

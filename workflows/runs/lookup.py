@@ -110,7 +110,7 @@ def read_results(dataset: Any, run_key: str) -> dict[str, Any]:
     """Results of a run, without a reload of the dataset.
 
     Raises:
-        ValueError: there is no such run, or it is not done
+        ValueError: the run does not exist, or is not done
     """
     record = records.read_record(dataset, run_key)
     if record.state != "done":

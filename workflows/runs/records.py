@@ -59,7 +59,7 @@ def read_record(dataset: Any, key: str) -> RunRecord:
     """The record of a run; the state is "stopped" where its process died.
 
     Raises:
-        ValueError: there is no such run, or it is not Evenset's
+        ValueError: the run does not exist, or is not Evenset's
     """
     ours = [name for name in keys(dataset) if name.startswith("evenset_")]
     if key not in ours:
@@ -99,8 +99,8 @@ def _complete(key: str, values: dict[str, Any]) -> RunRecord:
     wrong += [f"inputs.{name}" for name in needed.get(method, ("label_field",)) if name not in inputs]
     wrong += [f"writes.{kind}" for kind, names in writes.items() if not isinstance(names, (list, dict))]
     wrong += ["state"] if "state" not in wrong and values["state"] not in get_args(State)[:-1] else []
-    known = {item.name for item in fields(RunRecord)} - {"key"}
-    values = {name: value for name, value in values.items() if name in known and value is not None}
+    names = {item.name for item in fields(RunRecord)} - {"key"}
+    values = {name: value for name, value in values.items() if name in names and value is not None}
     if not wrong:
         return RunRecord(key, **values)
     empty = {name: (kinds[0] if isinstance(kinds, tuple) else kinds)() for name, kinds in TYPES.items()}

@@ -129,7 +129,7 @@ class Run:
             return
         self._checked = now
         if store(self.dataset).get(f"stop:{self.key}"):
-            raise RunStopped(f"{self.key} was stopped: evenset.resume_run goes on from there")
+            raise RunStopped(f"{self.key} was stopped: evenset.resume_run resumes it")
         if durable_writes.is_deleted(self.dataset):
             raise DatasetDeleted(self.key)
 
@@ -202,4 +202,4 @@ class Run:
         """A sentence on samples that were deleted before the run was resumed."""
         count = len(self.gone)
         was, them = ("was", "it") if count == 1 else ("were", "them")
-        return f"{counted(count, 'sample')} of the run {was} deleted since: it goes on without {them}."
+        return f"{counted(count, 'sample')} of the run {was} deleted since: it continues without {them}."

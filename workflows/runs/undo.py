@@ -15,7 +15,7 @@ from .records import RunRecord
 
 @dataclass
 class DeletedRun:
-    """What `delete_run` removed and restored, and what it left: edited since, or not the run's."""
+    """What `delete_run` removed and restored, and left: edited since, or not the run's."""
 
     run_key: str
     fields: list[str] = field(default_factory=list)

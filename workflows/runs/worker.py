@@ -132,7 +132,7 @@ def watch(dataset: Any, job_id: str) -> Job:
     """A job as it is now, with its live state while it runs; one whose worker died is "failed".
 
     Raises:
-        ValueError: there is no such job
+        ValueError: the job does not exist
     """
     job = jobs.read(dataset, job_id)
     if job.is_unfinished and not _is_alive(dataset, job):
@@ -234,7 +234,7 @@ def _reason_of_death(dataset: Any, job_id: str, job: Job) -> str:
     lines = regular(path).read_text(errors="replace").strip().splitlines() if path.exists() else []
     is_error = lines and re.match(r"(Fatal|[\w.]*(Error|Exception))\b", lines[-1])
     reason = lines[-1] if is_error else "it was killed, or the machine ran out of memory"
-    remedy = f". evenset.resume_run goes on with {job.run_key}" if job.run_key else ""
+    remedy = f". evenset.resume_run resumes {job.run_key}" if job.run_key else ""
     return f"the worker of {job.name} ended before its work was done: {reason}{remedy}"
 
 

@@ -57,7 +57,7 @@ def count(samples: Any, label_field: str, suggestions: str | None) -> Overview:
     Args:
         samples: a dataset or view
         label_field: the user's labels
-        suggestions: output field of `auto_label`; a suggestion counts where there is no label
+        suggestions: output field of `auto_label`; a suggestion counts for unlabelled samples
     """
     status = f"${suggestions}.status" if suggestions else None
     keys = dict(

@@ -58,9 +58,9 @@ def most_informative(dataset: Any, field: str, label_field: str, count: int = 50
 
 def _uncertainty(scores: list[list[float | None]], count: int) -> np.ndarray:
     """One minus the mean score of each suggestion, 1 without scores [N]."""
-    known = np.array(scores, dtype=np.float64).reshape(len(scores), count)  # None becomes NaN
-    total = (~np.isnan(known)).sum(axis=0)
-    return np.asarray(np.where(total, np.nansum(1 - known, axis=0) / np.maximum(total, 1), 1.0))
+    values = np.array(scores, dtype=np.float64).reshape(len(scores), count)  # None becomes NaN
+    total = (~np.isnan(values)).sum(axis=0)
+    return np.asarray(np.where(total, np.nansum(1 - values, axis=0) / np.maximum(total, 1), 1.0))
 
 
 def _round_robin(classes: np.ndarray) -> np.ndarray:

@@ -231,7 +231,7 @@ def test_a_resumed_run_goes_on_without_samples_that_were_deleted_and_says_how_ma
 
     results = resume_run(dataset, "evenset_auto_label_1", progress=False)
 
-    assert f"{words[count]} deleted since: it goes on without" in str(results)
+    assert f"{words[count]} deleted since: it continues without" in str(results)
     assert results.samples == dataset.count("auto_label") == dataset.count("id") == 60 - count
     assert results.labelled == 30 - count and dataset.count("ground_truth") == 30 - count
     retarget(dataset, results.run_key, 0.8)  # what the run keeps has a row for each sample that is left

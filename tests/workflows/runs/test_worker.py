@@ -118,7 +118,7 @@ def test_a_killed_worker_is_told_in_a_sentence_and_its_run_can_be_resumed(digits
 
     assert job.state == "failed"
     assert f"the worker of {job.run_key} ended before its work was done" in job.error
-    assert f"evenset.resume_run goes on with {job.run_key}" in job.error
+    assert f"evenset.resume_run resumes {job.run_key}" in job.error
     results = resume_run(dataset, job.run_key, progress=False)
     assert results.epochs == 3 and dataset.count("resnet") == 40
 
@@ -172,7 +172,7 @@ def test_a_job_under_another_machines_name_stands_as_its_run_does(clusters):
     assert look(run_key=run.key) == ("done", 0)
     records.save_record(dataset, dataclasses.replace(run.record, state="running"))  # as one that was killed
     assert look(run_key=run.key) == ("failed", 0)
-    assert f"evenset.resume_run goes on with {run.key}" in worker.watch(dataset, "one").error
+    assert f"evenset.resume_run resumes {run.key}" in worker.watch(dataset, "one").error
     delete_run(dataset, run.key)
     assert look(run_key=run.key) == ("failed", 0)
 
