@@ -37,12 +37,12 @@ def _pair(path: str, settings: ImageSettings) -> tuple[np.ndarray, np.ndarray]:
     """An image before and after preprocessing."""
     from PIL import Image
 
-    plain = decode(path, ImageSettings(), lambda width, height: 0, 3).pixels
+    plain = decode(path, ImageSettings(), lambda width, height: None, 3).pixels
     if settings.size_px:
         return plain, decode(path, settings, lambda width, height: settings.size_px, 3).pixels
     small = Image.fromarray(plain)
     small.thumbnail((MAX_PX, MAX_PX))
-    return plain, prepare(small, settings, 0, settings.grayscale)
+    return plain, prepare(small, settings, None, settings.grayscale)
 
 
 def _address(pairs: list[tuple[np.ndarray, np.ndarray]]) -> str:
