@@ -16,7 +16,8 @@ from .data.checks import check_images, check_label_field, require_fields
 from .data.field_access import require_visible
 from .data.internals import root_dataset
 from .data.label_text import or_none
-from .data.provenance import REVIEWED, Reviewed, Status
+from .data.provenance import REVIEWED, Reviewed
+from .data.status import Status
 from .display.tables import percent
 from .runs import lifecycle, records
 from .runs.arguments import Progress, Samples, public

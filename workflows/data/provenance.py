@@ -1,4 +1,4 @@
-"""Where a label comes from: the status of a suggestion, and who reviewed it and how it was selected."""
+"""Provenance of a label that a review wrote: its run, how it was reviewed, and how its sample was selected."""
 
 from __future__ import annotations
 
@@ -11,14 +11,6 @@ import numpy as np
 RUN, REVIEWED, SELECTION = "evenset_run", "evenset_review", "evenset_selection"
 PROVENANCE = (RUN, REVIEWED, SELECTION)  # attributes of a label that Evenset wrote into the user's field
 RUN_KEY = re.compile(r"evenset_[a-z_]+_[0-9]+")  # without such a key in `evenset_run`, a label is the user's own
-
-
-class Status(StrEnum):
-    """Status of a suggestion."""
-
-    LABELLED = "labelled"  # the sample has a label
-    ACCEPTED = "accepted"
-    REVIEW = "review"
 
 
 class ReviewAction(StrEnum):

@@ -13,7 +13,8 @@ from ..data.checks import check_label_field
 from ..data.field_access import require_visible
 from ..data.internals import root_dataset
 from ..data.label_text import or_none
-from ..data.provenance import ReviewAction, Status
+from ..data.provenance import ReviewAction
+from ..data.status import Status
 from ..runs.lookup import label_field_of, writer_of
 from ..runs.records import RunRecord
 

@@ -15,7 +15,8 @@ from ..data.field_access import require_writable
 from ..data.fields import DB_BATCH
 from ..data.internals import root_dataset
 from ..data.label_edits import Label, Line
-from ..data.provenance import PROVENANCE, ReviewAction, Reviewed, Selection, Status, provenance_paths
+from ..data.provenance import PROVENANCE, ReviewAction, Reviewed, Selection, provenance_paths
+from ..data.status import Status
 from ..runs import lifecycle, records, run_files
 from ..runs.arguments import Progress
 from ..runs.lookup import audited_ids

@@ -1,4 +1,4 @@
-"""Balancing in the panel: samples of a generator in training, outcome of a finished run, plan by counts."""
+"""What a panel shows of a balance: what a generator draws while it learns, and what became of a finished run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..runs import lookup
 from ..runs.arguments import Classes
 from . import live, overview
 
-DRAWS = ("train_generator", "balance_classes")  # workflows that save pictures while they run
+DRAWS = ("train_generator", "balance_classes")  # workflows that leave pictures while they run
 WORDS = {ADD: "Worth adding", DO_NOT_ADD: "Not worth adding", UNDECIDED: "Undecided whether it is worth adding"}
 REASONS = {  # of the filters, as models/quality/image_filters.py checks them
     "copy": "a copy of a real image",
@@ -36,37 +36,37 @@ class Outcome:
     sentence: str
     added: int
     refused: dict[str, int]  # by reason, in words, the most frequent first
-    gains: list[dict[str, Any]]  # one a measured class: name, gain, low, high in points of recall, word
-    views: dict[str, str]  # "synthetic", "rejected": the saved views that still exist
-    notes: list[str]  # without the folder of the files
+    gains: list[dict[str, Any]]  # a class that was measured: name, gain, low, high in points of recall, word
+    views: dict[str, str]  # "synthetic", "rejected": the saved views that are still there
+    notes: list[str]  # but for the one that says where the files lie: a form can add them
     picture: str | None  # a grid of the images
-    refused_picture: str | None  # of some that the filters rejected
+    refused_picture: str | None  # of some that the filters refused
     generator: str  # key or folder, "" without one
-    can_add: bool  # images exist, and none was added
+    can_add: bool  # there are images, of which none was added, and a form can ask for them again
 
 
 def newest_picture(dataset: Any, run_key: str) -> Path | None:
-    """The latest grid of samples of a run; None before the first."""
+    """The last grid of samples that a run has drawn, None before the first."""
     return live.newest(folders.run_folder(dataset, run_key), "samples_*.png")
 
 
 def outcome(dataset: Any, run_key: str) -> Outcome:
-    """The outcome of a finished run, without a reload of the dataset.
+    """What a finished run came to, of a dataset as this process knows it.
 
     Raises:
-        ValueError: the run does not exist, or is not done
+        ValueError: there is no such run, or it is not done
     """
     results = lookup.read_results(dataset, run_key)
     folder = str(folders.run_folder(dataset, run_key))
     refused = sorted(results["refused"].items(), key=lambda item: -item[1])
-    picture, refused_picture = (_existing(results.get(name)) for name in ("picture", "refused_picture"))
+    picture, refused_picture = (_there(results.get(name)) for name in ("picture", "refused_picture"))
     return Outcome(
         run_key=run_key,
         decision=results["decision"],
         sentence=sentence(results),
         added=results["added"],
         refused={REASONS.get(reason, reason): count for reason, count in refused},
-        gains=[gain for row in results["verdict"] if (gain := _gain(row))],
+        gains=[found for row in results["verdict"] if (found := _gain(row))],
         views={name: view for name, view in results["views"].items() if dataset.has_saved_view(view)},
         notes=[note for note in results["notes"] if folder not in note],
         picture=picture,
@@ -76,22 +76,22 @@ def outcome(dataset: Any, run_key: str) -> Outcome:
     )
 
 
-def _existing(path: str | None) -> str | None:
+def _there(path: str | None) -> str | None:
     return path if path and Path(path).exists() else None
 
 
 def sentence(results: dict[str, Any]) -> str:
-    """The verdict on the images with its interval, and the number added."""
+    """The verdict on the images, with its interval, and what was done."""
     done = f"{counted(results['added'], 'sample', 'was', 'were')} added." if results["added"] else "None was added."
     if not results["gain"]:
-        return f"The benefit was not measured. {done}"
+        return f"What the images are worth was not measured. {done}"
     gain, low, high = (f"{100 * value:+.1f}" for value in results["gain"])
     worth = f"balanced accuracy {gain} points ({low} to {high}) over {results['best']}"
     return f"{WORDS[results['decision']]}: {worth}. {done}"
 
 
 def _gain(row: dict[str, Any]) -> dict[str, Any] | None:
-    """Figures of a class; None where none of its images was held out."""
+    """Figures of a class, None where none of its images was held out."""
     if row["gain"] is None:
         return None
     low, high = (None if row[end] is None else float(row[end]) for end in ("from", "to"))
@@ -106,20 +106,20 @@ def of_samples(
     classes: Classes = None,
     with_synthetic: bool = True,
 ) -> Plan | None:
-    """The plan by counts alone; None where no sample has a label.
+    """The plan by counts alone, without a look at the samples; None where none has a label.
 
     Args:
-        classes: names in order, or `{name: [synonyms]}`; other labels do not count
-        with_synthetic: whether existing synthetic samples count
+        classes: names in order, or `{name: [synonyms]}`; labels that are not among them do not count
+        with_synthetic: count the synthetic samples that are there
 
     Raises:
         ValueError: as `make`
     """
-    counts = overview.count(samples, label_field, None).classes
-    names, index = name_index([name for name, row in counts.items() if row["labelled"]], classes)
-    real, generated = np.zeros((2, len(names)), dtype=int)
+    found = overview.count(samples, label_field, None).classes
+    names, index = name_index([name for name, counts in found.items() if counts["labelled"]], classes)
+    real, there = np.zeros((2, len(names)), dtype=int)
     if with_synthetic:
-        generated = synthetic.count(samples, label_field, names)
-    for name in set(counts) & set(index):
-        real[index[name]] += counts[name]["labelled"]
-    return make(names, real, generated, target, max_ratio) if real.any() else None
+        there = synthetic.count(samples, label_field, names)
+    for name in set(found) & set(index):
+        real[index[name]] += found[name]["labelled"]
+    return make(names, real, there, target, max_ratio) if real.any() else None

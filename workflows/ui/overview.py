@@ -8,7 +8,7 @@ from typing import Any
 from ..data.internals import aggregate
 from ..data.label_text import blank_note, count_labels, or_none, spelling_note
 from ..data.labels import SYNTHETIC
-from ..data.provenance import Status
+from ..data.status import Status
 from ..display.tables import counted
 from ..runs import lookup, records
 from ..runs.records import RunRecord

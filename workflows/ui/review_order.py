@@ -12,7 +12,7 @@ from ..data import folders
 from ..data.internals import root_dataset
 from ..data.label_text import has_label
 from ..data.labels import SYNTHETIC
-from ..data.provenance import Status
+from ..data.status import Status
 from ..runs import cached_arrays, records
 from ..runs.lookup import writer_of
 

@@ -12,7 +12,7 @@ from ...models.errors import InvalidInput
 from ..data import folders, label_edits, locks
 from ..data.checks import require_fields
 from ..data.internals import root_dataset
-from ..data.provenance import Status
+from ..data.status import Status
 from ..delete_run import delete_run
 from ..load_results import load_results
 from ..reviewing.request import NothingToReview
