@@ -13,8 +13,8 @@ from ..display.tables import counted
 from ..runs import lookup, records
 from ..runs.records import RunRecord
 
-SUGGESTED = (Status.ACCEPTED, Status.REVIEW)  # states of a sample with a suggestion and no label
-STATES = (Status.LABELLED, *SUGGESTED, SYNTHETIC)  # of a sample, in the order of the stacked bars
+SUGGESTED = (Status.ACCEPTED.value, Status.REVIEW.value)  # states of a sample with a suggestion and no label
+STATES = (Status.LABELLED.value, *SUGGESTED, SYNTHETIC)  # of a sample, in the order of the stacked bars
 MAX_RATIO = 3.0  # of the largest class to the smallest; above it, balancing is recommended
 METHODS = ("auto_label", "find_mistakes", "balance_classes")
 
@@ -78,7 +78,7 @@ def count(samples: Any, label_field: str, suggestions: str | None) -> Overview:
         blank += row["count"] if label is None and key.get("label") is not None else 0
         name = label if label is not None else suggestion if state in SUGGESTED else None
         if name is not None:
-            classes.setdefault(name, dict.fromkeys(map(str, STATES), 0))[state] += row["count"]
+            classes.setdefault(name, dict.fromkeys(STATES, 0))[state] += row["count"]
     return Overview(dict(sorted(classes.items(), key=_descending)), unlabelled, blank)
 
 

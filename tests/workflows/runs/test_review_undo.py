@@ -34,7 +34,7 @@ def copies():
         dataset.delete()
 
 
-def test_in_a_clone_the_labels_are_put_back_and_the_origin_keeps_its_own(reviewed, copies):
+def test_in_a_clone_the_labels_are_restored_and_the_origin_keeps_its_own(reviewed, copies):
     clone = copies(reviewed.clone(f"{reviewed.name}-clone"))
 
     assert delete_run(clone, REVIEW).labels == 3
@@ -45,7 +45,7 @@ def test_in_a_clone_the_labels_are_put_back_and_the_origin_keeps_its_own(reviewe
     assert delete_run(reviewed, REVIEW).labels == 3
 
 
-def test_in_an_imported_export_the_labels_are_put_back(reviewed, copies, tmp_path):
+def test_in_an_imported_export_the_labels_are_restored(reviewed, copies, tmp_path):
     reviewed.export(str(tmp_path), fo.types.FiftyOneDataset, export_media=False, progress=False)
     imported = copies(fo.Dataset.from_dir(str(tmp_path), fo.types.FiftyOneDataset, progress=False))
 
@@ -97,14 +97,14 @@ def test_a_renamed_label_field_is_named_and_its_old_name_makes_undo_possible(rev
     assert reviewed.values("ground_truth.label") == ["cow", None, None, None]
 
 
-def test_a_removed_label_field_leaves_the_suggestions_to_put_back(reviewed):
+def test_a_removed_label_field_leaves_the_suggestions_to_restore(reviewed):
     reviewed.delete_sample_field("ground_truth")
     gone = delete_run(reviewed, REVIEW)
     assert "labels of 'ground_truth' are not restored: the field was removed" in str(gone)
     assert reviewed.values("auto_label.status") == ["accepted"] * 4
 
 
-def test_suggestions_are_put_back_under_another_name(reviewed):
+def test_suggestions_are_restored_under_another_name(reviewed):
     reviewed.rename_sample_field("auto_label", "kept")
     assert delete_run(reviewed, REVIEW).labels == 3
     assert reviewed.values("kept.status") == ["accepted"] * 4
@@ -130,7 +130,7 @@ def test_labels_that_the_list_lacks_are_counted(reviewed):
     assert "1 label of 'ground_truth' with its mark stay" in str(gone)
 
 
-def test_a_label_that_was_written_without_an_id_is_put_back_as_it_was(suggestions, everything):
+def test_a_label_that_was_written_without_an_id_is_restored_as_it_was(suggestions, everything):
     dataset = suggestions(["cat"])
     stored = {"label": "cow"}  # as set_values writes a nested value
     dataset._sample_collection.update_one({}, {"$set": {"ground_truth": stored}})
