@@ -23,7 +23,7 @@ FILES = (("predictions.npz", "embeddings"), ("features.npz", "vectors"), ("vecto
 
 def waiting(dataset: Any, field: str, label_field: str) -> Any:
     """The samples in review without a label, and not rejected."""
-    in_review = {f"{field}.status": Status.REVIEW, f"{field}.label": {"$ne": None}, "tags": {"$ne": SYNTHETIC}}
+    in_review = {f"{field}.status": Status.REVIEW.value, f"{field}.label": {"$ne": None}, "tags": {"$ne": SYNTHETIC}}
     return dataset.match(in_review).match(~has_label(label_field))
 
 
