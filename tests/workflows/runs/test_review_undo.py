@@ -156,9 +156,7 @@ def test_a_clones_copy_of_a_review_is_not_gone_on_with(reviewed, copies, refused
 
 
 def test_a_record_that_names_no_dataset_counts_as_this_ones(reviewed, refused):
-    config = records.read_record(reviewed, REVIEW)
-    del config.dataset, config.method
-    records.save_record(reviewed, config)
+    records.save_record(reviewed, dataclasses.replace(records.read_record(reviewed, REVIEW), dataset=None))
     folder = folders.run_folder(reviewed, REVIEW)
     folder.rename(folder.with_name("aside"))
     with refused(reviewed, f"the files of {REVIEW} were deleted by hand, or belong to another dataset"):
