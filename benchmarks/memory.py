@@ -61,7 +61,9 @@ def peak(files: list[str], size_px: int, stem: str, threads: int) -> tuple[float
     list(predict(model, Images(files[: 4 * BATCH], reading, size_px, 3).batches(BATCH), settings))  # a warm-up
     with most_megabytes() as sampled:
         before = sampled[0]
-        with lifecycle.start(dataset, "train_resnet", settings=(), inputs={}, progress=False) as run:
+        with lifecycle.start(
+            dataset, lifecycle.RunRequest("train_resnet", settings=(), inputs={}), progress=False
+        ) as run:
             logits, vectors, _ = resnet.predict(run, model, Images(files, reading, size_px, 3), settings)
     return before, max(sampled), (logits.nbytes + vectors.nbytes + sum(map(len, files))) / 1e6
 

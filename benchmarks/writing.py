@@ -30,7 +30,7 @@ def compare(n: int, rounds: int) -> None:
 
     took: dict[str, list[float]] = {"set_values": [], "labels made, set_values": [], "Evenset": []}
     with lifecycle.start(
-        dataset, "auto_label", settings=(), inputs={}, fields=("ours", "theirs"), progress=False
+        dataset, lifecycle.RunRequest("auto_label", settings=(), inputs={}, fields=("ours", "theirs")), progress=False
     ) as run:
         for field in ("ours", "theirs"):
             declare_classification(run, field, {name: getattr(fo, kind) for name, kind in ATTRIBUTES.items()})

@@ -15,6 +15,7 @@ from ..workflows.data.internals import root_dataset
 from ..workflows.display.progress_bar import Progress
 from ..workflows.load_results import load_results
 from ..workflows.runs import records, worker
+from ..workflows.runs.jobs import Job
 from ..workflows.ui import live
 from .display.pages import PANEL, Page, default_page
 from .display.wording import capitalize, describe_progress, use_labels
@@ -110,8 +111,8 @@ def _wait_for_worker(
     dataset = root_dataset(samples)
     job_id = worker.start_worker(samples, workflow, arguments)
     last = None
-    while (job := worker.watch(dataset, job_id))["state"] in worker.UNFINISHED:
-        state = (job["run_key"], *describe_progress(job["phase"], job["done"], job["total"], job["note"]))
+    while (job := worker.watch(dataset, job_id)).is_unfinished:
+        state = (job.run_key, *describe_progress(*(job.live[name] for name in ("phase", "done", "total", "note"))))
         if state != last:
             last = state
             yield _show_progress(ctx, *state)
@@ -119,23 +120,23 @@ def _wait_for_worker(
     worker.forget(dataset, job_id)
     dataset.reload()
     yield ctx.ops.reload_dataset()
-    if job["state"] != "done":
+    if job.state != "done" or job.run_key is None:
         yield from _show_unfinished(ctx, job)
         return
-    yield from result_page(ctx, {"run_key": job["run_key"], **load_results(dataset, job["run_key"])}).show(ctx)
+    yield from result_page(ctx, {"run_key": job.run_key, **load_results(dataset, job.run_key)}).show(ctx)
 
 
-def _show_unfinished(ctx: foo.ExecutionContext, job: dict[str, Any]) -> Iterator[Any]:
+def _show_unfinished(ctx: foo.ExecutionContext, job: Job) -> Iterator[Any]:
     """Shows why a job has no results, with buttons that resume or delete its run."""
-    stopped = job["state"] == "stopped"
-    page = Page("Stopped" if stopped else "Not done").add_alert("info" if stopped else "error", job["error"])
-    if job["run_key"]:
-        params = dict(run_key=job["run_key"])
+    stopped = job.state == "stopped"
+    page = Page("Stopped" if stopped else "Not done").add_alert("info" if stopped else "error", job.error)
+    if job.run_key:
+        params = dict(run_key=job.run_key)
         page.add_form_button("Resume ...", "restart_alt", "resume_run", params)
         page.add_form_button("Delete ...", "undo", "delete_run", params)
     yield from page.show(ctx)
     if not stopped:
-        yield ctx.ops.notify(capitalize(use_labels(job["error"])), variant="error")
+        yield ctx.ops.notify(capitalize(use_labels(job.error)), variant="error")
 
 
 def _run_in_thread(

@@ -13,6 +13,7 @@ from ..workflows.display.progress_bar import Progress
 from ..workflows.display.tables import counted
 from ..workflows.review_labels import review_labels
 from ..workflows.reviewing import policy
+from ..workflows.reviewing.request import Review
 from ..workflows.runs.lookup import writer_of
 from ..workflows.runs.records import RunRecord
 from .display.pages import Page
@@ -125,7 +126,7 @@ def _ask_to_confirm(form: Form, view: Any, field: str, action: str) -> None:
         others: dict[str, Any] = {other: True for other in CONFIRMED if other != name}
         config = ReviewSettings(action=action, **others)
         try:
-            policy.check([view], field, label_field, label, source, config)
+            policy.check([view], Review(field, label_field, label, None, config, source))
         except policy.Refused as error:
             without = [item.name for item in fields(ReviewSettings) if item.name != name]
             ask_settings(form, ReviewSettings, without=without)

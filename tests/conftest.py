@@ -232,7 +232,9 @@ def suggestions(make_dataset: Callable[..., Any]) -> Callable[..., Any]:
         method, field = ("find_mistakes", "mistake") if flagged else ("auto_label", "auto_label")
         dataset = make_dataset([f"/nowhere/{i}.png" for i in range(len(suggested))], labels or [None] * len(suggested))
         inputs = dict(label_field="ground_truth", output_field=field)
-        with lifecycle.start(dataset, method, settings=(AutoLabelSettings(),), inputs=inputs, progress=False) as run:
+        with lifecycle.start(
+            dataset, lifecycle.RunRequest(method, settings=(AutoLabelSettings(),), inputs=inputs), progress=False
+        ) as run:
             kinds = (
                 {"is_issue": fo.BooleanField, "mistakenness": fo.FloatField} if flagged else {"status": fo.StringField}
             )

@@ -97,10 +97,12 @@ def auto_label(
     inputs.update(classes=classes, group_field=group_field, include_synthetic=include_synthetic)
     with lifecycle.start(
         samples,
-        "auto_label",
-        settings=(image_settings, resnet_settings, graph_settings, choices),
-        inputs={**inputs, "embeddings": embeddings if isinstance(embeddings, str) else None},
-        fields=(output_field,),
+        lifecycle.RunRequest(
+            "auto_label",
+            settings=(image_settings, resnet_settings, graph_settings, choices),
+            inputs={**inputs, "embeddings": embeddings if isinstance(embeddings, str) else None},
+            fields=(output_field,),
+        ),
         progress=progress,
         resume=resume,
     ) as current:

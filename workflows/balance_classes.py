@@ -100,9 +100,7 @@ def balance_classes(
         ),  # two that add at once would both fill the plan
         lifecycle.start(
             samples,
-            "balance_classes",
-            settings=found,
-            inputs={**inputs, "classes": classes},
+            lifecycle.RunRequest("balance_classes", settings=found, inputs={**inputs, "classes": classes}),
             progress=progress,
             resume=resume,
         ) as run,

@@ -20,7 +20,7 @@ from .comparison.table_rows import OwnSettings, Row, check_resnets, field_names,
 from .comparison.trials import Cut, Material, alike, cut_labels
 from .data import saved_views
 from .data.checks import check_images, check_output_field
-from .data.durable_writes import lasting
+from .data.durable_writes import write_durably
 from .data.fields import declare, declare_classification, write_classifications, write_values
 from .data.internals import document
 from .data.labels import Labels, read_labels, require_classes
@@ -121,10 +121,12 @@ def compare_methods(
     written_rules = own_rules.write(ruled) if ruled else None
     with lifecycle.start(
         samples,
-        "compare_methods",
-        settings=(image_settings, choices, attack),
-        inputs={**inputs, "methods": [], "settings_of": written_rows, "rules": written_rules},
-        fields=(output_field, *names.values(), *(f"{name}_eval" for name in names.values())),
+        lifecycle.RunRequest(
+            "compare_methods",
+            settings=(image_settings, choices, attack),
+            inputs={**inputs, "methods": [], "settings_of": written_rows, "rules": written_rules},
+            fields=(output_field, *names.values(), *(f"{name}_eval" for name in names.values())),
+        ),
         progress=progress,
         resume=resume,
     ) as run:
@@ -205,7 +207,7 @@ def _write(
         evaluations[name] = f"{field}_eval"
         run.track("evaluations", evaluations[name])
         about = dict(gt_field=label_field, eval_key=evaluations[name], classes=labels.names, progress=False)
-        lasting(run.dataset, partial(scored.evaluate_classifications, field, **about))
+        write_durably(run.dataset, partial(scored.evaluate_classifications, field, **about))
         remember_id(run, "evaluations", evaluations[name], document(run.dataset).evaluations[evaluations[name]])
         run.report("evaluating", number, len(names))
     saved = {"held out": saved_views.save(run, f"{output_field}: held out", scored)}

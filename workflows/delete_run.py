@@ -1,4 +1,4 @@
-"""Undo: a run's fields, samples, views, files and record go, and nothing else."""
+"""Undoes a run: removes its fields, samples, views, files and record, and restores labels."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from .display.tables import counted
 from .runs import ownership, records, run_files, shown_files
 from .runs.arguments import Samples, public
 from .runs.records import RunRecord
-from .runs.undo import DeletedRun, take_back
+from .runs.undo import DeletedRun, undo_writes
 
 STOPPED = "its deletion was interrupted: delete it again"
 
 
 @public
 def delete_run(dataset: Samples, run_key: str) -> DeletedRun:
-    """Takes a run away: its fields, views, label changes, files and record.
+    """Undoes a run: removes its fields, samples, views, files and record, and restores labels that it changed.
 
-    What is not the run's stays, and the text says so: a field or view of the same name that another run or a person
-    made, labels edited since, files that samples of another dataset show.
+    The result lists what stays: labels edited since, files that samples of another dataset show, and a field or view of
+    the same name that another run or a person made.
 
     Raises:
-        ValueError: there is no such run, or it is running, or another run writes its fields, or the labels that it
-            changed cannot be put back; nothing was changed
+        ValueError: the run does not exist or is running, another run writes its fields, or labels that it changed
+            cannot be restored; nothing was changed
     """
     dataset = root_dataset(dataset)
     refresh(dataset)
@@ -40,20 +40,20 @@ def delete_run(dataset: Samples, run_key: str) -> DeletedRun:
         reviewed = record.label_field if record.method == "review_labels" else None
         for name in filter(None, (run_key, *ownership.fields_of(dataset, record), reviewed)):
             stack.enter_context(locks.lock_field(dataset, name))
-        undone = take_back(dataset, record, folders.run_folder(dataset, run_key))
+        undone = undo_writes(dataset, record)
         record.state, record.error = "stopped", STOPPED
-        records.save_record(dataset, record)  # a kill from here on leaves a run that can be deleted
+        records.save_record(dataset, record)  # a killed deletion can be repeated
         for key in (f"live:{run_key}", f"stop:{run_key}"):
             records.store(dataset).delete(key)
-        undone.left += _kept_files(dataset, record)
-        dataset.delete_run(run_key)  # the last: without it nothing would name the rest
+        undone.left += _delete_files(dataset, record)
+        dataset.delete_run(run_key)  # last, as the record names the rest
     locks.clear_locks(dataset)
     records.notify_panels(dataset)
     return undone
 
 
-def _kept_files(dataset: Any, record: RunRecord) -> Iterator[str]:
-    """Deletes the run's files; a sentence for each dataset that shows some of them, which stay."""
+def _delete_files(dataset: Any, record: RunRecord) -> Iterator[str]:
+    """Deletes the run's files; yields a sentence for each dataset that shows some of them, which stay."""
     folder = folders.run_folder(dataset, record.key)
     if run_files.is_foreign(dataset, record) and not folder.exists():
         yield f"{run_files.why_gone(dataset, record)}: they stay"
@@ -62,6 +62,6 @@ def _kept_files(dataset: Any, record: RunRecord) -> Iterator[str]:
 
 
 def files_sentence(name: str, count: int, folder: Path) -> str:
-    """What samples of another dataset show of a run's files."""
+    """A sentence on samples of another dataset that show a run's files."""
     show = "shows" if count == 1 else "show"
     return f"{counted(count, 'sample')} of dataset {name!r} {show} files of this run, which stay at {folder}"

@@ -69,10 +69,14 @@ def find_mistakes(
         check_weights(known.names, resnet_settings)
     with lifecycle.start(
         samples,
-        "find_mistakes",
-        settings=(image_settings, resnet_settings, graph_settings, choices),
-        inputs=dict(label_field=label_field, output_field=output_field, embeddings=embeddings, group_field=group_field),
-        fields=(output_field,),
+        lifecycle.RunRequest(
+            "find_mistakes",
+            settings=(image_settings, resnet_settings, graph_settings, choices),
+            inputs=dict(
+                label_field=label_field, output_field=output_field, embeddings=embeddings, group_field=group_field
+            ),
+            fields=(output_field,),
+        ),
         progress=progress,
         resume=resume,
     ) as run:

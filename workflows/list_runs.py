@@ -30,17 +30,17 @@ def list_runs(dataset: Samples) -> RunList:
     dataset = root_dataset(dataset)
     refresh(dataset)
     keys = [key for key in dataset.list_runs() if key.startswith("evenset_")]
-    configs = sorted(((records.read_record(dataset, key), key) for key in keys), key=lambda pair: pair[0].started)
+    runs = sorted((records.read_record(dataset, key) for key in keys), key=lambda record: record.started)
     return RunList(
         [
             {
-                "run": key,
+                "run": record.key,
                 "state": record.state,
                 "fields": ", ".join(record.writes.get("fields", [])),
                 "samples": record.samples,
                 "seconds": record.seconds,
                 "error": record.error,
             }
-            for record, key in configs
+            for record in runs
         ]
     )

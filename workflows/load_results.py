@@ -15,7 +15,7 @@ def load_results(dataset: Samples, run_key: str) -> dict[str, Any]:
     """The saved results of a run as a dict: metrics, curves, log; its table under "text".
 
     Raises:
-        ValueError: there is no such run, or it is not done
+        ValueError: the run does not exist, or is not done
     """
     dataset = root_dataset(dataset)
     refresh(dataset)

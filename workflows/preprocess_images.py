@@ -19,7 +19,7 @@ from ..models.images.reader import in_order, moments, normalisation, thread_coun
 from ..models.regular_files import regular
 from ..models.settings import CopySettings, ImageSettings, split
 from .data.checks import check_images, check_output_field
-from .data.durable_writes import lasting, refresh
+from .data.durable_writes import refresh, write_durably
 from .data.fields import declare, write_values
 from .display.tables import counted, left_out, table
 from .runs import lifecycle
@@ -29,7 +29,7 @@ from .runs.run import Run
 
 @dataclass
 class PreprocessResults:
-    """What `preprocess_images` returns. `str` prints it as a table."""
+    """Counts and pixel statistics of the copies. `str` prints them as a table."""
 
     run_key: str
     output_field: str
@@ -37,12 +37,12 @@ class PreprocessResults:
     written: int
     size_px: int | None  # None: each copy has its image's own size
     format: str
-    gray: bool  # all copies are
+    gray: bool  # whether all copies are grayscale
     mean: list[float]  # of the copies' pixels, 0..1, each image with the same weight [C]
     std: list[float]  # [C]
     skipped: dict[str, str]  # sample id: why its image has no copy
     notes: list[str] = field(default_factory=list)
-    doubtful: dict[str, str] = field(default_factory=dict)  # sample id: why its copy is worth a look
+    doubtful: dict[str, str] = field(default_factory=dict)  # sample id: why its copy needs a check
 
     def __str__(self) -> str:
         row = {
@@ -70,56 +70,59 @@ def preprocess_images(
 ) -> PreprocessResults:
     """Writes a preprocessed copy of every image, and a field of their paths; undo with `delete_run`.
 
-    The user's files are only read. Training and prediction need no copies: they take the same settings in memory.
+    The user's files are only read. Training and prediction need no copies: they apply the same settings in memory.
 
     Args:
         output_field: new field of paths; with `show_in_grid`, the App can switch to it under Display options
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
-        resume: key of a stopped run to go on with
+        resume: key of a stopped run
         settings: fields of ImageSettings and CopySettings
 
     Raises:
-        ValueError: a bad argument, or no image that can be read; the dataset is as it was
-        TypeError: `samples` is no dataset or view, or there is no such setting
-        OSError: the disk is full; the dataset is as it was, and the run can be resumed
+        ValueError: a bad argument, or no readable image; the dataset is unchanged
+        TypeError: `samples` is not a dataset or view, or a setting is unknown
+        OSError: the disk is full; the dataset is unchanged, and the run can be resumed
     """
     image_settings, copy_settings = split(settings, ImageSettings, CopySettings)
     check_images(samples)
     check_output_field(samples, output_field)
     with lifecycle.start(
         samples,
-        "preprocess_images",
-        settings=(image_settings, copy_settings),
-        inputs={"output_field": output_field},
-        fields=(output_field,),
+        lifecycle.RunRequest(
+            "preprocess_images",
+            settings=(image_settings, copy_settings),
+            inputs={"output_field": output_field},
+            fields=(output_field,),
+        ),
         progress=progress,
         resume=resume,
     ) as run:
         ids, paths = samples.values(["id", "filepath"])
-        folder = run.images_folder
-        folder.mkdir(exist_ok=True)
-        copier = Copier(folder, image_settings, copy_settings)
+        run.images_folder.mkdir(exist_ok=True)
+        copier = Copier(run.images_folder, image_settings, copy_settings)
         written = _write_copies(run, copier, ids, paths)
         if not written.ids:
-            first = next(iter(written.skipped.values()))
-            raise ImageError(f"none of the {counted(len(ids), 'image')} can be read, the first because {first}")
+            reason = next(iter(written.skipped.values()))
+            raise ImageError(f"none of the {counted(len(ids), 'image')} can be read, the first because {reason}")
         _show(run, output_field, {i: str(copier.target(i)) for i in written.ids}, copy_settings.show_in_grid)
-        mean, std = normalisation(written.moments / len(written.ids), written.gray)
-        return run.finish(
-            PreprocessResults(
-                run_key=run.key,
-                output_field=output_field,
-                folder=str(folder),
-                written=len(written.ids),
-                size_px=image_settings.size_px,
-                format=copy_settings.format,
-                gray=written.gray,
-                mean=mean.tolist(),
-                std=std.tolist(),
-                skipped=written.skipped,
-                doubtful=written.doubtful,
-            )
-        )
+        return run.finish(_results(run, output_field, copier, written))
+
+
+def _results(run: Run, output_field: str, copier: Copier, written: Written) -> PreprocessResults:
+    mean, std = normalisation(written.moments / len(written.ids), written.gray)
+    return PreprocessResults(
+        run_key=run.key,
+        output_field=output_field,
+        folder=str(copier.folder),
+        written=len(written.ids),
+        size_px=copier.images.size_px,
+        format=copier.copies.format,
+        gray=written.gray,
+        mean=mean.tolist(),
+        std=std.tolist(),
+        skipped=written.skipped,
+        doubtful=written.doubtful,
+    )
 
 
 @dataclass
@@ -127,10 +130,10 @@ class Written:
     """The copies so far."""
 
     copies: list[dict[str, Any]] = field(default_factory=list)  # as the journal has them
-    gray: bool = True  # all of them are
+    gray: bool = True  # whether all of them are grayscale
     moments: np.ndarray = field(default_factory=lambda: np.zeros((2, 3)))  # summed
     skipped: dict[str, str] = field(default_factory=dict)  # sample id: why there is no copy
-    doubtful: dict[str, str] = field(default_factory=dict)  # sample id: why its copy is worth a look
+    doubtful: dict[str, str] = field(default_factory=dict)  # sample id: why its copy needs a check
 
     @property
     def ids(self) -> list[str]:
@@ -146,7 +149,7 @@ class Written:
 
 @dataclass
 class Copier:
-    """Makes one copy a call, on any thread."""
+    """Writes one copy a call, on any thread."""
 
     folder: Path
     images: ImageSettings
@@ -159,13 +162,13 @@ class Copier:
         """(id, file) -> id, and moments [2, 3], `gray` and `note` of the copy that was written, or the `error`."""
         sample_id, path = sample
         try:
-            found = decode(path, self.images, lambda width, height: self.images.size_px, channels=3)
-            data = self._encode(path, found.pixels[..., 0] if found.gray else found.pixels)
+            decoded = decode(path, self.images, lambda width, height: self.images.size_px, channels=3)
+            data = self._encode(path, decoded.pixels[..., 0] if decoded.gray else decoded.pixels)
         except ImageError as error:
             return {"id": sample_id, "error": str(error)}
         self._save(self.target(sample_id), data)
-        figures = {"gray": found.gray, "moments": moments(found.pixels).tolist()}
-        return {"id": sample_id, "note": found.note, **figures}
+        statistics = {"gray": decoded.gray, "moments": moments(decoded.pixels).tolist()}
+        return {"id": sample_id, "note": decoded.note, **statistics}
 
     def _encode(self, path: str, pixels: np.ndarray) -> bytes:
         from PIL import Image
@@ -183,13 +186,13 @@ class Copier:
         return file.getvalue()
 
     def _save(self, target: Path, data: bytes) -> None:
-        """A kill or a full disk leaves no copy, never half of one."""
-        with aside(target, flush=False) as part:  # one of thousands, each made again in no time
+        """Writes a copy whole or not at all."""
+        with aside(target, flush=False) as part:  # one of thousands, each quickly made again
             part.write_bytes(data)
 
 
 def _write_copies(run: Run, copier: Copier, ids: list[str], paths: list[str]) -> Written:
-    """Copies all images, in order; what an earlier process finished stands in the journal, and is not done again."""
+    """Copies all images in order, except those that the journal lists as finished."""
     journal = run.folder / "copies.jsonl"
     written = _read_journal(journal, copier, set(ids))
     done, threads = set(written.ids), thread_count(copier.images)
@@ -208,19 +211,19 @@ def _write_copies(run: Run, copier: Copier, ids: list[str], paths: list[str]) ->
                     file.flush()
                     written.add(copy)
                 run.report("writing copies", len(written.copies) + len(written.skipped), len(ids))
-        write_text(journal, "".join(json.dumps(copy) + "\n" for copy in written.copies))  # in order, and each once
+        write_text(journal, "".join(json.dumps(copy) + "\n" for copy in written.copies))  # in order, each once
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise OSError(
             f"the disk of {run.folder} is full after {len(written.ids)} of {counted(len(ids), 'copy')}: make room, and "
-            f"go on with evenset.resume_run(dataset, {run.key!r}), or take the copies away with evenset.delete_run"
+            f"resume with evenset.resume_run(dataset, {run.key!r}), or delete the copies with evenset.delete_run"
         ) from error
     return written
 
 
 def _read_journal(path: Path, copier: Copier, ids: set[str]) -> Written:
-    """The copies that are finished and still there."""
+    """The finished copies that still exist."""
     written = Written()
     with regular(path).open("a+") as lines:
         lines.seek(0)
@@ -228,13 +231,13 @@ def _read_journal(path: Path, copier: Copier, ids: set[str]) -> Written:
             with contextlib.suppress(ValueError):  # cut by a kill
                 copy = json.loads(line)
                 if copy["id"] in ids and copier.target(copy["id"]).exists():
-                    ids.remove(copy["id"])  # counted once
+                    ids.remove(copy["id"])  # counts once
                     written.add(copy)
     return written
 
 
 def _show(run: Run, name: str, targets: dict[str, str], in_grid: bool) -> None:
-    """Writes the field of paths, and adds it to what the App's grid can show."""
+    """Writes the field of paths, and adds it to the media fields of the App's grid."""
     import fiftyone as fo
 
     declare(run, name, fo.StringField)
@@ -243,7 +246,7 @@ def _show(run: Run, name: str, targets: dict[str, str], in_grid: bool) -> None:
         refresh(run.dataset)
         if name not in run.dataset.app_config.media_fields:
             run.track("media_fields", name)
-            lasting(run.dataset, lambda: _add_to_grid(run.dataset, name))
+            write_durably(run.dataset, lambda: _add_to_grid(run.dataset, name))
 
 
 def _add_to_grid(dataset: Any, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Continues a run that was stopped or killed."""
+"""Resumes a run that was stopped or killed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .runs.lookup import samples_of, sdk_function
 
 @public
 def resume_run(dataset: Samples, run_key: str, progress: Progress = None) -> Any:
-    """Goes on with a run that was stopped or killed, and returns its results.
+    """Resumes a run that was stopped or killed, and returns its results.
 
     Raises:
         ValueError: the run is running or done, or an audit, or its files were deleted by hand
@@ -25,6 +25,6 @@ def resume_run(dataset: Samples, run_key: str, progress: Progress = None) -> Any
     if record.state not in ("stopped", "failed"):
         raise InvalidInput(f"{run_key} is {record.state}: only a stopped or failed run can be resumed")
     if record.method == "audit_labels":
-        raise InvalidInput(f"{run_key} is an audit, which has nothing to go on with: delete it, and draw anew")
+        raise InvalidInput(f"{run_key} is an audit and cannot be resumed: delete it, and draw again")
     samples = samples_of(dataset, run_key)
     return sdk_function(record.method)(samples, **record.inputs, **record.settings, progress=progress, resume=run_key)

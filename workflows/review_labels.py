@@ -1,4 +1,4 @@
-"""A person's word on suggestions: accepted, corrected or rejected, recorded so that one call undoes it."""
+"""Accepts, corrects or rejects suggestions; one call undoes a review."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 from ..models.settings import ReviewSettings, split
 from .data.checks import check_images
-from .reviewing.request import _request
+from .reviewing.request import build_review
 from .reviewing.results import ReviewResults
-from .reviewing.writing import _review
+from .reviewing.writing import carry_out
 from .runs.arguments import Progress, Samples, public
 
 
@@ -28,24 +28,24 @@ def review_labels(
 ) -> ReviewResults:
     """Accepts, corrects or rejects the suggestions of `samples`; undo with `delete_run`.
 
-    Accepting copies the suggestion into the label field, correcting writes `label` there, and rejecting drops the
-    suggestion. Labels that are written carry evenset_run, evenset_review and evenset_selection. Accepting keeps a label
-    that is there, but for a suggestion of `find_mistakes`: there it replaces the label, and rejecting takes the flag
-    away. Correcting writes over a label that is there. What would take more than half of a class's labels needs force.
+    Accepting copies the suggestion into the label field, correcting writes `label` there, and rejecting removes the
+    suggestion. Written labels carry evenset_run, evenset_review and evenset_selection. Accepting keeps an existing
+    label, except for suggestions of `find_mistakes`: there it replaces the label, and rejecting removes the flag.
+    Correcting replaces an existing label. A change of more than half of a class's labels needs force.
 
     Args:
         field: output field of `auto_label` or `find_mistakes`
         label_field: where labels go; None: the field that `field` was learned from
-        label: the right label, for action="correct"
+        label: the correct label, for action="correct"
         classes: only suggestions of these classes
-        into: key of a finished review of the same fields that this one becomes a part of: one undo takes all back
+        into: key of a finished review of the same fields, which this one joins: they are undone together
         settings: fields of ReviewSettings: action, status, seen, new_class, force
 
     Raises:
         ValueError: a bad argument, or no sample has such a suggestion; nothing was written
-        TypeError: `samples` is no dataset or view, or there is no such setting
+        TypeError: `samples` is not a dataset or view, or a setting is unknown
     """
-    (choices,) = split(settings, ReviewSettings)
+    (review_settings,) = split(settings, ReviewSettings)
     check_images(samples)
-    review = _request(samples, field, label_field, label, classes, choices)
-    return _review(samples, review, progress=progress, resume=resume, into=into)
+    review = build_review(samples, field, label_field, label, classes, review_settings)
+    return carry_out(samples, review, progress=progress, resume=resume, into=into)

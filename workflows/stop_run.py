@@ -10,7 +10,7 @@ from .runs.arguments import Samples, public
 
 @public
 def stop_run(dataset: Samples, run_key: str) -> None:
-    """Asks a run in any process to stop: it does within a batch, and can be resumed.
+    """Asks a run in any process to stop, within a batch; it can be resumed.
 
     Raises:
         ValueError: the run is not running

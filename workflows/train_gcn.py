@@ -88,10 +88,12 @@ def train_gcn(
     inputs |= dict(output_field=output_field, heatmap_field=heatmap_field, group_field=group_field)
     with lifecycle.start(
         samples,
-        "train_gcn",
-        settings=chosen,
-        inputs={**inputs, "include_synthetic": include_synthetic},
-        fields=(output_field, *([heatmap_field] if heatmap_field else [])),
+        lifecycle.RunRequest(
+            "train_gcn",
+            settings=chosen,
+            inputs={**inputs, "include_synthetic": include_synthetic},
+            fields=(output_field, *([heatmap_field] if heatmap_field else [])),
+        ),
         progress=progress,
         resume=resume,
     ) as run:

@@ -90,9 +90,11 @@ def train_generator(
         require_classes(labels, label_field, group_field)
     with lifecycle.start(
         samples,
-        "train_generator",
-        settings=(image_settings, generator_settings, choices),
-        inputs=dict(label_field=label_field, group_field=group_field, classes=classes),
+        lifecycle.RunRequest(
+            "train_generator",
+            settings=(image_settings, generator_settings, choices),
+            inputs=dict(label_field=label_field, group_field=group_field, classes=classes),
+        ),
         progress=progress,
         resume=resume,
     ) as run:

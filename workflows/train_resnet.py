@@ -111,10 +111,12 @@ def train_resnet(
     )
     with lifecycle.start(
         samples,
-        "train_resnet",
-        settings=(image_settings, resnet_settings),
-        inputs={**inputs, "group_field": group_field, "include_synthetic": include_synthetic},
-        fields=(output_field, *([embeddings_field] if embeddings_field else [])),
+        lifecycle.RunRequest(
+            "train_resnet",
+            settings=(image_settings, resnet_settings),
+            inputs={**inputs, "group_field": group_field, "include_synthetic": include_synthetic},
+            fields=(output_field, *([embeddings_field] if embeddings_field else [])),
+        ),
         progress=progress,
         resume=resume,
     ) as run:

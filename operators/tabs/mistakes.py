@@ -38,7 +38,7 @@ class MistakesTab(Tab):
             ctx.panel.state.mistakes = dict(fields=fields, label_field=field, run_key=None)
             return
         key, results = run.key, lookup.read_results(ctx.dataset, run.key)
-        page = mistake_queue.look(ctx.dataset, key, ctx.panel.state.mistakes_first or 0, ROWS)
+        page = mistake_queue.flagged_page(ctx.dataset, key, ctx.panel.state.mistakes_first or 0, ROWS)
         ctx.panel.state.mistakes_first = page.first
         ctx.panel.state.mistakes = dict(
             fields=fields, label_field=field, field=run.inputs["output_field"], run_key=key, **vars(page),
@@ -166,7 +166,7 @@ def ask_before_applying(dataset: Any, label_field: str, rows: list[dict[str, Any
     """The question before these rows are applied; None where another page removed them."""
     if not rows:
         return None
-    losses = mistake_queue.losses(dataset, label_field, rows)
+    losses = mistake_queue.taken_labels(dataset, label_field, rows)
     most = [loss for loss in losses if loss.is_most]
     text = f"Apply {counted(len(rows), 'suggestion')}? This changes {policy.describe(losses)}."
     if most:

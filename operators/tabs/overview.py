@@ -127,7 +127,7 @@ def next_step(dataset: Any, field: str, runs: dict[str, RunRecord], counts: over
     """The next step, given the newest runs and the labels that wait."""
     labelled_by, checked_by = runs.get("auto_label"), runs.get("find_mistakes")
     unreadable = overview.unreadable(dataset, field, labelled_by.key) if labelled_by and counts.left else 0
-    flagged = mistake_queue.look(dataset, checked_by.key, 0, 1).count if checked_by else 0
+    flagged = mistake_queue.flagged_page(dataset, checked_by.key, 0, 1).count if checked_by else 0
     return overview.advise(counts, runs, unreadable, flagged)
 
 

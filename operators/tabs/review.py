@@ -12,7 +12,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...workflows.reviewing import policy
-from ...workflows.ui import overview, review_queue
+from ...workflows.ui import next_round, overview, review_order, review_queue
 from ..display import widgets
 from ..display.wording import capitalize, use_labels
 from .class_keys import NUMBERS, by_key, likeliest
@@ -152,7 +152,8 @@ class ReviewTab(Tab):
         state = ctx.panel.state.review
         queue = (ctx.dataset, state["field"], state["target"])
         try:
-            key = review_queue.decide(*queue, sample_id, action, label, session_name(), shown=state["label"])
+            decision = review_queue.Decision(sample_id, action, label, shown=state["label"])
+            key = review_queue.decide(*queue, decision, session_name())
         except policy.Refused as error:  # the sample stays, for another decision
             ctx.ops.notify(capitalize(use_labels(str(error))), variant="warning")
             return
@@ -174,7 +175,7 @@ class ReviewTab(Tab):
         if not self.panel.has_state(ctx, "review", "key"):
             return
         try:
-            field = review_queue.learn_again(ctx.dataset, ctx.panel.state.review["key"])
+            field = next_round.start_next_round(ctx.dataset, ctx.panel.state.review["key"])
             ctx.ops.notify(f"Learning from all current labels; suggestions go into {field}", variant="info")
         except ValueError as error:  # a second click, or somebody else's
             ctx.ops.notify(capitalize(str(error)), variant="warning")
@@ -193,7 +194,7 @@ def describe_sample(dataset: Any, field: str, label_field: str, sample_id: str) 
     (path,), (label,), (confidence,), *predicted = dataset.select(sample_id).values(columns)
     with ThreadPoolExecutor() as threads:
         counts = threads.submit(overview.count, dataset, label_field, field)
-        near = review_queue.neighbours(dataset, field, label_field, sample_id)
+        near = review_order.neighbours(dataset, field, label_field, sample_id)
         by_class = counts.result().classes
     frequent = Counter({name: states["labelled"] for name, states in by_class.items()})
     nearby = Counter(sample["label"] for sample in near)

@@ -377,8 +377,8 @@ def start_long(dataset: Any, epochs: int) -> dict[str, Any]:
 
     def trains() -> Any:
         job = worker.watch(dataset, job_id)
-        assert job["state"] in worker.UNFINISHED, job
-        return job if "training" in job["phase"] and job["done"] >= 2 else None
+        assert job.is_unfinished, job
+        return job if "training" in job.live["phase"] and job.live["done"] >= 2 else None
 
     return until(trains)
 
@@ -390,7 +390,7 @@ def test_a_killed_worker_leaves_a_run_that_is_stopped_and_resumed(digits, open_a
     says(user, "40 labels, 20 unlabelled.")
     job = start_long(dataset, epochs=200)
     user.page.get_by_role("button", name="Stop").wait_for()
-    os.kill(job["pid"], signal.SIGKILL)
+    os.kill(job.pid, signal.SIGKILL)
 
     says(user, f"The worker of {RUN} ended before its work was done")
     expect(user.page.get_by_role("button", name="Stop")).to_have_count(0)
@@ -452,13 +452,13 @@ def test_a_run_goes_on_while_the_server_is_started_anew(digits, own_server, open
     user.page.get_by_role("button", name="Stop").wait_for()
     user.page.goto("about:blank")  # FiftyOne's own calls to a server that is gone are errors of the page
     own_server.stop()
-    assert psutil.pid_exists(job["pid"])
+    assert psutil.pid_exists(job.pid)
     own_server.start()
     user.page.goto(f"{own_server.address}/datasets/{dataset.name}")
     user.page.get_by_text("Dismiss").click()
     user.open_panel()
     says(user, re.compile("auto label · .* of"))  # it goes on
-    assert psutil.pid_exists(job["pid"])
+    assert psutil.pid_exists(job.pid)
     user.page.get_by_role("button", name="Stop").click()
     says(user, re.compile("was stopped"))
     assert [(row["run"], row["state"]) for row in list_runs(dataset).rows] == [(RUN, "stopped")]

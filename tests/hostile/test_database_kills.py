@@ -20,7 +20,7 @@ CALLER = """
 
     DATA, PORT = sys.argv[1:]
     MONGOD = pathlib.Path(importlib.util.find_spec("fiftyone").origin).parent / "db/bin/mongod"
-    fields.CHUNK = 200
+    fields.DB_BATCH = 200
     QUIET = dict(progress=False)
     wait = durable_writes._wait_for_journal
 

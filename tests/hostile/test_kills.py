@@ -230,7 +230,7 @@ def test_a_workflow_goes_on_without_samples_that_were_deleted_and_their_files(
 
     results = evenset.resume_run(dataset, evenset.list_runs(dataset).rows[0]["run"], progress=False)
 
-    assert f"{count} samples of the run were deleted since: it goes on without them" in str(results)
+    assert f"{count} samples of the run were deleted since: it continues without them" in str(results)
     left = set(dataset.match_tags("synthetic", bool=False).values("id"))
     assert set(getattr(results, "skipped", {})) <= left
     for field in [

@@ -12,6 +12,7 @@ from evenset import delete_run, resume_run, review_labels
 from evenset.workflows.data import label_edits, locks
 from evenset.workflows.runs import records, undo
 from evenset.workflows.ui import mistake_queue, review_queue
+from evenset.workflows.ui.review_queue import Decision
 
 REVIEW = "evenset_review_labels_1"
 
@@ -139,9 +140,9 @@ def stop_after_writing(dataset, monkeypatch):
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("evenset.workflows.runs.run.Run.finish", end)
-        patch.setattr("evenset.workflows.runs.undo.take_back", end)
+        patch.setattr("evenset.workflows.runs.undo.undo_writes", end)
         review_labels(dataset, "auto_label", progress=False)
-    assert undo.take_back is not end
+    assert undo.undo_writes is not end
     records.save_record(dataset, dataclasses.replace(records.read_record(dataset, REVIEW), state="stopped"))
 
 
@@ -196,11 +197,11 @@ def test_a_decision_on_a_suggestion_that_changed_on_the_screen_writes_nothing(su
     dataset.set_values("auto_label.status", ["review", "review"])
     first, second = dataset.values("id")
     fields = ("auto_label", "ground_truth")
-    assert review_queue.decide(dataset, *fields, first, "accept", shown="dog") is None
+    assert review_queue.decide(dataset, *fields, Decision(first, "accept", shown="dog")) is None
     between(lambda: give(dataset, 1, "mine"))
-    assert review_queue.decide(dataset, *fields, second, "accept", shown="dog") is None
+    assert review_queue.decide(dataset, *fields, Decision(second, "accept", shown="dog")) is None
     assert labels(dataset) == [None, "mine"] and dataset.list_runs() == ["evenset_auto_label_1"]
-    assert review_queue.decide(dataset, *fields, first, "accept", shown="cat") == REVIEW
+    assert review_queue.decide(dataset, *fields, Decision(first, "accept", shown="cat")) == REVIEW
 
 
 @pytest.mark.parametrize("action", ["accept", "reject"])

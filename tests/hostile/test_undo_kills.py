@@ -7,7 +7,7 @@ from evenset import delete_run, list_runs, preprocess_images, review_labels
 from evenset.workflows.data import folders
 from evenset.workflows.runs import records, shown_files
 
-STEPS = ("evenset.workflows.runs.review_undo.put_back", "evenset.workflows.runs.records.save_record",
+STEPS = ("evenset.workflows.runs.review_undo.restore", "evenset.workflows.runs.records.save_record",
          "evenset.workflows.runs.records.store", "evenset.workflows.runs.shown_files.delete",
          "fiftyone.core.dataset.Dataset.delete_run")  # fmt: skip
 

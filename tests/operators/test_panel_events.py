@@ -22,6 +22,7 @@ from evenset.operators.tabs.overview import OverviewTab
 from evenset.operators.tabs.runs import RunsTab
 from evenset.workflows.data import locks
 from evenset.workflows.runs import records, worker
+from evenset.workflows.runs.jobs import Job
 from evenset.workflows.ui import live
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
@@ -124,7 +125,7 @@ def test_what_was_decided_is_still_counted_and_taken_back_in_a_panel_that_is_ope
         other.setattr(os, "getpid", lambda: 0)  # somebody else's server
         ben = Panel(suggested, "ben").open("review")
         assert ben.state["review"]["done"] == 0
-        assert ben.act("undo").notices == [("warning", "There is no decision to take back")]
+        assert ben.act("undo").notices == [("warning", "There is nothing to undo")]
         assert labels(suggested, shown) != [None]
 
     assert again.act("undo").notices == []
@@ -348,7 +349,7 @@ def test_how_a_run_ended_is_news_until_it_was_shown(suggested, monkeypatch):
     key = "job:late"
     job = dict(workflow="auto_label", run_key=None, state="failed", error="no label", awaited=False)
     records.store(suggested).set(key, job)
-    monkeypatch.setattr(worker, "watch", lambda dataset, job_id: job)
+    monkeypatch.setattr(worker, "watch", lambda dataset, job_id: Job(**job))
 
     panel.send("on_tab", value="runs")  # before a tick told of it
     assert records.store(suggested).has(key) and "No label" in panel.send("on_again").page

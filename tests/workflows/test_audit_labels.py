@@ -114,7 +114,7 @@ def test_suggestions_of_an_earlier_runs_model_are_audited_by_the_field_that_is_n
     other = clusters(200, 0, spread=1.9)
     auto_label(other, embeddings="vector", run=f"{accepted.name}/evenset_auto_label_1", progress=False)
     other.add_sample_field("checked", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
-    with refused(other, "say the label_field that labels go to"):
+    with refused(other, "pass label_field, the field to write labels to"):
         audit_labels(other, "auto_label", progress=False)
 
     drawn = audit_labels(other, "auto_label", label_field="checked", size=10, progress=False)

@@ -52,7 +52,7 @@ KILLED = """
     import fiftyone as fo, evenset
     from evenset.workflows.balancing import rejection_sampling
     from evenset.workflows.data import synthetic
-    rejection_sampling.BLOCK = synthetic.CHUNK = 20
+    rejection_sampling.BLOCK = synthetic.ADD_BATCH = 20
     def watch(phase, done, total, note):
         if phase == {end[0]!r} and done >= {end[1]}:
             os.kill(os.getpid(), signal.SIGKILL)

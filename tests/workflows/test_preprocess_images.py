@@ -257,7 +257,7 @@ def test_a_run_is_stopped_from_another_place(photos):
         if done == 1:
             stop_run(dataset, "evenset_preprocess_images_1")
 
-    with pytest.raises(RunStopped, match="evenset.resume_run goes on from there"):
+    with pytest.raises(RunStopped, match="evenset.resume_run resumes it"):
         preprocess_images(dataset, progress=ask)
     assert "stopped" in str(list_runs(dataset))
     dataset.reload()

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
-from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 from evenset import auto_label, delete_run, list_runs, load_results, resume_run, review_labels, stop_run
-from evenset.workflows.data import folders
-from evenset.workflows.runs import lookup
 
 
 @pytest.fixture
@@ -55,35 +50,6 @@ def test_runs_of_others_are_not_ours(labelled):
         delete_run(labelled, "evenset_auto_label_1")
 
 
-def test_of_many_runs_the_newest_are_named(make_dataset):
-    dataset = make_dataset(["/nowhere/1.png"])
-    for number in range(1, 13):
-        dataset.register_run(f"evenset_auto_label_{number}", dataset.init_run(method="auto_label"))
-    dataset.register_run("evenset_audit_labels_1", dataset.init_run(method="audit_labels"))
-    with pytest.raises(ValueError, match="of Evenset: it has ") as caught:
-        load_results(dataset, "evenset_auto_label_99")
-    names = "evenset_audit_labels_1, " + ", ".join(f"evenset_auto_label_{number}" for number in (12, 11, 10, 9))
-    assert str(caught.value).endswith(f"it has {names} and 8 more: list_runs shows all")
-
-
-def test_a_run_goes_on_with_its_samples_by_the_shortest_question(make_dataset):
-    dataset = make_dataset([f"/nowhere/{i}.png" for i in range(6)])
-    ids = dataset.values("id")
-
-    def resumed(kept):
-        folder = folders.run_folder(dataset, "evenset_train_gcn_1")
-        folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / "samples.npy", np.array(kept, dtype="U24"))
-        return lookup.samples_of(dataset, "evenset_train_gcn_1")
-
-    assert resumed(ids) is dataset
-    for kept, ordered in ((ids[1:4], False), (ids[::-1], True)):
-        view = resumed(kept)
-        assert view.values("id") == kept and view._stages[0].ordered == ordered
-    dataset.delete_samples(ids[2])
-    assert resumed(ids) is dataset
-
-
 def test_results_are_read_in_another_process(labelled, elsewhere):
     saved = load_results(labelled, "evenset_auto_label_1")
     assert saved["accepted"] > 0 and saved["promise"] == "promise" and saved["text"].startswith("auto_label (")
@@ -117,22 +83,3 @@ def test_a_run_without_results_says_why(clusters):
         load_results(dataset, "evenset_auto_label_1")
     (row,) = list_runs(dataset).rows
     assert row["error"] == "out of luck"
-
-
-def test_readers_of_one_run_wait_for_one_another(labelled, monkeypatch):
-    read, reading, most = type(labelled).load_run_results, [], []
-
-    def slow(*args, **kwargs):
-        reading.append(args)
-        time.sleep(0.05)
-        most.append(len(reading))
-        try:
-            return read(*args, **kwargs)
-        finally:
-            reading.pop()
-
-    monkeypatch.setattr(type(labelled), "load_run_results", slow)
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: load_results(labelled, "evenset_auto_label_1")["accepted"], range(4)))
-
-    assert len(set(found)) == 1 and most == [1] * 4

@@ -212,7 +212,7 @@ def test_a_review_reads_in_parts_and_no_more_of_earlier_reviews_than_it_has_to(s
         type(suggested), "select", lambda self, ids, **how: asked.append(ids) or select(self, ids, **how)
     )
     for name in ("reviewing.writing", "reviewing.policy"):
-        monkeypatch.setattr(import_module(f"evenset.workflows.{name}"), "CHUNK", 4)
+        monkeypatch.setattr(import_module(f"evenset.workflows.{name}"), "DB_BATCH", 4)
     accepted = with_status(suggested, "accepted")
     wanted = dict(zip(*accepted.values(["id", "auto_label.label"]), strict=True))
     for sample_id in list(wanted)[:4]:
@@ -255,7 +255,7 @@ def test_a_label_of_a_review_that_is_gone_never_passes_for_an_original(suggested
 def test_a_review_that_is_stopped_leaves_no_label_and_can_be_resumed(suggested, everything, monkeypatch):
     from evenset.workflows.data import label_edits
 
-    monkeypatch.setattr(label_edits, "CHUNK", 10)
+    monkeypatch.setattr(label_edits, "DB_BATCH", 10)
     before = everything(suggested)
     accepted = with_status(suggested, "accepted").values("id")
 
@@ -283,7 +283,7 @@ def test_a_review_that_is_killed_goes_on(suggested, everything, elsewhere):
         import os, signal
         import fiftyone as fo, evenset
         from evenset.workflows.data import label_edits
-        label_edits.CHUNK = 10
+        label_edits.DB_BATCH = 10
         def die(phase, done, total, note):
             if done >= 20:
                 os.kill(os.getpid(), signal.SIGKILL)

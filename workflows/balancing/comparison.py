@@ -98,9 +98,9 @@ def compare_generation(
     inputs = dict(label_field=label_field, task="generation", generator=ready.source if ready else None, target=target)
     with lifecycle.start(
         samples,
-        "compare_methods",
-        settings=found,
-        inputs={**inputs, "group_field": group_field, "classes": classes},
+        lifecycle.RunRequest(
+            "compare_methods", settings=found, inputs={**inputs, "group_field": group_field, "classes": classes}
+        ),
         progress=progress,
         resume=resume,
     ) as run:

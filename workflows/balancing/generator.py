@@ -18,7 +18,7 @@ from ...models.regular_files import is_file, is_folder, read_json, regular
 from ...models.settings import GeneratorSettings, ImageSettings, SamplingSettings, TrainGeneratorSettings
 from ..data.internals import dataset_id
 from ..data.labels import Labels
-from ..display.image_grid import COLUMNS, MOST_ROWS, image_grid, save
+from ..display.image_grid import COLUMNS, MAX_ROWS, image_grid, save
 from ..runs import records, run_files
 from ..runs.run import Run
 from ..training.image_survey import ImageStats, groups_of_all, survey_images
@@ -212,7 +212,7 @@ def _keep(pipeline: Pipeline, folder: Path, note: dict[str, Any]) -> None:
 
 def _show(run: Run, pipeline: Pipeline, names: list[str], precision: str) -> None:
     """A last picture: what the generator draws now, a row a class."""
-    shown = names[:MOST_ROWS]
+    shown = names[:MAX_ROWS]
     labels = np.repeat(np.arange(len(shown)), COLUMNS)
     images = draw(pipeline, labels, SamplingSettings(precision=precision), np.arange(len(labels)))
     save(run.folder / "samples_final.png", image_grid(dict(zip(shown, np.split(images, len(shown)), strict=True))))

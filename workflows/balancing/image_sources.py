@@ -87,7 +87,7 @@ def make(
         draw = drawn(run, ready, problem.names, sampling, generator_settings.device)
     judge = Judging(run, problem, filters, probe, copies=source == "generate")
     maker = run.subrun(part) if part else run
-    first = run.remember("first_number", lambda: synthetic.unused(run.dataset))
+    first = run.remember("first_number", lambda: synthetic.next_number(run.dataset))
     return rejection_sampling.make(
         maker, problem.names, plan.add, draw, judge, choices.max_draws_per_image, choices.keep_rejected, first
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..display.image_grid import COLUMNS, MOST_ROWS, image_grid, save
+from ..display.image_grid import COLUMNS, MAX_ROWS, image_grid, save
 
 if TYPE_CHECKING:
     from ..data.synthetic import Made
@@ -171,5 +171,5 @@ def class_grid(path: Path, names: list[str], made: list[Made]) -> str:
     rows: dict[str, list[str]] = {name: [] for name in names}
     for one in made:
         rows[one.label].append(one.path)
-    shown = [name for name in names if rows[name]][:MOST_ROWS]
+    shown = [name for name in names if rows[name]][:MAX_ROWS]
     return save(path, image_grid({name: np.stack(list(map(read_image, rows[name][:COLUMNS]))) for name in shown}))

@@ -28,7 +28,7 @@ from ..training.image_survey import survey_images
 from ..training.label_spreading import Surroundings, surround
 from ..training.partition import Split, split_parts
 from ..training.resnet import fit
-from .trials import Branch, Cut, Material, Trial
+from .trials import Cut, Material, Trial
 
 BATCH = 256
 Method = Callable[[Trial], np.ndarray]  # -> probabilities of the samples to predict [n, K], NaN where it abstains
@@ -217,11 +217,10 @@ def learn(material: Material, method: str, settings: dict[str, Any], cut: Cut) -
     run = material.run
     place = f"{method.replace(' ', '_')}_{cut.seed}_{_digest(settings)}"
     title = f"{method}, seed {cut.seed}"
-    branch = Branch(run.dataset, run.record, run.progress, run.resumed, place=place, title=title)
+    branch = run.subrun(place, title, is_separate=True)
     trial = Trial(material, branch, cut, settings)
 
     def compute() -> dict[str, np.ndarray]:
-        branch.folder.mkdir(exist_ok=True)
         started = time.monotonic()
         probabilities = METHODS[method][0](trial)
         seconds = time.monotonic() - started + trial.earlier_seconds

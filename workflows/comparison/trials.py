@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -20,24 +19,6 @@ from ..training.image_survey import ImageStats
 from ..training.partition import Split, set_aside
 
 T = TypeVar("T")
-
-
-@dataclass
-class Branch(Run):
-    """A run inside a run: its files lie in a folder of their own, and it reports under its name."""
-
-    place: str = ""
-    title: str = ""
-
-    @property
-    def folder(self) -> Path:
-        return super().folder / self.place
-
-    def report(self, phase: str, done: int, total: int, note: str = "") -> None:
-        super().report(f"{self.title}: {phase}", done, total, note)
-
-    def remember(self, name: str, compute: Callable[[], Any]) -> Any:
-        return super().remember(f"{name} of {self.place}", compute)
 
 
 @dataclass
@@ -67,7 +48,7 @@ class Trial:
     """One method in one repetition, with its own settings."""
 
     material: Material
-    run: Branch
+    run: Run
     cut: Cut
     given: dict[str, Any]  # settings
     earlier_seconds: float = 0.0  # that others took for what it uses

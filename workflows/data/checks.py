@@ -11,7 +11,7 @@ from .internals import is_collection, is_generated, root_dataset, stages_of
 
 
 def check_images(samples: Any) -> None:
-    """Refuses what is not a set of images.
+    """Checks that `samples` are images.
 
     Raises:
         TypeError: neither a dataset nor a view
@@ -29,7 +29,7 @@ def check_images(samples: Any) -> None:
         if not slices:
             raise InvalidInput(f"{name!r} is a grouped dataset, and no slice of it has images: Evenset works on images")
         raise InvalidInput(
-            f"{name!r} is a grouped dataset: give the images of a slice, as dataset.select_group_slices({slices[0]!r})"
+            f"{name!r} is a grouped dataset: pass the images of a slice, as dataset.select_group_slices({slices[0]!r})"
         )
     if is_generated(samples):
         raise InvalidInput(
@@ -49,27 +49,23 @@ def _grouped_view(samples: Any) -> str:
     (by,) = [stage.field_or_expr for stage in stages_of(samples) if isinstance(stage, GroupBy)][-1:] or [None]
     field = f" by {by!r}" if isinstance(by, str) else ""
     return (
-        f"the view of {root_dataset(samples).name!r} is grouped{field}: give view.flatten(), which has its samples, "
+        f"the view of {root_dataset(samples).name!r} is grouped{field}: pass view.flatten(), which has its samples, "
         "or the dataset"
     )
 
 
 def count(samples: Any) -> int:
-    """How many samples there are: `len` of a dataset is MongoDB's fast count, which is wrong after an unclean end."""
+    """Number of samples. `len` of a dataset is MongoDB's fast count, which is wrong after an unclean end."""
     return int(samples.count("id"))
 
 
 def is_empty(samples: Any) -> bool:
-    """Whether there is no sample; in no more time where there are many."""
+    """Whether there are no samples, in constant time."""
     return not samples.limit(1).count("id")
 
 
 def check_label_field(samples: Any, label_field: str) -> None:
-    """Refuses a field that holds no `fo.Classification`.
-
-    Raises:
-        ValueError: the field is missing or of another type
-    """
+    """Raises ValueError where the field is missing or does not hold `fo.Classification`."""
     import fiftyone as fo
 
     dataset = root_dataset(samples)
@@ -89,13 +85,13 @@ def check_label_field(samples: Any, label_field: str) -> None:
 
 
 def check_output_field(samples: Any, output_field: str, *inputs: str | None, name: str = "output_field") -> None:
-    """Refuses what cannot be a new field.
+    """Checks the name of a new field.
 
     Args:
         name: of the argument
 
     Raises:
-        ValueError: no identifier, a name that FiftyOne needs, or that of an input
+        ValueError: not an identifier, reserved by FiftyOne, or the name of an input
     """
     import fiftyone as fo
     from fiftyone.core.odm import Document
@@ -109,7 +105,7 @@ def check_output_field(samples: Any, output_field: str, *inputs: str | None, nam
 
 
 def require_fields(dataset: Any, *names: str) -> None:
-    """Raises ValueError where somebody removed one of the fields since they were shown."""
+    """Raises ValueError where one of the fields was removed since it was shown."""
     for name in names:
         if not dataset.has_sample_field(name):
             raise InvalidInput(

@@ -1,4 +1,4 @@
-"""Writes that outlive the database: in its journal before the work goes on, and made again where a kill took them."""
+"""Writes that survive a kill of the database: in its journal before work continues, and repeated where lost."""
 
 from __future__ import annotations
 
@@ -9,36 +9,35 @@ from ...models.errors import DatabaseUnavailable, RunError
 from .internals import dataset_id, document
 
 T = TypeVar("T")
-TRIES = 5  # a database that is killed at each of them is not one to work with
+TRIES = 5  # write attempts before a database counts as unusable
 
 
 class DatasetDeleted(RunError, ValueError):
     """The dataset is no longer in the database."""
 
 
-def lasting(dataset: Any, write: Callable[[], T]) -> T:
+def write_durably(dataset: Any, write: Callable[[], T]) -> T:
     """Calls `write`, and returns once its writes are in the journal of the database.
 
     MongoDB acknowledges a write up to 100 ms before it is in the journal. A database that is killed in between, and
-    started again before the next question, has lost it without a word: then `write` is called again, so that it must
-    bear to find its work done.
+    started again before the next query, loses it silently: then `write` is called again. So it must be idempotent.
 
     Raises:
         DatasetDeleted: the dataset was deleted
-        ConnectionError: the database was killed again and again
+        ConnectionError: the database was restarted on every attempt
     """
     for _ in range(TRIES):
-        process = _process()
+        server = _server_process()
         result = write()
         _wait_for_journal(dataset)
-        if _process() == process:
+        if _server_process() == server:
             return result
-        refresh(dataset)  # this process remembers what the database forgot
-    raise DatabaseUnavailable("the database was ended and started again at each try to write: see why, and go on then")
+        refresh(dataset)  # this process remembers what the database lost
+    raise DatabaseUnavailable("the database was restarted on every write attempt: see its log, then resume")
 
 
 def refresh(dataset: Any) -> None:
-    """Reloads the dataset, whatever its name is now.
+    """Reloads the dataset, also under a new name.
 
     Raises:
         DatasetDeleted: it was deleted
@@ -56,7 +55,7 @@ def is_deleted(dataset: Any) -> bool:
 
 
 def _row(dataset: Any) -> Any:
-    """Id and name of the dataset as the database has it, None where it has none."""
+    """Id and name of the dataset in the database; None where it was deleted."""
     return None if dataset.deleted else _database().datasets.find_one({"_id": dataset_id(dataset)}, ["name"])
 
 
@@ -65,12 +64,12 @@ def dataset_ids() -> set[str]:
 
 
 def database_id() -> str:
-    """Tells FiftyOne's databases from one another, wherever they are reached."""
+    """Identifies FiftyOne's database, whatever its address."""
     return str(_database().config.find_one({}, ["_id"])["_id"])
 
 
-def forget(dataset: Any) -> None:
-    """Removes what a process that did not know yet wrote for a dataset that was deleted."""
+def drop_leftovers(dataset: Any) -> None:
+    """Removes what other processes wrote for a dataset after it was deleted."""
     database = _database()
     database.execution_store.delete_many({"dataset_id": dataset_id(dataset)})
     for name in ("runs", "views"):
@@ -79,17 +78,17 @@ def forget(dataset: Any) -> None:
 
 
 def _wait_for_journal(dataset: Any) -> None:
-    """Writes with the journal's acknowledgement, which covers all writes before it."""
+    """Writes with acknowledgement by the journal, which covers all earlier writes."""
     from pymongo import WriteConcern
 
     journaled = _database().datasets.with_options(write_concern=WriteConcern(j=True))
-    now = {"$currentDate": {"last_modified_at": True}}
-    if not journaled.update_one({"_id": dataset_id(dataset)}, now).matched_count:
+    touch = {"$currentDate": {"last_modified_at": True}}
+    if not journaled.update_one({"_id": dataset_id(dataset)}, touch).matched_count:
         raise DatasetDeleted(f"the dataset {dataset.name!r} was deleted: its runs went with it")
 
 
-def _process() -> Any:
-    """Which process the database is: another one after each start."""
+def _server_process() -> Any:
+    """Id of the database's process, which changes with each start."""
     return _database().client.admin.command("hello").get("topologyVersion", {}).get("processId")
 
 

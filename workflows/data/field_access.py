@@ -1,4 +1,4 @@
-"""Fields that a workflow reads or writes: neither hidden by the view, nor read-only."""
+"""Checks that fields are visible in a view, and writable."""
 
 from __future__ import annotations
 
@@ -9,40 +9,32 @@ from .internals import root_dataset, stages_of
 
 
 def require_visible(samples: Any, *paths: str | None) -> None:
-    """Refuses fields that the dataset has and the view hides.
-
-    Raises:
-        ValueError: one is hidden
-    """
+    """Raises ValueError where the view hides a field that the dataset has."""
     dataset = root_dataset(samples)
     for path in paths:
         if path is not None and dataset.has_field(path) and not samples.has_field(path):
             raise InvalidInput(
                 f"the view of {dataset.name!r} hides the field {path!r}: leave out its select_fields and "
-                "exclude_fields, or give the dataset"
+                "exclude_fields, or pass the dataset"
             )
 
 
 def with_all_fields(samples: Any) -> Any:
-    """The same samples with the fields that the view hides: attributes that Evenset reads may be among them."""
+    """The same samples with all fields, also attributes that the view hides and Evenset reads."""
     from fiftyone.core.stages import ExcludeFields, SelectFields
 
     stages = stages_of(samples.view())
-    kept = [stage for stage in stages if not isinstance(stage, (ExcludeFields, SelectFields))]
-    if len(kept) == len(stages):
+    shown = [stage for stage in stages if not isinstance(stage, (ExcludeFields, SelectFields))]
+    if len(shown) == len(stages):
         return samples
     view = root_dataset(samples).view()
-    for stage in kept:
+    for stage in shown:
         view = view.add_stage(stage)
     return view
 
 
 def require_writable(dataset: Any, *paths: str | None) -> None:
-    """Refuses fields that the user made read-only, where they would be written.
-
-    Raises:
-        ValueError: one is read-only
-    """
+    """Raises ValueError where the user made a field read-only."""
     for path in paths:
         for own in (path, f"{path}.label") if path is not None else ():
             field = dataset.get_field(own)

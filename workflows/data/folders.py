@@ -1,4 +1,4 @@
-"""Where a run's files lie, and how one process keeps others from the same field."""
+"""Folders of a dataset's runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from .internals import dataset_id
 
-SAMPLES, ORIGIN = "samples.npy", "origin.json"  # of a run: its samples' ids, and whose the folder is
+SAMPLES, ORIGIN = "samples.npy", "origin.json"  # of a run: ids of its samples; its database and dataset
 
 
 def dataset_folder(dataset: Any) -> Path:

@@ -1,4 +1,4 @@
-"""FiftyOne's private names, all of them here: what a new release of FiftyOne may change."""
+"""FiftyOne's private names, in one place: a new release of FiftyOne may change them."""
 
 from __future__ import annotations
 

@@ -1,23 +1,23 @@
-"""Labels that a review changed: noted before they change, and written or put back where they are still those seen."""
+"""Edits of labels by a review: recorded first, then written where the label is still the one that was seen."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ...models.errors import InvalidInput
 from ...models.files import write_text
 from ...models.regular_files import regular
-from .fields import CHUNK
+from .fields import DB_BATCH
 from .internals import aggregate, reload_samples, sample_collection
-from .labels import PROVENANCE
 from .writer import Writer
 
-FILE = "changes.jsonl"  # of a review's folder, a line for each label that changes
-IDENTITY = ("_id", "label", "status", "is_issue")  # of a label: while these stay, it is the one that was seen
+FILE = "changes.jsonl"  # in a review's folder, one line a label
+IDENTITY = ("_id", "label", "status", "is_issue")  # identify a label: with other values it was edited
 Line = dict[str, Any]  # id of the sample, field, before, after
 Label = dict[str, Any] | None  # as the database holds it
+Side = Literal["before", "after"]
 
 
 def change(sample_id: str, field: str, before: Label, after: Label) -> Line:
@@ -38,45 +38,50 @@ def save(folder: Path, lines: list[Line]) -> None:
 
 
 def labels_of(dataset: Any, ids: list[str], fields: list[str]) -> dict[str, dict[str, Any]]:
-    """Labels as the database holds them, for each field of each sample that is there; ids come in parts of CHUNK."""
-    names = {name: _db_name(dataset, name) for name in fields}
-    found = aggregate(dataset.select(ids), [{"$project": dict.fromkeys(names.values(), 1)}])
-    return {str(sample["_id"]): {name: sample.get(stored) for name, stored in names.items()} for sample in found}
+    """Labels as the database holds them, by sample and field; at most DB_BATCH ids, deleted samples are left out."""
+    names = {name: db_name(dataset, name) for name in fields}
+    rows = aggregate(dataset.select(ids), [{"$project": dict.fromkeys(names.values(), 1)}])
+    return {str(row["_id"]): {name: row.get(stored) for name, stored in names.items()} for row in rows}
 
 
-def _db_name(dataset: Any, field: str) -> str:
+def db_name(dataset: Any, field: str) -> str:
+    """Name of a field in the database."""
     return getattr(dataset.get_field(field), "db_field", None) or field  # None: it was removed at this moment
 
 
 def write(run: Writer, lines: list[Line]) -> set[str]:
-    """Writes the changes of each sample at once, where its labels are those seen; returns ids of the others.
+    """Writes the edits of each sample together, where its labels are those seen; returns ids of the others.
 
     Raises:
         ValueError: one of the fields was removed meanwhile
     """
-    samples, missed, fields = _by_sample(lines), set(), list(dict.fromkeys(line["field"] for line in lines))
+    samples, missed, fields = by_sample(lines), set(), fields_of(lines)
     ids = list(samples)
-    for first in range(0, len(ids), CHUNK):
-        part = {i: samples[i] for i in ids[first : first + CHUNK]}
-        missed |= _update(run.dataset, part, seen="before", new="after")
-        _check_fields_left(run.dataset, fields)
-        run.report("writing labels", first + len(part), len(ids))
+    for first in range(0, len(ids), DB_BATCH):
+        batch = {i: samples[i] for i in ids[first : first + DB_BATCH]}
+        missed |= update(run.dataset, batch, seen="before", new="after")
+        _check_fields_remain(run.dataset, fields)
+        run.report("writing labels", first + len(batch), len(ids))
     return missed
 
 
-def _by_sample(lines: list[Line]) -> dict[str, list[Line]]:
+def fields_of(lines: list[Line]) -> list[str]:
+    return list(dict.fromkeys(line["field"] for line in lines))
+
+
+def by_sample(lines: list[Line]) -> dict[str, list[Line]]:
     samples: dict[str, list[Line]] = {}
     for line in lines:
         samples.setdefault(line["id"], []).append(line)
     return samples
 
 
-def _update(dataset: Any, samples: dict[str, list[Line]], *, seen: str, new: str) -> set[str]:
-    """Replaces labels on the condition that all of a sample's are those seen; returns ids of samples left alone.
+def update(dataset: Any, samples: dict[str, list[Line]], *, seen: Side, new: Side) -> set[str]:
+    """Replaces labels on condition that all of a sample's are those seen; returns ids of unchanged samples.
 
     Args:
         samples: lines of each sample
-        seen, new: "before" and "after", or the other way round
+        seen, new: "before" and "after" to write, the reverse to undo
     """
     from bson import ObjectId
     from pymongo import UpdateOne, WriteConcern
@@ -88,7 +93,7 @@ def _update(dataset: Any, samples: dict[str, list[Line]], *, seen: str, new: str
         condition: dict[str, Any] = {"_id": ObjectId(i)}
         values: dict[str, Any] = {"last_modified_at": now}
         for line in lines:
-            name = _db_name(dataset, line["field"])
+            name = db_name(dataset, line["field"])
             condition.update(_condition(name, line[seen]))
             values[name] = line[new]
         updates.append(UpdateOne(condition, {"$set": values}))
@@ -97,32 +102,33 @@ def _update(dataset: Any, samples: dict[str, list[Line]], *, seen: str, new: str
     reload_samples(dataset, list(samples))  # those that a caller holds
     if matched == len(updates):
         return set()
-    labels = labels_of(dataset, list(samples), list({line["field"]: 0 for lines in samples.values() for line in lines}))
+    labels = labels_of(dataset, list(samples), fields_of([line for lines in samples.values() for line in lines]))
     return {
-        i for i, lines in samples.items()
-        if i not in labels or not all(_same(labels[i][line["field"]], line[new]) for line in lines)
-    }  # fmt: skip
+        i
+        for i, lines in samples.items()
+        if i not in labels or not all(is_same(labels[i][line["field"]], line[new]) for line in lines)
+    }
 
 
 def _condition(name: str, label: Label) -> dict[str, Any]:
-    """What a sample has to match so that its label is still this one."""
+    """Query for a sample whose label is still this one."""
     return {name: None} if label is None else {f"{name}.{key}": label.get(key) for key in IDENTITY}
 
 
-def _same(now: Any, then: Label) -> bool:
+def is_same(now: Any, then: Label) -> bool:
     """Whether a label is still the one of a line."""
     if not isinstance(now, dict) or then is None:
         return now is None and then is None
     return all(now.get(key) == then.get(key) for key in IDENTITY)
 
 
-def _check_fields_left(dataset: Any, fields: list[str]) -> None:
-    """Takes values out again that were written into a field while somebody removed it.
+def _check_fields_remain(dataset: Any, fields: list[str]) -> None:
+    """Removes values that were written into a field while somebody removed it.
 
     Raises:
         ValueError: one was removed
     """
-    names = {name: _db_name(dataset, name) for name in fields}
+    names = {name: db_name(dataset, name) for name in fields}
     dataset.reload()
     gone = [name for name in fields if not dataset.has_sample_field(name)]
     for name in gone:
@@ -131,8 +137,3 @@ def _check_fields_left(dataset: Any, fields: list[str]) -> None:
         raise InvalidInput(
             f"the field {gone[0]!r} of {dataset.name!r} was removed or renamed while labels were written"
         )
-
-
-def provenance_paths(label_field: str) -> list[str]:
-    """Attributes of a label that a review wrote."""
-    return [f"{label_field}.{name}" for name in PROVENANCE]

@@ -1,4 +1,4 @@
-"""Locks that keep other processes from the same field, run or key."""
+"""File locks on a field, run or key of a dataset."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 from ...models.errors import InvalidInput
 from .folders import dataset_folder
 
-WAIT_SECONDS = 10  # for somebody else's decision to be written
-GRACE_SECONDS = 0.2  # to try again where a file was removed while it was being locked
-LOCKS = "locks"  # folder of a dataset's
+WAIT_SECONDS = 10  # for another person's decision to be written
+GRACE_SECONDS = 0.2  # for a killed process to release its lock, or a removed lock file to be created again
+LOCKS = "locks"  # folder of a dataset's locks
 TRIES = 100  # to lock a file in a folder that others remove when it is empty
 
 
 @contextlib.contextmanager
 def lock_field(dataset: Any, name: str, wait_seconds: float = 0) -> Iterator[None]:
-    """Keeps other processes from the same field, run or key; a process that dies lets go.
+    """Keeps others from the same field, run or key; the death of a process releases its locks.
 
     Raises:
         ValueError: another run holds it
@@ -27,16 +27,16 @@ def lock_field(dataset: Any, name: str, wait_seconds: float = 0) -> Iterator[Non
     from filelock import FileLock, Timeout
 
     path = _lock_path(dataset, name)
-    above = [path.parent, *path.parent.parents[:2]]  # now: a dataset that is deleted meanwhile says nothing more
+    folders = [path.parent, *path.parent.parents[:2]]  # before the work: a deleted dataset has no path
     lock = FileLock(path, timeout=max(wait_seconds, GRACE_SECONDS))
     try:
-        for left in range(TRIES, 0, -1):
+        for tries_left in range(TRIES, 0, -1):
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 lock.acquire()
                 break
-            except (FileNotFoundError, FileExistsError):  # who let go took the empty folder away at this very moment
-                if left == 1:
+            except (FileNotFoundError, FileExistsError):  # another process removed the empty folder at this moment
+                if tries_left == 1:
                     raise
     except Timeout:
         raise InvalidInput(f"another run is writing {name!r} at this moment: wait for it, or stop it") from None
@@ -45,7 +45,7 @@ def lock_field(dataset: Any, name: str, wait_seconds: float = 0) -> Iterator[Non
     finally:
         path.unlink(missing_ok=True)
         lock.release()
-        for folder in above:
+        for folder in folders:
             with contextlib.suppress(OSError):
                 folder.rmdir()  # only where it is empty
 
@@ -55,14 +55,14 @@ def is_free(dataset: Any, name: str) -> bool:
     if not _lock_path(dataset, name).exists():
         return True
     try:
-        with lock_field(dataset, name, wait_seconds=0.2):  # a killed process needs a moment to let go
+        with lock_field(dataset, name, wait_seconds=GRACE_SECONDS):
             return True
     except ValueError:
         return False
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock of a file, which is left as it is."""
+    """Whether a process holds a lock file; the file stays."""
     from filelock import FileLock, Timeout
 
     try:
@@ -73,7 +73,7 @@ def is_locked(path: Path) -> bool:
 
 
 def clear_locks(dataset: Any) -> None:
-    """Removes the locks that a killed process left behind."""
+    """Removes locks of killed processes."""
     for path in (dataset_folder(dataset) / LOCKS).glob("*"):
         is_free(dataset, path.name)
 

@@ -6,28 +6,28 @@ import unicodedata
 from typing import Any
 
 from .checks import is_empty
-from .durable_writes import lasting, refresh
+from .durable_writes import refresh, write_durably
 from .internals import saved_view_document
 from .marks import mark, remember_id
 from .writer import Writer
 
-MAX_CHARACTERS = 120  # of a view's name: names of classes may have thousands, and FiftyOne takes 1,551
+MAX_CHARACTERS = 120  # of a view's name; FiftyOne takes 1,551, and a class name may have thousands
 
 
 def load(dataset: Any, name: str) -> Any:
-    """A saved view; None where it is gone, or has no samples left."""
+    """A saved view; None where it was removed or is empty."""
     view = dataset.load_saved_view(name) if name in dataset.list_saved_views() else None
     return view if view is not None and not is_empty(view) else None
 
 
 def shortened(name: str) -> str:
-    """The name on one line, without characters that are not seen, and cut where it is too long for a menu."""
-    seen = "".join(" " if unicodedata.category(letter)[0] == "C" else letter for letter in name)
-    return seen if len(seen) <= MAX_CHARACTERS else seen[: MAX_CHARACTERS - 1] + "…"
+    """The name on one line, with spaces for control characters, cut to MAX_CHARACTERS."""
+    visible = "".join(" " if unicodedata.category(letter)[0] == "C" else letter for letter in name)
+    return visible if len(visible) <= MAX_CHARACTERS else visible[: MAX_CHARACTERS - 1] + "…"
 
 
 def save(run: Writer, name: str, view: Any) -> str:
-    """Saves `view` under `name`, or under `name (2)` where FiftyOne's slug is taken; returns the name it got."""
+    """Saves `view` as `name`, or as `name (2)` where FiftyOne's slug is taken; returns the name."""
     import fiftyone.core.utils as fou
 
     dataset, name = run.dataset, shortened(name)
@@ -40,10 +40,10 @@ def save(run: Writer, name: str, view: Any) -> str:
         free = f"{name} ({number})"
     run.track("views", free)
 
-    def save_() -> None:
+    def save_view() -> None:
         if not dataset.has_saved_view(free):
             dataset.save_view(free, view, description=mark(run.key))
 
-    lasting(dataset, save_)
+    write_durably(dataset, save_view)
     remember_id(run, "views", free, saved_view_document(dataset, free))
     return free

@@ -1,4 +1,4 @@
-"""Samples that Evenset made: their files, what is known of where they come from, and how they go again."""
+"""Synthetic samples: their files, provenance, addition and removal."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import numpy as np
 from ...models.errors import InvalidInput
 from ...models.files import aside
 from ...models.regular_files import regular
-from .durable_writes import lasting, refresh
+from .durable_writes import refresh, write_durably
 from .internals import root_dataset
 from .labels import PARENT, REJECTED, SYNTHETIC
 from .locks import lock_field
 from .writer import Writer
 
 FIELD = SYNTHETIC  # the embedded document has the name of the tag
-SPARE = "spare"  # reason of one that passed when its class was full already
-CHUNK = 1000  # samples a write
+SPARE = "spare"  # reason of an image that passed after its class was full
+ADD_BATCH = 1000  # samples a write
 WAIT_SECONDS = 60  # for another run that adds or removes samples
-KINDS = dict(  # of the embedded document, all filtered by in the App's sidebar
+KINDS = dict(  # fields of the embedded document, by which the App's sidebar filters
     run="StringField",
     source="StringField",
     generator="StringField",
@@ -39,12 +39,12 @@ KINDS = dict(  # of the embedded document, all filtered by in the App's sidebar
     nearest_real_id="StringField",
     nearest_real_distance="FloatField",
     reason="StringField",
-    refusal="StringField",  # the reason in a sentence, with its figure and limit
+    refusal="StringField",  # the reason as a sentence, with value and limit
 )
 
 
 class Made(NamedTuple):
-    """One image that was made, and what is known of it."""
+    """A generated image, its label and provenance."""
 
     path: str
     label: str
@@ -53,31 +53,27 @@ class Made(NamedTuple):
 
 
 def check_field(dataset: Any) -> None:
-    """Refuses a dataset whose field `synthetic` is somebody else's.
-
-    Raises:
-        ValueError: the field is there, and holds something else
-    """
+    """Raises ValueError where the dataset has a field `synthetic` that Evenset did not add."""
     field = dataset.get_field(FIELD)
     if field is not None and dataset.get_field(f"{FIELD}.run") is None:
         raise InvalidInput(
-            f"{dataset.name!r} has a field {FIELD!r} of its own, where Evenset notes what it made: rename it"
+            f"{dataset.name!r} has a field {FIELD!r} already, where Evenset records synthetic samples: rename it"
         )
 
 
 def count(samples: Any, label_field: str, names: Sequence[str]) -> np.ndarray:
-    """Synthetic samples of each class [K]. Those of a view are in it, or are made of, or most like, an image of it."""
+    """Synthetic samples of each class [K]; for a view, those in it, or whose nearest real sample is in it."""
     dataset = root_dataset(samples)
-    made = dataset.match_tags(SYNTHETIC)
+    view = dataset.match_tags(SYNTHETIC)
     if not dataset.has_field(f"{FIELD}.run"):
-        found: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
     elif samples is dataset:
-        found = Counter(made.count_values(f"{label_field}.label"))
+        counts = Counter(view.count_values(f"{label_field}.label"))
     else:
-        here = set(samples.values("id"))
-        rows = zip(*made.values(["id", PARENT, f"{label_field}.label"]), strict=True)
-        found = Counter(label for i, parent, label in rows if i in here or parent in here)
-    return np.array([found[name] for name in names])
+        ids = set(samples.values("id"))
+        rows = zip(*view.values(["id", PARENT, f"{label_field}.label"]), strict=True)
+        counts = Counter(label for i, parent, label in rows if i in ids or parent in ids)
+    return np.array([counts[name] for name in names])
 
 
 def runs_of(dataset: Any, label_field: str) -> list[str]:
@@ -87,8 +83,8 @@ def runs_of(dataset: Any, label_field: str) -> list[str]:
     return list(dataset.match_tags(SYNTHETIC).exists(f"{label_field}.label").distinct(f"{FIELD}.run"))
 
 
-def unused(dataset: Any) -> int:
-    """The first number that no synthetic sample of the dataset has: a number's image is the same in every run."""
+def next_number(dataset: Any) -> int:
+    """The first unused number of a synthetic sample: its noise is seeded by it, so that numbers are used once."""
     last = dataset.max(f"{FIELD}.number") if dataset.has_field(f"{FIELD}.number") else None
     return 0 if last is None else int(last) + 1
 
@@ -119,17 +115,17 @@ def read_image(path: str) -> np.ndarray:
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def add(run: Writer, label_field: str, made: Sequence[Made]) -> None:
-    """Adds a sample for each image: tagged, labelled where it was kept, with all that is known of it."""
+def add(run: Writer, label_field: str, images: Sequence[Made]) -> None:
+    """Adds a sample for each image: tagged, with its provenance, and labelled where it was kept."""
     dataset = run.dataset
-    run.track("samples", run.key)  # before the first is there: a kill in between can be undone
+    run.track("samples", run.key)  # first: a kill in between can be undone
     with lock_field(dataset, FIELD, WAIT_SECONDS):
-        refresh(dataset)  # the last other run may be gone, and the field with it
-        lasting(dataset, lambda: _declare(dataset))
-        for first in range(0, len(made), CHUNK):
-            part = made[first : first + CHUNK]
-            lasting(dataset, partial(_add_missing, run, label_field, part))
-            run.report("adding samples", first + len(part), len(made))
+        refresh(dataset)  # another run may have removed the field
+        write_durably(dataset, lambda: _declare(dataset))
+        for first in range(0, len(images), ADD_BATCH):
+            batch = images[first : first + ADD_BATCH]
+            write_durably(dataset, partial(_add_missing, run, label_field, batch))
+            run.report("adding samples", first + len(batch), len(images))
 
 
 def _declare(dataset: Any) -> None:
@@ -140,26 +136,26 @@ def _declare(dataset: Any) -> None:
         dataset.add_sample_field(f"{FIELD}.{name}", getattr(fo, kind))
 
 
-def _add_missing(run: Writer, label_field: str, made: Sequence[Made]) -> None:
-    """Adds those that are not there: the database may have lost some, or none."""
-    there = set(of_run(run.dataset, run.key).values(f"{FIELD}.number"))
-    samples = [_sample(label_field, one) for one in made if one.notes["number"] not in there]
+def _add_missing(run: Writer, label_field: str, images: Sequence[Made]) -> None:
+    """Adds the samples that the database does not have: a kill may have taken some of them."""
+    numbers = set(of_run(run.dataset, run.key).values(f"{FIELD}.number"))
+    samples = [_sample(label_field, image) for image in images if image.notes["number"] not in numbers]
     if samples:
         run.dataset.add_samples(samples, progress=False)
 
 
-def _sample(label_field: str, one: Made) -> Any:
+def _sample(label_field: str, image: Made) -> Any:
     import fiftyone as fo
 
-    tags = [SYNTHETIC] if one.kept else [SYNTHETIC, REJECTED]
-    sample = fo.Sample(filepath=one.path, tags=tags, **{FIELD: fo.DynamicEmbeddedDocument(**one.notes)})
-    if one.kept:
-        sample[label_field] = fo.Classification(label=one.label)
+    tags = [SYNTHETIC] if image.kept else [SYNTHETIC, REJECTED]
+    sample = fo.Sample(filepath=image.path, tags=tags, **{FIELD: fo.DynamicEmbeddedDocument(**image.notes)})
+    if image.kept:
+        sample[label_field] = fo.Classification(label=image.label)
     return sample
 
 
 def of_run(dataset: Any, run_key: str) -> Any:
-    """A view of what a run added."""
+    """A view of the samples that a run added."""
     from fiftyone import ViewField as F
 
     return dataset.match(F(f"{FIELD}.run") == run_key)
@@ -169,8 +165,8 @@ def count_of_run(dataset: Any, run_key: str) -> int:
     return len(of_run(dataset, run_key)) if dataset.get_field(f"{FIELD}.run") else 0
 
 
-def take_away(dataset: Any, run_key: str) -> None:
-    """Removes what a run added, and the field where nothing is left in it."""
+def remove_of_run(dataset: Any, run_key: str) -> None:
+    """Removes the samples that a run added, and the field once it is empty."""
     with lock_field(dataset, FIELD, WAIT_SECONDS):
         refresh(dataset)
         if dataset.get_field(FIELD) is None:

@@ -1,4 +1,4 @@
-"""What the files of data/ use of a run, so that they need not know what a run is."""
+"""Protocol of a run, as data/ uses it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 
 class Writer(Protocol):
-    """A run that writes into its dataset, and notes what it writes before it does."""
+    """A run that writes into its dataset, and records each write beforehand."""
 
     dataset: Any
     record: Any  # RunRecord of runs/records.py

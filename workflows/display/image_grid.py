@@ -1,4 +1,4 @@
-"""Pictures that a run leaves in its folder."""
+"""Grids of images in a run's folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 TILE_PX, TEXT_PX, NAME_PX, COLUMNS = 96, 30, 120, 8
-MOST_ROWS = 20  # classes of a picture
+MAX_ROWS = 20  # classes of a grid
 
 
 def save(path: Path, image: Image.Image, **options: Any) -> str:
@@ -25,10 +25,10 @@ def save(path: Path, image: Image.Image, **options: Any) -> str:
 
 
 def image_grid(rows: dict[str, np.ndarray]) -> Image.Image:
-    """A sheet with a row for each class, its name before it.
+    """A grid with one row a class, after its name.
 
     Args:
-        rows: images of each class, uint8 [n, C, S, S]; the first eight are shown
+        rows: images of each class, uint8 [n, C, S, S], of which COLUMNS are shown
     """
     from PIL import Image, ImageDraw, ImageFont
 

@@ -9,7 +9,7 @@ Progress = Callable[[str, int, int, str], None]  # phase, done, total, note
 
 
 def bar(progress: Progress | bool | None) -> Progress | None:
-    """A progress bar in the terminal for None and True, nothing for False, else the caller's own function."""
+    """A bar in the terminal for None and True, nothing for False, or the caller's function."""
     if callable(progress):
         return progress
     return TerminalBar() if progress or progress is None else None

@@ -1,4 +1,4 @@
-"""How results are printed."""
+"""Tables and counted nouns of printed results."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ FIGURE = re.compile(r"[-+]?[\d.,]+( %)?")
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Rows as a plain table, figures to the right; None and NaN as a dash."""
+    """Rows as a plain table: figures right-aligned, None and NaN as a dash."""
     from tabulate import tabulate
 
     rows = [{name: None if value != value else value for name, value in row.items()} for row in rows]
     columns = {name: [row.get(name) for row in rows] for row in rows for name in row}
     texts = [i for i, values in enumerate(columns.values()) if any(isinstance(value, str) for value in values)]
     sides = ["left" if i in texts and not (i and _are_figures(v)) else "right" for i, v in enumerate(columns.values())]
-    look = dict(tablefmt="simple", missingval="–", colalign=sides)
-    return str(tabulate(rows, headers="keys", disable_numparse=texts, **look))  # a class "007" is no number
+    style = dict(tablefmt="simple", missingval="–", colalign=sides)
+    return str(tabulate(rows, headers="keys", disable_numparse=texts, **style))  # "007" may be a class
 
 
 def _are_figures(values: list[Any]) -> bool:
@@ -28,7 +28,7 @@ def counted(number: int, thing: str, *verbs: str) -> str:
     """ "1 label", "1,200 labels", "2 classes", "3 copies".
 
     Args:
-        verbs: what follows one thing, and several: with "is" and "are", "1 label is"
+        verbs: singular and plural of the verb: with "is" and "are", "1 label is"
     """
     if number != 1:
         thing = re.sub("(?<=[^aeo])y$", "ie", re.sub("(?<=s)$", "e", thing)) + "s"
@@ -36,10 +36,10 @@ def counted(number: int, thing: str, *verbs: str) -> str:
 
 
 def left_out(skipped: int, synthetic: int = 0) -> list[str]:
-    """Sentences on images that cannot be read, and on synthetic samples that have no part in a run."""
+    """Sentences on unreadable images, and on synthetic samples that a run leaves out."""
     unread = f"{counted(skipped, 'image')} could not be read: results.skipped lists {'it' if skipped == 1 else 'them'}"
-    ours = f"{counted(synthetic, 'synthetic sample', 'was', 'were')} left out"
-    return [*([unread] if skipped else []), *([ours] if synthetic else [])]
+    generated = f"{counted(synthetic, 'synthetic sample', 'was', 'were')} left out"
+    return [*([unread] if skipped else []), *([generated] if synthetic else [])]
 
 
 def percent(share: float | None) -> str | None:

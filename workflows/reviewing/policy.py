@@ -1,34 +1,34 @@
-"""What a review does only when it is told to: most of a class's labels taken, or a class written that is gone."""
+"""Safeguards of a review: it neither takes most of a class's labels nor restores a removed class unless allowed."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from bson import ObjectId
+import numpy as np
 
 from ...models.errors import InvalidInput
-from ...models.regular_files import regular
-from ...models.settings import ReviewSettings
-from ..data import folders, label_edits
-from ..data.fields import CHUNK
+from ..data import folders
+from ..data.fields import DB_BATCH
 from ..data.internals import root_dataset
-from ..data.labels import PROVENANCE, name_index
-from ..runs import records
+from ..data.labels import name_index
+from ..data.provenance import ReviewAction, provenance_paths
+from ..runs import cached_arrays, records
 from ..runs.records import RunRecord
+from .request import Review
 
-FEWEST_LOST = 3  # labels: fewer are no loss of a class, whatever part of it they are
-MOST_CLASSES = 10  # that a sentence lists
-VERBS = {"accept": "accepting", "correct": "correcting"}
+MIN_LOST = 3  # labels: a loss of fewer is allowed, whatever their part of the class
+MAX_CLASSES = 10  # listed in a sentence
+VERBS = {ReviewAction.ACCEPT: "accepting", ReviewAction.CORRECT: "correcting"}
 
 
 class Refused(InvalidInput):
-    """A review that takes another setting, force or new_class, to be done."""
+    """A review that needs force or new_class."""
 
 
 class Taken(NamedTuple):
-    """Labels of a class that an action changes to another class."""
+    """Labels of a class that a review changes to another class."""
 
     name: str
     changed: int
@@ -36,56 +36,48 @@ class Taken(NamedTuple):
 
     @property
     def is_most(self) -> bool:
-        return self.changed >= FEWEST_LOST and 2 * self.changed > self.total
+        return self.changed >= MIN_LOST and 2 * self.changed > self.total
 
 
-def parts(dataset: Any, ids: Sequence[str]) -> list[Any]:
-    """Views of samples, each small enough for one query (the database takes 16 MB)."""
-    return [dataset.select(ids[first : first + CHUNK]) for first in range(0, len(ids), CHUNK)]
+def batches(dataset: Any, ids: Sequence[str]) -> list[Any]:
+    """Views of samples, each small enough for one query."""
+    return [dataset.select(ids[first : first + DB_BATCH]) for first in range(0, len(ids), DB_BATCH)]
 
 
-def check(
-    views: Sequence[Any],
-    field: str,
-    label_field: str,
-    label: str | None,
-    source: RunRecord,
-    config: ReviewSettings,
-) -> None:
-    """Refuses an action that would bring back classes which are gone, or take most of a class's labels.
+def check(views: Sequence[Any], review: Review) -> None:
+    """Refuses a review that would restore removed classes, or take most of a class's labels.
 
     Args:
-        views: of the samples that the action takes
-        field, source: the suggestions, and the record of the run that wrote them
-        label: for action="correct"
+        views: of the samples that the review takes
 
     Raises:
-        Refused: it would, and `config` does not say so
+        Refused: it would, and its settings do not allow it
         ValueError: the labels have attributes of other types under the names that Evenset writes
     """
-    if config.action == "reject" or not views:
+    settings, label_field = review.settings, review.label_field
+    if settings.action == ReviewAction.REJECT or not views:
         return  # no label of the label field changes
     dataset = root_dataset(views[0])
     _check_provenance(dataset, label_field)
-    written = {label} if label else set(_count(views, f"{field}.label"))
-    gone = sorted(gone_classes(dataset, source, label_field, written))
-    if gone and not config.new_class:
+    written = {review.label} if review.label else set(_count(views, f"{review.field}.label"))
+    gone = sorted(gone_classes(dataset, review.writer, label_field, written))
+    if gone and not settings.new_class:
         others = f" (nor are {_listed([repr(name) for name in gone[1:]])})" if gone[1:] else ""
         raise Refused(
-            f"{gone[0]!r} is no longer a class of {label_field!r}{others}: it was renamed or removed since {field!r} "
-            f"was made. Run {source.method} again, or leave it out (new_class=True adds it)"
+            f"{gone[0]!r} is no longer a class of {label_field!r}{others}: it was renamed or removed since "
+            f"{review.field!r} was made. Run {review.writer.method} again, or leave it out (new_class=True adds it)"
         )
-    taken = taken_labels(dataset, label_field, _count(views, f"{label_field}.label", label))
+    taken = taken_labels(dataset, label_field, _count(views, f"{label_field}.label", review.label))
     most = [row for row in taken if row.is_most]
-    if most and not config.force:
+    if most and not settings.force:
         raise Refused(
-            f"{VERBS[config.action]} would take {describe(most)}, more than half of a class: "
-            "look at each of them first (force=True does it all the same)"
+            f"{VERBS[ReviewAction(settings.action)]} would take {describe(most)}, more than half of a class: "
+            "look at each of them first (force=True does it anyway)"
         )
 
 
 def taken_labels(dataset: Any, label_field: str, counts: Counter[str]) -> list[Taken]:
-    """Labels that an action takes from each class, the largest part of a class first."""
+    """Labels that a review takes from each class, the largest part of a class first."""
     totals = dataset.count_values(f"{label_field}.label")
     taken = [Taken(name, count, totals.get(name, count)) for name, count in counts.items()]
     return sorted(taken, key=lambda row: (-row.changed / row.total, row.name))
@@ -97,63 +89,26 @@ def describe(taken: Sequence[Taken]) -> str:
     return _listed(rows)
 
 
-def gone_classes(dataset: Any, source: RunRecord, label_field: str, names: set[str]) -> set[str]:
-    """Which of `names` a run read in the label field, though none of its labels is of that class now.
+def gone_classes(dataset: Any, writer: RunRecord, label_field: str, names: set[str]) -> set[str]:
+    """Those of `names` that a run read in the label field, and that no label has now.
 
-    A field without any label has lost none: labels may go into a new one.
+    An empty label field has lost no class: it may be a new one.
     """
     labels = {name for name in dataset.distinct(f"{label_field}.label") if _is_class(name)}
-    here, read = set(labels), set()
-    for record in _learned_by(dataset, source) if labels else ():
+    current, read = set(labels), set()
+    for record in _training_runs(dataset, writer) if labels else ():
         if record.label_field == label_field:
-            known, index = name_index([], record.inputs.get("classes") or [])  # a class may have synonyms
-            here |= {known[index[name]] for name in labels & index.keys()}
+            classes, index = name_index([], record.inputs.get("classes") or [])  # a class may have synonyms
+            current |= {classes[index[name]] for name in labels & index.keys()}
             read |= _classes_read(dataset, record, names)
-    return (names & read) - here
-
-
-def settled_flags(
-    dataset: Any, field: str, label_field: str, lines: Iterable[label_edits.Line]
-) -> list[label_edits.Line]:
-    """Changes that take a flag away, where those of a review change the label of the near-duplicate that it is about.
-
-    Args:
-        lines: changes of the review
-    """
-    labels = [line for line in lines if line["field"] == label_field]
-    changed = {line["id"] for line in labels if (line["before"] or {}).get("label") != line["after"]["label"]}
-    settles = {i: near for i, near, _ in _contradicted(dataset, field) if near in changed and i not in changed}
-    nothing = dict.fromkeys(("label", "confidence", "mistakenness", "reason"))
-    added = []
-    for i, found in label_edits.labels_of(dataset, list(settles), [field]).items():
-        flag = found[field] or {}
-        line = label_edits.change(i, field, flag, {**flag, "_id": ObjectId(), **nothing, "is_issue": False})
-        added.append({**line, "settles": settles[i]})
-    return added
-
-
-def settled(dataset: Any, field: str, label_field: str) -> set[str]:
-    """Ids of samples whose flag a near-duplicate contradicts that was edited since: it has not the suggested label."""
-    flags = _contradicted(dataset, field)
-    near = dataset.select(list({other for _, other, _ in flags}))
-    now = dict(zip(*near.values(["id", f"{label_field}.label"]), strict=True))
-    return {i for i, other, suggested in flags if now.get(other) != suggested}
-
-
-def _contradicted(dataset: Any, field: str) -> list[tuple[str, str, str]]:
-    """Flagged samples that a near-duplicate contradicts: id, that of the near-duplicate, and the suggested label."""
-    path = f"{field}.contradicted_by"
-    if not dataset.has_field(path):  # of auto_label
-        return []
-    flagged = dataset.match({f"{field}.is_issue": True, path: {"$ne": None}})
-    return list(zip(*flagged.values(["id", path, f"{field}.label"]), strict=True))
+    return (names & read) - current
 
 
 def _check_provenance(dataset: Any, label_field: str) -> None:
-    """Raises ValueError where the labels have an attribute that Evenset writes a text to, and that holds no text."""
+    """Raises ValueError where an attribute that Evenset writes holds other values than text."""
     import fiftyone as fo
 
-    for path in (f"{label_field}.{name}" for name in PROVENANCE):
+    for path in provenance_paths(label_field):
         field = dataset.get_field(path)
         if field is None:  # a label may have attributes that the schema does not declare
             other = {path: {"$exists": True, "$ne": None, "$not": {"$type": "string"}}}
@@ -162,12 +117,12 @@ def _check_provenance(dataset: Any, label_field: str) -> None:
             kind, fits = type(field).__name__, isinstance(field, fo.StringField)
         if not fits:
             raise InvalidInput(
-                f"the attribute {path!r} holds {kind}, and Evenset writes a text there: rename it, or remove it"
+                f"the attribute {path!r} holds {kind}, where Evenset writes text: rename it, or remove it"
             )
 
 
 def _count(views: Sequence[Any], path: str, without: str | None = None) -> Counter[str]:
-    """How many samples have each value."""
+    """Number of samples with each class but one."""
     counts: Counter[str] = Counter()
     for view in views:
         counts.update(view.count_values(path))
@@ -178,26 +133,23 @@ def _is_class(name: str | None) -> bool:
     return bool(name and name.strip())
 
 
-def _learned_by(dataset: Any, source: RunRecord) -> list[RunRecord]:
-    """The record of a run, and that of the run whose model it used, if that is one of this dataset too."""
-    place, _, key = (source.inputs.get("run") or "").rpartition("/")
-    if place not in ("", dataset.name) or key not in records.keys(dataset):
-        return [source]
-    return [source, records.read_record(dataset, key)]
+def _training_runs(dataset: Any, writer: RunRecord) -> list[RunRecord]:
+    """A run, and the run of this dataset whose model it used, if any."""
+    origin, _, key = (writer.inputs.get("run") or "").rpartition("/")
+    if origin not in ("", dataset.name) or key not in records.keys(dataset):
+        return [writer]
+    return [writer, records.read_record(dataset, key)]
 
 
 def _classes_read(dataset: Any, record: RunRecord, names: set[str]) -> set[str]:
-    """Classes of which a run read a label; without its files all of `names`, but for those of another run's model."""
-    import numpy as np
-
+    """Classes of which a run read a label; `names` where its files are missing, unless it used another run's model."""
     folder = folders.run_folder(dataset, record.key)
-    if not (folder / "labels.npz").exists():
+    labels = cached_arrays.read(folder / "labels.npz", "classes", "names")
+    if labels is None:
         return set() if folder.exists() or record.inputs.get("run") else names
-    with np.load(regular(folder / "labels.npz"), allow_pickle=False) as kept:
-        classes = kept["classes"]
-        return set(kept["names"][np.unique(classes[classes >= 0])].tolist())
+    return set(labels["names"][np.unique(labels["classes"][labels["classes"] >= 0])].tolist())
 
 
 def _listed(rows: Sequence[str]) -> str:
-    more = f" and {len(rows) - MOST_CLASSES} more" if rows[MOST_CLASSES:] else ""
-    return ", ".join(rows[:MOST_CLASSES]) + more
+    more = f" and {len(rows) - MAX_CLASSES} more" if rows[MAX_CLASSES:] else ""
+    return ", ".join(rows[:MAX_CLASSES]) + more

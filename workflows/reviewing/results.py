@@ -10,16 +10,16 @@ from ..display.tables import counted
 
 @dataclass
 class ReviewResults:
-    """What `review_labels` returns."""
+    """Counts of a review. `str` prints them."""
 
     run_key: str
     field: str
     label_field: str
-    action: str  # "mixed" where decisions of several kinds went into one review
+    action: str  # of ReviewAction, or "mixed"
     changed: int  # suggestions that were accepted, corrected or rejected
     kept: int  # samples that have a label already: accepting does not replace it
     views: dict[str, str] = dataclasses.field(default_factory=dict)
-    unwritten: int = 0  # samples whose label or suggestion somebody changed meanwhile
+    unwritten: int = 0  # samples whose label or suggestion changed before it was written
     notes: list[str] = dataclasses.field(default_factory=list)
 
     def __str__(self) -> str:

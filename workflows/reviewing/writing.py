@@ -1,4 +1,4 @@
-"""Chooses the suggestions of a review, records the changes, and writes them on condition."""
+"""Carries a review out: selects suggestions, records the changes, and writes those that are still valid."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from ...models.settings import ReviewSettings, split
 from ..data import label_edits, locks
 from ..data.checks import require_fields
 from ..data.field_access import require_writable
-from ..data.fields import CHUNK
+from ..data.fields import DB_BATCH
 from ..data.internals import root_dataset
-from ..data.labels import PROVENANCE
+from ..data.label_edits import Label, Line
+from ..data.provenance import PROVENANCE, ReviewAction, Reviewed, Selection, provenance_paths
+from ..data.status import Status
 from ..runs import lifecycle, records, run_files
 from ..runs.arguments import Progress
-from ..runs.lookup import audited
+from ..runs.lookup import audited_ids
 from ..runs.run import Run
-from . import policy
-from .request import NothingToReview, Review, _check_label, _inputs, _request, _why_none
+from . import near_duplicates, policy
+from .request import NothingToReview, Review, build_review, check_label, inputs_of, why_none
 from .results import ReviewResults
 
 
@@ -34,7 +36,7 @@ def review_shown(
     into: str | None = None,
     **settings: Any,
 ) -> ReviewResults:
-    """Like `review_labels`, of suggestions as a person saw them: those that changed since are passed over.
+    """Reviews suggestions as a person saw them; those that changed since are skipped.
 
     Args:
         shown: suggestion and label of each sample as they were on the screen
@@ -42,12 +44,12 @@ def review_shown(
     Raises:
         NothingToReview: all changed since; nothing was written
     """
-    (choices,) = split({**settings, "seen": True}, ReviewSettings)
-    review = _request(samples, field, label_field, label, None, choices)
-    return _review(samples, replace(review, shown=shown), progress=False, into=into)
+    (review_settings,) = split({**settings, "seen": True}, ReviewSettings)
+    review = build_review(samples, field, label_field, label, None, review_settings)
+    return carry_out(samples, replace(review, shown=shown), progress=False, into=into)
 
 
-def _review(
+def carry_out(
     samples: Any,
     review: Review,
     *,
@@ -55,48 +57,50 @@ def _review(
     resume: str | None = None,
     into: str | None = None,
 ) -> ReviewResults:
-    """Chooses, notes and writes, while no other review and no deletion can change the two fields."""
-    dataset, choices = root_dataset(samples), review.choices
+    """Selects, records and writes, while locks keep other reviews and deletions from the two fields."""
+    dataset, settings = root_dataset(samples), review.settings
     with contextlib.ExitStack() as stack:
         for name in (review.label_field, review.field):
             stack.enter_context(locks.lock_field(dataset, name, locks.WAIT_SECONDS))
         dataset.reload()
         require_fields(dataset, review.field, review.label_field)
         require_writable(dataset, review.field, review.label_field)
-        _check_label(samples, review)
-        chosen, kept = _choose(samples, review)
+        check_label(samples, review)
+        chosen, labelled = _choose(samples, review)
         if not chosen and not resume:
-            raise NothingToReview(_why_none(review, kept))
+            raise NothingToReview(why_none(review, labelled))
         if not resume:
-            views = policy.parts(dataset, chosen)
-            policy.check(views, review.field, review.label_field, review.label, review.owner, choices)
+            policy.check(policy.batches(dataset, chosen), review)
+        request = lifecycle.RunRequest("review_labels", settings=(settings,), inputs=inputs_of(review))
         run = stack.enter_context(
             _join(dataset, into, review)
             if into
-            else lifecycle.start(
-                samples, "review_labels", settings=(choices,), inputs=_inputs(review), progress=progress, resume=resume
-            )
+            else lifecycle.start(samples, request, progress=progress, resume=resume)
         )
-        lines, passed = _changes(run, chosen, kept, review, joins=bool(into))
-        _declare(run, review.label_field)
+        lines, skipped = _changes(run, chosen, labelled, review, joins=bool(into))
+        _declare_provenance(run, review.label_field)
         missed = _write(run, lines)
-        every = label_edits.read(run.folder)
-        action = choices.action if choices.action == run.record.settings["action"] else "mixed"
-        changed = len({line["id"] for line in every if "settles" not in line})
-        kept = run.remember("kept", lambda: kept)
-        results = ReviewResults(run.key, review.field, review.label_field, action, changed, kept)
-        results.unwritten = passed + len(missed)
+        action = settings.action if settings.action == run.record.settings["action"] else "mixed"
+        changed = len(_reviewed_ids(label_edits.read(run.folder)))
+        labelled = run.remember("kept", lambda: labelled)
+        results = ReviewResults(run.key, review.field, review.label_field, action, changed, labelled)
+        results.unwritten = skipped + len(missed)
         return run.finish(results)
 
 
-def _write(run: Run, lines: list[label_edits.Line]) -> set[str]:
-    """Writes the changes and notes those alone that were written; returns ids of samples that changed meanwhile."""
+def _reviewed_ids(lines: list[Line]) -> set[str]:
+    """Samples that the review itself decided, without flags that it settles."""
+    return {line["id"] for line in lines if "settles" not in line}
+
+
+def _write(run: Run, lines: list[Line]) -> set[str]:
+    """Writes the changes, and leaves the written ones in the list; returns ids of samples that changed before."""
     missed = label_edits.write(run, [line for line in lines if "settles" not in line])
     flags = [line for line in lines if "settles" in line and line["settles"] not in missed]
     unsettled = label_edits.write(run, flags)
     gone = missed | unsettled
     if gone:
-        earlier = label_edits.read(run.folder)[: -len(lines)]  # of the review that these became a part of
+        earlier = label_edits.read(run.folder)[: -len(lines)]  # of the review that these joined
         written = [line for line in lines if gone.isdisjoint((line["id"], line.get("settles")))]
         label_edits.save(run.folder, [*earlier, *written])
     return missed
@@ -104,66 +108,65 @@ def _write(run: Run, lines: list[label_edits.Line]) -> set[str]:
 
 @contextlib.contextmanager
 def _join(dataset: Any, key: str, review: Review) -> Iterator[Run]:
-    """A finished review, that more decisions may be written into."""
+    """A finished review that takes further decisions.
+
+    Raises:
+        ValueError: `key` is not a finished review of these fields
+    """
     field, label_field = review.field, review.label_field
     record = records.read_record(dataset, key)
-    about = [record.inputs.get(name) for name in ("field", "label_field")]
-    is_same = (record.method, record.state, *about) == ("review_labels", "done", field, label_field)
+    fields = [record.inputs.get(name) for name in ("field", "label_field")]
+    is_same = (record.method, record.state, *fields) == ("review_labels", "done", field, label_field)
     if not is_same or run_files.is_foreign(dataset, record):
-        raise InvalidInput(f"{key} is no finished review of {field!r} into {label_field!r}: leave into out")
+        raise InvalidInput(f"{key} is not a finished review of {field!r} into {label_field!r}: leave into out")
     yield Run(dataset, record, None)
 
 
 def _choose(samples: Any, review: Review) -> tuple[list[str], int]:
-    """Ids that the action takes, and how many it leaves because they have a label."""
-    how = "is_issue" if review.mistakes else "status"
-    columns = ["id", f"{review.field}.label", f"{review.field}.{how}", f"{review.label_field}.label"]
+    """Ids that the action takes, and the number that it leaves because they have a label."""
+    columns = ["id", f"{review.field}.label", f"{review.field}.{review.state_attribute}", f"{review.label_field}.label"]
     takes = {row[0]: review.takes(*row) for row in zip(*samples.values(columns), strict=True)}
     return [i for i, taken in takes.items() if taken], sum(taken is None for taken in takes.values())
 
 
-def _changes(
-    run: Run, chosen: list[str], kept: int, review: Review, *, joins: bool
-) -> tuple[list[dict[str, Any]], int]:
-    """The changes of each sample, saved before any is written; and how many samples the action takes no more."""
+def _changes(run: Run, chosen: list[str], labelled: int, review: Review, *, joins: bool) -> tuple[list[Line], int]:
+    """The changes of each sample, saved before any is written; and the number of samples that changed since."""
     if not joins and (run.folder / label_edits.FILE).exists():
         return label_edits.read(run.folder), 0  # a resumed run
-    drawn, fields = audited(run.dataset, review.field), [review.label_field, review.field]
-    lines: list[dict[str, Any]] = []
-    how = "is_issue" if review.mistakes else "status"
-    for first in range(0, len(chosen), CHUNK):
-        for i, labels in label_edits.labels_of(run.dataset, chosen[first : first + CHUNK], fields).items():
+    drawn, fields = audited_ids(run.dataset, review.field), [review.label_field, review.field]
+    lines: list[Line] = []
+    for first in range(0, len(chosen), DB_BATCH):
+        for i, labels in label_edits.labels_of(run.dataset, chosen[first : first + DB_BATCH], fields).items():
             old, suggestion = labels[review.label_field] or {}, labels[review.field] or {}
-            if review.takes(i, suggestion.get("label"), suggestion.get(how), old.get("label")):
-                lines += _lines(run, i, review, labels, "random" if i in drawn else "queue")
-    if review.choices.action != "reject":
-        lines += policy.settled_flags(run.dataset, review.field, review.label_field, lines)
+            if review.takes(i, suggestion.get("label"), suggestion.get(review.state_attribute), old.get("label")):
+                lines += _lines(run, i, review, labels, Selection.RANDOM if i in drawn else Selection.QUEUE)
+    if review.settings.action != ReviewAction.REJECT:
+        lines += near_duplicates.settled_flags(run.dataset, review.field, review.label_field, lines)
     if not joins:
-        run.record.notes["kept"] = kept  # before labels are there that a resumed run would count
+        run.record.notes["kept"] = labelled  # before labels are written, which a resumed run would count
         run.save()
     label_edits.save(run.folder, [*label_edits.read(run.folder), *lines])
-    return lines, len(chosen) - len({line["id"] for line in lines if "settles" not in line})
+    return lines, len(chosen) - len(_reviewed_ids(lines))
 
 
-def _lines(
-    run: Run, sample_id: str, review: Review, labels: dict[str, dict[str, Any] | None], selection: str
-) -> Iterator[dict[str, Any]]:
-    """What changes of a sample: its label, unless the suggestion is rejected, and the suggestion."""
+def _lines(run: Run, sample_id: str, review: Review, labels: dict[str, Label], selection: Selection) -> Iterator[Line]:
+    """Changes of a sample: its label, unless the suggestion is rejected, and the suggestion."""
     from bson import ObjectId
 
-    old, suggestion, choices = labels[review.label_field], labels[review.field], review.choices
-    name = None if choices.action == "reject" else review.label or (suggestion or {})["label"]
+    old, suggestion, settings = labels[review.label_field], labels[review.field], review.settings
+    name = None if settings.action == ReviewAction.REJECT else review.label or (suggestion or {})["label"]
     if name is not None:
-        seen = "corrected" if choices.action == "correct" else "seen" if choices.seen else "bulk"
-        marks = dict(zip(PROVENANCE, (run.key, seen, selection), strict=True))
-        new = {**_empty(), **(old or {}), "_id": ObjectId(), "label": name, "confidence": None, **marks}
+        seen = Reviewed.SEEN if settings.seen else Reviewed.BULK
+        reviewed = Reviewed.CORRECTED if settings.action == ReviewAction.CORRECT else seen
+        provenance = dict(zip(PROVENANCE, (run.key, reviewed.value, selection.value), strict=True))
+        new = {**_empty(), **(old or {}), "_id": ObjectId(), "label": name, "confidence": None, **provenance}
         yield label_edits.change(sample_id, review.label_field, old, new)
     if suggestion is not None:
-        after = {**suggestion, "_id": ObjectId(), "label": name, "confidence": None}  # an id that no other review gives
-        if review.mistakes:
+        after = {**suggestion, "_id": ObjectId(), "label": name, "confidence": None}  # with an id of its own
+        if review.is_of_mistakes:
             after.update(is_issue=False, mistakenness=None)
         else:
-            after["status"] = "review" if name is None else "labelled"
+            after["status"] = (Status.REVIEW if name is None else Status.LABELLED).value
         line = label_edits.change(sample_id, review.field, suggestion, after)
         yield {**line, "given": old and old.get("label")}  # of a dismissed flag
 
@@ -174,19 +177,19 @@ def _empty() -> dict[str, Any]:
     return fo.Classification().to_dict()  # type: ignore[no-any-return]
 
 
-def _declare(run: Run, label_field: str) -> None:
+def _declare_provenance(run: Run, label_field: str) -> None:
     """Adds the provenance to the schema, so that the sidebar filters by it."""
     import fiftyone as fo
 
-    paths = label_edits.provenance_paths(label_field)
-    there = {path for path in paths if run.dataset.has_field(path)}
+    paths = provenance_paths(label_field)
+    declared = {path for path in paths if run.dataset.has_field(path)}
     ours = set(run.writes.get("attributes", []))
-    for key in reversed(records.keys(run.dataset)):  # the newest first: one review says it of those before
-        if there <= ours:
+    for key in reversed(records.keys(run.dataset)):  # the newest first: one review usually names them all
+        if declared <= ours:
             break
         if key.startswith("evenset_review"):
             ours.update(records.read_record(run.dataset, key).writes.get("attributes", []))
-    run.track("attributes", *[path for path in paths if path in ours or path not in there])
+    run.track("attributes", *[path for path in paths if path in ours or path not in declared])
     for path in paths:
         if not run.dataset.has_field(path):
             run.dataset.add_sample_field(path, fo.StringField)

@@ -1,4 +1,4 @@
-"""Arguments of the SDK's functions, checked against their annotations before anything is read or written."""
+"""Checks the arguments of SDK functions against their annotations, before anything is read or written."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from . import records
 
 P = ParamSpec("P")
 R = TypeVar("R")
-LARGEST = 2**63  # whole numbers of the database have 64 bits
-DEPTH = 4  # of lists and dicts in an argument
+INT64_LIMIT = 2**63  # integers of the database have 64 bits
+MAX_DEPTH = 4  # of nested lists and dicts in an argument
 
 
 class Kind(NamedTuple):
-    """What an annotation cannot say by itself."""
+    """Checks and words beyond a type."""
 
-    words: str  # what is expected, in a sentence
-    fits: Callable[[Any], bool] | None = None  # decides in place of the annotation
+    words: str  # expected values, for a message
+    fits: Callable[[Any], bool] | None = None  # replaces the check of the type
     max_characters: int = MAX_TEXT  # of each text
 
 
@@ -41,14 +41,14 @@ def _is_part(value: Any) -> bool:
 
 
 def _takes_progress(value: Any) -> bool:
-    """Whether `value` can be called as a function of progress is."""
+    """Whether `value` is a valid progress argument."""
     if not callable(value):
         return value is None or isinstance(value, bool)
     try:
         inspect.signature(value).bind("phase", 0, 1, "note")
     except TypeError:
         return False
-    except ValueError:  # built-in functions do not say what they take
+    except ValueError:  # built-in functions have no signature
         pass
     return True
 
@@ -65,11 +65,11 @@ Progress = Annotated[
 
 
 def public(function: Callable[P, R]) -> Callable[P, R]:
-    """A function of the SDK, which refuses arguments that do not fit their annotations.
+    """Makes a function of the SDK check its arguments.
 
     Raises:
-        TypeError: no dataset or view, or an argument that is missing or too many
-        ValueError: another argument, with its name, what was expected and what was given; or `resume` of another run
+        TypeError: `samples` is not a dataset or view, or an argument is missing or unknown
+        ValueError: another bad argument, or `resume` is not a stopped run of this workflow
     """
     signature = inspect.signature(function)
 
@@ -88,7 +88,7 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def check(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of a function, with numpy's values as Python's own; settings, which it checks itself, are left out.
+    """Checked arguments of a function, with numpy's values as Python's own; settings are left out.
 
     Raises:
         TypeError, ValueError: as `public`
@@ -99,7 +99,7 @@ def check(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[st
 
 @functools.cache
 def types_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """The types of a function's arguments, by name, without its settings."""
+    """Types of a function's arguments by name, without its settings."""
     hints = typing.get_type_hints(function, include_extras=True)
     parameters = inspect.signature(function).parameters.values()
     return {item.name: hints[item.name] for item in parameters if item.kind is not item.VAR_KEYWORD}
@@ -115,12 +115,12 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
     for text in _texts(value):
         check_text(name, text, hint.__metadata__[0].max_characters if get_origin(hint) is Annotated else MAX_TEXT)
     if is_samples(value):
-        _check_there(name, value)
+        _check_exists(name, value)
     return value
 
 
-def _plain(value: Any, depth: int = DEPTH) -> Any:
-    """A value without types of numpy, which a record cannot hold."""
+def _plain(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """A value without numpy types, which a record cannot hold."""
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
         return value.tolist()
     if depth and type(value) in (list, tuple):
@@ -131,7 +131,7 @@ def _plain(value: Any, depth: int = DEPTH) -> Any:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of an annotation's type."""
+    """Whether a value fits an annotation."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return bool(args[1].fits(value)) if args[1].fits else _fits(value, args[0])
@@ -145,12 +145,12 @@ def _fits(value: Any, hint: Any) -> bool:
             _fits(pair[0], args[0]) and _fits(pair[1], args[1]) for pair in value.items()
         )
     if hint is int:
-        return type(value) is int and -LARGEST <= value < LARGEST
+        return type(value) is int and -INT64_LIMIT <= value < INT64_LIMIT
     return hint is Any or isinstance(value, hint)
 
 
 def _words(hint: Any) -> str:
-    """An annotation in plain words."""
+    """An annotation in words."""
     args = get_args(hint)
     if get_origin(hint) is Annotated:
         return str(args[1].words)
@@ -160,8 +160,8 @@ def _words(hint: Any) -> str:
     return names.get(get_origin(hint) or hint) or f"a {hint.__name__}"
 
 
-def _texts(value: Any, depth: int = DEPTH) -> Iterator[str]:
-    """All texts in an argument."""
+def _texts(value: Any, depth: int = MAX_DEPTH) -> Iterator[str]:
+    """Texts in an argument, also in nested lists and dicts."""
     if isinstance(value, str):
         yield value
     elif depth and isinstance(value, (list, tuple, Mapping)):
@@ -169,12 +169,8 @@ def _texts(value: Any, depth: int = DEPTH) -> Iterator[str]:
             yield from _texts(item, depth - 1)
 
 
-def _check_there(name: str, samples: Any) -> None:
-    """Refuses a dataset that was deleted, by this process or another.
-
-    Raises:
-        ValueError: it was
-    """
+def _check_exists(name: str, samples: Any) -> None:
+    """Raises ValueError where the dataset was deleted, by this process or another."""
     import fiftyone.core.odm as foo
 
     try:
@@ -187,11 +183,7 @@ def _check_there(name: str, samples: Any) -> None:
 
 
 def _check_resumable(samples: Any, key: str, method: str) -> None:
-    """Refuses to go on with what is not a stopped run of the same workflow.
-
-    Raises:
-        ValueError: it is not
-    """
+    """Raises ValueError where `key` is not a stopped run of the workflow."""
     dataset = root_dataset(samples)
     dataset.reload()
     record = records.read_record(dataset, key)

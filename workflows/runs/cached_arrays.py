@@ -1,4 +1,4 @@
-"""Arrays that are computed once a run, and how they go on where samples were deleted since."""
+"""Arrays that a run computes once, and reuses after a resume for the samples that remain."""
 
 from __future__ import annotations
 
@@ -13,36 +13,37 @@ from ...models.regular_files import regular
 Arrays = dict[str, np.ndarray]
 
 
-def once(
+def load_or_compute(
     path: Path, compute: Callable[[], Arrays], ids: np.ndarray | None = None, rows: tuple[str, ...] = ()
 ) -> Arrays:
     """Reads the file, or computes and writes it.
 
     Args:
-        ids: samples that the arrays are of [N]; None: they are not of samples
-        rows: names of the arrays that have a row a sample; without any, other samples mean that all is computed again
+        ids: ids of the samples [N]; None: the arrays do not belong to samples
+        rows: names of arrays with one row a sample; without any, all is computed again for other samples
     """
-    kept = read(path)
-    if kept is None or (ids is not None and kept["ids"].tolist() != ids.tolist()):
-        kept = select(kept, ids, rows) if kept is not None and ids is not None else None
-        kept = compute() if kept is None else kept
-        save_arrays(path, **{**kept, **({} if ids is None else {"ids": ids})})
-        kept = read(path)
-    assert kept is not None
-    return kept
+    arrays = read(path)
+    if arrays is None or (ids is not None and arrays["ids"].tolist() != ids.tolist()):
+        arrays = select(arrays, ids, rows) if arrays is not None and ids is not None else None
+        arrays = compute() if arrays is None else arrays
+        save_arrays(path, **{**arrays, **({} if ids is None else {"ids": ids})})
+        arrays = read(path)
+    assert arrays is not None
+    return arrays
 
 
-def read(path: Path) -> Arrays | None:
+def read(path: Path, *names: str) -> Arrays | None:
+    """Arrays of a file, all or those of some names; None where the file does not exist."""
     if not path.exists():
         return None
     with np.load(regular(path), allow_pickle=False) as file:
-        return {key: file[key] for key in file.files}
+        return {name: file[name] for name in names or file.files}
 
 
-def select(kept: Arrays, ids: np.ndarray, rows: tuple[str, ...]) -> Arrays | None:
-    """The rows of some of the samples, None where one of them is missing, or nothing goes by row."""
-    place = {i: row for row, i in enumerate(kept["ids"].tolist())}
+def select(arrays: Arrays, ids: np.ndarray, rows: tuple[str, ...]) -> Arrays | None:
+    """Rows of some of the samples; None where a sample is missing, or no array has rows."""
+    place = {i: row for row, i in enumerate(arrays["ids"].tolist())}
     if not rows or not place.keys() >= set(ids.tolist()):
         return None
     chosen = [place[i] for i in ids.tolist()]
-    return {name: array[chosen] if name in (*rows, "ids") else array for name, array in kept.items()}
+    return {name: array[chosen] if name in (*rows, "ids") else array for name, array in arrays.items()}

@@ -1,4 +1,4 @@
-"""Folders of runs whose datasets are gone: listed, and deleted where that is asked for."""
+"""Lists run folders of deleted datasets, and deletes them on request."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ GONE, OTHER, UNKNOWN, BUSY = "dataset deleted", "another database", "unknown ori
 
 @dataclass
 class CleanResults:
-    """Folders of datasets that are not in this database. `str` prints them as a table."""
+    """Folders of datasets that this database lacks. `str` prints them as a table."""
 
-    rows: list[dict[str, Any]]  # a folder: dataset, runs, megabytes, state, deleted, folder
+    rows: list[dict[str, Any]]  # one a folder: dataset, runs, megabytes, state, deleted, folder
 
     def __str__(self) -> str:
         if not self.rows:
@@ -36,24 +36,23 @@ class CleanResults:
 
 
 def clean(yes: bool = False, unknown: bool = False) -> CleanResults:
-    """Lists the run folders of datasets that were deleted, with their sizes; deletes them only where `yes` says so.
+    """Lists the run folders of deleted datasets, and deletes them with `yes`.
 
-    A folder of another database, which may share the files, one with files that samples of another dataset show, and
-    one that a process uses stay in any case.
+    A folder of another database, one with files that samples of another dataset show, and one in use stay either way.
 
     Args:
         yes: delete them
-        unknown: and those that do not say which database they belong to
+        unknown: also those that do not name their database
     """
     import fiftyone as fo
 
-    above = Path(fo.config.default_dataset_dir) / "evenset"
-    there = durable_writes.dataset_ids()
-    found = [folder for folder in sorted(above.glob("*")) if folder.is_dir() and folder.name not in there]
-    return CleanResults([_row(folder, (GONE, UNKNOWN) if unknown else (GONE,), yes) for folder in found])
+    root, dataset_ids = Path(fo.config.default_dataset_dir) / "evenset", durable_writes.dataset_ids()
+    folders = [folder for folder in sorted(root.glob("*")) if folder.is_dir() and folder.name not in dataset_ids]
+    deletable = () if not yes else (GONE, UNKNOWN) if unknown else (GONE,)
+    return CleanResults([_row(folder, deletable) for folder in folders])
 
 
-def _row(folder: Path, wanted: tuple[str, ...], yes: bool) -> dict[str, Any]:
+def _row(folder: Path, deletable: tuple[str, ...]) -> dict[str, Any]:
     origins = [json.loads(regular(path).read_text()) for path in sorted(folder.glob(f"*/{ORIGIN}"))]
     state = _state(folder, {origin["database"] for origin in origins})
     files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
@@ -63,7 +62,7 @@ def _row(folder: Path, wanted: tuple[str, ...], yes: bool) -> dict[str, Any]:
         megabytes=round(sum(path.stat().st_size for path in files) / 1e6, 1),
         state=state,
     )
-    if yes and state in wanted:
+    if state in deletable:
         clear(folder)
     return {**row, "deleted": not folder.exists(), "folder": str(folder)}
 

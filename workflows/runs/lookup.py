@@ -1,4 +1,4 @@
-"""Finds the run behind a field, its samples, its audits and its saved results."""
+"""Finds the run that wrote a field, and a run's samples, view, audits and results."""
 
 from __future__ import annotations
 
@@ -7,59 +7,76 @@ from importlib import import_module
 from typing import Any
 
 from ...models.errors import InvalidInput
-from ...models.regular_files import regular
 from ..data import folders
 from ..data.internals import stages_of
-from . import ownership, records, run_files
+from ..data.marks import marked_by
+from . import cached_arrays, records, run_files
 from .records import RunRecord
 
 
 def writer_of(dataset: Any, field: str, *methods: str) -> RunRecord:
-    """Record of the run that wrote `field`, of one of the workflows `methods`.
+    """Record of the run that wrote `field`, of one of the workflows `methods`: by its mark, else by its record.
 
     Raises:
         ValueError: none did, or the field was removed or renamed
     """
-    dataset.reload()
-    key = ownership.run_of(dataset, field, *methods)
-    return records.read_record(dataset, key)
+    prefixes, marked = tuple(f"evenset_{method}_" for method in methods), marked_by(dataset, field)
+    for key in reversed(records.keys(dataset)):  # the newest first
+        if key.startswith(prefixes) and marked in (None, key):
+            record = records.read_record(dataset, key)
+            if field in record.writes.get("fields", []):
+                if dataset.has_sample_field(field):
+                    return record
+                raise InvalidInput(
+                    f"the field {field!r} of {dataset.name!r}, which {key} wrote, was removed or renamed"
+                )
+    raise InvalidInput(f"no run of {' or '.join(methods)} wrote the field {field!r} of {dataset.name!r}")
+
+
+def label_field_of(writer: RunRecord, field: str) -> str:
+    """The label field that the suggestions in `field` were learned from.
+
+    Raises:
+        ValueError: an earlier run's model made them, from labels of another dataset
+    """
+    if writer.label_field is None:
+        raise InvalidInput(
+            f"{field!r} was made by an earlier run's model: pass label_field, the field to write labels to"
+        )
+    return writer.label_field
 
 
 def audits_of(dataset: Any, field: str) -> list[str]:
-    """Keys of the audits that drew from the suggestions that `field` has now; older ones were of a field deleted since.
+    """Keys of the audits of the suggestions in `field`; older ones belong to a field that was deleted.
 
     Raises:
         ValueError: no run wrote the field
     """
     suggested = writer_of(dataset, field, "auto_label", "find_mistakes").started
-    found = []
-    for key in dataset.list_runs():
-        if key.startswith("evenset_audit_labels_"):
-            record = records.read_record(dataset, key)
-            is_drawn = record.state == "done" and record.started > suggested
-            found += [key] if is_drawn and record.inputs["field"] == field else []
-    return found
+    keys = [key for key in dataset.list_runs() if key.startswith("evenset_audit_labels_")]
+    audits = [records.read_record(dataset, key) for key in keys]
+    return [
+        audit.key
+        for audit in audits
+        if audit.state == "done" and audit.started > suggested and audit.inputs["field"] == field
+    ]
 
 
-def audited(dataset: Any, field: str) -> set[str]:
+def audited_ids(dataset: Any, field: str) -> set[str]:
     """Ids of samples that an audit of `field` drew at random."""
-    import numpy as np
-
-    drawn: set[str] = set()
+    ids: set[str] = set()
     for key in audits_of(dataset, field):
-        path = folders.run_folder(dataset, key) / "drawn.npz"
-        if path.exists():
-            with np.load(regular(path), allow_pickle=False) as kept:
-                drawn.update(kept["ids"].tolist())
-    return drawn
+        drawn = cached_arrays.read(folders.run_folder(dataset, key) / "drawn.npz", "ids")
+        ids.update(drawn["ids"].tolist() if drawn else ())
+    return ids
 
 
-READING = threading.Lock()  # all that read a run's results in one process share one file, and the place in it
+READING = threading.Lock()  # readers of a run's results in one process share a file and the position in it
 
 
 def view_of(dataset: Any, run_key: str) -> Any:
-    """The view that a run worked on; None where it was the dataset, or where the run or a field of the view is gone."""
-    from fiftyone import DatasetView  # late: help of the command line does without
+    """The view of a run; None where it worked on the dataset, or the run or a field of the view was removed."""
+    from fiftyone import DatasetView  # late: the command line's help needs no FiftyOne
 
     try:
         view = dataset.load_run_view(run_key)
@@ -69,41 +86,41 @@ def view_of(dataset: Any, run_key: str) -> Any:
 
 
 def samples_of(dataset: Any, run_key: str) -> Any:
-    """What a run works on, as far as it is still there, in the run's order; the dataset itself where that is all of it.
+    """The remaining samples of a run, in its order; the dataset itself where these are all.
 
-    A question to the database takes 16 MB: some 400,000 ids with their order, and 800,000 without.
+    A query takes 16 MB: some 400,000 ids with their order, and 800,000 without.
 
     Raises:
         ValueError: its files were deleted by hand, or all of its samples are gone
     """
-    there = dict.fromkeys(dataset.values("id"))
-    first = run_files.ids_of_run(dataset, run_key)
-    ids = [i for i in first if i in there]
+    current = dict.fromkeys(dataset.values("id"))
+    recorded = run_files.ids_of_run(dataset, run_key)
+    ids = [i for i in recorded if i in current]
     if not ids:
         raise InvalidInput(
-            f"all {len(first):,} samples of {run_key} were deleted since: delete the run (evenset.delete_run)"
+            f"all {len(recorded):,} samples of {run_key} were deleted since: delete the run (evenset.delete_run)"
         )
-    if ids == [*there]:
+    if ids == [*current]:
         return dataset
     samples = dataset.select(ids)
     return samples if samples.values("id") == ids else dataset.select(ids, ordered=True)
 
 
 def read_results(dataset: Any, run_key: str) -> dict[str, Any]:
-    """`load_results` of a dataset as this process knows it: to look for news takes longer than to read.
+    """Results of a run, without a reload of the dataset.
 
     Raises:
-        ValueError: there is no such run, or it is not done
+        ValueError: the run does not exist, or is not done
     """
     record = records.read_record(dataset, run_key)
     if record.state != "done":
         raise InvalidInput(f"{run_key} is {record.state}: it has no results yet")
     with READING:
-        record = dataset.load_run_results(run_key, cache=False).serialize()
-    return {**record["results"], "log": record["log"], "text": record["text"]}
+        stored = dataset.load_run_results(run_key, cache=False).serialize()
+    return {**stored["results"], "log": stored["log"], "text": stored["text"]}
 
 
 def sdk_function(name: str) -> Any:
-    """The SDK's function of this name, from the package's own list."""
+    """The SDK's function of this name."""
     package = __name__.partition(".workflows")[0]
     return getattr(import_module(package), name)

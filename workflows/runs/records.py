@@ -1,4 +1,4 @@
-"""What FiftyOne keeps of a run: its record, and while it runs its live state and the request to stop."""
+"""The record of a run, and its live state and stop request while it runs."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from importlib import metadata
 from typing import Any, Literal, get_args
 
 from ...models.errors import InvalidInput
-from ..data.durable_writes import lasting
+from ..data.durable_writes import write_durably
 from ..data.folders import run_folder
 from ..data.internals import dataset_id, document
 from ..data.locks import is_free
 
 State = Literal["running", "done", "stopped", "failed", "broken"]
-TYPES: dict[str, Any] = {  # of the values that every record has
+TYPES: dict[str, Any] = {  # of the values that every record must have
     **dict.fromkeys(("settings", "inputs", "writes"), dict),
     **dict.fromkeys(("samples", "started", "seconds"), (float, int)),
     **dict.fromkeys(("method", "state", "error"), str),
 }
-CHANGES = "evenset_news"  # a store by itself: FiftyOne sends each open panel all that is in it
+CHANGES = "evenset_news"  # a store of its own: FiftyOne sends each open panel the whole store
 
 
 @dataclass
@@ -32,16 +32,16 @@ class RunRecord:
     method: str  # name of the workflow
     settings: dict[str, Any]
     inputs: dict[str, Any]  # the call's other arguments, in JSON's types
-    samples: int  # how many it works on
+    samples: int  # number of samples
     state: State  # "broken": the record lacks a part, and the run can only be deleted
     started: float  # seconds since 1970
     seconds: float = 0.0
     error: str = ""
-    writes: dict[str, Any] = field(default_factory=dict)  # names of all that it wrote, by kind
+    writes: dict[str, Any] = field(default_factory=dict)  # names of all that it writes, by kind
     dataset: str | None = None  # id of the dataset that it belongs to; None in records of earlier versions
     host: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
-    notes: dict[str, Any] = field(default_factory=dict)  # choices that a resumed run keeps
+    notes: dict[str, Any] = field(default_factory=dict)  # values that a resumed run keeps (`Run.remember`)
     ids: dict[str, dict[str, str]] = field(default_factory=dict)  # names by id, of saved views and evaluations
 
     @property
@@ -49,17 +49,17 @@ class RunRecord:
         return self.inputs.get("label_field")
 
     def stored(self) -> dict[str, Any]:
-        """The values as FiftyOne's config of a run takes them; what is empty is left out."""
+        """Values for FiftyOne's config of a run; empty optional ones are left out."""
         values = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in ("key", "method")}
         optional = ("dataset", "host", "versions", "notes", "ids")
         return {name: value for name, value in values.items() if value or name not in optional}
 
 
 def read_record(dataset: Any, key: str) -> RunRecord:
-    """The record of a run; one whose process is gone is "stopped".
+    """The record of a run; the state is "stopped" where its process died.
 
     Raises:
-        ValueError: there is no such run, or it is not Evenset's
+        ValueError: the run does not exist, or is not Evenset's
     """
     ours = [name for name in keys(dataset) if name.startswith("evenset_")]
     if key not in ours:
@@ -71,18 +71,18 @@ def read_record(dataset: Any, key: str) -> RunRecord:
         dataset.reload()
         record = read_stored(dataset, key)  # it may have ended since
         if record.state == "running":
-            record.state = "stopped"  # its process is gone
+            record.state = "stopped"
     return record
 
 
 def keys(dataset: Any) -> list[str]:
     """Keys of all runs, the oldest first."""
-    listed = set(dataset.list_runs())  # in the order of the alphabet: 1, 10, 100, 2
+    listed = set(dataset.list_runs())  # in alphabetical order: 1, 10, 100, 2
     return [key for key in document(dataset).runs if key in listed]
 
 
 def read_stored(dataset: Any, key: str) -> RunRecord:
-    """The record as it is written: a run that was killed is still "running" there."""
+    """The record as it is stored, where a killed run is still "running"."""
     try:
         values = dict(dataset.get_run_info(key).config.serialize())
     except (AttributeError, KeyError, TypeError, ValueError):  # FiftyOne's, of a record that was edited by hand
@@ -91,7 +91,7 @@ def read_stored(dataset: Any, key: str) -> RunRecord:
 
 
 def _complete(key: str, values: dict[str, Any]) -> RunRecord:
-    """A record with all its parts: one that lacks some is "broken", so that the others can still be read."""
+    """A record of stored values; one with missing or damaged values is "broken", so that others stay readable."""
     wrong = [name for name, kinds in TYPES.items() if not isinstance(values.get(name), kinds)]
     method = values["method"] if "method" not in wrong else key.removeprefix("evenset_").rpartition("_")[0]
     inputs, writes = (values[name] if name not in wrong else {} for name in ("inputs", "writes"))
@@ -99,8 +99,8 @@ def _complete(key: str, values: dict[str, Any]) -> RunRecord:
     wrong += [f"inputs.{name}" for name in needed.get(method, ("label_field",)) if name not in inputs]
     wrong += [f"writes.{kind}" for kind, names in writes.items() if not isinstance(names, (list, dict))]
     wrong += ["state"] if "state" not in wrong and values["state"] not in get_args(State)[:-1] else []
-    known = {item.name for item in fields(RunRecord)} - {"key"}
-    values = {name: value for name, value in values.items() if name in known and value is not None}
+    names = {item.name for item in fields(RunRecord)} - {"key"}
+    values = {name: value for name, value in values.items() if name in names and value is not None}
     if not wrong:
         return RunRecord(key, **values)
     empty = {name: (kinds[0] if isinstance(kinds, tuple) else kinds)() for name, kinds in TYPES.items()}
@@ -111,43 +111,43 @@ def _complete(key: str, values: dict[str, Any]) -> RunRecord:
 
 
 def _is_elsewhere(dataset: Any, record: RunRecord) -> bool:
-    """Whether another machine runs it that shares the database but no files: its state cannot be seen from here."""
+    """Whether it runs on another machine that shares the database but no files, and so no locks."""
     return record.host not in (None, socket.gethostname()) and not run_folder(dataset, record.key).exists()
 
 
 def save_record(dataset: Any, record: RunRecord) -> None:
     """Writes the run's record, and notifies the open panels."""
     config = dataset.init_run(method=record.method, **record.stored())
-    lasting(dataset, lambda: dataset.update_run_config(record.key, config))
+    write_durably(dataset, lambda: dataset.update_run_config(record.key, config))
     notify_panels(dataset)
 
 
 def request_stop(dataset: Any, key: str) -> None:
-    """Asks a run to stop; it does so within a batch, and keeps its files."""
+    """Asks a run to stop, within a batch, with its files kept."""
     if read_record(dataset, key).state != "running":
         raise InvalidInput(f"{key} is not running")
     store(dataset).set(f"stop:{key}", True)
 
 
 def live(dataset: Any, key: str) -> dict[str, Any] | None:
-    """Phase, done, total and note of a run in progress, None if there is none."""
+    """Phase, done, total and note of a run in progress; None where it does not run."""
     return store(dataset).get(f"live:{key}")  # type: ignore[no-any-return]
 
 
 def store(dataset: Any) -> Any:
-    """FiftyOne's execution store of this dataset: live states and stop requests, seen by every process."""
+    """FiftyOne's execution store of a dataset, shared by all processes: live states, stop requests, jobs."""
     from fiftyone.operators.store import ExecutionStore
 
     return ExecutionStore.create("evenset", dataset_id(dataset))
 
 
 def notify_panels(dataset: Any) -> None:
-    """Tells the panels that are open, in whatever browser, that a run or its labels changed."""
+    """Notifies open panels, in any browser, that a run or its labels changed."""
     _changes(dataset).set("changed", time.time())
 
 
 def last_change(dataset: Any) -> float | None:
-    """When `notify_panels` was last called; a panel that saw another value is out of date."""
+    """Time of the last `notify_panels`; a panel with another value is out of date."""
     return _changes(dataset).get("changed")  # type: ignore[no-any-return]
 
 

@@ -1,4 +1,4 @@
-"""Runs: what a workflow did, where its files lie, how it is watched, stopped and resumed."""
+"""A run in progress: its record, folder, reports, stop requests, cached arrays and results."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from ...models.files import write_text
 from ...models.regular_files import regular
 from ...models.step import TrainingReport
 from ..data import durable_writes
-from ..data.durable_writes import DatasetDeleted, lasting
+from ..data.durable_writes import DatasetDeleted, write_durably
 from ..data.folders import run_folder
 from ..display.progress_bar import Progress
 from ..display.tables import counted
-from .cached_arrays import Arrays, once
+from .cached_arrays import Arrays, load_or_compute
 from .records import RunRecord, notify_panels, save_record, store
 
 T = TypeVar("T")
-REPORT_SECONDS = 0.3  # the live state is written, and a stop request read, at most this often
+REPORT_SECONDS = 0.3  # least time between two live states, and between two looks for a stop request
+LOG_LINES = 200  # that a run keeps
 CURVES = "curves.jsonl"
 
 
 class RunStopped(RunError):
-    """Somebody asked the run to stop. Its files are kept, and `resume_run` goes on from them."""
+    """The run was asked to stop; `resume_run` continues from its files."""
 
 
 @dataclass
@@ -45,7 +46,9 @@ class Run:
     resumed: bool = False
     log: list[str] = field(default_factory=list)
     gone: frozenset[str] = frozenset()  # ids of its samples that were deleted before it was resumed
-    part: str = ""  # of the work: it has a folder of its own, and its name stands before each phase
+    part: str = ""  # folder of a subrun
+    title: str = ""  # stands before each phase of a subrun
+    is_separate: bool = False  # a subrun with notes and log of its own
     _phase: tuple[str, float] = ("", 0.0)  # and when it began
     _reported: float = 0.0
     _checked: float = 0.0
@@ -61,25 +64,31 @@ class Run:
 
     @property
     def images_folder(self) -> Path:
-        """For files that samples show. No later run has one of this name: the App's server caches files by path, and a
-        key can be used again once its run is deleted."""
+        """Folder of files that samples show; no later run has its name, as the App's server caches files by path."""
         return self.folder / f"images-{int(self.record.started * 1000):x}"
 
-    def subrun(self, part: str) -> Run:
-        """The same run, with a folder of its own for the checkpoint, curves and arrays of a part: "fold 1"."""
-        inner = replace(self, part=part)
+    def subrun(self, part: str, title: str = "", *, is_separate: bool = False) -> Run:
+        """The same run with a folder of its own, for the checkpoint, curves and arrays of a part.
+
+        Args:
+            part: name of the folder, as "fold 1"
+            title: stands before each phase; "": `part` does
+            is_separate: with notes and log of its own
+        """
+        log = [] if is_separate else self.log
+        inner = replace(self, part=part, title=title or part, is_separate=is_separate, log=log)
         inner.folder.mkdir(exist_ok=True)
         return inner
 
     @property
     def writes(self) -> dict[str, Any]:
-        """What `delete_run` has to take back: fields, attributes, views, media fields, tags of samples."""
-        return self.record.writes  # type: ignore[no-any-return]
+        """Names of all that `delete_run` removes, by kind: fields, attributes, views, media fields, samples."""
+        return self.record.writes
 
     def track(self, kind: str, *names: str) -> None:
-        """Notes names under `kind` in the record, before they are written: a kill in between can be undone."""
-        known = self.writes.setdefault(kind, [])
-        known.extend(name for name in names if name not in known)
+        """Records names under `kind` before they are written, so that a kill in between can be undone."""
+        tracked = self.writes.setdefault(kind, [])
+        tracked.extend(name for name in names if name not in tracked)
         self.save()
 
     def save(self) -> None:
@@ -87,16 +96,16 @@ class Run:
         save_record(self.dataset, self.record)
 
     def report(self, phase: str, done: int, total: int, note: str = "") -> None:
-        """Tells the progress bar and everyone who watches the run.
+        """Reports progress to the bar, and to everyone who watches the run.
 
         Raises:
             RunStopped: a stop was requested
         """
-        phase = f"{self.part}: {phase}" if self.part else phase
+        phase = f"{self.title}: {phase}" if self.title else phase
         if self.progress:
             self.progress(phase, done, total, note)
         if note and done != total:
-            self.log[:] = [*self.log[-199:], f"{phase} {done}/{total} {note}"]  # in place: parts share it
+            self.log[:] = [*self.log[1 - LOG_LINES :], f"{phase} {done}/{total} {note}"]  # in place: subruns share it
         if phase != self._phase[0]:
             self._phase = (phase, time.time())
         now = time.monotonic()
@@ -108,38 +117,39 @@ class Run:
         self.check_stop()
 
     def show(self, phase: str, done: int, total: int, note: str = "") -> None:
-        """Writes the live state, which the panels read."""
+        """Writes the live state for the panels."""
         live = dict(state="running", phase=phase, done=done, total=total, note=note, updated=time.time())
         process = dict(since=self._phase[1] or time.time(), pid=os.getpid(), host=socket.gethostname())
         store(self.dataset).set(f"live:{self.key}", {**live, **process})
 
     def check_stop(self) -> None:
-        """Raises RunStopped if a stop was requested; cheap enough to ask for each batch."""
+        """Raises RunStopped if a stop was requested; cheap enough for each batch."""
         now = time.monotonic()
         if now - self._checked < REPORT_SECONDS:
             return
         self._checked = now
         if store(self.dataset).get(f"stop:{self.key}"):
-            raise RunStopped(f"{self.key} was stopped: evenset.resume_run goes on from there")
+            raise RunStopped(f"{self.key} was stopped: evenset.resume_run resumes it")
         if durable_writes.is_deleted(self.dataset):
             raise DatasetDeleted(self.key)
 
     def watch(self, steps: Iterator[TrainingReport], phase: str) -> Iterator[TrainingReport]:
-        """Passes epochs on, notes each in the curves, and reports it; in the end, each is in the file once."""
-        earlier = {epoch["epoch"] for epoch in self.curves}
+        """Passes epochs on, adds each to the curves, and reports it; at the end the file has each epoch once."""
+        recorded = {epoch["epoch"] for epoch in self.curves}
         for place, step in enumerate(steps):
-            if place == 0 and step.number in earlier:  # a resumed training tells its last epoch again: it is known
+            if place == 0 and step.number in recorded:  # a resumed training repeats its last epoch
                 yield step
                 continue
             self.curve(step)
-            notes = {} if step.loss is None else {"loss": step.loss}
-            note = ", ".join(f"{name} {value:.3g}" for name, value in {**notes, **step.metrics}.items())
+            loss = {} if step.loss is None else {"loss": step.loss}
+            note = ", ".join(f"{name} {value:.3g}" for name, value in {**loss, **step.metrics}.items())
             self.report(phase, step.number, step.total, note)
             yield step
         write_text(self.folder / CURVES, "".join(json.dumps(epoch) + "\n" for epoch in self.curves))
 
     def remember(self, name: str, compute: Callable[[], Any]) -> Any:
-        """A choice that is made once a run: a resumed run keeps it."""
+        """Computes a value once a run: a resumed run keeps it."""
+        name = f"{name} of {self.part}" if self.is_separate else name
         notes = self.record.notes
         if name not in notes:
             notes[name] = compute()
@@ -149,15 +159,15 @@ class Run:
     @property
     def curves(self) -> list[dict[str, Any]]:
         """Loss, metrics and recall of each epoch so far."""
-        path, found = self.folder / CURVES, {}
+        path, epochs = self.folder / CURVES, {}
         for line in regular(path).read_text().splitlines() if path.exists() else ():
             with contextlib.suppress(ValueError):  # empty, or cut by a kill
                 epoch = json.loads(line)
-                found[epoch["epoch"]] = epoch
-        return [found[epoch] for epoch in sorted(found)]
+                epochs[epoch["epoch"]] = epoch
+        return [epochs[number] for number in sorted(epochs)]
 
     def curve(self, step: TrainingReport) -> None:
-        """Adds an epoch to the curves; one that a resumed run repeats counts once."""
+        """Adds an epoch to the curves."""
         recall = [None if value != value else round(value, 4) for value in step.recall]
         with regular(self.folder / CURVES).open("a") as file:
             file.write("\n" + json.dumps({"epoch": step.number, "loss": step.loss, **step.metrics, "recall": recall}))
@@ -169,8 +179,8 @@ class Run:
         ids: np.ndarray | None = None,
         rows: tuple[str, ...] = (),
     ) -> Arrays:
-        """Arrays that are computed once a run, and read from its folder after a resume (see cached_arrays.once)."""
-        return once(self.folder / f"{name}.npz", compute, ids, rows)
+        """Computes arrays once a run: a resumed run reads them (see `cached_arrays.load_or_compute`)."""
+        return load_or_compute(self.folder / f"{name}.npz", compute, ids, rows)
 
     def finish(self, results: T) -> T:
         """Saves `results` (a dataclass) to the record, and returns them."""
@@ -184,11 +194,12 @@ class Run:
             record = self.dataset.init_run_results(self.key, results=values, log=self.log, text=str(results))
             self.dataset.save_run_results(self.key, record, overwrite=True, cache=False)
 
-        lasting(self.dataset, save)
-        notify_panels(self.dataset)  # a decision that joins a finished review changes no record
+        write_durably(self.dataset, save)
+        notify_panels(self.dataset)  # a decision that joins a finished review does not change a record
         return results
 
     def deleted_samples(self) -> str:
+        """A sentence on samples that were deleted before the run was resumed."""
         count = len(self.gone)
         was, them = ("was", "it") if count == 1 else ("were", "them")
-        return f"{counted(count, 'sample')} of the run {was} deleted since: it goes on without {them}."
+        return f"{counted(count, 'sample')} of the run {was} deleted since: it continues without {them}."

@@ -1,4 +1,4 @@
-"""Where a run's files are, also in a clone or an import of its dataset."""
+"""Folder and sample ids of a run, also in a clone or an import of its dataset."""
 
 from __future__ import annotations
 
@@ -13,38 +13,35 @@ from .records import RunRecord, read_stored
 
 
 def is_foreign(dataset: Any, record: RunRecord) -> bool:
-    """Whether a run belongs to another dataset, of which this one is a clone or an import.
-
-    Records of earlier versions name no dataset, and count as this one's.
-    """
-    return bool(record.dataset not in (None, str(dataset_id(dataset))))
+    """Whether a run belongs to another dataset, of which this one is a clone or an import."""
+    return record.dataset not in (None, str(dataset_id(dataset)))  # None: a record of an earlier version
 
 
 def _origin(record: RunRecord) -> Any:
-    """The dataset that a run belongs to; None where it is not in this database."""
+    """The dataset that a run belongs to; None where this database lacks it."""
     import fiftyone as fo
     import fiftyone.core.odm as foo
     from bson import ObjectId
 
     if not ObjectId.is_valid(record.dataset):  # an edited record
         return None
-    found = foo.get_db_conn().datasets.find_one({"_id": ObjectId(record.dataset)}, ["name"])
-    return found and fo.load_dataset(found["name"])
+    row = foo.get_db_conn().datasets.find_one({"_id": ObjectId(record.dataset)}, ["name"])
+    return row and fo.load_dataset(row["name"])
 
 
 def files_of(dataset: Any, record: RunRecord) -> Path:
-    """Folder of a run; in a clone or an import that of the dataset it was made of, as long as the run is the same."""
+    """Folder of a run; in a clone or an import that of the original run, unless its key was used again."""
     own = run_folder(dataset, record.key)
     if own.exists() or not is_foreign(dataset, record):
         return own
     origin = _origin(record)
     if origin and origin.has_run(record.key) and read_stored(origin, record.key).started != record.started:
-        return own  # the key was given again
+        return own
     return dataset_folder(dataset).parent / str(record.dataset) / record.key
 
 
 def why_gone(dataset: Any, record: RunRecord) -> str:
-    """Says why the files of a run are not in its folder."""
+    """Why a run's folder lacks its files, as a clause."""
     if not is_foreign(dataset, record):
         unless = "" if record.dataset else ", or belong to another dataset if this is a clone or an import"
         return f"the files of {record.key} were deleted by hand{unless}"
@@ -54,7 +51,7 @@ def why_gone(dataset: Any, record: RunRecord) -> str:
 
 
 def ids_of_run(dataset: Any, key: str) -> list[str]:
-    """Ids of the samples that a run works on, in its order.
+    """Ids of a run's samples, in its order.
 
     Raises:
         ValueError: its files were deleted by hand, or belong to another dataset

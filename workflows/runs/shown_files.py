@@ -1,4 +1,4 @@
-"""The files of a run that ended: those that samples of any dataset still show stay, the others go."""
+"""Deletes a run's files, except those that samples of any dataset show."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from ..data.folders import run_folder
 from ..data.internals import dataset_id
 from ..data.marks import mark
 
-IMAGES = "images-*"  # folders of a run with files that samples show
+IMAGES = "images-*"  # folders in a run's folder whose files samples show
 
 
 class Shown(NamedTuple):
-    """What the samples of one dataset show of a run's files."""
+    """Samples of one dataset that show files of a run, and the paths of these files."""
 
     samples: int
     paths: set[str]
 
 
 def shown_files(folder: Path, *, other_than: Any = None) -> dict[str, Shown]:
-    """What samples show of the files in a run's folder, for the name of each dataset where there are any.
+    """Samples that show files of a run's folder, by name of their dataset.
 
     Args:
-        other_than: a dataset that is not asked
+        other_than: a dataset to leave out
     """
     import fiftyone.core.odm as foo
 
@@ -41,7 +41,7 @@ def shown_files(folder: Path, *, other_than: Any = None) -> dict[str, Shown]:
         ids, paths = set(), set()
         for field in _path_fields(dataset, folder.name):
             samples = database[dataset["sample_collection_name"]].find({field: begin}, {field: 1})
-            for sample in samples:  # found by the index of filepath, and elsewhere by a scan of the collection
+            for sample in samples:  # by an index for filepath, else by a scan
                 ids.add(sample["_id"])
                 paths.add(_value(sample, field))
         if ids:
@@ -49,13 +49,13 @@ def shown_files(folder: Path, *, other_than: Any = None) -> dict[str, Shown]:
     return shown
 
 
-def shown_by(folder: Path) -> str:
-    """Name of a dataset whose samples show files of the runs in a dataset's folder; "" where there is none."""
-    return next((name for run in folder.glob("*") if run.is_dir() for name in shown_files(run)), "")
+def shown_by(folder: Path) -> str | None:
+    """Name of a dataset whose samples show files of the runs in a dataset's folder."""
+    return next((name for run in folder.glob("*") if run.is_dir() for name in shown_files(run)), None)
 
 
 def _path_fields(dataset: dict[str, Any], run_key: str) -> Iterator[str]:
-    """Fields of a dataset's document that hold paths of images: what the App can show, and what the run wrote."""
+    """Fields with paths of images: those that the App can show, and those that the run wrote."""
     yield "filepath"
     media = set(dataset.get("app_config", {}).get("media_fields", ())) - {"filepath"}
     written = {
@@ -74,24 +74,24 @@ def _value(document: dict[str, Any], path: str) -> Any:
 
 
 def delete(dataset: Any, run_key: str) -> dict[str, int]:
-    """Deletes the files of a run; returns how many samples of which dataset show files that stay."""
+    """Deletes the files of a run; returns the number of samples, by dataset, that show files which stay."""
     folder = run_folder(dataset, run_key)
     shown = shown_files(folder)
     if not shown:
         shutil.rmtree(folder, ignore_errors=True)
         return {}
-    kept = {path for one in shown.values() for path in one.paths}
+    shown_paths = {path for entry in shown.values() for path in entry.paths}
     for path in sorted(folder.rglob("*"), reverse=True):  # the content of a folder before the folder
         with contextlib.suppress(OSError):  # a folder that is not empty
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()
-            elif os.path.abspath(path) not in kept:
+            elif os.path.abspath(path) not in shown_paths:
                 path.unlink()
-    return {name: one.samples for name, one in shown.items()}
+    return {name: entry.samples for name, entry in shown.items()}
 
 
 def is_taken(dataset: Any, run_key: str) -> bool:
-    """Whether files lie in the folder of a run that has no record; those that nothing shows are deleted."""
+    """Whether a key without a record still has files that samples show; others are deleted."""
     if run_folder(dataset, run_key).exists():
         delete(dataset, run_key)
     return run_folder(dataset, run_key).exists()

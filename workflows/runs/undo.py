@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from ..data import synthetic
+from ..data.field_access import require_writable
 from ..display.tables import counted
-from . import ownership
+from . import ownership, review_undo
 from .records import RunRecord
 
 
 @dataclass
 class DeletedRun:
-    """What `delete_run` took away, and what it left because it is not the run's, or was edited since."""
+    """What `delete_run` removed and restored, and left: edited since, or not the run's."""
 
     run_key: str
     fields: list[str] = field(default_factory=list)
     views: list[str] = field(default_factory=list)
     evaluations: list[str] = field(default_factory=list)
     samples: int = 0  # that the run had added
-    labels: int = 0  # of the user's field, put back
-    suggestions: int = 0  # that a review had rejected, put back
-    flags: int = 0  # of find_mistakes, that a review had dismissed, put back
+    labels: int = 0  # of the user's field, restored
+    suggestions: int = 0  # that a review had rejected, restored
+    flags: int = 0  # of find_mistakes, that a review had dismissed, restored
     edited: list[str] = field(default_factory=list)  # ids of samples whose label was edited since: they keep it
-    left: list[str] = field(default_factory=list)  # a sentence for all else that stays
+    left: list[str] = field(default_factory=list)  # sentences on all else that stays
 
     def __str__(self) -> str:
         counts = [
@@ -36,7 +37,7 @@ class DeletedRun:
             ),
             counted(self.samples, "sample") if self.samples else "",
             *(
-                f"{counted(number, noun)} put back" if number else ""
+                f"{counted(number, noun)} restored" if number else ""
                 for number, noun in ((self.labels, "label"), (self.suggestions, "suggestion"), (self.flags, "flag"))
             ),
         ]
@@ -49,37 +50,29 @@ class DeletedRun:
             yield f"{counted(len(self.edited), 'label')} {were} edited since and {stay}: {', '.join(self.edited[:5])}"
 
 
-def take_back(dataset: Any, record: RunRecord, folder: Path) -> DeletedRun:
-    """Takes back everything that a run wrote into the dataset.
-
-    Args:
-        record: the run's record, from which it is removed
-        folder: of the run
+def undo_writes(dataset: Any, record: RunRecord) -> DeletedRun:
+    """Removes and restores all that a run wrote into the dataset, and clears it from `record`.
 
     Raises:
-        ValueError: labels cannot be put back, or a field is read-only; nothing was changed
+        ValueError: labels cannot be restored, or a field is read-only; nothing was changed
     """
-    from ..data import synthetic
-    from ..data.field_access import require_writable
-    from .review_undo import undo
-
-    run_key, writes = folder.name, record.writes
+    run_key, writes = record.key, record.writes
     undone = DeletedRun(run_key, fields=ownership.fields_of(dataset, record))
     undone.views = ownership.views_of(dataset, record)
     undone.evaluations = ownership.evaluations_of(dataset, record)
     require_writable(dataset, *undone.fields)
-    for name, value in vars(undo(dataset, record)).items():
+    for name, value in vars(review_undo.undo_review(dataset, record)).items():
         setattr(undone, name, value)
     if run_key in writes.pop("samples", []):
         undone.samples = synthetic.count_of_run(dataset, run_key)
-        synthetic.take_away(dataset, run_key)
+        synthetic.remove_of_run(dataset, run_key)
     for name in undone.views:
         dataset.delete_saved_view(name)
     for name in undone.evaluations:
         dataset.delete_evaluation(name)
     for name in undone.fields:
         dataset.delete_sample_field(name)
-    undone.left += _not_the_runs(dataset, record)
+    undone.left += _not_own(dataset, record)
     _restore_app(dataset, writes)
     for kind in ("fields", "views", "evaluations"):
         writes.pop(kind, None)
@@ -87,13 +80,13 @@ def take_back(dataset: Any, record: RunRecord, folder: Path) -> DeletedRun:
     return undone
 
 
-def _not_the_runs(dataset: Any, record: RunRecord) -> Iterator[str]:
-    """A sentence for each thing that has a name of the run's record, and is not the run's."""
+def _not_own(dataset: Any, record: RunRecord) -> Iterator[str]:
+    """Sentences on what has a name in the run's record, but is not the run's."""
     writes = record.writes
     for name in writes.get("fields", []):
         if dataset.has_field(name):
             yield f"the field {name!r} stays: it is not the one that {record.key} wrote"
-    for name in ownership.renamed(dataset, record):
+    for name in ownership.renamed_fields_of(dataset, record):
         if not all(dataset.has_field(other) for other in writes.get("fields", [])):
             yield f"the field {name!r} stays: a field of {record.key} that got another name"
     for name in writes.get("views", []):
@@ -105,9 +98,9 @@ def _not_the_runs(dataset: Any, record: RunRecord) -> Iterator[str]:
 
 
 def _restore_app(dataset: Any, writes: dict[str, Any]) -> None:
-    """Takes the run's media fields and sidebar groups out of the App's settings."""
+    """Removes the run's media fields and sidebar groups from the App's settings."""
     if writes.pop("sidebar", []) and _is_usual_sidebar(dataset):
-        dataset.app_config.sidebar_groups = None  # as it was, before FiftyOne put an evaluation into it
+        dataset.app_config.sidebar_groups = None  # as before FiftyOne added an evaluation
         dataset.save()
     media = [name for name in writes.pop("media_fields", []) if not dataset.has_field(name)]
     if media:
@@ -119,7 +112,7 @@ def _restore_app(dataset: Any, writes: dict[str, Any]) -> None:
 
 
 def _is_usual_sidebar(dataset: Any) -> bool:
-    """Whether nobody has arranged the groups of the App's sidebar."""
+    """Whether the groups of the App's sidebar are the default ones."""
     config = dataset.app_config
     plain = [
         [(group.name, list(group.paths)) for group in groups or []]

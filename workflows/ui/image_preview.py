@@ -1,4 +1,4 @@
-"""Four images of a view as they are and as settings make them: one picture, which nothing writes to disk."""
+"""A preview of preprocessing: four images before and after, as one picture in memory."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ...models.images.pixels import prepare
 from ...models.settings import ImageSettings
 
 IMAGES, TILE_PX, GAP_PX, NAME_PX = 4, 128, 6, 56
-MOST_PX = 480  # side of an image that keeps its size: filters of a whole photo would take seconds
+MAX_PX = 480  # side of an image without `size_px`: filters of a whole photo would take seconds
 
 
 def before_and_after(samples: Any, settings: ImageSettings) -> tuple[str, list[str]]:
-    """A picture of the first images, as an address that holds it ("data:..."), and what could not be read.
+    """A picture of the first images as a data URL, and the errors of unreadable ones.
 
     Returns:
         address: "" where no image can be read
-        errors: a sentence for each that cannot
+        errors: one sentence an unreadable image
     """
     pairs, errors = [], []
     for path in samples.limit(IMAGES).values("filepath"):
@@ -34,15 +34,15 @@ def before_and_after(samples: Any, settings: ImageSettings) -> tuple[str, list[s
 
 
 def _pair(path: str, settings: ImageSettings) -> tuple[np.ndarray, np.ndarray]:
-    """An image as it is, and as `settings` make it."""
+    """An image before and after preprocessing."""
     from PIL import Image
 
-    plain = decode(path, ImageSettings(), lambda width, height: 0, 3).pixels
+    plain = decode(path, ImageSettings(), lambda width, height: None, 3).pixels
     if settings.size_px:
         return plain, decode(path, settings, lambda width, height: settings.size_px, 3).pixels
     small = Image.fromarray(plain)
-    small.thumbnail((MOST_PX, MOST_PX))
-    return plain, prepare(small, settings, 0, settings.grayscale)
+    small.thumbnail((MAX_PX, MAX_PX))
+    return plain, prepare(small, settings, None, settings.grayscale)
 
 
 def _address(pairs: list[tuple[np.ndarray, np.ndarray]]) -> str:

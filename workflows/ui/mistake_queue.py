@@ -1,4 +1,4 @@
-"""Labels that find_mistakes flagged, as a person goes through them; and the flags that somebody dismissed."""
+"""The queue of flagged labels, page by page, and decisions on them."""
 
 from __future__ import annotations
 
@@ -7,89 +7,86 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ...models.errors import InvalidInput
-from ...models.regular_files import regular
-from ..data import folders, locks
+from ..data import locks
 from ..data.checks import require_fields
 from ..delete_run import delete_run
 from ..reviewing import policy
+from ..reviewing.near_duplicates import settled
 from ..reviewing.request import NothingToReview
 from ..reviewing.writing import review_shown
 from ..runs import records
+from ..runs.label_snapshot import frozen
 
 
 @dataclass
-class Suspects:
+class FlaggedPage:
     """A page of flagged labels, the most suspicious first."""
 
     first: int  # place of the first row
     count: int  # on all pages
-    edited: int  # flagged, and not listed: the label, or that of the contradicting near-duplicate, was edited since
+    edited: int  # flagged but not listed, as the label or its contradicting near-duplicate was edited since
     rows: list[dict[str, Any]]  # id, path, given, suggestion, mistakenness, reason
 
 
 @dataclass
-class Decided:
-    """What became of a decision."""
+class DecisionResults:
+    """Counts of a decision."""
 
     changed: int  # samples
-    passed_over: int  # somebody else decided on them meanwhile, or they are gone
+    passed_over: int  # decided by somebody else in between, or removed
     run_key: str | None  # deleting it undoes the decision; None: nothing was left to decide
 
 
-def look(dataset: Any, run_key: str, first: int, most: int) -> Suspects:
-    """The flagged labels of a run from place `first` on, at most `most` of them; a place behind the last is the last.
+def flagged_page(dataset: Any, run_key: str, first: int, page_size: int) -> FlaggedPage:
+    """The page of flagged labels with place `first`; the last page for a place behind the end.
 
     Raises:
-        ValueError: there is no such run, or its field was removed
+        ValueError: the run does not exist, or its field was removed
     """
     inputs = records.read_record(dataset, run_key).inputs
     field, label_field = inputs["output_field"], inputs["label_field"]
     if not dataset.has_sample_field(f"{field}.is_issue"):
         raise InvalidInput(f"the field {field!r} of {run_key} was removed: find the mistakes again")
     flagged = dataset.match({f"{field}.is_issue": True}).sort_by(f"{field}.rank")
-    judged = _judged(dataset, run_key)
-    settled = policy.settled(dataset, field, label_field)
+    read, settled_ids = _labels_read(dataset, run_key), settled(dataset, field, label_field)
     ids, labels = flagged.values(["id", f"{label_field}.label"])
-    pairs = [(i, label) for i, label in zip(ids, labels, strict=True) if label is not None and i not in settled]
-    same = [i for i, label in pairs if judged.get(i, label) == label]
-    first = min(first, max(len(same) - 1, 0) // most * most)
-    shown = dataset.select(same[first : first + most], ordered=True)
+    pairs = [(i, label) for i, label in zip(ids, labels, strict=True) if label is not None and i not in settled_ids]
+    unedited = [i for i, label in pairs if read.get(i, label) == label]
+    first = min(first, max(len(unedited) - 1, 0) // page_size * page_size)
+    shown = dataset.select(unedited[first : first + page_size], ordered=True)
     paths = ["id", "filepath", f"{label_field}.label", f"{field}.label", f"{field}.mistakenness", f"{field}.reason"]
     names = ("id", "path", "given", "suggestion", "mistakenness", "reason")
     rows = [dict(zip(names, values, strict=True)) for values in zip(*shown.values(paths), strict=True)]
-    return Suspects(first, len(same), len(ids) - len(same), rows)
+    return FlaggedPage(first, len(unedited), len(ids) - len(unedited), rows)
 
 
-def _judged(dataset: Any, run_key: str) -> dict[str, str]:
-    """The label of each sample as the run saw it; empty where its files were deleted by hand."""
-    path = folders.run_folder(dataset, run_key) / "labels.npz"
-    if not path.exists():
+def _labels_read(dataset: Any, run_key: str) -> dict[str, str]:
+    """The label of each sample as the run read it; empty where its files were deleted by hand."""
+    labels = frozen(dataset, run_key)
+    if labels is None:
         return {}
-    with np.load(regular(path), allow_pickle=False) as kept:
-        return dict(zip(kept["ids"].tolist(), kept["names"][kept["classes"]].tolist(), strict=True))
+    return {i: labels.names[k] for i, k in zip(labels.ids.tolist(), labels.class_ids.tolist(), strict=True)}
 
 
-def losses(dataset: Any, label_field: str, shown: Sequence[dict[str, Any]]) -> list[policy.Taken]:
-    """Labels of each class that applying these rows would change, and how many there are."""
+def taken_labels(dataset: Any, label_field: str, shown: Sequence[dict[str, Any]]) -> list[policy.Taken]:
+    """Labels of each class that these suggestions would change, and the class's total."""
     return policy.taken_labels(dataset, label_field, Counter(row["given"] for row in shown))
 
 
 def decide(
     dataset: Any, field: str, label_field: str, action: str, shown: Sequence[dict[str, Any]], force: bool = False
-) -> Decided:
-    """Accepts or rejects suggestions as a person saw them; what is no longer so is passed over.
+) -> DecisionResults:
+    """Accepts or rejects suggestions as a person saw them; those that changed since are skipped.
 
     Args:
         field: output field of `find_mistakes`
         action: "accept", or "reject" to dismiss
-        shown: rows of `look`
-        force: more than half of a class's labels may change
+        shown: rows of `flagged_page`
+        force: allows a change of more than half of a class's labels
 
     Raises:
-        Refused: they would, or a class that is gone would come back; nothing was written
+        Refused: it needs force, or would restore a removed class; nothing was written
         ValueError: one of the fields was removed; nothing was written
     """
     seen = {row["id"]: (True, row["suggestion"], row["given"]) for row in shown}
@@ -97,17 +94,17 @@ def decide(
     with locks.lock_field(dataset, f"queue of {field}", locks.WAIT_SECONDS):
         dataset.reload()
         require_fields(dataset, field, label_field)
-        now = zip(*dataset.select(list(seen)).values(paths), strict=True)
-        ids = [i for i, *values in now if tuple(values) == seen[i]]
+        current = zip(*dataset.select(list(seen)).values(paths), strict=True)
+        ids = [i for i, *values in current if tuple(values) == seen[i]]
         if not ids:
-            return Decided(0, len(seen), None)
+            return DecisionResults(0, len(seen), None)
         try:
-            done = review_shown(
+            results = review_shown(
                 dataset.select(ids), field, label_field, {i: seen[i][1:] for i in ids}, action=action, force=force
             )
-        except NothingToReview:  # somebody changed all of them at this very moment
-            return Decided(0, len(seen), None)
-        if not done.changed:
-            delete_run(dataset, done.run_key)
-            return Decided(0, len(seen), None)
-    return Decided(done.changed, len(seen) - done.changed, done.run_key)
+        except NothingToReview:  # somebody changed all of them at this moment
+            return DecisionResults(0, len(seen), None)
+        if not results.changed:
+            delete_run(dataset, results.run_key)
+            return DecisionResults(0, len(seen), None)
+    return DecisionResults(results.changed, len(seen) - results.changed, results.run_key)

@@ -17,16 +17,16 @@ from ...models.errors import InvalidInput
 from ...models.regular_files import regular
 from ...models.settings import AutoLabelSettings
 from ..data import folders, locks, marks
-from ..data.durable_writes import lasting, refresh
+from ..data.durable_writes import refresh, write_durably
 from ..data.field_access import require_writable
-from ..data.fields import CHUNK
+from ..data.fields import DB_BATCH
 from ..data.internals import aggregate, root_dataset
 from ..data.label_text import has_label, or_none
 from ..display.tables import counted, percent
 from ..labeling.acceptance import each_threshold, together
 from ..labeling.results import AutoLabelResults, precision_of, target_notes
 from ..runs import lookup, records
-from ..runs.lookup import audited
+from ..runs.lookup import audited_ids
 from ..runs.records import RunRecord
 from ..runs.run import Run
 
@@ -153,7 +153,7 @@ def _results(dataset: Any, run_key: str) -> dict[str, Any]:
     results = lookup.read_results(dataset, run_key)
     if "target_precision" not in results or "output_field" not in results:
         raise InvalidInput(f"{run_key} is not a run of auto_label: it has no target precision")
-    if marks.writer(dataset, results["output_field"]) not in (None, run_key):
+    if marks.marked_by(dataset, results["output_field"]) not in (None, run_key):
         raise InvalidInput(f"the field {results['output_field']!r} is another run's now: that of {run_key} was removed")
     if not dataset.has_sample_field(results["output_field"]):
         raise InvalidInput(
@@ -250,7 +250,7 @@ def _weaker(tried: list[float], choices: AutoLabelSettings) -> list[str]:
 
 
 def _audited(dataset: Any, field: str) -> list[str]:
-    drawn = audited(dataset, field)
+    drawn = audited_ids(dataset, field)
     return [f"{DRAWN} before: it says nothing of another target. Delete it, and draw anew."] if drawn else []
 
 
@@ -302,6 +302,6 @@ def _count(dataset: Any, field: str, label_field: str | None, kept: Kept, choice
 
 def _write(dataset: Any, field: str, news: dict[str, str]) -> None:
     ids = list(news)
-    for first in range(0, len(ids), CHUNK):
-        part = {i: news[i] for i in ids[first : first + CHUNK]}
-        lasting(dataset, partial(dataset.set_values, f"{field}.status", part, key_field="id", progress=False))
+    for first in range(0, len(ids), DB_BATCH):
+        part = {i: news[i] for i in ids[first : first + DB_BATCH]}
+        write_durably(dataset, partial(dataset.set_values, f"{field}.status", part, key_field="id", progress=False))

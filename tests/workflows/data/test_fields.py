@@ -23,7 +23,7 @@ def test_a_label_reads_back_as_one_that_fiftyone_wrote(make_dataset: Callable[..
     kinds = {"status": fo.StringField, "margin": fo.FloatField}
 
     with lifecycle.start(
-        dataset, "auto_label", settings=(), inputs={}, fields=("ours", "theirs"), progress=False
+        dataset, lifecycle.RunRequest("auto_label", settings=(), inputs={}, fields=("ours", "theirs")), progress=False
     ) as run:
         for field in ("ours", "theirs"):
             fields.declare_classification(run, field, kinds)
@@ -49,7 +49,9 @@ def test_a_label_reads_back_as_one_that_fiftyone_wrote(make_dataset: Callable[..
 def test_labels_of_samples_in_hand_are_the_new_ones(make_dataset: Callable[..., Any]):
     dataset = make_dataset(["/nowhere/a.png"])
     sample = dataset.first()
-    with lifecycle.start(dataset, "auto_label", settings=(), inputs={}, fields=("ours",), progress=False) as run:
+    with lifecycle.start(
+        dataset, lifecycle.RunRequest("auto_label", settings=(), inputs={}, fields=("ours",)), progress=False
+    ) as run:
         fields.declare_classification(run, "ours", {})
         fields.write_classifications(run, "ours", np.array([sample.id]), dict(label=["a"]))
 

@@ -18,6 +18,6 @@ def test_a_grid_of_many_classes_shows_the_first_of_those_that_have_images(tmp_pa
     grid = rejection_sampling.class_grid(tmp_path / "grid.png", names, made)
 
     with Image.open(grid) as sheet:
-        assert sheet.height == image_grid.MOST_ROWS * image_grid.TILE_PX
+        assert sheet.height == image_grid.MAX_ROWS * image_grid.TILE_PX
         corner = image_grid.NAME_PX + image_grid.TILE_PX // 2, sheet.height - image_grid.TILE_PX // 2
         assert sheet.getpixel(corner) == (0, 0, 0)  # the last row has its image

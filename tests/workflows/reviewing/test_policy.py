@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from evenset import auto_label, commands, delete_run, find_mistakes, review_labels
 from evenset.workflows.reviewing.policy import Refused
-from evenset.workflows.ui import review_queue
+from evenset.workflows.ui import review_order, review_queue
+from evenset.workflows.ui.review_queue import Decision
 
 
 @pytest.fixture
@@ -199,15 +200,15 @@ def test_suggestions_of_mistakes_bring_no_old_name_back(judged):
 def test_the_queue_refuses_an_old_name_and_corrects_to_the_new_one(suggested):
     rename(suggested, class_0="ant")
     suggested.set_values("auto_label.status", ["review"] * 90)
-    waiting = review_queue.waiting(suggested, "auto_label", "ground_truth").match({"auto_label.label": "class 0"})
-    queue = (suggested, "auto_label", "ground_truth", waiting.first().id)
+    waiting = review_order.waiting(suggested, "auto_label", "ground_truth").match({"auto_label.label": "class 0"})
+    queue, first = (suggested, "auto_label", "ground_truth"), waiting.first().id
     runs = suggested.list_runs()
 
     with pytest.raises(Refused, match="'class 0' is no longer a class of 'ground_truth'"):
-        review_queue.decide(*queue, "accept")
+        review_queue.decide(*queue, Decision(first, "accept"))
     assert suggested.list_runs() == runs
-    review_queue.decide(*queue, "correct", "ant")
-    assert suggested[queue[-1]].ground_truth.label == "ant"
+    review_queue.decide(*queue, Decision(first, "correct", "ant"))
+    assert suggested[first].ground_truth.label == "ant"
 
 
 # Attributes that others have too
@@ -238,20 +239,6 @@ def test_an_attribute_of_a_name_that_evenset_needs_is_refused_where_it_holds_no_
     with refused(suggested, f"the attribute 'ground_truth.{name}' holds ", "rename it"):
         accept(suggested, "auto_label")
     assert accept(suggested, "auto_label", action="reject").changed == 30
-
-
-@pytest.mark.parametrize(
-    ("key", "calibrate"), [("batch 7", 30), ("evenset", 30), ("evenset_review_labels_4", 0), (7, 30)]
-)
-def test_a_label_is_evensets_where_it_names_a_run_of_this_dataset_or_of_another(clusters, key, calibrate):
-    """As it is imported from another dataset: the attributes are there, and no schema and no record know of them."""
-    dataset = clusters(90, 60)
-    dataset.exists("ground_truth").set_values("ground_truth.evenset_run", [key] * 60, dynamic=False)
-
-    found = auto_label(dataset, "ground_truth", embeddings="vector", target_precision=0.8, progress=False)
-
-    assert found.held_out == calibrate
-    assert any("60 labels came from Evenset or a queue" in note for note in found.notes) == (calibrate == 0)
 
 
 def test_what_a_review_that_was_deleted_or_cloned_wrote_stays_evensets(suggested):

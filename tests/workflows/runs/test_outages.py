@@ -156,9 +156,9 @@ def test_a_disk_that_is_full_before_the_run_begins(small_disk, clusters, everyth
 CALLER = """
     import sys
     import fiftyone as fo, numpy as np, evenset
-    from evenset.workflows.data import fields as writing
+    from evenset.workflows.data import fields as data_fields
 
-    writing.CHUNK = 20
+    data_fields.DB_BATCH = 20
     truth = np.arange(60) % 3
     dataset = fo.Dataset("products", persistent=True)
     names = [fo.Classification(label="abc"[i]) if n < 30 else None for n, i in enumerate(truth)]

@@ -26,7 +26,9 @@ def another_run(dataset, field="auto_label"):
     from evenset.models.settings import AutoLabelSettings
 
     inputs = dict(label_field="ground_truth", output_field=field)
-    with lifecycle.start(dataset, "auto_label", settings=(AutoLabelSettings(),), inputs=inputs, progress=False) as run:
+    with lifecycle.start(
+        dataset, lifecycle.RunRequest("auto_label", settings=(AutoLabelSettings(),), inputs=inputs), progress=False
+    ) as run:
         declare_classification(run, field, {})
         saved_views.save(run, "auto_label: view", dataset.limit(1))
     return run.key
@@ -154,9 +156,9 @@ def test_a_review_goes_by_the_run_that_wrote_the_field_last(suggestions):
     with pytest.raises(ValueError, match="the field 'auto_label' of .*, which .*_1 wrote, was removed or renamed"):
         review_labels(dataset, "auto_label", progress=False)
     later = another_run(dataset)
-    assert ownership.run_of(dataset, "auto_label", "auto_label") == later
+    assert lookup.writer_of(dataset, "auto_label", "auto_label").key == later
     with pytest.raises(ValueError, match="no run of find_mistakes wrote the field 'auto_label'"):
-        ownership.run_of(dataset, "auto_label", "find_mistakes")
+        lookup.writer_of(dataset, "auto_label", "find_mistakes")
 
 
 def test_every_field_that_a_run_notes_carries_its_mark():

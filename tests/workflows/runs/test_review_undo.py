@@ -11,6 +11,7 @@ from evenset import auto_label, delete_run, resume_run, review_labels
 from evenset.workflows.data import folders
 from evenset.workflows.runs import records
 from evenset.workflows.ui import review_queue
+from evenset.workflows.ui.review_queue import Decision
 
 REVIEW = "evenset_review_labels_1"
 
@@ -33,7 +34,7 @@ def copies():
         dataset.delete()
 
 
-def test_in_a_clone_the_labels_are_put_back_and_the_origin_keeps_its_own(reviewed, copies):
+def test_in_a_clone_the_labels_are_restored_and_the_origin_keeps_its_own(reviewed, copies):
     clone = copies(reviewed.clone(f"{reviewed.name}-clone"))
 
     assert delete_run(clone, REVIEW).labels == 3
@@ -44,7 +45,7 @@ def test_in_a_clone_the_labels_are_put_back_and_the_origin_keeps_its_own(reviewe
     assert delete_run(reviewed, REVIEW).labels == 3
 
 
-def test_in_an_imported_export_the_labels_are_put_back(reviewed, copies, tmp_path):
+def test_in_an_imported_export_the_labels_are_restored(reviewed, copies, tmp_path):
     reviewed.export(str(tmp_path), fo.types.FiftyOneDataset, export_media=False, progress=False)
     imported = copies(fo.Dataset.from_dir(str(tmp_path), fo.types.FiftyOneDataset, progress=False))
 
@@ -96,20 +97,20 @@ def test_a_renamed_label_field_is_named_and_its_old_name_makes_undo_possible(rev
     assert reviewed.values("ground_truth.label") == ["cow", None, None, None]
 
 
-def test_a_removed_label_field_leaves_the_suggestions_to_put_back(reviewed):
+def test_a_removed_label_field_leaves_the_suggestions_to_restore(reviewed):
     reviewed.delete_sample_field("ground_truth")
     gone = delete_run(reviewed, REVIEW)
-    assert "what was in 'ground_truth' is not put back: the field was removed" in str(gone)
+    assert "labels of 'ground_truth' are not restored: the field was removed" in str(gone)
     assert reviewed.values("auto_label.status") == ["accepted"] * 4
 
 
-def test_suggestions_are_put_back_under_another_name(reviewed):
+def test_suggestions_are_restored_under_another_name(reviewed):
     reviewed.rename_sample_field("auto_label", "kept")
     assert delete_run(reviewed, REVIEW).labels == 3
     assert reviewed.values("kept.status") == ["accepted"] * 4
 
 
-@pytest.mark.parametrize(("flagged", "words"), [(True, "3 flags put back"), (False, "3 suggestions put back")])
+@pytest.mark.parametrize(("flagged", "words"), [(True, "3 flags restored"), (False, "3 suggestions restored")])
 def test_dismissed_flags_and_rejected_suggestions_come_back_and_are_counted(suggestions, everything, flagged, words):
     dataset = suggestions(["cat", "dog", "cat"], ["cow"] * 3 if flagged else None, flagged=flagged)
     before = everything(dataset)
@@ -129,7 +130,7 @@ def test_labels_that_the_list_lacks_are_counted(reviewed):
     assert "1 label of 'ground_truth' with its mark stay" in str(gone)
 
 
-def test_a_label_that_was_written_without_an_id_is_put_back_as_it_was(suggestions, everything):
+def test_a_label_that_was_written_without_an_id_is_restored_as_it_was(suggestions, everything):
     dataset = suggestions(["cat"])
     stored = {"label": "cow"}  # as set_values writes a nested value
     dataset._sample_collection.update_one({}, {"$set": {"ground_truth": stored}})
@@ -145,19 +146,17 @@ def test_a_clones_copy_of_a_review_is_not_gone_on_with(reviewed, copies, refused
     clone = copies(reviewed.clone(f"{reviewed.name}-clone"))
     clone.set_values("auto_label.status", ["review"] * 4)
     clone.set_values("ground_truth", [None] * 4)
-    with refused(clone, f"{REVIEW} is no finished review of 'auto_label'"):
+    with refused(clone, f"{REVIEW} is not a finished review of 'auto_label'"):
         review_labels(clone, "auto_label", status="review", into=REVIEW, progress=False)
     first = clone.first().id
-    clone_key = review_queue.decide(clone, "auto_label", "ground_truth", first, "accept", sitting="me")
+    clone_key = review_queue.decide(clone, "auto_label", "ground_truth", Decision(first, "accept"), sitting="me")
     records.store(clone).set("sitting:me:auto_label", REVIEW)  # as a clone of the store has it
     assert review_queue.decided(clone, "auto_label", "ground_truth", "me") == []
     assert clone_key != REVIEW
 
 
 def test_a_record_that_names_no_dataset_counts_as_this_ones(reviewed, refused):
-    config = records.read_record(reviewed, REVIEW)
-    del config.dataset, config.method
-    records.save_record(reviewed, config)
+    records.save_record(reviewed, dataclasses.replace(records.read_record(reviewed, REVIEW), dataset=None))
     folder = folders.run_folder(reviewed, REVIEW)
     folder.rename(folder.with_name("aside"))
     with refused(reviewed, f"the files of {REVIEW} were deleted by hand, or belong to another dataset"):

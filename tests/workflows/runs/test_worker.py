@@ -18,6 +18,7 @@ from evenset import delete_run, list_runs, load_results, resume_run, stop_run
 from evenset.models.images import reader
 from evenset.workflows.data import folders
 from evenset.workflows.runs import lifecycle, records, worker
+from evenset.workflows.runs.jobs import Job
 from evenset.workflows.ui import live
 
 ROOT = Path(__file__).parents[3]
@@ -25,8 +26,8 @@ VECTORS = dict(label_field="ground_truth", embeddings="vector", random_labels=Tr
 LONG = dict(label_field="ground_truth", size_px=8, epochs=5000, patience=5000, augmentation="none", precision="fp32")
 
 
-def until(dataset, job_id: str, reached, seconds: float = 120) -> dict:
-    """The job's state once `reached(job)` is true."""
+def until(dataset, job_id: str, reached, seconds: float = 120) -> Job:
+    """The job once `reached(job)` is true."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         job = worker.watch(dataset, job_id)
@@ -36,8 +37,8 @@ def until(dataset, job_id: str, reached, seconds: float = 120) -> dict:
     pytest.fail(f"the job is still {job}")
 
 
-def ended(job: dict) -> bool:
-    return job["state"] not in worker.UNFINISHED
+def ended(job: Job) -> bool:
+    return not job.is_unfinished
 
 
 def test_a_worker_does_the_work_and_leaves_nothing_but_the_run(clusters):
@@ -47,10 +48,10 @@ def test_a_worker_does_the_work_and_leaves_nothing_but_the_run(clusters):
     job = until(dataset, job_id, ended)
     worker.forget(dataset, job_id)
 
-    assert (job["state"], job["error"]) == ("done", "")
+    assert (job.state, job.error) == ("done", "")
     dataset.reload()
     assert dataset.count("auto_label") == 200  # the view's samples, no others
-    assert load_results(dataset, job["run_key"])["samples"] == 200
+    assert load_results(dataset, job.run_key)["samples"] == 200
     assert not [key for key in records.store(dataset).list_keys() if key.startswith("job:")]
     with pytest.raises(ValueError, match="has no job"):
         worker.watch(dataset, job_id)
@@ -66,10 +67,10 @@ def test_a_worker_takes_any_view_and_any_name(clusters):
 
     job = until(dataset, worker.start_worker(view, "auto_label", dict(VECTORS, classes=classes)), ended)
 
-    assert (job["state"], job["error"]) == ("done", "")
+    assert (job.state, job.error) == ("done", "")
     dataset.reload()
     assert set(dataset.exists("auto_label").values("id")) == set(view.values("id"))
-    assert records.read_record(dataset, job["run_key"]).inputs["classes"] == classes
+    assert records.read_record(dataset, job.run_key).inputs["classes"] == classes
 
 
 def test_a_bad_argument_comes_back_as_a_sentence_and_no_field_is_left(clusters):
@@ -77,8 +78,8 @@ def test_a_bad_argument_comes_back_as_a_sentence_and_no_field_is_left(clusters):
 
     job = until(dataset, worker.start_worker(dataset, "auto_label", {**VECTORS, "label_field": "labels"}), ended)
 
-    assert job["state"] == "failed"
-    assert job["error"].startswith(f"{dataset.name!r} has no field 'labels'")
+    assert job.state == "failed"
+    assert job.error.startswith(f"{dataset.name!r} has no field 'labels'")
     dataset.reload()
     assert not dataset.has_field("auto_label")
 
@@ -94,14 +95,14 @@ def test_a_worker_outlives_its_starter_and_stops_when_it_is_asked_to(digits, els
     group, session, job_id = starter.communicate(timeout=120)[0].split()[-3:]
     assert starter.returncode == 0
 
-    job = until(dataset, job_id, lambda job: job["phase"] == "training" and job["done"] >= 2)
-    assert starter.pid != job["pid"] and psutil.pid_exists(job["pid"])
-    assert psutil.Process(job["pid"]).ppid() != starter.pid  # nobody who ends the starter's family finds it
-    assert os.getpgid(job["pid"]) != int(group) and os.getsid(job["pid"]) != int(session)
-    stop_run(dataset, job["run_key"])
+    job = until(dataset, job_id, lambda job: job.live["phase"] == "training" and job.live["done"] >= 2)
+    assert starter.pid != job.pid and psutil.pid_exists(job.pid)
+    assert psutil.Process(job.pid).ppid() != starter.pid  # nobody who ends the starter's family finds it
+    assert os.getpgid(job.pid) != int(group) and os.getsid(job.pid) != int(session)
+    stop_run(dataset, job.run_key)
     job = until(dataset, job_id, ended)
 
-    assert job["state"] == "stopped"
+    assert job.state == "stopped"
     dataset.reload()
     assert not dataset.has_field("resnet")
     assert list_runs(dataset).rows[0]["state"] == "stopped"
@@ -110,45 +111,45 @@ def test_a_worker_outlives_its_starter_and_stops_when_it_is_asked_to(digits, els
 def test_a_killed_worker_is_told_in_a_sentence_and_its_run_can_be_resumed(digits):
     dataset = digits(n=40, size_px=8, labelled=30)
     job_id = worker.start_worker(dataset, "train_resnet", {**LONG, "epochs": 3, "min_updates": 1})
-    job = until(dataset, job_id, lambda job: job["run_key"] is not None)
-    os.kill(job["pid"], signal.SIGKILL)
+    job = until(dataset, job_id, lambda job: job.run_key is not None)
+    os.kill(job.pid, signal.SIGKILL)
 
     job = until(dataset, job_id, ended)
 
-    assert job["state"] == "failed"
-    assert f"the worker of {job['run_key']} ended before its work was done" in job["error"]
-    assert f"evenset.resume_run goes on with {job['run_key']}" in job["error"]
-    results = resume_run(dataset, job["run_key"], progress=False)
+    assert job.state == "failed"
+    assert f"the worker of {job.run_key} ended before its work was done" in job.error
+    assert f"evenset.resume_run resumes {job.run_key}" in job.error
+    results = resume_run(dataset, job.run_key, progress=False)
     assert results.epochs == 3 and dataset.count("resnet") == 40
 
     worker.forget(dataset, job_id)
-    assert (folders.run_folder(dataset, job["run_key"]) / "worker.log").exists()
-    delete_run(dataset, job["run_key"])
+    assert (folders.run_folder(dataset, job.run_key) / "worker.log").exists()
+    delete_run(dataset, job.run_key)
     assert list(folders.dataset_folder(dataset).rglob("*")) == []
 
 
 def test_a_worker_that_is_told_to_end_leaves_its_run_stopped(digits):
     dataset = digits(n=60, size_px=8, labelled=50)
     job_id = worker.start_worker(dataset, "train_resnet", LONG)
-    job = until(dataset, job_id, lambda job: job["phase"] == "training")
-    os.kill(job["pid"], signal.SIGTERM)
+    job = until(dataset, job_id, lambda job: job.live["phase"] == "training")
+    os.kill(job.pid, signal.SIGTERM)
 
     job = until(dataset, job_id, ended)
 
-    assert (job["state"], job["error"]) == ("stopped", f"{job['run_key']} was interrupted")
+    assert (job.state, job.error) == ("stopped", f"{job.run_key} was interrupted")
     assert list_runs(dataset).rows[0]["state"] == "stopped"
 
 
 def test_a_clock_that_is_set_makes_no_living_worker_dead_and_no_other_process_a_worker(clusters):
-    dataset, process = clusters(n=12), worker._process(os.getpid())
+    dataset, process = clusters(n=12), worker.process_of(os.getpid())
     job = dict(workflow="auto_label", state="running", error="", awaited=False, run_key=None, started=time.time())
 
     def look(**values) -> str:
-        records.store(dataset).set("job:one", {**job, **process, **values})
-        return worker.watch(dataset, "one")["state"]
+        records.store(dataset).set("job:one", {**job, **process._asdict(), **values})
+        return worker.watch(dataset, "one").state
 
-    assert look() == look(born=process["born"] - 3) == "running"
-    assert look(born=process["born"] - 86_400) == "failed"  # the number belongs to somebody else by now
+    assert look() == look(born=process.born - 3) == "running"
+    assert look(born=process.born - 86_400) == "failed"  # the number belongs to somebody else by now
 
 
 def test_a_job_under_another_machines_name_stands_as_its_run_does(clusters):
@@ -160,18 +161,18 @@ def test_a_job_under_another_machines_name_stands_as_its_run_does(clusters):
     def look(**values) -> tuple[str, int]:
         """The job's state, and how many rows the panel shows of what runs."""
         channel.set("job:one", {**job, **values})
-        return worker.watch(dataset, "one")["state"], len(live.running(dataset))
+        return worker.watch(dataset, "one").state, len(live.running(dataset))
 
     assert look() == ("running", 1)  # it may still begin its run
     assert look(started=time.time() - worker.UNHEARD_SECONDS - 1) == ("failed", 0)
     with lifecycle.start(
-        dataset, "auto_label", settings=(), inputs={"label_field": "ground_truth"}, progress=False
+        dataset, lifecycle.RunRequest("auto_label", settings=(), inputs={"label_field": "ground_truth"}), progress=False
     ) as run:
         assert look(run_key=run.key) == ("running", 1)
     assert look(run_key=run.key) == ("done", 0)
     records.save_record(dataset, dataclasses.replace(run.record, state="running"))  # as one that was killed
     assert look(run_key=run.key) == ("failed", 0)
-    assert f"evenset.resume_run goes on with {run.key}" in worker.watch(dataset, "one")["error"]
+    assert f"evenset.resume_run resumes {run.key}" in worker.watch(dataset, "one").error
     delete_run(dataset, run.key)
     assert look(run_key=run.key) == ("failed", 0)
 
@@ -196,8 +197,8 @@ def test_a_worker_that_cannot_begin_says_why(clusters, monkeypatch):
     job_id = worker.start_worker(dataset, "auto_label", VECTORS)
     job = until(dataset, job_id, ended)
 
-    assert job["state"] == "failed"
-    assert "auto_label ended before its work was done: ConnectionError: Could not connect" in job["error"]
+    assert job.state == "failed"
+    assert "auto_label ended before its work was done: ConnectionError: Could not connect" in job.error
     worker.forget(dataset, job_id)
     assert not folders.dataset_folder(dataset).exists()
 
@@ -205,7 +206,7 @@ def test_a_worker_that_cannot_begin_says_why(clusters, monkeypatch):
 def test_what_nobody_read_is_swept_when_the_next_worker_starts(clusters):
     dataset = clusters()
     dead = worker.start_worker(dataset, "auto_label", VECTORS)
-    os.kill(worker.watch(dataset, dead)["pid"], signal.SIGKILL)
+    os.kill(worker.watch(dataset, dead).pid, signal.SIGKILL)
     forgotten = folders.dataset_folder(dataset) / "jobs" / "0123456789ab.log"
     forgotten.write_text("of a job that is gone from the store")
 
@@ -213,7 +214,7 @@ def test_what_nobody_read_is_swept_when_the_next_worker_starts(clusters):
 
     assert not forgotten.exists()
     assert until(dataset, job_id, ended)["state"] == "done"
-    assert worker.watch(dataset, dead)["state"] == "failed"
+    assert worker.watch(dataset, dead).state == "failed"
 
 
 def test_a_worker_runs_from_a_plugin_folder_of_any_name(clusters, tmp_path, monkeypatch):
@@ -229,7 +230,7 @@ def test_a_worker_runs_from_a_plugin_folder_of_any_name(clusters, tmp_path, monk
 
     job = until(dataset, worker.start_worker(dataset, "auto_label", VECTORS), ended)
 
-    assert (job["state"], job["error"]) == ("done", "")
+    assert (job.state, job.error) == ("done", "")
     assert (tmp_path / "ran here").exists()
 
 
@@ -265,14 +266,14 @@ paths, labels = sys.argv[1::2], sys.argv[2::2]
 dataset.add_samples([fo.Sample(filepath=p, ground_truth=fo.Classification(label=n)) for p, n in zip(paths, labels)])
 settings = dict(label_field="ground_truth", size_px=8, epochs=80, patience=80, precision="fp32")
 job_id = worker.start_worker(dataset, "train_resnet", settings)
-while (job := worker.watch(dataset, job_id))["state"] == "starting": time.sleep(0.05)
-print("JOB", job_id, job["pid"])
+while (job := worker.watch(dataset, job_id)).state == "starting": time.sleep(0.05)
+print("JOB", job_id, job.pid)
 """
 READS = """
 import sys, fiftyone as fo
 from evenset.workflows.runs import worker
 dataset, job = fo.load_dataset("kept"), worker.watch(fo.load_dataset("kept"), sys.argv[1])
-print("FOUND", job["state"], job["error"], dataset.count("resnet"))
+print("FOUND", job.state, job.error, dataset.count("resnet"))
 """
 
 

@@ -20,7 +20,7 @@ SMALL = dict(weights="none", precision="fp32", device="cpu", **QUICK)
 
 @contextlib.contextmanager
 def a_run(dataset):
-    with lifecycle.start(dataset, "auto_label", settings=(), inputs={}, progress=False) as run:
+    with lifecycle.start(dataset, lifecycle.RunRequest("auto_label", settings=(), inputs={}), progress=False) as run:
         yield run
 
 

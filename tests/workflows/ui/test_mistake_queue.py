@@ -37,7 +37,7 @@ def test_pages_hold_what_is_flagged_the_most_suspicious_first(corrupted):
     run_key = find(corrupted).run_key
     view = corrupted.load_saved_view("mistake: mistakes")
 
-    pages = [mistake_queue.look(corrupted, run_key, first, 8) for first in (0, 8, 16)]
+    pages = [mistake_queue.flagged_page(corrupted, run_key, first, 8) for first in (0, 8, 16)]
 
     rows = [row for page in pages for row in page.rows]
     assert [len(page.rows) for page in pages] == [8, 8, 8] and {page.count for page in pages} == {24}
@@ -45,15 +45,17 @@ def test_pages_hold_what_is_flagged_the_most_suspicious_first(corrupted):
     assert [row["given"] for row in rows] == view.values("ground_truth.label")
     assert [row["suggestion"] for row in rows] == view.values("truth")
     assert rows[0]["path"] == view.first().filepath and "nearest samples" in rows[0]["reason"]
-    assert mistake_queue.look(corrupted, run_key, 800, 8).rows == pages[2].rows  # the list became shorter meanwhile
+    assert (
+        mistake_queue.flagged_page(corrupted, run_key, 800, 8).rows == pages[2].rows
+    )  # the list became shorter meanwhile
 
 
 def test_a_label_that_was_edited_since_is_not_listed(corrupted):
     run_key = find(corrupted).run_key
-    first = mistake_queue.look(corrupted, run_key, 0, 8).rows[0]
+    first = mistake_queue.flagged_page(corrupted, run_key, 0, 8).rows[0]
     change(corrupted[first["id"]], "class of its own")
 
-    found = mistake_queue.look(corrupted, run_key, 0, 40)
+    found = mistake_queue.flagged_page(corrupted, run_key, 0, 40)
 
     assert (found.count, found.edited) == (23, 1)
     assert first["id"] not in [row["id"] for row in found.rows]
@@ -64,19 +66,19 @@ def test_a_flag_is_not_listed_once_the_near_duplicate_that_contradicts_it_was_ed
     corrupted.set_values("vector", {second: corrupted[first].vector}, key_field="id")
     change(corrupted[second], f"class {(int(corrupted[first].truth[-1]) + 1) % 3}")
     run_key = find(corrupted).run_key
-    (row,) = (row for row in mistake_queue.look(corrupted, run_key, 0, 40).rows if row["id"] == second)
+    (row,) = (row for row in mistake_queue.flagged_page(corrupted, run_key, 0, 40).rows if row["id"] == second)
     assert f"(sample {first}) is {row['suggestion']!r}" in row["reason"]
 
     change(corrupted[first], row["given"])
 
-    found = mistake_queue.look(corrupted, run_key, 0, 40)
+    found = mistake_queue.flagged_page(corrupted, run_key, 0, 40)
     assert second not in [row["id"] for row in found.rows] and found.edited == 1
 
 
 def test_applying_puts_the_suggestion_into_the_label_and_undoing_takes_it_back(corrupted, everything):
     run_key = find(corrupted).run_key
     before = everything(corrupted)
-    rows = mistake_queue.look(corrupted, run_key, 0, 8).rows[:2]
+    rows = mistake_queue.flagged_page(corrupted, run_key, 0, 8).rows[:2]
 
     done = decide(corrupted, "accept", rows)
 
@@ -84,7 +86,7 @@ def test_applying_puts_the_suggestion_into_the_label_and_undoing_takes_it_back(c
     now = corrupted.select([row["id"] for row in rows], ordered=True)
     assert now.values("ground_truth.label") == now.values("truth") == [row["suggestion"] for row in rows]
     assert now.values("ground_truth.evenset_review") == ["seen", "seen"]
-    assert mistake_queue.look(corrupted, run_key, 0, 8).count == 22
+    assert mistake_queue.flagged_page(corrupted, run_key, 0, 8).count == 22
     delete_run(corrupted, done.run_key)
     assert everything(corrupted) == before
 
@@ -92,7 +94,7 @@ def test_applying_puts_the_suggestion_into_the_label_and_undoing_takes_it_back(c
 @pytest.mark.parametrize("action", ["accept", "reject"])
 def test_what_somebody_else_decided_meanwhile_is_passed_over(corrupted, action):
     run_key = find(corrupted).run_key
-    rows = mistake_queue.look(corrupted, run_key, 0, 8).rows[:5]
+    rows = mistake_queue.flagged_page(corrupted, run_key, 0, 8).rows[:5]
     ids = [row["id"] for row in rows]
     review_labels(corrupted.select(ids[0]), "mistake", action="reject", progress=False)
     review_labels(corrupted.select(ids[1]), "mistake", action="accept", progress=False)
@@ -107,14 +109,14 @@ def test_what_somebody_else_decided_meanwhile_is_passed_over(corrupted, action):
     assert [sample.to_dict() for sample in others] == before
     assert corrupted[ids[4]].ground_truth.label == rows[4]["suggestion" if action == "accept" else "given"]
     runs = corrupted.list_runs()
-    assert decide(corrupted, action, rows) == mistake_queue.Decided(0, 5, None)
+    assert decide(corrupted, action, rows) == mistake_queue.DecisionResults(0, 5, None)
     assert corrupted.list_runs() == runs
 
 
 def test_what_was_dismissed_is_not_flagged_again_until_the_dismissal_is_undone(corrupted):
     first = find(corrupted)
     everyone = flagged(corrupted)
-    rows = mistake_queue.look(corrupted, first.run_key, 0, 3).rows
+    rows = mistake_queue.flagged_page(corrupted, first.run_key, 0, 3).rows
     dismissal = decide(corrupted, "reject", rows)
     gone = {row["id"] for row in rows}
     delete_run(corrupted, first.run_key)  # and the field that the dismissal was about
@@ -134,7 +136,7 @@ def test_what_was_dismissed_is_not_flagged_again_until_the_dismissal_is_undone(c
 
 def test_another_label_of_the_same_sample_is_judged_anew(corrupted):
     run_key = find(corrupted).run_key
-    row = mistake_queue.look(corrupted, run_key, 0, 1).rows[0]
+    row = mistake_queue.flagged_page(corrupted, run_key, 0, 1).rows[0]
     decide(corrupted, "reject", [row])
     third = ({"class 0", "class 1", "class 2"} - {row["given"], row["suggestion"]}).pop()
     change(corrupted[row["id"]], third)
@@ -162,4 +164,4 @@ def test_a_field_that_was_removed_is_named(corrupted):
     corrupted.delete_sample_field("mistake")
 
     with pytest.raises(ValueError, match="the field 'mistake' of evenset_find_mistakes_1 was removed"):
-        mistake_queue.look(corrupted, run_key, 0, 8)
+        mistake_queue.flagged_page(corrupted, run_key, 0, 8)

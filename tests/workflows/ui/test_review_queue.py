@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from concurrent.futures import ThreadPoolExecutor
-
-import numpy as np
 import pytest
 from evenset import auto_label, delete_run, load_results, review_labels
-from evenset.workflows.data import locks
-from evenset.workflows.runs import records
-from evenset.workflows.ui import review_queue
+from evenset.workflows.ui import review_order, review_queue
+from evenset.workflows.ui.review_queue import Decision
 
 FIELDS = ("auto_label", "ground_truth")
 
@@ -27,65 +22,15 @@ def ids_in_review(dataset):
     return set(dataset.match({"auto_label.status": "review", "ground_truth.label": None}).values("id"))
 
 
-def test_the_uncertain_come_first_and_copies_do_not_follow_each_other(suggested):
-    waiting = ids_in_review(suggested)
-    order = review_queue.next(suggested, *FIELDS, 40)
-    assert len(order) == len({*order}) == min(40, len(waiting)) and {*order} <= waiting
-
-    sure = suggested.select(order[5:])
-    sure.set_values("auto_label.confidence", [1.0] * len(sure))
-    sure.set_values("auto_label.margin", [1.0] * len(sure))
-    sure.set_values("auto_label.agreement", [1.0] * len(sure))
-    for name in ("confidence", "margin", "agreement"):
-        suggested.select(order[:5]).set_values(f"auto_label.{name}", [0.2] * 5)
-        others = suggested.select([*waiting - {*order}])
-        others.set_values(f"auto_label.{name}", [1.0] * len(others))
-    assert {*review_queue.next(suggested, *FIELDS, 5)} == {*order[:5]}
-
-    vectors = dict(zip(*suggested.values(["id", "vector"]), strict=True))
-    twin, other = order[0], order[1]
-    suggested.set_values("vector", {other: vectors[twin]}, key_field="id")
-    assert review_queue.next(suggested, *FIELDS, 5)[-1] in (twin, other)
-
-
-def test_without_embeddings_the_classes_take_turns(suggested):
-    key = review_queue.run_of(suggested, "auto_label")
-    suggested.delete_sample_field("vector")
-    assert review_queue.vectors_of(suggested, key, suggested.limit(3).values("id")) is None
-    names = suggested.select(review_queue.next(suggested, *FIELDS, 3), ordered=True).values("auto_label.label")
-    assert len(set(names)) == len(set(suggested.select([*ids_in_review(suggested)]).values("auto_label.label")))
-    assert review_queue.neighbours(suggested, *FIELDS, suggested.last().id) == []
-
-
-def test_the_neighbours_are_the_nearest_labelled_samples(suggested):
-    sample = suggested.select(review_queue.next(suggested, *FIELDS, 1)[0]).first()
-    found = review_queue.neighbours(suggested, *FIELDS, sample.id)
-    labelled = suggested.exists("ground_truth.label")
-    ids, vectors = labelled.values(["id", "vector"])
-    vectors = np.array(vectors)
-    cosine = vectors @ sample.vector / np.linalg.norm(vectors, axis=1)
-    assert [one["id"] for one in found] == [ids[i] for i in np.argsort(-cosine)[:5]]
-    assert [one["label"] for one in found] == [suggested[one["id"]].ground_truth.label for one in found]
-
-
-def test_of_many_labelled_samples_some_are_compared_with(suggested, monkeypatch):
-    monkeypatch.setattr(review_queue, "LABELLED", 4)
-    sample = suggested.select(review_queue.next(suggested, *FIELDS, 1)[0]).first()
-    found = review_queue.neighbours(suggested, *FIELDS, sample.id)
-    labelled, first = suggested.exists("ground_truth.label").values("id"), suggested.limit(4).values("id")
-    ids = [one["id"] for one in found]
-    assert len(ids) == 4 and {*ids} <= {*labelled} and {*ids} != {*first}  # spread over all, not the first
-
-
 def test_the_decisions_of_a_sitting_are_one_run_and_each_can_be_taken_back(suggested, everything):
     before = everything(suggested)
-    first, second, third = review_queue.next(suggested, *FIELDS, 3)
+    first, second, third = review_order.most_informative(suggested, *FIELDS, 3)
     suggestion = suggested[first].auto_label.label
 
-    key = review_queue.decide(suggested, *FIELDS, first, "accept", sitting="one")
-    assert review_queue.decide(suggested, *FIELDS, second, "correct", "class 1", sitting="one") == key
+    key = review_queue.decide(suggested, *FIELDS, Decision(first, "accept"), sitting="one")
+    assert review_queue.decide(suggested, *FIELDS, Decision(second, "correct", "class 1"), sitting="one") == key
     two = everything(suggested)
-    assert review_queue.decide(suggested, *FIELDS, third, "reject", sitting="one") == key
+    assert review_queue.decide(suggested, *FIELDS, Decision(third, "reject"), sitting="one") == key
 
     labels = suggested.select([first, second, third], ordered=True)
     assert labels.values("ground_truth.label") == [suggestion, "class 1", None]
@@ -106,32 +51,34 @@ def test_the_decisions_of_a_sitting_are_one_run_and_each_can_be_taken_back(sugge
 
 def test_taking_back_the_only_decision_leaves_no_run(suggested, everything):
     before = everything(suggested)
-    (first,) = review_queue.next(suggested, *FIELDS, 1)
-    review_queue.decide(suggested, *FIELDS, first, "accept", sitting="one")
+    (first,) = review_order.most_informative(suggested, *FIELDS, 1)
+    review_queue.decide(suggested, *FIELDS, Decision(first, "accept"), sitting="one")
     assert review_queue.undo(suggested, *FIELDS, "one") == first
     assert everything(suggested) == before
-    with pytest.raises(ValueError, match="no decision to take back"):
+    with pytest.raises(ValueError, match="nothing to undo"):
         review_queue.undo(suggested, *FIELDS, "one")
 
 
 def test_decisions_on_suggestions_that_were_deleted_are_not_counted_for_new_ones_of_the_same_name(suggested):
-    (first,) = review_queue.next(suggested, *FIELDS, 1)
-    review_queue.decide(suggested, *FIELDS, first, "accept", sitting="one")
+    (first,) = review_order.most_informative(suggested, *FIELDS, 1)
+    review_queue.decide(suggested, *FIELDS, Decision(first, "accept"), sitting="one")
     delete_run(suggested, "evenset_auto_label_1")
     auto_label(suggested, "ground_truth", embeddings="vector", target_precision=0.9, progress=False)
 
     assert review_queue.decided(suggested, *FIELDS, "one") == []
-    with pytest.raises(ValueError, match="no decision to take back"):
+    with pytest.raises(ValueError, match="nothing to undo"):
         review_queue.undo(suggested, *FIELDS, "one")
 
 
 def test_what_somebody_else_decided_or_edited_is_not_overwritten(suggested):
     import fiftyone as fo
 
-    first, second = review_queue.next(suggested, *FIELDS, 2)
-    review_queue.decide(suggested, *FIELDS, first, "correct", "class 1", sitting="one")
-    assert review_queue.decide(suggested, *FIELDS, first, "correct", "class 2", sitting="two") is None
-    assert review_queue.decide(suggested, *FIELDS, second, "accept", sitting="two") == "evenset_review_labels_2"
+    first, second = review_order.most_informative(suggested, *FIELDS, 2)
+    review_queue.decide(suggested, *FIELDS, Decision(first, "correct", "class 1"), sitting="one")
+    assert review_queue.decide(suggested, *FIELDS, Decision(first, "correct", "class 2"), sitting="two") is None
+    assert (
+        review_queue.decide(suggested, *FIELDS, Decision(second, "accept"), sitting="two") == "evenset_review_labels_2"
+    )
     assert suggested[first].ground_truth.label == "class 1"
     assert review_queue.undo(suggested, *FIELDS, "two") == second
 
@@ -144,9 +91,9 @@ def test_what_somebody_else_decided_or_edited_is_not_overwritten(suggested):
 def test_a_decision_that_was_edited_since_stays_whole_and_the_one_before_is_taken_back(suggested):
     import fiftyone as fo
 
-    first, second = review_queue.next(suggested, *FIELDS, 2)
+    first, second = review_order.most_informative(suggested, *FIELDS, 2)
     for sample_id in (first, second):
-        review_queue.decide(suggested, *FIELDS, sample_id, "accept", sitting="one")
+        review_queue.decide(suggested, *FIELDS, Decision(sample_id, "accept"), sitting="one")
     suggested.set_values("ground_truth", {second: fo.Classification(label="edited")}, key_field="id")
 
     with pytest.raises(ValueError, match=f"the label of {second} was edited since, and stays"):
@@ -177,40 +124,10 @@ def test_where_all_is_accepted_nothing_waits(suggested):
     waits.set_values("auto_label.status", ["accepted"] * len(waits))
 
     assert review_queue.first(suggested, *FIELDS, []) == (None, 0)
-    assert review_queue.next(suggested, *FIELDS) == []
+    assert review_order.most_informative(suggested, *FIELDS) == []
 
 
 def test_a_review_joins_only_one_of_the_same_fields(suggested, refused):
     some = suggested.match({"auto_label.status": "review"}).limit(1)
-    with refused(suggested, "evenset_auto_label_1 is no finished review of 'auto_label'"):
+    with refused(suggested, "evenset_auto_label_1 is not a finished review of 'auto_label'"):
         review_labels(some, "auto_label", status="review", into="evenset_auto_label_1", progress=False)
-
-
-def test_the_next_round_learns_as_the_last_from_what_was_decided(suggested):
-    (first,) = review_queue.next(suggested, *FIELDS, 1)
-    review_queue.decide(suggested, *FIELDS, first, "accept", sitting="one")
-    assert review_queue.learn_again(suggested, "evenset_auto_label_1") == "auto_label_2"
-    with pytest.raises(ValueError, match="the next round after evenset_auto_label_1 is under way"):
-        review_queue.learn_again(suggested, "evenset_auto_label_1")
-    for _ in range(600):
-        suggested.reload()
-        if "evenset_auto_label_2" in suggested.list_runs():
-            break
-        time.sleep(0.5)
-    before, after = (records.read_record(suggested, f"evenset_auto_label_{number}") for number in (1, 2))
-    assert after["inputs"] == {**before["inputs"], "output_field": "auto_label_2", "after": "evenset_auto_label_1"}
-    assert after["settings"] == before["settings"] and after["samples"] == before["samples"]
-    while records.read_record(suggested, "evenset_auto_label_2").state == "running":
-        time.sleep(0.5)
-        suggested.reload()
-    assert load_results(suggested, "evenset_auto_label_2")["labelled"] == 121
-
-
-def test_claims_that_come_and_go_at_once_do_not_trip_over_one_another(suggested):
-    def work(name):
-        for _ in range(200):
-            with locks.lock_field(suggested, name):
-                pass
-
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(work, ["one", "two", "three"]))  # raises what a thread raised

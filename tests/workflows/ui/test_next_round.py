@@ -1,0 +1,40 @@
+"""The next round learns from what was decided."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from evenset import auto_label, load_results
+from evenset.workflows.runs import records
+from evenset.workflows.ui import next_round, review_order, review_queue
+from evenset.workflows.ui.review_queue import Decision
+
+FIELDS = ("auto_label", "ground_truth")
+
+
+@pytest.fixture
+def suggested(clusters):
+    dataset = clusters(240, 120, spread=2.2)
+    auto_label(dataset, "ground_truth", embeddings="vector", random_labels=True, target_precision=0.9, progress=False)
+    return dataset
+
+
+def test_the_next_round_learns_as_the_last_from_what_was_decided(suggested):
+    (first,) = review_order.most_informative(suggested, *FIELDS, 1)
+    review_queue.decide(suggested, *FIELDS, Decision(first, "accept"), sitting="one")
+    assert next_round.start_next_round(suggested, "evenset_auto_label_1") == "auto_label_2"
+    with pytest.raises(ValueError, match="the next round after evenset_auto_label_1 is under way"):
+        next_round.start_next_round(suggested, "evenset_auto_label_1")
+    for _ in range(600):
+        suggested.reload()
+        if "evenset_auto_label_2" in suggested.list_runs():
+            break
+        time.sleep(0.5)
+    before, after = (records.read_record(suggested, f"evenset_auto_label_{number}") for number in (1, 2))
+    assert after.inputs == {**before.inputs, "output_field": "auto_label_2", "after": "evenset_auto_label_1"}
+    assert after.settings == before.settings and after.samples == before.samples
+    while records.read_record(suggested, "evenset_auto_label_2").state == "running":
+        time.sleep(0.5)
+        suggested.reload()
+    assert load_results(suggested, "evenset_auto_label_2")["labelled"] == 121

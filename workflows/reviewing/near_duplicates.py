@@ -1,0 +1,43 @@
+"""Flags of mistakes that near-duplicates with another label contradict: settled once either label changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from bson import ObjectId
+
+from ..data import label_edits
+from ..data.label_edits import Line
+
+
+def settled_flags(dataset: Any, field: str, label_field: str, lines: Iterable[Line]) -> list[Line]:
+    """Changes that remove a flag whose near-duplicate gets another label by a review.
+
+    Args:
+        lines: changes of the review
+    """
+    labels = [line for line in lines if line["field"] == label_field]
+    changed = {line["id"] for line in labels if (line["before"] or {}).get("label") != line["after"]["label"]}
+    settles = {i: near for i, near, _ in _contradicted(dataset, field) if near in changed and i not in changed}
+    cleared = {**dict.fromkeys(("label", "confidence", "mistakenness", "reason")), "is_issue": False}
+    flags = label_edits.labels_of(dataset, list(settles), [field])
+    edits = {i: ((own := flag[field] or {}), {**own, "_id": ObjectId(), **cleared}) for i, flag in flags.items()}
+    return [{**label_edits.change(i, field, *edit), "settles": settles[i]} for i, edit in edits.items()]
+
+
+def settled(dataset: Any, field: str, label_field: str) -> set[str]:
+    """Ids of flagged samples whose near-duplicate no longer has the suggested label."""
+    flags = _contradicted(dataset, field)
+    near = dataset.select(list({other for _, other, _ in flags}))
+    current = dict(zip(*near.values(["id", f"{label_field}.label"]), strict=True))
+    return {i for i, other, suggested in flags if current.get(other) != suggested}
+
+
+def _contradicted(dataset: Any, field: str) -> list[tuple[str, str, str]]:
+    """Flagged samples that a near-duplicate contradicts: id, id of the near-duplicate, suggested label."""
+    path = f"{field}.contradicted_by"
+    if not dataset.has_field(path):  # of auto_label
+        return []
+    flagged = dataset.match({f"{field}.is_issue": True, path: {"$ne": None}})
+    return list(zip(*flagged.values(["id", path, f"{field}.label"]), strict=True))

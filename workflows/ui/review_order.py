@@ -1,0 +1,141 @@
+"""The order of the review queue: active learning by uncertainty and diversity, and the nearest labelled samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...models.vectors import unit_rows
+from ..data import folders
+from ..data.internals import root_dataset
+from ..data.label_text import has_label
+from ..data.labels import SYNTHETIC
+from ..data.status import Status
+from ..runs import cached_arrays, records
+from ..runs.lookup import writer_of
+
+MAX_CANDIDATES = 400  # the most uncertain samples, among which diverse ones are chosen
+MAX_LABELLED = 5_000  # labelled samples to compare with
+FILES = (("predictions.npz", "embeddings"), ("features.npz", "vectors"), ("vectors.npz", "vectors"))  # of a run
+
+
+def waiting(dataset: Any, field: str, label_field: str) -> Any:
+    """The samples in review without a label, and not rejected."""
+    in_review = {f"{field}.status": Status.REVIEW.value, f"{field}.label": {"$ne": None}, "tags": {"$ne": SYNTHETIC}}
+    return dataset.match(in_review).match(~has_label(label_field))
+
+
+def most_informative(dataset: Any, field: str, label_field: str, count: int = 50) -> list[str]:
+    """Ids of the samples whose label is worth most, the most informative first.
+
+    Uncertain ones (by confidence, margin and agreement) come first, of these the ones far from labelled and earlier
+    samples; without embeddings, the uncertain ones of each class in turn.
+
+    Args:
+        field: output field of `auto_label`
+        label_field: where labels go
+        count: upper limit of ids
+    """
+    dataset = root_dataset(dataset)
+    view = waiting(dataset, field, label_field)
+    columns = [name for name in ("confidence", "margin", "agreement") if dataset.has_field(f"{field}.{name}")]
+    ids, classes, *scores = view.values(["id", f"{field}.label", *[f"{field}.{name}" for name in columns]])
+    uncertainty = _uncertainty(scores, len(ids))
+    candidates = np.argsort(-uncertainty, kind="stable")[: max(MAX_CANDIDATES, count)]
+    ids, classes = np.array(ids, dtype=str)[candidates], np.array(classes, dtype=str)[candidates]
+    run_key = writer_of(dataset, field, "auto_label").key
+    vectors = vectors_of(dataset, run_key, ids.tolist())
+    if vectors is None or np.isnan(vectors).all():
+        order = _round_robin(classes)
+    else:
+        (labelled_ids,) = _labelled(dataset, label_field, ["id"])
+        labelled = vectors_of(dataset, run_key, labelled_ids)
+        order = _farthest_first(vectors, labelled, uncertainty[candidates], count)
+    return [str(i) for i in ids[order[:count]]]
+
+
+def _uncertainty(scores: list[list[float | None]], count: int) -> np.ndarray:
+    """One minus the mean score of each suggestion, 1 without scores [N]."""
+    values = np.array(scores, dtype=np.float64).reshape(len(scores), count)  # None becomes NaN
+    total = (~np.isnan(values)).sum(axis=0)
+    return np.asarray(np.where(total, np.nansum(1 - values, axis=0) / np.maximum(total, 1), 1.0))
+
+
+def _round_robin(classes: np.ndarray) -> np.ndarray:
+    """Places of the first of each class, then of the second of each, and so on [N]."""
+    turns, counts = np.zeros(len(classes), dtype=np.int64), dict.fromkeys(classes, 0)
+    for i, name in enumerate(classes):
+        turns[i] = counts[name]
+        counts[name] += 1
+    return np.argsort(turns, kind="stable")
+
+
+def _farthest_first(
+    vectors: np.ndarray, labelled: np.ndarray | None, uncertainty: np.ndarray, count: int
+) -> np.ndarray:
+    """Greedy k-center by uncertainty times cosine distance to labelled and chosen samples.
+
+    Args:
+        vectors, uncertainty: of the candidates [N, D], [N]
+        labelled: vectors of the labelled samples [M, D]
+    """
+    labelled = np.zeros((0, vectors.shape[1])) if labelled is None else labelled
+    unit, references = (unit_rows(np.nan_to_num(rows)) for rows in (vectors, labelled))  # NaN: similar to none
+    similarity = (unit @ references.T).max(axis=1) if len(references) else np.zeros(len(unit))
+    order: list[int] = []
+    for _ in range(min(count, len(unit))):
+        value = uncertainty * np.maximum(1 - similarity, 1e-6)  # among copies, the more uncertain
+        value[order] = -1
+        order.append(int(value.argmax()))
+        similarity = np.maximum(similarity, unit @ unit[order[-1]])
+    return np.array(order, dtype=np.int64)
+
+
+def vectors_of(dataset: Any, run_key: str, ids: list[str]) -> np.ndarray | None:
+    """Embeddings of a run, NaN where a sample has none [N, D]; None where it keeps none."""
+    folder, field = folders.run_folder(dataset, run_key), records.read_record(dataset, run_key).inputs.get("embeddings")
+    if field and dataset.has_field(field):
+        vectors = dict(zip(*dataset.select(ids).values(["id", field]), strict=True))
+    else:
+        vectors = _cached_vectors(folder, ids)
+    length = max((len(vector) for vector in vectors.values() if vector is not None), default=0)
+    if not length:
+        return None
+    none = np.full(length, np.nan, dtype=np.float32)
+    rows = [none if (vector := vectors.get(i)) is None else vector for i in ids]
+    return np.array(rows, dtype=np.float32)
+
+
+def _cached_vectors(folder: Path, ids: list[str]) -> dict[str, Any]:
+    """Vectors of samples in a run's folder, by id."""
+    labels = cached_arrays.read(folder / "labels.npz", "ids")
+    if labels is None:
+        return {}
+    place = {i: row for row, i in enumerate(labels["ids"].tolist())}
+    for name, array in FILES:
+        if (arrays := cached_arrays.read(folder / name, array)) is not None:
+            return {i: arrays[array][place[i]] for i in ids if i in place}
+    return {}
+
+
+def _labelled(dataset: Any, label_field: str, columns: list[str]) -> Any:
+    """Columns of the labelled samples, at most MAX_LABELLED of them, drawn at random."""
+    view = dataset.match({"tags": {"$ne": SYNTHETIC}}).match(has_label(label_field))
+    values = view.limit(MAX_LABELLED + 1).values(columns)
+    return values if len(values[0]) <= MAX_LABELLED else view.take(MAX_LABELLED, seed=0).values(columns)
+
+
+def neighbours(dataset: Any, field: str, label_field: str, sample_id: str, count: int = 5) -> list[dict[str, str]]:
+    """The labelled samples nearest to a sample, the nearest first: id, path and label of each."""
+    dataset = root_dataset(dataset)
+    run_key = writer_of(dataset, field, "auto_label").key
+    ids, paths, labels = _labelled(dataset, label_field, ["id", "filepath", f"{label_field}.label"])
+    vectors = vectors_of(dataset, run_key, [sample_id, *ids])
+    if vectors is None or np.isnan(vectors[0]).any():
+        return []
+    unit = unit_rows(np.nan_to_num(vectors))
+    similarity = np.where(np.isnan(vectors[1:]).any(axis=1), -np.inf, unit[1:] @ unit[0])
+    order = [int(i) for i in np.argsort(-similarity, kind="stable")[:count] if np.isfinite(similarity[i])]
+    return [dict(id=ids[i], path=paths[i], label=labels[i]) for i in order if ids[i] != sample_id]
