@@ -80,7 +80,7 @@ BAD = [
     (cut, "is damaged or cut off"),
     (flip, "is damaged or cut off"),
     (close_early, "is damaged or cut off"),
-    (write_text, "is no image"),
+    (write_text, "is not an image"),
     (put_folder, "is a folder"),
     (enlarge, "more than max_megabytes=0.05"),
     (widen, "400 x 50 pixels (0.02 megapixels), more than max_megapixels=0.01"),

@@ -311,7 +311,7 @@ def test_bad_files_are_counted_listed_and_left_out(digits):
 
     assert set(results.skipped) == {ids[3], ids[50], ids[55]}
     assert "is damaged or cut off" in results.skipped[ids[3]]
-    assert "does not exist" in results.skipped[ids[50]] and "is no image" in results.skipped[ids[55]]
+    assert "does not exist" in results.skipped[ids[50]] and "is not an image" in results.skipped[ids[55]]
     said = dataset.values("resnet.label")
     assert [i for i, label in enumerate(said) if label is None] == [3, 50, 55]
     assert results.trained + results.validated == 39

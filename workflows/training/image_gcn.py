@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ...models.files import aside
-from ...models.images.reader import Images, in_order, survey, thread_count
+from ...models.images.reader import Images, in_order, thread_count
+from ...models.images.survey import survey
 from ...models.regular_files import regular
 from ...models.settings import ImageGraphSettings, ImageSettings, ResNetSettings
 from ..data.labels import Labels

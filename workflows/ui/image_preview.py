@@ -37,7 +37,7 @@ def _pair(path: str, settings: ImageSettings) -> tuple[np.ndarray, np.ndarray]:
     """An image as it is, and as `settings` make it."""
     from PIL import Image
 
-    plain = decode(path, ImageSettings(), lambda width, height: 0, 3).pixels
+    plain = decode(path, ImageSettings(), lambda width, height: None, 3).pixels
     if settings.size_px:
         return plain, decode(path, settings, lambda width, height: settings.size_px, 3).pixels
     small = Image.fromarray(plain)

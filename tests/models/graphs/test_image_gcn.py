@@ -295,7 +295,7 @@ def test_a_heat_map_has_the_contribution_of_the_node_at_each_pixel():
 @pytest.mark.parametrize("size", [(60, 40), (40, 60), (48, 48)])
 def test_a_heat_map_comes_back_to_the_image_that_was_made_square(tmp_path, fit_, size):
     """What the network saw of the image is taken for its heat map: taken back, it has to lie on the image again."""
-    from evenset.models.images.reader import load
+    from evenset.models.images.decode import load
     from evenset.models.settings import ImageSettings
     from PIL import Image
 
