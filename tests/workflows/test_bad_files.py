@@ -267,7 +267,7 @@ def test_a_checkpoint_with_code_in_it_is_refused_and_the_code_does_not_run(digit
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("gone.pth", None, "is no file"),
+        ("gone.pth", None, "is not a file"),
         ("empty.pth", b"", "is damaged"),
         ("empty.safetensors", b"", "is damaged"),
         ("junk.safetensors", b"junk" * 99, "is damaged"),

@@ -173,11 +173,11 @@ def _train_fold(
     path = run.folder / "epochs.npz"
 
     def watch(model: Any, step: TrainingReport) -> None:
-        from ...models.classifiers import resnet
+        from ...models.classifiers.resnet_prediction import predict
 
         total, last = _read_epochs(path, labels.ids[held])
         if step.number > last:  # a resumed training repeats some
-            scores = resnet.predict(model, images.batches(HELD_BATCH, held), settings)
+            scores = predict(model, images.batches(HELD_BATCH, held), settings)
             chances = softmax(np.concatenate([logits for _, logits, _ in scores]) + model.prior.cpu().numpy())
             save_arrays(path, ids=labels.ids[held], total=total + chances, last=step.number)
 

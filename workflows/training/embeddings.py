@@ -92,7 +92,7 @@ def _look_at_copies(run: Run, images: Images, describe: Describe) -> tuple[np.nd
 
 def _describe(stats: ImageStats, settings: ResNetSettings | None) -> Describe:
     """Pixels and gradients, and beside them what a pretrained network sees, if there is one."""
-    from ...models.classifiers import resnet
+    from ...models.classifiers import resnet, resnet_prediction
     from ...models.images import features
 
     if settings is None or not resnet.is_pretrained(settings, stats.size_px):
@@ -100,7 +100,9 @@ def _describe(stats: ImageStats, settings: ResNetSettings | None) -> Describe:
     model = resnet.build(2, stats.channels, stats.size_px, stats.mean, stats.std, settings)
 
     def describe(images: np.ndarray) -> np.ndarray:
-        seen = [vectors for _, _, vectors in resnet.predict(model, [(np.arange(len(images)), images)], settings)]
+        seen = [
+            vectors for _, _, vectors in resnet_prediction.predict(model, [(np.arange(len(images)), images)], settings)
+        ]
         return features.describe(images, np.concatenate(seen))
 
     return describe
