@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..losses import combined_loss, log_prior
 from ..settings import ResNetSettings
-from ..step import TrainingReport, accelerator, load_tensors, pack_optimizer, save_tensors, unpack_optimizer
+from ..step import TrainingReport, accelerator, cosine_at, load_tensors, pack_optimizer, save_tensors, unpack_optimizer
 from . import attacks
 from .evaluation import Evaluation, evaluate
 from .resnet import ResNet
@@ -85,7 +85,7 @@ def train(model: ResNet, data: TrainingData, settings: ResNetSettings, folder: P
             loss = combined_loss(logits, labels, model.prior, settings, weights)
 
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * _schedule((epoch - 1) * batches + number, epochs * batches)
+                group["lr"] = settings.learning_rate * cosine_at((epoch - 1) * batches + number, epochs * batches)
             optimizer.zero_grad()
             process.backward(loss)
             optimizer.step()
@@ -158,14 +158,6 @@ def _shared(score: tuple[float, float], process: Any) -> tuple[float, float]:
     from accelerate.utils import broadcast_object_list
 
     return score if process.num_processes == 1 else tuple(broadcast_object_list(list(score)))  # type: ignore[return-value]
-
-
-def _schedule(step: int, total: int) -> float:
-    """Share of the step size: a linear warm-up over a tenth, then a cosine to nothing."""
-    warm = max(total // 10, 1)
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1 + float(np.cos(np.pi * (step - warm) / max(total - warm, 1))))
 
 
 def _resume(model: ResNet, optimizer: Any, folder: Path) -> Progress:

@@ -7,7 +7,6 @@ differ by their data, and little by chance. Rare classes are sampled more often,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -18,7 +17,7 @@ from torch.nn import functional as F
 
 from ..losses import class_loss
 from ..settings import SmallCNNSettings
-from ..step import TrainingReport, accelerator, multiplies_bf16
+from ..step import TrainingReport, accelerator, cosine_at, multiplies_bf16
 from . import batch_augment
 from .class_sampler import ClassSampler, class_probabilities, synthetic_probabilities
 
@@ -132,16 +131,18 @@ def train(
         loss = class_loss(logits, torch.from_numpy(targets).to(process.device), prior)
 
         for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * _schedule(number - 1, settings.updates)
+            group["lr"] = settings.learning_rate * cosine_at(number - 1, settings.updates)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        torch._foreach_lerp_(averaged, weights, 1 - min(settings.ema_decay, number / (number + 10)))
+        for average, value in zip(averaged, weights, strict=True):
+            average.lerp_(value, 1 - min(settings.ema_decay, number / (number + 10)))
         total += loss.item()
         if number % REPORT_EVERY == 0 or number == settings.updates:
             yield TrainingReport(number, settings.updates, total / ((number - 1) % REPORT_EVERY + 1))
             total = 0.0
-    torch._foreach_copy_(weights, averaged)
+    for value, average in zip(weights, averaged, strict=True):
+        value.copy_(average)
     model.eval()
 
 
@@ -221,14 +222,6 @@ def _batch(
     pixels = [source[part] for source, part in zip(sources, parts, strict=True) if len(part)]
     labels = [sampler.labels[part] for sampler, part in zip(samplers, parts, strict=True)]
     return np.concatenate(pixels), np.concatenate(labels).astype(np.int64)
-
-
-def _schedule(step: int, total: int) -> float:
-    """Share of the step size: a linear warm-up over a tenth, then a cosine to nothing."""
-    warm = max(total // 10, 1)
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(total - warm, 1)))
 
 
 def _precision(settings: SmallCNNSettings) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..vectors import unit_rows
+
 HOG_PX = 32  # side of the image whose gradients are counted
 PIXELS_PX = 28  # maximum side of the thumbnail
 PCA_DIM = 600  # principal components among which the discriminant is searched
@@ -37,9 +39,9 @@ def describe(images: np.ndarray, embeddings: np.ndarray | None = None) -> np.nda
         side = min(len(plane), PIXELS_PX)
         pixels = cv2.resize(plane, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
         large = cv2.resize(plane, (HOG_PX, HOG_PX), interpolation=cv2.INTER_LINEAR)
-        rows.append(np.concatenate([_unit(pixels), *(_unit(np.ravel(hog.compute(large))) for hog in hogs)]))
+        rows.append(np.concatenate([unit_rows(pixels), *(unit_rows(np.ravel(hog.compute(large))) for hog in hogs)]))
     vectors = np.stack(rows).astype(np.float32)
-    return vectors if embeddings is None else np.hstack([vectors, _unit(embeddings)]).astype(np.float32)
+    return vectors if embeddings is None else np.hstack([vectors, unit_rows(embeddings)]).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Projection:
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
         """Projects vectors [N, D] to the discriminant axes, of length 1 [N, d]."""
-        return _unit((vectors - self.mean) @ self.axes).astype(np.float32)
+        return unit_rows((vectors - self.mean) @ self.axes).astype(np.float32)
 
     def details(self, vectors: np.ndarray) -> np.ndarray:
         """Projects vectors [N, D] to the principal axes [N, p]: too many for neighbours, but a classifier gains."""
@@ -102,7 +104,3 @@ def augmented_copies(images: np.ndarray, seed: int) -> np.ndarray:
     moved = F.grid_sample(pixels, grid, padding_mode="border", align_corners=False).clamp(0, 1)
     lit = moved ** gamma[:, None, None, None] * brightness[:, None, None, None]
     return np.asarray((lit.clamp(0, 1) * 255).round().byte().numpy())
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12))
