@@ -61,7 +61,7 @@ def join(groups: np.ndarray, names: np.ndarray) -> np.ndarray:
     singletons = np.array([f"\0{i}" for i in range(len(names))])
     _, other = np.unique(np.where(names == "", singletons, names), return_inverse=True)
     count = int(groups.max(initial=-1)) + 1
-    return _components(groups, count + other, count + len(groups))[groups]
+    return np.asarray(_components(groups, count + other, count + len(groups))[groups])
 
 
 def draw(labels: np.ndarray, groups: np.ndarray, fraction: float, seed: int, *, stratify: bool) -> np.ndarray:
