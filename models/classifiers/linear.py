@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..checkpoints import load_tensors, save_tensors
 from ..errors import InvalidInput
-from ..step import load_tensors, save_tensors
 
 
 @dataclass

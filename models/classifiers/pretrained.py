@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..checkpoints import require_finite
 from ..errors import InvalidInput
 from ..regular_files import is_file
-from ..step import require_finite
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:

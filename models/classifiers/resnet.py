@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..checkpoints import load_tensors, save_tensors
 from ..errors import InvalidInput
 from ..settings import ResNetSettings
-from ..step import load_tensors, save_tensors
 from . import pretrained
 
 SMALL_IMAGE_PX = 65  # below it, the first layers keep the resolution

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..devices import accelerator, faster_precision, multiplies_bf16
 from ..settings import ResNetSettings
-from ..step import accelerator, faster_precision, multiplies_bf16
 from .resnet import ResNet
 
 Network = Callable[[Tensor], tuple[Tensor, Tensor]]  # uint8 images [B, C, S, S] -> logits [B, K], embeddings [B, D]

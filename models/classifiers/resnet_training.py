@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..checkpoints import load_tensors, pack_optimizer, save_tensors, unpack_optimizer
+from ..devices import accelerator
 from ..losses import combined_loss, log_prior
 from ..settings import ResNetSettings
-from ..step import TrainingReport, accelerator, cosine_at, load_tensors, pack_optimizer, save_tensors, unpack_optimizer
+from ..training_loops import TrainingReport, cosine_at
 from . import attacks
 from .evaluation import Evaluation, evaluate
 from .resnet import ResNet

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..devices import accelerator, multiplies_bf16
 from ..losses import class_loss
 from ..settings import SmallCNNSettings
-from ..step import TrainingReport, accelerator, cosine_at, multiplies_bf16
+from ..training_loops import TrainingReport, cosine_at
 from . import batch_augment
 from .class_sampler import ClassSampler, class_probabilities, synthetic_probabilities
 

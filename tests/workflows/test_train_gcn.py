@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evenset import delete_run, list_runs, load_results, resume_run, stop_run, train_gcn, train_resnet
+from evenset.models.checkpoints import load_tensors
 from evenset.models.graphs import gcn, image_gcn, image_nodes
 from evenset.models.graphs import nearest_neighbours as graphs
 from evenset.models.settings import GCNSettings, GraphSettings, ImageGraphSettings
-from evenset.models.step import load_tensors
 from evenset.workflows.runs.run import RunStopped
 from evenset.workflows.training.partition import Split
 from PIL import Image

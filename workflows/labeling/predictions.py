@@ -93,7 +93,7 @@ def find_run(dataset: Any, run: str) -> Origin:
 
 
 def _origin(folder: Path) -> Origin:
-    from ...models.step import load_tensors
+    from ...models.checkpoints import load_tensors
 
     path = folder / "checkpoint.safetensors"
     if not is_file(path) or not is_file(folder / "parts.npz"):

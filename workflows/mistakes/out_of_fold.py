@@ -17,7 +17,7 @@ from ...models.images.reader import Images
 from ...models.probabilities import softmax
 from ...models.quality import label_errors
 from ...models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
-from ...models.step import TrainingReport
+from ...models.training_loops import TrainingReport
 from ..data.labels import Labels
 from ..runs import cached_arrays
 from ..runs.run import Run

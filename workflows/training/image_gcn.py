@@ -147,8 +147,8 @@ def _maps(
 ) -> tuple[np.ndarray, dict[int, str]]:
     """Feature maps of all images [N, C, h, w], half precision and on disk: they may not fit into memory."""
     from ...models.classifiers.resnet_prediction import choose_precision
+    from ...models.devices import accelerator
     from ...models.graphs import image_nodes
-    from ...models.step import accelerator
 
     path = run.folder / MAPS
     if not path.exists():

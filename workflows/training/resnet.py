@@ -12,7 +12,7 @@ import numpy as np
 from ...models.errors import InvalidInput
 from ...models.images.reader import Images
 from ...models.settings import ImageSettings, ResNetSettings
-from ...models.step import TrainingReport
+from ...models.training_loops import TrainingReport
 from ..data.labels import Labels
 from ..display.tables import counted
 from ..runs.run import Run
