@@ -40,9 +40,8 @@ def test_an_optimizer_goes_on_as_if_it_had_not_been_saved(tmp_path, kind):
 
     layer, optimizer = start()
     update(layer, optimizer)
-    checkpoints.save_tensors(
-        tmp_path / "o.safetensors", {**checkpoints.pack_optimizer(optimizer), **layer.state_dict()}, {}
-    )
+    tensors = {**checkpoints.pack_optimizer(optimizer), **layer.state_dict()}
+    checkpoints.save_tensors(tmp_path / "o.safetensors", tensors, {})
     update(layer, optimizer)
 
     again, other = start()
