@@ -12,7 +12,7 @@ from torch.nn import functional as F
 def augment(images: Tensor, augmentation: str, flips: str = "none") -> Tensor:
     """Transforms images, float of 0..255 [B, C, S, S], each at random; torch's seed fixes the result.
 
-    torchvision transforms a whole batch alike; image by image it takes 11 times as long (128 images of 32 px).
+    torchvision changes a batch in one way only; image by image it takes 11 times as long (128 images of 32 px).
 
     Args:
         augmentation: "none", "light" or "strong"

@@ -36,7 +36,7 @@ class Header(NamedTuple):
 def read_header(data: bytes) -> Header | None:
     """The header, up to the first scan; None where `data` end before it.
 
-    It takes 8 us, Pillow 200 us; decoding 32 px takes 10 us. simplejpeg reads neither EXIF nor scans.
+    Pillow takes 200 us for it, this 8 us, and decoding 32 px 10 us. simplejpeg tells neither EXIF nor scans.
 
     Raises:
         ValueError: it holds no frame
