@@ -88,9 +88,8 @@ def _read_chunks(data: bytes) -> Chunks:
     contents: dict[bytes, bytes] = {}  # the first of each name
     while not END.startswith(data[at : at + 12]) and (name := data[at + 4 : at + 8]) != b"IEND":
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        is_intact = end <= len(data) and zlib.crc32(view[at + 4 : end - 4]) == int.from_bytes(
-            data[end - 4 : end], "big"
-        )
+        check = int.from_bytes(data[end - 4 : end], "big")
+        is_intact = end <= len(data) and zlib.crc32(view[at + 4 : end - 4]) == check
         if not is_intact and name not in METADATA:  # an unknown name may be a damaged one
             raise InvalidInput(f"the {name.decode('ascii', 'replace')} chunk at byte {at} is damaged or cut off")
         if name == b"IDAT":
