@@ -109,8 +109,8 @@ def logistic_regression(dataset: Any, run_key: str, settings: dict[str, Any]) ->
     It learns from the labels that train and validate Evenset's network; scaling and regularisation are chosen among
     them by cross-validation. The rest is Evenset's own rule, on the same held-out labels.
     """
+    from evenset.models.checkpoints import load_tensors
     from evenset.models.settings import AutoLabelSettings, ImageSettings, ResNetSettings, split
-    from evenset.models.step import load_tensors
     from evenset.workflows.data.folders import run_folder
     from evenset.workflows.data.labels import read_labels
     from evenset.workflows.labeling.acceptance import decide

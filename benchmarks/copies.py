@@ -62,7 +62,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def arrays(data: str, size_px: int, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    from evenset.models.images.reader import Images, survey
+    from evenset.models.images.reader import Images
+    from evenset.models.images.survey import survey
     from evenset.models.settings import ImageSettings
 
     found = pictures.read(data, 0, 0, folder)

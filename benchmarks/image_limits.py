@@ -58,7 +58,7 @@ def run(*arguments: object) -> str:
 def read(path: Path, size_px: int) -> None:
     """Prints seconds of processors and of the clock, peak memory in MB, and why the file was refused."""
     from evenset.models.errors import ImageError
-    from evenset.models.images.reader import load
+    from evenset.models.images.decode import load
     from evenset.models.settings import ImageSettings
 
     start, processor, refused = time.perf_counter(), time.process_time(), ""

@@ -49,7 +49,7 @@ def main() -> None:
 def peak(files: list[str], size_px: int, stem: str, threads: int) -> tuple[float, float, float]:
     """Memory before, at its peak, and what is kept of the results and paths, in MB: auto_label's way of predicting."""
     import fiftyone as fo
-    from evenset.models.classifiers.resnet import predict
+    from evenset.models.classifiers.resnet_prediction import predict
     from evenset.models.images.reader import Images
     from evenset.models.settings import ImageSettings, ResNetSettings
     from evenset.workflows.training import resnet

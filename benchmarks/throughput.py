@@ -63,7 +63,7 @@ def jpeg_files(given: argparse.Namespace, folder: Path) -> list[str]:
 
 def prediction(given: argparse.Namespace, files: list[str]) -> None:
     import fiftyone as fo
-    from evenset.models.classifiers.resnet import choose_precision
+    from evenset.models.classifiers.resnet_prediction import choose_precision
     from evenset.models.settings import ImageSettings, ResNetSettings
 
     dataset = fo.Dataset()
@@ -136,7 +136,7 @@ def in_memory(files: list[str], size_px: int) -> Any:
 
 def evenset(model: Any, files: list[str], image_settings: Any, settings: Any, size_px: int) -> None:
     """What auto_label does to every sample: files in, logits and embeddings out."""
-    from evenset.models.classifiers.resnet import predict
+    from evenset.models.classifiers.resnet_prediction import predict
     from evenset.models.images.reader import Images
 
     images = Images(files, image_settings, size_px, 3)  # a new one: nothing is decoded yet

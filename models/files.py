@@ -1,4 +1,4 @@
-"""Files that are whole or not there: each is written aside, flushed to the disk, and renamed."""
+"""Atomic writes: a file is written beside its name, flushed to the disk, and renamed."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import Any
 
 from .regular_files import regular
 
-PART = ".part"  # ends the name of a file that is being written
+PART = ".part"  # suffix of an unfinished file
 
 
 @contextmanager
 def aside(path: Path, flush: bool = True) -> Iterator[Path]:
-    """Yields where to write a file or folder that takes the name `path` once it is whole; a kill leaves the old one.
+    """Yields a path to write a file or folder to, which then replaces `path` at once; a kill leaves the old one.
 
     Args:
-        flush: to the disk, so that the machine may fail, too; it takes a millisecond or more a file
+        flush: to the disk, to survive a failure of the machine too; takes a millisecond or more a file
     """
     part = path.with_name(path.name + PART)
-    clear(part)  # of a kill
+    clear(part)  # left by a kill
     try:
         yield part
         for file in [*(part.rglob("*") if part.is_dir() else [part])] if flush else []:
             if file.is_file():
                 _sync(file)
         if part.is_dir():
-            clear(path)  # a folder takes no other folder's name
+            clear(path)  # `replace` needs an empty folder
         os.replace(part, path)
     finally:
         clear(part)
@@ -44,12 +44,12 @@ def save_arrays(path: Path, **arrays: Any) -> None:
     """Writes an .npz file."""
     import numpy as np
 
-    with aside(path) as part, part.open("wb") as file:  # NumPy would give a name its own ending
+    with aside(path) as part, part.open("wb") as file:  # given a name, NumPy would append .npz
         np.savez(file, **arrays)
 
 
 def clear(path: Path) -> None:
-    """Removes a file or a folder, where there is one."""
+    """Removes a file or a folder, if it exists."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -57,9 +57,9 @@ def clear(path: Path) -> None:
 
 
 def clear_parts(folder: Path) -> None:
-    """Removes what kills left of files that were being written, by Evenset or by safetensors."""
-    left = [path for pattern in (f"*{PART}", f"*{PART}.npz", ".tmp*") for path in folder.rglob(pattern)]
-    for path in left:
+    """Removes unfinished files of Evenset and of safetensors, left by kills."""
+    unfinished = [path for pattern in (f"*{PART}", f"*{PART}.npz", ".tmp*") for path in folder.rglob(pattern)]
+    for path in unfinished:
         clear(path)
 
 

@@ -1,37 +1,58 @@
-"""The two losses that every classifier here adds up: one for the classes, one for each sample."""
+"""The two losses of every classifier here: logit-adjusted and generalized cross-entropy."""
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 
+class LossSettings(Protocol):
+    """Weights of the two losses, and q of the second."""
+
+    @property
+    def ce_weight(self) -> float: ...
+    @property
+    def gce_weight(self) -> float: ...
+    @property
+    def gce_q(self) -> float: ...
+
+
+def combined_loss(
+    logits: Tensor, labels: Tensor, prior: Tensor, settings: LossSettings, weights: Tensor | None = None
+) -> Tensor:
+    """Weighted sum of `class_loss` and `sample_loss`, both of logits adjusted by `prior`."""
+    gce = sample_loss(logits + prior, labels, settings.gce_q, weights)
+    return settings.ce_weight * class_loss(logits, labels, prior, weights) + settings.gce_weight * gce
+
+
 def class_loss(logits: Tensor, labels: Tensor, prior: Tensor, weights: Tensor | None = None) -> Tensor:
     """Cross-entropy of logits adjusted by class frequency (Menon et al., 2021, arXiv 2007.07314).
 
-    Rare classes are not drowned: the network learns scores as if all classes were equally frequent.
+    It keeps rare classes: the network learns scores for evenly frequent classes.
 
     Args:
         logits: [N, K]
         labels: class of each sample [N]
-        prior: tau times the log of each class's share of the training part [K]; zeros give plain cross-entropy
-        weights: how much each sample counts [N]; None: all the same
+        prior: tau times the log of each class's frequency in the training part [K]; zeros give plain cross-entropy
+        weights: of each sample [N]; None: equal
     """
     return _mean(F.cross_entropy(logits + prior, labels, reduction="none"), weights)
 
 
-def sample_loss(logits: Tensor, labels: Tensor, power: float = 0.7, weights: Tensor | None = None) -> Tensor:
-    """Generalized cross-entropy, (1 - p^q) / q (Zhang & Sabuncu, 2018): a sample with a wrong label pulls less.
+def sample_loss(logits: Tensor, labels: Tensor, q: float = 0.7, weights: Tensor | None = None) -> Tensor:
+    """Generalized cross-entropy, (1 - p^q) / q (Zhang & Sabuncu, 2018), robust to wrong labels.
 
     Args:
         logits: [N, K]
         labels: class of each sample [N]
-        power: q of the paper; near 0 it is cross-entropy, at 1 the mean absolute error
-        weights: how much each sample counts [N]; None: all the same
+        q: near 0 it is cross-entropy, at 1 the mean absolute error
+        weights: of each sample [N]; None: equal
     """
-    probability = logits.softmax(1).gather(1, labels[:, None]).squeeze(1)  # of the given label [N]
-    return _mean((1 - probability.clamp_min(1e-7) ** power) / power, weights)
+    probability = logits.softmax(1).gather(1, labels[:, None]).squeeze(1)  # of the label [N]
+    return _mean((1 - probability.clamp_min(1e-7) ** q) / q, weights)
 
 
 def _mean(losses: Tensor, weights: Tensor | None) -> Tensor:
@@ -39,10 +60,10 @@ def _mean(losses: Tensor, weights: Tensor | None) -> Tensor:
 
 
 def log_prior(labels: Tensor, classes: int, weights: Tensor | None = None) -> Tensor:
-    """Log of each class's share of `labels` [N] -> [K]; a class without a sample counts as half a one.
+    """Log of each class's frequency in `labels` [N] -> [K]; a class without a sample counts as half of one.
 
     Args:
-        weights: how much each sample counts, 1 on average [N]; None: all the same
+        weights: of each sample, 1 on average [N]; None: equal
     """
     counts = torch.bincount(labels, weights, minlength=classes).float().clamp_min(0.5)
     return (counts / counts.sum()).log()

@@ -1,4 +1,4 @@
-"""Class probabilities from logits, and the two best classes of each row."""
+"""Probabilities from logits, and the two most probable classes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def top_two(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Predicted class [N], its probability [N], and how far it leads the second [N]."""
+    """Predicted class [N], its probability [N], and its margin over the second [N]."""
     best = np.sort(probabilities, axis=1)
     return probabilities.argmax(1), best[:, -1], best[:, -1] - best[:, -2]

@@ -1,4 +1,4 @@
-"""Files from elsewhere: a pipe or a device in the place of one is never opened, and notes are checked before use."""
+"""Checks of files from elsewhere: never a pipe or a device, and JSON of the expected type."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 from .errors import InvalidInput
 
-MAX_JSON_BYTES = 200_000_000  # a generator's notes name each file that it saw: 20 bytes each
+MAX_JSON_BYTES = 200_000_000  # a generator's notes have 20 bytes for each training image
 
 
 def regular(path: Path) -> Path:
-    """Returns `path`, for whoever opens it; one that is missing is left to them.
+    """Returns `path` if it is a file, a folder or missing.
 
     Raises:
-        ValueError: it is there, and neither a file nor a folder
+        ValueError: it is something else, which could block whoever opens it
     """
     try:
         mode = path.stat().st_mode
@@ -28,14 +28,15 @@ def regular(path: Path) -> Path:
 
 
 def is_file(path: Path | str) -> bool:
-    """Whether a regular file is there; False also for what cannot be a path."""
+    """Whether a path is a regular file; False for an invalid path."""
     try:
         return Path(path).is_file()
-    except (OSError, ValueError):  # a name that is too long, say
+    except (OSError, ValueError):  # a name that is too long, for example
         return False
 
 
 def is_folder(path: Path | str) -> bool:
+    """Whether a path is a folder; False for an invalid path."""
     try:
         return Path(path).is_dir()
     except (OSError, ValueError):
@@ -62,6 +63,6 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def is_list_of_names(value: Any) -> bool:
-    """Whether what a file says are names of classes: texts, each once."""
+    """Whether a value is a list of class names: distinct texts, at least one."""
     is_names = isinstance(value, list) and all(isinstance(name, str) for name in value)
     return is_names and 0 < len(set(value)) == len(value)

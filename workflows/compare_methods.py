@@ -149,7 +149,7 @@ def _read_settings(settings: dict[str, Any]) -> tuple[CompareSettings, ImageSett
     own = [kind for _, kinds in learners.METHODS.values() for kind in kinds]
     found = split_settings(settings, CompareSettings, ImageSettings, AttackSettings, *dict.fromkeys(own))
     choices, image_settings, attack = found[:3]
-    attacks.read_strengths(attack.attack_epsilons)
+    attacks.read_epsilons(attack.attack_epsilons)
     if choices.robustness:
         attacks.check_library()
     return choices, image_settings, attack

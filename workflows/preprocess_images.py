@@ -15,7 +15,8 @@ import numpy as np
 from ..models.errors import ImageError
 from ..models.files import aside, write_text
 from ..models.images.decode import decode
-from ..models.images.reader import in_order, moments, normalisation, thread_count
+from ..models.images.reader import in_order, thread_count
+from ..models.images.survey import moments, normalisation
 from ..models.regular_files import regular
 from ..models.settings import CopySettings, ImageSettings, split
 from .data.checks import check_images, check_output_field

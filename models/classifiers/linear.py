@@ -1,4 +1,4 @@
-"""Logistic regression on embeddings that the user has: the quick alternative to training a network."""
+"""Logistic regression on the user's embeddings, the quick alternative to a network."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from ..checkpoints import load_tensors, save_tensors
 from ..errors import InvalidInput
-from ..step import load_tensors, save_tensors
 
 
 @dataclass
 class Linear:
-    """Weights [K, D] and offsets [K] over vectors that are centred and scaled by mean and std [D]."""
+    """Weights [K, D] and offsets [K] for vectors standardised by mean and std [D]."""
 
     weights: np.ndarray
     offsets: np.ndarray
@@ -24,7 +24,7 @@ class Linear:
 
 
 def train(vectors: np.ndarray, labels: np.ndarray, classes: int, seed: int = 0) -> Linear:
-    """Fits multinomial logistic regression; its regularisation is chosen by cross-validation.
+    """Fits multinomial logistic regression, with regularisation by cross-validation.
 
     Args:
         vectors: [N, D]
@@ -38,10 +38,12 @@ def train(vectors: np.ndarray, labels: np.ndarray, classes: int, seed: int = 0) 
     folds = min(3, int(np.bincount(labels)[np.unique(labels)].min()))
     model: Any = LogisticRegression(max_iter=2000)
     if folds >= 2:
-        cut = StratifiedKFold(folds, shuffle=True, random_state=seed)
-        model = GridSearchCV(model, {"C": [0.001, 0.01, 0.1, 1.0]}, scoring="neg_log_loss", cv=cut)
+        splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+        model = GridSearchCV(model, {"C": [0.001, 0.01, 0.1, 1.0]}, scoring="neg_log_loss", cv=splitter)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The number of unique classes")  # many classes of few labels are usual here
+        warnings.filterwarnings(
+            "ignore", "The number of unique classes"
+        )  # many classes with few labels are common here
         fitted = model.fit(scaled, labels)
     best = fitted.best_estimator_ if folds >= 2 else fitted
     weights, offsets = np.zeros((classes, vectors.shape[1])), np.full(classes, -1e9)
@@ -67,7 +69,7 @@ def predict(model: Linear, vectors: np.ndarray) -> np.ndarray:
 
 
 def save(model: Linear, path: Path, notes: dict[str, Any]) -> None:
-    """Writes the model, with `notes` of the caller (class names)."""
+    """Writes the model, with the caller's `notes` (class names)."""
     import torch
 
     tensors = {name: torch.as_tensor(value) for name, value in vars(model).items()}
@@ -75,14 +77,14 @@ def save(model: Linear, path: Path, notes: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> tuple[Linear, dict[str, Any]]:
-    """Reads what `save` wrote: the model, and the notes.
+    """Reads a checkpoint of `save`: the model, and the notes.
 
     Raises:
         ValueError: the file is damaged, or of another kind
     """
     tensors, notes = load_tensors(path)
     if not notes.get("linear"):
-        raise InvalidInput(f"{path} is no checkpoint of a logistic regression")
+        raise InvalidInput(f"{path} is not a checkpoint of a logistic regression")
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     rows, columns = shapes.get("weights", (0,))[0], shapes.get("mean", (0,))[0]
     if shapes != dict(weights=(rows, columns), offsets=(rows,), mean=(columns,), std=(columns,)):

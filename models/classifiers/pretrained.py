@@ -1,4 +1,4 @@
-"""First weights of a network: from torchvision, or from a file, whatever its classes, channels and stem."""
+"""Pretrained weights, from torchvision or a file, adapted to other classes, channels and stems."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..checkpoints import require_finite
 from ..errors import InvalidInput
 from ..regular_files import is_file
-from ..step import require_finite
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """A state dict from .safetensors, or from a torch file that holds tensors alone.
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """A state dict from .safetensors, or from a torch file that holds only tensors.
 
     Raises:
         ValueError: the file is missing, damaged, or holds code, NaN or infinity
@@ -23,7 +23,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     if not is_file(path):
-        raise InvalidInput(f"weights {str(path)!r} is no file: give 'imagenet', 'none', or a .safetensors or .pth file")
+        raise InvalidInput(
+            f"weights {str(path)!r} is not a file: pass 'imagenet', 'none', or a .safetensors or .pth file"
+        )
     try:
         state: Any = (
             load_file(path)
@@ -31,9 +33,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
             else torch.load(path, map_location="cpu", weights_only=True)
         )
     except (SafetensorError, EOFError, RuntimeError) as error:
-        reason = (str(error) or "it ends too soon").splitlines()[0]
-        raise InvalidInput(f"{path} is damaged, or no file of weights ({reason})") from error
-    except Exception as error:  # torch raises pickle's own errors for objects that are no tensors
+        reason = (str(error) or "it ends early").splitlines()[0]
+        raise InvalidInput(f"{path} is damaged, or not a file of weights ({reason})") from error
+    except Exception as error:  # torch raises pickle's own errors for objects other than tensors
         raise InvalidInput(
             f"{path} holds more than tensors, and loading it could run code: save its state_dict()"
         ) from error
@@ -50,7 +52,12 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return dict(state)
 
 
-def imagenet(architecture: str) -> dict[str, Tensor]:
+def imagenet_weights(architecture: str) -> dict[str, Tensor]:
+    """torchvision's weights, downloaded once.
+
+    Raises:
+        ValueError: they cannot be downloaded
+    """
     from torchvision import models
 
     try:
@@ -59,40 +66,49 @@ def imagenet(architecture: str) -> dict[str, Tensor]:
     except OSError as error:
         raise InvalidInput(
             f"the ImageNet weights of {architecture} cannot be downloaded ({error}): connect to the internet once, "
-            "as the file is kept, or give weights='none', or the path of a file"
+            "as the file is kept, or pass weights='none' or the path of a file"
         ) from error
 
 
-def put(model: nn.Module, state: dict[str, Tensor], source: str, architecture: str) -> None:
-    """Puts weights of any number of classes, channels and stem into `model`; its last layer stays new if it must."""
+def load_matching_weights(model: nn.Module, state: dict[str, Tensor], source: str) -> None:
+    """Loads weights for any number of classes, channels and stem; a last layer of another shape stays as it is.
+
+    Args:
+        source: name of the weights in the error
+
+    Raises:
+        ValueError: they are of another architecture
+    """
     own = model.state_dict()
-    found = {}
-    for name, value in state.items():
-        name = name.removeprefix("module.")
-        name = name.replace("fc.", "head.") if name.startswith("fc.") else name
-        found[name if name in own or name.startswith("head.") else f"network.{name}"] = value
-    stem = found.get("network.conv1.weight")
+    matching = {_own_name(name, own): value for name, value in state.items()}
+    stem = matching.get("network.conv1.weight")
     if stem is not None and stem.ndim == 4:
-        found["network.conv1.weight"] = _fit_stem(stem, own["network.conv1.weight"])
-    if found.get("head.weight") is None or found["head.weight"].shape != own["head.weight"].shape:
-        found.update({"head.weight": own["head.weight"], "head.bias": own["head.bias"]})
+        matching["network.conv1.weight"] = _fit_stem(stem, own["network.conv1.weight"])
+    if matching.get("head.weight") is None or matching["head.weight"].shape != own["head.weight"].shape:
+        matching.update({"head.weight": own["head.weight"], "head.bias": own["head.bias"]})
     for name in ("mean", "std", "prior"):
-        found[name] = own[name]
-    missing = [name for name in own if name not in found and not name.endswith("num_batches_tracked")]
-    wrong = [name for name in own if name in found and found[name].shape != own[name].shape]
-    extra = [name for name in found if name not in own]
+        matching[name] = own[name]
+    missing = [name for name in own if name not in matching and not name.endswith("num_batches_tracked")]
+    wrong = [name for name in own if name in matching and matching[name].shape != own[name].shape]
+    extra = [name for name in matching if name not in own]
     if missing or wrong or extra:
-        place = [*wrong, *missing, *extra][0]
+        layer = [*wrong, *missing, *extra][0].removeprefix("network.")
         raise InvalidInput(
-            f"{source} does not fit {architecture} ({place.removeprefix('network.')}): "
-            "choose the architecture that it was made with"
+            f"{source} does not fit {model.architecture} ({layer}): choose the architecture of these weights"
         )
-    model.load_state_dict(found, strict=False)
+    model.load_state_dict(matching, strict=False)
+
+
+def _own_name(name: str, own: dict[str, Tensor]) -> str:
+    """Name in a ResNet of Evenset for a name of torchvision's, or of a network wrapped for several GPUs."""
+    name = name.removeprefix("module.")
+    name = name.replace("fc.", "head.") if name.startswith("fc.") else name
+    return name if name in own or name.startswith("head.") else f"network.{name}"
 
 
 def _fit_stem(weight: Tensor, like: Tensor) -> Tensor:
-    """The first kernel for other channels (summed, or shared out) and another size (its middle)."""
+    """Kernel of the first layer for other channels (sum, distributed evenly) and a smaller size (its middle)."""
     if weight.shape[1] != like.shape[1]:
         weight = weight.sum(1, keepdim=True).expand(-1, like.shape[1], -1, -1) / like.shape[1]
-    cut = (weight.shape[-1] - like.shape[-1]) // 2
-    return weight[..., cut : weight.shape[-1] - cut, cut : weight.shape[-1] - cut] if cut > 0 else weight
+    margin = (weight.shape[-1] - like.shape[-1]) // 2
+    return weight[..., margin:-margin, margin:-margin] if margin > 0 else weight

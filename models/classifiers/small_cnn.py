@@ -1,8 +1,8 @@
-"""A small convolutional network, trained in a minute: it measures what a training set is worth.
+"""A small convolutional network, trained in a minute: it measures the value of a training set.
 
-Three residual stages (He et al., 2016), a fixed number of updates under a cosine, weights averaged at the end: so two
-trainings differ by what they were given, and little by chance. Rare classes are drawn more often, or their logits
-adjusted (Menon et al., 2021), or both; synthetic images take a set share of each batch.
+Three residual stages (He et al., 2016), a fixed number of updates under a cosine, averaged weights: two trainings
+differ by their data, and little by chance. Rare classes are sampled more often, or their logits adjusted (Menon et al.,
+2021), or both; synthetic images are a fixed fraction of each batch.
 """
 
 from __future__ import annotations
@@ -15,27 +15,28 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..devices import accelerator, multiplies_bf16
 from ..losses import class_loss
 from ..settings import SmallCNNSettings
-from ..step import TrainingReport, accelerator, cosine_at, multiplies_bf16
+from ..training_loops import TrainingReport, cosine_at
 from . import batch_augment
-from .class_sampler import Draw, chances, needed
+from .class_sampler import ClassSampler, class_probabilities, synthetic_probabilities
 
-FIRST_PX = 32  # larger images are reduced to about this side by the first layer
-REPORT = 20  # updates between two Steps
-SCALED_BY = 2000  # training images whose mean and spread of pixels scale them all
-BATCH = 500  # images that are scored at once
+FIRST_PX = 32  # the first layer reduces larger images to about this side
+REPORT_EVERY = 20  # updates
+STATISTICS_IMAGES = 2000  # training images for mean and standard deviation of the pixels
+PREDICT_BATCH = 500  # images
 
 
 class Source(Protocol):
-    """Images by index: an array, uint8 [N, C, S, S], or what reads them from files."""
+    """Images by index: an array, uint8 [N, C, S, S], or a reader of files."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, indices: np.ndarray, /) -> np.ndarray: ...
 
 
 class SmallCNN(nn.Module):
-    """Takes bytes and returns logits and embeddings.
+    """A network from bytes to logits and embeddings.
 
     Shapes:
         input: images of bytes, uint8 or float [B, C, S, S]
@@ -48,9 +49,9 @@ class SmallCNN(nn.Module):
     def __init__(self, classes: int, channels: int, size_px: int, width: int) -> None:
         super().__init__()
         self.classes, self.channels, self.size_px = classes, channels, size_px
-        fold = max(1, round(size_px / FIRST_PX))
+        stride = max(1, round(size_px / FIRST_PX))
         self.body = nn.Sequential(
-            nn.Conv2d(channels, width, fold + 2, fold, padding=1, bias=False),
+            nn.Conv2d(channels, width, stride + 2, stride, padding=1, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(),
             nn.MaxPool2d(2),
@@ -73,23 +74,23 @@ class SmallCNN(nn.Module):
 
 
 class Block(nn.Module):
-    """Two convolutions, the second added to its input."""
+    """Two convolutions, the second with a residual connection."""
 
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__()
-        self.one = nn.Conv2d(before, after, 3, padding=1, bias=False)
-        self.two = nn.Conv2d(after, after, 3, padding=1, bias=False)
-        self.norm_one, self.norm_two = nn.BatchNorm2d(after), nn.BatchNorm2d(after)
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()  # these names stand in saved weights
+        self.one = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+        self.two = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.norm_one, self.norm_two = nn.BatchNorm2d(out_channels), nn.BatchNorm2d(out_channels)
 
-    def forward(self, given: Tensor) -> Tensor:
-        hidden = F.relu(self.norm_one(self.one(given)))
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = F.relu(self.norm_one(self.one(inputs)))
         return F.relu(self.norm_two(self.two(hidden)) + hidden)
 
 
 def build(classes: int, images: Source, settings: SmallCNNSettings) -> SmallCNN:
-    """A network with its first weights, that scales pixels by what the training `images` have."""
+    """A network with its initial weights, and the mean and standard deviation of the training `images`."""
     torch.manual_seed(settings.seed)
-    sample = images[np.random.default_rng(0).permutation(len(images))[:SCALED_BY]]
+    sample = images[np.random.default_rng(0).permutation(len(images))[:STATISTICS_IMAGES]]
     model = SmallCNN(classes, sample.shape[1], sample.shape[-1], settings.width)
     pixels = torch.from_numpy(sample).float().transpose(0, 1).flatten(1)
     model.mean.copy_(pixels.mean(1)[:, None, None])
@@ -104,15 +105,15 @@ def train(
     settings: SmallCNNSettings,
     synthetic: tuple[Source, np.ndarray] | None = None,
 ) -> Iterator[TrainingReport]:
-    """Fits `model` in place, yielding a TrainingReport every 20 updates. The same seed gives the same weights.
+    """Fits `model` in place, yielding a TrainingReport every 20 updates; the seed fixes the weights.
 
     Args:
-        images, labels: real ones, and the class of each [N]
-        synthetic: others, and the class of each [M]; `synthetic_fraction` of each batch is drawn from them
+        images, labels: real images, and the class of each [N]
+        synthetic: synthetic images, and the class of each [M]; `synthetic_fraction` of each batch
     """
     process = accelerator(settings.device, _precision(settings))
     model.to(process.device).to(memory_format=torch.channels_last).train()
-    sources, draws, prior = _plan(model.classes, images, labels, settings, synthetic)
+    sources, samplers, prior = _sampling(model.classes, images, labels, settings, synthetic)
     prior = prior.to(process.device)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
@@ -122,17 +123,13 @@ def train(
     total = 0.0
 
     for number in range(1, settings.updates + 1):
-        torch.manual_seed(settings.seed * 1_000_003 + number)  # whatever the caller does between two Steps
-        mixed = len(draws) > 1 and number <= settings.synthetic_until * settings.updates
-        made = round(settings.synthetic_fraction * settings.batch_size) if mixed else 0
-        parts = [draw.next(count) for draw, count in zip(draws, (settings.batch_size - made, made), strict=False)]
-        pixels = np.concatenate([source[part] for source, part in zip(sources, parts, strict=True) if len(part)])
-        given = np.concatenate([draw.labels[part] for draw, part in zip(draws, parts, strict=True)]).astype(np.int64)
+        torch.manual_seed(settings.seed * 1_000_003 + number)  # whatever the caller does between two reports
+        pixels, targets = _batch(sources, samplers, settings, number)
         batch = torch.from_numpy(pixels).to(process.device).float()
         batch = batch_augment.augment(batch, settings.augmentation, settings.flips)
         with process.autocast():
             logits = model(batch)[0].float()
-        loss = class_loss(logits, torch.from_numpy(given).to(process.device), prior)
+        loss = class_loss(logits, torch.from_numpy(targets).to(process.device), prior)
 
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * cosine_at(number - 1, settings.updates)
@@ -142,8 +139,8 @@ def train(
         for average, value in zip(averaged, weights, strict=True):
             average.lerp_(value, 1 - min(settings.ema_decay, number / (number + 10)))
         total += loss.item()
-        if number % REPORT == 0 or number == settings.updates:
-            yield TrainingReport(number, settings.updates, total / ((number - 1) % REPORT + 1))
+        if number % REPORT_EVERY == 0 or number == settings.updates:
+            yield TrainingReport(number, settings.updates, total / ((number - 1) % REPORT_EVERY + 1))
             total = 0.0
     for value, average in zip(weights, averaged, strict=True):
         value.copy_(average)
@@ -151,7 +148,7 @@ def train(
 
 
 def predict(model: SmallCNN, images: Source) -> np.ndarray:
-    """Probability of each class [N, K]."""
+    """Probabilities [N, K]."""
     return np.concatenate([logits.softmax(1).cpu().numpy() for logits, _ in _forward(model, images)])
 
 
@@ -168,54 +165,68 @@ def accuracy_score(
     classes: int,
     settings: SmallCNNSettings,
 ) -> tuple[float, np.ndarray]:
-    """Classification accuracy score, CAS (Ravuri & Vinyals, 2019): trains on synthetic images alone, tests on real.
+    """Classification accuracy score, CAS (Ravuri & Vinyals, 2019): trains only on synthetic images, tests on real ones.
 
-    Returns the accuracy, and the recall of each class, NaN where there is no real image [K].
+    Returns the accuracy, and the recall of each class, NaN without a real image [K].
     """
     model = build(classes, synthetic, settings)
     for _ in train(model, synthetic, labels, settings):
         pass
-    right = predict(model, real).argmax(1) == real_labels
+    correct = predict(model, real).argmax(1) == real_labels
     with np.errstate(invalid="ignore"):
-        hits = np.bincount(real_labels, weights=right, minlength=classes)
+        hits = np.bincount(real_labels, weights=correct, minlength=classes)
         recall = hits / np.bincount(real_labels, minlength=classes)
-    return float(right.mean()), recall
+    return float(correct.mean()), recall
 
 
 def _forward(model: SmallCNN, images: Source) -> Iterator[tuple[Tensor, Tensor]]:
     model.eval()
     device = next(model.parameters()).device
-    for at in range(0, max(len(images), 1), BATCH):  # of no images, an empty block
-        block = images[np.arange(at, min(at + BATCH, len(images)))]
+    for first in range(0, max(len(images), 1), PREDICT_BATCH):  # one empty batch without images
+        batch = images[np.arange(first, min(first + PREDICT_BATCH, len(images)))]
         with torch.inference_mode():
-            logits, rows = model(torch.from_numpy(block).to(device))
+            logits, rows = model(torch.from_numpy(batch).to(device))
         yield logits, rows
 
 
-def _plan(
+def _sampling(
     classes: int,
     images: Source,
     labels: np.ndarray,
     settings: SmallCNNSettings,
     synthetic: tuple[Source, np.ndarray] | None,
-) -> tuple[list[Source], list[Draw], Tensor]:
-    """Where images come from, how each source is drawn, and what is added to the logits in the loss [K]."""
+) -> tuple[list[Source], list[ClassSampler], Tensor]:
+    """Sources of images, a sampler for each, and the prior for the loss [K]."""
     rng, counts = np.random.default_rng(settings.seed), np.bincount(labels, minlength=classes)
-    shown = chances(counts, settings.class_balance_power)
-    sources, draws = [images], [Draw(labels, shown, rng)]
-    if synthetic is not None and len(synthetic[1]) and settings.synthetic_fraction:
-        there = np.bincount(synthetic[1], minlength=classes) > 0
-        wanted = needed(shown, there, settings.synthetic_fraction, settings.synthetic_sampling)
+    sampled = class_probabilities(counts, settings.class_balance_power)
+    sources, samplers = [images], [ClassSampler(labels, sampled, rng)]
+    fraction = settings.synthetic_fraction
+    if synthetic is not None and len(synthetic[1]) and fraction:
+        available = np.bincount(synthetic[1], minlength=classes) > 0
+        probabilities = synthetic_probabilities(sampled, available, fraction, settings.synthetic_sampling)
         sources.append(synthetic[0])
-        draws.append(Draw(synthetic[1], wanted, rng))
-        shown = (1 - settings.synthetic_fraction) * shown + settings.synthetic_fraction * wanted
-    frequency = counts / counts.sum() if settings.logit_prior == "real" else shown
-    prior = np.log(np.maximum(frequency, 0.5 / counts.sum()))  # a class without an image counts as half a one
-    return sources, draws, settings.logit_adjustment * torch.as_tensor(prior, dtype=torch.float32)
+        samplers.append(ClassSampler(synthetic[1], probabilities, rng))
+        sampled = (1 - fraction) * sampled + fraction * probabilities
+    frequency = counts / counts.sum() if settings.logit_prior == "real" else sampled
+    prior = np.log(np.maximum(frequency, 0.5 / counts.sum()))  # a class without an image counts as half of one
+    return sources, samplers, settings.logit_adjustment * torch.as_tensor(prior, dtype=torch.float32)
+
+
+def _batch(
+    sources: list[Source], samplers: list[ClassSampler], settings: SmallCNNSettings, update: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images [B, C, S, S] and classes [B] of an update, real ones first."""
+    is_mixed = len(samplers) > 1 and update <= settings.synthetic_until * settings.updates
+    synthetic = round(settings.synthetic_fraction * settings.batch_size) if is_mixed else 0
+    counts = (settings.batch_size - synthetic, synthetic)
+    parts = [sampler.sample(count) for sampler, count in zip(samplers, counts, strict=False)]
+    pixels = [source[part] for source, part in zip(sources, parts, strict=True) if len(part)]
+    labels = [sampler.labels[part] for sampler, part in zip(samplers, parts, strict=True)]
+    return np.concatenate(pixels), np.concatenate(labels).astype(np.int64)
 
 
 def _precision(settings: SmallCNNSettings) -> str:
-    """Short numbers where the device multiplies them; no timing decides, so that the same seed gives the same."""
+    """bf16 where the device has instructions for it; not timed, so that a seed gives the same weights."""
     if settings.precision != "auto":
         return settings.precision
     return "bf16" if multiplies_bf16(settings.device) else "fp32"

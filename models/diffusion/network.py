@@ -14,10 +14,11 @@ from diffusers import DPMSolverMultistepScheduler, UNet2DModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from ..checkpoints import disk_errors, require_finite
+from ..devices import accelerator
 from ..errors import InvalidInput
 from ..regular_files import is_file, is_list_of_names, read_json, regular
 from ..settings import GeneratorSettings, SamplingSettings, shown
-from ..step import accelerator, disk_errors, require_finite
 from .pipeline import Pipeline
 
 DEEPEST = 7  # places a side at which a network is halved no more

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from ..devices import faster_precision
 from ..errors import InvalidInput
 from ..settings import SamplingSettings
-from ..step import faster_precision
 from .noise import Pixels, noise_of, to_pixels, to_tensor
 from .pipeline import Pipeline, velocity
 

@@ -19,19 +19,12 @@ import torch
 from diffusers.training_utils import EMAModel
 from torch import nn
 
+from ..checkpoints import load_tensors, pack_optimizer, save_tensors, unpack_optimizer
+from ..devices import accelerator, faster_precision
 from ..errors import InvalidInput
 from ..files import aside
 from ..settings import GeneratorSettings, SamplingSettings
-from ..step import (
-    TrainingReport,
-    accelerator,
-    cosine_with_warmup,
-    faster_precision,
-    load_tensors,
-    pack_optimizer,
-    save_tensors,
-    unpack_optimizer,
-)
+from ..training_loops import TrainingReport, cosine_with_warmup
 from .network import build as build
 from .network import chosen as chosen
 from .network import export as export

@@ -17,9 +17,10 @@ from sklearn.random_projection import GaussianRandomProjection
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..devices import multiplies_bf16
 from ..losses import class_loss, log_prior, sample_loss
 from ..settings import GCNSettings
-from ..step import TrainingReport, multiplies_bf16
+from ..training_loops import TrainingReport
 from .nearest_neighbours import Graph
 
 with warnings.catch_warnings():  # as it is imported, it calls what torch has replaced

@@ -15,9 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..checkpoints import load_tensors, save_tensors
+from ..devices import accelerator
 from ..losses import class_loss, log_prior, sample_loss
 from ..settings import ImageGraphSettings
-from ..step import TrainingReport, accelerator, load_tensors, save_tensors
+from ..training_loops import TrainingReport
 from .image_nodes import Nodes
 
 with warnings.catch_warnings():  # as it is imported, it calls what torch has replaced

@@ -1,4 +1,4 @@
-"""Real images, randomly changed: the cheap way to more of them. Torchvision's transforms do it."""
+"""Random augmentation of real images, by torchvision's transforms."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import torch
 from torchvision.transforms import v2
 
 DEGREES, SHIFT, SCALE, SHEAR = 10.0, 0.1, (0.9, 1.1), 8.0
-LIGHT = 0.2  # how far brightness, contrast and saturation go
+JITTER = 0.2  # maximum change of brightness, contrast and saturation
 
 
 def augment(image: np.ndarray, seed: tuple[int, int], flips: str = "none") -> np.ndarray:
-    """One image, turned, moved, scaled, sheared, and lit otherwise, uint8 [C, S, S]; the same seed gives the same.
+    """Rotates, shifts, scales, shears and jitters one image, uint8 [C, S, S]; the seed fixes the result.
 
     Args:
         image: uint8 [C, S, S]
@@ -19,10 +19,10 @@ def augment(image: np.ndarray, seed: tuple[int, int], flips: str = "none") -> np
     """
     side = image.shape[-1]
     steps: list[torch.nn.Module] = [
-        v2.Pad(side // 2, padding_mode="edge"),  # so that what comes in from outside looks like the border
+        v2.Pad(side // 2, padding_mode="edge"),  # continues the border into the area outside
         v2.RandomAffine(DEGREES, (SHIFT / 2, SHIFT / 2), SCALE, SHEAR, v2.InterpolationMode.BILINEAR),
         v2.CenterCrop(side),
-        v2.ColorJitter(LIGHT, LIGHT, LIGHT if len(image) == 3 else 0.0),
+        v2.ColorJitter(JITTER, JITTER, JITTER if len(image) == 3 else 0.0),
     ]
     steps += [v2.RandomHorizontalFlip()] if flips in ("horizontal", "both") else []
     steps += [v2.RandomVerticalFlip()] if flips in ("vertical", "both") else []

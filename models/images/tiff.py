@@ -1,4 +1,4 @@
-"""TIFF files (TIFF 6.0): the kinds that Pillow misreads or does not read, and damage that libtiff does not report."""
+"""TIFF files (TIFF 6.0): kinds that Pillow misreads, and damage that libtiff does not report."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from ..errors import InvalidInput
 from . import jpeg
-from .pixels import Pixels, scale_to_8_bit, strips, wide_to_8_bit
+from .bit_depth import Pixels, scale_to_8_bit, strips, wide_to_8_bit
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3  # sample formats
 JPEG, LZMA, DEFLATE = 7, 34925, (8, 32946)  # compressions
-OPENCV = {1, 5, *DEFLATE, 32773}  # compressions that its libtiff has in every build: none, LZW, deflate, PackBits
+OPENCV = {1, 5, *DEFLATE, 32773}  # compressions in every build of it: none, LZW, deflate, PackBits
 PILLOW = {*OPENCV, 2, 3, 4, JPEG, LZMA, 50000}  # and fax, JPEG, LZMA, Zstandard
 RGB, ASSOCIATED = 2, 1  # photometric interpretation, extra sample
-PIECE = 1 << 16  # compressed bytes that are checked at a time
+INFLATE_BYTES = 1 << 16  # compressed bytes checked at a time
 
 
 class Tiff(NamedTuple):
-    """The first image."""
+    """The directory of the first image."""
 
     width: int  # as stored
     height: int
@@ -51,7 +51,7 @@ class Tiff(NamedTuple):
 
     @property
     def needs_opencv(self) -> bool:
-        """Pillow drops half of 16-bit colours, takes signed bytes as unsigned, and reads no wide floats."""
+        """Pillow drops half of 16-bit colours, reads signed bytes as unsigned, and cannot read 64-bit floats."""
         if self.samples == 1:
             return (self.bits, self.sample_format) in ((64, FLOAT), (8, SIGNED))
         return self.is_rgb and self.samples in (3, 4) and self.bits > 8
@@ -84,12 +84,12 @@ def read(file: BinaryIO) -> Tiff | None:
             segments=list(zip(offsets, lengths, strict=False)),
             tables=tags.get(347, b""),
         )
-    except Exception:  # a damaged directory leads to whatever error
+    except Exception:  # a damaged directory can raise any error
         return None
 
 
 def check_segments(file: BinaryIO, tiff: Tiff) -> None:
-    """Finds damage for which libtiff gives an image all the same.
+    """Finds damage that libtiff decodes without an error.
 
     Raises:
         ValueError, zlib.error, lzma.LZMAError: a strip or tile is damaged
@@ -103,14 +103,14 @@ def check_segments(file: BinaryIO, tiff: Tiff) -> None:
             jpeg.check(data)
         else:
             inflate = lzma.LZMADecompressor() if tiff.compression == LZMA else zlib.decompressobj()
-            for first in range(0, length, PIECE):
+            for first in range(0, length, INFLATE_BYTES):
                 if not inflate.eof:
-                    inflate.decompress(file.read(min(PIECE, length - first)))
+                    inflate.decompress(file.read(min(INFLATE_BYTES, length - first)))
 
 
 @contextmanager
-def telling_kinds(tiff: Tiff) -> Iterator[None]:
-    """Pillow's error is the same for damage, and for what its libtiff was built without."""
+def unsupported_kinds(tiff: Tiff) -> Iterator[None]:
+    """Raises NotImplementedError where libtiff lacks the compression: Pillow reports damage and that alike."""
     try:
         yield
     except OSError as error:
@@ -120,17 +120,17 @@ def telling_kinds(tiff: Tiff) -> Iterator[None]:
 
 
 def decode(path: str, tiff: Tiff) -> tuple[Pixels, str | None]:
-    """What Pillow misreads, by OpenCV, upright: [H, W] or [H, W, 3]; and a note where outliers were clipped.
+    """Decodes by OpenCV, upright: [H, W] or [H, W, 3]; and a note where outliers were clipped.
 
     Raises:
-        NotImplementedError: OpenCV does not read it right, either
+        NotImplementedError: OpenCV misreads it too
         ValueError: the data are damaged
     """
     import cv2
 
-    known = {(8, SIGNED), (16, SIGNED), (16, UNSIGNED), (32, SIGNED), (32, FLOAT), (64, FLOAT)}
+    readable = {(8, SIGNED), (16, SIGNED), (16, UNSIGNED), (32, SIGNED), (32, FLOAT), (64, FLOAT)}
     depth = (tiff.bits, tiff.sample_format)
-    if tiff.has_planes or depth not in known or (tiff.samples == 4 and depth != (16, UNSIGNED)):
+    if tiff.has_planes or depth not in readable or (tiff.samples == 4 and depth != (16, UNSIGNED)):
         raise NotImplementedError(tiff.kind)
     values: NDArray[Any] | None = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None:

@@ -103,7 +103,7 @@ def test_weights_that_are_not_finite_are_refused(generator, tmp_path, bad):
     state["network.conv1.weight"] = torch.full_like(state["network.conv1.weight"], bad)
     torch.save(state, tmp_path / "w.pth")
     with pytest.raises(ValueError, match="NaN or infinity in network.conv1.weight"):
-        pretrained.read_state(tmp_path / "w.pth")
+        pretrained.read_state_dict(tmp_path / "w.pth")
     model.load_state_dict(state)
     resnet.save(model, tmp_path / "checkpoint.safetensors", {})
     with pytest.raises(ValueError, match="NaN or infinity in network.conv1.weight"):
@@ -113,7 +113,7 @@ def test_weights_that_are_not_finite_are_refused(generator, tmp_path, bad):
 def test_a_view_that_claims_more_numbers_than_its_file_holds(tmp_path):
     torch.save({"conv1.weight": torch.zeros(1).expand(64, 10**9, 7, 7)}, tmp_path / "w.pth")
     with pytest.raises(ValueError, match="conv1.weight claims 3,136,000,000,000 numbers in a file of"):
-        pretrained.read_state(tmp_path / "w.pth")
+        pretrained.read_state_dict(tmp_path / "w.pth")
 
 
 @pytest.mark.parametrize("name", ["architecture", "classes", "channels", "size_px"])

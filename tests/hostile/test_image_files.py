@@ -17,7 +17,7 @@ import pytest
 import simplejpeg
 import tifffile
 from evenset.models.errors import ImageError
-from evenset.models.images.reader import load
+from evenset.models.images.decode import load
 from evenset.models.settings import ImageSettings
 from PIL import Image, ImageFile, PngImagePlugin
 
@@ -37,7 +37,7 @@ def encode(pixels, kind: str, mode: str | None = None, **options) -> bytes:
 
 def read(path: Path, data: bytes, channels: int = 3):
     path.write_bytes(data)
-    return load(str(path), AS_IS, 0, channels)
+    return load(str(path), AS_IS, None, channels)
 
 
 def flipped(data: bytes, at: int) -> bytes:
@@ -442,5 +442,5 @@ def test_odd_metadata_warn_of_nothing(tmp_path, recwarn):
     with pytest.warns(UserWarning, match="had too many entries"), Image.open(path):
         pass
     recwarn.clear()
-    assert (load(str(path), AS_IS, 0, 3) == COLOUR).all()
+    assert (load(str(path), AS_IS, None, 3) == COLOUR).all()
     assert [str(warning.message) for warning in recwarn if warning.category is UserWarning] == []

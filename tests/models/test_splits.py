@@ -13,7 +13,7 @@ def test_the_same_image_at_another_brightness_of_noise_is_a_near_duplicate_and_a
     assert len(np.unique(groups)) == 20
 
 
-def test_near_duplicates_are_those_of_all_pairs_however_many_rows_are_looked_at_at_once(monkeypatch):
+def test_near_duplicates_are_those_of_all_pairs_whatever_the_block_of_rows(monkeypatch):
     from scipy.sparse.csgraph import connected_components
     from sklearn.neighbors import radius_neighbors_graph
 
@@ -25,11 +25,11 @@ def test_near_duplicates_are_those_of_all_pairs_however_many_rows_are_looked_at_
     features = np.hstack([pattern / np.linalg.norm(pattern, axis=1, keepdims=True), rows.mean(1, keepdims=True)])
     expected = connected_components(radius_neighbors_graph(features, np.sqrt(0.002)), directed=False)[1]
 
-    monkeypatch.setattr(splits, "ROWS_AT_ONCE", 7)
-    found = splits.near_duplicates(rows)
+    monkeypatch.setattr(splits, "BLOCK_ROWS", 7)
+    groups = splits.near_duplicates(rows)
 
     assert 12 < len(np.unique(expected)) < 80
-    assert ((found[:, None] == found) == (expected[:, None] == expected)).all()
+    assert ((groups[:, None] == groups) == (expected[:, None] == expected)).all()
 
 
 def test_flat_images_are_duplicates_only_at_the_same_brightness():

@@ -80,7 +80,7 @@ BAD = [
     (cut, "is damaged or cut off"),
     (flip, "is damaged or cut off"),
     (close_early, "is damaged or cut off"),
-    (write_text, "is no image"),
+    (write_text, "is not an image"),
     (put_folder, "is a folder"),
     (enlarge, "more than max_megabytes=0.05"),
     (widen, "400 x 50 pixels (0.02 megapixels), more than max_megapixels=0.01"),
@@ -267,7 +267,7 @@ def test_a_checkpoint_with_code_in_it_is_refused_and_the_code_does_not_run(digit
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("gone.pth", None, "is no file"),
+        ("gone.pth", None, "is not a file"),
         ("empty.pth", b"", "is damaged"),
         ("empty.safetensors", b"", "is damaged"),
         ("junk.safetensors", b"junk" * 99, "is damaged"),

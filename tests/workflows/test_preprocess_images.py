@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from evenset import delete_run, list_runs, load_results, preprocess_images, resume_run, stop_run
 from evenset.models.errors import ImageError
-from evenset.models.images.reader import load
+from evenset.models.images.decode import load
 from evenset.models.settings import ImageSettings
 from evenset.workflows.runs.run import RunStopped
 from PIL import Image
@@ -145,7 +145,7 @@ def test_bad_files_are_skipped_counted_and_listed(photos, tmp_path):
     results = preprocess_images(dataset, progress=False)
 
     assert set(results.skipped) == {ids[1], ids[2]}
-    assert "1.png is no image" in results.skipped[ids[1]] and "2.png does not exist" in results.skipped[ids[2]]
+    assert "1.png is not an image" in results.skipped[ids[1]] and "2.png does not exist" in results.skipped[ids[2]]
     assert [path is None for path in dataset.values("preprocessed_path")] == [False, True, True, False]
     lines = str(results).splitlines()
     assert lines[0].startswith("preprocessed_path: copies in ")

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evenset import delete_run, list_runs, load_results, resume_run, stop_run, train_gcn, train_resnet
+from evenset.models.checkpoints import load_tensors
 from evenset.models.graphs import gcn, image_gcn, image_nodes
 from evenset.models.graphs import nearest_neighbours as graphs
 from evenset.models.settings import GCNSettings, GraphSettings, ImageGraphSettings
-from evenset.models.step import load_tensors
 from evenset.workflows.runs.run import RunStopped
 from evenset.workflows.training.partition import Split
 from PIL import Image
@@ -311,7 +311,7 @@ def test_images_of_one_colour_are_predicted_and_bad_files_are_left_out(digits):
         results = train(dataset, output_field=field, **heat, **settings)
 
         assert set(results.skipped) == {ids[5], ids[55]}
-        assert "is damaged or cut off" in results.skipped[ids[5]] and "is no image" in results.skipped[ids[55]]
+        assert "is damaged or cut off" in results.skipped[ids[5]] and "is not an image" in results.skipped[ids[55]]
         label, confidence = columns(dataset, "label", "confidence", field=field)
         empty = [i for i, name in enumerate(label) if name is None]
         assert empty == [5, 55]

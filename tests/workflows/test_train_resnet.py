@@ -20,7 +20,7 @@ from evenset import (
     train_gcn,
     train_resnet,
 )
-from evenset.models.classifiers import resnet
+from evenset.models.classifiers import resnet, resnet_prediction
 from evenset.models.images.reader import Images
 from evenset.models.probabilities import softmax
 from evenset.models.settings import ImageSettings, ResNetSettings
@@ -95,7 +95,7 @@ def test_the_checkpoint_holds_all_that_it_takes_to_predict_the_same(digits):
     model, notes = resnet.load(Path(results.checkpoint))
     assert notes["names"] == results.names == [str(i) for i in range(10)]
     images = Images(dataset.values("filepath"), ImageSettings(**notes["images"]), notes["size_px"], notes["channels"])
-    (found,) = resnet.predict(model, images.batches(60), ResNetSettings(precision="fp32", device="cpu"))
+    (found,) = resnet_prediction.predict(model, images.batches(60), ResNetSettings(precision="fp32", device="cpu"))
     probabilities = softmax(found[1])
 
     assert [notes["names"][i] for i in probabilities.argmax(1)] == dataset.values("resnet.label")
@@ -231,8 +231,8 @@ def logits_of(dataset, results) -> np.ndarray:
 TRAINING = """
     import os, signal
     import fiftyone as fo, evenset
-    from evenset.models.classifiers import resnet
-    resnet.SAVE_SECONDS = 0
+    from evenset.models.classifiers import resnet_training
+    resnet_training.SAVE_SECONDS = 0
     def watch(phase, done, total, note):
         print(phase, done, flush=True)
         if (phase, done) == {end!r}:
@@ -289,7 +289,7 @@ def test_a_training_is_stopped_from_another_process_and_goes_on(digits, elsewher
     output = running.communicate(timeout=60)[0]
 
     assert time.monotonic() - asked < 30  # not after ten thousand epochs
-    assert "RunStopped" in output and "evenset.resume_run resumes it" in output
+    assert "RunStopped" in output and "evenset.resume_run goes on from there" in output
     after = everything(dataset)
     for part in ("schema", "samples", "views", "app"):
         assert after[part] == before[part], part
@@ -311,7 +311,7 @@ def test_bad_files_are_counted_listed_and_left_out(digits):
 
     assert set(results.skipped) == {ids[3], ids[50], ids[55]}
     assert "is damaged or cut off" in results.skipped[ids[3]]
-    assert "does not exist" in results.skipped[ids[50]] and "is no image" in results.skipped[ids[55]]
+    assert "does not exist" in results.skipped[ids[50]] and "is not an image" in results.skipped[ids[55]]
     said = dataset.values("resnet.label")
     assert [i for i, label in enumerate(said) if label is None] == [3, 50, 55]
     assert results.trained + results.validated == 39

@@ -45,8 +45,9 @@ class Judging:
     @cached_property
     def classifier(self) -> Any:
         """A small network that learned from the training part."""
+        from ...models.checkpoints import load_tensors, save_tensors
         from ...models.classifiers import small_cnn as probe
-        from ...models.step import accelerator, load_tensors, save_tensors
+        from ...models.devices import accelerator
 
         problem, path = self.problem, self.run.folder / "judge.safetensors"
         model = probe.build(len(problem.names), problem.train, self.probe)

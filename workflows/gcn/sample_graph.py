@@ -109,8 +109,8 @@ def _train(
     run: Run, model: Any, inputs: tuple[Any, Any], labels: np.ndarray, settings: GCNSettings, notes: dict[str, Any]
 ) -> None:
     """Trains, and keeps the weights in the run's folder; a run that has them reads them."""
+    from ...models.checkpoints import load_tensors, save_tensors
     from ...models.graphs import gcn
-    from ...models.step import load_tensors, save_tensors
 
     path = run.folder / "gcn.safetensors"
     if not path.exists():

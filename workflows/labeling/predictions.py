@@ -93,7 +93,7 @@ def find_run(dataset: Any, run: str) -> Origin:
 
 
 def _origin(folder: Path) -> Origin:
-    from ...models.step import load_tensors
+    from ...models.checkpoints import load_tensors
 
     path = folder / "checkpoint.safetensors"
     if not is_file(path) or not is_file(folder / "parts.npz"):
@@ -282,11 +282,11 @@ def from_run(run: Run, labels: Labels, origin: Origin, settings: ResNetSettings,
 
 
 def _predict_images(run: Run, labels: Labels, path: Path, settings: ResNetSettings, split_ids: np.ndarray) -> Scores:
-    from ...models.classifiers import resnet
+    from ...models.classifiers import resnet, resnet_prediction
     from ...models.images.reader import Images
 
     model, notes = resnet.load(path)
     images = Images(labels.paths.tolist(), ImageSettings(**notes["images"]), notes["size_px"], notes["channels"])
-    precision = run.remember("precision", lambda: resnet.choose_precision(model, settings))
+    precision = run.remember("precision", lambda: resnet_prediction.choose_precision(model, settings))
     logits, embeddings, errors = predict(run, labels, model, images, replace(settings, precision=precision))
     return Scores(logits, embeddings, model.prior.cpu().numpy(), split_ids, np.zeros((0, embeddings.shape[1])), errors)

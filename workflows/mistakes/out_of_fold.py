@@ -17,7 +17,7 @@ from ...models.images.reader import Images
 from ...models.probabilities import softmax
 from ...models.quality import label_errors
 from ...models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
-from ...models.step import TrainingReport
+from ...models.training_loops import TrainingReport
 from ..data.labels import Labels
 from ..runs import cached_arrays
 from ..runs.run import Run
@@ -173,11 +173,11 @@ def _train_fold(
     path = run.folder / "epochs.npz"
 
     def watch(model: Any, step: TrainingReport) -> None:
-        from ...models.classifiers import resnet
+        from ...models.classifiers.resnet_prediction import predict
 
         total, last = _read_epochs(path, labels.ids[held])
         if step.number > last:  # a resumed training repeats some
-            scores = resnet.predict(model, images.batches(HELD_BATCH, held), settings)
+            scores = predict(model, images.batches(HELD_BATCH, held), settings)
             chances = softmax(np.concatenate([logits for _, logits, _ in scores]) + model.prior.cpu().numpy())
             save_arrays(path, ids=labels.ids[held], total=total + chances, last=step.number)
 

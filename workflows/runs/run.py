@@ -17,7 +17,7 @@ import numpy as np
 from ...models.errors import RunError
 from ...models.files import write_text
 from ...models.regular_files import regular
-from ...models.step import TrainingReport
+from ...models.training_loops import TrainingReport
 from ..data import durable_writes
 from ..data.durable_writes import DatasetDeleted, write_durably
 from ..data.folders import run_folder

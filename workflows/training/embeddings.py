@@ -54,12 +54,12 @@ def label_free(
                 return dict(kept)
         images = Images(labels.paths.tolist(), image_settings, stats.size_px, stats.channels)
         describe = _describe(stats, settings)
-        directions = features.learn(*_look_at_copies(run, images, describe), seed=0)
-        vectors = np.full((len(images), directions.axes.shape[1]), np.nan, dtype=np.float32)
-        details = np.full((len(images), directions.principal.shape[1]), np.nan, dtype=np.float32)
+        projection = features.fit(*_look_at_copies(run, images, describe), seed=0)
+        vectors = np.full((len(images), projection.axes.shape[1]), np.nan, dtype=np.float32)
+        details = np.full((len(images), projection.principal.shape[1]), np.nan, dtype=np.float32)
         for indices, block in images.batches(BATCH):
             rows = describe(block)
-            vectors[indices], details[indices] = directions(rows), directions.details(rows)
+            vectors[indices], details[indices] = projection(rows), projection.details(rows)
             run.report("describing images", int(indices[-1]) + 1, len(images))
         note_images(run, images.notes)
         return dict(vectors=vectors, details=details, **unreadable(labels.ids, images.errors))
@@ -81,7 +81,7 @@ def _look_at_copies(run: Run, images: Images, describe: Describe) -> tuple[np.nd
     for number, (indices, block) in enumerate(images.batches(BATCH, drawn)):
         found[0].append(describe(block))
         for copy in range(1, 1 + COPIES):
-            found[copy].append(describe(features.disturb(block, seed=COPIES * number + copy)))
+            found[copy].append(describe(features.augmented_copies(block, seed=COPIES * number + copy)))
         run.report("looking at disturbed copies", int(np.searchsorted(drawn, indices[-1])) + 1, len(drawn))
     if sum(map(len, found[0])) < 2:
         reason = next(iter(images.errors.values()), "there is one alone")
@@ -92,7 +92,7 @@ def _look_at_copies(run: Run, images: Images, describe: Describe) -> tuple[np.nd
 
 def _describe(stats: ImageStats, settings: ResNetSettings | None) -> Describe:
     """Pixels and gradients, and beside them what a pretrained network sees, if there is one."""
-    from ...models.classifiers import resnet
+    from ...models.classifiers import resnet, resnet_prediction
     from ...models.images import features
 
     if settings is None or not resnet.is_pretrained(settings, stats.size_px):
@@ -100,7 +100,9 @@ def _describe(stats: ImageStats, settings: ResNetSettings | None) -> Describe:
     model = resnet.build(2, stats.channels, stats.size_px, stats.mean, stats.std, settings)
 
     def describe(images: np.ndarray) -> np.ndarray:
-        seen = [vectors for _, _, vectors in resnet.predict(model, [(np.arange(len(images)), images)], settings)]
+        seen = [
+            vectors for _, _, vectors in resnet_prediction.predict(model, [(np.arange(len(images)), images)], settings)
+        ]
         return features.describe(images, np.concatenate(seen))
 
     return describe

@@ -26,13 +26,13 @@ def score(labels: Labels, logits: np.ndarray, split_ids: np.ndarray) -> HeldOut:
         logits: rows of NaN are left out [N, K]
         parts: of each sample [N]
     """
-    from ...models.classifiers.resnet import report
+    from ...models.classifiers.evaluation import evaluate
 
     said = ~np.isnan(logits).any(axis=1)
 
     def scored(part: int) -> Any:
         rows = np.flatnonzero((split_ids == part) & said)
-        return report(logits[rows], labels.class_ids[rows]) if len(rows) else None
+        return evaluate(logits[rows], labels.class_ids[rows]) if len(rows) else None
 
     validation, test = scored(Split.VALIDATION), scored(Split.TEST)
     counts = np.bincount(labels.class_ids[labels.labelled_indices], minlength=len(labels.names))

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ...models.files import aside
-from ...models.images.reader import Images, in_order, survey, thread_count
+from ...models.images.reader import Images, in_order, thread_count
+from ...models.images.survey import survey
 from ...models.regular_files import regular
 from ...models.settings import ImageGraphSettings, ImageSettings, ResNetSettings
 from ..data.labels import Labels
@@ -145,9 +146,9 @@ def _maps(
     run: Run, labels: Labels, model: Any, images: Images, settings: ResNetSettings, grid: int
 ) -> tuple[np.ndarray, dict[int, str]]:
     """Feature maps of all images [N, C, h, w], half precision and on disk: they may not fit into memory."""
-    from ...models.classifiers import resnet
+    from ...models.classifiers.resnet_prediction import choose_precision
+    from ...models.devices import accelerator
     from ...models.graphs import image_nodes
-    from ...models.step import accelerator
 
     path = run.folder / MAPS
     if not path.exists():
@@ -155,7 +156,7 @@ def _maps(
 
     def compute() -> dict[str, np.ndarray]:
         maps: Any = None
-        process = accelerator(settings.device, resnet.choose_precision(model, settings))
+        process = accelerator(settings.device, choose_precision(model, settings))
         model.to(process.device)
         with aside(path) as part:
             for indices, block in images.batches(PREDICT_BATCH):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...models.images.reader import Survey, survey
+from ...models.images.survey import Survey, survey
 from ...models.settings import ImageSettings
 from ..data.labels import Labels
 from ..runs.run import Run

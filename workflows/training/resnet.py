@@ -12,7 +12,7 @@ import numpy as np
 from ...models.errors import InvalidInput
 from ...models.images.reader import Images
 from ...models.settings import ImageSettings, ResNetSettings
-from ...models.step import TrainingReport
+from ...models.training_loops import TrainingReport
 from ..data.labels import Labels
 from ..display.tables import counted
 from ..runs.run import Run
@@ -66,25 +66,25 @@ def fit(
         weights: how much each sample counts in training [N]; None: all the same
         first: checkpoint to go on from, in a part of the epochs
     """
-    from ...models.classifiers import resnet
+    from ...models.classifiers import resnet, resnet_prediction, resnet_training
 
     images = Images(labels.paths.tolist(), image_settings, stats.size_px, stats.channels)
     model = resnet.build(len(labels.names), stats.channels, stats.size_px, stats.mean, stats.std, settings)
-    precision = run.remember("precision", lambda: resnet.choose_precision(model, settings))
+    precision = run.remember("precision", lambda: resnet_prediction.choose_precision(model, settings))
     settings = replace(settings, precision=precision)
-    cut = resnet.Parts(np.flatnonzero(split_ids == Split.TRAIN), np.flatnonzero(split_ids == Split.VALIDATION))
     path = run.folder / "checkpoint.safetensors"
     if not path.exists():
         if first:
-            resnet.go_on(model, first, labels.names)
+            resnet.load_earlier_checkpoint(model, first, labels.names)
             settings = replace(settings, epochs=part_of(settings.epochs), min_updates=part_of(settings.min_updates))
 
         def fetch(indices: np.ndarray) -> np.ndarray:
             run.check_stop()  # an epoch can be long, a batch is not
             return images[indices]
 
-        steps = resnet.train(model, fetch, labels.class_ids, cut, settings, run.folder, weights)
-        for step in run.watch(steps, "training"):
+        train, validation = (np.flatnonzero(split_ids == part) for part in (Split.TRAIN, Split.VALIDATION))
+        data = resnet_training.TrainingData(fetch, labels.class_ids, train, validation, weights)
+        for step in run.watch(resnet_training.train(model, data, settings, run.folder), "training"):
             if watch:
                 watch(model, step)
         notes = dict(names=labels.names, images=asdict(replace(image_settings, size_px=stats.size_px)))
@@ -104,12 +104,12 @@ def predict(
     run: Run, labels: Labels, model: Any, images: Images, settings: ResNetSettings
 ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
     """Logits [N, K] and embeddings [N, D] of every image, NaN where one cannot be read, and the reasons."""
-    from ...models.classifiers import resnet
+    from ...models.classifiers import resnet_prediction
 
     def compute() -> dict[str, np.ndarray]:
         logits = np.full((len(images), model.classes), np.nan, dtype=np.float32)
         embeddings = np.full((len(images), model.head.in_features), np.nan, dtype=np.float32)
-        for indices, scores, vectors in resnet.predict(model, images.batches(PREDICT_BATCH), settings):
+        for indices, scores, vectors in resnet_prediction.predict(model, images.batches(PREDICT_BATCH), settings):
             logits[indices], embeddings[indices] = scores, vectors
             run.report("predicting", int(indices[-1]) + 1, len(images))
         if len(images.errors) == len(images):

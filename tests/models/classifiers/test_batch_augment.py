@@ -1,4 +1,4 @@
-"""Random changes keep what an image shows, and are those of the seed."""
+"""Augmentation keeps the image recognisable, and the seed fixes it."""
 
 from __future__ import annotations
 

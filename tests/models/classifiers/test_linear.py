@@ -1,3 +1,5 @@
+"""Logistic regression beside scikit-learn's, and its files."""
+
 import numpy as np
 import pytest
 from evenset.models.classifiers import linear

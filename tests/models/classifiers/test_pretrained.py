@@ -1,3 +1,5 @@
+"""Weights of any source fit, and files with code, damage or another architecture are refused."""
+
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -43,15 +45,15 @@ def test_a_published_file_fits_any_number_of_classes_channels_and_any_stem(tmp_p
     assert gray.head.out_features == 5
 
 
-def test_our_own_checkpoint_is_taken_as_first_weights_with_its_last_layer(tmp_path):
-    one = build("none")
-    resnet.save(one, tmp_path / "checkpoint.safetensors", {})
+def test_our_own_checkpoint_gives_initial_weights_with_its_last_layer(tmp_path):
+    first = build("none")
+    resnet.save(first, tmp_path / "checkpoint.safetensors", {})
 
     same, other = build(tmp_path / "checkpoint.safetensors"), build(tmp_path / "checkpoint.safetensors", classes=7)
 
-    assert torch.equal(same.head.weight, one.head.weight)
+    assert torch.equal(same.head.weight, first.head.weight)
     assert other.head.out_features == 7
-    assert torch.equal(other.network.layer1[0].conv1.weight, one.network.layer1[0].conv1.weight)
+    assert torch.equal(other.network.layer1[0].conv1.weight, first.network.layer1[0].conv1.weight)
 
 
 def test_weights_of_another_architecture_are_refused_by_the_name_of_a_layer(tmp_path):
@@ -88,16 +90,16 @@ def test_a_damaged_file_is_refused(tmp_path, published, name):
         build(path)
 
 
-def test_a_missing_file_is_refused_with_what_may_be_given():
-    with pytest.raises(ValueError, match="'nowhere.pth' is no file: give 'imagenet', 'none'"):
-        pretrained.read_state(Path("nowhere.pth"))
+def test_a_missing_file_is_refused_with_the_choices():
+    with pytest.raises(ValueError, match="'nowhere.pth' is not a file: pass 'imagenet', 'none'"):
+        pretrained.read_state_dict(Path("nowhere.pth"))
 
 
 def test_imagenet_weights_that_cannot_be_had_say_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
 
-    with pytest.raises(ValueError, match="cannot be downloaded .* give weights='none', or the path of a file"):
+    with pytest.raises(ValueError, match="cannot be downloaded .* pass weights='none' or the path of a file"):
         build("imagenet", size_px=96)
 
 

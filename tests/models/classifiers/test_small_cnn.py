@@ -1,4 +1,4 @@
-"""The probe learns in seconds, the same from the same seed; what it draws and adjusts is what was asked for."""
+"""The small network learns in seconds, and samples and adjusts as its settings say; the seed fixes its weights."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def fit(images, labels, settings, synthetic=None, classes=8):
     return model, steps
 
 
-def test_of_no_images_there_is_nothing_to_say():
+def test_no_images_have_empty_predictions():
     labels = np.arange(8)
     model = small_cnn.build(8, bars(labels), QUICK)
 
@@ -58,13 +58,13 @@ def test_the_seed_fixes_the_weights_whatever_happens_between_two_steps():
     busy = small_cnn.build(8, images, settings)
     for _ in small_cnn.train(busy, images, labels, settings, (images, labels)):
         torch.rand(3)
-    once, again, other = (
+    first, second, other = (
         fit(images, labels, replace(settings, seed=seed), (images, labels))[0].state_dict() for seed in (0, 0, 1)
     )
 
-    assert all(torch.equal(once[name], again[name]) for name in once)
-    assert all(torch.equal(once[name], value) for name, value in busy.state_dict().items())
-    assert not all(torch.equal(once[name], other[name]) for name in once)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert all(torch.equal(first[name], value) for name, value in busy.state_dict().items())
+    assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
 @pytest.mark.parametrize(("side", "channels"), [(28, 3), (64, 1), (128, 3), (9, 1)])
@@ -93,19 +93,19 @@ def test_adjusted_logits_forget_how_frequent_classes_are():
 
 
 def test_synthetic_images_teach_a_class_that_has_no_real_ones():
-    labels, made = np.arange(140) % 7, np.full(40, 7)
+    labels, synthetic = np.arange(140) % 7, np.full(40, 7)
     fresh = np.full(40, 7)
     settings = replace(QUICK, synthetic_fraction=0.2)
 
     without, _ = fit(bars(labels), labels, settings)
-    with_them, _ = fit(bars(labels), labels, settings, (bars(made, seed=2), made))
+    with_them, _ = fit(bars(labels), labels, settings, (bars(synthetic, seed=2), synthetic))
 
     assert (small_cnn.predict(without, bars(fresh, seed=1)).argmax(1) == 7).mean() == 0
     assert (small_cnn.predict(with_them, bars(fresh, seed=1)).argmax(1) == 7).mean() > 0.9
 
 
-def test_a_share_of_each_batch_is_synthetic_until_it_ends():
-    asked = {"real": [], "made": []}
+def test_a_fraction_of_each_batch_is_synthetic_until_it_ends():
+    asked = {"real": [], "synthetic": []}
 
     class Counted:
         def __init__(self, name, images):
@@ -122,11 +122,11 @@ def test_a_share_of_each_batch_is_synthetic_until_it_ends():
     images = bars(labels)
     settings = replace(QUICK, updates=4, synthetic_fraction=0.25, synthetic_until=0.5)
     model = small_cnn.build(8, images, settings)
-    for _ in small_cnn.train(model, Counted("real", images), labels, settings, (Counted("made", images), labels)):
+    for _ in small_cnn.train(model, Counted("real", images), labels, settings, (Counted("synthetic", images), labels)):
         pass
 
     assert asked["real"] == [24, 24, 32, 32]
-    assert [count for count in asked["made"] if count] == [8, 8]
+    assert [count for count in asked["synthetic"] if count] == [8, 8]
 
 
 def test_weights_are_the_running_average():

@@ -8,65 +8,67 @@ from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
-DESCRIBED = {"svm": (traditional.svm, traditional.gradients), "k-nn": (traditional.nearest, traditional.pixels)}
+METHODS = {"svm": (traditional.svm, traditional.gradients), "k-nn": (traditional.nearest, traditional.pixels)}
 
 
 def digits(count: int) -> tuple[np.ndarray, np.ndarray]:
     """uint8 [N, 1, 8, 8] and classes [N]."""
     pixels, labels = load_digits(return_X_y=True)
-    chosen = np.random.default_rng(0).permutation(len(labels))[:count]
-    return (pixels[chosen].reshape(-1, 1, 8, 8) * (255 / 16)).astype("uint8"), labels[chosen]
+    rows = np.random.default_rng(0).permutation(len(labels))[:count]
+    return (pixels[rows].reshape(-1, 1, 8, 8) * (255 / 16)).astype("uint8"), labels[rows]
 
 
 @pytest.mark.parametrize(("method", "least"), [("svm", 0.94), ("k-nn", 0.94)])
-def test_digits_are_told_apart(method, least):
-    predict, describe = DESCRIBED[method]
+def test_digits_are_classified(method, least):
+    predict, describe = METHODS[method]
     images, labels = digits(700)
     vectors = describe(images)
 
-    found = predict(vectors[:400], labels[:400], vectors[400:], 10, TraditionalSettings())
+    probabilities = predict(vectors[:400], labels[:400], vectors[400:], 10, TraditionalSettings())
 
-    assert (found.argmax(1) == labels[400:]).mean() >= least
-    assert np.allclose(found.sum(1), 1) and found.min() >= 0
+    assert (probabilities.argmax(1) == labels[400:]).mean() >= least
+    assert np.allclose(probabilities.sum(1), 1) and probabilities.min() >= 0
 
 
-def test_a_given_penalty_is_scikit_learns_linear_svm():
+def test_a_value_of_c_gives_scikit_learns_linear_svm():
     images, labels = digits(200)
     vectors = traditional.gradients(images)
 
-    found = traditional.svm(vectors[:150], labels[:150], vectors[150:], 10, TraditionalSettings(svm_c=0.3))
+    probabilities = traditional.svm(vectors[:150], labels[:150], vectors[150:], 10, TraditionalSettings(svm_c=0.3))
 
     oracle = LinearSVC(C=0.3, random_state=0).fit(vectors[:150], labels[:150])
-    assert np.array_equal(found.argmax(1), oracle.predict(vectors[150:]))
+    assert np.array_equal(probabilities.argmax(1), oracle.predict(vectors[150:]))
 
 
-def test_given_votes_are_scikit_learns_neighbours():
+def test_a_number_of_neighbours_gives_those_of_scikit_learn():
     images, labels = digits(200)
     vectors = traditional.pixels(images)
 
-    found = traditional.nearest(vectors[:150], labels[:150], vectors[150:], 10, TraditionalSettings(votes=7))
+    probabilities = traditional.nearest(
+        vectors[:150], labels[:150], vectors[150:], 10, TraditionalSettings(knn_neighbours=7)
+    )
 
     oracle = KNeighborsClassifier(7, weights="distance").fit(vectors[:150], labels[:150])
-    assert np.array_equal(found, oracle.predict_proba(vectors[150:]))
+    assert np.array_equal(probabilities, oracle.predict_proba(vectors[150:]))
 
 
-@pytest.mark.parametrize("method", DESCRIBED)
-def test_a_class_without_a_label_is_never_said_and_two_classes_are_enough(method):
-    predict, describe = DESCRIBED[method]
+@pytest.mark.parametrize("method", METHODS)
+def test_a_class_without_a_label_is_never_predicted_and_two_classes_are_enough(method):
+    predict, describe = METHODS[method]
     images = np.zeros((8, 3, 16, 16), dtype="uint8")
     images[4:, :, :8] = 200
     vectors = describe(images)
     labels = np.repeat([0, 2], 4)
 
-    found = predict(vectors, labels, vectors, 4, TraditionalSettings())
+    probabilities = predict(vectors, labels, vectors, 4, TraditionalSettings())
 
-    assert found.argmax(1).tolist() == labels.tolist()
-    assert (found[:, [1, 3]] == 0).all()
+    assert probabilities.argmax(1).tolist() == labels.tolist()
+    assert (probabilities[:, [1, 3]] == 0).all()
 
 
-@pytest.mark.parametrize("method", DESCRIBED)
+@pytest.mark.parametrize("method", METHODS)
 def test_one_label_a_class_leaves_nothing_to_validate_and_works(method):
-    predict, describe = DESCRIBED[method]
+    predict, describe = METHODS[method]
     images = np.zeros((2, 1, 8, 8), dtype="uint8")
     images[1, :, :, :4] = 255
     vectors = describe(images)
@@ -74,22 +76,24 @@ def test_one_label_a_class_leaves_nothing_to_validate_and_works(method):
     assert predict(vectors, np.arange(2), vectors, 2, TraditionalSettings()).argmax(1).tolist() == [0, 1]
 
 
-def test_the_number_of_votes_is_chosen_by_the_training_labels():
-    """Every tenth label is wrong, so that the nearest one alone is right nine times in ten, and many are right."""
+def test_the_number_of_neighbours_is_chosen_by_the_training_labels():
+    """Every tenth label is wrong: the nearest one is correct nine times in ten, and the majority always."""
     rng = np.random.default_rng(0)
     truth = np.arange(600) % 2
     vectors = rng.normal(truth[:, None] * 6.0, 1.0, (600, 2))
     labels = np.where(np.arange(600) % 20 < 2, 1 - truth, truth)
 
-    def accuracy(votes: int) -> float:
-        found = traditional.nearest(vectors[:500], labels[:500], vectors[500:], 2, TraditionalSettings(votes=votes))
-        return float((found.argmax(1) == truth[500:]).mean())
+    def accuracy(neighbours: int | None) -> float:
+        probabilities = traditional.nearest(
+            vectors[:500], labels[:500], vectors[500:], 2, TraditionalSettings(knn_neighbours=neighbours)
+        )
+        return float((probabilities.argmax(1) == truth[500:]).mean())
 
     assert accuracy(1) < 0.95
-    assert accuracy(0) == 1.0
+    assert accuracy(None) == 1.0
 
 
-def test_gradients_count_directions_and_not_brightness():
+def test_gradients_count_directions_not_brightness():
     stripes = np.tile((np.arange(32) % 8 < 4) * 100, (32, 1)).astype("uint8")
     images = np.stack([stripes, stripes + 50, stripes.T])[:, None]
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from evenset.models.classifiers import resnet
+from evenset.models.classifiers import resnet, resnet_prediction
 from evenset.models.graphs import image_gcn, image_nodes
 from evenset.models.settings import ImageGraphSettings, ResNetSettings
 from scipy.sparse.csgraph import connected_components
@@ -195,7 +195,7 @@ def test_the_deepest_layer_that_has_the_grid_makes_the_patches(grid, shape):
 
     assert maps.shape == (2, *shape)
     if grid == 1:  # the last layer's mean is the embedding
-        ((_, _, embeddings),) = resnet.predict(network, [(np.arange(2), images)], settings)
+        ((_, _, embeddings),) = resnet_prediction.predict(network, [(np.arange(2), images)], settings)
         np.testing.assert_allclose(maps.mean((2, 3)), embeddings, rtol=1e-4, atol=1e-5)
 
 
@@ -295,7 +295,7 @@ def test_a_heat_map_has_the_contribution_of_the_node_at_each_pixel():
 @pytest.mark.parametrize("size", [(60, 40), (40, 60), (48, 48)])
 def test_a_heat_map_comes_back_to_the_image_that_was_made_square(tmp_path, fit_, size):
     """What the network saw of the image is taken for its heat map: taken back, it has to lie on the image again."""
-    from evenset.models.images.reader import load
+    from evenset.models.images.decode import load
     from evenset.models.settings import ImageSettings
     from PIL import Image
 

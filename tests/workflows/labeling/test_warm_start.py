@@ -160,7 +160,7 @@ def test_a_class_that_is_new_gets_a_row_of_its_own_and_the_others_keep_theirs(tm
     now = resnet.build(3, 1, 16, mean, std, ResNetSettings(seed=2, weights="none"))
     fresh = now.head.weight.detach().clone()
 
-    resnet.go_on(now, tmp_path / "old.safetensors", ["ape", "cat", "dog"])
+    resnet.load_earlier_checkpoint(now, tmp_path / "old.safetensors", ["ape", "cat", "dog"])
 
     assert (now.head.weight[1:] == before.head.weight).all() and (now.head.weight[0] == fresh[0]).all()
     assert (now.network.layer4[0].conv1.weight == before.network.layer4[0].conv1.weight).all()

@@ -62,7 +62,7 @@ def test_a_damaged_file_is_named_and_the_others_are_shown(photos, everything):
 
     assert address.startswith("data:image/png")
     assert len(errors) == 1
-    assert "1.png is no image" in errors[0]
+    assert "1.png is not an image" in errors[0]
     assert everything(photos) == kept
 
 

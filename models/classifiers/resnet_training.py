@@ -1,0 +1,186 @@
+"""Training of a ResNet: logit-adjusted and generalized cross-entropy, early stopping, and resuming after a kill."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..checkpoints import load_tensors, pack_optimizer, save_tensors, unpack_optimizer
+from ..devices import accelerator
+from ..losses import combined_loss, log_prior
+from ..settings import ResNetSettings
+from ..training_loops import TrainingReport, cosine_at
+from . import attacks
+from .evaluation import Evaluation, evaluate
+from .resnet import ResNet
+from .resnet_prediction import choose_precision, forward
+from .transforms import random_transforms
+
+SAVE_SECONDS = 15.0  # between saved states; a killed training loses at most this much, and the current epoch
+VALIDATION_BATCH = 256  # images
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Labelled images, and which of them train."""
+
+    fetch: Callable[[np.ndarray], np.ndarray]  # indices [B] -> uint8 images [B, C, S, S]
+    labels: np.ndarray  # class of each image [N]
+    train: np.ndarray  # indices
+    validation: np.ndarray  # indices that choose the epoch; may be empty: then the training loss chooses
+    weights: np.ndarray | None = None  # of each image, 1 on average over the training part [N]; None: equal
+
+
+@dataclass(frozen=True)
+class Progress:
+    """State of a training between two epochs, beside the network's and the optimizer's."""
+
+    epoch: int = 0
+    best: tuple[float, float] = (-1.0, 0.0)  # score of the best epoch
+    waited: int = 0  # epochs since then
+    best_state: State = field(default_factory=dict)
+    report: TrainingReport | None = None  # of the last epoch
+
+    def after(self, report: TrainingReport, score: tuple[float, float], model: ResNet) -> Progress:
+        """The state after one more epoch."""
+        if score > self.best:
+            state = {name: value.detach().clone() for name, value in model.state_dict().items()}
+            return Progress(report.number, score, 0, state, report)
+        return replace(self, epoch=report.number, waited=self.waited + 1, report=report)
+
+
+def train(model: ResNet, data: TrainingData, settings: ResNetSettings, folder: Path) -> Iterator[TrainingReport]:
+    """Fits `model` in place, yielding one TrainingReport an epoch; ends with the weights of the best epoch.
+
+    A killed training resumes from `folder` and ends with the weights of an uninterrupted one.
+
+    Args:
+        folder: receives last.safetensors, to resume from
+    """
+    process = accelerator(settings.device, choose_precision(model, settings))
+    model.prior.copy_(settings.logit_adjustment * _frequencies(data, model.classes))
+    batches = -(-len(data.train) // settings.batch_size)
+    epochs = max(settings.epochs, -(-settings.min_updates // batches))
+    network, optimizer = process.prepare(model, _optimizer(model, settings))
+    progress = _resume(model, optimizer, folder)
+    saved = time.monotonic()
+    if progress.report:
+        yield progress.report  # again: a kill may have come between the state and this report
+
+    while progress.epoch < epochs and progress.waited < settings.patience:
+        epoch, total = progress.epoch + 1, 0.0
+        network.train()
+        for number, (images, labels, weights) in enumerate(_batches(model, data, settings, epoch, batches, process)):
+            with process.autocast():
+                if settings.adversarial:
+                    images = attacks.perturb(model, images, labels, model.prior, settings)
+                logits = network(images)[0].float()
+            loss = combined_loss(logits, labels, model.prior, settings, weights)
+
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate * cosine_at((epoch - 1) * batches + number, epochs * batches)
+            optimizer.zero_grad()
+            process.backward(loss)
+            optimizer.step()
+            total += loss.item()
+
+        evaluation = _validate(model, data, process)
+        score = (evaluation.accuracy, -evaluation.loss) if evaluation else (0.0, -total)
+        progress = progress.after(_report(epoch, epochs, total / batches, evaluation), _shared(score, process), model)
+        is_last = epoch == epochs or progress.waited == settings.patience
+        if process.is_main_process and (is_last or time.monotonic() - saved > SAVE_SECONDS):
+            _save_progress(model, optimizer, folder, progress)
+            saved = time.monotonic()
+        yield progress.report  # type: ignore[misc]
+
+    process.wait_for_everyone()
+    model.load_state_dict(progress.best_state)
+
+
+def _frequencies(data: TrainingData, classes: int) -> Tensor:
+    """Log prior of the training part [K]."""
+    weights = None if data.weights is None else torch.as_tensor(data.weights[data.train], dtype=torch.float32)
+    return log_prior(torch.as_tensor(data.labels[data.train]), classes, weights)
+
+
+def _batches(
+    model: ResNet, data: TrainingData, settings: ResNetSettings, epoch: int, batches: int, process: Any
+) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """This process's share of each batch: augmented images, classes, weights.
+
+    Order and augmentation depend only on the seed and the epoch.
+    """
+    augment = random_transforms(model.mean, settings.augmentation, settings.flips)
+    order = np.random.default_rng([settings.seed, epoch]).permutation(data.train)
+    torch.manual_seed(settings.seed * 1_000_003 + epoch)
+    for batch in np.array_split(order, batches):
+        rows = batch[process.process_index :: process.num_processes]
+        images = augment(torch.from_numpy(data.fetch(rows))).to(process.device)
+        labels = torch.as_tensor(data.labels[rows], device=process.device)
+        weights = None if data.weights is None else torch.as_tensor(data.weights[rows], dtype=torch.float32)
+        yield images, labels, None if weights is None else weights.to(process.device)
+
+
+def _validate(model: ResNet, data: TrainingData, process: Any) -> Evaluation | None:
+    """Scores on the validation part; None without one."""
+    if not len(data.validation):
+        return None
+    parts = np.split(data.validation, np.arange(VALIDATION_BATCH, len(data.validation), VALIDATION_BATCH))
+    batches = ((part, data.fetch(part)) for part in parts)
+    logits = np.concatenate([logits for _, logits, _ in forward(model.eval(), batches, process)])
+    return evaluate(logits, data.labels[data.validation])
+
+
+def _report(epoch: int, epochs: int, loss: float, evaluation: Evaluation | None) -> TrainingReport:
+    if evaluation is None:
+        return TrainingReport(epoch, epochs, loss)
+    metrics = {"accuracy": evaluation.accuracy, "validation_loss": evaluation.loss}
+    return TrainingReport(epoch, epochs, loss, metrics, tuple(evaluation.recall.tolist()))
+
+
+def _optimizer(model: ResNet, settings: ResNetSettings) -> torch.optim.Optimizer:
+    options: dict[str, Any] = dict(lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=True, **options)
+    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    return kind(model.parameters(), **options)
+
+
+def _shared(score: tuple[float, float], process: Any) -> tuple[float, float]:
+    """The main process's score, so that all processes stop at the same epoch."""
+    from accelerate.utils import broadcast_object_list
+
+    return score if process.num_processes == 1 else tuple(broadcast_object_list(list(score)))  # type: ignore[return-value]
+
+
+def _resume(model: ResNet, optimizer: Any, folder: Path) -> Progress:
+    """Restores network and optimizer of a training that was cut off; a new Progress without one."""
+    path = folder / "last.safetensors"
+    if not path.exists():
+        return Progress()
+    tensors, notes = load_tensors(path)
+    unpack_optimizer(optimizer, tensors)
+    model.load_state_dict(_with_prefix(tensors, "last."))
+    report = TrainingReport(**notes["step"])
+    return Progress(report.number, tuple(notes["best"]), notes["waited"], _with_prefix(tensors, "best."), report)
+
+
+def _save_progress(model: ResNet, optimizer: Any, folder: Path, progress: Progress) -> None:
+    last = {f"last.{name}": value for name, value in model.state_dict().items()}
+    best = {f"best.{name}": value for name, value in progress.best_state.items()}
+    notes = dict(best=progress.best, waited=progress.waited, step=asdict(progress.report))  # type: ignore[arg-type]
+    save_tensors(folder / "last.safetensors", {**last, **best, **pack_optimizer(optimizer)}, notes)
+
+
+def _with_prefix(tensors: State, prefix: str) -> State:
+    """Tensors whose names begin with `prefix`, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
