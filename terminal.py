@@ -189,6 +189,7 @@ def explain(error: BaseException, function: str, dataset: str, run_key: str) -> 
 
 def invoked() -> str:
     """How the command line was called: by its script, or as Python's argument."""
-    if Path(sys.argv[0]).stem == "evenset":
+    script = Path(sys.argv[0])
+    if script.stem == "evenset" and not script.is_dir():  # the plugin's folder may have that name too
         return "evenset"
     return f"{shlex.quote(sys.executable)} {shlex.quote(str(Path(__file__).resolve().parent))}"

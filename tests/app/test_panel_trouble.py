@@ -456,7 +456,6 @@ def test_a_run_goes_on_while_the_server_is_started_anew(digits, own_server, open
     assert psutil.pid_exists(job["pid"])
     own_server.start()
     user.page.goto(f"{own_server.address}/datasets/{dataset.name}")
-    user.page.get_by_text("Dismiss").click()
     user.open_panel()
     says(user, re.compile("auto label · .* of"))  # it goes on
     assert psutil.pid_exists(job["pid"])

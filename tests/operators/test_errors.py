@@ -20,10 +20,13 @@ def check(answer, sentence: str) -> None:
 
 
 @pytest.fixture
-def suggested(clusters):
-    dataset = clusters(n=300, labelled=150)
-    auto_label(dataset, "ground_truth", embeddings="vector", target_precision=0.9, progress=False)
-    return dataset
+def suggested(clusters, finished):
+    def make():
+        dataset = clusters(n=300, labelled=150)
+        auto_label(dataset, "ground_truth", embeddings="vector", target_precision=0.9, progress=False)
+        return dataset
+
+    return finished("150 suggestions", make)
 
 
 def test_preprocess_images(app, make_dataset):
