@@ -62,6 +62,7 @@ def test_a_queued_operator_writes_what_the_sdk_writes(app, clusters, service):
     delete_run(dataset, results.run_key)
 
 
+@pytest.mark.slow
 def test_a_queued_operator_that_fails_ends_with_the_sentence(app, clusters, service):
     dataset = clusters()
     operation = ended(queue(app, dataset, "auto_label", {**SETTINGS, "embeddings": "vectors"}))

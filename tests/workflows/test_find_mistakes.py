@@ -254,6 +254,7 @@ def judge_images(samples, **settings):
     return find_mistakes(samples, "ground_truth", **{**QUICK, "weights": "none", "progress": False, **settings})
 
 
+@pytest.mark.slow
 def test_resnets_find_wrong_labels_of_images(digits_with_mistakes):
     results = judge_images(digits_with_mistakes, epochs=24)
 
