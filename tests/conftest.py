@@ -220,7 +220,9 @@ def with_runs(dataset: Any, name: str) -> Any:
     }
     for key in records.keys(clone):
         config = records.read_record(clone, key)
-        ids = {kind: {now[kind][name]: name for name in names.values()} for kind, names in config.get("ids", {}).items()}
+        ids = {
+            kind: {now[kind][name]: name for name in names.values()} for kind, names in config.get("ids", {}).items()
+        }
         records.save_config(clone, key, {**config, "dataset": str(clone._doc.id), **({"ids": ids} if ids else {})})
         origin = folders.run_folder(clone, key) / folders.ORIGIN
         origin.write_text(json.dumps({**json.loads(origin.read_text()), "dataset": name}))

@@ -18,16 +18,20 @@ NEWS_MS = 12_000  # until it is heard: FiftyOne's server looks every 5 s
 
 
 @pytest.fixture
-def suggested(digits: Any) -> Any:
+def suggested(digits: Any, finished: Any) -> Any:
     """Digits up to seven, 80 with a label and suggestions for the rest, most of which wait for a look."""
-    dataset = digits(n=250, size_px=16, labelled=80, name="suggested")
-    dataset.delete_samples(dataset.match({"truth": {"$in": ["8", "9"]}}))
-    sevens = dataset.match({"ground_truth.label": "7"})
-    sevens.set_values("ground_truth.label", [CLASSES[-1]] * len(sevens))
-    pixels = [np.asarray(Image.open(path), np.float32).ravel() for path in dataset.values("filepath")]
-    dataset.set_values("pixels", pixels)
-    auto_label(dataset, "ground_truth", embeddings="pixels", target_precision=0.99, progress=False)
-    return dataset
+
+    def make() -> Any:
+        dataset = digits(n=250, size_px=16, labelled=80, name="suggested")
+        dataset.delete_samples(dataset.match({"truth": {"$in": ["8", "9"]}}))
+        sevens = dataset.match({"ground_truth.label": "7"})
+        sevens.set_values("ground_truth.label", [CLASSES[-1]] * len(sevens))
+        pixels = [np.asarray(Image.open(path), np.float32).ravel() for path in dataset.values("filepath")]
+        dataset.set_values("pixels", pixels)
+        auto_label(dataset, "ground_truth", embeddings="pixels", target_precision=0.99, progress=False)
+        return dataset
+
+    return finished("panel review: suggested", make)
 
 
 def open_review(user: Any) -> None:

@@ -17,13 +17,17 @@ CHANGES = [
 
 
 @pytest.fixture
-def reviewed(clusters):
+def reviewed(clusters, finished):
     """A dataset with two runs of auto_label, and a review of the second."""
-    dataset = clusters(30, 20)
-    for name in ("first", "second"):
-        evenset.auto_label(dataset, "ground_truth", embeddings="vector", output_field=name, progress=False)
-    evenset.review_labels(dataset, "second", status="all", progress=False)
-    return dataset
+
+    def make():
+        dataset = clusters(30, 20)
+        for name in ("first", "second"):
+            evenset.auto_label(dataset, "ground_truth", embeddings="vector", output_field=name, progress=False)
+        evenset.review_labels(dataset, "second", status="all", progress=False)
+        return dataset
+
+    return finished("records to damage", make)
 
 
 def damage(dataset, key, change):

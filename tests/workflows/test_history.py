@@ -13,10 +13,13 @@ from evenset.workflows import folders, history
 
 
 @pytest.fixture
-def labelled(clusters):
-    dataset = clusters()
-    auto_label(dataset, "ground_truth", embeddings="vector", random_labels=True, progress=False)
-    return dataset
+def labelled(clusters, finished):
+    def make():
+        dataset = clusters()
+        auto_label(dataset, "ground_truth", embeddings="vector", random_labels=True, progress=False)
+        return dataset
+
+    return finished("history: labelled", make)
 
 
 def test_runs_are_listed_the_oldest_first(labelled):

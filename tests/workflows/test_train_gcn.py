@@ -272,6 +272,7 @@ def test_a_heat_map_has_the_shape_of_its_image(digits, size, shape):
     assert {map_.shape for map_ in dataset.values("why.map")} == {shape}
 
 
+@pytest.mark.slow
 def test_a_resnet_that_was_trained_is_taken_as_it_is(digits):
     dataset = digits(n=80, labelled=60)
     trained = train_resnet(dataset, "ground_truth", progress=False, **RESNET)
@@ -391,6 +392,7 @@ def test_superpixels_are_cut_once_a_run_on_as_many_threads_as_there_are(digits, 
     ],
     ids=["samples", "superpixels", "patches"],
 )
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_bit_for_bit_as_one_that_was_not(digits, elsewhere, settings, end):
     """Two runs of one seed, one of them cut in two, in two processes: every field is the same."""
     dataset = digits(n=60, size_px=16, labelled=40)

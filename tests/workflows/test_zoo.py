@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 ZOO = """
 import sys, torch, fiftyone as fo
 from evenset import auto_label, resume_run
