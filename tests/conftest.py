@@ -195,7 +195,7 @@ def finished(originals: dict[str, tuple[str, Any]], request: pytest.FixtureReque
     def copy(name: str, make: Callable[[], Any]) -> Any:
         if name not in originals:
             dataset = make()
-            originals[name] = dataset.name, with_runs(dataset, f"original of {dataset.name}")
+            originals[name] = dataset.name, with_runs(dataset, f"original of {name}")
             return dataset
         usual, original = originals[name]
         copies.append(with_runs(original, f"{usual}-copy" if fo.dataset_exists(usual) else usual))

@@ -97,9 +97,8 @@ class User:
         """Deletes the run that a form is about, once it says what goes."""
         form = self.page.get_by_role("dialog")
         form.get_by_text(what).wait_for()
-        self.page.wait_for_timeout(1000)  # the App loses a click on a form that it is still drawing
-        form.get_by_role("button", name="Delete", exact=True).click()
-        self.sees("Undone")
+        delete = form.get_by_role("button", name="Delete", exact=True)
+        self.click_until(delete, self.page.get_by_text("Undone"))  # the App loses a click on what it still draws
         self.click("Done")
 
     def delete_runs(self) -> None:

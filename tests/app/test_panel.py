@@ -96,6 +96,7 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     assert user.state() == before
 
 
+@pytest.mark.slow
 def test_a_form_closes_at_once_and_the_panel_has_what_came_of_it(marked_up, open_app):
     user = open_app(marked_up)
     before = user.state()
@@ -117,6 +118,7 @@ def test_a_form_closes_at_once_and_the_panel_has_what_came_of_it(marked_up, open
     assert user.state() == before
 
 
+@pytest.mark.slow
 def test_tabs_that_are_clicked_one_after_the_other_come_to_rest(marked_up, open_app):
     user = open_app(marked_up)
     user.open_panel()

@@ -106,6 +106,7 @@ def test_a_target_is_moved_and_applied(suggested, open_app):
     cell_leads_to_its_samples(user)
 
 
+@pytest.mark.slow
 def test_two_samples_are_reviewed_and_one_is_taken_back(suggested, open_app):
     user = open_app(suggested)
     waiting = counts(suggested)["review"]

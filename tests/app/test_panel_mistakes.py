@@ -165,6 +165,7 @@ def test_a_user_applies_and_dismisses_suggestions_in_the_panel(planted, open_app
     user.picture("panel-mistakes-next")
 
 
+@pytest.mark.slow
 def test_a_user_is_asked_before_all_that_is_shown_is_applied(digits, open_app):
     from evenset import find_mistakes
 
@@ -201,9 +202,7 @@ def test_a_user_is_asked_before_all_that_is_shown_is_applied(digits, open_app):
     assert "rare" not in dataset.count_values("ground_truth.label")
 
 
-def test_a_user_sees_the_plan_the_verdict_and_what_was_refused(uneven, open_app):
-    from evenset import balance_classes
-
+def test_a_user_sees_the_plan_and_the_form_that_it_fills_in(uneven, open_app):
     user = open_app(uneven)
     open_tab(user, "Balance")
     user.sees("synthetic images would be added")
@@ -217,10 +216,15 @@ def test_a_user_sees_the_plan_the_verdict_and_what_was_refused(uneven, open_app)
     expect(user.page.get_by_role("dialog").get_by_text("As many as the median class").first).to_be_visible()
     user.click("Cancel")
 
-    results = balance_classes(
-        uneven, "ground_truth", source="augment", add="if it gains", probe_steps=20, probe_seeds=2, progress=False
-    )  # fmt: skip
-    look_again(user, "Balance")
+
+@pytest.mark.slow
+def test_a_user_sees_the_verdict_and_what_was_refused(uneven, open_app):
+    from evenset import balance_classes
+
+    settings = dict(source="augment", add="if it gains", probe_steps=20, probe_seeds=2, progress=False)
+    results = balance_classes(uneven, "ground_truth", **settings)
+    user = open_app(uneven)
+    open_tab(user, "Balance")
     user.sees("What evenset_balance_classes_1 came to")
     user.sees("None was added." if not results.added else "samples were added.")
     expect(user.page.locator(".js-plotly-plot")).to_have_count(2)
@@ -231,4 +235,11 @@ def test_a_user_sees_the_plan_the_verdict_and_what_was_refused(uneven, open_app)
     add_all_the_same(user)
     user.click("Remove ...")
     user.undo("What goes")
+    user.sees("synthetic images would be added")
+
+
+@pytest.mark.slow
+def test_a_user_watches_a_generator_and_stops_it(uneven, open_app):
+    user = open_app(uneven)
+    open_tab(user, "Balance")
     watch_a_generator(user)

@@ -111,6 +111,7 @@ def test_five_samples_are_reviewed_by_keyboard(suggested, open_app):
     assert decided(suggested) == expected and suggestion(suggested, fourth) is not None
 
 
+@pytest.mark.slow
 def test_what_was_skipped_is_shown_again(suggested, open_app):
     later = review_queue.waiting(suggested, "auto_label", "ground_truth").skip(2)
     later.set_values("auto_label.status", ["accepted"] * len(later))
@@ -132,6 +133,7 @@ def test_what_was_skipped_is_shown_again(suggested, open_app):
     assert list(decided(suggested)) == [first]
 
 
+@pytest.mark.slow
 def test_a_class_is_chosen_in_the_list_and_counts_in_a_panel_that_is_opened_again(suggested, open_app):
     user, count = open_app(suggested), waiting(suggested)
     open_review(user)
@@ -150,6 +152,7 @@ def test_a_class_is_chosen_in_the_list_and_counts_in_a_panel_that_is_opened_agai
     assert decided(suggested) == {}
 
 
+@pytest.mark.slow
 def test_what_was_decided_is_learned_from_in_a_next_round(suggested, open_app):
     user, count = open_app(suggested), waiting(suggested)
     open_review(user)
@@ -168,6 +171,7 @@ def test_what_was_decided_is_learned_from_in_a_next_round(suggested, open_app):
     user.picture("panel-labels-next-round")
 
 
+@pytest.mark.slow
 def test_a_key_that_is_held_typed_or_meant_for_something_else_decides_nothing(suggested, open_app):
     user = open_app(suggested)
     count = waiting(suggested)
@@ -195,6 +199,7 @@ def test_a_key_that_is_held_typed_or_meant_for_something_else_decides_nothing(su
     assert len(decided(suggested)) == 1 and waiting(suggested) == count - 1
 
 
+@pytest.mark.slow
 def test_two_people_see_what_the_other_does(suggested, open_app, elsewhere):
     ada, ben = open_app(suggested), open_app(suggested, elsewhere)
     count = waiting(suggested)
@@ -219,6 +224,7 @@ def test_two_people_see_what_the_other_does(suggested, open_app, elsewhere):
     assert calls == []
 
 
+@pytest.mark.slow
 def test_two_pages_of_one_server_show_the_same(suggested, open_app):
     first, second = open_app(suggested), open_app(suggested)
     count = waiting(suggested)
@@ -231,6 +237,7 @@ def test_two_pages_of_one_server_show_the_same(suggested, open_app):
     assert decided(suggested) == {}
 
 
+@pytest.mark.slow
 def test_what_one_decided_the_other_does_not_decide_again(suggested, open_app, elsewhere):
     ada, ben = open_app(suggested), open_app(suggested, elsewhere)
     ben.page.route(LISTEN, lambda route: route.abort())  # hears nothing
@@ -252,6 +259,7 @@ def test_what_one_decided_the_other_does_not_decide_again(suggested, open_app, e
     ben.sees(f"0 reviewed, {count - 2} to go")
 
 
+@pytest.mark.slow
 def test_news_wait_until_a_choice_is_made(suggested, open_app, elsewhere):
     ada, ben = open_app(suggested), open_app(suggested, elsewhere)
     count = waiting(suggested)

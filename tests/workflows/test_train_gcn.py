@@ -20,6 +20,7 @@ from PIL import Image
 FAST = dict(epochs=20, hidden_channels=16)
 RESNET = dict(size_px=8, epochs=1, minimum_steps=1, augmentation="none", precision="fp32", weights="none", device="cpu")
 PATCHES = dict(graph="image", graph_epochs=4, node_channels=16, **RESNET)
+SLOW = pytest.mark.slow
 CUT = dict(graph="image", nodes="superpixels", superpixels=12, graph_epochs=4, node_channels=16, device="cpu")
 
 
@@ -386,13 +387,11 @@ def test_superpixels_are_cut_once_a_run_on_as_many_threads_as_there_are(digits, 
 @pytest.mark.parametrize(
     ("settings", "end"),
     [
-        (dict(embeddings="vector", **FAST), ("training", 10)),
-        (dict(heatmap_field="why", **CUT), ("training the graph", 2)),
-        (dict(heatmap_field="why", **PATCHES), ("writing heat maps", 60)),
+        pytest.param(dict(embeddings="vector", **FAST), ("training", 10), id="samples"),
+        pytest.param(dict(heatmap_field="why", **CUT), ("training the graph", 2), id="superpixels", marks=SLOW),
+        pytest.param(dict(heatmap_field="why", **PATCHES), ("writing heat maps", 60), id="patches", marks=SLOW),
     ],
-    ids=["samples", "superpixels", "patches"],
 )
-@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_bit_for_bit_as_one_that_was_not(digits, elsewhere, settings, end):
     """Two runs of one seed, one of them cut in two, in two processes: every field is the same."""
     dataset = digits(n=60, size_px=16, labelled=40)

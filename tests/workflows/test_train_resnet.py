@@ -244,7 +244,6 @@ TRAINING = """
 """
 
 
-@pytest.mark.slow
 def test_a_killed_training_goes_on_and_ends_bit_for_bit_as_one_that_was_not(digits, elsewhere):
     dataset = digits(n=80, labelled=60)
     dataset.limit(10).tag_samples("check")
