@@ -42,6 +42,7 @@ def bar_leads_to_its_class(user: Any, name: str, suggestions: str | None) -> Non
     user.is_led_to(fits, lambda: user.hit(x, y))
 
 
+@pytest.mark.slow
 def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked_up, open_app):
     from evenset.workflows import records
 
@@ -96,7 +97,6 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     assert user.state() == before
 
 
-@pytest.mark.slow
 def test_a_form_closes_at_once_and_the_panel_has_what_came_of_it(marked_up, open_app):
     user = open_app(marked_up)
     before = user.state()
