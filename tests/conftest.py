@@ -23,6 +23,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SLOW = "slow: left out by --quick"
 assert "fiftyone" not in sys.modules, "fiftyone reads its environment once: nothing may import it before this file"
+found = importlib.util.find_spec("evenset")
+assert found and found.origin and Path(found.origin).parent.samefile(ROOT), f"evenset is {found}: see PYTHONPATH"
 
 
 def start_mongod(folder: Path, port: int = 0, keep: bool = False) -> tuple[str, subprocess.Popen[bytes]]:
