@@ -56,8 +56,13 @@ class User:
 
     def open(self, operator: str) -> None:
         """Finds an operator in the browser that the backtick key opens."""
-        self.page.keyboard.press("Backquote")
-        self.page.get_by_placeholder("Search operations by name").fill(operator)
+        search = self.page.get_by_placeholder("Search operations by name")
+        for _ in range(6):  # the App may not listen to keys yet
+            self.page.keyboard.press("Backquote")
+            with contextlib.suppress(TimeoutError):
+                search.wait_for(timeout=PATIENCE / 6)
+                break
+        search.fill(operator)
         self.sees(operator, exact=True)
         self.page.keyboard.press("Enter")
 
@@ -172,6 +177,7 @@ def open_app(
         page = context.new_page()
         page.on("pageerror", lambda error: None if str(error) == GRID else errors.append(str(error)))
         page.goto(f"{at}/datasets/{dataset.name}")
+        page.get_by_text("Explore Enterprise").first.wait_for()  # the App's first line is drawn
         if "EVENSET_LIGHT" in os.environ:
             page.get_by_role("button", name="Light mode").click()
         pages.append(page)
