@@ -154,7 +154,8 @@ def test_without_a_label_field_each_tab_says_what_to_do(digit_files, make_datase
     assert content(user.dataset) == before
 
 
-@pytest.mark.parametrize("labelled", [pytest.param(0, marks=pytest.mark.slow), 30])
+@pytest.mark.parametrize("labelled", [0, 30])
+@pytest.mark.slow
 def test_without_runs_each_tab_says_what_to_do(digits, open_app, labelled):
     user = open_app(digits(n=60, size_px=16, labelled=labelled))
     before = content(user.dataset)

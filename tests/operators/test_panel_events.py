@@ -244,6 +244,7 @@ def test_the_settings_of_a_run_are_named_as_in_its_form(clusters):
     assert all(f"**{name}** " in page for name in ("Label field", "New field", "Embeddings", "Target precision"))
 
 
+@pytest.mark.slow
 def test_the_form_of_a_run_is_on_the_view_that_it_worked_on(clusters, app):
     dataset = clusters(240, 120)
     part = dataset.match(F("truth").is_in(["class 0", "class 2"]))

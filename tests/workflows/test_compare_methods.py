@@ -89,6 +89,7 @@ def suggested_by_auto_label(dataset, **settings):
     return dataset.match_tags("test").values("auto_label.label")
 
 
+@pytest.mark.slow
 def test_the_ensemble_is_what_auto_label_deploys_on_images(digits):
     dataset = digits(n=90, size_px=8, labelled=90)
     dataset.skip(60).tag_samples("test")

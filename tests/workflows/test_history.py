@@ -86,6 +86,7 @@ def test_a_run_goes_on_with_its_samples_by_the_shortest_question(make_dataset):
     assert resumed(ids) is dataset
 
 
+@pytest.mark.slow
 def test_results_are_read_in_another_process(labelled, elsewhere):
     saved = load_results(labelled, "evenset_auto_label_1")
     assert saved["accepted"] > 0 and saved["promise"] == "promise" and saved["text"].startswith("auto_label (")

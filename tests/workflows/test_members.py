@@ -195,7 +195,7 @@ def test_neighbours_are_those_samples_that_are_nearest(clusters):
     ("choice", "written"),
     [
         ("graph", {"gcn_label", "gcn_confidence", "agreement"}),
-        ("resnet", {"resnet_label", "resnet_confidence"}),
+        pytest.param("resnet", {"resnet_label", "resnet_confidence"}, marks=pytest.mark.slow),
         ("graph and resnet", {"gcn_label", "gcn_confidence", "resnet_label", "resnet_confidence", "agreement"}),
     ],
 )

@@ -142,6 +142,7 @@ def test_a_disk_that_is_too_small_for_a_generator(small_disk, digits):
     assert resume_run(dataset, row["run"], progress=False).steps == 5
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_before_the_run_begins(small_disk, clusters, everything):
     dataset = clusters(60, 30)
     before = everything(dataset)

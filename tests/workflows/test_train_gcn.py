@@ -263,6 +263,7 @@ def _settings(results) -> dict:
 
 
 @pytest.mark.parametrize(("size", "shape"), [((24, 16), (11, 16)), ((16, 24), (16, 11))])
+@pytest.mark.slow
 def test_a_heat_map_has_the_shape_of_its_image(digits, size, shape):
     dataset = digits(n=40, size_px=16, labelled=30)
     for path in dataset.values("filepath"):
