@@ -14,18 +14,14 @@ DRAWN = 8
 
 
 @pytest.fixture
-def accepted(digits: Any, finished: Any) -> Any:
+def accepted(digits: Any) -> Any:
     """300 digits, 160 with a label, and suggestions of which most are accepted."""
-
-    def make() -> Any:
-        dataset = digits(n=300, size_px=16, labelled=160, name="audited")
-        pixels = [np.asarray(Image.open(path), np.float32).ravel() for path in dataset.values("filepath")]
-        dataset.set_values("pixels", pixels)
-        auto_label(dataset, "ground_truth", embeddings="pixels", target_precision=0.8, progress=False)
-        assert dataset.count_values("auto_label.status")["accepted"] > 5 * DRAWN
-        return dataset
-
-    return finished("audit walk: accepted", make)
+    dataset = digits(n=300, size_px=16, labelled=160, name="audited")
+    pixels = [np.asarray(Image.open(path), np.float32).ravel() for path in dataset.values("filepath")]
+    dataset.set_values("pixels", pixels)
+    auto_label(dataset, "ground_truth", embeddings="pixels", target_precision=0.8, progress=False)
+    assert dataset.count_values("auto_label.status")["accepted"] > 5 * DRAWN
+    return dataset
 
 
 def narrow_and_widen(user: Any, name: str) -> None:

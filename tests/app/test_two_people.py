@@ -21,23 +21,19 @@ RATIO = 3  # synthetic images for a real one, at the most
 
 
 @pytest.fixture
-def shared(digits: Any, finished: Any) -> Any:
+def shared(digits: Any) -> Any:
     """220 digits, 140 with a label, of which some are wrong; suggestions, flags, and copies for the rarer classes."""
-
-    def make() -> Any:
-        dataset = digits(n=220, size_px=16, labelled=140, name="shared")
-        wrong = dataset.limit(10)
-        wrong.set_values("ground_truth.label", [str((int(digit) + 1) % 10) for digit in wrong.values("truth")])
-        pixels = [np.asarray(Image.open(path), np.float32).ravel() for path in dataset.values("filepath")]
-        dataset.set_values("pixels", pixels)
-        settings = dict(embeddings="pixels", progress=False)
-        auto_label(dataset, "ground_truth", random_labels=True, target_precision=0.95, **settings)
-        find_mistakes(dataset, "ground_truth", **settings)
-        settings = dict(source="augment", measure_benefit=False, probe_steps=20, progress=False)
-        balance_classes(dataset, "ground_truth", **settings)
-        return dataset
-
-    return finished("two people: shared", make)
+    dataset = digits(n=220, size_px=16, labelled=140, name="shared")
+    wrong = dataset.limit(10)
+    wrong.set_values("ground_truth.label", [str((int(digit) + 1) % 10) for digit in wrong.values("truth")])
+    pixels = [np.asarray(Image.open(path), np.float32).ravel() for path in dataset.values("filepath")]
+    dataset.set_values("pixels", pixels)
+    settings = dict(embeddings="pixels", progress=False)
+    auto_label(dataset, "ground_truth", random_labels=True, target_precision=0.95, **settings)
+    find_mistakes(dataset, "ground_truth", **settings)
+    settings = dict(source="augment", measure_benefit=False, probe_steps=20, progress=False)
+    balance_classes(dataset, "ground_truth", **settings)
+    return dataset
 
 
 def show(tab: str, *users: Any) -> None:
