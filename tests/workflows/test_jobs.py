@@ -247,7 +247,10 @@ def test_the_command_line_helps(command, tmp_path):
 def test_the_folder_itself_runs_and_hides_nobody_elses_modules(tmp_path):
     folder = tmp_path / "some plugin"
     folder.mkdir()
-    shutil.copy(ROOT / "__main__.py", folder)
+    for path in ROOT.glob("*.py"):
+        shutil.copy(path, folder)
+    for part in ("models", "workflows"):
+        shutil.copytree(ROOT / part, folder / part)
     source = (ROOT / "__init__.py").read_text()
     (folder / "__init__.py").write_text(source.replace('__version__ = "', '__version__ = "99.'))
 
