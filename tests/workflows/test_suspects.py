@@ -70,7 +70,7 @@ def test_a_flag_is_not_listed_once_the_near_duplicate_that_contradicts_it_was_ed
     first, second = corrupted.skip(100).limit(2).values("id")
     corrupted.set_values("vector", {second: corrupted[first].vector}, key_field="id")
     change(corrupted[second], f"class {(int(corrupted[first].truth[-1]) + 1) % 3}")
-    run_key = FIRST
+    run_key = find(corrupted, "later").run_key
     (row,) = (row for row in suspects.look(corrupted, run_key, 0, 40).rows if row["id"] == second)
     assert f"(sample {first}) is {row['suggestion']!r}" in row["reason"]
 
