@@ -13,7 +13,7 @@ from evenset.operators import refilling
 from evenset.operators.tabs import balance
 from evenset.workflows import balance_overview, balance_plan, folders, history, typed
 
-SMALL = dict(source="augment", probe_steps=10, probe_seeds=2, progress=False)
+SMALL = dict(source="augment", probe_steps=40, probe_seeds=2, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_what_was_not_added_can_be_added_with_the_same_settings(balanced):
     assert found.can_add and operator.endswith("/balance_classes")
     assert again["add"] == "always" and (again["target"], again["target_number"]) == ("number", 90)
     kept = {name: again[name] for name in ("probe_steps", "source", "label_field", "seed")}
-    assert kept == dict(probe_steps=10, source="augment", label_field="ground_truth", seed=0)
+    assert kept == dict(probe_steps=40, source="augment", label_field="ground_truth", seed=0)
     assert not {name for name, value in again.items() if not isinstance(value, (str, int, float, bool))}
 
 
