@@ -211,22 +211,26 @@ def finished(originals: dict[str, tuple[str, Any]], request: pytest.FixtureReque
 
 def with_runs(dataset: Any, name: str) -> Any:
     """A clone of which the runs are its own: it has their files, and records, views and evaluations name it."""
-    from evenset.workflows import folders, records
+    import fiftyone as fo
 
     clone = dataset.clone(name, persistent=True)
-    if folders.dataset_folder(dataset).exists():
-        shutil.copytree(folders.dataset_folder(dataset), folders.dataset_folder(clone))
-    now = {
+    old, new = (Path(fo.config.default_dataset_dir, "evenset", str(one._doc.id)) for one in (dataset, clone))
+    if old.exists():
+        shutil.copytree(old, new)
+    ids = {
         "views": {view.name: str(view.id) for view in clone._doc.get_saved_views()},
         "evaluations": {key: str(doc.id) for key, doc in clone._doc.get_evaluations().items()},
     }
-    for key in records.keys(clone):
-        config = records.read_record(clone, key)
-        ids = {
-            kind: {now[kind][name]: name for name in names.values()} for kind, names in config.get("ids", {}).items()
-        }
-        records.save_config(clone, key, {**config, "dataset": str(clone._doc.id), **({"ids": ids} if ids else {})})
-        origin = folders.run_folder(clone, key) / folders.ORIGIN
+    for key in clone.list_runs():
+        record = clone.get_run_info(key).config.serialize()
+        values = {part: value for part, value in record.items() if part not in ("cls", "type", "method")}
+        values["dataset"] = str(clone._doc.id)
+        if "ids" in record:
+            values["ids"] = {
+                kind: {ids[kind][it]: it for it in names.values()} for kind, names in record["ids"].items()
+            }
+        clone.update_run_config(key, clone.init_run(method=record["method"], **values))
+        origin = new / key / "origin.json"
         origin.write_text(json.dumps({**json.loads(origin.read_text()), "dataset": name}))
     return clone
 
