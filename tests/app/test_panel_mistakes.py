@@ -14,13 +14,14 @@ from playwright.sync_api import expect
 
 MINUTE = 60_000  # milliseconds
 PLANTED = 20  # wrong labels, on the first samples
-ZERO = "zero" if "EVENSET_SCREENSHOTS" in os.environ else "<b>zero_0</b>"  # pictures show a name that is nicer
+PICTURES = "EVENSET_SCREENSHOTS" in os.environ  # they show larger images, and a name that is nicer
+ZERO, SIZE_PX = ("zero", 28) if PICTURES else ("<b>zero_0</b>", 16)
 
 
 @pytest.fixture
 def planted(digits: Any) -> Any:
     """300 digits with labels and pixels as a vector; the first 20 have the label of the next digit."""
-    dataset = digits(n=300, size_px=28, labelled=300, name="digits")
+    dataset = digits(n=300, size_px=SIZE_PX, labelled=300, name="digits")
     pixels = [np.asarray(Image.open(path), np.float32).ravel() for path in dataset.values("filepath")]
     dataset.set_values("pixels", pixels)
     wrong = dataset.limit(PLANTED)
@@ -31,7 +32,7 @@ def planted(digits: Any) -> Any:
 @pytest.fixture
 def uneven(digits: Any) -> Any:
     """300 digits with labels, and of the nines only a few."""
-    dataset = digits(n=300, size_px=28, labelled=300, name="digits")
+    dataset = digits(n=300, size_px=SIZE_PX, labelled=300, name="digits")
     dataset.delete_samples(dataset.match({"truth": "9"}).values("id")[8:])
     return named(dataset)
 
@@ -169,7 +170,7 @@ def test_a_user_applies_and_dismisses_suggestions_in_the_panel(planted, open_app
 def test_a_user_is_asked_before_all_that_is_shown_is_applied(digits, open_app):
     from evenset import find_mistakes
 
-    dataset = digits(n=300, size_px=28, labelled=300, name="digits")
+    dataset = digits(n=300, size_px=SIZE_PX, labelled=300, name="digits")
     dataset.set_values(
         "pixels", [np.asarray(Image.open(path), np.float32).ravel() for path in dataset.values("filepath")]
     )

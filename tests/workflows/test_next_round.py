@@ -142,6 +142,7 @@ def last_layer(dataset, key):
     return model.head.weight.detach().numpy()
 
 
+@pytest.mark.slow
 def test_where_nothing_chose_the_epoch_nothing_that_trained_does_now(pictures):
     path = folders.run_folder(pictures, FIRST) / "parts.npz"
     kept = dict(np.load(path))
@@ -183,6 +184,7 @@ def test_images_are_described_once_for_all_rounds_while_nothing_changes(pictures
     assert described("three")
 
 
+@pytest.mark.slow
 def test_a_round_that_was_stopped_goes_on_as_if_it_had_not_been(pictures):
     def stop(phase, done, total, note):
         if phase.startswith("ResNet: training"):
