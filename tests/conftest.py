@@ -179,13 +179,16 @@ def make_dataset(database: str) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture(scope="session")
-def originals(database: str) -> dict[str, tuple[str, Any]]:
-    """Name and original of each dataset that `finished` gives copies of."""
+def originals(database: str) -> dict[str, tuple[str, Any, Path]]:
+    """Of each dataset that `finished` gives copies of: its name, the original, and where the original's files lie.
+
+    They lie elsewhere than FiftyOne's, so that who looks for a run in all datasets does not meet it.
+    """
     return {}
 
 
 @pytest.fixture
-def finished(originals: dict[str, tuple[str, Any]], request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+def finished(originals: dict[str, tuple[str, Any, Path]]) -> Iterator[Callable[..., Any]]:
     """finished("what it holds", make): a dataset as make() returns it, with its runs, their records and their files.
 
     make() is called once in a process; from then on each test gets a copy, which owns its runs as if it had run them.
@@ -197,10 +200,12 @@ def finished(originals: dict[str, tuple[str, Any]], request: pytest.FixtureReque
     def copy(name: str, make: Callable[[], Any]) -> Any:
         if name not in originals:
             dataset = make()
-            originals[name] = dataset.name, with_runs(dataset, f"original of {name}")
+            original = with_runs(dataset, f"original of {name}", files_of(dataset))
+            originals[name] = dataset.name, original, session_dir / "originals" / str(original._doc.id)
+            shutil.move(files_of(original), originals[name][-1])
             return dataset
-        usual, original = originals[name]
-        copies.append(with_runs(original, f"{usual}-copy" if fo.dataset_exists(usual) else usual))
+        usual, original, files = originals[name]
+        copies.append(with_runs(original, f"{usual}-copy" if fo.dataset_exists(usual) else usual, files))
         return copies[-1]
 
     yield copy
@@ -209,14 +214,16 @@ def finished(originals: dict[str, tuple[str, Any]], request: pytest.FixtureReque
             dataset.delete()
 
 
-def with_runs(dataset: Any, name: str) -> Any:
-    """A clone of which the runs are its own: it has their files, and records, views and evaluations name it."""
+def files_of(dataset: Any) -> Path:
     import fiftyone as fo
 
+    return Path(fo.config.default_dataset_dir, "evenset", str(dataset._doc.id))
+
+
+def with_runs(dataset: Any, name: str, files: Path) -> Any:
+    """A clone of which the runs are its own: it has their files, and records, views and evaluations name it."""
     clone = dataset.clone(name, persistent=True)
-    old, new = (Path(fo.config.default_dataset_dir, "evenset", str(one._doc.id)) for one in (dataset, clone))
-    if old.exists():
-        shutil.copytree(old, new)
+    shutil.copytree(files, files_of(clone))
     ids = {
         "views": {view.name: str(view.id) for view in clone._doc.get_saved_views()},
         "evaluations": {key: str(doc.id) for key, doc in clone._doc.get_evaluations().items()},
@@ -230,7 +237,7 @@ def with_runs(dataset: Any, name: str) -> Any:
                 kind: {ids[kind][it]: it for it in names.values()} for kind, names in record["ids"].items()
             }
         clone.update_run_config(key, clone.init_run(method=record["method"], **values))
-        origin = new / key / "origin.json"
+        origin = files_of(clone) / key / "origin.json"
         origin.write_text(json.dumps({**json.loads(origin.read_text()), "dataset": name}))
     return clone
 

@@ -41,3 +41,9 @@ def test_a_copy_has_the_files_of_its_runs(labelled, everything):
         {path.replace(str(dataset._doc.id), "") for path in everything(dataset)["files"]} for dataset in (first, second)
     )
     assert one == two and any(path.endswith("samples.npy") for path in one)
+
+
+def test_a_run_that_is_looked_for_in_all_datasets_is_not_found_in_the_original(labelled, clusters):
+    first = labelled()
+    auto_label(clusters(30, 0), run="evenset_auto_label_1", embeddings="vector", progress=False)
+    assert list_runs(first).rows and list_runs(labelled()).rows
