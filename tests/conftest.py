@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +22,10 @@ import pytest
 from evenset.workflows.runs import lifecycle
 
 ROOT = Path(__file__).parents[1]
+SLOW = "slow: left out by --quick"
 assert "fiftyone" not in sys.modules, "fiftyone reads its environment once: nothing may import it before this file"
+found = importlib.util.find_spec("evenset")
+assert found and found.origin and Path(found.origin).parent.samefile(ROOT), f"evenset is {found}: see PYTHONPATH"
 
 
 def start_mongod(folder: Path, port: int = 0, keep: bool = False) -> tuple[str, subprocess.Popen[bytes]]:
@@ -41,6 +47,27 @@ def start_mongod(folder: Path, port: int = 0, keep: bool = False) -> tuple[str, 
     return f"mongodb://127.0.0.1:{port}", subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
 
+# What the caller's environment may hold, and a test must not depend on: FiftyOne's settings, the form of a terminal's
+# output, a launcher of processes, a git hook, how Python starts. Our own and the places of files are read.
+CALLERS = re.compile(
+    "(FIFTYONE|EVENSET|ACCELERATE|TQDM|RICH|JPY|GIT|PYTHON|DATABRICKS)_?.*"
+    "|(NO|FORCE|CLI)_?COLOR(_FORCE)?|COLORTERM|COLUMNS|LINES|TERM|TTY_.*|RANK|WORLD_SIZE|(LOCAL|GROUP)_.*|MASTER_.*"
+)
+READ = re.compile("FIFTYONE_(DATABASE_URI|MODEL_ZOO_DIR)|EVENSET_(BROWSER|SCREENSHOTS|LIGHT|WIDTH|LOOP)")
+READ_BY_PYTHON = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"}
+
+
+def leave_callers_environment() -> None:
+    """For this process and all that it starts: as if a person had opened a terminal and changed no setting."""
+    for name in [*os.environ]:
+        if CALLERS.fullmatch(name) and not READ.fullmatch(name) and name not in READ_BY_PYTHON:
+            del os.environ[name]
+    for name in ("NO_PROXY", "no_proxy"):  # servers of the tests are on this machine
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+
+
+leave_callers_environment()
 session_dir = Path(tempfile.mkdtemp(prefix="evenset-tests-"))
 own_mongod = None
 if "FIFTYONE_DATABASE_URI" not in os.environ:
@@ -50,12 +77,32 @@ os.environ.update(
     FIFTYONE_PLUGINS_DIR=str(session_dir / "plugins"),
     FIFTYONE_DEFAULT_DATASET_DIR=str(session_dir / "datasets"),
     FIFTYONE_DO_NOT_TRACK="true",
+    OMP_NUM_THREADS="1",  # browser, server and workers run beside us: threads would wait for cores
+    **{f"FIFTYONE_{kind}CONFIG_PATH": str(session_dir / "none.json") for kind in ("", "APP_", "EVALUATION_")},
 )
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # browser, server and workers run beside us: threads would wait for cores
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="kills at ten moments in place of three")
+    parser.addoption("--quick", action="store_true", help="leaves out the tests that are marked slow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--quick"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason=SLOW))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Says what --quick left out."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    left = [report for report in skipped if isinstance(report.longrepr, tuple) and SLOW in report.longrepr[2]]
+    if left:
+        files = sorted({report.nodeid.partition("::")[0] for report in left})
+        terminalreporter.write_sep("-", f"left out: {len(left)} slow tests (kills, workers, downloads, long walks)")
+        terminalreporter.write_line("all of them: sh scripts/test --all    those of a file: sh scripts/test FILE")
+        terminalreporter.write_line("\n".join(files))
 
 
 def pytest_sessionfinish() -> None:
@@ -130,6 +177,70 @@ def make_dataset(database: str) -> Iterator[Callable[..., Any]]:
     for dataset in made:
         if fo.dataset_exists(dataset.name):
             dataset.delete()
+
+
+@pytest.fixture(scope="session")
+def originals(database: str) -> dict[str, tuple[str, Any, Path]]:
+    """Of each dataset that `finished` gives copies of: its name, the original, and where the original's files lie.
+
+    They lie elsewhere than FiftyOne's, so that who looks for a run in all datasets does not meet it.
+    """
+    return {}
+
+
+@pytest.fixture
+def finished(originals: dict[str, tuple[str, Any, Path]]) -> Iterator[Callable[..., Any]]:
+    """finished("what it holds", make): a dataset as make() returns it, with its runs, their records and their files.
+
+    make() is called once in a process; from then on each test gets a copy, which owns its runs as if it had run them.
+    """
+    import fiftyone as fo
+
+    copies: list[Any] = []
+
+    def copy(name: str, make: Callable[[], Any]) -> Any:
+        if name not in originals:
+            dataset = make()
+            original = with_runs(dataset, f"original of {name}", files_of(dataset))
+            originals[name] = dataset.name, original, session_dir / "originals" / str(original._doc.id)
+            shutil.move(files_of(original), originals[name][-1])
+            return dataset
+        usual, original, files = originals[name]
+        copies.append(with_runs(original, f"{usual}-copy" if fo.dataset_exists(usual) else usual, files))
+        return copies[-1]
+
+    yield copy
+    for dataset in copies:
+        if not dataset.deleted:
+            dataset.delete()
+
+
+def files_of(dataset: Any) -> Path:
+    import fiftyone as fo
+
+    return Path(fo.config.default_dataset_dir, "evenset", str(dataset._doc.id))
+
+
+def with_runs(dataset: Any, name: str, files: Path) -> Any:
+    """A clone of which the runs are its own: it has their files, and records, views and evaluations name it."""
+    clone = dataset.clone(name, persistent=True)
+    shutil.copytree(files, files_of(clone))
+    ids = {
+        "views": {view.name: str(view.id) for view in clone._doc.get_saved_views()},
+        "evaluations": {key: str(doc.id) for key, doc in clone._doc.get_evaluations().items()},
+    }
+    for key in clone.list_runs():
+        record = clone.get_run_info(key).config.serialize()
+        values = {part: value for part, value in record.items() if part not in ("cls", "type", "method")}
+        values["dataset"] = str(clone._doc.id)
+        if "ids" in record:
+            values["ids"] = {
+                kind: {ids[kind][it]: it for it in names.values()} for kind, names in record["ids"].items()
+            }
+        clone.update_run_config(key, clone.init_run(method=record["method"], **values))
+        origin = files_of(clone) / key / "origin.json"
+        origin.write_text(json.dumps({**json.loads(origin.read_text()), "dataset": name}))
+    return clone
 
 
 @pytest.fixture

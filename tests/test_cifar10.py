@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.usefixtures("database")
+@pytest.mark.slow
 def test_every_step_of_the_example_runs(tmp_path):
     rng = np.random.default_rng(0)
     for number, name in enumerate(("red", "green", "blue", "gray")):

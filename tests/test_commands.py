@@ -266,6 +266,7 @@ def test_auto_label_end_to_end_prints_json_alone(digits):
     assert list_runs(dataset).rows[0]["state"] == "done"
 
 
+@pytest.mark.slow
 def test_what_is_not_there_is_named_beside_what_is(digits):
     dataset = digits(n=20, size_px=8, labelled=10)
 
@@ -277,6 +278,7 @@ def test_what_is_not_there_is_named_beside_what_is(digits):
     assert err.splitlines()[-1].startswith(f"Error: {dataset.name!r} has no field 'labels'")
 
 
+@pytest.mark.slow
 def test_results_that_cannot_be_printed_leave_the_run_done(clusters):
     dataset = clusters(60, 30)
     dataset.save_view("part", dataset.limit(40))
@@ -317,6 +319,7 @@ def test_an_audit_that_ended_early_is_not_to_be_resumed(error, code, capsys):
     assert "resume" not in said and "delete-run d evenset_audit_labels_1" in said
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_run_that_can_be_resumed(digits):
     dataset = digits(n=40, size_px=8, labelled=30)
     options = "--label-field ground_truth --size-px 8 --augmentation none --precision fp32 --min-updates 1 --epochs 25"

@@ -29,6 +29,7 @@ def demo(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.usefixtures("tidy")
+@pytest.mark.slow
 def test_with_thirty_labels_it_declines_to_promise_and_says_what_it_takes(tmp_path):
     done = demo(tmp_path, "--minutes", "0", "--labels", "30", "--samples", "150")
 
@@ -40,6 +41,7 @@ def test_with_thirty_labels_it_declines_to_promise_and_says_what_it_takes(tmp_pa
 
 
 @pytest.mark.usefixtures("tidy")
+@pytest.mark.slow
 def test_a_tree_of_class_folders_with_unlabelled_images_is_labelled_and_evened_out(tmp_path):
     rng = np.random.default_rng(0)
     for folder, level in (("dark", 40), ("light", 200), ("unlabelled", 120)):

@@ -38,9 +38,9 @@ for own in fop.list_plugins(builtin=True):  # what FiftyOne loads anyway is not 
     PluginContext(own).register_all()
 assert not any("evenset" in name for name in sys.modules)
 plugin = fop.get_plugin("@evenset/evenset")
-context, start = PluginContext(plugin), time.perf_counter()
+context, start = PluginContext(plugin), time.process_time()  # what others do on the machine is not its time either
 context.register_all()
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 found = [foo.get_operator(uri) for uri in {operators!r}]
 print("ANSWER" + json.dumps(dict(
     seconds=seconds,
@@ -93,6 +93,7 @@ def address(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_the_downloaded_plugin_has_every_operator_and_starts_fast(address, tmp_path):
     answers = [look(tmp_path, address), look(tmp_path), look(tmp_path)]
 
@@ -120,6 +121,7 @@ def test_the_plugin_works_from_a_folder_of_any_name(tree, tmp_path):
     assert answer["uris"] == OPERATORS
 
 
+@pytest.mark.slow
 def test_pip_install_gives_the_package(tree, tmp_path):
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, "--target", str(tmp_path), str(tree)], check=True, capture_output=True)
@@ -144,6 +146,7 @@ print(sorted(set(sys.modules) & {{"torch", "fiftyone", "numpy"}}))
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_the_source_distribution_has_what_is_no_python(tree, tmp_path):
     build = f"from setuptools.build_meta import build_sdist; build_sdist({str(tmp_path)!r})"
     subprocess.run([sys.executable, "-c", build], cwd=tree, check=True, capture_output=True)

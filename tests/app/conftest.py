@@ -7,14 +7,13 @@ import os
 import re
 import shutil
 import socket
-import tempfile
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Locator, Page, TimeoutError, expect, sync_playwright
 
 WINDOW = {"width": int(os.environ.get("EVENSET_WIDTH", 1280)), "height": 800}
 GRID = "entry is loading"  # FiftyOne's grid throws it when it gets narrower while images load
@@ -22,15 +21,22 @@ PAGES = pytest.StashKey[list[Page]]()
 PATIENCE = 60_000  # milliseconds: how long a page may take where it takes a moment
 
 
+SEEN = """try { localStorage.setItem("fiftyone-enterprise-tooltip-seen", "true") } catch {}"""  # no advertisement
+
+
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """EVENSET_BROWSER, the system's Chromium, or Playwright's own."""
+def context() -> Iterator[BrowserContext]:
+    """Of EVENSET_BROWSER, the system's Chromium, or Playwright's own; its cache keeps the App's scripts."""
     path = os.environ.get("EVENSET_BROWSER") or shutil.which("chromium")
     sandbox = [] if os.geteuid() else ["--no-sandbox"]  # Chromium refuses a sandbox to root
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path, args=sandbox)
-        yield found
-        found.close()
+        browser = playwright.chromium.launch(executable_path=path, args=sandbox)
+        context = browser.new_context(viewport=WINDOW)
+        context.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
+        context.add_init_script(SEEN)
+        yield context
+        browser.close()
 
 
 def let_draw(page: Page) -> None:
@@ -50,8 +56,13 @@ class User:
 
     def open(self, operator: str) -> None:
         """Finds an operator in the browser that the backtick key opens."""
-        self.page.keyboard.press("Backquote")
-        self.page.get_by_placeholder("Search operations by name").fill(operator)
+        search = self.page.get_by_placeholder("Search operations by name")
+        for _ in range(6):  # the App may not listen to keys yet
+            self.page.keyboard.press("Backquote")
+            with contextlib.suppress(TimeoutError):
+                search.wait_for(timeout=PATIENCE / 6)
+                break
+        search.fill(operator)
         self.sees(operator, exact=True)
         self.page.keyboard.press("Enter")
 
@@ -91,9 +102,8 @@ class User:
         """Deletes the run that a form is about, once it says what goes."""
         form = self.page.get_by_role("dialog")
         form.get_by_text(what).wait_for()
-        self.page.wait_for_timeout(1000)  # the App loses a click on a form that it is still drawing
-        form.get_by_role("button", name="Delete", exact=True).click()
-        self.sees("Undone")
+        delete = form.get_by_role("button", name="Delete", exact=True)
+        self.click_until(delete, self.page.get_by_text("Undone"))  # the App loses a click on what it still draws
         self.click("Done")
 
     def delete_runs(self) -> None:
@@ -156,7 +166,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.fixture
 def open_app(
-    request: pytest.FixtureRequest, address: str, browser: Browser, shoot: Callable[[Page, str], None]
+    request: pytest.FixtureRequest, address: str, context: BrowserContext, shoot: Callable[[Page, str], None]
 ) -> Iterator[Callable[..., User]]:
     """open_app(dataset, at=address) -> a user of the App's page on the data set; errors of its scripts fail it."""
     errors: list[str] = []
@@ -164,12 +174,10 @@ def open_app(
     request.node.stash[PAGES] = pages
 
     def open_on(dataset: Any, at: str = address) -> User:
-        page = browser.new_page(viewport=WINDOW)
+        page = context.new_page()
         page.on("pageerror", lambda error: None if str(error) == GRID else errors.append(str(error)))
-        page.set_default_timeout(PATIENCE)
-        expect.set_options(timeout=PATIENCE)
         page.goto(f"{at}/datasets/{dataset.name}")
-        page.get_by_text("Dismiss").click()  # an advertisement lies over the buttons
+        page.get_by_text("Explore Enterprise").first.wait_for()  # the App's first line is drawn
         if "EVENSET_LIGHT" in os.environ:
             page.get_by_role("button", name="Light mode").click()
         pages.append(page)
@@ -177,6 +185,8 @@ def open_app(
 
     yield open_on
     for page in pages:
+        with contextlib.suppress(Error):  # a page that the walk left blank keeps nothing
+            page.evaluate("localStorage.clear()")
         page.close()
     assert not errors, errors
 
@@ -196,18 +206,16 @@ def elsewhere(address: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def shoot() -> Callable[[Page, str], None]:
-    """shoot(page, name) saves a picture into EVENSET_SCREENSHOTS, or into a folder that is thrown away."""
-    named = os.environ.get("EVENSET_SCREENSHOTS")
-    folder = Path(named or tempfile.mkdtemp(prefix="evenset-pictures-"))
-    folder.mkdir(parents=True, exist_ok=True)
+    """shoot(page, name) saves a picture into EVENSET_SCREENSHOTS; where that is not set, it does nothing."""
+    folder = os.environ.get("EVENSET_SCREENSHOTS")
 
     def save(page: Page, name: str) -> None:
+        if not folder:
+            return
         page.wait_for_timeout(1000)  # the grid may be about to load again
         page.locator("[data-cy='looker']").first.wait_for()
         let_draw(page)
         page.wait_for_timeout(1000)  # what the App draws in steps
-        page.screenshot(path=folder / f"{name}.png", animations="disabled")
+        page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled")
 
-    yield save
-    if not named:
-        shutil.rmtree(folder)
+    return save

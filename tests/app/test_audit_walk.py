@@ -36,6 +36,7 @@ def narrow_and_widen(user: Any, name: str) -> None:
             expect(form.get_by_role("button", name=f"Accept {DRAWN} suggestions")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_user_draws_checks_and_reads_an_audit(accepted, open_app):
     user = open_app(accepted)
     before, statuses = user.state(), accepted.count_values("auto_label.status")

@@ -83,6 +83,7 @@ def learn(user: Any, operator: str, method: str) -> None:
     assert not made.count(f"{method}.label")
 
 
+@pytest.mark.slow
 def test_a_user_evens_out_a_rare_class_and_undoes_it(uneven, open_app):
     user = open_app(uneven)
     train(user)

@@ -65,6 +65,7 @@ def even_out(user: Any) -> None:
     user.click("Done")
 
 
+@pytest.mark.slow
 def test_a_user_compares_ways_to_even_out_and_deletes(digits, open_app):
     from fiftyone import ViewField as F
 
@@ -79,6 +80,7 @@ def test_a_user_compares_ways_to_even_out_and_deletes(digits, open_app):
     assert user.state() == before
 
 
+@pytest.mark.slow
 def test_a_user_compares_methods_looks_closer_and_deletes(digits, open_app):
     user = open_app(digits(n=200, size_px=28, labelled=200, name="methods"))
     before = user.state()

@@ -194,6 +194,7 @@ def undo(user: Any) -> None:
     user.delete_runs()
 
 
+@pytest.mark.slow
 def test_the_whole_loop_ends_where_it_began(started, open_app):
     before, user = everything(started), open_app(started)
     for step in (label, move, review, fix, even_out, stop_and_resume, undo):

@@ -85,6 +85,7 @@ def delete(user: Any, button: str) -> None:
     user.click("Done")
 
 
+@pytest.mark.slow
 def test_a_user_finds_wrong_labels_and_puts_a_selection_right(planted, open_app):
     user = open_app(planted)
     before = user.state()

@@ -42,6 +42,7 @@ def bar_leads_to_its_class(user: Any, name: str, suggestions: str | None) -> Non
     user.is_led_to(fits, lambda: user.hit(x, y))
 
 
+@pytest.mark.slow
 def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked_up, open_app):
     from evenset.workflows.runs import records
 
@@ -117,6 +118,7 @@ def test_a_form_closes_at_once_and_the_panel_has_what_came_of_it(marked_up, open
     assert user.state() == before
 
 
+@pytest.mark.slow
 def test_tabs_that_are_clicked_one_after_the_other_come_to_rest(marked_up, open_app):
     user = open_app(marked_up)
     user.open_panel()

@@ -18,20 +18,24 @@ ZERO = "zero" if "EVENSET_SCREENSHOTS" in os.environ else "<b>zero</b>"  # pictu
 
 
 @pytest.fixture
-def suggested(digits: Any) -> Any:
+def suggested(digits: Any, finished: Any) -> Any:
     """300 digits of which 120 have a label, suggestions for the rest, and a ResNet's word that is often another."""
-    dataset = digits(n=300, size_px=16, labelled=120, name="suggested")
-    zeros = dataset.match({"ground_truth.label": "0"})
-    zeros.set_values("ground_truth.label", [ZERO] * len(zeros))
-    pixels = [np.asarray(Image.open(path), np.float32).ravel() for path in dataset.values("filepath")]
-    dataset.set_values("pixels", pixels)
-    settings = dict(embeddings="pixels", random_labels=True, target_precision=0.9, progress=False)
-    auto_label(dataset, "ground_truth", **settings)
-    said = dataset.values("auto_label.gcn_label")
-    names = dataset.distinct("auto_label.gcn_label")
-    other = [names[i % len(names)] if i % 4 == 0 else name for i, name in enumerate(said)]
-    dataset.set_values("auto_label.resnet_label", other)
-    return dataset
+
+    def make() -> Any:
+        dataset = digits(n=300, size_px=16, labelled=120, name="suggested")
+        zeros = dataset.match({"ground_truth.label": "0"})
+        zeros.set_values("ground_truth.label", [ZERO] * len(zeros))
+        pixels = [np.asarray(Image.open(path), np.float32).ravel() for path in dataset.values("filepath")]
+        dataset.set_values("pixels", pixels)
+        settings = dict(embeddings="pixels", random_labels=True, target_precision=0.9, progress=False)
+        auto_label(dataset, "ground_truth", **settings)
+        said = dataset.values("auto_label.gcn_label")
+        names = dataset.distinct("auto_label.gcn_label")
+        other = [names[i % len(names)] if i % 4 == 0 else name for i, name in enumerate(said)]
+        dataset.set_values("auto_label.resnet_label", other)
+        return dataset
+
+    return finished("panel labels: suggested", make)
 
 
 def open_tab(user: Any, tab: str) -> None:
@@ -102,6 +106,7 @@ def test_a_target_is_moved_and_applied(suggested, open_app):
     cell_leads_to_its_samples(user)
 
 
+@pytest.mark.slow
 def test_two_samples_are_reviewed_and_one_is_taken_back(suggested, open_app):
     user = open_app(suggested)
     waiting = counts(suggested)["review"]

@@ -14,13 +14,14 @@ from playwright.sync_api import expect
 
 MINUTE = 60_000  # milliseconds
 PLANTED = 20  # wrong labels, on the first samples
-ZERO = "zero" if "EVENSET_SCREENSHOTS" in os.environ else "<b>zero_0</b>"  # pictures show a name that is nicer
+PICTURES = "EVENSET_SCREENSHOTS" in os.environ  # they show larger images, and a name that is nicer
+ZERO, SIZE_PX = ("zero", 28) if PICTURES else ("<b>zero_0</b>", 16)
 
 
 @pytest.fixture
 def planted(digits: Any) -> Any:
     """300 digits with labels and pixels as a vector; the first 20 have the label of the next digit."""
-    dataset = digits(n=300, size_px=28, labelled=300, name="digits")
+    dataset = digits(n=300, size_px=SIZE_PX, labelled=300, name="digits")
     pixels = [np.asarray(Image.open(path), np.float32).ravel() for path in dataset.values("filepath")]
     dataset.set_values("pixels", pixels)
     wrong = dataset.limit(PLANTED)
@@ -31,7 +32,7 @@ def planted(digits: Any) -> Any:
 @pytest.fixture
 def uneven(digits: Any) -> Any:
     """300 digits with labels, and of the nines only a few."""
-    dataset = digits(n=300, size_px=28, labelled=300, name="digits")
+    dataset = digits(n=300, size_px=SIZE_PX, labelled=300, name="digits")
     dataset.delete_samples(dataset.match({"truth": "9"}).values("id")[8:])
     return named(dataset)
 
@@ -165,10 +166,11 @@ def test_a_user_applies_and_dismisses_suggestions_in_the_panel(planted, open_app
     user.picture("panel-mistakes-next")
 
 
+@pytest.mark.slow
 def test_a_user_is_asked_before_all_that_is_shown_is_applied(digits, open_app):
     from evenset import find_mistakes
 
-    dataset = digits(n=300, size_px=28, labelled=300, name="digits")
+    dataset = digits(n=300, size_px=SIZE_PX, labelled=300, name="digits")
     dataset.set_values(
         "pixels", [np.asarray(Image.open(path), np.float32).ravel() for path in dataset.values("filepath")]
     )
@@ -201,9 +203,7 @@ def test_a_user_is_asked_before_all_that_is_shown_is_applied(digits, open_app):
     assert "rare" not in dataset.count_values("ground_truth.label")
 
 
-def test_a_user_sees_the_plan_the_verdict_and_what_was_refused(uneven, open_app):
-    from evenset import balance_classes
-
+def test_a_user_sees_the_plan_and_the_form_that_it_fills_in(uneven, open_app):
     user = open_app(uneven)
     open_tab(user, "Balance")
     user.sees("synthetic images would be added")
@@ -217,10 +217,15 @@ def test_a_user_sees_the_plan_the_verdict_and_what_was_refused(uneven, open_app)
     expect(user.page.get_by_role("dialog").get_by_text("As many as the median class").first).to_be_visible()
     user.click("Cancel")
 
-    results = balance_classes(
-        uneven, "ground_truth", source="augment", add="if it gains", verdict_updates=20, verdict_seeds=2, progress=False
-    )  # fmt: skip
-    look_again(user, "Balance")
+
+@pytest.mark.slow
+def test_a_user_sees_the_verdict_and_what_was_refused(uneven, open_app):
+    from evenset import balance_classes
+
+    settings = dict(source="augment", add="if it gains", verdict_updates=20, verdict_seeds=2, progress=False)
+    results = balance_classes(uneven, "ground_truth", **settings)
+    user = open_app(uneven)
+    open_tab(user, "Balance")
     user.sees("Outcome of evenset_balance_classes_1")
     user.sees("None was added." if not results.added else "samples were added.")
     expect(user.page.locator(".js-plotly-plot")).to_have_count(2)
@@ -231,4 +236,11 @@ def test_a_user_sees_the_plan_the_verdict_and_what_was_refused(uneven, open_app)
     add_all_the_same(user)
     user.click("Remove ...")
     user.undo("Changes to undo")
+    user.sees("synthetic images would be added")
+
+
+@pytest.mark.slow
+def test_a_user_watches_a_generator_and_stops_it(uneven, open_app):
+    user = open_app(uneven)
+    open_tab(user, "Balance")
     watch_a_generator(user)

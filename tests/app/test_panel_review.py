@@ -19,16 +19,20 @@ NEWS_MS = 12_000  # until it is heard: FiftyOne's server looks every 5 s
 
 
 @pytest.fixture
-def suggested(digits: Any) -> Any:
+def suggested(digits: Any, finished: Any) -> Any:
     """Digits up to seven, 80 with a label and suggestions for the rest, most of which wait for a look."""
-    dataset = digits(n=250, size_px=16, labelled=80, name="suggested")
-    dataset.delete_samples(dataset.match({"truth": {"$in": ["8", "9"]}}))
-    sevens = dataset.match({"ground_truth.label": "7"})
-    sevens.set_values("ground_truth.label", [CLASSES[-1]] * len(sevens))
-    pixels = [np.asarray(Image.open(path), np.float32).ravel() for path in dataset.values("filepath")]
-    dataset.set_values("pixels", pixels)
-    auto_label(dataset, "ground_truth", embeddings="pixels", target_precision=0.99, progress=False)
-    return dataset
+
+    def make() -> Any:
+        dataset = digits(n=250, size_px=16, labelled=80, name="suggested")
+        dataset.delete_samples(dataset.match({"truth": {"$in": ["8", "9"]}}))
+        sevens = dataset.match({"ground_truth.label": "7"})
+        sevens.set_values("ground_truth.label", [CLASSES[-1]] * len(sevens))
+        pixels = [np.asarray(Image.open(path), np.float32).ravel() for path in dataset.values("filepath")]
+        dataset.set_values("pixels", pixels)
+        auto_label(dataset, "ground_truth", embeddings="pixels", target_precision=0.99, progress=False)
+        return dataset
+
+    return finished("panel review: suggested", make)
 
 
 def open_review(user: Any) -> None:
@@ -108,6 +112,7 @@ def test_five_samples_are_reviewed_by_keyboard(suggested, open_app):
     assert decided(suggested) == expected and suggestion(suggested, fourth) is not None
 
 
+@pytest.mark.slow
 def test_what_was_skipped_is_shown_again(suggested, open_app):
     later = review_queue.waiting(suggested, "auto_label", "ground_truth").skip(2)
     later.set_values("auto_label.status", ["accepted"] * len(later))
@@ -129,6 +134,7 @@ def test_what_was_skipped_is_shown_again(suggested, open_app):
     assert list(decided(suggested)) == [first]
 
 
+@pytest.mark.slow
 def test_a_class_is_chosen_in_the_list_and_counts_in_a_panel_that_is_opened_again(suggested, open_app):
     user, count = open_app(suggested), waiting(suggested)
     open_review(user)
@@ -147,6 +153,7 @@ def test_a_class_is_chosen_in_the_list_and_counts_in_a_panel_that_is_opened_agai
     assert decided(suggested) == {}
 
 
+@pytest.mark.slow
 def test_what_was_decided_is_learned_from_in_a_next_round(suggested, open_app):
     user, count = open_app(suggested), waiting(suggested)
     open_review(user)
@@ -165,6 +172,7 @@ def test_what_was_decided_is_learned_from_in_a_next_round(suggested, open_app):
     user.picture("panel-labels-next-round")
 
 
+@pytest.mark.slow
 def test_a_key_that_is_held_typed_or_meant_for_something_else_decides_nothing(suggested, open_app):
     user = open_app(suggested)
     count = waiting(suggested)
@@ -192,6 +200,7 @@ def test_a_key_that_is_held_typed_or_meant_for_something_else_decides_nothing(su
     assert len(decided(suggested)) == 1 and waiting(suggested) == count - 1
 
 
+@pytest.mark.slow
 def test_two_people_see_what_the_other_does(suggested, open_app, elsewhere):
     ada, ben = open_app(suggested), open_app(suggested, elsewhere)
     count = waiting(suggested)
@@ -216,6 +225,7 @@ def test_two_people_see_what_the_other_does(suggested, open_app, elsewhere):
     assert calls == []
 
 
+@pytest.mark.slow
 def test_two_pages_of_one_server_show_the_same(suggested, open_app):
     first, second = open_app(suggested), open_app(suggested)
     count = waiting(suggested)
@@ -228,6 +238,7 @@ def test_two_pages_of_one_server_show_the_same(suggested, open_app):
     assert decided(suggested) == {}
 
 
+@pytest.mark.slow
 def test_what_one_decided_the_other_does_not_decide_again(suggested, open_app, elsewhere):
     ada, ben = open_app(suggested), open_app(suggested, elsewhere)
     ben.page.route(LISTEN, lambda route: route.abort())  # hears nothing
@@ -249,6 +260,7 @@ def test_what_one_decided_the_other_does_not_decide_again(suggested, open_app, e
     ben.sees(f"0 reviewed, {count - 2} to go")
 
 
+@pytest.mark.slow
 def test_news_wait_until_a_choice_is_made(suggested, open_app, elsewhere):
     ada, ben = open_app(suggested), open_app(suggested, elsewhere)
     count = waiting(suggested)

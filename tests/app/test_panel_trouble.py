@@ -37,7 +37,11 @@ SMALL = dict(label_field="ground_truth", size_px=8, augmentation="none", precisi
 
 @pytest.fixture
 def made(digits: Any) -> Any:
-    """150 digits with their pixels as vectors, 90 with a label, and six labels wrong; suggestions, and flags."""
+    """150 digits with their pixels as vectors, 90 with a label, and six labels wrong."""
+    return make(digits)
+
+
+def make(digits: Any) -> Any:
     dataset = digits(n=150, size_px=16, labelled=90, name="trouble")
     wrong = dataset.limit(6)
     wrong.set_values("ground_truth.label", [str((int(digit) + 1) % 10) for digit in wrong.values("truth")])
@@ -59,6 +63,18 @@ def run_both(dataset: Any) -> None:
     other = [names[i % len(names)] if i % 2 else name for i, name in enumerate(said)]
     dataset.set_values("auto_label.resnet_label", other)
     find_mistakes(dataset, "ground_truth", **settings)
+
+
+@pytest.fixture
+def both(digits: Any, finished: Any) -> Any:
+    """The same with suggestions and flags."""
+
+    def run() -> Any:
+        dataset = make(digits)
+        run_both(dataset)
+        return dataset
+
+    return finished("a panel in trouble", run)
 
 
 def content(dataset: Any) -> dict[str, Any]:
@@ -111,6 +127,7 @@ def is_refused(user: Any, sentence: str, before: dict[str, Any]) -> None:
     no_error(user)
 
 
+@pytest.mark.slow
 def test_an_empty_dataset_is_the_apps_own_page(make_dataset, digits, open_app):
     """FiftyOne shows no panel where there is no sample: it says how to add some, in place of an open panel too."""
     user = open_app(make_dataset([]))
@@ -125,6 +142,7 @@ def test_an_empty_dataset_is_the_apps_own_page(make_dataset, digits, open_app):
     assert content(dataset)["runs"] == []
 
 
+@pytest.mark.slow
 def test_without_a_label_field_each_tab_says_what_to_do(digit_files, make_dataset, open_app):
     user = open_app(make_dataset(digit_files(n=20)[0]))
     before = content(user.dataset)
@@ -136,6 +154,7 @@ def test_without_a_label_field_each_tab_says_what_to_do(digit_files, make_datase
 
 
 @pytest.mark.parametrize("labelled", [0, 30])
+@pytest.mark.slow
 def test_without_runs_each_tab_says_what_to_do(digits, open_app, labelled):
     user = open_app(digits(n=60, size_px=16, labelled=labelled))
     before = content(user.dataset)
@@ -153,6 +172,7 @@ def test_without_runs_each_tab_says_what_to_do(digits, open_app, labelled):
     assert content(user.dataset) == before
 
 
+@pytest.mark.slow
 def test_runs_whose_files_were_deleted_by_hand_are_shown_and_deleted(made, open_app):
     before = content(made)
     run_both(made)
@@ -184,15 +204,15 @@ def test_runs_whose_files_were_deleted_by_hand_are_shown_and_deleted(made, open_
     assert content(made) == before
 
 
-def test_a_run_that_somebody_else_deleted_is_not_asked_about(made, open_app):
-    run_both(made)
-    user = open_app(made)
+@pytest.mark.slow
+def test_a_run_that_somebody_else_deleted_is_not_asked_about(both, open_app):
+    user = open_app(both)
     user.page.route("**/operators/subscribe-execution-store", lambda route: route.abort())  # hears nothing
     user.open_panel()
     show(user, "Runs")
-    newest, other = (row["run"] for row in list_runs(made).rows[::-1])
+    newest, other = (row["run"] for row in list_runs(both).rows[::-1])
     says(user, newest.removeprefix("evenset_").replace("_", " "))
-    delete_run(made, newest)
+    delete_run(both, newest)
     user.page.get_by_role("button", name="Delete", exact=True).click()
     says(user, f"{newest} was deleted meanwhile")
     says(user, other.removeprefix("evenset_").replace("_", " "))
@@ -200,16 +220,16 @@ def test_a_run_that_somebody_else_deleted_is_not_asked_about(made, open_app):
     no_error(user)
 
 
-def test_the_fields_of_runs_are_removed_while_the_panel_is_open(made, open_app):
-    run_both(made)
-    user = open_app(made)
+@pytest.mark.slow
+def test_the_fields_of_runs_are_removed_while_the_panel_is_open(both, open_app):
+    user = open_app(both)
     user.open_panel()
 
     show(user, "Mistakes")
     says(user, "labels wait for a decision")
     comes_to_rest(user)
-    made.delete_sample_field("mistake")
-    before = content(made)
+    both.delete_sample_field("mistake")
+    before = content(both)
     user.page.get_by_role("button", name="Apply", exact=True).first.click()
     is_refused(user, f"The field 'mistake' of 'trouble' {REMOVED}", before)
     says(user, "No label of ground_truth has been checked yet")
@@ -217,8 +237,8 @@ def test_the_fields_of_runs_are_removed_while_the_panel_is_open(made, open_app):
     show(user, "Review")
     says(user, "0 reviewed")
     comes_to_rest(user)
-    made.delete_sample_field("auto_label")
-    before = content(made)
+    both.delete_sample_field("auto_label")
+    before = content(both)
     user.page.get_by_role("button", name="Reject", exact=True).click()
     is_refused(user, f"The field 'auto_label' of 'trouble' {REMOVED}", before)
     words = dict(
@@ -230,12 +250,12 @@ def test_the_fields_of_runs_are_removed_while_the_panel_is_open(made, open_app):
         Runs=f"The field mistake of this run {REMOVED}",
     )
     each_tab_says(user, words)
-    assert content(made) == before
+    assert content(both) == before
 
 
-def test_a_target_is_applied_to_a_field_that_was_removed(made, open_app):
-    run_both(made)
-    user = open_app(made)
+@pytest.mark.slow
+def test_a_target_is_applied_to_a_field_that_was_removed(both, open_app):
+    user = open_app(both)
     user.open_panel()
     show(user, "Labels")
     says(user, "Where ResNet and GCN disagree")
@@ -243,30 +263,31 @@ def test_a_target_is_applied_to_a_field_that_was_removed(made, open_app):
     box = rail.bounding_box()
     rail.click(position=dict(x=box["width"] * 0.4, y=box["height"] / 2))
     user.page.get_by_role("button", name="Apply").wait_for()
-    made.delete_sample_field("auto_label")
-    before = content(made)
+    both.delete_sample_field("auto_label")
+    before = content(both)
     user.click("Apply")
     is_refused(user, f"The field 'auto_label' of {RUN} {REMOVED}", before)
     says(user, "There are no suggestions yet")
 
 
-def test_the_label_field_is_removed_while_the_panel_is_open(made, open_app):
-    run_both(made)
-    user = open_app(made)
+@pytest.mark.slow
+def test_the_label_field_is_removed_while_the_panel_is_open(both, open_app):
+    user = open_app(both)
     user.open_panel()
     show(user, "Review")
     says(user, "0 reviewed")
     comes_to_rest(user)
-    made.delete_sample_field("ground_truth")
-    before = content(made)
+    both.delete_sample_field("ground_truth")
+    before = content(both)
     sentence = f"The field 'ground_truth' of 'trouble' {REMOVED}"
     user.page.get_by_role("button", name="Accept", exact=True).click()
     is_refused(user, sentence, before)
     words = (NO_FIELD, NO_FIELD, NO_FIELD, NO_FIELD, NO_FIELD, "find mistakes 1 · done")
     each_tab_says(user, dict(zip(TABS, words, strict=True)))
-    assert content(made) == before
+    assert content(both) == before
 
 
+@pytest.mark.slow
 def test_a_bar_of_a_label_field_that_was_removed_is_clicked(made, open_app):
     user = open_app(made)
     user.open_panel()
@@ -301,6 +322,7 @@ def rows_of(plot: Any) -> list[dict[str, float]]:
     return sorted(boxes, key=lambda box: box["top"])
 
 
+@pytest.mark.slow
 def test_a_thousand_classes_can_be_read_and_chosen(many, open_app):
     settings = dict(embeddings="vector", progress=False)
     auto_label(many, "ground_truth", random_labels=True, target_precision=0.99, **settings)
@@ -383,6 +405,7 @@ def start_long(dataset: Any, epochs: int) -> dict[str, Any]:
     return until(trains)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_leaves_a_run_that_is_stopped_and_resumed(digits, open_app):
     dataset = digits(n=60, size_px=8, labelled=40)
     user = open_app(dataset)
@@ -443,6 +466,7 @@ def address(request: pytest.FixtureRequest, address: str) -> str:
     return str(request.getfixturevalue("own_server").address) if own else address
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_while_the_server_is_started_anew(digits, own_server, open_app):
     dataset = digits(n=60, size_px=8, labelled=40)
     user = open_app(dataset)
@@ -455,7 +479,6 @@ def test_a_run_goes_on_while_the_server_is_started_anew(digits, own_server, open
     assert psutil.pid_exists(job.pid)
     own_server.start()
     user.page.goto(f"{own_server.address}/datasets/{dataset.name}")
-    user.page.get_by_text("Dismiss").click()
     user.open_panel()
     says(user, re.compile("auto label · .* of"))  # it goes on
     assert psutil.pid_exists(job.pid)

@@ -41,6 +41,7 @@ def launch() -> Iterator[Callable[[], None]]:
         process.wait(timeout=30)
 
 
+@pytest.mark.slow
 def test_a_user_schedules_work_and_sees_what_came_of_it(vectors, open_app, launch):
     user = open_app(vectors)
     before = user.state()

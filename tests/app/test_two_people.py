@@ -151,6 +151,7 @@ def undo_run(ada: Any, ben: Any, given: dict[str, str | None]) -> None:
         expect(user.page.get_by_text("review labels 1")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_two_people_label_check_balance_and_undo(shared, open_app, elsewhere):
     given = {i: label for i, label in labels(shared).items() if "synthetic" not in shared[i].tags}
     ada, ben = open_app(shared), open_app(shared, elsewhere)

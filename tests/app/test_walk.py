@@ -6,6 +6,8 @@ import os
 import re
 from typing import Any
 
+import pytest
+
 MINUTE = 60_000  # milliseconds
 
 
@@ -91,6 +93,7 @@ def delete(user: Any) -> None:
     assert not [key for key in stored if "evenset_" in key or key.startswith("job:")]
 
 
+@pytest.mark.slow
 def test_a_user_labels_looks_accepts_undoes_and_deletes(digits, open_app):
     dataset = digits(n=500, size_px=28 if "EVENSET_SCREENSHOTS" in os.environ else 8, labelled=240, name="digits")
     user = open_app(dataset)

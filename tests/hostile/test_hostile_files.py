@@ -138,6 +138,7 @@ def test_what_is_no_regular_file_is_named_and_not_opened(tmp_path, device):
     assert regular(tmp_path / "missing") == tmp_path / "missing"
 
 
+@pytest.mark.slow
 def test_pipes_in_the_folders_of_runs_and_generators_hang_nothing(clusters, generator, tmp_path):
     """Files of runs and of a generator, one after another, are pipes while those who read them are called."""
     dataset = clusters(30, 20)

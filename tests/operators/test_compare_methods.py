@@ -80,6 +80,7 @@ def test_its_form_becomes_arguments_too(clusters):
     assert arguments == dict(task="generation", label_field="ground_truth", target=40, verdict_updates=9)
 
 
+@pytest.mark.slow
 def test_ways_to_even_out_are_compared_and_shown(app, digits):
     dataset = digits(n=300, size_px=8, labelled=300)
     few = [sample.id for sample in dataset.match(F("ground_truth.label") == "3").skip(10)]
@@ -126,6 +127,7 @@ def test_it_compares_and_shows_the_table_and_where_to_look_further(app, clusters
         ({**ONLY, "label_field": "ground_truth", "rules": "cat: True"}, "no label of 'ground_truth' is called so"),
     ],
 )
+@pytest.mark.slow
 def test_what_cannot_be_done_is_said_in_a_sentence(app, clusters, params, words):
     answer = app.execute(clusters(), "compare_methods", params)
 

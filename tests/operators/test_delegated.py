@@ -46,6 +46,7 @@ def queue(app, dataset, operator: str, params: dict) -> str:
     return answer["result"]["id"]["$oid"]
 
 
+@pytest.mark.slow
 def test_a_queued_operator_writes_what_the_sdk_writes(app, clusters, service):
     dataset, twin = clusters(), clusters()
     results = auto_label(twin, **SETTINGS, progress=False)
@@ -62,6 +63,7 @@ def test_a_queued_operator_writes_what_the_sdk_writes(app, clusters, service):
     delete_run(dataset, results.run_key)
 
 
+@pytest.mark.slow
 def test_a_queued_operator_that_fails_ends_with_the_sentence(app, clusters, service):
     dataset = clusters()
     operation = ended(queue(app, dataset, "auto_label", {**SETTINGS, "embeddings": "vectors"}))

@@ -20,10 +20,13 @@ def check(answer, sentence: str) -> None:
 
 
 @pytest.fixture
-def suggested(clusters):
-    dataset = clusters(n=300, labelled=150)
-    auto_label(dataset, "ground_truth", embeddings="vector", target_precision=0.9, progress=False)
-    return dataset
+def suggested(clusters, finished):
+    def make():
+        dataset = clusters(n=300, labelled=150)
+        auto_label(dataset, "ground_truth", embeddings="vector", target_precision=0.9, progress=False)
+        return dataset
+
+    return finished("150 suggestions", make)
 
 
 def test_preprocess_images(app, make_dataset):
@@ -33,12 +36,14 @@ def test_preprocess_images(app, make_dataset):
     assert "preprocessed_path" not in dataset.get_field_schema()
 
 
+@pytest.mark.slow
 def test_train_resnet(app, make_dataset):
     dataset = make_dataset([f"/nowhere/{i}.png" for i in range(8)], ["cat", "dog"] * 4)
 
     check(app.execute(dataset, "train_resnet", dict(label_field="ground_truth")), "can be read")
 
 
+@pytest.mark.slow
 def test_train_gcn(app, clusters, make_dataset):
     dataset, params = clusters(), dict(label_field="ground_truth", embeddings="vector")
     dataset.set_values("vector", [None] * len(dataset))
@@ -69,6 +74,7 @@ def test_audit_labels(app, suggested):
     check(app.execute(suggested, "audit_labels", dict(field="auto_label")), "is accepted in 'auto_label'")
 
 
+@pytest.mark.slow
 def test_find_mistakes(app, clusters):
     dataset, params = clusters(60, 60), dict(label_field="ground_truth", embeddings="vector")
     dataset.set_values("vector", [None] * len(dataset))
@@ -82,6 +88,7 @@ def test_delete_run(app, suggested):
     assert suggested.count("auto_label") == 300
 
 
+@pytest.mark.slow
 def test_resume_run(app, suggested):
     check(app.execute(suggested, "resume_run", dict(run_key=KEY)), f"{KEY} is done")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from evenset import find_mistakes
 
 
 @pytest.fixture
@@ -12,6 +13,15 @@ def corrupted(clusters):
     wrong = ["class 1" if name == "class 0" else "class 0" for name in dataset.limit(24).values("truth")]
     dataset.limit(24).set_values("ground_truth.label", wrong)
     return dataset
+
+
+@pytest.fixture
+def judged(corrupted, finished):
+    def make():
+        find_mistakes(corrupted, "ground_truth", embeddings="vector", progress=False)
+        return corrupted
+
+    return finished("mistakes in the App", make)
 
 
 def test_the_form_asks_for_little(app, corrupted):
@@ -48,15 +58,13 @@ def test_what_is_likely_wrong_is_shown_and_a_selection_is_put_right(app, corrupt
     assert len(corrupted.load_saved_view("mistake: mistakes")) == 21
 
 
-def test_what_would_take_most_of_a_class_has_a_box_to_tick(app, corrupted):
-    app.execute(corrupted, "find_mistakes", dict(label_field="ground_truth", embeddings="vector"))
-    corrupted.reload()
-    bees = corrupted.limit(5)
+def test_what_would_take_most_of_a_class_has_a_box_to_tick(app, judged):
+    bees = judged.limit(5)
     bees.set_values("ground_truth.label", ["bee"] * 5)
     params, refusal = dict(field="mistake", action="accept"), "accepting would take 5 of 5 labels of 'bee', more than"
 
     def refusals(**more):
-        lines = app.form(corrupted, "review_labels", {**params, **more})
+        lines = app.form(judged, "review_labels", {**params, **more})
         return "force" in lines, [name for name, line in lines.items() if line["invalid"]]
 
     box, invalid = refusals()
@@ -64,17 +72,15 @@ def test_what_would_take_most_of_a_class_has_a_box_to_tick(app, corrupted):
     assert refusals(force=True) == (True, []) and refusals(more=True)[1] == invalid
     assert refusals(action="reject") == (False, [])
     with pytest.raises(AssertionError, match=refusal):  # FiftyOne sends no form that is invalid
-        app.execute(corrupted, "review_labels", params)
-    assert app.execute(corrupted, "review_labels", {**params, "force": True}).labels[0] == "24 suggestions are accepted"
+        app.execute(judged, "review_labels", params)
+    assert app.execute(judged, "review_labels", {**params, "force": True}).labels[0] == "24 suggestions are accepted"
 
 
-def test_a_class_that_was_renamed_has_a_box_to_tick(app, corrupted):
-    app.execute(corrupted, "find_mistakes", dict(label_field="ground_truth", embeddings="vector"))
-    corrupted.reload()
-    some = corrupted.match({"ground_truth.label": "class 1"})
+def test_a_class_that_was_renamed_has_a_box_to_tick(app, judged):
+    some = judged.match({"ground_truth.label": "class 1"})
     some.set_values("ground_truth.label", ["bee"] * len(some))
 
     for ticked in (False, True):
-        lines = app.form(corrupted, "review_labels", dict(field="mistake", new_class=ticked, force=True))
+        lines = app.form(judged, "review_labels", dict(field="mistake", new_class=ticked, force=True))
         refusal = "refused 'class 1' is no longer a class of 'ground_truth'"
         assert "new_class" in lines and any(name.startswith(refusal) for name in lines) != ticked

@@ -80,10 +80,14 @@ class Panel:
 
 
 @pytest.fixture
-def suggested(clusters):
-    dataset = clusters(240, 120, spread=2.2)
-    auto_label(dataset, "ground_truth", embeddings="vector", random_labels=True, target_precision=0.9, progress=False)
-    return dataset
+def suggested(clusters, finished):
+    def make():
+        dataset = clusters(240, 120, spread=2.2)
+        settings = dict(embeddings="vector", random_labels=True, target_precision=0.9, progress=False)
+        auto_label(dataset, "ground_truth", **settings)
+        return dataset
+
+    return finished("suggestions of the panel's events", make)
 
 
 @pytest.fixture
@@ -93,6 +97,15 @@ def mislabelled(clusters):
     wrong, names = dataset.limit(4), sorted(set(dataset.values("truth")))
     wrong.set_values("ground_truth.label", [names[name == names[0]] for name in wrong.values("truth")])
     return dataset
+
+
+@pytest.fixture
+def flagged(mislabelled, finished):
+    def make():
+        find_mistakes(mislabelled, "ground_truth", embeddings="vector", progress=False)
+        return mislabelled
+
+    return finished("flags of the panel's events", make)
 
 
 def labels(dataset, *ids):
@@ -239,6 +252,7 @@ def test_the_settings_of_a_run_are_named_as_in_its_form(clusters):
     assert all(f"**{name}** " in page for name in ("Label field", "New field", "Embeddings", "Target precision"))
 
 
+@pytest.mark.slow
 def test_the_form_of_a_run_is_on_the_view_that_it_worked_on(clusters, app):
     dataset = clusters(240, 120)
     part = dataset.match(F("truth").is_in(["class 0", "class 2"]))
@@ -357,14 +371,13 @@ def test_how_a_run_ended_is_news_until_it_was_shown(suggested, monkeypatch):
     assert not records.store(suggested).has(key)
 
 
-def test_the_second_of_two_quick_decisions_waits_for_the_first(mislabelled):
-    find_mistakes(mislabelled, "ground_truth", embeddings="vector", progress=False)
-    panel = Panel(mislabelled).open("mistakes")
+def test_the_second_of_two_quick_decisions_waits_for_the_first(flagged):
+    panel = Panel(flagged).open("mistakes")
     one, two = (row["id"] for row in panel.state["mistakes"]["rows"][:2])
     field = panel.state["mistakes"]["field"]
 
     second = threading.Thread(target=panel.send, args=["on_mistakes_decide"], kwargs=dict(ids=[two], action="accept"))
-    with locks.lock_field(mislabelled, f"queue of {field}"):  # as the first has it while it is written
+    with locks.lock_field(flagged, f"queue of {field}"):  # as the first has it while it is written
         second.start()
         second.join(timeout=3)
         assert second.is_alive()
@@ -431,10 +444,9 @@ def test_the_form_of_a_review_has_the_class_that_it_was_about(classes, filled, l
 
 
 @pytest.mark.parametrize("action", ["accept", "reject"])
-def test_all_rows_that_are_shown_are_decided_at_once_and_no_others(mislabelled, monkeypatch, action):
+def test_all_rows_that_are_shown_are_decided_at_once_and_no_others(flagged, monkeypatch, action):
     monkeypatch.setattr(mistakes, "ROWS", 3)
-    find_mistakes(mislabelled, "ground_truth", embeddings="vector", progress=False)
-    panel = Panel(mislabelled).open("mistakes")
+    panel = Panel(flagged).open("mistakes")
     first = panel.state["mistakes"]["rows"]
     count = panel.state["mistakes"]["count"]
     assert len(first) == 3 < count
@@ -447,29 +459,28 @@ def test_all_rows_that_are_shown_are_decided_at_once_and_no_others(mislabelled, 
     sent = panel.send("on_mistakes_decide", ids=[row["id"] for row in first], action=action)
 
     assert sent.notices[0][1].startswith("3 ") and panel.state["mistakes"]["count"] == count - 3
-    now = labels(mislabelled, *[row["id"] for row in first])
+    now = labels(flagged, *[row["id"] for row in first])
     assert now == ([row["suggestion"] for row in first] if action == "accept" else given)
-    assert labels(mislabelled, last["id"]) == [last["given"]]
+    assert labels(flagged, last["id"]) == [last["given"]]
 
 
-def test_applying_all_shown_is_asked_with_the_numbers_and_can_be_called_off(mislabelled):
-    find_mistakes(mislabelled, "ground_truth", embeddings="vector", progress=False)
-    panel = Panel(mislabelled).open("mistakes")
-    rows, counts = panel.state["mistakes"]["rows"], mislabelled.count_values("ground_truth.label")
+def test_applying_all_shown_is_asked_with_the_numbers_and_can_be_called_off(flagged):
+    panel = Panel(flagged).open("mistakes")
+    rows, counts = panel.state["mistakes"]["rows"], flagged.count_values("ground_truth.label")
     ids, given = [row["id"] for row in rows], Counter(row["given"] for row in rows)
-    before = labels(mislabelled, *ids)
+    before = labels(flagged, *ids)
 
     sent = panel.send("on_mistakes_ask", ids=ids)
     asked = panel.state["mistakes"]["question"]
     assert asked["text"].startswith(f"Apply {len(ids)} suggestions? This changes ") and asked["text"] in sent.page
     assert all(f"{given[name]} of {counts[name]} " in asked["text"] for name in given) and "Force" not in sent.page
-    assert labels(mislabelled, *ids) == before
+    assert labels(flagged, *ids) == before
     assert asked["text"] not in panel.send("on_mistakes_page", first=0).page  # Cancel
 
     panel.send("on_mistakes_ask", ids=ids)
     sent = panel.send("on_mistakes_decide", ids=ids, action="accept")
     assert sent.notices[0][1].startswith(f"{len(ids)} applied") and asked["text"] not in sent.page
-    assert labels(mislabelled, *ids) == [row["suggestion"] for row in rows]
+    assert labels(flagged, *ids) == [row["suggestion"] for row in rows]
 
 
 def test_most_of_a_class_is_applied_only_where_the_box_is_ticked(mislabelled):
@@ -512,14 +523,13 @@ def test_a_suggestion_of_a_class_that_was_renamed_is_refused_in_a_sentence_and_c
     assert labels(suggested, shown) == ["new class 1"]
 
 
-def test_a_view_is_opened_from_the_panel_or_was_deleted(mislabelled):
-    find_mistakes(mislabelled, "ground_truth", embeddings="vector", progress=False)
-    panel = Panel(mislabelled).open("mistakes")
+def test_a_view_is_opened_from_the_panel_or_was_deleted(flagged):
+    panel = Panel(flagged).open("mistakes")
     view = panel.state["mistakes"]["view"]
 
     _, requests = panel.execute("on_open_view", view=view)
     assert [one.params["name"] for one in requests if one.operator_uri == "set_view"] == [view]
-    mislabelled.delete_saved_view(view)
+    flagged.delete_saved_view(view)
     assert panel.send("on_open_view", view=view).notices == [("error", f"The saved view {view!r} was deleted")]
 
 
@@ -538,9 +548,8 @@ def test_all_tabs_are_about_the_label_field_that_was_chosen_until_another_datase
     assert (panel.state["tab"], panel.state["overview"]["names"]) == ("overview", ["cat", "dog"])
 
 
-def test_overview_leads_to_labels_that_look_wrong(mislabelled):
-    dataset = mislabelled
-    field = find_mistakes(dataset, "ground_truth", embeddings="vector", progress=False).output_field
+def test_overview_leads_to_labels_that_look_wrong(flagged):
+    dataset, field = flagged, "mistake"
     panel = Panel(dataset).open("overview")
     count = dataset.match(F(f"{field}.is_issue")).count()
 

@@ -12,10 +12,15 @@ FORM = dict(label_field="ground_truth", embeddings="vector", heatmap_field="why"
 @pytest.mark.parametrize(
     ("params", "graph", "fields"),
     [
-        (dict(epochs=5), "5 neighbours a sample, 100.0 % of the exact ones", {"gcn"}),
-        (dict(graph="image", nodes="superpixels", graph_epochs=2), "superpixels an image", {"gcn", "why"}),
+        pytest.param(dict(epochs=5), "5 neighbours a sample, 100.0 % of the exact ones", {"gcn"}, id="samples"),
+        pytest.param(
+            dict(graph="image", nodes="superpixels", graph_epochs=2),
+            "superpixels an image",
+            {"gcn", "why"},
+            id="image",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["samples", "image"],
 )
 def test_each_graph_takes_its_own_settings_and_says_how_well_it_does(app, digits, params, graph, fields):
     dataset = digits(n=60, size_px=16, labelled=50)

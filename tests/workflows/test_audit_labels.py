@@ -10,12 +10,16 @@ from scipy.stats import binom
 
 
 @pytest.fixture
-def accepted(clusters):
+def accepted(clusters, finished):
     """A data set whose labels were no random draw, with suggestions; some of the accepted ones are wrong."""
-    dataset = clusters(400, 160, spread=1.9)
-    auto_label(dataset, "ground_truth", embeddings="vector", target_precision=0.7, progress=False)
-    assert dataset.count_values("auto_label.status")["accepted"] > 100
-    return dataset
+
+    def make():
+        dataset = clusters(400, 160, spread=1.9)
+        auto_label(dataset, "ground_truth", embeddings="vector", target_precision=0.7, progress=False)
+        assert dataset.count_values("auto_label.status")["accepted"] > 100
+        return dataset
+
+    return finished("audit labels: accepted", make)
 
 
 def check(dataset, view):

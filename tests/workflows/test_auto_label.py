@@ -185,6 +185,7 @@ def test_labels_that_are_no_random_draw_give_an_estimate_and_the_advice_to_audit
     assert any("audit_labels" in note for note in results.notes)
 
 
+@pytest.mark.slow
 def test_an_estimate_counts_classes_as_the_pool_has_them(make_dataset):
     """Half of the labels are easy, and hardly any of the pool: unweighted, the easy ones would vouch for the rest."""
     rng = np.random.default_rng(0)

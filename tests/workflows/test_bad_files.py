@@ -23,7 +23,9 @@ def train(samples, **settings):
     return train_resnet(samples, "ground_truth", **{**QUICK, "weights": "none", **settings})
 
 
-@pytest.fixture(params=[label, train], ids=["auto_label", "train_resnet"])
+@pytest.fixture(
+    params=[pytest.param(label, marks=pytest.mark.slow, id="auto_label"), pytest.param(train, id="train_resnet")]
+)
 def learn(request):
     """Each workflow that learns from images."""
     return request.param

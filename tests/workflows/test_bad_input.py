@@ -221,6 +221,7 @@ def test_a_view_that_hides_vectors_or_groups_is_refused(clusters, refused, name)
         label(dataset.exclude_fields(name), group_field="truth")
 
 
+@pytest.mark.slow
 def test_fields_that_another_process_renamed_or_removed(clusters, refused, elsewhere):
     dataset = clusters(20, 10)
     label(dataset)

@@ -13,6 +13,7 @@ from fiftyone import ViewField as F
 from PIL import Image
 
 SMALL = dict(verdict_updates=40, verdict_seeds=2, progress=False)
+QUICK = dict(epochs=1, min_updates=1, weights="none", size_px=16, precision="fp32", progress=False)  # of a ResNet
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def balance(dataset, **settings):
 
 
 def test_classes_are_evened_out_and_every_sample_says_where_it_comes_from(uneven):
-    results = balance(uneven, add="always")
+    results = balance(uneven, add="always", measure_benefit=False)
     made = uneven.load_saved_view(results.views["synthetic"])
 
     counts = uneven.count_values("ground_truth.label")
@@ -83,6 +84,7 @@ def test_the_run_takes_everything_away_again(uneven, everything):
     assert everything(uneven) == before
 
 
+@pytest.mark.slow
 def test_a_run_that_is_deleted_while_another_makes_images_takes_nothing_of_it(uneven, elsewhere, everything):
     import evenset
 
@@ -126,6 +128,7 @@ def test_two_runs_do_not_fill_the_same_plan(uneven, refused):
     assert evenset.resume_run(uneven, "evenset_balance_classes_1", progress=False).added == other.added
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_by_the_labels_that_it_saw(uneven):
     import evenset
 
@@ -159,12 +162,13 @@ def test_a_view_counts_what_was_added_for_it(uneven):
 
 
 def test_numbers_of_numpy_are_numbers_of_images(uneven):
-    few = balance(uneven, target=np.int64(70), measure_benefit=False)
-    more = balance(uneven, target={"1": np.float64(80)}, measure_benefit=False)
+    def to_add(target):
+        return [row["to add"] for row in balance(uneven, target=target, dry_run=True).rows]
 
-    assert few.added == 10 + 48 and more.added == 10
+    assert to_add(np.int64(70)) == [0, 10, 48] and to_add({"1": np.float64(80)}) == [0, 20, 0]
 
 
+@pytest.mark.slow
 def test_a_changed_copy_of_a_held_out_image_does_not_train(uneven):
     import evenset
     from evenset.workflows.data import folders
@@ -184,6 +188,7 @@ def test_a_changed_copy_of_a_held_out_image_does_not_train(uneven):
     assert any(own == Split.TRAIN for own in made)
 
 
+@pytest.mark.slow
 def test_what_is_made_of_a_test_image_trains_no_network_that_it_scores(uneven):
     import evenset
     from evenset.workflows.data import folders
@@ -191,9 +196,7 @@ def test_what_is_made_of_a_test_image_trains_no_network_that_it_scores(uneven):
 
     balance(uneven, add="always", measure_benefit=False)
     parent = uneven.match_tags("synthetic").first().synthetic.nearest_real_id
-    results = evenset.train_resnet(
-        uneven, "ground_truth", include_synthetic=True, test=uneven.select(parent), epochs=1, progress=False
-    )
+    results = evenset.train_resnet(uneven, "ground_truth", include_synthetic=True, test=uneven.select(parent), **QUICK)
     with np.load(folders.run_folder(uneven, results.run_key) / "parts.npz") as kept:
         trained = set(kept["ids"][kept["parts"] == Split.TRAIN].tolist())
     children = uneven.match(F("synthetic.nearest_real_id") == parent).values("id")
@@ -211,8 +214,8 @@ def test_a_dry_run_writes_nothing_and_shows_what_would_come(uneven, everything):
     assert "nothing was written" in str(plan) and plan.minutes > 0
 
 
-def test_the_verdict_is_measured_and_decides(uneven):
-    results = balance(uneven, add="if it gains")
+def test_the_verdict_is_measured_and_decides_and_refused_images_are_kept_where_it_adds_none(uneven):
+    results = balance(uneven, add="if it gains", keep_rejected=True, prototype_reject_quantile=0.5, verdict_updates=10)
 
     assert results.decision in ("add", "do not add", "undecided")
     assert [row["class"] for row in results.verdict] == ["0", "1", "2"]
@@ -220,15 +223,18 @@ def test_the_verdict_is_measured_and_decides(uneven):
     assert len(results.arms) == 6 and len(results.gain) == 3
     assert results.added == 0 and not uneven.has_saved_view("ground_truth: synthetic")
     assert "add='always'" in results.notes[-1]
+    assert list(results.views) == ["rejected"]
+    assert len(uneven.load_saved_view("ground_truth: rejected")) == sum(results.refused.values()) > 0
+    assert not uneven.match_tags("synthetic").count("ground_truth.label")
 
 
+@pytest.mark.slow
 def test_synthetic_samples_are_left_out_of_training_unless_they_are_asked_for(uneven):
     import evenset
 
     added = balance(uneven, add="always", measure_benefit=False).added
-    short = dict(epochs=1, min_updates=1, progress=False)
-    without = evenset.train_resnet(uneven, "ground_truth", output_field="without", **short)
-    with_them = evenset.train_resnet(uneven, "ground_truth", output_field="with_them", include_synthetic=True, **short)
+    without = evenset.train_resnet(uneven, "ground_truth", output_field="without", **QUICK)
+    with_them = evenset.train_resnet(uneven, "ground_truth", output_field="with_them", include_synthetic=True, **QUICK)
 
     assert without.synthetic == added and f"{added} synthetic samples were left out" in str(without)
     assert with_them.synthetic == 0
@@ -239,6 +245,7 @@ def test_synthetic_samples_are_left_out_of_training_unless_they_are_asked_for(un
 
 
 @pytest.mark.parametrize("members", ["graph", "graph and resnet"])
+@pytest.mark.slow
 def test_auto_label_trains_on_synthetic_samples_and_neither_labels_nor_calibrates_by_them(uneven, members):
     import evenset
     from evenset.workflows.data import folders
@@ -248,9 +255,8 @@ def test_auto_label_trains_on_synthetic_samples_and_neither_labels_nor_calibrate
     added = balance(uneven, add="always", measure_benefit=False).added
     bare = uneven.match_tags("synthetic").limit(1)
     bare.clear_sample_field("ground_truth")  # it has no label any more
-    quick = dict(epochs=1, min_updates=1, members=members, progress=False)
 
-    results = evenset.auto_label(uneven, "ground_truth", include_synthetic=True, **quick)
+    results = evenset.auto_label(uneven, "ground_truth", include_synthetic=True, members=members, **QUICK)
 
     uneven.reload()
     folder = folders.run_folder(uneven, results.run_key)
@@ -275,14 +281,6 @@ def test_refused_images_are_kept_as_samples_without_a_label_where_it_is_asked_fo
     assert all("real images" in sentence for sentence in refused.values("synthetic.refusal"))
     assert refused.count("ground_truth.label") == 0
     assert set(map(tuple, refused.values("tags"))) == {("synthetic", "rejected")}
-
-
-def test_refused_images_are_kept_where_the_verdict_adds_none(uneven):
-    results = balance(uneven, add="if it gains", keep_rejected=True, prototype_reject_quantile=0.5)
-
-    assert results.added == 0 and list(results.views) == ["rejected"]
-    assert len(uneven.load_saved_view("ground_truth: rejected")) == sum(results.refused.values()) > 0
-    assert not uneven.match_tags("synthetic").count("ground_truth.label")
 
 
 def test_a_class_whose_images_are_all_damaged_gets_none_and_is_named(uneven, tmp_path):

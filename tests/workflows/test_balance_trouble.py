@@ -63,6 +63,7 @@ KILLED = """
 @pytest.mark.parametrize(
     "end", [("training the generator", 10), ("making images", 1), ("adding samples", 20)], ids=lambda end: end[0]
 )
+@pytest.mark.slow
 def test_a_balance_that_is_killed_goes_on_to_the_same_samples(uneven, elsewhere, monkeypatch, everything, end):
     from evenset.workflows.balancing import rejection_sampling
 
@@ -104,6 +105,7 @@ def test_a_disk_that_is_full_while_images_are_written_ends_the_run_and_nothing_i
     assert resume_run(dataset, "evenset_balance_classes_1", progress=False).added == 20 + 36
 
 
+@pytest.mark.slow
 def test_images_of_all_sizes_and_modes_train_a_generator_and_are_evened_out(make_dataset, tmp_path):
     rng, paths, labels = np.random.default_rng(0), [], []
     for number, mode in enumerate(["L", "RGB", "RGBA", "P", "1", "I;16"] * 8):
@@ -137,6 +139,7 @@ def test_a_class_without_images_gets_none_and_one_class_in_all_is_refused(uneven
         train_generator(dataset.limit(30), "ground_truth", **TINY, progress=False)
 
 
+@pytest.mark.slow
 def test_a_comparison_of_ways_that_was_broken_off_goes_on_to_the_same_table(uneven):
     dataset = uneven(*COUNTS)
     settings = dict(TINY, **QUICK, **LOOSE, precision="fp32", classes={"round": ["0"], "1": [], "2": []})
@@ -218,6 +221,7 @@ def quarters(rng, place, count):
     return images
 
 
+@pytest.mark.slow
 def test_images_that_show_what_a_class_lacked_gain_and_wrongly_named_ones_do_not(tmp_path):
     """The third class has two looks, of which the training part has one."""
     from evenset.models.quality import paired_gain

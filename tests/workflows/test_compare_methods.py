@@ -42,6 +42,7 @@ def test_methods_are_scored_on_the_same_held_out_labels_and_fiftyone_agrees(clus
     assert load_results(dataset, results.run_key)["text"] == str(results)
 
 
+@pytest.mark.slow
 def test_all_methods_learn_digits(digits):
     dataset = digits(n=160, size_px=8, labelled=120)
     dataset.set_values("zero", [label == "0" for label in dataset.values("truth")])
@@ -88,6 +89,7 @@ def suggested_by_auto_label(dataset, **settings):
     return dataset.match_tags("test").values("auto_label.label")
 
 
+@pytest.mark.slow
 def test_the_ensemble_is_what_auto_label_deploys_on_images(digits):
     dataset = digits(n=90, size_px=8, labelled=90)
     dataset.skip(60).tag_samples("test")
@@ -157,6 +159,7 @@ def test_no_held_out_label_is_learned_from(clusters):
     assert said[0] == said[1]
 
 
+@pytest.mark.slow
 def test_a_resnet_and_traditional_methods_see_no_held_out_label_either(digits, monkeypatch):
     """Every method is handed labels in which those of the test samples are missing."""
     dataset = digits(n=60, size_px=8, labelled=60)

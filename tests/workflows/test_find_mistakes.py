@@ -8,13 +8,29 @@ from evenset import delete_run, find_mistakes, list_runs, load_results, resume_r
 from evenset.workflows.runs.run import RunStopped
 
 
-@pytest.fixture
-def corrupted(clusters):
-    """A data set of 240, all labelled, the first 24 of them wrong: class 0 as 1, 1 as 2, 2 as 0."""
+def corrupt(clusters):
     dataset = clusters(240, 240)
     wrong = [f"class {(int(name[-1]) + 1) % 3}" for name in dataset.limit(24).values("truth")]
     dataset.limit(24).set_values("ground_truth.label", wrong)
     return dataset
+
+
+@pytest.fixture
+def corrupted(clusters):
+    """A data set of 240, all labelled, the first 24 of them wrong: class 0 as 1, 1 as 2, 2 as 0."""
+    return corrupt(clusters)
+
+
+@pytest.fixture
+def judged(finished, clusters):
+    """The same, with the fields and views of a run."""
+
+    def make():
+        dataset = corrupt(clusters)
+        find(dataset)
+        return dataset
+
+    return finished("mistakes: judged", make)
 
 
 def find(samples, label_field="ground_truth", **settings):
@@ -49,10 +65,9 @@ def test_wrong_labels_are_found_ranked_and_named(corrupted):
     assert 0.07 < results.noise < 0.14
 
 
-def test_the_reason_counts_the_neighbours_and_says_what_the_model_says(corrupted):
-    find(corrupted)
-    sample = corrupted.first()
-    vectors, labels = np.array(corrupted.values("vector")), np.array(corrupted.values("ground_truth.label"))
+def test_the_reason_counts_the_neighbours_and_says_what_the_model_says(judged):
+    sample = judged.first()
+    vectors, labels = np.array(judged.values("vector")), np.array(judged.values("ground_truth.label"))
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     nearest = np.argsort(-(units @ units[0]))[1:11]
     count = (labels[nearest] == sample.truth).sum()
@@ -77,21 +92,19 @@ def test_each_class_with_issues_has_a_view_and_the_table_says_what_is_suggested(
     assert load_results(corrupted, results.run_key)["text"] == text
 
 
-def test_the_sidebar_can_filter_by_every_attribute(corrupted):
+def test_the_sidebar_can_filter_by_every_attribute(judged):
     import fiftyone as fo
 
-    find(corrupted)
     kinds = dict(mistakenness=fo.FloatField, is_issue=fo.BooleanField, rank=fo.IntField, reason=fo.StringField)
     for name, kind in kinds.items():
-        assert isinstance(corrupted.get_field(f"mistake.{name}"), kind)
+        assert isinstance(judged.get_field(f"mistake.{name}"), kind)
 
 
-def test_the_scores_of_cleanlab_are_a_choice(corrupted):
-    find(corrupted)
-    results = find(corrupted, output_field="theirs", method="self_confidence", neighbours=15)
+def test_the_scores_of_cleanlab_are_a_choice(judged):
+    results = find(judged, output_field="theirs", method="self_confidence", neighbours=15)
 
-    assert set(corrupted.load_saved_view(results.views["mistakes"]).values("id")) == wrong_in(corrupted)
-    assert corrupted.values("theirs.mistakenness") != corrupted.values("mistake.mistakenness")
+    assert set(judged.load_saved_view(results.views["mistakes"]).values("id")) == wrong_in(judged)
+    assert judged.values("theirs.mistakenness") != judged.values("mistake.mistakenness")
 
 
 def test_unlabelled_samples_are_not_judged(clusters):
@@ -254,6 +267,7 @@ def judge_images(samples, **settings):
     return find_mistakes(samples, "ground_truth", **{**QUICK, "weights": "none", "progress": False, **settings})
 
 
+@pytest.mark.slow
 def test_resnets_find_wrong_labels_of_images(digits_with_mistakes):
     results = judge_images(digits_with_mistakes, epochs=24)
 
@@ -301,43 +315,40 @@ def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_fields(digits_wit
 # Suggestions that are applied
 
 
-def test_a_selection_of_suggestions_is_applied_and_undone(corrupted, everything):
-    results = find(corrupted)
-    before = everything(corrupted)
-    five = corrupted.load_saved_view(results.views["mistakes"]).limit(5)
+def test_a_selection_of_suggestions_is_applied_and_undone(judged, everything):
+    before = everything(judged)
+    five = judged.load_saved_view("mistake: mistakes").limit(5)
     ids, truth = five.values(["id", "truth"])
 
-    review = review_labels(corrupted.select(ids), "mistake", seen=True, progress=False)
+    review = review_labels(judged.select(ids), "mistake", seen=True, progress=False)
 
-    now = corrupted.select(ids, ordered=True)
+    now = judged.select(ids, ordered=True)
     assert review.changed == 5 and review.kept == 0
     assert now.values("ground_truth.label") == truth
     for name, value in (("run", review.run_key), ("review", "seen"), ("selection", "queue")):
         assert set(now.values(f"ground_truth.evenset_{name}")) == {value}
     assert set(now.values("mistake.is_issue")) == {False}
-    assert len(corrupted.load_saved_view(results.views["mistakes"])) == 19
-    delete_run(corrupted, review.run_key)
-    assert everything(corrupted) == before
+    assert len(judged.load_saved_view("mistake: mistakes")) == 19
+    delete_run(judged, review.run_key)
+    assert everything(judged) == before
 
 
-def test_all_that_is_flagged_is_applied_by_one_call_and_what_is_not_stays(corrupted):
-    find(corrupted)
-    kept = corrupted.match({"mistake.is_issue": False}).values("ground_truth")
-    assert review_labels(corrupted, "mistake", progress=False).changed == 24
-    assert not wrong_in(corrupted)
-    assert corrupted.skip(24).values("ground_truth") == kept
+def test_all_that_is_flagged_is_applied_by_one_call_and_what_is_not_stays(judged):
+    kept = judged.match({"mistake.is_issue": False}).values("ground_truth")
+    assert review_labels(judged, "mistake", progress=False).changed == 24
+    assert not wrong_in(judged)
+    assert judged.skip(24).values("ground_truth") == kept
 
 
-def test_rejecting_takes_the_flag_away_and_leaves_the_label(corrupted):
-    results = find(corrupted)
-    two = corrupted.load_saved_view(results.views["mistakes"]).limit(2)
+def test_rejecting_takes_the_flag_away_and_leaves_the_label(judged):
+    two = judged.load_saved_view("mistake: mistakes").limit(2)
     ids, labels = two.values(["id", "ground_truth.label"])
 
-    assert review_labels(corrupted.select(ids), "mistake", action="reject", progress=False).changed == 2
+    assert review_labels(judged.select(ids), "mistake", action="reject", progress=False).changed == 2
 
-    now = corrupted.select(ids, ordered=True)
+    now = judged.select(ids, ordered=True)
     assert now.values("ground_truth.label") == labels and now.values("mistake.is_issue") == [False, False]
-    assert not set(ids) & set(corrupted.load_saved_view(results.views["mistakes"]).values("id"))
+    assert not set(ids) & set(judged.load_saved_view("mistake: mistakes").values("id"))
 
 
 def test_what_the_user_put_on_a_label_stays_on_it(corrupted):
@@ -354,18 +365,16 @@ def test_what_the_user_put_on_a_label_stays_on_it(corrupted):
     assert (now.label, now.tags, now.confidence) == (sample.truth, ["checked twice"], None)
 
 
-def test_correcting_writes_another_label_than_the_suggestion(corrupted):
-    find(corrupted)
-    sample = corrupted.first()
-    review_labels(corrupted.select(sample.id), "mistake", action="correct", label="class 2", progress=False)
-    assert corrupted[sample.id].ground_truth.label == "class 2"
-    assert corrupted[sample.id].mistake.is_issue is False
+def test_correcting_writes_another_label_than_the_suggestion(judged):
+    sample = judged.first()
+    review_labels(judged.select(sample.id), "mistake", action="correct", label="class 2", progress=False)
+    assert judged[sample.id].ground_truth.label == "class 2"
+    assert judged[sample.id].mistake.is_issue is False
 
 
-def test_a_view_without_flags_is_refused(corrupted, refused):
-    find(corrupted)
-    with refused(corrupted, "no sample of the view has a suggestion in 'mistake' to accept: none is flagged"):
-        review_labels(corrupted.skip(24), "mistake", progress=False)
+def test_a_view_without_flags_is_refused(judged, refused):
+    with refused(judged, "no sample of the view has a suggestion in 'mistake' to accept: none is flagged"):
+        review_labels(judged.skip(24), "mistake", progress=False)
 
 
 # Bad input

@@ -289,6 +289,7 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_an_unchanged_dataset(photo
 
 
 @pytest.mark.parametrize(("when", "number"), [("writing copies", 30), ("writing paths", 60)])
+@pytest.mark.slow
 def test_a_killed_run_goes_on_with_the_same_result(photos, tmp_path, when, number):
     dataset = photos(60, width=8, height=8)
     before = everything(dataset)

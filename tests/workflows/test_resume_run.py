@@ -9,10 +9,13 @@ from evenset import auto_label, delete_run, list_runs, load_results, resume_run,
 
 
 @pytest.fixture
-def labelled(clusters):
-    dataset = clusters()
-    auto_label(dataset, "ground_truth", embeddings="vector", random_labels=True, progress=False)
-    return dataset
+def labelled(clusters, finished):
+    def make():
+        dataset = clusters()
+        auto_label(dataset, "ground_truth", embeddings="vector", random_labels=True, progress=False)
+        return dataset
+
+    return finished("history: labelled", make)
 
 
 def test_runs_are_listed_the_oldest_first(labelled):
@@ -50,6 +53,7 @@ def test_runs_of_others_are_not_ours(labelled):
         delete_run(labelled, "evenset_auto_label_1")
 
 
+@pytest.mark.slow
 def test_results_are_read_in_another_process(labelled, elsewhere):
     saved = load_results(labelled, "evenset_auto_label_1")
     assert saved["accepted"] > 0 and saved["promise"] == "promise" and saved["text"].startswith("auto_label (")

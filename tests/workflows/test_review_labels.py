@@ -13,14 +13,18 @@ from evenset.workflows.runs.run import RunStopped
 
 
 @pytest.fixture
-def suggested(clusters):
+def suggested(clusters, finished):
     """A data set of 240, half of it labelled, with suggestions of which some are accepted and some in review."""
-    dataset = clusters(240, 120, spread=2.2)
-    results = auto_label(
-        dataset, "ground_truth", embeddings="vector", random_labels=True, target_precision=0.8, progress=False
-    )
-    assert results.accepted > 20 and results.review > 5
-    return dataset
+
+    def make():
+        dataset = clusters(240, 120, spread=2.2)
+        results = auto_label(
+            dataset, "ground_truth", embeddings="vector", random_labels=True, target_precision=0.8, progress=False
+        )
+        assert results.accepted > 20 and results.review > 5
+        return dataset
+
+    return finished("review labels: suggested", make)
 
 
 def review(samples, **settings):

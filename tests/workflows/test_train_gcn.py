@@ -20,6 +20,7 @@ from PIL import Image
 FAST = dict(epochs=20, hidden_channels=16)
 RESNET = dict(size_px=8, epochs=1, min_updates=1, augmentation="none", precision="fp32", weights="none", device="cpu")
 PATCHES = dict(graph="image", graph_epochs=4, node_channels=16, **RESNET)
+SLOW = pytest.mark.slow
 CUT = dict(graph="image", nodes="superpixels", superpixels=12, graph_epochs=4, node_channels=16, device="cpu")
 
 
@@ -266,6 +267,7 @@ def _settings(results) -> dict:
 
 
 @pytest.mark.parametrize(("size", "shape"), [((24, 16), (11, 16)), ((16, 24), (16, 11))])
+@pytest.mark.slow
 def test_a_heat_map_has_the_shape_of_its_image(digits, size, shape):
     dataset = digits(n=40, size_px=16, labelled=30)
     for path in dataset.values("filepath"):
@@ -276,6 +278,7 @@ def test_a_heat_map_has_the_shape_of_its_image(digits, size, shape):
     assert {map_.shape for map_ in dataset.values("why.map")} == {shape}
 
 
+@pytest.mark.slow
 def test_a_resnet_that_was_trained_is_taken_as_it_is(digits):
     dataset = digits(n=80, labelled=60)
     trained = train_resnet(dataset, "ground_truth", progress=False, **RESNET)
@@ -389,11 +392,10 @@ def test_superpixels_are_cut_once_a_run_on_as_many_threads_as_there_are(digits, 
 @pytest.mark.parametrize(
     ("settings", "end"),
     [
-        (dict(embeddings="vector", **FAST), ("training", 10)),
-        (dict(heatmap_field="why", **CUT), ("training the graph", 2)),
-        (dict(heatmap_field="why", **PATCHES), ("writing heat maps", 60)),
+        pytest.param(dict(embeddings="vector", **FAST), ("training", 10), id="samples"),
+        pytest.param(dict(heatmap_field="why", **CUT), ("training the graph", 2), id="superpixels", marks=SLOW),
+        pytest.param(dict(heatmap_field="why", **PATCHES), ("writing heat maps", 60), id="patches", marks=SLOW),
     ],
-    ids=["samples", "superpixels", "patches"],
 )
 def test_a_killed_run_goes_on_and_ends_bit_for_bit_as_one_that_was_not(digits, elsewhere, settings, end):
     """Two runs of one seed, one of them cut in two, in two processes: every field is the same."""

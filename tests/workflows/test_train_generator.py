@@ -101,6 +101,7 @@ def test_a_training_that_was_broken_off_goes_on_to_the_same_weights(digits):
     assert all((value == expected[name]).all() for name, value in tensors(found).items())
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_with_its_network_where_there_are_more_cores(digits, monkeypatch):
     import evenset
     from evenset.models.diffusion import network as denoiser
@@ -171,6 +172,7 @@ def test_images_drawn_by_a_run_are_added_and_a_run_that_was_broken_off_adds_the_
     assert set(samples.values("synthetic.steps")) == {3} and set(samples.values("synthetic.guidance")) == {2.0}
 
 
+@pytest.mark.slow
 def test_what_the_generator_was_kept_from_scores_and_nothing_else(digits):
     generator = train(digits, held_out_fraction=0.4)
     results = balance(digits, generator=generator.run_key)
@@ -188,6 +190,7 @@ def test_a_generator_that_saw_every_image_is_refused_as_its_own_judge(digits):
     assert balance(digits, generator=generator.run_key, measure_benefit=False).added
 
 
+@pytest.mark.slow
 def test_what_belongs_to_a_held_out_image_does_not_train_beside_a_generator_that_is_there(digits, monkeypatch):
     from evenset.workflows.balancing import benefit
     from evenset.workflows.data import folders
@@ -216,6 +219,7 @@ def test_what_belongs_to_a_held_out_image_does_not_train_beside_a_generator_that
     assert {mate, *twins} <= trained and not {new.id, *(held - set(twins))} & trained
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_training_image_is_refused(digits, monkeypatch):
     from evenset.workflows.balancing import generator as generating
 
@@ -269,6 +273,7 @@ def test_a_training_whose_time_ends_before_its_steps_says_so(digits):
     assert not any("updates" in note for note in train(digits).notes)
 
 
+@pytest.mark.slow
 def test_a_folder_serves_another_dataset_and_must_draw_its_classes(digits, files, tmp_path):
     import fiftyone as fo
 
@@ -298,6 +303,7 @@ def read(monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_what_a_generator_saw_scores_in_no_other_dataset_either(digits, read):
     folder = Path(train(digits).folder)
     unseen = set(digits.select(json.loads((folder / "evenset.json").read_text())["held_out"]).values("filepath"))
@@ -331,6 +337,7 @@ def test_real_images_are_read_as_the_generator_saw_them(digits, read):
     assert set(problem.train.reshape(len(problem.train), -1).max(1)) == {255}
 
 
+@pytest.mark.slow
 def test_a_second_run_adds_no_image_that_the_first_one_has_added(digits):
     generator = train(digits).run_key
     first = balance(digits, generator=generator, measure_benefit=False, max_ratio=1)
@@ -341,6 +348,7 @@ def test_a_second_run_adds_no_image_that_the_first_one_has_added(digits):
     assert first.added == 16 and len(images) == 10 + 18 and np.min(apart) > 5
 
 
+@pytest.mark.slow
 def test_files_of_a_run_that_was_deleted_are_not_named_again(digits):
     import evenset
 
@@ -366,6 +374,7 @@ def test_an_exported_generator_draws_and_says_that_nobody_knows_what_it_saw(digi
         balance(digits, generator=tmp_path)
 
 
+@pytest.mark.slow
 def test_without_a_generator_one_is_trained_and_serves_again(digits):
     first = balance(digits, **{key: TINY[key] for key in ("minutes", "max_updates", "width", "preview_every")})
     again = balance(digits, generator=first.run_key, target=60, measure_benefit=False)
@@ -385,6 +394,7 @@ def test_a_dry_run_draws_what_a_generator_that_is_there_would_draw(digits, every
     assert 0 < plan.minutes < longer.minutes / 5
 
 
+@pytest.mark.slow
 def test_a_class_of_one_image_gets_no_more_than_its_cap_and_is_named(digits):
     from fiftyone import ViewField as F
 
@@ -418,6 +428,7 @@ def test_where_every_image_is_refused_nothing_is_written(digits, everything):
     assert sum(results.refused.values()) > 0
 
 
+@pytest.mark.slow
 def test_ways_to_even_out_classes_are_compared(digits, everything):
     import evenset
 

@@ -270,6 +270,7 @@ def test_a_killed_training_goes_on_and_ends_bit_for_bit_as_one_that_was_not(digi
     assert not list(folder_of(dataset, results.run_key).glob("last*"))  # what only a resume needs is gone
 
 
+@pytest.mark.slow
 def test_a_training_is_stopped_from_another_process_and_goes_on(digits, elsewhere, everything):
     dataset = digits(n=80, labelled=60)
     before = everything(dataset)

@@ -74,6 +74,7 @@ def test_a_perturbed_image_is_harder_and_more_steps_reach_the_worst_one():
     assert np.allclose(changed.reshape(200, 16), worst, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_adversarial_training_resists_fgsm_better_on_digits(tmp_path):
     pixels, digits = load_digits(return_X_y=True)
     images = (pixels.reshape(-1, 1, 8, 8) * (255 / 16)).astype("uint8")

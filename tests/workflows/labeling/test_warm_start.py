@@ -62,6 +62,7 @@ def test_what_was_held_out_stays_held_out_and_all_that_is_new_trains(clusters):
     assert results.labelled == 140 and dataset.has_field("auto_label") and dataset.has_field("auto_label_2")
 
 
+@pytest.mark.slow
 def test_a_third_round_leaves_out_what_the_first_held_out(clusters):
     dataset = clusters(300, 100)
     label(dataset)
@@ -98,6 +99,7 @@ def test_a_held_out_label_that_evenset_corrected_trains_as_any_that_it_wrote(clu
     assert wrong in after[Split.TRAIN] and after[Split.HELD_OUT] == parts(dataset, FIRST)[Split.HELD_OUT] - {wrong}
 
 
+@pytest.mark.slow
 def test_a_label_that_only_an_earlier_round_learned_from_never_counts_as_unseen(clusters):
     dataset = clusters(240, 120)
     label(dataset, random_labels=False)
@@ -116,12 +118,16 @@ def test_a_label_that_only_an_earlier_round_learned_from_never_counts_as_unseen(
 
 
 @pytest.fixture
-def pictures(digits):
-    dataset = digits(n=120, labelled=80)
-    auto_label(dataset, "ground_truth", **QUICK)
-    return dataset
+def pictures(digits, finished):
+    def make():
+        dataset = digits(n=120, labelled=80)
+        auto_label(dataset, "ground_truth", **QUICK)
+        return dataset
+
+    return finished("a first round on pictures", make)
 
 
+@pytest.mark.slow
 def test_the_network_goes_on_from_the_checkpoint_in_a_part_of_the_epochs(pictures):
     still = dict(QUICK, learning_rate=1e-7, members="resnet", output_field="auto_label_2")  # it stays where it begins
     auto_label(pictures, "ground_truth", **still, after=FIRST)
@@ -143,6 +149,7 @@ def last_layer(dataset, key):
     return model.head.weight.detach().numpy()
 
 
+@pytest.mark.slow
 def test_where_nothing_chose_the_epoch_nothing_that_trained_does_now(pictures):
     path = folders.run_folder(pictures, FIRST) / "parts.npz"
     kept = dict(np.load(path))
@@ -184,6 +191,7 @@ def test_images_are_described_once_for_all_rounds_while_nothing_changes(pictures
     assert described("three")
 
 
+@pytest.mark.slow
 def test_a_round_that_was_stopped_goes_on_as_if_it_had_not_been(pictures):
     def stop(phase, done, total, note):
         if phase.startswith("ResNet: training"):
@@ -237,6 +245,7 @@ def test_another_architecture_cannot_go_on(pictures, refused):
         auto_label(pictures, "ground_truth", after=FIRST, architecture="resnet34", output_field="two", progress=False)
 
 
+@pytest.mark.slow
 def test_the_round_outlives_the_run_that_it_went_on_from(clusters):
     dataset = clusters()
     label(dataset)

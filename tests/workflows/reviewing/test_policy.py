@@ -10,20 +10,28 @@ from evenset.workflows.ui.review_queue import Decision
 
 
 @pytest.fixture
-def judged(clusters):
+def judged(clusters, finished):
     """90 labels of three classes with a suggestion for each; tests put in classes and flags of their own."""
-    dataset = clusters(90, 90)
-    find_mistakes(dataset, "ground_truth", embeddings="vector", progress=False)
-    return dataset
+
+    def make():
+        dataset = clusters(90, 90)
+        find_mistakes(dataset, "ground_truth", embeddings="vector", progress=False)
+        return dataset
+
+    return finished("review policy: judged", make)
 
 
 @pytest.fixture
-def suggested(clusters):
+def suggested(clusters, finished):
     """90 samples, 60 of them labelled, and the others with an accepted suggestion."""
-    dataset = clusters(90, 60)
-    found = auto_label(dataset, "ground_truth", embeddings="vector", target_precision=0.8, progress=False)
-    assert found.accepted == 30
-    return dataset
+
+    def make():
+        dataset = clusters(90, 60)
+        found = auto_label(dataset, "ground_truth", embeddings="vector", target_precision=0.8, progress=False)
+        assert found.accepted == 30
+        return dataset
+
+    return finished("review policy: suggested", make)
 
 
 def rare(dataset, name, total, flagged):

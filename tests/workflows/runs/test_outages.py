@@ -23,6 +23,7 @@ def label(samples, **settings):
 # Two runs
 
 
+@pytest.mark.slow
 def test_a_second_run_into_the_same_field_is_refused_and_the_first_goes_on(clusters, refused, elsewhere, tmp_path):
     dataset = clusters(60, 30)
     first = elsewhere(f"""
@@ -96,6 +97,7 @@ def fill(disk: Path):
 
 
 @pytest.mark.parametrize("when", ["looking at images", "training", "saving a network"])
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_with_a_sentence(small_disk, digits, clusters, everything, when):
     images = when in ("looking at images", "saving a network")
     dataset = digits(40, size_px=8, labelled=30) if images else clusters(60, 30)
@@ -127,6 +129,7 @@ def test_a_full_disk_ends_the_run_with_a_sentence(small_disk, digits, clusters, 
     assert everything(dataset) == before
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_too_small_for_a_generator(small_disk, digits):
     from evenset import train_generator
 
@@ -139,6 +142,7 @@ def test_a_disk_that_is_too_small_for_a_generator(small_disk, digits):
     assert resume_run(dataset, row["run"], progress=False).steps == 5
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_before_the_run_begins(small_disk, clusters, everything):
     dataset = clusters(60, 30)
     before = everything(dataset)
@@ -199,6 +203,7 @@ CALLER = """
 
 
 @pytest.mark.parametrize("phase", ["training", "writing labels"])
+@pytest.mark.slow
 def test_a_database_that_goes_away_is_told_in_a_sentence_and_the_run_resumed(mongod, tmp_path, phase):
     address, server = mongod()
     environment = {

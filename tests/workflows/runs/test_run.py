@@ -78,6 +78,7 @@ def test_two_reviews_of_one_label_field_wait_for_each_other(clusters, everything
     assert [row["run"] for row in list_runs(dataset).rows] == ["evenset_auto_label_1", results.run_key]
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_seen_as_stopped_and_its_lock_blocks_nobody(clusters, elsewhere, everything):
     dataset = clusters(60, 30)
     before = everything(dataset)
@@ -103,6 +104,7 @@ def test_a_killed_run_is_seen_as_stopped_and_its_lock_blocks_nobody(clusters, el
     assert everything(dataset) == before
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_while_it_wrote_ends_with_the_same_fields_and_views(clusters, elsewhere, everything):
     """The kill comes after the field and its views: a resume must neither stumble over them nor make others."""
     dataset = clusters(60, 30)

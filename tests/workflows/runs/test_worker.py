@@ -57,6 +57,7 @@ def test_a_worker_does_the_work_and_leaves_nothing_but_the_run(clusters):
         worker.watch(dataset, job_id)
 
 
+@pytest.mark.slow
 def test_a_worker_takes_any_view_and_any_name(clusters):
     """MongoDB has rules for keys, which names of classes and stages of views do not keep."""
     from fiftyone import ViewField as F
@@ -84,6 +85,7 @@ def test_a_bad_argument_comes_back_as_a_sentence_and_no_field_is_left(clusters):
     assert not dataset.has_field("auto_label")
 
 
+@pytest.mark.slow
 def test_a_worker_outlives_its_starter_and_stops_when_it_is_asked_to(digits, elsewhere):
     dataset = digits(n=60, size_px=8, labelled=50)
     starter = elsewhere(f"""
@@ -108,6 +110,7 @@ def test_a_worker_outlives_its_starter_and_stops_when_it_is_asked_to(digits, els
     assert list_runs(dataset).rows[0]["state"] == "stopped"
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_told_in_a_sentence_and_its_run_can_be_resumed(digits):
     dataset = digits(n=40, size_px=8, labelled=30)
     job_id = worker.start_worker(dataset, "train_resnet", {**LONG, "epochs": 3, "min_updates": 1})
@@ -128,6 +131,7 @@ def test_a_killed_worker_is_told_in_a_sentence_and_its_run_can_be_resumed(digits
     assert list(folders.dataset_folder(dataset).rglob("*")) == []
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_told_to_end_leaves_its_run_stopped(digits):
     dataset = digits(n=60, size_px=8, labelled=50)
     job_id = worker.start_worker(dataset, "train_resnet", LONG)
@@ -190,6 +194,7 @@ def test_a_worker_leaves_a_core_to_the_app(clusters, monkeypatch, asked, cores, 
     assert started["OMP_NUM_THREADS"] == threads
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_begin_says_why(clusters, monkeypatch):
     dataset = clusters()
     monkeypatch.setenv("FIFTYONE_DATABASE_URI", "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=500")
@@ -203,6 +208,7 @@ def test_a_worker_that_cannot_begin_says_why(clusters, monkeypatch):
     assert not folders.dataset_folder(dataset).exists()
 
 
+@pytest.mark.slow
 def test_what_nobody_read_is_swept_when_the_next_worker_starts(clusters):
     dataset = clusters()
     dead = worker.start_worker(dataset, "auto_label", VECTORS)
@@ -217,6 +223,7 @@ def test_what_nobody_read_is_swept_when_the_next_worker_starts(clusters):
     assert worker.watch(dataset, dead).state == "failed"
 
 
+@pytest.mark.slow
 def test_a_worker_runs_from_a_plugin_folder_of_any_name(clusters, tmp_path, monkeypatch):
     folder = tmp_path / "some plugin"
     for part in ("models", "workflows", "operators"):
@@ -242,10 +249,14 @@ def test_the_command_line_helps(command, tmp_path):
     assert done.returncode == 2 and "COMMAND" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_folder_itself_runs_and_hides_nobody_elses_modules(tmp_path):
     folder = tmp_path / "some plugin"
     folder.mkdir()
-    shutil.copy(ROOT / "__main__.py", folder)
+    for path in ROOT.glob("*.py"):
+        shutil.copy(path, folder)
+    for part in ("models", "workflows"):
+        shutil.copytree(ROOT / part, folder / part)
     source = (ROOT / "__init__.py").read_text()
     (folder / "__init__.py").write_text(source.replace('__version__ = "', '__version__ = "99.'))
 
@@ -277,6 +288,7 @@ print("FOUND", job.state, job.error, dataset.count("resnet"))
 """
 
 
+@pytest.mark.slow
 def test_a_worker_keeps_the_database_that_fiftyone_itself_started(tmp_path, digit_files):
     """FiftyOne ends its mongod with the last process that uses it: a worker is one, though its starter is gone."""
     given = {name: value for name, value in os.environ.items() if name != "FIFTYONE_DATABASE_URI"}

@@ -62,6 +62,7 @@ def test_a_planted_label_of_held_out_samples_is_not_used(clusters):
     assert (leaked.together.argmax(axis=1) == truth)[held].mean() > 0.95  # it is there for whoever learns from it
 
 
+@pytest.mark.slow
 def test_neither_a_resnet_nor_its_rounds_learn_from_a_held_out_label(digits):
     dataset = digits(n=100, size_px=8, labelled=70)
     said, scores = [], []
@@ -195,7 +196,7 @@ def test_neighbours_are_those_samples_that_are_nearest(clusters):
     ("choice", "written"),
     [
         ("graph", {"gcn_label", "gcn_confidence", "agreement"}),
-        ("resnet", {"resnet_label", "resnet_confidence"}),
+        pytest.param("resnet", {"resnet_label", "resnet_confidence"}, marks=pytest.mark.slow),
         ("graph and resnet", {"gcn_label", "gcn_confidence", "resnet_label", "resnet_confidence", "agreement"}),
     ],
 )

@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 ZOO = """
 import sys, torch, fiftyone as fo
 from evenset import auto_label, resume_run
@@ -26,6 +28,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 def test_embeddings_of_a_zoo_model_are_computed_and_the_work_can_be_stopped(digits, tmp_path):
     """A manifest of our own describes a ResNet-18 that needs no download; its weights are drawn."""
     config = dict(

@@ -6,14 +6,21 @@ import pytest
 from evenset import delete_run, find_mistakes, review_labels
 from evenset.workflows.ui import mistake_queue
 
+FIRST = "evenset_find_mistakes_1"
+
 
 @pytest.fixture
-def corrupted(clusters):
-    """A data set of 240, all labelled, the first 24 of them wrong: class 0 as 1, 1 as 2, 2 as 0."""
-    dataset = clusters(240, 240)
-    wrong = [f"class {(int(name[-1]) + 1) % 3}" for name in dataset.limit(24).values("truth")]
-    dataset.limit(24).set_values("ground_truth.label", wrong)
-    return dataset
+def corrupted(clusters, finished):
+    """A data set of 240, all labelled, the first 24 of them wrong: class 0 as 1, 1 as 2, 2 as 0; and judged."""
+
+    def make():
+        dataset = clusters(240, 240)
+        wrong = [f"class {(int(name[-1]) + 1) % 3}" for name in dataset.limit(24).values("truth")]
+        dataset.limit(24).set_values("ground_truth.label", wrong)
+        find(dataset)
+        return dataset
+
+    return finished("suspects: corrupted", make)
 
 
 def find(dataset, output_field="mistake"):
@@ -34,7 +41,7 @@ def change(sample, label):
 
 
 def test_pages_hold_what_is_flagged_the_most_suspicious_first(corrupted):
-    run_key = find(corrupted).run_key
+    run_key = FIRST
     view = corrupted.load_saved_view("mistake: mistakes")
 
     pages = [mistake_queue.flagged_page(corrupted, run_key, first, 8) for first in (0, 8, 16)]
@@ -51,7 +58,7 @@ def test_pages_hold_what_is_flagged_the_most_suspicious_first(corrupted):
 
 
 def test_a_label_that_was_edited_since_is_not_listed(corrupted):
-    run_key = find(corrupted).run_key
+    run_key = FIRST
     first = mistake_queue.flagged_page(corrupted, run_key, 0, 8).rows[0]
     change(corrupted[first["id"]], "class of its own")
 
@@ -65,7 +72,7 @@ def test_a_flag_is_not_listed_once_the_near_duplicate_that_contradicts_it_was_ed
     first, second = corrupted.skip(100).limit(2).values("id")
     corrupted.set_values("vector", {second: corrupted[first].vector}, key_field="id")
     change(corrupted[second], f"class {(int(corrupted[first].truth[-1]) + 1) % 3}")
-    run_key = find(corrupted).run_key
+    run_key = find(corrupted, "later").run_key
     (row,) = (row for row in mistake_queue.flagged_page(corrupted, run_key, 0, 40).rows if row["id"] == second)
     assert f"(sample {first}) is {row['suggestion']!r}" in row["reason"]
 
@@ -76,7 +83,7 @@ def test_a_flag_is_not_listed_once_the_near_duplicate_that_contradicts_it_was_ed
 
 
 def test_applying_puts_the_suggestion_into_the_label_and_undoing_takes_it_back(corrupted, everything):
-    run_key = find(corrupted).run_key
+    run_key = FIRST
     before = everything(corrupted)
     rows = mistake_queue.flagged_page(corrupted, run_key, 0, 8).rows[:2]
 
@@ -93,7 +100,7 @@ def test_applying_puts_the_suggestion_into_the_label_and_undoing_takes_it_back(c
 
 @pytest.mark.parametrize("action", ["accept", "reject"])
 def test_what_somebody_else_decided_meanwhile_is_passed_over(corrupted, action):
-    run_key = find(corrupted).run_key
+    run_key = FIRST
     rows = mistake_queue.flagged_page(corrupted, run_key, 0, 8).rows[:5]
     ids = [row["id"] for row in rows]
     review_labels(corrupted.select(ids[0]), "mistake", action="reject", progress=False)
@@ -114,12 +121,11 @@ def test_what_somebody_else_decided_meanwhile_is_passed_over(corrupted, action):
 
 
 def test_what_was_dismissed_is_not_flagged_again_until_the_dismissal_is_undone(corrupted):
-    first = find(corrupted)
     everyone = flagged(corrupted)
-    rows = mistake_queue.flagged_page(corrupted, first.run_key, 0, 3).rows
+    rows = mistake_queue.flagged_page(corrupted, FIRST, 0, 3).rows
     dismissal = decide(corrupted, "reject", rows)
     gone = {row["id"] for row in rows}
-    delete_run(corrupted, first.run_key)  # and the field that the dismissal was about
+    delete_run(corrupted, FIRST)  # and the field that the dismissal was about
 
     again = find(corrupted)
 
@@ -135,7 +141,7 @@ def test_what_was_dismissed_is_not_flagged_again_until_the_dismissal_is_undone(c
 
 
 def test_another_label_of_the_same_sample_is_judged_anew(corrupted):
-    run_key = find(corrupted).run_key
+    run_key = FIRST
     row = mistake_queue.flagged_page(corrupted, run_key, 0, 1).rows[0]
     decide(corrupted, "reject", [row])
     third = ({"class 0", "class 1", "class 2"} - {row["given"], row["suggestion"]}).pop()
@@ -147,7 +153,6 @@ def test_another_label_of_the_same_sample_is_judged_anew(corrupted):
 
 
 def test_a_rejected_suggestion_that_was_no_flag_dismisses_nothing(corrupted):
-    find(corrupted)
     before = flagged(corrupted)
     review_labels(corrupted.select(list(before)), "mistake", action="accept", progress=False)
     wrong = [f"class {(int(name[-1]) + 1) % 3}" for name in corrupted.limit(24).values("truth")]
@@ -160,7 +165,7 @@ def test_a_rejected_suggestion_that_was_no_flag_dismisses_nothing(corrupted):
 
 
 def test_a_field_that_was_removed_is_named(corrupted):
-    run_key = find(corrupted).run_key
+    run_key = FIRST
     corrupted.delete_sample_field("mistake")
 
     with pytest.raises(ValueError, match="the field 'mistake' of evenset_find_mistakes_1 was removed"):

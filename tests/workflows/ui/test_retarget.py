@@ -22,7 +22,14 @@ def statuses(dataset):
     return dict(zip(*dataset.values(["id", "auto_label.status"]), strict=True))
 
 
-@pytest.mark.parametrize("settings", [{}, {"per_class": True}, {"random_labels": False}], ids=["one", "each", "drawn"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({}, id="one"),
+        pytest.param({"per_class": True}, id="each", marks=pytest.mark.slow),
+        pytest.param({"random_labels": False}, id="drawn", marks=pytest.mark.slow),
+    ],
+)
 def test_another_target_gives_what_a_run_with_that_target_gives(clusters, settings):
     dataset = clusters(500, 250, spread=2.2)
     wanted = label(dataset, 0.7, **settings)
