@@ -105,12 +105,12 @@ def _members(
         for _ in gcn.train(model, *inputs, labels, gcn_settings):
             pass
         found = np.log(np.maximum(gcn.predict(model, *inputs), 1e-12))
-        return ensemble.put_back(found, share(labels) ** gcn_settings.logit_adjustment)
+        return ensemble.restore_prior(found, share(labels) ** gcn_settings.logit_adjustment)
 
     def flow(reach: float) -> Member:
         def spread_out(labels: np.ndarray) -> np.ndarray:
             found = label_propagation.consistent(around.graph, labels, classes, reach)
-            return ensemble.put_back(np.log(np.maximum(found, 1e-12)), share(labels))
+            return ensemble.restore_prior(np.log(np.maximum(found, 1e-12)), share(labels))
 
         return spread_out
 
@@ -140,7 +140,7 @@ def _weigh(
 
     known, usual = np.flatnonzero(labels >= 0), usual_weights(list(members), labels)
     counts = np.bincount(labels[known])
-    if len(known) < ensemble.ENOUGH or counts[counts > 0].min() < settings.folds:
+    if len(known) < ensemble.MIN_TUNING_LABELS or counts[counts > 0].min() < settings.folds:
         return np.asarray(usual / usual.sum())
     unseen = np.full((len(members), len(known), classes), np.nan)
     cut = StratifiedKFold(settings.folds, shuffle=True, random_state=settings.seed)

@@ -19,11 +19,11 @@ def test_a_new_kind_lies_beyond_the_fence_and_the_known_kinds_do_not():
 
     known = np.vstack([draw(centre, 100) for centre in centres])
     held = np.vstack([draw(centre, 25) for centre in centres])
-    limit = novelty.fence(novelty.distances(held, known))
+    limit = novelty.tukey_fence(novelty.distances(held, known))
 
     assert (novelty.distances(draw(np.eye(20)[7] * 10, 50), known) > limit).mean() > 0.95
     assert (novelty.distances(np.vstack([draw(centre, 50) for centre in centres]), known) > limit).mean() < 0.02
 
 
 def test_too_few_held_out_images_call_nothing_novel():
-    assert novelty.fence(np.ones(7)) == np.inf
+    assert novelty.tukey_fence(np.ones(7)) == np.inf
