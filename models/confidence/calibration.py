@@ -112,7 +112,7 @@ def fit(scores: np.ndarray, correct: np.ndarray, weights: np.ndarray | None = No
 
 
 def _isotonic(scores: np.ndarray, correct: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Knots [k, 2] at the centres of the isotonic steps, so that the curve between them rises (Oron & Flournoy, 2017)."""
+    """Knots [k, 2] at the centres of the isotonic steps: the curve between them rises (Oron & Flournoy, 2017)."""
     from sklearn.isotonic import IsotonicRegression
 
     steps = IsotonicRegression().fit(scores, correct.astype(float), weights).predict(scores)
