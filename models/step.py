@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import time
@@ -79,6 +80,22 @@ def faster_precision(run: Callable[[str], None], device: str, repeats: int = 3) 
             if turn:  # the first calls pay for kernels and caches
                 best[precision] = min(best[precision], time.perf_counter() - start)
     return "bf16" if best["bf16"] < 0.8 * best["fp32"] else "fp32"
+
+
+def cosine_with_warmup(progress: float, warmup: float) -> float:
+    """Factor of the learning rate, 0..1: a linear warm-up, and a half cosine to 0 (Loshchilov & Hutter, 2017).
+
+    Args:
+        progress: fraction of the cosine that is done, 0..1
+        warmup: fraction of the warm-up that is done; above 1 it is over
+    """
+    return min(warmup, 1.0) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def cosine_at(update: int, total: int) -> float:
+    """The same for update `update` of `total`, from 0: the cosine begins after a warm-up over a tenth of them."""
+    warmup = max(total // 10, 1)
+    return cosine_with_warmup(max(update - warmup, 0) / max(total - warmup, 1), (update + 1) / warmup)
 
 
 def save_tensors(path: Path, tensors: dict[str, torch.Tensor], notes: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import expit
 
 from .threshold import clopper_pearson
 
@@ -35,7 +36,7 @@ class Calibrator:
             at, height = self.knots.T
             beyond = scores - np.clip(scores, at[0], at[-1])
             odds = np.interp(scores, at, height) + self.slope * beyond
-        return np.asarray(1 / (1 + np.exp(-odds)))
+        return np.asarray(expit(odds))
 
 
 def log_odds(probability: np.ndarray, eps: float = 1e-12) -> np.ndarray:

@@ -48,7 +48,7 @@ def weigh(log_probabilities: np.ndarray, labels: np.ndarray, initial: np.ndarray
     correct &= ~np.isnan(log_probabilities).any(axis=2)
     best = int(correct.sum(axis=1).argmax())
     combined = combine(log_probabilities, weights).argmax(axis=1) == labels
-    if _beyond_chance(correct[best], combined, ALPHA / members):
+    if _is_better(correct[best], combined, ALPHA / members):
         return np.asarray(np.eye(members)[best])
     return weights
 
@@ -74,8 +74,9 @@ def restore_prior(log_probabilities: np.ndarray, prior: np.ndarray) -> np.ndarra
 
 def normalise(scores: np.ndarray) -> np.ndarray:
     """Log-softmax over the last axis."""
-    shifted = scores - scores.max(axis=-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+    from scipy.special import log_softmax
+
+    return np.asarray(log_softmax(scores, axis=-1))
 
 
 def _learn(log_probabilities: np.ndarray, labels: np.ndarray, initial: np.ndarray) -> np.ndarray:
@@ -96,9 +97,9 @@ def _learn(log_probabilities: np.ndarray, labels: np.ndarray, initial: np.ndarra
     return np.asarray(weights / weights.sum()) if weights.sum() > 0 else initial
 
 
-def _beyond_chance(one: np.ndarray, other: np.ndarray, chance: float) -> bool:
-    """Whether `one` is right more often than `other` [n], by the exact sign test at level `chance`."""
-    from scipy.stats import binom
+def _is_better(first: np.ndarray, second: np.ndarray, alpha: float) -> bool:
+    """Whether `first` is correct more often than `second` [n], by the exact sign test at level `alpha`."""
+    from scipy.stats import binomtest
 
-    wins, losses = int((one & ~other).sum()), int((other & ~one).sum())
-    return bool(wins > losses and binom.sf(wins - 1, wins + losses, 0.5) < chance)
+    wins, losses = int((first & ~second).sum()), int((second & ~first).sum())
+    return wins > losses and bool(binomtest(wins, wins + losses, alternative="greater").pvalue < alpha)

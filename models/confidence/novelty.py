@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..vectors import unit_rows
 
-def distances(embeddings: np.ndarray, reference: np.ndarray, chunk: int = 4096) -> np.ndarray:
+
+def distances(embeddings: np.ndarray, reference: np.ndarray, batch: int = 4096) -> np.ndarray:
     """Cosine distance of each embedding to its nearest reference [N], 0 same direction .. 2 opposite.
 
     Args:
         embeddings: [N, D]
-        reference: embeddings of the images that trained [M, D]
+        reference: embeddings of the training images [M, D]
     """
-
-    def unit(rows: np.ndarray) -> np.ndarray:
-        return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
-
-    known = unit(reference).T
-    nearest = [1 - (unit(embeddings[i : i + chunk]) @ known).max(1) for i in range(0, len(embeddings), chunk)]
+    directions = unit_rows(reference).T
+    batches = (embeddings[first : first + batch] for first in range(0, len(embeddings), batch))
+    nearest = [1 - (unit_rows(rows) @ directions).max(1) for rows in batches]
     return np.concatenate(nearest) if nearest else np.zeros(0)
 
 

@@ -170,8 +170,8 @@ def _read_unet(folder: Path, notes: dict[str, Any]) -> Any:
     if not is_file(weights):
         raise InvalidInput("no unet/diffusion_pytorch_model.safetensors")
     widths, layers = config["block_out_channels"], config["layers_per_block"]
-    is_deep = isinstance(widths, list) and 0 < len(widths) <= MAX_LEVELS
-    numbers = {2 * MAX_WIDTH: widths if is_deep else [None], MAX_LAYERS: [layers]}
+    has_levels = isinstance(widths, list) and 0 < len(widths) <= MAX_LEVELS
+    numbers = {2 * MAX_WIDTH: widths if has_levels else [None], MAX_LAYERS: [layers]}
     if any(type(value) is not int or not 0 < value <= high for high in numbers for value in numbers[high]):
         raise InvalidInput(f"config.json has {shown(widths)} channels and {shown(layers)} blocks a level")
     architecture = Architecture(notes["patch_px"], tuple(widths), layers)

@@ -20,7 +20,7 @@ from torch import nn
 
 from ..errors import InvalidInput
 from ..settings import GeneratorSettings, SamplingSettings
-from ..step import TrainingReport, accelerator, faster_precision
+from ..step import TrainingReport, accelerator, cosine_with_warmup, faster_precision
 from .network import architecture_settings as architecture_settings
 from .network import build as build
 from .network import export as export
@@ -39,7 +39,7 @@ CPU_BATCH, CUDA_BATCH = 32, 128  # on few cores, many small updates learn most
 RATE_TIMES_WIDTH = 0.128  # peak learning rate times the width: 0.004 at 32
 REPORT_UPDATES, REPORT_SECONDS = 10, 2.0
 SAVE_SECONDS, SAVE_TIMES = 15.0, 20.0  # least time between two saves: seconds, and durations of a save
-WARM_SHARE = 0.05  # of a training that is short, instead of all warm-up steps
+MAX_WARMUP = 0.05  # of a short training, in place of all warm-up updates
 MAX_GRADIENT_NORM = 1.0
 MEAN_UPDATES = 50  # of the running mean of the loss
 
@@ -203,14 +203,13 @@ def learning_rate(unet: Any, settings: GeneratorSettings) -> float:
     return settings.learning_rate or RATE_TIMES_WIDTH / float(unet.config.block_out_channels[0])
 
 
-def schedule(update: int, share: float, warmup_updates: int) -> float:
-    """Part of the step size: it warms up, at the longest over a 20th of the training, and falls as a cosine.
+def schedule(update: int, done: float, warmup_updates: int) -> float:
+    """Factor of the learning rate: a warm-up over at most a 20th of the training, and a cosine.
 
     Args:
-        share: part of the training that is done, 0..1
+        done: fraction of the training that is done, 0..1
     """
-    warm = max((update + 1) / max(warmup_updates, 1), share / WARM_SHARE)
-    return min(warm, 1.0) * 0.5 * (1 + math.cos(math.pi * share))
+    return cosine_with_warmup(done, max((update + 1) / max(warmup_updates, 1), done / MAX_WARMUP))
 
 
 def choose_precision(pipeline: Pipeline, settings: GeneratorSettings) -> str:

@@ -10,6 +10,8 @@ import warnings
 import numpy as np
 import scipy.sparse as sp
 
+from ..vectors import EPS, unit_rows
+
 LOGISTIC_C = 2.0  # inverse regularisation, for rows of length 1 on average
 SHRINKAGE = 0.05  # of the covariance, towards equal variances
 LOG_UNSEEN = float(np.log(1e-4))  # log-probability of a class without labels
@@ -28,8 +30,7 @@ def power_normalise(vectors: np.ndarray, dimensions: int, seed: int = 0) -> np.n
     from sklearn.decomposition import PCA
 
     rows = np.sqrt(vectors) if (vectors >= 0).all() else vectors
-    rows = rows - rows.mean(axis=0)
-    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    rows = unit_rows(rows - rows.mean(axis=0))
     dimensions = min(dimensions, *rows.shape)
     return to_unit_rms(PCA(dimensions, svd_solver="randomized", random_state=seed).fit_transform(rows))
 
@@ -69,7 +70,7 @@ def propagate(rows: np.ndarray, adjacency: sp.csr_array, hops: int, teleport: fl
 
 def to_unit_rms(rows: np.ndarray) -> np.ndarray:
     """Scales all rows by one number, so that their mean squared length is 1."""
-    return np.asarray(rows / max(np.sqrt((rows**2).sum(axis=1).mean()), 1e-12), np.float32)
+    return np.asarray(rows / max(np.sqrt((rows**2).sum(axis=1).mean()), EPS), np.float32)
 
 
 def classify(rows: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:

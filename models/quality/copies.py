@@ -1,7 +1,7 @@
 """Copies of training images among generated ones, by pixels: mirrored, shifted or re-encoded.
 
 The score is that of Carlini et al., 2023, "Extracting training data from diffusion models": the distance to the nearest
-training image over the mean distance to the 50 nearest, since in a homogeneous class a small distance alone is no
+training image over the mean distance to the next 50, since in a homogeneous class a small distance alone is no
 evidence. Distances are minima over 25 shifts, plain and mirrored, after a slight blur and with faint colours, so that
 JPEG artefacts do not count. Limits are quantiles of this ratio for held-out real images.
 """
@@ -22,7 +22,7 @@ from ..errors import InvalidInput
 SIDE_PX = 32  # larger images are reduced to it first
 SHIFT_PX = 2  # in each direction, of the reduced image
 COLOUR = 0.25  # weight of colours beside brightness: JPEG distorts them
-NEAREST = 50  # training images whose mean distance is the denominator of the ratio
+CROWD = 50  # next training images, whose mean distance is the denominator of the ratio
 CANDIDATES = 64  # training images compared pixel by pixel
 COMPONENTS = 32  # principal components of the pixels, in which candidates are searched
 PCA_ROWS = 4096  # training images that fit them
@@ -67,9 +67,7 @@ class Nearest:
 
     index: np.ndarray  # [n]
     distance: np.ndarray  # root mean square of pixel differences, 0..1 [n]
-    ratio: (
-        np.ndarray
-    )  # distance over the mean of the next 50: 0 a copy, 1 not nearer than to others [n]; NaN: no others
+    ratio: np.ndarray  # distance over the mean of the next 50, 0 (a copy) .. 1; NaN without a training image [n]
 
 
 def prepare(images: Source, groups: np.ndarray | None = None) -> Reference:
@@ -135,13 +133,23 @@ def limits(
     scores, labels = _real_ratios(reference, training, held_out, seed)
     if not len(scores):
         return np.full(classes, DEFAULT_LIMIT)
-    median = float(np.median(scores))
-    shift = np.zeros(classes)
-    for class_id in np.unique(labels):
-        own = scores[labels == class_id]
-        shift[class_id] = (np.median(own) - median) * len(own) / (len(own) + SHRINKAGE)
+    _, shift = shrunk_medians(scores, labels, classes, SHRINKAGE)
     rank = max(int(quantile * (len(scores) + 1)), 1)  # a new image lies below with probability at most `quantile`
     return np.asarray(np.exp(shift + np.sort(scores - shift[labels])[rank - 1]))
+
+
+def shrunk_medians(values: np.ndarray, labels: np.ndarray, classes: int, shrinkage: float) -> tuple[float, np.ndarray]:
+    """The median, and how far that of each class lies from it [K], less the fewer values it has.
+
+    Args:
+        values, labels: of n >= 1 images, and their classes [n]
+        shrinkage: number of values at which the distance is halved
+    """
+    median, offsets = float(np.median(values)), np.zeros(classes)
+    for class_id in np.unique(labels):
+        own = values[labels == class_id]
+        offsets[class_id] = (np.median(own) - median) * len(own) / (len(own) + shrinkage)
+    return median, offsets
 
 
 def _real_ratios(
@@ -190,7 +198,7 @@ def _nearest(reference: Reference, images: Tensor, own: Tensor | None) -> tuple[
     windows = reference.windows[candidates].float() - reference.mean  # [B, M, D]
     exact = torch.cdist(windows, views, compute_mode="use_mm_for_euclid_dist").amin(2) / windows.shape[2] ** 0.5
     distances, order = exact.where(lowest.isfinite(), torch.nan).sort(1)  # NaN comes last
-    nearest, mean = distances[:, 0], distances[:, 1 : NEAREST + 1].nanmean(1).nan_to_num(UNRELATED)
+    nearest, mean = distances[:, 0], distances[:, 1 : CROWD + 1].nanmean(1).nan_to_num(UNRELATED)
     return candidates.gather(1, order)[:, 0], nearest, nearest / mean.clamp_min(MIN_DISTANCE)
 
 

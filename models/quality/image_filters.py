@@ -14,11 +14,12 @@ import numpy as np
 
 from ..errors import InvalidInput
 from ..settings import FilterSettings
-from .copies import Nearest
+from ..vectors import unit_rows
+from .copies import Nearest, shrunk_medians
 
 MIN_CLASS_IMAGES = 40  # held-out images of a class below which it shares limits
 SHRINKAGE = 5  # images at which a class's own scale weighs as much as the median scale
-FAINT = 1e-6
+MIN_DISTANCE = 1e-6  # before logarithms
 CHECKS = ("copy", "prototype", "probability", "graph")  # in this order: the first that fails is the reason
 
 
@@ -137,12 +138,12 @@ def explain(reason: str, value: float, limit: float, name: str) -> str:
 
 def _prototypes(training: Views, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean direction of each class [K, D], and each image's distance to that of the others of its class [N]."""
-    rows, names = _unit(training.embeddings), training.labels
-    counts = np.bincount(names, minlength=classes)[:, None]
+    rows, labels = unit_rows(training.embeddings.astype(np.float64)), training.labels
+    counts = np.bincount(labels, minlength=classes)[:, None]
     sums = np.zeros((classes, rows.shape[1]))
-    np.add.at(sums, names, rows)
-    others = (sums[names] - rows) / np.maximum(counts[names] - 1, 1)
-    inner = np.where(counts[names, 0] > 1, np.linalg.norm(rows - others, axis=1), np.nan)
+    np.add.at(sums, labels, rows)
+    others = (sums[labels] - rows) / np.maximum(counts[labels] - 1, 1)
+    inner = np.where(counts[labels, 0] > 1, np.linalg.norm(rows - others, axis=1), np.nan)
     return sums / np.maximum(counts, 1), inner
 
 
@@ -151,13 +152,9 @@ def _scales(inner: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
     finite = ~np.isnan(inner)
     if not finite.any():
         return np.ones(classes)
-    logs = np.log(np.maximum(inner, FAINT))
-    median = float(np.median(logs[finite]))
-    scales = np.full(classes, median)
-    for class_id in np.unique(labels[finite]):
-        own = logs[finite & (labels == class_id)]
-        scales[class_id] += (np.median(own) - median) * len(own) / (len(own) + SHRINKAGE)
-    return np.asarray(np.exp(scales))
+    logs = np.log(np.maximum(inner[finite], MIN_DISTANCE))
+    median, offsets = shrunk_medians(logs, labels[finite], classes, SHRINKAGE)
+    return np.asarray(np.exp(median + offsets))
 
 
 def _upper_limits(values: np.ndarray, labels: np.ndarray, classes: int, reject: float) -> np.ndarray:
@@ -185,9 +182,4 @@ def _conformal_quantile(values: np.ndarray, alpha: float) -> float:
 
 
 def _distances(embeddings: np.ndarray, prototypes: np.ndarray) -> np.ndarray:
-    return np.asarray(np.linalg.norm(_unit(embeddings) - prototypes, axis=1))
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    rows = rows.astype(np.float64)
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), FAINT))
+    return np.asarray(np.linalg.norm(unit_rows(embeddings.astype(np.float64)) - prototypes, axis=1))

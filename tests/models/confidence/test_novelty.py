@@ -7,7 +7,7 @@ def test_the_distance_is_the_nearest_cosine_distance():
     rng = np.random.default_rng(0)
     some, known = rng.normal(size=(70, 16)), rng.normal(size=(30, 16))
 
-    assert np.allclose(novelty.distances(some, known, chunk=32), cosine_distances(some, known).min(1))
+    assert np.allclose(novelty.distances(some, known, batch=32), cosine_distances(some, known).min(1))
 
 
 def test_a_new_kind_lies_beyond_the_fence_and_the_known_kinds_do_not():
