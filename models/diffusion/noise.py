@@ -58,7 +58,7 @@ def noise_batch(
     generator = torch.Generator().manual_seed(seed)  # on the CPU: the same on each device
     stratified = (torch.arange(count) + torch.rand(count, generator=generator)) / count
     times = torch.special.ndtri(stratified).sigmoid().to(device)
-    classes = torch.as_tensor(labels, dtype=torch.long)
+    classes = torch.tensor(labels, dtype=torch.long)  # a copy, as labels are dropped
     classes[torch.rand(count, generator=generator) < settings.class_dropout_prob] = null_class
     flipped = torch.rand(2, count, generator=generator) < 0.5
 
