@@ -216,7 +216,8 @@ class Making:
 
         if without == "all":
             return np.ones(len(drawn.labels), dtype=bool)
-        shares = {f"{without}_share": 0.0} if without in CHECKS else {}
+        setting = f"{'gcn' if without == 'graph' else without}_reject_quantile"
+        shares = {setting: 0.0} if without in CHECKS else {}
         return kept(self.problem.train, self.problem.held_out, drawn, shares)
 
 

@@ -87,7 +87,8 @@ def compare(pixels: np.ndarray, labels: np.ndarray, count: int, judged: int, see
 
     start = time.perf_counter()
     reference = copies.prepare(train)
-    limit = copies.limits(reference, train, labels[parts.train], held, labels[parts.held], classes, share)
+    real = (copies.LabelledImages(train, labels[parts.train]), copies.LabelledImages(held, labels[parts.held]))
+    limit = copies.limits(reference, *real, classes, share)
     scores = [copies.search(reference, images).ratio for images in (planted, fresh)]
     ours = row("Evenset", scores, limit, labels, chosen, parts, time.perf_counter() - start)
 

@@ -80,7 +80,7 @@ def peers(around, classes: int) -> dict[str, list[Candidate]]:  # type: ignore[n
 
     own, adjacency = around.views["own"], around.graph.normalised()
     wide = [graphs.build(own, GraphSettings(neighbours=count)) for count in NEIGHBOURS]
-    smooth = [neighbourhood_features.diffuse(own, adjacency, hops) for hops in HOPS]
+    smooth = [neighbourhood_features.propagate(own, adjacency, hops) for hops in HOPS]
     return {
         "logistic regression": [regression(own, c) for c in STRENGTHS],
         "SGC": [regression(rows, c) for rows in smooth for c in STRENGTHS],

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..models.confidence.threshold import interval
+from ..models.confidence.threshold import clopper_pearson
 from ..models.errors import InvalidInput
 from ..models.settings import AuditSettings, split
 from .data import saved_views
@@ -124,7 +124,7 @@ def _evaluate(run: Run, field: str, alpha: float) -> AuditResults:
             checked += 1
             right += label == suggested[i]
     complete = checked == len(suggested)
-    low, high = interval(right, checked, alpha) if complete else (0.0, 1.0)
+    low, high = clopper_pearson(right, checked, alpha) if complete else (0.0, 1.0)
     precision = right / checked if complete else None
     views = {"audit": run.record.notes["view"]}
     return AuditResults(run.key, field, len(suggested), checked, right, alpha, precision, low, high, views)

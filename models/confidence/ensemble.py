@@ -1,72 +1,73 @@
-"""Several members' scores as one: the mean of their log-probabilities, weighted where labels show that it pays."""
+"""Ensemble of members: a weighted mean of their log-probabilities, with weights learned from tuning labels."""
 
 from __future__ import annotations
 
 import numpy as np
 
-ENOUGH = 30  # labels of the tuning part from which weights are learned
-PULL = 10.0  # towards the usual weights: as strong as the evidence of so many labels
-CHANCE = 0.05  # how likely a lead of the best member may be by luck, and it is still left in the mean
-FLOOR = float(np.log(1e-4))  # no member vetoes a class: one that was never joined to it says a flat zero
+MIN_TUNING_LABELS = 30  # below, the initial weights stay
+SHRINKAGE = 10.0  # towards the initial weights, as strong as this many labels
+ALPHA = 0.05  # of the sign test that lets the best member stand alone
+FLOOR = float(np.log(1e-4))  # of log-probabilities, so that one member cannot veto a class
 
 
 def combine(log_probabilities: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """The weighted mean of log-probabilities, normalised [N, K]; NaN where every member abstains.
 
     Args:
-        log_probabilities: of each member [M, N, K]; a row of NaN where it abstains, and then the others count alone
-        weights: of each member, not negative [M]; None: all the same. Where only members of weight 0 speak, they do.
+        log_probabilities: of each member [M, N, K]; a row of NaN where it abstains, and only the others count
+        weights: of each member, not negative [M]; None: all equal. Where all but members of weight 0 abstain, these
+            count.
     """
     weights = np.ones(len(log_probabilities)) if weights is None else np.asarray(weights, np.float64)
-    speaks = ~np.isnan(log_probabilities).any(axis=2)
-    share = weights[:, None] * speaks
-    share = np.where(share.sum(axis=0) > 0, share, speaks)
-    total = share.sum(axis=0)
-    floored = np.where(speaks[:, :, None], np.maximum(log_probabilities, FLOOR), 0.0)
-    mean = np.einsum("mn,mnk->nk", share, floored) / np.maximum(total, 1e-300)[:, None]
+    votes = ~np.isnan(log_probabilities).any(axis=2)
+    shares = weights[:, None] * votes
+    shares = np.where(shares.sum(axis=0) > 0, shares, votes)
+    total = shares.sum(axis=0)
+    floored = np.where(votes[:, :, None], np.maximum(log_probabilities, FLOOR), 0.0)
+    mean = np.einsum("mn,mnk->nk", shares, floored) / np.maximum(total, 1e-300)[:, None]
     return normalise(np.where(total[:, None] > 0, mean, np.nan))
 
 
-def weigh(log_probabilities: np.ndarray, labels: np.ndarray, usual: np.ndarray | None = None) -> np.ndarray:
-    """Weights of the members, not negative, of sum 1 [M], from labels that none of them has learned from.
+def weigh(log_probabilities: np.ndarray, labels: np.ndarray, initial: np.ndarray | None = None) -> np.ndarray:
+    """Weights of the members, not negative, of sum 1 [M], from labels that trained none of them.
 
-    With fewer than ENOUGH labels they weigh what is usual. The best member weighs alone where it is right so much more
-    often than the weighted mean that chance does not explain it (exact sign test over the samples that they differ on).
+    With fewer than MIN_TUNING_LABELS the initial weights stay. The best member gets all weight where it beats the
+    weighted mean significantly (exact sign test over the samples that they differ on).
 
     Args:
         log_probabilities: of the tuning part [M, n, K], NaN rows where a member abstains
         labels: its classes [n]
-        usual: weights that hold until labels say otherwise [M]; None: all the same
+        initial: weights without tuning labels [M]; None: all equal
     """
     members = len(log_probabilities)
-    usual = np.full(members, 1 / members) if usual is None else usual / usual.sum()
-    spoken = ~np.isnan(log_probabilities).any(axis=2).all(axis=0)
-    log_probabilities, labels = log_probabilities[:, spoken], np.asarray(labels)[spoken]
-    weights = _learn(log_probabilities, labels, usual) if len(labels) >= ENOUGH else usual
-    right = np.nan_to_num(log_probabilities, nan=-np.inf).argmax(axis=2) == labels
-    right &= ~np.isnan(log_probabilities).any(axis=2)
-    best = int(right.sum(axis=1).argmax())
-    together = combine(log_probabilities, weights).argmax(axis=1) == labels
-    if _beyond_chance(right[best], together, CHANCE / members):
+    initial = np.full(members, 1 / members) if initial is None else initial / initial.sum()
+    scored = ~np.isnan(log_probabilities).any(axis=2).all(axis=0)
+    log_probabilities, labels = log_probabilities[:, scored], np.asarray(labels)[scored]
+    weights = _learn(log_probabilities, labels, initial) if len(labels) >= MIN_TUNING_LABELS else initial
+    correct = np.nan_to_num(log_probabilities, nan=-np.inf).argmax(axis=2) == labels
+    correct &= ~np.isnan(log_probabilities).any(axis=2)
+    best = int(correct.sum(axis=1).argmax())
+    combined = combine(log_probabilities, weights).argmax(axis=1) == labels
+    if _is_better(correct[best], combined, ALPHA / members):
         return np.asarray(np.eye(members)[best])
     return weights
 
 
 def agreement(log_probabilities: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Share of the members that speak and vote for the class of `combine`, 0..1 [N]; NaN where none speaks."""
-    speaks = ~np.isnan(log_probabilities).any(axis=2)
-    votes = np.nan_to_num(log_probabilities, nan=-np.inf).argmax(axis=2)
-    together = np.nan_to_num(combine(log_probabilities, weights), nan=-np.inf).argmax(axis=1)
-    count = speaks.sum(axis=0)
-    return np.where(count > 0, ((votes == together) & speaks).sum(axis=0) / np.maximum(count, 1), np.nan)
+    """Fraction of the members that vote for the class of `combine`, 0..1 [N]; NaN where all abstain."""
+    votes = ~np.isnan(log_probabilities).any(axis=2)
+    predicted = np.nan_to_num(log_probabilities, nan=-np.inf).argmax(axis=2)
+    combined = np.nan_to_num(combine(log_probabilities, weights), nan=-np.inf).argmax(axis=1)
+    count = votes.sum(axis=0)
+    return np.where(count > 0, ((predicted == combined) & votes).sum(axis=0) / np.maximum(count, 1), np.nan)
 
 
-def put_back(log_probabilities: np.ndarray, prior: np.ndarray) -> np.ndarray:
-    """Scores learned as if all classes were equally frequent -> log-probabilities where they are not [N, K].
+def restore_prior(log_probabilities: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """Log-probabilities under a class prior, from those of equally frequent classes [N, K].
 
     Args:
         log_probabilities: [N, K]
-        prior: each class's share of the pool [K]
+        prior: frequency of each class [K]
     """
     return normalise(log_probabilities + np.log(np.maximum(prior, 1e-12)))
 
@@ -78,10 +79,10 @@ def normalise(scores: np.ndarray) -> np.ndarray:
     return np.asarray(log_softmax(scores, axis=-1))
 
 
-def _learn(log_probabilities: np.ndarray, labels: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Minimises the log-loss of the weighted sum, plus PULL times the squared distance from the usual weights.
+def _learn(log_probabilities: np.ndarray, labels: np.ndarray, initial: np.ndarray) -> np.ndarray:
+    """Minimises the log-loss of the weighted sum, plus SHRINKAGE times the squared distance from the initial weights.
 
-    The sum of the weights is free in here, so that a member is not preferred for its sharpness alone.
+    The sum of the weights is free here, so that a member is not preferred for its sharpness alone.
     """
     from scipy.optimize import minimize
 
@@ -89,16 +90,16 @@ def _learn(log_probabilities: np.ndarray, labels: np.ndarray, usual: np.ndarray)
 
     def loss(weights: np.ndarray) -> float:
         scores = normalise(combine(log_probabilities, weights) * weights.sum())
-        away = weights - weights.sum() * usual
-        return float(PULL * (away**2).sum() - scores[rows, labels].sum())
+        change = weights - weights.sum() * initial
+        return float(SHRINKAGE * (change**2).sum() - scores[rows, labels].sum())
 
-    found = minimize(loss, usual, method="L-BFGS-B", bounds=[(0, None)] * members).x
-    return np.asarray(found / found.sum()) if found.sum() > 0 else usual
+    weights = minimize(loss, initial, method="L-BFGS-B", bounds=[(0, None)] * members).x
+    return np.asarray(weights / weights.sum()) if weights.sum() > 0 else initial
 
 
-def _beyond_chance(one: np.ndarray, other: np.ndarray, chance: float) -> bool:
-    """Whether `one` is right more often than `other` [n], by the exact sign test at level `chance`."""
+def _is_better(first: np.ndarray, second: np.ndarray, alpha: float) -> bool:
+    """Whether `first` is correct more often than `second` [n], by the exact sign test at level `alpha`."""
     from scipy.stats import binomtest
 
-    wins, losses = int((one & ~other).sum()), int((other & ~one).sum())
-    return wins > losses and bool(binomtest(wins, wins + losses, alternative="greater").pvalue < chance)
+    wins, losses = int((first & ~second).sum()), int((second & ~first).sum())
+    return wins > losses and bool(binomtest(wins, wins + losses, alternative="greater").pvalue < alpha)

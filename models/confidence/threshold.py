@@ -1,55 +1,59 @@
-"""The threshold above which a promised precision holds, and what held-out labels say of it. High scores are better."""
+"""Accepting predictions with a bound on their precision: Learn then Test (Angelopoulos et al., 2021).
+
+Higher scores are better everywhere.
+"""
 
 from __future__ import annotations
 
 import functools
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import beta, binom, hypergeom, nbinom
 
-STEPS = 100  # thresholds that are tested, at the most
+MAX_CANDIDATES = 100  # thresholds tested
 
 
-def interval(right: float, total: float, alpha: float) -> tuple[float, float]:
-    """Exact binomial bounds of a share (Clopper & Pearson, 1934), each one-sided at `alpha`; (0, 1) of nothing.
+def clopper_pearson(correct: float, total: float, alpha: float) -> tuple[float, float]:
+    """Exact binomial bounds of a proportion (Clopper & Pearson, 1934), each one-sided at `alpha`.
 
     Args:
-        right, total: counts; fractions are allowed, for weighted samples
+        correct, total: counts; fractions are allowed, for weighted samples. A total of 0 gives (0, 1)
     """
     if total <= 0:
         return 0.0, 1.0
-    low = float(beta.ppf(alpha, right, total - right + 1)) if right > 0 else 0.0
-    high = float(beta.ppf(1 - alpha, right + 1, total - right)) if right < total else 1.0
+    low = float(beta.ppf(alpha, correct, total - correct + 1)) if correct > 0 else 0.0
+    high = float(beta.ppf(1 - alpha, correct + 1, total - correct)) if correct < total else 1.0
     return low, high
 
 
 @functools.lru_cache(maxsize=4096)
 def labels_needed(target: float, alpha: float, errors: int = 0) -> int:
-    """How many held-out samples, `errors` of them wrong, it takes until the lower bound reaches `target`."""
-    # as many right ones come before the next error with chance 1 - alpha at the most, were the precision the target
+    """Fewest held-out labels, `errors` of them wrong, whose Clopper-Pearson lower bound reaches `target`."""
+    # at precision `target`, more correct labels before the next error have probability at most alpha
     return errors + 1 + int(nbinom.ppf(1 - alpha, errors + 1, 1 - target))
 
 
-def bounds(right: int, held: int, pool: int, alpha: float) -> tuple[float, float]:
-    """Bounds of the share right among `pool` samples, from `right` of `held` others of the same random draw.
+def finite_bounds(correct: int, held_out: int, unlabelled: int, alpha: float) -> tuple[float, float]:
+    """Bounds of the precision among `unlabelled` samples, from `correct` of `held_out` others of the same random draw.
 
-    Each holds with chance 1 - alpha, exactly, whatever the number of wrong ones is among both together: the held-out
-    ones are a random part of these (hypergeometric). Wider than `interval`, and equal to it for a large pool.
+    Each holds with probability 1 - alpha, exactly, for every number of errors in both together: the held-out samples
+    are a random part of them (hypergeometric). Wider than `clopper_pearson`, and equal to it for many unlabelled.
     """
-    if not held or not pool:
+    if not held_out or not unlabelled:
         return 0.0, 1.0
-    low = 1 - _most_wrong(held - right, held, pool, alpha) / pool
-    return low, _most_wrong(right, held, pool, alpha) / pool
+    low = 1 - _max_errors(held_out - correct, held_out, unlabelled, alpha) / unlabelled
+    return low, _max_errors(correct, held_out, unlabelled, alpha) / unlabelled
 
 
-def _most_wrong(wrong: int, held: int, pool: int, alpha: float) -> int:
-    """The fewest in the pool of which it is true that, were there more, so few held-out ones had chance alpha."""
-    low, high = 0, pool
+def _max_errors(errors: int, held_out: int, unlabelled: int, alpha: float) -> int:
+    """Upper bound on errors among the unlabelled: with more, this few held-out errors have probability <= alpha."""
+    low, high = 0, unlabelled
     while low < high:
         middle = (low + high) // 2
-        if hypergeom.cdf(wrong, held + pool, middle + wrong + 1, held) <= alpha:
+        if hypergeom.cdf(errors, held_out + unlabelled, middle + errors + 1, held_out) <= alpha:
             high = middle
         else:
             low = middle + 1
@@ -58,157 +62,161 @@ def _most_wrong(wrong: int, held: int, pool: int, alpha: float) -> int:
 
 @dataclass(frozen=True)
 class Threshold:
-    """The lowest score that is accepted, and what held-out labels say of the precision above it."""
+    """The lowest accepted score, and the precision above it by held-out labels."""
 
     score: float  # infinity where nothing is accepted
-    held_out: int  # held-out samples above it
-    right: int  # of these, predicted right
-    precision: float  # share of right ones, weighted; NaN where nothing is accepted
-    low: float  # lower bound at alpha of the precision of what is accepted
-    high: float  # its upper bound at alpha
+    held_out: int  # held-out samples at or above it
+    correct: int  # of these, predicted correctly
+    precision: float  # weighted; NaN where nothing is accepted
+    low: float  # lower bound at alpha of the precision of the accepted
+    high: float  # upper bound at alpha
 
 
 NOTHING = Threshold(math.inf, 0, 0, math.nan, 0.0, 1.0)
 
 
+class HeldOut(NamedTuple):
+    """Held-out samples."""
+
+    scores: np.ndarray  # [N]
+    correct: np.ndarray  # whether each is predicted correctly [N]
+    weights: np.ndarray | None = None  # [N]; None: all equal
+
+
 def choose_threshold(
-    pool: np.ndarray,
-    held: np.ndarray,
-    right: np.ndarray,
+    unlabelled: np.ndarray,
+    held_out: np.ndarray,
+    correct: np.ndarray,
     target: float,
     alpha: float,
     weights: np.ndarray | None = None,
 ) -> Threshold:
-    """Accepts as much of the pool as keeps the precision at `target` or above, with confidence 1 - alpha.
+    """Lowest threshold that keeps the precision at `target` or above, with confidence 1 - alpha.
 
-    Thresholds are fixed before a held-out answer is looked at: they cut off shares of all the scores. They are tested
-    from the strictest on, and the first that fails ends it (fixed-sequence testing, Angelopoulos et al., 2021, "Learn
-    then Test"). So the chance that the chosen one breaks the promise is alpha at the most, if the held-out samples are
-    a random draw and have no part in the scores. A test asks two things: whether the precision is `target` where the
-    samples come from (exact binomial), and among these very samples of the pool (exact hypergeometric).
+    Candidates are fixed before any held-out label is read: quantiles of all scores. They are tested from the strictest
+    on, and the first failure ends it (fixed-sequence testing of Learn then Test). So the chosen one misses the target
+    with probability at most alpha, if the held-out samples are a random draw and have no part in the scores.
+    Each test has two parts: the precision where the samples come from (exact binomial), and among the unlabelled
+    samples themselves (exact hypergeometric).
 
     Args:
-        pool: scores of the unlabelled samples, -infinity where one must not be accepted [M]
-        held: scores of the held-out samples, made likewise [N]
-        right: whether each held-out prediction is right [N]
-        weights: of each held-out sample [N]; with them the result is an estimate, by the effective number of samples
+        unlabelled: scores of the unlabelled samples, -infinity where one must not be accepted [M]
+        held_out: scores of the held-out samples, computed likewise [N]
+        correct: whether each held-out prediction is correct [N]
+        weights: of the held-out samples [N]; the result is then an estimate, by the effective sample size
     """
-    first = first_test(len(held), target, alpha)
-    if first > len(held) or not np.isfinite(pool).any():
+    first = first_test(len(held_out), target, alpha)
+    if first > len(held_out) or not np.isfinite(unlabelled).any():
         return NOTHING
-    chosen = None
-    cuts = _cuts(np.concatenate([pool, held]), first / len(held))
-    able = _passes(cuts, pool, held, np.ones(len(held), dtype=bool), target, alpha, weights)
-    cuts = cuts[able.argmax() :]  # where a faultless answer would not do, none is asked for
-    for cut, passes in zip(cuts, _passes(cuts, pool, held, right, target, alpha, weights), strict=True):
-        if not passes:
-            break
-        chosen = cut
-    return NOTHING if chosen is None else _threshold(chosen, pool, held, right, alpha, weights)
+    samples = HeldOut(held_out, correct, weights)
+    candidates = _candidates(np.concatenate([unlabelled, held_out]), first / len(held_out))
+    flawless = samples._replace(correct=np.ones(len(held_out), dtype=bool))
+    testable = _passes(candidates, unlabelled, flawless, target, alpha)
+    candidates = candidates[testable.argmax() :]  # a candidate that fails without an error is not tested
+    passes = _passes(candidates, unlabelled, samples, target, alpha)
+    count = len(passes) if passes.all() else int(passes.argmin())
+    return _evaluate(candidates[count - 1], unlabelled, samples, alpha) if count else NOTHING
 
 
-def first_test(held: int, target: float, alpha: float) -> int:
-    """How many of the held-out samples the strictest threshold should keep.
+def first_test(held_out: int, target: float, alpha: float) -> int:
+    """Held-out samples at or above the strictest candidate.
 
-    Where none may be wrong, one error ends the sequence; further on more may be, but more are. So: room
-    for one error if that takes no more than two thirds of the samples, and for as many as a good third of them allows.
+    Without room for errors, a single one ends the sequence; with more room, the first threshold is lower. So: room for
+    one error if that takes at most two thirds of the samples, and for as many as 35 % of the samples allow.
     """
-    errors = 1 if labels_needed(target, alpha, errors=1) <= held * 2 / 3 else 0
-    while labels_needed(target, alpha, errors + 1) <= 0.35 * held:
+    errors = 1 if labels_needed(target, alpha, errors=1) <= held_out * 2 / 3 else 0
+    while labels_needed(target, alpha, errors + 1) <= 0.35 * held_out:
         errors += 1
     return labels_needed(target, alpha, errors)
 
 
-def _cuts(scores: np.ndarray, first: float) -> np.ndarray:
-    """Scores that cut off shares from `first` to all, the strictest first; equal scores stay together [k]."""
+def _candidates(scores: np.ndarray, first: float) -> np.ndarray:
+    """Thresholds that accept fractions from `first` to 1, the strictest first; equal scores stay together [k]."""
     usable = np.sort(scores[np.isfinite(scores)])[::-1]
-    places = np.ceil(np.linspace(first, 1, STEPS) * len(scores)).astype(int)
-    return np.unique(usable[np.minimum(places, len(usable)) - 1])[::-1]
+    ranks = np.ceil(np.linspace(first, 1, MAX_CANDIDATES) * len(scores)).astype(int)
+    return np.unique(usable[np.minimum(ranks, len(usable)) - 1])[::-1]
 
 
 def _passes(
-    cuts: np.ndarray,
-    pool: np.ndarray,
-    held: np.ndarray,
-    right: np.ndarray,
-    target: float,
-    alpha: float,
-    weights: np.ndarray | None,
+    candidates: np.ndarray, unlabelled: np.ndarray, held_out: HeldOut, target: float, alpha: float
 ) -> np.ndarray:
-    """Whether the held-out samples above each cut show the target [k]."""
-    if weights is not None:
-        return _lower_bounds(cuts, held, right, alpha, weights) >= target
-    count, others = _above(cuts, held), _above(cuts, pool)
-    wrong = _above(cuts, held[~right])
-    spare = np.floor((1 - target) * others + 1e-9)  # wrong ones that the pool may have
-    there = binom.cdf(wrong, count, 1 - target) <= alpha
-    here = hypergeom.cdf(wrong, count + others, np.minimum(spare + wrong + 1, count + others), count) <= alpha
-    return np.asarray(there & (here | (others <= spare)))
+    """Whether the held-out samples above each candidate show the target [k]."""
+    if held_out.weights is not None:
+        return _lower_bounds(candidates, held_out, alpha) >= target
+    count, others = _count_above(candidates, held_out.scores), _count_above(candidates, unlabelled)
+    errors = _count_above(candidates, held_out.scores[~held_out.correct])
+    allowed = np.floor((1 - target) * others + 1e-9)  # errors among the unlabelled
+    in_population = binom.cdf(errors, count, 1 - target) <= alpha
+    both = count + others
+    in_sample = hypergeom.cdf(errors, both, np.minimum(allowed + errors + 1, both), count) <= alpha
+    return np.asarray(in_population & (in_sample | (others <= allowed)))
 
 
-def _lower_bounds(
-    cuts: np.ndarray, held: np.ndarray, right: np.ndarray, alpha: float, weights: np.ndarray
-) -> np.ndarray:
-    """`low` of the `_threshold` of each cut, with weights [k]."""
-    order, places = np.argsort(-held), _above(cuts, held)
+def _lower_bounds(candidates: np.ndarray, held_out: HeldOut, alpha: float) -> np.ndarray:
+    """`low` of `_evaluate` for each candidate, with weights [k]."""
+    scores, correct, weights = held_out
+    assert weights is not None
+    order, counts = np.argsort(-scores), _count_above(candidates, scores)
 
-    def above(values: np.ndarray) -> np.ndarray:
-        return np.asarray(np.concatenate([[0.0], np.cumsum(values[order])])[places])
+    def sum_above(values: np.ndarray) -> np.ndarray:
+        return np.asarray(np.concatenate([[0.0], np.cumsum(values[order])])[counts])
 
-    total, count = above(weights), above(np.ones(len(held)))
-    with np.errstate(invalid="ignore", divide="ignore"):  # a cut above all of them
-        share = np.where(total > 0, above(weights * right) / total, above(right * 1.0) / count)
-        effective = np.where(total > 0, total**2 / above(weights**2), count)
-        low = beta.ppf(alpha, share * effective, (1 - share) * effective + 1)
-    return np.where(share > 0, low, 0.0)
-
-
-def _above(cuts: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """How many scores lie at or above each cut [k]."""
-    return np.asarray(len(scores) - np.searchsorted(np.sort(scores), cuts, side="left"))
+    total, count = sum_above(weights), sum_above(np.ones(len(scores)))
+    with np.errstate(invalid="ignore", divide="ignore"):  # a candidate above all of them
+        precision = np.where(total > 0, sum_above(weights * correct) / total, sum_above(correct * 1.0) / count)
+        effective = np.where(total > 0, total**2 / sum_above(weights**2), count)
+        low = beta.ppf(alpha, precision * effective, (1 - precision) * effective + 1)
+    return np.where(precision > 0, low, 0.0)
 
 
-def _threshold(
-    cut: float, pool: np.ndarray, held: np.ndarray, right: np.ndarray, alpha: float, weights: np.ndarray | None
-) -> Threshold:
-    """What held-out samples say of a cut; with weights by their effective number (Kish, 1965)."""
-    taken = held >= cut
-    count, hits = int(taken.sum()), int(right[taken].sum())
-    share, (low, high) = hits / count if count else math.nan, interval(hits, count, alpha)
-    if weights is None:
-        here = bounds(hits, count, int((pool >= cut).sum()), alpha)
-        low, high = min(low, here[0]), max(high, here[1])
-    elif weights[taken].sum() > 0:
-        w = weights[taken]
-        share, effective = float(w[right[taken]].sum() / w.sum()), float(w.sum() ** 2 / (w**2).sum())
-        low, high = interval(share * effective, effective, alpha)
-    return Threshold(float(cut), count, hits, share, low, high)
+def _count_above(candidates: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Number of scores at or above each candidate [k]."""
+    return np.asarray(len(scores) - np.searchsorted(np.sort(scores), candidates, side="left"))
+
+
+def _evaluate(score: float, unlabelled: np.ndarray, held_out: HeldOut, alpha: float) -> Threshold:
+    """Precision and bounds at a threshold; with weights by the effective sample size (Kish, 1965)."""
+    accepted = held_out.scores >= score
+    count, correct = int(accepted.sum()), int(held_out.correct[accepted].sum())
+    precision, (low, high) = correct / count if count else math.nan, clopper_pearson(correct, count, alpha)
+    if held_out.weights is None:
+        finite = finite_bounds(correct, count, int((unlabelled >= score).sum()), alpha)
+        low, high = min(low, finite[0]), max(high, finite[1])
+    elif held_out.weights[accepted].sum() > 0:
+        weights = held_out.weights[accepted]
+        precision = float(weights[held_out.correct[accepted]].sum() / weights.sum())
+        effective = float(weights.sum() ** 2 / (weights**2).sum())
+        low, high = clopper_pearson(precision * effective, effective, alpha)
+    return Threshold(float(score), count, correct, precision, low, high)
 
 
 def curve(
-    pool: np.ndarray, held: np.ndarray, right: np.ndarray, alpha: float, weights: np.ndarray | None = None
+    unlabelled: np.ndarray, held_out: np.ndarray, correct: np.ndarray, alpha: float, weights: np.ndarray | None = None
 ) -> list[dict[str, float]]:
-    """A row a threshold, from next to nothing to everything: coverage of the pool, precision, and its band at alpha.
+    """Coverage, precision and its bounds at alpha, a row a threshold, from the strictest to accepting everything.
 
-    Each row's bounds hold by themselves. A threshold that is picked from the curve has no promise.
+    The bounds of each row hold for that row alone: a threshold picked from the curve has no guarantee.
     """
-    rows = []
-    for cut in _cuts(np.concatenate([pool, held]), 1 / STEPS) if np.isfinite(pool).any() else ():
-        found = _threshold(cut, pool, held, right, alpha, weights)
-        if not found.held_out:  # nothing is known of it
+    if not np.isfinite(unlabelled).any():
+        return []
+    samples, rows = HeldOut(held_out, correct, weights), []
+    for score in _candidates(np.concatenate([unlabelled, held_out]), 1 / MAX_CANDIDATES):
+        threshold = _evaluate(score, unlabelled, samples, alpha)
+        if not threshold.held_out:
             continue
-        row = {"coverage": float((pool >= cut).mean()), "score": found.score, "held_out": found.held_out}
-        rows.append({**row, "precision": found.precision, "low": found.low, "high": found.high})
+        row = {"coverage": float((unlabelled >= score).mean()), "score": threshold.score}
+        row.update(held_out=threshold.held_out, precision=threshold.precision, low=threshold.low, high=threshold.high)
+        rows.append(row)
     return rows
 
 
-def class_weights(held: np.ndarray, pool: np.ndarray, classes: int) -> np.ndarray:
-    """Weights [N] that give held-out samples the pool's frequencies of predicted classes.
+def class_weights(held_out: np.ndarray, unlabelled: np.ndarray, classes: int) -> np.ndarray:
+    """Weights [N] that give held-out samples the unlabelled samples' frequencies of predicted classes.
 
     Args:
-        held, pool: predicted class of each held-out and each unlabelled sample [N], [M]
+        held_out, unlabelled: predicted class of each sample [N], [M]
     """
-    have = np.bincount(held, minlength=classes) / max(len(held), 1)
-    want = np.bincount(pool, minlength=classes) / max(len(pool), 1)
+    actual = np.bincount(held_out, minlength=classes) / max(len(held_out), 1)
+    wanted = np.bincount(unlabelled, minlength=classes) / max(len(unlabelled), 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(have > 0, want / have, 0.0)[held])
+        return np.asarray(np.where(actual > 0, wanted / actual, 0.0)[held_out])

@@ -1,4 +1,4 @@
-"""A generator before and after its training: diffusers' UNet, as large as time and device allow, and its files."""
+"""The generator's network: the size of diffusers' UNet2DModel by time and device, and its files."""
 
 from __future__ import annotations
 
@@ -21,65 +21,65 @@ from ..regular_files import is_file, is_list_of_names, read_json, regular
 from ..settings import GeneratorSettings, SamplingSettings, shown
 from .pipeline import Pipeline
 
-DEEPEST = 7  # places a side at which a network is halved no more
-GROUPS = 8  # channels are normalised in so many groups, which have to divide every width
-LIGHTEST, HEAVIEST = 32, 256  # widths of the first level that are chosen without being asked for
+MAX_DEEPEST_SIDE = 7  # patches a side of the deepest level
+NORM_GROUPS = 8  # of group normalisation; they divide every width
+MIN_AUTO_WIDTH, MAX_AUTO_WIDTH = 32, 256  # channels of the first level
 MAX_WIDTH, MAX_LAYERS, MAX_LEVELS = 1024, 8, 8  # of the settings, and of images of 1024 px
-CUDA_CORES, MPS_CORES = 200, 16  # cores of a processor that they are worth, roughly
-SOLVER = dict(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=1.0, num_train_timesteps=1000)
+CUDA_CORES, MPS_CORES = 200, 16  # processor cores of about equal speed
+SCHEDULER = dict(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=1.0, num_train_timesteps=1000)
 
 
-class Shape(NamedTuple):
-    """What a network is made of."""
+class Architecture(NamedTuple):
+    """Size of the network."""
 
     patch_px: int
     widths: tuple[int, ...]  # channels of each level
     layers: int  # blocks a level
 
 
-def shape(size_px: int, settings: GeneratorSettings) -> Shape:
-    """The network for images of a size, of what is set, and else of what time and device allow.
+def choose_architecture(size_px: int, settings: GeneratorSettings) -> Architecture:
+    """The network for images of a size: as set, or by time and device.
 
-    A width of 32 is right for five minutes on two cores at 28 px. Computing so much more or less is worth its fourth
-    root: half of it goes into the network, whose cost is the square of its width, half into more images seen.
+    The width is 32 for five minutes on two cores at 28 px, and grows with the fourth root of the compute: half of the
+    additional compute goes into the network, whose cost is quadratic in the width, half into more images seen.
     """
     patch = settings.patch_px or (2 if size_px <= 64 else 4)
-    places = -(-size_px // patch)
-    levels = 1 + max(0, math.ceil(math.log2(places / DEEPEST)))
+    side = -(-size_px // patch)
+    levels = 1 + max(0, math.ceil(math.log2(side / MAX_DEEPEST_SIDE)))
     minutes = settings.minutes or 60.0
-    computing = minutes / 5 * (_cores(settings.device) / 2) * (14 / places) ** 2
-    width = settings.width or min(max(LIGHTEST * computing**0.25, LIGHTEST), HEAVIEST)
-    width = GROUPS * -(-int(width) // GROUPS)
+    compute = minutes / 5 * (_cores(settings.device) / 2) * (14 / side) ** 2
+    width = settings.width or min(max(MIN_AUTO_WIDTH * compute**0.25, MIN_AUTO_WIDTH), MAX_AUTO_WIDTH)
+    width = NORM_GROUPS * -(-int(width) // NORM_GROUPS)
     layers = settings.layers or (1 if width < 96 else 2)
-    return Shape(patch, (width, *[2 * width] * (levels - 1)), layers)
+    return Architecture(patch, (width, *[2 * width] * (levels - 1)), layers)
 
 
-def chosen(size_px: int, settings: GeneratorSettings) -> dict[str, int]:
-    """The shape as settings, with which `shape` gives it on any machine."""
-    found = shape(size_px, settings)
-    return dict(patch_px=found.patch_px, width=found.widths[0], layers=found.layers)
+def architecture_settings(size_px: int, settings: GeneratorSettings) -> dict[str, int]:
+    """The architecture as settings, which give the same network on any machine."""
+    architecture = choose_architecture(size_px, settings)
+    return dict(patch_px=architecture.patch_px, width=architecture.widths[0], layers=architecture.layers)
 
 
 def _cores(device: str) -> float:
-    """Cores of a processor, as many as the device is worth."""
+    """Processor cores of the speed of the device."""
     if device == "cpu" or (
         device == "auto" and not torch.cuda.is_available() and not torch.backends.mps.is_available()
     ):
         cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
         allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
-        return float(min(cores, allowed))  # however many of them its threads take: a seed gives one network
+        return float(min(cores, allowed))  # not the number of threads: a seed gives one network
     return float(CUDA_CORES if torch.cuda.is_available() and device != "mps" else MPS_CORES)
 
 
 def build(names: list[str], channels: int, size_px: int, settings: GeneratorSettings) -> Pipeline:
-    """A pipeline with first weights that the seed fixes.
+    """A pipeline with initial weights by the seed.
 
     Args:
         names: of the classes [K]
         channels: 1 or 3
 
     Raises:
-        ValueError: no class, or images that cannot be drawn
+        ValueError: no class, or unsupported images
     """
     if not names or channels not in (1, 3) or size_px < 8:
         raise InvalidInput(
@@ -87,17 +87,18 @@ def build(names: list[str], channels: int, size_px: int, settings: GeneratorSett
             f"not {len(names)} classes, {channels} channels and {size_px} px"
         )
     torch.manual_seed(settings.seed)
-    made = shape(size_px, settings)
-    unet = UNet2DModel(**structure(made, channels, size_px, len(names)))  # type: ignore[no-untyped-call]
-    solver = DPMSolverMultistepScheduler(**SOLVER)  # type: ignore[no-untyped-call]
-    usual = SamplingSettings()
-    sampling = {name: getattr(usual, name) for name in ("sampling_steps", "guidance", "guidance_from", "guidance_to")}
-    return Pipeline(unet, solver, list(names), size_px, channels, made.patch_px, sampling)
+    architecture = choose_architecture(size_px, settings)
+    unet = UNet2DModel(**unet_config(architecture, channels, size_px, len(names)))  # type: ignore[no-untyped-call]
+    scheduler = DPMSolverMultistepScheduler(**SCHEDULER)  # type: ignore[no-untyped-call]
+    defaults = SamplingSettings()
+    stored = ("sampling_steps", "guidance", "guidance_from", "guidance_to")
+    sampling = {name: getattr(defaults, name) for name in stored}
+    return Pipeline(unet, scheduler, list(names), size_px, channels, architecture.patch_px, sampling)
 
 
-def structure(shape: Shape, channels: int, size_px: int, classes: int) -> dict[str, Any]:
-    """The network as diffusers' UNet2DModel takes it."""
-    patch, widths, layers = shape
+def unet_config(architecture: Architecture, channels: int, size_px: int, classes: int) -> dict[str, Any]:
+    """Arguments of diffusers' UNet2DModel."""
+    patch, widths, layers = architecture
     deepest = 2 ** (len(widths) - 1)
     return dict(
         sample_size=-(-size_px // (patch * deepest)) * deepest,
@@ -108,9 +109,9 @@ def structure(shape: Shape, channels: int, size_px: int, classes: int) -> dict[s
         down_block_types=("DownBlock2D",) * len(widths),
         up_block_types=("UpBlock2D",) * len(widths),
         add_attention=False,
-        norm_num_groups=GROUPS,
+        norm_num_groups=NORM_GROUPS,
         resnet_time_scale_shift="scale_shift",
-        num_class_embeds=classes + 1,  # the last is any class
+        num_class_embeds=classes + 1,  # the last is the null class
     )
 
 
@@ -118,26 +119,26 @@ def save(pipeline: Pipeline, folder: Path) -> None:
     """Writes the pipeline as diffusers does: JSON and safetensors.
 
     Raises:
-        OSError: the disk is full, or another trouble with it
+        OSError: the disk is full, or fails otherwise
     """
     with disk_errors(folder):
         pipeline.save_pretrained(folder, safe_serialization=True)
 
 
 def export(pipeline: Pipeline, folder: Path) -> None:
-    """Writes the pipeline so that it can be used without Evenset; what it adds to `save` is a file of code.
+    """Writes the pipeline with its code, so that it runs without Evenset.
 
-    `DiffusionPipeline.from_pretrained(folder, custom_pipeline=folder, trust_remote_code=True)` runs that pipeline.py.
+    `DiffusionPipeline.from_pretrained(folder, custom_pipeline=folder, trust_remote_code=True)` runs its pipeline.py.
     """
     save(pipeline, folder)
     shutil.copyfile(Path(__file__).with_name("pipeline.py"), folder / "pipeline.py")
 
 
 def load(folder: Path, device: str = "auto") -> Pipeline:
-    """Reads what `save` or `export` wrote. It reads JSON and safetensors alone, and runs no code of the folder.
+    """Reads a pipeline of `save` or `export`: JSON and safetensors alone, no code of the folder is run.
 
     Raises:
-        ValueError: the folder holds no generator of Evenset's, or a damaged one
+        ValueError: the folder holds no generator of Evenset, or a damaged one
     """
     try:
         index = read_json(folder / "model_index.json")
@@ -146,11 +147,11 @@ def load(folder: Path, device: str = "auto") -> Pipeline:
             raise InvalidInput(f"model_index.json is of {index['_class_name']!r:.80}")
         check_generator(notes)
         unet = _read_unet(folder / "unet", notes)
-        solver = read_json(folder / "scheduler" / "scheduler_config.json")
-        wrong = [name for name, value in SOLVER.items() if solver.get(name) != value]
+        config = read_json(folder / "scheduler" / "scheduler_config.json")
+        wrong = [name for name, value in SCHEDULER.items() if config.get(name) != value]
         if wrong:
-            raise InvalidInput(f"{wrong[0]} of the scheduler has to be {SOLVER[wrong[0]]}")
-        scheduler = DPMSolverMultistepScheduler(**SOLVER)  # type: ignore[no-untyped-call]
+            raise InvalidInput(f"{wrong[0]} of the scheduler must be {SCHEDULER[wrong[0]]}")
+        scheduler = DPMSolverMultistepScheduler(**SCHEDULER)  # type: ignore[no-untyped-call]
         pipeline = Pipeline(unet.eval(), scheduler, **notes)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise InvalidInput(
@@ -161,37 +162,37 @@ def load(folder: Path, device: str = "auto") -> Pipeline:
 
 
 def _read_unet(folder: Path, notes: dict[str, Any]) -> Any:
-    """The network, built only once its configuration is one of Evenset's, and of the shape of the weights.
+    """The network; its configuration is checked before it is built.
 
     Raises:
-        ValueError: it is another network, larger than Evenset makes any, or its weights hold NaN or infinity
+        ValueError: another network, a larger one than Evenset builds, or weights with NaN or infinity
     """
     config, weights = read_json(folder / "config.json"), regular(folder / "diffusion_pytorch_model.safetensors")
     if not is_file(weights):
         raise InvalidInput("no unet/diffusion_pytorch_model.safetensors")
     widths, layers = config["block_out_channels"], config["layers_per_block"]
-    is_deep = isinstance(widths, list) and 0 < len(widths) <= MAX_LEVELS
-    numbers = {2 * MAX_WIDTH: widths if is_deep else [None], MAX_LAYERS: [layers]}
+    has_levels = isinstance(widths, list) and 0 < len(widths) <= MAX_LEVELS
+    numbers = {2 * MAX_WIDTH: widths if has_levels else [None], MAX_LAYERS: [layers]}
     if any(type(value) is not int or not 0 < value <= high for high in numbers for value in numbers[high]):
         raise InvalidInput(f"config.json has {shown(widths)} channels and {shown(layers)} blocks a level")
-    own_shape = Shape(notes["patch_px"], tuple(widths), layers)
-    own = structure(own_shape, notes["channels"], notes["size_px"], len(notes["names"]))
-    for name, value in own.items():
+    architecture = Architecture(notes["patch_px"], tuple(widths), layers)
+    expected = unet_config(architecture, notes["channels"], notes["size_px"], len(notes["names"]))
+    for name, value in expected.items():
         if config.get(name) != (list(value) if isinstance(value, tuple) else value):
-            raise InvalidInput(f"{name} in config.json has to be {shown(value)}, not {shown(config.get(name))}")
+            raise InvalidInput(f"{name} in config.json must be {shown(value)}, not {shown(config.get(name))}")
     state = load_file(weights)
     require_finite(state, weights)
-    with torch.device("meta"):  # shapes alone
-        unet: Any = UNet2DModel(**own)  # type: ignore[no-untyped-call]
+    with torch.device("meta"):  # without memory: the weights are assigned
+        unet: Any = UNet2DModel(**expected)  # type: ignore[no-untyped-call]
     unet.load_state_dict({name: value.float() for name, value in state.items()}, assign=True)
     return unet
 
 
 def check_generator(notes: dict[str, Any]) -> None:
-    """Refuses notes of a generator that none can have.
+    """Rejects invalid notes of a generator.
 
     Raises:
-        ValueError: one is of another type or out of range
+        ValueError: one has another type, or is out of range
     """
     allowed = dict(size_px=range(8, 1025), channels=(1, 3), patch_px=range(1, 9))
     for name, values in allowed.items():

@@ -1,4 +1,4 @@
-"""Noise: what a generator learns from, images at random times on their way to it, and what it draws from."""
+"""Training batches: noised images, their targets, and each sample's starting noise."""
 
 from __future__ import annotations
 
@@ -14,68 +14,67 @@ from ..settings import GeneratorSettings
 Pixels = NDArray[np.uint8]
 
 
-def class_chances(labels: np.ndarray, power: float) -> np.ndarray:
-    """Chance of each image to be drawn [N]: an image of a class of n counts n^-power."""
+def sampling_probabilities(labels: np.ndarray, power: float) -> np.ndarray:
+    """Probability of drawing each image [N], proportional to n^-power for an image of a class of n."""
     weights = np.bincount(labels)[labels].astype(np.float64) ** -power
     return np.asarray(weights / weights.sum())
 
 
-def choose(chances: np.ndarray, batch_size: int, update: int, settings: GeneratorSettings) -> np.ndarray:
-    """Indices of the images of an update [B], from the cumulated chances [N]."""
-    places = np.random.default_rng([settings.seed, update]).random(batch_size) * chances[-1]
-    return np.asarray(np.searchsorted(chances, places, side="right"))
+def draw_indices(cumulative: np.ndarray, batch_size: int, update: int, settings: GeneratorSettings) -> np.ndarray:
+    """Indices of the images of an update [B], from cumulative probabilities [N]."""
+    uniform = np.random.default_rng([settings.seed, update]).random(batch_size) * cumulative[-1]
+    return np.asarray(np.searchsorted(cumulative, uniform, side="right"))
 
 
 class Batch(NamedTuple):
-    """What an update learns from."""
+    """Input and target of an update."""
 
     noisy: Tensor  # float32 [B, C, S, S]
     times: Tensor  # 0 (image) .. 1 (noise) [B]
     labels: Tensor  # [B]
-    way: Tensor  # noise minus image, which is to be said [B, C, S, S]
+    target: Tensor  # velocity: noise minus image [B, C, S, S]
 
 
-def noised(
+def noise_batch(
     images: Pixels,
     labels: np.ndarray,
-    anything: int,
-    update: int,
+    null_class: int,
+    stream: tuple[int, int],
     settings: GeneratorSettings,
     device: torch.device,
-    rank: int = 0,
 ) -> Batch:
-    """Images at random times on their way to noise; what is random depends on seed, update and rank alone.
+    """Images mixed with noise at random times; randomness depends on the seed and `stream` alone.
 
-    Times are sigmoid(N(0, 1)) (Esser et al., 2024), spread evenly over the batch (Kingma et al., 2021).
+    Times are sigmoid(N(0, 1)) (Esser et al., 2024), stratified over the batch (Kingma et al., 2021).
 
     Args:
         images: uint8 [B, C, S, S]
         labels: their classes [B]
-        anything: what stands for a label that is left out
-        rank: number of the process, where several share a batch
+        null_class: replaces dropped labels
+        stream: update, and number of the process
     """
     count = len(images)
-    seed = int(np.random.SeedSequence([settings.seed, update, rank]).generate_state(1, np.uint64)[0])
-    draw = torch.Generator().manual_seed(seed)  # of few numbers, the same on each device
-    even = (torch.arange(count) + torch.rand(count, generator=draw)) / count
-    times = torch.special.ndtri(even).sigmoid().to(device)
-    given = torch.as_tensor(labels, dtype=torch.long)
-    given[torch.rand(count, generator=draw) < settings.class_dropout_prob] = anything
-    flipped = torch.rand(2, count, generator=draw) < 0.5
+    seed = int(np.random.SeedSequence([settings.seed, *stream]).generate_state(1, np.uint64)[0])
+    generator = torch.Generator().manual_seed(seed)  # on the CPU: the same on each device
+    stratified = (torch.arange(count) + torch.rand(count, generator=generator)) / count
+    times = torch.special.ndtri(stratified).sigmoid().to(device)
+    classes = torch.tensor(labels, dtype=torch.long)  # a copy, as labels are dropped
+    classes[torch.rand(count, generator=generator) < settings.class_dropout_prob] = null_class
+    flipped = torch.rand(2, count, generator=generator) < 0.5
 
     clean = to_tensor(images, device)
     for axis, name in ((-1, "horizontal"), (-2, "vertical")):
         if settings.flips in (name, "both"):
             clean = torch.where(flipped[axis].to(device)[:, None, None, None], clean.flip(axis), clean)
     noise = torch.randn(clean.shape, generator=torch.Generator(device).manual_seed(seed), device=device)
-    at = times[:, None, None, None]
-    return Batch((1 - at) * clean + at * noise, times, given.to(device), noise - clean)
+    t = times[:, None, None, None]
+    return Batch((1 - t) * clean + t * noise, times, classes.to(device), noise - clean)
 
 
-def noise_of(seed: int, numbers: np.ndarray, shape: tuple[int, int, int], device: torch.device) -> Tensor:
-    """Standard normal noise of each image, from the seed and its number alone [B, C, S, S]."""
-    drawn = [np.random.default_rng([seed, number]).standard_normal(shape, np.float32) for number in numbers.tolist()]
-    return torch.from_numpy(np.stack(drawn)).to(device)
+def starting_noise(seed: int, numbers: np.ndarray, shape: tuple[int, int, int], device: torch.device) -> Tensor:
+    """Standard normal noise of each image [B, C, S, S], from the seed and its number alone."""
+    noise = [np.random.default_rng([seed, number]).standard_normal(shape, np.float32) for number in numbers.tolist()]
+    return torch.from_numpy(np.stack(noise)).to(device)
 
 
 def to_tensor(images: Pixels, device: torch.device) -> Tensor:

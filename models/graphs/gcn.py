@@ -1,8 +1,8 @@
-"""Graph convolutional network over samples (Kipf & Welling, 2017): each is a node, scored from its neighbours.
+"""Graph convolutional network over samples (Kipf & Welling, 2017): two layers, each node a sample.
 
-The first hop acts on features that never change: it is done once, before training, as in SGC (Wu et al., 2019) and SIGN
-(Frasca et al., 2020). What remains is one hop, so that an update needs the labelled nodes and their neighbours alone,
-and its gradient is exact: with all labelled nodes at once while they fit, else in mini batches of them.
+The first propagation is of fixed features, and done once before training, as in SGC (Wu et al., 2019) and SIGN (Frasca
+et al., 2020). An update then needs the labelled nodes and their neighbours alone, and its gradient is exact: full batch
+while they fit, mini batches of labelled nodes otherwise.
 """
 
 from __future__ import annotations
@@ -23,49 +23,52 @@ from ..settings import GCNSettings
 from ..training_loops import TrainingReport
 from .nearest_neighbours import Graph
 
-with warnings.catch_warnings():  # as it is imported, it calls what torch has replaced
+with warnings.catch_warnings():  # the import calls a deprecated function of torch
     warnings.filterwarnings("ignore", ".*torch.jit.script.*", FutureWarning)
     from torch_geometric.nn import GCNConv
 
-CHUNK = 50_000  # nodes at once where all are scored
-LARGE = 4_000_000  # numbers from which training reads features as bfloat16, where the processor multiplies those
+PREDICT_BATCH = 50_000  # nodes
+MIN_BF16_FEATURES = 4_000_000  # numbers in a batch from which training uses bfloat16, where the processor supports it
 
 
 class GCN(nn.Module):
-    """Two convolutions, of which the first hop is done already."""
+    """Two graph convolutions; the input of the first is already propagated."""
 
     def __init__(self, features: int, classes: int, settings: GCNSettings) -> None:
         super().__init__()
         self.enter = nn.Linear(features, settings.hidden_channels)
-        self.leave = GCNConv(settings.hidden_channels, classes, normalize=False)  # its CSR is normalised already
+        self.leave = GCNConv(settings.hidden_channels, classes, normalize=False)  # the CSR is normalised
         self.dropout = settings.dropout
 
     def forward(self, propagated: Tensor, adjacency: Tensor) -> Tensor:
-        """Class scores of n nodes [n, K] from the m nodes that they are joined to.
+        """Logits of n nodes [n, K] from their m neighbours, themselves among them.
 
         Args:
-            propagated: features after the first hop, float32 or bfloat16 [m, D]
+            propagated: features after the first propagation, float32 or bfloat16 [m, D]
             adjacency: normalised, sparse CSR [n, m]
         """
-        dropped = self.dropout if self.training else 0.0
-        kept = _dropout(propagated, dropped)
-        hidden = F.linear(kept, self.enter.weight.to(kept.dtype), self.enter.bias.to(kept.dtype)).relu()
-        hidden = _dropout(hidden, dropped).float()
+        dropout = self.dropout if self.training else 0.0
+        inputs = _dropout(propagated, dropout)
+        hidden = F.linear(inputs, self.enter.weight.to(inputs.dtype), self.enter.bias.to(inputs.dtype)).relu()
+        hidden = _dropout(hidden, dropout).float()
         return self.leave(hidden, adjacency)  # type: ignore[no-any-return]
 
 
 def build(features: int, classes: int, settings: GCNSettings) -> GCN:
-    """A network of `features` inputs with first weights that the seed fixes."""
+    """A network of `features` inputs, with initial weights by the seed."""
     torch.manual_seed(settings.seed)
     return GCN(features, classes, settings)
 
 
 def prepare(graph: Graph, features: np.ndarray, settings: GCNSettings) -> tuple[Tensor, sp.csr_array]:
-    """The features after the first hop [N, D], and the adjacency, CSR [N, N]. What is not finite counts as zero.
+    """Features after the first propagation [N, D], and the normalised adjacency, CSR [N, N].
+
+    Features that are not finite count as zero. Above `projection_dim` they are projected at random (Johnson &
+    Lindenstrauss, 1984): distances and offsets stay and, unlike with PCA, all inputs have equal variance, as dropout
+    needs.
 
     Args:
-        features: [N, d]; above `projection_dim` they are projected at random to it, which keeps distances, offsets and,
-            unlike PCA, the even length of all inputs that dropout needs (Johnson & Lindenstrauss, 1984)
+        features: [N, d]
     """
     matrix, inputs = graph.normalised(), np.nan_to_num(features, posinf=0.0, neginf=0.0).astype(np.float32)
     if settings.projection_dim is not None and settings.projection_dim < inputs.shape[1]:
@@ -83,36 +86,37 @@ def train(
     settings: GCNSettings,
     weights: np.ndarray | None = None,
 ) -> Iterator[TrainingReport]:
-    """Fits `model` in place, yielding one TrainingReport an epoch.
+    """Trains `model` in place, yielding one TrainingReport an epoch.
 
     Args:
         propagated, adjacency: of `prepare`
         labels: class of each node, -1 where unknown [N]
-        weights: how much the label of each node counts [N]; None: all the same
+        weights: of each node's label in the loss [N]; None: all equal
     """
-    known = np.flatnonzero(labels >= 0)
-    given = torch.as_tensor(labels)
-    share = None if weights is None else torch.as_tensor(weights, dtype=torch.float32)
-    prior = settings.logit_adjustment * log_prior(given[known], model.leave.out_channels)
+    labelled = np.flatnonzero(labels >= 0)
+    targets = torch.as_tensor(labels)
+    node_weights = None if weights is None else torch.as_tensor(weights, dtype=torch.float32)
+    prior = settings.logit_adjustment * log_prior(targets[labelled], model.leave.out_channels)
     optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    whole = [_block(propagated, adjacency, known)] if _reach(adjacency, known) <= settings.max_batch_nodes else None
+    fits = _count_neighbours(adjacency, labelled) <= settings.max_batch_nodes
+    full_batch = [_batch(propagated, adjacency, labelled)] if fits else None
     rng = np.random.default_rng(settings.seed)
 
     for epoch in range(1, settings.epochs + 1):
         torch.manual_seed(settings.seed * 1_000_003 + epoch)
         model.train()
         total = 0.0
-        for nodes, features, joined in whole or _batches(propagated, adjacency, rng.permutation(known), settings):
-            logits, wanted = model(features, joined), given[nodes]
-            counts = None if share is None else share[nodes]
-            loss = settings.ce_weight * class_loss(logits, wanted, prior, counts)
-            robust = sample_loss(logits + prior, wanted, settings.gce_q, counts)
-            loss = loss + settings.gce_weight * robust
+        batches = full_batch or _batches(propagated, adjacency, rng.permutation(labelled), settings)
+        for nodes, features, rows in batches:
+            logits, classes = model(features, rows), targets[nodes]
+            of_nodes = None if node_weights is None else node_weights[nodes]
+            loss = settings.ce_weight * class_loss(logits, classes, prior, of_nodes)
+            loss = loss + settings.gce_weight * sample_loss(logits + prior, classes, settings.gce_q, of_nodes)
 
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-            total += loss.item() * len(nodes) / len(known)
+            total += loss.item() * len(nodes) / len(labelled)
         yield TrainingReport(epoch, settings.epochs, total)
 
 
@@ -120,50 +124,51 @@ def train(
 def predict(model: GCN, propagated: Tensor, adjacency: sp.csr_array) -> np.ndarray:
     """Probability of each class for every node [N, K]."""
     model.eval()
-    hidden = [model.leave.lin(model.enter(part).relu()).numpy() for part in torch.split(propagated, CHUNK)]
-    scores = adjacency @ np.concatenate(hidden)  # what model(propagated, adjacency) does, without [N, hidden] at once
-    return np.asarray((torch.from_numpy(scores) + model.leave.bias).softmax(1).numpy())
+    parts = torch.split(propagated, PREDICT_BATCH)
+    outputs = np.concatenate([model.leave.lin(model.enter(part).relu()).numpy() for part in parts])
+    logits = adjacency @ outputs  # as model(propagated, adjacency), without [N, hidden] in memory
+    return np.asarray((torch.from_numpy(logits) + model.leave.bias).softmax(1).numpy())
 
 
-def _dropout(values: Tensor, part: float) -> Tensor:
-    """Leaves out `part` of the values, in steps of 1/256, by a random byte each.
+def _dropout(values: Tensor, probability: float) -> Tensor:
+    """Dropout with a probability in steps of 1/256, by one random byte a value.
 
     With torch's own dropout an epoch takes 1.4 to 1.7 times as long (20,000 nodes, 512 features, 50 to 5,000 labels).
     """
-    least = round(256 * part)
-    if least == 0:
+    limit = round(256 * probability)
+    if limit == 0:
         return values
-    draws = torch.empty(-(-values.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
-    lost = draws.view(torch.uint8)[: values.numel()].view(values.shape) < least
-    return values.masked_fill(lost, 0.0).mul_(256 / (256 - least))
+    random = torch.empty(-(-values.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
+    dropped = random.view(torch.uint8)[: values.numel()].view(values.shape) < limit
+    return values.masked_fill(dropped, 0.0).mul_(256 / (256 - limit))
 
 
-Block = tuple[np.ndarray, Tensor, Tensor]  # nodes with labels [n], features of what they read [m, D], rows [n, m]
+Batch = tuple[np.ndarray, Tensor, Tensor]  # labelled nodes [n], features of their neighbours [m, D], CSR [n, m]
 
 
-def _batches(propagated: Tensor, adjacency: sp.csr_array, nodes: np.ndarray, settings: GCNSettings) -> Iterator[Block]:
-    """Cuts `nodes` where their edges would lead to more than `max_batch_nodes`."""
+def _batches(propagated: Tensor, adjacency: sp.csr_array, nodes: np.ndarray, settings: GCNSettings) -> Iterator[Batch]:
+    """Batches of about `max_batch_nodes` edges."""
     edges = np.diff(adjacency.indptr)[nodes].cumsum()
-    cuts = np.flatnonzero(np.diff(edges // settings.max_batch_nodes)) + 1
-    for part in np.split(nodes, cuts):
-        yield _block(propagated, adjacency, part)
+    borders = np.flatnonzero(np.diff(edges // settings.max_batch_nodes)) + 1
+    for part in np.split(nodes, borders):
+        yield _batch(propagated, adjacency, part)
 
 
-def _block(propagated: Tensor, adjacency: sp.csr_array, nodes: np.ndarray) -> Block:
+def _batch(propagated: Tensor, adjacency: sp.csr_array, nodes: np.ndarray) -> Batch:
     rows = adjacency[nodes]
-    read, columns = np.unique(rows.indices, return_inverse=True)
+    neighbours, columns = np.unique(rows.indices, return_inverse=True)
     starts, ends = torch.from_numpy(rows.indptr.astype(np.int64)), torch.from_numpy(columns)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")  # what is used of it is tested
-        joined = torch.sparse_csr_tensor(
-            starts, ends, torch.from_numpy(rows.data), size=(len(nodes), len(read)), check_invariants=False
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")  # its use here is tested
+        csr = torch.sparse_csr_tensor(
+            starts, ends, torch.from_numpy(rows.data), size=(len(nodes), len(neighbours)), check_invariants=False
         )
-    features = propagated[read]
-    if features.numel() >= LARGE and multiplies_bf16("cpu"):
+    features = propagated[neighbours]
+    if features.numel() >= MIN_BF16_FEATURES and multiplies_bf16("cpu"):
         features = features.bfloat16()
-    return nodes, features, joined
+    return nodes, features, csr
 
 
-def _reach(adjacency: sp.csr_array, nodes: np.ndarray) -> int:
-    """How many nodes those of `nodes` read."""
+def _count_neighbours(adjacency: sp.csr_array, nodes: np.ndarray) -> int:
+    """Number of distinct neighbours of `nodes`, themselves among them."""
     return len(np.unique(adjacency[nodes].indices))

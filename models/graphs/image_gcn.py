@@ -1,6 +1,6 @@
-"""Graph convolutional network inside each image: its nodes have scores of their own, which add up to the image's.
+"""Graph convolutional network inside each image (Kipf & Welling, 2017): scores of nodes, aggregated to the image's.
 
-Convolution: Kipf & Welling, 2017. Attention over the nodes: Ilse et al., 2018.
+Attention over the nodes: Ilse et al., 2018.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from ..settings import ImageGraphSettings
 from ..training_loops import TrainingReport
 from .image_nodes import Nodes
 
-with warnings.catch_warnings():  # as it is imported, it calls what torch has replaced
+with warnings.catch_warnings():  # the import calls a deprecated function of torch
     warnings.filterwarnings("ignore", ".*torch.jit.script.*", FutureWarning)
     from torch_geometric.nn import DenseGCNConv
 
 PREDICT_BATCH = 64
-STANDARD_IMAGES = 2000  # from which the mean and the spread of the nodes' features are taken, at most
+STANDARDISE_IMAGES = 2000  # that give mean and standard deviation of the features
 
 Fetch = Callable[[np.ndarray], Nodes]  # indices of images [B] -> their nodes
 
 
 class ImageGraph(nn.Module):
-    """Scores every node from its neighbourhood, and the image by what its nodes contribute.
+    """Scores every node from its neighbourhood, and the image by a weighted sum of its nodes.
 
     Shapes:
         input: Nodes of B images
-        output: logits [B, K], contributions [B, M, K], whose sum over M they are, and scores of the nodes [B, M, K]
+        output: logits [B, K], contributions of the nodes [B, M, K], which add up to them, and node scores [B, M, K]
     """
 
     mean: Tensor
@@ -60,23 +60,23 @@ class ImageGraph(nn.Module):
             hidden = F.dropout(hidden, self.settings.node_dropout, self.training)
             hidden = hidden + convolution(hidden, nodes.adjacency).relu()
         scores = self.leave(hidden)
-        scores = scores - scores.mean(-1, keepdim=True)  # so that above 0 speaks for a class, and below against it
-        contributions = scores * self._shares(hidden, scores, nodes.real)
+        scores = scores - scores.mean(-1, keepdim=True)  # positive is evidence for a class, negative against it
+        contributions = scores * self._weights(hidden, scores, nodes.real)
         return contributions.sum(1), contributions, scores
 
-    def _shares(self, hidden: Tensor, scores: Tensor, real: Tensor) -> Tensor:
-        """Part of each node's score that goes into the image's, 1 in all and 0 for filling [B, M, 1 or K]."""
-        filling = ~real[:, :, None]
+    def _weights(self, hidden: Tensor, scores: Tensor, real: Tensor) -> Tensor:
+        """Aggregation weights of the nodes, of sum 1, 0 for padding [B, M, 1 or K]."""
+        padding = ~real[:, :, None]
         if self.settings.aggregation == "mean":
-            return (~filling).to(scores.dtype) / real.sum(1)[:, None, None]
+            return (~padding).to(scores.dtype) / real.sum(1)[:, None, None]
         if self.settings.aggregation == "attention":
-            return torch.softmax(self.attend(hidden).masked_fill(filling, -torch.inf), dim=1)
-        best = scores.masked_fill(filling, -torch.inf).argmax(1)  # the first of equals [B, K]
+            return torch.softmax(self.attend(hidden).masked_fill(padding, -torch.inf), dim=1)
+        best = scores.masked_fill(padding, -torch.inf).argmax(1)  # the first of equals [B, K]
         return F.one_hot(best, scores.shape[1]).transpose(1, 2).to(scores.dtype)
 
 
 def build(features: int, classes: int, settings: ImageGraphSettings) -> ImageGraph:
-    """A network of `features` numbers a node, with first weights that the seed fixes."""
+    """A network of `features` inputs a node, with initial weights by the seed."""
     torch.manual_seed(settings.seed)
     return ImageGraph(features, classes, settings)
 
@@ -85,33 +85,32 @@ def train(
     model: ImageGraph,
     fetch: Fetch,
     labels: np.ndarray,
-    rows: np.ndarray,
+    training: np.ndarray,
     validation: np.ndarray,
     settings: ImageGraphSettings,
 ) -> Iterator[TrainingReport]:
-    """Fits `model` in place, yielding one TrainingReport an epoch; ends with the weights of the best epoch.
+    """Trains `model` in place, yielding one TrainingReport an epoch; ends with the weights of the best epoch.
 
     Args:
-        fetch: returns the nodes of some images
+        fetch: returns the nodes of images
         labels: class of each image [N]
-        rows, validation: indices of the images that train, and of those that choose the epoch; without any, the
-            last epoch stays
+        training, validation: indices of images; without validation images, the last epoch is the best
     """
     process = accelerator(settings.device)
     device = process.device
-    _standardise(model, fetch, rows)
+    _standardise(model, fetch, training)
     model.to(device)
-    prior = settings.logit_adjustment * log_prior(torch.as_tensor(labels[rows]), model.classes).to(device)
+    prior = settings.logit_adjustment * log_prior(torch.as_tensor(labels[training]), model.classes).to(device)
     optimizer = torch.optim.Adam(model.parameters(), settings.graph_learning_rate, weight_decay=settings.weight_decay)
-    batches = -(-len(rows) // settings.batch_size)
-    best, kept = (-1.0, 0.0), {}
+    batches = -(-len(training) // settings.batch_size)
+    best_score, best_weights = (-1.0, 0.0), {}
 
     for epoch in range(1, settings.graph_epochs + 1):
         total = 0.0
         torch.manual_seed(settings.seed * 1_000_003 + epoch)
         model.train()
-        for batch in np.array_split(np.random.default_rng([settings.seed, epoch]).permutation(rows), batches):
-            loss = _loss(model, _on(device, fetch(batch)), torch.as_tensor(labels[batch], device=device), prior)
+        for batch in np.array_split(np.random.default_rng([settings.seed, epoch]).permutation(training), batches):
+            loss = _loss(model, _to(device, fetch(batch)), torch.as_tensor(labels[batch], device=device), prior)
 
             optimizer.zero_grad()
             process.backward(loss)
@@ -120,34 +119,35 @@ def train(
 
         metrics, recall = _validate(model, fetch, labels, validation) if len(validation) else ({}, ())
         score = (metrics["accuracy"], -metrics["validation_loss"]) if metrics else (0.0, float(epoch))
-        if score > best:
-            best, kept = score, {name: value.detach().clone() for name, value in model.state_dict().items()}
+        if score > best_score:
+            best_score = score
+            best_weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
         yield TrainingReport(epoch, settings.graph_epochs, total / batches, metrics, recall)
 
-    model.load_state_dict(kept)
+    model.load_state_dict(best_weights)
 
 
-def _loss(model: ImageGraph, nodes: Nodes, given: Tensor, prior: Tensor) -> Tensor:
-    """The class loss on the images, and the sample loss on their nodes.
+def _loss(model: ImageGraph, nodes: Nodes, labels: Tensor, prior: Tensor) -> Tensor:
+    """Cross-entropy on images, plus generalized cross-entropy on nodes, which is robust to wrong labels.
 
-    Each node is given the image's label. That is wrong for many of them, and wrong labels pull this loss less.
+    Each node has its image's label, which is wrong for many of them.
 
     Args:
-        given: class of each image [B]
+        labels: class of each image [B]
         prior: of `class_loss` [K]
     """
     settings = model.settings
     logits, _, scores = model(nodes)
-    of_nodes = given[:, None].expand(nodes.real.shape)[nodes.real]
-    on_nodes = sample_loss(scores[nodes.real] + prior, of_nodes, settings.node_gce_q)
-    return settings.image_ce_weight * class_loss(logits, given, prior) + settings.node_gce_weight * on_nodes
+    node_labels = labels[:, None].expand(nodes.real.shape)[nodes.real]
+    node_loss = sample_loss(scores[nodes.real] + prior, node_labels, settings.node_gce_q)
+    return settings.image_ce_weight * class_loss(logits, labels, prior) + settings.node_gce_weight * node_loss
 
 
 def _standardise(model: ImageGraph, fetch: Fetch, rows: np.ndarray) -> None:
-    """Takes the mean and the spread of the features from images that are spread over `rows`."""
-    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), STANDARD_IMAGES)).astype(int))]
+    """Sets mean and standard deviation of the features, from images evenly spaced in `rows`."""
+    sample = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), STANDARDISE_IMAGES)).astype(int))]
     count, total, square = 0, torch.zeros(model.features), torch.zeros(model.features)
-    for batch in _chunks(chosen):
+    for batch in _batches(sample):
         nodes = fetch(batch)
         features = nodes.features[nodes.real].double()
         count, total, square = count + len(features), total + features.sum(0), square + (features**2).sum(0)
@@ -160,48 +160,48 @@ def _validate(
     model: ImageGraph, fetch: Fetch, labels: np.ndarray, rows: np.ndarray
 ) -> tuple[dict[str, float], tuple[float, ...]]:
     """Accuracy and loss on the images `rows`, and the recall of each class."""
-    logits = np.concatenate([found for _, found, _ in predict(model, fetch, rows)])
-    given, hits = labels[rows], logits.argmax(1) == labels[rows]
-    counts = np.bincount(given, minlength=model.classes)
-    right = np.bincount(given[hits], minlength=model.classes)
-    recall = tuple(float(r / n) if n else np.nan for r, n in zip(right, counts, strict=True))
-    loss = F.cross_entropy(torch.from_numpy(logits), torch.as_tensor(given)).item()
-    return {"accuracy": float(hits.mean()), "validation_loss": loss}, recall
+    logits = np.concatenate([batch for _, batch, _ in predict(model, fetch, rows)])
+    targets, correct = labels[rows], logits.argmax(1) == labels[rows]
+    counts = np.bincount(targets, minlength=model.classes)
+    hits = np.bincount(targets[correct], minlength=model.classes)
+    recall = tuple(float(hit / n) if n else np.nan for hit, n in zip(hits, counts, strict=True))
+    loss = F.cross_entropy(torch.from_numpy(logits), torch.as_tensor(targets)).item()
+    return {"accuracy": float(correct.mean()), "validation_loss": loss}, recall
 
 
 def predict(model: ImageGraph, fetch: Fetch, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Streams (indices [B], logits [B, K], contributions [B, M, K]) of the images `rows`.
+    """Yields (indices [B], logits [B, K], contributions [B, M, K]) of the images `rows`.
 
-    Logits are for evenly frequent classes; what the nodes of an image contribute adds up to its logits.
+    Logits are those of equally frequent classes; the contributions of an image's nodes add up to them.
     """
     model.eval()
-    for batch in _chunks(rows):
+    for batch in _batches(rows):
         with torch.inference_mode():
-            logits, contributions, _ = model(_on(model.mean.device, fetch(batch)))
+            logits, contributions, _ = model(_to(model.mean.device, fetch(batch)))
         yield batch, logits.cpu().numpy(), contributions.cpu().numpy()
 
 
 def paint(contributions: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """A heat map of what the nodes of one image contribute to one class -> float32 [S, S], -1 against to 1 for it.
+    """Heat map of one image and class, float32 [S, S], -1 (against the class) .. 1 (for it).
 
-    The strongest node has 1 or -1: colours compare the places of an image, not images.
+    It is scaled to its strongest node, so that maps of different images do not compare.
 
     Args:
-        contributions: [M]
-        places: which node each pixel belongs to [S, S]
+        contributions: of the nodes [M]
+        places: node of each pixel [S, S]
     """
     strongest = np.abs(contributions[: int(places.max()) + 1]).max()
     return np.asarray(contributions[places] / max(float(strongest), 1e-12), np.float32)
 
 
 def onto_image(heat: np.ndarray, width: int, height: int, fit: str) -> np.ndarray:
-    """Takes a heat map of the square that the network saw [S, S] back to the image's own shape [h, w].
+    """Heat map in the image's own aspect ratio [h, w], from that of the network's square input [S, S].
 
-    What was padded goes; what was cropped away had no say, and has 0. A stretched image's map is stretched by the App.
+    Padding is removed, and cropped parts are 0. The map of a stretched image stays square: the App stretches it.
 
     Args:
         width, height: of the upright image
-        fit: how it became the square
+        fit: "pad", "crop" or "stretch", as the image became square
     """
     side = len(heat)
     if fit == "pad":
@@ -220,22 +220,22 @@ def onto_image(heat: np.ndarray, width: int, height: int, fit: str) -> np.ndarra
 
 
 def save(model: ImageGraph, path: Path, notes: dict[str, Any]) -> None:
-    """Writes the weights and their shape, with `notes` of the caller (class names, settings)."""
+    """Writes the weights, their sizes, and `notes` of the caller (class names, settings)."""
     save_tensors(path, model.state_dict(), {**notes, "features": model.features, "classes": model.classes})
 
 
 def load(path: Path, settings: ImageGraphSettings) -> tuple[ImageGraph, dict[str, Any]]:
-    """Reads what `save` wrote: the model, of the settings that it was trained with, and the notes."""
+    """Reads a model of `save`, and its notes; `settings` are those of its training."""
     tensors, notes = load_tensors(path)
     model = ImageGraph(notes["features"], notes["classes"], settings)
     model.load_state_dict(tensors)
     return model, notes
 
 
-def _on(device: torch.device, nodes: Nodes) -> Nodes:
+def _to(device: torch.device, nodes: Nodes) -> Nodes:
     return Nodes(*(part.to(device) for part in nodes))
 
 
-def _chunks(rows: np.ndarray) -> Iterator[np.ndarray]:
+def _batches(rows: np.ndarray) -> Iterator[np.ndarray]:
     for first in range(0, len(rows), PREDICT_BATCH):
         yield rows[first : first + PREDICT_BATCH]

@@ -1,4 +1,4 @@
-"""The graph of nearest samples: each node is a sample, joined to those whose embeddings are like its own."""
+"""The k-nearest-neighbour graph of samples, by their embeddings."""
 
 from __future__ import annotations
 
@@ -12,34 +12,33 @@ import scipy.sparse as sp
 from ..errors import InvalidInput
 from ..settings import GraphSettings
 
-EXACT_ROWS = 200_000  # above, an inverted file searches: an exact search would take minutes
-PCA_ROWS = 50_000  # from which the directions of PCA are learned
-RECALL = 0.97  # of the exact neighbours that the inverted file has to find, among CHECKED queries
-CHECKED = 500
-CHUNK = 50_000  # queries at once, so that answers in faiss's wide types stay small
-TINY = 1e-12
+MAX_EXACT_ROWS = 200_000  # above, an inverted file is searched: exact search would take minutes
+PCA_ROWS = 50_000  # that fit the principal components
+MIN_RECALL = 0.97  # of the inverted file, over RECALL_QUERIES
+RECALL_QUERIES = 500
+QUERY_BATCH = 50_000  # rows: results are in faiss's wide types
+EPS = 1e-12
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Neighbours [N, k], the nearest first, -1 where a sample has none, their distances [N, k] (infinite there), and
-    the symmetric weights of the edges, 0 (not joined) to 1, as CSR [N, N]."""
+    """Neighbours of each sample, and the weighted edges."""
 
-    neighbours: np.ndarray
-    distances: np.ndarray
-    weights: sp.csr_array
+    neighbours: np.ndarray  # the nearest first, -1 for none [N, k]
+    distances: np.ndarray  # infinite for none [N, k]
+    weights: sp.csr_array  # symmetric, 0..1, CSR [N, N]
 
     def normalised(self) -> sp.csr_array:
-        """D^-1/2 (W + I) D^-1/2, CSR [N, N], the propagation of Kipf & Welling (2017); a lone node keeps itself."""
-        joined = self.weights + sp.eye_array(len(self.neighbours), format="csr", dtype=np.float32)
-        scale = sp.diags_array(1 / np.sqrt(joined.sum(axis=1)))
-        return sp.csr_array((scale @ joined @ scale).astype(np.float32))
+        """D^-1/2 (W + I) D^-1/2, CSR [N, N] (Kipf & Welling, 2017)."""
+        with_loops = self.weights + sp.eye_array(len(self.neighbours), format="csr", dtype=np.float32)
+        scale = sp.diags_array(1 / np.sqrt(with_loops.sum(axis=1)))
+        return sp.csr_array((scale @ with_loops @ scale).astype(np.float32))
 
 
 def build(embeddings: np.ndarray, settings: GraphSettings) -> Graph:
-    """Joins each sample to its nearest others.
+    """Joins each sample to its nearest neighbours.
 
-    Rows with NaN or infinity, and rows of zeros where the metric is the cosine, are joined to nothing.
+    Rows with NaN or infinity have no neighbours, nor have rows of zeros by the cosine metric.
 
     Args:
         embeddings: [N, D]
@@ -53,24 +52,24 @@ def build(embeddings: np.ndarray, settings: GraphSettings) -> Graph:
     count = min(settings.neighbours, len(usable) - 1)
     neighbours = np.full((len(embeddings), count), -1, np.int32)
     distances = np.full((len(embeddings), count), np.inf, np.float32)
-    for at, found, distance in _search(rows, count, settings.seed):
-        there = usable[at : at + len(found)]
-        neighbours[there] = np.where(found >= 0, usable[found], -1)  # an inverted file may find fewer
-        distances[there] = np.where(found >= 0, distance, np.inf)
-    del rows
-    return Graph(neighbours, distances, _weigh(neighbours, distances))
+    for first, nearest, distance in _search(rows, count, settings.seed):
+        nodes = usable[first : first + len(nearest)]
+        neighbours[nodes] = np.where(nearest >= 0, usable[nearest], -1)  # an inverted file may return fewer
+        distances[nodes] = np.where(nearest >= 0, distance, np.inf)
+    del rows  # the memory of the weights
+    return Graph(neighbours, distances, _edge_weights(neighbours, distances))
 
 
 def prepare(embeddings: np.ndarray, settings: GraphSettings) -> np.ndarray:
-    """What is compared, by euclidean distance [N, d]: reduced by PCA, and of length 1 where the metric is cosine.
+    """Rows for the euclidean distance [N, d]: of length 1 by the cosine metric, reduced by PCA; NaN if not comparable.
 
-    Rows that cannot be compared are NaN. Many rows fill the memory: what is done to them is done in place.
+    It works in place: many rows fill the memory.
     """
     rows = np.array(embeddings, np.float32, order="C")
     length = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))
     usable = np.isfinite(length)
     if settings.metric == "cosine":
-        usable &= length > TINY
+        usable &= length > EPS
         np.divide(rows, length[:, None], out=rows, where=usable[:, None], casting="unsafe")
     rows[~usable] = np.nan
     if settings.pca_dim is not None and settings.pca_dim < min(rows.shape[1], usable.sum()):
@@ -79,16 +78,16 @@ def prepare(embeddings: np.ndarray, settings: GraphSettings) -> np.ndarray:
 
 
 def recall(embeddings: np.ndarray, graph: Graph, settings: GraphSettings, queries: int = 1000) -> float:
-    """Part of the exact nearest neighbours that the graph has, 0..1, over queries drawn at random."""
+    """Recall of the exact nearest neighbours by the graph, 0..1, over random queries."""
     rows, usable = _comparable(embeddings, settings)
-    drawn = np.random.default_rng(settings.seed).permutation(len(usable))[:queries]
+    sample = np.random.default_rng(settings.seed).permutation(len(usable))[:queries]
     count = graph.neighbours.shape[1]
-    exact = _without_self(_exact(rows[drawn], rows, count + 1), drawn)[0]
-    return _shared(usable[exact], graph.neighbours[usable[drawn]])
+    exact = _without_self(_exact(rows[sample], rows, count + 1), sample)[0]
+    return _mean_recall(usable[exact], graph.neighbours[usable[sample]])
 
 
 def _comparable(embeddings: np.ndarray, settings: GraphSettings) -> tuple[np.ndarray, np.ndarray]:
-    """The rows that can be compared [n, d], and their indices [n]."""
+    """The comparable rows [n, d], and their indices [n]."""
     rows = prepare(embeddings, settings)
     usable = np.flatnonzero(np.isfinite(rows[:, :1]).all(axis=1))
     return (rows if len(usable) == len(rows) else rows[usable]), usable
@@ -97,21 +96,21 @@ def _comparable(embeddings: np.ndarray, settings: GraphSettings) -> tuple[np.nda
 def _reduce(rows: np.ndarray, usable: np.ndarray, dim: int, seed: int) -> np.ndarray:
     from sklearn.decomposition import PCA
 
-    known = rows[usable]
-    chosen = np.random.default_rng(seed).permutation(len(known))[:PCA_ROWS]
-    pca = PCA(dim, svd_solver="randomized", random_state=seed).fit(known[np.sort(chosen)])
+    finite = rows[usable]
+    sample = np.random.default_rng(seed).permutation(len(finite))[:PCA_ROWS]
+    pca = PCA(dim, svd_solver="randomized", random_state=seed).fit(finite[np.sort(sample)])
     reduced = np.full((len(rows), dim), np.nan, np.float32)
-    reduced[usable] = pca.transform(known)
+    reduced[usable] = pca.transform(finite)
     return reduced
 
 
 def _search(rows: np.ndarray, count: int, seed: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """A chunk at a time: its first row, the nearest others of its rows [n, count], and their distances [n, count]."""
-    index = _inverted_file(rows, count, seed) if len(rows) > EXACT_ROWS else None
-    for at in range(0, len(rows), CHUNK):
-        queries = rows[at : at + CHUNK]
-        answer = index.search(queries, count + 1) if index else _exact(queries, rows, count + 1)
-        yield at, *_without_self(answer, np.arange(at, at + len(queries)))
+    """Yields batches: index of the first row, neighbours of its rows [n, count], and their distances [n, count]."""
+    index = _inverted_file(rows, count, seed) if len(rows) > MAX_EXACT_ROWS else None
+    for first in range(0, len(rows), QUERY_BATCH):
+        queries = rows[first : first + QUERY_BATCH]
+        result = index.search(queries, count + 1) if index else _exact(queries, rows, count + 1)
+        yield first, *_without_self(result, np.arange(first, first + len(queries)))
 
 
 def _exact(queries: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -124,7 +123,7 @@ def _exact(queries: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarra
 
 
 def _inverted_file(rows: np.ndarray, count: int, seed: int) -> Any:
-    """A faiss index that compares a query with the rows of the nearest cells only: of so many as the recall needs."""
+    """A faiss index that searches the cells nearest to a query, as many as MIN_RECALL takes."""
     import faiss
 
     cells = round(len(rows) ** 0.5)
@@ -134,44 +133,43 @@ def _inverted_file(rows: np.ndarray, count: int, seed: int) -> Any:
     index.add(rows)
     if _has_gpu():
         index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
-    drawn = np.random.default_rng(seed).permutation(len(rows))[:CHECKED]
-    exact = _without_self(_exact(rows[drawn], rows, count + 1), drawn)[0]
+    sample = np.random.default_rng(seed).permutation(len(rows))[:RECALL_QUERIES]
+    exact = _without_self(_exact(rows[sample], rows, count + 1), sample)[0]
     for power in range(cells.bit_length()):
         index.nprobe = 2**power
-        if _shared(exact, _without_self(index.search(rows[drawn], count + 1), drawn)[0]) >= RECALL:
+        if _mean_recall(exact, _without_self(index.search(rows[sample], count + 1), sample)[0]) >= MIN_RECALL:
             break
     return index
 
 
 def _has_gpu() -> bool:
-    """Whether faiss was built for GPUs, and sees one."""
+    """Whether faiss is built for GPUs, and sees one."""
     import faiss
 
     return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
 
 
-def _shared(exact: np.ndarray, found: np.ndarray) -> float:
-    """Mean part of a row of `exact` [Q, k] that the same row of `found` [Q, k] has."""
-    return float(np.mean([np.isin(wanted, row).mean() for wanted, row in zip(exact, found, strict=True)]))
+def _mean_recall(exact: np.ndarray, approximate: np.ndarray) -> float:
+    """Mean fraction of the exact neighbours [Q, k] among the approximate ones [Q, k]."""
+    return float(np.mean([np.isin(row, other).mean() for row, other in zip(exact, approximate, strict=True)]))
 
 
-def _without_self(answer: tuple[np.ndarray, np.ndarray], queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Drops the query from its own answer; among many duplicates it may not be in it, and then the last one goes."""
-    squares, found = answer
-    is_self = found == queries[:, None]
+def _without_self(result: tuple[np.ndarray, np.ndarray], queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Drops the query from its neighbours, or the last one where duplicates displaced it -> neighbours, distances."""
+    squares, neighbours = result
+    is_self = neighbours == queries[:, None]
     is_self[~is_self.any(axis=1), -1] = True
-    kept = ~is_self
-    shape = len(found), found.shape[1] - 1
-    return found[kept].reshape(shape), np.sqrt(np.maximum(squares[kept].reshape(shape), 0))
+    shape = len(neighbours), neighbours.shape[1] - 1
+    return neighbours[~is_self].reshape(shape), np.sqrt(np.maximum(squares[~is_self].reshape(shape), 0))
 
 
-def _weigh(neighbours: np.ndarray, distances: np.ndarray) -> sp.csr_array:
-    """exp(-d_ij^2 / (s_i s_j)), s_i the distance to the last neighbour (Zelnik-Manor & Perona, 2004); symmetric."""
+def _edge_weights(neighbours: np.ndarray, distances: np.ndarray) -> sp.csr_array:
+    """exp(-d_ij^2 / (s_i s_j)), s_i the distance to the k-th neighbour (Zelnik-Manor & Perona, 2004); symmetric."""
     nodes, count = neighbours.shape
     joined = neighbours >= 0
     scale = np.where(joined[:, -1], distances[:, -1], np.float32(1))
     positive = scale[scale > 0]
-    scale = np.maximum(scale, 1e-3 * np.median(positive) if len(positive) else 1)  # among duplicates it would be 0
+    scale = np.maximum(scale, 1e-3 * np.median(positive) if len(positive) else 1)  # 0 among duplicates
     weight = distances**2
     weight /= scale[:, None]
     weight /= scale[neighbours]

@@ -1,5 +1,7 @@
-"""What a sample's neighbours say of it before any label does: embeddings made even, turned to what neighbours share,
-and averaged over the graph. Logistic regression on them is SGC (Wu et al., 2019), and better (see each function)."""
+"""Features of a sample's neighbourhood: embeddings normalised, projected to what neighbours share, and propagated.
+
+Logistic regression on propagated features is SGC (Wu et al., 2019).
+"""
 
 from __future__ import annotations
 
@@ -8,18 +10,18 @@ import warnings
 import numpy as np
 import scipy.sparse as sp
 
-from ..vectors import unit_rows
+from ..vectors import EPS, unit_rows
 
-STRENGTH = 2.0  # C of logistic regression, for rows of length 1 on average
-SHRINK = 0.05  # of the covariance, towards equal variances
-MISSING = float(np.log(1e-4))  # of a class that has no label
+LOGISTIC_C = 2.0  # inverse regularisation, for rows of length 1 on average
+SHRINKAGE = 0.05  # of the covariance, towards equal variances
+LOG_UNSEEN = float(np.log(1e-4))  # log-probability of a class without labels
 
 
-def even_out(vectors: np.ndarray, dimensions: int, seed: int = 0) -> np.ndarray:
-    """Vectors centred, of length 1, in the directions of most variance [N, d].
+def power_normalise(vectors: np.ndarray, dimensions: int, seed: int = 0) -> np.ndarray:
+    """Vectors centred, of length 1, reduced by PCA [N, d].
 
-    Of those without a negative number (what a network gives after its last ReLU) the square roots are taken first, so
-    that few large numbers decide no distance (power normalisation, Perronnin et al., 2010).
+    Of vectors without negative numbers (as after a ReLU) the square roots are taken first, so that few large numbers do
+    not dominate distances (power normalisation, Perronnin et al., 2010).
 
     Args:
         vectors: finite [N, D]
@@ -29,15 +31,15 @@ def even_out(vectors: np.ndarray, dimensions: int, seed: int = 0) -> np.ndarray:
 
     rows = np.sqrt(vectors) if (vectors >= 0).all() else vectors
     rows = unit_rows(rows - rows.mean(axis=0))
-    most = min(dimensions, *rows.shape)
-    return to_unit(PCA(most, svd_solver="randomized", random_state=seed).fit_transform(rows))
+    dimensions = min(dimensions, *rows.shape)
+    return to_unit_rms(PCA(dimensions, svd_solver="randomized", random_state=seed).fit_transform(rows))
 
 
-def turn_to_shared(rows: np.ndarray, adjacency: sp.csr_array) -> np.ndarray:
-    """Directions that neighbours share are made long, those in which they differ short [N, d].
+def preserve_locality(rows: np.ndarray, adjacency: sp.csr_array) -> np.ndarray:
+    """Locality preserving projections (He & Niyogi, 2003), weighted by squared eigenvalues [N, d].
 
-    Directions as in locality preserving projections (He & Niyogi, 2003), each weighted by the square of how alike
-    neighbours are along it: without a label, what linear discriminant analysis does with labels.
+    An eigenvalue is the correlation of neighbours along its direction. It is linear discriminant analysis without
+    labels: directions that neighbours share become long, others short.
 
     Args:
         rows: [N, d]
@@ -46,33 +48,33 @@ def turn_to_shared(rows: np.ndarray, adjacency: sp.csr_array) -> np.ndarray:
     from scipy.linalg import eigh
 
     rows = (rows - rows.mean(axis=0)).astype(np.float64)
-    spread, shared = rows.T @ rows, rows.T @ (adjacency @ rows)
-    even = SHRINK * np.trace(spread) / len(spread) * np.eye(len(spread))
-    alike, directions = eigh((shared + shared.T) / 2, spread + even)
-    return to_unit(rows @ (directions * np.maximum(alike, 0) ** 2))
+    covariance, local = rows.T @ rows, rows.T @ (adjacency @ rows)
+    ridge = SHRINKAGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    eigenvalues, directions = eigh((local + local.T) / 2, covariance + ridge)
+    return to_unit_rms(rows @ (directions * np.maximum(eigenvalues, 0) ** 2))
 
 
-def diffuse(rows: np.ndarray, adjacency: sp.csr_array, hops: int, keep: float = 0.0) -> np.ndarray:
-    """Rows averaged over so many hops [N, d]; each hop keeps a part of the sample's own (Gasteiger et al., 2019).
+def propagate(rows: np.ndarray, adjacency: sp.csr_array, hops: int, teleport: float = 0.0) -> np.ndarray:
+    """Rows propagated over `hops` hops [N, d]: SGC, or APPNP (Gasteiger et al., 2019) with a teleport probability.
 
     Args:
         rows: [N, d]
         adjacency: normalised, CSR [N, N]
-        keep: 0..1; 0 is SGC
+        teleport: weight of the sample's own row in each hop, 0..1
     """
-    found = rows
+    propagated = rows
     for _ in range(hops):
-        found = (1 - keep) * (adjacency @ found) + keep * rows
-    return to_unit(found)
+        propagated = (1 - teleport) * (adjacency @ propagated) + teleport * rows
+    return to_unit_rms(propagated)
 
 
-def to_unit(rows: np.ndarray) -> np.ndarray:
+def to_unit_rms(rows: np.ndarray) -> np.ndarray:
     """Scales all rows by one number, so that their mean squared length is 1."""
-    return np.asarray(rows / max(np.sqrt((rows**2).sum(axis=1).mean()), 1e-12), np.float32)
+    return np.asarray(rows / max(np.sqrt((rows**2).sum(axis=1).mean()), EPS), np.float32)
 
 
 def classify(rows: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Log-probabilities [N, K] by logistic regression on the rows that have a label.
+    """Log-probabilities [N, K] by logistic regression on the labelled rows.
 
     Args:
         rows: of length 1 on average [N, d]
@@ -80,11 +82,11 @@ def classify(rows: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
     """
     from sklearn.linear_model import LogisticRegression
 
-    known = labels >= 0
-    model = LogisticRegression(C=STRENGTH, max_iter=300, tol=1e-3)
+    labelled = labels >= 0
+    model = LogisticRegression(C=LOGISTIC_C, max_iter=300, tol=1e-3)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The number of unique classes")  # many classes of few labels are usual here
-        model.fit(rows[known], labels[known])
-    found = np.full((len(rows), classes), MISSING)
-    found[:, model.classes_] = model.predict_log_proba(rows)
-    return found
+        warnings.filterwarnings("ignore", "The number of unique classes")  # many classes with few labels are usual
+        model.fit(rows[labelled], labels[labelled])
+    log_probabilities = np.full((len(rows), classes), LOG_UNSEEN)
+    log_probabilities[:, model.classes_] = model.predict_log_proba(rows)
+    return log_probabilities

@@ -1,16 +1,16 @@
-"""Copies of training images among generated ones, found in the pixels, whether mirrored, shifted or re-encoded.
+"""Copies of training images among generated ones, by pixels: mirrored, shifted or re-encoded.
 
-An image is laid over every training image at 25 shifts, plain and mirrored, slightly blurred and with faint colours, so
-that the marks of JPEG do not count. Judged is its distance to the nearest one over the mean distance to the 50 nearest,
-after Carlini et al., 2023, "Extracting training data from diffusion models": where the images of a class are all alike,
-to be near one of them says little. How small that ratio gets without copying, real images say that were held out.
+The score is that of Carlini et al., 2023, "Extracting training data from diffusion models": the distance to the nearest
+training image over the mean distance to the next 50, since in a homogeneous class a small distance alone is no
+evidence. Distances are minima over 25 shifts, plain and mirrored, after a slight blur and with faint colours, so that
+JPEG artefacts do not count. Limits are quantiles of this ratio for held-out real images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -20,144 +20,156 @@ from torch.nn import functional as F
 from ..errors import InvalidInput
 
 SIDE_PX = 32  # larger images are reduced to it first
-SHIFT_PX = 2  # either way, of the reduced image
-COLOUR = 0.25  # how much colours count beside brightness: JPEG keeps them badly
-CROWD = 50  # nearest training images whose mean distance is what is usual around an image
-CANDIDATES = 64  # training images that are compared pixel by pixel
-DIRECTIONS = 32  # principal ones of the pixels, in which candidates are found
-LEARNED_FROM = 4096  # training images from which the directions come
-READ = 1024  # images that are read at once
-ROWS, COLUMNS = 16, 2048  # images, and training images, compared at once: they stay in the processor's cache
-FAINT = 1 / 255  # a mean distance below it is none
-UNRELATED = 0.25  # distance of two images that have nothing in common, where no crowd says it
-ENOUGH = (
-    1000  # real images that set the limits: where fewer are held out, training images are looked up without themselves
-)
-PULL = 10  # a class's own scale counts as much as the pool from so many images on
-USUAL_LIMIT = 0.3  # where there is nothing to learn it from
+SHIFT_PX = 2  # in each direction, of the reduced image
+COLOUR = 0.25  # weight of colours beside brightness: JPEG distorts them
+CROWD = 50  # next training images, whose mean distance is the denominator of the ratio
+CANDIDATES = 64  # training images compared pixel by pixel
+COMPONENTS = 32  # principal components of the pixels, in which candidates are searched
+PCA_ROWS = 4096  # training images that fit them
+READ_BATCH = 1024  # images
+ROWS, COLUMNS = 16, 2048  # images, and training images, compared at once: they fit the processor's cache
+MIN_DISTANCE = 1 / 255  # floor of the denominator
+UNRELATED = 0.25  # distance of unrelated images, the denominator of a single training image
+MIN_LIMIT_IMAGES = 1000  # real images that set the limits: training images fill up held-out ones
+SHRINKAGE = 10  # images at which a class's own median weighs as much as that of all
+DEFAULT_LIMIT = 0.3  # without images to set it
 
 
 class Source(Protocol):
-    """Images by index: an array, uint8 [N, C, S, S], or what reads them from files."""
+    """Images by index: an array, uint8 [N, C, S, S], or a reader of files."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, indices: np.ndarray, /) -> np.ndarray: ...
 
 
+class LabelledImages(NamedTuple):
+    """Images and their classes [n]; there may be none."""
+
+    images: Source
+    labels: np.ndarray
+
+
 @dataclass(frozen=True)
 class Reference:
-    """Training images as they are compared.
+    """Training images, ready for comparison."""
 
-    Shapes:
-        windows: the middle of each image, all but the margin that shifts need, half precision [N, D]
-        mean: of some windows [D], and their principal directions [D, d]
-        places: of the windows in these directions [N, d]
-        groups: images of one group, near-duplicates say, are no measure for each other [N]
-        shape: C, S, S of the images
-    """
-
-    windows: Tensor
-    mean: Tensor
-    directions: Tensor
-    places: Tensor
-    groups: Tensor
-    shape: tuple[int, ...]
+    windows: Tensor  # centre of each image, without the margin for shifts, half precision [N, D]
+    mean: Tensor  # of the windows [D]
+    components: Tensor  # principal components of the windows [D, d]
+    projected: Tensor  # windows in these components [N, d]
+    groups: Tensor  # of near-duplicates, which are not compared with one another [N]
+    shape: tuple[int, ...]  # C, S, S
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """The nearest training image of each image, where it lies best over it."""
+    """The nearest training image of each image, over all shifts."""
 
     index: np.ndarray  # [n]
-    distance: np.ndarray  # root mean square of what differs, in parts of the range of a pixel [n]
-    ratio: np.ndarray  # that over the mean of the 50 nearest: 0 a copy, 1 as near as to many others [n]; NaN: no others
+    distance: np.ndarray  # root mean square of pixel differences, 0..1 [n]
+    ratio: np.ndarray  # distance over the mean of the next 50, 0 (a copy) .. 1; NaN without a training image [n]
 
 
 def prepare(images: Source, groups: np.ndarray | None = None) -> Reference:
     """Reads the training images.
 
     Args:
-        groups: of each image, as near-duplicates have one [N]; None: each is its own
+        groups: of near-duplicates [N]; None: each image is its own group
 
     Raises:
-        ValueError: there is none
+        ValueError: there is no image
     """
     if not len(images):
         raise InvalidInput("there is no training image: nothing can be a copy")
     windows = torch.cat([_window(part).flatten(1).half() for part in _smooth(images)])
-    some = np.random.default_rng(0).permutation(len(windows))[:LEARNED_FROM]
-    sample = windows[some].float()
+    sample = windows[np.random.default_rng(0).permutation(len(windows))[:PCA_ROWS]].float()
     mean = sample.mean(0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        directions = torch.svd_lowrank(sample - mean, min(DIRECTIONS, *sample.shape))[2]
-    places = torch.cat([(part.float() - mean) @ directions for part in torch.split(windows, READ)])
+        components = torch.svd_lowrank(sample - mean, min(COMPONENTS, *sample.shape))[2]
+    projected = torch.cat([(part.float() - mean) @ components for part in torch.split(windows, READ_BATCH)])
     groups = np.arange(len(images)) if groups is None else groups
-    return Reference(windows, mean, directions, places, torch.from_numpy(groups), images[np.arange(1)].shape[1:])
+    return Reference(windows, mean, components, projected, torch.from_numpy(groups), images[np.arange(1)].shape[1:])
 
 
 def search(reference: Reference, images: Source, own: np.ndarray | None = None) -> Nearest:
-    """Finds the nearest training image of each of `images`, which are read in blocks.
+    """Nearest training image of each of `images`.
 
     Args:
-        own: index of the training image that each one is itself: its group does not count [n]
+        own: index of each image among the training images, whose group is then left out [n]; None: not among them
 
     Raises:
-        ValueError: the images are of another shape than the training images
+        ValueError: the images differ from the training images in shape
     """
-    found, at = [], 0
+    results, done = [], 0
     for block in _smooth(images, reference.shape):
         for part in torch.split(block, ROWS):
-            mine = None if own is None else torch.as_tensor(own[at : at + len(part)])
-            found.append(_nearest(reference, part, mine))
-            at += len(part)
-    if not found:
+            indices = None if own is None else torch.as_tensor(own[done : done + len(part)])
+            results.append(_nearest(reference, part, indices))
+            done += len(part)
+    if not results:
         return Nearest(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0))
-    index, distance, ratio = (torch.cat(rows).numpy() for rows in zip(*found, strict=True))
+    index, distance, ratio = (torch.cat(rows).numpy() for rows in zip(*results, strict=True))
     return Nearest(index, distance, ratio)
 
 
 def limits(
     reference: Reference,
-    images: Source,
-    labels: np.ndarray,
-    held_out: Source,
-    held_labels: np.ndarray,
+    training: LabelledImages,
+    held_out: LabelledImages,
     classes: int,
-    share: float,
+    quantile: float,
     seed: int = 0,
 ) -> np.ndarray:
-    """The ratio below which an image of each class is a copy [K]: about `share` of real images lie below it.
+    """Ratio of each class below which an image is a copy [K]: a conformal quantile of real images.
 
-    Classes lend one another what is rare, the low end; where it begins is each one's own, as far as its images say.
+    The median is that of each class, shrunk to the overall median; the distance from there to the limit is pooled.
 
     Args:
-        images, labels: those of `reference`, and their classes [N]
-        held_out, held_labels: real images that trained nothing, and their classes [M]; there may be none
+        training: the images of `reference`
+        held_out: other real images
+        quantile: fraction of real images below the limit
     """
-    found, names = [search(reference, held_out).ratio], [held_labels]
-    more = min(ENOUGH - len(held_labels), len(labels))
-    if more > 0 and len(labels) > 1:
-        own = np.sort(np.random.default_rng(seed).permutation(len(labels))[:more])
-        found.append(search(reference, _Part(images, own), own).ratio)
-        names.append(labels[own])
-    ratios, given = np.concatenate(found), np.concatenate(names).astype(np.int64)
-    known = ~np.isnan(ratios)
-    scores, given = np.log(np.maximum(ratios[known], 1e-6)), given[known]
+    scores, labels = _real_ratios(reference, training, held_out, seed)
     if not len(scores):
-        return np.full(classes, USUAL_LIMIT)
-    middle = float(np.median(scores))
-    shift = np.zeros(classes)
-    for name in np.unique(given):
-        mine = scores[given == name]
-        shift[name] = (np.median(mine) - middle) * len(mine) / (len(mine) + PULL)
-    rank = max(int(share * (len(scores) + 1)), 1)  # so that a new image lies below with chance `share` at the most
-    return np.asarray(np.exp(shift + np.sort(scores - shift[given])[rank - 1]))
+        return np.full(classes, DEFAULT_LIMIT)
+    _, shift = shrunk_medians(scores, labels, classes, SHRINKAGE)
+    rank = max(int(quantile * (len(scores) + 1)), 1)  # a new image lies below with probability at most `quantile`
+    return np.asarray(np.exp(shift + np.sort(scores - shift[labels])[rank - 1]))
+
+
+def shrunk_medians(values: np.ndarray, labels: np.ndarray, classes: int, shrinkage: float) -> tuple[float, np.ndarray]:
+    """The median, and how far that of each class lies from it [K], less the fewer values it has.
+
+    Args:
+        values, labels: of n >= 1 images, and their classes [n]
+        shrinkage: number of values at which the distance is halved
+    """
+    median, offsets = float(np.median(values)), np.zeros(classes)
+    for class_id in np.unique(labels):
+        own = values[labels == class_id]
+        offsets[class_id] = (np.median(own) - median) * len(own) / (len(own) + shrinkage)
+    return median, offsets
+
+
+def _real_ratios(
+    reference: Reference, training: LabelledImages, held_out: LabelledImages, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log ratios of real images, filled up by training images without their own group, and their classes [n]."""
+    ratios, labels = [search(reference, held_out.images).ratio], [held_out.labels]
+    missing = min(MIN_LIMIT_IMAGES - len(held_out.labels), len(training.labels))
+    if missing > 0 and len(training.labels) > 1:
+        own = np.sort(np.random.default_rng(seed).permutation(len(training.labels))[:missing])
+        ratios.append(search(reference, _Subset(training.images, own), own).ratio)
+        labels.append(training.labels[own])
+    ratio, classes = np.concatenate(ratios), np.concatenate(labels).astype(np.int64)
+    finite = ~np.isnan(ratio)
+    return np.log(np.maximum(ratio[finite], 1e-6)), classes[finite]
 
 
 @dataclass(frozen=True)
-class _Part:
-    """Some images of a source."""
+class _Subset:
+    """Images of a source, by indices."""
 
     images: Source
     indices: np.ndarray
@@ -165,19 +177,20 @@ class _Part:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, places: np.ndarray, /) -> np.ndarray:
-        return self.images[self.indices[places]]
+    def __getitem__(self, indices: np.ndarray, /) -> np.ndarray:
+        return self.images[self.indices[indices]]
 
 
 def _nearest(reference: Reference, images: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Index, distance and ratio, each [B], of smooth images [B, C, P, P]."""
+    """Index, distance and ratio, each [B], of blurred images [B, C, P, P]."""
     shift = _shift(images)
     steps = range(-shift, shift + 1)
     shifted = [_window(images, down, right) for down in steps for right in steps]
     views = torch.stack([*shifted, *(view.flip(3) for view in shifted)], 1).flatten(2) - reference.mean  # [B, V, D]
 
-    places = views @ reference.directions  # [B, V, d]
-    rough = torch.cat([_squares(places, part) for part in torch.split(reference.places, COLUMNS)], 1)  # [B, N]
+    projected = views @ reference.components  # [B, V, d]
+    blocks = torch.split(reference.projected, COLUMNS)
+    rough = torch.cat([_squared_distances(projected, block) for block in blocks], 1)  # [B, N]
     if own is not None:
         rough.masked_fill_(reference.groups[own][:, None] == reference.groups, torch.inf)
     lowest, candidates = rough.topk(min(CANDIDATES, len(reference.windows)), largest=False)  # [B, M]
@@ -185,30 +198,30 @@ def _nearest(reference: Reference, images: Tensor, own: Tensor | None) -> tuple[
     windows = reference.windows[candidates].float() - reference.mean  # [B, M, D]
     exact = torch.cdist(windows, views, compute_mode="use_mm_for_euclid_dist").amin(2) / windows.shape[2] ** 0.5
     distances, order = exact.where(lowest.isfinite(), torch.nan).sort(1)  # NaN comes last
-    nearest, usual = distances[:, 0], distances[:, 1 : CROWD + 1].nanmean(1).nan_to_num(UNRELATED)
-    return candidates.gather(1, order)[:, 0], nearest, nearest / usual.clamp_min(FAINT)
+    nearest, mean = distances[:, 0], distances[:, 1 : CROWD + 1].nanmean(1).nan_to_num(UNRELATED)
+    return candidates.gather(1, order)[:, 0], nearest, nearest / mean.clamp_min(MIN_DISTANCE)
 
 
-def _squares(views: Tensor, others: Tensor) -> Tensor:
+def _squared_distances(views: Tensor, others: Tensor) -> Tensor:
     """Squared distance of the nearest view of each image [B, V, d] to each of the others [M, d] -> [B, M]."""
     own, theirs = (views**2).sum(2, keepdim=True), (others**2).sum(1)
-    inner = torch.cat([-2 * views, own], 2).flatten(0, 1) @ F.pad(others, (0, 1), value=1.0).T  # in one pass
+    inner = torch.cat([-2 * views, own], 2).flatten(0, 1) @ F.pad(others, (0, 1), value=1.0).T  # one matrix product
     return inner.view(*views.shape[:2], -1).amin(1) + theirs
 
 
 def _smooth(images: Source, shape: tuple[int, ...] | None = None) -> Iterator[Tensor]:
-    """Reads images, reduces them to 32 px, pales their colours and blurs them by 1-2-1 -> blocks of [B, C, P, P]."""
-    for at in range(0, len(images), READ):
-        block = images[np.arange(at, min(at + READ, len(images)))]
+    """Yields batches of images [B, C, P, P], reduced to 32 px, with faint colours, blurred by 1-2-1."""
+    for first in range(0, len(images), READ_BATCH):
+        block = images[np.arange(first, min(first + READ_BATCH, len(images)))]
         if shape is not None and block.shape[1:] != shape:
-            raise InvalidInput(f"images are {block.shape[1:]}, the training images {shape}: resize them to the same")
+            raise InvalidInput(f"images are {block.shape[1:]}, training images {shape}: resize them to the same size")
         pixels = torch.from_numpy(block).float() / 255
         if pixels.shape[-1] > SIDE_PX:
             pixels = F.adaptive_avg_pool2d(pixels, SIDE_PX)
         channels = pixels.shape[1]
         if channels == 3:
-            bright = (pixels * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
-            pixels = bright + COLOUR * (pixels - bright)
+            luma = (pixels * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+            pixels = luma + COLOUR * (pixels - luma)
         row = torch.tensor([0.25, 0.5, 0.25])
         yield F.conv2d(pixels, (row[:, None] * row).expand(channels, 1, 3, 3), groups=channels)
 
@@ -218,7 +231,7 @@ def _shift(images: Tensor) -> int:
 
 
 def _window(images: Tensor, down: int = 0, right: int = 0) -> Tensor:
-    """The middle of smooth images [B, C, P, P], or what lies so far from it -> [B, C, W, W]."""
+    """Centre of images [B, C, P, P], shifted -> [B, C, W, W]."""
     margin = _shift(images)
     side = images.shape[-1] - 2 * margin
     return images[:, :, margin + down : margin + down + side, margin + right : margin + right + side]

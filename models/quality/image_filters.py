@@ -1,8 +1,8 @@
-"""Which generated images may join a data set: those that could be real images of their class, and are nobody's copy.
+"""Filters of generated images: distance to the class prototype, class probability, and copies of training images.
 
-Nothing is compared with a fixed number. Each limit is what real images say that trained nothing: so far from the middle
-of their class (the prototype, Snell et al., 2017), so improbable to the classifier, so like a training image come only
-few of them. A class with too few of its own borrows from the others, in units of its own scale.
+Limits are quantiles of held-out real images: of their distance to the mean of their class (the prototype, Snell et al.,
+2017), of their class probability, and of their distance to training images. Classes with few held-out images share
+limits, in units of their own scale.
 """
 
 from __future__ import annotations
@@ -15,62 +15,63 @@ import numpy as np
 from ..errors import InvalidInput
 from ..settings import FilterSettings
 from ..vectors import unit_rows
-from .copies import Nearest
+from .copies import Nearest, shrunk_medians
 
-ENOUGH = 40  # held-out images of a class that set its limit alone
-PULL = 5  # a class's own scale counts as much as that of the others from so many images on
-FAINT = 1e-6
-CHECKS = ("copy", "prototype", "probability", "graph")  # in this order: an image has one reason, the first
+MIN_CLASS_IMAGES = 40  # held-out images of a class below which it shares limits
+SHRINKAGE = 5  # images at which a class's own scale weighs as much as the median scale
+MIN_DISTANCE = 1e-6  # before logarithms
+CHECKS = ("copy", "prototype", "probability", "graph")  # in this order: the first that fails is the reason
 
 
 class Views(NamedTuple):
-    """What is known of n images."""
+    """Embeddings, labels and scores of n images."""
 
-    embeddings: np.ndarray  # of a classifier that trained on real images [n, D]
-    labels: np.ndarray  # class of each [n]
-    probabilities: np.ndarray  # that classifier's [n, K]
-    graph: np.ndarray | None = None  # the GCN's, each image unlabelled in its graph [n, K]
-    nearest: Nearest | None = None  # training image
+    embeddings: np.ndarray  # of a classifier trained on real images [n, D]
+    labels: np.ndarray  # classes [n]
+    probabilities: np.ndarray  # of that classifier [n, K]
+    graph: np.ndarray | None = None  # probabilities of a GCN, the images unlabelled in its graph [n, K]
+    nearest: Nearest | None = None  # training images
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Whether each image may stay, and why not: arrays [n]."""
+    """Decision on each image, its reason and figures: arrays [n]."""
 
     kept: np.ndarray
     reason: np.ndarray  # one of CHECKS, "" where kept
-    value: np.ndarray  # the figure that was out of bounds, NaN where kept
-    limit: np.ndarray  # its bound, NaN where kept
+    value: np.ndarray  # the figure outside its limit, NaN where kept
+    limit: np.ndarray  # NaN where kept
     class_probability: np.ndarray
-    prototype_distance: np.ndarray  # in units of the class's own scale: 1 is usual
-    nearest_real: np.ndarray  # index of the training image, -1 where copies were not looked for
-    nearest_real_distance: np.ndarray  # root mean square of pixels, 0..1; NaN likewise
+    prototype_distance: np.ndarray  # in units of the class's scale
+    nearest_real: np.ndarray  # index of the training image, -1 without a search for copies
+    nearest_real_distance: np.ndarray  # root mean square of pixels, 0..1; NaN without a search
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Limits of each class [K]; infinite, or 0, where a check is switched off."""
+    """Limits of each class [K]; infinite or 0 where a check is off."""
 
     prototypes: np.ndarray  # [K, D]
-    scales: np.ndarray  # usual distance to the prototype [K]
-    prototype: np.ndarray  # largest distance to it, in units of the scale [K]
+    scales: np.ndarray  # median distance to the prototype [K]
+    prototype: np.ndarray  # largest distance, in units of the scale [K]
     probability: np.ndarray  # smallest [K]
     graph: np.ndarray  # smallest [K]
     copy: np.ndarray  # smallest ratio of distances to training images [K]
 
-    def judge(self, made: Views) -> Judged:
-        """Judges generated images."""
-        names, rows = made.labels, np.arange(len(made.labels))
-        probability = made.probabilities[rows, names]
-        distance = _distances(made.embeddings, self.prototypes[names]) / self.scales[names]
-        ratio = np.full(len(rows), np.inf) if made.nearest is None else made.nearest.ratio
-        graph = np.ones(len(rows)) if made.graph is None else made.graph[rows, names]
+    def judge(self, generated: Views) -> Judged:
+        """Checks generated images against the limits."""
+        labels, rows = generated.labels, np.arange(len(generated.labels))
+        probability = generated.probabilities[rows, labels]
+        distance = _distances(generated.embeddings, self.prototypes[labels]) / self.scales[labels]
+        nearest = generated.nearest
+        ratio = np.full(len(rows), np.inf) if nearest is None else nearest.ratio
+        graph = np.ones(len(rows)) if generated.graph is None else generated.graph[rows, labels]
 
-        values = np.stack([ratio, distance, probability, graph])  # as CHECKS are [4, n]
-        bounds = np.stack([self.copy, self.prototype, self.probability, self.graph])[:, names]
-        high = np.array([False, True, False, False])[:, None]  # is bad
-        wrong = np.where(high, ~(values <= bounds), ~(values >= bounds))  # what is NaN is wrong
-        kept, first = np.asarray(~wrong.any(0)), wrong.argmax(0)
+        values = np.stack([ratio, distance, probability, graph])  # in the order of CHECKS [4, n]
+        bounds = np.stack([self.copy, self.prototype, self.probability, self.graph])[:, labels]
+        is_upper = np.array([False, True, False, False])[:, None]
+        fails = np.where(is_upper, ~(values <= bounds), ~(values >= bounds))  # NaN fails
+        kept, first = np.asarray(~fails.any(0)), fails.argmax(0)
         return Judged(
             kept=kept,
             reason=np.where(kept, "", np.array(CHECKS)[first]),
@@ -78,110 +79,105 @@ class Filters:
             limit=np.where(kept, np.nan, bounds[first, rows]),
             class_probability=probability,
             prototype_distance=distance,
-            nearest_real=np.full(len(rows), -1) if made.nearest is None else made.nearest.index,
-            nearest_real_distance=np.full(len(rows), np.nan) if made.nearest is None else made.nearest.distance,
+            nearest_real=np.full(len(rows), -1) if nearest is None else nearest.index,
+            nearest_real_distance=np.full(len(rows), np.nan) if nearest is None else nearest.distance,
         )
 
 
 def fit(
     training: Views, held_out: Views, classes: int, settings: FilterSettings, copy_limits: np.ndarray | None = None
 ) -> Filters:
-    """Learns the limits from real images.
+    """Limits from real images.
 
     Args:
-        training: images that the classifier learned from; only embeddings and labels are looked at
-        held_out: images that it did not learn from; there may be none of a class, or none at all
-        copy_limits: of `copies.limits` [K]; None: copies are not looked for
+        training: images that trained the classifier; only embeddings and labels are read
+        held_out: other images; classes may be missing, or all of them
+        copy_limits: of `copies.limits` [K]; None: copies are not checked
 
     Raises:
-        ValueError: a class that is held out has no training image
+        ValueError: a held-out class has no training image
     """
     missing = np.setdiff1d(held_out.labels, training.labels)
     if len(missing):
-        raise InvalidInput(f"class {missing[0]} has held-out images, but none that trained: it has no prototype")
+        raise InvalidInput(f"class {missing[0]} has held-out images, but no training image: it has no prototype")
     prototypes, inner = _prototypes(training, classes)
     scales = _scales(inner, training.labels, classes)
-    distances, names = _distances(held_out.embeddings, prototypes[held_out.labels]), held_out.labels
-    if not len(names):  # then those that trained have to do, each against the others
-        distances, names = inner, training.labels
+    distances, labels = _distances(held_out.embeddings, prototypes[held_out.labels]), held_out.labels
+    if not len(labels):  # without held-out images: training images, each against the others of its class
+        distances, labels = inner, training.labels
 
-    def lowest(probabilities: np.ndarray | None, share: float) -> np.ndarray:
-        if probabilities is None or not share or not len(held_out.labels):
-            return np.full(classes, settings.min_probability_threshold if share else 0.0)
-        given = probabilities[np.arange(len(probabilities)), held_out.labels]
-        found = -_upper(-given, held_out.labels, classes, share)
-        return np.asarray(np.clip(found, settings.min_probability_threshold, settings.max_probability_threshold))
+    def lower_limits(probabilities: np.ndarray | None, reject: float) -> np.ndarray:
+        if probabilities is None or not reject or not len(held_out.labels):
+            return np.full(classes, settings.min_probability_threshold if reject else 0.0)
+        of_label = probabilities[np.arange(len(probabilities)), held_out.labels]
+        limits = -_upper_limits(-of_label, held_out.labels, classes, reject)
+        return np.asarray(np.clip(limits, settings.min_probability_threshold, settings.max_probability_threshold))
 
     return Filters(
         prototypes=prototypes,
         scales=scales,
-        prototype=_upper(distances / scales[names], names, classes, settings.prototype_reject_quantile),
-        probability=lowest(held_out.probabilities, settings.probability_reject_quantile),
-        graph=lowest(held_out.graph, settings.gcn_reject_quantile),
+        prototype=_upper_limits(distances / scales[labels], labels, classes, settings.prototype_reject_quantile),
+        probability=lower_limits(held_out.probabilities, settings.probability_reject_quantile),
+        graph=lower_limits(held_out.graph, settings.gcn_reject_quantile),
         copy=np.zeros(classes) if copy_limits is None or not settings.copy_reject_quantile else copy_limits,
     )
 
 
 def explain(reason: str, value: float, limit: float, name: str) -> str:
-    """Why an image of the class `name` was turned away, as a sentence."""
+    """Sentence on why an image of the class `name` was rejected."""
     sentences = {
-        "copy": "It is a copy of a training image: its distance is {value:.2f} of what is usual among the nearest, and "
-        "real images of {name} keep {limit:.2f}.",
-        "prototype": "It lies {value:.2f} times as far from the middle of {name} as is usual; real images lie within "
-        "{limit:.2f}.",
-        "probability": "The classifier gives it a probability of {value:.2f} to be {name}; real images get {limit:.2f} "
-        "or more.",
-        "graph": "Its neighbours make it {name} with probability {value:.2f}; real images get {limit:.2f} or more.",
+        "copy": "It is a copy of a training image: its distance is {value:.2f} times the mean of the nearest; real "
+        "images of {name} have {limit:.2f} or more.",
+        "prototype": "It lies {value:.2f} times as far from the mean of {name} as the median image; real images lie "
+        "within {limit:.2f}.",
+        "probability": "The classifier gives {name} a probability of {value:.2f}; real images get {limit:.2f} or more.",
+        "graph": "The GCN gives {name} a probability of {value:.2f}; real images get {limit:.2f} or more.",
     }
     return sentences[reason].format(value=value, limit=limit, name=name)
 
 
 def _prototypes(training: Views, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean direction of each class [K, D], and the distance of each image to that of the others of its class [N]."""
-    rows, names = unit_rows(training.embeddings.astype(np.float64)), training.labels
-    counts = np.bincount(names, minlength=classes)[:, None]
+    """Mean direction of each class [K, D], and each image's distance to that of the others of its class [N]."""
+    rows, labels = unit_rows(training.embeddings.astype(np.float64)), training.labels
+    counts = np.bincount(labels, minlength=classes)[:, None]
     sums = np.zeros((classes, rows.shape[1]))
-    np.add.at(sums, names, rows)
-    others = (sums[names] - rows) / np.maximum(counts[names] - 1, 1)
-    inner = np.where(counts[names, 0] > 1, np.linalg.norm(rows - others, axis=1), np.nan)
+    np.add.at(sums, labels, rows)
+    others = (sums[labels] - rows) / np.maximum(counts[labels] - 1, 1)
+    inner = np.where(counts[labels, 0] > 1, np.linalg.norm(rows - others, axis=1), np.nan)
     return sums / np.maximum(counts, 1), inner
 
 
-def _scales(inner: np.ndarray, names: np.ndarray, classes: int) -> np.ndarray:
-    """Usual distance to the prototype, of each class: its median, drawn to that of all where it has few images [K]."""
-    known = ~np.isnan(inner)
-    if not known.any():
+def _scales(inner: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Median distance to the prototype of each class, shrunk to the overall median [K]."""
+    finite = ~np.isnan(inner)
+    if not finite.any():
         return np.ones(classes)
-    logs = np.log(np.maximum(inner, FAINT))
-    usual = float(np.median(logs[known]))
-    scales = np.full(classes, usual)
-    for name in np.unique(names[known]):
-        mine = logs[known & (names == name)]
-        scales[name] += (np.median(mine) - usual) * len(mine) / (len(mine) + PULL)
-    return np.asarray(np.exp(scales))
+    logs = np.log(np.maximum(inner[finite], MIN_DISTANCE))
+    median, offsets = shrunk_medians(logs, labels[finite], classes, SHRINKAGE)
+    return np.asarray(np.exp(median + offsets))
 
 
-def _upper(values: np.ndarray, names: np.ndarray, classes: int, share: float) -> np.ndarray:
-    """The value of each class that `share` of its held-out images exceed [K]; infinite where `share` is 0.
+def _upper_limits(values: np.ndarray, labels: np.ndarray, classes: int, reject: float) -> np.ndarray:
+    """Quantile of each class that the fraction `reject` of its images exceeds [K]; infinite where `reject` is 0.
 
-    A class with few of them takes what all such classes together say, or all classes where even that is little.
+    Small classes share the quantile of all small classes, or of all classes where these have few images.
     """
-    known = ~np.isnan(values)
-    values, names = values[known], names[known]
-    if not share or not len(values):
+    finite = ~np.isnan(values)
+    values, labels = values[finite], labels[finite]
+    if not reject or not len(values):
         return np.full(classes, np.inf)
-    counts = np.bincount(names, minlength=classes)
-    few = counts[names] < ENOUGH
-    pool = values[few] if few.sum() >= ENOUGH else values
-    limits = np.full(classes, _quantile(pool, share))
-    for name in np.flatnonzero(counts >= ENOUGH):
-        limits[name] = _quantile(values[names == name], share)
+    counts = np.bincount(labels, minlength=classes)
+    is_small = counts[labels] < MIN_CLASS_IMAGES
+    shared = values[is_small] if is_small.sum() >= MIN_CLASS_IMAGES else values
+    limits = np.full(classes, _conformal_quantile(shared, reject))
+    for class_id in np.flatnonzero(counts >= MIN_CLASS_IMAGES):
+        limits[class_id] = _conformal_quantile(values[labels == class_id], reject)
     return limits
 
 
-def _quantile(values: np.ndarray, share: float) -> float:
-    """The value that a new one of the same kind exceeds with chance `share` at the most, as far as so few can say."""
-    rank = int(np.ceil((1 - share) * (len(values) + 1)))
+def _conformal_quantile(values: np.ndarray, alpha: float) -> float:
+    """Split conformal quantile: an exchangeable value exceeds it with probability at most `alpha`, or the maximum."""
+    rank = int(np.ceil((1 - alpha) * (len(values) + 1)))
     return float(np.sort(values)[min(rank, len(values)) - 1])
 
 

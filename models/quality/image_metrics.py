@@ -1,7 +1,7 @@
-"""How alike real and generated images are, from their embeddings: KID, FID, precision, recall, density and coverage.
+"""Similarity of real and generated images, by their embeddings: KID, FID, precision, recall, density and coverage.
 
-Embeddings are those of a network that learned from the user's own images: nothing is downloaded, and figures compare
-only with others from the same network. By name they are "Inception" distances all the same, as torchmetrics has them.
+The embeddings are those of a network trained on the user's own images: nothing is downloaded, and figures are
+comparable only within one network.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from torch import Tensor, nn
 
 from ..errors import InvalidInput
 
-SUBSETS, SUBSET = 100, 1000  # of KID: how many draws, and images a draw, at the most
+SUBSETS, SUBSET = 100, 1000  # of KID: draws, and images a draw at most
 BLOCK = 1024  # rows whose distances are in memory at once
 
 
 def kid(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """Kernel distance, mean and standard deviation over random subsets; 0 alike, lower is better.
+    """Kernel inception distance (Binkowski et al., 2018): mean and standard deviation over random subsets.
 
-    Unbiased, so that few images do not raise it (Binkowski et al., 2018); by chance it can lie just below 0.
+    0 for equal distributions, lower is better. Unbiased: it does not rise with few images, and may lie just below 0.
 
     Args:
         real, fake: embeddings [N, D], [M, D]
         seed: fixes the subsets
 
     Raises:
-        ValueError: fewer than two images of a kind
+        ValueError: fewer than two images on either side
     """
     from torchmetrics.image.kid import KernelInceptionDistance
 
@@ -37,7 +37,7 @@ def kid(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> tuple[float, float
     size = min(SUBSET, len(first), len(second))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*will save all extracted features")  # embeddings are small
-        metric = KernelInceptionDistance(feature=Given(first.shape[1]), subsets=SUBSETS, subset_size=size)
+        metric = KernelInceptionDistance(feature=Identity(first.shape[1]), subsets=SUBSETS, subset_size=size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         metric.update(first, real=True)
@@ -47,62 +47,63 @@ def kid(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> tuple[float, float
 
 
 def fid(real: np.ndarray, fake: np.ndarray) -> float:
-    """Frechet distance of two normal distributions (Heusel et al., 2017); 0 alike, lower is better.
+    """Frechet inception distance (Heusel et al., 2017), between normal distributions; lower is better.
 
-    Biased: it falls with more images, so compare only figures of equally many.
+    Biased: it falls with more images, so that only figures of equal numbers of images compare.
 
     Args:
         real, fake: embeddings [N, D], [M, D]
 
     Raises:
-        ValueError: fewer than two images of a kind
+        ValueError: fewer than two images on either side
     """
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     first, second = _pair(real, fake)
-    metric = FrechetInceptionDistance(feature=Given(first.shape[1]))
+    metric = FrechetInceptionDistance(feature=Identity(first.shape[1]))
     metric.update(first, real=True)
     metric.update(second, real=False)
     return float(metric.compute())
 
 
 def prdc(real: np.ndarray, fake: np.ndarray, neighbours: int = 5) -> dict[str, float]:
-    """Shares of images that lie within balls around others; a ball reaches to its image's k-th neighbour of its kind.
+    """Precision and recall (Kynkaanniemi et al., 2019), density and coverage (Naeem et al., 2020); higher is better.
 
-    precision: of generated ones, within any real ball; recall: of real ones, within any generated ball (Kynkaanniemi
-    et al., 2019). density: real balls that a generated image lies in, over k, which may exceed 1; coverage: of real
-    balls, those with a generated image in them (Naeem et al., 2020). All are better when higher.
+    Each image has a ball, whose radius is the distance to its k-th neighbour on its own side.
+    precision: fraction of generated images in any real ball. recall: fraction of real images in any generated ball.
+    density: real balls around a generated image, over k; may exceed 1. coverage: fraction of real balls with a
+    generated image inside.
 
     Args:
         real, fake: embeddings [N, D], [M, D]
         neighbours: k
 
     Raises:
-        ValueError: a kind has no more than k images
+        ValueError: either side has at most k images
     """
     if min(len(real), len(fake)) <= neighbours:
         raise InvalidInput(
             f"{len(real)} real and {len(fake)} generated images: more than {neighbours} of each are needed"
         )
-    balls, made_balls = _radii(real, neighbours), _radii(fake, neighbours)
-    inside = np.zeros(len(fake))  # real balls around each generated image
+    real_radii, fake_radii = _radii(real, neighbours), _radii(fake, neighbours)
+    balls = np.zeros(len(fake))  # real balls around each generated image
     covered, recalled = np.zeros(len(real), dtype=bool), np.zeros(len(real), dtype=bool)
-    for at, block in _distances(real, fake):
-        rows = slice(at, at + len(block))
-        within = block <= balls[rows, None]
-        inside += within.sum(0)
+    for first, block in _distances(real, fake):
+        rows = slice(first, first + len(block))
+        within = block <= real_radii[rows, None]
+        balls += within.sum(0)
         covered[rows] = within.any(1)
-        recalled[rows] = (block <= made_balls).any(1)
+        recalled[rows] = (block <= fake_radii).any(1)
     return {
-        "precision": float((inside > 0).mean()),
+        "precision": float((balls > 0).mean()),
         "recall": float(recalled.mean()),
-        "density": float(inside.mean() / neighbours),
+        "density": float(balls.mean() / neighbours),
         "coverage": float(covered.mean()),
     }
 
 
-class Given(nn.Module):
-    """Takes the place of the Inception network: embeddings are there already."""
+class Identity(nn.Module):
+    """Replaces the Inception network of torchmetrics: the inputs are embeddings."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -125,8 +126,8 @@ def _radii(rows: np.ndarray, neighbours: int) -> np.ndarray:
 
 
 def _distances(rows: np.ndarray, others: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Euclidean distances [B, M], a block of rows at a time, each with its first row's number."""
+    """Yields blocks of rows: index of the first row, and Euclidean distances [B, M]."""
     from scipy.spatial.distance import cdist
 
-    for at in range(0, len(rows), BLOCK):
-        yield at, cdist(rows[at : at + BLOCK], others)
+    for first in range(0, len(rows), BLOCK):
+        yield first, cdist(rows[first : first + BLOCK], others)

@@ -1,4 +1,4 @@
-"""Labels that are likely wrong: scored, flagged, and what they should be instead."""
+"""Label errors: mistakenness of each label, flags, and suggested labels."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import numpy as np
 from ..errors import InvalidInput
 
 METHODS = ("evenset", "self_confidence", "normalized_margin", "confidence_weighted_entropy")
-CERTAIN = 0.1  # part of the rows predicted as a class that is taken to be that class
-FEWEST_CERTAIN = 5  # where a class has so many
-ANYTHING = 0.02  # part of the labels that is taken to be drawn at random, whatever the certain rows show
-ROUNDS = 20  # of expectation maximisation
-SURPRISING = 1e-3  # neighbours that chance would put so near: fewer than this, and it is a near-duplicate
-TINY = 1e-12
+ANCHOR_FRACTION = 0.1  # the most certain rows of each predicted class, assumed to be of that class
+MIN_ANCHORS = 5  # of each class that has as many rows
+UNIFORM_NOISE = 0.02  # fraction of labels assumed to be uniformly random, beyond the noise of the anchors
+EM_STEPS = 20
+MAX_EXPECTED_NEIGHBOURS = 1e-3  # below, a neighbour this near is a near-duplicate
+EPS = 1e-12
 
 
 def mistakenness(
@@ -21,33 +21,33 @@ def mistakenness(
     """How likely each label is wrong, 0 right .. 1 wrong [N].
 
     Args:
-        probabilities: of each class, by a model that has not seen the row's label [N, K]
-        labels: the class that is given [N]
-        neighbours: indices of the nearest rows, -1 where there is none [N, k]: probabilities are averaged over them.
-            None: they stay as they are (`average` does the same where each fold's model is at hand, and leaks nothing)
-        method: "evenset" (see `beliefs`), or one of cleanlab's scores turned round (Northcutt et al., 2021)
+        probabilities: of each class, by a model trained without the row's label [N, K]
+        labels: class of each row as labelled [N]
+        neighbours: indices of the nearest rows, -1 for none [N, k]: probabilities are averaged over them. None: not
+            averaged (`average` does so without leaks, where the model of each fold is available)
+        method: "evenset" (see `posterior`), or 1 minus a score of cleanlab (Northcutt et al., 2021)
 
     Raises:
-        ValueError: there is no such method
+        ValueError: unknown method
     """
     if method not in METHODS:
         raise InvalidInput(f"there is no method {method!r}: choose one of {', '.join(METHODS)}")
     if neighbours is not None:
         probabilities = average(probabilities[None], np.zeros(len(labels), dtype=np.int64), neighbours)
     if method == "evenset":
-        return np.asarray(1 - beliefs(probabilities, labels)[np.arange(len(labels)), labels])
+        return np.asarray(1 - posterior(probabilities, labels)[np.arange(len(labels)), labels])
     from cleanlab.rank import get_label_quality_scores
 
     return np.clip(1 - np.asarray(get_label_quality_scores(labels, probabilities, method=method), np.float64), 0, 1)
 
 
 def average(predictions: np.ndarray, folds: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
-    """Half each row's prediction, half its neighbours' mean [N, K], by the one model that has not seen its label.
+    """Mean of each row's prediction and its neighbours' mean [N, K], all by the model trained without the row's label.
 
     Args:
-        predictions: of each fold's model, which trained on the other folds, for every row [F, N, K]
+        predictions: of the model of each fold, trained on the other folds, for every row [F, N, K]
         folds: the fold of each row [N]
-        neighbours: indices of the nearest rows, -1 where there is none [N, k]
+        neighbours: indices of the nearest rows, -1 for none [N, k]
     """
     own = predictions[folds, np.arange(len(folds))].astype(np.float64)
     total, count = np.zeros_like(own), (neighbours >= 0).sum(axis=1, keepdims=True)
@@ -56,46 +56,45 @@ def average(predictions: np.ndarray, folds: np.ndarray, neighbours: np.ndarray) 
     return np.asarray(np.where(count > 0, (own + total / np.maximum(count, 1)) / 2, own))
 
 
-def beliefs(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Probability of each class, given the image and the label that somebody gave it [N, K].
+def posterior(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """P(class | image, label) [N, K], by Bayes' rule: P(class | image) P(label | class) / P(label | image).
 
-    By Bayes' rule, P(c | image, label) = P(c | image) P(label | c) / P(label | image). A score of the model alone finds
-    mistakes that are anything; P(label | c) also finds those that are always the same, and where mistakes are made only
-    on images that look like another class, it is flat, and leaves the model's word.
+    The model's probability alone finds random errors. P(label | class) also finds systematic ones. Where errors occur
+    only on images that resemble another class, it is flat, and the model's probability decides.
 
     Args:
-        probabilities: of each class, by a model that has not seen the row's label [N, K]
-        labels: the class that is given [N]
+        probabilities: of each class, by a model trained without the row's label [N, K]
+        labels: class of each row as labelled [N]
     """
-    confusion = transitions(probabilities, labels)
-    joint = unmix(probabilities, confusion) * confusion[:, labels].T
-    return np.asarray(joint / np.maximum(joint.sum(axis=1, keepdims=True), TINY))
+    transition = noise_transition_matrix(probabilities, labels)
+    joint = deconvolve_noise(probabilities, transition) * transition[:, labels].T
+    return np.asarray(joint / np.maximum(joint.sum(axis=1, keepdims=True), EPS))
 
 
-def transitions(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """P(label | class), rows are classes [K, K], read off the rows whose class is the most certain.
+def noise_transition_matrix(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """P(label | class), rows are classes [K, K], from the most certain rows of each class.
 
-    There the model errs least, so that what differs from it is the label's error (anchor points: Patrini et al., 2017).
-    Rows are drawn towards "a wrong label is anything", as far as the counts themselves say (empirical Bayes).
+    There the model errs least, so that deviations are label noise (anchor points: Patrini et al., 2017). Rows are
+    shrunk towards uniform noise, as strongly as the counts support (empirical Bayes).
     """
     classes = probabilities.shape[1]
     predicted, certainty = probabilities.argmax(axis=1), probabilities.max(axis=1)
     counts = np.zeros((classes, classes))
-    for name in range(classes):
-        rows = np.flatnonzero(predicted == name)
-        size = max(round(CERTAIN * len(rows)), min(FEWEST_CERTAIN, len(rows)))
-        certain = rows[np.argsort(-certainty[rows], kind="stable")[:size]]
-        counts[name] = np.bincount(labels[certain], minlength=classes)
-    wrong = np.clip(1 - np.trace(counts) / counts.sum(), 1e-3, max(1 - 1 / classes, 1e-3))  # at most as chance has it
-    anything = np.full((classes, classes), wrong / max(classes - 1, 1))
-    np.fill_diagonal(anything, 1 - wrong)
-    weight = max(np.geomspace(1, 1e5, 16), key=lambda weight: _evidence(counts, weight * anything))
-    found = (counts + weight * anything) / (counts.sum(axis=1, keepdims=True) + weight)
-    return np.asarray((1 - ANYTHING) * found + ANYTHING / classes)
+    for class_id in range(classes):
+        rows = np.flatnonzero(predicted == class_id)
+        size = max(round(ANCHOR_FRACTION * len(rows)), min(MIN_ANCHORS, len(rows)))
+        anchors = rows[np.argsort(-certainty[rows], kind="stable")[:size]]
+        counts[class_id] = np.bincount(labels[anchors], minlength=classes)
+    noise = np.clip(1 - np.trace(counts) / counts.sum(), 1e-3, max(1 - 1 / classes, 1e-3))  # at most chance level
+    uniform = np.full((classes, classes), noise / max(classes - 1, 1))
+    np.fill_diagonal(uniform, 1 - noise)
+    weight = max(np.geomspace(1, 1e5, 16), key=lambda weight: _log_evidence(counts, weight * uniform))
+    transition = (counts + weight * uniform) / (counts.sum(axis=1, keepdims=True) + weight)
+    return np.asarray((1 - UNIFORM_NOISE) * transition + UNIFORM_NOISE / classes)
 
 
-def _evidence(counts: np.ndarray, prior: np.ndarray) -> float:
-    """Log-likelihood of counts [K, K] whose rows are drawn with chances that are Dirichlet of `prior` [K, K]."""
+def _log_evidence(counts: np.ndarray, prior: np.ndarray) -> float:
+    """Log-likelihood of counts [K, K] whose rows are Dirichlet-multinomial with parameters `prior` [K, K]."""
     from scipy.special import gammaln
 
     total, drawn = prior.sum(axis=1), counts.sum(axis=1)
@@ -103,24 +102,29 @@ def _evidence(counts: np.ndarray, prior: np.ndarray) -> float:
     return float(rows.sum())
 
 
-def unmix(probabilities: np.ndarray, confusion: np.ndarray) -> np.ndarray:
-    """P(class | image) [N, K] where `probabilities`, learned from labels with errors, say P(label | image) [N, K].
+def deconvolve_noise(probabilities: np.ndarray, transition: np.ndarray) -> np.ndarray:
+    """P(class | image) [N, K] from P(label | image), by expectation maximisation from a uniform start.
 
-    Expectation maximisation of the likelihood, from even chances; a few rounds keep it smooth.
+    Few steps keep it smooth.
+
+    Args:
+        probabilities: of each label, by a model trained on noisy labels [N, K]
+        transition: P(label | class) [K, K]
     """
-    found = np.full_like(probabilities, 1 / probabilities.shape[1], dtype=np.float64)
-    for _ in range(ROUNDS):
-        found *= (probabilities / np.maximum(found @ confusion, TINY)) @ confusion.T
-        found /= np.maximum(found.sum(axis=1, keepdims=True), TINY)
-    return found
+    clean = np.full_like(probabilities, 1 / probabilities.shape[1], dtype=np.float64)
+    for _ in range(EM_STEPS):
+        clean *= (probabilities / np.maximum(clean @ transition, EPS)) @ transition.T
+        clean /= np.maximum(clean.sum(axis=1, keepdims=True), EPS)
+    return clean
 
 
 def flag(probabilities: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Which labels to call mistakes [N]: those with the highest scores, as many as confident learning counts
-    (Northcutt et al., 2021), or as the probabilities of a mistake add up to, whichever is more.
+    """Labels to report as mistakes: those with the highest scores, where the likeliest class is another [N].
+
+    Their number is that of confident learning (Northcutt et al., 2021), or the expected number of mistakes if larger.
 
     Args:
-        probabilities: of each class, by a model that has not seen the row's label [N, K]
+        probabilities: of each class, by a model trained without the row's label [N, K]
         scores: of `mistakenness`, by any method [N]
     """
     from cleanlab.count import num_label_issues
@@ -128,28 +132,28 @@ def flag(probabilities: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> n
     present, compact = np.unique(labels, return_inverse=True)
     if len(present) < 2:
         return np.zeros(len(labels), dtype=bool)
-    chances = beliefs(probabilities, labels)
-    expected = 1 - chances[np.arange(len(labels)), labels]
-    within = probabilities[:, present] / np.maximum(probabilities[:, present].sum(axis=1, keepdims=True), TINY)
-    count = max(int(num_label_issues(compact, within)), round(expected.sum()))
+    clean = posterior(probabilities, labels)
+    expected = 1 - clean[np.arange(len(labels)), labels]
+    normalised = probabilities[:, present] / np.maximum(probabilities[:, present].sum(axis=1, keepdims=True), EPS)
+    count = max(int(num_label_issues(compact, normalised)), round(expected.sum()))
     flags = np.zeros(len(labels), dtype=bool)
     flags[np.argsort(-scores, kind="stable")[:count]] = True
-    return np.asarray(flags & ((probabilities.argmax(axis=1) != labels) | (chances.argmax(axis=1) != labels)))
+    return np.asarray(flags & ((probabilities.argmax(axis=1) != labels) | (clean.argmax(axis=1) != labels)))
 
 
-def suggest(chances: np.ndarray, labels: np.ndarray, flags: np.ndarray) -> np.ndarray:
-    """The likeliest class of each row [N], and of a flagged row the likeliest that it is not called.
+def suggest(probabilities: np.ndarray, labels: np.ndarray, flags: np.ndarray) -> np.ndarray:
+    """Likeliest class of each row; for flagged rows other than the label [N].
 
     Args:
-        chances: of `beliefs` [N, K]
+        probabilities: of `posterior` [N, K]
     """
-    allowed = chances.copy()
+    allowed = probabilities.copy()
     allowed[np.flatnonzero(flags), labels[flags]] = -1
     return np.asarray(allowed.argmax(axis=1))
 
 
-def votes(labels: np.ndarray, neighbours: np.ndarray, classes: int) -> np.ndarray:
-    """How many of each row's neighbours have which label [N, K]; a row never votes for itself."""
+def neighbour_label_counts(labels: np.ndarray, neighbours: np.ndarray, classes: int) -> np.ndarray:
+    """Number of each row's neighbours with each label [N, K], the row itself not counted."""
     rows = np.broadcast_to(np.arange(len(labels))[:, None], neighbours.shape)
     others = (neighbours >= 0) & (neighbours != rows)
     counts = np.zeros((len(labels), classes), dtype=np.int64)
@@ -158,48 +162,49 @@ def votes(labels: np.ndarray, neighbours: np.ndarray, classes: int) -> np.ndarra
 
 
 def near_duplicates(neighbours: np.ndarray, distances: np.ndarray) -> np.ndarray:
-    """Groups rows that are nearer than chance would put them -> index of each row's group [N].
+    """Groups of near-duplicates -> group of each row [N].
 
-    The number of neighbours within a distance d grows as d^m, m the intrinsic dimension (estimated as by Levina &
-    Bickel, 2004); where fewer than SURPRISING are expected, the neighbour is the same thing again.
+    The expected number of neighbours within a distance d grows as d^m, m the intrinsic dimension (Levina & Bickel,
+    2004). A neighbour at a distance where fewer than MAX_EXPECTED_NEIGHBOURS are expected is a near-duplicate.
 
     Args:
-        neighbours: the nearest first, -1 where there is none [N, k]
+        neighbours: the nearest first, -1 for none [N, k]
         distances: [N, k]
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     joined = neighbours >= 0
-    reach = np.where(joined, distances, 0).max(axis=1, keepdims=True)  # to the last neighbour
-    ratio = np.where(joined, distances, np.inf) / np.maximum(reach, TINY)
-    spread = -np.log(np.clip(ratio, 1e-6, 1)).mean(axis=1)
-    dimension = 1 / max(float(np.median(spread)), 1e-3)
-    start, place = np.nonzero(joined & ((neighbours.shape[1] * ratio**dimension < SURPRISING) | (distances <= TINY)))
-    edges = coo_array((np.ones(len(start)), (start, neighbours[start, place])), shape=(len(neighbours),) * 2)
+    radius = np.where(joined, distances, 0).max(axis=1, keepdims=True)  # distance to the last neighbour
+    ratio = np.where(joined, distances, np.inf) / np.maximum(radius, EPS)
+    mean_log = -np.log(np.clip(ratio, 1e-6, 1)).mean(axis=1)
+    dimension = 1 / max(float(np.median(mean_log)), 1e-3)
+    expected = neighbours.shape[1] * ratio**dimension
+    start, rank = np.nonzero(joined & ((expected < MAX_EXPECTED_NEIGHBOURS) | (distances <= EPS)))
+    edges = coo_array((np.ones(len(start)), (start, neighbours[start, rank])), shape=(len(neighbours),) * 2)
     return np.asarray(connected_components(edges, directed=False)[1], dtype=np.int64)
 
 
 def contradictions(
     labels: np.ndarray, groups: np.ndarray, scores: np.ndarray, confirmed: np.ndarray | None = None
 ) -> np.ndarray:
-    """The row that contradicts each row, -1 where none does [N]: a near-duplicate that has the label of their group.
+    """Near-duplicate that contradicts each row, -1 for none [N]: one with its group's majority label.
 
-    That label is what most of the group's confirmed rows have, then what most rows have, then the one that fits best:
-    one side of each contradiction stays, so that changing the other settles it.
+    The majority is that of confirmed rows, then that of all rows, then the label of lowest mistakenness. Rows with it
+    have no contradiction, so that relabelling the others settles the group.
 
     Args:
-        groups: near-duplicates share one [N]
+        groups: of near-duplicates [N]
         scores: of `mistakenness` [N]
-        confirmed: labels that a person has called right [N]
+        confirmed: labels that a person has confirmed [N]
     """
     confirmed = np.zeros(len(labels), dtype=bool) if confirmed is None else confirmed
-    against = np.full(len(labels), -1, dtype=np.int64)
+    contradicting = np.full(len(labels), -1, dtype=np.int64)
     pairs = np.unique(np.stack([groups, labels], axis=1), axis=0)
     for group in np.flatnonzero(np.bincount(pairs[:, 0]) > 1):
         rows = np.flatnonzero(groups == group)
-        sides = [rows[labels[rows] == name] for name in np.unique(labels[rows])]
-        stays = max(sides, key=lambda side: (confirmed[side].sum(), len(side), -scores[side].mean()))
-        against[rows] = stays[scores[stays].argmin()]
-        against[stays] = -1
-    return against
+        sides = [rows[labels[rows] == class_id] for class_id in np.unique(labels[rows])]
+        majority = max(sides, key=lambda side: (confirmed[side].sum(), len(side), -scores[side].mean()))
+        contradicting[rows] = majority[scores[majority].argmin()]
+        contradicting[majority] = -1
+    return contradicting

@@ -1,78 +1,87 @@
-"""What a change of the training set is worth: gain in recall by class, and in balanced accuracy, with intervals.
+"""Paired comparison of two training sets: gain in recall of each class and in balanced accuracy, with intervals.
 
-The two sides are paired: the same held-out images, the same first weights and order of each repetition.
+Both sides share the held-out images, and in each repetition the initial weights and the order of the data.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 
-SURE = 0.95  # of the intervals
-ENOUGH = 50  # held-out images of a class from which its gain is judged
-GAINS, LOSES, LEVEL, UNDECIDED = "gains", "loses", "no difference shown", "undecided"
-ADD, DO_NOT_ADD = "add", "do not add"
+CONFIDENCE = 0.95  # of the intervals
+MIN_HELD_OUT = 50  # held-out images of a class below which its gain is undecided
+GAINS: Final = "gains"
+LOSES: Final = "loses"
+LEVEL: Final = "no difference shown"
+UNDECIDED: Final = "undecided"
+ADD: Final = "add"
+DO_NOT_ADD: Final = "do not add"
+ClassVerdict = Literal["gains", "loses", "no difference shown", "undecided"]
+Decision = Literal["add", "do not add", "undecided"]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Gains are differences of recall, -1..1; NaN for a class that has no held-out image."""
+    """Gains are differences of recall, -1..1; NaN for a class without held-out images."""
 
     gain: np.ndarray  # [K]
-    low: np.ndarray  # end of the interval [K]
-    high: np.ndarray  # [K]
+    low: np.ndarray  # lower end of the interval [K]
+    high: np.ndarray  # upper end [K]
     held_out: np.ndarray  # images [K]
-    words: list[str]  # GAINS, LOSES, LEVEL or UNDECIDED, for each class [K]
-    total: tuple[float, float, float]  # of balanced accuracy: gain, and both ends of its interval
-    decision: str  # ADD, DO_NOT_ADD or UNDECIDED
+    words: list[ClassVerdict]  # [K]
+    total: tuple[float, float, float]  # gain in balanced accuracy, lower and upper end of its interval
+    decision: Decision
 
 
 def judge(before: np.ndarray, after: np.ndarray, labels: np.ndarray, classes: int) -> Verdict:
-    """Compares two sides.
+    """Gain of `after` over `before`.
 
     Args:
-        before, after: whether an image was classified rightly, in each of R >= 2 repetitions [R, n]
+        before, after: whether each image was classified correctly, in each of R >= 2 repetitions [R, n]
         labels: class of each held-out image [n]
         classes: K
     """
     difference = after.astype(float) - before  # [R, n]
     count = np.bincount(labels, minlength=classes)
-    by_run, images = np.full((len(difference), classes), np.nan), np.full(classes, np.nan)
-    for name in np.flatnonzero(count):
-        mine = difference[:, labels == name]
-        by_run[:, name], images[name] = mine.mean(axis=1), _over_images(mine.mean(axis=0))
-    there = count > 0
-    gain = by_run.mean(axis=0)
-    half = np.hypot(_over_runs(by_run), images)
-    whole = by_run[:, there].mean(axis=1)
-    total = float(whole.mean())
-    margin = float(np.hypot(_over_runs(whole[:, None])[0], np.linalg.norm(images[there]) / there.sum()))
-    words = [_word(gain[i] - half[i], gain[i] + half[i], int(count[i])) for i in range(classes)]
-    enough = bool((count[there] >= ENOUGH).any())
+    by_repetition, image_margin = np.full((len(difference), classes), np.nan), np.full(classes, np.nan)
+    for class_id in np.flatnonzero(count):
+        of_class = difference[:, labels == class_id]
+        by_repetition[:, class_id] = of_class.mean(axis=1)
+        image_margin[class_id] = _image_margin(of_class.mean(axis=0))
+    present = count > 0
+    gain = by_repetition.mean(axis=0)
+    margin = np.hypot(_repetition_margin(by_repetition), image_margin)
+    balanced = by_repetition[:, present].mean(axis=1)
+    total = float(balanced.mean())
+    total_image_margin = np.linalg.norm(image_margin[present]) / present.sum()
+    total_margin = float(np.hypot(_repetition_margin(balanced[:, None])[0], total_image_margin))
+    words = [_class_verdict(gain[i] - margin[i], gain[i] + margin[i], int(count[i])) for i in range(classes)]
     return Verdict(
         gain=gain,
-        low=np.maximum(gain - half, -1),  # a recall cannot fall or rise by more
-        high=np.minimum(gain + half, 1),
+        low=np.maximum(gain - margin, -1),  # the range of a difference of recalls
+        high=np.minimum(gain + margin, 1),
         held_out=count,
         words=words,
-        total=(total, max(total - margin, -1.0), min(total + margin, 1.0)),
-        decision=_decide(total, total - margin, enough),
+        total=(total, max(total - total_margin, -1.0), min(total + total_margin, 1.0)),
+        decision=_decide(total, total - total_margin, int(count.max(initial=0))),
     )
 
 
-def _over_runs(by_run: np.ndarray) -> np.ndarray:
-    """Half of Student's interval of means over repetitions [R, m]; that over images is an independent error."""
+def _repetition_margin(by_repetition: np.ndarray) -> np.ndarray:
+    """Half width of Student's t interval of the mean over repetitions [R, m] -> [m]."""
     from scipy.stats import t
 
-    return np.asarray(t.ppf(0.5 + SURE / 2, len(by_run) - 1) * by_run.std(axis=0, ddof=1) / len(by_run) ** 0.5)
+    quantile = t.ppf(0.5 + CONFIDENCE / 2, len(by_repetition) - 1)
+    return np.asarray(quantile * by_repetition.std(axis=0, ddof=1) / len(by_repetition) ** 0.5)
 
 
-def _over_images(gains: np.ndarray) -> float:
-    """Half the interval of a class's gain, as other images than these [n] would have given another.
+def _image_margin(gains: np.ndarray) -> float:
+    """Half width of the interval of a class's gain for the draw of held-out images [n].
 
-    Half an image that gains and half one that loses count in (as Agresti & Coull, 1998, do for a proportion), so that
-    a few images that agree are not certainty; what a recall can differ by is the most.
+    Half an image that gains and half one that loses are added (as Agresti & Coull, 1998, for a proportion), so that the
+    interval of a few images that agree is not empty. It is at most 1.
     """
     from scipy.stats import t
 
@@ -80,18 +89,23 @@ def _over_images(gains: np.ndarray) -> float:
     if n < 2:
         return 1.0
     variance = (np.square(gains).sum() + 1) / (n + 1) - (gains.sum() / (n + 1)) ** 2
-    return float(min(t.ppf(0.5 + SURE / 2, n - 1) * np.sqrt(variance / n), 1.0))
+    return float(min(t.ppf(0.5 + CONFIDENCE / 2, n - 1) * np.sqrt(variance / n), 1.0))
 
 
-def _word(low: float, high: float, count: int) -> str:
-    if count < ENOUGH:
+def _class_verdict(low: float, high: float, count: int) -> ClassVerdict:
+    if count < MIN_HELD_OUT:
         return UNDECIDED
     return GAINS if low > 0 else LOSES if high < 0 else LEVEL
 
 
-def _decide(total: float, low: float, enough: bool) -> str:
-    """Images have to earn their place: where the mean says that they harm, they are not added, shown or not."""
-    if not enough:
+def _decide(total: float, low: float, largest: int) -> Decision:
+    """Adds on a significant gain only; a negative mean, significant or not, is a refusal.
+
+    Args:
+        total, low: mean gain in balanced accuracy, and the lower end of its interval
+        largest: held-out images of the largest class
+    """
+    if largest < MIN_HELD_OUT:
         return UNDECIDED
     if low > 0:
         return ADD

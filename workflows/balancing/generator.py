@@ -172,7 +172,7 @@ def train(
             return images[indices]
 
         shape = run.remember(
-            "shape", lambda: training.chosen(stats.size_px, settings)
+            "shape", lambda: training.architecture_settings(stats.size_px, settings)
         )  # another process has other cores
         settings = replace(settings, **shape)
         pipeline = training.build(labels.names, stats.channels, stats.size_px, settings)

@@ -84,8 +84,9 @@ class Judging:
         problem, classes = self.problem, len(self.problem.names)
         limits = None
         if self.copies:
-            real = (problem.train, problem.train_labels, problem.held_out, problem.held_out_labels)
-            limits = copies.limits(self.reference, *real, classes, self.settings.copy_reject_quantile)
+            training = copies.LabelledImages(problem.train, problem.train_labels)
+            held_out = copies.LabelledImages(problem.held_out, problem.held_out_labels)
+            limits = copies.limits(self.reference, training, held_out, classes, self.settings.copy_reject_quantile)
         return image_filters.fit(self.training, self.held_out, classes, self.settings, limits)
 
     def _views(self, images: np.ndarray, labels: np.ndarray) -> Views:

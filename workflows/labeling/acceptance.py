@@ -111,7 +111,7 @@ def _probabilities(labels: Labels, found: Scores, usable: np.ndarray, choices: A
     if from_labels:  # synthetic samples say nothing of how frequent classes are
         wanted = _shares(labels, trained & ~labels.synthetic_mask, least=0.5)
     else:
-        wanted = calibration.pool_shares(probabilities[pool], shares)
+        wanted = calibration.estimate_prior(probabilities[pool], shares)
     ratio = wanted / np.maximum(shares, 1e-12)
     moved = probabilities * np.maximum(ratio, 1e-6)  # no class becomes impossible
     return np.asarray(moved / moved.sum(axis=1, keepdims=True))
@@ -147,7 +147,7 @@ def _far(found: Scores, usable: np.ndarray, choices: AutoLabelSettings) -> tuple
         return np.zeros(len(usable), dtype=bool), np.inf
     distance = novelty.distances(np.nan_to_num(found.embeddings), found.reference)
     usual = np.flatnonzero(np.isin(found.split_ids, (Split.VALIDATION, Split.HELD_OUT)) & usable)
-    limit = novelty.fence(distance[usual]) if len(usual) else found.earlier_limit
+    limit = novelty.tukey_fence(distance[usual]) if len(usual) else found.earlier_limit
     return (distance > limit) & usable, limit
 
 
@@ -178,7 +178,7 @@ def together(thresholds: list[Threshold]) -> Threshold:
     some = [one for one in thresholds if one.held_out]
     if not some:
         return NOTHING
-    count, hits = sum(one.held_out for one in some), sum(one.right for one in some)
+    count, hits = sum(one.held_out for one in some), sum(one.correct for one in some)
     low, high = min(one.low for one in some), max(one.high for one in some)
     return Threshold(min(one.score for one in some), count, hits, hits / count, low, high)
 

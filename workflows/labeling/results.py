@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...models.confidence.calibration import reliability
-from ...models.confidence.threshold import Threshold, curve, first_test, interval, labels_needed
+from ...models.confidence.threshold import Threshold, clopper_pearson, curve, first_test, labels_needed
 from ...models.settings import AutoLabelSettings
 from ..data.labels import Labels, label_notes
 from ..display.tables import counted, left_out, percent, table
@@ -162,7 +162,7 @@ def _rows(labels: Labels, decision: Decision, alpha: float) -> list[dict[str, An
 def precision_of(answers: np.ndarray, alpha: float) -> dict[str, str | None]:
     """Columns of a class's row: how many of its accepted held-out answers [n] are right, and what that bounds."""
     right, total = int(answers.sum()), len(answers)
-    low, high = interval(right, total, alpha)
+    low, high = clopper_pearson(right, total, alpha)
     bounds = f"{percent(low)} to {percent(high)}" if total else None
     return {"held-out right": f"{right} of {total}" if total else None, "precision": bounds}
 

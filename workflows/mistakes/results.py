@@ -59,7 +59,7 @@ class Verdict:
 
 def judge(evidence: Evidence, labels: np.ndarray, method: str, dismissed: np.ndarray) -> Verdict:
     """Scores, flags and ranks the labels [n] of the evidence's rows; those that were `dismissed` [n] get no flag."""
-    chances = label_errors.beliefs(evidence.probabilities, labels)
+    chances = label_errors.posterior(evidence.probabilities, labels)
     scores = label_errors.mistakenness(evidence.probabilities, labels, method=method)
     against = label_errors.contradictions(labels, evidence.duplicates, scores, dismissed)
     contradicted = against >= 0
@@ -82,7 +82,7 @@ def judge(evidence: Evidence, labels: np.ndarray, method: str, dismissed: np.nda
 def reasons(known: Labels, evidence: Evidence, verdict: Verdict) -> list[str]:
     """A sentence on each label: what its near-duplicates, its neighbours and its model say."""
     names, labels = known.names, known.class_ids[evidence.rows]
-    counts = label_errors.votes(labels, evidence.neighbours, len(names))
+    counts = label_errors.neighbour_label_counts(labels, evidence.neighbours, len(names))
     near = counts.sum(axis=1)
     said = evidence.alone.argmax(axis=1)
     sure = evidence.alone.max(axis=1)

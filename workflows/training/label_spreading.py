@@ -55,18 +55,18 @@ def surround(
     from ...models.graphs import neighbourhood_features
 
     usable = np.flatnonzero(np.isfinite(vectors).all(axis=1) & (np.abs(vectors).max(axis=1) > 0))
-    own = neighbourhood_features.even_out(vectors[usable], settings.feature_dim, settings.seed)
+    own = neighbourhood_features.power_normalise(vectors[usable], settings.feature_dim, settings.seed)
     graph = graphs.build(own, graph_settings)
     adjacency = graph.normalised()
-    shared = neighbourhood_features.turn_to_shared(own, adjacency)
+    shared = neighbourhood_features.preserve_locality(own, adjacency)
     views = {
         "own": own,
-        "far": neighbourhood_features.diffuse(own, adjacency, 20, keep=0.15),
-        "shared near": neighbourhood_features.diffuse(shared, adjacency, 2),
-        "shared far": neighbourhood_features.diffuse(shared, adjacency, 20, keep=0.1),
+        "far": neighbourhood_features.propagate(own, adjacency, 20, teleport=0.15),
+        "shared near": neighbourhood_features.propagate(shared, adjacency, 2),
+        "shared far": neighbourhood_features.propagate(shared, adjacency, 20, teleport=0.1),
     }
     if details is not None:
-        views["details"] = DETAILED * neighbourhood_features.to_unit(details[usable])
+        views["details"] = DETAILED * neighbourhood_features.to_unit_rms(details[usable])
     return Surroundings(usable, len(vectors), graph, views)
 
 
@@ -105,12 +105,12 @@ def _members(
         for _ in gcn.train(model, *inputs, labels, gcn_settings):
             pass
         found = np.log(np.maximum(gcn.predict(model, *inputs), 1e-12))
-        return ensemble.put_back(found, share(labels) ** gcn_settings.logit_adjustment)
+        return ensemble.restore_prior(found, share(labels) ** gcn_settings.logit_adjustment)
 
     def flow(reach: float) -> Member:
         def spread_out(labels: np.ndarray) -> np.ndarray:
-            found = label_propagation.consistent(around.graph, labels, classes, reach)
-            return ensemble.put_back(np.log(np.maximum(found, 1e-12)), share(labels))
+            found = label_propagation.local_global_consistency(around.graph, labels, classes, reach)
+            return ensemble.restore_prior(np.log(np.maximum(found, 1e-12)), share(labels))
 
         return spread_out
 
@@ -140,7 +140,7 @@ def _weigh(
 
     known, usual = np.flatnonzero(labels >= 0), usual_weights(list(members), labels)
     counts = np.bincount(labels[known])
-    if len(known) < ensemble.ENOUGH or counts[counts > 0].min() < settings.folds:
+    if len(known) < ensemble.MIN_TUNING_LABELS or counts[counts > 0].min() < settings.folds:
         return np.asarray(usual / usual.sum())
     unseen = np.full((len(members), len(known), classes), np.nan)
     cut = StratifiedKFold(settings.folds, shuffle=True, random_state=settings.seed)

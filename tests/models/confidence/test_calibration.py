@@ -89,8 +89,8 @@ def test_the_pools_class_shares_are_found_without_a_label_of_it():
     odds = 2 * x / 1.5**2  # the exact posterior where both are equally frequent
     probabilities = np.stack([1 / (1 + np.exp(odds)), 1 / (1 + np.exp(-odds))], axis=1)
 
-    shares = calibration.pool_shares(probabilities, np.array([0.5, 0.5]))
+    shares = calibration.estimate_prior(probabilities, np.array([0.5, 0.5]))
 
     assert shares == pytest.approx([0.9, 0.1], abs=0.015)
     assert probabilities.mean(0)[1] > 0.25  # what counting predictions would have said
-    assert calibration.pool_shares(np.array([[0.7, 0.3, 0.0]] * 9), np.array([0.5, 0.5, 0.0]))[2] == 0
+    assert calibration.estimate_prior(np.array([[0.7, 0.3, 0.0]] * 9), np.array([0.5, 0.5, 0.0]))[2] == 0

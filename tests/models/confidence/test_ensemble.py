@@ -59,7 +59,7 @@ def test_better_members_weigh_more_and_few_labels_decide_nothing():
 
     assert weights.min() >= 0 and weights.sum() == pytest.approx(1)
     assert weights[0] > 1.5 * weights[1] > 0 and weights[2] < 0.15
-    few = ensemble.ENOUGH - 1
+    few = ensemble.MIN_TUNING_LABELS - 1
     np.testing.assert_allclose(ensemble.weigh(found[:, :few], truth[:few]), 1 / 3)
 
 
@@ -67,7 +67,7 @@ def test_learned_weights_are_those_of_logistic_regression(monkeypatch):
     """For two classes the weighted sum of log-odds is a logistic regression without offset."""
     from sklearn.linear_model import LogisticRegression
 
-    monkeypatch.setattr(ensemble, "PULL", 0.0)
+    monkeypatch.setattr(ensemble, "SHRINKAGE", 0.0)
     monkeypatch.setattr(ensemble, "FLOOR", -np.inf)
     found, truth = members(n=3000, qualities=(1.0, 2.0, 0.5), classes=2)
     odds = (found[:, :, 1] - found[:, :, 0]).T
@@ -104,4 +104,4 @@ def test_the_prior_is_put_back_by_bayes():
     balanced = np.array([[0.5, 0.5], [0.8, 0.2]])
     prior = np.array([0.9, 0.1])
     expected = balanced * prior / (balanced * prior).sum(1, keepdims=True)
-    np.testing.assert_allclose(np.exp(ensemble.put_back(np.log(balanced), prior)), expected)
+    np.testing.assert_allclose(np.exp(ensemble.restore_prior(np.log(balanced), prior)), expected)

@@ -7,7 +7,7 @@ def test_the_distance_is_the_nearest_cosine_distance():
     rng = np.random.default_rng(0)
     some, known = rng.normal(size=(70, 16)), rng.normal(size=(30, 16))
 
-    assert np.allclose(novelty.distances(some, known, chunk=32), cosine_distances(some, known).min(1))
+    assert np.allclose(novelty.distances(some, known, batch=32), cosine_distances(some, known).min(1))
 
 
 def test_a_new_kind_lies_beyond_the_fence_and_the_known_kinds_do_not():
@@ -19,11 +19,11 @@ def test_a_new_kind_lies_beyond_the_fence_and_the_known_kinds_do_not():
 
     known = np.vstack([draw(centre, 100) for centre in centres])
     held = np.vstack([draw(centre, 25) for centre in centres])
-    limit = novelty.fence(novelty.distances(held, known))
+    limit = novelty.tukey_fence(novelty.distances(held, known))
 
     assert (novelty.distances(draw(np.eye(20)[7] * 10, 50), known) > limit).mean() > 0.95
     assert (novelty.distances(np.vstack([draw(centre, 50) for centre in centres]), known) > limit).mean() < 0.02
 
 
 def test_too_few_held_out_images_call_nothing_novel():
-    assert novelty.fence(np.ones(7)) == np.inf
+    assert novelty.tukey_fence(np.ones(7)) == np.inf

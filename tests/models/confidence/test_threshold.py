@@ -14,7 +14,7 @@ def scores_with_known_precision(rng: np.random.Generator, count: int) -> tuple[n
 
 @pytest.mark.parametrize(("right", "total"), [(0, 5), (5, 5), (47, 50), (199, 200)])
 def test_the_interval_is_where_the_binomial_tail_is_alpha(right: int, total: int):
-    low, high = threshold.interval(right, total, 0.1)
+    low, high = threshold.clopper_pearson(right, total, 0.1)
 
     assert low == 0 if right == 0 else binom.sf(right - 1, total, low) == pytest.approx(0.1)
     assert high == 1 if right == total else binom.cdf(right, total, high) == pytest.approx(0.1)
@@ -23,8 +23,8 @@ def test_the_interval_is_where_the_binomial_tail_is_alpha(right: int, total: int
 @pytest.mark.parametrize(("target", "needed"), [(0.90, 22), (0.95, 45), (0.99, 230)])
 def test_a_promise_without_errors_takes_this_many_labels(target: float, needed: int):
     assert threshold.labels_needed(target, 0.1) == needed
-    assert threshold.interval(needed, needed, 0.1)[0] >= target
-    assert threshold.interval(needed - 1, needed - 1, 0.1)[0] < target
+    assert threshold.clopper_pearson(needed, needed, 0.1)[0] >= target
+    assert threshold.clopper_pearson(needed - 1, needed - 1, 0.1)[0] < target
 
 
 def test_the_promise_is_broken_no_more_often_than_alpha():
@@ -90,7 +90,7 @@ def binomial_alone(scores: np.ndarray, right: np.ndarray, held: np.ndarray, targ
 @pytest.mark.parametrize(("wrong", "held", "pool"), [(0, 30, 10), (2, 60, 40), (5, 100, 900)])
 def test_the_bound_of_a_pool_is_exact_whatever_is_wrong_in_it(wrong: int, held: int, pool: int):
     """By enumeration: however many are wrong in all, held-out ones mislead with chance alpha at the most."""
-    low, _ = threshold.bounds(held - wrong, held, pool, 0.1)
+    low, _ = threshold.finite_bounds(held - wrong, held, pool, 0.1)
     allowed = round((1 - low) * pool)
 
     def misled(most: int) -> float:
@@ -103,8 +103,10 @@ def test_the_bound_of_a_pool_is_exact_whatever_is_wrong_in_it(wrong: int, held: 
 
 
 def test_the_bounds_of_a_large_pool_are_the_exact_binomial_ones():
-    assert threshold.bounds(190, 200, 10**7, 0.1) == pytest.approx(threshold.interval(190, 200, 0.1), abs=1e-4)
-    assert threshold.bounds(0, 0, 50, 0.1) == threshold.bounds(5, 5, 0, 0.1) == (0.0, 1.0)
+    assert threshold.finite_bounds(190, 200, 10**7, 0.1) == pytest.approx(
+        threshold.clopper_pearson(190, 200, 0.1), abs=1e-4
+    )
+    assert threshold.finite_bounds(0, 0, 50, 0.1) == threshold.finite_bounds(5, 5, 0, 0.1) == (0.0, 1.0)
 
 
 @pytest.mark.filterwarnings("ignore:Fixed sequence testing requires", "ignore:No predict parameters were found")
@@ -118,15 +120,15 @@ def test_mapie_tests_the_same_and_keeps_the_same_promise():
     broken = {"ours": 0, "mapie": 0}
     for _ in range(60):
         scores, right = scores_with_known_precision(rng, 500)
-        cuts = threshold._cuts(np.concatenate([pool, scores]), threshold.first_test(500, 0.95, 0.1) / 500)
+        cuts = threshold._candidates(np.concatenate([pool, scores]), threshold.first_test(500, 0.95, 0.1) / 500)
         peer = BinaryClassificationController(
             lambda rows: rows, "precision", 0.95, 0.9, list_predict_params=cuts, fwer_method="fixed_sequence"
         ).calibrate(np.stack([-scores, scores], axis=1), right.astype(int))
-        count, wrong = threshold._above(cuts, scores), threshold._above(cuts, scores[~right])
+        count, wrong = threshold._count_above(cuts, scores), threshold._count_above(cuts, scores[~right])
         exact, theirs = binom.cdf(wrong, count, 0.05), peer.p_values.ravel()
         assert (theirs >= exact - 1e-9).all()  # where 3.0000001 errors are rounded up to 4, its are larger
         assert (theirs <= binom.cdf(wrong + 1, count, 0.05) + 1e-9).all() and np.isclose(theirs, exact).mean() > 0.3
-        passes = threshold._passes(cuts, pool, scores, right, 0.95, 0.1, None)
+        passes = threshold._passes(cuts, pool, threshold.HeldOut(scores, right), 0.95, 0.1)
         assert (passes == (exact <= 0.1)).mean() > 0.95  # so large a pool asks for hardly more
 
         ours = threshold.choose_threshold(pool, scores, right, 0.95, 0.1).score
@@ -176,9 +178,10 @@ def test_bounds_of_all_cuts_at_once_are_those_of_each(seed):
     right, weights = rng.random(80) < 0.9, np.where(held > 2, 0.0, rng.random(80))
     cuts = np.array([9.0, *sorted({*held.tolist(), 0.05}, reverse=True)])  # above all of them, between two, below all
 
-    found = threshold._lower_bounds(cuts, held, right, 0.1, weights)
+    samples = threshold.HeldOut(held, right, weights)
+    found = threshold._lower_bounds(cuts, samples, 0.1)
 
-    each = [threshold._threshold(cut, held, held, right, 0.1, weights).low for cut in cuts]
+    each = [threshold._evaluate(cut, held, samples, 0.1).low for cut in cuts]
     assert found == pytest.approx(each, abs=1e-9) and len(set(each)) > 20
 
 

@@ -1,4 +1,4 @@
-"""The graph inside an image: what its nodes are, what they add up to, and that the evidence lies where the cause is."""
+"""The GCN inside an image: its logits, its contributions beside formulas, and heat maps of the evidence."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from evenset.models.classifiers import resnet, resnet_prediction
 from evenset.models.graphs import image_gcn, image_nodes
-from evenset.models.settings import ImageGraphSettings, ResNetSettings
-from scipy.sparse.csgraph import connected_components
+from evenset.models.settings import ImageGraphSettings
 from torch_geometric.nn import GCNConv
 
 SMALL = ImageGraphSettings(node_channels=16, graph_epochs=30, batch_size=16, device="cpu", superpixels=16)
@@ -42,26 +40,6 @@ def predict(model, fetch, count):
     return np.concatenate([logits for _, logits, _ in found]), np.concatenate([parts for *_, parts in found])
 
 
-def shapes(count: int = 12, size_px: int = 24) -> np.ndarray:
-    """Colour images uint8 [N, 3, S, S] with a red square on blue."""
-    images = np.zeros((count, 3, size_px, size_px), dtype=np.uint8)
-    images[:, 2] = 200
-    for number, image in enumerate(images):
-        at = 2 + number % 8
-        image[:, at : at + 8, at : at + 8] = np.array([220, 20, 20])[:, None, None]
-    return images
-
-
-def graphs_of(images: np.ndarray, settings=SMALL) -> image_nodes.SuperpixelGraphs:
-    cut = [image_nodes.superpixels(image, settings) for image in images]
-    return image_nodes.SuperpixelGraphs(
-        features=np.concatenate([found.features for found in cut]),
-        edges=np.concatenate([found.edges for found in cut]),
-        nodes=np.array([len(found.features) for found in cut]),
-        joins=np.array([len(found.edges) for found in cut]),
-    )
-
-
 # The network
 
 
@@ -83,7 +61,7 @@ def test_it_finds_the_mark_and_shows_where_it_is(aggregation):
 
 
 @pytest.mark.parametrize("aggregation", AGGREGATIONS)
-def test_contributions_add_up_to_the_logits(aggregation):
+def test_contributions_add_up_to_the_logits(aggregation, shapes, graphs_of):
     """Each aggregation by its own formula, from the scores of the nodes; superpixels, so that some are filling."""
     images = shapes()
     graphs = graphs_of(images)
@@ -108,7 +86,7 @@ def test_contributions_add_up_to_the_logits(aggregation):
         torch.testing.assert_close(logits[image], expected, rtol=0, atol=1e-9)
 
 
-def test_an_image_scores_the_same_alone_and_beside_larger_graphs():
+def test_an_image_scores_the_same_alone_and_beside_larger_graphs(shapes, graphs_of):
     graphs = graphs_of(shapes())
     model, _ = fit(graphs, graphs.features.shape[1], np.arange(12) % 2, replace(SMALL, graph_epochs=2))
     few, many = int(graphs.nodes.argmin()), int(graphs.nodes.argmax())
@@ -182,90 +160,11 @@ def test_a_saved_model_scores_the_same_and_carries_its_notes(tmp_path):
     assert notes["names"] == ["a", "b"]
 
 
-# Patches
-
-
-@pytest.mark.parametrize(("grid", "shape"), [(1, (512, 2, 2)), (3, (256, 4, 4)), (8, (128, 8, 8)), (99, (64, 16, 16))])
-def test_the_deepest_layer_that_has_the_grid_makes_the_patches(grid, shape):
-    settings = ResNetSettings(weights="none", precision="fp32", device="cpu")
-    network = resnet.build(2, 1, 16, np.full(1, 0.5), np.full(1, 0.25), settings)
-    images = np.random.default_rng(0).integers(0, 255, (2, 1, 16, 16)).astype(np.uint8)
-
-    maps = image_nodes.feature_maps(network, images, grid)
-
-    assert maps.shape == (2, *shape)
-    if grid == 1:  # the last layer's mean is the embedding
-        ((_, _, embeddings),) = resnet_prediction.predict(network, [(np.arange(2), images)], settings)
-        np.testing.assert_allclose(maps.mean((2, 3)), embeddings, rtol=1e-4, atol=1e-5)
-
-
-def test_patches_are_joined_to_those_beside_above_and_below():
-    nodes = image_nodes.patches(np.arange(12, dtype=np.float32).reshape(1, 2, 2, 3))
-
-    rows, columns = np.divmod(np.arange(6), 3)
-    expected = np.abs(rows[:, None] - rows) + np.abs(columns[:, None] - columns) == 1
-    np.testing.assert_array_equal(nodes.adjacency[0], expected)
-    np.testing.assert_array_equal(nodes.features[0, :, 0], np.arange(6))
-    assert nodes.real.all() and nodes.real.shape == (1, 6)
-
-
 # Superpixels
 
 
-def test_superpixels_follow_the_square_and_are_described_by_what_they_hold():
-    (image,) = shapes(1)
-    found = image_nodes.superpixels(image, SMALL)
-
-    inside = np.zeros((24, 24), dtype=bool)
-    inside[2:10, 2:10] = True
-    for number, features in enumerate(found.features):
-        where = found.places == number
-        assert inside[where].mean() in (0, 1)  # none lies on both sides of the square's edge
-        np.testing.assert_allclose(features[:3], image[:, where].mean(1) / 255, atol=1e-6)
-        np.testing.assert_allclose(features[3:6], image[:, where].std(1) / 255, atol=1e-4)
-        np.testing.assert_allclose(features[-3:-1], np.argwhere(where).mean(0) / 24, atol=1e-6)
-        assert features[-1] == pytest.approx(where.mean())
-    assert found.features.shape[1] == image_nodes.width(3)
-
-
-def test_texture_tells_standing_from_lying_stripes():
-    lying = np.tile((np.arange(16)[:, None] % 4 < 2) * np.uint8(200), (1, 16))[None]
-    settings = replace(SMALL, superpixels=2)
-    one, other = (
-        image_nodes.superpixels(image, settings).features[:, 2 : 2 + image_nodes.ORIENTATIONS].mean(0)
-        for image in (lying, lying.transpose(0, 2, 1))
-    )
-    half = image_nodes.ORIENTATIONS // 2
-    assert one.argmax() == half and other.argmax() == 0
-    np.testing.assert_allclose(one[half], other[0], rtol=0.2)
-
-
-def test_superpixels_that_touch_are_joined_and_all_hang_together():
-    image = np.random.default_rng(0).integers(0, 255, (1, 24, 24)).astype(np.uint8)
-    found = image_nodes.superpixels(image, SMALL)
-
-    touching = {
-        tuple(sorted((int(a), int(b))))
-        for one, other in ((found.places[:, :-1], found.places[:, 1:]), (found.places[:-1], found.places[1:]))
-        for a, b in zip(one.ravel(), other.ravel(), strict=True)
-        if a != b
-    }
-    assert {tuple(edge) for edge in found.edges.tolist()} == touching
-    adjacency = graphs_of(image[None])(np.array([0])).adjacency[0]
-    np.testing.assert_array_equal(adjacency, adjacency.T)
-    assert adjacency.sum() == 2 * len(touching)
-    assert connected_components(adjacency.numpy())[0] == 1
-
-
-def test_an_image_too_small_for_its_superpixels_is_refused():
-    image = np.zeros((1, 8, 8), dtype=np.uint8)
-    with pytest.raises(ValueError, match="8 x 8 px are too small for 60 superpixels: ask for superpixels=16"):
-        image_nodes.superpixels(image, replace(SMALL, superpixels=60))
-    assert len(image_nodes.superpixels(image, replace(SMALL, superpixels=16)).features) > 1
-
-
 @pytest.mark.parametrize("colour", [0, 128, 255])
-def test_an_image_of_one_colour_has_nodes_and_a_score(colour):
+def test_an_image_of_one_colour_has_nodes_and_a_score(colour, shapes, graphs_of):
     images = np.concatenate([shapes(3), np.full((1, 3, 24, 24), colour, dtype=np.uint8)])
     graphs = graphs_of(images)
     model, _ = fit(graphs, graphs.features.shape[1], np.array([0, 0, 1, 1]), replace(SMALL, graph_epochs=2))

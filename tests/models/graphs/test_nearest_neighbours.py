@@ -88,8 +88,8 @@ def test_reduction_keeps_what_lies_in_few_directions():
 
 
 def test_many_rows_are_searched_in_cells_with_a_recall_that_is_measured(monkeypatch):
-    monkeypatch.setattr(graphs, "EXACT_ROWS", 1000)
-    monkeypatch.setattr(graphs, "CHUNK", 1500)
+    monkeypatch.setattr(graphs, "MAX_EXACT_ROWS", 1000)
+    monkeypatch.setattr(graphs, "QUERY_BATCH", 1500)
     rows = clusters(n=4000, dim=16, centres=16)
     graph = graphs.build(rows, EUCLIDEAN)
 
@@ -102,11 +102,11 @@ def test_many_rows_are_searched_in_cells_with_a_recall_that_is_measured(monkeypa
 
 
 def test_a_higher_recall_looks_into_more_cells(monkeypatch):
-    monkeypatch.setattr(graphs, "EXACT_ROWS", 1000)
+    monkeypatch.setattr(graphs, "MAX_EXACT_ROWS", 1000)
     rows = np.random.default_rng(0).normal(size=(4000, 16)).astype(np.float32)  # no clusters: the hard case
     reached = []
     for wanted in (0.5, 0.9, 1.0):
-        monkeypatch.setattr(graphs, "RECALL", wanted)
+        monkeypatch.setattr(graphs, "MIN_RECALL", wanted)
         reached.append(graphs.recall(rows, graphs.build(rows, EUCLIDEAN), EUCLIDEAN))
     assert 0.45 < reached[0] < reached[1] and 0.87 < reached[1] < reached[2] and reached[2] > 0.99
 
@@ -114,7 +114,7 @@ def test_a_higher_recall_looks_into_more_cells(monkeypatch):
 def test_where_faiss_has_a_gpu_it_searches(monkeypatch):
     """The GPU's functions are stood in for by the processor's, called by the names and places of their arguments."""
     rows, asked = clusters(n=1500, dim=16), []
-    monkeypatch.setattr(graphs, "EXACT_ROWS", 1000)
+    monkeypatch.setattr(graphs, "MAX_EXACT_ROWS", 1000)
     expected = graphs.build(rows, EUCLIDEAN)
 
     def knn_gpu(res, xq, xb, k):
@@ -136,7 +136,7 @@ def test_where_faiss_has_a_gpu_it_searches(monkeypatch):
 def test_chunks_give_the_same_graph(monkeypatch):
     rows = clusters(n=200)
     whole = graphs.build(rows, EUCLIDEAN)
-    monkeypatch.setattr(graphs, "CHUNK", 37)
+    monkeypatch.setattr(graphs, "QUERY_BATCH", 37)
     cut = graphs.build(rows, EUCLIDEAN)
     np.testing.assert_array_equal(whole.neighbours, cut.neighbours)
     np.testing.assert_allclose(whole.weights.toarray(), cut.weights.toarray(), atol=1e-4)

@@ -25,10 +25,10 @@ def test_diffusion_is_the_dense_formula():
 
     powered = np.linalg.matrix_power(step, 3) @ rows
     np.testing.assert_allclose(
-        neighbourhood_features.diffuse(rows, ring(), 3), powered / np.sqrt(squared_length(powered)), atol=1e-5
+        neighbourhood_features.propagate(rows, ring(), 3), powered / np.sqrt(squared_length(powered)), atol=1e-5
     )
     settled = np.linalg.solve(np.eye(30) - 0.8 * step, 0.2 * rows)  # personalised PageRank, hops without end
-    found = neighbourhood_features.diffuse(rows, ring(), 200, keep=0.2)
+    found = neighbourhood_features.propagate(rows, ring(), 200, teleport=0.2)
     np.testing.assert_allclose(found, settled / np.sqrt(squared_length(settled)), atol=1e-5)
 
 
@@ -38,7 +38,7 @@ def test_a_loud_direction_that_neighbours_do_not_share_becomes_quiet():
     wave = np.sin(2 * np.pi * np.arange(300) / 300)
     rows = np.stack([2 * rng.normal(size=300), wave], axis=1) @ np.array([[0.6, 0.8], [-0.8, 0.6]])
 
-    turned = neighbourhood_features.turn_to_shared(rows, ring(300))
+    turned = neighbourhood_features.preserve_locality(rows, ring(300))
 
     assert squared_length(turned) == pytest.approx(1, rel=1e-5)
     longest = turned[:, np.argmax(turned.var(axis=0))]
@@ -51,7 +51,7 @@ def test_vectors_are_centred_and_of_one_length_and_the_square_roots_of_those_wit
     vectors = np.random.default_rng(0).normal(size=(200, 6)) ** 3
     expected = vectors if signed else np.sqrt(np.abs(vectors))
 
-    rows = neighbourhood_features.even_out(vectors if signed else np.abs(vectors), 6)
+    rows = neighbourhood_features.power_normalise(vectors if signed else np.abs(vectors), 6)
 
     expected = expected - expected.mean(axis=0)
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
@@ -62,8 +62,8 @@ def test_vectors_are_centred_and_of_one_length_and_the_square_roots_of_those_wit
 
 def test_no_more_directions_than_there_are():
     vectors = np.random.default_rng(0).normal(size=(20, 6))
-    assert neighbourhood_features.even_out(vectors, 3).shape == (20, 3)
-    assert neighbourhood_features.even_out(vectors[:4], 6).shape == (4, 4)
+    assert neighbourhood_features.power_normalise(vectors, 3).shape == (20, 3)
+    assert neighbourhood_features.power_normalise(vectors[:4], 6).shape == (4, 4)
 
 
 def test_scores_are_those_of_scikit_learn_and_a_class_without_a_label_is_unlikely():
@@ -74,9 +74,9 @@ def test_scores_are_those_of_scikit_learn_and_a_class_without_a_label_is_unlikel
 
     found = neighbourhood_features.classify(rows, labels, 4)
 
-    oracle = LogisticRegression(C=neighbourhood_features.STRENGTH, tol=1e-6, max_iter=1000).fit(rows[:40], truth[:40])
+    oracle = LogisticRegression(C=neighbourhood_features.LOGISTIC_C, tol=1e-6, max_iter=1000).fit(rows[:40], truth[:40])
     np.testing.assert_allclose(np.exp(found[:, [0, 2, 3]]), oracle.predict_proba(rows), atol=0.03)
-    assert (found[:, 1] == neighbourhood_features.MISSING).all()
+    assert (found[:, 1] == neighbourhood_features.LOG_UNSEEN).all()
 
 
 def test_many_classes_of_few_labels_are_no_reason_to_warn(recwarn):

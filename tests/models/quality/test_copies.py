@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pytest
 from evenset.models.quality import copies
+from evenset.models.quality.copies import LabelledImages
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
@@ -81,7 +82,9 @@ def test_limits_part_copies_from_held_out_images_however_few_are_held_out(held):
     labels = np.arange(120) % 3
     reference = copies.prepare(train)
 
-    limits = copies.limits(reference, train, labels, fresh[:held], np.arange(held) % 3, classes=4, share=0.01)
+    training, held_out = LabelledImages(train, labels), LabelledImages(fresh[:held], np.arange(held) % 3)
+
+    limits = copies.limits(reference, training, held_out, classes=4, quantile=0.01)
 
     assert limits.shape == (4,)
     encoded = np.stack([jpeg(image, 60)[:, :, ::-1] for image in train[:60]])
@@ -96,7 +99,13 @@ def test_near_duplicates_among_the_training_images_do_not_let_copies_through(sam
     groups, labels, held = np.arange(120), np.zeros(120, int), np.zeros(60, int)
     groups[same] = 0
 
-    limits = copies.limits(copies.prepare(train, groups), train, labels, fresh, held, classes=1, share=0.01)
+    limits = copies.limits(
+        copies.prepare(train, groups),
+        LabelledImages(train, labels),
+        LabelledImages(fresh, held),
+        classes=1,
+        quantile=0.01,
+    )
 
     encoded = np.stack([jpeg(image, 60) for image in train])
     assert (copies.search(copies.prepare(train), encoded[2:]).ratio < limits[0]).all()
@@ -108,7 +117,13 @@ def test_a_class_whose_images_are_alike_is_judged_by_its_own_measure():
     train = np.concatenate([alike[:60], textures(60, 9)])
     reference = copies.prepare(train)
 
-    limits = copies.limits(reference, train, np.repeat([0, 1], 60), alike[60:75], np.zeros(15, int), 2, share=0.02)
+    limits = copies.limits(
+        reference,
+        LabelledImages(train, np.repeat([0, 1], 60)),
+        LabelledImages(alike[60:75], np.zeros(15, int)),
+        2,
+        quantile=0.02,
+    )
 
     found = copies.search(reference, np.concatenate([alike[75:], train[:10]]))
     assert (found.distance[:15] < 0.05).all()  # near, and yet no copies
@@ -118,7 +133,13 @@ def test_a_class_whose_images_are_alike_is_judged_by_its_own_measure():
 def test_one_training_image_is_enough_and_none_is_refused():
     train = textures(2, 10)
     reference = copies.prepare(train[:1])
-    limits = copies.limits(reference, train[:1], np.zeros(1, int), train[:0], np.zeros(0, int), 1, share=0.01)
+    limits = copies.limits(
+        reference,
+        LabelledImages(train[:1], np.zeros(1, int)),
+        LabelledImages(train[:0], np.zeros(0, int)),
+        1,
+        quantile=0.01,
+    )
 
     found = copies.search(reference, train)
 

@@ -43,6 +43,13 @@ ONLY_PROTOTYPES = FilterSettings(
     probability_reject_quantile=0, gcn_reject_quantile=0, copy_reject_quantile=0, prototype_reject_quantile=0.1
 )
 
+QUANTILES = dict(  # setting of each check
+    copy="copy_reject_quantile",
+    prototype="prototype_reject_quantile",
+    probability="probability_reject_quantile",
+    graph="gcn_reject_quantile",
+)
+
 
 def test_a_limit_is_the_quantile_of_held_out_images_of_the_class():
     training = views(around(100, 0.0, 0.2, 0), np.zeros(100, int))
@@ -107,7 +114,7 @@ def test_a_probability_is_as_high_as_real_images_have_it(check):
     switched = dict(
         prototype_reject_quantile=0, copy_reject_quantile=0, probability_reject_quantile=0, gcn_reject_quantile=0
     )
-    settings = FilterSettings(**{**switched, f"{check}_share": 0.1})
+    settings = FilterSettings(**{**switched, QUANTILES[check]: 0.1})
 
     def given(values):
         labels = np.zeros(len(values), int)
@@ -145,7 +152,7 @@ def test_each_check_can_be_switched_off():
     for _ in range(5):
         reason = image_filters.fit(training, held, 3, settings, copy_limits=np.full(3, 0.4)).judge(bad).reason[0]
         reasons.append(str(reason))
-        settings = replace(settings, **({f"{reason}_share": 0.0} if reason else {}))
+        settings = replace(settings, **({QUANTILES[str(reason)]: 0.0} if reason else {}))
 
     assert reasons == ["copy", "prototype", "probability", "graph", ""]
 

@@ -70,14 +70,14 @@ def test_the_confusion_is_found_and_taken_out():
     confusion = cyclic(4, 0.3)
     chances, _, labels, probabilities = noisy(confusion)
 
-    assert np.abs(label_errors.transitions(probabilities, labels) - confusion).max() < 0.12
-    assert np.abs(label_errors.unmix(probabilities, confusion) - chances).mean() < 0.02
+    assert np.abs(label_errors.noise_transition_matrix(probabilities, labels) - confusion).max() < 0.12
+    assert np.abs(label_errors.deconvolve_noise(probabilities, confusion) - chances).mean() < 0.02
 
 
 def test_few_labels_show_no_confusion_that_is_chance():
     """Of 60 labels, two wrong ones are anything: the next such label is no likelier for it."""
     _, _, labels, probabilities = noisy(uniform(3, 0.1), 60, sharpness=6.0)
-    found = label_errors.transitions(probabilities, labels)
+    found = label_errors.noise_transition_matrix(probabilities, labels)
     off = found[~np.eye(3, dtype=bool)]
     assert off.max() < 2 * off.min()
 
@@ -106,7 +106,7 @@ def test_the_average_is_half_the_rows_own_and_half_its_neighbours():
 
 def test_votes_never_count_the_row_itself():
     neighbours = np.array([[0, 1, 2], [0, 2, -1], [0, 1, 2]])
-    assert label_errors.votes(np.array([0, 1, 1]), neighbours, 2).tolist() == [[0, 2], [1, 1], [1, 1]]
+    assert label_errors.neighbour_label_counts(np.array([0, 1, 1]), neighbours, 2).tolist() == [[0, 2], [1, 1], [1, 1]]
 
 
 @pytest.mark.parametrize("confusion", [uniform(5, 0.2), cyclic(5, 0.2)], ids=["uniform", "confusable"])
@@ -119,7 +119,7 @@ def test_what_is_flagged_is_mostly_wrong_and_differs_from_its_label(confusion):
     wrong = labels != truth
     assert wrong[flags].mean() > 0.75 and flags[wrong].mean() > 0.75
     assert scores[flags].min() >= np.quantile(scores[~flags], 0.9)
-    chances = label_errors.beliefs(probabilities, labels)
+    chances = label_errors.posterior(probabilities, labels)
     suggestions = label_errors.suggest(chances, labels, flags)
     assert (suggestions[flags] != labels[flags]).all()
     assert (suggestions[flags & wrong] == truth[flags & wrong]).mean() > 0.8
@@ -144,7 +144,7 @@ def test_a_model_that_is_always_wrong_is_no_trouble():
     probabilities = np.tile(np.eye(3)[[0, 1, 2]] * 0.97 + 0.01, (10, 1))
     labels = np.tile([1, 2, 0], 10)
     with np.errstate(all="raise"):
-        found = label_errors.transitions(probabilities, labels)
+        found = label_errors.noise_transition_matrix(probabilities, labels)
         assert np.isfinite(label_errors.mistakenness(probabilities, labels)).all()
     assert np.allclose(found.sum(axis=1), 1)
 
