@@ -45,7 +45,7 @@ def one(given: argparse.Namespace, seed: int, folder: Any) -> list[dict[str, Any
     """The two ways, on labels drawn by the seed."""
     import evenset
     import fiftyone as fo
-    from evenset.workflows.ui import review_queue
+    from evenset.workflows.ui import review_order
 
     own = folder / str(seed)
     own.mkdir()
@@ -61,7 +61,7 @@ def one(given: argparse.Namespace, seed: int, folder: Any) -> list[dict[str, Any
     usual = dict(random_labels=True, target_precision=given.target, size_px=given.size, seed=seed, progress=False)
     tell(ids[: given.labels])
     first = evenset.auto_label(dataset, "truth", **usual)
-    reviewed = review_queue.next(dataset, "auto_label", "truth", given.reviewed)
+    reviewed = review_order.most_informative(dataset, "auto_label", "truth", given.reviewed)
     tell(reviewed)
     open_ = [i for i in ids[given.labels :] if i not in set(reviewed)]
     rows = []

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from evenset import auto_label, load_results
 from evenset.workflows.runs import records
-from evenset.workflows.ui import review_queue
+from evenset.workflows.ui import review_order, review_queue
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -42,7 +42,7 @@ def open_review(user: Any) -> None:
 
 
 def waiting(dataset: Any) -> int:
-    return len(review_queue.waiting(dataset, "auto_label", "ground_truth"))
+    return len(review_order.waiting(dataset, "auto_label", "ground_truth"))
 
 
 def shown(dataset: Any, *skipped: str) -> str:
@@ -114,7 +114,7 @@ def test_five_samples_are_reviewed_by_keyboard(suggested, open_app):
 
 @pytest.mark.slow
 def test_what_was_skipped_is_shown_again(suggested, open_app):
-    later = review_queue.waiting(suggested, "auto_label", "ground_truth").skip(2)
+    later = review_order.waiting(suggested, "auto_label", "ground_truth").skip(2)
     later.set_values("auto_label.status", ["accepted"] * len(later))
     user = open_app(suggested)
     open_review(user)
