@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..devices import multiplies_bf16
-from ..losses import class_loss, log_prior, sample_loss
+from ..losses import combined_loss, log_prior
 from ..settings import GCNSettings
 from ..training_loops import TrainingReport
 from .nearest_neighbours import Graph
@@ -110,8 +110,7 @@ def train(
         for nodes, features, rows in batches:
             logits, classes = model(features, rows), targets[nodes]
             of_nodes = None if node_weights is None else node_weights[nodes]
-            loss = settings.ce_weight * class_loss(logits, classes, prior, of_nodes)
-            loss = loss + settings.gce_weight * sample_loss(logits + prior, classes, settings.gce_q, of_nodes)
+            loss = combined_loss(logits, classes, prior, settings, of_nodes)
 
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

@@ -66,6 +66,7 @@ def test_loading_runs_no_code_of_the_folder(toy, tmp_path, draw):
     np.testing.assert_array_equal(draw(network.load(tmp_path / "kept"), [0, 1]), draw(toy.pipeline, [0, 1]))
 
 
+@pytest.mark.slow
 def test_what_is_exported_draws_without_evenset(toy, tmp_path):
     network.export(toy.pipeline, tmp_path / "exported")
     code = """

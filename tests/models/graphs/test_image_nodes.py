@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from evenset.models.classifiers import resnet
+from evenset.models.classifiers import resnet, resnet_prediction
 from evenset.models.graphs import image_nodes
 from evenset.models.settings import ImageGraphSettings, ResNetSettings
 from scipy.sparse.csgraph import connected_components
@@ -27,7 +27,7 @@ def test_the_deepest_layer_that_has_the_grid_makes_the_patches(grid, shape):
 
     assert maps.shape == (2, *shape)
     if grid == 1:  # the last layer's mean is the embedding
-        ((_, _, embeddings),) = resnet.predict(network, [(np.arange(2), images)], settings)
+        ((_, _, embeddings),) = resnet_prediction.predict(network, [(np.arange(2), images)], settings)
         np.testing.assert_allclose(maps.mean((2, 3)), embeddings, rtol=1e-4, atol=1e-5)
 
 

@@ -130,9 +130,9 @@ def test_classes_that_were_picked_evenly_are_counted_as_the_pool_has_them():
     found.split_ids[found.split_ids == Split.VALIDATION] = Split.TRAIN
     found.members, found.neighbours_agree = {}, None
     kept = (known.class_ids >= 0) | (truth == 0) | (np.arange(len(truth)) % 12 == 0)  # class a fills the pool
-    for name in ("ids", "paths", "classes", "trusted", "groups"):
+    for name in ("ids", "paths", "class_ids", "trusted", "groups"):
         setattr(known, name, getattr(known, name)[kept])
-    for name in ("logits", "embeddings", "parts"):
+    for name in ("logits", "embeddings", "split_ids"):
         setattr(found, name, getattr(found, name)[kept])
     truth, choices = truth[kept], AutoLabelSettings(target_precision=0.9)
 
