@@ -644,13 +644,14 @@ def check(item: dataclasses.Field[Any], value: Any) -> Any:
         return None
     fits = type(value) is kind or (kind is float and type(value) is int)
     fits = fits or (kind is int and isinstance(value, float) and value.is_integer())
+    none = f" or None ({notes['empty']})" if notes["empty"] else ""
     if not fits or value != value:
-        none = f" or None ({notes['empty']})" if notes["empty"] else ""
         raise InvalidInput(f"{item.name} has to be {WORDS[kind]}{none}, not {shown(value)}")
     low, high, choices = notes["low"], notes["high"], notes["choices"]
     if (low is not None and value < low) or (high is not None and value > high):
         bounds = f"at least {low:.12g}" if high is None else f"from {low:.12g} to {high:.12g}"
-        raise InvalidInput(f"{item.name} has to be {bounds}{notes['unit'] and ' ' + notes['unit']}, not {shown(value)}")
+        unit = f" {notes['unit']}" if notes["unit"] else ""
+        raise InvalidInput(f"{item.name} has to be {bounds}{unit}{none}, not {shown(value)}")
     if kind is str:
         check_text(item.name, value)
     if choices and value not in choices and not notes["open_choices"]:

@@ -36,20 +36,20 @@ def test_the_classes_are_found():
 def test_every_field_has_a_help_text_and_a_default_in_its_range(kind, item):
     notes = item.metadata
     assert notes["help"] and not notes["help"].endswith(".")
-    assert type(item.default) in (bool, int, float, str)
+    assert notes["kind"] in (bool, int, float, str) and (item.default is not None or notes["empty"])
     assert kind(**{item.name: item.default}) == kind()
-    if type(item.default) in (int, float):
+    if notes["kind"] in (int, float):
         assert notes["low"] is not None  # a form needs one, and 0 epochs or -1 px are nothing
 
 
 @pytest.mark.parametrize(("kind", "item"), FIELDS, ids=NAMES)
 def test_every_field_refuses_what_is_out_of_its_range(kind, item):
     low, high, choices = item.metadata["low"], item.metadata["high"], item.metadata["choices"]
-    wrong: list[object] = [None, [1], float("nan")]
+    wrong: list[object] = [[1], float("nan"), *([] if item.metadata["empty"] else [None])]
     wrong += [low - 1] if low is not None else []
     wrong += [high + 1] if high is not None else []
     wrong += ["something else"] if choices and not item.metadata["open_choices"] else []
-    wrong += {bool: [1, "true"], int: [1.5, True], float: ["0.5", True], str: [3, True]}[type(item.default)]
+    wrong += {bool: [1, "true"], int: [1.5, True], float: ["0.5", True], str: [3, True]}[item.metadata["kind"]]
     for value in wrong:
         with pytest.raises(ValueError, match=f"^{item.name} has to be "):
             kind(**{item.name: value})
@@ -63,7 +63,8 @@ def test_the_limits_themselves_are_allowed():
 
 def test_the_sentence_says_what_was_expected():
     for kind, values, sentence in (
-        (ImageSettings, {"size_px": 4096}, "size_px has to be from 0 to 2048 px, not 4096"),
+        (ImageSettings, {"threads": 0}, "threads has to be from 1 to 256 or None (one for each core), not 0"),
+        (ImageSettings, {"threads": "2"}, "threads has to be a whole number or None (one for each core), not '2'"),
         (ResNetSettings, {"batch_size": 1}, "batch_size has to be from 2 to 100000 images, not 1"),
         (ImageSettings, {"fit": "squeeze"}, "fit has to be one of stretch, crop, pad, not 'squeeze'"),
         (AutoLabelSettings, {"random_labels": "yes"}, "random_labels has to be true or false, not 'yes'"),
@@ -154,7 +155,7 @@ def test_a_name_that_two_classes_of_one_workflow_have_means_the_same_in_both(kin
 @pytest.mark.parametrize(
     "kind, values, words",
     [
-        (settings.GeneratorSettings, dict(minutes=None), "without minutes and steps has no end"),
+        (settings.GeneratorSettings, dict(minutes=None), "without a limit never ends: set minutes or max_updates"),
         (settings.SamplingSettings, dict(guidance_from=0.7), "guidance_from has to be at most guidance_to"),
         (settings.FilterSettings, dict(min_probability_threshold=0.8), "min_probability_threshold has to be at most"),
     ],
