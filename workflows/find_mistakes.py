@@ -108,7 +108,7 @@ def find_mistakes(
 def _labelled(labels: Labels) -> Labels:
     """The labelled samples alone: the others have nothing that could be wrong."""
     rows = labels.labelled_indices
-    columns = {name: getattr(labels, name)[rows] for name in ("ids", "paths", "classes", "trusted", "groups", "made")}
+    columns = {name: getattr(labels, name)[rows] for name in ("ids", "paths", "class_ids", "trusted", "groups", "synthetic_mask")}
     return replace(labels, **columns)
 
 

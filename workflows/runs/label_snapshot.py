@@ -16,7 +16,7 @@ def freeze(run: Run, labels: Labels) -> Labels:
     """The labels as the run first saw them, so that a resumed run trains on the same; deleted samples are left out."""
     plain = {name: np.asarray(value) for name, value in vars(labels).items()}
     ids = run.cached_arrays("labels", lambda: plain)["ids"]
-    rows = tuple(plain.keys() - {"names", "notes", "synthetic"})
+    rows = tuple(plain.keys() - {"names", "notes", "synthetic_left_out"})
     return _labels(run.cached_arrays("labels", lambda: plain, ids[~np.isin(ids, list(run.gone))], rows))
 
 
@@ -30,6 +30,6 @@ def frozen(dataset: Any, run_key: str) -> Labels | None:
 
 
 def _labels(kept: dict[str, np.ndarray]) -> Labels:
-    columns: dict[str, Any] = {**kept, "synthetic": int(kept["synthetic"])}
+    columns: dict[str, Any] = {**kept, "synthetic_left_out": int(kept["synthetic_left_out"])}
     columns.update((name, kept[name].tolist()) for name in ("names", "notes") if name in kept)
     return Labels(**columns)
