@@ -36,9 +36,9 @@ def counted(number: int, thing: str, *verbs: str) -> str:
 
 
 def left_out(skipped: int, synthetic: int = 0) -> list[str]:
-    """Sentences on images that cannot be read, and on synthetic samples that have no part in a run."""
-    unread = f"{counted(skipped, 'image')} could not be read: results.skipped lists {'it' if skipped == 1 else 'them'}"
-    ours = f"{counted(synthetic, 'synthetic sample', 'was', 'were')} left out"
+    """Sentences on images that cannot be read, and on synthetic samples that are left out of a run."""
+    unread = f"{counted(skipped, 'image')} could not be read: results.skipped lists {'it' if skipped == 1 else 'them'}."
+    ours = f"{counted(synthetic, 'synthetic sample', 'was', 'were')} left out."
     return [*([unread] if skipped else []), *([ours] if synthetic else [])]
 
 

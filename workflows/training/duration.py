@@ -28,7 +28,7 @@ from ...models.settings import (
 from ..data.internals import root_dataset
 from ..data.label_text import count_labels
 from ..runs import records
-from .resnet import GOING_ON
+from .resnet import WARM_START_FRACTION
 
 PASS = 8.0e-3  # forward and backward of an image of 32 px by resnet18, the stem of small images
 LOOK = 2.5e-3  # an image that is read and scored, of 32 px
@@ -146,7 +146,7 @@ def _auto_label(samples: int, labelled: int, area: float, values: Mapping[str, A
     graph = 0.0 if values["members"] == "resnet" or values.get("run") else samples * JOIN
     if values.get("embeddings") or values["members"] == "graph":
         return graph
-    learns = 0.0 if values.get("run") else GOING_ON if values.get("after") else 1.0
+    learns = 0.0 if values.get("run") else WARM_START_FRACTION if values.get("after") else 1.0
     values = {**values, **{name: learns * values[name] for name in ("epochs", "min_updates")}}
     return graph + (1 + int(values["self_training_rounds"])) * _resnet(train, samples, area, values)
 

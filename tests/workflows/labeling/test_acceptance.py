@@ -9,9 +9,9 @@ import pytest
 from evenset import auto_label
 from evenset.models.settings import AutoLabelSettings
 from evenset.workflows.data.labels import Labels
-from evenset.workflows.labeling.acceptance import alone, decide
-from evenset.workflows.labeling.predictions import Scores
-from evenset.workflows.training.ensemble import neighbours_agree
+from evenset.workflows.labeling.decision import decide, decide_by_checkpoint
+from evenset.workflows.labeling.predictions import Predictions
+from evenset.workflows.training.ensemble import neighbour_agreement
 from evenset.workflows.training.partition import Split
 from scipy.special import log_softmax, softmax
 from scipy.stats import binom
@@ -19,7 +19,7 @@ from scipy.stats import binom
 CHOICES = AutoLabelSettings(target_precision=0.9, random_labels=True)
 
 
-def drawn(rng: np.random.Generator, tuning: int, held: int, hidden: int) -> tuple[Labels, Scores, np.ndarray]:
+def drawn(rng: np.random.Generator, tuning: int, held: int, hidden: int) -> tuple[Labels, Predictions, np.ndarray]:
     """Samples of four classes, three members that see them through noise of their own, and neighbours that are told."""
     count = tuning + held + hidden
     truth, hard = rng.integers(0, 4, count), rng.normal(0, 1, (count, 4))
@@ -30,7 +30,7 @@ def drawn(rng: np.random.Generator, tuning: int, held: int, hidden: int) -> tupl
     agree = np.clip(0.6 + 0.3 * (logits.argmax(1) == truth) + rng.normal(0, 0.2, count), 0, 1)
     ids, none = np.arange(count).astype(str), np.zeros((count, 0))
     known = Labels(ids, ids, np.where(parts, truth, -1), list("abcd"), parts > 0, np.full(count, ""), 0)
-    found = Scores(logits, none, np.zeros(4), parts, none[:0], {}, members=members, neighbours_agree=agree)
+    found = Predictions(logits, none, np.zeros(4), parts, none[:0], {}, members=members, neighbour_agreement=agree)
     return known, found, truth
 
 
@@ -40,9 +40,9 @@ def test_the_promise_holds_with_members_neighbours_and_a_fitted_order():
     for _ in range(100):
         known, found, truth = drawn(rng, 40, 120, 300)
         decision = decide(known, found, CHOICES)
-        if decision.accepted.any():
+        if decision.acceptance.accepted.any():
             accepted += 1
-            broken += (decision.classes == truth)[decision.accepted].mean() < 0.9
+            broken += (decision.candidates.class_ids == truth)[decision.acceptance.accepted].mean() < 0.9
     assert accepted >= 60
     assert broken <= binom.ppf(0.99, 100, 0.1)
 
@@ -53,8 +53,8 @@ def test_held_out_answers_have_no_part_in_the_order():
 
     before, after = decide(known, found, CHOICES), decide(dataclasses.replace(known, class_ids=turned), found, CHOICES)
 
-    assert (before.ranks == after.ranks).all()
-    assert before.accepted.any() and not after.accepted.any()
+    assert (before.candidates.scores == after.candidates.scores).all()
+    assert before.acceptance.accepted.any() and not after.acceptance.accepted.any()
 
 
 @pytest.mark.parametrize("random_labels", [True, False])
@@ -64,18 +64,18 @@ def test_synthetic_samples_do_not_make_their_class_more_likely(random_labels):
     found.split_ids[:100], found.split_ids[100:190] = Split.TRAIN, Split.TRAIN
     known.class_ids[:190] = np.concatenate([real, made])
     known.synthetic_mask[100:190] = True
-    found = dataclasses.replace(found, members={}, neighbours_agree=None, prior=np.log([40, 30, 20, 100]))
+    found = dataclasses.replace(found, members={}, neighbour_agreement=None, log_prior=np.log([40, 30, 20, 100]))
 
     decision = decide(known, found, dataclasses.replace(CHOICES, random_labels=random_labels))
 
     expected = softmax(found.logits + np.log([40, 30, 20, 10]), axis=1)
-    assert (decision.classes == expected.argmax(axis=1)).all()
+    assert (decision.candidates.class_ids == expected.argmax(axis=1)).all()
     assert decision.probability == pytest.approx(expected.max(axis=1))
 
 
 def test_tuning_answers_have_a_part_in_the_order():
     known, found, truth = drawn(np.random.default_rng(0), 2000, 200, 300)
-    found.neighbours_agree = np.random.default_rng(1).random(len(truth))  # it says nothing
+    found.neighbour_agreement = np.random.default_rng(1).random(len(truth))  # it says nothing
 
     fitted = decide(known, found, CHOICES)
     found.split_ids[found.split_ids == Split.VALIDATION] = 0
@@ -83,22 +83,25 @@ def test_tuning_answers_have_a_part_in_the_order():
 
     def share_in_order(ranks: np.ndarray) -> float:
         hidden = np.flatnonzero(known.class_ids < 0)
-        right = (fitted.classes == truth)[hidden]
+        right = (fitted.candidates.class_ids == truth)[hidden]
         return float((ranks[hidden][right][:, None] > ranks[hidden][~right]).mean())
 
-    assert share_in_order(fitted.ranks) > share_in_order(usual.ranks)
+    assert share_in_order(fitted.candidates.scores) > share_in_order(usual.candidates.scores)
 
 
 def test_confidence_rises_with_the_order_and_acceptance_follows_it():
     known, found, _ = drawn(np.random.default_rng(0), 60, 1200, 600)  # so many that the calibrator is isotonic
     decision = decide(known, found, CHOICES)
 
-    order = np.argsort(decision.ranks)
+    order = np.argsort(decision.candidates.scores)
     assert len(decision.calibrator.knots) > 1
     assert (np.diff(decision.confidence[order]) >= 0).all()
     hidden = known.class_ids < 0
-    assert decision.accepted.any() and (hidden & ~decision.accepted).any()
-    assert decision.confidence[decision.accepted].min() > decision.confidence[hidden & ~decision.accepted].max()
+    assert decision.acceptance.accepted.any() and (hidden & ~decision.acceptance.accepted).any()
+    assert (
+        decision.confidence[decision.acceptance.accepted].min()
+        > decision.confidence[hidden & ~decision.acceptance.accepted].max()
+    )
 
 
 def test_where_members_abstain_the_others_speak():
@@ -107,37 +110,38 @@ def test_where_members_abstain_the_others_speak():
     found.members["harmonic"] = np.where(silent[:, None], np.nan, found.members["gcn"])
     for member in found.members.values():
         member[-1] = np.nan
-    found.neighbours_agree[-1] = np.nan
+    found.neighbour_agreement[-1] = np.nan
 
     decision = decide(known, found, CHOICES)
 
-    assert np.isfinite(decision.ranks).all() and np.isfinite(decision.confidence).all()
+    assert np.isfinite(decision.candidates.scores).all() and np.isfinite(decision.confidence).all()
 
 
 def test_what_is_kept_for_another_data_set_is_the_resnets_own():
     known, found, _ = drawn(np.random.default_rng(0), 60, 200, 300)
-    found.alone = found.members["resnet"]
-    by_hand = dataclasses.replace(found, logits=found.members["resnet"], members={}, neighbours_agree=None)
+    found.checkpoint_logits = found.members["resnet"]
+    by_hand = dataclasses.replace(found, logits=found.members["resnet"], members={}, neighbour_agreement=None)
 
-    kept, expected = alone(known, found, CHOICES), decide(known, by_hand, CHOICES)
+    kept, expected = decide_by_checkpoint(known, found, CHOICES), decide(known, by_hand, CHOICES)
 
-    assert (kept.classes == found.members["resnet"].argmax(1)).all()
-    assert (kept.ranks == expected.ranks).all() and (kept.cuts == expected.cuts).all()
+    assert (kept.candidates.class_ids == found.members["resnet"].argmax(1)).all()
+    assert (kept.candidates.scores == expected.candidates.scores).all()
+    assert (kept.acceptance.min_scores == expected.acceptance.min_scores).all()
 
 
 def test_classes_that_were_picked_evenly_are_counted_as_the_pool_has_them():
     known, found, truth = drawn(np.random.default_rng(0), 400, 400, 4000)
     found.split_ids[found.split_ids == Split.VALIDATION] = Split.TRAIN
-    found.members, found.neighbours_agree = {}, None
+    found.members, found.neighbour_agreement = {}, None
     kept = (known.class_ids >= 0) | (truth == 0) | (np.arange(len(truth)) % 12 == 0)  # class a fills the pool
-    for name in ("ids", "paths", "classes", "trusted", "groups"):
+    for name in ("ids", "paths", "class_ids", "trusted", "groups", "synthetic_mask"):
         setattr(known, name, getattr(known, name)[kept])
-    for name in ("logits", "embeddings", "parts"):
+    for name in ("logits", "embeddings", "split_ids"):
         setattr(found, name, getattr(found, name)[kept])
     truth, choices = truth[kept], AutoLabelSettings(target_precision=0.9)
 
     def accuracy(choices: AutoLabelSettings) -> float:
-        return float((decide(known, found, choices).classes == truth)[known.class_ids < 0].mean())
+        return float((decide(known, found, choices).candidates.class_ids == truth)[known.class_ids < 0].mean())
 
     plain = accuracy(choices)
     assert accuracy(dataclasses.replace(choices, class_prior="pool")) > plain + 0.02
@@ -151,15 +155,15 @@ def test_each_class_keeps_the_target_by_itself():
     for _ in range(40):
         known, found, truth = drawn(rng, 0, 500, 800)
         found.logits[:, 0] += 1.5  # class a is said too often: over all classes together it would be accepted too
-        found.members, found.neighbours_agree = {}, None
+        found.members, found.neighbour_agreement = {}, None
         decision = decide(known, found, choices)
         for i in range(4):
-            mine = decision.accepted & (decision.classes == i)
+            mine = decision.acceptance.accepted & (decision.candidates.class_ids == i)
             if mine.any():
                 accepted[i] += 1
                 broken[i] += (truth[mine] == i).mean() < 0.9
         one = decide(known, found, CHOICES)
-        assert len(set(one.cuts)) == 1 and len(set(decision.cuts)) > 1
+        assert len(set(one.acceptance.min_scores)) == 1 and len(set(decision.acceptance.min_scores)) > 1
     assert (accepted > 10).sum() >= 3
     assert (broken <= binom.ppf(0.999, 40, 0.1)).all()
 
@@ -191,10 +195,10 @@ def test_the_curve_and_the_reliability_table_come_with_the_results(clusters):
     assert "confidences, by calibrators that had not seen the answers (an estimate)" in str(results)
 
 
-def test_neighbours_agree_as_far_as_they_are_likely_of_the_same_class():
-    together = np.log([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [np.nan, np.nan]])
+def test_neighbour_agreement_as_far_as_they_are_likely_of_the_same_class():
+    scores = np.log([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [np.nan, np.nan]])
 
-    agree = neighbours_agree(together, np.array([[1, 2], [0, -1], [3, 0], [0, 1]]))
+    agree = neighbour_agreement(scores, np.array([[1, 2], [0, -1], [3, 0], [0, 1]]))
 
     assert agree[:3] == pytest.approx([(0.6 + 0.2) / 2, 0.9, 0.1])  # who has no scores, and -1, count for nothing
-    assert np.isnan(agree[3]) and np.isnan(neighbours_agree(together, np.full((4, 1), -1))).all()
+    assert np.isnan(agree[3]) and np.isnan(neighbour_agreement(scores, np.full((4, 1), -1))).all()

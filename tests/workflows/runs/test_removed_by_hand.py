@@ -76,7 +76,7 @@ def test_a_run_without_files_says_so_and_is_deleted(suggested, flagged, refused)
         if field == "auto_label":
             with refused(dataset, f"the files of {key} were deleted by hand"):
                 review_queue.learn_again(dataset, key)
-            with refused(dataset, f"{key} does not keep what another target takes"):
+            with refused(dataset, f"{key} lacks the data for another target"):
                 retarget.retarget(dataset, key, 0.8)
         else:
             assert mistake_queue.look(dataset, key, 0, 8).count == 24
