@@ -12,7 +12,7 @@ from ..models.settings import ImageSettings, ResNetSettings
 from .data.checks import check_images, check_output_field
 from .data.fields import declare, declare_classification, write_classifications, write_values
 from .data.labels import Labels, label_notes, read_labels, require_classes
-from .display.tables import counted, left_out, percent, table
+from .display.tables import counted, left_out, table
 from .runs import lifecycle
 from .runs.arguments import Classes, Part, Progress, Samples, public
 from .runs.config import Config
@@ -62,9 +62,7 @@ class TrainResults:
             f"{self.output_field}: {counted(self.trained, 'image')} trained, {self.validated:,} validated, "
             f"{counted(self.epochs, 'epoch')}"
         )
-        accuracy = f"accuracy {percent(self.accuracy)} on validation"
-        if self.test_accuracy is not None:
-            accuracy += f", {percent(self.test_accuracy)} on test"
+        accuracy = held_out.accuracy_text(self.accuracy, self.test_accuracy)
         notes = [*self.notes, *left_out(len(self.skipped), self.synthetic)]
         return "\n".join([title, accuracy, "", table(self.rows), *notes])
 

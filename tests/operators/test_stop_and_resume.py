@@ -42,7 +42,7 @@ def test_resume_says_how_long_the_whole_run_takes(app, suggested):
 
     assert said == [
         "said The whole run takes less than a minute on two processor cores; on a GPU, or on more cores, less. "
-        "What was done is kept"
+        "Finished work is kept"
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..data.labels import Labels, label_notes
-from ..display.tables import counted, left_out, percent, table
+from ..display.tables import counted, left_out, table
 from ..runs.run import Run
 from ..training import held_out
 from ..training.graph_scores import GraphScores
@@ -48,9 +48,7 @@ class GCNResults:
             f"{self.output_field}: {counted(self.trained, 'label')} trained, {self.validated:,} validated, "
             f"{counted(self.epochs, 'epoch')}"
         )
-        accuracy = f"accuracy {percent(self.accuracy) or 'unknown'} on validation"
-        if self.test_accuracy is not None:
-            accuracy += f", {percent(self.test_accuracy)} on test"
+        accuracy = held_out.accuracy_text(self.accuracy, self.test_accuracy)
         notes = [*self.notes, *left_out(len(self.skipped), self.synthetic)]
         if self.heatmap_field:
             notes.append(f"Tick {self.heatmap_field!r} in the App's sidebar to see the heat maps.")

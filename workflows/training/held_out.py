@@ -45,3 +45,9 @@ def score(labels: Labels, logits: np.ndarray, split_ids: np.ndarray) -> HeldOutS
         for i, name in enumerate(labels.names)
     ]
     return HeldOutScores(validation, test, rows)
+
+
+def accuracy_text(accuracy: float | None, test_accuracy: float | None) -> str:
+    """ "accuracy 95.1 % on validation, 94.0 % on test"; the test split may be missing."""
+    test = "" if test_accuracy is None else f", {percent(test_accuracy)} on test"
+    return f"accuracy {percent(accuracy) or 'unknown'} on validation{test}"
