@@ -16,7 +16,7 @@ from evenset.workflows.training.partition import Split
 from scipy.special import log_softmax, softmax
 from scipy.stats import binom
 
-CHOICES = AutoLabelSettings(target_precision=0.9, random_labels=True)
+SETTINGS = AutoLabelSettings(target_precision=0.9, random_labels=True)
 
 
 def drawn(rng: np.random.Generator, tuning: int, held: int, hidden: int) -> tuple[Labels, Predictions, np.ndarray]:
@@ -29,17 +29,19 @@ def drawn(rng: np.random.Generator, tuning: int, held: int, hidden: int) -> tupl
     logits = np.mean(list(members.values()), axis=0)
     agree = np.clip(0.6 + 0.3 * (logits.argmax(1) == truth) + rng.normal(0, 0.2, count), 0, 1)
     ids, none = np.arange(count).astype(str), np.zeros((count, 0))
-    known = Labels(ids, ids, np.where(parts, truth, -1), list("abcd"), parts > 0, np.full(count, ""), 0)
-    found = Predictions(logits, none, np.zeros(4), parts, none[:0], {}, members=members, neighbour_agreement=agree)
-    return known, found, truth
+    labels = Labels(ids, ids, np.where(parts, truth, -1), list("abcd"), parts > 0, np.full(count, ""), 0)
+    predictions = Predictions(
+        logits, none, np.zeros(4), parts, none[:0], {}, members=members, neighbour_agreement=agree
+    )
+    return labels, predictions, truth
 
 
 def test_the_promise_holds_with_members_neighbours_and_a_fitted_order():
     rng = np.random.default_rng(0)
     broken = accepted = 0
     for _ in range(100):
-        known, found, truth = drawn(rng, 40, 120, 300)
-        decision = decide(known, found, CHOICES)
+        labels, predictions, truth = drawn(rng, 40, 120, 300)
+        decision = decide(labels, predictions, SETTINGS)
         if decision.acceptance.accepted.any():
             accepted += 1
             broken += (decision.candidates.class_ids == truth)[decision.acceptance.accepted].mean() < 0.9
@@ -48,10 +50,11 @@ def test_the_promise_holds_with_members_neighbours_and_a_fitted_order():
 
 
 def test_held_out_answers_have_no_part_in_the_order():
-    known, found, _ = drawn(np.random.default_rng(0), 60, 200, 300)
-    turned = np.where(found.split_ids == Split.HELD_OUT, (known.class_ids + 1) % 4, known.class_ids)
+    labels, predictions, _ = drawn(np.random.default_rng(0), 60, 200, 300)
+    turned = np.where(predictions.split_ids == Split.HELD_OUT, (labels.class_ids + 1) % 4, labels.class_ids)
 
-    before, after = decide(known, found, CHOICES), decide(dataclasses.replace(known, class_ids=turned), found, CHOICES)
+    before = decide(labels, predictions, SETTINGS)
+    after = decide(dataclasses.replace(labels, class_ids=turned), predictions, SETTINGS)
 
     assert (before.candidates.scores == after.candidates.scores).all()
     assert before.acceptance.accepted.any() and not after.acceptance.accepted.any()
@@ -59,30 +62,32 @@ def test_held_out_answers_have_no_part_in_the_order():
 
 @pytest.mark.parametrize("random_labels", [True, False])
 def test_synthetic_samples_do_not_make_their_class_more_likely(random_labels):
-    known, found, _ = drawn(np.random.default_rng(0), 0, 200, 300)
-    real, made = np.repeat([0, 1, 2, 3], [40, 30, 20, 10]), np.repeat([3], 90)  # of the classes, in training
-    found.split_ids[:100], found.split_ids[100:190] = Split.TRAIN, Split.TRAIN
-    known.class_ids[:190] = np.concatenate([real, made])
-    known.synthetic_mask[100:190] = True
-    found = dataclasses.replace(found, members={}, neighbour_agreement=None, log_prior=np.log([40, 30, 20, 100]))
+    labels, predictions, _ = drawn(np.random.default_rng(0), 0, 200, 300)
+    real, synthetic = np.repeat([0, 1, 2, 3], [40, 30, 20, 10]), np.repeat([3], 90)  # of the classes, in training
+    predictions.split_ids[:100], predictions.split_ids[100:190] = Split.TRAIN, Split.TRAIN
+    labels.class_ids[:190] = np.concatenate([real, synthetic])
+    labels.synthetic_mask[100:190] = True
+    predictions = dataclasses.replace(
+        predictions, members={}, neighbour_agreement=None, log_prior=np.log([40, 30, 20, 100])
+    )
 
-    decision = decide(known, found, dataclasses.replace(CHOICES, random_labels=random_labels))
+    decision = decide(labels, predictions, dataclasses.replace(SETTINGS, random_labels=random_labels))
 
-    expected = softmax(found.logits + np.log([40, 30, 20, 10]), axis=1)
+    expected = softmax(predictions.logits + np.log([40, 30, 20, 10]), axis=1)
     assert (decision.candidates.class_ids == expected.argmax(axis=1)).all()
     assert decision.probability == pytest.approx(expected.max(axis=1))
 
 
 def test_tuning_answers_have_a_part_in_the_order():
-    known, found, truth = drawn(np.random.default_rng(0), 2000, 200, 300)
-    found.neighbour_agreement = np.random.default_rng(1).random(len(truth))  # it says nothing
+    labels, predictions, truth = drawn(np.random.default_rng(0), 2000, 200, 300)
+    predictions.neighbour_agreement = np.random.default_rng(1).random(len(truth))  # it says nothing
 
-    fitted = decide(known, found, CHOICES)
-    found.split_ids[found.split_ids == Split.VALIDATION] = 0
-    usual = decide(known, found, CHOICES)
+    fitted = decide(labels, predictions, SETTINGS)
+    predictions.split_ids[predictions.split_ids == Split.VALIDATION] = 0
+    usual = decide(labels, predictions, SETTINGS)
 
     def share_in_order(ranks: np.ndarray) -> float:
-        hidden = np.flatnonzero(known.class_ids < 0)
+        hidden = np.flatnonzero(labels.class_ids < 0)
         right = (fitted.candidates.class_ids == truth)[hidden]
         return float((ranks[hidden][right][:, None] > ranks[hidden][~right]).mean())
 
@@ -90,13 +95,13 @@ def test_tuning_answers_have_a_part_in_the_order():
 
 
 def test_confidence_rises_with_the_order_and_acceptance_follows_it():
-    known, found, _ = drawn(np.random.default_rng(0), 60, 1200, 600)  # so many that the calibrator is isotonic
-    decision = decide(known, found, CHOICES)
+    labels, predictions, _ = drawn(np.random.default_rng(0), 60, 1200, 600)  # so many that the calibrator is isotonic
+    decision = decide(labels, predictions, SETTINGS)
 
     order = np.argsort(decision.candidates.scores)
     assert len(decision.calibrator.knots) > 1
     assert (np.diff(decision.confidence[order]) >= 0).all()
-    hidden = known.class_ids < 0
+    hidden = labels.class_ids < 0
     assert decision.acceptance.accepted.any() and (hidden & ~decision.acceptance.accepted).any()
     assert (
         decision.confidence[decision.acceptance.accepted].min()
@@ -105,64 +110,66 @@ def test_confidence_rises_with_the_order_and_acceptance_follows_it():
 
 
 def test_where_members_abstain_the_others_speak():
-    known, found, _ = drawn(np.random.default_rng(0), 0, 200, 300)
+    labels, predictions, _ = drawn(np.random.default_rng(0), 0, 200, 300)
     silent = np.arange(500) >= 400
-    found.members["harmonic"] = np.where(silent[:, None], np.nan, found.members["gcn"])
-    for member in found.members.values():
+    predictions.members["harmonic"] = np.where(silent[:, None], np.nan, predictions.members["gcn"])
+    for member in predictions.members.values():
         member[-1] = np.nan
-    found.neighbour_agreement[-1] = np.nan
+    predictions.neighbour_agreement[-1] = np.nan
 
-    decision = decide(known, found, CHOICES)
+    decision = decide(labels, predictions, SETTINGS)
 
     assert np.isfinite(decision.candidates.scores).all() and np.isfinite(decision.confidence).all()
 
 
 def test_what_is_kept_for_another_data_set_is_the_resnets_own():
-    known, found, _ = drawn(np.random.default_rng(0), 60, 200, 300)
-    found.checkpoint_logits = found.members["resnet"]
-    by_hand = dataclasses.replace(found, logits=found.members["resnet"], members={}, neighbour_agreement=None)
+    labels, predictions, _ = drawn(np.random.default_rng(0), 60, 200, 300)
+    predictions.checkpoint_logits = predictions.members["resnet"]
+    by_hand = dataclasses.replace(
+        predictions, logits=predictions.members["resnet"], members={}, neighbour_agreement=None
+    )
 
-    kept, expected = decide_by_checkpoint(known, found, CHOICES), decide(known, by_hand, CHOICES)
+    kept, expected = decide_by_checkpoint(labels, predictions, SETTINGS), decide(labels, by_hand, SETTINGS)
 
-    assert (kept.candidates.class_ids == found.members["resnet"].argmax(1)).all()
+    assert (kept.candidates.class_ids == predictions.members["resnet"].argmax(1)).all()
     assert (kept.candidates.scores == expected.candidates.scores).all()
     assert (kept.acceptance.min_scores == expected.acceptance.min_scores).all()
 
 
 def test_classes_that_were_picked_evenly_are_counted_as_the_pool_has_them():
-    known, found, truth = drawn(np.random.default_rng(0), 400, 400, 4000)
-    found.split_ids[found.split_ids == Split.VALIDATION] = Split.TRAIN
-    found.members, found.neighbour_agreement = {}, None
-    kept = (known.class_ids >= 0) | (truth == 0) | (np.arange(len(truth)) % 12 == 0)  # class a fills the pool
+    labels, predictions, truth = drawn(np.random.default_rng(0), 400, 400, 4000)
+    predictions.split_ids[predictions.split_ids == Split.VALIDATION] = Split.TRAIN
+    predictions.members, predictions.neighbour_agreement = {}, None
+    kept = (labels.class_ids >= 0) | (truth == 0) | (np.arange(len(truth)) % 12 == 0)  # class a fills the pool
     for name in ("ids", "paths", "class_ids", "trusted", "groups", "synthetic_mask"):
-        setattr(known, name, getattr(known, name)[kept])
+        setattr(labels, name, getattr(labels, name)[kept])
     for name in ("logits", "embeddings", "split_ids"):
-        setattr(found, name, getattr(found, name)[kept])
-    truth, choices = truth[kept], AutoLabelSettings(target_precision=0.9)
+        setattr(predictions, name, getattr(predictions, name)[kept])
+    truth, settings = truth[kept], AutoLabelSettings(target_precision=0.9)
 
-    def accuracy(choices: AutoLabelSettings) -> float:
-        return float((decide(known, found, choices).candidates.class_ids == truth)[known.class_ids < 0].mean())
+    def accuracy(settings: AutoLabelSettings) -> float:
+        return float((decide(labels, predictions, settings).candidates.class_ids == truth)[labels.class_ids < 0].mean())
 
-    plain = accuracy(choices)
-    assert accuracy(dataclasses.replace(choices, class_prior="pool")) > plain + 0.02
-    assert accuracy(dataclasses.replace(choices, class_prior="pool", random_labels=True)) == plain
+    plain = accuracy(settings)
+    assert accuracy(dataclasses.replace(settings, class_prior="pool")) > plain + 0.02
+    assert accuracy(dataclasses.replace(settings, class_prior="pool", random_labels=True)) == plain
 
 
 def test_each_class_keeps_the_target_by_itself():
     rng = np.random.default_rng(0)
-    choices = dataclasses.replace(CHOICES, per_class=True)
+    settings = dataclasses.replace(SETTINGS, per_class=True)
     broken, accepted = np.zeros(4), np.zeros(4)
     for _ in range(40):
-        known, found, truth = drawn(rng, 0, 500, 800)
-        found.logits[:, 0] += 1.5  # class a is said too often: over all classes together it would be accepted too
-        found.members, found.neighbour_agreement = {}, None
-        decision = decide(known, found, choices)
+        labels, predictions, truth = drawn(rng, 0, 500, 800)
+        predictions.logits[:, 0] += 1.5  # class a is predicted too often, and would pass a common threshold
+        predictions.members, predictions.neighbour_agreement = {}, None
+        decision = decide(labels, predictions, settings)
         for i in range(4):
             mine = decision.acceptance.accepted & (decision.candidates.class_ids == i)
             if mine.any():
                 accepted[i] += 1
                 broken[i] += (truth[mine] == i).mean() < 0.9
-        one = decide(known, found, CHOICES)
+        one = decide(labels, predictions, SETTINGS)
         assert len(set(one.acceptance.min_scores)) == 1 and len(set(decision.acceptance.min_scores)) > 1
     assert (accepted > 10).sum() >= 3
     assert (broken <= binom.ppf(0.999, 40, 0.1)).all()
