@@ -194,7 +194,7 @@ def _classes_read(dataset: Any, record: RunRecord, names: set[str]) -> set[str]:
     if not (folder / "labels.npz").exists():
         return set() if folder.exists() or record.inputs.get("run") else names
     with np.load(regular(folder / "labels.npz"), allow_pickle=False) as kept:
-        classes = kept["class_ids"]
+        classes = kept["classes"]
         return set(kept["names"][np.unique(classes[classes >= 0])].tolist())
 
 

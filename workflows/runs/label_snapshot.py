@@ -11,12 +11,14 @@ from ..data import folders
 from ..data.labels import Labels
 from .run import Run
 
+STORED = {"class_ids": "classes", "synthetic_left_out": "synthetic", "synthetic_mask": "made"}  # names in the file
+
 
 def freeze(run: Run, labels: Labels) -> Labels:
     """The labels as the run first saw them, so that a resumed run trains on the same; deleted samples are left out."""
-    plain = {name: np.asarray(value) for name, value in vars(labels).items()}
+    plain = {STORED.get(name, name): np.asarray(value) for name, value in vars(labels).items()}
     ids = run.cached_arrays("labels", lambda: plain)["ids"]
-    rows = tuple(plain.keys() - {"names", "notes", "synthetic_left_out"})
+    rows = tuple(plain.keys() - {"names", "notes", "synthetic"})
     return _labels(run.cached_arrays("labels", lambda: plain, ids[~np.isin(ids, list(run.gone))], rows))
 
 
@@ -30,6 +32,7 @@ def frozen(dataset: Any, run_key: str) -> Labels | None:
 
 
 def _labels(kept: dict[str, np.ndarray]) -> Labels:
-    columns: dict[str, Any] = {**kept, "synthetic_left_out": int(kept["synthetic_left_out"])}
+    columns: dict[str, Any] = {**kept, "synthetic": int(kept["synthetic"])}
     columns.update((name, kept[name].tolist()) for name in ("names", "notes") if name in kept)
-    return Labels(**columns)
+    names = {stored: name for name, stored in STORED.items()}
+    return Labels(**{names.get(name, name): value for name, value in columns.items()})

@@ -99,8 +99,8 @@ def read_results(dataset: Any, run_key: str) -> dict[str, Any]:
     if record.state != "done":
         raise InvalidInput(f"{run_key} is {record.state}: it has no results yet")
     with READING:
-        stored = dataset.load_run_results(run_key, cache=False).serialize()
-    return {**stored["results"], "log": stored["log"], "text": stored["text"]}
+        record = dataset.load_run_results(run_key, cache=False).serialize()
+    return {**record["results"], "log": record["log"], "text": record["text"]}
 
 
 def sdk_function(name: str) -> Any:

@@ -69,7 +69,7 @@ def _judged(dataset: Any, run_key: str) -> dict[str, str]:
     if not path.exists():
         return {}
     with np.load(regular(path), allow_pickle=False) as kept:
-        return dict(zip(kept["ids"].tolist(), kept["names"][kept["class_ids"]].tolist(), strict=True))
+        return dict(zip(kept["ids"].tolist(), kept["names"][kept["classes"]].tolist(), strict=True))
 
 
 def losses(dataset: Any, label_field: str, shown: Sequence[dict[str, Any]]) -> list[policy.Taken]:
