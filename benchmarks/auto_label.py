@@ -113,8 +113,8 @@ def logistic_regression(dataset: Any, run_key: str, settings: dict[str, Any]) ->
     from evenset.models.settings import AutoLabelSettings, ImageSettings, ResNetSettings, split
     from evenset.workflows.data.folders import run_folder
     from evenset.workflows.data.labels import read_labels
-    from evenset.workflows.labeling.acceptance import decide
-    from evenset.workflows.labeling.predictions import Scores
+    from evenset.workflows.labeling.decision import decide
+    from evenset.workflows.labeling.predictions import Predictions
     from evenset.workflows.training.partition import Split
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
@@ -138,9 +138,9 @@ def logistic_regression(dataset: Any, run_key: str, settings: dict[str, Any]) ->
     logits = np.full((len(vectors), len(known.names)), -1e9)
     logits[:, search.classes_] = search.predict_log_proba(vectors)
     none = np.zeros((len(vectors), 0))
-    scores = Scores(logits, none, np.zeros(len(known.names)), parts, none[:0], {}, resnet=False)
-    decision = decide(known, scores, choices)
-    return decision.classes, decision.accepted
+    predictions = Predictions(logits, none, np.zeros(len(known.names)), parts, none[:0], {}, resnet=False)
+    decision = decide(known, predictions, choices)
+    return decision.candidates.class_ids, decision.acceptance.accepted
 
 
 def pixels(paths: list[str], reading: Any, size_px: int, channels: int) -> np.ndarray:

@@ -54,15 +54,16 @@ def compare(vectors: np.ndarray, truth: np.ndarray, counts: list[int], seeds: ra
     from evenset.models.settings import GCNSettings, GraphSettings, LabelSpreadingSettings
     from evenset.workflows.training import label_spreading
 
-    around = label_spreading.surround(vectors, LabelSpreadingSettings(), GraphSettings())
+    graph_views = label_spreading.build_views(vectors, LabelSpreadingSettings(), GraphSettings())
     classes = int(truth.max()) + 1
-    others = peers(around, classes)
+    others = peers(graph_views, classes)
     for each in counts:
         table: dict[str, list[float]] = {}
         for seed in seeds:
             problem = Problem(truth, draw(truth, each, seed), classes)
-            found = label_spreading.spread(around, problem.labels, classes, LabelSpreadingSettings(), GCNSettings())
-            table.setdefault("Evenset", []).append(accuracy(problem, found.together()))
+            settings = LabelSpreadingSettings(), GCNSettings()
+            found = label_spreading.spread_labels(graph_views, problem.labels, classes, *settings)
+            table.setdefault("Evenset", []).append(accuracy(problem, found.combined()))
             for name, scores in zip(found.names, found.log_probabilities, strict=True):
                 table.setdefault(f"  member: {name}", []).append(accuracy(problem, scores))
             for name, candidates in others.items():

@@ -129,21 +129,21 @@ def ordered(
     """What auto_label orders samples by [N]."""
     from evenset.models.settings import AutoLabelSettings
     from evenset.workflows.data.labels import Labels
-    from evenset.workflows.labeling.acceptance import decide
-    from evenset.workflows.labeling.predictions import Scores
-    from evenset.workflows.training.ensemble import neighbours_agree
+    from evenset.workflows.labeling import predictions
+    from evenset.workflows.labeling.decision import decide
+    from evenset.workflows.training.ensemble import neighbour_agreement
     from evenset.workflows.training.partition import Split
 
-    count, agree = len(logits), neighbours_agree(logits, neighbours)
+    count, agree = len(logits), neighbour_agreement(logits, neighbours)
     parts = np.where(
         given < 0, 0, np.where(np.arange(count) < (given >= 0).sum() - TUNING, Split.TRAIN, Split.VALIDATION)
     )
     ids = np.arange(count).astype(str)
     known = Labels(ids, ids, given, list("abcdefghij"), given >= 0, np.full(count, ""), 0)
     none = np.zeros((count, 0))
-    found = Scores(logits, none, np.zeros(10), parts, none[:0], {}, members=members, neighbours_agree=agree)
-    found.weights = dict(zip(members, weights.tolist(), strict=True))
-    return decide(known, found, AutoLabelSettings()).ranks
+    of_all = predictions.Predictions(logits, none, np.zeros(10), parts, none[:0], {}, members=members)
+    of_all.neighbour_agreement, of_all.weights = agree, dict(zip(members, weights.tolist(), strict=True))
+    return decide(known, of_all, AutoLabelSettings()).candidates.scores
 
 
 def compare(found: Predictions, held: int, target: float, splits: int) -> None:

@@ -1,4 +1,4 @@
-"""From a few labels, a label for every sample: accepted where a precision can be promised, else up for review."""
+"""From a few labels, a label for every sample: accepted where the precision is bounded, else up for review."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ import numpy as np
 
 from ..models.confidence import ensemble
 from ..models.errors import InvalidInput
-from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings, split
 from .data import saved_views
 from .data.checks import check_images, check_output_field
 from .data.fields import declare_classification, write_classifications
 from .data.internals import root_dataset
 from .data.labels import Labels, read_ids, read_labels, require_classes
-from .labeling import predictions, warm_start
-from .labeling.acceptance import Decision, alone, decide, keep
-from .labeling.predictions import Scores
+from .data.status import Status
+from .labeling import saved_decision
+from .labeling.checkpoint import check_classes, check_source, find_checkpoint, from_checkpoint
+from .labeling.config import AutoLabelConfig
+from .labeling.decision import Decision, decide, decide_by_checkpoint
+from .labeling.predictions import Predictions, from_images, from_vectors
 from .labeling.results import AutoLabelResults, summarise
+from .labeling.warm_start import find_start
 from .runs import lifecycle
 from .runs.arguments import Classes, Part, Progress, Samples, public
 from .runs.label_snapshot import freeze
@@ -54,52 +57,50 @@ def auto_label(
         output_field: new field of `fo.Classification`
         embeddings: a field of vectors, or the name of a model of FiftyOne's zoo, in place of training a ResNet
         run: key (or "dataset/key", or folder) of a run whose checkpoint is used in place of training
-        after: key of an earlier auto_label run on this dataset: goes on from its checkpoint in a quarter of the epochs,
-            on all labels but those that it held out
+        after: key of an earlier auto_label run on this dataset: starts from its checkpoint, in a quarter of the epochs,
+            and trains on all labels except those that it held out
         classes: names in order, or `{name: [synonyms]}`
-        validation: a view or tag that chooses the epoch; None: a part is drawn
+        validation: a view or tag that chooses the epoch; None: a random part does
         group_field: samples with the same value (patient, video, product) stay on one side of a split
-        include_synthetic: train on the samples that `balance_classes` added, too; they get no suggestion, and never
+        include_synthetic: also train on the samples that `balance_classes` added; they get no suggestion, and never
             calibrate
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
-        resume: key of a stopped run to go on with
+        resume: key of a stopped run
         settings: fields of ImageSettings, ResNetSettings, GraphSettings and AutoLabelSettings
 
     Raises:
         ValueError: a bad argument; nothing was written
-        TypeError: `samples` is no dataset or view, or there is no such setting
+        TypeError: `samples` is not a dataset or view, or a setting does not exist
     """
-    image_settings, resnet_settings, graph_settings, choices = split(
-        settings, ImageSettings, ResNetSettings, GraphSettings, AutoLabelSettings
-    )
+    config = AutoLabelConfig.read(settings)
     check_images(samples)
     check_output_field(samples, output_field, label_field, embeddings if isinstance(embeddings, str) else None)
-    origin = predictions.find_run(root_dataset(samples), run) if run else None
-    _check_together(label_field, embeddings, run, after, validation, settings.get("members"))
-    earlier = warm_start.find(samples, after, label_field, resnet_settings, choices) if after else None
-    names = predictions.check_classes(origin, classes)
+    checkpoint = find_checkpoint(root_dataset(samples), run) if run else None
+    _check_combination(label_field, embeddings, run, after, validation, settings.get("members"))
+    start = find_start(samples, after, label_field, config) if after else None
+    names = check_classes(checkpoint, classes)
     if label_field is None:
         labels = read_ids(samples, list(names or ()))
     else:
         labels = read_labels(
             samples, label_field, classes=names, group_field=group_field, include_synthetic=include_synthetic
         )
-    if not (origin or resume):
+    if not (checkpoint or resume):
         require_classes(labels, label_field or "", group_field)
-    given = named_parts(samples, validation)
+    named = named_parts(samples, validation)
     refuse_seen(samples, embeddings)
-    name = origin.vectors if origin and embeddings is None else embeddings
-    source = open_source(samples, name, labels, resume)
-    predictions.check_source(source, origin)
-    if not origin and source is None:
-        check_weights(labels.names, resnet_settings)
+    vectors = checkpoint.vectors if checkpoint and embeddings is None else embeddings
+    source = open_source(samples, vectors, labels, resume)
+    check_source(source, checkpoint)
+    if not checkpoint and source is None:
+        check_weights(labels.names, config.resnet)
     inputs: dict[str, Any] = dict(label_field=label_field, output_field=output_field, run=run, after=after)
     inputs.update(classes=classes, group_field=group_field, include_synthetic=include_synthetic)
     with lifecycle.start(
         samples,
         lifecycle.RunRequest(
             "auto_label",
-            settings=(image_settings, resnet_settings, graph_settings, choices),
+            settings=config.parts,
             inputs={**inputs, "embeddings": embeddings if isinstance(embeddings, str) else None},
             fields=(output_field,),
         ),
@@ -107,27 +108,25 @@ def auto_label(
         resume=resume,
     ) as current:
         note_parts(current, validation=validation)
-        labels, given = freeze(current, labels), freeze_parts(current, given)
-        if earlier:
-            current.cached_arrays("seen", lambda: {"seen": earlier.seen})
-        if origin:
-            found = predictions.from_run(current, labels, origin, resnet_settings, source)
+        labels, named = freeze(current, labels), freeze_parts(current, named)
+        if start:
+            current.cached_arrays("seen", lambda: {"seen": start.seen})
+        if checkpoint:
+            predictions = from_checkpoint(current, labels, checkpoint, config.resnet, source)
         elif source is not None:
-            found = predictions.from_vectors(current, labels, source, graph_settings, choices, earlier)
+            predictions = from_vectors(current, labels, source, config, start)
         else:
-            every = (image_settings, resnet_settings, graph_settings, choices)
-            found = predictions.from_images(current, labels, given, every, earlier)
-        decision = decide(labels, found, choices)
-        keep(current, decision, decision if found.alone is None else alone(labels, found, choices))
-        _write(current, labels, found, decision, output_field)
-        saved = _save_views(current, output_field)
-        return current.finish(summarise(current, labels, found, decision, choices, output_field, saved))
+            predictions = from_images(current, labels, named, config, start)
+        decision = _decide(current, labels, predictions, config)
+        _write(current, labels, predictions, decision, output_field)
+        views = _save_views(current, output_field)
+        return current.finish(summarise(current, labels, predictions, decision, config.labeling, views))
 
 
-def _check_together(
+def _check_combination(
     label_field: str | None, embeddings: Any, run: str | None, after: str | None, validation: Any, members: Any
 ) -> None:
-    """Refuses arguments that say different things.
+    """Rejects arguments that contradict each other.
 
     Raises:
         ValueError: they do
@@ -144,6 +143,15 @@ def _check_together(
         )
 
 
+def _decide(run: Run, labels: Labels, predictions: Predictions, config: AutoLabelConfig) -> Decision:
+    """The decision for every sample, saved in the run's folder."""
+    decision = decide(labels, predictions, config.labeling)
+    is_single = predictions.checkpoint_logits is None
+    by_checkpoint = decision if is_single else decide_by_checkpoint(labels, predictions, config.labeling)
+    saved_decision.save(run.folder, decision, by_checkpoint)
+    return decision
+
+
 ATTRIBUTES = {
     "status": "StringField",
     "resnet_label": "StringField",
@@ -155,40 +163,48 @@ ATTRIBUTES = {
 }
 
 
-def _write(run: Run, labels: Labels, found: Scores, decision: Decision, output_field: str) -> None:
-    """The field: given labels as they are, without a confidence (the model has seen them); suggestions elsewhere."""
+def _write(run: Run, labels: Labels, predictions: Predictions, decision: Decision, output_field: str) -> None:
+    """The field: labels as they are, without a confidence since they trained; suggestions elsewhere."""
     import fiftyone as fo
 
     rows = np.flatnonzero((decision.usable | (labels.class_ids >= 0)) & ~labels.synthetic_mask)
     names = np.array([*labels.names, None], dtype=object)
-    given = labels.class_ids[rows] >= 0
-    label = np.where(given, names[labels.class_ids[rows]], names[decision.classes[rows]])
-    status = np.where(given, "labelled", np.where(decision.accepted[rows], "accepted", "review"))
-    usable = decision.usable[rows]
+    is_labelled, usable = labels.class_ids[rows] >= 0, decision.usable[rows]
+    suggested = np.where(decision.acceptance.accepted[rows], Status.ACCEPTED, Status.REVIEW)
     columns = dict(
-        label=label,
-        confidence=np.where(given, np.nan, decision.confidence[rows]),
-        status=status,
+        label=np.where(is_labelled, names[labels.class_ids[rows]], names[decision.candidates.class_ids[rows]]),
+        confidence=np.where(is_labelled, np.nan, decision.confidence[rows]),
+        status=np.where(is_labelled, Status.LABELLED, suggested),
         margin=np.where(usable, decision.margin[rows], np.nan),
+        **_member_columns(predictions, rows, names),
     )
-    said = found.members or ({"resnet": ensemble.normalise(found.logits + found.prior)} if found.resnet else {})
-    for name in said.keys() & {"resnet", "gcn"}:
-        own = said[name][rows]
-        best = np.nan_to_num(own, nan=-np.inf).argmax(axis=1)
-        columns[f"{name}_label"] = np.where(np.isnan(own).any(axis=1), None, names[best])
-        columns[f"{name}_confidence"] = np.exp(own[np.arange(len(rows)), best])
-    if found.members:
-        each, weights = np.stack(list(found.members.values())), np.array(list(found.weights.values()))
-        columns["agreement"] = ensemble.agreement(each, weights)[rows]
     declare_classification(run, output_field, {name: getattr(fo, kind) for name, kind in ATTRIBUTES.items()})
     write_classifications(run, output_field, labels.ids[rows], columns)
 
 
+def _member_columns(predictions: Predictions, rows: np.ndarray, names: np.ndarray) -> dict[str, np.ndarray]:
+    """Label and confidence by ResNet and GCN alone, and the agreement of all members."""
+    columns: dict[str, np.ndarray] = {}
+    members = predictions.members
+    if not members and predictions.resnet:
+        members = {"resnet": ensemble.normalise(predictions.logits + predictions.log_prior)}
+    for name in members.keys() & {"resnet", "gcn"}:
+        scores = members[name][rows]
+        best = np.nan_to_num(scores, nan=-np.inf).argmax(axis=1)
+        columns[f"{name}_label"] = np.asarray(np.where(np.isnan(scores).any(axis=1), None, names[best]))
+        columns[f"{name}_confidence"] = np.exp(scores[np.arange(len(rows)), best])
+    if predictions.members:
+        stack, weights = np.stack(list(predictions.members.values())), np.array(list(predictions.weights.values()))
+        columns["agreement"] = ensemble.agreement(stack, weights)[rows]
+    return columns
+
+
 def _save_views(run: Run, output_field: str) -> dict[str, str]:
-    """`FIELD: accepted`, `FIELD: review` (the least certain first) and `FIELD: labelled`."""
+    """`FIELD: accepted`, `FIELD: review` (by ascending confidence) and `FIELD: labelled`."""
     from fiftyone import ViewField as F
 
     status = F(f"{output_field}.status")
-    found = {name: run.dataset.match(status == name) for name in ("accepted", "review", "labelled")}
-    found["review"] = found["review"].sort_by(f"{output_field}.confidence")
-    return {name: saved_views.save(run, f"{output_field}: {name}", view) for name, view in found.items()}
+    states = (Status.ACCEPTED, Status.REVIEW, Status.LABELLED)
+    views = {state.value: run.dataset.match(status == state.value) for state in states}
+    views[Status.REVIEW] = views[Status.REVIEW].sort_by(f"{output_field}.confidence")
+    return {name: saved_views.save(run, f"{output_field}: {name}", view) for name, view in views.items()}

@@ -1,4 +1,4 @@
-"""Finds labels that are likely wrong, says why, and suggests others."""
+"""Finds labels that are likely wrong, with reasons and suggestions."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from ..models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings, split
 from .data import saved_views
 from .data.checks import check_images, check_output_field
 from .data.fields import declare_classification, write_classifications
 from .data.labels import Labels, read_labels, require_classes
-from .mistakes import dismissed, out_of_fold
-from .mistakes.results import MistakeResults, Verdict, by_class, judge, notes, reasons
+from .mistakes import folds, out_of_fold
+from .mistakes.config import MistakeConfig
+from .mistakes.dismissed import find_dismissed
+from .mistakes.out_of_fold import OutOfFold
+from .mistakes.results import MistakeResults, summarise
+from .mistakes.verdict import Verdict, judge, reasons
 from .runs import lifecycle
 from .runs.arguments import Progress, Samples, public
 from .runs.label_snapshot import freeze
@@ -21,7 +24,7 @@ from .runs.run import Run
 from .training import embedding_source
 from .training.resnet import check_weights
 
-MOST_VIEWS = 20  # of single classes: those with the most issues
+MAX_CLASS_VIEWS = 20  # of the classes with the most issues
 
 
 @public
@@ -38,8 +41,8 @@ def find_mistakes(
 ) -> MistakeResults:
     """Judges every label by models that have not seen it; undo with `delete_run`.
 
-    The labels are not changed: `output_field` receives the suggestion, its confidence, the mistakenness (0 right ..
-    1 wrong), whether it is an issue, its rank and the reason. `review_labels` puts suggestions into the label field.
+    The labels are not changed: `output_field` receives the suggestion, its confidence, the mistakenness (0 correct
+    .. 1 wrong), whether it is an issue, its rank and the reason. `review_labels` puts suggestions into the label field.
 
     Args:
         label_field: a field of `fo.Classification`
@@ -47,31 +50,29 @@ def find_mistakes(
         embeddings: a field of vectors, or the name of a model of FiftyOne's zoo, in place of training ResNets
         group_field: samples with the same value (patient, video, product) are judged by the same model
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
-        resume: key of a stopped run to go on with
+        resume: key of a stopped run
         settings: fields of ImageSettings, ResNetSettings, GraphSettings and MistakeSettings
 
     Raises:
         ValueError: a bad argument; nothing was written
-        TypeError: `samples` is no dataset or view, or there is no such setting
+        TypeError: `samples` is not a dataset or view, or a setting does not exist
     """
-    image_settings, resnet_settings, graph_settings, choices = split(
-        settings, ImageSettings, ResNetSettings, GraphSettings, MistakeSettings
-    )
+    config = MistakeConfig.read(settings)
     check_images(samples)
     check_output_field(samples, output_field, label_field, embeddings)
-    known = _labelled(read_labels(samples, label_field, group_field=group_field))
-    require_classes(known, label_field, group_field)
+    labels = _labelled(read_labels(samples, label_field, group_field=group_field))
+    require_classes(labels, label_field, group_field)
     if group_field is not None and not resume:
-        out_of_fold.deal(known, np.arange(len(known.ids)), {}, choices)  # groups may leave no fold
+        folds.draw(labels, np.arange(len(labels.ids)), {}, config.mistakes)  # raises where groups leave no fold
     embedding_source.refuse_seen(samples, embeddings)
-    source = embedding_source.open_source(samples, embeddings, known, resume)
+    source = embedding_source.open_source(samples, embeddings, labels, resume)
     if source is None:
-        check_weights(known.names, resnet_settings)
+        check_weights(labels.names, config.resnet)
     with lifecycle.start(
         samples,
         lifecycle.RunRequest(
             "find_mistakes",
-            settings=(image_settings, resnet_settings, graph_settings, choices),
+            settings=config.parts,
             inputs=dict(
                 label_field=label_field, output_field=output_field, embeddings=embeddings, group_field=group_field
             ),
@@ -80,50 +81,34 @@ def find_mistakes(
         progress=progress,
         resume=resume,
     ) as run:
-        known = freeze(run, known)
+        labels = freeze(run, labels)
         if source is None:
-            found = out_of_fold.from_images(run, known, image_settings, resnet_settings, graph_settings, choices)
+            predictions = out_of_fold.from_images(run, labels, config)
         else:
-            found = out_of_fold.from_vectors(run, known, source, graph_settings, choices)
-        labels = known.class_ids[found.rows]
-        verdict = judge(found, labels, choices.method, _dismissed(run, known, found.rows, label_field))
-        _write(run, known, found, verdict, output_field)
-        saved = _save_views(run, label_field, output_field, known.names, labels[verdict.flags])
-        results = MistakeResults(
-            run_key=run.key,
-            output_field=output_field,
-            label_field=label_field,
-            names=known.names,
-            judged=len(labels),
-            issues=int(verdict.flags.sum()),
-            contradicted=int(verdict.contradicted.sum()),
-            noise=verdict.noise,
-            folds=found.folds,
-            rows=by_class(verdict, labels, known.names),
-            notes=notes(known, found, verdict, output_field),
-            skipped={str(known.ids[i]): reason for i, reason in found.errors.items()},
-            synthetic=known.synthetic_left_out,
-            views=saved,
-            dismissed=verdict.dismissed,
-        )
-        return run.finish(results)
+            predictions = out_of_fold.from_vectors(run, labels, source, config)
+        class_ids = labels.class_ids[predictions.rows]
+        dismissed = _dismissed(run, labels, predictions.rows, label_field)
+        verdict = judge(predictions, class_ids, config.mistakes.method, dismissed)
+        _write(run, labels, predictions, verdict, output_field)
+        views = _save_views(run, label_field, output_field, labels.names, class_ids[verdict.is_issue])
+        return run.finish(summarise(run, labels, predictions, verdict, views))
 
 
 def _labelled(labels: Labels) -> Labels:
-    """The labelled samples alone: the others have nothing that could be wrong."""
+    """The labelled samples alone."""
     rows = labels.labelled_indices
-    columns = {name: getattr(labels, name)[rows] for name in ("ids", "paths", "classes", "trusted", "groups", "made")}
-    return replace(labels, **columns)
+    names = ("ids", "paths", "class_ids", "trusted", "groups", "synthetic_mask")
+    return replace(labels, **{name: getattr(labels, name)[rows] for name in names})
 
 
-def _dismissed(run: Run, known: Labels, rows: np.ndarray, label_field: str) -> np.ndarray:
-    """Which of the judged labels somebody has called right before [n]: as the run first saw it."""
+def _dismissed(run: Run, labels: Labels, rows: np.ndarray, label_field: str) -> np.ndarray:
+    """Whether a person dismissed the flag of each judged label before, as the run first saw it [n]."""
 
     def compute() -> dict[str, np.ndarray]:
-        labels = [known.names[i] for i in known.class_ids[rows]]
-        return {"rows": dismissed.dismissed(run.dataset, label_field, known.ids[rows], labels)}
+        names = [labels.names[i] for i in labels.class_ids[rows]]
+        return {"rows": find_dismissed(run.dataset, label_field, labels.ids[rows], names)}
 
-    return run.cached_arrays("dismissed", compute, known.ids[rows], ("rows",))["rows"]
+    return run.cached_arrays("dismissed", compute, labels.ids[rows], ("rows",))["rows"]
 
 
 ATTRIBUTES = {
@@ -136,33 +121,33 @@ ATTRIBUTES = {
 }
 
 
-def _write(run: Run, labels: Labels, found: out_of_fold.Evidence, verdict: Verdict, output_field: str) -> None:
+def _write(run: Run, labels: Labels, predictions: OutOfFold, verdict: Verdict, output_field: str) -> None:
     import fiftyone as fo
 
-    names = np.array(labels.names, dtype=object)
+    names, ids = np.array(labels.names, dtype=object), labels.ids[predictions.rows]
     columns = dict(
         label=names[verdict.suggestions],
         confidence=verdict.confidence,
         mistakenness=verdict.scores,
-        is_issue=verdict.flags,
+        is_issue=verdict.is_issue,
         rank=verdict.ranks,
-        reason=reasons(labels, found, verdict),
-        contradicted_by=np.where(verdict.contradicted, labels.ids[found.rows][verdict.against], None),
-        margin=found.margins,
+        reason=reasons(labels, predictions, verdict),
+        contradicted_by=np.where(verdict.contradicted, ids[verdict.contradictions], None),
+        margin=predictions.margins,
     )
     declare_classification(run, output_field, {name: getattr(fo, kind) for name, kind in ATTRIBUTES.items()})
-    write_classifications(run, output_field, labels.ids[found.rows], columns)
+    write_classifications(run, output_field, ids, columns)
 
 
 def _save_views(run: Run, label_field: str, output_field: str, names: list[str], flagged: np.ndarray) -> dict[str, str]:
-    """`FIELD: mistakes`, the most suspicious first, and `FIELD: mistakes of CLASS`, by the class that is given."""
+    """`FIELD: mistakes`, the most suspicious first, and `FIELD: mistakes of CLASS`, by label."""
     from fiftyone import ViewExpression
     from fiftyone import ViewField as F
 
     issues = run.dataset.match(F(f"{output_field}.is_issue") == True).sort_by(f"{output_field}.rank")  # noqa: E712
     saved = {"mistakes": saved_views.save(run, f"{output_field}: mistakes", issues)}
     counts = np.bincount(flagged, minlength=len(names))
-    for index in np.argsort(-counts, kind="stable")[:MOST_VIEWS]:
+    for index in np.argsort(-counts, kind="stable")[:MAX_CLASS_VIEWS]:
         if counts[index]:
             name = f"mistakes of {names[index]}"
             view = issues.match(F(f"{label_field}.label") == ViewExpression.literal(names[index]))

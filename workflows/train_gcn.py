@@ -1,4 +1,4 @@
-"""Trains a graph convolutional network over samples, or inside each image, and scores every sample with it."""
+"""Trains a graph convolutional network over samples, or inside each image, and predicts every sample."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ import numpy as np
 
 from ..models.errors import InvalidInput
 from ..models.probabilities import softmax, top_two
-from ..models.settings import GCN_SETTINGS, split
+from ..models.settings import GCN_SETTINGS
 from .data.checks import check_images, check_output_field
 from .data.fields import declare, declare_classification, write_classifications, write_values
 from .data.labels import Labels, read_labels, require_classes
 from .gcn import sample_graph
 from .gcn.results import GCNResults, summarise
+from .gcn.sample_graph import SampleGraphConfig
 from .runs import lifecycle
 from .runs.arguments import Classes, Part, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.run import Run
 from .training import image_gcn
 from .training.embedding_source import open_source
-from .training.graph_scores import Scored
+from .training.graph_scores import GraphScores
+from .training.image_gcn import ImageGraphConfig
 from .training.partition import freeze_parts, named_parts, note_parts
 from .training.resnet import check_weights
 
-CHUNK = 500  # heat maps a write
+HEAT_MAP_BATCH = 500  # heat maps a write
 
 
 @public
@@ -54,24 +56,24 @@ def train_gcn(
         embeddings: of graph="samples": a field of vectors, or the name of a model of FiftyOne's zoo; None: vectors
             that are computed from the images without their labels
         output_field: new field of `fo.Classification`: label, confidence, margin
-        heatmap_field: of graph="image": new field of `fo.Heatmap`, what in the image spoke for the label
-        validation: a view or tag that validates; None: a seeded, stratified part does
+        heatmap_field: of graph="image": new field of `fo.Heatmap`, the places that support the label
+        validation: a view or tag that validates; None: a random, stratified part does
         test: a view or tag that is scored at the end; None: nothing is tested
         group_field: samples with the same value (patient, video, product) stay on one side
-        include_synthetic: train on the samples that `balance_classes` added, too; they never score
+        include_synthetic: also train on the samples that `balance_classes` added; they never score
         classes: names in order, or `{name: [synonyms]}`
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
-        resume: key of a stopped run to go on with
+        resume: key of a stopped run
         settings: fields of ImageSettings, and of GraphSettings, GCNSettings and TrainGCNSettings (graph="samples"),
             or of ImageGraphSettings and ResNetSettings (graph="image")
 
     Raises:
         ValueError: a bad argument; nothing was written
-        TypeError: `samples` is no dataset or view, or there is no such setting
+        TypeError: `samples` is not a dataset or view, or a setting does not exist
     """
     started = time.monotonic()
     _check_graph(graph, embeddings, heatmap_field)
-    chosen = split(settings, *GCN_SETTINGS[graph])
+    config = SampleGraphConfig.read(settings) if graph == "samples" else ImageGraphConfig.read(settings)
     check_images(samples)
     check_output_field(samples, output_field, label_field, embeddings, heatmap_field)
     if heatmap_field is not None:
@@ -81,16 +83,17 @@ def train_gcn(
     )
     if not resume:
         require_classes(labels, label_field, group_field)
-        _check_settings(labels, graph, chosen)
+        if isinstance(config, ImageGraphConfig):
+            _check_image_graph(labels, config)
     source = open_source(samples, embeddings, labels, resume)
-    given = named_parts(samples, validation, test)
+    named = named_parts(samples, validation, test)
     inputs: dict[str, Any] = dict(label_field=label_field, graph=graph, embeddings=embeddings, classes=classes)
     inputs |= dict(output_field=output_field, heatmap_field=heatmap_field, group_field=group_field)
     with lifecycle.start(
         samples,
         lifecycle.RunRequest(
             "train_gcn",
-            settings=chosen,
+            settings=config.parts,
             inputs={**inputs, "include_synthetic": include_synthetic},
             fields=(output_field, *([heatmap_field] if heatmap_field else [])),
         ),
@@ -98,22 +101,22 @@ def train_gcn(
         resume=resume,
     ) as run:
         note_parts(run, validation=validation, test=test)
-        labels, given = freeze(run, labels), freeze_parts(run, given)
-        if graph == "samples":
-            found = sample_graph.score(run, labels, given, source, chosen)
+        labels, named = freeze(run, labels), freeze_parts(run, named)
+        if isinstance(config, SampleGraphConfig):
+            scores = sample_graph.score(run, labels, named, source, config)
         else:
-            found = image_gcn.score(run, labels, given, chosen)
-        _write(run, labels, found, output_field)
+            scores = image_gcn.score(run, labels, named, config)
+        _write(run, labels, scores, output_field)
         if heatmap_field:
-            _write_heat_maps(run, labels, found, heatmap_field)
+            _write_heat_maps(run, labels, scores, heatmap_field)
         seconds = time.monotonic() - started
-        results = run.finish(summarise(run, labels, found, output_field, heatmap_field, seconds))
-        (run.folder / image_gcn.MAPS).unlink(missing_ok=True)
+        results = run.finish(summarise(run, labels, scores, output_field, heatmap_field, seconds))
+        (run.folder / image_gcn.FEATURE_MAPS).unlink(missing_ok=True)
         return results
 
 
 def _check_graph(graph: str, embeddings: str | None, heatmap_field: str | None) -> None:
-    """Refuses a graph that there is not, and arguments of the other one."""
+    """Rejects an unknown graph, and arguments of the other one."""
     if graph not in GCN_SETTINGS:
         raise InvalidInput(f"graph has to be one of {', '.join(GCN_SETTINGS)}, not {graph!r}")
     if graph == "image" and embeddings is not None:
@@ -122,46 +125,44 @@ def _check_graph(graph: str, embeddings: str | None, heatmap_field: str | None) 
         raise InvalidInput("heatmap_field is of graph='image': a graph of samples has no places in the image to show")
 
 
-def _check_settings(labels: Labels, graph: str, chosen: tuple[Any, ...]) -> None:
-    """Refuses weights and sizes that nothing can be made of, before work starts."""
-    if graph == "samples":
-        return
-    images, choices, resnet = chosen
-    if choices.nodes == "superpixels":
+def _check_image_graph(labels: Labels, config: ImageGraphConfig) -> None:
+    """Rejects weights that do not fit, and images too small for superpixels."""
+    if config.graph.nodes == "superpixels":
         from ..models.graphs.image_nodes import check_room
 
-        if images.size_px:
-            check_room(images.size_px, choices)
+        if config.images.size_px:
+            check_room(config.images.size_px, config.graph)
         return
-    if not choices.train_backbone and resnet.weights == "none":
+    if not config.graph.train_backbone and config.resnet.weights == "none":
         raise InvalidInput(
-            "train_backbone is off and weights are 'none': a ResNet that knows nothing has nothing to show"
+            "train_backbone is off and weights are 'none': an untrained ResNet has nothing to show. Turn "
+            "train_backbone on, or give weights"
         )
-    check_weights(labels.names, resnet)
+    check_weights(labels.names, config.resnet)
 
 
-def _write(run: Run, labels: Labels, found: Scored, output_field: str) -> None:
+def _write(run: Run, labels: Labels, scores: GraphScores, output_field: str) -> None:
     import fiftyone as fo
 
-    rows = np.flatnonzero(found.said & ~labels.synthetic_mask)
-    best, confidence, margin = top_two(softmax(found.logits[rows]))
+    rows = np.flatnonzero(scores.is_predicted & ~labels.synthetic_mask)
+    best, confidence, margin = top_two(softmax(scores.logits[rows]))
     declare_classification(run, output_field, {"margin": fo.FloatField})
     columns = dict(label=np.array(labels.names, dtype=object)[best], confidence=confidence, margin=margin)
     write_classifications(run, output_field, labels.ids[rows], columns)
 
 
-def _write_heat_maps(run: Run, labels: Labels, found: Scored, heatmap_field: str) -> None:
-    """What spoke for (to 1) and against (to -1) the predicted label; the App lays it over the image."""
+def _write_heat_maps(run: Run, labels: Labels, scores: GraphScores, heatmap_field: str) -> None:
+    """Contributions of the places to the predicted label, -1 against .. 1 for it; the App overlays them."""
     import fiftyone as fo
 
-    assert found.evidence is not None  # _check_graph saw to it
+    assert scores.heat_maps is not None  # _check_graph saw to it
     declare(run, heatmap_field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Heatmap)
     waiting: dict[str, Any] = {}
-    total = int(found.said.sum())
-    for done, (i, heat) in enumerate(found.evidence(), start=1):
+    total = int(scores.is_predicted.sum())
+    for done, (i, heat) in enumerate(scores.heat_maps(), start=1):
         if not labels.synthetic_mask[i]:
             waiting[str(labels.ids[i])] = fo.Heatmap(map=heat, range=[-1, 1])
-        if len(waiting) == CHUNK or done == total:
+        if len(waiting) == HEAT_MAP_BATCH or done == total:
             write_values(run, heatmap_field, waiting)
             run.report("writing heat maps", done, total)
             waiting = {}

@@ -1,4 +1,4 @@
-"""Trains a ResNet on the labelled samples, and scores every sample with it."""
+"""Trains a ResNet on the labelled samples, and predicts every sample."""
 
 from __future__ import annotations
 
@@ -8,19 +8,29 @@ from typing import Any
 import numpy as np
 
 from ..models.probabilities import softmax, top_two
-from ..models.settings import ImageSettings, ResNetSettings, split
+from ..models.settings import ImageSettings, ResNetSettings
 from .data.checks import check_images, check_output_field
 from .data.fields import declare, declare_classification, write_classifications, write_values
 from .data.labels import Labels, label_notes, read_labels, require_classes
-from .display.tables import counted, left_out, percent, table
+from .display.tables import counted, left_out, table
 from .runs import lifecycle
 from .runs.arguments import Classes, Part, Progress, Samples, public
+from .runs.config import Config
 from .runs.label_snapshot import freeze
 from .runs.run import Run
 from .training import held_out
-from .training.image_survey import survey_images
-from .training.partition import Split, freeze_parts, named_parts, note_parts, split_parts
+from .training.image_survey import errors_by_id
+from .training.partition import Split, SplitRule, freeze_parts, named_parts, note_parts
 from .training.resnet import Fitted, check_weights, fit
+from .training.training_set import TrainingSet, prepare
+
+
+@dataclass(frozen=True)
+class TrainResNetConfig(Config):
+    """Settings of train_resnet, by class."""
+
+    images: ImageSettings
+    resnet: ResNetSettings
 
 
 @dataclass
@@ -33,17 +43,17 @@ class TrainResults:
     trained: int  # images
     validated: int
     epochs: int
-    accuracy: float | None  # on the validation part; None where no class had a label to spare
+    accuracy: float | None  # on the validation split; None where no class had a label to spare
     test_accuracy: float | None  # on `test`
     test_loss: float | None
     rows: list[dict[str, Any]]  # a class: labels, recall on validation and test
-    confusion: list[list[int]]  # given class by predicted class, validation part [K, K]
+    confusion: list[list[int]]  # label by predicted class, validation split [K, K]
     curves: list[dict[str, Any]]  # an epoch: loss, validation loss, accuracy, recall of each class
     checkpoint: str
-    picture: str | None  # right and wrong predictions on `test`
+    picture: str | None  # correct and wrong predictions on `test`
     precision: str
     skipped: dict[str, str]  # sample id: why its image could not be used
-    notes: list[str]  # sentences: what cannot be checked
+    notes: list[str]  # sentences on labels that cannot be validated
     synthetic: int  # samples left out because Evenset generated them
     views: dict[str, str] = field(default_factory=dict)
 
@@ -52,11 +62,9 @@ class TrainResults:
             f"{self.output_field}: {counted(self.trained, 'image')} trained, {self.validated:,} validated, "
             f"{counted(self.epochs, 'epoch')}"
         )
-        found = f"accuracy {percent(self.accuracy)} on validation"
-        if self.test_accuracy is not None:
-            found += f", {percent(self.test_accuracy)} on test"
-        left = [*self.notes, *left_out(len(self.skipped), self.synthetic)]
-        return "\n".join([title, found, "", table(self.rows), *left])
+        accuracy = held_out.accuracy_text(self.accuracy, self.test_accuracy)
+        notes = [*self.notes, *left_out(len(self.skipped), self.synthetic)]
+        return "\n".join([title, accuracy, "", table(self.rows), *notes])
 
 
 @public
@@ -80,21 +88,21 @@ def train_resnet(
     Args:
         label_field: a field of `fo.Classification`; samples without a label are predicted only
         output_field: new field of `fo.Classification`: label, confidence, margin
-        embeddings_field: new field of vectors; None: they are kept in the run's folder alone
-        validation: a view or tag that validates; None: a seeded, stratified part does
+        embeddings_field: new field of vectors; None: they stay in the run's folder
+        validation: a view or tag that validates; None: a random, stratified part does
         test: a view or tag that is scored at the end; None: nothing is tested
         group_field: samples with the same value (patient, video, product) stay on one side
-        include_synthetic: train on the samples that `balance_classes` added, too; they never score
+        include_synthetic: also train on the samples that `balance_classes` added; they never score
         classes: names in order, or `{name: [synonyms]}`
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
-        resume: key of a stopped run to go on with
+        resume: key of a stopped run
         settings: fields of ImageSettings and ResNetSettings
 
     Raises:
         ValueError: a bad argument; nothing was written
-        TypeError: `samples` is no dataset or view, or there is no such setting
+        TypeError: `samples` is not a dataset or view, or a setting does not exist
     """
-    image_settings, resnet_settings = split(settings, ImageSettings, ResNetSettings)
+    config = TrainResNetConfig.read(settings)
     check_images(samples)
     check_output_field(samples, output_field, label_field, embeddings_field)
     if embeddings_field is not None:
@@ -104,8 +112,8 @@ def train_resnet(
     )
     if not resume:
         require_classes(labels, label_field, group_field)
-    check_weights(labels.names, resnet_settings)
-    given = named_parts(samples, validation, test)
+    check_weights(labels.names, config.resnet)
+    named = named_parts(samples, validation, test)
     inputs = dict(
         label_field=label_field, output_field=output_field, embeddings_field=embeddings_field, classes=classes
     )
@@ -113,7 +121,7 @@ def train_resnet(
         samples,
         lifecycle.RunRequest(
             "train_resnet",
-            settings=(image_settings, resnet_settings),
+            settings=config.parts,
             inputs={**inputs, "group_field": group_field, "include_synthetic": include_synthetic},
             fields=(output_field, *([embeddings_field] if embeddings_field else [])),
         ),
@@ -121,12 +129,12 @@ def train_resnet(
         resume=resume,
     ) as run:
         note_parts(run, validation=validation, test=test)
-        labels, given = freeze(run, labels), freeze_parts(run, given)
-        stats = survey_images(run, labels, image_settings)
-        split_ids = split_parts(run, labels, stats, resnet_settings, given)
-        fitted = fit(run, labels, stats, split_ids, image_settings, resnet_settings)
+        labels, named = freeze(run, labels), freeze_parts(run, named)
+        rule = SplitRule(config.resnet.validation_fraction, config.resnet.seed)
+        data = prepare(run, labels, config.images, named, rule)
+        fitted = fit(run, data, config.resnet)
         _write(run, labels, fitted, output_field, embeddings_field)
-        return run.finish(_results(run, labels, split_ids, fitted, output_field))
+        return run.finish(_results(run, data, fitted, output_field))
 
 
 def _write(run: Run, labels: Labels, fitted: Fitted, output_field: str, embeddings_field: str | None) -> None:
@@ -143,15 +151,13 @@ def _write(run: Run, labels: Labels, fitted: Fitted, output_field: str, embeddin
         write_values(run, embeddings_field, vectors, "writing embeddings")
 
 
-def _results(run: Run, labels: Labels, split_ids: np.ndarray, fitted: Fitted, output_field: str) -> TrainResults:
+def _results(run: Run, data: TrainingSet, fitted: Fitted, output_field: str) -> TrainResults:
     from .training.prediction_grid import prediction_grid
 
+    labels, split_ids = data.labels, data.split_ids
     validation, test, rows = held_out.score(labels, fitted.logits, split_ids)
-    picture = (
-        prediction_grid(run.folder / "predictions.png", labels, fitted, np.flatnonzero(split_ids == Split.TEST))
-        if test
-        else None
-    )
+    path, test_rows = run.folder / "predictions.png", np.flatnonzero(split_ids == Split.TEST)
+    picture = prediction_grid(path, labels, fitted, test_rows) if test else None
     return TrainResults(
         run_key=run.key,
         output_field=output_field,
@@ -168,7 +174,7 @@ def _results(run: Run, labels: Labels, split_ids: np.ndarray, fitted: Fitted, ou
         checkpoint=str(run.folder / "checkpoint.safetensors"),
         picture=picture,
         precision=fitted.precision,
-        skipped={str(labels.ids[i]): reason for i, reason in fitted.errors.items()},
+        skipped=errors_by_id(labels, fitted.errors),
         notes=label_notes(labels),
         synthetic=labels.synthetic_left_out,
     )

@@ -9,8 +9,8 @@ from evenset.models.classifiers import linear
 from evenset.models.confidence.threshold import labels_needed
 from evenset.models.settings import AutoLabelSettings
 from evenset.workflows.data.labels import Labels
-from evenset.workflows.labeling.acceptance import decide
-from evenset.workflows.labeling.predictions import Scores
+from evenset.workflows.labeling.decision import decide
+from evenset.workflows.labeling.predictions import Predictions
 from evenset.workflows.training.partition import Split
 from scipy.stats import binom
 
@@ -154,11 +154,11 @@ def test_a_promise_is_broken_in_alpha_of_the_trials_at_most():
         fresh, answers = draw(held + hidden)
         rows, classes = np.concatenate([vectors, fresh]), np.concatenate([truth, answers])
         known = Labels(names, names, np.where(parts, classes, -1), list("abc"), np.ones(len(parts), bool), alone, 0)
-        found = Scores(linear.predict(model, rows), rows, np.zeros(3), parts, vectors, {}, resnet=False)
+        found = Predictions(linear.predict(model, rows), rows, np.zeros(3), parts, vectors, {}, resnet=False)
         decision = decide(known, found, choices)
-        if decision.accepted.any():
+        if decision.acceptance.accepted.any():
             accepted += 1
-            broken += (decision.classes == classes)[decision.accepted].mean() < 0.9
+            broken += (decision.candidates.class_ids == classes)[decision.acceptance.accepted].mean() < 0.9
     assert accepted >= trials / 2  # an empty promise is always kept
     assert broken <= binom.ppf(0.99, trials, 0.1)
 
@@ -295,7 +295,7 @@ def test_a_run_is_found_by_key_data_set_and_folder(shelf):
     assert new.values("field_0.label") == new.values("field_1.label")
     with pytest.raises(ValueError, match="there is no dataset 'nobody'"):
         auto_label(new, run="nobody/evenset_auto_label_1", output_field="other", progress=False)
-    with pytest.raises(ValueError, match="run 'evenset_auto_label_99': there is none"):
+    with pytest.raises(ValueError, match="run 'evenset_auto_label_99' does not exist"):
         auto_label(new, run="evenset_auto_label_99", output_field="other", progress=False)
 
 

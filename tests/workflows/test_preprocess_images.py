@@ -149,7 +149,7 @@ def test_bad_files_are_skipped_counted_and_listed(photos, tmp_path):
     assert [path is None for path in dataset.values("preprocessed_path")] == [False, True, True, False]
     lines = str(results).splitlines()
     assert lines[0].startswith("preprocessed_path: copies in ")
-    assert lines[-1] == "2 images could not be read: results.skipped lists them"
+    assert lines[-1] == "2 images could not be read: results.skipped lists them."
     assert "copies" in lines[2] and lines[4].split()[:3] == ["2", "2", "png"]
 
 

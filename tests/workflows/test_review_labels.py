@@ -130,7 +130,10 @@ def test_what_makes_no_sense_is_refused(suggested, refused):
     for settings, words in (
         (dict(action="correct"), ["needs the correct label"]),
         (dict(label="class 2"), ["label is for action='correct'"]),
-        (dict(action="correct", label="class 22"), ["'class 22' is not a class", "did you mean 'class 2'?", "new_class"]),
+        (
+            dict(action="correct", label="class 22"),
+            ["'class 22' is not a class", "did you mean 'class 2'?", "new_class"],
+        ),
         (dict(action="approve"), ["action has to be one of accept, correct, reject"]),
         (dict(classes=["class 9"]), ["no sample of the view has a suggestion of class 9 in 'auto_label'"]),
         (dict(label_field="third"), ["has no field 'third'", "ground_truth"]),

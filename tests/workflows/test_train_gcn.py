@@ -337,7 +337,7 @@ def test_images_of_one_colour_are_predicted_and_bad_files_are_left_out(digits):
         (dict(embeddings="vectors"), "'vectors' is neither a field of"),
         (dict(embeddings="vector", output_field="vector"), "output_field 'vector' is an input"),
         (dict(graph="image", heatmap_field="gcn"), "output_field 'gcn' is an input"),
-        (dict(graph="image", train_backbone=False, weights="none"), "a ResNet that knows nothing"),
+        (dict(graph="image", train_backbone=False, weights="none"), "an untrained ResNet has nothing to show"),
         (dict(embeddings="vector", neighbours=0), "neighbours has to be from 1 to 200, not 0"),
     ],
 )

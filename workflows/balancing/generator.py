@@ -22,7 +22,7 @@ from ..display.image_grid import COLUMNS, MAX_ROWS, image_grid, save
 from ..runs import records, run_files
 from ..runs.run import Run
 from ..training.image_survey import ImageStats, groups_of_all, survey_images
-from ..training.partition import Split, keep_aside, set_aside
+from ..training.partition import Draw, Split, keep_aside, set_aside
 
 if TYPE_CHECKING:
     from ...models.diffusion.training import Pipeline
@@ -82,7 +82,7 @@ def hold_out(
         if ready and ready.saw:
             seen = np.isin(_digests(run, labels.paths, split_ids == Split.TRAIN), ready.saw)
             free = replace(labels, trusted=labels.trusted & ~np.isin(groups, groups[seen]))
-        set_aside(split_ids, Split.HELD_OUT, free, groups, choices.held_out_fraction, choices.seed, stratify=True)
+        set_aside(split_ids, Split.HELD_OUT, free, groups, Draw(choices.held_out_fraction, choices.seed))
         return {"parts": split_ids}
 
     return run.cached_arrays("parts", compute, labels.ids, ("parts",))["parts"]

@@ -24,10 +24,11 @@ from ...models.settings import (
     TraditionalSettings,
 )
 from ..training import ensemble as members
-from ..training.image_survey import survey_images
-from ..training.label_spreading import Surroundings, surround
-from ..training.partition import Split, split_parts
+from ..training.image_features import Features
+from ..training.label_spreading import GraphViews, build_views
+from ..training.partition import Split, SplitRule
 from ..training.resnet import fit
+from ..training.training_set import prepare
 from .trials import Cut, Material, Trial
 
 BATCH = 256
@@ -82,11 +83,11 @@ def by_rules(trial: Trial) -> np.ndarray:
 
 def resnet(trial: Trial) -> np.ndarray:
     seen, (settings,) = trial.seen(), trial.settings(ResNetSettings)
-    stats = survey_images(trial.run, seen, trial.material.image_settings)
-    split_ids = split_parts(trial.run, seen, stats, settings, {})
-    fitted = fit(trial.run, seen, stats, split_ids, trial.material.image_settings, settings)
-    scores = fitted.logits + fitted.prior
-    trial.kept.update(parts=split_ids, scores=scores)  # of the samples in seen, for the ensemble
+    rule = SplitRule(settings.validation_fraction, settings.seed)
+    data = prepare(trial.run, seen, trial.material.image_settings, {}, rule)
+    fitted = fit(trial.run, data, settings)
+    scores = fitted.logits + fitted.log_prior
+    trial.kept.update(parts=data.split_ids, scores=scores)  # of the samples in seen, for the ensemble
     return softmax(scores)[len(trial.cut.train) :]
 
 
@@ -94,7 +95,8 @@ def gcn_on_images(trial: Trial) -> np.ndarray:
     from ..training import image_gcn
 
     graph, resnet_settings = trial.settings(ImageGraphSettings, ResNetSettings)
-    found = image_gcn.score(trial.run, trial.seen(), {}, (trial.material.image_settings, graph, resnet_settings))
+    config = image_gcn.ImageGraphConfig(trial.material.image_settings, graph, resnet_settings)
+    found = image_gcn.score(trial.run, trial.seen(), {}, config)
     return softmax(found.logits + graph.logit_adjustment * trial.log_prior)[len(trial.cut.train) :]
 
 
@@ -122,12 +124,12 @@ def laplace(trial: Trial) -> np.ndarray:
     return np.asarray(_of_all(around, found)[trial.cut.test])
 
 
-def _surroundings(trial: Trial, settings: GraphSettings) -> Surroundings:
+def _surroundings(trial: Trial, settings: GraphSettings) -> GraphViews:
     """The graph of all samples, of the unlabelled ones too, as the ensemble has it; no label has a part in it."""
-    return surround(_vectors(trial)[0], LabelSpreadingSettings(seed=trial.cut.seed), settings)
+    return build_views(_vectors(trial)[0], LabelSpreadingSettings(seed=trial.cut.seed), settings)
 
 
-def _of_all(around: Surroundings, found: np.ndarray) -> np.ndarray:
+def _of_all(around: GraphViews, found: np.ndarray) -> np.ndarray:
     """Scores of the samples in a graph [n, K] -> of all, NaN where one is in none [N, K]."""
     scores = np.full((around.samples, found.shape[1]), np.nan)
     scores[around.usable] = found
@@ -142,7 +144,7 @@ def _vectors(trial: Trial, settings: ResNetSettings | None = None) -> tuple[np.n
     """
     from ...models.classifiers.resnet import is_pretrained
     from ..training.embedding_source import read_or_compute
-    from ..training.embeddings import label_free
+    from ..training.image_features import extract_features
 
     material, source, stats = trial.material, trial.material.source, trial.material.look
     if source is not None:
@@ -159,7 +161,7 @@ def _vectors(trial: Trial, settings: ResNetSettings | None = None) -> tuple[np.n
     seen = settings if settings and is_pretrained(settings, stats.size_px) else None
     name = f"vectors {_digest([seen.architecture, seen.weights])}" if seen else "vectors"
     run = material.run.subrun(name)
-    return trial.shared(name, lambda: label_free(run, material.known, stats, material.image_settings, seen)[:2])
+    return trial.shared(name, lambda: extract_features(run, material.known, stats, material.image_settings, seen)[:2])
 
 
 def ensemble(trial: Trial) -> np.ndarray:
@@ -174,8 +176,8 @@ def ensemble(trial: Trial) -> np.ndarray:
     known = replace(material.known, class_ids=trial.labels)
     split_ids, (vectors, details) = np.where(known.class_ids >= 0, Split.TRAIN, 0), _vectors(trial, resnet_settings)
     if material.source is not None:
-        found = members.on_graph(trial.run, known, vectors, split_ids, graph_settings, cut.seed)
-        return np.asarray(np.exp(found.together[cut.test]))
+        found = members.spread_on_graph(trial.run, known, split_ids, Features(vectors), graph_settings, cut.seed)
+        return np.asarray(np.exp(found.combined[cut.test]))
 
     assert stats is not None  # where no vectors are given, images are looked at
     started = time.monotonic()
@@ -184,9 +186,9 @@ def ensemble(trial: Trial) -> np.ndarray:
     seen = np.concatenate([cut.train, cut.test])
     split_ids[seen], scores = kept["parts"], np.full((len(split_ids), len(trial.names)), np.nan)
     scores[seen] = kept["scores"]
-    found = members.on_graph(trial.run, known, vectors, split_ids, graph_settings, cut.seed, details)
-    found = members.with_resnet(found, scores, known, split_ids, is_pretrained(resnet_settings, stats.size_px))
-    return np.asarray(np.exp(found.together[cut.test]))
+    found = members.spread_on_graph(trial.run, known, split_ids, Features(vectors, details), graph_settings, cut.seed)
+    found = members.add_resnet(found, scores, known, split_ids, is_pretrained(resnet_settings, stats.size_px))
+    return np.asarray(np.exp(found.combined[cut.test]))
 
 
 TRADITIONAL: tuple[type[Settings], ...] = (TraditionalSettings,)

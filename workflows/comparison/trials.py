@@ -14,9 +14,9 @@ from ...models.settings import AttackSettings, CompareSettings, ImageSettings, s
 from ..data.labels import Labels
 from ..display.tables import counted
 from ..runs.run import Run
-from ..training.embedding_source import Source
+from ..training.embedding_source import EmbeddingSource
 from ..training.image_survey import ImageStats
-from ..training.partition import Split, set_aside
+from ..training.partition import Draw, Split, set_aside
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class Material:
     known: Labels
     look: ImageStats | None  # None: no method looks at images
     image_settings: ImageSettings
-    source: Source | None  # None: vectors are made from the images
+    source: EmbeddingSource | None  # None: vectors are made from the images
     rules: np.ndarray  # class that the rules give, -1 where none matches [N]
     attack: AttackSettings | None  # None: nothing is attacked
     made: dict[str, Any] = field(default_factory=dict)  # that several trials share
@@ -126,7 +126,7 @@ def cut_labels(
         split_ids[np.isin(groups, groups[named])] = 0  # what is like a test sample does not train
         split_ids[named & labels.trusted] = Split.HELD_OUT
     else:
-        set_aside(split_ids, Split.HELD_OUT, labels, groups, choices.test_fraction, seed, stratify=True)
+        set_aside(split_ids, Split.HELD_OUT, labels, groups, Draw(choices.test_fraction, seed))
     train, test = np.flatnonzero(split_ids == Split.TRAIN), np.flatnonzero(split_ids == Split.HELD_OUT)
     if not len(test):
         raise InvalidInput(_nothing_scores(labels, given))

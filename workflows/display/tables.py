@@ -36,10 +36,10 @@ def counted(number: int, thing: str, *verbs: str) -> str:
 
 
 def left_out(skipped: int, synthetic: int = 0) -> list[str]:
-    """Sentences on unreadable images, and on synthetic samples that a run leaves out."""
-    unread = f"{counted(skipped, 'image')} could not be read: results.skipped lists {'it' if skipped == 1 else 'them'}"
-    generated = f"{counted(synthetic, 'synthetic sample', 'was', 'were')} left out"
-    return [*([unread] if skipped else []), *([generated] if synthetic else [])]
+    """Sentences on images that cannot be read, and on synthetic samples that are left out of a run."""
+    unread = f"{counted(skipped, 'image')} could not be read: results.skipped lists {'it' if skipped == 1 else 'them'}."
+    ours = f"{counted(synthetic, 'synthetic sample', 'was', 'were')} left out."
+    return [*([unread] if skipped else []), *([ours] if synthetic else [])]
 
 
 def percent(share: float | None) -> str | None:

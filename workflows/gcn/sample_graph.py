@@ -1,8 +1,8 @@
-"""graph="samples": every sample is a node, joined to its nearest others, and scored from their labels."""
+"""graph="samples": a GCN over the graph of nearest samples."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -10,46 +10,53 @@ import numpy as np
 from ...models.settings import GCNSettings, GraphSettings, ImageSettings, TrainGCNSettings
 from ..data.labels import Labels
 from ..display.tables import percent
+from ..runs.config import Config
 from ..runs.run import Run
-from ..training.embedding_source import Source, learned_from_labels, read_or_compute
-from ..training.embeddings import label_free
-from ..training.graph_scores import Scored
-from ..training.image_survey import ImageStats, errors_of, survey_images, unreadable
-from ..training.partition import Split, split_parts
+from ..training.embedding_source import EmbeddingSource, learned_from_labels, read_or_compute
+from ..training.graph_scores import GraphScores
+from ..training.image_features import extract_features
+from ..training.image_survey import errors_of, survey_images, unreadable, without_images
+from ..training.partition import Split, SplitRule, split_parts
 
-QUERIES = 1000  # samples whose exact nearest others are searched, to check the graph
+RECALL_QUERIES = 1000  # samples whose exact neighbours are searched, to measure the graph's recall
+
+
+@dataclass(frozen=True)
+class SampleGraphConfig(Config):
+    """Settings of train_gcn with graph="samples"."""
+
+    images: ImageSettings
+    graph: GraphSettings
+    gcn: GCNSettings
+    training: TrainGCNSettings
 
 
 def score(
-    run: Run,
-    known: Labels,
-    given: dict[Split, set[str]],
-    source: Source | None,
-    settings: tuple[ImageSettings, GraphSettings, GCNSettings, TrainGCNSettings],
-) -> Scored:
-    """Builds the graph, trains the GCN on a part of the labels, and scores every sample that edges join to one."""
+    run: Run, labels: Labels, named: dict[Split, set[str]], source: EmbeddingSource | None, config: SampleGraphConfig
+) -> GraphScores:
+    """Builds the graph, trains the GCN on the training split, and scores every sample that edges join to a label."""
     from ...models.graphs import gcn, label_propagation
 
-    image_settings, graph_settings, gcn_settings, choices = settings
     if source is None:
-        stats = survey_images(run, known, image_settings)
-        vectors, _, errors = label_free(run, known, stats, image_settings)
+        stats = survey_images(run, labels, config.images)
+        vectors, _, errors = extract_features(run, labels, stats, config.images)
     else:
-        vectors, errors = _given_vectors(run, known, source)
-        stats = _look_at_nothing(known, errors)
-    split_ids = split_parts(run, known, stats, choices, given)
-    graph = _build(run, known, vectors, graph_settings)
-    recall = run.remember("graph_recall", lambda: _recall(vectors, graph, graph_settings))
+        vectors, errors = _read_once(run, labels, source)
+        stats = without_images(labels, errors)
+    rule = SplitRule(config.training.validation_fraction, config.training.seed)
+    split_ids = split_parts(run, labels, stats, named, rule)
+    graph = _build(run, labels, vectors, config.graph)
+    recall = run.remember("graph_recall", lambda: _recall(vectors, graph, config.graph))
 
-    labels = np.where(split_ids == Split.TRAIN, known.class_ids, -1)
-    inputs = gcn.prepare(graph, vectors, gcn_settings)
-    model = gcn.build(inputs[0].shape[1], len(known.names), gcn_settings)
+    train_labels = np.where(split_ids == Split.TRAIN, labels.class_ids, -1)
+    inputs = gcn.prepare(graph, vectors, config.gcn)
+    model = gcn.build(inputs[0].shape[1], len(labels.names), config.gcn)
     path = run.folder / "gcn.safetensors"
-    _train(run, model, inputs, labels, gcn_settings, dict(names=known.names, vectors=source and source.name))
+    _train(run, model, inputs, train_labels, config.gcn, dict(names=labels.names, vectors=source and source.name))
     probabilities = gcn.predict(model, *inputs).astype(np.float64)
-    probabilities[~label_propagation.reached(graph, labels)] = np.nan
+    probabilities[~label_propagation.reached(graph, train_labels)] = np.nan
     neighbours = graph.neighbours.shape[1]
-    return Scored(
+    return GraphScores(
         logits=np.log(np.maximum(probabilities, 1e-12)),
         split_ids=split_ids,
         errors=errors,
@@ -57,12 +64,12 @@ def score(
         checkpoint=str(path),
         graph=f"{neighbours} neighbours a sample, {percent(recall)} of the exact ones",
         recall=recall,
-        notes=_few(neighbours, graph_settings) + _seen(source),
+        notes=_size_note(neighbours, config.graph) + _leak_note(source),
     )
 
 
-def _given_vectors(run: Run, labels: Labels, source: Source) -> tuple[np.ndarray, dict[int, str]]:
-    """Vectors of a field or of a model of the zoo, as the run first saw them."""
+def _read_once(run: Run, labels: Labels, source: EmbeddingSource) -> tuple[np.ndarray, dict[int, str]]:
+    """Vectors of a field or a zoo model as the run first saw them, and the errors by index."""
 
     def compute() -> dict[str, np.ndarray]:
         vectors, errors = read_or_compute(run, labels, source)
@@ -72,43 +79,34 @@ def _given_vectors(run: Run, labels: Labels, source: Source) -> tuple[np.ndarray
     return kept["vectors"], errors_of(kept, labels.ids)
 
 
-def _look_at_nothing(labels: Labels, errors: dict[int, str]) -> ImageStats:
-    """What the split needs where vectors are given and no image is decoded: samples of one file stay together."""
-    from ...models.splits import join
-
-    same_file = np.unique(labels.paths, return_inverse=True)[1]
-    groups = join(same_file, labels.groups)[labels.labelled_indices]
-    return ImageStats(size_px=0, channels=0, mean=np.zeros(0), std=np.zeros(0), groups=groups, errors=errors)
-
-
 def _build(run: Run, labels: Labels, vectors: np.ndarray, settings: GraphSettings) -> Any:
     """The graph, built once a run."""
     import scipy.sparse as sp
 
-    from ...models.graphs import nearest_neighbours as graphs
+    from ...models.graphs import nearest_neighbours
 
     def compute() -> dict[str, np.ndarray]:
         run.report("joining samples", 0, 1)
-        found = graphs.build(vectors, settings)
-        weights = {name: getattr(found.weights, name) for name in ("data", "indices", "indptr")}
+        graph = nearest_neighbours.build(vectors, settings)
+        weights = {name: getattr(graph.weights, name) for name in ("data", "indices", "indptr")}
         run.report("joining samples", 1, 1)
-        return dict(neighbours=found.neighbours, distances=found.distances, **weights)
+        return dict(neighbours=graph.neighbours, distances=graph.distances, **weights)
 
     kept = run.cached_arrays("graph", compute, labels.ids)
     weights = sp.csr_array((kept["data"], kept["indices"], kept["indptr"]), shape=(len(vectors),) * 2)
-    return graphs.Graph(kept["neighbours"], kept["distances"], weights)
+    return nearest_neighbours.Graph(kept["neighbours"], kept["distances"], weights)
 
 
 def _recall(vectors: np.ndarray, graph: Any, settings: GraphSettings) -> float:
-    from ...models.graphs import nearest_neighbours as graphs
+    from ...models.graphs import nearest_neighbours
 
-    return graphs.recall(vectors, graph, settings, QUERIES)
+    return nearest_neighbours.recall(vectors, graph, settings, RECALL_QUERIES)
 
 
 def _train(
     run: Run, model: Any, inputs: tuple[Any, Any], labels: np.ndarray, settings: GCNSettings, notes: dict[str, Any]
 ) -> None:
-    """Trains, and keeps the weights in the run's folder; a run that has them reads them."""
+    """Trains the model in place, unless the run's folder has its weights."""
     from ...models.checkpoints import load_tensors, save_tensors
     from ...models.graphs import gcn
 
@@ -120,7 +118,8 @@ def _train(
     model.load_state_dict(load_tensors(path)[0])
 
 
-def _few(neighbours: int, settings: GraphSettings) -> list[str]:
+def _size_note(neighbours: int, settings: GraphSettings) -> list[str]:
+    """A sentence where there are too few samples for the number of neighbours."""
     if neighbours == settings.neighbours:
         return []
     return [
@@ -128,8 +127,8 @@ def _few(neighbours: int, settings: GraphSettings) -> list[str]:
     ]
 
 
-def _seen(source: Source | None) -> list[str]:
-    """A sentence where the vectors may know the labels that validate."""
+def _leak_note(source: EmbeddingSource | None) -> list[str]:
+    """A sentence where the vectors may have been learned from the validation labels."""
     origin = learned_from_labels(source.samples, source.name) if source else ""
     if not source or not origin:
         return []

@@ -1,7 +1,6 @@
-"""A next round of auto_label: it goes on from what an earlier one learned, on more labels.
+"""Warm start: a next round of auto_label, from an earlier run's checkpoint on more labels.
 
-What that run held out stays held out, and what chose its epoch goes on choosing: its checkpoint has learned from the
-other labels, so that a new split would hold out labels that it has seen. All that is new trains.
+The held-out and validation splits of that run stay, since its checkpoint has seen all other labels. New labels train.
 """
 
 from __future__ import annotations
@@ -15,95 +14,96 @@ import numpy as np
 
 from ...models.errors import InvalidInput
 from ...models.regular_files import regular
-from ...models.settings import AutoLabelSettings, ImageSettings, ResNetSettings
+from ...models.settings import ImageSettings
 from ..data import folders
 from ..data.internals import root_dataset
 from ..data.labels import Labels
 from ..runs import records, run_files
 from ..training.image_survey import ImageStats
 from ..training.partition import Split
+from .config import AutoLabelConfig
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """A finished run of auto_label that learned from labels of this dataset."""
+class WarmStart:
+    """A finished run of auto_label that was trained on this dataset."""
 
     key: str
     folder: Path
-    kept: dict[Split, set[str]]  # ids of the samples that its models have not learned from, by part
-    checkpoint: Path | None  # its ResNet, where it had one
-    seen: np.ndarray  # ids and files that it, or a run before it, learned from or chose by [m]
+    kept: dict[Split, set[str]]  # ids of the samples that did not train, by split
+    checkpoint: Path | None  # of its ResNet, where it had one
+    seen: np.ndarray  # ids and files of the samples that trained or validated it, or a run before it [m]
     settings: dict[str, Any]
 
-    def features(
-        self, known: Labels, stats: ImageStats, *settings: ImageSettings | ResNetSettings | None
-    ) -> Path | None:
-        """Its file of label-free features, None where others would come out now."""
+    def features(self, labels: Labels, stats: ImageStats, config: AutoLabelConfig) -> Path | None:
+        """Its file of label-free features; None where images or settings have changed."""
         path = self.folder / "features.npz"
         if not path.exists():
             return None
-        now = {name: value for part in settings if part for name, value in asdict(part).items()}
+        now = {**asdict(config.images), **asdict(config.resnet)}
         names = [*asdict(ImageSettings()), "weights", "architecture"]
         with (
-            np.load(regular(self.folder / "labels.npz")) as labels,
+            np.load(regular(self.folder / "labels.npz")) as old_labels,
             np.load(regular(self.folder / "survey.npz")) as survey,
         ):
-            same = labels["paths"].tolist() == known.paths.tolist()
+            same = old_labels["paths"].tolist() == labels.paths.tolist()
             same &= int(survey["size_px"]) == stats.size_px and bool(survey["gray"]) == (stats.channels == 1)
-        same &= all(now.get(name) == self.settings[name] for name in names)
-        return path if same and not _newer(known.paths.tolist(), path) else None
+        same &= all(now[name] == self.settings[name] for name in names)
+        return path if same and _all_older(labels.paths.tolist(), path) else None
 
 
-def find(
-    dataset: Any, after: str, label_field: str | None, settings: ResNetSettings, choices: AutoLabelSettings
-) -> Earlier:
-    """The run to go on from.
+def find_start(dataset: Any, after: str, label_field: str | None, config: AutoLabelConfig) -> WarmStart:
+    """The run to start from.
 
     Raises:
-        ValueError: there is no such run; it is not done, lost its files, trained nothing, learned from another field or
-            another network; or its held-out labels are no random draw, as is said of them now
+        ValueError: there is no such run; it is not done, lost its files, trained nothing, or was trained on another
+            field or network; or random_labels is set, and its held-out labels are not a random draw
     """
     dataset = root_dataset(dataset)
     record = records.read_record(dataset, after)
-    inputs, earlier = record.inputs, record.settings
+    inputs, earlier, members = record.inputs, record.settings, config.labeling.members
     if record.method != "auto_label" or record.state != "done":
-        what = f"is {record.state}" if record.method == "auto_label" else f"is a run of {record.method}"
-        raise InvalidInput(f"after: {after} {what}, and only a finished run of auto_label has a next round")
+        reason = f"is {record.state}" if record.method == "auto_label" else f"is a run of {record.method}"
+        raise InvalidInput(f"after: {after} {reason}, and only a finished run of auto_label has a next round")
     run_files.ids_of_run(dataset, after)  # raises where its files are gone
     folder = folders.run_folder(dataset, after)
     if not (folder / "parts.npz").exists():
         raise InvalidInput(f"after: {after} trained nothing, as it predicted by {inputs['run']}: leave after out")
     if inputs["label_field"] != label_field:
         raise InvalidInput(f"after: {after} learned from {inputs['label_field']!r}, and this is about {label_field!r}")
-    if choices.random_labels and not earlier["random_labels"]:
+    if config.labeling.random_labels and not earlier["random_labels"]:
         raise InvalidInput(
-            f"random_labels: what {after} held out is no random draw, and stays held out: leave after out"
+            f"random_labels: the held-out labels of {after} are not a random draw, and stay held out: leave after out"
         )
     checkpoint = folder / "checkpoint.safetensors"
     trained = checkpoint.exists() and inputs["embeddings"] is None
-    if trained and choices.members != "graph" and earlier["architecture"] != settings.architecture:
-        raise InvalidInput(f"after: {after} trained a {earlier['architecture']}, no {settings.architecture}")
+    if trained and members != "graph" and earlier["architecture"] != config.resnet.architecture:
+        raise InvalidInput(f"after: {after} trained a {earlier['architecture']}, not a {config.resnet.architecture}")
+    kept = _ids_by_split(folder)
+    if members == "graph" or not (kept[Split.VALIDATION] or trained):
+        del kept[Split.VALIDATION]  # it may be drawn: no checkpoint has seen the labels
+    seen = np.array(sorted(seen_samples(folder)), dtype=str)
+    return WarmStart(after, folder, kept, checkpoint if trained else None, seen, earlier)
+
+
+def _ids_by_split(folder: Path) -> dict[Split, set[str]]:
     with np.load(regular(folder / "parts.npz")) as kept:
-        held, tuning = (set(kept["ids"][kept["parts"] == part].tolist()) for part in (Split.HELD_OUT, Split.VALIDATION))
-    split_ids = {Split.HELD_OUT: held}
-    if choices.members != "graph" and (tuning or trained):  # a checkpoint has seen all that could be drawn anew
-        split_ids[Split.VALIDATION] = tuning
-    seen = np.array(sorted(learned_from(folder)), dtype=str)
-    return Earlier(after, folder, split_ids, checkpoint if trained else None, seen, earlier)
+        ids, split_ids = kept["ids"], kept["parts"]
+    return {part: set(ids[split_ids == part].tolist()) for part in (Split.HELD_OUT, Split.VALIDATION)}
 
 
-def learned_from(folder: Path) -> set[str]:
-    """Ids and files of the samples that the model in a run's folder learned from or was chosen by, in any round."""
+def seen_samples(folder: Path) -> set[str]:
+    """Ids and files of the samples that trained or validated the model in a run's folder, in any round."""
     with np.load(regular(folder / "parts.npz"), allow_pickle=False) as kept:
         rows = np.isin(kept["parts"], (Split.TRAIN, Split.VALIDATION))
-        found = {*kept["ids"][rows].tolist(), *kept["paths"][rows].tolist()}
+        seen = {*kept["ids"][rows].tolist(), *kept["paths"][rows].tolist()}
     if (folder / "seen.npz").exists():
         with np.load(regular(folder / "seen.npz"), allow_pickle=False) as before:
-            found.update(before["seen"].tolist())
-    return found
+            seen.update(before["seen"].tolist())
+    return seen
 
 
-def _newer(files: list[str], than: Path) -> bool:
-    """Whether a file was written after another one; one that is gone was."""
+def _all_older(files: list[str], than: Path) -> bool:
+    """Whether all files exist and were written before another one."""
     written = than.stat().st_mtime
-    return not all(os.path.exists(file) and os.stat(file).st_mtime < written for file in files)
+    return all(os.path.exists(file) and os.stat(file).st_mtime < written for file in files)

@@ -1,4 +1,4 @@
-"""Flags that a person dismissed, which a later run does not raise again."""
+"""Flags that a person dismissed; later runs do not raise them again."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ..data import folders, label_edits
 from ..runs import records
 
 
-def dismissed(dataset: Any, label_field: str, ids: np.ndarray, labels: Sequence[str]) -> np.ndarray:
-    """Whether a person took the flag of a sample away while it had the same label [n].
+def find_dismissed(dataset: Any, label_field: str, ids: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """Whether a person dismissed the flag of each sample while it had the same label [n].
 
     Args:
         ids: of samples [n]
@@ -29,5 +29,5 @@ def dismissed(dataset: Any, label_field: str, ids: np.ndarray, labels: Sequence[
 
 
 def _dismisses(line: dict[str, Any]) -> bool:
-    """Whether a change took a flag away and put no label in its place."""
+    """Whether an edit removed a flag and kept the label."""
     return bool("given" in line and line["before"].get("is_issue") and line["after"].get("label") is None)

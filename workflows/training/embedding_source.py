@@ -1,4 +1,4 @@
-"""Vectors of samples: from a field, checked before a run begins, or from a model of FiftyOne's zoo."""
+"""Embeddings that the user names: a field of vectors, or a model of FiftyOne's zoo."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from ..data.marks import FROM_LABELS
 from ..display.tables import counted
 from ..runs.run import Run
 
-LARGEST = 1e15  # absolute value: squared distances of larger ones overflow float32
-SMALLEST = 1e-12  # largest absolute value of a vector that has no direction
+MAX_ABS = 1e15  # squared distances of larger numbers overflow float32
+EPS = 1e-12  # a vector of smaller numbers has no direction
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where vectors come from. It is made before the run is registered, so that bad vectors leave no run behind."""
+class EmbeddingSource:
+    """A field of vectors or a model, opened before the run is registered: bad vectors leave no run behind."""
 
     name: str  # of the field, or of the model
     samples: Any
-    vectors: np.ndarray | None = None  # of a field, for the samples of the call; None: read in the run [N, D]
+    vectors: np.ndarray | None = None  # of the field; None: read in the run [N, D]
     model: Any = None  # of the zoo; None: loaded in the run
 
 
-def open_source(samples: Any, embeddings: Any, labels: Labels, resume: str | None = None) -> Source | None:
-    """Reads and checks a field of vectors, or loads a model of the zoo; None where `embeddings` is None.
+def open_source(samples: Any, embeddings: Any, labels: Labels, resume: str | None = None) -> EmbeddingSource | None:
+    """Opens the field or zoo model that `embeddings` names; None where it is None.
 
-    A resumed run may have kept its vectors: it reads them when it needs them.
+    A resumed run may have kept its vectors, and reads them when it needs them.
 
     Raises:
-        TypeError: not a text
+        TypeError: `embeddings` is not a text
         ValueError: neither a field nor a model; bad vectors; or the model cannot be loaded
     """
     if embeddings is None:
@@ -50,32 +50,32 @@ def open_source(samples: Any, embeddings: Any, labels: Labels, resume: str | Non
             f"{embeddings!r} is neither a field of {root_dataset(samples).name!r} nor a model of FiftyOne's zoo"
         )
     if resume:
-        return Source(embeddings, samples)
+        return EmbeddingSource(embeddings, samples)
     if is_field:
-        return Source(embeddings, samples, vectors=read_vectors(samples, labels.ids, embeddings))
-    return Source(embeddings, samples, model=_load_model(embeddings))
+        return EmbeddingSource(embeddings, samples, vectors=read_vectors(samples, labels.ids, embeddings))
+    return EmbeddingSource(embeddings, samples, model=_load_model(embeddings))
 
 
-def read_or_compute(run: Run, labels: Labels, source: Source) -> tuple[np.ndarray, dict[int, str]]:
-    """Vectors [N, D] of a source; NaN and a reason where there is none."""
+def read_or_compute(run: Run, labels: Labels, source: EmbeddingSource) -> tuple[np.ndarray, dict[int, str]]:
+    """Vectors [N, D], NaN where there is none, and the reasons by index."""
     if source.vectors is not None:
         return source.vectors, {}
     if root_dataset(source.samples).has_field(source.name):
         return read_vectors(source.samples, labels.ids, source.name), {}
 
     def compute() -> dict[str, np.ndarray]:
-        def tell(bar: Any) -> None:  # after each batch; what it raises ends the work
+        def report(bar: Any) -> None:  # after each batch; raising ends the work
             run.report(f"computing embeddings by {source.name}", bar.iteration, len(labels.ids))
 
         run.report("loading the model", 0, 1)
         model = _load_model(source.name) if source.model is None else source.model
         view = source.samples.select(labels.ids.tolist(), ordered=True)
-        rows = view.compute_embeddings(model, skip_failures=True, progress=tell)
+        rows = view.compute_embeddings(model, skip_failures=True, progress=report)
         length = next((len(row) for row in rows if row is not None), 0)
         if not length:
             raise InvalidInput(f"{source.name} gave no vector for any of {counted(len(rows), 'image')}")
-        none = np.full(length, np.nan)
-        return {"vectors": np.array([none if row is None else row for row in rows], dtype=np.float32)}
+        missing = np.full(length, np.nan)
+        return {"vectors": np.array([missing if row is None else row for row in rows], dtype=np.float32)}
 
     vectors = run.cached_arrays("vectors", compute, labels.ids, ("vectors",))["vectors"]
     bad = np.flatnonzero(np.isnan(vectors).any(1)).tolist()
@@ -83,11 +83,11 @@ def read_or_compute(run: Run, labels: Labels, source: Source) -> tuple[np.ndarra
 
 
 def read_vectors(samples: Any, ids: np.ndarray, field: str) -> np.ndarray:
-    """Reads a field of vectors for the samples `ids` -> float32 [N, D].
+    """Reads a field of vectors, float32 [N, D].
 
     Raises:
-        ValueError: the view hides the field; a sample has no vector, or one of another length; one is not finite; or
-            fewer than two can be told apart
+        ValueError: the view hides the field; a sample has no vector, or one of another length; a vector is not finite;
+            or all are the same
     """
     require_visible(samples, field)
     by_id = dict(zip(*samples.values(["id", field]), strict=True))
@@ -105,7 +105,7 @@ def read_vectors(samples: Any, ids: np.ndarray, field: str) -> np.ndarray:
             f"no vector in {field!r} for {counted(len(missing), 'sample')}, the first is {missing[0]}: compute it first"
         )
     _check_lengths(ids, [len(row) for row in rows if row is not None], field)
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+    with np.errstate(over="ignore"):  # too large numbers become infinite, and are rejected
         array = np.asarray(rows, dtype=np.float32)
     _check_values(ids, array, field)
     return array
@@ -130,27 +130,27 @@ def _check_lengths(ids: np.ndarray, lengths: list[int], field: str) -> None:
             f"sample {other}: compute the field again, by one model"
         )
     if usual < 2:
-        what = "have one number each" if usual else "are empty"
+        problem = "have one number each" if usual else "are empty"
         raise InvalidInput(
-            f"the vectors of {field!r} {what}, the first is of sample {ids[0]}: directions are compared, which "
+            f"the vectors of {field!r} {problem}, the first is of sample {ids[0]}: directions are compared, which "
             "takes two numbers or more"
         )
 
 
 def _check_values(ids: np.ndarray, array: np.ndarray, field: str) -> None:
     size = np.maximum(array.max(axis=1), -array.min(axis=1))  # NaN where the row has one
-    bad = np.flatnonzero(~(size <= LARGEST))
+    bad = np.flatnonzero(~(size <= MAX_ABS))
     if len(bad):
         raise InvalidInput(
-            f"NaN, infinity or a number beyond {LARGEST:g} in {counted(len(bad), 'vector')} of {field!r}, "
+            f"NaN, infinity or a number beyond {MAX_ABS:g} in {counted(len(bad), 'vector')} of {field!r}, "
             f"the first is of sample {ids[bad[0]]}: compute it again"
         )
-    usable = np.flatnonzero(size > SMALLEST)
+    usable = np.flatnonzero(size > EPS)
     if len(usable) < 2:
-        zero = np.flatnonzero(size <= SMALLEST)
-        why = f"; the first that is zero is of sample {ids[zero[0]]}" if len(zero) else ""
+        zero = np.flatnonzero(size <= EPS)
+        reason = f"; the first that is zero is of sample {ids[zero[0]]}" if len(zero) else ""
         raise InvalidInput(
-            f"{len(usable)} of {len(ids):,} embeddings of {field!r} can be compared: at least two are needed{why}"
+            f"{len(usable)} of {len(ids):,} embeddings of {field!r} can be compared: at least two are needed{reason}"
         )
     if all((array[i] == array[usable[0]]).all() for i in usable):
         raise InvalidInput(
@@ -159,10 +159,10 @@ def _check_values(ids: np.ndarray, array: np.ndarray, field: str) -> None:
 
 
 def refuse_seen(samples: Any, embeddings: Any) -> None:
-    """Refuses vectors of a network that learned from labels, where held-out labels have to be unseen.
+    """Rejects vectors that were learned from labels: they leak held-out labels.
 
     Raises:
-        ValueError: they are of such a network
+        ValueError: an earlier run learned them
     """
     origin = learned_from_labels(samples, embeddings)
     if origin:
@@ -173,7 +173,7 @@ def refuse_seen(samples: Any, embeddings: Any) -> None:
 
 
 def learned_from_labels(samples: Any, embeddings: Any) -> str:
-    """By which run a field of vectors was learned from labels, "" where it was not."""
+    """The sentence of the run that learned a field of vectors from labels; "" for others."""
     field = root_dataset(samples).get_field(embeddings) if isinstance(embeddings, str) else None
     description = field.description or "" if field is not None else ""
     return description if description.startswith(FROM_LABELS) else ""
@@ -186,7 +186,7 @@ def _in_zoo(name: str) -> bool:
 
 
 def _load_model(name: str) -> Any:
-    """A model of the zoo, downloaded if it is not there.
+    """A model of the zoo, downloaded if necessary.
 
     Raises:
         ValueError: it cannot be downloaded or loaded, or has no embeddings
@@ -212,7 +212,7 @@ def _load_model(name: str) -> Any:
 
 
 def _is_offline(error: BaseException | None) -> bool:
-    """Whether an error, or one behind it, is that of a connection: of a socket, urllib, requests or httpx."""
+    """Whether an error, or its cause, is a failed connection of socket, urllib, requests or httpx."""
     while error is not None:
         names = {kind.__name__ for kind in type(error).__mro__}
         if names & {"ConnectionError", "URLError", "ConnectError", "Timeout", "TimeoutException", "gaierror"}:

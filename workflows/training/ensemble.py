@@ -1,6 +1,6 @@
-"""auto_label's members: labels that spread over the graph of nearest samples, and a ResNet on the images.
+"""Ensemble of auto_label: label spreading over the graph of nearest samples, and a ResNet on the images.
 
-No member, weight or round sees a held-out label: to them it is a sample of the pool like any other.
+Held-out labels count as unlabelled for every member, weight and round.
 """
 
 from __future__ import annotations
@@ -12,159 +12,143 @@ from pathlib import Path
 import numpy as np
 
 from ...models.confidence import ensemble
-from ...models.settings import (
-    AutoLabelSettings,
-    GCNSettings,
-    GraphSettings,
-    ImageSettings,
-    LabelSpreadingSettings,
-    ResNetSettings,
-)
+from ...models.settings import GCNSettings, GraphSettings, LabelSpreadingSettings, ResNetSettings
 from ..data.labels import Labels
 from ..runs.run import Run
-from .image_survey import ImageStats
+from .image_features import Features
 from .partition import Split
 from .resnet import Fitted, fit
+from .training_set import TrainingSet
 
-FROM_SCRATCH, PRETRAINED = 100, 20  # labels a class at which a ResNet counts half as much as the graph's members
-CERTAIN = 0.8  # from so much certainty on, a pseudo-label trains in the next round
+# labels a class at which a ResNet weighs half as much as the members on the graph
+HALF_WEIGHT_LABELS, HALF_WEIGHT_LABELS_PRETRAINED = 100, 20
+MIN_CERTAINTY = 0.8  # 1 minus the normalised entropy; less certain pseudo-labels do not train
 
 
 @dataclass
-class Members:
-    """What each member says of every sample, and all of them together."""
+class Ensemble:
+    """Scores of each member for every sample, and of all members combined."""
 
-    log_probabilities: dict[str, np.ndarray]  # of each, NaN where it abstains [N, K]
+    log_probabilities: dict[str, np.ndarray]  # of each member, NaN where it abstains [N, K]
     weights: dict[str, float]  # of sum 1
-    together: np.ndarray  # log-probabilities, NaN where all abstain [N, K]
-    neighbours_agree: np.ndarray | None  # how likely the nearest samples are of the same class [N]
+    combined: np.ndarray  # log-probabilities, NaN where all abstain [N, K]
+    neighbour_agreement: np.ndarray | None  # see neighbour_agreement() [N]
 
 
-def on_graph(
-    run: Run,
-    labels: Labels,
-    vectors: np.ndarray,
-    split_ids: np.ndarray,
-    settings: GraphSettings,
-    seed: int,
-    details: np.ndarray | None = None,
-) -> Members:
-    """What the labels of the Split.TRAIN part say of all samples, by the graph of `vectors` [N, D]. Computed once a run.
-
-    Args:
-        details: more of what is known of each sample, for a member that needs no graph [N, p]
-    """
+def spread_on_graph(
+    run: Run, labels: Labels, split_ids: np.ndarray, features: Features, settings: GraphSettings, seed: int
+) -> Ensemble:
+    """Spreads the labels of the training split over the graph of all samples; computed once a run."""
 
     def compute() -> dict[str, np.ndarray]:
-        from .label_spreading import spread, surround
+        from .label_spreading import build_views, spread_labels
 
+        spreading = LabelSpreadingSettings(seed=seed)
         run.report("joining the nearest samples", 0, 2)
-        around = surround(vectors, LabelSpreadingSettings(seed=seed), settings, details)
+        views = build_views(features.vectors, spreading, settings, features.details)
         run.report("spreading labels", 1, 2)
-        given = np.where(split_ids == Split.TRAIN, labels.class_ids, -1)
-        found = spread(around, given, len(labels.names), LabelSpreadingSettings(seed=seed), GCNSettings(seed=seed))
+        training_labels = np.where(split_ids == Split.TRAIN, labels.class_ids, -1)
+        members = spread_labels(views, training_labels, len(labels.names), spreading, GCNSettings(seed=seed))
         run.report("spreading labels", 2, 2)
-        nearest = around.graph.neighbours
+        nearest = views.graph.neighbours
         neighbours = np.full((len(labels.ids), nearest.shape[1]), -1)
-        neighbours[around.usable] = np.where(nearest >= 0, around.usable[nearest], -1)
-        scores = found.log_probabilities.astype(np.float32)
-        return dict(scores=scores, weights=found.weights, names=np.array(found.names), neighbours=neighbours)
+        neighbours[views.usable] = np.where(nearest >= 0, views.usable[nearest], -1)
+        scores = members.log_probabilities.astype(np.float32)
+        return dict(scores=scores, weights=members.weights, names=np.array(members.names), neighbours=neighbours)
 
     kept = run.cached_arrays("spread", compute, labels.ids)
     names = kept["names"].tolist()
     scores = dict(zip(names, kept["scores"].astype(np.float64), strict=True))
-    return _together(scores, dict(zip(names, kept["weights"].tolist(), strict=True)), kept["neighbours"])
+    members = _combine(scores, dict(zip(names, kept["weights"].tolist(), strict=True)))
+    return replace(members, neighbour_agreement=neighbour_agreement(members.combined, kept["neighbours"]))
 
 
-def _together(scores: dict[str, np.ndarray], weights: dict[str, float], neighbours: np.ndarray | None) -> Members:
-    together = ensemble.combine(np.stack(list(scores.values())), np.array(list(weights.values())))
-    agree = None if neighbours is None else neighbours_agree(together, neighbours)
-    return Members(scores, weights, together, agree)
+def _combine(scores: dict[str, np.ndarray], weights: dict[str, float]) -> Ensemble:
+    combined = ensemble.combine(np.stack(list(scores.values())), np.array(list(weights.values())))
+    return Ensemble(scores, weights, combined, None)
 
 
-def neighbours_agree(together: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
-    """How likely each sample's neighbours are of its class, on the average, 0..1 [N]; NaN where it has none.
+def neighbour_agreement(scores: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+    """Mean probability of each sample's class among its neighbours, 0..1 [N]; NaN where it has none.
 
     Args:
-        together: log-probabilities, NaN where all members abstain [N, K]
+        scores: log-probabilities, NaN where all members abstain [N, K]
         neighbours: -1 where a sample has none [N, k]
     """
-    classes = np.nan_to_num(together, nan=-np.inf).argmax(axis=1)
-    likely = np.where(neighbours >= 0, np.exp(together[neighbours, classes[:, None]]), np.nan)
-    count = (~np.isnan(likely)).sum(axis=1)
-    known = (count > 0) & ~np.isnan(together).any(axis=1)
-    return np.where(known, np.nansum(likely, axis=1) / np.maximum(count, 1), np.nan)
+    classes = np.nan_to_num(scores, nan=-np.inf).argmax(axis=1)
+    probabilities = np.where(neighbours >= 0, np.exp(scores[neighbours, classes[:, None]]), np.nan)
+    count = (~np.isnan(probabilities)).sum(axis=1)
+    is_scored = (count > 0) & ~np.isnan(scores).any(axis=1)
+    return np.where(is_scored, np.nansum(probabilities, axis=1) / np.maximum(count, 1), np.nan)
 
 
-def with_resnet(graph: Members, scores: np.ndarray, labels: Labels, split_ids: np.ndarray, pretrained: bool) -> Members:
-    """Adds a ResNet to the graph's members; the Split.VALIDATION part says how much it counts.
+def add_resnet(
+    graph: Ensemble, scores: np.ndarray, labels: Labels, split_ids: np.ndarray, pretrained: bool
+) -> Ensemble:
+    """Adds a ResNet to the members on the graph, weighted on the validation split.
 
     Args:
-        scores: of the ResNet, where classes are as frequent as in its training part [N, K]
+        scores: logits of the ResNet, under the class prior of the training split [N, K]
     """
-    own = ensemble.normalise(scores)
+    resnet_scores = ensemble.normalise(scores)
     tuning = np.flatnonzero(split_ids == Split.VALIDATION)
     train = labels.class_ids[split_ids == Split.TRAIN]
-    each = len(train) / len(np.unique(train))
-    usual = np.array([1.0, each / (each + (PRETRAINED if pretrained else FROM_SCRATCH))])
-    both = np.stack([graph.together, own])
-    of_graph, of_resnet = ensemble.weigh(both[:, tuning], labels.class_ids[tuning], usual).tolist()
-    weights = {**{name: of_graph * weight for name, weight in graph.weights.items()}, "resnet": of_resnet}
-    found = _together({**graph.log_probabilities, "resnet": own}, weights, None)
-    return replace(found, neighbours_agree=graph.neighbours_agree)
+    labels_per_class = len(train) / len(np.unique(train))
+    half = HALF_WEIGHT_LABELS_PRETRAINED if pretrained else HALF_WEIGHT_LABELS
+    defaults = np.array([1.0, labels_per_class / (labels_per_class + half)])
+    both = np.stack([graph.combined, resnet_scores])
+    graph_weight, resnet_weight = ensemble.weigh(both[:, tuning], labels.class_ids[tuning], defaults).tolist()
+    weights = {**{name: graph_weight * weight for name, weight in graph.weights.items()}, "resnet": resnet_weight}
+    members = _combine({**graph.log_probabilities, "resnet": resnet_scores}, weights)
+    return replace(members, neighbour_agreement=graph.neighbour_agreement)
 
 
-def in_rounds(
-    run: Run,
-    known: Labels,
-    stats: ImageStats,
-    split_ids: np.ndarray,
-    graph: Members,
-    settings: tuple[ImageSettings, ResNetSettings, AutoLabelSettings],
-    first: Path | None = None,
-) -> tuple[Members, Fitted, int]:
-    """Trains the ResNet, then again with what is certain, until the Split.VALIDATION part stops gaining -> rounds that paid.
+def self_train(
+    run: Run, data: TrainingSet, graph: Ensemble, settings: ResNetSettings, rounds: int, first: Path | None = None
+) -> tuple[Ensemble, Fitted, int]:
+    """Trains the ResNet, and again with pseudo-labels while validation accuracy rises -> last round that gained.
 
-    Each begins with its first weights anew, or with those of `first`, an earlier run's checkpoint.
+    Each round starts from the first weights, or from `first`, an earlier run's checkpoint.
 
     Source: Iscen et al., 2019, arXiv 1904.04717: weights by certainty and by inverse class size.
     """
     from ...models.classifiers.resnet import is_pretrained
 
-    image_settings, resnet_settings, choices = settings
-    pretrained = is_pretrained(resnet_settings, stats.size_px)
-    tuning = np.flatnonzero(split_ids == Split.VALIDATION)
-    best: tuple[Members, Fitted] | None = None
-    score, paid = -1.0, 0
-    for number in range(1 + (choices.self_training_rounds if len(tuning) else 0)):
+    pretrained = is_pretrained(settings, data.stats.size_px)
+    tuning = np.flatnonzero(data.split_ids == Split.VALIDATION)
+    best: tuple[Ensemble, Fitted] | None = None
+    best_accuracy, best_round = -1.0, 0
+    for number in range(1 + (rounds if len(tuning) else 0)):
         inner = run.subrun(f"round {number}" if number else "ResNet")
-        labels, cut, weights = known, split_ids, None
+        round_data, weights = data, None
         if best is not None:
-            labels, cut, weights = _certain(known, split_ids, best[0].together)
-        fitted = fit(inner, labels, stats, cut, image_settings, resnet_settings, weights=weights, first=first)
-        found = with_resnet(graph, fitted.logits + fitted.prior, known, split_ids, pretrained)
-        right = found.together[tuning].argmax(axis=1) == known.class_ids[tuning]
-        now = float(right.mean()) if len(tuning) else 0.0
-        if now <= score:
+            round_data, weights = _with_pseudo_labels(data, best[0].combined)
+        fitted = fit(inner, round_data, settings, weights=weights, first=first)
+        members = add_resnet(graph, fitted.logits + fitted.log_prior, data.labels, data.split_ids, pretrained)
+        correct = members.combined[tuning].argmax(axis=1) == data.labels.class_ids[tuning]
+        accuracy = float(correct.mean()) if len(tuning) else 0.0
+        if accuracy <= best_accuracy:
             break
-        best, score, paid = (found, fitted), now, number
+        best, best_accuracy, best_round = (members, fitted), accuracy, number
         shutil.copyfile(inner.folder / "checkpoint.safetensors", run.folder / "checkpoint.safetensors")
     assert best is not None
-    return *best, paid
+    return *best, best_round
 
 
-def _certain(labels: Labels, split_ids: np.ndarray, together: np.ndarray) -> tuple[Labels, np.ndarray, np.ndarray]:
-    """Labels and parts with the certain pseudo-labels in them, and how much each sample counts [N].
+def _with_pseudo_labels(data: TrainingSet, scores: np.ndarray) -> tuple[TrainingSet, np.ndarray]:
+    """Adds certain pseudo-labels to the training split -> training set, weight of each sample [N].
 
-    Held-out samples are taken as if they had no label, so that they stay like those of the pool.
+    Held-out samples get them too, so that they stay like the unlabelled ones.
     """
-    usable = ~np.isnan(together).any(axis=1)
-    shares = np.exp(np.where(usable[:, None], together, 0.0))
-    certainty = 1 + (shares * np.where(usable[:, None], together, 0.0)).sum(axis=1) / np.log(together.shape[1])
-    new = usable & ((split_ids == Split.HELD_OUT) | (labels.class_ids < 0)) & (certainty >= CERTAIN)
-    classes = np.where(new, np.nan_to_num(together).argmax(axis=1), labels.class_ids)
-    cut = np.where(new, Split.TRAIN, split_ids)
-    trained = cut == Split.TRAIN
-    counts = np.bincount(classes[trained], minlength=together.shape[1])
-    weights = np.where(new, certainty, 1.0) / np.maximum(counts, 1)[np.maximum(classes, 0)]
-    return replace(labels, class_ids=classes), cut, weights / weights[trained].mean()
+    usable = ~np.isnan(scores).any(axis=1)
+    log_probabilities = np.where(usable[:, None], scores, 0.0)
+    certainty = 1 + (np.exp(log_probabilities) * log_probabilities).sum(axis=1) / np.log(scores.shape[1])
+    unlabelled = (data.split_ids == Split.HELD_OUT) | (data.labels.class_ids < 0)
+    is_new = usable & unlabelled & (certainty >= MIN_CERTAINTY)
+    class_ids = np.where(is_new, np.nan_to_num(scores).argmax(axis=1), data.labels.class_ids)
+    split_ids = np.where(is_new, Split.TRAIN, data.split_ids)
+    train = split_ids == Split.TRAIN
+    counts = np.bincount(class_ids[train], minlength=scores.shape[1])
+    weights = np.where(is_new, certainty, 1.0) / np.maximum(counts, 1)[np.maximum(class_ids, 0)]
+    labels = replace(data.labels, class_ids=class_ids)
+    return replace(data, labels=labels, split_ids=split_ids), weights / weights[train].mean()

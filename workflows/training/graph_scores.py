@@ -1,4 +1,4 @@
-"""Scores that a graph gives every sample, and its sentence, curves and evidence."""
+"""Scores of a GCN for every sample, with its graph, curves and heat maps."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 
 
 @dataclass
-class Scored:
-    """What a graph says of every sample."""
+class GraphScores:
+    """Scores of a GCN for every sample."""
 
-    logits: np.ndarray  # for evenly frequent classes; NaN where nothing is said [N, K]
+    logits: np.ndarray  # under a uniform class prior; NaN without a prediction [N, K]
     split_ids: np.ndarray  # Split of each item [N]
     errors: dict[int, str]  # index of the sample: why it could not be read
     curves: list[dict[str, Any]]
     checkpoint: str
     graph: str  # a sentence on the graph
-    recall: float | None = None  # part of the exact neighbours that the graph has
+    recall: float | None = None  # of the exact neighbours, by the approximate graph
     notes: list[str] = field(default_factory=list)
-    evidence: Callable[[], Iterator[tuple[int, np.ndarray]]] | None = None  # index and heat map of each sample
+    heat_maps: Callable[[], Iterator[tuple[int, np.ndarray]]] | None = None  # index and heat map of each sample
 
     @property
-    def said(self) -> np.ndarray:
-        """Which samples have a prediction [N]."""
+    def is_predicted(self) -> np.ndarray:
+        """Whether each sample has a prediction [N]."""
         return np.asarray(~np.isnan(self.logits).any(axis=1))

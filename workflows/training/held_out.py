@@ -1,8 +1,8 @@
-"""How a model does on the labels that did not train it."""
+"""Accuracy and recall on the labels that did not train."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -10,35 +10,44 @@ from ..data.labels import Labels
 from ..display.tables import percent
 from .partition import Split
 
+if TYPE_CHECKING:
+    from ...models.classifiers.evaluation import Evaluation
 
-class HeldOut(NamedTuple):
-    """The `Report` of each part (models/classifiers/resnet.py); None where the part has no sample."""
 
-    validation: Any
-    test: Any
+class HeldOutScores(NamedTuple):
+    """Report of each split; None where it has no scored sample."""
+
+    validation: Evaluation | None
+    test: Evaluation | None
     rows: list[dict[str, Any]]  # a class: labels, recall on validation and test
 
 
-def score(labels: Labels, logits: np.ndarray, split_ids: np.ndarray) -> HeldOut:
-    """Scores the Split.VALIDATION and the Split.TEST part.
+def score(labels: Labels, logits: np.ndarray, split_ids: np.ndarray) -> HeldOutScores:
+    """Scores the validation and the test split.
 
     Args:
         logits: rows of NaN are left out [N, K]
-        parts: of each sample [N]
+        split_ids: Split of each sample [N]
     """
     from ...models.classifiers.evaluation import evaluate
 
-    said = ~np.isnan(logits).any(axis=1)
+    is_predicted = ~np.isnan(logits).any(axis=1)
 
-    def scored(part: int) -> Any:
-        rows = np.flatnonzero((split_ids == part) & said)
+    def report_on(part: Split) -> Evaluation | None:
+        rows = np.flatnonzero((split_ids == part) & is_predicted)
         return evaluate(logits[rows], labels.class_ids[rows]) if len(rows) else None
 
-    validation, test = scored(Split.VALIDATION), scored(Split.TEST)
+    validation, test = report_on(Split.VALIDATION), report_on(Split.TEST)
     counts = np.bincount(labels.class_ids[labels.labelled_indices], minlength=len(labels.names))
     rows = [
         {"class": name, "labels": int(counts[i]), "recall": percent(validation.recall[i]) if validation else None}
         | ({"test recall": percent(test.recall[i])} if test else {})
         for i, name in enumerate(labels.names)
     ]
-    return HeldOut(validation, test, rows)
+    return HeldOutScores(validation, test, rows)
+
+
+def accuracy_text(accuracy: float | None, test_accuracy: float | None) -> str:
+    """ "accuracy 95.1 % on validation, 94.0 % on test"; the test split may be missing."""
+    test = "" if test_accuracy is None else f", {percent(test_accuracy)} on test"
+    return f"accuracy {percent(accuracy) or 'unknown'} on validation{test}"

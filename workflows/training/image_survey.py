@@ -6,17 +6,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...models.images.survey import Survey, survey
+from ...models.images.survey import survey
 from ...models.settings import ImageSettings
 from ..data.labels import Labels
 from ..runs.run import Run
 
-MOST_NOTED = 5  # images; the results of a run would be long else
+MAX_IMAGE_NOTES = 5  # bounds the length of a run's results
 MORE_NOTED = "More images are to be looked at: preprocess_images lists them all, in results.doubtful."
 
 
 class ImageStats(NamedTuple):
-    """What the labelled images look like."""
+    """Statistics of the labelled images."""
 
     size_px: int
     channels: int
@@ -27,56 +27,70 @@ class ImageStats(NamedTuple):
 
 
 def survey_images(run: Run, labels: Labels, settings: ImageSettings) -> ImageStats:
-    """Decodes the labelled images once: sizes, statistics, near-duplicates, and which are damaged."""
+    """Decodes the labelled images once a run."""
     from ...models.splits import join, near_duplicates
 
+    rows = labels.labelled_indices
+
     def compute() -> dict[str, np.ndarray]:
-        found: Survey = survey(
-            labels.paths[labels.labelled_indices].tolist(),
-            settings,
-            lambda done, total: run.report("looking at images", done, total),
+        images = survey(
+            labels.paths[rows].tolist(), settings, lambda done, total: run.report("looking at images", done, total)
         )
-        note_images(run, found.notes)
-        groups = join(near_duplicates(found.thumbnails), labels.groups[labels.labelled_indices])
+        note_images(run, images.notes)
+        groups = join(near_duplicates(images.thumbnails), labels.groups[rows])
         return dict(
-            size_px=np.array(found.size_px(settings)),
-            gray=np.array(found.gray or settings.grayscale),
-            mean=found.mean,
-            std=found.std,
+            size_px=np.array(images.size_px(settings)),
+            gray=np.array(images.gray or settings.grayscale),
+            mean=images.mean,
+            std=images.std,
             groups=groups_of_all(labels, groups),
-            **unreadable(labels.ids[labels.labelled_indices], found.errors),
+            **unreadable(labels.ids[rows], images.errors),
         )
 
     kept = run.cached_arrays("survey", compute, labels.ids, ("groups",))
     errors = errors_of(kept, labels.ids)
     channels = 1 if kept["gray"] else 3
     mean, std = (np.atleast_1d(kept[name])[:channels] for name in ("mean", "std"))
-    return ImageStats(int(kept["size_px"]), channels, mean, std, kept["groups"][labels.labelled_indices], errors)
+    return ImageStats(int(kept["size_px"]), channels, mean, std, kept["groups"][rows], errors)
+
+
+def without_images(labels: Labels, errors: dict[int, str]) -> ImageStats:
+    """Stands in for a survey where vectors take the place of images: samples of one file share a group."""
+    from ...models.splits import join
+
+    same_file = np.unique(labels.paths, return_inverse=True)[1]
+    groups = join(same_file, labels.groups)[labels.labelled_indices]
+    return ImageStats(size_px=0, channels=0, mean=np.zeros(0), std=np.zeros(0), groups=groups, errors=errors)
 
 
 def unreadable(ids: np.ndarray, errors: dict[int, str]) -> dict[str, np.ndarray]:
-    """Errors by index, as arrays to keep; they go by id, as samples may be deleted before they are read again."""
+    """Errors by index as arrays by id, since samples may be deleted before they are read again."""
     return dict(bad=ids[list(errors)], reasons=np.array(list(errors.values()), dtype=str))
 
 
 def errors_of(kept: dict[str, np.ndarray], ids: np.ndarray) -> dict[int, str]:
-    """Errors by index of the samples `ids`, of what `unreadable` gave."""
+    """Errors by index of the samples `ids`; the inverse of `unreadable`."""
     reasons = dict(zip(kept["bad"].tolist(), kept["reasons"].tolist(), strict=True))
     return {i: reasons[name] for i, name in enumerate(ids.tolist()) if name in reasons}
 
 
+def errors_by_id(labels: Labels, errors: dict[int, str]) -> dict[str, str]:
+    """Errors by sample id, as results list them."""
+    return {str(labels.ids[i]): reason for i, reason in errors.items()}
+
+
 def groups_of_all(labels: Labels, groups: np.ndarray) -> np.ndarray:
-    """The group of every sample, by those of the labelled ones [n]; -1 without a label [N]."""
-    found = np.full(len(labels.ids), -1)
-    found[labels.labelled_indices] = groups
-    return found
+    """The group of every sample from those of the labelled ones [n]; -1 without a label [N]."""
+    of_all = np.full(len(labels.ids), -1)
+    of_all[labels.labelled_indices] = groups
+    return of_all
 
 
 def note_images(run: Run, sentences: dict[int, str]) -> None:
-    """Keeps what is to be known of images that were used all the same: `run.finish` adds it to the results' notes."""
+    """Keeps warnings about images that were used; `run.finish` adds them to the results' notes."""
     kept = run.remember("images", list)
     new = [sentence for sentence in sentences.values() if sentence not in kept]
-    more = [MORE_NOTED] if len(kept) + len(new) > MOST_NOTED and MORE_NOTED not in kept else []
-    kept.extend([*new[: max(0, MOST_NOTED - len(kept))], *more])
+    more = [MORE_NOTED] if len(kept) + len(new) > MAX_IMAGE_NOTES and MORE_NOTED not in kept else []
+    kept.extend([*new[: max(0, MAX_IMAGE_NOTES - len(kept))], *more])
     if new:
         run.save()

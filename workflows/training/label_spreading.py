@@ -1,4 +1,4 @@
-"""Labels spread from few samples to all, given vectors: several members, of which each sees the graph another way."""
+"""Label spreading over the graph of nearest samples, by an ensemble whose members see the graph in different ways."""
 
 from __future__ import annotations
 
@@ -11,52 +11,51 @@ from ...models.confidence import ensemble
 from ...models.graphs.nearest_neighbours import Graph
 from ...models.settings import GCNSettings, GraphSettings, LabelSpreadingSettings
 
-FAR = ("far", "shared far", "harmonic")  # members whom a single label a class is enough
-DETAILED = 4.0  # length of details: many numbers, each of which says little, are held back less
-MANY = 20  # labels a class at which the others count half as much
+LONG_RANGE = ("far", "shared far", "harmonic")  # members for whom one label a class suffices
+DETAILS_NORM = 4.0  # length of the details: a larger one weakens their regression's penalty
+HALF_WEIGHT_LABELS = 20  # labels a class at which the short-range members weigh half as much as the others
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What is known of the samples without a label; made once, it serves any labels of them."""
+class GraphViews:
+    """The graph of all samples and the features on it; independent of labels."""
 
-    usable: np.ndarray  # indices of the samples whose vectors can be compared [n]
+    usable: np.ndarray  # indices of the samples in the graph [n]
     samples: int  # N
-    graph: Graph  # of the usable ones
+    graph: Graph  # of the usable samples
     views: dict[str, np.ndarray]  # each [n, d]
 
 
 @dataclass(frozen=True)
-class Spread:
-    """What each member says of every sample, and how much it counts."""
+class MemberScores:
+    """Scores and weight of each member."""
 
     names: list[str]
     log_probabilities: np.ndarray  # NaN where a sample has no vector [M, N, K]
     weights: np.ndarray  # [M]
 
-    def together(self) -> np.ndarray:
+    def combined(self) -> np.ndarray:
         """Log-probabilities of the ensemble [N, K]."""
         return ensemble.combine(self.log_probabilities, self.weights)
 
 
-def surround(
+def build_views(
     vectors: np.ndarray,
     settings: LabelSpreadingSettings,
     graph_settings: GraphSettings,
     details: np.ndarray | None = None,
-) -> Surroundings:
-    """Builds the graph of nearest samples, and the views that the members learn from. No label has a part in it.
+) -> GraphViews:
+    """Builds the graph of nearest samples, and the features that the members learn from.
 
     Args:
         vectors: [N, D]; rows that are not finite, or all zero, are left out
-        details: a view more, that has no part in the graph [N, p]
+        details: a further view, which has no part in the graph [N, p]
     """
-    from ...models.graphs import nearest_neighbours as graphs
-    from ...models.graphs import neighbourhood_features
+    from ...models.graphs import nearest_neighbours, neighbourhood_features
 
     usable = np.flatnonzero(np.isfinite(vectors).all(axis=1) & (np.abs(vectors).max(axis=1) > 0))
     own = neighbourhood_features.power_normalise(vectors[usable], settings.feature_dim, settings.seed)
-    graph = graphs.build(own, graph_settings)
+    graph = nearest_neighbours.build(own, graph_settings)
     adjacency = graph.normalised()
     shared = neighbourhood_features.preserve_locality(own, adjacency)
     views = {
@@ -66,86 +65,89 @@ def surround(
         "shared far": neighbourhood_features.propagate(shared, adjacency, 20, teleport=0.1),
     }
     if details is not None:
-        views["details"] = DETAILED * neighbourhood_features.to_unit_rms(details[usable])
-    return Surroundings(usable, len(vectors), graph, views)
+        views["details"] = DETAILS_NORM * neighbourhood_features.to_unit_rms(details[usable])
+    return GraphViews(usable, len(vectors), graph, views)
 
 
-def spread(
-    around: Surroundings, labels: np.ndarray, classes: int, settings: LabelSpreadingSettings, gcn_settings: GCNSettings
-) -> Spread:
-    """Scores every sample by each member, and weighs the members by cross-fitting on the labels given here.
-
-    Nothing else is learned from: a label that is held out has no part in scores or weights.
+def spread_labels(
+    graph_views: GraphViews,
+    labels: np.ndarray,
+    classes: int,
+    settings: LabelSpreadingSettings,
+    gcn_settings: GCNSettings,
+) -> MemberScores:
+    """Scores every sample by each member, and weighs the members by cross-fitting on these labels.
 
     Args:
         labels: class of each sample, -1 where unknown or held out [N]; at least two classes
     """
-    given = labels[around.usable]
-    members = _members(around, classes, gcn_settings, settings)
-    found = np.full((len(members), around.samples, classes), np.nan)
-    found[:, around.usable] = np.stack([member(given) for member in members.values()])
-    return Spread(list(members), found, _weigh(members, given, classes, settings))
+    usable_labels = labels[graph_views.usable]
+    members = _members(graph_views, classes, gcn_settings)
+    scores = np.full((len(members), graph_views.samples, classes), np.nan)
+    scores[:, graph_views.usable] = np.stack([member(usable_labels) for member in members.values()])
+    return MemberScores(list(members), scores, _weigh(members, usable_labels, classes, settings))
 
 
 Member = Callable[[np.ndarray], np.ndarray]  # labels, -1 where unknown [n] -> log-probabilities [n, K]
 
 
-def _members(
-    around: Surroundings, classes: int, gcn_settings: GCNSettings, settings: LabelSpreadingSettings
-) -> dict[str, Member]:
+def _members(graph_views: GraphViews, classes: int, gcn_settings: GCNSettings) -> dict[str, Member]:
     from ...models.graphs import gcn, label_propagation, neighbourhood_features
+
+    graph = graph_views.graph
+    inputs = gcn.prepare(graph, graph_views.views["shared far"], gcn_settings)
 
     def regression(view: np.ndarray) -> Member:
         return lambda labels: neighbourhood_features.classify(view, labels, classes)
-
-    inputs = gcn.prepare(around.graph, around.views["shared far"], gcn_settings)
 
     def network(labels: np.ndarray) -> np.ndarray:
         model = gcn.build(inputs[0].shape[1], classes, gcn_settings)
         for _ in gcn.train(model, *inputs, labels, gcn_settings):
             pass
-        found = np.log(np.maximum(gcn.predict(model, *inputs), 1e-12))
-        return ensemble.restore_prior(found, share(labels) ** gcn_settings.logit_adjustment)
+        scores = np.log(np.maximum(gcn.predict(model, *inputs), 1e-12))
+        return ensemble.restore_prior(scores, prior(labels) ** gcn_settings.logit_adjustment)
 
-    def flow(reach: float) -> Member:
-        def spread_out(labels: np.ndarray) -> np.ndarray:
-            found = label_propagation.local_global_consistency(around.graph, labels, classes, reach)
-            return ensemble.restore_prior(np.log(np.maximum(found, 1e-12)), share(labels))
+    def propagation(reach: float) -> Member:
+        def propagate(labels: np.ndarray) -> np.ndarray:
+            scores = label_propagation.local_global_consistency(graph, labels, classes, reach)
+            return ensemble.restore_prior(np.log(np.maximum(scores, 1e-12)), prior(labels))
 
-        return spread_out
+        return propagate
 
-    def share(labels: np.ndarray) -> np.ndarray:  # of each class; the regressions have it in their offsets
+    def prior(labels: np.ndarray) -> np.ndarray:  # of each class; the regressions have it in their offsets
         counts = np.bincount(labels[labels >= 0], minlength=classes)
         return np.asarray(np.maximum(counts, 0.5) / counts.sum())
 
-    regressions = {name: regression(view) for name, view in around.views.items()}
-    return {**regressions, "gcn": network, "harmonic": flow(0.99), "harmonic near": flow(0.9)}
+    regressions = {name: regression(view) for name, view in graph_views.views.items()}
+    return {**regressions, "gcn": network, "harmonic": propagation(0.99), "harmonic near": propagation(0.9)}
 
 
-def usual_weights(names: list[str], labels: np.ndarray) -> np.ndarray:
-    """Weights that hold until labels say otherwise [M].
+def default_weights(names: list[str], labels: np.ndarray) -> np.ndarray:
+    """Weights by the number of labels a class [M]: short-range members need more of them.
 
-    With one label a class, what reaches far over the graph is right by far the more often; with a hundred, all are.
+    Args:
+        labels: -1 where unknown [n]
     """
-    known = labels[labels >= 0]
-    each = len(known) / len(np.unique(known))
-    return np.array([1.0 if name in FAR else each / (each + MANY) for name in names])
+    labelled = labels[labels >= 0]
+    labels_per_class = len(labelled) / len(np.unique(labelled))
+    short_range = labels_per_class / (labels_per_class + HALF_WEIGHT_LABELS)
+    return np.array([1.0 if name in LONG_RANGE else short_range for name in names])
 
 
 def _weigh(
     members: dict[str, Member], labels: np.ndarray, classes: int, settings: LabelSpreadingSettings
 ) -> np.ndarray:
-    """Weights by what each member says of labels that it has not seen: folds of those given. Too few: the usual."""
+    """Weights by out-of-fold predictions of the labels; the default weights where folds would be too small [M]."""
     from sklearn.model_selection import StratifiedKFold
 
-    known, usual = np.flatnonzero(labels >= 0), usual_weights(list(members), labels)
-    counts = np.bincount(labels[known])
-    if len(known) < ensemble.MIN_TUNING_LABELS or counts[counts > 0].min() < settings.folds:
-        return np.asarray(usual / usual.sum())
-    unseen = np.full((len(members), len(known), classes), np.nan)
-    cut = StratifiedKFold(settings.folds, shuffle=True, random_state=settings.seed)
-    for _, held in cut.split(known, labels[known]):
-        rest = labels.copy()
-        rest[known[held]] = -1
-        unseen[:, held] = np.stack([member(rest)[known[held]] for member in members.values()])
-    return ensemble.weigh(unseen, labels[known], usual)
+    labelled, defaults = np.flatnonzero(labels >= 0), default_weights(list(members), labels)
+    counts = np.bincount(labels[labelled])
+    if len(labelled) < ensemble.MIN_TUNING_LABELS or counts[counts > 0].min() < settings.folds:
+        return np.asarray(defaults / defaults.sum())
+    out_of_fold = np.full((len(members), len(labelled), classes), np.nan)
+    folds = StratifiedKFold(settings.folds, shuffle=True, random_state=settings.seed)
+    for _, fold in folds.split(labelled, labels[labelled]):
+        others = labels.copy()
+        others[labelled[fold]] = -1
+        out_of_fold[:, fold] = np.stack([member(others)[labelled[fold]] for member in members.values()])
+    return ensemble.weigh(out_of_fold, labels[labelled], defaults)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def prediction_grid(path: Path, labels: Labels, fitted: Fitted, rows: np.ndarray) -> str:
-    """Draws right predictions (first row) and wrong ones (the others), each with its labels; returns the path.
+    """Draws correct predictions (first row) and wrong ones, each with its labels -> path.
 
     Args:
         rows: indices of the test samples
@@ -23,8 +23,8 @@ def prediction_grid(path: Path, labels: Labels, fitted: Fitted, rows: np.ndarray
     from PIL import Image, ImageDraw, ImageFont
 
     predicted = fitted.logits[rows].argmax(1)
-    hits = predicted == labels.class_ids[rows]
-    shown = np.concatenate([np.flatnonzero(hits)[:COLUMNS], np.flatnonzero(~hits)[: 3 * COLUMNS]])
+    correct = predicted == labels.class_ids[rows]
+    shown = np.concatenate([np.flatnonzero(correct)[:COLUMNS], np.flatnonzero(~correct)[: 3 * COLUMNS]])
     height = -(-max(len(shown), 1) // COLUMNS) * (TILE_PX + TEXT_PX)
     sheet = Image.new("RGB", (COLUMNS * TILE_PX, height), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
@@ -33,7 +33,7 @@ def prediction_grid(path: Path, labels: Labels, fitted: Fitted, rows: np.ndarray
         pixels = fitted.images[np.array([rows[i]])][0].transpose(1, 2, 0)
         tile = Image.fromarray(pixels.squeeze() if pixels.shape[2] == 1 else pixels).convert("RGB")
         sheet.paste(tile.resize((TILE_PX - 4, TILE_PX - 4), Image.Resampling.BICUBIC), (x + 2, y + 2))
-        given, said = labels.names[labels.class_ids[rows[i]]], labels.names[predicted[i]]
-        lines = f"{said[:14]}" if hits[i] else f"{said[:14]}\nnot {given[:11]}"
-        draw.multiline_text((x + 3, y + TILE_PX), lines, fill="black" if hits[i] else "#b00020", font=font, spacing=1)
+        label, prediction = labels.names[labels.class_ids[rows[i]]], labels.names[predicted[i]]
+        text = prediction[:14] if correct[i] else f"{prediction[:14]}\nnot {label[:11]}"
+        draw.multiline_text((x + 3, y + TILE_PX), text, fill="black" if correct[i] else "#b00020", font=font, spacing=1)
     return save(path, sheet)

@@ -1,4 +1,4 @@
-"""From labelled images to scores for all of them: what train_resnet and auto_label share."""
+"""ResNet of a run: trained, saved as a checkpoint, and applied to every sample."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ import numpy as np
 
 from ...models.errors import InvalidInput
 from ...models.images.reader import Images
-from ...models.settings import ImageSettings, ResNetSettings
+from ...models.settings import ResNetSettings
 from ...models.training_loops import TrainingReport
 from ..data.labels import Labels
 from ..display.tables import counted
 from ..runs.run import Run
-from .image_survey import ImageStats, errors_of, note_images, unreadable
+from .image_survey import errors_of, note_images, unreadable
 from .partition import Split
+from .training_set import TrainingSet
 
 PREDICT_BATCH = 64
-GOING_ON = 0.25  # of the epochs, for a network that an earlier round has trained
+WARM_START_FRACTION = 0.25  # of the epochs, for a network that an earlier round has trained
 
 
 @dataclass
 class Fitted:
-    """A trained network, and what it says of every sample."""
+    """A trained network's predictions for every sample."""
 
-    logits: np.ndarray  # for evenly frequent classes [N, K]
+    logits: np.ndarray  # under a uniform class prior [N, K]
     embeddings: np.ndarray  # [N, D]
-    prior: np.ndarray  # added to the logits, it gives the training part's frequencies back [K]
+    log_prior: np.ndarray  # class prior of the training split, to add to the logits [K]
     errors: dict[int, str]  # index of the sample: why it has no prediction
     curves: list[dict[str, Any]]
     precision: str
@@ -37,7 +38,7 @@ class Fitted:
 
 
 def check_weights(names: list[str], settings: ResNetSettings) -> None:
-    """Refuses first weights that cannot be had or do not fit, before any image is read.
+    """Checks first weights before any image is read.
 
     Raises:
         ValueError: the file is missing, damaged, holds code, or is of another architecture; or cannot be downloaded
@@ -50,10 +51,7 @@ def check_weights(names: list[str], settings: ResNetSettings) -> None:
 
 def fit(
     run: Run,
-    labels: Labels,
-    stats: ImageStats,
-    split_ids: np.ndarray,
-    image_settings: ImageSettings,
+    data: TrainingSet,
     settings: ResNetSettings,
     watch: Callable[[Any, TrainingReport], None] | None = None,
     weights: np.ndarray | None = None,
@@ -63,47 +61,48 @@ def fit(
 
     Args:
         watch: is called with the network after each epoch
-        weights: how much each sample counts in training [N]; None: all the same
-        first: checkpoint to go on from, in a part of the epochs
+        weights: of each sample in training [N]; None: equal
+        first: checkpoint to start from, in a fraction of the epochs
     """
     from ...models.classifiers import resnet, resnet_prediction, resnet_training
 
-    images = Images(labels.paths.tolist(), image_settings, stats.size_px, stats.channels)
-    model = resnet.build(len(labels.names), stats.channels, stats.size_px, stats.mean, stats.std, settings)
+    names, stats, images = data.labels.names, data.stats, data.open_images()
+    model = resnet.build(len(names), stats.channels, stats.size_px, stats.mean, stats.std, settings)
     precision = run.remember("precision", lambda: resnet_prediction.choose_precision(model, settings))
     settings = replace(settings, precision=precision)
     path = run.folder / "checkpoint.safetensors"
     if not path.exists():
         if first:
-            resnet.load_earlier_checkpoint(model, first, labels.names)
-            settings = replace(settings, epochs=part_of(settings.epochs), min_updates=part_of(settings.min_updates))
+            resnet.load_earlier_checkpoint(model, first, names)
+            epochs, min_updates = warm_start_count(settings.epochs), warm_start_count(settings.min_updates)
+            settings = replace(settings, epochs=epochs, min_updates=min_updates)
 
         def fetch(indices: np.ndarray) -> np.ndarray:
             run.check_stop()  # an epoch can be long, a batch is not
             return images[indices]
 
-        train, validation = (np.flatnonzero(split_ids == part) for part in (Split.TRAIN, Split.VALIDATION))
-        data = resnet_training.TrainingData(fetch, labels.class_ids, train, validation, weights)
-        for step in run.watch(resnet_training.train(model, data, settings, run.folder), "training"):
+        train, validation = (np.flatnonzero(data.split_ids == part) for part in (Split.TRAIN, Split.VALIDATION))
+        labelled = resnet_training.TrainingData(fetch, data.labels.class_ids, train, validation, weights)
+        for step in run.watch(resnet_training.train(model, labelled, settings, run.folder), "training"):
             if watch:
                 watch(model, step)
-        notes = dict(names=labels.names, images=asdict(replace(image_settings, size_px=stats.size_px)))
-        resnet.save(model, path, notes)
+        image_settings = replace(data.image_settings, size_px=stats.size_px)
+        resnet.save(model, path, dict(names=names, images=asdict(image_settings)))
     (run.folder / "last.safetensors").unlink(missing_ok=True)
     model, _ = resnet.load(path)
-    logits, embeddings, errors = predict(run, labels, model, images, settings)
+    logits, embeddings, errors = predict(run, data.labels, model, images, settings)
     return Fitted(logits, embeddings, model.prior.numpy(), errors, run.curves, precision, images)
 
 
-def part_of(count: int) -> int:
-    """Epochs or updates of a network that goes on."""
-    return max(1, round(GOING_ON * count))
+def warm_start_count(count: int) -> int:
+    """Epochs or updates of a network that starts from an earlier round's checkpoint."""
+    return max(1, round(WARM_START_FRACTION * count))
 
 
 def predict(
     run: Run, labels: Labels, model: Any, images: Images, settings: ResNetSettings
 ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
-    """Logits [N, K] and embeddings [N, D] of every image, NaN where one cannot be read, and the reasons."""
+    """Logits [N, K] and embeddings [N, D] of every image, NaN where it cannot be read, and the reasons."""
     from ...models.classifiers import resnet_prediction
 
     def compute() -> dict[str, np.ndarray]:

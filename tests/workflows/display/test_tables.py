@@ -43,7 +43,7 @@ def test_what_is_counted_has_the_right_number(number, thing, text):
 def test_what_was_left_out_has_the_right_number():
     assert left_out(0, 0) == []
     assert left_out(1, 1) == [
-        "1 image could not be read: results.skipped lists it",
-        "1 synthetic sample was left out",
+        "1 image could not be read: results.skipped lists it.",
+        "1 synthetic sample was left out.",
     ]
-    assert left_out(2, 2)[0] == "2 images could not be read: results.skipped lists them"
+    assert left_out(2, 2)[0] == "2 images could not be read: results.skipped lists them."

@@ -213,7 +213,7 @@ def test_a_round_that_was_stopped_goes_on_as_if_it_had_not_been(pictures):
         (dict(after="evenset_auto_label_7"), "no run 'evenset_auto_label_7'"),
         (dict(run=FIRST), "leave run and validation out"),
         (dict(validation="some", embeddings=None), "leave run and validation out"),
-        (dict(random_labels=True), f"what {FIRST} held out is no random draw"),
+        (dict(random_labels=True), f"the held-out labels of {FIRST} are not a random draw"),
     ],
 )
 def test_what_has_no_next_round_is_refused(clusters, refused, settings, words):
@@ -241,7 +241,7 @@ def test_a_run_that_cannot_be_gone_on_from_says_why(clusters, refused):
 
 
 def test_another_architecture_cannot_go_on(pictures, refused):
-    with refused(pictures, "trained a resnet18, no resnet34"):
+    with refused(pictures, "trained a resnet18, not a resnet34"):
         auto_label(pictures, "ground_truth", after=FIRST, architecture="resnet34", output_field="two", progress=False)
 
 

@@ -7,12 +7,14 @@ import contextlib
 import numpy as np
 import pytest
 from evenset import auto_label
-from evenset.models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings
+from evenset.models.settings import GraphSettings, ImageSettings, ResNetSettings
 from evenset.workflows.data.folders import run_folder
 from evenset.workflows.data.labels import Labels, read_labels
 from evenset.workflows.runs import lifecycle
 from evenset.workflows.training import ensemble, image_survey, resnet
+from evenset.workflows.training.image_features import Features
 from evenset.workflows.training.partition import Split
+from evenset.workflows.training.training_set import TrainingSet
 
 QUICK = dict(epochs=3, min_updates=1, batch_size=16, augmentation="none")
 SMALL = dict(weights="none", precision="fp32", device="cpu", **QUICK)
@@ -32,7 +34,7 @@ def labels_of(classes, names):
 def on_graph(dataset, classes, vectors, parts, **settings):
     with a_run(dataset) as run:
         known = labels_of(classes, list("abc"))
-        return ensemble.on_graph(run, known, vectors, parts, GraphSettings(**settings), seed=0)
+        return ensemble.spread_on_graph(run, known, parts, Features(vectors), GraphSettings(**settings), seed=0)
 
 
 # No leakage
@@ -56,10 +58,10 @@ def test_a_planted_label_of_held_out_samples_is_not_used(clusters):
     given, other = (on_graph(clusters(6), classes, vectors, parts) for classes in (truth, turned))
     leaked = on_graph(clusters(6), truth, vectors, np.where(held, Split.TRAIN, parts))
 
-    np.testing.assert_array_equal(given.together, other.together)
+    np.testing.assert_array_equal(given.combined, other.combined)
     assert given.weights == other.weights
-    assert (given.together.argmax(axis=1) == truth)[held].mean() < 0.6  # three classes
-    assert (leaked.together.argmax(axis=1) == truth)[held].mean() > 0.95  # it is there for whoever learns from it
+    assert (given.combined.argmax(axis=1) == truth)[held].mean() < 0.6  # three classes
+    assert (leaked.combined.argmax(axis=1) == truth)[held].mean() > 0.95  # it is there for whoever learns from it
 
 
 @pytest.mark.slow
@@ -97,31 +99,31 @@ def sure(classes, of, names=10):
     """Members of the graph that give the right class .99 on the samples `of`, and know nothing elsewhere."""
     shares = np.full((len(classes), names), 1 / names)
     shares[of] = np.where(np.arange(names) == classes[of, None], 0.99, 0.01 / (names - 1))
-    together = np.log(shares)
-    return ensemble.Members({"gcn": together}, {"gcn": 1.0}, together, None)
+    combined = np.log(shares)
+    return ensemble.Ensemble({"gcn": combined}, {"gcn": 1.0}, combined, None)
 
 
-def in_rounds(dataset, parts, sure_of, rounds, monkeypatch):
+def self_train(dataset, parts, sure_of, rounds, monkeypatch):
     """Runs the rounds -> what each trained on, what was believed before, which paid, whose checkpoint the run has."""
     known = read_labels(dataset, "ground_truth")
     seen, believed, inner = [], [], resnet.fit
 
-    def fit(run, labels, look, cut, image_settings, settings, weights=None, first=None):
-        seen.append((labels.class_ids, cut, weights))
-        return inner(run, labels, look, cut, image_settings, settings, weights=weights)
+    def fit(run, data, settings, weights=None, first=None):
+        seen.append((data.labels.class_ids, data.split_ids, weights))
+        return inner(run, data, settings, weights=weights)
 
     monkeypatch.setattr(ensemble, "fit", fit)
-    certain = ensemble._certain
+    add = ensemble._with_pseudo_labels
 
-    def watch(labels, cut, together):
-        believed.append(together)
-        return certain(labels, cut, together)
+    def watch(data, scores):
+        believed.append(scores)
+        return add(data, scores)
 
-    monkeypatch.setattr(ensemble, "_certain", watch)
-    settings = (ImageSettings(size_px=8), ResNetSettings(**SMALL), AutoLabelSettings(self_training_rounds=rounds))
+    monkeypatch.setattr(ensemble, "_with_pseudo_labels", watch)
+    images, settings = ImageSettings(size_px=8), ResNetSettings(**SMALL)
     with a_run(dataset) as run:
-        look = image_survey.survey_images(run, known, settings[0])
-        found, _, paid = ensemble.in_rounds(run, known, look, parts, sure(known.class_ids, sure_of), settings)
+        data = TrainingSet(known, images, image_survey.survey_images(run, known, images), parts)
+        _, _, paid = ensemble.self_train(run, data, sure(known.class_ids, sure_of), settings, rounds)
         kept = (run.folder / "checkpoint.safetensors").read_bytes()
         trained = ["ResNet", *(f"round {number}" for number in range(1, len(seen)))]
         files = [run.folder / part / "checkpoint.safetensors" for part in trained]
@@ -132,7 +134,7 @@ def in_rounds(dataset, parts, sure_of, rounds, monkeypatch):
 def test_a_round_that_gains_is_kept_and_trains_on_what_is_certain(digits, monkeypatch):
     dataset = digits(n=220, size_px=8, labelled=220)
     parts = np.repeat([Split.TRAIN, Split.VALIDATION, Split.HELD_OUT], [20, 80, 120])
-    seen, believed, paid, same = in_rounds(dataset, parts, np.arange(100, 200), 1, monkeypatch)
+    seen, believed, paid, same = self_train(dataset, parts, np.arange(100, 200), 1, monkeypatch)
 
     assert paid == 1 and same == [1]
     assert (seen[0][1] == parts).all() and seen[0][2] is None
@@ -149,7 +151,7 @@ def test_a_round_that_gains_is_kept_and_trains_on_what_is_certain(digits, monkey
 def test_a_round_that_does_not_gain_is_tried_and_not_kept(digits, monkeypatch):
     dataset = digits(n=60, size_px=8, labelled=60)
     parts = np.repeat([Split.TRAIN, Split.VALIDATION, Split.HELD_OUT], [20, 20, 20])
-    seen, _, paid, same = in_rounds(dataset, parts, np.arange(20, 60), 5, monkeypatch)  # all is right from the first
+    seen, _, paid, same = self_train(dataset, parts, np.arange(20, 60), 5, monkeypatch)  # all is right from the first
 
     assert (len(seen), paid, same) == (2, 0, [0])
 
@@ -157,19 +159,20 @@ def test_a_round_that_does_not_gain_is_tried_and_not_kept(digits, monkeypatch):
 # Weights and agreement
 
 
-@pytest.mark.parametrize(("pretrained", "half"), [(False, ensemble.FROM_SCRATCH), (True, ensemble.PRETRAINED)])
-def test_a_resnet_counts_by_the_labels_that_it_has(pretrained, half):
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_a_resnet_counts_by_the_labels_that_it_has(pretrained):
+    half = ensemble.HALF_WEIGHT_LABELS_PRETRAINED if pretrained else ensemble.HALF_WEIGHT_LABELS
     classes = np.repeat([0, 1, 2], 8)
     parts = np.where(np.arange(24) % 8 < 6, Split.TRAIN, Split.VALIDATION)  # six labels of each class train
     graph = sure(classes, np.arange(24), names=3)
 
-    found = ensemble.with_resnet(graph, np.zeros((24, 3)), labels_of(classes, list("abc")), parts, pretrained)
+    found = ensemble.add_resnet(graph, np.zeros((24, 3)), labels_of(classes, list("abc")), parts, pretrained)
 
     share = 6 / (6 + half)
     assert found.weights == pytest.approx({"gcn": 1 / (1 + share), "resnet": share / (1 + share)})
-    expected = graph.together / (1 + share) + share / (1 + share) * np.log(1 / 3)
+    expected = graph.combined / (1 + share) + share / (1 + share) * np.log(1 / 3)
     np.testing.assert_allclose(
-        found.together, expected - np.log(np.exp(expected).sum(axis=1, keepdims=True)), atol=1e-9
+        found.combined, expected - np.log(np.exp(expected).sum(axis=1, keepdims=True)), atol=1e-9
     )
 
 
@@ -181,12 +184,12 @@ def test_neighbours_are_those_samples_that_are_nearest(clusters):
 
     found = on_graph(clusters(6), np.array([-1, 0, 1, 2, -1, -1, -1]), pairs, parts, neighbours=1)
 
-    classes = found.together.argmax(axis=1)
-    assert classes[1:].tolist() == [0, 1, 2, 0, 1, 2] and np.isnan(found.together[0]).all()
+    classes = found.combined.argmax(axis=1)
+    assert classes[1:].tolist() == [0, 1, 2, 0, 1, 2] and np.isnan(found.combined[0]).all()
     partner = np.array([0, 4, 5, 6, 1, 2, 3])
-    expected = np.exp(found.together[partner, classes])
-    np.testing.assert_allclose(found.neighbours_agree[1:], expected[1:])
-    assert np.isnan(found.neighbours_agree[0])
+    expected = np.exp(found.combined[partner, classes])
+    np.testing.assert_allclose(found.neighbour_agreement[1:], expected[1:])
+    assert np.isnan(found.neighbour_agreement[0])
 
 
 # What is written

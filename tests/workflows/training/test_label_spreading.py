@@ -23,9 +23,11 @@ def some(truth, each, seed=0):
 
 def spread_digits(each, vectors=None):
     pixels, truth = load_digits(return_X_y=True)
-    around = label_spreading.surround(pixels if vectors is None else vectors, LabelSpreadingSettings(), GraphSettings())
+    views = label_spreading.build_views(
+        pixels if vectors is None else vectors, LabelSpreadingSettings(), GraphSettings()
+    )
     labels = some(truth, each)
-    return label_spreading.spread(around, labels, 10, LabelSpreadingSettings(), FEW), labels, truth
+    return label_spreading.spread_labels(views, labels, 10, LabelSpreadingSettings(), FEW), labels, truth
 
 
 @pytest.mark.parametrize(("each", "wanted"), [(4, 0.9), (10, 0.92)])
@@ -34,7 +36,7 @@ def test_digits_are_better_than_by_logistic_regression(each, wanted):
     pixels, hidden = load_digits().data, labels < 0
     peer = LogisticRegression(C=0.1, max_iter=500).fit(pixels[~hidden], labels[~hidden])
 
-    right = (found.together().argmax(axis=1) == truth)[hidden].mean()
+    right = (found.combined().argmax(axis=1) == truth)[hidden].mean()
 
     assert right > wanted and right > peer.score(pixels[hidden], truth[hidden]) + 0.02
     assert found.weights.min() >= 0 and found.weights.sum() == pytest.approx(1)
@@ -52,7 +54,7 @@ def test_samples_without_a_vector_get_no_answer():
 
     found, _, _ = spread_digits(5, vectors)
 
-    lost = np.isnan(found.together()).any(axis=1)
+    lost = np.isnan(found.combined()).any(axis=1)
     assert np.flatnonzero(lost).tolist() == [3, 50, 70]
 
 
@@ -63,12 +65,12 @@ def test_a_member_that_knows_only_what_it_was_told_weighs_nothing():
     honest = rng.normal(2 * np.eye(3)[truth], 1.0).astype(np.float32)
     noise = rng.normal(size=(300, 400)).astype(np.float32)
     graph = graphs.build(honest, GraphSettings(neighbours=5))
-    around = label_spreading.Surroundings(
+    views = label_spreading.GraphViews(
         np.arange(300), 300, graph, {"honest": honest, "noise": noise, "shared far": honest}
     )
     labels = np.where(np.arange(300) < 200, truth, -1)
 
-    found = label_spreading.spread(around, labels, 3, LabelSpreadingSettings(), FEW)
+    found = label_spreading.spread_labels(views, labels, 3, LabelSpreadingSettings(), FEW)
 
     told = found.log_probabilities[1].argmax(axis=1) == truth
     assert told[:200].all() and told[200:].mean() < 0.5
@@ -77,7 +79,7 @@ def test_a_member_that_knows_only_what_it_was_told_weighs_nothing():
 
 def test_with_two_labels_a_class_what_reaches_far_weighs_most():
     found, labels, _ = spread_digits(2)  # too few to hold any out
-    usual = label_spreading.usual_weights(found.names, labels)
+    usual = label_spreading.default_weights(found.names, labels)
 
     np.testing.assert_allclose(found.weights, usual / usual.sum())
-    assert {found.names[i] for i in np.flatnonzero(usual == usual.max())} == set(label_spreading.FAR)
+    assert {found.names[i] for i in np.flatnonzero(usual == usual.max())} == set(label_spreading.LONG_RANGE)

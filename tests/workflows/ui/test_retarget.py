@@ -95,7 +95,7 @@ def test_it_says_what_a_choice_among_several_targets_costs(clusters):
     assert not any("after looking" in note for note in retarget(dataset, run.run_key, 0.9).notes)
     retarget(dataset, run.run_key, 0.8)
     (said,) = [note for note in retarget(dataset, run.run_key, 0.7).notes if "after looking" in note]
-    assert "chance of 10 % at the most" in said and "one of 3 targets is missed has a chance of up to 30 %" in said
+    assert "with probability at most 10 %" in said and "one of 3 targets" in said and "at most 30 %" in said
     assert "after looking" in load_results(dataset, run.run_key)["text"]
 
 

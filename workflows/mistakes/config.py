@@ -1,0 +1,18 @@
+"""Settings of find_mistakes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
+from ..runs.config import Config
+
+
+@dataclass(frozen=True)
+class MistakeConfig(Config):
+    """Settings of find_mistakes, by class."""
+
+    images: ImageSettings
+    resnet: ResNetSettings
+    graph: GraphSettings
+    mistakes: MistakeSettings

@@ -1,0 +1,90 @@
+"""Verdict of find_mistakes on each label: mistakenness, flag, suggestion and reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...models.quality import label_errors
+from ..data.labels import Labels
+from .out_of_fold import OutOfFold
+
+
+@dataclass
+class Verdict:
+    """The verdict on each judged label."""
+
+    scores: np.ndarray  # mistakenness, 0 correct .. 1 wrong [n]
+    is_issue: np.ndarray  # [n]
+    suggestions: np.ndarray  # class [n]
+    confidence: np.ndarray  # of the suggestion [n]
+    contradicted: np.ndarray  # by a near-duplicate [n]
+    contradictions: np.ndarray  # row of that near-duplicate, whose label stays; -1 where there is none [n]
+    ranks: np.ndarray  # 1 is the most suspicious [n]
+    noise: float  # expected fraction of wrong labels
+    dismissed: int  # flags that a person dismissed before
+
+
+def judge(predictions: OutOfFold, labels: np.ndarray, method: str, dismissed: np.ndarray) -> Verdict:
+    """Scores, flags and ranks the labels.
+
+    Args:
+        labels: class of each row of the predictions [n]
+        method: of mistakenness
+        dismissed: whether a person dismissed the flag before [n]
+    """
+    posterior = label_errors.posterior(predictions.probabilities, labels)
+    scores = label_errors.mistakenness(predictions.probabilities, labels, method=method)
+    contradictions = label_errors.contradictions(labels, predictions.duplicates, scores, dismissed)
+    contradicted = contradictions >= 0
+    stays = np.isin(predictions.duplicates, predictions.duplicates[contradicted]) & ~contradicted
+    suspicious = (label_errors.flag(predictions.probabilities, labels, scores) | contradicted) & ~stays
+    is_issue = suspicious & ~dismissed
+    contradicted &= is_issue
+    suggestions = label_errors.suggest(posterior, labels, is_issue)
+    suggestions[contradicted] = labels[contradictions[contradicted]]
+    order = np.lexsort((-scores, ~is_issue, ~contradicted))
+    ranks = np.empty(len(labels), dtype=np.int64)
+    ranks[order] = np.arange(1, len(labels) + 1)
+    rows = np.arange(len(labels))
+    return Verdict(
+        scores=scores,
+        is_issue=is_issue,
+        suggestions=suggestions,
+        confidence=posterior[rows, suggestions],
+        contradicted=contradicted,
+        contradictions=contradictions,
+        ranks=ranks,
+        noise=float(1 - posterior[rows, labels].mean()) if len(labels) else 0.0,
+        dismissed=int((suspicious & dismissed).sum()),
+    )
+
+
+def reasons(labels: Labels, predictions: OutOfFold, verdict: Verdict) -> list[str]:
+    """A sentence on each label, from its near-duplicates, its neighbours and the model's prediction."""
+    names, class_ids = labels.names, labels.class_ids[predictions.rows]
+    counts = label_errors.neighbour_label_counts(class_ids, predictions.neighbours, len(names))
+    neighbours = counts.sum(axis=1)
+    predicted, probability = predictions.single.argmax(axis=1), predictions.single.max(axis=1)
+    sentences = []
+    for i, suggestion in enumerate(verdict.suggestions):
+        parts = [_contradiction(labels, predictions, verdict, i)] if verdict.contradicted[i] else []
+        if neighbours[i]:
+            parts.append(f"{counts[i, suggestion]} of {neighbours[i]} nearest samples are {names[suggestion]!r}")
+        opinion = "agrees" if predicted[i] == suggestion else f"says {names[predicted[i]]!r}"
+        parts.append(f"a model that has not seen the label {opinion} at {probability[i]:.2f}")
+        sentences.append("; ".join(parts))
+    return sentences
+
+
+def _contradiction(labels: Labels, predictions: OutOfFold, verdict: Verdict, row: int) -> str:
+    """Names the near-duplicate that contradicts a label."""
+    group = predictions.rows[predictions.duplicates == predictions.duplicates[row]]
+    counts = Counter(labels.names[class_id] for class_id in labels.class_ids[group]).most_common()
+    listed = " and ".join(f"{count} of them {name!r}" for name, count in counts[:3])
+    other, suggestion = predictions.rows[verdict.contradictions[row]], labels.names[verdict.suggestions[row]]
+    duplicate = f"{Path(labels.paths[other]).name} (sample {labels.ids[other]}) is {suggestion!r}"
+    return f"samples that are nearly the same have different labels, {listed}: {duplicate}"

@@ -1,0 +1,93 @@
+"""Statuses that another target precision changes: found, counted and written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from bson import ObjectId
+
+from ..data.durable_writes import write_durably
+from ..data.fields import DB_BATCH
+from ..data.internals import aggregate
+from ..data.label_text import has_label, or_none
+from ..data.status import Status
+
+SUGGESTED = (Status.ACCEPTED.value, Status.REVIEW.value)
+MAX_IDS = 200_000  # in one query: MongoDB's limit is 16 MB
+
+
+class Target(NamedTuple):
+    """The field of a run, and the samples that it accepts by the new target."""
+
+    field: str
+    label_field: str | None
+    ids: np.ndarray  # of all samples of the run [N]
+    unlabelled: np.ndarray  # indices of the samples that had no label when the run began [M]
+    accepted: np.ndarray  # [N]
+
+    def is_accepted(self) -> np.ndarray:
+        """Whether each unlabelled sample is accepted [M]."""
+        return np.asarray(self.accepted[self.unlabelled])
+
+    def label_of(self, dataset: Any) -> str | None:
+        """The label field, if the dataset has it."""
+        return self.label_field if self.label_field is not None and dataset.has_field(self.label_field) else None
+
+
+def find_changes(dataset: Any, target: Target) -> tuple[dict[str, str], int]:
+    """New status by id of the samples whose status changes, and the number of samples decided since the run."""
+    is_accepted = dict(zip(target.ids[target.unlabelled].tolist(), target.is_accepted().tolist(), strict=True))
+    label_field = target.label_of(dataset)
+    columns = ["id", f"{target.field}.label", f"{target.field}.status"]
+    ids, suggestions, statuses, *labels = dataset.values(columns + ([f"{label_field}.label"] if label_field else []))
+    changes, decided = {}, 0
+    for row, (i, suggestion, status) in enumerate(zip(ids, suggestions, statuses, strict=True)):
+        if i not in is_accepted or status is None:  # somebody emptied it
+            continue
+        if suggestion is None or status not in SUGGESTED or (labels and or_none(labels[0][row])):
+            decided += 1
+        elif (status == Status.ACCEPTED) != is_accepted[i]:
+            changes[i] = SUGGESTED[0] if is_accepted[i] else SUGGESTED[1]
+    return changes, decided
+
+
+def count_changes(dataset: Any, target: Target) -> tuple[int, int]:
+    """The numbers of changes and of decided samples, counted by the database without reading samples."""
+    status, label_field = f"{target.field}.status", target.label_of(dataset)
+    is_open = [{"$gt": [f"${target.field}.label", None]}, {"$in": [f"${status}", list(SUGGESTED)]}]
+    if label_field:
+        is_open.append({"$not": [has_label(label_field).to_mongo()]})
+
+    def count(match: dict[str, Any]) -> Counter[tuple[str, bool]]:
+        """Samples by status, and by whether they are open."""
+        group = {"_id": {"status": f"${status}", "open": {"$and": is_open}}, "count": {"$sum": 1}}
+        rows = aggregate(dataset, [{"$match": {status: {"$ne": None}, **match}}, {"$group": group}])
+        return Counter({(row["_id"]["status"], row["_id"]["open"]): row["count"] for row in rows})
+
+    def count_of(ids: np.ndarray) -> Counter[tuple[str, bool]]:
+        batches = [ids[first : first + MAX_IDS].tolist() for first in range(0, len(ids), MAX_IDS)]
+        return sum((count({"_id": {"$in": [ObjectId(i) for i in batch]}}) for batch in batches), Counter())
+
+    is_accepted = target.is_accepted()
+    few_accepted = bool(2 * is_accepted.sum() <= len(is_accepted))  # the ids of the smaller side are sent
+    state, other = SUGGESTED if few_accepted else SUGGESTED[::-1]
+    with ThreadPoolExecutor() as threads:
+        all_samples = threads.submit(count, {})
+        side = threads.submit(count_of, target.ids[target.unlabelled][is_accepted == few_accepted])
+        labelled = count_of(np.delete(target.ids, target.unlabelled))
+        counts, side_counts = all_samples.result(), side.result()
+    changed = side_counts[other, True] + counts[state, True] - side_counts[state, True]
+    decided = sum(number for (_, open_), number in (counts - labelled).items() if not open_)
+    return changed, decided
+
+
+def write_changes(dataset: Any, field: str, changes: dict[str, str]) -> None:
+    """Writes new statuses by id, in chunks."""
+    ids = list(changes)
+    for first in range(0, len(ids), DB_BATCH):
+        batch = {i: changes[i] for i in ids[first : first + DB_BATCH]}
+        write_durably(dataset, partial(dataset.set_values, f"{field}.status", batch, key_field="id", progress=False))
