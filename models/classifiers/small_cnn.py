@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..image_source import Source
 from ..losses import class_loss
 from ..settings import SmallCNNSettings
 from ..step import TrainingReport, accelerator, multiplies_bf16
@@ -26,13 +26,6 @@ FIRST_PX = 32  # larger images are reduced to about this side by the first layer
 REPORT = 20  # updates between two Steps
 SCALED_BY = 2000  # training images whose mean and spread of pixels scale them all
 BATCH = 500  # images that are scored at once
-
-
-class Source(Protocol):
-    """Images by index: an array, uint8 [N, C, S, S], or what reads them from files."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, indices: np.ndarray, /) -> np.ndarray: ...
 
 
 class SmallCNN(nn.Module):

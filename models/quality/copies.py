@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import InvalidInput
+from ..image_source import Source
 
 SIDE_PX = 32  # larger images are reduced to it first
 SHIFT_PX = 2  # either way, of the reduced image
@@ -35,13 +35,6 @@ ENOUGH = (
 )
 PULL = 10  # a class's own scale counts as much as the pool from so many images on
 USUAL_LIMIT = 0.3  # where there is nothing to learn it from
-
-
-class Source(Protocol):
-    """Images by index: an array, uint8 [N, C, S, S], or what reads them from files."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, indices: np.ndarray, /) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
