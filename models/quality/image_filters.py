@@ -14,12 +14,18 @@ import numpy as np
 
 from ..errors import InvalidInput
 from ..settings import FilterSettings
+from ..synthetic import Reason
 from .copies import Nearest
 
 ENOUGH = 40  # held-out images of a class that set its limit alone
 PULL = 5  # a class's own scale counts as much as that of the others from so many images on
 FAINT = 1e-6
-CHECKS = ("copy", "prototype", "probability", "graph")  # in this order: an image has one reason, the first
+CHECKS = (
+    Reason.COPY,
+    Reason.PROTOTYPE,
+    Reason.PROBABILITY,
+    Reason.GRAPH,
+)  # the first that fails is the reason
 
 
 class Views(NamedTuple):

@@ -21,7 +21,6 @@ from .locks import lock_field
 from .writer import Writer
 
 FIELD = SYNTHETIC  # the embedded document has the name of the tag
-SPARE = "spare"  # reason of one that passed when its class was full already
 CHUNK = 1000  # samples a write
 WAIT_SECONDS = 60  # for another run that adds or removes samples
 KINDS = dict(  # of the embedded document, all filtered by in the App's sidebar
@@ -43,13 +42,13 @@ KINDS = dict(  # of the embedded document, all filtered by in the App's sidebar
 )
 
 
-class Made(NamedTuple):
+class SyntheticImage(NamedTuple):
     """One image that was made, and what is known of it."""
 
     path: str
     label: str
     notes: dict[str, Any]  # values of KINDS
-    kept: bool
+    accepted: bool  # by the filters, and its class had room
 
 
 def check_field(dataset: Any) -> None:
@@ -119,7 +118,7 @@ def read_image(path: str) -> np.ndarray:
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def add(run: Writer, label_field: str, made: Sequence[Made]) -> None:
+def add(run: Writer, label_field: str, made: Sequence[SyntheticImage]) -> None:
     """Adds a sample for each image: tagged, labelled where it was kept, with all that is known of it."""
     dataset = run.dataset
     run.track("samples", run.key)  # before the first is there: a kill in between can be undone
@@ -140,7 +139,7 @@ def _declare(dataset: Any) -> None:
         dataset.add_sample_field(f"{FIELD}.{name}", getattr(fo, kind))
 
 
-def _add_missing(run: Writer, label_field: str, made: Sequence[Made]) -> None:
+def _add_missing(run: Writer, label_field: str, made: Sequence[SyntheticImage]) -> None:
     """Adds those that are not there: the database may have lost some, or none."""
     there = set(of_run(run.dataset, run.key).values(f"{FIELD}.number"))
     samples = [_sample(label_field, one) for one in made if one.notes["number"] not in there]
@@ -148,12 +147,12 @@ def _add_missing(run: Writer, label_field: str, made: Sequence[Made]) -> None:
         run.dataset.add_samples(samples, progress=False)
 
 
-def _sample(label_field: str, one: Made) -> Any:
+def _sample(label_field: str, one: SyntheticImage) -> Any:
     import fiftyone as fo
 
-    tags = [SYNTHETIC] if one.kept else [SYNTHETIC, REJECTED]
+    tags = [SYNTHETIC] if one.accepted else [SYNTHETIC, REJECTED]
     sample = fo.Sample(filepath=one.path, tags=tags, **{FIELD: fo.DynamicEmbeddedDocument(**one.notes)})
-    if one.kept:
+    if one.accepted:
         sample[label_field] = fo.Classification(label=one.label)
     return sample
 
