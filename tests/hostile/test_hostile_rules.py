@@ -128,10 +128,10 @@ def test_a_rule_that_takes_the_database_too_long_is_ended(numbered, monkeypatch)
     for _ in range(2):
         count = {"$sum": {"$map": {"input": "$tags", "in": count}}}
     for endless in (count, {"$sum": {"$range": [0, 1_000_000]}}):
-        assert "may take the database for ever" in use(numbered, {"a": {"$gt": [endless, 0]}})
+        assert "may never end" in use(numbered, {"a": {"$gt": [endless, 0]}})
 
     monkeypatch.setattr(rules, "MAX_SECONDS", 1e-6)
-    assert use(numbered, "a: F('num') > 1") == "rule 1 ('a') takes the database more than 1e-06 s: make it simpler"
+    assert use(numbered, "a: F('num') > 1") == "rule 1 ('a') runs longer than 1e-06 s: make it simpler"
     monkeypatch.undo()
     backtracking = {"$regexMatch": {"input": {"$concat": ["$name"] * 12}, "regex": "^(a+)+b$"}}
     assert use(numbered, "a: " + json.dumps(backtracking))
