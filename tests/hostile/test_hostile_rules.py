@@ -6,6 +6,7 @@ import json
 import time
 
 import pytest
+from evenset.models.errors import InvalidInput
 from evenset.workflows.comparison import rules
 from evenset.workflows.comparison.rule_parser import METHODS, OPERATORS, parse
 from evenset.workflows.data.labels import read_labels
@@ -41,7 +42,7 @@ def use(dataset, given):
         rules.check(found, dataset, known, "ground_truth")
         rules.apply(found, dataset, known)
     except ValueError as error:
-        assert type(error) is ValueError, repr(error)
+        assert isinstance(error, InvalidInput), repr(error)
         return str(error)
     finally:
         assert time.monotonic() - began < SECONDS, given

@@ -354,7 +354,7 @@ def test_an_exported_generator_draws_and_says_that_nobody_knows_what_it_saw(digi
     training.export(training.load(Path(train(digits).folder)), tmp_path)
     results = balance(digits, generator=tmp_path, measure_benefit=False)
 
-    assert results.added == 28 and "is not known" in results.notes[-1]
+    assert results.added == 28 and "are unknown" in results.notes[-1]
     index = tmp_path / "model_index.json"
     index.write_text(index.read_text().replace('"names"', '"called"'))
     with pytest.raises(ValueError, match="Evenset did not train"):
