@@ -159,7 +159,7 @@ def test_the_plan_names_eight_classes_that_fell_short_and_counts_the_others():
     from evenset.workflows.balancing.results import fell_short
 
     names = [f"class {number:02d}" for number in range(12)]
-    plan = plan_images(names, np.array([20, *[5] * 11]), np.zeros(12, int), "majority", 0)
+    plan = plan_images(names, np.array([20, *[5] * 11]), np.zeros(12, int), "majority", None)
 
     (sentence,) = fell_short(plan, [], 5.0)
     assert "'class 08' has 0 of 15 and 3 more classes." in sentence and "class 09" not in sentence
