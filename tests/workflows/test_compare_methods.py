@@ -164,9 +164,9 @@ def test_a_resnet_and_traditional_methods_see_no_held_out_label_either(digits, m
 
     def spy(name, inner):
         def method(trial):
-            labels, part = trial.labels, trial.seen()
-            assert (labels[trial.cut.test] == -1).all() and (part.classes[len(trial.cut.train) :] == -1).all()
-            seen[name] = part.ids[len(trial.cut.train) :].tolist()
+            labels, part = trial.labels, trial.train_then_test()
+            assert (labels[trial.split.test] == -1).all() and (part.class_ids[len(trial.split.train) :] == -1).all()
+            seen[name] = part.ids[len(trial.split.train) :].tolist()
             return inner(trial)
 
         return method
@@ -283,7 +283,7 @@ def test_a_run_that_was_stopped_goes_on_and_ends_as_one_that_was_not(clusters, m
     key = dataset.list_runs()[-1]
 
     def counted(trial):
-        calls.append(trial.cut.seed)
+        calls.append(trial.split.seed)
         return before(trial)
 
     monkeypatch.setitem(METHODS, "laplace", (counted, kinds))
