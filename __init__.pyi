@@ -14,7 +14,7 @@ from .workflows.balancing.comparison import GenerationResults as GenerationResul
 from .workflows.balancing.plan import Target
 from .workflows.balancing.results import BalanceResults as BalanceResults
 from .workflows.balancing.results import DryRun as DryRun
-from .workflows.comparison import rules as own_rules
+from .workflows.comparison import rules as user_rules
 from .workflows.comparison.results import CompareResults as CompareResults
 from .workflows.comparison.table_rows import OwnSettings
 from .workflows.gcn.results import GCNResults as GCNResults
@@ -260,7 +260,7 @@ def audit_labels(
     alpha: float = 0.1,
     seed: int = 0,
 ) -> AuditResults:
-    """Draws accepted samples to check, or reads what the check of the last draw says."""
+    """Draws accepted samples to check, or bounds the precision by the checked draw."""
 
 def find_mistakes(
     samples: Samples,
@@ -345,7 +345,7 @@ def train_generator(
     max_megapixels: float = 120.0,
     threads: int | None = None,
 ) -> GeneratorResults:
-    """Trains a generator of the labelled images, for `balance_classes`; undo with `delete_run`."""
+    """Trains a generator on the labelled images, for `balance_classes`; undo with `delete_run`."""
 
 def balance_classes(
     samples: Samples,
@@ -414,7 +414,7 @@ def compare_methods(
     task: str = 'classification',
     methods: str | Sequence[str] | None = None,
     settings_of: OwnSettings = (),
-    rules: own_rules.OptionalRules = None,
+    rules: user_rules.OptionalRules = None,
     test: Part = None,
     group_field: str | None = None,
     embeddings: str | None = None,
@@ -519,7 +519,7 @@ def delete_run(
     dataset: Samples,
     run_key: str,
 ) -> DeletedRun:
-    """Takes a run away: its fields, views, label changes, files and record."""
+    """Undoes a run: removes its fields, samples, views, files and record, and restores labels that it changed."""
 
 def list_runs(
     dataset: Samples,
@@ -531,13 +531,13 @@ def resume_run(
     run_key: str,
     progress: Progress = None,
 ) -> Any:
-    """Goes on with a run that was stopped or killed, and returns its results."""
+    """Resumes a run that was stopped or killed, and returns its results."""
 
 def stop_run(
     dataset: Samples,
     run_key: str,
 ) -> None:
-    """Asks a run in any process to stop: it does within a batch, and can be resumed."""
+    """Asks a run in any process to stop, within a batch; it can be resumed."""
 
 def load_results(
     dataset: Samples,

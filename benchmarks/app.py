@@ -48,15 +48,15 @@ def main() -> None:
     parser.add_argument("--labels", type=int, default=700)
     parser.add_argument("--rounds", type=int, default=5, help="of the tabs")
     parser.add_argument("--browser", default=os.environ.get("EVENSET_BROWSER"), help="path of Chromium")
-    given = parser.parse_args()
+    options = parser.parse_args()
     with own_database() as folder:
         (folder / "plugins").mkdir()
         (folder / "plugins" / "evenset").symlink_to(ROOT, target_is_directory=True)
-        with app(given.browser) as (page, address):
-            if given.part in ("clicks", "all"):
+        with app(options.browser) as (page, address):
+            if options.part in ("clicks", "all"):
                 clicks(page, address, folder)
-            if given.part in ("tabs", "all"):
-                tabs(page, address, filled(given, folder), given.rounds)
+            if options.part in ("tabs", "all"):
+                tabs(page, address, filled(options, folder), options.rounds)
 
 
 @contextlib.contextmanager
@@ -96,13 +96,13 @@ def dataset_of(name: str, data: str, count: int, labels: int, folder: Path) -> A
     return dataset
 
 
-def filled(given: argparse.Namespace, folder: Path) -> Any:
+def filled(options: argparse.Namespace, folder: Path) -> Any:
     """A data set with suggestions, suspects and synthetic samples, so that every tab has something to show."""
     import evenset
     from PIL import Image
     from sklearn.decomposition import PCA
 
-    dataset = dataset_of("full", given.data, given.images, given.labels, folder)
+    dataset = dataset_of("full", options.data, options.images, options.labels, folder)
     pixels = np.stack([np.asarray(Image.open(path)).ravel() for path in dataset.values("filepath")])
     vectors = PCA(64, random_state=0).fit_transform(pixels.astype(np.float32) / 255)
     dataset.set_values("vector", list(vectors), progress=False)

@@ -39,19 +39,20 @@ def main() -> None:
     parser.add_argument("--size-px", type=int, default=0, help="side that both learn at; 0: the images' own")
     parser.add_argument("--target", type=float, default=0.95, help="precision to promise")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="other settings of auto_label")
-    given = parser.parse_args()
-    settings = {name: value_of(text) for name, _, text in (item.partition("=") for item in given.set)}
-    settings = {**settings, "size_px": given.size_px, "target_precision": given.target, "random_labels": True}
+    options = parser.parse_args()
+    settings = {name: value_of(text) for name, _, text in (item.partition("=") for item in options.set)}
+    settings = {**settings, "size_px": options.size_px, "target_precision": options.target, "random_labels": True}
 
     outcomes: list[Outcome] = []
     with own_database() as folder:
-        for seed in range(given.seeds):
-            outcomes += one_seed(given, seed, {**settings, "seed": seed}, folder)
+        for seed in range(options.seeds):
+            outcomes += one_seed(options, seed, {**settings, "seed": seed}, folder)
             for found in outcomes[-2:]:
-                print(described(found, given.target), flush=True)
-    print(f"\n{given.data}: {given.labels} labels drawn at random, {given.pool or 'all'} images, {given.seeds} seeds")
-    print(f"mean and (lowest to highest) on hidden labels; promised: a precision of {given.target:g} at least")
-    print(tabulate([summary(method, outcomes, given.target) for method in METHODS], "keys"))
+                print(described(found, options.target), flush=True)
+    images = options.pool or "all"
+    print(f"\n{options.data}: {options.labels} labels drawn at random, {images} images, {options.seeds} seeds")
+    print(f"mean and (lowest to highest) on hidden labels; promised: a precision of {options.target:g} at least")
+    print(tabulate([summary(method, outcomes, options.target) for method in METHODS], "keys"))
 
 
 METHODS = ("Evenset", "logistic regression")
@@ -65,18 +66,18 @@ def value_of(text: str) -> Any:
         return text
 
 
-def one_seed(given: argparse.Namespace, seed: int, settings: dict[str, Any], folder: Path) -> list[Outcome]:
+def one_seed(options: argparse.Namespace, seed: int, settings: dict[str, Any], folder: Path) -> list[Outcome]:
     import evenset
     import fiftyone as fo
 
     (folder / f"seed-{seed}").mkdir()
-    drawn = pictures.read(given.data, given.pool, seed, folder / f"seed-{seed}")  # in random order
+    drawn = pictures.read(options.data, options.pool, seed, folder / f"seed-{seed}")  # in random order
     truth = np.array(drawn.labels)
     dataset = fo.Dataset()
     dataset.add_samples([fo.Sample(filepath=path) for path in drawn.paths], progress=False)
-    labelled = [fo.Classification(label=label) for label in drawn.labels[: given.labels]]
+    labelled = [fo.Classification(label=label) for label in drawn.labels[: options.labels]]
     dataset.add_sample_field("ground_truth", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
-    dataset.set_values("ground_truth", labelled + [None] * (len(truth) - given.labels))
+    dataset.set_values("ground_truth", labelled + [None] * (len(truth) - options.labels))
 
     start = time.perf_counter()
     results = evenset.auto_label(dataset, "ground_truth", progress=False, **settings)
@@ -87,7 +88,7 @@ def one_seed(given: argparse.Namespace, seed: int, settings: dict[str, Any], fol
     theirs = time.perf_counter() - start
     dataset.delete()
 
-    hidden = np.arange(len(truth)) >= given.labels
+    hidden = np.arange(len(truth)) >= options.labels
     return [
         outcome(seed, METHODS[0], truth, hidden, np.array(labels, dtype=str), np.array(status) == "accepted", ours),
         outcome(seed, METHODS[1], truth, hidden, np.array(results.names)[classes], accepted, theirs),

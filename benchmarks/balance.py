@@ -83,36 +83,36 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--half", action="store_true", help="images of half the side: a quarter of the work")
-    given = parser.parse_args(arguments)
-    torch.set_num_threads(given.threads)
-    problem = long_tailed(1 + given.half)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    problem = long_tailed(1 + options.half)
     print("training images of each class:", np.bincount(problem.train.labels)[list(ORDER)].tolist(), flush=True)
     validated, tested, clock = {}, {}, {}
 
     def run(name: str, values: dict[str, Any], steps: int, made: Images | None = None) -> None:
         start = time.perf_counter()
-        validated[name], tested[name] = arm(problem, values, steps, range(given.seeds), made)
-        clock[name] = (time.perf_counter() - start) / given.seeds
+        validated[name], tested[name] = arm(problem, values, steps, range(options.seeds), made)
+        clock[name] = (time.perf_counter() - start) / options.seeds
         count = f"{len(made.labels):,} images, " if made else ""
         print(f"{name}: {count}validation {validated[name].mean():.4f}, test {tested[name].mean():.4f}", flush=True)
 
     for name, values in PEERS.items():
-        run(name, values, given.steps)
+        run(name, values, options.steps)
     first = max(PEERS, key=lambda name: float(validated[name].mean()))
-    strong, longer = dict(PEERS[first], augmentation="strong"), given.steps + more_steps(given, clock[first])
+    strong, longer = dict(PEERS[first], augmentation="strong"), options.steps + more_steps(options, clock[first])
     run(LONGER, strong, longer)
     best = max(validated, key=lambda name: float(validated[name].mean()))
     print(f"best without synthetic images, by validation: {best}\n", flush=True)
-    values, steps = (strong, longer) if best == LONGER else (PEERS[best], given.steps)
-    making = Making(problem, given.minutes)
-    for recipe in recipes(given.sweep):
+    values, steps = (strong, longer) if best == LONGER else (PEERS[best], options.steps)
+    making = Making(problem, options.minutes)
+    for recipe in recipes(options.sweep):
         run(str(recipe), dict(values, synthetic_fraction=recipe.share), steps, making(recipe))
-    report(validated, tested, best, given.seeds)
+    report(validated, tested, best, options.seeds)
 
 
-def more_steps(given: argparse.Namespace, seconds: float) -> int:
-    """Updates that a network makes in the time that the generator trains; `given.steps` take so many seconds."""
-    return round(given.minutes * 60 * given.steps / seconds)
+def more_steps(options: argparse.Namespace, seconds: float) -> int:
+    """Updates that a network makes in the time that the generator trains; `options.steps` take so many seconds."""
+    return round(options.minutes * 60 * options.steps / seconds)
 
 
 def recipes(sweep: list[str]) -> list[Recipe]:
@@ -129,8 +129,8 @@ def long_tailed(fold: int = 1, seed: int = 0) -> Problem:
     for rank, name in enumerate(ORDER):
         rows = rng.permutation(np.flatnonzero(first & (truth == name)))
         count = min(round(HEAD * RATIO ** (-rank / 9)), len(rows) - AT_LEAST)
-        cut = count // 4
-        held, train = [*held, rows[:cut]], [*train, rows[cut:count]]
+        quarter = count // 4
+        held, train = [*held, rows[:quarter]], [*train, rows[quarter:count]]
         validation.append(rows[max(count, len(rows) - VALIDATION) :])
     parts = [np.concatenate(rows) for rows in (train, held, validation)]
     return Problem(*(Images(pixels[rows], truth[rows]) for rows in (*parts, np.flatnonzero(~first))))
@@ -142,26 +142,26 @@ def everything(problem: Problem) -> Images:
 
 
 def arm(
-    problem: Problem, values: dict[str, Any], steps: int, seeds: range, made: Images | None = None
+    problem: Problem, values: dict[str, Any], steps: int, seeds: range, extra: Images | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Balanced accuracy on validation and on test, for each seed [S]."""
     from evenset.models.classifiers import small_cnn
     from evenset.models.settings import SmallCNNSettings
 
     real = everything(problem)
-    found = []
+    scores = []
     for seed in seeds:
         settings = SmallCNNSettings(seed=seed, **{"updates": steps, **values})
         model = small_cnn.build(10, real.pixels, settings)
-        for _ in small_cnn.train(model, real.pixels, real.labels, settings, made):
+        for _ in small_cnn.train(model, real.pixels, real.labels, settings, extra):
             pass
-        found.append([balanced(small_cnn.predict(model, part.pixels), part.labels) for part in problem[2:]])
-    return tuple(np.array(found).T)  # type: ignore[return-value]
+        scores.append([balanced(small_cnn.predict(model, part.pixels), part.labels) for part in problem[2:]])
+    return tuple(np.array(scores).T)  # type: ignore[return-value]
 
 
 def balanced(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    right = probabilities.argmax(1) == labels
-    return float(np.mean([right[labels == name].mean() for name in range(10)]))
+    correct = probabilities.argmax(1) == labels
+    return float(np.mean([correct[labels == name].mean() for name in range(10)]))
 
 
 class Making:
@@ -216,23 +216,23 @@ class Making:
 
         if without == "all":
             return np.ones(len(drawn.labels), dtype=bool)
-        setting = f"{'gcn' if without == 'graph' else without}_reject_quantile"
-        shares = {setting: 0.0} if without in CHECKS else {}
-        return kept(self.problem.train, self.problem.held_out, drawn, shares)
+        setting = "gcn_reject_quantile" if without == "graph" else f"{without}_reject_quantile"
+        off = {setting: 0.0} if without in CHECKS else {}
+        return kept(self.problem.train, self.problem.held_out, drawn, off)
 
 
-def kept(train: Images, held_out: Images, drawn: Images, shares: dict[str, float] | None = None) -> np.ndarray:
+def kept(train: Images, held_out: Images, drawn: Images, off: dict[str, float] | None = None) -> np.ndarray:
     """Which images the filters keep: a network that learned from `train` judges, `held_out` sets the limits."""
     from evenset.models.quality.image_filters import CHECKS
     from evenset.models.settings import FilterSettings, SmallCNNSettings
-    from evenset.workflows.balancing.benefit import Problem as Judged
-    from evenset.workflows.balancing.image_filter import Judging
+    from evenset.workflows.balancing.benefit import RealImages
+    from evenset.workflows.balancing.image_filter import ImageFilter
 
     names = np.arange(len(train.labels)).astype(str)
-    real = Judged(list(pictures.CLOTHES), *train, names, *held_out)
+    real = RealImages(list(pictures.CLOTHES), *train, names, *held_out)
     with tempfile.TemporaryDirectory() as folder:
         run: Any = SimpleNamespace(folder=Path(folder), report=lambda *_: None, check_stop=lambda: None)
-        judged = Judging(run, real, FilterSettings(**(shares or {})), SmallCNNSettings(), copies=True)(*drawn)[0]
+        judged = ImageFilter(run, real, FilterSettings(**(off or {})), SmallCNNSettings(), copies=True)(*drawn)[0]
     refused = [f"{name} {(judged.reason == name).mean():.0%}" for name in CHECKS]
     print(f"filters kept {judged.kept.mean():.1%}; refused: {', '.join(refused)}", flush=True)
     return judged.kept

@@ -52,12 +52,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--judged", type=int, default=5000, help="held-out images that are judged, at the most")
     parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args(arguments)
-    torch.set_num_threads(given.threads)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
-        pixels, labels = arrays(given.data, given.size_px, Path(folder))
-    for count in given.per_class:
-        tables = [compare(pixels, labels, count, given.judged, seed) for seed in range(given.seeds)]
+        pixels, labels = arrays(options.data, options.size_px, Path(folder))
+    for count in options.per_class:
+        tables = [compare(pixels, labels, count, options.judged, seed) for seed in range(options.seeds)]
         report(count, tables, len(np.unique(labels)))
 
 

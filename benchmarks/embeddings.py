@@ -40,13 +40,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cache", type=Path, help="file that keeps the embeddings between calls")
-    given = parser.parse_args(arguments)
-    torch.set_num_threads(given.threads)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
-        found = pictures.read(given.data, given.images, 0, Path(folder))
-        vectors = frozen.vectors(found.paths, given.cache)
+        found = pictures.read(options.data, options.images, 0, Path(folder))
+        vectors = frozen.vectors(found.paths, options.cache)
     truth = np.unique(found.labels, return_inverse=True)[1]
-    compare(vectors, truth, given.labels, range(given.first_seed, given.first_seed + given.splits))
+    compare(vectors, truth, options.labels, range(options.first_seed, options.first_seed + options.splits))
 
 
 def compare(vectors: np.ndarray, truth: np.ndarray, counts: list[int], seeds: range) -> None:

@@ -32,30 +32,30 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--members", default="graph", help="of auto_label")
     parser.add_argument("--neighbours", type=int, default=0, help="of each sample in the graph; 0: auto_label's own")
-    given = parser.parse_args(arguments)
-    counts = given.labels or list(GOALS.get(given.data, {10: 0.0}))
-    seeds = range(given.first_seed, given.first_seed + (given.seeds or (20 if given.data == "digits" else 3)))
+    options = parser.parse_args(arguments)
+    counts = options.labels or list(GOALS.get(options.data, {10: 0.0}))
+    seeds = range(options.first_seed, options.first_seed + (options.seeds or (20 if options.data == "digits" else 3)))
 
-    settings = {**SETTINGS, "members": given.members}
-    if given.neighbours:
-        settings["neighbours"] = given.neighbours
+    settings = {**SETTINGS, "members": options.members}
+    if options.neighbours:
+        settings["neighbours"] = options.neighbours
 
     rows: Rows = defaultdict(list)
     with own_database() as folder:
-        dataset, drawn = make(given.data, folder)
+        dataset, drawn = make(options.data, folder)
         truth = np.unique(drawn.labels, return_inverse=True)[1]
-        peers = make_peers(drawn, given.data)
+        peers = make_peers(drawn, options.data)
         for seed in seeds:
             for count in counts:
                 labels = draw(truth, count, seed)
                 rows["Evenset", count].append(run(dataset, drawn, labels, settings, seed))
                 for name, peer in peers.items():
                     start = time.perf_counter()
-                    said = peer(labels)
-                    right = (said == truth)[labels < 0].mean()
-                    rows[name, count].append((float(right), time.perf_counter() - start))
+                    predicted = peer(labels)
+                    accuracy = (predicted == truth)[labels < 0].mean()
+                    rows[name, count].append((float(accuracy), time.perf_counter() - start))
                 print(f"seed {seed}, {count} a class: {rows['Evenset', count][-1][0]:.3f}", flush=True)
-    report(given, rows, counts, seeds)
+    report(options, rows, counts, seeds)
 
 
 def make(data: str, folder: Path) -> tuple[Any, pictures.Pictures]:
@@ -85,14 +85,14 @@ def run(
     import evenset
     import fiftyone as fo
 
-    given = [None if i < 0 else fo.Classification(label=name) for i, name in zip(labels, drawn.labels, strict=True)]
-    dataset.set_values("ground_truth", given)
+    shown = [None if i < 0 else fo.Classification(label=name) for i, name in zip(labels, drawn.labels, strict=True)]
+    dataset.set_values("ground_truth", shown)
     start = time.perf_counter()
     results = evenset.auto_label(dataset, "ground_truth", seed=seed, **settings)
     seconds = time.perf_counter() - start
-    said = np.array(dataset.values("auto_label.label"))
+    predicted = np.array(dataset.values("auto_label.label"))
     evenset.delete_run(dataset, results.run_key)
-    return float((said == np.array(drawn.labels))[labels < 0].mean()), seconds
+    return float((predicted == np.array(drawn.labels))[labels < 0].mean()), seconds
 
 
 def make_peers(drawn: pictures.Pictures, data: str) -> dict[str, Any]:
@@ -112,8 +112,8 @@ def make_peers(drawn: pictures.Pictures, data: str) -> dict[str, Any]:
     classes = len(set(drawn.labels))
 
     def regress(labels: np.ndarray) -> np.ndarray:
-        known = labels >= 0
-        return LogisticRegression(C=10, max_iter=500).fit(seen[known], labels[known]).predict(seen)
+        labelled = labels >= 0
+        return LogisticRegression(C=10, max_iter=500).fit(seen[labelled], labels[labelled]).predict(seen)
 
     def best(scores: np.ndarray) -> np.ndarray:
         return np.nan_to_num(scores, nan=-np.inf).argmax(axis=1)
@@ -129,26 +129,26 @@ def make_peers(drawn: pictures.Pictures, data: str) -> dict[str, Any]:
     return peers
 
 
-def report(given: argparse.Namespace, rows: Rows, counts: list[int], seeds: range) -> None:
-    print(f"\n{given.data}, members: {given.members}, neighbours: {given.neighbours or 'as auto_label has them'}")
+def report(options: argparse.Namespace, rows: Rows, counts: list[int], seeds: range) -> None:
+    print(f"\n{options.data}, members: {options.members}, neighbours: {options.neighbours or 'as auto_label has them'}")
     print(f"accuracy on hidden labels, {len(seeds)} draws: mean (lowest to highest)")
     table = []
     for name in dict.fromkeys(name for name, _ in rows):
-        found = {"": name}
+        row = {"": name}
         for count in counts:
-            right = [share for share, _ in rows[name, count]]
-            found[f"{count} a class"] = f"{np.mean(right):.3f} ({min(right):.3f} to {max(right):.3f})"
-        found["seconds"] = f"{max(seconds for count in counts for _, seconds in rows[name, count]):.0f}"
-        table.append(found)
+            accuracies = [accuracy for accuracy, _ in rows[name, count]]
+            row[f"{count} a class"] = f"{np.mean(accuracies):.3f} ({min(accuracies):.3f} to {max(accuracies):.3f})"
+        row["seconds"] = f"{max(seconds for count in counts for _, seconds in rows[name, count]):.0f}"
+        table.append(row)
     print(tabulate(table, "keys"), flush=True)
-    for count, wanted in GOALS.get(given.data, {}).items():
+    for count, wanted in GOALS.get(options.data, {}).items():
         if count in counts:
-            right = float(np.mean([share for share, _ in rows["Evenset", count]]))
-            goal(f"{given.data}, {count} labels a class, accuracy >= {wanted:.2f}", right >= wanted, f"{right:.3f}")
-    if given.data in MINUTES:
+            mean = float(np.mean([accuracy for accuracy, _ in rows["Evenset", count]]))
+            goal(f"{options.data}, {count} labels a class, accuracy >= {wanted:.2f}", mean >= wanted, f"{mean:.3f}")
+    if options.data in MINUTES:
         slowest = max(seconds for count in counts for _, seconds in rows["Evenset", count]) / 60
-        most = MINUTES[given.data]
-        goal(f"{given.data}, within {most:.0f} minutes", slowest <= most, f"{slowest:.1f} minutes, the slowest run")
+        most = MINUTES[options.data]
+        goal(f"{options.data}, within {most:.0f} minutes", slowest <= most, f"{slowest:.1f} minutes, the slowest run")
 
 
 if __name__ == "__main__":

@@ -36,25 +36,25 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, help="of a generator a seed; one that is not there is trained and kept")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3, help="generators, each trained and judged by itself")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
 
-    torch.set_num_threads(given.threads)
-    if given.part in ("training", "all"):
+    torch.set_num_threads(options.threads)
+    if options.part in ("training", "all"):
         training(seed=0)
-    if given.part == "training":
+    if options.part == "training":
         return
-    parts = [part for part in (sampling, worth) if given.part in (part.__name__, "all")]
+    parts = [part for part in (sampling, worth) if options.part in (part.__name__, "all")]
     figures: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for seed in range(given.seeds):
-            pipeline = trained((given.folder or Path(folder)) / f"seed {seed}", given.minutes, seed)
+        for seed in range(options.seeds):
+            pipeline = trained((options.folder or Path(folder)) / f"seed {seed}", options.minutes, seed)
             for part in parts:
-                for name, figure in part(pipeline, given.images, seed).items():
+                for name, figure in part(pipeline, options.images, seed).items():
                     figures.setdefault(name, []).append(figure)
-    print(f"\nMeans of {given.seeds} seeds, lowest and highest")
-    for name, found in figures.items():
-        mean = float(np.mean(found))
-        goal(name, GOALS[name](mean), f"{mean:.3g} ({min(found):.3g} to {max(found):.3g})")
+    print(f"\nMeans of {options.seeds} seeds, lowest and highest")
+    for name, values in figures.items():
+        mean = float(np.mean(values))
+        goal(name, GOALS[name](mean), f"{mean:.3g} ({min(values):.3g} to {max(values):.3g})")
 
 
 def training(seed: int) -> None:
@@ -111,8 +111,8 @@ def bare_update(pipeline: Any, precision: str, settings: Any) -> Any:
 
     def update() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            said = network(noisy, times, labels, return_dict=False)[0]
-        loss = (said.float() - target).square().mean()
+            predicted = network(noisy, times, labels, return_dict=False)[0]
+        loss = (predicted.float() - target).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -144,10 +144,10 @@ def sampling(pipeline: Any, count: int, seed: int) -> dict[str, float]:
     from evenset.models.settings import SamplingSettings, SmallCNNSettings
 
     pixels, labels = real("train")
-    judge = small_cnn.build(10, pixels, SmallCNNSettings(seed=seed))
-    for _ in small_cnn.train(judge, pixels, labels, SmallCNNSettings(seed=seed)):
+    network = small_cnn.build(10, pixels, SmallCNNSettings(seed=seed))
+    for _ in small_cnn.train(network, pixels, labels, SmallCNNSettings(seed=seed)):
         pass
-    wanted = small_cnn.embed(judge, real("t10k")[0])
+    wanted = small_cnn.embed(network, real("t10k")[0])
     usual = SamplingSettings(sampling_seed=seed)
     slow = SamplingSettings(
         sampling_steps=SLOW_STEPS, guidance=SLOW_GUIDANCE, guidance_from=0.0, guidance_to=1.0, sampling_seed=seed
@@ -156,9 +156,9 @@ def sampling(pipeline: Any, count: int, seed: int) -> dict[str, float]:
     ways = {f"{usual.sampling_steps} steps, guided in part": usual, f"{SLOW_STEPS} steps, guided throughout": slow}
     for name, settings in ways.items():
         images, _, seconds = draw(pipeline, count, settings)
-        made = small_cnn.embed(judge, images)
-        shares = image_metrics.prdc(wanted, made)
-        distances = [*image_metrics.kid(wanted, made), image_metrics.fid(wanted, made)]
+        generated = small_cnn.embed(network, images)
+        shares = image_metrics.prdc(wanted, generated)
+        distances = [*image_metrics.kid(wanted, generated), image_metrics.fid(wanted, generated)]
         rows.append([name, count / seconds, *distances, *shares.values()])
     print(f"\n{count:,} images of 28 px beside the 10,000 test images, in the embedding of a network")
     print(tabulate(rows, ["", "images/s", "KID", "+-", "FID", *shares], floatfmt=".3g"))
@@ -174,13 +174,13 @@ def worth(pipeline: Any, count: int, seed: int) -> dict[str, float]:
     (pixels, labels), test, settings = real("train"), real("t10k"), SmallCNNSettings(seed=seed)
     more = count * 5 // 4  # to choose from
     images, classes, _ = draw(pipeline, more, SamplingSettings(sampling_seed=seed))
-    held, seen = np.split(np.random.default_rng(0).permutation(len(pixels)), [len(pixels) // 4])
-    parts = [balance.Images(pixels[rows], labels[rows]) for rows in (seen, held)]
-    kept = np.flatnonzero(balance.kept(*parts, balance.Images(images, classes)))[:count]
+    held_out, seen = np.split(np.random.default_rng(0).permutation(len(pixels)), [len(pixels) // 4])
+    parts = [balance.Images(pixels[rows], labels[rows]) for rows in (seen, held_out)]
+    accepted = np.flatnonzero(balance.kept(*parts, balance.Images(images, classes)))[:count]
     few = np.random.default_rng(seed).permutation(len(pixels))[:count]
     sets = {
         "generated": (images[:count], classes[:count]),
-        "generated and filtered": (images[kept], classes[kept]),
+        "generated and filtered": (images[accepted], classes[accepted]),
         f"real, {count:,}": (pixels[few], labels[few]),
         f"real, {len(pixels):,}": (pixels, labels),
     }

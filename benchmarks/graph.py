@@ -26,16 +26,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--plain-epochs", type=int, default=60, help="fewer: the plain network's time is scaled up")
     parser.add_argument("--threads", type=int, default=2)
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
 
     import faiss
 
-    torch.set_num_threads(given.threads)
-    faiss.omp_set_num_threads(given.threads)
-    if given.part != "gcn":
-        million(given.rows)
-    if given.part != "graph":
-        networks(given.nodes, given.epochs, given.plain_epochs)
+    torch.set_num_threads(options.threads)
+    faiss.omp_set_num_threads(options.threads)
+    if options.part != "gcn":
+        million(options.rows)
+    if options.part != "graph":
+        networks(options.nodes, options.epochs, options.plain_epochs)
 
 
 def million(count: int) -> None:

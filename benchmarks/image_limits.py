@@ -27,18 +27,18 @@ def main() -> None:
     parser.add_argument("--size-px", type=int, nargs="*", default=[0, 224], help="final sides; 0 keeps the image's own")
     parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.read:
-        return read(given.read, given.size_px[0])
-    if given.write:
-        with given.write.open("wb") as file:
-            return FILES[given.only](file)
+    options = parser.parse_args()
+    if options.read:
+        return read(options.read, options.size_px[0])
+    if options.write:
+        with options.write.open("wb") as file:
+            return FILES[options.only](file)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "image"
-        for name in (name for name in FILES if given.only in name):
+        for name in (name for name in FILES if options.only in name):
             run("--write", path, "--only", name)  # not here: a child's peak begins at its parent's size
-            for size_px in given.size_px:
+            for size_px in options.size_px:
                 *figures, refused = run("--read", path, "--size-px", size_px).rstrip("\n").split("\t")
                 rows.append([name, path.stat().st_size / 1e6, size_px, *map(float, figures), refused])
     head = ["file", "MB", "size_px", "CPU seconds", "seconds", "peak MB", "refused"]

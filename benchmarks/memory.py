@@ -41,9 +41,9 @@ def main() -> None:
     parser.add_argument("--size-px", type=int, default=64)
     parser.add_argument("--stem", default=STEMS[0], choices=STEMS)
     parser.add_argument("--threads", type=int, default=2)
-    given = parser.parse_args()
+    options = parser.parse_args()
     with own_database():
-        print(*peak(given.list.read_text().splitlines(), given.size_px, given.stem, given.threads))
+        print(*peak(options.list.read_text().splitlines(), options.size_px, options.stem, options.threads))
 
 
 def peak(files: list[str], size_px: int, stem: str, threads: int) -> tuple[float, float, float]:

@@ -21,20 +21,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=2000, help="all with a label, of which a part is held out")
     parser.add_argument("--seeds", type=int, default=3, help="parts that are held out, one after the other")
     parser.add_argument("--epochs", type=int, help="of each ResNet; as its settings have it")
-    given = parser.parse_args(arguments)
-    shorter = {"epochs": given.epochs, "min_updates": 1} if given.epochs else {}
+    options = parser.parse_args(arguments)
+    shorter = {"epochs": options.epochs, "min_updates": 1} if options.epochs else {}
     rows = {"resnet": shorter, **{name: {**own, **shorter} for name, own in INSIDE.items()}}
     with own_database() as folder:
         import evenset
         import fiftyone as fo
 
-        drawn = pictures.read(given.data, given.images, 0, folder)
+        drawn = pictures.read(options.data, options.images, 0, folder)
         dataset = fo.Dataset()
         labelled = zip(drawn.paths, drawn.labels, strict=True)
         dataset.add_samples(
             [fo.Sample(filepath=path, truth=fo.Classification(label=name)) for path, name in labelled], progress=False
         )
-        print(evenset.compare_methods(dataset, "truth", methods=METHODS, settings_of=rows, seeds=given.seeds))
+        print(evenset.compare_methods(dataset, "truth", methods=METHODS, settings_of=rows, seeds=options.seeds))
 
 
 if __name__ == "__main__":

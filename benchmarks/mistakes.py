@@ -37,27 +37,27 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--labels", type=int, default=20_000, help="images of each data set")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="draws of what is corrupted")
     parser.add_argument("--cache", type=Path, help="folder that keeps the embeddings of CIFAR-10")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
 
     found: Found = {name: {} for name in (OURS, *PEERS, *(f"{peer}, averaged" for peer in PEERS))}
     with own_database():
-        for data in ("cifar", "fashion-mnist") if given.cifar else ("fashion-mnist",):
-            vectors, truth = read(data, given)
-            measure(data, vectors, truth, given.seeds, found)
+        for data in ("cifar", "fashion-mnist") if options.cifar else ("fashion-mnist",):
+            vectors, truth = read(data, options)
+            measure(data, vectors, truth, options.seeds, found)
     report(found)
 
 
-def read(data: str, given: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
+def read(data: str, options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
     """Vectors, reduced as find_mistakes would at each call [N, 128], and classes [N]."""
     from evenset.models.graphs import nearest_neighbours
     from evenset.models.images import features
     from evenset.models.settings import GraphSettings
 
     with tempfile.TemporaryDirectory() as folder:
-        drawn = pictures.read(given.cifar if data == "cifar" else data, given.labels, 0, Path(folder))
+        drawn = pictures.read(options.cifar if data == "cifar" else data, options.labels, 0, Path(folder))
         truth = np.unique(drawn.labels, return_inverse=True)[1]
         if data == "cifar":
-            kept = given.cache and given.cache / f"cifar-{len(truth)}.npy"
+            kept = options.cache and options.cache / f"cifar-{len(truth)}.npy"
             vectors = frozen.vectors(drawn.paths, kept)
         else:
             from PIL import Image

@@ -34,15 +34,15 @@ class Predictions(NamedTuple):
     truth: np.ndarray  # [N]
 
     @property
-    def right(self) -> np.ndarray:
+    def correct(self) -> np.ndarray:
         return np.asarray(self.logits.argmax(1) == self.truth)
 
 
 class Split(NamedTuple):
     """Indices of a draw."""
 
-    held: np.ndarray
-    pool: np.ndarray
+    calibration: np.ndarray
+    unlabelled: np.ndarray
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -55,31 +55,32 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--held", type=int, nargs="*", default=[45, 150, 500, 2000], help="calibration labels")
     parser.add_argument("--targets", type=float, nargs="*", default=[0.9, 0.95, 0.99], help="precisions to promise")
     parser.add_argument("--splits", type=int, default=500)
-    parser.add_argument("--cache", type=Path, help="folder that keeps the predictions; none: they are made anew")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--cache", type=Path, help="folder that keeps the predictions between calls")
+    options = parser.parse_args(arguments)
     warnings.filterwarnings("ignore", module="mapie")  # it warns where nothing is accepted
     with tempfile.TemporaryDirectory() as passing:
-        for wrong in given.wrong:
-            found = predictions(given, wrong, given.cache or Path(passing))
-            print(f"\n{given.labels} labels, {wrong:.0%} of them wrong: {found.right.mean():.3f} are predicted right")
-            for held in given.held:
-                for target in given.targets:
-                    compare(found, held, target, given.splits)
+        for wrong in options.wrong:
+            scored = predictions(options, wrong, options.cache or Path(passing))
+            accuracy = scored.correct.mean()
+            print(f"\n{options.labels} labels, {wrong:.0%} of them wrong: accuracy {accuracy:.3f}")
+            for count in options.held:
+                for target in options.targets:
+                    compare(scored, count, target, options.splits)
 
 
-def predictions(given: argparse.Namespace, wrong: float, folder: Path) -> Predictions:
+def predictions(options: argparse.Namespace, wrong: float, folder: Path) -> Predictions:
     """Reads them from the folder, or makes them and keeps them there."""
     from evenset.models.confidence import calibration
 
-    path = folder / f"promise-{given.images}-{given.labels}-{wrong:g}.npz"
+    path = folder / f"promise-{options.images}-{options.labels}-{wrong:g}.npz"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **predict(given.images, given.labels, wrong))
-    with np.load(path) as kept:
-        scores, logits, truth, labels = (kept[name] for name in ("scores", "logits", "truth", "labels"))
-    tuning = slice(given.labels, given.labels + TUNING)
+        np.savez(path, **predict(options.images, options.labels, wrong))
+    with np.load(path) as arrays:
+        scores, logits, truth, labels = (arrays[name] for name in ("scores", "logits", "truth", "labels"))
+    tuning = slice(options.labels, options.labels + TUNING)
     calibrator = calibration.fit(scores[tuning], logits[tuning].argmax(1) == labels[tuning])
-    rest = slice(given.labels + TUNING, None)
+    rest = slice(options.labels + TUNING, None)
     return Predictions(scores[rest], calibrator(scores)[rest], logits[rest], truth[rest])
 
 
@@ -95,11 +96,11 @@ def predict(images: int, labels: int, wrong: float) -> dict[str, np.ndarray]:
     pixels, names = pictures._fashion_mnist(pictures.LOCAL_COPY)
     order = rng.permutation(len(pixels))[:images]
     truth = np.unique(np.array(names)[order], return_inverse=True)[1]
-    given = np.full(images, -1)
-    given[: labels + TUNING] = truth[: labels + TUNING]
+    noisy = np.full(images, -1)
+    noisy[: labels + TUNING] = truth[: labels + TUNING]
     bad = np.flatnonzero(rng.random(labels + TUNING) < wrong)
-    given[bad] = (given[bad] + rng.integers(1, 10, len(bad))) % 10
-    train = np.where(np.arange(images) < labels, given, -1)
+    noisy[bad] = (noisy[bad] + rng.integers(1, 10, len(bad))) % 10
+    train = np.where(np.arange(images) < labels, noisy, -1)
 
     vectors = features.describe(pixels[order][:, None])
     nearest, reduced = (
@@ -117,14 +118,14 @@ def predict(images: int, labels: int, wrong: float) -> dict[str, np.ndarray]:
             "harmonic": np.log(label_propagation.laplace(nearest, train, 10)),
         }
     stack, tuning = np.stack(list(members.values())), slice(labels, labels + TUNING)
-    weights = ensemble.weigh(stack[:, tuning], given[tuning])
+    weights = ensemble.weigh(stack[:, tuning], noisy[tuning])
     logits = ensemble.combine(stack, weights)
-    scores = ordered(logits, members, weights, nearest.neighbours, given)
-    return dict(scores=scores, logits=logits, truth=truth, labels=given)
+    scores = ordered(logits, members, weights, nearest.neighbours, noisy)
+    return dict(scores=scores, logits=logits, truth=truth, labels=noisy)
 
 
 def ordered(
-    logits: np.ndarray, members: dict[str, np.ndarray], weights: np.ndarray, neighbours: np.ndarray, given: np.ndarray
+    logits: np.ndarray, members: dict[str, np.ndarray], weights: np.ndarray, neighbours: np.ndarray, noisy: np.ndarray
 ) -> np.ndarray:
     """What auto_label orders samples by [N]."""
     from evenset.models.settings import AutoLabelSettings
@@ -136,100 +137,103 @@ def ordered(
 
     count, agree = len(logits), neighbour_agreement(logits, neighbours)
     parts = np.where(
-        given < 0, 0, np.where(np.arange(count) < (given >= 0).sum() - TUNING, Split.TRAIN, Split.VALIDATION)
+        noisy < 0, 0, np.where(np.arange(count) < (noisy >= 0).sum() - TUNING, Split.TRAIN, Split.VALIDATION)
     )
     ids = np.arange(count).astype(str)
-    known = Labels(ids, ids, given, list("abcdefghij"), given >= 0, np.full(count, ""), 0)
+    known = Labels(ids, ids, noisy, list("abcdefghij"), noisy >= 0, np.full(count, ""), 0)
     none = np.zeros((count, 0))
     of_all = predictions.Predictions(logits, none, np.zeros(10), parts, none[:0], {}, members=members)
     of_all.neighbour_agreement, of_all.weights = agree, dict(zip(members, weights.tolist(), strict=True))
     return decide(known, of_all, AutoLabelSettings()).candidates.scores
 
 
-def compare(found: Predictions, held: int, target: float, splits: int) -> None:
+def compare(scored: Predictions, count: int, target: float, splits: int) -> None:
     """Prints how each method fares over the splits, and the goals."""
-    rng = np.random.default_rng(held)
-    draws = [np.split(rng.permutation(len(found.truth)), [held]) for _ in range(splits)]
-    oracle = np.array([best_coverage(found, Split(*draw), target) for draw in draws])
+    rng = np.random.default_rng(count)
+    draws = [np.split(rng.permutation(len(scored.truth)), [count]) for _ in range(splits)]
+    oracle = np.array([best_coverage(scored, Split(*draw), target) for draw in draws])
     rows, figures = [], {}
     for name, method in METHODS.items():
-        outcomes = [outcome(method, found, Split(*draw), target) for draw in draws]
-        coverage, kept = (np.array(column) for column in zip(*outcomes, strict=True))
-        figures[name] = float(kept.mean()), float(coverage.mean() / max(oracle.mean(), 1e-9))
-        said = {"promise kept": figures[name][0], "coverage over the oracle's": figures[name][1]}
-        rows.append({"": name, **said, "nothing accepted": float((coverage == 0).mean())})
-    print(f"\n{held:,} calibration labels, target {target:g}: the oracle accepts {oracle.mean():.3f}")
+        outcomes = [outcome(method, scored, Split(*draw), target) for draw in draws]
+        coverage, keeps = (np.array(column) for column in zip(*outcomes, strict=True))
+        figures[name] = float(keeps.mean()), float(coverage.mean() / max(oracle.mean(), 1e-9))
+        figure = {"promise kept": figures[name][0], "coverage over the oracle's": figures[name][1]}
+        rows.append({"": name, **figure, "nothing accepted": float((coverage == 0).mean())})
+    print(f"\n{count:,} calibration labels, target {target:g}: the oracle accepts {oracle.mean():.3f}")
     print(tabulate(rows, "keys", floatfmt=".3f"))
-    kept_share, share = figures["Evenset"]
-    goal(f"{held:,} labels, {target:g}: kept in at least .90 of the splits", kept_share >= 0.9, f"{kept_share:.3f}")
-    if (held, target) in GOALS:
-        least = GOALS[held, target]
+    keep_rate, share = figures["Evenset"]
+    goal(f"{count:,} labels, {target:g}: kept in at least .90 of the splits", keep_rate >= 0.9, f"{keep_rate:.3f}")
+    if (count, target) in GOALS:
+        least = GOALS[count, target]
         goal(
-            f"{held:,} labels, {target:g}: coverage over the oracle's at least {least:.2f}",
+            f"{count:,} labels, {target:g}: coverage over the oracle's at least {least:.2f}",
             share >= least,
             f"{share:.3f}",
         )
 
 
-def outcome(method: Method, found: Predictions, split: Split, target: float) -> tuple[float, bool]:
+def outcome(method: Method, scored: Predictions, split: Split, target: float) -> tuple[float, bool]:
     """Coverage, and whether the promise is kept: an empty one is."""
-    accepted = method(found, split, target)
-    return float(accepted.mean()), not accepted.any() or bool(found.right[split.pool][accepted].mean() >= target)
+    accepted = method(scored, split, target)
+    correct = scored.correct[split.unlabelled][accepted]
+    return float(accepted.mean()), not accepted.any() or bool(correct.mean() >= target)
 
 
-def best_coverage(found: Predictions, split: Split, target: float) -> float:
-    """The largest part of the pool that keeps the target, by the same scores and the truth."""
-    right = found.right[split.pool][np.argsort(-found.scores[split.pool])]
-    good = np.flatnonzero(np.cumsum(right) >= target * np.arange(1, len(right) + 1) - 1e-9)
-    return float((good[-1] + 1) / len(right)) if len(good) else 0.0
+def best_coverage(scored: Predictions, split: Split, target: float) -> float:
+    """The largest part of the unlabelled samples that keeps the target, by the same scores and the truth."""
+    correct = scored.correct[split.unlabelled][np.argsort(-scored.scores[split.unlabelled])]
+    reached = np.flatnonzero(np.cumsum(correct) >= target * np.arange(1, len(correct) + 1) - 1e-9)
+    return float((reached[-1] + 1) / len(correct)) if len(reached) else 0.0
 
 
-Method = Callable[[Predictions, Split, float], np.ndarray]  # which of the pool are accepted [M]
+Method = Callable[[Predictions, Split, float], np.ndarray]  # unlabelled samples that are accepted [M]
 
 
-def evenset(found: Predictions, split: Split, target: float) -> np.ndarray:
+def evenset(scored: Predictions, split: Split, target: float) -> np.ndarray:
     from evenset.models.confidence.threshold import choose_threshold
 
-    pool, held = found.scores[split.pool], found.scores[split.held]
-    return np.asarray(pool >= choose_threshold(pool, held, found.right[split.held], target, ALPHA).score)
+    scores, calibration = scored.scores[split.unlabelled], scored.scores[split.calibration]
+    correct = scored.correct[split.calibration]
+    return np.asarray(scores >= choose_threshold(scores, calibration, correct, target, ALPHA).score)
 
 
-def read_off(found: Predictions, split: Split, target: float) -> np.ndarray:
+def read_off(scored: Predictions, split: Split, target: float) -> np.ndarray:
     """The lowest score above which the calibration labels reach the target."""
-    order = split.held[np.argsort(-found.scores[split.held])]
-    good = np.flatnonzero(np.cumsum(found.right[order]) >= target * np.arange(1, len(order) + 1) - 1e-9)
-    least = found.scores[order[good[-1]]] if len(good) else np.inf
-    return np.asarray(found.scores[split.pool] >= least)
+    order = split.calibration[np.argsort(-scored.scores[split.calibration])]
+    reached = np.flatnonzero(np.cumsum(scored.correct[order]) >= target * np.arange(1, len(order) + 1) - 1e-9)
+    least = scored.scores[order[reached[-1]]] if len(reached) else np.inf
+    return np.asarray(scored.scores[split.unlabelled] >= least)
 
 
-def temperature(found: Predictions, split: Split, target: float) -> np.ndarray:
+def temperature(scored: Predictions, split: Split, target: float) -> np.ndarray:
     """Guo et al., 2017: accepted is what has a confidence of the target."""
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
-    rows, answers = found.logits[split.held], found.truth[split.held]
+    rows, answers = scored.logits[split.calibration], scored.truth[split.calibration]
 
     def loss(scale: float) -> float:
         return -float(log_softmax(np.exp(scale) * rows, axis=1)[np.arange(len(rows)), answers].mean())
 
     scale = np.exp(minimize_scalar(loss, bounds=(-4, 4), method="bounded").x)
-    return np.asarray(np.exp(log_softmax(scale * found.logits[split.pool], axis=1).max(1)) >= target)
+    return np.asarray(np.exp(log_softmax(scale * scored.logits[split.unlabelled], axis=1).max(1)) >= target)
 
 
-def isotonic(found: Predictions, split: Split, target: float) -> np.ndarray:
+def isotonic(scored: Predictions, split: Split, target: float) -> np.ndarray:
     from sklearn.isotonic import IsotonicRegression
 
-    model = IsotonicRegression(out_of_bounds="clip").fit(found.scores[split.held], found.right[split.held])
-    return np.asarray(model.predict(found.scores[split.pool]) >= target)
+    calibration = scored.scores[split.calibration], scored.correct[split.calibration]
+    model = IsotonicRegression(out_of_bounds="clip").fit(*calibration)
+    return np.asarray(model.predict(scored.scores[split.unlabelled]) >= target)
 
 
 def learn_then_test(correction: str) -> Method:
-    """mapie's, at a hundred thresholds that cut off a tenth to all of the pool, so that each has samples above it."""
+    """mapie's, at a hundred thresholds that leave all to a tenth of the samples, so that each has samples above it."""
 
-    def method(found: Predictions, split: Split, target: float) -> np.ndarray:
+    def method(scored: Predictions, split: Split, target: float) -> np.ndarray:
         from mapie.risk_control import BinaryClassificationController
 
-        steps = np.quantile(found.confidence[split.pool], np.linspace(0, 0.9, 100))
+        steps = np.quantile(scored.confidence[split.unlabelled], np.linspace(0, 0.9, 100))
         controller = BinaryClassificationController(
             lambda sure: np.stack([1 - sure, sure], axis=1),
             "precision",
@@ -238,9 +242,9 @@ def learn_then_test(correction: str) -> Method:
             list_predict_params=steps[::-1] if correction == "fixed_sequence" else steps,
             fwer_method=correction,  # type: ignore[arg-type]
         )
-        controller.calibrate(found.confidence[split.held], found.right[split.held].astype(int))
+        controller.calibrate(scored.confidence[split.calibration], scored.correct[split.calibration].astype(int))
         least = controller.best_predict_param
-        return found.confidence[split.pool] >= (np.inf if least is None else least)
+        return scored.confidence[split.unlabelled] >= (np.inf if least is None else least)
 
     return method
 

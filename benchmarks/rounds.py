@@ -27,9 +27,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--size", type=int, default=0, help="side to which images are reduced; 0: as they are")
     parser.add_argument("--target", type=float, default=0.9, help="precision")
     parser.add_argument("--seeds", type=int, default=3)
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     with own_database() as folder:
-        rows = [row for seed in range(given.seeds) for row in one(given, seed, folder)]
+        rows = [row for seed in range(options.seeds) for row in one(options, seed, folder)]
     print(tabulate(rows, headers="keys", floatfmt=".3f"))
     lead = average(rows, NEXT, "accuracy") - average(rows, NEW, "accuracy")
     share = average(rows, NEXT, "seconds") / average(rows, NEW, "seconds")
@@ -41,7 +41,7 @@ def average(rows: list[dict[str, Any]], how: str, name: str) -> float:
     return mean(float(row[name]) for row in rows if row["how"] == how)
 
 
-def one(given: argparse.Namespace, seed: int, folder: Any) -> list[dict[str, Any]]:
+def one(options: argparse.Namespace, seed: int, folder: Any) -> list[dict[str, Any]]:
     """The two ways, on labels drawn by the seed."""
     import evenset
     import fiftyone as fo
@@ -49,7 +49,7 @@ def one(given: argparse.Namespace, seed: int, folder: Any) -> list[dict[str, Any
 
     own = folder / str(seed)
     own.mkdir()
-    drawn = pictures.read(given.data, given.images, seed, own)
+    drawn = pictures.read(options.data, options.images, seed, own)
     dataset = fo.Dataset()
     dataset.add_samples([fo.Sample(filepath=path) for path in drawn.paths], progress=False)
     ids = dataset.values("id")
@@ -58,12 +58,12 @@ def one(given: argparse.Namespace, seed: int, folder: Any) -> list[dict[str, Any
     def tell(some: list[str]) -> None:
         dataset.set_values("truth", {i: fo.Classification(label=truth[i]) for i in some}, key_field="id")
 
-    usual = dict(random_labels=True, target_precision=given.target, size_px=given.size, seed=seed, progress=False)
-    tell(ids[: given.labels])
+    usual = dict(random_labels=True, target_precision=options.target, size_px=options.size, seed=seed, progress=False)
+    tell(ids[: options.labels])
     first = evenset.auto_label(dataset, "truth", **usual)
-    reviewed = review_order.most_informative(dataset, "auto_label", "truth", given.reviewed)
+    reviewed = review_order.most_informative(dataset, "auto_label", "truth", options.reviewed)
     tell(reviewed)
-    open_ = [i for i in ids[given.labels :] if i not in set(reviewed)]
+    open_ = [i for i in ids[options.labels :] if i not in set(reviewed)]
     rows = []
     for how, field, more in ((NEW, "new", {}), (NEXT, "next", {"after": first.run_key})):
         began = time.perf_counter()

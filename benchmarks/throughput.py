@@ -35,40 +35,40 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of prediction")
     parser.add_argument("--write-rounds", type=int, default=5, help="of writing")
     parser.add_argument("--threads", type=int, default=0, help="0: one a core")
-    given = parser.parse_args()
-    given.threads = given.threads or len(os.sched_getaffinity(0))
-    os.environ["OMP_NUM_THREADS"] = str(given.threads)
+    options = parser.parse_args()
+    options.threads = options.threads or len(os.sched_getaffinity(0))
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
     with own_database() as folder:
-        files = jpeg_files(given, folder)
-        if given.rounds:
-            prediction(given, files)
-        if given.labels:
-            writing.compare(given.labels, given.write_rounds)
-        if given.memory:
-            memory.compare(given.memory, files, given.size_px, given.stem, given.threads, folder)
+        files = jpeg_files(options, folder)
+        if options.rounds:
+            prediction(options, files)
+        if options.labels:
+            writing.compare(options.labels, options.write_rounds)
+        if options.memory:
+            memory.compare(options.memory, files, options.size_px, options.stem, options.threads, folder)
 
 
-def jpeg_files(given: argparse.Namespace, folder: Path) -> list[str]:
+def jpeg_files(options: argparse.Namespace, folder: Path) -> list[str]:
     from PIL import Image
 
     (folder / "read").mkdir()
     (folder / "jpeg").mkdir()
     files = []
-    for number, path in enumerate(pictures.read(given.data, given.images, 0, folder / "read").paths):
+    for number, path in enumerate(pictures.read(options.data, options.images, 0, folder / "read").paths):
         files.append(str(folder / "jpeg" / f"{number:06d}.jpg"))
-        image = Image.open(path).convert("RGB").resize((given.size_px, given.size_px), Image.Resampling.LANCZOS)
+        image = Image.open(path).convert("RGB").resize((options.size_px, options.size_px), Image.Resampling.LANCZOS)
         image.save(files[-1], quality=90)
     return files
 
 
-def prediction(given: argparse.Namespace, files: list[str]) -> None:
+def prediction(options: argparse.Namespace, files: list[str]) -> None:
     import fiftyone as fo
     from evenset.models.classifiers.resnet_prediction import choose_precision
     from evenset.models.settings import ImageSettings, ResNetSettings
 
     dataset = fo.Dataset()
     dataset.add_samples([fo.Sample(filepath=path) for path in files], progress=False)
-    model, settings = same_network(given.size_px, given.stem, given.threads), ResNetSettings(device="cpu")
+    model, settings = same_network(options.size_px, options.stem, options.threads), ResNetSettings(device="cpu")
     chosen = choose_precision(model, settings)
     other = "fp32" if chosen == "bf16" else "bf16"
     wrapped = as_fiftyone_model(model)
@@ -76,7 +76,7 @@ def prediction(given: argparse.Namespace, files: list[str]) -> None:
         name: fewest_seconds({count: partial(call, dataset[: len(files) // 5], wrapped, count) for count in (0, 2)})
         for name, call in (("apply_model", apply_model), ("compute_embeddings", compute_embeddings))
     }
-    tensors = in_memory(files, given.size_px)
+    tensors = in_memory(files, options.size_px)
     methods: dict[str, tuple[int, Callable[[], Any]]] = {
         f"forward pass, {chosen}": (len(files), partial(forward, model, tensors, chosen)),
         f"forward pass, {other}": (len(files) // 6, partial(forward, model, tensors[: len(files) // 6], other)),
@@ -87,11 +87,11 @@ def prediction(given: argparse.Namespace, files: list[str]) -> None:
         ),
         f"Evenset, {chosen}": (
             len(files),
-            partial(evenset, model, files, ImageSettings(threads=given.threads), settings, given.size_px),
+            partial(evenset, model, files, ImageSettings(threads=options.threads), settings, options.size_px),
         ),
     }
     rates: dict[str, list[float]] = {name: [] for name in methods}
-    for number in range(given.rounds):
+    for number in range(options.rounds):
         turn = list(methods)[number % len(methods) :] + list(methods)[: number % len(methods)]
         for name in turn:
             count, run = methods[name]
@@ -107,8 +107,8 @@ def prediction(given: argparse.Namespace, files: list[str]) -> None:
         for name, r in rates.items()
     ]
     head = ["", "images/s", "rounds", "of the forward pass", "of apply_model"]
-    print(f"\nPrediction: {len(files)} JPEG files of {given.size_px} px, {given.threads} threads, batches of {BATCH};")
-    print(f"the stem is {given.stem}'s; num_workers, the better of 0 and 2: {workers}")
+    print(f"\nPrediction: {len(files)} JPEG files of {options.size_px} px, {options.threads} threads,")
+    print(f"batches of {BATCH}; the stem is {options.stem}'s; num_workers, the better of 0 and 2: {workers}")
     print(tabulate(rows, head, floatfmt=".2f"))
     goal("Evenset reaches 0.80 of the forward pass", ratio(own, raw) >= 0.80, f"{ratio(own, raw):.2f}")
     if chosen == "bf16":

@@ -44,19 +44,19 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0, help="updates of a network; 0: as balance_classes has it")
     parser.add_argument("--seeds", type=int, default=3, help="networks that score on the test images")
     parser.add_argument("--threads", type=int, default=2)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    found: list[dict[str, Any]] = []
-    for case in cases(given.cifar, 1 + given.half):
-        for row in judged(case, given):
-            found.append(row)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    rows: list[dict[str, Any]] = []
+    for case in cases(options.cifar, 1 + options.half):
+        for row in judged(case, options):
+            rows.append(row)
             print(row, flush=True)
-    print(f"\n{len(found)} cases; points of balanced accuracy over the best way without new images")
-    print(tabulate(found, headers="keys", floatfmt="+.2f"))
-    shown = [row for row in found if abs(row["on test"]) > SHOWS]
+    print(f"\n{len(rows)} cases; points of balanced accuracy over the best way without new images")
+    print(tabulate(rows, headers="keys", floatfmt="+.2f"))
+    shown = [row for row in rows if abs(row["on test"]) > SHOWS]
     agree = sum(row["verdict"] * row["on test"] > 0 for row in shown)
     goal(f"the sign agrees wherever the effect exceeds {SHOWS:g} point", agree == len(shown), f"{agree}/{len(shown)}")
-    worst = min(row["on test"] if row["added"] else 0.0 for row in found)
+    worst = min(row["on test"] if row["added"] else 0.0 for row in rows)
     goal(f"following the verdict costs at most {COSTS:g} points", worst >= -COSTS, f"{worst:+.2f} at the worst")
 
 
@@ -81,7 +81,7 @@ def folder(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Images [N, 3, 32, 32] and classes [N] of a tree of class folders."""
     from PIL import Image
 
-    names = sorted(one.name for one in path.iterdir() if one.is_dir())
+    names = sorted(folder.name for folder in path.iterdir() if folder.is_dir())
     files = [(file, number) for number, name in enumerate(names) for file in sorted((path / name).iterdir())]
     images = np.stack([np.asarray(Image.open(file).convert("RGB")).transpose(2, 0, 1) for file, _ in files])
     return images, np.array([number for _, number in files])
@@ -102,31 +102,30 @@ def long_tail(name: str, pixels: np.ndarray, labels: np.ndarray, head: int, rati
     return Case(name, *((pixels[rows], labels[rows]) for rows in blocks))
 
 
-def judged(case: Case, given: argparse.Namespace) -> list[dict[str, Any]]:
+def judged(case: Case, options: argparse.Namespace) -> list[dict[str, Any]]:
     """What the product's verdict says of every source, and what the test images say."""
     from evenset.models.settings import BalanceSettings, SmallCNNSettings
-    from evenset.workflows.balance_classes import is_added
     from evenset.workflows.balancing import benefit
 
-    choices = BalanceSettings()
-    settings = SmallCNNSettings(updates=given.steps or choices.verdict_updates)
-    made = new_images(case, given.updates)
+    balance_settings = BalanceSettings()
+    settings = SmallCNNSettings(updates=options.steps or balance_settings.verdict_updates)
+    images = new_images(case, options.updates)
     ids = np.arange(len(case.train[1])).astype(str)
-    problem = benefit.Problem([str(i) for i in range(10)], *case.train, ids, *case.held_out)
+    real = benefit.RealImages([str(i) for i in range(10)], *case.train, ids, *case.held_out)
     with tempfile.TemporaryDirectory() as place:
         run: Any = SimpleNamespace(
-            report=lambda *_: None, check_stop=lambda: None, arrays=lambda name, compute: compute()
+            report=lambda *_: None, check_stop=lambda: None, cached_arrays=lambda name, compute, ids: compute()
         )
-        if given.filtered:
-            made |= passed(problem, made, settings, Path(place))
-        written = {source: write(Path(place) / source, *some) for source, some in made.items()}
-        worth = benefit.measure(run, problem, written, settings, choices.verdict_seeds)
-    settings = replace(settings, seed=1000, **worth.recipe)  # other networks than those that the verdict saw
-    before = accuracy(case, None, settings, given.seeds)
+        if options.filtered:
+            images |= passed(real, images, settings, Path(place))
+        written = {source: write(Path(place) / source, *some) for source, some in images.items()}
+        measured = benefit.measure(run, real, written, settings, balance_settings.verdict_seeds)
+    settings = replace(settings, seed=1000, **measured.recipe)  # other networks than those that the verdict saw
+    before = accuracy(case, None, settings, options.seeds)
     rows = []
-    for source, some in made.items():
-        verdict = worth.verdicts[source]
-        effect = accuracy(case, some, settings, given.seeds) - before
+    for source, some in images.items():
+        verdict = measured.verdicts[source]
+        effect = accuracy(case, some, settings, options.seeds) - before
         rows.append(
             {
                 "case": case.name,
@@ -135,7 +134,7 @@ def judged(case: Case, given: argparse.Namespace) -> list[dict[str, Any]]:
                 "from": 100 * verdict.total[1],
                 "to": 100 * verdict.total[2],
                 "decision": verdict.decision,
-                "added": is_added(verdict, choices.add),
+                "added": benefit.should_add(verdict, balance_settings.add),
                 "on test": 100 * float(effect.mean()),
                 "spread": 100 * float(effect.std(ddof=1)),
             }
@@ -164,19 +163,19 @@ def new_images(case: Case, budgets: list[int]) -> dict[str, tuple[np.ndarray, np
 
 
 def passed(
-    problem: Any, made: dict[str, tuple[np.ndarray, np.ndarray]], settings: Any, place: Path
+    real: Any, made: dict[str, tuple[np.ndarray, np.ndarray]], settings: Any, place: Path
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Of what generators drew, the part that the product's filters let through."""
     from evenset.models.settings import FilterSettings
-    from evenset.workflows.balancing.image_filter import Judging
+    from evenset.workflows.balancing.image_filter import ImageFilter
 
     run: Any = SimpleNamespace(folder=place, report=lambda *_: None, check_stop=lambda: None)
-    judge, found = Judging(run, problem, FilterSettings(), settings, copies=True), {}
+    accepts, accepted = ImageFilter(run, real, FilterSettings(), settings, copies=True), {}
     for source, (images, classes) in made.items():
         if source.startswith("generator"):
-            kept = judge(images, classes)[0].kept
-            found[f"{source}, filtered: {kept.mean():.0%}"] = images[kept], classes[kept]
-    return found
+            kept = accepts(images, classes)[0].kept
+            accepted[f"{source}, filtered: {kept.mean():.0%}"] = images[kept], classes[kept]
+    return accepted
 
 
 def generated(case: Case, classes: np.ndarray, updates: int) -> np.ndarray:
@@ -196,28 +195,28 @@ def generated(case: Case, classes: np.ndarray, updates: int) -> np.ndarray:
 
 def write(place: Path, images: np.ndarray, classes: np.ndarray) -> list[Any]:
     """The images as the product reads them."""
-    from evenset.workflows.data.synthetic import Made
+    from evenset.workflows.data.synthetic import SyntheticImage
 
     place.mkdir()
     paths = [str(place / f"{number:06d}.png") for number in range(len(images))]
     shown = images[:, 0] if images.shape[1] == 1 else images.transpose(0, 2, 3, 1)
     pictures.write(paths, shown)
-    return [Made(path, str(name), {}, True) for path, name in zip(paths, classes, strict=True)]
+    return [SyntheticImage(path, str(name), {}, True) for path, name in zip(paths, classes, strict=True)]
 
 
-def accuracy(case: Case, made: tuple[np.ndarray, np.ndarray] | None, settings: Any, seeds: int) -> np.ndarray:
+def accuracy(case: Case, extra: tuple[np.ndarray, np.ndarray] | None, settings: Any, seeds: int) -> np.ndarray:
     """Balanced accuracy on the test images, for each seed [S]."""
     from evenset.models.classifiers import small_cnn
 
-    found = []
+    accuracies = []
     for number in range(seeds):
         own = replace(settings, seed=settings.seed + number)
         model = small_cnn.build(10, case.train[0], own)
-        for _ in small_cnn.train(model, *case.train, own, made):
+        for _ in small_cnn.train(model, *case.train, own, extra):
             pass
-        right = small_cnn.predict(model, case.test[0]).argmax(1) == case.test[1]
-        found.append(np.mean([right[case.test[1] == label].mean() for label in range(10)]))
-    return np.array(found)
+        correct = small_cnn.predict(model, case.test[0]).argmax(1) == case.test[1]
+        accuracies.append(np.mean([correct[case.test[1] == label].mean() for label in range(10)]))
+    return np.array(accuracies)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The whole application on real photographs: label, find mistakes, even out, compare.
+"""All of Evenset on real photographs: label, find mistakes, even out, compare.
 
 python examples/cifar10.py DIR            DIR has a folder of images for each class, as CIFAR-10's train/airplane/...
 python examples/cifar10.py DIR --images 5000 --labels 500 --minutes 20 --keep
-python examples/cifar10.py DIR --embeddings clip-vit-base32-torch      what FiftyOne's zoo knows beforehand helps much
+python examples/cifar10.py DIR --embeddings clip-vit-base32-torch      with pretrained embeddings of FiftyOne's zoo
 
-CIFAR-10 has as many images of each class, and its labels are right. So the script makes the trouble itself, and knows
-the answer: it hides most labels, makes some of the others wrong, and takes the last two classes down to a tenth.
+CIFAR-10 is balanced and its labels are correct. So the script makes the trouble itself, and knows the answer: it hides
+most labels, makes some of the others wrong, and reduces the last two classes to a tenth.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument("folder", help="of class folders")
     parser.add_argument("--images", type=int, default=3000, help="drawn at random")
     parser.add_argument("--labels", type=int, default=300, help="that are not hidden, drawn at random")
-    parser.add_argument("--wrong", type=float, default=0.1, help="part of the labels that is made wrong")
+    parser.add_argument("--wrong", type=float, default=0.1, help="fraction of the labels that is made wrong")
     parser.add_argument("--minutes", type=float, default=5.0, help="that the generator trains")
     parser.add_argument(
         "--embeddings", help="in place of ResNets: a model of the zoo, or an .npy file [N, D] of all files, by path"
     )
-    parser.add_argument("--epochs", type=int, help="passes of each ResNet; as its settings have it")
-    parser.add_argument("--steps", type=int, default=800, help="updates of the networks that measure")
+    parser.add_argument("--epochs", type=int, help="of each ResNet; None: its default")
+    parser.add_argument("--steps", type=int, default=800, help="updates of the networks that measure the benefit")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep", action="store_true", help="keeps the dataset, to look at it in the App")
+    parser.add_argument("--keep", action="store_true", help="keeps the dataset for the App")
     return parser.parse_args()
 
 
@@ -90,7 +90,7 @@ def build(folder: Path, options: argparse.Namespace) -> Any:
     return dataset
 
 
-def put(dataset: Any, field: str, labels: list[str | None]) -> None:
+def write_labels(dataset: Any, field: str, labels: list[str | None]) -> None:
     """Writes a new field of labels, in the order of the samples."""
     import fiftyone as fo
 
@@ -98,29 +98,29 @@ def put(dataset: Any, field: str, labels: list[str | None]) -> None:
     dataset.set_values(field, [None if name is None else fo.Classification(label=name) for name in labels])
 
 
-def learner(options: argparse.Namespace) -> dict[str, Any]:
-    """What labels are spread by: vectors that are there, or a ResNet that is trained on the labels."""
+def method_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Embeddings, if they are given, or the epochs of a ResNet."""
     if options.embeddings:
         return {"embeddings": options.embeddings}
     return {"epochs": options.epochs, "min_updates": 1} if options.epochs else {}
 
 
 def label(dataset: Any, options: argparse.Namespace) -> None:
-    """All labels but a few are hidden; the samples are in random order, so that the first are a random draw."""
+    """Hides all labels but a few; the samples are in random order, so that the first are a random draw."""
     import evenset
 
     truth = dataset.values("truth.label")
-    put(dataset, "few", [name if i < options.labels else None for i, name in enumerate(truth)])
-    print(evenset.auto_label(dataset, "few", random_labels=True, seed=options.seed, **learner(options)))
+    write_labels(dataset, "few", [name if i < options.labels else None for i, name in enumerate(truth)])
+    print(evenset.auto_label(dataset, "few", random_labels=True, seed=options.seed, **method_settings(options)))
     columns = zip(*dataset.values(["auto_label.status", "auto_label.label", "truth.label"]), strict=True)
-    said = [(status, name == right) for status, name, right in columns if status != "labelled" and name]
-    accepted = [right for status, right in said if status == "accepted"]
-    print(f"\nhidden labels: {np.mean([right for _, right in said]):.1%} of all suggestions are right", end="")
+    suggested = [(status, name == true) for status, name, true in columns if status != "labelled" and name]
+    accepted = [correct for status, correct in suggested if status == "accepted"]
+    print(f"\nhidden labels: {np.mean([correct for _, correct in suggested]):.1%} of all suggestions are right", end="")
     print(f", {np.mean(accepted):.1%} of the {len(accepted):,} accepted" if accepted else ", nothing was accepted")
 
 
 def mistakes(dataset: Any, options: argparse.Namespace) -> None:
-    """Some labels are made wrong."""
+    """Makes some labels wrong."""
     import evenset
 
     truth, rng = dataset.values("truth.label"), np.random.default_rng(options.seed)
@@ -130,17 +130,17 @@ def mistakes(dataset: Any, options: argparse.Namespace) -> None:
         str(rng.choice([other for other in names if other != name])) if bad else name
         for name, bad in zip(truth, wrong, strict=True)
     ]
-    put(dataset, "noisy", noisy)
-    print(evenset.find_mistakes(dataset, "noisy", seed=options.seed, **learner(options)))
+    write_labels(dataset, "noisy", noisy)
+    print(evenset.find_mistakes(dataset, "noisy", seed=options.seed, **method_settings(options)))
     columns = zip(*dataset.values(["mistake.is_issue", "noisy.label", "truth.label", "mistake.label"]), strict=True)
-    flagged = [(given != right, said == right) for is_issue, given, right, said in columns if is_issue]
-    found = sum(bad for bad, _ in flagged)
-    print(f"\n{wrong.sum():,} labels were made wrong; of the {len(flagged):,} flagged {found:,} are, ", end="")
+    flagged = [(label != true, suggested == true) for is_issue, label, true, suggested in columns if is_issue]
+    hits = sum(bad for bad, _ in flagged)
+    print(f"\n{wrong.sum():,} labels were made wrong; of the {len(flagged):,} flagged {hits:,} are, ", end="")
     print(f"and for {sum(good for bad, good in flagged if bad):,} of these the suggestion is the true label")
 
 
 def even_out(dataset: Any, options: argparse.Namespace) -> None:
-    """The labels of the last two classes are taken down to a tenth."""
+    """Reduces the last two classes to a tenth of their labels."""
     import evenset
 
     truth = dataset.values("truth.label")
@@ -150,7 +150,7 @@ def even_out(dataset: Any, options: argparse.Namespace) -> None:
     for name in truth:
         seen[name] = seen.get(name, 0) + 1
         uneven.append(None if name in rare and seen[name] % 10 else name)
-    put(dataset, "uneven", uneven)
+    write_labels(dataset, "uneven", uneven)
     print(f"{' and '.join(rare)} are taken down to a tenth")
     generator = evenset.train_generator(dataset, "uneven", minutes=options.minutes, seed=options.seed)
     print(generator)
@@ -162,11 +162,15 @@ def even_out(dataset: Any, options: argparse.Namespace) -> None:
 
 
 def compare(dataset: Any, options: argparse.Namespace) -> None:
-    """On the true labels: each method learns from a part, and is scored on the others."""
+    """Compares methods on the true labels: each trains on a part, and is scored on the others."""
     import evenset
 
     methods = ["hog + svm", "k-nn", "gcn", "laplace", "ensemble"] + ["resnet"] * (not options.embeddings)
-    print(evenset.compare_methods(dataset, "truth", methods=methods, seeds=2, seed=options.seed, **learner(options)))
+    print(
+        evenset.compare_methods(
+            dataset, "truth", methods=methods, seeds=2, seed=options.seed, **method_settings(options)
+        )
+    )
 
 
 if __name__ == "__main__":

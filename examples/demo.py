@@ -1,5 +1,5 @@
-"""The demo: real images of which a few have a label; the rest is labelled, and the promise is checked. Then a class is
-taken down to a tenth, a generator learns to draw it, and the verdict says what that is worth. The App opens on it all.
+"""The demo: real images with a few labels; the rest is labelled, and the promise is checked. Then a class is reduced
+to a tenth, a generator learns to draw it, and the benefit is measured. The App opens on the results.
 
 sh scripts/demo                         scikit-learn's digits, 300 labels drawn at random
 sh scripts/demo --labels 30             too few to promise anything: it says so
@@ -62,12 +62,12 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="digits", help="digits, fashion-mnist, or a tree of class folders")
-    parser.add_argument("--labels", type=int, help="labels that are kept, drawn at random; the others are hidden")
-    parser.add_argument("--samples", type=int, help="images at the most, drawn at random")
+    parser.add_argument("--labels", type=int, help="labels to keep, drawn at random; the others are hidden")
+    parser.add_argument("--samples", type=int, help="maximum number of images, drawn at random")
     parser.add_argument("--target-precision", type=float, default=0.95)
     parser.add_argument("--epochs", type=int, help="passes over the labelled images")
-    parser.add_argument("--minutes", type=float, default=2.0, help="that the generator trains; 0: there is none")
-    parser.add_argument("--no-app", action="store_true", help="print the tables, and do not open the App")
+    parser.add_argument("--minutes", type=float, default=2.0, help="that the generator trains; 0: no generator")
+    parser.add_argument("--no-app", action="store_true", help="prints the tables alone")
     options = parser.parse_args()
     if options.labels is None and options.data in ("digits", "fashion-mnist"):
         options.labels = 300
@@ -77,7 +77,7 @@ def parse() -> argparse.Namespace:
 
 
 def offer_plugin() -> None:
-    """Lets the App of this process find Evenset here, unless the user's own plugins are to be taken."""
+    """Lets the App of this process load this plugin, unless FIFTYONE_PLUGINS_DIR is set."""
     root = Path(__file__).resolve().parents[1]
     plugins = root / ".venv" / "plugins"
     plugins.mkdir(parents=True, exist_ok=True)
@@ -140,18 +140,18 @@ def class_folders(root: Path) -> list[tuple[Path, str | None]]:
     """The files of a tree of class folders; those in `unlabelled` have no class."""
     if not root.is_dir():
         sys.exit(f"--data {root}: there is no such folder; give digits, fashion-mnist, or a folder of class folders")
-    found = [
+    files = [
         (path.resolve(), None if folder.name == UNLABELLED else folder.name)
         for folder in sorted(root.iterdir())
         if folder.is_dir()
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in IMAGE_SUFFIXES
     ]
-    if len({name for _, name in found} - {None}) < 2:
+    if len({name for _, name in files} - {None}) < 2:
         sys.exit(
             f"--data {root}: it takes at least two class folders with images, as {root}/cat/1.jpg, {root}/dog/2.jpg"
         )
-    return found
+    return files
 
 
 def build(name: str, files: list[tuple[Path, str | None]], labels: int | None) -> Any:
@@ -181,16 +181,16 @@ def build(name: str, files: list[tuple[Path, str | None]], labels: int | None) -
 
 
 def check(dataset: Any, results: Any) -> None:
-    """Compares the suggestions with the hidden labels, beside what was promised."""
+    """Compares the suggestions with the hidden labels and the promise."""
     columns = dataset.values(["auto_label.status", "auto_label.label", "truth.label"])
     hidden = [(status, label == truth) for status, label, truth in zip(*columns, strict=True) if truth and label]
-    everything = [right for status, right in hidden if status != "labelled"]
-    accepted = [right for status, right in hidden if status == "accepted"]
-    if not everything:
+    suggested = [correct for status, correct in hidden if status != "labelled"]
+    accepted = [correct for status, correct in hidden if status == "accepted"]
+    if not suggested:
         print("No label is hidden, so there is nothing to compare with: --labels N hides all but N.")
         return
     print("Compared with the hidden labels, which no step has seen")
-    print(f"  accuracy of all {len(everything):,} suggestions   {np.mean(everything):7.1%}")
+    print(f"  accuracy of all {len(suggested):,} suggestions   {np.mean(suggested):7.1%}")
     if accepted:
         kept = "kept" if np.mean(accepted) >= results.target_precision else "broken"
         word = "promised" if results.promise == "promise" else "estimated"
@@ -201,7 +201,7 @@ def check(dataset: Any, results: Any) -> None:
 
 
 def even_out(dataset: Any, options: argparse.Namespace) -> None:
-    """Takes one class down to a tenth of its labels, draws more of it, and prints what that is worth."""
+    """Reduces one class to a tenth of its labels, generates images of it, and prints their benefit."""
     import evenset
     import fiftyone as fo
 
@@ -212,8 +212,8 @@ def even_out(dataset: Any, options: argparse.Namespace) -> None:
     dataset.add_sample_field("uneven", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
     kept = {i: fo.Classification(label=label) for i, label in labels.items() if i not in dropped}
     dataset.set_values("uneven", kept, key_field="id", progress=False)
-    few = f"{len(of_rare) - len(dropped)} of {len(of_rare)}"
-    print(f"\nThe labels of {rare!r} are taken down to {few}, in the field 'uneven'\n")
+    left = f"{len(of_rare) - len(dropped)} of {len(of_rare)}"
+    print(f"\nThe labels of {rare!r} are taken down to {left}, in the field 'uneven'\n")
     results = evenset.balance_classes(
         dataset, "uneven", minutes=options.minutes, max_ratio=None, verdict_updates=options.epochs or 400
     )

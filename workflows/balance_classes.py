@@ -1,39 +1,37 @@
-"""Evens out the classes with images that are made, judged, and shown to be worth adding."""
+"""Evens out the classes with synthetic images, which are filtered, and measured before they are added."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..models.errors import InvalidInput
-from ..models.quality.paired_gain import ADD, Verdict
-from ..models.settings import BALANCE_SETTINGS, BalanceSettings
-from ..models.settings import split as split_settings
-from .balancing import benefit, image_sources, rejection_sampling
-from .balancing import generator as generating
-from .balancing import plan as balance_plan
-from .balancing.benefit import Benefit
+from ..models.synthetic import Origin
+from .balancing.benefit import NOT_MEASURED, Benefit, measure, read_images, should_add
+from .balancing.config import BalanceConfig
 from .balancing.dry_run import preview
-from .balancing.generator import Generator
-from .balancing.plan import Plan, Target
-from .balancing.rejection_sampling import class_grid
-from .balancing.results import BalanceResults, DryRun, class_rows, fell_short, refusals, verdict_rows
+from .balancing.generator import Generator, find_generator
+from .balancing.generator_split import check_settings, split_for, survey_at_drawable_size
+from .balancing.generator_training import train_once
+from .balancing.image_sources import make_images
+from .balancing.inputs import read_labels_once
+from .balancing.plan import Plan, Target, plan_for_labels
+from .balancing.results import BalanceResults, DryRun, class_rows, fell_short, is_rejected, rejections, verdict_rows
+from .balancing.sample_grids import class_grid, rejected_grid
 from .data import locks, saved_views, synthetic
-from .data.checks import check_images, check_label_field
 from .data.internals import root_dataset
-from .data.labels import REJECTED, Labels, read_labels, require_classes
-from .data.synthetic import Made
+from .data.labels import REJECTED, Labels
+from .data.synthetic import SyntheticImage
 from .runs import lifecycle
 from .runs.arguments import Classes, Progress, Samples, public
-from .runs.label_snapshot import freeze, frozen
+from .runs.label_snapshot import freeze
 from .runs.run import Run
-from .training.image_survey import ImageStats
 from .training.partition import Split
 
-WITH = "synthetic images"  # the arm of the measurement
-NOT_MEASURED = "not measured"
+ARM = "synthetic images"  # of the measurement
 
 
 @public
@@ -52,79 +50,84 @@ def balance_classes(
 ) -> BalanceResults | DryRun:
     """Adds synthetic samples to the classes that have too few; undo with `delete_run`.
 
-    The plan says how many each class gets. A generator draws them (or real images are changed at random), filters
-    refuse what is unlike its class or a copy of a real image, and small networks, trained with and without the new
-    images, say on held-out real images what each class gains. The samples are tagged `synthetic`, have their label in
-    the label field, and in `synthetic` all that is known of them. They never score or calibrate, and train only where
-    `include_synthetic=True` asks for it.
+    The plan says how many images each class gets. A generator draws them (or real images are augmented), filters
+    reject those unlike their class and copies of real images, and small networks, trained with and without them,
+    measure each class's gain on held-out real images. The samples are tagged `synthetic`, have their label in the
+    label field, and their origin in `synthetic`. They never score or calibrate, and train only with
+    `include_synthetic=True`.
 
     Args:
-        label_field: a field of `fo.Classification`; samples without a label count for nothing
+        label_field: a field of `fo.Classification`; samples without a label do not count
         generator: key of a `train_generator` run, or its folder; None: one is trained now
         target: "majority" (as many as the largest class), "median", a number of images, or {class: number}
         dry_run: return the plan, an estimate of the time and a preview, and write nothing
         group_field: samples with the same value (patient, video, product) stay on one side, as do near-duplicates
         classes: names in order, or `{name: [synonyms]}`
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
-        resume: key of a stopped run to go on with
+        resume: key of a stopped run to resume
         settings: fields of BalanceSettings, ImageSettings, GeneratorSettings,
             SamplingSettings, FilterSettings and TrainGeneratorSettings
 
     Raises:
         ValueError: a bad argument; nothing was written
-        TypeError: `samples` is no dataset or view, or there is no such setting
+        TypeError: `samples` is not a dataset or view, or a setting is unknown
         FloatingPointError: the training of a generator diverged
     """
-    found = split_settings(settings, *BALANCE_SETTINGS)
-    choices = found[0]
-    generating.check(found[1], found[-1], choices.measure_benefit)
-    check_images(samples)
+    config = BalanceConfig.read(settings)
+    check_settings(config.images, config.held_out, config.balance.measure_benefit)
+    labels = read_labels_once(samples, label_field, classes, group_field, resume)
     dataset = root_dataset(samples)
-    check_label_field(samples, label_field)
-    labels = frozen(dataset, resume) if resume else None
-    if labels is None:
-        labels = read_labels(samples, label_field, classes=classes, group_field=group_field)
-        require_classes(labels, label_field, group_field)
     synthetic.check_field(dataset)
-    plan = balance_plan.plan_for(labels, synthetic.count(samples, label_field, labels.names), target, choices.max_ratio)
-    ready = generating.find(dataset, generator, labels.names) if generator is not None else None
-    found = generating.as_trained(ready, found)
+    existing = synthetic.count(samples, label_field, labels.names)
+    plan = plan_for_labels(labels, existing, target, config.balance.max_ratio)
+    trained = find_generator(dataset, generator, labels.names) if generator is not None else None
+    config = config.for_generator(trained)
     if dry_run:
-        return preview(labels, plan, ready, found)
-    inputs = dict(
-        label_field=label_field, generator=ready.source if ready else None, target=target, group_field=group_field
-    )
+        return preview(labels, plan, trained, config)
+    inputs = dict(label_field=label_field, generator=trained.source if trained else None, target=target)
     with (
-        locks.lock_field(
-            dataset, f"synthetic images of {label_field}"
-        ),  # two that add at once would both fill the plan
+        locks.lock_field(dataset, f"synthetic images of {label_field}"),  # two runs at once would both fill the plan
         lifecycle.start(
             samples,
-            lifecycle.RunRequest("balance_classes", settings=found, inputs={**inputs, "classes": classes}),
+            lifecycle.RunRequest(
+                "balance_classes",
+                settings=config.parts,
+                inputs={**inputs, "group_field": group_field, "classes": classes},
+            ),
             progress=progress,
             resume=resume,
         ) as run,
     ):
         labels = freeze(run, labels)
-        plan = _same_plan(run, labels, samples, label_field, target, choices)
-        if not plan.add.any():
-            return run.finish(_results(run, labels, plan, [], None, choices, {}, None, {}))
-        stats = generating.look_at_images(run, labels, found[1])
-        split_ids = generating.split_for(run, labels, stats, ready, found[-1], choices.measure_benefit)
-        plan = plan.only(labels.class_ids[split_ids == Split.TRAIN])
-        skipped = {str(labels.ids[i]): reason for i, reason in stats.errors.items()}
-        return run.finish(_balance(run, labels, plan, stats, split_ids, ready, found, label_field, skipped))
+        existing = _existing_at_start(run, samples, label_field, labels.names)
+        plan = plan_for_labels(labels, existing, target, config.balance.max_ratio)
+        trained = trained if plan.add.any() else None  # it draws nothing then, and the results do not name it
+        return run.finish(_balance(Balance(run, labels, label_field, config, plan, trained)))
 
 
-def _same_plan(
-    run: Run, labels: Labels, samples: Any, label_field: str, target: Target, choices: BalanceSettings
-) -> Plan:
-    """The plan by the synthetic samples that were there when the run began: what it added itself was taken back.
+@dataclass
+class Balance:
+    """One balance: its inputs, and its plan and generator, which its steps refine."""
+
+    run: Run
+    labels: Labels
+    label_field: str
+    config: BalanceConfig
+    plan: Plan
+    generator: Generator | None
+
+    @property
+    def generates(self) -> bool:
+        return self.config.balance.source == Origin.GENERATE
+
+
+def _existing_at_start(run: Run, samples: Any, label_field: str, names: list[str]) -> np.ndarray:
+    """Synthetic samples of each class when the run began [K]: a resumed run has removed those that it added itself.
 
     Raises:
         ValueError: another run has added some since
     """
-    counts = run.remember("synthetic", synthetic.count(samples, label_field, labels.names).tolist)
+    counts = run.remember("synthetic", synthetic.count(samples, label_field, names).tolist)
     runs_now = synthetic.runs_of(run.dataset, label_field)
     others = sorted(set(runs_now) - {*run.remember("synthetic_of", lambda: runs_now), run.key})
     if others:
@@ -132,102 +135,84 @@ def _same_plan(
             f"{', '.join(others)} added synthetic samples to {label_field!r} since {run.key} began, so that its plan "
             "is too large: delete them, or this one"
         )
-    return balance_plan.plan_for(labels, np.array(counts), target, choices.max_ratio)
+    return np.array(counts)
 
 
-def _balance(
-    run: Run,
-    labels: Labels,
-    plan: Plan,
-    stats: ImageStats,
-    split_ids: np.ndarray,
-    ready: Generator | None,
-    settings: tuple[Any, ...],
-    label_field: str,
-    skipped: dict[str, str],
-) -> BalanceResults:
-    """Trains a generator if there is none, makes images, measures what they are worth, and adds them."""
-    choices, image_settings, generator_settings = settings[:3]
-    if not plan.add.any():
-        return _results(run, labels, plan, [], None, choices, skipped, ready, {})
-    if ready is None and choices.source == "generate":
-        ready = generating.train(run, labels, stats, split_ids, image_settings, generator_settings)
-    if ready is not None:
-        stats = stats._replace(size_px=ready.size_px, channels=ready.channels)
-    problem = benefit.read(run, labels, stats, split_ids, image_settings)
-    made = image_sources.make(run, choices.source, plan, problem, ready, settings)
-    worth, some = None, any(one.kept for one in made)
-    if choices.measure_benefit and some:
-        probe = image_sources.probe_settings(choices, generator_settings)
-        worth = benefit.measure(run, problem, {WITH: made}, probe, choices.verdict_seeds)
-    added = is_added(worth.verdicts[WITH] if worth else None, choices.add)
-    kept = [one for one in made if one.kept]
-    saved = _write(run, label_field, kept if added else [], _refused(made, choices))
-    return _results(run, labels, plan, made, worth, choices, skipped, ready, saved)
+def _balance(balance: Balance) -> BalanceResults:
+    """Trains a generator if there is none, makes images, measures their benefit, and adds them."""
+    run, labels, config = balance.run, balance.labels, balance.config
+    if not balance.plan.add.any():
+        return _results(balance, {}, [], None, {})
+    stats = survey_at_drawable_size(run, labels, config.images)
+    skipped = {str(labels.ids[i]): reason for i, reason in stats.errors.items()}
+    measured = config.balance.measure_benefit
+    split_ids = split_for(run, labels, stats, balance.generator, config.held_out, measured)
+    balance.plan = balance.plan.for_trained_classes(labels.class_ids[split_ids == Split.TRAIN])
+    if not balance.plan.add.any():
+        return _results(balance, skipped, [], None, {})
+    if balance.generator is None and balance.generates:
+        balance.generator = train_once(run, labels, stats, split_ids, config.images, config.generator)
+    if balance.generator is not None:
+        stats = stats._replace(size_px=balance.generator.size_px, channels=balance.generator.channels)
+    real = read_images(run, labels, stats, split_ids, config.images)
+    images = make_images(run, balance.plan, real, balance.generator, config)
+    benefit = None
+    if measured and any(image.accepted for image in images):
+        benefit = measure(run, real, {ARM: images}, config.small_cnn, config.balance.verdict_seeds)
+    return _results(balance, skipped, images, benefit, _add(balance, images, benefit))
 
 
-def is_added(found: Verdict | None, when: str) -> bool:
-    """Whether images are added, `when` the verdict (None: nothing was measured) says what it says.
-
-    "unless it loses" asks for the mean too: where held-out images are too few to decide, a fall of it is a loss.
-    """
-    if found is None:
-        return when != "if it gains"
-    return when == "always" or found.decision == ADD or (when == "unless it loses" and found.total[0] >= 0)
+def _is_added(balance: Balance, benefit: Benefit | None) -> bool:
+    return should_add(benefit.verdicts[ARM] if benefit else None, balance.config.balance.add)
 
 
-def _refused(made: list[Made], choices: BalanceSettings) -> list[Made]:
-    """Images that the filters refused, where they are kept."""
-    return [one for one in made if choices.keep_rejected and not one.kept and one.notes["reason"] != synthetic.SPARE]
-
-
-def _write(run: Run, label_field: str, kept: list[Made], refused: list[Made]) -> dict[str, str]:
-    """Adds the samples, and saves the views of them."""
-    if not kept and not refused:
+def _add(balance: Balance, images: list[SyntheticImage], benefit: Benefit | None) -> dict[str, str]:
+    """Adds the accepted images if the verdict allows it, and rejected ones if they are kept; returns saved views."""
+    run, label_field = balance.run, balance.label_field
+    accepted = [image for image in images if image.accepted and _is_added(balance, benefit)]
+    rejected = [image for image in images if is_rejected(image) and balance.config.balance.keep_rejected]
+    if not accepted and not rejected:
         return {}
-    synthetic.add(run, label_field, kept + refused)
-    of_run, saved = synthetic.of_run(run.dataset, run.key), {}
-    for name, some, is_refused in (("synthetic", kept, False), ("rejected", refused, True)):
+    synthetic.add(run, label_field, accepted + rejected)
+    of_run, views = synthetic.of_run(run.dataset, run.key), {}
+    for name, some, rejects in (("synthetic", accepted, False), ("rejected", rejected, True)):
         if some:
-            saved[name] = saved_views.save(run, f"{label_field}: {name}", of_run.match_tags(REJECTED, bool=is_refused))
-    return saved
+            view = of_run.match_tags(REJECTED, bool=rejects)
+            views[name] = saved_views.save(run, f"{label_field}: {name}", view)
+    return views
 
 
 def _results(
-    run: Run,
-    labels: Labels,
-    plan: Plan,
-    made: list[Made],
-    worth: Benefit | None,
-    choices: BalanceSettings,
+    balance: Balance,
     skipped: dict[str, str],
-    ready: Generator | None,
-    saved: dict[str, str],
+    images: list[SyntheticImage],
+    benefit: Benefit | None,
+    views: dict[str, str],
 ) -> BalanceResults:
-    found = worth.verdicts[WITH] if worth else None
-    decision = found.decision if found else NOT_MEASURED
-    kept = [one for one in made if one.kept]
-    added = bool(kept) and is_added(found, choices.add)
-    notes = plan.notes + fell_short(plan, made, choices.max_draws_per_image)
-    notes += [ready.warning] if ready and ready.warning else []
-    if kept and not added:
-        notes.append(f"The images stay in {run.images_folder}: add='always' adds them whatever the verdict says.")
+    run, plan, names, generator = balance.run, balance.plan, balance.labels.names, balance.generator
+    verdict = benefit.verdicts[ARM] if benefit else None
+    accepted = [image for image in images if image.accepted]
+    added = bool(accepted) and _is_added(balance, benefit)
+    notes = plan.notes + fell_short(plan, images, balance.config.balance.max_draws_per_image)
+    notes += [generator.warning] if generator and generator.warning else []
+    if accepted and not added:
+        notes.append(f"The images stay in {run.images_folder}: add='always' adds them regardless of the verdict.")
     return BalanceResults(
         run_key=run.key,
-        names=labels.names,
-        added=len(kept) if added else 0,
-        decision=decision,
-        rows=class_rows(plan, made, added),
-        refused=refusals(made),
-        verdict=verdict_rows(worth, found, labels.names, WITH) if worth and found else [],
-        arms=worth.arms if worth else [],
-        gain=list(found.total) if found else [],
-        best=worth.best if worth else "",
-        generator=ready.source if ready else None,
-        picture=class_grid(run.folder / "synthetic.png", labels.names, kept) if kept else None,
+        names=names,
+        added=len(accepted) if added else 0,
+        decision=verdict.decision if verdict else NOT_MEASURED,
+        rows=class_rows(plan, images, added),
+        refused=rejections(images),
+        verdict=verdict_rows(benefit, ARM, names) if benefit else [],
+        arms=benefit.arms if benefit else [],
+        gain=list(verdict.total) if verdict else [],
+        best=benefit.best if benefit else "",
+        generator=generator.source if generator else None,
+        picture=class_grid(run.folder / "synthetic.png", names, accepted) if accepted else None,
         notes=notes,
-        views=saved,
+        views=views,
         skipped=skipped,
-        synthetic=labels.synthetic_left_out,
-        refused_picture=rejection_sampling.refused_picture(run),
+        synthetic=balance.labels.synthetic_left_out,
+        refused_picture=rejected_grid(run),
     )

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..models.settings import GeneratorSettings, ImageSettings, TrainGeneratorSettings, split
-from .balancing import generator as generating
+from .balancing.config import GeneratorConfig
+from .balancing.generator import Generator
+from .balancing.generator_split import check_settings, hold_out, survey_at_drawable_size
+from .balancing.generator_training import train_once
 from .data.checks import check_images
 from .data.labels import Labels, label_notes, read_labels, require_classes
 from .display.tables import counted, left_out, table
@@ -21,19 +23,19 @@ from .training.partition import Split
 
 @dataclass
 class GeneratorResults:
-    """What `train_generator` returns. `str` prints it as a table."""
+    """Results of `train_generator`. `str` prints them as a table."""
 
     run_key: str
     names: list[str]
     folder: str  # of the pipeline, in diffusers' format
     size_px: int
     trained: int  # images
-    held_out: int  # images that it never saw
-    steps: int
+    held_out: int  # images
+    steps: int  # updates
     loss: float
     seconds: float
     pictures: list[str]  # grids of samples, a row a class, the last one of the trained generator
-    rows: list[dict[str, Any]]  # a class: images that trained, and that were held out
+    rows: list[dict[str, Any]]  # a class: training images, and held-out ones
     curves: list[dict[str, Any]]
     notes: list[str]
     skipped: dict[str, str] = field(default_factory=dict)  # sample id: why its image could not be used
@@ -42,12 +44,12 @@ class GeneratorResults:
 
     def __str__(self) -> str:
         title = f"{self.run_key}: a generator of {counted(len(self.names), 'class')}, {self.size_px} px"
-        found = (
+        summary = (
             f"{counted(self.steps, 'update')} in {self.seconds / 60:.1f} minutes on {counted(self.trained, 'image')}, "
             f"loss {self.loss:.3f}; {self.held_out:,} held out"
         )
-        left = [*self.notes, *left_out(len(self.skipped), self.synthetic)]
-        return "\n".join([title, found, "", table(self.rows), *left])
+        notes = [*self.notes, *left_out(len(self.skipped), self.synthetic)]
+        return "\n".join([title, summary, "", table(self.rows), *notes])
 
 
 @public
@@ -61,29 +63,27 @@ def train_generator(
     resume: str | None = None,
     **settings: Any,
 ) -> GeneratorResults:
-    """Trains a generator of the labelled images, for `balance_classes`; undo with `delete_run`.
+    """Trains a generator on the labelled images, for `balance_classes`; undo with `delete_run`.
 
-    It stops after `minutes` or `max_updates`. A part of the images is held out, and noted in the run, so that
-    `balance_classes` can measure what the generated ones are worth. Nothing is written to the samples.
+    It stops after `minutes` or `max_updates`. A part of the images is held out, so that `balance_classes` can measure
+    the benefit of generated ones. Nothing is written to the samples.
 
     Args:
         label_field: a field of `fo.Classification`; samples without a label are left out
         group_field: samples with the same value (patient, video, product) stay on one side, as do near-duplicates
         classes: names in order, or `{name: [synonyms]}`
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
-        resume: key of a stopped run to go on with
-        settings: fields of ImageSettings, GeneratorSettings and TrainGeneratorSettings; `size_px` is at most 128, and 0
-            takes the median side, at most 64
+        resume: key of a stopped run to resume
+        settings: fields of ImageSettings, GeneratorSettings and TrainGeneratorSettings; `size_px` is at most 128, and
+            None takes the median side, at most 64
 
     Raises:
         ValueError: a bad argument; nothing was written
-        TypeError: `samples` is no dataset or view, or there is no such setting
+        TypeError: `samples` is not a dataset or view, or a setting is unknown
         FloatingPointError: the training diverged; the last good state is kept in the run's folder
     """
-    image_settings, generator_settings, choices = split(
-        settings, ImageSettings, GeneratorSettings, TrainGeneratorSettings
-    )
-    generating.check(image_settings, choices, measured=False)
+    config = GeneratorConfig.read(settings)
+    check_settings(config.images, config.held_out, measured=False)
     check_images(samples)
     labels = read_labels(samples, label_field, classes=classes, group_field=group_field)
     if not resume:
@@ -92,35 +92,37 @@ def train_generator(
         samples,
         lifecycle.RunRequest(
             "train_generator",
-            settings=(image_settings, generator_settings, choices),
+            settings=config.parts,
             inputs=dict(label_field=label_field, group_field=group_field, classes=classes),
         ),
         progress=progress,
         resume=resume,
     ) as run:
         labels = freeze(run, labels)
-        stats = generating.look_at_images(run, labels, image_settings)
-        split_ids = generating.hold_out(run, labels, stats, choices)
-        generator = generating.train(run, labels, stats, split_ids, image_settings, generator_settings)
+        stats = survey_at_drawable_size(run, labels, config.images)
+        split_ids = hold_out(run, labels, stats, config.held_out)
+        generator = train_once(run, labels, stats, split_ids, config.images, config.generator)
         skipped = {str(labels.ids[i]): reason for i, reason in stats.errors.items()}
         return run.finish(_results(run, labels, split_ids, generator, skipped))
 
 
-def _warnings(run: Run, generator: generating.Generator, last: dict[str, Any]) -> list[str]:
-    """Sentences on a training that did not end as it should."""
-    found, steps = [generator.warning] if generator.warning else [], run.record.settings["max_updates"]
-    if not found and steps is not None and last["epoch"] < steps:
-        found.append(
-            f"The time was over after {last['epoch']:,} of {steps:,} updates, with large steps still: raise minutes, "
-            "or set it to None, so that max_updates alone ends the training."
-        )
-    return found
+def _warnings(run: Run, generator: Generator, updates: int) -> list[str]:
+    """Sentences on a training that diverged, or ended before its learning rate had fallen."""
+    if generator.warning:
+        return [generator.warning]
+    max_updates = run.record.settings["max_updates"]
+    if max_updates is None or updates >= max_updates:
+        return []
+    return [
+        f"The time was over after {updates:,} of {max_updates:,} updates, with a large learning rate still: raise "
+        "minutes, or set it to None, so that max_updates alone ends the training."
+    ]
 
 
 def _results(
-    run: Run, labels: Labels, split_ids: np.ndarray, generator: generating.Generator, skipped: dict[str, str]
+    run: Run, labels: Labels, split_ids: np.ndarray, generator: Generator, skipped: dict[str, str]
 ) -> GeneratorResults:
-    seen, held = (
+    trained, held_out = (
         np.bincount(labels.class_ids[split_ids == part], minlength=len(labels.names))
         for part in (Split.TRAIN, Split.HELD_OUT)
     )
@@ -130,18 +132,18 @@ def _results(
         names=labels.names,
         folder=str(generator.folder),
         size_px=generator.size_px,
-        trained=int(seen.sum()),
-        held_out=int(held.sum()),
+        trained=int(trained.sum()),
+        held_out=int(held_out.sum()),
         steps=last["epoch"],
         loss=last["loss"],
         seconds=last.get("seconds", 0.0),
         pictures=sorted(str(path) for path in run.folder.glob("samples_*.png")),
         rows=[
-            {"class": name, "trained": int(a), "held out": int(b)}
-            for name, a, b in zip(labels.names, seen, held, strict=True)
+            {"class": name, "trained": trains, "held out": measures}
+            for name, trains, measures in zip(labels.names, trained.tolist(), held_out.tolist(), strict=True)
         ],
         curves=run.curves,
-        notes=[*label_notes(labels), *_warnings(run, generator, last)],
+        notes=[*label_notes(labels), *_warnings(run, generator, last["epoch"])],
         skipped=skipped,
         synthetic=labels.synthetic_left_out,
     )

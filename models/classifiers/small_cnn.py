@@ -8,7 +8,6 @@ differ by their data, and little by chance. Rare classes are sampled more often,
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..devices import accelerator, multiplies_bf16
+from ..image_source import Source
 from ..losses import class_loss
 from ..settings import SmallCNNSettings
 from ..training_loops import TrainingReport, cosine_at
@@ -26,13 +26,6 @@ FIRST_PX = 32  # the first layer reduces larger images to about this side
 REPORT_EVERY = 20  # updates
 STATISTICS_IMAGES = 2000  # training images for mean and standard deviation of the pixels
 PREDICT_BATCH = 500  # images
-
-
-class Source(Protocol):
-    """Images by index: an array, uint8 [N, C, S, S], or a reader of files."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, indices: np.ndarray, /) -> np.ndarray: ...
 
 
 class SmallCNN(nn.Module):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import InvalidInput
+from ..image_source import Source
 
 SIDE_PX = 32  # larger images are reduced to it first
 SHIFT_PX = 2  # in each direction, of the reduced image
@@ -33,13 +34,6 @@ UNRELATED = 0.25  # distance of unrelated images, the denominator of a single tr
 MIN_LIMIT_IMAGES = 1000  # real images that set the limits: training images fill up held-out ones
 SHRINKAGE = 10  # images at which a class's own median weighs as much as that of all
 DEFAULT_LIMIT = 0.3  # without images to set it
-
-
-class Source(Protocol):
-    """Images by index: an array, uint8 [N, C, S, S], or a reader of files."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, indices: np.ndarray, /) -> np.ndarray: ...
 
 
 class LabelledImages(NamedTuple):

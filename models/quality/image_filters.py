@@ -14,13 +14,19 @@ import numpy as np
 
 from ..errors import InvalidInput
 from ..settings import FilterSettings
+from ..synthetic import Reason
 from ..vectors import unit_rows
 from .copies import Nearest, shrunk_medians
 
 MIN_CLASS_IMAGES = 40  # held-out images of a class below which it shares limits
 SHRINKAGE = 5  # images at which a class's own scale weighs as much as the median scale
 MIN_DISTANCE = 1e-6  # before logarithms
-CHECKS = ("copy", "prototype", "probability", "graph")  # in this order: the first that fails is the reason
+CHECKS = (
+    Reason.COPY,
+    Reason.PROTOTYPE,
+    Reason.PROBABILITY,
+    Reason.GRAPH,
+)  # in this order: the first that fails is the reason
 
 
 class Views(NamedTuple):

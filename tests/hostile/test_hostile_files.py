@@ -18,7 +18,7 @@ from evenset.models.classifiers import linear, pretrained, resnet
 from evenset.models.diffusion import network
 from evenset.models.regular_files import read_json, regular
 from evenset.models.settings import GeneratorSettings, ResNetSettings
-from evenset.workflows.balancing import generator as generating
+from evenset.workflows.balancing.generator import NOTE, _check_note, find_generator
 from safetensors.torch import load_file, save_file
 
 HUGE = [100_000, 10**9, 2**70, 0, -1, 0.5, None, "8", True, [1], float("nan")]
@@ -31,7 +31,7 @@ def generator(tmp_path_factory):
     pipeline = network.build(["a", "b"], 1, 8, GeneratorSettings(width=8, layers=1, patch_px=1))
     network.save(pipeline, folder)
     note = dict(names=["a", "b"], size_px=8, channels=1, dataset="", held_out=[], saw=[], images={}, warning="")
-    (folder / generating.SAW).write_text(json.dumps(note))
+    (folder / NOTE).write_text(json.dumps(note))
     return folder
 
 
@@ -45,7 +45,7 @@ def edited(folder, name, **changes):
 
 def test_a_whole_generator_is_read(generator, make_dataset):
     assert network.load(generator, "cpu").config.names == ["a", "b"]
-    assert generating.find(make_dataset([]), generator, ["a"]).size_px == 8
+    assert find_generator(make_dataset([]), generator, ["a"]).size_px == 8
 
 
 @pytest.mark.parametrize(
@@ -76,16 +76,16 @@ def test_notes_of_a_generator_out_of_range_are_refused(generator, make_dataset):
     dataset = make_dataset([])
     for name in ("names", "size_px", "channels", "dataset", "held_out", "saw", "images", "warning", "other"):
         for value in [*HUGE, {"size_px": 10**9}, [5]]:
-            restore = edited(generator, generating.SAW, **{name: value})
+            restore = edited(generator, NOTE, **{name: value})
             if (name, value) not in (("images", {}), ("dataset", "8"), ("warning", "8")):
                 with pytest.raises(ValueError, match="the notes of the generator in .* are damaged"):
-                    generating.find(dataset, generator, ["a"])
+                    find_generator(dataset, generator, ["a"])
             restore()
     for text in ("", "[]", "null", "{" * 5000, '{"a":' * 100_000, "\0", '{"names": NaN}'):
         (generator / "bad.json").write_text(text)
         with pytest.raises(ValueError):
             read = read_json(generator / "bad.json")
-            generating._check_note(generator / "bad.json", read)
+            _check_note(generator / "bad.json", read)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -146,7 +146,7 @@ def test_pipes_in_the_folders_of_runs_and_generators_hang_nothing(clusters, gene
     run = evenset.auto_label(dataset, "ground_truth", embeddings="vector", progress=False).run_key
     evenset.review_labels(dataset, "auto_label", status="all", progress=False)
     folder = Path(fo.config.default_dataset_dir) / "evenset" / str(dataset._doc.id)
-    names = {"parts.npz", "checkpoint.safetensors", "decision.npz", "changes.jsonl", generating.SAW}
+    names = {"parts.npz", "checkpoint.safetensors", "decision.npz", "changes.jsonl", NOTE}
     names |= {"model_index.json", "config.json", "scheduler_config.json", "diffusion_pytorch_model.safetensors"}
     files = [str(path) for path in [*folder.rglob("*"), *generator.rglob("*")] if path.name in names]
     assert len(files) == len(names)

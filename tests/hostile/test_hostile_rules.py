@@ -6,6 +6,7 @@ import json
 import time
 
 import pytest
+from evenset.models.errors import InvalidInput
 from evenset.workflows.comparison import rules
 from evenset.workflows.comparison.rule_parser import METHODS, OPERATORS, parse
 from evenset.workflows.data.labels import read_labels
@@ -41,7 +42,7 @@ def use(dataset, given):
         rules.check(found, dataset, known, "ground_truth")
         rules.apply(found, dataset, known)
     except ValueError as error:
-        assert type(error) is ValueError, repr(error)
+        assert isinstance(error, InvalidInput), repr(error)
         return str(error)
     finally:
         assert time.monotonic() - began < SECONDS, given
@@ -128,10 +129,10 @@ def test_a_rule_that_takes_the_database_too_long_is_ended(numbered, monkeypatch)
     for _ in range(2):
         count = {"$sum": {"$map": {"input": "$tags", "in": count}}}
     for endless in (count, {"$sum": {"$range": [0, 1_000_000]}}):
-        assert "may take the database for ever" in use(numbered, {"a": {"$gt": [endless, 0]}})
+        assert "may never end" in use(numbered, {"a": {"$gt": [endless, 0]}})
 
     monkeypatch.setattr(rules, "MAX_SECONDS", 1e-6)
-    assert use(numbered, "a: F('num') > 1") == "rule 1 ('a') takes the database more than 1e-06 s: make it simpler"
+    assert use(numbered, "a: F('num') > 1") == "rule 1 ('a') runs longer than 1e-06 s: make it simpler"
     monkeypatch.undo()
     backtracking = {"$regexMatch": {"input": {"$concat": ["$name"] * 12}, "regex": "^(a+)+b$"}}
     assert use(numbered, "a: " + json.dumps(backtracking))

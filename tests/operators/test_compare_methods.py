@@ -124,7 +124,7 @@ def test_it_compares_and_shows_the_table_and_where_to_look_further(app, clusters
     [
         ({}, "Nothing is chosen for 'Label field'"),
         ({**ONLY, "label_field": "ground_truth"}, "No method is chosen"),
-        ({**ONLY, "label_field": "ground_truth", "rules": "cat: True"}, "no label of 'ground_truth' is called so"),
+        ({**ONLY, "label_field": "ground_truth", "rules": "cat: True"}, "'ground_truth' has no such label"),
     ],
 )
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evenset.models.quality import paired_gain
-from evenset.workflows.balance_classes import is_added
+from evenset.workflows.balancing.benefit import should_add
 from evenset.workflows.data import labels as samples
 from evenset.workflows.data import locks
 from evenset.workflows.ui import balance as balance_overview
@@ -322,12 +322,12 @@ def test_where_no_image_can_be_held_out_nothing_is_trained(uneven):
 def test_the_verdict_decides_as_it_was_asked_to(gain, decision, when, added):
     found = paired_gain.Verdict(*[np.zeros(1)] * 4, ["undecided"], (gain, gain - 0.05, gain + 0.05), decision)
 
-    assert is_added(found, when) is added
+    assert should_add(found, when) is added
 
 
 @pytest.mark.parametrize("when, added", [("if it gains", False), ("unless it loses", True), ("always", True)])
 def test_without_a_measurement_only_who_asks_for_a_gain_gets_none(when, added):
-    assert is_added(None, when) is added
+    assert should_add(None, when) is added
 
 
 def test_nothing_to_do_is_said(uneven):

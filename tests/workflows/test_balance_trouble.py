@@ -158,11 +158,11 @@ def test_a_comparison_of_ways_that_was_broken_off_goes_on_to_the_same_table(unev
 
 
 def test_the_plan_names_eight_classes_that_fell_short_and_counts_the_others():
-    from evenset.workflows.balancing.plan import make
+    from evenset.workflows.balancing.plan import plan_images
     from evenset.workflows.balancing.results import fell_short
 
     names = [f"class {number:02d}" for number in range(12)]
-    plan = make(names, np.array([20, *[5] * 11]), np.zeros(12, int), "majority", 0)
+    plan = plan_images(names, np.array([20, *[5] * 11]), np.zeros(12, int), "majority", None)
 
     (sentence,) = fell_short(plan, [], 5.0)
     assert "'class 08' has 0 of 15 and 3 more classes." in sentence and "class 09" not in sentence
@@ -186,8 +186,8 @@ class Quiet:
 
 def test_what_judges_has_learned_from_the_training_part_alone(tmp_path, pictures):
     from evenset.models.settings import FilterSettings, SmallCNNSettings
-    from evenset.workflows.balancing.benefit import Problem
-    from evenset.workflows.balancing.image_filter import Judging
+    from evenset.workflows.balancing.benefit import RealImages
+    from evenset.workflows.balancing.image_filter import ImageFilter
 
     paths, truth = pictures
     images = np.stack([read_image(path) for path in paths[:300]])
@@ -196,9 +196,9 @@ def test_what_judges_has_learned_from_the_training_part_alone(tmp_path, pictures
 
     def judging(place, held_labels):
         (tmp_path / place).mkdir()
-        problem = Problem(names, train, truth[:150], np.arange(150).astype(str), held, held_labels)
+        real = RealImages(names, train, truth[:150], np.arange(150).astype(str), held, held_labels)
         run, settings = Quiet(tmp_path / place), SmallCNNSettings(updates=60)
-        return Judging(run, problem, FilterSettings(), settings, copies=True)
+        return ImageFilter(run, real, FilterSettings(), settings, copies=True)
 
     right, wrong = judging("right", truth[150:250]), judging("wrong", (truth[150:250] + 1) % 3)
     judged, notes = right(made, truth[250:300])
@@ -227,20 +227,20 @@ def test_images_that_show_what_a_class_lacked_gain_and_wrongly_named_ones_do_not
     from evenset.models.quality import paired_gain
     from evenset.models.settings import SmallCNNSettings
     from evenset.workflows.balancing import benefit
-    from evenset.workflows.data.synthetic import Made, save_image
+    from evenset.workflows.data.synthetic import SyntheticImage, save_image
 
     rng = np.random.default_rng(0)
     train = np.concatenate([quarters(rng, place, count) for place, count in enumerate((60, 60, 15))])
     held = np.concatenate([quarters(rng, place, 60) for place in range(4)])
     labels, held_labels = np.repeat([0, 1, 2], [60, 60, 15]), np.repeat([0, 1, 2, 2], 60)
-    problem = benefit.Problem(["a", "b", "c"], train, labels, labels.astype(str), held, held_labels)
+    real = benefit.RealImages(["a", "b", "c"], train, labels, labels.astype(str), held, held_labels)
     made = {"right": [], "wrong": []}
     for number, image in enumerate(quarters(rng, 3, 45)):
         save_image(tmp_path / f"{number}.png", image, {})
         for name, label in (("right", "c"), ("wrong", "a")):
-            made[name].append(Made(str(tmp_path / f"{number}.png"), label, {}, True))
+            made[name].append(SyntheticImage(str(tmp_path / f"{number}.png"), label, {}, True))
 
-    found = benefit.measure(Quiet(tmp_path), problem, made, SmallCNNSettings(updates=60), 3)
+    found = benefit.measure(Quiet(tmp_path), real, made, SmallCNNSettings(updates=60), 3)
 
     right, wrong = (found.verdicts[name] for name in ("right", "wrong"))
     assert right.total[0] > 0.02 and found.recall["right"][2] > 0.9 > found.recall[found.best][2]

@@ -37,7 +37,7 @@ def test_one_class_is_refused(make_dataset, refused):
         (dict(neighbors=3), TypeError, "did you mean 'neighbours'?"),
         (dict(methods=["rules"]), ValueError, "no rules are given"),
         (dict(rules="class 0: True"), ValueError, "methods does not name them"),
-        (dict(methods=["rules"], rules='class 0: F("nothing") > 1'), ValueError, "'nothing', which is not there"),
+        (dict(methods=["rules"], rules='class 0: F("nothing") > 1'), ValueError, "'nothing', which does not exist"),
         (dict(methods=["rules"], rules='class 0: F("truth") / 2 > 1'), ValueError, "rule 1 ('class 0') cannot be"),
         (dict(methods=["rules"], rules='class 0: F("truth") == "x"'), ValueError, "matches any of the 60 samples"),
         (dict(test="absent"), ValueError, "test: no sample has the tag 'absent'"),

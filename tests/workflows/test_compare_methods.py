@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evenset import auto_label, compare_methods, delete_run, load_results, resume_run
-from evenset.workflows.comparison import methods as learners
+from evenset.workflows.comparison.methods import METHODS
 from evenset.workflows.comparison.results import interval, score
 from fiftyone import ViewField as F
 from sklearn.metrics import f1_score
@@ -64,7 +64,7 @@ def test_all_methods_learn_digits(digits):
     )
 
     rows = {one["method"]: one for one in results.scores}
-    assert list(rows) == [*learners.METHODS, "resnet sgd"]
+    assert list(rows) == [*METHODS, "resnet sgd"]
     truth = np.array(dataset.match(F("compare") == "held out").values("ground_truth.label"))
     assert rows["rules"]["accuracy"] == rows["rules"]["coverage"] == (truth == "0").mean()
     for name in ("hog + svm", "k-nn", "gcn", "laplace", "ensemble"):
@@ -167,16 +167,16 @@ def test_a_resnet_and_traditional_methods_see_no_held_out_label_either(digits, m
 
     def spy(name, inner):
         def method(trial):
-            labels, part = trial.labels, trial.seen()
-            assert (labels[trial.cut.test] == -1).all() and (part.classes[len(trial.cut.train) :] == -1).all()
-            seen[name] = part.ids[len(trial.cut.train) :].tolist()
+            labels, part = trial.labels, trial.train_then_test()
+            assert (labels[trial.split.test] == -1).all() and (part.class_ids[len(trial.split.train) :] == -1).all()
+            seen[name] = part.ids[len(trial.split.train) :].tolist()
             return inner(trial)
 
         return method
 
     for name in ("hog + svm", "k-nn"):
-        function, kinds = learners.METHODS[name]
-        monkeypatch.setitem(learners.METHODS, name, (spy(name, function), kinds))
+        function, kinds = METHODS[name]
+        monkeypatch.setitem(METHODS, name, (spy(name, function), kinds))
     compare_methods(dataset, "ground_truth", methods=["hog + svm", "k-nn"], seeds=1, progress=False, size_px=8)
 
     held = dataset.match(F("compare") == "held out").values("id")
@@ -273,24 +273,24 @@ def learned(dataset, results, method):
 def test_a_run_that_was_stopped_goes_on_and_ends_as_one_that_was_not(clusters, monkeypatch):
     dataset = clusters(spread=2.0)
     whole = compare(dataset, output_field="whole", rules="class 1: True", methods=["gcn", "laplace", "rules"])
-    before, kinds = learners.METHODS["laplace"]
+    before, kinds = METHODS["laplace"]
     calls = []
 
     def stopped(trial):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(learners.METHODS, "laplace", (stopped, kinds))
+    monkeypatch.setitem(METHODS, "laplace", (stopped, kinds))
     with pytest.raises(KeyboardInterrupt):
         compare(dataset, output_field="cut", rules="class 1: True", methods=["gcn", "laplace", "rules"])
     assert not dataset.has_field("cut") and not dataset.has_field("cut_gcn")
     key = dataset.list_runs()[-1]
 
     def counted(trial):
-        calls.append(trial.cut.seed)
+        calls.append(trial.split.seed)
         return before(trial)
 
-    monkeypatch.setitem(learners.METHODS, "laplace", (counted, kinds))
-    monkeypatch.setitem(learners.METHODS, "gcn", (stopped, learners.METHODS["gcn"][1]))  # it is done, and kept
+    monkeypatch.setitem(METHODS, "laplace", (counted, kinds))
+    monkeypatch.setitem(METHODS, "gcn", (stopped, METHODS["gcn"][1]))  # it is done, and kept
     dataset.match_tags("nothing")  # what the caller has in hand does not matter
     resumed = resume_run(dataset, key, progress=False)
 

@@ -120,7 +120,7 @@ def test_a_training_goes_on_with_its_network_where_there_are_more_cores(digits, 
 def test_a_generators_folder_is_found_by_a_relative_path_and_noted_whole(digits, monkeypatch, tmp_path):
     import shutil
 
-    from evenset.workflows.balancing import generator as generating
+    from evenset.workflows.balancing.generator import find_generator
 
     generator = train(digits)
     shutil.copytree(generator.folder, tmp_path / "mine")
@@ -128,19 +128,18 @@ def test_a_generators_folder_is_found_by_a_relative_path_and_noted_whole(digits,
     monkeypatch.setenv("HOME", str(tmp_path))
 
     for given in ("mine", "~/mine", Path("mine")):
-        found = generating.find(digits, given, ["0", "2"])
+        found = find_generator(digits, given, ["0", "2"])
         assert found.source == str(found.folder) == str(tmp_path / "mine")
     (tmp_path / generator.run_key).mkdir()  # the run is meant
-    assert generating.find(digits, generator.run_key, ["0"]).folder == Path(generator.folder)
+    assert find_generator(digits, generator.run_key, ["0"]).folder == Path(generator.folder)
 
 
 def test_what_judges_runs_where_the_generator_does():
-    from evenset.models.settings import BalanceSettings, GeneratorSettings
-    from evenset.workflows.balancing import image_sources
+    from evenset.workflows.balancing.config import BalanceConfig
 
-    found = image_sources.probe_settings(BalanceSettings(), GeneratorSettings(device="cpu", precision="fp32"))
+    small_cnn = BalanceConfig.read(dict(device="cpu", precision="fp32")).small_cnn
 
-    assert (found.device, found.precision) == ("cpu", "fp32")
+    assert (small_cnn.device, small_cnn.precision) == ("cpu", "fp32")
 
 
 def test_images_drawn_by_a_run_are_added_and_a_run_that_was_broken_off_adds_the_same(digits, monkeypatch):
@@ -191,8 +190,7 @@ def test_a_generator_that_saw_every_image_is_refused_as_its_own_judge(digits):
 
 
 @pytest.mark.slow
-def test_what_belongs_to_a_held_out_image_does_not_train_beside_a_generator_that_is_there(digits, monkeypatch):
-    from evenset.workflows.balancing import benefit
+def test_what_belongs_to_a_held_out_image_does_not_train_beside_a_generator_that_is_there(digits, read):
     from evenset.workflows.data import folders
 
     generator = train(digits)
@@ -208,12 +206,10 @@ def test_what_belongs_to_a_held_out_image_does_not_train_beside_a_generator_that
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(new.filepath)
     new["video"] = "held"
     digits.add_sample(new)
-    seen, read = [], benefit.read
-    monkeypatch.setattr(benefit, "read", lambda *given: seen.append(read(*given)) or seen[-1])
 
     balance(digits, generator=generator.run_key, group_field="video")
 
-    (problem,) = seen
+    (problem,) = read
     trained = set(problem.train_ids.tolist())
     assert len(problem.held_out) == len(held) - 3
     assert {mate, *twins} <= trained and not {new.id, *(held - set(twins))} & trained
@@ -221,8 +217,6 @@ def test_what_belongs_to_a_held_out_image_does_not_train_beside_a_generator_that
 
 @pytest.mark.slow
 def test_a_copy_of_a_training_image_is_refused(digits, monkeypatch):
-    from evenset.workflows.balancing import generator as generating
-
     real = {}
     for sample in digits:
         real.setdefault(sample.ground_truth.label, []).append(read_image(sample.filepath))
@@ -231,7 +225,7 @@ def test_a_copy_of_a_training_image_is_refused(digits, monkeypatch):
         return np.stack([real[str(name)][n % len(real[str(name)])] for name, n in zip(labels, numbers, strict=True)])
 
     generator = train(digits).run_key
-    monkeypatch.setattr(generating, "draw", plant)
+    monkeypatch.setattr("evenset.workflows.balancing.image_sources.draw_images", plant)
     results = balance(digits, generator=generator, measure_benefit=False, keep_rejected=True, copy_reject_quantile=0.05)
 
     made = digits.match_tags("synthetic")
@@ -295,12 +289,13 @@ def test_a_folder_serves_another_dataset_and_must_draw_its_classes(digits, files
 
 @pytest.fixture
 def read(monkeypatch):
-    """What `benefit.read` returned, in the order of the calls."""
-    from evenset.workflows.balancing import benefit
+    """The images that `read_images` returned, in the order of the calls."""
+    from evenset.workflows.balancing.benefit import read_images
 
-    found, plain = [], benefit.read
-    monkeypatch.setattr(benefit, "read", lambda *given: found.append(plain(*given)) or found[-1])
-    return found
+    returned = []
+    spy = "evenset.workflows.balance_classes.read_images"
+    monkeypatch.setattr(spy, lambda *values: returned.append(read_images(*values)) or returned[-1])
+    return returned
 
 
 @pytest.mark.slow
@@ -367,7 +362,7 @@ def test_an_exported_generator_draws_and_says_that_nobody_knows_what_it_saw(digi
     training.export(training.load(Path(train(digits).folder)), tmp_path)
     results = balance(digits, generator=tmp_path, measure_benefit=False)
 
-    assert results.added == 28 and "is not known" in results.notes[-1]
+    assert results.added == 28 and "are unknown" in results.notes[-1]
     index = tmp_path / "model_index.json"
     index.write_text(index.read_text().replace('"names"', '"called"'))
     with pytest.raises(ValueError, match="Evenset did not train"):

@@ -1,4 +1,4 @@
-"""What new images are worth: the same small network, trained with and without them, on held-out real images."""
+"""Benefit of new images: a small CNN trained with and without them, scored on held-out real images."""
 
 from __future__ import annotations
 
@@ -9,26 +9,30 @@ import numpy as np
 
 from ...models.images.reader import Images
 from ...models.quality import paired_gain
+from ...models.quality.paired_gain import ADD, Verdict
 from ...models.settings import ImageSettings, SmallCNNSettings
+from ...models.synthetic import AddPolicy
 from ..data.labels import Labels
-from ..data.synthetic import Made, read_image
+from ..data.synthetic import SyntheticImage, read_image
 from ..display.tables import percent
 from ..runs.run import Run
 from ..training.image_survey import ImageStats, groups_of_all
 from ..training.partition import Split
 
-PLAIN = {  # what one would do without new images; the better of them is augmented too
+Recipe = dict[str, Any]  # settings of the small CNN
+BASELINES: dict[str, Recipe] = {  # peers that need no new images
     "real": dict(logit_adjustment=0.0, class_balance_power=0.0, augmentation="none"),
     "logit adjustment": dict(logit_adjustment=1.0, class_balance_power=0.0, augmentation="none"),
     "balanced sampler": dict(logit_adjustment=0.0, class_balance_power=1.0, augmentation="none"),
     "both": dict(logit_adjustment=1.0, class_balance_power=1.0, augmentation="none"),
 }
-AUGMENTED = "augmentation"
-READ = 256  # images at once
+AUGMENTED = "augmentation"  # one more: the best of them, with strong augmentation
+NOT_MEASURED = "not measured"  # in place of a decision
+READ_BATCH = 256  # images
 
 
 @dataclass(frozen=True)
-class Problem:
+class RealImages:
     """Real images that train, and held-out ones that score."""
 
     names: list[str]  # [K]
@@ -37,119 +41,140 @@ class Problem:
     train_ids: np.ndarray  # of the samples [n]
     held_out: np.ndarray  # uint8 [m, C, S, S]
     held_out_labels: np.ndarray  # [m]
-    train_groups: np.ndarray | None = None  # near-duplicates, and what belongs together, have one [n]; None: all alone
+    train_groups: np.ndarray | None = None  # shared by near-duplicates and the user's groups [n]; None: none shared
     held_out_ids: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=str))  # [m]
-
-
-Added = tuple[np.ndarray, np.ndarray]  # images that were made [s, C, S, S], and the class of each [s]
 
 
 @dataclass(frozen=True)
 class Benefit:
-    """How each way to train does on the held-out images, and what the new images add to the best of the others."""
+    """Scores of each arm on the held-out images, and the gain of the new images over the best baseline."""
 
-    arms: list[dict[str, Any]]  # a way to train: balanced accuracy, its spread over repetitions
+    arms: list[dict[str, Any]]  # an arm: balanced accuracy, its lowest and highest over repetitions
     recall: dict[str, list[float | None]]  # of each class, by arm
-    best: str  # of those without new images
-    recipe: dict[str, Any]  # its settings, and those of the arms with new images
-    verdicts: dict[str, paired_gain.Verdict]  # by the arm that has new images
+    best: str  # baseline
+    recipe: Recipe  # its settings, which the arms with new images share
+    verdicts: dict[str, Verdict]  # by the arm with new images
 
 
-def read(run: Run, labels: Labels, stats: ImageStats, split_ids: np.ndarray, settings: ImageSettings) -> Problem:
-    """The images of both parts, in memory: they are small."""
+def should_add(verdict: Verdict | None, policy: str) -> bool:
+    """Whether to add the images, given the policy and the verdict (None: not measured).
+
+    "unless it loses" needs a mean that does not fall, also where the verdict is undecided.
+    """
+    if verdict is None:
+        return policy != AddPolicy.IF_IT_GAINS
+    if policy == AddPolicy.ALWAYS or verdict.decision == ADD:
+        return True
+    return policy == AddPolicy.UNLESS_IT_LOSES and verdict.total[0] >= 0
+
+
+def read_images(
+    run: Run, labels: Labels, stats: ImageStats, split_ids: np.ndarray, settings: ImageSettings
+) -> RealImages:
+    """Reads the images of both parts into memory: they are small."""
     images = Images(labels.paths.tolist(), settings, stats.size_px, stats.channels, cache_megabytes=0)
-    blocks = {}
+    pixels = {}
     for part in (Split.TRAIN, Split.HELD_OUT):
         rows = np.flatnonzero(split_ids == part)
-        blocks[part] = np.empty((len(rows), stats.channels, stats.size_px, stats.size_px), dtype=np.uint8)
-        for first in range(0, len(rows), READ):
-            blocks[part][first : first + READ] = images[rows[first : first + READ]]
-            run.report("reading images", min(first + READ, len(rows)), len(rows))
-    train, held = split_ids == Split.TRAIN, split_ids == Split.HELD_OUT
-    return Problem(
+        pixels[part] = np.empty((len(rows), stats.channels, stats.size_px, stats.size_px), dtype=np.uint8)
+        for first in range(0, len(rows), READ_BATCH):
+            pixels[part][first : first + READ_BATCH] = images[rows[first : first + READ_BATCH]]
+            run.report("reading images", min(first + READ_BATCH, len(rows)), len(rows))
+    train, held_out = split_ids == Split.TRAIN, split_ids == Split.HELD_OUT
+    return RealImages(
         names=labels.names,
-        train=blocks[Split.TRAIN],
+        train=pixels[Split.TRAIN],
         train_labels=labels.class_ids[train],
         train_ids=labels.ids[train],
-        held_out=blocks[Split.HELD_OUT],
-        held_out_labels=labels.class_ids[held],
-        held_out_ids=labels.ids[held],
+        held_out=pixels[Split.HELD_OUT],
+        held_out_labels=labels.class_ids[held_out],
+        held_out_ids=labels.ids[held_out],
         train_groups=groups_of_all(labels, stats.groups)[train],
     )
 
 
 def measure(
-    run: Run, problem: Problem, sources: dict[str, list[Made]], settings: SmallCNNSettings, repetitions: int
+    run: Run,
+    real: RealImages,
+    sources: dict[str, list[SyntheticImage]],
+    settings: SmallCNNSettings,
+    repetitions: int,
 ) -> Benefit:
-    """Trains every arm in every repetition, with equal steps; computed once a run.
+    """Trains every arm in every repetition, with the same number of updates; computed once a run.
 
-    The best of the others is chosen on the held-out images, which favours it: a small gain may stay unseen, and none
-    is made up.
+    The best baseline is chosen on the held-out images, which favours it: the gain is underestimated.
 
     Args:
-        sources: images that were made, by the name of their arm; those that were kept are measured
+        sources: synthetic images, by the name of their arm; the accepted ones are measured
     """
-    labels, classes = problem.held_out_labels, len(problem.names)
-    right: dict[str, np.ndarray] = {}
+    labels, classes = real.held_out_labels, len(real.names)
+    correct: dict[str, np.ndarray] = {}  # by arm: whether each held-out image is classified correctly [R, m]
 
-    def learn(name: str, values: dict[str, Any], added: Added | None = None) -> None:
+    def train_arm(name: str, recipe: Recipe, images: list[SyntheticImage] | None = None) -> None:
         def compute() -> dict[str, np.ndarray]:
-            found = []
+            predicted, extra = [], _read_accepted(images, real.names) if images else None
             for number in range(repetitions):
                 run.report(f"measuring: {name}", number, repetitions)
-                found.append(_answers(run, problem, replace(settings, seed=settings.seed + number, **values), added))
-            return {"right": np.stack(found) == labels}
+                own = replace(settings, seed=settings.seed + number, **recipe)
+                predicted.append(_predict_held_out(run, real, own, extra))
+            return {"right": np.stack(predicted) == labels}
 
-        seen = np.concatenate([problem.train_ids, problem.held_out_ids])
-        right[name] = run.cached_arrays(f"benefit {name}", compute, seen)["right"]
+        ids = np.concatenate([real.train_ids, real.held_out_ids])
+        correct[name] = run.cached_arrays(f"benefit {name}", compute, ids)["right"]
 
-    recipes = dict(PLAIN)
-    for name, values in PLAIN.items():
-        learn(name, values)
-    recipes[AUGMENTED] = dict(PLAIN[_best(right, labels, classes)], augmentation="strong")
-    learn(AUGMENTED, recipes[AUGMENTED])
-    best = _best(right, labels, classes)
-    for name, made in sources.items():
-        kept = [one for one in made if one.kept]
-        images = np.stack([read_image(one.path) for one in kept])
-        learn(name, recipes[best], (images, np.array([problem.names.index(one.label) for one in kept])))
+    for name, recipe in BASELINES.items():
+        train_arm(name, recipe)
+    recipes = {**BASELINES, AUGMENTED: {**BASELINES[_best(correct, labels, classes)], "augmentation": "strong"}}
+    train_arm(AUGMENTED, recipes[AUGMENTED])
+    best = _best(correct, labels, classes)
+    for name, images in sources.items():
+        train_arm(name, recipes[best], images)
     return Benefit(
-        arms=[_row(name, found, labels, classes, name in recipes) for name, found in right.items()],
-        recall={name: _recall(found.mean(axis=0), labels, classes) for name, found in right.items()},
+        arms=[_arm_row(name, rows, labels, classes) for name, rows in correct.items()],
+        recall={name: _recall(rows.mean(axis=0), labels, classes) for name, rows in correct.items()},
         best=best,
         recipe=recipes[best],
-        verdicts={name: paired_gain.judge(right[best], right[name], labels, classes) for name in sources},
+        verdicts={name: paired_gain.judge(correct[best], correct[name], labels, classes) for name in sources},
     )
 
 
-def _answers(run: Run, problem: Problem, settings: SmallCNNSettings, added: Added | None) -> np.ndarray:
-    """What a network says of the held-out images, class of each [m]."""
+def _read_accepted(images: list[SyntheticImage], names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels [s, C, S, S] and classes [s] of the accepted images."""
+    accepted = [image for image in images if image.accepted]
+    pixels = np.stack([read_image(image.path) for image in accepted])
+    return pixels, np.array([names.index(image.label) for image in accepted])
+
+
+def _predict_held_out(
+    run: Run, real: RealImages, settings: SmallCNNSettings, extra: tuple[np.ndarray, np.ndarray] | None
+) -> np.ndarray:
+    """Trains a small CNN; returns its class for each held-out image [m]."""
     from ...models.classifiers import small_cnn
 
-    model = small_cnn.build(len(problem.names), problem.train, settings)
-    for _ in small_cnn.train(model, problem.train, problem.train_labels, settings, added):
+    model = small_cnn.build(len(real.names), real.train, settings)
+    for _ in small_cnn.train(model, real.train, real.train_labels, settings, extra):
         run.check_stop()
-    return np.asarray(small_cnn.predict(model, problem.held_out).argmax(axis=1))
+    return np.asarray(small_cnn.predict(model, real.held_out).argmax(axis=1))
 
 
-def _best(right: dict[str, np.ndarray], labels: np.ndarray, classes: int) -> str:
-    return max(right, key=lambda name: float(np.nanmean(_balanced(right[name], labels, classes))))
+def _best(correct: dict[str, np.ndarray], labels: np.ndarray, classes: int) -> str:
+    return max(correct, key=lambda name: float(np.nanmean(_balanced_accuracy(correct[name], labels, classes))))
 
 
-def _balanced(right: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Balanced accuracy of each repetition [R]."""
-    return np.array([np.nanmean(np.array(_recall(one, labels, classes), dtype=float)) for one in right])
+def _balanced_accuracy(correct: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Of each repetition [R]."""
+    return np.array([np.nanmean(np.array(_recall(row, labels, classes), dtype=float)) for row in correct])
 
 
-def _recall(right: np.ndarray, labels: np.ndarray, classes: int) -> list[float | None]:
-    return [float(right[labels == i].mean()) if (labels == i).any() else None for i in range(classes)]
+def _recall(correct: np.ndarray, labels: np.ndarray, classes: int) -> list[float | None]:
+    return [float(correct[labels == i].mean()) if (labels == i).any() else None for i in range(classes)]
 
 
-def _row(name: str, right: np.ndarray, labels: np.ndarray, classes: int, is_plain: bool) -> dict[str, Any]:
-    found = _balanced(right, labels, classes)
+def _arm_row(name: str, correct: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, Any]:
+    accuracy = _balanced_accuracy(correct, labels, classes)
     return {
-        "training set": name if is_plain else f"best of these + {name}",
-        "balanced accuracy": percent(float(found.mean())),
-        "lowest": percent(float(found.min())),
-        "highest": percent(float(found.max())),
+        "training set": name if name in (*BASELINES, AUGMENTED) else f"best of these + {name}",
+        "balanced accuracy": percent(float(accuracy.mean())),
+        "lowest": percent(float(accuracy.min())),
+        "highest": percent(float(accuracy.max())),
     }

@@ -1,4 +1,4 @@
-"""compare_methods(task="generation"): what evens out uneven classes best, on held-out images of the user's own."""
+"""compare_methods(task="generation"): ways to even out the classes, on held-out images of the user's own."""
 
 from __future__ import annotations
 
@@ -9,64 +9,59 @@ from typing import Any
 import numpy as np
 
 from ...models.errors import InvalidInput
-from ...models.settings import BALANCE_SETTINGS
-from ...models.settings import split as split_settings
-from ..data.checks import check_images, check_label_field
+from ...models.synthetic import Origin
 from ..data.internals import root_dataset
-from ..data.labels import Labels, read_labels, require_classes
-from ..data.synthetic import Made
+from ..data.labels import Labels
+from ..data.synthetic import SyntheticImage
 from ..display.tables import counted, left_out, table
 from ..runs import lifecycle
 from ..runs.arguments import Classes, Progress, Samples
-from ..runs.label_snapshot import freeze, frozen
+from ..runs.label_snapshot import freeze
 from ..runs.run import Run
 from ..training.image_survey import ImageStats
 from ..training.partition import Split
-from . import benefit, image_sources
-from . import generator as generating
-from . import plan as balance_plan
-from .benefit import Benefit
-from .generator import Generator
-from .plan import Plan, Target
+from .benefit import AUGMENTED, Benefit, measure, read_images
+from .config import BalanceConfig
+from .generator import Generator, find_generator
+from .generator_split import check_settings, split_for, survey_at_drawable_size
+from .generator_training import train_once
+from .image_sources import make_images
+from .inputs import read_labels_once
+from .plan import Plan, Target, plan_for_labels
 from .results import verdict_rows
 
-AUGMENTED, DRAWN = "changed images", "drawn images"
-KIND = {  # what each way to train is called elsewhere
+ARMS = {"changed images": Origin.AUGMENT, "drawn images": Origin.GENERATE}
+METHODS = {  # baselines by their names in papers
     "logit adjustment": "logit adjustment (Menon 2021)",
     "balanced sampler": "oversampling",
     "both": "oversampling and logit adjustment",
-    benefit.AUGMENTED: "augmentation of every batch",
+    AUGMENTED: "augmentation of every batch",
 }
 
 
 @dataclass
 class GenerationResults:
-    """What `compare_methods(task="generation")` returns. `str` prints it as tables."""
+    """Results of `compare_methods(task="generation")`. `str` prints them as tables."""
 
     run_key: str
     names: list[str]
-    rows: list[dict[str, Any]]  # a way to train: balanced accuracy on held-out real images
-    verdicts: dict[str, list[dict[str, Any]]]  # "changed images" and "drawn images": what each class gains
-    gains: dict[str, list[float]]  # of balanced accuracy over the best of the others, and its interval
+    rows: list[dict[str, Any]]  # an arm: balanced accuracy on held-out real images
+    verdicts: dict[str, list[dict[str, Any]]]  # of "changed images" and "drawn images": the gain of each class
+    gains: dict[str, list[float]]  # of balanced accuracy over the best baseline, and its interval
     decisions: dict[str, str]
-    best: str  # of the ways without new images
+    best: str  # baseline, without new images
     generator: str
     notes: list[str]
     skipped: dict[str, str] = field(default_factory=dict)  # sample id: why its image could not be used
-    synthetic: int = 0  # samples left out because Evenset generated them
+    synthetic: int = 0  # earlier synthetic samples, left out
     views: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        split_ids = [f"{self.run_key}: ways to even out {counted(len(self.names), 'class')}", "", table(self.rows)]
-        for name, (gain, low, high) in self.gains.items():
-            split_ids += [
-                "",
-                f"{name}: {100 * gain:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}) over {self.best}",
-            ]
-            split_ids += [table(self.verdicts[name])]
-        left = list(self.notes)
-        left += left_out(len(self.skipped), self.synthetic)
-        return "\n".join([*split_ids, *left])
+        lines = [f"{self.run_key}: ways to even out {counted(len(self.names), 'class')}", "", table(self.rows)]
+        for arm, (gain, low, high) in self.gains.items():
+            points = f"{100 * gain:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
+            lines += ["", f"{arm}: {points} over {self.best}", table(self.verdicts[arm])]
+        return "\n".join([*lines, *self.notes, *left_out(len(self.skipped), self.synthetic)])
 
 
 def compare_generation(
@@ -81,74 +76,80 @@ def compare_generation(
     resume: str | None = None,
     **settings: Any,
 ) -> GenerationResults:
-    """Trains the same small network in every way; nothing is written to the samples. Arguments as `balance_classes`."""
-    found = split_settings(settings, *BALANCE_SETTINGS)
-    generating.check(found[1], found[-1], measured=True)
-    choices = found[0]
-    check_images(samples)
-    check_label_field(samples, label_field)
-    labels = frozen(root_dataset(samples), resume) if resume else None
-    if labels is None:
-        labels = read_labels(samples, label_field, classes=classes, group_field=group_field)
-        require_classes(labels, label_field, group_field)
-    _plan(labels, target, choices.max_ratio)  # refuses a bad target before anything is written
-    ready = generating.find(root_dataset(samples), generator, labels.names) if generator is not None else None
-    found = generating.as_trained(ready, found)
-    image_settings, generator_settings = found[1:3]
-    inputs = dict(label_field=label_field, task="generation", generator=ready.source if ready else None, target=target)
+    """Trains the same small CNN in every way; nothing is written to the samples. Arguments as `balance_classes`."""
+    config = BalanceConfig.read(settings)
+    check_settings(config.images, config.held_out, measured=True)
+    labels = read_labels_once(samples, label_field, classes, group_field, resume)
+    max_ratio = config.balance.max_ratio
+    _plan(labels, target, max_ratio)  # rejects a bad target before anything is written
+    trained = find_generator(root_dataset(samples), generator, labels.names) if generator is not None else None
+    config = config.for_generator(trained)
+    source = trained.source if trained else None
+    inputs = dict(label_field=label_field, task="generation", generator=source, target=target)
     with lifecycle.start(
         samples,
         lifecycle.RunRequest(
-            "compare_methods", settings=found, inputs={**inputs, "group_field": group_field, "classes": classes}
+            "compare_methods",
+            settings=config.parts,
+            inputs={**inputs, "group_field": group_field, "classes": classes},
         ),
         progress=progress,
         resume=resume,
     ) as run:
         labels = freeze(run, labels)
-        stats = generating.look_at_images(run, labels, image_settings)
-        split_ids = generating.split_for(run, labels, stats, ready, found[-1], measured=True)
-        plan = _plan(labels, target, choices.max_ratio).only(labels.class_ids[split_ids == Split.TRAIN])
-        ready = ready or generating.train(run, labels, stats, split_ids, image_settings, generator_settings)
-        stats = stats._replace(size_px=ready.size_px, channels=ready.channels)
-        problem = benefit.read(run, labels, stats, split_ids, image_settings)
-        made = {
-            name: image_sources.make(run, source, plan, problem, ready, found, part=source)
-            for name, source in ((AUGMENTED, "augment"), (DRAWN, "generate"))
-        }
-        made = {name: images for name, images in made.items() if any(one.kept for one in images)}
-        probe = image_sources.probe_settings(choices, generator_settings)
-        worth = benefit.measure(run, problem, made, probe, choices.verdict_seeds)
-        return run.finish(_results(run, labels, stats, plan, ready, made, worth))
-
-
-def _results(
-    run: Run,
-    labels: Labels,
-    stats: ImageStats,
-    plan: Plan,
-    ready: Generator,
-    made: dict[str, list[Made]],
-    worth: Benefit,
-) -> GenerationResults:
-    counts = [f"{name}: {sum(one.kept for one in images):,}" for name, images in made.items()]
-    notes = [*plan.notes, f"Made and kept: {', '.join(counts) or 'none'}."]
-    return GenerationResults(
-        run_key=run.key,
-        names=labels.names,
-        rows=[{**row, "training set": KIND.get(row["training set"], row["training set"])} for row in worth.arms],
-        verdicts={name: verdict_rows(worth, one, labels.names, name) for name, one in worth.verdicts.items()},
-        gains={name: list(one.total) for name, one in worth.verdicts.items()},
-        decisions={name: one.decision for name, one in worth.verdicts.items()},
-        best=KIND.get(worth.best, worth.best),
-        generator=ready.source,
-        notes=[*notes, ready.warning] if ready.warning else notes,
-        skipped={str(labels.ids[i]): reason for i, reason in stats.errors.items()},
-        synthetic=labels.synthetic_left_out,
-    )
+        return run.finish(_compare(run, labels, _plan(labels, target, max_ratio), trained, config))
 
 
 def _plan(labels: Labels, target: Target, max_ratio: float | None) -> Plan:
-    plan = balance_plan.plan_for(labels, np.zeros(len(labels.names), dtype=int), target, max_ratio)
+    """The plan as if no synthetic sample existed.
+
+    Raises:
+        ValueError: a bad target, or nothing to add
+    """
+    plan = plan_for_labels(labels, np.zeros(len(labels.names), dtype=int), target, max_ratio)
     if not plan.add.any():
         raise InvalidInput(f"nothing to compare: {plan.notes[-1]}")
     return plan
+
+
+def _compare(
+    run: Run, labels: Labels, plan: Plan, generator: Generator | None, config: BalanceConfig
+) -> GenerationResults:
+    """Trains a generator if there is none, makes images in both ways, and measures all arms."""
+    stats = survey_at_drawable_size(run, labels, config.images)
+    split_ids = split_for(run, labels, stats, generator, config.held_out, measured=True)
+    plan = plan.for_trained_classes(labels.class_ids[split_ids == Split.TRAIN])
+    generator = generator or train_once(run, labels, stats, split_ids, config.images, config.generator)
+    stats = stats._replace(size_px=generator.size_px, channels=generator.channels)
+    real = read_images(run, labels, stats, split_ids, config.images)
+    images = {
+        arm: make_images(run, plan, real, generator, config.with_source(source), part=str(source))
+        for arm, source in ARMS.items()
+    }
+    accepted = {arm: some for arm, some in images.items() if any(image.accepted for image in some)}
+    benefit = measure(run, real, accepted, config.small_cnn, config.balance.verdict_seeds)
+    notes = [*plan.notes, f"Made and kept: {_counts(accepted)}.", *filter(None, [generator.warning])]
+    return _results(run, labels, stats, generator, benefit, notes)
+
+
+def _counts(accepted: dict[str, list[SyntheticImage]]) -> str:
+    counts = [f"{arm}: {sum(image.accepted for image in images):,}" for arm, images in accepted.items()]
+    return ", ".join(counts) or "none"
+
+
+def _results(
+    run: Run, labels: Labels, stats: ImageStats, generator: Generator, benefit: Benefit, notes: list[str]
+) -> GenerationResults:
+    return GenerationResults(
+        run_key=run.key,
+        names=labels.names,
+        rows=[{**row, "training set": METHODS.get(row["training set"], row["training set"])} for row in benefit.arms],
+        verdicts={arm: verdict_rows(benefit, arm, labels.names) for arm in benefit.verdicts},
+        gains={arm: list(verdict.total) for arm, verdict in benefit.verdicts.items()},
+        decisions={arm: verdict.decision for arm, verdict in benefit.verdicts.items()},
+        best=METHODS.get(benefit.best, benefit.best),
+        generator=generator.source,
+        notes=notes,
+        skipped={str(labels.ids[i]): reason for i, reason in stats.errors.items()},
+        synthetic=labels.synthetic_left_out,
+    )

@@ -1,64 +1,63 @@
-"""What a balance would do, before anything is written: the plan, how long it would take, and examples."""
+"""Dry run of a balance: the plan, an estimate of the time, and a preview; nothing is written."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from ...models.images.reader import Images
+from ...models.settings import ImageSettings
+from ...models.synthetic import Origin
 from ..data.labels import Labels
 from ..display.image_grid import COLUMNS, image_grid
 from ..training import duration
-from . import generator
-from .generator import Generator
+from .config import BalanceConfig
+from .generator import Generator, draw_images, load_pipeline
+from .generator_split import MAX_AUTO_PX
 from .plan import Plan
 from .results import DryRun
 
-MOST_CLASSES = 12  # of the preview
+MAX_CLASSES = 12  # of the preview
 
 
-def preview(known: Labels, plan: Plan, ready: Generator | None, settings: tuple[Any, ...]) -> DryRun:
-    """Draws a few images where there is a generator, else shows the real ones that would be learned from."""
-    choices, image_settings, generator_settings, sampling = settings[:4]
-    shown = np.flatnonzero(plan.add)[:MOST_CLASSES]
-    grid, notes = None, list(plan.notes)
-    if len(shown) and ready is not None and choices.source == "generate":
-        pipeline = generator.load(ready, generator_settings.device)
-        labels = np.repeat([ready.names.index(known.names[i]) for i in shown], COLUMNS)
-        images = generator.draw(pipeline, labels, sampling, np.arange(len(labels)))
-        grid = {known.names[i]: part for i, part in zip(shown, np.split(images, len(shown)), strict=True)}
+def preview(labels: Labels, plan: Plan, generator: Generator | None, config: BalanceConfig) -> DryRun:
+    """Draws a few images if there is a generator; else shows the real ones that would train one."""
+    shown = np.flatnonzero(plan.add)[:MAX_CLASSES]
+    rows, notes = None, list(plan.notes)
+    if len(shown) and generator is not None and config.balance.source == Origin.GENERATE:
+        pipeline = load_pipeline(generator, config.generator.device)
+        class_ids = np.repeat([generator.names.index(labels.names[i]) for i in shown], COLUMNS)
+        images = draw_images(pipeline, class_ids, config.sampling, np.arange(len(class_ids)))
+        rows = {labels.names[i]: part for i, part in zip(shown, np.split(images, len(shown)), strict=True)}
     elif len(shown):
-        grid = _real(known, shown, image_settings)
+        rows = _real_images(labels, shown, config.images)
         notes.append(
-            "results.preview shows real images, of which the new ones would be made."
-            if grid
+            "results.preview shows real images, from which the new ones would be made."
+            if rows
             else "There is no preview: none of the first images of these classes can be read."
         )
-    picture = np.asarray(image_grid(grid)) if grid else None
-    return DryRun(plan.rows, _minutes(known, plan, ready, settings), picture, notes)
+    grid = np.asarray(image_grid(rows)) if rows else None
+    return DryRun(plan.rows, _minutes(labels, plan, generator, config), grid, notes)
 
 
-def _minutes(labels: Labels, plan: Plan, ready: Generator | None, settings: tuple[Any, ...]) -> float:
-    """About how long it would take; nothing where nothing is missing."""
+def _minutes(labels: Labels, plan: Plan, generator: Generator | None, config: BalanceConfig) -> float:
+    """An estimate; 0 if nothing is missing."""
     if not plan.add.any():
         return 0.0
-    values = {name: value for part in settings for name, value in vars(part).items()}
-    size_px = ready.size_px if ready else values["size_px"]
-    size_px = size_px or min(duration.side(labels.paths.tolist()), generator.USUAL_PX)
-    given = {**values, "generator": ready, "made": int(plan.add.sum())}
-    return (
-        duration.seconds("balance_classes", len(labels.ids), len(labels.labelled_indices), size_px, given) or 0.0
-    ) / 60
+    values = {name: value for part in config.parts for name, value in vars(part).items()}
+    size_px = generator.size_px if generator else values["size_px"]
+    size_px = size_px or min(duration.side(labels.paths.tolist()), MAX_AUTO_PX)
+    work = {**values, "generator": generator, "made": int(plan.add.sum())}
+    labelled = len(labels.labelled_indices)
+    return (duration.seconds("balance_classes", len(labels.ids), labelled, size_px, work) or 0.0) / 60
 
 
-def _real(labels: Labels, shown: np.ndarray, settings: Any) -> dict[str, np.ndarray]:
+def _real_images(labels: Labels, class_ids: np.ndarray, settings: ImageSettings) -> dict[str, np.ndarray]:
     """The first readable images of each class."""
-    size = settings.size_px or generator.USUAL_PX
+    size = settings.size_px or MAX_AUTO_PX
     rows = {}
-    for i in shown.tolist():
+    for i in class_ids.tolist():
         paths = labels.paths[labels.class_ids == i][:COLUMNS].tolist()
-        found = [block for _, block in Images(paths, settings, size, 3).batches(COLUMNS)]
-        if found:
-            rows[labels.names[i]] = np.concatenate(found)
+        blocks = [block for _, block in Images(paths, settings, size, 3).batches(COLUMNS)]
+        if blocks:
+            rows[labels.names[i]] = np.concatenate(blocks)
     return rows

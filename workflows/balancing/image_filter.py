@@ -1,4 +1,7 @@
-"""Generated images before the filters: what a classifier, the graph of real samples and the training images say."""
+"""Filter of synthetic images: a small CNN, a GCN over real samples, and the copy check, with limits from real images.
+
+The limits and the rules are in models/quality/image_filters.py, the search for copies in models/quality/copies.py.
+"""
 
 from __future__ import annotations
 
@@ -10,121 +13,131 @@ import numpy as np
 
 from ...models.settings import FilterSettings, GCNSettings, GraphSettings, SmallCNNSettings
 from ..runs.run import Run
-from .benefit import Problem
+from .benefit import RealImages
 
 if TYPE_CHECKING:
+    from ...models.quality.copies import Reference
     from ...models.quality.image_filters import Filters, Judged, Views
 
-SAY = "training what judges"
+PHASE = "training what judges"  # of the run
 
 
-class Judging:
-    """Called with images and their classes; what it needs of the real images is learned at the first call, once a run.
-
-    Only the training part is learned from. The held-out part sets the limits, and is what the verdict is scored on
-    later, so that no image is judged by a network that saw it.
-    """
+class ImageFilter:
+    """Accepts or rejects images of given classes. It learns from the real images at its first call, once a run."""
 
     def __init__(
-        self, run: Run, problem: Problem, settings: FilterSettings, probe: SmallCNNSettings, copies: bool
+        self, run: Run, real: RealImages, settings: FilterSettings, small_cnn: SmallCNNSettings, copies: bool
     ) -> None:
-        self.run, self.problem, self.settings = run, problem, settings
-        self.probe = replace(probe, class_balance_power=1.0, logit_adjustment=0.0)
-        self.copies = copies and settings.copy_reject_quantile > 0  # a changed image is meant to be like its original
+        self.real, self.settings = real, settings
+        self.predictors = Predictors(run, real, small_cnn, use_gcn=settings.gcn_reject_quantile > 0)
+        self.copies = copies and settings.copy_reject_quantile > 0
 
     def __call__(self, images: np.ndarray, classes: np.ndarray) -> tuple[Judged, list[dict[str, Any]]]:
-        """Images, uint8 [B, C, S, S], and the class of each [B] -> which are kept, and what is to be noted of each."""
+        """Images, uint8 [B, C, S, S], and their classes [B] -> those accepted, and the figures of each."""
         from ...models.quality import copies
 
-        views = self._views(images, classes)
-        graph = self._graph(views) if self.settings.gcn_reject_quantile else None
+        views = self.predictors.views(images, classes)
         nearest = copies.search(self.reference, images) if self.copies else None
-        judged = self.filters.judge(views._replace(graph=graph, nearest=nearest))
-        return judged, [self._notes(judged, i, graph, classes[i]) for i in range(len(images))]
+        judged = self.filters.judge(views._replace(nearest=nearest))
+        return judged, [self._figures(judged, i, views) for i in range(len(images))]
 
     @cached_property
-    def classifier(self) -> Any:
-        """A small network that learned from the training part."""
-        from ...models.checkpoints import load_tensors, save_tensors
-        from ...models.classifiers import small_cnn as probe
-        from ...models.devices import accelerator
-
-        problem, path = self.problem, self.run.folder / "judge.safetensors"
-        model = probe.build(len(problem.names), problem.train, self.probe)
-        if not path.exists():
-            for step in probe.train(model, problem.train, problem.train_labels, self.probe):
-                self.run.report(SAY, step.number, step.total)
-            save_tensors(path, model.state_dict(), dict(names=problem.names))
-        model.load_state_dict(load_tensors(path)[0])
-        return model.to(accelerator(self.probe.device).device).eval()
-
-    @cached_property
-    def training(self) -> Views:
-        return self._views(self.problem.train, self.problem.train_labels)
-
-    @cached_property
-    def held_out(self) -> Views:
-        views = self._views(self.problem.held_out, self.problem.held_out_labels)
-        return (
-            views._replace(graph=self._graph(views))
-            if self.settings.gcn_reject_quantile and len(views.labels)
-            else views
-        )
-
-    @cached_property
-    def reference(self) -> Any:
+    def reference(self) -> Reference:
+        """The training images, as the search for copies compares them."""
         from ...models.quality import copies
 
-        return copies.prepare(self.problem.train, self.problem.train_groups)
+        return copies.prepare(self.real.train, self.real.train_groups)
 
     @cached_property
     def filters(self) -> Filters:
+        """Limits of each class, from the held-out images."""
         from ...models.quality import copies, image_filters
 
-        problem, classes = self.problem, len(self.problem.names)
-        limits = None
+        real, classes, limits = self.real, len(self.real.names), None
         if self.copies:
-            training = copies.LabelledImages(problem.train, problem.train_labels)
-            held_out = copies.LabelledImages(problem.held_out, problem.held_out_labels)
-            limits = copies.limits(self.reference, training, held_out, classes, self.settings.copy_reject_quantile)
-        return image_filters.fit(self.training, self.held_out, classes, self.settings, limits)
+            known = copies.LabelledImages(real.train, real.train_labels)
+            fresh = copies.LabelledImages(real.held_out, real.held_out_labels)
+            limits = copies.limits(self.reference, known, fresh, classes, self.settings.copy_reject_quantile)
+        training, held_out = self.predictors.training, self.predictors.held_out
+        return image_filters.fit(training, held_out, classes, self.settings, limits)
 
-    def _views(self, images: np.ndarray, labels: np.ndarray) -> Views:
-        from ...models.classifiers import small_cnn as probe
-        from ...models.quality.image_filters import Views
-
-        if not len(images):
-            return Views(np.zeros((0, 1)), labels, np.zeros((0, len(self.problem.names))))
-        return Views(probe.embed(self.classifier, images), labels, probe.predict(self.classifier, images))
-
-    def _graph(self, views: Views) -> np.ndarray:
-        """What a GCN says of samples that join the training samples unlabelled, probability of each class [B, K]."""
-        from ...models.graphs import gcn
-        from ...models.graphs import nearest_neighbours as graphs
-
-        rows = np.concatenate([self.training.embeddings, views.embeddings])
-        labels = np.concatenate([self.training.labels, np.full(len(views.labels), -1)])
-        graph, settings = graphs.build(rows, GraphSettings(seed=self.probe.seed)), GCNSettings(seed=self.probe.seed)
-        inputs = gcn.prepare(graph, rows, settings)
-        model = gcn.build(inputs[0].shape[1], len(self.problem.names), settings)
-        for _ in gcn.train(model, *inputs, labels, settings):
-            self.run.check_stop()
-        return gcn.predict(model, *inputs)[len(self.training.labels) :]
-
-    def _notes(self, judged: Judged, i: int, graph: np.ndarray | None, name: int) -> dict[str, Any]:
+    def _figures(self, judged: Judged, i: int, views: Views) -> dict[str, Any]:
+        """The figures of image i, and why it was rejected, as its sample keeps them."""
         from ...models.quality import image_filters
 
-        refusal = None
+        class_id, refusal = views.labels[i], None
         if judged.reason[i]:
-            figures = float(judged.value[i]), float(judged.limit[i])
-            refusal = image_filters.explain(str(judged.reason[i]), *figures, self.problem.names[name])
-        notes: dict[str, Any] = dict(
+            value, limit = float(judged.value[i]), float(judged.limit[i])
+            refusal = image_filters.explain(str(judged.reason[i]), value, limit, self.real.names[class_id])
+        figures: dict[str, Any] = dict(
             refusal=refusal,
             class_probability=round(float(judged.class_probability[i]), 4),
             prototype_distance=round(float(judged.prototype_distance[i]), 4),
-            graph_probability=None if graph is None else round(float(graph[i, name]), 4),
+            graph_probability=None if views.graph is None else round(float(views.graph[i, class_id]), 4),
         )
         if self.copies:
-            notes["nearest_real_id"] = str(self.problem.train_ids[judged.nearest_real[i]])
-            notes["nearest_real_distance"] = round(float(judged.nearest_real_distance[i]), 5)
-        return notes
+            figures["nearest_real_id"] = str(self.real.train_ids[judged.nearest_real[i]])
+            figures["nearest_real_distance"] = round(float(judged.nearest_real_distance[i]), 5)
+        return figures
+
+
+class Predictors:
+    """A small CNN and a GCN, which learn from the training images alone.
+
+    The held-out images set the limits here, and score the verdict later: neither network sees them in training.
+    """
+
+    def __init__(self, run: Run, real: RealImages, settings: SmallCNNSettings, use_gcn: bool) -> None:
+        self.run, self.real, self.use_gcn = run, real, use_gcn
+        self.settings = replace(settings, class_balance_power=1.0, logit_adjustment=0.0)
+
+    @cached_property
+    def classifier(self) -> Any:
+        """The small CNN, trained once a run."""
+        from ...models.checkpoints import load_tensors, save_tensors
+        from ...models.classifiers import small_cnn
+        from ...models.devices import accelerator
+
+        real, path = self.real, self.run.folder / "judge.safetensors"
+        model = small_cnn.build(len(real.names), real.train, self.settings)
+        if not path.exists():
+            for step in small_cnn.train(model, real.train, real.train_labels, self.settings):
+                self.run.report(PHASE, step.number, step.total)
+            save_tensors(path, model.state_dict(), dict(names=real.names))
+        model.load_state_dict(load_tensors(path)[0])
+        return model.to(accelerator(self.settings.device).device).eval()
+
+    @cached_property
+    def training(self) -> Views:
+        return self._cnn_views(self.real.train, self.real.train_labels)
+
+    @cached_property
+    def held_out(self) -> Views:
+        return self.views(self.real.held_out, self.real.held_out_labels)
+
+    def views(self, images: np.ndarray, labels: np.ndarray) -> Views:
+        """Embeddings and probabilities of images, uint8 [B, C, S, S], of the classes `labels` [B]."""
+        views = self._cnn_views(images, labels)
+        return views._replace(graph=self._gcn_probabilities(views)) if self.use_gcn and len(labels) else views
+
+    def _cnn_views(self, images: np.ndarray, labels: np.ndarray) -> Views:
+        from ...models.classifiers import small_cnn
+        from ...models.quality.image_filters import Views
+
+        if not len(images):
+            return Views(np.zeros((0, 1)), labels, np.zeros((0, len(self.real.names))))
+        return Views(small_cnn.embed(self.classifier, images), labels, small_cnn.predict(self.classifier, images))
+
+    def _gcn_probabilities(self, views: Views) -> np.ndarray:
+        """Probabilities of samples that join the graph of the training samples without a label [B, K]."""
+        from ...models.graphs import gcn, nearest_neighbours
+
+        rows = np.concatenate([self.training.embeddings, views.embeddings])
+        labels = np.concatenate([self.training.labels, np.full(len(views.labels), -1)])
+        graph = nearest_neighbours.build(rows, GraphSettings(seed=self.settings.seed))
+        settings = GCNSettings(seed=self.settings.seed)
+        inputs = gcn.prepare(graph, rows, settings)
+        model = gcn.build(inputs[0].shape[1], len(self.real.names), settings)
+        for _ in gcn.train(model, *inputs, labels, settings):
+            self.run.check_stop()
+        return gcn.predict(model, *inputs)[len(self.training.labels) :]

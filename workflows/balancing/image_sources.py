@@ -1,4 +1,4 @@
-"""Where synthetic images come from: a generator draws them, or real ones are changed at random."""
+"""Sources of synthetic images: a generator draws them, or real images are augmented."""
 
 from __future__ import annotations
 
@@ -7,93 +7,75 @@ from typing import Any
 
 import numpy as np
 
-from ...models.settings import BalanceSettings, GeneratorSettings, SamplingSettings, SmallCNNSettings
+from ...models.settings import SamplingSettings
+from ...models.synthetic import Origin
 from ..data import synthetic
-from ..data.synthetic import Made
+from ..data.synthetic import SyntheticImage
 from ..runs.run import Run
-from . import generator as generating
-from . import rejection_sampling
-from .benefit import Problem
-from .generator import Generator
-from .image_filter import Judging
+from .benefit import RealImages
+from .config import BalanceConfig
+from .generator import Generator, draw_images, load_pipeline
+from .image_filter import ImageFilter
 from .plan import Plan
-from .rejection_sampling import Draw
+from .rejection_sampling import Sampler, sample
 
 
-def drawn(run: Run, generator: Generator, names: list[str], sampling: SamplingSettings, device: str) -> Draw:
-    """Images of the generator."""
+def make_images(
+    run: Run, plan: Plan, real: RealImages, generator: Generator | None, config: BalanceConfig, part: str = ""
+) -> list[SyntheticImage]:
+    """Draws and filters the images of the plan.
+
+    Args:
+        generator: needed if the source is "generate"
+        part: folder of the run for these images, where it has several sources; they share one filter
+    """
+    if config.balance.source == Origin.AUGMENT:
+        sampler = augmented_images(run, real, config.generator.flips, config.balance.seed)
+    else:
+        assert generator is not None  # it was found or trained
+        sampler = generated_images(run, generator, real.names, config.sampling, config.generator.device)
+    copies = config.balance.source == Origin.GENERATE  # an augmented image is meant to be like its original
+    accepts = ImageFilter(run, real, config.filters, config.small_cnn, copies)
+    first_number = run.remember("first_number", lambda: synthetic.next_number(run.dataset))
+    return sample(run.subrun(part) if part else run, plan, sampler, accepts, config.balance, first_number)
+
+
+def generated_images(
+    run: Run, generator: Generator, names: list[str], settings: SamplingSettings, device: str
+) -> Sampler:
+    """Images that the generator draws."""
     from ...models.diffusion.sampling import precision
 
-    pipeline = generating.load(generator, device)
-    found = run.remember(
-        "drawing_precision", lambda: precision(pipeline, sampling)
-    )  # measured once: the same images again
-    sampling = replace(sampling, precision=found)
+    pipeline = load_pipeline(generator, device)
+    # measured once a run, so that a resumed one draws the same images
+    settings = replace(settings, precision=run.remember("drawing_precision", lambda: precision(pipeline, settings)))
     index = np.array([generator.names.index(name) for name in names])
-    about = dict(
-        source="generate",
+    origin = dict(
+        source=str(Origin.GENERATE),
         generator=generator.source,
-        seed=sampling.sampling_seed,
-        guidance=sampling.guidance,
-        steps=sampling.sampling_steps,
+        seed=settings.sampling_seed,
+        guidance=settings.guidance,
+        steps=settings.sampling_steps,
     )
 
     def draw(numbers: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
-        images = generating.draw(pipeline, index[classes], sampling, numbers, run)
-        return images, [dict(about) for _ in numbers]
+        return draw_images(pipeline, index[classes], settings, numbers, run), [dict(origin) for _ in numbers]
 
     return draw
 
 
-def changed(run: Run, problem: Problem, settings: GeneratorSettings, seed: int) -> Draw:
-    """Real images of the training part, turned, moved, and lit otherwise."""
+def augmented_images(run: Run, real: RealImages, flips: str, seed: int) -> Sampler:
+    """Training images of the class, turned, shifted and lit at random."""
     from ...models.images.augment import augment
 
     def draw(numbers: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
-        images, notes = [], []
-        for number, name in zip(numbers.tolist(), classes.tolist(), strict=True):
+        images, origins = [], []
+        for number, class_id in zip(numbers.tolist(), classes.tolist(), strict=True):
             run.check_stop()
-            rows = np.flatnonzero(problem.train_labels == name)
+            rows = np.flatnonzero(real.train_labels == class_id)
             parent = int(np.random.default_rng([seed, number]).choice(rows))
-            images.append(augment(problem.train[parent], (seed, number), settings.flips))
-            notes.append(dict(source="augment", seed=seed, nearest_real_id=str(problem.train_ids[parent])))
-        return np.stack(images), notes
+            images.append(augment(real.train[parent], (seed, number), flips))
+            origins.append(dict(source=str(Origin.AUGMENT), seed=seed, nearest_real_id=str(real.train_ids[parent])))
+        return np.stack(images), origins
 
     return draw
-
-
-def make(
-    run: Run,
-    source: str,
-    plan: Plan,
-    problem: Problem,
-    ready: Generator | None,
-    settings: tuple[Any, ...],
-    part: str = "",
-) -> list[Made]:
-    """Makes what the plan asks for, and judges it.
-
-    Args:
-        source: "generate", by the generator `ready`, or "augment"
-        settings: of balance_classes
-        part: folder of the run that gets the images, where there are several; what judges them is learned once
-    """
-    choices, _, generator_settings, sampling, filters, _ = settings
-    probe = probe_settings(choices, generator_settings)
-    if source == "augment":
-        draw = changed(run, problem, generator_settings, choices.seed)
-    else:
-        assert ready is not None  # it was found or trained
-        draw = drawn(run, ready, problem.names, sampling, generator_settings.device)
-    judge = Judging(run, problem, filters, probe, copies=source == "generate")
-    maker = run.subrun(part) if part else run
-    first = run.remember("first_number", lambda: synthetic.next_number(run.dataset))
-    return rejection_sampling.make(
-        maker, problem.names, plan.add, draw, judge, choices.max_draws_per_image, choices.keep_rejected, first
-    )
-
-
-def probe_settings(choices: BalanceSettings, settings: GeneratorSettings) -> SmallCNNSettings:
-    """Of the small networks that judge and measure."""
-    found = SmallCNNSettings(updates=choices.verdict_updates, flips=settings.flips, seed=choices.seed)
-    return replace(found, device=settings.device, precision=settings.precision)

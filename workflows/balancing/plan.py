@@ -1,4 +1,4 @@
-"""How many synthetic images each class is to get, and why not more."""
+"""The plan of a balance: how many synthetic images each class gets, and why not more."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..data.labels import Labels
 from ..runs.arguments import Kind
 
 MAX_IMAGES = 10_000_000  # of a class
-FEW = 20  # real images of a class under which a generator has little to learn from
+MIN_REAL_IMAGES = 20  # of a class; with fewer, a note says that a generator learns little from them
 Target = Annotated[
     str | int | float | Mapping[str, int | float], Kind("'majority', 'median', a number of images, or {class: number}")
 ]
@@ -22,86 +22,80 @@ Target = Annotated[
 
 @dataclass(frozen=True)
 class Plan:
-    """What `balance_classes` sets out to do."""
+    """Images of each class: real, synthetic, wanted, and to add."""
 
     names: list[str]  # [K]
-    real: np.ndarray  # images that are there [K]
+    real: np.ndarray  # [K]
     synthetic: np.ndarray  # of earlier runs [K]
     wanted: np.ndarray  # in the end [K]
-    add: np.ndarray  # synthetic ones, at most [K]
+    add: np.ndarray  # synthetic images to add, at most [K]
     notes: list[str]  # sentences
 
     @property
     def rows(self) -> list[dict[str, Any]]:
         """A line for each class."""
-        columns = zip(self.names, self.real, self.synthetic, self.add, strict=True)
+        columns = zip(self.names, self.real.tolist(), self.synthetic.tolist(), self.add.tolist(), strict=True)
         return [
-            {
-                "class": name,
-                "real": int(real),
-                "synthetic": int(there),
-                "to add": int(add),
-                "after": int(real + there + add),
-            }
-            for name, real, there, add in columns
+            {"class": name, "real": real, "synthetic": existing, "to add": add, "after": real + existing + add}
+            for name, real, existing, add in columns
         ]
 
-    def only(self, trained: np.ndarray) -> Plan:
-        """Without new images of a class of which nothing trains.
+    def for_trained_classes(self, class_ids: np.ndarray) -> Plan:
+        """The same without images of a class that has no training image.
 
         Args:
-            trained: class of each image that does
+            class_ids: class of each training image
         """
-        there = np.isin(np.arange(len(self.names)), trained)
-        lost = [self.names[i] for i in np.flatnonzero((self.add > 0) & ~there)]
+        trained = np.isin(np.arange(len(self.names)), class_ids)
+        lost = [self.names[i] for i in np.flatnonzero((self.add > 0) & ~trained)]
         if not lost:
             return self
-        note = f"No image of {_some(lost)} is left to learn from, so that none is made: label more of them."
-        return replace(self, add=np.where(there, self.add, 0), notes=[*self.notes, note])
+        note = f"No image of {_listed(lost)} is left to learn from, so that none is generated: label more of them."
+        return replace(self, add=np.where(trained, self.add, 0), notes=[*self.notes, note])
 
 
-def plan_for(labels: Labels, there: np.ndarray, target: Target, max_ratio: float | None) -> Plan:
-    """The plan of the labelled samples `known`, as `make` has it."""
+def plan_for_labels(labels: Labels, existing: np.ndarray, target: Target, max_ratio: float | None) -> Plan:
+    """The plan of labelled samples, with their notes; arguments as `plan_images`."""
     real = np.bincount(labels.class_ids[labels.labelled_indices], minlength=len(labels.names))
-    plan = make(labels.names, real, there, target, max_ratio)
+    plan = plan_images(labels.names, real, existing, target, max_ratio)
     return replace(plan, notes=[*labels.notes, *plan.notes])
 
 
-def make(names: list[str], real: np.ndarray, there: np.ndarray, target: Target, max_ratio: float | None) -> Plan:
-    """Counts what is missing.
+def plan_images(
+    names: list[str], real: np.ndarray, existing: np.ndarray, target: Target, max_ratio: float | None
+) -> Plan:
+    """Counts the images that each class lacks.
 
     Args:
         names: of the classes [K]
         real: labelled samples of each class [K]
-        there: synthetic samples of each class that are in the dataset already [K]
+        existing: synthetic samples of each class that the dataset has [K]
         target: "majority" (as many as the largest class has), "median", a number of images, or {class: number}
         max_ratio: maximum synthetic images for each real one; None is no cap
 
     Raises:
-        ValueError: a bad target, or one that asks for images of a class that has none
+        ValueError: a bad target, or one that asks for images of a class without a label
     """
     wanted = _wanted(names, real, target)
-    missing = np.maximum(wanted - real - there, 0)
+    missing = np.maximum(wanted - real - existing, 0)
     empty = [names[i] for i in np.flatnonzero((missing > 0) & (real == 0))]
     if empty:
-        raise InvalidInput(
-            f"no image of {empty[0]!r} has a label, so that nothing can be learned of it: label a few first"
-        )
-    cap = np.floor(max_ratio * real).astype(int) if max_ratio is not None else missing + there
-    add = np.minimum(missing, np.maximum(cap - there, 0))
-    return Plan(names, real, there, np.maximum(wanted, real), add, _notes(names, real, missing, add, max_ratio))
+        raise InvalidInput(f"no image of {empty[0]!r} has a label, so that nothing can be learned: label a few first")
+    cap = np.floor(max_ratio * real).astype(int) if max_ratio is not None else missing + existing
+    add = np.minimum(missing, np.maximum(cap - existing, 0))
+    return Plan(names, real, existing, np.maximum(wanted, real), add, _notes(names, real, missing, add, max_ratio))
 
 
 def _wanted(names: list[str], real: np.ndarray, target: Target) -> np.ndarray:
-    used = real[real > 0]
+    nonempty = real[real > 0]
     if target == "majority":
-        return np.where(real > 0, used.max(), 0)
+        return np.where(real > 0, nonempty.max(), 0)
     if target == "median":
-        return np.where(real > 0, round(float(np.median(used))), 0)
+        return np.where(real > 0, round(float(np.median(nonempty))), 0)
     if isinstance(target, Mapping):
-        strange = [name for name in target if name not in names]
-        if strange:
-            raise InvalidInput(f"target names {strange[0]!r}, which is no class: there are {', '.join(names)}")
+        unknown = [name for name in target if name not in names]
+        if unknown:
+            raise InvalidInput(f"target names {unknown[0]!r}, which is not a class: there are {', '.join(names)}")
         return np.array([number(target.get(name, 0), f"target[{name!r}]") for name in names])
     if isinstance(target, str):
         raise InvalidInput(f"target has to be 'majority', 'median', a number, or {{class: number}}, not {target!r}")
@@ -109,10 +103,13 @@ def _wanted(names: list[str], real: np.ndarray, target: Target) -> np.ndarray:
 
 
 def number(value: Any, name: str) -> int:
-    """A number of images, as it was given for what is called `name`.
+    """Checks a number of images.
+
+    Args:
+        name: what the error calls it
 
     Raises:
-        ValueError: it is none
+        ValueError: not a whole number from 0 to MAX_IMAGES
     """
     is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     if not is_number or not 0 <= value <= MAX_IMAGES or value % 1:
@@ -128,15 +125,15 @@ def _notes(
     if capped and max_ratio is not None:
         notes.append(
             f"No class gets more than {max_ratio:g} synthetic images for a real one, so that some stay below "
-            f"the target: {_some(capped)}. Label more of them, or raise max_ratio."
+            f"the target: {_listed(capped)}. Label more of them, or raise max_ratio."
         )
-    few = [names[i] for i in np.flatnonzero((add > 0) & (real < FEW))]
+    few = [names[i] for i in np.flatnonzero((add > 0) & (real < MIN_REAL_IMAGES))]
     if few:
-        notes.append(f"Fewer than {FEW} real images, so little to learn from: {_some(few)}.")
+        notes.append(f"Fewer than {MIN_REAL_IMAGES} real images, so little to learn from: {_listed(few)}.")
     if not add.any():
         notes.append("Every class has as many images as the target asks for, or as its cap allows: nothing to add.")
     return notes
 
 
-def _some(names: list[str]) -> str:
+def _listed(names: list[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if names[5:] else "")

@@ -1,4 +1,4 @@
-"""What balance_classes returns: the plan, what became of it, and the verdict."""
+"""Results of balance_classes: the plan, the images of each class, and the verdict."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ...models.quality.paired_gain import Verdict
-from ..data.synthetic import SPARE, Made
+from ...models.synthetic import Origin, Reason
+from ..data.synthetic import SyntheticImage
 from ..display.tables import counted, left_out, table
 from .benefit import Benefit
 from .plan import Plan
@@ -18,10 +18,10 @@ from .plan import Plan
 
 @dataclass
 class DryRun:
-    """What `balance_classes(dry_run=True)` returns: nothing was written. `str` prints it as a table."""
+    """Results of `balance_classes(dry_run=True)`: nothing was written. `str` prints them as a table."""
 
     rows: list[dict[str, Any]]  # a class: real, synthetic, to add, after
-    minutes: float  # that it would take, about
+    minutes: float  # estimate
     preview: np.ndarray | None  # a grid of images, a row a class that gets some, uint8 [height, width, 3]
     notes: list[str]
 
@@ -33,7 +33,7 @@ class DryRun:
 
 @dataclass
 class BalanceResults:
-    """What `balance_classes` returns. `str` prints it as tables."""
+    """Results of `balance_classes`. `str` prints them as tables."""
 
     run_key: str
     names: list[str]
@@ -41,19 +41,17 @@ class BalanceResults:
     decision: str  # of the verdict: "add", "do not add", "undecided", or "not measured"
     rows: list[dict[str, Any]]  # a class: real, synthetic, added, after, refused
     refused: dict[str, int]  # images that the filters refused, by reason
-    verdict: list[dict[str, Any]]  # a class: recall without and with, gain, its interval, what that says
+    verdict: list[dict[str, Any]]  # a class: recall without and with, gain, its interval, its verdict
     arms: list[dict[str, Any]]  # a training set: balanced accuracy on held-out real images
-    gain: list[
-        float
-    ]  # of balanced accuracy over the best of the others, and both ends of its interval; [] if not measured
-    best: str  # of the others
+    gain: list[float]  # of balanced accuracy over the best baseline, and its interval; [] if not measured
+    best: str  # baseline
     generator: str | None
     picture: str | None  # a grid of added images, a row a class
     notes: list[str]
     views: dict[str, str]
     skipped: dict[str, str] = field(default_factory=dict)  # sample id: why its image could not be used
-    synthetic: int = 0  # samples that were there before, and were left out
-    refused_picture: str | None = None  # a grid of some refused images, a row a reason
+    synthetic: int = 0  # earlier synthetic samples, left out
+    refused_picture: str | None = None  # a grid of rejected images, a row a reason
 
     def __str__(self) -> str:
         parts = [f"{self.run_key}: {counted(self.added, 'synthetic sample')} added", "", table(self.rows)]
@@ -70,60 +68,67 @@ class BalanceResults:
         return "\n".join([*parts, *left])
 
 
-def class_rows(plan: Plan, made: Sequence[Made], added: bool) -> list[dict[str, Any]]:
-    """A line for each class: what is there, what came, what was refused."""
-    kept = Counter(one.label for one in made if one.kept)
-    refused = Counter(one.label for one in made if not one.kept and one.notes["reason"] != SPARE)
+def class_rows(plan: Plan, images: Sequence[SyntheticImage], added: bool) -> list[dict[str, Any]]:
+    """A line for each class: real, earlier, added and rejected images."""
+    accepted = Counter(image.label for image in images if image.accepted)
+    rejected = Counter(image.label for image in images if is_rejected(image))
     lines = []
     for row in plan.rows:
-        name, came = row["class"], kept[row["class"]] if added else 0
-        line = {"class": name, "real": row["real"], "synthetic": row["synthetic"], "wanted": row["to add"]}
-        lines.append({**line, "added": came, "after": row["real"] + row["synthetic"] + came, "refused": refused[name]})
+        name, real, synthetic = row["class"], row["real"], row["synthetic"]
+        new = accepted[name] if added else 0
+        line = {"class": name, "real": real, "synthetic": synthetic, "wanted": row["to add"], "added": new}
+        lines.append({**line, "after": real + synthetic + new, "refused": rejected[name]})
     return lines
 
 
-def refusals(made: Sequence[Made]) -> dict[str, int]:
-    """How many images were refused, by reason."""
-    reasons = Counter(one.notes["reason"] for one in made if not one.kept)
-    return {reason: count for reason, count in reasons.items() if reason != SPARE}
+def is_rejected(image: SyntheticImage) -> bool:
+    """Whether a filter rejected it: an image may also be one too many for its class."""
+    return not image.accepted and image.notes["reason"] != Reason.SURPLUS
 
 
-def fell_short(plan: Plan, made: Sequence[Made], max_draws_per_image: float) -> list[str]:
-    """A sentence on the classes of which too few images passed."""
-    kept = Counter(one.label for one in made if one.kept)
-    short = [
-        f"'{name}' has {kept[name]} of {n}" for name, n in zip(plan.names, plan.add, strict=True) if kept[name] < n
-    ]
+def rejections(images: Sequence[SyntheticImage]) -> dict[str, int]:
+    """Rejected images, by reason."""
+    return dict(Counter(str(image.notes["reason"]) for image in images if is_rejected(image)))
+
+
+def fell_short(plan: Plan, images: Sequence[SyntheticImage], max_draws_per_image: float) -> list[str]:
+    """A sentence on the classes that lack accepted images."""
+    accepted = Counter(image.label for image in images if image.accepted)
+    counts = zip(plan.names, plan.add.tolist(), strict=True)
+    short = [f"'{name}' has {accepted[name]} of {wanted}" for name, wanted in counts if accepted[name] < wanted]
     if not short:
         return []
     more = f" and {len(short) - 8} more classes" if short[8:] else ""
-    drawn = any(one.notes.get("source") == "generate" for one in made)
+    generated = any(image.notes.get("source") == Origin.GENERATE for image in images)
     return [
         f"Fell short after {max_draws_per_image:g} tries for each image: {', '.join(short[:8])}{more}. "
-        + ("Train the generator longer, label" if drawn else "Label")
+        + ("Train the generator longer, label" if generated else "Label")
         + " more images of the class, or loosen the filters."
     ]
 
 
-def verdict_rows(worth: Benefit, found: Verdict, names: list[str], with_images: str) -> list[dict[str, Any]]:
-    """A line for each class: recall on held-out real images, the gain with its interval, and what that says."""
-    lines = []
+def verdict_rows(benefit: Benefit, arm: str, names: list[str]) -> list[dict[str, Any]]:
+    """A line for each class: recall on held-out real images, the gain with its interval, and the verdict.
+
+    Args:
+        arm: the one with new images
+    """
+    verdict, lines = benefit.verdicts[arm], []
     for i, name in enumerate(names):
-        before, after = worth.recall[worth.best][i], worth.recall[with_images][i]
         lines.append(
             {
                 "class": name,
-                "held out": int(found.held_out[i]),
-                "recall": _points(before),
-                "with synthetic": _points(after),
-                "gain": _points(found.gain[i], "+"),
-                "from": _points(found.low[i], "+"),
-                "to": _points(found.high[i], "+"),
-                "verdict": found.words[i],
+                "held out": int(verdict.held_out[i]),
+                "recall": _points(benefit.recall[benefit.best][i]),
+                "with synthetic": _points(benefit.recall[arm][i]),
+                "gain": _points(verdict.gain[i], "+"),
+                "from": _points(verdict.low[i], "+"),
+                "to": _points(verdict.high[i], "+"),
+                "verdict": verdict.words[i],
             }
         )
     return lines
 
 
-def _points(share: float | None, sign: str = "") -> str | None:
-    return None if share is None or share != share else f"{100 * share:{sign}.1f}"
+def _points(fraction: float | None, sign: str = "") -> str | None:
+    return None if fraction is None or np.isnan(fraction) else f"{100 * fraction:{sign}.1f}"

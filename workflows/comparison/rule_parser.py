@@ -1,4 +1,4 @@
-"""The text of a rule as an expression of FiftyOne: a part of Python's syntax, which is read and never executed."""
+"""Parser of rules: a subset of Python's expressions, turned into one of FiftyOne and never executed."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ def _is_expression(value: Any) -> bool:
 
 
 class Operand(NamedTuple):
-    """What a method takes in its brackets."""
+    """An argument of a method."""
 
-    words: str
+    words: str  # for error messages
     fits: Callable[[Any], bool] = lambda value: True
     required: bool = True
 
 
 TEXT = (Operand("a text or a list of texts", _is_text), Operand("True or False", lambda v: isinstance(v, bool), False))
 NUMBER = (Operand("a number or a field", lambda value: _is_number(value) or _is_expression(value), False),)
-PLACE = (Operand("a whole number from -19 to 99", lambda value: type(value) is int and -20 < value < 100, False),)
-# FiftyOne would iterate over a field that stands where a list belongs, without end
+DIGITS = (Operand("a whole number from -19 to 99", lambda value: type(value) is int and -20 < value < 100, False),)
+# a field in place of the list is rejected: FiftyOne would iterate over it without end
 LIST = (Operand("a list of values, as [1, 2]", lambda value: isinstance(value, list)),)
 METHODS: dict[str, tuple[Operand, ...]] = {
     **dict.fromkeys("abs ceil exists floor is_null length lower mean sqrt strlen sum upper".split(), ()),
     **dict.fromkeys("contains_str ends_with starts_with".split(), TEXT),
     **dict.fromkeys("max min".split(), NUMBER),
-    **dict(round=PLACE, is_in=LIST, contains=(Operand("a value, a list of values or a field"),)),
+    **dict(round=DIGITS, is_in=LIST, contains=(Operand("a value, a list of values or a field"),)),
 }
 OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
@@ -66,24 +66,26 @@ ALLOWED = (
     f"{', '.join(sorted(METHODS))}; or it is an expression of MongoDB in JSON"
 )
 MAX_CHARACTERS = 100_000
-MAX_SIGNS = 2000  # brackets, operators and words beside the values; Python's own parser takes stack for each
+MAX_SYNTAX = 2000  # characters beside the values; Python's own parser takes stack for each
 MAX_DEPTH = 50
 VALUES = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[\d.]+|[,\s]+""")
 
 
 def parse(text: str) -> Any:
-    """The expression that a text describes. Nothing is executed: what is not in `ALLOWED` is refused.
+    """The expression of a text. Nothing is executed; only the syntax of `ALLOWED` is accepted.
 
     Raises:
         ValueError: with the part that is not allowed
     """
     if len(text) > MAX_CHARACTERS:
-        raise InvalidInput(f"it has {len(text):,} characters, and at most {MAX_CHARACTERS:,} are read")
+        raise InvalidInput(f"it has {len(text):,} characters; at most {MAX_CHARACTERS:,} are allowed")
     try:
         if text.startswith("{"):
             return _read_json(text)
-        if len(VALUES.sub("", text)) > MAX_SIGNS:
-            raise InvalidInput(f"beside its values it has more than {MAX_SIGNS:,} characters: make more rules of it")
+        if len(VALUES.sub("", text)) > MAX_SYNTAX:
+            raise InvalidInput(
+                f"beside its values it has more than {MAX_SYNTAX:,} characters: split it into several rules"
+            )
         tree = ast.parse(text, mode="eval").body
         if _depth(tree) > MAX_DEPTH:
             raise InvalidInput(f"it is nested more than {MAX_DEPTH} deep: {ALLOWED}")
@@ -101,12 +103,12 @@ def _read_json(text: str) -> Any:
         return json_util.loads(text)
     except (json.JSONDecodeError, RecursionError):
         raise
-    except Exception as error:  # of MongoDB's own types, which fail in many ways: {"$oid": "no id"}
+    except Exception as error:  # MongoDB's own types fail in many ways: {"$oid": "no id"}
         raise InvalidInput(f"{text!r:.200} cannot be read ({error})") from error
 
 
 def _depth(tree: ast.AST) -> int:
-    """Levels of a syntax tree, counted without recursion."""
+    """Depth of a syntax tree, without recursion."""
     level, nodes = 0, [tree]
     while nodes:
         level, nodes = level + 1, [child for node in nodes for child in ast.iter_child_nodes(node)]
@@ -114,7 +116,7 @@ def _depth(tree: ast.AST) -> int:
 
 
 def _build(node: ast.expr) -> Any:
-    """A syntax tree as an expression of FiftyOne, by operators and methods of the lists above alone."""
+    """A syntax tree as an expression of FiftyOne, with the operators and methods above alone."""
     from fiftyone import ViewExpression, ViewField
 
     match node:
@@ -133,8 +135,8 @@ def _build(node: ast.expr) -> Any:
             pairs = [_compare(kind, a, b) for kind, a, b in zip(kinds, sides, sides[1:], strict=False)]
             return pairs[0] if len(pairs) == 1 else ViewExpression.all(pairs)
         case ast.BoolOp(op=kind, values=parts):
-            found = [_build(part) for part in parts]
-            return ViewExpression.all(found) if isinstance(kind, ast.And) else ViewExpression.any(found)
+            sides = [_build(part) for part in parts]
+            return ViewExpression.all(sides) if isinstance(kind, ast.And) else ViewExpression.any(sides)
         case ast.BinOp(op=kind, left=left, right=right) if type(kind) in OPERATORS:
             return _combine(kind, _build(left), _build(right))
         case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=inner):
@@ -149,16 +151,16 @@ def _build(node: ast.expr) -> Any:
 
 
 def _operands(name: str, values: list[Any]) -> list[Any]:
-    """The values in a method's brackets.
+    """Checks the arguments of a method.
 
     Raises:
         ValueError: too few, too many, or of another type
     """
-    wanted = METHODS[name]
-    if not sum(operand.required for operand in wanted) <= len(values) <= len(wanted):
-        words = " and ".join(operand.words for operand in wanted) or "nothing"
+    operands = METHODS[name]
+    if not sum(operand.required for operand in operands) <= len(values) <= len(operands):
+        words = " and ".join(operand.words for operand in operands) or "nothing"
         raise InvalidInput(f"{name}(...) takes {words} in its brackets, not {len(values)} values")
-    for operand, value in zip(wanted, values, strict=False):
+    for operand, value in zip(operands, values, strict=False):
         if not operand.fits(value):
             raise InvalidInput(f"{name}(...) takes {operand.words}, not {str(value):.80}")
     return values
@@ -181,7 +183,7 @@ def _compare(kind: ast.cmpop, left: Any, right: Any) -> Any:
 
 
 def _combine(kind: ast.operator | ast.cmpop, left: Any, right: Any) -> Any:
-    """Two sides, one of which is a field's: constants alone are not worked out."""
+    """Applies an operator; one side has to be an expression, as constants alone are not evaluated."""
     from fiftyone import ViewExpression
 
     if type(kind) not in OPERATORS or not isinstance(left, ViewExpression) and not isinstance(right, ViewExpression):

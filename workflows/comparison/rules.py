@@ -1,4 +1,4 @@
-"""The user's own rules: a label, and the expression of FiftyOne that a sample has to match; the first match wins."""
+"""The user's rules: a label, and the expression that a sample has to match; the first match wins."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from ..display.tables import counted
 from ..runs.arguments import Kind
 from .rule_parser import ALLOWED, MAX_DEPTH, parse
 
-MAX_SECONDS = 60  # of the database, a rule
+MAX_SECONDS = 60  # that the database may take for a rule
 CODE = ("$function", "$accumulator", "$where")  # run JavaScript in the database
-LOOPS = ("$map", "$filter", "$reduce")  # over a list; the database ends no expression that it has begun
-MAX_LOOPS = 2  # in one another
+LOOPS = ("$map", "$filter", "$reduce")  # over a list; the database does not interrupt an expression
+MAX_LOOPS = 2  # nested
 MAX_BYTES = 100_000  # of an expression, and characters of all rules
 Rules = str | Mapping[str, Any] | Iterable[tuple[str, Any]]
 OptionalRules = Annotated[
@@ -39,26 +39,26 @@ OptionalRules = Annotated[
 
 
 class Rule(NamedTuple):
-    """A label, and when a sample has it."""
+    """A label, and the condition of a sample that has it."""
 
     label: str
-    expression: dict[str, Any]  # of MongoDB
+    expression: dict[str, Any]  # MongoDB's
 
 
 def read(rules: Rules) -> list[Rule]:
-    """Rules in their order.
+    """Parses rules; returns them in order.
 
     Args:
         rules: `{label: expression}`, pairs, or lines of `label: expression`; an expression is FiftyOne's
             ViewExpression, its `to_mongo()`, or its text
 
     Raises:
-        ValueError: a rule cannot be read; nothing of it was run
+        ValueError: a rule cannot be read; nothing was executed
     """
     if isinstance(rules, str):
         check_text("rules", rules, MAX_BYTES)
         lines = [line.strip() for line in rules.splitlines()]
-        pairs = [_cut(line) for line in lines if line and not line.startswith("#")]
+        pairs = [_split_line(line) for line in lines if line and not line.startswith("#")]
     else:
         pairs = list(rules.items()) if isinstance(rules, Mapping) else list(rules)
         for pair in pairs:
@@ -66,7 +66,7 @@ def read(rules: Rules) -> list[Rule]:
                 raise InvalidInput(f"rules has to be pairs of a label and an expression, not {shown(pair)}")
     if not pairs:
         raise InvalidInput("rules has no rule: give lines of label: expression")
-    return [Rule(label, _expression(number, label, given)) for number, (label, given) in enumerate(pairs, 1)]
+    return [Rule(label, _expression(number, label, value)) for number, (label, value) in enumerate(pairs, 1)]
 
 
 def write(rules: list[Rule]) -> str:
@@ -77,7 +77,7 @@ def write(rules: list[Rule]) -> str:
 
 
 def check(rules: list[Rule], samples: Any, labels: Labels, label_field: str) -> None:
-    """Refuses rules that say what is no class, read what is not there, or read the labels that they are scored on.
+    """Rejects rules with an unknown label or field, and those that read the labels they are scored on.
 
     Raises:
         ValueError: with the rule, and what to do
@@ -86,7 +86,7 @@ def check(rules: list[Rule], samples: Any, labels: Labels, label_field: str) -> 
     for number, rule in enumerate(rules, 1):
         name = f"rule {number} ({rule.label!r})"
         if rule.label not in labels.names:
-            raise InvalidInput(f"{name}: no label of {label_field!r} is called so{_near(rule.label, labels.names)}")
+            raise InvalidInput(f"{name}: {label_field!r} has no such label{_near(rule.label, labels.names)}")
         for path in _fields(rule.expression):
             root = path.partition(".")[0]
             if root == label_field:
@@ -95,27 +95,27 @@ def check(rules: list[Rule], samples: Any, labels: Labels, label_field: str) -> 
                 )
             require_visible(samples, root)
             if root not in schema and not root.startswith("_"):
-                raise InvalidInput(f"{name} reads the field {root!r}, which is not there{_near(root, list(schema))}")
+                raise InvalidInput(f"{name} reads the field {root!r}, which does not exist{_near(root, list(schema))}")
 
 
 def apply(rules: list[Rule], samples: Any, labels: Labels) -> tuple[np.ndarray, list[str]]:
-    """The class that the rules give each sample, -1 where none matches [N], and sentences on idle rules.
+    """The class of each sample by the rules, -1 where none matches [N], and sentences on rules without effect.
 
     Raises:
         ValueError: the database cannot evaluate a rule, or no rule matches any sample
     """
     classes = np.full(len(labels.ids), -1, dtype=np.int64)
-    notes, matched_ever = [], False
+    notes, any_match = [], False
     for number, rule in enumerate(rules, 1):
         matches = np.isin(labels.ids, _matching(number, rule, samples))
         new = matches & (classes < 0)
         classes[new] = labels.names.index(rule.label)
-        matched_ever = matched_ever or bool(matches.any())
+        any_match = any_match or bool(matches.any())
         if not matches.any():
             notes.append(f"Rule {number} ({rule.label!r}) matches none of the {counted(len(labels.ids), 'sample')}.")
         elif not new.any():
-            notes.append(f"Rule {number} ({rule.label!r}) is never reached: earlier rules take all that it matches.")
-    if not matched_ever:
+            notes.append(f"Rule {number} ({rule.label!r}) is never reached: earlier rules match all its samples.")
+    if rules and not any_match:
         raise InvalidInput(f"no rule matches any of the {counted(len(labels.ids), 'sample')}")
     return classes, notes
 
@@ -132,68 +132,71 @@ def _matching(number: int, rule: Rule, samples: Any) -> list[str]:
             return samples.match(ViewExpression(rule.expression)).values("id")  # type: ignore[no-any-return]
     except (OperationFailure, NetworkTimeout) as error:
         if error.timeout:
-            raise InvalidInput(f"{name} takes the database more than {MAX_SECONDS} s: make it simpler") from error
+            raise InvalidInput(f"{name} runs longer than {MAX_SECONDS} s: make it simpler") from error
         reason = str((getattr(error, "details", None) or {}).get("errmsg", error)).rpartition("caused by :: ")[2]
         raise InvalidInput(f"{name} cannot be evaluated: {reason}") from error
     except (BSONError, OverflowError, RecursionError) as error:
         raise InvalidInput(f"{name} cannot be evaluated: {error}") from error
 
 
-def _cut(line: str) -> tuple[str, str]:
-    """`label: expression`, in which a label with a colon stands in double quotes."""
+def _split_line(line: str) -> tuple[str, str]:
+    """Splits `label: expression`; a label with a colon is in double quotes."""
     label, colon, text = line.partition(":")
     if line.startswith('"'):
         try:
             label, end = json.JSONDecoder().raw_decode(line)
         except ValueError:
-            raise InvalidInput(f"the rule {line!r:.200} begins with a quote that does not end") from None
+            raise InvalidInput(f"the rule {line!r:.200} begins with a quote that is not closed") from None
         colon, text = line[end:].lstrip()[:1], line[end:].lstrip()[1:]
     if colon != ":" or not label.strip() or not text.strip():
         raise InvalidInput(f"the rule {line!r:.200} has to be label: expression: {ALLOWED}")
     return label.strip(), text.strip()
 
 
-def _expression(number: int, label: Any, given: Any) -> dict[str, Any]:
-    """A rule's expression as MongoDB takes it."""
+def _expression(number: int, label: Any, value: Any) -> dict[str, Any]:
+    """A rule's expression in the form of MongoDB, checked."""
     from fiftyone import ViewExpression
 
     name = f"rule {number} ({shown(label)})"
     if not isinstance(label, str):
         raise InvalidInput(f"{name}: the label has to be a text")
     try:
-        found = parse(given) if isinstance(given, str) else given
-        found = _storable(found.to_mongo() if isinstance(found, ViewExpression) else found)
+        parsed = parse(value) if isinstance(value, str) else value
+        expression = _storable(parsed.to_mongo() if isinstance(parsed, ViewExpression) else parsed)
     except RecursionError:
         raise InvalidInput(f"{name} is nested too deep") from None
     except ValueError as error:
         raise InvalidInput(f"{name}: {error}") from error
-    if isinstance(found, bool):
-        found = {"$literal": found}
-    if isinstance(found, str) and found.startswith("$"):
-        found = {"$toBool": found}
-    if not isinstance(found, dict) or not all(key.startswith("$") for key in found):
-        raise InvalidInput(f"{name}: {shown(found)} is no expression that is true or false: {ALLOWED}")
-    if len(bson.encode(found)) > MAX_BYTES:
+    if isinstance(expression, bool):
+        expression = {"$literal": expression}
+    if isinstance(expression, str) and expression.startswith("$"):
+        expression = {"$toBool": expression}
+    if not isinstance(expression, dict) or not all(key.startswith("$") for key in expression):
+        raise InvalidInput(f"{name}: {shown(expression)} is not a boolean expression: {ALLOWED}")
+    _check_cost(name, expression)
+    return expression
+
+
+def _check_cost(name: str, expression: dict[str, Any]) -> None:
+    """Rejects expressions that are too long, run code, or may keep the database busy without end."""
+    if len(bson.encode(expression)) > MAX_BYTES:
         raise InvalidInput(f"{name} has more than {MAX_BYTES:,} bytes")
-    code = [key for key in _keys(found) if key in CODE]
+    code = [key for key in _keys(expression) if key in CODE]
     if code:
         raise InvalidInput(f"{name}: {code[0]} runs code in the database, which a rule may not")
-    if "$range" in _keys(found) or _loops(found) > MAX_LOOPS:
-        raise InvalidInput(
-            f"{name} may take the database for ever: leave $range out, and nest at most {MAX_LOOPS} loops"
-        )
-    return found
+    if "$range" in _keys(expression) or _loops(expression) > MAX_LOOPS:
+        raise InvalidInput(f"{name} may never end: leave $range out, and nest at most {MAX_LOOPS} loops")
 
 
 def _loops(expression: Any) -> int:
-    """How many loops over lists are nested in one another."""
+    """Depth of nested loops over lists."""
     if isinstance(expression, dict):
         return max((_loops(part) + (key in LOOPS) for key, part in expression.items()), default=0)
     return max(map(_loops, expression), default=0) if isinstance(expression, (list, tuple)) else 0
 
 
 def _storable(value: Any, level: int = 0) -> Any:
-    """A part of an expression in the types of the database, without numpy's.
+    """A part of an expression in the database's types, numpy's scalars as Python's.
 
     Raises:
         ValueError: it has another type, or is nested too deep
@@ -227,7 +230,7 @@ def _keys(expression: Any) -> Iterator[str]:
 
 
 def _fields(expression: Any) -> Iterator[str]:
-    """Every field that an expression reads: `$metadata.width` as "metadata.width"."""
+    """Every field that an expression reads; `$metadata.width` is "metadata.width"."""
     if isinstance(expression, str) and expression.startswith("$"):
         path = expression.removeprefix("$$CURRENT.").removeprefix("$$ROOT.")
         if not path.startswith("$$"):

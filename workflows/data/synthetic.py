@@ -21,7 +21,6 @@ from .locks import lock_field
 from .writer import Writer
 
 FIELD = SYNTHETIC  # the embedded document has the name of the tag
-SPARE = "spare"  # reason of an image that passed after its class was full
 ADD_BATCH = 1000  # samples a write
 WAIT_SECONDS = 60  # for another run that adds or removes samples
 KINDS = dict(  # fields of the embedded document, by which the App's sidebar filters
@@ -43,13 +42,13 @@ KINDS = dict(  # fields of the embedded document, by which the App's sidebar fil
 )
 
 
-class Made(NamedTuple):
+class SyntheticImage(NamedTuple):
     """A generated image, its label and provenance."""
 
     path: str
     label: str
     notes: dict[str, Any]  # values of KINDS
-    kept: bool
+    accepted: bool  # by the filters, and its class had room
 
 
 def check_field(dataset: Any) -> None:
@@ -115,7 +114,7 @@ def read_image(path: str) -> np.ndarray:
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def add(run: Writer, label_field: str, images: Sequence[Made]) -> None:
+def add(run: Writer, label_field: str, images: Sequence[SyntheticImage]) -> None:
     """Adds a sample for each image: tagged, with its provenance, and labelled where it was kept."""
     dataset = run.dataset
     run.track("samples", run.key)  # first: a kill in between can be undone
@@ -136,7 +135,7 @@ def _declare(dataset: Any) -> None:
         dataset.add_sample_field(f"{FIELD}.{name}", getattr(fo, kind))
 
 
-def _add_missing(run: Writer, label_field: str, images: Sequence[Made]) -> None:
+def _add_missing(run: Writer, label_field: str, images: Sequence[SyntheticImage]) -> None:
     """Adds the samples that the database does not have: a kill may have taken some of them."""
     numbers = set(of_run(run.dataset, run.key).values(f"{FIELD}.number"))
     samples = [_sample(label_field, image) for image in images if image.notes["number"] not in numbers]
@@ -144,12 +143,12 @@ def _add_missing(run: Writer, label_field: str, images: Sequence[Made]) -> None:
         run.dataset.add_samples(samples, progress=False)
 
 
-def _sample(label_field: str, image: Made) -> Any:
+def _sample(label_field: str, image: SyntheticImage) -> Any:
     import fiftyone as fo
 
-    tags = [SYNTHETIC] if image.kept else [SYNTHETIC, REJECTED]
+    tags = [SYNTHETIC] if image.accepted else [SYNTHETIC, REJECTED]
     sample = fo.Sample(filepath=image.path, tags=tags, **{FIELD: fo.DynamicEmbeddedDocument(**image.notes)})
-    if image.kept:
+    if image.accepted:
         sample[label_field] = fo.Classification(label=image.label)
     return sample
 

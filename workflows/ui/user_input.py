@@ -1,4 +1,4 @@
-"""What people type, in a form or on the command line, as the argument of a workflow."""
+"""Text typed in a form or on the command line, as the argument of a workflow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...models.errors import InvalidInput
 from ...models.regular_files import regular
 from ..balancing.plan import Target
 
-MAX_FILE = 1_000_000  # characters that are read of a file: rules have fewer
+MAX_CHARACTERS = 1_000_000  # read of a file: rules have fewer
 NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,=]*?))\s*([,=]|\Z)')
 
 
@@ -29,7 +29,7 @@ def read_names(text: str) -> list[str] | None:
     """ "cat, dog" as a list; None for an empty text."""
     names = read_classes(text)
     if isinstance(names, dict):
-        raise InvalidInput("synonyms have no meaning here: it reads cat, dog")
+        raise InvalidInput("synonyms have no meaning here: write cat, dog")
     return names
 
 
@@ -37,17 +37,17 @@ def read_file(path: str) -> str:
     """The text of a file, or of stdin for "-"."""
     try:
         if path == "-":
-            return sys.stdin.read(MAX_FILE)
+            return sys.stdin.read(MAX_CHARACTERS)
         with regular(Path(path)).open(encoding="utf-8") as file:
-            return file.read(MAX_FILE)
+            return file.read(MAX_CHARACTERS)
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise InvalidInput(f"{path} cannot be read: it is no text in UTF-8") from None
+        raise InvalidInput(f"{path} cannot be read: it is not UTF-8 text") from None
 
 
 def write_classes(classes: list[str] | dict[str, list[str]]) -> str:
-    """What `read_classes` reads."""
+    """The text that `read_classes` reads back."""
     synonyms = classes if isinstance(classes, dict) else dict.fromkeys(classes, [])
     return ", ".join(" = ".join(map(_quoted, [name, *others])) for name, others in synonyms.items())
 
@@ -61,28 +61,28 @@ def read_target(text: str) -> Target:
     counts = {}
     for *names, count in _rows(text):
         if not any(names):
-            raise InvalidInput(f"{count!r} names no class: it reads cat=100, dog=200")
-        if len(names) > 1 and "=".join(names) in text:  # a name with = in it, typed as it is
+            raise InvalidInput(f"{count!r} names no class: write cat=100, dog=200")
+        if len(names) > 1 and "=".join(names) in text:  # an unquoted name with = in it
             names = ["=".join(names)]
         counts[" = ".join(names)] = _number(count, " = ".join([*names, count]))
     return counts
 
 
 def write_target(counts: Mapping[str, int]) -> str:
-    """What `read_target` reads."""
+    """The text that `read_target` reads back."""
     return ", ".join(f"{_quoted(name)} = {count}" for name, count in counts.items())
 
 
 def _rows(text: str) -> list[list[str]]:
-    """ "cat = kitten, dog" as [["cat", "kitten"], ["dog"]]; a name in quotes may have any letter in it."""
+    """ "cat = kitten, dog" as [["cat", "kitten"], ["dog"]]; a quoted name may hold any character."""
     rows: list[list[str]] = [[]]
-    place = 0
+    position = 0
     while True:
-        found = NAME.match(text, place)
-        assert found  # it takes anything up to the end
-        quoted, plain, end = found.groups()
+        match = NAME.match(text, position)
+        assert match  # it takes anything up to the end
+        quoted, plain, end = match.groups()
         rows[-1].append(plain.strip() if quoted is None else quoted.replace('""', '"'))
-        place = found.end()
+        position = match.end()
         if not end:
             return rows
         if end == ",":

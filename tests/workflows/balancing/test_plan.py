@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evenset.workflows.balancing import plan as balance_plan
+from evenset.workflows.balancing.plan import plan_images
 
 NAMES = ["bag", "coat", "shirt"]
 
 
 def plan(target="majority", max_ratio=None, real=(100, 40, 6), there=(0, 0, 0)):
-    return balance_plan.make(NAMES, np.array(real), np.array(there), target, max_ratio)
+    return plan_images(NAMES, np.array(real), np.array(there), target, max_ratio)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_class_without_images_is_left_out_of_a_common_target_and_refused_by_na
         (None, "whole number"),
         ([3], "whole number"),
         (float("nan"), "whole number"),
-        ({"sock": 3}, "'sock', which is no class"),
+        ({"sock": 3}, "'sock', which is not a class"),
         ({"bag": -3}, r"target\['bag'\]"),
     ],
 )
@@ -75,7 +75,7 @@ def test_a_target_that_is_none_is_refused(target, words):
 
 
 def test_a_class_of_which_nothing_trains_gets_nothing_and_is_named():
-    found = plan().only(np.array([0, 0, 1]))
+    found = plan().for_trained_classes(np.array([0, 0, 1]))
 
     assert found.add.tolist() == [0, 60, 0] and "No image of shirt is left" in found.notes[-1]
-    assert plan().only(np.array([0, 1, 2])).notes == plan().notes
+    assert plan().for_trained_classes(np.array([0, 1, 2])).notes == plan().notes

@@ -7,7 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from evenset.models.settings import BalanceSettings
 from evenset.workflows.balancing import rejection_sampling
+from evenset.workflows.balancing.plan import Plan
 from evenset.workflows.data.synthetic import read_image
 
 NAMES = ["a", "b"]
@@ -51,14 +53,15 @@ def judge_that_keeps(share):
 
 
 def make(run, wanted=(30, 50), share=0.5, max_draws_per_image=5.0, keep_rejected=False):
-    return rejection_sampling.make(
-        run, NAMES, np.array(wanted), draw, judge_that_keeps(share), max_draws_per_image, keep_rejected
-    )
+    real = np.zeros(2, dtype=int)
+    plan = Plan(NAMES, real, real, np.array(wanted), np.array(wanted), [])
+    settings = BalanceSettings(max_draws_per_image=max_draws_per_image, keep_rejected=keep_rejected)
+    return rejection_sampling.sample(run, plan, draw, judge_that_keeps(share), settings)
 
 
 def test_every_class_gets_what_it_is_to_get_and_no_more(tmp_path):
     made = make(Folder(tmp_path))
-    kept = [one for one in made if one.kept]
+    kept = [one for one in made if one.accepted]
 
     assert [sum(one.label == name for one in kept) for name in NAMES] == [30, 50]
     numbers = [one.notes["number"] for one in made]
@@ -71,9 +74,9 @@ def test_every_class_gets_what_it_is_to_get_and_no_more(tmp_path):
 def test_a_class_that_the_filters_refuse_falls_short_after_its_tries(tmp_path):
     made = make(Folder(tmp_path), share=0.0)
 
-    assert sum(one.kept for one in made) == 30
+    assert sum(one.accepted for one in made) == 30
     assert sum(one.label == "b" for one in made) == 250
-    assert {one.notes["reason"] for one in made if not one.kept and one.label == "b"} == {"prototype"}
+    assert {one.notes["reason"] for one in made if not one.accepted and one.label == "b"} == {"prototype"}
 
 
 def test_what_was_refused_is_kept_on_disk_only_where_it_is_asked_for(tmp_path):
@@ -95,16 +98,16 @@ def test_a_run_that_was_stopped_goes_on_and_makes_the_same(tmp_path, monkeypatch
     found = make(Folder(tmp_path / "two"))
 
     assert [one[1:] for one in found] == [one[1:] for one in expected]
-    assert [read_image(a.path).tolist() for a in found if a.kept] == [
-        read_image(b.path).tolist() for b in expected if b.kept
+    assert [read_image(a.path).tolist() for a in found if a.accepted] == [
+        read_image(b.path).tolist() for b in expected if b.accepted
     ]
 
 
 def test_an_image_that_was_deleted_by_hand_is_replaced(tmp_path):
-    kept = [one for one in make(Folder(tmp_path)) if one.kept]
+    kept = [one for one in make(Folder(tmp_path)) if one.accepted]
     Path(kept[0].path).unlink()
 
-    again = [one for one in make(Folder(tmp_path)) if one.kept]
+    again = [one for one in make(Folder(tmp_path)) if one.accepted]
 
     assert len(again) == len(kept) and all(Path(one.path).exists() for one in again)
 
@@ -112,8 +115,24 @@ def test_an_image_that_was_deleted_by_hand_is_replaced(tmp_path):
 def test_png_files_say_where_they_come_from(tmp_path):
     from PIL import Image
 
-    one = next(one for one in make(Folder(tmp_path)) if one.kept)
+    one = next(one for one in make(Folder(tmp_path)) if one.accepted)
     chunks = Image.open(one.path).text
 
     assert chunks["evenset:run"] == Folder.key and chunks["evenset:label"] == one.label
     assert chunks["evenset:class_probability"] == "0.5" and chunks["evenset:seed"] == "0"
+
+
+def test_draws_follow_the_acceptance_rate_up_to_the_limit_of_each_class():
+    nothing = np.zeros(3, dtype=int)
+    count = rejection_sampling.how_many_to_draw_next
+
+    assert count(nothing, nothing, np.array([10, 0, 100]), 5.0).tolist() == [12, 0, 120]
+    drawn, accepted, wanted = np.array([20, 20, 45]), np.array([10, 5, 0]), np.array([10, 10, 10])
+    assert count(drawn, accepted, wanted, 5.0).tolist() == [0, 24, 5]  # full; a quarter passes; 5 of 50 draws are left
+    assert count(drawn, accepted, wanted, 2.0).tolist() == [0, 0, 0]
+
+
+def test_a_block_is_shared_by_the_classes():
+    nothing, wanted = np.zeros(2, dtype=int), np.array([3000, 1000])
+
+    assert rejection_sampling.how_many_to_draw_next(nothing, nothing, wanted, 5.0).tolist() == [750, 250]

@@ -121,13 +121,13 @@ def test_code_for_the_database_is_refused_at_any_depth(name):
     [
         ("", "has no rule"),
         ("cat", "has to be label: expression"),
-        ('"cat: True', "a quote that does not end"),
+        ('"cat: True', "a quote that is not closed"),
         ('cat: {"$gt": ["$size", ', "cannot be read"),
-        ('cat: {"size": {"$gt": 5}}', "no expression that is true or false"),
-        ({"cat": 5}, "no expression that is true or false"),
+        ('cat: {"size": {"$gt": 5}}', "is not a boolean expression"),
+        ({"cat": 5}, "is not a boolean expression"),
         ({3: True}, "the label has to be a text"),
         ('cot: F("size") > 1', "did you mean 'cat'?"),
-        ('cat: F("sice") > 1', "reads the field 'sice', which is not there: did you mean 'size'?"),
+        ('cat: F("sice") > 1', "reads the field 'sice', which does not exist: did you mean 'size'?"),
         ('cat: F("ground_truth.label") == "cat"', "the labels that it is scored on"),
         ({"cat": ViewExpression({"$eq": ["$$ROOT.ground_truth.label", "cat"]})}, "the labels that it is scored on"),
     ],
@@ -151,7 +151,7 @@ def test_rules_that_never_match_are_told_and_none_that_ever_does_is_refused(size
     _, notes = rules.apply(found, sized, known)
 
     assert notes == [
-        "Rule 2 ('dog') is never reached: earlier rules take all that it matches.",
+        "Rule 2 ('dog') is never reached: earlier rules match all its samples.",
         "Rule 3 ('dog') matches none of the 10 samples.",
     ]
     with pytest.raises(ValueError, match="no rule matches any of the 10 samples"):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from evenset.workflows.balancing import rejection_sampling
-from evenset.workflows.data.synthetic import Made
+from evenset.workflows.balancing import sample_grids
+from evenset.workflows.data.synthetic import SyntheticImage
 from evenset.workflows.display import image_grid
 from PIL import Image
 
@@ -13,9 +13,9 @@ def test_a_grid_of_many_classes_shows_the_first_of_those_that_have_images(tmp_pa
     names = [f"class {number:03d}" for number in range(100)]
     path = tmp_path / "one.png"
     Image.fromarray(np.zeros((8, 8), dtype="uint8")).save(path)
-    made = [Made(str(path), name, {}, True) for name in names[10:]]
+    images = [SyntheticImage(str(path), name, {}, True) for name in names[10:]]
 
-    grid = rejection_sampling.class_grid(tmp_path / "grid.png", names, made)
+    grid = sample_grids.class_grid(tmp_path / "grid.png", names, images)
 
     with Image.open(grid) as sheet:
         assert sheet.height == image_grid.MAX_ROWS * image_grid.TILE_PX

@@ -146,7 +146,7 @@ def test_a_run_that_added_has_its_views_and_nothing_left_to_add(balanced):
     state = SimpleNamespace(label_field="ground_truth", balance_target=None)
     EvensetPanel().tabs["balance"].load(SimpleNamespace(dataset=dataset, panel=SimpleNamespace(state=state)))
     assert state.balance["outcome"]["keeps"]  # so that nobody is told how to keep them
-    assert found.sentence == f"What the images are worth was not measured. {results.added} samples were added."
+    assert found.sentence == f"The benefit was not measured. {results.added} samples were added."
     assert found.gains == [] and Path(found.picture).exists()
     plan = balance_overview.of_samples(dataset, "ground_truth", "majority", 3.0)
     assert plan.synthetic.sum() == results.added and plan.real.tolist() == [100, 60, 16]
