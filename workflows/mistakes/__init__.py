@@ -8,7 +8,7 @@
                  or by logistic regression on the vectors             out_of_fold.from_vectors
  4  graph        k nearest neighbours of each sample                  models.graphs.nearest_neighbours.build
  5  average      with the neighbours' predictions by the same model   models.quality.label_errors.average
- 6  noise        transition matrix from sure predictions             models.quality.label_errors.noise_transition_matrix
+ 6  noise        transition matrix from sure predictions              models.quality.label_errors.noise_transition_matrix
                  (anchor points, Patrini et al., 2017)
  7  posterior    of each class, given image and label (Bayes' rule)   models.quality.label_errors.posterior
  8  score        mistakenness: 1 - posterior of the label             models.quality.label_errors.mistakenness
