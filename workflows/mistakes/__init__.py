@@ -1,21 +1,21 @@
 """Inside find_mistakes: the mistakenness of every label, judged by models that have not seen it.
 
- 1  describe     all images by label-free features,                   training.image_features.extract_features
-                 or all samples by the user's vectors                 training.embedding_source.read_or_compute
- 2  folds        stratified; groups and near-duplicates stay together folds.draw
- 3  predict      each fold by a ResNet that is trained on the others, out_of_fold.from_images
+ 1  describe     all images by label-free features,                  training.image_features.extract_features
+                 or all samples by the user's vectors                training.embedding_source.read_or_compute
+ 2  folds        stratified; near-duplicates and groups in one fold  folds.draw
+ 3  predict      each fold by a ResNet trained on the others,        out_of_fold.from_images
                  averaged with its mean over epochs,
-                 or by logistic regression on the vectors             out_of_fold.from_vectors
- 4  graph        k nearest neighbours of each sample                  models.graphs.nearest_neighbours.build
- 5  average      with the neighbours' predictions by the same model   models.quality.label_errors.average
- 6  noise        transition matrix from sure predictions              models.quality.label_errors.noise_transition_matrix
+                 or by logistic regression on the vectors            out_of_fold.from_vectors
+ 4  graph        k nearest neighbours of each sample                 models.graphs.nearest_neighbours.build
+ 5  average      with the neighbours' predictions by the same model  models.quality.label_errors.average
+ 6  noise        transition matrix from sure predictions             models.quality.label_errors.noise_transition_matrix
                  (anchor points, Patrini et al., 2017)
- 7  posterior    of each class, given image and label (Bayes' rule)   models.quality.label_errors.posterior
- 8  score        mistakenness: 1 - posterior of the label             models.quality.label_errors.mistakenness
- 9  contradict   near-duplicates with different labels                models.quality.label_errors.contradictions
-10  flag         the highest scores: as many as confident learning    models.quality.label_errors.flag
+ 7  posterior    of each class, given image and label (Bayes' rule)  models.quality.label_errors.posterior
+ 8  score        mistakenness: 1 - posterior of the label            models.quality.label_errors.mistakenness
+ 9  contradict   near-duplicates with different labels               models.quality.label_errors.contradictions
+10  flag         the highest scores: as many as confident learning   models.quality.label_errors.flag
                  counts (Northcutt et al., 2021) or the posterior
-                 expects; none that a person dismissed before         dismissed.find_dismissed
-11  suggest      the class of the highest posterior                   models.quality.label_errors.suggest
-12  explain      by duplicates, neighbours and model                  verdict.reasons
+                 expects; none that a person dismissed before        dismissed.find_dismissed
+11  suggest      the class of the highest posterior                  models.quality.label_errors.suggest
+12  explain      by duplicates, neighbours and model                 verdict.reasons
 """
