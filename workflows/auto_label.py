@@ -74,17 +74,13 @@ def auto_label(
     """
     config = AutoLabelConfig.read(settings)
     check_images(samples)
-    check_output_field(samples, output_field, label_field, embeddings if isinstance(embeddings, str) else None)
+    check_output_field(samples, output_field, label_field, embeddings)
     checkpoint = find_checkpoint(root_dataset(samples), run) if run else None
     _check_combination(label_field, embeddings, run, after, validation, settings.get("members"))
     start = find_start(samples, after, label_field, config) if after else None
     names = check_classes(checkpoint, classes)
-    if label_field is None:
-        labels = read_ids(samples, list(names or ()))
-    else:
-        labels = read_labels(
-            samples, label_field, classes=names, group_field=group_field, include_synthetic=include_synthetic
-        )
+    options: dict[str, Any] = dict(classes=names, group_field=group_field, include_synthetic=include_synthetic)
+    labels = read_labels(samples, label_field, **options) if label_field else read_ids(samples, list(names or ()))
     if not (checkpoint or resume):
         require_classes(labels, label_field or "", group_field)
     named = named_parts(samples, validation)
@@ -95,18 +91,9 @@ def auto_label(
     if not checkpoint and source is None:
         check_weights(labels.names, config.resnet)
     inputs: dict[str, Any] = dict(label_field=label_field, output_field=output_field, run=run, after=after)
-    inputs.update(classes=classes, group_field=group_field, include_synthetic=include_synthetic)
-    with lifecycle.start(
-        samples,
-        lifecycle.RunRequest(
-            "auto_label",
-            settings=config.parts,
-            inputs={**inputs, "embeddings": embeddings if isinstance(embeddings, str) else None},
-            fields=(output_field,),
-        ),
-        progress=progress,
-        resume=resume,
-    ) as current:
+    inputs.update(options, classes=classes, embeddings=embeddings)
+    request = lifecycle.RunRequest("auto_label", config.parts, inputs, (output_field,))
+    with lifecycle.start(samples, request, progress=progress, resume=resume) as current:
         note_parts(current, validation=validation)
         labels, named = freeze(current, labels), freeze_parts(current, named)
         if start:

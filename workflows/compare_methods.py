@@ -24,7 +24,7 @@ from .data.checks import check_images, check_output_field
 from .data.durable_writes import write_durably
 from .data.fields import declare, declare_classification, write_classifications, write_values
 from .data.internals import document
-from .data.labels import read_labels, require_classes
+from .data.labels import Labels, read_labels, require_classes
 from .data.marks import remember_id
 from .display.tables import counted
 from .runs import lifecycle
@@ -86,17 +86,9 @@ def compare_methods(
         TypeError: `samples` is not a dataset or view, or a setting is unknown
     """
     if task == "generation":
-        own = dict(methods=methods, settings_of=settings_of or None, rules=rules, test=test, embeddings=embeddings)
-        for name in [name for name, value in own.items() if value is not None]:
-            raise InvalidInput(f"{name} is of task='classification': task='generation' compares its own ways to train")
-        return compare_generation(
-            samples,
-            label_field,
-            group_field=group_field,
-            progress=progress,
-            resume=resume,
-            **{**settings, **check(compare_generation, settings)},
-        )
+        _reject(methods=methods, settings_of=settings_of or None, rules=rules, test=test, embeddings=embeddings)
+        settings.update(check(compare_generation, settings), group_field=group_field, progress=progress, resume=resume)
+        return compare_generation(samples, label_field, **settings)
     if task != "classification":
         raise InvalidInput(f"task has to be 'classification' or 'generation', not {task!r}")
     config = _read_config(settings)
@@ -113,23 +105,17 @@ def compare_methods(
         require_classes(labels, label_field, group_field)
         refuse_seen(samples, embeddings)
         check_resnets(labels, rows)
-        for seed in _seeds(config.compare):
-            split_labels(labels, None, named, config.compare, seed)
+        _check_splits(labels, named, config.compare)
     source = open_source(samples, embeddings, labels, resume)
     by_rules, notes = user_rules.apply(read_rules, samples, labels)
-    inputs = dict(label_field=label_field, output_field=output_field, group_field=group_field, embeddings=embeddings)
+    inputs: dict[str, Any] = dict(label_field=label_field, output_field=output_field, group_field=group_field)
     row_inputs = [{"name": row.name, "method": row.method, **row.settings} for row in rows]
-    with lifecycle.start(
-        samples,
-        lifecycle.RunRequest(
-            "compare_methods",
-            settings=config.parts,
-            inputs={**inputs, "methods": [], "settings_of": row_inputs, "rules": user_rules.write(read_rules) or None},
-            fields=(output_field, *names.values(), *(f"{name}_eval" for name in names.values())),
-        ),
-        progress=progress,
-        resume=resume,
-    ) as run:
+    inputs |= dict(
+        methods=[], settings_of=row_inputs, rules=user_rules.write(read_rules) or None, embeddings=embeddings
+    )
+    fields = (output_field, *names.values(), *(f"{name}_eval" for name in names.values()))
+    request = lifecycle.RunRequest("compare_methods", config.parts, inputs, fields)
+    with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
         note_parts(run, test=test)
         labels, named = freeze(run, labels), freeze_parts(run, named)
         arrays = {"classes": by_rules, "notes": np.array(notes, dtype=str)}
@@ -137,6 +123,18 @@ def compare_methods(
         stats = survey_images(run, labels, config.images) if _needs_images(rows, embeddings) else None
         comparison = Comparison(run, labels, stats, config, source, arrays["classes"], arrays["notes"].tolist())
         return run.finish(_compare(comparison, rows, named, label_field, output_field))
+
+
+def _reject(**arguments: Any) -> None:
+    """Rejects arguments of the other task."""
+    for name in [name for name, value in arguments.items() if value is not None]:
+        raise InvalidInput(f"{name} is of task='classification': task='generation' compares its own ways to train")
+
+
+def _check_splits(labels: Labels, named: dict[Split, set[str]], settings: CompareSettings) -> None:
+    """Rejects labels of which a repetition could train or score nothing."""
+    for seed in _seeds(settings):
+        split_labels(labels, None, named, settings, seed)
 
 
 def _read_config(settings: dict[str, Any]) -> CompareConfig:

@@ -89,17 +89,10 @@ def train_gcn(
     named = named_parts(samples, validation, test)
     inputs: dict[str, Any] = dict(label_field=label_field, graph=graph, embeddings=embeddings, classes=classes)
     inputs |= dict(output_field=output_field, heatmap_field=heatmap_field, group_field=group_field)
-    with lifecycle.start(
-        samples,
-        lifecycle.RunRequest(
-            "train_gcn",
-            settings=config.parts,
-            inputs={**inputs, "include_synthetic": include_synthetic},
-            fields=(output_field, *([heatmap_field] if heatmap_field else [])),
-        ),
-        progress=progress,
-        resume=resume,
-    ) as run:
+    inputs |= dict(include_synthetic=include_synthetic)
+    fields = (output_field, *([heatmap_field] if heatmap_field else []))
+    request = lifecycle.RunRequest("train_gcn", config.parts, inputs, fields)
+    with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
         note_parts(run, validation=validation, test=test)
         labels, named = freeze(run, labels), freeze_parts(run, named)
         if isinstance(config, SampleGraphConfig):
