@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib
 import io
 import json
 import os
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import typing
 from pathlib import Path
 
 import evenset
@@ -114,29 +116,29 @@ def test_help_is_plain_text_that_fits(width, invoke, monkeypatch):
 
 
 def test_a_workflow_reads_the_settings_that_its_command_offers():
-    """`commands.SETTINGS` and the `split(...)` of each workflow name the same classes."""
+    """`commands.SETTINGS` and the `split(...)` or `Config.read(...)` of each workflow name the same classes."""
 
     def kinds(node: ast.expr) -> set[type]:
-        if isinstance(node, ast.Starred):
-            inner = node.value.value if isinstance(node.value, ast.Subscript) else node.value
-            return kinds(inner)
-        if isinstance(node, ast.Name) and hasattr(all_settings, node.id):
+        if isinstance(node, ast.Name):
             return set(commands.flat(getattr(all_settings, node.id)))
-        assert ast.unparse(node) == "dict.fromkeys(own)", ast.unparse(node)  # of compare_methods: METHODS
+        assert ast.unparse(node) == "*of_methods", ast.unparse(node)  # of compare_methods: METHODS
         return set(commands.flat(commands.classes_called(all_settings, "METHODS")))
 
+    def read_in(module: str) -> set[type]:
+        loaded, read = importlib.import_module(module, "evenset"), set()
+        for node in ast.walk(ast.parse(Path(loaded.__file__).read_text(encoding="utf-8"))):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if called in ("split", "split_settings"):
+                read |= set().union(*map(kinds, node.args[1:]))
+            elif called.endswith("Config.read"):
+                read |= set(typing.get_type_hints(getattr(loaded, called.removesuffix(".read"))).values())
+        return read
+
     for name, module in evenset.FUNCTIONS.items():
-        files = [ROOT / (module[1:].replace(".", "/") + ".py")]
-        files += [ROOT / "workflows/balancing/comparison.py"] if name == "compare_methods" else []
-        read: set[type] = set()
-        for file in files:
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and ast.unparse(node.func) in ("split", "split_settings"):
-                    read |= set().union(*map(kinds, node.args[1:]))
-        offered = set(
-            commands.flat([commands.classes_called(all_settings, one) for one in commands.SETTINGS.get(name, ())])
-        )
-        assert offered == read, name
+        read = read_in(module)
+        read |= read_in(".workflows.balancing.comparison") if name == "compare_methods" else set()
+        groups = [commands.classes_called(all_settings, group) for group in commands.SETTINGS.get(name, ())]
+        assert set(commands.flat(groups)) == read, name
         assert {item.name for kind in read for item in dataclasses.fields(kind)} == set(commands.settings_of(name))
 
 
@@ -244,7 +246,7 @@ def test_none_is_typed_where_a_setting_may_be_none(optional):
     assert optional("--pca-dim", "4", "--max-ratio", "2") == dict(common, pca_dim=4, max_ratio=2.0)
     assert "'many' is not a whole number, or none" in optional("--pca-dim", "many")
     assert "'many' is not a number, or none" in optional("--max-ratio", "many")
-    assert "pca_dim has to be from 1 to 9, not 0" in optional("--pca-dim", "0")
+    assert "pca_dim has to be from 1 to 9 or None (no reduction), not 0" in optional("--pca-dim", "0")
     text = optional("--help")
     assert "[1 to 9, or none: no reduction] [default: none]" in text
     assert "[at least 0, or none: no cap] [default: 3]" in text

@@ -47,7 +47,7 @@ def balance(user: Any) -> None:
     user.page.get_by_text("generate", exact=True).click()
     user.page.get_by_role("option", name="augment").click()
     user.page.get_by_text("More settings").click()
-    user.put("SmallCNN steps", "20")
+    user.put("Verdict updates", "20")
     user.wait_here()
     user.click("Balance")
     user.page.get_by_text("synthetic samples added").wait_for(timeout=5 * MINUTE)
@@ -69,7 +69,7 @@ def learn(user: Any, operator: str, method: str) -> None:
     user.picture(f"{method}-form")
     user.put("Epochs", "2")
     if method == "resnet":
-        user.put("Minimum steps", "1")
+        user.put("Min updates", "1")
     user.wait_here()
     user.click("Train")
     user.page.get_by_text("of the validation labels are predicted correctly").wait_for(timeout=5 * MINUTE)

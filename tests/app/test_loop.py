@@ -176,7 +176,7 @@ def stop_and_resume(user: Any) -> None:
     if not LARGE:
         user.page.get_by_text("More settings").click()
         user.put("Epochs", "6")
-        user.put("Minimum steps", "1")
+        user.put("Min updates", "1")
     press(user, "Label the rest")
     user.page.get_by_text(re.compile("auto label · .* of")).first.wait_for(timeout=PATIENCE)
     user.page.get_by_role("button", name="Stop", exact=True).first.click()

@@ -62,7 +62,7 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     user.put("Target precision", "0.8")
     user.put("Epochs", "25" if PICTURES else "400")  # long enough to be stopped, wherever it runs
     user.put("Patience", "400")
-    user.put("Minimum steps", "1")
+    user.put("Min updates", "1")
     user.click("Label the rest")
     user.page.get_by_text(re.compile("auto label · .* of")).first.wait_for()
     done = re.compile("[1-9][0-9]?")

@@ -104,7 +104,7 @@ def watch_a_generator(user: Any) -> None:
     user.click("Train generator ...")
     user.page.get_by_text("More settings").click()
     user.put("Minutes", "10")
-    user.put("Picture steps", "5")
+    user.put("Preview every", "5")
     user.page.get_by_role("button", name="Train", exact=True).click()
     user.page.get_by_text(re.compile("train generator · ")).wait_for()  # the panel opens anew, where it is seen
     expect(user.page.get_by_role("tab", name="Balance")).to_have_attribute("aria-selected", "true")

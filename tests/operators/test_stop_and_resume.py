@@ -38,10 +38,10 @@ def test_stop_opens_the_panel_unless_the_bar_shows_the_end(app, suggested, waits
 def test_resume_says_how_long_the_whole_run_takes(app, suggested):
     set_state(suggested, "stopped")
 
-    said = [name for name in app.form(suggested, "resume_run") if name.startswith("said")]
+    said = [name for name in app.form(suggested, "resume_run") if name.startswith("note")]
 
     assert said == [
-        "said The whole run takes less than a minute on two processor cores; on a GPU, or on more cores, less. "
+        "note The whole run takes less than a minute on two processor cores; on a GPU, or on more cores, less. "
         "Finished work is kept"
     ]
 
