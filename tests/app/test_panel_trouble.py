@@ -363,7 +363,7 @@ def test_a_thousand_classes_can_be_read_and_chosen(many, open_app):
     user.picture("trouble-many-overview")
 
     show(user, "Labels")
-    says(user, "the 30 classes that differ most")
+    says(user, "the 30 classes with most disagreements")
     clash = user.page.locator(".js-plotly-plot").last
     expect(clash.locator(".ytick text")).to_have_count(30)
     expect(clash.locator(".xtick text")).to_have_count(30)

@@ -57,7 +57,7 @@ def test_a_user_schedules_work_and_sees_what_came_of_it(vectors, open_app, launc
 
     user.open_panel()
     user.page.get_by_role("tab", name="Runs").click()
-    user.sees("Scheduled: train gcn. It begins when somebody runs: fiftyone delegated launch")
+    user.sees("Scheduled: train gcn. To start it, run: fiftyone delegated launch")
     user.picture("scheduled")
     launch()
     user.page.get_by_text("train gcn 1 · done").wait_for(timeout=5 * MINUTE)  # nobody asks for it

@@ -13,10 +13,13 @@ KEY = "evenset_auto_label_1"
 
 
 @pytest.fixture
-def suggested(clusters):
-    dataset = clusters(n=300, labelled=150)
-    auto_label(dataset, "ground_truth", embeddings="vector", target_precision=0.9, progress=False)
-    return dataset
+def suggested(clusters, finished):
+    def make():
+        dataset = clusters(n=300, labelled=150)
+        auto_label(dataset, "ground_truth", embeddings="vector", target_precision=0.9, progress=False)
+        return dataset
+
+    return finished("150 suggestions", make)
 
 
 def set_state(dataset, state: str) -> None:

@@ -8,7 +8,8 @@ import pytest
 from evenset import auto_label, delete_run, find_mistakes, resume_run, stop_run
 from evenset.workflows.data import folders
 from evenset.workflows.runs import records
-from evenset.workflows.ui import mistake_queue, overview, retarget, review_queue
+from evenset.workflows.ui import mistake_queue, next_round, overview, retarget, review_queue
+from evenset.workflows.ui.review_queue import Decision
 
 
 @pytest.fixture
@@ -33,10 +34,10 @@ def flagged(clusters):
 def test_a_run_whose_field_is_gone_counts_no_more(suggested):
     assert list(overview.finished(suggested, "ground_truth")) == ["auto_label"]
     auto_label(suggested, "ground_truth", output_field="later", embeddings="vector", progress=False)
-    assert overview.finished(suggested, "ground_truth")["auto_label"]["key"] == "evenset_auto_label_2"
+    assert overview.finished(suggested, "ground_truth")["auto_label"].key == "evenset_auto_label_2"
 
     suggested.delete_sample_field("later")
-    assert overview.finished(suggested, "ground_truth")["auto_label"]["key"] == "evenset_auto_label_1"
+    assert overview.finished(suggested, "ground_truth")["auto_label"].key == "evenset_auto_label_1"
     suggested.delete_sample_field("auto_label")
     assert overview.finished(suggested, "ground_truth") == {}
     found = overview.count(suggested, "ground_truth", None)
@@ -50,12 +51,12 @@ def test_a_decision_on_a_field_that_is_gone_writes_nothing(suggested, refused, g
 
     for action in ("accept", "reject"):
         with refused(suggested, f"the field {gone!r}", "was removed"):
-            review_queue.decide(suggested, "auto_label", "ground_truth", first, action)
+            review_queue.decide(suggested, "auto_label", "ground_truth", Decision(first, action))
 
 
 @pytest.mark.parametrize("gone", ["mistake", "ground_truth"])
 def test_a_flag_of_a_field_that_is_gone_is_left_alone(flagged, refused, gone):
-    rows = mistake_queue.look(flagged, "evenset_find_mistakes_1", 0, 8).rows
+    rows = mistake_queue.flagged_page(flagged, "evenset_find_mistakes_1", 0, 8).rows
     flagged.delete_sample_field(gone)
 
     for action in ("accept", "reject"):
@@ -75,11 +76,11 @@ def test_a_run_without_files_says_so_and_is_deleted(suggested, flagged, refused)
         shutil.rmtree(folders.run_folder(dataset, key))
         if field == "auto_label":
             with refused(dataset, f"the files of {key} were deleted by hand"):
-                review_queue.learn_again(dataset, key)
+                next_round.start_next_round(dataset, key)
             with refused(dataset, f"{key} lacks the data for another target"):
                 retarget.retarget(dataset, key, 0.8)
         else:
-            assert mistake_queue.look(dataset, key, 0, 8).count == 24
+            assert mistake_queue.flagged_page(dataset, key, 0, 8).count == 24
         delete_run(dataset, key)
         assert not dataset.has_field(field) and not dataset.list_runs() and not dataset.list_saved_views()
 
