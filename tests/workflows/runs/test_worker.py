@@ -219,7 +219,7 @@ def test_what_nobody_read_is_swept_when_the_next_worker_starts(clusters):
     job_id = worker.start_worker(dataset, "auto_label", VECTORS)
 
     assert not forgotten.exists()
-    assert until(dataset, job_id, ended)["state"] == "done"
+    assert until(dataset, job_id, ended).state == "done"
     assert worker.watch(dataset, dead).state == "failed"
 
 
