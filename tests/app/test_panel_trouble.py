@@ -163,7 +163,7 @@ def test_without_runs_each_tab_says_what_to_do(digits, open_app, labelled):
     words = dict(
         Overview="30 labels, 30 unlabelled." if labelled else none,
         Labels="There are no suggestions yet: Auto-label suggests",
-        Review="Auto-label comes first",
+        Review="run Auto-label first",
         Mistakes="No label of ground_truth has been checked yet",
         Balance="synthetic images would be added" if labelled else none,
         Runs="Nothing has run yet: the Overview tab suggests a first step",
@@ -244,7 +244,7 @@ def test_the_fields_of_runs_are_removed_while_the_panel_is_open(both, open_app):
     words = dict(
         Overview="90 labels, 60 unlabelled.",
         Labels="There are no suggestions yet",
-        Review="Auto-label comes first",
+        Review="run Auto-label first",
         Mistakes="No label of ground_truth has been checked yet",
         Balance="synthetic images would be added",
         Runs=f"The field mistake of this run {REMOVED}",

@@ -358,7 +358,7 @@ def test_a_field_of_the_user_s_own_that_is_called_synthetic_is_left_alone(uneven
     import fiftyone as fo
 
     uneven.add_sample_field("synthetic", fo.BooleanField)
-    with refused(uneven, "'synthetic' of its own"):
+    with refused(uneven, "'synthetic' already"):
         balance(uneven)
 
 

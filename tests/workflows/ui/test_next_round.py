@@ -5,24 +5,12 @@ from __future__ import annotations
 import time
 
 import pytest
-from evenset import auto_label, load_results
+from evenset import load_results
 from evenset.workflows.runs import records
 from evenset.workflows.ui import next_round, review_order, review_queue
 from evenset.workflows.ui.review_queue import Decision
 
 FIELDS = ("auto_label", "ground_truth")
-
-
-@pytest.fixture
-def suggested(clusters, finished):
-    def make():
-        dataset = clusters(240, 120, spread=2.2)
-        auto_label(
-            dataset, "ground_truth", embeddings="vector", random_labels=True, target_precision=0.9, progress=False
-        )
-        return dataset
-
-    return finished("review queue: suggested", make)
 
 
 def test_the_next_round_learns_as_the_last_from_what_was_decided(suggested):

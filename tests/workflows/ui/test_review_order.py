@@ -3,24 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-from evenset import auto_label
 from evenset.workflows.runs import lookup
 from evenset.workflows.ui import review_order
 
 FIELDS = ("auto_label", "ground_truth")
-
-
-@pytest.fixture
-def suggested(clusters, finished):
-    def make():
-        dataset = clusters(240, 120, spread=2.2)
-        auto_label(
-            dataset, "ground_truth", embeddings="vector", random_labels=True, target_precision=0.9, progress=False
-        )
-        return dataset
-
-    return finished("review queue: suggested", make)
 
 
 def ids_in_review(dataset):

@@ -10,18 +10,6 @@ from evenset.workflows.ui.review_queue import Decision
 FIELDS = ("auto_label", "ground_truth")
 
 
-@pytest.fixture
-def suggested(clusters, finished):
-    def make():
-        dataset = clusters(240, 120, spread=2.2)
-        auto_label(
-            dataset, "ground_truth", embeddings="vector", random_labels=True, target_precision=0.9, progress=False
-        )
-        return dataset
-
-    return finished("review queue: suggested", make)
-
-
 def ids_in_review(dataset):
     dataset.reload()
     return set(dataset.match({"auto_label.status": "review", "ground_truth.label": None}).values("id"))
