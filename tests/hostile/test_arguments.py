@@ -18,7 +18,7 @@ from fiftyone import ViewField as F
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-FUNCTIONS = [name for name in evenset.__all__ if name != "__version__"]
+FUNCTIONS = [*evenset.FUNCTIONS]
 OFF = dict(progress=False)
 BASE: dict[str, dict[str, Any]] = {  # a call that would do its work
     "preprocess_images": OFF,
@@ -94,8 +94,6 @@ def parameters(name):
 
 def is_legal(name, kind, value):
     """Whether a value may be taken, where no value of the dataset has such a name."""
-    if name == "max_ratio" and value is None:  # no cap
-        return True
     if isinstance(kind, list):  # a setting
         return any(is_in_range(item, value) for item in kind)
     if value is None:
@@ -113,7 +111,9 @@ def is_legal(name, kind, value):
 
 
 def is_in_range(item, value):
-    kind, low, high = type(item.default), item.metadata["low"], item.metadata["high"]
+    kind, low, high = item.metadata["kind"], item.metadata["low"], item.metadata["high"]
+    if value is None:
+        return bool(item.metadata["empty"])
     if kind in (bool, str):
         choices = item.metadata["choices"]
         return isinstance(value, kind) and (not choices or value in choices)
