@@ -48,7 +48,7 @@ def call(function: str, arguments: dict[str, Any], *, takes_progress: bool) -> i
 
 def clean_folders(yes: bool, unknown: bool, as_json: bool) -> int:
     """`evenset clean`: prints the remains of deleted datasets; returns the exit code."""
-    from .workflows.runs.cleanup import clean
+    from .workflows.runs.orphaned_folders import clean
 
     try:
         with only_results() as out:

@@ -8,7 +8,7 @@ import evenset
 import pytest
 from evenset.workflows.data.folders import dataset_folder
 from evenset.workflows.runs import records
-from evenset.workflows.runs.cleanup import clean
+from evenset.workflows.runs.orphaned_folders import clean
 
 pytestmark = pytest.mark.slow
 QUIET = dict(progress=False)

@@ -10,7 +10,7 @@ import pytest
 from evenset import auto_label
 from evenset.workflows.data.folders import dataset_folder
 from evenset.workflows.data.locks import lock_field
-from evenset.workflows.runs.cleanup import clean
+from evenset.workflows.runs.orphaned_folders import clean
 
 
 @pytest.fixture
