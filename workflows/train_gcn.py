@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,10 @@ from .runs.arguments import Classes, Part, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.run import Run
 from .training import image_gcn
-from .training.embedding_source import open_source
+from .training.embedding_source import EmbeddingSource, open_source
 from .training.graph_scores import GraphScores
 from .training.image_gcn import ImageGraphConfig
-from .training.partition import freeze_parts, named_parts, note_parts
+from .training.partition import Split, freeze_parts, named_parts, note_parts
 from .training.resnet import check_weights
 
 HEAT_MAP_BATCH = 500  # heat maps a write
@@ -53,8 +54,7 @@ def train_gcn(
     Args:
         label_field: a field of `fo.Classification`; samples without a label are predicted only
         graph: "samples", each joined to its nearest others, or "image": patches or superpixels inside each image
-        embeddings: of graph="samples": a field of vectors, or the name of a model of FiftyOne's zoo; None: vectors
-            that are computed from the images without their labels
+        embeddings: of graph="samples": a field of vectors or a model of FiftyOne's zoo; None: label-free image features
         output_field: new field of `fo.Classification`: label, confidence, margin
         heatmap_field: of graph="image": new field of `fo.Heatmap`, the places that support the label
         validation: a view or tag that validates; None: a random, stratified part does
@@ -71,51 +71,105 @@ def train_gcn(
         ValueError: a bad argument; nothing was written
         TypeError: `samples` is not a dataset or view, or a setting does not exist
     """
-    started = time.monotonic()
-    _check_graph(graph, embeddings, heatmap_field)
-    config = SampleGraphConfig.read(settings) if graph == "samples" else ImageGraphConfig.read(settings)
-    check_images(samples)
-    check_output_field(samples, output_field, label_field, embeddings, heatmap_field)
-    if heatmap_field is not None:
-        check_output_field(samples, heatmap_field, label_field, name="heatmap_field")
-    labels = read_labels(
-        samples, label_field, classes=classes, group_field=group_field, include_synthetic=include_synthetic
+    inputs = Inputs(
+        label_field, graph, embeddings, classes, output_field, heatmap_field, group_field, include_synthetic
     )
-    if not resume:
-        require_classes(labels, label_field, group_field)
-        if isinstance(config, ImageGraphConfig):
-            _check_image_graph(labels, config)
-    source = open_source(samples, embeddings, labels, resume)
-    named = named_parts(samples, validation, test)
-    inputs: dict[str, Any] = dict(label_field=label_field, graph=graph, embeddings=embeddings, classes=classes)
-    inputs |= dict(output_field=output_field, heatmap_field=heatmap_field, group_field=group_field)
-    inputs |= dict(include_synthetic=include_synthetic)
-    fields = (output_field, *([heatmap_field] if heatmap_field else []))
-    request = lifecycle.RunRequest("train_gcn", config.parts, inputs, fields)
+    config = _read_config(inputs, settings)
+    prepared = _read(samples, inputs, config, resume, validation, test)
+    request = lifecycle.RunRequest("train_gcn", config.parts, vars(inputs), inputs.fields)
     with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
         note_parts(run, validation=validation, test=test)
-        labels, named = freeze(run, labels), freeze_parts(run, named)
-        if isinstance(config, SampleGraphConfig):
-            scores = sample_graph.score(run, labels, named, source, config)
-        else:
-            scores = image_gcn.score(run, labels, named, config)
-        _write(run, labels, scores, output_field)
-        if heatmap_field:
-            _write_heat_maps(run, labels, scores, heatmap_field)
-        seconds = time.monotonic() - started
-        results = run.finish(summarise(run, labels, scores, output_field, heatmap_field, seconds))
+        results = run.finish(_train(run, prepared, inputs, config))
         (run.folder / image_gcn.FEATURE_MAPS).unlink(missing_ok=True)
         return results
 
 
-def _check_graph(graph: str, embeddings: str | None, heatmap_field: str | None) -> None:
-    """Rejects an unknown graph, and arguments of the other one."""
+@dataclass(frozen=True)
+class Inputs:
+    """Arguments of train_gcn that its run records."""
+
+    label_field: str
+    graph: str
+    embeddings: str | None
+    classes: Classes
+    output_field: str
+    heatmap_field: str | None
+    group_field: str | None
+    include_synthetic: bool
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Sample fields that the run creates."""
+        return (self.output_field, *([self.heatmap_field] if self.heatmap_field else []))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Samples and checked arguments of a run, read before it starts."""
+
+    labels: Labels
+    named: dict[Split, set[str]]  # ids that the user named for a split
+    source: EmbeddingSource | None  # of the vectors; None: they are computed from the images
+    started: float  # when the reading began, by time.monotonic
+
+
+def _read_config(inputs: Inputs, settings: dict[str, Any]) -> SampleGraphConfig | ImageGraphConfig:
+    """The settings of the graph; rejects an unknown graph, and arguments of the other one."""
+    graph = inputs.graph
     if graph not in GCN_SETTINGS:
         raise InvalidInput(f"graph has to be one of {', '.join(GCN_SETTINGS)}, not {graph!r}")
-    if graph == "image" and embeddings is not None:
+    if graph == "image" and inputs.embeddings is not None:
         raise InvalidInput("embeddings are of graph='samples': a graph inside each image is made from the image")
-    if graph == "samples" and heatmap_field is not None:
+    if graph == "samples" and inputs.heatmap_field is not None:
         raise InvalidInput("heatmap_field is of graph='image': a graph of samples has no places in the image to show")
+    return SampleGraphConfig.read(settings) if graph == "samples" else ImageGraphConfig.read(settings)
+
+
+def _read(
+    samples: Samples,
+    inputs: Inputs,
+    config: SampleGraphConfig | ImageGraphConfig,
+    resume: str | None,
+    validation: Part,
+    test: Part,
+) -> Prepared:
+    """Checks the arguments, and reads labels, vectors and named splits. Nothing is written.
+
+    Raises:
+        ValueError: a bad argument
+    """
+    started = time.monotonic()
+    check_images(samples)
+    check_output_field(samples, inputs.output_field, inputs.label_field, inputs.embeddings, inputs.heatmap_field)
+    if inputs.heatmap_field is not None:
+        check_output_field(samples, inputs.heatmap_field, inputs.label_field, name="heatmap_field")
+    labels = read_labels(
+        samples,
+        inputs.label_field,
+        classes=inputs.classes,
+        group_field=inputs.group_field,
+        include_synthetic=inputs.include_synthetic,
+    )
+    if not resume:
+        require_classes(labels, inputs.label_field, inputs.group_field)
+        if isinstance(config, ImageGraphConfig):
+            _check_image_graph(labels, config)
+    source = open_source(samples, inputs.embeddings, labels, resume)
+    return Prepared(labels, named_parts(samples, validation, test), source, started)
+
+
+def _train(run: Run, prepared: Prepared, inputs: Inputs, config: SampleGraphConfig | ImageGraphConfig) -> GCNResults:
+    """Trains the GCN, and writes its predictions and heat maps."""
+    labels, named = freeze(run, prepared.labels), freeze_parts(run, prepared.named)
+    if isinstance(config, SampleGraphConfig):
+        scores = sample_graph.score(run, labels, named, prepared.source, config)
+    else:
+        scores = image_gcn.score(run, labels, named, config)
+    _write(run, labels, scores, inputs.output_field)
+    if inputs.heatmap_field:
+        _write_heat_maps(run, labels, scores, inputs.heatmap_field)
+    seconds = time.monotonic() - prepared.started
+    return summarise(run, labels, scores, inputs.output_field, inputs.heatmap_field, seconds)
 
 
 def _check_image_graph(labels: Labels, config: ImageGraphConfig) -> None:
@@ -148,7 +202,7 @@ def _write_heat_maps(run: Run, labels: Labels, scores: GraphScores, heatmap_fiel
     """Contributions of the places to the predicted label, -1 against .. 1 for it; the App overlays them."""
     import fiftyone as fo
 
-    assert scores.heat_maps is not None  # _check_graph saw to it
+    assert scores.heat_maps is not None  # for graph="image" they are computed
     declare(run, heatmap_field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Heatmap)
     waiting: dict[str, Any] = {}
     total = int(scores.is_predicted.sum())
