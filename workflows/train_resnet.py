@@ -103,38 +103,66 @@ def train_resnet(
         TypeError: `samples` is not a dataset or view, or a setting does not exist
     """
     config = TrainResNetConfig.read(settings)
+    inputs = Inputs(label_field, output_field, embeddings_field, classes, group_field, include_synthetic)
+    labels, named = _read(samples, inputs, config, resume, validation, test)
+    request = lifecycle.RunRequest("train_resnet", config.parts, vars(inputs), inputs.fields)
+    with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
+        note_parts(run, validation=validation, test=test)
+        return run.finish(_train(run, labels, named, inputs, config))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Arguments of train_resnet that its run records."""
+
+    label_field: str
+    output_field: str
+    embeddings_field: str | None
+    classes: Classes
+    group_field: str | None
+    include_synthetic: bool
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Sample fields that the run creates."""
+        return (self.output_field, *([self.embeddings_field] if self.embeddings_field else []))
+
+
+def _read(
+    samples: Samples, inputs: Inputs, config: TrainResNetConfig, resume: str | None, validation: Part, test: Part
+) -> tuple[Labels, dict[Split, set[str]]]:
+    """Checks the arguments; returns the labels, and the splits that the user named. Nothing is written.
+
+    Raises:
+        ValueError: a bad argument
+    """
     check_images(samples)
-    check_output_field(samples, output_field, label_field, embeddings_field)
-    if embeddings_field is not None:
-        check_output_field(samples, embeddings_field, label_field, name="embeddings_field")
+    check_output_field(samples, inputs.output_field, inputs.label_field, inputs.embeddings_field)
+    if inputs.embeddings_field is not None:
+        check_output_field(samples, inputs.embeddings_field, inputs.label_field, name="embeddings_field")
     labels = read_labels(
-        samples, label_field, classes=classes, group_field=group_field, include_synthetic=include_synthetic
+        samples,
+        inputs.label_field,
+        classes=inputs.classes,
+        group_field=inputs.group_field,
+        include_synthetic=inputs.include_synthetic,
     )
     if not resume:
-        require_classes(labels, label_field, group_field)
+        require_classes(labels, inputs.label_field, inputs.group_field)
     check_weights(labels.names, config.resnet)
-    named = named_parts(samples, validation, test)
-    inputs = dict(
-        label_field=label_field, output_field=output_field, embeddings_field=embeddings_field, classes=classes
-    )
-    with lifecycle.start(
-        samples,
-        lifecycle.RunRequest(
-            "train_resnet",
-            settings=config.parts,
-            inputs={**inputs, "group_field": group_field, "include_synthetic": include_synthetic},
-            fields=(output_field, *([embeddings_field] if embeddings_field else [])),
-        ),
-        progress=progress,
-        resume=resume,
-    ) as run:
-        note_parts(run, validation=validation, test=test)
-        labels, named = freeze(run, labels), freeze_parts(run, named)
-        rule = SplitRule(config.resnet.validation_fraction, config.resnet.seed)
-        data = prepare(run, labels, config.images, named, rule)
-        fitted = fit(run, data, config.resnet)
-        _write(run, labels, fitted, output_field, embeddings_field)
-        return run.finish(_results(run, data, fitted, output_field))
+    return labels, named_parts(samples, validation, test)
+
+
+def _train(
+    run: Run, labels: Labels, named: dict[Split, set[str]], inputs: Inputs, config: TrainResNetConfig
+) -> TrainResults:
+    """Splits the labels, trains the network, and writes its predictions."""
+    labels, named = freeze(run, labels), freeze_parts(run, named)
+    rule = SplitRule(config.resnet.validation_fraction, config.resnet.seed)
+    data = prepare(run, labels, config.images, named, rule)
+    fitted = fit(run, data, config.resnet)
+    _write(run, labels, fitted, inputs.output_field, inputs.embeddings_field)
+    return _results(run, data, fitted, inputs.output_field)
 
 
 def _write(run: Run, labels: Labels, fitted: Fitted, output_field: str, embeddings_field: str | None) -> None:
