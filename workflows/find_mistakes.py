@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from .runs import lifecycle
 from .runs.arguments import Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.run import Run
-from .training import embedding_source
+from .training.embedding_source import EmbeddingSource, open_source, refuse_seen
 from .training.resnet import check_weights
 
 MAX_CLASS_VIEWS = 20  # of the classes with the most issues
@@ -58,40 +58,59 @@ def find_mistakes(
         TypeError: `samples` is not a dataset or view, or a setting does not exist
     """
     config = MistakeConfig.read(settings)
+    inputs = Inputs(label_field, output_field, embeddings, group_field)
+    labels, source = _read(samples, inputs, config, resume)
+    request = lifecycle.RunRequest("find_mistakes", config.parts, vars(inputs), (output_field,))
+    with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
+        return run.finish(_judge(run, freeze(run, labels), source, inputs, config))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Arguments of find_mistakes that its run records."""
+
+    label_field: str
+    output_field: str
+    embeddings: str | None
+    group_field: str | None
+
+
+def _read(
+    samples: Samples, inputs: Inputs, config: MistakeConfig, resume: str | None
+) -> tuple[Labels, EmbeddingSource | None]:
+    """Checks the arguments; returns the labels, and the source of the embeddings. Nothing is written.
+
+    Raises:
+        ValueError: a bad argument
+    """
+    label_field, embeddings, group_field = inputs.label_field, inputs.embeddings, inputs.group_field
     check_images(samples)
-    check_output_field(samples, output_field, label_field, embeddings)
+    check_output_field(samples, inputs.output_field, label_field, embeddings)
     labels = _labelled(read_labels(samples, label_field, group_field=group_field))
     require_classes(labels, label_field, group_field)
     if group_field is not None and not resume:
         folds.draw(labels, np.arange(len(labels.ids)), {}, config.mistakes)  # raises where groups leave no fold
-    embedding_source.refuse_seen(samples, embeddings)
-    source = embedding_source.open_source(samples, embeddings, labels, resume)
+    refuse_seen(samples, embeddings)
+    source = open_source(samples, embeddings, labels, resume)
     if source is None:
         check_weights(labels.names, config.resnet)
-    with lifecycle.start(
-        samples,
-        lifecycle.RunRequest(
-            "find_mistakes",
-            settings=config.parts,
-            inputs=dict(
-                label_field=label_field, output_field=output_field, embeddings=embeddings, group_field=group_field
-            ),
-            fields=(output_field,),
-        ),
-        progress=progress,
-        resume=resume,
-    ) as run:
-        labels = freeze(run, labels)
-        if source is None:
-            predictions = out_of_fold.from_images(run, labels, config)
-        else:
-            predictions = out_of_fold.from_vectors(run, labels, source, config)
-        class_ids = labels.class_ids[predictions.rows]
-        dismissed = _dismissed(run, labels, predictions.rows, label_field)
-        verdict = judge(predictions, class_ids, config.mistakes.method, dismissed)
-        _write(run, labels, predictions, verdict, output_field)
-        views = _save_views(run, label_field, output_field, labels.names, class_ids[verdict.is_issue])
-        return run.finish(summarise(run, labels, predictions, verdict, views))
+    return labels, source
+
+
+def _judge(
+    run: Run, labels: Labels, source: EmbeddingSource | None, inputs: Inputs, config: MistakeConfig
+) -> MistakeResults:
+    """Predicts every labelled sample out of fold, judges its label, and writes the verdicts."""
+    if source is None:
+        predictions = out_of_fold.from_images(run, labels, config)
+    else:
+        predictions = out_of_fold.from_vectors(run, labels, source, config)
+    class_ids = labels.class_ids[predictions.rows]
+    dismissed = _dismissed(run, labels, predictions.rows, inputs.label_field)
+    verdict = judge(predictions, class_ids, config.mistakes.method, dismissed)
+    _write(run, labels, predictions, verdict, inputs.output_field)
+    views = _save_views(run, inputs.label_field, inputs.output_field, labels.names, class_ids[verdict.is_issue])
+    return summarise(run, labels, predictions, verdict, views)
 
 
 def _labelled(labels: Labels) -> Labels:
