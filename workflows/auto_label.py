@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,18 @@ from .data.internals import root_dataset
 from .data.labels import Labels, read_ids, read_labels, require_classes
 from .data.status import Status
 from .labeling import saved_decision
-from .labeling.checkpoint import check_classes, check_source, find_checkpoint, from_checkpoint
+from .labeling.checkpoint import Checkpoint, check_classes, check_source, find_checkpoint, from_checkpoint
 from .labeling.config import AutoLabelConfig
 from .labeling.decision import Decision, decide, decide_by_checkpoint
 from .labeling.predictions import Predictions, from_images, from_vectors
 from .labeling.results import AutoLabelResults, summarise
-from .labeling.warm_start import find_start
+from .labeling.warm_start import WarmStart, find_start
 from .runs import lifecycle
 from .runs.arguments import Classes, Part, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.run import Run
-from .training.embedding_source import open_source, refuse_seen
-from .training.partition import freeze_parts, named_parts, note_parts
+from .training.embedding_source import EmbeddingSource, open_source, refuse_seen
+from .training.partition import Split, freeze_parts, named_parts, note_parts
 from .training.resnet import check_weights
 
 
@@ -73,16 +74,54 @@ def auto_label(
         TypeError: `samples` is not a dataset or view, or a setting does not exist
     """
     config = AutoLabelConfig.read(settings)
+    inputs = Inputs(label_field, output_field, run, after, classes, group_field, include_synthetic, embeddings)
+    prepared = _read(samples, inputs, config, resume, validation)
+    request = lifecycle.RunRequest("auto_label", config.parts, vars(inputs), (output_field,))
+    with lifecycle.start(samples, request, progress=progress, resume=resume) as current:
+        note_parts(current, validation=validation)
+        return current.finish(_label(current, prepared, inputs, config))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Arguments of auto_label that its run records."""
+
+    label_field: str | None
+    output_field: str
+    run: str | None
+    after: str | None
+    classes: Classes
+    group_field: str | None
+    include_synthetic: bool
+    embeddings: str | None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Samples and checked arguments of a run, read before it starts."""
+
+    labels: Labels
+    named: dict[Split, set[str]]  # ids that the user named for a split
+    source: EmbeddingSource | None  # of the vectors; None: a ResNet looks at the images
+    checkpoint: Checkpoint | None  # of an earlier run, in place of training
+    start: WarmStart | None  # an earlier run to start from
+
+
+def _read(samples: Samples, inputs: Inputs, config: AutoLabelConfig, resume: str | None, validation: Part) -> Prepared:
+    """Checks the arguments, and reads labels, vectors and earlier models. Nothing is written.
+
+    Raises:
+        ValueError: a bad argument
+    """
+    label_field, embeddings = inputs.label_field, inputs.embeddings
     check_images(samples)
-    check_output_field(samples, output_field, label_field, embeddings)
-    checkpoint = find_checkpoint(root_dataset(samples), run) if run else None
-    _check_combination(label_field, embeddings, run, after, validation, settings.get("members"))
-    start = find_start(samples, after, label_field, config) if after else None
-    names = check_classes(checkpoint, classes)
-    options: dict[str, Any] = dict(classes=names, group_field=group_field, include_synthetic=include_synthetic)
-    labels = read_labels(samples, label_field, **options) if label_field else read_ids(samples, list(names or ()))
+    check_output_field(samples, inputs.output_field, label_field, embeddings)
+    checkpoint = find_checkpoint(root_dataset(samples), inputs.run) if inputs.run else None
+    _check_combination(inputs, validation, config.labeling.members)
+    start = find_start(samples, inputs.after, label_field, config) if inputs.after else None
+    labels = _read_labels(samples, inputs, check_classes(checkpoint, inputs.classes))
     if not (checkpoint or resume):
-        require_classes(labels, label_field or "", group_field)
+        require_classes(labels, label_field or "", inputs.group_field)
     named = named_parts(samples, validation)
     refuse_seen(samples, embeddings)
     vectors = checkpoint.vectors if checkpoint and embeddings is None else embeddings
@@ -90,44 +129,55 @@ def auto_label(
     check_source(source, checkpoint)
     if not checkpoint and source is None:
         check_weights(labels.names, config.resnet)
-    inputs: dict[str, Any] = dict(label_field=label_field, output_field=output_field, run=run, after=after)
-    inputs.update(options, classes=classes, embeddings=embeddings)
-    request = lifecycle.RunRequest("auto_label", config.parts, inputs, (output_field,))
-    with lifecycle.start(samples, request, progress=progress, resume=resume) as current:
-        note_parts(current, validation=validation)
-        labels, named = freeze(current, labels), freeze_parts(current, named)
-        if start:
-            current.cached_arrays("seen", lambda: {"seen": start.seen})
-        if checkpoint:
-            predictions = from_checkpoint(current, labels, checkpoint, config.resnet, source)
-        elif source is not None:
-            predictions = from_vectors(current, labels, source, config, start)
-        else:
-            predictions = from_images(current, labels, named, config, start)
-        decision = _decide(current, labels, predictions, config)
-        _write(current, labels, predictions, decision, output_field)
-        views = _save_views(current, output_field)
-        return current.finish(summarise(current, labels, predictions, decision, config.labeling, views))
+    return Prepared(labels, named, source, checkpoint, start)
 
 
-def _check_combination(
-    label_field: str | None, embeddings: Any, run: str | None, after: str | None, validation: Any, members: Any
-) -> None:
+def _check_combination(inputs: Inputs, validation: Part, members: str) -> None:
     """Rejects arguments that contradict each other.
 
     Raises:
         ValueError: they do
     """
-    if label_field is None and run is None:
+    if inputs.label_field is None and inputs.run is None:
         raise InvalidInput("give a label_field to learn from, or the run of a trained model")
-    if embeddings is not None and members == "resnet":
+    if inputs.embeddings is not None and members == "resnet":
         raise InvalidInput("members='resnet' looks at images: leave embeddings out, or have members='graph'")
-    if embeddings is not None and validation is not None:
+    if inputs.embeddings is not None and validation is not None:
         raise InvalidInput("validation chooses a ResNet's epoch: with embeddings= there is none, so leave it out")
-    if after and (run or validation is not None):
+    if inputs.after and (inputs.run or validation is not None):
         raise InvalidInput(
             "after goes on from that run's model, and keeps its validation part: leave run and validation out"
         )
+
+
+def _read_labels(samples: Samples, inputs: Inputs, classes: Classes) -> Labels:
+    """The labels; without a label field, the samples as unlabelled."""
+    if inputs.label_field is None:
+        return read_ids(samples, list(classes or ()))
+    return read_labels(
+        samples,
+        inputs.label_field,
+        classes=classes,
+        group_field=inputs.group_field,
+        include_synthetic=inputs.include_synthetic,
+    )
+
+
+def _label(run: Run, prepared: Prepared, inputs: Inputs, config: AutoLabelConfig) -> AutoLabelResults:
+    """Predicts every sample, decides what is accepted, and writes the suggestions."""
+    labels, named, start = freeze(run, prepared.labels), freeze_parts(run, prepared.named), prepared.start
+    if start:
+        run.cached_arrays("seen", lambda: {"seen": start.seen})
+    if prepared.checkpoint:
+        predictions = from_checkpoint(run, labels, prepared.checkpoint, config.resnet, prepared.source)
+    elif prepared.source is not None:
+        predictions = from_vectors(run, labels, prepared.source, config, start)
+    else:
+        predictions = from_images(run, labels, named, config, start)
+    decision = _decide(run, labels, predictions, config)
+    _write(run, labels, predictions, decision, inputs.output_field)
+    views = _save_views(run, inputs.output_field)
+    return summarise(run, labels, predictions, decision, config.labeling, views)
 
 
 def _decide(run: Run, labels: Labels, predictions: Predictions, config: AutoLabelConfig) -> Decision:
