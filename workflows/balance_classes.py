@@ -13,17 +13,17 @@ from ..models.synthetic import Origin
 from .balancing.benefit import NOT_MEASURED, Benefit, measure, read_images, should_add
 from .balancing.config import BalanceConfig
 from .balancing.dry_run import preview
-from .balancing.generator import Generator, find_generator
+from .balancing.generator import Generator
 from .balancing.generator_split import check_settings, split_for, survey_at_drawable_size
 from .balancing.generator_training import train_once
 from .balancing.image_sources import make_images
-from .balancing.inputs import read_labels_once
+from .balancing.inputs import Inputs, Prepared, read_labels_once, with_generator
 from .balancing.plan import Plan, Target, plan_for_labels
 from .balancing.results import BalanceResults, DryRun, class_rows, fell_short, is_rejected, rejections, verdict_rows
 from .balancing.sample_grids import class_grid, rejected_grid
 from .data import locks, saved_views, synthetic
 from .data.internals import root_dataset
-from .data.labels import REJECTED, Labels
+from .data.labels import REJECTED, SYNTHETIC, Labels
 from .data.synthetic import SyntheticImage
 from .runs import lifecycle
 from .runs.arguments import Classes, Progress, Samples, public
@@ -50,11 +50,10 @@ def balance_classes(
 ) -> BalanceResults | DryRun:
     """Adds synthetic samples to the classes that have too few; undo with `delete_run`.
 
-    The plan says how many images each class gets. A generator draws them (or real images are augmented), filters
-    reject those unlike their class and copies of real images, and small networks, trained with and without them,
-    measure each class's gain on held-out real images. The samples are tagged `synthetic`, have their label in the
-    label field, and their origin in `synthetic`. They never score or calibrate, and train only with
-    `include_synthetic=True`.
+    The plan sets how many images each class gets. A generator draws them (or real images are augmented), filters reject
+    images unlike their class and copies of real ones, and small networks, trained with and without them, measure each
+    class's gain on held-out real images. The samples are tagged `synthetic`, with their label in the label field, and
+    their origin in `synthetic`. They never score or calibrate, and train only with `include_synthetic=True`.
 
     Args:
         label_field: a field of `fo.Classification`; samples without a label do not count
@@ -73,36 +72,28 @@ def balance_classes(
         TypeError: `samples` is not a dataset or view, or a setting is unknown
         FloatingPointError: the training of a generator diverged
     """
-    config = BalanceConfig.read(settings)
-    check_settings(config.images, config.held_out, config.balance.measure_benefit)
-    labels = read_labels_once(samples, label_field, classes, group_field, resume)
-    dataset = root_dataset(samples)
-    synthetic.check_field(dataset)
-    existing = synthetic.count(samples, label_field, labels.names)
-    plan = plan_for_labels(labels, existing, target, config.balance.max_ratio)
-    trained = find_generator(dataset, generator, labels.names) if generator is not None else None
-    config = config.for_generator(trained)
+    inputs = Inputs(label_field, generator, target, group_field, classes)
+    prepared = _read(samples, inputs, BalanceConfig.read(settings), resume)
     if dry_run:
-        return preview(labels, plan, trained, config)
-    inputs = dict(label_field=label_field, generator=trained.source if trained else None, target=target)
-    with (
-        locks.lock_field(dataset, f"synthetic images of {label_field}"),  # two runs at once would both fill the plan
-        lifecycle.start(
-            samples,
-            lifecycle.RunRequest(
-                "balance_classes",
-                settings=config.parts,
-                inputs={**inputs, "group_field": group_field, "classes": classes},
-            ),
-            progress=progress,
-            resume=resume,
-        ) as run,
-    ):
-        labels = freeze(run, labels)
-        existing = _existing_at_start(run, samples, label_field, labels.names)
-        plan = plan_for_labels(labels, existing, target, config.balance.max_ratio)
-        trained = trained if plan.add.any() else None  # it draws nothing then, and the results do not name it
-        return run.finish(_balance(Balance(run, labels, label_field, config, plan, trained)))
+        return preview(prepared.labels, prepared.plan, prepared.generator, prepared.config)
+    request = lifecycle.RunRequest("balance_classes", prepared.config.parts, vars(prepared.inputs))
+    lock = locks.lock_field(root_dataset(samples), f"synthetic images of {label_field}")  # two would both fill the plan
+    with lock, lifecycle.start(samples, request, progress=progress, resume=resume) as run:
+        return run.finish(_balance(_begin(run, samples, prepared)))
+
+
+def _read(samples: Samples, inputs: Inputs, config: BalanceConfig, resume: str | None) -> Prepared:
+    """Checks the arguments, and reads labels, plan and generator. Nothing is written.
+
+    Raises:
+        ValueError: a bad argument
+    """
+    check_settings(config.images, config.held_out, config.balance.measure_benefit)
+    labels = read_labels_once(samples, inputs, resume)
+    synthetic.check_field(root_dataset(samples))
+    existing = synthetic.count(samples, inputs.label_field, labels.names)
+    plan = plan_for_labels(labels, existing, inputs.target, config.balance.max_ratio)
+    return with_generator(samples, inputs, config, labels, plan)
 
 
 @dataclass
@@ -119,6 +110,15 @@ class Balance:
     @property
     def generates(self) -> bool:
         return self.config.balance.source == Origin.GENERATE
+
+
+def _begin(run: Run, samples: Samples, prepared: Prepared) -> Balance:
+    """The balance as its run first saw it, once no other run can write."""
+    inputs, config, labels = prepared.inputs, prepared.config, freeze(run, prepared.labels)
+    existing = _existing_at_start(run, samples, inputs.label_field, labels.names)
+    plan = plan_for_labels(labels, existing, inputs.target, config.balance.max_ratio)
+    generator = prepared.generator if plan.add.any() else None  # it draws nothing then, and the results do not name it
+    return Balance(run, labels, inputs.label_field, config, plan, generator)
 
 
 def _existing_at_start(run: Run, samples: Any, label_field: str, names: list[str]) -> np.ndarray:
@@ -175,8 +175,8 @@ def _add(balance: Balance, images: list[SyntheticImage], benefit: Benefit | None
         return {}
     synthetic.add(run, label_field, accepted + rejected)
     of_run, views = synthetic.of_run(run.dataset, run.key), {}
-    for name, some, rejects in (("synthetic", accepted, False), ("rejected", rejected, True)):
-        if some:
+    for name, chosen, rejects in ((SYNTHETIC, accepted, False), (REJECTED, rejected, True)):
+        if chosen:
             view = of_run.match_tags(REJECTED, bool=rejects)
             views[name] = saved_views.save(run, f"{label_field}: {name}", view)
     return views

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -28,9 +29,10 @@ from .data.labels import Labels, read_labels, require_classes
 from .data.marks import remember_id
 from .display.tables import counted
 from .runs import lifecycle
-from .runs.arguments import Part, Progress, Samples, check, public
+from .runs.arguments import Part, Progress, Samples, public
 from .runs.label_snapshot import freeze
-from .training.embedding_source import open_source, refuse_seen
+from .runs.run import Run
+from .training.embedding_source import EmbeddingSource, open_source, refuse_seen
 from .training.image_survey import survey_images
 from .training.partition import Split, freeze_parts, named_parts, note_parts
 
@@ -57,20 +59,16 @@ def compare_methods(
 ) -> CompareResults | GenerationResults:
     """Compares methods on held-out labels; undo with `delete_run`.
 
-    In every repetition all methods train on the same labels, and predict the same held-out samples, whose labels are
-    used for scores alone. Only labels that a person gave, and no queue chose, score. The first repetition's
-    predictions are written (`OUTPUT_FIELD_METHOD`), and FiftyOne evaluates each of them.
+    In every repetition all methods train on the same labels, and predict the same held-out samples. Only labels that a
+    person gave, and no queue chose, score. FiftyOne evaluates the first repetition, written to `OUTPUT_FIELD_METHOD`.
 
     Args:
         label_field: a field of `fo.Classification`
-        task: "classification"; or "generation": ways to even out the classes (oversampling, logit adjustment,
-            augmentation, augmented and generated images), with `generator`, `target`, `classes` and the settings of
-            `balance_classes`
-        methods: "hog + svm", "k-nn", "rules", "resnet", "image gcn", "gcn", "laplace", "ensemble"; None: all of them,
-            "rules" only with `rules`
-        settings_of: rows with settings of their own, {"resnet18 sgd": {"method": "resnet", "optimizer": "sgd"}}; a
-            method's name needs no "method"
-        rules: {label: expression of FiftyOne}, or lines of `label: expression`; the first match wins
+        task: "classification"; or "generation": ways to even out classes (oversampling, logit adjustment, augmentation,
+            augmented and generated images), with `generator`, `target`, `classes` and settings of `balance_classes`
+        methods: "hog + svm", "k-nn", "rules", "resnet", "image gcn", "gcn", "laplace", "ensemble"; None: all of them
+        settings_of: settings by row, {"gcn": {"epochs": 9}, "resnet18 sgd": {"method": "resnet", "optimizer": "sgd"}}
+        rules: {label: expression of FiftyOne}, or lines of `label: expression`; the first match wins; None: no "rules"
         test: a view, or a tag, whose labels score in every repetition; None: each draws its own
         group_field: samples with the same value (patient, video, product) stay on one side, as do near-duplicates
         embeddings: for "gcn", "laplace" and "ensemble", which then has no ResNet: a field of vectors, or a model of
@@ -78,57 +76,95 @@ def compare_methods(
         output_field: new text field: "trained" or "held out"
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to resume
-        settings: fields of CompareSettings, ImageSettings and AttackSettings, and of the methods' own settings; a name
-            that several methods have goes to all of them
+        settings: fields of CompareSettings, ImageSettings, AttackSettings and the methods' own; a shared name sets all
 
     Raises:
         ValueError: a bad argument; nothing was written
         TypeError: `samples` is not a dataset or view, or a setting is unknown
     """
+    _check_task(task, methods=methods, settings_of=settings_of or None, rules=rules, test=test, embeddings=embeddings)
     if task == "generation":
-        _reject(methods=methods, settings_of=settings_of or None, rules=rules, test=test, embeddings=embeddings)
-        settings.update(check(compare_generation, settings), group_field=group_field, progress=progress, resume=resume)
-        return compare_generation(samples, label_field, **settings)
-    if task != "classification":
-        raise InvalidInput(f"task has to be 'classification' or 'generation', not {task!r}")
-    config = _read_config(settings)
-    rows = read_rows(methods, settings_of, rules, settings)
-    check_images(samples)
-    labels = read_labels(samples, label_field, group_field=group_field)
-    names = field_names(output_field, rows)
-    for name in (output_field, *names.values()):
-        check_output_field(samples, name, label_field, embeddings)
-    named = named_parts(samples, test=test)
-    read_rules = user_rules.read(rules) if rules is not None else []
-    user_rules.check(read_rules, samples, labels, label_field)
-    if not resume:
-        require_classes(labels, label_field, group_field)
-        refuse_seen(samples, embeddings)
-        check_resnets(labels, rows)
-        _check_splits(labels, named, config.compare)
-    source = open_source(samples, embeddings, labels, resume)
-    by_rules, notes = user_rules.apply(read_rules, samples, labels)
-    inputs: dict[str, Any] = dict(label_field=label_field, output_field=output_field, group_field=group_field)
-    row_inputs = [{"name": row.name, "method": row.method, **row.settings} for row in rows]
-    inputs |= dict(
-        methods=[], settings_of=row_inputs, rules=user_rules.write(read_rules) or None, embeddings=embeddings
-    )
-    fields = (output_field, *names.values(), *(f"{name}_eval" for name in names.values()))
-    request = lifecycle.RunRequest("compare_methods", config.parts, inputs, fields)
+        return compare_generation(samples, label_field, group_field, progress, resume, **settings)
+    inputs = Inputs(label_field, output_field, group_field, methods, settings_of, rules, embeddings)
+    prepared = _read(samples, inputs, settings, resume, test)
+    request = lifecycle.RunRequest("compare_methods", prepared.config.parts, vars(prepared.inputs), prepared.fields)
     with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
         note_parts(run, test=test)
-        labels, named = freeze(run, labels), freeze_parts(run, named)
-        arrays = {"classes": by_rules, "notes": np.array(notes, dtype=str)}
-        arrays = run.cached_arrays("rules", lambda: arrays, labels.ids, ("classes",))
-        stats = survey_images(run, labels, config.images) if _needs_images(rows, embeddings) else None
-        comparison = Comparison(run, labels, stats, config, source, arrays["classes"], arrays["notes"].tolist())
-        return run.finish(_compare(comparison, rows, named, label_field, output_field))
+        return run.finish(_compare(run, prepared))
 
 
-def _reject(**arguments: Any) -> None:
-    """Rejects arguments of the other task."""
-    for name in [name for name, value in arguments.items() if value is not None]:
-        raise InvalidInput(f"{name} is of task='classification': task='generation' compares its own ways to train")
+@dataclass(frozen=True)
+class Inputs:
+    """Arguments of compare_methods that its run records."""
+
+    label_field: str
+    output_field: str
+    group_field: str | None
+    methods: str | Sequence[str] | None
+    settings_of: OwnSettings
+    rules: user_rules.OptionalRules
+    embeddings: str | None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Samples and checked arguments of a run, read before it starts."""
+
+    inputs: Inputs  # with every row in settings_of, and the rules as text
+    config: CompareConfig
+    rows: list[Row]
+    labels: Labels
+    named: dict[Split, set[str]]  # ids that the user named for a split
+    source: EmbeddingSource | None  # of the vectors; None: they are computed from the images
+    by_rules: np.ndarray  # class by the user's rules, -1 where none matches [N]
+    rule_notes: list[str]  # sentences on rules without effect
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The field of each row's predictions."""
+        return field_names(self.inputs.output_field, self.rows)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Sample fields that the run creates."""
+        names = self.names.values()
+        return (self.inputs.output_field, *names, *(f"{name}_eval" for name in names))
+
+
+def _check_task(task: str, **arguments: Any) -> None:
+    """Rejects an unknown task; and for "generation", arguments of the other one."""
+    if task not in ("classification", "generation"):
+        raise InvalidInput(f"task has to be 'classification' or 'generation', not {task!r}")
+    for name, value in arguments.items():
+        if task == "generation" and value is not None:
+            raise InvalidInput(f"{name} is of task='classification': task='generation' compares its own ways to train")
+
+
+def _read(samples: Samples, inputs: Inputs, settings: dict[str, Any], resume: str | None, test: Part) -> Prepared:
+    """Checks the arguments, and reads labels, vectors and the classes by the rules. Nothing is written.
+
+    Raises:
+        ValueError: a bad argument
+    """
+    config = _read_config(settings)
+    rows = read_rows(inputs.methods, inputs.settings_of, inputs.rules, settings)
+    check_images(samples)
+    labels = read_labels(samples, inputs.label_field, group_field=inputs.group_field)
+    for name in (inputs.output_field, *field_names(inputs.output_field, rows).values()):
+        check_output_field(samples, name, inputs.label_field, inputs.embeddings)
+    named = named_parts(samples, test=test)
+    rules = user_rules.read(inputs.rules) if inputs.rules is not None else []
+    user_rules.check(rules, samples, labels, inputs.label_field)
+    if not resume:
+        require_classes(labels, inputs.label_field, inputs.group_field)
+        refuse_seen(samples, inputs.embeddings)
+        check_resnets(labels, rows)
+        _check_splits(labels, named, config.compare)
+    source = open_source(samples, inputs.embeddings, labels, resume)
+    by_rules, notes = user_rules.apply(rules, samples, labels)
+    row_inputs = [{"name": row.name, "method": row.method, **row.settings} for row in rows]
+    inputs = replace(inputs, methods=[], settings_of=row_inputs, rules=user_rules.write(rules) or None)
+    return Prepared(inputs, config, rows, labels, named, source, by_rules, notes)
 
 
 def _check_splits(labels: Labels, named: dict[Split, set[str]], settings: CompareSettings) -> None:
@@ -157,16 +193,18 @@ def _seeds(settings: CompareSettings) -> range:
     return range(settings.seed, settings.seed + settings.seeds)
 
 
-def _compare(
-    comparison: Comparison, rows: list[Row], named: dict[Split, set[str]], label_field: str, output_field: str
-) -> CompareResults:
+def _compare(run: Run, prepared: Prepared) -> CompareResults:
     """Runs all trials, writes those of the first repetition, and scores all."""
-    settings = comparison.config.compare
-    splits = [trial_split(comparison, named, settings, seed) for seed in _seeds(settings)]
+    inputs, config, rows = prepared.inputs, prepared.config, prepared.rows
+    labels, named = freeze(run, prepared.labels), freeze_parts(run, prepared.named)
+    arrays = {"classes": prepared.by_rules, "notes": np.array(prepared.rule_notes, dtype=str)}
+    arrays = run.cached_arrays("rules", lambda: arrays, labels.ids, ("classes",))
+    stats = survey_images(run, labels, config.images) if _needs_images(rows, inputs.embeddings) else None
+    comparison = Comparison(run, labels, stats, config, prepared.source, arrays["classes"], arrays["notes"].tolist())
+    splits = [trial_split(comparison, named, config.compare, seed) for seed in _seeds(config.compare)]
     trials = {row.name: [run_trial(comparison, row.method, row.settings, split) for split in splits] for row in rows}
-    names = field_names(output_field, rows)
-    written = _write(comparison, label_field, output_field, names, trials, splits[0])
-    return _results(comparison, splits, trials, output_field, written)
+    written = _write(comparison, inputs.label_field, inputs.output_field, prepared.names, trials, splits[0])
+    return _results(comparison, splits, trials, inputs.output_field, written)
 
 
 def _write(

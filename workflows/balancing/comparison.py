@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...models.errors import InvalidInput
 from ...models.synthetic import Origin
-from ..data.internals import root_dataset
 from ..data.labels import Labels
 from ..data.synthetic import SyntheticImage
 from ..display.tables import counted, left_out, table
 from ..runs import lifecycle
-from ..runs.arguments import Classes, Progress, Samples
+from ..runs.arguments import Progress, Samples, check
 from ..runs.label_snapshot import freeze
 from ..runs.run import Run
 from ..training.image_survey import ImageStats
 from ..training.partition import Split
 from .benefit import AUGMENTED, Benefit, measure, read_images
 from .config import BalanceConfig
-from .generator import Generator, find_generator
+from .generator import Generator
 from .generator_split import check_settings, split_for, survey_at_drawable_size
 from .generator_training import train_once
 from .image_sources import make_images
-from .inputs import read_labels_once
+from .inputs import Inputs, Prepared, read_labels_once, with_generator
 from .plan import Plan, Target, plan_for_labels
 from .results import verdict_rows
 
@@ -65,39 +63,31 @@ class GenerationResults:
 
 
 def compare_generation(
-    samples: Samples,
-    label_field: str,
-    *,
-    generator: str | Path | None = None,
-    target: Target = "majority",
-    group_field: str | None = None,
-    classes: Classes = None,
-    progress: Progress = None,
-    resume: str | None = None,
-    **settings: Any,
+    samples: Samples, label_field: str, group_field: str | None, progress: Progress, resume: str | None, **settings: Any
 ) -> GenerationResults:
-    """Trains the same small CNN in every way; nothing is written to the samples. Arguments as `balance_classes`."""
-    config = BalanceConfig.read(settings)
+    """Trains the same small CNN in every way; nothing is written to the samples.
+
+    Args:
+        settings: generator, target and classes, as of `balance_classes`, and its settings
+    """
+    arguments = check(Inputs, settings)
+    config = BalanceConfig.read({name: value for name, value in settings.items() if name not in arguments})
+    prepared = _read(samples, Inputs(label_field, group_field=group_field, **arguments), config, resume)
+    inputs = {"label_field": label_field, "task": "generation", **vars(prepared.inputs)}
+    request = lifecycle.RunRequest("compare_methods", prepared.config.parts, inputs)
+    with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
+        return run.finish(_compare(run, freeze(run, prepared.labels), prepared))
+
+
+def _read(samples: Samples, inputs: Inputs, config: BalanceConfig, resume: str | None) -> Prepared:
+    """Checks the arguments, and reads labels, plan and generator. Nothing is written.
+
+    Raises:
+        ValueError: a bad argument
+    """
     check_settings(config.images, config.held_out, measured=True)
-    labels = read_labels_once(samples, label_field, classes, group_field, resume)
-    max_ratio = config.balance.max_ratio
-    _plan(labels, target, max_ratio)  # rejects a bad target before anything is written
-    trained = find_generator(root_dataset(samples), generator, labels.names) if generator is not None else None
-    config = config.for_generator(trained)
-    source = trained.source if trained else None
-    inputs = dict(label_field=label_field, task="generation", generator=source, target=target)
-    with lifecycle.start(
-        samples,
-        lifecycle.RunRequest(
-            "compare_methods",
-            settings=config.parts,
-            inputs={**inputs, "group_field": group_field, "classes": classes},
-        ),
-        progress=progress,
-        resume=resume,
-    ) as run:
-        labels = freeze(run, labels)
-        return run.finish(_compare(run, labels, _plan(labels, target, max_ratio), trained, config))
+    labels = read_labels_once(samples, inputs, resume)
+    return with_generator(samples, inputs, config, labels, _plan(labels, inputs.target, config.balance.max_ratio))
 
 
 def _plan(labels: Labels, target: Target, max_ratio: float | None) -> Plan:
@@ -112,10 +102,10 @@ def _plan(labels: Labels, target: Target, max_ratio: float | None) -> Plan:
     return plan
 
 
-def _compare(
-    run: Run, labels: Labels, plan: Plan, generator: Generator | None, config: BalanceConfig
-) -> GenerationResults:
+def _compare(run: Run, labels: Labels, prepared: Prepared) -> GenerationResults:
     """Trains a generator if there is none, makes images in both ways, and measures all arms."""
+    config, generator = prepared.config, prepared.generator
+    plan = _plan(labels, prepared.inputs.target, config.balance.max_ratio)
     stats = survey_at_drawable_size(run, labels, config.images)
     split_ids = split_for(run, labels, stats, generator, config.held_out, measured=True)
     plan = plan.for_trained_classes(labels.class_ids[split_ids == Split.TRAIN])
@@ -126,7 +116,7 @@ def _compare(
         arm: make_images(run, plan, real, generator, config.with_source(source), part=str(source))
         for arm, source in ARMS.items()
     }
-    accepted = {arm: some for arm, some in images.items() if any(image.accepted for image in some)}
+    accepted = {arm: drawn for arm, drawn in images.items() if any(image.accepted for image in drawn)}
     benefit = measure(run, real, accepted, config.small_cnn, config.balance.verdict_seeds)
     notes = [*plan.notes, f"Made and kept: {_counts(accepted)}.", *filter(None, [generator.warning])]
     return _results(run, labels, stats, generator, benefit, notes)

@@ -1,28 +1,65 @@
-"""The labels of a balance, as its run first saw them."""
+"""Arguments, labels, plan and generator of a balance, read and checked before its run starts."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ..data.checks import check_images, check_label_field
 from ..data.internals import root_dataset
 from ..data.labels import Labels, read_labels, require_classes
-from ..runs.arguments import Classes
+from ..runs.arguments import Classes, Samples
 from ..runs.label_snapshot import frozen
+from .config import BalanceConfig
+from .generator import Generator, find_generator
+from .plan import Plan, Target
 
 
-def read_labels_once(
-    samples: Any, label_field: str, classes: Classes, group_field: str | None, resume: str | None
-) -> Labels:
+@dataclass(frozen=True)
+class Inputs:
+    """Arguments of a balance that its run records."""
+
+    label_field: str
+    generator: str | Path | None = None
+    target: Target = "majority"
+    group_field: str | None = None
+    classes: Classes = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Samples and checked arguments of a run, read before it starts."""
+
+    inputs: Inputs  # with the generator's source
+    config: BalanceConfig
+    labels: Labels
+    plan: Plan
+    generator: Generator | None  # None: one is trained, where one is needed
+
+
+def read_labels_once(samples: Samples, inputs: Inputs, resume: str | None) -> Labels:
     """Reads the labels; a resumed run takes those of its snapshot.
 
     Raises:
         ValueError: the field cannot be used, or has fewer than two classes
     """
     check_images(samples)
-    check_label_field(samples, label_field)
+    check_label_field(samples, inputs.label_field)
     labels = frozen(root_dataset(samples), resume) if resume else None
     if labels is None:
-        labels = read_labels(samples, label_field, classes=classes, group_field=group_field)
-        require_classes(labels, label_field, group_field)
+        labels = read_labels(samples, inputs.label_field, classes=inputs.classes, group_field=inputs.group_field)
+        require_classes(labels, inputs.label_field, inputs.group_field)
     return labels
+
+
+def with_generator(samples: Samples, inputs: Inputs, config: BalanceConfig, labels: Labels, plan: Plan) -> Prepared:
+    """Finds the generator that the user named.
+
+    Raises:
+        ValueError: it does not exist, or does not fit the labels
+    """
+    generator = None
+    if inputs.generator is not None:
+        generator = find_generator(root_dataset(samples), inputs.generator, labels.names)
+    inputs = replace(inputs, generator=generator.source if generator else None)
+    return Prepared(inputs, config.for_generator(generator), labels, plan, generator)
