@@ -63,8 +63,13 @@ def join_parents(groups: list[str], ids: list[str], parents: list[str | None]) -
                 groups[i] = name
 
 
-def ungrouped_note(count: int, group_field: str | None) -> list[str]:
-    """A sentence on labelled samples without a group, if there are any."""
+def ungrouped_note(groups: list[str], group_field: str | None) -> list[str]:
+    """A sentence on labelled samples without a group, if there are any.
+
+    Args:
+        groups: of the labelled samples, "" where one has none
+    """
+    count = sum(not group for group in groups)
     if group_field is None or not count:
         return []
     return [f"{counted(count, 'labelled sample', 'has', 'have')} no value in {group_field!r}: a group each."]

@@ -93,12 +93,11 @@ def read_labels(
     join_parents(groups, ids, parents)
 
     names, index = name_index(labels, classes)
-    ungrouped = sum(label is not None and not group for label, group in zip(labels, groups, strict=True))
     blank = sum(text is not None and label is None for text, label in zip(texts, labels, strict=True))
     class_ids = _class_ids(labels, ids, index, label_field)
     counts = dict(zip(names, np.bincount(class_ids[class_ids >= 0], minlength=len(names)).tolist(), strict=True))
     notes = [*blank_note(blank, label_field), *spelling_note(counts, label_field)]
-    notes += ungrouped_note(ungrouped, group_field)
+    notes += ungrouped_note([group for label, group in zip(labels, groups, strict=True) if label], group_field)
     return Labels(
         ids=np.array(ids, dtype=str),
         paths=np.array(paths, dtype=str),
