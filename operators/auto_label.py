@@ -8,6 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings
+from ..workflows.data.status import Status
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
@@ -105,10 +106,10 @@ def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
     title = f"{results['accepted']:,} of {unlabelled:,} unlabelled samples are accepted"
     page = Page(f"{title}, {results['review']:,} left to review")
     page.add_lines(results["text"].partition("\n\n")[0].partition("\n")[2])
-    page.add_button("Open the review view", "visibility", "set_view", dict(name=results["views"]["review"]))
+    page.add_button("Open the review view", "visibility", "set_view", dict(name=results["views"][Status.REVIEW]))
     params = dict(field=field, view_target="DATASET")
     if results["accepted"]:
-        page.add_button("Open the accepted view", "done_all", "set_view", dict(name=results["views"]["accepted"]))
+        page.add_button("Open the accepted view", "done_all", "set_view", dict(name=results["views"][Status.ACCEPTED]))
         page.add_form_button("Accept ...", "check", "review_labels", params)
         page.add_form_button("Audit ...", "fact_check", "audit_labels", params)
     page.add_notes(results)

@@ -9,6 +9,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import ReviewSettings
+from ..workflows.data.status import Status
 from ..workflows.display.progress_bar import Progress
 from ..workflows.display.tables import counted
 from ..workflows.review_labels import review_labels
@@ -16,6 +17,7 @@ from ..workflows.reviewing import policy
 from ..workflows.reviewing.request import Review
 from ..workflows.runs.lookup import writer_of
 from ..workflows.runs.records import RunRecord
+from ..workflows.ui.overview import SUGGESTED
 from .display.pages import Page
 from .execution import run_in_server
 from .forms.fields import label_fields
@@ -100,10 +102,10 @@ def _matching_samples(form: Form, samples: Any, field: str, action: str) -> Any:
         return samples
     suggested, flag = samples.match(F(f"{field}.label") != None), f"{field}.is_issue"  # noqa: E711
     if not samples.has_field(flag):
-        states = ["accepted", "review"] if status == "all" else [status]
+        states = SUGGESTED if status == "all" else (status,)
         return suggested.match(F(f"{field}.status").is_in(states))
     label_field = form.value("label_field") or find_writer(form, field).inputs["label_field"]
-    flags = {"accepted": [True], "review": [False]}.get(status, [True, False])
+    flags = {Status.ACCEPTED.value: [True], Status.REVIEW.value: [False]}.get(status, [True, False])
     differs = F(f"{field}.label") != F(f"{label_field}.label")  # find_mistakes also repeats correct labels
     return suggested.match(F(flag).is_in(flags) & differs)
 

@@ -6,10 +6,12 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-COLOURS = {  # of the states of a sample, on light and on dark
-    "labelled": "#4c8dff",
-    "accepted": "#3bb273",
-    "review": "#ff8a3d",
+from ...workflows.data.status import Status
+
+COLOURS: dict[str, str] = {  # of the states of a sample, on light and on dark
+    Status.LABELLED: "#4c8dff",
+    Status.ACCEPTED: "#3bb273",
+    Status.REVIEW: "#ff8a3d",
     "synthetic": "#9b8cf0",
     "view": "#e5a50a",
 }

@@ -9,6 +9,7 @@ import fiftyone.operators as foo
 from ...workflows import list_runs
 from ...workflows.data.checks import check_output_field
 from ...workflows.data.labels import SYNTHETIC
+from ...workflows.data.status import Status
 from ...workflows.display.tables import counted
 from ...workflows.ui import overview, user_input
 from .fields import default_label_field, group_fields, label_fields, suggestion_fields, vector_fields
@@ -33,7 +34,7 @@ def note_label_count(form: Form, samples: Any, label_field: str | None) -> None:
     if not label_field:
         return
     counts, total = overview.count(samples, label_field, None), samples.count("id")
-    labelled = counts.total("labelled") + counts.total("synthetic")
+    labelled = counts.total(Status.LABELLED) + counts.total(SYNTHETIC)
     for note in overview.label_notes(counts, label_field):
         form.note(note)
     if labelled:

@@ -8,6 +8,7 @@ from typing import Any
 from ...workflows.data.internals import aggregate
 from ...workflows.data.label_text import has_label
 from ...workflows.data.labels import SYNTHETIC
+from ...workflows.data.status import Status
 from ..display import charts
 
 MAX_CLASSES = 30  # of the heat map
@@ -48,7 +49,7 @@ def heat_map(pairs: dict[str, Any]) -> list[dict[str, Any]]:
     hover = [[f"ResNet says {row}, GCN says {column}" for column in names] for row in names]
     return [
         dict(type="heatmap", x=places, y=places, z=pairs["counts"], text=hover, texttemplate="%{z}", xgap=1, ygap=1,
-             colorscale=[[0, DARK], [1, charts.COLOURS["review"]]], showscale=False, zmin=0, hoverongaps=False,
+             colorscale=[[0, DARK], [1, charts.COLOURS[Status.REVIEW]]], showscale=False, zmin=0, hoverongaps=False,
              hovertemplate="%{z:,}: %{text}<extra></extra>")
     ]  # fmt: skip
 

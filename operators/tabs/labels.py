@@ -14,6 +14,7 @@ from ...workflows.data.label_text import has_label
 from ...workflows.data.labels import SYNTHETIC
 from ...workflows.display.tables import counted
 from ...workflows.runs import lookup
+from ...workflows.ui.overview import SUGGESTED
 from ...workflows.ui.retarget import preview, retarget
 from ..display import charts, widgets
 from ..display.wording import capitalize
@@ -23,7 +24,6 @@ from .precision_chart import precision_layout, precision_lines
 from .tab import Tab, open_form
 
 TARGET = AutoLabelSettings.__dataclass_fields__["target_precision"].metadata
-STATES = ("accepted", "review")
 
 
 class LabelsTab(Tab):
@@ -40,7 +40,7 @@ class LabelsTab(Tab):
         target, before = results["target_precision"], ctx.panel.state.labels or {}
         if (before.get("key"), before.get("applied")) != (run.key, target) or not ctx.panel.state.target:
             ctx.panel.state.target = target
-        output_field, counts = results["output_field"], {name: results[name] for name in STATES}
+        output_field, counts = results["output_field"], {name: results[name] for name in SUGGESTED}
         with ThreadPoolExecutor() as threads:  # the database counts two things at once
             pairs = threads.submit(count_disagreements, ctx.dataset, field, output_field)
             ctx.panel.state.labels = dict(
@@ -88,7 +88,8 @@ class LabelsTab(Tab):
         if change["changed"]:
             line.btn("labels_apply", label="Apply", icon="check", variant="contained", on_click=self.on_labels_apply,
                      params=dict(run_key=state["key"], target=state["drawn"]))  # fmt: skip
-        parts = [f"Now {counts['accepted']:,} accepted and {counts['review']:,} in review at {state['applied']:g}"]
+        accepted, review = (counts[status] for status in SUGGESTED)
+        parts = [f"Now {accepted:,} accepted and {review:,} in review at {state['applied']:g}"]
         parts.append(f"{change['changed']:,} would change" if change["changed"] else "no change")
         if change["decided"]:
             parts.append(f"{change['decided']:,} already decided stay as they are")

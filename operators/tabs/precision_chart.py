@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...workflows.data.status import Status
 from ..display import charts
 
 CURVE = "held-out labels"  # name of the curve in the legend
@@ -25,7 +26,7 @@ def precision_lines(
     """Precision over coverage with its bounds, the target, and the point that the target leads to, for plotly."""
     columns = ("coverage", "low", "high", "precision")
     x, low, high, precision = ([round(100 * row[name], 2) for row in curve] for name in columns)
-    blue, green, yellow = charts.COLOURS["labelled"], charts.COLOURS["accepted"], charts.COLOURS["view"]
+    blue, green, yellow = charts.COLOURS[Status.LABELLED], charts.COLOURS[Status.ACCEPTED], charts.COLOURS["view"]
     quiet = dict(hoverinfo="skip", mode="lines", type="scatter")
     lines: list[dict[str, Any]] = [
         dict(quiet, x=x, y=high, line=dict(width=0), name="", showlegend=False),

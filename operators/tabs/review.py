@@ -11,6 +11,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
+from ...workflows.data.status import Status
 from ...workflows.reviewing import policy
 from ...workflows.ui import next_round, overview, review_order, review_queue
 from ..display import widgets
@@ -196,7 +197,7 @@ def describe_sample(dataset: Any, field: str, label_field: str, sample_id: str) 
         counts = threads.submit(overview.count, dataset, label_field, field)
         near = review_order.neighbours(dataset, field, label_field, sample_id)
         by_class = counts.result().classes
-    frequent = Counter({name: states["labelled"] for name, states in by_class.items()})
+    frequent = Counter({name: states[Status.LABELLED] for name, states in by_class.items()})
     nearby = Counter(sample["label"] for sample in near)
     likely = [name for (name,) in predicted]
     likely += [name for counter in (nearby, frequent) for name, _ in counter.most_common()]

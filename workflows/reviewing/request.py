@@ -109,7 +109,7 @@ def why_none(review: Review, labelled: int) -> str:
     status = review.settings.status
     wanted = {"all": "accepted or in review"}.get(status, status)
     if review.is_of_mistakes:
-        wanted = {"accepted": "flagged", "review": "unflagged"}.get(status, "another label")
+        wanted = {Status.ACCEPTED.value: "flagged", Status.REVIEW.value: "unflagged"}.get(status, "another label")
     which = f" of {', '.join(review.classes)}" if review.classes else ""
     return f"no sample of the view has a suggestion{which} in {review.field!r} to {review.settings.action}: " + (
         f"{labelled:,} of them {'has' if labelled == 1 else 'have'} a label already"

@@ -13,6 +13,7 @@ from ...models.synthetic import Reason
 from ..balancing.plan import Plan, Target, plan_images
 from ..data import folders, synthetic
 from ..data.labels import name_index
+from ..data.status import Status
 from ..display.tables import counted
 from ..runs import lookup
 from ..runs.arguments import Classes
@@ -117,10 +118,10 @@ def of_samples(
         ValueError: as `plan_images`
     """
     counts = overview.count(samples, label_field, None).classes
-    names, index = name_index([name for name, states in counts.items() if states["labelled"]], classes)
+    names, index = name_index([name for name, states in counts.items() if states[Status.LABELLED]], classes)
     real, existing = np.zeros((2, len(names)), dtype=int)
     if with_synthetic:
         existing = synthetic.count(samples, label_field, names)
     for name in set(counts) & set(index):
-        real[index[name]] += counts[name]["labelled"]
+        real[index[name]] += counts[name][Status.LABELLED]
     return plan_images(names, real, existing, target, max_ratio) if real.any() else None

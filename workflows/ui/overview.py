@@ -30,7 +30,7 @@ class Overview:
     @property
     def samples(self) -> int:
         """All counted samples, with and without a label."""
-        return self.total("labelled") + self.total("synthetic") + self.unlabelled
+        return self.total(Status.LABELLED) + self.total(SYNTHETIC) + self.unlabelled
 
     @property
     def left(self) -> int:
@@ -84,7 +84,7 @@ def count(samples: Any, label_field: str, suggestions: str | None) -> Overview:
 
 def label_notes(counts: Overview, label_field: str) -> list[str]:
     """Sentences on blank labels, and on spellings of one name."""
-    labelled = {name: row["labelled"] for name, row in counts.classes.items() if row["labelled"]}
+    labelled = {name: row[Status.LABELLED] for name, row in counts.classes.items() if row[Status.LABELLED]}
     return [*blank_note(counts.blank, label_field), *spelling_note(labelled, label_field)]
 
 
@@ -121,7 +121,7 @@ def advise(counts: Overview, done: dict[str, RunRecord], unreadable: int = 0, fl
         flagged: labels that the newest find_mistakes flagged, and nobody has reviewed
     """
     labelled, accepted, review = (counts.total(state) for state in STATES[:3])
-    sizes = [row["labelled"] + row["synthetic"] for row in counts.classes.values() if row["labelled"]]
+    sizes = [row[Status.LABELLED] + row[SYNTHETIC] for row in counts.classes.values() if row[Status.LABELLED]]
     if not labelled:
         return Next("No sample has a label yet: give a few of each class one, and come back.")
     if len(sizes) < 2:
