@@ -83,27 +83,43 @@ def train_generator(
         FloatingPointError: the training diverged; the last good state is kept in the run's folder
     """
     config = GeneratorConfig.read(settings)
+    inputs = Inputs(label_field, group_field, classes)
+    labels = _read(samples, inputs, config, resume)
+    request = lifecycle.RunRequest("train_generator", config.parts, vars(inputs))
+    with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
+        return run.finish(_train(run, freeze(run, labels), config))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Arguments of train_generator that its run records."""
+
+    label_field: str
+    group_field: str | None
+    classes: Classes
+
+
+def _read(samples: Samples, inputs: Inputs, config: GeneratorConfig, resume: str | None) -> Labels:
+    """Checks the arguments; returns the labels. Nothing is written.
+
+    Raises:
+        ValueError: a bad argument
+    """
     check_settings(config.images, config.held_out, measured=False)
     check_images(samples)
-    labels = read_labels(samples, label_field, classes=classes, group_field=group_field)
+    labels = read_labels(samples, inputs.label_field, classes=inputs.classes, group_field=inputs.group_field)
     if not resume:
-        require_classes(labels, label_field, group_field)
-    with lifecycle.start(
-        samples,
-        lifecycle.RunRequest(
-            "train_generator",
-            settings=config.parts,
-            inputs=dict(label_field=label_field, group_field=group_field, classes=classes),
-        ),
-        progress=progress,
-        resume=resume,
-    ) as run:
-        labels = freeze(run, labels)
-        stats = survey_at_drawable_size(run, labels, config.images)
-        split_ids = hold_out(run, labels, stats, config.held_out)
-        generator = train_once(run, labels, stats, split_ids, config.images, config.generator)
-        skipped = {str(labels.ids[i]): reason for i, reason in stats.errors.items()}
-        return run.finish(_results(run, labels, split_ids, generator, skipped))
+        require_classes(labels, inputs.label_field, inputs.group_field)
+    return labels
+
+
+def _train(run: Run, labels: Labels, config: GeneratorConfig) -> GeneratorResults:
+    """Holds a part of the images out, and trains on the others."""
+    stats = survey_at_drawable_size(run, labels, config.images)
+    split_ids = hold_out(run, labels, stats, config.held_out)
+    generator = train_once(run, labels, stats, split_ids, config.images, config.generator)
+    skipped = {str(labels.ids[i]): reason for i, reason in stats.errors.items()}
+    return _results(run, labels, split_ids, generator, skipped)
 
 
 def _warnings(run: Run, generator: Generator, updates: int) -> list[str]:
