@@ -685,11 +685,11 @@ def shown(value: Any) -> str:
 
 
 @overload
-def split(values: dict[str, Any], one: type[A], /) -> tuple[A]: ...
+def split(values: dict[str, Any], first: type[A], /) -> tuple[A]: ...
 @overload
-def split(values: dict[str, Any], one: type[A], two: type[B], /) -> tuple[A, B]: ...
+def split(values: dict[str, Any], first: type[A], second: type[B], /) -> tuple[A, B]: ...
 @overload
-def split(values: dict[str, Any], one: type[A], two: type[B], three: type[C], /) -> tuple[A, B, C]: ...
+def split(values: dict[str, Any], first: type[A], second: type[B], third: type[C], /) -> tuple[A, B, C]: ...
 @overload
 def split(values: dict[str, Any], /, *kinds: type[Any]) -> tuple[Any, ...]: ...
 def split(values: dict[str, Any], *kinds: type[Any]) -> tuple[Any, ...]:
@@ -698,11 +698,11 @@ def split(values: dict[str, Any], *kinds: type[Any]) -> tuple[Any, ...]:
     Raises:
         TypeError: a name that none of the classes has, with the nearest one that is
     """
-    known = {item.name for kind in kinds for item in fields(kind)}
+    names = {item.name for kind in kinds for item in fields(kind)}
     for name in values:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(names))}"
             raise InvalidType(f"no setting is called {name!r}: {hint}")
     return tuple(
         kind(**{item.name: values[item.name] for item in fields(kind) if item.name in values}) for kind in kinds

@@ -117,14 +117,14 @@ def _evaluate(run: Run, field: str, alpha: float) -> AuditResults:
     label_field = run.record.inputs["label_field"]
     paths = ["id", f"{label_field}.label", f"{label_field}.{REVIEWED}", f"{field}.label"]
     columns = run.dataset.select(list(suggested)).values(paths)
-    right = checked = 0
+    correct = checked = 0
     for i, text, reviewed, suggestion in zip(*columns, strict=True):
         label = or_none(text)
         if (label is not None and reviewed != Reviewed.BULK) or (label is None and suggestion is None):
             checked += 1
-            right += label == suggested[i]
+            correct += label == suggested[i]
     complete = checked == len(suggested)
-    low, high = clopper_pearson(right, checked, alpha) if complete else (0.0, 1.0)
-    precision = right / checked if complete else None
+    low, high = clopper_pearson(correct, checked, alpha) if complete else (0.0, 1.0)
+    precision = correct / checked if complete else None
     views = {"audit": run.record.notes["view"]}
-    return AuditResults(run.key, field, len(suggested), checked, right, alpha, precision, low, high, views)
+    return AuditResults(run.key, field, len(suggested), checked, correct, alpha, precision, low, high, views)

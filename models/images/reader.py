@@ -96,9 +96,9 @@ class Images:
             return self._cache[slots]
         images = [np.empty((0, *self._cache.shape[1:]), dtype=np.uint8)]
         with contextlib.closing(self._read_blocks(order, max(1, len(order)))) as blocks:
-            for part, pixels, bad in blocks:
-                if bad:
-                    raise ImageError(bad[min(bad, key=part.tolist().index)])
+            for part, pixels, errors in blocks:
+                if errors:
+                    raise ImageError(errors[min(errors, key=part.tolist().index)])
                 images.append(pixels)
         return np.concatenate(images)
 
@@ -120,11 +120,11 @@ class Images:
                 batch = order[first : first + batch_size]
                 parts = [next(blocks) for _ in range(0, len(batch), TASK_IMAGES)]
                 images = parts[0][1] if len(parts) == 1 else np.concatenate([pixels for _, pixels, _ in parts])
-                bad = {index: reason for _, _, errors in parts for index, reason in errors.items()}
-                self.errors.update(bad)
-                if bad:
-                    good = ~np.isin(batch, list(bad))
-                    batch, images = batch[good], images[good]
+                reasons = {index: reason for _, _, errors in parts for index, reason in errors.items()}
+                self.errors.update(reasons)
+                if reasons:
+                    is_readable = ~np.isin(batch, list(reasons))
+                    batch, images = batch[is_readable], images[is_readable]
                 if len(batch):
                     yield batch, images
 

@@ -56,8 +56,8 @@ def hold_out(
     def compute() -> dict[str, np.ndarray]:
         split_ids, groups, candidates = _all_train(labels, stats), groups_of_all(labels, stats.groups), labels
         if generator and generator.saw:
-            seen = np.isin(file_digests(run, labels.paths, split_ids == Split.TRAIN), generator.saw)
-            candidates = replace(labels, trusted=labels.trusted & ~np.isin(groups, groups[seen]))
+            training_files = np.isin(file_digests(run, labels.paths, split_ids == Split.TRAIN), generator.saw)
+            candidates = replace(labels, trusted=labels.trusted & ~np.isin(groups, groups[training_files]))
         set_aside(split_ids, Split.HELD_OUT, candidates, groups, Draw(settings.held_out_fraction, settings.seed))
         return {"parts": split_ids}
 
@@ -116,8 +116,8 @@ def _unseen(run: Run, labels: Labels, usable: np.ndarray, groups: np.ndarray, ge
     """Ids of the samples held out from a generator, without those in a group with one of its training files."""
     held_out = np.isin(labels.ids, generator.held_out)
     mates = usable & ~held_out & np.isin(groups, groups[held_out])
-    seen = mates & np.isin(file_digests(run, labels.paths, mates), generator.saw)
-    return set(labels.ids[held_out & ~np.isin(groups, groups[seen])].tolist())
+    training_files = mates & np.isin(file_digests(run, labels.paths, mates), generator.saw)
+    return set(labels.ids[held_out & ~np.isin(groups, groups[training_files])].tolist())
 
 
 def file_digests(run: Run, paths: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -55,9 +55,10 @@ class ImageFilter:
 
         real, classes, limits = self.real, len(self.real.names), None
         if self.copies:
-            known = copies.LabelledImages(real.train, real.train_labels)
-            fresh = copies.LabelledImages(real.held_out, real.held_out_labels)
-            limits = copies.limits(self.reference, known, fresh, classes, self.settings.copy_reject_quantile)
+            training_images = copies.LabelledImages(real.train, real.train_labels)
+            held_out_images = copies.LabelledImages(real.held_out, real.held_out_labels)
+            quantile = self.settings.copy_reject_quantile
+            limits = copies.limits(self.reference, training_images, held_out_images, classes, quantile)
         training, held_out = self.predictors.training, self.predictors.held_out
         return image_filters.fit(training, held_out, classes, self.settings, limits)
 

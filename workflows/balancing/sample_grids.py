@@ -42,7 +42,7 @@ def remember_rejected(run: Run, reasons: np.ndarray, images: np.ndarray) -> None
         before = remembered.get(reason, images[:0])
         fresh = [not (before == image).all((1, 2, 3)).any() for image in images]  # a resumed run draws a block again
         remembered[reason] = np.concatenate([before, images[(reasons == reason) & fresh]])
-    save_arrays(run.folder / REJECTED, **{reason: some[:COLUMNS] for reason, some in remembered.items()})
+    save_arrays(run.folder / REJECTED, **{reason: images[:COLUMNS] for reason, images in remembered.items()})
 
 
 def _read_rejected(run: Run) -> dict[str, np.ndarray]:

@@ -105,34 +105,34 @@ def gcn(trial: Trial) -> np.ndarray:
     from ...models.graphs import label_propagation
 
     graph_settings, settings = trial.settings(GraphSettings, GCNSettings)
-    around = _surroundings(trial, graph_settings)
-    labels, vectors = trial.labels[around.usable], around.views["own"]
-    inputs = network.prepare(around.graph, vectors, settings)
+    graph_views = _graph_views(trial, graph_settings)
+    labels, vectors = trial.labels[graph_views.usable], graph_views.views["own"]
+    inputs = network.prepare(graph_views.graph, vectors, settings)
     model = network.build(inputs[0].shape[1], len(trial.names), settings)
     for _ in trial.run.watch(network.train(model, *inputs, labels, settings), "training"):
         pass
     logits = np.log(np.maximum(network.predict(model, *inputs), EPS)) + settings.logit_adjustment * trial.log_prior
-    logits[~label_propagation.reached(around.graph, labels)] = np.nan
-    return softmax(_of_all(around, logits)[trial.split.test])
+    logits[~label_propagation.reached(graph_views.graph, labels)] = np.nan
+    return softmax(_of_all(graph_views, logits)[trial.split.test])
 
 
 def laplace(trial: Trial) -> np.ndarray:
     from ...models.graphs import label_propagation
 
-    around = _surroundings(trial, *trial.settings(GraphSettings))
-    probabilities = label_propagation.laplace(around.graph, trial.labels[around.usable], len(trial.names))
-    return np.asarray(_of_all(around, probabilities)[trial.split.test])
+    graph_views = _graph_views(trial, *trial.settings(GraphSettings))
+    probabilities = label_propagation.laplace(graph_views.graph, trial.labels[graph_views.usable], len(trial.names))
+    return np.asarray(_of_all(graph_views, probabilities)[trial.split.test])
 
 
-def _surroundings(trial: Trial, settings: GraphSettings) -> GraphViews:
+def _graph_views(trial: Trial, settings: GraphSettings) -> GraphViews:
     """The graph of all samples, labelled or not, as the ensemble builds it."""
     return build_views(_vectors(trial)[0], LabelSpreadingSettings(seed=trial.split.seed), settings)
 
 
-def _of_all(around: GraphViews, scores: np.ndarray) -> np.ndarray:
+def _of_all(graph_views: GraphViews, scores: np.ndarray) -> np.ndarray:
     """Scores of the samples in the graph [n, K] -> of all samples, NaN outside it [N, K]."""
-    of_all = np.full((around.samples, scores.shape[1]), np.nan)
-    of_all[around.usable] = scores
+    of_all = np.full((graph_views.samples, scores.shape[1]), np.nan)
+    of_all[graph_views.usable] = scores
     return of_all
 
 

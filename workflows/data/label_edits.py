@@ -59,7 +59,7 @@ def write(run: Writer, lines: list[Line]) -> set[str]:
     ids = list(samples)
     for first in range(0, len(ids), DB_BATCH):
         batch = {i: samples[i] for i in ids[first : first + DB_BATCH]}
-        missed |= update(run.dataset, batch, seen="before", new="after")
+        missed |= update(run.dataset, batch, expected="before", new="after")
         _check_fields_remain(run.dataset, fields)
         run.report("writing labels", first + len(batch), len(ids))
     return missed
@@ -76,12 +76,12 @@ def by_sample(lines: list[Line]) -> dict[str, list[Line]]:
     return samples
 
 
-def update(dataset: Any, samples: dict[str, list[Line]], *, seen: Side, new: Side) -> set[str]:
-    """Replaces labels on condition that all of a sample's are those seen; returns ids of unchanged samples.
+def update(dataset: Any, samples: dict[str, list[Line]], *, expected: Side, new: Side) -> set[str]:
+    """Replaces labels on condition that all of a sample's are those expected; returns ids of unchanged samples.
 
     Args:
         samples: lines of each sample
-        seen, new: "before" and "after" to write, the reverse to undo
+        expected, new: "before" and "after" to write, the reverse to undo
     """
     from bson import ObjectId
     from pymongo import UpdateOne, WriteConcern
@@ -94,7 +94,7 @@ def update(dataset: Any, samples: dict[str, list[Line]], *, seen: Side, new: Sid
         values: dict[str, Any] = {"last_modified_at": now}
         for line in lines:
             name = db_name(dataset, line["field"])
-            condition.update(_condition(name, line[seen]))
+            condition.update(_condition(name, line[expected]))
             values[name] = line[new]
         updates.append(UpdateOne(condition, {"$set": values}))
     collection = sample_collection(dataset).with_options(write_concern=WriteConcern(w=1, j=True))
@@ -115,11 +115,11 @@ def _condition(name: str, label: Label) -> dict[str, Any]:
     return {name: None} if label is None else {f"{name}.{key}": label.get(key) for key in IDENTITY}
 
 
-def is_same(now: Any, then: Label) -> bool:
+def is_same(current: Any, recorded: Label) -> bool:
     """Whether a label is still the one of a line."""
-    if not isinstance(now, dict) or then is None:
-        return now is None and then is None
-    return all(now.get(key) == then.get(key) for key in IDENTITY)
+    if not isinstance(current, dict) or recorded is None:
+        return current is None and recorded is None
+    return all(current.get(key) == recorded.get(key) for key in IDENTITY)
 
 
 def _check_fields_remain(dataset: Any, fields: list[str]) -> None:

@@ -156,8 +156,8 @@ def _lines(run: Run, sample_id: str, review: Review, labels: dict[str, Label], s
     old, suggestion, settings = labels[review.label_field], labels[review.field], review.settings
     name = None if settings.action == ReviewAction.REJECT else review.label or (suggestion or {})["label"]
     if name is not None:
-        seen = Reviewed.SEEN if settings.seen else Reviewed.BULK
-        reviewed = Reviewed.CORRECTED if settings.action == ReviewAction.CORRECT else seen
+        accepted = Reviewed.SEEN if settings.seen else Reviewed.BULK
+        reviewed = Reviewed.CORRECTED if settings.action == ReviewAction.CORRECT else accepted
         provenance = dict(zip(PROVENANCE, (run.key, reviewed.value, selection.value), strict=True))
         new = {**_empty(), **(old or {}), "_id": ObjectId(), "label": name, "confidence": None, **provenance}
         yield label_edits.change(sample_id, review.label_field, old, new)

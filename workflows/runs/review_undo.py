@@ -131,7 +131,7 @@ def restore(dataset: Any, lines: list[Line], label_field: str) -> Restored:
                 restored.edited.append(i)
             elif as_written:
                 unedited[i] = as_written
-        missed = label_edits.update(dataset, unedited, seen="after", new="before")
+        missed = label_edits.update(dataset, unedited, expected="after", new="before")
         restored.edited += sorted(missed)
         for i in set(unedited) - missed:
             _count(restored, unedited[i], label_field)

@@ -100,9 +100,9 @@ def _extractor(stats: ImageStats, settings: ResNetSettings | None) -> Extractor:
     model = resnet.build(2, stats.channels, stats.size_px, stats.mean, stats.std, settings)
 
     def extract(images: np.ndarray) -> np.ndarray:
-        seen = [
+        embeddings = [
             vectors for _, _, vectors in resnet_prediction.predict(model, [(np.arange(len(images)), images)], settings)
         ]
-        return features.describe(images, np.concatenate(seen))
+        return features.describe(images, np.concatenate(embeddings))
 
     return extract

@@ -148,19 +148,19 @@ def named_parts(samples: Any, validation: Any = None, test: Any = None) -> dict[
         for part, selection in ((Split.VALIDATION, validation), (Split.TEST, test))
         if selection is not None
     }
-    both = named.get(Split.VALIDATION, set()) & named.get(Split.TEST, set())
-    if both:
+    shared = named.get(Split.VALIDATION, set()) & named.get(Split.TEST, set())
+    if shared:
         raise InvalidInput(
-            f"validation and test share {counted(len(both), 'sample')}, the first is {min(both)}: leave each in one"
+            f"validation and test share {counted(len(shared), 'sample')}, the first is {min(shared)}: leave each in one"
         )
     return named
 
 
 def _ids_of(samples: Any, part: Split, selection: Any) -> set[str]:
     view = samples.match_tags(selection) if isinstance(selection, str) else selection
-    mine, other = root_dataset(samples), root_dataset(view)
-    if dataset_id(mine) != dataset_id(other):
-        raise InvalidInput(f"{NAMED[part]} has to be a view of {mine.name!r}, not of {other.name!r}")
+    dataset, other = root_dataset(samples), root_dataset(view)
+    if dataset_id(dataset) != dataset_id(other):
+        raise InvalidInput(f"{NAMED[part]} has to be a view of {dataset.name!r}, not of {other.name!r}")
     ids = set(view.values("id"))
     if not ids:
         reason = f"no sample has the tag {selection!r}" if isinstance(selection, str) else "the view is empty"

@@ -89,22 +89,22 @@ def decide(
         Refused: it needs force, or would restore a removed class; nothing was written
         ValueError: one of the fields was removed; nothing was written
     """
-    seen = {row["id"]: (True, row["suggestion"], row["given"]) for row in shown}
+    expected = {row["id"]: (True, row["suggestion"], row["given"]) for row in shown}
     paths = ["id", f"{field}.is_issue", f"{field}.label", f"{label_field}.label"]
     with locks.lock_field(dataset, f"queue of {field}", locks.WAIT_SECONDS):
         dataset.reload()
         require_fields(dataset, field, label_field)
-        current = zip(*dataset.select(list(seen)).values(paths), strict=True)
-        ids = [i for i, *values in current if tuple(values) == seen[i]]
+        current = zip(*dataset.select(list(expected)).values(paths), strict=True)
+        ids = [i for i, *values in current if tuple(values) == expected[i]]
         if not ids:
-            return DecisionResults(0, len(seen), None)
+            return DecisionResults(0, len(expected), None)
         try:
             results = review_shown(
-                dataset.select(ids), field, label_field, {i: seen[i][1:] for i in ids}, action=action, force=force
+                dataset.select(ids), field, label_field, {i: expected[i][1:] for i in ids}, action=action, force=force
             )
         except NothingToReview:  # somebody changed all of them at this moment
-            return DecisionResults(0, len(seen), None)
+            return DecisionResults(0, len(expected), None)
         if not results.changed:
             delete_run(dataset, results.run_key)
-            return DecisionResults(0, len(seen), None)
-    return DecisionResults(results.changed, len(seen) - results.changed, results.run_key)
+            return DecisionResults(0, len(expected), None)
+    return DecisionResults(results.changed, len(expected) - results.changed, results.run_key)
