@@ -22,7 +22,7 @@ from measure import goal, own_database
 from tabulate import tabulate
 
 ROOT = Path(__file__).parents[1]
-SHOWN = {  # what is seen of a tab when it is there: a selector, and what is in its text
+TAB_MARKS = {  # by tab, the selector and text of an element that shows it has loaded
     "Overview": (".js-plotly-plot .ytick", ""),
     "Labels": (".js-plotly-plot .legendtext", "held-out labels"),
     "Review": ("button", "Skip"),
@@ -32,11 +32,11 @@ SHOWN = {  # what is seen of a tab when it is there: a selector, and what is in 
 }
 CLOCK = """document.addEventListener("click", () => (window.clicked = performance.now()), true)"""
 SECONDS = """([selector, text]) => [...document.querySelectorAll(selector)].some(
-    (found) => found.textContent.includes(text) && found.checkVisibility()
+    (element) => element.textContent.includes(text) && element.checkVisibility()
 ) && (performance.now() - window.clicked) / 1000"""
 BUTTON = "[data-item-id='@evenset/evenset/open_evenset']"  # over the grid
-PATIENCE = 120_000  # milliseconds
-REST_MS = 1_000  # between two tabs, as a hand needs
+TIMEOUT_MS = 120_000
+PAUSE_MS = 1_000  # between two tabs
 WAIT_SECONDS = 1800
 
 
@@ -44,9 +44,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", default="all", choices=("tabs", "clicks", "all"))
     parser.add_argument("--data", default="fashion-mnist", help=pictures.HELP)
-    parser.add_argument("--images", type=int, default=0, help="0: all of them")
-    parser.add_argument("--labels", type=int, default=700)
-    parser.add_argument("--rounds", type=int, default=5, help="of the tabs")
+    parser.add_argument("--images", type=int, help="drawn at random; default: all")
+    parser.add_argument("--labels", type=int, default=700, help="labelled images")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds through the tabs")
     parser.add_argument("--browser", default=os.environ.get("EVENSET_BROWSER"), help="path of Chromium")
     options = parser.parse_args()
     with own_database() as folder:
@@ -56,77 +56,77 @@ def main() -> None:
             if options.part in ("clicks", "all"):
                 clicks(page, address, folder)
             if options.part in ("tabs", "all"):
-                tabs(page, address, filled(options, folder), options.rounds)
+                tabs(page, address, make_full_dataset(options, folder), options.rounds)
 
 
 @contextlib.contextmanager
 def app(browser: str | None) -> Iterator[tuple[Any, str]]:
-    """A page of the browser, and where the App's server listens."""
+    """A page of the browser, and the address of the App's server."""
     import fiftyone as fo
     from fiftyone.core.service import ServerService
     from playwright.sync_api import sync_playwright
 
-    fo.list_datasets()  # starts the database, which the server then finds: two that start it at once hinder each other
+    fo.list_datasets()  # starts the database: the server must not start it at the same time
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = ServerService(port, address="127.0.0.1", do_not_track=True)
-    sandbox = [] if os.geteuid() else ["--no-sandbox"]  # Chromium refuses a sandbox to root
+    sandbox = [] if os.geteuid() else ["--no-sandbox"]  # Chromium has no sandbox for root
     try:
         with sync_playwright() as playwright:
-            found = playwright.chromium.launch(executable_path=browser, args=sandbox)
-            page = found.new_page(viewport={"width": 1280, "height": 800})
-            page.set_default_timeout(PATIENCE)
+            chromium = playwright.chromium.launch(executable_path=browser, args=sandbox)
+            page = chromium.new_page(viewport={"width": 1280, "height": 800})
+            page.set_default_timeout(TIMEOUT_MS)
             yield page, f"http://127.0.0.1:{port}"
-            found.close()
+            chromium.close()
     finally:
         server.stop()
 
 
-def dataset_of(name: str, data: str, count: int, labels: int, folder: Path) -> Any:
-    """A data set whose first `labels` images (they are in random order) have a label."""
+def make_dataset(name: str, data: str, count: int | None, labels: int, folder: Path) -> Any:
+    """A dataset of images in random order, of which the first `labels` are labelled."""
     import fiftyone as fo
 
     (folder / name).mkdir()
-    found = pictures.read(data, count, 0, folder / name)
+    drawn = pictures.read(data, count, 0, folder / name)
     dataset = fo.Dataset(name, persistent=True)
-    dataset.add_samples([fo.Sample(filepath=path) for path in found.paths], progress=False)
-    given = [fo.Classification(label=label) for label in found.labels[:labels]]
-    dataset.set_values("ground_truth", given + [None] * (len(found.paths) - labels), progress=False)
+    dataset.add_samples([fo.Sample(filepath=path) for path in drawn.paths], progress=False)
+    visible = [fo.Classification(label=label) for label in drawn.labels[:labels]]
+    dataset.set_values("ground_truth", visible + [None] * (len(drawn.paths) - labels), progress=False)
     return dataset
 
 
-def filled(options: argparse.Namespace, folder: Path) -> Any:
-    """A data set with suggestions, suspects and synthetic samples, so that every tab has something to show."""
+def make_full_dataset(options: argparse.Namespace, folder: Path) -> Any:
+    """A dataset with suggestions, suspected mistakes and synthetic samples: every tab has content."""
     import evenset
     from PIL import Image
     from sklearn.decomposition import PCA
 
-    dataset = dataset_of("full", options.data, options.images, options.labels, folder)
+    dataset = make_dataset("full", options.data, options.images, options.labels, folder)
     pixels = np.stack([np.asarray(Image.open(path)).ravel() for path in dataset.values("filepath")])
     vectors = PCA(64, random_state=0).fit_transform(pixels.astype(np.float32) / 255)
     dataset.set_values("vector", list(vectors), progress=False)
     evenset.auto_label(dataset, "ground_truth", embeddings="vector", target_precision=0.9, progress=False)
     evenset.find_mistakes(dataset, "ground_truth", embeddings="vector", progress=False)
-    few = {name: count + 5 for name, count in dataset.count_values("ground_truth.label").items() if name}
+    target = {name: count + 5 for name, count in dataset.count_values("ground_truth.label").items() if name}
     evenset.balance_classes(
-        dataset, "ground_truth", target=few, minutes=0.3, measure_benefit=False, add="always", progress=False
+        dataset, "ground_truth", target=target, minutes=0.3, measure_benefit=False, add="always", progress=False
     )
     return dataset
 
 
 def tabs(page: Any, address: str, dataset: Any, rounds: int) -> None:
-    """From the click on a tab until what it shows is there, by the page's own clock: a driver's questions take time."""
+    """Seconds from the click on a tab until it has loaded, by the page's own clock: the driver's calls take time."""
     _open(page, address, dataset.name)
-    page.locator(SHOWN["Overview"][0]).first.wait_for()
+    page.locator(TAB_MARKS["Overview"][0]).first.wait_for()
     page.evaluate(CLOCK)
-    took: dict[str, list[float]] = {name: [] for name in SHOWN}
+    times: dict[str, list[float]] = {name: [] for name in TAB_MARKS}
     for _ in range(rounds):
-        for name in [*list(SHOWN)[1:], "Overview"]:
+        for name in [*list(TAB_MARKS)[1:], "Overview"]:
             page.get_by_role("tab", name=name, exact=True).click()
-            took[name].append(page.wait_for_function(SECONDS, arg=SHOWN[name]).json_value())
-            page.wait_for_timeout(REST_MS)
-    rows = [[name, median(seconds), min(seconds), max(seconds)] for name, seconds in took.items()]
+            times[name].append(page.wait_for_function(SECONDS, arg=TAB_MARKS[name]).json_value())
+            page.wait_for_timeout(PAUSE_MS)
+    rows = [[name, median(seconds), min(seconds), max(seconds)] for name, seconds in times.items()]
     print(f"\nSeconds until a tab shows, {len(dataset):,} samples, {rounds} rounds")
     print(tabulate(rows, ["tab", "median", "lowest", "highest"], floatfmt=".2f"))
     slowest = max(rows, key=lambda row: row[1])
@@ -134,8 +134,8 @@ def tabs(page: Any, address: str, dataset: Any, rounds: int) -> None:
 
 
 def clicks(page: Any, address: str, folder: Path) -> None:
-    """As few as there are: the button of the grid, what is best done next, and the form's own button."""
-    dataset = dataset_of("fresh", "digits", 0, 300, folder)
+    """Counts the clicks: the grid's button, the recommended next step, and the form's button."""
+    dataset = make_dataset("fresh", "digits", None, 300, folder)
     count = 0
     _visit(page, address, dataset.name)
     buttons = [page.get_by_role("button", name=name, exact=True).first for name in ("Auto-label", "Label the rest")]
@@ -161,7 +161,7 @@ def _accepted(dataset: Any) -> int:
 def _visit(page: Any, address: str, name: str) -> None:
     page.goto(f"{address}/datasets/{name}")
     with contextlib.suppress(Exception):
-        page.get_by_text("Dismiss").click(timeout=10_000)  # an advertisement lies over the buttons
+        page.get_by_text("Dismiss").click(timeout=10_000)  # an advertisement covers the buttons
     page.locator("[data-cy='looker']").first.wait_for()
 
 

@@ -1,8 +1,8 @@
-"""From a few labels to all: Evenset beside logistic regression on the same pixels, calibrated by the same rule.
+"""From a few labels to all: Evenset beside logistic regression on the same pixels, accepted by the same rule.
 
-A pool of images is drawn at random, and of these the ones that have a label. Both methods learn from the same part of
-the labels, choose a threshold on the same held-out rest, and promise the same precision. The labels of all other images
-are hidden: they count at the end, and choose nothing.
+Images are drawn at random, and some of these are labelled. Both methods learn from the same training labels, and choose
+a threshold for the same target precision on the same held-out labels. The labels of all other images are hidden: they
+score the methods, and choose nothing.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from tabulate import tabulate
 
 
 class Outcome(NamedTuple):
-    """What a method did with the hidden labels of one seed."""
+    """Scores of a method on the hidden labels of one seed."""
 
     seed: int
     method: str
     accuracy: float
     coverage: float
-    precision: float  # of the accepted; NaN where nothing was
+    precision: float  # of accepted labels; NaN if none
     seconds: float
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="fashion-mnist", help=pictures.HELP)
-    parser.add_argument("--labels", type=int, default=300, help="images that have a label")
-    parser.add_argument("--pool", type=int, default=2000, help="images in all; 0: all that there are")
-    parser.add_argument("--seeds", type=int, default=3, help="draws of pool and labels")
-    parser.add_argument("--size-px", type=int, default=0, help="side that both learn at; 0: the images' own")
-    parser.add_argument("--target", type=float, default=0.95, help="precision to promise")
+    parser.add_argument("--labels", type=int, default=300, help="images with a visible label")
+    parser.add_argument("--images", type=image_count, default=2000, help="drawn at random, or: all")
+    parser.add_argument("--seeds", type=int, default=3, help="draws of images and labels")
+    parser.add_argument("--size-px", type=int, help="side of the images, for both; default: chosen from them")
+    parser.add_argument("--target", type=float, default=0.95, help="target precision")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="other settings of auto_label")
     options = parser.parse_args()
     settings = {name: value_of(text) for name, _, text in (item.partition("=") for item in options.set)}
@@ -47,15 +47,19 @@ def main() -> None:
     with own_database() as folder:
         for seed in range(options.seeds):
             outcomes += one_seed(options, seed, {**settings, "seed": seed}, folder)
-            for found in outcomes[-2:]:
-                print(described(found, options.target), flush=True)
-    images = options.pool or "all"
+            for latest in outcomes[-2:]:
+                print(described(latest, options.target), flush=True)
+    images = options.images or "all"
     print(f"\n{options.data}: {options.labels} labels drawn at random, {images} images, {options.seeds} seeds")
-    print(f"mean and (lowest to highest) on hidden labels; promised: a precision of {options.target:g} at least")
+    print(f"mean and (lowest to highest) on hidden labels; target precision {options.target:g}")
     print(tabulate([summary(method, outcomes, options.target) for method in METHODS], "keys"))
 
 
 METHODS = ("Evenset", "logistic regression")
+
+
+def image_count(text: str) -> int | None:
+    return None if text == "all" else int(text)
 
 
 def value_of(text: str) -> Any:
@@ -71,13 +75,13 @@ def one_seed(options: argparse.Namespace, seed: int, settings: dict[str, Any], f
     import fiftyone as fo
 
     (folder / f"seed-{seed}").mkdir()
-    drawn = pictures.read(options.data, options.pool, seed, folder / f"seed-{seed}")  # in random order
+    drawn = pictures.read(options.data, options.images, seed, folder / f"seed-{seed}")  # in random order
     truth = np.array(drawn.labels)
     dataset = fo.Dataset()
     dataset.add_samples([fo.Sample(filepath=path) for path in drawn.paths], progress=False)
-    labelled = [fo.Classification(label=label) for label in drawn.labels[: options.labels]]
+    visible = [fo.Classification(label=label) for label in drawn.labels[: options.labels]]
     dataset.add_sample_field("ground_truth", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
-    dataset.set_values("ground_truth", labelled + [None] * (len(truth) - options.labels))
+    dataset.set_values("ground_truth", visible + [None] * (len(truth) - options.labels))
 
     start = time.perf_counter()
     results = evenset.auto_label(dataset, "ground_truth", progress=False, **settings)
@@ -96,19 +100,27 @@ def one_seed(options: argparse.Namespace, seed: int, settings: dict[str, Any], f
 
 
 def outcome(
-    seed: int, method: str, truth: np.ndarray, hidden: np.ndarray, labels: np.ndarray, accepted: np.ndarray, took: float
+    seed: int,
+    method: str,
+    truth: np.ndarray,
+    hidden: np.ndarray,
+    labels: np.ndarray,
+    accepted: np.ndarray,
+    seconds: float,
 ) -> Outcome:
-    right = labels == truth
-    taken = hidden & accepted
-    precision = float(right[taken].mean()) if taken.any() else float("nan")
-    return Outcome(seed, method, float(right[hidden].mean()), float(taken.sum() / hidden.sum()), precision, took)
+    correct = labels == truth
+    selected = hidden & accepted
+    precision = float(correct[selected].mean()) if selected.any() else float("nan")
+    return Outcome(
+        seed, method, float(correct[hidden].mean()), float(selected.sum() / hidden.sum()), precision, seconds
+    )
 
 
 def logistic_regression(dataset: Any, run_key: str, settings: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted class and whether it is accepted, of each sample: scikit-learn, on the pixels that Evenset saw.
+    """Predicted class of each sample, and whether it is accepted: scikit-learn on the pixels that Evenset saw.
 
-    It learns from the labels that train and validate Evenset's network; scaling and regularisation are chosen among
-    them by cross-validation. The rest is Evenset's own rule, on the same held-out labels.
+    It learns from the labels that train and validate Evenset's network. Cross-validation on these chooses scaling and
+    regularisation. Acceptance is by Evenset's rule, on the same held-out labels.
     """
     from evenset.models.checkpoints import load_tensors
     from evenset.models.settings import AutoLabelSettings, ImageSettings, ResNetSettings, split
@@ -122,63 +134,65 @@ def logistic_regression(dataset: Any, run_key: str, settings: dict[str, Any]) ->
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
 
-    known = read_labels(dataset, "ground_truth")
-    with np.load(run_folder(dataset, run_key) / "parts.npz") as kept:
-        parts = kept["parts"]
+    labels = read_labels(dataset, "ground_truth")
+    with np.load(run_folder(dataset, run_key) / "parts.npz") as arrays:
+        parts = arrays["parts"]
     shape = load_tensors(run_folder(dataset, run_key) / "checkpoint.safetensors")[1]
-    reading, _, choices = split(settings, ImageSettings, ResNetSettings, AutoLabelSettings)
-    vectors = pixels(known.paths.tolist(), reading, shape["size_px"], shape["channels"])
+    image_settings, _, auto_label_settings = split(settings, ImageSettings, ResNetSettings, AutoLabelSettings)
+    vectors = pixels(labels.paths.tolist(), image_settings, shape["size_px"], shape["channels"])
     train = np.isin(parts, (Split.TRAIN, Split.VALIDATION))
-    folds = max(2, min(5, int(np.bincount(known.class_ids[train]).min())))
+    folds = max(2, min(5, int(np.bincount(labels.class_ids[train]).min())))
     search = GridSearchCV(
         Pipeline([("scale", StandardScaler()), ("model", LogisticRegression(max_iter=3000))]),
         {"scale": [StandardScaler(), "passthrough"], "model__C": np.logspace(-4, 1, 6)},
         scoring="neg_log_loss",
         cv=StratifiedKFold(folds, shuffle=True, random_state=settings["seed"]),
-    ).fit(vectors[train], known.class_ids[train])
-    logits = np.full((len(vectors), len(known.names)), -1e9)
+    ).fit(vectors[train], labels.class_ids[train])
+    logits = np.full((len(vectors), len(labels.names)), -1e9)
     logits[:, search.classes_] = search.predict_log_proba(vectors)
-    none = np.zeros((len(vectors), 0))
-    predictions = Predictions(logits, none, np.zeros(len(known.names)), parts, none[:0], {}, resnet=False)
-    decision = decide(known, predictions, choices)
+    no_embeddings = np.zeros((len(vectors), 0))
+    predictions = Predictions(
+        logits, no_embeddings, np.zeros(len(labels.names)), parts, no_embeddings[:0], {}, resnet=False
+    )
+    decision = decide(labels, predictions, auto_label_settings)
     return decision.candidates.class_ids, decision.acceptance.accepted
 
 
-def pixels(paths: list[str], reading: Any, size_px: int, channels: int) -> np.ndarray:
+def pixels(paths: list[str], image_settings: Any, size_px: int, channels: int) -> np.ndarray:
     from evenset.models.images.reader import Images
 
-    images = Images(paths, reading, size_px, channels)
+    images = Images(paths, image_settings, size_px, channels)
     return np.concatenate([block.reshape(len(block), -1) for _, block in images.batches(64)]).astype(np.float32) / 255
 
 
-def described(found: Outcome, target: float) -> str:
-    promise = "the promise was kept" if kept(found, target) else "the promise was broken"
-    taken = f"{found.coverage:.3f} accepted with a precision of {found.precision:.3f}: {promise}"
-    nothing = found.precision != found.precision
+def described(result: Outcome, target: float) -> str:
+    promise = "the promise was kept" if is_kept(result, target) else "the promise was broken"
+    accepted = f"{result.coverage:.3f} accepted with a precision of {result.precision:.3f}: {promise}"
+    nothing = result.precision != result.precision
     return (
-        f"seed {found.seed}, {found.method}: accuracy {found.accuracy:.3f}, "
-        f"{'nothing accepted' if nothing else taken} ({found.seconds:.0f} s)"
+        f"seed {result.seed}, {result.method}: accuracy {result.accuracy:.3f}, "
+        f"{'nothing accepted' if nothing else accepted} ({result.seconds:.0f} s)"
     )
 
 
-def kept(found: Outcome, target: float) -> bool:
-    return found.precision >= target
+def is_kept(result: Outcome, target: float) -> bool:
+    return result.precision >= target
 
 
 def summary(method: str, outcomes: list[Outcome], target: float) -> dict[str, str]:
-    mine = [found for found in outcomes if found.method == method]
-    promised = [found for found in mine if found.precision == found.precision]
+    results = [result for result in outcomes if result.method == method]
+    with_accepted = [result for result in results if result.precision == result.precision]
     return {
         "": method,
-        "accuracy": spread([found.accuracy for found in mine]),
-        "coverage": spread([found.coverage for found in mine]),
-        "precision of accepted": spread([found.precision for found in promised]),
-        "promises kept": f"{sum(kept(found, target) for found in promised)} of {len(promised)}",
-        "seconds": f"{np.mean([found.seconds for found in mine]):.0f}",
+        "accuracy": mean_and_range([result.accuracy for result in results]),
+        "coverage": mean_and_range([result.coverage for result in results]),
+        "precision of accepted": mean_and_range([result.precision for result in with_accepted]),
+        "promises kept": f"{sum(is_kept(result, target) for result in with_accepted)} of {len(with_accepted)}",
+        "seconds": f"{np.mean([result.seconds for result in results]):.0f}",
     }
 
 
-def spread(values: list[float]) -> str:
+def mean_and_range(values: list[float]) -> str:
     return f"{np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})" if values else "nothing accepted"
 
 

@@ -1,7 +1,7 @@
-"""A handful of labels a class: auto_label end to end, beside what spreads labels over the same images without it.
+"""A handful of labels a class: auto_label end to end, beside label spreading and regression on the same images.
 
 Images are files in a FiftyOne data set, drawn labels are its label field, and the labels of all other images are
-hidden: they count at the end, and choose nothing. Nothing pretrained is used.
+hidden: they score the methods, and choose nothing. Nothing pretrained is used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tabulate import tabulate
 
 GOALS = {"digits": {1: 0.90, 5: 0.97, 10: 0.98}, "fashion-mnist": {10: 0.80, 160: 0.88}}  # accuracy, by labels a class
 MINUTES = {"fashion-mnist": 12.0}  # on two cores
-SETTINGS = dict(calibration_fraction=0.0, size_px=None, progress=False)  # all labels train: accuracy alone is asked for
+SETTINGS = dict(calibration_fraction=0.0, size_px=None, progress=False)  # all labels train: only accuracy is measured
 
 Rows = dict[tuple[str, int], list[tuple[float, float]]]  # method, labels a class -> accuracy and seconds of each seed
 
@@ -27,11 +27,11 @@ Rows = dict[tuple[str, int], list[tuple[float, float]]]  # method, labels a clas
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="digits", help=pictures.HELP)
-    parser.add_argument("--labels", type=int, nargs="+", help="a class; none: those that there are goals for")
-    parser.add_argument("--seeds", type=int, default=0, help="draws of the labels; 0: 20 of digits, else 3")
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--members", default="graph", help="of auto_label")
-    parser.add_argument("--neighbours", type=int, default=0, help="of each sample in the graph; 0: auto_label's own")
+    parser.add_argument("--labels", type=int, nargs="+", help="labels a class; default: those with goals")
+    parser.add_argument("--seeds", type=int, help="draws of the labels; default: 20 of digits, else 3")
+    parser.add_argument("--first-seed", type=int, default=0, help="of the first draw")
+    parser.add_argument("--members", default="graph", help="auto_label's")
+    parser.add_argument("--neighbours", type=int, help="of each sample in the graph; default: auto_label's")
     options = parser.parse_args(arguments)
     counts = options.labels or list(GOALS.get(options.data, {10: 0.0}))
     seeds = range(options.first_seed, options.first_seed + (options.seeds or (20 if options.data == "digits" else 3)))
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
 def make(data: str, folder: Path) -> tuple[Any, pictures.Pictures]:
     import fiftyone as fo
 
-    drawn = pictures.read(data, 0, 0, folder)
+    drawn = pictures.read(data, None, 0, folder)
     dataset = fo.Dataset()
     dataset.add_samples([fo.Sample(filepath=path) for path in drawn.paths], progress=False)
     dataset.add_sample_field("ground_truth", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
@@ -73,20 +73,19 @@ def draw(truth: np.ndarray, count: int, seed: int) -> np.ndarray:
     order = np.random.default_rng(seed).permutation(len(truth))
     labels = np.full(len(truth), -1)
     for i in np.unique(truth):
-        chosen = order[truth[order] == i][:count]
-        labels[chosen] = i
+        labels[order[truth[order] == i][:count]] = i
     return labels
 
 
 def run(
     dataset: Any, drawn: pictures.Pictures, labels: np.ndarray, settings: dict[str, Any], seed: int
 ) -> tuple[float, float]:
-    """Accuracy on hidden labels, and seconds, of auto_label with all that it does."""
+    """Accuracy on hidden labels, and seconds, of a whole auto_label run."""
     import evenset
     import fiftyone as fo
 
-    shown = [None if i < 0 else fo.Classification(label=name) for i, name in zip(labels, drawn.labels, strict=True)]
-    dataset.set_values("ground_truth", shown)
+    visible = [None if i < 0 else fo.Classification(label=name) for i, name in zip(labels, drawn.labels, strict=True)]
+    dataset.set_values("ground_truth", visible)
     start = time.perf_counter()
     results = evenset.auto_label(dataset, "ground_truth", seed=seed, **settings)
     seconds = time.perf_counter() - start
@@ -96,7 +95,7 @@ def run(
 
 
 def make_peers(drawn: pictures.Pictures, data: str) -> dict[str, Any]:
-    """By name, what says classes [N] for labels [N]: by a graph of the pixels, or learned from pixels and gradients."""
+    """Peers by name, from labels [N] to classes [N]: label propagation on pixels, or regression on pixels and HOG."""
     from evenset.models.graphs import label_propagation, nearest_neighbours
     from evenset.models.images import features
     from evenset.models.images.reader import Images
@@ -107,30 +106,30 @@ def make_peers(drawn: pictures.Pictures, data: str) -> dict[str, Any]:
     side = 8 if data == "digits" else 28
     blocks = [block for _, block in Images(drawn.paths, ImageSettings(), side, 1).batches(256)]
     pixels = np.concatenate([block.reshape(len(block), -1) for block in blocks]).astype(np.float32) / 255
-    joined = nearest_neighbours.build(pixels, GraphSettings(metric="euclidean", neighbours=10))
-    seen = np.concatenate([features.describe(block) for block in blocks])
+    graph = nearest_neighbours.build(pixels, GraphSettings(metric="euclidean", neighbours=10))
+    described = np.concatenate([features.describe(block) for block in blocks])
     classes = len(set(drawn.labels))
 
     def regress(labels: np.ndarray) -> np.ndarray:
         labelled = labels >= 0
-        return LogisticRegression(C=10, max_iter=500).fit(seen[labelled], labels[labelled]).predict(seen)
+        return LogisticRegression(C=10, max_iter=500).fit(described[labelled], labels[labelled]).predict(described)
 
     def best(scores: np.ndarray) -> np.ndarray:
         return np.nan_to_num(scores, nan=-np.inf).argmax(axis=1)
 
     peers = {
-        "Laplace learning, pixels": lambda labels: best(label_propagation.laplace(joined, labels, classes)),
-        "Poisson learning, pixels": lambda labels: best(label_propagation.poisson(joined, labels, classes)),
+        "Laplace learning, pixels": lambda labels: best(label_propagation.laplace(graph, labels, classes)),
+        "Poisson learning, pixels": lambda labels: best(label_propagation.poisson(graph, labels, classes)),
         "logistic regression, pixels and HOG": regress,
     }
-    if len(pixels) < 5000:  # it holds a dense row for each sample
+    if len(pixels) < 5000:  # its memory grows with the square of the samples
         spreading = LabelSpreading(kernel="knn", n_neighbors=10, max_iter=200)
         peers["LabelSpreading (scikit-learn), pixels"] = lambda labels: spreading.fit(pixels, labels).transduction_
     return peers
 
 
 def report(options: argparse.Namespace, rows: Rows, counts: list[int], seeds: range) -> None:
-    print(f"\n{options.data}, members: {options.members}, neighbours: {options.neighbours or 'as auto_label has them'}")
+    print(f"\n{options.data}, members: {options.members}, neighbours: {options.neighbours or 'default'}")
     print(f"accuracy on hidden labels, {len(seeds)} draws: mean (lowest to highest)")
     table = []
     for name in dict.fromkeys(name for name, _ in rows):

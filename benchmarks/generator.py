@@ -1,7 +1,8 @@
-"""The generator: training beside the bare network, sampling beside a slow solver, what a classifier learns from it.
+"""The generator: training speed beside the bare network, sampling beside a slow solver, worth to a classifier.
 
-Fashion-MNIST at 28 px, as many images of each class. The generator learns from the 60,000 training images; the 10,000
-test images judge it, through small networks that learned from real training images alone.
+Fashion-MNIST at 28 px, with equal numbers of each class. The generator learns from the 60,000 training images. The
+10,000 test images score it, in the embedding of a network trained on real images, and by classifiers trained on
+generated ones.
 """
 
 from __future__ import annotations
@@ -19,23 +20,23 @@ import torch
 from measure import goal
 from tabulate import tabulate
 
-SLOW_STEPS = 25  # of the solver that is compared with, guided throughout
-SLOW_GUIDANCE = 1.5  # which is better than 2 where it is throughout
-ROUNDS, UPDATES = 8, 20  # of the training, ours and the bare network's in turn
+SLOW_STEPS = 25  # of the slow solver, guided throughout
+SLOW_GUIDANCE = 1.5  # better than 2 if guided throughout
+ROUNDS, UPDATES = 8, 20  # of training, in turn with the bare network
 FAST = "at least 150 images/s"
 CLOSE = f"KID at most 1.10 of {SLOW_STEPS} steps guided throughout"
 WORTH = "unfiltered images are worth at least .90 of all real ones"
-GOALS = {FAST: lambda speed: speed >= 150, CLOSE: lambda ratio: ratio <= 1.1, WORTH: lambda share: share >= 0.9}
+GOALS = {FAST: lambda speed: speed >= 150, CLOSE: lambda ratio: ratio <= 1.1, WORTH: lambda ratio: ratio >= 0.9}
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", default="all", choices=("training", "sampling", "worth", "all"))
-    parser.add_argument("--minutes", type=float, default=5.0, help="of training, before sampling and worth")
-    parser.add_argument("--images", type=int, default=10_000, help="that are drawn")
-    parser.add_argument("--folder", type=Path, help="of a generator a seed; one that is not there is trained and kept")
+    parser.add_argument("--minutes", type=float, default=5.0, help="training time of each generator")
+    parser.add_argument("--images", type=int, default=10_000, help="generated images")
+    parser.add_argument("--folder", type=Path, help="keeps the generators, a folder a seed, between calls")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seeds", type=int, default=3, help="generators, each trained and judged by itself")
+    parser.add_argument("--seeds", type=int, default=3, help="generators, each trained and scored separately")
     options = parser.parse_args(arguments)
 
     torch.set_num_threads(options.threads)
@@ -58,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def training(seed: int) -> None:
-    """Updates of `diffusion.train` from PNG files, and bare ones of the same network on random numbers, in turn."""
+    """Speed of `diffusion.train` on PNG files and of bare updates of the same network on random numbers, in turn."""
     from evenset.models.diffusion import training as diffusion
     from evenset.models.images.reader import Images
     from evenset.models.settings import GeneratorSettings, ImageSettings
@@ -76,22 +77,22 @@ def training(seed: int) -> None:
         settings = GeneratorSettings(
             minutes=None, max_updates=100_000, preview_every=100_000, seed=seed, precision=precision
         )
-        steps = diffusion.train(pipeline, lambda indices: images[indices], labels[:5000], settings, folder)
+        reports = diffusion.train(pipeline, lambda indices: images[indices], labels[:5000], settings, folder)
         update = bare_update(diffusion.build(list(pictures.CLOTHES), 1, 28, settings), precision, settings)
-        done = next(steps).number
+        number = next(reports).number
         update()
         for _ in range(ROUNDS):
-            start, first = time.perf_counter(), done
-            while done < first + UPDATES:
-                done = next(steps).number
-            ours.append((done - first) / (time.perf_counter() - start))
+            start, first = time.perf_counter(), number
+            while number < first + UPDATES:
+                number = next(reports).number
+            ours.append((number - first) / (time.perf_counter() - start))
             start = time.perf_counter()
             for _ in range(UPDATES):
                 update()
             bare.append(UPDATES / (time.perf_counter() - start))
-        steps.close()
+        reports.close()
     batch, ratio = settings.batch_size or diffusion.CPU_BATCH, float(np.median(np.divide(ours, bare)))
-    rows = [("Evenset, from PNG files", *spread(ours, batch)), ("bare updates", *spread(bare, batch))]
+    rows = [("Evenset, from PNG files", *speeds(ours, batch)), ("bare updates", *speeds(bare, batch))]
     print(f"\nTraining at 28 px, {precision}, batches of {batch}, {ROUNDS} rounds of {UPDATES} updates in turn")
     print(tabulate(rows, ["", "images/s", "lowest", "highest"], floatfmt=".0f"))
     goal("at least .90 of the bare update's speed", ratio >= 0.9, f"{ratio:.2f}")
@@ -121,7 +122,7 @@ def bare_update(pipeline: Any, precision: str, settings: Any) -> Any:
 
 
 def trained(folder: Path, minutes: float, seed: int) -> Any:
-    """A generator that trained on all 60,000 training images, in memory."""
+    """A generator trained on all 60,000 training images, in memory."""
     from evenset.models.diffusion import training as diffusion
     from evenset.models.settings import GeneratorSettings
 
@@ -132,13 +133,13 @@ def trained(folder: Path, minutes: float, seed: int) -> Any:
         folder.mkdir(parents=True, exist_ok=True)
         *_, last = diffusion.train(pipeline, lambda indices: pixels[indices], labels, settings, folder, folder)
         diffusion.save(pipeline, folder)
-        reached, metrics = f"{last.number:,} updates, loss {last.loss:.4f}", last.metrics
-        print(f"\nTrained for {metrics['seconds'] / 60:.1f} minutes: {reached}, {metrics['epochs']:.1f} epochs")
+        progress, metrics = f"{last.number:,} updates, loss {last.loss:.4f}", last.metrics
+        print(f"\nTrained for {metrics['seconds'] / 60:.1f} minutes: {progress}, {metrics['epochs']:.1f} epochs")
     return diffusion.load(folder)
 
 
 def sampling(pipeline: Any, count: int, seed: int) -> dict[str, float]:
-    """Speed of the usual way and of 25 steps that are guided throughout, and how near each comes to real images."""
+    """Speed and distance from real images of the default sampling, and of 25 steps guided throughout."""
     from evenset.models.classifiers import small_cnn
     from evenset.models.quality import image_metrics
     from evenset.models.settings import SamplingSettings, SmallCNNSettings
@@ -147,44 +148,46 @@ def sampling(pipeline: Any, count: int, seed: int) -> dict[str, float]:
     network = small_cnn.build(10, pixels, SmallCNNSettings(seed=seed))
     for _ in small_cnn.train(network, pixels, labels, SmallCNNSettings(seed=seed)):
         pass
-    wanted = small_cnn.embed(network, real("t10k")[0])
-    usual = SamplingSettings(sampling_seed=seed)
+    reference = small_cnn.embed(network, real("t10k")[0])
+    default = SamplingSettings(sampling_seed=seed)
     slow = SamplingSettings(
         sampling_steps=SLOW_STEPS, guidance=SLOW_GUIDANCE, guidance_from=0.0, guidance_to=1.0, sampling_seed=seed
     )
     rows = []
-    ways = {f"{usual.sampling_steps} steps, guided in part": usual, f"{SLOW_STEPS} steps, guided throughout": slow}
-    for name, settings in ways.items():
+    samplers = {
+        f"{default.sampling_steps} steps, guided in part": default,
+        f"{SLOW_STEPS} steps, guided throughout": slow,
+    }
+    for name, settings in samplers.items():
         images, _, seconds = draw(pipeline, count, settings)
         generated = small_cnn.embed(network, images)
-        shares = image_metrics.prdc(wanted, generated)
-        distances = [*image_metrics.kid(wanted, generated), image_metrics.fid(wanted, generated)]
-        rows.append([name, count / seconds, *distances, *shares.values()])
+        prdc = image_metrics.prdc(reference, generated)
+        distances = [*image_metrics.kid(reference, generated), image_metrics.fid(reference, generated)]
+        rows.append([name, count / seconds, *distances, *prdc.values()])
     print(f"\n{count:,} images of 28 px beside the 10,000 test images, in the embedding of a network")
-    print(tabulate(rows, ["", "images/s", "KID", "+-", "FID", *shares], floatfmt=".3g"))
+    print(tabulate(rows, ["", "images/s", "KID", "+-", "FID", *prdc], floatfmt=".3g"))
     (_, speed, ours, *_), (_, _, theirs, *_) = rows
     return {FAST: speed, CLOSE: ours / theirs}
 
 
 def worth(pipeline: Any, count: int, seed: int) -> dict[str, float]:
-    """Accuracy on real test images of networks that learned from generated images alone, all of them or filtered."""
+    """Accuracy on real test images of networks trained on generated images alone, unfiltered or filtered."""
     from evenset.models.classifiers import small_cnn
     from evenset.models.settings import SamplingSettings, SmallCNNSettings
 
     (pixels, labels), test, settings = real("train"), real("t10k"), SmallCNNSettings(seed=seed)
-    more = count * 5 // 4  # to choose from
-    images, classes, _ = draw(pipeline, more, SamplingSettings(sampling_seed=seed))
-    held_out, seen = np.split(np.random.default_rng(0).permutation(len(pixels)), [len(pixels) // 4])
-    parts = [balance.Images(pixels[rows], labels[rows]) for rows in (seen, held_out)]
-    accepted = np.flatnonzero(balance.kept(*parts, balance.Images(images, classes)))[:count]
-    few = np.random.default_rng(seed).permutation(len(pixels))[:count]
+    images, classes, _ = draw(pipeline, count * 5 // 4, SamplingSettings(sampling_seed=seed))
+    held_out, train = np.split(np.random.default_rng(0).permutation(len(pixels)), [len(pixels) // 4])
+    parts = [balance.Images(pixels[rows], labels[rows]) for rows in (train, held_out)]
+    accepted = np.flatnonzero(balance.filter_mask(*parts, balance.Images(images, classes)))[:count]
+    subset = np.random.default_rng(seed).permutation(len(pixels))[:count]
     sets = {
         "generated": (images[:count], classes[:count]),
         "generated and filtered": (images[accepted], classes[accepted]),
-        f"real, {count:,}": (pixels[few], labels[few]),
+        f"real, {count:,}": (pixels[subset], labels[subset]),
         f"real, {len(pixels):,}": (pixels, labels),
     }
-    scores = {name: small_cnn.accuracy_score(*one, *test, 10, settings)[0] for name, one in sets.items()}
+    scores = {name: small_cnn.accuracy_score(*images, *test, 10, settings)[0] for name, images in sets.items()}
     best = scores[f"real, {len(pixels):,}"]
     print(f"\nAccuracy on the 10,000 test images after training on {count:,} images")
     print(tabulate([(name, score, score / best) for name, score in scores.items()], ["", "accuracy", "of real"]))
@@ -192,15 +195,15 @@ def worth(pipeline: Any, count: int, seed: int) -> dict[str, float]:
 
 
 def draw(pipeline: Any, count: int, settings: Any) -> tuple[np.ndarray, np.ndarray, float]:
-    """Images [count, 1, 28, 28], their classes, as many of each, and the seconds they took."""
+    """Images [count, 1, 28, 28], their classes, in equal numbers, and the seconds of sampling."""
     from evenset.models.diffusion import training as diffusion
 
     classes = np.arange(count) % 10
     images = np.empty((count, 1, 28, 28), dtype=np.uint8)
-    list(diffusion.generate(pipeline, classes[:32], settings))  # pays for kernels
+    list(diffusion.generate(pipeline, classes[:32], settings))  # warm-up
     start = time.perf_counter()
-    for places, part in diffusion.generate(pipeline, classes, settings):
-        images[places] = part
+    for rows, block in diffusion.generate(pipeline, classes, settings):
+        images[rows] = block
     return images, classes, time.perf_counter() - start
 
 
@@ -210,8 +213,8 @@ def real(part: str) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(pixels[:, None]), labels.astype(np.int64)
 
 
-def spread(speeds: list[float], batch: int) -> tuple[float, float, float]:
-    return float(np.median(speeds)) * batch, min(speeds) * batch, max(speeds) * batch
+def speeds(rates: list[float], batch: int) -> tuple[float, float, float]:
+    return float(np.median(rates)) * batch, min(rates) * batch, max(rates) * batch
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the labels are worth, part by part, each beside its peers: mean and spread over seeds.
+"""Benchmarks of the labels, one a part: each method beside its peers, mean and spread over seeds.
 
     python benchmarks/labels.py digits
     python benchmarks/labels.py fashion-mnist
@@ -9,7 +9,7 @@
     python benchmarks/labels.py methods
     python benchmarks/labels.py rounds
 
-What follows the part's name goes to it; -h there lists what it takes.
+Arguments after the part go to its script; -h there lists them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-PARTS = {  # part -> the script that has it, and what it is told
+PARTS = {  # part -> its script and first arguments
     "digits": ("few_labels", ["--data", "digits"]),
     "fashion-mnist": ("few_labels", ["--data", "fashion-mnist"]),
     "embeddings": ("embeddings", []),
@@ -34,8 +34,8 @@ def main() -> None:
     if part not in PARTS:
         print(__doc__)
         sys.exit(0 if part in ("-h", "--help") else 2)
-    script, told = PARTS[part]
-    importlib.import_module(script).main([*told, *rest])
+    script, arguments = PARTS[part]
+    importlib.import_module(script).main([*arguments, *rest])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What benchmarks share: a database of their own, a clock, and goals."""
+"""Shared by the benchmarks: a database of their own, a clock, and goals."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from typing import Any
 
 @contextlib.contextmanager
 def own_database() -> Iterator[Path]:
-    """Sets FiftyOne's environment, and yields an empty folder; at the end both are gone. The user's are not touched.
+    """Yields an empty folder, with FiftyOne set to a database of its own; both are deleted at the end.
 
-    FiftyOne reads its environment once, so nothing may have imported it before. The server is FiftyOne's usual one
-    (all processes of a user share it); the database in it has a name that nobody else has.
+    FiftyOne reads its environment once, so nothing may import it earlier. The server is FiftyOne's usual one, shared
+    by all processes of a user; the database has a unique name. The user's database and folders are not touched.
     """
-    assert "fiftyone" not in sys.modules, "own_database() comes before the first import of fiftyone"
+    assert "fiftyone" not in sys.modules, "own_database() must precede the first import of fiftyone"
     folder = Path(tempfile.mkdtemp(prefix="evenset-benchmark-"))
     os.environ.update(
         FIFTYONE_DATABASE_NAME=f"evenset-benchmark-{uuid.uuid4().hex[:12]}",

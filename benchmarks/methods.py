@@ -1,4 +1,4 @@
-"""Every method of compare_methods on the same held-out labels, and the GCN inside an image in each of its forms."""
+"""Every method of compare_methods on the same held-out labels, with every variant of the image GCN."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pictures
 from measure import own_database
 
 METHODS = ("hog + svm", "k-nn", "resnet", "gcn", "laplace", "ensemble")
-INSIDE = {  # the image itself as a graph: what its nodes are, and how their scores make the image's
+IMAGE_GCNS = {  # by nodes of the image's graph and aggregation of their scores
     f"image gcn, {nodes}, {aggregation}": {"method": "image gcn", "nodes": nodes, "aggregation": aggregation}
     for nodes in ("patches", "superpixels")
     for aggregation in ("mean", "max", "attention")
@@ -17,13 +17,13 @@ INSIDE = {  # the image itself as a graph: what its nodes are, and how their sco
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="fashion-mnist", help=f"{pictures.HELP}, but for digits, which are too small")
-    parser.add_argument("--images", type=int, default=2000, help="all with a label, of which a part is held out")
-    parser.add_argument("--seeds", type=int, default=3, help="parts that are held out, one after the other")
-    parser.add_argument("--epochs", type=int, help="of each ResNet; as its settings have it")
+    parser.add_argument("--data", default="fashion-mnist", help=f"{pictures.HELP}; digits are too small")
+    parser.add_argument("--images", type=int, default=2000, help="all labelled; some are held out")
+    parser.add_argument("--seeds", type=int, default=3, help="draws of the held-out labels")
+    parser.add_argument("--epochs", type=int, help="of ResNet and image GCN; default: their settings'")
     options = parser.parse_args(arguments)
-    shorter = {"epochs": options.epochs, "min_updates": 1} if options.epochs else {}
-    rows = {"resnet": shorter, **{name: {**own, **shorter} for name, own in INSIDE.items()}}
+    shortened = {"epochs": options.epochs, "min_updates": 1} if options.epochs else {}
+    rows = {"resnet": shortened, **{name: {**settings, **shortened} for name, settings in IMAGE_GCNS.items()}}
     with own_database() as folder:
         import evenset
         import fiftyone as fo

@@ -1,8 +1,8 @@
-"""Wrong labels, found: Evenset beside cleanlab's scores and FiftyOne Brain's, on labels corrupted in three ways.
+"""Label errors: Evenset beside cleanlab's scores and FiftyOne Brain's, on labels with three kinds of noise.
 
-Uniform: any other class. Confusable: the class that a classifier takes it for most often. Weak: what a classifier of
-few labels says where it errs, as people err: on images that look wrong. The peers see the very probabilities that
-find_mistakes makes of each fold; in the rows "averaged" they see them averaged over the graph, as Evenset does.
+Uniform: any other class. Confusable: the class that a classifier confuses it with most often. Weak: the errors of a
+classifier of few labels, on ambiguous images, as annotators make them. The peers score find_mistakes' out-of-fold
+probabilities; in the rows "averaged", the same averaged over the graph, as in Evenset.
 """
 
 from __future__ import annotations
@@ -26,29 +26,30 @@ RATES = (0.1, 0.4)
 CLEANLAB = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
 PEERS = (*CLEANLAB, "FiftyOne Brain")
 OURS = "Evenset"
-LABELS = (10000, 7000, 5000, 3500, 2500, 2000, 1400, 1000, 700, 500, 350, 250, 180, 120, 80, 60, 40, 20)  # of the weak
+# of the weak classifier
+LABELS = (10000, 7000, 5000, 3500, 2500, 2000, 1400, 1000, 700, 500, 350, 250, 180, 120, 80, 60, 40, 20)
 
-Found = dict[str, dict[str, list[float]]]  # score -> setting -> average precision of each seed
+Precisions = dict[str, dict[str, list[float]]]  # score -> setting -> average precision of each seed
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cifar", default="", help="folder of CIFAR-10: a folder of images a class; empty: left out")
+    parser.add_argument("--cifar", help="CIFAR-10's class folders; default: without CIFAR-10")
     parser.add_argument("--labels", type=int, default=20_000, help="images of each data set")
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="draws of what is corrupted")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="draws of the wrong labels")
     parser.add_argument("--cache", type=Path, help="folder that keeps the embeddings of CIFAR-10")
     options = parser.parse_args(arguments)
 
-    found: Found = {name: {} for name in (OURS, *PEERS, *(f"{peer}, averaged" for peer in PEERS))}
+    precisions: Precisions = {name: {} for name in (OURS, *PEERS, *(f"{peer}, averaged" for peer in PEERS))}
     with own_database():
         for data in ("cifar", "fashion-mnist") if options.cifar else ("fashion-mnist",):
             vectors, truth = read(data, options)
-            measure(data, vectors, truth, options.seeds, found)
-    report(found)
+            measure(data, vectors, truth, options.seeds, precisions)
+    report(precisions)
 
 
 def read(data: str, options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors, reduced as find_mistakes would at each call [N, 128], and classes [N]."""
+    """Vectors, reduced once as find_mistakes reduces them [N, 128], and classes [N]."""
     from evenset.models.graphs import nearest_neighbours
     from evenset.models.images import features
     from evenset.models.settings import GraphSettings
@@ -57,8 +58,8 @@ def read(data: str, options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray
         drawn = pictures.read(options.cifar if data == "cifar" else data, options.labels, 0, Path(folder))
         truth = np.unique(drawn.labels, return_inverse=True)[1]
         if data == "cifar":
-            kept = options.cache and options.cache / f"cifar-{len(truth)}.npy"
-            vectors = frozen.vectors(drawn.paths, kept)
+            cache = options.cache and options.cache / f"cifar-{len(truth)}.npy"
+            vectors = frozen.vectors(drawn.paths, cache)
         else:
             from PIL import Image
 
@@ -67,8 +68,8 @@ def read(data: str, options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray
     return nearest_neighbours.prepare(vectors, GraphSettings()), truth
 
 
-def measure(data: str, vectors: np.ndarray, truth: np.ndarray, seeds: list[int], found: Found) -> None:
-    """Adds the average precision of every score on every setting of a data set."""
+def measure(data: str, vectors: np.ndarray, truth: np.ndarray, seeds: list[int], precisions: Precisions) -> None:
+    """Adds the average precision of every score in every setting of a dataset."""
     import fiftyone as fo
 
     dataset = fo.Dataset()
@@ -84,11 +85,11 @@ def measure(data: str, vectors: np.ndarray, truth: np.ndarray, seeds: list[int],
                 scores = scored(dataset, vectors, labels, seed)
                 setting = f"{data} {kind} {100 * rate:.0f} %"
                 for name, values in scores.items():
-                    found[name].setdefault(setting, []).append(average_precision_score(labels != truth, values))
-                best = max(PEERS, key=lambda name: found[name][setting][-1])
+                    precisions[name].setdefault(setting, []).append(average_precision_score(labels != truth, values))
+                best = max(PEERS, key=lambda name: precisions[name][setting][-1])
                 print(
-                    f"seed {seed}, {setting}: {OURS} {found[OURS][setting][-1]:.3f}, "
-                    f"best peer {found[best][setting][-1]:.3f} ({best}), {time.perf_counter() - start:.0f} s",
+                    f"seed {seed}, {setting}: {OURS} {precisions[OURS][setting][-1]:.3f}, "
+                    f"best peer {precisions[best][setting][-1]:.3f} ({best}), {time.perf_counter() - start:.0f} s",
                     flush=True,
                 )
     dataset.delete()
@@ -98,36 +99,36 @@ def corrupted(kind: str, rate: float, vectors: np.ndarray, truth: np.ndarray, rn
     """Labels [N] of which exactly `rate` are wrong."""
     labels, count, classes = truth.copy(), int(rate * len(truth)), truth.max() + 1
     if kind == "weak":
-        for seen in LABELS:  # as strong as can be, if it only errs so often
+        for seen in LABELS:  # the strongest classifier with enough errors
             rows = rng.permutation(len(truth))[: min(seen, len(truth) // 2)]
-            said = LogisticRegression(C=0.01, max_iter=500).fit(vectors[rows], truth[rows]).predict(vectors)
-            wrong = np.flatnonzero(said != truth)
+            predicted = LogisticRegression(C=0.01, max_iter=500).fit(vectors[rows], truth[rows]).predict(vectors)
+            wrong = np.flatnonzero(predicted != truth)
             if len(wrong) >= count:
                 break
-        chosen = rng.permutation(wrong)[:count]
-        labels[chosen] = said[chosen]
+        corrupt = rng.permutation(wrong)[:count]
+        labels[corrupt] = predicted[corrupt]
         return labels
-    chosen = rng.permutation(len(truth))[:count]
+    corrupt = rng.permutation(len(truth))[:count]
     if kind == "uniform":
-        labels[chosen] = (truth[chosen] + rng.integers(1, classes, count)) % classes
+        labels[corrupt] = (truth[corrupt] + rng.integers(1, classes, count)) % classes
     else:
-        labels[chosen] = confusable(vectors, truth)[truth[chosen]]
+        labels[corrupt] = confusable(vectors, truth)[truth[corrupt]]
     return labels
 
 
 def confusable(vectors: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """The class that each class is most often taken for [K]."""
+    """The class with which each class is confused most often [K]."""
     from sklearn.metrics import confusion_matrix
     from sklearn.model_selection import cross_val_predict
 
-    said = cross_val_predict(LogisticRegression(C=0.01, max_iter=500), vectors, truth, cv=3)
-    confusion = confusion_matrix(truth, said)
+    predicted = cross_val_predict(LogisticRegression(C=0.01, max_iter=500), vectors, truth, cv=3)
+    confusion = confusion_matrix(truth, predicted)
     np.fill_diagonal(confusion, -1)
     return np.asarray(confusion.argmax(axis=1))
 
 
 def scored(dataset: Any, vectors: np.ndarray, labels: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """What find_mistakes writes, and every peer's score on the probabilities that its run kept [N]."""
+    """Evenset's mistakenness, and every peer's score of the same out-of-fold probabilities [N]."""
     import evenset
     from evenset.models.graphs import nearest_neighbours
     from evenset.models.quality import label_errors
@@ -142,10 +143,10 @@ def scored(dataset: Any, vectors: np.ndarray, labels: np.ndarray, seed: int) -> 
         [np.load(folder / f"fold {fold + 1}" / "probabilities.npz")["probabilities"] for fold in range(results.folds)]
     )
     evenset.delete_run(dataset, results.run_key)
-    alone = predictions[folds, np.arange(len(folds))].astype(float)
+    own_fold = predictions[folds, np.arange(len(folds))].astype(float)
     averaged = label_errors.average(predictions, folds, nearest_neighbours.build(vectors, GraphSettings()).neighbours)
     scores = {OURS: ours}
-    for suffix, probabilities in (("", alone), (", averaged", averaged)):
+    for suffix, probabilities in (("", own_fold), (", averaged", averaged)):
         probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
         scores |= {name + suffix: label_errors.mistakenness(probabilities, labels, method=name) for name in CLEANLAB}
         scores["FiftyOne Brain" + suffix] = brain(probabilities, labels)
@@ -153,18 +154,18 @@ def scored(dataset: Any, vectors: np.ndarray, labels: np.ndarray, seed: int) -> 
 
 
 def brain(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """FiftyOne Brain's own function, a row at a time [N]; logarithms of probabilities are logits."""
+    """FiftyOne Brain's function, a row at a time, with log-probabilities as logits [N]."""
     from fiftyone.brain.internal.core.mistakenness import _compute_mistakenness_class
 
-    logits, right = np.log(np.maximum(probabilities, 1e-12)), (probabilities.argmax(axis=1) == labels).astype(float)
-    return np.array([_compute_mistakenness_class(*pair) for pair in zip(logits, right, strict=True)])
+    logits, correct = np.log(np.maximum(probabilities, 1e-12)), (probabilities.argmax(axis=1) == labels).astype(float)
+    return np.array([_compute_mistakenness_class(*pair) for pair in zip(logits, correct, strict=True)])
 
 
-def report(found: Found) -> None:
+def report(precisions: Precisions) -> None:
     """The table of means over seeds, and whether the goals are met."""
-    settings = list(found[OURS])
-    means = {name: np.array([np.mean(values[setting]) for setting in settings]) for name, values in found.items()}
-    spread = {name: np.mean([np.ptp(values[setting]) for setting in settings]) for name, values in found.items()}
+    settings = list(precisions[OURS])
+    means = {name: np.array([np.mean(values[setting]) for setting in settings]) for name, values in precisions.items()}
+    spread = {name: np.mean([np.ptp(values[setting]) for setting in settings]) for name, values in precisions.items()}
     rows = [
         {"": setting, **{name: f"{values[place]:.3f}" for name, values in means.items()}}
         for place, setting in enumerate(settings)

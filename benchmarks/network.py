@@ -1,15 +1,14 @@
-"""One ResNet-18 for every method, and the same one behind FiftyOne's interface."""
+"""One ResNet-18 for every method, and the same network behind FiftyOne's interface."""
 
 from __future__ import annotations
 
 from typing import Any
 
-BATCH = 64  # images, of every method
+BATCH = 64  # images a batch, for every method
 NAMES = [f"class {number}" for number in range(10)]
 STEMS = ("torchvision", "small")
 STEM_HELP = (
-    "first layers: torchvision's own (7 x 7, stride 2), "
-    "or the small ones that Evenset trains below 65 px, which cost 16 times as much"
+    "first layers: torchvision's own (7 x 7, stride 2), or Evenset's for images below 65 px, at 16 times the cost"
 )
 
 
@@ -34,12 +33,12 @@ def as_fiftyone_model(model: Any) -> Any:
     class Logits(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.both = model
+            self.network = model
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return self.both(images)[0]
+            return self.network(images)[0]
 
-    config = dict(model=Logits(), transforms=PILToTensor(), ragged_batches=False, embeddings_layer="both.network")
+    config = dict(model=Logits(), transforms=PILToTensor(), ragged_batches=False, embeddings_layer="network.network")
     return TorchImageModel(
         TorchImageModelConfig({**config, "output_processor": ClassifierOutputProcessor(NAMES), "device": "cpu"})
     )

@@ -1,4 +1,4 @@
-"""The images that a benchmark works on: Fashion-MNIST, digits, shapes drawn here, or a tree of class folders."""
+"""Images for the benchmarks: Fashion-MNIST, digits, shapes drawn here, or a tree of class folders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 LOCAL_COPY = Path("/usr/share/datasets/fashion-mnist")  # Debian's package dataset-fashion-mnist
 CLOTHES = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 FORMATS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
-HELP = "fashion-mnist, digits, shapes, or a folder: of a folder of images a class, or of Fashion-MNIST's .gz files"
+HELP = "fashion-mnist, digits, shapes, or a folder: class folders of images, or Fashion-MNIST's .gz files"
 
 
 class Pictures(NamedTuple):
@@ -21,8 +21,8 @@ class Pictures(NamedTuple):
     labels: list[str]
 
 
-def read(data: str, count: int, seed: int, folder: Path) -> Pictures:
-    """Draws `count` images at random (0: all, of what there is); those that come as arrays are written as PNG files.
+def read(data: str, count: int | None, seed: int, folder: Path) -> Pictures:
+    """Draws `count` images at random, or all (None). Arrays are written to the folder as PNG files.
 
     Raises:
         ValueError: the folder has no images
@@ -31,12 +31,12 @@ def read(data: str, count: int, seed: int, folder: Path) -> Pictures:
     if data not in ("fashion-mnist", "digits", "shapes") and not list(Path(data).glob("*-ubyte.gz")):
         files = sorted(path for path in Path(data).glob("*/*") if path.suffix.lower() in FORMATS)
         if not files:
-            raise ValueError(f"{data} has no folders with images in them: --data takes {HELP}")
-        drawn = [files[i] for i in rng.permutation(len(files))[: count or None]]
+            raise ValueError(f"{data} has no folders of images: --data takes {HELP}")
+        drawn = [files[i] for i in rng.permutation(len(files))[:count]]
         return Pictures([str(path) for path in drawn], [path.parent.name for path in drawn])
 
     pixels, labels = _arrays(data, count, rng)
-    order = rng.permutation(len(pixels))[: count or None]
+    order = rng.permutation(len(pixels))[:count]
     paths = [str(folder / f"{number:06d}.png") for number in range(len(order))]
     write(paths, pixels[order])
     return Pictures(paths, [labels[i] for i in order])
@@ -50,19 +50,19 @@ def write(paths: list[str], pixels: np.ndarray) -> None:
         Image.fromarray(image).save(path)
 
 
-def _arrays(data: str, count: int, rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:
+def _arrays(data: str, count: int | None, rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:
     if data == "digits":
         from sklearn.datasets import load_digits
 
-        found, digits = load_digits(return_X_y=True)
-        return (found.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8), [str(digit) for digit in digits]
+        pixels, digits = load_digits(return_X_y=True)
+        return (pixels.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8), [str(digit) for digit in digits]
     if data == "shapes":
         return _shapes(count or 3000, rng)
     return _fashion_mnist(LOCAL_COPY if data == "fashion-mnist" else Path(data))
 
 
 def _fashion_mnist(folder: Path) -> tuple[np.ndarray, list[str]]:
-    """All 70,000 images, from a folder of .gz files where there is one, else from torchvision's download."""
+    """All 70,000 images, from the folder of .gz files if it exists, else from torchvision's download."""
     pixels, classes = zip(*(_part_of_fashion_mnist(folder, part) for part in ("train", "t10k")), strict=True)
     return np.concatenate(pixels), [CLOTHES[i] for i in np.concatenate(classes)]
 
@@ -72,8 +72,8 @@ def _part_of_fashion_mnist(folder: Path, part: str) -> tuple[np.ndarray, np.ndar
         import torch.hub
         from torchvision.datasets import FashionMNIST
 
-        kept = FashionMNIST(str(Path(torch.hub.get_dir()) / "datasets"), train=part == "train", download=True)
-        return kept.data.numpy(), kept.targets.numpy()
+        dataset = FashionMNIST(str(Path(torch.hub.get_dir()) / "datasets"), train=part == "train", download=True)
+        return dataset.data.numpy(), dataset.targets.numpy()
     pixels = gzip.decompress((folder / f"{part}-images-idx3-ubyte.gz").read_bytes())[16:]
     classes = gzip.decompress((folder / f"{part}-labels-idx1-ubyte.gz").read_bytes())[8:]
     return np.frombuffer(pixels, np.uint8).reshape(-1, 28, 28), np.frombuffer(classes, np.uint8)

@@ -26,10 +26,10 @@ GOALS = {(500, 0.9): 0.80, (500, 0.95): 0.60, (2000, 0.9): 0.90, (2000, 0.95): 0
 
 
 class Predictions(NamedTuple):
-    """What is known of the samples that had no part in training, and of the tuning part."""
+    """Predictions for the samples that are neither trained on nor tuned on."""
 
-    scores: np.ndarray  # what orders them [N]
-    confidence: np.ndarray  # the same, as the tuning part calibrates it [N]
+    scores: np.ndarray  # higher is accepted first [N]
+    confidence: np.ndarray  # the scores, calibrated on the tuning labels [N]
     logits: np.ndarray  # of the ensemble [N, K]
     truth: np.ndarray  # [N]
 
@@ -127,7 +127,7 @@ def predict(images: int, labels: int, wrong: float) -> dict[str, np.ndarray]:
 def ordered(
     logits: np.ndarray, members: dict[str, np.ndarray], weights: np.ndarray, neighbours: np.ndarray, noisy: np.ndarray
 ) -> np.ndarray:
-    """What auto_label orders samples by [N]."""
+    """Scores by which auto_label orders samples [N]."""
     from evenset.models.settings import AutoLabelSettings
     from evenset.workflows.data.labels import Labels
     from evenset.workflows.labeling import predictions
@@ -140,11 +140,11 @@ def ordered(
         noisy < 0, 0, np.where(np.arange(count) < (noisy >= 0).sum() - TUNING, Split.TRAIN, Split.VALIDATION)
     )
     ids = np.arange(count).astype(str)
-    known = Labels(ids, ids, noisy, list("abcdefghij"), noisy >= 0, np.full(count, ""), 0)
+    label_data = Labels(ids, ids, noisy, list("abcdefghij"), noisy >= 0, np.full(count, ""), 0)
     none = np.zeros((count, 0))
     of_all = predictions.Predictions(logits, none, np.zeros(10), parts, none[:0], {}, members=members)
     of_all.neighbour_agreement, of_all.weights = agree, dict(zip(members, weights.tolist(), strict=True))
-    return decide(known, of_all, AutoLabelSettings()).candidates.scores
+    return decide(label_data, of_all, AutoLabelSettings()).candidates.scores
 
 
 def compare(scored: Predictions, count: int, target: float, splits: int) -> None:
@@ -206,7 +206,7 @@ def read_off(scored: Predictions, split: Split, target: float) -> np.ndarray:
 
 
 def temperature(scored: Predictions, split: Split, target: float) -> np.ndarray:
-    """Guo et al., 2017: accepted is what has a confidence of the target."""
+    """Guo et al., 2017: accepts confidences of at least the target."""
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 

@@ -1,8 +1,7 @@
 """Images a second, labels a second, and memory: Evenset beside the raw forward pass and FiftyOne's own methods.
 
-One ResNet-18, one set of weights, the same JPEG files, the same threads. The methods take turns, a round after the
-other, so that a machine that is busy for a while slows all of them; the table has the median round, and the median of
-the ratios within a round.
+All methods use the same ResNet-18, weights, JPEG files and threads. They take turns in rounds, so that other work on
+the machine slows all of them. The table has the median round, and the median of the ratios within a round.
 """
 
 from __future__ import annotations
@@ -28,13 +27,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="shapes", help=pictures.HELP)
     parser.add_argument("--images", type=int, default=3000, help="JPEG files")
-    parser.add_argument("--size-px", type=int, default=64, help="their side")
+    parser.add_argument("--size-px", type=int, default=64, help="side of the images")
     parser.add_argument("--stem", default=STEMS[0], choices=STEMS, help=STEM_HELP)
-    parser.add_argument("--labels", type=int, default=20_000, help="labels to write")
-    parser.add_argument("--memory", type=int, nargs="*", default=[1000, 3000, 9000], help="images to hold in memory")
-    parser.add_argument("--rounds", type=int, default=3, help="of prediction")
-    parser.add_argument("--write-rounds", type=int, default=5, help="of writing")
-    parser.add_argument("--threads", type=int, default=0, help="0: one a core")
+    parser.add_argument("--labels", type=int, default=20_000, help="labels to write; 0: writing is skipped")
+    parser.add_argument(
+        "--memory",
+        type=int,
+        nargs="*",
+        default=[1000, 3000, 9000],
+        help="numbers of images whose prediction is measured; empty: skipped",
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of prediction; 0: it is skipped")
+    parser.add_argument("--write-rounds", type=int, default=5, help="rounds of writing")
+    parser.add_argument("--threads", type=int, help="default: one a core")
     options = parser.parse_args()
     options.threads = options.threads or len(os.sched_getaffinity(0))
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
@@ -69,38 +74,38 @@ def prediction(options: argparse.Namespace, files: list[str]) -> None:
     dataset = fo.Dataset()
     dataset.add_samples([fo.Sample(filepath=path) for path in files], progress=False)
     model, settings = same_network(options.size_px, options.stem, options.threads), ResNetSettings(device="cpu")
-    chosen = choose_precision(model, settings)
-    other = "fp32" if chosen == "bf16" else "bf16"
-    wrapped = as_fiftyone_model(model)
+    precision = choose_precision(model, settings)
+    other = "fp32" if precision == "bf16" else "bf16"
+    fiftyone_model = as_fiftyone_model(model)
     workers = {
-        name: fewest_seconds({count: partial(call, dataset[: len(files) // 5], wrapped, count) for count in (0, 2)})
+        name: fastest({count: partial(call, dataset[: len(files) // 5], fiftyone_model, count) for count in (0, 2)})
         for name, call in (("apply_model", apply_model), ("compute_embeddings", compute_embeddings))
     }
     tensors = in_memory(files, options.size_px)
     methods: dict[str, tuple[int, Callable[[], Any]]] = {
-        f"forward pass, {chosen}": (len(files), partial(forward, model, tensors, chosen)),
+        f"forward pass, {precision}": (len(files), partial(forward, model, tensors, precision)),
         f"forward pass, {other}": (len(files) // 6, partial(forward, model, tensors[: len(files) // 6], other)),
-        "apply_model": (len(files), partial(apply_model, dataset, wrapped, workers["apply_model"])),
+        "apply_model": (len(files), partial(apply_model, dataset, fiftyone_model, workers["apply_model"])),
         "compute_embeddings": (
             len(files),
-            partial(compute_embeddings, dataset, wrapped, workers["compute_embeddings"]),
+            partial(compute_embeddings, dataset, fiftyone_model, workers["compute_embeddings"]),
         ),
-        f"Evenset, {chosen}": (
+        f"Evenset, {precision}": (
             len(files),
             partial(evenset, model, files, ImageSettings(threads=options.threads), settings, options.size_px),
         ),
     }
     rates: dict[str, list[float]] = {name: [] for name in methods}
     for number in range(options.rounds):
-        turn = list(methods)[number % len(methods) :] + list(methods)[: number % len(methods)]
-        for name in turn:
+        order = list(methods)[number % len(methods) :] + list(methods)[: number % len(methods)]
+        for name in order:
             count, run = methods[name]
             rates[name].append(count / seconds(run))
-    raw, own = f"forward pass, {chosen}", f"Evenset, {chosen}"
+    raw, own = f"forward pass, {precision}", f"Evenset, {precision}"
 
     def ratio(name: str, other: str) -> float:
-        """Of the same round, so that a busy minute slows both."""
-        return median(mine / theirs for mine, theirs in zip(rates[name], rates[other], strict=True))
+        """Median over rounds of the ratio within a round."""
+        return median(a / b for a, b in zip(rates[name], rates[other], strict=True))
 
     rows = [
         [name, f"{median(r):.0f}", f"{min(r):.0f} to {max(r):.0f}", ratio(name, raw), ratio(name, "apply_model")]
@@ -108,13 +113,13 @@ def prediction(options: argparse.Namespace, files: list[str]) -> None:
     ]
     head = ["", "images/s", "rounds", "of the forward pass", "of apply_model"]
     print(f"\nPrediction: {len(files)} JPEG files of {options.size_px} px, {options.threads} threads,")
-    print(f"batches of {BATCH}; the stem is {options.stem}'s; num_workers, the better of 0 and 2: {workers}")
+    print(f"batches of {BATCH}; the stem is {options.stem}'s; the faster num_workers of 0 and 2: {workers}")
     print(tabulate(rows, head, floatfmt=".2f"))
     goal("Evenset reaches 0.80 of the forward pass", ratio(own, raw) >= 0.80, f"{ratio(own, raw):.2f}")
-    if chosen == "bf16":
+    if precision == "bf16":
         goal("Evenset reaches 3 x apply_model", ratio(own, "apply_model") >= 3, f"{ratio(own, 'apply_model'):.2f}")
     else:
-        print("the goal of 3 x apply_model is for processors on which bf16 pays: here fp32 was chosen")
+        print("the goal of 3 x apply_model holds where bf16 is faster: here fp32 was chosen")
     dataset.delete()
 
 
@@ -135,13 +140,13 @@ def in_memory(files: list[str], size_px: int) -> Any:
 
 
 def evenset(model: Any, files: list[str], image_settings: Any, settings: Any, size_px: int) -> None:
-    """What auto_label does to every sample: files in, logits and embeddings out."""
+    """Prediction as in auto_label: from files to logits and embeddings."""
     from evenset.models.classifiers.resnet_prediction import predict
     from evenset.models.images.reader import Images
 
-    images = Images(files, image_settings, size_px, 3)  # a new one: nothing is decoded yet
-    found = [(logits, vectors) for _, logits, vectors in predict(model, images.batches(BATCH), settings)]
-    assert sum(len(logits) for logits, _ in found) == len(files)
+    images = Images(files, image_settings, size_px, 3)  # new: no decoded image is cached
+    blocks = [(logits, vectors) for _, logits, vectors in predict(model, images.batches(BATCH), settings)]
+    assert sum(len(logits) for logits, _ in blocks) == len(files)
 
 
 def apply_model(samples: Any, model: Any, workers: int) -> None:
@@ -149,17 +154,17 @@ def apply_model(samples: Any, model: Any, workers: int) -> None:
 
 
 def compute_embeddings(samples: Any, model: Any, workers: int) -> None:
-    found = samples.compute_embeddings(
+    vectors = samples.compute_embeddings(
         model, batch_size=BATCH, num_workers=workers, skip_failures=False, progress=False
     )
-    assert len(found) == len(samples)
+    assert len(vectors) == len(samples)
 
 
-def fewest_seconds(choices: dict[int, Callable[[], Any]]) -> int:
-    """The choice that is fastest, the better of two turns each."""
-    took = {name: seconds(run) for name, run in choices.items()}
-    took = {name: min(took[name], seconds(run)) for name, run in choices.items()}
-    return min(took, key=took.__getitem__)
+def fastest(candidates: dict[int, Callable[[], Any]]) -> int:
+    """Key of the fastest candidate, by the better of two runs each."""
+    first = {name: seconds(run) for name, run in candidates.items()}
+    best = {name: min(first[name], seconds(run)) for name, run in candidates.items()}
+    return min(best, key=best.__getitem__)
 
 
 if __name__ == "__main__":

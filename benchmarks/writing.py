@@ -1,4 +1,4 @@
-"""Writing labels: Evenset beside one call of FiftyOne's set_values. throughput.py runs it."""
+"""Writing labels: Evenset beside one call of FiftyOne's set_values. throughput.py runs this."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tabulate import tabulate
 
 
 def compare(n: int, rounds: int) -> None:
-    """The same labels, all attributes of auto_label, into two fields, in turn."""
+    """Writes the same labels, with all attributes of auto_label, into two fields in turn."""
     import fiftyone as fo
     from evenset.workflows.auto_label import ATTRIBUTES
     from evenset.workflows.data.fields import declare_classification, write_classifications
@@ -28,25 +28,25 @@ def compare(n: int, rounds: int) -> None:
     def labels() -> list[fo.Classification]:
         return [fo.Classification(**dict(zip(plain, row, strict=True))) for row in zip(*plain.values(), strict=True)]
 
-    took: dict[str, list[float]] = {"set_values": [], "labels made, set_values": [], "Evenset": []}
+    times: dict[str, list[float]] = {"set_values": [], "labels built, set_values": [], "Evenset": []}
     with lifecycle.start(
         dataset, lifecycle.RunRequest("auto_label", settings=(), inputs={}, fields=("ours", "theirs")), progress=False
     ) as run:
         for field in ("ours", "theirs"):
             declare_classification(run, field, {name: getattr(fo, kind) for name, kind in ATTRIBUTES.items()})
         for number in range(rounds):
-            made: list[fo.Classification] = []
-            making = seconds(lambda made=made: made.extend(labels()))
+            built: list[fo.Classification] = []
+            build_seconds = seconds(lambda built=built: built.extend(labels()))
             turns = {
-                "set_values": lambda made=made: dataset.set_values("theirs", made),
+                "set_values": lambda built=built: dataset.set_values("theirs", built),
                 "Evenset": lambda: write_classifications(run, "ours", ids, columns),
             }
             for name in sorted(turns, reverse=number % 2 == 0):
-                took[name].append(seconds(turns[name]))
-            took["labels made, set_values"].append(making + took["set_values"][-1])
-    call = took["set_values"]
-    ratio = {name: median(mine / one for mine, one in zip(times, call, strict=True)) for name, times in took.items()}
-    rows = [[name, median(t), f"{min(t):.2f} to {max(t):.2f}", ratio[name]] for name, t in took.items()]
+                times[name].append(seconds(turns[name]))
+            times["labels built, set_values"].append(build_seconds + times["set_values"][-1])
+    base = times["set_values"]
+    ratio = {name: median(a / b for a, b in zip(own, base, strict=True)) for name, own in times.items()}
+    rows = [[name, median(t), f"{min(t):.2f} to {max(t):.2f}", ratio[name]] for name, t in times.items()]
     print(f"\nWriting {n:,} labels with {len(columns)} values each")
     print(tabulate(rows, ["", "seconds", "rounds", "of one call"], floatfmt=".2f"))
     goal("Evenset takes at most 1.2 x one set_values call", ratio["Evenset"] <= 1.2, f"{ratio['Evenset']:.2f}")

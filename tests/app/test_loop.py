@@ -31,7 +31,7 @@ def started(digits: Any, make_dataset: Any, tmp_path: Path) -> Any:
         sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
         import pictures
 
-        found = pictures.read(os.environ["EVENSET_LOOP"], 0, 0, tmp_path)
+        found = pictures.read(os.environ["EVENSET_LOOP"], None, 0, tmp_path)
         given = [name if i < 700 else None for i, name in enumerate(found.labels)]
         dataset = make_dataset(found.paths, given, truth=found.labels, name="loop")
     else:
