@@ -300,7 +300,7 @@ GCN_SETTINGS: dict[str, tuple[type[Settings], ...]] = {  # of train_gcn, by its 
 @dataclass(frozen=True)
 class LabelSpreadingSettings(Settings):
     feature_dim: int = setting(200, "principal directions of the vectors that are kept", low=2, high=4096)
-    folds: int = setting(3, "folds of the labels by which the members are weighted", low=2, high=10)
+    folds: int = setting(5, "folds of the labels by which the members are weighted", low=2, high=10)
     seed: int = _seed("fixes directions and folds")
 
 
@@ -325,8 +325,13 @@ class AutoLabelSettings(Settings):
     self_training_rounds: int = setting(
         0, "maximum rounds in which the ResNet is retrained with confident labels, while it gains", low=0, high=20
     )
-    calibration_fraction: float = setting(
-        0.5, "fraction of the labels held out for calibration; at 0 nothing is guaranteed", low=0.0, high=0.9
+    calibration_fraction: float | None = setting(
+        None,
+        "fraction of the labels held out for calibration; at 0 nothing is guaranteed",
+        low=0.0,
+        high=0.9,
+        kind=float,
+        empty="as many as the target needs",
     )
     class_prior: str = setting(
         "labels",

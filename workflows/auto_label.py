@@ -208,11 +208,12 @@ def _write(run: Run, labels: Labels, predictions: Predictions, decision: Decisio
     names = np.array([*labels.names, None], dtype=object)
     is_labelled, usable = labels.class_ids[rows] >= 0, decision.usable[rows]
     suggested = np.where(decision.acceptance.accepted[rows], Status.ACCEPTED, Status.REVIEW)
+    suggestions = decision.suggestions
     columns = dict(
-        label=np.where(is_labelled, names[labels.class_ids[rows]], names[decision.candidates.class_ids[rows]]),
-        confidence=np.where(is_labelled, np.nan, decision.confidence[rows]),
+        label=np.where(is_labelled, names[labels.class_ids[rows]], names[suggestions.class_ids[rows]]),
+        confidence=np.where(is_labelled, np.nan, suggestions.confidence[rows]),
         status=np.where(is_labelled, Status.LABELLED, suggested),
-        margin=np.where(usable, decision.margin[rows], np.nan),
+        margin=np.where(usable, suggestions.margin[rows], np.nan),
         **_member_columns(predictions, rows, names),
     )
     declare_classification(run, output_field, {name: getattr(fo, kind) for name, kind in ATTRIBUTES.items()})

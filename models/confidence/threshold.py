@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import beta, binom, hypergeom, nbinom
 
+from .power import allowed_in_population, choose_start
+
 MAX_CANDIDATES = 100  # thresholds tested
 
 
@@ -34,6 +36,14 @@ def labels_needed(target: float, alpha: float, errors: int = 0) -> int:
     """Fewest held-out labels, `errors` of them wrong, whose Clopper-Pearson lower bound reaches `target`."""
     # at precision `target`, more correct labels before the next error have probability at most alpha
     return errors + 1 + int(nbinom.ppf(1 - alpha, errors + 1, 1 - target))
+
+
+def labels_to_hold_out(labels: int, target: float, alpha: float) -> int:
+    """Labels to hold out of `labels`: so many that half of them show `target` with nine errors.
+
+    At most half of the labels, since the others train; at least a tenth.
+    """
+    return min(labels // 2, max(2 * labels_needed(target, alpha, errors=9), labels // 10))
 
 
 def finite_bounds(correct: int, held_out: int, unlabelled: int, alpha: float) -> tuple[float, float]:
@@ -84,50 +94,79 @@ class HeldOut(NamedTuple):
 
 
 def choose_threshold(
-    unlabelled: np.ndarray,
-    held_out: np.ndarray,
-    correct: np.ndarray,
-    target: float,
-    alpha: float,
-    weights: np.ndarray | None = None,
+    unlabelled: np.ndarray, held_out: HeldOut, expected: np.ndarray, target: float, alpha: float
 ) -> Threshold:
     """Lowest threshold that keeps the precision at `target` or above, with confidence 1 - alpha.
 
-    Candidates are fixed before any held-out label is read: quantiles of all scores. They are tested from the strictest
-    on, and the first failure ends it (fixed-sequence testing of Learn then Test). So the chosen one misses the target
-    with probability at most alpha, if the held-out samples are a random draw and have no part in the scores.
+    Candidates are fixed before any held-out label is read: quantiles of all scores, from the one on at which testing is
+    expected to accept most. They are tested in this order, and the first failure ends it (fixed-sequence testing of
+    Learn then Test). So the chosen one misses the target with probability at most alpha, if the held-out samples are a
+    random draw and have no part in the scores.
     Each test has two parts: the precision where the samples come from (exact binomial), and among the unlabelled
-    samples themselves (exact hypergeometric).
+    samples themselves (exact hypergeometric). With weights, the result is an estimate, by the effective sample size.
 
     Args:
         unlabelled: scores of the unlabelled samples, -infinity where one must not be accepted [M]
-        held_out: scores of the held-out samples, computed likewise [N]
-        correct: whether each held-out prediction is correct [N]
-        weights: of the held-out samples [N]; the result is then an estimate, by the effective sample size
+        held_out: n samples, scored likewise
+        expected: probability that each held-out prediction is correct, estimated without its label [n]
     """
-    first = first_test(len(held_out), target, alpha)
-    if first > len(held_out) or not np.isfinite(unlabelled).any():
+    candidates = sequence(unlabelled, held_out.scores, expected, target, alpha)
+    if not len(candidates):
         return NOTHING
-    samples = HeldOut(held_out, correct, weights)
-    candidates = _candidates(np.concatenate([unlabelled, held_out]), first / len(held_out))
-    flawless = samples._replace(correct=np.ones(len(held_out), dtype=bool))
-    testable = _passes(candidates, unlabelled, flawless, target, alpha)
-    candidates = candidates[testable.argmax() :]  # a candidate that fails without an error is not tested
-    passes = _passes(candidates, unlabelled, samples, target, alpha)
+    passes = _passes(candidates, unlabelled, held_out, target, alpha)
     count = len(passes) if passes.all() else int(passes.argmin())
-    return _evaluate(candidates[count - 1], unlabelled, samples, alpha) if count else NOTHING
+    return _evaluate(candidates[count - 1], unlabelled, held_out, alpha) if count else NOTHING
 
 
-def first_test(held_out: int, target: float, alpha: float) -> int:
-    """Held-out samples at or above the strictest candidate.
+class FirstTest(NamedTuple):
+    """The first test of a sequence."""
 
-    Without room for errors, a single one ends the sequence; with more room, the first threshold is lower. So: room for
-    one error if that takes at most two thirds of the samples, and for as many as 35 % of the samples allow.
+    held_out: int  # samples at or above its threshold
+    errors: int
+    allowed: int  # errors with which it would pass
+
+
+def first_test(
+    unlabelled: np.ndarray, held_out: HeldOut, expected: np.ndarray, target: float, alpha: float
+) -> FirstTest | None:
+    """The first test of `choose_threshold`; None where it tests nothing."""
+    candidates = sequence(unlabelled, held_out.scores, expected, target, alpha)[:1]
+    if not len(candidates):
+        return None
+    counts, others = _count_above(candidates, held_out.scores), _count_above(candidates, unlabelled)
+    errors = _count_above(candidates, held_out.scores[~held_out.correct])
+    return FirstTest(int(counts[0]), int(errors[0]), int(allowed_errors(counts, others, target, alpha)[0]))
+
+
+def sequence(
+    unlabelled: np.ndarray, held_out: np.ndarray, expected: np.ndarray, target: float, alpha: float
+) -> np.ndarray:
+    """Thresholds in the order of their tests; empty where even correct answers alone could not pass [k].
+
+    Args:
+        unlabelled, held_out: scores [M], [n]
+        expected: as for `choose_threshold` [n]
     """
-    errors = 1 if labels_needed(target, alpha, errors=1) <= held_out * 2 / 3 else 0
-    while labels_needed(target, alpha, errors + 1) <= 0.35 * held_out:
-        errors += 1
-    return labels_needed(target, alpha, errors)
+    if not np.isfinite(unlabelled).any() or len(held_out) < labels_needed(target, alpha):
+        return np.zeros(0)
+    candidates = _candidates(np.concatenate([unlabelled, held_out]), 1 / MAX_CANDIDATES)
+    counts, accepted = _count_above(candidates, held_out), _count_above(candidates, unlabelled)
+    allowed = allowed_errors(counts, accepted, target, alpha)
+    start = choose_start(counts, accepted, allowed, expected[np.argsort(-held_out, kind="stable")])
+    return candidates[start:] if allowed[start] >= 0 else np.zeros(0)
+
+
+def allowed_errors(counts: np.ndarray, others: np.ndarray, target: float, alpha: float) -> np.ndarray:
+    """Most errors among `counts` held-out samples that show `target` there and among `others` unlabelled ones [k].
+
+    -1 where even none would not.
+    """
+    allowed = allowed_in_population(counts, target, alpha)
+    while True:
+        fails = (allowed >= 0) & ~_shows(allowed, counts, others, target, alpha)
+        if not fails.any():
+            return np.asarray(allowed)
+        allowed = allowed - fails
 
 
 def _candidates(scores: np.ndarray, first: float) -> np.ndarray:
@@ -143,12 +182,17 @@ def _passes(
     """Whether the held-out samples above each candidate show the target [k]."""
     if held_out.weights is not None:
         return _lower_bounds(candidates, held_out, alpha) >= target
-    count, others = _count_above(candidates, held_out.scores), _count_above(candidates, unlabelled)
+    counts, others = _count_above(candidates, held_out.scores), _count_above(candidates, unlabelled)
     errors = _count_above(candidates, held_out.scores[~held_out.correct])
+    return _shows(errors, counts, others, target, alpha)
+
+
+def _shows(errors: np.ndarray, counts: np.ndarray, others: np.ndarray, target: float, alpha: float) -> np.ndarray:
+    """Whether so few errors among `counts` held-out samples show the target, also among `others` unlabelled [k]."""
     allowed = np.floor((1 - target) * others + 1e-9)  # errors among the unlabelled
-    in_population = binom.cdf(errors, count, 1 - target) <= alpha
-    both = count + others
-    in_sample = hypergeom.cdf(errors, both, np.minimum(allowed + errors + 1, both), count) <= alpha
+    in_population = binom.cdf(errors, counts, 1 - target) <= alpha
+    both = counts + others
+    in_sample = hypergeom.cdf(errors, both, np.minimum(allowed + errors + 1, both), counts) <= alpha
     return np.asarray(in_population & (in_sample | (others <= allowed)))
 
 

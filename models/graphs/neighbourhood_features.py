@@ -5,16 +5,12 @@ Logistic regression on propagated features is SGC (Wu et al., 2019).
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import scipy.sparse as sp
 
 from ..vectors import EPS, unit_rows
 
-LOGISTIC_C = 2.0  # inverse regularisation, for rows of length 1 on average
 SHRINKAGE = 0.05  # of the covariance, towards equal variances
-LOG_UNSEEN = float(np.log(1e-4))  # log-probability of a class without labels
 
 
 def power_normalise(vectors: np.ndarray, dimensions: int, seed: int = 0) -> np.ndarray:
@@ -71,22 +67,3 @@ def propagate(rows: np.ndarray, adjacency: sp.csr_array, hops: int, teleport: fl
 def to_unit_rms(rows: np.ndarray) -> np.ndarray:
     """Scales all rows by one number, so that their mean squared length is 1."""
     return np.asarray(rows / max(np.sqrt((rows**2).sum(axis=1).mean()), EPS), np.float32)
-
-
-def classify(rows: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Log-probabilities [N, K] by logistic regression on the labelled rows.
-
-    Args:
-        rows: of length 1 on average [N, d]
-        labels: class of each row, -1 where unknown [N]; at least two classes
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    labelled = labels >= 0
-    model = LogisticRegression(C=LOGISTIC_C, max_iter=300, tol=1e-3)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The number of unique classes")  # many classes with few labels are usual
-        model.fit(rows[labelled], labels[labelled])
-    log_probabilities = np.full((len(rows), classes), LOG_UNSEEN)
-    log_probabilities[:, model.classes_] = model.predict_log_proba(rows)
-    return log_probabilities

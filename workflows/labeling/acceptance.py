@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...models.confidence.threshold import NOTHING, Threshold, choose_threshold
+from ...models.confidence.threshold import NOTHING, HeldOut, Threshold, choose_threshold
 from ...models.settings import AutoLabelSettings
 
 
@@ -16,9 +16,11 @@ class Candidates:
 
     scores: np.ndarray  # -infinity where a sample must not be accepted [N]
     class_ids: np.ndarray  # predicted class [N]
+    review_class_ids: np.ndarray  # class that is suggested where the sample is for review [N]
     unlabelled: np.ndarray  # indices of the samples without a label [M]
     calibration: np.ndarray  # indices of the held-out samples [n]
     correct: np.ndarray  # whether their predictions are correct [n]
+    expected: np.ndarray  # probability that they are, estimated without their labels [n]
     weights: np.ndarray | None  # of each of them, unless they are a random draw [n]
 
     @property
@@ -66,11 +68,14 @@ def _choose_thresholds(candidates: Candidates, classes: int, settings: AutoLabel
     def choose(among: np.ndarray, rows: np.ndarray) -> Threshold:
         return choose_threshold(
             candidates.scores[unlabelled[among]],
-            candidates.scores[calibration[rows]],
-            candidates.correct[rows],
+            HeldOut(
+                candidates.scores[calibration[rows]],
+                candidates.correct[rows],
+                None if weights is None else weights[rows],
+            ),
+            candidates.expected[rows],
             settings.target_precision,
             settings.alpha,
-            None if weights is None else weights[rows],
         )
 
     if not settings.per_class:

@@ -15,10 +15,26 @@ from ..training.partition import Split
 from .acceptance import Acceptance, Candidates, accept
 from .predictions import Predictions
 
-# added to probabilities, so that their log-odds are finite: of the best class, by the members, and by the neighbours
-SMOOTHING = {"confidence": 1e-4, "members": 0.02, "neighbours": 0.02}
+# added to probabilities, so that their log-odds are finite: of the best class, and of it among the neighbours
+SMOOTHING = {"confidence": 1e-4, "neighbours": 0.02}
+INITIAL_WEIGHTS = {"confidence": 1.0, "neighbours": 0.5}  # of the evidence
+MIN_EXPECTED = 20  # predictions with a known answer from which the expected precision is estimated
 EPS = 1e-12
 MIN_PRIOR_RATIO = 1e-6  # no class becomes impossible
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """A class for every sample."""
+
+    class_ids: np.ndarray  # [N]
+    confidence: np.ndarray  # calibrated probability that the class is correct [N]
+    margin: np.ndarray  # lead over the second class [N]
+
+    def where(self, mask: np.ndarray, others: Suggestions) -> Suggestions:
+        """These where the mask is true, the others elsewhere."""
+        columns = (np.where(mask, value, vars(others)[name]) for name, value in vars(self).items())
+        return Suggestions(*columns)
 
 
 @dataclass
@@ -27,9 +43,8 @@ class Decision:
 
     candidates: Candidates
     acceptance: Acceptance
-    confidence: np.ndarray  # calibrated probability that the class is correct [N]
-    probability: np.ndarray  # uncalibrated [N]
-    margin: np.ndarray  # lead over the second class [N]
+    bounded: Suggestions  # of the members that the held-out labels bound: what is accepted
+    review: Suggestions  # of members that learned from held-out labels too: what a person looks at
     usable: np.ndarray  # the sample could be scored [N]
     ood_mask: np.ndarray  # out of distribution [N]
     calibration_confidence: np.ndarray  # cross-fitted, of the calibration samples [n]
@@ -37,11 +52,17 @@ class Decision:
     max_distance: float  # samples beyond it are out of distribution
     reference: np.ndarray  # embeddings of the training split [M, D]
 
+    @property
+    def suggestions(self) -> Suggestions:
+        """What is written: accepted predictions, and those for review."""
+        return self.bounded.where(self.acceptance.accepted, self.review)
+
 
 def decide(labels: Labels, predictions: Predictions, settings: AutoLabelSettings) -> Decision:
     """Scores, calibrates and accepts.
 
-    The scores are fitted on the validation split; only calibration and acceptance see held-out labels.
+    The scores are fitted on the validation split; only calibration, acceptance and what is for review see held-out
+    labels.
     """
     usable = ~np.isnan(predictions.logits).any(1)
     class_ids, probability, margin = top_two(class_probabilities(labels, predictions, usable, settings))
@@ -55,17 +76,19 @@ def decide(labels: Labels, predictions: Predictions, settings: AutoLabelSettings
     if not settings.random_labels and len(held_out) and len(unlabelled):
         weights = threshold.class_weights(class_ids[held_out], class_ids[unlabelled], len(labels.names))
     allowed = np.where(is_far, -np.inf, scores)
-    candidates = Candidates(allowed, class_ids, unlabelled, held_out, correct, weights)
+    expected = expected_precision(labels, predictions, scores, class_ids)[held_out]
     if len(held_out):
         calibrator, min_scores = calibration.fit(scores[held_out], correct, weights), None
     else:
         calibrator, min_scores = predictions.earlier_calibrator, predictions.earlier_min_scores
+    bounded = Suggestions(class_ids, calibrator(scores), margin)
+    review = _refitted(labels, predictions, bounded, calibrator, settings)
+    candidates = Candidates(allowed, class_ids, review.class_ids, unlabelled, held_out, correct, expected, weights)
     return Decision(
         candidates=candidates,
         acceptance=accept(candidates, len(labels.names), settings, min_scores),
-        confidence=calibrator(scores),
-        probability=probability,
-        margin=margin,
+        bounded=bounded,
+        review=review,
         usable=usable,
         ood_mask=is_far & (labels.class_ids < 0),
         calibration_confidence=calibration.cross_fitted(scores[held_out], correct, settings.seed, weights),
@@ -104,19 +127,64 @@ def acceptance_scores(
     labels: Labels, predictions: Predictions, class_ids: np.ndarray, probability: np.ndarray, usable: np.ndarray
 ) -> np.ndarray:
     """Acceptance score of each prediction from members and neighbours, weighted on the validation split [N]."""
-    evidence = {"confidence": probability}
-    if predictions.members:
-        members = np.array([scores[np.arange(len(class_ids)), class_ids] for scores in predictions.members.values()])
-        weight = np.array([predictions.weights.get(name, 1.0) for name in predictions.members])[:, None]
-        weight = np.where(np.isnan(members), 0.0, weight)  # a member may abstain
-        total, sum_of_weights = (weight * np.exp(np.nan_to_num(members))).sum(axis=0), weight.sum(axis=0)
-        evidence = {"members": np.where(sum_of_weights > 0, total / np.maximum(sum_of_weights, EPS), probability)}
-    if predictions.neighbour_agreement is not None:
-        evidence["neighbours"] = np.nan_to_num(predictions.neighbour_agreement, nan=0.5)
-    columns = np.stack([log_odds(values, SMOOTHING[name]) for name, values in evidence.items()], axis=1)
+    columns, initial = _evidence(probability, predictions.neighbour_agreement)
     tuning = np.flatnonzero((predictions.split_ids == Split.VALIDATION) & usable)
     is_correct = class_ids[tuning] == labels.class_ids[tuning]
-    return np.asarray(columns @ calibration.combine(columns, np.ones(len(evidence)), tuning, is_correct))
+    return np.asarray(columns @ calibration.combine(columns, initial, tuning, is_correct))
+
+
+def _evidence(probability: np.ndarray, neighbour_agreement: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Log-odds of each kind of evidence [N, F], and its weight without validation labels [F]."""
+    evidence = {"confidence": probability}
+    if neighbour_agreement is not None:
+        evidence["neighbours"] = np.nan_to_num(neighbour_agreement, nan=0.5)
+    columns = np.stack([log_odds(values, SMOOTHING[name]) for name, values in evidence.items()], axis=1)
+    return columns, np.array([INITIAL_WEIGHTS[name] for name in evidence])
+
+
+def expected_precision(
+    labels: Labels, predictions: Predictions, scores: np.ndarray, class_ids: np.ndarray
+) -> np.ndarray:
+    """Probability that each prediction is correct, by out-of-fold or validation predictions alone [N].
+
+    It says where testing starts; held-out labels have no part in it.
+    """
+    rows = predictions.split_ids == Split.VALIDATION
+    if rows.sum() >= MIN_EXPECTED:
+        return calibration.fit(scores[rows], class_ids[rows] == labels.class_ids[rows])(scores)
+    if predictions.out_of_fold is None or (~np.isnan(predictions.out_of_fold).any(axis=1)).sum() < MIN_EXPECTED:
+        return predictions.earlier_calibrator(scores)
+    rows = np.flatnonzero(~np.isnan(predictions.out_of_fold).any(axis=1))
+    predicted, probability, _ = top_two(np.exp(predictions.out_of_fold[rows]))
+    columns, weights = _evidence(probability, _agreement_on(predictions, rows, predicted, class_ids))
+    return calibration.fit(columns @ weights, predicted == labels.class_ids[rows])(scores)
+
+
+def _agreement_on(
+    predictions: Predictions, rows: np.ndarray, others: np.ndarray, class_ids: np.ndarray
+) -> np.ndarray | None:
+    """Agreement of the neighbours of some samples on `others` [n]; NaN where it is known for `class_ids` alone."""
+    agreement = predictions.neighbour_agreement
+    return None if agreement is None else np.where(others == class_ids[rows], agreement[rows], np.nan)
+
+
+def _refitted(
+    labels: Labels,
+    predictions: Predictions,
+    bounded: Suggestions,
+    calibrator: Calibrator,
+    settings: AutoLabelSettings,
+) -> Suggestions:
+    """Suggestions of the members that learned from all labels; those of `bounded` where no label is held out."""
+    if predictions.refitted is None:
+        return bounded
+    predictions = replace(predictions, logits=predictions.refitted, log_prior=np.zeros_like(predictions.log_prior))
+    usable = ~np.isnan(predictions.logits).any(1)
+    class_ids, probability, margin = top_two(class_probabilities(labels, predictions, usable, settings))
+    rows = np.arange(len(class_ids))
+    predictions.neighbour_agreement = _agreement_on(predictions, rows, class_ids, bounded.class_ids)
+    scores = acceptance_scores(labels, predictions, class_ids, probability, usable)
+    return Suggestions(class_ids, calibrator(scores), margin)
 
 
 def find_outliers(
@@ -136,4 +204,5 @@ def decide_by_checkpoint(labels: Labels, predictions: Predictions, settings: Aut
     logits = predictions.logits if predictions.checkpoint_logits is None else predictions.checkpoint_logits
     uniform = np.zeros_like(predictions.log_prior)
     single = replace(predictions, logits=logits, log_prior=uniform, members={}, neighbour_agreement=None)
+    single = replace(single, out_of_fold=None, refitted=None)
     return decide(labels, single, settings)

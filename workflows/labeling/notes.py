@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from ...models.confidence.threshold import Threshold, first_test, labels_needed
+from ...models.confidence.threshold import HeldOut, Threshold, first_test, labels_needed
 from ...models.settings import AutoLabelSettings
 from ..data.labels import Labels, label_notes
 from ..display.tables import counted, left_out, percent
 from .acceptance import Acceptance, Candidates
 from .decision import Decision
+from .targets import target_rows
 
 TESTED_UNTIL = "Testing ends with the first that fails, so no lower one was tested, whatever the curve shows there."
 
@@ -60,7 +60,7 @@ def _no_calibration(labels: Labels, inputs: dict[str, Any], settings: AutoLabelS
         source = "the threshold of that run was used" if accepts else "there is no threshold, so nothing is accepted"
         return f"No label here is new to the model, so nothing is promised: {source}. An audit bounds the precision."
     nothing, field = "so there is no threshold, and nothing is accepted", inputs.get("group_field")
-    if not settings.calibration_fraction and not inputs.get("after"):
+    if settings.calibration_fraction == 0 and not inputs.get("after"):
         return f"No label is held out, {nothing}: calibration_fraction=0 asks for that."
     if not (labels.is_labelled & labels.trusted).any():
         return f"All labels came from Evenset or a queue, and none may calibrate, {nothing}. Label random samples."
@@ -83,7 +83,7 @@ def target_notes(
     """
     notes = []
     if not acceptance.accepted.any():
-        notes.append(_nothing_accepted(labelled, candidates.correct, settings))
+        notes.append(_nothing_accepted(labelled, candidates, settings, len(names)))
     elif settings.per_class:
         notes += _declined_classes(names, candidates.calibration_class_ids, acceptance.thresholds, settings)
     if acceptance.accepted.any() and not settings.random_labels:
@@ -115,21 +115,39 @@ def _declined_classes(
     return notes
 
 
-def _nothing_accepted(labelled: int, correct: np.ndarray, settings: AutoLabelSettings) -> str:
-    """How many labels it would take to accept something."""
-    target, confidence = f"{100 * settings.target_precision:g} %", f"{100 * (1 - settings.alpha):.0f} %"
-    needed, held_out = labels_needed(settings.target_precision, settings.alpha), len(correct)
+def _nothing_accepted(labelled: int, candidates: Candidates, settings: AutoLabelSettings, classes: int) -> str:
+    """What was tested, which target would accept something, and how many labels this one is likely to take."""
+    target, confidence = percent(settings.target_precision), f"{100 * (1 - settings.alpha):.0f} %"
+    needed, held_out = labels_needed(settings.target_precision, settings.alpha), len(candidates.calibration)
     if held_out < needed:
-        total = math.ceil(needed * labelled / held_out)
-        return (
-            f"Nothing is accepted: a precision of {target} with {confidence} confidence takes {needed} held-out "
-            f"labels, all predicted right, and there are {held_out}. "
-            f"Label about {total:,} samples in all, drawn at random."
+        reason = (
+            f"a precision of {target} with {confidence} confidence takes {needed} held-out labels, all predicted "
+            f"right, and there are {held_out}"
         )
-    first = first_test(held_out, settings.target_precision, settings.alpha)
-    which = "of each class" if settings.per_class else f"above which about {first} of them lie,"
+    else:
+        correct = percent(float(candidates.correct.mean()))
+        reason = f"of {held_out} held-out labels {correct} are predicted right. {_first_test(candidates, settings)}"
+    rows = target_rows(labelled, classes, candidates, settings)
+    lower = [row for row in rows if row["target"] < settings.target_precision and row["accepted"]]
+    other = ""
+    if lower:
+        best = lower[-1]
+        other = f" A target of {percent(best['target'])} accepts {counted(best['accepted'], 'sample')}: see set_target."
+    likely = next(row["labels needed"] for row in rows if row["target"] == settings.target_precision)
+    more = f"about {likely:,}" if likely else f"more than {16 * labelled:,}"
+    return f"Nothing is accepted: {reason}.{other} {target} is likely to take {more} random labels in all."
+
+
+def _first_test(candidates: Candidates, settings: AutoLabelSettings) -> str:
+    """Where testing began, and how it failed."""
+    if settings.per_class:
+        return f"The first threshold of each class fails. {TESTED_UNTIL}"
+    samples = HeldOut(candidates.scores[candidates.calibration], candidates.correct)
+    unlabelled = candidates.scores[candidates.unlabelled]
+    test = first_test(unlabelled, samples, candidates.expected, settings.target_precision, settings.alpha)
+    if test is None:
+        return "No threshold has enough of them to be tested"
     return (
-        f"Nothing is accepted: of {held_out} held-out labels {percent(float(correct.mean()))} are predicted right. "
-        f"The strictest threshold, {which} does not show {target} with {confidence} confidence. {TESTED_UNTIL} "
-        "Label more samples, or lower target_precision."
+        f"The first threshold, at which most was expected to be accepted, has {test.held_out} of them above it, "
+        f"{test.errors} of these wrong, and may have {test.allowed}. {TESTED_UNTIL}".rstrip(".")
     )

@@ -9,7 +9,9 @@ import numpy as np
 
 from ...models.classifiers import linear
 from ...models.confidence.calibration import Calibrator
+from ...models.confidence.threshold import labels_to_hold_out
 from ...models.errors import InvalidInput
+from ...models.settings import AutoLabelSettings
 from ..data.labels import Labels
 from ..runs.run import Run
 from ..training.embedding_source import EmbeddingSource, read_or_compute
@@ -42,7 +44,10 @@ class Predictions:
     earlier_max_distance: float = np.inf
     members: dict[str, np.ndarray] = field(default_factory=dict)  # log-probabilities of each member [N, K]
     weights: dict[str, float] = field(default_factory=dict)  # of each member
+    accuracies: dict[str, float] = field(default_factory=dict)  # out-of-fold accuracy of each member
     neighbour_agreement: np.ndarray | None = None  # mean probability of the class among neighbours [N]
+    out_of_fold: np.ndarray | None = None  # log-probabilities of training samples without their label [N, K]
+    refitted: np.ndarray | None = None  # log-probabilities by members that learned from held-out labels too [N, K]
     checkpoint_logits: np.ndarray | None = None  # of the checkpoint without the other members [N, K]
 
 
@@ -63,7 +68,8 @@ def from_images(
             errors=fitted.errors,
             curves=fitted.curves,
         )
-    graph = spread_on_graph(run, labels, data.split_ids, features, config.graph, config.labeling.seed)
+    groups = groups_of_all(labels, data.stats.groups)
+    graph = spread_on_graph(run, labels, data.split_ids, features, config.graph, config.labeling.seed, groups)
     if config.labeling.members == "graph":
         return _of_ensemble(graph, labels, features.vectors, data.split_ids, features.errors)
     rounds = config.labeling.self_training_rounds
@@ -83,7 +89,7 @@ def _prepare(
     rule = SplitRule(
         validation_fraction=config.resnet.validation_fraction if has_epochs else 0.0,
         seed=config.resnet.seed,
-        held_out_fraction=settings.calibration_fraction,
+        held_out_fraction=_held_out_fraction(labels, settings),
         stratify_held_out=not settings.random_labels,
         earlier=start.kept if start else {},
     )
@@ -94,12 +100,21 @@ def _prepare(
     return data, extract_features(run, labels, data.stats, config.images, config.resnet, computed)
 
 
+def _held_out_fraction(labels: Labels, settings: AutoLabelSettings) -> float:
+    """Fraction of the trusted labels to hold out: the user's, or as the target needs."""
+    if settings.calibration_fraction is not None:
+        return settings.calibration_fraction
+    trusted = int((labels.is_labelled & labels.trusted).sum())
+    return labels_to_hold_out(trusted, settings.target_precision, settings.alpha) / max(trusted, 1)
+
+
 def from_vectors(
     run: Run, labels: Labels, source: EmbeddingSource, config: AutoLabelConfig, start: WarmStart | None = None
 ) -> Predictions:
     """Predicts by the graph of the user's vectors; a linear checkpoint serves other datasets."""
     vectors, errors = read_or_compute(run, labels, source)
-    split_ids = _split_vectors(run, labels, errors, config, start)
+    groups = groups_of_all(labels, without_images(labels, errors).groups)
+    split_ids = _split_vectors(run, labels, errors, groups, config, start)
     train, seed = split_ids == Split.TRAIN, config.labeling.seed
     if len(np.unique(labels.class_ids[train])) < 2:
         raise InvalidInput("holding out labels leaves fewer than two classes to train: label more samples")
@@ -107,26 +122,35 @@ def from_vectors(
     model = linear.train(vectors[train], labels.class_ids[train], len(labels.names), seed)
     linear.save(model, run.folder / "checkpoint.safetensors", dict(names=labels.names, vectors=source.name))
     run.report("training", 1, 1)
-    graph = spread_on_graph(run, labels, split_ids, Features(vectors, None, errors), config.graph, seed)
+    graph = spread_on_graph(run, labels, split_ids, Features(vectors, None, errors), config.graph, seed, groups)
     predictions = _of_ensemble(graph, labels, vectors, split_ids, errors)
     return replace(predictions, checkpoint_logits=linear.predict(model, vectors))
 
 
 def _split_vectors(
-    run: Run, labels: Labels, errors: dict[int, str], config: AutoLabelConfig, start: WarmStart | None
+    run: Run,
+    labels: Labels,
+    errors: dict[int, str],
+    groups: np.ndarray,
+    config: AutoLabelConfig,
+    start: WarmStart | None,
 ) -> np.ndarray:
-    """Training and held-out splits, without validation; samples of one file stay together [N]."""
+    """Training and held-out splits, without validation [N].
+
+    Args:
+        groups: samples of one group, or of one file, stay together [N]
+    """
 
     def compute() -> dict[str, np.ndarray]:
         settings = config.labeling
         usable = np.array([i for i in labels.labelled_indices if i not in errors], dtype=np.int64)
         split_ids = np.full(len(labels.ids), Split.NONE, dtype=np.int64)
         split_ids[usable] = Split.TRAIN
-        groups = groups_of_all(labels, without_images(labels, errors).groups)
         if start:
             keep_aside(split_ids, {Split.HELD_OUT: start.kept[Split.HELD_OUT]}, labels, groups)
         else:
-            draw = Draw(settings.calibration_fraction, settings.seed, stratify=not settings.random_labels)
+            fraction = _held_out_fraction(labels, settings)
+            draw = Draw(fraction, settings.seed, stratify=not settings.random_labels)
             set_aside(split_ids, Split.HELD_OUT, labels, groups, draw)
         return {"parts": split_ids, "paths": labels.paths}
 
@@ -146,7 +170,10 @@ def _of_ensemble(
         resnet=False,
         members=members.log_probabilities,
         weights=members.weights,
+        accuracies=members.accuracies,
         neighbour_agreement=members.neighbour_agreement,
+        out_of_fold=members.out_of_fold,
+        refitted=members.refitted,
     )
 
 

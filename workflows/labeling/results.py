@@ -15,10 +15,12 @@ from ..data.labels import Labels
 from ..display.tables import percent, table
 from ..runs.run import Run
 from ..training.image_survey import errors_by_id
+from ..training.label_spreading import MEMBERS
 from .acceptance import Acceptance, Candidates
 from .decision import Decision
 from .notes import notes_on
 from .predictions import Predictions
+from .targets import target_rows
 
 
 class Promise(StrEnum):
@@ -52,6 +54,7 @@ class AutoLabelResults:
     high: float
     rows: list[dict[str, Any]]  # a class
     members: list[dict[str, Any]]  # a member: its weight, and its own correct predictions of held-out labels
+    targets: list[dict[str, Any]]  # a target precision: accepted, coverage, its bound, and labels needed
     curve: list[dict[str, float]]  # a threshold: coverage, score, held_out, precision, low, high
     reliability: list[dict[str, float]]  # a bin of cross-fitted confidence: count, confidence, right, low, high
     curves: list[dict[str, Any]]  # an epoch of training
@@ -122,6 +125,7 @@ def summarise(
         per_class=settings.per_class,
         rows=class_rows(labels.names, labelled.tolist(), candidates, acceptance, settings.alpha),
         members=_member_rows(labels, predictions, candidates.calibration),
+        targets=target_rows(int(labels.is_labelled.sum()), len(labels.names), candidates, settings),
         curve=_curve(candidates, settings.alpha),
         reliability=reliability(decision.calibration_confidence, candidates.correct, settings.alpha),
         curves=predictions.curves,
@@ -166,10 +170,11 @@ def class_rows(
     """
     rows = []
     for i, name in enumerate(names):
-        unlabelled = candidates.unlabelled[candidates.class_ids[candidates.unlabelled] == i]
-        accepted = int(acceptance.accepted[unlabelled].sum())
+        is_accepted, rest = acceptance.accepted[candidates.unlabelled], candidates.unlabelled
+        accepted = int((candidates.class_ids[rest[is_accepted]] == i).sum())
+        review = int((candidates.review_class_ids[rest[~is_accepted]] == i).sum())
         correct = candidates.correct[acceptance.calibration_accepted & (candidates.calibration_class_ids == i)]
-        counts = {"labelled": labelled[i], "accepted": accepted, "review": len(unlabelled) - accepted}
+        counts = {"labelled": labelled[i], "accepted": accepted, "review": review}
         rows.append({"class": name, **counts, **_precision(correct, alpha)})
     return rows
 
@@ -189,7 +194,16 @@ def _member_rows(labels: Labels, predictions: Predictions, calibration: np.ndarr
         scores = np.nan_to_num(predictions.members[name][calibration], nan=-np.inf)
         is_correct = (scores.argmax(axis=1) == labels.class_ids[calibration]) & np.isfinite(scores).any(axis=1)
         held_out = f"{int(is_correct.sum())} of {len(calibration)}" if len(calibration) else None
-        rows.append({"member": name, "weight": percent(weight), "held-out right": held_out})
+        accuracy = predictions.accuracies.get(name)
+        rows.append(
+            {
+                "member": name,
+                "weight": percent(weight),
+                "cross-fitted right": None if accuracy is None else percent(accuracy),
+                "held-out right": held_out,
+                "what it is": MEMBERS[name],
+            }
+        )
     return rows
 
 

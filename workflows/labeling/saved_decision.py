@@ -17,9 +17,11 @@ FILE = "decision.npz"
 CANDIDATES = {  # fields of Candidates by their names in the file
     "ranks": "scores",
     "classes": "class_ids",
+    "review_classes": "review_class_ids",
     "pool": "unlabelled",
     "held": "calibration",
     "right": "correct",
+    "expected": "expected",
     "weights": "weights",
 }
 
@@ -45,7 +47,12 @@ def save(folder: Path, decision: Decision, by_checkpoint: Decision) -> None:
     candidates = {column: getattr(decision.candidates, name) for column, name in CANDIDATES.items()}
     if candidates["weights"] is None:
         candidates["weights"] = np.zeros(0)
-    save_arrays(folder / FILE, **rule, **candidates)
+    suggestions = {
+        f"{kind}_{name}": getattr(getattr(decision, kind), name)
+        for kind in ("bounded", "review")
+        for name in ("confidence", "margin")
+    }
+    save_arrays(folder / FILE, **rule, **candidates, **suggestions)
 
 
 def load_candidates(folder: Path) -> Candidates | None:

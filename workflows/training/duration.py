@@ -39,6 +39,7 @@ GENERATOR_UPDATE = 0.16  # by a batch of 32 images
 CNN_UPDATE = 0.03  # of the small CNN that measures the benefit
 
 START = 8.0  # of a worker, seconds
+HELD_OUT = 0.4  # of the labels, where the target says how many
 DEPTH = {"resnet18": 1.0, "resnet34": 2.0, "resnet50": 2.4}  # cost relative to resnet18
 METHODS = ("hog + svm", "k-nn", "resnet", "image gcn", "gcn", "laplace", "ensemble")  # defaults of a comparison
 NETWORKS = {"resnet": "resnet", "ensemble": "resnet", "image gcn": "image gcn"}  # the network that a method trains
@@ -145,7 +146,8 @@ def _copies(samples: int, labelled: int, area: float, values: Mapping[str, Any])
 
 
 def _auto_label(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
-    train = labelled * (1 - values["calibration_fraction"])
+    fraction = values["calibration_fraction"]
+    train = labelled * (1 - (HELD_OUT if fraction is None else fraction))
     graph = 0.0 if values["members"] == "resnet" or values.get("run") else samples * GRAPH
     if values.get("embeddings") or values["members"] == "graph":
         return graph

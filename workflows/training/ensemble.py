@@ -6,7 +6,7 @@ Held-out labels count as unlabelled for every member, weight and round.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,40 +32,66 @@ class Ensemble:
     log_probabilities: dict[str, np.ndarray]  # of each member, NaN where it abstains [N, K]
     weights: dict[str, float]  # of sum 1
     combined: np.ndarray  # log-probabilities, NaN where all abstain [N, K]
-    neighbour_agreement: np.ndarray | None  # see neighbour_agreement() [N]
+    neighbour_agreement: np.ndarray | None = None  # see neighbour_agreement() [N]
+    out_of_fold: np.ndarray | None = None  # combined, of training samples by members without their label [N, K]
+    accuracies: dict[str, float] = field(default_factory=dict)  # out-of-fold accuracy of each member
+    refitted: np.ndarray | None = None  # combined, by members that learned from held-out labels too [N, K]
 
 
 def spread_on_graph(
-    run: Run, labels: Labels, split_ids: np.ndarray, features: Features, settings: GraphSettings, seed: int
+    run: Run,
+    labels: Labels,
+    split_ids: np.ndarray,
+    features: Features,
+    settings: GraphSettings,
+    seed: int,
+    groups: np.ndarray | None = None,
 ) -> Ensemble:
-    """Spreads the labels of the training split over the graph of all samples; computed once a run."""
+    """Spreads the labels of the training split over the graph of all samples; computed once a run.
+
+    Args:
+        groups: samples of one group are in one fold of the cross-fitting [N]; None: each is its own
+    """
 
     def compute() -> dict[str, np.ndarray]:
-        from .label_spreading import build_views, spread_labels
+        from .label_spreading import build_views, refit, spread_labels
 
-        spreading = LabelSpreadingSettings(seed=seed)
-        run.report("joining the nearest samples", 0, 2)
+        spreading, gcn_settings = LabelSpreadingSettings(seed=seed), GCNSettings(seed=seed)
+        run.report("joining the nearest samples", 0, 3)
         views = build_views(features.vectors, spreading, settings, features.details)
-        run.report("spreading labels", 1, 2)
-        training_labels = np.where(split_ids == Split.TRAIN, labels.class_ids, -1)
-        members = spread_labels(views, training_labels, len(labels.names), spreading, GCNSettings(seed=seed))
-        run.report("spreading labels", 2, 2)
-        nearest = views.graph.neighbours
-        neighbours = np.full((len(labels.ids), nearest.shape[1]), -1)
-        neighbours[views.usable] = np.where(nearest >= 0, views.usable[nearest], -1)
-        scores = members.log_probabilities.astype(np.float32)
-        return dict(scores=scores, weights=members.weights, names=np.array(members.names), neighbours=neighbours)
+        run.report("spreading labels", 1, 3)
+        training_labels, classes = np.where(split_ids == Split.TRAIN, labels.class_ids, -1), len(labels.names)
+        members = spread_labels(views, training_labels, classes, spreading, gcn_settings, groups)
+        run.report("spreading all labels", 2, 3)
+        arrays = dict(
+            scores=members.log_probabilities.astype(np.float32),
+            weights=members.weights,
+            names=np.array(members.names),
+            neighbours=views.neighbours(),
+            out_of_fold=ensemble.combine(members.out_of_fold, members.weights),
+            accuracies=members.accuracies(labels.class_ids),
+        )
+        if (training_labels < labels.class_ids).any():
+            arrays["refitted"] = refit(views, labels.class_ids, classes, members.weights, spreading, gcn_settings)
+        run.report("spreading all labels", 3, 3)
+        return arrays
 
     kept = run.cached_arrays("spread", compute, labels.ids)
     names = kept["names"].tolist()
     scores = dict(zip(names, kept["scores"].astype(np.float64), strict=True))
     members = _combine(scores, dict(zip(names, kept["weights"].tolist(), strict=True)))
-    return replace(members, neighbour_agreement=neighbour_agreement(members.combined, kept["neighbours"]))
+    return replace(
+        members,
+        neighbour_agreement=neighbour_agreement(members.combined, kept["neighbours"]),
+        out_of_fold=kept["out_of_fold"],
+        accuracies=dict(zip(names, kept["accuracies"].tolist(), strict=True)),
+        refitted=kept.get("refitted"),
+    )
 
 
 def _combine(scores: dict[str, np.ndarray], weights: dict[str, float]) -> Ensemble:
     combined = ensemble.combine(np.stack(list(scores.values())), np.array(list(weights.values())))
-    return Ensemble(scores, weights, combined, None)
+    return Ensemble(scores, weights, combined)
 
 
 def neighbour_agreement(scores: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
@@ -100,7 +126,12 @@ def add_resnet(
     graph_weight, resnet_weight = ensemble.weigh(both[:, tuning], labels.class_ids[tuning], defaults).tolist()
     weights = {**{name: graph_weight * weight for name, weight in graph.weights.items()}, "resnet": resnet_weight}
     members = _combine({**graph.log_probabilities, "resnet": resnet_scores}, weights)
-    return replace(members, neighbour_agreement=graph.neighbour_agreement)
+    refitted = graph.refitted
+    if refitted is not None:
+        refitted = ensemble.combine(np.stack([refitted, resnet_scores]), np.array([graph_weight, resnet_weight]))
+    return replace(
+        members, neighbour_agreement=graph.neighbour_agreement, accuracies=graph.accuracies, refitted=refitted
+    )
 
 
 def self_train(

@@ -1,0 +1,52 @@
+"""Other target precisions of a run: how much each accepts, and how many labels it is likely to take."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...models.confidence.power import likely_factor
+from ...models.settings import AutoLabelSettings
+from .acceptance import Candidates, accept
+
+TARGETS = (0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
+
+
+def target_rows(
+    labelled: int, classes: int, candidates: Candidates, settings: AutoLabelSettings
+) -> list[dict[str, Any]]:
+    """A row a target: accepted samples, their bound, and the labels that it is likely to take where none is accepted.
+
+    The bounds of each row hold for that row alone: choosing among targets weakens the guarantee.
+
+    Args:
+        labelled: number of labels that the run began with
+    """
+    if not len(candidates.calibration) or not len(candidates.unlabelled):
+        return []
+    rows = []
+    for target in sorted({*TARGETS, settings.target_precision}):
+        acceptance = accept(candidates, classes, replace(settings, target_precision=target))
+        count = int(acceptance.accepted.sum())
+        rows.append(
+            {
+                "target": target,
+                "accepted": count,
+                "coverage": count / len(candidates.unlabelled),
+                "at least": acceptance.threshold.low if count else None,
+                "labels needed": None if count else likely_labels(labelled, candidates, target, settings.alpha),
+            }
+        )
+    return rows
+
+
+def likely_labels(labelled: int, candidates: Candidates, target: float, alpha: float) -> int | None:
+    """Labels in all with which the target is likely to accept something; None where 16 times as many are not.
+
+    As if further labels only held out more: they also make predictions better, so that it may take fewer.
+    """
+    factor = likely_factor(np.sort(candidates.expected)[::-1], target, alpha)
+    return None if factor is None else math.ceil(factor * labelled / 10) * 10
