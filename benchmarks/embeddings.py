@@ -53,8 +53,9 @@ def compare(vectors: np.ndarray, truth: np.ndarray, counts: list[int], seeds: ra
     """Prints the accuracy of every method on the same splits; each is tuned on the labels of its split alone."""
     from evenset.models.settings import GCNSettings, GraphSettings, LabelSpreadingSettings
     from evenset.workflows.training import label_spreading
+    from evenset.workflows.training.graph_views import build_views
 
-    graph_views = label_spreading.build_views(vectors, LabelSpreadingSettings(), GraphSettings())
+    graph_views = build_views(vectors, LabelSpreadingSettings(), GraphSettings())
     classes = int(truth.max()) + 1
     all_peers = peers(graph_views, classes)
     for count in counts:

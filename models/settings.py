@@ -411,9 +411,17 @@ class MistakeSettings(Settings):
         5, "folds of the labels, each scored by a model trained on the others", low=2, high=20, basic=True
     )
     method: str = setting(
-        "evenset",
-        "score of a label: Evenset's, which estimates how classes are confused, or one of cleanlab's",
-        choices=("evenset", "self_confidence", "normalized_margin", "confidence_weighted_entropy"),
+        "auto",
+        "score of a label: the one that finds most planted errors (auto, with embeddings), Evenset's, which estimates "
+        "how classes are confused, its mean with the margin, or one of cleanlab's",
+        choices=(
+            "auto",
+            "evenset",
+            "evenset_margin",
+            "self_confidence",
+            "normalized_margin",
+            "confidence_weighted_entropy",
+        ),
     )
     seed: int = _seed()
 

@@ -24,20 +24,23 @@ class TunedRegression(NamedTuple):
     strength: float  # C, the inverse regularisation
 
 
-def fit(rows: np.ndarray, labels: np.ndarray, classes: int, folds: np.ndarray) -> TunedRegression:
+def fit(
+    rows: np.ndarray, labels: np.ndarray, classes: int, folds: np.ndarray, strength: float | None = None
+) -> TunedRegression:
     """Fits multinomial logistic regression on the labelled rows, with the C of the least out-of-fold log-loss.
 
     Args:
         rows: of length 1 on average [N, d]
         labels: class of each row, -1 where unknown [N]; at least two classes
         folds: fold of each labelled row, in the order of the rows [n]; one fold alone leaves DEFAULT_STRENGTH
+        strength: C, in place of choosing it
     """
     labelled = labels >= 0
     targets, basis = labels[labelled], _basis(rows[labelled])
     inputs = rows[labelled] @ basis
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The number of unique classes")  # many classes with few labels are usual
-        strength = _choose_strength(inputs, targets, classes, folds)
+        strength = strength or _choose_strength(inputs, targets, classes, folds)
         out_of_fold = _predict_folds(inputs, targets, classes, folds, np.array([strength]))[0]
         model = _regression(strength).fit(inputs, targets)
     return TunedRegression(_predict(model, rows @ basis, classes), out_of_fold, strength)

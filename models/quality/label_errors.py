@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import InvalidInput
 
-METHODS = ("evenset", "self_confidence", "normalized_margin", "confidence_weighted_entropy")
+METHODS = ("evenset", "evenset_margin", "self_confidence", "normalized_margin", "confidence_weighted_entropy")
 ANCHOR_FRACTION = 0.1  # the most certain rows of each predicted class, assumed to be of that class
 MIN_ANCHORS = 5  # of each class that has as many rows
 UNIFORM_NOISE = 0.02  # fraction of labels assumed to be uniformly random, beyond the noise of the anchors
@@ -25,7 +25,8 @@ def mistakenness(
         labels: class of each row as labelled [N]
         neighbours: indices of the nearest rows, -1 for none [N, k]: probabilities are averaged over them. None: not
             averaged (`average` does so without leaks, where the model of each fold is available)
-        method: "evenset" (see `posterior`), or 1 minus a score of cleanlab (Northcutt et al., 2021)
+        method: "evenset" (see `posterior`), "evenset_margin" (its mean with 1 - normalized_margin), or 1 minus a score
+            of cleanlab (Northcutt et al., 2021)
 
     Raises:
         ValueError: unknown method
@@ -36,6 +37,9 @@ def mistakenness(
         probabilities = average(probabilities[None], np.zeros(len(labels), dtype=np.int64), neighbours)
     if method == "evenset":
         return np.asarray(1 - posterior(probabilities, labels)[np.arange(len(labels)), labels])
+    if method == "evenset_margin":
+        both = [mistakenness(probabilities, labels, method=name) for name in ("evenset", "normalized_margin")]
+        return np.asarray(np.mean(both, axis=0))
     from cleanlab.rank import get_label_quality_scores
 
     return np.clip(1 - np.asarray(get_label_quality_scores(labels, probabilities, method=method), np.float64), 0, 1)

@@ -13,9 +13,9 @@ from ...workflows.data.checks import require_fields
 from ...workflows.data.label_text import has_label
 from ...workflows.data.labels import SYNTHETIC
 from ...workflows.display.tables import counted
+from ...workflows.labeling.retarget import preview, retarget
 from ...workflows.runs import lookup
 from ...workflows.ui.overview import SUGGESTED
-from ...workflows.ui.retarget import preview, retarget
 from ..display import charts, widgets
 from ..display.wording import capitalize
 from .disagreement import MAX_CLASSES, count_disagreements, heat_map, heat_map_layout

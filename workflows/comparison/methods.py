@@ -23,8 +23,8 @@ from ...models.settings import (
     TraditionalSettings,
 )
 from ..training.ensemble import add_resnet, spread_on_graph
+from ..training.graph_views import GraphViews, build_views
 from ..training.image_features import Features
-from ..training.label_spreading import GraphViews, build_views
 from ..training.partition import Split, SplitRule
 from ..training.resnet import fit
 from ..training.training_set import prepare

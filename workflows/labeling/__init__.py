@@ -5,7 +5,7 @@
      2  partition  labelled samples into train, validation and held-out    training.partition.split_parts
      3  describe   all images by label-free features,                      training.image_features.extract_features
                    or all samples by the user's vectors                    training.embedding_source.read_or_compute
-     4  graph      k nearest neighbours of each sample                     training.label_spreading.build_views
+     4  graph      k nearest neighbours of each sample                     training.graph_views.build_views
      5  spread     the train labels by several members: label propagation  training.label_spreading.spread_labels
                    (Zhou et al., 2004), GCN (Kipf and Welling, 2017), SGC
                    (Wu et al., 2019), with cross-fitted weights

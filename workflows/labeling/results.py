@@ -14,8 +14,8 @@ from ...models.settings import AutoLabelSettings
 from ..data.labels import Labels
 from ..display.tables import percent, table
 from ..runs.run import Run
+from ..training.graph_members import MEMBERS
 from ..training.image_survey import errors_by_id
-from ..training.label_spreading import MEMBERS
 from .acceptance import Acceptance, Candidates
 from .decision import Decision
 from .notes import notes_on

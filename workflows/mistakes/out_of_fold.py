@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...models import splits
-from ...models.classifiers import linear
+from ...models.classifiers.tuned_regression import is_learnable
 from ...models.errors import InvalidInput
 from ...models.files import save_arrays
 from ...models.graphs.nearest_neighbours import Graph
 from ...models.probabilities import softmax
 from ...models.quality import label_errors
+from ...models.quality.planted_errors import Planted
 from ...models.settings import GraphSettings, ResNetSettings
 from ...models.training_loops import TrainingReport
 from ..data.labels import Labels
 from ..runs import cached_arrays
 from ..runs.run import Run
 from ..training import image_survey, resnet
-from ..training.embedding_source import EmbeddingSource, read_or_compute
+from ..training.embedding_source import EmbeddingSource, read_or_compute, unlabelled_vectors
 from ..training.image_features import extract_features
 from ..training.partition import Draw, Split, set_aside
 from ..training.training_set import TrainingSet
 from . import folds as cross_validation
+from . import planting
 from .config import MistakeConfig
 
 PREDICT_BATCH = 64
@@ -37,7 +39,7 @@ class OutOfFold:
     """Predictions of the labelled samples, none of which has seen its own label."""
 
     rows: np.ndarray  # indices of the samples that can be judged [n]
-    probabilities: np.ndarray  # averaged over neighbours [n, K]
+    probabilities: np.ndarray  # [n, K]
     single: np.ndarray  # before averaging [n, K]
     neighbours: np.ndarray  # the nearest first, -1 where there is none [n, k]
     duplicates: np.ndarray  # near-duplicates share a group [n]
@@ -45,12 +47,14 @@ class OutOfFold:
     folds: int
     errors: dict[int, str]  # index of the sample: why it could not be read
     unjudged: np.ndarray  # indices of samples whose class is in no other fold
+    rounds: list[Planted] = field(default_factory=list)  # predictions with planted errors; none for images
 
 
 class FoldPredictions(NamedTuple):
-    """Predictions of each fold's model, and the graph of the readable samples [m]."""
+    """Predictions of the readable samples [m] by models without their fold, and their graph."""
 
-    probabilities: np.ndarray  # of each fold's model for every readable sample [F, m, K]
+    probabilities: np.ndarray  # [m, K]
+    single: np.ndarray  # before averaging over neighbours [m, K]
     folds: np.ndarray  # fold of each readable sample [m]
     rows: np.ndarray  # index of each readable sample [m]
     graph: Graph
@@ -80,40 +84,46 @@ def from_images(run: Run, labels: Labels, config: MistakeConfig) -> OutOfFold:
         probabilities.append(fold_probabilities)
     readable = np.flatnonzero(folds >= 0)
     graph = nearest_neighbours.build(vectors[readable], _limit_neighbours(config.graph, labels.class_ids[readable]))
-    by_fold = np.stack(probabilities)[:, readable]
-    return _average(
-        labels,
-        FoldPredictions(by_fold, folds[readable], readable, graph, stats.groups[readable], margins[readable], errors),
+    by_fold, own = np.stack(probabilities)[:, readable], folds[readable]
+    predictions = FoldPredictions(
+        probabilities=label_errors.average(by_fold, own, graph.neighbours),
+        single=by_fold[own, np.arange(len(own))],
+        folds=own,
+        rows=readable,
+        graph=graph,
+        duplicates=stats.groups[readable],
+        margins=margins[readable],
+        errors=errors,
     )
+    return _without_unlearned(labels, predictions, [])
 
 
 def from_vectors(run: Run, labels: Labels, source: EmbeddingSource, config: MistakeConfig) -> OutOfFold:
-    """Fits logistic regression for each fold on the others' vectors, reduced as the graph's are."""
+    """Predicts each fold by members on the graph of all samples, labelled or not, that learned from the others."""
     from ...models.graphs import nearest_neighbours
 
     vectors, errors = read_or_compute(run, labels, source)
     readable = np.array([i for i in range(len(labels.ids)) if i not in errors], dtype=np.int64)
-    class_ids, classes, seed = labels.class_ids[readable], len(labels.names), config.mistakes.seed
-    graph_settings = _limit_neighbours(config.graph, class_ids)
-    reduced = np.nan_to_num(nearest_neighbours.prepare(vectors[readable], graph_settings))  # NaN where all are zero
-    graph = nearest_neighbours.build(vectors[readable], graph_settings)
+    class_ids = labels.class_ids[readable]
+    graph = nearest_neighbours.build(vectors[readable], _limit_neighbours(config.graph, class_ids))
     duplicates = splits.join(label_errors.near_duplicates(graph.neighbours, graph.distances), labels.paths[readable])
     groups = np.arange(len(labels.ids)) + len(duplicates)
     groups[readable] = duplicates
     folds = cross_validation.draw_once(run, labels, groups, errors, config.mistakes)[readable]
-    probabilities = []
-    for fold in range(folds.max() + 1):
-        inner, train = run.subrun(f"fold {fold + 1}"), folds != fold
-
-        def compute(inner: Run = inner, train: np.ndarray = train) -> dict[str, np.ndarray]:
-            return {"probabilities": _fit_fold(inner, reduced, class_ids, train, classes, seed)}
-
-        kept = inner.cached_arrays("probabilities", compute, labels.ids[readable], ("probabilities",))
-        probabilities.append(kept["probabilities"])
-    margins = np.full(len(readable), np.nan)
-    return _average(
-        labels, FoldPredictions(np.stack(probabilities), folds, readable, graph, duplicates, margins, errors)
+    others = unlabelled_vectors(source, labels.ids, vectors.shape[1])
+    judged = planting.Judged(labels.ids[readable], class_ids, folds, labels.names)
+    predicted = planting.predict(run, np.concatenate([vectors[readable], others]), judged, config)
+    predictions = FoldPredictions(
+        probabilities=predicted.probabilities,
+        single=predicted.probabilities,
+        folds=folds,
+        rows=readable,
+        graph=graph,
+        duplicates=duplicates,
+        margins=np.full(len(readable), np.nan),
+        errors=errors,
     )
+    return _without_unlearned(labels, predictions, predicted.rounds)
 
 
 def _train_fold(
@@ -160,52 +170,38 @@ def _read_epochs(path: Path, ids: np.ndarray) -> tuple[np.ndarray, int]:
     return kept["total"], int(kept["last"])
 
 
-def _fit_fold(
-    run: Run, vectors: np.ndarray, labels: np.ndarray, train: np.ndarray, classes: int, seed: int
-) -> np.ndarray:
-    """Probabilities of every vector by a classifier that is trained on the others' folds [n, K]."""
-    run.report("training", 0, 1)
-    model = linear.train(vectors[train], labels[train], classes, seed)
-    run.report("training", 1, 1)
-    return softmax(linear.predict(model, vectors)).astype(np.float32)
-
-
 def _limit_neighbours(settings: GraphSettings, labels: np.ndarray) -> GraphSettings:
     """At most as many neighbours as a class of median size can have of its own."""
     median = float(np.median(np.bincount(labels)[np.unique(labels)])) if len(labels) else 0
     return replace(settings, neighbours=max(1, min(settings.neighbours, int(median / LABELS_PER_NEIGHBOUR))))
 
 
-def _average(labels: Labels, predictions: FoldPredictions) -> OutOfFold:
-    """Averages over the graph, and leaves out samples whose class is in no other fold.
+def _without_unlearned(labels: Labels, predictions: FoldPredictions, rounds: list[Planted]) -> OutOfFold:
+    """Leaves out samples whose class is in no other fold.
 
     Raises:
         ValueError: none is left
     """
     class_ids, folds = labels.class_ids[predictions.rows], predictions.folds
-    counts = np.zeros((folds.max() + 1, len(labels.names)), dtype=np.int64)
-    np.add.at(counts, (folds, class_ids), 1)
-    is_learned = counts.sum(axis=0)[class_ids] > counts[folds, class_ids]
+    is_learned = is_learnable(class_ids, folds)
     if not is_learned.any():
         raise InvalidInput(
             "no label can be judged: the samples of each class are copies of one image, or one group, "
             "so that none of them is left to learn the class from. Label more samples of each class"
         )
-    neighbours = predictions.graph.neighbours
-    averaged = label_errors.average(predictions.probabilities, folds, neighbours)
-    single = predictions.probabilities[folds, np.arange(len(folds))]
     place = np.full(len(folds) + 1, -1)  # the last is for "no neighbour"
     place[:-1][is_learned] = np.arange(is_learned.sum())
     return OutOfFold(
         rows=predictions.rows[is_learned],
-        probabilities=averaged[is_learned],
-        single=single[is_learned].astype(np.float64),
-        neighbours=place[neighbours][is_learned],
+        probabilities=predictions.probabilities[is_learned].astype(np.float64),
+        single=predictions.single[is_learned].astype(np.float64),
+        neighbours=place[predictions.graph.neighbours][is_learned],
         duplicates=predictions.duplicates[is_learned],
         margins=predictions.margins[is_learned],
-        folds=len(predictions.probabilities),
+        folds=int(folds.max()) + 1,
         errors=predictions.errors,
         unjudged=predictions.rows[~is_learned],
+        rounds=rounds,
     )
 
 

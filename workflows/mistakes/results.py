@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,12 +35,18 @@ class MistakeResults:
     synthetic: int  # samples left out because Evenset generated them
     views: dict[str, str]  # "mistakes", "mistakes of CLASS": name of the saved view
     dismissed: int = 0  # flags that a person dismissed before
+    method: str = "evenset"  # of the mistakenness
+    expected: float = 0.0  # number of flagged labels that are expected to be wrong
+    planted: list[dict[str, Any]] = field(default_factory=list)  # a score: average precision on planted errors
 
     def __str__(self) -> str:
         head = f"{self.output_field} ({self.run_key})\n"
         head += f"{'issues':<20} {self.issues:,} of {counted(self.judged, 'label')} of {self.label_field!r}\n"
         head += f"{'estimated noise':<20} {percent(self.noise)} of the labels are wrong"
-        return "\n".join([head, "", table(self.rows), *self.notes])
+        if self.issues:
+            head += f"\n{'expected to be wrong':<20} {self.expected:.0f} of them"
+        planted = ["", f"average precision on planted errors; {self.method!r} was taken", table(self.planted), ""]
+        return "\n".join([head, "", table(self.rows), *(planted if self.planted else []), *self.notes])
 
 
 def summarise(
@@ -64,6 +70,9 @@ def summarise(
         synthetic=labels.synthetic_left_out,
         views=views,
         dismissed=verdict.dismissed,
+        method=verdict.method,
+        expected=float(verdict.scores[verdict.is_issue].sum()),
+        planted=verdict.planted,
     )
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ...models.quality import label_errors
+from ...models.quality import label_errors, planted_errors
 from ..data.labels import Labels
 from .out_of_fold import OutOfFold
+
+MIN_CLASS_LABELS = 5  # of a class of fewer, no label is flagged unless a near-duplicate contradicts it
 
 
 @dataclass
@@ -25,6 +28,9 @@ class Verdict:
     contradictions: np.ndarray  # row of that near-duplicate, whose label stays; -1 where there is none [n]
     ranks: np.ndarray  # 1 is the most suspicious [n]
     noise: float  # expected fraction of wrong labels
+    too_few: np.ndarray  # the class has too few labels to judge one of them [n]
+    method: str  # of the mistakenness
+    planted: list[dict[str, Any]]  # a score: average precision on planted errors
     dismissed: int  # flags that a person dismissed before
 
 
@@ -37,16 +43,20 @@ def judge(predictions: OutOfFold, labels: np.ndarray, method: str, dismissed: np
         dismissed: whether a person dismissed the flag before [n]
     """
     posterior = label_errors.posterior(predictions.probabilities, labels)
-    scores = label_errors.mistakenness(predictions.probabilities, labels, method=method)
+    planted = planted_errors.rank_scores(predictions.rounds)
+    if method == "auto":
+        method = planted_errors.choose(planted) if planted else "evenset"
+    scores, noise = _probabilities(predictions, labels, posterior, method)
     contradictions = label_errors.contradictions(labels, predictions.duplicates, scores, dismissed)
     contradicted = contradictions >= 0
     stays = np.isin(predictions.duplicates, predictions.duplicates[contradicted]) & ~contradicted
-    suspicious = (label_errors.flag(predictions.probabilities, labels, scores) | contradicted) & ~stays
+    too_few = np.bincount(labels)[labels] < MIN_CLASS_LABELS
+    suspicious = ((label_errors.flag(predictions.probabilities, labels, scores) & ~too_few) | contradicted) & ~stays
     is_issue = suspicious & ~dismissed
     contradicted &= is_issue
     suggestions = label_errors.suggest(posterior, labels, is_issue)
     suggestions[contradicted] = labels[contradictions[contradicted]]
-    order = np.lexsort((-scores, ~is_issue, ~contradicted))
+    order = np.lexsort((-scores, ~contradicted))
     ranks = np.empty(len(labels), dtype=np.int64)
     ranks[order] = np.arange(1, len(labels) + 1)
     rows = np.arange(len(labels))
@@ -58,9 +68,27 @@ def judge(predictions: OutOfFold, labels: np.ndarray, method: str, dismissed: np
         contradicted=contradicted,
         contradictions=contradictions,
         ranks=ranks,
-        noise=float(1 - posterior[rows, labels].mean()) if len(labels) else 0.0,
+        noise=noise,
+        too_few=too_few,
+        method=method,
+        planted=planted,
         dismissed=int((suspicious & dismissed).sum()),
     )
+
+
+def _probabilities(
+    predictions: OutOfFold, labels: np.ndarray, posterior: np.ndarray, method: str
+) -> tuple[np.ndarray, float]:
+    """Probability that each label is wrong [n], in the order of the method's scores; expected fraction of wrong ones.
+
+    Calibrated by planted errors; without any, by the posterior.
+    """
+    scores = label_errors.mistakenness(predictions.probabilities, labels, method=method)
+    if predictions.rounds:
+        calibrator = planted_errors.calibrate(predictions.rounds, scores, method)
+        return calibrator(scores), calibrator.noise
+    noise = float(1 - posterior[np.arange(len(labels)), labels].mean()) if len(labels) else 0.0
+    return scores, noise
 
 
 def reasons(labels: Labels, predictions: OutOfFold, verdict: Verdict) -> list[str]:
@@ -72,6 +100,8 @@ def reasons(labels: Labels, predictions: OutOfFold, verdict: Verdict) -> list[st
     sentences = []
     for i, suggestion in enumerate(verdict.suggestions):
         parts = [_contradiction(labels, predictions, verdict, i)] if verdict.contradicted[i] else []
+        if verdict.too_few[i]:
+            parts.append(f"too few labels of {names[class_ids[i]]!r} to judge it")
         if neighbours[i]:
             parts.append(f"{counts[i, suggestion]} of {neighbours[i]} nearest samples are {names[suggestion]!r}")
         opinion = "agrees" if predicted[i] == suggestion else f"says {names[predicted[i]]!r}"

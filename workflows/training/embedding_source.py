@@ -12,7 +12,7 @@ import numpy as np
 from ...models.errors import InvalidInput, InvalidType
 from ..data.field_access import require_visible
 from ..data.internals import root_dataset
-from ..data.labels import Labels
+from ..data.labels import Labels, real_samples
 from ..data.marks import FROM_LABELS
 from ..display.tables import counted
 from ..runs.run import Run
@@ -109,6 +109,25 @@ def read_vectors(samples: Any, ids: np.ndarray, field: str) -> np.ndarray:
         array = np.asarray(rows, dtype=np.float32)
     _check_values(ids, array, field)
     return array
+
+
+def unlabelled_vectors(source: EmbeddingSource, ids: np.ndarray, length: int) -> np.ndarray:
+    """Vectors of the other samples, where the source is a field [U, D]; bad ones are left out.
+
+    Args:
+        ids: of the samples whose vectors are read already
+        length: D
+    """
+    if not root_dataset(source.samples).has_field(source.name):
+        return np.zeros((0, length), dtype=np.float32)
+    known = set(ids.tolist())
+    real, _ = real_samples(source.samples)
+    pairs = zip(*real.values(["id", source.name]), strict=True)
+    rows = [_row(value) for i, value in pairs if i not in known and value is not None]
+    usable = [row for row in rows if row is not None and len(row) == length]
+    with np.errstate(over="ignore"):
+        array = np.asarray(usable, dtype=np.float32).reshape(-1, length)
+    return np.asarray(array[np.abs(array).max(axis=1, initial=0) <= MAX_ABS])
 
 
 def _row(value: Any) -> np.ndarray | None:

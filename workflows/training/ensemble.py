@@ -54,7 +54,8 @@ def spread_on_graph(
     """
 
     def compute() -> dict[str, np.ndarray]:
-        from .label_spreading import build_views, refit, spread_labels
+        from .graph_views import build_views
+        from .label_spreading import refit, spread_labels
 
         spreading, gcn_settings = LabelSpreadingSettings(seed=seed), GCNSettings(seed=seed)
         run.report("joining the nearest samples", 0, 3)

@@ -9,8 +9,8 @@ import pytest
 from evenset import delete_run, review_labels
 from evenset.workflows.data import saved_views
 from evenset.workflows.data.fields import declare_classification
+from evenset.workflows.labeling import retarget
 from evenset.workflows.runs import lifecycle, lookup, ownership, records
-from evenset.workflows.ui import retarget
 
 LABELLING = "evenset_auto_label_1"
 

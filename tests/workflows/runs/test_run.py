@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from evenset import auto_label, delete_run, list_runs, resume_run, review_labels
 from evenset.workflows.data.folders import run_folder
+from evenset.workflows.labeling.retarget import retarget
 from evenset.workflows.runs import records
 from evenset.workflows.runs import run as runs
 from evenset.workflows.ui import live
-from evenset.workflows.ui.retarget import retarget
 
 
 def label(dataset, **settings):

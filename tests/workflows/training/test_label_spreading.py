@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from evenset.models.graphs import nearest_neighbours as graphs
 from evenset.models.settings import GCNSettings, GraphSettings, LabelSpreadingSettings
-from evenset.workflows.training import label_spreading
+from evenset.workflows.training import graph_members, graph_views, label_spreading
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
@@ -23,9 +23,7 @@ def some(truth, each, seed=0):
 
 def spread_digits(each, vectors=None):
     pixels, truth = load_digits(return_X_y=True)
-    views = label_spreading.build_views(
-        pixels if vectors is None else vectors, LabelSpreadingSettings(), GraphSettings()
-    )
+    views = graph_views.build_views(pixels if vectors is None else vectors, LabelSpreadingSettings(), GraphSettings())
     labels = some(truth, each)
     return label_spreading.spread_labels(views, labels, 10, LabelSpreadingSettings(), FEW), labels, truth
 
@@ -65,9 +63,7 @@ def test_a_member_that_knows_only_what_it_was_told_weighs_nothing():
     honest = rng.normal(2 * np.eye(3)[truth], 1.0).astype(np.float32)
     noise = rng.normal(size=(300, 400)).astype(np.float32)
     graph = graphs.build(honest, GraphSettings(neighbours=5))
-    views = label_spreading.GraphViews(
-        np.arange(300), 300, graph, {"honest": honest, "noise": noise, "shared far": honest}
-    )
+    views = graph_views.GraphViews(np.arange(300), 300, graph, {"honest": honest, "noise": noise, "shared far": honest})
     labels = np.where(np.arange(300) < 200, truth, -1)
 
     found = label_spreading.spread_labels(views, labels, 3, LabelSpreadingSettings(), FEW)
@@ -79,7 +75,7 @@ def test_a_member_that_knows_only_what_it_was_told_weighs_nothing():
 
 def test_with_two_labels_a_class_what_reaches_far_weighs_most():
     found, labels, _ = spread_digits(2)  # too few to hold any out
-    usual = label_spreading.default_weights(found.names, labels)
+    usual = graph_members.default_weights(found.names, labels)
 
     np.testing.assert_allclose(found.weights, usual / usual.sum())
     assert {found.names[i] for i in np.flatnonzero(usual == usual.max())} == set(label_spreading.LONG_RANGE)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from evenset import auto_label, delete_run, load_results, review_labels
 from evenset.workflows.data import folders, locks
+from evenset.workflows.labeling.retarget import retarget
 from evenset.workflows.runs import records
-from evenset.workflows.ui.retarget import retarget
 
 SAME = ("accepted", "review", "coverage", "promise", "precision", "low", "high", "rows", "curve", "views")
 

@@ -1,0 +1,73 @@
+"""Out-of-fold predictions of the labels, and of the labels with planted errors."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ...models.quality import planted_errors
+from ...models.quality.planted_errors import KINDS, Planted
+from ...models.settings import LabelSpreadingSettings
+from ..runs.run import Run
+from .config import MistakeConfig
+
+MAX_PLANTED_LABELS = 5_000  # with more labels, no errors are planted, as it would take long
+
+
+class Judged(NamedTuple):
+    """The labelled samples that are judged."""
+
+    ids: np.ndarray  # [n]
+    class_ids: np.ndarray  # [n]
+    folds: np.ndarray  # [n]
+    names: list[str]  # of the classes [K]
+
+
+class Predicted(NamedTuple):
+    """Out-of-fold probabilities of the labelled samples."""
+
+    probabilities: np.ndarray  # [n, K]
+    rounds: list[Planted]
+
+
+def predict(run: Run, vectors: np.ndarray, judged: Judged, config: MistakeConfig) -> Predicted:
+    """Predicts the labels, and the labels with planted errors of each kind; computed once a run.
+
+    Args:
+        vectors: of the n labelled samples, and then of the others [N, D]
+    """
+    kinds = KINDS if len(judged.ids) <= MAX_PLANTED_LABELS else ()
+
+    def compute() -> dict[str, np.ndarray]:
+        from ..training.graph_members import OutOfFold
+        from ..training.graph_views import build_views
+
+        total, seed = 2 + len(kinds), config.mistakes.seed
+        run.report("joining the nearest samples", 0, total)
+        views = build_views(vectors, LabelSpreadingSettings(seed=seed), config.graph)
+        members, labels = OutOfFold(views, len(judged.names), seed), np.full(len(vectors), -1)
+
+        def predict_labels(class_ids: np.ndarray) -> np.ndarray:
+            labels[: len(class_ids)] = class_ids
+            return _with_prior(members(labels, judged.folds), class_ids)
+
+        run.report("predicting labels", 1, total)
+        arrays = {"probabilities": predict_labels(judged.class_ids)}
+        for done, kind in enumerate(kinds, start=2):
+            run.report(f"planting {kind} errors", done, total)
+            planted = planted_errors.plant(judged.class_ids, arrays["probabilities"], kind, seed)
+            arrays[f"{kind} labels"], arrays[f"{kind} probabilities"] = planted, predict_labels(planted)
+        run.report("predicting labels", total, total)
+        return arrays
+
+    rows = ("probabilities", *(f"{kind} {name}" for kind in kinds for name in ("labels", "probabilities")))
+    kept = run.cached_arrays("out_of_fold", compute, judged.ids, rows)
+    rounds = [Planted(kind, kept[f"{kind} labels"], judged.class_ids, kept[f"{kind} probabilities"]) for kind in kinds]
+    return Predicted(kept["probabilities"], rounds)
+
+
+def _with_prior(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Fills rows that no member could predict with the frequencies of the labels [n, K]."""
+    prior = np.bincount(labels, minlength=probabilities.shape[1]) / len(labels)
+    return np.where(np.isnan(probabilities), prior, probabilities)
