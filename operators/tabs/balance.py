@@ -11,6 +11,7 @@ from ...models.settings import BalanceSettings
 from ...workflows.display.tables import counted
 from ...workflows.runs.records import RunRecord
 from ...workflows.ui import balance
+from ...workflows.ui.overview import NO_LABELS
 from ..display import charts, widgets
 from ..forms import balance as form
 from ..forms.refill import reopen_form
@@ -45,8 +46,7 @@ class BalanceTab(Tab):
     def show(self, ctx: foo.ExecutionContext, page: types.Object) -> None:
         state = ctx.panel.state.balance or {}
         if not state.get("names"):
-            sentence = "No sample has a label yet: label a few samples of each class first."
-            widgets.note(page, "info", sentence if state.get("field") else NO_FIELD)
+            widgets.note(page, "info", NO_LABELS if state.get("field") else NO_FIELD)
             return
         show_field_choice(page, state["fields"], self.panel.on_label_field)
         self._show_newest_image(ctx, page)

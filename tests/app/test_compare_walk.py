@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 MINUTE = 60_000  # milliseconds
-SLOW = ("k-NN:", "ResNet:", "GCN inside each image:", "Ensemble:")  # or of no use here
+SLOW = ("k-NN:", "ResNet:", "GCN inside each image:", "Ensemble,")  # or of no use here
 EVALUATIONS = ["compare_gcn_eval", "compare_hog_svm_eval", "compare_laplace_eval"]
 
 

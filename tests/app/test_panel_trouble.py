@@ -159,7 +159,7 @@ def test_without_runs_each_tab_says_what_to_do(digits, open_app, labelled):
     user = open_app(digits(n=60, size_px=16, labelled=labelled))
     before = content(user.dataset)
     user.open_panel()
-    none = "No sample has a label yet: give a few of each class one"
+    none = "No sample has a label yet: label a few samples of each class first"
     words = dict(
         Overview="30 labels, 30 unlabelled." if labelled else none,
         Labels="There are no suggestions yet: Auto-label suggests",

@@ -97,7 +97,7 @@ def test_what_a_killed_database_forgot_is_written_again(mongod, tmp_path):
     }
     command = [sys.executable, "-c", textwrap.dedent(CALLER), str(tmp_path / "mongod" / "db"), port]
     try:
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
         assert done.stdout.endswith("as before\n"), done.stdout + done.stderr
     finally:
         end_mongod(port)

@@ -58,7 +58,7 @@ def test_of_two_calls_at_once_one_runs_and_the_other_is_told_why(clusters, forke
     dataset = clusters(60, 30)
     ends = sorted(child.told[:2] for child in [forked(lambda: label(dataset)) for _ in range(2)])
 
-    assert ends[0][0] == "ValueError" and ends[1][0] == "returned"
+    assert ends[0][0] == "InvalidInput" and ends[1][0] == "returned"
     assert "another run is writing 'auto_label'" in ends[0][1] or "the field 'auto_label' exists" in ends[0][1]
     assert [row["state"] for row in evenset.list_runs(dataset).rows] == ["done"]
     assert dataset.count("auto_label") == 60
@@ -68,7 +68,7 @@ def test_of_two_resumes_at_once_one_wins_and_the_other_is_told_why(stopped, fork
     key = stopped.list_runs()[0]
     ends = sorted(c.told[:2] for c in [forked(lambda: evenset.resume_run(stopped, key, **QUIET)) for _ in range(2)])
 
-    assert [end[0] for end in ends] == ["ValueError", "returned"], ends
+    assert [end[0] for end in ends] == ["InvalidInput", "returned"], ends
     assert any(why in ends[0][1] for why in ("another run is writing", "is running", "is done")), ends
     assert [row["state"] for row in evenset.list_runs(stopped).rows] == ["done"]
     assert stopped.count("auto_label") == 60 and len(stopped.list_saved_views()) == 3
@@ -138,7 +138,7 @@ def test_a_dataset_that_was_deleted_between_stop_and_resume(stopped, forked):
     stopped.delete()
 
     sentence = f"dataset: the dataset {name!r} was deleted meanwhile: load or make another"
-    assert child.told[:2] == ["ValueError", sentence]
+    assert child.told[:2] == ["InvalidInput", sentence]
     with pytest.raises(ValueError, match="deleted"):
         evenset.list_runs(stopped)
 

@@ -290,7 +290,7 @@ def test_a_training_is_stopped_from_another_process_and_goes_on(digits, elsewher
     output = running.communicate(timeout=60)[0]
 
     assert time.monotonic() - asked < 30  # not after ten thousand epochs
-    assert "RunStopped" in output and "evenset.resume_run goes on from there" in output
+    assert "RunStopped" in output and "evenset.resume_run resumes it" in output
     after = everything(dataset)
     for part in ("schema", "samples", "views", "app"):
         assert after[part] == before[part], part

@@ -17,6 +17,7 @@ SUGGESTED = (Status.ACCEPTED.value, Status.REVIEW.value)  # states of a sample w
 STATES = (Status.LABELLED.value, *SUGGESTED, SYNTHETIC)  # of a sample, in the order of the stacked bars
 MAX_RATIO = 3.0  # of the largest class to the smallest; above it, balancing is recommended
 METHODS = ("auto_label", "find_mistakes", "balance_classes")
+NO_LABELS = "No sample has a label yet: label a few samples of each class first."
 
 
 @dataclass
@@ -123,7 +124,7 @@ def advise(counts: Overview, done: dict[str, RunRecord], unreadable: int = 0, fl
     labelled, accepted, review = (counts.total(state) for state in STATES[:3])
     sizes = [row[Status.LABELLED] + row[SYNTHETIC] for row in counts.classes.values() if row[Status.LABELLED]]
     if not labelled:
-        return Next("No sample has a label yet: give a few of each class one, and come back.")
+        return Next(NO_LABELS)
     if len(sizes) < 2:
         return Next(f"There is one class among {counted(labelled, 'label')}: label a few samples of another.")
     if counts.unlabelled and "auto_label" not in done:
