@@ -190,11 +190,13 @@ Method = Callable[[Predictions, Split, float], np.ndarray]  # unlabelled samples
 
 
 def evenset(scored: Predictions, split: Split, target: float) -> np.ndarray:
-    from evenset.models.confidence.threshold import choose_threshold
+    from evenset.models.confidence.threshold import HeldOut, choose_threshold
 
     scores, calibration = scored.scores[split.unlabelled], scored.scores[split.calibration]
     correct = scored.correct[split.calibration]
-    return np.asarray(scores >= choose_threshold(scores, calibration, correct, target, ALPHA).score)
+    expected = scored.confidence[split.calibration]  # calibrated by the tuning part
+    chosen = choose_threshold(scores, HeldOut(calibration, correct), expected, target, ALPHA)
+    return np.asarray(scores >= chosen.score)
 
 
 def read_off(scored: Predictions, split: Split, target: float) -> np.ndarray:

@@ -15,16 +15,19 @@ from ..data import folders, locks, marks
 from ..data.durable_writes import refresh
 from ..data.field_access import require_writable
 from ..data.internals import root_dataset
+from ..data.status import Status
 from ..display.tables import counted, percent
-from ..labeling import saved_decision
-from ..labeling.acceptance import Acceptance, Candidates, accept
-from ..labeling.notes import target_notes
-from ..labeling.results import AutoLabelResults, class_rows, outcome
 from ..runs import lookup, records
 from ..runs.lookup import audited_ids
 from ..runs.records import RunRecord
 from ..runs.run import Run
+from . import saved_decision
+from .acceptance import Acceptance, Candidates, accept
+from .decision import Suggestions
+from .notes import target_notes
+from .results import AutoLabelResults, class_rows, outcome
 from .status_changes import Target, count_changes, find_changes, write_changes
+from .targets import target_rows
 
 CHOSEN_AFTER = "This target was chosen after looking."  # the notes of this file begin so, and are replaced each time
 AUDIT_DRAWN = "The audit drew from what was accepted"
@@ -64,6 +67,7 @@ class SavedRun(NamedTuple):
     ids: np.ndarray  # of all its samples [N]
     names: list[str]  # [K]
     candidates: Candidates
+    suggestions: dict[Status, Suggestions]
     results: dict[str, Any]
 
 
@@ -78,9 +82,10 @@ class Retargeted(NamedTuple):
 def retarget(dataset: Any, run_key: str, target_precision: float, dry_run: bool = False) -> RetargetResults:
     """Applies another target precision to a run of `auto_label`; the old target undoes it.
 
-    The thresholds are chosen by the run's own rule, from the same held-out labels. Only `status` changes, and only of
-    samples that have no label yet and were not rejected. The run's results and settings follow. A call that was
-    killed is finished by the next. Other datasets that use the run's checkpoint keep its own target.
+    The thresholds are chosen by the run's own rule, from the same held-out labels. Only samples change that have no
+    label yet and were not rejected: their status, and the suggestion that goes with it. The run's results and settings
+    follow. A call that was killed is finished by the next. Other datasets that use the run's checkpoint keep its own
+    target.
 
     Args:
         dry_run: nothing is written
@@ -98,7 +103,7 @@ def retarget(dataset: Any, run_key: str, target_precision: float, dry_run: bool 
     require_writable(dataset, target.field)
     with locks.lock_field(dataset, target.field), locks.lock_field(dataset, run_key):
         changes, decided = find_changes(dataset, target)
-        write_changes(dataset, target.field, changes)
+        write_changes(dataset, target, changes)
         Run(dataset, record, None, log=results["log"]).finish(after)
         records.save_record(dataset, record)
     return _summary(after, len(changes), decided, dry_run)
@@ -138,7 +143,8 @@ def _load(dataset: Any, results: dict[str, Any]) -> SavedRun:
     if not len(candidates.calibration):
         raise InvalidInput(f"{run_key} held no label out, so it can show no precision: audit_labels bounds it")
     with np.load(regular(folder / "labels.npz"), allow_pickle=False) as labels:
-        return SavedRun(labels["ids"], labels["names"].tolist(), candidates, results)
+        suggestions = saved_decision.load_suggestions(folder)
+        return SavedRun(labels["ids"], labels["names"].tolist(), candidates, suggestions, results)
 
 
 def _apply(dataset: Any, results: dict[str, Any], target_precision: float) -> Retargeted:
@@ -159,7 +165,13 @@ def _apply(dataset: Any, results: dict[str, Any], target_precision: float) -> Re
     record.settings["target_precision"] = settings.target_precision
     record.notes["targets"] = tried
     target = Target(
-        results["output_field"], record.label_field, saved.ids, saved.candidates.unlabelled, acceptance.accepted
+        field=results["output_field"],
+        label_field=record.label_field,
+        ids=saved.ids,
+        unlabelled=saved.candidates.unlabelled,
+        accepted=acceptance.accepted,
+        names=saved.names,
+        suggestions=saved.suggestions,
     )
     return Retargeted(_updated(saved, acceptance, settings, notes), record, target)
 
@@ -172,7 +184,9 @@ def _updated(
     labelled = [row["labelled"] for row in results["rows"]]
     rows = class_rows(saved.names, labelled, saved.candidates, acceptance, settings.alpha)
     unlabelled = results["samples"] - results["labelled"]
-    new = {**results, **outcome(saved.candidates, acceptance, settings, unlabelled), "rows": rows, "notes": notes}
+    targets = target_rows(results["labelled"], len(saved.names), saved.candidates, settings)
+    new = {**results, **outcome(saved.candidates, acceptance, settings, unlabelled)}
+    new |= {"rows": rows, "notes": notes, "targets": targets}
     names = {item.name for item in dataclasses.fields(AutoLabelResults)}
     return AutoLabelResults(**{name: value for name, value in new.items() if name in names})
 

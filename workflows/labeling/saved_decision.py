@@ -10,8 +10,9 @@ import numpy as np
 from ...models.confidence.calibration import Calibrator
 from ...models.files import save_arrays
 from ...models.regular_files import regular
+from ..data.status import Status
 from .acceptance import Candidates
-from .decision import Decision
+from .decision import Decision, Suggestions
 
 FILE = "decision.npz"
 CANDIDATES = {  # fields of Candidates by their names in the file
@@ -65,6 +66,15 @@ def load_candidates(folder: Path) -> Candidates | None:
         arrays = {name: kept[column] for column, name in CANDIDATES.items()}
     weights = arrays.pop("weights")
     return Candidates(**arrays, weights=weights if len(weights) else None)
+
+
+def load_suggestions(folder: Path) -> dict[Status, Suggestions]:
+    """What a run suggests for a sample that it accepts, and for one in review."""
+    with np.load(regular(folder / FILE), allow_pickle=False) as kept:
+        return {
+            Status.ACCEPTED: Suggestions(kept["classes"], kept["bounded_confidence"], kept["bounded_margin"]),
+            Status.REVIEW: Suggestions(kept["review_classes"], kept["review_confidence"], kept["review_margin"]),
+        }
 
 
 def load_rule(folder: Path) -> CheckpointRule | None:

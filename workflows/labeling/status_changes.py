@@ -15,6 +15,7 @@ from ..data.fields import DB_BATCH
 from ..data.internals import aggregate
 from ..data.label_text import has_label, or_none
 from ..data.status import Status
+from .decision import Suggestions
 
 SUGGESTED = (Status.ACCEPTED.value, Status.REVIEW.value)
 MAX_IDS = 200_000  # in one query: MongoDB's limit is 16 MB
@@ -28,6 +29,8 @@ class Target(NamedTuple):
     ids: np.ndarray  # of all samples of the run [N]
     unlabelled: np.ndarray  # indices of the samples that had no label when the run began [M]
     accepted: np.ndarray  # [N]
+    names: list[str]  # of the classes [K]
+    suggestions: dict[Status, Suggestions]  # of an accepted sample, and of one in review
 
     def is_accepted(self) -> np.ndarray:
         """Whether each unlabelled sample is accepted [M]."""
@@ -38,20 +41,30 @@ class Target(NamedTuple):
         return self.label_field if self.label_field is not None and dataset.has_field(self.label_field) else None
 
 
-def find_changes(dataset: Any, target: Target) -> tuple[dict[str, str], int]:
-    """New status by id of the samples whose status changes, and the number of samples decided since the run."""
+class Change(NamedTuple):
+    """A sample whose status changes."""
+
+    status: Status
+    replaces: bool  # the suggestion is the run's own, and changes too
+
+
+def find_changes(dataset: Any, target: Target) -> tuple[dict[str, Change], int]:
+    """The changes by id, and the number of samples decided since the run."""
     is_accepted = dict(zip(target.ids[target.unlabelled].tolist(), target.is_accepted().tolist(), strict=True))
     label_field = target.label_of(dataset)
     columns = ["id", f"{target.field}.label", f"{target.field}.status"]
     ids, suggestions, statuses, *labels = dataset.values(columns + ([f"{label_field}.label"] if label_field else []))
-    changes, decided = {}, 0
+    place = {i: row for row, i in enumerate(target.ids.tolist())}
+    changes: dict[str, Change] = {}
+    decided = 0
     for row, (i, suggestion, status) in enumerate(zip(ids, suggestions, statuses, strict=True)):
         if i not in is_accepted or status is None:  # somebody emptied it
             continue
         if suggestion is None or status not in SUGGESTED or (labels and or_none(labels[0][row])):
             decided += 1
         elif (status == Status.ACCEPTED) != is_accepted[i]:
-            changes[i] = SUGGESTED[0] if is_accepted[i] else SUGGESTED[1]
+            own = target.names[target.suggestions[Status(status)].class_ids[place[i]]]
+            changes[i] = Change(Status.ACCEPTED if is_accepted[i] else Status.REVIEW, suggestion == own)
     return changes, decided
 
 
@@ -85,9 +98,21 @@ def count_changes(dataset: Any, target: Target) -> tuple[int, int]:
     return changed, decided
 
 
-def write_changes(dataset: Any, field: str, changes: dict[str, str]) -> None:
-    """Writes new statuses by id, in chunks."""
+def write_changes(dataset: Any, target: Target, changes: dict[str, Change]) -> None:
+    """Writes new suggestions and statuses by id, in chunks; the status last, so that a repetition finds the rest."""
+    place = {i: row for row, i in enumerate(target.ids.tolist())}
     ids = list(changes)
     for first in range(0, len(ids), DB_BATCH):
-        batch = {i: changes[i] for i in ids[first : first + DB_BATCH]}
-        write_durably(dataset, partial(dataset.set_values, f"{field}.status", batch, key_field="id", progress=False))
+        batch = ids[first : first + DB_BATCH]
+        replaced = [i for i in batch if changes[i].replaces]
+        columns: dict[str, dict[str, Any]] = {"label": {}, "confidence": {}, "margin": {}}
+        for i in replaced:
+            suggestions, row = target.suggestions[changes[i].status], place[i]
+            columns["label"][i] = target.names[suggestions.class_ids[row]]
+            columns["confidence"][i] = float(suggestions.confidence[row])
+            columns["margin"][i] = float(suggestions.margin[row])
+        columns["status"] = {i: changes[i].status.value for i in batch}
+        for name, values in columns.items():
+            if values:
+                path = f"{target.field}.{name}"
+                write_durably(dataset, partial(dataset.set_values, path, values, key_field="id", progress=False))

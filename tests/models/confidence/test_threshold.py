@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 from evenset.models.confidence import threshold
+from scipy.special import expit
 from scipy.stats import binom, hypergeom
 
 
@@ -10,6 +11,12 @@ def scores_with_known_precision(rng: np.random.Generator, count: int) -> tuple[n
     """Scores whose chance to be right is sigmoid(score), so that calibration has a closed form."""
     scores = rng.normal(3.0, 1.8, count)
     return scores, rng.random(count) < 1 / (1 + np.exp(-scores))
+
+
+def choose(unlabelled, held_out, correct, target, alpha, weights=None):
+    """The threshold, where scores are taken for the log-odds of a correct prediction."""
+    samples = threshold.HeldOut(held_out, correct, weights)
+    return threshold.choose_threshold(unlabelled, samples, expit(held_out), target, alpha)
 
 
 @pytest.mark.parametrize(("right", "total"), [(0, 5), (5, 5), (47, 50), (199, 200)])
@@ -33,7 +40,7 @@ def test_the_promise_is_broken_no_more_often_than_alpha():
     for _ in range(400):
         pool, _ = scores_with_known_precision(rng, 2000)
         held, right = scores_with_known_precision(rng, 150)
-        chosen = threshold.choose_threshold(pool, held, right, 0.95, 0.1)
+        chosen = choose(pool, held, right, 0.95, 0.1)
         taken = pool >= chosen.score
         if taken.any():
             chance = (1 / (1 + np.exp(-pool[taken]))).mean()  # the true precision of what was accepted
@@ -67,7 +74,7 @@ def test_the_promise_is_of_the_samples_that_are_accepted_however_few_they_are():
     broken = {"ours": 0, "binomial alone": 0}
     for _ in range(300):
         held = rng.permutation(450) < 300
-        ours = threshold.choose_threshold(scores[~held], scores[held], right[held], 0.9, 0.1).score
+        ours = choose(scores[~held], scores[held], right[held], 0.9, 0.1).score
         for name, cut in (("ours", ours), ("binomial alone", binomial_alone(scores, right, held, 0.9, 0.1))):
             taken = scores[~held] >= cut
             broken[name] += taken.any() and right[~held][taken].mean() < 0.9
@@ -120,7 +127,7 @@ def test_mapie_tests_the_same_and_keeps_the_same_promise():
     broken = {"ours": 0, "mapie": 0}
     for _ in range(60):
         scores, right = scores_with_known_precision(rng, 500)
-        cuts = threshold._candidates(np.concatenate([pool, scores]), threshold.first_test(500, 0.95, 0.1) / 500)
+        cuts = threshold.sequence(pool, scores, expit(scores), 0.95, 0.1)
         peer = BinaryClassificationController(
             lambda rows: rows, "precision", 0.95, 0.9, list_predict_params=cuts, fwer_method="fixed_sequence"
         ).calibrate(np.stack([-scores, scores], axis=1), right.astype(int))
@@ -131,7 +138,7 @@ def test_mapie_tests_the_same_and_keeps_the_same_promise():
         passes = threshold._passes(cuts, pool, threshold.HeldOut(scores, right), 0.95, 0.1)
         assert (passes == (exact <= 0.1)).mean() > 0.95  # so large a pool asks for hardly more
 
-        ours = threshold.choose_threshold(pool, scores, right, 0.95, 0.1).score
+        ours = choose(pool, scores, right, 0.95, 0.1).score
         best = np.inf if peer.best_predict_param is None else peer.best_predict_param
         for name, cut in (("ours", ours), ("mapie", best)):
             broken[name] += (pool >= cut).any() and truth[pool >= cut].mean() < 0.95
@@ -156,7 +163,7 @@ def test_the_curve_goes_from_next_to_nothing_to_everything_and_its_band_holds_th
 
 def test_too_few_held_out_labels_accept_nothing():
     pool = np.linspace(0, 5, 1000)
-    chosen = threshold.choose_threshold(pool, np.full(44, 9.0), np.ones(44, bool), 0.95, 0.1)
+    chosen = choose(pool, np.full(44, 9.0), np.ones(44, bool), 0.95, 0.1)
 
     assert math.isinf(chosen.score) and chosen.held_out == 0 and math.isnan(chosen.precision)
 
@@ -166,7 +173,7 @@ def test_samples_marked_as_unlike_are_never_accepted():
     pool, held = rng.random(500), rng.random(300)
     pool[::2] = -np.inf
 
-    chosen = threshold.choose_threshold(pool, held, np.ones(300, bool), 0.95, 0.1)
+    chosen = choose(pool, held, np.ones(300, bool), 0.95, 0.1)
 
     assert (pool >= chosen.score).sum() == 250
 
@@ -193,19 +200,49 @@ def test_weights_give_held_out_samples_the_frequencies_of_the_pool():
     assert weights[:50].sum() / weights.sum() == pytest.approx(0.9)
 
 
+def test_testing_starts_where_most_is_expected_and_answers_have_no_part_in_it():
+    """One early error ends a sequence from the strictest threshold that can pass; most of the samples pass together."""
+    pool, held = np.linspace(6, 1, 2000), np.linspace(6, 1, 200)
+    correct = np.ones(200, dtype=bool)
+    correct[[3, 90]] = False
+
+    chosen = choose(pool, held, correct, 0.9, 0.1)
+    strictest = held[threshold.labels_needed(0.9, 0.1) - 1]
+    tested = [threshold.sequence(pool, held, expit(held), 0.9, 0.1) for _ in range(2)]
+
+    assert (held >= strictest).sum() == 22 and not correct[held >= strictest].all()
+    assert tested[0][0] < strictest and (tested[0] == tested[1]).all()
+    assert chosen.held_out > 150 and chosen.low >= 0.9
+
+
+@pytest.mark.parametrize(("target", "alpha"), [(0.85, 0.1), (0.95, 0.05)])
+def test_the_errors_that_are_allowed_are_those_with_which_a_test_passes(target: float, alpha: float):
+    counts, others = np.arange(1, 200), np.full(199, 80)
+    allowed = threshold.allowed_errors(counts, others, target, alpha)
+    possible = allowed >= 0
+    assert threshold._shows(allowed, counts, others, target, alpha)[possible].all()
+    assert not threshold._shows(allowed + 1, counts, others, target, alpha).any()
+
+
+def test_half_of_the_labels_at_most_are_held_out_and_no_more_than_the_target_needs():
+    assert threshold.labels_to_hold_out(100, 0.9, 0.1) == 50
+    assert threshold.labels_to_hold_out(900, 0.85, 0.1) == 2 * threshold.labels_needed(0.85, 0.1, errors=9) < 450
+    assert threshold.labels_to_hold_out(20_000, 0.85, 0.1) == 2_000
+
+
 def test_weighted_precision_counts_rare_errors_less():
     held, right = np.full(200, 3.0), np.array([True] * 100 + [False] * 20 + [True] * 80)
     weights = np.where(np.arange(200) < 100, 1.9, 0.1)
 
-    plain = threshold.choose_threshold(np.full(9, 3.0), held, right, 0.95, 0.1)
-    weighted = threshold.choose_threshold(np.full(9, 3.0), held, right, 0.95, 0.1, weights)
+    plain = choose(np.full(9, 3.0), held, right, 0.95, 0.1)
+    weighted = choose(np.full(9, 3.0), held, right, 0.95, 0.1, weights)
 
     assert math.isinf(plain.score)
     assert weighted.precision == pytest.approx(0.99, abs=1e-6)
 
 
 def test_a_small_pool_is_first_asked_for_where_faultless_answers_would_do():
-    scores = np.linspace(1, 0, 50)
-    found = threshold.choose_threshold(scores, scores, np.ones(50, dtype=bool), 0.9, 0.1)
+    scores = np.linspace(9, 8, 50)
+    found = choose(scores, scores, np.ones(50, dtype=bool), 0.9, 0.1)
 
     assert found.held_out == 50 and found.low >= 0.9  # 22 of 22 would not show it for the 22 of the pool beside them

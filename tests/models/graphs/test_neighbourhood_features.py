@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from evenset.models.graphs import neighbourhood_features
-from sklearn.linear_model import LogisticRegression
 
 
 def ring(n=30):
@@ -64,22 +63,3 @@ def test_no_more_directions_than_there_are():
     vectors = np.random.default_rng(0).normal(size=(20, 6))
     assert neighbourhood_features.power_normalise(vectors, 3).shape == (20, 3)
     assert neighbourhood_features.power_normalise(vectors[:4], 6).shape == (4, 4)
-
-
-def test_scores_are_those_of_scikit_learn_and_a_class_without_a_label_is_unlikely():
-    rng = np.random.default_rng(0)
-    truth = rng.choice([0, 2, 3], 100)
-    rows = rng.normal(np.eye(4)[truth], 0.5)
-    labels = np.where(np.arange(100) < 40, truth, -1)
-
-    found = neighbourhood_features.classify(rows, labels, 4)
-
-    oracle = LogisticRegression(C=neighbourhood_features.LOGISTIC_C, tol=1e-6, max_iter=1000).fit(rows[:40], truth[:40])
-    np.testing.assert_allclose(np.exp(found[:, [0, 2, 3]]), oracle.predict_proba(rows), atol=0.03)
-    assert (found[:, 1] == neighbourhood_features.LOG_UNSEEN).all()
-
-
-def test_many_classes_of_few_labels_are_no_reason_to_warn(recwarn):
-    rows = np.random.default_rng(0).normal(size=(40, 4))
-    neighbourhood_features.classify(rows, np.where(np.arange(40) < 24, np.arange(40) % 20, -1), 20)
-    assert [str(one.message) for one in recwarn] == []

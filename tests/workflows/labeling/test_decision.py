@@ -9,7 +9,7 @@ import pytest
 from evenset import auto_label
 from evenset.models.settings import AutoLabelSettings
 from evenset.workflows.data.labels import Labels
-from evenset.workflows.labeling.decision import decide, decide_by_checkpoint
+from evenset.workflows.labeling.decision import class_probabilities, decide, decide_by_checkpoint
 from evenset.workflows.labeling.predictions import Predictions
 from evenset.workflows.training.ensemble import neighbour_agreement
 from evenset.workflows.training.partition import Split
@@ -75,7 +75,9 @@ def test_synthetic_samples_do_not_make_their_class_more_likely(random_labels):
 
     expected = softmax(predictions.logits + np.log([40, 30, 20, 10]), axis=1)
     assert (decision.candidates.class_ids == expected.argmax(axis=1)).all()
-    assert decision.probability == pytest.approx(expected.max(axis=1))
+    usable = np.ones(len(expected), dtype=bool)
+    settings = dataclasses.replace(SETTINGS, random_labels=random_labels)
+    assert class_probabilities(labels, predictions, usable, settings) == pytest.approx(expected)
 
 
 def test_tuning_answers_have_a_part_in_the_order():
@@ -100,13 +102,28 @@ def test_confidence_rises_with_the_order_and_acceptance_follows_it():
 
     order = np.argsort(decision.candidates.scores)
     assert len(decision.calibrator.knots) > 1
-    assert (np.diff(decision.confidence[order]) >= 0).all()
+    assert (np.diff(decision.bounded.confidence[order]) >= 0).all()
     hidden = labels.class_ids < 0
     assert decision.acceptance.accepted.any() and (hidden & ~decision.acceptance.accepted).any()
     assert (
-        decision.confidence[decision.acceptance.accepted].min()
-        > decision.confidence[hidden & ~decision.acceptance.accepted].max()
+        decision.bounded.confidence[decision.acceptance.accepted].min()
+        > decision.bounded.confidence[hidden & ~decision.acceptance.accepted].max()
     )
+
+
+def test_what_is_accepted_is_bounded_and_what_is_for_review_learned_from_held_out_labels_too():
+    labels, predictions, truth = drawn(np.random.default_rng(0), 60, 200, 300)
+    predictions.refitted = np.log(np.eye(4)[truth] * 0.96 + 0.01)
+
+    decision = decide(labels, predictions, SETTINGS)
+
+    accepted, hidden = decision.acceptance.accepted, labels.class_ids < 0
+    assert accepted.any() and (hidden & ~accepted).any()
+    assert (decision.suggestions.class_ids[accepted] == predictions.logits.argmax(1)[accepted]).all()
+    assert (decision.suggestions.class_ids[hidden & ~accepted] == truth[hidden & ~accepted]).all()
+    assert (
+        decision.candidates.correct == (predictions.logits.argmax(1) == truth)[decision.candidates.calibration]
+    ).all()
 
 
 def test_where_members_abstain_the_others_speak():
@@ -119,7 +136,7 @@ def test_where_members_abstain_the_others_speak():
 
     decision = decide(labels, predictions, SETTINGS)
 
-    assert np.isfinite(decision.candidates.scores).all() and np.isfinite(decision.confidence).all()
+    assert np.isfinite(decision.candidates.scores).all() and np.isfinite(decision.bounded.confidence).all()
 
 
 def test_what_is_kept_for_another_data_set_is_the_resnets_own():
