@@ -214,14 +214,21 @@ def _write(run: Run, labels: Labels, predictions: Predictions, decision: Decisio
         confidence=np.where(is_labelled, np.nan, suggestions.confidence[rows]),
         status=np.where(is_labelled, Status.LABELLED, suggested),
         margin=np.where(usable, suggestions.margin[rows], np.nan),
-        **_member_columns(predictions, rows, names),
+        **_member_columns(predictions, rows, suggestions.class_ids[rows], names),
     )
     declare_classification(run, output_field, {name: getattr(fo, kind) for name, kind in ATTRIBUTES.items()})
     write_classifications(run, output_field, labels.ids[rows], columns)
 
 
-def _member_columns(predictions: Predictions, rows: np.ndarray, names: np.ndarray) -> dict[str, np.ndarray]:
-    """Label and confidence by ResNet and GCN alone, and the agreement of all members."""
+def _member_columns(
+    predictions: Predictions, rows: np.ndarray, class_ids: np.ndarray, names: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Label and confidence by ResNet and GCN alone, and the agreement of all members on the classes suggested.
+
+    Args:
+        rows: indices of samples [n]
+        class_ids: suggested for them [n]
+    """
     columns: dict[str, np.ndarray] = {}
     members = predictions.members
     if not members and predictions.resnet:
@@ -232,8 +239,8 @@ def _member_columns(predictions: Predictions, rows: np.ndarray, names: np.ndarra
         columns[f"{name}_label"] = np.asarray(np.where(np.isnan(scores).any(axis=1), None, names[best]))
         columns[f"{name}_confidence"] = np.exp(scores[np.arange(len(rows)), best])
     if predictions.members:
-        stack, weights = np.stack(list(predictions.members.values())), np.array(list(predictions.weights.values()))
-        columns["agreement"] = ensemble.agreement(stack, weights)[rows]
+        stack = np.stack([scores[rows] for scores in predictions.members.values()])
+        columns["agreement"] = ensemble.agreement(stack, class_ids)
     return columns
 
 

@@ -99,5 +99,6 @@ def _regression(strength: float) -> LogisticRegression:
 def _predict(model: LogisticRegression, rows: np.ndarray, classes: int) -> np.ndarray:
     """Log-probabilities of all classes [N, K]."""
     log_probabilities = np.full((len(rows), classes), LOG_UNSEEN)
-    log_probabilities[:, model.classes_] = np.maximum(model.predict_log_proba(rows), LOG_UNSEEN)
+    with np.errstate(divide="ignore"):  # probabilities of 0
+        log_probabilities[:, model.classes_] = np.maximum(model.predict_log_proba(rows), LOG_UNSEEN)
     return log_probabilities

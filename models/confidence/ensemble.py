@@ -53,13 +53,17 @@ def weigh(log_probabilities: np.ndarray, labels: np.ndarray, initial: np.ndarray
     return weights
 
 
-def agreement(log_probabilities: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Fraction of the members that vote for the class of `combine`, 0..1 [N]; NaN where all abstain."""
+def agreement(log_probabilities: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
+    """Fraction of the members that vote for a class, 0..1 [N]; NaN where all abstain.
+
+    Args:
+        log_probabilities: of each member [M, N, K]
+        class_ids: the class of each sample [N]
+    """
     votes = ~np.isnan(log_probabilities).any(axis=2)
     predicted = np.nan_to_num(log_probabilities, nan=-np.inf).argmax(axis=2)
-    combined = np.nan_to_num(combine(log_probabilities, weights), nan=-np.inf).argmax(axis=1)
     count = votes.sum(axis=0)
-    return np.where(count > 0, ((predicted == combined) & votes).sum(axis=0) / np.maximum(count, 1), np.nan)
+    return np.where(count > 0, ((predicted == class_ids) & votes).sum(axis=0) / np.maximum(count, 1), np.nan)
 
 
 def restore_prior(log_probabilities: np.ndarray, prior: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ def choose_start(counts: np.ndarray, accepted: np.ndarray, allowed: np.ndarray, 
     for index in range(len(counts) - 1, -1, -1):
         end = np.where(passes[:, index], np.maximum(end, index), -1)  # of the tests that pass in a row from here
         total[index] = np.append(accepted, 0)[end].sum()
-    return int(total.argmax())
+    return int(np.where(allowed < 0, -1, total).argmax())  # the strictest that can pass, where none is expected to
 
 
 def likely_factor(expected: np.ndarray, target: float, alpha: float) -> float | None:

@@ -9,11 +9,11 @@ from evenset.workflows.data import folders, locks
 from evenset.workflows.labeling.retarget import retarget
 from evenset.workflows.runs import records
 
-SAME = ("accepted", "review", "coverage", "promise", "precision", "low", "high", "rows", "curve", "views")
+SAME = ("accepted", "review", "coverage", "promise", "precision", "low", "high", "rows", "curve", "views", "targets")
 
 
 def label(dataset, target, **settings):
-    usual = dict(embeddings="vector", progress=False, random_labels=True)
+    usual = dict(embeddings="vector", progress=False, random_labels=True, calibration_fraction=0.5)
     return auto_label(dataset, "ground_truth", target_precision=target, **{**usual, **settings})
 
 
@@ -49,6 +49,29 @@ def test_another_target_gives_what_a_run_with_that_target_gives(clusters, settin
     accepted = dataset.load_saved_view(saved["views"]["accepted"])
     assert len(accepted) == saved["accepted"] == sum(row["accepted"] for row in saved["rows"])
     assert records.read_record(dataset, first.run_key).settings["target_precision"] == 0.7
+
+
+def test_a_sample_that_moves_takes_the_suggestion_of_its_side_and_an_edited_one_stays(clusters):
+    dataset = clusters(500, 250, spread=2.2)
+    wanted = label(dataset, 0.7)
+    names = ("label", "confidence", "margin")
+    columns = {name: dataset.values(f"auto_label.{name}") for name in names}
+    delete_run(dataset, wanted.run_key)
+    first = label(dataset, 0.9)
+    moved = np.flatnonzero(np.array(dataset.values("auto_label.label")) != np.array(columns["label"]))
+    edited = next(i for i, status in enumerate(dataset.values("auto_label.status")) if status == "review")
+    sample = dataset[dataset.values("id")[edited]]
+    sample["auto_label"].label = "somebody's"
+    sample.save()
+
+    retarget(dataset, first.run_key, 0.7)
+
+    dataset.reload()
+    others = np.arange(len(dataset)) != edited
+    for name in names:
+        after = np.array(dataset.values(f"auto_label.{name}"), dtype=object)
+        assert (after[others] == np.array(columns[name], dtype=object)[others]).all()
+    assert len(moved) and dataset.values("auto_label.label")[edited] == "somebody's"
 
 
 def test_a_dry_run_writes_nothing_and_says_the_same(clusters, everything):
