@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit
 
 from . import label_errors
 
@@ -16,7 +15,8 @@ KINDS = ("uniform", "confusable")
 FRACTION = 0.1  # of the labels that get an error
 MIN_ERRORS = 5
 MIN_RECALL = 0.3  # of the planted errors above a threshold that estimates the noise
-LEAD = 0.02  # of average precision, for which another score takes the place of the default
+BEND = 0.9  # probability above which the order stays, below 1
+LEAD = 0.05  # of average precision, for which another score takes the place of the default
 DEFAULT = "evenset_margin"
 
 
@@ -35,7 +35,7 @@ class Planted(NamedTuple):
 
 
 class Calibrator(NamedTuple):
-    """Score of a label to the probability that it is wrong: sigmoid(slope * score + offset)."""
+    """Score of a label to the probability that it is wrong: exp(slope * score + offset), bent below 1 at the top."""
 
     slope: float
     offset: float
@@ -43,7 +43,9 @@ class Calibrator(NamedTuple):
 
     def __call__(self, scores: np.ndarray) -> np.ndarray:
         """Probability that each label is wrong [n]."""
-        return np.asarray(expit(self.slope * scores + self.offset))
+        probability = np.exp(np.minimum(self.slope * scores + self.offset, 50.0))
+        beyond = np.maximum(probability - BEND, 0) / (1 - BEND)
+        return np.asarray(np.where(beyond > 0, 1 - (1 - BEND) / (1 + beyond), probability))
 
 
 def plant(labels: np.ndarray, probabilities: np.ndarray, kind: str, seed: int) -> np.ndarray:
@@ -91,9 +93,9 @@ def choose(rows: list[dict[str, float | str]]) -> str:
 def calibrate(rounds: list[Planted], scores: np.ndarray, method: str) -> Calibrator:
     """Calibrates scores of the labels as they are, by the scores of planted errors.
 
-    Platt scaling of planted against other labels gives the ratio of their densities. The noise is the smallest
-    fraction of labels above a threshold, over the fraction of planted errors above it (as for positive and unlabelled
-    data: Elkan & Noto, 2008).
+    P(wrong | score) = noise * p(score | planted) / p(score). Platt scaling of planted against other labels gives the
+    ratio of densities. The noise is the smallest fraction of labels above a threshold, over the fraction of planted
+    errors above it (positive and unlabelled data: Elkan & Noto, 2008).
 
     Args:
         scores: of the labels as they are, by the same method [n]
@@ -108,6 +110,5 @@ def calibrate(rounds: list[Planted], scores: np.ndarray, method: str) -> Calibra
     above = (scores >= thresholds[:, None]).mean(axis=1)
     noise = float(np.clip((above / recall).min(), 1 / (len(scores) + 1), 0.5))
     platt = fit(of_planted, planted)
-    ratio = planted.mean() / (1 - planted.mean())
-    prior = np.log(noise / (1 - noise)) - np.log(ratio)
-    return Calibrator(platt.slope, platt.offset + float(prior), noise)
+    odds = planted.mean() / (1 - planted.mean())
+    return Calibrator(platt.slope, platt.offset + float(np.log(noise / odds)), noise)

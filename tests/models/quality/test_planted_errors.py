@@ -1,0 +1,78 @@
+"""Planted errors: what is planted, which score is taken, and how likely a label is wrong by what they show."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from evenset.models.quality import label_errors, planted_errors
+from evenset.models.quality.planted_errors import KINDS, Planted
+
+
+def drawn(count: int, noise: float, seed: int = 0):
+    """Probabilities of five classes [N, 5], labels drawn by them of which some are replaced, and which these are."""
+    rng = np.random.default_rng(seed)
+    probabilities = rng.dirichlet(np.full(5, 0.15), count)
+    truth = (probabilities.cumsum(axis=1) > rng.random((count, 1))).argmax(axis=1)
+    is_wrong = rng.random(count) < noise
+    labels = np.where(is_wrong, (truth + rng.integers(1, 5, count)) % 5, truth)
+    return probabilities, labels, is_wrong
+
+
+def rounds_of(probabilities: np.ndarray, labels: np.ndarray) -> list[Planted]:
+    planted = {kind: planted_errors.plant(labels, probabilities, kind, seed=1) for kind in KINDS}
+    return [Planted(kind, planted[kind], labels, probabilities) for kind in KINDS]
+
+
+@pytest.mark.parametrize(("count", "errors"), [(20, 5), (400, 40)])
+def test_a_tenth_of_the_labels_is_planted_and_five_at_least(count, errors):
+    probabilities, labels, _ = drawn(count, 0.0)
+    for planted in rounds_of(probabilities, labels):
+        assert planted.is_planted.sum() == errors
+
+
+def test_confusable_errors_are_of_the_class_that_each_is_confused_with_most():
+    labels = np.repeat([0, 1, 2], 50)
+    probabilities = np.array([[0.6, 0.3, 0.1], [0.1, 0.6, 0.3], [0.3, 0.1, 0.6]])[labels]
+
+    planted = planted_errors.plant(labels, probabilities, "confusable", seed=0)
+
+    changed = planted != labels
+    assert (planted[changed] == (labels[changed] + 1) % 3).all() and changed.sum() == 15
+
+
+def test_the_score_that_finds_most_is_taken_and_a_small_lead_is_not_enough():
+    means = {"evenset": 0.5, "evenset_margin": 0.5, "self_confidence": 0.54, "normalized_margin": 0.3}
+    rows = [{"score": name, "mean": mean} for name, mean in means.items()]
+    assert planted_errors.choose(rows) == "evenset_margin"
+    assert planted_errors.choose([*rows, {"score": "confidence_weighted_entropy", "mean": 0.56}]) == (
+        "confidence_weighted_entropy"
+    )
+
+
+def test_the_table_has_every_score_and_each_kind_the_best_first():
+    probabilities, labels, _ = drawn(300, 0.05)
+    rows = planted_errors.rank_scores(rounds_of(probabilities, labels))
+
+    assert {row["score"] for row in rows} == set(label_errors.METHODS)
+    means = [row["mean"] for row in rows]
+    assert means == sorted(means, reverse=True) and means[0] > 0.4
+    assert all(row["mean"] == pytest.approx((row["uniform"] + row["confusable"]) / 2) for row in rows)
+
+
+@pytest.mark.parametrize("count", [100, 400, 2000])
+@pytest.mark.parametrize("noise", [0.02, 0.08, 0.2])
+def test_the_probability_of_a_mistake_is_that_of_labels_of_its_score(count, noise):
+    chances, wrong, noises = [], [], []
+    for seed in range(5):
+        probabilities, labels, is_wrong = drawn(count, noise, seed)
+        scores = label_errors.mistakenness(probabilities, labels, method="evenset_margin")
+        calibrator = planted_errors.calibrate(rounds_of(probabilities, labels), scores, "evenset_margin")
+        chances.append(calibrator(scores))
+        wrong.append(is_wrong)
+        noises.append(calibrator.noise)
+        assert (np.diff(chances[-1][np.argsort(scores)]) >= 0).all()  # the order stays
+    chance, is_wrong = np.concatenate(chances), np.concatenate(wrong)
+    bins = np.minimum((10 * chance).astype(int), 9)
+    gaps = [abs(chance[bins == i].sum() - is_wrong[bins == i].sum()) for i in range(10)]
+    assert sum(gaps) / len(chance) < 0.07  # expected calibration error
+    assert abs(np.mean(noises) - noise) < 0.06
