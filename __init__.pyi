@@ -19,6 +19,7 @@ from .workflows.comparison.results import CompareResults as CompareResults
 from .workflows.comparison.table_rows import OwnSettings
 from .workflows.gcn.results import GCNResults as GCNResults
 from .workflows.labeling.results import AutoLabelResults as AutoLabelResults
+from .workflows.labeling.retarget import TargetResults as TargetResults
 from .workflows.list_runs import RunList as RunList
 from .workflows.mistakes.results import MistakeResults as MistakeResults
 from .workflows.preprocess_images import PreprocessResults as PreprocessResults
@@ -520,6 +521,15 @@ def delete_run(
     run_key: str,
 ) -> DeletedRun:
     """Undoes a run: removes its fields, samples, views, files and record, and restores labels that it changed."""
+
+def set_target(
+    dataset: Samples,
+    run_key: str,
+    target_precision: float,
+    *,
+    dry_run: bool = False,
+) -> TargetResults:
+    """Applies another target precision to a run of `auto_label`; the old target undoes it."""
 
 def list_runs(
     dataset: Samples,

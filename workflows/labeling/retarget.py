@@ -34,8 +34,8 @@ AUDIT_DRAWN = "The audit drew from what was accepted"
 
 
 @dataclass
-class RetargetResults:
-    """What `retarget` returns: the outcome of the target, and the changes."""
+class TargetResults:
+    """What `set_target` returns: the outcome of the target, and the changes."""
 
     run_key: str
     field: str
@@ -79,7 +79,7 @@ class Retargeted(NamedTuple):
     target: Target
 
 
-def retarget(dataset: Any, run_key: str, target_precision: float, dry_run: bool = False) -> RetargetResults:
+def retarget(dataset: Any, run_key: str, target_precision: float, dry_run: bool = False) -> TargetResults:
     """Applies another target precision to a run of `auto_label`; the old target undoes it.
 
     The thresholds are chosen by the run's own rule, from the same held-out labels. Only samples change that have no
@@ -109,7 +109,7 @@ def retarget(dataset: Any, run_key: str, target_precision: float, dry_run: bool 
     return _summary(after, len(changes), decided, dry_run)
 
 
-def preview(dataset: Any, run_key: str, target_precision: float) -> RetargetResults:
+def preview(dataset: Any, run_key: str, target_precision: float) -> TargetResults:
     """The dry run of `retarget`, on a dataset as this process knows it.
 
     Raises:
@@ -191,10 +191,10 @@ def _updated(
     return AutoLabelResults(**{name: value for name, value in new.items() if name in names})
 
 
-def _summary(after: AutoLabelResults, changed: int, decided: int, dry_run: bool) -> RetargetResults:
-    shared = {item.name for item in dataclasses.fields(RetargetResults)} & set(vars(after))
+def _summary(after: AutoLabelResults, changed: int, decided: int, dry_run: bool) -> TargetResults:
+    shared = {item.name for item in dataclasses.fields(TargetResults)} & set(vars(after))
     values = {name: getattr(after, name) for name in shared}
-    return RetargetResults(**values, field=after.output_field, changed=changed, decided=decided, dry_run=dry_run)
+    return TargetResults(**values, field=after.output_field, changed=changed, decided=decided, dry_run=dry_run)
 
 
 def _target_notes(saved: SavedRun, acceptance: Acceptance, settings: AutoLabelSettings) -> list[str]:

@@ -5,14 +5,17 @@
  2  folds        stratified; near-duplicates and groups in one fold  folds.draw
  3  predict      each fold by a ResNet trained on the others,        out_of_fold.from_images
                  averaged with its mean over epochs,
-                 or by logistic regression on the vectors            out_of_fold.from_vectors
+                 or by tuned regressions and label propagation on    out_of_fold.from_vectors
+                 the graph of all samples, labelled or not
  4  graph        k nearest neighbours of each sample                 models.graphs.nearest_neighbours.build
- 5  average      with the neighbours' predictions by the same model  models.quality.label_errors.average
+ 5  average      a ResNet's with its neighbours' predictions         models.quality.label_errors.average
  6  noise        transition matrix from sure predictions             models.quality.label_errors.noise_transition_matrix
                  (anchor points, Patrini et al., 2017)
  7  posterior    of each class, given image and label (Bayes' rule)  models.quality.label_errors.posterior
  8  score        mistakenness: 1 - posterior of the label            models.quality.label_errors.mistakenness
  9  contradict   near-duplicates with different labels               models.quality.label_errors.contradictions
+    plant        known errors among labels on vectors: they choose   models.quality.planted_errors.choose
+                 the score, and calibrate it                         models.quality.planted_errors.calibrate
 10  flag         the highest scores: as many as confident learning   models.quality.label_errors.flag
                  counts (Northcutt et al., 2021) or the posterior
                  expects; none that a person dismissed before        dismissed.find_dismissed
