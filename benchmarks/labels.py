@@ -8,6 +8,7 @@
     python benchmarks/labels.py graph
     python benchmarks/labels.py methods
     python benchmarks/labels.py rounds
+    python benchmarks/labels.py uneven --data cifar --folder FOLDER
 
 Arguments after the part go to its script; -h there lists them.
 """
@@ -26,6 +27,7 @@ PARTS = {  # part -> its script and first arguments
     "graph": ("graph", []),
     "methods": ("methods", []),
     "rounds": ("rounds", []),
+    "uneven": ("uneven", []),
 }
 
 
