@@ -1,7 +1,7 @@
-"""Few, uneven labels of given vectors: Evenset beside a tuned regression, cleanlab and a split bound, on the same draws.
+"""Few, uneven labels of vectors: Evenset beside a tuned regression, cleanlab and a split bound, on the same draws.
 
-The peer is what a practitioner writes in forty lines: logistic regression on rows of length 1, its C by cross-validation
-on all labels; cleanlab's scores of its out-of-fold probabilities; and an exact bound on half of the labels for what it
+The peer is what a practitioner writes in forty lines: logistic regression on rows of length 1, with C by
+cross-validation on all labels; cleanlab's scores of its out-of-fold probabilities; and an exact bound on half of the labels for what it
 accepts. Labels are a plain random draw. Accuracy and acceptance are of all other samples, whose labels choose nothing.
 """
 
@@ -156,7 +156,7 @@ def label(dataset: Any, vectors: np.ndarray, truth: np.ndarray, budget: int, see
     problem = draw(vectors, truth, budget, seed)
     show(dataset, problem.shown, problem.labels)
     rest = np.delete(np.arange(len(truth)), problem.shown)
-    predicted = regression(problem, problem.shown).argmax(axis=1)
+    predicted = regression(problem).argmax(axis=1)
     figures["right on the rest", "glue"].append(float((predicted == truth)[rest].mean()))
     for target in TARGETS:
         start = time.perf_counter()
@@ -183,13 +183,12 @@ def label(dataset: Any, vectors: np.ndarray, truth: np.ndarray, budget: int, see
             figures["promises kept", name].append(float(not mask.any() or is_correct[mask].mean() >= target))
 
 
-def regression(problem: Problem, rows: np.ndarray, cross_fit: bool = False) -> np.ndarray:
-    """Probabilities of all samples [N, K], or out-of-fold ones of the rows [n, K]."""
+def regression(problem: Problem, cross_fit: bool = False) -> np.ndarray:
+    """Probabilities of all samples [N, K], or out-of-fold ones of the labelled [n, K]."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
-    labels = problem.labels[np.isin(problem.shown, rows)] if len(rows) < len(problem.shown) else problem.labels
-    inputs, classes = problem.vectors[rows], problem.truth.max() + 1
+    inputs, labels, classes = problem.vectors[problem.shown], problem.labels, problem.truth.max() + 1
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     few = np.bincount(labels)[np.unique(labels)].min() < 5
     search = GridSearchCV(
@@ -204,7 +203,7 @@ def regression(problem: Problem, rows: np.ndarray, cross_fit: bool = False) -> n
 
     if not cross_fit:
         return predict(best, problem.vectors)
-    out_of_fold = np.empty((len(rows), classes))
+    out_of_fold = np.empty((len(labels), classes))
     for train, fold in folds.split(inputs, labels):
         model = LogisticRegression(C=search.best_params_["C"], max_iter=500).fit(inputs[train], labels[train])
         out_of_fold[fold] = predict(model, inputs[fold])
@@ -222,7 +221,7 @@ def split_bound(problem: Problem, target: float, seed: int) -> tuple[np.ndarray,
     order = np.random.default_rng(seed).permutation(len(problem.shown))
     train, held = np.sort(order[: len(order) // 2]), order[len(order) // 2 :]
     half = problem._replace(shown=problem.shown[train], labels=problem.labels[train])
-    probabilities = regression(half, half.shown)
+    probabilities = regression(half)
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     rows = problem.shown[held]
     rows = rows[np.argsort(-confidence[rows])]
@@ -251,7 +250,7 @@ def find(
     is_wrong = labels != problem.labels
     problem = problem._replace(labels=labels)
     show(dataset, problem.shown, labels)
-    probabilities = regression(problem, problem.shown, cross_fit=True)
+    probabilities = regression(problem, cross_fit=True)
     for name in CLEANLAB:
         scores = 1 - get_label_quality_scores(labels, probabilities, method=name)
         figures[f"mistakes, {kind}", name].append(float(average_precision_score(is_wrong, scores)))
@@ -275,7 +274,7 @@ def corrupt(problem: Problem, kind: str, rng: np.random.Generator) -> np.ndarray
         labels[rows] = (labels[rows] + rng.integers(1, classes, len(rows))) % classes
         return labels
     everything = Problem(problem.vectors, problem.truth, np.arange(2000), problem.truth[:2000])
-    probabilities = regression(everything, everything.shown)
+    probabilities = regression(everything)
     confusion = np.stack([probabilities[problem.truth == i].mean(axis=0) for i in range(classes)])
     np.fill_diagonal(confusion, -1)
     labels[rows] = confusion.argmax(axis=1)[labels[rows]]
