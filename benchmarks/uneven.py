@@ -1,8 +1,9 @@
 """Few, uneven labels of vectors: Evenset beside a tuned regression, cleanlab and a split bound, on the same draws.
 
 The peer is what a practitioner writes in forty lines: logistic regression on rows of length 1, with C by
-cross-validation on all labels; cleanlab's scores of its out-of-fold probabilities; and an exact bound on half of the labels for what it
-accepts. Labels are a plain random draw. Accuracy and acceptance are of all other samples, whose labels choose nothing.
+cross-validation on all labels; cleanlab's scores of its out-of-fold probabilities; and an exact bound on half of the
+labels for what it accepts. Labels are a plain random draw. Accuracy and acceptance are of all other samples, whose
+labels choose nothing.
 """
 
 from __future__ import annotations
