@@ -1,4 +1,4 @@
-"""Known errors planted among labels: which score finds them, and how likely a label of a score is wrong.
+"""Known errors planted among labels, and which score finds them.
 
 The labels' own errors are the same for all scores.
 """
@@ -14,8 +14,6 @@ from . import label_errors
 KINDS = ("uniform", "confusable")
 FRACTION = 0.1  # of the labels that get an error
 MIN_ERRORS = 5
-MIN_RECALL = 0.3  # of the planted errors above a threshold that estimates the noise
-BEND = 0.9  # probability above which the order stays, below 1
 LEAD = 0.05  # of average precision, for which another score takes the place of the default
 DEFAULT = "evenset_margin"
 
@@ -32,20 +30,6 @@ class Planted(NamedTuple):
     def is_planted(self) -> np.ndarray:
         """Whether each label is planted [n]."""
         return np.asarray(self.labels != self.before)
-
-
-class Calibrator(NamedTuple):
-    """Score of a label to the probability that it is wrong: exp(slope * score + offset), bent below 1 at the top."""
-
-    slope: float
-    offset: float
-    noise: float  # expected fraction of wrong labels
-
-    def __call__(self, scores: np.ndarray) -> np.ndarray:
-        """Probability that each label is wrong [n]."""
-        probability = np.exp(np.minimum(self.slope * scores + self.offset, 50.0))
-        beyond = np.maximum(probability - BEND, 0) / (1 - BEND)
-        return np.asarray(np.where(beyond > 0, 1 - (1 - BEND) / (1 + beyond), probability))
 
 
 def plant(labels: np.ndarray, probabilities: np.ndarray, kind: str, seed: int) -> np.ndarray:
@@ -88,27 +72,3 @@ def choose(rows: list[dict[str, float | str]]) -> str:
     means = {str(row["score"]): float(row["mean"]) for row in rows}
     best = max(means, key=means.__getitem__)
     return best if means[best] > means[DEFAULT] + LEAD else DEFAULT
-
-
-def calibrate(rounds: list[Planted], scores: np.ndarray, method: str) -> Calibrator:
-    """Calibrates scores of the labels as they are, by the scores of planted errors.
-
-    P(wrong | score) = noise * p(score | planted) / p(score). Platt scaling of planted against other labels gives the
-    ratio of densities. The noise is the smallest fraction of labels above a threshold, over the fraction of planted
-    errors above it (positive and unlabelled data: Elkan & Noto, 2008).
-
-    Args:
-        scores: of the labels as they are, by the same method [n]
-    """
-    from ..confidence.calibration import fit
-
-    every = [label_errors.mistakenness(item.probabilities, item.labels, method=method) for item in rounds]
-    planted = np.concatenate([item.is_planted for item in rounds])
-    of_planted = np.concatenate(every)
-    thresholds = np.quantile(of_planted[planted], np.linspace(0, 1 - MIN_RECALL, 20))
-    recall = (of_planted[planted] >= thresholds[:, None]).mean(axis=1)
-    above = (scores >= thresholds[:, None]).mean(axis=1)
-    noise = float(np.clip((above / recall).min(), 1 / (len(scores) + 1), 0.5))
-    platt = fit(of_planted, planted)
-    odds = planted.mean() / (1 - planted.mean())
-    return Calibrator(platt.slope, platt.offset + float(np.log(noise / odds)), noise)

@@ -31,6 +31,7 @@ BASE: dict[str, dict[str, Any]] = {  # a call that would do its work
     "train_generator": dict(OFF, label_field="ground_truth"),
     "balance_classes": dict(OFF, label_field="ground_truth"),
     "compare_methods": dict(OFF, label_field="ground_truth", embeddings="vector", methods=["k-nn", "resnet"]),
+    "set_target": dict(run_key="evenset_auto_label_1", target_precision=0.9),
     "delete_run": dict(run_key="evenset_auto_label_1"),
     "list_runs": {},
     "resume_run": dict(OFF, run_key="evenset_auto_label_1"),

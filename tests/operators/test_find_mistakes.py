@@ -9,7 +9,7 @@ from evenset import find_mistakes
 @pytest.fixture
 def corrupted(clusters):
     """A data set of 240, all labelled, the first 24 of them as class 0 or 1 that are not."""
-    dataset = clusters(240, 240)
+    dataset = clusters(240, 240, spread=0.7)
     wrong = ["class 1" if name == "class 0" else "class 0" for name in dataset.limit(24).values("truth")]
     dataset.limit(24).set_values("ground_truth.label", wrong)
     return dataset

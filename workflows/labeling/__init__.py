@@ -2,8 +2,7 @@
 
      1  survey     size and statistics of the labelled images; near-       training.image_survey.survey_images
                    duplicates share a group
-     2  partition  labelled samples into train, validation and held-out,   training.partition.split_parts
-                   these as many as the target needs                       models.confidence.threshold.labels_to_hold_out
+     2  partition  labelled samples into train, validation and held-out    training.partition.split_parts
      3  describe   all images by label-free features,                      training.image_features.extract_features
                    or all samples by the user's vectors                    training.embedding_source.read_or_compute
      4  graph      k nearest neighbours of each sample                     training.graph_views.build_views

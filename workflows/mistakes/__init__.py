@@ -15,7 +15,7 @@
  8  score        mistakenness: 1 - posterior of the label            models.quality.label_errors.mistakenness
  9  contradict   near-duplicates with different labels               models.quality.label_errors.contradictions
     plant        known errors among labels on vectors: they choose   models.quality.planted_errors.choose
-                 the score, and calibrate it                         models.quality.planted_errors.calibrate
+                 the score, and calibrate it                         calibration.calibrate
 10  flag         the highest scores: as many as confident learning   models.quality.label_errors.flag
                  counts (Northcutt et al., 2021) or the posterior
                  expects; none that a person dismissed before        dismissed.find_dismissed

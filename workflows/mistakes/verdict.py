@@ -11,6 +11,7 @@ import numpy as np
 
 from ...models.quality import label_errors, planted_errors
 from ..data.labels import Labels
+from . import calibration
 from .out_of_fold import OutOfFold
 
 MIN_CLASS_LABELS = 5  # of a class of fewer, no label is flagged unless a near-duplicate contradicts it
@@ -84,11 +85,11 @@ def _probabilities(
     Calibrated by planted errors; without any, by the posterior.
     """
     scores = label_errors.mistakenness(predictions.probabilities, labels, method=method)
-    if predictions.rounds:
-        calibrator = planted_errors.calibrate(predictions.rounds, scores, method)
-        return calibrator(scores), calibrator.noise
     noise = float(1 - posterior[np.arange(len(labels)), labels].mean()) if len(labels) else 0.0
-    return scores, noise
+    if not predictions.rounds:
+        return scores, noise
+    calibrator = calibration.calibrate(predictions.rounds, scores, method, noise)
+    return calibrator(scores), calibrator.noise
 
 
 def reasons(labels: Labels, predictions: OutOfFold, verdict: Verdict) -> list[str]:

@@ -7,8 +7,9 @@ import shutil
 import pytest
 from evenset import auto_label, delete_run, find_mistakes, resume_run, stop_run
 from evenset.workflows.data import folders
+from evenset.workflows.labeling import retarget
 from evenset.workflows.runs import records
-from evenset.workflows.ui import mistake_queue, next_round, overview, retarget, review_queue
+from evenset.workflows.ui import mistake_queue, next_round, overview, review_queue
 from evenset.workflows.ui.review_queue import Decision
 
 
@@ -24,7 +25,7 @@ def suggested(clusters):
 @pytest.fixture
 def flagged(clusters):
     """240 labelled samples, of which 24 wrong ones are flagged."""
-    dataset = clusters(240, 240)
+    dataset = clusters(240, 240, spread=0.7)
     wrong = [f"class {(int(name[-1]) + 1) % 3}" for name in dataset.limit(24).values("truth")]
     dataset.limit(24).set_values("ground_truth.label", wrong)
     find_mistakes(dataset, "ground_truth", embeddings="vector", progress=False)

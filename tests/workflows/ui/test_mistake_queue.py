@@ -14,7 +14,7 @@ def corrupted(clusters, finished):
     """A data set of 240, all labelled, the first 24 of them wrong: class 0 as 1, 1 as 2, 2 as 0; and judged."""
 
     def make():
-        dataset = clusters(240, 240)
+        dataset = clusters(240, 240, spread=0.7)
         wrong = [f"class {(int(name[-1]) + 1) % 3}" for name in dataset.limit(24).values("truth")]
         dataset.limit(24).set_values("ground_truth.label", wrong)
         find(dataset)
