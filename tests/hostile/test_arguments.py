@@ -103,6 +103,8 @@ def is_legal(name, kind, value):
         return isinstance(value, str) and re.fullmatch("[A-Za-z][A-Za-z0-9_]{,99}", value) is not None
     if name == "progress":
         return isinstance(value, bool)
+    if name == "target_precision":
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and 0.5 <= value <= 0.999
     if name in ("settings_of", "classes"):  # none
         return isinstance(value, (list, tuple, dict)) and len(value) == 0
     if name == "target":
