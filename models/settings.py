@@ -412,12 +412,12 @@ class MistakeSettings(Settings):
     )
     method: str = setting(
         "auto",
-        "score of a label: the one that finds most planted errors (auto, with embeddings), Evenset's, which estimates "
-        "how classes are confused, its mean with the margin, or one of cleanlab's",
+        "score of a label: the one that finds most planted errors (auto, with embeddings), Evenset's by the likeliest "
+        "noise models (noise_mixture) or by anchor points (evenset), or one of cleanlab's",
         choices=(
             "auto",
+            "noise_mixture",
             "evenset",
-            "evenset_margin",
             "self_confidence",
             "normalized_margin",
             "confidence_weighted_entropy",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import InvalidInput
+from . import noise_mixture
 
-METHODS = ("evenset", "evenset_margin", "self_confidence", "normalized_margin", "confidence_weighted_entropy")
+METHODS = ("noise_mixture", "evenset", "self_confidence", "normalized_margin", "confidence_weighted_entropy")
 ANCHOR_FRACTION = 0.1  # the most certain rows of each predicted class, assumed to be of that class
 MIN_ANCHORS = 5  # of each class that has as many rows
 UNIFORM_NOISE = 0.02  # fraction of labels assumed to be uniformly random, beyond the noise of the anchors
@@ -25,8 +26,8 @@ def mistakenness(
         labels: class of each row as labelled [N]
         neighbours: indices of the nearest rows, -1 for none [N, k]: probabilities are averaged over them. None: not
             averaged (`average` does so without leaks, where the model of each fold is available)
-        method: "evenset" (see `posterior`), "evenset_margin" (its mean with 1 - normalized_margin), or 1 minus a score
-            of cleanlab (Northcutt et al., 2021)
+        method: "evenset" (see `posterior`), "noise_mixture" (see that file), or 1 minus a score of cleanlab (Northcutt
+            et al., 2021)
 
     Raises:
         ValueError: unknown method
@@ -35,11 +36,8 @@ def mistakenness(
         raise InvalidInput(f"there is no method {method!r}: choose one of {', '.join(METHODS)}")
     if neighbours is not None:
         probabilities = average(probabilities[None], np.zeros(len(labels), dtype=np.int64), neighbours)
-    if method == "evenset":
-        return np.asarray(1 - posterior(probabilities, labels)[np.arange(len(labels)), labels])
-    if method == "evenset_margin":
-        both = [mistakenness(probabilities, labels, method=name) for name in ("evenset", "normalized_margin")]
-        return np.asarray(np.mean(both, axis=0))
+    if method in POSTERIORS:
+        return np.asarray(1 - POSTERIORS[method](probabilities, labels)[np.arange(len(labels)), labels])
     from cleanlab.rank import get_label_quality_scores
 
     return np.clip(1 - np.asarray(get_label_quality_scores(labels, probabilities, method=method), np.float64), 0, 1)
@@ -122,7 +120,10 @@ def deconvolve_noise(probabilities: np.ndarray, transition: np.ndarray) -> np.nd
     return clean
 
 
-def flag(probabilities: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+POSTERIORS = {"evenset": posterior, "noise_mixture": noise_mixture.posterior}
+
+
+def flag(probabilities: np.ndarray, labels: np.ndarray, scores: np.ndarray, clean: np.ndarray) -> np.ndarray:
     """Labels to report as mistakes: those with the highest scores, where the likeliest class is another [N].
 
     Their number is that of confident learning (Northcutt et al., 2021), or the expected number of mistakes if larger.
@@ -130,13 +131,13 @@ def flag(probabilities: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> n
     Args:
         probabilities: of each class, by a model trained without the row's label [N, K]
         scores: of `mistakenness`, by any method [N]
+        clean: P(class | image, label) [N, K]
     """
     from cleanlab.count import num_label_issues
 
     present, compact = np.unique(labels, return_inverse=True)
     if len(present) < 2:
         return np.zeros(len(labels), dtype=bool)
-    clean = posterior(probabilities, labels)
     expected = 1 - clean[np.arange(len(labels)), labels]
     normalised = probabilities[:, present] / np.maximum(probabilities[:, present].sum(axis=1, keepdims=True), EPS)
     count = max(int(num_label_issues(compact, normalised)), round(expected.sum()))

@@ -15,7 +15,7 @@ KINDS = ("uniform", "confusable")
 FRACTION = 0.1  # of the labels that get an error
 MIN_ERRORS = 5
 LEAD = 0.05  # of average precision, for which another score takes the place of the default
-DEFAULT = "evenset_margin"
+DEFAULT = "noise_mixture"
 
 
 class Planted(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...models.quality import label_errors, planted_errors
+from ...models.quality import label_errors, noise_mixture, planted_errors
 from ..data.labels import Labels
 from . import calibration
 from .out_of_fold import OutOfFold
@@ -43,16 +43,18 @@ def judge(predictions: OutOfFold, labels: np.ndarray, method: str, dismissed: np
         method: of mistakenness
         dismissed: whether a person dismissed the flag before [n]
     """
-    posterior = label_errors.posterior(predictions.probabilities, labels)
     planted = planted_errors.rank_scores(predictions.rounds)
     if method == "auto":
         method = planted_errors.choose(planted) if planted else "evenset"
+    posterior = label_errors.POSTERIORS.get(method, noise_mixture.posterior)(predictions.probabilities, labels)
     scores, noise = _probabilities(predictions, labels, posterior, method)
     contradictions = label_errors.contradictions(labels, predictions.duplicates, scores, dismissed)
     contradicted = contradictions >= 0
     stays = np.isin(predictions.duplicates, predictions.duplicates[contradicted]) & ~contradicted
     too_few = np.bincount(labels)[labels] < MIN_CLASS_LABELS
-    suspicious = ((label_errors.flag(predictions.probabilities, labels, scores) & ~too_few) | contradicted) & ~stays
+    suspicious = (
+        (label_errors.flag(predictions.probabilities, labels, scores, posterior) & ~too_few) | contradicted
+    ) & ~stays
     is_issue = suspicious & ~dismissed
     contradicted &= is_issue
     suggestions = label_errors.suggest(posterior, labels, is_issue)
@@ -82,11 +84,11 @@ def _probabilities(
 ) -> tuple[np.ndarray, float]:
     """Probability that each label is wrong [n], in the order of the method's scores; expected fraction of wrong ones.
 
-    Calibrated by planted errors; without any, by the posterior.
+    A posterior is one already; other scores are calibrated by planted errors, where there are any.
     """
     scores = label_errors.mistakenness(predictions.probabilities, labels, method=method)
     noise = float(1 - posterior[np.arange(len(labels)), labels].mean()) if len(labels) else 0.0
-    if not predictions.rounds:
+    if not predictions.rounds or method == "noise_mixture":
         return scores, noise
     calibrator = calibration.calibrate(predictions.rounds, scores, method, noise)
     return calibrator(scores), calibrator.noise

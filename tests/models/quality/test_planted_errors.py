@@ -41,9 +41,9 @@ def test_confusable_errors_are_of_the_class_that_each_is_confused_with_most():
 
 
 def test_the_score_that_finds_most_is_taken_and_a_small_lead_is_not_enough():
-    means = {"evenset": 0.5, "evenset_margin": 0.5, "self_confidence": 0.54, "normalized_margin": 0.3}
+    means = {"evenset": 0.5, "noise_mixture": 0.5, "self_confidence": 0.54, "normalized_margin": 0.3}
     rows = [{"score": name, "mean": mean} for name, mean in means.items()]
-    assert planted_errors.choose(rows) == "evenset_margin"
+    assert planted_errors.choose(rows) == "noise_mixture"
     assert planted_errors.choose([*rows, {"score": "confidence_weighted_entropy", "mean": 0.56}]) == (
         "confidence_weighted_entropy"
     )

@@ -31,8 +31,10 @@ def test_the_probability_of_a_mistake_is_that_of_labels_of_its_score(count, nois
     for seed in range(5):
         probabilities, labels, is_wrong = drawn(count, noise, seed)
         posterior = label_errors.mistakenness(probabilities, labels, method="evenset")
-        scores = label_errors.mistakenness(probabilities, labels, method="evenset_margin")
-        calibrator = calibration.calibrate(rounds_of(probabilities, labels), scores, "evenset_margin", posterior.mean())
+        scores = label_errors.mistakenness(probabilities, labels, method="normalized_margin")
+        calibrator = calibration.calibrate(
+            rounds_of(probabilities, labels), scores, "normalized_margin", posterior.mean()
+        )
         chances.append(calibrator(scores))
         wrong.append(is_wrong)
         noises.append(calibrator.noise)
