@@ -2,7 +2,7 @@
 
 Uniform: any other class. Confusable: the class that a classifier confuses it with most often. Weak: the errors of a
 classifier of few labels, on ambiguous images, as annotators make them. The peers score find_mistakes' out-of-fold
-probabilities; in the rows "averaged", the same averaged over the graph, as in Evenset.
+probabilities.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, help="folder that keeps the embeddings of CIFAR-10")
     options = parser.parse_args(arguments)
 
-    precisions: Precisions = {name: {} for name in (OURS, *PEERS, *(f"{peer}, averaged" for peer in PEERS))}
+    precisions: Precisions = {name: {} for name in (OURS, *PEERS)}
     with own_database():
         for data in ("cifar", "fashion-mnist") if options.cifar else ("fashion-mnist",):
             vectors, truth = read(data, options)
@@ -82,7 +82,7 @@ def measure(data: str, vectors: np.ndarray, truth: np.ndarray, seeds: list[int],
                 labels = corrupted(kind, rate, scaled, truth, np.random.default_rng([seed, int(100 * rate)]))
                 dataset.set_values("labels", [fo.Classification(label=f"{label:02d}") for label in labels])
                 start = time.perf_counter()
-                scores = scored(dataset, vectors, labels, seed)
+                scores = scored(dataset, labels, seed)
                 setting = f"{data} {kind} {100 * rate:.0f} %"
                 for name, values in scores.items():
                     precisions[name].setdefault(setting, []).append(average_precision_score(labels != truth, values))
@@ -127,30 +127,21 @@ def confusable(vectors: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.asarray(confusion.argmax(axis=1))
 
 
-def scored(dataset: Any, vectors: np.ndarray, labels: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def scored(dataset: Any, labels: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     """Evenset's mistakenness, and every peer's score of the same out-of-fold probabilities [N]."""
     import evenset
-    from evenset.models.graphs import nearest_neighbours
     from evenset.models.quality import label_errors
-    from evenset.models.settings import GraphSettings
     from evenset.workflows.data.folders import run_folder
 
     results = evenset.find_mistakes(dataset, "labels", embeddings="vector", seed=seed, progress=False)
     ours = np.array(dataset.values("mistake.mistakenness"), dtype=float)
     folder = run_folder(dataset, results.run_key)
-    folds = np.load(folder / "folds.npz")["folds"]
-    predictions = np.stack(
-        [np.load(folder / f"fold {fold + 1}" / "probabilities.npz")["probabilities"] for fold in range(results.folds)]
-    )
+    few, many = folder / "out_of_fold.npz", folder / "by_regression.npz"
+    probabilities = (np.load(few)["probabilities"] if few.exists() else np.load(many)["single"]).astype(float)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
     evenset.delete_run(dataset, results.run_key)
-    own_fold = predictions[folds, np.arange(len(folds))].astype(float)
-    averaged = label_errors.average(predictions, folds, nearest_neighbours.build(vectors, GraphSettings()).neighbours)
-    scores = {OURS: ours}
-    for suffix, probabilities in (("", own_fold), (", averaged", averaged)):
-        probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
-        scores |= {name + suffix: label_errors.mistakenness(probabilities, labels, method=name) for name in CLEANLAB}
-        scores["FiftyOne Brain" + suffix] = brain(probabilities, labels)
-    return scores
+    scores = {name: label_errors.mistakenness(probabilities, labels, method=name) for name in CLEANLAB}
+    return {OURS: ours, **scores, "FiftyOne Brain": brain(probabilities, labels)}
 
 
 def brain(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -172,7 +163,7 @@ def report(precisions: Precisions) -> None:
     ]
     rows.append({"": "mean", **{name: f"{values.mean():.4f}" for name, values in means.items()}})
     rows.append({"": "lowest to highest seed", **{name: f"{value:.3f}" for name, value in spread.items()}})
-    print("\naverage precision of the wrong labels, mean over seeds; averaged: over the graph, as Evenset's score is")
+    print("\naverage precision of the wrong labels, mean over seeds")
     print(tabulate([{"": name, **{row[""]: row[name] for row in rows}} for name in means], "keys"))
     best = max(PEERS, key=lambda name: means[name].mean())
     lead = means[OURS].mean() - means[best].mean()

@@ -13,6 +13,7 @@ MIN_ANCHORS = 5  # of each class that has as many rows
 UNIFORM_NOISE = 0.02  # fraction of labels assumed to be uniformly random, beyond the noise of the anchors
 EM_STEPS = 20
 MAX_EXPECTED_NEIGHBOURS = 1e-3  # below, a neighbour this near is a near-duplicate
+NOISE_SHRINKAGE = 50  # labels by which the noise of anchor points is halved
 EPS = 1e-12
 
 
@@ -26,8 +27,8 @@ def mistakenness(
         labels: class of each row as labelled [N]
         neighbours: indices of the nearest rows, -1 for none [N, k]: probabilities are averaged over them. None: not
             averaged (`average` does so without leaks, where the model of each fold is available)
-        method: "evenset" (see `posterior`), "noise_mixture" (see that file), or 1 minus a score of cleanlab (Northcutt
-            et al., 2021)
+        method: "evenset" (see `posterior`), "noise_mixture" (see `mixture_posterior`), or 1 minus a score of cleanlab
+            (Northcutt et al., 2021)
 
     Raises:
         ValueError: unknown method
@@ -120,7 +121,34 @@ def deconvolve_noise(probabilities: np.ndarray, transition: np.ndarray) -> np.nd
     return clean
 
 
-POSTERIORS = {"evenset": posterior, "noise_mixture": noise_mixture.posterior}
+def mixture_posterior(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """`noise_mixture.posterior` with at least the noise that anchor points show, shrunk by the number of labels [N, K].
+
+    A model that has learned the errors of well separated classes predicts them, as it predicts ambiguous images: the
+    likelihood does not tell the two apart, anchor points do.
+    """
+    mixture, rows = noise_mixture.posterior(probabilities, labels), np.arange(len(labels))
+    anchored = float(1 - posterior(probabilities, labels)[rows, labels].mean()) if len(labels) else 0.0
+    noise = anchored * len(labels) / (len(labels) + NOISE_SHRINKAGE)
+    wrong = 1 - mixture[rows, labels]
+    if not 0 < wrong.mean() < noise:
+        return mixture
+    factor = _odds_factor(wrong, noise)
+    mixture *= factor
+    mixture[rows, labels] /= factor
+    return np.asarray(mixture / mixture.sum(axis=1, keepdims=True))
+
+
+def _odds_factor(probabilities: np.ndarray, mean: float) -> float:
+    """Factor of all odds that gives probabilities another mean."""
+    from scipy.optimize import brentq
+    from scipy.special import expit, logit
+
+    scores = logit(np.clip(probabilities, EPS, 1 - EPS))
+    return float(np.exp(brentq(lambda shift: expit(scores + shift).mean() - mean, 0, 50)))
+
+
+POSTERIORS = {"evenset": posterior, "noise_mixture": mixture_posterior}
 
 
 def flag(probabilities: np.ndarray, labels: np.ndarray, scores: np.ndarray, clean: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evenset import delete_run, find_mistakes, list_runs, load_results, resume_run, review_labels
+from evenset.workflows.mistakes import out_of_fold
 from evenset.workflows.runs.run import RunStopped
 
 
@@ -63,6 +64,15 @@ def test_wrong_labels_are_found_ranked_and_named(corrupted):
     assert others.values("mistake.label") == others.values("ground_truth.label")
     assert corrupted.values("ground_truth.label") == before
     assert 0.07 < results.noise < 0.14
+
+
+def test_with_many_labels_a_regression_averaged_over_neighbours_finds_them(corrupted, monkeypatch):
+    monkeypatch.setattr(out_of_fold, "MAX_FEW_LABELS", 50)
+
+    results = find(corrupted)
+
+    assert set(corrupted.match({"mistake.rank": {"$lte": 24}}).values("id")) == wrong_in(corrupted)
+    assert not results.planted and results.method == "evenset"
 
 
 def test_the_reason_counts_the_neighbours_and_says_what_the_model_says(judged):

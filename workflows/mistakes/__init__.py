@@ -11,7 +11,7 @@
  5  average      a ResNet's with its neighbours' predictions         models.quality.label_errors.average
  6  noise        transition matrix from sure predictions             models.quality.label_errors.noise_transition_matrix
                  (anchor points, Patrini et al., 2017)
-                 or, with few labels, the likeliest noise models     models.quality.noise_mixture.posterior
+                 or, with few labels, the likeliest noise models     models.quality.label_errors.mixture_posterior
  7  posterior    of each class, given image and label (Bayes' rule)  models.quality.label_errors.posterior
  8  score        mistakenness: 1 - posterior of the label            models.quality.label_errors.mistakenness
  9  contradict   near-duplicates with different labels               models.quality.label_errors.contradictions

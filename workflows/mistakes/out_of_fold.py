@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...models import splits
+from ...models.classifiers import linear
 from ...models.classifiers.tuned_regression import is_learnable
 from ...models.errors import InvalidInput
 from ...models.files import save_arrays
@@ -31,6 +32,9 @@ from . import planting
 from .config import MistakeConfig
 
 PREDICT_BATCH = 64
+# with more labels, a regression averaged over neighbours finds more, and no errors are planted: average precision .904
+# against .882 (confusable) and .417 against .354 (a weak model's errors) with 20,000 labels of Fashion-MNIST
+MAX_FEW_LABELS = 5_000
 LABELS_PER_NEIGHBOUR = 2  # limits the neighbours of small classes: ten labels a class give five
 
 
@@ -99,7 +103,10 @@ def from_images(run: Run, labels: Labels, config: MistakeConfig) -> OutOfFold:
 
 
 def from_vectors(run: Run, labels: Labels, source: EmbeddingSource, config: MistakeConfig) -> OutOfFold:
-    """Predicts each fold by members on the graph of all samples, labelled or not, that learned from the others."""
+    """Predicts each fold by models that learned from the others.
+
+    These are the members on the graph of all samples, labelled or not; with many labels, one logistic regression.
+    """
     from ...models.graphs import nearest_neighbours
 
     vectors, errors = read_or_compute(run, labels, source)
@@ -110,12 +117,17 @@ def from_vectors(run: Run, labels: Labels, source: EmbeddingSource, config: Mist
     groups = np.arange(len(labels.ids)) + len(duplicates)
     groups[readable] = duplicates
     folds = cross_validation.draw_once(run, labels, groups, errors, config.mistakes)[readable]
-    others = unlabelled_vectors(source, labels.ids, vectors.shape[1])
     judged = planting.Judged(labels.ids[readable], class_ids, folds, labels.names)
-    predicted = planting.predict(run, np.concatenate([vectors[readable], others]), judged, config)
+    if len(readable) > MAX_FEW_LABELS:
+        single, probabilities = _by_regression(run, vectors[readable], judged, graph, config)
+        rounds = []
+    else:
+        others = unlabelled_vectors(source, labels.ids, vectors.shape[1])
+        single, rounds = planting.predict(run, np.concatenate([vectors[readable], others]), judged, config)
+        probabilities = single
     predictions = FoldPredictions(
-        probabilities=predicted.probabilities,
-        single=predicted.probabilities,
+        probabilities=probabilities,
+        single=single,
         folds=folds,
         rows=readable,
         graph=graph,
@@ -123,7 +135,35 @@ def from_vectors(run: Run, labels: Labels, source: EmbeddingSource, config: Mist
         margins=np.full(len(readable), np.nan),
         errors=errors,
     )
-    return _without_unlearned(labels, predictions, predicted.rounds)
+    return _without_unlearned(labels, predictions, rounds)
+
+
+def _by_regression(
+    run: Run, vectors: np.ndarray, judged: planting.Judged, graph: Graph, config: MistakeConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Out-of-fold probabilities by logistic regression on reduced vectors, and averaged over neighbours [n, K] each.
+
+    Args:
+        vectors: of the labelled samples [n, D]
+    """
+    from ...models.graphs import nearest_neighbours
+
+    folds, count = judged.folds, int(judged.folds.max()) + 1
+
+    def compute() -> dict[str, np.ndarray]:
+        reduced = np.nan_to_num(nearest_neighbours.prepare(vectors, config.graph))  # NaN where all are zero
+        by_fold = []
+        for fold in range(count):
+            run.report("training", fold, count)
+            train = folds != fold
+            model = linear.train(reduced[train], judged.class_ids[train], len(judged.names), config.mistakes.seed)
+            by_fold.append(softmax(linear.predict(model, reduced)).astype(np.float32))
+        run.report("training", count, count)
+        single = np.stack(by_fold)[folds, np.arange(len(folds))]
+        return {"single": single, "probabilities": label_errors.average(np.stack(by_fold), folds, graph.neighbours)}
+
+    kept = run.cached_arrays("by_regression", compute, judged.ids, ("single", "probabilities"))
+    return kept["single"], kept["probabilities"]
 
 
 def _train_fold(

@@ -12,8 +12,6 @@ from ...models.settings import LabelSpreadingSettings
 from ..runs.run import Run
 from .config import MistakeConfig
 
-MAX_PLANTED_LABELS = 5_000  # with more labels, no errors are planted, as it would take long
-
 
 class Judged(NamedTuple):
     """The labelled samples that are judged."""
@@ -37,13 +35,12 @@ def predict(run: Run, vectors: np.ndarray, judged: Judged, config: MistakeConfig
     Args:
         vectors: of the n labelled samples, and then of the others [N, D]
     """
-    kinds = KINDS if len(judged.ids) <= MAX_PLANTED_LABELS else ()
 
     def compute() -> dict[str, np.ndarray]:
         from ..training.graph_members import OutOfFold
         from ..training.graph_views import build_views
 
-        total, seed = 2 + len(kinds), config.mistakes.seed
+        total, seed = 2 + len(KINDS), config.mistakes.seed
         run.report("joining the nearest samples", 0, total)
         views = build_views(vectors, LabelSpreadingSettings(seed=seed), config.graph)
         members, labels = OutOfFold(views, len(judged.names), seed), np.full(len(vectors), -1)
@@ -54,16 +51,16 @@ def predict(run: Run, vectors: np.ndarray, judged: Judged, config: MistakeConfig
 
         run.report("predicting labels", 1, total)
         arrays = {"probabilities": predict_labels(judged.class_ids)}
-        for done, kind in enumerate(kinds, start=2):
+        for done, kind in enumerate(KINDS, start=2):
             run.report(f"planting {kind} errors", done, total)
             planted = planted_errors.plant(judged.class_ids, arrays["probabilities"], kind, seed)
             arrays[f"{kind} labels"], arrays[f"{kind} probabilities"] = planted, predict_labels(planted)
         run.report("predicting labels", total, total)
         return arrays
 
-    rows = ("probabilities", *(f"{kind} {name}" for kind in kinds for name in ("labels", "probabilities")))
+    rows = ("probabilities", *(f"{kind} {name}" for kind in KINDS for name in ("labels", "probabilities")))
     kept = run.cached_arrays("out_of_fold", compute, judged.ids, rows)
-    rounds = [Planted(kind, kept[f"{kind} labels"], judged.class_ids, kept[f"{kind} probabilities"]) for kind in kinds]
+    rounds = [Planted(kind, kept[f"{kind} labels"], judged.class_ids, kept[f"{kind} probabilities"]) for kind in KINDS]
     return Predicted(kept["probabilities"], rounds)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...models.quality import label_errors, noise_mixture, planted_errors
+from ...models.quality import label_errors, planted_errors
 from ..data.labels import Labels
 from . import calibration
 from .out_of_fold import OutOfFold
@@ -43,10 +43,10 @@ def judge(predictions: OutOfFold, labels: np.ndarray, method: str, dismissed: np
         method: of mistakenness
         dismissed: whether a person dismissed the flag before [n]
     """
-    planted = planted_errors.rank_scores(predictions.rounds)
+    planted = planted_errors.rank_scores(predictions.rounds) if predictions.rounds else []
     if method == "auto":
         method = planted_errors.choose(planted) if planted else "evenset"
-    posterior = label_errors.POSTERIORS.get(method, noise_mixture.posterior)(predictions.probabilities, labels)
+    posterior = label_errors.POSTERIORS.get(method, label_errors.mixture_posterior)(predictions.probabilities, labels)
     scores, noise = _probabilities(predictions, labels, posterior, method)
     contradictions = label_errors.contradictions(labels, predictions.duplicates, scores, dismissed)
     contradicted = contradictions >= 0
