@@ -118,9 +118,9 @@ def from_vectors(run: Run, labels: Labels, source: EmbeddingSource, config: Mist
     groups[readable] = duplicates
     folds = cross_validation.draw_once(run, labels, groups, errors, config.mistakes)[readable]
     judged = planting.Judged(labels.ids[readable], class_ids, folds, labels.names)
+    rounds: list[Planted] = []
     if len(readable) > MAX_FEW_LABELS:
         single, probabilities = _by_regression(run, vectors[readable], judged, graph, config)
-        rounds = []
     else:
         others = unlabelled_vectors(source, labels.ids, vectors.shape[1])
         single, rounds = planting.predict(run, np.concatenate([vectors[readable], others]), judged, config)
