@@ -63,7 +63,7 @@ class User:
                 search.wait_for(timeout=PATIENCE / 6)
                 break
         search.fill(operator)
-        self.sees(operator, exact=True)
+        expect(self.page.get_by_role("dialog").get_by_text(operator, exact=True)).to_be_visible()
         self.page.keyboard.press("Enter")
 
     def wait_here(self) -> None:
