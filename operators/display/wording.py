@@ -31,6 +31,12 @@ def setting_help(item: Field[Any]) -> str:
     return capitalize(item.metadata["help"]) + (f"; empty: {empty}" if empty else "")
 
 
+def empty_text(item: Field[Any], default: Any) -> str:
+    """The text that an empty box shows: what it stands for."""
+    empty = str(item.metadata["empty"]).partition(":")[0]  # the help text has the rest
+    return empty or f"{default} (default)"
+
+
 def label_of(name: str) -> str:
     """A setting or argument by its label in the form."""
     return LABELS.get(name, capitalize(name.replace("_", " ")))

@@ -42,7 +42,10 @@ def read_target(params: dict[str, Any]) -> balance_plan.Target:
     """
     chosen = params.get("target") or "majority"
     if chosen == "number":
-        return balance_plan.number(params.get("target_number", DEFAULT_NUMBER), "the target")
+        entered = params.get("target_number", DEFAULT_NUMBER)
+        if entered in (None, ""):
+            raise ValueError("enter a number of images per class, as 100")
+        return balance_plan.number(entered, "the target")
     if chosen != "each":
         return str(chosen)
     if "=" not in (text := params.get("target_each") or ""):

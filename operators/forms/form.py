@@ -120,9 +120,9 @@ class Form:
         chosen = self.value(name, default)
         return chosen if chosen in values else default
 
-    def suggest(self, name: str, values: Sequence[str], **kwargs: Any) -> str | None:
+    def suggest(self, name: str, values: Sequence[str], placeholder: str | None = None, **kwargs: Any) -> str | None:
         """Adds a text box with suggestions; returns its text."""
-        view = types.AutocompleteView(allow_user_input=True)
+        view = types.AutocompleteView(allow_user_input=True, placeholder=placeholder)
         for value in values:
             view.add_choice(value, label=value)
         self.lines.str(name, view=view, **kwargs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import fiftyone.operators as foo
+import fiftyone.operators.types as types
 
 from ...workflows import list_runs
 from ...workflows.data.checks import check_output_field
@@ -72,7 +73,8 @@ def ask_new_field(form: Form, default: str, hint: str) -> None:
     while free in schema:
         number += 1
         free = f"{default}_{number}"
-    form.lines.str("output_field", default=free, label="New field", description=hint)
+    view = types.View(placeholder=f"{free} (default)")
+    form.lines.str("output_field", default=free, label="New field", description=hint, view=view)
     chosen = form.value("output_field", free)
     if chosen in schema:
         form.mark("output_field", f"the field {chosen!r} exists: choose another name")

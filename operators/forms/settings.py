@@ -10,7 +10,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...models.settings import Settings, check, split
-from ..display.wording import setting_help, setting_label
+from ..display.wording import empty_text, setting_help, setting_label
 from .form import Form
 
 
@@ -33,30 +33,38 @@ def ask_settings(
             is_new = item.name not in form.lines.properties and item.name not in without
             if is_new and (item.metadata["basic"] or not basic):
                 _ask_setting(form, item, (defaults or {}).get(item.name, item.default))
+        _check_together(form, kind)
 
 
 def _ask_setting(form: Form, item: Field[Any], default: Any) -> None:
     """Adds one setting, and marks a value out of range."""
     notes, kind = item.metadata, item.metadata["kind"]
-    value = setting_value(form, item, default)
+    value, empty = setting_value(form, item, default), empty_text(item, default)
     if value is None:
         default = None  # the App writes a default into an empty box when it opens the form
     line: dict[str, Any] = dict(default=default, label=setting_label(item), description=setting_help(item))
     if notes["choices"] and notes["open_choices"]:
-        form.suggest(item.name, notes["choices"], **line)
+        form.suggest(item.name, notes["choices"], placeholder=empty, **line)
     elif notes["choices"]:
         form.choose(item.name, notes["choices"], **line)
     elif kind is bool:
         form.lines.bool(item.name, view=types.CheckboxView(), **line)
-    elif kind is str:
-        form.lines.str(item.name, **line)
     else:
-        add_number = form.lines.int if kind is int else form.lines.float
-        add_number(item.name, **line)
+        add_box = {str: form.lines.str, int: form.lines.int}.get(kind, form.lines.float)
+        add_box(item.name, view=types.View(placeholder=empty), **line)
     try:
         check(item, value)
     except ValueError as error:
         form.mark(item.name, str(error))
+
+
+def _check_together(form: Form, kind: type[Settings]) -> None:
+    """Refuses values that are valid by themselves, but not together."""
+    if not any(line.invalid for line in form.lines.properties.values()):
+        try:
+            read_settings(form.ctx, kind)
+        except ValueError as error:
+            form.refuse(str(error))
 
 
 def setting_value(form: Form, item: Field[Any], default: Any) -> Any:

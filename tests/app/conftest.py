@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Error, Locator, Page, TimeoutError, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Locator, Page, Request, TimeoutError, expect, sync_playwright
 
 WINDOW = {"width": int(os.environ.get("EVENSET_WIDTH", 1280)), "height": 800}
 GRID = "entry is loading"  # FiftyOne's grid throws it when it gets narrower while images load
@@ -63,7 +63,7 @@ class User:
                 search.wait_for(timeout=PATIENCE / 6)
                 break
         search.fill(operator)
-        self.sees(operator, exact=True)
+        expect(self.page.get_by_role("dialog").get_by_text(operator, exact=True)).to_be_visible()
         self.page.keyboard.press("Enter")
 
     def wait_here(self) -> None:
@@ -81,6 +81,19 @@ class User:
             with contextlib.suppress(TimeoutError):
                 return seen.first.wait_for(timeout=PATIENCE / 12)
         expect(seen).to_be_visible()
+
+    def press(self, button: Locator, asks: str) -> None:
+        """Clicks until the App asks its server for an operator or a method: it loses a click on what it draws anew."""
+
+        def is_asked(request: Request) -> bool:
+            return "/operators/execute" in request.url and asks in (request.post_data or "")
+
+        for _ in range(5):
+            with contextlib.suppress(TimeoutError):
+                with self.page.expect_request(is_asked, timeout=PATIENCE / 6):
+                    button.click(timeout=PATIENCE / 6)
+                return
+        pytest.fail(f"no click asked for {asks}")
 
     def scroll_to(self, target: Locator) -> None:
         """Also where the App draws it anew at that moment: Playwright's own scrolling gives up then."""
@@ -103,7 +116,8 @@ class User:
         form = self.page.get_by_role("dialog")
         form.get_by_text(what).wait_for()
         delete = form.get_by_role("button", name="Delete", exact=True)
-        self.click_until(delete, self.page.get_by_text("Undone"))  # the App loses a click on what it still draws
+        self.press(delete, "/delete_run")
+        self.page.get_by_text("Undone").wait_for()
         self.click("Done")
 
     def delete_runs(self) -> None:
@@ -111,7 +125,7 @@ class User:
         while left := self.dataset.list_runs():
             names = [key.removeprefix("evenset_").replace("_", " ") for key in left]
             self.page.get_by_text(re.compile(f"^({'|'.join(names)}) · ")).wait_for()
-            self.page.get_by_role("button", name="Delete", exact=True).click()
+            self.press(self.page.get_by_role("button", name="Delete", exact=True), "on_runs_delete")
             self.undo("Changes to undo")
             self.dataset.reload()
             assert len(self.dataset.list_runs()) == len(left) - 1

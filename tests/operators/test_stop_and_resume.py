@@ -44,7 +44,7 @@ def test_resume_says_how_long_the_whole_run_takes(app, suggested):
     said = [name for name in app.form(suggested, "resume_run") if name.startswith("note")]
 
     assert said == [
-        "note The whole run takes less than a minute on two processor cores; on a GPU, or on more cores, less. "
+        "note The whole run takes less than a minute on two processor cores; less on a GPU or more cores. "
         "Finished work is kept"
     ]
 

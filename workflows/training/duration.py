@@ -78,7 +78,7 @@ def _in_words(samples: Any, count: int, workflow: str, labelled: int, overrides:
         return ""
     factor = _correction(root_dataset(samples), workflow, labelled, size_px)
     if factor is None:
-        return f"Takes {words(estimate)} on two processor cores; on a GPU, or on more cores, less"
+        return f"Takes {words(estimate)} on two processor cores; less on a GPU or more cores"
     return f"Takes {words(estimate * factor)}, going by an earlier run on this dataset"
 
 
