@@ -60,6 +60,8 @@ def spread_on_graph(
         spreading, gcn_settings = LabelSpreadingSettings(seed=seed), GCNSettings(seed=seed)
         run.report("joining the nearest samples", 0, 3)
         views = build_views(features.vectors, spreading, settings, features.details)
+        if features.zero_shot is not None:
+            views = replace(views, zero_shot=features.zero_shot[views.usable])
         run.report("spreading labels", 1, 3)
         training_labels, classes = np.where(split_ids == Split.TRAIN, labels.class_ids, -1), len(labels.names)
         members = spread_labels(views, training_labels, classes, spreading, gcn_settings, groups)
