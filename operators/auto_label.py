@@ -107,7 +107,7 @@ def _earlier_run(form: Form) -> RunRecord | None:
 
 def ask_auto_label_settings(form: Form, earlier: RunRecord | None, basic: bool = False) -> None:
     """Adds the settings of AutoLabelSettings; a next round's start from those of the run that it follows."""
-    lines = next_round_lines(earlier and earlier.key)
+    lines = next_round_lines(earlier.key if earlier else None)
     defaults = {name: earlier.settings[name] for name in lines if name in earlier.settings} if earlier else {}
     ask_settings(form, AutoLabelSettings, basic=basic, defaults=defaults, lines=lines)
 

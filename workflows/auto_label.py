@@ -52,14 +52,14 @@ def auto_label(
     "accepted", "review"). `review_labels` puts suggestions into the label field.
 
     Args:
-        label_field: a field of `fo.Classification`; not needed together with `run`. With `text_encoder` and `classes` it
-            may have no label yet, or not exist
+        label_field: a field of `fo.Classification`; not needed together with `run`. With `text_encoder` and `classes`
+            it may have no label yet, or not exist
         output_field: new field of `fo.Classification`
         embeddings: a field of vectors, or the name of a model of FiftyOne's zoo, in place of training a ResNet
         run: key (or "dataset/key", or folder) of a run whose checkpoint is used in place of training
         after: key of an earlier auto_label run on this dataset: starts from its checkpoint, in a quarter of the epochs,
-            and trains on all labels except those that it held out. What is not given of embeddings, classes, group_field,
-            random_labels, target_precision, text_encoder and prompts is that run's
+            and trains on all labels except those that it held out. Where they are not given, embeddings, classes,
+            group_field, random_labels, target_precision, text_encoder and prompts are that run's
         classes: names in order, or `{name: [synonyms]}`
         validation: a view or tag that chooses the epoch; None: a random part does
         group_field: samples with the same value (patient, video, product) stay on one side of a split

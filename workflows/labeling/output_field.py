@@ -46,7 +46,7 @@ def write_suggestions(
     attributes = ATTRIBUTES
     if predictions.review_ranks is not None:
         ranks = predictions.review_ranks[rows]
-        columns[RANK] = np.where(ranks > 0, ranks.astype(object), None)
+        columns[RANK] = np.array([rank or None for rank in ranks.tolist()], dtype=object)
         attributes = {**ATTRIBUTES, RANK: "IntField"}
     declare_classification(run, output_field, {name: getattr(fo, kind) for name, kind in attributes.items()})
     write_classifications(run, output_field, labels.ids[rows], columns)

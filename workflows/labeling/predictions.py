@@ -155,8 +155,8 @@ def from_vectors(
     model = linear.train(vectors[train], labels.class_ids[train], len(labels.names), seed)
     linear.save(model, run.folder / "checkpoint.safetensors", dict(names=labels.names, **origin))
     run.report("training", 1, 1)
-    features = Features(vectors, None, errors, None if zero_shot is None else zero_shot.scores)
-    graph = spread_on_graph(run, labels, split_ids, features, config.graph, seed, groups)
+    features, scores = Features(vectors, None, errors), zero_shot.scores if zero_shot else None
+    graph = spread_on_graph(run, labels, split_ids, features, config.graph, seed, groups, scores)
     predictions = _of_ensemble(graph, labels, vectors, split_ids, errors)
     return replace(predictions, checkpoint_logits=linear.predict(model, vectors))
 

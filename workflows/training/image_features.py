@@ -29,7 +29,6 @@ class Features(NamedTuple):
     vectors: np.ndarray  # nearest ones are joined by the graph [N, d]
     details: np.ndarray | None = None  # further directions, for classifiers alone [N, p]
     errors: dict[int, str] = {}  # index of the sample: why it has no vector
-    zero_shot: np.ndarray | None = None  # log-probabilities by the names of the classes [N, K]
 
 
 def extract_features(

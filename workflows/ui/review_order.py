@@ -35,8 +35,9 @@ def waiting(dataset: Any, field: str, label_field: str) -> Any:
 def most_informative(dataset: Any, field: str, label_field: str, count: int = 50) -> list[str]:
     """Ids of the samples whose label is worth most, the most informative first.
 
-    A run without labels has written an order of its own. Otherwise, uncertain ones (by confidence, margin and agreement) come first, of these the ones far from labelled and earlier
-    samples; without embeddings, the uncertain ones of each class in turn.
+    A run without labels has written its own order. Else uncertain ones (by confidence, margin and agreement) come
+    first, of these the ones far from labelled and earlier samples; without embeddings, the uncertain ones of each class
+    in turn.
 
     Args:
         field: output field of `auto_label`
