@@ -283,6 +283,7 @@ def test_what_is_imported_is_required():
     """Every library that the code names is in requirements.txt; FiftyOne installs a plugin's needs from there."""
     names = {"cv2": "opencv-python-headless", "PIL": "pillow", "sklearn": "scikit-learn", "bson": "pymongo"}
     names |= {"faiss": "faiss-cpu", "skimage": "scikit-image", "art": "adversarial-robustness-toolbox"}
+    names |= {"huggingface_hub": "diffusers"}  # which downloads by it, as transformers does
     lines = (ROOT / "requirements.txt").read_text().split()
     extras = re.findall(r"^(?:pretrained|robustness) = \[(.+?)\]", (ROOT / "pyproject.toml").read_text(), re.M)
     lines += re.findall(r'"(.+?)"', " ".join(extras))

@@ -43,7 +43,7 @@ class TextImageEncoder:
     @property
     def scale(self) -> float:
         """Inverse temperature of the cosine similarities, as it was learned."""
-        return float(self.network.logit_scale.exp())
+        return float(self.network.logit_scale.detach().exp())
 
     @torch.inference_mode()
     def image_vectors(self, images: np.ndarray) -> np.ndarray:
