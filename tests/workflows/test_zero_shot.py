@@ -90,15 +90,15 @@ def test_the_first_review_mixes_typical_and_uncertain_samples_of_all_classes(col
         shown, _ = review_queue.first(dataset, *FIELDS, [])
         assert shown == expected
         review_queue.decide(dataset, *FIELDS, Decision(shown, "accept"), "one")
-    assert len(view.reload() or dataset.load_saved_view(results.views["review"])) == 87
+    assert len(dataset.load_saved_view(results.views["review"])) == 87
 
 
 def test_what_was_reviewed_teaches_the_next_round(colours, encoder):
     dataset = colours(label_field=False)
     label(dataset, classes={"red": ["crimson"], "green": [], "blue": []})
-    view = dataset.load_saved_view("auto_label: review")
+    first = dataset.select(dataset.load_saved_view("auto_label: review").limit(30).values("id"))
     for name in NAMES:
-        chosen = view.limit(30).match({"truth": name})
+        chosen = first.match({"truth": name})
         review_labels(chosen, "auto_label", action="correct", label=name, seen=True, progress=False)
 
     results = auto_label(dataset, "ground_truth", output_field="second", after=FIRST, progress=False)
@@ -124,7 +124,7 @@ def test_labels_that_a_start_without_labels_has_not_seen_calibrate_its_next_roun
 
 @pytest.mark.parametrize("embeddings", [None, "vector"])
 def test_the_member_has_a_weight_that_its_accuracy_earns(colours, encoder, embeddings):
-    dataset = colours(150, labelled=60, noise=20.0)
+    dataset = colours(150, labelled=120, noise=20.0)
     if embeddings:  # that know nothing of colours
         dataset.set_values("vector", list(np.random.default_rng(1).normal(size=(150, 6)).astype(np.float32)))
 
@@ -135,11 +135,13 @@ def test_the_member_has_a_weight_that_its_accuracy_earns(colours, encoder, embed
     assert members["zero-shot"]["held-out right"] == f"{results.held_out} of {results.held_out}"
     assert accuracy(dataset) > 0.95
     if embeddings:
-        assert max(results.members, key=lambda row: float(row["weight"].split()[0]))["member"] == "zero-shot"
+        assert max(results.members, key=lambda row: float(row["weight"].split()[0]))["member"] == "zero-shot", str(
+            results
+        )
 
 
 def test_a_wrong_text_encoder_does_no_harm(colours, encoder, monkeypatch):
-    dataset = colours(150, labelled=90, noise=20.0)
+    dataset = colours(150, labelled=120, noise=20.0)
     monkeypatch.setattr(encoder.__class__, "text_vectors", lambda self, texts: np.roll(TEXT_VECTORS(self, texts), 1, 1))
 
     results = label(dataset, target_precision=0.8)
@@ -218,8 +220,9 @@ def test_a_real_model_works_from_its_folder(colours, tmp_path):
     ],
 )
 def test_what_cannot_begin_says_why(colours, refused, settings, words):
-    with refused(colours(6), words):
-        label(colours(6), **settings)
+    dataset = colours(6)
+    with refused(dataset, words):
+        label(dataset, **settings)
 
 
 def test_a_label_field_that_cannot_be_made_is_refused(colours, encoder, refused):
