@@ -166,6 +166,10 @@ def _check_combination(inputs: Inputs, validation: Part, settings: AutoLabelSett
     """
     if inputs.label_field is None and inputs.run is None:
         raise InvalidInput("give a label_field to learn from, or the run of a trained model")
+    if inputs.after and (inputs.run or validation is not None):
+        raise InvalidInput(
+            "after goes on from that run's model, and keeps its validation part: leave run and validation out"
+        )
     takes_vectors = "embeddings" if inputs.embeddings is not None else "text_encoder" if settings.text_encoder else ""
     if takes_vectors and settings.members == "resnet":
         raise InvalidInput(f"members='resnet' looks at images: leave {takes_vectors} out, or have members='graph'")
@@ -173,10 +177,6 @@ def _check_combination(inputs: Inputs, validation: Part, settings: AutoLabelSett
         raise InvalidInput(f"validation chooses a ResNet's epoch: with {takes_vectors}= there is none, so leave it out")
     if settings.text_encoder and inputs.run:
         raise InvalidInput("run predicts by that run's model, in which text_encoder has no part: leave it out")
-    if inputs.after and (inputs.run or validation is not None):
-        raise InvalidInput(
-            "after goes on from that run's model, and keeps its validation part: leave run and validation out"
-        )
 
 
 def _read_labels(samples: Samples, inputs: Inputs, classes: Classes, may_be_new: bool) -> Labels:
