@@ -32,7 +32,7 @@ from evenset.operators.forms import balance
 from evenset.operators.forms.form import Form, build_form
 from evenset.operators.forms.inputs import read_classes
 from evenset.operators.forms.refill import form_values
-from evenset.operators.forms.settings import ask_settings, read_settings
+from evenset.operators.forms.settings import ask_settings, next_round_lines, read_settings
 from evenset.operators.tabs.run_details import describe_run
 from evenset.workflows.runs import records
 
@@ -239,7 +239,7 @@ def test_names_and_a_text_encoder_take_the_place_of_labels(app, make_dataset, cl
     for dataset in (clusters(labelled=0), make_dataset(["/nowhere/1.png"])):
         lines = app.form(dataset, "auto_label", {"text_encoder": "some/model"})
         assert not refusals(lines) and lines["label_field"]["default"] == "ground_truth"
-        assert lines["classes"]["invalid"] and "name the classes" in lines["classes"]["error_message"]
+        assert lines["classes"]["invalid"] and "Name the classes" in lines["classes"]["error_message"]
         lines = app.form(dataset, "auto_label", {"text_encoder": "some/model", "classes": "cat, dog", "more": True})
         assert not any(line["required"] or line["invalid"] for line in lines.values())
 
@@ -255,7 +255,8 @@ def test_a_next_round_starts_from_the_settings_of_the_run_that_it_follows(app, l
     assert read_settings(SimpleNamespace(params=params), AutoLabelSettings, lines=lines) == dict(
         target_precision=0.8, text_encoder=None
     )
-    record = RunRecord(inputs=dict(after=after), settings=dict(target_precision=0.85), method="auto_label", **RECORD)
+    inputs, settings = dict(after=after), dict(target_precision=0.85)
+    record = records.RunRecord("evenset_auto_label_2", "auto_label", settings, inputs, 9, "done", 0.0)
     assert form_values(record)[line] == 0.85
 
 
