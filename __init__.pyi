@@ -191,6 +191,8 @@ def auto_label(
     alpha: float = 0.1,
     random_labels: bool = False,
     members: str = 'graph and resnet',
+    text_encoder: str | None = None,
+    prompts: str = 'a photo of a {class}',
     self_training_rounds: int = 0,
     calibration_fraction: float | None = None,
     class_prior: str = 'labels',

@@ -63,7 +63,7 @@ def setting_option(name: str, places: Places, group: Group) -> inspect.Parameter
         item.default,
         help=item.metadata["help"] + limits([place for _, place in places]),
         show_default=lambda _: defaults(places),
-        converter=functools.partial(read_number, kind, is_optional) if kind in (int, float) else None,
+        converter=functools.partial(read_value, kind, is_optional) if kind in (int, float) or is_optional else None,
         validator=lambda _, value: check_any(places, value),
     )
 
@@ -81,11 +81,13 @@ def check_any(places: Places, value: Any) -> Any:
     raise refusals[0]
 
 
-def read_number(kind: type, is_optional: bool, _: Any, tokens: Sequence[Token]) -> float | None:
-    """A number as typed, or None for "none"; the library itself would round to whole numbers."""
+def read_value(kind: type, is_optional: bool, _: Any, tokens: Sequence[Token]) -> float | str | None:
+    """A number or a text as typed, or None for "none"; the library itself would round to whole numbers."""
     text = tokens[0].value
     if is_optional and text.lower() == "none":
         return None
+    if kind is str:
+        return text
     or_none = ", or none" if is_optional else ""
     if kind is int:
         if not re.fullmatch("[+-]?[0-9]+", text):

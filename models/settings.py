@@ -29,7 +29,7 @@ def setting(
     choices: tuple[str, ...] = (),
     open_choices: bool = False,
     basic: bool = False,
-    kind: type[int] | type[float] | None = None,
+    kind: type[int] | type[float] | type[str] | None = None,
     empty: str = "",
 ) -> Any:
     """Declares one field: its default, a help text, its unit and its range.
@@ -321,6 +321,17 @@ class AutoLabelSettings(Settings):
         "or both, weighted by their accuracy",
         choices=("graph and resnet", "graph", "resnet"),
         basic=True,
+    )
+    text_encoder: str | None = setting(
+        None,
+        "SigLIP or CLIP model of the Hugging Face hub, or its folder: a member that knows the classes by their names",
+        choices=("google/siglip2-base-patch16-224", "openai/clip-vit-large-patch14"),
+        open_choices=True,
+        kind=str,
+        empty="off",
+    )
+    prompts: str = setting(
+        "a photo of a {class}", "texts that text_encoder compares images with, separated by a semicolon"
     )
     self_training_rounds: int = setting(
         0, "maximum rounds in which the ResNet is retrained with confident labels, while it gains", low=0, high=20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import fiftyone.operators as foo
@@ -9,6 +10,10 @@ import fiftyone.operators.types as types
 
 from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings
 from ..workflows.data.status import Status
+from ..workflows.labeling.config import NO_LABELS
+from ..workflows.labeling.warm_start import INHERITED
+from ..workflows.runs import records
+from ..workflows.runs.records import RunRecord
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
@@ -24,7 +29,7 @@ from .forms.inputs import (
     read_inputs,
 )
 from .forms.samples import ask_samples, samples_of
-from .forms.settings import ask_settings, read_settings
+from .forms.settings import ask_settings, next_round_lines, read_settings
 
 INPUTS = (
     "label_field",
@@ -57,7 +62,8 @@ class AutoLabel(foo.Operator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         def read_arguments() -> Arguments:
-            settings = read_settings(ctx, ImageSettings, ResNetSettings, GraphSettings, AutoLabelSettings)
+            kinds = (ImageSettings, ResNetSettings, GraphSettings, AutoLabelSettings)
+            settings = read_settings(ctx, *kinds, lines=next_round_lines(ctx.params.get("after")))
             return samples_of(ctx), {**read_inputs(ctx, *INPUTS), **settings}
 
         return run_in_worker(ctx, "auto_label", read_arguments, result_page)
@@ -66,32 +72,69 @@ class AutoLabel(foo.Operator):
 def add_lines(form: Form) -> None:
     samples = ask_samples(form, "Label")
     trains = not form.value("run")
-    label_field = ask_label_field(form, "Labels to learn from; they are not changed", required=trains)
+    encoder = form.value("text_encoder")
+    hint = "Labels to learn from; they are not changed"
+    label_field = ask_label_field(form, hint, required=trains, new="ground_truth" if trains else "")
     if trains:
-        note_label_count(form, samples, label_field)
+        is_new = label_field and not form.ctx.dataset.has_field(label_field)
+        remedy = "" if encoder else NO_LABELS
+        labelled = 0 if is_new else note_label_count(form, samples, label_field, remedy)
+        if not labelled:
+            _ask_names(form, bool(is_new))
     ask_new_field(form, "auto_label", "Receives a label, its confidence and its status for every sample")
-    ask_settings(form, AutoLabelSettings, basic=True)
+    earlier = _earlier_run(form)
+    ask_auto_label_settings(form, earlier, basic=True)
     if form.ask_for_more():
-        _add_more_lines(form)
+        _add_more_lines(form, earlier)
 
 
-def _add_more_lines(form: Form) -> None:
+def _ask_names(form: Form, is_new: bool) -> None:
+    """Adds the lines by which the names of the classes stand in for labels."""
+    if is_new and not form.value("text_encoder"):
+        form.refuse(f"{form.ctx.dataset.name!r} has no field of fo.Classification: {NO_LABELS}")
+    others = [item.name for item in fields(AutoLabelSettings) if item.name not in ("text_encoder", "prompts")]
+    ask_settings(form, AutoLabelSettings, without=others)
+    ask_classes(form)
+    if form.value("text_encoder") and not form.value("classes"):
+        form.mark("classes", "name the classes, as no sample has a label yet")
+
+
+def _earlier_run(form: Form) -> RunRecord | None:
+    """The run that a next round follows."""
+    key = form.value("after")
+    return records.read_record(form.ctx.dataset, key) if key in form.ctx.dataset.list_runs() else None
+
+
+def ask_auto_label_settings(form: Form, earlier: RunRecord | None, basic: bool = False) -> None:
+    """Adds the settings of AutoLabelSettings; a next round's start from those of the run that it follows."""
+    lines = next_round_lines(earlier.key if earlier else None)
+    defaults = {name: earlier.settings[name] for name in lines if name in earlier.settings} if earlier else {}
+    ask_settings(form, AutoLabelSettings, basic=basic, defaults=defaults, lines=lines)
+
+
+def _add_more_lines(form: Form, earlier: RunRecord | None) -> None:
     form.heading("Learning")
     hint = "A vector field or a FiftyOne zoo model, in place of training a ResNet"
     ask_embeddings(form, hint)
     methods = ("evenset_auto_label_", "evenset_train_resnet_")
-    earlier = [key for key in form.ctx.dataset.list_runs() if key.startswith(methods)]
+    runs = [key for key in form.ctx.dataset.list_runs() if key.startswith(methods)]
     hint = "An earlier run whose model predicts, in place of training; a run of another dataset: dataset/key"
-    form.suggest("run", earlier, label="Run", description=hint)
-    rounds = [key for key in earlier if key.startswith(methods[0])]
-    hint = "An earlier run to continue with more labels: starts from its model, and keeps its held-out labels held out"
+    form.suggest("run", runs, label="Run", description=hint)
+    rounds = [key for key in runs if key.startswith(methods[0])]
+    hint = (
+        "An earlier run to continue with more labels: starts from its model, keeps its held-out labels held out, and "
+        "takes over its embeddings, classes and group field where they are empty here"
+    )
     form.suggest("after", rounds, label="Next round after", description=hint)
-    ask_classes(form)
+    if earlier:
+        form.arguments.update({name: earlier.inputs[name] for name in INHERITED if not form.value(name)})
+    if "classes" not in form.lines.properties:
+        ask_classes(form)
     ask_group_field(form)
     ask_synthetic(form)
     ask_tag(form, "validation", "Validation tag", "Samples with this tag select the best epoch; empty: drawn at random")
     form.heading("Precision")
-    ask_settings(form, AutoLabelSettings)
+    ask_auto_label_settings(form, earlier)
     form.heading("Images")
     ask_settings(form, ImageSettings)
     form.heading("Graph")

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = ("operators", "workflows", "models")
 CODE = [*sorted(ROOT.glob("*.py")), *(path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py")))]
 HEAVY = {"torch", "torchvision", "torch_geometric", "diffusers", "faiss", "accelerate", "safetensors", "sklearn", "cv2"}
+HEAVY |= {"transformers"}
 FLOORS = {  # folders of workflows/, each with those below it that it may import; "" are the files of the SDK
     "display": set(),
     "data": {"display"},
@@ -282,8 +283,10 @@ def test_what_is_imported_is_required():
     """Every library that the code names is in requirements.txt; FiftyOne installs a plugin's needs from there."""
     names = {"cv2": "opencv-python-headless", "PIL": "pillow", "sklearn": "scikit-learn", "bson": "pymongo"}
     names |= {"faiss": "faiss-cpu", "skimage": "scikit-image", "art": "adversarial-robustness-toolbox"}
+    names |= {"huggingface_hub": "diffusers"}  # which downloads by it, as transformers does
     lines = (ROOT / "requirements.txt").read_text().split()
-    lines += re.findall(r'^robustness = \["(.+)"\]', (ROOT / "pyproject.toml").read_text(), re.M)
+    extras = re.findall(r"^(?:pretrained|robustness) = \[(.+?)\]", (ROOT / "pyproject.toml").read_text(), re.M)
+    lines += re.findall(r'"(.+?)"', " ".join(extras))
     required = {re.split(r"[<>=\[]", line)[0] for line in lines}
     own = {*sys.stdlib_module_names, *LAYERS, "evenset"}
     found = [item for item in ALL if item.level == 0 and item.package not in own]

@@ -252,6 +252,18 @@ def test_none_is_typed_where_a_setting_may_be_none(optional):
     assert "[at least 0, or none: no cap] [default: 3]" in text
 
 
+def test_class_names_and_a_text_encoder_arrive_as_they_are_typed(invoke, monkeypatch):
+    calls = []
+    monkeypatch.setattr("evenset.terminal.call", lambda function, given, takes_progress: calls.append(given) or 0)
+    typed = ("auto-label", "d", "--label-field", "f", "--classes", "shirt,dress")
+
+    invoke(*typed, "--text-encoder", "some/model", "--prompts", "a {class}")
+    invoke(*typed, "--text-encoder", "none")
+
+    common = dict(dataset="d", label_field="f", classes=["shirt", "dress"])
+    assert calls == [dict(common, text_encoder="some/model", prompts="a {class}"), dict(common, text_encoder=None)]
+
+
 def test_auto_label_end_to_end_prints_json_alone(digits):
     dataset = digits(n=150, size_px=8, labelled=90)
     dataset.save_view("part", dataset.limit(120))

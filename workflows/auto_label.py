@@ -5,30 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from ..models.confidence import ensemble
 from ..models.errors import InvalidInput
-from .data import saved_views
+from ..models.settings import AutoLabelSettings
 from .data.checks import check_images, check_output_field
-from .data.fields import declare_classification, write_classifications
+from .data.fields import ensure_label_field
 from .data.internals import root_dataset
-from .data.labels import Labels, read_ids, read_labels, require_classes
-from .data.status import Status
+from .data.labels import Labels, count_classes, read_ids, read_labels, require_classes
 from .labeling import saved_decision
 from .labeling.checkpoint import Checkpoint, check_classes, check_source, find_checkpoint, from_checkpoint
-from .labeling.config import AutoLabelConfig
+from .labeling.config import NO_LABELS, AutoLabelConfig
 from .labeling.decision import Decision, decide, decide_by_checkpoint
-from .labeling.predictions import Predictions, from_images, from_vectors
+from .labeling.output_field import save_views, write_suggestions
+from .labeling.predictions import Predictions, from_images, from_names, from_vectors
 from .labeling.results import AutoLabelResults, summarise
-from .labeling.warm_start import WarmStart, find_start
+from .labeling.warm_start import WarmStart, find_start, inherit
 from .runs import lifecycle
 from .runs.arguments import Classes, Part, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.run import Run
-from .training.embedding_source import EmbeddingSource, open_source, refuse_seen
+from .training.embedding_source import EmbeddingSource, open_source, read_or_compute, refuse_seen
 from .training.partition import Split, freeze_parts, named_parts, note_parts
 from .training.resnet import check_weights
+from .training.zero_shot import TextEncoder, encode, encode_images, open_encoder
 
 
 @public
@@ -54,12 +52,14 @@ def auto_label(
     "accepted", "review"). `review_labels` puts suggestions into the label field.
 
     Args:
-        label_field: a field of `fo.Classification`; not needed together with `run`
+        label_field: a field of `fo.Classification`; not needed together with `run`. With `text_encoder` and `classes`
+            it may have no label yet, or not exist
         output_field: new field of `fo.Classification`
         embeddings: a field of vectors, or the name of a model of FiftyOne's zoo, in place of training a ResNet
         run: key (or "dataset/key", or folder) of a run whose checkpoint is used in place of training
         after: key of an earlier auto_label run on this dataset: starts from its checkpoint, in a quarter of the epochs,
-            and trains on all labels except those that it held out
+            and trains on all labels except those that it held out. Where they are not given, embeddings, classes,
+            group_field, random_labels, target_precision, text_encoder and prompts are that run's
         classes: names in order, or `{name: [synonyms]}`
         validation: a view or tag that chooses the epoch; None: a random part does
         group_field: samples with the same value (patient, video, product) stay on one side of a split
@@ -73,8 +73,9 @@ def auto_label(
         ValueError: a bad argument; nothing was written
         TypeError: `samples` is not a dataset or view, or a setting does not exist
     """
-    config = AutoLabelConfig.read(settings)
-    inputs = Inputs(label_field, output_field, run, after, classes, group_field, include_synthetic, embeddings)
+    given = Inputs(label_field, output_field, run, after, classes, group_field, include_synthetic, embeddings)
+    arguments, settings = inherit(root_dataset(samples), after, vars(given), settings)
+    inputs, config = Inputs(**arguments), AutoLabelConfig.read(settings)
     prepared = _read(samples, inputs, config, resume, validation)
     request = lifecycle.RunRequest("auto_label", config.parts, vars(inputs), (output_field,))
     with lifecycle.start(samples, request, progress=progress, resume=resume) as current:
@@ -105,6 +106,7 @@ class Prepared:
     source: EmbeddingSource | None  # of the vectors; None: a ResNet looks at the images
     checkpoint: Checkpoint | None  # of an earlier run, in place of training
     start: WarmStart | None  # an earlier run to start from
+    encoder: TextEncoder | None  # knows the classes by their names
 
 
 def _read(samples: Samples, inputs: Inputs, config: AutoLabelConfig, resume: str | None, validation: Part) -> Prepared:
@@ -117,22 +119,46 @@ def _read(samples: Samples, inputs: Inputs, config: AutoLabelConfig, resume: str
     check_images(samples)
     check_output_field(samples, inputs.output_field, label_field, embeddings)
     checkpoint = find_checkpoint(root_dataset(samples), inputs.run) if inputs.run else None
-    _check_combination(inputs, validation, config.labeling.members)
+    _check_combination(inputs, validation, config.labeling)
     start = find_start(samples, inputs.after, label_field, config) if inputs.after else None
-    labels = _read_labels(samples, inputs, check_classes(checkpoint, inputs.classes))
+    text_encoder = checkpoint.text_encoder if checkpoint and embeddings is None else config.labeling.text_encoder
+    labels = _read_labels(samples, inputs, check_classes(checkpoint, inputs.classes), bool(text_encoder))
     if not (checkpoint or resume):
-        require_classes(labels, label_field or "", inputs.group_field)
+        _require_labels(labels, inputs, bool(text_encoder))
     named = named_parts(samples, validation)
     refuse_seen(samples, embeddings)
-    vectors = checkpoint.vectors if checkpoint and embeddings is None else embeddings
-    source = open_source(samples, vectors, labels, resume)
+    vectors = checkpoint.vectors if checkpoint and embeddings is None and not text_encoder else embeddings
+    source = _open_source(samples, vectors, labels, resume, start)
     check_source(source, checkpoint)
-    if not checkpoint and source is None:
+    if not checkpoint and source is None and not text_encoder:
         check_weights(labels.names, config.resnet)
-    return Prepared(labels, named, source, checkpoint, start)
+    encoder = None
+    if text_encoder:
+        options = (config.labeling.prompts, inputs.classes, config.resnet.device)
+        encoder = open_encoder(text_encoder, *options, resume)
+    return Prepared(labels, named, source, checkpoint, start, encoder)
 
 
-def _check_combination(inputs: Inputs, validation: Part, members: str) -> None:
+def _open_source(
+    samples: Samples, embeddings: str | None, labels: Labels, resume: str | None, start: WarmStart | None
+) -> EmbeddingSource | None:
+    """Opens the vectors.
+
+    Raises:
+        ValueError: they cannot be used; where they are the earlier run's, the message says so
+    """
+    try:
+        return open_source(samples, embeddings, labels, resume)
+    except InvalidInput as error:
+        if start is None or start.embeddings != embeddings:
+            raise
+        raise InvalidInput(
+            f"after: {start.key} learned from the embeddings {embeddings!r}, which a next round takes over: {error}. "
+            "Give embeddings= another field or model, or leave after out"
+        ) from error
+
+
+def _check_combination(inputs: Inputs, validation: Part, settings: AutoLabelSettings) -> None:
     """Rejects arguments that contradict each other.
 
     Raises:
@@ -140,20 +166,30 @@ def _check_combination(inputs: Inputs, validation: Part, members: str) -> None:
     """
     if inputs.label_field is None and inputs.run is None:
         raise InvalidInput("give a label_field to learn from, or the run of a trained model")
-    if inputs.embeddings is not None and members == "resnet":
-        raise InvalidInput("members='resnet' looks at images: leave embeddings out, or have members='graph'")
-    if inputs.embeddings is not None and validation is not None:
-        raise InvalidInput("validation chooses a ResNet's epoch: with embeddings= there is none, so leave it out")
     if inputs.after and (inputs.run or validation is not None):
         raise InvalidInput(
             "after goes on from that run's model, and keeps its validation part: leave run and validation out"
         )
+    takes_vectors = "embeddings" if inputs.embeddings is not None else "text_encoder" if settings.text_encoder else ""
+    if takes_vectors and settings.members == "resnet":
+        raise InvalidInput(f"members='resnet' looks at images: leave {takes_vectors} out, or have members='graph'")
+    if takes_vectors and validation is not None:
+        raise InvalidInput(f"validation chooses a ResNet's epoch: with {takes_vectors}= there is none, so leave it out")
+    if settings.text_encoder and inputs.run:
+        raise InvalidInput("run predicts by that run's model, in which text_encoder has no part: leave it out")
 
 
-def _read_labels(samples: Samples, inputs: Inputs, classes: Classes) -> Labels:
-    """The labels; without a label field, the samples as unlabelled."""
+def _read_labels(samples: Samples, inputs: Inputs, classes: Classes, may_be_new: bool) -> Labels:
+    """The labels; without a label field, the samples as unlabelled.
+
+    Args:
+        may_be_new: the label field may not exist yet
+    """
     if inputs.label_field is None:
-        return read_ids(samples, list(classes or ()))
+        return read_ids(samples, classes or ())
+    if may_be_new and not root_dataset(samples).has_field(inputs.label_field):
+        check_output_field(samples, inputs.label_field, name="label_field")
+        return read_ids(samples, classes or ())
     return read_labels(
         samples,
         inputs.label_field,
@@ -163,21 +199,50 @@ def _read_labels(samples: Samples, inputs: Inputs, classes: Classes) -> Labels:
     )
 
 
+def _require_labels(labels: Labels, inputs: Inputs, has_encoder: bool) -> None:
+    """Raises ValueError where there is nothing to learn from, neither labels nor the names of the classes."""
+    field = inputs.label_field or ""
+    if not has_encoder or count_classes(labels) > 1:
+        require_classes(labels, field, inputs.group_field, NO_LABELS)
+    elif len(labels.names) < 2:
+        raise InvalidInput(
+            f"classes: text_encoder compares images with names, and fewer than two classes have a label in {field!r}: "
+            "name them, as classes=['shirt', 'dress']"
+        )
+
+
 def _label(run: Run, prepared: Prepared, inputs: Inputs, config: AutoLabelConfig) -> AutoLabelResults:
     """Predicts every sample, decides what is accepted, and writes the suggestions."""
     labels, named, start = freeze(run, prepared.labels), freeze_parts(run, prepared.named), prepared.start
-    if start:
+    if start and start.kept:
         run.cached_arrays("seen", lambda: {"seen": start.seen})
-    if prepared.checkpoint:
-        predictions = from_checkpoint(run, labels, prepared.checkpoint, config.resnet, prepared.source)
-    elif prepared.source is not None:
-        predictions = from_vectors(run, labels, prepared.source, config, start)
-    else:
-        predictions = from_images(run, labels, named, config, start)
+    predictions = _predict(run, labels, named, prepared, config)
     decision = _decide(run, labels, predictions, config)
-    _write(run, labels, predictions, decision, inputs.output_field)
-    views = _save_views(run, inputs.output_field)
+    if inputs.label_field is not None:
+        ensure_label_field(run, inputs.label_field)  # for the review of a run without labels
+    write_suggestions(run, labels, predictions, decision, inputs.output_field)
+    views = save_views(run, inputs.output_field)
     return summarise(run, labels, predictions, decision, config.labeling, views)
+
+
+def _predict(
+    run: Run, labels: Labels, named: dict[Split, set[str]], prepared: Prepared, config: AutoLabelConfig
+) -> Predictions:
+    """Predicts by an earlier model, by names, by vectors, or by images."""
+    source, encoder, start = prepared.source, prepared.encoder, prepared.start
+    if prepared.checkpoint:
+        vectors = read_or_compute(run, labels, source) if source else None
+        if encoder:
+            vectors = encode_images(run, labels, encoder, config.images)
+        return from_checkpoint(run, labels, prepared.checkpoint, config.resnet, vectors)
+    if encoder:
+        zero_shot = encode(run, labels, encoder, config.images)
+        if count_classes(labels) < 2:
+            return from_names(run, labels, zero_shot)
+        return from_vectors(run, labels, source, config, start, zero_shot)
+    if source is not None:
+        return from_vectors(run, labels, source, config, start)
+    return from_images(run, labels, named, config, start)
 
 
 def _decide(run: Run, labels: Labels, predictions: Predictions, config: AutoLabelConfig) -> Decision:
@@ -187,69 +252,3 @@ def _decide(run: Run, labels: Labels, predictions: Predictions, config: AutoLabe
     by_checkpoint = decision if is_single else decide_by_checkpoint(labels, predictions, config.labeling)
     saved_decision.save(run.folder, decision, by_checkpoint)
     return decision
-
-
-ATTRIBUTES = {
-    "status": "StringField",
-    "resnet_label": "StringField",
-    "resnet_confidence": "FloatField",
-    "gcn_label": "StringField",
-    "gcn_confidence": "FloatField",
-    "agreement": "FloatField",
-    "margin": "FloatField",
-}
-
-
-def _write(run: Run, labels: Labels, predictions: Predictions, decision: Decision, output_field: str) -> None:
-    """The field: labels as they are, without a confidence since they trained; suggestions elsewhere."""
-    import fiftyone as fo
-
-    rows = np.flatnonzero((decision.usable | (labels.class_ids >= 0)) & ~labels.synthetic_mask)
-    names = np.array([*labels.names, None], dtype=object)
-    is_labelled, usable = labels.class_ids[rows] >= 0, decision.usable[rows]
-    suggested = np.where(decision.acceptance.accepted[rows], Status.ACCEPTED, Status.REVIEW)
-    suggestions = decision.suggestions
-    columns = dict(
-        label=np.where(is_labelled, names[labels.class_ids[rows]], names[suggestions.class_ids[rows]]),
-        confidence=np.where(is_labelled, np.nan, suggestions.confidence[rows]),
-        status=np.where(is_labelled, Status.LABELLED, suggested),
-        margin=np.where(usable, suggestions.margin[rows], np.nan),
-        **_member_columns(predictions, rows, suggestions.class_ids[rows], names),
-    )
-    declare_classification(run, output_field, {name: getattr(fo, kind) for name, kind in ATTRIBUTES.items()})
-    write_classifications(run, output_field, labels.ids[rows], columns)
-
-
-def _member_columns(
-    predictions: Predictions, rows: np.ndarray, class_ids: np.ndarray, names: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Label and confidence by ResNet and GCN alone, and the agreement of all members on the classes suggested.
-
-    Args:
-        rows: indices of samples [n]
-        class_ids: suggested for them [n]
-    """
-    columns: dict[str, np.ndarray] = {}
-    members = predictions.members
-    if not members and predictions.resnet:
-        members = {"resnet": ensemble.normalise(predictions.logits + predictions.log_prior)}
-    for name in members.keys() & {"resnet", "gcn"}:
-        scores = members[name][rows]
-        best = np.nan_to_num(scores, nan=-np.inf).argmax(axis=1)
-        columns[f"{name}_label"] = np.asarray(np.where(np.isnan(scores).any(axis=1), None, names[best]))
-        columns[f"{name}_confidence"] = np.exp(scores[np.arange(len(rows)), best])
-    if predictions.members:
-        stack = np.stack([scores[rows] for scores in predictions.members.values()])
-        columns["agreement"] = ensemble.agreement(stack, class_ids)
-    return columns
-
-
-def _save_views(run: Run, output_field: str) -> dict[str, str]:
-    """`FIELD: accepted`, `FIELD: review` (by ascending confidence) and `FIELD: labelled`."""
-    from fiftyone import ViewField as F
-
-    status = F(f"{output_field}.status")
-    states = (Status.ACCEPTED, Status.REVIEW, Status.LABELLED)
-    views = {state.value: run.dataset.match(status == state.value) for state in states}
-    views[Status.REVIEW] = views[Status.REVIEW].sort_by(f"{output_field}.confidence")
-    return {name: saved_views.save(run, f"{output_field}: {name}", view) for name, view in views.items()}

@@ -16,10 +16,16 @@ from ...workflows.ui import overview, user_input
 from .fields import default_label_field, group_fields, label_fields, suggestion_fields, vector_fields
 from .form import Form
 
+LABEL_FIRST = "label a few of each class first"
 
-def ask_label_field(form: Form, hint: str, required: bool = True) -> str | None:
-    """Adds a choice among the label fields; returns the chosen one."""
-    names = label_fields(form.ctx.dataset)
+
+def ask_label_field(form: Form, hint: str, required: bool = True, new: str = "") -> str | None:
+    """Adds a choice among the label fields; returns the chosen one.
+
+    Args:
+        new: name of a field that the workflow makes, offered where there is none
+    """
+    names = label_fields(form.ctx.dataset) or [new] * bool(new)
     if not names and required:
         form.refuse(f"{form.ctx.dataset.name!r} has no field of fo.Classification: label a few samples first")
     default = default_label_field(names)
@@ -30,18 +36,23 @@ def ask_label_field(form: Form, hint: str, required: bool = True) -> str | None:
     return form.label_field
 
 
-def note_label_count(form: Form, samples: Any, label_field: str | None) -> None:
-    """Notes how many samples are labelled; a form without any labels is refused."""
+def note_label_count(form: Form, samples: Any, label_field: str | None, remedy: str = LABEL_FIRST) -> int:
+    """Notes how many samples are labelled, and returns it; a form without any labels is refused.
+
+    Args:
+        remedy: where there is no label; "": the form is not refused
+    """
     if not label_field:
-        return
+        return 0
     counts, total = overview.count(samples, label_field, None), samples.count("id")
     labelled = counts.total(Status.LABELLED) + counts.total(SYNTHETIC)
     for note in overview.label_notes(counts, label_field):
         form.note(note)
     if labelled:
         form.note(f"{labelled:,} of {counted(total, 'sample')} {'is' if labelled == 1 else 'are'} labelled")
-    elif total:
-        form.refuse(f"no sample has a label in {label_field!r}: label a few of each class first")
+    elif total and remedy:
+        form.refuse(f"no sample has a label in {label_field!r}: {remedy}")
+    return labelled
 
 
 def ask_suggestions(form: Form, *workflows: str) -> str | None:

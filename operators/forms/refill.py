@@ -13,6 +13,7 @@ from ...workflows.runs import lookup, records
 from ...workflows.runs.records import RunRecord
 from ...workflows.training.partition import A_VIEW
 from ...workflows.ui import user_input
+from .settings import next_round_lines
 
 RESNET_METHODS = ("resnet", "image gcn", "ensemble")  # of a comparison: they share the settings of its form's ResNet
 
@@ -44,8 +45,14 @@ def form_values(record: RunRecord) -> dict[str, Any]:
         values.update(_method_values(rows))
         missing += [f"the settings of {row['name']!r}" for row in rows if not _is_in_form(row, values)]
     values["not_in_form"] = ", ".join(missing) or None
+    lines = next_round_lines(inputs.get("after"))
+    values.update({line: settings[name] for name, line in lines.items() if name in settings})
     values.pop("output_field", None)
-    return {name: value for name, value in values.items() if _fits_line(value) or (name in settings and value is None)}
+    return {
+        name: value
+        for name, value in values.items()
+        if _fits_line(value) or (name in {*settings, *lines.values()} and value is None)
+    }
 
 
 def _fits_line(value: Any) -> bool:

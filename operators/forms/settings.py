@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, fields
+from types import MappingProxyType
 from typing import Any
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...models.settings import Settings, check, split
+from ...workflows.labeling.warm_start import INHERITED_SETTINGS
 from ..display.wording import empty_text, setting_help, setting_label
 from .form import Form
 
@@ -20,6 +22,7 @@ def ask_settings(
     basic: bool = False,
     defaults: dict[str, Any] | None = None,
     without: Sequence[str] = (),
+    lines: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Adds the fields of settings classes that the form does not have yet.
 
@@ -27,67 +30,81 @@ def ask_settings(
         basic: only those shown at once
         defaults: in place of those of the classes
         without: names to leave out
+        lines: name of the line of a setting, where it is another than the setting's
     """
     for kind in kinds:
         for item in fields(kind):
-            is_new = item.name not in form.lines.properties and item.name not in without
+            line = lines.get(item.name, item.name)
+            is_new = line not in form.lines.properties and item.name not in without
             if is_new and (item.metadata["basic"] or not basic):
-                _ask_setting(form, item, (defaults or {}).get(item.name, item.default))
-        _check_together(form, kind)
+                _ask_setting(form, item, (defaults or {}).get(item.name, item.default), line)
+        _check_together(form, kind, lines)
 
 
-def _ask_setting(form: Form, item: Field[Any], default: Any) -> None:
-    """Adds one setting, and marks a value out of range."""
+def next_round_lines(after: str | None) -> dict[str, str]:
+    """Lines of the settings that a next round inherits: each earlier run has its own, since it has its own defaults."""
+    return {name: f"{name}_after_{after}" for name in INHERITED_SETTINGS} if after else {}
+
+
+def _ask_setting(form: Form, item: Field[Any], default: Any, name: str) -> None:
+    """Adds the line `name` for a setting, and marks a value out of range."""
     notes, kind = item.metadata, item.metadata["kind"]
-    value, empty = setting_value(form, item, default), empty_text(item, default)
+    value, empty = setting_value(form, item, default, name), empty_text(item, default)
     if value is None:
         default = None  # the App writes a default into an empty box when it opens the form
     line: dict[str, Any] = dict(default=default, label=setting_label(item), description=setting_help(item))
     if notes["choices"] and notes["open_choices"]:
-        form.suggest(item.name, notes["choices"], placeholder=empty, **line)
+        form.suggest(name, notes["choices"], placeholder=empty, **line)
     elif notes["choices"]:
-        form.choose(item.name, notes["choices"], **line)
+        form.choose(name, notes["choices"], **line)
     elif kind is bool:
-        form.lines.bool(item.name, view=types.CheckboxView(), **line)
+        form.lines.bool(name, view=types.CheckboxView(), **line)
     else:
         add_box = {str: form.lines.str, int: form.lines.int}.get(kind, form.lines.float)
-        add_box(item.name, view=types.View(placeholder=empty), **line)
+        add_box(name, view=types.View(placeholder=empty), **line)
     try:
         check(item, value)
     except ValueError as error:
-        form.mark(item.name, str(error))
+        form.mark(name, str(error))
 
 
-def _check_together(form: Form, kind: type[Settings]) -> None:
+def _check_together(form: Form, kind: type[Settings], lines: Mapping[str, str]) -> None:
     """Refuses values that are valid by themselves, but not together."""
     if not any(line.invalid for line in form.lines.properties.values()):
         try:
-            read_settings(form.ctx, kind)
+            read_settings(form.ctx, kind, lines=lines)
         except ValueError as error:
             form.refuse(str(error))
 
 
-def setting_value(form: Form, item: Field[Any], default: Any) -> Any:
+def setting_value(form: Form, item: Field[Any], default: Any, line: str = "") -> Any:
     """The value entered for a setting; an empty box means None where the setting may be None, else the default."""
-    return None if _is_emptied(form.ctx, item) else form.value(item.name, default)
+    line = line or item.name
+    return None if _is_emptied(form.ctx, item, line) else form.value(line, default)
 
 
-def read_settings(ctx: foo.ExecutionContext, *kinds: type[Settings]) -> dict[str, Any]:
+def read_settings(
+    ctx: foo.ExecutionContext, *kinds: type[Settings], lines: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
     """The settings of a submitted form by name; those left out have their defaults.
+
+    Args:
+        lines: as in `ask_settings`
 
     Raises:
         ValueError: a value is out of range
     """
     values = {}
     for item in (item for kind in kinds for item in fields(kind)):
-        if ctx.params.get(item.name) not in (None, ""):
-            values[item.name] = ctx.params[item.name]
-        elif _is_emptied(ctx, item):
+        line = lines.get(item.name, item.name)
+        if ctx.params.get(line) not in (None, ""):
+            values[item.name] = ctx.params[line]
+        elif _is_emptied(ctx, item, line):
             values[item.name] = None
     split(values, *kinds)
     return values
 
 
-def _is_emptied(ctx: foo.ExecutionContext, item: Field[Any]) -> bool:
+def _is_emptied(ctx: foo.ExecutionContext, item: Field[Any], line: str) -> bool:
     """Whether the form sent an empty box for a setting that may be None; lines that it did not show are not sent."""
-    return bool(item.metadata["empty"]) and ctx.params.get(item.name, item) in (None, "")
+    return bool(item.metadata["empty"]) and ctx.params.get(line, item) in (None, "")

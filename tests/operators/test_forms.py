@@ -32,7 +32,7 @@ from evenset.operators.forms import balance
 from evenset.operators.forms.form import Form, build_form
 from evenset.operators.forms.inputs import read_classes
 from evenset.operators.forms.refill import form_values
-from evenset.operators.forms.settings import ask_settings, read_settings
+from evenset.operators.forms.settings import ask_settings, next_round_lines, read_settings
 from evenset.operators.tabs.run_details import describe_run
 from evenset.workflows.runs import records
 
@@ -81,6 +81,8 @@ def another(item):
         return notes["high"]
     if isinstance(default, bool):
         return not default
+    if isinstance(default, str):
+        return f"{default}."
     if isinstance(default, int):
         return default + 1
     return (default + (default + 1 if notes["high"] is None else notes["high"])) / 2
@@ -222,14 +224,40 @@ def test_a_form_that_cannot_be_sent_says_why(app, make_dataset, clusters):
 
     assert refusals(app.form(empty, "auto_label"))[0] == f"{empty.name!r} is empty"
     assert "has no field of fo.Classification" in refusals(app.form(bare, "train_resnet"))[0]
-    assert refusals(app.form(unlabelled, "auto_label")) == [
-        "no sample has a label in 'ground_truth': label a few of each class first"
-    ]
+    first = "no sample has a label in 'ground_truth': label a few of each class first"
+    assert refusals(app.form(unlabelled, "train_resnet")) == [first]
+    assert refusals(app.form(unlabelled, "auto_label"))[0].startswith(f"{first}, two at least, or give 'Text encoder'")
+    assert "or give 'Text encoder' and" in refusals(app.form(bare, "auto_label"))[0]
     for operator in ("review_labels", "audit_labels"):
         assert refusals(app.form(bare, operator)) == ["there are no suggestions yet: run Auto-label first"]
     assert refusals(app.form(bare, "delete_run")) == ["there are no Evenset runs"]
     assert refusals(app.form(bare, "stop_run")) == ["no Evenset run is running"]
     assert refusals(app.form(bare, "resume_run")) == ["no Evenset run is stopped or failed"]
+
+
+def test_names_and_a_text_encoder_take_the_place_of_labels(app, make_dataset, clusters):
+    for dataset in (clusters(labelled=0), make_dataset(["/nowhere/1.png"])):
+        lines = app.form(dataset, "auto_label", {"text_encoder": "some/model"})
+        assert not refusals(lines) and lines["label_field"]["default"] == "ground_truth"
+        assert lines["classes"]["invalid"] and "Name the classes" in lines["classes"]["error_message"]
+        lines = app.form(dataset, "auto_label", {"text_encoder": "some/model", "classes": "cat, dog", "more": True})
+        assert not any(line["required"] or line["invalid"] for line in lines.values())
+
+
+def test_a_next_round_starts_from_the_settings_of_the_run_that_it_follows(app, labelled):
+    after, line = "evenset_auto_label_1", "target_precision_after_evenset_auto_label_1"
+    lines = app.form(labelled, "auto_label", {"more": True, "after": after, "target_precision": 0.95})
+
+    assert lines[line]["default"] == 0.9 and lines[line]["view"]["label"] == "Target precision"
+    assert "target_precision" not in lines
+    params = {"after": after, "target_precision": 0.95, line: 0.8, f"text_encoder_after_{after}": ""}
+    lines = next_round_lines(after)
+    assert read_settings(SimpleNamespace(params=params), AutoLabelSettings, lines=lines) == dict(
+        target_precision=0.8, text_encoder=None
+    )
+    inputs, settings = dict(after=after), dict(target_precision=0.85)
+    record = records.RunRecord("evenset_auto_label_2", "auto_label", settings, inputs, 9, "done", 0.0)
+    assert form_values(record)[line] == 0.85
 
 
 def test_a_view_narrows_what_the_form_counts(app, labelled):

@@ -18,6 +18,15 @@ from .writer import Writer
 DB_BATCH = 20_000  # samples a query or write; MongoDB takes 16 MB
 
 
+def ensure_label_field(run: Writer, name: str) -> None:
+    """Adds the user's label field where it does not exist; it gets no mark, so that no undo removes labels."""
+    import fiftyone as fo
+
+    if not run.dataset.has_sample_field(name):
+        options = dict(embedded_doc_type=fo.Classification)
+        write_durably(run.dataset, lambda: run.dataset.add_sample_field(name, fo.EmbeddedDocumentField, **options))
+
+
 def declare_classification(run: Writer, name: str, attributes: dict[str, type]) -> None:
     """Adds a field of `fo.Classification` whose attributes the App's sidebar can filter by."""
     import fiftyone as fo

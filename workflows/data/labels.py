@@ -135,9 +135,10 @@ def _trainable(samples: Any, label_field: str) -> Any:
     return samples.match_tags(REJECTED, bool=False).match(usable)
 
 
-def read_ids(samples: Any, names: list[str]) -> Labels:
+def read_ids(samples: Any, classes: Sequence[str] | dict[str, Sequence[str]] | None) -> Labels:
     """Reads ids and files of samples as unlabelled."""
     check_images(samples)
+    names, _ = name_index([], classes)
     real, left_out = real_samples(samples)
     ids, paths = real.values(["id", "filepath"])
     return Labels(
@@ -151,12 +152,23 @@ def read_ids(samples: Any, names: list[str]) -> Labels:
     )
 
 
-def require_classes(labels: Labels, label_field: str, group_field: str | None = None) -> None:
-    """Raises ValueError where nothing can be learned: no label, one class, or one group of all labels."""
+def count_classes(labels: Labels) -> int:
+    """Number of classes that have a label."""
+    return len(np.unique(labels.class_ids[labels.labelled_indices]))
+
+
+def require_classes(
+    labels: Labels, label_field: str, group_field: str | None = None, remedy: str = "label a few of each class first"
+) -> None:
+    """Raises ValueError where nothing can be learned: no label, one class, or one group of all labels.
+
+    Args:
+        remedy: where there is no label
+    """
     used = np.unique(labels.class_ids[labels.labelled_indices])
     if not len(used):
         blank = f" ({labels.notes[0].rstrip('.')})" if labels.notes else ""
-        raise InvalidInput(f"no sample has a label in {label_field!r}{blank}: label a few of each class first")
+        raise InvalidInput(f"no sample has a label in {label_field!r}{blank}: {remedy}")
     if len(used) < 2:
         raise InvalidInput(
             f"all labels of {label_field!r} are {labels.names[used[0]]!r}: at least two classes are needed"

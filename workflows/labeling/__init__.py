@@ -25,6 +25,9 @@
                    of most expected acceptance on
     13  refit      the members on all labels, for what goes to review      training.label_spreading.refit
 
+With a text-image encoder, the names of the classes are a member of 5       training.zero_shot.encode
+(Radford et al., 2021); without labels they predict alone                  predictions.from_names
+
 `members` leaves out 3 to 5 and 7 ("resnet"), or 6 and 7 ("graph"). Vectors leave out 1, 6 and 7, and the validation
 split. With `run`, an earlier run's model takes the place of 1 to 7      checkpoint.from_checkpoint
 """

@@ -16,7 +16,7 @@ from ...models.settings import ImageSettings, ResNetSettings, shown
 from ..data import folders
 from ..data.labels import Labels
 from ..runs.run import Run
-from ..training.embedding_source import EmbeddingSource, read_or_compute
+from ..training.embedding_source import EmbeddingSource
 from ..training.partition import Split
 from ..training.resnet import predict
 from . import saved_decision
@@ -34,6 +34,7 @@ class Checkpoint:
     folder: Path
     names: list[str]
     vectors: str | None  # field or zoo model that gave its vectors; None: it is a ResNet
+    text_encoder: str | None  # that gave its vectors
     seen: set[str]  # ids and files of the samples that trained or validated it
 
 
@@ -85,7 +86,7 @@ def _read(folder: Path) -> Checkpoint:
             raise InvalidInput(f"names of classes are {shown(names)}")
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidInput(f"the notes in {path} are damaged ({error}): train again") from error
-    return Checkpoint(folder.name, folder, names, notes.get("vectors"), seen_samples(folder))
+    return Checkpoint(folder.name, folder, names, notes.get("vectors"), notes.get("text_encoder"), seen_samples(folder))
 
 
 def check_classes(checkpoint: Checkpoint | None, classes: Any) -> Any:
@@ -124,19 +125,27 @@ def check_source(source: EmbeddingSource | None, checkpoint: Checkpoint | None) 
 
 
 def from_checkpoint(
-    run: Run, labels: Labels, checkpoint: Checkpoint, settings: ResNetSettings, source: EmbeddingSource | None
+    run: Run,
+    labels: Labels,
+    checkpoint: Checkpoint,
+    settings: ResNetSettings,
+    vectors: tuple[np.ndarray, dict[int, str]] | None,
 ) -> Predictions:
-    """Predicts by the checkpoint; trusted labels that it has not seen calibrate."""
+    """Predicts by the checkpoint; trusted labels that it has not seen calibrate.
+
+    Args:
+        vectors: [N, D], and the reasons by index where there is none; None: a ResNet looks at the images
+    """
     seen = list(checkpoint.seen)
     is_new = ~(np.isin(labels.ids, seen) | np.isin(labels.paths, seen))
     split_ids = np.where((labels.class_ids >= 0) & labels.trusted & is_new, Split.HELD_OUT, Split.NONE)
-    if source is None:
+    if vectors is None:
         predictions = _by_resnet(run, labels, checkpoint.folder / FILE, settings, split_ids)
     else:
-        vectors, errors = read_or_compute(run, labels, source)
-        logits = linear.predict(linear.load(checkpoint.folder / FILE)[0], vectors)
-        no_reference, uniform = np.zeros((0, vectors.shape[1])), np.zeros(logits.shape[1])
-        predictions = Predictions(logits, vectors, uniform, split_ids, no_reference, errors, resnet=False)
+        rows, errors = vectors
+        logits = linear.predict(linear.load(checkpoint.folder / FILE)[0], rows)
+        no_reference, uniform = np.zeros((0, rows.shape[1])), np.zeros(logits.shape[1])
+        predictions = Predictions(logits, rows, uniform, split_ids, no_reference, errors, resnet=False)
     split_ids[list(predictions.errors)] = Split.NONE
     rule = saved_decision.load_rule(checkpoint.folder)
     if rule is None:

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from ...models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings
 from ..runs.config import Config
 
+NO_LABELS = (  # what to do
+    "label a few of each class first, two at least, or give text_encoder and classes, whose names then suggest labels"
+)
+
 
 @dataclass(frozen=True)
 class AutoLabelConfig(Config):

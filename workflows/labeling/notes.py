@@ -23,7 +23,7 @@ def notes_on(
     """All notes of a run.
 
     Args:
-        inputs: the call's own arguments
+        inputs: the call's own arguments, and the key of its run; `after` only where that run held labels out
         unreadable: number of images that could not be read
     """
     notes = _next_round(inputs.get("after"))
@@ -60,6 +60,12 @@ def _no_calibration(labels: Labels, inputs: dict[str, Any], settings: AutoLabelS
         source = "the threshold of that run was used" if accepts else "there is no threshold, so nothing is accepted"
         return f"No label here is new to the model, so nothing is promised: {source}. An audit bounds the precision."
     nothing, field = "so there is no threshold, and nothing is accepted", inputs.get("group_field")
+    if settings.text_encoder and len(np.unique(labels.class_ids[labels.is_labelled])) < 2:
+        return (
+            f"No label was held out, as fewer than two classes have one, {nothing}: the names of the classes alone "
+            "suggest, with the encoder's own confidence. Review the first 30 or so, in their order, then call "
+            f"auto_label with after={inputs['run_key']!r}."
+        )
     if settings.calibration_fraction == 0 and not inputs.get("after"):
         return f"No label is held out, {nothing}: calibration_fraction=0 asks for that."
     if not (labels.is_labelled & labels.trusted).any():

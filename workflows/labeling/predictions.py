@@ -21,7 +21,9 @@ from ..training.image_survey import groups_of_all, without_images
 from ..training.partition import Draw, Split, SplitRule, keep_aside, set_aside
 from ..training.resnet import fit
 from ..training.training_set import TrainingSet, prepare
+from ..training.zero_shot import ZeroShot
 from .config import AutoLabelConfig
+from .first_queue import first_ranks
 from .warm_start import WarmStart
 
 UNCALIBRATED = Calibrator(1.0, 0.0)  # the model's own probability
@@ -49,6 +51,7 @@ class Predictions:
     out_of_fold: np.ndarray | None = None  # log-probabilities of training samples without their label [N, K]
     refitted: np.ndarray | None = None  # log-probabilities by members that learned from held-out labels too [N, K]
     checkpoint_logits: np.ndarray | None = None  # of the checkpoint without the other members [N, K]
+    review_ranks: np.ndarray | None = None  # order of a review before there is any label: see first_ranks [N]
 
 
 def from_images(
@@ -108,11 +111,41 @@ def _held_out_fraction(labels: Labels, settings: AutoLabelSettings) -> float:
     return labels_to_hold_out(trusted, settings.target_precision, settings.alpha) / max(trusted, 1)
 
 
+def from_names(run: Run, labels: Labels, zero_shot: ZeroShot) -> Predictions:
+    """Predicts by the names of the classes alone: no label trains, and none is held out."""
+    no_split = np.full(len(labels.ids), Split.NONE, dtype=np.int64)
+    arrays = dict(parts=no_split, paths=labels.paths)  # which a next round looks for
+    split_ids = run.cached_arrays("parts", lambda: arrays, labels.ids, ("parts", "paths"))["parts"]
+    unlabelled = np.flatnonzero((labels.class_ids < 0) & ~np.isnan(zero_shot.scores).any(axis=1))
+    return Predictions(
+        logits=zero_shot.scores,
+        embeddings=zero_shot.vectors,
+        log_prior=np.zeros(len(labels.names)),
+        split_ids=split_ids,
+        reference=np.zeros((0, zero_shot.vectors.shape[1])),
+        errors=zero_shot.errors,
+        resnet=False,
+        members={"zero-shot": zero_shot.scores},
+        weights={"zero-shot": 1.0},
+        review_ranks=first_ranks(zero_shot.vectors, zero_shot.scores, unlabelled),
+    )
+
+
 def from_vectors(
-    run: Run, labels: Labels, source: EmbeddingSource, config: AutoLabelConfig, start: WarmStart | None = None
+    run: Run,
+    labels: Labels,
+    source: EmbeddingSource | None,
+    config: AutoLabelConfig,
+    start: WarmStart | None = None,
+    zero_shot: ZeroShot | None = None,
 ) -> Predictions:
-    """Predicts by the graph of the user's vectors; a linear checkpoint serves other datasets."""
-    vectors, errors = read_or_compute(run, labels, source)
+    """Predicts by the graph of the user's vectors; a linear checkpoint serves other datasets.
+
+    Args:
+        source: of the vectors; None: they are the text-image encoder's
+        zero_shot: predictions of a text-image encoder, for a member
+    """
+    vectors, errors, origin = _read_vectors(run, labels, source, zero_shot)
     groups = groups_of_all(labels, without_images(labels, errors).groups)
     split_ids = _split_vectors(run, labels, errors, groups, config, start)
     train, seed = split_ids == Split.TRAIN, config.labeling.seed
@@ -120,11 +153,22 @@ def from_vectors(
         raise InvalidInput("holding out labels leaves fewer than two classes to train: label more samples")
     run.report("training", 0, 1)
     model = linear.train(vectors[train], labels.class_ids[train], len(labels.names), seed)
-    linear.save(model, run.folder / "checkpoint.safetensors", dict(names=labels.names, vectors=source.name))
+    linear.save(model, run.folder / "checkpoint.safetensors", dict(names=labels.names, **origin))
     run.report("training", 1, 1)
-    graph = spread_on_graph(run, labels, split_ids, Features(vectors, None, errors), config.graph, seed, groups)
+    features, scores = Features(vectors, None, errors), zero_shot.scores if zero_shot else None
+    graph = spread_on_graph(run, labels, split_ids, features, config.graph, seed, groups, scores)
     predictions = _of_ensemble(graph, labels, vectors, split_ids, errors)
     return replace(predictions, checkpoint_logits=linear.predict(model, vectors))
+
+
+def _read_vectors(
+    run: Run, labels: Labels, source: EmbeddingSource | None, zero_shot: ZeroShot | None
+) -> tuple[np.ndarray, dict[int, str], dict[str, str]]:
+    """Vectors [N, D], the reasons by index where there is none, and their origin for the notes of a checkpoint."""
+    if source is not None:
+        return *read_or_compute(run, labels, source), {"vectors": source.name}
+    assert zero_shot is not None
+    return zero_shot.vectors, zero_shot.errors, {"vectors": zero_shot.encoder, "text_encoder": zero_shot.encoder}
 
 
 def _split_vectors(
@@ -146,7 +190,7 @@ def _split_vectors(
         usable = np.array([i for i in labels.labelled_indices if i not in errors], dtype=np.int64)
         split_ids = np.full(len(labels.ids), Split.NONE, dtype=np.int64)
         split_ids[usable] = Split.TRAIN
-        if start:
+        if start and start.kept:
             keep_aside(split_ids, {Split.HELD_OUT: start.kept[Split.HELD_OUT]}, labels, groups)
         else:
             fraction = _held_out_fraction(labels, settings)

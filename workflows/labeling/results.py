@@ -111,6 +111,8 @@ def summarise(
 ) -> AutoLabelResults:
     """Counts, with notes on their meaning."""
     candidates, acceptance = decision.candidates, decision.acceptance
+    after = run.record.inputs["after"] if (run.folder / "seen.npz").exists() else None  # else it held nothing out
+    inputs = {**run.record.inputs, "run_key": run.key, "after": after}
     is_unlabelled = (labels.class_ids < 0) & decision.usable
     labelled = np.bincount(labels.class_ids[labels.is_labelled], minlength=len(labels.names))
     return AutoLabelResults(
@@ -129,7 +131,7 @@ def summarise(
         curve=_curve(candidates, settings.alpha),
         reliability=reliability(decision.calibration_confidence, candidates.correct, settings.alpha),
         curves=predictions.curves,
-        notes=notes_on(labels, decision, settings, run.record.inputs, len(predictions.errors)),
+        notes=notes_on(labels, decision, settings, inputs, len(predictions.errors)),
         skipped=errors_by_id(labels, predictions.errors),
         synthetic=labels.synthetic_left_out,
         views=views,

@@ -1,11 +1,13 @@
 """Warm start: a next round of auto_label, from an earlier run's checkpoint on more labels.
 
 The held-out and validation splits of that run stay, since its checkpoint has seen all other labels. New labels train.
+Arguments and settings that the call leaves out are that run's: see INHERITED and INHERITED_SETTINGS.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,10 @@ from ..training.image_survey import ImageStats
 from ..training.partition import Split
 from .config import AutoLabelConfig
 
+INHERITED = ("embeddings", "classes", "group_field")  # arguments, where they are None
+INHERITED_SETTINGS = ("random_labels", "target_precision", "text_encoder", "prompts")
+NAME = re.compile(r"\S+")  # of a field or a model: what a run records of an array is a phrase
+
 
 @dataclass(frozen=True)
 class WarmStart:
@@ -34,6 +40,7 @@ class WarmStart:
     checkpoint: Path | None  # of its ResNet, where it had one
     seen: np.ndarray  # ids and files of the samples that trained or validated it, or a run before it [m]
     settings: dict[str, Any]
+    embeddings: str | None  # that it learned from
 
     def features(self, labels: Labels, stats: ImageStats, config: AutoLabelConfig) -> Path | None:
         """Its file of label-free features; None where images or settings have changed."""
@@ -50,6 +57,30 @@ class WarmStart:
             same &= int(survey["size_px"]) == stats.size_px and bool(survey["gray"]) == (stats.channels == 1)
         same &= all(now[name] == self.settings[name] for name in names)
         return path if same and _all_older(labels.paths.tolist(), path) else None
+
+
+def inherit(
+    dataset: Any, after: str | None, inputs: dict[str, Any], settings: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arguments and settings of a next round: those given, and of the others those of the run that it follows.
+
+    `members="resnet"` looks at images alone, and takes over neither embeddings nor a text encoder.
+
+    Raises:
+        ValueError: there is no such run
+    """
+    if after is None:
+        return inputs, settings
+    dataset.reload()
+    record = records.read_record(dataset, after)
+    if record.method != "auto_label":
+        return inputs, settings  # refused by find_start
+    on_images = {"embeddings", "text_encoder", "prompts"} if settings.get("members") == "resnet" else set()
+    arguments = {name: record.inputs.get(name) for name in INHERITED if inputs[name] is None and name not in on_images}
+    if not NAME.fullmatch(arguments.get("embeddings") or ""):
+        arguments.pop("embeddings", None)
+    others = {name: record.settings[name] for name in INHERITED_SETTINGS if name in record.settings.keys() - on_images}
+    return {**inputs, **arguments}, {**others, **settings}
 
 
 def find_start(dataset: Any, after: str, label_field: str | None, config: AutoLabelConfig) -> WarmStart:
@@ -71,19 +102,21 @@ def find_start(dataset: Any, after: str, label_field: str | None, config: AutoLa
         raise InvalidInput(f"after: {after} trained nothing, as it predicted by {inputs['run']}: leave after out")
     if inputs["label_field"] != label_field:
         raise InvalidInput(f"after: {after} learned from {inputs['label_field']!r}, and this is about {label_field!r}")
+    seen = np.array(sorted(seen_samples(folder)), dtype=str)
+    if not len(seen):  # it had no label: the next round splits as a first one
+        return WarmStart(after, folder, {}, None, seen, earlier, inputs["embeddings"])
     if config.labeling.random_labels and not earlier["random_labels"]:
         raise InvalidInput(
             f"random_labels: the held-out labels of {after} are not a random draw, and stay held out: leave after out"
         )
     checkpoint = folder / "checkpoint.safetensors"
-    trained = checkpoint.exists() and inputs["embeddings"] is None
+    trained = checkpoint.exists() and inputs["embeddings"] is None and not earlier.get("text_encoder")
     if trained and members != "graph" and earlier["architecture"] != config.resnet.architecture:
         raise InvalidInput(f"after: {after} trained a {earlier['architecture']}, not a {config.resnet.architecture}")
     kept = _ids_by_split(folder)
     if members == "graph" or not (kept[Split.VALIDATION] or trained):
         del kept[Split.VALIDATION]  # it may be drawn: no checkpoint has seen the labels
-    seen = np.array(sorted(seen_samples(folder)), dtype=str)
-    return WarmStart(after, folder, kept, checkpoint if trained else None, seen, earlier)
+    return WarmStart(after, folder, kept, checkpoint if trained else None, seen, earlier, inputs["embeddings"])
 
 
 def _ids_by_split(folder: Path) -> dict[Split, set[str]]:

@@ -34,6 +34,7 @@ from .resnet import WARM_START_FRACTION
 PASS = 8.0e-3  # forward and backward pass of resnet18, with the stem of small images
 READ = 2.5e-3  # reading and scoring
 GRAPH = 4.0e-3  # features, nearest neighbours, and label spreading
+ENCODE = 0.2  # a text-image encoder of base size, at its own size
 DRAW = 8.0e-3  # sampling and filtering
 GENERATOR_UPDATE = 0.16  # by a batch of 32 images
 CNN_UPDATE = 0.03  # of the small CNN that measures the benefit
@@ -149,6 +150,8 @@ def _auto_label(samples: int, labelled: int, area: float, values: Mapping[str, A
     fraction = values["calibration_fraction"]
     train = labelled * (1 - (HELD_OUT if fraction is None else fraction))
     graph = 0.0 if values["members"] == "resnet" or values.get("run") else samples * GRAPH
+    if values["text_encoder"]:
+        return graph + samples * ENCODE
     if values.get("embeddings") or values["members"] == "graph":
         return graph
     training = 0.0 if values.get("run") else WARM_START_FRACTION if values.get("after") else 1.0

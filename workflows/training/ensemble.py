@@ -46,11 +46,13 @@ def spread_on_graph(
     settings: GraphSettings,
     seed: int,
     groups: np.ndarray | None = None,
+    zero_shot: np.ndarray | None = None,
 ) -> Ensemble:
     """Spreads the labels of the training split over the graph of all samples; computed once a run.
 
     Args:
         groups: samples of one group are in one fold of the cross-fitting [N]; None: each is its own
+        zero_shot: log-probabilities by the names of the classes, for a member [N, K]
     """
 
     def compute() -> dict[str, np.ndarray]:
@@ -60,6 +62,8 @@ def spread_on_graph(
         spreading, gcn_settings = LabelSpreadingSettings(seed=seed), GCNSettings(seed=seed)
         run.report("joining the nearest samples", 0, 3)
         views = build_views(features.vectors, spreading, settings, features.details)
+        if zero_shot is not None:
+            views = replace(views, zero_shot=zero_shot[views.usable])
         run.report("spreading labels", 1, 3)
         training_labels, classes = np.where(split_ids == Split.TRAIN, labels.class_ids, -1), len(labels.names)
         members = spread_labels(views, training_labels, classes, spreading, gcn_settings, groups)

@@ -12,7 +12,7 @@ from ...models.confidence import ensemble
 from ...models.settings import GCNSettings
 from .graph_views import GraphViews
 
-LONG_RANGE = ("far", "shared far", "harmonic")  # members for whom one label a class suffices
+LONG_RANGE = ("far", "shared far", "harmonic", "zero-shot")  # members for whom one label a class suffices
 HALF_WEIGHT_LABELS = 20  # labels a class at which the short-range members weigh half as much as the others
 MEMBERS = {  # what each is
     "regression": "logistic regression on the vectors, tuned by cross-validation",
@@ -25,6 +25,7 @@ MEMBERS = {  # what each is
     "harmonic": "label propagation over long paths of the graph",
     "harmonic near": "label propagation over short paths of the graph",
     "resnet": "a ResNet on the images",
+    "zero-shot": "a text-image encoder that compares images with the names of the classes, and sees no label",
 }
 
 
@@ -80,7 +81,13 @@ def build_members(
         counts = np.bincount(labels[labels >= 0], minlength=classes)
         return np.asarray(np.maximum(counts, 0.5) / counts.sum())
 
+    def by_names(labels: np.ndarray, folds: np.ndarray) -> MemberFit:  # what it says of a label is out of fold as it is
+        assert graph_views.zero_shot is not None
+        return MemberFit(graph_views.zero_shot, graph_views.zero_shot[labels >= 0])
+
     members = {name: regression(view) for name, view in graph_views.views.items()}
+    if graph_views.zero_shot is not None:
+        members["zero-shot"] = by_names
     if gcn_folds:
         members["gcn"] = _cross_fitted(network, classes, gcn_folds)
     reaches = {"harmonic": 0.99, "harmonic near": 0.9}

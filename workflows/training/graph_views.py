@@ -21,6 +21,7 @@ class GraphViews:
     samples: int  # N
     graph: Graph  # of the usable samples
     views: dict[str, np.ndarray]  # each [n, d]
+    zero_shot: np.ndarray | None = None  # log-probabilities by the names of the classes [n, K]
 
     def neighbours(self) -> np.ndarray:
         """Indices of the nearest samples of each sample, -1 where there is none [N, k]."""

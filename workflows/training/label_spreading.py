@@ -36,8 +36,9 @@ class MemberScores:
         Args:
             labels: class of each sample [N]
         """
-        rows = np.flatnonzero(~np.isnan(self.out_of_fold).any(axis=(0, 2)))
-        return np.asarray((self.out_of_fold[:, rows].argmax(axis=2) == labels[rows]).mean(axis=1))
+        scored = ~np.isnan(self.out_of_fold).any(axis=2)
+        correct = (np.nan_to_num(self.out_of_fold, nan=-np.inf).argmax(axis=2) == labels) & scored
+        return np.asarray(correct.sum(axis=1) / np.maximum(scored.sum(axis=1), 1))
 
 
 def spread_labels(

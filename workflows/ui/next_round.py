@@ -6,6 +6,7 @@ from typing import Any
 
 from ...models.errors import InvalidInput
 from ..data.internals import root_dataset
+from ..labeling.warm_start import INHERITED
 from ..runs import lookup, records, worker
 
 
@@ -21,6 +22,8 @@ def start_next_round(dataset: Any, run_key: str) -> str:
     record = records.read_record(dataset, run_key)
     inputs, under_way = dict(record.inputs), worker.arguments_under_way(dataset, "auto_label")
     inputs["after"] = None if inputs["run"] else run_key
+    if inputs["after"]:
+        inputs.update(dict.fromkeys(INHERITED))
     if any((job.get("after"), job.get("run")) == (inputs["after"], inputs["run"]) for job in under_way):
         raise InvalidInput(f"the next round after {run_key} is under way: wait for it, or stop it")
     inputs["output_field"] = _next_field(

@@ -18,7 +18,12 @@ from ..runs.lookup import writer_of
 
 MAX_CANDIDATES = 400  # the most uncertain samples, among which diverse ones are chosen
 MAX_LABELLED = 5_000  # labelled samples to compare with
-FILES = (("predictions.npz", "embeddings"), ("features.npz", "vectors"), ("vectors.npz", "vectors"))  # of a run
+FILES = (  # of a run, with its array
+    ("predictions.npz", "embeddings"),
+    ("features.npz", "vectors"),
+    ("vectors.npz", "vectors"),
+    ("image_vectors.npz", "vectors"),
+)
 
 
 def waiting(dataset: Any, field: str, label_field: str) -> Any:
@@ -30,8 +35,9 @@ def waiting(dataset: Any, field: str, label_field: str) -> Any:
 def most_informative(dataset: Any, field: str, label_field: str, count: int = 50) -> list[str]:
     """Ids of the samples whose label is worth most, the most informative first.
 
-    Uncertain ones (by confidence, margin and agreement) come first, of these the ones far from labelled and earlier
-    samples; without embeddings, the uncertain ones of each class in turn.
+    A run without labels has written its own order. Else uncertain ones (by confidence, margin and agreement) come
+    first, of these the ones far from labelled and earlier samples; without embeddings, the uncertain ones of each class
+    in turn.
 
     Args:
         field: output field of `auto_label`
@@ -40,6 +46,9 @@ def most_informative(dataset: Any, field: str, label_field: str, count: int = 50
     """
     dataset = root_dataset(dataset)
     view = waiting(dataset, field, label_field)
+    if dataset.has_field(f"{field}.review_rank"):
+        ranked: list[str] = view.sort_by(f"{field}.review_rank").limit(count).values("id")
+        return ranked
     columns = [name for name in ("confidence", "margin", "agreement") if dataset.has_field(f"{field}.{name}")]
     ids, classes, *scores = view.values(["id", f"{field}.label", *[f"{field}.{name}" for name in columns]])
     uncertainty = _uncertainty(scores, len(ids))

@@ -14,6 +14,7 @@ from evenset import auto_label, delete_run, load_results, resume_run, review_lab
 from evenset.models.classifiers import resnet
 from evenset.models.settings import ResNetSettings
 from evenset.workflows.data import folders
+from evenset.workflows.labeling.warm_start import inherit
 from evenset.workflows.runs import records
 from evenset.workflows.training.partition import Split
 
@@ -253,3 +254,51 @@ def test_the_round_outlives_the_run_that_it_went_on_from(clusters):
     delete_run(dataset, FIRST)
     again(dataset, after=SECOND, output_field="third")
     assert Path(folders.run_folder(dataset, "evenset_auto_label_3") / "parts.npz").exists()
+
+
+def test_a_next_round_takes_over_what_it_is_not_given(clusters):
+    dataset = clusters()
+    dataset.set_values("patient", dataset.values("id"))
+    classes = {"class 0": ["zero"], "class 1": [], "class 2": []}
+    label(dataset, classes=classes, group_field="patient")
+
+    auto_label(dataset, "ground_truth", output_field="second", after=FIRST, progress=False)
+    auto_label(
+        dataset, "ground_truth", output_field="third", after=FIRST, target_precision=0.8, random_labels=False,
+        classes=sorted(classes), progress=False,
+    )  # fmt: skip
+
+    second, third = (records.read_record(dataset, f"evenset_auto_label_{number}") for number in (2, 3))
+    inputs = dict(embeddings="vector", classes=classes, group_field="patient")
+    assert {name: second.inputs[name] for name in inputs} == inputs
+    assert (second.settings["random_labels"], second.settings["target_precision"]) == (True, 0.9)
+    assert third.inputs["classes"] == sorted(classes) and third.inputs["embeddings"] == "vector"
+    assert (third.settings["random_labels"], third.settings["target_precision"]) == (False, 0.8)
+
+
+def test_images_alone_take_over_no_vectors(clusters):
+    dataset = clusters()
+    label(dataset)
+    inputs = dict(embeddings=None, classes=None, group_field=None)
+    arguments, settings = inherit(dataset, FIRST, inputs, dict(members="resnet"))
+    assert arguments == inputs and settings["target_precision"] == 0.9 and "text_encoder" not in settings
+
+
+def test_an_array_of_an_earlier_round_is_not_taken_for_a_name(clusters):
+    dataset = clusters()
+    label(dataset)
+    record = records.read_record(dataset, FIRST)
+    phrase = dict(record.inputs, embeddings="array of shape (240, 8)")
+    records.save_record(dataset, dataclasses.replace(record, inputs=phrase))
+    inputs = dict(embeddings=None, classes=None, group_field=None)
+    assert inherit(dataset, FIRST, inputs, {})[0]["embeddings"] is None
+
+
+def test_embeddings_that_are_gone_are_named_with_the_remedy(clusters, refused):
+    dataset = clusters()
+    label(dataset)
+    dataset.rename_sample_field("vector", "other")
+    words = f"after: {FIRST} learned from the embeddings 'vector'", "neither a field", "Give embeddings= another field"
+    with refused(dataset, *words):
+        auto_label(dataset, "ground_truth", output_field="second", after=FIRST, progress=False)
+    again(dataset, embeddings="other")

@@ -1,0 +1,88 @@
+"""Output field of auto_label, and its saved views."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...models.confidence import ensemble
+from ..data import saved_views
+from ..data.fields import declare_classification, write_classifications
+from ..data.labels import Labels
+from ..data.status import Status
+from ..runs.run import Run
+from .decision import Decision
+from .predictions import Predictions
+
+RANK = "review_rank"  # attribute: place in the first review; only of a run without labels
+ATTRIBUTES = {
+    "status": "StringField",
+    "resnet_label": "StringField",
+    "resnet_confidence": "FloatField",
+    "gcn_label": "StringField",
+    "gcn_confidence": "FloatField",
+    "agreement": "FloatField",
+    "margin": "FloatField",
+}
+
+
+def write_suggestions(
+    run: Run, labels: Labels, predictions: Predictions, decision: Decision, output_field: str
+) -> None:
+    """Writes the output field: labels as they are, without a confidence since they trained; suggestions elsewhere."""
+    import fiftyone as fo
+
+    rows = np.flatnonzero((decision.usable | (labels.class_ids >= 0)) & ~labels.synthetic_mask)
+    names = np.array([*labels.names, None], dtype=object)
+    is_labelled, usable = labels.class_ids[rows] >= 0, decision.usable[rows]
+    suggested = np.where(decision.acceptance.accepted[rows], Status.ACCEPTED, Status.REVIEW)
+    suggestions = decision.suggestions
+    columns = dict(
+        label=np.where(is_labelled, names[labels.class_ids[rows]], names[suggestions.class_ids[rows]]),
+        confidence=np.where(is_labelled, np.nan, suggestions.confidence[rows]),
+        status=np.where(is_labelled, Status.LABELLED, suggested),
+        margin=np.where(usable, suggestions.margin[rows], np.nan),
+        **_member_columns(predictions, rows, suggestions.class_ids[rows], names),
+    )
+    attributes = ATTRIBUTES
+    if predictions.review_ranks is not None:
+        ranks = predictions.review_ranks[rows]
+        columns[RANK] = np.array([rank or None for rank in ranks.tolist()], dtype=object)
+        attributes = {**ATTRIBUTES, RANK: "IntField"}
+    declare_classification(run, output_field, {name: getattr(fo, kind) for name, kind in attributes.items()})
+    write_classifications(run, output_field, labels.ids[rows], columns)
+
+
+def _member_columns(
+    predictions: Predictions, rows: np.ndarray, class_ids: np.ndarray, names: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Label and confidence by ResNet and GCN alone, and the agreement of all members on the classes suggested.
+
+    Args:
+        rows: indices of samples [n]
+        class_ids: suggested for them [n]
+    """
+    columns: dict[str, np.ndarray] = {}
+    members = predictions.members
+    if not members and predictions.resnet:
+        members = {"resnet": ensemble.normalise(predictions.logits + predictions.log_prior)}
+    for name in members.keys() & {"resnet", "gcn"}:
+        scores = members[name][rows]
+        best = np.nan_to_num(scores, nan=-np.inf).argmax(axis=1)
+        columns[f"{name}_label"] = np.asarray(np.where(np.isnan(scores).any(axis=1), None, names[best]))
+        columns[f"{name}_confidence"] = np.exp(scores[np.arange(len(rows)), best])
+    if predictions.members:
+        stack = np.stack([scores[rows] for scores in predictions.members.values()])
+        columns["agreement"] = ensemble.agreement(stack, class_ids)
+    return columns
+
+
+def save_views(run: Run, output_field: str) -> dict[str, str]:
+    """`FIELD: accepted`, `FIELD: review` (by rank, else by ascending confidence) and `FIELD: labelled`."""
+    from fiftyone import ViewField as F
+
+    status = F(f"{output_field}.status")
+    by = RANK if run.dataset.has_field(f"{output_field}.{RANK}") else "confidence"
+    states = (Status.ACCEPTED, Status.REVIEW, Status.LABELLED)
+    views = {state.value: run.dataset.match(status == state.value) for state in states}
+    views[Status.REVIEW] = views[Status.REVIEW].sort_by(f"{output_field}.{by}")
+    return {name: saved_views.save(run, f"{output_field}: {name}", view) for name, view in views.items()}
