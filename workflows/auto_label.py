@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,13 @@ from .labeling.decision import Decision, decide, decide_by_checkpoint
 from .labeling.predictions import Predictions, from_images, from_vectors
 from .labeling.results import AutoLabelResults, summarise
 from .labeling.warm_start import WarmStart, find_start
-from .runs import lifecycle
-from .runs.arguments import Classes, Part, Progress, Samples, public
+from .runs import lifecycle, records
+from .runs.arguments import Classes, Embeddings, Part, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.run import Run
-from .training.embedding_source import EmbeddingSource, open_source, refuse_seen
+from .training.auto_embeddings import AUTO, choose_source, is_auto, trains_resnet
+from .training.embedding_source import EmbeddingSource, note_source, refuse_seen, texts
+from .training.given_vectors import is_description
 from .training.partition import Split, freeze_parts, named_parts, note_parts
 from .training.resnet import check_weights
 
@@ -37,7 +39,7 @@ def auto_label(
     label_field: str | None = None,
     *,
     output_field: str = "auto_label",
-    embeddings: str | None = None,
+    embeddings: Embeddings = "auto",
     run: str | None = None,
     after: str | None = None,
     classes: Classes = None,
@@ -56,7 +58,9 @@ def auto_label(
     Args:
         label_field: a field of `fo.Classification`; not needed together with `run`
         output_field: new field of `fo.Classification`
-        embeddings: a field of vectors, or the name of a model of FiftyOne's zoo, in place of training a ResNet
+        embeddings: in place of training a ResNet: a field of vectors, an array, `{sample id: vector}`, a Brain key, a
+            model of FiftyOne's zoo or of timm, torchvision/resnet18, or a list of these; "auto": the best of these that
+            is there; None: a ResNet
         run: key (or "dataset/key", or folder) of a run whose checkpoint is used in place of training
         after: key of an earlier auto_label run on this dataset: starts from its checkpoint, in a quarter of the epochs,
             and trains on all labels except those that it held out
@@ -75,10 +79,11 @@ def auto_label(
     """
     config = AutoLabelConfig.read(settings)
     inputs = Inputs(label_field, output_field, run, after, classes, group_field, include_synthetic, embeddings)
-    prepared = _read(samples, inputs, config, resume, validation)
+    inputs, prepared = _read(samples, inputs, config, resume, validation)
     request = lifecycle.RunRequest("auto_label", config.parts, vars(inputs), (output_field,))
     with lifecycle.start(samples, request, progress=progress, resume=resume) as current:
         note_parts(current, validation=validation)
+        note_source(current, prepared.source, prepared.choice)
         return current.finish(_label(current, prepared, inputs, config))
 
 
@@ -93,7 +98,7 @@ class Inputs:
     classes: Classes
     group_field: str | None
     include_synthetic: bool
-    embeddings: str | None
+    embeddings: Any  # a text once they are opened
 
 
 @dataclass(frozen=True)
@@ -103,19 +108,28 @@ class Prepared:
     labels: Labels
     named: dict[Split, set[str]]  # ids that the user named for a split
     source: EmbeddingSource | None  # of the vectors; None: a ResNet looks at the images
+    choice: str  # the sentence on embeddings="auto"
     checkpoint: Checkpoint | None  # of an earlier run, in place of training
     start: WarmStart | None  # an earlier run to start from
 
 
-def _read(samples: Samples, inputs: Inputs, config: AutoLabelConfig, resume: str | None, validation: Part) -> Prepared:
+def _read(
+    samples: Samples, inputs: Inputs, config: AutoLabelConfig, resume: str | None, validation: Part
+) -> tuple[Inputs, Prepared]:
     """Checks the arguments, and reads labels, vectors and earlier models. Nothing is written.
+
+    Returns:
+        the arguments as the run records them, and what was read
 
     Raises:
         ValueError: a bad argument
     """
-    label_field, embeddings = inputs.label_field, inputs.embeddings
+    label_field = inputs.label_field
     check_images(samples)
-    check_output_field(samples, inputs.output_field, label_field, embeddings)
+    check_output_field(samples, inputs.output_field, label_field, *texts(inputs.embeddings))
+    if is_auto(inputs.embeddings):
+        inputs = replace(inputs, embeddings=_without_images(samples, inputs, config, validation))
+    embeddings = inputs.embeddings
     checkpoint = find_checkpoint(root_dataset(samples), inputs.run) if inputs.run else None
     _check_combination(inputs, validation, config.labeling.members)
     start = find_start(samples, inputs.after, label_field, config) if inputs.after else None
@@ -125,11 +139,23 @@ def _read(samples: Samples, inputs: Inputs, config: AutoLabelConfig, resume: str
     named = named_parts(samples, validation)
     refuse_seen(samples, embeddings)
     vectors = checkpoint.vectors if checkpoint and embeddings is None else embeddings
-    source = open_source(samples, vectors, labels, resume)
+    source, choice = choose_source(samples, vectors, labels, resume, config.resnet.device)
     check_source(source, checkpoint)
     if not checkpoint and source is None:
         check_weights(labels.names, config.resnet)
-    return Prepared(labels, named, source, checkpoint, start)
+    if embeddings is not None:
+        inputs = replace(inputs, embeddings=source.name if source else None)
+    return inputs, Prepared(labels, named, source, choice, checkpoint, start)
+
+
+def _without_images(samples: Samples, inputs: Inputs, config: AutoLabelConfig, validation: Part) -> str | None:
+    """ "auto", unless another argument needs the images (None), or an earlier round has its vectors."""
+    if inputs.run or validation is not None or config.labeling.members == "resnet" or trains_resnet(config.resnet):
+        return None
+    if not inputs.after:
+        return AUTO
+    earlier = records.read_record(root_dataset(samples), inputs.after).inputs.get("embeddings")
+    return AUTO if earlier and is_description(earlier) else earlier
 
 
 def _check_combination(inputs: Inputs, validation: Part, members: str) -> None:

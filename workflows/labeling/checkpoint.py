@@ -16,7 +16,7 @@ from ...models.settings import ImageSettings, ResNetSettings, shown
 from ..data import folders
 from ..data.labels import Labels
 from ..runs.run import Run
-from ..training.embedding_source import EmbeddingSource, read_or_compute
+from ..training.embedding_source import EmbeddingSource, read_joined
 from ..training.partition import Split
 from ..training.resnet import predict
 from . import saved_decision
@@ -133,8 +133,9 @@ def from_checkpoint(
     if source is None:
         predictions = _by_resnet(run, labels, checkpoint.folder / FILE, settings, split_ids)
     else:
-        vectors, errors = read_or_compute(run, labels, source)
-        logits = linear.predict(linear.load(checkpoint.folder / FILE)[0], vectors)
+        joined, (model, notes) = read_joined(run, labels, source), linear.load(checkpoint.folder / FILE)
+        vectors, errors = joined.scaled(notes.get("weights", [1.0])), joined.errors
+        logits = linear.predict(model, vectors)
         no_reference, uniform = np.zeros((0, vectors.shape[1])), np.zeros(logits.shape[1])
         predictions = Predictions(logits, vectors, uniform, split_ids, no_reference, errors, resnet=False)
     split_ids[list(predictions.errors)] = Split.NONE

@@ -14,7 +14,7 @@ from ...models.errors import InvalidInput
 from ...models.settings import AutoLabelSettings
 from ..data.labels import Labels
 from ..runs.run import Run
-from ..training.embedding_source import EmbeddingSource, read_or_compute
+from ..training.embedding_source import EmbeddingSource, read_joined, weigh_sources
 from ..training.ensemble import Ensemble, self_train, spread_on_graph
 from ..training.image_features import Features, extract_features
 from ..training.image_survey import groups_of_all, without_images
@@ -112,15 +112,19 @@ def from_vectors(
     run: Run, labels: Labels, source: EmbeddingSource, config: AutoLabelConfig, start: WarmStart | None = None
 ) -> Predictions:
     """Predicts by the graph of the user's vectors; a linear checkpoint serves other datasets."""
-    vectors, errors = read_or_compute(run, labels, source)
+    joined = read_joined(run, labels, source)
+    errors = joined.errors
     groups = groups_of_all(labels, without_images(labels, errors).groups)
     split_ids = _split_vectors(run, labels, errors, groups, config, start)
     train, seed = split_ids == Split.TRAIN, config.labeling.seed
     if len(np.unique(labels.class_ids[train])) < 2:
         raise InvalidInput("holding out labels leaves fewer than two classes to train: label more samples")
     run.report("training", 0, 1)
+    weights = weigh_sources(run, source, joined, np.where(train, labels.class_ids, -1), groups)
+    vectors = joined.scaled(weights)
     model = linear.train(vectors[train], labels.class_ids[train], len(labels.names), seed)
-    linear.save(model, run.folder / "checkpoint.safetensors", dict(names=labels.names, vectors=source.name))
+    notes = dict(names=labels.names, vectors=source.name, weights=weights)
+    linear.save(model, run.folder / "checkpoint.safetensors", notes)
     run.report("training", 1, 1)
     graph = spread_on_graph(run, labels, split_ids, Features(vectors, None, errors), config.graph, seed, groups)
     predictions = _of_ensemble(graph, labels, vectors, split_ids, errors)
