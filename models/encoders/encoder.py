@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..devices import accelerator, faster_precision
 
 BATCH_CPU, BATCH_GPU = 32, 128  # images
+MIN_TIMED_IMAGES = 300  # timing both precisions takes as long as some 60
 
 
 @dataclass
@@ -47,14 +48,19 @@ class Encoder:
 
 
 def encode(
-    encoder: Encoder, batches: Iterable[tuple[np.ndarray, np.ndarray]], device: str = "auto"
+    encoder: Encoder,
+    batches: Iterable[tuple[np.ndarray, np.ndarray]],
+    device: str = "auto",
+    count: int = MIN_TIMED_IMAGES,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Streams indices [B] and vectors, float32 [B, D].
 
     Args:
         batches: indices [B], and images, uint8 [B, 3, R, R], R the encoder's `read_px`
+        count: number of images; few of them are done before the faster precision is known
     """
-    process = _place(encoder, accelerator(device, encoder.precision(device)))
+    precision = encoder.precision(device) if count >= MIN_TIMED_IMAGES else "fp32"
+    process = _place(encoder, accelerator(device, precision))
     for indices, images in batches:
         yield indices, _forward(encoder, images, process)
 
@@ -65,7 +71,8 @@ def batch_size(device: str = "auto") -> int:
 
 
 def _place(encoder: Encoder, process: Any) -> Any:
-    encoder.network.eval().to(process.device, memory_format=torch.channels_last)  # convolutions are faster so
+    network = encoder.network.eval().to(process.device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # convolutions are faster so
     return process
 
 

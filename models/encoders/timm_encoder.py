@@ -33,7 +33,7 @@ def build(name: str) -> Encoder:
         ValueError: unknown, without weights, or its weights cannot be had or do not fit
     """
     import timm
-    from timm.data import resolve_model_data_config
+    from timm.data.config import resolve_model_data_config
 
     path, options = _find_weights(name)
     if "dinov2" in name:
@@ -43,7 +43,7 @@ def build(name: str) -> Encoder:
     except Exception as error:  # timm raises whatever its parts do
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InvalidInput(f"timm cannot load {name!r} ({reason}): give another model") from error
-    config: dict[str, Any] = resolve_model_data_config(network)
+    config: dict[str, Any] = resolve_model_data_config(network)  # type: ignore[no-untyped-call]
     size_px = int(config["input_size"][-1])
     if config["input_size"][0] != 3:
         raise InvalidInput(f"{name!r} takes images of {config['input_size'][0]} channels: give a model that takes 3")

@@ -53,7 +53,7 @@ def encode(run: Run, labels: Labels, samples: Any, encoder: ImageEncoder, keep: 
         def report(count: int) -> None:  # raising ends the work
             run.report(f"computing embeddings by {encoder.name}", done + count, len(paths))
 
-        files = Files([wanted.paths[i] for i in missing], labels.ids[firsts[missing]].tolist(), samples)
+        files = Files([wanted.paths[i] for i in missing.tolist()], labels.ids[firsts[missing]].tolist(), samples)
         for rows, block in _stored(store, wanted, missing, encoder.encode(files, report)):
             if vectors is None:
                 vectors = np.full((len(paths), block.shape[1]), np.nan, dtype=np.float32)

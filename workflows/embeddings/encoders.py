@@ -57,7 +57,7 @@ class NetworkEncoder:
         images = Images(files.paths, ImageSettings(fit="crop"), self.encoder.read_px, 3, cache_megabytes=0)
         self.errors, self.notes = images.errors, images.notes
         batches = images.batches(encoders.batch_size(self.device))
-        for indices, vectors in encoders.encode(self.encoder, batches, self.device):
+        for indices, vectors in encoders.encode(self.encoder, batches, self.device, len(files.paths)):
             yield indices, vectors
             report(int(indices[-1]) + 1)
 

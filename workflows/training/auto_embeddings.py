@@ -74,7 +74,7 @@ def choose_source(
     side_px = short_side_px(labels.paths.tolist())
     if side_px is None or side_px <= SMALL_PX:
         return None, sentence(None, why_own(side_px))
-    problems = []
+    problems: list[str] = []
     for candidate in candidates(has_gpu(device)):
         why = "" if candidate.is_here else candidate.out_of_reach
         try:

@@ -20,6 +20,9 @@ MAX_ABS = 1e15  # squared distances of larger numbers overflow float32
 EPS = 1e-12  # a vector of smaller numbers has no direction
 
 
+Ids = np.ndarray | Sequence[Any]
+
+
 class Given(NamedTuple):
     """Vectors by sample id."""
 
@@ -190,7 +193,7 @@ def read_vectors(samples: Any, ids: np.ndarray, field: str) -> np.ndarray:
     return array
 
 
-def _parse(values: Sequence[Any], ids: Sequence[Any], where: str) -> list[np.ndarray | None]:
+def _parse(values: Sequence[Any], ids: Ids, where: str) -> list[np.ndarray | None]:
     """Each value as a vector, None as None.
 
     Raises:
@@ -206,7 +209,7 @@ def _parse(values: Sequence[Any], ids: Sequence[Any], where: str) -> list[np.nda
     return rows
 
 
-def _stack(ids: Sequence[Any], rows: Sequence[np.ndarray | None], name: str) -> np.ndarray:
+def _stack(ids: Ids, rows: Sequence[np.ndarray | None], name: str) -> np.ndarray:
     """Vectors as an array, float32 [N, D]."""
     _check_lengths(ids, [len(row) for row in rows if row is not None], name)
     with np.errstate(over="ignore"):  # too large numbers become infinite, and are rejected
@@ -222,7 +225,7 @@ def _row(value: Any) -> np.ndarray | None:
     return row if row.ndim == 1 and (row.dtype.kind in "fiu") else None
 
 
-def _check_lengths(ids: Sequence[Any], lengths: list[int], field: str) -> None:
+def _check_lengths(ids: Ids, lengths: list[int], field: str) -> None:
     usual = Counter(lengths).most_common(1)[0][0]
     other = next((i for i, length in zip(ids, lengths, strict=True) if length != usual), None)
     if other is not None:
