@@ -9,6 +9,7 @@ import fiftyone.operators.types as types
 
 from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings
 from ..workflows.data.status import Status
+from ..workflows.training.auto_embeddings import AUTO
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
@@ -77,8 +78,8 @@ def add_lines(form: Form) -> None:
 
 def _add_more_lines(form: Form) -> None:
     form.heading("Learning")
-    hint = "A vector field or a FiftyOne zoo model, in place of training a ResNet"
-    ask_embeddings(form, hint)
+    hint = "A vector field, a Brain key or an encoder (zoo, timm/NAME), in place of a ResNet; none: a ResNet"
+    ask_embeddings(form, hint, AUTO)
     methods = ("evenset_auto_label_", "evenset_train_resnet_")
     earlier = [key for key in form.ctx.dataset.list_runs() if key.startswith(methods)]
     hint = "An earlier run whose model predicts, in place of training; a run of another dataset: dataset/key"

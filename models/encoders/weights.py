@@ -62,9 +62,14 @@ def hub_out_of_reach() -> str:
     """Why the Hugging Face hub cannot be asked; "" where it can."""
     from huggingface_hub import constants
 
-    if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+    if is_offline():
         return "HF_HUB_OFFLINE is set"
     return out_of_reach(constants.ENDPOINT)
+
+
+def is_offline() -> bool:
+    """Whether the user told the hub's library to stay offline."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
 def out_of_reach(address: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ class Encoded(NamedTuple):
     vectors: np.ndarray  # float32, NaN where there is none [N, D]
     errors: dict[int, str]  # index of the sample: why it has none
     notes: dict[int, str]  # index of the sample: a doubt about its image
+    folder: Path  # of the store
 
 
 def encode(run: Run, labels: Labels, samples: Any, encoder: ImageEncoder, keep: bool = True) -> Encoded:
@@ -64,7 +66,7 @@ def encode(run: Run, labels: Labels, samples: Any, encoder: ImageEncoder, keep: 
         reason = next(iter(errors.values()), "")
         raise InvalidInput(f"{encoder.name} gave no vector for any of {counted(len(paths), 'image')}: {reason}")
     errors, notes = ({i: texts[j] for i, j in enumerate(inverse.tolist()) if j in texts} for texts in (errors, notes))
-    return Encoded(vectors[inverse], errors, notes)
+    return Encoded(vectors[inverse], errors, notes, store.folder)
 
 
 def _stored(

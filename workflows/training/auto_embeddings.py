@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,7 @@ AUTO = "auto"
 SMALL_PX = 64  # an encoder of photos sees little in images up to this side
 SAMPLED_FILES = 25  # whose size is read
 MIN_DIMENSIONS = 4  # of a field of vectors; fewer are the points of a plot
+NVIDIA = Path("/proc/driver/nvidia/version")  # is there with a GPU
 OWN = "Evenset's own features of the images"
 
 
@@ -88,6 +89,31 @@ def choose_source(
     return None, sentence(None, f"{', and '.join(problems)}: {remedy}")
 
 
+class Likely(NamedTuple):
+    """What "auto" is going to choose, as far as can be told without a network and without torch."""
+
+    name: str | None  # None: Evenset's own features
+    reason: str
+    candidate: Candidate | None = None  # an encoder whose vectors the images may still need
+
+
+def likely_choice(samples: Any) -> Likely:
+    """The likely choice, by a look at the schema and a few files."""
+    for name in vector_sources(samples):
+        return Likely(name, "it has a vector for each sample")
+    side_px = short_side_px(samples.limit(SAMPLED_FILES).values("filepath"))
+    if side_px is None or side_px <= SMALL_PX:
+        return Likely(None, why_own(side_px))
+    for candidate in candidates(NVIDIA.exists()):
+        if candidate.is_here:
+            return Likely(candidate.name, "its weights are on this machine", candidate)
+        if candidate.name.startswith(TORCHVISION) or not weights.is_offline():
+            return Likely(
+                candidate.name, f"{candidate.megabytes} MB are downloaded first, if the server answers", candidate
+            )
+    return Likely(None, "no encoder's weights are on this machine")
+
+
 def is_auto(embeddings: Any) -> bool:
     """Whether `embeddings` leaves the choice."""
     return isinstance(embeddings, str) and embeddings == AUTO
@@ -131,7 +157,8 @@ def _may_hold_vectors(field: Any) -> bool:
 def _has_all(samples: Any, name: str) -> bool:
     """Whether a field has a value in each sample, and the first is longer than the place in a plot."""
     first = samples.limit(1).values(name)
-    return len(np.shape(first[0])) == 1 and len(first[0]) >= MIN_DIMENSIONS if first and first[0] is not None else False
+    is_vector = bool(first) and len(np.shape(first[0])) == 1 and len(first[0]) >= MIN_DIMENSIONS
+    return is_vector and samples.exists(name).count("id") == samples.count("id")
 
 
 def _has_embeddings(config: Any) -> bool:

@@ -10,13 +10,15 @@ import numpy as np
 
 from ...models.errors import InvalidInput
 from ...models.files import save_arrays
-from ..data.folders import run_folder
+from ..data.folders import dataset_folder, run_folder
 from ..data.internals import root_dataset
 from ..data.labels import Labels
 from ..data.marks import FROM_LABELS
 from ..embeddings.encode import encode
 from ..embeddings.encoders import FiftyOneEncoder, ImageEncoder, is_encoder, open_encoder
+from ..embeddings.store import Store, look_up
 from ..runs import cached_arrays
+from ..runs.records import RunRecord
 from ..runs.run import Run
 from . import given_vectors
 from .given_vectors import Given
@@ -24,6 +26,7 @@ from .image_survey import note_images
 from .joined_sources import Joined, join, sentence, weigh
 
 JOINED_BY = " + "  # between the names of several sources
+STORES = "embedding_stores"  # note of a run: folder of each source's vectors, where it is an encoder
 GIVEN = "given {}.npz"  # in a run's folder: vectors of its n-th source, for a resume
 
 
@@ -143,17 +146,37 @@ def read_joined(run: Run, labels: Labels, source: EmbeddingSource) -> Joined:
     """The vectors of each source, side by side; those of encoders come from the store, or are computed."""
     if source.joined is not None:
         return source.joined
-    blocks, errors = [], {}
+    blocks, errors, stores = [], {}, []
     for block in source.blocks:
         if not block.encoder:
             blocks.append(_read(block, source.samples, labels))
+            stores.append(None)
             continue
         encoded = encode(run, labels, source.samples, block.encoder, keep=block.is_named)
         note_images(run, encoded.notes)
+        stores.append(encoded.folder.relative_to(dataset_folder(run.dataset)).as_posix())
         blocks.append(encoded.vectors)
         for i in np.flatnonzero(np.isnan(encoded.vectors).any(axis=1)).tolist():
             errors[i] = encoded.errors.get(i, f"{block.name} gave no vector for {labels.paths[i]}")
+    run.remember(STORES, lambda: stores)
     return join(blocks, errors)
+
+
+def kept_vectors(dataset: Any, record: RunRecord, ids: list[str]) -> dict[str, Any]:
+    """Vectors of samples by id, as the first source of a run that has any gives them."""
+    names, stores = (record.inputs.get("embeddings") or "").split(JOINED_BY), record.notes.get(STORES, [])
+    for place, name in enumerate(names):
+        given = cached_arrays.read(run_folder(dataset, record.key) / GIVEN.format(place))
+        if given:
+            return dict(zip(given["ids"].tolist(), given["vectors"], strict=True))
+        if name and dataset.has_field(name):
+            return dict(zip(*dataset.select(ids).values(["id", name]), strict=True))
+        if stores[place:] and stores[place]:
+            found, paths = dataset.select(ids).values(["id", "filepath"])
+            distinct, inverse = np.unique(paths, return_inverse=True)
+            vectors = Store(dataset_folder(dataset) / stores[place], "").read(look_up(distinct.tolist()))
+            return {} if vectors is None else dict(zip(found, vectors[inverse], strict=True))
+    return {}
 
 
 def weigh_sources(

@@ -40,7 +40,9 @@ def join(blocks: list[np.ndarray], errors: dict[int, str]) -> Joined:
 
 
 def weigh(run: Run, joined: Joined, labels: np.ndarray, groups: np.ndarray, name: str) -> list[float]:
-    """Weights of the blocks, of sum 1: those of the least cross-validated log-loss of regularised regressions.
+    """Weights of the blocks, of sum 1, by the cross-validated log-loss of a regularised regression on each.
+
+    They are in proportion to the square of the gain over the class prior, so that noise gets none.
 
     Args:
         labels: of the training split, -1 elsewhere [N]
@@ -48,19 +50,31 @@ def weigh(run: Run, joined: Joined, labels: np.ndarray, groups: np.ndarray, name
         name: by which the run remembers them
     """
 
+    equal = [1 / len(joined.lengths)] * len(joined.lengths)
+
     def compute() -> list[float]:
         usable = np.flatnonzero((labels >= 0) & ~np.isnan(joined.vectors).any(axis=1))
         targets = labels[usable]
         try:
             folds = splits.folds(targets, groups[usable], FOLDS, 0)
         except InvalidInput:  # too few labels, or groups
-            return [1 / len(joined.lengths)] * len(joined.lengths)
+            return equal
         blocks = np.split(joined.vectors[usable], np.cumsum(joined.lengths)[:-1], axis=1)
-        fits = [tuned_regression.fit(block, targets, int(targets.max()) + 1, folds).out_of_fold for block in blocks]
         learnable = tuned_regression.is_learnable(targets, folds)
-        return [float(w) for w in ensemble.weigh(np.stack(fits)[:, learnable], targets[learnable])]
+        if learnable.sum() < ensemble.MIN_TUNING_LABELS:
+            return equal
+        fits = [tuned_regression.fit(block, targets, int(targets.max()) + 1, folds).out_of_fold for block in blocks]
+        losses = [-fit[learnable, targets[learnable]].mean() for fit in fits]
+        gains = np.maximum(_entropy(targets[learnable]) - np.array(losses), 0) ** 2
+        return [float(gain / gains.sum()) for gain in gains] if gains.sum() > 0 else equal
 
-    return [1.0] if len(joined.lengths) == 1 else run.remember(name, compute)
+    return equal if len(equal) == 1 else run.remember(name, compute)
+
+
+def _entropy(targets: np.ndarray) -> float:
+    """Log-loss of the class prior, nats."""
+    prior = np.bincount(targets) / len(targets)
+    return -float((prior[prior > 0] * np.log(prior[prior > 0])).sum())
 
 
 def sentence(names: list[str], weights: list[float]) -> str:

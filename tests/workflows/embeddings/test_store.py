@@ -14,8 +14,6 @@ from evenset.workflows.embeddings import encode
 from evenset.workflows.runs.orphaned_folders import clean
 from PIL import Image
 
-from .conftest import folder_of
-
 
 @pytest.fixture
 def encoded(monkeypatch):
@@ -118,10 +116,10 @@ def test_unreadable_images_are_counted_and_listed(digits, tiny):
     assert list_embeddings(dataset).rows[0]["images"] == 39
 
 
-def test_other_weights_of_the_same_name_have_other_vectors(digits, tiny, encoded):
+def test_other_weights_of_the_same_name_have_other_vectors(digits, tiny, tiny_folder, encoded):
     dataset = digits(40, 16, labelled=30)
     label(dataset, tiny)
-    os.utime(folder_of(tiny) / "model.safetensors", (1, 1))
+    os.utime(tiny_folder / "model.safetensors", (1, 1))
     label(dataset, tiny, output_field="second")
     assert sum(encoded) == 80 and len(list_embeddings(dataset).rows) == 2
 
