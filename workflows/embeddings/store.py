@@ -5,6 +5,7 @@ An encoder's folder has shards (.npz) of paths, sizes, modification times and ve
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -137,8 +138,28 @@ def _shards(folder: Path) -> list[Path]:
 
 def rows(dataset: Any) -> list[dict[str, Any]]:
     """A row for each encoder whose vectors the dataset has, the last used first."""
-    folders = [path.parent for path in (dataset_folder(dataset) / EMBEDDINGS).glob(f"*/{NOTES}")]
-    return [_row(folder) for folder in sorted(folders, key=lambda path: -(path / NOTES).stat().st_mtime)]
+    return [_row(folder) for folder in _folders(dataset)]
+
+
+def counts(dataset: Any) -> dict[str, int]:
+    """Number of vectors by encoder, the last used first; quick, and earlier versions of changed files count too."""
+    found: dict[str, int] = {}
+    for folder in _folders(dataset):
+        name = json.loads(regular(folder / NOTES).read_text())["encoder"]
+        found[name] = found.get(name, 0)
+        for shard in folder.glob("*.npz"):
+            with (
+                contextlib.suppress(OSError, EOFError, ValueError, zipfile.BadZipFile),
+                np.load(regular(shard)) as file,
+            ):
+                found[name] += len(file["sizes"])
+    return found
+
+
+def _folders(dataset: Any) -> list[Path]:
+    """Folder of each encoder, the last used first."""
+    notes = (dataset_folder(dataset) / EMBEDDINGS).glob(f"*/{NOTES}")
+    return [path.parent for path in sorted(notes, key=lambda path: -path.stat().st_mtime)]
 
 
 def _row(folder: Path) -> dict[str, Any]:
@@ -168,7 +189,7 @@ def delete(dataset: Any, name: str | None) -> list[dict[str, Any]]:
     if name is not None and not deleted:
         names = ", ".join(repr(row["encoder"]) for row in rows(dataset)) or "none"
         raise InvalidInput(f"{dataset.name!r} has no vectors of {name!r}: its encoders are {names}")
-    for path in (dataset_folder(dataset) / EMBEDDINGS).glob(f"*/{NOTES}"):
-        if name in (None, json.loads(regular(path).read_text())["encoder"]):
-            clear(path.parent)
+    for folder in _folders(dataset):
+        if name in (None, json.loads(regular(folder / NOTES).read_text())["encoder"]):
+            clear(folder)
     return deleted

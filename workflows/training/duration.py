@@ -27,6 +27,7 @@ from ...models.settings import (
 )
 from ..data.internals import root_dataset
 from ..data.label_text import count_labels
+from ..embeddings import store
 from ..runs import records
 from .auto_embeddings import AUTO, likely_choice
 from .resnet import WARM_START_FRACTION
@@ -78,11 +79,10 @@ def _in_words(samples: Any, count: int, workflow: str, labelled: int, overrides:
     estimate = seconds(workflow, count, labelled, size_px, overrides)
     if estimate is None:
         return ""
-    estimate += encoding_seconds
     factor = _correction(root_dataset(samples), workflow, labelled, size_px)
     if factor is None:
-        return f"Takes {words(estimate)} on two processor cores; on a GPU, or on more cores, less"
-    return f"Takes {words(estimate * factor)}, going by an earlier run on this dataset"
+        return f"Takes {words(estimate + encoding_seconds)} on two processor cores; on a GPU, or on more cores, less"
+    return f"Takes {words(estimate * factor + encoding_seconds)}, going by an earlier run on this dataset"
 
 
 def _with_choice(
@@ -95,7 +95,10 @@ def _with_choice(
     if overrides.get("members") == "resnet" or any(overrides.get(name) for name in ("run", "validation", "after")):
         return {**overrides, "embeddings": None}, 0.0
     choice = likely_choice(samples)
-    seconds = count * choice.candidate.milliseconds / 1000 if choice.candidate else 0.0
+    seconds = 0.0
+    if choice.candidate:
+        left = count - store.counts(root_dataset(samples)).get(choice.candidate.name, 0)
+        seconds = max(0, left) * choice.candidate.milliseconds / 1000
     return {**overrides, "embeddings": choice.name}, seconds
 
 
@@ -143,7 +146,9 @@ def _correction(dataset: Any, workflow: str, labelled: int, size_px: int) -> flo
         record = records.read_record(dataset, key)
         overrides = {**record.inputs, **record.settings}
         estimate = seconds(workflow, record.samples, labelled, size_px, overrides)
-        if record.state == "done" and record.seconds and estimate:
+        name = record.inputs.get("embeddings")
+        is_encoded = bool(name) and not dataset.has_field(name)  # an encoder took an unknown part of the time
+        if record.state == "done" and record.seconds and estimate and not is_encoded:
             ratios.append(record.seconds / estimate)
     return median(ratios) if ratios else None
 

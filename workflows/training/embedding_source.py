@@ -146,7 +146,8 @@ def read_joined(run: Run, labels: Labels, source: EmbeddingSource) -> Joined:
     """The vectors of each source, side by side; those of encoders come from the store, or are computed."""
     if source.joined is not None:
         return source.joined
-    blocks, errors, stores = [], {}, []
+    blocks, errors = [], {}
+    stores: list[str | None] = []
     for block in source.blocks:
         if not block.encoder:
             blocks.append(_read(block, source.samples, labels))

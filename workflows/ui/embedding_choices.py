@@ -14,7 +14,7 @@ from ..training.auto_embeddings import OWN, likely_choice, vector_sources
 def others(dataset: Any) -> list[str]:
     """Brain runs with embeddings, and encoders whose vectors are stored, beside the fields of vectors."""
     keys = [name for name in vector_sources(dataset) if not dataset.has_field(name)]
-    return [*keys, *dict.fromkeys(row["encoder"] for row in store.rows(dataset))]
+    return [*keys, *store.counts(dataset)]
 
 
 def preview(samples: Any) -> str:
@@ -23,7 +23,6 @@ def preview(samples: Any) -> str:
     text = f"auto: {choice.name or OWN}, as {choice.reason}"
     if choice.candidate is None:
         return text
-    count = samples.count("id")
-    kept = {row["encoder"]: row["images"] for row in store.rows(root_dataset(samples))}.get(choice.name, 0)
-    takes = duration.words(max(count - kept, 0) * choice.candidate.milliseconds / 1000)
-    return f"{text}. {counted(count, 'image')} take {takes} on two processor cores, once for all runs"
+    left = max(0, samples.count("id") - store.counts(root_dataset(samples)).get(choice.candidate.name, 0))
+    takes = duration.words(left * choice.candidate.milliseconds / 1000)
+    return f"{text}. {counted(left, 'image')} to encode: {takes} on two processor cores, once for all runs"
