@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInput
-from ..regular_files import is_file
+from ..regular_files import is_file, read_json
 from .encoder import Encoder
 from .weights import SAFETENSORS, fetch
 
@@ -36,7 +36,8 @@ def build(name: str) -> Encoder:
     from timm.data.config import resolve_model_data_config
 
     path, options = _find_weights(name)
-    if "dinov2" in name:
+    is_dinov2 = "dinov2" in _architecture(name)
+    if is_dinov2:
         options["img_size"] = DINOV2_PX
     try:
         network = timm.create_model(name, pretrained=True, num_classes=0, **options)
@@ -44,11 +45,17 @@ def build(name: str) -> Encoder:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InvalidInput(f"timm cannot load {name!r} ({reason}): give another model") from error
     config: dict[str, Any] = resolve_model_data_config(network)  # type: ignore[no-untyped-call]
-    size_px = int(config["input_size"][-1])
+    size_px = DINOV2_PX if is_dinov2 else int(config["input_size"][-1])
     if config["input_size"][0] != 3:
         raise InvalidInput(f"{name!r} takes images of {config['input_size'][0]} channels: give a model that takes 3")
     read_px = max(size_px, round(size_px / config["crop_pct"]))
     return Encoder(f"timm/{name}", network, size_px, read_px, config["mean"], config["std"], _version(path))
+
+
+def _architecture(name: str) -> str:
+    if name.startswith(FOLDER):
+        return str(read_json(Path(name.removeprefix(FOLDER)) / "config.json").get("architecture", ""))
+    return name.rpartition("/")[2]
 
 
 def _find_weights(name: str) -> tuple[Path, dict[str, Any]]:

@@ -9,6 +9,7 @@ import torch
 from evenset.models.encoders import encoder as encoders
 from evenset.models.encoders import timm_encoder
 from PIL import Image
+from timm.models import save_for_hf
 
 
 def images_of(encoder, n=5):
@@ -30,6 +31,18 @@ def test_vectors_are_those_of_timms_own_transforms(model_folder):
 
     assert encoder.size_px == 160 and encoder.read_px == 168 and expected.shape == (2, 64)
     np.testing.assert_allclose(vectors_of(encoder, images), expected, atol=1e-4)
+
+
+def test_dinov2_sees_224_pixels_by_the_weights_of_its_518(tmp_path):
+    folder = tmp_path / "any"
+    model = timm.create_model("vit_small_patch14_reg4_dinov2", pretrained=False)
+    save_for_hf(model, str(folder), safe_serialization=True)
+
+    encoder = timm_encoder.build(f"local-dir:{folder}")
+
+    assert (encoder.size_px, encoder.read_px) == (224, 224)
+    assert vectors_of(encoder, images_of(encoder, 1)).shape == (1, 384)
+    assert torch.equal(encoder.network.patch_embed.proj.weight, model.patch_embed.proj.weight)
 
 
 def test_a_batch_that_does_not_fit_is_halved(model_folder):
