@@ -83,7 +83,7 @@ def compare(options: argparse.Namespace, files: list[str], folder: Path) -> None
     methods: dict[str, Callable[[], Any]] = {
         "forward pass": forward,
         "compute_embeddings": partial(
-            dataset.compute_embeddings, model, batch_size=batch, num_workers=2, progress=False
+            dataset.compute_embeddings, model, batch_size=batch, num_workers=0, progress=False
         ),
         "Evenset": evenset,
     }

@@ -25,6 +25,7 @@ AUTO = "auto"
 SMALL_PX = 64  # an encoder of photos sees little in images up to this side
 SAMPLED_FILES = 25  # whose size is read
 MIN_DIMENSIONS = 4  # of a field of vectors; fewer are the points of a plot
+MIN_LIST = 16  # of a field of lists, which may be boxes or other measurements
 NVIDIA = Path("/proc/driver/nvidia/version")  # is there with a GPU
 OWN = "Evenset's own features of the images"
 
@@ -151,13 +152,14 @@ def vector_sources(samples: Any) -> list[str]:
 def _may_hold_vectors(field: Any) -> bool:
     import fiftyone as fo
 
-    return not isinstance(field, fo.ListField) or isinstance(field.field, (fo.FloatField, fo.IntField))
+    return not isinstance(field, fo.ListField) or isinstance(field.field, fo.FloatField)
 
 
 def _has_all(samples: Any, name: str) -> bool:
-    """Whether a field has a value in each sample, and the first is longer than the place in a plot."""
+    """Whether a field has a value in each sample, and the first is long enough for a vector."""
     first = samples.limit(1).values(name)
-    is_vector = bool(first) and len(np.shape(first[0])) == 1 and len(first[0]) >= MIN_DIMENSIONS
+    least = MIN_LIST if bool(first) and isinstance(first[0], list) else MIN_DIMENSIONS
+    is_vector = bool(first) and len(np.shape(first[0])) == 1 and len(first[0]) >= least
     return is_vector and samples.exists(name).count("id") == samples.count("id")
 
 
