@@ -26,6 +26,8 @@ FUNCTIONS = {  # the SDK: name -> the module that has it
     "resume_run": ".workflows.resume_run",
     "stop_run": ".workflows.stop_run",
     "load_results": ".workflows.load_results",
+    "list_embeddings": ".workflows.list_embeddings",
+    "delete_embeddings": ".workflows.delete_embeddings",
 }
 
 CLASSES = {  # results and errors: name -> the module that has it
@@ -43,6 +45,8 @@ CLASSES = {  # results and errors: name -> the module that has it
     "CompareResults": ".workflows.comparison.results",
     "GenerationResults": ".workflows.balancing.comparison",
     "RunList": ".workflows.list_runs",
+    "EmbeddingList": ".workflows.list_embeddings",
+    "DeletedEmbeddings": ".workflows.delete_embeddings",
     "DeletedRun": ".workflows.runs.undo",
     "EvensetError": ".models.errors",
     "InvalidInput": ".models.errors",

@@ -17,14 +17,17 @@ from .workflows.balancing.results import DryRun as DryRun
 from .workflows.comparison import rules as user_rules
 from .workflows.comparison.results import CompareResults as CompareResults
 from .workflows.comparison.table_rows import OwnSettings
+from .workflows.delete_embeddings import DeletedEmbeddings as DeletedEmbeddings
 from .workflows.gcn.results import GCNResults as GCNResults
 from .workflows.labeling.results import AutoLabelResults as AutoLabelResults
 from .workflows.labeling.retarget import TargetResults as TargetResults
+from .workflows.list_embeddings import EmbeddingList as EmbeddingList
 from .workflows.list_runs import RunList as RunList
 from .workflows.mistakes.results import MistakeResults as MistakeResults
 from .workflows.preprocess_images import PreprocessResults as PreprocessResults
 from .workflows.reviewing.results import ReviewResults as ReviewResults
 from .workflows.runs.arguments import Classes
+from .workflows.runs.arguments import Embeddings
 from .workflows.runs.arguments import Part
 from .workflows.runs.arguments import Progress
 from .workflows.runs.arguments import Samples
@@ -108,7 +111,7 @@ def train_gcn(
     label_field: str,
     *,
     graph: str = 'samples',
-    embeddings: str | None = None,
+    embeddings: Embeddings = None,
     output_field: str = 'gcn',
     heatmap_field: str | None = None,
     validation: Part = None,
@@ -178,7 +181,7 @@ def auto_label(
     label_field: str | None = None,
     *,
     output_field: str = 'auto_label',
-    embeddings: str | None = None,
+    embeddings: Embeddings = 'auto',
     run: str | None = None,
     after: str | None = None,
     classes: Classes = None,
@@ -270,7 +273,7 @@ def find_mistakes(
     label_field: str,
     *,
     output_field: str = 'mistake',
-    embeddings: str | None = None,
+    embeddings: Embeddings = 'auto',
     group_field: str | None = None,
     progress: Progress = None,
     resume: str | None = None,
@@ -420,7 +423,7 @@ def compare_methods(
     rules: user_rules.OptionalRules = None,
     test: Part = None,
     group_field: str | None = None,
-    embeddings: str | None = None,
+    embeddings: Embeddings = None,
     output_field: str = 'compare',
     progress: Progress = None,
     resume: str | None = None,
@@ -556,3 +559,14 @@ def load_results(
     run_key: str,
 ) -> dict[str, Any]:
     """The saved results of a run as a dict: metrics, curves, log; its table under "text"."""
+
+def list_embeddings(
+    dataset: Samples,
+) -> EmbeddingList:
+    """The stored vectors of `dataset` by encoder: preprocessing, images, dimensions, bytes and last use."""
+
+def delete_embeddings(
+    dataset: Samples,
+    name: str | None = None,
+) -> DeletedEmbeddings:
+    """Deletes the stored vectors of an encoder; runs and fields stay, and a later run computes them again."""

@@ -20,6 +20,8 @@ HELPS = {  # of arguments with another syntax than in Python
     "methods": "separated by commas: hog + svm, k-nn, rules, resnet, image gcn, gcn, laplace, ensemble; not given: all "
     "of them, and rules if there are any",
     "settings_of": """rows with their own settings: {"resnet18 sgd": {"method": "resnet", "optimizer": "sgd"}}""",
+    "embeddings": "a field of vectors, a Brain key, a model of FiftyOne's zoo or of timm, torchvision/resnet18, or "
+    "several as 'a + b'; auto: the best of these that is there; none: the images themselves",
     "rules": "file with lines `label: FiftyOne expression`, of which the first match wins; - reads stdin",
 }
 
@@ -145,6 +147,7 @@ def argument_option(item: inspect.Parameter) -> inspect.Parameter:
         "methods": lambda text: [name.strip() for name in text.split(",")],
         "settings_of": read_rows,
         "rules": user_input.read_file,
+        "embeddings": user_input.read_embeddings,
     }
     details: dict[str, Any] = {"show_default": item.default not in (None, ()) and (lambda _: shown(item.default))}
     if item.name in readers:

@@ -30,6 +30,15 @@ def accelerator(device: str = "auto", precision: str = "fp32") -> Accelerator:
     return Accelerator(cpu=device == "cpu", mixed_precision="bf16" if precision == "bf16" else "no")
 
 
+def has_gpu(device: str = "auto") -> bool:
+    """Whether a device ("auto", "cpu", "cuda", "mps") is a GPU."""
+    import torch
+
+    return device in ("cuda", "mps") or (
+        device == "auto" and (torch.cuda.is_available() or torch.backends.mps.is_available())
+    )
+
+
 def distributed() -> bool:
     """Whether a launcher started several processes, and this one is among them."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1

@@ -14,6 +14,7 @@ from ..workflows.labeling.config import NO_LABELS
 from ..workflows.labeling.warm_start import INHERITED
 from ..workflows.runs import records
 from ..workflows.runs.records import RunRecord
+from ..workflows.training.auto_embeddings import AUTO
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
@@ -114,8 +115,8 @@ def ask_auto_label_settings(form: Form, earlier: RunRecord | None, basic: bool =
 
 def _add_more_lines(form: Form, earlier: RunRecord | None) -> None:
     form.heading("Learning")
-    hint = "A vector field or a FiftyOne zoo model, in place of training a ResNet"
-    ask_embeddings(form, hint)
+    hint = "A vector field, a Brain key or an encoder (zoo, timm/NAME), in place of a ResNet; none: a ResNet"
+    ask_embeddings(form, hint, AUTO)
     methods = ("evenset_auto_label_", "evenset_train_resnet_")
     runs = [key for key in form.ctx.dataset.list_runs() if key.startswith(methods)]
     hint = "An earlier run whose model predicts, in place of training; a run of another dataset: dataset/key"
@@ -127,7 +128,9 @@ def _add_more_lines(form: Form, earlier: RunRecord | None) -> None:
     )
     form.suggest("after", rounds, label="Next round after", description=hint)
     if earlier:
-        form.arguments.update({name: earlier.inputs[name] for name in INHERITED if not form.value(name)})
+        form.arguments.update(
+            {name: earlier.inputs[name] for name in INHERITED if form.value(name) in (None, "", AUTO)}
+        )
     if "classes" not in form.lines.properties:
         ask_classes(form)
     ask_group_field(form)

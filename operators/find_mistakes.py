@@ -9,6 +9,7 @@ import fiftyone.operators.types as types
 
 from ..models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
 from ..workflows.display.tables import counted
+from ..workflows.training.auto_embeddings import AUTO
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
@@ -56,8 +57,8 @@ def add_lines(form: Form) -> None:
     samples = ask_samples(form, "Check")
     note_label_count(form, samples, ask_label_field(form, "Labels to check; they are not changed"))
     ask_new_field(form, "mistake", "Receives a suggestion, its mistakenness and a reason for every label")
-    hint = "A vector field or a FiftyOne zoo model: much faster than training a ResNet for each fold"
-    ask_embeddings(form, hint)
+    hint = "A vector field, a Brain key or an encoder (zoo, timm/NAME): much faster than a ResNet a fold (none)"
+    ask_embeddings(form, hint, AUTO)
     ask_settings(form, MistakeSettings, basic=True)
     if form.ask_for_more():
         ask_group_field(form)

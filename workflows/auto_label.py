@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..models.errors import InvalidInput
@@ -20,10 +20,12 @@ from .labeling.predictions import Predictions, from_images, from_names, from_vec
 from .labeling.results import AutoLabelResults, summarise
 from .labeling.warm_start import WarmStart, find_start, inherit
 from .runs import lifecycle
-from .runs.arguments import Classes, Part, Progress, Samples, public
+from .runs.arguments import Classes, Embeddings, Part, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.run import Run
-from .training.embedding_source import EmbeddingSource, open_source, read_or_compute, refuse_seen
+from .training.auto_embeddings import choose_source, is_auto, trains_resnet
+from .training.embedding_source import EmbeddingSource, note_source, read_joined, refuse_seen, texts
+from .training.joined_sources import join
 from .training.partition import Split, freeze_parts, named_parts, note_parts
 from .training.resnet import check_weights
 from .training.zero_shot import TextEncoder, encode, encode_images, open_encoder
@@ -35,7 +37,7 @@ def auto_label(
     label_field: str | None = None,
     *,
     output_field: str = "auto_label",
-    embeddings: str | None = None,
+    embeddings: Embeddings = "auto",
     run: str | None = None,
     after: str | None = None,
     classes: Classes = None,
@@ -55,7 +57,9 @@ def auto_label(
         label_field: a field of `fo.Classification`; not needed together with `run`. With `text_encoder` and `classes`
             it may have no label yet, or not exist
         output_field: new field of `fo.Classification`
-        embeddings: a field of vectors, or the name of a model of FiftyOne's zoo, in place of training a ResNet
+        embeddings: in place of training a ResNet: a field of vectors, an array, `{sample id: vector}`, a Brain key, a
+            model of FiftyOne's zoo or of timm, torchvision/resnet18, or a list of these; "auto": the best of these that
+            is there; None: a ResNet
         run: key (or "dataset/key", or folder) of a run whose checkpoint is used in place of training
         after: key of an earlier auto_label run on this dataset: starts from its checkpoint, in a quarter of the epochs,
             and trains on all labels except those that it held out. Where they are not given, embeddings, classes,
@@ -76,10 +80,11 @@ def auto_label(
     given = Inputs(label_field, output_field, run, after, classes, group_field, include_synthetic, embeddings)
     arguments, settings = inherit(root_dataset(samples), after, vars(given), settings)
     inputs, config = Inputs(**arguments), AutoLabelConfig.read(settings)
-    prepared = _read(samples, inputs, config, resume, validation)
+    inputs, prepared = _read(samples, inputs, config, resume, validation)
     request = lifecycle.RunRequest("auto_label", config.parts, vars(inputs), (output_field,))
     with lifecycle.start(samples, request, progress=progress, resume=resume) as current:
         note_parts(current, validation=validation)
+        note_source(current, prepared.source, prepared.choice)
         return current.finish(_label(current, prepared, inputs, config))
 
 
@@ -94,7 +99,7 @@ class Inputs:
     classes: Classes
     group_field: str | None
     include_synthetic: bool
-    embeddings: str | None
+    embeddings: Any  # a text once they are opened
 
 
 @dataclass(frozen=True)
@@ -104,20 +109,29 @@ class Prepared:
     labels: Labels
     named: dict[Split, set[str]]  # ids that the user named for a split
     source: EmbeddingSource | None  # of the vectors; None: a ResNet looks at the images
+    choice: str  # the sentence on embeddings="auto"
     checkpoint: Checkpoint | None  # of an earlier run, in place of training
     start: WarmStart | None  # an earlier run to start from
     encoder: TextEncoder | None  # knows the classes by their names
 
 
-def _read(samples: Samples, inputs: Inputs, config: AutoLabelConfig, resume: str | None, validation: Part) -> Prepared:
+def _read(
+    samples: Samples, inputs: Inputs, config: AutoLabelConfig, resume: str | None, validation: Part
+) -> tuple[Inputs, Prepared]:
     """Checks the arguments, and reads labels, vectors and earlier models. Nothing is written.
+
+    Returns:
+        the arguments as the run records them, and what was read
 
     Raises:
         ValueError: a bad argument
     """
-    label_field, embeddings = inputs.label_field, inputs.embeddings
+    label_field = inputs.label_field
     check_images(samples)
-    check_output_field(samples, inputs.output_field, label_field, embeddings)
+    check_output_field(samples, inputs.output_field, label_field, *texts(inputs.embeddings))
+    if is_auto(inputs.embeddings) and _looks_at_images(inputs, config, validation):
+        inputs = replace(inputs, embeddings=None)
+    embeddings = inputs.embeddings
     checkpoint = find_checkpoint(root_dataset(samples), inputs.run) if inputs.run else None
     _check_combination(inputs, validation, config.labeling)
     start = find_start(samples, inputs.after, label_field, config) if inputs.after else None
@@ -128,7 +142,7 @@ def _read(samples: Samples, inputs: Inputs, config: AutoLabelConfig, resume: str
     named = named_parts(samples, validation)
     refuse_seen(samples, embeddings)
     vectors = checkpoint.vectors if checkpoint and embeddings is None and not text_encoder else embeddings
-    source = _open_source(samples, vectors, labels, resume, start)
+    source, choice = _choose_source(samples, vectors, labels, resume, start, config.resnet.device)
     check_source(source, checkpoint)
     if not checkpoint and source is None and not text_encoder:
         check_weights(labels.names, config.resnet)
@@ -136,21 +150,30 @@ def _read(samples: Samples, inputs: Inputs, config: AutoLabelConfig, resume: str
     if text_encoder:
         options = (config.labeling.prompts, inputs.classes, config.resnet.device)
         encoder = open_encoder(text_encoder, *options, resume)
-    return Prepared(labels, named, source, checkpoint, start, encoder)
+    if embeddings is not None:
+        inputs = replace(inputs, embeddings=source.name if source else None)
+    return inputs, Prepared(labels, named, source, choice, checkpoint, start, encoder)
 
 
-def _open_source(
-    samples: Samples, embeddings: str | None, labels: Labels, resume: str | None, start: WarmStart | None
-) -> EmbeddingSource | None:
-    """Opens the vectors.
+def _looks_at_images(inputs: Inputs, config: AutoLabelConfig, validation: Part) -> bool:
+    """Whether an argument leaves no choice of embeddings: it needs the images, or has its own encoder."""
+    settings = config.labeling
+    needs_resnet = settings.members == "resnet" or trains_resnet(config.resnet)
+    return bool(inputs.run or validation is not None or settings.text_encoder or needs_resnet)
+
+
+def _choose_source(
+    samples: Samples, embeddings: Any, labels: Labels, resume: str | None, start: WarmStart | None, device: str
+) -> tuple[EmbeddingSource | None, str]:
+    """Opens the vectors, and says why these, where they are "auto".
 
     Raises:
         ValueError: they cannot be used; where they are the earlier run's, the message says so
     """
     try:
-        return open_source(samples, embeddings, labels, resume)
+        return choose_source(samples, embeddings, labels, resume, device)
     except InvalidInput as error:
-        if start is None or start.embeddings != embeddings:
+        if start is None or not isinstance(embeddings, str) or start.embeddings != embeddings:
             raise
         raise InvalidInput(
             f"after: {start.key} learned from the embeddings {embeddings!r}, which a next round takes over: {error}. "
@@ -231,9 +254,10 @@ def _predict(
     """Predicts by an earlier model, by names, by vectors, or by images."""
     source, encoder, start = prepared.source, prepared.encoder, prepared.start
     if prepared.checkpoint:
-        vectors = read_or_compute(run, labels, source) if source else None
+        vectors = read_joined(run, labels, source) if source else None
         if encoder:
-            vectors = encode_images(run, labels, encoder, config.images)
+            image_vectors, errors = encode_images(run, labels, encoder, config.images)
+            vectors = join([image_vectors], errors)
         return from_checkpoint(run, labels, prepared.checkpoint, config.resnet, vectors)
     if encoder:
         zero_shot = encode(run, labels, encoder, config.images)

@@ -29,10 +29,11 @@ from .data.labels import Labels, read_labels, require_classes
 from .data.marks import remember_id
 from .display.tables import counted
 from .runs import lifecycle
-from .runs.arguments import Part, Progress, Samples, public
+from .runs.arguments import Embeddings, Part, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.run import Run
-from .training.embedding_source import EmbeddingSource, open_source, refuse_seen
+from .training.auto_embeddings import choose_source
+from .training.embedding_source import EmbeddingSource, note_source, refuse_seen, texts
 from .training.image_survey import survey_images
 from .training.partition import Split, freeze_parts, named_parts, note_parts
 
@@ -51,7 +52,7 @@ def compare_methods(
     rules: user_rules.OptionalRules = None,
     test: Part = None,
     group_field: str | None = None,
-    embeddings: str | None = None,
+    embeddings: Embeddings = None,
     output_field: str = "compare",
     progress: Progress = None,
     resume: str | None = None,
@@ -71,8 +72,8 @@ def compare_methods(
         rules: {label: expression of FiftyOne}, or lines of `label: expression`; the first match wins; None: no "rules"
         test: a view, or a tag, whose labels score in every repetition; None: each draws its own
         group_field: samples with the same value (patient, video, product) stay on one side, as do near-duplicates
-        embeddings: for "gcn", "laplace" and "ensemble", which then has no ResNet: a field of vectors, or a model of
-            FiftyOne's zoo; None: computed from the images
+        embeddings: for "gcn", "laplace" and "ensemble", which then has no ResNet: a field of vectors, a model, or
+            whatever `auto_label` takes; None: computed from the images
         output_field: new text field: "trained" or "held out"
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to resume
@@ -90,6 +91,7 @@ def compare_methods(
     request = lifecycle.RunRequest("compare_methods", prepared.config.parts, vars(prepared.inputs), prepared.fields)
     with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
         note_parts(run, test=test)
+        note_source(run, prepared.source, prepared.choice)
         return run.finish(_compare(run, prepared))
 
 
@@ -103,7 +105,7 @@ class Inputs:
     methods: str | Sequence[str] | None
     settings_of: OwnSettings
     rules: user_rules.OptionalRules
-    embeddings: str | None
+    embeddings: Any  # a text once they are opened
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class Prepared:
     labels: Labels
     named: dict[Split, set[str]]  # ids that the user named for a split
     source: EmbeddingSource | None  # of the vectors; None: they are computed from the images
+    choice: str  # the sentence on embeddings="auto"
     by_rules: np.ndarray  # class by the user's rules, -1 where none matches [N]
     rule_notes: list[str]  # sentences on rules without effect
 
@@ -151,7 +154,7 @@ def _read(samples: Samples, inputs: Inputs, settings: dict[str, Any], resume: st
     check_images(samples)
     labels = read_labels(samples, inputs.label_field, group_field=inputs.group_field)
     for name in (inputs.output_field, *field_names(inputs.output_field, rows).values()):
-        check_output_field(samples, name, inputs.label_field, inputs.embeddings)
+        check_output_field(samples, name, inputs.label_field, *texts(inputs.embeddings))
     named = named_parts(samples, test=test)
     rules = user_rules.read(inputs.rules) if inputs.rules is not None else []
     user_rules.check(rules, samples, labels, inputs.label_field)
@@ -160,11 +163,12 @@ def _read(samples: Samples, inputs: Inputs, settings: dict[str, Any], resume: st
         refuse_seen(samples, inputs.embeddings)
         check_resnets(labels, rows)
         _check_splits(labels, named, config.compare)
-    source = open_source(samples, inputs.embeddings, labels, resume)
+    source, choice = choose_source(samples, inputs.embeddings, labels, resume)
+    inputs = replace(inputs, embeddings=source.name if source else None)
     by_rules, notes = user_rules.apply(rules, samples, labels)
     row_inputs = [{"name": row.name, "method": row.method, **row.settings} for row in rows]
     inputs = replace(inputs, methods=[], settings_of=row_inputs, rules=user_rules.write(rules) or None)
-    return Prepared(inputs, config, rows, labels, named, source, by_rules, notes)
+    return Prepared(inputs, config, rows, labels, named, source, choice, by_rules, notes)
 
 
 def _check_splits(labels: Labels, named: dict[Split, set[str]], settings: CompareSettings) -> None:

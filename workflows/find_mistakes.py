@@ -18,10 +18,11 @@ from .mistakes.out_of_fold import OutOfFold
 from .mistakes.results import MistakeResults, summarise
 from .mistakes.verdict import Verdict, judge, reasons
 from .runs import lifecycle
-from .runs.arguments import Progress, Samples, public
+from .runs.arguments import Embeddings, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.run import Run
-from .training.embedding_source import EmbeddingSource, open_source, refuse_seen
+from .training.auto_embeddings import choose_source, is_auto, trains_resnet
+from .training.embedding_source import EmbeddingSource, note_source, refuse_seen, texts, with_weights
 from .training.resnet import check_weights
 
 MAX_CLASS_VIEWS = 20  # of the classes with the most issues
@@ -33,7 +34,7 @@ def find_mistakes(
     label_field: str,
     *,
     output_field: str = "mistake",
-    embeddings: str | None = None,
+    embeddings: Embeddings = "auto",
     group_field: str | None = None,
     progress: Progress = None,
     resume: str | None = None,
@@ -47,7 +48,9 @@ def find_mistakes(
     Args:
         label_field: a field of `fo.Classification`
         output_field: new field of `fo.Classification`
-        embeddings: a field of vectors, or the name of a model of FiftyOne's zoo, in place of training ResNets
+        embeddings: in place of training ResNets: a field of vectors, an array, `{sample id: vector}`, a Brain key, a
+            model of FiftyOne's zoo or of timm, torchvision/resnet18, or a list of these; "auto": the best of these that
+            is there; None: ResNets
         group_field: samples with the same value (patient, video, product) are judged by the same model
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
@@ -59,9 +62,12 @@ def find_mistakes(
     """
     config = MistakeConfig.read(settings)
     inputs = Inputs(label_field, output_field, embeddings, group_field)
-    labels, source = _read(samples, inputs, config, resume)
+    labels, source, choice = _read(samples, inputs, config, resume)
+    if embeddings is not None:
+        inputs = replace(inputs, embeddings=source.name if source else None)
     request = lifecycle.RunRequest("find_mistakes", config.parts, vars(inputs), (output_field,))
     with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
+        note_source(run, source, choice)
         return run.finish(_judge(run, freeze(run, labels), source, inputs, config))
 
 
@@ -71,30 +77,31 @@ class Inputs:
 
     label_field: str
     output_field: str
-    embeddings: str | None
+    embeddings: Any  # a text once they are opened
     group_field: str | None
 
 
 def _read(
     samples: Samples, inputs: Inputs, config: MistakeConfig, resume: str | None
-) -> tuple[Labels, EmbeddingSource | None]:
-    """Checks the arguments; returns the labels, and the source of the embeddings. Nothing is written.
+) -> tuple[Labels, EmbeddingSource | None, str]:
+    """Checks the arguments; returns the labels, and the source of the embeddings and its choice. Nothing is written.
 
     Raises:
         ValueError: a bad argument
     """
     label_field, embeddings, group_field = inputs.label_field, inputs.embeddings, inputs.group_field
     check_images(samples)
-    check_output_field(samples, inputs.output_field, label_field, embeddings)
+    check_output_field(samples, inputs.output_field, label_field, *texts(embeddings))
     labels = _labelled(read_labels(samples, label_field, group_field=group_field))
     require_classes(labels, label_field, group_field)
     if group_field is not None and not resume:
         folds.draw(labels, np.arange(len(labels.ids)), {}, config.mistakes)  # raises where groups leave no fold
     refuse_seen(samples, embeddings)
-    source = open_source(samples, embeddings, labels, resume)
+    embeddings = None if is_auto(embeddings) and trains_resnet(config.resnet) else embeddings
+    source, choice = choose_source(samples, embeddings, labels, resume, config.resnet.device)
     if source is None:
         check_weights(labels.names, config.resnet)
-    return labels, source
+    return labels, source, choice
 
 
 def _judge(
@@ -104,7 +111,7 @@ def _judge(
     if source is None:
         predictions = out_of_fold.from_images(run, labels, config)
     else:
-        predictions = out_of_fold.from_vectors(run, labels, source, config)
+        predictions = out_of_fold.from_vectors(run, labels, with_weights(run, labels, source), config)
     class_ids = labels.class_ids[predictions.rows]
     dismissed = _dismissed(run, labels, predictions.rows, inputs.label_field)
     verdict = judge(predictions, class_ids, config.mistakes.method, dismissed)

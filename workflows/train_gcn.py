@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,12 @@ from .gcn import sample_graph
 from .gcn.results import GCNResults, summarise
 from .gcn.sample_graph import SampleGraphConfig
 from .runs import lifecycle
-from .runs.arguments import Classes, Part, Progress, Samples, public
+from .runs.arguments import Classes, Embeddings, Part, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.run import Run
 from .training import image_gcn
-from .training.embedding_source import EmbeddingSource, open_source
+from .training.auto_embeddings import choose_source
+from .training.embedding_source import EmbeddingSource, note_source, texts
 from .training.graph_scores import GraphScores
 from .training.image_gcn import ImageGraphConfig
 from .training.partition import Split, freeze_parts, named_parts, note_parts
@@ -37,7 +38,7 @@ def train_gcn(
     label_field: str,
     *,
     graph: str = "samples",
-    embeddings: str | None = None,
+    embeddings: Embeddings = None,
     output_field: str = "gcn",
     heatmap_field: str | None = None,
     validation: Part = None,
@@ -54,7 +55,8 @@ def train_gcn(
     Args:
         label_field: a field of `fo.Classification`; samples without a label are predicted only
         graph: "samples", each joined to its nearest others, or "image": patches or superpixels inside each image
-        embeddings: of graph="samples": a field of vectors or a model of FiftyOne's zoo; None: label-free image features
+        embeddings: of graph="samples": a field of vectors, a model, or whatever `auto_label` takes; None: label-free
+            image features
         output_field: new field of `fo.Classification`: label, confidence, margin
         heatmap_field: of graph="image": new field of `fo.Heatmap`, the places that support the label
         validation: a view or tag that validates; None: a random, stratified part does
@@ -76,9 +78,11 @@ def train_gcn(
     )
     config = _read_config(inputs, settings)
     prepared = _read(samples, inputs, config, resume, validation, test)
+    inputs = replace(inputs, embeddings=prepared.source.name if prepared.source else None)
     request = lifecycle.RunRequest("train_gcn", config.parts, vars(inputs), inputs.fields)
     with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
         note_parts(run, validation=validation, test=test)
+        note_source(run, prepared.source, prepared.choice)
         results = run.finish(_train(run, prepared, inputs, config))
         (run.folder / image_gcn.FEATURE_MAPS).unlink(missing_ok=True)
         return results
@@ -90,7 +94,7 @@ class Inputs:
 
     label_field: str
     graph: str
-    embeddings: str | None
+    embeddings: Any  # a text once they are opened
     classes: Classes
     output_field: str
     heatmap_field: str | None
@@ -110,6 +114,7 @@ class Prepared:
     labels: Labels
     named: dict[Split, set[str]]  # ids that the user named for a split
     source: EmbeddingSource | None  # of the vectors; None: they are computed from the images
+    choice: str  # the sentence on embeddings="auto"
     started: float  # when the reading began, by time.monotonic
 
 
@@ -140,7 +145,9 @@ def _read(
     """
     started = time.monotonic()
     check_images(samples)
-    check_output_field(samples, inputs.output_field, inputs.label_field, inputs.embeddings, inputs.heatmap_field)
+    check_output_field(
+        samples, inputs.output_field, inputs.label_field, *texts(inputs.embeddings), inputs.heatmap_field
+    )
     if inputs.heatmap_field is not None:
         check_output_field(samples, inputs.heatmap_field, inputs.label_field, name="heatmap_field")
     labels = read_labels(
@@ -154,8 +161,8 @@ def _read(
         require_classes(labels, inputs.label_field, inputs.group_field)
         if isinstance(config, ImageGraphConfig):
             _check_image_graph(labels, config)
-    source = open_source(samples, inputs.embeddings, labels, resume)
-    return Prepared(labels, named_parts(samples, validation, test), source, started)
+    source, choice = choose_source(samples, inputs.embeddings, labels, resume)
+    return Prepared(labels, named_parts(samples, validation, test), source, choice, started)
 
 
 def _train(run: Run, prepared: Prepared, inputs: Inputs, config: SampleGraphConfig | ImageGraphConfig) -> GCNResults:

@@ -6,12 +6,8 @@ safetensors, and no code is downloaded.
 
 from __future__ import annotations
 
-import socket
-import threading
-import urllib.request
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import torch
@@ -21,10 +17,10 @@ from ..devices import accelerator, multiplies_bf16
 from ..errors import InvalidInput
 from ..regular_files import is_folder
 from ..settings import shown
+from .weights import hub_out_of_reach
 
 KINDS = ("clip", "siglip")  # SigLIP 2 of a fixed resolution has the architecture of SigLIP
 PLACE = "{class}"  # in a prompt
-CONNECT_SECONDS = 1.0  # without an answer in this time, no download is tried
 TEXT_BATCH = 64
 
 
@@ -164,10 +160,10 @@ def _find(transformers: Any, name: str) -> dict[str, Any]:
             ) from error
         if name.startswith((".", "/", "~")) or name.count("/") > 1:
             raise InvalidInput(f"text_encoder: there is no folder {name!r}") from error
-        if not _server_answers():
+        if why := hub_out_of_reach():
             raise InvalidInput(
-                f"text_encoder: {name!r} is not in the local cache, and the server of the Hugging Face hub does not "
-                f"answer: connect to the internet once, since the files are kept, {instead}"
+                f"text_encoder: {name!r} is not in the local cache, and {why}: connect to the internet once, since the "
+                f"files are kept, {instead}"
             ) from error
     try:
         return _read(transformers, name, local_files_only=False)
@@ -196,27 +192,3 @@ def _read(transformers: Any, name: str, local_files_only: bool) -> dict[str, Any
 
 def _reason(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")
-
-
-def _server_answers() -> bool:
-    """Whether the hub's server, or the proxy before it, takes a connection within CONNECT_SECONDS."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return False
-    endpoint = urlsplit(constants.ENDPOINT)
-    proxy = urllib.request.getproxies().get(endpoint.scheme)
-    if proxy and not urllib.request.proxy_bypass(endpoint.hostname or ""):
-        endpoint = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-    answered = threading.Event()
-
-    def connect() -> None:
-        address = (endpoint.hostname, endpoint.port or (80 if endpoint.scheme == "http" else 443))
-        try:
-            socket.create_connection(address, CONNECT_SECONDS).close()
-            answered.set()
-        except OSError:
-            pass
-
-    threading.Thread(target=connect, daemon=True).start()  # a name is looked up without a time limit
-    return answered.wait(CONNECT_SECONDS)

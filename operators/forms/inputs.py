@@ -12,7 +12,9 @@ from ...workflows.data.checks import check_output_field
 from ...workflows.data.labels import SYNTHETIC
 from ...workflows.data.status import Status
 from ...workflows.display.tables import counted
-from ...workflows.ui import overview, user_input
+from ...workflows.training.auto_embeddings import AUTO
+from ...workflows.ui import embedding_choices, overview, user_input
+from ...workflows.ui.user_input import NO_EMBEDDINGS
 from .fields import default_label_field, group_fields, label_fields, suggestion_fields, vector_fields
 from .form import Form
 
@@ -96,9 +98,14 @@ def ask_new_field(form: Form, default: str, hint: str) -> None:
         form.mark("output_field", str(error))
 
 
-def ask_embeddings(form: Form, hint: str) -> None:
-    """Adds a vector field or a zoo model."""
-    form.suggest("embeddings", vector_fields(form.ctx.dataset), label="Embeddings", description=hint)
+def ask_embeddings(form: Form, hint: str, default: str | None = None) -> None:
+    """Adds the source of vectors: "auto", what the dataset has, or the name of an encoder."""
+    names = [AUTO, *vector_fields(form.ctx.dataset), *embedding_choices.others(form.ctx.dataset)]
+    extra = [NO_EMBEDDINGS] if default else []
+    given = {"default": default} if default else {}
+    chosen = form.suggest("embeddings", [*names, *extra], label="Embeddings", description=hint, **given)
+    if chosen == AUTO and form.samples is not None:
+        form.note(embedding_choices.preview(form.samples))
 
 
 def ask_classes(form: Form) -> None:
@@ -146,6 +153,8 @@ def read_inputs(ctx: foo.ExecutionContext, *names: str) -> dict[str, Any]:
     values = {name: ctx.params[name] for name in names if ctx.params.get(name) not in (None, "")}
     if "classes" in values:
         values["classes"] = read_classes(ctx)
+    if values.get("embeddings") == NO_EMBEDDINGS:
+        values["embeddings"] = None
     return values
 
 

@@ -11,6 +11,7 @@ import fiftyone.operators as foo
 from ...models.settings import ResNetSettings
 from ...workflows.runs import lookup, records
 from ...workflows.runs.records import RunRecord
+from ...workflows.training.given_vectors import is_description
 from ...workflows.training.partition import A_VIEW
 from ...workflows.ui import user_input
 from .settings import next_round_lines
@@ -44,6 +45,8 @@ def form_values(record: RunRecord) -> dict[str, Any]:
     if rows := inputs.get("settings_of"):
         values.update(_method_values(rows))
         missing += [f"the settings of {row['name']!r}" for row in rows if not _is_in_form(row, values)]
+    if is_description(inputs.get("embeddings") or ""):
+        missing.append(f"embeddings, an {values.pop('embeddings')}")
     values["not_in_form"] = ", ".join(missing) or None
     lines = next_round_lines(inputs.get("after"))
     values.update({line: settings[name] for name, line in lines.items() if name in settings})

@@ -30,7 +30,8 @@ def test_the_form_asks_for_little(app, corrupted):
     asked = [name for name, line in lines.items() if line["type"]["name"] != "Void"]
     assert asked == ["view_target", "label_field", "output_field", "embeddings", "folds", "more", "wait"]
     assert lines["label_field"]["default"] == "ground_truth"
-    assert [choice["value"] for choice in lines["embeddings"]["view"]["choices"]] == ["vector"]
+    assert [choice["value"] for choice in lines["embeddings"]["view"]["choices"]] == ["auto", "vector", "none"]
+    assert lines["embeddings"]["default"] == "auto"
     assert not any(line["required"] or line["invalid"] for line in lines.values())
 
 

@@ -49,3 +49,22 @@ def elsewhere(tmp_path: Path) -> Callable[..., Any]:
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny encoder of timm with drawn weights, as timm saves it."""
+    import timm
+    import torch
+    from timm.models import save_for_hf
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("tiny")
+    save_for_hf(timm.create_model("test_vit", pretrained=False), str(folder), safe_serialization=True)
+    return folder
+
+
+@pytest.fixture
+def tiny(tiny_folder: Path) -> str:
+    """Its name, as embeddings= takes it."""
+    return f"local-dir:{tiny_folder}"

@@ -401,8 +401,8 @@ def test_a_source_of_scores_that_is_none_is_refused(shelf, refused):
     old, trained, new = shelf
     with refused(old, "'vektor' is neither a field of", "nor a model of FiftyOne's zoo"):
         label(old, embeddings="vektor", output_field="other")
-    with refused(old, "embeddings has to be a text or None, not "):
-        label(old, embeddings=np.zeros((240, 8)), output_field="other")
+    with refused(old, "embeddings has to be a field, a Brain key, a model, an array", "or None, not 7"):
+        label(old, embeddings=7, output_field="other")
     with refused(new, "give a label_field to learn from, or the run of a trained model"):
         auto_label(new, embeddings="vector", progress=False)
     with refused(new, "no setting is called 'target': did you mean", kind=TypeError):

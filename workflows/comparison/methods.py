@@ -25,6 +25,7 @@ from ...models.settings import (
 from ..training.ensemble import add_resnet, spread_on_graph
 from ..training.graph_views import GraphViews, build_views
 from ..training.image_features import Features
+from ..training.joined_sources import Joined
 from ..training.partition import Split, SplitRule
 from ..training.resnet import fit
 from ..training.training_set import prepare
@@ -143,7 +144,7 @@ def _vectors(trial: Trial, settings: ResNetSettings | None = None) -> tuple[np.n
         settings: of a ResNet; its features are used too if its weights are pretrained
     """
     from ...models.classifiers.resnet import is_pretrained
-    from ..training.embedding_source import read_or_compute
+    from ..training.embedding_source import read_joined, weigh_sources
     from ..training.image_features import extract_features
 
     comparison, source, stats = trial.comparison, trial.comparison.source, trial.comparison.stats
@@ -151,12 +152,17 @@ def _vectors(trial: Trial, settings: ResNetSettings | None = None) -> tuple[np.n
     if source is not None:
 
         def read() -> dict[str, np.ndarray]:
-            return {"vectors": read_or_compute(comparison.run, labels, source)[0]}
+            vectors, lengths, _ = read_joined(comparison.run, labels, source)
+            return {"vectors": vectors, "lengths": lengths}
 
-        def read_once() -> np.ndarray:
-            return comparison.run.cached_arrays("given_vectors", read, labels.ids, ("vectors",))["vectors"]
+        def read_once() -> Joined:
+            kept = comparison.run.cached_arrays("given_vectors", read, labels.ids, ("vectors",))
+            return Joined(kept["vectors"], kept["lengths"], {})
 
-        return trial.shared("vectors", read_once), None
+        joined, name = trial.shared("vectors", read_once), f"embedding_weights of {trial.split.seed}"
+        groups = np.unique(labels.groups, return_inverse=True)[1]
+        groups = np.where(labels.groups == "", len(groups) + np.arange(len(groups)), groups)
+        return joined.scaled(weigh_sources(comparison.run, source, joined, trial.labels, groups, name)), None
 
     assert stats is not None  # without the user's vectors, images are read
     pretrained = settings if settings and is_pretrained(settings, stats.size_px) else None

@@ -7,6 +7,7 @@ from typing import Any
 
 from .internals import dataset_id
 
+EMBEDDINGS = "embeddings"  # the folder of encoders' vectors, beside those of the runs
 SAMPLES, ORIGIN = "samples.npy", "origin.json"  # of a run: ids of its samples; its database and dataset
 
 

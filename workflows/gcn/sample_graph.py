@@ -12,10 +12,11 @@ from ..data.labels import Labels
 from ..display.tables import percent
 from ..runs.config import Config
 from ..runs.run import Run
-from ..training.embedding_source import EmbeddingSource, learned_from_labels, read_or_compute
+from ..training.embedding_source import EmbeddingSource, learned_from_labels, read_joined, weigh_sources
 from ..training.graph_scores import GraphScores
 from ..training.image_features import extract_features
-from ..training.image_survey import errors_of, survey_images, unreadable, without_images
+from ..training.image_survey import errors_of, groups_of_all, survey_images, unreadable, without_images
+from ..training.joined_sources import Joined
 from ..training.partition import Split, SplitRule, split_parts
 
 RECALL_QUERIES = 1000  # samples whose exact neighbours are searched, to measure the graph's recall
@@ -41,14 +42,18 @@ def score(
         stats = survey_images(run, labels, config.images)
         vectors, _, errors = extract_features(run, labels, stats, config.images)
     else:
-        vectors, errors = _read_once(run, labels, source)
+        joined = _read_once(run, labels, source)
+        errors = joined.errors
         stats = without_images(labels, errors)
     rule = SplitRule(config.training.validation_fraction, config.training.seed)
     split_ids = split_parts(run, labels, stats, named, rule)
+    train_labels = np.where(split_ids == Split.TRAIN, labels.class_ids, -1)
+    if source is not None:
+        groups = groups_of_all(labels, stats.groups)
+        vectors = joined.scaled(weigh_sources(run, source, joined, train_labels, groups))
     graph = _build(run, labels, vectors, config.graph)
     recall = run.remember("graph_recall", lambda: _recall(vectors, graph, config.graph))
 
-    train_labels = np.where(split_ids == Split.TRAIN, labels.class_ids, -1)
     inputs = gcn.prepare(graph, vectors, config.gcn)
     model = gcn.build(inputs[0].shape[1], len(labels.names), config.gcn)
     path = run.folder / "gcn.safetensors"
@@ -68,15 +73,15 @@ def score(
     )
 
 
-def _read_once(run: Run, labels: Labels, source: EmbeddingSource) -> tuple[np.ndarray, dict[int, str]]:
-    """Vectors of a field or a zoo model as the run first saw them, and the errors by index."""
+def _read_once(run: Run, labels: Labels, source: EmbeddingSource) -> Joined:
+    """Vectors of the user's as the run first saw them."""
 
     def compute() -> dict[str, np.ndarray]:
-        vectors, errors = read_or_compute(run, labels, source)
-        return dict(vectors=vectors, **unreadable(labels.ids, errors))
+        vectors, lengths, errors = read_joined(run, labels, source)
+        return dict(vectors=vectors, lengths=lengths, **unreadable(labels.ids, errors))
 
     kept = run.cached_arrays("given_vectors", compute, labels.ids, ("vectors",))
-    return kept["vectors"], errors_of(kept, labels.ids)
+    return Joined(kept["vectors"], kept["lengths"], errors_of(kept, labels.ids))
 
 
 def _build(run: Run, labels: Labels, vectors: np.ndarray, settings: GraphSettings) -> Any:
@@ -129,7 +134,10 @@ def _size_note(neighbours: int, settings: GraphSettings) -> list[str]:
 
 def _leak_note(source: EmbeddingSource | None) -> list[str]:
     """A sentence where the vectors may have been learned from the validation labels."""
-    origin = learned_from_labels(source.samples, source.name) if source else ""
-    if not source or not origin:
-        return []
-    return [f"{source.name!r} was {origin}, and may know the held-out labels: the accuracy is too good."]
+    names = [block.name for block in source.blocks] if source else []
+    origins = {name: learned_from_labels(source.samples, name) for name in names if source}
+    return [
+        f"{name!r} was {origin}, and may know the held-out labels: the accuracy is too good."
+        for name, origin in origins.items()
+        if origin
+    ]

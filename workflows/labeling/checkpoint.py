@@ -17,6 +17,7 @@ from ..data import folders
 from ..data.labels import Labels
 from ..runs.run import Run
 from ..training.embedding_source import EmbeddingSource
+from ..training.joined_sources import Joined
 from ..training.partition import Split
 from ..training.resnet import predict
 from . import saved_decision
@@ -129,12 +130,12 @@ def from_checkpoint(
     labels: Labels,
     checkpoint: Checkpoint,
     settings: ResNetSettings,
-    vectors: tuple[np.ndarray, dict[int, str]] | None,
+    vectors: Joined | None,
 ) -> Predictions:
     """Predicts by the checkpoint; trusted labels that it has not seen calibrate.
 
     Args:
-        vectors: [N, D], and the reasons by index where there is none; None: a ResNet looks at the images
+        vectors: None: a ResNet looks at the images
     """
     seen = list(checkpoint.seen)
     is_new = ~(np.isin(labels.ids, seen) | np.isin(labels.paths, seen))
@@ -142,10 +143,11 @@ def from_checkpoint(
     if vectors is None:
         predictions = _by_resnet(run, labels, checkpoint.folder / FILE, settings, split_ids)
     else:
-        rows, errors = vectors
-        logits = linear.predict(linear.load(checkpoint.folder / FILE)[0], rows)
+        model, notes = linear.load(checkpoint.folder / FILE)
+        rows = vectors.scaled(notes.get("weights", [1.0]))
+        logits = linear.predict(model, rows)
         no_reference, uniform = np.zeros((0, rows.shape[1])), np.zeros(logits.shape[1])
-        predictions = Predictions(logits, rows, uniform, split_ids, no_reference, errors, resnet=False)
+        predictions = Predictions(logits, rows, uniform, split_ids, no_reference, vectors.errors, resnet=False)
     split_ids[list(predictions.errors)] = Split.NONE
     rule = saved_decision.load_rule(checkpoint.folder)
     if rule is None:

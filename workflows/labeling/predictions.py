@@ -14,10 +14,11 @@ from ...models.errors import InvalidInput
 from ...models.settings import AutoLabelSettings
 from ..data.labels import Labels
 from ..runs.run import Run
-from ..training.embedding_source import EmbeddingSource, read_or_compute
+from ..training.embedding_source import EmbeddingSource, read_joined, weigh_sources
 from ..training.ensemble import Ensemble, self_train, spread_on_graph
 from ..training.image_features import Features, extract_features
 from ..training.image_survey import groups_of_all, without_images
+from ..training.joined_sources import join
 from ..training.partition import Draw, Split, SplitRule, keep_aside, set_aside
 from ..training.resnet import fit
 from ..training.training_set import TrainingSet, prepare
@@ -145,30 +146,30 @@ def from_vectors(
         source: of the vectors; None: they are the text-image encoder's
         zero_shot: predictions of a text-image encoder, for a member
     """
-    vectors, errors, origin = _read_vectors(run, labels, source, zero_shot)
+    if source is None:
+        assert zero_shot is not None
+        joined = join([zero_shot.vectors], zero_shot.errors)
+        origin = {"vectors": zero_shot.encoder, "text_encoder": zero_shot.encoder}
+    else:
+        joined, origin = read_joined(run, labels, source), {"vectors": source.name}
+    errors = joined.errors
     groups = groups_of_all(labels, without_images(labels, errors).groups)
     split_ids = _split_vectors(run, labels, errors, groups, config, start)
     train, seed = split_ids == Split.TRAIN, config.labeling.seed
     if len(np.unique(labels.class_ids[train])) < 2:
         raise InvalidInput("holding out labels leaves fewer than two classes to train: label more samples")
     run.report("training", 0, 1)
+    training_labels = np.where(train, labels.class_ids, -1)
+    weights = weigh_sources(run, source, joined, training_labels, groups) if source else [1.0]
+    vectors = joined.scaled(weights)
     model = linear.train(vectors[train], labels.class_ids[train], len(labels.names), seed)
-    linear.save(model, run.folder / "checkpoint.safetensors", dict(names=labels.names, **origin))
+    notes = dict(names=labels.names, weights=weights, **origin)
+    linear.save(model, run.folder / "checkpoint.safetensors", notes)
     run.report("training", 1, 1)
     features, scores = Features(vectors, None, errors), zero_shot.scores if zero_shot else None
     graph = spread_on_graph(run, labels, split_ids, features, config.graph, seed, groups, scores)
     predictions = _of_ensemble(graph, labels, vectors, split_ids, errors)
     return replace(predictions, checkpoint_logits=linear.predict(model, vectors))
-
-
-def _read_vectors(
-    run: Run, labels: Labels, source: EmbeddingSource | None, zero_shot: ZeroShot | None
-) -> tuple[np.ndarray, dict[int, str], dict[str, str]]:
-    """Vectors [N, D], the reasons by index where there is none, and their origin for the notes of a checkpoint."""
-    if source is not None:
-        return *read_or_compute(run, labels, source), {"vectors": source.name}
-    assert zero_shot is not None
-    return zero_shot.vectors, zero_shot.errors, {"vectors": zero_shot.encoder, "text_encoder": zero_shot.encoder}
 
 
 def _split_vectors(

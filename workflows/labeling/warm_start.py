@@ -7,7 +7,6 @@ Arguments and settings that the call leaves out are that run's: see INHERITED an
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,14 @@ from ..data import folders
 from ..data.internals import root_dataset
 from ..data.labels import Labels
 from ..runs import records, run_files
+from ..training.auto_embeddings import AUTO
+from ..training.given_vectors import is_description
 from ..training.image_survey import ImageStats
 from ..training.partition import Split
 from .config import AutoLabelConfig
 
-INHERITED = ("embeddings", "classes", "group_field")  # arguments, where they are None
+INHERITED = ("embeddings", "classes", "group_field")  # arguments that have their default
 INHERITED_SETTINGS = ("random_labels", "target_precision", "text_encoder", "prompts")
-NAME = re.compile(r"\S+")  # of a field or a model: what a run records of an array is a phrase
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,17 @@ def inherit(
     if record.method != "auto_label":
         return inputs, settings  # refused by find_start
     on_images = {"embeddings", "text_encoder", "prompts"} if settings.get("members") == "resnet" else set()
-    arguments = {name: record.inputs.get(name) for name in INHERITED if inputs[name] is None and name not in on_images}
-    if not NAME.fullmatch(arguments.get("embeddings") or ""):
-        arguments.pop("embeddings", None)
+    names = [name for name in INHERITED if name not in on_images and _is_left_out(inputs[name])]
+    arguments = {name: record.inputs.get(name) for name in names}
+    if is_description(arguments.get("embeddings") or ""):
+        arguments.pop("embeddings")
     others = {name: record.settings[name] for name in INHERITED_SETTINGS if name in record.settings.keys() - on_images}
     return {**inputs, **arguments}, {**others, **settings}
+
+
+def _is_left_out(value: Any) -> bool:
+    """Whether an argument has its default."""
+    return value is None or (isinstance(value, str) and value == AUTO)
 
 
 def find_start(dataset: Any, after: str, label_field: str | None, config: AutoLabelConfig) -> WarmStart:

@@ -28,6 +28,7 @@ class Kind(NamedTuple):
     words: str  # expected values, for a message
     fits: Callable[[Any], bool] | None = None  # replaces the check of the type
     max_characters: int = MAX_TEXT  # of each text
+    is_plain: bool = True  # False: arrays stay as they are
 
 
 def is_samples(value: Any) -> bool:
@@ -38,6 +39,12 @@ def is_samples(value: Any) -> bool:
 
 def _is_part(value: Any) -> bool:
     return value is None or isinstance(value, str) or is_samples(value)
+
+
+def _is_embeddings(value: Any) -> bool:
+    is_source = isinstance(value, (str, Mapping)) or hasattr(value, "__array__") or hasattr(value, "has_embeddings")
+    is_list = isinstance(value, (list, tuple)) and not any(isinstance(item, (list, tuple)) for item in value)
+    return value is None or is_source or (is_list and bool(value) and all(map(_is_embeddings, value)))
 
 
 def _takes_progress(value: Any) -> bool:
@@ -57,6 +64,14 @@ Samples = Annotated[Any, Kind("a dataset or a view of FiftyOne", is_samples)]
 Part = Annotated[Any, Kind("a tag, a view or None", _is_part)]
 Classes = Annotated[
     Sequence[str] | dict[str, Sequence[str]] | None, Kind("a list of names, {name: [synonyms]} or None")
+]
+Embeddings = Annotated[
+    Any,
+    Kind(
+        "a field, a Brain key, a model, an array, a dict of vectors by sample id, a list of these, or None",
+        _is_embeddings,
+        is_plain=False,
+    ),
 ]
 Progress = Annotated[
     progress_bar.Progress | bool | None,
@@ -106,14 +121,15 @@ def types_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _checked(name: str, value: Any, hint: Any) -> Any:
-    value, is_dataset = _plain(value), hint == Samples
+    is_dataset, kind = hint == Samples, hint.__metadata__[0] if get_origin(hint) is Annotated else Kind("")
+    value = _plain(value) if kind.is_plain else value
     if not _fits(value, hint) or (isinstance(value, str) and not value):
         load = f": fo.load_dataset({shown(value)})" if is_dataset and isinstance(value, str) else ""
         raise (InvalidType if is_dataset else InvalidInput)(
             f"{name} has to be {_words(hint)}, not {shown(value)}{load}"
         )
     for text in _texts(value):
-        check_text(name, text, hint.__metadata__[0].max_characters if get_origin(hint) is Annotated else MAX_TEXT)
+        check_text(name, text, kind.max_characters)
     if is_samples(value):
         _check_exists(name, value)
     return value

@@ -186,7 +186,8 @@ class Run:
         """Saves `results` (a dataclass) to the record, and returns them."""
         if isinstance(getattr(results, "notes", None), list):
             gone = [self.deleted_samples()] if self.gone else []
-            results.notes[:] = [*gone, *results.notes, *self.record.notes.get("images", [])]  # type: ignore[attr-defined]
+            kept = [sentence for name in ("embeddings", "images") for sentence in self.record.notes.get(name, [])]
+            results.notes[:] = [*gone, *results.notes, *kept]  # type: ignore[attr-defined]
         values = json.loads(json.dumps(asdict(results), default=lambda value: value.item()))  # type: ignore[call-overload]
         values.pop("run_key", None)
 

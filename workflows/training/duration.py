@@ -27,7 +27,9 @@ from ...models.settings import (
 )
 from ..data.internals import root_dataset
 from ..data.label_text import count_labels
+from ..embeddings import store
 from ..runs import records
+from .auto_embeddings import AUTO, likely_choice
 from .resnet import WARM_START_FRACTION
 
 # seconds for an image of 32 px, or a sample
@@ -74,13 +76,31 @@ def sentence_of_rest(dataset: Any, run_key: str) -> str:
 
 def _in_words(samples: Any, count: int, workflow: str, labelled: int, overrides: Mapping[str, Any]) -> str:
     size_px = overrides.get("size_px") or side(samples.limit(1).values("filepath"))
+    overrides, encoding_seconds = _with_choice(samples, count, workflow, overrides)
     estimate = seconds(workflow, count, labelled, size_px, overrides)
     if estimate is None:
         return ""
     factor = _correction(root_dataset(samples), workflow, labelled, size_px)
     if factor is None:
-        return f"Takes {words(estimate)} on two processor cores; less on a GPU or more cores"
-    return f"Takes {words(estimate * factor)}, going by an earlier run on this dataset"
+        return f"Takes {words(estimate + encoding_seconds)} on two processor cores; less on a GPU or more cores"
+    return f"Takes {words(estimate * factor + encoding_seconds)}, going by an earlier run on this dataset"
+
+
+def _with_choice(
+    samples: Any, count: int, workflow: str, overrides: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], float]:
+    """The arguments with the embeddings that "auto" is likely to choose, and the seconds that an encoder takes."""
+    is_default = workflow in ("auto_label", "find_mistakes") and overrides.get("embeddings", AUTO) == AUTO
+    if not is_default:
+        return overrides, 0.0
+    if overrides.get("members") == "resnet" or any(overrides.get(name) for name in ("run", "validation", "after")):
+        return {**overrides, "embeddings": None}, 0.0
+    choice = likely_choice(samples)
+    seconds = 0.0
+    if choice.candidate:
+        left = count - store.counts(root_dataset(samples)).get(choice.candidate.name, 0)
+        seconds = max(0, left) * choice.candidate.milliseconds / 1000
+    return {**overrides, "embeddings": choice.name}, seconds
 
 
 def seconds(workflow: str, samples: int, labelled: int, size_px: int, overrides: Mapping[str, Any]) -> float | None:
@@ -127,7 +147,9 @@ def _correction(dataset: Any, workflow: str, labelled: int, size_px: int) -> flo
         record = records.read_record(dataset, key)
         overrides = {**record.inputs, **record.settings}
         estimate = seconds(workflow, record.samples, labelled, size_px, overrides)
-        if record.state == "done" and record.seconds and estimate:
+        name = record.inputs.get("embeddings")
+        is_encoded = bool(name) and not dataset.has_field(name)  # an encoder took an unknown part of the time
+        if record.state == "done" and record.seconds and estimate and not is_encoded:
             ratios.append(record.seconds / estimate)
     return median(ratios) if ratios else None
 

@@ -1,180 +1,243 @@
-"""Embeddings that the user names: a field of vectors, or a model of FiftyOne's zoo."""
+"""Embeddings of the user's: a field, an array, a Brain run, an encoder, or several of these, which are joined."""
 
 from __future__ import annotations
 
-import reprlib
-from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...models.errors import InvalidInput, InvalidType
-from ..data.field_access import require_visible
+from ...models.errors import InvalidInput
+from ...models.files import save_arrays
+from ..data.folders import dataset_folder, run_folder
 from ..data.internals import root_dataset
-from ..data.labels import Labels, real_samples
+from ..data.labels import Labels
 from ..data.marks import FROM_LABELS
-from ..display.tables import counted
+from ..embeddings.encode import encode
+from ..embeddings.encoders import FiftyOneEncoder, ImageEncoder, is_encoder, open_encoder
+from ..embeddings.store import Store, look_up
+from ..runs import cached_arrays
+from ..runs.records import RunRecord
 from ..runs.run import Run
+from . import given_vectors
+from .given_vectors import Given
+from .image_survey import note_images
+from .joined_sources import Joined, join, sentence, weigh
 
-MAX_ABS = 1e15  # squared distances of larger numbers overflow float32
-EPS = 1e-12  # a vector of smaller numbers has no direction
+JOINED_BY = " + "  # between the names of several sources
+STORES = "embedding_stores"  # note of a run: folder of each source's vectors, where it is an encoder
+GIVEN = "given {}.npz"  # in a run's folder: vectors of its n-th source, for a resume
+
+
+@dataclass(frozen=True)
+class Block:
+    """One source of vectors."""
+
+    name: str
+    field: str | None = None
+    given: Given | None = None  # an array or a Brain run
+    encoder: ImageEncoder | None = None
+    is_named: bool = True  # the name finds the source again; False: an object that the user gave
 
 
 @dataclass(frozen=True)
 class EmbeddingSource:
-    """A field of vectors or a model, opened before the run is registered: bad vectors leave no run behind."""
+    """One source of vectors or several, opened before the run is registered: bad vectors leave no run behind."""
 
-    name: str  # of the field, or of the model
+    name: str  # what the run records; never numbers
     samples: Any
-    vectors: np.ndarray | None = None  # of the field; None: read in the run [N, D]
-    model: Any = None  # of the zoo; None: loaded in the run
+    blocks: tuple[Block, ...]
+    joined: Joined | None = None  # where no image has to be read
+
+    @property
+    def vectors(self) -> np.ndarray | None:
+        """Vectors of all samples, where no image has to be read [N, D]."""
+        return None if self.joined is None else self.joined.vectors
 
 
-def open_source(samples: Any, embeddings: Any, labels: Labels, resume: str | None = None) -> EmbeddingSource | None:
-    """Opens the field or zoo model that `embeddings` names; None where it is None.
+def note_source(run: Run, source: EmbeddingSource | None, choice: str = "") -> None:
+    """Keeps given vectors in the run's folder for a resume, and why they were chosen. The first step of a run."""
+    for place, block in enumerate(source.blocks if source else ()):
+        path = run.folder / GIVEN.format(place)
+        if block.given is not None and not path.exists():
+            save_arrays(path, ids=block.given.ids, vectors=block.given.vectors)
+    if choice:
+        note(run, choice)
+        run.report("choosing embeddings", 0, 1, choice)
+
+
+def note(run: Run, *sentences: str) -> None:
+    """Keeps sentences on embeddings, which `run.finish` adds to the results' notes."""
+    kept = run.remember("embeddings", list)
+    new = [sentence for sentence in sentences if sentence and sentence not in kept]
+    if new:
+        kept.extend(new)
+        run.save()
+
+
+def open_source(
+    samples: Any, embeddings: Any, labels: Labels, resume: str | None = None, device: str = "auto"
+) -> EmbeddingSource | None:
+    """Opens what `embeddings` gives or names; None where it is None.
 
     A resumed run may have kept its vectors, and reads them when it needs them.
 
+    Args:
+        embeddings: a name, an array, a dict, a model, or a list of these
+        device: of encoders
+
     Raises:
-        TypeError: `embeddings` is not a text
-        ValueError: neither a field nor a model; bad vectors; or the model cannot be loaded
+        TypeError: it is something else
+        ValueError: an unknown name; bad vectors; or an encoder that cannot be loaded
     """
     if embeddings is None:
         return None
-    if not isinstance(embeddings, str):
-        raise InvalidType(f"embeddings has to be a field's or a zoo model's name, not {type(embeddings).__name__}")
-    is_field = root_dataset(samples).has_field(embeddings)
-    if not is_field and not _in_zoo(embeddings):
-        raise InvalidInput(
-            f"{embeddings!r} is neither a field of {root_dataset(samples).name!r} nor a model of FiftyOne's zoo"
-        )
+    values = list(embeddings) if isinstance(embeddings, (list, tuple)) else [embeddings]
+    values = [part for value in values for part in (texts(value) or [value])]
+    folder = run_folder(root_dataset(samples), resume) if resume else None
+    blocks = tuple(_open(samples, value, folder, place, device) for place, value in enumerate(values))
+    name = JOINED_BY.join(block.name for block in blocks)
+    source = EmbeddingSource(name, samples, blocks)
     if resume:
-        return EmbeddingSource(embeddings, samples)
-    if is_field:
-        return EmbeddingSource(embeddings, samples, vectors=read_vectors(samples, labels.ids, embeddings))
-    return EmbeddingSource(embeddings, samples, model=_load_model(embeddings))
+        return source
+    vectors = [_read(block, samples, labels) for block in blocks if not block.encoder]  # raises where one is bad
+    return source if len(vectors) < len(blocks) else replace(source, joined=join(vectors, {}))
+
+
+def _open(samples: Any, value: Any, folder: Path | None, place: int, device: str) -> Block:
+    """One source.
+
+    Args:
+        folder: of the run that is resumed
+    """
+    dataset = root_dataset(samples)
+    kept = cached_arrays.read(folder / GIVEN.format(place)) if folder else None
+    if kept:
+        name = value if isinstance(value, str) else given_vectors.describe(value)
+        return Block(name, given=Given(kept["ids"], kept["vectors"]), is_named=False)
+    if not isinstance(value, str):
+        if given_vectors.is_model(value):
+            name = given_vectors.describe(value)
+            return Block(name, encoder=FiftyOneEncoder(name, value), is_named=False)
+        return Block(given_vectors.describe(value), given=given_vectors.read_given(samples, value), is_named=False)
+    if dataset.has_field(value):
+        return Block(value, field=value)
+    if value in dataset.list_brain_runs():
+        field = given_vectors.brain_field(dataset, value)
+        return Block(value, field=field) if field else Block(value, given=given_vectors.read_brain(dataset, value))
+    if given_vectors.is_description(value):
+        raise InvalidInput(f"embeddings were an {value}, which is not kept: give embeddings= such vectors again")
+    if not is_encoder(value):
+        raise InvalidInput(
+            f"{value!r} is neither a field of {dataset.name!r} nor a model of FiftyOne's zoo, nor the key of a Brain "
+            "run, a model of timm, or torchvision/resnet18"
+        )
+    return Block(value, encoder=open_encoder(value, device))
 
 
 def read_or_compute(run: Run, labels: Labels, source: EmbeddingSource) -> tuple[np.ndarray, dict[int, str]]:
-    """Vectors [N, D], NaN where there is none, and the reasons by index."""
-    if source.vectors is not None:
-        return source.vectors, {}
-    if root_dataset(source.samples).has_field(source.name):
-        return read_vectors(source.samples, labels.ids, source.name), {}
-
-    def compute() -> dict[str, np.ndarray]:
-        def report(bar: Any) -> None:  # after each batch; raising ends the work
-            run.report(f"computing embeddings by {source.name}", bar.iteration, len(labels.ids))
-
-        run.report("loading the model", 0, 1)
-        model = _load_model(source.name) if source.model is None else source.model
-        view = source.samples.select(labels.ids.tolist(), ordered=True)
-        rows = view.compute_embeddings(model, skip_failures=True, progress=report)
-        length = next((len(row) for row in rows if row is not None), 0)
-        if not length:
-            raise InvalidInput(f"{source.name} gave no vector for any of {counted(len(rows), 'image')}")
-        missing = np.full(length, np.nan)
-        return {"vectors": np.array([missing if row is None else row for row in rows], dtype=np.float32)}
-
-    vectors = run.cached_arrays("vectors", compute, labels.ids, ("vectors",))["vectors"]
-    bad = np.flatnonzero(np.isnan(vectors).any(1)).tolist()
-    return vectors, {i: f"{source.name} gave no vector for {labels.paths[i]}" for i in bad}
+    """Vectors [N, D], NaN where there is none, and the reasons by index; several sources have equal weights."""
+    joined = read_joined(run, labels, source)
+    return joined.vectors, joined.errors
 
 
-def read_vectors(samples: Any, ids: np.ndarray, field: str) -> np.ndarray:
-    """Reads a field of vectors, float32 [N, D].
+def read_joined(run: Run, labels: Labels, source: EmbeddingSource) -> Joined:
+    """The vectors of each source, side by side; those of encoders come from the store, or are computed."""
+    if source.joined is not None:
+        return source.joined
+    blocks, errors = [], {}
+    stores: list[str | None] = []
+    for block in source.blocks:
+        if not block.encoder:
+            blocks.append(_read(block, source.samples, labels))
+            stores.append(None)
+            continue
+        encoded = encode(run, labels, source.samples, block.encoder, keep=block.is_named)
+        note_images(run, encoded.notes)
+        stores.append(encoded.folder.relative_to(dataset_folder(run.dataset)).as_posix())
+        blocks.append(encoded.vectors)
+        for i in np.flatnonzero(np.isnan(encoded.vectors).any(axis=1)).tolist():
+            errors[i] = encoded.errors.get(i, f"{block.name} gave no vector for {labels.paths[i]}")
+    run.remember(STORES, lambda: stores)
+    return join(blocks, errors)
+
+
+def kept_vectors(dataset: Any, record: RunRecord, ids: list[str]) -> dict[str, Any]:
+    """Vectors of samples by id, as the first source of a run that has any gives them."""
+    names, stores = (record.inputs.get("embeddings") or "").split(JOINED_BY), record.notes.get(STORES, [])
+    for place, name in enumerate(names):
+        given = cached_arrays.read(run_folder(dataset, record.key) / GIVEN.format(place))
+        if given:
+            return dict(zip(given["ids"].tolist(), given["vectors"], strict=True))
+        if name and dataset.has_field(name):
+            return dict(zip(*dataset.select(ids).values(["id", name]), strict=True))
+        if stores[place:] and stores[place]:
+            found, paths = dataset.select(ids).values(["id", "filepath"])
+            distinct, inverse = np.unique(paths, return_inverse=True)
+            vectors = Store(dataset_folder(dataset) / stores[place], "").read(look_up(distinct.tolist()))
+            return {} if vectors is None else dict(zip(found, vectors[inverse], strict=True))
+    return {}
+
+
+def weigh_sources(
+    run: Run,
+    source: EmbeddingSource,
+    joined: Joined,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    name: str = "embedding_weights",
+) -> list[float]:
+    """Weights of the sources by labels, of sum 1; the results tell them.
+
+    Args:
+        labels: of the training split, -1 elsewhere [N]
+        groups: samples of one group are in one fold [N]
+        name: by which the run remembers them
+    """
+    weights = weigh(run, joined, labels, groups, name)
+    note(run, sentence([block.name for block in source.blocks], weights))
+    return weights
+
+
+def with_weights(run: Run, labels: Labels, source: EmbeddingSource) -> EmbeddingSource:
+    """The source with its vectors, where several are weighed by all labels."""
+    if len(source.blocks) == 1:
+        return source
+    joined = read_joined(run, labels, source)
+    vectors = joined.scaled(weigh_sources(run, source, joined, labels.class_ids, np.arange(len(labels.ids))))
+    return replace(source, joined=joined._replace(vectors=vectors))
+
+
+def _read(block: Block, samples: Any, labels: Labels) -> np.ndarray:
+    """Vectors of a field, an array or a Brain run [N, D].
 
     Raises:
-        ValueError: the view hides the field; a sample has no vector, or one of another length; a vector is not finite;
-            or all are the same
+        ValueError: a sample has none, or a vector is bad
     """
-    require_visible(samples, field)
-    by_id = dict(zip(*samples.values(["id", field]), strict=True))
-    values = [by_id.get(i) for i in ids]
-    rows = [None if value is None else _row(value) for value in values]
-    for i, value, row in zip(ids, values, rows, strict=True):
-        if value is not None and row is None:
-            raise InvalidInput(
-                f"the field {field!r} holds {reprlib.repr(value)} in sample {i}: embeddings needs a vector, which is "
-                "a list or an array of numbers, in each sample"
-            )
-    missing = [i for i, row in zip(ids, rows, strict=True) if row is None]
-    if missing:
-        raise InvalidInput(
-            f"no vector in {field!r} for {counted(len(missing), 'sample')}, the first is {missing[0]}: compute it first"
-        )
-    _check_lengths(ids, [len(row) for row in rows if row is not None], field)
-    with np.errstate(over="ignore"):  # too large numbers become infinite, and are rejected
-        array = np.asarray(rows, dtype=np.float32)
-    _check_values(ids, array, field)
-    return array
+    if block.given is not None:
+        return given_vectors.select(block.given, labels.ids, block.name)
+    assert block.field is not None
+    return given_vectors.read_vectors(samples, labels.ids, block.field)
 
 
 def unlabelled_vectors(source: EmbeddingSource, ids: np.ndarray, length: int) -> np.ndarray:
-    """Vectors of the other samples, where the source is a field [U, D]; bad ones are left out.
+    """Vectors of the other samples, where the source has them without a look at images [U, D]; bad ones are left out.
 
     Args:
         ids: of the samples whose vectors are read already
         length: D
     """
-    if not root_dataset(source.samples).has_field(source.name):
+    (block, *more) = source.blocks
+    if more or block.encoder:
         return np.zeros((0, length), dtype=np.float32)
-    known = set(ids.tolist())
-    real, _ = real_samples(source.samples)
-    pairs = zip(*real.values(["id", source.name]), strict=True)
-    rows = [_row(value) for i, value in pairs if i not in known and value is not None]
-    usable = [row for row in rows if row is not None and len(row) == length]
-    with np.errstate(over="ignore"):
-        array = np.asarray(usable, dtype=np.float32).reshape(-1, length)
-    return np.asarray(array[np.abs(array).max(axis=1, initial=0) <= MAX_ABS])
+    return given_vectors.others(source.samples, block.field, block.given, set(ids.tolist()), length)
 
 
-def _row(value: Any) -> np.ndarray | None:
-    """A vector as an array; None where the value is anything else."""
-    try:
-        row = np.asarray(value)
-    except ValueError:  # lists of several lengths
-        return None
-    return row if row.ndim == 1 and (row.dtype.kind in "fiu") else None
-
-
-def _check_lengths(ids: np.ndarray, lengths: list[int], field: str) -> None:
-    usual = Counter(lengths).most_common(1)[0][0]
-    other = next((i for i, length in zip(ids, lengths, strict=True) if length != usual), None)
-    if other is not None:
-        several = sorted(set(lengths))[:5]
-        raise InvalidInput(
-            f"the vectors of {field!r} differ in length: {several}; the first that is not of length {usual} is of "
-            f"sample {other}: compute the field again, by one model"
-        )
-    if usual < 2:
-        problem = "have one number each" if usual else "are empty"
-        raise InvalidInput(
-            f"the vectors of {field!r} {problem}, the first is of sample {ids[0]}: directions are compared, which "
-            "takes two numbers or more"
-        )
-
-
-def _check_values(ids: np.ndarray, array: np.ndarray, field: str) -> None:
-    size = np.maximum(array.max(axis=1), -array.min(axis=1))  # NaN where the row has one
-    bad = np.flatnonzero(~(size <= MAX_ABS))
-    if len(bad):
-        raise InvalidInput(
-            f"NaN, infinity or a number beyond {MAX_ABS:g} in {counted(len(bad), 'vector')} of {field!r}, "
-            f"the first is of sample {ids[bad[0]]}: compute it again"
-        )
-    usable = np.flatnonzero(size > EPS)
-    if len(usable) < 2:
-        zero = np.flatnonzero(size <= EPS)
-        reason = f"; the first that is zero is of sample {ids[zero[0]]}" if len(zero) else ""
-        raise InvalidInput(
-            f"{len(usable)} of {len(ids):,} embeddings of {field!r} can be compared: at least two are needed{reason}"
-        )
-    if all((array[i] == array[usable[0]]).all() for i in usable):
-        raise InvalidInput(
-            f"all vectors of {field!r} are the same as that of sample {ids[usable[0]]}: they tell no samples apart"
-        )
+def texts(embeddings: Any) -> list[str]:
+    """The names in `embeddings`, also of a list."""
+    values = embeddings if isinstance(embeddings, (list, tuple)) else [embeddings]
+    return [name for value in values if isinstance(value, str) for name in value.split(JOINED_BY)]
 
 
 def refuse_seen(samples: Any, embeddings: Any) -> None:
@@ -183,58 +246,22 @@ def refuse_seen(samples: Any, embeddings: Any) -> None:
     Raises:
         ValueError: an earlier run learned them
     """
-    origin = learned_from_labels(samples, embeddings)
-    if origin:
-        raise InvalidInput(
-            f"{embeddings!r} was {origin}: held-out labels would not be unseen, and no figure could be trusted; give "
-            "vectors of a network that saw no labels, or leave embeddings out"
-        )
+    for value in texts(embeddings):
+        if origin := learned_from_labels(samples, value):
+            raise InvalidInput(
+                f"{value!r} was {origin}: held-out labels would not be unseen, and no figure could be trusted; give "
+                "vectors of a network that saw no labels, or leave embeddings out"
+            )
 
 
 def learned_from_labels(samples: Any, embeddings: Any) -> str:
     """The sentence of the run that learned a field of vectors from labels; "" for others."""
-    field = root_dataset(samples).get_field(embeddings) if isinstance(embeddings, str) else None
-    description = field.description or "" if field is not None else ""
+    dataset = root_dataset(samples)
+    if not isinstance(embeddings, str):
+        return ""
+    field = dataset.get_field(embeddings)
+    if field is None and embeddings in dataset.list_brain_runs():
+        name = given_vectors.brain_field(dataset, embeddings)
+        field = name and dataset.get_field(name)
+    description = field.description or "" if field else ""
     return description if description.startswith(FROM_LABELS) else ""
-
-
-def _in_zoo(name: str) -> bool:
-    import fiftyone.zoo as foz
-
-    return name in foz.list_zoo_models()
-
-
-def _load_model(name: str) -> Any:
-    """A model of the zoo, downloaded if necessary.
-
-    Raises:
-        ValueError: it cannot be downloaded or loaded, or has no embeddings
-    """
-    import fiftyone.zoo as foz
-
-    instead = "or give embeddings= a field of vectors"
-    try:
-        model = foz.load_zoo_model(name)
-    except Exception as error:  # each model has a library of its own, and its errors
-        if _is_offline(error):
-            raise InvalidInput(
-                f"the model {name!r} of FiftyOne's zoo cannot be downloaded, as its server does not answer: connect "
-                f"to the internet once, since the file is kept, {instead}"
-            ) from error
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InvalidInput(
-            f"the model {name!r} of FiftyOne's zoo cannot be loaded ({reason}): mend that, {instead}"
-        ) from error
-    if not getattr(model, "has_embeddings", False):
-        raise InvalidInput(f"the model {name!r} of FiftyOne's zoo has no embeddings: choose another, {instead}")
-    return model
-
-
-def _is_offline(error: BaseException | None) -> bool:
-    """Whether an error, or its cause, is a failed connection of socket, urllib, requests or httpx."""
-    while error is not None:
-        names = {kind.__name__ for kind in type(error).__mro__}
-        if names & {"ConnectionError", "URLError", "ConnectError", "Timeout", "TimeoutException", "gaierror"}:
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -15,13 +15,13 @@ from ..data.labels import SYNTHETIC
 from ..data.status import Status
 from ..runs import cached_arrays, records
 from ..runs.lookup import writer_of
+from ..training.embedding_source import kept_vectors
 
 MAX_CANDIDATES = 400  # the most uncertain samples, among which diverse ones are chosen
 MAX_LABELLED = 5_000  # labelled samples to compare with
 FILES = (  # of a run, with its array
     ("predictions.npz", "embeddings"),
     ("features.npz", "vectors"),
-    ("vectors.npz", "vectors"),
     ("image_vectors.npz", "vectors"),
 )
 
@@ -104,11 +104,8 @@ def _farthest_first(
 
 def vectors_of(dataset: Any, run_key: str, ids: list[str]) -> np.ndarray | None:
     """Embeddings of a run, NaN where a sample has none [N, D]; None where it keeps none."""
-    folder, field = folders.run_folder(dataset, run_key), records.read_record(dataset, run_key).inputs.get("embeddings")
-    if field and dataset.has_field(field):
-        vectors = dict(zip(*dataset.select(ids).values(["id", field]), strict=True))
-    else:
-        vectors = _cached_vectors(folder, ids)
+    record = records.read_record(dataset, run_key)
+    vectors = kept_vectors(dataset, record, ids) or _cached_vectors(folders.run_folder(dataset, run_key), ids)
     length = max((len(vector) for vector in vectors.values() if vector is not None), default=0)
     if not length:
         return None

@@ -11,6 +11,7 @@ from ...models.errors import InvalidInput
 from ...models.regular_files import regular
 from ..balancing.plan import Target
 
+NO_EMBEDDINGS = "none"  # in place of embeddings: the images themselves
 MAX_CHARACTERS = 1_000_000  # read of a file: rules have fewer
 NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,=]*?))\s*([,=]|\Z)')
 
@@ -31,6 +32,11 @@ def read_names(text: str) -> list[str] | None:
     if isinstance(names, dict):
         raise InvalidInput("synonyms have no meaning here: write cat, dog")
     return names
+
+
+def read_embeddings(text: str) -> str | None:
+    """The name of a source of vectors; None for "none"."""
+    return None if text.strip() == NO_EMBEDDINGS else text
 
 
 def read_file(path: str) -> str:

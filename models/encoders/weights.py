@@ -1,0 +1,105 @@
+"""Weights of encoders: whether they are on this machine, or can be downloaded soon."""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from ..errors import InvalidInput
+
+CONNECT_SECONDS = 1.0  # a server that takes longer counts as out of reach
+REMEMBER_SECONDS = 60  # an answer stays that long
+SAFETENSORS = "model.safetensors"
+TORCH_SERVER = "https://download.pytorch.org"
+RESNETS = {  # of torchvision: file of its newest ImageNet weights
+    "resnet18": "resnet18-f37072fd.pth",
+    "resnet34": "resnet34-b627a593.pth",
+    "resnet50": "resnet50-11ad3fa6.pth",
+    "resnet101": "resnet101-cd907fc2.pth",
+    "resnet152": "resnet152-f82ba261.pth",
+}
+
+
+def hub_file(repository: str, name: str = SAFETENSORS) -> Path | None:
+    """A file of the Hugging Face hub in the local cache; None where it is not there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(repository, name)
+    return Path(path) if isinstance(path, str) else None
+
+
+def fetch(repository: str, name: str = SAFETENSORS) -> Path:
+    """A file of the Hugging Face hub: from the local cache, else downloaded.
+
+    Raises:
+        ValueError: it is not there, and cannot be downloaded
+    """
+    from huggingface_hub import hf_hub_download
+
+    kept = hub_file(repository, name)
+    if kept:
+        return kept
+    why = hub_out_of_reach()
+    if why:
+        raise InvalidInput(f"the weights of {repository} are not on this machine, and {why}: {REMEDY}")
+    try:
+        return Path(hf_hub_download(repository, name))
+    except Exception as error:  # of the connection, the server or the disk
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InvalidInput(f"{name} of {repository} cannot be downloaded ({reason}): {REMEDY}") from error
+
+
+REMEDY = "connect to the internet once, since the file is kept, or give embeddings= a field of vectors"
+
+
+def hub_out_of_reach() -> str:
+    """Why the Hugging Face hub cannot be asked; "" where it can."""
+    from huggingface_hub import constants
+
+    if is_offline():
+        return "HF_HUB_OFFLINE is set"
+    return out_of_reach(constants.ENDPOINT)
+
+
+def is_offline() -> bool:
+    """Whether the user told the hub's library to stay offline."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def out_of_reach(address: str) -> str:
+    """Why a server cannot be asked; "" where it, or the proxy to it, takes a connection within a second."""
+    return _answer(address, int(time.monotonic() / REMEMBER_SECONDS))
+
+
+@functools.lru_cache(maxsize=8)
+def _answer(address: str, _: int) -> str:
+    parts = urlsplit(address)
+    proxy = None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
+    target = urlsplit(proxy if not proxy or "://" in proxy else f"http://{proxy}") if proxy else parts
+    answered: list[bool] = []
+
+    def connect() -> None:  # looking up a name may take longer than any limit of the socket
+        port = target.port or (443 if target.scheme == "https" else 80)
+        try:
+            socket.create_connection((target.hostname or "", port), timeout=CONNECT_SECONDS).close()
+            answered.append(True)
+        except OSError:
+            pass
+
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(CONNECT_SECONDS)
+    return "" if answered else f"{parts.hostname} does not answer"
+
+
+def torch_file(name: str) -> Path:
+    """Where torchvision keeps the weights of a ResNet."""
+    cache = os.environ.get("XDG_CACHE_HOME", os.path.join("~", ".cache"))
+    home = os.environ.get("TORCH_HOME", os.path.join(cache, "torch"))
+    return Path(home, "hub", "checkpoints", RESNETS[name]).expanduser()

@@ -1,0 +1,37 @@
+"""Deletes the vectors that encoders gave of a dataset's images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .data.internals import root_dataset
+from .display.tables import counted
+from .embeddings import store
+from .runs.arguments import Samples, public
+
+
+@dataclass
+class DeletedEmbeddings:
+    """Encoders whose vectors were deleted. `str` prints a sentence for each."""
+
+    rows: list[dict[str, Any]]  # as of `list_embeddings`
+
+    def __str__(self) -> str:
+        lines = [f"{row['encoder']}: {counted(row['images'], 'vector')} deleted" for row in self.rows]
+        return "\n".join(lines) or "no vectors of an encoder"
+
+    __repr__ = __str__
+
+
+@public
+def delete_embeddings(dataset: Samples, name: str | None = None) -> DeletedEmbeddings:
+    """Deletes the stored vectors of an encoder; runs and fields stay, and a later run computes them again.
+
+    Args:
+        name: of the encoder, as `list_embeddings` shows it; None: all encoders
+
+    Raises:
+        ValueError: the dataset has no vectors of this encoder
+    """
+    return DeletedEmbeddings(store.delete(root_dataset(dataset), name))

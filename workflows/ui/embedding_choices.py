@@ -1,0 +1,28 @@
+"""What a form offers as embeddings, and what "auto" would choose; without torch and without a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..data.internals import root_dataset
+from ..display.tables import counted
+from ..embeddings import store
+from ..training import duration
+from ..training.auto_embeddings import OWN, likely_choice, vector_sources
+
+
+def others(dataset: Any) -> list[str]:
+    """Brain runs with embeddings, and encoders whose vectors are stored, beside the fields of vectors."""
+    keys = [name for name in vector_sources(dataset) if not dataset.has_field(name)]
+    return [*keys, *store.counts(dataset)]
+
+
+def preview(samples: Any) -> str:
+    """A sentence on what "auto" would choose, the size of a download, and the time that an encoder takes."""
+    choice = likely_choice(samples)
+    text = f"auto: {choice.name or OWN}, as {choice.reason}"
+    if choice.candidate is None:
+        return text
+    left = max(0, samples.count("id") - store.counts(root_dataset(samples)).get(choice.candidate.name, 0))
+    takes = duration.words(left * choice.candidate.milliseconds / 1000)
+    return f"{text}. {counted(left, 'image')} to encode: {takes} on two processor cores, once for all runs"
