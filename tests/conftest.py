@@ -313,16 +313,29 @@ def plugin() -> Path:
 
 
 @pytest.fixture(scope="session")
-def address(database: str, plugin: Path) -> Iterator[str]:
-    """Where the App's server listens. It has no session, so that pages alone say what they show."""
+def start_server(database: str, plugin: Path) -> Callable[[], tuple[str, Any]]:
+    """start_server() -> address, service of the App. It has no session, so that pages alone say what they show."""
     from fiftyone.core.service import ServerService
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    class PatientService(ServerService):
+        def _wait_for_child_port(self, port: int | None = None, timeout: int = 300) -> Any:
+            return super()._wait_for_child_port(port, timeout)  # FiftyOne's 60 seconds are few on a busy machine
+
+    def start() -> tuple[str, Any]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        return f"http://127.0.0.1:{port}", PatientService(port, address="127.0.0.1", do_not_track=True)
+
     os.environ["FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS"] = "true"  # the App's "Schedule" is there only with it
-    server = ServerService(port, address="127.0.0.1", do_not_track=True)
-    yield f"http://127.0.0.1:{port}"
+    return start
+
+
+@pytest.fixture(scope="session")
+def address(start_server: Callable[[], tuple[str, Any]]) -> Iterator[str]:
+    """Where the App's server listens."""
+    address, server = start_server()
+    yield address
     server.stop()
 
 

@@ -44,7 +44,7 @@ def read_target(params: dict[str, Any]) -> balance_plan.Target:
     if chosen == "number":
         entered = params.get("target_number", DEFAULT_NUMBER)
         if entered in (None, ""):
-            raise ValueError("enter a number of images per class, as 100")
+            raise ValueError("enter a whole number of images per class, as 100")
         return balance_plan.number(entered, "the target")
     if chosen != "each":
         return str(chosen)

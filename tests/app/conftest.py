@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import shutil
-import socket
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,15 +205,10 @@ def open_app(
 
 
 @pytest.fixture(scope="module")
-def elsewhere(address: str) -> Iterator[str]:
+def elsewhere(start_server: Callable[[], tuple[str, Any]]) -> Iterator[str]:
     """A second server on the same database: pages of one server share what they show, people have one each."""
-    from fiftyone.core.service import ServerService
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = ServerService(port, address="127.0.0.1", do_not_track=True)
-    yield f"http://127.0.0.1:{port}"
+    address, server = start_server()
+    yield address
     server.stop()
 
 

@@ -82,7 +82,7 @@ def test_a_generator_without_any_limit_is_refused_in_the_form(user):
 @pytest.mark.slow
 def test_an_emptied_number_of_images_is_asked_for(user):
     operator, button, run_key = BALANCE_CLASSES
-    missing = user.page.get_by_text("Enter a number of images per class")
+    missing = user.page.get_by_text("Enter a whole number of images per class")
     user.open(operator)
     user.page.get_by_text("As many as the largest class", exact=True).click()
     user.page.get_by_role("option", name="A number", exact=True).click()

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -436,25 +435,20 @@ def test_a_killed_worker_leaves_a_run_that_is_stopped_and_resumed(digits, open_a
 class OwnServer:
     """A server of the App that a test may end; the next one has another port, as a port stays taken for a while."""
 
-    def __init__(self) -> None:
+    def __init__(self, start_server: Callable[[], tuple[str, Any]]) -> None:
+        self.start_server = start_server
         self.start()
 
     def start(self) -> None:
-        from fiftyone.core.service import ServerService
-
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.service = ServerService(port, address="127.0.0.1", do_not_track=True)
-        self.address = f"http://127.0.0.1:{port}"
+        self.address, self.service = self.start_server()
 
     def stop(self) -> None:
         self.service.stop()
 
 
 @pytest.fixture
-def own_server(plugin: Any, database: str) -> Iterator[OwnServer]:
-    server = OwnServer()
+def own_server(start_server: Callable[[], tuple[str, Any]]) -> Iterator[OwnServer]:
+    server = OwnServer(start_server)
     yield server
     server.stop()
 

@@ -132,6 +132,8 @@ def test_auto_label_asks_for_little(app, labelled):
     usual = ["view_target", "label_field", "output_field"]
     assert asked == [*usual, "target_precision", "random_labels", "members", "more", "wait"]
     assert lines["label_field"]["default"] == "ground_truth"
+    assert lines["output_field"]["view"]["placeholder"] == "auto_label_2 (default)"  # `labelled` has the first
+    assert lines["target_precision"]["view"]["placeholder"] == "0.95 (default)"
     assert not any(line["required"] or line["invalid"] for line in lines.values())
 
 
@@ -161,6 +163,7 @@ def test_a_setting_that_may_be_none_is_an_empty_box_whose_help_says_what_that_me
 
     assert [line.default for line in lines.values()] == [None, 3.0]
     assert lines["pca_dim"].view.description == "Directions; empty: no reduction"
+    assert [line.view.placeholder for line in lines.values()] == ["no reduction", "no cap"]
     assert not any(line.invalid for line in lines.values())
     assert lines_of(max_ratio=None)["max_ratio"].default is None  # the App would fill a default into an empty box
     assert lines_of(max_ratio=99.0)["max_ratio"].invalid and lines_of(pca_dim=0)["pca_dim"].invalid
@@ -217,6 +220,12 @@ def test_a_name_that_no_field_can_have_is_marked(app, labelled, name, reason):
 
 def refusals(lines):
     return [line["error_message"] for name, line in lines.items() if name.startswith("refused") and line["invalid"]]
+
+
+def test_settings_that_do_not_go_together_are_refused_until_one_is_changed(app, labelled):
+    (reason,) = refusals(app.form(labelled, "train_generator", dict(minutes=None)))
+    assert reason.startswith("training without a limit never ends")
+    assert not refusals(app.form(labelled, "train_generator", dict(minutes=None, max_updates=9)))
 
 
 def test_a_form_that_cannot_be_sent_says_why(app, make_dataset, clusters):
