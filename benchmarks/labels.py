@@ -9,6 +9,7 @@
     python benchmarks/labels.py methods
     python benchmarks/labels.py rounds
     python benchmarks/labels.py uneven --data cifar --folder FOLDER
+    python benchmarks/labels.py uneven-promises --data cifar --folder FOLDER
 
 Arguments after the part go to its script; -h there lists them.
 """
@@ -28,6 +29,7 @@ PARTS = {  # part -> its script and first arguments
     "methods": ("methods", []),
     "rounds": ("rounds", []),
     "uneven": ("uneven", []),
+    "uneven-promises": ("uneven_promises", []),
 }
 
 
