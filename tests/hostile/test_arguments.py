@@ -37,6 +37,8 @@ BASE: dict[str, dict[str, Any]] = {  # a call that would do its work
     "resume_run": dict(OFF, run_key="evenset_auto_label_1"),
     "stop_run": dict(run_key="evenset_auto_label_1"),
     "load_results": dict(run_key="evenset_auto_label_1"),
+    "list_embeddings": {},
+    "delete_embeddings": {},
 }
 NEW_NAMES = ("output_field", "embeddings_field", "heatmap_field")
 LONG, LONG_FILE = "x" * 10_000, "x" * 300  # no text of the SDK, no name of a file
