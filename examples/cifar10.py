@@ -165,12 +165,11 @@ def compare(dataset: Any, options: argparse.Namespace) -> None:
     """Compares methods on the true labels: each trains on a part, and is scored on the others."""
     import evenset
 
-    methods = ["hog + svm", "k-nn", "gcn", "laplace", "ensemble"] + ["resnet"] * (not options.embeddings)
-    print(
-        evenset.compare_methods(
-            dataset, "truth", methods=methods, seeds=2, seed=options.seed, **method_settings(options)
-        )
-    )
+    methods = ["hog + svm", "k-nn", "gcn", "laplace", "ensemble"]
+    settings = method_settings(options)
+    if not options.embeddings:  # epochs are the ResNet's, in the ensemble too, and not the GCN's
+        settings = {"settings_of": {"resnet": settings}}
+    print(evenset.compare_methods(dataset, "truth", methods=methods, seeds=2, seed=options.seed, **settings))
 
 
 if __name__ == "__main__":
