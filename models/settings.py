@@ -678,6 +678,8 @@ def check(item: dataclasses.Field[Any], value: Any) -> Any:
         raise InvalidInput(f"{item.name} has to be {bounds}{unit}{none}, not {shown(value)}")
     if kind is str:
         check_text(item.name, value)
+        if not value.strip():
+            raise InvalidInput(f"{item.name} has to be a text{none}, not {shown(value)}")
     if choices and value not in choices and not notes["open_choices"]:
         raise InvalidInput(f"{item.name} has to be one of {', '.join(choices)}, not {shown(value)}")
     return kind(value)

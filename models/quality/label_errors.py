@@ -154,7 +154,8 @@ POSTERIORS = {"evenset": posterior, "noise_mixture": mixture_posterior}
 def flag(probabilities: np.ndarray, labels: np.ndarray, scores: np.ndarray, clean: np.ndarray) -> np.ndarray:
     """Labels to report as mistakes: those with the highest scores, where the likeliest class is another [N].
 
-    Their number is that of confident learning (Northcutt et al., 2021), or the expected number of mistakes if larger.
+    Their number is the largest of confident learning's (Northcutt et al., 2021), the expected number of mistakes, and
+    the number of those that are likelier wrong than right.
 
     Args:
         probabilities: of each class, by a model trained without the row's label [N, K]
@@ -168,7 +169,7 @@ def flag(probabilities: np.ndarray, labels: np.ndarray, scores: np.ndarray, clea
         return np.zeros(len(labels), dtype=bool)
     expected = 1 - clean[np.arange(len(labels)), labels]
     normalised = probabilities[:, present] / np.maximum(probabilities[:, present].sum(axis=1, keepdims=True), EPS)
-    count = max(int(num_label_issues(compact, normalised)), round(expected.sum()))
+    count = max(int(num_label_issues(compact, normalised)), round(expected.sum()), int((expected > 0.5).sum()))
     flags = np.zeros(len(labels), dtype=bool)
     flags[np.argsort(-scores, kind="stable")[:count]] = True
     return np.asarray(flags & ((probabilities.argmax(axis=1) != labels) | (clean.argmax(axis=1) != labels)))
