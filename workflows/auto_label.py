@@ -23,7 +23,7 @@ from .runs import lifecycle
 from .runs.arguments import Classes, Embeddings, Part, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.run import Run
-from .training.auto_embeddings import choose_source, is_auto, trains_resnet
+from .training.auto_embeddings import choose_source, is_auto, trains_resnet, without_download
 from .training.embedding_source import EmbeddingSource, note_source, read_joined, refuse_seen, texts
 from .training.joined_sources import join
 from .training.partition import Split, freeze_parts, named_parts, note_parts
@@ -81,6 +81,8 @@ def auto_label(
     arguments, settings = inherit(root_dataset(samples), after, vars(given), settings)
     inputs, config = Inputs(**arguments), AutoLabelConfig.read(settings)
     inputs, prepared = _read(samples, inputs, config, resume, validation)
+    if prepared.choice and prepared.source is None:
+        config = replace(config, resnet=without_download(config.resnet, prepared.labels.paths.tolist()))
     request = lifecycle.RunRequest("auto_label", config.parts, vars(inputs), (output_field,))
     with lifecycle.start(samples, request, progress=progress, resume=resume) as current:
         note_parts(current, validation=validation)

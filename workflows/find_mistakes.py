@@ -21,7 +21,7 @@ from .runs import lifecycle
 from .runs.arguments import Embeddings, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.run import Run
-from .training.auto_embeddings import choose_source, is_auto, trains_resnet
+from .training.auto_embeddings import choose_source, is_auto, trains_resnet, without_download
 from .training.embedding_source import EmbeddingSource, note_source, refuse_seen, texts, with_weights
 from .training.resnet import check_weights
 
@@ -65,6 +65,8 @@ def find_mistakes(
     labels, source, choice = _read(samples, inputs, config, resume)
     if embeddings is not None:
         inputs = replace(inputs, embeddings=source.name if source else None)
+    if choice and source is None:
+        config = replace(config, resnet=without_download(config.resnet, labels.paths.tolist()))
     request = lifecycle.RunRequest("find_mistakes", config.parts, vars(inputs), (output_field,))
     with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
         note_source(run, source, choice)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -125,6 +125,15 @@ def trains_resnet(settings: ResNetSettings) -> bool:
     shared = {"seed", "device", "precision", "validation_fraction"}
     usual = vars(ResNetSettings())
     return any(value != usual[name] for name, value in vars(settings).items() if name not in shared)
+
+
+def without_download(settings: ResNetSettings, paths: Sequence[str]) -> ResNetSettings:
+    """Settings of a ResNet on photos, with random initial weights where ImageNet's cannot be had."""
+    side_px, name = short_side_px(paths), settings.architecture
+    has_file = name in weights.RESNETS and weights.torch_file(name).exists()
+    if settings.weights != "auto" or side_px is None or side_px <= SMALL_PX or has_file:
+        return settings
+    return replace(settings, weights="none") if weights.out_of_reach(weights.TORCH_SERVER) else settings
 
 
 def sentence(name: str | None, reason: str) -> str:

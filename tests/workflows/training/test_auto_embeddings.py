@@ -123,6 +123,23 @@ def test_offline_it_says_so_at_once_and_goes_on(photos):
     assert auto_embeddings.OWN in note and seconds < 10  # torch is imported on the way
 
 
+def test_offline_a_run_on_photos_ends(photos):
+    results = auto_label(photos, "ground_truth", members="graph", progress=False)
+    assert recorded(photos, results) is None
+
+
+@pytest.mark.parametrize("learn", [auto_label, find_mistakes])
+def test_offline_a_resnet_on_photos_starts_from_random_weights(photos, learn):
+    def stop(phase, done, total, note):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learn(photos, "ground_truth", progress=stop)
+
+    (key,) = photos.list_runs()
+    assert photos.get_run_info(key).config.settings["weights"] == "none"
+
+
 def test_small_images_keep_todays_path_and_choose_without_a_network(digits, monkeypatch):
     monkeypatch.setattr(auto_embeddings, "candidates", lambda on_gpu: pytest.fail("looked for an encoder"))
     dataset = digits(60, 16, labelled=40)
