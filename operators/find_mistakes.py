@@ -74,7 +74,8 @@ def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
     """The number of labels that are likely wrong, by class, with buttons to review them."""
     issues, verb = results["issues"], "is" if results["issues"] == 1 else "are"
     page = Page(f"{issues:,} of {counted(results['judged'], 'label')} {verb} likely wrong")
-    page.add_lines(results["text"].partition("\n\n")[0].splitlines()[-1])  # the title repeats the others
+    _, _, *lines = results["text"].partition("\n\n")[0].splitlines()  # the title repeats the first two
+    page.add_lines("\n".join(lines))
     if results["issues"]:
         page.add_button("Open the mistakes", "visibility", "set_view", dict(name=results["views"]["mistakes"]))
         params = dict(field=results["output_field"])  # the selection in the view, or the whole view

@@ -102,8 +102,11 @@ def test_a_form_closes_at_once_and_the_panel_has_what_came_of_it(marked_up, open
     before = user.state()
     user.open("Preprocess images")
     user.sees("Takes less than a minute")
+    images = user.page.locator("img[src^='data:image/png']")  # before and after
+    as_they_are = images.get_attribute("src")
     user.put("Size (px)", "12")
-    user.scroll_to(user.page.locator("img[src^='data:image/png']"))  # before and after
+    expect(images).not_to_have_attribute("src", as_they_are)  # the form is drawn anew, from its top
+    user.scroll_to(images)
     user.picture("preprocess")
     user.click("Write copies")
     user.sees(COUNTS)  # the panel opens

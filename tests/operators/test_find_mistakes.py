@@ -39,6 +39,7 @@ def test_what_is_likely_wrong_is_shown_and_a_selection_is_put_right(app, corrupt
     answer = app.execute(corrupted, "find_mistakes", dict(label_field="ground_truth", embeddings="vector"))
 
     assert answer.labels[0] == "24 of 240 labels are likely wrong"
+    assert "**Estimated noise**: " in str(answer.values) and "**Expected errors**: " in str(answer.values)
     assert {"Open the mistakes", "Review ..."} <= set(answer.labels)
     assert [row["0"] for row in answer.values["rows"]] == ["class 0", "class 1", "class 2"]
     assert sum(int(row["2"]) for row in answer.values["rows"]) == 24

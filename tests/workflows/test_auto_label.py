@@ -61,7 +61,7 @@ def test_each_member_is_listed_with_its_weight_and_what_it_predicts_right_of_the
     said, given = held.values(["auto_label.gcn_label", "ground_truth.label"])
     right = sum(one == other for one, other in zip(said, given, strict=True))
     rows = {row["member"]: row for row in results.members}
-    assert 0 < right < 75 and rows["gcn"]["held-out right"] == f"{right} of 75"
+    assert 0 < right < 75 and rows["gcn"]["held-out correct"] == f"{right} of 75"
     weights = [float(row["weight"].removesuffix(" %")) for row in results.members]
     assert weights == sorted(weights, reverse=True) and sum(weights) == pytest.approx(100, abs=0.5)
     assert "members of the ensemble" in str(results)

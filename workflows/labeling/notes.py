@@ -132,7 +132,7 @@ def _nothing_accepted(labelled: int, candidates: Candidates, settings: AutoLabel
         )
     else:
         correct = percent(float(candidates.correct.mean()))
-        reason = f"of {held_out} held-out labels {correct} are predicted right. {_first_test(candidates, settings)}"
+        reason = f"of {held_out} held-out labels {correct} are predicted correctly. {_first_test(candidates, settings)}"
     rows = target_rows(labelled, classes, candidates, settings)
     lower = [row for row in rows if row["target"] < settings.target_precision and row["accepted"]]
     other = ""

@@ -93,12 +93,12 @@ class AutoLabelResults:
                 "confidence": f"{percent(row['from'])} to {percent(row['to'])}",
                 "held-out": row["count"],
                 "mean": percent(row["confidence"]),
-                "right": percent(row["right"]),
+                "correct": percent(row["right"]),
                 "interval": f"{percent(row['low'])} to {percent(row['high'])}",
             }
             for row in self.reliability
         ]
-        return ["", "confidences, by calibrators that had not seen the answers (an estimate)", table(rows), ""]
+        return ["", "reliability of the confidences, cross-validated (an estimate)", table(rows), ""]
 
 
 def summarise(
@@ -186,7 +186,7 @@ def _precision(correct: np.ndarray, alpha: float) -> dict[str, str | None]:
     count, total = int(correct.sum()), len(correct)
     low, high = clopper_pearson(count, total, alpha)
     bounds = f"{percent(low)} to {percent(high)}" if total else None
-    return {"held-out right": f"{count} of {total}" if total else None, "precision": bounds}
+    return {"held-out correct": f"{count} of {total}" if total else None, "precision": bounds}
 
 
 def _member_rows(labels: Labels, predictions: Predictions, calibration: np.ndarray) -> list[dict[str, Any]]:
@@ -202,7 +202,7 @@ def _member_rows(labels: Labels, predictions: Predictions, calibration: np.ndarr
                 "member": name,
                 "weight": percent(weight),
                 "cross-fitted right": None if accuracy is None else percent(accuracy),
-                "held-out right": held_out,
+                "held-out correct": held_out,
                 "what it is": MEMBERS[name],
             }
         )

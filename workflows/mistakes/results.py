@@ -44,7 +44,7 @@ class MistakeResults:
         head += f"{'issues':<20} {self.issues:,} of {counted(self.judged, 'label')} of {self.label_field!r}\n"
         head += f"{'estimated noise':<20} {percent(self.noise)} of the labels are wrong"
         if self.issues:
-            head += f"\n{'expected to be wrong':<20} {self.expected:.0f} of them"
+            head += f"\n{'expected errors':<20} {self.expected:.0f} of the flagged labels"
         planted = ["", f"average precision on planted errors; {self.method!r} was taken", table(self.planted), ""]
         return "\n".join([head, "", table(self.rows), *(planted if self.planted else []), *self.notes])
 

@@ -131,7 +131,7 @@ def advise(counts: Overview, done: dict[str, RunRecord], unreadable: int = 0, fl
         return Next(f"{counted(labelled, 'label')}, {counts.unlabelled:,} unlabelled.", "Auto-label", "auto_label")
     left = counts.left - unreadable
     if accepted:
-        return Next(f"{counted(accepted, 'suggestion')} sure enough to be taken over.", "Accept", "review_labels")
+        return Next(f"{counted(accepted, 'suggestion')} confident enough to accept.", "Accept", "review_labels")
     if left > 0 and left >= review:
         return Next(f"{counted(left, 'sample')} with neither a label nor a suggestion.", "Auto-label", "auto_label")
     if review:

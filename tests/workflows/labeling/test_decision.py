@@ -216,7 +216,7 @@ def test_the_curve_and_the_reliability_table_come_with_the_results(clusters):
     assert coverage == sorted(coverage) and coverage[0] < 0.05 and coverage[-1] == 1
     assert all(0 <= row["low"] <= row["high"] <= 1 for row in results.curve)
     assert sum(row["count"] for row in results.reliability) == results.held_out
-    assert "confidences, by calibrators that had not seen the answers (an estimate)" in str(results)
+    assert "reliability of the confidences, cross-validated (an estimate)" in str(results)
 
 
 def test_neighbour_agreement_as_far_as_they_are_likely_of_the_same_class():
