@@ -131,7 +131,7 @@ def test_the_member_has_a_weight_that_its_accuracy_earns(colours, encoder, embed
     results = label(dataset, classes=None, embeddings=embeddings, target_precision=0.8)
 
     members = {row["member"]: row for row in results.members}
-    assert members["zero-shot"]["cross-fitted right"] == "100.0 %"
+    assert members["zero-shot"]["cross-fitted correct"] == "100.0 %"
     assert members["zero-shot"]["held-out right"] == f"{results.held_out} of {results.held_out}"
     assert accuracy(dataset) > 0.95
     if embeddings:
@@ -147,7 +147,7 @@ def test_a_wrong_text_encoder_does_no_harm(colours, encoder, monkeypatch):
     results = label(dataset, target_precision=0.8)
 
     members = {row["member"]: row for row in results.members}
-    assert members["zero-shot"]["cross-fitted right"] == "0.0 %"
+    assert members["zero-shot"]["cross-fitted correct"] == "0.0 %"
     assert accuracy(dataset) > 0.95
 
 

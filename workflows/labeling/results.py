@@ -201,7 +201,7 @@ def _member_rows(labels: Labels, predictions: Predictions, calibration: np.ndarr
             {
                 "member": name,
                 "weight": percent(weight),
-                "cross-fitted right": None if accuracy is None else percent(accuracy),
+                "cross-fitted correct": None if accuracy is None else percent(accuracy),
                 "held-out correct": held_out,
                 "what it is": MEMBERS[name],
             }
