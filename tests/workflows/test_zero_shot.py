@@ -132,7 +132,7 @@ def test_the_member_has_a_weight_that_its_accuracy_earns(colours, encoder, embed
 
     members = {row["member"]: row for row in results.members}
     assert members["zero-shot"]["cross-fitted correct"] == "100.0 %"
-    assert members["zero-shot"]["held-out right"] == f"{results.held_out} of {results.held_out}"
+    assert members["zero-shot"]["held-out correct"] == f"{results.held_out} of {results.held_out}"
     assert accuracy(dataset) > 0.95
     if embeddings:
         assert max(results.members, key=lambda row: float(row["weight"].split()[0]))["member"] == "zero-shot", str(
