@@ -34,7 +34,8 @@ def look_closer(user: Any) -> None:
     user.click("Open Model Evaluation")
     user.click("Done")
     user.sees("3 Model Evaluations")
-    card, opened = user.page.locator("p").get_by_text("compare_gcn_eval"), user.page.get_by_text("Select a comparison")
+    card = user.page.locator("p").get_by_text("compare_gcn_eval").first  # once opened, its name is there more than once
+    opened = user.page.get_by_text("Select a comparison")
     user.click_until(card, opened)  # FiftyOne loses a click on a card while it draws the others
     opened.click()
     user.page.get_by_role("option", name="compare_hog_svm_eval").click()
