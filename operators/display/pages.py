@@ -60,7 +60,7 @@ class Page:
 
     def _add_button(self, label: str, icon: str, operator: str, params: dict[str, Any], prompt: bool) -> Page:
         row = self.outputs.properties.get("buttons")
-        buttons = row.type if row else self.outputs.h_stack("buttons", gap=2)
+        buttons = row.type if row else widgets.button_row(self.outputs, "buttons")
         buttons.btn(label, label=label, icon=icon, variant="outlined", on_click=operator, params=params, prompt=prompt)
         return self
 

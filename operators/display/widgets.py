@@ -53,7 +53,7 @@ def heading(page: types.Object, title: str, hint: str = "") -> None:
 
 
 def button_row(page: types.Object, name: str) -> types.Object:
-    """Adds a row of buttons, which wraps where the panel is too narrow."""
+    """Adds a row of buttons, which wraps where there is too little room."""
     grid = dict(sx={"display": "flex", "flexWrap": "wrap", "&& > *": {"width": "auto"}})
     return page.h_stack(name, gap=1, align_y="center", componentsProps=dict(grid=grid))
 

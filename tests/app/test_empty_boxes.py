@@ -23,7 +23,7 @@ def user(digits: Any, open_app: Any) -> Any:
 
 
 def box_of(user: Any, label: str) -> Locator:
-    return user.page.locator(f"//*[text()='{label}']/ancestor::*[.//input][1]//input").first
+    return user.page.locator(f"//*[text()='{label}']/ancestor::*[.//input][1]//input").last
 
 
 def settings_of(user: Any, run_key: str) -> dict[str, Any]:
