@@ -23,7 +23,7 @@ from .runs import lifecycle
 from .runs.arguments import Classes, Embeddings, Part, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.run import Run
-from .training.auto_embeddings import choose_source, is_auto, trains_resnet, without_download
+from .training.auto_embeddings import FINE_TUNES, choose_source, fine_tunes, is_auto, trains_resnet, without_download
 from .training.embedding_source import EmbeddingSource, note_source, read_joined, refuse_seen, texts
 from .training.joined_sources import join
 from .training.partition import Split, freeze_parts, named_parts, note_parts
@@ -81,7 +81,7 @@ def auto_label(
     arguments, settings = inherit(root_dataset(samples), after, vars(given), settings)
     inputs, config = Inputs(**arguments), AutoLabelConfig.read(settings)
     inputs, prepared = _read(samples, inputs, config, resume, validation)
-    if prepared.choice and prepared.source is None:
+    if prepared.choice and (prepared.source is None or prepared.fine_tunes):
         config = replace(config, resnet=without_download(config.resnet, prepared.labels.paths.tolist()))
     request = lifecycle.RunRequest("auto_label", config.parts, vars(inputs), (output_field,))
     with lifecycle.start(samples, request, progress=progress, resume=resume) as current:
@@ -112,6 +112,7 @@ class Prepared:
     named: dict[Split, set[str]]  # ids that the user named for a split
     source: EmbeddingSource | None  # of the vectors; None: a ResNet looks at the images
     choice: str  # the sentence on embeddings="auto"
+    fine_tunes: bool  # a ResNet takes part beside the chosen vectors
     checkpoint: Checkpoint | None  # of an earlier run, in place of training
     start: WarmStart | None  # an earlier run to start from
     encoder: TextEncoder | None  # knows the classes by their names
@@ -154,7 +155,10 @@ def _read(
         encoder = open_encoder(text_encoder, *options, resume)
     if embeddings is not None:
         inputs = replace(inputs, embeddings=source.name if source else None)
-    return inputs, Prepared(labels, named, source, choice, checkpoint, start, encoder)
+    pays = (choice and fine_tunes(labels)) or (start and start.checkpoint)
+    has_resnet = bool(source and pays) and config.labeling.members != "graph"
+    choice += FINE_TUNES if choice and has_resnet else ""
+    return inputs, Prepared(labels, named, source, choice, has_resnet, checkpoint, start, encoder)
 
 
 def _looks_at_images(inputs: Inputs, config: AutoLabelConfig, validation: Part) -> bool:
@@ -266,9 +270,9 @@ def _predict(
         if count_classes(labels) < 2:
             return from_names(run, labels, zero_shot)
         return from_vectors(run, labels, source, config, start, zero_shot)
-    if source is not None:
+    if source is not None and not run.remember("fine_tunes", lambda: prepared.fine_tunes):
         return from_vectors(run, labels, source, config, start)
-    return from_images(run, labels, named, config, start)
+    return from_images(run, labels, named, config, start, source)
 
 
 def _decide(run: Run, labels: Labels, predictions: Predictions, config: AutoLabelConfig) -> Decision:

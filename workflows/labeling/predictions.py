@@ -56,10 +56,19 @@ class Predictions:
 
 
 def from_images(
-    run: Run, labels: Labels, named: dict[Split, set[str]], config: AutoLabelConfig, start: WarmStart | None = None
+    run: Run,
+    labels: Labels,
+    named: dict[Split, set[str]],
+    config: AutoLabelConfig,
+    start: WarmStart | None = None,
+    source: EmbeddingSource | None = None,
 ) -> Predictions:
-    """Predicts by the graph of nearest samples, a ResNet, or both."""
-    data, features = _prepare(run, labels, named, config, start)
+    """Predicts by the graph of nearest samples, a ResNet, or both.
+
+    Args:
+        source: of the vectors that the graph is built on; None: label-free features of the images
+    """
+    data, features = _prepare(run, labels, named, config, start, source)
     first = start.checkpoint if start else None
     if features is None:
         fitted = fit(run, data, config.resnet, first=first)
@@ -78,14 +87,19 @@ def from_images(
         return _of_ensemble(graph, labels, features.vectors, data.split_ids, features.errors)
     rounds = config.labeling.self_training_rounds
     members, fitted, _ = self_train(run, data, graph, config.resnet, rounds, first)
-    errors = {**features.errors, **fitted.errors}
+    errors = features.errors if source else {**features.errors, **fitted.errors}
     predictions = _of_ensemble(members, labels, fitted.embeddings, data.split_ids, errors)
     logits = members.log_probabilities["resnet"]
     return replace(predictions, resnet=True, curves=fitted.curves, checkpoint_logits=logits)
 
 
 def _prepare(
-    run: Run, labels: Labels, named: dict[Split, set[str]], config: AutoLabelConfig, start: WarmStart | None
+    run: Run,
+    labels: Labels,
+    named: dict[Split, set[str]],
+    config: AutoLabelConfig,
+    start: WarmStart | None,
+    source: EmbeddingSource | None,
 ) -> tuple[TrainingSet, Features | None]:
     """Images, split, and the features of the graph, which a ResNet alone does without."""
     settings = config.labeling
@@ -100,8 +114,17 @@ def _prepare(
     data = prepare(run, labels, config.images, named, rule)
     if settings.members == "resnet":
         return data, None
+    if source is not None:
+        joined, groups = read_joined(run, labels, source), groups_of_all(labels, data.stats.groups)
+        weights = weigh_sources(run, source, joined, _training_labels(labels, data.split_ids), groups)
+        return data, Features(joined.scaled(weights), None, joined.errors)
     computed = start.features(labels, data.stats, config) if start else None
     return data, extract_features(run, labels, data.stats, config.images, config.resnet, computed)
+
+
+def _training_labels(labels: Labels, split_ids: np.ndarray) -> np.ndarray:
+    """Classes of the training split, -1 elsewhere [N]."""
+    return np.where(split_ids == Split.TRAIN, labels.class_ids, -1)
 
 
 def _held_out_fraction(labels: Labels, settings: AutoLabelSettings) -> float:
@@ -159,8 +182,9 @@ def from_vectors(
     if len(np.unique(labels.class_ids[train])) < 2:
         raise InvalidInput("holding out labels leaves fewer than two classes to train: label more samples")
     run.report("training", 0, 1)
-    training_labels = np.where(train, labels.class_ids, -1)
-    weights = weigh_sources(run, source, joined, training_labels, groups) if source else [1.0]
+    weights = [1.0]
+    if source:
+        weights = weigh_sources(run, source, joined, _training_labels(labels, split_ids), groups)
     vectors = joined.scaled(weights)
     model = linear.train(vectors[train], labels.class_ids[train], len(labels.names), seed)
     notes = dict(names=labels.names, weights=weights, **origin)

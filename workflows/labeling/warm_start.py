@@ -116,7 +116,8 @@ def find_start(dataset: Any, after: str, label_field: str | None, config: AutoLa
             f"random_labels: the held-out labels of {after} are not a random draw, and stay held out: leave after out"
         )
     checkpoint = folder / "checkpoint.safetensors"
-    trained = checkpoint.exists() and inputs["embeddings"] is None and not earlier.get("text_encoder")
+    on_images = inputs["embeddings"] is None or record.notes.get("fine_tunes", False)
+    trained = checkpoint.exists() and on_images and not earlier.get("text_encoder")
     if trained and members != "graph" and earlier["architecture"] != config.resnet.architecture:
         raise InvalidInput(f"after: {after} trained a {earlier['architecture']}, not a {config.resnet.architecture}")
     kept = _ids_by_split(folder)

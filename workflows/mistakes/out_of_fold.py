@@ -11,6 +11,7 @@ import numpy as np
 from ...models import splits
 from ...models.classifiers import linear
 from ...models.classifiers.tuned_regression import is_learnable
+from ...models.confidence import ensemble
 from ...models.errors import InvalidInput
 from ...models.files import save_arrays
 from ...models.graphs.nearest_neighbours import Graph
@@ -24,6 +25,7 @@ from ..runs import cached_arrays
 from ..runs.run import Run
 from ..training import image_survey, resnet
 from ..training.embedding_source import EmbeddingSource, read_or_compute, unlabelled_vectors
+from ..training.ensemble import HALF_WEIGHT_LABELS
 from ..training.image_features import extract_features
 from ..training.partition import Draw, Split, set_aside
 from ..training.training_set import TrainingSet
@@ -70,6 +72,8 @@ class FoldPredictions(NamedTuple):
 def from_images(run: Run, labels: Labels, config: MistakeConfig) -> OutOfFold:
     """Trains a ResNet for each fold on the others; the graph is built on label-free features.
 
+    With few labels the members on that graph take part, weighed by the labels; with many, the graph averages.
+
     Args:
         labels: of labelled samples alone
     """
@@ -77,7 +81,7 @@ def from_images(run: Run, labels: Labels, config: MistakeConfig) -> OutOfFold:
 
     ungrouped = replace(labels, groups=np.full(len(labels.ids), ""))  # stats.groups are near-duplicates alone
     stats = image_survey.survey_images(run, ungrouped, config.images)
-    vectors, _, unread = extract_features(run, labels, stats, config.images)
+    vectors, details, unread = extract_features(run, labels, stats, config.images)
     errors = {**stats.errors, **unread}
     folds = cross_validation.draw_once(run, labels, stats.groups, errors, config.mistakes)
     data = TrainingSet(labels, config.images, stats, np.where(folds >= 0, Split.TRAIN, Split.NONE))
@@ -87,19 +91,26 @@ def from_images(run: Run, labels: Labels, config: MistakeConfig) -> OutOfFold:
         fold_probabilities, margins[rows] = _train_fold(run.subrun(f"fold {fold + 1}"), data, rows, config.resnet)
         probabilities.append(fold_probabilities)
     readable = np.flatnonzero(folds >= 0)
-    graph = nearest_neighbours.build(vectors[readable], _limit_neighbours(config.graph, labels.class_ids[readable]))
-    by_fold, own = np.stack(probabilities)[:, readable], folds[readable]
+    judged = planting.Judged(labels.ids[readable], labels.class_ids[readable], folds[readable], labels.names)
+    graph = nearest_neighbours.build(vectors[readable], _limit_neighbours(config.graph, judged.class_ids))
+    by_fold, rounds = np.stack(probabilities)[:, readable], list[Planted]()
+    single = by_fold[judged.folds, np.arange(len(readable))]
+    if len(readable) > MAX_FEW_LABELS:
+        averaged = label_errors.average(by_fold, judged.folds, graph.neighbours)
+    else:
+        members, rounds = planting.predict(run, vectors[readable], judged, config, details[readable])
+        averaged = single = _with_resnet(members, single, judged)
     predictions = FoldPredictions(
-        probabilities=label_errors.average(by_fold, own, graph.neighbours),
-        single=by_fold[own, np.arange(len(own))],
-        folds=own,
+        probabilities=averaged,
+        single=single,
+        folds=judged.folds,
         rows=readable,
         graph=graph,
         duplicates=stats.groups[readable],
         margins=margins[readable],
         errors=errors,
     )
-    return _without_unlearned(labels, predictions, [])
+    return _without_unlearned(labels, predictions, rounds)
 
 
 def from_vectors(run: Run, labels: Labels, source: EmbeddingSource, config: MistakeConfig) -> OutOfFold:
@@ -198,6 +209,16 @@ def _train_fold(
     mean = total / total.sum(axis=1, keepdims=True)
     probabilities[fold] = (probabilities[fold] + mean) / 2
     return probabilities, margin(mean, labels.class_ids[fold])
+
+
+def _with_resnet(members: np.ndarray, resnet_probabilities: np.ndarray, judged: planting.Judged) -> np.ndarray:
+    """Combines out-of-fold probabilities of the members and of the ResNets, each [n, K], weighed by the labels."""
+    labels_per_class = len(judged.class_ids) / len(np.unique(judged.class_ids))
+    defaults = np.array([1.0, labels_per_class / (labels_per_class + HALF_WEIGHT_LABELS)])
+    scores = np.log(np.maximum([members, resnet_probabilities], 1e-12))
+    learnable = is_learnable(judged.class_ids, judged.folds)
+    weights = ensemble.weigh(scores[:, learnable], judged.class_ids[learnable], defaults)
+    return np.exp(ensemble.combine(scores, weights))
 
 
 def _read_epochs(path: Path, ids: np.ndarray) -> tuple[np.ndarray, int]:

@@ -29,11 +29,14 @@ class Predicted(NamedTuple):
     rounds: list[Planted]
 
 
-def predict(run: Run, vectors: np.ndarray, judged: Judged, config: MistakeConfig) -> Predicted:
+def predict(
+    run: Run, vectors: np.ndarray, judged: Judged, config: MistakeConfig, details: np.ndarray | None = None
+) -> Predicted:
     """Predicts the labels, and the labels with planted errors of each kind; computed once a run.
 
     Args:
         vectors: of the n labelled samples, and then of the others [N, D]
+        details: further directions of Evenset's own features [N, p]
     """
 
     def compute() -> dict[str, np.ndarray]:
@@ -42,7 +45,7 @@ def predict(run: Run, vectors: np.ndarray, judged: Judged, config: MistakeConfig
 
         total, seed = 2 + len(KINDS), config.mistakes.seed
         run.report("joining the nearest samples", 0, total)
-        views = build_views(vectors, LabelSpreadingSettings(seed=seed), config.graph)
+        views = build_views(vectors, LabelSpreadingSettings(seed=seed), config.graph, details)
         members, labels = OutOfFold(views, len(judged.names), seed), np.full(len(vectors), -1)
 
         def predict_labels(class_ids: np.ndarray) -> np.ndarray:

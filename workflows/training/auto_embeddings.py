@@ -17,7 +17,7 @@ from ...models.errors import InvalidInput
 from ...models.regular_files import regular
 from ...models.settings import ResNetSettings
 from ..data.internals import root_dataset
-from ..data.labels import Labels
+from ..data.labels import Labels, count_classes
 from ..embeddings.encoders import TIMM, TORCHVISION
 from .embedding_source import EmbeddingSource, learned_from_labels, open_source
 
@@ -26,7 +26,12 @@ SMALL_PX = 64  # an encoder of photos sees little in images up to this side
 SAMPLED_FILES = 25  # whose size is read
 MIN_DIMENSIONS = 4  # of a field of vectors; fewer are the points of a plot
 MIN_LIST = 16  # of a field of lists, which may be boxes or other measurements
+MIN_FINE_TUNING_LABELS = 200  # a class; with fewer a ResNet adds nothing to an encoder's vectors
 NVIDIA = Path("/proc/driver/nvidia/version")  # is there with a GPU
+FINE_TUNES = (
+    f" A ResNet on the images takes part as well, as there are {MIN_FINE_TUNING_LABELS} labels a class or more; "
+    "members='graph' leaves it out."
+)
 OWN = "Evenset's own features of the images"
 
 
@@ -125,6 +130,12 @@ def trains_resnet(settings: ResNetSettings) -> bool:
     shared = {"seed", "device", "precision", "validation_fraction"}
     usual = vars(ResNetSettings())
     return any(value != usual[name] for name, value in vars(settings).items() if name not in shared)
+
+
+def fine_tunes(labels: Labels) -> bool:
+    """Whether labels are enough for a ResNet to pay beside chosen vectors, and there are images to read."""
+    count, classes = int(labels.is_labelled.sum()), count_classes(labels)
+    return count >= MIN_FINE_TUNING_LABELS * max(classes, 1) and short_side_px(labels.paths.tolist()) is not None
 
 
 def without_download(settings: ResNetSettings, paths: Sequence[str]) -> ResNetSettings:

@@ -29,7 +29,7 @@ from ..data.internals import root_dataset
 from ..data.label_text import count_labels
 from ..embeddings import store
 from ..runs import records
-from .auto_embeddings import AUTO, likely_choice
+from .auto_embeddings import AUTO, MIN_FINE_TUNING_LABELS, likely_choice
 from .resnet import WARM_START_FRACTION
 
 # seconds for an image of 32 px, or a sample
@@ -61,6 +61,7 @@ def sentence(samples: Any, workflow: str, label_field: str | None, overrides: Ma
         overrides: settings that differ from their defaults
     """
     labelled = count_labels(samples, label_field) if label_field else 0
+    overrides = {**overrides, "label_field": label_field}
     return _in_words(samples, samples.count("id"), workflow, labelled, overrides)
 
 
@@ -76,7 +77,7 @@ def sentence_of_rest(dataset: Any, run_key: str) -> str:
 
 def _in_words(samples: Any, count: int, workflow: str, labelled: int, overrides: Mapping[str, Any]) -> str:
     size_px = overrides.get("size_px") or side(samples.limit(1).values("filepath"))
-    overrides, encoding_seconds = _with_choice(samples, count, workflow, overrides)
+    overrides, encoding_seconds = _with_choice(samples, count, workflow, labelled, overrides)
     estimate = seconds(workflow, count, labelled, size_px, overrides)
     if estimate is None:
         return ""
@@ -87,9 +88,12 @@ def _in_words(samples: Any, count: int, workflow: str, labelled: int, overrides:
 
 
 def _with_choice(
-    samples: Any, count: int, workflow: str, overrides: Mapping[str, Any]
+    samples: Any, count: int, workflow: str, labelled: int, overrides: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any], float]:
-    """The arguments with the embeddings that "auto" is likely to choose, and the seconds that an encoder takes."""
+    """The arguments with the embeddings that "auto" is likely to choose, and the seconds that an encoder takes.
+
+    "fine_tunes" among them says that a ResNet takes part as well.
+    """
     is_default = workflow in ("auto_label", "find_mistakes") and overrides.get("embeddings", AUTO) == AUTO
     if not is_default:
         return overrides, 0.0
@@ -100,7 +104,11 @@ def _with_choice(
     if choice.candidate:
         left = count - store.counts(root_dataset(samples)).get(choice.candidate.name, 0)
         seconds = max(0, left) * choice.candidate.milliseconds / 1000
-    return {**overrides, "embeddings": choice.name}, seconds
+    fine_tunes = labelled >= 2 * MIN_FINE_TUNING_LABELS and workflow == "auto_label"
+    if fine_tunes:
+        classes = len(samples.distinct(f"{overrides['label_field']}.label"))
+        fine_tunes = labelled >= MIN_FINE_TUNING_LABELS * classes
+    return {**overrides, "embeddings": choice.name, "fine_tunes": fine_tunes}, seconds
 
 
 def seconds(workflow: str, samples: int, labelled: int, size_px: int, overrides: Mapping[str, Any]) -> float | None:
@@ -174,7 +182,7 @@ def _auto_label(samples: int, labelled: int, area: float, values: Mapping[str, A
     graph = 0.0 if values["members"] == "resnet" or values.get("run") else samples * GRAPH
     if values["text_encoder"]:
         return graph + samples * ENCODE
-    if values.get("embeddings") or values["members"] == "graph":
+    if values["members"] == "graph" or (values.get("embeddings") and not values.get("fine_tunes")):
         return graph
     training = 0.0 if values.get("run") else WARM_START_FRACTION if values.get("after") else 1.0
     values = {**values, **{name: training * values[name] for name in ("epochs", "min_updates")}}

@@ -156,6 +156,60 @@ def test_arguments_that_need_images_keep_todays_path(clusters, refused, given):
         auto_label(dataset, "ground_truth", progress=False, **given)
 
 
+@pytest.fixture
+def many_labels(digits, monkeypatch):
+    """Digits with a field of vectors, and labels enough for a ResNet, which is quick."""
+    from evenset.workflows import auto_label as module
+
+    monkeypatch.setattr(auto_embeddings, "MIN_FINE_TUNING_LABELS", 4)
+    monkeypatch.setattr(module, "trains_resnet", lambda settings: False)
+    dataset = digits(90, 8, labelled=70)
+    images = [np.asarray(Image.open(path), dtype=np.float32).ravel() for path in dataset.values("filepath")]
+    dataset.set_values("pixels", images)
+    return dataset
+
+
+QUICK = dict(epochs=1, min_updates=1, calibration_fraction=0.2, progress=False)
+
+
+def test_with_many_labels_a_resnet_takes_part_beside_the_vectors(many_labels):
+    results = auto_label(many_labels, "ground_truth", **QUICK)
+    weights = {row["member"]: row["weight"] for row in results.members}
+    assert {"resnet", "regression"} <= weights.keys()
+    assert recorded(many_labels, results) == "pixels" and "A ResNet on the images takes part" in chosen(results)
+    assert many_labels.count("auto_label.resnet_label") == many_labels.count("auto_label.gcn_label") == 90
+
+
+def test_a_next_round_goes_on_from_that_resnet(many_labels):
+    first = auto_label(many_labels, "ground_truth", **QUICK)
+    results = auto_label(many_labels, "ground_truth", after=first.run_key, output_field="second", **QUICK)
+    assert "resnet" in {row["member"] for row in results.members}
+    assert recorded(many_labels, results) == "pixels"
+
+
+def test_its_checkpoint_labels_images_without_vectors(many_labels):
+    key = auto_label(many_labels, "ground_truth", **QUICK).run_key
+    others = many_labels.limit(10).clone()
+    others.delete_sample_field("pixels")
+    auto_label(others, run=f"{many_labels.name}/{key}", output_field="by_resnet", progress=False)
+    assert others.count("by_resnet.label") == 10
+
+
+@pytest.mark.parametrize("without", [dict(members="graph"), dict(embeddings="pixels")])
+def test_a_resnet_beside_vectors_can_be_left_out(many_labels, without):
+    results = auto_label(many_labels, "ground_truth", **{**QUICK, **without})
+    assert "resnet" not in {row["member"] for row in results.members}
+    assert not any("A ResNet" in note for note in results.notes)
+
+
+def test_an_image_that_cannot_be_read_is_labelled_by_its_vector(many_labels):
+    path = many_labels.last().filepath
+    with open(path, "wb") as file:
+        file.write(b"no image")
+    results = auto_label(many_labels, "ground_truth", **QUICK)
+    assert many_labels.last()["auto_label"].label and not results.skipped
+
+
 def test_none_is_the_images(clusters):
     with pytest.raises(ValueError, match="can be read|/nowhere"):
         auto_label(clusters(60, 60, classes=2), "ground_truth", embeddings=None, progress=False)
