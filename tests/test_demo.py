@@ -35,7 +35,7 @@ def test_with_thirty_labels_it_declines_to_promise_and_says_what_it_takes(tmp_pa
 
     assert done.returncode == 0, done.stderr
     assert "150 images of digits, 30 with a label" in done.stdout
-    assert "Nothing is accepted: a precision of 95 % with 90 % confidence takes 45 held-out labels" in done.stdout
+    assert "Nothing is accepted: a precision of 95.0 % with 90 % confidence takes 45 held-out labels" in done.stdout
     assert "accuracy of all 120 suggestions" in done.stdout
     assert "nothing was accepted, and nothing promised" in done.stdout
 

@@ -25,6 +25,7 @@ from ...models.settings import (
 from ..training.ensemble import add_resnet, spread_on_graph
 from ..training.graph_views import GraphViews, build_views
 from ..training.image_features import Features
+from ..training.image_survey import groups_of_all
 from ..training.joined_sources import Joined
 from ..training.partition import Split, SplitRule
 from ..training.resnet import fit
@@ -194,10 +195,12 @@ def ensemble(trial: Trial) -> np.ndarray:
     rows = np.concatenate([train, test])
     split_ids[rows], resnet_scores = arrays["parts"], np.full((len(split_ids), len(trial.names)), np.nan)
     resnet_scores[rows] = arrays["scores"]
-    scores = spread_on_graph(trial.run, labels, split_ids, Features(vectors, details), graph_settings, seed)
+    features, groups = Features(vectors, details), groups_of_all(comparison.labels, stats.groups)
+    scores = spread_on_graph(trial.run, labels, split_ids, features, graph_settings, seed, groups)
     pretrained = is_pretrained(resnet_settings, stats.size_px)
     scores = add_resnet(scores, resnet_scores, labels, split_ids, pretrained)
-    return np.asarray(np.exp(scores.combined[test]))
+    deployed = scores.combined if scores.refitted is None else scores.refitted
+    return np.asarray(np.exp(deployed[test]))
 
 
 TRADITIONAL: tuple[type[Settings], ...] = (TraditionalSettings,)

@@ -128,7 +128,7 @@ def _nothing_accepted(labelled: int, candidates: Candidates, settings: AutoLabel
     if held_out < needed:
         reason = (
             f"a precision of {target} with {confidence} confidence takes {needed} held-out labels, all predicted "
-            f"right, and there are {held_out}"
+            f"correctly, and there are {held_out}"
         )
     else:
         correct = percent(float(candidates.correct.mean()))

@@ -159,7 +159,8 @@ def read_joined(run: Run, labels: Labels, source: EmbeddingSource) -> Joined:
         blocks.append(encoded.vectors)
         for i in np.flatnonzero(np.isnan(encoded.vectors).any(axis=1)).tolist():
             errors[i] = encoded.errors.get(i, f"{block.name} gave no vector for {labels.paths[i]}")
-    run.remember(STORES, lambda: stores)
+    if any(stores):
+        run.remember(STORES, lambda: stores)
     return join(blocks, errors)
 
 
