@@ -21,7 +21,7 @@ from .runs import lifecycle
 from .runs.arguments import Embeddings, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.run import Run
-from .training.auto_embeddings import choose_source, is_auto, trains_resnet, without_download
+from .training.auto_embeddings import NO_RESNETS, choose_source, fine_tunes, is_auto, trains_resnet, without_download
 from .training.embedding_source import EmbeddingSource, note_source, refuse_seen, texts, with_weights
 from .training.resnet import check_weights
 
@@ -50,7 +50,7 @@ def find_mistakes(
         output_field: new field of `fo.Classification`
         embeddings: in place of training ResNets: a field of vectors, an array, `{sample id: vector}`, a Brain key, a
             model of FiftyOne's zoo or of timm, torchvision/resnet18, or a list of these; "auto": the best of these that
-            is there; None: ResNets
+            is there, or else features of the images, with ResNets where labels are many; None: ResNets always
         group_field: samples with the same value (patient, video, product) are judged by the same model
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
@@ -65,11 +65,12 @@ def find_mistakes(
     labels, source, choice = _read(samples, inputs, config, resume)
     if embeddings is not None:
         inputs = replace(inputs, embeddings=source.name if source else None)
-    if choice and source is None:
+    if choice and source is None and _trains_resnets(labels, choice):
         config = replace(config, resnet=without_download(config.resnet, labels.paths.tolist()))
     request = lifecycle.RunRequest("find_mistakes", config.parts, vars(inputs), (output_field,))
     with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
         note_source(run, source, choice)
+        run.remember("trains_resnets", lambda: _trains_resnets(labels, choice))
         return run.finish(_judge(run, freeze(run, labels), source, inputs, config))
 
 
@@ -101,9 +102,19 @@ def _read(
     refuse_seen(samples, embeddings)
     embeddings = None if is_auto(embeddings) and trains_resnet(config.resnet) else embeddings
     source, choice = choose_source(samples, embeddings, labels, resume, config.resnet.device)
+    choice += NO_RESNETS if source is None and not _trains_resnets(labels, choice) else ""
     if source is None:
         check_weights(labels.names, config.resnet)
     return labels, source, choice
+
+
+def _trains_resnets(labels: Labels, choice: str) -> bool:
+    """Whether ResNets look at the images: asked for, or the labels are many.
+
+    Args:
+        choice: the sentence on embeddings="auto"; "" where the images were asked for
+    """
+    return not choice or fine_tunes(labels) or len(labels.ids) > out_of_fold.MAX_FEW_LABELS
 
 
 def _judge(
@@ -111,7 +122,7 @@ def _judge(
 ) -> MistakeResults:
     """Predicts every labelled sample out of fold, judges its label, and writes the verdicts."""
     if source is None:
-        predictions = out_of_fold.from_images(run, labels, config)
+        predictions = out_of_fold.from_images(run, labels, config, run.record.notes["trains_resnets"])
     else:
         predictions = out_of_fold.from_vectors(run, labels, with_weights(run, labels, source), config)
     class_ids = labels.class_ids[predictions.rows]

@@ -38,6 +38,13 @@ def context() -> Iterator[BrowserContext]:
         browser.close()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Lets a walk be tried twice: on two busy cores the App now and then loses a click. Who fails twice, fails."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 def let_draw(page: Page) -> None:
     """Waits while the grid draws labels, which a wheel shows; the App's count of them may never reach 0 again."""
     wheel = page.locator("[data-cy='panel-tab-samples'] .MuiCircularProgress-root")

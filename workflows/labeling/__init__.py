@@ -29,5 +29,6 @@ With a text-image encoder, the names of the classes are a member of 5       trai
 (Radford et al., 2021); without labels they predict alone                  predictions.from_names
 
 `members` leaves out 3 to 5 and 7 ("resnet"), or 6 and 7 ("graph"). Vectors leave out 1, 6 and 7, and the validation
-split, unless they were chosen and labels are many (training.auto_embeddings.fine_tunes). With `run`, an earlier run's model takes the place of 1 to 7      checkpoint.from_checkpoint
+split; vectors that "auto" chose only where labels are few               training.auto_embeddings.fine_tunes
+With `run`, an earlier run's model takes the place of 1 to 7             checkpoint.from_checkpoint
 """

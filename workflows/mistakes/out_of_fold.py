@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,13 +70,14 @@ class FoldPredictions(NamedTuple):
     errors: dict[int, str]  # index of the sample: why it could not be read
 
 
-def from_images(run: Run, labels: Labels, config: MistakeConfig) -> OutOfFold:
-    """Trains a ResNet for each fold on the others; the graph is built on label-free features.
+def from_images(run: Run, labels: Labels, config: MistakeConfig, trains_resnets: bool = True) -> OutOfFold:
+    """Predicts each fold by a ResNet trained on the others; the graph is built on label-free features.
 
     With few labels the members on that graph take part, weighed by the labels; with many, the graph averages.
 
     Args:
         labels: of labelled samples alone
+        trains_resnets: False: few labels are predicted by the members alone
     """
     from ...models.graphs import nearest_neighbours
 
@@ -84,24 +86,20 @@ def from_images(run: Run, labels: Labels, config: MistakeConfig) -> OutOfFold:
     vectors, details, unread = extract_features(run, labels, stats, config.images)
     errors = {**stats.errors, **unread}
     folds = cross_validation.draw_once(run, labels, stats.groups, errors, config.mistakes)
-    data = TrainingSet(labels, config.images, stats, np.where(folds >= 0, Split.TRAIN, Split.NONE))
-    probabilities, margins = [], np.full(len(labels.ids), np.nan)
-    for fold in range(folds.max() + 1):
-        rows = np.flatnonzero(folds == fold)
-        fold_probabilities, margins[rows] = _train_fold(run.subrun(f"fold {fold + 1}"), data, rows, config.resnet)
-        probabilities.append(fold_probabilities)
     readable = np.flatnonzero(folds >= 0)
     judged = planting.Judged(labels.ids[readable], labels.class_ids[readable], folds[readable], labels.names)
     graph = nearest_neighbours.build(vectors[readable], _limit_neighbours(config.graph, judged.class_ids))
-    by_fold, rounds = np.stack(probabilities)[:, readable], list[Planted]()
-    single = by_fold[judged.folds, np.arange(len(readable))]
-    if len(readable) > MAX_FEW_LABELS:
-        averaged = label_errors.average(by_fold, judged.folds, graph.neighbours)
-    else:
+    has_few, margins, rounds = len(readable) <= MAX_FEW_LABELS, np.full(len(labels.ids), np.nan), list[Planted]()
+    if trains_resnets or not has_few:
+        data = TrainingSet(labels, config.images, stats, np.where(folds >= 0, Split.TRAIN, Split.NONE))
+        by_fold = np.stack([*_train_folds(run, data, folds, config.resnet, margins)])[:, readable]
+        single = by_fold[judged.folds, np.arange(len(readable))]
+        probabilities = single if has_few else label_errors.average(by_fold, judged.folds, graph.neighbours)
+    if has_few:
         members, rounds = planting.predict(run, vectors[readable], judged, config, details[readable])
-        averaged = single = _with_resnet(members, single, judged)
+        probabilities = single = _with_resnet(members, single, judged) if trains_resnets else members
     predictions = FoldPredictions(
-        probabilities=averaged,
+        probabilities=probabilities,
         single=single,
         folds=judged.folds,
         rows=readable,
@@ -175,6 +173,16 @@ def _by_regression(
 
     kept = run.cached_arrays("by_regression", compute, judged.ids, ("single", "probabilities"))
     return kept["single"], kept["probabilities"]
+
+
+def _train_folds(
+    run: Run, data: TrainingSet, folds: np.ndarray, settings: ResNetSettings, margins: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Probabilities of every sample by the ResNet without each fold, [N, K] each; fills in `margins` [N]."""
+    for fold in range(folds.max() + 1):
+        rows = np.flatnonzero(folds == fold)
+        probabilities, margins[rows] = _train_fold(run.subrun(f"fold {fold + 1}"), data, rows, settings)
+        yield probabilities
 
 
 def _train_fold(

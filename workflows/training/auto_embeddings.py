@@ -32,6 +32,10 @@ FINE_TUNES = (
     f" A ResNet on the images takes part as well, as there are {MIN_FINE_TUNING_LABELS} labels a class or more; "
     "members='graph' leaves it out."
 )
+NO_RESNETS = (
+    f" No ResNet takes part, as there are fewer than {MIN_FINE_TUNING_LABELS} labels a class; embeddings=None trains "
+    "some all the same."
+)
 OWN = "Evenset's own features of the images"
 
 

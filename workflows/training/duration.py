@@ -104,7 +104,7 @@ def _with_choice(
     if choice.candidate:
         left = count - store.counts(root_dataset(samples)).get(choice.candidate.name, 0)
         seconds = max(0, left) * choice.candidate.milliseconds / 1000
-    fine_tunes = labelled >= 2 * MIN_FINE_TUNING_LABELS and workflow == "auto_label"
+    fine_tunes = labelled >= 2 * MIN_FINE_TUNING_LABELS
     if fine_tunes:
         classes = len(samples.distinct(f"{overrides['label_field']}.label"))
         fine_tunes = labelled >= MIN_FINE_TUNING_LABELS * classes
@@ -190,7 +190,7 @@ def _auto_label(samples: int, labelled: int, area: float, values: Mapping[str, A
 
 
 def _mistakes(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
-    if values.get("embeddings"):
+    if values.get("embeddings") or not values.get("fine_tunes", True):
         return labelled * GRAPH
     folds = int(values["folds"])
     return labelled * GRAPH + folds * _resnet(labelled * (folds - 1) / folds, labelled / folds, area, values)

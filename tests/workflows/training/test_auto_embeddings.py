@@ -129,7 +129,9 @@ def test_offline_a_run_on_photos_ends(photos):
 
 
 @pytest.mark.parametrize("learn", [auto_label, find_mistakes])
-def test_offline_a_resnet_on_photos_starts_from_random_weights(photos, learn):
+def test_offline_a_resnet_on_photos_starts_from_random_weights(photos, learn, monkeypatch):
+    monkeypatch.setattr(auto_embeddings, "MIN_FINE_TUNING_LABELS", 1)
+
     def stop(phase, done, total, note):
         raise KeyboardInterrupt
 
@@ -221,3 +223,14 @@ def test_the_next_round_takes_the_vectors_of_the_last(clusters):
     first = auto_label(dataset, "ground_truth", embeddings="other", progress=False)
     second = auto_label(dataset, "ground_truth", after=first.run_key, output_field="second", progress=False)
     assert recorded(dataset, second) == "other"
+
+
+def test_few_labels_of_small_images_are_judged_without_a_resnet(digits):
+    dataset = digits(90, 8, labelled=90)
+    wrong = dataset.first()
+    wrong["ground_truth"].label = str((int(wrong["truth"]) + 1) % 10)
+    wrong.save()
+    results = find_mistakes(dataset, "ground_truth", progress=False)
+    assert "No ResNet takes part" in chosen(results) and results.method == "noise_mixture" and results.planted
+    assert dataset.values("mistake.rank")[0] == 1 and dataset.first()["mistake"].label == wrong["truth"]
+    assert dataset.count("mistake.margin") == 0  # a ResNet's
