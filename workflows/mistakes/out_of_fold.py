@@ -84,6 +84,7 @@ def from_images(run: Run, labels: Labels, config: MistakeConfig, trains_resnets:
     ungrouped = replace(labels, groups=np.full(len(labels.ids), ""))  # stats.groups are near-duplicates alone
     stats = image_survey.survey_images(run, ungrouped, config.images)
     vectors, details, unread = extract_features(run, labels, stats, config.images)
+    assert details is not None  # Evenset's own features have some
     errors = {**stats.errors, **unread}
     folds = cross_validation.draw_once(run, labels, stats.groups, errors, config.mistakes)
     readable = np.flatnonzero(folds >= 0)
@@ -226,7 +227,7 @@ def _with_resnet(members: np.ndarray, resnet_probabilities: np.ndarray, judged: 
     scores = np.log(np.maximum([members, resnet_probabilities], 1e-12))
     learnable = is_learnable(judged.class_ids, judged.folds)
     weights = ensemble.weigh(scores[:, learnable], judged.class_ids[learnable], defaults)
-    return np.exp(ensemble.combine(scores, weights))
+    return np.asarray(np.exp(ensemble.combine(scores, weights)))
 
 
 def _read_epochs(path: Path, ids: np.ndarray) -> tuple[np.ndarray, int]:
