@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..runs.run import Run
 from .file_names import folder_names, image_names
@@ -86,6 +85,7 @@ def _write_split(run: Run, part: Path, rows: Sequence[Row], layout: Layout, own:
 def _write_dataset(run: Run, part: Path, rows: Sequence[Row], layout: Layout, copied: Sequence[int]) -> None:
     """FiftyOne's own format, with all fields, from a temporary dataset whose samples show the copies."""
     import fiftyone as fo
+    from fiftyone.utils.data.exporters import FiftyOneDatasetExporter
 
     label_field = run.record.inputs["label_field"]
     copy = run.dataset.select([rows[row].id for row in copied]).clone()
@@ -101,14 +101,15 @@ def _write_dataset(run: Run, part: Path, rows: Sequence[Row], layout: Layout, co
             copy.set_values(label_field, suggested, key_field="id", progress=False)
         for number, (split, name) in enumerate(layout.splits.items()):
             run.report("writing labels", number, len(layout.splits))
-            samples: Any = copy.select([rows[row].id for row in copied if rows[row].split == split])
-            samples.export(
-                export_dir=str(part / name),
-                dataset_type=fo.types.FiftyOneDataset,
+            exporter = FiftyOneDatasetExporter(
+                str(part / name),
                 export_media=False,
                 rel_dir=str(part / name),
-                overwrite=False,
-                progress=False,
+                **dict.fromkeys(("export_saved_views", "export_runs", "export_workspaces"), False),
             )
+            with exporter:
+                exporter.export_samples(
+                    copy.select([rows[row].id for row in copied if rows[row].split == split]), progress=False
+                )
     finally:
         copy.delete()

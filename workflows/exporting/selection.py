@@ -76,9 +76,17 @@ def read_wanted(labels: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def read_splits(splits: str | Sequence[str]) -> tuple[str, ...]:
-    """The tags in a text with commas, or a list; "none" and an empty list mean no folders."""
+    """The tags in a text with commas, or a list; "none" and an empty list mean no folders.
+
+    Raises:
+        ValueError: a text without any
+    """
     names = tuple(dict.fromkeys(_listed(splits)))
-    return () if names == ("none",) and isinstance(splits, str) else names
+    if not isinstance(splits, str):
+        return names
+    if not names:
+        raise InvalidInput(f"splits has to be tags with commas, or none, not {splits!r}")
+    return () if names == ("none",) else names
 
 
 def _listed(values: str | Sequence[str]) -> list[str]:
