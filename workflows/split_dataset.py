@@ -21,9 +21,9 @@ from .runs.arguments import Embeddings, Progress, Samples, public
 from .runs.run import Run
 from .splitting.assignment import Assignment, assign
 from .splitting.results import SplitResults, summarize
-from .splitting.similarity import group
+from .splitting.similarity import group, open_vectors
 from .splitting.tags import METHOD, check_tags, kept_parts, tags_of, with_kept
-from .training.embedding_source import EmbeddingSource, note_source, open_source
+from .training.embedding_source import EmbeddingSource, note_source
 from .training.image_survey import errors_of, unreadable
 
 LOCK = "tags of a split"
@@ -50,7 +50,7 @@ def split_dataset(
         label_field: a field of `fo.Classification`
         group_field: samples with the same value (patient, video, product) stay on one side
         embeddings: near-duplicates by these vectors, and not by the images: a field of vectors, an array, `{sample id:
-            vector}`, a Brain key, or a model; None: images
+            vector}`, a Brain key, or a model; "auto": vectors that are there, else images; None: images
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
         settings: fields of SplitSettings: train, val, test, keep, unlabelled, ...
@@ -68,7 +68,7 @@ def split_dataset(
             check_tags(dataset, split_settings)
             samples = with_kept(samples, split_settings)
         labels = _read(samples, label_field, group_field, split_settings)
-        source = open_source(samples, embeddings, labels, resume)
+        source = open_vectors(samples, embeddings, labels, resume)
         inputs = dict(label_field=label_field, group_field=group_field, embeddings=source.name if source else None)
         request = lifecycle.RunRequest(METHOD, settings=(split_settings,), inputs=inputs)
         with lifecycle.start(samples, request, progress=progress, resume=resume) as run:

@@ -14,6 +14,7 @@ from evenset.models.settings import (
     AutoLabelSettings,
     BalanceSettings,
     CopySettings,
+    ExportSettings,
     FilterSettings,
     GeneratorSettings,
     GraphSettings,
@@ -22,6 +23,7 @@ from evenset.models.settings import (
     ResNetSettings,
     ReviewSettings,
     SamplingSettings,
+    SplitSettings,
     TrainGeneratorSettings,
     setting,
     split,
@@ -46,6 +48,8 @@ FORMS = {
     "train_generator": (ImageSettings, GeneratorSettings, TrainGeneratorSettings),
     "balance_classes": (ImageSettings, GeneratorSettings, SamplingSettings, FilterSettings, BalanceSettings),
     "find_mistakes": (ImageSettings, ResNetSettings, GraphSettings, MistakeSettings),
+    "split_dataset": (SplitSettings,),
+    "export_dataset": (ExportSettings,),
 }
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import contextlib
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...models.errors import InvalidInput
 from ...models.images.file_checks import LARGEST_IMAGES
 from ...models.images.survey import survey
 from ...models.settings import SplitSettings
+from ..data.internals import root_dataset
 from ..data.labels import Labels
+from ..embeddings import store
 from ..runs.run import Run
-from ..training.embedding_source import EmbeddingSource, read_or_compute
+from ..training.auto_embeddings import is_auto, vector_sources
+from ..training.embedding_source import EmbeddingSource, open_source, read_or_compute
 
 
 class Groups(NamedTuple):
@@ -19,6 +24,24 @@ class Groups(NamedTuple):
 
     of: np.ndarray  # index of each sample's group [N]
     errors: dict[int, str]  # index of a sample: why it cannot be read
+
+
+def open_vectors(samples: Any, embeddings: Any, labels: Labels, resume: str | None) -> EmbeddingSource | None:
+    """The vectors that tell near-duplicates; None: the images do.
+
+    "auto" takes a field or a Brain run with a vector for each sample, or an encoder's kept vectors of each file.
+
+    Raises:
+        TypeError, ValueError: as `embedding_source.open_source`
+    """
+    if not is_auto(embeddings):
+        return open_source(samples, embeddings, labels, resume)
+    files = len(np.unique(labels.paths))
+    kept = [name for name, count in store.counts(root_dataset(samples)).items() if count >= files]
+    for name in [*vector_sources(samples), *kept]:
+        with contextlib.suppress(InvalidInput):  # a sample has no vector, or a bad one
+            return open_source(samples, name, labels)
+    return None
 
 
 def group(run: Run, labels: Labels, source: EmbeddingSource | None, settings: SplitSettings) -> Groups:
