@@ -106,7 +106,7 @@ def test_csv_has_a_line_for_each_copied_image_which_fiftyone_reads_too(digits, t
 
 @pytest.fixture
 def reviewed(suggestions, digit_files):
-    """Of eight suggestions that were accepted two were looked at, one corrected, one accepted in bulk; two are labels."""
+    """Eight accepted suggestions: two of labelled samples, two seen, one corrected, one accepted in bulk, two left."""
     dataset = suggestions(["cat"] * 8, ["own", "own", *[None] * 6])
     paths, _ = digit_files(8)
     dataset.set_values("filepath", paths)
@@ -158,6 +158,8 @@ def test_accepted_suggestions_are_labels_in_fiftyones_format(reviewed, tmp_path,
 def test_synthetic_samples_are_left_out_unless_they_are_asked_for(digits, digit_files, tmp_path):
     dataset = digits(20, labelled=20)
     dataset.add_sample_field("synthetic", fo.EmbeddedDocumentField, embedded_doc_type=fo.DynamicEmbeddedDocument)
+    for name in ("run", "nearest_real_id"):
+        dataset.add_sample_field(f"synthetic.{name}", fo.StringField)
     made = fo.DynamicEmbeddedDocument(run="evenset_balance_classes_1")
     paths, _ = digit_files(3, seed=5)
     label = fo.Classification(label="0")

@@ -164,6 +164,8 @@ def augmented(scans):
     def make():
         dataset = scans()
         dataset.add_sample_field("synthetic", fo.EmbeddedDocumentField, embedded_doc_type=fo.DynamicEmbeddedDocument)
+        for name in ("run", "nearest_real_id"):
+            dataset.add_sample_field(f"synthetic.{name}", fo.StringField)
         samples = []
         for number, real in enumerate(dataset.exists("ground_truth").limit(60)):
             for copy in range(2):
