@@ -12,6 +12,7 @@ from pathlib import Path
 import fiftyone as fo
 import pytest
 from evenset import delete_run, export_dataset, list_runs, resume_run, review_labels, split_dataset
+from evenset.workflows.data import export_folders
 from evenset.workflows.exporting import images as image_copies
 from evenset.workflows.exporting.file_names import folder_names, image_names, safe_name
 from evenset.workflows.exporting.manifest import safe_cell
@@ -373,3 +374,38 @@ def test_the_readme_has_counts_runs_and_flags_but_no_place_on_this_machine(digit
     assert f"`{results.run_key}`" in text and "seed=7" in text and f"fiftyone {fo.__version__}" in text
     assert str(tmp_path) not in text and "licences of their sources" in text
     assert text.count("fo.Dataset.from_dir(") == 3
+
+
+@pytest.mark.slow
+def test_what_a_killed_export_left_goes_with_its_run(digits, tmp_path, elsewhere):
+    dataset = digits(30, labelled=30)
+    place = tmp_path / "place"
+    place.mkdir()
+    process = elsewhere(f"""
+        import os, evenset, fiftyone as fo
+
+        def kill(phase, done, total, note):
+            if phase == "writing labels":
+                os._exit(9)
+
+        evenset.export_dataset(
+            fo.load_dataset({dataset.name!r}), {str(place / "out")!r}, "ground_truth", progress=kill
+        )
+    """)
+    assert process.wait(timeout=300) == 9, process.stderr.read()
+    (left,) = place.iterdir()
+    assert left.name.startswith(".out.evenset_export_dataset_1-") and list(left.rglob("*.png"))
+    (left / "sub").mkdir()
+
+    delete_run(dataset, "evenset_export_dataset_1")
+
+    assert list(place.iterdir()) == []
+
+
+def test_a_folder_without_the_mark_of_the_run_is_never_removed(digits, tmp_path):
+    dataset = digits(20, labelled=20)
+    key = export_dataset(dataset, tmp_path / "out", "ground_truth", **QUIET).run_key
+    (tmp_path / ".mine").mkdir()
+    (tmp_path / ".mine" / "photo.png").write_text("mine")
+    export_folders.remove_unfinished(dataset, key, [str(tmp_path / ".mine"), str(tmp_path / "out"), "/"])
+    assert (tmp_path / ".mine" / "photo.png").exists() and len(manifest(tmp_path / "out")) == 20

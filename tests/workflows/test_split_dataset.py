@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from evenset import delete_run, list_runs, resume_run, split_dataset
 from evenset.workflows.data import sample_tags
+from evenset.workflows.data.folders import run_folder
 from PIL import Image
 
 QUIET = dict(progress=False)
@@ -334,3 +335,11 @@ def test_a_split_that_breaks_off_leaves_no_tag_and_a_resume_ends_as_if_it_had_no
     assert dataset.count_sample_tags() == {}
     results = resume_run(dataset, "evenset_split_dataset_1", progress=False)
     assert results.counts == {"train": 160, "val": 20, "test": 20} == dataset.count_sample_tags()
+
+
+def test_tags_without_their_list_are_not_guessed(scans, refused):
+    dataset = scans()
+    key = split_dataset(dataset, "ground_truth", **QUIET).run_key
+    (run_folder(dataset, key) / sample_tags.FILE).unlink()
+    with refused(dataset, f"the tags that {key} gave cannot be told from others", f"dataset.delete_run('{key}')"):
+        delete_run(dataset, key)

@@ -49,7 +49,8 @@ def group(run: Run, labels: Labels, source: EmbeddingSource | None, settings: Sp
     from ...models.splits import join, near_duplicates, similar_vectors
 
     same_file = np.unique(labels.paths, return_inverse=True)[1]
-    similar, errors = np.arange(len(labels.ids)), {}
+    similar = np.arange(len(labels.ids))
+    errors: dict[int, str] = {}
     if source is not None:
         vectors, errors = read_or_compute(run, labels, source)
         rows = _others(len(labels.ids), errors)
