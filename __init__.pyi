@@ -18,6 +18,7 @@ from .workflows.comparison import rules as user_rules
 from .workflows.comparison.results import CompareResults as CompareResults
 from .workflows.comparison.table_rows import OwnSettings
 from .workflows.delete_embeddings import DeletedEmbeddings as DeletedEmbeddings
+from .workflows.exporting.results import ExportResults as ExportResults
 from .workflows.gcn.results import GCNResults as GCNResults
 from .workflows.labeling.results import AutoLabelResults as AutoLabelResults
 from .workflows.labeling.retarget import TargetResults as TargetResults
@@ -33,6 +34,7 @@ from .workflows.runs.arguments import Progress
 from .workflows.runs.arguments import Samples
 from .workflows.runs.run import RunStopped as RunStopped
 from .workflows.runs.undo import DeletedRun as DeletedRun
+from .workflows.splitting.results import SplitResults as SplitResults
 from .workflows.train_generator import GeneratorResults as GeneratorResults
 from .workflows.train_resnet import TrainResults as TrainResults
 
@@ -520,6 +522,45 @@ def compare_methods(
     held_out_fraction: float = 0.25,
 ) -> CompareResults | GenerationResults:
     """Compares methods on held-out labels; undo with `delete_run`."""
+
+def split_dataset(
+    samples: Samples,
+    label_field: str,
+    *,
+    group_field: str | None = None,
+    embeddings: Embeddings = None,
+    progress: Progress = None,
+    resume: str | None = None,
+    train: float = 0.8,
+    val: float = 0.1,
+    test: float = 0.1,
+    keep: bool = False,
+    unlabelled: str = 'leave',
+    near_duplicates: bool = True,
+    min_similarity: float = 0.98,
+    train_tag: str = 'train',
+    val_tag: str = 'val',
+    test_tag: str = 'test',
+    seed: int = 0,
+) -> SplitResults:
+    """Tags samples as train, val or test, each class in the same fractions; undo with `delete_run`."""
+
+def export_dataset(
+    samples: Samples,
+    folder: str | Path,
+    label_field: str,
+    *,
+    labels: str | Sequence[str] = 'labelled, reviewed',
+    suggestions: str | None = None,
+    splits: str | Sequence[str] | None = None,
+    include_synthetic: bool = False,
+    progress: Progress = None,
+    resume: str | None = None,
+    format: str = 'folders',
+    decode_images: bool = True,
+    escape_formulas: bool = True,
+) -> ExportResults:
+    """Copies labelled images and their labels into a new folder, with labels.csv and a README.md of what was done."""
 
 def delete_run(
     dataset: Samples,

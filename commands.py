@@ -28,6 +28,8 @@ SETTINGS = {  # settings classes of each workflow, its own first; a test compare
     "train_generator": ("GeneratorSettings", "TrainGeneratorSettings", "ImageSettings"),
     "balance_classes": ("BALANCE_SETTINGS",),
     "compare_methods": ("CompareSettings", "AttackSettings", "ImageSettings", "METHODS", "BALANCE_SETTINGS"),
+    "split_dataset": ("SplitSettings",),
+    "export_dataset": ("ExportSettings",),
 }
 BORROWED = {"compare_methods": ("balance_classes", ("generator", "target", "classes"))}  # for task="generation"
 EPILOG = "Exit codes: 0 done, 1 the run failed or was refused, 2 bad usage, 130 interrupted or stopped."

@@ -36,7 +36,9 @@ def call(function: str, arguments: dict[str, Any], *, takes_progress: bool) -> i
     try:
         with only_results() as out:
             samples = find_samples(name, view)
-            parts = {part: find_part(samples, arguments[part]) for part in PARTS if part in arguments}
+            parts = {
+                part: find_part(samples, arguments[part]) for part in PARTS if isinstance(arguments.get(part), str)
+            }
             with contextlib.closing(watch):  # the bar must leave the line before anything is printed
                 results = run(function, samples, {**arguments, **parts})
             return show(results, as_json, out, name, watch.run_key or function)

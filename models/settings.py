@@ -650,6 +650,56 @@ class SmallCNNSettings(Settings):
     seed: int = _seed("fixes initial weights, order and augmentation")
 
 
+@dataclass(frozen=True)
+class SplitSettings(Settings):
+    train: float = setting(0.8, "fraction of the samples for training", low=0.01, high=1.0, basic=True)
+    val: float = setting(0.1, "fraction for validation; 0 is none", low=0.0, high=0.98, basic=True)
+    test: float = setting(0.1, "fraction for the test; 0 is none", low=0.0, high=0.98, basic=True)
+    keep: bool = setting(
+        False, "extends a split: samples with one of its tags stay, the others are added to them", basic=True
+    )
+    unlabelled: str = setting(
+        "leave", "samples without a label get no tag, or are split at random", choices=("leave", "split"), basic=True
+    )
+    near_duplicates: bool = setting(
+        True, "keeps images that look the same, mirrored too, on one side; reads every image unless there are vectors"
+    )
+    min_similarity: float = setting(
+        0.98, "cosine similarity from which two samples are near-duplicates by their vectors", low=0.5, high=1.0
+    )
+    train_tag: str = setting("train", "tag of the samples for training")
+    val_tag: str = setting("val", "tag of the samples for validation")
+    test_tag: str = setting("test", "tag of the samples for the test")
+    seed: int = _seed("fixes the split")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        total = self.train + self.val + self.test
+        if abs(total - 1) > 1e-6:
+            raise InvalidInput(f"train, val and test have to sum to 1, not {total:.6g}: change one of them")
+        if self.val == self.test == 0:
+            raise InvalidInput(
+                "train is 1, and val and test are 0: give one of the two a fraction, to hold samples out"
+            )
+        tags = (self.train_tag, self.val_tag, self.test_tag)
+        if len({tag.casefold() for tag in tags}) < len(tags):
+            raise InvalidInput(f"train_tag, val_tag and test_tag have to differ, not be {', '.join(map(repr, tags))}")
+
+
+@dataclass(frozen=True)
+class ExportSettings(Settings):
+    format: str = setting(
+        "folders",
+        "a folder of images a class; FiftyOne's dataset with all fields; images with labels.csv; or labels.json",
+        choices=("folders", "fiftyone", "csv", "json"),
+        basic=True,
+    )
+    decode_images: bool = setting(True, "decodes each image first, and leaves out those that cannot be read")
+    escape_formulas: bool = setting(
+        True, "writes ' before cells of labels.csv that a spreadsheet would execute (those that begin with = + - @)"
+    )
+
+
 BALANCE_SETTINGS: tuple[type[Settings], ...] = (  # of balance_classes
     BalanceSettings,
     ImageSettings,

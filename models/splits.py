@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
@@ -12,27 +13,62 @@ BLOCK_ROWS = 1000  # searched at a time, because all pairs of many duplicates ma
 MIN_CORRELATION = 0.999  # of the thumbnails of two near duplicates (re-encoded, resized)
 
 
-def near_duplicates(thumbnails: np.ndarray, min_correlation: float = MIN_CORRELATION) -> np.ndarray:
+def near_duplicates(
+    thumbnails: np.ndarray, min_correlation: float = MIN_CORRELATION, mirrored: bool = False
+) -> np.ndarray:
     """Groups images that look the same -> index of each image's group [N].
 
     Args:
-        thumbnails: small gray images, 0..1 [N, D]
+        thumbnails: small square gray images, 0..1 [N, D]
+        mirrored: also those that look the same once mirrored
     """
-    from sklearn.neighbors import NearestNeighbors
-
     if len(thumbnails) < 2:
         return np.zeros(len(thumbnails), dtype=np.int64)
+    first, inverse = _unique_rows(_pattern(thumbnails).round(4))
+    features = _pattern(thumbnails[first]).round(4)
+    queries = [features]
+    if mirrored:
+        side = math.isqrt(thumbnails.shape[1])
+        queries.append(_pattern(thumbnails[first].reshape(-1, side, side)[:, :, ::-1].reshape(len(first), -1)))
+    return np.asarray(_joined_within(features, queries, math.sqrt(2 - 2 * min_correlation))[inverse])
+
+
+def similar_vectors(vectors: np.ndarray, min_similarity: float) -> np.ndarray:
+    """Groups vectors by cosine similarity -> index of each vector's group [N].
+
+    Args:
+        vectors: [N, D]
+        min_similarity: of two vectors that are joined, at most 1
+    """
+    if len(vectors) < 2:
+        return np.zeros(len(vectors), dtype=np.int64)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
+    return _joined_within(unit, [unit], math.sqrt(max(2 - 2 * min_similarity, 1e-6)))
+
+
+def _pattern(thumbnails: np.ndarray) -> np.ndarray:
+    """Features whose distance is the correlation of thumbnails; images of one colour differ in brightness."""
     centred = thumbnails - thumbnails.mean(1, keepdims=True)
     norms = np.linalg.norm(centred, axis=1, keepdims=True)
     pattern = np.where(norms > 1e-3, centred / np.maximum(norms, 1e-3), 0.0)
-    features = np.hstack([pattern, thumbnails.mean(1, keepdims=True)])  # images of one colour differ in brightness
-    first, inverse = _unique_rows(features.round(4))
-    features, groups = features[first], np.arange(len(first))
-    search = NearestNeighbors(radius=float(np.sqrt(2 - 2 * min_correlation))).fit(features)
-    for start in range(0, len(first), BLOCK_ROWS):
-        near = search.radius_neighbors_graph(features[start : start + BLOCK_ROWS]).tocoo()
-        groups = _components(groups[start + near.row], groups[near.col], len(groups))[groups]
-    return np.asarray(groups[inverse])
+    return np.hstack([pattern, thumbnails.mean(1, keepdims=True)])
+
+
+def _joined_within(features: np.ndarray, queries: list[np.ndarray], radius: float) -> np.ndarray:
+    """Groups rows that lie within the radius of another one's query -> index of each row's group [N].
+
+    Args:
+        queries: each with a row for every row of `features` [N, D]
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    search, groups = NearestNeighbors(radius=radius).fit(features), np.arange(len(features))
+    for rows in queries:
+        for start in range(0, len(rows), BLOCK_ROWS):
+            near = search.radius_neighbors_graph(rows[start : start + BLOCK_ROWS]).tocoo()
+            groups = _components(groups[start + near.row], groups[near.col], len(groups))[groups]
+    return groups
 
 
 def _unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

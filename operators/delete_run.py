@@ -10,7 +10,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..workflows import stop_run
-from ..workflows.data import folders, label_edits, synthetic
+from ..workflows.data import export_folders, folders, label_edits, synthetic
 from ..workflows.delete_run import delete_run, files_sentence
 from ..workflows.display.progress_bar import Progress
 from ..workflows.display.tables import counted
@@ -73,6 +73,8 @@ def describe_deletion(dataset: Any, key: str) -> list[str]:
         count, verbs = synthetic.count_of_run(dataset, key), ("with its label", "with their labels")
         lines.append(counted(count, "sample", *(f"that it added, {verb}" for verb in verbs)))
     lines += _describe_restored_labels(dataset, record)
+    lines += [f"Tags that it gave: {', '.join(record.writes['tags'])}"] if record.writes.get("tags") else []
+    lines += [f"The exported folder {name} stays" for name in record.writes.get(export_folders.FINISHED, [])]
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     lines.append(f"{counted(len(sizes), 'file')} of its own ({sum(sizes) / 1e6:,.1f} MB), and its record")
     shown = shown_files.shown_files(folder, other_than=dataset)

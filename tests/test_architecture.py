@@ -26,6 +26,8 @@ FLOORS = {  # folders of workflows/, each with those below it that it may import
     "embeddings": {"runs", "data", "display"},
     "training": {"embeddings", "runs", "data", "display"},
     "reviewing": {"runs", "data", "display"},
+    "splitting": {"training", "embeddings", "runs", "data", "display"},
+    "exporting": {"runs", "data", "display"},
     **{
         name: {"training", "embeddings", "runs", "data", "display"}
         for name in ("labeling", "mistakes", "gcn", "balancing", "comparison")

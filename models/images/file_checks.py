@@ -11,6 +11,7 @@ from ..errors import ImageError
 from ..settings import ImageSettings
 from . import tiff
 
+LARGEST_IMAGES = ImageSettings(max_megabytes=10_000.0, max_megapixels=2000.0)  # where no setting limits them
 PIXEL_BYTES = 4  # max_megapixels counts pixels of four bytes, as Pillow stores colour; wider pixels count for more
 REMOTE = re.compile(r"(^|/)(?P<scheme>[a-z][a-z0-9+.-]+):/+(?P<rest>.*)", re.I | re.S)  # FiftyOne makes it absolute
 IMAGE_START = re.compile(rb".PNG|GIF8|RIFF....WEBP|....ftypavi|BM", re.S)  # first bytes of formats that Pillow reads

@@ -66,19 +66,23 @@ PLAIN_WORD_LABELS = dict(  # names that are ordinary words too: replaced only wh
     after="Next round after",
     classes="Classes",
     embeddings="Embeddings",
+    folder="Folder",
     generator="Generator",
     graph="Graph",
     label="Correct label",
+    labels="Labels",
     rules="Rules",
     run="Run",
+    splits="Splits",
+    suggestions="Suggestions",
     target="Target",
     task="Comparison",
     test="Test tag",
     validation="Validation tag",
 )
-PLAIN_WORD_LABELS |= {
+PLAIN_WORD_LABELS = {
     item.name: setting_label(item) for kind in SETTINGS_CLASSES for item in fields(kind) if "_" not in item.name
-}
+} | PLAIN_WORD_LABELS
 
 _VALUE = r"\w+|'[^']*'"
 _SETTING = re.compile(

@@ -29,7 +29,7 @@ def reopen_form(ctx: foo.ExecutionContext, key: str, **changes: Any) -> None:
 def form_values(record: RunRecord) -> dict[str, Any]:
     """The values of the form by line; under `not_in_form`, what the form has no line for.
 
-    The new field is left out, since it needs another name.
+    The new field or folder is left out, since it needs another name.
     """
     inputs, settings = record.inputs, record.settings
     missing: list[str] = []
@@ -40,6 +40,8 @@ def form_values(record: RunRecord) -> dict[str, Any]:
         missing += [f"the view of {name}"] if part == A_VIEW else []
     if record.method == "review_labels":
         missing += _fill_class(values, values.pop("classes", None) or [])
+    elif record.method == "export_dataset":
+        values.update(labels=", ".join(inputs["labels"]), splits=", ".join(inputs["splits"]) or "none")
     elif inputs.get("classes"):
         values["classes"] = user_input.write_classes(inputs["classes"])
     if rows := inputs.get("settings_of"):
@@ -50,7 +52,8 @@ def form_values(record: RunRecord) -> dict[str, Any]:
     values["not_in_form"] = ", ".join(missing) or None
     lines = next_round_lines(inputs.get("after"))
     values.update({line: settings[name] for name, line in lines.items() if name in settings})
-    values.pop("output_field", None)
+    for name in ("output_field", "folder"):
+        values.pop(name, None)
     return {
         name: value
         for name, value in values.items()

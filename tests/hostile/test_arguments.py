@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
+import tempfile
 import uuid
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 
 FUNCTIONS = [*evenset.FUNCTIONS]
 OFF = dict(progress=False)
+FOLDER = str(Path(tempfile.gettempdir(), f"evenset-{uuid.uuid4().hex}"))  # never made
 BASE: dict[str, dict[str, Any]] = {  # a call that would do its work
     "preprocess_images": OFF,
     "train_resnet": dict(OFF, label_field="ground_truth", weights="none"),
@@ -32,6 +34,8 @@ BASE: dict[str, dict[str, Any]] = {  # a call that would do its work
     "balance_classes": dict(OFF, label_field="ground_truth"),
     "compare_methods": dict(OFF, label_field="ground_truth", embeddings="vector", methods=["k-nn", "resnet"]),
     "set_target": dict(run_key="evenset_auto_label_1", target_precision=0.9),
+    "split_dataset": dict(OFF, label_field="ground_truth", near_duplicates=False),
+    "export_dataset": dict(OFF, folder=FOLDER, label_field="ground_truth"),
     "delete_run": dict(run_key="evenset_auto_label_1"),
     "list_runs": {},
     "resume_run": dict(OFF, run_key="evenset_auto_label_1"),
@@ -107,12 +111,26 @@ def is_legal(name, kind, value):
         return isinstance(value, bool)
     if name == "target_precision":
         return isinstance(value, (int, float)) and not isinstance(value, bool) and 0.5 <= value <= 0.999
+    if name == "folder":
+        return isinstance(value, (str, Path)) and is_new_folder(str(value))
+    if name == "splits":  # none
+        return isinstance(value, (list, tuple)) and len(value) == 0
     if name in ("settings_of", "classes"):  # none
         return isinstance(value, (list, tuple, dict)) and len(value) == 0
     if name == "target":
         is_count = isinstance(value, (int, float)) and not isinstance(value, bool)
         return value == {} if isinstance(value, dict) else is_count and 0 <= value < 2**63 and value % 1 == 0
     return kind is bool and isinstance(value, bool)
+
+
+def is_new_folder(path):
+    """Whether an export might make this folder."""
+    try:
+        return bool(path) and Path(path).resolve().parent.is_dir() and not any(Path(path).iterdir())
+    except FileNotFoundError:
+        return len(path) < 200
+    except (OSError, ValueError):
+        return False
 
 
 def is_in_range(item, value):

@@ -84,3 +84,20 @@ def test_a_class_of_large_groups_is_drawn_from_too():
 
     assert np.bincount(labels[drawn]).tolist() == [20, 20, 20]
     assert len(np.unique(groups[drawn])) == 3
+
+
+def test_a_mirrored_copy_is_a_near_duplicate_where_it_is_asked_for():
+    images = np.random.default_rng(0).random((6, 16, 16)).astype("float32")
+    thumbnails = np.vstack([images.reshape(6, -1), images[2, :, ::-1].reshape(1, -1)])
+
+    assert len(np.unique(splits.near_duplicates(thumbnails))) == 7
+    groups = splits.near_duplicates(thumbnails, mirrored=True)
+    assert groups[6] == groups[2] and len(np.unique(groups)) == 6
+
+
+def test_similar_vectors_are_those_above_the_cosine_similarity_whatever_their_length():
+    vectors = np.array([[1, 0, 0], [20, 1, 0], [0, 1, 0], [0, 0, 0]], dtype="float32")  # the cosine of two is .9988
+
+    groups = splits.similar_vectors(vectors, 0.99)
+    assert groups[0] == groups[1] and len(np.unique(groups)) == 3
+    assert len(np.unique(splits.similar_vectors(vectors, 0.999))) == 4

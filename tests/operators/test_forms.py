@@ -14,6 +14,7 @@ from evenset.models.settings import (
     AutoLabelSettings,
     BalanceSettings,
     CopySettings,
+    ExportSettings,
     FilterSettings,
     GeneratorSettings,
     GraphSettings,
@@ -22,6 +23,7 @@ from evenset.models.settings import (
     ResNetSettings,
     ReviewSettings,
     SamplingSettings,
+    SplitSettings,
     TrainGeneratorSettings,
     setting,
     split,
@@ -46,7 +48,10 @@ FORMS = {
     "train_generator": (ImageSettings, GeneratorSettings, TrainGeneratorSettings),
     "balance_classes": (ImageSettings, GeneratorSettings, SamplingSettings, FilterSettings, BalanceSettings),
     "find_mistakes": (ImageSettings, ResNetSettings, GraphSettings, MistakeSettings),
+    "split_dataset": (SplitSettings,),
+    "export_dataset": (ExportSettings,),
 }
+TOGETHER = {"split_dataset": dict(train=0.5, val=0.3, test=0.2)}  # values that depend on one another
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +145,7 @@ def test_auto_label_asks_for_little(app, labelled):
 @pytest.mark.parametrize("operator", FORMS)
 def test_what_is_put_in_comes_back_as_the_same_settings(operator):
     kinds = FORMS[operator]
-    put_in = {item.name: another(item) for kind in kinds for item in fields(kind)}
+    put_in = {item.name: another(item) for kind in kinds for item in fields(kind)} | TOGETHER.get(operator, {})
 
     given = read_settings(SimpleNamespace(params=put_in), *kinds)
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..data import synthetic
+from ...models.errors import InvalidInput
+from ...models.regular_files import is_folder
+from ..data import export_folders, sample_tags, synthetic
 from ..data.field_access import require_writable
 from ..display.tables import counted
-from . import ownership, review_undo
+from . import ownership, review_undo, run_files
 from .records import RunRecord
 
 
@@ -24,6 +26,7 @@ class DeletedRun:
     samples: int = 0  # that the run had added
     labels: int = 0  # of the user's field, restored
     suggestions: int = 0  # that a review had rejected, restored
+    tags: int = 0  # of samples, removed
     flags: int = 0  # of find_mistakes, that a review had dismissed, restored
     edited: list[str] = field(default_factory=list)  # ids of samples whose label was edited since: they keep it
     left: list[str] = field(default_factory=list)  # sentences on all else that stays
@@ -36,6 +39,7 @@ class DeletedRun:
                 for number, noun in ((len(self.views), "view"), (len(self.evaluations), "evaluation"))
             ),
             counted(self.samples, "sample") if self.samples else "",
+            counted(self.tags, "tag") if self.tags else "",
             *(
                 f"{counted(number, noun)} restored" if number else ""
                 for number, noun in ((self.labels, "label"), (self.suggestions, "suggestion"), (self.flags, "flag"))
@@ -54,13 +58,15 @@ def undo_writes(dataset: Any, record: RunRecord) -> DeletedRun:
     """Removes and restores all that a run wrote into the dataset, and clears it from `record`.
 
     Raises:
-        ValueError: labels cannot be restored, or a field is read-only; nothing was changed
+        ValueError: labels cannot be restored, tags cannot be told from others, or a field is read-only; nothing was
+            changed
     """
     run_key, writes = record.key, record.writes
     undone = DeletedRun(run_key, fields=ownership.fields_of(dataset, record))
     undone.views = ownership.views_of(dataset, record)
     undone.evaluations = ownership.evaluations_of(dataset, record)
     require_writable(dataset, *undone.fields)
+    undone.tags = _remove_tags(dataset, record)
     for name, value in vars(review_undo.undo_review(dataset, record)).items():
         setattr(undone, name, value)
     if run_key in writes.pop("samples", []):
@@ -74,10 +80,29 @@ def undo_writes(dataset: Any, record: RunRecord) -> DeletedRun:
         dataset.delete_sample_field(name)
     undone.left += _not_own(dataset, record)
     _restore_app(dataset, writes)
+    export_folders.remove_unfinished(dataset, run_key, writes.pop(export_folders.UNFINISHED, []))
     for kind in ("fields", "views", "evaluations"):
         writes.pop(kind, None)
     record.ids.clear()
     return undone
+
+
+def _remove_tags(dataset: Any, record: RunRecord) -> int:
+    """Removes the tags that the run gave; returns how many.
+
+    Raises:
+        ValueError: its list of them is missing
+    """
+    if "tags" not in record.writes:
+        return 0
+    folder = run_files.files_of(dataset, record)
+    if not (folder / sample_tags.FILE).exists():
+        raise InvalidInput(
+            f"the tags that {record.key} gave cannot be told from others without its list: "
+            f"{run_files.why_gone(dataset, record)}. To delete its record alone, and keep the tags: "
+            f"dataset.delete_run({record.key!r}), FiftyOne's own"
+        )
+    return sample_tags.remove(dataset, folder)
 
 
 def _not_own(dataset: Any, record: RunRecord) -> Iterator[str]:
@@ -89,6 +114,12 @@ def _not_own(dataset: Any, record: RunRecord) -> Iterator[str]:
     for name in ownership.renamed_fields_of(dataset, record):
         if not all(dataset.has_field(other) for other in writes.get("fields", [])):
             yield f"the field {name!r} stays: a field of {record.key} that got another name"
+    for tag in writes.pop("tags", []):
+        if count := dataset.match_tags(tag).count("id"):
+            yield f"{counted(count, 'sample', 'keeps', 'keep')} the tag {tag!r}, which {record.key} did not give"
+    for folder in writes.get(export_folders.FINISHED, []):
+        if is_folder(folder):
+            yield f"the exported folder {folder} stays: delete it by hand"
     for name in writes.get("views", []):
         if dataset.has_saved_view(name):
             yield f"the saved view {name!r} stays: it is not the one that {record.key} saved"

@@ -1,0 +1,48 @@
+"""Results of an export."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..display.tables import counted, left_out, table
+from .selection import Row
+
+ALL = "images"  # column of an export without splits
+
+
+@dataclass
+class ExportResults:
+    """What an export holds. `str` prints a table of classes and splits."""
+
+    run_key: str
+    folder: str
+    format: str
+    label_field: str
+    images: int
+    origins: dict[str, int]  # labels of each origin
+    rows: list[dict[str, Any]]  # a class: its images in each split
+    left_out: dict[str, int]  # why samples are not in it, and how many
+    skipped: dict[str, str]  # sample id: why its image cannot be read
+    notes: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        origins = ", ".join(f"{count:,} {origin}" for origin, count in self.origins.items())
+        left = [f"{counted(count, 'sample')} left out: {reason}." for reason, count in self.left_out.items()]
+        title = f"{counted(self.images, 'image', 'is', 'are')} in {self.folder} ({self.format}): {origins}"
+        return "\n".join([title, "", table(self.rows), *left, *self.notes, *left_out(len(self.skipped))])
+
+
+def count_classes(rows: Sequence[Row], copied: Iterable[int], splits: Sequence[str]) -> list[dict[str, Any]]:
+    """A row for each class, with its images in each split."""
+    counts = Counter((rows[index].label, rows[index].split) for index in copied)
+    labels = sorted({label for label, _ in counts})
+    columns = splits or ("",)
+    return [{"class": label, **{split or ALL: counts[label, split] for split in columns}} for label in labels]
+
+
+def count_origins(rows: Sequence[Row], copied: Iterable[int]) -> dict[str, int]:
+    counts = Counter(str(rows[index].origin) for index in copied)
+    return dict(sorted(counts.items()))

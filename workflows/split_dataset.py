@@ -1,0 +1,121 @@
+"""Splits a dataset into training, validation and test, by tags, without leaks between them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..models.errors import ImageError, InvalidInput
+from ..models.settings import SplitSettings, split
+from .data import sample_tags
+from .data.checks import check_images, check_label_field
+from .data.groups import require_groups
+from .data.internals import root_dataset
+from .data.labels import SYNTHETIC, Labels, read_labels
+from .data.locks import lock_field
+from .display.tables import counted
+from .runs import lifecycle
+from .runs.arguments import Embeddings, Progress, Samples, public
+from .runs.run import Run
+from .splitting.assignment import Assignment, assign
+from .splitting.results import SplitResults, summarize
+from .splitting.similarity import group, open_vectors
+from .splitting.tags import METHOD, check_tags, kept_parts, tags_of, with_kept
+from .training.embedding_source import EmbeddingSource, note_source
+from .training.image_survey import errors_of, unreadable
+
+LOCK = "tags of a split"
+
+
+@public
+def split_dataset(
+    samples: Samples,
+    label_field: str,
+    *,
+    group_field: str | None = None,
+    embeddings: Embeddings = None,
+    progress: Progress = None,
+    resume: str | None = None,
+    **settings: Any,
+) -> SplitResults:
+    """Tags samples as train, val or test, each class in the same fractions; undo with `delete_run`.
+
+    On one side stay near-duplicates (mirrored ones too), samples of one file, those with the same value of
+    `group_field`, and synthetic samples with their source. Synthetic samples are in train alone: where the source is
+    held out, they get no tag. Every class is in every part where it has as many groups as there are parts.
+
+    Args:
+        label_field: a field of `fo.Classification`
+        group_field: samples with the same value (patient, video, product) stay on one side
+        embeddings: near-duplicates by these vectors, and not by the images: a field of vectors, an array, `{sample id:
+            vector}`, a Brain key, or a model; "auto": vectors that are there, else images; None: images
+        progress: None for a bar, False for silence, or a function of (phase, done, total, note)
+        resume: key of a stopped run
+        settings: fields of SplitSettings: train, val, test, keep, unlabelled, ...
+
+    Raises:
+        ValueError: a bad argument, no label, or tags that are taken; nothing was written
+        TypeError: `samples` is not a dataset or view, or a setting is unknown
+    """
+    (split_settings,) = split(settings, SplitSettings)
+    check_images(samples)
+    check_label_field(samples, label_field)
+    dataset = root_dataset(samples)
+    with lock_field(dataset, LOCK):
+        if not resume:
+            check_tags(dataset, split_settings)
+            samples = with_kept(samples, split_settings)
+        labels = _read(samples, label_field, group_field, split_settings)
+        source = open_vectors(samples, embeddings, labels, resume)
+        inputs = dict(label_field=label_field, group_field=group_field, embeddings=source.name if source else None)
+        request = lifecycle.RunRequest(METHOD, settings=(split_settings,), inputs=inputs)
+        with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
+            note_source(run, source)
+            return run.finish(_split(run, samples, labels, source, split_settings))
+
+
+def _read(samples: Any, label_field: str, group_field: str | None, settings: SplitSettings) -> Labels:
+    """The samples that take part: without a label only those that are split too, or have their tag already.
+
+    Raises:
+        ValueError: there is no label, a single group, or a sample with two of the tags
+    """
+    has_synthetic = SYNTHETIC in root_dataset(samples).get_field_schema()
+    labels = read_labels(samples, label_field, group_field=group_field, include_synthetic=has_synthetic)
+    if not labels.is_labelled.any():
+        raise InvalidInput(f"no real sample has a label in {label_field!r}: label a few of each class first")
+    if group_field:
+        require_groups(labels.groups[labels.is_labelled], group_field)
+    kept = kept_parts(samples, labels.ids, settings) >= 0
+    rows = np.flatnonzero((labels.class_ids >= 0) | kept | (settings.unlabelled == "split"))
+    notes = list(labels.notes)
+    if left := len(labels.ids) - len(rows):
+        notes.append(f"{counted(left, 'sample')} without a label got no tag: unlabelled='split' splits them too.")
+    columns = ("ids", "paths", "class_ids", "trusted", "groups", "synthetic_mask")
+    return replace(labels, **{name: getattr(labels, name)[rows] for name in columns}, notes=notes)
+
+
+def _split(
+    run: Run, samples: Any, labels: Labels, source: EmbeddingSource | None, settings: SplitSettings
+) -> SplitResults:
+    kept = kept_parts(samples, labels.ids, settings)  # again: a resume has removed what was half written
+
+    def compute() -> dict[str, np.ndarray]:
+        groups = group(run, labels, source, settings)
+        readable = ~np.isin(np.arange(len(labels.ids)), list(groups.errors))
+        if not (readable & labels.is_labelled).any():
+            reason = next(iter(groups.errors.values()))
+            raise ImageError(f"none of the labelled images can be read, the first because {reason}")
+        parts = assign(labels, groups.of, kept, readable, settings)
+        return dict(parts=parts, groups=groups.of, kept=kept, **unreadable(labels.ids, groups.errors))
+
+    arrays = run.cached_arrays("split", compute, labels.ids, ("parts", "groups", "kept"))
+    result = Assignment(labels, arrays["groups"], arrays["kept"], arrays["parts"], errors_of(arrays, labels.ids))
+    new = {
+        tag: labels.ids[(result.parts == part) & (result.kept < 0)].tolist()
+        for part, tag in enumerate(tags_of(settings).values())
+    }
+    sample_tags.add(run, run.folder, {tag: ids for tag, ids in new.items() if ids})
+    return summarize(run.key, run.record.inputs["label_field"], result, settings)
