@@ -31,7 +31,7 @@ def near_duplicates(thumbnails: np.ndarray, min_correlation: float = MIN_CORRELA
     search = NearestNeighbors(radius=float(np.sqrt(2 - 2 * min_correlation))).fit(features)
     for start in range(0, len(first), BLOCK_ROWS):
         near = search.radius_neighbors_graph(features[start : start + BLOCK_ROWS]).tocoo()
-        groups = _components(groups[start + near.row], groups[near.col], len(groups))[groups]
+        groups = components(groups[start + near.row], groups[near.col], len(groups))[groups]
     return np.asarray(groups[inverse])
 
 
@@ -42,7 +42,7 @@ def _unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(inverse, return_index=True)[1], inverse
 
 
-def _components(left: np.ndarray, right: np.ndarray, size: int) -> np.ndarray:
+def components(left: np.ndarray, right: np.ndarray, size: int) -> np.ndarray:
     """Connected component of each of `size` nodes, joined by edges from `left` to `right` [size]."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -61,7 +61,7 @@ def join(groups: np.ndarray, names: np.ndarray) -> np.ndarray:
     singletons = np.array([f"\0{i}" for i in range(len(names))])
     _, other = np.unique(np.where(names == "", singletons, names), return_inverse=True)
     count = int(groups.max(initial=-1)) + 1
-    return np.asarray(_components(groups, count + other, count + len(groups))[groups])
+    return np.asarray(components(groups, count + other, count + len(groups))[groups])
 
 
 def draw(labels: np.ndarray, groups: np.ndarray, fraction: float, seed: int, *, stratify: bool) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..data import synthetic
+from ..data import sample_tags, synthetic
 from ..data.field_access import require_writable
 from ..display.tables import counted
 from . import ownership, review_undo
@@ -21,6 +21,7 @@ class DeletedRun:
     fields: list[str] = field(default_factory=list)
     views: list[str] = field(default_factory=list)
     evaluations: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)  # that it had added to samples
     samples: int = 0  # that the run had added
     labels: int = 0  # of the user's field, restored
     suggestions: int = 0  # that a review had rejected, restored
@@ -31,6 +32,7 @@ class DeletedRun:
     def __str__(self) -> str:
         counts = [
             f"fields {', '.join(self.fields)}" if self.fields else "",
+            f"tags {', '.join(self.tags)}" if self.tags else "",
             *(
                 counted(number, noun) if number else ""
                 for number, noun in ((len(self.views), "view"), (len(self.evaluations), "evaluation"))
@@ -66,6 +68,9 @@ def undo_writes(dataset: Any, record: RunRecord) -> DeletedRun:
     if run_key in writes.pop("samples", []):
         undone.samples = synthetic.count_of_run(dataset, run_key)
         synthetic.remove_of_run(dataset, run_key)
+    tags = writes.pop("tags", [])
+    undone.tags = list(sample_tags.remove(dataset, tags, undone.fields))
+    undone.left += [f"the tag {name!r} stays: its list was removed" for name in tags if name not in undone.tags]
     for name in undone.views:
         dataset.delete_saved_view(name)
     for name in undone.evaluations:
