@@ -453,7 +453,10 @@ class MistakeSettings(Settings):
 class CheckSettings(Settings):
     tags: bool = setting(False, "also tags the samples with each problem", basic=True)
     min_similarity: float = setting(
-        0.97, "match of two thumbnails from which images are near duplicates; more where all are alike", low=0.5, high=1.0
+        0.97,
+        "match of two thumbnails from which images are near duplicates; more where all are alike",
+        low=0.5,
+        high=1.0,
     )
     dark_below: float = setting(0.2, "mean brightness of a very dark image", low=0.0, high=1.0)
     bright_above: float = setting(0.8, "mean brightness of a very bright image", low=0.0, high=1.0)

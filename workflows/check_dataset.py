@@ -55,7 +55,8 @@ def check_dataset(
     (config,) = split(settings, CheckSettings)
     inputs = Inputs(label_field, splits, output_field, embeddings)
     check_images(samples)
-    check_output_field(samples, output_field, label_field, *(texts(splits) if isinstance(splits, str) else ()))
+    field = splits if isinstance(splits, str) else None
+    check_output_field(samples, output_field, label_field, field, *texts(embeddings))
     split_names = read_splits(samples, splits)
     labels = read_labels(samples, label_field) if label_field else read_ids(samples, None)
     if not len(labels.ids):
@@ -79,9 +80,7 @@ class Inputs:
     embeddings: Any  # a text, or None, once they are opened
 
 
-def _open_source(
-    samples: Any, embeddings: Any, labels: Labels, resume: str | None
-) -> EmbeddingSource | str | None:
+def _open_source(samples: Any, embeddings: Any, labels: Labels, resume: str | None) -> EmbeddingSource | str | None:
     """The source of vectors; "auto" where the dataset has none: an encoder's may still be stored.
 
     Raises:
@@ -108,4 +107,4 @@ def _check(
     copies = duplicates.find(run, labels, images, source, config)
     found = problems.collect(labels, images, copies, splits, config, has_labels=inputs.label_field is not None)
     views = writing.write(run, labels.ids, found, inputs.output_field, config.tags)
-    return summarise(run, labels, images, found, views, inputs.splits)
+    return summarise(run, labels, images, found, views)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from .fences import fences
+from .fences import lower_fence
 
 CANDIDATES = 3  # nearest images that each image is compared with
 FEATURE_PX = 16  # side of the thumbnails by which candidates are searched
@@ -85,8 +85,8 @@ def limit(neighbours: NDArray[np.int64], pairs: Pairs, values: NDArray[np.float6
         pairs, values: of `unique_pairs` and `similarities`
         iqr: interquartile ranges of the fence
     """
-    place = {pair: value for pair, value in zip(map(tuple, pairs.tolist()), values.tolist(), strict=True)}
+    place = dict(zip(map(tuple, pairs.tolist()), values.tolist(), strict=True))
     last = neighbours[:, -1].tolist()
     typical = [place[min(i, j), max(i, j)] for i, j in enumerate(last) if j >= 0 and i != j]
-    low, _ = fences(np.log(np.maximum(1 - np.array(typical), EPS)), FAR * iqr)
+    low = lower_fence(np.log(np.maximum(1 - np.array(typical), EPS)), FAR * iqr)
     return least if low is None else min(max(least, 1 - float(np.exp(low))), max(least, MAX_LIMIT))

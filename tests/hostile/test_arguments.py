@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 FUNCTIONS = [*evenset.FUNCTIONS]
 OFF = dict(progress=False)
 BASE: dict[str, dict[str, Any]] = {  # a call that would do its work
+    "check_dataset": OFF,
     "preprocess_images": OFF,
     "train_resnet": dict(OFF, label_field="ground_truth", weights="none"),
     "train_gcn": dict(OFF, label_field="ground_truth", embeddings="vector"),

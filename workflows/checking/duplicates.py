@@ -88,9 +88,7 @@ def _nearest(rows: np.ndarray) -> np.ndarray:
     return np.pad(found, ((0, 0), (0, count - found.shape[1])), constant_values=-1)
 
 
-def _vectors(
-    run: Run, labels: Labels, distinct: np.ndarray, source: EmbeddingSource | str | None
-) -> np.ndarray | None:
+def _vectors(run: Run, labels: Labels, distinct: np.ndarray, source: EmbeddingSource | str | None) -> np.ndarray | None:
     """Vectors of the distinct images [n, D]; None where thumbnails alone propose pairs."""
     if isinstance(source, EmbeddingSource):
         note(run, BY_VECTORS.format(source.name))

@@ -13,6 +13,7 @@ from ..data.labels import Labels
 from ..display.tables import counted
 from ..runs.cached_arrays import Arrays
 from ..runs.run import Run
+from ..runs.run_files import ids_of_run
 
 BLOCK_IMAGES = 512
 
@@ -23,12 +24,16 @@ def measure_images(run: Run, labels: Labels, settings: CheckSettings) -> Measure
     Raises:
         ImageError: none can be read
     """
+    place = {i: number for number, i in enumerate(ids_of_run(run.dataset, run.key))}  # also of samples deleted since
+    numbers = np.array([place[i] // BLOCK_IMAGES for i in labels.ids.tolist()])
+    order = np.argsort(numbers, kind="stable")
     blocks = []
-    for first in range(0, len(labels.ids), BLOCK_IMAGES):
-        rows = slice(first, first + BLOCK_IMAGES)
-        compute = partial(_measure, run, labels.paths, rows, settings)
-        blocks.append(run.cached_arrays(f"measured {first}", compute, labels.ids[rows], Measurements._fields))
-    columns = (np.concatenate([block[name] for block in blocks]) for name in Measurements._fields)
+    for rows in np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1):
+        compute = partial(_measure, run, labels.paths[rows], sum(len(block["reasons"]) for block in blocks), settings)
+        name = f"measured {numbers[rows[0]]}"
+        blocks.append(run.cached_arrays(name, compute, labels.ids[rows], Measurements._fields))
+    back = np.argsort(order)
+    columns = (np.concatenate([block[name] for block in blocks])[back] for name in Measurements._fields)
     images = Measurements(*columns)
     if not images.is_readable.any():
         count = counted(len(labels.ids), "image")
@@ -36,8 +41,8 @@ def measure_images(run: Run, labels: Labels, settings: CheckSettings) -> Measure
     return images
 
 
-def _measure(run: Run, paths: np.ndarray, rows: slice, settings: CheckSettings) -> Arrays:
+def _measure(run: Run, paths: np.ndarray, before: int, settings: CheckSettings) -> Arrays:
     def report(done: int) -> None:
-        run.report("looking at images", rows.start + done, len(paths))
+        run.report("looking at images", before + done, run.record.samples)
 
-    return measure(paths[rows].tolist(), settings, report)._asdict()
+    return measure(paths.tolist(), settings, report)._asdict()

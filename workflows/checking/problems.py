@@ -24,7 +24,7 @@ class Kind(NamedTuple):
 
 DELETE = "Keep one of each group: delete those that are redundant."
 KINDS = {  # by the name that samples carry
-    "unreadable": Kind("unreadable", "Restore these files, or delete their samples: reason says what is wrong.", "reason"),
+    "unreadable": Kind("unreadable", "Restore the files, or delete the samples: reason says why.", "reason"),
     "exact duplicate": Kind("exact duplicates", DELETE),
     "near duplicate": Kind("near duplicates", f"{DELETE} For pictures of a series, group them where data is split."),
     "label conflict": Kind("same image, different labels", "Correct the labels, or delete all but one of each group."),
@@ -91,9 +91,7 @@ def collect(
     return Found(masks, limits, numbers, _columns(labels, images, duplicates, numbers), sentences)
 
 
-def _columns(
-    labels: Labels, images: Measurements, duplicates: Duplicates, numbers: np.ndarray
-) -> dict[str, list[Any]]:
+def _columns(labels: Labels, images: Measurements, duplicates: Duplicates, numbers: np.ndarray) -> dict[str, list[Any]]:
     """The values of ATTRIBUTES for each sample."""
     redundant = groups.redundant(duplicates.groups, labels, images)
     values = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,9 +43,7 @@ class CheckResults:
         return "\n".join([head, "", table(self.rows), *self.notes])
 
 
-def summarise(
-    run: Run, labels: Labels, images: Measurements, found: Found, views: dict[str, str], splits: Sequence[str] | str | None
-) -> CheckResults:
+def summarise(run: Run, labels: Labels, images: Measurements, found: Found, views: dict[str, str]) -> CheckResults:
     """Counts by kind, and notes."""
     inputs = run.record.inputs
     counts = {name: int(mask.sum()) for name, mask in found.masks.items()}
@@ -58,7 +55,7 @@ def summarise(
         run_key=run.key,
         output_field=inputs["output_field"],
         label_field=inputs["label_field"],
-        splits=splits if splits is None or isinstance(splits, str) else list(splits),
+        splits=inputs["splits"],
         samples=len(labels.ids),
         flagged=int(np.any([*found.masks.values()], axis=0).sum()),
         counts=counts,
