@@ -66,6 +66,7 @@ def describe_deletion(dataset: Any, key: str) -> list[str]:
         ("Fields", ownership.fields_of(dataset, record)),
         ("Evaluations", ownership.evaluations_of(dataset, record)),
         ("Saved views", ownership.views_of(dataset, record)),
+        ("Tags that it added", record.writes.get("tags", [])),
     ):
         if names:
             lines.append(f"{noun}: {', '.join(names)}")
