@@ -39,6 +39,9 @@ class Measurements(NamedTuple):
         return np.asarray(self.reasons == "")
 
 
+COLUMNS = Measurements._fields
+
+
 def measure(
     paths: Sequence[str], settings: CheckSettings, report: Callable[[int], None] = lambda done: None
 ) -> Measurements:

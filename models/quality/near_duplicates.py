@@ -19,6 +19,7 @@ SIDES_PX = (48, 47, 46, 45, 44, 42, 40)  # of the shrunken thumbnail; the last i
 MAX_LIMIT = 0.999  # similarity that always counts
 FAR = 2.0  # fences of similarity stand this many times as far as those of measurements: "far out" (Tukey, 1977)
 PAIR_BATCH = 256
+MIN_STD = 1.0  # of gray values: OpenCV takes a flat window for a match
 EPS = 1e-6
 
 Pairs = NDArray[np.int64]  # indices of two images, the smaller first [P, 2]
@@ -38,12 +39,15 @@ def similarity(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     """Greatest correlation of one thumbnail with a part of the other, -1..1 [48, 48]."""
     import cv2
 
+    if min(first.std(), second.std()) < MIN_STD:
+        return 0.0
+    inner = slice(SIDES_PX[0] - SIDES_PX[-1], SIDES_PX[-1])  # lies within every window
+    is_busy = min(first[inner, inner].std(), second[inner, inner].std()) >= MIN_STD
     best = -1.0
     for whole, part in ((first, second), (second, first)):
-        for side in SIDES_PX:
+        for side in SIDES_PX if is_busy else SIDES_PX[:1]:
             template = part if side == len(part) else cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA)
-            match = cv2.matchTemplate(whole, template, cv2.TM_CCOEFF_NORMED)
-            best = max(best, float(match[np.isfinite(match)].max(initial=-1.0)))  # not finite where a part is flat
+            best = max(best, float(cv2.matchTemplate(whole, template, cv2.TM_CCOEFF_NORMED).max()))
     return min(best, 1.0)
 
 

@@ -89,7 +89,7 @@ def test_members_of_a_group_stand_side_by_side_and_one_of_each_is_kept(photos):
     pieces = tiles()
     dataset = photos({f"copy {number}.png": pieces[number].resize((60, 60)) for number in (2, 5, 8)})
 
-    check_dataset(dataset, **QUIET)
+    check_dataset(dataset, bright_above=0.95, **QUIET)
 
     view = dataset.load_saved_view("check: near duplicates")
     numbers = view.values("check.group")

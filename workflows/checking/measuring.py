@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from ...models.errors import ImageError
-from ...models.images.measure import Measurements, measure
+from ...models.images.measure import COLUMNS, Measurements, measure
 from ...models.settings import CheckSettings
 from ..data.labels import Labels
 from ..display.tables import counted
@@ -31,9 +31,9 @@ def measure_images(run: Run, labels: Labels, settings: CheckSettings) -> Measure
     for rows in np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1):
         compute = partial(_measure, run, labels.paths[rows], sum(len(block["reasons"]) for block in blocks), settings)
         name = f"measured {numbers[rows[0]]}"
-        blocks.append(run.cached_arrays(name, compute, labels.ids[rows], Measurements._fields))
+        blocks.append(run.cached_arrays(name, compute, labels.ids[rows], COLUMNS))
     back = np.argsort(order)
-    columns = (np.concatenate([block[name] for block in blocks])[back] for name in Measurements._fields)
+    columns = (np.concatenate([block[name] for block in blocks])[back] for name in COLUMNS)
     images = Measurements(*columns)
     if not images.is_readable.any():
         count = counted(len(labels.ids), "image")

@@ -38,6 +38,9 @@ def test_without_a_shift_it_is_the_correlation_of_the_pixels(monkeypatch):
 def test_flat_images_match_nothing():
     flat = np.full((48, 48), 200, np.uint8)
     assert near_duplicates.similarity(flat, picture(0)) < 0.5
+    framed = np.pad(np.full((30, 30), 200, np.uint8), 9, mode="linear_ramp", end_values=90)  # nothing but a border
+    assert near_duplicates.similarity(framed, picture(0)) < 0.7
+    assert near_duplicates.similarity(framed, framed) == pytest.approx(1)
     assert not near_duplicates.features(np.stack([flat, picture(0)]))[0].any()
 
 
