@@ -83,9 +83,9 @@ def _measure(path: str, images: ImageSettings) -> Measurements:
     contrast = float(gray.std()) / 255
     sharpness = np.nan if contrast < FLAT else float(cv2.Laplacian(gray, cv2.CV_32F).var()) / (255 * contrast) ** 2
     small = cv2.resize(gray, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
-    thumbnail = cv2.GaussianBlur(small, (0, 0), THUMBNAIL_BLUR_PX)
+    small = cv2.GaussianBlur(small, (0, 0), THUMBNAIL_BLUR_PX)
     size = (image.width, image.height)
-    return Measurements(size, float(gray.mean()) / 255, contrast, sharpness, thumbnail, digest, "")  # type: ignore[arg-type]
+    return Measurements(size, float(gray.mean()) / 255, contrast, sharpness, small, digest, "")  # type: ignore[arg-type]
 
 
 def _side(shorter: int) -> int:

@@ -92,7 +92,7 @@ def _vectors(run: Run, labels: Labels, distinct: np.ndarray, source: EmbeddingSo
     """Vectors of the distinct images [n, D]; None where thumbnails alone propose pairs."""
     if isinstance(source, EmbeddingSource):
         note(run, BY_VECTORS.format(source.name))
-        return read_or_compute(run, labels, source)[0][distinct]
+        return np.asarray(read_or_compute(run, labels, source)[0][distinct])
     stored = store.complete(run.dataset, labels.paths[distinct].tolist()) if source else None
     note(run, BY_VECTORS.format(stored[0]) if stored else BY_THUMBNAILS)
     return stored[1] if stored else None

@@ -25,16 +25,16 @@ def measure_images(run: Run, labels: Labels, settings: CheckSettings) -> Measure
         ImageError: none can be read
     """
     place = {i: number for number, i in enumerate(ids_of_run(run.dataset, run.key))}  # also of samples deleted since
-    numbers = np.array([place[i] // BLOCK_IMAGES for i in labels.ids.tolist()])
+    numbers = np.array([place.get(i, len(place)) // BLOCK_IMAGES for i in labels.ids.tolist()])
     order = np.argsort(numbers, kind="stable")
-    blocks = []
+    blocks: list[Arrays] = []
     for rows in np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1):
         compute = partial(_measure, run, labels.paths[rows], sum(len(block["reasons"]) for block in blocks), settings)
         name = f"measured {numbers[rows[0]]}"
         blocks.append(run.cached_arrays(name, compute, labels.ids[rows], COLUMNS))
     back = np.argsort(order)
-    columns = (np.concatenate([block[name] for block in blocks])[back] for name in COLUMNS)
-    images = Measurements(*columns)
+    columns = {name: np.concatenate([block[name] for block in blocks])[back] for name in COLUMNS}
+    images = Measurements(**columns)
     if not images.is_readable.any():
         count = counted(len(labels.ids), "image")
         raise ImageError(f"none of the {count} can be read, the first because {images.reasons[0]}")

@@ -22,11 +22,11 @@ class Kind(NamedTuple):
     reverse: bool = False
 
 
-DELETE = "Keep one of each group: delete those that are redundant."
+DELETE = "Delete the redundant ones of each group."
 KINDS = {  # by the name that samples carry
     "unreadable": Kind("unreadable", "Restore the files, or delete the samples: reason says why.", "reason"),
     "exact duplicate": Kind("exact duplicates", DELETE),
-    "near duplicate": Kind("near duplicates", f"{DELETE} For pictures of a series, group them where data is split."),
+    "near duplicate": Kind("near duplicates", DELETE),
     "label conflict": Kind("same image, different labels", "Correct the labels, or delete all but one of each group."),
     "split leak": Kind("leaks between splits", "Move each group into one split: held-out scores are too high."),
     "dark": Kind("very dark", "Brighten or delete them, if nothing can be seen.", "brightness"),

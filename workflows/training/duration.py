@@ -36,8 +36,8 @@ from .resnet import WARM_START_FRACTION
 PASS = 8.0e-3  # forward and backward pass of resnet18, with the stem of small images
 READ = 2.5e-3  # reading and scoring
 GRAPH = 4.0e-3  # features, nearest neighbours, and label spreading
-CHECK = 3.0e-3  # comparing an image with others
-MEASURE = 2.5e-4  # decoding and measuring
+CHECK = 2.0e-3  # comparing an image with others
+MEASURE = 8.0e-5  # decoding and measuring
 ENCODE = 0.2  # a text-image encoder of base size, at its own size
 DRAW = 8.0e-3  # sampling and filtering
 GENERATOR_UPDATE = 0.16  # by a batch of 32 images

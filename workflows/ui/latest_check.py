@@ -30,7 +30,7 @@ def latest_check(dataset: Any) -> LatestCheck | None:
     for key in reversed(records.keys(dataset)):
         if key.startswith("evenset_check_dataset_"):
             record = records.read_stored(dataset, key)
-            field = record.inputs.get("output_field")
+            field = str(record.inputs.get("output_field"))
             if record.state == "done" and COUNTS in record.notes and dataset.has_sample_field(field):
                 return LatestCheck(key, field, record.samples, dict(record.notes[COUNTS]))
     return None
