@@ -10,6 +10,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 FUNCTIONS = {  # the SDK: name -> the module that has it
+    "check_dataset": ".workflows.check_dataset",
     "preprocess_images": ".workflows.preprocess_images",
     "train_resnet": ".workflows.train_resnet",
     "train_gcn": ".workflows.train_gcn",
@@ -33,6 +34,7 @@ FUNCTIONS = {  # the SDK: name -> the module that has it
 }
 
 CLASSES = {  # results and errors: name -> the module that has it
+    "CheckResults": ".workflows.checking.results",
     "PreprocessResults": ".workflows.preprocess_images",
     "TrainResults": ".workflows.train_resnet",
     "GCNResults": ".workflows.gcn.results",
@@ -61,6 +63,7 @@ CLASSES = {  # results and errors: name -> the module that has it
 }
 
 OPERATORS = {  # the App: module of operators/ -> its class
+    "check_dataset": "CheckDataset",
     "preprocess_images": "PreprocessImages",
     "train_resnet": "TrainResNet",
     "train_gcn": "TrainGCN",

@@ -14,6 +14,7 @@ from .workflows.balancing.comparison import GenerationResults as GenerationResul
 from .workflows.balancing.plan import Target
 from .workflows.balancing.results import BalanceResults as BalanceResults
 from .workflows.balancing.results import DryRun as DryRun
+from .workflows.checking.results import CheckResults as CheckResults
 from .workflows.comparison import rules as user_rules
 from .workflows.comparison.results import CompareResults as CompareResults
 from .workflows.comparison.table_rows import OwnSettings
@@ -32,6 +33,7 @@ from .workflows.runs.arguments import Embeddings
 from .workflows.runs.arguments import Part
 from .workflows.runs.arguments import Progress
 from .workflows.runs.arguments import Samples
+from .workflows.runs.arguments import Splits
 from .workflows.runs.run import RunStopped as RunStopped
 from .workflows.runs.undo import DeletedRun as DeletedRun
 from .workflows.splitting.results import SplitResults as SplitResults
@@ -39,6 +41,30 @@ from .workflows.train_generator import GeneratorResults as GeneratorResults
 from .workflows.train_resnet import TrainResults as TrainResults
 
 __version__: str
+
+def check_dataset(
+    samples: Samples,
+    *,
+    label_field: str | None = None,
+    splits: Splits = None,
+    output_field: str = 'check',
+    embeddings: Embeddings = 'auto',
+    progress: Progress = None,
+    resume: str | None = None,
+    tags: bool = False,
+    min_similarity: float = 0.97,
+    dark_below: float = 0.2,
+    bright_above: float = 0.8,
+    contrast_below: float = 0.1,
+    sharpness_below: float = 0.03,
+    short_side_below_px: int = 32,
+    aspect_ratio_above: float = 3.0,
+    fence_iqr: float = 1.5,
+    max_megabytes: float = 200.0,
+    max_megapixels: float = 120.0,
+    threads: int | None = None,
+) -> CheckResults:
+    """Finds damaged files, duplicates, leaks between splits, and images that stand out; undo with `delete_run`."""
 
 def preprocess_images(
     samples: Samples,

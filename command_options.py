@@ -22,6 +22,7 @@ HELPS = {  # of arguments with another syntax than in Python
     "settings_of": """rows with their own settings: {"resnet18 sgd": {"method": "resnet", "optimizer": "sgd"}}""",
     "embeddings": "a field of vectors, a Brain key, a model of FiftyOne's zoo or of timm, torchvision/resnet18, or "
     "several as 'a + b'; auto: the best of these that is there; none: the images themselves",
+    "splits": "tags, separated by commas (train, val, test), or a field whose values are the splits",
     "rules": "file with lines `label: FiftyOne expression`, of which the first match wins; - reads stdin",
 }
 
@@ -148,6 +149,7 @@ def argument_option(item: inspect.Parameter) -> inspect.Parameter:
         "settings_of": read_rows,
         "rules": user_input.read_file,
         "embeddings": user_input.read_embeddings,
+        "splits": user_input.read_splits,
     }
     details: dict[str, Any] = {"show_default": item.default not in (None, ()) and (lambda _: shown(item.default))}
     if item.name in readers:

@@ -119,6 +119,24 @@ def _class_balance_power() -> Any:
     )
 
 
+def _max_megabytes() -> Any:
+    return setting(200.0, "larger files are skipped and listed", unit="MB", low=0.01, high=10_000.0)
+
+
+def _max_megapixels() -> Any:
+    return setting(
+        120.0,
+        "larger images are skipped and listed; pixels of more than four bytes count for more",
+        unit="MP",
+        low=0.01,
+        high=2000.0,
+    )
+
+
+def _threads() -> Any:
+    return setting(None, "decoding threads", low=1, high=256, kind=int, empty="one for each core")
+
+
 @dataclass(frozen=True)
 class ImageSettings(Settings):
     size_px: int | None = setting(
@@ -146,15 +164,9 @@ class ImageSettings(Settings):
     )
     denoise_strength: float = setting(1.0, "how much the filter smooths: 1 is mild, 3 is strong", low=0.1, high=10.0)
     autocontrast: bool = setting(False, "stretches the gray values of each image to the full range")
-    max_megabytes: float = setting(200.0, "larger files are skipped and listed", unit="MB", low=0.01, high=10_000.0)
-    max_megapixels: float = setting(
-        120.0,
-        "larger images are skipped and listed; pixels of more than four bytes count for more",
-        unit="MP",
-        low=0.01,
-        high=2000.0,
-    )
-    threads: int | None = setting(None, "decoding threads", low=1, high=256, kind=int, empty="one for each core")
+    max_megabytes: float = _max_megabytes()
+    max_megapixels: float = _max_megapixels()
+    threads: int | None = _threads()
 
 
 @dataclass(frozen=True)
@@ -435,6 +447,31 @@ class MistakeSettings(Settings):
         ),
     )
     seed: int = _seed()
+
+
+@dataclass(frozen=True)
+class CheckSettings(Settings):
+    tags: bool = setting(False, "also tags the samples with each problem", basic=True)
+    min_similarity: float = setting(
+        0.97,
+        "match of two thumbnails from which images are near duplicates; more where all are alike",
+        low=0.5,
+        high=1.0,
+    )
+    dark_below: float = setting(0.2, "mean brightness of a very dark image", low=0.0, high=1.0)
+    bright_above: float = setting(0.8, "mean brightness of a very bright image", low=0.0, high=1.0)
+    contrast_below: float = setting(0.1, "standard deviation of brightness with low contrast", low=0.0, high=0.5)
+    sharpness_below: float = setting(
+        0.03, "variance of the Laplacian of a blurred image, over that of its brightness", low=0.0, high=20.0
+    )
+    short_side_below_px: int = setting(32, "shorter side of a tiny image", unit="px", low=1, high=10_000)
+    aspect_ratio_above: float = setting(3.0, "longer side over the shorter of an odd shape", low=1.0, high=1000.0)
+    fence_iqr: float = setting(
+        1.5, "an image also has to be unusual here: by so many interquartile ranges (Tukey)", low=0.0, high=100.0
+    )
+    max_megabytes: float = _max_megabytes()
+    max_megapixels: float = _max_megapixels()
+    threads: int | None = _threads()
 
 
 @dataclass(frozen=True)

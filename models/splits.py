@@ -67,7 +67,7 @@ def _joined_within(features: np.ndarray, queries: list[np.ndarray], radius: floa
     for rows in queries:
         for start in range(0, len(rows), BLOCK_ROWS):
             near = search.radius_neighbors_graph(rows[start : start + BLOCK_ROWS]).tocoo()
-            groups = _components(groups[start + near.row], groups[near.col], len(groups))[groups]
+            groups = components(groups[start + near.row], groups[near.col], len(groups))[groups]
     return groups
 
 
@@ -78,13 +78,12 @@ def _unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(inverse, return_index=True)[1], inverse
 
 
-def _components(left: np.ndarray, right: np.ndarray, size: int) -> np.ndarray:
+def components(left: np.ndarray, right: np.ndarray, size: int) -> np.ndarray:
     """Connected component of each of `size` nodes, joined by edges from `left` to `right` [size]."""
     from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
 
     edges = coo_array((np.ones(len(left), dtype=bool), (left, right)), shape=(size, size))
-    return np.asarray(connected_components(edges, directed=False)[1], dtype=np.int64)
+    return np.asarray(connectedcomponents(edges, directed=False)[1], dtype=np.int64)
 
 
 def join(groups: np.ndarray, names: np.ndarray) -> np.ndarray:
@@ -97,7 +96,7 @@ def join(groups: np.ndarray, names: np.ndarray) -> np.ndarray:
     singletons = np.array([f"\0{i}" for i in range(len(names))])
     _, other = np.unique(np.where(names == "", singletons, names), return_inverse=True)
     count = int(groups.max(initial=-1)) + 1
-    return np.asarray(_components(groups, count + other, count + len(groups))[groups])
+    return np.asarray(components(groups, count + other, count + len(groups))[groups])
 
 
 def draw(labels: np.ndarray, groups: np.ndarray, fraction: float, seed: int, *, stratify: bool) -> np.ndarray:

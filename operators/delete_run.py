@@ -66,6 +66,7 @@ def describe_deletion(dataset: Any, key: str) -> list[str]:
         ("Fields", ownership.fields_of(dataset, record)),
         ("Evaluations", ownership.evaluations_of(dataset, record)),
         ("Saved views", ownership.views_of(dataset, record)),
+        ("Tags that it added", record.writes.get("tags", [])),
     ):
         if names:
             lines.append(f"{noun}: {', '.join(names)}")
@@ -73,7 +74,6 @@ def describe_deletion(dataset: Any, key: str) -> list[str]:
         count, verbs = synthetic.count_of_run(dataset, key), ("with its label", "with their labels")
         lines.append(counted(count, "sample", *(f"that it added, {verb}" for verb in verbs)))
     lines += _describe_restored_labels(dataset, record)
-    lines += [f"Tags that it gave: {', '.join(record.writes['tags'])}"] if record.writes.get("tags") else []
     lines += [f"The exported folder {name} stays" for name in record.writes.get(export_folders.FINISHED, [])]
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     lines.append(f"{counted(len(sizes), 'file')} of its own ({sum(sizes) / 1e6:,.1f} MB), and its record")

@@ -30,7 +30,7 @@ FLOORS = {  # folders of workflows/, each with those below it that it may import
     "exporting": {"runs", "data", "display"},
     **{
         name: {"training", "embeddings", "runs", "data", "display"}
-        for name in ("labeling", "mistakes", "gcn", "balancing", "comparison")
+        for name in ("labeling", "mistakes", "checking", "gcn", "balancing", "comparison")
     },
 }
 FLOORS[""] = set(FLOORS)

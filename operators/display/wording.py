@@ -14,7 +14,13 @@ from ...workflows.ui.user_input import write_classes
 SETTINGS_CLASSES = [
     value for value in vars(settings).values() if isinstance(value, type) and issubclass(value, settings.Settings)
 ]
-FUNCTION_LABELS = dict(resume_run="Resume", delete_run="Delete", audit_labels="Audit labels", auto_label="Auto-label")
+FUNCTION_LABELS = dict(
+    check_dataset="Check dataset",
+    resume_run="Resume",
+    delete_run="Delete",
+    audit_labels="Audit labels",
+    auto_label="Auto-label",
+)
 
 
 def setting_label(item: Field[Any]) -> str:
@@ -76,6 +82,7 @@ PLAIN_WORD_LABELS = dict(  # names that are ordinary words too: replaced only wh
     splits="Splits",
     suggestions="Suggestions",
     target="Target",
+    splits="Splits",
     task="Comparison",
     test="Test tag",
     validation="Validation tag",

@@ -153,6 +153,8 @@ def read_inputs(ctx: foo.ExecutionContext, *names: str) -> dict[str, Any]:
     values = {name: ctx.params[name] for name in names if ctx.params.get(name) not in (None, "")}
     if "classes" in values:
         values["classes"] = read_classes(ctx)
+    if "splits" in values:
+        values["splits"] = user_input.read_splits(values["splits"])
     if values.get("embeddings") == NO_EMBEDDINGS:
         values["embeddings"] = None
     return values

@@ -44,6 +44,8 @@ def form_values(record: RunRecord) -> dict[str, Any]:
         values.update(labels=", ".join(inputs["labels"]), splits=", ".join(inputs["splits"]) or "none")
     elif inputs.get("classes"):
         values["classes"] = user_input.write_classes(inputs["classes"])
+    if isinstance(inputs.get("splits"), list):
+        values["splits"] = user_input.write_classes(inputs["splits"])
     if rows := inputs.get("settings_of"):
         values.update(_method_values(rows))
         missing += [f"the settings of {row['name']!r}" for row in rows if not _is_in_form(row, values)]

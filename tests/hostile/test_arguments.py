@@ -23,6 +23,7 @@ FUNCTIONS = [*evenset.FUNCTIONS]
 OFF = dict(progress=False)
 FOLDER = str(Path(tempfile.gettempdir(), f"evenset-{uuid.uuid4().hex}"))  # never made
 BASE: dict[str, dict[str, Any]] = {  # a call that would do its work
+    "check_dataset": OFF,
     "preprocess_images": OFF,
     "train_resnet": dict(OFF, label_field="ground_truth", weights="none"),
     "train_gcn": dict(OFF, label_field="ground_truth", embeddings="vector"),

@@ -25,6 +25,11 @@ BALANCE = dict(
 
 WORKFLOWS = {  # name: data, what is done before, and the call that is killed
     "preprocess_images": ("digits", None, lambda d: evenset.preprocess_images(d, size_px=8, **QUIET)),
+    "check_dataset": (
+        "digits",
+        None,
+        lambda d: evenset.check_dataset(d, label_field="ground_truth", tags=True, **QUIET),
+    ),
     "train_resnet": ("digits", None, lambda d: evenset.train_resnet(d, "ground_truth", embeddings_field="e", **IMAGES)),
     "train_gcn, samples": (
         "clusters",

@@ -13,6 +13,7 @@ from evenset.models.settings import (
     AuditSettings,
     AutoLabelSettings,
     BalanceSettings,
+    CheckSettings,
     CopySettings,
     ExportSettings,
     FilterSettings,
@@ -39,6 +40,7 @@ from evenset.operators.tabs.run_details import describe_run
 from evenset.workflows.runs import records
 
 FORMS = {
+    "check_dataset": (CheckSettings,),
     "preprocess_images": (ImageSettings, CopySettings),
     "train_resnet": (ImageSettings, ResNetSettings),
     "train_gcn": GCN_SETTINGS["samples"],

@@ -39,7 +39,7 @@ def test_a_dataset_is_split_and_exported_by_two_forms(app, digits, tmp_path):
     assert (values["labels"], values["splits"], values["format"]) == ("labelled, reviewed", "train, val, test", "csv")
     assert "folder" not in values
     lines = app.form(dataset, "delete_run", {"run_key": "evenset_split_dataset_1"})
-    assert "Tags that it gave: train, val, test" in [line["view"].get("label") for line in lines.values()]
+    assert "Tags that it added: train, val, test" in [line["view"].get("label") for line in lines.values()]
 
 
 def test_forms_say_at_once_what_stands_in_the_way(app, digits, tmp_path):

@@ -156,6 +156,17 @@ def counts(dataset: Any) -> dict[str, int]:
     return found
 
 
+def complete(dataset: Any, paths: Sequence[str]) -> tuple[str, np.ndarray] | None:
+    """Name and vectors [N, D] of the encoder last used that has a vector of each file; None without one."""
+    distinct, inverse = np.unique(np.array(paths, dtype=str), return_inverse=True)
+    wanted = look_up(distinct.tolist())
+    for folder in _folders(dataset):
+        vectors = Store(folder, "").read(wanted)
+        if vectors is not None and not np.isnan(vectors).any():
+            return json.loads(regular(folder / NOTES).read_text())["encoder"], vectors[inverse]
+    return None
+
+
 def _folders(dataset: Any) -> list[Path]:
     """Folder of each encoder, the last used first."""
     notes = (dataset_folder(dataset) / EMBEDDINGS).glob(f"*/{NOTES}")

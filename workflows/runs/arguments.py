@@ -73,6 +73,7 @@ Embeddings = Annotated[
         is_plain=False,
     ),
 ]
+Splits = Annotated[Sequence[str] | str | None, Kind("a list of tags, a field or None")]
 Progress = Annotated[
     progress_bar.Progress | bool | None,
     Kind("True, False, None or a function of (phase, done, total, note)", _takes_progress),

@@ -95,7 +95,8 @@ def _complete(key: str, values: dict[str, Any]) -> RunRecord:
     wrong = [name for name, kinds in TYPES.items() if not isinstance(values.get(name), kinds)]
     method = values["method"] if "method" not in wrong else key.removeprefix("evenset_").rpartition("_")[0]
     inputs, writes = (values[name] if name not in wrong else {} for name in ("inputs", "writes"))
-    needed = {"preprocess_images": (), "review_labels": ("field", "label_field"), "audit_labels": ("field",)}
+    needed: dict[str, tuple[str, ...]] = {"preprocess_images": (), "check_dataset": ()}
+    needed |= {"review_labels": ("field", "label_field"), "audit_labels": ("field",)}
     wrong += [f"inputs.{name}" for name in needed.get(method, ("label_field",)) if name not in inputs]
     wrong += [f"writes.{kind}" for kind, names in writes.items() if not isinstance(names, (list, dict))]
     wrong += ["state"] if "state" not in wrong and values["state"] not in get_args(State)[:-1] else []

@@ -36,6 +36,8 @@ from .resnet import WARM_START_FRACTION
 PASS = 8.0e-3  # forward and backward pass of resnet18, with the stem of small images
 READ = 2.5e-3  # reading and scoring
 GRAPH = 4.0e-3  # features, nearest neighbours, and label spreading
+CHECK = 2.0e-3  # comparing an image with others
+MEASURE = 8.0e-5  # decoding and measuring
 ENCODE = 0.2  # a text-image encoder of base size, at its own size
 DRAW = 8.0e-3  # sampling and filtering
 GENERATOR_UPDATE = 0.16  # by a batch of 32 images
@@ -176,6 +178,10 @@ def _copies(samples: int, labelled: int, area: float, values: Mapping[str, Any])
     return samples * READ * slow * max(area, 1.0)
 
 
+def _check(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
+    return samples * (CHECK + MEASURE * area)
+
+
 def _auto_label(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
     fraction = values["calibration_fraction"]
     train = labelled * (1 - (HELD_OUT if fraction is None else fraction))
@@ -229,6 +235,7 @@ def _compare(samples: int, labelled: int, area: float, values: Mapping[str, Any]
 
 
 _WORK: dict[str, Callable[[int, int, float, Mapping[str, Any]], float]] = {
+    "check_dataset": _check,
     "preprocess_images": _copies,
     "train_resnet": lambda samples, labelled, area, values: _resnet(labelled, samples, area, values),
     "train_gcn": _gcn,

@@ -39,6 +39,12 @@ def read_embeddings(text: str) -> str | None:
     return None if text.strip() == NO_EMBEDDINGS else text
 
 
+def read_splits(text: str) -> list[str] | str | None:
+    """ "train, test" as a list of tags, and one name as that of a field; None for an empty text."""
+    names = read_names(text)
+    return names[0] if names and len(names) == 1 else names
+
+
 def read_file(path: str) -> str:
     """The text of a file, or of stdin for "-"."""
     try:
