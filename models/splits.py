@@ -81,9 +81,10 @@ def _unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def components(left: np.ndarray, right: np.ndarray, size: int) -> np.ndarray:
     """Connected component of each of `size` nodes, joined by edges from `left` to `right` [size]."""
     from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
     edges = coo_array((np.ones(len(left), dtype=bool), (left, right)), shape=(size, size))
-    return np.asarray(connectedcomponents(edges, directed=False)[1], dtype=np.int64)
+    return np.asarray(connected_components(edges, directed=False)[1], dtype=np.int64)
 
 
 def join(groups: np.ndarray, names: np.ndarray) -> np.ndarray:

@@ -82,7 +82,6 @@ PLAIN_WORD_LABELS = dict(  # names that are ordinary words too: replaced only wh
     splits="Splits",
     suggestions="Suggestions",
     target="Target",
-    splits="Splits",
     task="Comparison",
     test="Test tag",
     validation="Validation tag",
