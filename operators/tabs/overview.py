@@ -1,4 +1,4 @@
-"""Overview: the number of samples in each class, and the next step."""
+"""Overview: a checklist of what is left to do, and the number of samples in each class."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
+from ...workflows import list_runs
 from ...workflows.data.checks import require_fields
 from ...workflows.data.label_text import has_label
 from ...workflows.data.labels import SYNTHETIC
 from ...workflows.display.tables import counted
+from ...workflows.labeling.retarget import retarget
+from ...workflows.runs import lookup
 from ...workflows.runs.records import RunRecord
-from ...workflows.ui import mistake_queue, overview
+from ...workflows.ui import checklist, latest_check, mistake_queue, overview
 from ..display import charts, widgets
 from ..forms.fields import label_fields
 from .label_field import NO_FIELD, chosen_field, show_field_choice
@@ -22,7 +25,7 @@ MAX_BARS = 100  # of a page: plotly draws 1,000 in half a minute, while the App 
 
 
 class OverviewTab(Tab):
-    """State `overview`: counts and the next step. State `overview_first`: index of the page's first class."""
+    """State `overview`: counts and the steps that are left. State `overview_first`: index of the page's first class."""
 
     name = "overview"
 
@@ -37,7 +40,7 @@ class OverviewTab(Tab):
         counts = overview.count(ctx.dataset, field, suggestions)
         in_view = overview.count(ctx.view, field, suggestions) if ctx.has_custom_view else None
         ctx.panel.state.overview = dict(
-            fields=fields, field=field, suggestions=suggestions, next=vars(next_step(ctx.dataset, field, runs, counts)),
+            fields=fields, field=field, suggestions=suggestions, steps=load_steps(ctx.dataset, field, runs, counts),
             totals={state: counts.total(state) for state in overview.STATES}, unlabelled=counts.unlabelled,
             marked=in_view.samples if in_view else None, notes=overview.label_notes(counts, field),
             **self._load_bars(ctx, counts, in_view),
@@ -61,7 +64,7 @@ class OverviewTab(Tab):
             widgets.note(page, "info", NO_FIELD)
             return
         show_field_choice(page, state["fields"], self.panel.on_label_field)
-        self._show_next_step(page, state["next"])
+        self._show_steps(page, state["steps"])
         widgets.text(page, " · ".join(describe_totals(state)))
         for text in state.get("notes") or []:
             widgets.note(page, "info", text)
@@ -71,12 +74,17 @@ class OverviewTab(Tab):
             page.plot("overview_bars", data=state["bars"], layout=layout, config=charts.CONFIG,
                       on_click=self.on_overview_bar)  # fmt: skip
 
-    def _show_next_step(self, page: types.Object, step: dict[str, str]) -> None:
-        line = page.h_stack("next", gap=2, align_y="center")
-        widgets.heading(line, step["sentence"])
-        if step["button"]:
-            line.btn("next_button", label=step["button"], variant="contained", on_click=self.on_overview_next,
-                     params=dict(operator=step["operator"], tab=step["tab"]))  # fmt: skip
+    def _show_steps(self, page: types.Object, steps: list[dict[str, Any]]) -> None:
+        """Draws a line for each step, with a button; that of the next step stands out."""
+        if not steps:
+            widgets.heading(page, checklist.NOTHING_LEFT)
+        for place, step in enumerate(steps):
+            line = page.h_stack(f"step_{place}", gap=2, align_y="center")
+            if step["button"]:
+                variant = "contained" if step["is_next"] else "outlined"
+                line.btn(f"step_{place}_button", label=step["button"], variant=variant,
+                         on_click=self.on_overview_step, params=dict(place=place))  # fmt: skip
+            widgets.text(line, " ".join([f"**{step['sentence']}.**".replace("..", "."), step["reason"]]))
 
     def _show_pages(self, page: types.Object, state: dict[str, Any]) -> None:
         """Draws buttons to the other classes, where one chart cannot show all."""
@@ -96,14 +104,28 @@ class OverviewTab(Tab):
         ctx.panel.state.overview_first = ctx.params["first"]
         self.load(ctx)
 
-    def on_overview_next(self, ctx: foo.ExecutionContext) -> None:
-        """Opens the tab or the form of the next step."""
-        if ctx.params.get("tab"):
-            self.panel.open_tab(ctx, ctx.params["tab"])
-            return
-        state, operator = ctx.panel.state.overview, ctx.params["operator"]
-        subject = dict(field=state["suggestions"]) if operator == "review_labels" else dict(label_field=state["field"])
-        open_form(ctx, operator, dict(subject, view_target="DATASET"))
+    def on_overview_step(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form, the tab or the view of a step, or does what it offers."""
+        state = ctx.panel.state.overview
+        step = state["steps"][ctx.params["place"]]
+        if step["tab"]:
+            self.panel.open_tab(ctx, step["tab"])
+        elif step["view"]:
+            ctx.params["view"] = step["view"]
+            self.panel.on_open_view(ctx)
+        elif step["event"] == "first":
+            classes = step["params"]["classes"]
+            view = checklist.first_to_label(ctx.dataset, state["field"], state["suggestions"], classes)
+            ctx.ops.set_view(view=view)
+        elif step["event"] == "target":
+            results = retarget(ctx.dataset, step["params"]["run_key"], step["params"]["target"])
+            ctx.ops.notify(f"{counted(results.accepted, 'suggestion', 'is', 'are')} accepted", variant="success")
+            ctx.ops.reload_samples()
+            self.panel.refresh(ctx)
+        else:
+            by_field = step["operator"] == "review_labels"
+            subject = dict(field=state["suggestions"]) if by_field else dict(label_field=state["field"])
+            open_form(ctx, step["operator"], dict(subject, view_target="DATASET"))
 
     def on_overview_bar(self, ctx: foo.ExecutionContext) -> None:
         """Shows the samples of the clicked class, labelled or suggested."""
@@ -123,21 +145,29 @@ class OverviewTab(Tab):
         ctx.ops.set_view(view=ctx.dataset.match(in_class))
 
 
-def next_step(dataset: Any, field: str, runs: dict[str, RunRecord], counts: overview.Overview) -> overview.Next:
-    """The next step, given the newest runs and the labels that wait."""
+def load_steps(dataset: Any, field: str, runs: dict[str, RunRecord], counts: overview.Overview) -> list[dict[str, Any]]:
+    """The steps that are left, given the newest runs and the labels that wait; one of them is next."""
     labelled_by, checked_by = runs.get("auto_label"), runs.get("find_mistakes")
-    unreadable = overview.unreadable(dataset, field, labelled_by.key) if labelled_by and counts.left else 0
-    flagged = mistake_queue.flagged_page(dataset, checked_by.key, 0, 1).count if checked_by else 0
-    return overview.advise(counts, runs, unreadable, flagged)
+    check = latest_check.latest_check(dataset)
+    states = [row["state"] for row in list_runs.list_runs(dataset).rows]
+    findings = checklist.Findings(
+        done=runs,
+        unreadable=overview.unreadable(dataset, field, labelled_by.key) if labelled_by and counts.left else 0,
+        flagged=mistake_queue.flagged_page(dataset, checked_by.key, 0, 1).count if checked_by else 0,
+        check=check,
+        check_views=lookup.read_results(dataset, check.run_key)["views"] if check else {},
+        targets=checklist.targets_of(dataset, labelled_by),
+        stopped=sum(state in ("stopped", "failed") for state in states),
+    )
+    left = checklist.steps(counts, findings)
+    return [{**vars(step), "is_next": place == checklist.next_step(left)} for place, step in enumerate(left)]
 
 
 def describe_totals(state: dict[str, Any]) -> list[str]:
-    """The counts in words; accepted and in review are parts of those without a label."""
-    labelled, accepted, review, synthetic = (state["totals"][name] for name in overview.STATES)
-    counts = {"labelled": labelled, "without a label": state["unlabelled"], "synthetic": synthetic}
+    """The counts in words; those of suggestions stand in the steps."""
+    totals = state["totals"]
+    counts = {"labelled": totals["labelled"], "without a label": state["unlabelled"], "synthetic": totals[SYNTHETIC]}
     lines = {name: f"**{count:,}** {name}" for name, count in counts.items() if count}
-    if accepted or review:
-        lines["without a label"] += f", of them **{accepted:,}** accepted and **{review:,}** in review"
     if state["marked"] is not None:
         lines["view"] = f"**{state['marked']:,}** in the view"
     return list(lines.values())

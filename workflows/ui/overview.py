@@ -1,4 +1,4 @@
-"""Counts of labels, suggestions and synthetic samples by class, and the recommended next step."""
+"""Counts of labels, suggestions and synthetic samples by class."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from ..data.internals import aggregate
 from ..data.label_text import blank_note, count_labels, or_none, spelling_note
 from ..data.labels import SYNTHETIC
 from ..data.status import Status
-from ..display.tables import counted
 from ..runs import lookup, records
 from ..runs.records import RunRecord
 
 SUGGESTED = (Status.ACCEPTED.value, Status.REVIEW.value)  # states of a sample with a suggestion and no label
 STATES = (Status.LABELLED.value, *SUGGESTED, SYNTHETIC)  # of a sample, in the order of the stacked bars
-MAX_RATIO = 3.0  # of the largest class to the smallest; above it, balancing is recommended
 METHODS = ("auto_label", "find_mistakes", "balance_classes")
 NO_LABELS = "No sample has a label yet: label a few samples of each class first."
 
@@ -40,16 +38,6 @@ class Overview:
 
     def total(self, state: str) -> int:
         return sum(counts[state] for counts in self.classes.values())
-
-
-@dataclass(frozen=True)
-class Next:
-    """The recommended next step: a sentence, and a button for it."""
-
-    sentence: str
-    button: str = ""
-    operator: str = ""  # that the button opens
-    tab: str = ""  # or the tab that it opens
 
 
 def count(samples: Any, label_field: str, suggestions: str | None) -> Overview:
@@ -111,38 +99,3 @@ def unreadable(dataset: Any, label_field: str, run_key: str) -> int:
     """Number of unlabelled samples whose image a finished run of `auto_label` could not read."""
     skipped = dataset.select(list(lookup.read_results(dataset, run_key)["skipped"]))
     return int(skipped.count("id")) - count_labels(skipped, label_field)
-
-
-def advise(counts: Overview, done: dict[str, RunRecord], unreadable: int = 0, flagged: int = 0) -> Next:
-    """Recommends the next step.
-
-    Args:
-        done: newest run of each workflow, as `finished` has it
-        unreadable: unlabelled samples that auto_label cannot read
-        flagged: labels that the newest find_mistakes flagged, and nobody has reviewed
-    """
-    labelled, accepted, review = (counts.total(state) for state in STATES[:3])
-    sizes = [row[Status.LABELLED] + row[SYNTHETIC] for row in counts.classes.values() if row[Status.LABELLED]]
-    if not labelled:
-        return Next(NO_LABELS)
-    if len(sizes) < 2:
-        return Next(f"There is one class among {counted(labelled, 'label')}: label a few samples of another.")
-    if counts.unlabelled and "auto_label" not in done:
-        return Next(f"{counted(labelled, 'label')}, {counts.unlabelled:,} unlabelled.", "Auto-label", "auto_label")
-    left = counts.left - unreadable
-    if accepted:
-        return Next(f"{counted(accepted, 'suggestion')} confident enough to accept.", "Accept", "review_labels")
-    if left > 0 and left >= review:
-        return Next(f"{counted(left, 'sample')} with neither a label nor a suggestion.", "Auto-label", "auto_label")
-    if review:
-        return Next(f"{counted(review, 'suggestion')} left to look at.", "Review", tab="review")
-    if "find_mistakes" not in done:
-        return Next(f"{counted(labelled, 'label')}, none of them checked.", "Find mistakes", "find_mistakes")
-    if flagged:
-        return Next(f"{counted(flagged, 'label')} that may be wrong.", "Look at them", tab="mistakes")
-    if max(sizes) > MAX_RATIO * min(sizes) and "balance_classes" not in done:
-        times = max(sizes) / min(sizes)
-        return Next(
-            f"The largest class has {times:.0f} times as many images as the smallest.", "Balance", tab="balance"
-        )
-    return Next("Labelled, checked and even: nothing is left to do here.")

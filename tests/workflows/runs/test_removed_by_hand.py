@@ -9,7 +9,7 @@ from evenset import auto_label, delete_run, find_mistakes, resume_run, stop_run
 from evenset.workflows.data import folders
 from evenset.workflows.labeling import retarget
 from evenset.workflows.runs import records
-from evenset.workflows.ui import mistake_queue, next_round, overview, review_queue
+from evenset.workflows.ui import checklist, mistake_queue, next_round, overview, review_queue
 from evenset.workflows.ui.review_queue import Decision
 
 
@@ -41,8 +41,8 @@ def test_a_run_whose_field_is_gone_counts_no_more(suggested):
     assert overview.finished(suggested, "ground_truth")["auto_label"].key == "evenset_auto_label_1"
     suggested.delete_sample_field("auto_label")
     assert overview.finished(suggested, "ground_truth") == {}
-    found = overview.count(suggested, "ground_truth", None)
-    assert overview.advise(found, {}).operator == "auto_label"
+    left = checklist.steps(overview.count(suggested, "ground_truth", None), checklist.Findings({}))
+    assert left[checklist.next_step(left)].operator == "auto_label"
 
 
 @pytest.mark.parametrize("gone", ["auto_label", "ground_truth"])

@@ -7,17 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evenset import auto_label, review_labels
+from evenset.workflows.runs.records import RunRecord
 from evenset.workflows.ui import overview
-from evenset.workflows.ui.overview import Overview
+from evenset.workflows.ui.checklist import Findings, steps
+from evenset.workflows.ui.latest_check import LatestCheck
 from PIL import Image
 
-DONE = dict(auto_label={})
-
-
-def standing(unlabelled=0, **second):
-    """50 labelled samples of one class, and 50 of another that has suggestions too."""
-    first = dict.fromkeys(overview.STATES, 0) | dict(labelled=50)
-    return Overview({"cat": first, "dog": {**first, **second}}, unlabelled)
+DONE = dict(auto_label=RunRecord("evenset_auto_label_1", "auto_label", {}, {}, 60, "done", 0.0))
+CHECKED = LatestCheck("evenset_check_dataset_1", "check", 60, {})
 
 
 @pytest.fixture
@@ -62,34 +59,6 @@ def test_a_view_is_counted_with_its_samples_that_nothing_is_suggested_for(pets):
     assert overview.count(pets.match_tags("rejected"), "ground_truth", "said").samples == 0
 
 
-@pytest.mark.parametrize(
-    ("found", "done", "button"),
-    [
-        (Overview({}, 9), {}, ""),
-        (Overview({"cat": dict.fromkeys(overview.STATES, 9)}, 9), {}, ""),
-        (standing(9), {}, "Auto-label"),
-        (standing(), {}, "Find mistakes"),
-        (standing(10, accepted=2, review=8), DONE, "Accept"),
-        (standing(8, review=8), DONE, "Review"),
-        (standing(15, review=8), DONE, "Review"),  # seven of fifteen were rejected
-        (standing(9_000), DONE, "Auto-label"),
-        (standing(9_008, review=8), DONE, "Auto-label"),
-        (standing(), DONE, "Find mistakes"),
-        (standing(), DONE | dict(find_mistakes={}), ""),
-    ],
-)
-def test_what_is_offered_next(found, done, button):
-    assert overview.advise(found, done).button == button
-
-
-def test_labels_that_are_suspected_come_before_uneven_classes():
-    done = DONE | dict(find_mistakes={})
-
-    assert overview.advise(standing(), done, flagged=50).tab == "mistakes"
-    assert overview.advise(standing(), done).tab == ""
-    assert overview.advise(standing(10, accepted=2, review=8), done, flagged=50).button == "Accept"
-
-
 def test_no_label_is_offered_to_what_cannot_be_read(tmp_path, make_dataset):
     rng, paths, truth = np.random.default_rng(0), [], np.arange(60) % 2
     for number, light in enumerate(truth):
@@ -106,5 +75,5 @@ def test_no_label_is_offered_to_what_cannot_be_read(tmp_path, make_dataset):
     assert (found.left, useless) == (2, 2)  # the third has a label
     review_labels(dataset, "auto_label", status="all", action="accept", progress=False)
     found = overview.count(dataset, "ground_truth", "auto_label")
-    assert overview.advise(found, DONE).button == "Auto-label"
-    assert overview.advise(found, DONE, useless).button == "Find mistakes"
+    assert steps(found, Findings(DONE, check=CHECKED))[0].button == "Auto-label"
+    assert steps(found, Findings(DONE, useless, check=CHECKED))[0].button == "Find mistakes"

@@ -1,0 +1,188 @@
+"""Checklist of a dataset: what is left to do in the order of the work, each with a count, a reason and a button."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..data.label_text import has_label
+from ..data.labels import SYNTHETIC
+from ..data.status import Status
+from ..display.tables import counted, percent
+from ..mistakes.verdict import MIN_CLASS_LABELS
+from ..runs import lookup
+from ..runs.records import RunRecord
+from .latest_check import LatestCheck
+from .overview import NO_LABELS, STATES, Overview
+
+MAX_RATIO = 3.0  # of the largest class to the smallest; above it, balancing is recommended
+MAX_NAMES = 5  # of classes in a sentence
+MAX_FIRST = 30  # samples to label first
+NOTHING_LEFT = "Checked, labelled and even: nothing is left to do here."
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that is left: a sentence with its count, the reason, and a button."""
+
+    sentence: str
+    reason: str = ""
+    button: str = ""
+    operator: str = ""  # that the button opens
+    tab: str = ""  # or the tab that it opens
+    view: str = ""  # or the saved view that it shows
+    event: str = ""  # or the panel's own event
+    params: dict[str, Any] = field(default_factory=dict)  # of the event
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the runs of a dataset say, beside the counts of its labels."""
+
+    done: dict[str, RunRecord]  # the newest finished run of each workflow
+    unreadable: int = 0  # unlabelled samples that auto_label cannot read
+    flagged: int = 0  # labels that the newest find_mistakes flagged, and nobody has decided
+    check: LatestCheck | None = None
+    check_views: dict[str, str] = field(default_factory=dict)  # of the check, by kind of problem
+    targets: list[dict[str, Any]] = field(default_factory=list)  # rows of the newest auto_label
+    stopped: int = 0  # runs that were stopped, failed or killed
+
+
+def steps(counts: Overview, findings: Findings) -> list[Step]:
+    """The steps that are left, the next one first; empty where nothing is."""
+    every = [
+        _check(findings),
+        *_few_labels(counts),
+        _mistakes(findings),
+        *_suggestions(counts, findings),
+        _unchecked_labels(counts, findings),
+        _uneven(counts, findings),
+        _stopped(findings),
+    ]
+    return [step for step in every if step]
+
+
+def next_step(left: list[Step]) -> int:
+    """Index of the recommended step: the first that is not a look at the images alone."""
+    return next((place for place, step in enumerate(left) if step.operator != "check_dataset" and not step.view), 0)
+
+
+def _check(findings: Findings) -> Step | None:
+    check = findings.check
+    if check is None:
+        reason = "Finds damaged files, duplicates, leaks between splits, and dark, blurred or odd images."
+        return Step("The images are not checked", reason, "Check", operator="check_dataset")
+    titles = [f"{title} ({count:,})" for title, count in check.titles.items()]
+    if not titles:
+        return None
+    sentence = f"The check found: {_listed(titles)}"
+    return Step(sentence, "", "Look at them", view=next(iter(findings.check_views.values()), ""))
+
+
+def _few_labels(counts: Overview) -> list[Step]:
+    labelled = {name: row[Status.LABELLED] for name, row in counts.classes.items() if row[Status.LABELLED]}
+    if not labelled:
+        return [Step(NO_LABELS)]
+    if len(labelled) < 2:
+        count = counted(sum(labelled.values()), "label")
+        return [Step(f"There is one class among {count}: label a few samples of another")]
+    few = {name: count for name, count in labelled.items() if count < MIN_CLASS_LABELS}
+    if not few or not counts.unlabelled:
+        return []
+    names = _listed([f"{name} ({count})" for name, count in few.items()])
+    reason = f"Fewer than {MIN_CLASS_LABELS} labels are too few to judge one of them, or to learn the class well."
+    sentence = f"{counted(len(few), 'class', 'has', 'have')} few labels: {names}"
+    return [Step(sentence, reason, "Show what to label", event="first", params=dict(classes=[*few]))]
+
+
+def _mistakes(findings: Findings) -> Step | None:
+    if not findings.flagged:
+        return None
+    sentence = f"{counted(findings.flagged, 'label')} may be wrong"
+    return Step(sentence, "Wrong labels teach every model what is wrong.", "Look at them", tab="mistakes")
+
+
+def _suggestions(counts: Overview, findings: Findings) -> list[Step]:
+    classes = sum(1 for row in counts.classes.values() if row[Status.LABELLED])
+    if classes < 2:
+        return []
+    labelled, accepted, review = (counts.total(state) for state in STATES[:3])
+    auto_label = dict(button="Auto-label", operator="auto_label")
+    if "auto_label" not in findings.done:
+        reason = f"{counted(labelled, 'label')} can suggest the others."
+        sentence = f"{counted(counts.unlabelled, 'sample', 'has', 'have')} no label"
+        return [Step(sentence, reason, **auto_label)] if counts.unlabelled else []
+    found, left = [], counts.left - findings.unreadable
+    if accepted:
+        reason = "They are confident enough to accept."
+        found.append(Step(f"{counted(accepted, 'suggestion')} to accept", reason, "Accept", operator="review_labels"))
+    elif review:
+        found += _target(findings)
+    without = Step(f"{counted(left, 'sample')} with neither a label nor a suggestion", "", **auto_label)
+    look = Step(
+        f"{counted(review, 'suggestion')} left to look at", "The least certain come first.", "Review", tab="review"
+    )
+    by_size = sorted([(left, without), (review, look)], key=lambda pair: -pair[0])
+    return found + [step for count, step in by_size if count > 0]
+
+
+def _target(findings: Findings) -> list[Step]:
+    """Why nothing is accepted, and the target that would accept something."""
+    record = findings.done["auto_label"]
+    target = record.settings.get("target_precision", 1.0)
+    lower = [row for row in findings.targets if row["target"] < target and row["accepted"]]
+    if not lower or any(row["accepted"] for row in findings.targets if row["target"] == target):
+        return []
+    best = lower[-1]
+    reason = f"The held-out labels are too few, or too often predicted wrong. {percent(best['target'])} would accept "
+    params = dict(run_key=record.key, target=best["target"])
+    sentence = f"No suggestion reaches the target precision of {percent(target)}"
+    button = f"Accept at {percent(best['target'])}"
+    return [Step(sentence, f"{reason}{counted(best['accepted'], 'sample')}.", button, event="target", params=params)]
+
+
+def _unchecked_labels(counts: Overview, findings: Findings) -> Step | None:
+    labelled = counts.total(Status.LABELLED)
+    if "find_mistakes" in findings.done or sum(1 for row in counts.classes.values() if row[Status.LABELLED]) < 2:
+        return None
+    reason = "Some may be wrong: models that have not seen a label judge it."
+    return Step(
+        f"{counted(labelled, 'label', 'is', 'are')} not checked", reason, "Find mistakes", operator="find_mistakes"
+    )
+
+
+def _uneven(counts: Overview, findings: Findings) -> Step | None:
+    sizes = [row[Status.LABELLED] + row[SYNTHETIC] for row in counts.classes.values() if row[Status.LABELLED]]
+    if len(sizes) < 2 or max(sizes) <= MAX_RATIO * min(sizes) or "balance_classes" in findings.done:
+        return None
+    sentence = f"The largest class has {max(sizes) / min(sizes):.0f} times as many images as the smallest"
+    return Step(sentence, "Rare classes are predicted less often than they occur.", "Balance", tab="balance")
+
+
+def _stopped(findings: Findings) -> Step | None:
+    if not findings.stopped:
+        return None
+    sentence = f"{counted(findings.stopped, 'run', 'was', 'were')} stopped or failed"
+    return Step(sentence, "Resume or delete them.", "Runs", tab="runs")
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + more
+
+
+def first_to_label(dataset: Any, label_field: str, suggestions: str | None, classes: list[str]) -> Any:
+    """View of unlabelled samples to label first: likely of these classes, or a random draw without suggestions."""
+    from fiftyone import ViewField as F
+
+    unlabelled = dataset.match(~has_label(label_field) & ~F("tags").contains(SYNTHETIC))
+    if suggestions:
+        likely = unlabelled.match(F(f"{suggestions}.label").is_in(classes)).sort_by(f"{suggestions}.confidence", True)
+        if likely.count("id"):
+            return likely.limit(MAX_FIRST)
+    return unlabelled.take(MAX_FIRST, seed=0)
+
+
+def targets_of(dataset: Any, record: RunRecord | None) -> list[dict[str, Any]]:
+    """Rows of target precisions in a run's results; empty without a run, or in a run of an earlier version."""
+    return lookup.read_results(dataset, record.key).get("targets", []) if record else []
