@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Group, Parameter, Token
 
 NO_OPTION = ("samples", "dataset", "run_key", "progress", "resume")  # arguments that are not options
+NAMES = {"labels": "from"}  # options with another name than the argument
 HELPS = {  # of arguments with another syntax than in Python
     "classes": "names in order, with synonyms: 'cat = kitten = puss, dog'",
     "generator": "key of a train_generator run, or its folder; not given: one is trained first",
@@ -22,6 +23,7 @@ HELPS = {  # of arguments with another syntax than in Python
     "settings_of": """rows with their own settings: {"resnet18 sgd": {"method": "resnet", "optimizer": "sgd"}}""",
     "embeddings": "a field of vectors, a Brain key, a model of FiftyOne's zoo or of timm, torchvision/resnet18, or "
     "several as 'a + b'; auto: the best of these that is there; none: the images themselves",
+    "labels": "CSV file of decisions with the columns id, label and decision (accept, reject or empty)",
     "rules": "file with lines `label: FiftyOne expression`, of which the first match wins; - reads stdin",
 }
 
@@ -33,14 +35,20 @@ def options(arguments: dict[str, inspect.Parameter], settings: dict[str, Places]
     """DATASET, the function's own arguments, its settings, and the options of the command line itself."""
     for name in ("dataset", *(["run_key"] if "run_key" in arguments else [])):
         yield inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY, annotation=str)
-    yield from (argument_option(item) for name, item in arguments.items() if name not in NO_OPTION)
+    if "field" in arguments:  # `evenset review-labels products auto_label`
+        kind = Annotated[str, Parameter(group="Arguments")]
+        yield inspect.Parameter("field", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind)
+    others = [item for name, item in arguments.items() if name not in (*NO_OPTION, "field")]
+    yield from map(argument_option, others)
     groups: dict[str, Group] = {}
     for name, places in settings.items():
         kind = places[0][0]
         yield setting_option(name, places, groups.setdefault(kind, Group.create_ordered(kind)))
+    from .command_samples import NARROWING
+
     command = Group.create_ordered("Command")
     if "samples" in arguments:
-        yield option("view", str, command, help="saved view to work on, instead of the whole dataset")
+        yield from (option(name, kind, command, help=text) for name, (kind, text) in NARROWING.items())
     if "progress" in arguments:
         yield option("quiet", bool, command, negative="", help="no progress bar")
     yield option("json", bool, command, negative="", help="print the results as JSON, and nothing else")
@@ -154,5 +162,7 @@ def argument_option(item: inspect.Parameter) -> inspect.Parameter:
         details["converter"] = lambda _, tokens: readers[item.name](tokens[0].value)
     if item.name in HELPS and readers.get(item.name) != user_input.read_names:
         details["help"] = HELPS[item.name]
+    if item.name in NAMES:
+        details["name"] = f"--{NAMES[item.name]}"
     kind = bool if item.annotation == "bool" else Any if item.name in readers else str
     return option(item.name, kind, "Arguments", item.default, allow_leading_hyphen=item.name == "rules", **details)

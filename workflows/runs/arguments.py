@@ -73,6 +73,10 @@ Embeddings = Annotated[
         is_plain=False,
     ),
 ]
+Decisions = Annotated[
+    Mapping[str, str | None] | str | Path | None,
+    Kind("a dict of labels by sample id, the path of a CSV file, or None"),
+]
 Progress = Annotated[
     progress_bar.Progress | bool | None,
     Kind("True, False, None or a function of (phase, done, total, note)", _takes_progress),
