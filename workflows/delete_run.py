@@ -16,6 +16,7 @@ from .runs import ownership, records, run_files, shown_files
 from .runs.arguments import Samples, public
 from .runs.deletion_plan import describe_deletion, files_sentence, newest_first
 from .runs.records import RunRecord
+from .runs.review_undo import REVIEWS, merge_chains
 from .runs.undo import DeletedRun, undo_writes
 
 ALL = "all"  # in place of a key: every run
@@ -56,8 +57,10 @@ def _plan(dataset: Any, run_key: str) -> DeletedRun:
 
 def _delete_all(dataset: Any) -> DeletedRun:
     """Deletes every run, the newest first; one that cannot be deleted stays."""
-    deleted = DeletedRun(ALL)
-    for key in newest_first(dataset):
+    deleted, keys = DeletedRun(ALL), newest_first(dataset)
+    reviews = [records.read_record(dataset, key) for key in keys if key.startswith(REVIEWS)]
+    merge_chains(dataset, [record for record in reviews if record.state != "running"])
+    for key in keys:
         try:
             deleted.add(_delete(dataset, key))
         except InvalidInput as error:
