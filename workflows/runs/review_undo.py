@@ -9,8 +9,8 @@ from typing import Any
 from ...models.errors import InvalidInput
 from ..data import label_edits
 from ..data.field_access import require_writable
-from ..data.folders import run_folder
 from ..data.fields import DB_BATCH
+from ..data.folders import run_folder
 from ..data.internals import sample_collection
 from ..data.label_edits import Line
 from ..data.provenance import RUN, provenance_paths
