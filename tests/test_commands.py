@@ -309,9 +309,7 @@ def test_a_field_is_typed_with_and_without_its_name(invoke, monkeypatch):
         dict(dataset="d", field="auto_label", labels="decisions.csv", tag=["a", "b"]),
         dict(dataset="d", field="auto_label"),
     ]
-    assert (
-        "--field is missing" in invoke("audit-labels", "d")[2] or "FIELD is missing" in invoke("audit-labels", "d")[2]
-    )
+    assert "FIELD is missing" in invoke("audit-labels", "d")[2].replace("--field", "FIELD")
 
 
 @pytest.fixture

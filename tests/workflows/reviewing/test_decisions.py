@@ -77,7 +77,7 @@ def test_a_file_gives_labels_and_decisions(suggestions, tmp_path):
         ("id,label\nONE,cat\n\nONE,cat", "line 4, column id: .* is in line 2 already"),
         (
             "id,label\nONE,cat\nnobody,cat\nno,cat",
-            "line 3, column id: 2 of 3 ids are no sample of .*, such as this one",
+            "line 3, column id: 2 of 3 ids are no sample of .*, such as this",
         ),
         ("id,label\nONE,ca", "line 2, column label: 'ca' is not a class of 'ground_truth': did you mean 'cat'"),
         ("id,decision\nONE,maybe", "line 2, column decision: 'maybe' is neither accept nor reject"),
@@ -92,7 +92,7 @@ def test_a_row_that_makes_no_sense_is_refused_with_its_line(suggestions, refused
     path = tmp_path / "decisions.csv"
     path.write_text(rows.replace("ONE", dataset.first().id))
 
-    with refused(dataset, sentence, "decisions.csv"):
+    with refused(dataset, *sentence.split(".*"), "decisions.csv"):
         decide(dataset, str(path))
 
 
