@@ -27,6 +27,7 @@ from .workflows.mistakes.results import MistakeResults as MistakeResults
 from .workflows.preprocess_images import PreprocessResults as PreprocessResults
 from .workflows.reviewing.results import ReviewResults as ReviewResults
 from .workflows.runs.arguments import Classes
+from .workflows.runs.arguments import Decisions
 from .workflows.runs.arguments import Embeddings
 from .workflows.runs.arguments import Part
 from .workflows.runs.arguments import Progress
@@ -242,6 +243,7 @@ def review_labels(
     samples: Samples,
     field: str,
     *,
+    labels: Decisions = None,
     label_field: str | None = None,
     label: str | None = None,
     classes: Sequence[str] | None = None,
@@ -524,6 +526,8 @@ def compare_methods(
 def delete_run(
     dataset: Samples,
     run_key: str,
+    *,
+    dry_run: bool = False,
 ) -> DeletedRun:
     """Undoes a run: removes its fields, samples, views, files and record, and restores labels that it changed."""
 
