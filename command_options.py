@@ -54,7 +54,7 @@ def options(arguments: dict[str, inspect.Parameter], settings: dict[str, Places]
     yield option("json", bool, command, negative="", help="print the results as JSON, and nothing else")
 
 
-def option(name: str, kind: Any, group: Group | str, default: Any = None, **details: Any) -> inspect.Parameter:
+def option(name: str, kind: Any, group: Group | str, default: Any = None, /, **details: Any) -> inspect.Parameter:
     """A named option; its default is only shown, since the SDK applies it."""
     annotation = Annotated[(kind | None if default is None else kind), Parameter(group=group, **details)]  # type: ignore[valid-type]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

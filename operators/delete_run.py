@@ -63,6 +63,8 @@ def add_lines(form: Form) -> None:
 
 
 def add_changes(form: Form, key: str) -> None:
+    if records.read_record(form.ctx.dataset, key).state == "running":
+        form.note("It is running, and is stopped first")
     for line in describe_deletion(form.ctx.dataset, key):
         form.note(line)
 

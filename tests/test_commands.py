@@ -319,8 +319,11 @@ def typed(capfd, monkeypatch):
     def run(*arguments: str, answer: str = "") -> tuple[int, str, str]:
         monkeypatch.setattr("sys.stdin", io.StringIO(answer))
         monkeypatch.setattr(signal, "signal", lambda *_: None)
+        stdout = os.dup(1)  # a command leaves it to libraries, since its process ends
         with pytest.raises(SystemExit) as end:
             commands.main(arguments)
+        os.dup2(stdout, 1)
+        os.close(stdout)
         return end.value.code or 0, *capfd.readouterr()
 
     return run

@@ -50,8 +50,10 @@ def _plan(dataset: Any, run_key: str) -> DeletedRun:
     """What deleting a run, or all, would undo."""
     plan = DeletedRun(run_key)
     for key in newest_first(dataset) if run_key == ALL else [run_key]:
-        lines = "\n    ".join(describe_deletion(dataset, key))
-        plan.rows.append(dict(run=key, outcome="would be deleted", text=f"{key}\n    {lines}"))
+        is_running = records.read_record(dataset, key).state == "running"
+        lines = ["It is running, and stays until it is stopped"] if is_running else describe_deletion(dataset, key)
+        outcome = "would stay" if is_running else "would be deleted"
+        plan.rows.append(dict(run=key, outcome=outcome, text="\n    ".join([key, *lines])))
     return plan
 
 

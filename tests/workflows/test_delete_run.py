@@ -153,7 +153,7 @@ def test_a_dry_run_of_one_run_changes_nothing(clusters, everything):
 
 
 def test_what_cannot_be_undone_is_named_and_the_rest_goes(clusters):
-    dataset = clusters(60, 30)
+    dataset = clusters()
     one = auto_label(dataset, "ground_truth", **VECTORS)
     two = auto_label(dataset, "ground_truth", output_field="other", **VECTORS)
     sample = dataset.exists("ground_truth", False).match({"auto_label.status": "accepted"}).first()

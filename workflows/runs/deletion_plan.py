@@ -21,7 +21,7 @@ def newest_first(dataset: Any) -> list[str]:
 def describe_deletion(dataset: Any, key: str) -> list[str]:
     """A sentence for each kind of thing that deleting the run removes, restores or leaves."""
     record, folder = records.read_record(dataset, key), folders.run_folder(dataset, key)
-    lines = ["It is running, and is stopped first"] if record.state == "running" else []
+    lines = []
     for noun, names in (
         ("Fields", ownership.fields_of(dataset, record)),
         ("Evaluations", ownership.evaluations_of(dataset, record)),

@@ -47,6 +47,8 @@ class DeletedRun:
         self.rows.append(dict(run=run_key, outcome="kept", text=f"{run_key} stays: {reason}"))
 
     def __str__(self) -> str:
+        if self.run_key == "all" and not self.rows:
+            return "no runs of Evenset"
         if self.rows:
             texts = [row["text"] for row in self.rows]
             return "\n".join([*texts, *(line for line in self.left if not any(line in text for text in texts))])
