@@ -7,7 +7,6 @@ from typing import Any
 
 from ..models.settings import ReviewSettings, split
 from .data.checks import check_images
-from .data.folders import run_folder
 from .data.internals import root_dataset
 from .reviewing.decisions import read_decisions, saved_decisions
 from .reviewing.request import build_review, decide
@@ -58,6 +57,6 @@ def review_labels(
     check_images(samples)
     review = build_review(samples, field, label_field, label, classes, review_settings)
     if labels is not None:
-        folder = resume and run_folder(root_dataset(samples), resume)
-        review = decide(review, saved_decisions(folder, resume) if folder else read_decisions(labels))
+        decisions = saved_decisions(root_dataset(samples), resume) if resume else read_decisions(labels)
+        review = decide(review, decisions)
     return carry_out(samples, review, progress=progress, resume=resume, into=into)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from ...models.files import write_text
 from ...models.regular_files import read_json
 from ...models.settings import check_text
 from ..data.csv_rows import read_rows
+from ..data.folders import run_folder
 from ..data.internals import root_dataset
 from ..data.label_text import or_none
 from ..data.provenance import ReviewAction
@@ -154,7 +155,7 @@ def _column(place: str, name: str) -> str:
     return f"{place}, column {name}" if ", line " in place else place
 
 
-def names_written(views: list[Any], review: Any) -> Iterator[tuple[str | None, str | None]]:
+def names_written(views: Sequence[Any], review: Any) -> Iterator[tuple[str | None, str | None]]:
     """The label to write and the current one, of each decided sample."""
     for view in views:
         for i, suggestion, label in zip(
@@ -167,12 +168,13 @@ def save_decisions(folder: Path, decisions: Mapping[str, Decision]) -> None:
     write_text(folder / FILE, json.dumps({i: dataclasses.astuple(decision) for i, decision in decisions.items()}))
 
 
-def saved_decisions(folder: Path, key: str) -> dict[str, Decision]:
+def saved_decisions(dataset: Any, key: str) -> dict[str, Decision]:
     """The decisions of a review that was stopped.
 
     Raises:
         ValueError: it was killed before it had saved them
     """
+    folder = run_folder(dataset, key)
     if not (folder / FILE).exists():
         raise InvalidInput(f"the decisions of {key} are not in its folder: delete it, and pass them again")
     rows = read_json(folder / FILE).items()

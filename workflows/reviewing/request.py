@@ -151,4 +151,4 @@ def check_label(samples: Any, review: Review) -> None:
         raise InvalidInput("action='correct' needs the correct label, as label='shirt'")
     names = known_classes(root_dataset(samples), review)
     if label not in names and not settings.new_class:
-        raise InvalidInput(unknown_class(label, names, review.label_field))
+        raise InvalidInput(unknown_class(str(label), names, review.label_field))
