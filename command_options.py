@@ -36,8 +36,8 @@ def options(arguments: dict[str, inspect.Parameter], settings: dict[str, Places]
     for name in ("dataset", *(["run_key"] if "run_key" in arguments else [])):
         yield inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY, annotation=str)
     if "field" in arguments:  # `evenset review-labels products auto_label`
-        kind = Annotated[str, Parameter(group="Arguments")]
-        yield inspect.Parameter("field", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind)
+        annotation = Annotated[str, Parameter(group="Arguments")]
+        yield inspect.Parameter("field", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation)
     others = [item for name, item in arguments.items() if name not in (*NO_OPTION, "field")]
     yield from map(argument_option, others)
     groups: dict[str, Group] = {}

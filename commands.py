@@ -210,7 +210,8 @@ def make_app() -> App:
     for place, name in enumerate(package.FUNCTIONS):
         help_text = (delete_run.__doc__ or "") if name == "delete_run" else help_of(name)
         app.command(f"{__name__}:{name}", name=name.replace("_", "-"), help=help_text, sort_key=place)
-    for place, command in enumerate((clean, doctor, link, unlink), len(package.FUNCTIONS)):
+    more: tuple[Callable[..., int], ...] = (clean, doctor, link, unlink)
+    for place, command in enumerate(more, len(package.FUNCTIONS)):
         app.command(command, name=command.__name__, sort_key=place)
     app.command(work, name="worker", show=False)
     return app

@@ -140,7 +140,8 @@ def _package() -> Iterator[Check]:
     from .plugin_link import importable
 
     found = importable()
-    remedy = "" if found == ROOT else f"run: {sys.executable} {ROOT} link"
+    first = "pip uninstall evenset, then " if found else ""
+    remedy = "" if found == ROOT else f"{first}run: {sys.executable} {ROOT} link"
     yield Check("package", f"import evenset gives {found}" if found else "import evenset finds nothing", remedy)
 
 
