@@ -29,6 +29,7 @@ from .workflows.mistakes.results import MistakeResults as MistakeResults
 from .workflows.preprocess_images import PreprocessResults as PreprocessResults
 from .workflows.reviewing.results import ReviewResults as ReviewResults
 from .workflows.runs.arguments import Classes
+from .workflows.runs.arguments import Decisions
 from .workflows.runs.arguments import Embeddings
 from .workflows.runs.arguments import Part
 from .workflows.runs.arguments import Progress
@@ -270,6 +271,7 @@ def review_labels(
     samples: Samples,
     field: str,
     *,
+    labels: Decisions = None,
     label_field: str | None = None,
     label: str | None = None,
     classes: Sequence[str] | None = None,
@@ -591,6 +593,8 @@ def export_dataset(
 def delete_run(
     dataset: Samples,
     run_key: str,
+    *,
+    dry_run: bool = False,
 ) -> DeletedRun:
     """Undoes a run: removes its fields, samples, views, files and record, and restores labels that it changed."""
 

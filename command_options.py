@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Group, Parameter, Token
 
 NO_OPTION = ("samples", "dataset", "run_key", "progress", "resume")  # arguments that are not options
+NAMES = {"labels": "from"}  # options with another name than the argument
 HELPS = {  # of arguments with another syntax than in Python
     "classes": "names in order, with synonyms: 'cat = kitten = puss, dog'",
     "generator": "key of a train_generator run, or its folder; not given: one is trained first",
@@ -23,6 +24,7 @@ HELPS = {  # of arguments with another syntax than in Python
     "embeddings": "a field of vectors, a Brain key, a model of FiftyOne's zoo or of timm, torchvision/resnet18, or "
     "several as 'a + b'; auto: the best of these that is there; none: the images themselves",
     "splits": "tags, separated by commas (train, val, test), or a field whose values are the splits",
+    "labels": "CSV file of decisions with the columns id, label and decision (accept, reject or empty)",
     "rules": "file with lines `label: FiftyOne expression`, of which the first match wins; - reads stdin",
 }
 
@@ -34,20 +36,26 @@ def options(arguments: dict[str, inspect.Parameter], settings: dict[str, Places]
     """DATASET, the function's own arguments, its settings, and the options of the command line itself."""
     for name in ("dataset", *(["run_key"] if "run_key" in arguments else [])):
         yield inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY, annotation=str)
-    yield from (argument_option(item) for name, item in arguments.items() if name not in NO_OPTION)
+    if "field" in arguments:  # `evenset review-labels products auto_label`
+        annotation = Annotated[str, Parameter(group="Arguments")]
+        yield inspect.Parameter("field", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation)
+    others = [item for name, item in arguments.items() if name not in (*NO_OPTION, "field")]
+    yield from map(argument_option, others)
     groups: dict[str, Group] = {}
     for name, places in settings.items():
         kind = places[0][0]
         yield setting_option(name, places, groups.setdefault(kind, Group.create_ordered(kind)))
+    from .command_samples import NARROWING
+
     command = Group.create_ordered("Command")
     if "samples" in arguments:
-        yield option("view", str, command, help="saved view to work on, instead of the whole dataset")
+        yield from (option(name, kind, command, help=text) for name, (kind, text) in NARROWING.items())
     if "progress" in arguments:
         yield option("quiet", bool, command, negative="", help="no progress bar")
     yield option("json", bool, command, negative="", help="print the results as JSON, and nothing else")
 
 
-def option(name: str, kind: Any, group: Group | str, default: Any = None, **details: Any) -> inspect.Parameter:
+def option(name: str, kind: Any, group: Group | str, default: Any = None, /, **details: Any) -> inspect.Parameter:
     """A named option; its default is only shown, since the SDK applies it."""
     annotation = Annotated[(kind | None if default is None else kind), Parameter(group=group, **details)]  # type: ignore[valid-type]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
@@ -156,5 +164,7 @@ def argument_option(item: inspect.Parameter) -> inspect.Parameter:
         details["converter"] = lambda _, tokens: readers[item.name](tokens[0].value)
     if item.name in HELPS and readers.get(item.name) != user_input.read_names:
         details["help"] = HELPS[item.name]
+    if item.name in NAMES:
+        details["name"] = f"--{NAMES[item.name]}"
     kind = bool if item.annotation == "bool" else Any if item.name in readers else str
     return option(item.name, kind, "Arguments", item.default, allow_leading_hyphen=item.name == "rules", **details)

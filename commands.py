@@ -102,13 +102,74 @@ def __getattr__(function: str) -> Callable[..., int]:
     def command(*names: str, **typed: Any) -> int:
         from .terminal import call
 
-        arguments = {**dict(zip(("dataset", "run_key"), names, strict=False)), **typed}
+        positional = ("dataset", "field" if "field" in arguments_of(function) else "run_key")
+        arguments = {**dict(zip(positional, names, strict=False)), **typed}
         return call(function, arguments, takes_progress="progress" in arguments_of(function))
 
     command.__doc__ = help_of(function)
     parameters = list(options(arguments_of(function), settings_of(function)))
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return command
+
+
+def delete_run(
+    dataset: str,
+    run_key: str | None = None,
+    /,
+    *,
+    everything: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    yes: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Undoes a run, or all of them: removes what it wrote, and restores labels that it changed.
+
+    Args:
+        run_key: of the run; none with --all
+        everything: every run, the newest first; lists them, and asks before they go
+        dry_run: only list what would be undone
+        yes: do not ask
+        json: print the results as JSON, and nothing else
+    """
+    from .terminal import delete_runs
+
+    if everything == (run_key is not None):
+        raise CycloptsError("give either a RUN_KEY or --all: see `evenset delete-run --help`")
+    return delete_runs(dataset, run_key or "all", yes, dry_run, json)
+
+
+def doctor(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Checks this installation: versions, database, device, weights, plugin and disk, with a remedy for each trouble.
+
+    Args:
+        json: print the checks as JSON, and nothing else
+    """
+    from .terminal import check_installation
+
+    return check_installation(json)
+
+
+def link(
+    *,
+    copy: Annotated[bool, Parameter(negative="")] = False,
+    force: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Gives both the plugin and the package: links this folder where FiftyOne and Python look.
+
+    Args:
+        copy: copy the plugin, where links are not allowed
+        force: replace a link or copy that another installation made
+    """
+    from .terminal import change_link
+
+    return change_link("link", copy=copy, force=force)
+
+
+def unlink() -> int:
+    """Takes back what `evenset link` made, and nothing else."""
+    from .terminal import change_link
+
+    return change_link("unlink")
 
 
 def clean(
@@ -150,8 +211,11 @@ def make_app() -> App:
         version=f"evenset {package.__version__}",
     )
     for place, name in enumerate(package.FUNCTIONS):
-        app.command(f"{__name__}:{name}", name=name.replace("_", "-"), help=help_of(name), sort_key=place)
-    app.command(clean, name="clean", sort_key=len(package.FUNCTIONS))
+        help_text = (delete_run.__doc__ or "") if name == "delete_run" else help_of(name)
+        app.command(f"{__name__}:{name}", name=name.replace("_", "-"), help=help_text, sort_key=place)
+    more: tuple[Callable[..., int], ...] = (clean, doctor, link, unlink)
+    for place, command in enumerate(more, len(package.FUNCTIONS)):
+        app.command(command, name=command.__name__, sort_key=place)
     app.command(work, name="worker", show=False)
     return app
 

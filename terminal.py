@@ -24,10 +24,12 @@ def call(function: str, arguments: dict[str, Any], *, takes_progress: bool) -> i
     """Runs an SDK function, prints its results, and returns the exit code.
 
     Args:
-        arguments: its arguments and settings by name, and "dataset", "view", "quiet" and "json" of the command line
+        arguments: its arguments and settings by name, and the options of the command line itself
         takes_progress: whether it has an argument of that name
     """
-    name, view = arguments.pop("dataset"), arguments.pop("view", None)
+    from .command_samples import NARROWING, find_samples
+
+    name, narrowing = arguments.pop("dataset"), {option: arguments.pop(option, None) for option in NARROWING}
     quiet, as_json = arguments.pop("quiet", False), arguments.pop("json", False)
     watch = Watch(quiet)
     if takes_progress:
@@ -35,7 +37,7 @@ def call(function: str, arguments: dict[str, Any], *, takes_progress: bool) -> i
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the run stays resumable
     try:
         with only_results() as out:
-            samples = find_samples(name, view)
+            samples = find_samples(name, narrowing)
             parts = {
                 part: find_part(samples, arguments[part]) for part in PARTS if isinstance(arguments.get(part), str)
             }
@@ -57,6 +59,59 @@ def clean_folders(yes: bool, unknown: bool, as_json: bool) -> int:
             return show(clean(yes, unknown), as_json, out, "", "clean")
     except BaseException as error:
         return explain(error, "clean", "", "")
+
+
+def delete_runs(name: str, key: str, yes: bool, dry_run: bool, as_json: bool) -> int:
+    """`evenset delete-run`: asks before all runs go; returns the exit code, which is 1 where a run stays."""
+    from .command_samples import find_dataset
+    from .workflows.delete_run import ALL, delete_run
+
+    try:
+        with only_results() as out:
+            dataset = find_dataset(name)
+            plan = delete_run(dataset, key, dry_run=True) if dry_run or (key == ALL and not yes) else None
+            if plan and not dry_run and plan.rows:
+                print(plan, file=sys.stderr)
+                if not confirm(f"Delete {len(plan.rows)} runs of {name}?"):
+                    print("Nothing was deleted: answer y, or pass --yes", file=sys.stderr)
+                    return FAILED
+            results = plan if plan and dry_run else delete_run(dataset, key)
+            code = show(results, as_json, out, name, "delete_run")
+            return FAILED if results.kept else code
+    except CycloptsError:
+        raise
+    except BaseException as error:
+        return explain(error, "delete_run", name, "")
+
+
+def check_installation(as_json: bool) -> int:
+    """`evenset doctor`: prints the checks; returns the exit code, which is 1 where there is a trouble."""
+    from .doctor import examine
+
+    try:
+        with only_results() as out:
+            checkup = examine()
+            code = show(checkup, as_json, out, "", "doctor")
+            return FAILED if checkup.troubles else code
+    except BaseException as error:
+        return explain(error, "doctor", "", "")
+
+
+def change_link(action: str, **options: bool) -> int:
+    """`evenset link` and `unlink`: prints a sentence for each link; returns the exit code."""
+    from . import plugin_link
+
+    try:
+        with only_results() as out:
+            return show("\n".join(getattr(plugin_link, action)(**options)), False, out, "", action)
+    except BaseException as error:
+        return explain(error, action, "", "")
+
+
+def confirm(question: str) -> bool:
+    """Asks on stderr; no answer is a no."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def run(function: str, samples: Any, arguments: dict[str, Any]) -> Any:
@@ -96,22 +151,6 @@ def only_results() -> Iterator[Any]:
     os.dup2(2, 1)  # libraries have their own streams, some write from C, and FiftyOne warns on stdout
     with open(stdout, "w", encoding="utf-8") as out:
         yield out
-
-
-def find_samples(name: str, view: str | None) -> Any:
-    """A dataset by its name, or one of its saved views."""
-    import fiftyone as fo
-
-    if not fo.dataset_exists(name):
-        names = ", ".join(map(repr, fo.list_datasets()))
-        raise CycloptsError(f"there is no dataset {name!r}: " + (f"there are {names}" if names else "there are none"))
-    dataset = fo.load_dataset(name)
-    if view is None:
-        return dataset
-    if not dataset.has_saved_view(view):
-        names = ", ".join(map(repr, dataset.list_saved_views())) or "none"
-        raise CycloptsError(f"{name!r} has no saved view {view!r}: it has {names}")
-    return dataset.load_saved_view(view)
 
 
 def find_part(samples: Any, text: str) -> Any:

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def invoke(capsys, monkeypatch):
 
 
 def command_names() -> list[str]:
-    return [*(name.replace("_", "-") for name in evenset.FUNCTIONS), "clean"]
+    return [*(name.replace("_", "-") for name in evenset.FUNCTIONS), "clean", "doctor", "link", "unlink"]
 
 
 def test_help_lists_every_function_without_loading_anything_heavy():
@@ -85,7 +86,8 @@ def test_the_help_of_a_command_has_every_argument_and_setting_with_its_default(n
     assert code == 0
     for item in commands.arguments_of(name).values():
         if item.name not in command_options.NO_OPTION:
-            line = re.search(rf"^[ *]+--{item.name.replace('_', '-')}(?= ).*  [^-\s[].*", text, re.M)
+            option = command_options.NAMES.get(item.name, item.name).replace("_", "-")
+            line = re.search(rf"^[ *]+(?:{option.upper()} )?--{option}(?= ).*  [^-\s[].*", text, re.M)
             assert line, f"{name} says nothing of {item.name}"
             assert item.default in (None, (), False, item.empty) or f"[default: {item.default}]" in line[0]
             assert item.default is not item.empty or "[required]" in line[0]
@@ -164,6 +166,10 @@ def test_a_workflow_reads_the_settings_that_its_command_offers():
         ("list-runs d extra more", "Error: 'extra' is not understood: see `evenset list-runs --help`"),
         ("compare-methods d --label-field f --settings-of [1]", "settings_of has to be rows with settings"),
         ("compare-methods d --label-field f --settings-of 3", '"optimizer": "sgd"}}, not 3'),
+        ("delete-run d", "Error: give either a RUN_KEY or --all: see `evenset delete-run --help`"),
+        ("delete-run d evenset_auto_label_1 --all", "Error: give either a RUN_KEY or --all"),
+        ("list-runs d --limit 3", "--limit"),
+        ("auto-label d --label-field f --limit few", "--limit"),
         ("resume-run d", "Error: RUN_KEY is missing: see `evenset resume-run --help`"),
         ("auto-lable d", 'Unknown command "auto-lable". Did you mean "auto-label"?'),
     ],
@@ -290,6 +296,114 @@ def test_what_is_not_there_is_named_beside_what_is(digits):
     code, out, err = finish("auto-label", dataset.name, "--label-field", "labels", "--quiet")
     assert (code, out) == (1, "")
     assert err.splitlines()[-1].startswith(f"Error: {dataset.name!r} has no field 'labels'")
+
+
+def test_a_field_is_typed_with_and_without_its_name(invoke, monkeypatch):
+    calls = []
+    monkeypatch.setattr("evenset.terminal.call", lambda function, given, takes_progress: calls.append(given) or 0)
+
+    assert invoke("review-labels", "d", "auto_label", "--from", "decisions.csv", "--tag", "a", "--tag", "b")[0] == 0
+    assert invoke("audit-labels", "d", "--field", "auto_label")[0] == 0
+
+    assert calls == [
+        dict(dataset="d", field="auto_label", labels="decisions.csv", tag=["a", "b"]),
+        dict(dataset="d", field="auto_label"),
+    ]
+    assert "FIELD is missing" in invoke("audit-labels", "d")[2].replace("--field", "FIELD")
+
+
+@pytest.fixture
+def typed(capfd, monkeypatch):
+    """The command line within this process, with the database: exit code, stdout, stderr."""
+
+    def run(*arguments: str, answer: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+        monkeypatch.setattr(signal, "signal", lambda *_: None)
+        stdout = os.dup(1)  # a command leaves it to libraries, since its process ends
+        with pytest.raises(SystemExit) as end:
+            commands.main(arguments)
+        os.dup2(stdout, 1)
+        os.close(stdout)
+        return end.value.code or 0, *capfd.readouterr()
+
+    return run
+
+
+def test_all_runs_are_deleted_after_a_list_and_a_yes(suggestions, typed, everything):
+    dataset = suggestions(["cat", "dog"])
+    before = everything(dataset)
+    evenset.review_labels(dataset, "auto_label", progress=False)
+    keys = ["evenset_review_labels_1", "evenset_auto_label_1"]
+
+    code, out, err = typed("delete-run", dataset.name, "--all", "--dry-run")
+    assert code == 0 and [line for line in out.splitlines() if line in keys] == keys
+    code, out, err = typed("delete-run", dataset.name, "--all", answer="n\n")
+    assert (code, out) == (1, "") and "Fields: auto_label" in err and "Delete 2 runs of" in err
+    assert typed("delete-run", dataset.name, "--all")[0] == 1  # no terminal to ask
+    dataset.reload()
+    assert set(dataset.list_runs()) == set(keys) and everything(dataset) != before
+
+    code, out, err = typed("delete-run", dataset.name, "--all", "--json", answer="y\n")
+    assert code == 0 and [row["run"] for row in json.loads(out)["rows"]] == keys
+    dataset.reload()
+    assert dataset.list_runs() == [] and not dataset.has_field("auto_label")
+    assert typed("delete-run", dataset.name, "--all", "--yes")[0] == 0  # nothing is left
+
+
+def test_a_run_that_stays_gives_exit_code_1(suggestions, typed):
+    from evenset.workflows.data import locks
+
+    dataset = suggestions(["cat", "dog"])
+    with locks.lock_field(dataset, "auto_label"):
+        code, out, err = typed("delete-run", dataset.name, "--all", "--yes")
+
+    assert code == 1 and "evenset_auto_label_1 stays: " in out
+    assert typed("delete-run", dataset.name, "evenset_auto_label_7")[0] == 1
+    assert typed("delete-run", dataset.name, "evenset_auto_label_1")[0] == 0
+
+
+def test_decisions_of_a_file_are_refused_with_its_line(suggestions, typed, tmp_path):
+    dataset = suggestions(["cat", "dog"])
+    first, second = dataset.values("id")
+    path = tmp_path / "decisions.csv"
+    path.write_text(f"id,label\n{first},cat\n{second},cow\n")
+    command = ("review-labels", dataset.name, "auto_label", "--from", str(path), "--quiet")
+
+    code, out, err = typed(*command)
+    assert (code, out) == (1, "") and f"{path}, line 3, column label: 'cow' is not a class of 'ground_truth'" in err
+    assert typed(*command, "--new-class")[0] == 0
+    dataset.reload()
+    assert dataset.values("ground_truth.label") == ["cat", "cow"]
+
+
+# Light commands, with arguments that suit a dataset with one run of auto_label.
+LIGHT = {
+    "list-runs": (),
+    "load-results": ("evenset_auto_label_1",),
+    "stop-run": ("evenset_auto_label_1",),
+    "delete-run": ("evenset_auto_label_1", "--dry-run"),
+    "review-labels": ("auto_label", "--quiet"),
+    "set-target": ("evenset_auto_label_1", "--target-precision", "0.9", "--dry-run"),
+    "list-embeddings": (),
+}
+
+
+@pytest.mark.slow
+def test_commands_that_need_no_model_start_in_two_seconds_beyond_fiftyone(clusters):
+    """By the processor's time of the process: what others do on the machine is not its time."""
+    dataset = clusters(60, 30)
+    evenset.auto_label(dataset, "ground_truth", embeddings="vector", random_labels=True, progress=False)
+
+    def seconds(*command: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, *command], capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+    fiftyone = min(seconds("-c", "import fiftyone") for _ in range(2))
+    for name, arguments in LIGHT.items():
+        extra = seconds(str(ROOT), name, dataset.name, *arguments) - fiftyone
+        assert extra < 2, f"{name} takes {extra:.1f} s beyond FiftyOne's import of {fiftyone:.1f} s"
 
 
 @pytest.mark.slow

@@ -151,6 +151,7 @@ def test_calls_name_functions_and_arguments_that_exist(page):
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_command_lines_are_understood(page, monkeypatch, tmp_path):
     monkeypatch.setattr("evenset.terminal.call", lambda function, given, takes_progress: 0)
+    monkeypatch.setattr("evenset.terminal.delete_runs", lambda *_: 0)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rules.txt").write_text("label: True")
     for line in "".join(code_of(page, "sh")).splitlines():

@@ -7,10 +7,12 @@ from typing import Any
 
 from ..models.settings import ReviewSettings, split
 from .data.checks import check_images
-from .reviewing.request import build_review
+from .data.internals import root_dataset
+from .reviewing.decisions import read_decisions, saved_decisions
+from .reviewing.request import build_review, decide
 from .reviewing.results import ReviewResults
 from .reviewing.writing import carry_out
-from .runs.arguments import Progress, Samples, public
+from .runs.arguments import Decisions, Progress, Samples, public
 
 
 @public
@@ -18,6 +20,7 @@ def review_labels(
     samples: Samples,
     field: str,
     *,
+    labels: Decisions = None,
     label_field: str | None = None,
     label: str | None = None,
     classes: Sequence[str] | None = None,
@@ -33,8 +36,13 @@ def review_labels(
     label, except for suggestions of `find_mistakes`: there it replaces the label, and rejecting removes the flag.
     Correcting replaces an existing label. A change of more than half of a class's labels needs force.
 
+    `labels` has a person's decision on each of its samples instead: a suggestion or label that it repeats counts as
+    seen, another label as corrected, and an original label that it repeats stays as it is.
+
     Args:
         field: output field of `auto_label` or `find_mistakes`
+        labels: label by sample id, where None rejects the suggestion; or a CSV file with the columns id, label and
+            decision, which is accept, reject or empty; rows with neither label nor decision are left out
         label_field: where labels go; None: the field that `field` was learned from
         label: the correct label, for action="correct"
         classes: only suggestions of these classes
@@ -42,10 +50,13 @@ def review_labels(
         settings: fields of ReviewSettings: action, status, seen, new_class, force
 
     Raises:
-        ValueError: a bad argument, or no sample has such a suggestion; nothing was written
+        ValueError: a bad argument or row of the file, or no sample has such a suggestion; nothing was written
         TypeError: `samples` is not a dataset or view, or a setting is unknown
     """
     (review_settings,) = split(settings, ReviewSettings)
     check_images(samples)
     review = build_review(samples, field, label_field, label, classes, review_settings)
+    if labels is not None:
+        decisions = saved_decisions(root_dataset(samples), resume) if resume else read_decisions(labels)
+        review = decide(review, decisions)
     return carry_out(samples, review, progress=progress, resume=resume, into=into)

@@ -67,10 +67,16 @@ def ask_suggestions(form: Form, *workflows: str) -> str | None:
     return form.choose("field", names, names[0], label="Suggestions", description=hint)
 
 
-def ask_run(form: Form, *states: str) -> str | None:
-    """Adds a choice among the runs in one of these states (default: all), the newest first."""
+def ask_run(form: Form, *states: str, everything: str = "") -> str | None:
+    """Adds a choice among the runs in one of these states (default: all), the newest first.
+
+    Args:
+        everything: the value of a further choice, which stands for all of them
+    """
     rows = [row for row in list_runs.list_runs(form.ctx.dataset).rows if not states or row["state"] in states]
     labels = {row["run"]: " · ".join(filter(None, (row["run"], row["state"], row["fields"]))) for row in rows[::-1]}
+    if everything and rows[1:]:
+        labels[everything] = f"All {counted(len(rows), 'run')}, the newest first"
     if entered := form.value("run_key"):
         labels.setdefault(entered, entered)  # its state changed since it was offered: executing will say so
     if not labels:

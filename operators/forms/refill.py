@@ -39,6 +39,7 @@ def form_values(record: RunRecord) -> dict[str, Any]:
         values[name] = None if part == A_VIEW else part
         missing += [f"the view of {name}"] if part == A_VIEW else []
     if record.method == "review_labels":
+        missing += ["the decisions on each sample"] if "labels" in inputs else []
         missing += _fill_class(values, values.pop("classes", None) or [])
     elif record.method == "export_dataset":
         values.update(labels=", ".join(inputs["labels"]), splits=", ".join(inputs["splits"]) or "none")

@@ -33,7 +33,7 @@ def changed_settings(record: RunRecord) -> dict[str, Any]:
     """The run's arguments, and the settings that differ from their defaults."""
     defaults = [(item.name, item.default) for kind in SETTINGS_CLASSES for item in fields(kind)]  # some names: several
     inputs = {**record.inputs, **named_parts(record)}
-    inputs = {name: value for name, value in inputs.items() if value not in (None, "", [], False)}
+    inputs = {name: value for name, value in inputs.items() if value not in (None, "", [], {}, False)}
     changed = {name: value for name, value in record.settings.items() if (name, value) not in defaults}
     return {**inputs, **changed}
 

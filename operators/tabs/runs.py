@@ -9,6 +9,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...workflows import list_runs
+from ...workflows.delete_run import ALL
 from ...workflows.runs import records, worker
 from ...workflows.ui import live
 from ..display import widgets
@@ -51,6 +52,10 @@ class RunsTab(Tab):
             widgets.note(page, "info", "Nothing has run yet: the Overview tab suggests a first step.")
         if not rows:
             return
+        if rows[1:]:
+            buttons = widgets.button_row(page, "runs_all")
+            buttons.btn("delete_all", label="Delete all", icon="delete_sweep", variant="outlined",
+                        on_click=self.on_runs_delete_all)  # fmt: skip
         widgets.dropdown(page, "run_key", {row["run"]: summarize(row) for row in rows}, "Run", self.on_runs_choose)
         if ctx.panel.state.run:
             self._show_run(page, ctx.panel.state.run)
@@ -105,6 +110,9 @@ class RunsTab(Tab):
     def on_runs_delete(self, ctx: foo.ExecutionContext) -> None:
         if key := self._existing_run(ctx):
             open_form(ctx, "delete_run", dict(run_key=key), on_success=self.panel.on_again)
+
+    def on_runs_delete_all(self, ctx: foo.ExecutionContext) -> None:
+        open_form(ctx, "delete_run", dict(run_key=ALL), on_success=self.panel.on_again)
 
     def _existing_run(self, ctx: foo.ExecutionContext) -> str | None:
         """The key of the run whose button was pressed; None, with the list loaded again, where it was deleted."""

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
-from evenset import auto_label, find_mistakes, load_results
+from evenset import auto_label, find_mistakes, load_results, review_labels
 from evenset.operators import delete_run, execution
 from evenset.operators.evenset_panel import EvensetPanel
 from evenset.operators.forms.refill import form_values
@@ -169,6 +169,27 @@ def test_a_run_whose_field_has_another_name_offers_no_views_and_does_not_promise
     assert panel.state["run"]["notes"] == ["The field auto_label of this run was removed or renamed."]
     lines = delete_run.describe_deletion(suggested, KEY)
     assert lines and not any("auto_label" in line for line in lines if line.startswith("Fields"))
+
+
+def test_delete_all_opens_the_form_of_all_runs_and_one_call_undoes_them(suggested):
+    panel = Panel(suggested).open("runs")
+    assert "Delete all" not in panel.send("on_tab", value="runs").page  # of a single run
+    review_labels(suggested, "auto_label", status="all", progress=False)
+
+    page = panel.send("on_tab", value="runs").page
+    assert "Delete all" in page
+    (form,) = panel.send("on_runs_delete_all").forms
+
+    ctx = ExecutionContext(dict(dataset_name=suggested.name, params=form), executor=Executor())
+    lines = delete_run.DeleteRun().resolve_input(ctx).type.properties
+    labels = [line.view.label for line in lines.values() if line.view and line.view.label]
+    headings = [label for label in labels if label.startswith("Changes to undo: ")]
+    assert headings == ["Changes to undo: evenset_review_labels_1", f"Changes to undo: {KEY}"]
+    assert "Fields: auto_label" in labels and not any(line.invalid for line in lines.values())
+    done = delete_run.DeleteRun().execute(ctx)
+    suggested.reload()
+    assert suggested.list_runs() == [] and not suggested.has_field("auto_label")
+    assert "evenset_review_labels_1 is gone" in done["text"]
 
 
 def test_a_run_that_goes_on_shows_no_seconds_of_its_first_part():

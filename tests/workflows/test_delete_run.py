@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import fiftyone as fo
 import pytest
-from evenset import audit_labels, auto_label, delete_run, list_runs, load_results, review_labels, train_resnet
+from evenset import (
+    audit_labels,
+    auto_label,
+    delete_run,
+    find_mistakes,
+    list_runs,
+    load_results,
+    review_labels,
+    train_resnet,
+)
+from evenset.workflows.data import locks
+from evenset.workflows.runs import records
 
 VECTORS = dict(embeddings="vector", random_labels=True, target_precision=0.9, progress=False)
 TINY = dict(size_px=8, epochs=1, min_updates=1, augmentation="none", precision="fp32", weights="none", progress=False)
@@ -101,3 +113,77 @@ def test_a_run_that_is_not_evensets_is_refused(clusters, refused, key):
 
     with refused(dataset, f"has no run {key!r} of Evenset", "none"):
         delete_run(dataset, key)
+
+
+def test_all_runs_are_undone_newest_first_to_the_state_before_them(clusters, everything):
+    dataset = clusters()
+    dataset.save_view("mine", dataset.limit(3))
+    dataset.limit(5).tag_samples("mine")
+    before = everything(dataset)
+    labelled = auto_label(dataset, "ground_truth", **VECTORS)
+    audit_labels(dataset, "auto_label", size=10, progress=False)
+    review_labels(dataset.limit(150), "auto_label", progress=False)
+    find_mistakes(dataset, "ground_truth", embeddings="vector", progress=False)
+    review_labels(dataset, "auto_label", action="reject", progress=False)
+    keys = [row["run"] for row in list_runs(dataset).rows][::-1]
+    after = everything(dataset)
+
+    plan = delete_run(dataset, "all", dry_run=True)
+    assert [row["run"] for row in plan.rows] == keys and len(keys) == 5
+    assert "Fields: auto_label" in str(plan) and everything(dataset) == after
+
+    gone = delete_run(dataset, "all")
+
+    assert [row["run"] for row in gone.rows] == keys and not gone.kept
+    assert {row["outcome"] for row in gone.rows} == {"deleted"}
+    assert "auto_label" in gone.fields and gone.labels > 0 and set(labelled.views.values()) <= set(gone.views)
+    assert everything(dataset) == before
+    assert delete_run(dataset, "all").rows == []
+
+
+def test_a_dry_run_of_one_run_changes_nothing(clusters, everything):
+    dataset = clusters(60, 30)
+    key = auto_label(dataset, "ground_truth", **VECTORS).run_key
+    before = everything(dataset)
+
+    plan = delete_run(dataset, key, dry_run=True)
+
+    assert [row["outcome"] for row in plan.rows] == ["would be deleted"]
+    assert everything(dataset) == before
+
+
+def test_what_cannot_be_undone_is_named_and_the_rest_goes(clusters):
+    dataset = clusters()
+    one = auto_label(dataset, "ground_truth", **VECTORS)
+    two = auto_label(dataset, "ground_truth", output_field="other", **VECTORS)
+    sample = dataset.exists("ground_truth", False).match({"auto_label.status": "accepted"}).first()
+    reviewed = review_labels(dataset.select(sample.id), "auto_label", progress=False)
+    sample.reload()
+    sample["ground_truth"] = fo.Classification(label="by hand")
+    sample.save()
+    with locks.lock_field(dataset, two.run_key), locks.lock_field(dataset, "other"):  # as a run at work does
+        record = records.read_record(dataset, two.run_key)
+        record.state = "running"
+        records.save_record(dataset, record)
+        gone = delete_run(dataset, "all")
+
+    assert list(gone.kept) == [two.run_key] and "is running: stop it first" in gone.kept[two.run_key]
+    assert gone.edited == [sample.id] and dataset[sample.id].ground_truth.label == "by hand"
+    assert f"{two.run_key} stays: " in str(gone) and "1 label was edited since" in str(gone)
+    assert [row["run"] for row in gone.rows] == [reviewed.run_key, two.run_key, one.run_key]
+    assert dataset.list_runs() == [two.run_key]
+
+
+def test_sittings_that_took_turns_are_undone_together(suggestions):
+    dataset = suggestions(["cat", "dog", "cat"])
+    one, two, three = dataset.values("id")
+    first = review_labels(dataset, "auto_label", labels={one: "cat"}, progress=False)
+    second = review_labels(dataset, "auto_label", labels={one: "dog", two: "dog"}, progress=False)
+    review_labels(dataset, "auto_label", labels={two: "cat", three: "cat"}, into=first.run_key, progress=False)
+    assert dataset.values("ground_truth.label") == ["dog", "cat", "cat"]
+
+    gone = delete_run(dataset, "all")
+
+    assert (gone.edited, gone.kept, gone.labels) == ([], {}, 3)
+    assert [row["run"] for row in gone.rows][:2] == [second.run_key, first.run_key]
+    assert dataset.values("ground_truth") == [None] * 3 and dataset.list_runs() == []

@@ -16,6 +16,7 @@ from ..data.labels import name_index
 from ..data.provenance import ReviewAction, provenance_paths
 from ..runs import cached_arrays, records
 from ..runs.records import RunRecord
+from .decisions import names_written
 from .request import Review
 
 MIN_LOST = 3  # labels: a loss of fewer is allowed, whatever their part of the class
@@ -55,11 +56,11 @@ def check(views: Sequence[Any], review: Review) -> None:
         ValueError: the labels have attributes of other types under the names that Evenset writes
     """
     settings, label_field = review.settings, review.label_field
-    if settings.action == ReviewAction.REJECT or not views:
+    if (settings.action == ReviewAction.REJECT and review.decisions is None) or not views:
         return  # no label of the label field changes
     dataset = root_dataset(views[0])
     _check_provenance(dataset, label_field)
-    written = {review.label} if review.label else set(_count(views, f"{review.field}.label"))
+    written, counts = _effect(views, review)
     gone = sorted(gone_classes(dataset, review.writer, label_field, written))
     if gone and not settings.new_class:
         others = f" (nor are {_listed([repr(name) for name in gone[1:]])})" if gone[1:] else ""
@@ -67,13 +68,23 @@ def check(views: Sequence[Any], review: Review) -> None:
             f"{gone[0]!r} is no longer a class of {label_field!r}{others}: it was renamed or removed since "
             f"{review.field!r} was made. Run {review.writer.method} again, or leave it out (new_class=True adds it)"
         )
-    taken = taken_labels(dataset, label_field, _count(views, f"{label_field}.label", review.label))
+    taken = taken_labels(dataset, label_field, counts)
     most = [row for row in taken if row.is_most]
     if most and not settings.force:
+        verb = VERBS[ReviewAction(settings.action)] if review.decisions is None else "labels"
         raise Refused(
-            f"{VERBS[ReviewAction(settings.action)]} would take {describe(most)}, more than half of a class: "
+            f"{verb} would take {describe(most)}, more than half of a class: "
             "look at each of them first (force=True does it anyway)"
         )
+
+
+def _effect(views: Sequence[Any], review: Review) -> tuple[set[str], Counter[str]]:
+    """Classes that a review writes, and the number of labels that it takes from each class."""
+    if review.decisions is None:
+        written = {review.label} if review.label else set(_count(views, f"{review.field}.label"))
+        return written, _count(views, f"{review.label_field}.label", review.label)
+    pairs = [(name, label) for name, label in names_written(views, review) if name]
+    return {name for name, _ in pairs}, Counter(label for name, label in pairs if label not in (None, name))
 
 
 def taken_labels(dataset: Any, label_field: str, counts: Counter[str]) -> list[Taken]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...models.errors import InvalidInput
@@ -17,6 +16,7 @@ from ..data.provenance import ReviewAction
 from ..data.status import Status
 from ..runs.lookup import label_field_of, writer_of
 from ..runs.records import RunRecord
+from .decisions import Decision, known_classes, unknown_class
 
 
 class NothingToReview(InvalidInput):
@@ -34,6 +34,7 @@ class Review:
     settings: ReviewSettings
     writer: RunRecord  # of the run that suggests
     shown: Mapping[str, tuple[str | None, str | None]] | None = None  # suggestion and label that a person saw
+    decisions: Mapping[str, Decision] | None = None  # by sample id: they replace action, status, label and classes
 
     @property
     def is_of_mistakes(self) -> bool:
@@ -58,6 +59,11 @@ class Review:
         if self.shown is not None and self.shown.get(sample_id) != (suggestion, label):
             return False
         suggestion, label = or_none(suggestion), or_none(label)
+        if self.decisions is not None:
+            decision = self.decisions.get(sample_id)
+            if decision is None or suggestion is not None:
+                return decision is not None
+            return None if decision.label == label is not None else decision.label is not None
         if self.classes is not None and suggestion not in self.classes:
             return False
         if self.settings.action == ReviewAction.CORRECT:
@@ -95,9 +101,25 @@ def build_review(
     return Review(field, label_field, label, classes, settings, writer)
 
 
+def decide(review: Review, decisions: Mapping[str, Decision]) -> Review:
+    """A review that carries out decisions, one a sample.
+
+    Raises:
+        ValueError: it also has arguments that choose samples or a label
+    """
+    defaults = ReviewSettings()
+    chosen = {"label": review.label, "classes": review.classes}
+    chosen |= {name: getattr(review.settings, name) for name in ("action", "status")}
+    other = [name for name, value in chosen.items() if value != getattr(defaults, name, None)]
+    if other:
+        raise InvalidInput(f"labels decides on each sample: leave {' and '.join(other)} out")
+    return replace(review, decisions=decisions)
+
+
 def inputs_of(review: Review) -> dict[str, Any]:
     classes = None if review.classes is None else list(review.classes)
-    return dict(field=review.field, label_field=review.label_field, label=review.label, classes=classes)
+    inputs = dict(field=review.field, label_field=review.label_field, label=review.label, classes=classes)
+    return inputs if review.decisions is None else {**inputs, "labels": {}}  # the run's folder has them
 
 
 def why_none(review: Review, labelled: int) -> str:
@@ -127,10 +149,6 @@ def check_label(samples: Any, review: Review) -> None:
         return
     if or_none(label) is None:
         raise InvalidInput("action='correct' needs the correct label, as label='shirt'")
-    dataset = root_dataset(samples)
-    values = [*dataset.distinct(f"{review.label_field}.label"), *dataset.distinct(f"{review.field}.label")]
-    names = set(filter(or_none, values))
+    names = known_classes(root_dataset(samples), review)
     if label not in names and not settings.new_class:
-        near = difflib.get_close_matches(label, names, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(names))}"
-        raise InvalidInput(f"{label!r} is not a class of {review.label_field!r}: {hint} (new_class=True adds it)")
+        raise InvalidInput(unknown_class(str(label), names, review.label_field))

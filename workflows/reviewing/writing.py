@@ -15,13 +15,14 @@ from ..data.field_access import require_writable
 from ..data.fields import DB_BATCH
 from ..data.internals import root_dataset
 from ..data.label_edits import Label, Line
-from ..data.provenance import PROVENANCE, ReviewAction, Reviewed, Selection, provenance_paths
+from ..data.provenance import PROVENANCE, REVIEWED, ReviewAction, Reviewed, Selection, provenance_paths
 from ..data.status import Status
 from ..runs import lifecycle, records, run_files
 from ..runs.arguments import Progress
 from ..runs.lookup import audited_ids
 from ..runs.run import Run
 from . import near_duplicates, policy
+from .decisions import check_decisions, save_decisions
 from .request import NothingToReview, Review, build_review, check_label, inputs_of, why_none
 from .results import ReviewResults
 
@@ -65,7 +66,10 @@ def carry_out(
         dataset.reload()
         require_fields(dataset, review.field, review.label_field)
         require_writable(dataset, review.field, review.label_field)
-        check_label(samples, review)
+        if review.decisions is None:
+            check_label(samples, review)
+        else:
+            check_decisions(samples, review, resumes=bool(resume))
         chosen, labelled = _choose(samples, review)
         if not chosen and not resume:
             raise NothingToReview(why_none(review, labelled))
@@ -77,10 +81,13 @@ def carry_out(
             if into
             else lifecycle.start(samples, request, progress=progress, resume=resume)
         )
+        if review.decisions is not None and not resume and not into:
+            save_decisions(run.folder, review.decisions)
         lines, skipped = _changes(run, chosen, labelled, review, joins=bool(into))
         _declare_provenance(run, review.label_field)
         missed = _write(run, lines)
-        action = settings.action if settings.action == run.record.settings["action"] else "mixed"
+        is_uniform = review.decisions is None and settings.action == run.record.settings["action"]
+        action = settings.action if is_uniform else "mixed"
         changed = len(_reviewed_ids(label_edits.read(run.folder)))
         labelled = run.remember("kept", lambda: labelled)
         results = ReviewResults(run.key, review.field, review.label_field, action, changed, labelled)
@@ -153,11 +160,9 @@ def _lines(run: Run, sample_id: str, review: Review, labels: dict[str, Label], s
     """Changes of a sample: its label, unless the suggestion is rejected, and the suggestion."""
     from bson import ObjectId
 
-    old, suggestion, settings = labels[review.label_field], labels[review.field], review.settings
-    name = None if settings.action == ReviewAction.REJECT else review.label or (suggestion or {})["label"]
-    if name is not None:
-        accepted = Reviewed.SEEN if settings.seen else Reviewed.BULK
-        reviewed = Reviewed.CORRECTED if settings.action == ReviewAction.CORRECT else accepted
+    old, suggestion = labels[review.label_field], labels[review.field]
+    name, reviewed = _decided(sample_id, review, old or {}, suggestion or {})
+    if name is not None and reviewed is not None:
         provenance = dict(zip(PROVENANCE, (run.key, reviewed.value, selection.value), strict=True))
         new = {**_empty(), **(old or {}), "_id": ObjectId(), "label": name, "confidence": None, **provenance}
         yield label_edits.change(sample_id, review.label_field, old, new)
@@ -169,6 +174,21 @@ def _lines(run: Run, sample_id: str, review: Review, labels: dict[str, Label], s
             after["status"] = (Status.REVIEW if name is None else Status.LABELLED).value
         line = label_edits.change(sample_id, review.field, suggestion, after)
         yield {**line, "given": old and old.get("label")}  # of a dismissed flag
+
+
+def _decided(
+    sample_id: str, review: Review, old: dict[str, Any], suggestion: dict[str, Any]
+) -> tuple[str | None, Reviewed | None]:
+    """The label of a sample, None where the suggestion is rejected; and how it was reviewed, None where it stays."""
+    settings = review.settings
+    if review.decisions is None:
+        name = None if settings.action == ReviewAction.REJECT else review.label or suggestion["label"]
+        accepted = Reviewed.SEEN if settings.seen else Reviewed.BULK
+        return name, Reviewed.CORRECTED if settings.action == ReviewAction.CORRECT else accepted
+    name = review.decisions[sample_id].name(suggestion.get("label"))
+    if name == old.get("label") and old.get(REVIEWED) != Reviewed.BULK:
+        return name, None  # an original label stays one
+    return name, Reviewed.SEEN if name in (suggestion.get("label"), old.get("label")) else Reviewed.CORRECTED
 
 
 def _empty() -> dict[str, Any]:

@@ -74,6 +74,10 @@ Embeddings = Annotated[
     ),
 ]
 Splits = Annotated[Sequence[str] | str | None, Kind("a list of tags, a field or None")]
+Decisions = Annotated[
+    Mapping[str, str | None] | str | Path | None,
+    Kind("a dict of labels by sample id, the path of a CSV file, or None"),
+]
 Progress = Annotated[
     progress_bar.Progress | bool | None,
     Kind("True, False, None or a function of (phase, done, total, note)", _takes_progress),

@@ -10,6 +10,7 @@ from ...models.errors import InvalidInput
 from ..data import label_edits
 from ..data.field_access import require_writable
 from ..data.fields import DB_BATCH
+from ..data.folders import run_folder
 from ..data.internals import sample_collection
 from ..data.label_edits import Line
 from ..data.provenance import RUN, provenance_paths
@@ -155,3 +156,23 @@ def _remove_attributes(dataset: Any, record: RunRecord, attributes: list[str]) -
     for path in attributes:
         if path not in needed and dataset.has_field(path) and not dataset.count(path):
             dataset.delete_sample_field(path)
+
+
+def merge_chains(dataset: Any, reviews: list[RunRecord]) -> None:
+    """Makes the last of several changes of a label the only one listed, so that reviews can be undone one by one.
+
+    Two sittings may take turns on a label; then neither order of undoing them would meet the label that it wrote.
+    """
+    own = [record for record in reviews if not run_files.is_foreign(dataset, record)]
+    lists = {folder: label_edits.read(folder) for folder in (run_folder(dataset, record.key) for record in own)}
+    lines = [line for lines in lists.values() for line in lines]
+    written = {(line["id"], line["field"], line["after"]["_id"]): line for line in lines}
+    absorbed, changed = set(), set()
+    for line in lines:
+        while earlier := written.get((line["id"], line["field"], (line["before"] or {}).get("_id"))):
+            line["before"] = earlier["before"]
+            absorbed.add(id(earlier))
+            changed.add(id(line))
+    for folder, listed in sorted(lists.items(), key=lambda item: changed.isdisjoint(map(id, item[1]))):
+        if not (absorbed | changed).isdisjoint(map(id, listed)):  # those that gain first, for the case of a kill
+            label_edits.save(folder, [line for line in listed if id(line) not in absorbed])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ...models.errors import InvalidInput
@@ -17,7 +17,10 @@ from .records import RunRecord
 
 @dataclass
 class DeletedRun:
-    """What `delete_run` removed and restored, and left: edited since, or not the run's."""
+    """What `delete_run` removed and restored, and left: edited since, or not the run's.
+
+    Of all runs ("all") it has the sums, and a row for each run.
+    """
 
     run_key: str
     fields: list[str] = field(default_factory=list)
@@ -30,8 +33,28 @@ class DeletedRun:
     flags: int = 0  # of find_mistakes, that a review had dismissed, restored
     edited: list[str] = field(default_factory=list)  # ids of samples whose label was edited since: they keep it
     left: list[str] = field(default_factory=list)  # sentences on all else that stays
+    rows: list[dict[str, str]] = field(default_factory=list)  # of a dry run or of "all": run, outcome, text
+    kept: dict[str, str] = field(default_factory=dict)  # of "all": key of a run that stays -> the reason
+
+    def add(self, other: DeletedRun) -> None:
+        """Adds what another run's deletion did."""
+        for item in fields(self):
+            mine, its = getattr(self, item.name), getattr(other, item.name)
+            if isinstance(mine, (list, int)):
+                setattr(self, item.name, mine + its)
+        self.rows.append(dict(run=other.run_key, outcome="deleted", text=str(other)))
+
+    def keep(self, run_key: str, reason: str) -> None:
+        """Adds a run that could not be deleted."""
+        self.kept[run_key] = reason
+        self.rows.append(dict(run=run_key, outcome="kept", text=f"{run_key} stays: {reason}"))
 
     def __str__(self) -> str:
+        if self.run_key == "all" and not self.rows:
+            return "no runs of Evenset"
+        if self.rows:
+            texts = [row["text"] for row in self.rows]
+            return "\n".join([*texts, *(line for line in self.left if not any(line in text for text in texts))])
         counts = [
             f"fields {', '.join(self.fields)}" if self.fields else "",
             *(
