@@ -107,7 +107,7 @@ def _suggestions(counts: Overview, findings: Findings) -> list[Step]:
     if classes < 2:
         return []
     labelled, accepted, review = (counts.total(state) for state in STATES[:3])
-    auto_label = dict(button="Auto-label", operator="auto_label")
+    auto_label: dict[str, Any] = dict(button="Auto-label", operator="auto_label")
     if "auto_label" not in findings.done:
         reason = f"{counted(labelled, 'label')} can suggest the others."
         sentence = f"{counted(counts.unlabelled, 'sample', 'has', 'have')} no label"
