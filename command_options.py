@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 from cyclopts import Group, Parameter, Token
 
 NO_OPTION = ("samples", "dataset", "run_key", "progress", "resume")  # arguments that are not options
-NAMES = {"labels": "from"}  # options with another name than the argument
 HELPS = {  # of arguments with another syntax than in Python
     "classes": "names in order, with synonyms: 'cat = kitten = puss, dog'",
     "generator": "key of a train_generator run, or its folder; not given: one is trained first",
@@ -24,9 +23,10 @@ HELPS = {  # of arguments with another syntax than in Python
     "embeddings": "a field of vectors, a Brain key, a model of FiftyOne's zoo or of timm, torchvision/resnet18, or "
     "several as 'a + b'; auto: the best of these that is there; none: the images themselves",
     "splits": "tags, separated by commas (train, val, test), or a field whose values are the splits",
-    "labels": "CSV file of decisions with the columns id, label and decision (accept, reject or empty)",
     "rules": "file with lines `label: FiftyOne expression`, of which the first match wins; - reads stdin",
 }
+
+DECISIONS_HELP = "CSV file of decisions with the columns id, label and decision (accept, reject or empty)"
 
 Setting = dataclasses.Field[Any]
 Places = list[tuple[str, Setting]]  # the classes that have a setting of one name, with the field of each
@@ -164,7 +164,7 @@ def argument_option(item: inspect.Parameter) -> inspect.Parameter:
         details["converter"] = lambda _, tokens: readers[item.name](tokens[0].value)
     if item.name in HELPS and readers.get(item.name) != user_input.read_names:
         details["help"] = HELPS[item.name]
-    if item.name in NAMES:
-        details["name"] = f"--{NAMES[item.name]}"
+    if item.annotation == "Decisions":
+        details |= dict(name="--from", help=DECISIONS_HELP)
     kind = bool if item.annotation == "bool" else Any if item.name in readers else str
     return option(item.name, kind, "Arguments", item.default, allow_leading_hyphen=item.name == "rules", **details)
