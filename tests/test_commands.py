@@ -86,7 +86,7 @@ def test_the_help_of_a_command_has_every_argument_and_setting_with_its_default(n
     assert code == 0
     for item in commands.arguments_of(name).values():
         if item.name not in command_options.NO_OPTION:
-            option = command_options.NAMES.get(item.name, item.name).replace("_", "-")
+            option = "from" if item.annotation == "Decisions" else item.name.replace("_", "-")
             line = re.search(rf"^[ *]+(?:{option.upper()} )?--{option}(?= ).*  [^-\s[].*", text, re.M)
             assert line, f"{name} says nothing of {item.name}"
             assert item.default in (None, (), False, item.empty) or f"[default: {item.default}]" in line[0]
