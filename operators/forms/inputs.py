@@ -69,8 +69,8 @@ def ask_suggestions(form: Form, *workflows: str) -> str | None:
 
 def ask_run(form: Form, *states: str) -> str | None:
     """Adds a choice among the runs in one of these states (default: all), the newest first."""
-    rows = [row for row in list_runs.list_runs(form.ctx.dataset).rows if not states or row["state"] in states]
-    labels = {row["run"]: " · ".join(filter(None, (row["run"], row["state"], row["fields"]))) for row in rows[::-1]}
+    rows = [row for row in list_runs.list_runs(form.ctx.dataset) if not states or row["state"] in states]
+    labels = {row["key"]: " · ".join([row["key"], row["state"], *row["fields"]]) for row in rows[::-1]}
     if entered := form.value("run_key"):
         labels.setdefault(entered, entered)  # its state changed since it was offered: executing will say so
     if not labels:

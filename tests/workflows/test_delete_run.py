@@ -64,7 +64,7 @@ def test_what_is_not_the_runs_stays(clusters):
     assert not dataset.has_field("auto_label") and dataset.count("other") == 240
     assert set(dataset.list_saved_views()) == {"auto_label: mine", *two.views.values()}
     assert set(dataset.list_runs()) == {"somebody", two.run_key}
-    assert load_results(dataset, two.run_key)["accepted"] == two.accepted
+    assert load_results(dataset, two.run_key).accepted == two.accepted
 
 
 def test_a_view_or_field_that_the_user_deleted_first_does_not_stop_it(clusters, everything):
@@ -87,9 +87,9 @@ def test_runs_are_listed_in_their_order_with_state_and_fields(clusters):
     two = review_labels(dataset, "auto_label", progress=False)
 
     rows = list_runs(dataset).rows
-    assert [(row["run"], row["state"], row["fields"]) for row in rows] == [
-        (one.run_key, "done", "auto_label"),
-        (two.run_key, "done", ""),
+    assert [(row["key"], row["state"], row["fields"]) for row in rows] == [
+        (one.run_key, "done", ["auto_label"]),
+        (two.run_key, "done", []),
     ]
     assert one.run_key in str(list_runs(dataset.limit(5)))
 

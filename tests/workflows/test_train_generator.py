@@ -176,8 +176,8 @@ def test_what_the_generator_was_kept_from_scores_and_nothing_else(digits):
     generator = train(digits, held_out_fraction=0.4)
     results = balance(digits, generator=generator.run_key)
 
-    assert sum(row["held out"] for row in results.verdict) == generator.held_out
-    assert [row["held out"] for row in results.verdict] == [row["held out"] for row in generator.rows]
+    assert sum(row["held_out"] for row in results.verdict) == generator.held_out
+    assert [row["held_out"] for row in results.verdict] == [row["held_out"] for row in generator.rows]
     assert results.generator == generator.run_key
 
 
@@ -310,7 +310,7 @@ def test_what_a_generator_saw_scores_in_no_other_dataset_either(digits, read):
     finally:
         other.delete()
 
-    scored = sum(row["held out"] for row in results.verdict)
+    scored = sum(row["held_out"] for row in results.verdict)
     assert 0 < scored <= len(unseen) and trained >= set(digits.values("filepath")) - unseen
 
 
@@ -431,7 +431,7 @@ def test_ways_to_even_out_classes_are_compared(digits, everything):
     generator = train(digits).run_key
     results = evenset.compare_methods(digits, "ground_truth", task="generation", generator=generator, **QUICK, **LOOSE)
 
-    ways = [row["training set"] for row in results.rows]
+    ways = [row["training_set"] for row in results.rows]
     assert ways[:3] == ["real", "logit adjustment (Menon 2021)", "oversampling"]
     assert ways[-2:] == ["best of these + changed images", "best of these + drawn images"]
     assert set(results.gains) == set(results.verdicts) == {"changed images", "drawn images"}

@@ -8,13 +8,14 @@ from typing import Any
 
 from ..data import synthetic
 from ..data.field_access import require_writable
+from ..display.results import Part, Summary
 from ..display.tables import counted
 from . import ownership, review_undo
 from .records import RunRecord
 
 
-@dataclass
-class DeletedRun:
+@dataclass(repr=False)
+class DeletedRun(Summary):
     """What `delete_run` removed and restored, and left: edited since, or not the run's."""
 
     run_key: str
@@ -28,7 +29,7 @@ class DeletedRun:
     edited: list[str] = field(default_factory=list)  # ids of samples whose label was edited since: they keep it
     left: list[str] = field(default_factory=list)  # sentences on all else that stays
 
-    def __str__(self) -> str:
+    def parts(self) -> list[Part]:
         counts = [
             f"fields {', '.join(self.fields)}" if self.fields else "",
             *(
@@ -42,7 +43,7 @@ class DeletedRun:
             ),
         ]
         text = ", ".join(filter(None, counts)) or "it had written nothing into the dataset"
-        return "\n".join([f"{self.run_key} is gone: {text}", *self._edited(), *self.left])
+        return [f"{self.run_key} is gone: {text}", *self._edited(), *self.left]
 
     def _edited(self) -> Iterator[str]:
         if self.edited:
