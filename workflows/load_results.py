@@ -27,8 +27,9 @@ def load_results(dataset: Samples, run_key: str) -> RunResults:
         if not issubclass(kind, RunResults):
             raise TypeError
         names = {item.name for item in fields(kind)}
-        return kind(**{name: value for name, value in values.items() if name in names})
+        results: RunResults = kind(**{name: value for name, value in values.items() if name in names})
     except (AttributeError, TypeError):
         raise InvalidInput(
             f"the results of {run_key} were saved by an earlier version, or edited: run it again, or delete it"
         ) from None
+    return results

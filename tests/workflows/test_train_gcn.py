@@ -68,7 +68,7 @@ def test_every_sample_is_predicted_from_its_neighbours(clusters):
     assert np.trace(results.confusion) / np.sum(results.confusion) == results.accuracy
     assert (results.samples, results.abstained, results.epochs, results.graph_recall) == (300, 0, 20, 1.0)
     assert results.curves[-1]["loss"] < results.curves[0]["loss"]
-    assert str(load_results(dataset, results.run_key)) == str(results)
+    assert load_results(dataset, results.run_key) == results
     assert "10 neighbours a sample, 100.0 % of the exact ones" in str(results)
 
 

@@ -73,17 +73,18 @@ def tensors(results):
 
 
 def test_a_generator_is_trained_and_writes_nothing_to_the_samples(digits, everything):
+    import evenset
+
     before = everything(digits)
     results = train(digits)
 
+    assert evenset.load_results(digits, results.run_key) == results
     assert results.steps == 30 and results.trained + results.held_out == 76 and results.held_out > 10
     assert len(results.pictures) == 3 and all(Path(path).exists() for path in results.pictures)
     assert json.loads((Path(results.folder) / "model_index.json").read_text())["names"] == ["0", "1", "2"]
     now = everything(digits)
     for part in ("schema", "samples", "views", "app"):
         assert now[part] == before[part]
-
-    import evenset
 
     evenset.delete_run(digits, results.run_key)
     assert everything(digits) == before
@@ -431,6 +432,7 @@ def test_ways_to_even_out_classes_are_compared(digits, everything):
     generator = train(digits).run_key
     results = evenset.compare_methods(digits, "ground_truth", task="generation", generator=generator, **QUICK, **LOOSE)
 
+    assert evenset.load_results(digits, results.run_key) == results
     ways = [row["training_set"] for row in results.rows]
     assert ways[:3] == ["real", "logit adjustment (Menon 2021)", "oversampling"]
     assert ways[-2:] == ["best of these + changed images", "best of these + drawn images"]

@@ -72,7 +72,7 @@ def test_it_learns_digits_and_predicts_every_sample(digits):
     assert results.curves[-1]["loss"] < results.curves[0]["loss"] / 2
     assert [epoch["epoch"] for epoch in results.curves] == list(range(1, 7))
     assert all(len(epoch["recall"]) == 10 for epoch in results.curves)
-    assert str(load_results(dataset, results.run_key)) == str(results)
+    assert load_results(dataset, results.run_key) == results
     assert f"accuracy {100 * results.accuracy:.1f} % on validation" in str(results)
 
 

@@ -47,7 +47,7 @@ class MistakeResults(RunResults):
         head += f"{'estimated noise':<20} {percent(self.noise)} of the labels are wrong"
         if self.issues:
             head += f"\n{'expected errors':<20} {self.expected:.0f} of the flagged labels"
-        planted = ["", f"average precision on planted errors; {self.method!r} was taken", self.planted, ""]
+        planted: list[Part] = ["", f"average precision on planted errors; {self.method!r} was taken", self.planted, ""]
         return [head, "", self.rows, *(planted if self.planted else []), *self.notes]
 
     def charts(self) -> dict[str, Chart]:

@@ -64,6 +64,7 @@ def test_the_outcome_has_the_verdict_as_numbers(balanced):
     dataset, results = balanced
     found = balance_overview.outcome(dataset, results.run_key)
 
+    assert load_results.load_results(dataset, results.run_key) == results
     assert found.decision == "undecided" and found.added == 0  # fewer than 50 are held out
     gain, low, high = (f"{100 * value:+.1f}" for value in results.gain)
     assert f"Undecided whether it is worth adding: balanced accuracy {gain} points ({low} to {high})" in found.sentence
