@@ -70,8 +70,8 @@ MAKE = {
                    rows=rows("class", real=[9, 5, 1], synthetic=[0, 0, 0], to_add=[0, 4, 8], after=[9, 9, 9])),
     "CompareResults": dict(
         **OF_RUN, **SHARED, names=NAMES, scores=[], trained=[5], held_out=[5], fields={}, evaluations={},
-        rows=rows("method", **{f"{key}{end}": [0.5, 0.6, None] for key in ("accuracy", "macro_f1", "coverage")
-                               for end in ("", "_low", "_high")}, seconds=[1.0, 2.0, 3.0], fgsm_2_255=[0.1, None, None]),
+        rows=rows("method", **{key + end: [0.5, 0.6, None] for key in ("accuracy", "macro_f1", "coverage")
+                               for end in ("", "_low", "_high")}, seconds=[1.0, 2.0, 3.0], fgsm_2_255=[0.1, 0, None]),
     ),
     "GenerationResults": dict(run_key="r", names=NAMES, rows=ARMS, verdicts={"drawn images": VERDICT},
                               gains={"drawn images": [0.1, 0.0, 0.2]}, decisions={"drawn images": "add"}, best="real",
