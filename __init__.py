@@ -44,6 +44,7 @@ CLASSES = {  # results and errors: name -> the module that has it
     "DryRun": ".workflows.balancing.results",
     "CompareResults": ".workflows.comparison.results",
     "GenerationResults": ".workflows.balancing.comparison",
+    "RunResults": ".workflows.display.results",
     "RunList": ".workflows.list_runs",
     "EmbeddingList": ".workflows.list_embeddings",
     "DeletedEmbeddings": ".workflows.delete_embeddings",

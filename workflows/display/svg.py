@@ -68,8 +68,9 @@ def _range(chart: Chart) -> tuple[float, float]:
 
 def _lines(chart: Chart) -> tuple[list[str], float]:
     low, high = _range(chart)
-    xs = chart.places or [0, 1]
-    first, last = min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1
+    xs = chart.places
+    first, last = (min(xs), max(xs)) if xs else (0, 1)
+    last = last if last > first else first + 1
     bottom = TOP + PLOT
 
     def point(x: float, y: float) -> str:
