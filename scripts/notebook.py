@@ -5,6 +5,7 @@ python scripts/notebook.py
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -24,8 +25,10 @@ def execute(path: Path = NOTEBOOK, timeout_s: int = 600) -> Any:
         CellExecutionError: a cell failed
     """
     notebook = nbformat.read(path, as_version=4)
+    os.environ.setdefault("FIFTYONE_DATABASE_VALIDATION", "false")  # its advice on the database is of this machine
     with tempfile.TemporaryDirectory() as folder:
-        NotebookClient(notebook, timeout=timeout_s, resources={"metadata": {"path": folder}}).execute()
+        options = dict(timeout=timeout_s, coalesce_streams=True, resources={"metadata": {"path": folder}})
+        NotebookClient(notebook, **options).execute()
     return strip(notebook)
 
 

@@ -40,7 +40,7 @@ class CompareResults(RunResults):
         return [title, "", self.rows, *self.notes, *left_out(len(self.skipped), self.synthetic)]
 
     def charts(self) -> dict[str, Chart]:
-        accuracy = {key: intervals(self.rows, key.replace("_", " "), "method", key) for key in MEASURES}
+        accuracy = {key: intervals(self.rows, key.replace("_", " ").capitalize(), "method", key) for key in MEASURES}
         attacks = [key for key in self.rows[0] if ATTACK.fullmatch(key)]
         attacked = {"attacks": bars(self.rows, "Accuracy under attacks", "method", *attacks, is_fraction=True)}
         return {**accuracy, **(attacked if attacks else {}), "seconds": bars(self.rows, "Seconds", "method", "seconds")}

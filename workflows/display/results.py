@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...models.errors import InvalidInput
 from . import figures, svg
 from .charts import Chart, Series
-from .tables import readable, table
+from .tables import columns_of, readable, sides, table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -99,15 +99,15 @@ def _html(part: Part) -> str:
     if isinstance(part, str):
         return f'<pre style="{TEXT_STYLE}">{html.escape(part)}</pre>'
     shown = readable(part[:MAX_HTML_ROWS])
-    names = list(dict.fromkeys(name for row in shown for name in row))
-    head = "".join(_cell("th", name, False) for name in names)
-    lines = ["".join(_cell("td", row.get(name), i > 0) for i, name in enumerate(names)) for row in shown]
+    columns = dict(zip(columns_of(shown), sides(shown), strict=True))
+    head = "".join(_cell("th", name, side) for name, side in columns.items())
+    lines = ["".join(_cell("td", row.get(name), side) for name, side in columns.items()) for row in shown]
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     more = len(part) - MAX_HTML_ROWS
     rest = f"<p>{more:,} more: to_pandas() and rows have all</p>" if more > 0 else ""
     return f'<table style="color:inherit"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{rest}'
 
 
-def _cell(tag: str, value: Any, is_figure: bool) -> str:
+def _cell(tag: str, value: Any, side: str) -> str:
     text = "–" if value is None else f"{value:,}" if type(value) is int else str(value)
-    return f'<{tag} style="{CELL_STYLE.format("right" if is_figure else "left")}">{html.escape(text)}</{tag}>'
+    return f'<{tag} style="{CELL_STYLE.format(side)}">{html.escape(text)}</{tag}>'

@@ -57,12 +57,12 @@ def _shown(chart: Chart, value: float) -> str:
 
 
 def _range(chart: Chart) -> tuple[float, float]:
-    """The values that the chart spans; bars begin at zero."""
+    """The values that the chart spans; all but lines begin at zero."""
     values = [v for series in chart.series for column in series[1:] if column for v in column if v is not None]
     if chart.kind == "stacked":
         values = [sum(v or 0 for v in bar) for bar in zip(*(series.values for series in chart.series), strict=True)]
     low, high = min(values, default=0.0), max(values, default=1.0)
-    low = low if chart.kind in ("lines", "intervals") else min(low, 0.0)
+    low = low if chart.kind == "lines" else min(low, 0.0)
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 

@@ -21,11 +21,25 @@ def table(rows: list[dict[str, Any]]) -> str:
     from tabulate import tabulate
 
     rows = readable(rows)
-    columns = {name: [row.get(name) for row in rows] for row in rows for name in row}
-    texts = [i for i, values in enumerate(columns.values()) if any(isinstance(value, str) for value in values)]
-    sides = ["left" if i in texts and not (i and _are_figures(v)) else "right" for i, v in enumerate(columns.values())]
-    style = dict(tablefmt="simple", missingval="–", colalign=sides)
+    texts = [i for i, values in enumerate(columns_of(rows).values()) if _has_text(values)]
+    style = dict(tablefmt="simple", missingval="–", colalign=sides(rows))
     return str(tabulate(rows, headers="keys", disable_numparse=texts, **style))  # "007" may be a class
+
+
+def columns_of(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [row.get(name) for row in rows] for row in rows for name in row}
+
+
+def sides(rows: list[dict[str, Any]]) -> list[str]:
+    """Where each column stands: the first, and texts, to the left."""
+    values = columns_of(rows).values()
+    return [
+        "left" if _has_text(column) and not (i and _are_figures(column)) else "right" for i, column in enumerate(values)
+    ]
+
+
+def _has_text(values: list[Any]) -> bool:
+    return any(isinstance(value, str) for value in values)
 
 
 def readable(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
