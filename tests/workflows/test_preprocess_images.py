@@ -150,7 +150,7 @@ def test_bad_files_are_skipped_counted_and_listed(photos, tmp_path):
     lines = str(results).splitlines()
     assert lines[0].startswith("preprocessed_path: copies in ")
     assert lines[-1] == "2 images could not be read: results.skipped lists them."
-    assert "copies" in lines[2] and lines[4].split()[:3] == ["2", "2", "png"]
+    assert "copies" in lines[2] and lines[4].split()[:4] == ["2", "2", "0", "png"]
 
 
 def test_where_no_image_can_be_read_nothing_is_written(photos):
