@@ -50,6 +50,7 @@ CLASSES = {  # results and errors: name -> the module that has it
     "SplitResults": ".workflows.splitting.results",
     "ExportResults": ".workflows.exporting.results",
     "GenerationResults": ".workflows.balancing.comparison",
+    "RunResults": ".workflows.display.results",
     "RunList": ".workflows.list_runs",
     "EmbeddingList": ".workflows.list_embeddings",
     "DeletedEmbeddings": ".workflows.delete_embeddings",

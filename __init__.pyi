@@ -19,6 +19,7 @@ from .workflows.comparison import rules as user_rules
 from .workflows.comparison.results import CompareResults as CompareResults
 from .workflows.comparison.table_rows import OwnSettings
 from .workflows.delete_embeddings import DeletedEmbeddings as DeletedEmbeddings
+from .workflows.display.results import RunResults as RunResults
 from .workflows.exporting.results import ExportResults as ExportResults
 from .workflows.gcn.results import GCNResults as GCNResults
 from .workflows.labeling.results import AutoLabelResults as AutoLabelResults
@@ -610,7 +611,7 @@ def set_target(
 def list_runs(
     dataset: Samples,
 ) -> RunList:
-    """Every run of Evenset on `dataset`: key, state, fields, samples, duration."""
+    """Every run of Evenset on `dataset`: key, method, state, fields, samples, start, duration."""
 
 def resume_run(
     dataset: Samples,
@@ -628,8 +629,8 @@ def stop_run(
 def load_results(
     dataset: Samples,
     run_key: str,
-) -> dict[str, Any]:
-    """The saved results of a run as a dict: metrics, curves, log; its table under "text"."""
+) -> RunResults:
+    """The saved results of a run, of the class that its call returned, with its log."""
 
 def list_embeddings(
     dataset: Samples,

@@ -165,7 +165,7 @@ def find_part(samples: Any, text: str) -> Any:
 def as_text(results: Any, as_json: bool) -> str:
     if as_json:
         return json.dumps(plain(results), ensure_ascii=False)
-    text = results["text"] if isinstance(results, dict) else str(results)
+    text = str(results)
     key = getattr(results, "run_key", "")  # needed to undo it
     return text if key in text else f"{text}\n({key})"
 

@@ -13,8 +13,7 @@ import fiftyone.operators.types as types
 
 from ..workflows.data.internals import root_dataset
 from ..workflows.display.progress_bar import Progress
-from ..workflows.load_results import load_results
-from ..workflows.runs import records, worker
+from ..workflows.runs import lookup, records, worker
 from ..workflows.runs.jobs import Job
 from ..workflows.ui import live
 from .display.pages import PANEL, Page, default_page
@@ -123,7 +122,7 @@ def _wait_for_worker(
     if job.state != "done" or job.run_key is None:
         yield from _show_unfinished(ctx, job)
         return
-    yield from result_page(ctx, {"run_key": job.run_key, **load_results(dataset, job.run_key)}).show(ctx)
+    yield from result_page(ctx, lookup.read_results(dataset, job.run_key)).show(ctx)
 
 
 def _show_unfinished(ctx: foo.ExecutionContext, job: Job) -> Iterator[Any]:

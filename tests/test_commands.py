@@ -282,7 +282,7 @@ def test_auto_label_end_to_end_prints_json_alone(digits):
     assert "%|" in err  # the bar
     dataset.reload()
     assert dataset.count("auto_label") == 120
-    assert evenset.load_results(dataset, results["run_key"])["rows"] == results["rows"]
+    assert evenset.load_results(dataset, results["run_key"]).rows == results["rows"]
     assert list_runs(dataset).rows[0]["state"] == "done"
 
 
@@ -455,7 +455,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(digits):
     until = time.monotonic() + 60
     while time.monotonic() < until and process.poll() is None:
         rows = list_runs(dataset).rows
-        if rows and evenset.workflows.runs.records.live(dataset, rows[0]["run"]):
+        if rows and evenset.workflows.runs.records.live(dataset, rows[0]["key"]):
             break
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)

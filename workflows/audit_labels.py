@@ -18,6 +18,8 @@ from .data.internals import root_dataset
 from .data.label_text import or_none
 from .data.provenance import REVIEWED, Reviewed
 from .data.status import Status
+from .display.charts import Chart, Series
+from .display.results import Part, RunResults, Summary
 from .display.tables import percent
 from .runs import lifecycle, records
 from .runs.arguments import Progress, Samples, public
@@ -25,8 +27,8 @@ from .runs.lookup import audits_of, label_field_of, writer_of
 from .runs.run import Run
 
 
-@dataclass
-class AuditResults:
+@dataclass(repr=False)
+class AuditResults(Summary, RunResults):
     """Counts of an audit, and the bounds on precision once it is complete."""
 
     run_key: str
@@ -40,17 +42,23 @@ class AuditResults:
     high: float
     views: dict[str, str] = dataclasses.field(default_factory=dict)
 
-    def __str__(self) -> str:
+    def parts(self) -> list[Part]:
         if self.precision is None:
-            return (
+            return [
                 f"{self.checked} of {self.drawn} drawn samples are checked. Open the view {self.views['audit']!r}, "
                 "accept the correct suggestions as seen (seen=True), correct the others, and call audit_labels again"
-            )
-        return (
+            ]
+        return [
             f"{self.right} of {self.drawn} accepted samples drawn at random are right ({percent(self.precision)}): "
             f"the precision is at least {percent(self.low)}, with {100 * (1 - self.alpha):.0f} % confidence, "
             "regardless of the labels"
-        )
+        ]
+
+    def charts(self) -> dict[str, Chart]:
+        if self.precision is None:
+            return super().charts()
+        series = Series("precision", [self.precision], [self.low], [self.high])
+        return {"precision": Chart("intervals", "Precision", [self.field], [series], is_fraction=True)}
 
 
 @public

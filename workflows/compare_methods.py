@@ -276,7 +276,9 @@ def _results(
         notes=[*comparison.rule_notes, *_notes(comparison, splits)],
         skipped={str(labels.ids[i]): reason for i, reason in (stats.errors if stats else {}).items()},
         synthetic=labels.synthetic_left_out,
-        **written,
+        fields=written["fields"],
+        evaluations=written["evaluations"],
+        views=written["views"],
     )
 
 

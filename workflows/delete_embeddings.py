@@ -6,22 +6,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from .data.internals import root_dataset
+from .display.charts import Chart, bars
+from .display.results import Part, Results
 from .display.tables import counted
 from .embeddings import store
 from .runs.arguments import Samples, public
 
 
-@dataclass
-class DeletedEmbeddings:
+@dataclass(repr=False)
+class DeletedEmbeddings(Results):
     """Encoders whose vectors were deleted. `str` prints a sentence for each."""
 
     rows: list[dict[str, Any]]  # as of `list_embeddings`
 
-    def __str__(self) -> str:
+    def parts(self) -> list[Part]:
         lines = [f"{row['encoder']}: {counted(row['images'], 'vector')} deleted" for row in self.rows]
-        return "\n".join(lines) or "no vectors of an encoder"
+        return list(lines or ["no vectors of an encoder"])
 
-    __repr__ = __str__
+    def charts(self) -> dict[str, Chart]:
+        return {"images": bars(self.rows, "Deleted vectors", "encoder", "images")} if self.rows else {}
 
 
 @public

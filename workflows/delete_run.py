@@ -53,7 +53,7 @@ def _plan(dataset: Any, run_key: str) -> DeletedRun:
         is_running = records.read_record(dataset, key).state == "running"
         lines = ["It is running, and stays until it is stopped"] if is_running else describe_deletion(dataset, key)
         outcome = "would stay" if is_running else "would be deleted"
-        plan.rows.append(dict(run=key, outcome=outcome, text="\n    ".join([key, *lines])))
+        plan.runs.append(dict(key=key, outcome=outcome, text="\n    ".join([key, *lines])))
     return plan
 
 

@@ -6,21 +6,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from .data.internals import root_dataset
-from .display.tables import table
+from .display.charts import Chart, bars
+from .display.results import Part, Results
 from .embeddings import store
 from .runs.arguments import Samples, public
 
 
-@dataclass
-class EmbeddingList:
+@dataclass(repr=False)
+class EmbeddingList(Results):
     """Encoders whose vectors a dataset has, the last used first. `str` prints a table."""
 
-    rows: list[dict[str, Any]]  # encoder, preprocessing, images, dimensions, bytes, last use
+    rows: list[dict[str, Any]]  # encoder, preprocessing, images, dimensions, bytes, last_use
 
-    def __str__(self) -> str:
-        return table(self.rows) if self.rows else "no vectors of an encoder"
+    def parts(self) -> list[Part]:
+        return [self.rows] if self.rows else ["no vectors of an encoder"]
 
-    __repr__ = __str__
+    def charts(self) -> dict[str, Chart]:
+        return {"images": bars(self.rows, "Images", "encoder", "images")} if self.rows else {}
 
 
 @public

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from .data.durable_writes import refresh
 from .data.internals import root_dataset
-from .display.tables import table
+from .display.charts import Chart, bars
+from .display.results import Part, Results
 from .runs import records
 from .runs.arguments import Samples, public
 
 
-@dataclass
-class RunList:
+@dataclass(repr=False)
+class RunList(Results):
     """The runs of a dataset, the oldest first. `str` prints a table."""
 
-    rows: list[dict[str, Any]]
+    rows: list[dict[str, Any]]  # a run: key, method, state, fields, samples, started, seconds, error
 
-    def __str__(self) -> str:
-        return table(self.rows) if self.rows else "no runs of Evenset"
+    def parts(self) -> list[Part]:
+        return [self.rows] if self.rows else ["no runs of Evenset"]
 
-    __repr__ = __str__
+    def charts(self) -> dict[str, Chart]:
+        return {"seconds": bars(self.rows, "Seconds", "key", "seconds")} if self.rows else {}
 
 
 @public
 def list_runs(dataset: Samples) -> RunList:
-    """Every run of Evenset on `dataset`: key, state, fields, samples, duration."""
+    """Every run of Evenset on `dataset`: key, method, state, fields, samples, start, duration."""
     dataset = root_dataset(dataset)
     refresh(dataset)
     keys = [key for key in dataset.list_runs() if key.startswith("evenset_")]
@@ -34,10 +37,12 @@ def list_runs(dataset: Samples) -> RunList:
     return RunList(
         [
             {
-                "run": record.key,
+                "key": record.key,
+                "method": record.method,
                 "state": record.state,
-                "fields": ", ".join(record.writes.get("fields", [])),
+                "fields": list(record.writes.get("fields", [])),
                 "samples": record.samples,
+                "started": datetime.fromtimestamp(record.started).replace(microsecond=0),
                 "seconds": record.seconds,
                 "error": record.error,
             }

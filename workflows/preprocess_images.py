@@ -22,14 +22,16 @@ from ..models.settings import CopySettings, ImageSettings, split
 from .data.checks import check_images, check_output_field
 from .data.durable_writes import refresh, write_durably
 from .data.fields import declare, write_values
-from .display.tables import counted, left_out, table
+from .display.charts import Chart, bars
+from .display.results import Part, RunResults
+from .display.tables import counted, left_out
 from .runs import lifecycle
 from .runs.arguments import Progress, Samples, public
 from .runs.run import Run
 
 
-@dataclass
-class PreprocessResults:
+@dataclass(repr=False)
+class PreprocessResults(RunResults):
     """Counts and pixel statistics of the copies. `str` prints them as a table."""
 
     run_key: str
@@ -45,19 +47,20 @@ class PreprocessResults:
     notes: list[str] = field(default_factory=list)
     doubtful: dict[str, str] = field(default_factory=dict)  # sample id: why its copy needs a check
 
-    def __str__(self) -> str:
-        row = {
-            "copies": self.written,
-            "skipped": len(self.skipped),
-            "format": self.format,
-            "size": f"{self.size_px} x {self.size_px} px" if self.size_px else "as it was",
-            "channels": len(self.mean),
-            "mean": ", ".join(f"{value:.3f}" for value in self.mean),
-            "std": ", ".join(f"{value:.3f}" for value in self.std),
-        }
+    @property
+    def rows(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        """One row: counts and pixel statistics."""
+        counts = {"copies": self.written, "skipped": len(self.skipped), "doubtful": len(self.doubtful)}
+        pixels = {"channels": len(self.mean), "mean": self.mean, "std": self.std}
+        return [{**counts, "format": self.format, "size_px": self.size_px, **pixels}]
+
+    def parts(self) -> list[Part]:
         left = left_out(len(self.skipped))
         left += [f"images to look at: {len(self.doubtful)}, results.doubtful says why"] if self.doubtful else []
-        return "\n".join([f"{self.output_field}: copies in {self.folder}", "", table([row]), *self.notes, *left])
+        return [f"{self.output_field}: copies in {self.folder}", "", self.rows, *self.notes, *left]
+
+    def charts(self) -> dict[str, Chart]:
+        return {"copies": bars(self.rows, "Copies", "format", "copies", "skipped", "doubtful")}
 
 
 @public

@@ -13,7 +13,9 @@ from .balancing.generator_split import check_settings, hold_out, survey_at_drawa
 from .balancing.generator_training import train_once
 from .data.checks import check_images
 from .data.labels import Labels, label_notes, read_labels, require_classes
-from .display.tables import counted, left_out, table
+from .display.charts import Chart, bars, training
+from .display.results import Part, RunResults
+from .display.tables import counted, left_out
 from .runs import lifecycle
 from .runs.arguments import Classes, Progress, Samples, public
 from .runs.label_snapshot import freeze
@@ -21,8 +23,8 @@ from .runs.run import Run
 from .training.partition import Split
 
 
-@dataclass
-class GeneratorResults:
+@dataclass(repr=False)
+class GeneratorResults(RunResults):
     """Results of `train_generator`. `str` prints them as a table."""
 
     run_key: str
@@ -42,14 +44,18 @@ class GeneratorResults:
     synthetic: int = 0  # samples left out because Evenset generated them
     views: dict[str, str] = field(default_factory=dict)
 
-    def __str__(self) -> str:
+    def parts(self) -> list[Part]:
         title = f"{self.run_key}: a generator of {counted(len(self.names), 'class')}, {self.size_px} px"
         summary = (
             f"{counted(self.steps, 'update')} in {self.seconds / 60:.1f} minutes on {counted(self.trained, 'image')}, "
             f"loss {self.loss:.3f}; {self.held_out:,} held out"
         )
         notes = [*self.notes, *left_out(len(self.skipped), self.synthetic)]
-        return "\n".join([title, summary, "", table(self.rows), *notes])
+        return [title, summary, "", self.rows, *notes]
+
+    def charts(self) -> dict[str, Chart]:
+        classes = bars(self.rows, "Images", "class", "trained", "held_out", kind="stacked")
+        return {**training(self.curves), "classes": classes}
 
 
 @public
@@ -155,7 +161,7 @@ def _results(
         seconds=last.get("seconds", 0.0),
         pictures=sorted(str(path) for path in run.folder.glob("samples_*.png")),
         rows=[
-            {"class": name, "trained": trains, "held out": measures}
+            {"class": name, "trained": trains, "held_out": measures}
             for name, trains, measures in zip(labels.names, trained.tolist(), held_out.tolist(), strict=True)
         ],
         curves=run.curves,

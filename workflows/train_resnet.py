@@ -12,7 +12,9 @@ from ..models.settings import ImageSettings, ResNetSettings
 from .data.checks import check_images, check_output_field
 from .data.fields import declare, declare_classification, write_classifications, write_values
 from .data.labels import Labels, label_notes, read_labels, require_classes
-from .display.tables import counted, left_out, table
+from .display import results as shown
+from .display.charts import Chart
+from .display.tables import counted, left_out
 from .runs import lifecycle
 from .runs.arguments import Classes, Part, Progress, Samples, public
 from .runs.config import Config
@@ -33,8 +35,8 @@ class TrainResNetConfig(Config):
     resnet: ResNetSettings
 
 
-@dataclass
-class TrainResults:
+@dataclass(repr=False)
+class TrainResults(shown.RunResults):
     """What `train_resnet` returns. `str` prints it as a table."""
 
     run_key: str
@@ -57,14 +59,17 @@ class TrainResults:
     synthetic: int  # samples left out because Evenset generated them
     views: dict[str, str] = field(default_factory=dict)
 
-    def __str__(self) -> str:
+    def parts(self) -> list[shown.Part]:
         title = (
             f"{self.output_field}: {counted(self.trained, 'image')} trained, {self.validated:,} validated, "
             f"{counted(self.epochs, 'epoch')}"
         )
         accuracy = held_out.accuracy_text(self.accuracy, self.test_accuracy)
         notes = [*self.notes, *left_out(len(self.skipped), self.synthetic)]
-        return "\n".join([title, accuracy, "", table(self.rows), *notes])
+        return [title, accuracy, "", self.rows, *notes]
+
+    def charts(self) -> dict[str, Chart]:
+        return held_out.charts(self.curves, self.confusion, self.names, self.rows)
 
 
 @public

@@ -63,7 +63,7 @@ def check_library() -> None:
 
 
 def accuracy(model: nn.Module, images: np.ndarray, labels: np.ndarray, settings: AttackSettings) -> dict[str, float]:
-    """Accuracy under white-box attacks of the Adversarial Robustness Toolbox: {"FGSM 2/255": .., "PGD 2/255": .., ...}.
+    """Accuracy under white-box attacks of the Adversarial Robustness Toolbox: {"fgsm_2_255": .., "pgd_2_255": .., ...}.
 
     Args:
         model: images with values 0..255 to logits [B, K], or to a tuple that begins with them
@@ -97,10 +97,10 @@ def accuracy(model: nn.Module, images: np.ndarray, labels: np.ndarray, settings:
         pgd = ProjectedGradientDescent(
             target, eps=epsilon, eps_step=step, max_iter=settings.attack_steps, batch_size=64, verbose=False
         )
-        for name, attack in (("FGSM", fgsm), ("PGD", pgd)):
+        for name, attack in (("fgsm", fgsm), ("pgd", pgd)):
             attacked = attack.generate(clean, y=one_hot)
             correct = target.predict(attacked).argmax(1) == labels
-            accuracies[f"{name} {epsilon:g}/255"] = float(correct.mean())
+            accuracies[f"{name}_{epsilon:g}_255".replace(".", "_")] = float(correct.mean())
     return accuracies
 
 

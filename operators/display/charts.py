@@ -15,7 +15,7 @@ COLOURS: dict[str, str] = {  # of the states of a sample, on light and on dark
     "synthetic": "#9b8cf0",
     "view": "#e5a50a",
 }
-PLAN_COLOURS = {"real": "#6b7a90", "synthetic": "#9b8cf0", "to add": "#ff8a3d"}
+PLAN_COLOURS = {"real": "#6b7a90", "synthetic": "#9b8cf0", "to_add": "#ff8a3d"}
 VERDICT_COLOURS = {"gains": "#3bb273", "loses": "#e5484d"}  # other verdicts: the colour of real images
 CONFIG = dict(displayModeBar=False, responsive=True, scrollZoom=False)  # as wide as the panel; the wheel scrolls it
 LEGEND = dict(orientation="h", y=1, yanchor="bottom", x=0, traceorder="normal")
@@ -32,11 +32,11 @@ def bars(
         dict(
             type="bar",
             orientation="h",
-            name=state,
+            name=state.replace("_", " "),
             x=list(values),
             y=places,
             marker=dict(color=colours[state]),
-            hovertemplate="%{x:,} " + state + "<extra></extra>",
+            hovertemplate="%{x:,} " + state.replace("_", " ") + "<extra></extra>",
         )
         for state, values in heights.items()
     ]

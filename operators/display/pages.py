@@ -9,7 +9,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ...workflows.display.tables import counted
+from ...workflows.display.tables import counted, readable
 from . import widgets
 from .wording import capitalize, use_labels
 
@@ -66,16 +66,15 @@ class Page:
 
     def add_table(self, rows: list[dict[str, Any]], name: str = "rows") -> Page:
         """Adds a table of at most MAX_ROWS rows."""
+        hidden, rows = len(rows) - MAX_ROWS, readable(rows[:MAX_ROWS])
         if rows:
             view = types.TableView(componentsProps=dict(table=dict(sx=TABLE_STYLE)))
             for number, key in enumerate(rows[0]):
                 view.add_column(str(number), label=capitalize(key))
             self.outputs.list(name, types.Object(), view=view)
-            self.values[name] = [
-                {str(number): _cell(value) for number, value in enumerate(row.values())} for row in rows[:MAX_ROWS]
-            ]
-        if len(rows) > MAX_ROWS:
-            self.add_lines(f"{counted(len(rows) - MAX_ROWS, 'more row')}: evenset.load_results returns all")
+            self.values[name] = [{str(i): _cell(value) for i, value in enumerate(row.values())} for row in rows]
+        if hidden > 0:
+            self.add_lines(f"{counted(hidden, 'more row')}: evenset.load_results returns all")
         return self
 
     def add_image(self, path: str) -> Page:

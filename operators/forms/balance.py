@@ -98,7 +98,7 @@ def _show_plan(form: Form, samples: Any, label_field: str, target: balance_plan.
 
 def rows_to_draw(plan: balance_plan.Plan) -> tuple[list[dict[str, Any]], int]:
     """The classes that fit into a chart, those that get most first, and the number of the others."""
-    rows = sorted(plan.rows, key=lambda row: (-row["to add"], -row["real"], row["class"]))
+    rows = sorted(plan.rows, key=lambda row: (-row["to_add"], -row["real"], row["class"]))
     return rows[:MAX_BARS], max(len(rows) - MAX_BARS, 0)
 
 

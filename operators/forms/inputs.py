@@ -73,8 +73,8 @@ def ask_run(form: Form, *states: str, everything: str = "") -> str | None:
     Args:
         everything: the value of a further choice, which stands for all of them
     """
-    rows = [row for row in list_runs.list_runs(form.ctx.dataset).rows if not states or row["state"] in states]
-    labels = {row["run"]: " · ".join(filter(None, (row["run"], row["state"], row["fields"]))) for row in rows[::-1]}
+    rows = [row for row in list_runs.list_runs(form.ctx.dataset) if not states or row["state"] in states]
+    labels = {row["key"]: " · ".join([row["key"], row["state"], *row["fields"]]) for row in rows[::-1]}
     if everything and rows[1:]:
         labels[everything] = f"All {counted(len(rows), 'run')}, the newest first"
     if entered := form.value("run_key"):

@@ -10,7 +10,7 @@ import fiftyone.operators.types as types
 
 from ...workflows import list_runs
 from ...workflows.delete_run import ALL
-from ...workflows.runs import records, worker
+from ...workflows.runs import worker
 from ...workflows.ui import live
 from ..display import widgets
 from ..display.wording import label_of
@@ -28,13 +28,10 @@ class RunsTab(Tab):
     name = "runs"
 
     def load(self, ctx: foo.ExecutionContext) -> None:
-        rows = [
-            {**row, "started": records.read_record(ctx.dataset, row["run"]).started}
-            for row in list_runs.list_runs(ctx.dataset).rows[::-1]
-        ]
+        rows = [{**row, "started": row["started"].timestamp()} for row in list_runs.list_runs(ctx.dataset).rows[::-1]]
         ctx.panel.state.runs = rows
         ctx.panel.state.scheduled = scheduled_operators(ctx.dataset)
-        keys = [row["run"] for row in rows]
+        keys = [row["key"] for row in rows]
         chosen = ctx.panel.state.run_key
         ctx.panel.state.run_key = chosen if chosen in keys else keys[0] if keys else None
         self._load_run(ctx)
@@ -56,7 +53,7 @@ class RunsTab(Tab):
             buttons = widgets.button_row(page, "runs_all")
             buttons.btn("delete_all", label="Delete all", icon="delete_sweep", variant="outlined",
                         on_click=self.on_runs_delete_all)  # fmt: skip
-        widgets.dropdown(page, "run_key", {row["run"]: summarize(row) for row in rows}, "Run", self.on_runs_choose)
+        widgets.dropdown(page, "run_key", {row["key"]: summarize(row) for row in rows}, "Run", self.on_runs_choose)
         if ctx.panel.state.run:
             self._show_run(page, ctx.panel.state.run)
 
@@ -137,8 +134,8 @@ def scheduled_operators(dataset: Any) -> list[str]:
 
 def summarize(row: dict[str, Any]) -> str:
     """A run in the list: its name, state, fields and time."""
-    name = row["run"].removeprefix("evenset_").replace("_", " ")
-    return " · ".join(filter(None, (name, row["state"], row["fields"], describe_time(row))))
+    name = row["key"].removeprefix("evenset_").replace("_", " ")
+    return " · ".join(filter(None, (name, row["state"], ", ".join(row["fields"]), describe_time(row))))
 
 
 def describe_time(row: dict[str, Any]) -> str:

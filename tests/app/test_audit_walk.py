@@ -71,7 +71,7 @@ def test_a_user_draws_checks_and_reads_an_audit(accepted, open_app):
     user.picture("audit-read")
     user.click("Done")
     results = load_results(accepted, "evenset_audit_labels_1")
-    assert results["right"] == DRAWN and results["low"] == pytest.approx(0.1 ** (1 / DRAWN))
+    assert results.right == DRAWN and results.low == pytest.approx(0.1 ** (1 / DRAWN))
 
     for what in (f"{DRAWN} labels of 'ground_truth' are restored", "Views: auto_label: audit"):
         user.open("Delete a run")

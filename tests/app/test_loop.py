@@ -108,8 +108,8 @@ def move(user: Any) -> None:
     results = load_results(user.dataset, "evenset_auto_label_1")
     user.dataset.reload()
     counts = user.dataset.count_values("auto_label.status")
-    assert counts["accepted"] == results["accepted"]
-    assert counts["review"] == results["review"] > REVIEWED
+    assert counts["accepted"] == results.accepted
+    assert counts["review"] == results.review > REVIEWED
 
 
 def review(user: Any) -> None:

@@ -96,9 +96,9 @@ def test_a_target_is_moved_and_applied(suggested, open_app):
     user.click("Apply")
     user.page.get_by_text("suggestions are accepted").wait_for()
     results = load_results(suggested, "evenset_auto_label_1")
-    assert counts(suggested)["accepted"] == results["accepted"] > 0
-    assert results["target_precision"] == pytest.approx(0.8, abs=0.01)
-    user.page.get_by_text(re.compile(f"Now {results['accepted']} accepted and .* in review")).wait_for()
+    assert counts(suggested)["accepted"] == results.accepted > 0
+    assert results.target_precision == pytest.approx(0.8, abs=0.01)
+    user.page.get_by_text(re.compile(f"Now {results.accepted} accepted and .* in review")).wait_for()
     user.picture("panel-labels-applied")
     user.scroll_to(user.page.get_by_text("Where ResNet and GCN disagree"))
     user.page.mouse.wheel(0, 2000)

@@ -166,7 +166,7 @@ def test_what_was_decided_is_learned_from_in_a_next_round(suggested, open_app):
     suggested.reload()
     results = load_results(suggested, "evenset_auto_label_2")
     assert records.read_record(suggested, "evenset_auto_label_2").inputs["after"] == "evenset_auto_label_1"
-    assert results["labelled"] == load_results(suggested, "evenset_auto_label_1")["labelled"] + 1
+    assert results.labelled == load_results(suggested, "evenset_auto_label_1").labelled + 1
     user.page.get_by_role("tab", name="Labels").click()
     user.sees("A next round after evenset_auto_label_1: what that run held out stays held out")
     user.picture("panel-labels-next-round")

@@ -81,7 +81,7 @@ def content(dataset: Any) -> dict[str, Any]:
     dataset.reload()
     samples = [{**sample.to_dict(), "last_modified_at": None} for sample in dataset]
     schema = {name: str(field) for name, field in dataset.get_field_schema(flat=True).items()}
-    states = [(row["run"], row["state"]) for row in list_runs(dataset).rows]
+    states = [(row["key"], row["state"]) for row in list_runs(dataset).rows]
     return dict(samples=samples, schema=schema, views=dataset.list_saved_views(), runs=states)
 
 
@@ -209,7 +209,7 @@ def test_a_run_that_somebody_else_deleted_is_not_asked_about(both, open_app):
     user.page.route("**/operators/subscribe-execution-store", lambda route: route.abort())  # hears nothing
     user.open_panel()
     show(user, "Runs")
-    newest, other = (row["run"] for row in list_runs(both).rows[::-1])
+    newest, other = (row["key"] for row in list_runs(both).rows[::-1])
     says(user, newest.removeprefix("evenset_").replace("_", " "))
     delete_run(both, newest)
     user.press(user.page.get_by_role("button", name="Delete", exact=True), "on_runs_delete")
@@ -428,7 +428,7 @@ def test_a_killed_worker_leaves_a_run_that_is_stopped_and_resumed(digits, open_a
     user.page.get_by_role("button", name="Accepted", exact=True).wait_for(timeout=5 * MINUTE)
     dataset.reload()
     assert dataset.count("auto_label.label") == 60
-    assert [(row["run"], row["state"]) for row in list_runs(dataset).rows] == [(RUN, "done")]
+    assert [(row["key"], row["state"]) for row in list_runs(dataset).rows] == [(RUN, "done")]
     no_error(user)
 
 
@@ -478,5 +478,5 @@ def test_a_run_goes_on_while_the_server_is_started_anew(digits, own_server, open
     assert psutil.pid_exists(job.pid)
     user.page.get_by_role("button", name="Stop").click()
     says(user, re.compile("was stopped"))
-    assert [(row["run"], row["state"]) for row in list_runs(dataset).rows] == [(RUN, "stopped")]
+    assert [(row["key"], row["state"]) for row in list_runs(dataset).rows] == [(RUN, "stopped")]
     no_error(user)

@@ -68,7 +68,7 @@ def test_a_user_schedules_work_and_sees_what_came_of_it(vectors, open_app, launc
     user.picture("scheduled-done")
     vectors.reload()
     assert vectors.count("gcn.label") == len(vectors)
-    user.sees(load_results(vectors, KEY)["text"].splitlines()[0])
+    user.sees(str(load_results(vectors, KEY)).splitlines()[0])
 
     user.click("Delete")
     user.undo("Fields: gcn")

@@ -70,7 +70,7 @@ def apply_target(user: Any, target: float) -> dict[str, int]:
 
 def of_target(dataset: Any, counts: dict[str, int]) -> str:
     """What Labels says of the target that was applied."""
-    target = load_results(dataset, LABELS)["target_precision"]
+    target = load_results(dataset, LABELS).target_precision
     return f"Now {counts.get('accepted', 0)} accepted and {counts.get('review', 0)} in review at {target:g}"
 
 
@@ -83,7 +83,7 @@ def move_targets(ada: Any, ben: Any) -> None:
         counts = apply_target(user, target)
         for each in (other, user):
             each.sees(of_target(dataset, counts))
-        assert load_results(dataset, LABELS)["target_precision"] == pytest.approx(target, abs=0.01)
+        assert load_results(dataset, LABELS).target_precision == pytest.approx(target, abs=0.01)
     assert labels(dataset) == before
 
 

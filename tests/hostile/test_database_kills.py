@@ -62,7 +62,7 @@ CALLER = """
         values = {name: dataset.values(f"auto_label.{name}") for name in ("label", "confidence", "status", "margin")}
         views = {name: dataset.load_saved_view(name).values("filepath") for name in dataset.list_saved_views()}
         state = [row["state"] for row in evenset.list_runs(dataset).rows]
-        return values, views, state, evenset.load_results(dataset, "evenset_auto_label_1")["rows"]
+        return values, views, state, evenset.load_results(dataset, "evenset_auto_label_1").rows
 
     whole = vectors(600)
     calls = killing(())

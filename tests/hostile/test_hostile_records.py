@@ -47,7 +47,7 @@ def test_a_broken_record_is_listed_with_what_is_missing_and_the_others_are_used(
         for change in [*CHANGES, *DAMAGED][::step]:
             config = damage(reviewed, key, change)
 
-            rows = {row["run"]: row for row in evenset.list_runs(reviewed).rows}
+            rows = {row["key"]: row for row in evenset.list_runs(reviewed).rows}
             assert len(rows) == 3 and rows["evenset_auto_label_2"]["state"] == "done"
             assert rows[key]["state"] == "broken", change
             assert "was edited or damaged, and has no usable " in rows[key]["error"]
@@ -68,4 +68,4 @@ def test_a_broken_record_can_be_deleted(reviewed, change):
     for key in KEYS[::-1]:
         damage(reviewed, key, change)
         evenset.delete_run(reviewed, key)
-    assert [row["run"] for row in evenset.list_runs(reviewed).rows] == ["evenset_auto_label_2"]
+    assert [row["key"] for row in evenset.list_runs(reviewed).rows] == ["evenset_auto_label_2"]

@@ -81,7 +81,7 @@ def kills(request) -> int:
 
 def resume(dataset, call):
     """Goes on with what was killed; where it had no record yet, it is called again."""
-    open_ = [row["run"] for row in evenset.list_runs(dataset).rows if row["state"] != "done"]
+    open_ = [row["key"] for row in evenset.list_runs(dataset).rows if row["state"] != "done"]
     if open_:
         evenset.resume_run(dataset, open_[0], progress=False)
     elif not any(
@@ -181,7 +181,7 @@ def test_an_audit_that_is_killed_is_deleted_and_drawn_again(prepared, forked, mo
         dataset.match({"auto_label.status": "review"}).limit(20).set_values("auto_label.status", ["accepted"] * 20)
         forked(functools.partial(audit, dataset, draw.randrange(1, 100))).wait()
         for row in evenset.list_runs(dataset).rows[1:]:
-            evenset.delete_run(dataset, row["run"])
+            evenset.delete_run(dataset, row["key"])
         evenset.audit_labels(dataset, "auto_label", size=5, **QUIET)
         found, expected = left_by(dataset), left_by(whole)
         for part in expected:
@@ -233,7 +233,7 @@ def test_a_workflow_goes_on_without_samples_that_were_deleted_and_their_files(
     dataset.delete_samples(gone)
     moved = [Path(path).rename(f"{path}.away") for path in files]
 
-    results = evenset.resume_run(dataset, evenset.list_runs(dataset).rows[0]["run"], progress=False)
+    results = evenset.resume_run(dataset, evenset.list_runs(dataset).rows[0]["key"], progress=False)
 
     assert f"{count} samples of the run were deleted since: it continues without them" in str(results)
     left = set(dataset.match_tags("synthetic", bool=False).values("id"))

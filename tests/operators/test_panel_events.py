@@ -368,7 +368,7 @@ def test_a_button_is_about_what_was_drawn_with_it(suggested):
     third = Panel(suggested).open("labels")
     drawn, third.state["target"] = third.state["labels"]["drawn"], 0.6  # the slider has moved, and nothing else yet
     third.send("on_labels_apply", run_key=KEY, target=drawn)
-    assert load_results(suggested, KEY)["target_precision"] == drawn
+    assert load_results(suggested, KEY).target_precision == drawn
 
 
 def test_a_class_that_was_taken_back_can_be_chosen_again(suggested):

@@ -30,10 +30,10 @@ def test_each_graph_takes_its_own_settings_and_says_how_well_it_does(app, digits
     answer = app.execute(dataset, "train_gcn", {**FORM, **params})
 
     results = load_results(dataset, KEY)
-    assert answer.labels[0] == f"{100 * results['accuracy']:.1f} % of the validation labels are predicted correctly"
+    assert answer.labels[0] == f"{100 * results.accuracy:.1f} % of the validation labels are predicted correctly"
     lines = " ".join(str(value) for value in answer.values.values())
-    assert graph in lines and f"{results['trained']} labels, {results['epochs']} epochs" in lines
-    assert [row["0"] for row in answer.values["rows"]] == results["names"]
+    assert graph in lines and f"{results.trained} labels, {results.epochs} epochs" in lines
+    assert [row["0"] for row in answer.values["rows"]] == results.names
     assert set(dataset.get_field_schema()) - before == fields
     hints = [text for _, text in answer.alerts if "Tick 'why' in the sidebar" in text]
     assert len(hints) == ("why" in fields) and answer.notices == []

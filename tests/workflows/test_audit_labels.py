@@ -5,7 +5,7 @@ from __future__ import annotations
 import fiftyone as fo
 import numpy as np
 import pytest
-from evenset import audit_labels, auto_label, delete_run, resume_run, review_labels
+from evenset import audit_labels, auto_label, delete_run, load_results, resume_run, review_labels
 from scipy.stats import binom
 
 
@@ -70,6 +70,7 @@ def test_the_bound_is_clopper_and_pearsons(accepted):
     results = audit_labels(accepted, "auto_label", progress=False)
 
     assert (results.checked, results.right, results.precision) == (40, right, right / 40)
+    assert load_results(accepted, results.run_key) == results
     assert 0 < right < 40
     assert binom.sf(right - 1, 40, results.low) == pytest.approx(0.1)
     assert binom.cdf(right, 40, results.high) == pytest.approx(0.1)

@@ -61,9 +61,9 @@ def test_each_member_is_listed_with_its_weight_and_what_it_predicts_right_of_the
     said, given = held.values(["auto_label.gcn_label", "ground_truth.label"])
     right = sum(one == other for one, other in zip(said, given, strict=True))
     rows = {row["member"]: row for row in results.members}
-    assert 0 < right < 75 and rows["gcn"]["held-out correct"] == f"{right} of 75"
-    weights = [float(row["weight"].removesuffix(" %")) for row in results.members]
-    assert weights == sorted(weights, reverse=True) and sum(weights) == pytest.approx(100, abs=0.5)
+    assert 0 < right < 75 and (rows["gcn"]["held_out_correct"], rows["gcn"]["held_out"]) == (right, 75)
+    weights = [row["weight"] for row in results.members]
+    assert weights == sorted(weights, reverse=True) and sum(weights) == pytest.approx(1)
     assert "members of the ensemble" in str(results)
 
 
@@ -177,9 +177,9 @@ def test_with_too_few_labels_it_says_how_many_it_takes(clusters, target, needed)
     assert f"takes {needed} held-out labels" in note and "there are 15" in note and note in str(results)
     (row,) = [row for row in results.targets if row["target"] == target]
     assert row["accepted"] == 0
-    likely = f"about {row['labels needed']:,}" if target < 0.99 else "more than 480"
+    likely = f"about {row['labels_needed']:,}" if target < 0.99 else "more than 480"
     assert f"is likely to take {likely} random labels in all" in note
-    assert (row["labels needed"] or 480) >= 2 * needed
+    assert (row["labels_needed"] or 480) >= 2 * needed
     lower = [row for row in results.targets if row["accepted"]]
     assert f"A target of {100 * lower[-1]['target']:.1f} % accepts {lower[-1]['accepted']} samples" in note
 
@@ -227,9 +227,7 @@ def test_the_run_keeps_the_results(clusters):
     dataset = clusters(60, 30)
     results = label(dataset)
     saved = load_results(dataset, results.run_key)
-    assert saved["text"] == str(results)
-    for name in ("accepted", "coverage", "low", "promise", "notes", "rows", "views"):
-        assert saved[name] == getattr(results, name)
+    assert saved == results and type(saved) is type(results) and str(saved) == str(results)
 
 
 def test_where_every_sample_is_labelled_there_is_nothing_to_accept(clusters):

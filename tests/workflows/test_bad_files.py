@@ -105,7 +105,7 @@ def test_files_that_cannot_be_read_are_skipped_counted_and_listed(digits, learn)
     for row, words in damaged.items():
         assert paths[row] in results.skipped[ids[row]] and words in results.skipped[ids[row]]
     assert f"{len(damaged)} images could not be read" in str(results)
-    assert load_results(dataset, results.run_key)["skipped"] == results.skipped
+    assert load_results(dataset, results.run_key).skipped == results.skipped
     found = dataset.values("found.label")
     assert all(found[row] is not None for row in range(60) if row not in damaged)
     assert all(found[row] is None for row in damaged if row >= 45)
@@ -198,7 +198,7 @@ def test_an_image_that_is_used_all_the_same_is_named_in_the_notes(digits, learn)
     assert results.skipped == {}
     noted = [note for note in results.notes if "-9999" in note]
     assert sorted(note.partition(":")[0] for note in noted) == [dataset.values("filepath")[row] for row in rows]
-    assert load_results(dataset, results.run_key)["notes"] == results.notes
+    assert load_results(dataset, results.run_key).notes == results.notes
 
 
 def test_copies_that_are_worth_a_look_are_listed(digits):
@@ -215,7 +215,7 @@ def test_copies_that_are_worth_a_look_are_listed(digits):
     assert (results.written, results.skipped, list(results.doubtful)) == (6, {}, [dataset.first().id])
     assert str(path) in results.doubtful[dataset.first().id] and "extraneous bytes" in str(results.doubtful)
     assert "images to look at: 1, results.doubtful says why" in str(results)
-    assert load_results(dataset, results.run_key)["doubtful"] == results.doubtful
+    assert load_results(dataset, results.run_key).doubtful == results.doubtful
 
 
 def test_a_path_of_a_cloud_says_that_files_have_to_be_local(digits):

@@ -163,7 +163,7 @@ def test_a_view_counts_what_was_added_for_it(uneven):
 
 def test_numbers_of_numpy_are_numbers_of_images(uneven):
     def to_add(target):
-        return [row["to add"] for row in balance(uneven, target=target, dry_run=True).rows]
+        return [row["to_add"] for row in balance(uneven, target=target, dry_run=True).rows]
 
     assert to_add(np.int64(70)) == [0, 10, 48] and to_add({"1": np.float64(80)}) == [0, 20, 0]
 
@@ -209,7 +209,7 @@ def test_a_dry_run_writes_nothing_and_shows_what_would_come(uneven, everything):
     plan = balance(uneven, dry_run=True)
 
     assert everything(uneven) == before
-    assert [row["to add"] for row in plan.rows] == [0, 40, 48]
+    assert [row["to_add"] for row in plan.rows] == [0, 40, 48]
     assert plan.preview.ndim == 3 and plan.preview.dtype == np.uint8 and plan.preview.std() > 10
     assert "nothing was written" in str(plan) and plan.minutes > 0
 

@@ -76,7 +76,7 @@ def test_what_is_not_the_runs_stays(clusters):
     assert not dataset.has_field("auto_label") and dataset.count("other") == 240
     assert set(dataset.list_saved_views()) == {"auto_label: mine", *two.views.values()}
     assert set(dataset.list_runs()) == {"somebody", two.run_key}
-    assert load_results(dataset, two.run_key)["accepted"] == two.accepted
+    assert load_results(dataset, two.run_key).accepted == two.accepted
 
 
 def test_a_view_or_field_that_the_user_deleted_first_does_not_stop_it(clusters, everything):
@@ -99,9 +99,9 @@ def test_runs_are_listed_in_their_order_with_state_and_fields(clusters):
     two = review_labels(dataset, "auto_label", progress=False)
 
     rows = list_runs(dataset).rows
-    assert [(row["run"], row["state"], row["fields"]) for row in rows] == [
-        (one.run_key, "done", "auto_label"),
-        (two.run_key, "done", ""),
+    assert [(row["key"], row["state"], row["fields"]) for row in rows] == [
+        (one.run_key, "done", ["auto_label"]),
+        (two.run_key, "done", []),
     ]
     assert one.run_key in str(list_runs(dataset.limit(5)))
 
@@ -125,16 +125,16 @@ def test_all_runs_are_undone_newest_first_to_the_state_before_them(clusters, eve
     review_labels(dataset.limit(150), "auto_label", progress=False)
     find_mistakes(dataset, "ground_truth", embeddings="vector", progress=False)
     review_labels(dataset, "auto_label", action="reject", progress=False)
-    keys = [row["run"] for row in list_runs(dataset).rows][::-1]
+    keys = [row["key"] for row in list_runs(dataset).rows][::-1]
     after = everything(dataset)
 
     plan = delete_run(dataset, "all", dry_run=True)
-    assert [row["run"] for row in plan.rows] == keys and len(keys) == 5
+    assert [row["key"] for row in plan.rows] == keys and len(keys) == 5
     assert "Fields: auto_label" in str(plan) and everything(dataset) == after
 
     gone = delete_run(dataset, "all")
 
-    assert [row["run"] for row in gone.rows] == keys and not gone.kept
+    assert [row["key"] for row in gone.rows] == keys and not gone.kept
     assert {row["outcome"] for row in gone.rows} == {"deleted"}
     assert "auto_label" in gone.fields and gone.labels > 0 and set(labelled.views.values()) <= set(gone.views)
     assert everything(dataset) == before
@@ -170,7 +170,7 @@ def test_what_cannot_be_undone_is_named_and_the_rest_goes(clusters):
     assert list(gone.kept) == [two.run_key] and "is running: stop it first" in gone.kept[two.run_key]
     assert gone.edited == [sample.id] and dataset[sample.id].ground_truth.label == "by hand"
     assert f"{two.run_key} stays: " in str(gone) and "1 label was edited since" in str(gone)
-    assert [row["run"] for row in gone.rows] == [reviewed.run_key, two.run_key, one.run_key]
+    assert [row["key"] for row in gone.rows] == [reviewed.run_key, two.run_key, one.run_key]
     assert dataset.list_runs() == [two.run_key]
 
 
@@ -185,5 +185,5 @@ def test_sittings_that_took_turns_are_undone_together(suggestions):
     gone = delete_run(dataset, "all")
 
     assert (gone.edited, gone.kept, gone.labels) == ([], {}, 3)
-    assert [row["run"] for row in gone.rows][:2] == [second.run_key, first.run_key]
+    assert [row["key"] for row in gone.rows][:2] == [second.run_key, first.run_key]
     assert dataset.values("ground_truth") == [None] * 3 and dataset.list_runs() == []

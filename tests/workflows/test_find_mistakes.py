@@ -95,11 +95,11 @@ def test_each_class_with_issues_has_a_view_and_the_table_says_what_is_suggested(
         assert len(view) == row["issues"] > 0
         assert view.distinct("ground_truth.label") == [row["class"]]
         before = f"class {(int(row['class'][-1]) - 1) % 3}"
-        assert row["most suggested"] == f"{before} ({row['issues']})"
+        assert (row["most_suggested"], row["times_suggested"]) == (before, row["issues"])
         assert row["labels"] == corrupted.count_values("ground_truth.label")[row["class"]]
     text = str(results)
     assert "24 of 240 labels of 'ground_truth'" in text and "review_labels(selection, 'doubt')" in text
-    assert load_results(corrupted, results.run_key)["text"] == text
+    assert load_results(corrupted, results.run_key) == results
 
 
 def test_the_sidebar_can_filter_by_every_attribute(judged):

@@ -24,16 +24,16 @@ def test_runs_are_listed_the_oldest_first(labelled):
 
     found = list_runs(labelled.limit(3))  # of the data set, whatever the view
 
-    assert [row["run"] for row in found.rows] == [
+    assert [row["key"] for row in found.rows] == [
         "evenset_auto_label_1",
         "evenset_review_labels_1",
         "evenset_auto_label_2",
     ]
-    assert [row["fields"] for row in found.rows] == ["auto_label", "", "again"]
+    assert [row["fields"] for row in found.rows] == [["auto_label"], [], ["again"]]
     assert [row["samples"] for row in found.rows] == [240, 2, 240]
     assert {row["state"] for row in found.rows} == {"done"} and all(row["seconds"] > 0 for row in found.rows)
     lines = str(found).splitlines()
-    assert lines[0].split() == ["run", "state", "fields", "samples", "seconds", "error"]
+    assert lines[0].split() == ["key", "method", "state", "fields", "samples", "started", "seconds", "error"]
     assert len(lines) == 5 and repr(found) == str(found)
 
 
@@ -43,7 +43,7 @@ def test_where_there_are_none_it_says_so(clusters):
 
 def test_runs_of_others_are_not_ours(labelled):
     labelled.register_run("mine", labelled.init_run(method="else"))
-    assert [row["run"] for row in list_runs(labelled).rows] == ["evenset_auto_label_1"]
+    assert [row["key"] for row in list_runs(labelled).rows] == ["evenset_auto_label_1"]
     for function in (delete_run, resume_run, stop_run, load_results):
         with pytest.raises(ValueError, match="has no run 'mine' of Evenset: it has evenset_auto_label_1"):
             function(labelled, "mine")
@@ -56,16 +56,16 @@ def test_runs_of_others_are_not_ours(labelled):
 @pytest.mark.slow
 def test_results_are_read_in_another_process(labelled, elsewhere):
     saved = load_results(labelled, "evenset_auto_label_1")
-    assert saved["accepted"] > 0 and saved["promise"] == "promise" and saved["text"].startswith("auto_label (")
-    assert not any(isinstance(value, float) and math.isinf(value) for value in saved.values())
+    assert saved.accepted > 0 and saved.promise == "promise" and str(saved).startswith("auto_label (")
+    assert not any(isinstance(value, float) and math.isinf(value) for value in vars(saved).values())
     other = elsewhere(f"""
         import fiftyone as fo, evenset
         dataset = fo.load_dataset({labelled.name!r})
-        accepted = evenset.load_results(dataset, "evenset_auto_label_1")["accepted"]
+        accepted = evenset.load_results(dataset, "evenset_auto_label_1").accepted
         print("FOUND", accepted, len(evenset.list_runs(dataset).rows))
     """)
     output, errors = other.communicate(timeout=60)
-    assert output.splitlines()[-1] == f"FOUND {saved['accepted']} 1", errors
+    assert output.splitlines()[-1] == f"FOUND {saved.accepted} 1", errors
 
 
 def test_what_is_done_is_neither_resumed_nor_stopped(labelled):

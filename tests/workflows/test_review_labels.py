@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evenset import auto_label, delete_run, resume_run, review_labels
+from evenset import auto_label, delete_run, load_results, resume_run, review_labels
 from evenset.workflows.runs import records
 from evenset.workflows.runs.run import RunStopped
 
@@ -44,6 +44,7 @@ def test_accepting_copies_the_suggestions_and_says_where_they_come_from(suggeste
     results = review(suggested)
 
     assert results.changed == len(ids) and results.label_field == "ground_truth"
+    assert load_results(suggested, results.run_key) == results
     now = suggested.select(ids, ordered=True)
     assert now.values("ground_truth.label") == wanted
     for name, value in (("run", results.run_key), ("review", "bulk"), ("selection", "queue")):

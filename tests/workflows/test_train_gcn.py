@@ -68,7 +68,7 @@ def test_every_sample_is_predicted_from_its_neighbours(clusters):
     assert np.trace(results.confusion) / np.sum(results.confusion) == results.accuracy
     assert (results.samples, results.abstained, results.epochs, results.graph_recall) == (300, 0, 20, 1.0)
     assert results.curves[-1]["loss"] < results.curves[0]["loss"]
-    assert load_results(dataset, results.run_key)["text"] == str(results)
+    assert load_results(dataset, results.run_key) == results
     assert "10 neighbours a sample, 100.0 % of the exact ones" in str(results)
 
 
@@ -411,7 +411,7 @@ def test_a_killed_run_goes_on_and_ends_bit_for_bit_as_one_that_was_not(digits, e
     labelled.set_values("ground_truth.label", ["other"] * 40)  # what was there at first counts
     dataset.set_values("vector", [vector * 0 for vector in vectors])
 
-    results = resume_run(dataset, row["run"], progress=False)
+    results = resume_run(dataset, row["key"], progress=False)
 
     labelled.set_values("ground_truth.label", given)
     dataset.set_values("vector", vectors)

@@ -73,17 +73,18 @@ def tensors(results):
 
 
 def test_a_generator_is_trained_and_writes_nothing_to_the_samples(digits, everything):
+    import evenset
+
     before = everything(digits)
     results = train(digits)
 
+    assert evenset.load_results(digits, results.run_key) == results
     assert results.steps == 30 and results.trained + results.held_out == 76 and results.held_out > 10
     assert len(results.pictures) == 3 and all(Path(path).exists() for path in results.pictures)
     assert json.loads((Path(results.folder) / "model_index.json").read_text())["names"] == ["0", "1", "2"]
     now = everything(digits)
     for part in ("schema", "samples", "views", "app"):
         assert now[part] == before[part]
-
-    import evenset
 
     evenset.delete_run(digits, results.run_key)
     assert everything(digits) == before
@@ -176,8 +177,8 @@ def test_what_the_generator_was_kept_from_scores_and_nothing_else(digits):
     generator = train(digits, held_out_fraction=0.4)
     results = balance(digits, generator=generator.run_key)
 
-    assert sum(row["held out"] for row in results.verdict) == generator.held_out
-    assert [row["held out"] for row in results.verdict] == [row["held out"] for row in generator.rows]
+    assert sum(row["held_out"] for row in results.verdict) == generator.held_out
+    assert [row["held_out"] for row in results.verdict] == [row["held_out"] for row in generator.rows]
     assert results.generator == generator.run_key
 
 
@@ -310,7 +311,7 @@ def test_what_a_generator_saw_scores_in_no_other_dataset_either(digits, read):
     finally:
         other.delete()
 
-    scored = sum(row["held out"] for row in results.verdict)
+    scored = sum(row["held_out"] for row in results.verdict)
     assert 0 < scored <= len(unseen) and trained >= set(digits.values("filepath")) - unseen
 
 
@@ -431,7 +432,8 @@ def test_ways_to_even_out_classes_are_compared(digits, everything):
     generator = train(digits).run_key
     results = evenset.compare_methods(digits, "ground_truth", task="generation", generator=generator, **QUICK, **LOOSE)
 
-    ways = [row["training set"] for row in results.rows]
+    assert evenset.load_results(digits, results.run_key) == results
+    ways = [row["training_set"] for row in results.rows]
     assert ways[:3] == ["real", "logit adjustment (Menon 2021)", "oversampling"]
     assert ways[-2:] == ["best of these + changed images", "best of these + drawn images"]
     assert set(results.gains) == set(results.verdicts) == {"changed images", "drawn images"}

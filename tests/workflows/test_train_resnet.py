@@ -72,7 +72,7 @@ def test_it_learns_digits_and_predicts_every_sample(digits):
     assert results.curves[-1]["loss"] < results.curves[0]["loss"] / 2
     assert [epoch["epoch"] for epoch in results.curves] == list(range(1, 7))
     assert all(len(epoch["recall"]) == 10 for epoch in results.curves)
-    assert load_results(dataset, results.run_key)["text"] == str(results)
+    assert load_results(dataset, results.run_key) == results
     assert f"accuracy {100 * results.accuracy:.1f} % on validation" in str(results)
 
 
@@ -139,7 +139,7 @@ def test_validation_and_test_are_given_by_tag_or_by_view(digits):
     assert (results.trained, results.validated) == (50, 12)
     truth, said = np.array(dataset.values("truth")), np.array(dataset.values("resnet.label"))
     assert results.test_accuracy == (truth == said)[12:30].mean() and results.test_loss > 0
-    assert "on test" in str(results) and "test recall" in results.rows[0]
+    assert "on test" in str(results) and "test_recall" in results.rows[0]
 
     picture = np.asarray(Image.open(results.picture))
     assert picture.ndim == 3 and min(picture.shape[:2]) > 90
@@ -254,12 +254,12 @@ def test_a_killed_training_goes_on_and_ends_bit_for_bit_as_one_that_was_not(digi
     assert killed.returncode < 0, output
     row = list_runs(dataset).rows[-1]
     assert row["state"] == "stopped" and not dataset.has_field("resnet")
-    with (folder_of(dataset, row["run"]) / "curves.jsonl").open("a") as file:
+    with (folder_of(dataset, row["key"]) / "curves.jsonl").open("a") as file:
         file.write('\n{"epoch": 3, "lo')  # a kill in the middle of a line
     dataset.untag_samples("check")  # what was chosen at first counts
 
     epochs = []
-    results = resume_run(dataset, row["run"], progress=lambda phase, done, *_: epochs.append((phase, done)))
+    results = resume_run(dataset, row["key"], progress=lambda phase, done, *_: epochs.append((phase, done)))
 
     assert [done for phase, done in epochs if phase == "training"] == [3, 4]
     dataset.limit(10).tag_samples("check")
@@ -281,12 +281,12 @@ def test_a_training_is_stopped_from_another_process_and_goes_on(digits, elsewher
     (row,) = list_runs(dataset).rows
     assert row["state"] == "running"
     with pytest.raises(ValueError, match="is running: only a stopped or failed run can be resumed"):
-        resume_run(dataset, row["run"])
+        resume_run(dataset, row["key"])
     with pytest.raises(ValueError, match="is running: stop it first"):
-        delete_run(dataset, row["run"])
+        delete_run(dataset, row["key"])
 
     asked = time.monotonic()
-    stop_run(dataset, row["run"])
+    stop_run(dataset, row["key"])
     output = running.communicate(timeout=60)[0]
 
     assert time.monotonic() - asked < 30  # not after ten thousand epochs
@@ -296,8 +296,8 @@ def test_a_training_is_stopped_from_another_process_and_goes_on(digits, elsewher
         assert after[part] == before[part], part
     assert list_runs(dataset).rows[0]["state"] == "stopped"
     with pytest.raises(ValueError, match="is not running"):
-        stop_run(dataset, row["run"])
-    delete_run(dataset, row["run"])
+        stop_run(dataset, row["key"])
+    delete_run(dataset, row["key"])
     assert everything(dataset) == before
 
 

@@ -14,7 +14,6 @@ from ...models.settings import ImageSettings, SmallCNNSettings
 from ...models.synthetic import AddPolicy
 from ..data.labels import Labels
 from ..data.synthetic import SyntheticImage, read_image
-from ..display.tables import percent
 from ..runs.run import Run
 from ..training.image_survey import ImageStats, groups_of_all
 from ..training.partition import Split
@@ -173,8 +172,8 @@ def _recall(correct: np.ndarray, labels: np.ndarray, classes: int) -> list[float
 def _arm_row(name: str, correct: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, Any]:
     accuracy = _balanced_accuracy(correct, labels, classes)
     return {
-        "training set": name if name in (*BASELINES, AUGMENTED) else f"best of these + {name}",
-        "balanced accuracy": percent(float(accuracy.mean())),
-        "lowest": percent(float(accuracy.min())),
-        "highest": percent(float(accuracy.max())),
+        "training_set": name if name in (*BASELINES, AUGMENTED) else f"best of these + {name}",
+        "balanced_accuracy": float(accuracy.mean()),
+        "lowest": float(accuracy.min()),
+        "highest": float(accuracy.max()),
     }

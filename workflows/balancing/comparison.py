@@ -11,7 +11,9 @@ from ...models.errors import InvalidInput
 from ...models.synthetic import Origin
 from ..data.labels import Labels
 from ..data.synthetic import SyntheticImage
-from ..display.tables import counted, left_out, table
+from ..display.charts import Chart, intervals
+from ..display.results import Part, RunResults
+from ..display.tables import counted, left_out
 from ..runs import lifecycle
 from ..runs.arguments import Progress, Samples, check
 from ..runs.label_snapshot import freeze
@@ -37,8 +39,8 @@ METHODS = {  # baselines by their names in papers
 }
 
 
-@dataclass
-class GenerationResults:
+@dataclass(repr=False)
+class GenerationResults(RunResults):
     """Results of `compare_methods(task="generation")`. `str` prints them as tables."""
 
     run_key: str
@@ -54,12 +56,19 @@ class GenerationResults:
     synthetic: int = 0  # earlier synthetic samples, left out
     views: dict[str, str] = field(default_factory=dict)
 
-    def __str__(self) -> str:
-        lines = [f"{self.run_key}: ways to even out {counted(len(self.names), 'class')}", "", table(self.rows)]
+    def parts(self) -> list[Part]:
+        lines: list[Part] = [f"{self.run_key}: ways to even out {counted(len(self.names), 'class')}", "", self.rows]
         for arm, (gain, low, high) in self.gains.items():
             points = f"{100 * gain:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
-            lines += ["", f"{arm}: {points} over {self.best}", table(self.verdicts[arm])]
-        return "\n".join([*lines, *self.notes, *left_out(len(self.skipped), self.synthetic)])
+            lines += ["", f"{arm}: {points} over {self.best}", self.verdicts[arm]]
+        return [*lines, *self.notes, *left_out(len(self.skipped), self.synthetic)]
+
+    def charts(self) -> dict[str, Chart]:
+        ends = ("balanced_accuracy", "lowest", "highest")
+        verdicts = {
+            arm: intervals(rows, f"Gain in recall by {arm}", "class", "gain") for arm, rows in self.verdicts.items()
+        }
+        return {"methods": intervals(self.rows, "Balanced accuracy", "training_set", *ends), **verdicts}
 
 
 def compare_generation(
@@ -133,7 +142,7 @@ def _results(
     return GenerationResults(
         run_key=run.key,
         names=labels.names,
-        rows=[{**row, "training set": METHODS.get(row["training set"], row["training set"])} for row in benefit.arms],
+        rows=[{**row, "training_set": METHODS.get(row["training_set"], row["training_set"])} for row in benefit.arms],
         verdicts={arm: verdict_rows(benefit, arm, labels.names) for arm in benefit.verdicts},
         gains={arm: list(verdict.total) for arm, verdict in benefit.verdicts.items()},
         decisions={arm: verdict.decision for arm, verdict in benefit.verdicts.items()},

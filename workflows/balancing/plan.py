@@ -36,7 +36,7 @@ class Plan:
         """A line for each class."""
         columns = zip(self.names, self.real.tolist(), self.synthetic.tolist(), self.add.tolist(), strict=True)
         return [
-            {"class": name, "real": real, "synthetic": existing, "to add": add, "after": real + existing + add}
+            {"class": name, "real": real, "synthetic": existing, "to_add": add, "after": real + existing + add}
             for name, real, existing, add in columns
         ]
 

@@ -11,28 +11,33 @@ import numpy as np
 
 from ...models.synthetic import Origin, Reason
 from ..data.synthetic import SyntheticImage
-from ..display.tables import counted, left_out, table
+from ..display.charts import Chart, bars, intervals
+from ..display.results import Part, Results, RunResults
+from ..display.tables import counted, left_out
 from .benefit import Benefit
 from .plan import Plan
 
 
-@dataclass
-class DryRun:
+@dataclass(repr=False)
+class DryRun(Results):
     """Results of `balance_classes(dry_run=True)`: nothing was written. `str` prints them as a table."""
 
-    rows: list[dict[str, Any]]  # a class: real, synthetic, to add, after
+    rows: list[dict[str, Any]]  # a class: real, synthetic, to_add, after
     minutes: float  # estimate
     preview: np.ndarray | None  # a grid of images, a row a class that gets some, uint8 [height, width, 3]
     notes: list[str]
 
-    def __str__(self) -> str:
-        images = counted(sum(row["to add"] for row in self.rows), "synthetic image")
+    def parts(self) -> list[Part]:
+        images = counted(sum(row["to_add"] for row in self.rows), "synthetic image")
         title = f"{images} would be added, in about {counted(round(self.minutes), 'minute')}; nothing was written"
-        return "\n".join([title, "", table(self.rows), *self.notes])
+        return [title, "", self.rows, *self.notes]
+
+    def charts(self) -> dict[str, Chart]:
+        return {"plan": bars(self.rows, "Images", "class", "real", "synthetic", "to_add", kind="stacked")}
 
 
-@dataclass
-class BalanceResults:
+@dataclass(repr=False)
+class BalanceResults(RunResults):
     """Results of `balance_classes`. `str` prints them as tables."""
 
     run_key: str
@@ -53,19 +58,24 @@ class BalanceResults:
     synthetic: int = 0  # earlier synthetic samples, left out
     refused_picture: str | None = None  # a grid of rejected images, a row a reason
 
-    def __str__(self) -> str:
-        parts = [f"{self.run_key}: {counted(self.added, 'synthetic sample')} added", "", table(self.rows)]
+    def parts(self) -> list[Part]:
+        parts: list[Part] = [f"{self.run_key}: {counted(self.added, 'synthetic sample')} added", "", self.rows]
         if self.refused:
             why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(self.refused.items()))
             parts.append(f"refused by the filters: {why}")
         if self.gain:
             gain, low, high = (f"{100 * value:+.1f}" for value in self.gain)
-            parts += ["", table(self.arms), "", table(self.verdict), ""]
+            parts += ["", self.arms, "", self.verdict, ""]
             parts += [f"Balanced accuracy {gain} points ({low} to {high}) over the best of the others, {self.best}."]
             parts += [f"Verdict: {self.decision}"]
-        left = list(self.notes)
-        left += left_out(len(self.skipped), self.synthetic)
-        return "\n".join([*parts, *left])
+        return [*parts, *self.notes, *left_out(len(self.skipped), self.synthetic)]
+
+    def charts(self) -> dict[str, Chart]:
+        plan = {"plan": bars(self.rows, "Images", "class", "real", "synthetic", "added", kind="stacked")}
+        if not self.verdict:
+            return plan
+        arms = intervals(self.arms, "Balanced accuracy", "training_set", "balanced_accuracy", "lowest", "highest")
+        return {"verdict": intervals(self.verdict, "Gain in recall", "class", "gain"), **plan, "arms": arms}
 
 
 def class_rows(plan: Plan, images: Sequence[SyntheticImage], added: bool) -> list[dict[str, Any]]:
@@ -76,7 +86,7 @@ def class_rows(plan: Plan, images: Sequence[SyntheticImage], added: bool) -> lis
     for row in plan.rows:
         name, real, synthetic = row["class"], row["real"], row["synthetic"]
         new = accepted[name] if added else 0
-        line = {"class": name, "real": real, "synthetic": synthetic, "wanted": row["to add"], "added": new}
+        line = {"class": name, "real": real, "synthetic": synthetic, "wanted": row["to_add"], "added": new}
         lines.append({**line, "after": real + synthetic + new, "refused": rejected[name]})
     return lines
 
@@ -118,17 +128,18 @@ def verdict_rows(benefit: Benefit, arm: str, names: list[str]) -> list[dict[str,
         lines.append(
             {
                 "class": name,
-                "held out": int(verdict.held_out[i]),
-                "recall": _points(benefit.recall[benefit.best][i]),
-                "with synthetic": _points(benefit.recall[arm][i]),
-                "gain": _points(verdict.gain[i], "+"),
-                "from": _points(verdict.low[i], "+"),
-                "to": _points(verdict.high[i], "+"),
+                "held_out": int(verdict.held_out[i]),
+                "recall": benefit.recall[benefit.best][i],
+                "recall_with_synthetic": benefit.recall[arm][i],
+                "gain": _number(verdict.gain[i]),
+                "gain_low": _number(verdict.low[i]),
+                "gain_high": _number(verdict.high[i]),
                 "verdict": verdict.words[i],
             }
         )
     return lines
 
 
-def _points(fraction: float | None, sign: str = "") -> str | None:
-    return None if fraction is None or np.isnan(fraction) else f"{100 * fraction:{sign}.1f}"
+def _number(value: float) -> float | None:
+    """None for a class without a held-out image."""
+    return None if np.isnan(value) else float(value)

@@ -9,15 +9,17 @@ import numpy as np
 
 from ...models.images.measure import Measurements
 from ..data.labels import Labels
-from ..display.tables import counted, table
+from ..display.charts import Chart, bars
+from ..display.results import Part, RunResults
+from ..display.tables import counted
 from ..runs.run import Run
 from .problems import GROUPED, KINDS, Found
 
 COUNTS = "problem counts"  # note of a run, for those who only want to know whether there is anything
 
 
-@dataclass
-class CheckResults:
+@dataclass(repr=False)
+class CheckResults(RunResults):
     """What `check_dataset` returns. `str` prints it as a table."""
 
     run_key: str
@@ -33,14 +35,17 @@ class CheckResults:
     synthetic: int  # samples left out because Evenset generated them
     notes: list[str] = field(default_factory=list)
 
-    def __str__(self) -> str:
+    def parts(self) -> list[Part]:
         head = f"{self.output_field} ({self.run_key})\n"
         if self.flagged:
             head += f"{self.flagged:,} of {counted(self.samples, 'sample')} {'has' if self.flagged == 1 else 'have'} "
             head += "a problem, or several"
         else:
             head += f"nothing is wrong with the {counted(self.samples, 'sample')}"
-        return "\n".join([head, "", table(self.rows), *self.notes])
+        return [head, "", self.rows, *self.notes]
+
+    def charts(self) -> dict[str, Chart]:
+        return {"problems": bars(self.rows, "Samples with a problem", "problem", "samples")}
 
 
 def summarise(run: Run, labels: Labels, images: Measurements, found: Found, views: dict[str, str]) -> CheckResults:

@@ -7,21 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from ..display.tables import counted, left_out, percent, table
+from ..display.charts import Chart, bars, intervals
+from ..display.results import Part, RunResults
+from ..display.tables import ATTACK, counted, left_out
 
 CONFIDENCE = 0.95  # of the intervals
 MEASURES = ("accuracy", "macro_f1", "coverage")
 
 
-@dataclass
-class CompareResults:
+@dataclass(repr=False)
+class CompareResults(RunResults):
     """Results of `compare_methods`. `str` prints them as a table."""
 
     run_key: str
     output_field: str
     names: list[str]
-    rows: list[dict[str, Any]]  # a method: accuracy, macro-F1, coverage, seconds, accuracy under attacks
-    scores: list[dict[str, Any]]  # a method in one repetition: the same as numbers, and its seed
+    rows: list[dict[str, Any]]  # a method: accuracy, macro_f1 and coverage with intervals, seconds, fgsm_2_255 and such
+    scores: list[dict[str, Any]]  # a method in one repetition: the same without intervals, and its seed
     trained: list[int]  # labels of each repetition
     held_out: list[int]
     fields: dict[str, str]  # method: field of its predictions
@@ -31,11 +33,17 @@ class CompareResults:
     skipped: dict[str, str] = field(default_factory=dict)  # sample id: why its image could not be used
     synthetic: int = 0  # samples left out because Evenset generated them
 
-    def __str__(self) -> str:
+    def parts(self) -> list[Part]:
         times = f"{len(self.held_out)} times" if len(self.held_out) > 1 else "once"
         trained, scored = counted(self.trained[0], "label"), counted(self.held_out[0], "other")
         title = f"{self.output_field}: {trained} trained, {scored} scored, {times}"
-        return "\n".join([title, "", table(self.rows), *self.notes, *left_out(len(self.skipped), self.synthetic)])
+        return [title, "", self.rows, *self.notes, *left_out(len(self.skipped), self.synthetic)]
+
+    def charts(self) -> dict[str, Chart]:
+        accuracy = {key: intervals(self.rows, key.replace("_", " ").capitalize(), "method", key) for key in MEASURES}
+        attacks = [key for key in self.rows[0] if ATTACK.fullmatch(key)]
+        attacked = {"attacks": bars(self.rows, "Accuracy under attacks", "method", *attacks, is_fraction=True)}
+        return {**accuracy, **(attacked if attacks else {}), "seconds": bars(self.rows, "Seconds", "method", "seconds")}
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -65,21 +73,20 @@ def interval(values: list[float]) -> tuple[float, float, float]:
 
 
 def table_rows(scores: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """A line for each method, from its scores in all repetitions; None where it was not attacked."""
-    attacks = dict.fromkeys(key for trials in scores.values() for trial in trials for key in trial if "/255" in key)
-    lines = []
+    """A row a method: means of its scores in all repetitions, with intervals; None where it was not attacked."""
+    keys = dict.fromkeys(key for trials in scores.values() for trial in trials for key in trial)
+    rows = []
     for name, trials in scores.items():
-        columns = {key: _cell([trial.get(key, np.nan) for trial in trials]) for key in (*MEASURES, *attacks)}
-        columns["macro-F1"] = columns.pop("macro_f1")
-        order = ("accuracy", "macro-F1", "coverage", "seconds", *attacks)
-        columns["seconds"] = f"{np.mean([trial['seconds'] for trial in trials]):.1f}"
-        lines.append({"method": name, **{key: columns[key] for key in order}})
-    return lines
+        row: dict[str, Any] = {"method": name}
+        for key in (*MEASURES, "seconds", *filter(ATTACK.fullmatch, keys)):
+            values = [trial.get(key, np.nan) for trial in trials]
+            row |= {key: float(np.mean(values))} if key == "seconds" else _columns(key, values)
+        rows.append(row)
+    return rows
 
 
-def _cell(values: list[float]) -> str | None:
-    """Mean and interval as text: 93.1 % (91.0 to 95.2 %)."""
+def _columns(key: str, values: list[float]) -> dict[str, float | None]:
+    """Mean and interval of a measure; an interval is inside 0 to 1."""
     mean, low, high = interval(values)
-    if np.isnan(low) or np.isclose(low, high):
-        return percent(mean)
-    return f"{percent(mean)} ({100 * max(low, 0):.1f} to {percent(min(high, 1))})"
+    ends = {key: mean, f"{key}_low": np.fmax(low, 0), f"{key}_high": np.fmin(high, 1)}
+    return {name: None if np.isnan(low if name != key else mean) else float(end) for name, end in ends.items()}

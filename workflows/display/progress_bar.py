@@ -1,4 +1,4 @@
-"""The progress bar of a terminal."""
+"""The progress bar of a terminal or a notebook."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ class TerminalBar:
         self.tqdm: Any = None
 
     def __call__(self, phase: str, done: int, total: int, note: str) -> None:
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
 
         if phase != self.phase:
             self.close()
             self.phase, self.tqdm = phase, tqdm(total=total, desc=phase, dynamic_ncols=True)
-        self.tqdm.total = total
+        if self.tqdm.total != total:
+            self.tqdm.reset(total)
         self.tqdm.set_postfix_str(note, refresh=False)
         self.tqdm.update(done - self.tqdm.n)
 

@@ -2,22 +2,77 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
 FIGURE = re.compile(r"[-+]?[\d.,]+( %)?")
+BOUND = re.compile(r"_(low|high)$")
+FRACTIONS = frozenset(
+    "accuracy at_least balanced_accuracy confidence coverage cross_fitted_accuracy highest lowest macro_f1 precision "
+    "recall recall_with_synthetic test_recall weight".split()
+)
+POINTS = ("gain",)  # differences of fractions, shown with their sign
+ATTACK = re.compile(r"(fgsm|pgd)_\w+_255")  # accuracy under an attack
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Rows as a plain table: figures right-aligned, None and NaN as a dash."""
     from tabulate import tabulate
 
-    rows = [{name: None if value != value else value for name, value in row.items()} for row in rows]
-    columns = {name: [row.get(name) for row in rows] for row in rows for name in row}
-    texts = [i for i, values in enumerate(columns.values()) if any(isinstance(value, str) for value in values)]
-    sides = ["left" if i in texts and not (i and _are_figures(v)) else "right" for i, v in enumerate(columns.values())]
-    style = dict(tablefmt="simple", missingval="–", colalign=sides)
+    rows = readable(rows)
+    texts = [i for i, values in enumerate(columns_of(rows).values()) if _has_text(values)]
+    style = dict(tablefmt="simple", missingval="–", colalign=sides(rows))
     return str(tabulate(rows, headers="keys", disable_numparse=texts, **style))  # "007" may be a class
+
+
+def columns_of(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [row.get(name) for row in rows] for row in rows for name in row}
+
+
+def sides(rows: list[dict[str, Any]]) -> list[str]:
+    """Where each column stands: the first, and texts, to the left."""
+    values = columns_of(rows).values()
+    return [
+        "left" if _has_text(column) and not (i and _are_figures(column)) else "right" for i, column in enumerate(values)
+    ]
+
+
+def _has_text(values: list[Any]) -> bool:
+    return any(isinstance(value, str) for value in values)
+
+
+def readable(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows as people read them: keys with spaces, fractions as percent, an interval in the cell of its value."""
+    return [{key.replace("_", " "): _cell(key, row) for key in row if not _is_bound(key, row)} for row in rows]
+
+
+def _is_bound(key: str, row: dict[str, Any]) -> bool:
+    """Whether it is an end of the interval of another column."""
+    value = BOUND.sub("", key)
+    return value != key and value in row
+
+
+def _cell(key: str, row: dict[str, Any]) -> Any:
+    value, low, high = (_shown(key, row.get(f"{key}{end}")) for end in ("", "_low", "_high"))
+    if value is None or low is None or high is None or math.isclose(row[f"{key}_low"], row[f"{key}_high"]):
+        return value
+    return f"{value} ({str(low).removesuffix(' %')} to {high})"
+
+
+def _shown(key: str, value: Any) -> Any:
+    """A value as text, where its kind asks for it; None for None and NaN."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(f"{item:.3f}" if isinstance(item, float) else str(item) for item in value)
+    if not isinstance(value, (int, float)):
+        return value
+    if value != value:
+        return None
+    if key in POINTS:
+        return f"{100 * value:+.1f}"
+    if key in FRACTIONS or ATTACK.fullmatch(key):
+        return percent(value)
+    return f"{value:,.1f}" if key == "seconds" else value
 
 
 def _are_figures(values: list[Any]) -> bool:

@@ -186,7 +186,7 @@ def _row(folder: Path) -> dict[str, Any]:
         "images": len(paths),
         "dimensions": dimensions,
         "bytes": sum(path.stat().st_size for path in folder.glob("*.npz")),
-        "last use": datetime.fromtimestamp((folder / NOTES).stat().st_mtime).isoformat(" ", "minutes"),
+        "last_use": datetime.fromtimestamp((folder / NOTES).stat().st_mtime).isoformat(" ", "minutes"),
     }
 
 

@@ -7,14 +7,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..display.tables import counted, left_out, table
+from ..display.charts import Chart, bars
+from ..display.results import Part, RunResults
+from ..display.tables import counted, left_out
 from .selection import Row
 
 ALL = "images"  # column of an export without splits
 
 
-@dataclass
-class ExportResults:
+@dataclass(repr=False)
+class ExportResults(RunResults):
     """What an export holds. `str` prints a table of classes and splits."""
 
     run_key: str
@@ -28,11 +30,15 @@ class ExportResults:
     skipped: dict[str, str]  # sample id: why its image cannot be read
     notes: list[str] = field(default_factory=list)
 
-    def __str__(self) -> str:
+    def parts(self) -> list[Part]:
         origins = ", ".join(f"{count:,} {origin}" for origin, count in self.origins.items())
         left = [f"{counted(count, 'sample')} left out: {reason}." for reason, count in self.left_out.items()]
         title = f"{counted(self.images, 'image', 'is', 'are')} in {self.folder} ({self.format}): {origins}"
-        return "\n".join([title, "", table(self.rows), *left, *self.notes, *left_out(len(self.skipped))])
+        return [title, "", self.rows, *left, *self.notes, *left_out(len(self.skipped))]
+
+    def charts(self) -> dict[str, Chart]:
+        splits = [name for name in (self.rows[0] if self.rows else ()) if name != "class"]
+        return {"images": bars(self.rows, "Exported images", "class", *splits)}
 
 
 def count_classes(rows: Sequence[Row], copied: Iterable[int], splits: Sequence[str]) -> list[dict[str, Any]]:

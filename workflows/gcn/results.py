@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..data.labels import Labels, label_notes
-from ..display.tables import counted, left_out, table
+from ..display.charts import Chart
+from ..display.results import Part, RunResults
+from ..display.tables import counted, left_out
 from ..runs.run import Run
 from ..training import held_out
 from ..training.graph_scores import GraphScores
@@ -16,8 +18,8 @@ from ..training.image_survey import errors_by_id
 from ..training.partition import Split
 
 
-@dataclass
-class GCNResults:
+@dataclass(repr=False)
+class GCNResults(RunResults):
     """What `train_gcn` returns. `str` prints it as a table."""
 
     run_key: str
@@ -43,7 +45,7 @@ class GCNResults:
     seconds: float
     views: dict[str, str] = field(default_factory=dict)
 
-    def __str__(self) -> str:
+    def parts(self) -> list[Part]:
         title = (
             f"{self.output_field}: {counted(self.trained, 'label')} trained, {self.validated:,} validated, "
             f"{counted(self.epochs, 'epoch')}"
@@ -52,7 +54,10 @@ class GCNResults:
         notes = [*self.notes, *left_out(len(self.skipped), self.synthetic)]
         if self.heatmap_field:
             notes.append(f"Tick {self.heatmap_field!r} in the App's sidebar to see the heat maps.")
-        return "\n".join([title, f"{accuracy}, {self.seconds:.1f} seconds", self.graph, "", table(self.rows), *notes])
+        return [title, f"{accuracy}, {self.seconds:.1f} seconds", self.graph, "", self.rows, *notes]
+
+    def charts(self) -> dict[str, Chart]:
+        return held_out.charts(self.curves, self.confusion, self.names, self.rows)
 
 
 def summarise(

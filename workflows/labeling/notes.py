@@ -139,7 +139,7 @@ def _nothing_accepted(labelled: int, candidates: Candidates, settings: AutoLabel
     if lower:
         best = lower[-1]
         other = f" A target of {percent(best['target'])} accepts {counted(best['accepted'], 'sample')}: see set_target."
-    likely = next(row["labels needed"] for row in rows if row["target"] == settings.target_precision)
+    likely = next(row["labels_needed"] for row in rows if row["target"] == settings.target_precision)
     more = f"about {likely:,}" if likely else f"more than {16 * labelled:,}"
     return f"Nothing is accepted: {reason}.{other} {target} is likely to take {more} random labels in all."
 

@@ -12,7 +12,9 @@ from ...models.confidence.calibration import reliability
 from ...models.confidence.threshold import clopper_pearson, curve
 from ...models.settings import AutoLabelSettings
 from ..data.labels import Labels
-from ..display.tables import percent, table
+from ..display.charts import Chart, Series, bars, column, training
+from ..display.results import Part, RunResults
+from ..display.tables import percent
 from ..runs.run import Run
 from ..training.graph_members import MEMBERS
 from ..training.image_survey import errors_by_id
@@ -31,8 +33,8 @@ class Promise(StrEnum):
     NONE = "none"
 
 
-@dataclass
-class AutoLabelResults:
+@dataclass(repr=False)
+class AutoLabelResults(RunResults):
     """What `auto_label` returns. `str` prints it as a table."""
 
     run_key: str
@@ -63,7 +65,7 @@ class AutoLabelResults:
     synthetic: int  # samples left out because Evenset generated them
     views: dict[str, str]  # "accepted", "review", "labelled": name of the saved view
 
-    def __str__(self) -> str:
+    def parts(self) -> list[Part]:
         out_of_distribution = f", {self.unlike:,} of them like no labelled class" if self.unlike else ""
         rows = [
             ("samples", f"{self.samples:,}, {self.labelled:,} labelled"),
@@ -78,14 +80,36 @@ class AutoLabelResults:
             rows.append(("on held-out labels", f"{percent(self.precision)} ({low} to {high})"))
         head = "\n".join(f"{name:<20} {text}" for name, text in rows)
         title = f"{self.output_field} ({self.run_key})"
-        return "\n".join([title, head, "", table(self.rows), *self._members(), *self._reliability(), *self.notes])
+        return [title, head, "", self.rows, *self._members(), *self._reliability(), *self.notes]
 
-    def _members(self) -> list[str]:
-        """The members of the ensemble, in lines."""
-        return ["", "members of the ensemble", table(self.members)] if self.members else []
+    def charts(self) -> dict[str, Chart]:
+        counts = bars(self.rows, "Samples", "class", "labelled", "accepted", "review", kind="stacked")
+        return {**self._precision(), "classes": counts, **self._targets(), **training(self.curves)}
 
-    def _reliability(self) -> list[str]:
-        """The reliability of confidences, in lines."""
+    def _precision(self) -> dict[str, Chart]:
+        """Precision over coverage, and the target."""
+        if not self.curve:
+            return {}
+        ends = (column(self.curve, "low"), column(self.curve, "high"))
+        lines = [
+            Series("precision", column(self.curve, "precision"), *ends),
+            Series("target", [self.target_precision] * len(self.curve)),
+        ]
+        title, places = "Precision over coverage", column(self.curve, "coverage")
+        return {"precision": Chart("lines", title, places, lines, "coverage", is_fraction=True)}
+
+    def _targets(self) -> dict[str, Chart]:
+        if not self.targets:
+            return {}
+        title = "Coverage and lower bound by target precision"
+        return {"targets": bars(self.targets, title, "target", "coverage", "at_least", is_fraction=True)}
+
+    def _members(self) -> list[Part]:
+        """The members of the ensemble."""
+        return ["", "members of the ensemble", self.members] if self.members else []
+
+    def _reliability(self) -> list[Part]:
+        """The reliability of confidences."""
         if not self.reliability:
             return []
         rows = [
@@ -98,7 +122,7 @@ class AutoLabelResults:
             }
             for row in self.reliability
         ]
-        return ["", "reliability of the confidences, cross-validated (an estimate)", table(rows), ""]
+        return ["", "reliability of the confidences, cross-validated (an estimate)", rows, ""]
 
 
 def summarise(
@@ -181,12 +205,13 @@ def class_rows(
     return rows
 
 
-def _precision(correct: np.ndarray, alpha: float) -> dict[str, str | None]:
+def _precision(correct: np.ndarray, alpha: float) -> dict[str, float | None]:
     """Columns of a class's row on its accepted held-out samples [n]."""
     count, total = int(correct.sum()), len(correct)
     low, high = clopper_pearson(count, total, alpha)
-    bounds = f"{percent(low)} to {percent(high)}" if total else None
-    return {"held-out correct": f"{count} of {total}" if total else None, "precision": bounds}
+    values = (count / total, low, high) if total else (None, None, None)
+    names = ("precision", "precision_low", "precision_high")
+    return {"held_out": total, "held_out_correct": count, **dict(zip(names, values, strict=True))}
 
 
 def _member_rows(labels: Labels, predictions: Predictions, calibration: np.ndarray) -> list[dict[str, Any]]:
@@ -195,15 +220,14 @@ def _member_rows(labels: Labels, predictions: Predictions, calibration: np.ndarr
     for name, weight in sorted(predictions.weights.items(), key=lambda item: -item[1]):
         scores = np.nan_to_num(predictions.members[name][calibration], nan=-np.inf)
         is_correct = (scores.argmax(axis=1) == labels.class_ids[calibration]) & np.isfinite(scores).any(axis=1)
-        held_out = f"{int(is_correct.sum())} of {len(calibration)}" if len(calibration) else None
-        accuracy = predictions.accuracies.get(name)
         rows.append(
             {
                 "member": name,
-                "weight": percent(weight),
-                "cross-fitted correct": None if accuracy is None else percent(accuracy),
-                "held-out correct": held_out,
-                "what it is": MEMBERS[name],
+                "weight": weight,
+                "cross_fitted_accuracy": predictions.accuracies.get(name),
+                "held_out": len(calibration),
+                "held_out_correct": int(is_correct.sum()),
+                "description": MEMBERS[name],
             }
         )
     return rows

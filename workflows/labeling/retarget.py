@@ -16,6 +16,7 @@ from ..data.durable_writes import refresh
 from ..data.field_access import require_writable
 from ..data.internals import root_dataset
 from ..data.status import Status
+from ..display.results import Part, Summary
 from ..display.tables import counted, percent
 from ..runs import lookup, records
 from ..runs.lookup import audited_ids
@@ -33,8 +34,8 @@ CHOSEN_AFTER = "This target was chosen after looking."  # the notes of this file
 AUDIT_DRAWN = "The audit drew from what was accepted"
 
 
-@dataclass
-class TargetResults:
+@dataclass(repr=False)
+class TargetResults(Summary):
     """What `set_target` returns: the outcome of the target, and the changes."""
 
     run_key: str
@@ -52,13 +53,13 @@ class TargetResults:
     dry_run: bool
     notes: list[str]
 
-    def __str__(self) -> str:
+    def parts(self) -> list[Part]:
         total, word = self.accepted + self.review, "would be" if self.dry_run else "are"
         text = f"{self.accepted:,} of {total:,} {word} accepted ({percent(self.coverage)} of the unlabelled)"
         if self.precision is not None:
             text += f", at least {100 * self.low:.1f} % of them correct"
         changed = counted(self.changed, "sample", "changes", "change")
-        return "\n".join([f"{text} ({self.run_key}); {changed}", *self.notes])
+        return [f"{text} ({self.run_key}); {changed}", *self.notes]
 
 
 class SavedRun(NamedTuple):

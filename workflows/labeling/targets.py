@@ -36,8 +36,8 @@ def target_rows(
                 "target": target,
                 "accepted": count,
                 "coverage": count / len(candidates.unlabelled),
-                "at least": acceptance.threshold.low if count else None,
-                "labels needed": None if count else likely_labels(labelled, candidates, target, settings.alpha),
+                "at_least": acceptance.threshold.low if count else None,
+                "labels_needed": None if count else likely_labels(labelled, candidates, target, settings.alpha),
             }
         )
     return rows

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from ..data.labels import Labels
-from ..display.tables import counted, left_out, percent, table
+from ..display.charts import Chart, bars
+from ..display.results import Part, RunResults
+from ..display.tables import counted, left_out, percent
 from ..runs.run import Run
 from ..training.image_survey import errors_by_id
 from .out_of_fold import OutOfFold
 from .verdict import Verdict
 
 
-@dataclass
-class MistakeResults:
+@dataclass(repr=False)
+class MistakeResults(RunResults):
     """What `find_mistakes` returns. `str` prints it as a table."""
 
     run_key: str
@@ -29,7 +31,7 @@ class MistakeResults:
     contradicted: int  # of them: near-duplicates with another label, listed first
     noise: float  # expected fraction of wrong labels
     folds: int
-    rows: list[dict[str, Any]]  # a class: labels, issues, the most common suggestion
+    rows: list[dict[str, Any]]  # a class: labels, issues, the most common suggestion and its count
     notes: list[str]  # sentences on unjudged labels and next steps
     skipped: dict[str, str]  # sample id: why its image could not be used
     synthetic: int  # samples left out because Evenset generated them
@@ -39,14 +41,21 @@ class MistakeResults:
     expected: float = 0.0  # number of flagged labels that are expected to be wrong
     planted: list[dict[str, Any]] = field(default_factory=list)  # a score: average precision on planted errors
 
-    def __str__(self) -> str:
+    def parts(self) -> list[Part]:
         head = f"{self.output_field} ({self.run_key})\n"
         head += f"{'issues':<20} {self.issues:,} of {counted(self.judged, 'label')} of {self.label_field!r}\n"
         head += f"{'estimated noise':<20} {percent(self.noise)} of the labels are wrong"
         if self.issues:
             head += f"\n{'expected errors':<20} {self.expected:.0f} of the flagged labels"
-        planted = ["", f"average precision on planted errors; {self.method!r} was taken", table(self.planted), ""]
-        return "\n".join([head, "", table(self.rows), *(planted if self.planted else []), *self.notes])
+        planted: list[Part] = ["", f"average precision on planted errors; {self.method!r} was taken", self.planted, ""]
+        return [head, "", self.rows, *(planted if self.planted else []), *self.notes]
+
+    def charts(self) -> dict[str, Chart]:
+        issues = {"issues": bars(self.rows, "Flagged labels", "class", "issues")}
+        if not self.planted:
+            return issues
+        kinds = [key for key in self.planted[0] if key != "score"]
+        return {"planted": bars(self.planted, "Average precision on planted errors", "score", *kinds), **issues}
 
 
 def summarise(
@@ -82,9 +91,9 @@ def _class_rows(verdict: Verdict, labels: np.ndarray, names: list[str]) -> list[
     for index, name in enumerate(names):
         flagged = (labels == index) & verdict.is_issue
         top = Counter(names[other] for other in verdict.suggestions[flagged]).most_common(1)
-        suggestion = f"{top[0][0]} ({top[0][1]:,})" if top else None
+        suggestion, count = top[0] if top else (None, 0)
         row = {"class": name, "labels": int((labels == index).sum()), "issues": int(flagged.sum())}
-        rows.append({**row, "most suggested": suggestion})
+        rows.append({**row, "most_suggested": suggestion, "times_suggested": count})
     return rows
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from ..display.results import Part, RunResults, Summary
 from ..display.tables import counted
 
 
-@dataclass
-class ReviewResults:
+@dataclass(repr=False)
+class ReviewResults(Summary, RunResults):
     """Counts of a review. `str` prints them."""
 
     run_key: str
@@ -22,7 +23,7 @@ class ReviewResults:
     unwritten: int = 0  # samples whose label or suggestion changed before it was written
     notes: list[str] = dataclasses.field(default_factory=list)
 
-    def __str__(self) -> str:
+    def parts(self) -> list[Part]:
         done = {"accept": "accepted", "correct": "corrected", "reject": "rejected"}.get(self.action, "decided")
         text = f"{counted(self.changed, 'suggestion')} of {self.field!r} {done} ({self.run_key}); delete_run undoes it"
         if self.kept:
@@ -32,4 +33,4 @@ class ReviewResults:
             text += (
                 f"\n{counted(self.unwritten, 'sample')} not written: the label or the suggestion was changed meanwhile"
             )
-        return "\n".join([text, *self.notes])
+        return [text, *self.notes]

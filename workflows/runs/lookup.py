@@ -107,7 +107,7 @@ def samples_of(dataset: Any, run_key: str) -> Any:
 
 
 def read_results(dataset: Any, run_key: str) -> dict[str, Any]:
-    """Results of a run, without a reload of the dataset.
+    """Results of a run, its log and its text as a dict, without a reload of the dataset.
 
     Raises:
         ValueError: the run does not exist, or is not done
@@ -117,7 +117,8 @@ def read_results(dataset: Any, run_key: str) -> dict[str, Any]:
         raise InvalidInput(f"{run_key} is {record.state}: it has no results yet")
     with READING:
         stored = dataset.load_run_results(run_key, cache=False).serialize()
-    return {**stored["results"], "log": stored["log"], "text": stored["text"]}
+    kept = {name: stored.get(name) for name in ("kind", "log", "text")}
+    return {**stored["results"], **kept, "run_key": run_key}
 
 
 def sdk_function(name: str) -> Any:

@@ -11,28 +11,31 @@ from ...models.files import clear
 from ...models.regular_files import regular
 from ..data import durable_writes, locks
 from ..data.folders import ORIGIN
-from ..display.tables import counted, table
+from ..display.charts import Chart, bars
+from ..display.results import Part, Results
+from ..display.tables import counted
 from . import shown_files
 
 GONE, OTHER, UNKNOWN, BUSY = "dataset deleted", "another database", "unknown origin", "in use"
 
 
-@dataclass
-class CleanResults:
+@dataclass(repr=False)
+class CleanResults(Results):
     """Folders of datasets that this database lacks. `str` prints them as a table."""
 
     rows: list[dict[str, Any]]  # one a folder: dataset, runs, megabytes, state, deleted, folder
 
-    def __str__(self) -> str:
+    def parts(self) -> list[Part]:
         if not self.rows:
-            return "nothing to clean: each folder of Evenset belongs to a dataset of this database"
+            return ["nothing to clean: each folder of Evenset belongs to a dataset of this database"]
         deleted = sum(row["deleted"] for row in self.rows)
         waiting = sum(row["state"] == GONE and not row["deleted"] for row in self.rows)
         lines = [f"{counted(deleted, 'folder')} deleted"] if deleted else []
         lines += [f"{counted(waiting, 'folder')} of deleted datasets: --yes deletes them"] if waiting else []
-        return "\n".join([table(self.rows), *lines])
+        return [self.rows, *lines]
 
-    __repr__ = __str__
+    def charts(self) -> dict[str, Chart]:
+        return {"megabytes": bars(self.rows, "Megabytes", "folder", "megabytes")} if self.rows else {}
 
 
 def clean(yes: bool = False, unknown: bool = False) -> CleanResults:

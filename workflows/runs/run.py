@@ -22,11 +22,12 @@ from ..data import durable_writes
 from ..data.durable_writes import DatasetDeleted, write_durably
 from ..data.folders import run_folder
 from ..display.progress_bar import Progress
+from ..display.results import RunResults
 from ..display.tables import counted
 from .cached_arrays import Arrays, load_or_compute
 from .records import RunRecord, notify_panels, save_record, store
 
-T = TypeVar("T")
+R = TypeVar("R", bound=RunResults)
 REPORT_SECONDS = 0.3  # least time between two live states, and between two looks for a stop request
 LOG_LINES = 200  # that a run keeps
 CURVES = "curves.jsonl"
@@ -182,17 +183,20 @@ class Run:
         """Computes arrays once a run: a resumed run reads them (see `cached_arrays.load_or_compute`)."""
         return load_or_compute(self.folder / f"{name}.npz", compute, ids, rows)
 
-    def finish(self, results: T) -> T:
-        """Saves `results` (a dataclass) to the record, and returns them."""
+    def finish(self, results: R) -> R:
+        """Saves `results` to the record, and returns them as `load_results` will."""
         if isinstance(getattr(results, "notes", None), list):
             gone = [self.deleted_samples()] if self.gone else []
             kept = [sentence for name in ("embeddings", "images") for sentence in self.record.notes.get(name, [])]
             results.notes[:] = [*gone, *results.notes, *kept]  # type: ignore[attr-defined]
-        values = json.loads(json.dumps(asdict(results), default=lambda value: value.item()))  # type: ignore[call-overload]
-        values.pop("run_key", None)
+        text = json.dumps(asdict(results), default=lambda value: value.item())
+        values = json.loads(text, parse_constant=lambda _: None)  # a number that is none
+        results = type(results)(**{**values, "log": [*self.log]})
+        values = {name: value for name, value in values.items() if name not in ("run_key", "log")}
+        stored = dict(kind=type(results).__name__, results=values, log=self.log, text=str(results))
 
         def save() -> None:
-            record = self.dataset.init_run_results(self.key, results=values, log=self.log, text=str(results))
+            record = self.dataset.init_run_results(self.key, **stored)
             self.dataset.save_run_results(self.key, record, overwrite=True, cache=False)
 
         write_durably(self.dataset, save)

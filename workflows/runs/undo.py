@@ -10,13 +10,15 @@ from ...models.errors import InvalidInput
 from ...models.regular_files import is_folder
 from ..data import export_folders, sample_tags, synthetic
 from ..data.field_access import require_writable
+from ..display.charts import Chart
+from ..display.results import Part, Summary
 from ..display.tables import counted
 from . import ownership, review_undo, run_files
 from .records import RunRecord
 
 
-@dataclass
-class DeletedRun:
+@dataclass(repr=False)
+class DeletedRun(Summary):
     """What `delete_run` removed and restored, and left: edited since, or not the run's.
 
     Of all runs ("all") it has the sums, and a row for each run.
@@ -33,8 +35,15 @@ class DeletedRun:
     flags: int = 0  # of find_mistakes, that a review had dismissed, restored
     edited: list[str] = field(default_factory=list)  # ids of samples whose label was edited since: they keep it
     left: list[str] = field(default_factory=list)  # sentences on all else that stays
-    rows: list[dict[str, str]] = field(default_factory=list)  # of a dry run or of "all": run, outcome, text
+    runs: list[dict[str, str]] = field(default_factory=list)  # of a dry run or of "all": key, outcome, text
     kept: dict[str, str] = field(default_factory=dict)  # of "all": key of a run that stays -> the reason
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        return self.runs if self.runs or self.run_key == "all" else super().rows
+
+    def charts(self) -> dict[str, Chart]:
+        return {} if self.run_key == "all" else super().charts()
 
     def add(self, other: DeletedRun) -> None:
         """Adds what another run's deletion did."""
@@ -42,19 +51,19 @@ class DeletedRun:
             mine, its = getattr(self, item.name), getattr(other, item.name)
             if isinstance(mine, (list, int)):
                 setattr(self, item.name, mine + its)
-        self.rows.append(dict(run=other.run_key, outcome="deleted", text=str(other)))
+        self.runs.append(dict(key=other.run_key, outcome="deleted", text=str(other)))
 
     def keep(self, run_key: str, reason: str) -> None:
         """Adds a run that could not be deleted."""
         self.kept[run_key] = reason
-        self.rows.append(dict(run=run_key, outcome="kept", text=f"{run_key} stays: {reason}"))
+        self.runs.append(dict(key=run_key, outcome="kept", text=f"{run_key} stays: {reason}"))
 
-    def __str__(self) -> str:
-        if self.run_key == "all" and not self.rows:
-            return "no runs of Evenset"
-        if self.rows:
-            texts = [row["text"] for row in self.rows]
-            return "\n".join([*texts, *(line for line in self.left if not any(line in text for text in texts))])
+    def parts(self) -> list[Part]:
+        if self.run_key == "all" and not self.runs:
+            return ["no runs of Evenset"]
+        if self.runs:
+            texts = [row["text"] for row in self.runs]
+            return [*texts, *(line for line in self.left if not any(line in text for text in texts))]
         counts = [
             f"fields {', '.join(self.fields)}" if self.fields else "",
             *(
@@ -69,7 +78,7 @@ class DeletedRun:
             ),
         ]
         text = ", ".join(filter(None, counts)) or "it had written nothing into the dataset"
-        return "\n".join([f"{self.run_key} is gone: {text}", *self._edited(), *self.left])
+        return [f"{self.run_key} is gone: {text}", *self._edited(), *self.left]
 
     def _edited(self) -> Iterator[str]:
         if self.edited:

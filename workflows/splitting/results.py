@@ -10,7 +10,9 @@ import numpy as np
 
 from ...models.settings import SplitSettings
 from ..data.labels import Labels
-from ..display.tables import counted, left_out, table
+from ..display.charts import Chart, bars
+from ..display.results import Part, RunResults
+from ..display.tables import counted, left_out
 from .assignment import SOURCE_HELD_OUT, Assignment, leaking_groups
 from .tags import tags_of
 
@@ -20,8 +22,8 @@ MAX_NAMED = 10  # classes in a note
 LARGE_GROUP = 0.1  # fraction of the samples in one group, beyond which a note names it
 
 
-@dataclass
-class SplitResults:
+@dataclass(repr=False)
+class SplitResults(RunResults):
     """Counts of each class in each part. `str` prints them as a table."""
 
     run_key: str
@@ -35,10 +37,13 @@ class SplitResults:
     skipped: dict[str, str]  # sample id: why it cannot be read
     notes: list[str] = field(default_factory=list)
 
-    def __str__(self) -> str:
+    def parts(self) -> list[Part]:
         tags = ", ".join(f"{count:,} {self.tags[part]}" for part, count in self.counts.items())
-        lines = [f"{self.label_field}: {counted(self.added, 'sample', 'is', 'are')} tagged ({tags})", ""]
-        return "\n".join([*lines, table(self.rows), *self.notes, *left_out(len(self.skipped))])
+        head = f"{self.label_field}: {counted(self.added, 'sample', 'is', 'are')} tagged ({tags})"
+        return [head, "", self.rows, *self.notes, *left_out(len(self.skipped))]
+
+    def charts(self) -> dict[str, Chart]:
+        return {"parts": bars(self.rows, "Samples in each part", "class", *self.counts)}
 
 
 def summarize(run_key: str, label_field: str, split: Assignment, settings: SplitSettings) -> SplitResults:

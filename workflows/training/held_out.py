@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..data.labels import Labels
+from ..display.charts import Chart, bars, confusion, training
 from ..display.tables import percent
 from .partition import Split
 
@@ -40,11 +41,26 @@ def score(labels: Labels, logits: np.ndarray, split_ids: np.ndarray) -> HeldOutS
     validation, test = report_on(Split.VALIDATION), report_on(Split.TEST)
     counts = np.bincount(labels.class_ids[labels.labelled_indices], minlength=len(labels.names))
     rows = [
-        {"class": name, "labels": int(counts[i]), "recall": percent(validation.recall[i]) if validation else None}
-        | ({"test recall": percent(test.recall[i])} if test else {})
+        {"class": name, "labels": int(counts[i]), "recall": _recall(validation, i)}
+        | ({"test_recall": _recall(test, i)} if test else {})
         for i, name in enumerate(labels.names)
     ]
     return HeldOutScores(validation, test, rows)
+
+
+def _recall(report: Evaluation | None, class_id: int) -> float | None:
+    """None for a class without a scored sample."""
+    value = float(report.recall[class_id]) if report else np.nan
+    return None if np.isnan(value) else value
+
+
+def charts(
+    curves: list[dict[str, Any]], matrix: list[list[int]], names: list[str], rows: list[dict[str, Any]]
+) -> dict[str, Chart]:
+    """Curves of the training, confusion on the validation split, and recall of each class."""
+    keys = [key for key in ("recall", "test_recall") if rows and key in rows[0]]
+    recall = {"recall": bars(rows, "Recall", "class", *keys, is_fraction=True)}
+    return {**training(curves), **confusion(matrix, names), **recall}
 
 
 def accuracy_text(accuracy: float | None, test_accuracy: float | None) -> str:

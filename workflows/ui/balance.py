@@ -96,8 +96,10 @@ def _gain(row: dict[str, Any]) -> dict[str, Any] | None:
     """Figures of a class, None if it has no held-out image."""
     if row["gain"] is None:
         return None
-    low, high = (None if row[end] is None else float(row[end]) for end in ("from", "to"))
-    return dict(name=row["class"], gain=float(row["gain"]), low=low, high=high, word=row["verdict"])
+    gain, low, high = (
+        None if value is None else 100 * value for value in (row["gain"], row["gain_low"], row["gain_high"])
+    )
+    return dict(name=row["class"], gain=gain, low=low, high=high, word=row["verdict"])
 
 
 def of_samples(

@@ -152,7 +152,7 @@ def _shorten(dataset: Any, key: str, lines: list[label_edits.Line]) -> None:
     """Leaves these changes of a review, and counts again."""
     label_edits.save(folders.run_folder(dataset, key), lines)
     if lines:
-        earlier = load_results(dataset, key)
-        log, _ = earlier.pop("log"), earlier.pop("text")
-        results = ReviewResults(run_key=key, **{**earlier, "changed": len({line["id"] for line in lines})})
-        Run(dataset, records.read_record(dataset, key), None, log=log).finish(results)
+        results = load_results(dataset, key)
+        assert isinstance(results, ReviewResults)
+        results.changed = len({line["id"] for line in lines})
+        Run(dataset, records.read_record(dataset, key), None, log=results.log).finish(results)

@@ -39,7 +39,7 @@ def test_synthetic_images_that_are_there_count_for_the_target_and_for_the_cap():
     found = plan(max_ratio=3, there=(0, 10, 18))
 
     assert found.add.tolist() == [0, 50, 0]
-    assert found.rows[1] == {"class": "coat", "real": 40, "synthetic": 10, "to add": 50, "after": 100}
+    assert found.rows[1] == {"class": "coat", "real": 40, "synthetic": 10, "to_add": 50, "after": 100}
 
 
 @pytest.mark.parametrize("target", [6, {"bag": 50}, "majority"])

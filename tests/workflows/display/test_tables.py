@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from evenset.workflows.display.tables import counted, left_out, table
+from evenset.workflows.display.tables import counted, left_out, readable, table
 
 
 def test_figures_stand_to_the_right_and_names_as_they_are():
@@ -17,6 +17,24 @@ def test_figures_stand_to_the_right_and_names_as_they_are():
         "------  ------  -------  ---------------  -------  ------",
         "007       +7.9   95.1 %  5.1 % to 94.9 %        3       –",
         "cat      -14.0        –  10 %                1200     0.5",
+    ]
+
+
+def test_plain_keys_and_numbers_are_shown_as_words_and_percent():
+    rows = [
+        dict(method="gcn", accuracy=0.9312, accuracy_low=0.91, accuracy_high=1.0, held_out=45, seconds=1200.04),
+        dict(method="k-nn", accuracy=0.5, accuracy_low=0.5, accuracy_high=0.5, held_out=45, seconds=None),
+        dict(method="rules", accuracy=None, accuracy_low=None, accuracy_high=None, held_out=0, seconds=float("nan")),
+    ]
+
+    assert readable(rows) == [
+        {"method": "gcn", "accuracy": "93.1 % (91.0 to 100.0 %)", "held out": 45, "seconds": "1,200.0"},
+        {"method": "k-nn", "accuracy": "50.0 %", "held out": 45, "seconds": None},
+        {"method": "rules", "accuracy": None, "held out": 0, "seconds": None},
+    ]
+    assert readable([dict(gain=0.031, gain_low=-0.01, gain_high=0.05)]) == [{"gain": "+3.1 (-1.0 to +5.0)"}]
+    assert readable([dict(fgsm_2_5_255=0.5, mean=[0.5, 0.25], fields=["a", "b"], low=0.5, at_least=0)]) == [
+        {"fgsm 2 5 255": "50.0 %", "mean": "0.500, 0.250", "fields": "a, b", "low": 0.5, "at least": "0.0 %"}
     ]
 
 

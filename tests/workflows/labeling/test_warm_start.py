@@ -136,7 +136,7 @@ def test_the_network_goes_on_from_the_checkpoint_in_a_part_of_the_epochs(picture
 
     first, second, anew = (last_layer(pictures, key) for key in (FIRST, SECOND, "evenset_auto_label_3"))
     assert np.abs(first - second).max() < 1e-4 < np.abs(first - anew).max()
-    assert [len(load_results(pictures, key)["curves"]) for key in (FIRST, SECOND)] == [4, 1]
+    assert [len(load_results(pictures, key).curves) for key in (FIRST, SECOND)] == [4, 1]
     held, tuning = (parts(pictures, FIRST)[part] for part in (Split.HELD_OUT, Split.VALIDATION))
     assert (
         held

@@ -51,6 +51,6 @@ def test_readers_of_one_run_wait_for_one_another(labelled, monkeypatch):
 
     monkeypatch.setattr(type(labelled), "load_run_results", slow)
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: load_results(labelled, "evenset_auto_label_1")["accepted"], range(4)))
+        found = list(pool.map(lambda _: load_results(labelled, "evenset_auto_label_1").accepted, range(4)))
 
     assert len(set(found)) == 1 and most == [1] * 4

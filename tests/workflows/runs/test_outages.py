@@ -52,7 +52,7 @@ def test_a_second_run_into_the_same_field_is_refused_and_the_first_goes_on(clust
     dataset.reload()
     assert dataset.values("auto_label.label") == dataset.values("another.label")
     assert dataset.values("auto_label.confidence") == dataset.values("another.confidence")
-    assert [(row["run"], row["state"]) for row in list_runs(dataset).rows] == [
+    assert [(row["key"], row["state"]) for row in list_runs(dataset).rows] == [
         ("evenset_auto_label_1", "done"),
         (other.run_key, "done"),
     ]
@@ -122,9 +122,9 @@ def test_a_full_disk_ends_the_run_with_a_sentence(small_disk, digits, clusters, 
     (small_disk / "ballast").unlink(missing_ok=True)
     if images:
         subprocess.run(["mount", "-o", "remount,size=400m", str(small_disk)], check=True)
-    results = resume_run(dataset, row["run"], progress=False)
+    results = resume_run(dataset, row["key"], progress=False)
     assert dataset.count("auto_label") == results.samples == len(dataset)
-    delete_run(dataset, row["run"])
+    delete_run(dataset, row["key"])
     (small_disk / "ballast").unlink(missing_ok=True)
     assert everything(dataset) == before
 
@@ -139,7 +139,7 @@ def test_a_disk_that_is_too_small_for_a_generator(small_disk, digits):
 
     subprocess.run(["mount", "-o", "remount,size=400m", str(small_disk)], check=True)
     (row,) = list_runs(dataset).rows
-    assert resume_run(dataset, row["run"], progress=False).steps == 5
+    assert resume_run(dataset, row["key"], progress=False).steps == 5
 
 
 @pytest.mark.slow
@@ -259,4 +259,4 @@ def test_what_a_living_database_refuses_fails_the_run_and_leaves_nothing_of_it(c
     (row,) = list_runs(dataset).rows
     assert (row["state"], list(dataset.get_field_schema(flat=True))) == ("failed", before)
     assert "DocumentTooLarge: BSON document too large" in worker.sentence(error, "auto_label")
-    assert resume_run(dataset, row["run"], progress=False).run_key == row["run"]
+    assert resume_run(dataset, row["key"], progress=False).run_key == row["key"]

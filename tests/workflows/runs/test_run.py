@@ -48,7 +48,7 @@ def test_a_second_run_into_the_same_field_is_refused_and_the_first_is_unharmed(c
 
     results = label(dataset, progress=once(second))
 
-    assert [row["run"] for row in list_runs(dataset).rows] == [results.run_key]
+    assert [row["key"] for row in list_runs(dataset).rows] == [results.run_key]
     assert dataset.count("auto_label") == 60
     label(dataset, output_field="alone", seed=0)
     assert dataset.values("alone.label") == dataset.values("auto_label.label")
@@ -75,7 +75,7 @@ def test_two_reviews_of_one_label_field_wait_for_each_other(clusters, everything
     results = review_labels(dataset.select(accepted[:9]), "auto_label", progress=once(second))
 
     assert results.changed == 9 and dataset.count("ground_truth") == 129
-    assert [row["run"] for row in list_runs(dataset).rows] == ["evenset_auto_label_1", results.run_key]
+    assert [row["key"] for row in list_runs(dataset).rows] == ["evenset_auto_label_1", results.run_key]
 
 
 @pytest.mark.slow
@@ -158,11 +158,11 @@ def test_a_run_that_ends_early_leaves_the_data_set_as_it_was_and_goes_on(cluster
         assert after[part] == before[part], part
     (row,) = list_runs(dataset).rows
     assert (row["state"], row["error"]) == (state, str(error))
-    trace = run_folder(dataset, row["run"]) / "error.txt"
+    trace = run_folder(dataset, row["key"]) / "error.txt"
     assert trace.exists() == (state == "failed")
     assert state == "stopped" or "out of luck" in trace.read_text()
 
-    resume_run(dataset, row["run"], progress=False)
+    resume_run(dataset, row["key"], progress=False)
     assert dataset.count("auto_label") == 60
     (row,) = list_runs(dataset).rows
     assert (row["state"], row["error"]) == ("done", "")

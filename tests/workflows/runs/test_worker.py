@@ -51,7 +51,7 @@ def test_a_worker_does_the_work_and_leaves_nothing_but_the_run(clusters):
     assert (job.state, job.error) == ("done", "")
     dataset.reload()
     assert dataset.count("auto_label") == 200  # the view's samples, no others
-    assert load_results(dataset, job.run_key)["samples"] == 200
+    assert load_results(dataset, job.run_key).samples == 200
     assert not [key for key in records.store(dataset).list_keys() if key.startswith("job:")]
     with pytest.raises(ValueError, match="has no job"):
         worker.watch(dataset, job_id)

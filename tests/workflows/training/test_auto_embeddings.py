@@ -61,7 +61,7 @@ def test_a_field_of_vectors_comes_first(clusters, learn):
     results = learn(dataset, "ground_truth", progress=False)
     assert chosen(results) == "vector, as it has a vector for each sample."
     assert recorded(dataset, results) == "vector"
-    assert any(CHOSEN in line for line in load_results(dataset, results.run_key)["log"])
+    assert any(CHOSEN in line for line in load_results(dataset, results.run_key).log)
 
 
 def test_fields_that_are_no_vectors_of_every_sample_are_passed_over(clusters):

@@ -152,7 +152,7 @@ def test_a_model_object_is_used_and_its_vectors_stay_in_the_run(digits, refused)
     results = auto_label(dataset, "ground_truth", embeddings=of_pixels()(), progress=False)
 
     assert dataset.get_run_info(results.run_key).config.inputs["embeddings"] == "object of Pixels"
-    assert load_results(dataset, results.run_key)["samples"] == 40
+    assert load_results(dataset, results.run_key).samples == 40
     model = of_pixels()()
     type(model).has_embeddings = False
     with refused(dataset, "the model Pixels has no embeddings"):

@@ -64,12 +64,13 @@ def test_the_outcome_has_the_verdict_as_numbers(balanced):
     dataset, results = balanced
     found = balance_overview.outcome(dataset, results.run_key)
 
+    assert load_results.load_results(dataset, results.run_key) == results
     assert found.decision == "undecided" and found.added == 0  # fewer than 50 are held out
     gain, low, high = (f"{100 * value:+.1f}" for value in results.gain)
     assert f"Undecided whether it is worth adding: balanced accuracy {gain} points ({low} to {high})" in found.sentence
     assert found.sentence.endswith("None was added.")
-    assert [(row["name"], f"{row['gain']:+.1f}") for row in found.gains] == [
-        (row["class"], row["gain"]) for row in results.verdict
+    assert [(row["name"], row["gain"]) for row in found.gains] == [
+        (row["class"], pytest.approx(100 * row["gain"])) for row in results.verdict
     ]
     assert all(row["low"] <= row["gain"] <= row["high"] for row in found.gains)
     assert sum(found.refused.values()) == sum(results.refused.values()) > 0
@@ -181,4 +182,4 @@ def test_the_last_grid_is_the_picture_and_no_single_image_is(balanced):
     assert newest and re.search("samples_00000[12]", newest.name)
     for path in folder.glob("samples_*.png"):
         path.unlink()
-    assert load_results.load_results(dataset, results.run_key)["added"] == 0
+    assert load_results.load_results(dataset, results.run_key).added == 0

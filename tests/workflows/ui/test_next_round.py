@@ -30,4 +30,4 @@ def test_the_next_round_learns_as_the_last_from_what_was_decided(suggested):
     while records.read_record(suggested, "evenset_auto_label_2").state == "running":
         time.sleep(0.5)
         suggested.reload()
-    assert load_results(suggested, "evenset_auto_label_2")["labelled"] == 121
+    assert load_results(suggested, "evenset_auto_label_2").labelled == 121

@@ -33,11 +33,11 @@ def test_the_decisions_of_a_sitting_are_one_run_and_each_can_be_taken_back(sugge
     assert labels.values("auto_label.label") == [suggestion, "class 1", None]
     assert not {first, second, third} & ids_in_review(suggested) - {third}
     results = load_results(suggested, key)
-    assert (results["changed"], results["action"]) == (3, "mixed")
+    assert (results.changed, results.action) == (3, "mixed")
     assert review_queue.decided(suggested, *FIELDS, "one") == [first, second, third]
 
     assert review_queue.undo(suggested, *FIELDS, "one") == third
-    assert everything(suggested)["samples"] == two["samples"] and load_results(suggested, key)["changed"] == 2
+    assert everything(suggested)["samples"] == two["samples"] and load_results(suggested, key).changed == 2
     delete_run(suggested, key)
     assert everything(suggested) == before
 
