@@ -148,7 +148,7 @@ def test_a_user_applies_and_dismisses_suggestions_in_the_panel(planted, open_app
     user.picture("panel-mistakes")
 
     rows(user).first.click()
-    user.sees("1 applied; deleting evenset_review_labels_1 undoes it")
+    user.sees("1 applied (evenset_review_labels_1)")
     user.sees(f"{len(ids) - 1} of {len(planted)} labels wait for a decision")
     planted.reload()
     sample = planted[ids[0]]
@@ -198,7 +198,7 @@ def test_a_user_is_asked_before_all_that_is_shown_is_applied(digits, open_app):
     user.page.get_by_role("checkbox", name="Force").check()
     user.picture("panel-mistakes-force")
     user.click(f"Apply {len(shown)}")
-    user.sees(f"{len(shown)} applied; deleting evenset_review_labels_1 undoes it")
+    user.sees(f"{len(shown)} applied (evenset_review_labels_1)")
     dataset.reload()
     assert "rare" not in dataset.count_values("ground_truth.label")
 

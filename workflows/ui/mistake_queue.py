@@ -11,7 +11,6 @@ from ...models.errors import InvalidInput
 from ..data import locks
 from ..data.checks import require_fields
 from ..data.label_text import or_none
-from ..mistakes.verdict import MIN_CLASS_LABELS
 from ..reviewing import policy
 from ..reviewing.near_duplicates import settled
 from ..runs import records
@@ -39,9 +38,7 @@ class DecisionResults:
     run_key: str | None  # deleting it undoes the decision; None: nothing was left to decide
 
 
-def flagged_page(
-    dataset: Any, run_key: str, first: int, page_size: int, skipped: Sequence[str] = ()
-) -> FlaggedPage:
+def flagged_page(dataset: Any, run_key: str, first: int, page_size: int, skipped: Sequence[str] = ()) -> FlaggedPage:
     """The page of flagged labels with place `first`; the last page for a place behind the end.
 
     Args:
@@ -76,15 +73,6 @@ def _labels_read(dataset: Any, run_key: str) -> dict[str, str]:
     if labels is None:
         return {}
     return {i: labels.names[k] for i, k in zip(labels.ids.tolist(), labels.class_ids.tolist(), strict=True)}
-
-
-def too_small(class_rows: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """Judged labels of each class that has too few to flag one of them.
-
-    Args:
-        class_rows: `rows` of the results of find_mistakes
-    """
-    return {row["class"]: row["labels"] for row in class_rows if row["labels"] < MIN_CLASS_LABELS}
 
 
 def taken_labels(dataset: Any, label_field: str, shown: Sequence[dict[str, Any]]) -> list[policy.Taken]:
