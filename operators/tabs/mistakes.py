@@ -78,10 +78,10 @@ class MistakesTab(DecisionTab):
             self._show_flagged(page, state)
         else:
             self.show_keys(page, state)
-        for row in state["rows"] if state.get("question") else state["rows"][1:]:
-            self._show_row(page, row)
         if not state.get("question"):
             self._show_buttons(page, state)
+        for row in state["rows"] if state.get("question") else state["rows"][1:]:
+            self._show_row(page, row)
 
     def _show_flagged(self, page: types.Object, state: dict[str, Any]) -> None:
         """Draws the label that keys and buttons decide."""
