@@ -12,12 +12,14 @@ import fiftyone.operators.types as types
 from ..workflows import stop_run
 from ..workflows.data.internals import dataset_id, requests_to_app
 from ..workflows.runs import records, worker
+from ..workflows.ui import sittings
 from .display import widgets
 from .display.pages import PANEL
 from .display.wording import capitalize
 from .execution import take_opening
 from .tabs import event_order
 from .tabs.balance import BalanceTab
+from .tabs.decisions import session_name
 from .tabs.labels import LabelsTab
 from .tabs.live import LiveStrip, is_outdated
 from .tabs.mistakes import MistakesTab
@@ -140,11 +142,12 @@ class EvensetPanel(foo.Panel):
     def _open_tab(self, ctx: foo.ExecutionContext) -> Tab:
         return self.tabs[ctx.panel.state.tab or OverviewTab.name]
 
-    def refresh(self, ctx: foo.ExecutionContext) -> None:
-        """Loads the open tab again."""
+    def refresh(self, ctx: foo.ExecutionContext, *, reload: bool = True) -> None:
+        """Loads the open tab again, and the dataset."""
         ctx.panel.state.shown = ctx.panel.state.tab  # first: panel.js asks until the open tab is the one that is drawn
         ctx.panel.state.changed = records.last_change(ctx.dataset)  # first: a change meanwhile is drawn afterwards
-        ctx.dataset.reload()
+        if reload:
+            ctx.dataset.reload()
         self._open_tab(ctx).load(ctx)
 
     def open_tab(self, ctx: foo.ExecutionContext, tab: str) -> None:
@@ -182,6 +185,8 @@ class EvensetPanel(foo.Panel):
             ctx.panel.state.clear()
         ctx.panel.state.dataset_id = subject
         opening = take_opening(ctx.dataset) if subject else {}
+        if subject:
+            sittings.end(ctx.dataset, session_name())
         ctx.panel.state.label_field = ctx.panel.state.label_field or opening.get("label_field")
         tab = ctx.panel.state.tab or opening.get("tab")
         ctx.panel.state.tab = tab if tab in self.tabs else OverviewTab.name

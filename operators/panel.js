@@ -5,13 +5,14 @@
   const { PluginComponentType, registerComponent } = window.__fop__;
 
   const KEYS = { a: "accept", s: "skip", arrowright: "skip", x: "reject", u: "undo", backspace: "undo" };
-  const WORDS = { accept: "A accept", skip: "S skip", reject: "X reject", undo: "U undo" };
+  const LETTERS = { accept: "A", skip: "S", reject: "X", undo: "U" };
   const TYPED = "input:not([type=range], [type=checkbox]), textarea, select, [contenteditable=true], [role=textbox]";
   const OVER = "[role=dialog], [role=listbox], [role=menu], [data-cy=modal]"; // over the panel: these take the keys
   const SETTLE_MS = 300; // an answer arrives a moment before it is drawn
   const CALM_MS = 1000; // changes wait this long: the panel's own are drawn by then
   const TYPING_MS = 10_000; // after a key, the user may still be typing
   const ORDER_MS = 800; // after this time the drawn tab should be the open one
+  const MAX_KEYS = 20; // that wait for a decision
   const LOST_MS = 30_000; // an answer that takes longer is lost
   const RETRY_MS = [5_000, 300_000]; // before connecting again: first and longest wait
   const [SMALLEST_PX, LARGEST_PX] = [9.5, 12]; // font sizes of a table
@@ -35,42 +36,62 @@
     return view.actions.includes(action) ? { action, label } : null;
   }
 
-  /** Review by keyboard. view: on_key, turn (changes with each sample and decision), shown, actions, numbered. */
+  /** Decisions by keyboard; keys that are pressed while one is written wait for the next sample.
+   *  view: on_key, turn (changes with each sample and decision), shown, actions, words, numbered. */
   function EvensetKeys({ schema }) {
     const call = usePanelCall();
-    const [busy, setBusy] = useState(null); // the turn that is being written: keys are ignored meanwhile, and shown dimmed
-    const now = useRef({});
-    Object.assign(now.current, { call, view: schema.view }); // the listener stays, its subject changes
+    const { view } = schema;
+    const [waiting, setWaiting] = useState(0); // keys that are not written yet
+    const now = useRef({ queue: [], sent: null }); // sent: the decision that is being written
+    Object.assign(now.current, { call, view }); // the listener stays, its subject changes
 
+    const count = () => setWaiting(now.current.queue.length + (now.current.sent ? 1 : 0));
+    const free = (sent) => {
+      if (now.current.sent !== sent) return; // the next one is being written
+      now.current.sent = null;
+      send();
+    };
+    const send = () => {
+      const { call, queue, sent, view } = now.current;
+      if (!view.actions.includes(queue[0]?.action)) queue.length = 0; // nothing is left to decide
+      if (queue.length && sent?.turn !== view.turn) {
+        const key = queue.shift();
+        const written = (now.current.sent = { turn: view.turn });
+        const answered = (answer) => {
+          if (answer?.acted) return; // until the next sample is drawn
+          queue.length = 0; // of samples after this one
+          window.setTimeout(free, SETTLE_MS, written);
+        };
+        call(view.on_key, { ...key, turn: view.turn, id: view.shown }, answered);
+        window.setTimeout(free, LOST_MS, written);
+      }
+      count();
+    };
+    useEffect(() => free(now.current.sent), [view.turn]); // the next sample is drawn
     useEffect(() => {
       const listen = (event) => {
-        const { call, view, sent } = now.current;
-        const found = asked(event, view);
-        if (!found) return;
+        const key = asked(event, now.current.view);
+        if (!key) return;
         event.preventDefault(); // a second panel ignores this key, and nothing scrolls
-        if (sent === view.turn) return; // one decision at a time
-        now.current.sent = view.turn;
-        setBusy(view.turn);
-        const free = () => {
-          if (now.current.sent === view.turn) delete now.current.sent;
-          setBusy(null);
-        };
-        const params = { ...found, turn: view.turn, id: view.shown };
-        call(view.on_key, params, () => window.setTimeout(free, SETTLE_MS));
+        if (now.current.queue.length >= MAX_KEYS) return;
+        now.current.queue.push(key);
+        send();
       };
       document.addEventListener("keydown", listen);
       return () => document.removeEventListener("keydown", listen);
     }, []);
 
-    const look = { opacity: busy === schema.view.turn ? 0.4 : 1 };
-    return createElement(window.__mui__.Box, { sx: look }, createElement(KeyLine, schema.view));
+    const look = { opacity: waiting ? 0.4 : 1 };
+    return createElement(window.__mui__.Box, { sx: look }, createElement(KeyLine, { ...view, waiting: waiting - 1 }));
   }
 
   /** The keys and their actions; class names are shown as text, whatever they hold. */
-  function KeyLine({ actions, numbered }) {
+  function KeyLine({ actions, numbered, waiting, words: verbs }) {
     const { Typography } = window.__mui__;
-    const words = Object.keys(WORDS).filter((action) => actions.includes(action)).map((action) => WORDS[action]);
+    const shown = Object.keys(LETTERS).filter((action) => actions.includes(action));
+    const words = shown.map((action) => `${LETTERS[action]} ${verbs[action] ?? action}`);
     if (actions.includes("correct") && numbered.length) words.push("a number corrects");
+    if (waiting > 0) words.push(`${waiting} waiting`);
     const line = (name, text) =>
       createElement(Typography, { key: name, variant: "caption", color: "text.secondary", component: "div" }, text);
     const names = numbered.map(([key, name]) => (key === name ? key : `${key}: ${name}`)).join(", ");

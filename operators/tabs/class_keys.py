@@ -1,4 +1,4 @@
-"""Review: the number keys, and the classes that they stand for."""
+"""The number keys of a decision, and the classes that they stand for."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ def likeliest(classes: list[str], likely: list[str | None], suggested: str) -> l
     digits = [name for name in classes if name in NUMBERS]
     candidates = set(classes) - ({suggested} - set(digits))
     return [name for name in dict.fromkeys([*digits, *likely, *classes]) if name in candidates][: len(NUMBERS)]
+
+
+def number_keys(classes: list[str], likely: list[str | None], suggested: str) -> list[tuple[str, str]]:
+    """Pairs of a number key and its class; the likeliest classes have keys where there are more classes than keys."""
+    return by_key(classes if len(classes) <= len(NUMBERS) else likeliest(classes, likely, suggested))
 
 
 def by_key(classes: list[str]) -> list[tuple[str, str]]:

@@ -3,47 +3,58 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from typing import Any, ClassVar
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...models.settings import ReviewSettings
 from ...workflows.display.tables import counted
+from ...workflows.mistakes.class_size import MIN_CLASS_LABELS, too_small
 from ...workflows.reviewing import policy
 from ...workflows.runs import lookup
-from ...workflows.ui import mistake_queue
+from ...workflows.ui import mistake_queue, review_order, sittings
 from ..display import widgets
 from ..display.wording import capitalize, setting_help, setting_label, use_labels
+from .class_keys import number_keys
+from .decisions import DecisionTab, sitting_on
 from .label_field import NO_FIELD, show_field_choice, subject_of
-from .tab import Tab, open_form
+from .tab import open_form
 
 ROWS, THUMBNAIL_PX = 8, 96  # of a page
+MAX_CLASSES = 8  # named in a sentence
 FORCE = next(item for item in fields(ReviewSettings) if item.name == "force")
 PAST = {"accept": "applied", "reject": "dismissed"}
 
 
-class MistakesTab(Tab):
+class MistakesTab(DecisionTab):
     """State `mistakes`: the newest finished run on the label field, and a page of the labels that it flagged.
 
-    Its `question` is what applying that page would change, until that is confirmed.
-    State `mistakes_force`: the question's checkbox. State `mistakes_first`: index of the page's first label.
+    The page's first label is the one that buttons and keys decide. Its `question` is what applying the page would
+    change, until that is confirmed. State `mistakes_force`: the question's checkbox. State `mistakes_first`: index of
+    the page's first label. State `mistakes_skipped`: ids that this user skipped, which come last.
     """
 
     name = "mistakes"
+    words: ClassVar = dict(accept="apply", skip="skip", reject="dismiss")
 
     def load(self, ctx: foo.ExecutionContext) -> None:
-        fields, field, run = subject_of(ctx, "find_mistakes")
-        if run is None:
-            ctx.panel.state.mistakes = dict(fields=fields, label_field=field, run_key=None)
-            return
-        key, results = run.key, lookup.read_results(ctx.dataset, run.key)
-        page = mistake_queue.flagged_page(ctx.dataset, key, ctx.panel.state.mistakes_first or 0, ROWS)
-        ctx.panel.state.mistakes_first = page.first
-        ctx.panel.state.mistakes = dict(
-            fields=fields, label_field=field, field=run.inputs["output_field"], run_key=key, **vars(page),
-            judged=results["judged"], dismissed=results.get("dismissed", 0), view=results["views"]["mistakes"],
-        )  # fmt: skip
+        fields, label_field, run = subject_of(ctx, "find_mistakes")
+        state: dict[str, Any] = dict(fields=fields, label_field=label_field, run_key=None)
+        if run is not None and label_field is not None:
+            results, skipped = lookup.read_results(ctx.dataset, run.key), ctx.panel.state.mistakes_skipped or []
+            page = mistake_queue.flagged_page(ctx.dataset, run.key, ctx.panel.state.mistakes_first or 0, ROWS, skipped)
+            ctx.panel.state.mistakes_first = page.first
+            state.update(
+                vars(page), run_key=run.key, field=run.inputs["output_field"], view=results["views"]["mistakes"],
+                judged=results["judged"], dismissed=results.get("dismissed", 0), id=None,
+                small=too_small(results["rows"]),
+            )  # fmt: skip
+            done = len(sittings.decided(sitting_on(ctx, state)))
+            if page.rows:
+                state.update(describe_flagged(ctx.dataset, state))
+            state.update(done=done, turn=f"{run.key} {page.first} {state['id']} {done} {len(skipped)}")
+        ctx.panel.state.mistakes = state
 
     def show(self, ctx: foo.ExecutionContext, page: types.Object) -> None:
         state = ctx.panel.state.mistakes or {}
@@ -56,15 +67,30 @@ class MistakesTab(Tab):
             page.btn("find", label="Find mistakes ...", icon="troubleshoot", variant="contained",
                      on_click=self.on_mistakes_find)  # fmt: skip
             return
-        widgets.heading(page, describe_count(state))
+        line = page.h_stack("mistakes_counts", gap=2, align_y="center")
+        widgets.heading(line, describe_count(state))
+        self.show_undo(line, state)
         for sentence in describe_unlisted(state):
             widgets.text(page, sentence)
         if state.get("question"):
             self._show_question(page, state)
+        elif state["id"]:
+            self._show_flagged(page, state)
         else:
+            self.show_keys(page, state)
+        if not state.get("question"):
             self._show_buttons(page, state)
-        for row in state["rows"]:
+        for row in state["rows"] if state.get("question") else state["rows"][1:]:
             self._show_row(page, row)
+
+    def _show_flagged(self, page: types.Object, state: dict[str, Any]) -> None:
+        """Draws the label that keys and buttons decide."""
+        row = state["rows"][0]
+        self.show_images(page, state, "Labelled otherwise:")
+        widgets.text(page, describe_row(row))
+        if row["given"] in state["small"]:
+            widgets.note(page, "warning", f"{row['given']!r} is too small to judge: decide by the image.")
+        self.show_actions(page, state)
 
     def _show_buttons(self, page: types.Object, state: dict[str, Any]) -> None:
         line = widgets.button_row(page, "mistakes_buttons")
@@ -113,12 +139,27 @@ class MistakesTab(Tab):
         line = widgets.grid_row(page, f"suspect_{row['id']}", f"{THUMBNAIL_PX}px {widgets.REST}")
         widgets.thumbnail(line, f"image_{row['id']}", row["path"], THUMBNAIL_PX)
         line = line.v_stack(f"beside_{row['id']}", gap=1)
-        label, suggestion, reason = (widgets.escape(row[name]) for name in ("given", "suggestion", "reason"))
-        widgets.text(line, f"**{label}** → **{suggestion}** (mistakenness {row['mistakenness']:.2f})  \n{reason}")
+        widgets.text(line, describe_row(row))
         line = widgets.button_row(line, f"decide_{row['id']}")
         for action, text, icon in (("accept", "Apply", "done"), ("reject", "Dismiss", "clear")):
             line.btn(f"{action}_{row['id']}", label=text, icon=icon, variant="outlined",
                      on_click=self.on_mistakes_decide, params=dict(action=action, ids=[row["id"]]))  # fmt: skip
+
+    def on_mistakes_act(self, ctx: foo.ExecutionContext) -> dict[str, bool]:
+        return self.act(ctx)
+
+    def on_mistakes_correct(self, ctx: foo.ExecutionContext) -> None:
+        self.correct(ctx)
+
+    def write(self, ctx: foo.ExecutionContext, state: dict[str, Any], action: str, label: str | None) -> bool:
+        row = state["rows"][0]
+        if label == row["given"]:
+            action, label = "reject", None
+        done = mistake_queue.decide(sitting_on(ctx, state), action, [row], label=label)
+        return done.changed > 0 or row["id"] in sittings.decided(sitting_on(ctx, state))  # a list may report twice
+
+    def skip(self, ctx: foo.ExecutionContext, state: dict[str, Any]) -> None:
+        ctx.panel.state.mistakes_skipped = [*(ctx.panel.state.mistakes_skipped or []), state["id"]]
 
     def on_mistakes_find(self, ctx: foo.ExecutionContext) -> None:
         params = dict(label_field=ctx.panel.state.mistakes["label_field"], view_target="DATASET")
@@ -149,17 +190,35 @@ class MistakesTab(Tab):
             ctx.ops.notify(message, variant="warning")
         force = bool(state.get("question") and ctx.panel.state.mistakes_force)
         try:
-            done = mistake_queue.decide(ctx.dataset, state["field"], state["label_field"], action, rows, force)
+            done = mistake_queue.decide(sitting_on(ctx, state), action, rows, force=force)
         except policy.Refused as error:  # the page stays, with its question
             ctx.ops.notify(capitalize(use_labels(str(error))), variant="warning")
             return
         if done.run_key:
             ctx.ops.reload_samples()
-            ctx.ops.notify(f"{done.changed:,} {PAST[action]}; deleting {done.run_key} undoes it", variant="success")
+            ctx.ops.notify(f"{done.changed:,} {PAST[action]} ({done.run_key})", variant="success")
         if done.passed_over:
             message = f"{done.passed_over:,} not changed: somebody else has decided on them"
             ctx.ops.notify(message, variant="warning")
         self.panel.refresh(ctx)
+
+
+def describe_flagged(dataset: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """Image, suggestion, classes and contradicting samples of the page's first label."""
+    row, field, label_field = state["rows"][0], state["field"], state["label_field"]
+    near = review_order.contradictions(dataset, field, label_field, row)
+    counts = mistake_queue.classes_of(dataset, field, label_field)
+    frequent = sorted(counts, key=lambda name: -counts[name])
+    numbered = number_keys([*counts], [*[sample["label"] for sample in near], *frequent], row["suggestion"])
+    return dict(
+        id=row["id"], path=row["path"], label=row["suggestion"], near=near, classes=[*counts], numbered=numbered
+    )
+
+
+def describe_row(row: dict[str, Any]) -> str:
+    """A flagged label, its suggestion and the reason, as Markdown."""
+    label, suggestion, reason = (widgets.escape(row[name]) for name in ("given", "suggestion", "reason"))
+    return f"**{label}** → **{suggestion}** (mistakenness {row['mistakenness']:.2f})  \n{reason}"
 
 
 def ask_before_applying(dataset: Any, label_field: str, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -186,6 +245,13 @@ def describe_count(state: dict[str, Any]) -> str:
 def describe_unlisted(state: dict[str, Any]) -> list[str]:
     """Why suspicious labels are missing from the list."""
     sentences = []
+    if small := [*state["small"].items()]:
+        listed = ", ".join(f"{widgets.escape(name)} ({count:,})" for name, count in small[:MAX_CLASSES])
+        more = f" and {len(small) - MAX_CLASSES} more" if small[MAX_CLASSES:] else ""
+        sentences.append(
+            f"Too small to judge: {listed}{more}. Fewer than {MIN_CLASS_LABELS} labels are flagged only where a "
+            "near-duplicate contradicts them."
+        )
     if state["dismissed"]:
         sentences.append(f"{state['dismissed']:,} were dismissed before, and are not flagged again.")
     if state["edited"]:

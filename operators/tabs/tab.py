@@ -13,8 +13,12 @@ class Panel(Protocol):
 
     uri: str
 
-    def refresh(self, ctx: foo.ExecutionContext) -> None:
-        """Loads the open tab again."""
+    def refresh(self, ctx: foo.ExecutionContext, *, reload: bool = True) -> None:
+        """Loads the open tab again.
+
+        Args:
+            reload: the dataset, too
+        """
 
     def open_tab(self, ctx: foo.ExecutionContext, tab: str) -> None: ...
 

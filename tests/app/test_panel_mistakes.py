@@ -148,7 +148,7 @@ def test_a_user_applies_and_dismisses_suggestions_in_the_panel(planted, open_app
     user.picture("panel-mistakes")
 
     rows(user).first.click()
-    user.sees("1 applied; deleting evenset_review_labels_1 undoes it")
+    user.sees("1 applied (evenset_review_labels_1)")
     user.sees(f"{len(ids) - 1} of {len(planted)} labels wait for a decision")
     planted.reload()
     sample = planted[ids[0]]
@@ -164,6 +164,42 @@ def test_a_user_applies_and_dismisses_suggestions_in_the_panel(planted, open_app
     user.click("Next")
     user.sees(f"9 to {min(16, len(ids) - 2)} of {len(ids) - 2}")
     user.picture("panel-mistakes-next")
+
+
+@pytest.mark.slow
+def test_a_user_corrects_labels_by_keys_in_one_sitting(planted, open_app):
+    from evenset import delete_run, find_mistakes
+
+    find_mistakes(planted, "ground_truth", embeddings="pixels", progress=False)
+    user, before = open_app(planted), planted.values("ground_truth.label")
+    ids = flagged(user)
+    open_tab(user, "Mistakes")
+    user.sees(f"{len(ids)} of {len(planted)} labels wait for a decision")
+    user.sees("A apply, S skip, X dismiss, a number corrects")
+    user.sees("Labelled otherwise:")
+    user.picture("panel-mistakes-keys")
+    given, suggested = (planted[ids[0]][name].label for name in ("ground_truth", "mistake"))
+    key = next(key for key in "23456789" if key not in (given, suggested))
+    for pressed in (key, "a", "x"):  # each waits for the one before it
+        user.page.keyboard.press(pressed)
+    user.sees(f"{len(ids) - 3} of {len(planted)} labels wait for a decision")
+    assert flagged(user) == ids[3:]
+    assert planted[ids[0]].ground_truth.label == key and planted[ids[0]].ground_truth.evenset_review == "corrected"
+
+    user.page.keyboard.press("u")
+    user.sees(f"{len(ids) - 2} of {len(planted)} labels wait for a decision")
+    assert flagged(user) == ids[2:]
+    other = next(name for name in "23456789" if name not in (planted[ids[2]].ground_truth.label, key))
+    user.page.get_by_role("combobox").last.click()
+    user.page.get_by_role("option", name=other, exact=True).click()
+    user.sees(f"{len(ids) - 3} of {len(planted)} labels wait for a decision")
+    planted.reload()
+    assert planted[ids[2]].ground_truth.label == other
+    assert [run for run in planted.list_runs() if "review" in run] == ["evenset_review_labels_1"]
+    user.page.get_by_role("tab", name="Runs").click()
+    user.sees("review labels 1 · done")
+    delete_run(planted, "evenset_review_labels_1")
+    assert planted.values("ground_truth.label") == before and flagged(user) == ids
 
 
 @pytest.mark.slow
@@ -198,7 +234,7 @@ def test_a_user_is_asked_before_all_that_is_shown_is_applied(digits, open_app):
     user.page.get_by_role("checkbox", name="Force").check()
     user.picture("panel-mistakes-force")
     user.click(f"Apply {len(shown)}")
-    user.sees(f"{len(shown)} applied; deleting evenset_review_labels_1 undoes it")
+    user.sees(f"{len(shown)} applied (evenset_review_labels_1)")
     dataset.reload()
     assert "rare" not in dataset.count_values("ground_truth.label")
 

@@ -13,6 +13,7 @@ from evenset.workflows.data import label_edits, locks
 from evenset.workflows.runs import records, undo
 from evenset.workflows.ui import mistake_queue, review_queue
 from evenset.workflows.ui.review_queue import Decision
+from evenset.workflows.ui.sittings import Sitting
 
 REVIEW = "evenset_review_labels_1"
 
@@ -211,7 +212,7 @@ def test_a_flag_whose_label_changes_at_that_moment_is_passed_over(suggestions, b
     rows = [dict(id=first, suggestion="cat", given="dog"), dict(id=second, suggestion="dog", given="cat")]
     between(lambda: give(dataset, 0, "mine"))
 
-    done = mistake_queue.decide(dataset, "mistake", "ground_truth", action, rows)
+    done = mistake_queue.decide(Sitting(dataset, "mistake", "ground_truth"), action, rows)
 
     assert (done.changed, done.passed_over) == ((1, 1) if action == "accept" else (2, 0))
     assert labels(dataset) == ["mine", "dog" if action == "accept" else "cat"]

@@ -73,6 +73,11 @@ class Panel:
         """Presses a button of Review, as it is drawn."""
         return self.send("on_review_act", action=action, turn=self.state["review"]["turn"])
 
+    def again(self, tab: str) -> dict[str, Any]:
+        """The state of a tab that is asked of the database again, in the same sitting."""
+        self.send("on_tab", value=tab)
+        return self.state[tab]
+
     def open(self, tab: str) -> Panel:
         self.send("on_load")
         assert self.send("on_tab", value=tab).notices == []
@@ -127,22 +132,70 @@ def test_a_choice_is_written_to_the_sample_whose_list_it_was_or_not_at_all(sugge
     assert labels(suggested, first, second) == [*accepted, "class 1"]
 
 
-def test_what_was_decided_is_still_counted_and_taken_back_in_a_panel_that_is_opened_again(suggested, monkeypatch):
+def test_a_panel_that_is_opened_again_begins_a_sitting_of_its_own(suggested, monkeypatch):
     panel = Panel(suggested, "closed").open("review")
     shown = panel.state["review"]["id"]
     panel.act("accept")
-    again = Panel(suggested, "another").open("review")
-    assert again.state["review"]["done"] == 1
-
     with monkeypatch.context() as other:
         other.setattr(os, "getpid", lambda: 0)  # somebody else's server
         ben = Panel(suggested, "ben").open("review")
         assert ben.state["review"]["done"] == 0
         assert ben.act("undo").notices == [("warning", "There is nothing to undo")]
-        assert labels(suggested, shown) != [None]
+    assert panel.open("review").state["review"]["done"] == 0
 
-    assert again.act("undo").notices == []
-    assert labels(suggested, shown) == [None]
+    panel.act("accept")
+    panel.act("reject")
+    assert panel.state["review"]["done"] == 2
+    for _ in range(2):
+        assert panel.act("undo").notices == []
+    suggested.reload()
+    assert [key for key in suggested.list_runs() if "review" in key] == ["evenset_review_labels_1"]
+    assert labels(suggested, shown) != [None]
+
+
+def test_the_panel_goes_on_where_another_tab_was_open(suggested):
+    panel = Panel(suggested).open("review")
+    panel.act("accept")
+    panel.send("on_tab", value="overview")
+    panel.send("on_tab", value="review")
+    assert panel.state["review"]["done"] == 1
+    panel.act("accept")
+    suggested.reload()
+    assert sum("review" in key for key in suggested.list_runs()) == 1
+
+
+def test_a_flagged_label_is_decided_by_keys_and_each_decision_is_undone(flagged):
+    panel = Panel(flagged).open("mistakes")
+    state = panel.state["mistakes"]
+    first, second, third, *_ = state["rows"]
+    assert state["id"] == first["id"] and first["given"] not in [sample["label"] for sample in state["near"]] != []
+    assert dict(state["numbered"]) == {"1": "class 0", "2": "class 1", "3": "class 2"}
+    other = ({"class 0", "class 1", "class 2"} - {first["given"], first["suggestion"]}).pop()
+
+    def press(action: str, **more: Any) -> Any:
+        turn = panel.state["mistakes"]["turn"]
+        return panel.execute("on_mistakes_act", action=action, turn=turn, id=panel.state["mistakes"]["id"], **more)[0]
+
+    assert press("correct", label=other) == dict(acted=True)
+    assert press("skip") == dict(acted=True) and panel.state["mistakes"]["id"] == third["id"]
+    assert press("correct", label=third["given"]) == dict(acted=True)  # the label that it has: dismissed
+    assert panel.state["mistakes"]["done"] == 2 and "S skip" not in str(panel.state)
+    assert labels(flagged, *[row["id"] for row in (first, second, third)]) == [other, second["given"], third["given"]]
+    assert panel.execute("on_mistakes_act", action="accept", turn="of another page")[0] == dict(acted=False)
+    for left in (1, 0):
+        assert press("undo") == dict(acted=True) and panel.state["mistakes"]["done"] == left
+    assert press("undo") == dict(acted=False)
+    assert labels(flagged, first["id"]) == [first["given"]] and not any("review" in k for k in flagged.list_runs())
+
+
+def test_a_class_that_is_too_small_to_judge_is_named(clusters):
+    dataset = clusters(60, 60)
+    dataset.limit(3).set_values("ground_truth.label", ["bee"] * 3)
+    find_mistakes(dataset, "ground_truth", embeddings="vector", progress=False)
+
+    sent = Panel(dataset).open("mistakes").send("on_mistakes_page", first=0)
+
+    assert "Too small to judge: bee (3). Fewer than 5 labels are flagged only where" in sent.page
 
 
 def test_undo_says_what_was_edited_since_and_takes_back_the_one_before(suggested):
@@ -207,6 +260,8 @@ def test_a_run_that_goes_on_shows_no_seconds_of_its_first_part():
         ("on_review_correct", dict(path="correct_one", value="class 1")),
         ("on_review_learn", {}),
         ("on_mistakes_decide", dict(ids=["one"], action="accept")),
+        ("on_mistakes_act", dict(action="accept", turn="one 0 0")),
+        ("on_mistakes_correct", dict(path="correct_one", value="class 1")),
         ("on_labels_target", dict(value=0.9)),
         ("on_labels_cell", dict(x=0, y=0)),
     ],
@@ -354,12 +409,12 @@ def test_a_button_is_about_what_was_drawn_with_it(suggested):
     late = Panel(suggested)
     late.state = dict(panel.state, review=dict(double, turn="another"))
     late.send("on_review_act", action="accept", turn=double["turn"])  # another page of the server went on
-    assert panel.open("review").state["review"]["done"] == 2
+    assert panel.again("review")["done"] == 2
 
     panel.act("undo")
     late.state = dict(panel.state, review=dict(panel.state["review"], done=2))
     late.act("undo")  # the second click of two
-    assert panel.open("review").state["review"]["done"] == 1 and labels(suggested, first) != [None]
+    assert panel.again("review")["done"] == 1 and labels(suggested, first) != [None]
 
     second = Panel(suggested).open("runs")
     second.state["run_key"] = "evenset_review_labels_1"  # chosen, and not drawn yet

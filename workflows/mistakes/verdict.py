@@ -12,9 +12,8 @@ import numpy as np
 from ...models.quality import label_errors, planted_errors
 from ..data.labels import Labels
 from . import calibration
+from .class_size import MIN_CLASS_LABELS
 from .out_of_fold import OutOfFold
-
-MIN_CLASS_LABELS = 5  # of a class of fewer, no label is flagged unless a near-duplicate contradicts it
 
 
 @dataclass

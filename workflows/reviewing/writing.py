@@ -17,7 +17,7 @@ from ..data.internals import root_dataset
 from ..data.label_edits import Label, Line
 from ..data.provenance import PROVENANCE, REVIEWED, ReviewAction, Reviewed, Selection, provenance_paths
 from ..data.status import Status
-from ..runs import lifecycle, records, run_files
+from ..runs import lifecycle, records, review_undo, run_files
 from ..runs.arguments import Progress
 from ..runs.lookup import audited_ids
 from ..runs.run import Run
@@ -88,16 +88,16 @@ def carry_out(
         missed = _write(run, lines)
         is_uniform = review.decisions is None and settings.action == run.record.settings["action"]
         action = settings.action if is_uniform else "mixed"
-        changed = len(_reviewed_ids(label_edits.read(run.folder)))
+        changed = len(reviewed_ids(label_edits.read(run.folder)))
         labelled = run.remember("kept", lambda: labelled)
         results = ReviewResults(run.key, review.field, review.label_field, action, changed, labelled)
         results.unwritten = skipped + len(missed)
         return run.finish(results)
 
 
-def _reviewed_ids(lines: list[Line]) -> set[str]:
-    """Samples that the review itself decided, without flags that it settles."""
-    return {line["id"] for line in lines if "settles" not in line}
+def reviewed_ids(lines: list[Line]) -> list[str]:
+    """Samples that the review itself decided, in order, without flags that it settles."""
+    return list(dict.fromkeys(line["id"] for line in lines if "settles" not in line))
 
 
 def _write(run: Run, lines: list[Line]) -> set[str]:
@@ -115,7 +115,7 @@ def _write(run: Run, lines: list[Line]) -> set[str]:
 
 @contextlib.contextmanager
 def _join(dataset: Any, key: str, review: Review) -> Iterator[Run]:
-    """A finished review that takes further decisions.
+    """A finished review that takes further decisions; one that fails leaves the review as it was.
 
     Raises:
         ValueError: `key` is not a finished review of these fields
@@ -126,7 +126,15 @@ def _join(dataset: Any, key: str, review: Review) -> Iterator[Run]:
     is_same = (record.method, record.state, *fields) == ("review_labels", "done", field, label_field)
     if not is_same or run_files.is_foreign(dataset, record):
         raise InvalidInput(f"{key} is not a finished review of {field!r} into {label_field!r}: leave into out")
-    yield Run(dataset, record, None)
+    run = Run(dataset, record, None)
+    earlier = label_edits.read(run.folder)
+    try:
+        yield run
+    except BaseException:
+        added = label_edits.read(run.folder)[len(earlier) :]
+        review_undo.restore(dataset, added, label_field)
+        label_edits.save(run.folder, earlier)
+        raise
 
 
 def _choose(samples: Any, review: Review) -> tuple[list[str], int]:
@@ -153,7 +161,7 @@ def _changes(run: Run, chosen: list[str], labelled: int, review: Review, *, join
         run.record.notes["kept"] = labelled  # before labels are written, which a resumed run would count
         run.save()
     label_edits.save(run.folder, [*label_edits.read(run.folder), *lines])
-    return lines, len(chosen) - len(_reviewed_ids(lines))
+    return lines, len(chosen) - len(reviewed_ids(lines))
 
 
 def _lines(run: Run, sample_id: str, review: Review, labels: dict[str, Label], selection: Selection) -> Iterator[Line]:

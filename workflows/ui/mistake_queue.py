@@ -10,13 +10,13 @@ from typing import Any
 from ...models.errors import InvalidInput
 from ..data import locks
 from ..data.checks import require_fields
-from ..delete_run import delete_run
+from ..data.label_text import or_none
 from ..reviewing import policy
 from ..reviewing.near_duplicates import settled
-from ..reviewing.request import NothingToReview
-from ..reviewing.writing import review_shown
 from ..runs import records
 from ..runs.label_snapshot import frozen
+from . import sittings
+from .sittings import Sitting
 
 
 @dataclass
@@ -26,7 +26,7 @@ class FlaggedPage:
     first: int  # place of the first row
     count: int  # on all pages
     edited: int  # flagged but not listed, as the label or its contradicting near-duplicate was edited since
-    rows: list[dict[str, Any]]  # id, path, given, suggestion, mistakenness, reason
+    rows: list[dict[str, Any]]  # id, path, given, suggestion, mistakenness, reason, contradicted_by
 
 
 @dataclass
@@ -38,8 +38,11 @@ class DecisionResults:
     run_key: str | None  # deleting it undoes the decision; None: nothing was left to decide
 
 
-def flagged_page(dataset: Any, run_key: str, first: int, page_size: int) -> FlaggedPage:
+def flagged_page(dataset: Any, run_key: str, first: int, page_size: int, skipped: Sequence[str] = ()) -> FlaggedPage:
     """The page of flagged labels with place `first`; the last page for a place behind the end.
+
+    Args:
+        skipped: ids that come after all others, in this order
 
     Raises:
         ValueError: the run does not exist, or its field was removed
@@ -53,10 +56,13 @@ def flagged_page(dataset: Any, run_key: str, first: int, page_size: int) -> Flag
     ids, labels = flagged.values(["id", f"{label_field}.label"])
     pairs = [(i, label) for i, label in zip(ids, labels, strict=True) if label is not None and i not in settled_ids]
     unedited = [i for i, label in pairs if read.get(i, label) == label]
+    later = {i: place for place, i in enumerate(skipped)}
+    unedited.sort(key=lambda i: later.get(i, -1))
     first = min(first, max(len(unedited) - 1, 0) // page_size * page_size)
     shown = dataset.select(unedited[first : first + page_size], ordered=True)
     paths = ["id", "filepath", f"{label_field}.label", f"{field}.label", f"{field}.mistakenness", f"{field}.reason"]
-    names = ("id", "path", "given", "suggestion", "mistakenness", "reason")
+    paths += [f"{field}.contradicted_by"]
+    names = ("id", "path", "given", "suggestion", "mistakenness", "reason", "contradicted_by")
     rows = [dict(zip(names, values, strict=True)) for values in zip(*shown.values(paths), strict=True)]
     return FlaggedPage(first, len(unedited), len(ids) - len(unedited), rows)
 
@@ -75,36 +81,38 @@ def taken_labels(dataset: Any, label_field: str, shown: Sequence[dict[str, Any]]
 
 
 def decide(
-    dataset: Any, field: str, label_field: str, action: str, shown: Sequence[dict[str, Any]], force: bool = False
+    sitting: Sitting, action: str, shown: Sequence[dict[str, Any]], *, label: str | None = None, force: bool = False
 ) -> DecisionResults:
-    """Accepts or rejects suggestions as a person saw them; those that changed since are skipped.
+    """Accepts, corrects or rejects suggestions as a person saw them; those that changed since are skipped.
 
     Args:
-        field: output field of `find_mistakes`
-        action: "accept", or "reject" to dismiss
+        sitting: whose field is an output field of `find_mistakes`
+        action: "accept", "correct", or "reject" to dismiss
         shown: rows of `flagged_page`
+        label: the correct one, for "correct"
         force: allows a change of more than half of a class's labels
 
     Raises:
         Refused: it needs force, or would restore a removed class; nothing was written
         ValueError: one of the fields was removed; nothing was written
     """
+    dataset, field, label_field = sitting.dataset, sitting.field, sitting.label_field
     expected = {row["id"]: (True, row["suggestion"], row["given"]) for row in shown}
     paths = ["id", f"{field}.is_issue", f"{field}.label", f"{label_field}.label"]
     with locks.lock_field(dataset, f"queue of {field}", locks.WAIT_SECONDS):
-        dataset.reload()
         require_fields(dataset, field, label_field)
         current = zip(*dataset.select(list(expected)).values(paths), strict=True)
         ids = [i for i, *values in current if tuple(values) == expected[i]]
-        if not ids:
-            return DecisionResults(0, len(expected), None)
-        try:
-            results = review_shown(
-                dataset.select(ids), field, label_field, {i: expected[i][1:] for i in ids}, action=action, force=force
-            )
-        except NothingToReview:  # somebody changed all of them at this moment
-            return DecisionResults(0, len(expected), None)
-        if not results.changed:
-            delete_run(dataset, results.run_key)
-            return DecisionResults(0, len(expected), None)
-    return DecisionResults(results.changed, len(expected) - results.changed, results.run_key)
+        seen = {i: expected[i][1:] for i in ids}
+        settings: dict[str, Any] = dict(action=action, label=label, force=force)
+        written = sittings.decide(sitting, dataset.select(ids), seen, **settings) if ids else None
+    if written is None:
+        return DecisionResults(0, len(expected), None)
+    return DecisionResults(written.changed, len(expected) - written.changed, written.run_key)
+
+
+def classes_of(dataset: Any, field: str, label_field: str) -> dict[str, int]:
+    """Labels of each class that a label can be corrected to, by name."""
+    counts = dataset.count_values(f"{label_field}.label")
+    names = {*counts, *dataset.distinct(f"{field}.label")}
+    return {name: counts.get(name, 0) for name in sorted(filter(or_none, names))}

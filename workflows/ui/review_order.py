@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bson import ObjectId
 
 from ...models.vectors import unit_rows
 from ..data import folders
@@ -18,6 +20,7 @@ from ..runs.lookup import writer_of
 from ..training.embedding_source import kept_vectors
 
 MAX_CANDIDATES = 400  # the most uncertain samples, among which diverse ones are chosen
+NEIGHBOURS = 5  # shown of a sample
 MAX_LABELLED = 5_000  # labelled samples to compare with
 FILES = (  # of a run, with its array
     ("predictions.npz", "embeddings"),
@@ -133,15 +136,39 @@ def _labelled(dataset: Any, label_field: str, columns: list[str]) -> Any:
     return values if len(values[0]) <= MAX_LABELLED else view.take(MAX_LABELLED, seed=0).values(columns)
 
 
-def neighbours(dataset: Any, field: str, label_field: str, sample_id: str, count: int = 5) -> list[dict[str, str]]:
-    """The labelled samples nearest to a sample, the nearest first: id, path and label of each."""
+def neighbours(
+    dataset: Any, field: str, label_field: str, sample_id: str, without: str | None = None
+) -> list[dict[str, str]]:
+    """The labelled samples nearest to a sample, the nearest first: id, path and label of each.
+
+    Args:
+        field: output of auto_label or find_mistakes
+        without: a class whose samples are left out
+    """
     dataset = root_dataset(dataset)
-    run_key = writer_of(dataset, field, "auto_label").key
+    run_key = writer_of(dataset, field, "auto_label", "find_mistakes").key
     ids, paths, labels = _labelled(dataset, label_field, ["id", "filepath", f"{label_field}.label"])
     vectors = vectors_of(dataset, run_key, [sample_id, *ids])
     if vectors is None or np.isnan(vectors[0]).any():
         return []
     unit = unit_rows(np.nan_to_num(vectors))
     similarity = np.where(np.isnan(vectors[1:]).any(axis=1), -np.inf, unit[1:] @ unit[0])
-    order = [int(i) for i in np.argsort(-similarity, kind="stable")[:count] if np.isfinite(similarity[i])]
-    return [dict(id=ids[i], path=paths[i], label=labels[i]) for i in order if ids[i] != sample_id]
+    order = [int(i) for i in np.argsort(-similarity, kind="stable") if np.isfinite(similarity[i])]
+    near = (i for i in order if ids[i] != sample_id and labels[i] != without)
+    return [dict(id=ids[i], path=paths[i], label=labels[i]) for i in itertools.islice(near, NEIGHBOURS)]
+
+
+def contradictions(dataset: Any, field: str, label_field: str, row: dict[str, Any]) -> list[dict[str, str]]:
+    """Samples that contradict a flagged label: its near-duplicate, then the nearest ones with another label.
+
+    Args:
+        field: output field of `find_mistakes`
+        row: of `flagged_page`
+    """
+    near = neighbours(dataset, field, label_field, row["id"], without=row["given"])
+    duplicate = dataset.match({"_id": ObjectId(row["contradicted_by"])}) if row["contradicted_by"] else None
+    if duplicate:
+        columns = duplicate.values(["id", "filepath", f"{label_field}.label"])
+        first = [dict(id=i, path=path, label=label) for i, path, label in zip(*columns, strict=True)]
+        near = [*first, *[sample for sample in near if sample["id"] != first[0]["id"]]]
+    return near[:NEIGHBOURS]

@@ -11,6 +11,7 @@ from evenset.workflows.labeling import retarget
 from evenset.workflows.runs import records
 from evenset.workflows.ui import checklist, mistake_queue, next_round, overview, review_queue
 from evenset.workflows.ui.review_queue import Decision
+from evenset.workflows.ui.sittings import Sitting
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_a_flag_of_a_field_that_is_gone_is_left_alone(flagged, refused, gone):
 
     for action in ("accept", "reject"):
         with refused(flagged, f"the field {gone!r}", "was removed"):
-            mistake_queue.decide(flagged, "mistake", "ground_truth", action, rows)
+            mistake_queue.decide(Sitting(flagged, "mistake", "ground_truth"), action, rows)
 
 
 def test_a_target_for_a_field_that_is_gone_is_refused(suggested, refused):

@@ -10,8 +10,9 @@ import pytest
 from evenset import auto_label, delete_run, resume_run, review_labels
 from evenset.workflows.data import folders
 from evenset.workflows.runs import records
-from evenset.workflows.ui import review_queue
+from evenset.workflows.ui import review_queue, sittings
 from evenset.workflows.ui.review_queue import Decision
+from evenset.workflows.ui.sittings import Sitting
 
 REVIEW = "evenset_review_labels_1"
 
@@ -149,9 +150,9 @@ def test_a_clones_copy_of_a_review_is_not_gone_on_with(reviewed, copies, refused
     with refused(clone, f"{REVIEW} is not a finished review of 'auto_label'"):
         review_labels(clone, "auto_label", status="review", into=REVIEW, progress=False)
     first = clone.first().id
-    clone_key = review_queue.decide(clone, "auto_label", "ground_truth", Decision(first, "accept"), sitting="me")
+    clone_key = review_queue.decide(clone, "auto_label", "ground_truth", Decision(first, "accept"), person="me")
     records.store(clone).set("sitting:me:auto_label", REVIEW)  # as a clone of the store has it
-    assert review_queue.decided(clone, "auto_label", "ground_truth", "me") == []
+    assert sittings.decided(Sitting(clone, "auto_label", "ground_truth", "me")) == []
     assert clone_key != REVIEW
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from evenset import delete_run, find_mistakes, review_labels
 from evenset.workflows.ui import mistake_queue
+from evenset.workflows.ui.sittings import Sitting
 
 FIRST = "evenset_find_mistakes_1"
 
@@ -28,7 +29,7 @@ def find(dataset, output_field="mistake"):
 
 
 def decide(dataset, action, rows):
-    return mistake_queue.decide(dataset, "mistake", "ground_truth", action, rows)
+    return mistake_queue.decide(Sitting(dataset, "mistake", "ground_truth"), action, rows)
 
 
 def flagged(dataset, field="mistake"):

@@ -15,7 +15,7 @@ FIELDS = ("auto_label", "ground_truth")
 
 def test_the_next_round_learns_as_the_last_from_what_was_decided(suggested):
     (first,) = review_order.most_informative(suggested, *FIELDS, 1)
-    review_queue.decide(suggested, *FIELDS, Decision(first, "accept"), sitting="one")
+    review_queue.decide(suggested, *FIELDS, Decision(first, "accept"), person="one")
     assert next_round.start_next_round(suggested, "evenset_auto_label_1") == "auto_label_2"
     with pytest.raises(ValueError, match="the next round after evenset_auto_label_1 is under way"):
         next_round.start_next_round(suggested, "evenset_auto_label_1")

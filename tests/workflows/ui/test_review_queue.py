@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from evenset import auto_label, delete_run, load_results, review_labels
-from evenset.workflows.ui import review_order, review_queue
+from evenset.workflows.ui import review_order, review_queue, sittings
 from evenset.workflows.ui.review_queue import Decision
+from evenset.workflows.ui.sittings import Sitting
 
 FIELDS = ("auto_label", "ground_truth")
 
@@ -20,10 +21,10 @@ def test_the_decisions_of_a_sitting_are_one_run_and_each_can_be_taken_back(sugge
     first, second, third = review_order.most_informative(suggested, *FIELDS, 3)
     suggestion = suggested[first].auto_label.label
 
-    key = review_queue.decide(suggested, *FIELDS, Decision(first, "accept"), sitting="one")
-    assert review_queue.decide(suggested, *FIELDS, Decision(second, "correct", "class 1"), sitting="one") == key
+    key = review_queue.decide(suggested, *FIELDS, Decision(first, "accept"), person="one")
+    assert review_queue.decide(suggested, *FIELDS, Decision(second, "correct", "class 1"), person="one") == key
     two = everything(suggested)
-    assert review_queue.decide(suggested, *FIELDS, Decision(third, "reject"), sitting="one") == key
+    assert review_queue.decide(suggested, *FIELDS, Decision(third, "reject"), person="one") == key
 
     labels = suggested.select([first, second, third], ordered=True)
     assert labels.values("ground_truth.label") == [suggestion, "class 1", None]
@@ -34,9 +35,9 @@ def test_the_decisions_of_a_sitting_are_one_run_and_each_can_be_taken_back(sugge
     assert not {first, second, third} & ids_in_review(suggested) - {third}
     results = load_results(suggested, key)
     assert (results.changed, results.action) == (3, "mixed")
-    assert review_queue.decided(suggested, *FIELDS, "one") == [first, second, third]
+    assert sittings.decided(Sitting(suggested, *FIELDS, "one")) == [first, second, third]
 
-    assert review_queue.undo(suggested, *FIELDS, "one") == third
+    assert sittings.undo(Sitting(suggested, *FIELDS, "one")) == third
     assert everything(suggested)["samples"] == two["samples"] and load_results(suggested, key).changed == 2
     delete_run(suggested, key)
     assert everything(suggested) == before
@@ -45,39 +46,39 @@ def test_the_decisions_of_a_sitting_are_one_run_and_each_can_be_taken_back(sugge
 def test_taking_back_the_only_decision_leaves_no_run(suggested, everything):
     before = everything(suggested)
     (first,) = review_order.most_informative(suggested, *FIELDS, 1)
-    review_queue.decide(suggested, *FIELDS, Decision(first, "accept"), sitting="one")
-    assert review_queue.undo(suggested, *FIELDS, "one") == first
+    review_queue.decide(suggested, *FIELDS, Decision(first, "accept"), person="one")
+    assert sittings.undo(Sitting(suggested, *FIELDS, "one")) == first
     assert everything(suggested) == before
     with pytest.raises(ValueError, match="nothing to undo"):
-        review_queue.undo(suggested, *FIELDS, "one")
+        sittings.undo(Sitting(suggested, *FIELDS, "one"))
 
 
 def test_decisions_on_suggestions_that_were_deleted_are_not_counted_for_new_ones_of_the_same_name(suggested):
     (first,) = review_order.most_informative(suggested, *FIELDS, 1)
-    review_queue.decide(suggested, *FIELDS, Decision(first, "accept"), sitting="one")
+    review_queue.decide(suggested, *FIELDS, Decision(first, "accept"), person="one")
     delete_run(suggested, "evenset_auto_label_1")
     auto_label(suggested, "ground_truth", embeddings="vector", target_precision=0.9, progress=False)
 
-    assert review_queue.decided(suggested, *FIELDS, "one") == []
+    assert sittings.decided(Sitting(suggested, *FIELDS, "one")) == []
     with pytest.raises(ValueError, match="nothing to undo"):
-        review_queue.undo(suggested, *FIELDS, "one")
+        sittings.undo(Sitting(suggested, *FIELDS, "one"))
 
 
 def test_what_somebody_else_decided_or_edited_is_not_overwritten(suggested):
     import fiftyone as fo
 
     first, second = review_order.most_informative(suggested, *FIELDS, 2)
-    review_queue.decide(suggested, *FIELDS, Decision(first, "correct", "class 1"), sitting="one")
-    assert review_queue.decide(suggested, *FIELDS, Decision(first, "correct", "class 2"), sitting="two") is None
+    review_queue.decide(suggested, *FIELDS, Decision(first, "correct", "class 1"), person="one")
+    assert review_queue.decide(suggested, *FIELDS, Decision(first, "correct", "class 2"), person="two") is None
     assert (
-        review_queue.decide(suggested, *FIELDS, Decision(second, "accept"), sitting="two") == "evenset_review_labels_2"
+        review_queue.decide(suggested, *FIELDS, Decision(second, "accept"), person="two") == "evenset_review_labels_2"
     )
     assert suggested[first].ground_truth.label == "class 1"
-    assert review_queue.undo(suggested, *FIELDS, "two") == second
+    assert sittings.undo(Sitting(suggested, *FIELDS, "two")) == second
 
     suggested.set_values("ground_truth", {first: fo.Classification(label="class 0")}, key_field="id")
     with pytest.raises(ValueError, match="was edited since, and stays"):
-        review_queue.undo(suggested, *FIELDS, "one")
+        sittings.undo(Sitting(suggested, *FIELDS, "one"))
     assert suggested[first].ground_truth.label == "class 0"
 
 
@@ -86,15 +87,15 @@ def test_a_decision_that_was_edited_since_stays_whole_and_the_one_before_is_take
 
     first, second = review_order.most_informative(suggested, *FIELDS, 2)
     for sample_id in (first, second):
-        review_queue.decide(suggested, *FIELDS, Decision(sample_id, "accept"), sitting="one")
+        review_queue.decide(suggested, *FIELDS, Decision(sample_id, "accept"), person="one")
     suggested.set_values("ground_truth", {second: fo.Classification(label="edited")}, key_field="id")
 
     with pytest.raises(ValueError, match=f"the label of {second} was edited since, and stays"):
-        review_queue.undo(suggested, *FIELDS, "one")
+        sittings.undo(Sitting(suggested, *FIELDS, "one"))
     assert suggested[second].ground_truth.label == "edited"
     assert suggested[second].auto_label.status == "labelled"  # what was decided is not in review again
-    assert review_queue.decided(suggested, *FIELDS, "one") == [first]
-    assert review_queue.undo(suggested, *FIELDS, "one") == first
+    assert sittings.decided(Sitting(suggested, *FIELDS, "one")) == [first]
+    assert sittings.undo(Sitting(suggested, *FIELDS, "one")) == first
     assert suggested[first].auto_label.status == "review"
 
 

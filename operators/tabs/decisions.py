@@ -1,0 +1,153 @@
+"""One decision at a time, by button, key or list: what Review and Mistakes share."""
+
+from __future__ import annotations
+
+import os
+import socket
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+
+from ...workflows.reviewing import policy
+from ...workflows.ui import sittings
+from ...workflows.ui.sittings import Sitting
+from ..display import widgets
+from ..display.wording import capitalize, use_labels
+from .tab import Tab
+
+LARGE_PX, SMALL_PX = 280, 40
+ELSEWHERE = "Somebody else has decided on this sample: their decision stays"
+BUTTONS = (("accept", "check", "contained"), ("skip", "skip_next", "outlined"), ("reject", "close", "outlined"))
+
+
+class DecisionTab(Tab):
+    """A tab that shows one suggestion and writes what a person decides on it.
+
+    Its state has: field, label_field, id and path of the sample (id None: none is left), label (the suggestion),
+    classes, numbered (key and class), near (samples to compare with), done (decisions of this sitting), and turn,
+    another text after each decision. Its events `on_NAME_act` and `on_NAME_correct` call `act` and `correct`.
+    """
+
+    words: ClassVar[dict[str, str]]  # of the actions accept, skip and reject
+
+    @abstractmethod
+    def write(self, ctx: foo.ExecutionContext, state: dict[str, Any], action: str, label: str | None) -> bool:
+        """Writes a decision on the sample that is shown; False where somebody else decided before."""
+
+    @abstractmethod
+    def skip(self, ctx: foo.ExecutionContext, state: dict[str, Any]) -> None:
+        """Shows the next sample."""
+
+    def _event(self, name: str) -> Any:
+        return getattr(self, f"on_{self.name}_{name}")
+
+    def show_undo(self, line: types.Object, state: dict[str, Any]) -> None:
+        if state["done"]:
+            line.btn(f"{self.name}_undo", label="Undo", icon="undo", variant="outlined", on_click=self._event("act"),
+                     params=dict(action="undo", turn=state["turn"]))  # fmt: skip
+
+    def show_images(self, page: types.Object, state: dict[str, Any], title: str) -> None:
+        """Draws the sample, and beside it those to compare with."""
+        row = page.h_stack(f"{self.name}_row_{state['id']}", gap=2, align_y="start")
+        widgets.thumbnail(row, f"{self.name}_{state['id']}", state["path"], LARGE_PX)
+        if not state["near"]:
+            return
+        column = row.v_stack(f"near_{state['id']}", gap=1)
+        column.md(title, name="near_title")
+        for place, sample in enumerate(state["near"]):
+            line = column.h_stack(f"near_{state['id']}_{place}", gap=1, align_y="center")
+            widgets.thumbnail(line, f"near_{state['id']}_{sample['id']}", sample["path"], SMALL_PX)
+            line.md(widgets.escape(sample["label"]), name=f"near_label_{place}")
+
+    def show_actions(self, page: types.Object, state: dict[str, Any]) -> None:
+        """Draws the buttons, the keys and the list of classes."""
+        buttons = page.h_stack(f"{self.name}_actions", gap=1, align_y="center")
+        for action, icon, variant in BUTTONS:
+            buttons.btn(f"{self.name}_{action}", label=capitalize(self.words[action]), icon=icon, variant=variant,
+                        on_click=self._event("act"), params=dict(action=action, turn=state["turn"]))  # fmt: skip
+        self.show_keys(page, state)
+        classes = {name: name for name in state["classes"]}
+        widgets.dropdown(page, f"correct_{state['id']}", classes, "Correct to", self._event("correct"))
+
+    def show_keys(self, page: types.Object, state: dict[str, Any]) -> None:
+        """Draws the keys, with the component that listens to them (panel.js)."""
+        actions = ["accept", "skip", "reject", "correct"] if state["id"] else []
+        actions += ["undo"] if state["done"] else []
+        view = types.View(
+            component="EvensetKeys", composite_view=True, on_key=self._event("act"), turn=state["turn"],
+            shown=state["id"], actions=actions, words=self.words, numbered=state.get("numbered", []),
+        )  # fmt: skip
+        page.view(f"{self.name}_keys", view)
+
+    def act(self, ctx: foo.ExecutionContext) -> dict[str, bool]:
+        """Carries out a button or a key; one that arrives when another sample is shown has no effect.
+
+        Returns whether it was carried out: if not, panel.js drops the keys that wait for it.
+        """
+        if not self.panel.has_state(ctx, self.name, "turn"):
+            return dict(acted=False)
+        state, action = ctx.panel.state.get(self.name), ctx.params["action"]
+        acted = ctx.params["turn"] == state["turn"]
+        if not acted:
+            self.panel.refresh(ctx)
+        elif action == "undo":
+            acted = self._undo(ctx, state)
+        elif action == "skip":
+            self.skip(ctx, state)
+            self.load(ctx)
+        else:
+            acted = self._decide(ctx, state, action, ctx.params.get("label"))
+        return dict(acted=acted)
+
+    def correct(self, ctx: foo.ExecutionContext) -> None:
+        """Writes the class chosen in a sample's list; the App may report it when another sample is shown."""
+        sample_id, label = ctx.params["path"].removeprefix("correct_"), ctx.params.get("value")
+        if not label or not self.panel.has_state(ctx, self.name, "field"):
+            return
+        ctx.panel.state.set(ctx.params["path"], None)  # the list does not report a value that it holds
+        state = ctx.panel.state.get(self.name)
+        if sample_id == state["id"]:
+            self._decide(ctx, state, "correct", label)
+        else:
+            ctx.ops.notify(f"Another sample is shown now: {label} was not written", variant="warning")
+            self.panel.refresh(ctx)
+
+    def _decide(self, ctx: foo.ExecutionContext, state: dict[str, Any], action: str, label: str | None) -> bool:
+        """Writes a decision, unless it is refused or somebody else decided before."""
+        if action == "correct" and label == state["label"]:
+            action, label = "accept", None
+        try:
+            written = self.write(ctx, state, action, label)
+        except policy.Refused as error:  # the sample stays, for another decision
+            ctx.ops.notify(capitalize(use_labels(str(error))), variant="warning")
+            return False
+        if not written:
+            ctx.ops.notify(ELSEWHERE, variant="warning")
+        self.show_next(ctx)
+        return written
+
+    def _undo(self, ctx: foo.ExecutionContext, state: dict[str, Any]) -> bool:
+        try:
+            undone = sittings.undo(sitting_on(ctx, state), state["done"])
+        except ValueError as error:  # it was edited since: the decision before it is next
+            ctx.ops.notify(capitalize(str(error)), variant="warning")
+            undone = None
+        self.show_next(ctx)
+        return undone is not None
+
+    def show_next(self, ctx: foo.ExecutionContext) -> None:
+        """Draws the grid and the tab again; the decision has just loaded the dataset."""
+        ctx.ops.reload_samples()
+        self.panel.refresh(ctx, reload=False)
+
+
+def session_name() -> str:
+    """The person who decides: this server, whose pages share one queue."""
+    return f"{socket.gethostname()} {os.getpid()}"
+
+
+def sitting_on(ctx: foo.ExecutionContext, state: dict[str, Any]) -> Sitting:
+    """This person's sitting on the suggestions of a tab's state."""
+    return Sitting(ctx.dataset, state["field"], state["label_field"], session_name())
