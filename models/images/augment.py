@@ -1,7 +1,7 @@
 """Random augmentation of real images at their own size, by torchvision's transforms.
 
-Rotation, shear and shift by one affine map, a resized crop, flips, colour jitter and a blur. Outside the image its border
-continues. Photographs of any class survive small changes of this kind (Shorten and Khoshgoftaar, 2019).
+Rotation, shear and shift by one affine map, a resized crop, flips, colour jitter and a blur. Outside the image its
+border continues. Photographs of any class survive small changes of this kind (Shorten and Khoshgoftaar, 2019).
 """
 
 from __future__ import annotations

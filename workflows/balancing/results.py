@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from ...models.quality.paired_gain import MIN_HELD_OUT
 from ...models.synthetic import Origin, Reason
 from ..data.synthetic import SyntheticImage
 from ..display.tables import counted, left_out, table
 from .benefit import Benefit
+from .measurement import TOO_FEW
 from .plan import Plan
 
 
@@ -52,6 +54,7 @@ class BalanceResults:
     skipped: dict[str, str] = field(default_factory=dict)  # sample id: why its image could not be used
     synthetic: int = 0  # earlier synthetic samples, left out
     refused_picture: str | None = None  # a grid of rejected images, a row a reason
+    undecided: dict[str, int] = field(default_factory=dict)  # mistakes that nobody decided, in classes that get images
 
     def __str__(self) -> str:
         parts = [f"{self.run_key}: {counted(self.added, 'synthetic sample')} added", "", table(self.rows)]
@@ -124,7 +127,7 @@ def verdict_rows(benefit: Benefit, arm: str, names: list[str]) -> list[dict[str,
                 "gain": _points(verdict.gain[i], "+"),
                 "from": _points(verdict.low[i], "+"),
                 "to": _points(verdict.high[i], "+"),
-                "verdict": verdict.words[i],
+                "verdict": verdict.words[i] if verdict.held_out[i] >= MIN_HELD_OUT else TOO_FEW,
             }
         )
     return lines
