@@ -65,7 +65,9 @@ def setting_option(name: str, places: Places, group: Group) -> inspect.Parameter
         item.default,
         help=item.metadata["help"] + limits([place for _, place in places]),
         show_default=lambda _: defaults(places),
-        converter=functools.partial(read_value, kind, is_optional) if kind in (int, float) or is_optional else None,
+        converter=functools.partial(read_value, kind, is_optional)
+        if kind in (int, float) or (is_optional and kind is not bool)
+        else None,
         validator=lambda _, value: check_any(places, value),
     )
 

@@ -55,12 +55,12 @@ def balance_classes(
 ) -> BalanceResults | DryRun:
     """Adds synthetic samples to the classes that have too few; undo with `delete_run`.
 
-    The plan sets how many images each class gets. A generator draws them, filters reject images unlike their class and
-    copies of real ones, and small networks, trained with and without them, measure each class's gain on held-out real
-    images. With `source="augment"`, real images are changed at random instead, in their own size and format, without
-    filters and measurement unless they are asked for. A class of fewer than 10 real images gets none from a generator.
-    Labels that may be wrong in a class that gets images are named. The samples are tagged `synthetic`, with their label in the label field, and
-    their origin in `synthetic`. They never score or calibrate, and train only with `include_synthetic=True`.
+    The plan sets how many images each class gets, and names undecided mistakes in these classes. A generator draws
+    them, filters reject images unlike their class and copies of real ones, and small networks, trained with and without
+    them, measure each class's gain on held-out real images. A class of fewer than 10 real images gets none from a
+    generator. With `source="augment"`, real images are changed at random instead, in their own size and format, without
+    filters and measurement unless they are asked for. The samples are tagged `synthetic`, with their label in the label
+    field, and their origin in `synthetic`. They never score or calibrate, and train only with `include_synthetic=True`.
 
     Args:
         label_field: a field of `fo.Classification`; samples without a label do not count
@@ -108,8 +108,7 @@ def _plan(
 ) -> tuple[Plan, dict[str, int]]:
     """The plan, and the undecided mistakes in classes that get images."""
     plan = plan_for_labels(labels, existing, inputs.target, config.balance.max_ratio).for_source(config.balance)
-    to_add = {row["class"]: row["to add"] for row in plan.rows}
-    mistakes = undecided.multiplied(undecided.undecided_mistakes(dataset, inputs.label_field), to_add)
+    mistakes = undecided.multiplied(undecided.undecided_mistakes(dataset, inputs.label_field), plan.to_add)
     return replace(plan, notes=[*undecided.warning(mistakes), *plan.notes]), mistakes
 
 

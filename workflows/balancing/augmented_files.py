@@ -35,7 +35,7 @@ class AugmentedFiles:
         return [i for i in classes.tolist() if any(self._read(row) for row in np.flatnonzero(self.labels == i))]
 
     def write(self, number: int, class_id: int) -> tuple[Path, dict[str, Any]]:
-        """Augments a random image of the class; the seed and the number fix the result. Returns the file and its origin.
+        """Augments a random image of the class; seed and number fix the result. Returns the file and its origin.
 
         Raises:
             ImageError: no image of the class can be read

@@ -43,6 +43,11 @@ class Plan:
             for name, real, existing, add in columns
         ]
 
+    @property
+    def to_add(self) -> dict[str, int]:
+        """Images that each class gets."""
+        return dict(zip(self.names, self.add.tolist(), strict=True))
+
     def for_trained_classes(self, class_ids: np.ndarray) -> Plan:
         """The same without images of a class that has no training image.
 
@@ -63,7 +68,7 @@ class Plan:
             return self
         counts = [f"{self.names[i]} ({self.real[i]})" for i in np.flatnonzero(few)]
         note = (
-            f"Fewer than {MIN_DRAWABLE_IMAGES} real images, which a generator copies or confuses, so that none is drawn: "
+            f"Fewer than {MIN_DRAWABLE_IMAGES} real images, which a generator copies or confuses: none is drawn for "
             f"{_listed(counts)}. Label more of them, give source='augment', or force it with generate_from_few=True."
         )
         add = np.where(few, 0, self.add)

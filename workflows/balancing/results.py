@@ -13,6 +13,7 @@ from ...models.quality.paired_gain import MIN_HELD_OUT
 from ...models.synthetic import Origin, Reason
 from ..data.synthetic import SyntheticImage
 from ..display.tables import counted, left_out, table
+from ..training import duration
 from .benefit import Benefit
 from .measurement import TOO_FEW
 from .plan import Plan
@@ -29,7 +30,7 @@ class DryRun:
 
     def __str__(self) -> str:
         images = counted(sum(row["to add"] for row in self.rows), "synthetic image")
-        title = f"{images} would be added, in about {counted(round(self.minutes), 'minute')}; nothing was written"
+        title = f"{images} would be added, in {duration.words(60 * self.minutes)}; nothing was written"
         return "\n".join([title, "", table(self.rows), *self.notes])
 
 
