@@ -12,6 +12,7 @@ from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from ..files import aside
+from ..regular_files import regular
 from ..settings import ImageSettings
 from . import library_globals
 from .decode import TRANSPOSES, decode
@@ -43,7 +44,7 @@ def read(path: str, settings: ImageSettings) -> Original:
     """
     checked = decode(path, settings, lambda width, height: CHECK_PX, 3)
     try:
-        with library_globals.strict(), Image.open(path) as file:
+        with library_globals.strict(), Image.open(regular(Path(path))) as file:
             library_globals.without_metadata_warnings()
             written_as, options = _format(file), _options(file)
             turn = 1 if file.format == "TIFF" else orientation(file.info.get("exif"), file.info.get("xmp"))
@@ -75,7 +76,7 @@ def _options(file: Image.Image) -> dict[str, Any]:
     elif file.format == "TIFF":
         options["compression"] = file.info.get("compression")
     elif file.format == "WEBP" and file.filename:
-        with open(file.filename, "rb") as start:
+        with open(regular(Path(file.filename)), "rb") as start:
             options["lossless"] = b"VP8L" in start.read(64)
     return options
 
