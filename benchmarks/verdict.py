@@ -148,6 +148,14 @@ def measure(case: Case, options: argparse.Namespace) -> list[dict[str, Any]]:
 def new_images(case: Case, budgets: list[int]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Images and classes from every source, in numbers that balance the classes within MAX_RATIO."""
     from evenset.models.images.augment import augment
+    from evenset.models.settings import AugmentSettings
+    from PIL import Image
+
+    def augmented(image: np.ndarray, number: int) -> np.ndarray:
+        changed = augment(
+            Image.fromarray(image.transpose(1, 2, 0).squeeze()), AugmentSettings(flips="none"), (0, number)
+        )
+        return np.atleast_3d(np.asarray(changed)).transpose(2, 0, 1)
 
     pixels, labels = case.train
     counts = np.bincount(labels, minlength=10)
