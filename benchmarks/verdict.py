@@ -163,7 +163,7 @@ def new_images(case: Case, budgets: list[int]) -> dict[str, tuple[np.ndarray, np
     classes, rng = np.repeat(np.arange(10), needed), np.random.default_rng(1)
     spare = np.concatenate([np.flatnonzero(case.spare[1] == label)[: needed[label]] for label in range(10)])
     rows = [int(rng.choice(np.flatnonzero(labels == label))) for label in classes]
-    copies = np.stack([augment(pixels[row], (0, number)) for number, row in enumerate(rows)])
+    copies = np.stack([augmented(pixels[row], number) for number, row in enumerate(rows)])
     by_updates = {updates: generated(case, classes, updates) for updates in sorted(budgets)}
     return {
         "more real images": (case.spare[0][spare], case.spare[1][spare]),

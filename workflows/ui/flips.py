@@ -16,5 +16,6 @@ def describe(samples: Any) -> str:
         return "Flips: auto; none of the first images can be read"
     kind = f"{'gray' if channels == 1 else 'in colour'}, about {side_px:,} px"
     if resolve_flips(AUTO, side_px, channels) == "none":
-        return f"Flips: auto is none here, since the first images are {kind}: photos are in colour and over {MIN_PHOTO_PX - 1} px"
+        photos = f"photos are in colour and over {MIN_PHOTO_PX - 1} px"
+        return f"Flips: auto is none here, since the first images are {kind}: {photos}"
     return f"Flips: auto is horizontal here, since the first images are photos ({kind})"
