@@ -18,8 +18,11 @@ from evenset.workflows.ui import balance, flips
 from PIL import Image, JpegImagePlugin
 
 COUNTS = {"coffee": 20, "cat": 8}
-FILES = [("RGB", "jpg", dict(quality=70)), ("RGB", "jpg", dict(quality=95, subsampling=0)), ("L", "png", {}),
-         ("RGBA", "png", {}), ("P", "png", {}), ("RGB", "tif", {}), ("RGB", "bmp", {}), ("RGB", "webp", {})]  # fmt: skip
+FILES = [
+    *[("RGB", "jpg", dict(quality=70)), ("RGB", "jpg", dict(quality=95, subsampling=0))],
+    *[(mode, "png", {}) for mode in ("L", "RGBA", "P")],
+    *[("RGB", suffix, {}) for suffix in ("tif", "bmp", "webp")],
+]
 
 
 def scenes():
@@ -126,9 +129,7 @@ def test_a_class_of_fewer_than_ten_gets_none_from_a_generator_unless_it_is_force
 
     (_, notes) = to_add()
     assert any("Fewer than 10 real images" in note and "cat (8)" in note for note in notes)
-    results = balance_classes(
-        photos, "ground_truth", progress=False
-    )  # nothing is left to draw: no generator is trained
+    results = balance_classes(photos, "ground_truth", progress=False)  # trains no generator: nothing is left to draw
     assert results.added == 0 and results.generator is None
     for settings in (dict(generate_from_few=True), dict(source="augment")):
         assert not any("Fewer than 10" in note for note in to_add(**settings)[1])
