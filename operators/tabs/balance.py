@@ -34,13 +34,14 @@ class BalanceTab(Tab):
         ctx.panel.state.balance_target = target = target if target in TARGETS else "majority"
         ratio = BalanceSettings().max_ratio
         plan = balance.of_samples(ctx.dataset, field, target, ratio) if field else None
-        plan = plan and plan.for_source(BalanceSettings())
         state: dict[str, Any] = dict(fields=fields, field=field, names=[], outcome=None)
         if plan:
             rows, hidden = form.rows_to_draw(plan)
             names = [row["class"] for row in rows]
             heights = {column: [row[column] for row in rows] for column in charts.PLAN_COLOURS}
-            state.update(names=names, hidden=hidden, add=int(plan.add.sum()), notes=plan.notes)
+            state.update(
+                names=names, hidden=hidden, add=int(plan.add.sum()), notes=plan.for_source(BalanceSettings()).notes
+            )
             mistakes = undecided.multiplied(undecided.undecided_mistakes(ctx.dataset, field), plan.to_add)
             state["mistakes"] = undecided.warning(mistakes)
             state["bars"] = charts.bars(names, heights, charts.PLAN_COLOURS)
