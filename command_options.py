@@ -66,6 +66,7 @@ def setting_option(name: str, places: Places, group: Group) -> inspect.Parameter
     item = places[0][1]
     kind, is_optional = item.metadata["kind"], any(place.metadata["empty"] for _, place in places)
     choices = dict.fromkeys(choice for _, place in places for choice in place.metadata["choices"])
+    reads_text = kind in (int, float) or (kind is str and is_optional)
     is_closed = choices and not any(place.metadata["open_choices"] for _, place in places)
     return option(
         name,
@@ -74,7 +75,7 @@ def setting_option(name: str, places: Places, group: Group) -> inspect.Parameter
         item.default,
         help=item.metadata["help"] + limits([place for _, place in places]),
         show_default=lambda _: defaults(places),
-        converter=functools.partial(read_value, kind, is_optional) if kind in (int, float) or is_optional else None,
+        converter=functools.partial(read_value, kind, is_optional) if reads_text else None,
         validator=lambda _, value: check_any(places, value),
     )
 

@@ -29,7 +29,7 @@ def setting(
     choices: tuple[str, ...] = (),
     open_choices: bool = False,
     basic: bool = False,
-    kind: type[int] | type[float] | type[str] | None = None,
+    kind: type[bool] | type[int] | type[float] | type[str] | None = None,
     empty: str = "",
 ) -> Any:
     """Declares one field: its default, a help text, its unit and its range.
@@ -72,9 +72,10 @@ def _precision() -> Any:
 
 def _flips() -> Any:
     return setting(
-        "none",
-        "mirrors training images at random; off for digits, letters and other images with a left and a right",
-        choices=("none", "horizontal", "vertical", "both"),
+        "auto",
+        "mirrors images at random; auto: horizontal for photos (colour, over 64 px), none for small or gray images; "
+        "none suits digits, letters and other images with a left and a right",
+        choices=("auto", "none", "horizontal", "vertical", "both"),
     )
 
 
@@ -588,8 +589,18 @@ class BalanceSettings(Settings):
         choices=("generate", "augment"),
         basic=True,
     )
-    measure_benefit: bool = setting(
-        True, "trains small networks with and without the new images, and reports each class's gain", basic=True
+    measure_benefit: bool | None = setting(
+        None,
+        "trains small networks with and without the new images, and reports each class's gain",
+        basic=True,
+        kind=bool,
+        empty="auto: for a generator, or to add only what gains, where 50 images of a class can be held out",
+    )
+    filter_augmented: bool = setting(
+        False, "filters augmented images too, by a small CNN and a GCN that are trained first", basic=True
+    )
+    generate_from_few: bool = setting(
+        False, "draws also for classes of fewer than 10 real images, which a generator copies or confuses"
     )
     add: str = setting(
         "unless it loses",
@@ -604,6 +615,24 @@ class BalanceSettings(Settings):
         800, "updates of each small network; too few flatter synthetic images", low=1, high=1_000_000
     )
     seed: int = _seed("fixes initial weights, order, noise and splits")
+
+
+@dataclass(frozen=True)
+class AugmentSettings(Settings):
+    flips: str = _flips()
+    rotation_degrees: float = setting(10.0, "maximum rotation to either side", unit="degrees", low=0.0, high=180.0)
+    shear_degrees: float = setting(5.0, "maximum shear to either side", unit="degrees", low=0.0, high=45.0)
+    shift: float = setting(0.05, "maximum shift, as a fraction of the side", low=0.0, high=0.5)
+    min_crop: float = setting(
+        0.8, "minimum area of the crop that is resized to the image's size; 1 is off", low=0.05, high=1.0
+    )
+    brightness: float = setting(0.2, "maximum change of brightness, as a fraction", low=0.0, high=1.0)
+    contrast: float = setting(0.2, "maximum change of contrast, as a fraction", low=0.0, high=1.0)
+    saturation: float = setting(0.2, "maximum change of saturation, as a fraction", low=0.0, high=1.0)
+    hue: float = setting(0.0, "maximum change of hue, as a fraction of the colour circle", low=0.0, high=0.5)
+    blur: float = setting(
+        0.5, "maximum sigma of a Gaussian blur, of every second image; 0 is off", unit="px", low=0.0, high=5.0
+    )
 
 
 @dataclass(frozen=True)
@@ -742,6 +771,7 @@ BALANCE_SETTINGS: tuple[type[Settings], ...] = (  # of balance_classes
     ImageSettings,
     GeneratorSettings,
     SamplingSettings,
+    AugmentSettings,
     FilterSettings,
     TrainGeneratorSettings,
 )

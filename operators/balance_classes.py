@@ -7,16 +7,16 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..models.settings import BALANCE_SETTINGS, BalanceSettings
+from ..models.settings import BALANCE_SETTINGS
 from ..workflows.display.tables import counted
 from ..workflows.ui import balance
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
-from .forms.balance import SEVERITY, ask_generator, ask_more_settings, ask_target, read_target
+from .forms.balance import SEVERITY, ask_more_settings, ask_source, ask_target, read_target, warn_before_drawing
 from .forms.form import Form, build_form
 from .forms.inputs import ask_classes, ask_group_field, ask_label_field, note_label_count, read_inputs, require_input
 from .forms.samples import ask_samples, samples_of
-from .forms.settings import ask_settings, read_settings
+from .forms.settings import read_settings
 
 INPUTS = ("label_field", "generator", "group_field", "classes")
 
@@ -54,10 +54,9 @@ def add_lines(form: Form) -> None:
     samples = ask_samples(form, "Balance")
     label_field = ask_label_field(form, "Synthetic samples get their label in this field")
     note_label_count(form, samples, label_field)
-    ask_target(form, samples, label_field)
-    ask_settings(form, BalanceSettings, basic=True)
-    if form.value("source", "generate") == "generate":
-        ask_generator(form)
+    plan = ask_target(form, samples, label_field)
+    warn_before_drawing(form, plan, label_field)
+    ask_source(form)
     if form.ask_for_more():
         form.heading("Samples")
         ask_group_field(form)
@@ -72,6 +71,9 @@ def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
         page.add_alert(SEVERITY.get(results["decision"], "info"), balance.sentence(results))
     for name, view in results["views"].items():
         page.add_button(f"Open the {name}", "visibility", "set_view", dict(name=view))
+    if results.get("undecided"):
+        opening = dict(tab="mistakes")
+        page.add_button("Look at the mistakes", "troubleshoot", "@evenset/evenset/open_evenset", opening)
     page.add_form_button("Remove ...", "undo", "delete_run", dict(run_key=results["run_key"]))
     page.add_notes(results).add_table(results["verdict"] or results["rows"])
     if results["picture"]:

@@ -82,12 +82,16 @@ def _leave_to_panel(ctx: foo.ExecutionContext, workflow: str, read_arguments: Ca
     earlier = [row for row in live.outcomes(dataset) if row["workflow"] == workflow]
     live.forget_outcomes(dataset, earlier)  # the end of an earlier attempt no longer matters
     worker.start_worker(samples, workflow, arguments, awaited=False)
-    opening = dict(tab=TABS.get(workflow), label_field=arguments.get("label_field"))
-    records.store(dataset).set("opening", opening, ttl=OPENING_SECONDS)
+    set_opening(dataset, tab=TABS.get(workflow), label_field=arguments.get("label_field"))
     time.sleep(POLL_SECONDS)  # the App drops a panel that is opened at the moment in which it closes
     yield ctx.ops.open_panel(PANEL, layout="horizontal", is_active=True)
     message = f"{capitalize(workflow.replace('_', ' '))} has started: it continues if you close this page"
     yield ctx.ops.notify(message, variant="info")
+
+
+def set_opening(dataset: Any, tab: str | None = None, label_field: str | None = None) -> None:
+    """Leaves tab and label field for the panel that is opened next."""
+    records.store(dataset).set("opening", dict(tab=tab, label_field=label_field), ttl=OPENING_SECONDS)
 
 
 def take_opening(dataset: Any) -> dict[str, str | None]:

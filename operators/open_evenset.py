@@ -6,6 +6,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from .display.pages import PANEL
+from .execution import set_opening
 
 
 class OpenEvenset(foo.Operator):
@@ -23,4 +24,7 @@ class OpenEvenset(foo.Operator):
         return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
 
     def execute(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the panel, on the parameters' `tab` and `label_field` where they are given."""
+        if opening := {name: ctx.params[name] for name in ("tab", "label_field") if ctx.params.get(name)}:
+            set_opening(ctx.dataset, **opening)
         ctx.ops.open_panel(PANEL, layout="horizontal", is_active=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..models.errors import InvalidInput
-from ..models.synthetic import Origin
+from ..models.flips import resolve_flips
+from ..models.images.first_images import photo_kind
+from .balancing.augmented_files import AugmentedFiles
 from .balancing.benefit import NOT_MEASURED, Benefit, measure, read_images, should_add
 from .balancing.config import BalanceConfig
 from .balancing.dry_run import preview
@@ -18,13 +20,16 @@ from .balancing.generator_split import check_settings, split_for, survey_at_draw
 from .balancing.generator_training import train_once
 from .balancing.image_sources import make_images
 from .balancing.inputs import Inputs, Prepared, read_labels_once, with_generator
+from .balancing.measurement import TOO_FEW, is_enough, too_few
 from .balancing.plan import Plan, Target, plan_for_labels
+from .balancing.rejection_sampling import keep_all
 from .balancing.results import BalanceResults, DryRun, class_rows, fell_short, is_rejected, rejections, verdict_rows
 from .balancing.sample_grids import class_grid, rejected_grid
 from .data import locks, saved_views, synthetic
 from .data.internals import root_dataset
 from .data.labels import REJECTED, SYNTHETIC, Labels
 from .data.synthetic import SyntheticImage
+from .reviewing import undecided
 from .runs import lifecycle
 from .runs.arguments import Classes, Progress, Samples, public
 from .runs.label_snapshot import freeze
@@ -50,10 +55,12 @@ def balance_classes(
 ) -> BalanceResults | DryRun:
     """Adds synthetic samples to the classes that have too few; undo with `delete_run`.
 
-    The plan sets how many images each class gets. A generator draws them (or real images are augmented), filters reject
-    images unlike their class and copies of real ones, and small networks, trained with and without them, measure each
-    class's gain on held-out real images. The samples are tagged `synthetic`, with their label in the label field, and
-    their origin in `synthetic`. They never score or calibrate, and train only with `include_synthetic=True`.
+    The plan sets how many images each class gets, and names undecided mistakes in these classes. A generator draws
+    them, filters reject images unlike their class and copies of real ones, and small networks, trained with and without
+    them, measure each class's gain on held-out real images. A class of fewer than 10 real images gets none from a
+    generator. With `source="augment"`, real images are changed at random instead, in their own size and format, without
+    filters and measurement unless they are asked for. The samples are tagged `synthetic`, with their label in the label
+    field, and their origin in `synthetic`. They never score or calibrate, and train only with `include_synthetic=True`.
 
     Args:
         label_field: a field of `fo.Classification`; samples without a label do not count
@@ -65,7 +72,7 @@ def balance_classes(
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to resume
         settings: fields of BalanceSettings, ImageSettings, GeneratorSettings,
-            SamplingSettings, FilterSettings and TrainGeneratorSettings
+            SamplingSettings, AugmentSettings, FilterSettings and TrainGeneratorSettings
 
     Raises:
         ValueError: a bad argument; nothing was written
@@ -88,12 +95,21 @@ def _read(samples: Samples, inputs: Inputs, config: BalanceConfig, resume: str |
     Raises:
         ValueError: a bad argument
     """
-    check_settings(config.images, config.held_out, config.balance.measure_benefit)
+    check_settings(config.images, config.held_out, bool(config.balance.measure_benefit))
     labels = read_labels_once(samples, inputs, resume)
     synthetic.check_field(root_dataset(samples))
     existing = synthetic.count(samples, inputs.label_field, labels.names)
-    plan = plan_for_labels(labels, existing, inputs.target, config.balance.max_ratio)
+    plan = _plan(root_dataset(samples), inputs, config, labels, existing)[0]
     return with_generator(samples, inputs, config, labels, plan)
+
+
+def _plan(
+    dataset: Any, inputs: Inputs, config: BalanceConfig, labels: Labels, existing: np.ndarray
+) -> tuple[Plan, dict[str, int]]:
+    """The plan, and the undecided mistakes in classes that get images."""
+    plan = plan_for_labels(labels, existing, inputs.target, config.balance.max_ratio).for_source(config.balance)
+    mistakes = undecided.multiplied(undecided.undecided_mistakes(dataset, inputs.label_field), plan.to_add)
+    return replace(plan, notes=[*undecided.warning(mistakes), *plan.notes]), mistakes
 
 
 @dataclass
@@ -106,19 +122,16 @@ class Balance:
     config: BalanceConfig
     plan: Plan
     generator: Generator | None
-
-    @property
-    def generates(self) -> bool:
-        return self.config.balance.source == Origin.GENERATE
+    undecided: dict[str, int]  # mistakes by class
 
 
 def _begin(run: Run, samples: Samples, prepared: Prepared) -> Balance:
     """The balance as its run first saw it, once no other run can write."""
     inputs, config, labels = prepared.inputs, prepared.config, freeze(run, prepared.labels)
     existing = _existing_at_start(run, samples, inputs.label_field, labels.names)
-    plan = plan_for_labels(labels, existing, inputs.target, config.balance.max_ratio)
+    plan, mistakes = _plan(run.dataset, inputs, config, labels, existing)
     generator = prepared.generator if plan.add.any() else None  # it draws nothing then, and the results do not name it
-    return Balance(run, labels, inputs.label_field, config, plan, generator)
+    return Balance(run, labels, inputs.label_field, config, plan, generator, mistakes)
 
 
 def _existing_at_start(run: Run, samples: Any, label_field: str, names: list[str]) -> np.ndarray:
@@ -143,23 +156,46 @@ def _balance(balance: Balance) -> BalanceResults:
     run, labels, config = balance.run, balance.labels, balance.config
     if not balance.plan.add.any():
         return _results(balance, {}, [], None, {})
+    if config.only_augments:
+        return _augment(balance)
     stats = survey_at_drawable_size(run, labels, config.images)
     skipped = {str(labels.ids[i]): reason for i, reason in stats.errors.items()}
-    measured = config.balance.measure_benefit
-    split_ids = split_for(run, labels, stats, balance.generator, config.held_out, measured)
+    must_measure = bool(config.balance.measure_benefit)
+    split_ids = split_for(run, labels, stats, balance.generator, config.held_out, must_measure)
+    balance.config = config = config.with_flips(stats)
     balance.plan = balance.plan.for_trained_classes(labels.class_ids[split_ids == Split.TRAIN])
     if not balance.plan.add.any():
         return _results(balance, skipped, [], None, {})
-    if balance.generator is None and balance.generates:
+    if balance.generator is None and config.generates:
         balance.generator = train_once(run, labels, stats, split_ids, config.images, config.generator)
     if balance.generator is not None:
         stats = stats._replace(size_px=balance.generator.size_px, channels=balance.generator.channels)
     real = read_images(run, labels, stats, split_ids, config.images)
     images = make_images(run, balance.plan, real, balance.generator, config)
     benefit = None
-    if measured and any(image.accepted for image in images):
+    can_measure = must_measure or is_enough(real)
+    if config.measures and can_measure and any(image.accepted for image in images):
         benefit = measure(run, real, {ARM: images}, config.small_cnn, config.balance.verdict_seeds)
-    return _results(balance, skipped, images, benefit, _add(balance, images, benefit))
+    results = _results(balance, skipped, images, benefit, _add(balance, images, benefit))
+    if config.measures and not can_measure:
+        results.decision = TOO_FEW
+        results.notes.append(too_few(int(np.bincount(real.held_out_labels, minlength=1).max())))
+    return results
+
+
+def _augment(balance: Balance) -> BalanceResults:
+    """Augments real images and adds them, unfiltered and not measured: in seconds."""
+    run, labels, config = balance.run, balance.labels, balance.config
+    rows = labels.labelled_indices
+    flips = resolve_flips(config.augment.flips, *photo_kind(labels.paths[rows].tolist()))
+    config = replace(config, augment=replace(config.augment, flips=flips))
+    files = AugmentedFiles(run, labels.paths[rows], labels.ids[rows], labels.class_ids[rows], config)
+    readable = files.readable_classes(np.flatnonzero(balance.plan.add))
+    balance.plan = balance.plan.for_trained_classes(np.array(readable, dtype=int))
+    first_number = run.remember("first_number", lambda: synthetic.next_number(run.dataset))
+    images = keep_all(run, balance.plan, files.write, first_number)
+    views = _add(balance, images, None)
+    return _results(balance, files.errors, images, None, views)
 
 
 def _is_added(balance: Balance, benefit: Benefit | None) -> bool:
@@ -215,4 +251,5 @@ def _results(
         skipped=skipped,
         synthetic=balance.labels.synthetic_left_out,
         refused_picture=rejected_grid(run),
+        undecided=balance.undecided,
     )

@@ -38,11 +38,16 @@ class Survey:
         Raises:
             ImageError: no file can be read
         """
-        good = self.sizes.max(1)[self.sizes.max(1) > 0]
-        if not len(good):
+        if not self.sizes.any():
             first = f", the first because {self.errors[min(self.errors)]}" if self.errors else ""
             raise ImageError(f"none of the {len(self.sizes)} image files can be read{first}")
-        return settings.size_px or _side(int(np.median(good)), None)
+        return settings.size_px or _side(self.side_px, None)
+
+    @property
+    def side_px(self) -> int:
+        """Median of the longer sides of the readable files."""
+        longer = self.sizes.max(1)
+        return int(np.median(longer[longer > 0]))
 
 
 class _FileStats(NamedTuple):

@@ -8,6 +8,8 @@ from typing import Any
 
 from ...models.quality.paired_gain import ADD, DO_NOT_ADD
 from ...models.settings import (
+    BALANCE_SETTINGS,
+    AugmentSettings,
     BalanceSettings,
     FilterSettings,
     GeneratorSettings,
@@ -15,13 +17,16 @@ from ...models.settings import (
     SamplingSettings,
     TrainGeneratorSettings,
 )
+from ...workflows.balancing import measurement
 from ...workflows.balancing import plan as balance_plan
+from ...workflows.balancing.config import BalanceConfig
 from ...workflows.display.tables import counted, table
+from ...workflows.reviewing import undecided
 from ...workflows.ui import balance, user_input
 from ..display import charts, widgets
 from .form import Form
 from .inputs import read_classes
-from .settings import ask_settings, setting_value
+from .settings import ask_settings, read_settings, setting_value
 
 TARGETS = {
     "majority": "As many as the largest class",
@@ -53,8 +58,10 @@ def read_target(params: dict[str, Any]) -> balance_plan.Target:
     return user_input.read_target(text)
 
 
-def ask_target(form: Form, samples: Any, label_field: str | None, with_synthetic: bool = True) -> None:
-    """Adds the target, and the plan that follows from it.
+def ask_target(
+    form: Form, samples: Any, label_field: str | None, with_synthetic: bool = True
+) -> balance_plan.Plan | None:
+    """Adds the target, and the plan that follows from it, which it returns.
 
     Args:
         with_synthetic: counts the synthetic images of earlier runs
@@ -67,24 +74,29 @@ def ask_target(form: Form, samples: Any, label_field: str | None, with_synthetic
     try:
         target = read_target(form.ctx.params)
         if label_field:
-            _show_plan(form, samples, label_field, target, with_synthetic)
+            return _show_plan(form, samples, label_field, target, with_synthetic)
     except ValueError as error:
         form.mark(f"target_{chosen}" if chosen in ("number", "each") else "target", str(error))
+    return None
 
 
-def _show_plan(form: Form, samples: Any, label_field: str, target: balance_plan.Target, with_synthetic: bool) -> None:
+def _show_plan(
+    form: Form, samples: Any, label_field: str, target: balance_plan.Target, with_synthetic: bool
+) -> balance_plan.Plan | None:
     """Adds the images that each class would get, as bars, as a table and in words."""
     item = BalanceSettings.__dataclass_fields__["max_ratio"]
     ratio: Any = setting_value(form, item, item.default)
     is_valid = ratio is None or (isinstance(ratio, (int, float)) and ratio >= 0)
     if not is_valid:
-        return  # it is marked on its own line
+        return None  # it is marked on its own line
     classes: Any = None
     with contextlib.suppress(ValueError):  # marked on its own line
         classes = read_classes(form.ctx)
     plan = balance.of_samples(samples, label_field, target, ratio, classes, with_synthetic)
     if plan is None:
-        return
+        return None
+    is_forced = bool(form.value("generate_from_few", False))
+    plan = plan.for_source(BalanceSettings(source=form.value("source", "generate"), generate_from_few=is_forced))
     rows, hidden = rows_to_draw(plan)
     heights = {state: [row[state] for row in rows] for state in charts.PLAN_COLOURS}
     form.bars("plan", [row["class"] for row in rows], heights, charts.PLAN_COLOURS)
@@ -94,6 +106,28 @@ def _show_plan(form: Form, samples: Any, label_field: str, target: balance_plan.
     form.note(f"{counted(int(plan.add.sum()), 'synthetic image')} would be added")
     for note in plan.notes:
         form.note(note)
+    return plan
+
+
+def warn_before_drawing(form: Form, plan: balance_plan.Plan | None, label_field: str | None) -> None:
+    """Adds undecided mistakes in classes that get images, with a button, and what will be measured."""
+    if plan is None or label_field is None or not plan.add.any():
+        return
+    dataset = form.ctx.dataset
+    mistakes = undecided.multiplied(undecided.undecided_mistakes(dataset, label_field), plan.to_add)
+    for sentence in undecided.warning(mistakes):
+        widgets.note(form.lines, "warning", sentence)
+        form.lines.btn(
+            "mistakes",
+            label="Look at the mistakes",
+            icon="troubleshoot",
+            variant="outlined",
+            on_click="@evenset/evenset/open_evenset",
+            params=dict(tab="mistakes", label_field=label_field),
+        )
+    with contextlib.suppress(ValueError):  # marked on its own line
+        config = BalanceConfig.read(read_settings(form.ctx, *BALANCE_SETTINGS))
+        form.note(measurement.describe(config, int(plan.real.max())))
 
 
 def rows_to_draw(plan: balance_plan.Plan) -> tuple[list[dict[str, Any]], int]:
@@ -117,16 +151,30 @@ def ask_generator(form: Form) -> None:
         ask_settings(form, GeneratorSettings, basic=True)
 
 
+def ask_source(form: Form) -> None:
+    """Adds the source of images, and its settings."""
+    draws = form.value("source", "generate") == "generate"
+    ask_settings(form, BalanceSettings, basic=True, without=("filter_augmented",) if draws else ())
+    if draws:
+        ask_generator(form)
+    else:
+        form.heading("Changes of the images")
+        ask_settings(form, AugmentSettings)
+
+
 def ask_more_settings(form: Form, without: Sequence[str] = ()) -> None:
-    """Adds the settings that are not shown at once."""
+    """Adds the settings that are not shown at once; those of a generator only where one draws."""
+    draws = form.value("source", "generate") == "generate"
+    without = (*without, "filter_augmented") if draws else (*without, "generate_from_few", "max_draws_per_image")
     ask_settings(form, TrainGeneratorSettings)
     form.heading("Adding")
     ask_settings(form, BalanceSettings, without=without)
     form.heading("Filters")
     ask_settings(form, FilterSettings)
-    form.heading("Sampling")
-    ask_settings(form, SamplingSettings)
-    form.heading("Generator")
-    ask_settings(form, GeneratorSettings)
+    if draws:
+        form.heading("Sampling")
+        ask_settings(form, SamplingSettings)
+        form.heading("Generator")
+        ask_settings(form, GeneratorSettings)
     form.heading("Images")
     ask_settings(form, ImageSettings)

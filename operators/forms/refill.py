@@ -35,6 +35,8 @@ def form_values(record: RunRecord) -> dict[str, Any]:
     missing: list[str] = []
     values = {**settings, **inputs, "more": True, "view_target": "DATASET", "run_samples": record.samples}
     values.update(_target_values(inputs.get("target")))
+    if isinstance(values.get("measure_benefit"), bool):
+        values["measure_benefit"] = "on" if values["measure_benefit"] else "off"  # the line may be empty, too
     for name, part in named_parts(record).items():
         values[name] = None if part == A_VIEW else part
         missing += [f"the view of {name}"] if part == A_VIEW else []

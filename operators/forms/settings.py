@@ -10,10 +10,15 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
+from ...models.flips import AUTO
 from ...models.settings import Settings, check, split
 from ...workflows.labeling.warm_start import INHERITED_SETTINGS
+from ...workflows.ui import flips
 from ..display.wording import empty_text, setting_help, setting_label
 from .form import Form
+
+SWITCH = {"on": "On", "off": "Off"}  # of a switch that may be empty, which means auto
+SWITCH_VALUES = {"on": True, "off": False}
 
 
 def ask_settings(
@@ -38,6 +43,8 @@ def ask_settings(
             is_new = line not in form.lines.properties and item.name not in without
             if is_new and (item.metadata["basic"] or not basic):
                 _ask_setting(form, item, (defaults or {}).get(item.name, item.default), line)
+                if item.name == "flips" and form.value(line, item.default) == AUTO and form.samples is not None:
+                    form.note(flips.describe(form.samples))
         _check_together(form, kind, lines)
 
 
@@ -57,13 +64,15 @@ def _ask_setting(form: Form, item: Field[Any], default: Any, name: str) -> None:
         form.suggest(name, notes["choices"], placeholder=empty, **line)
     elif notes["choices"]:
         form.choose(name, notes["choices"], **line)
+    elif kind is bool and notes["empty"]:
+        form.choose(name, SWITCH, placeholder=empty, **{**line, "default": None})
     elif kind is bool:
         form.lines.bool(name, view=types.CheckboxView(), **line)
     else:
         add_box = {str: form.lines.str, int: form.lines.int}.get(kind, form.lines.float)
         add_box(name, view=types.View(placeholder=empty), **line)
     try:
-        check(item, value)
+        check(item, from_line(item, value))
     except ValueError as error:
         form.mark(name, str(error))
 
@@ -98,11 +107,16 @@ def read_settings(
     for item in (item for kind in kinds for item in fields(kind)):
         line = lines.get(item.name, item.name)
         if ctx.params.get(line) not in (None, ""):
-            values[item.name] = ctx.params[line]
+            values[item.name] = from_line(item, ctx.params[line])
         elif _is_emptied(ctx, item, line):
             values[item.name] = None
     split(values, *kinds)
     return values
+
+
+def from_line(item: Field[Any], value: Any) -> Any:
+    """The value of a setting as its line has it: a switch that may be empty has texts."""
+    return SWITCH_VALUES.get(value, value) if item.metadata["kind"] is bool and isinstance(value, str) else value
 
 
 def _is_emptied(ctx: foo.ExecutionContext, item: Field[Any], line: str) -> bool:

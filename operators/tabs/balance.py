@@ -9,6 +9,7 @@ import fiftyone.operators.types as types
 
 from ...models.settings import BalanceSettings
 from ...workflows.display.tables import counted
+from ...workflows.reviewing import undecided
 from ...workflows.runs.records import RunRecord
 from ...workflows.ui import balance
 from ...workflows.ui.overview import NO_LABELS
@@ -38,7 +39,11 @@ class BalanceTab(Tab):
             rows, hidden = form.rows_to_draw(plan)
             names = [row["class"] for row in rows]
             heights = {column: [row[column] for row in rows] for column in charts.PLAN_COLOURS}
-            state.update(names=names, hidden=hidden, add=int(plan.add.sum()), notes=plan.notes)
+            state.update(
+                names=names, hidden=hidden, add=int(plan.add.sum()), notes=plan.for_source(BalanceSettings()).notes
+            )
+            mistakes = undecided.multiplied(undecided.undecided_mistakes(ctx.dataset, field), plan.to_add)
+            state["mistakes"] = undecided.warning(mistakes)
             state["bars"] = charts.bars(names, heights, charts.PLAN_COLOURS)
             state["outcome"] = load_outcome(ctx.dataset, run) if run else None
         ctx.panel.state.balance = state
@@ -73,6 +78,10 @@ class BalanceTab(Tab):
         page.plot("balance_plan", data=state["bars"], layout=layout, config=charts.CONFIG)
         if state["hidden"]:
             widgets.text(page, f"{form.hidden_classes(state['hidden'])} not drawn.")
+        for sentence in state["mistakes"]:
+            widgets.note(page, "warning", sentence)
+            page.btn("balance_mistakes", label="Look at the mistakes", icon="troubleshoot", variant="outlined",
+                     on_click=self.on_balance_mistakes)  # fmt: skip
         for sentence in state["notes"]:
             widgets.note(page, "info", sentence)
         line = widgets.button_row(page, "balance_buttons")
@@ -120,6 +129,9 @@ class BalanceTab(Tab):
     def on_balance_target(self, ctx: foo.ExecutionContext) -> None:
         ctx.panel.state.balance_target = ctx.params["value"]
         self.load(ctx)
+
+    def on_balance_mistakes(self, ctx: foo.ExecutionContext) -> None:
+        self.panel.open_tab(ctx, "mistakes")
 
     def on_balance_form(self, ctx: foo.ExecutionContext) -> None:
         params = dict(label_field=ctx.panel.state.balance["field"], view_target="DATASET")

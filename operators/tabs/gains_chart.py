@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...workflows.balancing.measurement import TOO_FEW
 from ...workflows.display.tables import counted
 from ..display import charts
 from ..forms.balance import MAX_BARS
@@ -13,7 +14,7 @@ MAX_POINTS = 105  # of the axis
 
 def describe_intervals(gains: list[dict[str, Any]]) -> str:
     """The hint above the chart: the intervals' level, and the classes without a verdict or without a line."""
-    undecided = sum(row["word"] == "undecided" for row in gains)
+    undecided = sum(row["word"] == TOO_FEW for row in gains)
     hidden = len(gains) - MAX_BARS
     parts = ["Lines are 95 % intervals"]
     parts += [f"{counted(undecided, 'class', 'has', 'have')} too few held-out images to decide"] if undecided else []

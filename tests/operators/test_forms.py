@@ -11,6 +11,7 @@ from evenset import audit_labels, auto_label, delete_run, train_resnet
 from evenset.models.settings import (
     GCN_SETTINGS,
     AuditSettings,
+    AugmentSettings,
     AutoLabelSettings,
     BalanceSettings,
     CheckSettings,
@@ -85,7 +86,7 @@ def another(item):
     if notes["choices"]:
         return next(choice for choice in notes["choices"] if choice != default)
     if default is None:
-        return notes["high"]
+        return True if notes["kind"] is bool else notes["high"]
     if isinstance(default, bool):
         return not default
     if isinstance(default, str):
@@ -101,6 +102,9 @@ def test_a_form_shows_every_setting_with_its_default_and_its_help(app, labelled,
 
     for kind in FORMS[operator]:
         for item in fields(kind):
+            if item.name == "filter_augmented":  # of augmented images
+                assert item.name not in lines and item.name in app.form(labelled, operator, {"source": "augment"})
+                continue
             line = lines[item.name]
             assert line["default"] == item.default
             assert line["view"]["label"] == setting_label(item)
@@ -157,6 +161,20 @@ def test_what_is_put_in_comes_back_as_the_same_settings(operator):
             assert getattr(settings, item.name) == put_in[item.name] != item.default
     emptied = {item.name: "" for kind in kinds for item in fields(kind) if not item.metadata["empty"]}
     assert read_settings(SimpleNamespace(params=emptied), *kinds) == {}  # the defaults
+
+
+def test_a_switch_that_may_be_empty_is_read_by_its_words():
+    def read(value):
+        return read_settings(SimpleNamespace(params={"measure_benefit": value}), BalanceSettings)
+
+    assert [read(value) for value in ("on", "off", "")] == [{"measure_benefit": value} for value in (True, False, None)]
+
+
+def test_a_form_of_augmented_images_has_their_settings_and_none_of_a_generator(app, labelled):
+    lines = app.form(labelled, "balance_classes", {"source": "augment", "more": True})
+
+    assert {item.name for item in fields(AugmentSettings)} <= set(lines)
+    assert not {"minutes", "max_updates", "guidance", "generator", "generate_from_few"} & set(lines)
 
 
 def lines_of(**params):
@@ -313,7 +331,7 @@ def many(database):
 
 @pytest.mark.parametrize("operator", ["balance_classes", "compare_methods"])
 def test_a_plan_shows_what_gets_images_and_says_what_it_leaves_out(app, many, operator):
-    lines = app.form(many, operator, dict(task="generation"))
+    lines = app.form(many, operator, dict(task="generation", generate_from_few=True))
 
     bars = lines["plan"]["view"]["data"]
     assert bars[0]["x"][:4] == ["&lt;b&gt;z&lt;/b&gt;", "z1", "z2", "a00"] and len(bars[0]["x"]) == balance.MAX_BARS

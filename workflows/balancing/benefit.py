@@ -11,7 +11,7 @@ from ...models.images.reader import Images
 from ...models.quality import paired_gain
 from ...models.quality.paired_gain import ADD, Verdict
 from ...models.settings import ImageSettings, SmallCNNSettings
-from ...models.synthetic import AddPolicy
+from ...models.synthetic import AddPolicy, Origin
 from ..data.labels import Labels
 from ..data.synthetic import SyntheticImage, read_image
 from ..runs.run import Run
@@ -27,6 +27,7 @@ BASELINES: dict[str, Recipe] = {  # peers that need no new images
 }
 AUGMENTED = "augmentation"  # one more: the best of them, with strong augmentation
 NOT_MEASURED = "not measured"  # in place of a decision
+MAX_MEASURED_PX = 32  # larger images are reduced: 18 networks take about seven minutes on two cores
 READ_BATCH = 256  # images
 
 
@@ -42,6 +43,8 @@ class RealImages:
     held_out_labels: np.ndarray  # [m]
     train_groups: np.ndarray | None = None  # shared by near-duplicates and the user's groups [n]; None: none shared
     held_out_ids: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=str))  # [m]
+    train_paths: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=str))  # [n]
+    settings: ImageSettings = field(default_factory=ImageSettings)  # by which the images were read
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,8 @@ def read_images(
         held_out_labels=labels.class_ids[held_out],
         held_out_ids=labels.ids[held_out],
         train_groups=groups_of_all(labels, stats.groups)[train],
+        train_paths=labels.paths[train],
+        settings=settings,
     )
 
 
@@ -107,15 +112,16 @@ def measure(
         sources: synthetic images, by the name of their arm; the accepted ones are measured
     """
     labels, classes = real.held_out_labels, len(real.names)
+    small = replace(real, train=_reduce(real.train), held_out=_reduce(real.held_out))
     correct: dict[str, np.ndarray] = {}  # by arm: whether each held-out image is classified correctly [R, m]
 
     def train_arm(name: str, recipe: Recipe, images: list[SyntheticImage] | None = None) -> None:
         def compute() -> dict[str, np.ndarray]:
-            predicted, extra = [], _read_accepted(images, real.names) if images else None
+            predicted, extra = [], _read_accepted(images, real) if images else None
             for number in range(repetitions):
                 run.report(f"measuring: {name}", number, repetitions)
                 own = replace(settings, seed=settings.seed + number, **recipe)
-                predicted.append(_predict_held_out(run, real, own, extra))
+                predicted.append(_predict_held_out(run, small, own, extra))
             return {"right": np.stack(predicted) == labels}
 
         ids = np.concatenate([real.train_ids, real.held_out_ids])
@@ -137,11 +143,32 @@ def measure(
     )
 
 
-def _read_accepted(images: list[SyntheticImage], names: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels [s, C, S, S] and classes [s] of the accepted images."""
+def _read_accepted(images: list[SyntheticImage], real: RealImages) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels [s, C, S, S] and classes [s] of the accepted images; augmented ones are read as the real ones."""
+    from ...models.images.decode import load
+
+    size_px, channels = real.train.shape[-1], real.train.shape[1]
+
+    def pixels(image: SyntheticImage) -> np.ndarray:
+        if image.notes.get("source") == Origin.AUGMENT:
+            return load(image.path, real.settings, size_px, channels).transpose(2, 0, 1)
+        return read_image(image.path)
+
     accepted = [image for image in images if image.accepted]
-    pixels = np.stack([read_image(image.path) for image in accepted])
-    return pixels, np.array([names.index(image.label) for image in accepted])
+    classes = np.array([real.names.index(image.label) for image in accepted])
+    return _reduce(np.stack([pixels(image) for image in accepted])), classes
+
+
+def _reduce(images: np.ndarray) -> np.ndarray:
+    """Images [n, C, S, S] with sides of at most MAX_MEASURED_PX."""
+    import cv2
+
+    if not len(images) or images.shape[-1] <= MAX_MEASURED_PX:
+        return images
+    size = (MAX_MEASURED_PX, MAX_MEASURED_PX)
+    planes = images.reshape(-1, *images.shape[2:])
+    reduced = np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes])
+    return reduced.reshape(*images.shape[:2], *size)
 
 
 def _predict_held_out(

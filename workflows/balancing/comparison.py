@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...models.errors import InvalidInput
+from ...models.settings import BalanceSettings
 from ...models.synthetic import Origin
 from ..data.labels import Labels
 from ..data.synthetic import SyntheticImage
@@ -96,16 +97,17 @@ def _read(samples: Samples, inputs: Inputs, config: BalanceConfig, resume: str |
     """
     check_settings(config.images, config.held_out, measured=True)
     labels = read_labels_once(samples, inputs, resume)
-    return with_generator(samples, inputs, config, labels, _plan(labels, inputs.target, config.balance.max_ratio))
+    return with_generator(samples, inputs, config, labels, _plan(labels, inputs.target, config.balance))
 
 
-def _plan(labels: Labels, target: Target, max_ratio: float | None) -> Plan:
+def _plan(labels: Labels, target: Target, settings: BalanceSettings) -> Plan:
     """The plan as if no synthetic sample existed.
 
     Raises:
         ValueError: a bad target, or nothing to add
     """
-    plan = plan_for_labels(labels, np.zeros(len(labels.names), dtype=int), target, max_ratio)
+    plan = plan_for_labels(labels, np.zeros(len(labels.names), dtype=int), target, settings.max_ratio)
+    plan = plan.for_source(settings)
     if not plan.add.any():
         raise InvalidInput(f"nothing to compare: {plan.notes[-1]}")
     return plan
@@ -114,9 +116,10 @@ def _plan(labels: Labels, target: Target, max_ratio: float | None) -> Plan:
 def _compare(run: Run, labels: Labels, prepared: Prepared) -> GenerationResults:
     """Trains a generator if there is none, makes images in both ways, and measures all arms."""
     config, generator = prepared.config, prepared.generator
-    plan = _plan(labels, prepared.inputs.target, config.balance.max_ratio)
+    plan = _plan(labels, prepared.inputs.target, config.balance)
     stats = survey_at_drawable_size(run, labels, config.images)
     split_ids = split_for(run, labels, stats, generator, config.held_out, measured=True)
+    config = config.with_flips(stats)
     plan = plan.for_trained_classes(labels.class_ids[split_ids == Split.TRAIN])
     generator = generator or train_once(run, labels, stats, split_ids, config.images, config.generator)
     stats = stats._replace(size_px=generator.size_px, channels=generator.channels)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from ...models.settings import (
+    AugmentSettings,
     BalanceSettings,
     FilterSettings,
     GeneratorSettings,
@@ -14,10 +15,11 @@ from ...models.settings import (
     SmallCNNSettings,
     TrainGeneratorSettings,
 )
-from ...models.synthetic import Origin
+from ...models.synthetic import AddPolicy, Origin
 from ..runs.config import Config
 
 if TYPE_CHECKING:
+    from ..training.image_survey import ImageStats
     from .generator import Generator
 
 
@@ -38,6 +40,7 @@ class BalanceConfig(Config):
     images: ImageSettings
     generator: GeneratorSettings
     sampling: SamplingSettings
+    augment: AugmentSettings
     filters: FilterSettings
     held_out: TrainGeneratorSettings
 
@@ -47,6 +50,26 @@ class BalanceConfig(Config):
 
     def with_source(self, source: Origin) -> Self:
         return replace(self, balance=replace(self.balance, source=str(source)))
+
+    def with_flips(self, stats: ImageStats) -> Self:
+        """The same, with automatic flips resolved for the images."""
+        generator = replace(self.generator, flips=stats.flips(self.generator.flips))
+        return replace(self, generator=generator, augment=replace(self.augment, flips=stats.flips(self.augment.flips)))
+
+    @property
+    def generates(self) -> bool:
+        return self.balance.source == Origin.GENERATE
+
+    @property
+    def measures(self) -> bool:
+        """Whether the benefit is measured, where enough images can be held out."""
+        is_needed = self.generates or self.balance.add == AddPolicy.IF_IT_GAINS
+        return is_needed if self.balance.measure_benefit is None else self.balance.measure_benefit
+
+    @property
+    def only_augments(self) -> bool:
+        """Whether images are augmented and no network looks at them."""
+        return not (self.generates or self.measures or self.balance.filter_augmented)
 
     @property
     def small_cnn(self) -> SmallCNNSettings:

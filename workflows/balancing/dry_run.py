@@ -13,6 +13,7 @@ from ..training import duration
 from .config import BalanceConfig
 from .generator import Generator, draw_images, load_pipeline
 from .generator_split import MAX_AUTO_PX
+from .measurement import describe
 from .plan import Plan
 from .results import DryRun
 
@@ -23,6 +24,7 @@ def preview(labels: Labels, plan: Plan, generator: Generator | None, config: Bal
     """Draws a few images if there is a generator; else shows the real ones that would train one."""
     shown = np.flatnonzero(plan.add)[:MAX_CLASSES]
     rows, notes = None, list(plan.notes)
+    notes += [describe(config, int(plan.real.max(initial=0)))] if len(shown) else []
     if len(shown) and generator is not None and config.balance.source == Origin.GENERATE:
         pipeline = load_pipeline(generator, config.generator.device)
         class_ids = np.repeat([generator.names.index(labels.names[i]) for i in shown], COLUMNS)

@@ -48,7 +48,7 @@ def train_once(
 
         # kept, as a resumed run may have other cores, and would choose another shape
         shape = run.remember("shape", lambda: training.architecture_settings(stats.size_px, settings))
-        settings = replace(settings, **shape)
+        settings = replace(settings, **shape, flips=stats.flips(settings.flips))
         pipeline = training.build(labels.names, stats.channels, stats.size_px, settings)
         note = _note(run, labels, stats, split_ids, image_settings)
         steps = training.train(pipeline, fetch, labels.class_ids[rows], settings, run.folder, pictures=run.folder)

@@ -12,12 +12,13 @@ from ...models.synthetic import Origin
 from ..data import synthetic
 from ..data.synthetic import SyntheticImage
 from ..runs.run import Run
+from .augmented_files import AugmentedFiles
 from .benefit import RealImages
 from .config import BalanceConfig
 from .generator import Generator, draw_images, load_pipeline
 from .image_filter import ImageFilter
 from .plan import Plan
-from .rejection_sampling import Sampler, sample
+from .rejection_sampling import Sampler, keep_all, sample
 
 
 def make_images(
@@ -29,15 +30,18 @@ def make_images(
         generator: needed if the source is "generate"
         part: folder of the run for these images, where it has several sources; they share one filter
     """
-    if config.balance.source == Origin.AUGMENT:
-        sampler = augmented_images(run, real, config.generator.flips, config.balance.seed)
-    else:
+    first_number = run.remember("first_number", lambda: synthetic.next_number(run.dataset))
+    own = run.subrun(part) if part else run
+    if config.generates:
         assert generator is not None  # it was found or trained
         sampler = generated_images(run, generator, real.names, config.sampling, config.generator.device)
-    copies = config.balance.source == Origin.GENERATE  # an augmented image is meant to be like its original
+    elif config.balance.filter_augmented:
+        sampler = augmented_images(own, real, config)
+    else:
+        return keep_all(own, plan, _augmented_files(own, real, config).write, first_number)
+    copies = config.generates  # an augmented image is meant to be like its original
     accepts = ImageFilter(run, real, config.filters, config.small_cnn, copies)
-    first_number = run.remember("first_number", lambda: synthetic.next_number(run.dataset))
-    return sample(run.subrun(part) if part else run, plan, sampler, accepts, config.balance, first_number)
+    return sample(own, plan, sampler, accepts, config.balance, first_number)
 
 
 def generated_images(
@@ -64,18 +68,25 @@ def generated_images(
     return draw
 
 
-def augmented_images(run: Run, real: RealImages, flips: str, seed: int) -> Sampler:
-    """Training images of the class, turned, shifted and lit at random."""
-    from ...models.images.augment import augment
+def augmented_images(run: Run, real: RealImages, config: BalanceConfig) -> Sampler:
+    """Training images of the class, augmented at their own size; the filters see them at the training size."""
+    from ...models.images.decode import decode
+
+    files = _augmented_files(run, real, config)
+    size_px, channels = real.train.shape[-1], real.train.shape[1]
 
     def draw(numbers: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
         images, origins = [], []
         for number, class_id in zip(numbers.tolist(), classes.tolist(), strict=True):
             run.check_stop()
-            rows = np.flatnonzero(real.train_labels == class_id)
-            parent = int(np.random.default_rng([seed, number]).choice(rows))
-            images.append(augment(real.train[parent], (seed, number), flips))
-            origins.append(dict(source=str(Origin.AUGMENT), seed=seed, nearest_real_id=str(real.train_ids[parent])))
+            path, origin = files.write(number, class_id)
+            pixels = decode(str(path), config.images, lambda width, height: size_px, channels).pixels
+            images.append(pixels.transpose(2, 0, 1))
+            origins.append({**origin, "path": str(path)})
         return np.stack(images), origins
 
     return draw
+
+
+def _augmented_files(run: Run, real: RealImages, config: BalanceConfig) -> AugmentedFiles:
+    return AugmentedFiles(run, real.train_paths, real.train_ids, real.train_labels, config)

@@ -9,12 +9,15 @@ from typing import Annotated, Any
 import numpy as np
 
 from ...models.errors import InvalidInput
-from ...models.settings import shown
+from ...models.settings import BalanceSettings, shown
+from ...models.synthetic import Origin
 from ..data.labels import Labels
 from ..runs.arguments import Kind
 
 MAX_IMAGES = 10_000_000  # of a class
+MIN_DRAWABLE_IMAGES = 10  # of a class; with fewer, a generator is refused for it
 MIN_REAL_IMAGES = 20  # of a class; with fewer, a note says that a generator learns little from them
+LITTLE = f"Fewer than {MIN_REAL_IMAGES} real images, so little to learn from"
 Target = Annotated[
     str | int | float | Mapping[str, int | float], Kind("'majority', 'median', a number of images, or {class: number}")
 ]
@@ -40,6 +43,11 @@ class Plan:
             for name, real, existing, add in columns
         ]
 
+    @property
+    def to_add(self) -> dict[str, int]:
+        """Images that each class gets."""
+        return dict(zip(self.names, self.add.tolist(), strict=True))
+
     def for_trained_classes(self, class_ids: np.ndarray) -> Plan:
         """The same without images of a class that has no training image.
 
@@ -52,6 +60,20 @@ class Plan:
             return self
         note = f"No image of {_listed(lost)} is left to learn from, so that none is generated: label more of them."
         return replace(self, add=np.where(trained, self.add, 0), notes=[*self.notes, note])
+
+    def for_source(self, settings: BalanceSettings) -> Plan:
+        """The same without classes of too few images to draw, where a generator draws and is not forced to."""
+        few = (self.add > 0) & (self.real < MIN_DRAWABLE_IMAGES)
+        if settings.source == Origin.AUGMENT or settings.generate_from_few or not few.any():
+            return self
+        counts = [f"{self.names[i]} ({self.real[i]})" for i in np.flatnonzero(few)]
+        note = (
+            f"Fewer than {MIN_DRAWABLE_IMAGES} real images, which a generator copies or confuses: none is drawn for "
+            f"{_listed(counts)}. Label more of them, give source='augment', or force it with generate_from_few=True."
+        )
+        add = np.where(few, 0, self.add)
+        notes = [line for line in self.notes if not line.startswith(LITTLE)]
+        return replace(self, add=add, notes=[*notes, *_little_to_learn(self.names, self.real, add), note])
 
 
 def plan_for_labels(labels: Labels, existing: np.ndarray, target: Target, max_ratio: float | None) -> Plan:
@@ -127,12 +149,15 @@ def _notes(
             f"No class gets more than {max_ratio:g} synthetic images for a real one, so that some stay below "
             f"the target: {_listed(capped)}. Label more of them, or raise max_ratio."
         )
-    few = [names[i] for i in np.flatnonzero((add > 0) & (real < MIN_REAL_IMAGES))]
-    if few:
-        notes.append(f"Fewer than {MIN_REAL_IMAGES} real images, so little to learn from: {_listed(few)}.")
+    notes += _little_to_learn(names, real, add)
     if not add.any():
         notes.append("Every class has as many images as the target asks for, or as its cap allows: nothing to add.")
     return notes
+
+
+def _little_to_learn(names: list[str], real: np.ndarray, add: np.ndarray) -> list[str]:
+    few = [names[i] for i in np.flatnonzero((add > 0) & (real < MIN_REAL_IMAGES))]
+    return [f"{LITTLE}: {_listed(few)}."] if few else []
 
 
 def _listed(names: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,11 +21,14 @@ from .sample_grids import remember_rejected
 if TYPE_CHECKING:
     from ...models.quality.image_filters import Judged
 
+UNFILTERED_BLOCK = 50  # images that are augmented and logged at once
 BLOCK = 1000  # images that are drawn, filtered and logged at once: a kill loses no more
 OVERSAMPLING = 1.2  # draws beyond those that the acceptance rate asks for: fewer blocks, and some surplus
 
 Sampler = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, list[dict[str, Any]]]]
 """Numbers [B] and classes [B] -> images, uint8 [B, C, S, S], and the origin of each."""
+Writer = Callable[[int, int], tuple[Path, dict[str, Any]]]
+"""Number and class -> the file of an image, and its origin."""
 Filter = Callable[[np.ndarray, np.ndarray], "tuple[Judged, list[dict[str, Any]]]"]
 """Images [B, C, S, S] and their classes [B] -> those accepted, and the figures of each."""
 
@@ -64,6 +68,29 @@ def sample(
     return draw_log.images(lines, plan)
 
 
+def keep_all(run: Run, plan: Plan, write: Writer, first_number: int = 0) -> list[SyntheticImage]:
+    """Writes `plan.add` images of each class, unfiltered. Image number i depends on the seed and on i alone."""
+    run.images_folder.mkdir(exist_ok=True)
+    lines, wanted = draw_log.read(run), int(plan.add.sum())
+    while (missing := plan.add - draw_log.count(lines, plan.names, only_accepted=True)).clip(0).any():
+        classes = np.repeat(np.arange(len(plan.names)), missing.clip(0))[:UNFILTERED_BLOCK]
+        block = []
+        for number, class_id in enumerate(classes.tolist(), len(lines) + first_number):
+            run.check_stop()
+            path, origin = write(number, class_id)
+            note = dict(run=run.key, label=plan.names[class_id], number=number, **origin, reason="")
+            block.append(dict(label=note["label"], kept=True, reason="", path=str(path), notes=note))
+            run.report("augmenting images", len(lines) + len(block), wanted)
+        draw_log.append(run, block)
+        lines += block
+    return draw_log.images(lines, plan)
+
+
+def stem(run: Run, number: int) -> Path:
+    """The path of image `number`, without its suffix."""
+    return run.images_folder / f"{run.key}_{number:06d}"
+
+
 def how_many_to_draw_next(
     drawn: np.ndarray, accepted: np.ndarray, wanted: np.ndarray, max_draws_per_image: float
 ) -> np.ndarray:
@@ -100,8 +127,16 @@ def _reasons(judged: Judged, classes: np.ndarray, missing: np.ndarray) -> list[s
 
 
 def _save(run: Run, pixels: np.ndarray, note: dict[str, Any], reason: str, keep_rejected: bool) -> Line:
-    """Writes an image if it is accepted, or rejected ones are kept. Returns its line of the log."""
-    path = run.images_folder / f"{run.key}_{note['number']:06d}.png"
-    if not reason or (keep_rejected and reason != Reason.SURPLUS):
+    """Keeps a file if it is accepted, or rejected ones are kept. Returns its line of the log.
+
+    Args:
+        note: with `path`, where the sampler has written the file
+    """
+    written = note.pop("path", "")
+    path = Path(written) if written else stem(run, note["number"]).with_suffix(".png")
+    is_kept = not reason or (keep_rejected and reason != Reason.SURPLUS)
+    if written and not is_kept:
+        path.unlink()
+    elif is_kept and not written:
         synthetic.save_image(path, pixels, note)
     return dict(label=note["label"], kept=not reason, reason=reason, path=str(path), notes={**note, "reason": reason})

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from ...models.quality.paired_gain import MIN_HELD_OUT
 from ...models.synthetic import Origin, Reason
 from ..data.synthetic import SyntheticImage
 from ..display.charts import Chart, bars, intervals
 from ..display.results import Part, Results, RunResults
 from ..display.tables import counted, left_out
+from ..training import duration
 from .benefit import Benefit
+from .measurement import TOO_FEW
 from .plan import Plan
 
 
@@ -29,7 +32,7 @@ class DryRun(Results):
 
     def parts(self) -> list[Part]:
         images = counted(sum(row["to_add"] for row in self.rows), "synthetic image")
-        title = f"{images} would be added, in about {counted(round(self.minutes), 'minute')}; nothing was written"
+        title = f"{images} would be added, in {duration.words(60 * self.minutes)}; nothing was written"
         return [title, "", self.rows, *self.notes]
 
     def charts(self) -> dict[str, Chart]:
@@ -57,6 +60,7 @@ class BalanceResults(RunResults):
     skipped: dict[str, str] = field(default_factory=dict)  # sample id: why its image could not be used
     synthetic: int = 0  # earlier synthetic samples, left out
     refused_picture: str | None = None  # a grid of rejected images, a row a reason
+    undecided: dict[str, int] = field(default_factory=dict)  # mistakes that nobody decided, in classes that get images
 
     def parts(self) -> list[Part]:
         parts: list[Part] = [f"{self.run_key}: {counted(self.added, 'synthetic sample')} added", "", self.rows]
@@ -134,7 +138,7 @@ def verdict_rows(benefit: Benefit, arm: str, names: list[str]) -> list[dict[str,
                 "gain": _number(verdict.gain[i]),
                 "gain_low": _number(verdict.low[i]),
                 "gain_high": _number(verdict.high[i]),
-                "verdict": verdict.words[i],
+                "verdict": verdict.words[i] if verdict.held_out[i] >= MIN_HELD_OUT else TOO_FEW,
             }
         )
     return lines

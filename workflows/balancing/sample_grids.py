@@ -8,9 +8,10 @@ import numpy as np
 
 from ...models.files import save_arrays
 from ...models.regular_files import regular
+from ...models.settings import ImageSettings
 from ...models.synthetic import Reason
-from ..data.synthetic import SyntheticImage, read_image
-from ..display.image_grid import COLUMNS, MAX_ROWS, image_grid, save
+from ..data.synthetic import SyntheticImage
+from ..display.image_grid import COLUMNS, MAX_ROWS, TILE_PX, image_grid, save
 from ..runs.run import Run
 
 REJECTED = "refused.npz"  # in the run's folder: the first images of each reason
@@ -22,7 +23,14 @@ def class_grid(path: Path, names: list[str], images: list[SyntheticImage]) -> st
     for image in images:
         paths[image.label].append(image.path)
     shown = [name for name in names if paths[name]][:MAX_ROWS]
-    return save(path, image_grid({name: np.stack(list(map(read_image, paths[name][:COLUMNS]))) for name in shown}))
+    return save(path, image_grid({name: np.stack(list(map(_tile, paths[name][:COLUMNS]))) for name in shown}))
+
+
+def _tile(path: str) -> np.ndarray:
+    """An image of any size and format, uint8 [3, TILE_PX, TILE_PX]."""
+    from ...models.images.decode import load
+
+    return load(path, ImageSettings(), TILE_PX, 3).transpose(2, 0, 1)
 
 
 def rejected_grid(run: Run) -> str | None:

@@ -40,6 +40,7 @@ CHECK = 2.0e-3  # comparing an image with others
 MEASURE = 8.0e-5  # decoding and measuring
 ENCODE = 0.2  # a text-image encoder of base size, at its own size
 DRAW = 8.0e-3  # sampling and filtering
+AUGMENT = 3.0e-3  # reading, augmenting and writing
 GENERATOR_UPDATE = 0.16  # by a batch of 32 images
 CNN_UPDATE = 0.03  # of the small CNN that measures the benefit
 
@@ -215,16 +216,23 @@ def _generator(samples: int, labelled: int, area: float, values: Mapping[str, An
 
 
 def _balance(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
-    draws = values["source"] == "generate"
+    draws, measured = values["source"] == "generate", values["measure_benefit"]
+    if measured is None:
+        measured = draws or values["add"] == "if it gains"
+    images = int(values.get("made", labelled)) * (DRAW if draws else AUGMENT) * max(area, 0.25)
+    if not (draws or measured or values["filter_augmented"]):
+        return images
     generator = _generator(samples, labelled, area, values) if draws and not values.get("generator") else 0.0
-    measured = 6 * int(values["verdict_seeds"]) if values["measure_benefit"] else 0  # six ways to train
-    images = int(values.get("made", labelled)) * (DRAW if draws else READ)
-    return generator + (images + (measured + 1) * int(values["verdict_updates"]) * CNN_UPDATE) * max(area, 0.25)
+    networks = 6 * int(values["verdict_seeds"]) * min(max(area, 0.25), 1.0) if measured else 0  # six ways to train
+    judge = max(area, 0.25)
+    return generator + images + (networks + judge) * int(values["verdict_updates"]) * CNN_UPDATE
 
 
 def _compare(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
     if values.get("task") == "generation":
-        return _balance(samples, labelled, area, {**values, "source": "generate", "measure_benefit": True})
+        return _balance(
+            samples, labelled, area, {**values, "source": "generate", "measure_benefit": True, "filter_augmented": True}
+        )
     rows = values.get("settings_of") or [{"method": name} for name in values.get("methods", METHODS)]
     on_images = [row for row in rows if not (values.get("embeddings") and row["method"] in ON_GRAPH)]
     networks = {NETWORKS[row["method"]]: row for row in on_images if row["method"] in NETWORKS}

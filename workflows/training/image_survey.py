@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...models.flips import resolve_flips
 from ...models.images.survey import survey
 from ...models.settings import ImageSettings
 from ..data.labels import Labels
@@ -24,6 +25,11 @@ class ImageStats(NamedTuple):
     std: np.ndarray  # 0..1 [C]
     groups: np.ndarray  # of the labelled samples; near-duplicates share one [n]
     errors: dict[int, str]  # index of the sample: why it cannot be read
+    side_px: int = 0  # median of the files' longer sides
+
+    def flips(self, flips: str) -> str:
+        """The setting, with "auto" resolved for these images."""
+        return resolve_flips(flips, self.side_px, self.channels)
 
 
 def survey_images(run: Run, labels: Labels, settings: ImageSettings) -> ImageStats:
@@ -40,6 +46,7 @@ def survey_images(run: Run, labels: Labels, settings: ImageSettings) -> ImageSta
         groups = join(near_duplicates(images.thumbnails), labels.groups[rows])
         return dict(
             size_px=np.array(images.size_px(settings)),
+            side_px=np.array(images.side_px),
             gray=np.array(images.gray or settings.grayscale),
             mean=images.mean,
             std=images.std,
@@ -51,7 +58,7 @@ def survey_images(run: Run, labels: Labels, settings: ImageSettings) -> ImageSta
     errors = errors_of(kept, labels.ids)
     channels = 1 if kept["gray"] else 3
     mean, std = (np.atleast_1d(kept[name])[:channels] for name in ("mean", "std"))
-    return ImageStats(int(kept["size_px"]), channels, mean, std, kept["groups"][rows], errors)
+    return ImageStats(int(kept["size_px"]), channels, mean, std, kept["groups"][rows], errors, int(kept["side_px"]))
 
 
 def without_images(labels: Labels, errors: dict[int, str]) -> ImageStats:

@@ -69,7 +69,7 @@ def fit(
     names, stats, images = data.labels.names, data.stats, data.open_images()
     model = resnet.build(len(names), stats.channels, stats.size_px, stats.mean, stats.std, settings)
     precision = run.remember("precision", lambda: resnet_prediction.choose_precision(model, settings))
-    settings = replace(settings, precision=precision)
+    settings = replace(settings, precision=precision, flips=stats.flips(settings.flips))
     path = run.folder / "checkpoint.safetensors"
     if not path.exists():
         if first:

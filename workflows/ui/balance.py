@@ -10,6 +10,7 @@ import numpy as np
 
 from ...models.quality.paired_gain import ADD, DO_NOT_ADD, UNDECIDED
 from ...models.synthetic import Reason
+from ..balancing.measurement import TOO_FEW
 from ..balancing.plan import Plan, Target, plan_images
 from ..data import folders, synthetic
 from ..data.labels import name_index
@@ -86,7 +87,10 @@ def sentence(results: dict[str, Any]) -> str:
     """The verdict with its interval, and the samples added."""
     added = f"{counted(results['added'], 'sample', 'was', 'were')} added." if results["added"] else "None was added."
     if not results["gain"]:
-        return f"The benefit was not measured. {added}"
+        few = results["decision"] == TOO_FEW
+        return (
+            f"{'There are too few images to measure the benefit' if few else 'The benefit was not measured'}. {added}"
+        )
     gain, low, high = (f"{100 * value:+.1f}" for value in results["gain"])
     interval = f"balanced accuracy {gain} points ({low} to {high}) over {results['best']}"
     return f"{WORDS[results['decision']]}: {interval}. {added}"

@@ -17,7 +17,14 @@ from evenset.workflows.runs.records import RunRecord
 from evenset.workflows.ui import balance as balance_overview
 from evenset.workflows.ui import user_input
 
-SMALL = dict(source="augment", verdict_updates=40, verdict_seeds=2, progress=False)
+SMALL = dict(
+    source="augment",
+    verdict_updates=40,
+    verdict_seeds=2,
+    measure_benefit=True,
+    filter_augmented=True,
+    progress=False,
+)
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +147,7 @@ def test_what_was_not_added_can_be_added_with_the_same_settings(balanced):
 def test_a_run_that_added_has_its_views_and_nothing_left_to_add(balanced):
     dataset, _ = balanced
     short = dict(add="always", measure_benefit=False, keep_rejected=True, prototype_reject_quantile=0.5)
-    results = balance_classes(dataset, "ground_truth", **short, **SMALL)
+    results = balance_classes(dataset, "ground_truth", **{**SMALL, **short})
     found = balance_overview.outcome(dataset, results.run_key)
 
     assert not found.can_add and set(found.views) == {"synthetic", "rejected"}

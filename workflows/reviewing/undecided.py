@@ -1,0 +1,70 @@
+"""Labels that find_mistakes flagged and nobody decided: a balance would multiply them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from ..data.label_text import or_none
+from ..display.tables import counted
+from ..runs import records
+from ..runs.label_snapshot import frozen
+from ..runs.records import RunRecord
+from .near_duplicates import settled
+
+MAX_LISTED = 5  # classes in the sentence
+
+
+def undecided_mistakes(dataset: Any, label_field: str) -> dict[str, int]:
+    """Undecided flags of the newest finished `find_mistakes` on the label field, by class."""
+    run = _newest_run(dataset, label_field)
+    if run is None:
+        return {}
+    field = run.inputs["output_field"]
+    labels = frozen(dataset, run.key)
+    read = {} if labels is None else dict(zip(labels.ids.tolist(), labels.class_ids.tolist(), strict=True))
+    names = [] if labels is None else labels.names
+    ids, current = dataset.match({f"{field}.is_issue": True}).values(["id", f"{label_field}.label"])
+    decided = settled(dataset, field, label_field)
+    counts: Counter[str] = Counter()
+    for i, label in zip(ids, current, strict=True):
+        is_edited = i in read and names[read[i]] != label
+        if or_none(label) is not None and i not in decided and not is_edited:
+            counts[label] += 1
+    return dict(counts.most_common())
+
+
+def _newest_run(dataset: Any, label_field: str) -> RunRecord | None:
+    runs = [
+        records.read_record(dataset, key) for key in dataset.list_runs() if key.startswith("evenset_find_mistakes_")
+    ]
+    finished = [
+        run
+        for run in runs
+        if run.state == "done"
+        and run.label_field == label_field
+        and dataset.has_sample_field(f"{run.inputs['output_field']}.is_issue")
+    ]
+    return max(finished, key=lambda run: run.started, default=None)
+
+
+def multiplied(undecided: dict[str, int], to_add: dict[str, int]) -> dict[str, int]:
+    """The undecided mistakes in classes that get images.
+
+    Args:
+        to_add: images that each class gets
+    """
+    return {name: count for name, count in undecided.items() if to_add.get(name)}
+
+
+def warning(undecided: dict[str, int]) -> list[str]:
+    """A sentence on undecided mistakes by class; empty without any."""
+    if not undecided:
+        return []
+    listed = ", ".join(f"{name} ({count:,})" for name, count in list(undecided.items())[:MAX_LISTED])
+    more = f" and {len(undecided) - MAX_LISTED} more" if len(undecided) > MAX_LISTED else ""
+    total = counted(sum(undecided.values()), "label")
+    return [
+        f"{total} of classes that get images may be wrong, and nobody has decided: {listed}{more}. New images "
+        "multiply these mistakes: decide on them first."
+    ]
