@@ -65,7 +65,7 @@ def _recolour(image: Image.Image, settings: AugmentSettings) -> Image.Image:
             pixels = v2.functional.gaussian_blur(pixels, 2 * radius + 1, sigma)
         return Image.fromarray(pixels[0].numpy())
     alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
-    colours = jitter(image.convert(image.mode.removesuffix("A")))
+    colours: Image.Image = jitter(image.convert(image.mode.removesuffix("A")))
     if blurs and sigma:
         colours = colours.filter(ImageFilter.GaussianBlur(sigma))
     if alpha:

@@ -75,8 +75,8 @@ def _options(file: Image.Image) -> dict[str, Any]:
         options |= dict(subsampling=subsampling) if subsampling >= 0 else {}
     elif file.format == "TIFF":
         options["compression"] = file.info.get("compression")
-    elif file.format == "WEBP" and file.filename:
-        with open(regular(Path(file.filename)), "rb") as start:
+    elif file.format == "WEBP" and (path := getattr(file, "filename", "")):
+        with open(regular(Path(path)), "rb") as start:
             options["lossless"] = b"VP8L" in start.read(64)
     return options
 

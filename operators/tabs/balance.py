@@ -35,7 +35,7 @@ class BalanceTab(Tab):
         ratio = BalanceSettings().max_ratio
         plan = balance.of_samples(ctx.dataset, field, target, ratio) if field else None
         state: dict[str, Any] = dict(fields=fields, field=field, names=[], outcome=None)
-        if plan:
+        if plan and field:
             rows, hidden = form.rows_to_draw(plan)
             names = [row["class"] for row in rows]
             heights = {column: [row[column] for row in rows] for column in charts.PLAN_COLOURS}

@@ -32,7 +32,9 @@ class AugmentedFiles:
 
     def readable_classes(self, classes: np.ndarray) -> list[int]:
         """Those of the classes that have an image that can be read."""
-        return [i for i in classes.tolist() if any(self._read(row) for row in np.flatnonzero(self.labels == i))]
+        return [
+            i for i in classes.tolist() if any(self._read(row) for row in np.flatnonzero(self.labels == i).tolist())
+        ]
 
     def write(self, number: int, class_id: int) -> tuple[Path, dict[str, Any]]:
         """Augments a random image of the class; seed and number fix the result. Returns the file and its origin.

@@ -9,7 +9,7 @@ from ..data.label_text import has_label
 from ..data.labels import SYNTHETIC
 from ..data.status import Status
 from ..display.tables import counted, percent
-from ..mistakes.verdict import MIN_CLASS_LABELS
+from ..mistakes.class_size import MIN_CLASS_LABELS
 from ..runs import lookup
 from ..runs.records import RunRecord
 from .latest_check import LatestCheck

@@ -56,7 +56,7 @@ def test_mistakes_that_are_applied_corrected_and_dismissed_are_one_run_and_undon
     assert labels(flagged, *ids) == [first["suggestion"], other, third["given"]]
     assert not set(ids) & {row["id"] for row in rows(flagged)} and sittings.decided(ada(flagged)) == ids
     assert [key for key in flagged.list_runs() if "review" in key] == [FIRST]
-    assert (load_results(flagged, FIRST)["changed"], load_results(flagged, FIRST)["action"]) == (3, "mixed")
+    assert (load_results(flagged, FIRST).changed, load_results(flagged, FIRST).action) == (3, "mixed")
 
     assert sittings.undo(ada(flagged)) == ids[2]
     assert everything(flagged)["samples"] == two["samples"]
@@ -147,7 +147,7 @@ def test_a_run_of_the_same_key_is_not_joined(flagged):
     assert review_labels(flagged.select(second["id"]), "mistake", progress=False).run_key == FIRST
 
     assert mistake_queue.decide(ada(flagged), "accept", [third]).run_key == "evenset_review_labels_2"
-    assert records.read_record(flagged, FIRST).state == "done" and load_results(flagged, FIRST)["changed"] == 1
+    assert records.read_record(flagged, FIRST).state == "done" and load_results(flagged, FIRST).changed == 1
 
 
 def test_skipped_labels_come_last_in_the_order_of_skipping(flagged):
