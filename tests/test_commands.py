@@ -344,7 +344,7 @@ def test_all_runs_are_deleted_after_a_list_and_a_yes(suggestions, typed, everyth
     assert set(dataset.list_runs()) == set(keys) and everything(dataset) != before
 
     code, out, err = typed("delete-run", dataset.name, "--all", "--json", answer="y\n")
-    assert code == 0 and [row["key"] for row in json.loads(out)["rows"]] == keys
+    assert code == 0 and [row["key"] for row in json.loads(out)["runs"]] == keys
     dataset.reload()
     assert dataset.list_runs() == [] and not dataset.has_field("auto_label")
     assert typed("delete-run", dataset.name, "--all", "--yes")[0] == 0  # nothing is left

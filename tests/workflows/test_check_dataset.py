@@ -236,7 +236,7 @@ def test_samples_deleted_before_a_resume_are_not_measured_again(photos, monkeypa
     for path in dataset.values("filepath"):
         Path(path).unlink()
 
-    results = resume_run(dataset, list_runs(dataset).rows[0]["run"], progress=False)
+    results = resume_run(dataset, list_runs(dataset).rows[0]["key"], progress=False)
 
     assert results.samples == 24 and results.counts["unreadable"] == 0
 

@@ -57,7 +57,7 @@ def test_each_class_is_split_in_the_fractions_and_the_rest_gets_no_tag(scans):
     assert results.rows[0] == {"class": "0", "train": 16, "val": 2, "test": 2} and len(results.rows) == 10
     assert results.missing == {} and results.skipped == {}
     assert "100 samples without a label got no tag" in str(results)
-    assert list_runs(dataset).rows[0]["run"] == results.run_key == "evenset_split_dataset_1"
+    assert list_runs(dataset).rows[0]["key"] == results.run_key == "evenset_split_dataset_1"
 
 
 def test_an_undo_leaves_no_trace_and_the_users_own_tags(scans, everything):

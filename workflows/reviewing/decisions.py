@@ -14,7 +14,7 @@ from ...models.errors import InvalidInput
 from ...models.files import write_text
 from ...models.regular_files import read_json
 from ...models.settings import check_text
-from ..data.csv_rows import read_rows
+from ..data.csv_rows import Row, read_rows
 from ..data.folders import run_folder
 from ..data.internals import root_dataset
 from ..data.label_text import or_none
@@ -62,11 +62,18 @@ def _of_label(label: str | None, place: str) -> Decision:
     return Decision(ReviewAction.REJECT if label is None else ReviewAction.CORRECT, label, place)
 
 
+def _rows(path: str) -> Iterator[Row]:
+    try:
+        yield from read_rows(path)
+    except InvalidInput as error:
+        raise InvalidInput(f"labels: {error}") from error
+
+
 def _of_file(path: str) -> dict[str, Decision]:
     """Decisions of a CSV file; rows with neither label nor decision are undecided, and left out."""
     decisions: dict[str, Decision] = {}
     lines: dict[str, int] = {}
-    for line, row in read_rows(path):
+    for line, row in _rows(path):
         place, sample_id = f"{path}, line {line}", row["id"]
         if "label" not in row and "decision" not in row:
             raise InvalidInput(f"{path}: there is neither a column 'label' nor a column 'decision'")

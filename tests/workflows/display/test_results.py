@@ -73,6 +73,15 @@ MAKE = {
         rows=rows("method", **{key + end: [0.5, 0.6, None] for key in ("accuracy", "macro_f1", "coverage")
                                for end in ("", "_low", "_high")}, seconds=[1.0, 2.0, 3.0], fgsm_2_255=[0.1, 0, None]),
     ),
+    "CheckResults": dict(**OF_RUN, label_field="y", splits=["a", "b"], samples=9, flagged=3, counts={"dark": 2},
+                         rows=rows("problem", samples=[2, 1, 0], groups=[1, None, None], limit=["0.1", None, None],
+                                   view=["x: dark", None, None], remedy=["look", "look", None]),
+                         views={}, unreadable={}, synthetic=0),
+    "SplitResults": dict(run_key="r", label_field="y", tags={"train": "train", "test": "exam"}, added=6, missing={},
+                         counts={"train": 4, "test": 2}, groups=1, skipped={},
+                         rows=rows("class", train=[2, 1, 1], test=[1, 1, 0])),
+    "ExportResults": dict(run_key="r", folder="f", format="csv", label_field="y", images=6, origins={"labelled": 6},
+                          rows=rows("class", train=[2, 1, 1], test=[1, 1, 0]), left_out={"no label": 2}, skipped={}),
     "GenerationResults": dict(run_key="r", names=NAMES, rows=ARMS, verdicts={"drawn images": VERDICT},
                               gains={"drawn images": [0.1, 0.0, 0.2]}, decisions={"drawn images": "add"}, best="real",
                               generator="g", **SHARED),
@@ -85,6 +94,7 @@ MAKE = {
 }  # fmt: skip
 TEXTS = {"format", "class", "member", "score", "method", "training_set", "key", "state", "error", "encoder", "run_key"}
 TEXTS |= {"field", "label_field", "action", "promise", "most_suggested", "started", "last_use", "dry_run"}
+TEXTS |= {"problem", "limit", "view", "remedy"}
 TEXTS |= {"mean", "std", "fields"}  # a list a row
 
 

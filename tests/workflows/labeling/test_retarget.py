@@ -42,7 +42,7 @@ def test_another_target_gives_what_a_run_with_that_target_gives(clusters, settin
 
     assert statuses(dataset) == by_run
     saved = load_results(dataset, first.run_key)
-    assert {name: saved[name] for name in SAME} == {name: getattr(wanted, name) for name in SAME}
+    assert {name: getattr(saved, name) for name in SAME} == {name: getattr(wanted, name) for name in SAME}
     assert saved.notes[: len(wanted.notes)] == wanted.notes
     assert (found.accepted, found.low, found.target_precision) == (wanted.accepted, wanted.low, 0.7)
     assert found.changed == wanted.accepted - first.accepted and found.decided == 0
