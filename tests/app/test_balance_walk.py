@@ -17,7 +17,7 @@ def uneven(digits: Any) -> Any:
 
     dataset = digits(n=300, size_px=16, labelled=300, name="uneven")
     nines = dataset.match(F("ground_truth.label") == "9").values("id")
-    dataset.delete_samples(nines[6:])
+    dataset.delete_samples(nines[12:])
     return dataset
 
 
@@ -40,7 +40,7 @@ def balance(user: Any) -> None:
     user.page.get_by_role("option", name="A number for each class").click()
     user.sees("Enter a number of images for each class")
     user.put("Images of each class", "9 = 20, 0 = 30")
-    user.sees("23 synthetic images would be added")
+    user.sees("17 synthetic images would be added")
     user.picture("plan-each")
     user.page.get_by_text("A number for each class", exact=True).click()
     user.page.get_by_role("option", name="As many as the largest class").click()

@@ -135,7 +135,7 @@ def test_an_empty_dataset_is_the_apps_own_page(make_dataset, digits, open_app):
     dataset = digits(n=20, labelled=10)
     user = open_app(dataset)
     user.open_panel()
-    user.sees("10 labels, 10 unlabelled.")
+    user.sees("10 samples have no label")
     dataset.clear()
     user.click_until(user.page.get_by_role("tab", name="Runs"), user.page.get_by_text("No samples yet"))
     assert content(dataset)["runs"] == []
@@ -160,7 +160,7 @@ def test_without_runs_each_tab_says_what_to_do(digits, open_app, labelled):
     user.open_panel()
     none = "No sample has a label yet: label a few samples of each class first"
     words = dict(
-        Overview="30 labels, 30 unlabelled." if labelled else none,
+        Overview="30 samples have no label" if labelled else none,
         Labels="There are no suggestions yet: Auto-label suggests",
         Review="run Auto-label first",
         Mistakes="No label of ground_truth has been checked yet",
@@ -241,7 +241,7 @@ def test_the_fields_of_runs_are_removed_while_the_panel_is_open(both, open_app):
     user.page.get_by_role("button", name="Reject", exact=True).click()
     is_refused(user, f"The field 'auto_label' of 'trouble' {REMOVED}", before)
     words = dict(
-        Overview="90 labels, 60 unlabelled.",
+        Overview="60 samples have no label",
         Labels="There are no suggestions yet",
         Review="run Auto-label first",
         Mistakes="No label of ground_truth has been checked yet",
@@ -409,7 +409,7 @@ def test_a_killed_worker_leaves_a_run_that_is_stopped_and_resumed(digits, open_a
     dataset = digits(n=60, size_px=8, labelled=40)
     user = open_app(dataset)
     user.open_panel()
-    says(user, "40 labels, 20 unlabelled.")
+    says(user, "20 samples have no label")
     job = start_long(dataset, epochs=200)
     user.page.get_by_role("button", name="Stop").wait_for()
     os.kill(job.pid, signal.SIGKILL)
@@ -465,7 +465,7 @@ def test_a_run_goes_on_while_the_server_is_started_anew(digits, own_server, open
     dataset = digits(n=60, size_px=8, labelled=40)
     user = open_app(dataset)
     user.open_panel()
-    says(user, "40 labels, 20 unlabelled.")
+    says(user, "20 samples have no label")
     job = start_long(dataset, epochs=10_000)
     user.page.get_by_role("button", name="Stop").wait_for()
     user.page.goto("about:blank")  # FiftyOne's own calls to a server that is gone are errors of the page

@@ -52,7 +52,8 @@ def train(dataset, **settings):
 def balance(dataset, **settings):
     import evenset
 
-    return evenset.balance_classes(dataset, "ground_truth", **{**QUICK, **LOOSE, "add": "always", **settings})
+    few = dict(generate_from_few=True, measure_benefit=True)
+    return evenset.balance_classes(dataset, "ground_truth", **{**QUICK, **LOOSE, **few, "add": "always", **settings})
 
 
 class StopAt:

@@ -151,7 +151,8 @@ def test_a_clones_copy_of_a_review_is_not_gone_on_with(reviewed, copies, refused
         review_labels(clone, "auto_label", status="review", into=REVIEW, progress=False)
     first = clone.first().id
     clone_key = review_queue.decide(clone, "auto_label", "ground_truth", Decision(first, "accept"), person="me")
-    records.store(clone).set("sitting:me:auto_label", REVIEW)  # as a clone of the store has it
+    earlier = dict(run=REVIEW, began=records.read_record(clone, REVIEW).started, decided=0)
+    records.store(clone).set("sitting:me:auto_label", earlier)  # as a clone of the store has it
     assert sittings.decided(Sitting(clone, "auto_label", "ground_truth", "me")) == []
     assert clone_key != REVIEW
 
