@@ -69,7 +69,7 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     expect(user.page.locator(".MuiLinearProgress-root").first).to_have_attribute("aria-valuenow", done)  # per cent
     user.picture("panel-live")
     user.page.get_by_role("button", name="Stop").click()
-    user.page.get_by_text("was stopped").wait_for(timeout=MINUTE)
+    user.page.get_by_text("was stopped:").wait_for(timeout=MINUTE)
     user.dataset.reload()
     assert records.read_record(user.dataset, "evenset_auto_label_1").state == "stopped"
     assert user.state()["schema"] == before["schema"]

@@ -257,7 +257,8 @@ def test_a_user_sees_the_plan_and_the_form_that_it_fills_in(uneven, open_app):
 def test_a_user_sees_the_verdict_and_what_was_refused(uneven, open_app):
     from evenset import balance_classes
 
-    settings = dict(source="augment", add="if it gains", verdict_updates=20, verdict_seeds=2, progress=False)
+    measured = dict(measure_benefit=True, filter_augmented=True, verdict_updates=20, verdict_seeds=2)
+    settings = dict(source="augment", add="if it gains", progress=False, **measured)
     results = balance_classes(uneven, "ground_truth", **settings)
     user = open_app(uneven)
     open_tab(user, "Balance")
