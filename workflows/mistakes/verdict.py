@@ -89,6 +89,7 @@ def _probabilities(
     noise = float(1 - posterior[np.arange(len(labels)), labels].mean()) if len(labels) else 0.0
     if not predictions.rounds or method == "noise_mixture":
         return scores, noise
+    noise = label_errors.credible_noise(noise, predictions.probabilities, labels)
     calibrator = calibration.calibrate(predictions.rounds, scores, method, noise)
     return calibrator(scores), calibrator.noise
 

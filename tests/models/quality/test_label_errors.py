@@ -138,6 +138,21 @@ def test_clean_labels_are_left_alone():
     assert flagged(probabilities, truth).mean() < 0.03
 
 
+@pytest.mark.parametrize("sharpness, count, most", [(0.7, 400, 0.12), (3.0, 2000, 0.3)])
+def test_the_errors_of_a_weak_model_do_not_pass_for_those_of_the_labels(sharpness, count, most):
+    """A model that knows little beside one that knows the classes; 8 and 20 % of the labels are wrong."""
+    rate = 0.08 if count == 400 else 0.2
+    chances, truth, labels, _ = noisy(uniform(10, rate), count, sharpness)
+    blurred = chances**0.5 / (chances**0.5).sum(axis=1, keepdims=True)
+
+    clean = label_errors.mixture_posterior(blurred, labels)
+    scores = 1 - clean[np.arange(count), labels]
+    flags = label_errors.flag(blurred, labels, scores, clean)
+
+    assert 0.4 * rate < scores.mean() < most
+    assert flags.sum() <= max(2 * scores.sum() + 1, (scores > 0.5).sum())
+
+
 def test_one_class_and_classes_without_a_label_are_no_trouble():
     probabilities = np.tile([0.1, 0.7, 0.2], (30, 1))
     labels = np.ones(30, dtype=int)
