@@ -27,7 +27,7 @@ from .training.embedding_source import EmbeddingSource, note_source, texts
 from .training.graph_scores import GraphScores
 from .training.image_gcn import ImageGraphConfig
 from .training.partition import Split, freeze_parts, named_parts, note_parts
-from .training.resnet import check_weights
+from .training.resnet import check_network
 
 HEAT_MAP_BATCH = 500  # heat maps a write
 
@@ -192,7 +192,7 @@ def _check_image_graph(labels: Labels, config: ImageGraphConfig) -> None:
             "train_backbone is off and weights are 'none': an untrained ResNet has nothing to show. Turn "
             "train_backbone on, or give weights"
         )
-    check_weights(labels.names, config.resnet)
+    check_network(labels, config.resnet, config.images.size_px)
 
 
 def _write(run: Run, labels: Labels, scores: GraphScores, output_field: str) -> None:
