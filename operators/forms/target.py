@@ -35,21 +35,21 @@ def read_target(params: dict[str, Any], usual: balance_plan.Plan | None = None) 
     """
     chosen = params.get("target") or "majority"
     if chosen == "number":
-        return read_number(params.get("target_number", DEFAULT_NUMBER), "class")
+        return read_number(params.get("target_number", DEFAULT_NUMBER), "per class")
     if chosen == "rarest" and usual:
         return balance.rarest(usual, RAREST)
     if chosen != "each":
         return "majority" if chosen == "rarest" else str(chosen)
     counts = dict(numbers_to_start_from(params, usual))
     for name in usual.names if usual and has_boxes(usual) else ():
-        counts[name] = read_number(params.get(box_of(name), counts[name]), repr(name))
+        counts[name] = read_number(params.get(box_of(name), counts[name]), f"of {name!r}")
     return counts
 
 
 def read_number(entered: Any, of: str) -> int:
     if entered in (None, ""):
-        raise ValueError(f"enter a whole number of images of {of}, as 100")
-    return balance_plan.number(entered, f"the number of images of {of}")
+        raise ValueError(f"enter a whole number of images {of}, as 100")
+    return balance_plan.number(entered, f"the number {of}")
 
 
 def numbers_to_start_from(params: dict[str, Any], usual: balance_plan.Plan | None) -> dict[str, int]:
@@ -96,7 +96,7 @@ def ask_numbers(form: Form, usual: balance_plan.Plan | None) -> bool:
             raise ValueError(f"{name!r} is no class: there are {', '.join(usual.names)}")
         form.lines.int(box_of(name), default=number, min=0, label=f"Images of {name}", view=types.FieldView(space=4))
         try:
-            read_number(params.get(box_of(name), number), repr(name))
+            read_number(params.get(box_of(name), number), f"of {name!r}")
         except ValueError as error:
             form.mark(box_of(name), str(error))
     return not any(form.lines.properties[box_of(name)].invalid for name in start)
