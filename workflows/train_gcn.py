@@ -157,12 +157,13 @@ def _read(
         group_field=inputs.group_field,
         include_synthetic=inputs.include_synthetic,
     )
+    named = named_parts(samples, validation, test)
     if not resume:
         require_classes(labels, inputs.label_field, inputs.group_field)
         if isinstance(config, ImageGraphConfig):
             _check_image_graph(labels, config)
     source, choice = choose_source(samples, inputs.embeddings, labels, resume)
-    return Prepared(labels, named_parts(samples, validation, test), source, choice, started)
+    return Prepared(labels, named, source, choice, started)
 
 
 def _train(run: Run, prepared: Prepared, inputs: Inputs, config: SampleGraphConfig | ImageGraphConfig) -> GCNResults:

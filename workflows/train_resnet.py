@@ -154,8 +154,9 @@ def _read(
     )
     if not resume:
         require_classes(labels, inputs.label_field, inputs.group_field)
+    named = named_parts(samples, validation, test)
     check_network(labels, config.resnet, config.images.size_px)
-    return labels, named_parts(samples, validation, test)
+    return labels, named
 
 
 def _train(

@@ -104,7 +104,7 @@ def test_a_section_with_a_value_that_needs_a_correction_cannot_be_folded(app, la
         ("train_resnet", {}, {"gce_q"}, {"denoise_strength", "adversarial_epsilon", "adversarial_steps"}),
         ("train_resnet", dict(gce_weight=0.0, validation="val"), {"epochs"}, {"gce_q", "validation_fraction"}),
         ("train_gcn", dict(graph="image"), {"grid", "epochs"}, {"superpixels", "compactness", "embeddings"}),
-        ("train_gcn", dict(graph="image", nodes="superpixels"), {"superpixels"}, {"grid", "train_backbone", *RESNET}),
+        ("train_gcn", dict(graph="image", nodes="superpixels"), {"superpixels"}, {"grid", "train_backbone", "epochs"}),
         ("train_generator", {}, {*GENERATOR, "held_out_fraction"}, set()),
         ("balance_classes", {}, {*GENERATOR, *FILTERS, "size_px", "guidance"}, {*AUGMENT, "filter_augmented"}),
         ("balance_classes", dict(generator="some"), {*FILTERS, "guidance", "device"}, {*GENERATOR, "size_px"}),
