@@ -78,7 +78,8 @@ def _show_plan(
     if plan is None:
         return None
     is_forced = bool(form.value("generate_from_few", False))
-    plan = plan.for_source(BalanceSettings(source=form.value("source", "generate"), generate_from_few=is_forced))
+    wanted, source = plan, form.value("source", "generate")
+    plan = wanted.for_source(BalanceSettings(source=source, generate_from_few=is_forced))
     rows, hidden = rows_to_draw(plan)
     heights = {state: [row[state] for row in rows] for state in charts.PLAN_COLOURS}
     form.bars("plan", [row["class"] for row in rows], heights, charts.PLAN_COLOURS)
@@ -88,6 +89,9 @@ def _show_plan(
     form.note(f"{counted(int(plan.add.sum()), 'synthetic image')} would be added")
     for note in plan.notes:
         form.note(note)
+    if (plan.add < wanted.add).any() or is_forced:  # the remedy that a note names
+        others = [item.name for item in fields(BalanceSettings) if item.name != "generate_from_few"]
+        ask_settings(form, BalanceSettings, without=others)
     return plan
 
 

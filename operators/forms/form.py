@@ -104,7 +104,7 @@ class Form:
         """Adds stacked bars, one for each name."""
         labels = [charts.escape(label) for label in names]
         data = [
-            dict(type="bar", name=key, x=labels, y=values, marker=dict(color=colours[key]))
+            dict(type="bar", name=key.replace("_", " "), x=labels, y=values, marker=dict(color=colours[key]))
             for key, values in heights.items()
         ]
         layout = dict(
