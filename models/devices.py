@@ -19,15 +19,22 @@ def accelerator(device: str = "auto", precision: str = "fp32") -> Accelerator:
     Raises:
         ValueError: this machine does not have the device
     """
-    import torch
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
-    available = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not available[device]:
-        raise InvalidInput(f"device {device!r} is not available on this machine: choose 'auto' or 'cpu'")
+    check_device(device)
     AcceleratorState._reset_state(reset_partial_state=not distributed())  # it caches the precision
     return Accelerator(cpu=device == "cpu", mixed_precision="bf16" if precision == "bf16" else "no")
+
+
+def check_device(device: str) -> None:
+    """Raises ValueError where this machine does not have the device."""
+    if device in ("auto", "cpu"):
+        return
+    import torch
+
+    if not {"cuda": torch.cuda, "mps": torch.backends.mps}[device].is_available():
+        raise InvalidInput(f"device {device!r} is not available on this machine: choose 'auto' or 'cpu'")
 
 
 def has_gpu(device: str = "auto") -> bool:

@@ -31,18 +31,20 @@ def setting(
     basic: bool = False,
     kind: type[bool] | type[int] | type[float] | type[str] | None = None,
     empty: str = "",
+    label: str = "",
 ) -> Any:
     """Declares one field: its default, a help text, its unit and its range.
 
     Args:
         choices: the values that a text may take
         open_choices: other texts are allowed too (a file's path, say)
-        basic: shown at once in a form; the others stand behind "More"
+        basic: shown at once in a form; the others stand in sections that fold
         kind: type of the value where the default is None
         empty: meaning of None, which is refused without it
+        label: in a form, where its name could be mistaken for another setting's
     """
     notes = dict(help=help, unit=unit, low=low, high=high, choices=choices, kind=kind or type(default), empty=empty)
-    return field(default=default, metadata={**notes, "open_choices": open_choices, "basic": basic})
+    return field(default=default, metadata={**notes, "open_choices": open_choices, "basic": basic, "label": label})
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def _precision() -> Any:
         "auto",
         "arithmetic; auto times both where the hardware has bf16, and takes the faster",
         choices=("auto", "fp32", "bf16"),
+        label="numeric precision",
     )
 
 
@@ -711,7 +714,10 @@ class SmallCNNSettings(Settings):
     )
     device: str = _device()
     precision: str = setting(
-        "auto", "arithmetic; auto takes bf16 where the processor multiplies it", choices=("auto", "fp32", "bf16")
+        "auto",
+        "arithmetic; auto takes bf16 where the processor multiplies it",
+        choices=("auto", "fp32", "bf16"),
+        label="numeric precision",
     )
     seed: int = _seed("fixes initial weights, order and augmentation")
 

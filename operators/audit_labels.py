@@ -17,6 +17,7 @@ from .execution import run_in_server
 from .forms.form import Form, build_form
 from .forms.inputs import ask_label_field, ask_suggestions, read_inputs, require_input
 from .forms.samples import ask_samples, samples_of
+from .forms.sections import ask_sections
 from .forms.settings import ask_settings, read_settings
 
 
@@ -59,8 +60,7 @@ def add_lines(form: Form) -> None:
     if not training_labels(form.ctx.dataset, field):
         ask_label_field(form, "Field for the checked labels; these suggestions come from an earlier run's model")
     ask_settings(form, AuditSettings, basic=True)
-    if form.ask_for_more():
-        ask_settings(form, AuditSettings)
+    ask_sections(form, AuditSettings)
 
 
 def training_labels(dataset: Any, field: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -26,10 +27,12 @@ from .forms.inputs import (
     ask_new_field,
     ask_synthetic,
     ask_tag,
+    names_vectors,
     note_label_count,
     read_inputs,
 )
 from .forms.samples import ask_samples, samples_of
+from .forms.sections import ONLY_RESNET, ask_sections
 from .forms.settings import ask_settings, next_round_lines, read_settings
 
 INPUTS = (
@@ -43,6 +46,8 @@ INPUTS = (
     "validation",
     "include_synthetic",
 )
+KINDS = (AutoLabelSettings, GraphSettings, ResNetSettings, ImageSettings)
+MODELS = ("evenset_auto_label_", "evenset_train_resnet_")  # runs whose model can predict
 
 
 class AutoLabel(foo.Operator):
@@ -63,9 +68,10 @@ class AutoLabel(foo.Operator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         def read_arguments() -> Arguments:
-            kinds = (ImageSettings, ResNetSettings, GraphSettings, AutoLabelSettings)
-            settings = read_settings(ctx, *kinds, lines=next_round_lines(ctx.params.get("after")))
-            return samples_of(ctx), {**read_inputs(ctx, *INPUTS), **settings}
+            lines = next_round_lines(ctx.params.get("after"))
+            given = {**read_inputs(ctx, *INPUTS), **read_settings(ctx, *KINDS, lines=lines)}
+            unused = unused_names(lambda name: ctx.params.get(lines.get(name, name)))  # folded or hidden lines stay
+            return samples_of(ctx), {name: value for name, value in given.items() if name not in unused}
 
         return run_in_worker(ctx, "auto_label", read_arguments, result_page)
 
@@ -73,20 +79,16 @@ class AutoLabel(foo.Operator):
 def add_lines(form: Form) -> None:
     samples = ask_samples(form, "Label")
     trains = not form.value("run")
-    encoder = form.value("text_encoder")
     hint = "Labels to learn from; they are not changed"
     label_field = ask_label_field(form, hint, required=trains, new="ground_truth" if trains else "")
     if trains:
         is_new = label_field and not form.ctx.dataset.has_field(label_field)
-        remedy = "" if encoder else NO_LABELS
+        remedy = "" if form.value("text_encoder") else NO_LABELS
         labelled = 0 if is_new else note_label_count(form, samples, label_field, remedy)
         if not labelled:
             _ask_names(form, bool(is_new))
     ask_new_field(form, "auto_label", "Receives a label, its confidence and its status for every sample")
-    earlier = _earlier_run(form)
-    ask_auto_label_settings(form, earlier, basic=True)
-    if form.ask_for_more():
-        _add_more_lines(form, earlier)
+    _ask_settings(form, _earlier_run(form))
 
 
 def _ask_names(form: Form, is_new: bool) -> None:
@@ -106,44 +108,66 @@ def _earlier_run(form: Form) -> RunRecord | None:
     return records.read_record(form.ctx.dataset, key) if key in form.ctx.dataset.list_runs() else None
 
 
-def ask_auto_label_settings(form: Form, earlier: RunRecord | None, basic: bool = False) -> None:
-    """Adds the settings of AutoLabelSettings; a next round's start from those of the run that it follows."""
+def _ask_settings(form: Form, earlier: RunRecord | None) -> None:
+    """Adds the settings; a next round's start from those of the run that it follows."""
     lines = next_round_lines(earlier.key if earlier else None)
-    defaults = {name: earlier.settings[name] for name in lines if name in earlier.settings} if earlier else {}
-    ask_settings(form, AutoLabelSettings, basic=basic, defaults=defaults, lines=lines)
+    defaults, inherited = {}, {}
+    if earlier:
+        defaults = {name: earlier.settings[name] for name in lines if name in earlier.settings}
+        inherited = {name: earlier.inputs[name] for name in INHERITED if form.value(name) in (None, "", AUTO)}
+    form.arguments.update(inherited)
+    unused = unused_names(lambda name: form.value(lines.get(name, name), inherited.get(name)))
+    options: dict[str, Any] = dict(defaults=defaults, lines=lines, without=unused)
+    ask_settings(form, AutoLabelSettings, basic=True, **options)
+    own = {"Model": lambda form: _ask_model(form, unused), "Samples": lambda form: _ask_samples(form, unused)}
+    ask_sections(form, *KINDS, own=own, **options)
 
 
-def _add_more_lines(form: Form, earlier: RunRecord | None) -> None:
-    form.heading("Learning")
+def unused_names(value: Callable[[str], Any]) -> set[str]:
+    """Settings and arguments without a part in the chosen way to predict.
+
+    Args:
+        value: of a line, or None
+    """
+    names: set[str] = set()
+    members, vectors = value("members"), names_vectors(value("embeddings"))
+    if value("run"):
+        names |= {"after", "text_encoder", "prompts", "members"}
+    if value("after"):
+        names.add("run")
+    if vectors or value("text_encoder"):
+        names.add("members")
+    if "members" in names or members == "graph":
+        names |= {*ONLY_RESNET, "self_training_rounds", "validation"}
+    elif members == "resnet":
+        names |= {item.name for item in fields(GraphSettings)} - {"seed"}
+    return names | ({"validation"} if value("after") else set())
+
+
+def _ask_model(form: Form, unused: set[str]) -> None:
     hint = "A vector field, a Brain key or an encoder (zoo, timm/NAME), in place of a ResNet; none: a ResNet"
     ask_embeddings(form, hint, AUTO)
-    methods = ("evenset_auto_label_", "evenset_train_resnet_")
-    runs = [key for key in form.ctx.dataset.list_runs() if key.startswith(methods)]
-    hint = "An earlier run whose model predicts, in place of training; a run of another dataset: dataset/key"
-    form.suggest("run", runs, label="Run", description=hint)
-    rounds = [key for key in runs if key.startswith(methods[0])]
-    hint = (
-        "An earlier run to continue with more labels: starts from its model, keeps its held-out labels held out, and "
-        "takes over its embeddings, classes and group field where they are empty here"
-    )
-    form.suggest("after", rounds, label="Next round after", description=hint)
-    if earlier:
-        form.arguments.update(
-            {name: earlier.inputs[name] for name in INHERITED if form.value(name) in (None, "", AUTO)}
+    runs = [key for key in form.ctx.dataset.list_runs() if key.startswith(MODELS)]
+    if "run" not in unused:
+        hint = "An earlier run whose model predicts, in place of training; a run of another dataset: dataset/key"
+        form.suggest("run", runs, label="Run", description=hint)
+    if "after" not in unused:
+        rounds = [key for key in runs if key.startswith(MODELS[0])]
+        hint = (
+            "An earlier run to continue with more labels: starts from its model, keeps its held-out labels held out, "
+            "and takes over its embeddings, classes and group field where they are empty here"
         )
+        form.suggest("after", rounds, label="Next round after", description=hint)
+
+
+def _ask_samples(form: Form, unused: set[str]) -> None:
     if "classes" not in form.lines.properties:
         ask_classes(form)
     ask_group_field(form)
     ask_synthetic(form)
-    ask_tag(form, "validation", "Validation tag", "Samples with this tag select the best epoch; empty: drawn at random")
-    form.heading("Precision")
-    ask_auto_label_settings(form, earlier)
-    form.heading("Images")
-    ask_settings(form, ImageSettings)
-    form.heading("Graph")
-    ask_settings(form, GraphSettings)
-    form.heading("ResNet")
-    ask_settings(form, ResNetSettings)
+    if "validation" not in unused:
+        hint = "Samples with this tag select the best epoch; empty: drawn at random"
+        ask_tag(form, "validation", "Validation tag", hint)
 
 
 def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:

@@ -12,11 +12,18 @@ from ..workflows.display.tables import counted
 from ..workflows.ui import balance
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
-from .forms.balance import SEVERITY, ask_more_settings, ask_source, ask_target, read_target, warn_before_drawing
+from .forms.balance import (
+    SEVERITY,
+    ask_balance_sections,
+    ask_source,
+    ask_target,
+    warn_before_drawing,
+)
 from .forms.form import Form, build_form
-from .forms.inputs import ask_classes, ask_group_field, ask_label_field, note_label_count, read_inputs, require_input
+from .forms.inputs import ask_label_field, note_label_count, read_inputs, require_input
 from .forms.samples import ask_samples, samples_of
 from .forms.settings import read_settings
+from .forms.target import read_target, usual_plan
 
 INPUTS = ("label_field", "generator", "group_field", "classes")
 
@@ -40,12 +47,10 @@ class BalanceClasses(foo.Operator):
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         def read_arguments() -> Arguments:
             require_input(ctx, "label_field")
-            inputs = {
-                **read_inputs(ctx, *INPUTS),
-                **read_settings(ctx, *BALANCE_SETTINGS),
-                "target": read_target(ctx.params),
-            }
-            return samples_of(ctx), inputs
+            samples, inputs = samples_of(ctx), read_inputs(ctx, *INPUTS)
+            usual = usual_plan(ctx.params, samples, inputs["label_field"], inputs.get("classes"))
+            target = read_target(ctx.params, usual)
+            return samples, {**inputs, **read_settings(ctx, *BALANCE_SETTINGS), "target": target}
 
         return run_in_worker(ctx, "balance_classes", read_arguments, result_page)
 
@@ -57,11 +62,7 @@ def add_lines(form: Form) -> None:
     plan = ask_target(form, samples, label_field)
     warn_before_drawing(form, plan, label_field)
     ask_source(form)
-    if form.ask_for_more():
-        form.heading("Samples")
-        ask_group_field(form)
-        ask_classes(form)
-        ask_more_settings(form)
+    ask_balance_sections(form)
 
 
 def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:

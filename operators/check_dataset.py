@@ -10,15 +10,15 @@ import fiftyone.operators.types as types
 from ..models.settings import CheckSettings
 from ..workflows.display.tables import counted
 from ..workflows.training.auto_embeddings import AUTO
-from ..workflows.ui import embedding_choices, user_input
-from ..workflows.ui.user_input import NO_EMBEDDINGS
+from ..workflows.ui import user_input
 from .display.pages import Page
 from .display.wording import capitalize
 from .execution import Arguments, run_in_worker
-from .forms.fields import group_fields, vector_fields
+from .forms.fields import group_fields
 from .forms.form import Form, build_form
-from .forms.inputs import ask_label_field, ask_new_field, read_inputs
+from .forms.inputs import ask_embeddings, ask_label_field, ask_new_field, read_inputs
 from .forms.samples import ask_samples, samples_of
+from .forms.sections import ask_sections
 from .forms.settings import ask_settings, read_settings
 
 INPUTS = ("label_field", "splits", "output_field", "embeddings")
@@ -53,13 +53,12 @@ def add_lines(form: Form) -> None:
     ask_splits(form)
     ask_new_field(form, "check", "Receives the problems and the measurements of each image; nothing else changes")
     ask_settings(form, CheckSettings, basic=True)
-    if form.ask_for_more():
-        form.heading("Duplicates")
-        hint = "Vectors whose nearest images are compared too; auto takes those that are there (none)"
-        names = [AUTO, *vector_fields(form.ctx.dataset), *embedding_choices.others(form.ctx.dataset), NO_EMBEDDINGS]
-        form.suggest("embeddings", names, label="Embeddings", description=hint, default=AUTO)
-        form.heading("Images that stand out")
-        ask_settings(form, CheckSettings)
+    ask_sections(form, CheckSettings, own={"Duplicates": ask_vectors})
+
+
+def ask_vectors(form: Form) -> None:
+    hint = "Vectors whose nearest images are compared too; auto takes those that are there (none)"
+    ask_embeddings(form, hint, AUTO, previews=False)
 
 
 def ask_splits(form: Form) -> None:

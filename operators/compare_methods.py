@@ -19,10 +19,9 @@ from ..workflows.data.labels import real_samples
 from ..workflows.display.tables import counted
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
-from .forms.balance import SEVERITY, ask_generator, ask_more_settings, ask_target, read_target
+from .forms.balance import SEVERITY, ask_balance_sections, ask_generator, ask_target
 from .forms.form import Form, build_form
 from .forms.inputs import (
-    ask_classes,
     ask_embeddings,
     ask_group_field,
     ask_label_field,
@@ -34,7 +33,9 @@ from .forms.inputs import (
 )
 from .forms.refill import RESNET_METHODS, checkbox
 from .forms.samples import ask_samples, samples_of
+from .forms.sections import ONLY_RESNET, ask_sections
 from .forms.settings import ask_settings, read_settings
+from .forms.target import read_target, usual_plan
 
 TASKS = {"classification": "Ways to label", "generation": "Ways to balance the classes"}
 INPUTS = ("label_field", "output_field", "test", "group_field", "embeddings", "rules")
@@ -88,8 +89,7 @@ def add_lines(form: Form) -> None:
     form.heading("Held-out labels")
     ask_tag(form, "test", "Test tag", "Samples with this tag score; empty: drawn at random in each repetition")
     ask_settings(form, CompareSettings, basic=True)
-    if form.ask_for_more():
-        _add_more_lines(form)
+    _add_sections(form)
 
 
 def _add_generation_lines(form: Form, samples: Any, label_field: str | None) -> None:
@@ -97,11 +97,7 @@ def _add_generation_lines(form: Form, samples: Any, label_field: str | None) -> 
     form.note("The images are only measured: none is added")
     ask_settings(form, BalanceSettings, basic=True, without=WITHOUT)
     ask_generator(form)
-    if form.ask_for_more():
-        form.heading("Samples")
-        ask_group_field(form)
-        ask_classes(form)
-        ask_more_settings(form, without=WITHOUT)
+    ask_balance_sections(form, without=WITHOUT)
 
 
 def _add_rules(form: Form) -> None:
@@ -117,17 +113,18 @@ def _add_rules(form: Form) -> None:
         form.mark("rules", str(error))
 
 
-def _add_more_lines(form: Form) -> None:
-    ask_group_field(form)
+def _add_sections(form: Form) -> None:
+    methods = form.arguments["methods"]
+    own = {"Samples": ask_group_field}
+    if set(methods) & {"gcn", "laplace", "ensemble"}:
+        own["Nodes and edges"] = _ask_vectors
+    without = () if set(methods) & set(RESNET_METHODS) else ONLY_RESNET
+    ask_sections(form, CompareSettings, AttackSettings, ImageSettings, ResNetSettings, own=own, without=without)
+
+
+def _ask_vectors(form: Form) -> None:
     hint = "For the graph of samples: a vector field or a FiftyOne zoo model; empty: computed from the images"
     ask_embeddings(form, hint)
-    ask_settings(form, CompareSettings)
-    form.heading("Attacks")
-    ask_settings(form, AttackSettings)
-    form.heading("Images")
-    ask_settings(form, ImageSettings)
-    form.heading("ResNet")
-    ask_settings(form, ResNetSettings)
 
 
 def chosen_methods(params: dict[str, Any]) -> list[str]:
@@ -141,7 +138,10 @@ def read_arguments(ctx: foo.ExecutionContext) -> Arguments:
     if ctx.params.get("task") == "generation":
         inputs = read_inputs(ctx, "task", "label_field", "generator", "group_field", "classes")
         settings = {name: value for name, value in read_settings(ctx, *BALANCE_SETTINGS).items() if name not in WITHOUT}
-        return samples_of(ctx), {**inputs, "target": read_target(ctx.params), **settings}
+        samples = samples_of(ctx)
+        real = real_samples(samples)[0]
+        usual = usual_plan(ctx.params, real, inputs["label_field"], inputs.get("classes"), with_synthetic=False)
+        return samples, {**inputs, "target": read_target(ctx.params, usual), **settings}
     inputs = read_inputs(ctx, *INPUTS)
     methods = chosen_methods(ctx.params)
     resnet = {name: value for name, value in read_settings(ctx, ResNetSettings).items() if name != "seed"}

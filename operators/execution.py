@@ -69,8 +69,10 @@ def show_errors(ctx: foo.ExecutionContext, messages: Iterator[Any]) -> Iterator[
     try:
         yield from messages
     except Exception as error:
-        reason = worker.sentence(error, (ctx.operator_uri or "").rpartition("/")[2])
-        yield from Page("Not done").add_alert("error", reason).show(ctx)
+        operator = (ctx.operator_uri or "").rpartition("/")[2]
+        reason = worker.sentence(error, operator)
+        page = Page("Not done").add_alert("error", reason)
+        yield from page.add_remedies(reason, operator, ctx.params).show(ctx)
         yield ctx.ops.notify(capitalize(use_labels(reason)), variant="error")
 
 
@@ -133,6 +135,7 @@ def _show_unfinished(ctx: foo.ExecutionContext, job: Job) -> Iterator[Any]:
     """Shows why a job has no results, with buttons that resume or delete its run."""
     stopped = job.state == "stopped"
     page = Page("Stopped" if stopped else "Not done").add_alert("info" if stopped else "error", job.error)
+    page.add_remedies(job.error, job.workflow, ctx.params)
     if job.run_key:
         params = dict(run_key=job.run_key)
         page.add_form_button("Resume ...", "restart_alt", "resume_run", params)

@@ -20,6 +20,7 @@ from .forms.fields import suggestion_fields
 from .forms.form import Form, build_form
 from .forms.inputs import ask_label_field, ask_synthetic, note_label_count, read_inputs, require_input
 from .forms.samples import ask_samples, samples_of
+from .forms.sections import ask_sections
 from .forms.settings import ask_settings, read_settings
 
 INPUTS = ("folder", "label_field", "labels", "suggestions", "splits", "include_synthetic")
@@ -68,8 +69,7 @@ def add_lines(form: Form) -> None:
     ask_labels(form)
     ask_splits(form)
     ask_synthetic(form)
-    if form.ask_for_more():
-        ask_settings(form, ExportSettings)
+    ask_sections(form, ExportSettings)
 
 
 def ask_folder(form: Form) -> None:

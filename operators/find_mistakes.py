@@ -18,11 +18,13 @@ from .forms.inputs import (
     ask_group_field,
     ask_label_field,
     ask_new_field,
+    names_vectors,
     note_label_count,
     read_inputs,
     require_input,
 )
 from .forms.samples import ask_samples, samples_of
+from .forms.sections import ONLY_RESNET, ask_sections
 from .forms.settings import ask_settings, read_settings
 
 INPUTS = ("label_field", "output_field", "embeddings", "group_field")
@@ -60,14 +62,8 @@ def add_lines(form: Form) -> None:
     hint = "A vector field, a Brain key or an encoder (zoo, timm/NAME): much faster than a ResNet a fold (none)"
     ask_embeddings(form, hint, AUTO)
     ask_settings(form, MistakeSettings, basic=True)
-    if form.ask_for_more():
-        ask_group_field(form)
-        form.heading("Checking")
-        ask_settings(form, MistakeSettings, GraphSettings)
-        form.heading("Images")
-        ask_settings(form, ImageSettings)
-        form.heading("ResNet")
-        ask_settings(form, ResNetSettings)
+    without = ONLY_RESNET if names_vectors(form.value("embeddings")) else ()
+    ask_sections(form, *KINDS, own={"Samples": ask_group_field}, without=without)
 
 
 def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:

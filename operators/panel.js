@@ -283,6 +283,20 @@
     return createElement(Box, { sx: { containerType: "inline-size" } }, pre);
   }
 
-  for (const [name, component] of Object.entries({ EvensetKeys, EvensetListener, EvensetTable, EvensetTabs, EvensetTimer }))
+  /** The heading of a form's section, which folds: a line that is true while it is open. view: label, description. */
+  function EvensetSection({ data, onChange, path, schema }) {
+    const { Box, Typography } = window.__mui__;
+    const { description, label } = schema.view;
+    const isOpen = data ?? schema.default ?? false;
+    const bare = { width: "100%", p: 0, pt: 1, border: 0, borderTop: 1, borderColor: "divider", cursor: "pointer" };
+    const look = { ...bare, bgcolor: "transparent", color: "text.primary", textAlign: "left", font: "inherit" };
+    const heading = createElement(Typography, { key: "title", component: "span" }, `${isOpen ? "▾" : "▸"} `, label);
+    const hint = { key: "hint", component: "span", variant: "body2", color: "text.secondary", sx: { ml: 1 } };
+    const click = () => onChange(path, !isOpen);
+    const button = { component: "button", type: "button", "aria-expanded": isOpen, "aria-label": label, onClick: click };
+    return createElement(Box, { ...button, sx: look }, heading, createElement(Typography, hint, description));
+  }
+
+  for (const [name, component] of Object.entries({ EvensetSection, EvensetKeys, EvensetListener, EvensetTable, EvensetTabs, EvensetTimer }))
     registerComponent({ name, component, type: PluginComponentType.Component, activator: () => true });
 })();

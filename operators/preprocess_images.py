@@ -14,6 +14,7 @@ from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
 from .forms.inputs import ask_new_field, read_inputs
 from .forms.samples import ask_samples, samples_of
+from .forms.sections import ask_sections
 from .forms.settings import ask_settings, read_settings
 
 
@@ -45,8 +46,7 @@ def add_lines(form: Form) -> None:
     samples = ask_samples(form, "Preprocess")
     ask_settings(form, ImageSettings, CopySettings, basic=True)
     ask_new_field(form, "preprocessed_path", "Receives the path of each copy; your files are only read")
-    if form.ask_for_more():
-        ask_settings(form, ImageSettings, CopySettings)
+    ask_sections(form, ImageSettings, CopySettings)
     show_preview(form, samples)
 
 

@@ -24,6 +24,7 @@ from .forms.fields import label_fields
 from .forms.form import Form, build_form
 from .forms.inputs import ask_suggestions, read_inputs, require_input
 from .forms.samples import ask_samples, samples_of, takes_selection
+from .forms.sections import ask_sections
 from .forms.settings import ask_settings, read_settings
 
 CONFIRMED = ("new_class", "force")  # settings that the policy may require
@@ -83,11 +84,13 @@ def _ask_labels(form: Form, samples: Any, field: str, action: str) -> None:
     form.choose("class", names, label="Class", description=hint, placeholder="all")
     if action == "correct":
         form.suggest("label", names, label="Correct label", description="The class of these samples", required=True)
-    if form.ask_for_more():
-        names, default = label_fields(form.ctx.dataset), "the field that the suggestions were learned from"
-        hint = "The field that labels are written to"
-        form.choose("label_field", names, label="Label field", description=hint, placeholder=default)
-        ask_settings(form, ReviewSettings)
+    ask_sections(form, ReviewSettings, own={"Safeguards": ask_target_field})
+
+
+def ask_target_field(form: Form) -> None:
+    names, default = label_fields(form.ctx.dataset), "the field that the suggestions were learned from"
+    hint = "The field that labels are written to"
+    form.choose("label_field", names, label="Label field", description=hint, placeholder=default)
 
 
 def _matching_samples(form: Form, samples: Any, field: str, action: str) -> Any:

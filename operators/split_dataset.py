@@ -22,6 +22,7 @@ from .forms.inputs import (
     require_input,
 )
 from .forms.samples import ask_samples, samples_of
+from .forms.sections import ask_sections
 from .forms.settings import ask_settings, read_settings
 
 
@@ -55,10 +56,14 @@ def add_lines(form: Form) -> None:
     note_label_count(form, samples, ask_label_field(form, "Each class is in every part, in the same fractions"))
     ask_settings(form, SplitSettings, basic=True)
     ask_group_field(form)
-    if form.ask_for_more():
-        ask_embeddings(form, "Near-duplicates by these vectors, without a look at the images; empty: by the images")
-        ask_settings(form, SplitSettings)
+    without = () if form.value("embeddings") else ("min_similarity",)  # of vectors
+    ask_sections(form, SplitSettings, own={"Duplicates": ask_vectors}, without=without)
     refuse_taken_tags(form)
+
+
+def ask_vectors(form: Form) -> None:
+    if form.value("near_duplicates", SplitSettings.near_duplicates):
+        ask_embeddings(form, "Near-duplicates by these vectors, without a look at the images; empty: by the images")
 
 
 def refuse_taken_tags(form: Form) -> None:

@@ -25,6 +25,7 @@ from .forms.inputs import (
     require_input,
 )
 from .forms.samples import ask_samples, samples_of
+from .forms.sections import ask_sections
 from .forms.settings import ask_settings, read_settings
 
 INPUTS = ("graph", "label_field", "output_field", "validation", "test", "group_field", "include_synthetic", "classes")
@@ -74,22 +75,17 @@ def add_lines(form: Form) -> None:
         hint = "Name of a new field for heat maps, one per sample; empty: not written"
         form.lines.str("heatmap_field", label="Field for heat maps", description=hint)
     ask_settings(form, *_training_settings(form, graph), basic=True)
-    if form.ask_for_more():
-        _add_more_lines(form, graph)
+    kinds = (ImageSettings, *_training_settings(form, graph))
+    ask_sections(form, *kinds, own={"Samples": _ask_parts})
 
 
-def _add_more_lines(form: Form, graph: str) -> None:
-    form.heading("Samples")
-    use = "are scored" if graph == "samples" else "select the best epoch"
+def _ask_parts(form: Form) -> None:
+    use = "select the best epoch" if form.value("graph") == "image" else "are scored"
     ask_tag(form, "validation", "Validation tag", f"Samples with this tag {use}; empty: drawn at random")
     ask_tag(form, "test", "Test tag", "Samples with this tag never train, and are scored at the end")
     ask_group_field(form)
     ask_synthetic(form)
     ask_classes(form)
-    form.heading("Graph")
-    ask_settings(form, *_training_settings(form, graph))
-    form.heading("Images")
-    ask_settings(form, ImageSettings)
 
 
 def _training_settings(form: Form, graph: str) -> list[type[Settings]]:

@@ -12,8 +12,9 @@ from ..workflows.display.tables import counted
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
-from .forms.inputs import ask_classes, ask_group_field, ask_label_field, note_label_count, read_inputs, require_input
+from .forms.inputs import ask_groups_and_classes, ask_label_field, note_label_count, read_inputs, require_input
 from .forms.samples import ask_samples, samples_of
+from .forms.sections import ask_sections
 from .forms.settings import ask_settings, read_settings
 
 INPUTS = ("label_field", "group_field", "classes")
@@ -48,15 +49,7 @@ def add_lines(form: Form) -> None:
     samples = ask_samples(form, "Learn from")
     note_label_count(form, samples, ask_label_field(form, "The classes to draw"))
     ask_settings(form, GeneratorSettings, basic=True)
-    if form.ask_for_more():
-        form.heading("Samples")
-        ask_settings(form, TrainGeneratorSettings)
-        ask_group_field(form)
-        ask_classes(form)
-        form.heading("Training")
-        ask_settings(form, GeneratorSettings)
-        form.heading("Images")
-        ask_settings(form, ImageSettings)
+    ask_sections(form, *KINDS, own={"Samples": ask_groups_and_classes})
 
 
 def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:

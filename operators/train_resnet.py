@@ -24,6 +24,7 @@ from .forms.inputs import (
     require_input,
 )
 from .forms.samples import ask_samples, samples_of
+from .forms.sections import ask_sections
 from .forms.settings import ask_settings, read_settings
 
 INPUTS = (
@@ -69,12 +70,10 @@ def add_lines(form: Form) -> None:
     note_label_count(form, samples, label_field)
     ask_new_field(form, "resnet", "Receives a prediction for every sample")
     ask_settings(form, ResNetSettings, basic=True)
-    if form.ask_for_more():
-        _add_more_lines(form)
+    ask_sections(form, ImageSettings, ResNetSettings, own={"Samples": _ask_samples_and_fields})
 
 
-def _add_more_lines(form: Form) -> None:
-    form.heading("Samples")
+def _ask_samples_and_fields(form: Form) -> None:
     ask_tag(form, "validation", "Validation tag", "Samples with this tag select the best epoch; empty: drawn at random")
     ask_tag(form, "test", "Test tag", "Samples with this tag never train, and are scored at the end")
     ask_group_field(form)
@@ -82,10 +81,6 @@ def _add_more_lines(form: Form) -> None:
     ask_classes(form)
     hint = "Name of a new field for vectors, one per sample; empty: not written"
     form.lines.str("embeddings_field", label="Field for embeddings", description=hint)
-    form.heading("Training")
-    ask_settings(form, ResNetSettings)
-    form.heading("Images")
-    ask_settings(form, ImageSettings)
 
 
 def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:

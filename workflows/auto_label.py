@@ -27,7 +27,7 @@ from .training.auto_embeddings import FINE_TUNES, choose_source, fine_tunes, is_
 from .training.embedding_source import EmbeddingSource, note_source, read_joined, refuse_seen, texts
 from .training.joined_sources import join
 from .training.partition import Split, freeze_parts, named_parts, note_parts
-from .training.resnet import check_weights
+from .training.resnet import check_network
 from .training.zero_shot import TextEncoder, encode, encode_images, open_encoder
 
 
@@ -147,8 +147,8 @@ def _read(
     vectors = checkpoint.vectors if checkpoint and embeddings is None and not text_encoder else embeddings
     source, choice = _choose_source(samples, vectors, labels, resume, start, config.resnet.device)
     check_source(source, checkpoint)
-    if not checkpoint and source is None and not text_encoder:
-        check_weights(labels.names, config.resnet)
+    if source is None and not (choice or checkpoint or text_encoder):
+        check_network(labels, config.resnet, config.images.size_px)
     encoder = None
     if text_encoder:
         options = (config.labeling.prompts, inputs.classes, config.resnet.device)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..models.devices import check_device
 from ..models.errors import InvalidInput
 from ..models.flips import resolve_flips
 from ..models.images.first_images import photo_kind
@@ -96,6 +97,7 @@ def _read(samples: Samples, inputs: Inputs, config: BalanceConfig, resume: str |
         ValueError: a bad argument
     """
     check_settings(config.images, config.held_out, bool(config.balance.measure_benefit))
+    check_device(config.generator.device)
     labels = read_labels_once(samples, inputs, resume)
     synthetic.check_field(root_dataset(samples))
     existing = synthetic.count(samples, inputs.label_field, labels.names)

@@ -161,8 +161,8 @@ def _read(samples: Samples, inputs: Inputs, settings: dict[str, Any], resume: st
     if not resume:
         require_classes(labels, inputs.label_field, inputs.group_field)
         refuse_seen(samples, inputs.embeddings)
-        check_resnets(labels, rows)
         _check_splits(labels, named, config.compare)
+        check_resnets(labels, rows, config.images.size_px)
     source, choice = choose_source(samples, inputs.embeddings, labels, resume)
     inputs = replace(inputs, embeddings=source.name if source else None)
     by_rules, notes = user_rules.apply(rules, samples, labels)

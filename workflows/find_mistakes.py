@@ -23,7 +23,7 @@ from .runs.label_snapshot import freeze
 from .runs.run import Run
 from .training.auto_embeddings import NO_RESNETS, choose_source, fine_tunes, is_auto, trains_resnet, without_download
 from .training.embedding_source import EmbeddingSource, note_source, refuse_seen, texts, with_weights
-from .training.resnet import check_weights
+from .training.resnet import check_network
 
 MAX_CLASS_VIEWS = 20  # of the classes with the most issues
 
@@ -103,8 +103,8 @@ def _read(
     embeddings = None if is_auto(embeddings) and trains_resnet(config.resnet) else embeddings
     source, choice = choose_source(samples, embeddings, labels, resume, config.resnet.device)
     choice += NO_RESNETS if source is None and not _trains_resnets(labels, choice) else ""
-    if source is None:
-        check_weights(labels.names, config.resnet)
+    if source is None and not choice:
+        check_network(labels, config.resnet, config.images.size_px)
     return labels, source, choice
 
 

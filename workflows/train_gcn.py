@@ -27,7 +27,7 @@ from .training.embedding_source import EmbeddingSource, note_source, texts
 from .training.graph_scores import GraphScores
 from .training.image_gcn import ImageGraphConfig
 from .training.partition import Split, freeze_parts, named_parts, note_parts
-from .training.resnet import check_weights
+from .training.resnet import check_network
 
 HEAT_MAP_BATCH = 500  # heat maps a write
 
@@ -157,12 +157,13 @@ def _read(
         group_field=inputs.group_field,
         include_synthetic=inputs.include_synthetic,
     )
+    named = named_parts(samples, validation, test)
     if not resume:
         require_classes(labels, inputs.label_field, inputs.group_field)
         if isinstance(config, ImageGraphConfig):
             _check_image_graph(labels, config)
     source, choice = choose_source(samples, inputs.embeddings, labels, resume)
-    return Prepared(labels, named_parts(samples, validation, test), source, choice, started)
+    return Prepared(labels, named, source, choice, started)
 
 
 def _train(run: Run, prepared: Prepared, inputs: Inputs, config: SampleGraphConfig | ImageGraphConfig) -> GCNResults:
@@ -192,7 +193,7 @@ def _check_image_graph(labels: Labels, config: ImageGraphConfig) -> None:
             "train_backbone is off and weights are 'none': an untrained ResNet has nothing to show. Turn "
             "train_backbone on, or give weights"
         )
-    check_weights(labels.names, config.resnet)
+    check_network(labels, config.resnet, config.images.size_px)
 
 
 def _write(run: Run, labels: Labels, scores: GraphScores, output_field: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..models.devices import check_device
 from .balancing.config import GeneratorConfig
 from .balancing.generator import Generator
 from .balancing.generator_split import check_settings, hold_out, survey_at_drawable_size
@@ -112,6 +113,7 @@ def _read(samples: Samples, inputs: Inputs, config: GeneratorConfig, resume: str
         ValueError: a bad argument
     """
     check_settings(config.images, config.held_out, measured=False)
+    check_device(config.generator.device)
     check_images(samples)
     labels = read_labels(samples, inputs.label_field, classes=inputs.classes, group_field=inputs.group_field)
     if not resume:

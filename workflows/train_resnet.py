@@ -23,7 +23,7 @@ from .runs.run import Run
 from .training import held_out
 from .training.image_survey import errors_by_id
 from .training.partition import Split, SplitRule, freeze_parts, named_parts, note_parts
-from .training.resnet import Fitted, check_weights, fit
+from .training.resnet import Fitted, check_network, fit
 from .training.training_set import TrainingSet, prepare
 
 
@@ -154,8 +154,9 @@ def _read(
     )
     if not resume:
         require_classes(labels, inputs.label_field, inputs.group_field)
-    check_weights(labels.names, config.resnet)
-    return labels, named_parts(samples, validation, test)
+    named = named_parts(samples, validation, test)
+    check_network(labels, config.resnet, config.images.size_px)
+    return labels, named
 
 
 def _train(

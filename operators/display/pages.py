@@ -11,6 +11,7 @@ import fiftyone.operators.types as types
 
 from ...workflows.display.tables import counted, readable
 from . import widgets
+from .remedies import remedies
 from .wording import capitalize, use_labels
 
 PANEL = "evenset_panel"
@@ -57,6 +58,12 @@ class Page:
     def add_form_button(self, label: str, icon: str, operator: str, params: dict[str, Any]) -> Page:
         """Adds a button that opens the form of one of Evenset's operators."""
         return self._add_button(label, icon, f"@evenset/evenset/{operator}", params, prompt=True)
+
+    def add_remedies(self, error: str, operator: str, params: dict[str, Any]) -> Page:
+        """Adds a button for each remedy that an error names: it opens the form again, with that value changed."""
+        for remedy in remedies(error):
+            self.add_form_button(remedy.label, "build", operator, {**params, **remedy.values})
+        return self
 
     def _add_button(self, label: str, icon: str, operator: str, params: dict[str, Any], prompt: bool) -> Page:
         row = self.outputs.properties.get("buttons")

@@ -25,7 +25,7 @@ FUNCTION_LABELS = dict(
 
 def setting_label(item: Field[Any]) -> str:
     """`size_px` as "Size (px)", and `max_megabytes`, whose name holds its unit, as "Max megabytes"."""
-    unit, name = item.metadata["unit"], item.name
+    unit, name = item.metadata["unit"], item.metadata["label"] or item.name
     if unit in ("", "MB", "MP", name):
         return capitalize(name.replace("_", " "))
     return capitalize(name.removesuffix(f"_{unit}").replace("_", " ")) + f" ({unit})"

@@ -1,9 +1,10 @@
-"""Lines that Balance classes and a comparison of ways to balance share: target, plan, generator, settings."""
+"""Lines that Balance classes and a comparison of ways to balance share: plan, generator, settings."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from ...models.quality.paired_gain import ADD, DO_NOT_ADD
@@ -11,51 +12,27 @@ from ...models.settings import (
     BALANCE_SETTINGS,
     AugmentSettings,
     BalanceSettings,
-    FilterSettings,
     GeneratorSettings,
     ImageSettings,
-    SamplingSettings,
-    TrainGeneratorSettings,
 )
 from ...workflows.balancing import measurement
 from ...workflows.balancing import plan as balance_plan
 from ...workflows.balancing.config import BalanceConfig
 from ...workflows.display.tables import counted, table
 from ...workflows.reviewing import undecided
-from ...workflows.ui import balance, user_input
+from ...workflows.ui import balance
 from ..display import charts, widgets
+from .conditions import DEFAULTS, draws, filters, measures
 from .form import Form
-from .inputs import read_classes
+from .inputs import ask_groups_and_classes, read_classes
+from .sections import ask_sections
 from .settings import ask_settings, read_settings, setting_value
+from .target import DEFAULT_NUMBER, TARGETS, ask_numbers, read_target, usual_plan
 
-TARGETS = {
-    "majority": "As many as the largest class",
-    "median": "As many as the median class",
-    "number": "A number",
-    "each": "A number for each class",
-}
-DEFAULT_NUMBER = 100  # images per class, where a number is chosen
 MAX_BARS = 60  # classes in a chart
+OF_NETWORKS = ("device", "precision", "seed", "flips")  # the filters and the measurement have them from the generator
+OF_FILES = ("max_megabytes", "max_megapixels", "threads")
 SEVERITY = {ADD: "success", DO_NOT_ADD: "warning"}  # of a verdict's note; others: "info"
-
-
-def read_target(params: dict[str, Any]) -> balance_plan.Target:
-    """The target of a submitted form.
-
-    Raises:
-        ValueError: a number of images is missing or invalid
-    """
-    chosen = params.get("target") or "majority"
-    if chosen == "number":
-        entered = params.get("target_number", DEFAULT_NUMBER)
-        if entered in (None, ""):
-            raise ValueError("enter a whole number of images per class, as 100")
-        return balance_plan.number(entered, "the target")
-    if chosen != "each":
-        return str(chosen)
-    if "=" not in (text := params.get("target_each") or ""):
-        raise ValueError("enter a number of images for each class, as cat = 100, dog = 200")
-    return user_input.read_target(text)
 
 
 def ask_target(
@@ -67,16 +44,21 @@ def ask_target(
         with_synthetic: counts the synthetic images of earlier runs
     """
     chosen = form.choose("target", TARGETS, "majority", label="Target", description="Images per class")
+    marked = {"number": "target_number", "each": "target_each"}.get(chosen or "", "target")
     if chosen == "number":
         form.lines.int("target_number", default=DEFAULT_NUMBER, label="Images per class")
-    if chosen == "each":
-        form.lines.str("target_each", label="Images of each class", description="For example: cat = 100, dog = 200")
+    classes: Any = None
+    with contextlib.suppress(ValueError):  # marked on its own line
+        classes = read_classes(form.ctx)
+    usual = usual_plan(form.ctx.params, samples, label_field, classes, with_synthetic)
     try:
-        target = read_target(form.ctx.params)
+        if chosen == "each" and not ask_numbers(form, usual):
+            return None
         if label_field:
+            target = read_target(form.ctx.params, usual)
             return _show_plan(form, samples, label_field, target, with_synthetic)
     except ValueError as error:
-        form.mark(f"target_{chosen}" if chosen in ("number", "each") else "target", str(error))
+        form.mark(marked if marked in form.lines.properties else "target", str(error))
     return None
 
 
@@ -96,7 +78,8 @@ def _show_plan(
     if plan is None:
         return None
     is_forced = bool(form.value("generate_from_few", False))
-    plan = plan.for_source(BalanceSettings(source=form.value("source", "generate"), generate_from_few=is_forced))
+    wanted, source = plan, form.value("source", "generate")
+    plan = wanted.for_source(BalanceSettings(source=source, generate_from_few=is_forced))
     rows, hidden = rows_to_draw(plan)
     heights = {state: [row[state] for row in rows] for state in charts.PLAN_COLOURS}
     form.bars("plan", [row["class"] for row in rows], heights, charts.PLAN_COLOURS)
@@ -106,6 +89,9 @@ def _show_plan(
     form.note(f"{counted(int(plan.add.sum()), 'synthetic image')} would be added")
     for note in plan.notes:
         form.note(note)
+    if (plan.add < wanted.add).any() or is_forced:  # the remedy that a note names
+        others = [item.name for item in fields(BalanceSettings) if item.name != "generate_from_few"]
+        ask_settings(form, BalanceSettings, without=others)
     return plan
 
 
@@ -162,19 +148,21 @@ def ask_source(form: Form) -> None:
         ask_settings(form, AugmentSettings)
 
 
-def ask_more_settings(form: Form, without: Sequence[str] = ()) -> None:
-    """Adds the settings that are not shown at once; those of a generator only where one draws."""
-    draws = form.value("source", "generate") == "generate"
-    without = (*without, "filter_augmented") if draws else (*without, "generate_from_few", "max_draws_per_image")
-    ask_settings(form, TrainGeneratorSettings)
-    form.heading("Adding")
-    ask_settings(form, BalanceSettings, without=without)
-    form.heading("Filters")
-    ask_settings(form, FilterSettings)
-    if draws:
-        form.heading("Sampling")
-        ask_settings(form, SamplingSettings)
-        form.heading("Generator")
-        ask_settings(form, GeneratorSettings)
-    form.heading("Images")
-    ask_settings(form, ImageSettings)
+def ask_balance_sections(form: Form, without: Sequence[str] = ()) -> None:
+    """Adds the settings that are not shown at once, in sections."""
+    kinds = [kind for kind in BALANCE_SETTINGS if kind is not AugmentSettings]  # they stand above, where they apply
+    own = {"Samples": ask_groups_and_classes}
+    ask_sections(form, *kinds, own=own, without=(*without, *_unused(form)))
+
+
+def _unused(form: Form) -> list[str]:
+    """Settings of a training where a generator is there or none draws, and of images at which no network looks."""
+
+    def value(name: str) -> Any:
+        return form.value(name, DEFAULTS.get(name))
+
+    training = [item.name for item in fields(GeneratorSettings) if item.name not in OF_NETWORKS]
+    images = [item.name for item in fields(ImageSettings) if item.name not in OF_FILES]
+    if draws(value):
+        return [*training, *images] if value("generator") else []
+    return training if filters(value) or measures(value) else [*training, *images, "device", "precision"]

@@ -32,7 +32,7 @@ def build_form(
             if workflow:
                 form.estimate_duration(workflow)
                 form.ask_to_wait()
-            elif form.value("more") and (hint := scheduling_hint()):
+            elif form.is_unfolded and (hint := scheduling_hint()):
                 form.note(hint)  # the work takes seconds, so that few need it
     except Exception as error:
         form.refuse(sentence(error, title))
@@ -55,6 +55,7 @@ class Form:
         self.samples: Any = None  # chosen dataset or view
         self.label_field: str | None = None  # chosen
         self.arguments: dict[str, Any] = {}  # of the workflow, derived from several lines
+        self.is_unfolded = False  # whether a section is open
 
     def value(self, name: str, default: Any = None) -> Any:
         """The value entered by the user, or the default."""
@@ -80,6 +81,20 @@ class Form:
     def heading(self, text: str) -> None:
         self.lines.view(f"heading {text}", types.Header(label=text))
 
+    def section(self, title: str, sentence: str, must_open: bool = False) -> bool:
+        """Adds a heading that folds (panel.js); returns whether the lines of the section are shown.
+
+        Args:
+            must_open: it holds a value that needs a correction
+        """
+        name = f"section_{title.lower().replace(' ', '_')}"
+        opens = bool(self.value("more", False))  # a form that is filled in from a run shows all
+        view = types.View(component="EvensetSection", label=title, description=sentence)
+        self.lines.bool(name, default=opens, view=view)
+        is_open = must_open or bool(self.value(name, opens))
+        self.is_unfolded = self.is_unfolded or is_open
+        return is_open
+
     def image(self, address: str) -> None:
         """Adds an image as wide as the form."""
         name = widgets.unique_name("picture", address)
@@ -89,7 +104,7 @@ class Form:
         """Adds stacked bars, one for each name."""
         labels = [charts.escape(label) for label in names]
         data = [
-            dict(type="bar", name=key, x=labels, y=values, marker=dict(color=colours[key]))
+            dict(type="bar", name=key.replace("_", " "), x=labels, y=values, marker=dict(color=colours[key]))
             for key, values in heights.items()
         ]
         layout = dict(
@@ -120,11 +135,14 @@ class Form:
         chosen = self.value(name, default)
         return chosen if chosen in values else default
 
-    def suggest(self, name: str, values: Sequence[str], placeholder: str | None = None, **kwargs: Any) -> str | None:
-        """Adds a text box with suggestions; returns its text."""
-        view = types.AutocompleteView(allow_user_input=True, placeholder=placeholder)
+    def suggest(
+        self, name: str, values: Sequence[str] | dict[str, str], placeholder: str | None = None, **kwargs: Any
+    ) -> str | None:
+        """Adds a text box that lists values, or {value: description}, on a click; returns its text."""
+        props = dict(autocomplete=dict(forcePopupIcon=True, openOnFocus=True))  # of MUI's Autocomplete
+        view = types.AutocompleteView(allow_user_input=True, placeholder=placeholder, componentsProps=props)
         for value in values:
-            view.add_choice(value, label=value)
+            view.add_choice(value, label=value, description=values[value] if isinstance(values, dict) else None)
         self.lines.str(name, view=view, **kwargs)
         text: str | None = self.value(name, kwargs.get("default"))
         return text
@@ -142,8 +160,3 @@ class Form:
         hint = "Shows a progress bar over the App, then the results; otherwise the panel shows the progress"
         hint = ". ".join(filter(None, (hint, scheduling_hint())))
         self.lines.bool("wait", default=False, label="Wait for the results", description=hint)
-
-    def ask_for_more(self) -> bool:
-        """Adds a switch; returns whether the lines behind it are shown."""
-        self.lines.bool("more", default=False, label="More settings", view=types.SwitchView())
-        return bool(self.value("more", False))

@@ -104,14 +104,24 @@ def ask_new_field(form: Form, default: str, hint: str) -> None:
         form.mark("output_field", str(error))
 
 
-def ask_embeddings(form: Form, hint: str, default: str | None = None) -> None:
-    """Adds the source of vectors: "auto", what the dataset has, or the name of an encoder."""
-    names = [AUTO, *vector_fields(form.ctx.dataset), *embedding_choices.others(form.ctx.dataset)]
-    extra = [NO_EMBEDDINGS] if default else []
+def ask_embeddings(form: Form, hint: str, default: str | None = None, previews: bool = True) -> None:
+    """Adds the source of vectors: "auto", what the dataset has, or the name of an encoder.
+
+    Args:
+        previews: says what "auto" would choose
+    """
+    dataset = form.ctx.dataset
+    found = dict.fromkeys(vector_fields(dataset), "a field of vectors") | embedding_choices.others(dataset)
+    names = {AUTO: "the best that is there"} | found | ({NO_EMBEDDINGS: "without embeddings"} if default else {})
     given = {"default": default} if default else {}
-    chosen = form.suggest("embeddings", [*names, *extra], label="Embeddings", description=hint, **given)
-    if chosen == AUTO and form.samples is not None:
+    chosen = form.suggest("embeddings", names, label="Embeddings", description=hint, **given)
+    if previews and chosen == AUTO and form.samples is not None:
         form.note(embedding_choices.preview(form.samples))
+
+
+def names_vectors(embeddings: str | None) -> bool:
+    """Whether the text of the line names vectors or an encoder, so that no ResNet is trained."""
+    return embeddings not in (None, "", AUTO, NO_EMBEDDINGS)
 
 
 def ask_classes(form: Form) -> None:
@@ -129,6 +139,11 @@ def ask_group_field(form: Form) -> None:
     hint = "Samples with the same value (patient, video, product) stay on one side of a split"
     names = group_fields(form.ctx.dataset)
     form.choose("group_field", names, label="Group field", description=hint, placeholder="none")
+
+
+def ask_groups_and_classes(form: Form) -> None:
+    ask_group_field(form)
+    ask_classes(form)
 
 
 def ask_synthetic(form: Form) -> None:

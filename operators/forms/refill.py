@@ -10,12 +10,14 @@ import fiftyone.operators as foo
 
 from ...models.settings import ResNetSettings
 from ...workflows.runs import lookup, records
+from ...workflows.runs.jobs import Job
 from ...workflows.runs.records import RunRecord
 from ...workflows.training.given_vectors import is_description
 from ...workflows.training.partition import A_VIEW
 from ...workflows.ui import user_input
 from .settings import next_round_lines
 
+NEW_NAMES = ("output_field", "folder")  # of what a run makes
 RESNET_METHODS = ("resnet", "image gcn", "ensemble")  # of a comparison: they share the settings of its form's ResNet
 
 
@@ -24,6 +26,18 @@ def reopen_form(ctx: foo.ExecutionContext, key: str, **changes: Any) -> None:
     record = records.read_record(ctx.dataset, key)
     view = {} if lookup.view_of(ctx.dataset, key) is None else {"run_view": key}
     ctx.prompt(f"@evenset/evenset/{record.method}", params={**form_values(record), **view, **changes})
+
+
+def reopen_job(ctx: foo.ExecutionContext, job: Job, **changes: Any) -> None:
+    """Opens the form of a job as it was sent; of one that has a run, as that run was."""
+    if job.run_key:
+        return reopen_form(ctx, job.run_key, **changes)
+    arguments = job.arguments
+    values = form_values(RunRecord("", job.workflow, arguments, arguments, 0, "failed", job.started))
+    names = {name: arguments[name] for name in NEW_NAMES if name in arguments}  # nothing has taken them
+    target = "CURRENT_VIEW" if job.stages else "DATASET"
+    params = {**values, **names, "run_samples": None, "view_target": target, **changes}
+    ctx.prompt(f"@evenset/evenset/{job.workflow}", params=params)
 
 
 def form_values(record: RunRecord) -> dict[str, Any]:
@@ -57,7 +71,7 @@ def form_values(record: RunRecord) -> dict[str, Any]:
     values["not_in_form"] = ", ".join(missing) or None
     lines = next_round_lines(inputs.get("after"))
     values.update({line: settings[name] for name, line in lines.items() if name in settings})
-    for name in ("output_field", "folder"):
+    for name in NEW_NAMES:
         values.pop(name, None)
     return {
         name: value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import Field, fields
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +15,7 @@ from ...models.settings import Settings, check, split
 from ...workflows.labeling.warm_start import INHERITED_SETTINGS
 from ...workflows.ui import flips
 from ..display.wording import empty_text, setting_help, setting_label
+from .conditions import applies
 from .form import Form
 
 SWITCH = {"on": "On", "off": "Off"}  # of a switch that may be empty, which means auto
@@ -25,11 +26,11 @@ def ask_settings(
     form: Form,
     *kinds: type[Settings],
     basic: bool = False,
-    defaults: dict[str, Any] | None = None,
-    without: Sequence[str] = (),
+    defaults: Mapping[str, Any] = MappingProxyType({}),
+    without: Collection[str] = (),
     lines: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Adds the fields of settings classes that the form does not have yet.
+    """Adds the fields of settings classes that the form does not have yet, and that have a meaning in it.
 
     Args:
         basic: only those shown at once
@@ -41,11 +42,11 @@ def ask_settings(
         for item in fields(kind):
             line = lines.get(item.name, item.name)
             is_new = line not in form.lines.properties and item.name not in without
-            if is_new and (item.metadata["basic"] or not basic):
-                _ask_setting(form, item, (defaults or {}).get(item.name, item.default), line)
+            if is_new and (item.metadata["basic"] or not basic) and applies(form, item.name, lines):
+                _ask_setting(form, item, defaults.get(item.name, item.default), line)
                 if item.name == "flips" and form.value(line, item.default) == AUTO and form.samples is not None:
                     form.note(flips.describe(form.samples))
-        _check_together(form, kind, lines)
+        check_together(form, kind, lines)
 
 
 def next_round_lines(after: str | None) -> dict[str, str]:
@@ -77,7 +78,7 @@ def _ask_setting(form: Form, item: Field[Any], default: Any, name: str) -> None:
         form.mark(name, str(error))
 
 
-def _check_together(form: Form, kind: type[Settings], lines: Mapping[str, str]) -> None:
+def check_together(form: Form, kind: type[Settings], lines: Mapping[str, str]) -> None:
     """Refuses values that are valid by themselves, but not together."""
     if not any(line.invalid for line in form.lines.properties.values()):
         try:

@@ -16,11 +16,12 @@ from ...workflows.ui.overview import NO_LABELS
 from ..display import charts, widgets
 from ..forms import balance as form
 from ..forms.refill import reopen_form
+from ..forms.target import TARGETS as FORM_TARGETS
 from .gains_chart import describe_intervals, gain_lines, gains_layout
 from .label_field import NO_FIELD, show_field_choice, subject_of
 from .tab import Tab, open_form
 
-TARGETS = {name: form.TARGETS[name] for name in ("majority", "median")}
+TARGETS = {name: FORM_TARGETS[name] for name in ("majority", "median")}
 
 
 class BalanceTab(Tab):

@@ -8,10 +8,12 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...workflows.data.internals import dataset_id
-from ...workflows.runs import records
+from ...workflows.runs import jobs, records
 from ...workflows.ui import live
 from ..display import charts, widgets
+from ..display.remedies import remedies
 from ..display.wording import capitalize, describe_progress
+from ..forms.refill import reopen_job
 from .tab import Tab
 
 POLL_MS = 1500  # between two looks at what runs; an idle panel does not look
@@ -45,6 +47,7 @@ class LiveStrip(Tab):
     def show(self, ctx: foo.ExecutionContext, page: types.Object) -> None:
         for row in ctx.panel.state.outcomes or []:
             widgets.note(page, "error" if row["state"] == "failed" else "info", capitalize(row["error"]))
+            self._show_remedies(page, row)
         rows = ctx.panel.state.live or []
         for place, row in enumerate(rows):
             self._show_progress(page, place, row)
@@ -54,6 +57,14 @@ class LiveStrip(Tab):
                 page.plot(f"curves_{place}", data=row["lines"], layout=layout, config=charts.CONFIG)
         if rows:
             self.show_timer(page)
+
+    def _show_remedies(self, page: types.Object, row: dict[str, Any]) -> None:
+        if found := remedies(row["error"]):
+            buttons = widgets.button_row(page, f"remedies_{row['job']}")
+            for place, remedy in enumerate(found):
+                buttons.btn(f"remedy_{place}", label=remedy.label, icon="build", variant="outlined",
+                            on_click=self.on_live_remedy,
+                            params=dict(job=row["job"], values=remedy.values))  # fmt: skip
 
     def _show_progress(self, page: types.Object, place: int, row: dict[str, Any]) -> None:
         label, progress = describe_progress(row["phase"], row["done"], row["total"], row["note"])
@@ -91,6 +102,10 @@ class LiveStrip(Tab):
         """Loads what somebody else, or a worker, changed."""
         self.load(ctx)
         self.panel.refresh(ctx)
+
+    def on_live_remedy(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the form of a job that failed, with one value changed."""
+        reopen_job(ctx, jobs.read(ctx.dataset, ctx.params["job"]), **ctx.params["values"])
 
     def on_live_stop(self, ctx: foo.ExecutionContext) -> None:
         self.panel.stop_run(ctx, ctx.params["run_key"])

@@ -76,6 +76,12 @@ class User:
         """Asks for the bar and the answer, in place of the panel."""
         self.page.get_by_text("Wait for the results", exact=True).click()
 
+    def unfold_section(self, title: str) -> None:
+        """Opens a section of a form."""
+        heading = self.page.get_by_role("button", name=title, exact=True)
+        heading.click()
+        expect(heading).to_have_attribute("aria-expanded", "true")
+
     def click(self, button: str) -> None:
         self.page.get_by_role("button", name=button).click()
 

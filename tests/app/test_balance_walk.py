@@ -38,16 +38,15 @@ def balance(user: Any) -> None:
     user.picture("plan")
     user.page.get_by_text("As many as the largest class", exact=True).click()
     user.page.get_by_role("option", name="A number for each class").click()
-    user.sees("Enter a number of images for each class")
-    user.put("Images of each class", "9 = 20, 0 = 30")
-    user.sees("17 synthetic images would be added")
+    counts = user.dataset.count_values("ground_truth.label")
+    missing = {name: max(counts.values()) - count for name, count in counts.items()}
+    user.put("Images of 9", "20")  # the others start from the plan
+    user.sees(f"{sum(missing.values()) - missing['9'] + 20 - counts['9']} synthetic images would be added")
     user.picture("plan-each")
     user.page.get_by_text("A number for each class", exact=True).click()
     user.page.get_by_role("option", name="As many as the largest class").click()
     user.page.get_by_text("generate", exact=True).click()
     user.page.get_by_role("option", name="augment").click()
-    user.page.get_by_text("More settings").click()
-    user.put("Verdict updates", "20")
     user.wait_here()
     user.click("Balance")
     user.page.get_by_text("synthetic samples added").wait_for(timeout=5 * MINUTE)
@@ -63,10 +62,11 @@ def balance(user: Any) -> None:
 def learn(user: Any, operator: str, method: str) -> None:
     """Trains with the synthetic samples, which themselves get no prediction."""
     user.open(operator)
-    user.page.get_by_text("More settings").click()
+    user.unfold_section("Samples")
     tick = user.page.get_by_text("Include synthetic", exact=True)
     tick.click()
     user.picture(f"{method}-form")
+    user.unfold_section("Optimization")
     user.put("Epochs", "2")
     if method == "resnet":
         user.put("Min updates", "1")

@@ -54,7 +54,7 @@ def even_out(user: Any) -> None:
     user.sees("synthetic images would be added")
     user.sees("none is added")
     user.picture("ways")
-    user.page.get_by_text("More settings").click()
+    user.unfold_section("Measurement")
     for name, value in {"Minutes": "0.05", "Verdict updates": "20", "Verdict seeds": "2"}.items():
         user.put(name, value)
     user.wait_here()

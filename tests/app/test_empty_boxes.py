@@ -71,7 +71,7 @@ def test_a_generator_without_any_limit_is_refused_in_the_form(user):
     box.fill("")
     expect(box).to_have_attribute("placeholder", "no limit")
     never_ends.first.wait_for()
-    user.page.get_by_text("More settings").click()
+    user.unfold_section("Optimization")
     user.put("Max updates", "3")
     expect(never_ends).to_have_count(0)
     user.click(button)

@@ -139,7 +139,7 @@ def fix(user: Any) -> None:
     tab(user, "Mistakes")
     press(user, "Find mistakes ...")
     user.page.get_by_placeholder("Type or select a value").click()  # of the embeddings
-    user.page.get_by_role("option", name="vector", exact=True).click()
+    user.page.get_by_role("option", name=re.compile("^vector")).click()
     press(user, "Find")
     ends(user, "evenset_find_mistakes_1")
     tab(user, "Overview")
@@ -173,7 +173,7 @@ def stop_and_resume(user: Any) -> None:
     user.open("Auto-label")
     choose(user, "graph and resnet", "graph" if LARGE else "resnet")  # which would score 70,000 images for minutes
     if not LARGE:
-        user.page.get_by_text("More settings").click()
+        user.unfold_section("Optimization")
         user.put("Epochs", "6")
         user.put("Min updates", "1")
     press(user, "Label the rest")

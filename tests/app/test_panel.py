@@ -58,7 +58,7 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     user.click("Auto-label")
     user.page.get_by_text("graph and resnet", exact=True).click()
     user.page.get_by_role("option", name="resnet", exact=True).click()
-    user.page.get_by_text("More settings").click()
+    user.unfold_section("Optimization")
     user.put("Target precision", "0.8")
     user.put("Epochs", "25" if PICTURES else "400")  # long enough to be stopped, wherever it runs
     user.put("Patience", "400")

@@ -102,7 +102,7 @@ def watch_a_generator(user: Any) -> None:
 
     key = "evenset_train_generator_1"
     user.click("Train generator ...")
-    user.page.get_by_text("More settings").click()
+    user.unfold_section("Optimization")
     user.put("Minutes", "10")
     user.put("Preview every", "5")
     user.page.get_by_role("button", name="Train", exact=True).click()

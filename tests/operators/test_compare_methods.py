@@ -18,16 +18,18 @@ ONLY = dict.fromkeys(operator.CHECKBOXES.values(), False)
 def test_every_method_has_its_checkbox_and_the_rules_their_text(app, clusters):
     lines = app.form(clusters(), "compare_methods")
 
-    asked = [name for name, line in lines.items() if line["type"]["name"] != "Void"]
+    asked = [name for name, line in lines.items() if line["type"]["name"] != "Void" and "section_" not in name]
     basic = [item.name for item in fields(CompareSettings) if item.metadata["basic"]]
     inputs = ["view_target", "task", "label_field", "output_field", *operator.CHECKBOXES.values(), "rules", "test"]
-    assert asked == [*inputs, *basic, "more", "wait"]
+    assert asked == [*inputs, *basic, "wait"]
     assert {*operator.CHECKBOXES, "rules"} == set(METHODS) == {*operator.METHOD_LABELS, "rules"}
     assert not any(line["required"] or line["invalid"] for line in lines.values())
 
 
-def test_behind_more_stand_all_settings(app, clusters):
-    lines = app.form(clusters(), "compare_methods", {"more": True})
+def test_in_sections_stand_all_settings(app, clusters):
+    lines = app.form(
+        clusters(), "compare_methods", dict(more=True, denoise="median", robustness=True, adversarial=True)
+    )
 
     for kind in (CompareSettings, AttackSettings, ImageSettings, ResNetSettings):
         for item in fields(kind):

@@ -32,7 +32,7 @@ from evenset.models.settings import (
 )
 from evenset.operators import compare_methods
 from evenset.operators.display.wording import LABELS, setting_help, setting_label
-from evenset.operators.forms import balance
+from evenset.operators.forms import balance, target
 from evenset.operators.forms.form import Form, build_form
 from evenset.operators.forms.inputs import read_classes
 from evenset.operators.forms.refill import form_values
@@ -54,6 +54,12 @@ FORMS = {
     "split_dataset": (SplitSettings,),
     "export_dataset": (ExportSettings,),
 }
+MORE = (  # choices with which all settings apply, each in one of these forms at least
+    dict(more=True),
+    dict(more=True, denoise="median", format="jpeg", adversarial=True),
+    dict(more=True, text_encoder="some/model", classes="cat, dog"),
+    dict(more=True, embeddings="vector"),
+)
 TOGETHER = {"split_dataset": dict(train=0.5, val=0.3, test=0.2)}  # values that depend on one another
 
 
@@ -80,6 +86,11 @@ class OptionalSettings:
     max_ratio: float | None = setting(3.0, "synthetic for a real one", empty="no cap", low=0.0, high=10.0)
 
 
+def asked_of(lines):
+    """The names of the lines that ask for something, without headings."""
+    return [name for name, line in lines.items() if line["type"]["name"] != "Void" and not name.startswith("section_")]
+
+
 def another(item):
     """A value that a setting may take, and that is not its default."""
     default, notes = item.default, item.metadata
@@ -98,7 +109,7 @@ def another(item):
 
 @pytest.mark.parametrize("operator", FORMS)
 def test_a_form_shows_every_setting_with_its_default_and_its_help(app, labelled, operator):
-    lines = app.form(labelled, operator, {"more": True})
+    lines = {name: line for params in MORE[::-1] for name, line in app.form(labelled, operator, params).items()}
 
     for kind in FORMS[operator]:
         for item in fields(kind):
@@ -117,31 +128,25 @@ def test_train_gcn_shows_the_settings_of_the_graph_that_is_chosen(app, labelled)
     def asked(**params):
         lines = app.form(labelled, "train_gcn", params)
         assert not any(line["required"] or line["invalid"] for line in lines.values())
-        return [name for name, line in lines.items() if line["type"]["name"] != "Void"]
+        return asked_of(lines)
 
     usual = ["graph", "view_target", "label_field", "output_field"]
-    assert asked() == asked(graph="samples") == [*usual, "embeddings", "more", "wait"]
-    patches = ["heatmap_field", "nodes", "aggregation", "architecture", "weights", "epochs", "augmentation", "more"]
+    assert asked() == asked(graph="samples") == [*usual, "embeddings", "wait"]
+    patches = ["heatmap_field", "nodes", "aggregation", "architecture", "weights", "epochs", "augmentation"]
     assert asked(graph="image") == [*usual, *patches, "wait"]
-    assert asked(graph="image", nodes="superpixels") == [
-        *usual,
-        "heatmap_field",
-        "nodes",
-        "aggregation",
-        "more",
-        "wait",
-    ]
+    superpixels = dict(graph="image", nodes="superpixels")
+    assert asked(**superpixels) == [*usual, "heatmap_field", "nodes", "aggregation", "wait"]
+    conditional = dict(more=True, denoise="median", adversarial=True)
     for graph, kinds in GCN_SETTINGS.items():
-        shown = asked(graph=graph, more=True)
-        assert {item.name for kind in kinds for item in fields(kind)} <= set(shown) and len(shown) == len(set(shown))
+        shown = {*asked(graph=graph, **conditional), *asked(**{**superpixels, "graph": graph}, **conditional)}
+        assert {item.name for kind in kinds for item in fields(kind)} <= shown
 
 
 def test_auto_label_asks_for_little(app, labelled):
     lines = app.form(labelled, "auto_label")
 
-    asked = [name for name, line in lines.items() if line["type"]["name"] != "Void"]
     usual = ["view_target", "label_field", "output_field"]
-    assert asked == [*usual, "target_precision", "random_labels", "members", "more", "wait"]
+    assert asked_of(lines) == [*usual, "target_precision", "random_labels", "members", "wait"]
     assert lines["label_field"]["default"] == "ground_truth"
     assert lines["output_field"]["view"]["placeholder"] == "auto_label_2 (default)"  # `labelled` has the first
     assert lines["target_precision"]["view"]["placeholder"] == "0.95 (default)"
@@ -349,29 +354,63 @@ def test_a_target_that_is_no_number_of_images_is_marked_and_the_form_stays_whole
 
     marked = [name for name, line in lines.items() if line["invalid"]]
     assert marked == ["target_number"] and "whole number of images" in lines["target_number"]["error_message"]
-    assert {"max_ratio", "source", "minutes", "more", "wait"} <= set(lines)
+    assert {"max_ratio", "source", "minutes", "wait"} <= set(lines)
     with pytest.raises(ValueError, match="whole number of images"):
-        balance.read_target(params)
+        target.read_target(params)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("", "as cat = 100, dog = 200"), ("class 0 = some", "not 'class 0 = some'"), ("bird = 9", "'bird', which is no")],
+    [("", "as cat = 100, dog = 200"), ("a00 = some", "not 'a00 = some'"), ("bird = 9", "'bird', which is no")],
 )
-def test_a_number_for_each_class_that_cannot_be_is_marked(app, labelled, text, said):
-    lines = app.form(labelled, "balance_classes", dict(target="each", target_each=text))
+def test_numbers_of_many_classes_that_cannot_be_are_marked(app, many, text, said):
+    lines = app.form(many, "balance_classes", dict(target="each", target_each=text))
 
     assert [name for name, line in lines.items() if line["invalid"]] == ["target_each"]
     assert said in lines["target_each"]["error_message"] and "plan" not in lines and "wait" in lines
 
 
-def test_a_number_for_each_class_is_planned_and_read(app, labelled):
-    params = dict(target="each", target_each="class 0 = 90", max_ratio=None)
+def test_the_numbers_of_the_classes_start_from_the_plan(app, labelled, many):
+    start = dict.fromkeys((f"class {i}" for i in range(3)), 40)
+    lines = app.form(labelled, "balance_classes", dict(target="each"))
+    boxes = {line["view"]["label"]: line for name, line in lines.items() if name.startswith("images_of")}
+    assert {label: line["default"] for label, line in boxes.items()} == {f"Images of {name}": 40 for name in start}
+
+    text = app.form(many, "balance_classes", dict(target="each"))["target_each"]["default"]
+    assert text.startswith("<b>z</b> = 4, a00 = 4, ") and text.endswith("z1 = 4, z2 = 4")
+
+
+@pytest.mark.parametrize("is_text", [False, True])
+def test_a_number_for_each_class_is_planned_and_read(app, labelled, is_text):
+    own = dict(target_each="class 0 = 90") if is_text else {target.box_of("class 0"): 90}
+    params = dict(target="each", max_ratio=None, **own)
     lines = app.form(labelled, "balance_classes", params)
 
-    there = sum(label == "class 0" for label in labelled.values("ground_truth.label"))
-    assert f"note {90 - there} synthetic images would be added" in lines
-    assert balance.read_target(params) == {"class 0": 90}
+    assert "note 50 synthetic images would be added" in lines  # each class has 40
+    usual = target.usual_plan(params, labelled, "ground_truth", None)
+    assert target.read_target(params, usual) == {"class 0": 90, "class 1": 40, "class 2": 40}
+    assert target.read_target(dict(target="each", target_each="class 0 = 90")) == {"class 0": 90}
+
+
+@pytest.mark.parametrize("number", ["", 2.5, -5])
+def test_a_number_of_a_class_that_cannot_be_is_marked_on_its_line(app, labelled, number):
+    box = target.box_of("class 1")
+    lines = app.form(labelled, "balance_classes", {"target": "each", box: number})
+
+    assert [name for name, line in lines.items() if line["invalid"]] == [box] and "plan" not in lines
+    assert "'class 1'" in lines[box]["error_message"]
+
+
+def test_only_the_two_rarest_classes_are_filled(app, make_dataset):
+    dataset = make_dataset(
+        [f"/nowhere/{i}.png" for i in range(66)], [*("a" * 30), *("b" * 20), *("c" * 12), *("d" * 4)]
+    )
+    params = dict(target="rarest", max_ratio=None, source="augment")
+    lines = app.form(dataset, "balance_classes", params)
+
+    assert "note 44 synthetic images would be added" in lines
+    usual = target.usual_plan(params, dataset, "ground_truth", None)
+    assert target.read_target(params, usual) == {"d": 30, "c": 30}
 
 
 @pytest.mark.parametrize("ratio", [-1, "much"])
@@ -400,9 +439,8 @@ def test_a_form_of_quick_work_says_it_among_the_rest(monkeypatch):
     def said(allowed, **params):
         monkeypatch.setattr(fo.config, "allow_legacy_orchestrators", allowed)
         context = SimpleNamespace(params=params, dataset="any")
-        return "ALLOW_LEGACY_ORCHESTRATORS=true" in str(
-            build_form(context, "Audit", "Draw", Form.ask_for_more).to_json()
-        )
+        form = build_form(context, "Audit", "Draw", lambda form: form.section("Computation", "Seeds"))
+        return "ALLOW_LEGACY_ORCHESTRATORS=true" in str(form.to_json())
 
     assert said(False, more=True)
     assert not said(False) and not said(True, more=True)

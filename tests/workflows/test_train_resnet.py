@@ -317,3 +317,33 @@ def test_bad_files_are_counted_listed_and_left_out(digits):
     assert [i for i, label in enumerate(said) if label is None] == [3, 50, 55]
     assert results.trained + results.validated == 39
     assert "3 images could not be read: results.skipped lists them" in str(results)
+
+
+def test_weights_that_cannot_be_downloaded_are_refused_before_images_are_read(make_dataset, tmp_path, monkeypatch):
+    from evenset.models.classifiers import pretrained
+    from evenset.models.errors import InvalidInput
+
+    def refuse(architecture):
+        raise InvalidInput("there is no server")
+
+    monkeypatch.setattr(pretrained, "imagenet_weights", refuse)
+    for number in range(8):
+        Image.new("RGB", (80, 80), (30 * number, 0, 0)).save(tmp_path / f"{number}.png")
+    dataset = make_dataset([tmp_path / f"{number}.png" for number in range(8)], ["cat", "dog"] * 4)
+
+    for weights in ("auto", "imagenet"):
+        with pytest.raises(ValueError, match="there is no server"):
+            train_resnet(dataset, "ground_truth", weights=weights, progress=False)
+    assert list_runs(dataset).rows == []  # images are read inside a run
+    assert train(dataset, weights="auto").trained > 0  # of 8 px, which needs none
+
+
+def test_a_device_that_is_not_there_is_refused_before_images_are_read(digits):
+    import torch
+
+    device = "cuda" if not torch.cuda.is_available() else "mps"
+    dataset = digits(n=40, size_px=8, labelled=40)
+
+    with pytest.raises(ValueError, match="not available on this machine"):
+        train(dataset, device=device)
+    assert list_runs(dataset).rows == []

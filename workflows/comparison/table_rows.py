@@ -13,7 +13,7 @@ from ...models.settings import ResNetSettings, shown
 from ...models.settings import split as split_settings
 from ..data.labels import Labels
 from ..runs.arguments import Kind
-from ..training.resnet import check_weights
+from ..training.resnet import check_network
 from .methods import METHODS, own_settings
 
 ROWS = 'rows with settings of their own, as {"resnet18 sgd": {"method": "resnet", "optimizer": "sgd"}}'
@@ -103,9 +103,14 @@ def field_names(output_field: str, rows: list[Row]) -> dict[str, str]:
     return names
 
 
-def check_resnets(labels: Labels, rows: list[Row]) -> None:
-    """Rejects files of initial weights that do not fit, before work starts."""
+def check_resnets(labels: Labels, rows: list[Row], size_px: int | None) -> None:
+    """Rejects a device and initial weights that cannot be had, before work starts.
+
+    Args:
+        size_px: of the images; None: as they are
+    """
     names = {item.name for item in fields(ResNetSettings)}
     for row in rows:
         if ResNetSettings in METHODS[row.method][1]:
-            check_weights(labels.names, ResNetSettings(**{key: row.settings[key] for key in names & set(row.settings)}))
+            settings = ResNetSettings(**{key: row.settings[key] for key in names & set(row.settings)})
+            check_network(labels, settings, size_px)

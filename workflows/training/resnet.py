@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models.devices import check_device
 from ...models.errors import InvalidInput
 from ...models.images.reader import Images
 from ...models.settings import ResNetSettings
@@ -16,6 +17,7 @@ from ...models.training_loops import TrainingReport
 from ..data.labels import Labels
 from ..display.tables import counted
 from ..runs.run import Run
+from .auto_embeddings import short_side_px
 from .image_survey import errors_of, note_images, unreadable
 from .partition import Split
 from .training_set import TrainingSet
@@ -37,16 +39,24 @@ class Fitted:
     images: Images
 
 
-def check_weights(names: list[str], settings: ResNetSettings) -> None:
-    """Checks first weights before any image is read.
+def check_network(labels: Labels, settings: ResNetSettings, size_px: int | None) -> None:
+    """Tries device and initial weights before any image is read.
+
+    Args:
+        size_px: of the training images; None: as the images are
 
     Raises:
-        ValueError: the file is missing, damaged, holds code, or is of another architecture; or cannot be downloaded
+        ValueError: this machine lacks the device; or the file of weights is missing, damaged, holds code, or is of
+            another architecture; or cannot be downloaded
     """
     from ...models.classifiers import resnet
 
-    if settings.weights not in ("auto", "none"):
-        resnet.build(len(names), 1, 8, np.zeros(1), np.ones(1), settings)  # the stem takes any channels and size
+    check_device(settings.device)
+    if settings.weights == "auto":
+        side_px = size_px or int(short_side_px(labels.paths.tolist()) or 0)
+        settings = replace(settings, weights="imagenet" if resnet.is_pretrained(settings, side_px) else "none")
+    if settings.weights != "none":
+        resnet.build(len(labels.names), 1, 8, np.zeros(1), np.ones(1), settings)  # the stem takes any channels and size
 
 
 def fit(

@@ -106,6 +106,13 @@ def _gain(row: dict[str, Any]) -> dict[str, Any] | None:
     return dict(name=row["class"], gain=gain, low=low, high=high, word=row["verdict"])
 
 
+def rarest(plan: Plan, number: int) -> dict[str, int]:
+    """As many images as the largest class has, for the classes with the fewest real ones alone."""
+    order = sorted(range(len(plan.names)), key=lambda i: (plan.real[i], plan.names[i]))
+    rare = [i for i in order if plan.real[i] > 0][:number]
+    return {plan.names[i]: int(plan.real.max()) for i in rare}
+
+
 def of_samples(
     samples: Any,
     label_field: str,

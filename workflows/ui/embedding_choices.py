@@ -11,10 +11,11 @@ from ..training import duration
 from ..training.auto_embeddings import OWN, likely_choice, vector_sources
 
 
-def others(dataset: Any) -> list[str]:
-    """Brain runs with embeddings, and encoders whose vectors are stored, beside the fields of vectors."""
+def others(dataset: Any) -> dict[str, str]:
+    """Brain runs with embeddings, and encoders whose vectors are stored, each with what it is."""
     keys = [name for name in vector_sources(dataset) if not dataset.has_field(name)]
-    return [*keys, *store.counts(dataset)]
+    stored = {name: f"an encoder; {counted(count, 'vector')} stored" for name, count in store.counts(dataset).items()}
+    return dict.fromkeys(keys, "a Brain run with embeddings") | stored
 
 
 def preview(samples: Any) -> str:

@@ -54,10 +54,10 @@ def test_brain_runs_and_stored_encoders_are_offered(digits, tiny):
     import fiftyone.brain as fob
 
     dataset = digits(40, 16, labelled=30)
-    assert embedding_choices.others(dataset) == []
+    assert embedding_choices.others(dataset) == {}
     fob.compute_similarity(dataset, brain_key="mine", backend="sklearn", embeddings=np.eye(40))
     auto_label(dataset, "ground_truth", embeddings=tiny, progress=False)
-    assert embedding_choices.others(dataset) == ["mine", f"timm/{tiny}"]
+    assert list(embedding_choices.others(dataset)) == ["mine", f"timm/{tiny}"]
 
 
 def test_the_estimate_follows_the_choice(photos, clusters):

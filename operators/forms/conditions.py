@@ -1,0 +1,70 @@
+"""Settings that have a meaning only beside another one's value: a form shows them only then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from types import MappingProxyType
+from typing import Any
+
+from ...models.synthetic import AddPolicy, Origin
+from ..display.wording import SETTINGS_CLASSES
+from .form import Form
+
+Value = Callable[[str], Any]  # the value of another line of the form
+
+DEFAULTS = {item.name: item.default for kind in reversed(SETTINGS_CLASSES) for item in fields(kind)}
+
+
+def draws(value: Value) -> bool:
+    """Whether a generator draws the new images of a balance."""
+    return bool(value("source") == Origin.GENERATE)
+
+
+def measures(value: Value) -> bool:
+    """Whether the benefit of new images may be measured."""
+    chosen = value("measure_benefit")
+    return chosen == "on" or (chosen != "off" and (draws(value) or value("add") == AddPolicy.IF_IT_GAINS))
+
+
+def filters(value: Value) -> bool:
+    """Whether new images are filtered."""
+    return draws(value) or bool(value("filter_augmented"))
+
+
+CONDITIONS: dict[str, Callable[[Value], bool]] = {
+    "denoise_strength": lambda value: value("denoise") != "none",
+    "jpeg_quality": lambda value: value("format") == "jpeg",
+    "gce_q": lambda value: value("gce_weight") != 0,
+    "node_gce_q": lambda value: value("node_gce_weight") != 0,
+    "prompts": lambda value: bool(value("text_encoder")),
+    "class_prior": lambda value: not value("random_labels"),  # ignored for a random draw
+    "validation_fraction": lambda value: not value("validation"),  # a tag names that part
+    "test_fraction": lambda value: not value("test"),
+    "verdict_seeds": measures,
+    "verdict_updates": measures,
+    "held_out_fraction": lambda value: measures(value) and not value("generator"),  # it has its own
+    "filter_augmented": lambda value: not draws(value),
+    "generate_from_few": draws,
+    "keep_rejected": filters,
+}
+for condition, names in {
+    (lambda value: value("nodes") == "patches"): ("grid", "train_backbone"),
+    (lambda value: value("nodes") == "superpixels"): ("superpixels", "compactness"),
+    (lambda value: bool(value("adversarial"))): ("adversarial_epsilon", "adversarial_steps"),
+    (lambda value: bool(value("robustness"))): ("attack_epsilons", "attack_steps", "max_attacked_images"),
+    (lambda value: value("guidance") != 1): ("guidance_from", "guidance_to"),
+    draws: ("max_draws_per_image", "sampling_steps", "guidance", "sampling_batch_size", "sampling_seed"),
+    filters: tuple(name for name in DEFAULTS if name.endswith(("_reject_quantile", "_probability_threshold"))),
+}.items():
+    CONDITIONS.update(dict.fromkeys(names, condition))
+
+
+def applies(form: Form, name: str, lines: Mapping[str, str] = MappingProxyType({})) -> bool:
+    """Whether a setting has a meaning beside what the form says so far.
+
+    Args:
+        lines: name of the line of a setting, where it is another than the setting's
+    """
+    condition = CONDITIONS.get(name)
+    return condition is None or condition(lambda other: form.value(lines.get(other, other), DEFAULTS.get(other)))
