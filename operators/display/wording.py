@@ -53,9 +53,7 @@ def capitalize(text: str) -> str:
     return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]
 
 
-def describe_progress(
-    phase: str, done: int, total: int, note: str, fraction: float | None = None
-) -> tuple[str, float]:
+def describe_progress(phase: str, done: int, total: int, note: str, fraction: float | None = None) -> tuple[str, float]:
     """The label and the position (0..1) of a progress bar.
 
     Args:

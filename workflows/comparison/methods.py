@@ -72,7 +72,7 @@ def _describe(trial: Trial, describe: Callable[[np.ndarray], np.ndarray]) -> np.
             if not len(vectors):
                 vectors = np.full((len(labels.ids), features.shape[1]), np.nan, dtype=np.float32)
             vectors[indices] = features
-            trial.run.report("describing images", int(np.searchsorted(rows, indices[-1])) + 1, len(rows))
+            trial.run.report("computing image features", int(np.searchsorted(rows, indices[-1])) + 1, len(rows))
         return {"vectors": vectors}
 
     return trial.comparison.run.cached_arrays(describe.__name__, compute, labels.ids, ("vectors",))["vectors"]
@@ -111,7 +111,7 @@ def gcn(trial: Trial) -> np.ndarray:
     labels, vectors = trial.labels[graph_views.usable], graph_views.views["own"]
     inputs = network.prepare(graph_views.graph, vectors, settings)
     model = network.build(inputs[0].shape[1], len(trial.names), settings)
-    for _ in trial.run.watch(network.train(model, *inputs, labels, settings), "training"):
+    for _ in trial.run.watch(network.train(model, *inputs, labels, settings), "training the GCN"):
         pass
     logits = np.log(np.maximum(network.predict(model, *inputs), EPS)) + settings.logit_adjustment * trial.log_prior
     logits[~label_propagation.reached(graph_views.graph, labels)] = np.nan

@@ -119,6 +119,12 @@ class Run:
         self._checked = 0.0
         self.check_stop()
 
+    def enter(self, phase: str) -> None:
+        """Shows a phase before its first report, which can take long."""
+        title = f"{self.title}: {phase}" if self.title else phase
+        self.pace.report(phase, title, 0, 1)
+        self.show(title, 0, 1)
+
     def show(self, phase: str, done: int, total: int, note: str = "") -> None:
         """Writes the live state for the panels."""
         live = dict(state="running", phase=phase, done=done, total=total, note=note, updated=time.time())
@@ -139,6 +145,7 @@ class Run:
     def watch(self, steps: Iterator[TrainingReport], phase: str) -> Iterator[TrainingReport]:
         """Passes epochs on, adds each to the curves, and reports it; at the end the file has each epoch once."""
         recorded = {epoch["epoch"] for epoch in self.curves}
+        self.enter(phase)
         for place, step in enumerate(steps):
             if place == 0 and step.number in recorded:  # a resumed training repeats its last epoch
                 yield step

@@ -57,9 +57,7 @@ def _unfinished_jobs(dataset: Any) -> list[Job]:
 def _row(key: str | None, workflow: str, started: float, live: dict[str, Any]) -> dict[str, Any]:
     shown = {name: live[name] for name in ("phase", "done", "total", "note")}
     fraction, seconds_left = position(live)
-    return dict(
-        run_key=key, workflow=workflow, started=started, fraction=fraction, seconds_left=seconds_left, **shown
-    )
+    return dict(run_key=key, workflow=workflow, started=started, fraction=fraction, seconds_left=seconds_left, **shown)
 
 
 def position(live: dict[str, Any]) -> tuple[float | None, float | None]:
