@@ -123,7 +123,8 @@ def build_photos(name: str, folder: Path, labels: int) -> Any:
     for i, scene in enumerate(cut):
         sample = fo.Sample(filepath=str(scene.path), tile=scene.tile, vectors=scene.vector)
         sample["truth"] = fo.Classification(label=scene.label)
-        sample["ground_truth"] = fo.Classification(label=given[i]) if i in given else None
+        if i in given:
+            sample["ground_truth"] = fo.Classification(label=given[i])
         samples.append(sample)
     return new_dataset(name, [samples[i] for i in rng.permutation(len(samples))])
 

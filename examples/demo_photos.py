@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 SIDE_PX, TILE_PX = 96, 100
-SCENES, RARE_SCENES = 220, 60  # of each class, and of the rare one
+SCENES, RARE_SCENES = 260, 60  # of each class, and of the rare one
 RARE = "rocket"
 LABELLED_TILES = 0.4  # fraction
 NEAR_DUPLICATES = 0.04  # fraction of the scenes that are cut again, a pixel beside

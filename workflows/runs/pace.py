@@ -65,6 +65,15 @@ class Pace:
         self._leave(self.clock())
         self._title = ""
 
+    def summary(self) -> list[tuple[str, float, float]]:
+        """Seconds of each phase: expected, and taken."""
+        phases = dict.fromkeys([*(stage.phase for stage in self.stages), *self.taken])
+        rows = []
+        for phase in phases:
+            expected = sum(stage.seconds for stage in self.stages if stage.phase == phase)
+            rows.append((phase, round(expected, 2), round(sum(self.taken.get(phase, [])), 2)))
+        return rows
+
     def live(self) -> dict[str, float] | None:
         """The state from which `position` tells the fraction and the time left at any later time."""
         if not self.stages:

@@ -29,6 +29,7 @@ def start(
         run.pace.expect(estimate.stages)
         yield run
         run.pace.end()
+        run.record.notes["stages"] = run.pace.summary()
         if not resume:
             estimate.learn(run.pace)
         if move := getattr(run.progress, "move", None):
