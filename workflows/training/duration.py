@@ -117,12 +117,17 @@ def estimate(samples: Any, workflow: str, overrides: Mapping[str, Any], trains: 
 
 def estimate_of(workflow: str, facts: Facts, overrides: Mapping[str, Any], trains: bool = False) -> Estimate:
     """As `estimate`, of facts that are known."""
-    works = stages(workflow, facts, {**_defaults(workflow, overrides.get("graph")), **overrides})
+    works = stages_of(workflow, facts, overrides)
     machine = Machine()
     machine.measure(MATRIX, PHOTO)
     if trains and sum(work.seconds for work in works if work.scaled_by == NETWORK) > MIN_NETWORK_SECONDS:
         machine.measure(NETWORK)
     return Estimate(workflow, works, machine)
+
+
+def stages_of(workflow: str, facts: Facts, overrides: Mapping[str, Any]) -> list[Work]:
+    """The stages on the reference machine."""
+    return stages(workflow, facts, {**_defaults(workflow, overrides.get("graph")), **overrides})
 
 
 def measuring_seconds(settings: Mapping[str, Any]) -> float:

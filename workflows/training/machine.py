@@ -37,9 +37,10 @@ class Machine:
         import fiftyone as fo
 
         self.path = Path(fo.config.default_dataset_dir) / "evenset" / FILE
-        self.all: dict[str, Any] = {}
+        self.all: dict[str, dict[str, Any]] = {}
         with contextlib.suppress(OSError, ValueError, AttributeError):  # not there, or edited by hand
-            self.all = dict(json.loads(regular(self.path).read_text(encoding="utf-8")).items())
+            stored = json.loads(regular(self.path).read_text(encoding="utf-8")).items()
+            self.all = {host: dict(values.items()) for host, values in stored}
         own = self.all.setdefault(socket.gethostname(), {})  # several machines may share the folder
         self.measured: dict[str, float] = own.setdefault("measured", {})
         self.ratios: dict[str, dict[str, list[float]]] = own.setdefault("ratios", {})
