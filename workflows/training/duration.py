@@ -32,9 +32,9 @@ from ..data.label_text import has_label
 from ..embeddings import store
 from ..runs import records
 from ..runs.pace import Pace, Stage
-from .auto_embeddings import AUTO, BASE, MIN_FINE_TUNING_LABELS, RESNET, SMALL, likely_choice
+from .auto_embeddings import AUTO, BASE, MIN_FINE_TUNING_LABELS, RESNET, SMALL, Candidate, likely_choice
 from .machine import Machine
-from .work import MATRIX, NETWORK, PHOTO, Facts, Work, stages
+from .work import ENCODING, MATRIX, NETWORK, PHOTO, Facts, Work, stages
 
 MAX_FEW_LABELS = 5_000  # with more, find_mistakes trains ResNets
 WORKER_SECONDS = 8.0  # that a worker takes to start
@@ -135,6 +135,12 @@ def measuring_seconds(settings: Mapping[str, Any]) -> float:
     values = {**settings, "measure_benefit": True, "added": 1}
     stages = estimate_of("balance_classes", Facts(0, (1,)), values).stages
     return sum(stage.seconds for stage in stages if stage.phase == "measuring")
+
+
+def encoding_seconds(candidate: Candidate, images: int) -> float:
+    """Seconds that an encoder takes for some images."""
+    facts = Facts(0, (), to_encode=images, encoder_seconds=candidate.milliseconds / 1000)
+    return sum(stage.seconds for stage in estimate_of("auto_label", facts, {}).stages if stage.phase == ENCODING)
 
 
 def words(seconds: float) -> str:

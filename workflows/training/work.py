@@ -15,6 +15,7 @@ from .resnet import WARM_START_FRACTION
 
 MATRIX, PHOTO, NETWORK = "matrix", "photo", "network"  # the measurement of a machine that scales a stage
 NONE, LIMIT = "", "limit"  # no measurement does; or the user set the time
+ENCODING = "computing embeddings"
 HELD_OUT = 0.4  # of the labels, where the target says how many
 DEPTH = {"resnet18": 1.0, "resnet34": 2.0, "resnet50": 2.4}  # cost relative to resnet18
 METHODS = ("hog + svm", "k-nn", "resnet", "image gcn", "gcn", "laplace", "ensemble")  # defaults of a comparison
@@ -66,7 +67,7 @@ def stages(workflow: str, facts: Facts, values: Values) -> list[Work]:
     """
     if workflow not in WORK:
         return []
-    encoding = Work("computing embeddings", facts.to_encode * facts.encoder_seconds, NETWORK)
+    encoding = Work(ENCODING, facts.to_encode * facts.encoder_seconds, NETWORK)
     return [Work(STARTING, 0.5), *([encoding] if facts.to_encode else []), *WORK[workflow](facts, values)]
 
 
