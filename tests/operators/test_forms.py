@@ -39,6 +39,7 @@ from evenset.operators.forms.refill import form_values
 from evenset.operators.forms.settings import ask_settings, next_round_lines, read_settings
 from evenset.operators.tabs.run_details import describe_run
 from evenset.workflows.runs import records
+from evenset.workflows.training import duration
 
 FORMS = {
     "check_dataset": (CheckSettings,),

@@ -53,6 +53,7 @@ def _traditional(trial: Trial, describe: Callable[[np.ndarray], np.ndarray], pre
     vectors = trial.shared(describe.__name__, lambda: _describe(trial, describe))
     train, test = trial.split.train, trial.split.test
     (settings,) = trial.settings(TraditionalSettings)
+    trial.run.report("training on image features", 0, 1)
     return np.asarray(predict(vectors[train], trial.labels[train], vectors[test], len(trial.names), settings))
 
 
