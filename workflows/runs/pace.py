@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 STARTING = "starting"  # the stage before the first report
-OVERRUN = 0.1  # of the time that a stage took: it is left of one that takes longer than expected, so that no bar ends
+OVERRUN = 0.05  # of the time that a stage took: it is left of one that takes longer than expected, so that no bar ends
 PRIOR_SECONDS = 3.0  # of the expectation, against which the stages so far are weighed
 MAX_SCALE = 5.0  # times that a run may be slower, or faster, than expected
 MAX_FRACTION = 0.99  # of a bar before its run is done
@@ -88,12 +88,16 @@ class Pace:
 
     def _expected(self) -> float:
         """Seconds of the current stage, were its own progress not known; 0 for a phase that was not expected."""
-        stage = self.stages[self._place]
-        return stage.seconds * self._scale() if self._phase.startswith(stage.phase) else 0.0
+        return self.stages[self._place].seconds * self._scale() if self._is_expected else 0.0
+
+    @property
+    def _is_expected(self) -> bool:
+        """Whether the current phase is the stage at `_place`, and not an unexpected one after it."""
+        return self._phase.startswith(self.stages[self._place].phase)
 
     def _scale(self) -> float:
         """Time that the stages so far took, over the expectation."""
-        passed = self.stages[: max(self._place, 0)]
+        passed = self.stages[: self._place + (not self._is_expected)]
         expected = sum(stage.seconds for stage in passed)
         scale = (self.since - self.began + PRIOR_SECONDS) / (expected + PRIOR_SECONDS)
         return min(max(scale, 1 / MAX_SCALE), MAX_SCALE)
