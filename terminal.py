@@ -129,14 +129,20 @@ class Watch:
     def started(self, run_key: str) -> None:
         self.run_key = run_key
 
+    def move(self, fraction: float) -> None:
+        if not self.quiet:
+            self._open_bar().move(fraction)
+
     def __call__(self, phase: str, done: int, total: int, note: str) -> None:
-        if self.quiet:
-            return
+        if not self.quiet:
+            self._open_bar()(phase, done, total, note)
+
+    def _open_bar(self) -> Any:
         if self.bar is None:
             from .workflows.display.progress_bar import TerminalBar
 
             self.bar = TerminalBar()
-        self.bar(phase, done, total, note)
+        return self.bar
 
     def close(self) -> None:
         if self.bar is not None:

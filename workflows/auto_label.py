@@ -19,10 +19,11 @@ from .labeling.output_field import save_views, write_suggestions
 from .labeling.predictions import Predictions, from_images, from_names, from_vectors
 from .labeling.results import AutoLabelResults, summarise
 from .labeling.warm_start import WarmStart, find_start, inherit
-from .runs import lifecycle
 from .runs.arguments import Classes, Embeddings, Part, Progress, Samples, public
 from .runs.label_snapshot import freeze
+from .runs.lifecycle import RunRequest
 from .runs.run import Run
+from .training import timed
 from .training.auto_embeddings import FINE_TUNES, choose_source, fine_tunes, is_auto, trains_resnet, without_download
 from .training.embedding_source import EmbeddingSource, note_source, read_joined, refuse_seen, texts
 from .training.joined_sources import join
@@ -83,8 +84,8 @@ def auto_label(
     inputs, prepared = _read(samples, inputs, config, resume, validation)
     if prepared.choice and (prepared.source is None or prepared.fine_tunes):
         config = replace(config, resnet=without_download(config.resnet, prepared.labels.paths.tolist()))
-    request = lifecycle.RunRequest("auto_label", config.parts, vars(inputs), (output_field,))
-    with lifecycle.start(samples, request, progress=progress, resume=resume) as current:
+    request = RunRequest("auto_label", config.parts, vars(inputs), (output_field,))
+    with timed.start(samples, request, progress=progress, resume=resume, trains_resnet=prepared.fine_tunes) as current:
         note_parts(current, validation=validation)
         note_source(current, prepared.source, prepared.choice)
         return current.finish(_label(current, prepared, inputs, config))
@@ -277,6 +278,7 @@ def _predict(
 
 def _decide(run: Run, labels: Labels, predictions: Predictions, config: AutoLabelConfig) -> Decision:
     """The decision for every sample, saved in the run's folder."""
+    run.report("calibrating confidences", 0, 1)
     decision = decide(labels, predictions, config.labeling)
     is_single = predictions.checkpoint_logits is None
     by_checkpoint = decision if is_single else decide_by_checkpoint(labels, predictions, config.labeling)

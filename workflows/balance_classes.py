@@ -31,10 +31,11 @@ from .data.internals import root_dataset
 from .data.labels import REJECTED, SYNTHETIC, Labels
 from .data.synthetic import SyntheticImage
 from .reviewing import undecided
-from .runs import lifecycle
 from .runs.arguments import Classes, Progress, Samples, public
 from .runs.label_snapshot import freeze
+from .runs.lifecycle import RunRequest
 from .runs.run import Run
+from .training import timed
 from .training.partition import Split
 
 ARM = "synthetic images"  # of the measurement
@@ -84,9 +85,10 @@ def balance_classes(
     prepared = _read(samples, inputs, BalanceConfig.read(settings), resume)
     if dry_run:
         return preview(prepared.labels, prepared.plan, prepared.generator, prepared.config)
-    request = lifecycle.RunRequest("balance_classes", prepared.config.parts, vars(prepared.inputs))
+    request = RunRequest("balance_classes", prepared.config.parts, vars(prepared.inputs))
     lock = locks.lock_field(root_dataset(samples), f"synthetic images of {label_field}")  # two would both fill the plan
-    with lock, lifecycle.start(samples, request, progress=progress, resume=resume) as run:
+    added = int(prepared.plan.add.sum())
+    with lock, timed.start(samples, request, progress=progress, resume=resume, added=added) as run:
         return run.finish(_balance(_begin(run, samples, prepared)))
 
 

@@ -14,9 +14,10 @@ from .checking.results import CheckResults, summarise
 from .checking.splits import read_splits
 from .data.checks import check_images, check_output_field
 from .data.labels import Labels, read_ids, read_labels
-from .runs import lifecycle
 from .runs.arguments import Embeddings, Progress, Samples, Splits, public
+from .runs.lifecycle import RunRequest
 from .runs.run import Run
+from .training import timed
 from .training.auto_embeddings import is_auto, vector_sources
 from .training.embedding_source import EmbeddingSource, note_source, open_source, texts
 
@@ -64,8 +65,8 @@ def check_dataset(
     source = _open_source(samples, embeddings, labels, resume)
     if isinstance(source, EmbeddingSource):
         inputs = replace(inputs, embeddings=source.name)
-    request = lifecycle.RunRequest("check_dataset", (config,), vars(inputs), (output_field,))
-    with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
+    request = RunRequest("check_dataset", (config,), vars(inputs), (output_field,))
+    with timed.start(samples, request, progress=progress, resume=resume) as run:
         note_source(run, source if isinstance(source, EmbeddingSource) else None)
         return run.finish(_check(run, labels, split_names, source, inputs))
 

@@ -28,10 +28,11 @@ from .data.internals import document
 from .data.labels import Labels, read_labels, require_classes
 from .data.marks import remember_id
 from .display.tables import counted
-from .runs import lifecycle
 from .runs.arguments import Embeddings, Part, Progress, Samples, public
 from .runs.label_snapshot import freeze
+from .runs.lifecycle import RunRequest
 from .runs.run import Run
+from .training import timed
 from .training.auto_embeddings import choose_source
 from .training.embedding_source import EmbeddingSource, note_source, refuse_seen, texts
 from .training.image_survey import survey_images
@@ -88,8 +89,8 @@ def compare_methods(
         return compare_generation(samples, label_field, group_field, progress, resume, **settings)
     inputs = Inputs(label_field, output_field, group_field, methods, settings_of, rules, embeddings)
     prepared = _read(samples, inputs, settings, resume, test)
-    request = lifecycle.RunRequest("compare_methods", prepared.config.parts, vars(prepared.inputs), prepared.fields)
-    with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
+    request = RunRequest("compare_methods", prepared.config.parts, vars(prepared.inputs), prepared.fields)
+    with timed.start(samples, request, progress=progress, resume=resume) as run:
         note_parts(run, test=test)
         note_source(run, prepared.source, prepared.choice)
         return run.finish(_compare(run, prepared))

@@ -17,11 +17,13 @@ from .exporting import formats, manifest, model_card
 from .exporting.images import check_space, copy_images
 from .exporting.results import ExportResults, count_classes, count_origins
 from .exporting.selection import Origin, Request, Row, Selection, read_splits, read_wanted, select
-from .runs import lifecycle, records
+from .runs import records
 from .runs.arguments import Progress, Samples, public
+from .runs.lifecycle import RunRequest
 from .runs.lookup import writer_of
 from .runs.run import Run
 from .splitting.tags import newest_tags
+from .training import timed
 
 
 @public
@@ -79,8 +81,8 @@ def export_dataset(
         splits=list(tags),
         include_synthetic=include_synthetic,
     )
-    start = lifecycle.RunRequest("export_dataset", settings=(export_settings,), inputs=inputs)
-    with lifecycle.start(samples, start, progress=progress, resume=resume) as run:
+    start = RunRequest("export_dataset", settings=(export_settings,), inputs=inputs)
+    with timed.start(samples, start, progress=progress, resume=resume) as run:
         return run.finish(_export(run, target, chosen, request, export_settings))
 
 

@@ -17,10 +17,11 @@ from .mistakes.dismissed import find_dismissed
 from .mistakes.out_of_fold import OutOfFold
 from .mistakes.results import MistakeResults, summarise
 from .mistakes.verdict import Verdict, judge, reasons
-from .runs import lifecycle
 from .runs.arguments import Embeddings, Progress, Samples, public
 from .runs.label_snapshot import freeze
+from .runs.lifecycle import RunRequest
 from .runs.run import Run
+from .training import timed
 from .training.auto_embeddings import NO_RESNETS, choose_source, fine_tunes, is_auto, trains_resnet, without_download
 from .training.embedding_source import EmbeddingSource, note_source, refuse_seen, texts, with_weights
 from .training.resnet import check_network
@@ -67,8 +68,9 @@ def find_mistakes(
         inputs = replace(inputs, embeddings=source.name if source else None)
     if choice and source is None and _trains_resnets(labels, choice):
         config = replace(config, resnet=without_download(config.resnet, labels.paths.tolist()))
-    request = lifecycle.RunRequest("find_mistakes", config.parts, vars(inputs), (output_field,))
-    with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
+    request = RunRequest("find_mistakes", config.parts, vars(inputs), (output_field,))
+    by_resnets = source is None and _trains_resnets(labels, choice)
+    with timed.start(samples, request, progress=progress, resume=resume, trains_resnet=by_resnets) as run:
         note_source(run, source, choice)
         run.remember("trains_resnets", lambda: _trains_resnets(labels, choice))
         return run.finish(_judge(run, freeze(run, labels), source, inputs, config))
@@ -126,6 +128,7 @@ def _judge(
     else:
         predictions = out_of_fold.from_vectors(run, labels, with_weights(run, labels, source), config)
     class_ids = labels.class_ids[predictions.rows]
+    run.report("judging labels", 0, 1)
     dismissed = _dismissed(run, labels, predictions.rows, inputs.label_field)
     verdict = judge(predictions, class_ids, config.mistakes.method, dismissed)
     _write(run, labels, predictions, verdict, inputs.output_field)

@@ -25,9 +25,10 @@ from .data.fields import declare, write_values
 from .display.charts import Chart, bars
 from .display.results import Part, RunResults
 from .display.tables import counted, left_out
-from .runs import lifecycle
 from .runs.arguments import Progress, Samples, public
+from .runs.lifecycle import RunRequest
 from .runs.run import Run
+from .training import timed
 
 
 @dataclass(repr=False)
@@ -90,9 +91,9 @@ def preprocess_images(
     image_settings, copy_settings = split(settings, ImageSettings, CopySettings)
     check_images(samples)
     check_output_field(samples, output_field)
-    with lifecycle.start(
+    with timed.start(
         samples,
-        lifecycle.RunRequest(
+        RunRequest(
             "preprocess_images",
             settings=(image_settings, copy_settings),
             inputs={"output_field": output_field},

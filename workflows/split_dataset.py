@@ -16,13 +16,14 @@ from .data.internals import root_dataset
 from .data.labels import SYNTHETIC, Labels, read_labels
 from .data.locks import lock_field
 from .display.tables import counted
-from .runs import lifecycle
 from .runs.arguments import Embeddings, Progress, Samples, public
+from .runs.lifecycle import RunRequest
 from .runs.run import Run
 from .splitting.assignment import Assignment, assign
 from .splitting.results import SplitResults, summarize
 from .splitting.similarity import group, open_vectors
 from .splitting.tags import METHOD, check_tags, kept_parts, tags_of, with_kept
+from .training import timed
 from .training.embedding_source import EmbeddingSource, note_source
 from .training.image_survey import errors_of, unreadable
 
@@ -70,8 +71,8 @@ def split_dataset(
         labels = _read(samples, label_field, group_field, split_settings)
         source = open_vectors(samples, embeddings, labels, resume)
         inputs = dict(label_field=label_field, group_field=group_field, embeddings=source.name if source else None)
-        request = lifecycle.RunRequest(METHOD, settings=(split_settings,), inputs=inputs)
-        with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
+        request = RunRequest(METHOD, settings=(split_settings,), inputs=inputs)
+        with timed.start(samples, request, progress=progress, resume=resume) as run:
             note_source(run, source)
             return run.finish(_split(run, samples, labels, source, split_settings))
 

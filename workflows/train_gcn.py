@@ -17,11 +17,11 @@ from .data.labels import Labels, read_labels, require_classes
 from .gcn import sample_graph
 from .gcn.results import GCNResults, summarise
 from .gcn.sample_graph import SampleGraphConfig
-from .runs import lifecycle
 from .runs.arguments import Classes, Embeddings, Part, Progress, Samples, public
 from .runs.label_snapshot import freeze
+from .runs.lifecycle import RunRequest
 from .runs.run import Run
-from .training import image_gcn
+from .training import image_gcn, timed
 from .training.auto_embeddings import choose_source
 from .training.embedding_source import EmbeddingSource, note_source, texts
 from .training.graph_scores import GraphScores
@@ -79,8 +79,8 @@ def train_gcn(
     config = _read_config(inputs, settings)
     prepared = _read(samples, inputs, config, resume, validation, test)
     inputs = replace(inputs, embeddings=prepared.source.name if prepared.source else None)
-    request = lifecycle.RunRequest("train_gcn", config.parts, vars(inputs), inputs.fields)
-    with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
+    request = RunRequest("train_gcn", config.parts, vars(inputs), inputs.fields)
+    with timed.start(samples, request, progress=progress, resume=resume) as run:
         note_parts(run, validation=validation, test=test)
         note_source(run, prepared.source, prepared.choice)
         results = run.finish(_train(run, prepared, inputs, config))

@@ -17,10 +17,11 @@ from .data.labels import Labels, label_notes, read_labels, require_classes
 from .display.charts import Chart, bars, training
 from .display.results import Part, RunResults
 from .display.tables import counted, left_out
-from .runs import lifecycle
 from .runs.arguments import Classes, Progress, Samples, public
 from .runs.label_snapshot import freeze
+from .runs.lifecycle import RunRequest
 from .runs.run import Run
+from .training import timed
 from .training.partition import Split
 
 
@@ -92,8 +93,8 @@ def train_generator(
     config = GeneratorConfig.read(settings)
     inputs = Inputs(label_field, group_field, classes)
     labels = _read(samples, inputs, config, resume)
-    request = lifecycle.RunRequest("train_generator", config.parts, vars(inputs))
-    with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
+    request = RunRequest("train_generator", config.parts, vars(inputs))
+    with timed.start(samples, request, progress=progress, resume=resume) as run:
         return run.finish(_train(run, freeze(run, labels), config))
 
 

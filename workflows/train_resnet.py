@@ -15,12 +15,12 @@ from .data.labels import Labels, label_notes, read_labels, require_classes
 from .display import results as shown
 from .display.charts import Chart
 from .display.tables import counted, left_out
-from .runs import lifecycle
 from .runs.arguments import Classes, Part, Progress, Samples, public
 from .runs.config import Config
 from .runs.label_snapshot import freeze
+from .runs.lifecycle import RunRequest
 from .runs.run import Run
-from .training import held_out
+from .training import held_out, timed
 from .training.image_survey import errors_by_id
 from .training.partition import Split, SplitRule, freeze_parts, named_parts, note_parts
 from .training.resnet import Fitted, check_network, fit
@@ -110,8 +110,8 @@ def train_resnet(
     config = TrainResNetConfig.read(settings)
     inputs = Inputs(label_field, output_field, embeddings_field, classes, group_field, include_synthetic)
     labels, named = _read(samples, inputs, config, resume, validation, test)
-    request = lifecycle.RunRequest("train_resnet", config.parts, vars(inputs), inputs.fields)
-    with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
+    request = RunRequest("train_resnet", config.parts, vars(inputs), inputs.fields)
+    with timed.start(samples, request, progress=progress, resume=resume) as run:
         note_parts(run, validation=validation, test=test)
         return run.finish(_train(run, labels, named, inputs, config))
 

@@ -53,11 +53,16 @@ def capitalize(text: str) -> str:
     return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]
 
 
-def describe_progress(phase: str, done: int, total: int, note: str) -> tuple[str, float]:
-    """The label and the position (0..1) of a progress bar."""
+def describe_progress(phase: str, done: int, total: int, note: str, fraction: float | None = None) -> tuple[str, float]:
+    """The label and the position (0..1) of a progress bar.
+
+    Args:
+        fraction: of the whole run; None: the bar shows the phase
+    """
     count = f" {done:,} of {total:,}" if total > 1 else ""
     note = f" · {note.replace('_', ' ')}" if note else ""
-    return capitalize(phase) + count + note, round(done / max(total, 1), 3)
+    position = done / max(total, 1) if fraction is None else fraction
+    return capitalize(phase) + count + note, round(position, 3)
 
 
 LABELS = dict(

@@ -67,7 +67,7 @@ class LiveStrip(Tab):
                             params=dict(job=row["job"], values=remedy.values))  # fmt: skip
 
     def _show_progress(self, page: types.Object, place: int, row: dict[str, Any]) -> None:
-        label, progress = describe_progress(row["phase"], row["done"], row["total"], row["note"])
+        label, progress = describe_progress(*(row[name] for name in ("phase", "done", "total", "note", "fraction")))
         line = widgets.grid_row(page, f"live_{place}", f"{widgets.REST} auto")
         parts = (row["workflow"].replace("_", " "), label, describe_time_left(row["seconds_left"]))
         view = types.ProgressView(label=" · ".join(filter(None, parts)), variant="linear")
@@ -124,6 +124,8 @@ def describe_time_left(seconds: float | None) -> str:
     """The remaining time, as "about 3 min left"."""
     if seconds is None:
         return ""
+    if seconds < 5:
+        return "a few seconds left"
     return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
 
 

@@ -101,7 +101,7 @@ def test_a_form_closes_at_once_and_the_panel_has_what_came_of_it(marked_up, open
     user = open_app(marked_up)
     before = user.state()
     user.open("Preprocess images")
-    user.sees("Takes less than a minute")
+    user.sees("by a measurement of this machine")
     images = user.page.locator("img[src^='data:image/png']")  # before and after
     as_they_are = images.get_attribute("src")
     user.put("Size (px)", "12")

@@ -302,7 +302,16 @@ def test_a_run_that_ended_before_stop_was_pressed_is_shown_as_it_is(suggested, e
 
 
 def test_each_run_that_runs_has_its_own_curves(suggested, monkeypatch):
-    row = dict(workflow="train_resnet", phase="training", done=2, total=9, note="", started=0.0, seconds_left=None)
+    row = dict(
+        workflow="train_resnet",
+        phase="training",
+        done=2,
+        total=9,
+        note="",
+        started=0.0,
+        fraction=None,
+        seconds_left=None,
+    )
     rows = [dict(row, run_key=key) for key in ("first", "second", None)]  # the third has only a worker yet
     points = dict(first=dict(epoch=[1.0, 2.0], loss=[0.4, 0.3]), second=dict(epoch=[1.0, 2.0], accuracy=[0.7, 0.8]))
     monkeypatch.setattr(live, "running", lambda dataset: rows)

@@ -43,16 +43,11 @@ def test_resume_says_how_long_the_whole_run_takes(app, suggested):
 
     said = [name for name in app.form(suggested, "resume_run") if name.startswith("note")]
 
-    assert said == [
-        "note The whole run takes less than a minute on two processor cores; less on a GPU or more cores. "
-        "Finished work is kept"
-    ]
+    (estimate,) = said
+    assert estimate.startswith("note The whole run takes about ") and estimate.endswith(". Finished work is kept")
 
 
-def test_resume_goes_by_an_earlier_run_and_does_without_the_label_field(app, suggested):
-    auto_label(suggested, "ground_truth", embeddings="vector", output_field="second", progress=False)
+def test_resume_does_without_the_label_field(app, suggested):
     set_state(suggested, "failed")
-    assert any("going by an earlier run" in name for name in app.form(suggested, "resume_run"))
-
     suggested.delete_sample_field("ground_truth")
     assert any("The whole run takes" in name for name in app.form(suggested, "resume_run"))

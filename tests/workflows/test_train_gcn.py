@@ -392,7 +392,7 @@ def test_superpixels_are_cut_once_a_run_on_as_many_threads_as_there_are(digits, 
 @pytest.mark.parametrize(
     ("settings", "end"),
     [
-        pytest.param(dict(embeddings="vector", **FAST), ("training", 10), id="samples"),
+        pytest.param(dict(embeddings="vector", **FAST), ("training the GCN", 10), id="samples"),
         pytest.param(dict(heatmap_field="why", **CUT), ("training the graph", 2), id="superpixels", marks=SLOW),
         pytest.param(dict(heatmap_field="why", **PATCHES), ("writing heat maps", 60), id="patches", marks=SLOW),
     ],

@@ -15,10 +15,11 @@ from ..data.synthetic import SyntheticImage
 from ..display.charts import Chart, intervals
 from ..display.results import Part, RunResults
 from ..display.tables import counted, left_out
-from ..runs import lifecycle
 from ..runs.arguments import Progress, Samples, check
 from ..runs.label_snapshot import freeze
+from ..runs.lifecycle import RunRequest
 from ..runs.run import Run
+from ..training import timed
 from ..training.image_survey import ImageStats
 from ..training.partition import Split
 from .benefit import AUGMENTED, Benefit, measure, read_images
@@ -84,8 +85,8 @@ def compare_generation(
     config = BalanceConfig.read({name: value for name, value in settings.items() if name not in arguments})
     prepared = _read(samples, Inputs(label_field, group_field=group_field, **arguments), config, resume)
     inputs = {"label_field": label_field, "task": "generation", **vars(prepared.inputs)}
-    request = lifecycle.RunRequest("compare_methods", prepared.config.parts, inputs)
-    with lifecycle.start(samples, request, progress=progress, resume=resume) as run:
+    request = RunRequest("compare_methods", prepared.config.parts, inputs)
+    with timed.start(samples, request, progress=progress, resume=resume) as run:
         return run.finish(_compare(run, freeze(run, prepared.labels), prepared))
 
 

@@ -10,6 +10,7 @@ from ...models.synthetic import Origin
 from ..data.labels import Labels
 from ..display.image_grid import COLUMNS, image_grid
 from ..training import duration
+from ..training.work import Facts
 from .config import BalanceConfig
 from .generator import Generator, draw_images, load_pipeline
 from .generator_split import MAX_AUTO_PX
@@ -47,10 +48,10 @@ def _minutes(labels: Labels, plan: Plan, generator: Generator | None, config: Ba
         return 0.0
     values = {name: value for part in config.parts for name, value in vars(part).items()}
     size_px = generator.size_px if generator else values["size_px"]
-    size_px = size_px or min(duration.side(labels.paths.tolist()), MAX_AUTO_PX)
-    work = {**values, "generator": generator, "made": int(plan.add.sum())}
-    labelled = len(labels.labelled_indices)
-    return (duration.seconds("balance_classes", len(labels.ids), labelled, size_px, work) or 0.0) / 60
+    side_px, megapixels = duration.file_sizes(labels.paths[: duration.SAMPLED_FILES].tolist())
+    facts = Facts(len(labels.ids), tuple(plan.real.tolist()), side_px, megapixels)
+    work = {**values, "size_px": size_px, "generator": generator, "added": int(plan.add.sum())}
+    return duration.estimate_of("balance_classes", facts, work).seconds / 60
 
 
 def _real_images(labels: Labels, class_ids: np.ndarray, settings: ImageSettings) -> dict[str, np.ndarray]:

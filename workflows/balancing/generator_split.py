@@ -125,5 +125,5 @@ def file_digests(run: Run, paths: np.ndarray, rows: np.ndarray) -> np.ndarray:
     digests = np.full(len(paths), "", dtype="U16")
     for number, i in enumerate(np.flatnonzero(rows).tolist()):
         digests[i] = hashlib.blake2b(Path(paths[i]).read_bytes(), digest_size=8).hexdigest()
-        run.report("noting which images are seen", number + 1, int(rows.sum()))
+        run.report("listing the training images", number + 1, int(rows.sum()))
     return digests

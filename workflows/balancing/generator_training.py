@@ -93,6 +93,7 @@ def _save(pipeline: Pipeline, folder: Path, note: dict[str, Any]) -> None:
 
 def _draw_final_grid(run: Run, pipeline: Pipeline, names: list[str], precision: str) -> None:
     """Draws images of the trained generator, a row a class."""
+    run.report("drawing samples", 0, 1)
     shown = names[:MAX_ROWS]
     labels = np.repeat(np.arange(len(shown)), COLUMNS)
     images = draw_images(pipeline, labels, SamplingSettings(precision=precision), np.arange(len(labels)))

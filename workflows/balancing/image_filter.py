@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...models.quality.copies import Reference
     from ...models.quality.image_filters import Filters, Judged, Views
 
-PHASE = "training what judges"  # of the run
+PHASE = "training the filter"  # of the run
 
 
 class ImageFilter:

@@ -31,7 +31,7 @@ def too_few(largest: int) -> str:
 
 
 def describe(config: BalanceConfig, largest_class: int) -> str:
-    """What a balance will measure, and how long that takes on two processor cores.
+    """What a balance will measure, and how long that takes.
 
     Args:
         largest_class: real images of the largest class
@@ -43,11 +43,10 @@ def describe(config: BalanceConfig, largest_class: int) -> str:
     held_out = int(largest_class * config.held_out.held_out_fraction)
     if held_out < MIN_HELD_OUT and balance.measure_benefit is None:
         return too_few(held_out)
-    networks = (
-        len(BASELINES) + 2
-    ) * balance.verdict_seeds  # the baselines, the best one augmented, and the one with new images
-    seconds = networks * balance.verdict_updates * duration.CNN_UPDATE
+    # the baselines, the best one augmented, and the one with new images
+    networks = (len(BASELINES) + 2) * balance.verdict_seeds
+    seconds = duration.measuring_seconds(vars(balance))
     return (
         f"The benefit is measured by {counted(networks, 'small network')} on images of at most {MAX_MEASURED_PX} px: "
-        f"{duration.words(seconds)} on two processor cores."
+        f"{duration.words(seconds)}."
     )

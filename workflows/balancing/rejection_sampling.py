@@ -53,6 +53,7 @@ def sample(
         classes = np.repeat(np.arange(len(plan.names)), counts)
         numbers = np.arange(len(lines), len(lines) + len(classes)) + first_number
         images, origins = sampler(numbers, classes)
+        run.report("filtering images", 0, 1)
         judged, figures = accepts(images, classes)
         reasons = _reasons(judged, classes, plan.add - accepted)
         block = []

@@ -53,6 +53,7 @@ def _traditional(trial: Trial, describe: Callable[[np.ndarray], np.ndarray], pre
     vectors = trial.shared(describe.__name__, lambda: _describe(trial, describe))
     train, test = trial.split.train, trial.split.test
     (settings,) = trial.settings(TraditionalSettings)
+    trial.run.report("training on image features", 0, 1)
     return np.asarray(predict(vectors[train], trial.labels[train], vectors[test], len(trial.names), settings))
 
 
@@ -72,7 +73,7 @@ def _describe(trial: Trial, describe: Callable[[np.ndarray], np.ndarray]) -> np.
             if not len(vectors):
                 vectors = np.full((len(labels.ids), features.shape[1]), np.nan, dtype=np.float32)
             vectors[indices] = features
-            trial.run.report("describing images", int(np.searchsorted(rows, indices[-1])) + 1, len(rows))
+            trial.run.report("computing image features", int(np.searchsorted(rows, indices[-1])) + 1, len(rows))
         return {"vectors": vectors}
 
     return trial.comparison.run.cached_arrays(describe.__name__, compute, labels.ids, ("vectors",))["vectors"]
@@ -111,7 +112,7 @@ def gcn(trial: Trial) -> np.ndarray:
     labels, vectors = trial.labels[graph_views.usable], graph_views.views["own"]
     inputs = network.prepare(graph_views.graph, vectors, settings)
     model = network.build(inputs[0].shape[1], len(trial.names), settings)
-    for _ in trial.run.watch(network.train(model, *inputs, labels, settings), "training"):
+    for _ in trial.run.watch(network.train(model, *inputs, labels, settings), "training the GCN"):
         pass
     logits = np.log(np.maximum(network.predict(model, *inputs), EPS)) + settings.logit_adjustment * trial.log_prior
     logits[~label_propagation.reached(graph_views.graph, labels)] = np.nan

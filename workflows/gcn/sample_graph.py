@@ -91,10 +91,10 @@ def _build(run: Run, labels: Labels, vectors: np.ndarray, settings: GraphSetting
     from ...models.graphs import nearest_neighbours
 
     def compute() -> dict[str, np.ndarray]:
-        run.report("joining samples", 0, 1)
+        run.report("building the neighbour graph", 0, 1)
         graph = nearest_neighbours.build(vectors, settings)
         weights = {name: getattr(graph.weights, name) for name in ("data", "indices", "indptr")}
-        run.report("joining samples", 1, 1)
+        run.report("building the neighbour graph", 1, 1)
         return dict(neighbours=graph.neighbours, distances=graph.distances, **weights)
 
     kept = run.cached_arrays("graph", compute, labels.ids)
@@ -117,7 +117,7 @@ def _train(
 
     path = run.folder / "gcn.safetensors"
     if not path.exists():
-        for _ in run.watch(gcn.train(model, *inputs, labels, settings), "training"):
+        for _ in run.watch(gcn.train(model, *inputs, labels, settings), "training the GCN"):
             pass
         save_tensors(path, model.state_dict(), {**notes, "settings": asdict(settings)})
     model.load_state_dict(load_tensors(path)[0])

@@ -181,7 +181,7 @@ def from_vectors(
     train, seed = split_ids == Split.TRAIN, config.labeling.seed
     if len(np.unique(labels.class_ids[train])) < 2:
         raise InvalidInput("holding out labels leaves fewer than two classes to train: label more samples")
-    run.report("training", 0, 1)
+    run.report("training the classifier", 0, 1)
     weights = [1.0]
     if source:
         weights = weigh_sources(run, source, joined, _training_labels(labels, split_ids), groups)
@@ -189,7 +189,7 @@ def from_vectors(
     model = linear.train(vectors[train], labels.class_ids[train], len(labels.names), seed)
     notes = dict(names=labels.names, weights=weights, **origin)
     linear.save(model, run.folder / "checkpoint.safetensors", notes)
-    run.report("training", 1, 1)
+    run.report("training the classifier", 1, 1)
     features, scores = Features(vectors, None, errors), zero_shot.scores if zero_shot else None
     graph = spread_on_graph(run, labels, split_ids, features, config.graph, seed, groups, scores)
     predictions = _of_ensemble(graph, labels, vectors, split_ids, errors)

@@ -164,11 +164,11 @@ def _by_regression(
         reduced = np.nan_to_num(nearest_neighbours.prepare(vectors, config.graph))  # NaN where all are zero
         by_fold = []
         for fold in range(count):
-            run.report("training", fold, count)
+            run.report("training the regressions", fold, count)
             train = folds != fold
             model = linear.train(reduced[train], judged.class_ids[train], len(judged.names), config.mistakes.seed)
             by_fold.append(softmax(linear.predict(model, reduced)).astype(np.float32))
-        run.report("training", count, count)
+        run.report("training the regressions", count, count)
         single = np.stack(by_fold)[folds, np.arange(len(folds))]
         return {"single": single, "probabilities": label_errors.average(np.stack(by_fold), folds, graph.neighbours)}
 

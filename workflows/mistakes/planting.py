@@ -43,8 +43,8 @@ def predict(
         from ..training.graph_members import OutOfFold
         from ..training.graph_views import build_views
 
-        total, seed = 2 + len(KINDS), config.mistakes.seed
-        run.report("joining the nearest samples", 0, total)
+        seed = config.mistakes.seed
+        run.report("building the neighbour graph", 0, 1)
         views = build_views(vectors, LabelSpreadingSettings(seed=seed), config.graph, details)
         members, labels = OutOfFold(views, len(judged.names), seed), np.full(len(vectors), -1)
 
@@ -52,13 +52,12 @@ def predict(
             labels[: len(class_ids)] = class_ids
             return _with_prior(members(labels, judged.folds), class_ids)
 
-        run.report("predicting labels", 1, total)
+        run.report("predicting labels", 0, 1)
         arrays = {"probabilities": predict_labels(judged.class_ids)}
-        for done, kind in enumerate(KINDS, start=2):
-            run.report(f"planting {kind} errors", done, total)
+        for kind in KINDS:
+            run.report(f"planting {kind} errors", 0, 1)
             planted = planted_errors.plant(judged.class_ids, arrays["probabilities"], kind, seed)
             arrays[f"{kind} labels"], arrays[f"{kind} probabilities"] = planted, predict_labels(planted)
-        run.report("predicting labels", total, total)
         return arrays
 
     rows = ("probabilities", *(f"{kind} {name}" for kind in KINDS for name in ("labels", "probabilities")))

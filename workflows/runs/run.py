@@ -25,6 +25,7 @@ from ..display.progress_bar import Progress
 from ..display.results import RunResults
 from ..display.tables import counted
 from .cached_arrays import Arrays, load_or_compute
+from .pace import Pace
 from .records import RunRecord, notify_panels, save_record, store
 
 R = TypeVar("R", bound=RunResults)
@@ -50,7 +51,7 @@ class Run:
     part: str = ""  # folder of a subrun
     title: str = ""  # stands before each phase of a subrun
     is_separate: bool = False  # a subrun with notes and log of its own
-    _phase: tuple[str, float] = ("", 0.0)  # and when it began
+    pace: Pace = field(default_factory=Pace)  # of the whole: subruns share it
     _reported: float = 0.0
     _checked: float = 0.0
     _saved_writes: str = ""
@@ -102,25 +103,32 @@ class Run:
         Raises:
             RunStopped: a stop was requested
         """
-        phase = f"{self.title}: {phase}" if self.title else phase
+        title = f"{self.title}: {phase}" if self.title else phase
+        fraction = self.pace.report(phase, title, done, total)
         if self.progress:
-            self.progress(phase, done, total, note)
+            if fraction is not None and (move := getattr(self.progress, "move", None)):
+                move(fraction)  # a bar of the whole run
+            self.progress(title, done, total, note)
         if note and done != total:
-            self.log[:] = [*self.log[1 - LOG_LINES :], f"{phase} {done}/{total} {note}"]  # in place: subruns share it
-        if phase != self._phase[0]:
-            self._phase = (phase, time.time())
+            self.log[:] = [*self.log[1 - LOG_LINES :], f"{title} {done}/{total} {note}"]  # in place: subruns share it
         now = time.monotonic()
         if now - self._reported < REPORT_SECONDS and done < total:
             return
         self._reported = now
-        self.show(phase, done, total, note)
+        self.show(title, done, total, note)
         self._checked = 0.0
         self.check_stop()
+
+    def enter(self, phase: str) -> None:
+        """Shows a phase before its first report, which can take long."""
+        title = f"{self.title}: {phase}" if self.title else phase
+        self.pace.report(phase, title, 0, 1)
+        self.show(title, 0, 1)
 
     def show(self, phase: str, done: int, total: int, note: str = "") -> None:
         """Writes the live state for the panels."""
         live = dict(state="running", phase=phase, done=done, total=total, note=note, updated=time.time())
-        process = dict(since=self._phase[1] or time.time(), pid=os.getpid(), host=socket.gethostname())
+        process = dict(since=self.pace.since, pace=self.pace.live(), pid=os.getpid(), host=socket.gethostname())
         store(self.dataset).set(f"live:{self.key}", {**live, **process})
 
     def check_stop(self) -> None:
@@ -137,6 +145,7 @@ class Run:
     def watch(self, steps: Iterator[TrainingReport], phase: str) -> Iterator[TrainingReport]:
         """Passes epochs on, adds each to the curves, and reports it; at the end the file has each epoch once."""
         recorded = {epoch["epoch"] for epoch in self.curves}
+        self.enter(phase)
         for place, step in enumerate(steps):
             if place == 0 and step.number in recorded:  # a resumed training repeats its last epoch
                 yield step

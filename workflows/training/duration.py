@@ -1,14 +1,10 @@
-"""Estimate of a workflow's duration before it starts, from the amount of work and rough speeds.
-
-The speeds are those of two processor cores without bf16 instructions, which would make a ResNet three times as fast.
-Finished runs of the same workflow on the same dataset correct the estimate.
-"""
+"""Estimate of a run's duration: its stages, at this machine's speed, corrected by runs that have ended."""
 
 from __future__ import annotations
 
 import contextlib
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,41 +15,65 @@ from ...models.settings import (
     BalanceSettings,
     CompareSettings,
     CopySettings,
+    ExportSettings,
+    GCNSettings,
     GeneratorSettings,
+    ImageGraphSettings,
     ImageSettings,
     MistakeSettings,
     ResNetSettings,
+    SamplingSettings,
     Settings,
+    SplitSettings,
+    TrainGeneratorSettings,
 )
 from ..data.internals import root_dataset
-from ..data.label_text import count_labels
+from ..data.label_text import has_label
 from ..embeddings import store
 from ..runs import records
-from .auto_embeddings import AUTO, MIN_FINE_TUNING_LABELS, likely_choice
-from .resnet import WARM_START_FRACTION
+from ..runs.pace import Pace, Stage
+from .auto_embeddings import AUTO, BASE, MIN_FINE_TUNING_LABELS, RESNET, SMALL, Candidate, likely_choice
+from .machine import Machine
+from .work import ENCODING, MATRIX, NETWORK, PHOTO, Facts, Work, stages
 
-# seconds for an image of 32 px, or a sample
-PASS = 8.0e-3  # forward and backward pass of resnet18, with the stem of small images
-READ = 2.5e-3  # reading and scoring
-GRAPH = 4.0e-3  # features, nearest neighbours, and label spreading
-CHECK = 2.0e-3  # comparing an image with others
-MEASURE = 8.0e-5  # decoding and measuring
-ENCODE = 0.2  # a text-image encoder of base size, at its own size
-DRAW = 8.0e-3  # sampling and filtering
-AUGMENT = 3.0e-3  # reading, augmenting and writing
-GENERATOR_UPDATE = 0.16  # by a batch of 32 images
-CNN_UPDATE = 0.03  # of the small CNN that measures the benefit
+MAX_FEW_LABELS = 5_000  # with more, find_mistakes trains ResNets
+WORKER_SECONDS = 8.0  # that a worker takes to start
+MIN_NETWORK_SECONDS = 5.0  # of training, from which the speed of networks is measured first
+SAMPLED_FILES, READ_FILES = 25, 5  # first files of a dataset, and those of them whose size is read
+DEFAULTS = (  # of equal names, the last counts
+    GCNSettings, ImageGraphSettings, CopySettings, ExportSettings, SplitSettings, ImageSettings, SamplingSettings,
+    GeneratorSettings, ResNetSettings, TrainGeneratorSettings, AutoLabelSettings, BalanceSettings, CompareSettings,
+    MistakeSettings,
+)  # fmt: skip
+# durations that are shown: seconds, and minutes
+SECONDS = (2, 5, 10, 20, 30)
+MINUTES = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480, 720, 1440)
 
-START = 8.0  # of a worker, seconds
-HELD_OUT = 0.4  # of the labels, where the target says how many
-DEPTH = {"resnet18": 1.0, "resnet34": 2.0, "resnet50": 2.4}  # cost relative to resnet18
-METHODS = ("hog + svm", "k-nn", "resnet", "image gcn", "gcn", "laplace", "ensemble")  # defaults of a comparison
-NETWORKS = {"resnet": "resnet", "ensemble": "resnet", "image gcn": "image gcn"}  # the network that a method trains
-ON_GRAPH = ("gcn", "laplace", "ensemble")
-LARGE_STEM_PX, LARGE_STEM_FACTOR = 65, 16  # larger images get torchvision's stem, which makes a pass cheaper
-MAX_SIDE_PX = 224  # of images whose size is not set
-# minutes that are shown
-STEPS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480, 720, 1440)
+
+@dataclass(frozen=True)
+class Estimate:
+    """The expected stages of a run."""
+
+    workflow: str
+    works: list[Work]
+    machine: Machine
+
+    @property
+    def stages(self) -> list[Stage]:
+        return self.machine.expect(self.workflow, self.works)
+
+    @property
+    def seconds(self) -> float:
+        return sum(stage.seconds for stage in self.stages)
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether finished runs correct it."""
+        return self.machine.knows(self.workflow, self.works)
+
+    def learn(self, pace: Pace) -> None:
+        """Corrects later estimates by the times of a finished run."""
+        Machine().learn(self.workflow, self.works, pace)  # another run may have ended since
 
 
 def sentence(samples: Any, workflow: str, label_field: str | None, overrides: Mapping[str, Any]) -> str:
@@ -61,11 +81,13 @@ def sentence(samples: Any, workflow: str, label_field: str | None, overrides: Ma
 
     Args:
         samples: a dataset or a view
-        overrides: settings that differ from their defaults
+        overrides: settings and arguments that differ from their defaults
     """
-    labelled = count_labels(samples, label_field) if label_field else 0
-    overrides = {**overrides, "label_field": label_field}
-    return _in_words(samples, samples.count("id"), workflow, labelled, overrides)
+    result = estimate(samples, workflow, {**overrides, "label_field": label_field})
+    if not result.works:
+        return ""
+    by = "going by earlier runs" if result.is_learned else "by a measurement of this machine"
+    return f"Takes {words(result.seconds + WORKER_SECONDS)}, {by}"
 
 
 def sentence_of_rest(dataset: Any, run_key: str) -> str:
@@ -73,183 +95,113 @@ def sentence_of_rest(dataset: Any, run_key: str) -> str:
     record = records.read_record(dataset, run_key)
     overrides = {**record.inputs, **record.settings}
     label_field = overrides.get("label_field")
-    labelled = count_labels(dataset, label_field) if label_field and dataset.has_field(label_field) else 0
-    text = _in_words(dataset, record.samples, record.method, min(labelled, record.samples), overrides)
-    return f"The whole run {text[0].lower()}{text[1:]}. Finished work is kept" if text else ""
+    if label_field and not dataset.has_field(label_field):
+        overrides["label_field"] = None
+    result = estimate(dataset.limit(record.samples), record.method, overrides)
+    return (
+        f"The whole run takes {words(result.seconds + WORKER_SECONDS)}. Finished work is kept" if result.works else ""
+    )
 
 
-def _in_words(samples: Any, count: int, workflow: str, labelled: int, overrides: Mapping[str, Any]) -> str:
-    size_px = overrides.get("size_px") or side(samples.limit(1).values("filepath"))
-    overrides, encoding_seconds = _with_choice(samples, count, workflow, labelled, overrides)
-    estimate = seconds(workflow, count, labelled, size_px, overrides)
-    if estimate is None:
-        return ""
-    factor = _correction(root_dataset(samples), workflow, labelled, size_px)
-    if factor is None:
-        return f"Takes {words(estimate + encoding_seconds)} on two processor cores; less on a GPU or more cores"
-    return f"Takes {words(estimate * factor + encoding_seconds)}, going by an earlier run on this dataset"
-
-
-def _with_choice(
-    samples: Any, count: int, workflow: str, labelled: int, overrides: Mapping[str, Any]
-) -> tuple[Mapping[str, Any], float]:
-    """The arguments with the embeddings that "auto" is likely to choose, and the seconds that an encoder takes.
-
-    "fine_tunes" among them says that a ResNet takes part as well.
-    """
-    is_default = workflow in ("auto_label", "find_mistakes") and overrides.get("embeddings", AUTO) == AUTO
-    if not is_default:
-        return overrides, 0.0
-    if overrides.get("members") == "resnet" or any(overrides.get(name) for name in ("run", "validation", "after")):
-        return {**overrides, "embeddings": None}, 0.0
-    choice = likely_choice(samples)
-    seconds = 0.0
-    if choice.candidate:
-        left = count - store.counts(root_dataset(samples)).get(choice.candidate.name, 0)
-        seconds = max(0, left) * choice.candidate.milliseconds / 1000
-    fine_tunes = labelled >= 2 * MIN_FINE_TUNING_LABELS
-    if fine_tunes:
-        classes = len(samples.distinct(f"{overrides['label_field']}.label"))
-        fine_tunes = labelled >= MIN_FINE_TUNING_LABELS * classes
-    return {**overrides, "embeddings": choice.name, "fine_tunes": fine_tunes}, seconds
-
-
-def seconds(workflow: str, samples: int, labelled: int, size_px: int, overrides: Mapping[str, Any]) -> float | None:
-    """Seconds on two cores; None for an unknown workflow.
+def estimate(samples: Any, workflow: str, overrides: Mapping[str, Any], trains: bool = False) -> Estimate:
+    """The stages of a workflow on this machine, whose speed is measured where it is not known.
 
     Args:
-        samples, labelled: counts
-        size_px: side of the training images
-        overrides: settings that differ from their defaults
+        overrides: settings and arguments that differ from their defaults
+        trains: torch is loaded anyway, so that the speed of networks can be measured
     """
-    images = (CopySettings, ImageSettings, GeneratorSettings, ResNetSettings)  # of equal names, the last counts
-    values = {**_defaults(*images, AutoLabelSettings, BalanceSettings, CompareSettings, MistakeSettings), **overrides}
-    work = _WORK.get(workflow)
-    return None if work is None else START + work(samples, labelled, (size_px / 32) ** 2, values)
+    facts = read_facts(samples, overrides.get("label_field"))
+    facts, overrides = _with_embeddings(samples, workflow, facts, overrides)
+    return estimate_of(workflow, facts, overrides, trains)
+
+
+def estimate_of(workflow: str, facts: Facts, overrides: Mapping[str, Any], trains: bool = False) -> Estimate:
+    """As `estimate`, of facts that are known."""
+    works = stages_of(workflow, facts, overrides)
+    machine = Machine()
+    machine.measure(MATRIX, PHOTO)
+    if trains and sum(work.seconds for work in works if work.scaled_by == NETWORK) > MIN_NETWORK_SECONDS:
+        machine.measure(NETWORK)
+    return Estimate(workflow, works, machine)
+
+
+def stages_of(workflow: str, facts: Facts, overrides: Mapping[str, Any]) -> list[Work]:
+    """The stages on the reference machine."""
+    return stages(workflow, facts, {**_defaults(workflow, overrides.get("graph")), **overrides})
+
+
+def measuring_seconds(settings: Mapping[str, Any]) -> float:
+    """Seconds of the small networks that measure the benefit of synthetic images."""
+    values = {**settings, "measure_benefit": True, "added": 1}
+    stages = estimate_of("balance_classes", Facts(0, (1,)), values).stages
+    return sum(stage.seconds for stage in stages if stage.phase == "measuring")
+
+
+def encoding_seconds(candidate: Candidate, images: int) -> float:
+    """Seconds that an encoder takes for some images."""
+    facts = Facts(0, (), to_encode=images, encoder_seconds=candidate.milliseconds / 1000)
+    return sum(stage.seconds for stage in estimate_of("auto_label", facts, {}).stages if stage.phase == ENCODING)
 
 
 def words(seconds: float) -> str:
-    """A rounded duration: "less than a minute", "about 3 minutes", "about 2 hours"."""
+    """A rounded duration: "about 20 seconds", "about 3 minutes", "about 2 hours"."""
     if seconds < 45:
-        return "less than a minute"
-    minutes = min(STEPS, key=lambda step: abs(step - seconds / 60) / step)
+        return f"about {min(SECONDS, key=lambda step: abs(step - seconds))} seconds"
+    minutes = min(MINUTES, key=lambda step: abs(step - seconds / 60) / step)
     if minutes >= 90:
         return f"about {minutes / 60:g} hours" if seconds < 36 * 3600 else "more than a day"
     return "about a minute" if minutes == 1 else f"about {minutes} minutes"
 
 
-def _defaults(*kinds: type[Settings]) -> dict[str, Any]:
-    return {name: value for kind in kinds for name, value in vars(kind()).items()}
+def read_facts(samples: Any, label_field: str | None) -> Facts:
+    """Counts of samples and labels, and the size of a few files."""
+    counts = samples.match(has_label(label_field)).count_values(f"{label_field}.label") if label_field else {}
+    counts.pop(None, None)
+    sides, megapixels = file_sizes(samples.limit(SAMPLED_FILES).values("filepath"))
+    return Facts(samples.count("id"), tuple(counts.values()), sides, megapixels)
 
 
-def side(paths: Sequence[str]) -> int:
-    """Shorter side of the first image, as the models see it, px."""
+def file_sizes(paths: Sequence[str]) -> tuple[int, float]:
+    """Median longer side of a few images, px, and median megapixels; those of a small image where none can be read."""
     from PIL import Image
 
-    with contextlib.suppress(OSError, ValueError, IndexError), Image.open(regular(Path(paths[0]))) as image:
-        return min(*image.size, MAX_SIDE_PX)
-    return 32
+    sizes = []
+    for path in paths[:: -(-len(paths) // READ_FILES)] if paths else ():
+        with contextlib.suppress(Exception), Image.open(regular(Path(path))) as image:  # of any damaged file
+            sizes.append(image.size)
+    return (
+        int(median(max(size) for size in sizes)) if sizes else 32,
+        median(width * height / 1e6 for width, height in sizes) if sizes else 0.001,
+    )
 
 
-def _correction(dataset: Any, workflow: str, labelled: int, size_px: int) -> float | None:
-    """Median ratio of actual to estimated seconds over the last three finished runs; None without one."""
-    ratios = []
-    for key in [key for key in dataset.list_runs() if key.startswith(f"evenset_{workflow}_")][-3:]:
-        record = records.read_record(dataset, key)
-        overrides = {**record.inputs, **record.settings}
-        estimate = seconds(workflow, record.samples, labelled, size_px, overrides)
-        name = record.inputs.get("embeddings")
-        is_encoded = bool(name) and not dataset.has_field(name)  # an encoder took an unknown part of the time
-        if record.state == "done" and record.seconds and estimate and not is_encoded:
-            ratios.append(record.seconds / estimate)
-    return median(ratios) if ratios else None
+def _with_embeddings(
+    samples: Any, workflow: str, facts: Facts, overrides: Mapping[str, Any]
+) -> tuple[Facts, Mapping[str, Any]]:
+    """The facts with the images that an encoder reads, and the arguments with the embeddings that "auto" may choose.
 
-
-def _resnet(labelled: float, scored: float, area: float, values: Mapping[str, Any]) -> float:
-    """Training a ResNet on some images, and scoring others."""
-    stem = 1.0 if area < (LARGE_STEM_PX / 32) ** 2 else 1 / LARGE_STEM_FACTOR
-    passes = max(values["epochs"] * labelled, values["min_updates"] * values["batch_size"])
-    attacks = values["adversarial_steps"] if values["adversarial"] else 0
-    image_factor = DEPTH.get(values["architecture"], 1.0) * area * stem
-    return float(image_factor * (PASS * passes * (1 + attacks) + READ * scored))
-
-
-def _copies(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
-    slow = {"none": 1.0, "median": 1.5, "bilateral": 2.0, "non-local means": 10.0}[values["denoise"]]
-    return samples * READ * slow * max(area, 1.0)
-
-
-def _check(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
-    return samples * (CHECK + MEASURE * area)
-
-
-def _auto_label(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
-    fraction = values["calibration_fraction"]
-    train = labelled * (1 - (HELD_OUT if fraction is None else fraction))
-    graph = 0.0 if values["members"] == "resnet" or values.get("run") else samples * GRAPH
-    if values["text_encoder"]:
-        return graph + samples * ENCODE
-    if values["members"] == "graph" or (values.get("embeddings") and not values.get("fine_tunes")):
-        return graph
-    training = 0.0 if values.get("run") else WARM_START_FRACTION if values.get("after") else 1.0
-    values = {**values, **{name: training * values[name] for name in ("epochs", "min_updates")}}
-    return graph + (1 + int(values["self_training_rounds"])) * _resnet(train, samples, area, values)
-
-
-def _mistakes(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
-    if values.get("embeddings") or not values.get("fine_tunes", True):
-        return labelled * GRAPH
-    folds = int(values["folds"])
-    return labelled * GRAPH + folds * _resnet(labelled * (folds - 1) / folds, labelled / folds, area, values)
-
-
-def _gcn(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
-    if values.get("graph") == "image":
-        return _resnet(labelled, 2 * samples, area, values)
-    return samples * GRAPH
-
-
-def _generator(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
-    minutes, updates = values["minutes"], values["max_updates"]
-    by_time = math.inf if minutes is None else 60.0 * minutes
-    return min(by_time, math.inf if updates is None else updates * GENERATOR_UPDATE * area)
-
-
-def _balance(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
-    draws, measured = values["source"] == "generate", values["measure_benefit"]
-    if measured is None:
-        measured = draws or values["add"] == "if it gains"
-    images = int(values.get("made", labelled)) * (DRAW if draws else AUGMENT) * max(area, 0.25)
-    if not (draws or measured or values["filter_augmented"]):
-        return images
-    generator = _generator(samples, labelled, area, values) if draws and not values.get("generator") else 0.0
-    networks = 6 * int(values["verdict_seeds"]) * min(max(area, 0.25), 1.0) if measured else 0  # six ways to train
-    judge = max(area, 0.25)
-    return generator + images + (networks + judge) * int(values["verdict_updates"]) * CNN_UPDATE
-
-
-def _compare(samples: int, labelled: int, area: float, values: Mapping[str, Any]) -> float:
-    if values.get("task") == "generation":
-        return _balance(
-            samples, labelled, area, {**values, "source": "generate", "measure_benefit": True, "filter_augmented": True}
+    "trains_resnet" among them says whether a ResNet takes part beside vectors, or beside few labels.
+    """
+    name, classes = overrides.get("embeddings"), max(len(facts.counts), 1)
+    is_auto = workflow in ("auto_label", "find_mistakes") and overrides.get("embeddings", AUTO) == AUTO
+    if is_auto and (
+        overrides.get("members") == "resnet" or any(overrides.get(n) for n in ("run", "validation", "after"))
+    ):
+        return facts, {**overrides, "embeddings": None}
+    if is_auto:
+        fine_tunes = facts.labelled >= MIN_FINE_TUNING_LABELS * classes or facts.labelled > MAX_FEW_LABELS
+        name = likely_choice(samples).name
+        overrides = {"trains_resnet": fine_tunes, **overrides, "embeddings": name}
+    candidates = {candidate.name: candidate for candidate in (SMALL, BASE, RESNET)}
+    if isinstance(name, str) and name in candidates:
+        stored = store.counts(root_dataset(samples)).get(name, 0)
+        facts = facts._replace(
+            to_encode=max(0, facts.samples - stored), encoder_seconds=candidates[name].milliseconds / 1000
         )
-    rows = values.get("settings_of") or [{"method": name} for name in values.get("methods", METHODS)]
-    on_images = [row for row in rows if not (values.get("embeddings") and row["method"] in ON_GRAPH)]
-    networks = {NETWORKS[row["method"]]: row for row in on_images if row["method"] in NETWORKS}
-    train = labelled * (1 - values["test_fraction"])
-    once = sum(_resnet(train, labelled, area, {**values, **row}) for row in networks.values())
-    once += labelled * (GRAPH if any(row["method"] in ON_GRAPH for row in rows) else READ)
-    return float(values["seeds"] * once)
+    return facts, overrides
 
 
-_WORK: dict[str, Callable[[int, int, float, Mapping[str, Any]], float]] = {
-    "check_dataset": _check,
-    "preprocess_images": _copies,
-    "train_resnet": lambda samples, labelled, area, values: _resnet(labelled, samples, area, values),
-    "train_gcn": _gcn,
-    "auto_label": _auto_label,
-    "find_mistakes": _mistakes,
-    "train_generator": _generator,
-    "balance_classes": _balance,
-    "compare_methods": _compare,
-}
+def _defaults(workflow: str, graph: str | None) -> dict[str, Any]:
+    is_gcn = workflow == "train_gcn" and graph != "image"  # its epochs are other than a ResNet's
+    kinds: tuple[type[Settings], ...] = (*DEFAULTS, *((GCNSettings,) if is_gcn else ()))
+    return {name: value for kind in kinds for name, value in vars(kind()).items()}

@@ -60,14 +60,14 @@ def spread_on_graph(
         from .label_spreading import refit, spread_labels
 
         spreading, gcn_settings = LabelSpreadingSettings(seed=seed), GCNSettings(seed=seed)
-        run.report("joining the nearest samples", 0, 3)
+        run.report("building the neighbour graph", 0, 1)
         views = build_views(features.vectors, spreading, settings, features.details)
         if zero_shot is not None:
             views = replace(views, zero_shot=zero_shot[views.usable])
-        run.report("spreading labels", 1, 3)
+        run.report("spreading labels", 0, 1)
         training_labels, classes = np.where(split_ids == Split.TRAIN, labels.class_ids, -1), len(labels.names)
         members = spread_labels(views, training_labels, classes, spreading, gcn_settings, groups)
-        run.report("spreading all labels", 2, 3)
+        run.report("spreading all labels", 0, 1)
         arrays = dict(
             scores=members.log_probabilities.astype(np.float32),
             weights=members.weights,
@@ -78,7 +78,7 @@ def spread_on_graph(
         )
         if (training_labels < labels.class_ids).any():
             arrays["refitted"] = refit(views, labels.class_ids, classes, members.weights, spreading, gcn_settings)
-        run.report("spreading all labels", 3, 3)
+        run.report("spreading all labels", 1, 1)
         return arrays
 
     kept = run.cached_arrays("spread", compute, labels.ids)

@@ -60,7 +60,7 @@ def extract_features(
         for indices, block in images.batches(IMAGE_BATCH):
             rows = extract(block)
             vectors[indices], details[indices] = projection(rows), projection.details(rows)
-            run.report("describing images", int(indices[-1]) + 1, len(images))
+            run.report("computing image features", int(indices[-1]) + 1, len(images))
         note_images(run, images.notes)
         return dict(vectors=vectors, details=details, **unreadable(labels.ids, images.errors))
 
@@ -82,7 +82,7 @@ def _augmented(run: Run, images: Images, extract: Extractor) -> tuple[np.ndarray
         blocks[0].append(extract(block))
         for copy in range(1, 1 + COPIES):
             blocks[copy].append(extract(features.augmented_copies(block, seed=COPIES * number + copy)))
-        run.report("looking at disturbed copies", int(np.searchsorted(drawn, indices[-1])) + 1, len(drawn))
+        run.report("comparing augmented copies", int(np.searchsorted(drawn, indices[-1])) + 1, len(drawn))
     if sum(map(len, blocks[0])) < 2:
         reason = next(iter(images.errors.values()), "there is one alone")
         raise InvalidInput(f"fewer than two of the {counted(len(images), 'image')} can be read: {reason}")

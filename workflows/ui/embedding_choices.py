@@ -25,5 +25,5 @@ def preview(samples: Any) -> str:
     if choice.candidate is None:
         return text
     left = max(0, samples.count("id") - store.counts(root_dataset(samples)).get(choice.candidate.name, 0))
-    takes = duration.words(left * choice.candidate.milliseconds / 1000)
-    return f"{text}. {counted(left, 'image')} to encode: {takes} on two processor cores, once for all runs"
+    takes = duration.words(duration.encoding_seconds(choice.candidate, left))
+    return f"{text}. {counted(left, 'image')} to encode: {takes}, once for all runs"

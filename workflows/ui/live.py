@@ -11,7 +11,7 @@ from typing import Any
 
 from ...models.regular_files import regular
 from ..data.folders import run_folder
-from ..runs import jobs, records, worker
+from ..runs import jobs, pace, records, worker
 from ..runs.jobs import Job
 
 MAX_POINTS = 200  # of a shown curve
@@ -20,7 +20,8 @@ MAX_POINTS = 200  # of a shown curve
 def running(dataset: Any) -> list[dict[str, Any]]:
     """A row for each run in progress, and for each worker without a run yet; the oldest first.
 
-    Each has run_key (None for a worker that starts), workflow, phase, done, total, note, started, seconds_left.
+    Each has run_key (None for a worker that starts), workflow, phase, done, total, note, started, fraction and
+    seconds_left of the whole run (None where they are not known).
     """
     rows = []
     live_keys = [key[len("live:") :] for key in records.store(dataset).list_keys() if key.startswith("live:")]
@@ -55,13 +56,13 @@ def _unfinished_jobs(dataset: Any) -> list[Job]:
 
 def _row(key: str | None, workflow: str, started: float, live: dict[str, Any]) -> dict[str, Any]:
     shown = {name: live[name] for name in ("phase", "done", "total", "note")}
-    return dict(run_key=key, workflow=workflow, started=started, seconds_left=seconds_left(live), **shown)
+    fraction, seconds_left = position(live)
+    return dict(run_key=key, workflow=workflow, started=started, fraction=fraction, seconds_left=seconds_left, **shown)
 
 
-def seconds_left(live: dict[str, Any]) -> float | None:
-    """Time that the phase still takes at its pace so far; None where it is too early to tell."""
-    spent, done, total = time.time() - live.get("since", time.time()), live["done"], live["total"]
-    return spent * (total - done) / done if done and total > done and spent > 1 else None
+def position(live: dict[str, Any]) -> tuple[float | None, float | None]:
+    """Fraction of the whole run, and the seconds left; None where its stages are not known."""
+    return pace.position(live["pace"], time.time()) if live.get("pace") else (None, None)
 
 
 def outcomes(dataset: Any) -> list[dict[str, Any]]:

@@ -181,7 +181,7 @@ def test_images_are_described_once_for_all_rounds_while_nothing_changes(pictures
             pictures, "ground_truth", after=FIRST, members="graph", output_field=field,
             progress=lambda phase, *_: phases.append(phase),
         )  # fmt: skip
-        return "describing images" in phases
+        return "computing image features" in phases
 
     assert not described("two")
     features = [folders.run_folder(pictures, key) / "features.npz" for key in (FIRST, SECOND)]

@@ -30,7 +30,7 @@ def test_a_second_run_into_the_same_field_is_refused_and_the_first_goes_on(clust
         import pathlib, time
         import fiftyone as fo, evenset
         def hold(phase, done, total, note):
-            if (phase, done) == ("training", 0):
+            if (phase, done) == ("training the classifier", 0):
                 pathlib.Path("begun").touch()
                 while not pathlib.Path("go").exists():
                     time.sleep(0.05)
@@ -96,7 +96,7 @@ def fill(disk: Path):
             file.write(bytes(4096))
 
 
-@pytest.mark.parametrize("when", ["looking at images", "training", "saving a network"])
+@pytest.mark.parametrize("when", ["looking at images", "training the classifier", "saving a network"])
 @pytest.mark.slow
 def test_a_full_disk_ends_the_run_with_a_sentence(small_disk, digits, clusters, everything, when):
     images = when in ("looking at images", "saving a network")
@@ -202,7 +202,7 @@ CALLER = """
 """
 
 
-@pytest.mark.parametrize("phase", ["training", "writing labels"])
+@pytest.mark.parametrize("phase", ["training the classifier", "writing labels"])
 @pytest.mark.slow
 def test_a_database_that_goes_away_is_told_in_a_sentence_and_the_run_resumed(mongod, tmp_path, phase):
     address, server = mongod()
@@ -249,7 +249,7 @@ def test_what_a_living_database_refuses_fails_the_run_and_leaves_nothing_of_it(c
     before = list(dataset.get_field_schema(flat=True))
 
     def refuse(phase: str, *_) -> None:
-        if phase == "training":
+        if phase == "training the classifier":
             raise error
 
     with pytest.raises(DocumentTooLarge):

@@ -38,7 +38,7 @@ def photos(make_dataset, tmp_path):
 def test_the_choice_of_auto_is_told_with_download_and_time(photos, clusters, digits, monkeypatch):
     text = embedding_choices.preview(photos)
     assert text.startswith(f"auto: {SMALL.name}, as 88 MB are downloaded first, if the server answers. 2,000 images")
-    assert "about 2 minutes on two processor cores" in text
+    assert text.endswith("once for all runs") and "to encode: about " in text
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert embedding_choices.preview(photos).startswith("auto: torchvision/resnet18, as 47 MB are downloaded first")
     assert embedding_choices.preview(clusters(20, 10)) == "auto: vector, as it has a vector for each sample"
@@ -65,7 +65,7 @@ def test_the_estimate_follows_the_choice(photos, clusters):
     assert minutes == duration.sentence(photos, "auto_label", "ground_truth", {"embeddings": "auto"})
     assert minutes != duration.sentence(photos, "auto_label", "ground_truth", {"embeddings": None})
     vectors = clusters(200, 100)
-    assert "less than a minute" in duration.sentence(vectors, "find_mistakes", "ground_truth", {})
+    assert "seconds" in duration.sentence(vectors, "find_mistakes", "ground_truth", {})
 
 
 def test_none_is_typed_in_a_form_and_on_the_command_line():
