@@ -6,7 +6,6 @@ import os
 import socket
 import threading
 import time
-from collections import Counter
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -540,23 +539,18 @@ def test_all_rows_that_are_shown_are_decided_at_once_and_no_others(flagged, monk
     assert labels(flagged, last["id"]) == [last["given"]]
 
 
-def test_applying_all_shown_is_asked_with_the_numbers_and_can_be_called_off(flagged):
+def test_all_that_is_shown_is_applied_by_one_click_and_undone_by_another(flagged):
     panel = Panel(flagged).open("mistakes")
-    rows, counts = panel.state["mistakes"]["rows"], flagged.count_values("ground_truth.label")
-    ids, given = [row["id"] for row in rows], Counter(row["given"] for row in rows)
-    before = labels(flagged, *ids)
+    rows, count = panel.state["mistakes"]["rows"], panel.state["mistakes"]["count"]
+    ids = [row["id"] for row in rows]
 
     sent = panel.send("on_mistakes_ask", ids=ids)
-    asked = panel.state["mistakes"]["question"]
-    assert asked["text"].startswith(f"Apply {len(ids)} suggestions? This changes ") and asked["text"] in sent.page
-    assert all(f"{given[name]} of {counts[name]} " in asked["text"] for name in given) and "Force" not in sent.page
-    assert labels(flagged, *ids) == before
-    assert asked["text"] not in panel.send("on_mistakes_page", first=0).page  # Cancel
+    assert sent.notices[0][1].startswith(f"{len(ids)} applied") and "suggestions?" not in sent.page
+    assert labels(flagged, *ids) == [row["suggestion"] for row in rows] and len(ids) > 1
 
-    panel.send("on_mistakes_ask", ids=ids)
-    sent = panel.send("on_mistakes_decide", ids=ids, action="accept")
-    assert sent.notices[0][1].startswith(f"{len(ids)} applied") and asked["text"] not in sent.page
-    assert labels(flagged, *ids) == [row["suggestion"] for row in rows]
+    panel.send("on_mistakes_act", action="undo", turn=panel.state["mistakes"]["turn"])
+    assert labels(flagged, *ids) == [row["given"] for row in rows] and panel.state["mistakes"]["count"] == count
+    assert not any("review" in key for key in flagged.list_runs())
 
 
 def test_most_of_a_class_is_applied_only_where_the_box_is_ticked(mislabelled):
@@ -667,5 +661,9 @@ def test_a_class_whose_name_the_database_would_take_for_a_field_is_found(cluster
     shown = type(dataset.view())._build(dataset, view)
     labels, said = dataset.values("ground_truth.label"), dataset.values("auto_label.label")
     assert len(shown) == sum("$dog" == (label or other) for label, other in zip(labels, said, strict=True)) > 40
-    flagged = dataset.load_saved_view(found.views["mistakes of $dog"])
+    panel.send("on_tab", value="mistakes")
+    _, sent = panel.execute("on_mistakes_class", value="$dog")
+    name = next(one.params["name"] for one in sent if one.operator_uri == "set_view")
+    flagged = dataset.load_saved_view(name)
+    assert name == "mistake: mistakes of $dog" and found.views == {"mistakes": "mistake: mistakes"}
     assert set(flagged.values("ground_truth.label")) == {"$dog"}
