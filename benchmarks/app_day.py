@@ -1,4 +1,4 @@
-"""A day in the App, click by click: from a fresh dataset to an evened-out, split and exported set without wrong labels."""
+"""A day in the App, click by click: from a fresh dataset to a corrected, even, split and exported set."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def similarities(
         mirrored: compares with the mirrored image where its features correlate better
     """
     values = np.zeros(len(pairs))
-    rows = features(thumbnails if mirrored else thumbnails[:0])
+    rows = features(thumbnails) if mirrored else np.zeros((0, 0), np.float32)
     for start in range(0, len(pairs), PAIR_BATCH):
         batch = pairs[start : start + PAIR_BATCH]
         first, second = thumbnails[batch[:, 0]], thumbnails[batch[:, 1]]

@@ -69,11 +69,10 @@ def problems_of(dataset: Any, name: str) -> list[str]:
 def test_a_day_from_photos_to_an_exported_set_takes_twelve_clicks_and_is_undone(fresh, open_app, tmp_path):
     folder, before = tmp_path / "day", photos.state(fresh)
     user = open_app(fresh)
-    clicks = 0
     for step, clicks in app_day.day(user.page, fresh, folder / "export"):
         ask(fresh, step, folder)
         user.picture(f"day-{step}")
-    assert clicks <= app_day.LIMIT
+        assert clicks <= app_day.LIMIT
 
     for tab in ("Labels", "Review", "Mistakes", "Balance", "Runs"):
         user.page.get_by_role("tab", name=tab).click()

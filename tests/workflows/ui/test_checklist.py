@@ -68,7 +68,7 @@ def test_steps_that_only_add_start_at_a_click_and_the_others_open_a_form():
     assert started == ["Check", "Find mistakes", "Augment", "Split"]
     assert found["Accept"].event == checklist.ACCEPT and not found["Export"].event
     assert found["Augment"].params == dict(source="augment") and "12 augmented copies" in found["Augment"].reason
-    assert found["Split"].reason.startswith("80% train, 10% validate, and 10% test")
+    assert found["Split"].reason.startswith("80% to train, 10% to validate, 10% to test")
 
 
 def test_wrong_labels_come_before_suggestions():

@@ -73,7 +73,7 @@ def test_what_was_decided_at_once_is_undone_at_once(flagged, everything):
     assert mistake_queue.decide(ada(flagged), "accept", four[1:]).changed == 3
     assert labels(flagged, *ids) == [row["suggestion"] for row in four]
 
-    assert sittings.undo(ada(flagged), 4) == ids[1:]
+    assert sorted(sittings.undo(ada(flagged), 4)) == sorted(ids[1:])
     assert everything(flagged)["samples"] == one["samples"] and sittings.decided(ada(flagged)) == ids[:1]
     assert load_results(flagged, FIRST).changed == 1
     assert sittings.undo(ada(flagged), 4) is None  # of a page from before
