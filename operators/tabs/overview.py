@@ -212,7 +212,7 @@ def load_steps(dataset: Any, field: str, runs: dict[str, RunRecord], counts: ove
         targets=checklist.targets_of(dataset, labelled_by),
         stopped=sum(state in ("stopped", "failed") for state in states),
         to_add=count_to_add(dataset, field) if checklist.is_uneven(counts) else 0,
-        last=training_set.training_set(dataset, field, runs),
+        last=training_set.training_set(dataset, field, runs, has_synthetic=counts.total(SYNTHETIC) > 0),
     )
     left = checklist.steps(counts, findings)
     return [{**vars(step), "is_next": place == checklist.next_step(left)} for place, step in enumerate(left)]

@@ -9,13 +9,14 @@ import time
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import fiftyone as fo
 import pytest
 from evenset import auto_label, find_mistakes, load_results, review_labels
 from evenset.operators import delete_run, execution
 from evenset.operators.evenset_panel import EvensetPanel
 from evenset.operators.forms.refill import form_values
 from evenset.operators.forms.samples import samples_of
-from evenset.operators.tabs import event_order, mistakes, runs
+from evenset.operators.tabs import event_order, mistakes, overview, runs
 from evenset.operators.tabs.live import LiveStrip
 from evenset.operators.tabs.overview import OverviewTab
 from evenset.operators.tabs.runs import RunsTab
@@ -631,6 +632,49 @@ def test_overview_leads_to_labels_that_look_wrong(flagged):
     ids = [row["id"] for row in panel.open("mistakes").state["mistakes"]["rows"]]
     panel.send("on_mistakes_decide", ids=ids, action="reject")
     assert not any("may be wrong" in sentence for sentence in sentences(panel.open("overview")))
+
+
+def step_of(panel, button):
+    (place,) = [place for place, step in enumerate(panel.state["overview"]["steps"]) if step["button"] == button]
+    return dict(place=place)
+
+
+def test_a_step_that_only_adds_starts_once_with_its_defaults_and_options_open_its_form(suggested, monkeypatch):
+    started = []
+    monkeypatch.setattr(worker, "start_worker", lambda dataset, *call, **more: started.append(call))
+    suggested.add_sample_field("mistake", fo.StringField)
+    panel = Panel(suggested).open("overview")
+
+    panel.send("on_overview_step", **step_of(panel, "Check"))
+    panel.send("on_overview_step", **step_of(panel, "Split"))
+    sent = panel.send("on_overview_options", **step_of(panel, "Find mistakes"))
+    assert sent.forms == [dict(label_field="ground_truth", view_target="DATASET")] and len(started) == 2
+    panel.send("on_overview_step", **step_of(panel, "Find mistakes"))
+
+    assert panel.state["tab"] == "mistakes"
+    subject = dict(label_field="ground_truth")
+    assert started == [
+        ("check_dataset", {**subject, "output_field": "check"}),
+        ("split_dataset", subject),
+        ("find_mistakes", {**subject, "output_field": "mistake_2"}),  # the user has a field of the other name
+    ]
+    monkeypatch.setattr(worker, "arguments_under_way", lambda *_: [subject])
+    panel.open("overview").send("on_overview_step", **step_of(panel, "Check"))
+    assert len(started) == 3
+
+
+def test_accept_writes_at_once_and_many_are_left_to_the_form(suggested, monkeypatch):
+    panel, before = Panel(suggested).open("overview"), suggested.count("ground_truth")
+    accepted = suggested.count_values("auto_label.status")["accepted"]
+    monkeypatch.setattr(overview, "MAX_ACCEPTED", accepted - 1)
+    sent = panel.send("on_overview_step", **step_of(panel, "Accept"))
+    assert sent.forms[0]["field"] == "auto_label" and suggested.count("ground_truth") == before
+
+    monkeypatch.setattr(overview, "MAX_ACCEPTED", accepted)
+    sent = panel.send("on_overview_step", **step_of(panel, "Accept"))
+    text = f"{accepted} suggestions are accepted (evenset_review_labels_1): Runs undoes it"
+    assert sent.notices == [("success", text)] and suggested.count("ground_truth") == before + accepted
+    assert not any("to accept" in sentence for sentence in sentences(panel))
 
 
 def test_where_the_dataset_was_deleted_the_panel_says_so(make_dataset):

@@ -25,11 +25,12 @@ class TrainingSet:
     export: dict[str, Any] | None = None  # values of the form that exports all that is there
 
 
-def training_set(dataset: Any, label_field: str, done: dict[str, RunRecord]) -> TrainingSet:
+def training_set(dataset: Any, label_field: str, done: dict[str, RunRecord], *, has_synthetic: bool) -> TrainingSet:
     """Looks at the newest runs on the labels.
 
     Args:
         done: newest finished run of each workflow
+        has_synthetic: whether there are generated samples
     """
     split, exported = done.get("split_dataset"), done.get("export_dataset")
     changes = [done[name].started for name in CHANGES if name in done]
@@ -37,7 +38,7 @@ def training_set(dataset: Any, label_field: str, done: dict[str, RunRecord]) -> 
         unsplit=_unsplit(dataset, label_field, split) if split else 0,
         extend=_extend(split) if split else None,
         is_exported=exported is not None and exported.started > max(changes, default=0.0),
-        export=_export(dataset, label_field),
+        export=_export(dataset, label_field) | ({"include_synthetic": True} if has_synthetic else {}),
     )
 
 
@@ -57,8 +58,7 @@ def _extend(split: RunRecord) -> dict[str, Any]:
 
 
 def _export(dataset: Any, label_field: str) -> dict[str, Any]:
-    """With labels that were accepted in bulk and with generated samples, where there are any."""
+    """With labels that were accepted in bulk, where there are any."""
     path = f"{label_field}.{REVIEWED}"
     has_bulk = dataset.has_field(path) and dataset.match({path: Reviewed.BULK.value}).limit(1).count()
-    values: dict[str, Any] = {"labels": "labelled, reviewed, accepted"} if has_bulk else {}
-    return {**values, **({"include_synthetic": True} if dataset.match_tags(SYNTHETIC).limit(1).count() else {})}
+    return {"labels": "labelled, reviewed, accepted"} if has_bulk else {}

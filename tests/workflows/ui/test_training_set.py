@@ -10,7 +10,7 @@ QUIET = dict(progress=False)
 
 
 def look(dataset):
-    return training_set(dataset, "ground_truth", overview.finished(dataset, "ground_truth"))
+    return training_set(dataset, "ground_truth", overview.finished(dataset, "ground_truth"), has_synthetic=False)
 
 
 def test_labels_that_come_after_the_split_are_counted_and_an_extension_takes_them(digits):
