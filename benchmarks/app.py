@@ -1,4 +1,5 @@
-"""The panel on 70,000 samples: seconds until each tab shows, and the clicks from a fresh data set to accepted labels.
+"""The panel on 70,000 samples: seconds until each tab shows; the clicks from a fresh data set to accepted labels, and
+from one with wrong labels to a corrected, even, split and exported set (app_day.py).
 
 A real server, a real browser (headless Chromium), Fashion-MNIST. The labelling that the tabs show works on principal
 components of the pixels, so that filling the data set takes a minute.
@@ -10,18 +11,21 @@ import argparse
 import contextlib
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import app_day
 import numpy as np
 import pictures
 from measure import goal, own_database
 from tabulate import tabulate
 
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "examples"))
 TAB_MARKS = {  # by tab, the selector and text of an element that shows it has loaded
     "Overview": (".js-plotly-plot .ytick", ""),
     "Labels": (".js-plotly-plot .legendtext", "held-out labels"),
@@ -34,7 +38,6 @@ CLOCK = """document.addEventListener("click", () => (window.clicked = performanc
 SECONDS = """([selector, text]) => [...document.querySelectorAll(selector)].some(
     (element) => element.textContent.includes(text) && element.checkVisibility()
 ) && (performance.now() - window.clicked) / 1000"""
-BUTTON = "[data-item-id='@evenset/evenset/open_evenset']"  # over the grid
 TIMEOUT_MS = 120_000
 PAUSE_MS = 1_000  # between two tabs
 WAIT_SECONDS = 1800
@@ -42,7 +45,7 @@ WAIT_SECONDS = 1800
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", default="all", choices=("tabs", "clicks", "all"))
+    parser.add_argument("--part", default="all", choices=("tabs", "clicks", "day", "all"))
     parser.add_argument("--data", default="fashion-mnist", help=pictures.HELP)
     parser.add_argument("--images", type=int, help="drawn at random; default: all")
     parser.add_argument("--labels", type=int, default=700, help="labelled images")
@@ -55,6 +58,8 @@ def main() -> None:
         with app(options.browser) as (page, address):
             if options.part in ("clicks", "all"):
                 clicks(page, address, folder)
+            if options.part in ("day", "all"):
+                day(page, address, folder)
             if options.part in ("tabs", "all"):
                 tabs(page, address, make_full_dataset(options, folder), options.rounds)
 
@@ -139,7 +144,7 @@ def clicks(page: Any, address: str, folder: Path) -> None:
     count = 0
     _visit(page, address, dataset.name)
     buttons = [page.get_by_role("button", name=name, exact=True).first for name in ("Auto-label", "Label the rest")]
-    for button in (page.locator(BUTTON), *buttons):
+    for button in (page.locator(app_day.BUTTON), *buttons):
         button.click()
         count += 1
     until = time.monotonic() + WAIT_SECONDS
@@ -149,6 +154,18 @@ def clicks(page: Any, address: str, folder: Path) -> None:
         time.sleep(2)
     goal("at most 3 clicks from a fresh data set to accepted labels", count <= 3, f"{count} clicks")
     print(f"{_accepted(dataset):,} of {len(dataset):,} digits were accepted")
+
+
+def day(page: Any, address: str, folder: Path) -> None:
+    """Counts the clicks of a day on 233 photos, 130 of them labelled and 6 of the labels wrong."""
+    import photos
+
+    dataset = photos.load(photos.make(folder / "day"), "day")
+    _visit(page, address, dataset.name)
+    rows = list(app_day.day(page, dataset, folder / "export"))
+    print(f"\n{tabulate(rows, ['step', 'clicks so far'])}")
+    goal(f"at most {app_day.LIMIT} clicks to a corrected, split and exported set", rows[-1][1] <= app_day.LIMIT,
+         f"{rows[-1][1]} clicks")  # fmt: skip
 
 
 def _accepted(dataset: Any) -> int:
@@ -167,7 +184,7 @@ def _visit(page: Any, address: str, name: str) -> None:
 
 def _open(page: Any, address: str, name: str) -> None:
     _visit(page, address, name)
-    page.locator(BUTTON).click()
+    page.locator(app_day.BUTTON).click()
 
 
 if __name__ == "__main__":

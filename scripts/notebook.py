@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,8 @@ def execute(path: Path = NOTEBOOK, timeout_s: int = 600) -> Any:
     """
     notebook = nbformat.read(path, as_version=4)
     os.environ.setdefault("FIFTYONE_DATABASE_VALIDATION", "false")  # its advice on the database is of this machine
-    with tempfile.TemporaryDirectory() as folder:
-        options = dict(timeout=timeout_s, coalesce_streams=True, resources={"metadata": {"path": folder}})
-        NotebookClient(notebook, **options).execute()
+    options = dict(timeout=timeout_s, coalesce_streams=True, resources={"metadata": {"path": str(path.parent)}})
+    NotebookClient(notebook, **options).execute()
     return strip(notebook)
 
 

@@ -27,7 +27,7 @@ def test_a_copy_is_undone_as_the_dataset_itself_is_and_leaves_the_others_alone(l
     for key in ("evenset_review_labels_1", "evenset_auto_label_1"):
         gone = delete_run(second, key)
 
-    assert gone.fields == ["auto_label"] and len(gone.views) == 3
+    assert gone.fields == ["auto_label"] and len(gone.views) == 2
     now = everything(second)
     for part in ("schema", "views", "runs", "files"):
         assert now[part] == bare[part], part

@@ -26,8 +26,6 @@ from .training.auto_embeddings import NO_RESNETS, choose_source, fine_tunes, is_
 from .training.embedding_source import EmbeddingSource, note_source, refuse_seen, texts, with_weights
 from .training.resnet import check_network
 
-MAX_CLASS_VIEWS = 20  # of the classes with the most issues
-
 
 @public
 def find_mistakes(
@@ -132,8 +130,7 @@ def _judge(
     dismissed = _dismissed(run, labels, predictions.rows, inputs.label_field)
     verdict = judge(predictions, class_ids, config.mistakes.method, dismissed)
     _write(run, labels, predictions, verdict, inputs.output_field)
-    views = _save_views(run, inputs.label_field, inputs.output_field, labels.names, class_ids[verdict.is_issue])
-    return summarise(run, labels, predictions, verdict, views)
+    return summarise(run, labels, predictions, verdict, _save_view(run, inputs.output_field))
 
 
 def _labelled(labels: Labels) -> Labels:
@@ -181,17 +178,9 @@ def _write(run: Run, labels: Labels, predictions: OutOfFold, verdict: Verdict, o
     write_classifications(run, output_field, ids, columns)
 
 
-def _save_views(run: Run, label_field: str, output_field: str, names: list[str], flagged: np.ndarray) -> dict[str, str]:
-    """`FIELD: mistakes`, the most suspicious first, and `FIELD: mistakes of CLASS`, by label."""
-    from fiftyone import ViewExpression
+def _save_view(run: Run, output_field: str) -> dict[str, str]:
+    """`FIELD: mistakes`, the most suspicious first."""
     from fiftyone import ViewField as F
 
     issues = run.dataset.match(F(f"{output_field}.is_issue") == True).sort_by(f"{output_field}.rank")  # noqa: E712
-    saved = {"mistakes": saved_views.save(run, f"{output_field}: mistakes", issues)}
-    counts = np.bincount(flagged, minlength=len(names))
-    for index in np.argsort(-counts, kind="stable")[:MAX_CLASS_VIEWS]:
-        if counts[index]:
-            name = f"mistakes of {names[index]}"
-            view = issues.match(F(f"{label_field}.label") == ViewExpression.literal(names[index]))
-            saved[name] = saved_views.save(run, f"{output_field}: {name}", view)
-    return saved
+    return {"mistakes": saved_views.save(run, f"{output_field}: mistakes", issues)}

@@ -1,4 +1,4 @@
-"""Near duplicates: re-encoded, resized or slightly cropped copies, by normalised cross-correlation of thumbnails.
+"""Near duplicates: re-encoded, resized, mirrored or slightly cropped copies, by cross-correlation of thumbnails.
 
 One thumbnail is shrunk a little at a time and slid over the other (Lewis, 1995: fast template matching), so that a crop
 finds its place in the whole image.
@@ -35,6 +35,15 @@ def features(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(array - array.mean(axis=1, keepdims=True), dtype=np.float32)
 
 
+def symmetric_part(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The part of features that mirroring leaves as it is, by which mirrored copies are near [N, 256]."""
+    return np.asarray((rows + _mirrored(rows)) / 2, dtype=np.float32)
+
+
+def _mirrored(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    return rows.reshape(-1, FEATURE_PX, FEATURE_PX)[:, :, ::-1].reshape(rows.shape)
+
+
 def similarity(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     """Greatest correlation of one thumbnail with a part of the other, -1..1 [48, 48]."""
     import cv2
@@ -64,17 +73,26 @@ def unique_pairs(neighbours: NDArray[np.int64]) -> Pairs:
 
 
 def similarities(
-    thumbnails: NDArray[np.uint8], pairs: Pairs, report: Callable[[int], None] = lambda done: None
+    thumbnails: NDArray[np.uint8],
+    pairs: Pairs,
+    report: Callable[[int], None] = lambda done: None,
+    mirrored: bool = False,
 ) -> NDArray[np.float64]:
     """Similarity of each pair [P].
 
     Args:
         report: called with the number of finished pairs
+        mirrored: compares with the mirrored image where its features correlate better
     """
     values = np.zeros(len(pairs))
+    rows = features(thumbnails) if mirrored else np.zeros((0, 0), np.float32)
     for start in range(0, len(pairs), PAIR_BATCH):
         batch = pairs[start : start + PAIR_BATCH]
-        values[start : start + len(batch)] = [similarity(thumbnails[i], thumbnails[j]) for i, j in batch.tolist()]
+        first, second = thumbnails[batch[:, 0]], thumbnails[batch[:, 1]]
+        if mirrored:
+            gains = (rows[batch[:, 0]] * (_mirrored(rows[batch[:, 1]]) - rows[batch[:, 1]])).sum(axis=1)
+            second = np.where((gains > 0)[:, None, None], second[:, :, ::-1], second)
+        values[start : start + len(batch)] = [similarity(*pair) for pair in zip(first, second, strict=True)]
         report(start + len(batch))
     return values
 

@@ -20,6 +20,15 @@ def default_label_field(fields: list[str]) -> str | None:
     return "ground_truth" if "ground_truth" in fields else fields[0] if len(fields) == 1 else None
 
 
+def free_field(dataset: Any, name: str) -> str:
+    """The name, or `name_2` and so on where the dataset has such a field."""
+    schema, free, number = dataset.get_field_schema(), name, 1
+    while free in schema:
+        number += 1
+        free = f"{name}_{number}"
+    return free
+
+
 def suggestion_fields(dataset: Any, *workflows: str) -> list[str]:
     """Fields that these workflows wrote, the newest first."""
     schema = dataset.get_field_schema(embedded_doc_type=fo.Classification)

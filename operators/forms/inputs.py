@@ -15,7 +15,7 @@ from ...workflows.display.tables import counted
 from ...workflows.training.auto_embeddings import AUTO
 from ...workflows.ui import embedding_choices, overview, user_input
 from ...workflows.ui.user_input import NO_EMBEDDINGS
-from .fields import default_label_field, group_fields, label_fields, suggestion_fields, vector_fields
+from .fields import default_label_field, free_field, group_fields, label_fields, suggestion_fields, vector_fields
 from .form import Form
 
 LABEL_FIRST = "label a few of each class first"
@@ -87,11 +87,7 @@ def ask_run(form: Form, *states: str, everything: str = "") -> str | None:
 
 def ask_new_field(form: Form, default: str, hint: str) -> None:
     """Adds a name for a field that does not exist yet."""
-    schema = form.ctx.dataset.get_field_schema()
-    number, free = 1, default
-    while free in schema:
-        number += 1
-        free = f"{default}_{number}"
+    schema, free = form.ctx.dataset.get_field_schema(), free_field(form.ctx.dataset, default)
     view = types.View(placeholder=f"{free} (default)")
     form.lines.str("output_field", default=free, label="New field", description=hint, view=view)
     chosen = form.value("output_field", free)

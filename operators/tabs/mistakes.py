@@ -13,7 +13,7 @@ from ...workflows.display.tables import counted
 from ...workflows.mistakes.class_size import MIN_CLASS_LABELS, too_small
 from ...workflows.reviewing import policy
 from ...workflows.runs import lookup
-from ...workflows.ui import mistake_queue, review_order, sittings
+from ...workflows.ui import class_views, mistake_queue, review_order, sittings
 from ..display import widgets
 from ..display.wording import capitalize, setting_help, setting_label, use_labels
 from .class_keys import number_keys
@@ -31,8 +31,9 @@ class MistakesTab(DecisionTab):
     """State `mistakes`: the newest finished run on the label field, and a page of the labels that it flagged.
 
     The page's first label is the one that buttons and keys decide. Its `question` is what applying the page would
-    change, until that is confirmed. State `mistakes_force`: the question's checkbox. State `mistakes_first`: index of
-    the page's first label. State `mistakes_skipped`: ids that this user skipped, which come last.
+    change, where that is most of a class, until it is confirmed. State `mistakes_force`: the question's checkbox. State
+    `mistakes_first`: index of the page's first label. State `mistakes_skipped`: ids that this user skipped, which come
+    last.
     """
 
     name = "mistakes"
@@ -108,6 +109,9 @@ class MistakesTab(DecisionTab):
                  on_click=self.on_mistakes_find)  # fmt: skip
         if state["count"] > len(ids):
             self._show_pages(line, state)
+        if len(state["by_class"]) > 1:
+            classes = {name: f"{name} ({count:,})" for name, count in state["by_class"].items()}
+            widgets.dropdown(page, "mistakes_class", classes, "Open the view of a class", self.on_mistakes_class)
 
     def _show_pages(self, line: types.Object, state: dict[str, Any]) -> None:
         """Draws buttons to the previous and the next page."""
@@ -121,12 +125,11 @@ class MistakesTab(DecisionTab):
         widgets.text(line, f"{first + 1:,} to {end:,} of {state['count']:,}")
 
     def _show_question(self, page: types.Object, state: dict[str, Any]) -> None:
-        """Draws what applying all shown would change, with a checkbox where that is most of a class."""
+        """Draws what applying all shown would change, with a checkbox."""
         question = state["question"]
-        widgets.note(page, "warning" if question["is_most"] else "info", question["text"])
-        if question["is_most"]:
-            page.bool("mistakes_force", label=setting_label(FORCE), description=setting_help(FORCE),
-                      view=types.CheckboxView())  # fmt: skip
+        widgets.note(page, "warning", question["text"])
+        page.bool("mistakes_force", label=setting_label(FORCE), description=setting_help(FORCE),
+                  view=types.CheckboxView())  # fmt: skip
         line = widgets.button_row(page, "mistakes_question")
         ids = question["ids"]
         line.btn("apply_asked", label=f"Apply {len(ids)}", icon="done_all", variant="contained",
@@ -169,15 +172,26 @@ class MistakesTab(DecisionTab):
         ctx.panel.state.mistakes_first = ctx.params["first"]
         self.load(ctx)
 
+    def on_mistakes_class(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the view of a class's flags, which the first click saves."""
+        name = ctx.params.get("value")
+        if name and self.panel.has_state(ctx, "mistakes", "rows"):
+            ctx.panel.state.mistakes_class = None  # the list does not report a value that it holds
+            ctx.ops.set_view(name=class_views.view_of_class(ctx.dataset, ctx.panel.state.mistakes["run_key"], name))
+
     def on_mistakes_ask(self, ctx: foo.ExecutionContext) -> None:
-        """Asks before the rows `ids` are applied."""
+        """Applies the rows `ids`; asks first where that changes most of a class, since one click undoes them."""
         if not self.panel.has_state(ctx, "mistakes", "rows"):
             return
         state, ids = ctx.panel.state.mistakes, ctx.params["ids"]
         rows = [row for row in state["rows"] if row["id"] in ids]
         ctx.panel.state.mistakes_force = False
         question = ask_before_applying(ctx.dataset, state["label_field"], rows)
-        ctx.panel.state.mistakes = {**state, "question": question}
+        if question:
+            ctx.panel.state.mistakes = {**state, "question": question}
+        else:
+            ctx.params["action"] = "accept"
+            self.on_mistakes_decide(ctx)
 
     def on_mistakes_decide(self, ctx: foo.ExecutionContext) -> None:
         """Applies or dismisses the suggestions of the rows `ids`."""
@@ -222,16 +236,14 @@ def describe_row(row: dict[str, Any]) -> str:
 
 
 def ask_before_applying(dataset: Any, label_field: str, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The question before these rows are applied; None where another page removed them."""
-    if not rows:
-        return None
+    """The question before these rows are applied; None where no class loses more than half of its labels."""
     losses = mistake_queue.taken_labels(dataset, label_field, rows)
-    most = [loss for loss in losses if loss.is_most]
+    names = ", ".join(repr(loss.name) for loss in losses if loss.is_most)
+    if not names:
+        return None
     text = f"Apply {counted(len(rows), 'suggestion')}? This changes {policy.describe(losses)}."
-    if most:
-        names = ", ".join(repr(loss.name) for loss in most)
-        text += f" More than half of {names} would be gone: look at each of them."
-    return dict(ids=[row["id"] for row in rows], text=text, is_most=bool(most))
+    text += f" More than half of {names} would be gone: look at each of them."
+    return dict(ids=[row["id"] for row in rows], text=text)
 
 
 def describe_count(state: dict[str, Any]) -> str:

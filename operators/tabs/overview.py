@@ -7,20 +7,26 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
+from ...models.settings import BalanceSettings
 from ...workflows import list_runs
 from ...workflows.data.checks import require_fields
 from ...workflows.data.label_text import has_label
 from ...workflows.data.labels import SYNTHETIC
 from ...workflows.display.tables import counted
 from ...workflows.labeling.retarget import retarget
-from ...workflows.runs import lookup
+from ...workflows.review_labels import review_labels
+from ...workflows.reviewing import policy
+from ...workflows.runs import lookup, worker
 from ...workflows.runs.records import RunRecord
-from ...workflows.ui import checklist, latest_check, mistake_queue, overview
+from ...workflows.splitting.tags import newest_tags
+from ...workflows.ui import balance, checklist, latest_check, mistake_queue, overview, training_set
 from ..display import charts, widgets
-from ..forms.fields import label_fields
+from ..forms.fields import free_field, label_fields
 from .label_field import NO_FIELD, chosen_field, show_field_choice
 from .tab import Tab, open_form
 
+NEW_FIELDS = {"check_dataset": "check", "find_mistakes": "mistake"}  # that a step's run writes, where they are free
+MAX_ACCEPTED = 5000  # suggestions at a click; the form shows a progress bar for more
 MAX_BARS = 100  # of a page: plotly draws 1,000 in half a minute, while the App stands still
 
 
@@ -64,7 +70,7 @@ class OverviewTab(Tab):
             widgets.note(page, "info", NO_FIELD)
             return
         show_field_choice(page, state["fields"], self.panel.on_label_field)
-        self._show_steps(page, state["steps"])
+        self._show_steps(page, state["steps"], {row["workflow"] for row in ctx.panel.state.live or []})
         widgets.text(page, " · ".join(describe_totals(state)))
         for text in state.get("notes") or []:
             widgets.note(page, "info", text)
@@ -74,7 +80,7 @@ class OverviewTab(Tab):
             page.plot("overview_bars", data=state["bars"], layout=layout, config=charts.CONFIG,
                       on_click=self.on_overview_bar)  # fmt: skip
 
-    def _show_steps(self, page: types.Object, steps: list[dict[str, Any]]) -> None:
+    def _show_steps(self, page: types.Object, steps: list[dict[str, Any]], running: set[str]) -> None:
         """Draws a line for each step, with a button; that of the next step stands out."""
         if not steps:
             widgets.heading(page, checklist.NOTHING_LEFT)
@@ -83,7 +89,11 @@ class OverviewTab(Tab):
             if step["button"]:
                 variant = "contained" if step["is_next"] else "outlined"
                 line.btn(f"step_{place}_button", label=step["button"], variant=variant,
+                         disabled=step["event"] == checklist.START and step["operator"] in running,
                          on_click=self.on_overview_step, params=dict(place=place))  # fmt: skip
+            if step["event"] in (checklist.START, checklist.ACCEPT):
+                line.btn(f"step_{place}_more", label="Options ...", variant="outlined",
+                         on_click=self.on_overview_options, params=dict(place=place))  # fmt: skip
             widgets.text(line, " ".join([f"**{step['sentence']}.**".replace("..", "."), step["reason"]]))
 
     def _show_pages(self, page: types.Object, state: dict[str, Any]) -> None:
@@ -105,27 +115,70 @@ class OverviewTab(Tab):
         self.load(ctx)
 
     def on_overview_step(self, ctx: foo.ExecutionContext) -> None:
-        """Opens the form, the tab or the view of a step, or does what it offers."""
+        """Starts what a step offers, or opens its form, its tab or its view."""
+        state = ctx.panel.state.overview
+        step = state["steps"][ctx.params["place"]]
+        if step["event"] == checklist.START:
+            self._start(ctx, state["field"], step)
+        elif step["event"] == checklist.ACCEPT:
+            self._accept(ctx, state, step)
+        elif step["event"] == checklist.FIRST:
+            classes = step["params"]["classes"]
+            view = checklist.first_to_label(ctx.dataset, state["field"], state["suggestions"], classes)
+            ctx.ops.set_view(view=view)
+        elif step["event"] == checklist.TARGET:
+            results = retarget(ctx.dataset, step["params"]["run_key"], step["params"]["target"])
+            self._show_accepted(ctx, counted(results.accepted, "suggestion", "is", "are"))
+        elif step["view"]:
+            ctx.params["view"] = step["view"]
+            self.panel.on_open_view(ctx)
+        else:
+            self.on_overview_options(ctx)
+
+    def on_overview_options(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the tab or the form of a step, which shows what else there is to choose."""
         state = ctx.panel.state.overview
         step = state["steps"][ctx.params["place"]]
         if step["tab"]:
             self.panel.open_tab(ctx, step["tab"])
-        elif step["view"]:
-            ctx.params["view"] = step["view"]
-            self.panel.on_open_view(ctx)
-        elif step["event"] == "first":
-            classes = step["params"]["classes"]
-            view = checklist.first_to_label(ctx.dataset, state["field"], state["suggestions"], classes)
-            ctx.ops.set_view(view=view)
-        elif step["event"] == "target":
-            results = retarget(ctx.dataset, step["params"]["run_key"], step["params"]["target"])
-            ctx.ops.notify(f"{counted(results.accepted, 'suggestion', 'is', 'are')} accepted", variant="success")
-            ctx.ops.reload_samples()
-            self.panel.refresh(ctx)
-        else:
-            by_field = step["operator"] == "review_labels"
-            subject = dict(field=state["suggestions"]) if by_field else dict(label_field=state["field"])
-            open_form(ctx, step["operator"], dict(subject, view_target="DATASET"))
+            return
+        by_field = step["operator"] == "review_labels"
+        subject = dict(field=state["suggestions"]) if by_field else dict(label_field=state["field"])
+        open_form(ctx, step["operator"], {**step["params"], **subject, "view_target": "DATASET"})
+
+    def _start(self, ctx: foo.ExecutionContext, field: str, step: dict[str, Any]) -> None:
+        """Starts a step's run with its defaults, unless it runs already."""
+        workflow = step["operator"]
+        if worker.arguments_under_way(ctx.dataset, workflow):  # a second click
+            return
+        arguments = {**step["params"], "label_field": field}
+        if workflow in NEW_FIELDS:
+            arguments["output_field"] = free_field(ctx.dataset, NEW_FIELDS[workflow])
+        if workflow == "check_dataset" and (tags := newest_tags(ctx.dataset)):
+            arguments["splits"] = tags
+        self.panel.dismiss_outcomes(ctx)
+        worker.start_worker(ctx.dataset, workflow, arguments, awaited=False)
+        if workflow == "find_mistakes":
+            self.panel.open_tab(ctx, "mistakes")
+        self.panel.load_live(ctx)
+
+    def _accept(self, ctx: foo.ExecutionContext, state: dict[str, Any], step: dict[str, Any]) -> None:
+        """Accepts the suggestions; where the policy asks first, or they are many, opens the form."""
+        if state["totals"][overview.STATES[1]] > MAX_ACCEPTED:
+            self.on_overview_options(ctx)
+            return
+        try:
+            results = review_labels(ctx.dataset, state["suggestions"], progress=False)
+        except policy.Refused:
+            self.on_overview_options(ctx)
+            return
+        changed = counted(results.changed, "suggestion", "is", "are")
+        self._show_accepted(ctx, changed, f" ({results.run_key}): Runs undoes it")
+
+    def _show_accepted(self, ctx: foo.ExecutionContext, changed: str, remark: str = "") -> None:
+        ctx.ops.notify(f"{changed} accepted{remark}", variant="success")
+        ctx.ops.reload_samples()
+        self.panel.refresh(ctx)
 
     def on_overview_bar(self, ctx: foo.ExecutionContext) -> None:
         """Shows the samples of the clicked class, labelled or suggested."""
@@ -158,9 +211,17 @@ def load_steps(dataset: Any, field: str, runs: dict[str, RunRecord], counts: ove
         check_views=lookup.read_results(dataset, check.run_key)["views"] if check else {},
         targets=checklist.targets_of(dataset, labelled_by),
         stopped=sum(state in ("stopped", "failed") for state in states),
+        to_add=count_to_add(dataset, field) if checklist.is_uneven(counts) else 0,
+        last=training_set.training_set(dataset, field, runs, has_synthetic=counts.total(SYNTHETIC) > 0),
     )
     left = checklist.steps(counts, findings)
     return [{**vars(step), "is_next": place == checklist.next_step(left)} for place, step in enumerate(left)]
+
+
+def count_to_add(dataset: Any, field: str) -> int:
+    """Images that would even out the classes, by the defaults."""
+    plan = balance.of_samples(dataset, field, "majority", BalanceSettings.max_ratio)
+    return int(plan.add.sum()) if plan else 0
 
 
 def describe_totals(state: dict[str, Any]) -> list[str]:

@@ -42,7 +42,7 @@ def label(user: Any) -> None:
     user.page.get_by_text("unlabelled samples are accepted").wait_for(timeout=15 * MINUTE)
     user.picture("results")
     found = user.state()
-    assert found["views"] == [f"auto_label: {name}" for name in ("accepted", "review", "labelled")]
+    assert found["views"] == [f"auto_label: {name}" for name in ("accepted", "review")]
     assert found["labels"] == labels
     assert dataset.count_values("auto_label.status")["labelled"] == LABELLED
     assert dataset.count("auto_label.agreement") == dataset.count("auto_label.gcn_label") == len(dataset)

@@ -71,7 +71,7 @@ def test_of_two_resumes_at_once_one_wins_and_the_other_is_told_why(stopped, fork
     assert [end[0] for end in ends] == ["InvalidInput", "returned"], ends
     assert any(why in ends[0][1] for why in ("another run is writing", "is running", "is done")), ends
     assert [row["state"] for row in evenset.list_runs(stopped).rows] == ["done"]
-    assert stopped.count("auto_label") == 60 and len(stopped.list_saved_views()) == 3
+    assert stopped.count("auto_label") == 60 and len(stopped.list_saved_views()) == 2
 
 
 def test_a_resume_that_waited_for_another_says_that_the_run_is_done(stopped, held):

@@ -6,17 +6,17 @@ import os
 import socket
 import threading
 import time
-from collections import Counter
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import fiftyone as fo
 import pytest
 from evenset import auto_label, find_mistakes, load_results, review_labels
 from evenset.operators import delete_run, execution
 from evenset.operators.evenset_panel import EvensetPanel
 from evenset.operators.forms.refill import form_values
 from evenset.operators.forms.samples import samples_of
-from evenset.operators.tabs import event_order, mistakes, runs
+from evenset.operators.tabs import event_order, mistakes, overview, runs
 from evenset.operators.tabs.live import LiveStrip
 from evenset.operators.tabs.overview import OverviewTab
 from evenset.operators.tabs.runs import RunsTab
@@ -549,23 +549,18 @@ def test_all_rows_that_are_shown_are_decided_at_once_and_no_others(flagged, monk
     assert labels(flagged, last["id"]) == [last["given"]]
 
 
-def test_applying_all_shown_is_asked_with_the_numbers_and_can_be_called_off(flagged):
+def test_all_that_is_shown_is_applied_by_one_click_and_undone_by_another(flagged):
     panel = Panel(flagged).open("mistakes")
-    rows, counts = panel.state["mistakes"]["rows"], flagged.count_values("ground_truth.label")
-    ids, given = [row["id"] for row in rows], Counter(row["given"] for row in rows)
-    before = labels(flagged, *ids)
+    rows, count = panel.state["mistakes"]["rows"], panel.state["mistakes"]["count"]
+    ids = [row["id"] for row in rows]
 
     sent = panel.send("on_mistakes_ask", ids=ids)
-    asked = panel.state["mistakes"]["question"]
-    assert asked["text"].startswith(f"Apply {len(ids)} suggestions? This changes ") and asked["text"] in sent.page
-    assert all(f"{given[name]} of {counts[name]} " in asked["text"] for name in given) and "Force" not in sent.page
-    assert labels(flagged, *ids) == before
-    assert asked["text"] not in panel.send("on_mistakes_page", first=0).page  # Cancel
+    assert sent.notices[0][1].startswith(f"{len(ids)} applied") and "suggestions?" not in sent.page
+    assert labels(flagged, *ids) == [row["suggestion"] for row in rows] and len(ids) > 1
 
-    panel.send("on_mistakes_ask", ids=ids)
-    sent = panel.send("on_mistakes_decide", ids=ids, action="accept")
-    assert sent.notices[0][1].startswith(f"{len(ids)} applied") and asked["text"] not in sent.page
-    assert labels(flagged, *ids) == [row["suggestion"] for row in rows]
+    panel.send("on_mistakes_act", action="undo", turn=panel.state["mistakes"]["turn"])
+    assert labels(flagged, *ids) == [row["given"] for row in rows] and panel.state["mistakes"]["count"] == count
+    assert not any("review" in key for key in flagged.list_runs())
 
 
 def test_most_of_a_class_is_applied_only_where_the_box_is_ticked(mislabelled):
@@ -648,6 +643,49 @@ def test_overview_leads_to_labels_that_look_wrong(flagged):
     assert not any("may be wrong" in sentence for sentence in sentences(panel.open("overview")))
 
 
+def step_of(panel, button):
+    (place,) = [place for place, step in enumerate(panel.state["overview"]["steps"]) if step["button"] == button]
+    return dict(place=place)
+
+
+def test_a_step_that_only_adds_starts_once_with_its_defaults_and_options_open_its_form(suggested, monkeypatch):
+    started = []
+    monkeypatch.setattr(worker, "start_worker", lambda dataset, *call, **more: started.append(call))
+    suggested.add_sample_field("mistake", fo.StringField)
+    panel = Panel(suggested).open("overview")
+
+    panel.send("on_overview_step", **step_of(panel, "Check"))
+    panel.send("on_overview_step", **step_of(panel, "Split"))
+    sent = panel.send("on_overview_options", **step_of(panel, "Find mistakes"))
+    assert sent.forms == [dict(label_field="ground_truth", view_target="DATASET")] and len(started) == 2
+    panel.send("on_overview_step", **step_of(panel, "Find mistakes"))
+
+    assert panel.state["tab"] == "mistakes"
+    subject = dict(label_field="ground_truth")
+    assert started == [
+        ("check_dataset", {**subject, "output_field": "check"}),
+        ("split_dataset", subject),
+        ("find_mistakes", {**subject, "output_field": "mistake_2"}),  # the user has a field of the other name
+    ]
+    monkeypatch.setattr(worker, "arguments_under_way", lambda *_: [subject])
+    panel.open("overview").send("on_overview_step", **step_of(panel, "Check"))
+    assert len(started) == 3
+
+
+def test_accept_writes_at_once_and_many_are_left_to_the_form(suggested, monkeypatch):
+    panel, before = Panel(suggested).open("overview"), suggested.count("ground_truth")
+    accepted = suggested.count_values("auto_label.status")["accepted"]
+    monkeypatch.setattr(overview, "MAX_ACCEPTED", accepted - 1)
+    sent = panel.send("on_overview_step", **step_of(panel, "Accept"))
+    assert sent.forms[0]["field"] == "auto_label" and suggested.count("ground_truth") == before
+
+    monkeypatch.setattr(overview, "MAX_ACCEPTED", accepted)
+    sent = panel.send("on_overview_step", **step_of(panel, "Accept"))
+    text = f"{accepted} suggestions are accepted (evenset_review_labels_1): Runs undoes it"
+    assert sent.notices == [("success", text)] and suggested.count("ground_truth") == before + accepted
+    assert not any("to accept" in sentence for sentence in sentences(panel))
+
+
 def test_where_the_dataset_was_deleted_the_panel_says_so(make_dataset):
     panel = Panel(make_dataset(["/nowhere/1.png"], ["cat"])).open("runs")
     name = panel.dataset.name
@@ -676,5 +714,9 @@ def test_a_class_whose_name_the_database_would_take_for_a_field_is_found(cluster
     shown = type(dataset.view())._build(dataset, view)
     labels, said = dataset.values("ground_truth.label"), dataset.values("auto_label.label")
     assert len(shown) == sum("$dog" == (label or other) for label, other in zip(labels, said, strict=True)) > 40
-    flagged = dataset.load_saved_view(found.views["mistakes of $dog"])
+    panel.send("on_tab", value="mistakes")
+    _, sent = panel.execute("on_mistakes_class", value="$dog")
+    name = next(one.params["name"] for one in sent if one.operator_uri == "set_view")
+    flagged = dataset.load_saved_view(name)
+    assert name == "mistake: mistakes of $dog" and found.views == {"mistakes": "mistake: mistakes"}
     assert set(flagged.values("ground_truth.label")) == {"$dog"}

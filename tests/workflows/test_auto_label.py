@@ -86,7 +86,7 @@ def test_views_are_named_after_the_field_and_review_begins_with_the_least_certai
     dataset = clusters(300, 150, spread=1.6)
     results = label(dataset)
 
-    assert results.views == {name: f"auto_label: {name}" for name in ("accepted", "review", "labelled")}
+    assert results.views == {name: f"auto_label: {name}" for name in ("accepted", "review")}
     for name, view in results.views.items():
         assert set(dataset.load_saved_view(view).values("auto_label.status")) == {name}
     order = dataset.load_saved_view("auto_label: review").values("auto_label.confidence")

@@ -49,12 +49,13 @@ def test_what_was_planted_is_found_and_nothing_else(photos, tmp_path):
             "encoded.jpg": pieces[3],
             "resized.png": pieces[5].resize((60, 60)),
             "cropped.png": pieces[7].crop((4, 3, 97, 98)),
-            "dark.png": scaled(pieces[9].transpose(0), 0.1),
-            "bright.png": scaled(pieces[11].transpose(0), 0.1, 225),
-            "gray.png": scaled(pieces[2].transpose(0), 0.2, 100),
-            "blurred.png": blurred(pieces[14].transpose(0), 3),
-            "tiny.png": pieces[16].transpose(0).resize((12, 12)),
-            "long.png": pieces[18].transpose(0).crop((0, 0, 100, 25)).resize((400, 100)),
+            "mirrored.jpg": pieces[20].transpose(0).resize((80, 80)),
+            "dark.png": scaled(pieces[9].transpose(1), 0.1),
+            "bright.png": scaled(pieces[11].transpose(1), 0.1, 225),
+            "gray.png": scaled(pieces[2].transpose(1), 0.2, 100),
+            "blurred.png": blurred(pieces[14].transpose(1), 3),
+            "tiny.png": pieces[16].transpose(1).resize((12, 12)),
+            "long.png": pieces[18].transpose(1).crop((0, 0, 100, 25)).resize((400, 100)),
         }
     )
 
@@ -62,7 +63,7 @@ def test_what_was_planted_is_found_and_nothing_else(photos, tmp_path):
 
     assert names_of(dataset, "unreadable") == ["damaged.png"]
     assert names_of(dataset, "exact duplicate") == ["001.png", "copy.png"]
-    near = ["003.png", "005.png", "007.png", "cropped.png", "encoded.jpg", "resized.png"]
+    near = ["003.png", "005.png", "007.png", "020.png", "cropped.png", "encoded.jpg", "mirrored.jpg", "resized.png"]
     assert names_of(dataset, "near duplicate") == near
     assert names_of(dataset, "dark") == ["dark.png"]
     assert "bright.png" in names_of(dataset, "bright") and len(names_of(dataset, "bright")) <= 2  # a sunlit wall
@@ -76,13 +77,13 @@ def test_what_was_planted_is_found_and_nothing_else(photos, tmp_path):
     assert names_of(dataset, "tiny") == ["tiny.png"]
     assert names_of(dataset, "odd shape") == ["long.png"]
     assert "label conflict" not in results.counts and "split leak" not in results.counts
-    assert results.counts["near duplicate"] == 6 and results.samples == 41
+    assert results.counts["near duplicate"] == 8 and results.samples == 42
     (damaged,) = results.unreadable
     assert "damaged.png" in results.unreadable[damaged] and dataset[damaged].check.reason == results.unreadable[damaged]
     row = {row["problem"]: row for row in results.rows}["near duplicates"]
-    assert (row["samples"], row["groups"], row["view"]) == (6, 3, "check: near duplicates")
+    assert (row["samples"], row["groups"], row["view"]) == (8, 4, "check: near duplicates")
     assert "similarity from 0.9" in row["limit"] and "redundant" in row["remedy"]
-    assert "of 41 samples have a problem" in str(results)
+    assert "of 42 samples have a problem" in str(results)
 
 
 def test_members_of_a_group_stand_side_by_side_and_one_of_each_is_kept(photos):

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...models.flips import AUTO, resolve_flips
 from ...models.graphs import nearest_neighbours
+from ...models.images.first_images import photo_kind
 from ...models.images.measure import Measurements
 from ...models.quality import near_duplicates
 from ...models.settings import CheckSettings, GraphSettings
@@ -66,12 +68,14 @@ def _compare(
         return dict(pairs=np.zeros((0, 2), np.int64), values=np.zeros(0), limit=np.array(settings.min_similarity))
     run.report("searching for near duplicates", 0, 1)
     thumbnails = images.thumbnails[distinct]
-    by_pixels = _nearest(near_duplicates.features(thumbnails))
-    vectors = _vectors(run, labels, distinct, source)
-    neighbours = by_pixels if vectors is None else np.hstack([_nearest(vectors), by_pixels])
-    pairs = near_duplicates.unique_pairs(neighbours)
+    features, vectors = near_duplicates.features(thumbnails), _vectors(run, labels, distinct, source)
+    mirrored = resolve_flips(AUTO, *photo_kind(labels.paths[distinct].tolist())) != "none"  # digits and letters differ
+    by_pixels = _nearest(features)
+    neighbours = [by_pixels, *([] if vectors is None else [_nearest(vectors)])]
+    neighbours += [_nearest(near_duplicates.symmetric_part(features))] if mirrored else []
+    pairs = near_duplicates.unique_pairs(np.hstack(neighbours))
     values = near_duplicates.similarities(
-        thumbnails, pairs, lambda done: run.report("comparing near duplicates", done, len(pairs))
+        thumbnails, pairs, lambda done: run.report("comparing near duplicates", done, len(pairs)), mirrored
     )
     limit = near_duplicates.limit(by_pixels, pairs, values, settings.min_similarity, settings.fence_iqr)
     return dict(pairs=distinct[pairs], values=values, limit=np.array(limit))

@@ -77,12 +77,11 @@ def _member_columns(
 
 
 def save_views(run: Run, output_field: str) -> dict[str, str]:
-    """`FIELD: accepted`, `FIELD: review` (by rank, else by ascending confidence) and `FIELD: labelled`."""
+    """`FIELD: accepted`, and `FIELD: review` by rank, else by ascending confidence."""
     from fiftyone import ViewField as F
 
     status = F(f"{output_field}.status")
     by = RANK if run.dataset.has_field(f"{output_field}.{RANK}") else "confidence"
-    states = (Status.ACCEPTED, Status.REVIEW, Status.LABELLED)
-    views = {state.value: run.dataset.match(status == state.value) for state in states}
+    views = {state.value: run.dataset.match(status == state.value) for state in (Status.ACCEPTED, Status.REVIEW)}
     views[Status.REVIEW] = views[Status.REVIEW].sort_by(f"{output_field}.{by}")
     return {name: saved_views.save(run, f"{output_field}: {name}", view) for name, view in views.items()}

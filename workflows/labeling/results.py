@@ -63,7 +63,7 @@ class AutoLabelResults(RunResults):
     notes: list[str]  # sentences on declined classes and next steps
     skipped: dict[str, str]  # sample id: why its image could not be used
     synthetic: int  # samples left out because Evenset generated them
-    views: dict[str, str]  # "accepted", "review", "labelled": name of the saved view
+    views: dict[str, str]  # "accepted", "review": name of the saved view
 
     def parts(self) -> list[Part]:
         out_of_distribution = f", {self.unlike:,} of them like no labelled class" if self.unlike else ""

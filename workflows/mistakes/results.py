@@ -35,7 +35,7 @@ class MistakeResults(RunResults):
     notes: list[str]  # sentences on unjudged labels and next steps
     skipped: dict[str, str]  # sample id: why its image could not be used
     synthetic: int  # samples left out because Evenset generated them
-    views: dict[str, str]  # "mistakes", "mistakes of CLASS": name of the saved view
+    views: dict[str, str]  # "mistakes": name of the saved view
     dismissed: int = 0  # flags that a person dismissed before
     method: str = "evenset"  # of the mistakenness
     expected: float = 0.0  # number of flagged labels that are expected to be wrong

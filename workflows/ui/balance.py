@@ -10,6 +10,7 @@ import numpy as np
 
 from ...models.quality.paired_gain import ADD, DO_NOT_ADD, UNDECIDED
 from ...models.synthetic import Reason
+from ..balancing.benefit import NOT_MEASURED
 from ..balancing.measurement import TOO_FEW
 from ..balancing.plan import Plan, Target, plan_images
 from ..data import folders, synthetic
@@ -21,6 +22,9 @@ from ..runs.arguments import Classes
 from . import live, overview
 
 DRAWS = ("train_generator", "balance_classes")  # workflows that leave grids of samples while they run
+EARLIER: dict[str, Any] = dict(  # values of results that were written before they had them
+    decision=NOT_MEASURED, added=0, refused={}, verdict=[], gain=[], best="", generator="", views={}, notes=[]
+)
 WORDS = {ADD: "Worth adding", DO_NOT_ADD: "Not worth adding", UNDECIDED: "Undecided whether it is worth adding"}
 REASONS = {  # of the filters
     Reason.COPY: "a copy of a real image",
@@ -59,7 +63,8 @@ def outcome(dataset: Any, run_key: str) -> Outcome:
     Raises:
         ValueError: the run does not exist, or is not done
     """
-    results = lookup.read_results(dataset, run_key)
+    stored = {name: value for name, value in lookup.read_results(dataset, run_key).items() if value is not None}
+    results = {**EARLIER, **stored}
     folder = str(folders.run_folder(dataset, run_key))
     refused = sorted(results["refused"].items(), key=lambda item: -item[1])
     picture, refused_picture = (_existing(results.get(name)) for name in ("picture", "refused_picture"))
@@ -93,17 +98,17 @@ def sentence(results: dict[str, Any]) -> str:
         )
     gain, low, high = (f"{100 * value:+.1f}" for value in results["gain"])
     interval = f"balanced accuracy {gain} points ({low} to {high}) over {results['best']}"
-    return f"{WORDS[results['decision']]}: {interval}. {added}"
+    return f"{WORDS.get(results['decision'], results['decision'])}: {interval}. {added}"
 
 
 def _gain(row: dict[str, Any]) -> dict[str, Any] | None:
-    """Figures of a class, None if it has no held-out image."""
-    if row["gain"] is None:
+    """Figures of a class, None where it has none."""
+    if not isinstance(row.get("gain"), (int, float)):  # a text in results of earlier versions
         return None
     gain, low, high = (
-        None if value is None else 100 * value for value in (row["gain"], row["gain_low"], row["gain_high"])
+        None if value is None else 100 * value for value in (row.get(key) for key in ("gain", "gain_low", "gain_high"))
     )
-    return dict(name=row["class"], gain=gain, low=low, high=high, word=row["verdict"])
+    return dict(name=row.get("class", ""), gain=gain, low=low, high=high, word=row.get("verdict") or UNDECIDED)
 
 
 def rarest(plan: Plan, number: int) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...models.settings import SplitSettings
 from ..data.label_text import has_label
 from ..data.labels import SYNTHETIC
 from ..data.status import Status
@@ -14,11 +15,13 @@ from ..runs import lookup
 from ..runs.records import RunRecord
 from .latest_check import LatestCheck
 from .overview import NO_LABELS, STATES, Overview
+from .training_set import TrainingSet
 
 MAX_RATIO = 3.0  # of the largest class to the smallest; above it, balancing is recommended
 MAX_NAMES = 5  # of classes in a sentence
 MAX_FIRST = 30  # samples to label first
-NOTHING_LEFT = "Checked, labelled and even: nothing is left to do here."
+NOTHING_LEFT = "Checked, labelled, even, split and exported: nothing is left to do here."
+START, ACCEPT, FIRST, TARGET = "start", "accept", "first", "target"  # events of a step
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,11 @@ class Step:
     sentence: str
     reason: str = ""
     button: str = ""
-    operator: str = ""  # that the button opens
+    operator: str = ""  # that the button opens, or starts
     tab: str = ""  # or the tab that it opens
     view: str = ""  # or the saved view that it shows
-    event: str = ""  # or the panel's own event
-    params: dict[str, Any] = field(default_factory=dict)  # of the event
+    event: str = ""  # or the panel's own event; with START, a second button opens the tab or the operator's form
+    params: dict[str, Any] = field(default_factory=dict)  # of the event, or values of the form
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Findings:
     check_views: dict[str, str] = field(default_factory=dict)  # of the check, by kind of problem
     targets: list[dict[str, Any]] = field(default_factory=list)  # rows of the newest auto_label
     stopped: int = 0  # runs that were stopped, failed or killed
+    to_add: int = 0  # images that would even out the classes
+    last: TrainingSet = field(default_factory=TrainingSet)
 
 
 def steps(counts: Overview, findings: Findings) -> list[Step]:
@@ -57,6 +62,7 @@ def steps(counts: Overview, findings: Findings) -> list[Step]:
         *_suggestions(counts, findings),
         _unchecked_labels(counts, findings),
         _uneven(counts, findings),
+        *_training_set(counts, findings),
         _stopped(findings),
     ]
     return [step for step in every if step]
@@ -71,7 +77,7 @@ def _check(findings: Findings) -> Step | None:
     check = findings.check
     if check is None:
         reason = "Finds damaged files, duplicates, leaks between splits, and dark, blurred or odd images."
-        return Step("The images are not checked", reason, "Check", operator="check_dataset")
+        return Step("The images are not checked", reason, "Check", operator="check_dataset", event=START)
     titles = [f"{title} ({count:,})" for title, count in check.titles.items()]
     if not titles:
         return None
@@ -92,7 +98,7 @@ def _few_labels(counts: Overview) -> list[Step]:
     names = _listed([f"{name} ({count})" for name, count in few.items()])
     reason = f"Fewer than {MIN_CLASS_LABELS} labels are too few to judge one of them, or to learn the class well."
     sentence = f"{counted(len(few), 'class', 'has', 'have')} few labels: {names}"
-    return [Step(sentence, reason, "Show what to label", event="first", params=dict(classes=[*few]))]
+    return [Step(sentence, reason, "Show what to label", event=FIRST, params=dict(classes=[*few]))]
 
 
 def _mistakes(findings: Findings) -> Step | None:
@@ -115,7 +121,8 @@ def _suggestions(counts: Overview, findings: Findings) -> list[Step]:
     found, left = [], counts.left - findings.unreadable
     if accepted:
         reason = "They are confident enough to accept."
-        found.append(Step(f"{counted(accepted, 'suggestion')} to accept", reason, "Accept", operator="review_labels"))
+        sentence = f"{counted(accepted, 'suggestion')} to accept"
+        found.append(Step(sentence, reason, "Accept", operator="review_labels", event=ACCEPT))
     elif review:
         found += _target(findings)
     without = Step(f"{counted(left, 'sample')} with neither a label nor a suggestion", "", **auto_label)
@@ -138,7 +145,7 @@ def _target(findings: Findings) -> list[Step]:
     params = dict(run_key=record.key, target=best["target"])
     sentence = f"No suggestion reaches the target precision of {percent(target)}"
     button = f"Accept at {percent(best['target'])}"
-    return [Step(sentence, f"{reason}{counted(best['accepted'], 'sample')}.", button, event="target", params=params)]
+    return [Step(sentence, f"{reason}{counted(best['accepted'], 'sample')}.", button, event=TARGET, params=params)]
 
 
 def _unchecked_labels(counts: Overview, findings: Findings) -> Step | None:
@@ -146,17 +153,55 @@ def _unchecked_labels(counts: Overview, findings: Findings) -> Step | None:
     if "find_mistakes" in findings.done or sum(1 for row in counts.classes.values() if row[Status.LABELLED]) < 2:
         return None
     reason = "Some may be wrong: models that have not seen a label judge it."
-    return Step(
-        f"{counted(labelled, 'label', 'is', 'are')} not checked", reason, "Find mistakes", operator="find_mistakes"
-    )
+    sentence = f"{counted(labelled, 'label', 'is', 'are')} not checked"
+    return Step(sentence, reason, "Find mistakes", operator="find_mistakes", event=START)
 
 
 def _uneven(counts: Overview, findings: Findings) -> Step | None:
-    sizes = [row[Status.LABELLED] + row[SYNTHETIC] for row in counts.classes.values() if row[Status.LABELLED]]
-    if len(sizes) < 2 or max(sizes) <= MAX_RATIO * min(sizes) or "balance_classes" in findings.done:
+    sizes = _sizes(counts)
+    if not is_uneven(counts) or "balance_classes" in findings.done:
         return None
     sentence = f"The largest class has {max(sizes) / min(sizes):.0f} times as many images as the smallest"
-    return Step(sentence, "Rare classes are predicted less often than they occur.", "Balance", tab="balance")
+    reason = "Rare classes are predicted less often than they occur."
+    reason += f" {counted(findings.to_add, 'augmented copy')} would help." * bool(findings.to_add)
+    params = dict(source="augment")
+    return Step(sentence, reason, "Augment", operator="balance_classes", tab="balance", event=START, params=params)
+
+
+def is_uneven(counts: Overview) -> bool:
+    """Whether the largest class has more than MAX_RATIO times as many images as the smallest."""
+    sizes = _sizes(counts)
+    return len(sizes) > 1 and max(sizes) > MAX_RATIO * min(sizes)
+
+
+def _sizes(counts: Overview) -> list[int]:
+    """Labelled and synthetic images of each class with a label."""
+    return [row[Status.LABELLED] + row[SYNTHETIC] for row in counts.classes.values() if row[Status.LABELLED]]
+
+
+def _training_set(counts: Overview, findings: Findings) -> list[Step]:
+    """Split and export of what is labelled."""
+    if len(_sizes(counts)) < 2:
+        return []
+    last, found = findings.last, []
+    split: dict[str, Any] = dict(operator="split_dataset", event=START)
+    if "split_dataset" not in findings.done:
+        parts = (
+            f"{SplitSettings.train:.0%} to train, {SplitSettings.val:.0%} to validate, {SplitSettings.test:.0%} to test"
+        )
+        sentence = f"{counted(counts.total(Status.LABELLED), 'labelled sample', 'is', 'are')} not split"
+        found.append(Step(sentence, f"{parts}; near-duplicates stay together.", "Split", **split))
+    elif last.unsplit:
+        sentence = f"{counted(last.unsplit, 'labelled sample', 'is', 'are')} in no part of the split"
+        found.append(
+            Step(sentence, "All others keep their part.", "Extend the split", params=last.extend or {}, **split)
+        )
+    if not last.is_exported:
+        again = "export_dataset" in findings.done
+        sentence = "The last export lacks what has changed since" if again else "No folder for a training program yet"
+        reason = f"{counted(sum(_sizes(counts)), 'image')} with their labels, a manifest and a model card."
+        found.append(Step(sentence, reason, "Export", operator="export_dataset", params=last.export or {}))
+    return found
 
 
 def _stopped(findings: Findings) -> Step | None:

@@ -26,6 +26,7 @@ class FlaggedPage:
     first: int  # place of the first row
     count: int  # on all pages
     edited: int  # flagged but not listed, as the label or its contradicting near-duplicate was edited since
+    by_class: dict[str, int]  # undecided flags of each label, the most frequent first
     rows: list[dict[str, Any]]  # id, path, given, suggestion, mistakenness, reason, contradicted_by
 
 
@@ -64,7 +65,8 @@ def flagged_page(dataset: Any, run_key: str, first: int, page_size: int, skipped
     paths += [f"{field}.contradicted_by"]
     names = ("id", "path", "given", "suggestion", "mistakenness", "reason", "contradicted_by")
     rows = [dict(zip(names, values, strict=True)) for values in zip(*shown.values(paths), strict=True)]
-    return FlaggedPage(first, len(unedited), len(ids) - len(unedited), rows)
+    given = Counter(label for i, label in pairs if read.get(i, label) == label)
+    return FlaggedPage(first, len(unedited), len(ids) - len(unedited), dict(given.most_common()), rows)
 
 
 def _labels_read(dataset: Any, run_key: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from ..runs.records import RunRecord
 
 SUGGESTED = (Status.ACCEPTED.value, Status.REVIEW.value)  # states of a sample with a suggestion and no label
 STATES = (Status.LABELLED.value, *SUGGESTED, SYNTHETIC)  # of a sample, in the order of the stacked bars
-METHODS = ("auto_label", "find_mistakes", "balance_classes")
+METHODS = ("auto_label", "find_mistakes", "balance_classes", "review_labels", "split_dataset", "export_dataset")
 NO_LABELS = "No sample has a label yet: label a few samples of each class first."
 
 

@@ -102,9 +102,12 @@ def decide(
         if not into:
             delete_run(dataset, results.run_key)
         return None
-    key, began = results.run_key, records.read_record(dataset, results.run_key).started
-    records.store(dataset).set(sitting.stored_under, dict(run=key, began=began, decided=time.time()), ttl=KEPT_SECONDS)
-    return Written(key, results.changed - before)
+    key, store, changed = results.run_key, records.store(dataset), results.changed - before
+    together = [*(store.get(sitting.stored_under).get("together") or [1] * before), changed] if into else [changed]
+    began = records.read_record(dataset, key).started
+    stored = dict(run=key, began=began, decided=time.time(), together=together)
+    store.set(sitting.stored_under, stored, ttl=KEPT_SECONDS)
+    return Written(key, changed)
 
 
 def _joinable(sitting: Sitting, ids: set[str]) -> str | None:
@@ -123,14 +126,14 @@ def _joinable(sitting: Sitting, ids: set[str]) -> str | None:
     return None if later or ids.intersection(_decided(dataset, key)) else key
 
 
-def undo(sitting: Sitting, done: int | None = None) -> str | None:
-    """Undoes the last decision of this sitting; returns the sample's id.
+def undo(sitting: Sitting, done: int | None = None) -> list[str] | None:
+    """Undoes the last decision of this sitting, or the last ones that were made at once; returns the samples' ids.
 
     Args:
         done: number of decisions on the screen; with another number nothing is undone (None)
 
     Raises:
-        ValueError: there is no decision, or its label was edited since: it stays, and the earlier one is next
+        ValueError: there is no decision, or a label was edited since: it stays, and the earlier ones are next
     """
     dataset, label_field = sitting.dataset, sitting.label_field
     with locks.lock_field(dataset, f"queue of {sitting.field}", locks.WAIT_SECONDS):
@@ -141,17 +144,24 @@ def undo(sitting: Sitting, done: int | None = None) -> str | None:
             return None
         if not key or not ids:
             raise InvalidInput("there is nothing to undo")
+        store = records.store(dataset)
+        stored = store.get(sitting.stored_under)
+        *together, count = stored.get("together") or [1]  # none in a sitting of an earlier version
+        last = ids[-count:]
         lines = label_edits.read(folders.run_folder(dataset, key))
-        mine = [line for line in lines if ids[-1] in (line["id"], line.get("settles"))]
+        mine = [line for line in lines if {line["id"], line.get("settles")}.intersection(last)]
         with locks.lock_field(dataset, label_field, locks.WAIT_SECONDS):
             review_undo.check_fields(dataset, key, label_field, mine)
             edited = review_undo.restore(dataset, mine, label_field).edited
             _shorten(dataset, key, [line for line in lines if line not in mine])
-        if len(ids) == 1:
+        store.set(sitting.stored_under, {**stored, "together": together}, ttl=KEPT_SECONDS)
+        if len(ids) == len(last):
             delete_run(dataset, key)
+        if edited[1:]:
+            raise InvalidInput(f"the labels of {len(edited):,} samples were edited since, and stay")
         if edited:
-            raise InvalidInput(f"the label of {ids[-1]} was edited since, and stays")
-        return ids[-1]
+            raise InvalidInput(f"the label of {edited[0]} was edited since, and stays")
+        return last
 
 
 def _shorten(dataset: Any, key: str, lines: list[label_edits.Line]) -> None:

@@ -44,6 +44,16 @@ def test_flat_images_match_nothing():
     assert not near_duplicates.features(np.stack([flat, picture(0)]))[0].any()
 
 
+def test_a_mirrored_copy_is_found_where_it_is_sought():
+    image, other = picture(0), picture(3)
+    thumbnails = np.stack([image, np.ascontiguousarray(image[:, ::-1]), other])
+    pairs = np.array([[0, 1], [0, 2], [1, 2]])
+    plain, mirrored = (near_duplicates.similarities(thumbnails, pairs, mirrored=flag) for flag in (False, True))
+    assert plain.max() < 0.9 and mirrored[0] == pytest.approx(1) and mirrored[1:].max() < 0.9
+    parts = near_duplicates.symmetric_part(near_duplicates.features(thumbnails))
+    assert np.allclose(parts[0], parts[1], atol=1e-3) and not np.allclose(parts[0], parts[2], atol=1)
+
+
 def test_pairs_are_distinct():
     neighbours = np.array([[1, 2], [0, -1], [0, 1]])
     assert near_duplicates.unique_pairs(neighbours).tolist() == [[0, 1], [0, 2], [1, 2]]

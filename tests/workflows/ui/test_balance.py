@@ -87,6 +87,15 @@ def test_the_outcome_has_the_verdict_as_numbers(balanced):
     assert list(found.refused.values()) == sorted(found.refused.values(), reverse=True)
 
 
+def test_the_outcome_of_an_earlier_version_lacks_what_its_results_lack(balanced, monkeypatch):
+    dataset, results = balanced
+    rows = [{"class": "9", "gain": 0.1}, {"class": "8", "gain": "+1.0"}, {"class": "7"}]
+    monkeypatch.setattr(balance_overview.lookup, "read_results", lambda *_: dict(added=3, verdict=rows, picture=None))
+    found = balance_overview.outcome(dataset, results.run_key)
+    assert found.sentence == "The benefit was not measured. 3 samples were added." and found.views == {}
+    assert found.gains == [dict(name="9", gain=10.0, low=None, high=None, word="undecided")]
+
+
 def test_a_form_is_filled_in_with_names_and_synonyms_and_a_number_for_each_class():
     classes = {"cat": ["kitten", "puss"], "dog": []}
     inputs = dict(label_field="pet", output_field="auto_label", classes=classes, target={"cat": 9})

@@ -10,6 +10,7 @@ from evenset.workflows.ui import checklist, overview
 from evenset.workflows.ui.checklist import Findings, steps
 from evenset.workflows.ui.latest_check import LatestCheck
 from evenset.workflows.ui.overview import Overview
+from evenset.workflows.ui.training_set import TrainingSet
 
 CHECKED = LatestCheck("evenset_check_dataset_1", "check", 100, {})
 
@@ -29,18 +30,45 @@ def standing(unlabelled=0, cats=50, **dogs):
     [
         (Overview({}, 9), (), [""]),
         (Overview({"cat": dict.fromkeys(overview.STATES, 9)}, 9), (), [""]),
-        (standing(9), (), ["Auto-label", "Find mistakes"]),
-        (standing(), (), ["Find mistakes"]),
-        (standing(10, accepted=2, review=8), ("auto_label",), ["Accept", "Review", "Find mistakes"]),
-        (standing(15, review=8), ("auto_label", "find_mistakes"), ["Review", "Auto-label"]),  # seven were rejected
-        (standing(9_008, review=8), ("auto_label", "find_mistakes"), ["Auto-label", "Review"]),
-        (standing(cats=10), ("auto_label", "find_mistakes"), ["Balance"]),
-        (standing(cats=10), ("auto_label", "find_mistakes", "balance_classes"), []),
-        (standing(9, cats=4), ("auto_label", "find_mistakes", "balance_classes"), ["Show what to label", "Auto-label"]),
+        (standing(9), (), ["Auto-label", "Find mistakes", "Split", "Export"]),
+        (standing(), (), ["Find mistakes", "Split", "Export"]),
+        (standing(10, accepted=2, review=8), ("auto_label",), ["Accept", "Review", "Find mistakes", "Split", "Export"]),
+        (
+            standing(15, review=8),
+            ("auto_label", "find_mistakes"),
+            ["Review", "Auto-label", "Split", "Export"],
+        ),
+        (standing(9_008, review=8), ("auto_label", "find_mistakes"), ["Auto-label", "Review", "Split", "Export"]),
+        (standing(cats=10), ("auto_label", "find_mistakes"), ["Augment", "Split", "Export"]),
+        (standing(cats=10), ("auto_label", "find_mistakes", "balance_classes"), ["Split", "Export"]),
+        (
+            standing(9, cats=4),
+            ("auto_label", "find_mistakes", "balance_classes"),
+            ["Show what to label", "Auto-label", "Split", "Export"],
+        ),
     ],
 )
 def test_what_is_left_stands_in_the_order_of_the_work(counts, methods, left):
     assert [step.button for step in steps(counts, Findings(done(*methods), check=CHECKED))] == left
+
+
+def test_where_all_is_split_and_exported_nothing_is_left_until_it_changes():
+    done_all = done("auto_label", "find_mistakes", "balance_classes", "split_dataset", "export_dataset")
+    assert steps(standing(), Findings(done_all, check=CHECKED, last=TrainingSet(is_exported=True))) == []
+    last = TrainingSet(unsplit=7, extend=dict(keep=True), export=dict(include_synthetic=True))
+    extend, export = steps(standing(), Findings(done_all, check=CHECKED, last=last))
+    assert extend.sentence == "7 labelled samples are in no part of the split" and extend.params == dict(keep=True)
+    assert export.sentence == "The last export lacks what has changed since" and export.params == last.export
+
+
+def test_steps_that_only_add_start_at_a_click_and_the_others_open_a_form():
+    findings = Findings(done("auto_label"), to_add=12)
+    found = {step.button: step for step in steps(standing(9, cats=10, accepted=2), findings)}
+    started = [name for name, step in found.items() if step.event == checklist.START]
+    assert started == ["Check", "Find mistakes", "Augment", "Split"]
+    assert found["Accept"].event == checklist.ACCEPT and not found["Export"].event
+    assert found["Augment"].params == dict(source="augment") and "12 augmented copies" in found["Augment"].reason
+    assert found["Split"].reason.startswith("80% to train, 10% to validate, 10% to test")
 
 
 def test_wrong_labels_come_before_suggestions():
@@ -61,11 +89,11 @@ def test_the_check_stands_first_but_labels_are_next():
 def test_where_nothing_is_accepted_the_target_that_would_is_offered():
     rows = [dict(target=target, accepted=count) for target, count in ((0.8, 85), (0.9, 20), (0.95, 0))]
     findings = Findings(done("auto_label", target_precision=0.95), targets=rows, check=CHECKED)
-    (step,) = [step for step in steps(standing(100, review=100), findings) if step.event]
+    (step,) = [step for step in steps(standing(100, review=100), findings) if step.event == checklist.TARGET]
     assert step.params == dict(run_key="evenset_auto_label_1", target=0.9) and step.button == "Accept at 90.0 %"
     assert "95.0 %" in step.sentence and "20 samples" in step.reason
     accepts = Findings(done("auto_label", target_precision=0.9), targets=rows, check=CHECKED)
-    assert not any(step.event for step in steps(standing(100, review=100), accepts))
+    assert not any(step.event == checklist.TARGET for step in steps(standing(100, review=100), accepts))
 
 
 def test_stopped_runs_come_last():

@@ -37,7 +37,7 @@ def test_the_decisions_of_a_sitting_are_one_run_and_each_can_be_taken_back(sugge
     assert (results.changed, results.action) == (3, "mixed")
     assert sittings.decided(Sitting(suggested, *FIELDS, "one")) == [first, second, third]
 
-    assert sittings.undo(Sitting(suggested, *FIELDS, "one")) == third
+    assert sittings.undo(Sitting(suggested, *FIELDS, "one")) == [third]
     assert everything(suggested)["samples"] == two["samples"] and load_results(suggested, key).changed == 2
     delete_run(suggested, key)
     assert everything(suggested) == before
@@ -47,7 +47,7 @@ def test_taking_back_the_only_decision_leaves_no_run(suggested, everything):
     before = everything(suggested)
     (first,) = review_order.most_informative(suggested, *FIELDS, 1)
     review_queue.decide(suggested, *FIELDS, Decision(first, "accept"), person="one")
-    assert sittings.undo(Sitting(suggested, *FIELDS, "one")) == first
+    assert sittings.undo(Sitting(suggested, *FIELDS, "one")) == [first]
     assert everything(suggested) == before
     with pytest.raises(ValueError, match="nothing to undo"):
         sittings.undo(Sitting(suggested, *FIELDS, "one"))
@@ -74,7 +74,7 @@ def test_what_somebody_else_decided_or_edited_is_not_overwritten(suggested):
         review_queue.decide(suggested, *FIELDS, Decision(second, "accept"), person="two") == "evenset_review_labels_2"
     )
     assert suggested[first].ground_truth.label == "class 1"
-    assert sittings.undo(Sitting(suggested, *FIELDS, "two")) == second
+    assert sittings.undo(Sitting(suggested, *FIELDS, "two")) == [second]
 
     suggested.set_values("ground_truth", {first: fo.Classification(label="class 0")}, key_field="id")
     with pytest.raises(ValueError, match="was edited since, and stays"):
@@ -95,7 +95,7 @@ def test_a_decision_that_was_edited_since_stays_whole_and_the_one_before_is_take
     assert suggested[second].ground_truth.label == "edited"
     assert suggested[second].auto_label.status == "labelled"  # what was decided is not in review again
     assert sittings.decided(Sitting(suggested, *FIELDS, "one")) == [first]
-    assert sittings.undo(Sitting(suggested, *FIELDS, "one")) == first
+    assert sittings.undo(Sitting(suggested, *FIELDS, "one")) == [first]
     assert suggested[first].auto_label.status == "review"
 
 

@@ -58,11 +58,38 @@ def test_mistakes_that_are_applied_corrected_and_dismissed_are_one_run_and_undon
     assert [key for key in flagged.list_runs() if "review" in key] == [FIRST]
     assert (load_results(flagged, FIRST).changed, load_results(flagged, FIRST).action) == (3, "mixed")
 
-    assert sittings.undo(ada(flagged)) == ids[2]
+    assert sittings.undo(ada(flagged)) == [ids[2]]
     assert everything(flagged)["samples"] == two["samples"]
     mistake_queue.decide(ada(flagged), "accept", [third])
     delete_run(flagged, FIRST)
     assert everything(flagged) == before and sittings.decided(ada(flagged)) == []
+
+
+def test_what_was_decided_at_once_is_undone_at_once(flagged, everything):
+    before, four = everything(flagged), rows(flagged)[:4]
+    ids = [row["id"] for row in four]
+    mistake_queue.decide(ada(flagged), "accept", four[:1])
+    one = everything(flagged)
+    assert mistake_queue.decide(ada(flagged), "accept", four[1:]).changed == 3
+    assert labels(flagged, *ids) == [row["suggestion"] for row in four]
+
+    assert sorted(sittings.undo(ada(flagged), 4)) == sorted(ids[1:])
+    assert everything(flagged)["samples"] == one["samples"] and sittings.decided(ada(flagged)) == ids[:1]
+    assert load_results(flagged, FIRST).changed == 1
+    assert sittings.undo(ada(flagged), 4) is None  # of a page from before
+    assert sittings.undo(ada(flagged), 1) == ids[:1]
+    assert everything(flagged) == before
+
+
+def test_of_what_was_decided_at_once_an_edited_label_stays_alone(flagged):
+    four = rows(flagged)[:4]
+    mistake_queue.decide(ada(flagged), "accept", four)
+    ids = [row["id"] for row in four]
+    edited = dict.fromkeys(ids[:2], "edited")
+    flagged.set_values("ground_truth.label", edited, key_field="id")
+    with pytest.raises(ValueError, match="the labels of 2 samples were edited since, and stay"):
+        sittings.undo(ada(flagged))
+    assert labels(flagged, *ids) == ["edited", "edited", *[row["given"] for row in four[2:]]]
 
 
 def test_a_flag_that_a_decision_settles_is_undone_with_it(flagged, everything):
@@ -81,7 +108,7 @@ def test_a_flag_that_a_decision_settles_is_undone_with_it(flagged, everything):
 
     mistake_queue.decide(ada(flagged), "accept", [near])
     assert two not in [row["id"] for row in rows(flagged)] and sittings.decided(ada(flagged)) == [one]
-    assert sittings.undo(ada(flagged)) == one
+    assert sittings.undo(ada(flagged)) == [one]
     assert everything(flagged) == before
 
 
