@@ -21,6 +21,8 @@ from ..forms.fields import label_fields
 from .label_field import NO_FIELD, chosen_field, show_field_choice
 from .tab import Tab, open_form
 
+BUTTON_WIDTH = "160px"  # of the steps
+FULL_WIDTH = dict(button=dict(fullWidth=True))
 MAX_BARS = 100  # of a page: plotly draws 1,000 in half a minute, while the App stands still
 
 
@@ -69,22 +71,23 @@ class OverviewTab(Tab):
         for text in state.get("notes") or []:
             widgets.note(page, "info", text)
         if state["names"]:
-            layout = charts.bar_layout(state["names"], "images")
             self._show_pages(page, state)
-            page.plot("overview_bars", data=state["bars"], layout=layout, config=charts.CONFIG,
-                      on_click=self.on_overview_bar)  # fmt: skip
+            chart = (state["bars"], charts.bar_layout(state["names"], "images"))
+            charts.draw(page, "overview_bars", "Bars: images of each class by state", chart, self.on_overview_bar)
 
     def _show_steps(self, page: types.Object, steps: list[dict[str, Any]]) -> None:
         """Draws a line for each step, with a button; that of the next step stands out."""
         if not steps:
             widgets.heading(page, checklist.NOTHING_LEFT)
         for place, step in enumerate(steps):
-            line = page.h_stack(f"step_{place}", gap=2, align_y="center")
+            line = widgets.grid_row(
+                page, f"step_{place}", f"{widgets.REST} {BUTTON_WIDTH}" if step["button"] else "1fr"
+            )
+            widgets.text(line, " ".join([f"**{step['sentence']}.**".replace("..", "."), step["reason"]]))
             if step["button"]:
                 variant = "contained" if step["is_next"] else "outlined"
-                line.btn(f"step_{place}_button", label=step["button"], variant=variant,
+                line.btn(f"step_{place}_button", label=step["button"], variant=variant, componentsProps=FULL_WIDTH,
                          on_click=self.on_overview_step, params=dict(place=place))  # fmt: skip
-            widgets.text(line, " ".join([f"**{step['sentence']}.**".replace("..", "."), step["reason"]]))
 
     def _show_pages(self, page: types.Object, state: dict[str, Any]) -> None:
         """Draws buttons to the other classes, where one chart cannot show all."""
