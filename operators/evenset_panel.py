@@ -15,6 +15,7 @@ from ..workflows.runs import records, worker
 from ..workflows.ui import sittings
 from .display import widgets
 from .display.accessible import name_inputs
+from .display.icons import icons_of
 from .display.pages import PANEL
 from .display.wording import capitalize
 from .execution import take_opening
@@ -56,7 +57,7 @@ class EvensetPanel(foo.Panel):
         return foo.PanelConfig(
             name=PANEL,
             label="Evenset",
-            icon="auto_awesome",
+            **icons_of("evenset"),
             help_markdown="Label the rest, review, find mistakes, balance the classes, and undo",
         )
 
