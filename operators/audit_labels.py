@@ -27,7 +27,7 @@ class AuditLabels(foo.Operator):
         return foo.OperatorConfig(
             name="audit_labels",
             label="Audit labels",
-            description="Evenset: check accepted samples drawn at random, to bound the precision of all accepted labels",
+            description="Evenset: check accepted samples drawn at random, to bound the precision of all",
             **icons_of("review"),
             dynamic=True,
             execute_as_generator=True,

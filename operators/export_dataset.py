@@ -40,7 +40,7 @@ class ExportDataset(foo.Operator):
         return foo.OperatorConfig(
             name="export_dataset",
             label="Export dataset",
-            description="Evenset: copy labelled images into a folder that other programs read, with labels.csv and a README",
+            description="Evenset: copy labelled images into a folder that other programs read, with labels.csv",
             **icons_of("export"),
             dynamic=True,
             execute_as_generator=True,

@@ -42,7 +42,7 @@ class TrainGCN(foo.Operator):
         return foo.OperatorConfig(
             name="train_gcn",
             label="Train GCN",
-            description="Evenset: learn from neighbours, among the samples or inside each image, and predict every sample",
+            description="Evenset: learn from neighbours, among the samples or inside each image; predict all",
             **icons_of("train"),
             dynamic=True,
             execute_as_generator=True,

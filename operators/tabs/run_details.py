@@ -24,7 +24,8 @@ def describe_run(dataset: Any, key: str) -> dict[str, Any]:
     actions = possible_actions(dataset, vars(record), live.resumed(dataset))
     text, views = read_text_and_views(dataset, key, record)
     notes = describe_problems(dataset, record, has_files, "resume" in actions)
-    return dict(key=key, notes=notes, views=views, text=text, settings=changed_settings(record), actions=actions)
+    details = dict(notes=notes, views=views, text=text, settings=changed_settings(record), actions=actions)
+    return dict(details, key=key, state=record.state)
 
 
 def possible_actions(dataset: Any, row: dict[str, Any], resumed: Collection[str]) -> list[str]:

@@ -13,7 +13,7 @@ from ...workflows.delete_run import ALL
 from ...workflows.runs import worker
 from ...workflows.ui import live
 from ..display import widgets
-from ..display.wording import capitalize, label_of
+from ..display.wording import label_of
 from ..forms.refill import reopen_form
 from .run_details import as_text, describe_run, possible_actions
 from .tab import Tab, open_form
@@ -83,7 +83,7 @@ class RunsTab(Tab):
         page.view("runs_list", view)
 
     def _show_run(self, page: types.Object, run: dict[str, Any]) -> None:
-        widgets.heading(page, capitalize(name_of(run["key"])))
+        widgets.heading(page, f"{name_of(run['key'])} · {run['state']}")
         for sentence in run["notes"]:
             widgets.note(page, "warning", sentence)
         buttons = widgets.button_row(page, "run_views")

@@ -301,6 +301,15 @@ def test_a_run_that_ended_before_stop_was_pressed_is_shown_as_it_is(suggested, e
     assert "Try again" not in sent.page and panel.state["run"]["key"] == KEY
 
 
+def test_the_grid_is_drawn_once_when_a_run_has_ended(suggested):
+    panel = Panel(suggested).open("overview")
+    panel.state["live"] = [dict(run_key=KEY)]  # and nothing runs now
+
+    _, requests = panel.execute("on_live_tick")
+
+    assert [one.operator_uri for one in requests if one.operator_uri.startswith("reload_")] == ["reload_dataset"]
+
+
 def test_each_run_that_runs_has_its_own_curves(suggested, monkeypatch):
     row = dict(workflow="train_resnet", phase="training", done=2, total=9, note="", started=0.0, seconds_left=None)
     rows = [dict(row, run_key=key) for key in ("first", "second", None)]  # the third has only a worker yet
