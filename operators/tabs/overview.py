@@ -22,7 +22,6 @@ from .label_field import NO_FIELD, chosen_field, show_field_choice
 from .tab import Tab, open_form
 
 BUTTON_WIDTH = "160px"  # of the steps
-FULL_WIDTH = dict(button=dict(fullWidth=True))
 MAX_BARS = 100  # of a page: plotly draws 1,000 in half a minute, while the App stands still
 
 
@@ -80,13 +79,13 @@ class OverviewTab(Tab):
         if not steps:
             widgets.heading(page, checklist.NOTHING_LEFT)
         for place, step in enumerate(steps):
-            line = widgets.grid_row(
-                page, f"step_{place}", f"{widgets.REST} {BUTTON_WIDTH}" if step["button"] else "1fr"
-            )
+            columns = f"{widgets.REST} {BUTTON_WIDTH}" if step["button"] else widgets.REST
+            line = widgets.grid_row(page, f"step_{place}", columns)
             widgets.text(line, " ".join([f"**{step['sentence']}.**".replace("..", "."), step["reason"]]))
             if step["button"]:
-                variant = "contained" if step["is_next"] else "outlined"
-                line.btn(f"step_{place}_button", label=step["button"], variant=variant, componentsProps=FULL_WIDTH,
+                look = dict(button=dict(fullWidth=True))
+                line.btn(f"step_{place}_button", label=step["button"], componentsProps=look,
+                         variant="contained" if step["is_next"] else "outlined",
                          on_click=self.on_overview_step, params=dict(place=place))  # fmt: skip
 
     def _show_pages(self, page: types.Object, state: dict[str, Any]) -> None:
