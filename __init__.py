@@ -63,25 +63,25 @@ CLASSES = {  # results and errors: name -> the module that has it
     "ImageError": ".models.errors",
 }
 
-OPERATORS = {  # the App: module of operators/ -> its class
+OPERATORS = {  # the App, in the order of the work: module of operators/ -> its class
+    "open_evenset": "OpenEvenset",
     "check_dataset": "CheckDataset",
     "preprocess_images": "PreprocessImages",
-    "train_resnet": "TrainResNet",
-    "train_gcn": "TrainGCN",
     "auto_label": "AutoLabel",
     "review_labels": "ReviewLabels",
     "audit_labels": "AuditLabels",
     "find_mistakes": "FindMistakes",
     "train_generator": "TrainGenerator",
     "balance_classes": "BalanceClasses",
+    "train_resnet": "TrainResNet",
+    "train_gcn": "TrainGCN",
     "compare_methods": "CompareMethods",
     "split_dataset": "SplitDataset",
     "export_dataset": "ExportDataset",
-    "delete_run": "DeleteRun",
     "resume_run": "ResumeRun",
     "stop_run": "StopRun",
+    "delete_run": "DeleteRun",
     "watch_runs": "WatchRuns",
-    "open_evenset": "OpenEvenset",
     "evenset_panel": "EvensetPanel",
 }
 

@@ -12,6 +12,7 @@ from ..workflows.audit_labels import audit_labels
 from ..workflows.display.progress_bar import Progress
 from ..workflows.runs import records
 from ..workflows.runs.lookup import audits_of, writer_of
+from .display.icons import icons_of
 from .display.pages import Page
 from .execution import run_in_server
 from .forms.form import Form, build_form
@@ -27,8 +28,8 @@ class AuditLabels(foo.Operator):
         return foo.OperatorConfig(
             name="audit_labels",
             label="Audit labels",
-            description="Check accepted samples drawn at random, to bound the precision of all accepted labels",
-            icon="fact_check",
+            description="Evenset: check accepted samples drawn at random, to bound the precision of all",
+            **icons_of("review"),
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,

@@ -16,6 +16,7 @@ from ..workflows.labeling.warm_start import INHERITED
 from ..workflows.runs import records
 from ..workflows.runs.records import RunRecord
 from ..workflows.training.auto_embeddings import AUTO
+from .display.icons import icons_of
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
@@ -56,8 +57,8 @@ class AutoLabel(foo.Operator):
         return foo.OperatorConfig(
             name="auto_label",
             label="Auto-label",
-            description="Learn from a few labels, and label the remaining samples",
-            icon="auto_awesome",
+            description="Evenset: learn from a few labels, and label the remaining samples",
+            **icons_of("label"),
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,

@@ -10,6 +10,7 @@ import fiftyone.operators.types as types
 from ..models.settings import BALANCE_SETTINGS
 from ..workflows.display.tables import counted
 from ..workflows.ui import balance
+from .display.icons import icons_of
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.balance import (
@@ -34,8 +35,8 @@ class BalanceClasses(foo.Operator):
         return foo.OperatorConfig(
             name="balance_classes",
             label="Balance classes",
-            description="Add synthetic images to small classes, where they help",
-            icon="balance",
+            description="Evenset: add synthetic images to small classes, where they help",
+            **icons_of("balance"),
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,

@@ -11,6 +11,7 @@ from ..models.settings import CheckSettings
 from ..workflows.display.tables import counted
 from ..workflows.training.auto_embeddings import AUTO
 from ..workflows.ui import user_input
+from .display.icons import icons_of
 from .display.pages import Page
 from .display.wording import capitalize
 from .execution import Arguments, run_in_worker
@@ -30,8 +31,8 @@ class CheckDataset(foo.Operator):
         return foo.OperatorConfig(
             name="check_dataset",
             label="Check dataset",
-            description="Find damaged files, duplicates, leaks between splits, and images that stand out",
-            icon="fact_check",
+            description="Evenset: find damaged files, duplicates, leaks between splits, and images that stand out",
+            **icons_of("images"),
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,

@@ -17,6 +17,7 @@ from ..models.settings import (
 )
 from ..workflows.data.labels import real_samples
 from ..workflows.display.tables import counted
+from .display.icons import icons_of
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.balance import SEVERITY, ask_balance_sections, ask_generator, ask_target
@@ -58,8 +59,8 @@ class CompareMethods(foo.Operator):
         return foo.OperatorConfig(
             name="compare_methods",
             label="Compare methods",
-            description="Score several methods on the same held-out labels",
-            icon="leaderboard",
+            description="Evenset: score several methods on the same held-out labels",
+            **icons_of("compare"),
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,

@@ -14,6 +14,7 @@ from ..workflows.display.progress_bar import Progress
 from ..workflows.display.tables import counted
 from ..workflows.runs import records
 from ..workflows.runs.deletion_plan import describe_deletion, newest_first
+from .display.icons import icons_of
 from .display.pages import Page
 from .execution import run_in_server
 from .forms.form import Form, build_form
@@ -29,8 +30,8 @@ class DeleteRun(foo.Operator):
         return foo.OperatorConfig(
             name="delete_run",
             label="Delete a run",
-            description="Undo an Evenset run: deletes its fields, views and files, and restores the labels it changed",
-            icon="undo",
+            description="Evenset: undo a run: deletes its fields, views and files, and restores the labels it changed",
+            **icons_of("runs"),
             dynamic=True,
             execute_as_generator=True,
         )

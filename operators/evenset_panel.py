@@ -14,6 +14,8 @@ from ..workflows.data.internals import dataset_id, requests_to_app
 from ..workflows.runs import records, worker
 from ..workflows.ui import sittings
 from .display import widgets
+from .display.accessible import name_inputs
+from .display.icons import icons_of
 from .display.pages import PANEL
 from .display.wording import capitalize
 from .execution import take_opening
@@ -55,7 +57,7 @@ class EvensetPanel(foo.Panel):
         return foo.PanelConfig(
             name=PANEL,
             label="Evenset",
-            icon="auto_awesome",
+            **icons_of("evenset"),
             help_markdown="Label the rest, review, find mistakes, balance the classes, and undo",
         )
 
@@ -113,7 +115,7 @@ class EvensetPanel(foo.Panel):
                     self.live.show_timer(page)  # the next look may work
         widgets.note(page, "error", reason)
         page.btn("again", label="Try again", icon="refresh", on_click=self.on_again)
-        ctx.ops.show_panel_output(types.Property(page, view=MARGINS))
+        ctx.ops.show_panel_output(name_inputs(types.Property(page, view=MARGINS)))
 
     def render(self, ctx: foo.ExecutionContext) -> types.Property:
         page = types.Object()
@@ -129,7 +131,7 @@ class EvensetPanel(foo.Panel):
             self.live.show(ctx, page)
             tab.show(ctx, page)
             self.live.show_listener(ctx, page, self.on_view)
-        return types.Property(page, view=MARGINS)
+        return name_inputs(types.Property(page, view=MARGINS))
 
     def _show_tab_bar(self, ctx: foo.ExecutionContext, page: types.Object) -> None:
         names = tuple(self.tabs)

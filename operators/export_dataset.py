@@ -14,6 +14,7 @@ from ..workflows.data import export_folders
 from ..workflows.display.tables import counted
 from ..workflows.exporting.selection import Origin, read_splits, read_wanted
 from ..workflows.splitting.tags import newest_tags
+from .display.icons import icons_of
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.fields import suggestion_fields
@@ -40,8 +41,8 @@ class ExportDataset(foo.Operator):
         return foo.OperatorConfig(
             name="export_dataset",
             label="Export dataset",
-            description="Copy labelled images into a folder that other programs read, with labels.csv and a README",
-            icon="drive_folder_upload",
+            description="Evenset: copy labelled images into a folder that other programs read, with labels.csv",
+            **icons_of("export"),
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,

@@ -10,6 +10,7 @@ import fiftyone.operators.types as types
 from ..models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
 from ..workflows.display.tables import counted
 from ..workflows.training.auto_embeddings import AUTO
+from .display.icons import icons_of
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
@@ -37,8 +38,8 @@ class FindMistakes(foo.Operator):
         return foo.OperatorConfig(
             name="find_mistakes",
             label="Find mistakes",
-            description="Find labels that are likely wrong, with a reason and a suggestion for each",
-            icon="troubleshoot",
+            description="Evenset: find labels that are likely wrong, with a reason and a suggestion for each",
+            **icons_of("mistakes"),
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,

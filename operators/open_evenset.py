@@ -5,6 +5,7 @@ from __future__ import annotations
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
+from .display.icons import icons_of
 from .display.pages import PANEL
 from .execution import set_opening
 
@@ -15,12 +16,12 @@ class OpenEvenset(foo.Operator):
         return foo.OperatorConfig(
             name="open_evenset",
             label="Open Evenset",
-            description="Open the panel to label, review, check and balance a dataset",
-            icon="auto_awesome",
+            description="Evenset: open the panel to label, review, check and balance a dataset",
+            **icons_of("evenset"),
         )
 
     def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
-        button = types.Button(label="Evenset", icon="auto_awesome", prompt=False)
+        button = types.Button(label="Evenset", prompt=False, **icons_of("evenset"))
         return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
 
     def execute(self, ctx: foo.ExecutionContext) -> None:

@@ -8,6 +8,7 @@
   const LETTERS = { accept: "A", skip: "S", reject: "X", undo: "U" };
   const TYPED = "input:not([type=range], [type=checkbox]), textarea, select, [contenteditable=true], [role=textbox]";
   const OVER = "[role=dialog], [role=listbox], [role=menu], [data-cy=modal]"; // over the panel: these take the keys
+  const STEPS = { ArrowRight: 1, ArrowUp: 1, PageUp: 5, ArrowLeft: -1, ArrowDown: -1, PageDown: -5 }; // of a slider
   const SETTLE_MS = 300; // an answer arrives a moment before it is drawn
   const CALM_MS = 1000; // changes wait this long: the panel's own are drawn by then
   const TYPING_MS = 10_000; // after a key, the user may still be typing
@@ -93,7 +94,7 @@
     if (actions.includes("correct") && numbered.length) words.push("a number corrects");
     if (waiting > 0) words.push(`${waiting} waiting`);
     const line = (name, text) =>
-      createElement(Typography, { key: name, variant: "caption", color: "text.secondary", component: "div" }, text);
+      createElement(Typography, { key: name, variant: "body2", color: "text.secondary", component: "div" }, text);
     const names = numbered.map(([key, name]) => (key === name ? key : `${key}: ${name}`)).join(", ");
     return [line("keys", words.join(", ")), actions.includes("correct") && names && line("names", names)];
   }
@@ -207,7 +208,7 @@
       createElement(Tab, { key: name, value: name, label: name[0].toUpperCase() + name.slice(1), sx: look }),
     );
     const edge = { borderBottom: 1, borderColor: "divider" };
-    return createElement(Tabs, { value: asked ?? schema.view.shown, onChange: click, variant: "scrollable", sx: edge }, tabs);
+    return createElement(Tabs, { value: asked ?? schema.view.shown, onChange: click, variant: "scrollable", sx: edge, "aria-label": "Evenset" }, tabs);
   }
 
   /** Reports changes to the panel; invisible. view: on_changes, on_view, seen, channel, dataset_id, dataset_name. */
@@ -269,6 +270,93 @@
     };
   }
 
+  /** A slider that keeps the focus while its answer is drawn: keys move it by a step, with Shift by a fine one.
+   *  view: on_slide, label, value, low, high, step, fine_step. */
+  function EvensetSlider({ schema }) {
+    const { Slider, Stack, Typography } = window.__mui__;
+    const call = usePanelCall();
+    const { view } = schema;
+    const [moved, setMoved] = useState(null); // the user's value, until it is drawn
+    const now = useRef({ timer: 0 });
+    const value = (now.current.value = moved ?? view.value);
+    useEffect(() => {
+      if (!now.current.timer) setMoved(null); // else the user has moved on
+    }, [view.value]);
+    useEffect(() => () => window.clearTimeout(now.current.timer), []);
+
+    const round = (value, step) => Number(Math.min(view.high, Math.max(view.low, Math.round(value / step) * step)).toFixed(4));
+    const report = () => {
+      window.clearTimeout(now.current.timer);
+      const send = () => {
+        now.current.timer = 0;
+        call(view.on_slide, { value: now.current.value });
+      };
+      now.current.timer = window.setTimeout(send, SETTLE_MS); // of several keys, the last one
+    };
+    const press = (event) => {
+      const steps = STEPS[event.key];
+      if (!steps) return;
+      event.preventDefault(); // else the browser moves it, too
+      const step = event.shiftKey ? view.fine_step : view.step;
+      setMoved(round(value + steps * step, step));
+      report();
+    };
+    const slide = (event, value) => setMoved(value < view.high ? round(value, view.step) : value);
+    const range = { value, min: view.low, max: view.high, step: view.fine_step, valueLabelDisplay: "on" };
+    const events = { onChange: slide, onChangeCommitted: report, onKeyDown: press };
+    const slider = createElement(Slider, { key: "slider", "aria-label": view.label, ...range, ...events });
+    const label = createElement(Typography, { key: "label", "aria-hidden": true, noWrap: true, flexShrink: 0 }, view.label);
+    const look = { px: 2, pt: 4, pb: 1 }; // room for the value above the slider
+    return createElement(Stack, { direction: "row", spacing: 3, alignItems: "center", sx: look }, [label, slider]);
+  }
+
+  /** A progress bar that moves; FiftyOne's has no name, and keeps the value that it was first drawn with.
+   *  view: label, value (0..1). */
+  function EvensetProgress({ schema }) {
+    const { Box, LinearProgress, Stack, Typography } = window.__mui__;
+    const { label, value } = schema.view;
+    const percent = Math.round(100 * value);
+    const bar = createElement(LinearProgress, { variant: "determinate", value: percent, "aria-label": label });
+    const beside = createElement(Typography, { key: "percent", color: "text.secondary" }, `${percent}%`);
+    const line = [createElement(Box, { key: "bar", sx: { flexGrow: 1 } }, bar), beside];
+    const below = createElement(Typography, { key: "label", variant: "body2", color: "text.secondary" }, label);
+    const first = createElement(Stack, { key: "line", direction: "row", spacing: 2, alignItems: "center" }, line);
+    return createElement(Box, null, [first, below]);
+  }
+
+  /** The list of runs: a row has its cells and its buttons; the name opens the details below.
+   *  view: on_choose, on_NAME for each action, columns, rows: key, name, cells, actions (name, label, icon), is_chosen. */
+  function EvensetRuns({ schema }) {
+    const { Box, Button, Icon, IconButton, Table, TableBody, TableCell, TableHead, TableRow } = window.__mui__;
+    const call = usePanelCall();
+    const { view } = schema;
+    const cell = (key, content, more = {}) => createElement(TableCell, { key, sx: { px: 0.75, py: 0.25 }, ...more }, content);
+    const name = ({ key, name, is_chosen }) => {
+      const look = { textTransform: "none", textAlign: "left", minWidth: 0, p: 0.5 };
+      const open = () => call(view.on_choose, { value: key });
+      return createElement(Button, { onClick: open, sx: look, "aria-pressed": is_chosen, color: is_chosen ? "primary" : "inherit" }, name);
+    };
+    const button = (row, [action, label, icon]) => {
+      const press = () => call(view[`on_${action}`], { run_key: row.key });
+      const named = { key: action, title: label, "aria-label": `${label} ${row.name}`, size: "small", onClick: press };
+      return createElement(IconButton, named, createElement(Icon, { fontSize: "small" }, icon));
+    };
+    const rows = view.rows.map((row) => {
+      const buttons = row.actions.map((action) => button(row, action));
+      const cells = [
+        cell("name", name(row), { component: "th", scope: "row", sx: { px: 0, py: 0.25 } }),
+        ...row.cells.map((text, place) => cell(place, text)),
+        cell("actions", buttons, { sx: { px: 0, py: 0.25, whiteSpace: "nowrap", textAlign: "right" } }),
+      ];
+      return createElement(TableRow, { key: row.key, selected: row.is_chosen, "data-run": row.key }, cells);
+    });
+    const titles = view.columns.map((title) => cell(title, title, { sx: { px: 0.75, py: 0.5 } }));
+    const head = createElement(TableHead, { key: "head" }, createElement(TableRow, null, [...titles, cell("actions", "")]));
+    const body = createElement(TableBody, { key: "body" }, rows);
+    const table = createElement(Table, { size: "small", stickyHeader: true, "aria-label": "Runs" }, [head, body]);
+    return createElement(Box, { sx: { maxHeight: 320, overflow: "auto" } }, table);
+  }
+
   /** Text tables in a font size that fits the panel, within limits; wider ones scroll sideways. Sentences wrap. */
   function EvensetTable({ schema }) {
     const { Box } = window.__mui__;
@@ -297,6 +385,9 @@
     return createElement(Box, { ...button, sx: look }, heading, createElement(Typography, hint, description));
   }
 
-  for (const [name, component] of Object.entries({ EvensetSection, EvensetKeys, EvensetListener, EvensetTable, EvensetTabs, EvensetTimer }))
+  const COMPONENTS = {
+    EvensetKeys, EvensetListener, EvensetProgress, EvensetRuns, EvensetSection, EvensetSlider, EvensetTable, EvensetTabs, EvensetTimer,
+  };
+  for (const [name, component] of Object.entries(COMPONENTS))
     registerComponent({ name, component, type: PluginComponentType.Component, activator: () => true });
 })();

@@ -9,6 +9,7 @@ import fiftyone.operators.types as types
 
 from ..models.settings import CopySettings, ImageSettings, split
 from ..workflows.display.tables import counted
+from .display.icons import icons_of
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
@@ -24,8 +25,8 @@ class PreprocessImages(foo.Operator):
         return foo.OperatorConfig(
             name="preprocess_images",
             label="Preprocess images",
-            description="Write denoised, grayscale or resized copies that the grid can show",
-            icon="auto_fix_high",
+            description="Evenset: write denoised, grayscale or resized copies that the grid can show",
+            **icons_of("images"),
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,

@@ -8,6 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..workflows.training import duration
+from .display.icons import icons_of
 from .execution import run_in_worker
 from .forms.form import Form, build_form
 from .forms.inputs import ask_run, require_input
@@ -19,8 +20,8 @@ class ResumeRun(foo.Operator):
         return foo.OperatorConfig(
             name="resume_run",
             label="Resume a run",
-            description="Continue a run that was stopped or killed",
-            icon="restart_alt",
+            description="Evenset: continue a run that was stopped or killed",
+            **icons_of("runs"),
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,

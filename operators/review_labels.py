@@ -18,6 +18,7 @@ from ..workflows.reviewing.request import Review
 from ..workflows.runs.lookup import writer_of
 from ..workflows.runs.records import RunRecord
 from ..workflows.ui.overview import SUGGESTED
+from .display.icons import icons_of
 from .display.pages import Page
 from .execution import run_in_server
 from .forms.fields import label_fields
@@ -36,8 +37,8 @@ class ReviewLabels(foo.Operator):
         return foo.OperatorConfig(
             name="review_labels",
             label="Review labels",
-            description="Accept, correct or reject suggested labels; one click undoes it",
-            icon="rate_review",
+            description="Evenset: accept, correct or reject suggested labels; one click undoes it",
+            **icons_of("review"),
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,

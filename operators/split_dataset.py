@@ -10,6 +10,7 @@ import fiftyone.operators.types as types
 from ..models.settings import SplitSettings
 from ..workflows.display.tables import counted
 from ..workflows.splitting.tags import check_tags
+from .display.icons import icons_of
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
@@ -32,8 +33,8 @@ class SplitDataset(foo.Operator):
         return foo.OperatorConfig(
             name="split_dataset",
             label="Split dataset",
-            description="Tag samples for training, validation and test, with near-duplicates on one side",
-            icon="call_split",
+            description="Evenset: tag samples for training, validation and test, with near-duplicates on one side",
+            **icons_of("split"),
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,

@@ -9,6 +9,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..workflows import stop_run
+from .display.icons import icons_of
 from .display.pages import PANEL
 from .execution import show_errors
 from .forms.form import Form, build_form
@@ -21,8 +22,8 @@ class StopRun(foo.Operator):
         return foo.OperatorConfig(
             name="stop_run",
             label="Stop a run",
-            description="Stop a run within a batch; it can be resumed",
-            icon="stop",
+            description="Evenset: stop a run within a batch; it can be resumed",
+            **icons_of("runs"),
             dynamic=True,
             execute_as_generator=True,
         )

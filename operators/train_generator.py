@@ -9,6 +9,7 @@ import fiftyone.operators.types as types
 
 from ..models.settings import GeneratorSettings, ImageSettings, TrainGeneratorSettings
 from ..workflows.display.tables import counted
+from .display.icons import icons_of
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
@@ -27,8 +28,8 @@ class TrainGenerator(foo.Operator):
         return foo.OperatorConfig(
             name="train_generator",
             label="Train generator",
-            description="Learn to draw images of each class, for balancing the classes",
-            icon="brush",
+            description="Evenset: learn to draw images of each class, for balancing the classes",
+            **icons_of("balance"),
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,

@@ -9,6 +9,7 @@ import fiftyone.operators.types as types
 
 from ..models.settings import ImageSettings, ResNetSettings
 from ..workflows.display.tables import counted
+from .display.icons import icons_of
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
@@ -45,8 +46,8 @@ class TrainResNet(foo.Operator):
         return foo.OperatorConfig(
             name="train_resnet",
             label="Train ResNet",
-            description="Train on the labelled samples, and predict every sample",
-            icon="model_training",
+            description="Evenset: train on the labelled samples, and predict every sample",
+            **icons_of("train"),
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,

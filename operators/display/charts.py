@@ -6,21 +6,42 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...workflows.data.status import Status
+import fiftyone.operators.types as types
+
+from ...workflows.data.colours import STATUS_COLOURS
+
+Chart = tuple[list[dict[str, Any]], dict[str, Any]]  # traces and layout, for plotly
 
 COLOURS: dict[str, str] = {  # of the states of a sample, on light and on dark
-    Status.LABELLED: "#4c8dff",
-    Status.ACCEPTED: "#3bb273",
-    Status.REVIEW: "#ff8a3d",
+    **STATUS_COLOURS,
     "synthetic": "#9b8cf0",
     "view": "#e5a50a",
 }
 PLAN_COLOURS = {"real": "#6b7a90", "synthetic": "#9b8cf0", "to_add": "#ff8a3d"}
 VERDICT_COLOURS = {"gains": "#3bb273", "loses": "#e5484d"}  # other verdicts: the colour of real images
 CONFIG = dict(displayModeBar=False, responsive=True, scrollZoom=False)  # as wide as the panel; the wheel scrolls it
-LEGEND = dict(orientation="h", y=1, yanchor="bottom", x=0, traceorder="normal")
+LEGEND = dict(orientation="v", x=1.02, xanchor="left", y=1, yanchor="top", traceorder="normal")  # beside the chart
 BAR_PX, MIN_CHART_PX = 22, 180  # height of a bar, and of a chart
 MAX_NAME_LETTERS = 24  # of a name beside a bar
+
+
+def draw(page: types.Object, name: str, label: str, chart: Chart, on_click: Any = None) -> None:
+    """Adds a chart.
+
+    Args:
+        label: its content, for screen readers
+    """
+    data, layout = chart
+    named = dict(container={"role": "figure", "aria-label": label})
+    page.plot(name, data=data, layout=layout, config=CONFIG, on_click=on_click, componentsProps=named)
+
+
+def axis_title(text: str, side: str = "x") -> dict[str, Any]:
+    """A title as an annotation, which is as dark as other text; FiftyOne's own axis titles are hard to read."""
+    place = (
+        dict(x=0.5, y=0, yshift=-24, yanchor="top") if side == "x" else dict(x=0, y=1, yanchor="bottom", xanchor="left")
+    )
+    return dict(place, text=text, showarrow=False, xref="paper", yref="paper")
 
 
 def bars(
@@ -48,9 +69,10 @@ def bar_layout(names: Sequence[str], title: str = "") -> dict[str, Any]:
         barmode="stack",
         showlegend=True,
         height=max(MIN_CHART_PX, 70 + BAR_PX * len(names)),
-        margin=dict(l=10, r=20, t=30, b=30),
+        margin=dict(l=10, r=20, t=10, b=50),
         bargap=0.25,
-        xaxis=dict(title=dict(text=title), automargin=True, fixedrange=True),
+        xaxis=dict(automargin=True, fixedrange=True),
+        annotations=[axis_title(title)] if title else [],
         yaxis=dict(name_axis(names), range=[len(names) - 0.5, -0.5]),
         legend=LEGEND,
     )

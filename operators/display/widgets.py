@@ -73,16 +73,16 @@ def dropdown(page: types.Object, name: str, labels: dict[str, str], label: str, 
 
 
 def thumbnail(page: types.Object, name: str, path: str, width_px: int = 96) -> None:
-    """Adds a sample's image; another image needs another name."""
-    view = types.ImageView(width=f"{width_px}px", height=f"{width_px}px")
+    """Adds a sample's image, read out as its file's name; another image needs another name."""
+    view = types.ImageView(width=f"{width_px}px", height=f"{width_px}px", alt=Path(path).name)
     page.str(name, default=media_url(path), view=view)
 
 
-def image(page: types.Object, path: str) -> None:
-    """Adds an image as wide as the panel; a file that was written again is shown again."""
+def image(page: types.Object, path: str, alt: str) -> None:
+    """Adds an image as wide as the panel, read out as `alt`; a file that was written again is shown again."""
     written = Path(path).stat().st_mtime_ns if Path(path).exists() else 0
     name = unique_name("picture", f"{path} {written}")
-    page.str(name, default=f"{media_url(path)}&drawn={written}", view=types.ImageView(width="100%"))
+    page.str(name, default=f"{media_url(path)}&drawn={written}", view=types.ImageView(width="100%", alt=alt))
 
 
 def media_url(path: str) -> str:

@@ -12,6 +12,7 @@ import fiftyone.operators.types as types
 from ...workflows.runs.worker import sentence
 from ...workflows.training import duration
 from ..display import charts, widgets
+from ..display.accessible import name_inputs
 from ..display.wording import capitalize, use_labels
 
 
@@ -37,7 +38,7 @@ def build_form(
     except Exception as error:
         form.refuse(sentence(error, title))
     view = types.PromptView(label=title, submit_button_label=form.button)
-    return types.Property(form.lines, view=view)
+    return name_inputs(types.Property(form.lines, view=view))
 
 
 def scheduling_hint() -> str:

@@ -70,13 +70,13 @@ class BalanceTab(Tab):
                 path = balance.newest_picture(ctx.dataset, row["run_key"])
                 if path:
                     widgets.heading(page, "Images that the generator draws now, one row per class")
-                    widgets.image(page, str(path))
+                    widgets.image(page, str(path), "Images that the generator draws now")
 
     def _show_plan(self, page: types.Object, state: dict[str, Any]) -> None:
         widgets.dropdown(page, "balance_target", TARGETS, "Images per class", self.on_balance_target)
         widgets.heading(page, f"{counted(state['add'], 'synthetic image')} would be added")
-        layout = charts.bar_layout(state["names"], "images")
-        page.plot("balance_plan", data=state["bars"], layout=layout, config=charts.CONFIG)
+        chart = (state["bars"], charts.bar_layout(state["names"], "images"))
+        charts.draw(page, "balance_plan", "Bars: real, synthetic and planned images of each class", chart)
         if state["hidden"]:
             widgets.text(page, f"{form.hidden_classes(state['hidden'])} not drawn.")
         for sentence in state["mistakes"]:
@@ -100,15 +100,15 @@ class BalanceTab(Tab):
         if outcome["gains"]:
             hint = describe_intervals(outcome["gains"])
             widgets.heading(page, "Gain of each class, in points of recall on held-out real images", hint)
-            layout = gains_layout(outcome["gains"][: form.MAX_BARS])
-            page.plot("balance_gains", data=outcome["gain_lines"], layout=layout, config=charts.CONFIG)
+            chart = (outcome["gain_lines"], gains_layout(outcome["gains"][: form.MAX_BARS]))
+            charts.draw(page, "balance_gains", "Gain in recall of each class, with its interval", chart)
         if outcome["refused"]:
             self._show_rejected(page, outcome)
         if outcome["refused_picture"]:
-            widgets.image(page, outcome["refused_picture"])
+            widgets.image(page, outcome["refused_picture"], "Some rejected images")
         if outcome["picture"]:
             widgets.heading(page, "Some of the images, one row per class")
-            widgets.image(page, outcome["picture"])
+            widgets.image(page, outcome["picture"], "Some of the images")
 
     def _show_outcome_buttons(self, page: types.Object, outcome: dict[str, Any]) -> None:
         line = widgets.button_row(page, "balance_done")

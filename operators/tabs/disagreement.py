@@ -8,12 +8,11 @@ from typing import Any
 from ...workflows.data.internals import aggregate
 from ...workflows.data.label_text import has_label
 from ...workflows.data.labels import SYNTHETIC
-from ...workflows.data.status import Status
 from ..display import charts
 
 MAX_CLASSES = 30  # of the heat map
 LETTER_PX = 8  # width of a letter of their names
-DARK = "#5a3317"  # of the smallest counts, on light and on dark
+DARK, LIGHT = "#5a3317", "#ffb27a"  # of the smallest and the largest counts, on light and on dark
 
 
 def count_disagreements(dataset: Any, label_field: str, field: str) -> dict[str, Any]:
@@ -49,7 +48,7 @@ def heat_map(pairs: dict[str, Any]) -> list[dict[str, Any]]:
     hover = [[f"ResNet says {row}, GCN says {column}" for column in names] for row in names]
     return [
         dict(type="heatmap", x=places, y=places, z=pairs["counts"], text=hover, texttemplate="%{z}", xgap=1, ygap=1,
-             colorscale=[[0, DARK], [1, charts.COLOURS[Status.REVIEW]]], showscale=False, zmin=0, hoverongaps=False,
+             colorscale=[[0, DARK], [1, LIGHT]], showscale=False, zmin=0, hoverongaps=False,
              hovertemplate="%{z:,}: %{text}<extra></extra>")
     ]  # fmt: skip
 

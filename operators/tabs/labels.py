@@ -24,6 +24,7 @@ from .precision_chart import precision_layout, precision_lines
 from .tab import Tab, open_form
 
 TARGET = AutoLabelSettings.__dataclass_fields__["target_precision"].metadata
+STEP, FINE_STEP = 0.01, 0.001  # of the slider
 
 
 class LabelsTab(Tab):
@@ -75,13 +76,16 @@ class LabelsTab(Tab):
         elif state["preview"]:
             self._show_target(page, state)
         if state["lines"]:
-            layout = precision_layout(state["lines"])
-            page.plot("labels_curve", data=state["lines"], layout=layout, config=charts.CONFIG)
+            chart = (state["lines"], precision_layout(state["lines"]))
+            charts.draw(page, "labels_curve", "Curve: precision on held-out labels over the accepted share", chart)
         self._show_disagreements(page, state["pairs"])
 
     def _show_target(self, page: types.Object, state: dict[str, Any]) -> None:
-        view = types.SliderView(label="Target", value_precision=3, view_multiple_of=0.001, value_label_display="on")
-        page.float("target", min=TARGET["low"], max=TARGET["high"], view=view, on_change=self.on_labels_target)
+        view = types.View(
+            component="EvensetSlider", composite_view=True, label="Target precision", value=state["drawn"],
+            low=TARGET["low"], high=TARGET["high"], step=STEP, fine_step=FINE_STEP, on_slide=self.on_labels_target,
+        )  # fmt: skip
+        page.view("target_slider", view)
         change, counts = state["preview"], state["counts"]
         line = page.h_stack("labels_line", gap=2, align_y="center")
         widgets.heading(line, describe_target(change))
@@ -103,9 +107,8 @@ class LabelsTab(Tab):
         more = f", the {MAX_CLASSES} classes with most disagreements" if pairs["more"] else ""
         hint = f"{counted(pairs['total'], 'sample')} without a label{more}. Rows: ResNet's class; columns: the GCN's"
         widgets.heading(page, "Where ResNet and GCN disagree", hint)
-        layout = heat_map_layout(pairs["names"])
-        page.plot("labels_disagreement", data=heat_map(pairs), layout=layout, config=charts.CONFIG,
-                  on_click=self.on_labels_cell)  # fmt: skip
+        chart = (heat_map(pairs), heat_map_layout(pairs["names"]))
+        charts.draw(page, "labels_disagreement", "Table: where ResNet and GCN disagree", chart, self.on_labels_cell)
 
     def on_labels_auto(self, ctx: foo.ExecutionContext) -> None:
         params = dict(label_field=ctx.panel.state.labels["field"], view_target="DATASET")

@@ -35,8 +35,7 @@ class LiveStrip(Tab):
             row["lines"] = curve_lines(live.curves(ctx.dataset, row["run_key"])) if row["run_key"] else []
         ctx.panel.state.live = rows
         if keys_of(before) - keys_of(rows) - {None}:
-            ctx.ops.reload_dataset()  # a run has ended: the App gets its fields,
-            ctx.ops.reload_samples()  # and their values
+            ctx.ops.reload_dataset()  # a run has ended: the App gets its fields, and draws the grid again, once
         ctx.panel.state.outcomes = live.outcomes(ctx.dataset)
 
     def dismiss_outcomes(self, ctx: foo.ExecutionContext) -> None:
@@ -52,9 +51,8 @@ class LiveStrip(Tab):
         for place, row in enumerate(rows):
             self._show_progress(page, place, row)
             if row["lines"] and len(row["lines"][0]["x"]) > 1:
-                legend = dict(orientation="h", y=1, yanchor="bottom", x=0)
-                layout = dict(height=220, margin=dict(l=40, r=10, t=30, b=30), showlegend=True, legend=legend)
-                page.plot(f"curves_{place}", data=row["lines"], layout=layout, config=charts.CONFIG)
+                layout = dict(height=220, margin=dict(l=40, r=10, t=10, b=30), showlegend=True, legend=charts.LEGEND)
+                charts.draw(page, f"curves_{place}", "Curves of the training, by epoch", (row["lines"], layout))
         if rows:
             self.show_timer(page)
 
@@ -70,9 +68,10 @@ class LiveStrip(Tab):
         label, progress = describe_progress(*(row[name] for name in ("phase", "done", "total", "note", "fraction")))
         line = widgets.grid_row(page, f"live_{place}", f"{widgets.REST} auto")
         parts = (row["workflow"].replace("_", " "), label, describe_time_left(row["seconds_left"]))
-        view = types.ProgressView(label=" · ".join(filter(None, parts)), variant="linear")
-        # The App takes the value from the default alone, and keeps the first one under a name.
-        line.float(f"bar_{place}_{1000 * progress:.0f}", default=progress, view=view)
+        view = types.View(
+            component="EvensetProgress", composite_view=True, label=" · ".join(filter(None, parts)), value=progress
+        )
+        line.view(f"bar_{place}", view)
         if row["run_key"]:
             line.btn(f"stop_{place}", label="Stop", icon="stop", variant="outlined", on_click=self.on_live_stop,
                      params=dict(run_key=row["run_key"]))  # fmt: skip

@@ -27,6 +27,7 @@ from .tab import Tab, open_form
 
 NEW_FIELDS = {"check_dataset": "check", "find_mistakes": "mistake"}  # that a step's run writes, where they are free
 MAX_ACCEPTED = 5000  # suggestions at a click; the form shows a progress bar for more
+BUTTON_WIDTHS = "150px 80px"  # of a step: what it does, and its options
 MAX_BARS = 100  # of a page: plotly draws 1,000 in half a minute, while the App stands still
 
 
@@ -75,26 +76,24 @@ class OverviewTab(Tab):
         for text in state.get("notes") or []:
             widgets.note(page, "info", text)
         if state["names"]:
-            layout = charts.bar_layout(state["names"], "images")
             self._show_pages(page, state)
-            page.plot("overview_bars", data=state["bars"], layout=layout, config=charts.CONFIG,
-                      on_click=self.on_overview_bar)  # fmt: skip
+            chart = (state["bars"], charts.bar_layout(state["names"], "images"))
+            charts.draw(page, "overview_bars", "Bars: images of each class by state", chart, self.on_overview_bar)
 
     def _show_steps(self, page: types.Object, steps: list[dict[str, Any]], running: set[str]) -> None:
         """Draws a line for each step, with a button; that of the next step stands out."""
         if not steps:
             widgets.heading(page, checklist.NOTHING_LEFT)
         for place, step in enumerate(steps):
-            line = page.h_stack(f"step_{place}", gap=2, align_y="center")
-            if step["button"]:
-                variant = "contained" if step["is_next"] else "outlined"
-                line.btn(f"step_{place}_button", label=step["button"], variant=variant,
-                         disabled=step["event"] == checklist.START and step["operator"] in running,
-                         on_click=self.on_overview_step, params=dict(place=place))  # fmt: skip
-            if step["event"] in (checklist.START, checklist.ACCEPT):
-                line.btn(f"step_{place}_more", label="Options ...", variant="outlined",
-                         on_click=self.on_overview_options, params=dict(place=place))  # fmt: skip
+            line = widgets.grid_row(page, f"step_{place}", f"{widgets.REST} {BUTTON_WIDTHS if step['button'] else ''}")
             widgets.text(line, " ".join([f"**{step['sentence']}.**".replace("..", "."), step["reason"]]))
+            if step["button"]:
+                look = dict(componentsProps=dict(button=dict(fullWidth=True)), params=dict(place=place))
+                line.btn(f"step_{place}_button", label=step["button"], on_click=self.on_overview_step,
+                         disabled=step["event"] == checklist.START and step["operator"] in running,
+                         variant="contained" if step["is_next"] else "outlined", **look)  # fmt: skip
+            if step["event"] in (checklist.START, checklist.ACCEPT):
+                line.btn(f"step_{place}_more", label="Options", on_click=self.on_overview_options, **look)
 
     def _show_pages(self, page: types.Object, state: dict[str, Any]) -> None:
         """Draws buttons to the other classes, where one chart cannot show all."""

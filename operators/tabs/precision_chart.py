@@ -12,11 +12,12 @@ DEFAULT_FLOOR = 45  # lowest percentage of the chart, unless the curve goes lowe
 MIN_COVERAGE = 5  # per cent accepted; below it a single error makes the curve fall
 LAYOUT: dict[str, Any] = dict(
     height=300,
-    margin=dict(l=10, r=20, t=30, b=30),
-    xaxis=dict(title=dict(text="accepted of the unlabelled, %"), range=[0, 101], automargin=True, fixedrange=True),
-    yaxis=dict(title=dict(text="correct, %"), automargin=True, fixedrange=True),
+    margin=dict(l=10, r=20, t=30, b=50),
+    annotations=[charts.axis_title("accepted of the unlabelled, %"), charts.axis_title("correct, %", "y")],
+    xaxis=dict(range=[0, 101], automargin=True, fixedrange=True),
+    yaxis=dict(automargin=True, fixedrange=True),
     showlegend=True,
-    legend=dict(orientation="h", y=1, yanchor="bottom", x=0),
+    legend=charts.LEGEND,
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from dataclasses import fields
 from typing import Any
 
@@ -19,14 +20,25 @@ MAX_LINES = 40  # of a run's results
 def describe_run(dataset: Any, key: str) -> dict[str, Any]:
     """The details of a run that the tab shows."""
     record = records.read_record(dataset, key)
-    has_files, is_audit = folders.run_folder(dataset, key).exists(), record.method == "audit_labels"
-    has_ended_early = record.state in ("stopped", "failed")
-    can_resume = has_files and has_ended_early and not is_audit and key not in live.resumed(dataset)
-    actions = ["stop"] if record.state == "running" else ["resume"] if can_resume else []
-    actions += ["delete"] if is_audit else ["again", "delete"]
+    has_files = folders.run_folder(dataset, key).exists()
+    actions = possible_actions(dataset, vars(record), live.resumed(dataset))
     text, views = read_text_and_views(dataset, key, record)
-    notes = describe_problems(dataset, record, has_files, can_resume)
-    return dict(key=key, notes=notes, views=views, text=text, settings=changed_settings(record), actions=actions)
+    notes = describe_problems(dataset, record, has_files, "resume" in actions)
+    details = dict(notes=notes, views=views, text=text, settings=changed_settings(record), actions=actions)
+    return dict(details, key=key, state=record.state)
+
+
+def possible_actions(dataset: Any, row: dict[str, Any], resumed: Collection[str]) -> list[str]:
+    """The possible actions on a run, given its key, method and state.
+
+    Args:
+        resumed: keys of runs that are about to be resumed
+    """
+    key, state, is_audit = row["key"], row["state"], row["method"] == "audit_labels"
+    can_resume = state in ("stopped", "failed") and not is_audit and key not in resumed
+    can_resume = can_resume and folders.run_folder(dataset, key).exists()
+    actions = ["stop"] if state == "running" else ["resume"] if can_resume else []
+    return [*([] if is_audit else ["again"]), *actions, "delete"]
 
 
 def changed_settings(record: RunRecord) -> dict[str, Any]:

@@ -15,8 +15,13 @@ from ...workflows.ui import live
 from ..display import widgets
 from ..display.wording import label_of
 from ..forms.refill import reopen_form
-from .run_details import as_text, describe_run
+from .run_details import as_text, describe_run, possible_actions
 from .tab import Tab, open_form
+
+COLUMNS = ("Run", "Fields", "Started", "State", "Seconds")
+ACTIONS = dict(  # label and icon, in their order
+    again=("Settings", "tune"), stop=("Stop", "stop"), resume=("Resume", "restart_alt"), delete=("Delete", "undo")
+)
 
 
 class RunsTab(Tab):
@@ -28,7 +33,11 @@ class RunsTab(Tab):
     name = "runs"
 
     def load(self, ctx: foo.ExecutionContext) -> None:
-        rows = [{**row, "started": row["started"].timestamp()} for row in list_runs.list_runs(ctx.dataset).rows[::-1]]
+        resumed = live.resumed(ctx.dataset)
+        rows = [
+            {**row, "started": row["started"].timestamp(), "actions": possible_actions(ctx.dataset, row, resumed)}
+            for row in list_runs.list_runs(ctx.dataset).rows[::-1]
+        ]
         ctx.panel.state.runs = rows
         ctx.panel.state.scheduled = scheduled_operators(ctx.dataset)
         keys = [row["key"] for row in rows]
@@ -53,35 +62,39 @@ class RunsTab(Tab):
             buttons = widgets.button_row(page, "runs_all")
             buttons.btn("delete_all", label="Delete all", icon="delete_sweep", variant="outlined",
                         on_click=self.on_runs_delete_all)  # fmt: skip
-        widgets.dropdown(page, "run_key", {row["key"]: summarize(row) for row in rows}, "Run", self.on_runs_choose)
+        self._show_list(page, rows, ctx.panel.state.run_key)
         if ctx.panel.state.run:
             self._show_run(page, ctx.panel.state.run)
 
+    def _show_list(self, page: types.Object, rows: list[dict[str, Any]], chosen: str | None) -> None:
+        """Draws the table of runs, with the buttons of each (panel.js)."""
+        lines = [
+            dict(
+                key=row["key"], name=name_of(row["key"]), cells=describe_row(row), is_chosen=row["key"] == chosen,
+                actions=[(name, *ACTIONS[name]) for name in row["actions"]],
+            )
+            for row in rows
+        ]  # fmt: skip
+        view = types.View(
+            component="EvensetRuns", composite_view=True, columns=COLUMNS, rows=lines, on_choose=self.on_runs_choose,
+            on_again=self.on_runs_again, on_stop=self.on_runs_stop, on_resume=self.on_runs_resume,
+            on_delete=self.on_runs_delete,
+        )  # fmt: skip
+        page.view("runs_list", view)
+
     def _show_run(self, page: types.Object, run: dict[str, Any]) -> None:
+        widgets.heading(page, f"{name_of(run['key'])} · {run['state']}")
         for sentence in run["notes"]:
             widgets.note(page, "warning", sentence)
         buttons = widgets.button_row(page, "run_views")
         for place, (name, view) in enumerate(run["views"].items()):
             buttons.btn(f"view_{place}", label=name, icon="visibility", variant="outlined",
                         on_click=self.panel.on_open_view, params=dict(view=view))  # fmt: skip
-        self._show_actions(page, run)
         if run["text"]:
             widgets.table(page, run["text"])
         widgets.heading(page, "Settings that differ from the defaults" if run["settings"] else "Default settings")
         for name, value in run["settings"].items():
             widgets.text(page, f"**{widgets.escape(label_of(name))}** {widgets.escape(as_text(value))}")
-
-    def _show_actions(self, page: types.Object, run: dict[str, Any]) -> None:
-        buttons = widgets.button_row(page, "run_actions")
-        for name, label, icon, handler in (
-            ("again", "Settings", "tune", self.on_runs_again),
-            ("stop", "Stop", "stop", self.on_runs_stop),
-            ("resume", "Resume", "restart_alt", self.on_runs_resume),
-            ("delete", "Delete", "undo", self.on_runs_delete),
-        ):
-            if name in run["actions"]:
-                buttons.btn(name, label=label, icon=icon, variant="outlined", on_click=handler,
-                            params=dict(run_key=run["key"]))  # fmt: skip
 
     def on_runs_choose(self, ctx: foo.ExecutionContext) -> None:
         ctx.panel.state.run_key = ctx.params["value"]
@@ -102,7 +115,7 @@ class RunsTab(Tab):
             self.panel.dismiss_outcomes(ctx)
             worker.start_worker(ctx.dataset, "resume_run", dict(run_key=key), awaited=False)
             self.panel.load_live(ctx)
-            self._load_run(ctx)
+            self.load(ctx)
 
     def on_runs_delete(self, ctx: foo.ExecutionContext) -> None:
         if key := self._existing_run(ctx):
@@ -132,14 +145,13 @@ def scheduled_operators(dataset: Any) -> list[str]:
     return [operation.label.replace("_", " ") for operation in ours]
 
 
-def summarize(row: dict[str, Any]) -> str:
-    """A run in the list: its name, state, fields and time."""
-    name = row["key"].removeprefix("evenset_").replace("_", " ")
-    return " · ".join(filter(None, (name, row["state"], ", ".join(row["fields"]), describe_time(row))))
+def name_of(key: str) -> str:
+    """The key of a run in words, as "auto label 1"."""
+    return key.removeprefix("evenset_").replace("_", " ")
 
 
-def describe_time(row: dict[str, Any]) -> str:
-    """When a run started, and its duration once it ended."""
+def describe_row(row: dict[str, Any]) -> list[str]:
+    """Fields, start, state and seconds of a run; it has no seconds until it has ended."""
     started = time.strftime("%d %b %H:%M", time.localtime(row["started"]))
-    ended = row["seconds"] and row["state"] != "running"  # a resumed run has the seconds of its first part
-    return f"{started}, {row['seconds']:,.0f} s" if ended else started
+    has_ended = row["seconds"] and row["state"] != "running"  # a resumed run has the seconds of its first part
+    return [", ".join(row["fields"]), started, row["state"], f"{row['seconds']:,.0f}" if has_ended else ""]

@@ -132,12 +132,17 @@ class User:
         self.page.get_by_text("Undone").wait_for()
         self.click("Done")
 
+    def run_button(self, action: str, run: str = "") -> Locator:
+        """The buttons of a run, or of all runs, in the list of the tab Runs; the newest first."""
+        name = re.compile(f"^{action} {run}") if run else re.compile(rf"^{action} .*\d$")
+        return self.page.get_by_role("table", name="Runs").get_by_role("button", name=name)
+
     def delete_runs(self) -> None:
         """Deletes run after run in the panel's tab Runs, as it offers them."""
         while left := self.dataset.list_runs():
             names = [key.removeprefix("evenset_").replace("_", " ") for key in left]
             self.page.get_by_text(re.compile(f"^({'|'.join(names)}) · ")).wait_for()
-            self.press(self.page.get_by_role("button", name="Delete", exact=True), "on_runs_delete")
+            self.press(self.run_button("Delete").first, "on_runs_delete")
             self.undo("Changes to undo")
             self.dataset.reload()
             assert len(self.dataset.list_runs()) == len(left) - 1

@@ -42,5 +42,5 @@ def test_a_user_is_led_from_step_to_step(left_over, open_app):
     user.page.get_by_text("to accept").first.wait_for()
     left_over.reload()
     assert left_over.count_values("auto_label.status")["accepted"] > 0
-    user.page.get_by_role("button", name="Options ...").first.click()
+    user.page.get_by_role("button", name="Options").first.click()
     user.page.get_by_role("dialog").get_by_text("Check dataset").first.wait_for()

@@ -212,7 +212,7 @@ def test_a_run_that_somebody_else_deleted_is_not_asked_about(both, open_app):
     newest, other = (row["key"] for row in list_runs(both).rows[::-1])
     says(user, newest.removeprefix("evenset_").replace("_", " "))
     delete_run(both, newest)
-    user.press(user.page.get_by_role("button", name="Delete", exact=True), "on_runs_delete")
+    user.press(user.run_button("Delete").first, "on_runs_delete")
     says(user, f"{newest} was deleted meanwhile")
     says(user, other.removeprefix("evenset_").replace("_", " "))
     user.delete_runs()

@@ -143,7 +143,7 @@ def undo_run(ada: Any, ben: Any, given: dict[str, str | None]) -> None:
     for user in (ada, ben):
         user.page.get_by_text(re.compile("^review labels 1 · done")).wait_for()
     assert labels(dataset) != given
-    undo(ada, "Delete", "Changes to undo")
+    undo(ada, "Delete review labels 1", "Changes to undo")
     assert labels(dataset) == given and len(flagged(dataset)) == len(ids) + 1
     assert dataset.list_runs() == [LABELS, MISTAKES]
     for user in (ben, ada):

@@ -246,10 +246,10 @@ def test_delete_all_opens_the_form_of_all_runs_and_one_call_undoes_them(suggeste
 
 
 def test_a_run_that_goes_on_shows_no_seconds_of_its_first_part():
-    row = dict(started=0.0, seconds=38.0)
+    row = dict(started=0.0, seconds=38.0, fields=["auto_label"])
 
-    assert runs.describe_time(dict(row, state="stopped")).endswith(", 38 s")
-    assert not runs.describe_time(dict(row, state="running")).endswith(" s")
+    assert runs.describe_row(dict(row, state="stopped"))[-2:] == ["stopped", "38"]
+    assert runs.describe_row(dict(row, state="running"))[-2:] == ["running", ""]
 
 
 @pytest.mark.parametrize(
@@ -299,6 +299,15 @@ def test_a_run_that_ended_before_stop_was_pressed_is_shown_as_it_is(suggested, e
 
     assert sent.notices == [("warning", f"{KEY} is not running")]
     assert "Try again" not in sent.page and panel.state["run"]["key"] == KEY
+
+
+def test_the_grid_is_drawn_once_when_a_run_has_ended(suggested):
+    panel = Panel(suggested).open("overview")
+    panel.state["live"] = [dict(run_key=KEY)]  # and nothing runs now
+
+    _, requests = panel.execute("on_live_tick")
+
+    assert [one.operator_uri for one in requests if one.operator_uri.startswith("reload_")] == ["reload_dataset"]
 
 
 def test_each_run_that_runs_has_its_own_curves(suggested, monkeypatch):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...models.errors import DatabaseUnavailable
+from .colours import set_colours
 from .durable_writes import TRIES, write_durably
 from .internals import sample_collection
 from .marks import FROM_LABELS, mark
@@ -33,6 +34,7 @@ def declare_classification(run: Writer, name: str, attributes: dict[str, type]) 
 
     label = dict(embedded_doc_type=fo.Classification)
     declare(run, name, fo.EmbeddedDocumentField, {f"{name}.{key}": kind for key, kind in attributes.items()}, **label)
+    set_colours(run, name)
 
 
 def declare(

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...models.errors import InvalidInput
 from ...models.regular_files import is_folder
-from ..data import export_folders, sample_tags, synthetic
+from ..data import colours, export_folders, sample_tags, synthetic
 from ..data.field_access import require_writable
 from ..display.charts import Chart
 from ..display.results import Part, Summary
@@ -161,7 +161,8 @@ def _not_own(dataset: Any, record: RunRecord) -> Iterator[str]:
 
 
 def _restore_app(dataset: Any, writes: dict[str, Any]) -> None:
-    """Removes the run's media fields and sidebar groups from the App's settings."""
+    """Removes the run's media fields, sidebar groups and colours from the App's settings."""
+    colours.remove_unused(dataset)
     if writes.pop("sidebar", []) and _is_usual_sidebar(dataset):
         dataset.app_config.sidebar_groups = None  # as before FiftyOne added an evaluation
         dataset.save()
