@@ -117,8 +117,8 @@ def _wait_for_worker(
     job_id = worker.start_worker(samples, workflow, arguments)
     last = None
     while (job := worker.watch(dataset, job_id)).is_unfinished:
-        phase = (job.live[name] for name in ("phase", "done", "total", "note"))
-        state = (job.run_key, *describe_progress(*phase, fraction=live.position(job.live)[0]))
+        phase, done, total, note = (job.live[name] for name in ("phase", "done", "total", "note"))
+        state = (job.run_key, *describe_progress(phase, done, total, note, live.position(job.live)[0]))
         if state != last:
             last = state
             yield _show_progress(ctx, *state)

@@ -56,11 +56,12 @@ def numbers_to_start_from(params: dict[str, Any], usual: balance_plan.Plan | Non
     """The number of each class that a text gives, or else the usual plan."""
     text = params.get("target_each")
     if usual and (text is None or (text == "" and has_boxes(usual))):
-        return {row["class"]: row["after"] for row in usual.rows}
+        return {str(row["class"]): int(row["after"]) for row in usual.rows}
     if "=" not in (text or ""):
         raise ValueError("enter a number of images for each class, as cat = 100, dog = 200")
     entered: Any = user_input.read_target(text or "")
-    return {row["class"]: row["real"] for row in (usual.rows if usual and has_boxes(usual) else ())} | entered
+    real: dict[str, int] = {row["class"]: row["real"] for row in (usual.rows if usual and has_boxes(usual) else ())}
+    return real | entered
 
 
 def has_boxes(plan: balance_plan.Plan) -> bool:
@@ -79,8 +80,8 @@ def usual_plan(
     """The plan that a target for each class starts from, where the form has such a target."""
     if label_field is None or params.get("target") not in ("each", "rarest"):
         return None
-    item = BalanceSettings.__dataclass_fields__["max_ratio"]
-    return balance.of_samples(samples, label_field, "majority", item.default, classes, with_synthetic)
+    ratio = BalanceSettings.max_ratio
+    return balance.of_samples(samples, label_field, "majority", ratio, classes, with_synthetic)
 
 
 def ask_numbers(form: Form, usual: balance_plan.Plan | None) -> bool:

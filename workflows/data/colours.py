@@ -16,7 +16,7 @@ from .marks import marked_by
 from .status import Status
 from .writer import Writer
 
-STATUS_COLOURS = {Status.LABELLED: "#4c8dff", Status.ACCEPTED: "#3bb273", Status.REVIEW: "#ff8a3d"}
+STATUS_COLOURS: dict[str, str] = {Status.LABELLED: "#4c8dff", Status.ACCEPTED: "#3bb273", Status.REVIEW: "#ff8a3d"}
 CLASS_COLOURS = (  # white text on each has a contrast of at least 4.5
     "#1f6fd6", "#2e7d32", "#b3500f", "#8e44ad", "#0277a8", "#8a6d00", "#c04a6b", "#00796b", "#5e55c9", "#795548",
     "#6b7a00", "#9c5a8b", "#546e7a", "#a0522d", "#3f7d58", "#4e5d94", "#8d6e30", "#6d6d6d",

@@ -116,7 +116,7 @@ def _resnet(train: float, scored: float, size_px: int, values: Values, phase: st
     ]
 
 
-def _written(count: int, phase: str = "writing labels") -> Work:
+def _written(count: float, phase: str = "writing labels") -> Work:
     return Work(phase, 0.2 + 1.5e-4 * count)
 
 
