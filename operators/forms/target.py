@@ -61,7 +61,7 @@ def numbers_to_start_from(params: dict[str, Any], usual: balance_plan.Plan | Non
         raise ValueError("enter a number of images for each class, as cat = 100, dog = 200")
     entered: Any = user_input.read_target(text or "")
     real: dict[str, int] = {row["class"]: row["real"] for row in (usual.rows if usual and has_boxes(usual) else ())}
-    return real | entered
+    return {**real, **entered}
 
 
 def has_boxes(plan: balance_plan.Plan) -> bool:
