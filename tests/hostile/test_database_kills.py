@@ -31,8 +31,10 @@ CALLER = """
             time.sleep(0.02)
         options = ["--dbpath", DATA, "--port", PORT, "--bind_ip", "127.0.0.1", "--nounixsocket"]
         pipes = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        subprocess.Popen([MONGOD, *options], **pipes)
+        server = subprocess.Popen([MONGOD, *options], **pipes)
         for _ in range(300):
+            if server.poll() is not None:  # its port or its lock was not free yet
+                server = subprocess.Popen([MONGOD, *options], **pipes)
             try:
                 return foo.get_db_conn().command("ping")  # the driver has it again: nothing tells the run
             except pymongo.errors.PyMongoError:
