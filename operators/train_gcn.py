@@ -75,8 +75,7 @@ def add_lines(form: Form) -> None:
         hint = "Name of a new field for heat maps, one per sample; empty: not written"
         form.lines.str("heatmap_field", label="Field for heat maps", description=hint)
     ask_settings(form, *_training_settings(form, graph), basic=True)
-    kinds = (ImageSettings, *_training_settings(form, graph))
-    ask_sections(form, *kinds, own={"Samples": _ask_parts})
+    ask_sections(form, ImageSettings, *_training_settings(form, graph), own={"Samples": _ask_parts})
 
 
 def _ask_parts(form: Form) -> None:

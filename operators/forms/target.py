@@ -60,7 +60,9 @@ def numbers_to_start_from(params: dict[str, Any], usual: balance_plan.Plan | Non
     if "=" not in (text or ""):
         raise ValueError("enter a number of images for each class, as cat = 100, dog = 200")
     entered: Any = user_input.read_target(text or "")
-    return {row["class"]: row["real"] for row in (usual.rows if usual and has_boxes(usual) else ())} | entered
+    counts = {row["class"]: row["real"] for row in (usual.rows if usual and has_boxes(usual) else ())}
+    counts.update(entered)
+    return counts
 
 
 def has_boxes(plan: balance_plan.Plan) -> bool:
@@ -79,8 +81,7 @@ def usual_plan(
     """The plan that a target for each class starts from, where the form has such a target."""
     if label_field is None or params.get("target") not in ("each", "rarest"):
         return None
-    item = BalanceSettings.__dataclass_fields__["max_ratio"]
-    return balance.of_samples(samples, label_field, "majority", item.default, classes, with_synthetic)
+    return balance.of_samples(samples, label_field, "majority", BalanceSettings().max_ratio, classes, with_synthetic)
 
 
 def ask_numbers(form: Form, usual: balance_plan.Plan | None) -> bool:
