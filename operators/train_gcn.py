@@ -9,7 +9,6 @@ import fiftyone.operators.types as types
 
 from ..models.settings import GCN_SETTINGS, ImageSettings, ResNetSettings, Settings
 from ..workflows.display.tables import counted
-from .display.icons import icons_of
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
@@ -43,8 +42,8 @@ class TrainGCN(foo.Operator):
         return foo.OperatorConfig(
             name="train_gcn",
             label="Train GCN",
-            description="Evenset: learn from neighbours, among the samples or inside each image; predict all",
-            **icons_of("train"),
+            description="Learn from neighbours, among the samples or inside each image, and predict every sample",
+            icon="hub",
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,
@@ -76,8 +75,7 @@ def add_lines(form: Form) -> None:
         hint = "Name of a new field for heat maps, one per sample; empty: not written"
         form.lines.str("heatmap_field", label="Field for heat maps", description=hint)
     ask_settings(form, *_training_settings(form, graph), basic=True)
-    kinds: tuple[type[Settings], ...] = (ImageSettings, *_training_settings(form, graph))
-    ask_sections(form, *kinds, own={"Samples": _ask_parts})
+    ask_sections(form, ImageSettings, *_training_settings(form, graph), own={"Samples": _ask_parts})
 
 
 def _ask_parts(form: Form) -> None:

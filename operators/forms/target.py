@@ -56,12 +56,13 @@ def numbers_to_start_from(params: dict[str, Any], usual: balance_plan.Plan | Non
     """The number of each class that a text gives, or else the usual plan."""
     text = params.get("target_each")
     if usual and (text is None or (text == "" and has_boxes(usual))):
-        return {str(row["class"]): int(row["after"]) for row in usual.rows}
+        return {row["class"]: row["after"] for row in usual.rows}
     if "=" not in (text or ""):
         raise ValueError("enter a number of images for each class, as cat = 100, dog = 200")
     entered: Any = user_input.read_target(text or "")
-    real: dict[str, int] = {row["class"]: row["real"] for row in (usual.rows if usual and has_boxes(usual) else ())}
-    return {**real, **entered}
+    counts = {row["class"]: row["real"] for row in (usual.rows if usual and has_boxes(usual) else ())}
+    counts.update(entered)
+    return counts
 
 
 def has_boxes(plan: balance_plan.Plan) -> bool:
@@ -80,8 +81,7 @@ def usual_plan(
     """The plan that a target for each class starts from, where the form has such a target."""
     if label_field is None or params.get("target") not in ("each", "rarest"):
         return None
-    ratio = BalanceSettings.max_ratio
-    return balance.of_samples(samples, label_field, "majority", ratio, classes, with_synthetic)
+    return balance.of_samples(samples, label_field, "majority", BalanceSettings().max_ratio, classes, with_synthetic)
 
 
 def ask_numbers(form: Form, usual: balance_plan.Plan | None) -> bool:
