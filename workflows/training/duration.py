@@ -155,10 +155,11 @@ def words(seconds: float) -> str:
 
 def read_facts(samples: Any, label_field: str | None) -> Facts:
     """Counts of samples and labels, and the size of a few files."""
-    counts = samples.match(has_label(label_field)).count_values(f"{label_field}.label") if label_field else {}
-    counts.pop(None, None)
-    sides, megapixels = file_sizes(samples.limit(SAMPLED_FILES).values("filepath"))
-    return Facts(samples.count("id"), tuple(counts.values()), sides, megapixels)
+    counts: dict[str, int] = {}
+    if label_field and samples.has_field(label_field):  # class names and a text encoder do without
+        counts = samples.match(has_label(label_field)).count_values(f"{label_field}.label")
+    side_px, megapixels = file_sizes(samples.limit(SAMPLED_FILES).values("filepath"))
+    return Facts(samples.count("id"), tuple(counts.values()), side_px, megapixels)
 
 
 def file_sizes(paths: Sequence[str]) -> tuple[int, float]:
