@@ -34,7 +34,8 @@ from ..runs import records
 from ..runs.pace import Pace, Stage
 from .auto_embeddings import AUTO, BASE, MIN_FINE_TUNING_LABELS, RESNET, SMALL, Candidate, likely_choice
 from .machine import Machine
-from .work import ENCODING, MATRIX, NETWORK, PHOTO, Facts, Work, stages
+from .stage_costs import MATRIX, NETWORK, PHOTO, Facts, Work
+from .work import ENCODING, stages
 
 MAX_FEW_LABELS = 5_000  # with more, find_mistakes trains ResNets
 WORKER_SECONDS = 8.0  # that a worker takes to start

@@ -7,7 +7,7 @@ from evenset import auto_label
 from evenset.workflows.comparison.methods import METHODS, ON_VECTORS
 from evenset.workflows.runs import records
 from evenset.workflows.training import duration, work
-from evenset.workflows.training.work import Facts
+from evenset.workflows.training.stage_costs import Facts
 
 MORE_WORK = [
     ("train_resnet", dict(epochs=20), dict(epochs=80)),
