@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from demo_data import BUILT_IN, build, build_photos
 
-OF_PHOTOS = {"size_px": 32, "measure_benefit": True}  # a generator of such images learns in a minute
+OF_PHOTOS = {"size_px": 32, "max_ratio": 3.0, "measure_benefit": True}  # a generator of such images learns in a minute
 NEXT = """In the App, open the Evenset panel: the + beside "Samples", or the key ` and the word Evenset. Its tabs:
   Overview  what is best next, and why
   Review    suggestions that were not accepted, the most useful first
@@ -137,10 +137,9 @@ def uneven(dataset: Any, options: argparse.Namespace) -> dict[str, Any]:
     dataset.set_values("uneven", kept, key_field="id", progress=False)
     left = f"{len(of_rare) - len(dropped)} of {len(of_rare)}"
     print(f"\nThe labels of {rare!r} are taken down to {left}, in the field 'uneven'")
-    quick = dict(max_ratio=None, verdict_seeds=2, verdict_updates=options.epochs or 200)
-    return dict(
-        label_field="uneven", minutes=options.minutes, **quick, **(OF_PHOTOS if options.data == "photos" else {})
-    )
+    arguments = dict(label_field="uneven", minutes=options.minutes, max_ratio=None, verdict_seeds=2)
+    own = OF_PHOTOS if options.data == "photos" else {}
+    return arguments | dict(verdict_updates=options.epochs or 200) | own
 
 
 def report(dataset: Any, workflow: str) -> None:

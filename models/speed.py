@@ -43,7 +43,8 @@ def network_seconds() -> float:
 
     from .devices import accelerator, faster_precision, multiplies_bf16
 
-    layers = [torch.nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1) for _ in range(4)]
+    with torch.random.fork_rng(devices=[]):  # what is trained afterwards starts from the same weights
+        layers = [torch.nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1) for _ in range(4)]
     device = accelerator().device
     model = torch.nn.Sequential(*(part for layer in layers for part in (layer, torch.nn.ReLU()))).to(device)
     images = torch.zeros(BATCH, CHANNELS, SIDE_PX, SIDE_PX, device=device)

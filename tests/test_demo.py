@@ -1,6 +1,9 @@
+import importlib.util
 import os
+import re
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +34,7 @@ def demo(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.usefixtures("tidy")
 @pytest.mark.slow
 def test_with_thirty_labels_it_declines_to_promise_and_says_what_it_takes(tmp_path):
-    done = demo(tmp_path, "--minutes", "0", "--labels", "30", "--samples", "150")
+    done = demo(tmp_path, "--data", "digits", "--minutes", "0", "--labels", "30", "--samples", "150")
 
     assert done.returncode == 0, done.stderr
     assert "150 images of digits, 30 with a label" in done.stdout
@@ -57,6 +60,43 @@ def test_a_tree_of_class_folders_with_unlabelled_images_is_labelled_and_evened_o
     assert "No label is hidden, so there is nothing to compare with" in done.stdout
     assert "The labels of 'light' are taken down to 10 of 100" in done.stdout
     assert "synthetic samples added" in done.stdout and "Fewer than 20 real images" in done.stdout
+
+
+@pytest.mark.usefixtures("tidy")
+@pytest.mark.slow
+def test_scenes_of_photographs_are_labelled_and_wrong_labels_found(tmp_path):
+    done = demo(tmp_path, "--minutes", "0")
+
+    assert done.returncode == 0, done.stderr
+    assert "1,880 images of photos, 300 with a label" in done.stdout
+    accuracy = re.search(r"accuracy of all [\d,]+ suggestions +([\d.]+)%", done.stdout)
+    assert accuracy and 80 < float(accuracy[1]) < 99  # a case in which a review has something to do
+    found = re.search(r"Of (\d+) labels that are wrong, (\d+) are flagged", done.stdout)
+    assert found and int(found[1]) == 9 and int(found[2]) >= 6
+
+
+@pytest.fixture
+def photos(monkeypatch):
+    """The module of the scenes, with few of each photograph."""
+    spec = importlib.util.spec_from_file_location("demo_photos", ROOT / "examples" / "demo_photos.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "demo_photos", module)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "SCENES", 12)
+    monkeypatch.setattr(module, "RARE_SCENES", 4)
+    return module
+
+
+def test_scenes_have_vectors_and_no_tile_has_both_labels_and_none(photos, tmp_path):
+    cut = list(photos.scenes(tmp_path / "images"))
+
+    assert len(cut) == 7 * 12 + 4 and {scene.label for scene in cut} == set(photos.PHOTOS)
+    for one, other in combinations(cut, 2):
+        assert one.tile != other.tile or one.has_label == other.has_label
+    vectors = np.stack([scene.vector for scene in cut])
+    assert np.isfinite(vectors).all() and len(np.unique(vectors, axis=0)) == len(cut)
+    assert all(Image.open(scene.path).size == (96, 96) for scene in cut)
 
 
 @pytest.mark.parametrize(("there", "words"), [(True, "at least two class folders"), (False, "there is no such folder")])

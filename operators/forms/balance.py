@@ -86,6 +86,7 @@ def _show_plan(
     widgets.table(form.lines, table(rows))
     if hidden:
         form.note(f"{hidden_classes(hidden)} not shown")
+    form.arguments["added"] = int(plan.add.sum())  # for the estimate
     form.note(f"{counted(int(plan.add.sum()), 'synthetic image')} would be added")
     for note in plan.notes:
         form.note(note)

@@ -10,7 +10,7 @@ from ...models.synthetic import Origin
 from ..data.labels import Labels
 from ..display.image_grid import COLUMNS, image_grid
 from ..training import duration
-from ..training.work import Facts
+from ..training.stage_costs import Facts
 from .config import BalanceConfig
 from .generator import Generator, draw_images, load_pipeline
 from .generator_split import MAX_AUTO_PX

@@ -34,7 +34,8 @@ from ..runs import records
 from ..runs.pace import Pace, Stage
 from .auto_embeddings import AUTO, BASE, MIN_FINE_TUNING_LABELS, RESNET, SMALL, Candidate, likely_choice
 from .machine import Machine
-from .work import ENCODING, MATRIX, NETWORK, PHOTO, Facts, Work, stages
+from .stage_costs import MATRIX, NETWORK, PHOTO, Facts, Work
+from .work import ENCODING, stages
 
 MAX_FEW_LABELS = 5_000  # with more, find_mistakes trains ResNets
 WORKER_SECONDS = 8.0  # that a worker takes to start
@@ -155,10 +156,11 @@ def words(seconds: float) -> str:
 
 def read_facts(samples: Any, label_field: str | None) -> Facts:
     """Counts of samples and labels, and the size of a few files."""
-    counts = samples.match(has_label(label_field)).count_values(f"{label_field}.label") if label_field else {}
-    counts.pop(None, None)
-    sides, megapixels = file_sizes(samples.limit(SAMPLED_FILES).values("filepath"))
-    return Facts(samples.count("id"), tuple(counts.values()), sides, megapixels)
+    counts: dict[str, int] = {}
+    if label_field and samples.has_field(label_field):  # class names and a text encoder do without
+        counts = samples.match(has_label(label_field)).count_values(f"{label_field}.label")
+    side_px, megapixels = file_sizes(samples.limit(SAMPLED_FILES).values("filepath"))
+    return Facts(samples.count("id"), tuple(counts.values()), side_px, megapixels)
 
 
 def file_sizes(paths: Sequence[str]) -> tuple[int, float]:

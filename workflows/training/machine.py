@@ -15,10 +15,14 @@ from ...models.files import write_text
 from ...models.regular_files import regular
 from ..runs.pace import Pace, Stage
 from .auto_embeddings import NVIDIA
-from .work import LIMIT, MATRIX, NETWORK, PHOTO, Work
+from .stage_costs import LIMIT, MATRIX, NETWORK, PHOTO, Work
 
 FILE = "machine.json"
-REFERENCE = {MATRIX: 1.6e-4, PHOTO: 1.6e-3, NETWORK: 0.028}  # seconds of the measurements where work.py was timed
+REFERENCE = {
+    MATRIX: 1.6e-4,
+    PHOTO: 1.6e-3,
+    NETWORK: 0.028,
+}  # seconds where stage_costs.py was timed
 MEASURES: dict[str, Callable[[], float]] = {
     MATRIX: speed.matrix_seconds,
     PHOTO: speed.photo_seconds,

@@ -6,7 +6,7 @@ import pytest
 from evenset.workflows.runs.pace import Pace
 from evenset.workflows.training import machine
 from evenset.workflows.training.machine import REFERENCE, Machine
-from evenset.workflows.training.work import LIMIT, MATRIX, NETWORK, PHOTO, Work
+from evenset.workflows.training.stage_costs import LIMIT, MATRIX, NETWORK, PHOTO, Work
 
 
 @pytest.fixture
