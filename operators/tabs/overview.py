@@ -93,7 +93,8 @@ class OverviewTab(Tab):
                          disabled=step["event"] == checklist.START and step["operator"] in running,
                          variant="contained" if step["is_next"] else "outlined", **look)  # fmt: skip
             if step["event"] in (checklist.START, checklist.ACCEPT):
-                line.btn(f"step_{place}_more", label="Options", on_click=self.on_overview_options, **look)
+                line.btn(f"step_{place}_more", label="Options", variant="text",
+                         on_click=self.on_overview_options, **look)  # fmt: skip
 
     def _show_pages(self, page: types.Object, state: dict[str, Any]) -> None:
         """Draws buttons to the other classes, where one chart cannot show all."""

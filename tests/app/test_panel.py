@@ -30,6 +30,7 @@ def bar_leads_to_its_class(user: Any, name: str, suggestions: str | None) -> Non
     """A click on the last part of a class's bar shows its labels, and what is suggested to be of it."""
     plot = user.page.locator(".js-plotly-plot")
     place = plot.locator(".ytick text").all_text_contents().index(name)
+    user.scroll_to(plot.locator(".ytick text").nth(place))
     parts = [part.locator(".point path").nth(place) for part in plot.locator(".bars").all()]
     boxes = [box for part in parts if (box := part.bounding_box()) and box["width"] > 3]
     assert len(boxes) > (suggestions is not None)
@@ -74,7 +75,7 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     assert records.read_record(user.dataset, "evenset_auto_label_1").state == "stopped"
     assert user.state()["schema"] == before["schema"]
 
-    user.page.get_by_text("Runs", exact=True).click()
+    user.page.get_by_role("tab", name="Runs").click()
     user.picture("panel-runs")
     user.click("Resume")
     user.page.locator(".js-plotly-plot .legendtext").get_by_text("loss", exact=True).wait_for(timeout=MINUTE)
@@ -90,7 +91,7 @@ def test_a_run_is_started_watched_stopped_resumed_and_undone_in_the_panel(marked
     user.page.get_by_text(re.compile("suggestions")).first.wait_for()
     user.picture("panel-overview")
     bar_leads_to_its_class(user, ZERO, "auto_label")
-    user.page.get_by_text("Runs", exact=True).click()
+    user.page.get_by_role("tab", name="Runs").click()
     user.click("Delete")
     user.undo("Fields: auto_label")
     user.sees("Nothing has run yet")

@@ -71,6 +71,7 @@ class BalanceResults(RunResults):
             gain, low, high = (f"{100 * value:+.1f}" for value in self.gain)
             parts += ["", self.arms, "", self.verdict, ""]
             parts += [f"Balanced accuracy {gain} points ({low} to {high}) over the best of the others, {self.best}."]
+        if self.gain or self.decision == TOO_FEW:
             parts += [f"Verdict: {self.decision}"]
         return [*parts, *self.notes, *left_out(len(self.skipped), self.synthetic)]
 
