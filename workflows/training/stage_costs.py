@@ -56,53 +56,53 @@ def survey(count: float, facts: Facts, values: Values) -> Work:
 def features(facts: Facts, values: Values) -> list[Work]:
     """Evenset's own features of all images."""
     drawn, pixels = min(facts.samples, MAX_AUGMENTED), (facts.size_px(values, MAX_MODEL_PX) / 1000) ** 2
-    read = 3e-4 + 0.008 * facts.megapixels + 0.02 * pixels
-    fit = 2e-4 * drawn + 1.5e-9 * min(drawn, 600) ** 3
+    read = 1e-4 + 0.008 * facts.megapixels + 0.02 * pixels
+    fit = 1e-4 * drawn + 1.5e-9 * min(drawn, 600) ** 3
     return [
-        Work("comparing augmented copies", drawn * (read + 1.5e-3 + 0.12 * pixels) + fit, MATRIX),
-        Work("computing image features", facts.samples * (read + 5e-4), PHOTO),
+        Work("comparing augmented copies", drawn * (read + 5e-4 + 0.12 * pixels) + fit, MATRIX),
+        Work("computing image features", facts.samples * (read + 5e-5), PHOTO),
     ]
 
 
 def graph(count: int) -> Work:
-    return Work("building the neighbour graph", 0.3 + 5e-4 * count + 1e-8 * count**2, MATRIX)
+    return Work("building the neighbour graph", 0.03 + 7e-5 * count + 1e-8 * count**2, MATRIX)
 
 
 def spreading(facts: Facts, labelled: float) -> list[Work]:
     """Members of the ensemble, tuned on the labels, and fitted again with the held-out ones."""
     classes = max(len(facts.counts), 2)
-    regressions, networks = 1.2e-3 * labelled * classes**0.5, 2.5e-3 * facts.samples
+    regressions, networks = 1.2e-3 * labelled * classes**0.5, 1.6e-3 * facts.samples
     return [
         graph(facts.samples),
-        Work("spreading labels", 1.0 + regressions + networks, MATRIX),
-        Work("spreading all labels", 0.3 + 0.25 * (regressions + networks), MATRIX),
+        Work("spreading labels", 0.7 + regressions + networks, MATRIX),
+        Work("spreading all labels", 0.2 + 0.45 * (regressions + networks), MATRIX),
     ]
 
 
 def resnet(train: float, scored: float, size_px: int, values: Values, phase: str = "training") -> list[Work]:
     """Training a ResNet on some images, and scoring others."""
-    area = max((size_px / 32) ** 2, 0.12)  # an update takes its time with the smallest images too
+    area = (size_px / 32) ** 2
     stem = 1.0 if size_px < LARGE_STEM_PX else 1 / LARGE_STEM_FACTOR
     passes = max(values["epochs"] * train, values["min_updates"] * values["batch_size"])
     attacks = values["adversarial_steps"] if values["adversarial"] else 0
-    cost = DEPTH.get(values["architecture"], 1.0) * area * stem
+    depth = DEPTH.get(values["architecture"], 1.0)  # an update takes its time with the smallest images too
     return [
-        Work(phase, cost * 8e-3 * passes * (1 + attacks), NETWORK),
-        Work("predicting", cost * 2.5e-3 * scored, NETWORK),
+        Work(phase, depth * (3e-3 + 0.016 * area * stem) * passes * (1 + attacks), NETWORK),
+        Work("predicting", depth * (5e-4 + 5e-3 * area * stem) * scored, NETWORK),
     ]
 
 
 def written(count: float, phase: str = "writing labels") -> Work:
-    return Work(phase, 0.2 + 1.5e-4 * count)
+    return Work(phase, 0.05 + 5e-5 * count)
 
 
 def drawing(count: float, facts: Facts, values: Values, phase: str = "drawing images") -> Work:
     area = (facts.size_px(values, MAX_DRAWN_PX) / 32) ** 2
-    return Work(phase, count * 9e-4 * values["sampling_steps"] * max(area, 0.25), NETWORK)
+    return Work(phase, count * 1.8e-3 * values["sampling_steps"] * max(area, 0.25), NETWORK)
 
 
 def small_cnn(facts: Facts, values: Values, phase: str, limit: int = MAX_DRAWN_PX) -> Work:
     """A small CNN: its first layer reduces images to about MAX_JUDGED_PX."""
     side = min(facts.size_px(values, MAX_DRAWN_PX), limit)
     area = max((min(side, MAX_JUDGED_PX) / 32) ** 2, 0.1)
-    return Work(phase, values["verdict_updates"] * 0.03 * area, NETWORK)
+    return Work(phase, values["verdict_updates"] * 0.06 * area, NETWORK)

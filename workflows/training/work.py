@@ -53,10 +53,10 @@ def stages(workflow: str, facts: Facts, values: Values) -> list[Work]:
 def _check(facts: Facts, values: Values) -> list[Work]:
     count = facts.samples
     return [
-        Work("looking at images", count * (1e-3 + 0.02 * facts.megapixels), PHOTO),
-        Work("searching for near duplicates", 0.2 + 2e-4 * count + 1e-8 * count**2, MATRIX),
-        Work("comparing near duplicates", 5e-4 * count),
-        written(count),
+        Work("looking at images", count * (3.3e-4 + 0.012 * facts.megapixels), PHOTO),
+        Work("searching for near duplicates", 0.05 + 8e-5 * count + 1e-8 * count**2, MATRIX),
+        Work("comparing near duplicates", 2e-3 * count, MATRIX),
+        written(count, "writing problems"),
     ]
 
 
@@ -93,8 +93,8 @@ def _train_gcn(facts: Facts, values: Values) -> list[Work]:
         (looked, *trained, end) = _train_resnet(facts, values)
         seconds = 2.5e-3 * facts.samples + 1e-3 * facts.labelled * values["graph_epochs"]
         return [looked, *trained, Work("training the graph", seconds, NETWORK), end]
-    own = [] if values.get("embeddings") else features(facts, values)
-    network = Work("training the GCN", 0.5 + 4e-5 * values["epochs"] * facts.samples, MATRIX)
+    own = [] if values.get("embeddings") else [survey(facts.labelled, facts, values), *features(facts, values)]
+    network = Work("training the GCN", 0.2 + 7e-6 * values["epochs"] * facts.samples, MATRIX)
     return [*own, graph(facts.samples), network, written(facts.samples)]
 
 
@@ -106,7 +106,7 @@ def _auto_label(facts: Facts, values: Values) -> list[Work]:
     if values["text_encoder"]:
         return [Work("encoding images", 0.2 * facts.samples, NETWORK), *on_graph, *end]
     if values.get("embeddings") and not values.get("trains_resnet"):
-        return [Work("training the classifier", 0.3 + 2e-4 * train, MATRIX), *on_graph, *end]
+        return [Work("training the classifier", 0.2 + 0.01 * train, MATRIX), *on_graph, *end]
     looked = survey(facts.labelled, facts, values)
     own = features(facts, values) if on_graph and not values.get("embeddings") else []
     if values["members"] == "graph":
@@ -137,7 +137,7 @@ def _generator(facts: Facts, values: Values) -> list[Work]:
     minutes, updates = values["minutes"], values["max_updates"]
     area = (facts.size_px(values, MAX_DRAWN_PX) / 32) ** 2
     by_time = math.inf if minutes is None else 60.0 * minutes
-    by_updates = math.inf if updates is None else updates * 0.16 * area
+    by_updates = math.inf if updates is None else updates * 0.4 * area
     phase = "training the generator"
     trained = Work(phase, by_time, LIMIT) if by_time < by_updates else Work(phase, by_updates, NETWORK)
     return [survey(facts.labelled, facts, values), trained, drawing(40, facts, values, "drawing samples")]
