@@ -15,7 +15,6 @@ from ..workflows.runs import records, worker
 from ..workflows.ui import sittings
 from .display import widgets
 from .display.accessible import name_inputs
-from .display.icons import icons_of
 from .display.pages import PANEL
 from .display.wording import capitalize
 from .execution import take_opening
@@ -57,7 +56,7 @@ class EvensetPanel(foo.Panel):
         return foo.PanelConfig(
             name=PANEL,
             label="Evenset",
-            **icons_of("evenset"),
+            icon="auto_awesome",  # FiftyOne draws no file of a plugin here
             help_markdown="Label the rest, review, find mistakes, balance the classes, and undo",
         )
 

@@ -203,10 +203,16 @@
       ask(value);
     };
 
+    const press = (event, name) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault(); // the App takes the click that would follow
+      click(event, name);
+    };
     const look = { minWidth: 0, px: 1, textTransform: "none" };
-    const tabs = schema.view.names.map((name) =>
-      createElement(Tab, { key: name, value: name, label: name[0].toUpperCase() + name.slice(1), sx: look }),
-    );
+    const tabs = schema.view.names.map((name) => {
+      const label = name[0].toUpperCase() + name.slice(1);
+      return createElement(Tab, { key: name, value: name, label, sx: look, onKeyDown: (event) => press(event, name) });
+    });
     const edge = { borderBottom: 1, borderColor: "divider" };
     return createElement(Tabs, { value: asked ?? schema.view.shown, onChange: click, variant: "scrollable", sx: edge, "aria-label": "Evenset" }, tabs);
   }
