@@ -27,6 +27,7 @@ from .tab import Tab, open_form
 
 NEW_FIELDS = {"check_dataset": "check", "find_mistakes": "mistake"}  # that a step's run writes, where they are free
 MAX_ACCEPTED = 5000  # suggestions at a click; the form shows a progress bar for more
+BUTTON_WIDTH, OPTIONS_WIDTH = "9.5rem", "7rem"  # so that the sentences begin below one another
 MAX_BARS = 100  # of a page: plotly draws 1,000 in half a minute, while the App stands still
 
 
@@ -85,16 +86,18 @@ class OverviewTab(Tab):
         if not steps:
             widgets.heading(page, checklist.NOTHING_LEFT)
         for place, step in enumerate(steps):
-            line = page.h_stack(f"step_{place}", gap=2, align_y="center")
+            has_options = step["event"] in (checklist.START, checklist.ACCEPT)
+            columns = [BUTTON_WIDTH] * bool(step["button"]) + [widgets.REST] + [OPTIONS_WIDTH] * has_options
+            line = widgets.grid_row(page, f"step_{place} {step['button']}", " ".join(columns))
             if step["button"]:
                 variant = "contained" if step["is_next"] else "outlined"
                 line.btn(f"step_{place}_button", label=step["button"], variant=variant,
                          disabled=step["event"] == checklist.START and step["operator"] in running,
                          on_click=self.on_overview_step, params=dict(place=place))  # fmt: skip
-            if step["event"] in (checklist.START, checklist.ACCEPT):
+            widgets.text(line, " ".join([f"**{step['sentence']}.**".replace("..", "."), step["reason"]]))
+            if has_options:
                 line.btn(f"step_{place}_more", label="Options ...", variant="outlined",
                          on_click=self.on_overview_options, params=dict(place=place))  # fmt: skip
-            widgets.text(line, " ".join([f"**{step['sentence']}.**".replace("..", "."), step["reason"]]))
 
     def _show_pages(self, page: types.Object, state: dict[str, Any]) -> None:
         """Draws buttons to the other classes, where one chart cannot show all."""
