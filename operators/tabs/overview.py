@@ -27,7 +27,7 @@ from .tab import Tab, open_form
 
 NEW_FIELDS = {"check_dataset": "check", "find_mistakes": "mistake"}  # that a step's run writes, where they are free
 MAX_ACCEPTED = 5000  # suggestions at a click; the form shows a progress bar for more
-BUTTON_WIDTH, OPTIONS_WIDTH = "9.5rem", "7rem"  # so that the sentences begin below one another
+BUTTON_WIDTH, OPTIONS_WIDTH = "8rem", "6rem"  # so that the sentences begin below one another
 MAX_BARS = 100  # of a page: plotly draws 1,000 in half a minute, while the App stands still
 
 
