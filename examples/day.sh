@@ -49,8 +49,10 @@ check 'not dataset.count_values("auto_label.status").get("accepted")'
 
 step "Decide what is left to review"
 $photos decide "$folder" "$day" "auto_label: review" auto_label > "$folder/review.csv"
-$evenset review-labels "$day" auto_label --from "$folder/review.csv" --quiet
-check 'dataset.count("ground_truth") == 232'
+if test "$(wc -l < "$folder/review.csv")" -gt 1; then
+    $evenset review-labels "$day" auto_label --from "$folder/review.csv" --quiet
+fi
+check 'dataset.count("ground_truth") == len(dataset)'
 
 step "Even out the classes by augmented copies"
 $evenset balance-classes "$day" --label-field ground_truth --source augment --quiet
@@ -65,7 +67,7 @@ step "Export"
 $evenset export-dataset "$day" --folder "$folder/export" --label-field ground_truth \
     --labels "labelled, reviewed, accepted" --include-synthetic --quiet
 test -f "$folder/export/labels.csv" && test -f "$folder/export/README.md"
-check 'len(dataset.list_runs()) == 12'
+check 'len(dataset.list_runs()) >= 10'
 
 step "All of this was runs; they are undone, and the dataset is as it was"
 $evenset list-runs "$day"

@@ -85,7 +85,8 @@ class OverviewTab(Tab):
         if not steps:
             widgets.heading(page, checklist.NOTHING_LEFT)
         for place, step in enumerate(steps):
-            line = widgets.grid_row(page, f"step_{place}", f"{widgets.REST} {BUTTON_WIDTHS if step['button'] else ''}")
+            columns = f"{widgets.REST} {BUTTON_WIDTHS if step['button'] else ''}"
+            line = widgets.grid_row(page, f"step_{place} {step['button']}", columns)
             widgets.text(line, " ".join([f"**{step['sentence']}.**".replace("..", "."), step["reason"]]))
             if step["button"]:
                 look = dict(componentsProps=dict(button=dict(fullWidth=True)), params=dict(place=place))
