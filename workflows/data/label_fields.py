@@ -1,0 +1,102 @@
+"""Writes a label a sample, or a label a box into a new field with the same boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from . import items
+from .fields import DB_BATCH, declare, declare_classification, plain, write_classifications, write_values
+from .internals import sample_collection
+from .labels import Labels
+from .writer import Writer
+
+
+def declare_labels(run: Writer, name: str, label_field: str | None, attributes: dict[str, type]) -> None:
+    """Adds a field of the label field's own type, whose attributes the App's sidebar can filter by."""
+    import fiftyone as fo
+
+    if label_field is None or not items.has_boxes(run.dataset, label_field):
+        declare_classification(run, name, attributes)
+        return
+    kind = run.dataset.get_field(label_field).document_type
+    root = f"{name}.{items.list_of(run.dataset, label_field)}"
+    inner = {f"{root}.{key}": attribute for key, attribute in attributes.items()}
+    declare(run, name, fo.EmbeddedDocumentField, inner, embedded_doc_type=kind)
+    run.dataset.add_sample_field(f"{root}.{items.ITEM}", fo.StringField, description=items.IS_ITEM)
+
+
+def write_labels(
+    run: Writer,
+    name: str,
+    label_field: str | None,
+    labels: Labels,
+    rows: np.ndarray,
+    columns: dict[str, Iterable[Any]],
+) -> None:
+    """Writes a label for each of some items, in batches; boxes that were deleted meanwhile are counted in the notes.
+
+    Args:
+        rows: indices of the items [n]
+        columns: label, confidence and attributes [n]; None or NaN where a value is missing
+    """
+    if label_field is None or not items.has_boxes(run.dataset, label_field):
+        write_classifications(run, name, labels.ids[rows], columns)
+        return
+    values = {key: [plain(value) for value in column] for key, column in columns.items()}
+    missing = done = 0
+    for batch in _batches(labels.sample_ids[rows]):
+        ids = labels.ids[rows[batch]].tolist()
+        attributes = {
+            item: {key: column[i] for key, column in values.items()}
+            for item, i in zip(ids, batch.tolist(), strict=True)
+        }
+        written = _boxes(run.dataset, label_field, np.unique(labels.sample_ids[rows[batch]]).tolist(), attributes)
+        kind = run.dataset.get_field(name).document_type.__name__
+        labels_of = items.list_of(run.dataset, name)
+        fields = {i: {"_cls": kind, labels_of: boxes} for i, boxes in written.items()}
+        write_values(run, name, fields, expand_schema=False, validate=False)
+        missing += len(ids) - sum(map(len, written.values()))
+        done += len(ids)
+        run.report("writing labels", done, len(rows))
+    if missing:
+        labels.notes.append(f"{items.boxes(missing)} deleted while this worked, and got no label.")
+
+
+def _batches(sample_ids: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows in batches of whole samples with about DB_BATCH boxes together."""
+    order = np.argsort(sample_ids, kind="stable")
+    starts = np.flatnonzero(np.r_[True, sample_ids[order][1:] != sample_ids[order][:-1]]) if len(order) else []
+    first = 0
+    for start in [*starts[1:], len(order)] if len(order) else []:
+        if start - first >= DB_BATCH or start == len(order):
+            yield order[first:start]
+            first = start
+
+
+def _boxes(
+    dataset: Any, label_field: str, sample_ids: list[str], attributes: dict[str, dict[str, Any]]
+) -> dict[str, list[dict[str, Any]]]:
+    """New labels by sample: the same boxes with other attributes, in their order.
+
+    Args:
+        attributes: by id of the box
+    """
+    import fiftyone as fo
+    from bson import ObjectId
+
+    field = dataset.get_field(label_field).db_field or label_field
+    labels = items.list_of(dataset, label_field)
+    empty = (fo.Detection() if labels == "detections" else fo.Polyline()).to_dict()
+    shown = {f"{field}.{labels}.{name}": 1 for name in ("_id", *items.GEOMETRY)}
+    found = sample_collection(dataset).find({"_id": {"$in": list(map(ObjectId, sample_ids))}}, shown)
+    return {
+        str(row["_id"]): [
+            {**empty, **box, "_id": ObjectId(), **attributes[item], items.ITEM: item}
+            for box in (row.get(field) or {}).get(labels, [])
+            if (item := str(box["_id"])) in attributes
+        ]
+        for row in found
+    }
