@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from bson import ObjectId
 
 from . import items
 from .fields import DB_BATCH, declare, declare_classification, plain, write_classifications, write_values
-from .internals import sample_collection
+from .internals import reload_samples, sample_collection
 from .labels import Labels
 from .writer import Writer
 
@@ -85,7 +87,6 @@ def _boxes(
         attributes: by id of the box
     """
     import fiftyone as fo
-    from bson import ObjectId
 
     field = dataset.get_field(label_field).db_field or label_field
     labels = items.list_of(dataset, label_field)
@@ -100,3 +101,27 @@ def _boxes(
         ]
         for row in found
     }
+
+
+def set_attributes(dataset: Any, field: str, samples: Mapping[str, str], columns: dict[str, dict[str, Any]]) -> None:
+    """Writes attributes of boxes that a run wrote.
+
+    Args:
+        samples: id of the sample by item
+        columns: value by item, for each attribute
+    """
+    from pymongo import UpdateOne
+
+    root = f"{dataset.get_field(field).db_field or field}.{items.list_of(dataset, field)}"
+    now = {"last_modified_at": datetime.now(UTC)}
+    updates = [
+        UpdateOne(
+            {"_id": ObjectId(sample_id)},
+            {"$set": now | {f"{root}.$[box].{name}": column[i] for name, column in columns.items() if i in column}},
+            array_filters=[{f"box.{items.ITEM}": i}],
+        )
+        for i, sample_id in samples.items()
+    ]
+    if updates:
+        sample_collection(dataset).bulk_write(updates, ordered=False)
+        reload_samples(dataset, list(set(samples.values())))
