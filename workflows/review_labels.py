@@ -41,10 +41,11 @@ def review_labels(
     seen, another label as corrected, and an original label that it repeats stays as it is.
 
     Args:
-        field: output field of `auto_label` or `find_mistakes`
         samples: a dataset or a view; of boxes also patches, of the labels or of the suggestions
-        labels: label by id of the sample or box, where None rejects the suggestion; or a CSV file with the columns id, label and
-            decision, which is accept, reject or empty; rows with neither label nor decision are left out
+        field: output field of `auto_label` or `find_mistakes`
+        labels: label by sample id, or by the label's id of a box, where None rejects the suggestion; or a CSV file with
+            the columns id, label and decision, which is accept, reject or empty; rows with neither label nor decision
+            are left out
         label_field: where labels go; None: the field that `field` was learned from
         label: the correct label, for action="correct"
         classes: only suggestions of these classes
