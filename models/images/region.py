@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 NUMBER = r"(-?\d+(?:\.\d+)?(?:e-?\d+)?)"
-FRAGMENT = re.compile(rf"#xywh=percent:{','.join([NUMBER] * 4)}&margin={NUMBER}&shape=(square|box)$")
+FRAGMENT = re.compile(rf"#xywh=percent:{','.join([NUMBER] * 4)}&margin={NUMBER}&shape=(square|box)\Z")
 SQUARE = "square"  # shape of a crop; "box": that of the box
 
 Box = tuple[float, float, float, float]  # left, top, width and height, as fractions of the upright image

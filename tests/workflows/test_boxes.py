@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evenset import audit_labels, auto_label, delete_run, find_mistakes, review_labels, set_target
+from evenset import (
+    audit_labels,
+    auto_label,
+    balance_classes,
+    compare_methods,
+    delete_run,
+    find_mistakes,
+    resume_run,
+    review_labels,
+    set_target,
+    split_dataset,
+    train_resnet,
+)
 from fiftyone import ViewField as F
 
 FAST = dict(embeddings=None, members="graph", target_precision=0.9, progress=False)
@@ -187,3 +199,116 @@ def test_swapped_labels_of_boxes_are_found_and_mended(boxed_digits, everything):
     assert sum(own[i] == truth[i] for i in found) >= 0.8 * len(found)
     delete_run(dataset, "all")
     assert plain(everything(dataset)) == plain(before)
+
+
+@pytest.fixture
+def few(boxed_digits):
+    """48 boxes of two classes with a vector each, by label id: boxes of a class are alike."""
+    dataset = boxed_digits(images=12, boxes=4, labelled=48)
+    rng, ids = np.random.default_rng(0), flat(dataset, "ground_truth.id")
+    classes = dict(zip(ids, rng.integers(0, 2, len(ids)).tolist(), strict=True))
+    known = dict(zip(ids, rng.random(len(ids)) < 0.7, strict=True))
+    names = [
+        [None if not known[i] else "ab"[classes[i]] for i in own]
+        for own in dataset.values("ground_truth.detections.id")
+    ]
+    dataset.set_values("ground_truth.detections.label", names)
+    vectors = {i: rng.normal(6 * np.eye(8)[classes[i]], 1.0) for i in ids}
+    return dataset, vectors, {i: "ab"[classes[i]] for i in ids}
+
+
+def test_vectors_go_by_label_id_or_are_an_attribute_of_the_boxes(few):
+    import fiftyone as fo
+
+    dataset, vectors, truth = few
+    auto_label(dataset, "ground_truth", embeddings=vectors, progress=False)
+    assert {box["item"]: box.label for box in boxes_of(dataset, "auto_label")} == truth
+    dataset.add_sample_field("ground_truth.detections.vector", fo.VectorField)
+    own = dataset.values("ground_truth.detections.id")
+    dataset.set_values("ground_truth.detections.vector", [[vectors[i] for i in ids] for ids in own])
+    path = "ground_truth.detections.vector"
+    auto_label(dataset, "ground_truth", output_field="second", embeddings=path, progress=False)
+    assert flat(dataset, "second.label") == flat(dataset, "auto_label.label")
+
+
+def test_vectors_of_samples_are_refused(few, refused):
+    dataset, _, _ = few
+    dataset.set_values("vector", list(np.eye(12)))
+    with refused(dataset, "'vector' has a vector for each sample, and these are boxes"):
+        auto_label(dataset, "ground_truth", embeddings="vector", progress=False)
+    with refused(dataset, "sees whole images, not boxes"):
+        auto_label(dataset, "ground_truth", embeddings="clip-vit-base32-torch", progress=False)
+
+
+def test_a_stopped_run_ends_without_the_boxes_that_were_deleted_since(few, monkeypatch):
+    dataset, vectors, truth = few
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("evenset.workflows.labeling.output_field.write_labels", stop)
+        auto_label(dataset, "ground_truth", embeddings=vectors, progress=False)
+    assert not dataset.has_field("auto_label")
+    gone = delete_one(dataset)
+
+    results = resume_run(dataset, "evenset_auto_label_1", progress=False)
+
+    assert results.samples == 47
+    expected = {i: name for i, name in truth.items() if i != gone}
+    assert {box["item"]: box.label for box in boxes_of(dataset, "auto_label")} == expected
+
+
+def delete_one(dataset):
+    sample = dataset.first()
+    gone = sample.ground_truth.detections.pop(1).id
+    sample.save()
+    return gone
+
+
+def test_boxes_deleted_while_a_run_works_are_counted(few):
+    dataset, vectors, truth = few
+    gone = []
+
+    def watch(phase, done, total, note):
+        if not gone and phase != "starting":
+            gone.append(delete_one(dataset))
+
+    results = auto_label(dataset, "ground_truth", embeddings=vectors, progress=watch)
+
+    assert "1 box was deleted while this worked, and got no label." in results.notes
+    assert {box["item"] for box in boxes_of(dataset, "auto_label")} == set(truth) - set(gone)
+
+
+def test_patches_are_labelled_alone(few):
+    dataset, vectors, _ = few
+    view = dataset.to_patches("ground_truth").limit(40)
+    results = auto_label(view, "ground_truth", embeddings=vectors, progress=False)
+    assert results.samples == 40
+    assert sorted(flat(dataset, "auto_label.item")) == sorted(view.values("id"))
+
+
+def test_a_name_that_counts_as_no_label_is_replaced_by_a_review(few):
+    dataset, vectors, truth = few
+    names = [[name or "object" for name in own] for own in dataset.values("ground_truth.detections.label")]
+    dataset.set_values("ground_truth.detections.label", names)
+
+    results = auto_label(dataset, "ground_truth", embeddings=vectors, unlabelled="object", progress=False)
+    assert results.names == ["a", "b"]
+    review_labels(dataset, "auto_label", status="all", progress=False)
+
+    assert dict(zip(flat(dataset, "ground_truth.id"), flat(dataset, "ground_truth.label"), strict=True)) == truth
+
+
+def test_boxes_too_small_to_judge_go_to_review(few):
+    dataset, vectors, _ = few
+    results = auto_label(dataset, "ground_truth", embeddings=vectors, min_box_px=13, progress=False)
+    assert results.accepted == 0 and results.review > 5
+    assert any("have a side below min_box_px=13, and are not accepted" in note for note in results.notes)
+
+
+def test_other_workflows_refuse_boxes(few, refused):
+    dataset, _, _ = few
+    for function in (train_resnet, compare_methods, balance_classes, split_dataset):
+        with refused(dataset, "'ground_truth' holds Detections: this needs one fo.Classification a sample"):
+            function(dataset, "ground_truth")
