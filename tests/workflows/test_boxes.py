@@ -208,10 +208,8 @@ def few(boxed_digits):
     rng, ids = np.random.default_rng(0), flat(dataset, "ground_truth.id")
     classes = dict(zip(ids, rng.integers(0, 2, len(ids)).tolist(), strict=True))
     known = dict(zip(ids, rng.random(len(ids)) < 0.7, strict=True))
-    names = [
-        [None if not known[i] else "ab"[classes[i]] for i in own]
-        for own in dataset.values("ground_truth.detections.id")
-    ]
+    own = dataset.values("ground_truth.detections.id")
+    names = [["ab"[classes[i]] if known[i] else None for i in one] for one in own]
     dataset.set_values("ground_truth.detections.label", names)
     vectors = {i: rng.normal(6 * np.eye(8)[classes[i]], 1.0) for i in ids}
     return dataset, vectors, {i: "ab"[classes[i]] for i in ids}

@@ -143,13 +143,19 @@ def source(samples: Any, label_field: str | None = None) -> Any:
     Args:
         label_field: that is read; patches of what a run wrote stand for the labels there
     """
+    from bson import ObjectId
+    from fiftyone import ViewField as F
+
     field = getattr(samples, "patches_field", None)
     if field is None or not is_generated(samples):
         return samples
     dataset, key = root_dataset(samples), key_of(samples, field)
-    if label_field is None or key == "id":
-        return dataset.select_labels(ids=samples.values("id"), fields=field)
-    return dataset.select_labels(ids=samples.values(f"{field}.{key}"), fields=label_field)
+    if label_field is not None and key == ITEM:
+        ids, field = samples.values(f"{field}.{ITEM}"), label_field
+    else:
+        ids = samples.values("id")
+    chosen = F("_id").is_in([ObjectId(i) for i in ids])
+    return dataset.select(list(set(samples.values("sample_id")))).filter_labels(field, chosen)
 
 
 def matching(dataset: Any, field: str, condition: Callable[[Attribute], Any], sort_by: str = "") -> Any:
