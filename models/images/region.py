@@ -25,7 +25,7 @@ class Region(NamedTuple):
     shape: str  # SQUARE: the shorter side is widened by what is beside it in the image
 
     def __str__(self) -> str:
-        numbers = ",".join(repr(100 * value) for value in self.box)
+        numbers = ",".join(repr(100 * float(value)) for value in self.box)
         return f"{self.file}#xywh=percent:{numbers}&margin={self.margin!r}&shape={self.shape}"
 
     def size(self, width: int, height: int) -> tuple[float, float]:

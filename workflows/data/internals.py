@@ -73,7 +73,8 @@ def forget_patches(stages: list[str]) -> list[str]:
     """
     read = [json_util.loads(stage) for stage in stages]
     for stage in read:
-        stage["kwargs"] = [[name, None if name == "_state" else value] for name, value in stage["kwargs"]]
+        if stage["_cls"].endswith(".ToPatches"):
+            stage["kwargs"] = [[name, None if name == "_state" else value] for name, value in stage["kwargs"]]
     return [json_util.dumps(stage) for stage in read]
 
 

@@ -140,7 +140,7 @@ def test_patches_and_filtered_views_are_these_boxes_alone(boxed):
 
 def test_samples_are_read_as_ever(make_dataset):
     dataset = make_dataset(["/a.png", "/b.png"], ["cat", None])
-    assert items.values(dataset, ["id", "ground_truth.label"]) == dataset.values(["id", "ground_truth.label"])
+    assert items.values(dataset, ["id", "ground_truth.label"]) == [*dataset.values(["id", "ground_truth.label"])]
     assert items.source(dataset) is dataset
     labels = read_labels(dataset, "ground_truth")
     assert not labels.has_boxes and labels.sample_ids.tolist() == labels.ids.tolist()
