@@ -47,8 +47,10 @@ def read_boxes(
     reasons = _reasons(boxes)
     _check_fractions(field, boxes)
     rows = np.flatnonzero(reasons == "")
-    regions = [Region(files[i], (*boxes[i].tolist(),), crop.box_margin, crop.box_shape) for i in rows.tolist()]
-    known = _image_sizes([files[i] for i in rows.tolist()], [sizes[i] for i in rows.tolist()])
+    where, margin, shape = [files[i] for i in rows.tolist()], crop.box_margin, crop.box_shape
+    numbers = zip(where, boxes[rows].tolist(), strict=True)
+    regions = [Region(file, (left, top, wide, high), margin, shape) for file, (left, top, wide, high) in numbers]
+    known = _image_sizes(where, [sizes[i] for i in rows.tolist()])
     too_small = np.array([min(region.size(*known[region.file])) < crop.min_box_px for region in regions], dtype=bool)
     notes = [_note(field, reason, [ids[i] for i in np.flatnonzero(reasons == reason)]) for reason in np.unique(reasons)]
     small = [ids[i] for i in rows[too_small]]

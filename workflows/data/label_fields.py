@@ -10,6 +10,7 @@ import numpy as np
 from bson import ObjectId
 
 from . import items
+from .durable_writes import write_durably
 from .fields import DB_BATCH, declare, declare_classification, plain, write_classifications, write_values
 from .internals import reload_samples, sample_collection
 from .labels import Labels
@@ -20,14 +21,16 @@ def declare_labels(run: Writer, name: str, label_field: str | None, attributes: 
     """Adds a field of the label field's own type, whose attributes the App's sidebar can filter by."""
     import fiftyone as fo
 
-    if label_field is None or not items.has_boxes(run.dataset, label_field):
+    dataset = run.dataset
+    if label_field is None or not items.has_boxes(dataset, label_field):
         declare_classification(run, name, attributes)
         return
-    kind = run.dataset.get_field(label_field).document_type
-    root = f"{name}.{items.list_of(run.dataset, label_field)}"
-    inner = {f"{root}.{key}": attribute for key, attribute in attributes.items()}
+    root = f"{name}.{items.list_of(dataset, label_field)}"
+    inner = {f"{root}.{key}": kind for key, kind in attributes.items()}
+    kind = dataset.get_field(label_field).document_type
     declare(run, name, fo.EmbeddedDocumentField, inner, embedded_doc_type=kind)
-    run.dataset.add_sample_field(f"{root}.{items.ITEM}", fo.StringField, description=items.IS_ITEM)
+    item = dict(description=items.IS_ITEM)
+    write_durably(dataset, lambda: dataset.add_sample_field(f"{root}.{items.ITEM}", fo.StringField, **item))
 
 
 def write_labels(
@@ -44,36 +47,33 @@ def write_labels(
         rows: indices of the items [n]
         columns: label, confidence and attributes [n]; None or NaN where a value is missing
     """
-    if label_field is None or not items.has_boxes(run.dataset, label_field):
+    dataset = run.dataset
+    if label_field is None or not items.has_boxes(dataset, label_field):
         write_classifications(run, name, labels.ids[rows], columns)
         return
+    ids, sample_ids = labels.ids[rows].tolist(), labels.sample_ids[rows]
     values = {key: [plain(value) for value in column] for key, column in columns.items()}
-    missing = done = 0
-    for batch in _batches(labels.sample_ids[rows]):
-        ids = labels.ids[rows[batch]].tolist()
-        attributes = {
-            item: {key: column[i] for key, column in values.items()}
-            for item, i in zip(ids, batch.tolist(), strict=True)
-        }
-        written = _boxes(run.dataset, label_field, np.unique(labels.sample_ids[rows[batch]]).tolist(), attributes)
-        kind = run.dataset.get_field(name).document_type.__name__
-        labels_of = items.list_of(run.dataset, name)
-        fields = {i: {"_cls": kind, labels_of: boxes} for i, boxes in written.items()}
+    kind, list_name = dataset.get_field(name).document_type.__name__, items.list_of(dataset, name)
+    written = done = 0
+    for batch in _batches(sample_ids):
+        attributes = {ids[i]: {key: column[i] for key, column in values.items()} for i in batch.tolist()}
+        boxes = _boxes(dataset, label_field, np.unique(sample_ids[batch]).tolist(), attributes)
+        fields = {sample_id: {"_cls": kind, list_name: own} for sample_id, own in boxes.items()}
         write_values(run, name, fields, expand_schema=False, validate=False)
-        missing += len(ids) - sum(map(len, written.values()))
-        done += len(ids)
+        written += sum(map(len, boxes.values()))
+        done += len(batch)
         run.report("writing labels", done, len(rows))
-    if missing:
-        labels.notes.append(f"{items.boxes(missing)} deleted while this worked, and got no label.")
+    if written < len(rows):
+        labels.notes.append(f"{items.boxes(len(rows) - written)} deleted while this worked, and got no label.")
 
 
 def _batches(sample_ids: np.ndarray) -> Iterator[np.ndarray]:
     """Rows in batches of whole samples with about DB_BATCH boxes together."""
     order = np.argsort(sample_ids, kind="stable")
-    starts = np.flatnonzero(np.r_[True, sample_ids[order][1:] != sample_ids[order][:-1]]) if len(order) else []
+    starts = np.unique(sample_ids[order], return_index=True)[1]
     first = 0
-    for start in [*starts[1:], len(order)] if len(order) else []:
-        if start - first >= DB_BATCH or start == len(order):
+    for start in [*starts.tolist(), len(order)]:
+        if start - first >= DB_BATCH or start == len(order) > first:
             yield order[first:start]
             first = start
 
