@@ -218,6 +218,7 @@ def auto_label(
     validation: Part = None,
     group_field: str | None = None,
     include_synthetic: bool = False,
+    unlabelled: str | None = None,
     progress: Progress = None,
     resume: str | None = None,
     target_precision: float = 0.95,
@@ -265,6 +266,9 @@ def auto_label(
     max_megabytes: float = 200.0,
     max_megapixels: float = 120.0,
     threads: int | None = None,
+    box_margin: float = 0.1,
+    box_shape: str = 'square',
+    min_box_px: int = 8,
 ) -> AutoLabelResults:
     """Labels every sample from the few that have a label; undo with `delete_run`."""
 
@@ -344,6 +348,9 @@ def find_mistakes(
     max_megabytes: float = 200.0,
     max_megapixels: float = 120.0,
     threads: int | None = None,
+    box_margin: float = 0.1,
+    box_shape: str = 'square',
+    min_box_px: int = 8,
 ) -> MistakeResults:
     """Judges every label by models that have not seen it; undo with `delete_run`."""
 

@@ -174,6 +174,19 @@ class ImageSettings(Settings):
 
 
 @dataclass(frozen=True)
+class BoxSettings(Settings):
+    box_margin: float = setting(
+        0.1, "image around a box that its crop keeps, as a fraction of the box's side", low=0.0, high=2.0
+    )
+    box_shape: str = setting(
+        "square",
+        "shape of a crop: square, which widens the shorter side, or that of the box, which `fit` makes square",
+        choices=("square", "box"),
+    )
+    min_box_px: int = setting(8, "boxes with a shorter side go to review, and are listed", unit="px", low=1, high=1024)
+
+
+@dataclass(frozen=True)
 class CopySettings(Settings):
     format: str = setting("png", "file format of the copies", choices=("png", "jpeg"), basic=True)
     jpeg_quality: int = setting(92, "quality of JPEG copies", low=1, high=100)

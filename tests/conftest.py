@@ -302,6 +302,47 @@ def clusters(make_dataset: Callable[..., Any]) -> Callable[..., Any]:
     return make
 
 
+@pytest.fixture
+def boxed_digits(tmp_path: Path, make_dataset: Callable[..., Any]) -> Callable[..., Any]:
+    """A data set of images with several digits each, and a box around every digit.
+
+    boxed_digits(images=40, boxes=5, labelled=60, px=12, seed=0)
+        labelled: boxes with a label, drawn at random; all have the attribute `truth`
+        px: side of the digits
+    """
+    import fiftyone as fo
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    def make(images: int = 40, boxes: int = 5, labelled: int = 60, px: int = 12, seed: int = 0) -> Any:
+        pixels, digits = load_digits(return_X_y=True)
+        rng = np.random.default_rng(seed)
+        chosen = rng.permutation(len(digits))[: images * boxes].reshape(images, boxes)
+        is_labelled = rng.permutation(images * boxes).reshape(images, boxes) < labelled
+        folder = tmp_path / f"boxed-{uuid.uuid4().hex[:8]}"
+        folder.mkdir()
+        side, paths, labels = 4 * px, [], []
+        for number in range(images):
+            canvas, own = np.zeros((side, side), dtype=np.uint8), []
+            for cell, index, known in zip(rng.permutation(9)[:boxes], chosen[number], is_labelled[number], strict=True):
+                left, top = int(4 + 1.3 * px * (cell % 3)), int(4 + 1.3 * px * (cell // 3))
+                image = Image.fromarray((pixels[index].reshape(8, 8) * (255 / 16)).astype("uint8"))
+                canvas[top : top + px, left : left + px] = image.resize((px, px), Image.Resampling.BICUBIC)
+                truth = str(digits[index])
+                box = [left / side, top / side, px / side, px / side]
+                own.append(fo.Detection(label=truth if known else None, bounding_box=box, truth=truth))
+            paths.append(str(folder / f"{number:05d}.png"))
+            Image.fromarray(canvas).save(paths[-1])
+            labels.append(fo.Detections(detections=own))
+        dataset = make_dataset(paths)
+        dataset.add_sample_field("ground_truth", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+        dataset.add_sample_field("ground_truth.detections.truth", fo.StringField)
+        dataset.set_values("ground_truth", labels)
+        return dataset
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def plugin() -> Path:
     """Evenset's link in the plugins folder of this session."""

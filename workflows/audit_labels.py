@@ -11,7 +11,7 @@ import numpy as np
 from ..models.confidence.threshold import clopper_pearson
 from ..models.errors import InvalidInput
 from ..models.settings import AuditSettings, split
-from .data import saved_views
+from .data import items, saved_views
 from .data.checks import check_images, check_label_field, require_fields
 from .data.field_access import require_visible
 from .data.internals import root_dataset
@@ -86,6 +86,7 @@ def audit_labels(
         ValueError: no run wrote the field, or nothing is accepted
     """
     (audit_settings,) = split(settings, AuditSettings)
+    samples = items.source(samples)
     check_images(samples)
     dataset = root_dataset(samples)
     writer = writer_of(dataset, field, "auto_label")
@@ -96,15 +97,18 @@ def audit_labels(
         require_fields(dataset, run.record.inputs["label_field"])
         return run.finish(_evaluate(run, field, audit_settings.alpha))
     label_field = label_field or label_field_of(writer, field)
-    check_label_field(samples, label_field)
+    check_label_field(samples, label_field, boxes=True)
     return _draw(samples, field, label_field, audit_settings, progress)
 
 
 def _draw(samples: Any, field: str, label_field: str, settings: AuditSettings, progress: Any) -> AuditResults:
-    ids, labels, statuses = samples.values(["id", f"{field}.label", f"{field}.status"])
+    paths = ["id", f"{field}.label", f"{field}.status", f"{label_field}.label"]
+    ids, labels, statuses, _ = items.values(samples, paths)
     accepted = np.array([i for i, status in enumerate(statuses) if status == Status.ACCEPTED], dtype=np.int64)
     if not len(accepted):
-        raise InvalidInput(f"no sample of the view is accepted in {field!r}: there is nothing to audit")
+        raise InvalidInput(
+            f"no {items.noun(samples, field)} of the view is accepted in {field!r}: there is nothing to audit"
+        )
     size = min(settings.size, len(accepted))
     rows = np.random.default_rng(settings.seed).choice(accepted, size, replace=False)
     inputs = dict(field=field, label_field=label_field)
@@ -113,7 +117,7 @@ def _draw(samples: Any, field: str, label_field: str, settings: AuditSettings, p
     ) as run:
         drawn = dict(ids=np.array(ids)[rows], labels=np.array(labels, dtype=object)[rows].astype(str))
         run.cached_arrays("drawn", lambda: drawn)
-        view = saved_views.save(run, f"{field}: audit", run.dataset.select(drawn["ids"].tolist(), ordered=True))
+        view = saved_views.save(run, f"{field}: audit", items.select(run.dataset, field, drawn["ids"].tolist()))
         run.remember("view", lambda: view)
         return run.finish(_evaluate(run, field, settings.alpha))
 
@@ -124,10 +128,14 @@ def _evaluate(run: Run, field: str, alpha: float) -> AuditResults:
     suggested = dict(zip(drawn["ids"].tolist(), drawn["labels"].tolist(), strict=True))
     label_field = run.record.inputs["label_field"]
     paths = ["id", f"{label_field}.label", f"{label_field}.{REVIEWED}", f"{field}.label"]
-    columns = run.dataset.select(list(suggested)).values(paths)
+    dataset = run.dataset
+    view = dataset if items.has_boxes(dataset, field) else dataset.select(list(suggested))
+    unlabelled = writer_of(dataset, field, "auto_label").inputs.get("unlabelled")
     correct = checked = 0
-    for i, text, reviewed, suggestion in zip(*columns, strict=True):
-        label = or_none(text)
+    for i, text, reviewed, suggestion in zip(*items.values(view, paths), strict=True):
+        if i not in suggested:
+            continue
+        label = None if text == unlabelled else or_none(text)
         if (label is not None and reviewed != Reviewed.BULK) or (label is None and suggestion is None):
             checked += 1
             correct += label == suggested[i]

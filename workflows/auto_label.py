@@ -7,10 +7,11 @@ from typing import Any
 
 from ..models.errors import InvalidInput
 from ..models.settings import AutoLabelSettings
+from .data import items
 from .data.checks import check_images, check_output_field
 from .data.fields import ensure_label_field
 from .data.internals import root_dataset
-from .data.labels import Labels, count_classes, read_ids, read_labels, require_classes
+from .data.labels import Labels, Reading, count_classes, read_ids, read_labels, require_classes
 from .labeling import saved_decision
 from .labeling.checkpoint import Checkpoint, check_classes, check_source, find_checkpoint, from_checkpoint
 from .labeling.config import NO_LABELS, AutoLabelConfig
@@ -45,6 +46,7 @@ def auto_label(
     validation: Part = None,
     group_field: str | None = None,
     include_synthetic: bool = False,
+    unlabelled: str | None = None,
     progress: Progress = None,
     resume: str | None = None,
     **settings: Any,
@@ -55,9 +57,11 @@ def auto_label(
     "accepted", "review"). `review_labels` puts suggestions into the label field.
 
     Args:
-        label_field: a field of `fo.Classification`; not needed together with `run`. With `text_encoder` and `classes`
-            it may have no label yet, or not exist
-        output_field: new field of `fo.Classification`
+        samples: a dataset or a view; patches of the label field stand for their boxes
+        label_field: a field of `fo.Classification`, or of boxes (`fo.Detections`, `fo.Polylines`), which are labelled
+            one by one; not needed together with `run`. With `text_encoder` and `classes` it may have no label yet, or
+            not exist
+        output_field: new field of the same type; of boxes with the same boxes, and `item`, the id of each one's label
         embeddings: in place of training a ResNet: a field of vectors, an array, `{sample id: vector}`, a Brain key, a
             model of FiftyOne's zoo or of timm, torchvision/resnet18, or a list of these; "auto": the best of these that
             is there; None: a ResNet
@@ -70,15 +74,19 @@ def auto_label(
         group_field: samples with the same value (patient, video, product) stay on one side of a split
         include_synthetic: also train on the samples that `balance_classes` added; they get no suggestion, and never
             calibrate
+        unlabelled: a name that counts as no label, as "object" in proposals of boxes
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
-        settings: fields of ImageSettings, ResNetSettings, GraphSettings and AutoLabelSettings
+        settings: fields of ImageSettings, ResNetSettings, GraphSettings, AutoLabelSettings and BoxSettings
 
     Raises:
         ValueError: a bad argument; nothing was written
         TypeError: `samples` is not a dataset or view, or a setting does not exist
     """
-    given = Inputs(label_field, output_field, run, after, classes, group_field, include_synthetic, embeddings)
+    given = Inputs(
+        label_field, output_field, run, after, classes, group_field, include_synthetic, embeddings, unlabelled
+    )
+    samples = items.source(samples, label_field)
     arguments, settings = inherit(root_dataset(samples), after, vars(given), settings)
     inputs, config = Inputs(**arguments), AutoLabelConfig.read(settings)
     inputs, prepared = _read(samples, inputs, config, resume, validation)
@@ -103,6 +111,7 @@ class Inputs:
     group_field: str | None
     include_synthetic: bool
     embeddings: Any  # a text once they are opened
+    unlabelled: str | None
 
 
 @dataclass(frozen=True)
@@ -140,7 +149,7 @@ def _read(
     _check_combination(inputs, validation, config.labeling)
     start = find_start(samples, inputs.after, label_field, config) if inputs.after else None
     text_encoder = checkpoint.text_encoder if checkpoint and embeddings is None else config.labeling.text_encoder
-    labels = _read_labels(samples, inputs, check_classes(checkpoint, inputs.classes), bool(text_encoder))
+    labels = _read_labels(samples, inputs, check_classes(checkpoint, inputs.classes), config)
     if not (checkpoint or resume):
         _require_labels(labels, inputs, bool(text_encoder))
     named = named_parts(samples, validation)
@@ -209,15 +218,11 @@ def _check_combination(inputs: Inputs, validation: Part, settings: AutoLabelSett
         raise InvalidInput("run predicts by that run's model, in which text_encoder has no part: leave it out")
 
 
-def _read_labels(samples: Samples, inputs: Inputs, classes: Classes, may_be_new: bool) -> Labels:
-    """The labels; without a label field, the samples as unlabelled.
-
-    Args:
-        may_be_new: the label field may not exist yet
-    """
+def _read_labels(samples: Samples, inputs: Inputs, classes: Classes, config: AutoLabelConfig) -> Labels:
+    """The labels; without a label field, or with names alone and a new one, the samples as unlabelled."""
     if inputs.label_field is None:
         return read_ids(samples, classes or ())
-    if may_be_new and not root_dataset(samples).has_field(inputs.label_field):
+    if config.labeling.text_encoder and not root_dataset(samples).has_field(inputs.label_field):
         check_output_field(samples, inputs.label_field, name="label_field")
         return read_ids(samples, classes or ())
     return read_labels(
@@ -226,6 +231,7 @@ def _read_labels(samples: Samples, inputs: Inputs, classes: Classes, may_be_new:
         classes=classes,
         group_field=inputs.group_field,
         include_synthetic=inputs.include_synthetic,
+        reading=Reading(config.boxes, inputs.unlabelled),
     )
 
 
@@ -250,7 +256,7 @@ def _label(run: Run, prepared: Prepared, inputs: Inputs, config: AutoLabelConfig
     decision = _decide(run, labels, predictions, config)
     if inputs.label_field is not None:
         ensure_label_field(run, inputs.label_field)  # for the review of a run without labels
-    write_suggestions(run, labels, predictions, decision, inputs.output_field)
+    write_suggestions(run, labels, predictions, decision)
     views = save_views(run, inputs.output_field)
     return summarise(run, labels, predictions, decision, config.labeling, views)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .data import saved_views
+from .data import items, saved_views
 from .data.checks import check_images, check_output_field
-from .data.fields import declare_classification, write_classifications
-from .data.labels import Labels, read_labels, require_classes
+from .data.label_fields import declare_labels, write_labels
+from .data.labels import Labels, Reading, read_labels, require_classes
 from .mistakes import folds, out_of_fold
 from .mistakes.config import MistakeConfig
 from .mistakes.dismissed import find_dismissed
@@ -45,21 +45,23 @@ def find_mistakes(
     .. 1 wrong), whether it is an issue, its rank and the reason. `review_labels` puts suggestions into the label field.
 
     Args:
-        label_field: a field of `fo.Classification`
-        output_field: new field of `fo.Classification`
+        samples: a dataset or a view; patches of the label field stand for their boxes
+        label_field: a field of `fo.Classification`, or of boxes (`fo.Detections`, `fo.Polylines`), which are judged one
+            by one
+        output_field: new field of the same type; of boxes with the same boxes, and `item`, the id of each one's label
         embeddings: in place of training ResNets: a field of vectors, an array, `{sample id: vector}`, a Brain key, a
             model of FiftyOne's zoo or of timm, torchvision/resnet18, or a list of these; "auto": the best of these that
             is there, or else features of the images, with ResNets where labels are many; None: ResNets always
         group_field: samples with the same value (patient, video, product) are judged by the same model
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
-        settings: fields of ImageSettings, ResNetSettings, GraphSettings and MistakeSettings
+        settings: fields of ImageSettings, ResNetSettings, GraphSettings, MistakeSettings and BoxSettings
 
     Raises:
         ValueError: a bad argument; nothing was written
         TypeError: `samples` is not a dataset or view, or a setting does not exist
     """
-    config = MistakeConfig.read(settings)
+    config, samples = MistakeConfig.read(settings), items.source(samples, label_field)
     inputs = Inputs(label_field, output_field, embeddings, group_field)
     labels, source, choice = _read(samples, inputs, config, resume)
     if embeddings is not None:
@@ -95,9 +97,10 @@ def _read(
     label_field, embeddings, group_field = inputs.label_field, inputs.embeddings, inputs.group_field
     check_images(samples)
     check_output_field(samples, inputs.output_field, label_field, *texts(embeddings))
-    labels = _labelled(read_labels(samples, label_field, group_field=group_field))
+    labels = read_labels(samples, label_field, group_field=group_field, reading=Reading(config.boxes))
+    labels = labels.take(labels.labelled_indices)
     require_classes(labels, label_field, group_field)
-    if group_field is not None and not resume:
+    if (group_field is not None or labels.has_boxes) and not resume:
         folds.draw(labels, np.arange(len(labels.ids)), {}, config.mistakes)  # raises where groups leave no fold
     refuse_seen(samples, embeddings)
     embeddings = None if is_auto(embeddings) and trains_resnet(config.resnet) else embeddings
@@ -133,13 +136,6 @@ def _judge(
     return summarise(run, labels, predictions, verdict, _save_view(run, inputs.output_field))
 
 
-def _labelled(labels: Labels) -> Labels:
-    """The labelled samples alone."""
-    rows = labels.labelled_indices
-    names = ("ids", "paths", "class_ids", "trusted", "groups", "synthetic_mask")
-    return replace(labels, **{name: getattr(labels, name)[rows] for name in names})
-
-
 def _dismissed(run: Run, labels: Labels, rows: np.ndarray, label_field: str) -> np.ndarray:
     """Whether a person dismissed the flag of each judged label before, as the run first saw it [n]."""
 
@@ -158,6 +154,7 @@ ATTRIBUTES = {
     "contradicted_by": "StringField",
     "margin": "FloatField",
 }
+GIVEN = "given_label"  # attribute of a box: the label that was judged
 
 
 def _write(run: Run, labels: Labels, predictions: OutOfFold, verdict: Verdict, output_field: str) -> None:
@@ -174,13 +171,19 @@ def _write(run: Run, labels: Labels, predictions: OutOfFold, verdict: Verdict, o
         contradicted_by=np.where(verdict.contradicted, ids[verdict.contradictions], None),
         margin=predictions.margins,
     )
-    declare_classification(run, output_field, {name: getattr(fo, kind) for name, kind in ATTRIBUTES.items()})
-    write_classifications(run, output_field, ids, columns)
+    kinds = {name: getattr(fo, kind) for name, kind in ATTRIBUTES.items()}
+    label_field = run.record.inputs["label_field"]
+    if labels.has_boxes:
+        columns[GIVEN], kinds[GIVEN] = names[labels.class_ids[predictions.rows]], fo.StringField
+    declare_labels(run, output_field, label_field, kinds)
+    write_labels(run, output_field, label_field, labels, predictions.rows, columns)
 
 
 def _save_view(run: Run, output_field: str) -> dict[str, str]:
     """`FIELD: mistakes`, the most suspicious first."""
-    from fiftyone import ViewField as F
 
-    issues = run.dataset.match(F(f"{output_field}.is_issue") == True).sort_by(f"{output_field}.rank")  # noqa: E712
+    def is_issue(at: items.Attribute) -> Any:
+        return at("is_issue") == True  # noqa: E712
+
+    issues = items.matching(run.dataset, output_field, is_issue, "rank")
     return {"mistakes": saved_views.save(run, f"{output_field}: mistakes", issues)}

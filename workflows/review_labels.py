@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..models.settings import ReviewSettings, split
+from .data import items
 from .data.checks import check_images
 from .data.internals import root_dataset
 from .reviewing.decisions import read_decisions, saved_decisions
@@ -40,9 +41,11 @@ def review_labels(
     seen, another label as corrected, and an original label that it repeats stays as it is.
 
     Args:
+        samples: a dataset or a view; of boxes also patches, of the labels or of the suggestions
         field: output field of `auto_label` or `find_mistakes`
-        labels: label by sample id, where None rejects the suggestion; or a CSV file with the columns id, label and
-            decision, which is accept, reject or empty; rows with neither label nor decision are left out
+        labels: label by sample id, or by the label's id of a box, where None rejects the suggestion; or a CSV file with
+            the columns id, label and decision, which is accept, reject or empty; rows with neither label nor decision
+            are left out
         label_field: where labels go; None: the field that `field` was learned from
         label: the correct label, for action="correct"
         classes: only suggestions of these classes
@@ -54,6 +57,7 @@ def review_labels(
         TypeError: `samples` is not a dataset or view, or a setting is unknown
     """
     (review_settings,) = split(settings, ReviewSettings)
+    samples = items.source(samples)
     check_images(samples)
     review = build_review(samples, field, label_field, label, classes, review_settings)
     if labels is not None:

@@ -94,8 +94,7 @@ def _read(samples: Any, label_field: str, group_field: str | None, settings: Spl
     notes = list(labels.notes)
     if left := len(labels.ids) - len(rows):
         notes.append(f"{counted(left, 'sample')} without a label got no tag: unlabelled='split' splits them too.")
-    columns = ("ids", "paths", "class_ids", "trusted", "groups", "synthetic_mask")
-    return replace(labels, **{name: getattr(labels, name)[rows] for name in columns}, notes=notes)
+    return replace(labels.take(rows), notes=notes)
 
 
 def _split(

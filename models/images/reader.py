@@ -17,6 +17,7 @@ from ..errors import ImageError, InvalidInput
 from ..settings import ImageSettings
 from .bit_depth import Pixels
 from .decode import decode
+from .whole_images import WholeImages
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -54,7 +55,7 @@ def in_order(function: Callable[[T], R], items: Iterable[T], threads: int, ahead
 
 @dataclass
 class Images:
-    """Files read as one array [N, C, S, S], with a cache of the first ones that are indexed.
+    """Files, or regions of files, read as one array [N, C, S, S], with a cache of the first ones that are indexed.
 
     Streaming (`batches`) caches nothing. Order and content do not depend on the number of threads.
     """
@@ -79,6 +80,7 @@ class Images:
         self._filled = np.zeros(capacity, dtype=bool)
         self._slots: Indices = np.full(len(self.paths), -1, dtype=np.int64)  # of each image in the cache; -1: none
         self._reserved = 0  # slots
+        self._wholes = WholeImages()
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -154,7 +156,9 @@ class Images:
             try:
                 if index in self.errors:
                     raise ImageError(self.errors[index])
-                image = decode(self.paths[index], self.settings, lambda width, height: self.size_px, self.channels)
+                image = decode(
+                    self.paths[index], self.settings, lambda width, height: self.size_px, self.channels, self._wholes
+                )
             except ImageError as error:
                 bad[index] = str(error)
                 continue

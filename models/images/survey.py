@@ -15,6 +15,7 @@ from ..settings import ImageSettings
 from .bit_depth import Pixels
 from .decode import decode
 from .reader import TASK_IMAGES, Indices, in_order, thread_count
+from .whole_images import WholeImages
 
 MIN_SIDE_PX, MAX_SIDE_PX = 8, 224  # limits of a training side that is chosen from the data
 THUMBNAIL_PX = 16
@@ -24,7 +25,7 @@ THUMBNAIL_PX = 16
 class Survey:
     """Statistics of the files."""
 
-    sizes: Indices  # width and height, upright; 0 where a file is bad [N, 2]
+    sizes: Indices  # width and height, upright, of a region those of its crop; 0 where a file is bad [N, 2]
     gray: bool  # whether every image is
     thumbnails: NDArray[np.float32]  # 16 x 16 gray values, 0..1; 0 where a file is bad [N, 256]
     mean: NDArray[np.float64]  # of the preprocessed pixels, 0..1 [C]
@@ -75,10 +76,10 @@ def survey(paths: Sequence[str], settings: ImageSettings, report: Callable[[int,
     thumbnails = np.zeros((len(paths), THUMBNAIL_PX**2), dtype=np.float32)
     errors: dict[int, str] = {}
     notes: dict[int, str] = {}
-    total, gray = np.zeros((2, 3)), True
+    total, gray, wholes = np.zeros((2, 3)), True, WholeImages()
 
     def measure(task: range) -> list[tuple[int, _FileStats | str]]:
-        return [(index, _measure(paths[index], settings)) for index in task]
+        return [(index, _measure(paths[index], settings, wholes)) for index in task]
 
     with contextlib.closing(in_order(measure, tasks, threads, ahead=2 * threads)) as blocks:
         for block in blocks:
@@ -111,12 +112,12 @@ def normalisation(average: NDArray[np.float64], gray: bool) -> tuple[NDArray[np.
     return mean, np.sqrt(np.maximum(square - mean**2, 1 / 255**2))  # flat images would divide by zero
 
 
-def _measure(path: str, settings: ImageSettings) -> _FileStats | str:
+def _measure(path: str, settings: ImageSettings, wholes: WholeImages) -> _FileStats | str:
     """Statistics of one file, or the reason why it cannot be read."""
     import cv2
 
     try:
-        image = decode(path, settings, lambda width, height: _side(max(width, height), settings.size_px), 3)
+        image = decode(path, settings, lambda width, height: _side(max(width, height), settings.size_px), 3, wholes)
     except ImageError as error:
         return str(error)
     gray = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY)

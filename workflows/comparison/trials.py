@@ -84,11 +84,8 @@ class Trial:
 
     def train_then_test(self) -> Labels:
         """The training samples with their labels, then the test samples without."""
-        labels, rows = self.comparison.labels, np.concatenate([self.split.train, self.split.test])
-        columns = {
-            name: getattr(labels, name)[rows] for name in ("ids", "paths", "trusted", "groups", "synthetic_mask")
-        }
-        return replace(labels, class_ids=self.labels[rows], **columns)
+        rows = np.concatenate([self.split.train, self.split.test])
+        return replace(self.comparison.labels.take(rows), class_ids=self.labels[rows])
 
     def shared(self, name: str, compute: Callable[[], T]) -> T:
         """A result that several trials use: computed once, and its seconds count for each."""

@@ -8,6 +8,7 @@ from typing import Any
 from ...models.errors import InvalidInput, InvalidType
 from .field_access import require_visible
 from .internals import is_collection, is_generated, root_dataset, stages_of
+from .items import has_boxes, leaf
 
 
 def check_images(samples: Any) -> None:
@@ -64,24 +65,36 @@ def is_empty(samples: Any) -> bool:
     return not samples.limit(1).count("id")
 
 
-def check_label_field(samples: Any, label_field: str) -> None:
-    """Raises ValueError where the field is missing or does not hold `fo.Classification`."""
+def check_label_field(samples: Any, label_field: str, *, boxes: bool = False) -> None:
+    """Raises ValueError where the field is missing or does not hold labels.
+
+    Args:
+        boxes: `fo.Detections` and `fo.Polylines` are allowed beside `fo.Classification`
+    """
     import fiftyone as fo
 
     dataset = root_dataset(samples)
     kinds = {name: getattr(item, "document_type", type(item)) for name, item in dataset.get_field_schema().items()}
     if label_field not in kinds:
-        fits = [name for name, kind in kinds.items() if kind is fo.Classification]
+        fits = [
+            name for name, kind in kinds.items() if kind is fo.Classification or (boxes and has_boxes(dataset, name))
+        ]
         raise InvalidInput(
             f"{dataset.name!r} has no field {label_field!r}: "
-            f"its fields of fo.Classification are {', '.join(fits) or 'none'}"
+            f"its fields of {'labels' if boxes else 'fo.Classification'} are {', '.join(fits) or 'none'}"
         )
-    if kinds[label_field] is not fo.Classification:
+    if has_boxes(dataset, label_field) and not boxes:
+        raise InvalidInput(
+            f"the field {label_field!r} holds {kinds[label_field].__name__}: this needs one fo.Classification a "
+            "sample; auto_label, review_labels, audit_labels and find_mistakes work on boxes"
+        )
+    if kinds[label_field] is not fo.Classification and not has_boxes(dataset, label_field):
+        others = ", or boxes (fo.Detections, fo.Polylines)" if boxes else ""
         raise InvalidInput(
             f"the field {label_field!r} holds {kinds[label_field].__name__}: "
-            "Evenset needs one fo.Classification a sample"
+            f"Evenset needs one fo.Classification a sample{others}"
         )
-    require_visible(samples, label_field, f"{label_field}.label")
+    require_visible(samples, label_field, leaf(samples, f"{label_field}.label"))
 
 
 def check_output_field(samples: Any, output_field: str, *inputs: str | None, name: str = "output_field") -> None:

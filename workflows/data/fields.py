@@ -106,7 +106,7 @@ def write_classifications(
     import fiftyone as fo
     from bson import ObjectId
 
-    plain = {key: [_plain(value) for value in values] for key, values in columns.items()}
+    plain = {key: [plain(value) for value in values] for key, values in columns.items()}
     empty = fo.Classification().to_dict()  # filled in as a dict: objects of FiftyOne take 2 to 3 times as long
     for first in range(0, len(ids), DB_BATCH):
         rows = range(first, min(first + DB_BATCH, len(ids)))
@@ -115,7 +115,7 @@ def write_classifications(
         run.report(phase, rows.stop, len(ids))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value for MongoDB: Python's own type, None for NaN."""
     value = value.item() if isinstance(value, np.generic) else value
     return None if isinstance(value, float) and value != value else value

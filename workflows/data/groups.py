@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,11 @@ def join_parents(groups: list[str], ids: list[str], parents: list[str | None]) -
             name = groups[members[-1]] or f"like {parent}"
             for i in members:
                 groups[i] = name
+
+
+def join_items(groups: Sequence[str], sample_ids: np.ndarray) -> np.ndarray:
+    """Group of each box, text: that of its sample, which is a group of its own where it has none [N]."""
+    return np.where(np.array(groups, dtype=str) == "", sample_ids, groups).astype(str)
 
 
 def ungrouped_note(groups: list[str], group_field: str | None) -> list[str]:

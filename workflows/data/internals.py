@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bson import json_util
+
 
 def root_dataset(samples: Any) -> Any:
     """The dataset of a view, or the dataset itself."""
@@ -62,6 +64,18 @@ def view_from(dataset: Any, stages: list[dict[str, Any]]) -> Any:
     from fiftyone import DatasetView
 
     return DatasetView._build(dataset, stages)
+
+
+def forget_patches(stages: list[str]) -> list[str]:
+    """Stages of a saved view, as its document has them, without the patches made for it: they are made again.
+
+    FiftyOne loads the patches that were made first, whatever changed since.
+    """
+    read = [json_util.loads(stage) for stage in stages]
+    for stage in read:
+        if stage["_cls"].endswith(".ToPatches"):
+            stage["kwargs"] = [[name, None if name == "_state" else value] for name, value in stage["kwargs"]]
+    return [json_util.dumps(stage) for stage in read]
 
 
 def saved_view_document(dataset: Any, name: str) -> Any:

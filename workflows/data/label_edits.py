@@ -4,24 +4,37 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+
+from bson import ObjectId
 
 from ...models.errors import InvalidInput
 from ...models.files import write_text
 from ...models.regular_files import regular
+from . import items
 from .fields import DB_BATCH
 from .internals import aggregate, reload_samples, sample_collection
+from .provenance import RUN
 from .writer import Writer
 
 FILE = "changes.jsonl"  # in a review's folder, one line a label
 IDENTITY = ("_id", "label", "status", "is_issue")  # identify a label: with other values it was edited
-Line = dict[str, Any]  # id of the sample, field, before, after
-Label = dict[str, Any] | None  # as the database holds it
+BOXES = ("Detection", "Polyline")  # whose ids stay, so that the run tells versions of a label apart
+Line = dict[str, Any]  # id of the item, field, before, after; of a box also its sample
+Label = dict[str, Any] | None  # as the database holds it; of a box without its geometry
 Side = Literal["before", "after"]
 
 
-def change(sample_id: str, field: str, before: Label, after: Label) -> Line:
-    return dict(id=sample_id, field=field, before=before, after=after)
+class Found(NamedTuple):
+    """An item as the database holds it."""
+
+    sample_id: str
+    labels: dict[str, Label]  # by field
+
+
+def change(item_id: str, sample_id: str, field: str, before: Label, after: Label) -> Line:
+    sample = {} if item_id == sample_id else {"sample": sample_id}
+    return dict(id=item_id, field=field, before=before, after=after, **sample)
 
 
 def read(folder: Path) -> list[Line]:
@@ -37,11 +50,43 @@ def save(folder: Path, lines: list[Line]) -> None:
     write_text(folder / FILE, "".join(json_util.dumps(line) + "\n" for line in lines))
 
 
-def labels_of(dataset: Any, ids: list[str], fields: list[str]) -> dict[str, dict[str, Any]]:
-    """Labels as the database holds them, by sample and field; at most DB_BATCH ids, deleted samples are left out."""
+def labels_of(dataset: Any, ids: list[str], fields: list[str]) -> dict[str, Found]:
+    """Labels as the database holds them, by item; at most DB_BATCH ids, deleted items are left out."""
+    if items.has_boxes(dataset, fields[0]):
+        return _boxes_of(dataset, ids, fields)
     names = {name: db_name(dataset, name) for name in fields}
     rows = aggregate(dataset.select(ids), [{"$project": dict.fromkeys(names.values(), 1)}])
-    return {str(row["_id"]): {name: row.get(stored) for name, stored in names.items()} for row in rows}
+    return {
+        str(row["_id"]): Found(str(row["_id"]), {name: row.get(stored) for name, stored in names.items()})
+        for row in rows
+    }
+
+
+def _boxes_of(dataset: Any, ids: list[str], fields: list[str]) -> dict[str, Found]:
+    """Labels of boxes, without their geometry; those in a field of the user's say which boxes exist."""
+    own = [name for name in fields if items.key_of(dataset, name) == "id"]
+    found: dict[str, Found] = {}
+    for name in [*own, *(other for other in fields if other not in own)]:
+        key = "_id" if name in own else items.ITEM
+        root, wanted = _db_root(dataset, name), [ObjectId(i) for i in ids] if name in own else ids
+        pipeline = [
+            {"$match": {f"{root}.{key}": {"$in": wanted}}},
+            {"$project": {"label": f"${root}"}},
+            {"$unwind": "$label"},
+            {"$match": {f"label.{key}": {"$in": wanted}}},
+            {"$unset": [f"label.{part}" for part in items.GEOMETRY]},
+        ]
+        for row in sample_collection(dataset).aggregate(pipeline, allowDiskUse=True):
+            item = str(row["label"][key])
+            if name in own or not own or item in found:
+                entry = found.setdefault(item, Found(str(row["_id"]), dict.fromkeys(fields)))
+                entry.labels[name] = row["label"]
+    return found
+
+
+def _db_root(dataset: Any, field: str) -> str:
+    """Path of the labels in the database."""
+    return f"{db_name(dataset, field)}.{items.list_of(dataset, field)}"
 
 
 def db_name(dataset: Any, field: str) -> str:
@@ -50,15 +95,15 @@ def db_name(dataset: Any, field: str) -> str:
 
 
 def write(run: Writer, lines: list[Line]) -> set[str]:
-    """Writes the edits of each sample together, where its labels are those seen; returns ids of the others.
+    """Writes the edits of each item together, where its labels are those seen; returns ids of the others.
 
     Raises:
         ValueError: one of the fields was removed meanwhile
     """
-    samples, missed, fields = by_sample(lines), set(), fields_of(lines)
-    ids = list(samples)
+    edits, missed, fields = by_item(lines), set(), fields_of(lines)
+    ids = list(edits)
     for first in range(0, len(ids), DB_BATCH):
-        batch = {i: samples[i] for i in ids[first : first + DB_BATCH]}
+        batch = {i: edits[i] for i in ids[first : first + DB_BATCH]}
         missed |= update(run.dataset, batch, expected="before", new="after")
         _check_fields_remain(run.dataset, fields)
         run.report("writing labels", first + len(batch), len(ids))
@@ -69,45 +114,64 @@ def fields_of(lines: list[Line]) -> list[str]:
     return list(dict.fromkeys(line["field"] for line in lines))
 
 
-def by_sample(lines: list[Line]) -> dict[str, list[Line]]:
-    samples: dict[str, list[Line]] = {}
+def by_item(lines: list[Line]) -> dict[str, list[Line]]:
+    edits: dict[str, list[Line]] = {}
     for line in lines:
-        samples.setdefault(line["id"], []).append(line)
-    return samples
+        edits.setdefault(line["id"], []).append(line)
+    return edits
 
 
-def update(dataset: Any, samples: dict[str, list[Line]], *, expected: Side, new: Side) -> set[str]:
-    """Replaces labels on condition that all of a sample's are those expected; returns ids of unchanged samples.
+def update(dataset: Any, edits: dict[str, list[Line]], *, expected: Side, new: Side) -> set[str]:
+    """Replaces labels on condition that all of an item's are those expected; returns ids of unchanged items.
 
     Args:
-        samples: lines of each sample
+        edits: lines of each item
         expected, new: "before" and "after" to write, the reverse to undo
     """
-    from bson import ObjectId
-    from pymongo import UpdateOne, WriteConcern
+    from pymongo import WriteConcern
 
-    if not samples:
+    if not edits:
         return set()
-    now, updates = datetime.now(UTC), []
-    for i, lines in samples.items():
-        condition: dict[str, Any] = {"_id": ObjectId(i)}
-        values: dict[str, Any] = {"last_modified_at": now}
-        for line in lines:
-            name = db_name(dataset, line["field"])
-            condition.update(_condition(name, line[expected]))
-            values[name] = line[new]
-        updates.append(UpdateOne(condition, {"$set": values}))
+    updates = [_update(dataset, lines, expected, new) for lines in edits.values()]
     collection = sample_collection(dataset).with_options(write_concern=WriteConcern(w=1, j=True))
     matched = collection.bulk_write(updates, ordered=False).matched_count
+    samples = {line.get("sample", line["id"]) for lines in edits.values() for line in lines}
     reload_samples(dataset, list(samples))  # those that a caller holds
     if matched == len(updates):
         return set()
-    labels = labels_of(dataset, list(samples), fields_of([line for lines in samples.values() for line in lines]))
+    found = labels_of(dataset, list(edits), fields_of([line for lines in edits.values() for line in lines]))
     return {
         i
-        for i, lines in samples.items()
-        if i not in labels or not all(is_same(labels[i][line["field"]], line[new]) for line in lines)
+        for i, lines in edits.items()
+        if i not in found or not all(is_same(found[i].labels[line["field"]], line[new]) for line in lines)
     }
+
+
+def _update(dataset: Any, lines: list[Line], expected: Side, new: Side) -> Any:
+    """The update of an item's labels."""
+    from pymongo import UpdateOne
+
+    condition: dict[str, Any] = {"_id": ObjectId(lines[0].get("sample", lines[0]["id"]))}
+    values: dict[str, Any] = {"last_modified_at": datetime.now(UTC)}
+    removed: dict[str, str] = {}
+    filters = []
+    for place, line in enumerate(lines):
+        if "sample" not in line:
+            name = db_name(dataset, line["field"])
+            condition.update(_condition(name, line[expected]))
+            values[name] = line[new]
+            continue
+        seen, wanted, root = line[expected], line[new], _db_root(dataset, line["field"])
+        condition[root] = {"$elemMatch": {key: seen.get(key) for key in _identity(seen)}}
+        element = f"{root}.$[label{place}]"
+        sets = {f"{element}.{key}": value for key, value in wanted.items() if key not in seen or seen[key] != value}
+        unsets = {f"{element}.{key}": "" for key in seen.keys() - wanted.keys()}
+        if sets or unsets:
+            filters.append({f"label{place}._id": seen["_id"]})
+            values.update(sets)
+            removed.update(unsets)
+    changes = {"$set": values, **({"$unset": removed} if removed else {})}
+    return UpdateOne(condition, changes, array_filters=filters or None)
 
 
 def _condition(name: str, label: Label) -> dict[str, Any]:
@@ -119,7 +183,19 @@ def is_same(current: Any, recorded: Label) -> bool:
     """Whether a label is still the one of a line."""
     if not isinstance(current, dict) or recorded is None:
         return current is None and recorded is None
-    return all(current.get(key) == recorded.get(key) for key in IDENTITY)
+    return all(current.get(key) == recorded.get(key) for key in _identity(recorded))
+
+
+def _identity(label: dict[str, Any]) -> tuple[str, ...]:
+    """The attributes that tell this version of a label from others."""
+    return (*IDENTITY, RUN) if label.get("_cls") in BOXES else IDENTITY
+
+
+def version(label: Label) -> Any:
+    """What no other version of the label has; None without a label."""
+    if label is None or label.get("_cls") not in BOXES:
+        return label and label.get("_id")
+    return tuple(str(label.get(key)) for key in _identity(label))
 
 
 def _check_fields_remain(dataset: Any, fields: list[str]) -> None:

@@ -1,24 +1,28 @@
-"""The only reader of labels: ids, files, classes, trust and groups of samples."""
+"""The only reader of labels: ids, files, classes, trust and groups of items."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ...models.errors import InvalidInput
+from ...models.settings import BoxSettings
 from ..display.tables import counted
+from . import items
+from .boxes import read_boxes
 from .checks import check_images, check_label_field, count
 from .field_access import with_all_fields
-from .groups import check_group_field, group_names, join_parents, require_groups, ungrouped_note
+from .groups import check_group_field, group_names, join_items, join_parents, require_groups, ungrouped_note
 from .internals import root_dataset
 from .label_text import blank_note, has_label, or_none, spelling_note
 from .provenance import provenance_paths, trusted
 
 PARENT = "synthetic.nearest_real_id"
+SIZE = ("metadata.width", "metadata.height")  # of a sample's image, where it is known
 SYNTHETIC, REJECTED = "synthetic", "rejected"  # tags of generated samples, and of those that the filters rejected
 
 
@@ -26,8 +30,8 @@ SYNTHETIC, REJECTED = "synthetic", "rejected"  # tags of generated samples, and 
 class Labels:
     """The labels of a field: ids, files and class of every sample, labelled or not."""
 
-    ids: np.ndarray  # sample ids, text [N]
-    paths: np.ndarray  # files, text [N]
+    ids: np.ndarray  # of the items: of samples, or of boxes, text [N]
+    paths: np.ndarray  # files, or their regions (models/images/region.py), text [N]
     class_ids: np.ndarray  # index into names, -1 where unlabelled [N]
     names: list[str]  # [K]
     trusted: np.ndarray  # may calibrate and score: see provenance.trusted [N]
@@ -35,10 +39,26 @@ class Labels:
     synthetic_left_out: int  # synthetic samples that were not read
     synthetic_mask: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))  # only train [N]
     notes: list[str] = field(default_factory=list)  # sentences on blank labels, and on spellings of one name
+    sample_ids: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=str))  # of the items' samples, text [N]
+    too_small: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))  # never accepted [N]
 
     def __post_init__(self) -> None:
         if not len(self.synthetic_mask):
             self.synthetic_mask = np.zeros(len(self.ids), dtype=bool)
+        if not len(self.sample_ids):
+            self.sample_ids = self.ids
+        if not len(self.too_small):
+            self.too_small = np.zeros(len(self.ids), dtype=bool)
+
+    def take(self, rows: np.ndarray) -> Labels:
+        """The labels of some items alone."""
+        columns = {name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return replace(self, **columns)
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether the items are boxes of samples."""
+        return bool((self.ids != self.sample_ids).any())
 
     @property
     def is_labelled(self) -> np.ndarray:
@@ -59,6 +79,14 @@ def real_samples(samples: Any) -> tuple[Any, int]:
     return real, count(samples) - count(real)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How items are read."""
+
+    boxes: BoxSettings | None = None  # None: boxes are refused
+    unlabelled: str | None = None  # a name that counts as no label
+
+
 def read_labels(
     samples: Any,
     label_field: str,
@@ -66,49 +94,76 @@ def read_labels(
     classes: Sequence[str] | dict[str, Sequence[str]] | None = None,
     group_field: str | None = None,
     include_synthetic: bool = False,
+    reading: Reading = Reading(),
 ) -> Labels:
-    """Reads ids, files and labels in one query.
+    """Reads ids, files and labels of all items in one query.
 
     Args:
         classes: names in order, or `{name: [synonyms]}`; None: the existing names, sorted
-        group_field: a field whose equal values stay on one side of a split
+        group_field: a field of the samples whose equal values stay on one side of a split; boxes of one sample do
         include_synthetic: with the labelled samples that Evenset generated, marked in `synthetic_mask`
 
     Raises:
         ValueError: the field is missing or of another type, it has no label, or a label is not in `classes`
     """
     check_images(samples)
-    check_label_field(samples, label_field)
+    check_label_field(samples, label_field, boxes=reading.boxes is not None)
     check_group_field(samples, group_field, label_field)
+    has_boxes = items.has_boxes(samples, label_field)
+    if has_boxes and include_synthetic:
+        raise InvalidInput("include_synthetic is for labels of samples: images are not generated for boxes")
     samples = with_all_fields(samples)
     real, left_out = (_trainable(samples, label_field), 0) if include_synthetic else real_samples(samples)
-    columns = ["id", "filepath", "tags", f"{label_field}.label"]
-    parents = real.values(PARENT) if include_synthetic and real.has_field(PARENT) else []
-    columns += provenance_paths(label_field)  # imported labels may have them undeclared
-    values = real.values([*columns, *([group_field] if group_field else [])])
-    ids, paths, tags, texts = values[:4]
-    labels = [or_none(text) for text in texts]
-    synthetic_mask = np.array([include_synthetic and SYNTHETIC in own for own in tags], dtype=bool)
-    groups = group_names(ids, values[-1], group_field) if group_field else [""] * len(ids)
-    join_parents(groups, ids, parents)
+    columns = ["id", items.SAMPLE_ID, "filepath", "tags", f"{label_field}.label", *provenance_paths(label_field)]
+    columns += [group_field] if group_field else []  # imported labels may have their provenance undeclared
+    columns += [PARENT] if include_synthetic and real.has_field(PARENT) else []
+    columns += [f"{label_field}.{items.shape_of(samples, label_field)}", *SIZE] if has_boxes else []
+    read = dict(zip(columns, items.values(real, columns), strict=True))
+    notes, too_small = _read_regions(read, label_field, reading) if has_boxes else ([], np.zeros(0, dtype=bool))
+    ids, texts = read["id"], read[f"{label_field}.label"]
+    labels = [None if text == reading.unlabelled else or_none(text) for text in texts]
+    synthetic_mask = np.array([include_synthetic and SYNTHETIC in own for own in read["tags"]], dtype=bool)
+    groups = group_names(ids, read[group_field], group_field) if group_field else [""] * len(ids)
+    join_parents(groups, ids, read.get(PARENT, []))
 
     names, index = name_index(labels, classes)
-    blank = sum(text is not None and label is None for text, label in zip(texts, labels, strict=True))
+    blank = sum(or_none(text) is None for text in texts if text is not None)
     class_ids = _class_ids(labels, ids, index, label_field)
     counts = dict(zip(names, np.bincount(class_ids[class_ids >= 0], minlength=len(names)).tolist(), strict=True))
-    notes = [*blank_note(blank, label_field), *spelling_note(counts, label_field)]
+    notes += [*blank_note(blank, label_field), *spelling_note(counts, label_field)]
     notes += ungrouped_note([group for label, group in zip(labels, groups, strict=True) if label], group_field)
+    sample_ids = np.array(read[items.SAMPLE_ID], dtype=str)
     return Labels(
         ids=np.array(ids, dtype=str),
-        paths=np.array(paths, dtype=str),
+        paths=np.array(read["filepath"], dtype=str),
         class_ids=class_ids,
         names=names,
-        trusted=trusted(*values[4:7]) & ~synthetic_mask,
-        groups=np.array(groups, dtype=str),
+        trusted=trusted(*(read[path] for path in provenance_paths(label_field))) & ~synthetic_mask,
+        groups=join_items(groups, sample_ids) if has_boxes else np.array(groups, dtype=str),
         synthetic_left_out=left_out,
         synthetic_mask=synthetic_mask,
         notes=notes,
+        sample_ids=sample_ids,
+        too_small=too_small,
     )
+
+
+def _read_regions(read: dict[str, list[Any]], label_field: str, reading: Reading) -> tuple[list[str], np.ndarray]:
+    """Replaces files by the regions of boxes, in place, without those that cannot be cropped.
+
+    Returns:
+        sentences on boxes, and whether each is too small [N]
+    """
+    assert reading.boxes is not None
+    shapes = next(column for path, column in read.items() if path.rpartition(".")[2] in items.SHAPES.values())
+    sizes = list(zip(*(read[path] for path in SIZE), strict=True))
+    boxes = read_boxes(label_field, read["id"], read["filepath"], shapes, sizes, reading.boxes)
+    if len(boxes.rows) < len(shapes):
+        read.update({path: [column[i] for i in boxes.rows.tolist()] for path, column in read.items()})
+    read["filepath"] = boxes.paths
+    if not boxes.paths:
+        raise InvalidInput(f"no box of {label_field!r} can be cropped: {' '.join(boxes.notes) or 'there is none'}")
+    return boxes.notes, boxes.too_small
 
 
 def _class_ids(labels: list[str | None], ids: list[str], index: dict[str, int], label_field: str) -> np.ndarray:

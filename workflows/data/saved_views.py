@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 from .checks import is_empty
 from .durable_writes import refresh, write_durably
-from .internals import saved_view_document
+from .internals import forget_patches, saved_view_document
 from .marks import mark, remember_id
 from .writer import Writer
 
@@ -24,6 +25,17 @@ def shortened(name: str) -> str:
     """The name on one line, with spaces for control characters, cut to MAX_CHARACTERS."""
     visible = "".join(" " if unicodedata.category(letter)[0] == "C" else letter for letter in name)
     return visible if len(visible) <= MAX_CHARACTERS else visible[: MAX_CHARACTERS - 1] + "…"
+
+
+def renew(dataset: Any, names: Iterable[str]) -> None:
+    """Lets views of patches show the labels as they are when they are loaded next."""
+    for name in names:
+        if dataset.has_saved_view(name):
+            document = saved_view_document(dataset, name)
+            stages = forget_patches(document.view_stages)
+            if stages != document.view_stages:
+                document.view_stages = stages
+                document.save()
 
 
 def save(run: Writer, name: str, view: Any) -> str:
@@ -43,6 +55,7 @@ def save(run: Writer, name: str, view: Any) -> str:
     def save_view() -> None:
         if not dataset.has_saved_view(free):
             dataset.save_view(free, view, description=mark(run.key))
+            renew(dataset, [free])
 
     write_durably(dataset, save_view)
     remember_id(run, "views", free, saved_view_document(dataset, free))

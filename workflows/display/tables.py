@@ -80,13 +80,13 @@ def _are_figures(values: list[Any]) -> bool:
 
 
 def counted(number: int, thing: str, *verbs: str) -> str:
-    """ "1 label", "1,200 labels", "2 classes", "3 copies".
+    """ "1 label", "1,200 labels", "2 classes", "4 boxes", "3 copies".
 
     Args:
         verbs: singular and plural of the verb: with "is" and "are", "1 label is"
     """
     if number != 1:
-        thing = re.sub("(?<=[^aeo])y$", "ie", re.sub("(?<=s)$", "e", thing)) + "s"
+        thing = re.sub("(?<=[^aeo])y$", "ie", re.sub("(?<=[sx])$", "e", thing)) + "s"
     return " ".join([f"{number:,} {thing}", *verbs[number != 1 :][:1]])
 
 

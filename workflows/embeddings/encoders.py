@@ -9,6 +9,7 @@ import numpy as np
 
 from ...models.errors import InvalidInput
 from ...models.images.reader import Images
+from ...models.images.region import parse
 from ...models.settings import ImageSettings
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class NetworkEncoder:
     def encode(self, files: Files, report: Report) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         from ...models.encoders import encoder as encoders
 
-        images = Images(files.paths, ImageSettings(fit="crop"), self.encoder.read_px, 3, cache_megabytes=0)
+        fit = "pad" if files.paths and parse(files.paths[0]) else "crop"  # a box is seen as a whole
+        images = Images(files.paths, ImageSettings(fit=fit), self.encoder.read_px, 3, cache_megabytes=0)
         self.errors, self.notes = images.errors, images.notes
         batches = images.batches(encoders.batch_size(self.device))
         for indices, vectors in encoders.encode(self.encoder, batches, self.device, len(files.paths)):

@@ -22,6 +22,7 @@ import numpy as np
 
 from ...models.errors import InvalidInput
 from ...models.files import clear, save_arrays, write_text
+from ...models.images.region import file_of
 from ...models.regular_files import regular
 from ..data.durable_writes import database_id
 from ..data.folders import EMBEDDINGS, ORIGIN, dataset_folder
@@ -110,7 +111,9 @@ def open_store(dataset: Any, encoder: str, preprocessing: str, version: str = ""
 
 def look_up(paths: Sequence[str]) -> Wanted:
     """The files as they are now."""
-    return Wanted(paths, [_key(path) for path in paths])
+    files = list(map(file_of, paths))
+    keys = {file: _key(file) for file in dict.fromkeys(files)}  # a file has many boxes
+    return Wanted(paths, [keys[file] for file in files])
 
 
 def _key(path: str) -> FileKey | None:

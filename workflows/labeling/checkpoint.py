@@ -11,6 +11,7 @@ import numpy as np
 
 from ...models.classifiers import linear
 from ...models.errors import InvalidInput
+from ...models.images.region import file_of
 from ...models.regular_files import is_file, is_folder, is_list_of_names
 from ...models.settings import ImageSettings, ResNetSettings, shown
 from ..data import folders
@@ -138,7 +139,7 @@ def from_checkpoint(
         vectors: None: a ResNet looks at the images
     """
     seen = list(checkpoint.seen)
-    is_new = ~(np.isin(labels.ids, seen) | np.isin(labels.paths, seen))
+    is_new = ~(np.isin(labels.ids, seen) | np.isin(list(map(file_of, labels.paths.tolist())), seen))
     split_ids = np.where((labels.class_ids >= 0) & labels.trusted & is_new, Split.HELD_OUT, Split.NONE)
     if vectors is None:
         predictions = _by_resnet(run, labels, checkpoint.folder / FILE, settings, split_ids)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings
+from ...models.settings import AutoLabelSettings, BoxSettings, GraphSettings, ImageSettings, ResNetSettings
 from ..runs.config import Config
 
 NO_LABELS = (  # what to do
@@ -17,6 +17,7 @@ class AutoLabelConfig(Config):
     """Settings of auto_label, by class."""
 
     images: ImageSettings
+    boxes: BoxSettings
     resnet: ResNetSettings
     graph: GraphSettings
     labeling: AutoLabelSettings

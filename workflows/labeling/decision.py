@@ -75,7 +75,7 @@ def decide(labels: Labels, predictions: Predictions, settings: AutoLabelSettings
     weights = None
     if not settings.random_labels and len(held_out) and len(unlabelled):
         weights = threshold.class_weights(class_ids[held_out], class_ids[unlabelled], len(labels.names))
-    allowed = np.where(is_far, -np.inf, scores)
+    allowed = np.where(is_far | labels.too_small, -np.inf, scores)
     expected = expected_precision(labels, predictions, scores, class_ids)[held_out]
     if len(held_out):
         calibrator, min_scores = calibration.fit(scores[held_out], correct, weights), None

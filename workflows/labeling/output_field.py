@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...models.confidence import ensemble
-from ..data import saved_views
-from ..data.fields import declare_classification, write_classifications
+from ..data import items, saved_views
+from ..data.label_fields import declare_labels, write_labels
 from ..data.labels import Labels
 from ..data.status import Status
 from ..runs.run import Run
@@ -25,12 +25,11 @@ ATTRIBUTES = {
 }
 
 
-def write_suggestions(
-    run: Run, labels: Labels, predictions: Predictions, decision: Decision, output_field: str
-) -> None:
+def write_suggestions(run: Run, labels: Labels, predictions: Predictions, decision: Decision) -> None:
     """Writes the output field: labels as they are, without a confidence since they trained; suggestions elsewhere."""
     import fiftyone as fo
 
+    output_field, label_field = run.record.inputs["output_field"], run.record.inputs["label_field"]
     rows = np.flatnonzero((decision.usable | (labels.class_ids >= 0)) & ~labels.synthetic_mask)
     names = np.array([*labels.names, None], dtype=object)
     is_labelled, usable = labels.class_ids[rows] >= 0, decision.usable[rows]
@@ -48,8 +47,9 @@ def write_suggestions(
         ranks = predictions.review_ranks[rows]
         columns[RANK] = np.array([rank or None for rank in ranks.tolist()], dtype=object)
         attributes = {**ATTRIBUTES, RANK: "IntField"}
-    declare_classification(run, output_field, {name: getattr(fo, kind) for name, kind in attributes.items()})
-    write_classifications(run, output_field, labels.ids[rows], columns)
+    kinds = {name: getattr(fo, kind) for name, kind in attributes.items()}
+    declare_labels(run, output_field, label_field, kinds)
+    write_labels(run, output_field, label_field, labels, rows, columns)
 
 
 def _member_columns(
@@ -78,10 +78,14 @@ def _member_columns(
 
 def save_views(run: Run, output_field: str) -> dict[str, str]:
     """`FIELD: accepted`, and `FIELD: review` by rank, else by ascending confidence."""
-    from fiftyone import ViewField as F
-
-    status = F(f"{output_field}.status")
-    by = RANK if run.dataset.has_field(f"{output_field}.{RANK}") else "confidence"
-    views = {state.value: run.dataset.match(status == state.value) for state in (Status.ACCEPTED, Status.REVIEW)}
-    views[Status.REVIEW] = views[Status.REVIEW].sort_by(f"{output_field}.{by}")
-    return {name: saved_views.save(run, f"{output_field}: {name}", view) for name, view in views.items()}
+    dataset = run.dataset
+    by = RANK if dataset.has_field(items.leaf(dataset, f"{output_field}.{RANK}")) else "confidence"
+    orders = {Status.ACCEPTED: "", Status.REVIEW: by}
+    return {
+        state.value: saved_views.save(
+            run,
+            f"{output_field}: {state.value}",
+            items.matching(dataset, output_field, lambda at, state=state: at("status") == state.value, order),
+        )
+        for state, order in orders.items()
+    }

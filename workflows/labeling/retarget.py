@@ -11,7 +11,7 @@ import numpy as np
 from ...models.errors import InvalidInput
 from ...models.regular_files import regular
 from ...models.settings import AutoLabelSettings
-from ..data import folders, locks, marks
+from ..data import folders, locks, marks, saved_views
 from ..data.durable_writes import refresh
 from ..data.field_access import require_writable
 from ..data.internals import root_dataset
@@ -105,6 +105,7 @@ def retarget(dataset: Any, run_key: str, target_precision: float, dry_run: bool 
     with locks.lock_field(dataset, target.field), locks.lock_field(dataset, run_key):
         changes, decided = find_changes(dataset, target)
         write_changes(dataset, target, changes)
+        saved_views.renew(dataset, record.writes.get("views", []))
         Run(dataset, record, None, log=results["log"]).finish(after)
         records.save_record(dataset, record)
     return _summary(after, len(changes), decided, dry_run)
@@ -173,6 +174,7 @@ def _apply(dataset: Any, results: dict[str, Any], target_precision: float) -> Re
         accepted=acceptance.accepted,
         names=saved.names,
         suggestions=saved.suggestions,
+        unlabelled_name=record.inputs.get("unlabelled"),
     )
     return Retargeted(_updated(saved, acceptance, settings, notes), record, target)
 

@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from bson import ObjectId
 
+from ..data import items
 from ..data.durable_writes import write_durably
 from ..data.fields import DB_BATCH
 from ..data.internals import aggregate
+from ..data.label_fields import set_attributes
 from ..data.label_text import has_label, or_none
 from ..data.status import Status
 from .decision import Suggestions
@@ -31,6 +33,7 @@ class Target(NamedTuple):
     accepted: np.ndarray  # [N]
     names: list[str]  # of the classes [K]
     suggestions: dict[Status, Suggestions]  # of an accepted sample, and of one in review
+    unlabelled_name: str | None = None  # a label that counts as none
 
     def is_accepted(self) -> np.ndarray:
         """Whether each unlabelled sample is accepted [M]."""
@@ -46,30 +49,40 @@ class Change(NamedTuple):
 
     status: Status
     replaces: bool  # the suggestion is the run's own, and changes too
+    sample_id: str
 
 
 def find_changes(dataset: Any, target: Target) -> tuple[dict[str, Change], int]:
     """The changes by id, and the number of samples decided since the run."""
     is_accepted = dict(zip(target.ids[target.unlabelled].tolist(), target.is_accepted().tolist(), strict=True))
     label_field = target.label_of(dataset)
-    columns = ["id", f"{target.field}.label", f"{target.field}.status"]
-    ids, suggestions, statuses, *labels = dataset.values(columns + ([f"{label_field}.label"] if label_field else []))
+    columns = ["id", items.SAMPLE_ID, f"{target.field}.label", f"{target.field}.status"]
+    columns += [f"{label_field}.label"] if label_field else []
+    ids, sample_ids, suggestions, statuses, *labels = items.values(dataset, columns)
     place = {i: row for row, i in enumerate(target.ids.tolist())}
     changes: dict[str, Change] = {}
     decided = 0
     for row, (i, suggestion, status) in enumerate(zip(ids, suggestions, statuses, strict=True)):
         if i not in is_accepted or status is None:  # somebody emptied it
             continue
-        if suggestion is None or status not in SUGGESTED or (labels and or_none(labels[0][row])):
+        if (
+            suggestion is None
+            or status not in SUGGESTED
+            or (labels and labels[0][row] != target.unlabelled_name and or_none(labels[0][row]))
+        ):
             decided += 1
         elif (status == Status.ACCEPTED) != is_accepted[i]:
             own = target.names[target.suggestions[Status(status)].class_ids[place[i]]]
-            changes[i] = Change(Status.ACCEPTED if is_accepted[i] else Status.REVIEW, suggestion == own)
+            status = Status.ACCEPTED if is_accepted[i] else Status.REVIEW
+            changes[i] = Change(status, suggestion == own, sample_ids[row])
     return changes, decided
 
 
 def count_changes(dataset: Any, target: Target) -> tuple[int, int]:
-    """The numbers of changes and of decided samples, counted by the database without reading samples."""
+    """The numbers of changes and of decided items; of samples counted by the database, without reading them."""
+    if target.unlabelled_name is not None or items.has_boxes(dataset, target.field):
+        found, decided = find_changes(dataset, target)
+        return len(found), decided
     status, label_field = f"{target.field}.status", target.label_of(dataset)
     is_open = [{"$gt": [f"${target.field}.label", None]}, {"$in": [f"${status}", list(SUGGESTED)]}]
     if label_field:
@@ -112,6 +125,10 @@ def write_changes(dataset: Any, target: Target, changes: dict[str, Change]) -> N
             columns["confidence"][i] = float(suggestions.confidence[row])
             columns["margin"][i] = float(suggestions.margin[row])
         columns["status"] = {i: changes[i].status.value for i in batch}
+        if items.has_boxes(dataset, target.field):
+            samples = {i: changes[i].sample_id for i in batch}
+            write_durably(dataset, partial(set_attributes, dataset, target.field, samples, columns))
+            continue
         for name, values in columns.items():
             if values:
                 path = f"{target.field}.{name}"

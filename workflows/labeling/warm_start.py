@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...models.errors import InvalidInput
+from ...models.images.region import file_of
 from ...models.regular_files import regular
 from ...models.settings import ImageSettings
 from ..data import folders
@@ -26,8 +27,8 @@ from ..training.image_survey import ImageStats
 from ..training.partition import Split
 from .config import AutoLabelConfig
 
-INHERITED = ("embeddings", "classes", "group_field")  # arguments that have their default
-INHERITED_SETTINGS = ("random_labels", "target_precision", "text_encoder", "prompts")
+INHERITED = ("embeddings", "classes", "group_field", "unlabelled")  # arguments that have their default
+INHERITED_SETTINGS = ("random_labels", "target_precision", "text_encoder", "prompts", "box_margin", "box_shape")
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,8 @@ def seen_samples(folder: Path) -> set[str]:
     """Ids and files of the samples that trained or validated the model in a run's folder, in any round."""
     with np.load(regular(folder / "parts.npz"), allow_pickle=False) as kept:
         rows = np.isin(kept["parts"], (Split.TRAIN, Split.VALIDATION))
-        seen = {*kept["ids"][rows].tolist(), *kept["paths"][rows].tolist()}
+        paths = kept["paths"][rows].tolist()
+        seen = {*kept["ids"][rows].tolist(), *paths, *map(file_of, paths)}  # the other boxes of an image count too
     if (folder / "seen.npz").exists():
         with np.load(regular(folder / "seen.npz"), allow_pickle=False) as before:
             seen.update(before["seen"].tolist())
@@ -146,4 +148,5 @@ def seen_samples(folder: Path) -> set[str]:
 def _all_older(files: list[str], than: Path) -> bool:
     """Whether all files exist and were written before another one."""
     written = than.stat().st_mtime
-    return all(os.path.exists(file) and os.stat(file).st_mtime < written for file in files)
+    distinct = dict.fromkeys(map(file_of, files))
+    return all(os.path.exists(file) and os.stat(file).st_mtime < written for file in distinct)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
+from ...models.settings import BoxSettings, GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
 from ..runs.config import Config
 
 
@@ -13,6 +13,7 @@ class MistakeConfig(Config):
     """Settings of find_mistakes, by class."""
 
     images: ImageSettings
+    boxes: BoxSettings
     resnet: ResNetSettings
     graph: GraphSettings
     mistakes: MistakeSettings

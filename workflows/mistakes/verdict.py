@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models.images.region import file_of
 from ...models.quality import label_errors, planted_errors
 from ..data.labels import Labels
 from . import calibration
@@ -119,5 +120,6 @@ def _contradiction(labels: Labels, predictions: OutOfFold, verdict: Verdict, row
     counts = Counter(labels.names[class_id] for class_id in labels.class_ids[group]).most_common()
     listed = " and ".join(f"{count} of them {name!r}" for name, count in counts[:3])
     other, suggestion = predictions.rows[verdict.contradictions[row]], labels.names[verdict.suggestions[row]]
-    duplicate = f"{Path(labels.paths[other]).name} (sample {labels.ids[other]}) is {suggestion!r}"
+    noun = "box" if labels.has_boxes else "sample"
+    duplicate = f"{Path(file_of(labels.paths[other])).name} ({noun} {labels.ids[other]}) is {suggestion!r}"
     return f"samples that are nearly the same have different labels, {listed}: {duplicate}"

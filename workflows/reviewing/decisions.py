@@ -14,6 +14,7 @@ from ...models.errors import InvalidInput
 from ...models.files import write_text
 from ...models.regular_files import read_json
 from ...models.settings import check_text
+from ..data import items
 from ..data.csv_rows import Row, read_rows
 from ..data.folders import run_folder
 from ..data.internals import root_dataset
@@ -106,13 +107,14 @@ def check_decisions(samples: Any, review: Any, *, resumes: bool = False) -> None
     """
     if resumes:
         return
-    columns = ["id", f"{review.field}.label"]
-    suggested = {i: or_none(name) for i, name in zip(*samples.values(columns), strict=True) if i in review.decisions}
+    columns = ["id", f"{review.field}.label", f"{review.label_field}.label"]
+    rows = zip(*items.values(samples, columns), strict=True)
+    suggested = {i: or_none(name) for i, name, _ in rows if i in review.decisions}
     unknown = [decision.place for i, decision in review.decisions.items() if i not in suggested]
     if unknown:
         raise InvalidInput(
             f"{_column(unknown[0], 'id')}: {len(unknown):,} of {counted(len(review.decisions), 'id')} "
-            f"{'is' if len(unknown) == 1 else 'are'} no sample of {samples.name!r}"
+            f"{'is' if len(unknown) == 1 else 'are'} no {items.noun(samples, review.label_field)} of {samples.name!r}"
             f"{', such as this one' if unknown[1:] else ''}"
         )
     for i, decision in review.decisions.items():
@@ -127,7 +129,7 @@ def _check_suggestion(decision: Decision, suggestion: str | None, field: str) ->
         return
     if suggestion is None:
         column = _column(decision.place, "decision")
-        raise InvalidInput(f"{column}: the sample has no suggestion in {field!r} to {decision.action}")
+        raise InvalidInput(f"{column}: there is no suggestion in {field!r} to {decision.action}")
     if decision.label not in (None, suggestion):
         raise InvalidInput(
             f"{_column(decision.place, 'label')}: {decision.label!r} is not the suggestion in {field!r}, which is "
@@ -145,8 +147,8 @@ def _check_classes(dataset: Any, review: Any) -> None:
 
 def known_classes(dataset: Any, review: Any) -> set[str]:
     """Classes of the label field and of the suggestions."""
-    values = [*dataset.distinct(f"{review.label_field}.label"), *dataset.distinct(f"{review.field}.label")]
-    return set(filter(or_none, values))
+    paths = (items.leaf(dataset, f"{field}.label") for field in (review.label_field, review.field))
+    return {name for path in paths for name in dataset.distinct(path) if review.known(name)}
 
 
 def unknown_class(label: str, names: set[str], label_field: str) -> str:
@@ -162,13 +164,20 @@ def _column(place: str, name: str) -> str:
     return f"{place}, column {name}" if ", line " in place else place
 
 
-def names_written(views: Sequence[Any], review: Any) -> Iterator[tuple[str | None, str | None]]:
-    """The label to write and the current one, of each decided sample."""
+def names_written(
+    views: Sequence[Any], review: Any, ids: set[str] | None = None
+) -> Iterator[tuple[str | None, str | None]]:
+    """The label to write and the current one, of each item that the review takes.
+
+    Args:
+        ids: of these items, where the views have others too
+    """
+    columns = ["id", f"{review.field}.label", f"{review.label_field}.label"]
     for view in views:
-        for i, suggestion, label in zip(
-            *view.values(["id", f"{review.field}.label", f"{review.label_field}.label"]), strict=True
-        ):
-            yield review.decisions[i].name(or_none(suggestion)), or_none(label)
+        for i, suggestion, label in zip(*items.values(view, columns), strict=True):
+            if ids is None or i in ids:
+                name = review.decisions[i].name(or_none(suggestion)) if review.decisions else review.label or suggestion
+                yield name, review.known(label)
 
 
 def save_decisions(folder: Path, decisions: Mapping[str, Decision]) -> None:

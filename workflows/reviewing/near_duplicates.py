@@ -7,7 +7,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from ..data import label_edits
+from ..data import items, label_edits
 from ..data.label_edits import Line
 
 
@@ -22,22 +22,29 @@ def settled_flags(dataset: Any, field: str, label_field: str, lines: Iterable[Li
     settles = {i: near for i, near, _ in _contradicted(dataset, field) if near in changed and i not in changed}
     cleared = {**dict.fromkeys(("label", "confidence", "mistakenness", "reason")), "is_issue": False}
     flags = label_edits.labels_of(dataset, list(settles), [field])
-    edits = {i: ((own := flag[field] or {}), {**own, "_id": ObjectId(), **cleared}) for i, flag in flags.items()}
-    return [{**label_edits.change(i, field, *edit), "settles": settles[i]} for i, edit in edits.items()]
+    edits = [
+        (i, sample, field, (own := flag[field] or {}), {**own, "_id": ObjectId(), **cleared})
+        for i, (sample, flag) in flags.items()
+    ]
+    return [{**label_edits.change(*edit), "settles": settles[edit[0]]} for edit in edits]
 
 
 def settled(dataset: Any, field: str, label_field: str) -> set[str]:
     """Ids of flagged samples whose near-duplicate no longer has the suggested label."""
     flags = _contradicted(dataset, field)
-    near = dataset.select(list({other for _, other, _ in flags}))
-    current = dict(zip(*near.values(["id", f"{label_field}.label"]), strict=True))
+    near = {other for _, other, _ in flags}
+    view = dataset if items.has_boxes(dataset, label_field) else dataset.select(list(near))
+    current = dict(zip(*items.values(view, ["id", f"{label_field}.label"]), strict=True))
     return {i for i, other, suggested in flags if current.get(other) != suggested}
 
 
 def _contradicted(dataset: Any, field: str) -> list[tuple[str, str, str]]:
-    """Flagged samples that a near-duplicate contradicts: id, id of the near-duplicate, suggested label."""
+    """Flagged items that a near-duplicate contradicts: id, id of the near-duplicate, suggested label."""
     path = f"{field}.contradicted_by"
-    if not dataset.has_field(path):  # of auto_label
+    if not dataset.has_field(items.leaf(dataset, path)):  # of auto_label
         return []
+    if items.has_boxes(dataset, field):
+        rows = zip(*items.values(dataset, ["id", path, f"{field}.label", f"{field}.is_issue"]), strict=True)
+        return [(i, other, label) for i, other, label, is_issue in rows if is_issue and other is not None]
     flagged = dataset.match({f"{field}.is_issue": True, path: {"$ne": None}})
     return list(zip(*flagged.values(["id", path, f"{field}.label"]), strict=True))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...models.errors import InvalidInput
-from ..data import folders
+from ..data import folders, items
 from ..data.fields import DB_BATCH
 from ..data.internals import root_dataset
 from ..data.labels import name_index
@@ -45,11 +45,12 @@ def batches(dataset: Any, ids: Sequence[str]) -> list[Any]:
     return [dataset.select(ids[first : first + DB_BATCH]) for first in range(0, len(ids), DB_BATCH)]
 
 
-def check(views: Sequence[Any], review: Review) -> None:
+def check(views: Sequence[Any], review: Review, ids: set[str] | None = None) -> None:
     """Refuses a review that would restore removed classes, or take most of a class's labels.
 
     Args:
-        views: of the samples that the review takes
+        views: of the items that the review takes
+        ids: of these items, where the views have others too
 
     Raises:
         Refused: it would, and its settings do not allow it
@@ -60,7 +61,7 @@ def check(views: Sequence[Any], review: Review) -> None:
         return  # no label of the label field changes
     dataset = root_dataset(views[0])
     _check_provenance(dataset, label_field)
-    written, counts = _effect(views, review)
+    written, counts = _effect(views, review, ids)
     gone = sorted(gone_classes(dataset, review.writer, label_field, written))
     if gone and not settings.new_class:
         others = f" (nor are {_listed([repr(name) for name in gone[1:]])})" if gone[1:] else ""
@@ -78,18 +79,18 @@ def check(views: Sequence[Any], review: Review) -> None:
         )
 
 
-def _effect(views: Sequence[Any], review: Review) -> tuple[set[str], Counter[str]]:
+def _effect(views: Sequence[Any], review: Review, ids: set[str] | None) -> tuple[set[str], Counter[str]]:
     """Classes that a review writes, and the number of labels that it takes from each class."""
-    if review.decisions is None:
+    if review.decisions is None and ids is None:
         written = {review.label} if review.label else set(_count(views, f"{review.field}.label"))
         return written, _count(views, f"{review.label_field}.label", review.label)
-    pairs = [(name, label) for name, label in names_written(views, review) if name]
+    pairs = [(name, label) for name, label in names_written(views, review, ids) if name]
     return {name for name, _ in pairs}, Counter(label for name, label in pairs if label not in (None, name))
 
 
 def taken_labels(dataset: Any, label_field: str, counts: Counter[str]) -> list[Taken]:
     """Labels that a review takes from each class, the largest part of a class first."""
-    totals = dataset.count_values(f"{label_field}.label")
+    totals = dataset.count_values(items.leaf(dataset, f"{label_field}.label"))
     taken = [Taken(name, count, totals.get(name, count)) for name, count in counts.items()]
     return sorted(taken, key=lambda row: (-row.changed / row.total, row.name))
 
@@ -105,7 +106,7 @@ def gone_classes(dataset: Any, writer: RunRecord, label_field: str, names: set[s
 
     An empty label field has lost no class: it may be a new one.
     """
-    labels = {name for name in dataset.distinct(f"{label_field}.label") if _is_class(name)}
+    labels = {name for name in dataset.distinct(items.leaf(dataset, f"{label_field}.label")) if _is_class(name)}
     current, read = set(labels), set()
     for record in _training_runs(dataset, writer) if labels else ():
         if record.label_field == label_field:
@@ -120,9 +121,12 @@ def _check_provenance(dataset: Any, label_field: str) -> None:
     import fiftyone as fo
 
     for path in provenance_paths(label_field):
-        field = dataset.get_field(path)
+        field = dataset.get_field(items.leaf(dataset, path))
         if field is None:  # a label may have attributes that the schema does not declare
             other = {path: {"$exists": True, "$ne": None, "$not": {"$type": "string"}}}
+            if items.has_boxes(dataset, label_field):
+                own = {path.rpartition(".")[2]: other[path]}
+                other = {items.root_of(dataset, label_field): {"$elemMatch": own}}
             kind, fits = "other values", not dataset.match(other).limit(1).count()
         else:
             kind, fits = type(field).__name__, isinstance(field, fo.StringField)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...models.errors import InvalidInput
 from ...models.settings import ReviewSettings
+from ..data import items
 from ..data.checks import check_label_field
 from ..data.field_access import require_visible
 from ..data.internals import root_dataset
@@ -41,6 +42,10 @@ class Review:
         """Whether find_mistakes wrote the suggestions."""
         return self.writer.method == "find_mistakes"
 
+    def known(self, label: str | None) -> str | None:
+        """A label; None where it is blank, or the name that counted as no label."""
+        return None if label == self.writer.inputs.get("unlabelled") else or_none(label)
+
     @property
     def state_attribute(self) -> str:
         """The attribute of a suggestion that `takes` goes by: whether it is flagged, or its status."""
@@ -58,7 +63,7 @@ class Review:
         """
         if self.shown is not None and self.shown.get(sample_id) != (suggestion, label):
             return False
-        suggestion, label = or_none(suggestion), or_none(label)
+        suggestion, label = or_none(suggestion), self.known(label)
         if self.decisions is not None:
             decision = self.decisions.get(sample_id)
             if decision is None or suggestion is not None:
@@ -94,7 +99,12 @@ def build_review(
     label_field = label_field or label_field_of(writer, field)
     if label_field == field:
         raise InvalidInput(f"label_field: {field!r} holds the suggestions, labels go into another field")
-    check_label_field(samples, label_field)
+    check_label_field(samples, label_field, boxes=True)
+    if items.list_of(samples, field) != items.list_of(samples, label_field):
+        raise InvalidInput(
+            f"label_field: {label_field!r} does not hold labels of the kind in {field!r}, so that suggestions have no "
+            "place there: give the field that they were learned from"
+        )
     if classes is not None and not len(classes):
         raise InvalidInput("classes has to be a list of names, as classes=['cat'], or None: it is empty")
     require_visible(samples, field, label_field)

@@ -9,12 +9,12 @@ from typing import Any
 
 from ...models.errors import InvalidInput
 from ...models.settings import ReviewSettings, split
-from ..data import label_edits, locks
+from ..data import items, label_edits, locks, saved_views
 from ..data.checks import require_fields
 from ..data.field_access import require_writable
 from ..data.fields import DB_BATCH
 from ..data.internals import root_dataset
-from ..data.label_edits import Label, Line
+from ..data.label_edits import Found, Line
 from ..data.provenance import PROVENANCE, REVIEWED, ReviewAction, Reviewed, Selection, provenance_paths
 from ..data.status import Status
 from ..runs import lifecycle, records, review_undo, run_files
@@ -74,7 +74,9 @@ def carry_out(
         if not chosen and not resume:
             raise NothingToReview(why_none(review, labelled))
         if not resume:
-            policy.check(policy.batches(dataset, chosen), review)
+            has_boxes = items.has_boxes(dataset, review.label_field)
+            views = [samples] if has_boxes else policy.batches(dataset, chosen)
+            policy.check(views, review, set(chosen) if has_boxes else None)
         request = lifecycle.RunRequest("review_labels", settings=(settings,), inputs=inputs_of(review))
         run = stack.enter_context(
             _join(dataset, into, review)
@@ -92,6 +94,7 @@ def carry_out(
         labelled = run.remember("kept", lambda: labelled)
         results = ReviewResults(run.key, review.field, review.label_field, action, changed, labelled)
         results.unwritten = skipped + len(missed)
+        saved_views.renew(dataset, review.writer.writes.get("views", []))
         return run.finish(results)
 
 
@@ -140,7 +143,7 @@ def _join(dataset: Any, key: str, review: Review) -> Iterator[Run]:
 def _choose(samples: Any, review: Review) -> tuple[list[str], int]:
     """Ids that the action takes, and the number that it leaves because they have a label."""
     columns = ["id", f"{review.field}.label", f"{review.field}.{review.state_attribute}", f"{review.label_field}.label"]
-    takes = {row[0]: review.takes(*row) for row in zip(*samples.values(columns), strict=True)}
+    takes = {row[0]: review.takes(*row) for row in zip(*items.values(samples, columns), strict=True)}
     return [i for i, taken in takes.items() if taken], sum(taken is None for taken in takes.values())
 
 
@@ -151,10 +154,11 @@ def _changes(run: Run, chosen: list[str], labelled: int, review: Review, *, join
     drawn, fields = audited_ids(run.dataset, review.field), [review.label_field, review.field]
     lines: list[Line] = []
     for first in range(0, len(chosen), DB_BATCH):
-        for i, labels in label_edits.labels_of(run.dataset, chosen[first : first + DB_BATCH], fields).items():
+        for i, found in label_edits.labels_of(run.dataset, chosen[first : first + DB_BATCH], fields).items():
+            labels = found.labels
             old, suggestion = labels[review.label_field] or {}, labels[review.field] or {}
             if review.takes(i, suggestion.get("label"), suggestion.get(review.state_attribute), old.get("label")):
-                lines += _lines(run, i, review, labels, Selection.RANDOM if i in drawn else Selection.QUEUE)
+                lines += _lines(run, i, review, found, Selection.RANDOM if i in drawn else Selection.QUEUE)
     if review.settings.action != ReviewAction.REJECT:
         lines += near_duplicates.settled_flags(run.dataset, review.field, review.label_field, lines)
     if not joins:
@@ -164,36 +168,39 @@ def _changes(run: Run, chosen: list[str], labelled: int, review: Review, *, join
     return lines, len(chosen) - len(reviewed_ids(lines))
 
 
-def _lines(run: Run, sample_id: str, review: Review, labels: dict[str, Label], selection: Selection) -> Iterator[Line]:
-    """Changes of a sample: its label, unless the suggestion is rejected, and the suggestion."""
+def _lines(run: Run, item_id: str, review: Review, found: Found, selection: Selection) -> Iterator[Line]:
+    """Changes of an item: its label, unless the suggestion is rejected, and the suggestion."""
     from bson import ObjectId
 
+    sample_id, labels = found
     old, suggestion = labels[review.label_field], labels[review.field]
-    name, reviewed = _decided(sample_id, review, old or {}, suggestion or {})
+    name, reviewed = _decided(item_id, review, old or {}, suggestion or {})
     if name is not None and reviewed is not None:
         provenance = dict(zip(PROVENANCE, (run.key, reviewed.value, selection.value), strict=True))
-        new = {**_empty(), **(old or {}), "_id": ObjectId(), "label": name, "confidence": None, **provenance}
-        yield label_edits.change(sample_id, review.label_field, old, new)
+        is_box = item_id != sample_id
+        unique = old if is_box and old else {**_empty(), **(old or {}), "_id": ObjectId()}  # a box keeps its id
+        new = {**unique, "label": name, "confidence": None, **provenance}
+        yield label_edits.change(item_id, sample_id, review.label_field, old, new)
     if suggestion is not None:
         after = {**suggestion, "_id": ObjectId(), "label": name, "confidence": None}  # with an id of its own
         if review.is_of_mistakes:
             after.update(is_issue=False, mistakenness=None)
         else:
             after["status"] = (Status.REVIEW if name is None else Status.LABELLED).value
-        line = label_edits.change(sample_id, review.field, suggestion, after)
+        line = label_edits.change(item_id, sample_id, review.field, suggestion, after)
         yield {**line, "given": old and old.get("label")}  # of a dismissed flag
 
 
 def _decided(
-    sample_id: str, review: Review, old: dict[str, Any], suggestion: dict[str, Any]
+    item_id: str, review: Review, old: dict[str, Any], suggestion: dict[str, Any]
 ) -> tuple[str | None, Reviewed | None]:
-    """The label of a sample, None where the suggestion is rejected; and how it was reviewed, None where it stays."""
+    """The label of an item, None where the suggestion is rejected; and how it was reviewed, None where it stays."""
     settings = review.settings
     if review.decisions is None:
         name = None if settings.action == ReviewAction.REJECT else review.label or suggestion["label"]
         accepted = Reviewed.SEEN if settings.seen else Reviewed.BULK
         return name, Reviewed.CORRECTED if settings.action == ReviewAction.CORRECT else accepted
-    name = review.decisions[sample_id].name(suggestion.get("label"))
+    name = review.decisions[item_id].name(suggestion.get("label"))
     if name == old.get("label") and old.get(REVIEWED) != Reviewed.BULK:
         return name, None  # an original label stays one
     return name, Reviewed.SEEN if name in (suggestion.get("label"), old.get("label")) else Reviewed.CORRECTED
@@ -209,7 +216,7 @@ def _declare_provenance(run: Run, label_field: str) -> None:
     """Adds the provenance to the schema, so that the sidebar filters by it."""
     import fiftyone as fo
 
-    paths = provenance_paths(label_field)
+    paths = [items.leaf(run.dataset, path) for path in provenance_paths(label_field)]
     declared = {path for path in paths if run.dataset.has_field(path)}
     ours = set(run.writes.get("attributes", []))
     for key in reversed(records.keys(run.dataset)):  # the newest first: one review usually names them all

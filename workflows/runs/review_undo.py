@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...models.errors import InvalidInput
-from ..data import label_edits
+from ..data import items, label_edits
 from ..data.field_access import require_writable
 from ..data.fields import DB_BATCH
 from ..data.folders import run_folder
@@ -49,7 +49,8 @@ def undo_review(dataset: Any, record: RunRecord) -> Restored:
     removed = [name for name, new_names in renamed.items() if not new_names]
     restored.left += [f"labels of {name!r} are not restored: the field was removed" for name in removed]
     restored.left += _unlisted(dataset, record.key, record.label_field, restored.edited)
-    attributes = set(record.writes.pop("attributes", [])) & set(provenance_paths(label_field))
+    own = {items.leaf(dataset, path) for path in provenance_paths(label_field)}
+    attributes = set(record.writes.pop("attributes", [])) & own
     if not restored.edited:
         _remove_attributes(dataset, record, sorted(attributes))
     return restored
@@ -97,14 +98,15 @@ def _new_names(dataset: Any, lines: list[Line], name: str) -> list[str]:
     import fiftyone as fo
     from bson import ObjectId
 
-    written = [(line["id"], line["after"]["_id"]) for line in lines if line["field"] == name][:MAX_SOUGHT]
-    schema = dataset.get_field_schema(ftype=fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
+    edits = [line for line in lines if line["field"] == name][:MAX_SOUGHT]
+    written = [(line.get("sample", line["id"]), line["after"]["_id"]) for line in edits]
+    schema = dataset.get_field_schema(ftype=fo.EmbeddedDocumentField)
+    paths = {other: items.root_of(dataset, other).replace(other, item.db_field, 1) for other, item in schema.items()}
     return [
         other
-        for other, item in schema.items()
+        for other, path in paths.items()
         if sample_collection(dataset).find_one(
-            {"$or": [{"_id": ObjectId(i), f"{item.db_field}._id": label_id} for i, label_id in written]},
-            {"_id": 1},
+            {"$or": [{"_id": ObjectId(i), f"{path}._id": label_id} for i, label_id in written]}, {"_id": 1}
         )
     ]
 
@@ -112,22 +114,30 @@ def _new_names(dataset: Any, lines: list[Line], name: str) -> list[str]:
 def _unlisted(dataset: Any, key: str, label_field: str | None, edited: list[str]) -> Iterator[str]:
     """A sentence on labels with the review's key that its list of changes lacks."""
     if label_field and dataset.has_sample_field(label_field):  # a damaged record has no label field
-        rows = sample_collection(dataset).find({f"{label_edits.db_name(dataset, label_field)}.{RUN}": key}, {"_id": 1})
-        count = len({str(row["_id"]) for row in rows} - set(edited))
+        count = len(_marked(dataset, key, label_field).difference(edited))
         if count:
             yield f"{counted(count, 'label')} of {label_field!r} with its mark stay: its list of changes lacks them"
 
 
+def _marked(dataset: Any, key: str, label_field: str) -> set[str]:
+    """Ids of the items whose label carries a review's key."""
+    if items.has_boxes(dataset, label_field):
+        rows = zip(*items.values(dataset, ["id", f"{label_field}.{RUN}"]), strict=True)
+        return {i for i, run in rows if run == key}
+    found = sample_collection(dataset).find({f"{label_edits.db_name(dataset, label_field)}.{RUN}": key}, {"_id": 1})
+    return {str(row["_id"]) for row in found}
+
+
 def restore(dataset: Any, lines: list[Line], label_field: str) -> Restored:
-    """Restores the labels of each sample together, unless its label was edited since."""
+    """Restores the labels of each item together, unless its label was edited since."""
     lines = [line for line in lines if dataset.has_sample_field(line["field"])]
-    restored, samples, fields = Restored(), label_edits.by_sample(lines), label_edits.fields_of(lines)
-    ids = list(samples)
+    restored, edits, fields = Restored(), label_edits.by_item(lines), label_edits.fields_of(lines)
+    ids = list(edits)
     for first in range(0, len(ids), DB_BATCH):
         unedited = {}
-        for i, labels in label_edits.labels_of(dataset, ids[first : first + DB_BATCH], fields).items():
-            own = [line for line in samples[i] if line["field"] == label_field]
-            as_written = [line for line in samples[i] if label_edits.is_same(labels[line["field"]], line["after"])]
+        for i, (_, labels) in label_edits.labels_of(dataset, ids[first : first + DB_BATCH], fields).items():
+            own = [line for line in edits[i] if line["field"] == label_field]
+            as_written = [line for line in edits[i] if label_edits.is_same(labels[line["field"]], line["after"])]
             if own and own[0] not in as_written and not label_edits.is_same(labels[label_field], own[0]["before"]):
                 restored.edited.append(i)
             elif as_written:
@@ -166,10 +176,12 @@ def merge_chains(dataset: Any, reviews: list[RunRecord]) -> None:
     own = [record for record in reviews if not run_files.is_foreign(dataset, record)]
     lists = {folder: label_edits.read(folder) for folder in (run_folder(dataset, record.key) for record in own)}
     lines = [line for lines in lists.values() for line in lines]
-    written = {(line["id"], line["field"], line["after"]["_id"]): line for line in lines}
+    written = {(line["id"], line["field"], label_edits.version(line["after"])): line for line in lines}
     absorbed, changed = set(), set()
     for line in lines:
-        while earlier := written.get((line["id"], line["field"], (line["before"] or {}).get("_id"))):
+        while earlier := written.get((line["id"], line["field"], label_edits.version(line["before"]))):
+            if earlier is line or id(earlier) in absorbed:  # a box had the same label of the same review twice
+                break
             line["before"] = earlier["before"]
             absorbed.add(id(earlier))
             changed.add(id(line))

@@ -14,7 +14,6 @@ import numpy as np
 from ...models.devices import has_gpu
 from ...models.encoders import weights
 from ...models.errors import InvalidInput
-from ...models.regular_files import regular
 from ...models.settings import ResNetSettings
 from ..data.internals import root_dataset
 from ..data.labels import Labels, count_classes
@@ -79,7 +78,7 @@ def choose_source(
     """
     if not is_auto(embeddings):
         return open_source(samples, embeddings, labels, resume, device), ""
-    for name in vector_sources(samples):
+    for name in () if labels.has_boxes else vector_sources(samples):
         with contextlib.suppress(InvalidInput):  # a sample has no vector, or a bad one
             return open_source(samples, name, labels), sentence(name, "it has a vector for each sample")
     side_px = short_side_px(labels.paths.tolist())
@@ -193,13 +192,11 @@ def _has_embeddings(config: Any) -> bool:
 
 
 def short_side_px(paths: Sequence[str]) -> float | None:
-    """Median shorter side of some of the images; None where none can be read."""
-    from PIL import Image
+    """Median shorter side of some of the images or boxes; None where none can be read."""
+    from ...models.images.image_size import size_of
 
-    sides = []
-    for path in paths[:: -(-len(paths) // SAMPLED_FILES)] if paths else ():
-        with contextlib.suppress(Exception), Image.open(regular(Path(path))) as image:  # of any damaged file
-            sides.append(min(image.size))
+    sizes = map(size_of, paths[:: -(-len(paths) // SAMPLED_FILES)] if paths else ())
+    sides = [min(size) for size in sizes if size]
     return median(sides) if sides else None
 
 

@@ -15,7 +15,7 @@ from ..data.internals import root_dataset
 from ..data.labels import Labels
 from ..data.marks import FROM_LABELS
 from ..embeddings.encode import encode
-from ..embeddings.encoders import FiftyOneEncoder, ImageEncoder, is_encoder, open_encoder
+from ..embeddings.encoders import FiftyOneEncoder, ImageEncoder, is_encoder, is_in_zoo, open_encoder
 from ..embeddings.store import Store, look_up
 from ..runs import cached_arrays
 from ..runs.records import RunRecord
@@ -96,7 +96,11 @@ def open_source(
     values = list(embeddings) if isinstance(embeddings, (list, tuple)) else [embeddings]
     values = [part for value in values for part in (texts(value) or [value])]
     folder = run_folder(root_dataset(samples), resume) if resume else None
-    blocks = tuple(_open(samples, value, folder, place, device) for place, value in enumerate(values))
+    if labels.has_boxes:
+        for value in values:
+            _check_fits_boxes(samples, value)
+    ids = labels.ids if labels.has_boxes else None
+    blocks = tuple(_open(samples, value, folder, place, device, ids) for place, value in enumerate(values))
     name = JOINED_BY.join(block.name for block in blocks)
     source = EmbeddingSource(name, samples, blocks)
     if resume:
@@ -105,11 +109,29 @@ def open_source(
     return source if len(vectors) < len(blocks) else replace(source, joined=join(vectors, {}))
 
 
-def _open(samples: Any, value: Any, folder: Path | None, place: int, device: str) -> Block:
+def _check_fits_boxes(samples: Any, value: Any) -> None:
+    """Raises ValueError where a source has vectors of samples, not of boxes."""
+    dataset, instead = root_dataset(samples), "give {label id: vector}, an encoder of timm or torchvision/resnet18"
+    if given_vectors.is_model(value) or (isinstance(value, str) and is_in_zoo(value)):
+        name = value if isinstance(value, str) else type(value).__name__
+        raise InvalidInput(f"embeddings: {name} of FiftyOne sees whole images, not boxes: {instead}")
+    if not isinstance(value, str):
+        return
+    if value in dataset.list_brain_runs() or (dataset.has_field(value) and "." not in value):
+        raise InvalidInput(
+            f"embeddings: {value!r} has a vector for each sample, and these are boxes: {instead}, or the path of an "
+            "attribute, as 'ground_truth.detections.vector'"
+        )
+
+
+def _open(
+    samples: Any, value: Any, folder: Path | None, place: int, device: str, ids: np.ndarray | None = None
+) -> Block:
     """One source.
 
     Args:
         folder: of the run that is resumed
+        ids: of boxes; None: the items are samples
     """
     dataset = root_dataset(samples)
     kept = cached_arrays.read(folder / GIVEN.format(place)) if folder else None
@@ -120,7 +142,7 @@ def _open(samples: Any, value: Any, folder: Path | None, place: int, device: str
         if given_vectors.is_model(value):
             name = given_vectors.describe(value)
             return Block(name, encoder=FiftyOneEncoder(name, value), is_named=False)
-        return Block(given_vectors.describe(value), given=given_vectors.read_given(samples, value), is_named=False)
+        return Block(given_vectors.describe(value), given=given_vectors.read_given(samples, value, ids), is_named=False)
     if dataset.has_field(value):
         return Block(value, field=value)
     if value in dataset.list_brain_runs():

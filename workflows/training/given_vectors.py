@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...models.errors import InvalidInput, InvalidType
+from ..data import items
 from ..data.field_access import require_visible
 from ..data.internals import root_dataset
 from ..data.labels import real_samples
@@ -59,16 +60,22 @@ def is_model(value: Any) -> bool:
     return True
 
 
-def read_given(samples: Any, value: Any) -> Given:
-    """An array [N, D], whose row i is of the i-th of `samples`, or a dict of vectors by sample id.
+def read_given(samples: Any, value: Any, boxes: np.ndarray | None = None) -> Given:
+    """An array [N, D], whose row i is of the i-th item, or a dict of vectors by its id.
+
+    Args:
+        boxes: ids of the items, where they are boxes
 
     Raises:
         TypeError: it is something else
         ValueError: another number of rows, an unknown id, or rows that are not vectors of one length
     """
-    ids = samples.values("id")
+    ids = samples.values("id") if boxes is None else boxes.tolist()
     if isinstance(value, Mapping):
-        return _read_mapping(samples, {str(i): row for i, row in value.items()}, set(ids))
+        by_id = {str(i): row for i, row in value.items()}
+        if boxes is not None:  # a view, or boxes without an area, leave some out
+            by_id = {i: by_id[i] for i in ids if i in by_id}
+        return _read_mapping(samples, by_id, set(ids))
     if not hasattr(value, "__array__"):
         raise InvalidType(f"embeddings has to be vectors or the name of their source, not {type(value).__name__}")
     array = np.asarray(value)
@@ -77,9 +84,10 @@ def read_given(samples: Any, value: Any) -> Given:
             f"embeddings is an array of shape {array.shape} and type {array.dtype}: give numbers, a row for each sample"
         )
     if len(array) != len(ids):
+        noun = "sample" if boxes is None else "box"
         raise InvalidInput(
-            f"embeddings has {counted(len(array), 'row')} for {counted(len(ids), 'sample')}: give a row for each, in "
-            "their order, or a dict by sample id"
+            f"embeddings has {counted(len(array), 'row')} for {counted(len(ids), noun)}: give a row for each, in "
+            f"their order, or a dict by {noun} id"
         )
     with np.errstate(over="ignore"):
         return Given(np.array(ids, dtype="U24"), array.astype(np.float32))
@@ -164,7 +172,8 @@ def others(samples: Any, field: str | None, given: Given | None, known: set[str]
         place = {i: row for row, i in enumerate(given.ids.tolist())}
         pairs = [(i, given.vectors[place[i]]) for i in real.values("id") if i in place]
     else:
-        pairs = list(zip(*real.values(["id", field]), strict=True))
+        assert field is not None
+        pairs = list(zip(*items.values(real, ["id", items.path_of(real, field)]), strict=True))
     rows = [_row(value) for i, value in pairs if i not in known and value is not None]
     usable = [row for row in rows if row is not None and len(row) == length]
     with np.errstate(over="ignore"):
@@ -180,7 +189,7 @@ def read_vectors(samples: Any, ids: np.ndarray, field: str) -> np.ndarray:
             or all are the same
     """
     require_visible(samples, field)
-    by_id = dict(zip(*samples.values(["id", field]), strict=True))
+    by_id = dict(zip(*items.values(samples, ["id", items.path_of(samples, field)]), strict=True))
     values = [by_id.get(i) for i in ids]
     rows = _parse(values, ids, f"the field {field!r}")
     missing = [i for i, row in zip(ids, rows, strict=True) if row is None]

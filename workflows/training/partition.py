@@ -79,7 +79,7 @@ def _draw_splits(labels: Labels, stats: ImageStats, named: dict[Split, set[str]]
     split_ids[usable] = Split.TRAIN
     groups = groups_of_all(labels, stats.groups)
     for part, ids in named.items():
-        rows = usable[np.isin(labels.ids[usable], list(ids)) & ~labels.synthetic_mask[usable]]
+        rows = usable[np.isin(labels.sample_ids[usable], list(ids)) & ~labels.synthetic_mask[usable]]
         if not len(rows):
             raise InvalidInput(
                 f"none of the {counted(len(ids), 'sample')} given as {NAMED[part]} has a label and an image"

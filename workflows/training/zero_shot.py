@@ -92,7 +92,7 @@ def encode_images(
     def compute() -> dict[str, np.ndarray]:
         run.report("loading the text encoder", 0, 1)
         model = encoder.model
-        own = replace(settings, fit=model.fit, grayscale=False)
+        own = replace(settings, fit="pad" if labels.has_boxes else model.fit, grayscale=False)
         images = Images(labels.paths.tolist(), own, model.size_px, 3, cache_megabytes=0)
         vectors: np.ndarray | None = None
         for indices, block in images.batches(IMAGE_BATCH):

@@ -1,0 +1,181 @@
+"""Items: what gets one label, a sample or a box of a sample. This file alone knows the kinds of label fields.
+
+The paths of items are those of samples: "gt.label" is the label of a sample, or of each box in `gt`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+from ..display.tables import counted
+from .internals import is_generated, root_dataset, stages_of
+
+LISTS = {"Detections": "detections", "Polylines": "polylines"}  # kinds of fields with several labels: their list
+SHAPES = {"detections": "bounding_box", "polylines": "points"}  # the attribute that says where a label is
+GEOMETRY = ("bounding_box", "mask", "mask_path", "points", "closed", "filled", "index", "instance")
+ITEM = "item"  # attribute of a box that a run wrote: id of the label that it speaks of
+IS_ITEM = "id of the label that this one is about"  # its description, which tells it from a user's own attribute
+SAMPLE_ID = "sample_id"  # path of the sample's id
+FILTERS = ("FilterLabels", "SelectLabels", "ExcludeLabels", "LimitLabels", "FilterField")  # stages that hide labels
+
+Attribute = Callable[[str], Any]  # name of an attribute -> its expression of FiftyOne
+
+
+def list_of(samples: Any, field: str) -> str:
+    """Name of the list of labels in a field of boxes; "" for another field, or none."""
+    kind = getattr(root_dataset(samples).get_field(field), "document_type", None)
+    return LISTS.get(kind.__name__, "") if kind else ""
+
+
+def has_boxes(samples: Any, field: str | None) -> bool:
+    """Whether a field holds boxes, several a sample."""
+    return field is not None and bool(list_of(samples, field))
+
+
+def noun(samples: Any, field: str | None) -> str:
+    return "box" if has_boxes(samples, field) else "sample"
+
+
+def boxes(number: int) -> str:
+    """ "1 box was", "1,200 boxes were"."""
+    return counted(number, "box", "was", "were")
+
+
+def root_of(samples: Any, field: str) -> str:
+    """Path of the labels in a field: "gt", or "gt.detections"."""
+    labels = list_of(samples, field)
+    return f"{field}.{labels}" if labels else field
+
+
+def leaf(samples: Any, path: str) -> str:
+    """FiftyOne's path of an attribute: "gt.label", or "gt.detections.label"."""
+    field, dot, attribute = path.partition(".")
+    return f"{root_of(samples, field)}.{attribute}" if dot else path
+
+
+def path_of(samples: Any, leaf: str) -> str:
+    """Path of an attribute from FiftyOne's, the inverse of `leaf`."""
+    field, _, rest = leaf.partition(".")
+    labels = list_of(samples, field)
+    return f"{field}.{rest.removeprefix(f'{labels}.')}" if labels else leaf
+
+
+def shape_of(samples: Any, field: str) -> str:
+    """The attribute that says where a box is."""
+    return SHAPES[list_of(samples, field)]
+
+
+def key_of(samples: Any, field: str) -> str:
+    """The attribute of a box that holds the item's id: its own, or that of the label that it speaks of."""
+    declared = root_dataset(samples).get_field(leaf(samples, f"{field}.{ITEM}"))
+    return ITEM if declared is not None and declared.description == IS_ITEM else "id"
+
+
+def values(samples: Any, paths: Sequence[str]) -> list[list[Any]]:
+    """A list for each path, with a row for each item; like `samples.values` for samples.
+
+    With a field of boxes among the paths, "id" is the label's, and a path of the sample repeats for its boxes. Rows are
+    those of the first field of the user's own; what a run wrote on an item is joined by its id. An item whose
+    suggestion the view hides has no row.
+    """
+    fields = dict.fromkeys(path.partition(".")[0] for path in paths)
+    keys = {field: key_of(samples, field) for field in fields if has_boxes(samples, field)}
+    if not keys:
+        return list(samples.values(["id" if path == SAMPLE_ID else path for path in paths]))
+    base = next((field for field, key in keys.items() if key == "id"), next(iter(keys)))
+    wanted = [*dict.fromkeys(path for path in paths if path not in ("id", SAMPLE_ID))]
+    of_boxes = {
+        field: [f"{field}.{key}", *(path for path in wanted if path.startswith(f"{field}."))]
+        for field, key in keys.items()
+    }
+    of_samples = [path for path in wanted if path.partition(".")[0] not in keys]
+    names = [*dict.fromkeys(["id", *of_samples, *chain.from_iterable(of_boxes.values())])]
+    read = dict(zip(names, samples.values([leaf(samples, name) for name in names]), strict=True))
+
+    ids = _flat(read[of_boxes[base][0]])
+    counts = [len(own or ()) for own in read[of_boxes[base][0]]]
+    rows = {"id": ids, **{path: _repeated(read[path], counts) for path in of_samples}}
+    rows[SAMPLE_ID] = _repeated(read["id"], counts)
+    for field, own in of_boxes.items():
+        flat = {path: _flat(read[path]) for path in own}
+        rows |= flat if field == base else _joined(ids, flat, own[0])
+    hidden = _hidden(samples, {field: read[own[0]] for field, own in of_boxes.items() if field != base})
+    shown = [i for i, item in enumerate(ids) if item not in hidden] if hidden else None
+    return [rows[path] if shown is None else [rows[path][i] for i in shown] for path in paths]
+
+
+def _flat(lists: Iterable[list[Any] | None]) -> list[Any]:
+    return list(chain.from_iterable(values or () for values in lists))
+
+
+def _repeated(column: Iterable[Any], counts: Iterable[int]) -> list[Any]:
+    return [value for value, count in zip(column, counts, strict=True) for _ in range(count)]
+
+
+def _joined(ids: Sequence[str], columns: dict[str, list[Any]], key: str) -> dict[str, list[Any]]:
+    """Columns with a row for each of `ids`, None where it is not in the column `key`."""
+    place = {item: row for row, item in enumerate(columns[key])}
+    rows = [place.get(item) for item in ids]
+    return {path: [None if row is None else column[row] for row in rows] for path, column in columns.items()}
+
+
+def _hidden(samples: Any, shown: dict[str, list[Any]]) -> set[str]:
+    """Items whose label in one of the fields is hidden by the view.
+
+    Args:
+        shown: ids of the items by field, as the view has them
+    """
+    if not any(type(stage).__name__ in FILTERS for stage in stages_of(samples.view())):
+        return set()
+    dataset = root_dataset(samples)
+    return {
+        item
+        for field, ids in shown.items()
+        for item in set(_flat(dataset.values(leaf(dataset, f"{field}.{key_of(dataset, field)}")))) - set(_flat(ids))
+    }
+
+
+def source(samples: Any, label_field: str | None = None) -> Any:
+    """The samples of a view of patches, with these labels alone; any other collection as it is.
+
+    Args:
+        label_field: that is read; patches of what a run wrote stand for the labels there
+    """
+    from bson import ObjectId
+    from fiftyone import ViewField as F
+
+    field = getattr(samples, "patches_field", None)
+    if field is None or not is_generated(samples):
+        return samples
+    dataset, key = root_dataset(samples), key_of(samples, field)
+    if label_field is not None and key == ITEM:
+        ids, field = samples.values(f"{field}.{ITEM}"), label_field
+    else:
+        ids = samples.values("id")
+    chosen = F("_id").is_in([ObjectId(i) for i in ids])
+    return dataset.select(list(set(samples.values("sample_id")))).filter_labels(field, chosen)
+
+
+def matching(dataset: Any, field: str, condition: Callable[[Attribute], Any], sort_by: str = "") -> Any:
+    """A view of the items whose label fits, as patches where they are boxes.
+
+    Args:
+        condition: expression of FiftyOne from attributes, as `lambda at: at("status") == "review"`
+        sort_by: an attribute
+    """
+    from fiftyone import ViewField as F
+
+    if has_boxes(dataset, field):
+        view = dataset.filter_labels(field, condition(F)).to_patches(field)
+    else:
+        view = dataset.match(condition(lambda name: F(f"{field}.{name}")))
+    return view.sort_by(f"{field}.{sort_by}") if sort_by else view
+
+
+def select(dataset: Any, field: str, ids: Sequence[str]) -> Any:
+    """A view of these items in their order; of boxes as patches, in that of their samples."""
+    if not has_boxes(dataset, field):
+        return dataset.select(list(ids), ordered=True)
+    return matching(dataset, field, lambda at: at(key_of(dataset, field)).is_in(list(ids)))

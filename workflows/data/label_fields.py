@@ -1,0 +1,127 @@
+"""Writes a label a sample, or a label a box into a new field with the same boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from bson import ObjectId
+
+from . import items
+from .durable_writes import write_durably
+from .fields import DB_BATCH, declare, declare_classification, plain, write_classifications, write_values
+from .internals import reload_samples, sample_collection
+from .labels import Labels
+from .writer import Writer
+
+
+def declare_labels(run: Writer, name: str, label_field: str | None, attributes: dict[str, type]) -> None:
+    """Adds a field of the label field's own type, whose attributes the App's sidebar can filter by."""
+    import fiftyone as fo
+
+    dataset = run.dataset
+    if label_field is None or not items.has_boxes(dataset, label_field):
+        declare_classification(run, name, attributes)
+        return
+    root = f"{name}.{items.list_of(dataset, label_field)}"
+    inner = {f"{root}.{key}": kind for key, kind in attributes.items()}
+    kind = dataset.get_field(label_field).document_type
+    declare(run, name, fo.EmbeddedDocumentField, inner, embedded_doc_type=kind)
+    item = dict(description=items.IS_ITEM)
+    write_durably(dataset, lambda: dataset.add_sample_field(f"{root}.{items.ITEM}", fo.StringField, **item))
+
+
+def write_labels(
+    run: Writer,
+    name: str,
+    label_field: str | None,
+    labels: Labels,
+    rows: np.ndarray,
+    columns: dict[str, Iterable[Any]],
+) -> None:
+    """Writes a label for each of some items, in batches; boxes that were deleted meanwhile are counted in the notes.
+
+    Args:
+        rows: indices of the items [n]
+        columns: label, confidence and attributes [n]; None or NaN where a value is missing
+    """
+    dataset = run.dataset
+    if label_field is None or not items.has_boxes(dataset, label_field):
+        write_classifications(run, name, labels.ids[rows], columns)
+        return
+    ids, sample_ids = labels.ids[rows].tolist(), labels.sample_ids[rows]
+    values = {key: [plain(value) for value in column] for key, column in columns.items()}
+    kind, list_name = dataset.get_field(name).document_type.__name__, items.list_of(dataset, name)
+    written = done = 0
+    for batch in _batches(sample_ids):
+        attributes = {ids[i]: {key: column[i] for key, column in values.items()} for i in batch.tolist()}
+        boxes = _boxes(dataset, label_field, np.unique(sample_ids[batch]).tolist(), attributes)
+        fields = {sample_id: {"_cls": kind, list_name: own} for sample_id, own in boxes.items()}
+        write_values(run, name, fields, expand_schema=False, validate=False)
+        written += sum(map(len, boxes.values()))
+        done += len(batch)
+        run.report("writing labels", done, len(rows))
+    if written < len(rows):
+        labels.notes.append(f"{items.boxes(len(rows) - written)} deleted while this worked, and got no label.")
+
+
+def _batches(sample_ids: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows in batches of whole samples with about DB_BATCH boxes together."""
+    order = np.argsort(sample_ids, kind="stable")
+    starts = np.unique(sample_ids[order], return_index=True)[1]
+    first = 0
+    for start in [*starts.tolist(), len(order)]:
+        if start - first >= DB_BATCH or start == len(order) > first:
+            yield order[first:start]
+            first = start
+
+
+def _boxes(
+    dataset: Any, label_field: str, sample_ids: list[str], attributes: dict[str, dict[str, Any]]
+) -> dict[str, list[dict[str, Any]]]:
+    """New labels by sample: the same boxes with other attributes, in their order.
+
+    Args:
+        attributes: by id of the box
+    """
+    import fiftyone as fo
+
+    field = dataset.get_field(label_field).db_field or label_field
+    labels = items.list_of(dataset, label_field)
+    empty = (fo.Detection() if labels == "detections" else fo.Polyline()).to_dict()
+    shown = {f"{field}.{labels}.{name}": 1 for name in ("_id", *items.GEOMETRY)}
+    found = sample_collection(dataset).find({"_id": {"$in": list(map(ObjectId, sample_ids))}}, shown)
+    return {
+        str(row["_id"]): [
+            {**empty, **box, "_id": ObjectId(), **attributes[item], items.ITEM: item}
+            for box in (row.get(field) or {}).get(labels, [])
+            if (item := str(box["_id"])) in attributes
+        ]
+        for row in found
+    }
+
+
+def set_attributes(dataset: Any, field: str, samples: Mapping[str, str], columns: dict[str, dict[str, Any]]) -> None:
+    """Writes attributes of boxes that a run wrote.
+
+    Args:
+        samples: id of the sample by item
+        columns: value by item, for each attribute
+    """
+    from pymongo import UpdateOne
+
+    root = f"{dataset.get_field(field).db_field or field}.{items.list_of(dataset, field)}"
+    now = {"last_modified_at": datetime.now(UTC)}
+    updates = [
+        UpdateOne(
+            {"_id": ObjectId(sample_id)},
+            {"$set": now | {f"{root}.$[box].{name}": column[i] for name, column in columns.items() if i in column}},
+            array_filters=[{f"box.{items.ITEM}": i}],
+        )
+        for i, sample_id in samples.items()
+    ]
+    if updates:
+        sample_collection(dataset).bulk_write(updates, ordered=False)
+        reload_samples(dataset, list(set(samples.values())))
