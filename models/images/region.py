@@ -28,7 +28,7 @@ class Region(NamedTuple):
         numbers = ",".join(repr(100 * float(value)) for value in self.box)
         return f"{self.file}#xywh=percent:{numbers}&margin={self.margin!r}&shape={self.shape}"
 
-    def size(self, width: int, height: int) -> tuple[float, float]:
+    def size(self, width: float, height: float) -> tuple[float, float]:
         """Width and height of the part of the box inside an upright image, in px, without margin."""
         left, top, wide, high = self.box
         right, bottom = min(left + wide, 1.0), min(top + high, 1.0)

@@ -51,9 +51,13 @@ def read_boxes(
     numbers = zip(where, boxes[rows].tolist(), strict=True)
     regions = [Region(file, (left, top, wide, high), margin, shape) for file, (left, top, wide, high) in numbers]
     known = _image_sizes(where, [sizes[i] for i in rows.tolist()])
-    too_small = np.array([min(region.size(*known[region.file])) < crop.min_box_px for region in regions], dtype=bool)
-    notes = [_note(field, reason, [ids[i] for i in np.flatnonzero(reasons == reason)]) for reason in np.unique(reasons)]
-    small = [ids[i] for i in rows[too_small]]
+    sides = np.array([min(region.size(*known[region.file])) for region in regions])
+    too_small = sides < crop.min_box_px
+    notes = [
+        _note(field, reason, [ids[i] for i in np.flatnonzero(reasons == reason).tolist()])
+        for reason in np.unique(reasons)
+    ]
+    small = [ids[i] for i in rows[too_small].tolist()]
     if small:
         notes.append(
             f"{counted(len(small), 'box', 'has', 'have')} a side below min_box_px={crop.min_box_px}, and "

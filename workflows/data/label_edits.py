@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -135,7 +136,7 @@ def update(dataset: Any, edits: dict[str, list[Line]], *, expected: Side, new: S
     updates = [_update(dataset, lines, expected, new) for lines in edits.values()]
     collection = sample_collection(dataset).with_options(write_concern=WriteConcern(w=1, j=True))
     matched = collection.bulk_write(updates, ordered=False).matched_count
-    samples = {line.get("sample", line["id"]) for lines in edits.values() for line in lines}
+    samples = {str(line.get("sample", line["id"])) for lines in edits.values() for line in lines}
     reload_samples(dataset, list(samples))  # those that a caller holds
     if matched == len(updates):
         return set()
@@ -154,7 +155,7 @@ def _update(dataset: Any, lines: list[Line], expected: Side, new: Side) -> Any:
     condition: dict[str, Any] = {"_id": ObjectId(lines[0].get("sample", lines[0]["id"]))}
     values: dict[str, Any] = {"last_modified_at": datetime.now(UTC)}
     removed: dict[str, str] = {}
-    filters = []
+    filters: list[Mapping[str, Any]] = []
     for place, line in enumerate(lines):
         if "sample" not in line:
             name = db_name(dataset, line["field"])

@@ -80,12 +80,9 @@ def save_views(run: Run, output_field: str) -> dict[str, str]:
     """`FIELD: accepted`, and `FIELD: review` by rank, else by ascending confidence."""
     dataset = run.dataset
     by = RANK if dataset.has_field(items.leaf(dataset, f"{output_field}.{RANK}")) else "confidence"
-    orders = {Status.ACCEPTED: "", Status.REVIEW: by}
-    return {
-        state.value: saved_views.save(
-            run,
-            f"{output_field}: {state.value}",
-            items.matching(dataset, output_field, lambda at, state=state: at("status") == state.value, order),
-        )
-        for state, order in orders.items()
-    }
+
+    def save(state: Status, order: str) -> str:
+        view = items.matching(dataset, output_field, lambda at: at("status") == state.value, order)
+        return saved_views.save(run, f"{output_field}: {state.value}", view)
+
+    return {state.value: save(state, order) for state, order in ((Status.ACCEPTED, ""), (Status.REVIEW, by))}
