@@ -180,7 +180,7 @@ class BoxSettings(Settings):
     )
     box_shape: str = setting(
         "square",
-        "shape of a crop: square, which widens the shorter side, or that of the box, which `fit` makes square",
+        "shape of a crop: square, its shorter side widened, or that of the box",
         choices=("square", "box"),
     )
     min_box_px: int = setting(8, "boxes with a shorter side go to review, and are listed", unit="px", low=1, high=1024)
