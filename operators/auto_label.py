@@ -129,7 +129,7 @@ def _add_more_lines(form: Form, earlier: RunRecord | None) -> None:
     form.suggest("after", rounds, label="Next round after", description=hint)
     if earlier:
         form.arguments.update(
-            {name: earlier.inputs[name] for name in INHERITED if form.value(name) in (None, "", AUTO)}
+            {name: earlier.inputs.get(name) for name in INHERITED if form.value(name) in (None, "", AUTO)}
         )
     if "classes" not in form.lines.properties:
         ask_classes(form)
