@@ -138,7 +138,7 @@ def _hidden(samples: Any, shown: dict[str, list[Any]]) -> set[str]:
 
 
 def source(samples: Any, label_field: str | None = None) -> Any:
-    """The samples of a view of patches, with these labels alone; any other collection as it is.
+    """The samples of a view of patches, with these boxes alone; any other collection as it is.
 
     Args:
         label_field: that is read; patches of what a run wrote stand for the labels there
@@ -147,7 +147,7 @@ def source(samples: Any, label_field: str | None = None) -> Any:
     from fiftyone import ViewField as F
 
     field = getattr(samples, "patches_field", None)
-    if field is None or not is_generated(samples):
+    if field is None or not is_generated(samples) or not has_boxes(samples, field):
         return samples
     dataset, key = root_dataset(samples), key_of(samples, field)
     if label_field is not None and key == ITEM:
