@@ -115,7 +115,7 @@ def _ask_settings(form: Form, earlier: RunRecord | None) -> None:
     defaults, inherited = {}, {}
     if earlier:
         defaults = {name: earlier.settings[name] for name in lines if name in earlier.settings}
-        inherited = {name: earlier.inputs[name] for name in INHERITED if form.value(name) in (None, "", AUTO)}
+        inherited = {name: earlier.inputs.get(name) for name in INHERITED if form.value(name) in (None, "", AUTO)}
     form.arguments.update(inherited)
     unused = unused_names(lambda name: form.value(lines.get(name, name), inherited.get(name)))
     options: dict[str, Any] = dict(defaults=defaults, lines=lines, without=unused)

@@ -86,7 +86,7 @@ def audit_labels(
         ValueError: no run wrote the field, or nothing is accepted
     """
     (audit_settings,) = split(settings, AuditSettings)
-    samples = items.source(samples)
+    samples = items.source(samples, field, label_field)
     check_images(samples)
     dataset = root_dataset(samples)
     writer = writer_of(dataset, field, "auto_label")

@@ -57,7 +57,7 @@ def review_labels(
         TypeError: `samples` is not a dataset or view, or a setting is unknown
     """
     (review_settings,) = split(settings, ReviewSettings)
-    samples = items.source(samples)
+    samples = items.source(samples, field, label_field)
     check_images(samples)
     review = build_review(samples, field, label_field, label, classes, review_settings)
     if labels is not None:

@@ -34,7 +34,7 @@ def test_no_label_field_and_no_run(clusters, refused):
         label(dataset, None)
 
 
-@pytest.mark.parametrize("kind", ["Classifications", "Detections", "Detection", "Regression"])
+@pytest.mark.parametrize("kind", ["Classifications", "Keypoints", "Detection", "Regression"])
 def test_a_field_of_other_labels_is_refused_by_its_type(clusters, refused, learn, kind):
     import fiftyone as fo
 
@@ -149,8 +149,8 @@ def test_a_view_of_patches_is_refused(clusters, refused, learn):
     import fiftyone as fo
 
     dataset = clusters(20, 10)
-    box = fo.Detection(label="cat", bounding_box=[0, 0, 1, 1])
-    dataset.set_values("objects", [fo.Detections(detections=[box.copy()]) for _ in range(20)])
+    points = fo.Keypoint(label="cat", points=[[0.5, 0.5]])
+    dataset.set_values("objects", [fo.Keypoints(keypoints=[points.copy()]) for _ in range(20)])
     with refused(dataset, dataset.name, "patches", "use its samples"):
         learn(dataset.to_patches("objects"), "objects")
 

@@ -76,23 +76,23 @@ def check_label_field(samples: Any, label_field: str, *, boxes: bool = False) ->
     dataset = root_dataset(samples)
     kinds = {name: getattr(item, "document_type", type(item)) for name, item in dataset.get_field_schema().items()}
     if label_field not in kinds:
-        fits = [
-            name for name, kind in kinds.items() if kind is fo.Classification or (boxes and has_boxes(dataset, name))
-        ]
+        fits = [name for name, kind in kinds.items() if kind is fo.Classification]
+        others = [name for name in kinds if boxes and has_boxes(dataset, name)]
         raise InvalidInput(
-            f"{dataset.name!r} has no field {label_field!r}: "
-            f"its fields of {'labels' if boxes else 'fo.Classification'} are {', '.join(fits) or 'none'}"
+            f"{dataset.name!r} has no field {label_field!r}: its fields of fo.Classification are "
+            f"{', '.join(fits) or 'none'}" + (f", and of boxes {', '.join(others)}" if others else "")
         )
-    if has_boxes(dataset, label_field) and not boxes:
+    kind = kinds[label_field]
+    if has_boxes(dataset, label_field):
+        if not boxes:
+            raise InvalidInput(
+                f"the field {label_field!r} holds {kind.__name__}: this needs one fo.Classification a sample; "
+                "auto_label, review_labels, audit_labels and find_mistakes work on boxes"
+            )
+    elif kind is not fo.Classification:
+        instead = ", or boxes (fo.Detections, fo.Polylines)" if boxes else ""
         raise InvalidInput(
-            f"the field {label_field!r} holds {kinds[label_field].__name__}: this needs one fo.Classification a "
-            "sample; auto_label, review_labels, audit_labels and find_mistakes work on boxes"
-        )
-    if kinds[label_field] is not fo.Classification and not has_boxes(dataset, label_field):
-        others = ", or boxes (fo.Detections, fo.Polylines)" if boxes else ""
-        raise InvalidInput(
-            f"the field {label_field!r} holds {kinds[label_field].__name__}: "
-            f"Evenset needs one fo.Classification a sample{others}"
+            f"the field {label_field!r} holds {kind.__name__}: Evenset needs one fo.Classification a sample{instead}"
         )
     require_visible(samples, label_field, leaf(samples, f"{label_field}.label"))
 

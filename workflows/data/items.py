@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
+from ...models.errors import InvalidInput
 from ..display.tables import counted
 from .internals import is_generated, root_dataset, stages_of
 
@@ -137,23 +138,28 @@ def _hidden(samples: Any, shown: dict[str, list[Any]]) -> set[str]:
     }
 
 
-def source(samples: Any, label_field: str | None = None) -> Any:
-    """The samples of a view of patches, with these labels alone; any other collection as it is.
+def source(samples: Any, *fields: str | None) -> Any:
+    """The samples of a view of patches, with these boxes alone; any other collection as it is.
 
     Args:
-        label_field: that is read; patches of what a run wrote stand for the labels there
+        fields: that are read. Of the labels alone: patches of what a run wrote stand for these. Of suggestions, and the
+            labels or None: patches of either
+
+    Raises:
+        ValueError: the patches are of another field
     """
     from bson import ObjectId
     from fiftyone import ViewField as F
 
     field = getattr(samples, "patches_field", None)
-    if field is None or not is_generated(samples):
+    if fields[0] is None or field is None or not is_generated(samples) or not has_boxes(samples, field):
         return samples
-    dataset, key = root_dataset(samples), key_of(samples, field)
-    if label_field is not None and key == ITEM:
-        ids, field = samples.values(f"{field}.{ITEM}"), label_field
-    else:
-        ids = samples.values("id")
+    dataset, key, ids = root_dataset(samples), key_of(samples, field), samples.values("id")
+    if key == ITEM and field not in fields and len(fields) == 1:
+        ids, field = samples.values(f"{field}.{ITEM}"), fields[0]
+    elif field not in fields and (key == ITEM or None not in fields):
+        names = " or ".join(repr(name) for name in fields if name)
+        raise InvalidInput(f"the view has patches of {field!r}, not of {names}: make patches of that field")
     chosen = F("_id").is_in([ObjectId(i) for i in ids])
     return dataset.select(list(set(samples.values("sample_id")))).filter_labels(field, chosen)
 

@@ -129,7 +129,7 @@ def _check_suggestion(decision: Decision, suggestion: str | None, field: str) ->
         return
     if suggestion is None:
         column = _column(decision.place, "decision")
-        raise InvalidInput(f"{column}: there is no suggestion in {field!r} to {decision.action}")
+        raise InvalidInput(f"{column}: it has no suggestion in {field!r} to {decision.action}")
     if decision.label not in (None, suggestion):
         raise InvalidInput(
             f"{_column(decision.place, 'label')}: {decision.label!r} is not the suggestion in {field!r}, which is "

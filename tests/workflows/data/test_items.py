@@ -135,13 +135,20 @@ def test_patches_and_filtered_views_are_these_boxes_alone(boxed):
 
     assert read(cats).ids.tolist() == expected
     patches = dataset.to_patches("gt").match(F("gt.label") == "cat")
-    assert read(items.source(patches)).ids.tolist() == expected
+    assert read(items.source(patches, "gt")).ids.tolist() == expected
+
+
+def test_patches_of_another_field_are_refused(boxed):
+    dataset = boxed([["cat"], ["dog"]])
+    dataset.clone_sample_field("gt", "other")
+    with pytest.raises(ValueError, match="the view has patches of 'other', not of 'gt'"):
+        items.source(dataset.to_patches("other"), "gt")
 
 
 def test_samples_are_read_as_ever(make_dataset):
     dataset = make_dataset(["/a.png", "/b.png"], ["cat", None])
     assert items.values(dataset, ["id", "ground_truth.label"]) == [*dataset.values(["id", "ground_truth.label"])]
-    assert items.source(dataset) is dataset
+    assert items.source(dataset, "ground_truth") is dataset
     labels = read_labels(dataset, "ground_truth")
     assert not labels.has_boxes and labels.sample_ids.tolist() == labels.ids.tolist()
     assert np.array_equal(labels.groups, ["", ""])
