@@ -9,6 +9,7 @@ import fiftyone.operators.types as types
 
 from ..models.settings import GCN_SETTINGS, ImageSettings, ResNetSettings, Settings
 from ..workflows.display.tables import counted
+from .display.icons import icons_of
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
 from .forms.form import Form, build_form
@@ -43,7 +44,7 @@ class TrainGCN(foo.Operator):
             name="train_gcn",
             label="Train GCN",
             description="Learn from neighbours, among the samples or inside each image, and predict every sample",
-            icon="hub",
+            **icons_of("train"),
             dynamic=True,
             execute_as_generator=True,
             allow_delegated_execution=True,

@@ -40,7 +40,7 @@ CONDITIONS: dict[str, Callable[[Value], bool]] = {
     "prompts": lambda value: bool(value("text_encoder")),
     "class_prior": lambda value: not value("random_labels"),  # ignored for a random draw
     "validation_fraction": lambda value: not value("validation"),  # a tag names that part
-    "test_fraction": lambda value: not value("test"),
+    "test_fraction": lambda value: not isinstance(value("test"), str) or not value("test"),  # a tag; else a fraction
     "verdict_seeds": measures,
     "verdict_updates": measures,
     "held_out_fraction": lambda value: measures(value) and not value("generator"),  # it has its own

@@ -52,7 +52,7 @@ def open_tab(user: Any, name: str) -> None:
 def look_again(user: Any, name: str) -> None:
     """Opens another tab and comes back."""
     user.page.get_by_role("tab", name="Overview").click()
-    user.page.get_by_text(re.compile(r"^[\d,]+ labelled")).wait_for()
+    user.page.get_by_text(re.compile(r"^[\d,]+ labelled")).last.wait_for()
     user.page.get_by_role("tab", name=name).click()
 
 

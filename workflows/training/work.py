@@ -106,7 +106,7 @@ def _auto_label(facts: Facts, values: Values) -> list[Work]:
     if values["text_encoder"]:
         return [Work("encoding images", 0.2 * facts.samples, NETWORK), *on_graph, *end]
     if values.get("embeddings") and not values.get("trains_resnet"):
-        return [Work("training the classifier", 0.2 + 0.01 * train, MATRIX), *on_graph, *end]
+        return [Work("training the classifier", 0.2 + 2e-4 * train, MATRIX), *on_graph, *end]
     looked = survey(facts.labelled, facts, values)
     own = features(facts, values) if on_graph and not values.get("embeddings") else []
     if values["members"] == "graph":

@@ -158,7 +158,7 @@ def test_classes_that_were_picked_evenly_are_counted_as_the_pool_has_them():
     predictions.split_ids[predictions.split_ids == Split.VALIDATION] = Split.TRAIN
     predictions.members, predictions.neighbour_agreement = {}, None
     kept = (labels.class_ids >= 0) | (truth == 0) | (np.arange(len(truth)) % 12 == 0)  # class a fills the pool
-    for name in ("ids", "paths", "class_ids", "trusted", "groups", "synthetic_mask"):
+    for name in ("ids", "sample_ids", "paths", "class_ids", "trusted", "groups", "synthetic_mask", "too_small"):
         setattr(labels, name, getattr(labels, name)[kept])
     for name in ("logits", "embeddings", "split_ids"):
         setattr(predictions, name, getattr(predictions, name)[kept])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,9 +62,10 @@ def test_brain_runs_and_stored_encoders_are_offered(digits, tiny):
 
 
 def test_the_estimate_follows_the_choice(photos, clusters):
-    minutes = duration.sentence(photos, "auto_label", "ground_truth", {})
-    assert minutes == duration.sentence(photos, "auto_label", "ground_truth", {"embeddings": "auto"})
-    assert minutes != duration.sentence(photos, "auto_label", "ground_truth", {"embeddings": None})
+    def seconds(**settings: Any) -> float:
+        return duration.estimate(photos, "auto_label", {"label_field": "ground_truth", **settings}).seconds
+
+    assert seconds() == seconds(embeddings="auto") != seconds(embeddings=None)
     vectors = clusters(200, 100)
     assert "seconds" in duration.sentence(vectors, "find_mistakes", "ground_truth", {})
 
