@@ -104,11 +104,11 @@ def write_classifications(
     import fiftyone as fo
     from bson import ObjectId
 
-    plain = {key: [plain(value) for value in values] for key, values in columns.items()}
+    by_key = {key: [plain(value) for value in values] for key, values in columns.items()}
     empty = fo.Classification().to_dict()  # filled in as a dict: objects of FiftyOne take 2 to 3 times as long
     for first in range(0, len(ids), DB_BATCH):
         rows = range(first, min(first + DB_BATCH, len(ids)))
-        labels = {str(ids[i]): {**empty, "_id": ObjectId(), **{key: v[i] for key, v in plain.items()}} for i in rows}
+        labels = {str(ids[i]): {**empty, "_id": ObjectId(), **{key: v[i] for key, v in by_key.items()}} for i in rows}
         write_values(run, name, labels, expand_schema=False, validate=False)
         run.report(phase, rows.stop, len(ids))
 
