@@ -84,7 +84,7 @@ def day(page: Any, dataset: Any, folder: Path) -> Iterator[tuple[str, int]]:
     wait_for_run(dataset, "evenset_split_dataset_1")
     yield "split", hand.clicks
     hand.step("Export")
-    page.get_by_role("dialog").get_by_label("Folder").fill(str(folder))
+    page.locator("//*[text()='Folder']/ancestor::*[.//input][1]//input").first.fill(str(folder))
     hand.submit("Export", "export_dataset")
     wait_for_run(dataset, "evenset_export_dataset_1")
     yield "export", hand.clicks

@@ -9,6 +9,7 @@ python examples/photos.py state NAME            a digest of all that a run may c
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -163,5 +164,6 @@ def main(command: str, *arguments: str) -> Iterator[Any]:
 
 
 if __name__ == "__main__":
-    for line in main(*sys.argv[1:] or ["help"]):
-        print(line)
+    with contextlib.redirect_stdout(sys.stderr):  # FiftyOne's advice must not be among the lines
+        lines = [*main(*sys.argv[1:] or ["help"])]
+    print("\n".join(map(str, lines)), end="\n" * bool(lines))
