@@ -43,7 +43,7 @@ class TrainGCN(foo.Operator):
         return foo.OperatorConfig(
             name="train_gcn",
             label="Train GCN",
-            description="Learn from neighbours, among the samples or inside each image, and predict every sample",
+            description="Evenset: learn from neighbours, among the samples or inside each image; predict all",
             **icons_of("train"),
             dynamic=True,
             execute_as_generator=True,

@@ -114,6 +114,8 @@ def is_legal(name, kind, value):
         return isinstance(value, (int, float)) and not isinstance(value, bool) and 0.5 <= value <= 0.999
     if name == "folder":
         return isinstance(value, (str, Path)) and is_new_folder(str(value))
+    if name == "unlabelled":  # a name of no class may be any
+        return isinstance(value, str)
     if name == "splits":  # none
         return isinstance(value, (list, tuple)) and len(value) == 0
     if name in ("settings_of", "classes"):  # none

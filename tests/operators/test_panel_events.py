@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import fiftyone as fo
 import pytest
-from evenset import auto_label, find_mistakes, load_results, review_labels
+from evenset import auto_label, find_mistakes, load_results, review_labels, set_target
 from evenset.operators import delete_run, execution
 from evenset.operators.evenset_panel import EvensetPanel
 from evenset.operators.forms.refill import form_values
@@ -301,13 +301,15 @@ def test_a_run_that_ended_before_stop_was_pressed_is_shown_as_it_is(suggested, e
     assert "Try again" not in sent.page and panel.state["run"]["key"] == KEY
 
 
-def test_the_grid_is_drawn_once_when_a_run_has_ended(suggested):
+def test_the_grid_is_drawn_once_when_a_run_has_ended(suggested, monkeypatch):
+    monkeypatch.setattr(event_order, "DRAWING_SECONDS", 0)
     panel = Panel(suggested).open("overview")
     panel.state["live"] = [dict(run_key=KEY)]  # and nothing runs now
 
     _, requests = panel.execute("on_live_tick")
 
-    assert [one.operator_uri for one in requests if one.operator_uri.startswith("reload_")] == ["reload_dataset"]
+    names = [one.operator_uri for one in requests]
+    assert [name for name in names if name.startswith("reload_")] == ["reload_dataset"]
 
 
 def test_each_run_that_runs_has_its_own_curves(suggested, monkeypatch):
@@ -682,6 +684,7 @@ def test_a_step_that_only_adds_starts_once_with_its_defaults_and_options_open_it
 
 
 def test_accept_writes_at_once_and_many_are_left_to_the_form(suggested, monkeypatch):
+    set_target(suggested, KEY, 0.5)
     panel, before = Panel(suggested).open("overview"), suggested.count("ground_truth")
     accepted = suggested.count_values("auto_label.status")["accepted"]
     monkeypatch.setattr(overview, "MAX_ACCEPTED", accepted - 1)

@@ -77,7 +77,7 @@ def inherit(
     if record.method != "auto_label":
         return inputs, settings  # refused by find_start
     on_images = {"embeddings", "text_encoder", "prompts"} if settings.get("members") == "resnet" else set()
-    names = [name for name in INHERITED if name not in on_images and _is_left_out(inputs.get(name))]
+    names = [name for name in INHERITED if name in inputs.keys() - on_images and _is_left_out(inputs[name])]
     arguments = {name: record.inputs.get(name) for name in names}
     if is_description(arguments.get("embeddings") or ""):
         arguments.pop("embeddings")
