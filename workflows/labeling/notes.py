@@ -135,7 +135,7 @@ def _nothing_accepted(labelled: int, candidates: Candidates, settings: AutoLabel
         reason = f"of {held_out} held-out labels {correct} are predicted correctly. {_first_test(candidates, settings)}"
     rows = target_rows(labelled, classes, candidates, settings)
     lower = [row for row in rows if row["target"] < settings.target_precision and row["accepted"]]
-    other = ""
+    other = " No target accepts anything yet: review the queue, and go on from this run with after=."
     if lower:
         best = lower[-1]
         other = f" A target of {percent(best['target'])} accepts {counted(best['accepted'], 'sample')}: see set_target."
@@ -154,6 +154,6 @@ def _first_test(candidates: Candidates, settings: AutoLabelSettings) -> str:
     if test is None:
         return "No threshold has enough of them to be tested"
     return (
-        f"The first threshold, at which most was expected to be accepted, has {test.held_out} of them above it, "
-        f"{test.errors} of these wrong, and may have {test.allowed}. {TESTED_UNTIL}".rstrip(".")
+        f"Of the {test.held_out} above the first threshold {test.errors} are wrong, where {test.allowed} may be. "
+        f"{TESTED_UNTIL}".rstrip(".")
     )

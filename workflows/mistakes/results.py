@@ -97,12 +97,25 @@ def _class_rows(verdict: Verdict, labels: np.ndarray, names: list[str]) -> list[
     return rows
 
 
+def _mostly_flagged(verdict: Verdict, class_ids: np.ndarray, names: list[str]) -> list[str]:
+    """Classes of which more than half of the labels are flagged, with the counts, the most flagged first."""
+    counts = np.bincount(class_ids, minlength=len(names))
+    flagged = np.bincount(class_ids[verdict.is_issue], minlength=len(names))
+    most = np.flatnonzero(2 * flagged > counts)
+    return [f"{names[i]!r} ({flagged[i]} of {counts[i]})" for i in most[np.argsort(-flagged[most], kind="stable")]]
+
+
 def _notes(labels: Labels, predictions: OutOfFold, verdict: Verdict, field: str) -> list[str]:
     notes = list(labels.notes)
     if verdict.contradicted.any():
         notes.append(
             f"{counted(int(verdict.contradicted.sum()), 'label', 'is', 'are')} contradicted by a near-duplicate, and "
             "listed first: the reason names the sample whose label fits better, and stays."
+        )
+    if rare := _mostly_flagged(verdict, labels.class_ids[predictions.rows], labels.names):
+        notes.append(
+            f"More than half of the labels are flagged of {', '.join(rare[:5])}: such a class may be too rare to "
+            "judge. Look at each of them, and label more."
         )
     if verdict.is_issue.any():
         notes.append(

@@ -17,6 +17,7 @@ from ..data.internals import root_dataset
 from ..data.label_edits import Found, Line
 from ..data.provenance import PROVENANCE, REVIEWED, ReviewAction, Reviewed, Selection, provenance_paths
 from ..data.status import Status
+from ..display.tables import counted
 from ..runs import lifecycle, records, review_undo, run_files
 from ..runs.arguments import Progress
 from ..runs.lookup import audited_ids
@@ -94,8 +95,22 @@ def carry_out(
         labelled = run.remember("kept", lambda: labelled)
         results = ReviewResults(run.key, review.field, review.label_field, action, changed, labelled)
         results.unwritten = skipped + len(missed)
+        results.notes += _unseen_note(lines, review)
         saved_views.renew(dataset, review.writer.writes.get("views", []))
         return run.finish(results)
+
+
+def _unseen_note(lines: list[Line], review: Review) -> list[str]:
+    """A sentence on suggestions that were accepted unseen although they were up for review."""
+    settings = review.settings
+    if review.decisions is not None or settings.seen or settings.action != ReviewAction.ACCEPT:
+        return []
+    own = [line["before"] or {} for line in lines if line["field"] == review.field]
+    count = sum(before.get("status") == Status.REVIEW for before in own)
+    return [
+        f"{counted(count, 'suggestion', 'was', 'were')} up for review, and accepted unseen: the target precision does "
+        "not hold for them."
+    ] * bool(count)
 
 
 def reviewed_ids(lines: list[Line]) -> list[str]:
