@@ -340,7 +340,8 @@
     const name = ({ key, name, is_chosen }) => {
       const look = { textTransform: "none", textAlign: "left", minWidth: 0, p: 0.5 };
       const open = () => call(view.on_choose, { value: key });
-      return createElement(Button, { onClick: open, sx: look, "aria-pressed": is_chosen, color: is_chosen ? "primary" : "inherit" }, name);
+      const press = (event) => event.key === "Enter" && (event.preventDefault(), open());
+      return createElement(Button, { onClick: open, onKeyDown: press, sx: look, "aria-pressed": is_chosen, color: is_chosen ? "primary" : "inherit" }, name);
     };
     const button = (row, [action, label, icon]) => {
       const press = () => call(view[`on_${action}`], { run_key: row.key });

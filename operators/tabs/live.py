@@ -21,6 +21,9 @@ CURVES = ("loss", "accuracy", "validation_accuracy", "balanced_accuracy")  # in 
 CURVE_COLOURS = ("#ff8a3d", "#4c8dff", "#3bb273", "#9b8cf0")
 
 
+ROOMY_TABS = (None, "overview", "runs")  # where curves hide no buttons
+
+
 class LiveStrip(Tab):
     """State `live`: rows of running work, with their curves as `lines`. State `outcomes`: unread ends of runs.
 
@@ -47,10 +50,10 @@ class LiveStrip(Tab):
         for row in ctx.panel.state.outcomes or []:
             widgets.note(page, "error" if row["state"] == "failed" else "info", capitalize(row["error"]))
             self._show_remedies(page, row)
-        rows = ctx.panel.state.live or []
+        rows, has_room = ctx.panel.state.live or [], ctx.panel.state.tab in ROOMY_TABS
         for place, row in enumerate(rows):
             self._show_progress(page, place, row)
-            if row["lines"] and len(row["lines"][0]["x"]) > 1:
+            if has_room and row["lines"] and len(row["lines"][0]["x"]) > 1:
                 layout = dict(height=220, margin=dict(l=40, r=10, t=10, b=30), showlegend=True, legend=charts.LEGEND)
                 charts.draw(page, f"curves_{place}", "Curves of the training, by epoch", (row["lines"], layout))
         if rows:

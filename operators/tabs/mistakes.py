@@ -64,6 +64,9 @@ class MistakesTab(DecisionTab):
             return
         show_field_choice(page, state["fields"], self.panel.on_label_field)
         if not state["run_key"]:
+            if any(row["workflow"] == "find_mistakes" for row in ctx.panel.state.live or []):
+                widgets.heading(page, f"The labels of {state['label_field']} are being checked: they appear here")
+                return
             widgets.heading(page, f"No label of {state['label_field']} has been checked yet")
             page.btn("find", label="Find mistakes ...", icon="troubleshoot", variant="contained",
                      on_click=self.on_mistakes_find)  # fmt: skip

@@ -91,7 +91,7 @@ class OverviewTab(Tab):
             if step["button"]:
                 look = dict(componentsProps=dict(button=dict(fullWidth=True)), params=dict(place=place))
                 line.btn(f"step_{place}_button", label=step["button"], on_click=self.on_overview_step,
-                         disabled=step["event"] == checklist.START and step["operator"] in running,
+                         disabled=step["operator"] in running and step["event"] != checklist.ACCEPT,
                          variant="contained" if step["is_next"] else "outlined", **look)  # fmt: skip
             if step["event"] in (checklist.START, checklist.ACCEPT):
                 line.btn(f"step_{place}_more", label="Options", variant="text",
@@ -130,9 +130,8 @@ class OverviewTab(Tab):
         elif step["event"] == checklist.TARGET:
             results = retarget(ctx.dataset, step["params"]["run_key"], step["params"]["target"])
             self._show_accepted(ctx, counted(results.accepted, "suggestion", "is", "are"))
-        elif step["view"]:
-            ctx.params["view"] = step["view"]
-            self.panel.on_open_view(ctx)
+        elif step["event"] == checklist.PROBLEMS:
+            ctx.ops.set_view(view=checklist.with_problems(ctx.dataset, step["params"]["field"]))
         else:
             self.on_overview_options(ctx)
 

@@ -111,7 +111,7 @@ def test_the_panel_is_heard_and_used_without_a_mouse(judged, open_app):
 def test_a_form_is_heard(judged, open_app):
     user = open_app(judged)
     user.open("Auto-label")
-    user.page.get_by_text("More settings").click()
+    user.unfold_section("Optimization")
     form = user.page.get_by_role("dialog")
     form.get_by_text("Epochs").first.wait_for()
     has_names(form, allowed=("- button",))  # the App's own, beside the form's

@@ -198,7 +198,7 @@ def test_a_key_that_is_held_typed_or_meant_for_something_else_decides_nothing(su
     keyboard.press("Control+a")
     keyboard.press("Shift+X")
     user.page.get_by_role("tab", name="Overview").click()
-    user.page.get_by_text(re.compile(r"^\d+ labelled")).wait_for()
+    user.page.get_by_text(re.compile(r"^\d+ labelled ·")).wait_for()
     keyboard.press("a")
     assert decided(suggested) == {} and waiting(suggested) == count
 
@@ -223,11 +223,11 @@ def test_two_people_see_what_the_other_does(suggested, open_app, elsewhere):
 
     ben.page.get_by_role("tab", name="Overview").click()
     labelled = suggested.count("ground_truth.label")
-    ben.sees(f"{labelled} labelled")
+    ben.sees(f"{labelled} labelled ·")
     press(ada, "a", f"2 reviewed, {count - 2} to go")
-    ben.sees(f"{labelled + 1} labelled")
+    ben.sees(f"{labelled + 1} labelled ·")
     press(ada, "u", f"1 reviewed, {count - 1} to go")
-    ben.sees(f"{labelled} labelled")
+    ben.sees(f"{labelled} labelled ·")
 
     ada.page.wait_for_timeout(NEWS_MS)  # the last echo
     calls: list[str] = []

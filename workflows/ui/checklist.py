@@ -21,7 +21,7 @@ MAX_RATIO = 3.0  # of the largest class to the smallest; above it, balancing is 
 MAX_NAMES = 5  # of classes in a sentence
 MAX_FIRST = 30  # samples to label first
 NOTHING_LEFT = "Checked, labelled, even, split and exported: nothing is left to do here."
-START, ACCEPT, FIRST, TARGET = "start", "accept", "first", "target"  # events of a step
+START, ACCEPT, FIRST, TARGET, PROBLEMS = "start", "accept", "first", "target", "problems"  # events of a step
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,9 @@ def _check(findings: Findings) -> Step | None:
     if not titles:
         return None
     sentence = f"The check found: {_listed(titles)}"
-    return Step(sentence, "", "Look at them", view=next(iter(findings.check_views.values()), ""))
+    view = next(iter(findings.check_views.values()), "")
+    params = dict(field=check.output_field)
+    return Step(sentence, "", "Look at them", view=view, event=PROBLEMS if view else "", params=params)
 
 
 def _few_labels(counts: Overview) -> list[Step]:
@@ -214,6 +216,13 @@ def _stopped(findings: Findings) -> Step | None:
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
     return ", ".join(names[:MAX_NAMES]) + more
+
+
+def with_problems(dataset: Any, field: str) -> Any:
+    """View of the samples in which a check found a problem."""
+    from fiftyone import ViewField as F
+
+    return dataset.match(F(f"{field}.problems").length() > 0)
 
 
 def first_to_label(dataset: Any, label_field: str, suggestions: str | None, classes: list[str]) -> Any:

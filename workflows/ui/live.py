@@ -74,7 +74,7 @@ def outcomes(dataset: Any) -> list[dict[str, Any]]:
     for job_id, job in _watched(dataset):
         if job.awaited or job.is_unfinished:
             continue
-        if job.state == "done":
+        if job.state == "done" or (job.state == "stopped" and job.run_key not in records.keys(dataset)):
             with contextlib.suppress(ValueError):  # another process forgot it
                 worker.forget(dataset, job_id)
         else:
