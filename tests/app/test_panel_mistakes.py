@@ -189,7 +189,7 @@ def test_a_user_corrects_labels_by_keys_in_one_sitting(planted, open_app):
     user.sees(f"{len(ids) - 2} of {len(planted)} labels wait for a decision")
     assert flagged(user) == ids[2:]
     other = next(name for name in "23456789" if name not in (planted[ids[2]].ground_truth.label, key))
-    user.page.get_by_role("combobox").last.click()
+    user.page.get_by_role("combobox", name="Correct to").click()
     user.page.get_by_role("option", name=other, exact=True).click()
     user.sees(f"{len(ids) - 3} of {len(planted)} labels wait for a decision")
     planted.reload()
