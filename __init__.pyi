@@ -133,6 +133,9 @@ def train_resnet(
     max_megabytes: float = 200.0,
     max_megapixels: float = 120.0,
     threads: int | None = None,
+    box_margin: float = 0.1,
+    box_shape: str = 'square',
+    min_box_px: int = 8,
 ) -> TrainResults:
     """Trains a ResNet on the labelled samples, and writes a prediction for every sample; undo with `delete_run`."""
 
@@ -160,6 +163,9 @@ def train_gcn(
     max_megabytes: float = 200.0,
     max_megapixels: float = 120.0,
     threads: int | None = None,
+    box_margin: float = 0.1,
+    box_shape: str = 'square',
+    min_box_px: int = 8,
     neighbours: int = 10,
     metric: str = 'cosine',
     pca_dim: int | None = 128,
@@ -492,6 +498,9 @@ def compare_methods(
     max_megabytes: float = 200.0,
     max_megapixels: float = 120.0,
     threads: int | None = None,
+    box_margin: float = 0.1,
+    box_shape: str = 'square',
+    min_box_px: int = 8,
     svm_c: float | None = None,
     knn_neighbours: int | None = None,
     architecture: str = 'resnet18',

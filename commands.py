@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent
 SETTINGS = {  # settings classes of each workflow, its own first; a test compares them with the workflow's
     "check_dataset": ("CheckSettings",),
     "preprocess_images": ("CopySettings", "ImageSettings"),
-    "train_resnet": ("ResNetSettings", "ImageSettings"),
+    "train_resnet": ("ResNetSettings", "ImageSettings", "BoxSettings"),
     "train_gcn": ("GCN_SETTINGS",),
     "auto_label": ("AutoLabelSettings", "GraphSettings", "ResNetSettings", "ImageSettings", "BoxSettings"),
     "review_labels": ("ReviewSettings",),
@@ -28,7 +28,14 @@ SETTINGS = {  # settings classes of each workflow, its own first; a test compare
     "find_mistakes": ("MistakeSettings", "GraphSettings", "ResNetSettings", "ImageSettings", "BoxSettings"),
     "train_generator": ("GeneratorSettings", "TrainGeneratorSettings", "ImageSettings"),
     "balance_classes": ("BALANCE_SETTINGS",),
-    "compare_methods": ("CompareSettings", "AttackSettings", "ImageSettings", "METHODS", "BALANCE_SETTINGS"),
+    "compare_methods": (
+        "CompareSettings",
+        "AttackSettings",
+        "ImageSettings",
+        "BoxSettings",
+        "METHODS",
+        "BALANCE_SETTINGS",
+    ),
     "split_dataset": ("SplitSettings",),
     "export_dataset": ("ExportSettings",),
 }

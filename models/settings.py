@@ -321,8 +321,8 @@ class ImageGraphSettings(Settings):
 
 
 GCN_SETTINGS: dict[str, tuple[type[Settings], ...]] = {  # of train_gcn, by its graph
-    "samples": (ImageSettings, GraphSettings, GCNSettings, TrainGCNSettings),
-    "image": (ImageSettings, ImageGraphSettings, ResNetSettings),
+    "samples": (ImageSettings, BoxSettings, GraphSettings, GCNSettings, TrainGCNSettings),
+    "image": (ImageSettings, BoxSettings, ImageGraphSettings, ResNetSettings),
 }
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..models.errors import InvalidInput
-from ..models.probabilities import top_two
-from ..models.settings import AttackSettings, CompareSettings, ImageSettings
+from ..models.settings import AttackSettings, BoxSettings, CompareSettings, ImageSettings
 from ..models.settings import split as split_settings
 from .balancing.comparison import GenerationResults, compare_generation
 from .comparison import rules as user_rules
@@ -20,13 +18,10 @@ from .comparison.results import CompareResults, score, table_rows
 from .comparison.table_rows import OwnSettings, Row, check_resnets, field_names, read_rows
 from .comparison.trial_splits import split_labels, trial_split
 from .comparison.trials import CompareConfig, Comparison, TrialSplit
-from .data import saved_views
+from .comparison.writing import Outputs, Trials, write_trials
+from .data import items
 from .data.checks import check_images, check_output_field
-from .data.durable_writes import write_durably
-from .data.fields import declare, declare_classification, write_classifications, write_values
-from .data.internals import document
-from .data.labels import Labels, read_labels, require_classes
-from .data.marks import remember_id
+from .data.labels import Labels, Reading, read_labels, require_classes
 from .display.tables import counted
 from .runs.arguments import Embeddings, Part, Progress, Samples, public
 from .runs.label_snapshot import freeze
@@ -37,9 +32,6 @@ from .training.auto_embeddings import choose_source
 from .training.embedding_source import EmbeddingSource, note_source, refuse_seen, texts
 from .training.image_survey import survey_images
 from .training.partition import Split, freeze_parts, named_parts, note_parts
-
-TRAINED, SCORED = "trained", "held out"  # values of output_field
-Trials = dict[str, list[dict[str, np.ndarray]]]  # arrays of each repetition, by row
 
 
 @public
@@ -65,7 +57,7 @@ def compare_methods(
     person gave, and no queue chose, score. FiftyOne evaluates the first repetition, written to `OUTPUT_FIELD_METHOD`.
 
     Args:
-        label_field: a field of `fo.Classification`
+        label_field: a field of `fo.Classification`, or of boxes
         task: "classification"; or "generation": ways to even out classes (oversampling, logit adjustment, augmentation,
             augmented and generated images), with `generator`, `target`, `classes` and settings of `balance_classes`
         methods: "hog + svm", "k-nn", "rules", "resnet", "image gcn", "gcn", "laplace", "ensemble"; None: all of them
@@ -78,7 +70,8 @@ def compare_methods(
         output_field: new text field: "trained" or "held out"
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to resume
-        settings: fields of CompareSettings, ImageSettings, AttackSettings and the methods' own; a shared name sets all
+        settings: fields of CompareSettings, ImageSettings, BoxSettings, AttackSettings and the methods' own; a shared
+            name sets all
 
     Raises:
         ValueError: a bad argument; nothing was written
@@ -88,6 +81,7 @@ def compare_methods(
     if task == "generation":
         return compare_generation(samples, label_field, group_field, progress, resume, **settings)
     inputs = Inputs(label_field, output_field, group_field, methods, settings_of, rules, embeddings)
+    samples = items.source(samples, label_field)
     prepared = _read(samples, inputs, settings, resume, test)
     request = RunRequest("compare_methods", prepared.config.parts, vars(prepared.inputs), prepared.fields)
     with timed.start(samples, request, progress=progress, resume=resume) as run:
@@ -153,7 +147,8 @@ def _read(samples: Samples, inputs: Inputs, settings: dict[str, Any], resume: st
     config = _read_config(settings)
     rows = read_rows(inputs.methods, inputs.settings_of, inputs.rules, settings)
     check_images(samples)
-    labels = read_labels(samples, inputs.label_field, group_field=inputs.group_field)
+    reading = Reading(config.boxes)
+    labels = read_labels(samples, inputs.label_field, group_field=inputs.group_field, reading=reading)
     for name in (inputs.output_field, *field_names(inputs.output_field, rows).values()):
         check_output_field(samples, name, inputs.label_field, *texts(inputs.embeddings))
     named = named_parts(samples, test=test)
@@ -182,7 +177,9 @@ def _read_config(settings: dict[str, Any]) -> CompareConfig:
     from ..models.classifiers import attacks
 
     of_methods = dict.fromkeys(kind for _, kinds in METHODS.values() for kind in kinds)
-    config = CompareConfig(*split_settings(settings, ImageSettings, CompareSettings, AttackSettings, *of_methods)[:3])
+    config = CompareConfig(
+        *split_settings(settings, ImageSettings, BoxSettings, CompareSettings, AttackSettings, *of_methods)[:4]
+    )
     attacks.read_epsilons(config.attack.attack_epsilons)
     if config.compare.robustness:
         attacks.check_library()
@@ -208,55 +205,16 @@ def _compare(run: Run, prepared: Prepared) -> CompareResults:
     comparison = Comparison(run, labels, stats, config, prepared.source, arrays["classes"], arrays["notes"].tolist())
     splits = [trial_split(comparison, named, config.compare, seed) for seed in _seeds(config.compare)]
     trials = {row.name: [run_trial(comparison, row.method, row.settings, split) for split in splits] for row in rows}
-    written = _write(comparison, inputs.label_field, inputs.output_field, prepared.names, trials, splits[0])
-    return _results(comparison, splits, trials, inputs.output_field, written)
-
-
-def _write(
-    comparison: Comparison,
-    label_field: str,
-    output_field: str,
-    names: dict[str, str],
-    trials: Trials,
-    first: TrialSplit,
-) -> dict[str, dict[str, str]]:
-    """Writes the first repetition, and has FiftyOne evaluate it; returns the names of what was written.
-
-    Args:
-        names: field of each row
-    """
-    import fiftyone as fo
-    from fiftyone import ViewField as F
-
-    run, labels = comparison.run, comparison.labels
-    declare(run, output_field, fo.StringField)
-    for value, indices in ((TRAINED, first.train), (SCORED, first.test)):
-        write_values(run, output_field, dict.fromkeys(labels.ids[indices].tolist(), value))
-    if run.dataset.app_config.sidebar_groups is None:
-        run.track("sidebar", "usual")  # FiftyOne gives each evaluation a group there
-    scored, evaluations = run.dataset.match(F(output_field) == SCORED), {}
-    for number, (name, field) in enumerate(names.items(), 1):
-        probabilities = trials[name][0]["probabilities"]
-        predicts = ~np.isnan(probabilities).any(1)
-        class_ids, confidence, _ = top_two(probabilities[predicts])
-        declare_classification(run, field, {})
-        columns = dict(label=np.array(labels.names, dtype=object)[class_ids], confidence=confidence)
-        write_classifications(run, field, labels.ids[first.test[predicts]], columns)
-        key = evaluations[name] = f"{field}_eval"
-        run.track("evaluations", key)
-        options = dict(gt_field=label_field, eval_key=key, classes=labels.names, progress=False)
-        write_durably(run.dataset, partial(scored.evaluate_classifications, field, **options))
-        remember_id(run, "evaluations", key, document(run.dataset).evaluations[key])
-        run.report("evaluating", number, len(names))
-    views = {"held out": saved_views.save(run, f"{output_field}: held out", scored)}
-    return dict(fields=names, evaluations=evaluations, views=views)
+    outputs = Outputs(inputs.label_field, inputs.output_field, prepared.names)
+    written = write_trials(comparison, outputs, trials, splits[0])
+    return _results(comparison, splits, trials, outputs, written)
 
 
 def _results(
     comparison: Comparison,
     splits: list[TrialSplit],
     trials: Trials,
-    output_field: str,
+    outputs: Outputs,
     written: dict[str, dict[str, str]],
 ) -> CompareResults:
     labels, stats = comparison.labels, comparison.stats
@@ -268,7 +226,7 @@ def _results(
             scores[name].append({"method": name, "seed": split.seed, **measures, **numbers})
     return CompareResults(
         run_key=comparison.run.key,
-        output_field=output_field,
+        output_field=outputs.field,
         names=labels.names,
         rows=table_rows(scores),
         scores=[repetition for repetitions in scores.values() for repetition in repetitions],
@@ -277,7 +235,7 @@ def _results(
         notes=[*comparison.rule_notes, *_notes(comparison, splits)],
         skipped={str(labels.ids[i]): reason for i, reason in (stats.errors if stats else {}).items()},
         synthetic=labels.synthetic_left_out,
-        fields=written["fields"],
+        fields=outputs.names,
         evaluations=written["evaluations"],
         views=written["views"],
     )
@@ -295,5 +253,6 @@ def _notes(comparison: Comparison, splits: list[TrialSplit]) -> list[str]:
         notes.append(f"Not learned, since no label of it trains: {', '.join(missing[:5])}.")
     if len(splits) > 1:
         notes.append("In brackets: Student's 95 % interval over the repetitions.")
-    notes.append("The App's Model Evaluation panel compares the evaluations of the first repetition.")
+    if not labels.has_boxes:
+        notes.append("The App's Model Evaluation panel compares the evaluations of the first repetition.")
     return notes

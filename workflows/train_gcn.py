@@ -11,9 +11,11 @@ import numpy as np
 from ..models.errors import InvalidInput
 from ..models.probabilities import softmax, top_two
 from ..models.settings import GCN_SETTINGS
+from .data import items
 from .data.checks import check_images, check_output_field
-from .data.fields import declare, declare_classification, write_classifications, write_values
-from .data.labels import Labels, read_labels, require_classes
+from .data.fields import declare, write_values
+from .data.label_fields import declare_labels, write_labels
+from .data.labels import Labels, Reading, read_labels, require_classes
 from .gcn import sample_graph
 from .gcn.results import GCNResults, summarise
 from .gcn.sample_graph import SampleGraphConfig
@@ -53,11 +55,11 @@ def train_gcn(
     """Trains a GCN on the labelled samples, and writes a prediction for every sample; undo with `delete_run`.
 
     Args:
-        label_field: a field of `fo.Classification`; samples without a label are predicted only
+        label_field: a field of `fo.Classification`, or of boxes; what has no label is predicted only
         graph: "samples", each joined to its nearest others, or "image": patches or superpixels inside each image
         embeddings: of graph="samples": a field of vectors, a model, or whatever `auto_label` takes; None: label-free
             image features
-        output_field: new field of `fo.Classification`: label, confidence, margin
+        output_field: new field of the same type: label, confidence, margin
         heatmap_field: of graph="image": new field of `fo.Heatmap`, the places that support the label
         validation: a view or tag that validates; None: a random, stratified part does
         test: a view or tag that is scored at the end; None: nothing is tested
@@ -67,7 +69,7 @@ def train_gcn(
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
         settings: fields of ImageSettings, and of GraphSettings, GCNSettings and TrainGCNSettings (graph="samples"),
-            or of ImageGraphSettings and ResNetSettings (graph="image")
+            or of ImageGraphSettings and ResNetSettings (graph="image"); and of BoxSettings
 
     Raises:
         ValueError: a bad argument; nothing was written
@@ -77,6 +79,7 @@ def train_gcn(
         label_field, graph, embeddings, classes, output_field, heatmap_field, group_field, include_synthetic
     )
     config = _read_config(inputs, settings)
+    samples = items.source(samples, label_field)
     prepared = _read(samples, inputs, config, resume, validation, test)
     inputs = replace(inputs, embeddings=prepared.source.name if prepared.source else None)
     request = RunRequest("train_gcn", config.parts, vars(inputs), inputs.fields)
@@ -156,7 +159,10 @@ def _read(
         classes=inputs.classes,
         group_field=inputs.group_field,
         include_synthetic=inputs.include_synthetic,
+        reading=Reading(config.boxes),
     )
+    if inputs.heatmap_field is not None and labels.has_boxes:
+        raise InvalidInput("heatmap_field covers a whole image, not its boxes: leave it out for boxes")
     named = named_parts(samples, validation, test)
     if not resume:
         require_classes(labels, inputs.label_field, inputs.group_field)
@@ -173,7 +179,7 @@ def _train(run: Run, prepared: Prepared, inputs: Inputs, config: SampleGraphConf
         scores = sample_graph.score(run, labels, named, prepared.source, config)
     else:
         scores = image_gcn.score(run, labels, named, config)
-    _write(run, labels, scores, inputs.output_field)
+    _write(run, labels, scores, inputs)
     if inputs.heatmap_field:
         _write_heat_maps(run, labels, scores, inputs.heatmap_field)
     seconds = time.monotonic() - prepared.started
@@ -196,14 +202,14 @@ def _check_image_graph(labels: Labels, config: ImageGraphConfig) -> None:
     check_network(labels, config.resnet, config.images.size_px)
 
 
-def _write(run: Run, labels: Labels, scores: GraphScores, output_field: str) -> None:
+def _write(run: Run, labels: Labels, scores: GraphScores, inputs: Inputs) -> None:
     import fiftyone as fo
 
     rows = np.flatnonzero(scores.is_predicted & ~labels.synthetic_mask)
     best, confidence, margin = top_two(softmax(scores.logits[rows]))
-    declare_classification(run, output_field, {"margin": fo.FloatField})
+    declare_labels(run, inputs.output_field, inputs.label_field, {"margin": fo.FloatField})
     columns = dict(label=np.array(labels.names, dtype=object)[best], confidence=confidence, margin=margin)
-    write_classifications(run, output_field, labels.ids[rows], columns)
+    write_labels(run, inputs.output_field, inputs.label_field, labels, rows, columns)
 
 
 def _write_heat_maps(run: Run, labels: Labels, scores: GraphScores, heatmap_field: str) -> None:

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from ..models.errors import InvalidInput
 from ..models.probabilities import softmax, top_two
-from ..models.settings import ImageSettings, ResNetSettings
+from ..models.settings import BoxSettings, ImageSettings, ResNetSettings
+from .data import items
 from .data.checks import check_images, check_output_field
-from .data.fields import declare, declare_classification, write_classifications, write_values
-from .data.labels import Labels, label_notes, read_labels, require_classes
+from .data.fields import declare, write_values
+from .data.label_fields import declare_labels, write_labels
+from .data.labels import Labels, Reading, label_notes, read_labels, require_classes
 from .display import results as shown
 from .display.charts import Chart
 from .display.tables import counted, left_out
@@ -32,6 +35,7 @@ class TrainResNetConfig(Config):
     """Settings of train_resnet, by class."""
 
     images: ImageSettings
+    boxes: BoxSettings
     resnet: ResNetSettings
 
 
@@ -91,8 +95,8 @@ def train_resnet(
     """Trains a ResNet on the labelled samples, and writes a prediction for every sample; undo with `delete_run`.
 
     Args:
-        label_field: a field of `fo.Classification`; samples without a label are predicted only
-        output_field: new field of `fo.Classification`: label, confidence, margin
+        label_field: a field of `fo.Classification`, or of boxes; what has no label is predicted only
+        output_field: new field of the same type: label, confidence, margin
         embeddings_field: new field of vectors; None: they stay in the run's folder
         validation: a view or tag that validates; None: a random, stratified part does
         test: a view or tag that is scored at the end; None: nothing is tested
@@ -101,13 +105,13 @@ def train_resnet(
         classes: names in order, or `{name: [synonyms]}`
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
-        settings: fields of ImageSettings and ResNetSettings
+        settings: fields of ImageSettings, ResNetSettings and BoxSettings
 
     Raises:
         ValueError: a bad argument; nothing was written
         TypeError: `samples` is not a dataset or view, or a setting does not exist
     """
-    config = TrainResNetConfig.read(settings)
+    config, samples = TrainResNetConfig.read(settings), items.source(samples, label_field)
     inputs = Inputs(label_field, output_field, embeddings_field, classes, group_field, include_synthetic)
     labels, named = _read(samples, inputs, config, resume, validation, test)
     request = RunRequest("train_resnet", config.parts, vars(inputs), inputs.fields)
@@ -151,7 +155,12 @@ def _read(
         classes=inputs.classes,
         group_field=inputs.group_field,
         include_synthetic=inputs.include_synthetic,
+        reading=Reading(config.boxes),
     )
+    if inputs.embeddings_field is not None and labels.has_boxes:
+        raise InvalidInput(
+            "embeddings_field is for labels of samples, which have one vector each: leave it out for boxes"
+        )
     if not resume:
         require_classes(labels, inputs.label_field, inputs.group_field)
     named = named_parts(samples, validation, test)
@@ -167,22 +176,22 @@ def _train(
     rule = SplitRule(config.resnet.validation_fraction, config.resnet.seed)
     data = prepare(run, labels, config.images, named, rule)
     fitted = fit(run, data, config.resnet)
-    _write(run, labels, fitted, inputs.output_field, inputs.embeddings_field)
+    _write(run, labels, fitted, inputs)
     return _results(run, data, fitted, inputs.output_field)
 
 
-def _write(run: Run, labels: Labels, fitted: Fitted, output_field: str, embeddings_field: str | None) -> None:
+def _write(run: Run, labels: Labels, fitted: Fitted, inputs: Inputs) -> None:
     import fiftyone as fo
 
     rows = np.array([i for i in range(len(labels.ids)) if i not in fitted.errors and not labels.synthetic_mask[i]])
     classes, confidence, margin = top_two(softmax(fitted.logits[rows]))
-    declare_classification(run, output_field, {"margin": fo.FloatField})
+    declare_labels(run, inputs.output_field, inputs.label_field, {"margin": fo.FloatField})
     columns = dict(label=np.array(labels.names, dtype=object)[classes], confidence=confidence, margin=margin)
-    write_classifications(run, output_field, labels.ids[rows], columns)
-    if embeddings_field:
-        declare(run, embeddings_field, fo.VectorField, learned=True)
+    write_labels(run, inputs.output_field, inputs.label_field, labels, rows, columns)
+    if inputs.embeddings_field:
+        declare(run, inputs.embeddings_field, fo.VectorField, learned=True)
         vectors = dict(zip(labels.ids[rows].tolist(), fitted.embeddings[rows], strict=True))
-        write_values(run, embeddings_field, vectors, "writing embeddings")
+        write_values(run, inputs.embeddings_field, vectors, "writing embeddings")
 
 
 def _results(run: Run, data: TrainingSet, fitted: Fitted, output_field: str) -> TrainResults:

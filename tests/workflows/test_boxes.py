@@ -8,14 +8,12 @@ from evenset import (
     audit_labels,
     auto_label,
     balance_classes,
-    compare_methods,
     delete_run,
     find_mistakes,
     resume_run,
     review_labels,
     set_target,
     split_dataset,
-    train_resnet,
 )
 from fiftyone import ViewField as F
 
@@ -316,6 +314,6 @@ def test_boxes_too_small_to_judge_go_to_review(few):
 
 def test_other_workflows_refuse_boxes(few, refused):
     dataset, _, _ = few
-    for function in (train_resnet, compare_methods, balance_classes, split_dataset):
+    for function in (balance_classes, split_dataset):
         with refused(dataset, "'ground_truth' holds Detections: this needs one fo.Classification a sample"):
             function(dataset, "ground_truth")

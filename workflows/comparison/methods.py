@@ -98,7 +98,8 @@ def gcn_on_images(trial: Trial) -> np.ndarray:
     from ..training import image_gcn
 
     graph, resnet_settings = trial.settings(ImageGraphSettings, ResNetSettings)
-    config = image_gcn.ImageGraphConfig(trial.comparison.config.images, graph, resnet_settings)
+    shared = trial.comparison.config
+    config = image_gcn.ImageGraphConfig(shared.images, shared.boxes, graph, resnet_settings)
     scores = image_gcn.score(trial.run, trial.train_then_test(), {}, config)
     return softmax(scores.logits + graph.logit_adjustment * trial.log_prior)[len(trial.split.train) :]
 

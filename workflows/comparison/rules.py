@@ -107,7 +107,7 @@ def apply(rules: list[Rule], samples: Any, labels: Labels) -> tuple[np.ndarray, 
     classes = np.full(len(labels.ids), -1, dtype=np.int64)
     notes, any_match = [], False
     for number, rule in enumerate(rules, 1):
-        matches = np.isin(labels.ids, _matching(number, rule, samples))
+        matches = np.isin(labels.sample_ids, _matching(number, rule, samples))
         new = matches & (classes < 0)
         classes[new] = labels.names.index(rule.label)
         any_match = any_match or bool(matches.any())

@@ -46,7 +46,7 @@ def split_labels(
     usable = np.array([i for i in labels.labelled_indices if stats is None or i not in stats.errors], dtype=np.int64)
     split_ids[usable] = Split.TRAIN
     if Split.TEST in named:
-        is_test = np.isin(labels.ids, list(named[Split.TEST])) & (split_ids == Split.TRAIN)
+        is_test = np.isin(labels.sample_ids, list(named[Split.TEST])) & (split_ids == Split.TRAIN)
         split_ids[np.isin(groups, groups[is_test])] = Split.NONE  # near-duplicates of a test sample do not train
         split_ids[is_test & labels.trusted] = Split.HELD_OUT
     else:

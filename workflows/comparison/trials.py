@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from ...models.settings import AttackSettings, CompareSettings, ImageSettings
+from ...models.settings import AttackSettings, BoxSettings, CompareSettings, ImageSettings
 from ...models.settings import split as split_settings
 from ..data.labels import Labels
 from ..runs.config import Config
@@ -25,6 +25,7 @@ class CompareConfig(Config):
     """Settings of compare_methods, without those of the methods."""
 
     images: ImageSettings
+    boxes: BoxSettings
     compare: CompareSettings
     attack: AttackSettings
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...models.settings import GCNSettings, GraphSettings, ImageSettings, TrainGCNSettings
+from ...models.settings import BoxSettings, GCNSettings, GraphSettings, ImageSettings, TrainGCNSettings
 from ..data.labels import Labels
 from ..display.tables import percent
 from ..runs.config import Config
@@ -27,6 +27,7 @@ class SampleGraphConfig(Config):
     """Settings of train_gcn with graph="samples"."""
 
     images: ImageSettings
+    boxes: BoxSettings
     graph: GraphSettings
     gcn: GCNSettings
     training: TrainGCNSettings

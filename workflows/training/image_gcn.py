@@ -14,7 +14,7 @@ from ...models.files import aside
 from ...models.images.reader import Images, in_order, thread_count
 from ...models.images.survey import survey
 from ...models.regular_files import regular
-from ...models.settings import ImageGraphSettings, ImageSettings, ResNetSettings
+from ...models.settings import BoxSettings, ImageGraphSettings, ImageSettings, ResNetSettings
 from ..data.labels import Labels
 from ..display.tables import percent
 from ..runs.config import Config
@@ -34,6 +34,7 @@ class ImageGraphConfig(Config):
     """Settings of train_gcn with graph="image"."""
 
     images: ImageSettings
+    boxes: BoxSettings
     graph: ImageGraphSettings
     resnet: ResNetSettings
 
