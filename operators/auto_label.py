@@ -9,7 +9,8 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..models.settings import AutoLabelSettings, GraphSettings, ImageSettings, ResNetSettings
+from ..models.settings import AutoLabelSettings, BoxSettings, GraphSettings, ImageSettings, ResNetSettings
+from ..workflows.data import items
 from ..workflows.data.status import Status
 from ..workflows.labeling.config import NO_LABELS
 from ..workflows.labeling.warm_start import INHERITED
@@ -46,8 +47,9 @@ INPUTS = (
     "group_field",
     "validation",
     "include_synthetic",
+    "unlabelled",
 )
-KINDS = (AutoLabelSettings, GraphSettings, ResNetSettings, ImageSettings)
+KINDS = (AutoLabelSettings, GraphSettings, ResNetSettings, ImageSettings, BoxSettings)
 MODELS = ("evenset_auto_label_", "evenset_train_resnet_")  # runs whose model can predict
 
 
@@ -81,7 +83,7 @@ def add_lines(form: Form) -> None:
     samples = ask_samples(form, "Label")
     trains = not form.value("run")
     hint = "Labels to learn from; they are not changed"
-    label_field = ask_label_field(form, hint, required=trains, new="ground_truth" if trains else "")
+    label_field = ask_label_field(form, hint, required=trains, new="ground_truth" if trains else "", boxes=trains)
     if trains:
         is_new = label_field and not form.ctx.dataset.has_field(label_field)
         remedy = "" if form.value("text_encoder") else NO_LABELS
@@ -121,6 +123,7 @@ def _ask_settings(form: Form, earlier: RunRecord | None) -> None:
     options: dict[str, Any] = dict(defaults=defaults, lines=lines, without=unused)
     ask_settings(form, AutoLabelSettings, basic=True, **options)
     own = {"Model": lambda form: _ask_model(form, unused), "Samples": lambda form: _ask_samples(form, unused)}
+    own |= {"Boxes": _ask_unlabelled} if items.has_boxes(form.ctx.dataset, form.label_field) else {}
     ask_sections(form, *KINDS, own=own, **options)
 
 
@@ -159,6 +162,12 @@ def _ask_model(form: Form, unused: set[str]) -> None:
             "and takes over its embeddings, classes and group field where they are empty here"
         )
         form.suggest("after", rounds, label="Next round after", description=hint)
+
+
+def _ask_unlabelled(form: Form) -> None:
+    names = form.ctx.dataset.distinct(items.leaf(form.ctx.dataset, f"{form.label_field}.label"))
+    hint = 'A name that counts as no label, as "object" in proposals'
+    form.suggest("unlabelled", [name for name in names if name], label="Unlabelled", description=hint)
 
 
 def _ask_samples(form: Form, unused: set[str]) -> None:

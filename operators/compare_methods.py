@@ -11,6 +11,7 @@ from ..models.settings import (
     BALANCE_SETTINGS,
     AttackSettings,
     BalanceSettings,
+    BoxSettings,
     CompareSettings,
     ImageSettings,
     ResNetSettings,
@@ -76,7 +77,7 @@ class CompareMethods(foo.Operator):
 def add_lines(form: Form) -> None:
     samples = ask_samples(form, "Compare on")
     generation = form.choose("task", TASKS, "classification", label="Comparison") == "generation"
-    label_field = ask_label_field(form, "Some of these labels train, others score")
+    label_field = ask_label_field(form, "Some of these labels train, others score", boxes=not generation)
     note_label_count(form, samples, label_field)
     if generation:
         _add_generation_lines(form, samples, label_field)
@@ -120,7 +121,9 @@ def _add_sections(form: Form) -> None:
     if set(methods) & {"gcn", "laplace", "ensemble"}:
         own["Nodes and edges"] = _ask_vectors
     without = () if set(methods) & set(RESNET_METHODS) else ONLY_RESNET
-    ask_sections(form, CompareSettings, AttackSettings, ImageSettings, ResNetSettings, own=own, without=without)
+    ask_sections(
+        form, CompareSettings, AttackSettings, ImageSettings, ResNetSettings, BoxSettings, own=own, without=without
+    )
 
 
 def _ask_vectors(form: Form) -> None:
@@ -147,7 +150,7 @@ def read_arguments(ctx: foo.ExecutionContext) -> Arguments:
     methods = chosen_methods(ctx.params)
     resnet = {name: value for name, value in read_settings(ctx, ResNetSettings).items() if name != "seed"}
     own = {method: resnet for method in RESNET_METHODS if method in methods}
-    settings = read_settings(ctx, CompareSettings, AttackSettings, ImageSettings)
+    settings = read_settings(ctx, CompareSettings, AttackSettings, ImageSettings, BoxSettings)
     if "rules" in inputs:
         methods.append("rules")
     if not methods:

@@ -7,7 +7,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..models.settings import GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
+from ..models.settings import BoxSettings, GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
 from ..workflows.display.tables import counted
 from ..workflows.training.auto_embeddings import AUTO
 from .display.icons import icons_of
@@ -29,7 +29,7 @@ from .forms.sections import ONLY_RESNET, ask_sections
 from .forms.settings import ask_settings, read_settings
 
 INPUTS = ("label_field", "output_field", "embeddings", "group_field")
-KINDS = (ImageSettings, ResNetSettings, GraphSettings, MistakeSettings)
+KINDS = (ImageSettings, ResNetSettings, GraphSettings, MistakeSettings, BoxSettings)
 
 
 class FindMistakes(foo.Operator):
@@ -58,7 +58,8 @@ class FindMistakes(foo.Operator):
 
 def add_lines(form: Form) -> None:
     samples = ask_samples(form, "Check")
-    note_label_count(form, samples, ask_label_field(form, "Labels to check; they are not changed"))
+    label_field = ask_label_field(form, "Labels to check; they are not changed", boxes=True)
+    note_label_count(form, samples, label_field)
     ask_new_field(form, "mistake", "Receives a suggestion, its mistakenness and a reason for every label")
     hint = "A vector field, a Brain key or an encoder (zoo, timm/NAME): much faster than a ResNet a fold (none)"
     ask_embeddings(form, hint, AUTO)

@@ -8,6 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import GCN_SETTINGS, ImageSettings, ResNetSettings, Settings
+from ..workflows.data import items
 from ..workflows.display.tables import counted
 from .display.icons import icons_of
 from .display.pages import Page
@@ -66,13 +67,13 @@ class TrainGCN(foo.Operator):
 def add_lines(form: Form) -> None:
     graph = form.choose("graph", GRAPHS, "samples", label="Graph", description="What the graph links") or "samples"
     samples = ask_samples(form, "Train on")
-    label_field = ask_label_field(form, "Labels to learn from; unlabelled samples are only predicted")
+    label_field = ask_label_field(form, "Labels to learn from; what has no label is only predicted", boxes=True)
     note_label_count(form, samples, label_field)
     ask_new_field(form, "gcn", "Receives a prediction for every sample")
     if graph == "samples":
         hint = "A vector field or a FiftyOne zoo model; empty: computed from the images without their labels"
         ask_embeddings(form, hint)
-    else:
+    elif not items.has_boxes(form.ctx.dataset, label_field):
         hint = "Name of a new field for heat maps, one per sample; empty: not written"
         form.lines.str("heatmap_field", label="Field for heat maps", description=hint)
     ask_settings(form, *_training_settings(form, graph), basic=True)

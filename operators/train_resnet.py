@@ -7,7 +7,8 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..models.settings import ImageSettings, ResNetSettings
+from ..models.settings import BoxSettings, ImageSettings, ResNetSettings
+from ..workflows.data import items
 from ..workflows.display.tables import counted
 from .display.icons import icons_of
 from .display.pages import Page
@@ -59,7 +60,7 @@ class TrainResNet(foo.Operator):
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         def read_arguments() -> Arguments:
             require_input(ctx, "label_field")
-            settings = read_settings(ctx, ImageSettings, ResNetSettings)
+            settings = read_settings(ctx, ImageSettings, ResNetSettings, BoxSettings)
             return samples_of(ctx), {**read_inputs(ctx, *INPUTS), **settings}
 
         return run_in_worker(ctx, "train_resnet", read_arguments, result_page)
@@ -67,11 +68,11 @@ class TrainResNet(foo.Operator):
 
 def add_lines(form: Form) -> None:
     samples = ask_samples(form, "Train on")
-    label_field = ask_label_field(form, "Labels to learn from; unlabelled samples are only predicted")
+    label_field = ask_label_field(form, "Labels to learn from; what has no label is only predicted", boxes=True)
     note_label_count(form, samples, label_field)
     ask_new_field(form, "resnet", "Receives a prediction for every sample")
     ask_settings(form, ResNetSettings, basic=True)
-    ask_sections(form, ImageSettings, ResNetSettings, own={"Samples": _ask_samples_and_fields})
+    ask_sections(form, ImageSettings, ResNetSettings, BoxSettings, own={"Samples": _ask_samples_and_fields})
 
 
 def _ask_samples_and_fields(form: Form) -> None:
@@ -80,6 +81,8 @@ def _ask_samples_and_fields(form: Form) -> None:
     ask_group_field(form)
     ask_synthetic(form)
     ask_classes(form)
+    if items.has_boxes(form.ctx.dataset, form.label_field):
+        return
     hint = "Name of a new field for vectors, one per sample; empty: not written"
     form.lines.str("embeddings_field", label="Field for embeddings", description=hint)
 

@@ -7,12 +7,15 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
+from ...models.settings import BoxSettings
 from ...models.synthetic import AddPolicy, Origin
+from ...workflows.data import items
 from ..display.wording import SETTINGS_CLASSES
 from .form import Form
 
 Value = Callable[[str], Any]  # the value of another line of the form
 
+OF_BOXES = tuple(item.name for item in fields(BoxSettings))  # where the labels are of boxes
 DEFAULTS = {item.name: item.default for kind in reversed(SETTINGS_CLASSES) for item in fields(kind)}
 
 
@@ -66,5 +69,7 @@ def applies(form: Form, name: str, lines: Mapping[str, str] = MappingProxyType({
     Args:
         lines: name of the line of a setting, where it is another than the setting's
     """
+    if name in OF_BOXES:
+        return items.has_boxes(form.ctx.dataset, form.label_field)
     condition = CONDITIONS.get(name)
     return condition is None or condition(lambda other: form.value(lines.get(other, other), DEFAULTS.get(other)))

@@ -9,9 +9,14 @@ import fiftyone as fo
 WRITTEN_BY = "written by evenset_"  # the description of every field that a run wrote starts with it
 
 
-def label_fields(dataset: Any) -> list[str]:
-    """Classification fields that a person may have filled: without those that a run wrote."""
-    schema = dataset.get_field_schema(embedded_doc_type=fo.Classification)
+def label_fields(dataset: Any, boxes: bool = False) -> list[str]:
+    """Label fields that a person may have filled: without those that a run wrote.
+
+    Args:
+        boxes: with fields of boxes
+    """
+    kinds = (fo.Classification, fo.Detections, fo.Polylines) if boxes else fo.Classification
+    schema = dataset.get_field_schema(embedded_doc_type=kinds)
     return [name for name, field in schema.items() if not (field.description or "").startswith(WRITTEN_BY)]
 
 

@@ -8,6 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...workflows import list_runs
+from ...workflows.data import items
 from ...workflows.data.checks import check_output_field
 from ...workflows.data.labels import SYNTHETIC
 from ...workflows.data.status import Status
@@ -21,39 +22,45 @@ from .form import Form
 LABEL_FIRST = "label a few of each class first"
 
 
-def ask_label_field(form: Form, hint: str, required: bool = True, new: str = "") -> str | None:
+def ask_label_field(form: Form, hint: str, required: bool = True, new: str = "", boxes: bool = False) -> str | None:
     """Adds a choice among the label fields; returns the chosen one.
 
     Args:
         new: name of a field that the workflow makes, offered where there is none
+        boxes: with fields of boxes
     """
-    names = label_fields(form.ctx.dataset) or [new] * bool(new)
+    dataset = form.ctx.dataset
+    names = label_fields(dataset, boxes) or [new] * bool(new)
     if not names and required:
-        form.refuse(f"{form.ctx.dataset.name!r} has no field of fo.Classification: label a few samples first")
+        form.refuse(
+            f"{dataset.name!r} has no field of fo.Classification{', or of boxes' if boxes else ''}: "
+            "label a few samples first"
+        )
     default = default_label_field(names)
     required = required and default is None  # with a default, the App would briefly call it missing
+    shown = {name: f"{name} · boxes" if items.has_boxes(dataset, name) else name for name in names}
     form.label_field = form.choose(
-        "label_field", names, default, label="Label field", description=hint, required=required
+        "label_field", shown, default, label="Label field", description=hint, required=required
     )
     return form.label_field
 
 
 def note_label_count(form: Form, samples: Any, label_field: str | None, remedy: str = LABEL_FIRST) -> int:
-    """Notes how many samples are labelled, and returns it; a form without any labels is refused.
+    """Notes how many samples or boxes are labelled, and returns it; a form without any labels is refused.
 
     Args:
         remedy: where there is no label; "": the form is not refused
     """
     if not label_field:
         return 0
-    counts, total = overview.count(samples, label_field, None), samples.count("id")
-    labelled = counts.total(Status.LABELLED) + counts.total(SYNTHETIC)
+    counts, noun = overview.count(samples, label_field, None), items.noun(samples, label_field)
+    labelled, total = counts.total(Status.LABELLED) + counts.total(SYNTHETIC), counts.samples
     for note in overview.label_notes(counts, label_field):
         form.note(note)
     if labelled:
-        form.note(f"{labelled:,} of {counted(total, 'sample')} {'is' if labelled == 1 else 'are'} labelled")
+        form.note(f"{labelled:,} of {counted(total, noun)} {'is' if labelled == 1 else 'are'} labelled")
     elif total and remedy:
-        form.refuse(f"no sample has a label in {label_field!r}: {remedy}")
+        form.refuse(f"no {noun} has a label in {label_field!r}: {remedy}")
     return labelled
 
 

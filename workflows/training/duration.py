@@ -27,8 +27,9 @@ from ...models.settings import (
     SplitSettings,
     TrainGeneratorSettings,
 )
+from ..data import items
 from ..data.internals import root_dataset
-from ..data.label_text import has_label
+from ..data.label_text import or_none
 from ..embeddings import store
 from ..runs import records
 from ..runs.pace import Pace, Stage
@@ -155,12 +156,15 @@ def words(seconds: float) -> str:
 
 
 def read_facts(samples: Any, label_field: str | None) -> Facts:
-    """Counts of samples and labels, and the size of a few files."""
+    """Counts of items and labels, and the size of a few files."""
     counts: dict[str, int] = {}
+    samples = items.source(samples, label_field)
     if label_field and samples.has_field(label_field):  # class names and a text encoder do without
-        counts = samples.match(has_label(label_field)).count_values(f"{label_field}.label")
+        counts = samples.count_values(items.leaf(samples, f"{label_field}.label"))
+    number = samples.count(items.root_of(samples, label_field) if items.has_boxes(samples, label_field) else "id")
     side_px, megapixels = file_sizes(samples.limit(SAMPLED_FILES).values("filepath"))
-    return Facts(samples.count("id"), tuple(counts.values()), side_px, megapixels)
+    labelled = [count for name, count in counts.items() if or_none(name) is not None]
+    return Facts(number, tuple(labelled), side_px, megapixels)
 
 
 def file_sizes(paths: Sequence[str]) -> tuple[int, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..data import items
 from ..data.internals import aggregate
 from ..data.label_text import blank_note, count_labels, or_none, spelling_note
 from ..data.labels import SYNTHETIC
@@ -41,34 +42,47 @@ class Overview:
 
 
 def count(samples: Any, label_field: str, suggestions: str | None) -> Overview:
-    """Counts samples by class and state, in one query.
+    """Counts samples, or boxes, by class and state, in one query.
 
     Args:
         samples: a dataset or view
         label_field: the user's labels
         suggestions: output field of `auto_label`; a suggestion counts for unlabelled samples
     """
-    status = f"${suggestions}.status" if suggestions else None
+    label, suggestion = f"${items.root_of(samples, label_field)}", f"${suggestions}"
+    fields = [label_field, "tags", *([suggestions] if suggestions else [])]
+    pipeline: list[Any] = [{"$project": dict.fromkeys(fields, 1)}]
+    if items.has_boxes(samples, label_field):
+        samples = items.source(samples, label_field)
+        pipeline += [{"$unwind": label}, {"$set": {"suggestion": _of_box(samples, label, suggestions)}}]
+        suggestion = "$suggestion"
     keys = dict(
-        label=f"${label_field}.label",
-        suggestion=f"${suggestions}.label" if suggestions else None,
-        status=status,
+        label=f"{label}.label",
+        suggestion=f"{suggestion}.label" if suggestions else None,
+        status=f"{suggestion}.status" if suggestions else None,
         synthetic={"$in": [SYNTHETIC, {"$ifNull": ["$tags", []]}]},
     )
-    fields = [label_field, "tags", *([suggestions] if suggestions else [])]
-    pipeline = [{"$project": dict.fromkeys(fields, 1)}, {"$group": {"_id": keys, "count": {"$sum": 1}}}]
+    pipeline.append({"$group": {"_id": keys, "count": {"$sum": 1}}})
     classes: dict[str, dict[str, int]] = {}
     unlabelled = blank = 0
     for row in aggregate(samples, pipeline):
         key = row["_id"]
-        label, suggestion = or_none(key.get("label")), key.get("suggestion")
-        state = SYNTHETIC if key["synthetic"] else Status.LABELLED if label is not None else key.get("status")
-        unlabelled += row["count"] if label is None and state != SYNTHETIC else 0
-        blank += row["count"] if label is None and key.get("label") is not None else 0
-        name = label if label is not None else suggestion if state in SUGGESTED else None
+        known = or_none(key.get("label"))
+        state = SYNTHETIC if key["synthetic"] else Status.LABELLED if known is not None else key.get("status")
+        unlabelled += row["count"] if known is None and state != SYNTHETIC else 0
+        blank += row["count"] if known is None and key.get("label") is not None else 0
+        name = known if known is not None else key.get("suggestion") if state in SUGGESTED else None
         if name is not None:
             classes.setdefault(name, dict.fromkeys(STATES, 0))[state] += row["count"]
     return Overview(dict(sorted(classes.items(), key=_descending)), unlabelled, blank)
+
+
+def _of_box(samples: Any, label: str, suggestions: str | None) -> Any:
+    """MongoDB's expression of the suggestion for an unwound box; None without suggestions."""
+    if suggestions is None:
+        return None
+    speaks_of = {"$eq": ["$$this.item", {"$toString": f"{label}._id"}]}
+    return {"$first": {"$filter": {"input": f"${items.root_of(samples, suggestions)}", "cond": speaks_of}}}
 
 
 def label_notes(counts: Overview, label_field: str) -> list[str]:

@@ -1,0 +1,51 @@
+"""Forms offer fields of boxes, say what they hold, and ask how boxes are cut."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+from evenset.models.settings import BoxSettings
+
+ON_BOXES = ("auto_label", "find_mistakes", "train_resnet", "train_gcn", "compare_methods")
+BOX_LINES = {item.name for item in fields(BoxSettings)}
+
+
+@pytest.fixture
+def dataset(boxed_digits):
+    import fiftyone as fo
+
+    dataset = boxed_digits(images=4, boxes=5, labelled=12)
+    dataset.persistent = True
+    dataset.add_sample_field("weather", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
+    dataset.set_values("weather", [fo.Classification(label=name) for name in ("dry", "dry", "wet", "wet")])
+    return dataset
+
+
+def texts(lines):
+    return [line["view"].get("label") for line in lines.values() if line["type"]["name"] == "Void"]
+
+
+@pytest.mark.parametrize("operator", ON_BOXES)
+def test_a_form_offers_boxes_says_what_they_are_and_asks_how_they_are_cut(app, dataset, operator):
+    lines = app.form(dataset, operator, dict(more=True))
+
+    choices = {choice["value"]: choice["label"] for choice in lines["label_field"]["view"]["choices"]}
+    assert choices == {"ground_truth": "ground_truth · boxes", "weather": "weather"}
+    assert "12 of 20 boxes are labelled" in texts(lines)
+    assert set(lines) >= BOX_LINES
+    assert ("unlabelled" in lines) == (operator == "auto_label")
+    assert {"heatmap_field", "embeddings_field"}.isdisjoint(lines)
+    assert not any(line["invalid"] for line in lines.values())
+
+
+@pytest.mark.parametrize("operator", ON_BOXES)
+def test_labels_of_samples_ask_for_nothing_about_boxes(app, dataset, operator):
+    lines = app.form(dataset, operator, dict(more=True, label_field="weather"))
+    assert "4 of 4 samples are labelled" in texts(lines) and BOX_LINES.isdisjoint(lines)
+
+
+@pytest.mark.parametrize("operator", ["balance_classes", "split_dataset", "train_generator", "export_dataset"])
+def test_forms_that_need_a_label_a_sample_offer_no_boxes(app, dataset, operator):
+    choices = app.form(dataset, operator)["label_field"]["view"]["choices"]
+    assert [choice["value"] for choice in choices] == ["weather"]
