@@ -54,7 +54,8 @@ class SplitDataset(foo.Operator):
 
 def add_lines(form: Form) -> None:
     samples = ask_samples(form, "Split")
-    note_label_count(form, samples, ask_label_field(form, "Each class is in every part, in the same fractions"))
+    label_field = ask_label_field(form, "Each class is in every part, in the same fractions", boxes=True)
+    note_label_count(form, samples, label_field)
     ask_settings(form, SplitSettings, basic=True)
     ask_group_field(form)
     without = () if form.value("embeddings") else ("min_similarity",)  # of vectors

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..models.errors import ImageError, InvalidInput
-from ..models.settings import SplitSettings, split
-from .data import sample_tags
+from ..models.settings import BoxSettings, SplitSettings, split
+from .data import items, sample_tags
 from .data.checks import check_images, check_label_field
 from .data.groups import require_groups
 from .data.internals import root_dataset
-from .data.labels import SYNTHETIC, Labels, read_labels
+from .data.labels import SYNTHETIC, Labels, Reading, read_labels
 from .data.locks import lock_field
 from .display.tables import counted
 from .runs.arguments import Embeddings, Progress, Samples, public
@@ -45,10 +45,11 @@ def split_dataset(
 
     On one side stay near-duplicates (mirrored ones too), samples of one file, those with the same value of
     `group_field`, and synthetic samples with their source. Synthetic samples are in train alone: where the source is
-    held out, they get no tag. Every class is in every part where it has as many groups as there are parts.
+    held out, they get no tag. Every class is in every part where it has as many groups as there are parts. Boxes are
+    split with their samples, and a sample without a labelled box gets no tag.
 
     Args:
-        label_field: a field of `fo.Classification`
+        label_field: a field of `fo.Classification`, or of boxes
         group_field: samples with the same value (patient, video, product) stay on one side
         embeddings: near-duplicates by these vectors, and not by the images: a field of vectors, an array, `{sample id:
             vector}`, a Brain key, or a model; "auto": vectors that are there, else images; None: images
@@ -62,7 +63,8 @@ def split_dataset(
     """
     (split_settings,) = split(settings, SplitSettings)
     check_images(samples)
-    check_label_field(samples, label_field)
+    check_label_field(samples, label_field, boxes=True)
+    samples = items.source(samples, label_field)
     dataset = root_dataset(samples)
     with lock_field(dataset, LOCK):
         if not resume:
@@ -83,24 +85,28 @@ def _read(samples: Any, label_field: str, group_field: str | None, settings: Spl
     Raises:
         ValueError: there is no label, a single group, or a sample with two of the tags
     """
-    has_synthetic = SYNTHETIC in root_dataset(samples).get_field_schema()
-    labels = read_labels(samples, label_field, group_field=group_field, include_synthetic=has_synthetic)
+    noun = items.noun(samples, label_field)
+    has_synthetic = noun == "sample" and SYNTHETIC in root_dataset(samples).get_field_schema()
+    options: dict[str, Any] = dict(include_synthetic=has_synthetic, reading=Reading(BoxSettings(min_box_px=1)))
+    labels = read_labels(samples, label_field, group_field=group_field, **options)
     if not labels.is_labelled.any():
-        raise InvalidInput(f"no real sample has a label in {label_field!r}: label a few of each class first")
+        raise InvalidInput(f"no real {noun} has a label in {label_field!r}: label a few of each class first")
     if group_field:
         require_groups(labels.groups[labels.is_labelled], group_field)
-    kept = kept_parts(samples, labels.ids, settings) >= 0
+    kept = kept_parts(samples, labels.sample_ids, settings) >= 0
     rows = np.flatnonzero((labels.class_ids >= 0) | kept | (settings.unlabelled == "split"))
     notes = list(labels.notes)
     if left := len(labels.ids) - len(rows):
-        notes.append(f"{counted(left, 'sample')} without a label got no tag: unlabelled='split' splits them too.")
+        notes.append(f"{counted(left, noun)} without a label got no tag: unlabelled='split' splits them too.")
+    if noun == "box" and (empty := samples.count("id") - len(np.unique(labels.sample_ids))):
+        notes.append(f"{counted(empty, 'sample')} without a box got no tag.")
     return replace(labels.take(rows), notes=notes)
 
 
 def _split(
     run: Run, samples: Any, labels: Labels, source: EmbeddingSource | None, settings: SplitSettings
 ) -> SplitResults:
-    kept = kept_parts(samples, labels.ids, settings)  # again: a resume has removed what was half written
+    kept = kept_parts(samples, labels.sample_ids, settings)  # again: a resume has removed what was half written
 
     def compute() -> dict[str, np.ndarray]:
         groups = group(run, labels, source, settings)
@@ -114,7 +120,7 @@ def _split(
     arrays = run.cached_arrays("split", compute, labels.ids, ("parts", "groups", "kept"))
     result = Assignment(labels, arrays["groups"], arrays["kept"], arrays["parts"], errors_of(arrays, labels.ids))
     new = {
-        tag: labels.ids[(result.parts == part) & (result.kept < 0)].tolist()
+        tag: np.unique(labels.sample_ids[(result.parts == part) & (result.kept < 0)]).tolist()
         for part, tag in enumerate(tags_of(settings).values())
     }
     sample_tags.add(run, run.folder, {tag: ids for tag, ids in new.items() if ids})

@@ -13,7 +13,7 @@ from evenset import (
     resume_run,
     review_labels,
     set_target,
-    split_dataset,
+    train_generator,
 )
 from fiftyone import ViewField as F
 
@@ -314,6 +314,6 @@ def test_boxes_too_small_to_judge_go_to_review(few):
 
 def test_other_workflows_refuse_boxes(few, refused):
     dataset, _, _ = few
-    for function in (balance_classes, split_dataset):
+    for function in (balance_classes, train_generator):
         with refused(dataset, "'ground_truth' holds Detections: this needs one fo.Classification a sample"):
             function(dataset, "ground_truth")

@@ -1,10 +1,10 @@
-"""Networks and comparisons learn from the crops of boxes, as they do from images."""
+"""Networks, comparisons and splits work on boxes, as they do on images."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from evenset import compare_methods, delete_run, train_gcn, train_resnet
+from evenset import compare_methods, delete_run, split_dataset, train_gcn, train_resnet
 
 QUICK = dict(epochs=2, min_updates=10, weights="none", precision="fp32")
 
@@ -70,3 +70,34 @@ def test_patches_learn_alone(dataset):
     patches = dataset.to_patches("ground_truth").limit(120)
     train_gcn(patches, "ground_truth", epochs=5, progress=False)
     assert sorted(flat(dataset, "gcn.item")) == sorted(patches.values("id"))
+
+
+def test_a_split_tags_samples_and_balances_the_classes_of_their_boxes(dataset, everything):
+    before = everything(dataset)
+
+    results = split_dataset(dataset, "ground_truth", train=0.6, val=0.2, test=0.2, progress=False)
+
+    assert results.added == len(dataset) == sum(dataset.count_sample_tags().values())
+    assert results.counts == dataset.count_sample_tags()
+    boxes = [sum(row[part] for row in results.rows) for part in ("train", "val", "test")]
+    assert sum(boxes) == 160 and abs(boxes[0] / 160 - 0.6) < 0.1
+    assert all(row["train"] and row["test"] for row in results.rows)
+    labels = dataset.match_tags("val").values("ground_truth.detections.label")
+    assert boxes[1] == sum(label is not None for own in labels for label in own)
+    delete_run(dataset, results.run_key)
+    assert everything(dataset) == before
+
+
+def test_copies_of_an_image_are_on_one_side_and_an_image_without_boxes_gets_no_tag(dataset):
+    import fiftyone as fo
+
+    first = dataset.first()
+    copy = fo.Sample(filepath=first.filepath, ground_truth=first.ground_truth.copy())
+    empty = fo.Sample(filepath=dataset.last().filepath, ground_truth=fo.Detections())
+    dataset.add_samples([copy, empty], progress=False)
+
+    results = split_dataset(dataset, "ground_truth", progress=False)
+
+    assert dataset[copy.id].tags == dataset[first.id].tags != []
+    assert dataset[empty.id].tags == [] and "1 sample without a box got no tag." in results.notes
+    assert results.groups == 1

@@ -16,7 +16,7 @@ PRIORITY = ("train", "test", "val")  # of a class that is too small for all part
 
 
 class Assignment(NamedTuple):
-    """The samples of a split and their parts, as indices into `tags_of(settings)`."""
+    """The samples, or boxes, of a split and their parts, as indices into `tags_of(settings)`."""
 
     labels: Labels
     groups: np.ndarray  # index of each sample's group [N]
@@ -28,6 +28,13 @@ class Assignment(NamedTuple):
     def tagged_real(self) -> np.ndarray:
         """Whether each sample is real and has a part [N]."""
         return np.asarray((self.parts >= 0) & ~self.labels.synthetic_mask)
+
+    @property
+    def is_first(self) -> np.ndarray:
+        """Whether each is the first of its sample, which may have several boxes [N]."""
+        first = np.zeros(len(self.parts), dtype=bool)
+        first[np.unique(self.labels.sample_ids, return_index=True)[1]] = True
+        return first
 
 
 def assign(

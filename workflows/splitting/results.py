@@ -31,7 +31,7 @@ class SplitResults(RunResults):
     tags: dict[str, str]  # of each part
     counts: dict[str, int]  # samples of each part
     added: int  # samples that got a tag
-    rows: list[dict[str, Any]]  # a class: its samples in each part, and how many of those are synthetic
+    rows: list[dict[str, Any]]  # a class: its samples, or boxes, in each part, and how many of those are synthetic
     missing: dict[str, str]  # class: the parts that lack it, and why
     groups: int  # of two samples or more, each on one side
     skipped: dict[str, str]  # sample id: why it cannot be read
@@ -48,18 +48,18 @@ class SplitResults(RunResults):
 
 def summarize(run_key: str, label_field: str, split: Assignment, settings: SplitSettings) -> SplitResults:
     """Counts the parts."""
-    names, labels, parts = list(tags_of(settings)), split.labels, split.parts
+    names, labels, parts, first = list(tags_of(settings)), split.labels, split.parts, split.is_first
     missing = _missing(split, names)
     return SplitResults(
         run_key=run_key,
         label_field=label_field,
         tags=tags_of(settings),
-        counts={name: int((parts == part).sum()) for part, name in enumerate(names)},
-        added=int(((parts >= 0) & (split.kept < 0)).sum()),
+        counts={name: int((first & (parts == part)).sum()) for part, name in enumerate(names)},
+        added=int((first & (parts >= 0) & (split.kept < 0)).sum()),
         rows=_rows(labels, parts, names),
         missing=missing,
-        groups=int((np.unique(split.groups[parts >= 0], return_counts=True)[1] > 1).sum()),
-        skipped={str(labels.ids[i]): reason for i, reason in split.errors.items()},
+        groups=int((np.unique(split.groups[first & (parts >= 0)], return_counts=True)[1] > 1).sum()),
+        skipped={str(labels.sample_ids[i]): reason for i, reason in split.errors.items()},
         notes=[*_notes(split, settings), *_missing_note(missing), *labels.notes],
     )
 
@@ -84,16 +84,17 @@ def _missing(split: Assignment, names: list[str]) -> dict[str, str]:
         own = (split.labels.class_ids == class_id) & split.tagged_real
         lacking = [name for part, name in enumerate(names) if not (own & (split.parts == part)).any()]
         if lacking:
-            why = _why(int(own.sum()), len(np.unique(split.groups[own])))
+            noun = "box" if split.labels.has_boxes else "real sample"
+            why = _why(int(own.sum()), len(np.unique(split.groups[own])), noun)
             missing[title] = f"none in {' and '.join(lacking)}: {why}"
     return missing
 
 
-def _why(samples: int, groups: int) -> str:
-    if groups == samples:
-        return f"it has {counted(samples, 'real sample')} that can be read"
+def _why(number: int, groups: int, noun: str) -> str:
+    if groups == number:
+        return f"it has {counted(number, noun)} that can be read"
     stay = "stays" if groups == 1 else "each stay"
-    return f"its {counted(samples, 'real sample')} are in {counted(groups, 'group')}, which {stay} on one side"
+    return f"its {counted(number, noun)} are in {counted(groups, 'group')}, which {stay} on one side"
 
 
 def _missing_note(missing: dict[str, str]) -> list[str]:
@@ -105,9 +106,10 @@ def _missing_note(missing: dict[str, str]) -> list[str]:
 
 
 def _notes(split: Assignment, settings: SplitSettings) -> Iterator[str]:
-    if stay := int((split.kept >= 0).sum()):
+    first = split.tagged_real & split.is_first
+    if stay := int((split.is_first & (split.kept >= 0)).sum()):
         yield f"{counted(stay, 'sample')} kept the part of an earlier split."
-    yield from _group_notes(split.groups[split.tagged_real], split.parts[split.tagged_real])
+    yield from _group_notes(split.groups[first], split.parts[first])
     real = split.parts[split.tagged_real]
     fractions = {name: float((real == part).mean()) for part, name in enumerate(tags_of(settings)) if len(real)}
     if any(abs(fraction - getattr(settings, name)) > MAX_DEVIATION for name, fraction in fractions.items()):

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...models.errors import InvalidInput
 from ...models.images.file_checks import LARGEST_IMAGES
+from ...models.images.region import file_of
 from ...models.images.survey import survey
 from ...models.settings import SplitSettings
 from ..data.internals import root_dataset
@@ -48,7 +49,8 @@ def group(run: Run, labels: Labels, source: EmbeddingSource | None, settings: Sp
     """Groups samples by their vectors or, without any, by their images."""
     from ...models.splits import join, near_duplicates, similar_vectors
 
-    same_file = np.unique(labels.paths, return_inverse=True)[1]
+    files = [file_of(path) for path in labels.paths.tolist()]
+    same_file = np.unique(files, return_inverse=True)[1]
     similar = np.arange(len(labels.ids))
     errors: dict[int, str] = {}
     if source is not None:
@@ -57,15 +59,19 @@ def group(run: Run, labels: Labels, source: EmbeddingSource | None, settings: Sp
         run.report("comparing vectors", 0, 1)
         similar[rows] = rows[_first_of_group(similar_vectors(vectors[rows], settings.min_similarity))]
     elif settings.near_duplicates:
+        distinct = {file: place for place, file in enumerate(dict.fromkeys(files))}
         images = survey(
-            labels.paths.tolist(), LARGEST_IMAGES, lambda done, total: run.report("looking at images", done, total)
+            list(distinct), LARGEST_IMAGES, lambda done, total: run.report("looking at images", done, total)
         )
-        errors = images.errors
-        rows = _others(len(labels.ids), errors)
+        places = np.array([distinct[file] for file in files])
+        errors = {i: images.errors[place] for i, place in enumerate(places.tolist()) if place in images.errors}
+        rows, readable = _others(len(files), errors), _others(len(distinct), images.errors)
         run.report("comparing images", 0, 1)
-        similar[rows] = rows[_first_of_group(near_duplicates(images.thumbnails[rows], mirrored=True))]
-    files = np.array([f"file {number}" for number in same_file])
-    return Groups(join(join(similar, files), labels.groups), errors)
+        of_file = np.zeros(len(distinct), dtype=np.int64)
+        of_file[readable] = near_duplicates(images.thumbnails[readable], mirrored=True)
+        similar[rows] = rows[_first_of_group(of_file[places[rows]])]
+    together = np.array([f"file {number}" for number in same_file])
+    return Groups(join(join(similar, together), labels.groups), errors)
 
 
 def _others(count: int, errors: dict[int, str]) -> np.ndarray:

@@ -45,7 +45,7 @@ def test_labels_of_samples_ask_for_nothing_about_boxes(app, dataset, operator):
     assert "4 of 4 samples are labelled" in texts(lines) and BOX_LINES.isdisjoint(lines)
 
 
-@pytest.mark.parametrize("operator", ["balance_classes", "split_dataset", "train_generator", "export_dataset"])
+@pytest.mark.parametrize("operator", ["balance_classes", "train_generator", "export_dataset"])
 def test_forms_that_need_a_label_a_sample_offer_no_boxes(app, dataset, operator):
     choices = app.form(dataset, operator)["label_field"]["view"]["choices"]
     assert [choice["value"] for choice in choices] == ["weather"]
