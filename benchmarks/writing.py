@@ -14,7 +14,7 @@ from tabulate import tabulate
 def compare(n: int, rounds: int) -> None:
     """Writes the same labels, with all attributes of auto_label, into two fields in turn."""
     import fiftyone as fo
-    from evenset.workflows.auto_label import ATTRIBUTES
+    from evenset.workflows.labeling.output_field import ATTRIBUTES
     from evenset.workflows.data.fields import declare_classification, write_classifications
 
     dataset, rng = fo.Dataset(), np.random.default_rng(0)

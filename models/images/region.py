@@ -25,8 +25,9 @@ class Region(NamedTuple):
     shape: str  # SQUARE: the shorter side is widened by what is beside it in the image
 
     def __str__(self) -> str:
-        numbers = ",".join(repr(100 * float(value)) for value in self.box)
-        return f"{self.file}#xywh=percent:{numbers}&margin={self.margin!r}&shape={self.shape}"
+        left, top, wide, high = map(float, self.box)
+        percent = f"{100 * left!r},{100 * top!r},{100 * wide!r},{100 * high!r}"
+        return f"{self.file}#xywh=percent:{percent}&margin={self.margin!r}&shape={self.shape}"
 
     def size(self, width: float, height: float) -> tuple[float, float]:
         """Width and height of the part of the box inside an upright image, in px, without margin."""

@@ -121,13 +121,14 @@ def read_labels(
     read = dict(zip(columns, items.values(real, columns), strict=True))
     notes, too_small = _read_regions(read, label_field, reading) if has_boxes else ([], np.zeros(0, dtype=bool))
     ids, texts = read["id"], read[f"{label_field}.label"]
-    labels = [None if text == reading.unlabelled else or_none(text) for text in texts]
+    known = {text: or_none(text) for text in set(texts)}
+    labels = [None if text == reading.unlabelled else known[text] for text in texts]
     synthetic_mask = np.array([include_synthetic and SYNTHETIC in own for own in read["tags"]], dtype=bool)
     groups = group_names(ids, read[group_field], group_field) if group_field else [""] * len(ids)
     join_parents(groups, ids, read.get(PARENT, []))
 
     names, index = name_index(labels, classes)
-    blank = sum(or_none(text) is None for text in texts if text is not None)
+    blank = sum(known[text] is None for text in texts if text is not None)
     class_ids = _class_ids(labels, ids, index, label_field)
     counts = dict(zip(names, np.bincount(class_ids[class_ids >= 0], minlength=len(names)).tolist(), strict=True))
     notes += [*blank_note(blank, label_field), *spelling_note(counts, label_field)]
