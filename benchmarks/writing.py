@@ -14,8 +14,8 @@ from tabulate import tabulate
 def compare(n: int, rounds: int) -> None:
     """Writes the same labels, with all attributes of auto_label, into two fields in turn."""
     import fiftyone as fo
-    from evenset.workflows.labeling.output_field import ATTRIBUTES
     from evenset.workflows.data.fields import declare_classification, write_classifications
+    from evenset.workflows.labeling.output_field import ATTRIBUTES
 
     dataset, rng = fo.Dataset(), np.random.default_rng(0)
     dataset.add_samples([fo.Sample(filepath=f"/nowhere/{number}.jpg") for number in range(n)], progress=False)

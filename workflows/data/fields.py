@@ -56,12 +56,24 @@ def declare(
     description = f"{FROM_LABELS}{run.key}" if learned else mark(run.key)
     run.track("fields", name)
 
+    direct = {path: own for path, own in inner.items() if path.count(".") == name.count(".") + 1}
+    if direct:  # in one call: each of them would write and read the schema (3.7 s for .12 s on a busy machine)
+        options["fields"] = [_field(own, path.rpartition(".")[2]) for path, own in direct.items()]
+
     def add() -> None:
         run.dataset.add_sample_field(name, kind, description=description, **options)
-        for path, inner_kind in inner.items():
-            run.dataset.add_sample_field(path, inner_kind)
+        for path, own in inner.items():
+            if path not in direct:
+                run.dataset.add_sample_field(path, own)
 
     write_durably(run.dataset, add)
+
+
+def _field(kind: type, name: str) -> Any:
+    """A field of an embedded document."""
+    field = kind()
+    field.name = field.db_field = name
+    return field
 
 
 def write_values(run: Writer, name: str, values: Mapping[str, Any], phase: str | None = None, **options: Any) -> None:
