@@ -139,7 +139,9 @@ class BalanceTab(Tab):
 
     def on_balance_form(self, ctx: foo.ExecutionContext) -> None:
         state = ctx.panel.state.balance
-        params = dict(label_field=state["field"], view_target="DATASET", with_tag=state["tag"])
+        params = dict(label_field=state["field"], view_target="DATASET")
+        if state["tag"]:
+            params["with_tag"] = state["tag"]
         if ctx.params["operator"] == "balance_classes":
             params["target"] = ctx.panel.state.balance_target
         open_form(ctx, ctx.params["operator"], params)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import threading
@@ -331,6 +332,14 @@ def test_the_grid_is_drawn_once_when_a_run_has_ended(suggested, monkeypatch):
 
     names = [one.operator_uri for one in requests]
     assert [name for name in names if name.startswith("reload_")] == ["reload_dataset"]
+    (colours,) = [one.params for one in requests if one.operator_uri == "set_color_scheme"]
+    assert {"ground_truth", "auto_label"} <= {entry["path"] for entry in colours["fields"]}
+    json.dumps(colours)  # as the App gets it
+
+    suggested.app_config.color_scheme = fo.ColorScheme(color_by="field")  # the user's
+    suggested.save()
+    panel.state["live"] = [dict(run_key=KEY)]
+    assert not any(one.operator_uri == "set_color_scheme" for one in panel.execute("on_live_tick")[1])
 
 
 def test_each_run_that_runs_has_its_own_curves(suggested, monkeypatch):

@@ -9,7 +9,9 @@ from evenset.workflows.ui.forecast import count_calibrating, forecast
 
 
 def labelled(make_dataset, count):
-    return make_dataset([f"/nowhere/{i}.png" for i in range(200)], [*["cat", "dog"] * (count // 2), *[None] * 200][:200])
+    return make_dataset(
+        [f"/nowhere/{i}.png" for i in range(200)], [*["cat", "dog"] * (count // 2), *[None] * 200][:200]
+    )
 
 
 @pytest.mark.parametrize(("labels", "warns"), [(44, True), (88, True), (90, False)])  # 45 are needed, half is held out
