@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..models.settings import AutoLabelSettings, BoxSettings, GraphSettings, ImageSettings, ResNetSettings
+from ..models.settings import AutoLabelSettings, BoxSettings, GraphSettings, ImageSettings, ResNetSettings, split
 from ..workflows.data import items
 from ..workflows.data.status import Status
 from ..workflows.labeling.config import NO_LABELS
@@ -17,6 +18,7 @@ from ..workflows.labeling.warm_start import INHERITED
 from ..workflows.runs import records
 from ..workflows.runs.records import RunRecord
 from ..workflows.training.auto_embeddings import AUTO
+from ..workflows.ui import forecast
 from .display.icons import icons_of
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
@@ -90,6 +92,8 @@ def add_lines(form: Form) -> None:
         labelled = 0 if is_new else note_label_count(form, samples, label_field, remedy)
         if not labelled:
             _ask_names(form, bool(is_new))
+        elif label_field and not form.value("after"):
+            _forecast(form, samples, label_field)
     ask_new_field(form, "auto_label", "Receives a label, its confidence and its status for every sample")
     _ask_settings(form, _earlier_run(form))
 
@@ -103,6 +107,14 @@ def _ask_names(form: Form, is_new: bool) -> None:
     ask_classes(form)
     if form.value("text_encoder") and not form.value("classes"):
         form.mark("classes", "name the classes, as no sample has a label yet")
+
+
+def _forecast(form: Form, samples: Any, label_field: str) -> None:
+    """Warns where the labels are too few for the target, whatever is predicted."""
+    with contextlib.suppress(ValueError):  # marked on its own line
+        (settings,) = split(read_settings(form.ctx, AutoLabelSettings), AutoLabelSettings)
+        if sentence := forecast.forecast(samples, label_field, settings):
+            form.note_in_head(sentence, "warning")
 
 
 def _earlier_run(form: Form) -> RunRecord | None:

@@ -43,7 +43,8 @@ TABS = (OverviewTab, LabelsTab, ReviewTab, MistakesTab, BalanceTab, RunsTab)  # 
 class EvensetPanel(foo.Panel):
     """Holds the tabs, hands them their events, and draws the open one.
 
-    State `tab`: the open tab. State `shown`: the tab that is drawn. State `dataset_id`: what the state is about.
+    State `tab`: the open tab. State `shown`: the tab that is drawn. State `dataset_id`: what the state is about. State
+    `has_set_view`: whether the App's view may be one that the panel opened.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -128,6 +129,10 @@ class EvensetPanel(foo.Panel):
                 self.refresh(ctx)  # another event came before the one that loads the tab
             self._show_tab_bar(ctx, page)
             self.live.show(ctx, page)
+            if ctx.panel.state.has_set_view and ctx.has_custom_view:
+                line = widgets.button_row(page, "view_set")
+                line.btn("all_samples", label="Show all samples", icon="grid_view", variant="outlined",
+                         on_click=self.on_all_samples)  # fmt: skip
             tab.show(ctx, page)
             self.live.show_listener(ctx, page, self.on_view)
         return name_inputs(types.Property(page, view=MARGINS))
@@ -187,7 +192,7 @@ class EvensetPanel(foo.Panel):
         ctx.panel.state.dataset_id = subject
         opening = take_opening(ctx.dataset) if subject else {}
         if subject:
-            sittings.end(ctx.dataset, session_name())
+            sittings.end_idle(ctx.dataset, session_name())
         ctx.panel.state.label_field = ctx.panel.state.label_field or opening.get("label_field")
         tab = ctx.panel.state.tab or opening.get("tab")
         ctx.panel.state.tab = tab if tab in self.tabs else OverviewTab.name
@@ -202,7 +207,9 @@ class EvensetPanel(foo.Panel):
         self.on_load(ctx)
 
     def on_view(self, ctx: foo.ExecutionContext) -> None:
-        """The App's view changed, which Overview marks in its bars."""
+        """The App's view changed, which Overview marks in its bars, and which the user may have left."""
+        if not ctx.has_custom_view:
+            ctx.panel.state.has_set_view = False
         if ctx.panel.state.tab == OverviewTab.name:
             self._open_tab(ctx).load(ctx)
 
@@ -215,7 +222,17 @@ class EvensetPanel(foo.Panel):
     def on_open_view(self, ctx: foo.ExecutionContext) -> None:
         if not ctx.dataset.has_saved_view(ctx.params["view"]):
             raise ValueError(f"the saved view {ctx.params['view']!r} was deleted")
-        ctx.ops.set_view(name=ctx.params["view"])
+        self.set_view(ctx, name=ctx.params["view"])
+
+    def set_view(self, ctx: foo.ExecutionContext, **view: Any) -> None:
+        ctx.panel.state.has_set_view = True
+        ctx.ops.set_view(**view)
+
+    def on_all_samples(self, ctx: foo.ExecutionContext) -> None:
+        """Leaves a view that the panel opened; the selection stays."""
+        ctx.panel.state.has_set_view = False
+        ctx.ops.clear_view()
+        ctx.ops.clear_sidebar_filters()
 
     def on_tab(self, ctx: foo.ExecutionContext) -> None:
         self.open_tab(ctx, ctx.params["value"])

@@ -1,23 +1,14 @@
 // What a Python panel cannot do: listen to keys, hear of changes by others, open a tab in one step, show a text table.
-// FiftyOne loads this file without a build; React and FiftyOne's own hooks are on `window`.
+// FiftyOne loads this file without a build; React and FiftyOne's own hooks are on `window`. It loads one file a plugin
+// (fiftyone.yml: js_bundle), so that all components are here, in paragraphs with a title each.
 (() => {
   const { createElement, useEffect, useRef, useState } = window.React;
   const { PluginComponentType, registerComponent } = window.__fop__;
 
-  const KEYS = { a: "accept", s: "skip", arrowright: "skip", x: "reject", u: "undo", backspace: "undo" };
-  const LETTERS = { accept: "A", skip: "S", reject: "X", undo: "U" };
-  const TYPED = "input:not([type=range], [type=checkbox]), textarea, select, [contenteditable=true], [role=textbox]";
-  const OVER = "[role=dialog], [role=listbox], [role=menu], [data-cy=modal]"; // over the panel: these take the keys
-  const STEPS = { ArrowRight: 1, ArrowUp: 1, PageUp: 5, ArrowLeft: -1, ArrowDown: -1, PageDown: -5 }; // of a slider
+  // ---- The panel in Python -------------------------------------------------------------------------------------------
+
   const SETTLE_MS = 300; // an answer arrives a moment before it is drawn
-  const CALM_MS = 1000; // changes wait this long: the panel's own are drawn by then
-  const TYPING_MS = 10_000; // after a key, the user may still be typing
-  const ORDER_MS = 800; // after this time the drawn tab should be the open one
-  const MAX_KEYS = 20; // that wait for a decision
   const LOST_MS = 30_000; // an answer that takes longer is lost
-  const RETRY_MS = [5_000, 300_000]; // before connecting again: first and longest wait
-  const [SMALLEST_PX, LARGEST_PX] = [9.5, 12]; // font sizes of a table
-  const LETTER_WIDTH = 0.61; // width of a monospace letter, relative to its size
 
   /** A function that calls a method of the panel; `done` receives the answer. */
   function usePanelCall() {
@@ -26,110 +17,11 @@
     return (operator, params, done) => trigger(panel, { operator, params, callback: (answer) => done?.(answer?.result) });
   }
 
-  /** The action of a key and, for a number, its class; null for any other key. */
-  function asked(event, view) {
-    if (event.repeat || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey || event.defaultPrevented)
-      return null;
-    if (event.target.closest?.(TYPED) || document.querySelector(OVER)) return null;
-    const number = /^(?:Digit|Numpad)(\d)$/.exec(event.code); // by position: some keyboards shift their digits
-    const label = number ? Object.fromEntries(view.numbered)[number[1]] : undefined;
-    const action = label === undefined ? KEYS[event.key.toLowerCase()] : "correct";
-    return view.actions.includes(action) ? { action, label } : null;
-  }
+  // ---- What the user is doing ----------------------------------------------------------------------------------------
 
-  /** Decisions by keyboard; keys that are pressed while one is written wait for the next sample.
-   *  view: on_key, turn (changes with each sample and decision), shown, actions, words, numbered. */
-  function EvensetKeys({ schema }) {
-    const call = usePanelCall();
-    const { view } = schema;
-    const [waiting, setWaiting] = useState(0); // keys that are not written yet
-    const now = useRef({ queue: [], sent: null }); // sent: the decision that is being written
-    Object.assign(now.current, { call, view }); // the listener stays, its subject changes
-
-    const count = () => setWaiting(now.current.queue.length + (now.current.sent ? 1 : 0));
-    const free = (sent) => {
-      if (now.current.sent !== sent) return; // the next one is being written
-      now.current.sent = null;
-      send();
-    };
-    const send = () => {
-      const { call, queue, sent, view } = now.current;
-      if (!view.actions.includes(queue[0]?.action)) queue.length = 0; // nothing is left to decide
-      if (queue.length && sent?.turn !== view.turn) {
-        const key = queue.shift();
-        const written = (now.current.sent = { turn: view.turn });
-        const answered = (answer) => {
-          if (answer?.acted) return; // until the next sample is drawn
-          queue.length = 0; // of samples after this one
-          window.setTimeout(free, SETTLE_MS, written);
-        };
-        call(view.on_key, { ...key, turn: view.turn, id: view.shown }, answered);
-        window.setTimeout(free, LOST_MS, written);
-      }
-      count();
-    };
-    useEffect(() => free(now.current.sent), [view.turn]); // the next sample is drawn
-    useEffect(() => {
-      const listen = (event) => {
-        const key = asked(event, now.current.view);
-        if (!key) return;
-        event.preventDefault(); // a second panel ignores this key, and nothing scrolls
-        if (now.current.queue.length >= MAX_KEYS) return;
-        now.current.queue.push(key);
-        send();
-      };
-      document.addEventListener("keydown", listen);
-      return () => document.removeEventListener("keydown", listen);
-    }, []);
-
-    const look = { opacity: waiting ? 0.4 : 1 };
-    return createElement(window.__mui__.Box, { sx: look }, createElement(KeyLine, { ...view, waiting: waiting - 1 }));
-  }
-
-  /** The keys and their actions; class names are shown as text, whatever they hold. */
-  function KeyLine({ actions, numbered, waiting, words: verbs }) {
-    const { Typography } = window.__mui__;
-    const shown = Object.keys(LETTERS).filter((action) => actions.includes(action));
-    const words = shown.map((action) => `${LETTERS[action]} ${verbs[action] ?? action}`);
-    if (actions.includes("correct") && numbered.length) words.push("a number corrects");
-    if (waiting > 0) words.push(`${waiting} waiting`);
-    const line = (name, text) =>
-      createElement(Typography, { key: name, variant: "body2", color: "text.secondary", component: "div" }, text);
-    const names = numbered.map(([key, name]) => (key === name ? key : `${key}: ${name}`)).join(", ");
-    return [line("keys", words.join(", ")), actions.includes("correct") && names && line("names", names)];
-  }
-
-  /** Reads a store from the server until the connection ends: first its content, then each change. */
-  async function listen(view, signal, hear) {
-    const { response } = await window.__fou__.getFetchFunctionExtended()({
-      method: "POST",
-      path: "/operators/subscribe-execution-store",
-      body: { operator_uri: view.channel, dataset_id: view.dataset_id, dataset_name: view.dataset_name },
-      result: "response",
-      retries: 0,
-      signal,
-    });
-    const reader = response.body.getReader();
-    const decoder = new TextDecoder();
-    let rest = "";
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      const lines = (rest + decoder.decode(value, { stream: true })).split(/\r?\n/);
-      rest = lines.pop();
-      for (const line of lines) if (line.startsWith("data: {")) hear(JSON.parse(line.slice("data: ".length)));
-    }
-  }
-
-  /** Listens again after a connection ended: the server was restarted, or does not report changes. */
-  async function keepListening(view, signal, hear) {
-    for (let wait = RETRY_MS[0]; !signal.aborted; wait = Math.min(2 * wait, RETRY_MS[1])) {
-      const began = Date.now();
-      await listen(view, signal, hear).catch(() => null);
-      if (Date.now() - began > RETRY_MS[1]) wait = RETRY_MS[0];
-      await new Promise((go) => window.setTimeout(go, wait));
-    }
-  }
+  const TYPED = "input:not([type=range], [type=checkbox]), textarea, select, [contenteditable=true], [role=textbox]";
+  const OVER = "[role=dialog], [role=listbox], [role=menu], [data-cy=modal]"; // over the panel: these take the keys
+  const TYPING_MS = 10_000; // after a key, the user may still be typing
 
   const hands = { pressed: false, struck: 0 };
   const HANDLERS = {
@@ -146,23 +38,9 @@
     return hands.pressed || types || document.querySelector("[role=listbox]") !== null;
   }
 
-  /** Asks at intervals, one question at a time, while the panel is visible. view: interval (ms), on_tick. */
-  function EvensetTimer({ schema }) {
-    const call = usePanelCall();
-    const now = useRef({ asked: 0 });
-    Object.assign(now.current, { call, view: schema.view });
-    useEffect(() => {
-      const tick = () => {
-        const { asked, call, view } = now.current;
-        if (isBusy() || document.visibilityState !== "visible" || Date.now() - asked < LOST_MS) return;
-        now.current.asked = Date.now();
-        call(view.on_tick, {}, () => (now.current.asked = 0));
-      };
-      const timer = window.setInterval(tick, schema.view.interval);
-      return () => window.clearInterval(timer);
-    }, [schema.view.interval]);
-    return null;
-  }
+  // ---- Tabs ----------------------------------------------------------------------------------------------------------
+
+  const ORDER_MS = 800; // after this time the drawn tab should be the open one
 
   /** The tabs. FiftyOne's own first write the click to the App's state, and redraw the App, before they report it.
    *  view: on_tab, names, shown (the drawn tab). */
@@ -216,6 +94,90 @@
     const edge = { borderBottom: 1, borderColor: "divider" };
     return createElement(Tabs, { value: asked ?? schema.view.shown, onChange: click, variant: "scrollable", sx: edge, "aria-label": "Evenset" }, tabs);
   }
+
+  // ---- Decisions by keyboard: Review and Mistakes --------------------------------------------------------------------
+
+  const KEYS = { a: "accept", s: "skip", arrowright: "skip", x: "reject", u: "undo", backspace: "undo" };
+  const LETTERS = { accept: "A", skip: "S", reject: "X", undo: "U" };
+  const MAX_KEYS = 20; // that wait for a decision
+
+  /** Decisions by keyboard; keys that are pressed while one is written wait for the next sample.
+   *  view: on_key, turn (changes with each sample and decision), shown, actions, words, numbered. */
+  function EvensetKeys({ schema }) {
+    const call = usePanelCall();
+    const { view } = schema;
+    const [waiting, setWaiting] = useState(0); // keys that are not written yet
+    const now = useRef({ queue: [], sent: null }); // sent: the decision that is being written
+    Object.assign(now.current, { call, view }); // the listener stays, its subject changes
+
+    const count = () => setWaiting(now.current.queue.length + (now.current.sent ? 1 : 0));
+    const free = (sent) => {
+      if (now.current.sent !== sent) return; // the next one is being written
+      now.current.sent = null;
+      send();
+    };
+    const send = () => {
+      const { call, queue, sent, view } = now.current;
+      if (!view.actions.includes(queue[0]?.action)) queue.length = 0; // nothing is left to decide
+      if (queue.length && sent?.turn !== view.turn) {
+        const key = queue.shift();
+        const written = (now.current.sent = { turn: view.turn });
+        const answered = (answer) => {
+          if (answer?.acted) return; // until the next sample is drawn
+          queue.length = 0; // of samples after this one
+          window.setTimeout(free, SETTLE_MS, written);
+        };
+        call(view.on_key, { ...key, turn: view.turn, id: view.shown }, answered);
+        window.setTimeout(free, LOST_MS, written);
+      }
+      count();
+    };
+    useEffect(() => free(now.current.sent), [view.turn]); // the next sample is drawn
+    useEffect(() => {
+      const listen = (event) => {
+        const key = asked(event, now.current.view);
+        if (!key) return;
+        event.preventDefault(); // a second panel ignores this key, and nothing scrolls
+        if (now.current.queue.length >= MAX_KEYS) return;
+        now.current.queue.push(key);
+        send();
+      };
+      document.addEventListener("keydown", listen);
+      return () => document.removeEventListener("keydown", listen);
+    }, []);
+
+    const look = { opacity: waiting ? 0.4 : 1 };
+    return createElement(window.__mui__.Box, { sx: look }, createElement(KeyLine, { ...view, waiting: waiting - 1 }));
+  }
+
+  /** The action of a key and, for a number, its class; null for any other key. */
+  function asked(event, view) {
+    if (event.repeat || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey || event.defaultPrevented)
+      return null;
+    if (event.target.closest?.(TYPED) || document.querySelector(OVER)) return null;
+    const number = /^(?:Digit|Numpad)(\d)$/.exec(event.code); // by position: some keyboards shift their digits
+    const label = number ? Object.fromEntries(view.numbered)[number[1]] : undefined;
+    const action = label === undefined ? KEYS[event.key.toLowerCase()] : "correct";
+    return view.actions.includes(action) ? { action, label } : null;
+  }
+
+  /** The keys and their actions; class names are shown as text, whatever they hold. */
+  function KeyLine({ actions, numbered, waiting, words: verbs }) {
+    const { Typography } = window.__mui__;
+    const shown = Object.keys(LETTERS).filter((action) => actions.includes(action));
+    const words = shown.map((action) => `${LETTERS[action]} ${verbs[action] ?? action}`);
+    if (actions.includes("correct") && numbered.length) words.push("a number corrects");
+    if (waiting > 0) words.push(`${waiting} waiting`);
+    const line = (name, text) =>
+      createElement(Typography, { key: name, variant: "body2", color: "text.secondary", component: "div" }, text);
+    const names = numbered.map(([key, name]) => (key === name ? key : `${key}: ${name}`)).join(", ");
+    return [line("keys", words.join(", ")), actions.includes("correct") && names && line("names", names)];
+  }
+
+  // ---- Changes: by workers, by other people, of the App's view -------------------------------------------------------
+
+  const CALM_MS = 1000; // changes wait this long: the panel's own are drawn by then
+  const RETRY_MS = [5_000, 300_000]; // before connecting again: first and longest wait
 
   /** Reports changes to the panel; invisible. view: on_changes, on_view, seen, channel, dataset_id, dataset_name. */
   function EvensetListener({ schema }) {
@@ -276,6 +238,60 @@
     };
   }
 
+  /** Listens again after a connection ended: the server was restarted, or does not report changes. */
+  async function keepListening(view, signal, hear) {
+    for (let wait = RETRY_MS[0]; !signal.aborted; wait = Math.min(2 * wait, RETRY_MS[1])) {
+      const began = Date.now();
+      await listen(view, signal, hear).catch(() => null);
+      if (Date.now() - began > RETRY_MS[1]) wait = RETRY_MS[0];
+      await new Promise((go) => window.setTimeout(go, wait));
+    }
+  }
+
+  /** Reads a store from the server until the connection ends: first its content, then each change. */
+  async function listen(view, signal, hear) {
+    const { response } = await window.__fou__.getFetchFunctionExtended()({
+      method: "POST",
+      path: "/operators/subscribe-execution-store",
+      body: { operator_uri: view.channel, dataset_id: view.dataset_id, dataset_name: view.dataset_name },
+      result: "response",
+      retries: 0,
+      signal,
+    });
+    const reader = response.body.getReader();
+    const decoder = new TextDecoder();
+    let rest = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const lines = (rest + decoder.decode(value, { stream: true })).split(/\r?\n/);
+      rest = lines.pop();
+      for (const line of lines) if (line.startsWith("data: {")) hear(JSON.parse(line.slice("data: ".length)));
+    }
+  }
+
+  /** Asks at intervals, one question at a time, while the panel is visible. view: interval (ms), on_tick. */
+  function EvensetTimer({ schema }) {
+    const call = usePanelCall();
+    const now = useRef({ asked: 0 });
+    Object.assign(now.current, { call, view: schema.view });
+    useEffect(() => {
+      const tick = () => {
+        const { asked, call, view } = now.current;
+        if (isBusy() || document.visibilityState !== "visible" || Date.now() - asked < LOST_MS) return;
+        now.current.asked = Date.now();
+        call(view.on_tick, {}, () => (now.current.asked = 0));
+      };
+      const timer = window.setInterval(tick, schema.view.interval);
+      return () => window.clearInterval(timer);
+    }, [schema.view.interval]);
+    return null;
+  }
+
+  // ---- Slider --------------------------------------------------------------------------------------------------------
+
+  const STEPS = { ArrowRight: 1, ArrowUp: 1, PageUp: 5, ArrowLeft: -1, ArrowDown: -1, PageDown: -5 }; // of a slider
+
   /** A slider that keeps the focus while its answer is drawn: keys move it by a step, with Shift by a fine one.
    *  view: on_slide, label, value, low, high, step, fine_step. */
   function EvensetSlider({ schema }) {
@@ -315,6 +331,11 @@
     const look = { px: 2, pt: 4, pb: 1 }; // room for the value above the slider
     return createElement(Stack, { direction: "row", spacing: 3, alignItems: "center", sx: look }, [label, slider]);
   }
+
+  // ---- Progress, runs and text tables --------------------------------------------------------------------------------
+
+  const [SMALLEST_PX, LARGEST_PX] = [9.5, 12]; // font sizes of a table
+  const LETTER_WIDTH = 0.61; // width of a monospace letter, relative to its size
 
   /** A progress bar that moves; FiftyOne's has no name, and keeps the value that it was first drawn with.
    *  view: label, value (0..1). */
@@ -378,6 +399,8 @@
     return createElement(Box, { sx: { containerType: "inline-size" } }, pre);
   }
 
+  // ---- Sections of a form --------------------------------------------------------------------------------------------
+
   /** The heading of a form's section, which folds: a line that is true while it is open. view: label, description. */
   function EvensetSection({ data, onChange, path, schema }) {
     const { Box, Typography } = window.__mui__;
@@ -391,6 +414,8 @@
     const button = { component: "button", type: "button", "aria-expanded": isOpen, "aria-label": label, onClick: click };
     return createElement(Box, { ...button, sx: look }, heading, createElement(Typography, hint, description));
   }
+
+  // ---- Names by which Python shows them ------------------------------------------------------------------------------
 
   const COMPONENTS = {
     EvensetKeys, EvensetListener, EvensetProgress, EvensetRuns, EvensetSection, EvensetSlider, EvensetTable, EvensetTabs, EvensetTimer,

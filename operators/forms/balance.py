@@ -19,7 +19,6 @@ from ...workflows.balancing import measurement
 from ...workflows.balancing import plan as balance_plan
 from ...workflows.balancing.config import BalanceConfig
 from ...workflows.display.tables import counted, table
-from ...workflows.reviewing import undecided
 from ...workflows.ui import balance
 from ..display import charts, widgets
 from .conditions import DEFAULTS, draws, filters, measures
@@ -100,9 +99,7 @@ def warn_before_drawing(form: Form, plan: balance_plan.Plan | None, label_field:
     """Adds undecided mistakes in classes that get images, with a button, and what will be measured."""
     if plan is None or label_field is None or not plan.add.any():
         return
-    dataset = form.ctx.dataset
-    mistakes = undecided.multiplied(undecided.undecided_mistakes(dataset, label_field), plan.to_add)
-    for sentence in undecided.warning(mistakes):
+    for sentence in balance.multiplied_mistakes(form.ctx.dataset, label_field, plan):
         widgets.note(form.lines, "warning", sentence)
         form.lines.btn(
             "mistakes",

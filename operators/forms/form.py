@@ -57,6 +57,7 @@ class Form:
         self.label_field: str | None = None  # chosen
         self.arguments: dict[str, Any] = {}  # of the workflow, derived from several lines
         self.is_unfolded = False  # whether a section is open
+        self.head = 0  # number of lines on samples and labels, which forecasts follow
 
     def value(self, name: str, default: Any = None) -> Any:
         """The value entered by the user, or the default."""
@@ -78,6 +79,22 @@ class Form:
         """Adds a line of information."""
         text = use_labels(text)
         self.lines.view(f"note {text}", types.Notice(label=text))
+
+    def end_head(self) -> None:
+        """Lets forecasts stand after the lines so far: further down nobody sees them without scrolling."""
+        self.head = len(self.lines.properties)
+
+    def note_in_head(self, text: str, severity: str = "") -> None:
+        """Adds a line of information, or a coloured one, after those on samples and labels."""
+        lines = self.lines.properties
+        if severity:
+            widgets.note(self.lines, severity, text)
+        else:
+            self.note(text)
+        added = lines.popitem()
+        below = [lines.popitem() for _ in range(len(lines) - self.head)]
+        lines.update([added, *reversed(below)])
+        self.head += 1
 
     def heading(self, text: str) -> None:
         self.lines.view(f"heading {text}", types.Header(label=text))
@@ -154,7 +171,7 @@ class Form:
             return
         entered = {name: value for name, value in self.ctx.params.items() if value not in (None, "")}
         if estimate := duration.sentence(self.samples, workflow, self.label_field, entered | self.arguments):
-            self.note(estimate)
+            self.note_in_head(estimate)
 
     def ask_to_wait(self) -> None:
         """Adds a switch that keeps the form open until the results are there."""

@@ -42,6 +42,7 @@ def ask_label_field(form: Form, hint: str, required: bool = True, new: str = "",
     form.label_field = form.choose(
         "label_field", shown, default, label="Label field", description=hint, required=required
     )
+    form.end_head()
     return form.label_field
 
 
@@ -61,6 +62,7 @@ def note_label_count(form: Form, samples: Any, label_field: str | None, remedy: 
         form.note(f"{labelled:,} of {counted(total, noun)} {'is' if labelled == 1 else 'are'} labelled")
     elif total and remedy:
         form.refuse(f"no {noun} has a label in {label_field!r}: {remedy}")
+    form.end_head()
     return labelled
 
 

@@ -12,7 +12,10 @@ from ...workflows.data import saved_views
 from ...workflows.data.checks import check_images
 from ...workflows.display.tables import counted
 from ...workflows.runs import lookup
+from ...workflows.ui import training_set
 from .form import Form
+
+OPENING_VIEWS = ("run_view", "saved_view", "with_tag")  # by the run that worked on it, its name, or the samples' tag
 
 
 def ask_samples(form: Form, verb: str) -> Any:
@@ -24,9 +27,10 @@ def ask_samples(form: Form, verb: str) -> Any:
     Raises:
         ValueError: the view that the form was opened on was deleted
     """
-    run, name = form.value("run_view"), form.value("saved_view")
-    if run or (name and not takes_selection(form.ctx)):
-        label = f"On the view that {run} worked on" if run else f"On the view {name}"
+    run, name, tag = (form.value(line) for line in OPENING_VIEWS)
+    if run or ((name or tag) and not takes_selection(form.ctx)):
+        label = f"On the view {name}" if name else f"On the samples tagged {tag}"
+        label = f"On the view that {run} worked on" if run else label
         form.lines.bool("same_view", default=True, label=label, view=types.CheckboxView())
     if not _is_on_opening_view(form.ctx):
         form.lines.view_target(form.ctx, action_description=verb)
@@ -36,6 +40,7 @@ def ask_samples(form: Form, verb: str) -> Any:
     except ValueError as error:
         form.refuse(str(error))
     _compare_with_run(form)
+    form.end_head()
     return form.samples
 
 
@@ -55,7 +60,9 @@ def samples_of(ctx: foo.ExecutionContext) -> Any:
         ValueError: the view that the form was opened on was deleted or is empty
     """
     if _is_on_opening_view(ctx):
-        run, name = ctx.params.get("run_view"), ctx.params.get("saved_view")
+        run, name, tag = (ctx.params.get(line) for line in OPENING_VIEWS)
+        if tag and not run and not name:
+            return training_set.tagged(ctx.dataset, tag)
         view = lookup.view_of(ctx.dataset, run) if run else saved_views.load(ctx.dataset, name)
         if view is None:
             which = f"that {run} worked on" if run else repr(name)
@@ -69,8 +76,9 @@ def samples_of(ctx: foo.ExecutionContext) -> Any:
 
 
 def _is_on_opening_view(ctx: foo.ExecutionContext) -> bool:
-    """Whether the form works on the view that it was opened on: a run's (refill.py), or a saved one."""
-    view = ctx.params.get("run_view") or (ctx.params.get("saved_view") and not takes_selection(ctx))
+    """Whether the form works on the view that it was opened on: a run's (refill.py), a saved one, or a tag's."""
+    run, *others = (ctx.params.get(line) for line in OPENING_VIEWS)
+    view = run or (any(others) and not takes_selection(ctx))
     return bool(view) and bool(ctx.params.get("same_view", True))
 
 

@@ -9,9 +9,8 @@ import fiftyone.operators.types as types
 
 from ...models.settings import BalanceSettings
 from ...workflows.display.tables import counted
-from ...workflows.reviewing import undecided
 from ...workflows.runs.records import RunRecord
-from ...workflows.ui import balance
+from ...workflows.ui import balance, overview, training_set
 from ...workflows.ui.overview import NO_LABELS
 from ..display import charts, widgets
 from ..forms import balance as form
@@ -34,8 +33,10 @@ class BalanceTab(Tab):
         target = ctx.panel.state.balance_target
         ctx.panel.state.balance_target = target = target if target in TARGETS else "majority"
         ratio = BalanceSettings().max_ratio
-        plan = balance.of_samples(ctx.dataset, field, target, ratio) if field else None
-        state: dict[str, Any] = dict(fields=fields, field=field, names=[], outcome=None)
+        tag = training_set.train_tag(overview.finished(ctx.dataset, field)) if field else ""
+        samples = training_set.tagged(ctx.dataset, tag)
+        plan = balance.of_samples(samples, field, target, ratio) if field else None
+        state: dict[str, Any] = dict(fields=fields, field=field, names=[], outcome=None, tag=tag)
         if plan and field:
             rows, hidden = form.rows_to_draw(plan)
             names = [row["class"] for row in rows]
@@ -43,8 +44,7 @@ class BalanceTab(Tab):
             state.update(
                 names=names, hidden=hidden, add=int(plan.add.sum()), notes=plan.for_source(BalanceSettings()).notes
             )
-            mistakes = undecided.multiplied(undecided.undecided_mistakes(ctx.dataset, field), plan.to_add)
-            state["mistakes"] = undecided.warning(mistakes)
+            state["mistakes"] = balance.multiplied_mistakes(ctx.dataset, field, plan)
             state["bars"] = charts.bars(names, heights, charts.PLAN_COLOURS)
             state["outcome"] = load_outcome(ctx.dataset, run) if run else None
         ctx.panel.state.balance = state
@@ -77,6 +77,9 @@ class BalanceTab(Tab):
         widgets.heading(page, f"{counted(state['add'], 'synthetic image')} would be added")
         chart = (state["bars"], charts.bar_layout(state["names"], "images"))
         charts.draw(page, "balance_plan", "Bars: real, synthetic and planned images of each class", chart)
+        if state["tag"]:
+            tag = widgets.escape(state["tag"])
+            widgets.text(page, f"Counted in the samples tagged {tag}: copies of held-out images would leak into train.")
         if state["hidden"]:
             widgets.text(page, f"{form.hidden_classes(state['hidden'])} not drawn.")
         for sentence in state["mistakes"]:
@@ -135,7 +138,10 @@ class BalanceTab(Tab):
         self.panel.open_tab(ctx, "mistakes")
 
     def on_balance_form(self, ctx: foo.ExecutionContext) -> None:
-        params = dict(label_field=ctx.panel.state.balance["field"], view_target="DATASET")
+        state = ctx.panel.state.balance
+        params = dict(label_field=state["field"], view_target="DATASET")
+        if state["tag"]:
+            params["with_tag"] = state["tag"]
         if ctx.params["operator"] == "balance_classes":
             params["target"] = ctx.panel.state.balance_target
         open_form(ctx, ctx.params["operator"], params)

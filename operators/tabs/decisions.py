@@ -36,10 +36,6 @@ class DecisionTab(Tab):
     def write(self, ctx: foo.ExecutionContext, state: dict[str, Any], action: str, label: str | None) -> bool:
         """Writes a decision on the sample that is shown; False where somebody else decided before."""
 
-    @abstractmethod
-    def skip(self, ctx: foo.ExecutionContext, state: dict[str, Any]) -> None:
-        """Shows the next sample."""
-
     def _event(self, name: str) -> Any:
         return getattr(self, f"on_{self.name}_{name}")
 
@@ -95,7 +91,7 @@ class DecisionTab(Tab):
         elif action == "undo":
             acted = self._undo(ctx, state)
         elif action == "skip":
-            self.skip(ctx, state)
+            sittings.skip(sitting_on(ctx, state), state["id"])
             self.load(ctx)
         else:
             acted = self._decide(ctx, state, action, ctx.params.get("label"))

@@ -146,7 +146,7 @@ class LabelsTab(Tab):
         resnet, gcn = (ViewExpression.literal(names[place]) for place in (row, int(column)))
         in_cell = (F(f"{field}.resnet_label") == resnet) & (F(f"{field}.gcn_label") == gcn)
         unlabelled = ~has_label(state["field"]) & ~F("tags").contains(SYNTHETIC)
-        ctx.ops.set_view(view=ctx.dataset.match(in_cell & unlabelled))
+        self.panel.set_view(ctx, view=ctx.dataset.match(in_cell & unlabelled))
 
 
 def describe_target(change: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
+from ...workflows.data import colours
 from ...workflows.data.internals import dataset_id
 from ...workflows.runs import jobs, records
 from ...workflows.ui import live
@@ -39,6 +40,9 @@ class LiveStrip(Tab):
         ctx.panel.state.live = rows
         if keys_of(before) - keys_of(rows) - {None}:
             ctx.ops.reload_dataset()  # a run has ended: the App gets its fields, and draws the grid again, once
+            ctx.dataset.reload()
+            if fields := colours.own_colours(ctx.dataset):  # an open page would take them only when it is loaded again
+                ctx.trigger("set_color_scheme", dict(color_by="value", fields=fields))
         ctx.panel.state.outcomes = live.outcomes(ctx.dataset)
 
     def dismiss_outcomes(self, ctx: foo.ExecutionContext) -> None:

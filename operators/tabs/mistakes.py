@@ -14,10 +14,11 @@ from ...workflows.mistakes.class_size import MIN_CLASS_LABELS, too_small
 from ...workflows.reviewing import policy
 from ...workflows.runs import lookup
 from ...workflows.ui import class_views, mistake_queue, review_order, sittings
+from ...workflows.ui.sittings import Sitting
 from ..display import widgets
 from ..display.wording import capitalize, setting_help, setting_label, use_labels
 from .class_keys import number_keys
-from .decisions import DecisionTab, sitting_on
+from .decisions import DecisionTab, session_name, sitting_on
 from .label_field import NO_FIELD, show_field_choice, subject_of
 from .tab import open_form
 
@@ -32,8 +33,7 @@ class MistakesTab(DecisionTab):
 
     The page's first label is the one that buttons and keys decide. Its `question` is what applying the page would
     change, where that is most of a class, until it is confirmed. State `mistakes_force`: the question's checkbox. State
-    `mistakes_first`: index of the page's first label. State `mistakes_skipped`: ids that this user skipped, which come
-    last.
+    `mistakes_first`: index of the page's first label. Skipped labels come last.
     """
 
     name = "mistakes"
@@ -43,15 +43,16 @@ class MistakesTab(DecisionTab):
         fields, label_field, run = subject_of(ctx, "find_mistakes")
         state: dict[str, Any] = dict(fields=fields, label_field=label_field, run_key=None)
         if run is not None and label_field is not None:
-            results, skipped = lookup.read_results(ctx.dataset, run.key), ctx.panel.state.mistakes_skipped or []
+            results = lookup.read_results(ctx.dataset, run.key)
+            sitting = Sitting(ctx.dataset, run.inputs["output_field"], label_field, session_name())
+            skipped, done = sittings.skipped(sitting), len(sittings.decided(sitting))
             page = mistake_queue.flagged_page(ctx.dataset, run.key, ctx.panel.state.mistakes_first or 0, ROWS, skipped)
             ctx.panel.state.mistakes_first = page.first
             state.update(
-                vars(page), run_key=run.key, field=run.inputs["output_field"], view=results["views"]["mistakes"],
+                vars(page), run_key=run.key, field=sitting.field, view=results["views"]["mistakes"],
                 judged=results["judged"], dismissed=results.get("dismissed", 0), id=None,
                 small=too_small(results["rows"]),
             )  # fmt: skip
-            done = len(sittings.decided(sitting_on(ctx, state)))
             if page.rows:
                 state.update(describe_flagged(ctx.dataset, state))
             state.update(done=done, turn=f"{run.key} {page.first} {state['id']} {done} {len(skipped)}")
@@ -164,9 +165,6 @@ class MistakesTab(DecisionTab):
         done = mistake_queue.decide(sitting_on(ctx, state), action, [row], label=label)
         return done.changed > 0 or row["id"] in sittings.decided(sitting_on(ctx, state))  # a list may report twice
 
-    def skip(self, ctx: foo.ExecutionContext, state: dict[str, Any]) -> None:
-        ctx.panel.state.mistakes_skipped = [*(ctx.panel.state.mistakes_skipped or []), state["id"]]
-
     def on_mistakes_find(self, ctx: foo.ExecutionContext) -> None:
         params = dict(label_field=ctx.panel.state.mistakes["label_field"], view_target="DATASET")
         open_form(ctx, "find_mistakes", params)
@@ -180,7 +178,8 @@ class MistakesTab(DecisionTab):
         name = ctx.params.get("value")
         if name and self.panel.has_state(ctx, "mistakes", "rows"):
             ctx.panel.state.mistakes_class = None  # the list does not report a value that it holds
-            ctx.ops.set_view(name=class_views.view_of_class(ctx.dataset, ctx.panel.state.mistakes["run_key"], name))
+            view = class_views.view_of_class(ctx.dataset, ctx.panel.state.mistakes["run_key"], name)
+            self.panel.set_view(ctx, name=view)
 
     def on_mistakes_ask(self, ctx: foo.ExecutionContext) -> None:
         """Applies the rows `ids`; asks first where that changes most of a class, since one click undoes them."""

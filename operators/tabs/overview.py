@@ -9,6 +9,7 @@ import fiftyone.operators.types as types
 
 from ...models.settings import BalanceSettings
 from ...workflows import list_runs
+from ...workflows.balancing.plan import Plan
 from ...workflows.data.checks import require_fields
 from ...workflows.data.label_text import has_label
 from ...workflows.data.labels import SYNTHETIC
@@ -126,12 +127,12 @@ class OverviewTab(Tab):
         elif step["event"] == checklist.FIRST:
             classes = step["params"]["classes"]
             view = checklist.first_to_label(ctx.dataset, state["field"], state["suggestions"], classes)
-            ctx.ops.set_view(view=view)
+            self.panel.set_view(ctx, view=view)
         elif step["event"] == checklist.TARGET:
             results = retarget(ctx.dataset, step["params"]["run_key"], step["params"]["target"])
             self._show_accepted(ctx, counted(results.accepted, "suggestion", "is", "are"))
         elif step["event"] == checklist.PROBLEMS:
-            ctx.ops.set_view(view=checklist.with_problems(ctx.dataset, step["params"]["field"]))
+            self.panel.set_view(ctx, view=checklist.with_problems(ctx.dataset, step["params"]["field"]))
         else:
             self.on_overview_options(ctx)
 
@@ -157,7 +158,8 @@ class OverviewTab(Tab):
         if workflow == "check_dataset" and (tags := newest_tags(ctx.dataset)):
             arguments["splits"] = tags
         self.panel.dismiss_outcomes(ctx)
-        worker.start_worker(ctx.dataset, workflow, arguments, awaited=False)
+        samples = training_set.tagged(ctx.dataset, step["tag"])
+        worker.start_worker(samples, workflow, arguments, awaited=False)
         if workflow == "find_mistakes":
             self.panel.open_tab(ctx, "mistakes")
         self.panel.load_live(ctx)
@@ -195,12 +197,14 @@ class OverviewTab(Tab):
         if state["suggestions"]:
             unlabelled = ~has_label(state["field"]) & ~F("tags").contains(SYNTHETIC)
             in_class |= unlabelled & (F(f"{state['suggestions']}.label") == name)
-        ctx.ops.set_view(view=ctx.dataset.match(in_class))
+        self.panel.set_view(ctx, view=ctx.dataset.match(in_class))
 
 
 def load_steps(dataset: Any, field: str, runs: dict[str, RunRecord], counts: overview.Overview) -> list[dict[str, Any]]:
     """The steps that are left, given the newest runs and the labels that wait; one of them is next."""
     labelled_by, checked_by = runs.get("auto_label"), runs.get("find_mistakes")
+    last = training_set.training_set(dataset, field, runs, has_synthetic=counts.total(SYNTHETIC) > 0)
+    plan = plan_of(training_set.tagged(dataset, last.train_tag), field) if checklist.is_uneven(counts) else None
     check = latest_check.latest_check(dataset)
     states = [row["state"] for row in list_runs.list_runs(dataset).rows]
     findings = checklist.Findings(
@@ -211,17 +215,17 @@ def load_steps(dataset: Any, field: str, runs: dict[str, RunRecord], counts: ove
         check_views=lookup.read_results(dataset, check.run_key)["views"] if check else {},
         targets=checklist.targets_of(dataset, labelled_by),
         stopped=sum(state in ("stopped", "failed") for state in states),
-        to_add=count_to_add(dataset, field) if checklist.is_uneven(counts) else 0,
-        last=training_set.training_set(dataset, field, runs, has_synthetic=counts.total(SYNTHETIC) > 0),
+        to_add=int(plan.add.sum()) if plan else 0,
+        multiplied=balance.multiplied_mistakes(dataset, field, plan) if plan else [],
+        last=last,
     )
     left = checklist.steps(counts, findings)
     return [{**vars(step), "is_next": place == checklist.next_step(left)} for place, step in enumerate(left)]
 
 
-def count_to_add(dataset: Any, field: str) -> int:
-    """Images that would even out the classes, by the defaults."""
-    plan = balance.of_samples(dataset, field, "majority", BalanceSettings.max_ratio)
-    return int(plan.add.sum()) if plan else 0
+def plan_of(samples: Any, field: str) -> Plan | None:
+    """The images that would even out the classes, by the defaults."""
+    return balance.of_samples(samples, field, "majority", BalanceSettings.max_ratio)
 
 
 def describe_totals(state: dict[str, Any]) -> list[str]:

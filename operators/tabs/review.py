@@ -20,7 +20,7 @@ from .label_field import NO_FIELD, show_field_choice, subject_of
 
 
 class ReviewTab(DecisionTab):
-    """State `review`: the sample under review, and counts. State `skipped`: ids that this user skipped."""
+    """State `review`: the sample under review, and counts."""
 
     name = "review"
     words: ClassVar = dict(accept="accept", skip="skip", reject="reject")
@@ -32,9 +32,9 @@ class ReviewTab(DecisionTab):
             field = run.inputs["output_field"]
             if not ctx.dataset.has_sample_field(field):
                 raise ValueError(f"the field {field!r} of {run.key} was removed: there is nothing to review")
-            skipped = ctx.panel.state.skipped or []
+            sitting = Sitting(ctx.dataset, field, target, session_name())
+            skipped, done = sittings.skipped(sitting), sittings.decided(sitting)
             sample_id, waiting = review_queue.first(ctx.dataset, field, target, skipped)
-            done = sittings.decided(Sitting(ctx.dataset, field, target, session_name()))
             state.update(key=run.key, field=field, waiting=waiting, done=len(done), id=sample_id)
             state["turn"] = f"{field} {target} {sample_id} {len(done)} {len(skipped)}"  # changes with each decision
             if sample_id:
@@ -84,13 +84,11 @@ class ReviewTab(DecisionTab):
         key = review_queue.decide(ctx.dataset, state["field"], state["label_field"], decision, session_name())
         return key is not None or state["id"] in sittings.decided(sitting_on(ctx, state))  # a list may report twice
 
-    def skip(self, ctx: foo.ExecutionContext, state: dict[str, Any]) -> None:
-        ctx.panel.state.skipped = [*(ctx.panel.state.skipped or []), state["id"]]
-
     def on_review_again(self, ctx: foo.ExecutionContext) -> None:
         """Shows the skipped samples again."""
-        ctx.panel.state.skipped = []
-        self.load(ctx)
+        if self.panel.has_state(ctx, "review", "key"):
+            sittings.forget_skipped(sitting_on(ctx, ctx.panel.state.review))
+            self.load(ctx)
 
     def on_review_learn(self, ctx: foo.ExecutionContext) -> None:
         """Starts the next round of auto_label."""

@@ -33,6 +33,9 @@ class Panel(Protocol):
     def dismiss_outcomes(self, ctx: foo.ExecutionContext) -> None:
         """Stops showing how earlier runs ended."""
 
+    def set_view(self, ctx: foo.ExecutionContext, **view: Any) -> None:
+        """Shows a `view`, or the saved one called `name`; the panel offers the way back to all samples."""
+
     def on_again(self, ctx: foo.ExecutionContext) -> None: ...
 
     def on_label_field(self, ctx: foo.ExecutionContext) -> None: ...

@@ -158,8 +158,15 @@ def test_a_user_applies_and_dismisses_suggestions_in_the_panel(planted, open_app
     user.page.get_by_role("button", name="Dismiss", exact=True).first.click()
     user.sees(f"{len(ids) - 2} of {len(planted)} labels wait for a decision")
     assert flagged(user) == ids[2:] and planted[ids[1]].ground_truth.label == given
+    assert planted[ids[1]].mistake.label == given  # the App would draw None as "null"
+    look_again(user, "Mistakes")
+    expect(user.page.get_by_role("button", name="Undo")).to_be_visible()
     user.picture("panel-mistakes-decided")
 
+    user.click("Open the view")
+    user.sees(f"{len(ids) - 2} samples", exact=True)
+    user.click("Show all samples")
+    user.sees(f"{len(planted)} samples", exact=True)
     user.click("Next")
     user.sees(f"9 to {min(16, len(ids) - 2)} of {len(ids) - 2}")
     user.picture("panel-mistakes-next")

@@ -160,6 +160,17 @@ def test_auto_label_asks_for_little(app, labelled):
     assert not any(line["required"] or line["invalid"] for line in lines.values())
 
 
+def test_what_a_run_takes_and_can_reach_stands_above_the_settings(app, labelled):
+    names = list(app.form(labelled, "auto_label"))
+    head = names[: names.index("output_field")]
+    assert any(name.startswith("note Takes about") for name in head)
+    assert names.index("label_field") < names.index(next(name for name in head if name.startswith("note Takes about")))
+    lines = app.form(labelled, "auto_label", dict(target_precision=0.999))
+    (warning,) = [line["view"]["label"] for line in lines.values() if "can be accepted" in str(line["view"]["label"])]
+    assert warning.startswith("A target of 99.9 % takes 2,302 held-out labels")
+    assert not any("can be accepted" in str(line) for line in app.form(labelled, "auto_label", dict(alpha=7)).values())
+
+
 @pytest.mark.parametrize("operator", FORMS)
 def test_what_is_put_in_comes_back_as_the_same_settings(operator):
     kinds = FORMS[operator]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import threading
@@ -23,7 +24,7 @@ from evenset.operators.tabs.runs import RunsTab
 from evenset.workflows.data import locks
 from evenset.workflows.runs import records, worker
 from evenset.workflows.runs.jobs import Job
-from evenset.workflows.ui import live
+from evenset.workflows.ui import live, sittings
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
 
@@ -44,13 +45,14 @@ class Panel:
     def __init__(self, dataset: Any, panel_id: str = "one") -> None:
         self.dataset, self.panel_id, self.state = dataset, panel_id, {}
 
-    def execute(self, event: str, **params: Any) -> tuple[Any, list[Any]]:
+    def execute(self, event: str, app_view: Any = None, **params: Any) -> tuple[Any, list[Any]]:
         """The answer, and what the App is asked to do."""
         panel = EvensetPanel()
         panel.plugin_name = "@evenset/evenset"
         params.update(panel_id=self.panel_id, panel_state=self.state, __method__=event)
         executor = Executor()
-        context = ExecutionContext(dict(dataset_name=self.dataset.name, params=params), executor=executor)
+        request = dict(dataset_name=self.dataset.name, params=params, view=app_view)
+        context = ExecutionContext(request, executor=executor)
         result = panel.execute(context)
         for request in executor._requests:  # a state that was cleared is another one, which the App has to build
             if request.operator_uri == "clear_panel_state":
@@ -132,7 +134,7 @@ def test_a_choice_is_written_to_the_sample_whose_list_it_was_or_not_at_all(sugge
     assert labels(suggested, first, second) == [*accepted, "class 1"]
 
 
-def test_a_panel_that_is_opened_again_begins_a_sitting_of_its_own(suggested, monkeypatch):
+def test_a_panel_that_is_opened_again_goes_on_until_the_sitting_is_idle(suggested, monkeypatch):
     panel = Panel(suggested, "closed").open("review")
     shown = panel.state["review"]["id"]
     panel.act("accept")
@@ -141,7 +143,10 @@ def test_a_panel_that_is_opened_again_begins_a_sitting_of_its_own(suggested, mon
         ben = Panel(suggested, "ben").open("review")
         assert ben.state["review"]["done"] == 0
         assert ben.act("undo").notices == [("warning", "There is nothing to undo")]
-    assert panel.open("review").state["review"]["done"] == 0
+    assert panel.open("review").state["review"]["done"] == 1
+    with monkeypatch.context() as later:
+        later.setattr(sittings, "IDLE_SECONDS", -1)
+        assert panel.open("review").state["review"]["done"] == 0
 
     panel.act("accept")
     panel.act("reject")
@@ -186,6 +191,23 @@ def test_a_flagged_label_is_decided_by_keys_and_each_decision_is_undone(flagged)
         assert press("undo") == dict(acted=True) and panel.state["mistakes"]["done"] == left
     assert press("undo") == dict(acted=False)
     assert labels(flagged, first["id"]) == [first["given"]] and not any("review" in k for k in flagged.list_runs())
+
+
+@pytest.mark.parametrize("comes_back", ["tab", "panel", "page"])
+def test_undo_and_what_was_skipped_are_there_when_a_user_comes_back_to_mistakes(flagged, comes_back):
+    panel = Panel(flagged).open("mistakes")
+    first, second, third, *_ = (row["id"] for row in panel.state["mistakes"]["rows"])
+    panel.send("on_mistakes_decide", action="reject", ids=[first])
+    panel.send("on_mistakes_act", action="skip", turn=panel.state["mistakes"]["turn"])
+    panel.send("on_tab", value="overview")
+
+    if comes_back != "tab":
+        panel = Panel(flagged, panel.panel_id if comes_back == "panel" else "new").open("mistakes")
+    else:
+        panel.send("on_tab", value="mistakes")
+    assert panel.state["mistakes"]["done"] == 1 and panel.state["mistakes"]["id"] == third
+    panel.send("on_mistakes_act", action="undo", turn=panel.state["mistakes"]["turn"])
+    assert panel.state["mistakes"]["id"] == first and panel.state["mistakes"]["rows"][-1]["id"] == second
 
 
 def test_a_class_that_is_too_small_to_judge_is_named(clusters):
@@ -310,6 +332,14 @@ def test_the_grid_is_drawn_once_when_a_run_has_ended(suggested, monkeypatch):
 
     names = [one.operator_uri for one in requests]
     assert [name for name in names if name.startswith("reload_")] == ["reload_dataset"]
+    (colours,) = [one.params for one in requests if one.operator_uri == "set_color_scheme"]
+    assert {"ground_truth", "auto_label"} <= {entry["path"] for entry in colours["fields"]}
+    json.dumps(colours)  # as the App gets it
+
+    suggested.app_config.color_scheme = fo.ColorScheme(color_by="field")  # the user's
+    suggested.save()
+    panel.state["live"] = [dict(run_key=KEY)]
+    assert not any(one.operator_uri == "set_color_scheme" for one in panel.execute("on_live_tick")[1])
 
 
 def test_each_run_that_runs_has_its_own_curves(suggested, monkeypatch):
@@ -622,6 +652,24 @@ def test_a_view_is_opened_from_the_panel_or_was_deleted(flagged):
     assert [one.params["name"] for one in requests if one.operator_uri == "set_view"] == [view]
     flagged.delete_saved_view(view)
     assert panel.send("on_open_view", view=view).notices == [("error", f"The saved view {view!r} was deleted")]
+
+
+def test_a_view_that_the_panel_opened_is_left_by_a_button_of_every_tab(flagged):
+    button, stages = "Show all samples", flagged.limit(1)._serialize()
+    panel = Panel(flagged).open("mistakes")
+    assert button not in panel.send("on_view", app_view=stages).page  # the user's own view
+    panel.execute("on_open_view", view=panel.state["mistakes"]["view"])
+    for tab in ("mistakes", "overview", "runs"):
+        assert button in panel.send("on_tab", value=tab, app_view=stages).page
+
+    _, requests = panel.execute("on_all_samples", app_view=stages)
+    assert {"clear_view", "clear_sidebar_filters"} <= {request.operator_uri for request in requests}
+    assert button not in panel.send("on_view", app_view=stages).page
+
+    panel.send("on_tab", value="mistakes")
+    panel.execute("on_open_view", view=panel.state["mistakes"]["view"])
+    panel.send("on_view")  # left by hand
+    assert button not in panel.send("on_view", app_view=stages).page
 
 
 def test_all_tabs_are_about_the_label_field_that_was_chosen_until_another_dataset_is_opened(clusters, make_dataset):

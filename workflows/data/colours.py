@@ -46,6 +46,12 @@ def set_colours(run: Writer, field: str) -> None:
     write_durably(dataset, save)
 
 
+def own_colours(dataset: Any) -> list[dict[str, Any]]:
+    """The colours of each field in Evenset's scheme; empty where the dataset has another scheme, or none."""
+    scheme = dataset.app_config.color_scheme
+    return [dict(entry) for entry in scheme.fields] if scheme is not None and _is_own(scheme) else []
+
+
 def remove_unused(dataset: Any) -> None:
     """Takes deleted fields out of Evenset's scheme, and removes it with the last field that a run wrote."""
     scheme = dataset.app_config.color_scheme

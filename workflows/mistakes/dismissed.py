@@ -30,4 +30,5 @@ def find_dismissed(dataset: Any, label_field: str, ids: np.ndarray, labels: Sequ
 
 def _dismisses(line: dict[str, Any]) -> bool:
     """Whether an edit removed a flag and kept the label."""
-    return bool("given" in line and line["before"].get("is_issue") and line["after"].get("label") is None)
+    is_flag = "given" in line and line["before"].get("is_issue")
+    return bool(is_flag and line["after"].get("label") in (None, line["given"]))  # None: in reviews of earlier versions

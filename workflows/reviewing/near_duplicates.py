@@ -20,11 +20,12 @@ def settled_flags(dataset: Any, field: str, label_field: str, lines: Iterable[Li
     labels = [line for line in lines if line["field"] == label_field]
     changed = {line["id"] for line in labels if (line["before"] or {}).get("label") != line["after"]["label"]}
     settles = {i: near for i, near, _ in _contradicted(dataset, field) if near in changed and i not in changed}
-    cleared = {**dict.fromkeys(("label", "confidence", "mistakenness", "reason")), "is_issue": False}
-    flags = label_edits.labels_of(dataset, list(settles), [field])
+    cleared = {**dict.fromkeys(("confidence", "mistakenness", "reason")), "is_issue": False}
+    found = label_edits.labels_of(dataset, list(settles), [label_field, field])
     edits = [
-        (i, sample, field, (own := flag[field] or {}), {**own, "_id": ObjectId(), **cleared})
-        for i, (sample, flag) in flags.items()
+        (i, sample, field, (own := labels[field] or {}), {**own, "_id": ObjectId(), **cleared, "label": label})
+        for i, (sample, labels) in found.items()
+        for label in [(labels[label_field] or {}).get("label")]  # which stays: the grid would show None as "null"
     ]
     return [{**label_edits.change(*edit), "settles": settles[edit[0]]} for edit in edits]
 

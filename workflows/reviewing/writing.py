@@ -198,8 +198,8 @@ def _lines(run: Run, item_id: str, review: Review, found: Found, selection: Sele
         yield label_edits.change(item_id, sample_id, review.label_field, old, new)
     if suggestion is not None:
         after = {**suggestion, "_id": ObjectId(), "label": name, "confidence": None}  # with an id of its own
-        if review.is_of_mistakes:
-            after.update(is_issue=False, mistakenness=None)
+        if review.is_of_mistakes:  # the label that stays: the App's grid would show None as "null"
+            after.update(label=(old or {}).get("label") if name is None else name, is_issue=False, mistakenness=None)
         else:
             after["status"] = (Status.REVIEW if name is None else Status.LABELLED).value
         line = label_edits.change(item_id, sample_id, review.field, suggestion, after)

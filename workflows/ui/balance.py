@@ -17,6 +17,7 @@ from ..data import folders, synthetic
 from ..data.labels import name_index
 from ..data.status import Status
 from ..display.tables import counted
+from ..reviewing import undecided
 from ..runs import lookup
 from ..runs.arguments import Classes
 from . import live, overview
@@ -109,6 +110,12 @@ def _gain(row: dict[str, Any]) -> dict[str, Any] | None:
         None if value is None else 100 * value for value in (row.get(key) for key in ("gain", "gain_low", "gain_high"))
     )
     return dict(name=row.get("class", ""), gain=gain, low=low, high=high, word=row.get("verdict") or UNDECIDED)
+
+
+def multiplied_mistakes(dataset: Any, label_field: str, plan: Plan) -> list[str]:
+    """A sentence on undecided mistakes in the classes that get images; empty without any."""
+    mistakes = undecided.undecided_mistakes(dataset, label_field)
+    return undecided.warning(undecided.multiplied(mistakes, plan.to_add))
 
 
 def rarest(plan: Plan, number: int) -> dict[str, int]:

@@ -35,6 +35,7 @@ class Step:
     tab: str = ""  # or the tab that it opens
     view: str = ""  # or the saved view that it shows
     event: str = ""  # or the panel's own event; with START, a second button opens the tab or the operator's form
+    tag: str = ""  # of the samples that the event works on; "": all
     params: dict[str, Any] = field(default_factory=dict)  # of the event, or values of the form
 
 
@@ -50,6 +51,7 @@ class Findings:
     targets: list[dict[str, Any]] = field(default_factory=list)  # rows of the newest auto_label
     stopped: int = 0  # runs that were stopped, failed or killed
     to_add: int = 0  # images that would even out the classes
+    multiplied: list[str] = field(default_factory=list)  # sentences on undecided mistakes among those
     last: TrainingSet = field(default_factory=TrainingSet)
 
 
@@ -61,8 +63,9 @@ def steps(counts: Overview, findings: Findings) -> list[Step]:
         _mistakes(findings),
         *_suggestions(counts, findings),
         _unchecked_labels(counts, findings),
+        *_split(counts, findings),
         _uneven(counts, findings),
-        *_training_set(counts, findings),
+        *_export(counts, findings),
         _stopped(findings),
     ]
     return [step for step in every if step]
@@ -165,9 +168,12 @@ def _uneven(counts: Overview, findings: Findings) -> Step | None:
         return None
     sentence = f"The largest class has {max(sizes) / min(sizes):.0f} times as many images as the smallest"
     reason = "Rare classes are predicted less often than they occur."
-    reason += f" {counted(findings.to_add, 'augmented copy')} would help." * bool(findings.to_add)
-    params = dict(source="augment")
-    return Step(sentence, reason, "Augment", operator="balance_classes", tab="balance", event=START, params=params)
+    tag = findings.last.train_tag
+    of_train = f" of images tagged {tag!r}" if tag else ""
+    reason += f" {counted(findings.to_add, 'augmented copy')}{of_train} would help." * bool(findings.to_add)
+    reason = " ".join([reason, *findings.multiplied])
+    work: dict[str, Any] = dict(operator="balance_classes", params=dict(source="augment"), tag=tag)
+    return Step(sentence, reason, "Augment", tab="balance", event=START, **work)
 
 
 def is_uneven(counts: Overview) -> bool:
@@ -181,29 +187,32 @@ def _sizes(counts: Overview) -> list[int]:
     return [row[Status.LABELLED] + row[SYNTHETIC] for row in counts.classes.values() if row[Status.LABELLED]]
 
 
-def _training_set(counts: Overview, findings: Findings) -> list[Step]:
-    """Split and export of what is labelled."""
+def _split(counts: Overview, findings: Findings) -> list[Step]:
+    """Before the classes are evened out: copies of a held-out image would leak into training."""
     if len(_sizes(counts)) < 2:
         return []
-    last, found = findings.last, []
+    last = findings.last
     split: dict[str, Any] = dict(operator="split_dataset", event=START)
     if "split_dataset" not in findings.done:
         parts = (
             f"{SplitSettings.train:.0%} to train, {SplitSettings.val:.0%} to validate, {SplitSettings.test:.0%} to test"
         )
         sentence = f"{counted(counts.total(Status.LABELLED), 'labelled sample', 'is', 'are')} not split"
-        found.append(Step(sentence, f"{parts}; near-duplicates stay together.", "Split", **split))
-    elif last.unsplit:
-        sentence = f"{counted(last.unsplit, 'labelled sample', 'is', 'are')} in no part of the split"
-        found.append(
-            Step(sentence, "All others keep their part.", "Extend the split", params=last.extend or {}, **split)
-        )
-    if not last.is_exported:
-        again = "export_dataset" in findings.done
-        sentence = "The last export lacks what has changed since" if again else "No folder for a training program yet"
-        reason = f"{counted(sum(_sizes(counts)), 'image')} with their labels, a manifest and a model card."
-        found.append(Step(sentence, reason, "Export", operator="export_dataset", params=last.export or {}))
-    return found
+        return [Step(sentence, f"{parts}; near-duplicates stay together.", "Split", **split)]
+    if not last.unsplit:
+        return []
+    sentence = f"{counted(last.unsplit, 'labelled sample', 'is', 'are')} in no part of the split"
+    return [Step(sentence, "All others keep their part.", "Extend the split", params=last.extend or {}, **split)]
+
+
+def _export(counts: Overview, findings: Findings) -> list[Step]:
+    last = findings.last
+    if len(_sizes(counts)) < 2 or last.is_exported:
+        return []
+    again = "export_dataset" in findings.done
+    sentence = "The last export lacks what has changed since" if again else "No folder for a training program yet"
+    reason = f"{counted(sum(_sizes(counts)), 'image')} with their labels, a manifest and a model card."
+    return [Step(sentence, reason, "Export", operator="export_dataset", params=last.export or {})]
 
 
 def _stopped(findings: Findings) -> Step | None:

@@ -1,8 +1,8 @@
 """A sitting: one person's decisions on the suggestions of a field, which become one review run.
 
-A decision starts another run where IDLE_SECONDS passed without one, another run came between, or the panel was opened
-again. The changes lie in the run's folder, and the database says which samples still wait: so nothing is lost when the
-server restarts.
+A decision starts another run where IDLE_SECONDS passed without one, or another run came between. The changes lie in the
+run's folder, and the database says which samples still wait: so nothing is lost when the server restarts. What a person
+skipped is remembered as long as the sitting.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..runs.run import Run
 
 IDLE_SECONDS = 600  # without a decision: the next one starts another run
 KEPT_SECONDS = 86_400  # the database remembers a sitting this long
-PREFIX = "sitting:"  # of the keys in FiftyOne's execution store
+PREFIX, SKIPPED = "sitting:", "skipped:"  # of the keys in FiftyOne's execution store
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ class Sitting:
     @property
     def stored_under(self) -> str:
         return f"{PREFIX}{self.person}:{self.field}"
+
+    @property
+    def skipped_under(self) -> str:
+        return f"{SKIPPED}{self.person}:{self.field}"
 
 
 class Written(NamedTuple):
@@ -55,8 +59,7 @@ def run_of(sitting: Sitting) -> str | None:
         return None
     record = records.read_record(dataset, stored["run"])
     fields = [record.inputs.get(name) for name in ("field", "label_field")]
-    suggested = writer_of(dataset, sitting.field, "auto_label", "find_mistakes").started
-    is_own = fields == [sitting.field, sitting.label_field] and record.started == stored["began"] > suggested
+    is_own = fields == [sitting.field, sitting.label_field] and record.started == stored["began"] > _suggested(sitting)
     return record.key if is_own and record.state == "done" and not run_files.is_foreign(dataset, record) else None
 
 
@@ -70,11 +73,35 @@ def _decided(dataset: Any, run_key: str) -> list[str]:
     return reviewed_ids(label_edits.read(folders.run_folder(dataset, run_key)))
 
 
-def end(dataset: Any, person: str) -> None:
-    """Ends the sittings of a person: the next decision starts another run."""
+def skipped(sitting: Sitting) -> list[str]:
+    """Ids that were skipped in this sitting, in order; of suggestions that are still there."""
+    stored = records.store(sitting.dataset).get(sitting.skipped_under)
+    is_current = stored and stored["of"] == _suggested(sitting)
+    return list(stored["ids"]) if is_current else []
+
+
+def skip(sitting: Sitting, sample_id: str) -> None:
+    """Remembers a skipped sample."""
+    stored = dict(of=_suggested(sitting), ids=[*skipped(sitting), sample_id], decided=time.time())
+    records.store(sitting.dataset).set(sitting.skipped_under, stored, ttl=KEPT_SECONDS)
+
+
+def forget_skipped(sitting: Sitting) -> None:
+    """Puts skipped samples back into their places."""
+    records.store(sitting.dataset).delete(sitting.skipped_under)
+
+
+def _suggested(sitting: Sitting) -> float:
+    """When the run of the current suggestions started."""
+    return writer_of(sitting.dataset, sitting.field, "auto_label", "find_mistakes").started
+
+
+def end_idle(dataset: Any, person: str) -> None:
+    """Ends the sittings of a person who decided nothing for IDLE_SECONDS."""
     store = records.store(dataset)
     for name in store.list_keys():
-        if name.startswith(f"{PREFIX}{person}:"):
+        is_own = name.startswith((f"{PREFIX}{person}:", f"{SKIPPED}{person}:"))
+        if is_own and time.time() - (store.get(name) or {}).get("decided", 0.0) > IDLE_SECONDS:
             store.delete(name)
 
 

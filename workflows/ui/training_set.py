@@ -7,7 +7,7 @@ from typing import Any
 
 from ...models.settings import SplitSettings
 from ..data.label_text import count_labels
-from ..data.labels import SYNTHETIC
+from ..data.labels import PARENT, REJECTED, SYNTHETIC
 from ..data.provenance import REVIEWED, Reviewed
 from ..runs import lookup
 from ..runs.records import RunRecord
@@ -20,6 +20,7 @@ class TrainingSet:
     """State of the split and of the export."""
 
     unsplit: int = 0  # labelled samples without a tag of the newest split
+    train_tag: str = ""  # of the newest split; "" without one
     extend: dict[str, Any] | None = None  # arguments that extend the newest split
     is_exported: bool = False  # and nothing has changed since
     export: dict[str, Any] | None = None  # values of the form that exports all that is there
@@ -35,11 +36,34 @@ def training_set(dataset: Any, label_field: str, done: dict[str, RunRecord], *, 
     split, exported = done.get("split_dataset"), done.get("export_dataset")
     changes = [done[name].started for name in CHANGES if name in done]
     return TrainingSet(
-        unsplit=_unsplit(dataset, label_field, split) if split else 0,
+        unsplit=_unsplit(dataset, label_field, split) + _unsplit_copies(dataset, split) if split else 0,
+        train_tag=train_tag(done),
         extend=_extend(split) if split else None,
         is_exported=exported is not None and exported.started > max(changes, default=0.0),
         export=_export(dataset, label_field) | ({"include_synthetic": True} if has_synthetic else {}),
     )
+
+
+def train_tag(done: dict[str, RunRecord]) -> str:
+    """Tag of the images that even out the classes, since copies of held-out ones would leak; "" without a split."""
+    split = done.get("split_dataset")
+    return str(split.settings["train_tag"]) if split and split.settings.get("train_tag") else ""
+
+
+def tagged(dataset: Any, tag: str) -> Any:
+    """View of the samples with a tag; the dataset without one."""
+    return dataset.match_tags(tag) if tag else dataset
+
+
+def _unsplit_copies(dataset: Any, split: RunRecord) -> int:
+    """Synthetic samples without a tag whose real sample is in train."""
+    tags = [tag for name, tag in split.settings.items() if name.endswith("_tag")]
+    if not dataset.has_field(PARENT):
+        return 0
+    parents = dataset.match_tags(SYNTHETIC).match_tags([*tags, REJECTED], bool=False).values(PARENT)
+    known = list({parent for parent in parents if parent})
+    train = set(tagged(dataset.select(known), split.settings["train_tag"]).values("id")) if known else set()
+    return sum(parent in train for parent in parents)
 
 
 def _unsplit(dataset: Any, label_field: str, split: RunRecord) -> int:

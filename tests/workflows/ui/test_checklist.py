@@ -39,7 +39,7 @@ def standing(unlabelled=0, cats=50, **dogs):
             ["Review", "Auto-label", "Split", "Export"],
         ),
         (standing(9_008, review=8), ("auto_label", "find_mistakes"), ["Auto-label", "Review", "Split", "Export"]),
-        (standing(cats=10), ("auto_label", "find_mistakes"), ["Augment", "Split", "Export"]),
+        (standing(cats=10), ("auto_label", "find_mistakes"), ["Split", "Augment", "Export"]),
         (standing(cats=10), ("auto_label", "find_mistakes", "balance_classes"), ["Split", "Export"]),
         (
             standing(9, cats=4),
@@ -65,10 +65,19 @@ def test_steps_that_only_add_start_at_a_click_and_the_others_open_a_form():
     findings = Findings(done("auto_label"), to_add=12)
     found = {step.button: step for step in steps(standing(9, cats=10, accepted=2), findings)}
     started = [name for name, step in found.items() if step.event == checklist.START]
-    assert started == ["Check", "Find mistakes", "Augment", "Split"]
+    assert started == ["Check", "Find mistakes", "Split", "Augment"]
     assert found["Accept"].event == checklist.ACCEPT and not found["Export"].event
     assert found["Augment"].params == dict(source="augment") and "12 augmented copies" in found["Augment"].reason
     assert found["Split"].reason.startswith("80% to train, 10% to validate, 10% to test")
+
+
+def test_where_a_split_exists_only_its_training_images_are_copied_and_their_mistakes_are_named():
+    last = TrainingSet(train_tag="fit")
+    findings = Findings(done("split_dataset"), to_add=12, last=last, multiplied=["3 labels may be wrong."])
+    (step,) = [step for step in steps(standing(cats=10), findings) if step.button == "Augment"]
+    assert step.tag == "fit" and step.reason.endswith(
+        "12 augmented copies of images tagged 'fit' would help. 3 labels may be wrong."
+    )
 
 
 def test_wrong_labels_come_before_suggestions():

@@ -141,6 +141,18 @@ def test_what_was_dismissed_is_not_flagged_again_until_the_dismissal_is_undone(c
     assert not any("not flagged again" in note for note in last.notes)
 
 
+def test_a_dismissed_flag_shows_the_label_that_stays_and_undo_restores_all(corrupted, everything):
+    before, row = everything(corrupted), mistake_queue.flagged_page(corrupted, FIRST, 0, 1).rows[0]
+    dismissal = decide(corrupted, "reject", [row])
+
+    flag = corrupted[row["id"]].mistake
+    assert (flag.label, flag.is_issue, flag.mistakenness) == (row["given"], False, None)
+    assert corrupted.match({"mistake": {"$ne": None}, "mistake.label": None}).count() == 0  # "null" in the grid
+
+    delete_run(corrupted, dismissal.run_key)
+    assert everything(corrupted) == before
+
+
 def test_another_label_of_the_same_sample_is_judged_anew(corrupted):
     run_key = FIRST
     row = mistake_queue.flagged_page(corrupted, run_key, 0, 1).rows[0]

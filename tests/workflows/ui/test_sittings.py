@@ -134,9 +134,11 @@ def test_a_sitting_ends(flagged, monkeypatch, between):
     elif between == "a run":
         review_labels(flagged.select(third["id"]), "mistake", progress=False)
     else:
-        sittings.end(flagged, "ben")
+        sittings.end_idle(flagged, "ada")
+        monkeypatch.setattr(sittings, "IDLE_SECONDS", -1)
+        sittings.end_idle(flagged, "ben")
         assert sittings.decided(ada(flagged)) == [first["id"]]
-        sittings.end(flagged, "ada")
+        sittings.end_idle(flagged, "ada")
         assert sittings.decided(ada(flagged)) == []
 
     done = mistake_queue.decide(ada(flagged), "accept", [second])
@@ -175,6 +177,24 @@ def test_a_run_of_the_same_key_is_not_joined(flagged):
 
     assert mistake_queue.decide(ada(flagged), "accept", [third]).run_key == "evenset_review_labels_2"
     assert records.read_record(flagged, FIRST).state == "done" and load_results(flagged, FIRST).changed == 1
+
+
+def test_what_a_person_skipped_is_remembered_for_that_person_until_the_sitting_ends(flagged, monkeypatch):
+    one, two = (row["id"] for row in rows(flagged)[:2])
+    for i in (one, two):
+        sittings.skip(ada(flagged), i)
+    sittings.end_idle(flagged, "ada")
+    assert sittings.skipped(ada(flagged)) == [one, two] and sittings.skipped(ben(flagged)) == []
+    monkeypatch.setattr(sittings, "IDLE_SECONDS", -1)
+    sittings.end_idle(flagged, "ada")
+    assert sittings.skipped(ada(flagged)) == []
+
+
+def test_what_was_skipped_of_other_suggestions_in_the_same_field_is_not_skipped(flagged):
+    sittings.skip(ada(flagged), rows(flagged)[0]["id"])
+    delete_run(flagged, FOUND)
+    find_mistakes(flagged, "ground_truth", embeddings="vector", progress=False)
+    assert sittings.skipped(ada(flagged)) == []
 
 
 def test_skipped_labels_come_last_in_the_order_of_skipping(flagged):

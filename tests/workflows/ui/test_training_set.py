@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from evenset import delete_run, export_dataset, review_labels, split_dataset
+from evenset import balance_classes, delete_run, export_dataset, review_labels, split_dataset
 from evenset.workflows.ui import overview
-from evenset.workflows.ui.training_set import training_set
+from evenset.workflows.ui.training_set import tagged, training_set
 
 QUIET = dict(progress=False)
 
@@ -26,6 +26,21 @@ def test_labels_that_come_after_the_split_are_counted_and_an_extension_takes_the
     assert last.unsplit == 3 and (last.extend["keep"], last.extend["val"], last.extend["test"]) == (True, 0.0, 0.2)
     split_dataset(dataset, "ground_truth", **last.extend, **QUIET)
     assert look(dataset).unsplit == 0 and dataset.count_sample_tags().keys() == {"train", "test"}
+
+
+def test_copies_of_training_images_are_in_no_part_until_the_split_is_extended(digits):
+    dataset = digits(n=60, size_px=8, labelled=60)
+    dataset.match({"truth": "9"}).skip(2).set_field("ground_truth", None).save()
+    split_dataset(dataset, "ground_truth", val=0.0, test=0.2, near_duplicates=False, **QUIET)
+    tag = look(dataset).train_tag
+    added = balance_classes(tagged(dataset, tag), "ground_truth", source="augment", **QUIET).added
+    assert tag == "train" and look(dataset).unsplit == added > 0
+
+    dataset.match_tags("synthetic").limit(1).tag_samples("test")
+    assert look(dataset).unsplit == added - 1
+    dataset.match_tags("synthetic").untag_samples("test")
+    split_dataset(dataset, "ground_truth", **look(dataset).extend, **QUIET)
+    assert look(dataset).unsplit == 0
 
 
 def test_what_changes_after_the_export_is_told(suggestions, tmp_path):
