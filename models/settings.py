@@ -402,7 +402,9 @@ class ReviewSettings(Settings):
     )
     seen: bool = setting(False, "a person looked at each of these samples", basic=True)
     new_class: bool = setting(False, "allows a label of a class that the field does not have")
-    force: bool = setting(False, "allows a change of more than half of a class's labels")
+    force: bool = setting(
+        False, "allows a change of more than half of a class's labels, and accepting unseen what is up for review"
+    )
 
 
 @dataclass(frozen=True)
