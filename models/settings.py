@@ -408,6 +408,18 @@ class ReviewSettings(Settings):
 
 
 @dataclass(frozen=True)
+class SuggestionSettings(Settings):
+    status: str = setting(
+        "auto",
+        "suggestions to list: in review, accepted, flagged, or all; auto: in review, and of find_mistakes flagged",
+        choices=("auto", "review", "accepted", "flagged", "all"),
+    )
+    first: int | None = setting(
+        None, "only so many, the most urgent", unit="suggestions", low=1, high=10_000_000, kind=int, empty="all"
+    )
+
+
+@dataclass(frozen=True)
 class AuditSettings(Settings):
     size: int = setting(60, "accepted samples to check", unit="samples", low=1, high=100_000, basic=True)
     alpha: float = setting(0.1, "probability that the true precision lies below the bound", low=0.001, high=0.5)

@@ -28,6 +28,7 @@ BASE: dict[str, dict[str, Any]] = {  # a call that would do its work
     "train_resnet": dict(OFF, label_field="ground_truth", weights="none"),
     "train_gcn": dict(OFF, label_field="ground_truth", embeddings="vector"),
     "auto_label": dict(OFF, label_field="ground_truth"),
+    "list_suggestions": dict(field="suggested"),
     "review_labels": dict(OFF, field="suggested", status="review", force=True),
     "audit_labels": dict(OFF, field="suggested"),
     "find_mistakes": dict(OFF, label_field="ground_truth"),

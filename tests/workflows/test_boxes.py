@@ -11,6 +11,7 @@ from evenset import (
     compare_methods,
     delete_run,
     find_mistakes,
+    list_suggestions,
     resume_run,
     review_labels,
     set_target,
@@ -129,6 +130,20 @@ def test_decisions_by_label_id_are_written_and_undone(labelled, everything, tmp_
     undone = delete_run(labelled, results.run_key)
     assert (undone.labels, undone.suggestions, undone.edited) == (2, 1, [])
     assert plain(everything(labelled)) == before
+
+
+def test_the_list_of_boxes_has_ids_that_a_review_takes(labelled, tmp_path):
+    listed = list_suggestions(labelled, "auto_label", status="all", csv=tmp_path / "boxes.csv", first=3)
+    own = {box.id: box.label for box in boxes_of(labelled, "ground_truth")}
+    assert listed.total == list(own.values()).count(None) and all(own[row["id"]] is None for row in listed)
+    confidences = [row["confidence"] for row in listed]
+    assert confidences == sorted(confidences)
+    header, *lines = (tmp_path / "boxes.csv").read_text().splitlines()
+    (tmp_path / "boxes.csv").write_text("\n".join([header, *[line.replace(",,", ",accept,", 1) for line in lines]]))
+
+    review_labels(labelled, "auto_label", labels=tmp_path / "boxes.csv", progress=False)
+
+    assert {box.id for box in reviewed_boxes(labelled)} == {row["id"] for row in listed}
 
 
 def test_an_undo_keeps_boxes_that_were_edited_or_deleted_since(labelled):

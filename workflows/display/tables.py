@@ -9,8 +9,8 @@ from typing import Any
 FIGURE = re.compile(r"[-+]?[\d.,]+( %)?")
 BOUND = re.compile(r"_(low|high)$")
 FRACTIONS = frozenset(
-    "accuracy at_least balanced_accuracy confidence coverage cross_fitted_accuracy highest lowest macro_f1 precision "
-    "recall recall_with_synthetic test_recall weight".split()
+    "accuracy at_least balanced_accuracy confidence coverage cross_fitted_accuracy highest lowest macro_f1 "
+    "mistakenness precision recall recall_with_synthetic test_recall weight".split()
 )
 POINTS = ("gain",)  # differences of fractions, shown with their sign
 ATTACK = re.compile(r"(fgsm|pgd)_\w+_255")  # accuracy under an attack
