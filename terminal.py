@@ -17,6 +17,7 @@ from typing import Any
 from cyclopts import CycloptsError
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130  # exit codes; bad usage is 2
+STARTING = "Starting FiftyOne and its database: seconds, or minutes on a busy machine"
 PARTS = ("validation", "test")  # arguments that name a part of the samples
 
 
@@ -88,6 +89,7 @@ def check_installation(as_json: bool) -> int:
     """`evenset doctor`: prints the checks; returns the exit code, which is 1 where there is a trouble."""
     from .doctor import examine
 
+    print(STARTING, file=sys.stderr, flush=True)
     try:
         with only_results() as out:
             checkup = examine()
@@ -101,6 +103,7 @@ def change_link(action: str, **options: bool) -> int:
     """`evenset link` and `unlink`: prints a sentence for each link; returns the exit code."""
     from . import plugin_link
 
+    print(STARTING, file=sys.stderr, flush=True)
     try:
         with only_results() as out:
             return show("\n".join(getattr(plugin_link, action)(**options)), False, out, "", action)

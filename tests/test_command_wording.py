@@ -22,7 +22,7 @@ from evenset.command_wording import use_options
         ("go on with evenset.resume_run(dataset, 'evenset_x_1')", "go on with evenset resume-run DATASET evenset_x_1"),
         ("evenset.review_labels(dataset, 'a b', labels='d.csv')", "evenset review-labels DATASET 'a b' --from d.csv"),
         ("2 images could not be read: results.skipped lists them.", "2 images could not be read: --json lists them."),
-        ("there is no field 'label_field' in evenset_auto_label_1", "there is no field 'label_field' in evenset_auto_label_1"),
+        ("no field 'label_field' in evenset_auto_label_1", "no field 'label_field' in evenset_auto_label_1"),
         ("the class a=b of 'x_y', and /tmp/seed=3/auto_label", "the class a=b of 'x_y', and /tmp/seed=3/auto_label"),
     ],
 )  # fmt: skip
@@ -32,7 +32,5 @@ def test_names_of_the_code_become_what_is_typed(sentence, shown):
 
 def test_decisions_have_the_option_of_review_labels_alone():
     sentence = "labels={'a': 'cat'} decides"
-    assert (
-        use_options("labels='d.csv' decides on each sample", "review_labels") == "--from d.csv decides on each sample"
-    )
+    assert use_options("labels='d.csv' decides", "review_labels") == "--from d.csv decides"
     assert use_options(sentence, "delete_run") == sentence

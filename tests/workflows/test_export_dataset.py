@@ -302,7 +302,7 @@ def test_folders_that_cannot_be_used_are_refused_by_name(digits, tmp_path, refus
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (dict(labels="all"), ["labels has to be some of labelled, reviewed, accepted, not 'all'"]),
+        (dict(labels="all"), ["labels has to be some of labelled, reviewed, accepted, unseen, not 'all'"]),
         (dict(labels="accepted"), ["has a label in 'ground_truth' that is accepted", "name other labels"]),
         (dict(suggestions="truth"), ["'truth'"]),
         (dict(splits="train, val"), ["none of the 20 samples", "splits (train, val)", "split_dataset"]),

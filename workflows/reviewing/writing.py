@@ -92,6 +92,8 @@ def carry_out(
         is_uniform = review.decisions is None and settings.action == run.record.settings["action"]
         action = settings.action if is_uniform else "mixed"
         changed = len(reviewed_ids(label_edits.read(run.folder)))
+        run.record.samples = changed  # of the view that it chose from, a review decides on these
+        run.save()
         labelled = run.remember("kept", lambda: labelled)
         results = ReviewResults(run.key, review.field, review.label_field, action, changed, labelled)
         results.unwritten = skipped + len(missed)
