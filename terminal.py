@@ -44,11 +44,17 @@ def call(function: str, arguments: dict[str, Any], *, takes_progress: bool) -> i
             }
             with contextlib.closing(watch):  # the bar must leave the line before anything is printed
                 results = run(function, samples, {**arguments, **parts})
-            return show(results, as_json, out, name, function, watch.run_key)
+            worded = method_of(str(arguments.get("run_key") or "")) or function
+            return show(results, as_json, out, name, worded, watch.run_key)
     except CycloptsError:
         raise
     except BaseException as error:
         return explain(error, function, name, watch.run_key)
+
+
+def method_of(run_key: str) -> str:
+    """The function that made a run, whose arguments its sentences name: `auto_label` of evenset_auto_label_2."""
+    return run_key.removeprefix("evenset_").rpartition("_")[0]
 
 
 def clean_folders(yes: bool, unknown: bool, as_json: bool) -> int:
