@@ -26,6 +26,7 @@ from .workflows.labeling.results import AutoLabelResults as AutoLabelResults
 from .workflows.labeling.retarget import TargetResults as TargetResults
 from .workflows.list_embeddings import EmbeddingList as EmbeddingList
 from .workflows.list_runs import RunList as RunList
+from .workflows.list_suggestions import SuggestionList as SuggestionList
 from .workflows.mistakes.results import MistakeResults as MistakeResults
 from .workflows.preprocess_images import PreprocessResults as PreprocessResults
 from .workflows.reviewing.results import ReviewResults as ReviewResults
@@ -277,6 +278,17 @@ def auto_label(
     min_box_px: int = 8,
 ) -> AutoLabelResults:
     """Labels every sample from the few that have a label; undo with `delete_run`."""
+
+def list_suggestions(
+    samples: Samples,
+    field: str,
+    *,
+    label_field: str | None = None,
+    csv: str | Path | None = None,
+    status: str = 'auto',
+    first: int | None = None,
+) -> SuggestionList:
+    """Lists suggestions that wait for a decision, the most urgent first: the least certain, or the most mistaken."""
 
 def review_labels(
     samples: Samples,

@@ -23,6 +23,7 @@ SETTINGS = {  # settings classes of each workflow, its own first; a test compare
     "train_resnet": ("ResNetSettings", "ImageSettings", "BoxSettings"),
     "train_gcn": ("GCN_SETTINGS",),
     "auto_label": ("AutoLabelSettings", "GraphSettings", "ResNetSettings", "ImageSettings", "BoxSettings"),
+    "list_suggestions": ("SuggestionSettings",),
     "review_labels": ("ReviewSettings",),
     "audit_labels": ("AuditSettings",),
     "find_mistakes": ("MistakeSettings", "GraphSettings", "ResNetSettings", "ImageSettings", "BoxSettings"),

@@ -17,6 +17,7 @@ from typing import Any
 from cyclopts import CycloptsError
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130  # exit codes; bad usage is 2
+STARTING = "Starting FiftyOne and its database: seconds, or minutes on a busy machine"
 PARTS = ("validation", "test")  # arguments that name a part of the samples
 
 
@@ -43,11 +44,17 @@ def call(function: str, arguments: dict[str, Any], *, takes_progress: bool) -> i
             }
             with contextlib.closing(watch):  # the bar must leave the line before anything is printed
                 results = run(function, samples, {**arguments, **parts})
-            return show(results, as_json, out, name, watch.run_key or function)
+            worded = method_of(str(arguments.get("run_key") or "")) or function
+            return show(results, as_json, out, name, worded, watch.run_key)
     except CycloptsError:
         raise
     except BaseException as error:
         return explain(error, function, name, watch.run_key)
+
+
+def method_of(run_key: str) -> str:
+    """The function that made a run, whose arguments its sentences name: `auto_label` of evenset_auto_label_2."""
+    return run_key.removeprefix("evenset_").rpartition("_")[0]
 
 
 def clean_folders(yes: bool, unknown: bool, as_json: bool) -> int:
@@ -88,6 +95,7 @@ def check_installation(as_json: bool) -> int:
     """`evenset doctor`: prints the checks; returns the exit code, which is 1 where there is a trouble."""
     from .doctor import examine
 
+    print(STARTING, file=sys.stderr, flush=True)
     try:
         with only_results() as out:
             checkup = examine()
@@ -101,6 +109,7 @@ def change_link(action: str, **options: bool) -> int:
     """`evenset link` and `unlink`: prints a sentence for each link; returns the exit code."""
     from . import plugin_link
 
+    print(STARTING, file=sys.stderr, flush=True)
     try:
         with only_results() as out:
             return show("\n".join(getattr(plugin_link, action)(**options)), False, out, "", action)
@@ -168,10 +177,15 @@ def find_part(samples: Any, text: str) -> Any:
     return dataset.load_saved_view(text) if not is_tag and dataset.has_saved_view(text) else text
 
 
-def as_text(results: Any, as_json: bool) -> str:
+def as_text(results: Any, as_json: bool, function: str) -> str:
+    """Results as JSON, or as text whose sentences name options in place of the function's arguments."""
     if as_json:
         return json.dumps(plain(results), ensure_ascii=False)
-    text = str(results)
+    from .command_wording import use_options
+    from .workflows.display.tables import table
+
+    parts = results.parts() if hasattr(results, "parts") else [str(results)]
+    text = "\n".join(use_options(part, function) if isinstance(part, str) else table(part) for part in parts)
     key = getattr(results, "run_key", "")  # needed to undo it
     return text if key in text else f"{text}\n({key})"
 
@@ -193,26 +207,28 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def show(results: Any, as_json: bool, out: Any, dataset: str, done: str) -> int:
+def show(results: Any, as_json: bool, out: Any, dataset: str, function: str, run_key: str = "") -> int:
     """Prints results; returns the exit code, which is 0 also where the reader has gone (`evenset ... | head -1`).
 
     Args:
-        done: key of the run, or name of the function, which is done even if printing fails
+        function: of the SDK, or the command
+        run_key: of the run, which is done even if printing fails
     """
     try:
-        print(as_text(results, as_json), file=out, flush=True)
+        print(as_text(results, as_json, function), file=out, flush=True)
         return DONE
     except (Exception, KeyboardInterrupt) as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # takes what is flushed when it is closed
         if isinstance(error, BrokenPipeError):
             return DONE
-        again = f": {invoked()} load-results {shlex.quote(dataset)} {done}" if done.startswith("evenset_") else ""
-        print(f"{done} is done; its results could not be printed{again}", file=sys.stderr, flush=True)
+        again = f": {invoked()} load-results {shlex.quote(dataset)} {run_key}" if run_key else ""
+        print(f"{run_key or function} is done; its results could not be printed{again}", file=sys.stderr, flush=True)
         return INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED
 
 
 def explain(error: BaseException, function: str, dataset: str, run_key: str) -> int:
     """Prints on stderr how the call ended, and how to continue its run; returns the exit code."""
+    from .command_wording import use_options
     from .workflows.runs.run import RunStopped
     from .workflows.runs.worker import sentence
 
@@ -223,7 +239,7 @@ def explain(error: BaseException, function: str, dataset: str, run_key: str) -> 
         message = f"{run_key} was stopped; {again}" if run_key else f"{function} was interrupted"
         code = INTERRUPTED
     elif isinstance(error, Exception):
-        message, code = f"Error: {sentence(error, function)}", FAILED
+        message, code = f"Error: {use_options(sentence(error, function), function)}", FAILED
         message += f"\nThe run is kept; once the cause is fixed, {again}" if run_key else ""
     else:
         raise error

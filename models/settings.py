@@ -402,7 +402,21 @@ class ReviewSettings(Settings):
     )
     seen: bool = setting(False, "a person looked at each of these samples", basic=True)
     new_class: bool = setting(False, "allows a label of a class that the field does not have")
-    force: bool = setting(False, "allows a change of more than half of a class's labels")
+    force: bool = setting(
+        False, "allows a change of more than half of a class's labels, and accepting unseen what is up for review"
+    )
+
+
+@dataclass(frozen=True)
+class SuggestionSettings(Settings):
+    status: str = setting(
+        "auto",
+        "suggestions to list: in review, accepted, flagged, or all; auto: in review, and of find_mistakes flagged",
+        choices=("auto", "review", "accepted", "flagged", "all"),
+    )
+    first: int | None = setting(
+        None, "only so many, the most urgent", unit="suggestions", low=1, high=10_000_000, kind=int, empty="all"
+    )
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,9 @@ class DeleteRun(foo.Operator):
         )
 
     def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
-        return build_form(ctx, "Delete a run", "Delete", add_lines)
+        return build_form(
+            ctx, "Delete all runs" if ctx.params.get("run_key") == ALL else "Delete a run", "Delete", add_lines
+        )
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         def work(progress: Progress) -> Any:

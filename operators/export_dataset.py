@@ -12,6 +12,7 @@ import fiftyone.operators.types as types
 from ..models.settings import ExportSettings
 from ..workflows.data import export_folders
 from ..workflows.display.tables import counted
+from ..workflows.exporting.results import left_out_lines
 from ..workflows.exporting.selection import Origin, read_splits, read_wanted
 from ..workflows.splitting.tags import newest_tags
 from .display.icons import icons_of
@@ -27,7 +28,8 @@ from .forms.settings import ask_settings, read_settings
 INPUTS = ("folder", "label_field", "labels", "suggestions", "splits", "include_synthetic")
 LABELS = {  # choices of the form
     "labelled, reviewed": "yours, and suggestions that a person reviewed",
-    "labelled, reviewed, accepted": "these, and suggestions that were accepted unseen",
+    "labelled, reviewed, accepted": "these, and suggestions accepted in bulk",
+    "labelled, reviewed, accepted, unseen": "all, also what was up for review and accepted unseen",
     "labelled": "yours alone",
     "reviewed": "reviewed suggestions alone",
     "accepted": "accepted suggestions alone",
@@ -132,7 +134,7 @@ def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
     page = Page(f"{counted(results['images'], 'image', 'is', 'are')} exported")
     page.add_lines(f"folder  {results['folder']}\nformat  {results['format']}\nlabels  {origins}")
     page.add_alert("success", "labels.csv has a line for each image, and README.md says how they came about")
-    for reason, count in results["left_out"].items():
-        page.add_alert("info", f"{counted(count, 'sample')} left out: {reason}")
+    for line in left_out_lines(results["left_out"], results["labels"]):
+        page.add_alert("info", re.sub("'([^']*)'", lambda match: repr(LABELS.get(match[1], match[1])), line))
     page.add_notes(results)
     return page.add_table(results["rows"])

@@ -128,9 +128,10 @@ def _ask_to_confirm(form: Form, view: Any, field: str, action: str) -> None:
     if action == "accept" and source.method == "auto_label":
         view = view.exists(f"{label_field}.label", False)  # existing labels stay
     label = label if action == "correct" else None
+    status = form.value("status", ReviewSettings.status)
     for name in CONFIRMED:
         others: dict[str, Any] = {other: True for other in CONFIRMED if other != name}
-        config = ReviewSettings(action=action, **others)
+        config = ReviewSettings(action=action, status=status, seen=bool(form.value("seen")), **others)
         try:
             policy.check([view], Review(field, label_field, label, None, config, source))
         except policy.Refused as error:

@@ -376,12 +376,27 @@ def test_decisions_of_a_file_are_refused_with_its_line(suggestions, typed, tmp_p
     assert dataset.values("ground_truth.label") == ["cat", "cow"]
 
 
+def test_the_review_queue_is_listed_to_be_decided_in_a_file(suggestions, tmp_path, typed):
+    dataset = suggestions(["cat", "dog"])
+    dataset.set_values("auto_label.status", ["review", "review"])
+    path = tmp_path / "decisions.csv"
+
+    code, out, _ = typed("list-suggestions", dataset.name, "auto_label", "--csv", str(path), "--first", "1")
+    assert code == 0 and dataset.first().id in out and f"--from {path}" in out
+    path.write_text(path.read_text().replace(",,,", ",accept,,"))
+    assert typed("review-labels", dataset.name, "auto_label", "--from", str(path), "--quiet")[0] == 0
+
+    dataset.reload()
+    assert dataset.values("ground_truth.label") == ["cat", None]
+
+
 # Light commands, with arguments that suit a dataset with one run of auto_label.
 LIGHT = {
     "list-runs": (),
     "load-results": ("evenset_auto_label_1",),
     "stop-run": ("evenset_auto_label_1",),
     "delete-run": ("evenset_auto_label_1", "--dry-run"),
+    "list-suggestions": ("auto_label", "--first", "3"),
     "review-labels": ("auto_label", "--quiet"),
     "set-target": ("evenset_auto_label_1", "--target-precision", "0.9", "--dry-run"),
     "list-embeddings": (),

@@ -21,7 +21,7 @@ def test_a_copy_is_undone_as_the_dataset_itself_is_and_leaves_the_others_alone(l
     first, second = labelled(), labelled()
     before = everything(first)
 
-    review_labels(second, "auto_label", status="all", progress=False)
+    review_labels(second, "auto_label", status="all", force=True, progress=False)
     assert [row["state"] for row in list_runs(second).rows] == ["done", "done"]
     assert load_results(second, "evenset_auto_label_1") == load_results(first, "evenset_auto_label_1")
     for key in ("evenset_review_labels_1", "evenset_auto_label_1"):

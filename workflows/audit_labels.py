@@ -16,7 +16,7 @@ from .data.checks import check_images, check_label_field, require_fields
 from .data.field_access import require_visible
 from .data.internals import root_dataset
 from .data.label_text import or_none
-from .data.provenance import REVIEWED, Reviewed
+from .data.provenance import NOBODY_LOOKED, REVIEWED
 from .data.status import Status
 from .display.charts import Chart, Series
 from .display.results import Part, RunResults, Summary
@@ -136,7 +136,7 @@ def _evaluate(run: Run, field: str, alpha: float) -> AuditResults:
         if i not in suggested:
             continue
         label = None if text == unlabelled else or_none(text)
-        if (label is not None and reviewed != Reviewed.BULK) or (label is None and suggestion is None):
+        if (label is not None and reviewed not in NOBODY_LOOKED) or (label is None and suggestion is None):
             checked += 1
             correct += label == suggested[i]
     complete = checked == len(suggested)

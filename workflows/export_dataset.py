@@ -49,7 +49,8 @@ def export_dataset(
         folder: a new or empty folder
         label_field: a field of `fo.Classification`
         labels: which labels: labelled (by you), reviewed (accepted as seen, or corrected), accepted (suggestions that
-            auto_label accepted, or a review in bulk); several with commas, or a list
+            auto_label accepted, or a review in bulk), unseen (up for review, and accepted by force); several with
+            commas, or a list
         suggestions: field of auto_label whose accepted suggestions count, for labels="accepted"; None: the newest one
         splits: tags that become folders, with commas, or a list; "none": one folder for all; None: the tags of the
             newest split_dataset, if there is one
@@ -130,6 +131,7 @@ def _export(run: Run, target: Path, chosen: Selection, request: Request, setting
         origins=count_origins(rows, copied),
         rows=count_classes(rows, copied, request.splits),
         left_out=chosen.left_out,
+        labels=list(request.wanted),
         skipped={rows[row].id: reason for row, reason in skipped.items()},
         notes=_notes(run, rows, layout, copied, escaped),
     )

@@ -144,7 +144,7 @@ def test_pipes_in_the_folders_of_runs_and_generators_hang_nothing(clusters, gene
     dataset = clusters(30, 20)
     dataset.persistent = True
     run = evenset.auto_label(dataset, "ground_truth", embeddings="vector", progress=False).run_key
-    evenset.review_labels(dataset, "auto_label", status="all", progress=False)
+    evenset.review_labels(dataset, "auto_label", status="all", force=True, progress=False)
     folder = Path(fo.config.default_dataset_dir) / "evenset" / str(dataset._doc.id)
     names = {"parts.npz", "checkpoint.safetensors", "decision.npz", "changes.jsonl", NOTE}
     names |= {"model_index.json", "config.json", "scheduler_config.json", "diffusion_pytorch_model.safetensors"}

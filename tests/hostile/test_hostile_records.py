@@ -25,7 +25,7 @@ def reviewed(clusters, finished):
         dataset = clusters(30, 20)
         for name in ("first", "second"):
             evenset.auto_label(dataset, "ground_truth", embeddings="vector", output_field=name, progress=False)
-        evenset.review_labels(dataset, "second", status="all", progress=False)
+        evenset.review_labels(dataset, "second", status="all", force=True, progress=False)
         return dataset
 
     return finished("records to damage", make)

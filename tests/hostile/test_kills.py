@@ -54,7 +54,7 @@ WORKFLOWS = {  # name: data, what is done before, and the call that is killed
     "review_labels": (
         "clusters",
         lambda d: evenset.auto_label(d, "ground_truth", embeddings="vector", **QUIET),
-        lambda d: evenset.review_labels(d, "auto_label", status="all", **QUIET),
+        lambda d: evenset.review_labels(d, "auto_label", status="all", force=True, **QUIET),
     ),
     "find_mistakes, vectors": (
         "clusters",

@@ -524,6 +524,22 @@ def test_a_choice_can_be_taken_back(app, labelled):
     assert button("") == button(None) == "Accept 80 suggestions" != button("class 1")
 
 
+def test_what_is_up_for_review_is_accepted_by_a_tick_at_seen_or_at_force(app, labelled):
+    params = dict(field="auto_label", status="all")
+
+    def refusals(**more):
+        return [name for name in app.form(labelled, "review_labels", {**params, **more}) if name.startswith("refused")]
+
+    ids = labelled.match({"auto_label.status": "accepted"}).limit(2).values("id")
+    labelled.set_values("auto_label.status", dict.fromkeys(ids, "review"), key_field="id")
+    try:
+        (sentence,) = refusals()
+        assert "up for review" in sentence and "'Seen'" in sentence and "'Force'" in sentence
+        assert refusals(seen=True) == refusals(force=True) == refusals(status="accepted") == []
+    finally:
+        labelled.set_values("auto_label.status", dict.fromkeys(ids, "accepted"), key_field="id")
+
+
 def test_an_audit_is_reviewed_on_the_samples_that_it_drew(app, labelled):
     drawn = audit_labels(labelled, "auto_label", size=5, progress=False)
     params = dict(field="auto_label", status="all", audit=True, seen=True, saved_view=drawn.views["audit"])

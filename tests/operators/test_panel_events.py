@@ -249,7 +249,7 @@ def test_a_run_whose_field_has_another_name_offers_no_views_and_does_not_promise
 def test_delete_all_opens_the_form_of_all_runs_and_one_call_undoes_them(suggested):
     panel = Panel(suggested).open("runs")
     assert "Delete all" not in panel.send("on_tab", value="runs").page  # of a single run
-    review_labels(suggested, "auto_label", status="all", progress=False)
+    review_labels(suggested, "auto_label", status="all", force=True, progress=False)
 
     page = panel.send("on_tab", value="runs").page
     assert "Delete all" in page

@@ -252,7 +252,7 @@ def test_a_read_only_field_is_read_but_not_written(clusters, refused, name):
     field.save()
     label(dataset, output_field="more")
     with refused(dataset, f"the field {name!r} of {dataset.name!r} is read-only"):
-        review_labels(dataset, "auto_label", status="all", progress=False)
+        review_labels(dataset, "auto_label", status="all", force=True, progress=False)
 
 
 @pytest.mark.parametrize("name", ["ground_truth", "auto_label"])
@@ -261,7 +261,7 @@ def test_a_view_that_hides_what_is_reviewed_is_refused(clusters, refused, name):
     label(dataset)
     hidden = dataset.exclude_fields(name)
     with refused(dataset, f"hides the field {name!r}"):
-        review_labels(hidden, "auto_label", status="all", progress=False)
+        review_labels(hidden, "auto_label", status="all", force=True, progress=False)
     with refused(dataset, f"hides the field {name!r}"):
         audit_labels(hidden, "auto_label", progress=False)
 
@@ -270,7 +270,7 @@ def test_a_view_that_hides_what_is_reviewed_is_refused(clusters, refused, name):
 def test_a_view_of_some_attributes_does_not_hide_who_gave_a_label(clusters, hide):
     dataset = clusters(20, 10)
     label(dataset)
-    review_labels(dataset, "auto_label", status="all", progress=False)
+    review_labels(dataset, "auto_label", status="all", force=True, progress=False)
 
     labels = read_labels(hide(dataset), "ground_truth")
 

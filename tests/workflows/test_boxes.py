@@ -10,6 +10,7 @@ from evenset import (
     balance_classes,
     delete_run,
     find_mistakes,
+    list_suggestions,
     resume_run,
     review_labels,
     set_target,
@@ -78,7 +79,7 @@ def test_deleted_runs_leave_the_dataset_as_it_was(boxed_digits, everything):
     before = everything(dataset)
     results = auto_label(dataset, "ground_truth", **FAST)
     assert results.accepted + results.review == 40
-    assert review_labels(dataset, "auto_label", status="all", progress=False).changed == 40
+    assert review_labels(dataset, "auto_label", status="all", force=True, progress=False).changed == 40
     assert not [label for label in flat(dataset, "ground_truth.label") if label is None]
 
     delete_run(dataset, "all")
@@ -92,7 +93,7 @@ def test_the_review_view_opens_crops_the_least_certain_first_and_follows_reviews
     confidence, count = view.values("auto_label.confidence"), len(view)
 
     assert count == flat(labelled, "auto_label.status").count("review") > 3 and confidence == sorted(confidence)
-    assert review_labels(view.limit(3), "auto_label", status="review", progress=False).changed == 3
+    assert review_labels(view.limit(3), "auto_label", status="review", force=True, progress=False).changed == 3
     assert len(labelled.load_saved_view("auto_label: review")) == count - 3
 
 
@@ -129,8 +130,22 @@ def test_decisions_by_label_id_are_written_and_undone(labelled, everything, tmp_
     assert plain(everything(labelled)) == before
 
 
+def test_the_list_of_boxes_has_ids_that_a_review_takes(labelled, tmp_path):
+    listed = list_suggestions(labelled, "auto_label", status="all", csv=tmp_path / "boxes.csv", first=3)
+    own = {box.id: box.label for box in boxes_of(labelled, "ground_truth")}
+    assert listed.total == list(own.values()).count(None) and all(own[row["id"]] is None for row in listed)
+    confidences = [row["confidence"] for row in listed]
+    assert confidences == sorted(confidences)
+    header, *lines = (tmp_path / "boxes.csv").read_text().splitlines()
+    (tmp_path / "boxes.csv").write_text("\n".join([header, *[line.replace(",,", ",accept,", 1) for line in lines]]))
+
+    review_labels(labelled, "auto_label", labels=tmp_path / "boxes.csv", progress=False)
+
+    assert {box.id for box in reviewed_boxes(labelled)} == {row["id"] for row in listed}
+
+
 def test_an_undo_keeps_boxes_that_were_edited_or_deleted_since(labelled):
-    results = review_labels(labelled, "auto_label", status="all", progress=False)
+    results = review_labels(labelled, "auto_label", status="all", force=True, progress=False)
     for sample in labelled.iter_samples():
         reviewed = [box for box in sample.ground_truth.detections if getattr(box, "evenset_run", None)]
         if len(reviewed) > 1:
@@ -300,7 +315,7 @@ def test_a_name_that_counts_as_no_label_is_replaced_by_a_review(few):
 
     results = auto_label(dataset, "ground_truth", embeddings=vectors, unlabelled="object", progress=False)
     assert results.names == ["a", "b"]
-    review_labels(dataset, "auto_label", status="all", progress=False)
+    review_labels(dataset, "auto_label", status="all", force=True, progress=False)
 
     assert dict(zip(flat(dataset, "ground_truth.id"), flat(dataset, "ground_truth.label"), strict=True)) == truth
 

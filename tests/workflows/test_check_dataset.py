@@ -84,6 +84,10 @@ def test_what_was_planted_is_found_and_nothing_else(photos, tmp_path):
     assert (row["samples"], row["groups"], row["view"]) == (8, 4, "check: near duplicates")
     assert "similarity from 0.9" in row["limit"] and "redundant" in row["remedy"]
     assert "of 42 samples have a problem" in str(results)
+    lines = str(results).splitlines()
+    found = [row["problem"] for row in results if row["samples"]]
+    assert all(sum(line.startswith(name) for line in lines) == 1 for name in found)
+    assert sum(line.startswith("nothing else: ") for line in lines) == (len(found) < len(results.rows))
 
 
 def test_members_of_a_group_stand_side_by_side_and_one_of_each_is_kept(photos):
@@ -167,6 +171,7 @@ def test_a_dataset_of_which_nothing_is_wrong_says_so(photos):
 
     assert results.flagged == 0 and results.views == {} and dataset.list_saved_views() == []
     assert "nothing is wrong with the 30 samples" in str(results)
+    assert "\nnothing of these: unreadable, exact duplicates, " in str(results) and len(str(results).splitlines()) == 4
     assert dataset.first().check.problems == [] and dataset.first().check.brightness > 0
 
 

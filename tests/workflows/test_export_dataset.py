@@ -61,7 +61,7 @@ def test_fiftyone_reads_back_each_split_image_by_image_and_label_by_label(digits
     for tag in ("train", "val", "test"):
         again = read_back(tmp_path / "out" / tag, KINDS[format])
         assert content(again) == content(dataset.match_tags(tag))
-    assert results.images == 100 and results.left_out == {"without a wanted label": 20}
+    assert results.images == 100 and results.left_out == {"without a label": 20}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "README.md",
         "labels.csv",
@@ -107,14 +107,17 @@ def test_csv_has_a_line_for_each_copied_image_which_fiftyone_reads_too(digits, t
 
 @pytest.fixture
 def reviewed(suggestions, digit_files):
-    """Eight accepted suggestions: two of labelled samples, two seen, one corrected, one accepted in bulk, two left."""
-    dataset = suggestions(["cat"] * 8, ["own", "own", *[None] * 6])
-    paths, _ = digit_files(8)
+    """Ten suggestions: two of labelled samples, two seen, one corrected, one accepted in bulk, two left, one in review
+    and accepted by force, one without a label."""
+    dataset = suggestions(["cat"] * 10, ["own", "own", *[None] * 8])
+    paths, _ = digit_files(10)
     dataset.set_values("filepath", paths)
     ids = dataset.values("id")
+    dataset.set_values("auto_label.status", dict.fromkeys(ids[8:], "review"), key_field="id")
     review_labels(dataset.select(ids[2:4]), "auto_label", seen=True, **QUIET)
     review_labels(dataset.select(ids[4]), "auto_label", action="correct", label="dog", new_class=True, **QUIET)
     review_labels(dataset.select(ids[5]), "auto_label", **QUIET)
+    review_labels(dataset.select(ids[8]), "auto_label", status="review", force=True, **QUIET)
     confidences = dataset.values("auto_label.confidence")
     dataset.set_values("auto_label.confidence", [0.91 if number == 6 else c for number, c in enumerate(confidences)])
     return dataset
@@ -126,6 +129,7 @@ def reviewed(suggestions, digit_files):
         ("labelled", {"labelled": ["own", "own"]}),
         ("reviewed", {"reviewed": ["cat", "cat", "dog"]}),
         ("accepted", {"accepted": ["cat", "cat", "cat"]}),
+        ("unseen", {"unseen": ["cat"]}),
         ("labelled, reviewed", {"labelled": ["own", "own"], "reviewed": ["cat", "cat", "dog"]}),
         (["reviewed", "accepted"], {"reviewed": ["cat", "cat", "dog"], "accepted": ["cat", "cat", "cat"]}),
     ],
@@ -140,7 +144,14 @@ def test_only_the_wanted_labels_are_exported_with_their_origin(reviewed, tmp_pat
         found.setdefault(row["origin"], []).append(row["label"])
     assert found == expected
     assert results.origins == {origin: len(names) for origin, names in expected.items()}
-    assert results.left_out.get("without a wanted label", 0) == 8 - len(rows)
+    left = {  # the two that auto_label accepted have no label of their own
+        "with a label of your own": 2 * ("labelled" not in expected),
+        "with a reviewed suggestion": 3 * ("reviewed" not in expected),
+        "accepted in bulk": "accepted" not in expected,
+        "accepted unseen although up for review": "unseen" not in expected,
+        "without a label": 1 if "accepted" in expected else 3,
+    }
+    assert results.left_out == {reason: count for reason, count in left.items() if count}
     runs = {row["id"]: (row["run"], row["confidence"]) for row in rows}
     if "accepted" in expected:
         assert runs[ids[6]] == ("evenset_auto_label_1", "0.91")
@@ -153,7 +164,24 @@ def test_accepted_suggestions_are_labels_in_fiftyones_format(reviewed, tmp_path,
     export_dataset(reviewed, tmp_path / "out", "ground_truth", labels="accepted", format="fiftyone", **QUIET)
     again = read_back(tmp_path / "out", fo.types.FiftyOneDataset)
     assert again.values("ground_truth.label") == ["cat"] * 3 and 0.91 in again.values("ground_truth.confidence")
-    assert reviewed.count("ground_truth") == 6
+    assert reviewed.count("ground_truth") == 7
+
+
+def test_labels_accepted_in_bulk_are_counted_beside_missing_ones_with_the_argument_that_adds_them(reviewed, tmp_path):
+    text = str(export_dataset(reviewed, tmp_path / "out", "ground_truth", **QUIET))
+    assert "3 samples left out: without a label." in text
+    assert "1 sample left out: accepted in bulk (labels='labelled, reviewed, accepted' exports them too)." in text
+    assert "accepted unseen although up for review (labels='labelled, reviewed, unseen' exports" in text
+    readme = (tmp_path / "out" / "README.md").read_text()
+    assert "- 1 sample left out: accepted in bulk\n" in readme
+
+
+def test_the_readme_has_settings_in_words(reviewed, tmp_path):
+    review_labels(reviewed, "auto_label", labels={reviewed.last().id: "cat"}, **QUIET)
+    export_dataset(reviewed, tmp_path / "out", "ground_truth", labels="labelled, accepted", **QUIET)
+    readme = (tmp_path / "out" / "README.md").read_text()
+    assert "  - labels: labelled, accepted\n" in readme and "  - new class: on\n" in readme
+    assert not set("{}[]") & set(readme) and "=" not in readme.partition("## Runs")[2]
 
 
 def test_synthetic_samples_are_left_out_unless_they_are_asked_for(digits, digit_files, tmp_path):
@@ -274,7 +302,7 @@ def test_folders_that_cannot_be_used_are_refused_by_name(digits, tmp_path, refus
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (dict(labels="all"), ["labels has to be some of labelled, reviewed, accepted, not 'all'"]),
+        (dict(labels="all"), ["labels has to be some of labelled, reviewed, accepted, unseen, not 'all'"]),
         (dict(labels="accepted"), ["has a label in 'ground_truth' that is accepted", "name other labels"]),
         (dict(suggestions="truth"), ["'truth'"]),
         (dict(splits="train, val"), ["none of the 20 samples", "splits (train, val)", "split_dataset"]),
@@ -371,7 +399,7 @@ def test_the_readme_has_counts_runs_and_flags_but_no_place_on_this_machine(digit
 
     totals = [sum(row[tag] for row in exported.rows) for tag in ("train", "val", "test")]
     assert totals == [*results.counts.values()] and f"| all | {' | '.join(map(str, totals))} |" in text
-    assert f"`{results.run_key}`" in text and "seed=7" in text and f"fiftyone {fo.__version__}" in text
+    assert f"`{results.run_key}`" in text and "  - seed: 7\n" in text and f"fiftyone {fo.__version__}" in text
     assert str(tmp_path) not in text and "licences of their sources" in text
     assert text.count("fo.Dataset.from_dir(") == 3
 

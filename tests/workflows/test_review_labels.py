@@ -74,7 +74,23 @@ def test_what_a_person_looked_at_is_marked_as_seen_and_review_is_taken_where_ask
     assert results.changed == 4
     assert set(suggested.select(some).values("ground_truth.evenset_review")) == {"seen"}
     both = len(with_status(suggested, "accepted")) + len(with_status(suggested, "review"))
-    assert review(suggested, status="all").changed == both
+    assert review(suggested, status="all", seen=True).changed == both
+
+
+@pytest.mark.parametrize("status", ["review", "all"])
+def test_what_is_up_for_review_is_accepted_unseen_only_by_force_and_carries_that(suggested, refused, status):
+    left, accepted = (with_status(suggested, name).values("id") for name in ("review", "accepted"))
+    with refused(suggested, f"{len(left)} suggestions are up for review", "seen=True", "force=True"):
+        review(suggested, status=status)
+    assert review(suggested.select(left[:1]), status=status, seen=True).changed == 1
+    assert review(suggested.select(left[1:2]), status=status, action="reject").changed == 1
+
+    results = review(suggested, status=status, force=True)
+
+    assert f"{len(left) - 2} suggestions were up for review, and accepted unseen" in str(results)
+    assert set(suggested.select(left[2:]).values("ground_truth.evenset_review")) == {"unseen"}
+    marks = {"bulk"} if status == "all" else {None}
+    assert set(suggested.select(accepted).values("ground_truth.evenset_review")) == marks
 
 
 def test_correcting_writes_the_label_that_was_said(suggested):

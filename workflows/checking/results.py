@@ -42,7 +42,10 @@ class CheckResults(RunResults):
             head += "a problem, or several"
         else:
             head += f"nothing is wrong with the {counted(self.samples, 'sample')}"
-        return [head, "", self.rows, *self.notes]
+        found = [row for row in self.rows if row["samples"]]
+        others = ", ".join(row["problem"] for row in self.rows if not row["samples"])
+        rest = [f"nothing {'else' if found else 'of these'}: {others}"] if others else []
+        return [head, "", *([found] if found else []), *rest, *self.notes]
 
     def charts(self) -> dict[str, Chart]:
         return {"problems": bars(self.rows, "Samples with a problem", "problem", "samples")}

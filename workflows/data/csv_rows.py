@@ -1,12 +1,12 @@
-"""Rows of a CSV file by column, or of a file with one id a line, each with its line number."""
+"""Rows of a CSV file by column, or of a file with one id a line, each with its line number; and new CSV files."""
 
 from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...models.errors import InvalidInput
 from ...models.regular_files import regular
@@ -73,3 +73,20 @@ def _numbered(rows: Iterator[list[str]], path: str) -> Iterator[tuple[int, list[
             raise InvalidInput(f"{path}, line {line}: {error}") from None
         if any(cells):
             yield line, cells
+
+
+def write_rows(path: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Writes a new CSV file; without rows, one without columns but the id.
+
+    Raises:
+        ValueError: the file is there already, or cannot be written
+    """
+    try:
+        with regular(Path(path)).open("x", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]) if rows else [ID])
+            writer.writeheader()
+            writer.writerows(rows)
+    except FileExistsError:
+        raise InvalidInput(f"{path} is there already, perhaps with decisions: name another file") from None
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written: {error.strerror}") from None

@@ -24,9 +24,13 @@ class ReviewAction(StrEnum):
 class Reviewed(StrEnum):
     """How a label was reviewed: `evenset_review`."""
 
-    BULK = "bulk"  # nobody looked at the sample
+    BULK = "bulk"  # accepted by its confidence: nobody looked at the sample
+    UNSEEN = "unseen"  # up for review, and accepted by force although nobody looked
     SEEN = "seen"
     CORRECTED = "corrected"
+
+
+NOBODY_LOOKED = (Reviewed.BULK, Reviewed.UNSEEN)
 
 
 class Selection(StrEnum):

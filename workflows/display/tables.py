@@ -9,9 +9,10 @@ from typing import Any
 FIGURE = re.compile(r"[-+]?[\d.,]+( %)?")
 BOUND = re.compile(r"_(low|high)$")
 FRACTIONS = frozenset(
-    "accuracy at_least balanced_accuracy confidence coverage cross_fitted_accuracy highest lowest macro_f1 precision "
-    "recall recall_with_synthetic test_recall weight".split()
+    "accuracy at_least balanced_accuracy confidence coverage cross_fitted_accuracy highest lowest macro_f1 "
+    "mistakenness precision recall recall_with_synthetic test_recall weight".split()
 )
+MAX_ROUNDED = 1000  # larger numbers show all digits before the point
 POINTS = ("gain",)  # differences of fractions, shown with their sign
 ATTACK = re.compile(r"(fgsm|pgd)_\w+_255")  # accuracy under an attack
 
@@ -72,7 +73,9 @@ def _shown(key: str, value: Any) -> Any:
         return f"{100 * value:+.1f}"
     if key in FRACTIONS or ATTACK.fullmatch(key):
         return percent(value)
-    return f"{value:,.1f}" if key == "seconds" else value
+    if key == "seconds":
+        return f"{value:,.1f}"
+    return float(f"{value:.3g}") if isinstance(value, float) and abs(value) < MAX_ROUNDED else value
 
 
 def _are_figures(values: list[Any]) -> bool:

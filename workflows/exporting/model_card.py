@@ -25,6 +25,7 @@ ORIGINS = {
     Origin.LABELLED: "by a person, or imported, before Evenset",
     Origin.REVIEWED: "a suggestion that a person looked at, and accepted or corrected",
     Origin.ACCEPTED: "a suggestion that was accepted by its confidence, or in bulk: nobody looked at each",
+    Origin.UNSEEN: "a suggestion that was up for review, and accepted by force: nobody looked at it",
     Origin.SYNTHETIC: "a generated or augmented image, with the label that it was made for",
 }
 LOADING = {
@@ -117,9 +118,8 @@ def _runs(run: Run) -> Iterator[str]:
     yield "## Runs"
     yield ""
     for record in [*done, run.record]:
-        given = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in _given(record).items())
-        samples = counted(record.samples, "sample")
-        yield f"- `{record.key}`, {_date(record.started)}, {samples}{': ' + _code(given) if given else ''}"
+        yield f"- `{record.key}`, {_date(record.started)}, {counted(record.samples, 'sample')}"
+        yield from (f"  - {name.replace('_', ' ')}: {_cell(_text(value))}" for name, value in _given(record).items())
     yield ""
 
 
@@ -127,9 +127,21 @@ def _given(record: RunRecord) -> dict[str, Any]:
     """Arguments of a run, and settings that differ from their defaults."""
     kinds = [kind for kind in vars(settings).values() if isinstance(kind, type) and issubclass(kind, settings.Settings)]
     defaults = [(item.name, item.default) for kind in kinds for item in fields(kind)]
-    inputs = {name: value for name, value in record.inputs.items() if value not in (None, "", [], False)}
+    inputs = {name: value for name, value in record.inputs.items() if value not in (None, "", [], {}, False)}
     changed = {name: value for name, value in record.settings.items() if (name, value) not in defaults}
     return {name: value for name, value in {**inputs, **changed}.items() if name not in PRIVATE}
+
+
+def _text(value: Any) -> str:
+    """An argument or a setting in words: "on", "a, b", "cat: 100, dog: 200", "cat: kitten, puss; dog"."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, dict):
+        rows = [f"{name}: {text}" if (text := _text(item)) else name for name, item in value.items()]
+        return ("; " if any(isinstance(item, (dict, list)) for item in value.values()) else ", ").join(rows)
+    if isinstance(value, list):
+        return ", ".join(map(_text, value))
+    return "none" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _date(seconds: float) -> str:

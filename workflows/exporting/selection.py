@@ -17,7 +17,7 @@ from ..data.provenance import RUN_KEY, Reviewed, provenance_paths
 from ..data.status import Status
 from ..display.tables import counted
 
-NOT_WANTED, NO_SPLIT, IS_SYNTHETIC = "without a wanted label", "in none of the splits", "synthetic"  # why left out
+NO_LABEL, NO_SPLIT, IS_SYNTHETIC = "without a label", "in none of the splits", "synthetic"  # why left out
 
 
 class Origin(StrEnum):
@@ -26,10 +26,22 @@ class Origin(StrEnum):
     LABELLED = "labelled"  # by the user, or imported
     REVIEWED = "reviewed"  # written by a review, seen or corrected by a person
     ACCEPTED = "accepted"  # a suggestion that auto_label accepted, or a review in bulk
+    UNSEEN = "unseen"  # up for review, and accepted by force
     SYNTHETIC = "synthetic"
 
 
-WANTED = (Origin.LABELLED, Origin.REVIEWED, Origin.ACCEPTED)  # what `labels` may name
+ORIGINS = {  # of a label that a review wrote
+    Reviewed.SEEN: Origin.REVIEWED,
+    Reviewed.CORRECTED: Origin.REVIEWED,
+    Reviewed.UNSEEN: Origin.UNSEEN,
+}
+UNWANTED = {  # why a sample is left out whose label `labels` does not name
+    Origin.LABELLED: "with a label of your own",
+    Origin.REVIEWED: "with a reviewed suggestion",
+    Origin.ACCEPTED: "accepted in bulk",
+    Origin.UNSEEN: "accepted unseen although up for review",
+}
+WANTED = (Origin.LABELLED, Origin.REVIEWED, Origin.ACCEPTED, Origin.UNSEEN)  # what `labels` may name
 
 
 @dataclass(frozen=True)
@@ -117,8 +129,8 @@ def select(samples: Any, request: Request) -> Selection:
                 left_out[IS_SYNTHETIC] += 1
                 continue
             row = Row(sample_id, path, label[0], Origin.SYNTHETIC, None, "", maker)
-        if row is None:
-            left_out[NOT_WANTED] += 1
+        if row is None or (row.origin in UNWANTED and row.origin not in request.wanted):
+            left_out[UNWANTED[Origin(row.origin)] if row else NO_LABEL] += 1
             continue
         own = [tag for tag in request.splits if tag in (tags or ())]
         if own[1:]:
@@ -135,7 +147,7 @@ def select(samples: Any, request: Request) -> Selection:
 
 
 def _row(sample_id: str, path: str, label: list[Any], request: Request) -> Row | None:
-    """The row of a real sample; None where it has no label of the wanted kinds.
+    """The row of a real sample, of whatever origin; None where it has no label.
 
     Args:
         label: text, confidence, run and review of the label, and text, confidence and status of the suggestion
@@ -143,13 +155,8 @@ def _row(sample_id: str, path: str, label: list[Any], request: Request) -> Row |
     text, confidence, run, review, *suggested = label
     if or_none(text) is not None:
         is_own = not (isinstance(run, str) and RUN_KEY.fullmatch(run))
-        seen = review in (Reviewed.SEEN, Reviewed.CORRECTED)
-        origin = Origin.LABELLED if is_own else Origin.REVIEWED if seen else Origin.ACCEPTED
-        return (
-            Row(sample_id, path, text, origin, confidence, "", None if is_own else run)
-            if (origin in request.wanted)
-            else None
-        )
+        origin = Origin.LABELLED if is_own else ORIGINS.get(review, Origin.ACCEPTED)
+        return Row(sample_id, path, text, origin, confidence, "", None if is_own else run)
     if suggested and Origin.ACCEPTED in request.wanted:
         text, confidence, status = suggested
         if status == Status.ACCEPTED and or_none(text) is not None:

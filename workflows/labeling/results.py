@@ -211,7 +211,7 @@ def _precision(correct: np.ndarray, alpha: float) -> dict[str, float | None]:
     low, high = clopper_pearson(count, total, alpha)
     values = (count / total, low, high) if total else (None, None, None)
     names = ("precision", "precision_low", "precision_high")
-    return {"held_out": total, "held_out_correct": count, **dict(zip(names, values, strict=True))}
+    return {"held_out_accepted": total, "held_out_accepted_correct": count, **dict(zip(names, values, strict=True))}
 
 
 def _member_rows(labels: Labels, predictions: Predictions, calibration: np.ndarray) -> list[dict[str, Any]]:

@@ -1,4 +1,5 @@
-"""Safeguards of a review: it neither takes most of a class's labels nor restores a removed class unless allowed."""
+"""Safeguards of a review: it neither takes most of a class's labels, nor restores a removed class, nor accepts unseen
+what is up for review, unless allowed."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ from ..data.fields import DB_BATCH
 from ..data.internals import root_dataset
 from ..data.labels import name_index
 from ..data.provenance import ReviewAction, provenance_paths
+from ..data.status import Status
+from ..display.tables import counted
 from ..runs import cached_arrays, records
 from ..runs.records import RunRecord
 from .decisions import names_written
@@ -46,7 +49,7 @@ def batches(dataset: Any, ids: Sequence[str]) -> list[Any]:
 
 
 def check(views: Sequence[Any], review: Review, ids: set[str] | None = None) -> None:
-    """Refuses a review that would restore removed classes, or take most of a class's labels.
+    """Refuses a review that would restore removed classes, take most of a class's labels, or accept unseen ones.
 
     Args:
         views: of the items that the review takes
@@ -61,6 +64,8 @@ def check(views: Sequence[Any], review: Review, ids: set[str] | None = None) -> 
         return  # no label of the label field changes
     dataset = root_dataset(views[0])
     _check_provenance(dataset, label_field)
+    if review.is_unseen and Status.REVIEW in review.statuses and not settings.force:
+        _check_seen(views, review, ids)
     written, counts = _effect(views, review, ids)
     gone = sorted(gone_classes(dataset, review.writer, label_field, written))
     if gone and not settings.new_class:
@@ -76,6 +81,16 @@ def check(views: Sequence[Any], review: Review, ids: set[str] | None = None) -> 
         raise Refused(
             f"{verb} would take {describe(most)}, more than half of a class: "
             "look at each of them first (force=True does it anyway)"
+        )
+
+
+def _check_seen(views: Sequence[Any], review: Review, ids: set[str] | None) -> None:
+    """Refuses to accept what is up for review, where nobody looked at it."""
+    rows = (row for view in views for row in zip(*items.values(view, ["id", f"{review.field}.status"]), strict=True))
+    if count := sum(status == Status.REVIEW and (ids is None or i in ids) for i, status in rows):
+        raise Refused(
+            f"{counted(count, 'suggestion', 'is', 'are')} up for review, and accepting in bulk looks at none: look at "
+            "each, correct the wrong ones, and accept the others with seen=True (force=True accepts them unseen)"
         )
 
 

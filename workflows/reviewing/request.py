@@ -47,6 +47,12 @@ class Review:
         return None if label == self.writer.inputs.get("unlabelled") else or_none(label)
 
     @property
+    def is_unseen(self) -> bool:
+        """Whether it accepts suggestions of auto_label that nobody looked at."""
+        accepts = self.decisions is None and self.settings.action == ReviewAction.ACCEPT
+        return accepts and not self.settings.seen and not self.is_of_mistakes
+
+    @property
     def state_attribute(self) -> str:
         """The attribute of a suggestion that `takes` goes by: whether it is flagged, or its status."""
         return "is_issue" if self.is_of_mistakes else "status"

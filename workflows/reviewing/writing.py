@@ -15,7 +15,7 @@ from ..data.field_access import require_writable
 from ..data.fields import DB_BATCH
 from ..data.internals import root_dataset
 from ..data.label_edits import Found, Line
-from ..data.provenance import PROVENANCE, REVIEWED, ReviewAction, Reviewed, Selection, provenance_paths
+from ..data.provenance import NOBODY_LOOKED, PROVENANCE, REVIEWED, ReviewAction, Reviewed, Selection, provenance_paths
 from ..data.status import Status
 from ..display.tables import counted
 from ..runs import lifecycle, records, review_undo, run_files
@@ -92,6 +92,8 @@ def carry_out(
         is_uniform = review.decisions is None and settings.action == run.record.settings["action"]
         action = settings.action if is_uniform else "mixed"
         changed = len(reviewed_ids(label_edits.read(run.folder)))
+        run.record.samples = changed  # of the view that it chose from, a review decides on these
+        run.save()
         labelled = run.remember("kept", lambda: labelled)
         results = ReviewResults(run.key, review.field, review.label_field, action, changed, labelled)
         results.unwritten = skipped + len(missed)
@@ -102,8 +104,7 @@ def carry_out(
 
 def _unseen_note(lines: list[Line], review: Review) -> list[str]:
     """A sentence on suggestions that were accepted unseen although they were up for review."""
-    settings = review.settings
-    if review.decisions is not None or settings.seen or settings.action != ReviewAction.ACCEPT:
+    if not review.is_unseen:
         return []
     own = [line["before"] or {} for line in lines if line["field"] == review.field]
     count = sum(before.get("status") == Status.REVIEW for before in own)
@@ -213,10 +214,11 @@ def _decided(
     settings = review.settings
     if review.decisions is None:
         name = None if settings.action == ReviewAction.REJECT else review.label or suggestion["label"]
-        accepted = Reviewed.SEEN if settings.seen else Reviewed.BULK
+        is_forced = review.is_unseen and suggestion.get("status") == Status.REVIEW
+        accepted = Reviewed.SEEN if settings.seen else Reviewed.UNSEEN if is_forced else Reviewed.BULK
         return name, Reviewed.CORRECTED if settings.action == ReviewAction.CORRECT else accepted
     name = review.decisions[item_id].name(suggestion.get("label"))
-    if name == old.get("label") and old.get(REVIEWED) != Reviewed.BULK:
+    if name == old.get("label") and old.get(REVIEWED) not in NOBODY_LOOKED:
         return name, None  # an original label stays one
     return name, Reviewed.SEEN if name in (suggestion.get("label"), old.get("label")) else Reviewed.CORRECTED
 

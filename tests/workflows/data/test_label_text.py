@@ -53,7 +53,7 @@ def test_a_suggestion_replaces_a_blank_label_and_no_other(clusters):
         *dataset.match({"auto_label.status": "accepted"}).values("id"),
     }
 
-    results = review_labels(dataset.limit(45), "auto_label", status="all", progress=False)
+    results = review_labels(dataset.limit(45), "auto_label", status="all", force=True, progress=False)
 
     assert results.changed == 2
     assert blank.values("ground_truth.label") == suggested

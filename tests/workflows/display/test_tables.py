@@ -38,6 +38,11 @@ def test_plain_keys_and_numbers_are_shown_as_words_and_percent():
     ]
 
 
+def test_other_decimals_have_three_digits():
+    shown = table([dict(name="x", score=0.123456, count=1234567, large=123456.75, none=None)])
+    assert shown.splitlines()[2].split() == ["x", "0.123", "1234567", "123457", "–"]
+
+
 def test_one_thing_is_no_several():
     assert [counted(n, "label") for n in (0, 1, 2, 1200)] == ["0 labels", "1 label", "2 labels", "1,200 labels"]
 

@@ -124,6 +124,12 @@ def test_a_new_class_is_written_where_it_is_allowed(suggestions):
     assert column(dataset, "ground_truth.label") == ["cow"]
 
 
+def test_the_list_of_runs_counts_decisions(suggestions):
+    dataset = suggestions(["cat", "dog", "cat", "dog"])
+    decide(dataset, {dataset.first().id: "cat"}, "auto_label")
+    assert [row["samples"] for row in list_runs(dataset)] == [4, 1]
+
+
 def test_most_of_a_class_goes_only_by_force(suggestions, refused):
     dataset = suggestions(["dog"] * 4, ["cat", "cat", "cat", "dog"], flagged=True)
     labels = dict.fromkeys(dataset.values("id")[:3], "dog")

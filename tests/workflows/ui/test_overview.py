@@ -73,7 +73,7 @@ def test_no_label_is_offered_to_what_cannot_be_read(tmp_path, make_dataset):
     useless = overview.unreadable(dataset, "ground_truth", key)
 
     assert (found.left, useless) == (2, 2)  # the third has a label
-    review_labels(dataset, "auto_label", status="all", action="accept", progress=False)
+    review_labels(dataset, "auto_label", status="all", force=True, action="accept", progress=False)
     found = overview.count(dataset, "ground_truth", "auto_label")
     assert steps(found, Findings(DONE, check=CHECKED))[0].button == "Auto-label"
     assert steps(found, Findings(DONE, useless, check=CHECKED))[0].button == "Find mistakes"

@@ -124,4 +124,4 @@ def test_where_all_is_accepted_nothing_waits(suggested):
 def test_a_review_joins_only_one_of_the_same_fields(suggested, refused):
     some = suggested.match({"auto_label.status": "review"}).limit(1)
     with refused(suggested, "evenset_auto_label_1 is not a finished review of 'auto_label'"):
-        review_labels(some, "auto_label", status="review", into="evenset_auto_label_1", progress=False)
+        review_labels(some, "auto_label", status="review", force=True, into="evenset_auto_label_1", progress=False)
