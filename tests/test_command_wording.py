@@ -13,7 +13,6 @@ from evenset.command_wording import use_options
         ("unlabelled='split' splits them too.", "--unlabelled split splits them too."),
         ("escape_formulas=False leaves them", "--no-escape-formulas leaves them"),
         ("or raise held_out_fraction.", "or raise --held-out-fraction."),
-        ("(labels='labelled, accepted' exports", "(--labels 'labelled, accepted' exports"),
         ("or classes={'cat': ['Cat'], 'dog': []}.", "or --classes 'cat = Cat, dog'."),
         ("give embeddings= another field", "give --embeddings another field"),
         ("have calibration_fraction=0.25", "have --calibration-fraction 0.25"),
@@ -27,10 +26,11 @@ from evenset.command_wording import use_options
     ],
 )  # fmt: skip
 def test_names_of_the_code_become_what_is_typed(sentence, shown):
-    assert use_options(sentence, "export_dataset") == shown
+    assert use_options(sentence, "auto_label") == shown
 
 
 def test_decisions_have_the_option_of_review_labels_alone():
+    assert use_options("(labels='a, b' exports", "export_dataset") == "(--labels 'a, b' exports"
     sentence = "labels={'a': 'cat'} decides"
     assert use_options("labels='d.csv' decides", "review_labels") == "--from d.csv decides"
     assert use_options(sentence, "delete_run") == sentence

@@ -68,7 +68,7 @@ def test_flags_are_listed_by_their_rank_without_those_whose_label_was_edited(fla
     results = list_suggestions(flags, "mistake")
     assert [row["id"] for row in results] == [ids[1], ids[0]]
     assert list(results.rows[0]) == ["id", "file", "current_label", "suggestion", "mistakenness", "reason"]
-    assert results.rows[0]["current_label"] == "cat" and "90.0 %" in str(results) and "because..." in str(results)
+    assert results.rows[0]["current_label"] == "cat" and "90.0 %" in str(results) and "because b..." in str(results)
     assert [row["id"] for row in list_suggestions(flags, "mistake", status="all")] == [ids[1], ids[0], ids[2]]
     flags.set_values("ground_truth.label", {ids[1]: "dog"}, key_field="id")
     assert [row["id"] for row in list_suggestions(flags, "mistake", status="flagged")] == [ids[0]]
