@@ -53,8 +53,8 @@ MAKE = {
     "TargetResults": dict(run_key="r", field="x", accepted=1, review=2, changed=1, decided=0, dry_run=True,
                           notes=[], **PROMISE),
     "SuggestionList": dict(field=HOSTILE, label_field="y", total=3, csv="f",
-                           rows=rows("id", file=["/a/b.png"] * 3, current_label=[None, HOSTILE, "b"],
-                                     suggestion=["a", "b", HOSTILE], confidence=[0.5, None, 0.7], status=["review"] * 3)),
+                           rows=rows("id", file=["/a/b.png"] * 3, current_label=[None, HOSTILE, "b"], suggestion=NAMES,
+                                     confidence=[0.5, None, 0.7], status=["review"] * 3)),
     "ReviewResults": dict(run_key="r", field=HOSTILE, label_field="y", action="accept", changed=3, kept=1),
     "AuditResults": dict(run_key="r", field="x", drawn=10, checked=10, right=9, alpha=0.1, precision=0.9, low=0.7,
                          high=1.0, views={"audit": "x: audit"}),
@@ -98,6 +98,7 @@ MAKE = {
 TEXTS = {"format", "class", "member", "score", "method", "training_set", "key", "state", "error", "encoder", "run_key"}
 TEXTS |= {"field", "label_field", "action", "promise", "most_suggested", "started", "last_use", "dry_run"}
 TEXTS |= {"problem", "limit", "view", "remedy"}
+TEXTS |= {"id", "file", "current_label", "suggestion", "status"}
 TEXTS |= {"mean", "std", "fields"}  # a list a row
 
 
@@ -114,6 +115,7 @@ def test_every_class_of_results_is_here():
         "TargetResults",
         "DryRun",
         "RunList",
+        "SuggestionList",
         "EmbeddingList",
         "DeletedEmbeddings",
         "DeletedRun",
