@@ -332,14 +332,25 @@ def test_the_grid_is_drawn_once_when_a_run_has_ended(suggested, monkeypatch):
 
     names = [one.operator_uri for one in requests]
     assert [name for name in names if name.startswith("reload_")] == ["reload_dataset"]
-    (colours,) = [one.params for one in requests if one.operator_uri == "set_color_scheme"]
-    assert {"ground_truth", "auto_label"} <= {entry["path"] for entry in colours["fields"]}
-    json.dumps(colours)  # as the App gets it
 
-    suggested.app_config.color_scheme = fo.ColorScheme(color_by="field")  # the user's
-    suggested.save()
-    panel.state["live"] = [dict(run_key=KEY)]
-    assert not any(one.operator_uri == "set_color_scheme" for one in panel.execute("on_live_tick")[1])
+
+def test_an_open_page_takes_the_colours_of_a_run_when_it_ends_and_no_colours_of_the_users(clusters, monkeypatch):
+    monkeypatch.setattr(event_order, "DRAWING_SECONDS", 0)
+    dataset = clusters(60, 60)
+    find_mistakes(dataset, "ground_truth", embeddings="vector", progress=False)
+    panel = Panel(dataset).open("overview")
+
+    def end_run() -> list[Any]:
+        panel.state["live"] = [dict(run_key="evenset_find_mistakes_1")]  # and nothing runs now
+        _, requests = panel.execute("on_live_tick")
+        return [request.params for request in requests if request.operator_uri == "set_color_scheme"]
+
+    (colours,) = end_run()
+    assert {"ground_truth", "mistake"} <= {entry["path"] for entry in colours["fields"]}
+    json.dumps(colours)  # as the App gets it
+    dataset.app_config.color_scheme = fo.ColorScheme(color_by="field")
+    dataset.save()
+    assert end_run() == []
 
 
 def test_each_run_that_runs_has_its_own_curves(suggested, monkeypatch):
@@ -654,7 +665,8 @@ def test_a_view_is_opened_from_the_panel_or_was_deleted(flagged):
     assert panel.send("on_open_view", view=view).notices == [("error", f"The saved view {view!r} was deleted")]
 
 
-def test_a_view_that_the_panel_opened_is_left_by_a_button_of_every_tab(flagged):
+def test_a_view_that_the_panel_opened_is_left_by_a_button_of_every_tab(flagged, monkeypatch):
+    monkeypatch.setattr(event_order, "DRAWING_SECONDS", 0)
     button, stages = "Show all samples", flagged.limit(1)._serialize()
     panel = Panel(flagged).open("mistakes")
     assert button not in panel.send("on_view", app_view=stages).page  # the user's own view
