@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from ...models.quality import box_geometry, box_outliers
+from ..data.box_kinds import correction_of
 from .box_table import KINDS, BoxTable
 from .verdict import Verdict
-
-CORRECTIONS = {"label": "relabels", "duplicate": "deletes", "no area": "deletes", "outside": "clips"}
 
 
 @dataclass
@@ -98,7 +97,7 @@ def _outside(table: BoxTable, usable: np.ndarray) -> _Found:
     part = np.zeros(len(table.ids))
     part[usable] = box_geometry.overhang(table.boxes[usable], table.sizes_px[usable])
     rows = np.flatnonzero(part).tolist()
-    reasons = {row: f"{100 * part[row]:.2g} % of the box are outside the image" for row in rows}
+    reasons = {row: f"{100 * part[row]:.2g} % of the box is outside the image" for row in rows}
     return _Found(part > 0, (1 + part) / 2, reasons)
 
 
@@ -168,4 +167,4 @@ def count_rows(labels: int, flags: BoxFlags) -> list[dict[str, Any]]:
         labels: flags of the class
     """
     counts = Counter({**Counter(flags.kinds.tolist()), "label": labels})
-    return [{"kind": kind, "flags": counts[kind], "accepting": CORRECTIONS.get(kind, "does nothing")} for kind in KINDS]
+    return [{"kind": kind, "flags": counts[kind], "accepting": correction_of(kind).value} for kind in KINDS]

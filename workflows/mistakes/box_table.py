@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..data import items
+from ..data.box_kinds import BoxKind
 from ..data.boxes import as_array, image_sizes
 from ..data.field_access import with_all_fields
 from ..data.label_text import or_none
@@ -15,7 +16,7 @@ from ..data.labels import SIZE, real_samples
 from ..runs.run import Run
 from .dismissed import dismissed_flags
 
-KINDS = ("no area", "duplicate", "label", "outside", "shape", "place")  # of flags, the first that applies to a box
+KINDS = tuple(kind.value for kind in BoxKind)
 
 
 @dataclass

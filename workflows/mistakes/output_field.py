@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.box_kinds import DUPLICATE_OF, KIND, BoxKind
 from ..data.label_fields import declare_labels, write_labels
 from ..data.labels import Labels
 from ..runs.run import Run
@@ -23,8 +24,8 @@ ATTRIBUTES = {
     "margin": "FloatField",
 }
 GIVEN = "given_label"  # attribute of a box: the label that was judged
-OF_BOXES = {GIVEN: "StringField", "kind": "StringField", "duplicate_of": "StringField"}
-CERTAIN = ("no area", "duplicate")  # kinds of flags that are ranked before all others
+OF_BOXES = {GIVEN: "StringField", KIND: "StringField", DUPLICATE_OF: "StringField"}
+CERTAIN = (BoxKind.NO_AREA.value, BoxKind.DUPLICATE.value)  # kinds of flags that are ranked before all others
 
 Columns = dict[str, np.ndarray]
 
@@ -41,8 +42,8 @@ def write(run: Run, labels: Labels, predictions: OutOfFold, verdict: Verdict, fl
     columns, rows = _columns(labels, predictions, verdict), predictions.rows
     if labels.has_boxes:
         columns[GIVEN] = np.array(labels.names, dtype=object)[labels.class_ids[rows]]
-        columns["kind"] = np.where(verdict.is_issue, "label", None)
-        columns["duplicate_of"] = np.full(len(rows), None)
+        columns[KIND] = np.where(verdict.is_issue, BoxKind.LABEL.value, None)
+        columns[DUPLICATE_OF] = np.full(len(rows), None)
     if flags is not None:
         columns, labels, rows = _with_flags(columns, labels, rows, flags)
     kinds = ATTRIBUTES | (OF_BOXES if labels.has_boxes else {})
@@ -76,7 +77,7 @@ def _with_flags(
     for row in flagged.tolist():
         for name, value in _flag(flags, row).items():
             columns[name][judged[str(table.ids[row])]] = value
-    is_first = np.isin(columns["kind"].astype(str), CERTAIN) | (columns["contradicted_by"] != None)  # noqa: E711
+    is_first = np.isin(columns[KIND].astype(str), CERTAIN) | (columns["contradicted_by"] != None)  # noqa: E711
     columns["rank"] = _ranks(columns["mistakenness"], is_first)
     rows = np.concatenate([rows, len(labels.ids) + np.arange(len(others), dtype=np.int64)])
     ids = np.concatenate([labels.ids, table.ids[others]])
@@ -103,8 +104,8 @@ def _flag(flags: BoxFlags, row: int) -> dict[str, Any]:
         "is_issue": True,
         "reason": flags.reasons[row],
         GIVEN: label,
-        "kind": str(flags.kinds[row]),
-        "duplicate_of": flags.duplicate_of[row],
+        KIND: str(flags.kinds[row]),
+        DUPLICATE_OF: flags.duplicate_of[row],
     }
 
 
