@@ -35,6 +35,24 @@ class _Found:
     reasons: dict[int, str] = field(default_factory=dict)
 
 
+def judge_boxes(table: BoxTable, ids: np.ndarray, verdict: Verdict, min_iou: float) -> BoxFlags:
+    """Judges the geometry of each box; a flag of its class gives way to one of KINDS before it.
+
+    Args:
+        ids: of the judged labels [n]
+        verdict: on these; changed in place
+    """
+    place = {item: row for row, item in enumerate(table.ids.tolist())}
+    rows = np.array([place.get(item, -1) for item in ids.tolist()], dtype=np.int64)  # -1: deleted meanwhile
+    suspicion, is_issue = np.zeros(len(table.ids)), np.zeros(len(table.ids), dtype=bool)
+    suspicion[rows[rows >= 0]], is_issue[rows[rows >= 0]] = verdict.scores[rows >= 0], verdict.is_issue[rows >= 0]
+    flags = find_flags(table, suspicion, is_issue, min_iou)
+    gives_way = (rows >= 0) & (flags.kinds[rows] != "")
+    verdict.is_issue &= ~gives_way
+    verdict.contradicted &= ~gives_way
+    return flags
+
+
 def find_flags(table: BoxTable, suspicion: np.ndarray, is_issue: np.ndarray, min_iou: float) -> BoxFlags:
     """Judges the geometry of each box.
 
@@ -97,7 +115,7 @@ def _outside(table: BoxTable, usable: np.ndarray) -> _Found:
     part = np.zeros(len(table.ids))
     part[usable] = box_geometry.overhang(table.boxes[usable], table.sizes_px[usable])
     rows = np.flatnonzero(part).tolist()
-    reasons = {row: f"{100 * part[row]:.2g} % of the box is outside the image" for row in rows}
+    reasons = {row: f"{100 * part[row]:.3g} % of the box is outside the image" for row in rows}
     return _Found(part > 0, (1 + part) / 2, reasons)
 
 
@@ -110,9 +128,9 @@ def _shapes(table: BoxTable, usable: np.ndarray) -> _Found:
     for place in np.flatnonzero(found.mask[usable]).tolist():
         row, own, usual = usable[place], np.exp(shapes[place]), medians[int(classes[place])]
         if distances[place, 0] >= distances[place, 1]:
-            text = f"{own[0]:.2g} times as wide as high, where {usual[0]:.2g} is usual"
+            text = f"{own[0]:.3g} times as wide as high, where {usual[0]:.3g} is usual"
         else:
-            text = f"{100 * own[1]:.2g} % of the image, where {100 * usual[1]:.2g} % is usual"
+            text = f"{100 * own[1]:.3g} % of the image, where {100 * usual[1]:.3g} % is usual"
         found.reasons[row] = f"the shape is unusual for {str(table.labels[row])!r}: {text}"
     return found
 
@@ -140,24 +158,6 @@ def _of_classes(table: BoxTable, usable: np.ndarray) -> tuple[np.ndarray, np.nda
     classes = np.unique(table.labels[usable], return_inverse=True)[1]
     sizes = table.sizes_px[usable]
     return table.boxes[usable], classes, np.nan_to_num(sizes[:, 0] / sizes[:, 1], nan=1.0)
-
-
-def judge_boxes(table: BoxTable, ids: np.ndarray, verdict: Verdict, min_iou: float) -> BoxFlags:
-    """Judges the geometry of each box; a flag of its class gives way to one of KINDS before it.
-
-    Args:
-        ids: of the judged labels [n]
-        verdict: on these; changed in place
-    """
-    place = {item: row for row, item in enumerate(table.ids.tolist())}
-    rows = np.array([place.get(item, -1) for item in ids.tolist()], dtype=np.int64)  # -1: deleted meanwhile
-    suspicion, is_issue = np.zeros(len(table.ids)), np.zeros(len(table.ids), dtype=bool)
-    suspicion[rows[rows >= 0]], is_issue[rows[rows >= 0]] = verdict.scores[rows >= 0], verdict.is_issue[rows >= 0]
-    flags = find_flags(table, suspicion, is_issue, min_iou)
-    gives_way = (rows >= 0) & (flags.kinds[rows] != "")
-    verdict.is_issue &= ~gives_way
-    verdict.contradicted &= ~gives_way
-    return flags
 
 
 def count_rows(labels: int, flags: BoxFlags) -> list[dict[str, Any]]:

@@ -34,9 +34,9 @@ class BoxTable:
 def read_boxes(samples: Any, label_field: str) -> dict[str, np.ndarray]:
     """Arrays of a BoxTable, without `dismissed`."""
     columns = ["id", items.SAMPLE_ID, "filepath", f"{label_field}.label", f"{label_field}.bounding_box", *SIZE]
-    rows = list(zip(*items.values(real_samples(with_all_fields(samples))[0], columns), strict=True))
-    rows = [row for row in rows if or_none(row[3]) is not None]
-    ids, sample_ids, files, labels, shapes, *sizes = map(list, zip(*rows, strict=True)) if rows else [[]] * 7
+    read = items.values(real_samples(with_all_fields(samples))[0], columns)
+    rows = [i for i, label in enumerate(read[3]) if or_none(label) is not None]
+    ids, sample_ids, files, labels, shapes, *sizes = ([column[i] for i in rows] for column in read)
     known = image_sizes(files, list(zip(*sizes, strict=True)))
     return dict(
         ids=np.array(ids, dtype=str),

@@ -96,7 +96,7 @@ class Review:
         if label is not None and not self.is_of_mistakes:
             return None
         is_wrong_label = box_kinds.correction_of(kind) == Correction.RELABEL
-        return suggestion not in (None, label) if is_wrong_label else suggestion is not None
+        return suggestion not in (None, label) if is_wrong_label else status == Status.ACCEPTED
 
 
 def build_review(
@@ -187,6 +187,6 @@ def check_label(samples: Any, review: Review) -> None:
 def uncorrected_note(count: int) -> str:
     """A sentence on flags of boxes that accepting leaves."""
     return (
-        f"{counted(count, 'flag has', 'flags have')} no automatic correction: correct the box by hand, or its label by "
+        f"{counted(count, 'flag', 'has', 'have')} no automatic correction: correct the box by hand, or its label by "
         "action='correct', or dismiss the flag by action='reject'."
     )

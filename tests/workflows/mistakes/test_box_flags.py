@@ -36,10 +36,8 @@ def plant(dataset):
     }
     samples = list(dataset)
     samples[0].ground_truth.detections[1].bounding_box = samples[0].ground_truth.detections[0].bounding_box
-    samples[0].ground_truth.detections[1].label = "ba"[
-        "ab".index(samples[0].ground_truth.detections[0].truth)
-    ]  # the less plausible one
-    samples[0].ground_truth.detections[1].truth = samples[0].ground_truth.detections[0].truth
+    for name in ("label", "truth"):
+        setattr(samples[0].ground_truth.detections[1], name, samples[0].ground_truth.detections[0].label)
     for (sample, box), shape in shapes.items():
         samples[sample].ground_truth.detections[box].bounding_box = shape
     for sample in samples:
@@ -208,4 +206,5 @@ def test_masks_are_not_stretched_and_geometry_can_be_left_out(boxed_digits):
     assert not flags(dataset, "plain")
     find_mistakes(dataset, "ground_truth", **options)
     assert [flag["kind"] for flag in flags(dataset).values()] == ["outside"]
-    assert (lambda r: (r.changed, r.unwritten))(review_labels(dataset, "mistake", progress=False)) == (0, 1)
+    review = review_labels(dataset, "mistake", progress=False)
+    assert (review.changed, review.unwritten) == (0, 1)
