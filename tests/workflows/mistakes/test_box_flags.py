@@ -32,7 +32,7 @@ def plant(dataset):
         (2, 0): [float("nan"), 0.1, 0.2, 0.2],
         (3, 0): [-0.4 * SIDE, 0.1, SIDE, SIDE],
         (4, 0): [1.2, 0.1, 0.2, 0.2],
-        (5, 0): [0.3, 0.3, SIDE, SIDE / 3],
+        (5, 0): [0.3, 0.3, 2 * SIDE, SIDE / 2],
     }
     samples = list(dataset)
     samples[0].ground_truth.detections[1].bounding_box = samples[0].ground_truth.detections[0].bounding_box
