@@ -42,7 +42,7 @@ def places_of(dataset: Any, field: str, samples: Mapping[str, str]) -> dict[str,
     name = getattr(dataset.get_field(field), "db_field", None) or field
     labels = items.list_of(dataset, field)
     query = {"_id": {"$in": [ObjectId(i) for i in set(samples.values())]}}
-    found = {}
+    found: dict[str, Place] = {}
     for row in sample_collection(dataset).find(query, {f"{name}.{labels}": 1}):
         boxes = (row.get(name) or {}).get(labels) or []
         found |= {item: Place(i, boxes) for i, box in enumerate(boxes) if (item := str(box["_id"])) in samples}
