@@ -29,7 +29,7 @@ def overlaps(boxes: Boxes, others: Boxes) -> NDArray[np.float64]:
     high = np.minimum((boxes[:, :2] + boxes[:, 2:])[:, None], (others[:, :2] + others[:, 2:])[None])
     shared = np.prod(np.maximum(high - low, 0), axis=-1)
     union = np.prod(boxes[:, 2:], axis=1)[:, None] + np.prod(others[:, 2:], axis=1)[None] - shared
-    return np.minimum(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0), 1.0)
+    return np.asarray(np.minimum(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0), 1.0))
 
 
 def duplicates(boxes: Boxes, images: NDArray[np.int64], suspicion: NDArray[np.float64], min_iou: float) -> Duplicates:

@@ -25,12 +25,12 @@ MASKS = ("mask", "mask_path")  # relative to the box: a clipped box would stretc
 class Place(NamedTuple):
     """A box among those of its sample."""
 
-    index: int
+    position: int
     boxes: list[dict[str, Any]]  # of the sample
 
     @property
     def box(self) -> dict[str, Any]:
-        return self.boxes[self.index]
+        return self.boxes[self.position]
 
 
 def places_of(dataset: Any, field: str, samples: Mapping[str, str]) -> dict[str, Place]:
@@ -69,7 +69,7 @@ def correct(place: Place, correction: Correction, flagged: Any, counterpart: str
     if counterpart is not None and not _repeats(place, now, counterpart):
         return None
     beside = next((other["_id"] for other in place.boxes if other["_id"] != box["_id"]), None)
-    line = {"before": box, "after": None, "place": place.index, "beside": beside}
+    line = {"before": box, "after": None, "place": place.position, "beside": beside}
     return line if counterpart is None else {**line, "counterpart": ObjectId(counterpart)}
 
 

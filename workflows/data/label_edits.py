@@ -211,7 +211,7 @@ def _update(dataset: Any, lines: list[Line], expected: Side, new: Side) -> Any:
 
 def _place(lines: list[Line]) -> int:
     """Boxes are put back in the order of their places."""
-    return max(line.get("place", -1) for line in lines)
+    return max(int(line.get("place", -1)) for line in lines)
 
 
 def _condition(name: str, label: Label) -> dict[str, Any]:

@@ -42,13 +42,15 @@ def write(run: Run, labels: Labels, predictions: OutOfFold, verdict: Verdict, fl
     columns, rows = _columns(labels, predictions, verdict), predictions.rows
     if labels.has_boxes:
         columns[GIVEN] = np.array(labels.names, dtype=object)[labels.class_ids[rows]]
-        columns[KIND] = np.where(verdict.is_issue, BoxKind.LABEL.value, None)
+        columns[KIND] = np.array(
+            [BoxKind.LABEL.value if flagged else None for flagged in verdict.is_issue], dtype=object
+        )
         columns[DUPLICATE_OF] = np.full(len(rows), None)
     if flags is not None:
         columns, labels, rows = _with_flags(columns, labels, rows, flags)
     kinds = ATTRIBUTES | (OF_BOXES if labels.has_boxes else {})
     declare_labels(run, name, label_field, {key: getattr(fo, kind) for key, kind in kinds.items()})
-    write_labels(run, name, label_field, labels, rows, columns)
+    write_labels(run, name, label_field, labels, rows, {**columns})
 
 
 def _columns(labels: Labels, predictions: OutOfFold, verdict: Verdict) -> Columns:

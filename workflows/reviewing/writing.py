@@ -182,10 +182,10 @@ def _changes(run: Run, chosen: list[str], labelled: int, review: Review, *, join
         for i, found in batch.items():
             labels = found.labels
             old, suggestion = labels[review.label_field] or {}, labels[review.field] or {}
-            row = (suggestion.get(name) for name in ("label", review.state_attribute))
+            state, kind = suggestion.get(review.state_attribute), suggestion.get(KIND)
             if i in corrected:
                 lines += corrected[i]
-            elif review.takes(i, *row, old.get("label"), suggestion.get(KIND)):
+            elif review.takes(i, suggestion.get("label"), state, old.get("label"), kind):
                 lines += _lines(run, i, review, found, Selection.RANDOM if i in drawn else Selection.QUEUE)
     if review.settings.action != ReviewAction.REJECT:
         lines += near_duplicates.settled_flags(run.dataset, review.field, review.label_field, lines)
