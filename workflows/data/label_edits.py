@@ -228,7 +228,7 @@ def is_same(current: Any, recorded: Label) -> bool:
 
 def _identity(label: dict[str, Any]) -> tuple[str, ...]:
     """The attributes that tell this version of a label from others."""
-    if "label" not in label:
+    if BOX in label and label.keys() <= {*MOVED, "_cls"}:
         return MOVED
     return (*IDENTITY, RUN) if label.get("_cls") in BOXES else IDENTITY
 
