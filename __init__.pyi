@@ -369,6 +369,8 @@ def find_mistakes(
     box_margin: float = 0.1,
     box_shape: str = 'square',
     min_box_px: int = 8,
+    geometry: bool = True,
+    duplicate_iou: float = 0.9,
 ) -> MistakeResults:
     """Judges every label by models that have not seen it; undo with `delete_run`."""
 

@@ -26,7 +26,14 @@ SETTINGS = {  # settings classes of each workflow, its own first; a test compare
     "list_suggestions": ("SuggestionSettings",),
     "review_labels": ("ReviewSettings",),
     "audit_labels": ("AuditSettings",),
-    "find_mistakes": ("MistakeSettings", "GraphSettings", "ResNetSettings", "ImageSettings", "BoxSettings"),
+    "find_mistakes": (
+        "MistakeSettings",
+        "GraphSettings",
+        "ResNetSettings",
+        "ImageSettings",
+        "BoxSettings",
+        "GeometrySettings",
+    ),
     "train_generator": ("GeneratorSettings", "TrainGeneratorSettings", "ImageSettings"),
     "balance_classes": ("BALANCE_SETTINGS",),
     "compare_methods": (

@@ -481,6 +481,16 @@ class MistakeSettings(Settings):
 
 
 @dataclass(frozen=True)
+class GeometrySettings(Settings):
+    geometry: bool = setting(
+        True, "also flags boxes that are doubled, outside the image, or of an unusual shape or place for their class"
+    )
+    duplicate_iou: float = setting(
+        0.9, "overlap, intersection over union, from which two boxes of an image are the same", low=0.5, high=1.0
+    )
+
+
+@dataclass(frozen=True)
 class CheckSettings(Settings):
     tags: bool = setting(False, "also tags the samples with each problem", basic=True)
     min_similarity: float = setting(

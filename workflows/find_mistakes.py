@@ -9,14 +9,12 @@ import numpy as np
 
 from .data import items, saved_views
 from .data.checks import check_images, check_output_field
-from .data.label_fields import declare_labels, write_labels
 from .data.labels import Labels, Reading, read_labels, require_classes
-from .mistakes import folds, out_of_fold
+from .mistakes import box_flags, box_table, folds, out_of_fold, output_field
 from .mistakes.config import MistakeConfig
 from .mistakes.dismissed import find_dismissed
-from .mistakes.out_of_fold import OutOfFold
 from .mistakes.results import MistakeResults, summarise
-from .mistakes.verdict import Verdict, judge, reasons
+from .mistakes.verdict import judge
 from .runs.arguments import Embeddings, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.lifecycle import RunRequest
@@ -48,14 +46,16 @@ def find_mistakes(
         samples: a dataset or a view; patches of the label field stand for their boxes
         label_field: a field of `fo.Classification`, or of boxes (`fo.Detections`, `fo.Polylines`), which are judged one
             by one
-        output_field: new field of the same type; of boxes with the same boxes, and `item`, the id of each one's label
+        output_field: new field of the same type; of boxes with the same boxes, `item`, the id of each one's label, and
+            `kind`, what is wrong with it
         embeddings: in place of training ResNets: a field of vectors, an array, `{sample id: vector}`, a Brain key, a
             model of FiftyOne's zoo or of timm, torchvision/resnet18, or a list of these; "auto": the best of these that
             is there, or else features of the images, with ResNets where labels are many; None: ResNets always
         group_field: samples with the same value (patient, video, product) are judged by the same model
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
-        settings: fields of ImageSettings, ResNetSettings, GraphSettings, MistakeSettings and BoxSettings
+        settings: fields of ImageSettings, ResNetSettings, GraphSettings, MistakeSettings, BoxSettings and
+            GeometrySettings
 
     Raises:
         ValueError: a bad argument; nothing was written
@@ -73,7 +73,7 @@ def find_mistakes(
     with timed.start(samples, request, progress=progress, resume=resume, trains_resnet=by_resnets) as run:
         note_source(run, source, choice)
         run.remember("trains_resnets", lambda: _trains_resnets(labels, choice))
-        return run.finish(_judge(run, freeze(run, labels), source, inputs, config))
+        return run.finish(_judge(run, samples, freeze(run, labels), source, inputs, config))
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,9 @@ def _trains_resnets(labels: Labels, choice: str) -> bool:
 
 
 def _judge(
-    run: Run, labels: Labels, source: EmbeddingSource | None, inputs: Inputs, config: MistakeConfig
+    run: Run, samples: Samples, labels: Labels, source: EmbeddingSource | None, inputs: Inputs, config: MistakeConfig
 ) -> MistakeResults:
-    """Predicts every labelled sample out of fold, judges its label, and writes the verdicts."""
+    """Predicts every labelled sample out of fold, judges its label, of a box its geometry, and writes the verdicts."""
     if source is None:
         predictions = out_of_fold.from_images(run, labels, config, run.record.notes["trains_resnets"])
     else:
@@ -132,8 +132,12 @@ def _judge(
     run.report("judging labels", 0, 1)
     dismissed = _dismissed(run, labels, predictions.rows, inputs.label_field)
     verdict = judge(predictions, class_ids, config.mistakes.method, dismissed)
-    _write(run, labels, predictions, verdict, inputs.output_field)
-    return summarise(run, labels, predictions, verdict, _save_view(run, inputs.output_field))
+    flags = None
+    if config.geometry.geometry and items.list_of(run.dataset, inputs.label_field) == "detections":
+        table = box_table.read_once(run, samples, inputs.label_field)
+        flags = box_flags.judge_boxes(table, labels.ids[predictions.rows], verdict, config.geometry.duplicate_iou)
+    output_field.write(run, labels, predictions, verdict, flags)
+    return summarise(run, labels, predictions, verdict, flags, _save_view(run, inputs.output_field))
 
 
 def _dismissed(run: Run, labels: Labels, rows: np.ndarray, label_field: str) -> np.ndarray:
@@ -144,39 +148,6 @@ def _dismissed(run: Run, labels: Labels, rows: np.ndarray, label_field: str) -> 
         return {"rows": find_dismissed(run.dataset, label_field, labels.ids[rows], names)}
 
     return run.cached_arrays("dismissed", compute, labels.ids[rows], ("rows",))["rows"]
-
-
-ATTRIBUTES = {
-    "mistakenness": "FloatField",
-    "is_issue": "BooleanField",
-    "rank": "IntField",
-    "reason": "StringField",
-    "contradicted_by": "StringField",
-    "margin": "FloatField",
-}
-GIVEN = "given_label"  # attribute of a box: the label that was judged
-
-
-def _write(run: Run, labels: Labels, predictions: OutOfFold, verdict: Verdict, output_field: str) -> None:
-    import fiftyone as fo
-
-    names, ids = np.array(labels.names, dtype=object), labels.ids[predictions.rows]
-    columns = dict(
-        label=names[verdict.suggestions],
-        confidence=verdict.confidence,
-        mistakenness=verdict.scores,
-        is_issue=verdict.is_issue,
-        rank=verdict.ranks,
-        reason=reasons(labels, predictions, verdict),
-        contradicted_by=np.where(verdict.contradicted, ids[verdict.contradictions], None),
-        margin=predictions.margins,
-    )
-    kinds = {name: getattr(fo, kind) for name, kind in ATTRIBUTES.items()}
-    label_field = run.record.inputs["label_field"]
-    if labels.has_boxes:
-        columns[GIVEN], kinds[GIVEN] = names[labels.class_ids[predictions.rows]], fo.StringField
-    declare_labels(run, output_field, label_field, kinds)
-    write_labels(run, output_field, label_field, labels, predictions.rows, columns)
 
 
 def _save_view(run: Run, output_field: str) -> dict[str, str]:

@@ -171,7 +171,7 @@ def test_a_dataset_of_which_nothing_is_wrong_says_so(photos):
 
     assert results.flagged == 0 and results.views == {} and dataset.list_saved_views() == []
     assert "nothing is wrong with the 30 samples" in str(results)
-    assert "\nnothing of these: unreadable, exact duplicates, " in str(results) and len(str(results).splitlines()) == 4
+    assert "\nnothing of these: unreadable, exact duplicates, " in str(results) and len(str(results).splitlines()) == 5
     assert dataset.first().check.problems == [] and dataset.first().check.brightness > 0
 
 

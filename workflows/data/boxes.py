@@ -50,7 +50,7 @@ def read_boxes(
     where, margin, shape = [files[i] for i in rows.tolist()], crop.box_margin, crop.box_shape
     numbers = zip(where, boxes[rows].tolist(), strict=True)
     regions = [Region(file, (left, top, wide, high), margin, shape) for file, (left, top, wide, high) in numbers]
-    known = _image_sizes(where, [sizes[i] for i in rows.tolist()])
+    known = image_sizes(where, [sizes[i] for i in rows.tolist()])
     sides = np.array([min(region.size(*known[region.file])) for region in regions])
     too_small = sides < crop.min_box_px
     notes = [
@@ -119,7 +119,7 @@ def _check_fractions(field: str, boxes: np.ndarray) -> None:
         )
 
 
-def _image_sizes(files: Sequence[str], sizes: Sequence[Any]) -> dict[str, tuple[float, float]]:
+def image_sizes(files: Sequence[str], sizes: Sequence[Any]) -> dict[str, tuple[float, float]]:
     """Width and height of each image, from its header where it is not known; NaN where it cannot be read."""
     from ...models.images.image_size import upright_size
     from ...models.images.reader import in_order, thread_count

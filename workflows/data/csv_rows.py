@@ -79,14 +79,16 @@ def write_rows(path: str, rows: Sequence[dict[str, Any]]) -> None:
     """Writes a new CSV file; without rows, one without columns but the id.
 
     Raises:
-        ValueError: the file is there already, or cannot be written
+        ValueError: the name does not end in .csv, or the file is there already, or cannot be written
     """
+    if Path(path).suffix.lower() != ".csv":
+        raise InvalidInput(f"csv={path!r} has to be the name of a new file that ends in .csv")
     try:
         with regular(Path(path)).open("x", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]) if rows else [ID])
             writer.writeheader()
             writer.writerows(rows)
     except FileExistsError:
-        raise InvalidInput(f"{path} is there already, perhaps with decisions: name another file") from None
+        raise InvalidInput(f"csv: {path} is there already, perhaps with decisions: name another file") from None
     except OSError as error:
-        raise InvalidInput(f"{path} cannot be written: {error.strerror}") from None
+        raise InvalidInput(f"csv: {path} cannot be written: {error.strerror}") from None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from bson import ObjectId
@@ -12,7 +13,7 @@ from bson import ObjectId
 from ...models.errors import InvalidInput
 from ...models.files import write_text
 from ...models.regular_files import regular
-from . import items
+from . import box_edits, items
 from .fields import DB_BATCH
 from .internals import aggregate, reload_samples, sample_collection
 from .provenance import RUN
@@ -20,9 +21,11 @@ from .writer import Writer
 
 FILE = "changes.jsonl"  # in a review's folder, one line a label
 IDENTITY = ("_id", "label", "status", "is_issue")  # identify a label: with other values it was edited
+BOX = "bounding_box"
+MOVED = ("_id", BOX)  # identify a box in a line that moves it, which has no label
 BOXES = ("Detection", "Polyline")  # whose ids stay, so that the run tells versions of a label apart
 Line = dict[str, Any]  # id of the item, field, before, after; of a box also its sample
-Label = dict[str, Any] | None  # as the database holds it; of a box without its geometry
+Label = dict[str, Any] | None  # as the database holds it; of a box its bounding box alone, without masks
 Side = Literal["before", "after"]
 
 
@@ -34,6 +37,8 @@ class Found(NamedTuple):
 
 
 def change(item_id: str, sample_id: str, field: str, before: Label, after: Label) -> Line:
+    """A line that changes a label, not a box."""
+    before, after = (label and {k: v for k, v in label.items() if k != BOX} for label in (before, after))
     sample = {} if item_id == sample_id else {"sample": sample_id}
     return dict(id=item_id, field=field, before=before, after=after, **sample)
 
@@ -51,10 +56,16 @@ def save(folder: Path, lines: list[Line]) -> None:
     write_text(folder / FILE, "".join(json_util.dumps(line) + "\n" for line in lines))
 
 
-def labels_of(dataset: Any, ids: list[str], fields: list[str]) -> dict[str, Found]:
-    """Labels as the database holds them, by item; at most DB_BATCH ids, deleted items are left out."""
+def labels_of(
+    dataset: Any, ids: list[str], fields: list[str], deleted: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Found]:
+    """Labels as the database holds them, by item; at most DB_BATCH ids, deleted items are left out.
+
+    Args:
+        deleted: boxes that are not left out, with their samples
+    """
     if items.has_boxes(dataset, fields[0]):
-        return _boxes_of(dataset, ids, fields)
+        return _boxes_of(dataset, ids, fields, deleted)
     names = {name: db_name(dataset, name) for name in fields}
     rows = aggregate(dataset.select(ids), [{"$project": dict.fromkeys(names.values(), 1)}])
     return {
@@ -63,10 +74,11 @@ def labels_of(dataset: Any, ids: list[str], fields: list[str]) -> dict[str, Foun
     }
 
 
-def _boxes_of(dataset: Any, ids: list[str], fields: list[str]) -> dict[str, Found]:
-    """Labels of boxes, without their geometry; those in a field of the user's say which boxes exist."""
+def _boxes_of(dataset: Any, ids: list[str], fields: list[str], deleted: Mapping[str, str]) -> dict[str, Found]:
+    """Labels of boxes, without their masks; those in a field of the user's say which boxes exist."""
     own = [name for name in fields if items.key_of(dataset, name) == "id"]
-    found: dict[str, Found] = {}
+    samples = {str(i) for i in sample_collection(dataset).distinct("_id", _of_samples(deleted))} if deleted else set()
+    found = {i: Found(sample, dict.fromkeys(fields)) for i, sample in deleted.items() if sample in samples}
     for name in [*own, *(other for other in fields if other not in own)]:
         key = "_id" if name in own else items.ITEM
         root, wanted = _db_root(dataset, name), [ObjectId(i) for i in ids] if name in own else ids
@@ -75,7 +87,7 @@ def _boxes_of(dataset: Any, ids: list[str], fields: list[str]) -> dict[str, Foun
             {"$project": {"label": f"${root}"}},
             {"$unwind": "$label"},
             {"$match": {f"label.{key}": {"$in": wanted}}},
-            {"$unset": [f"label.{part}" for part in items.GEOMETRY]},
+            {"$unset": [f"label.{part}" for part in items.GEOMETRY if part != BOX]},
         ]
         for row in sample_collection(dataset).aggregate(pipeline, allowDiskUse=True):
             item = str(row["label"][key])
@@ -83,6 +95,15 @@ def _boxes_of(dataset: Any, ids: list[str], fields: list[str]) -> dict[str, Foun
                 entry = found.setdefault(item, Found(str(row["_id"]), dict.fromkeys(fields)))
                 entry.labels[name] = row["label"]
     return found
+
+
+def _of_samples(deleted: Mapping[str, str]) -> dict[str, Any]:
+    return {"_id": {"$in": [ObjectId(i) for i in set(deleted.values())]}}
+
+
+def deleted_by(lines: Iterable[Line], side: Side) -> dict[str, str]:
+    """Boxes that lines delete, or of which `side` has none, with their samples."""
+    return {line["id"]: line["sample"] for line in lines if "sample" in line and line[side] is None}
 
 
 def _db_root(dataset: Any, field: str) -> str:
@@ -133,14 +154,16 @@ def update(dataset: Any, edits: dict[str, list[Line]], *, expected: Side, new: S
 
     if not edits:
         return set()
-    updates = [_update(dataset, lines, expected, new) for lines in edits.values()]
+    updates = [_update(dataset, lines, expected, new) for lines in sorted(edits.values(), key=_place)]
     collection = sample_collection(dataset).with_options(write_concern=WriteConcern(w=1, j=True))
-    matched = collection.bulk_write(updates, ordered=False).matched_count
+    inserts = any("place" in line for lines in edits.values() for line in lines)
+    matched = collection.bulk_write(updates, ordered=inserts).matched_count
     samples = {str(line.get("sample", line["id"])) for lines in edits.values() for line in lines}
     reload_samples(dataset, list(samples))  # those that a caller holds
     if matched == len(updates):
         return set()
-    found = labels_of(dataset, list(edits), fields_of([line for lines in edits.values() for line in lines]))
+    all_lines = [line for lines in edits.values() for line in lines]
+    found = labels_of(dataset, list(edits), fields_of(all_lines), deleted_by(all_lines, new))
     return {
         i
         for i, lines in edits.items()
@@ -153,6 +176,8 @@ def _update(dataset: Any, lines: list[Line], expected: Side, new: Side) -> Any:
     from pymongo import UpdateOne
 
     condition: dict[str, Any] = {"_id": ObjectId(lines[0].get("sample", lines[0]["id"]))}
+    whole: list[dict[str, Any]] = []  # conditions of boxes that are deleted or put back
+    more: dict[str, Any] = {}  # updates of these
     values: dict[str, Any] = {"last_modified_at": datetime.now(UTC)}
     removed: dict[str, str] = {}
     filters: list[Mapping[str, Any]] = []
@@ -163,6 +188,14 @@ def _update(dataset: Any, lines: list[Line], expected: Side, new: Side) -> Any:
             values[name] = line[new]
             continue
         seen, wanted, root = line[expected], line[new], _db_root(dataset, line["field"])
+        if seen is None or wanted is None:
+            identity = {key: line["before"].get(key) for key in _identity(line["before"])}
+            conditions, operation = (
+                box_edits.insertion(line, root) if seen is None else box_edits.removal(line, root, identity)
+            )
+            whole += conditions
+            more |= operation
+            continue
         condition[root] = {"$elemMatch": {key: seen.get(key) for key in _identity(seen)}}
         element = f"{root}.$[label{place}]"
         sets = {f"{element}.{key}": value for key, value in wanted.items() if key not in seen or seen[key] != value}
@@ -171,8 +204,14 @@ def _update(dataset: Any, lines: list[Line], expected: Side, new: Side) -> Any:
             filters.append({f"label{place}._id": seen["_id"]})
             values.update(sets)
             removed.update(unsets)
-    changes = {"$set": values, **({"$unset": removed} if removed else {})}
+    changes = {"$set": values, **({"$unset": removed} if removed else {}), **more}
+    condition |= {"$and": whole} if whole else {}
     return UpdateOne(condition, changes, array_filters=filters or None)
+
+
+def _place(lines: list[Line]) -> int:
+    """Boxes are put back in the order of their places."""
+    return max(int(line.get("place", -1)) for line in lines)
 
 
 def _condition(name: str, label: Label) -> dict[str, Any]:
@@ -189,6 +228,8 @@ def is_same(current: Any, recorded: Label) -> bool:
 
 def _identity(label: dict[str, Any]) -> tuple[str, ...]:
     """The attributes that tell this version of a label from others."""
+    if BOX in label and label.keys() <= {*MOVED, "_cls"}:
+        return MOVED
     return (*IDENTITY, RUN) if label.get("_cls") in BOXES else IDENTITY
 
 

@@ -20,6 +20,8 @@
 10  flag         the highest scores: as many as confident learning   models.quality.label_errors.flag
                  counts (Northcutt et al., 2021) or the posterior
                  expects; none that a person dismissed before        dismissed.find_dismissed
+    boxes        doubled, outside the image, of an unusual shape     box_flags.judge_boxes
+                 or place for their class
 11  suggest      the class of the highest posterior                  models.quality.label_errors.suggest
 12  explain      by duplicates, neighbours and model                 verdict.reasons
 """

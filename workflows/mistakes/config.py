@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...models.settings import BoxSettings, GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
+from ...models.settings import (
+    BoxSettings,
+    GeometrySettings,
+    GraphSettings,
+    ImageSettings,
+    MistakeSettings,
+    ResNetSettings,
+)
 from ..runs.config import Config
 
 
@@ -14,6 +21,7 @@ class MistakeConfig(Config):
 
     images: ImageSettings
     boxes: BoxSettings
+    geometry: GeometrySettings
     resnet: ResNetSettings
     graph: GraphSettings
     mistakes: MistakeSettings

@@ -12,20 +12,30 @@ from ..runs import records
 
 
 def find_dismissed(dataset: Any, label_field: str, ids: np.ndarray, labels: Sequence[str]) -> np.ndarray:
-    """Whether a person dismissed the flag of each sample while it had the same label [n].
+    """Whether a person dismissed the flag of each label while it was the same [n].
 
     Args:
         ids: of samples [n]
         labels: the label of each [n]
     """
-    pairs = set()
+    flags = dismissed_flags(dataset, label_field)
+    return np.array([(*pair, "label") in flags for pair in zip(ids.tolist(), labels, strict=True)], dtype=bool)
+
+
+def dismissed_flags(dataset: Any, label_field: str) -> set[tuple[str, str, str]]:
+    """Item, label and kind of each flag that a person dismissed."""
+    flags = set()
     for key in dataset.list_runs():
         if key.startswith("evenset_review_labels_"):
             record = records.read_record(dataset, key)
             if record.state == "done" and record.inputs["label_field"] == label_field:
                 lines = label_edits.read(folders.run_folder(dataset, key))
-                pairs |= {(line["id"], line["given"]) for line in lines if _dismisses(line)}
-    return np.array([pair in pairs for pair in zip(ids.tolist(), labels, strict=True)], dtype=bool)
+                flags |= {
+                    (line["id"], line["given"], line["before"].get("kind") or "label")
+                    for line in lines
+                    if _dismisses(line)
+                }
+    return flags
 
 
 def _dismisses(line: dict[str, Any]) -> bool:

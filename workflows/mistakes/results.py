@@ -14,6 +14,7 @@ from ..display.results import Part, RunResults
 from ..display.tables import counted, left_out, percent
 from ..runs.run import Run
 from ..training.image_survey import errors_by_id
+from .box_flags import BoxFlags, count_rows
 from .out_of_fold import OutOfFold
 from .verdict import Verdict
 
@@ -27,7 +28,7 @@ class MistakeResults(RunResults):
     label_field: str
     names: list[str]
     judged: int  # labels
-    issues: int  # flagged labels
+    issues: int  # flagged labels, of boxes by their class
     contradicted: int  # of them: near-duplicates with another label, listed first
     noise: float  # expected fraction of wrong labels
     folds: int
@@ -40,6 +41,7 @@ class MistakeResults(RunResults):
     method: str = "evenset"  # of the mistakenness
     expected: float = 0.0  # number of flagged labels that are expected to be wrong
     planted: list[dict[str, Any]] = field(default_factory=list)  # a score: average precision on planted errors
+    kinds: list[dict[str, Any]] = field(default_factory=list)  # of flags of boxes: flags, and what accepting them does
 
     def parts(self) -> list[Part]:
         head = f"{self.output_field} ({self.run_key})\n"
@@ -48,7 +50,9 @@ class MistakeResults(RunResults):
         if self.issues:
             head += f"\n{'expected errors':<20} {self.expected:.0f} of the flagged labels"
         planted: list[Part] = ["", f"average precision on planted errors; {self.method!r} was taken", self.planted, ""]
-        return [head, "", self.rows, *(planted if self.planted else []), *self.notes]
+        kinds: list[Part] = ["", "flagged boxes by kind, and what review_labels does with them", self.kinds, ""]
+        more = [*(planted if self.planted else []), *(kinds if self.kinds else [])]
+        return [head, "", self.rows, *more, *self.notes]
 
     def charts(self) -> dict[str, Chart]:
         issues = {"issues": bars(self.rows, "Flagged labels", "class", "issues")}
@@ -59,7 +63,12 @@ class MistakeResults(RunResults):
 
 
 def summarise(
-    run: Run, labels: Labels, predictions: OutOfFold, verdict: Verdict, views: dict[str, str]
+    run: Run,
+    labels: Labels,
+    predictions: OutOfFold,
+    verdict: Verdict,
+    flags: BoxFlags | None,
+    views: dict[str, str],
 ) -> MistakeResults:
     """Counts, with notes on what could not be judged."""
     class_ids, inputs = labels.class_ids[predictions.rows], run.record.inputs
@@ -74,14 +83,15 @@ def summarise(
         noise=verdict.noise,
         folds=predictions.folds,
         rows=_class_rows(verdict, class_ids, labels.names),
-        notes=_notes(labels, predictions, verdict, inputs["output_field"]),
+        notes=_notes(labels, predictions, verdict, flags, inputs["output_field"]),
         skipped=errors_by_id(labels, predictions.errors),
         synthetic=labels.synthetic_left_out,
         views=views,
-        dismissed=verdict.dismissed,
+        dismissed=verdict.dismissed + (flags.dismissed if flags else 0),
         method=verdict.method,
         expected=float(verdict.scores[verdict.is_issue].sum()),
         planted=verdict.planted,
+        kinds=count_rows(int(verdict.is_issue.sum()), flags) if flags else [],
     )
 
 
@@ -105,7 +115,7 @@ def _mostly_flagged(verdict: Verdict, class_ids: np.ndarray, names: list[str]) -
     return [f"{names[i]!r} ({flagged[i]} of {counts[i]})" for i in most[np.argsort(-flagged[most], kind="stable")]]
 
 
-def _notes(labels: Labels, predictions: OutOfFold, verdict: Verdict, field: str) -> list[str]:
+def _notes(labels: Labels, predictions: OutOfFold, verdict: Verdict, flags: BoxFlags | None, field: str) -> list[str]:
     notes = list(labels.notes)
     if verdict.contradicted.any():
         notes.append(
@@ -117,14 +127,15 @@ def _notes(labels: Labels, predictions: OutOfFold, verdict: Verdict, field: str)
             f"More than half of the labels are flagged of {', '.join(rare[:5])}: such a class may be too rare to "
             "judge. Look at each of them, and label more."
         )
-    if verdict.is_issue.any():
+    dismissed = verdict.dismissed + (flags.dismissed if flags else 0)
+    if verdict.is_issue.any() or (flags and (flags.kinds != "").any()):
         notes.append(
             "Open the view, select the wrong labels, and accept the suggestions: Review labels in the App, or "
             f"review_labels(selection, {field!r}). Deleting that run undoes it."
         )
-    if verdict.dismissed:
+    if dismissed:
         notes.append(
-            f"{counted(verdict.dismissed, 'label', 'is', 'are')} not flagged again, since somebody dismissed it: "
+            f"{counted(dismissed, 'label', 'is', 'are')} not flagged again, since somebody dismissed it: "
             "deleting that review brings the flag back."
         )
     if len(predictions.unjudged):

@@ -15,6 +15,7 @@ from ...models.files import write_text
 from ...models.regular_files import read_json
 from ...models.settings import check_text
 from ..data import items
+from ..data.box_kinds import KIND, Correction
 from ..data.csv_rows import Row, read_rows
 from ..data.folders import run_folder
 from ..data.internals import root_dataset
@@ -167,17 +168,26 @@ def _column(place: str, name: str) -> str:
 def names_written(
     views: Sequence[Any], review: Any, ids: set[str] | None = None
 ) -> Iterator[tuple[str | None, str | None]]:
-    """The label to write and the current one, of each item that the review takes.
+    """The label to write, "" for a deleted box, and the current one, of each item that the review takes.
 
     Args:
         ids: of these items, where the views have others too
     """
-    columns = ["id", f"{review.field}.label", f"{review.label_field}.label"]
+    columns = ["id", f"{review.field}.label", f"{review.label_field}.label", *kind_path(views[0], review)]
     for view in views:
-        for i, suggestion, label in zip(*items.values(view, columns), strict=True):
-            if ids is None or i in ids:
+        for i, suggestion, label, *kind in zip(*items.values(view, columns), strict=True):
+            if (ids is None or i in ids) and review.correction(i, *kind or [None]) == Correction.DELETE:
+                yield "", review.known(label)
+            elif ids is None or i in ids:
                 name = review.decisions[i].name(or_none(suggestion)) if review.decisions else review.label or suggestion
                 yield name, review.known(label)
+
+
+def kind_path(samples: Any, review: Any) -> list[str]:
+    """Path of the kind of the flags, where they have one."""
+    path = f"{review.field}.{KIND}"
+    has_kinds = items.has_boxes(samples, review.field) and root_dataset(samples).has_field(items.leaf(samples, path))
+    return [path] if review.is_of_mistakes and has_kinds else []
 
 
 def save_decisions(folder: Path, decisions: Mapping[str, Decision]) -> None:

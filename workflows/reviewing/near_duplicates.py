@@ -18,7 +18,8 @@ def settled_flags(dataset: Any, field: str, label_field: str, lines: Iterable[Li
         lines: changes of the review
     """
     labels = [line for line in lines if line["field"] == label_field]
-    changed = {line["id"] for line in labels if (line["before"] or {}).get("label") != line["after"]["label"]}
+    sides = [(line["id"], *((line[side] or {}).get("label") for side in ("before", "after"))) for line in labels]
+    changed = {i for i, before, after in sides if before != after}
     settles = {i: near for i, near, _ in _contradicted(dataset, field) if near in changed and i not in changed}
     cleared = {**dict.fromkeys(("confidence", "mistakenness", "reason")), "is_issue": False}
     found = label_edits.labels_of(dataset, list(settles), [label_field, field])

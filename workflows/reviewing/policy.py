@@ -99,8 +99,8 @@ def _effect(views: Sequence[Any], review: Review, ids: set[str] | None) -> tuple
     if review.decisions is None and ids is None:
         written = {review.label} if review.label else set(_count(views, f"{review.field}.label"))
         return written, _count(views, f"{review.label_field}.label", review.label)
-    pairs = [(name, label) for name, label in names_written(views, review, ids) if name]
-    return {name for name, _ in pairs}, Counter(label for name, label in pairs if label not in (None, name))
+    pairs = [(name, label) for name, label in names_written(views, review, ids) if name is not None]
+    return {name for name, _ in pairs if name}, Counter(label for name, label in pairs if label not in (None, name))
 
 
 def taken_labels(dataset: Any, label_field: str, counts: Counter[str]) -> list[Taken]:

@@ -8,13 +8,15 @@ from typing import Any
 
 from ...models.errors import InvalidInput
 from ...models.settings import ReviewSettings
-from ..data import items
+from ..data import box_kinds, items
+from ..data.box_kinds import Correction
 from ..data.checks import check_label_field
 from ..data.field_access import require_visible
 from ..data.internals import root_dataset
 from ..data.label_text import or_none
 from ..data.provenance import ReviewAction
 from ..data.status import Status
+from ..display.tables import counted
 from ..runs.lookup import label_field_of, writer_of
 from ..runs.records import RunRecord
 from .decisions import Decision, known_classes, unknown_class
@@ -61,11 +63,25 @@ class Review:
     def statuses(self) -> tuple[str, ...]:
         return (Status.ACCEPTED, Status.REVIEW) if self.settings.status == "all" else (self.settings.status,)
 
-    def takes(self, sample_id: str, suggestion: str | None, status: Any, label: str | None) -> bool | None:
+    def accepts(self, item_id: str) -> bool:
+        """Whether the review accepts the suggestion of an item, if it takes it."""
+        if self.decisions is None:
+            return self.settings.action == ReviewAction.ACCEPT
+        return item_id in self.decisions and self.decisions[item_id].action == ReviewAction.ACCEPT
+
+    def correction(self, item_id: str, kind: str | None) -> Correction:
+        """What the review does to a flagged box; RELABEL unless it accepts a flag of another kind."""
+        accepts = self.is_of_mistakes and self.accepts(item_id)
+        return box_kinds.correction_of(kind) if accepts else Correction.RELABEL
+
+    def takes(
+        self, sample_id: str, suggestion: str | None, status: Any, label: str | None, kind: str | None = None
+    ) -> bool | None:
         """Whether the action takes a sample; None where the sample's label alone prevents it.
 
         Args:
             status: of the suggestion; for one of find_mistakes, whether it is flagged
+            kind: of a flagged box
         """
         if self.shown is not None and self.shown.get(sample_id) != (suggestion, label):
             return False
@@ -85,7 +101,8 @@ class Review:
             return False
         if label is not None and not self.is_of_mistakes:
             return None
-        return suggestion not in (None, label)
+        is_wrong_label = box_kinds.correction_of(kind) == Correction.RELABEL
+        return suggestion not in (None, label) if is_wrong_label else status == Status.ACCEPTED
 
 
 def build_review(
@@ -138,12 +155,15 @@ def inputs_of(review: Review) -> dict[str, Any]:
     return inputs if review.decisions is None else {**inputs, "labels": {}}  # the run's folder has them
 
 
-def why_none(review: Review, labelled: int) -> str:
+def why_none(review: Review, labelled: int, uncorrected: int) -> str:
     """Why a review takes no sample, as a sentence.
 
     Args:
         labelled: samples that it leaves because they have a label
+        uncorrected: flagged boxes that it cannot correct
     """
+    if uncorrected:
+        return f"{uncorrected_note(uncorrected)} Nothing else of the view is flagged"
     status = review.settings.status
     wanted = {"all": "accepted or in review"}.get(status, status)
     if review.is_of_mistakes:
@@ -168,3 +188,11 @@ def check_label(samples: Any, review: Review) -> None:
     names = known_classes(root_dataset(samples), review)
     if label not in names and not settings.new_class:
         raise InvalidInput(unknown_class(str(label), names, review.label_field))
+
+
+def uncorrected_note(count: int) -> str:
+    """A sentence on flags of boxes that accepting leaves."""
+    return (
+        f"{counted(count, 'flag', 'has', 'have')} no automatic correction: correct the box by hand, or its label by "
+        "action='correct', or dismiss the flag by action='reject'."
+    )

@@ -10,6 +10,7 @@ from typing import Any
 from ...models.errors import InvalidInput
 from ...models.settings import ReviewSettings, split
 from ..data import items, label_edits, locks, saved_views
+from ..data.box_kinds import KIND, Correction
 from ..data.checks import require_fields
 from ..data.field_access import require_writable
 from ..data.fields import DB_BATCH
@@ -22,9 +23,9 @@ from ..runs import lifecycle, records, review_undo, run_files
 from ..runs.arguments import Progress
 from ..runs.lookup import audited_ids
 from ..runs.run import Run
-from . import near_duplicates, policy
-from .decisions import check_decisions, save_decisions
-from .request import NothingToReview, Review, build_review, check_label, inputs_of, why_none
+from . import box_corrections, near_duplicates, policy
+from .decisions import check_decisions, kind_path, save_decisions
+from .request import NothingToReview, Review, build_review, check_label, inputs_of, uncorrected_note, why_none
 from .results import ReviewResults
 
 
@@ -71,9 +72,9 @@ def carry_out(
             check_label(samples, review)
         else:
             check_decisions(samples, review, resumes=bool(resume))
-        chosen, labelled = _choose(samples, review)
+        chosen, labelled, uncorrected = _choose(samples, review)
         if not chosen and not resume:
-            raise NothingToReview(why_none(review, labelled))
+            raise NothingToReview(why_none(review, labelled, uncorrected))
         if not resume:
             has_boxes = items.has_boxes(dataset, review.label_field)
             views = [samples] if has_boxes else policy.batches(dataset, chosen)
@@ -97,7 +98,7 @@ def carry_out(
         labelled = run.remember("kept", lambda: labelled)
         results = ReviewResults(run.key, review.field, review.label_field, action, changed, labelled)
         results.unwritten = skipped + len(missed)
-        results.notes += _unseen_note(lines, review)
+        results.notes += [*_unseen_note(lines, review), *([uncorrected_note(uncorrected)] if uncorrected else [])]
         saved_views.renew(dataset, review.writer.writes.get("views", []))
         return run.finish(results)
 
@@ -156,11 +157,18 @@ def _join(dataset: Any, key: str, review: Review) -> Iterator[Run]:
         raise
 
 
-def _choose(samples: Any, review: Review) -> tuple[list[str], int]:
-    """Ids that the action takes, and the number that it leaves because they have a label."""
+def _choose(samples: Any, review: Review) -> tuple[list[str], int, int]:
+    """Ids that the action takes, and the numbers that it leaves: as they have a label, as no edit corrects them."""
     columns = ["id", f"{review.field}.label", f"{review.field}.{review.state_attribute}", f"{review.label_field}.label"]
-    takes = {row[0]: review.takes(*row) for row in zip(*items.values(samples, columns), strict=True)}
-    return [i for i, taken in takes.items() if taken], sum(taken is None for taken in takes.values())
+    columns += kind_path(samples, review)
+    takes: dict[str, bool | None] = {}
+    uncorrected = 0
+    for i, *row in zip(*items.values(samples, columns), strict=True):
+        takes[i] = review.takes(i, *row)
+        if takes[i] and review.correction(i, *row[3:] or [None]) == Correction.NONE:
+            takes[i] = False
+            uncorrected += 1
+    return [i for i, taken in takes.items() if taken], sum(taken is None for taken in takes.values()), uncorrected
 
 
 def _changes(run: Run, chosen: list[str], labelled: int, review: Review, *, joins: bool) -> tuple[list[Line], int]:
@@ -170,10 +178,15 @@ def _changes(run: Run, chosen: list[str], labelled: int, review: Review, *, join
     drawn, fields = audited_ids(run.dataset, review.field), [review.label_field, review.field]
     lines: list[Line] = []
     for first in range(0, len(chosen), DB_BATCH):
-        for i, found in label_edits.labels_of(run.dataset, chosen[first : first + DB_BATCH], fields).items():
+        batch = label_edits.labels_of(run.dataset, chosen[first : first + DB_BATCH], fields)
+        corrected = box_corrections.corrections(run.dataset, review, batch)
+        for i, found in batch.items():
             labels = found.labels
             old, suggestion = labels[review.label_field] or {}, labels[review.field] or {}
-            if review.takes(i, suggestion.get("label"), suggestion.get(review.state_attribute), old.get("label")):
+            state, kind = suggestion.get(review.state_attribute), suggestion.get(KIND)
+            if i in corrected:
+                lines += corrected[i]
+            elif review.takes(i, suggestion.get("label"), state, old.get("label"), kind):
                 lines += _lines(run, i, review, found, Selection.RANDOM if i in drawn else Selection.QUEUE)
     if review.settings.action != ReviewAction.REJECT:
         lines += near_duplicates.settled_flags(run.dataset, review.field, review.label_field, lines)
@@ -200,7 +213,8 @@ def _lines(run: Run, item_id: str, review: Review, found: Found, selection: Sele
     if suggestion is not None:
         after = {**suggestion, "_id": ObjectId(), "label": name, "confidence": None}  # with an id of its own
         if review.is_of_mistakes:  # the label that stays: the App's grid would show None as "null"
-            after.update(label=(old or {}).get("label") if name is None else name, is_issue=False, mistakenness=None)
+            stays = (old or {}).get("label") if name is None else name
+            after.update(label=stays, **box_corrections.DECIDED)
         else:
             after["status"] = (Status.REVIEW if name is None else Status.LABELLED).value
         line = label_edits.change(item_id, sample_id, review.field, suggestion, after)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...models.errors import InvalidInput
-from ..data import items, label_edits
+from ..data import box_edits, items, label_edits
 from ..data.field_access import require_writable
 from ..data.fields import DB_BATCH
 from ..data.folders import run_folder
@@ -99,7 +99,12 @@ def _new_names(dataset: Any, lines: list[Line], name: str) -> list[str]:
     from bson import ObjectId
 
     edits = [line for line in lines if line["field"] == name][:MAX_SOUGHT]
-    written = [(line.get("sample", line["id"]), line["after"]["_id"]) for line in edits]
+    pairs = [
+        (line.get("sample", line["id"]), line["after"]["_id"] if line["after"] else line["beside"]) for line in edits
+    ]
+    written = [pair for pair in pairs if pair[1] is not None]
+    if not written:
+        return []
     schema = dataset.get_field_schema(ftype=fo.EmbeddedDocumentField)
     paths = {other: items.root_of(dataset, other).replace(other, item.db_field, 1) for other, item in schema.items()}
     return [
@@ -134,8 +139,9 @@ def restore(dataset: Any, lines: list[Line], label_field: str) -> Restored:
     restored, edits, fields = Restored(), label_edits.by_item(lines), label_edits.fields_of(lines)
     ids = list(edits)
     for first in range(0, len(ids), DB_BATCH):
-        unedited = {}
-        for i, (_, labels) in label_edits.labels_of(dataset, ids[first : first + DB_BATCH], fields).items():
+        unedited, batch = {}, ids[first : first + DB_BATCH]
+        deleted = label_edits.deleted_by((line for i in batch for line in edits[i]), "after")
+        for i, (_, labels) in label_edits.labels_of(dataset, batch, fields, deleted).items():
             own = [line for line in edits[i] if line["field"] == label_field]
             as_written = [line for line in edits[i] if label_edits.is_same(labels[line["field"]], line["after"])]
             if own and own[0] not in as_written and not label_edits.is_same(labels[label_field], own[0]["before"]):
@@ -182,9 +188,15 @@ def merge_chains(dataset: Any, reviews: list[RunRecord]) -> None:
         while earlier := written.get((line["id"], line["field"], label_edits.version(line["before"]))):
             if earlier is line or id(earlier) in absorbed:  # a box had the same label of the same review twice
                 break
-            line["before"] = earlier["before"]
+            _absorb(line, earlier)
             absorbed.add(id(earlier))
             changed.add(id(line))
     for folder, listed in sorted(lists.items(), key=lambda item: changed.isdisjoint(map(id, item[1]))):
         if not (absorbed | changed).isdisjoint(map(id, listed)):  # those that gain first, for the case of a kill
             label_edits.save(folder, [line for line in listed if id(line) not in absorbed])
+
+
+def _absorb(line: Line, earlier: Line) -> None:
+    """Makes a line start where an earlier one did; a deletion keeps the box."""
+    is_deletion = line["after"] is None and earlier["before"] is not None
+    line["before"] = box_edits.with_geometry(earlier["before"], line["before"]) if is_deletion else earlier["before"]

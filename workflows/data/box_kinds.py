@@ -1,0 +1,43 @@
+"""Kinds of flags of boxes in a field that find_mistakes wrote, and the edit that corrects each."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+KIND = "kind"  # attribute of a flagged box
+DUPLICATE_OF = "duplicate_of"  # attribute of a duplicate: id of the box that stays
+
+
+class BoxKind(StrEnum):
+    """Values of the attribute `kind`; a box has the first that applies."""
+
+    NO_AREA = "no area"
+    DUPLICATE = "duplicate"
+    LABEL = "label"
+    OUTSIDE = "outside"
+    SHAPE = "shape"
+    PLACE = "place"
+
+
+class Correction(StrEnum):
+    """What accepting a flag does to the box."""
+
+    RELABEL = "relabels"
+    DELETE = "deletes"
+    CLIP = "clips"
+    NONE = "does nothing"  # nobody knows the right box
+
+
+CORRECTIONS = {
+    BoxKind.NO_AREA: Correction.DELETE,
+    BoxKind.DUPLICATE: Correction.DELETE,
+    BoxKind.LABEL: Correction.RELABEL,
+    BoxKind.OUTSIDE: Correction.CLIP,
+    BoxKind.SHAPE: Correction.NONE,
+    BoxKind.PLACE: Correction.NONE,
+}
+
+
+def correction_of(kind: str | None) -> Correction:
+    """The edit that corrects a flag; RELABEL for one without a kind, as of samples."""
+    return CORRECTIONS.get(BoxKind(kind), Correction.NONE) if kind else Correction.RELABEL
