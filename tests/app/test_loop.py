@@ -87,7 +87,7 @@ def everything(dataset: Any) -> dict[str, Any]:
 
 
 def label(user: Any) -> None:
-    user.page.locator("[data-item-id='@evenset/evenset/open_evenset']").click()  # the button over the grid
+    user.open_over_grid()
     press(user, "Auto-label")
     choose(user, "graph and resnet", "graph")
     press(user, "Label the rest")

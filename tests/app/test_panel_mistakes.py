@@ -97,7 +97,7 @@ def add_all_the_same(user: Any) -> None:
 
 
 def watch_a_generator(user: Any) -> None:
-    """It trains, the strip draws its curves, the tab the newest grid of its samples; then it is stopped."""
+    """It trains, its tab draws the newest grid of its samples, and Runs its curves; then it is stopped."""
     from evenset.workflows.runs import records
 
     key = "evenset_train_generator_1"
@@ -109,7 +109,6 @@ def watch_a_generator(user: Any) -> None:
     user.page.get_by_text(re.compile("train generator · ")).wait_for()  # the panel opens anew, where it is seen
     expect(user.page.get_by_role("tab", name="Balance")).to_have_attribute("aria-selected", "true")
     user.page.get_by_text("Images that the generator draws now").wait_for(timeout=5 * MINUTE)
-    user.page.locator(".js-plotly-plot .legendtext").get_by_text("loss", exact=True).wait_for()
     grid = user.page.locator(f"img[src*='{key}'][src*='samples_']")
     for _ in range(2):  # the next one takes the place of the first
         drawn = grid.get_attribute("src")
@@ -120,6 +119,9 @@ def watch_a_generator(user: Any) -> None:
     user.picture("panel-balance-draws")
     user.dataset.reload()
     assert records.read_record(user.dataset, key).state == "running"
+    user.page.get_by_role("tab", name="Runs").click()  # which draws its curves
+    user.page.locator(".js-plotly-plot .legendtext").get_by_text("loss", exact=True).wait_for()
+    user.page.get_by_role("tab", name="Balance").click()
 
     user.page.get_by_role("button", name="Stop", exact=True).click()
     user.page.get_by_text(f"{key} was stopped").wait_for()

@@ -180,7 +180,7 @@ class Tidy:
     """Values without what differs from run to run."""
 
     TIMES = {"started", "seconds", "images_per_second", "_id", "created_at", "last_modified_at", "_media_type", "_rand"}
-    TIMES |= {"_dataset_id", "curves", "timestamp"}
+    TIMES |= {"_dataset_id", "curves", "timestamp", "stages"}
 
     def __init__(self, dataset: Any, folder: Path) -> None:
         self.words = {str(folder): "FOLDER", dataset.name: "NAME", str(dataset._doc.id): "DATASET"}

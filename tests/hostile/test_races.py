@@ -36,7 +36,7 @@ def stopped(clusters):
 def held(forked, tmp_path):
     """held(function): a child whose run waits, at its first report in `phase`, until `go` is called."""
 
-    def start(function, phase="training"):
+    def start(function, phase="spreading labels"):
         begun, go = tmp_path / "begun", tmp_path / "go"
 
         def hold(now, done, total, note):
@@ -47,6 +47,7 @@ def held(forked, tmp_path):
 
         child = forked(lambda: function(hold))
         while not begun.exists():
+            assert not child.place.exists(), child.told  # it ended without that phase
             time.sleep(0.02)
         child.go = go.touch
         return child
