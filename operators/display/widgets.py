@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 import fiftyone.operators.types as types
 
+from ...models.images.region import file_of, parse
+from ...workflows.ui import item_images
 from .wording import use_labels
 
 REST = "minmax(0, 1fr)"  # width of a column of `grid_row` that takes the space the others leave
@@ -72,10 +74,19 @@ def dropdown(page: types.Object, name: str, labels: dict[str, str], label: str, 
     page.enum(name, view.values(), label=label, view=view, on_change=on_change)
 
 
-def thumbnail(page: types.Object, name: str, path: str, width_px: int = 96) -> None:
-    """Adds a sample's image, read out as its file's name; another image needs another name."""
-    view = types.ImageView(width=f"{width_px}px", height=f"{width_px}px", alt=Path(path).name)
-    page.str(name, default=media_url(path), view=view)
+def thumbnail(page: types.Object, name: str, path: str, width_px: int = 96, on_click: Any = None) -> None:
+    """Adds a sample's image or a box's crop, read out as its file's name; another image needs another name."""
+    is_box = parse(path) is not None
+    size = dict(width=f"{width_px}px", height="auto" if is_box else f"{width_px}px")
+    click = dict(operator=on_click) if on_click else {}
+    view = types.ImageView(alt=Path(file_of(path)).name, composite_view=True, **size, **click)  # its URL is not kept
+    page.str(name, default=item_images.crop_url(path, width_px) if is_box else media_url(path), view=view)
+
+
+def place(page: types.Object, name: str, path: str, width_px: int) -> None:
+    """Adds the whole image of a box, which is drawn into it."""
+    view = types.ImageView(alt=f"The box in {Path(file_of(path)).name}", composite_view=True, width=f"{width_px}px")
+    page.str(name, default=item_images.whole_url(path, width_px), view=view)
 
 
 def image(page: types.Object, path: str, alt: str) -> None:
