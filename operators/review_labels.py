@@ -79,8 +79,8 @@ def add_lines(form: Form) -> None:
         form.mark("seen", "tick it once you have looked at each of these samples: an audit counts only those")
     _ask_labels(form, samples, field, action)
     matching = _matching(form, samples, field, action)
-    if matching.count:
-        form.button = f"{action.capitalize()} {counted(matching.count, 'suggestion')}"
+    if matching.number:
+        form.button = f"{action.capitalize()} {counted(matching.number, 'suggestion')}"
         _ask_to_confirm(form, matching, field, action)
     else:
         things = plural(items.noun(form.ctx.dataset, field))
@@ -118,7 +118,7 @@ class Matching(NamedTuple):
 
     view: Any
     ids: set[str] | None  # of boxes, beside which the view may have others; None: all samples of the view
-    count: int
+    number: int
 
 
 def _matching(form: Form, samples: Any, field: str, action: str) -> Matching:

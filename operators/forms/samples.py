@@ -34,14 +34,16 @@ def ask_samples(form: Form, verb: str) -> Any:
         form.lines.bool("same_view", default=True, label=label, view=types.CheckboxView())
     if not _is_on_opening_view(form.ctx):
         form.lines.view_target(form.ctx, action_description=verb)
-    form.samples = samples_of(form.ctx)
+    samples = samples_of(form.ctx)
+    field = getattr(samples, "patches_field", None)
+    form.samples = items.source(samples, field) if field else samples
     try:
         check_images(form.samples)
     except ValueError as error:
         form.refuse(str(error))
     _compare_with_run(form)
     form.end_head()
-    return form.samples
+    return samples
 
 
 def _compare_with_run(form: Form) -> None:

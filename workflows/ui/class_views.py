@@ -31,7 +31,7 @@ def view_of_class(dataset: Any, run_key: str, name: str) -> str:
     views = dict(record.notes.get(NOTE, []))
     if dataset.has_saved_view(views.get(name, "")):
         return str(views[name])
-    if not dataset.has_sample_field(f"{field}.is_issue"):
+    if not dataset.has_field(items.leaf(dataset, f"{field}.is_issue")):
         raise InvalidInput(f"the field {field!r} of {run_key} was removed: find the mistakes again")
     of_class = items.matching(dataset, field, lambda at: _is_flagged(dataset, field, label_field, name, at), "rank")
     if is_empty(of_class):

@@ -84,10 +84,10 @@ def most_informative(dataset: Any, field: str, label_field: str, count: int = 50
         return [i for i, rank in sorted(ranked, key=lambda row: (row[1] is not None, row[1]))[:count]]
     paths = [f"{field}.{name}" for name in ("confidence", "margin", "agreement")]
     paths = [path for path in paths if dataset.has_field(items.leaf(dataset, path))]
-    ids, classes, *scores = read_waiting(dataset, field, label_field, [f"{field}.label", *paths])
-    uncertainty = _uncertainty(scores, len(ids))
+    read = read_waiting(dataset, field, label_field, [f"{field}.label", *paths])
+    uncertainty = _uncertainty(read[2:], len(read[0]))
     candidates = np.argsort(-uncertainty, kind="stable")[: max(MAX_CANDIDATES, count)]
-    ids, classes = np.array(ids, dtype=str)[candidates], np.array(classes, dtype=str)[candidates]
+    ids, classes = (np.array(column, dtype=str)[candidates] for column in read[:2])
     run_key = writer_of(dataset, field, "auto_label").key
     vectors = vectors_of(dataset, run_key, ids.tolist())
     if vectors is None or np.isnan(vectors).all():

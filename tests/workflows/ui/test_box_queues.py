@@ -97,10 +97,11 @@ def test_a_bar_opens_the_boxes_that_it_counts(suggested):
 
 
 def test_what_to_label_first_are_unlabelled_boxes(suggested):
-    likely = checklist.first_to_label(suggested, "ground_truth", "auto_label", ["3"]).values("id")
     said = read(suggested, "ground_truth.label", "auto_label.label")
-    assert likely and all(said[i] == [None, "3"] for i in likely)
-    drawn = checklist.first_to_label(suggested, "ground_truth", None, ["3"])
+    name = next(suggestion for label, suggestion in said.values() if label is None)
+    likely = checklist.first_to_label(suggested, "ground_truth", "auto_label", [name]).values("id")
+    assert sorted(likely) == sorted(i for i, own in said.items() if own == [None, name])
+    drawn = checklist.first_to_label(suggested, "ground_truth", None, [name])
     assert len(drawn) == 30 and set(drawn.values("ground_truth.label")) == {None}
 
 
@@ -123,7 +124,7 @@ def test_a_name_that_counts_as_no_label_waits_too(boxed_digits):
 
 def test_boxes_are_reviewed_in_the_order_of_the_queue_and_undone(suggested):
     before = read(suggested, "ground_truth.label")
-    order = review_order.most_informative(suggested, *FIELDS, 30)
+    order = review_order.most_informative(suggested, *FIELDS, 50)
     waiting = review_order.count_waiting(suggested, *FIELDS)
     said = read(suggested, "auto_label.label", "auto_label.status")
     assert len(order) == waiting > 3 and all(said[i][1] == "review" for i in order)
@@ -194,7 +195,7 @@ def test_a_crop_is_shown_without_a_file_and_its_image_has_the_box(suggested):
     item, _ = review_queue.first(suggested, *FIELDS, [])
     (row,) = item_images.describe(suggested, "ground_truth", [item])
     crop, whole = (picture(url(row["path"], 280)) for url in (item_images.crop_url, item_images.whole_url))
-    assert crop.size == (15, 15) or crop.size == (16, 16)  # 12 px and a tenth on each side
+    assert set(crop.size) <= {15, 16}  # 12 px and a tenth on each side
     assert whole.size == (560, 560)
     left, top, *_ = (560 * value for value in parse(row["path"]).box)
     red, _, blue = whole.getpixel((round(left) + 2, round(top) + 9))
