@@ -19,6 +19,7 @@ from ..display.wording import capitalize, use_labels
 from .tab import Tab
 
 LARGE_PX, SMALL_PX = 280, 40
+BOX_COLUMNS = f"minmax(0, {LARGE_PX}px) minmax(0, {LARGE_PX}px)"  # of a crop and its image: a narrow panel shrinks both
 ELSEWHERE = "Somebody else has decided on this {noun}: their decision stays"
 BUTTONS = (("accept", "check", "contained"), ("skip", "skip_next", "outlined"), ("reject", "close", "outlined"))
 
@@ -47,22 +48,28 @@ class DecisionTab(Tab):
                      params=dict(action="undo", turn=state["turn"]))  # fmt: skip
 
     def show_images(self, page: types.Object, state: dict[str, Any], title: str) -> None:
-        """Draws the item, a box also in its image, and beside it those to compare with."""
-        row = page.h_stack(f"{self.name}_row_{state['id']}", gap=2, align_y="start")
-        name = f"{self.name}_{state['id']}"
+        """Draws the item and beside it those to compare with; a box beside its image, and those below."""
+        name, near = f"{self.name}_{state['id']}", f"near_{state['id']}"
         if state["noun"] == items.BOX:
-            widgets.thumbnail(row, name, state["path"], LARGE_PX, self._event("open"))
+            row = widgets.grid_row(page, f"{self.name}_row_{state['id']}", BOX_COLUMNS)
+            widgets.crop(row, name, state["path"], LARGE_PX, self._event("open"))
             widgets.place(row, f"{name}_place", state["path"], LARGE_PX)
-        else:
-            widgets.thumbnail(row, name, state["path"], LARGE_PX)
-        if not state["near"]:
+            if state["near"]:
+                widgets.text(page, title)
+                self._show_near(widgets.button_row(page, near), state)
             return
-        column = row.v_stack(f"near_{state['id']}", gap=1)
-        column.md(title, name="near_title")
-        for place, sample in enumerate(state["near"]):
-            line = column.h_stack(f"near_{state['id']}_{place}", gap=1, align_y="center")
-            widgets.thumbnail(line, f"near_{state['id']}_{sample['id']}", sample["path"], SMALL_PX)
-            line.md(widgets.escape(sample["label"]), name=f"near_label_{place}")
+        row = page.h_stack(f"{self.name}_row_{state['id']}", gap=2, align_y="start")
+        widgets.thumbnail(row, name, state["path"], LARGE_PX)
+        if state["near"]:
+            column = row.v_stack(near, gap=1)
+            column.md(title, name="near_title")
+            self._show_near(column, state)
+
+    def _show_near(self, parent: types.Object, state: dict[str, Any]) -> None:
+        for place, item in enumerate(state["near"]):
+            line = parent.h_stack(f"near_{state['id']}_{place}", gap=1, align_y="center")
+            widgets.thumbnail(line, f"near_{state['id']}_{item['id']}", item["path"], SMALL_PX)
+            line.md(widgets.escape(item["label"]), name=f"near_label_{place}")
 
     def show_actions(self, page: types.Object, state: dict[str, Any]) -> None:
         """Draws the buttons, the keys and the list of classes."""

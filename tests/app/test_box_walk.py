@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from evenset import auto_label, find_mistakes
+from evenset.models.images.decode import load
+from evenset.models.settings import ImageSettings
 from evenset.workflows.data import items
-from evenset.workflows.ui import mistake_queue, review_order, review_queue
+from evenset.workflows.ui import item_images, mistake_queue, review_order, review_queue
 from playwright.sync_api import expect
 
 FIELDS = ("auto_label", "ground_truth")
@@ -27,8 +29,10 @@ def boxed(boxed_digits: Any) -> Any:
             box.label = str((int(box.label) + 3) % 10)
             planted += 1
             sample.save()
-    auto_label(dataset, "ground_truth", embeddings=None, target_precision=0.99, progress=False)
-    find_mistakes(dataset, "ground_truth", progress=False)
+    ids, paths, _ = item_images.values(dataset, "ground_truth", ["id", "filepath", "ground_truth.label"])
+    pixels = {i: load(path, ImageSettings(), 8, 1).ravel() / 255 for i, path in zip(ids, paths, strict=True)}
+    auto_label(dataset, "ground_truth", embeddings=pixels, target_precision=0.99, progress=False)
+    find_mistakes(dataset, "ground_truth", embeddings=pixels, progress=False)
     return dataset
 
 
@@ -43,6 +47,17 @@ def changed(dataset: Any, before: dict[str, str | None]) -> dict[str, str | None
 
 def open_tab(user: Any, name: str) -> None:
     user.page.get_by_role("tab", name=name).click()
+
+
+def look_at_image(user: Any, picture: str) -> None:
+    """Opens the image of the box that is shown, and closes it by a click beside it."""
+    modal = user.page.locator("[data-cy='modal']")
+    user.page.get_by_role("button", name="Open the image").click()
+    modal.wait_for()
+    user.page.wait_for_timeout(2000)
+    user.picture(picture)
+    user.page.mouse.click(12, 400)
+    modal.wait_for(state="detached")
 
 
 def review(user: Any) -> None:
@@ -65,12 +80,7 @@ def review(user: Any) -> None:
     user.sees(f"2 reviewed, {count - 2} to go")
     assert changed(dataset, before) == {first: said[first], second: other}
 
-    user.page.get_by_role("button", name="Open the image").click()
-    user.page.locator("[data-cy='modal']").wait_for()
-    user.page.wait_for_timeout(2000)
-    user.picture("boxes-image")
-    user.page.keyboard.press("Escape")
-    user.page.locator("[data-cy='modal']").wait_for(state="detached")
+    look_at_image(user, "boxes-image")
 
     for left in (1, 0):
         user.page.keyboard.press("u")
@@ -86,6 +96,9 @@ def mistakes(user: Any) -> None:
     user.page.get_by_text("Labelled otherwise:").wait_for()
     user.picture("boxes-mistakes")
     assert user.page.locator(CROPS).count() >= 3
+    user.page.get_by_role("button", name="Open the view", exact=True).click()
+    user.sees("Show all samples")
+    look_at_image(user, "boxes-image-of-patches")
     user.page.keyboard.press("a")
     user.page.get_by_role("button", name="Undo", exact=True).wait_for()
     assert changed(dataset, before) == {row["id"]: row["suggestion"]}
