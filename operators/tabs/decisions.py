@@ -128,14 +128,20 @@ class DecisionTab(Tab):
             self.panel.refresh(ctx)
 
     def open_image(self, ctx: foo.ExecutionContext) -> None:
-        """Opens the whole image of the box that is shown, with the box selected."""
+        """Opens the whole image of the box that is shown, with the box selected; in a view, shows it in the grid.
+
+        FiftyOne opens samples of the App's view only, and fails for others.
+        """
         if not self.panel.has_state(ctx, self.name, "field"):
             return
         state = ctx.panel.state.get(self.name)
         field, label_id = state["label_field"], state["id"]
         box = items.holding(ctx.dataset, field, [label_id] if label_id else [])
         for sample_id in box.values("id"):
-            ctx.ops.open_sample(id=sample_id)
+            if ctx.has_custom_view:
+                self.panel.set_view(ctx, view=ctx.dataset.select(sample_id))
+            else:
+                ctx.ops.open_sample(id=sample_id)
             ctx.ops.set_selected_labels([dict(label_id=label_id, sample_id=sample_id, field=field)])
 
     def _decide(self, ctx: foo.ExecutionContext, state: dict[str, Any], action: str, label: str | None) -> bool:

@@ -98,7 +98,10 @@ def mistakes(user: Any) -> None:
     assert user.page.locator(CROPS).count() >= 3
     user.page.get_by_role("button", name="Open the view", exact=True).click()
     user.sees("Show all samples")
-    look_at_image(user, "boxes-image-of-patches")
+    user.page.get_by_role("button", name="Open the image").click()
+    user.sees("1 sample", exact=True)  # the App would not find the image among the patches
+    user.picture("boxes-image-of-patches")
+    user.click("Show all samples")
     user.page.keyboard.press("a")
     user.page.get_by_role("button", name="Undo", exact=True).wait_for()
     assert changed(dataset, before) == {row["id"]: row["suggestion"]}

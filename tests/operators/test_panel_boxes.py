@@ -100,6 +100,9 @@ def test_the_image_of_a_box_opens_with_the_box_selected(dataset):
     (label,) = asked["set_selected_labels"]["labels"]
     assert label["label_id"] == panel.state["review"]["id"]
     assert asked["open_sample"]["id"] == label["sample_id"]
+    _, requests = panel.execute("on_review_open", app_view=dataset.to_patches("ground_truth")._serialize())
+    asked = [request.operator_uri for request in requests]
+    assert "set_view" in asked and "open_sample" not in asked  # which would fail among patches
     assert label["label_id"] in [box.id for box in dataset[label["sample_id"]].ground_truth.detections]
 
 
