@@ -9,7 +9,9 @@ import fiftyone.operators.types as types
 
 from ..models.settings import AuditSettings
 from ..workflows.audit_labels import audit_labels
+from ..workflows.data import items
 from ..workflows.display.progress_bar import Progress
+from ..workflows.display.tables import plural
 from ..workflows.runs import records
 from ..workflows.runs.lookup import audits_of, writer_of
 from .display.icons import icons_of
@@ -55,11 +57,13 @@ def add_lines(form: Form) -> None:
     earlier = audits_of(form.ctx.dataset, field)
     if earlier:
         form.button = "Read the audit"
-        form.note(f"{earlier[0]} has drawn the samples. To draw others, delete that run")
+        things = plural(items.noun(form.ctx.dataset, field))
+        form.note(f"{earlier[0]} has drawn the {things}. To draw others, delete that run")
         return
     ask_samples(form, "Draw from")
     if not training_labels(form.ctx.dataset, field):
-        ask_label_field(form, "Field for the checked labels; these suggestions come from an earlier run's model")
+        hint = "Field for the checked labels; these suggestions come from an earlier run's model"
+        ask_label_field(form, hint, boxes=True)
     ask_settings(form, AuditSettings, basic=True)
     ask_sections(form, AuditSettings)
 
@@ -75,9 +79,10 @@ def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
     if results["precision"] is not None:
         page = Page(f"{results['right']:,} of {results['drawn']:,} are correct")
         return page.add_alert("success", results["text"])
-    page = Page(f"{results['checked']:,} of {results['drawn']:,} drawn samples are checked")
+    things = plural(items.noun(ctx.dataset, field))
+    page = Page(f"{results['checked']:,} of {results['drawn']:,} drawn {things} are checked")
     page.add_lines("Open them and look at each: correct the wrong ones, accept the rest as seen, then audit again.")
-    page.add_button("Open the drawn samples", "visibility", "set_view", dict(name=view))
+    page.add_button(f"Open the drawn {things}", "visibility", "set_view", dict(name=view))
     params = dict(field=field, status="all", audit=True, saved_view=view)  # or the selection in it
     if not training_labels(ctx.dataset, field):
         params["label_field"] = records.read_record(ctx.dataset, results["run_key"]).inputs["label_field"]

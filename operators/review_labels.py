@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import ReviewSettings
+from ..workflows.data import items
 from ..workflows.data.status import Status
 from ..workflows.display.progress_bar import Progress
-from ..workflows.display.tables import counted
+from ..workflows.display.tables import counted, plural
 from ..workflows.review_labels import review_labels
 from ..workflows.reviewing import policy
 from ..workflows.reviewing.request import Review
@@ -24,7 +26,7 @@ from .execution import run_in_server
 from .forms.fields import label_fields
 from .forms.form import Form, build_form
 from .forms.inputs import ask_suggestions, read_inputs, require_input
-from .forms.samples import ask_samples, samples_of, takes_selection
+from .forms.samples import ask_samples, ask_selected_boxes, samples_of, selected_boxes, takes_selection
 from .forms.sections import ask_sections
 from .forms.settings import ask_settings, read_settings
 
@@ -54,7 +56,10 @@ class ReviewLabels(foo.Operator):
                 arguments.update(read_inputs(ctx, "label"))
             if ctx.params.get("class"):
                 arguments["classes"] = [ctx.params["class"]]
-            return review_labels(samples_of(ctx), require_input(ctx, "field"), **arguments, progress=progress)
+            field = require_input(ctx, "field")
+            boxes = selected_boxes(ctx, field, target_of(ctx, field))
+            samples = samples_of(ctx) if boxes is None else boxes
+            return review_labels(samples, field, **arguments, progress=progress)
 
         return run_in_server(ctx, work, result_page)
 
@@ -63,35 +68,72 @@ def add_lines(form: Form) -> None:
     field = ask_suggestions(form, "auto_label", "find_mistakes")
     if not field:
         return
-    samples = ask_samples(form, "Review")
-    defaults = {"status": "all"} if takes_selection(form.ctx) else {}  # a selection means these samples
+    boxes = ask_selected_boxes(form, field, target_of(form.ctx, field))
+    samples = ask_samples(form, "Review") if boxes is None else boxes
+    is_selection = boxes is not None or takes_selection(form.ctx)
+    defaults = {"status": "all"} if is_selection else {}  # a selection means these items
+    samples = items.source(samples, field, target_of(form.ctx, field))
     ask_settings(form, ReviewSettings, basic=True, defaults=defaults)
     action = form.value("action", ReviewSettings.action)
     if form.value("audit") and action == "accept" and not form.value("seen"):  # opened by audit_labels
         form.mark("seen", "tick it once you have looked at each of these samples: an audit counts only those")
     _ask_labels(form, samples, field, action)
-    view = _matching_samples(form, samples, field, action)
-    if count := view.count("id"):
-        form.button = f"{action.capitalize()} {counted(count, 'suggestion')}"
-        _ask_to_confirm(form, view, field, action)
+    matching = _matching(form, samples, field, action)
+    if matching.number:
+        form.button = f"{action.capitalize()} {counted(matching.number, 'suggestion')}"
+        _ask_to_confirm(form, matching, field, action)
     else:
-        form.refuse(f"there is nothing to {action} here: choose other samples, another status or another class")
+        things = plural(items.noun(form.ctx.dataset, field))
+        form.refuse(f"there is nothing to {action} here: choose other {things}, another status or another class")
+
+
+def target_of(ctx: foo.ExecutionContext, field: str) -> str | None:
+    """The field that labels are written to; None where nobody has chosen it."""
+    chosen: str | None = ctx.params.get("label_field")
+    return chosen or writer_of(ctx.dataset, field, "auto_label", "find_mistakes").label_field
 
 
 def _ask_labels(form: Form, samples: Any, field: str, action: str) -> None:
     """Adds the class to review, the label to write, and the field to write it to."""
-    names = sorted(name for name in samples.count_values(f"{field}.label") if name is not None)
+    path = items.leaf(samples, f"{field}.label")
+    names = sorted(name for name in samples.count_values(path) if name is not None)
     hint = "Only suggestions of this class"
     form.choose("class", names, label="Class", description=hint, placeholder="all")
     if action == "correct":
-        form.suggest("label", names, label="Correct label", description="The class of these samples", required=True)
-    ask_sections(form, ReviewSettings, own={"Safeguards": ask_target_field})
+        hint = f"The class of these {plural(items.noun(form.ctx.dataset, field))}"
+        form.suggest("label", names, label="Correct label", description=hint, required=True)
+    ask_sections(form, ReviewSettings, own={"Safeguards": partial(ask_target_field, field)})
 
 
-def ask_target_field(form: Form) -> None:
-    names, default = label_fields(form.ctx.dataset), "the field that the suggestions were learned from"
+def ask_target_field(field: str, form: Form) -> None:
+    dataset, default = form.ctx.dataset, "the field that the suggestions were learned from"
+    kind = items.list_of(dataset, field)
+    names = [name for name in label_fields(dataset, boxes=True) if items.list_of(dataset, name) == kind]
     hint = "The field that labels are written to"
     form.choose("label_field", names, label="Label field", description=hint, placeholder=default)
+
+
+class Matching(NamedTuple):
+    """The items that a review would take."""
+
+    view: Any
+    ids: set[str] | None  # of boxes, beside which the view may have others; None: all samples of the view
+    number: int
+
+
+def _matching(form: Form, samples: Any, field: str, action: str) -> Matching:
+    """The items whose suggestions have the form's status and class."""
+    if not items.has_boxes(form.ctx.dataset, field):
+        view = _matching_samples(form, samples, field, action)
+        return Matching(view, None, view.count("id"))
+    target, name = target_of(form.ctx, field), form.value("class")
+    config = ReviewSettings(action=action, status=form.value("status", ReviewSettings.status))
+    review = Review(field, target or "", None, [name] if name else None, config, find_writer(form, field))
+    paths = ["id", f"{field}.label", f"{field}.{review.state_attribute}"]
+    columns = items.values(samples, [*paths, f"{target}.label"] if target else paths)
+    columns += [] if target else [[None] * len(columns[0])]
+    ids = {row[0] for row in zip(*columns, strict=True) if review.takes(*row)}
+    return Matching(samples, ids, len(ids))
 
 
 def _matching_samples(form: Form, samples: Any, field: str, action: str) -> Any:
@@ -119,13 +161,13 @@ def find_writer(form: Form, field: str) -> RunRecord:
     return writer_of(form.ctx.dataset, field, "auto_label", "find_mistakes")
 
 
-def _ask_to_confirm(form: Form, view: Any, field: str, action: str) -> None:
+def _ask_to_confirm(form: Form, matching: Matching, field: str, action: str) -> None:
     """Adds a checkbox for each setting without which the policy refuses the review, with the reason."""
-    source = find_writer(form, field)
+    source, view = find_writer(form, field), matching.view
     label_field, label = form.value("label_field", source.label_field), form.value("label")
     if label_field is None or (action == "correct" and label is None):
         return
-    if action == "accept" and source.method == "auto_label":
+    if action == "accept" and source.method == "auto_label" and matching.ids is None:
         view = view.exists(f"{label_field}.label", False)  # existing labels stay
     label = label if action == "correct" else None
     status = form.value("status", ReviewSettings.status)
@@ -133,7 +175,7 @@ def _ask_to_confirm(form: Form, view: Any, field: str, action: str) -> None:
         others: dict[str, Any] = {other: True for other in CONFIRMED if other != name}
         config = ReviewSettings(action=action, status=status, seen=bool(form.value("seen")), **others)
         try:
-            policy.check([view], Review(field, label_field, label, None, config, source))
+            policy.check([view], Review(field, label_field, label, None, config, source), matching.ids)
         except policy.Refused as error:
             without = [item.name for item in fields(ReviewSettings) if item.name != name]
             ask_settings(form, ReviewSettings, without=without)
@@ -146,10 +188,11 @@ def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
     past = {"accept": "accepted", "correct": "corrected", "reject": "rejected"}[results["action"]]
     page = Page(f"{counted(results['changed'], 'suggestion', 'is', 'are')} {past}")
     if results["kept"]:
-        labelled = counted(results["kept"], "sample", "already has", "already have")
+        noun = items.noun(ctx.dataset, results["label_field"])
+        labelled = counted(results["kept"], noun, "already has", "already have")
         page.add_alert("info", f"{labelled} a label in {results['label_field']!r}, which stays")
     if results["unwritten"]:
-        changed = counted(results["unwritten"], "sample", "was", "were")
+        changed = counted(results["unwritten"], items.noun(ctx.dataset, results["label_field"]), "was", "were")
         page.add_alert("warning", f"{changed} edited meanwhile: nothing was written there")
     page.add_form_button("Undo ...", "undo", "delete_run", dict(run_key=results["run_key"]))
     return page

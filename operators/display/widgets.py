@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 import fiftyone.operators.types as types
 
+from ...models.images.region import file_of, parse
+from ...workflows.ui import item_images
 from .wording import use_labels
 
 REST = "minmax(0, 1fr)"  # width of a column of `grid_row` that takes the space the others leave
@@ -73,9 +75,26 @@ def dropdown(page: types.Object, name: str, labels: dict[str, str], label: str, 
 
 
 def thumbnail(page: types.Object, name: str, path: str, width_px: int = 96) -> None:
-    """Adds a sample's image, read out as its file's name; another image needs another name."""
-    view = types.ImageView(width=f"{width_px}px", height=f"{width_px}px", alt=Path(path).name)
-    page.str(name, default=media_url(path), view=view)
+    """Adds a sample's image or a box's crop, read out as its file's name; another image needs another name."""
+    is_box, width = parse(path) is not None, f"{width_px}px"
+    url = item_images.crop_url(path, width_px) if is_box else media_url(path)
+    _picture(page, name, url, Path(file_of(path)).name, width=width, height="auto" if is_box else width)
+
+
+def crop(page: types.Object, name: str, path: str, width_px: int, on_click: Any) -> None:
+    """Adds the crop of a box, as wide as its cell."""
+    url, alt = item_images.crop_url(path, width_px), f"The box of {Path(file_of(path)).name}"
+    _picture(page, name, url, alt, width="100%", operator=on_click)
+
+
+def place(page: types.Object, name: str, path: str, width_px: int) -> None:
+    """Adds the whole image of a box, which is drawn into it, as wide as its cell."""
+    _picture(page, name, item_images.whole_url(path, width_px), f"The box in {Path(file_of(path)).name}", width="100%")
+
+
+def _picture(page: types.Object, name: str, url: str, alt: str, **look: Any) -> None:
+    """Adds an image whose address stays out of the panel's state, which is sent with each event."""
+    page.str(name, default=url, view=types.ImageView(alt=alt, composite_view=True, **look))
 
 
 def image(page: types.Object, path: str, alt: str) -> None:

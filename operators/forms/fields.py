@@ -6,6 +6,9 @@ from typing import Any
 
 import fiftyone as fo
 
+from ...workflows.data import items
+
+WITH_BOXES = (fo.Classification, fo.Detections, fo.Polylines)
 WRITTEN_BY = "written by evenset_"  # the description of every field that a run wrote starts with it
 
 
@@ -15,9 +18,13 @@ def label_fields(dataset: Any, boxes: bool = False) -> list[str]:
     Args:
         boxes: with fields of boxes
     """
-    kinds = (fo.Classification, fo.Detections, fo.Polylines) if boxes else fo.Classification
-    schema = dataset.get_field_schema(embedded_doc_type=kinds)
+    schema = dataset.get_field_schema(embedded_doc_type=WITH_BOXES if boxes else fo.Classification)
     return [name for name, field in schema.items() if not (field.description or "").startswith(WRITTEN_BY)]
+
+
+def names_shown(dataset: Any, fields: list[str]) -> dict[str, str]:
+    """What a list of label fields says of each: its name, and whether it holds boxes."""
+    return {name: f"{name} · boxes" if items.has_boxes(dataset, name) else name for name in fields}
 
 
 def default_label_field(fields: list[str]) -> str | None:
@@ -34,9 +41,13 @@ def free_field(dataset: Any, name: str) -> str:
     return free
 
 
-def suggestion_fields(dataset: Any, *workflows: str) -> list[str]:
-    """Fields that these workflows wrote, the newest first."""
-    schema = dataset.get_field_schema(embedded_doc_type=fo.Classification)
+def suggestion_fields(dataset: Any, *workflows: str, boxes: bool = False) -> list[str]:
+    """Fields that these workflows wrote, the newest first.
+
+    Args:
+        boxes: with fields of boxes
+    """
+    schema = dataset.get_field_schema(embedded_doc_type=WITH_BOXES if boxes else fo.Classification)
     prefixes = tuple(f"{WRITTEN_BY}{workflow}_" for workflow in workflows)
     return [name for name, field in reversed(schema.items()) if (field.description or "").startswith(prefixes)]
 

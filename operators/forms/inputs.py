@@ -16,7 +16,15 @@ from ...workflows.display.tables import counted
 from ...workflows.training.auto_embeddings import AUTO
 from ...workflows.ui import embedding_choices, overview, user_input
 from ...workflows.ui.user_input import NO_EMBEDDINGS
-from .fields import default_label_field, free_field, group_fields, label_fields, suggestion_fields, vector_fields
+from .fields import (
+    default_label_field,
+    free_field,
+    group_fields,
+    label_fields,
+    names_shown,
+    suggestion_fields,
+    vector_fields,
+)
 from .form import Form
 
 LABEL_FIRST = "label a few of each class first"
@@ -38,7 +46,7 @@ def ask_label_field(form: Form, hint: str, required: bool = True, new: str = "",
         )
     default = default_label_field(names)
     required = required and default is None  # with a default, the App would briefly call it missing
-    shown = {name: f"{name} · boxes" if items.has_boxes(dataset, name) else name for name in names}
+    shown = names_shown(dataset, names)
     form.label_field = form.choose(
         "label_field", shown, default, label="Label field", description=hint, required=required
     )
@@ -68,12 +76,13 @@ def note_label_count(form: Form, samples: Any, label_field: str | None, remedy: 
 
 def ask_suggestions(form: Form, *workflows: str) -> str | None:
     """Adds a choice among the fields that these workflows wrote."""
-    names = suggestion_fields(form.ctx.dataset, *workflows)
+    names = suggestion_fields(form.ctx.dataset, *workflows, boxes=True)
     if not names:
         form.refuse("there are no suggestions yet: run Auto-label first")
         return None
     hint = f"A field written by {' or '.join(workflows)}"
-    return form.choose("field", names, names[0], label="Suggestions", description=hint)
+    shown = names_shown(form.ctx.dataset, names)
+    return form.choose("field", shown, names[0], label="Suggestions", description=hint)
 
 
 def ask_run(form: Form, *states: str, everything: str = "") -> str | None:

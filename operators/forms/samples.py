@@ -8,7 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone.operators.constants import ViewTarget
 
-from ...workflows.data import saved_views
+from ...workflows.data import items, saved_views
 from ...workflows.data.checks import check_images
 from ...workflows.display.tables import counted
 from ...workflows.runs import lookup
@@ -34,14 +34,16 @@ def ask_samples(form: Form, verb: str) -> Any:
         form.lines.bool("same_view", default=True, label=label, view=types.CheckboxView())
     if not _is_on_opening_view(form.ctx):
         form.lines.view_target(form.ctx, action_description=verb)
-    form.samples = samples_of(form.ctx)
+    samples = samples_of(form.ctx)
+    field = getattr(samples, "patches_field", None)
+    form.samples = items.source(samples, field) if field else samples
     try:
         check_images(form.samples)
     except ValueError as error:
         form.refuse(str(error))
     _compare_with_run(form)
     form.end_head()
-    return form.samples
+    return samples
 
 
 def _compare_with_run(form: Form) -> None:
@@ -51,6 +53,24 @@ def _compare_with_run(form: Form) -> None:
         form.note(f"Not filled in, because this form has no line for it: {missing}")
     if count not in (None, now):
         form.note(f"That run worked on {counted(count, 'sample')}; {now:,} are chosen now")
+
+
+def ask_selected_boxes(form: Form, *fields: str | None) -> Any:
+    """Adds a checkbox for the boxes of these fields that are selected in the App; returns these, None without."""
+    boxes = items.selected(form.ctx.dataset, form.ctx.selected_labels or [], *fields)
+    if boxes is None:
+        return None
+    number = sum(label["field"] in fields for label in form.ctx.selected_labels)
+    label = f"Only the {counted(number, 'selected box')}"
+    form.lines.bool("only_selected", default=True, label=label, view=types.CheckboxView())
+    return selected_boxes(form.ctx, *fields)
+
+
+def selected_boxes(ctx: foo.ExecutionContext, *fields: str | None) -> Any:
+    """The selected boxes that a form is about; None where it is about samples."""
+    if not ctx.params.get("only_selected", True):
+        return None
+    return items.selected(ctx.dataset, ctx.selected_labels or [], *fields)
 
 
 def samples_of(ctx: foo.ExecutionContext) -> Any:

@@ -8,6 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...models.settings import BalanceSettings
+from ...workflows.data import items
 from ...workflows.display.tables import counted
 from ...workflows.runs.records import RunRecord
 from ...workflows.ui import balance, overview, training_set
@@ -20,6 +21,7 @@ from .gains_chart import describe_intervals, gain_lines, gains_layout
 from .label_field import NO_FIELD, show_field_choice, subject_of
 from .tab import Tab, open_form
 
+NO_BOXES = "'{field}' holds boxes: balancing needs one label for each sample. Choose a field of Classification."
 TARGETS = {name: FORM_TARGETS[name] for name in ("majority", "median")}
 
 
@@ -30,6 +32,9 @@ class BalanceTab(Tab):
 
     def load(self, ctx: foo.ExecutionContext) -> None:
         fields, field, run = subject_of(ctx, "balance_classes")
+        if items.has_boxes(ctx.dataset, field):
+            ctx.panel.state.balance = dict(fields=fields, field=field, names=[], empty=NO_BOXES.format(field=field))
+            return
         target = ctx.panel.state.balance_target
         ctx.panel.state.balance_target = target = target if target in TARGETS else "majority"
         ratio = BalanceSettings().max_ratio
@@ -52,7 +57,9 @@ class BalanceTab(Tab):
     def show(self, ctx: foo.ExecutionContext, page: types.Object) -> None:
         state = ctx.panel.state.balance or {}
         if not state.get("names"):
-            widgets.note(page, "info", NO_LABELS if state.get("field") else NO_FIELD)
+            sentence = state.get("empty") or NO_LABELS.format(noun=items.SAMPLE)
+            widgets.note(page, "info", sentence if state.get("field") else NO_FIELD)
+            show_field_choice(page, state.get("fields") or {}, self.panel.on_label_field)
             return
         show_field_choice(page, state["fields"], self.panel.on_label_field)
         self._show_newest_image(ctx, page)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
+from ...workflows.data import items
 from ...workflows.reviewing import policy
 from ...workflows.ui import sittings
 from ...workflows.ui.sittings import Sitting
@@ -18,23 +19,25 @@ from ..display.wording import capitalize, use_labels
 from .tab import Tab
 
 LARGE_PX, SMALL_PX = 280, 40
-ELSEWHERE = "Somebody else has decided on this sample: their decision stays"
+BOX_COLUMNS = f"minmax(0, {LARGE_PX}px) minmax(0, {LARGE_PX}px)"  # of a crop and its image: a narrow panel shrinks both
+ELSEWHERE = "Somebody else has decided on this {noun}: their decision stays"
 BUTTONS = (("accept", "check", "contained"), ("skip", "skip_next", "outlined"), ("reject", "close", "outlined"))
 
 
 class DecisionTab(Tab):
     """A tab that shows one suggestion and writes what a person decides on it.
 
-    Its state has: field, label_field, id and path of the sample (id None: none is left), label (the suggestion),
-    classes, numbered (key and class), near (samples to compare with), done (decisions of this sitting), and turn,
-    another text after each decision. Its events `on_NAME_act` and `on_NAME_correct` call `act` and `correct`.
+    Its state has: field, label_field, noun, id and path of the item (id None: none is left), label (the suggestion),
+    classes, numbered (key and class), near (items to compare with), done (decisions of this sitting), and turn, another
+    text after each decision. Its events `on_NAME_act`, `on_NAME_correct` and `on_NAME_open` call `act`, `correct` and
+    `open_image`.
     """
 
     words: ClassVar[dict[str, str]]  # of the actions accept, skip and reject
 
     @abstractmethod
     def write(self, ctx: foo.ExecutionContext, state: dict[str, Any], action: str, label: str | None) -> bool:
-        """Writes a decision on the sample that is shown; False where somebody else decided before."""
+        """Writes a decision on the item that is shown; False where somebody else decided before."""
 
     def _event(self, name: str) -> Any:
         return getattr(self, f"on_{self.name}_{name}")
@@ -45,17 +48,28 @@ class DecisionTab(Tab):
                      params=dict(action="undo", turn=state["turn"]))  # fmt: skip
 
     def show_images(self, page: types.Object, state: dict[str, Any], title: str) -> None:
-        """Draws the sample, and beside it those to compare with."""
-        row = page.h_stack(f"{self.name}_row_{state['id']}", gap=2, align_y="start")
-        widgets.thumbnail(row, f"{self.name}_{state['id']}", state["path"], LARGE_PX)
-        if not state["near"]:
+        """Draws the item and beside it those to compare with; a box beside its image, and those below."""
+        name, near = f"{self.name}_{state['id']}", f"near_{state['id']}"
+        if state["noun"] == items.BOX:
+            row = widgets.grid_row(page, f"{self.name}_row_{state['id']}", BOX_COLUMNS)
+            widgets.crop(row, name, state["path"], LARGE_PX, self._event("open"))
+            widgets.place(row, f"{name}_place", state["path"], LARGE_PX)
+            if state["near"]:
+                widgets.text(page, title)
+                self._show_near(widgets.button_row(page, near), state)
             return
-        column = row.v_stack(f"near_{state['id']}", gap=1)
-        column.md(title, name="near_title")
-        for place, sample in enumerate(state["near"]):
-            line = column.h_stack(f"near_{state['id']}_{place}", gap=1, align_y="center")
-            widgets.thumbnail(line, f"near_{state['id']}_{sample['id']}", sample["path"], SMALL_PX)
-            line.md(widgets.escape(sample["label"]), name=f"near_label_{place}")
+        row = page.h_stack(f"{self.name}_row_{state['id']}", gap=2, align_y="start")
+        widgets.thumbnail(row, name, state["path"], LARGE_PX)
+        if state["near"]:
+            column = row.v_stack(near, gap=1)
+            column.md(title, name="near_title")
+            self._show_near(column, state)
+
+    def _show_near(self, parent: types.Object, state: dict[str, Any]) -> None:
+        for place, item in enumerate(state["near"]):
+            line = parent.h_stack(f"near_{state['id']}_{place}", gap=1, align_y="center")
+            widgets.thumbnail(line, f"near_{state['id']}_{item['id']}", item["path"], SMALL_PX)
+            line.md(widgets.escape(item["label"]), name=f"near_label_{place}")
 
     def show_actions(self, page: types.Object, state: dict[str, Any]) -> None:
         """Draws the buttons, the keys and the list of classes."""
@@ -63,6 +77,9 @@ class DecisionTab(Tab):
         for action, icon, variant in BUTTONS:
             buttons.btn(f"{self.name}_{action}", label=capitalize(self.words[action]), icon=icon, variant=variant,
                         on_click=self._event("act"), params=dict(action=action, turn=state["turn"]))  # fmt: skip
+        if state["noun"] == items.BOX:
+            buttons.btn(f"{self.name}_open", label="Open the image", icon="open_in_full", variant="outlined",
+                        on_click=self._event("open"))  # fmt: skip
         self.show_keys(page, state)
         classes = {name: name for name in state["classes"]}
         widgets.dropdown(page, f"correct_{state['id']}", classes, "Correct to", self._event("correct"))
@@ -78,7 +95,7 @@ class DecisionTab(Tab):
         page.view(f"{self.name}_keys", view)
 
     def act(self, ctx: foo.ExecutionContext) -> dict[str, bool]:
-        """Carries out a button or a key; one that arrives when another sample is shown has no effect.
+        """Carries out a button or a key; one that arrives when another item is shown has no effect.
 
         Returns whether it was carried out: if not, panel.js drops the keys that wait for it.
         """
@@ -98,17 +115,34 @@ class DecisionTab(Tab):
         return dict(acted=acted)
 
     def correct(self, ctx: foo.ExecutionContext) -> None:
-        """Writes the class chosen in a sample's list; the App may report it when another sample is shown."""
-        sample_id, label = ctx.params["path"].removeprefix("correct_"), ctx.params.get("value")
+        """Writes the class chosen in an item's list; the App may report it when another item is shown."""
+        item_id, label = ctx.params["path"].removeprefix("correct_"), ctx.params.get("value")
         if not label or not self.panel.has_state(ctx, self.name, "field"):
             return
         ctx.panel.state.set(ctx.params["path"], None)  # the list does not report a value that it holds
         state = ctx.panel.state.get(self.name)
-        if sample_id == state["id"]:
+        if item_id == state["id"]:
             self._decide(ctx, state, "correct", label)
         else:
-            ctx.ops.notify(f"Another sample is shown now: {label} was not written", variant="warning")
+            ctx.ops.notify(f"Another {state['noun']} is shown now: {label} was not written", variant="warning")
             self.panel.refresh(ctx)
+
+    def open_image(self, ctx: foo.ExecutionContext) -> None:
+        """Opens the whole image of the box that is shown, with the box selected; in a view, shows it in the grid.
+
+        FiftyOne opens samples of the App's view only, and fails for others.
+        """
+        if not self.panel.has_state(ctx, self.name, "field"):
+            return
+        state = ctx.panel.state.get(self.name)
+        field, label_id = state["label_field"], state["id"]
+        box = items.holding(ctx.dataset, field, [label_id] if label_id else [])
+        for sample_id in box.values("id"):
+            if ctx.has_custom_view:
+                self.panel.set_view(ctx, view=ctx.dataset.select(sample_id))
+            else:
+                ctx.ops.open_sample(id=sample_id)
+            ctx.ops.set_selected_labels([dict(label_id=label_id, sample_id=sample_id, field=field)])
 
     def _decide(self, ctx: foo.ExecutionContext, state: dict[str, Any], action: str, label: str | None) -> bool:
         """Writes a decision, unless it is refused or somebody else decided before."""
@@ -116,11 +150,11 @@ class DecisionTab(Tab):
             action, label = "accept", None
         try:
             written = self.write(ctx, state, action, label)
-        except policy.Refused as error:  # the sample stays, for another decision
+        except policy.Refused as error:  # the item stays, for another decision
             ctx.ops.notify(capitalize(use_labels(str(error))), variant="warning")
             return False
         if not written:
-            ctx.ops.notify(ELSEWHERE, variant="warning")
+            ctx.ops.notify(ELSEWHERE.format(noun=state["noun"]), variant="warning")
         self.show_next(ctx)
         return written
 

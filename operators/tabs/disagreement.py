@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from ...workflows.data import items
 from ...workflows.data.internals import aggregate
-from ...workflows.data.label_text import has_label
+from ...workflows.data.label_text import has_label, or_none
 from ...workflows.data.labels import SYNTHETIC
+from ...workflows.runs import lookup
 from ..display import charts
 
 MAX_CLASSES = 30  # of the heat map
@@ -16,11 +18,11 @@ DARK, LIGHT = "#5a3317", "#ffb27a"  # of the smallest and the largest counts, on
 
 
 def count_disagreements(dataset: Any, label_field: str, field: str) -> dict[str, Any]:
-    """Samples without a label on which ResNet and GCN disagree: the classes, and a count of each pair."""
+    """Items without a label on which ResNet and GCN disagree: the classes, and a count of each pair."""
     columns = [f"{field}.{name}_label" for name in ("resnet", "gcn")]
-    if not all(map(dataset.has_field, columns)):
+    if not all(dataset.has_field(items.leaf(dataset, path)) for path in columns):
         return dict(names=[], counts=[], total=0, more=False)
-    pairs = _count_pairs(dataset, label_field, *columns)
+    pairs = _count_pairs(dataset, label_field, field, columns)
     totals: Counter[str] = Counter()
     for (resnet, gcn), count in pairs.items():
         totals.update({resnet: count, gcn: count})
@@ -29,8 +31,17 @@ def count_disagreements(dataset: Any, label_field: str, field: str) -> dict[str,
     return dict(names=names, counts=counts, total=sum(pairs.values()), more=len(totals) > MAX_CLASSES)
 
 
-def _count_pairs(dataset: Any, label_field: str, resnet: str, gcn: str) -> dict[tuple[str, str], int]:
-    """Number of unlabelled samples by the classes that these two fields hold, where they differ."""
+def _count_pairs(dataset: Any, label_field: str, field: str, columns: list[str]) -> dict[tuple[str, str], int]:
+    """Number of unlabelled items by the classes that these two attributes hold, where they differ."""
+    if items.has_boxes(dataset, label_field):
+        unlabelled_name = lookup.unlabelled_name(dataset, field)
+        rows = zip(*items.values(dataset, [f"{label_field}.label", *columns]), strict=True)
+        return Counter(
+            (resnet, gcn)
+            for label, resnet, gcn in rows
+            if None not in (resnet, gcn) and resnet != gcn and (label == unlabelled_name or or_none(label) is None)
+        )
+    resnet, gcn = columns
     unlabelled = {"$expr": (~has_label(label_field)).to_mongo(), "tags": {"$ne": SYNTHETIC}}
     pipeline = [
         {"$match": {**unlabelled, resnet: {"$ne": None}, gcn: {"$ne": None}}},
@@ -42,7 +53,7 @@ def _count_pairs(dataset: Any, label_field: str, resnet: str, gcn: str) -> dict[
 
 
 def heat_map(pairs: dict[str, Any]) -> list[dict[str, Any]]:
-    """Counts for plotly; a cell without samples stays empty."""
+    """Counts for plotly; a cell without items stays empty."""
     places = list(range(len(pairs["names"])))
     names = [charts.escape(name) for name in pairs["names"]]
     hover = [[f"ResNet says {row}, GCN says {column}" for column in names] for row in names]

@@ -9,12 +9,12 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...models.settings import AutoLabelSettings
+from ...workflows.data import items
 from ...workflows.data.checks import require_fields
-from ...workflows.data.label_text import has_label
-from ...workflows.data.labels import SYNTHETIC
 from ...workflows.display.tables import counted
 from ...workflows.labeling.retarget import preview, retarget
 from ...workflows.runs import lookup
+from ...workflows.ui import class_views
 from ...workflows.ui.overview import SUGGESTED
 from ..display import charts, widgets
 from ..display.wording import capitalize
@@ -34,8 +34,9 @@ class LabelsTab(Tab):
 
     def load(self, ctx: foo.ExecutionContext) -> None:
         fields, field, run = subject_of(ctx, "auto_label")
+        noun = items.noun(ctx.dataset, field)
         if field is None or run is None:
-            ctx.panel.state.labels = dict(fields=fields, field=field, key=None)
+            ctx.panel.state.labels = dict(fields=fields, field=field, key=None, noun=noun)
             return
         results = lookup.read_results(ctx.dataset, run.key)
         target, before = results["target_precision"], ctx.panel.state.labels or {}
@@ -45,8 +46,9 @@ class LabelsTab(Tab):
         with ThreadPoolExecutor() as threads:  # the database counts two things at once
             pairs = threads.submit(count_disagreements, ctx.dataset, field, output_field)
             ctx.panel.state.labels = dict(
-                fields=fields, field=field, key=run.key, applied=target, output_field=output_field, counts=counts
-            )
+                fields=fields, field=field, key=run.key, applied=target, output_field=output_field, counts=counts,
+                noun=noun,
+            )  # fmt: skip
             self._preview_target(ctx, results["curve"])
         ctx.panel.state.labels = {**ctx.panel.state.labels, "pairs": pairs.result()}
 
@@ -65,8 +67,10 @@ class LabelsTab(Tab):
     def show(self, ctx: foo.ExecutionContext, page: types.Object) -> None:
         state = ctx.panel.state.labels or {}
         if not state.get("key"):
-            sentence = "There are no suggestions yet: Auto-label suggests a label for every sample without one."
+            noun = state.get("noun", items.SAMPLE)
+            sentence = f"There are no suggestions yet: Auto-label suggests a label for every {noun} without one."
             widgets.note(page, "info", sentence if state.get("field") else NO_FIELD)
+            show_field_choice(page, state.get("fields") or {}, self.panel.on_label_field)
             if state.get("field"):
                 page.btn("auto_label", label="Auto-label", variant="contained", on_click=self.on_labels_auto)
             return
@@ -78,7 +82,7 @@ class LabelsTab(Tab):
         if state["lines"]:
             chart = (state["lines"], precision_layout(state["lines"]))
             charts.draw(page, "labels_curve", "Curve: precision on held-out labels over the accepted share", chart)
-        self._show_disagreements(page, state["pairs"])
+        self._show_disagreements(page, state["pairs"], state["noun"])
 
     def _show_target(self, page: types.Object, state: dict[str, Any]) -> None:
         view = types.View(
@@ -101,11 +105,11 @@ class LabelsTab(Tab):
         for sentence in change["notes"]:
             widgets.note(page, "info", sentence)
 
-    def _show_disagreements(self, page: types.Object, pairs: dict[str, Any]) -> None:
+    def _show_disagreements(self, page: types.Object, pairs: dict[str, Any], noun: str) -> None:
         if not pairs["total"]:
             return
         more = f", the {MAX_CLASSES} classes with most disagreements" if pairs["more"] else ""
-        hint = f"{counted(pairs['total'], 'sample')} without a label{more}. Rows: ResNet's class; columns: the GCN's"
+        hint = f"{counted(pairs['total'], noun)} without a label{more}. Rows: ResNet's class; columns: the GCN's"
         widgets.heading(page, "Where ResNet and GCN disagree", hint)
         chart = (heat_map(pairs), heat_map_layout(pairs["names"]))
         charts.draw(page, "labels_disagreement", "Table: where ResNet and GCN disagree", chart, self.on_labels_cell)
@@ -130,10 +134,7 @@ class LabelsTab(Tab):
         self.panel.refresh(ctx)
 
     def on_labels_cell(self, ctx: foo.ExecutionContext) -> None:
-        """Shows the samples of the clicked cell."""
-        from fiftyone import ViewExpression
-        from fiftyone import ViewField as F
-
+        """Shows the items of the clicked cell."""
         if not self.panel.has_state(ctx, "labels", "pairs"):
             return
         state = ctx.panel.state.labels
@@ -143,10 +144,8 @@ class LabelsTab(Tab):
             return
         field = state["output_field"]
         require_fields(ctx.dataset, field, state["field"])
-        resnet, gcn = (ViewExpression.literal(names[place]) for place in (row, int(column)))
-        in_cell = (F(f"{field}.resnet_label") == resnet) & (F(f"{field}.gcn_label") == gcn)
-        unlabelled = ~has_label(state["field"]) & ~F("tags").contains(SYNTHETIC)
-        self.panel.set_view(ctx, view=ctx.dataset.match(in_cell & unlabelled))
+        view = class_views.disagreeing(ctx.dataset, state["field"], field, names[row], names[int(column)])
+        self.panel.set_view(ctx, view=view)
 
 
 def describe_target(change: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...models.settings import ReviewSettings
+from ...workflows.data import items
 from ...workflows.display.tables import counted
 from ...workflows.mistakes.class_size import MIN_CLASS_LABELS, too_small
 from ...workflows.reviewing import policy
@@ -25,6 +26,7 @@ from .tab import open_form
 ROWS, THUMBNAIL_PX = 8, 96  # of a page
 MAX_CLASSES = 8  # named in a sentence
 FORCE = next(item for item in fields(ReviewSettings) if item.name == "force")
+LABEL_KIND = "label"  # of a flag: the label is wrong, and nothing else
 PAST = {"accept": "applied", "reject": "dismissed"}
 
 
@@ -41,7 +43,8 @@ class MistakesTab(DecisionTab):
 
     def load(self, ctx: foo.ExecutionContext) -> None:
         fields, label_field, run = subject_of(ctx, "find_mistakes")
-        state: dict[str, Any] = dict(fields=fields, label_field=label_field, run_key=None)
+        noun = items.noun(ctx.dataset, label_field)
+        state: dict[str, Any] = dict(fields=fields, label_field=label_field, run_key=None, noun=noun)
         if run is not None and label_field is not None:
             results = lookup.read_results(ctx.dataset, run.key)
             sitting = Sitting(ctx.dataset, run.inputs["output_field"], label_field, session_name())
@@ -142,7 +145,7 @@ class MistakesTab(DecisionTab):
                  params=dict(first=state["first"]))  # fmt: skip
 
     def _show_row(self, page: types.Object, row: dict[str, Any]) -> None:
-        """Draws one label; the sample's id in each name keeps the App from reusing another row's content."""
+        """Draws one label; the item's id in each name keeps the App from reusing another row's content."""
         line = widgets.grid_row(page, f"suspect_{row['id']}", f"{THUMBNAIL_PX}px {widgets.REST}")
         widgets.thumbnail(line, f"image_{row['id']}", row["path"], THUMBNAIL_PX)
         line = line.v_stack(f"beside_{row['id']}", gap=1)
@@ -157,6 +160,9 @@ class MistakesTab(DecisionTab):
 
     def on_mistakes_correct(self, ctx: foo.ExecutionContext) -> None:
         self.correct(ctx)
+
+    def on_mistakes_open(self, ctx: foo.ExecutionContext) -> None:
+        self.open_image(ctx)
 
     def write(self, ctx: foo.ExecutionContext, state: dict[str, Any], action: str, label: str | None) -> bool:
         row = state["rows"][0]
@@ -220,12 +226,12 @@ class MistakesTab(DecisionTab):
 
 
 def describe_flagged(dataset: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """Image, suggestion, classes and contradicting samples of the page's first label."""
+    """Image, suggestion, classes and contradicting items of the page's first label."""
     row, field, label_field = state["rows"][0], state["field"], state["label_field"]
     near = review_order.contradictions(dataset, field, label_field, row)
     counts = mistake_queue.classes_of(dataset, field, label_field)
     frequent = sorted(counts, key=lambda name: -counts[name])
-    numbered = number_keys([*counts], [*[sample["label"] for sample in near], *frequent], row["suggestion"])
+    numbered = number_keys([*counts], [*[item["label"] for item in near], *frequent], row["suggestion"])
     return dict(
         id=row["id"], path=row["path"], label=row["suggestion"], near=near, classes=[*counts], numbered=numbered
     )
@@ -234,7 +240,10 @@ def describe_flagged(dataset: Any, state: dict[str, Any]) -> dict[str, Any]:
 def describe_row(row: dict[str, Any]) -> str:
     """A flagged label, its suggestion and the reason, as Markdown."""
     label, suggestion, reason = (widgets.escape(row[name]) for name in ("given", "suggestion", "reason"))
-    return f"**{label}** → **{suggestion}** (mistakenness {row['mistakenness']:.2f})  \n{reason}"
+    other = "" if row["suggestion"] in (None, row["given"]) else f" → **{suggestion}**"
+    kind = "" if row["kind"] in (None, LABEL_KIND) else f"{row['kind']}, "
+    score = "" if row["mistakenness"] is None else f"mistakenness {row['mistakenness']:.2f}"
+    return f"**{label}**{other} ({kind}{score})  \n{reason}"
 
 
 def ask_before_applying(dataset: Any, label_field: str, rows: list[dict[str, Any]]) -> dict[str, Any] | None:

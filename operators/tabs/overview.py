@@ -10,20 +10,20 @@ import fiftyone.operators.types as types
 from ...models.settings import BalanceSettings
 from ...workflows import list_runs
 from ...workflows.balancing.plan import Plan
+from ...workflows.data import items
 from ...workflows.data.checks import require_fields
-from ...workflows.data.label_text import has_label
 from ...workflows.data.labels import SYNTHETIC
-from ...workflows.display.tables import counted
+from ...workflows.display.tables import counted, plural
 from ...workflows.labeling.retarget import retarget
 from ...workflows.review_labels import review_labels
 from ...workflows.reviewing import policy
 from ...workflows.runs import lookup, worker
 from ...workflows.runs.records import RunRecord
 from ...workflows.splitting.tags import newest_tags
-from ...workflows.ui import balance, checklist, latest_check, mistake_queue, overview, training_set
+from ...workflows.ui import balance, checklist, class_views, latest_check, mistake_queue, overview, training_set
 from ..display import charts, widgets
-from ..forms.fields import free_field, label_fields
-from .label_field import NO_FIELD, chosen_field, show_field_choice
+from ..forms.fields import free_field
+from .label_field import NO_FIELD, chosen_field, offered_fields, show_field_choice
 from .tab import Tab, open_form
 
 NEW_FIELDS = {"check_dataset": "check", "find_mistakes": "mistake"}  # that a step's run writes, where they are free
@@ -38,19 +38,20 @@ class OverviewTab(Tab):
     name = "overview"
 
     def load(self, ctx: foo.ExecutionContext) -> None:
-        fields = label_fields(ctx.dataset)
+        fields = offered_fields(ctx.dataset)
         field = chosen_field(ctx, fields)
         if field is None:
             ctx.panel.state.overview = dict(fields=fields, field=None)
             return
         runs = overview.finished(ctx.dataset, field)
         suggestions = runs["auto_label"].inputs["output_field"] if "auto_label" in runs else None
-        counts = overview.count(ctx.dataset, field, suggestions)
-        in_view = overview.count(ctx.view, field, suggestions) if ctx.has_custom_view else None
+        names = suggestions, lookup.unlabelled_name(ctx.dataset, suggestions)
+        counts = overview.count(ctx.dataset, field, *names)
+        in_view = overview.count_view(ctx.view, field, *names) if ctx.has_custom_view else None
         ctx.panel.state.overview = dict(
             fields=fields, field=field, suggestions=suggestions, steps=load_steps(ctx.dataset, field, runs, counts),
             totals={state: counts.total(state) for state in overview.STATES}, unlabelled=counts.unlabelled,
-            marked=in_view.samples if in_view else None, notes=overview.label_notes(counts, field),
+            marked=in_view.samples if in_view else None, notes=overview.label_notes(counts, field), noun=counts.noun,
             **self._load_bars(ctx, counts, in_view),
         )  # fmt: skip
 
@@ -72,20 +73,21 @@ class OverviewTab(Tab):
             widgets.note(page, "info", NO_FIELD)
             return
         show_field_choice(page, state["fields"], self.panel.on_label_field)
-        self._show_steps(page, state["steps"], {row["workflow"] for row in ctx.panel.state.live or []})
+        self._show_steps(page, state, {row["workflow"] for row in ctx.panel.state.live or []})
         widgets.text(page, " · ".join(describe_totals(state)))
         for text in state.get("notes") or []:
             widgets.note(page, "info", text)
         if state["names"]:
             self._show_pages(page, state)
-            chart = (state["bars"], charts.bar_layout(state["names"], "images"))
-            charts.draw(page, "overview_bars", "Bars: images of each class by state", chart, self.on_overview_bar)
+            things = plural(state["noun"] if state["noun"] == items.BOX else "image")
+            chart = (state["bars"], charts.bar_layout(state["names"], things))
+            charts.draw(page, "overview_bars", f"Bars: {things} of each class by state", chart, self.on_overview_bar)
 
-    def _show_steps(self, page: types.Object, steps: list[dict[str, Any]], running: set[str]) -> None:
+    def _show_steps(self, page: types.Object, state: dict[str, Any], running: set[str]) -> None:
         """Draws a line for each step, with a button; that of the next step stands out."""
-        if not steps:
-            widgets.heading(page, checklist.NOTHING_LEFT)
-        for place, step in enumerate(steps):
+        if not state["steps"]:
+            widgets.heading(page, checklist.NOTHING_LEFT[state["noun"]])
+        for place, step in enumerate(state["steps"]):
             columns = f"{widgets.REST} {BUTTON_WIDTHS if step['button'] else ''}"
             line = widgets.grid_row(page, f"step_{place} {step['button']}", columns)
             widgets.text(line, " ".join([f"**{step['sentence']}.**".replace("..", "."), step["reason"]]))
@@ -153,6 +155,8 @@ class OverviewTab(Tab):
         if worker.arguments_under_way(ctx.dataset, workflow):  # a second click
             return
         arguments = {**step["params"], "label_field": field}
+        if workflow == "check_dataset" and items.has_boxes(ctx.dataset, field):
+            del arguments["label_field"]  # it checks images, not boxes
         if workflow in NEW_FIELDS:
             arguments["output_field"] = free_field(ctx.dataset, NEW_FIELDS[workflow])
         if workflow == "check_dataset" and (tags := newest_tags(ctx.dataset)):
@@ -183,21 +187,14 @@ class OverviewTab(Tab):
         self.panel.refresh(ctx)
 
     def on_overview_bar(self, ctx: foo.ExecutionContext) -> None:
-        """Shows the samples of the clicked class, labelled or suggested."""
-        from fiftyone import ViewExpression
-        from fiftyone import ViewField as F
-
+        """Shows the items of the clicked class, labelled or suggested."""
         state = ctx.panel.state.overview
         place = charts.clicked(ctx, len(state["names"]))
         if place is None:
             return
         require_fields(ctx.dataset, *filter(None, (state["field"], state["suggestions"])))
-        name = ViewExpression.literal(state["names"][place])
-        in_class = F(f"{state['field']}.label") == name
-        if state["suggestions"]:
-            unlabelled = ~has_label(state["field"]) & ~F("tags").contains(SYNTHETIC)
-            in_class |= unlabelled & (F(f"{state['suggestions']}.label") == name)
-        self.panel.set_view(ctx, view=ctx.dataset.match(in_class))
+        view = class_views.in_class(ctx.dataset, state["field"], state["suggestions"], state["names"][place])
+        self.panel.set_view(ctx, view=view)
 
 
 def load_steps(dataset: Any, field: str, runs: dict[str, RunRecord], counts: overview.Overview) -> list[dict[str, Any]]:
@@ -231,7 +228,10 @@ def plan_of(samples: Any, field: str) -> Plan | None:
 def describe_totals(state: dict[str, Any]) -> list[str]:
     """The counts in words; those of suggestions stand in the steps."""
     totals = state["totals"]
-    counts = {"labelled": totals["labelled"], "without a label": state["unlabelled"], "synthetic": totals[SYNTHETIC]}
+    labelled = "labelled"
+    if state["noun"] == items.BOX:
+        labelled = f"of {counted(totals['labelled'] + state['unlabelled'], items.BOX)} labelled"
+    counts = {labelled: totals["labelled"], "without a label": state["unlabelled"], "synthetic": totals[SYNTHETIC]}
     lines = {name: f"**{count:,}** {name}" for name, count in counts.items() if count}
     if state["marked"] is not None:
         lines["view"] = f"**{state['marked']:,}** in the view"

@@ -9,8 +9,11 @@ from typing import Any, ClassVar
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
+from ...workflows.data import items
 from ...workflows.data.status import Status
-from ...workflows.ui import next_round, overview, review_order, review_queue, sittings
+from ...workflows.display.tables import plural
+from ...workflows.runs import lookup
+from ...workflows.ui import item_images, next_round, overview, review_order, review_queue, sittings
 from ...workflows.ui.sittings import Sitting
 from ..display import widgets
 from ..display.wording import capitalize
@@ -20,25 +23,26 @@ from .label_field import NO_FIELD, show_field_choice, subject_of
 
 
 class ReviewTab(DecisionTab):
-    """State `review`: the sample under review, and counts."""
+    """State `review`: the item under review, and counts."""
 
     name = "review"
     words: ClassVar = dict(accept="accept", skip="skip", reject="reject")
 
     def load(self, ctx: foo.ExecutionContext) -> None:
         fields, target, run = subject_of(ctx, "auto_label")
-        state: dict[str, Any] = dict(fields=fields, label_field=target, key=None, id=None)
+        noun = items.noun(ctx.dataset, target)
+        state: dict[str, Any] = dict(fields=fields, label_field=target, key=None, id=None, noun=noun)
         if target is not None and run is not None:
             field = run.inputs["output_field"]
             if not ctx.dataset.has_sample_field(field):
                 raise ValueError(f"the field {field!r} of {run.key} was removed: there is nothing to review")
             sitting = Sitting(ctx.dataset, field, target, session_name())
             skipped, done = sittings.skipped(sitting), sittings.decided(sitting)
-            sample_id, waiting = review_queue.first(ctx.dataset, field, target, skipped)
-            state.update(key=run.key, field=field, waiting=waiting, done=len(done), id=sample_id)
-            state["turn"] = f"{field} {target} {sample_id} {len(done)} {len(skipped)}"  # changes with each decision
-            if sample_id:
-                state.update(describe_sample(ctx.dataset, field, target, sample_id))
+            item_id, waiting = review_queue.first(ctx.dataset, field, target, skipped)
+            state.update(key=run.key, field=field, waiting=waiting, done=len(done), id=item_id)
+            state["turn"] = f"{field} {target} {item_id} {len(done)} {len(skipped)}"  # changes with each decision
+            if item_id:
+                state.update(describe_item(ctx.dataset, field, target, item_id))
         ctx.panel.state.review = state
 
     def show(self, ctx: foo.ExecutionContext, page: types.Object) -> None:
@@ -46,13 +50,14 @@ class ReviewTab(DecisionTab):
         if not state.get("key"):
             sentence = "There are no suggestions to review yet: run Auto-label first."
             widgets.note(page, "info", sentence if state.get("label_field") else NO_FIELD)
+            show_field_choice(page, state.get("fields") or {}, self.panel.on_label_field)
             return
         show_field_choice(page, state["fields"], self.panel.on_label_field)
         self._show_counts(page, state)
         if state["id"]:
-            self._show_sample(page, state)
+            self._show_item(page, state)
         elif state["waiting"]:
-            widgets.note(page, "info", "Only samples that you skipped are left.")
+            widgets.note(page, "info", f"Only {plural(state['noun'])} that you skipped are left.")
             page.btn("review_again", label="Show them again", variant="contained", on_click=self.on_review_again)
             self.show_keys(page, state)
         else:
@@ -67,8 +72,8 @@ class ReviewTab(DecisionTab):
             line.btn("review_learn", label="Learn from these", icon="school", variant="outlined",
                      on_click=self.on_review_learn)  # fmt: skip
 
-    def _show_sample(self, page: types.Object, state: dict[str, Any]) -> None:
-        self.show_images(page, state, "Nearest labelled samples:")
+    def _show_item(self, page: types.Object, state: dict[str, Any]) -> None:
+        self.show_images(page, state, f"Nearest labelled {plural(state['noun'])}:")
         confidence = "" if state["confidence"] is None else f", confidence {100 * state['confidence']:.0f} %"
         widgets.text(page, f"Suggested: **{widgets.escape(state['label'])}**{confidence}")
         self.show_actions(page, state)
@@ -79,13 +84,16 @@ class ReviewTab(DecisionTab):
     def on_review_correct(self, ctx: foo.ExecutionContext) -> None:
         self.correct(ctx)
 
+    def on_review_open(self, ctx: foo.ExecutionContext) -> None:
+        self.open_image(ctx)
+
     def write(self, ctx: foo.ExecutionContext, state: dict[str, Any], action: str, label: str | None) -> bool:
         decision = review_queue.Decision(state["id"], action, label, shown=state["label"])
         key = review_queue.decide(ctx.dataset, state["field"], state["label_field"], decision, session_name())
         return key is not None or state["id"] in sittings.decided(sitting_on(ctx, state))  # a list may report twice
 
     def on_review_again(self, ctx: foo.ExecutionContext) -> None:
-        """Shows the skipped samples again."""
+        """Shows the skipped items again."""
         if self.panel.has_state(ctx, "review", "key"):
             sittings.forget_skipped(sitting_on(ctx, ctx.panel.state.review))
             self.load(ctx)
@@ -102,17 +110,20 @@ class ReviewTab(DecisionTab):
         self.panel.load_live(ctx)
 
 
-def describe_sample(dataset: Any, field: str, label_field: str, sample_id: str) -> dict[str, Any]:
-    """Image, suggestion, classes and nearest labelled samples of the sample under review."""
-    models = [name for name in ("resnet", "gcn") if dataset.has_field(f"{field}.{name}_label")]
-    columns = ["filepath", f"{field}.label", f"{field}.confidence", *[f"{field}.{name}_label" for name in models]]
-    (path,), (label,), (confidence,), *predicted = dataset.select(sample_id).values(columns)
+def describe_item(dataset: Any, field: str, label_field: str, item_id: str) -> dict[str, Any]:
+    """Image, suggestion, classes and nearest labelled items of the one under review."""
+    models = [f"{field}.{name}_label" for name in ("resnet", "gcn")]
+    models = [path for path in models if dataset.has_field(items.leaf(dataset, path))]
+    columns = ["filepath", f"{field}.label", f"{field}.confidence", *models]
+    view = items.holding(dataset, label_field, [item_id])
+    (path,), (label,), (confidence,), *predicted = item_images.values(view, label_field, columns)
+    unlabelled = lookup.unlabelled_name(dataset, field)
     with ThreadPoolExecutor() as threads:
-        counts = threads.submit(overview.count, dataset, label_field, field)
-        near = review_order.neighbours(dataset, field, label_field, sample_id)
+        counts = threads.submit(overview.count, dataset, label_field, field, unlabelled)
+        near = review_order.neighbours(dataset, field, label_field, item_id)
         by_class = counts.result().classes
     frequent = Counter({name: states[Status.LABELLED] for name, states in by_class.items()})
-    nearby = Counter(sample["label"] for sample in near)
+    nearby = Counter(item["label"] for item in near)
     likely = [name for (name,) in predicted]
     likely += [name for counter in (nearby, frequent) for name, _ in counter.most_common()]
     classes = sorted({*by_class, label})

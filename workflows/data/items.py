@@ -18,7 +18,9 @@ SHAPES = {"detections": "bounding_box", "polylines": "points"}  # the attribute 
 GEOMETRY = ("bounding_box", "mask", "mask_path", "points", "closed", "filled", "index", "instance")
 ITEM = "item"  # attribute of a box that a run wrote: id of the label that it speaks of
 IS_ITEM = "id of the label that this one is about"  # its description, which tells it from a user's own attribute
+SAMPLE, BOX = "sample", "box"  # nouns of items
 SAMPLE_ID = "sample_id"  # path of the sample's id
+FEW_SAMPLES = 1_000  # of a view: what it hides is looked for in these, and not in the whole dataset
 FILTERS = ("FilterLabels", "SelectLabels", "ExcludeLabels", "LimitLabels", "FilterField")  # stages that hide labels
 
 Attribute = Callable[[str], Any]  # name of an attribute -> its expression of FiftyOne
@@ -36,7 +38,7 @@ def has_boxes(samples: Any, field: str | None) -> bool:
 
 
 def noun(samples: Any, field: str | None) -> str:
-    return "box" if has_boxes(samples, field) else "sample"
+    return BOX if has_boxes(samples, field) else SAMPLE
 
 
 def boxes(number: int) -> str:
@@ -102,7 +104,8 @@ def values(samples: Any, paths: Sequence[str]) -> list[list[Any]]:
     for field, own in of_boxes.items():
         flat = {path: _flat(read[path]) for path in own}
         rows |= flat if field == base else _joined(ids, flat, own[0])
-    hidden = _hidden(samples, {field: read[own[0]] for field, own in of_boxes.items() if field != base})
+    others = {field: read[own[0]] for field, own in of_boxes.items() if field != base}
+    hidden = _hidden(samples, others, read["id"])
     shown = [i for i, item in enumerate(ids) if item not in hidden] if hidden else None
     return [rows[path] if shown is None else [rows[path][i] for i in shown] for path in paths]
 
@@ -122,15 +125,17 @@ def _joined(ids: Sequence[str], columns: dict[str, list[Any]], key: str) -> dict
     return {path: [None if row is None else column[row] for row in rows] for path, column in columns.items()}
 
 
-def _hidden(samples: Any, shown: dict[str, list[Any]]) -> set[str]:
+def _hidden(samples: Any, shown: dict[str, list[Any]], sample_ids: Sequence[str]) -> set[str]:
     """Items whose label in one of the fields is hidden by the view.
 
     Args:
         shown: ids of the items by field, as the view has them
+        sample_ids: of the view
     """
     if not any(type(stage).__name__ in FILTERS for stage in stages_of(samples.view())):
         return set()
     dataset = root_dataset(samples)
+    dataset = dataset.select(list(sample_ids)) if len(sample_ids) <= FEW_SAMPLES else dataset
     return {
         item
         for field, ids in shown.items()
@@ -148,9 +153,6 @@ def source(samples: Any, *fields: str | None) -> Any:
     Raises:
         ValueError: the patches are of another field
     """
-    from bson import ObjectId
-    from fiftyone import ViewField as F
-
     field = getattr(samples, "patches_field", None)
     if fields[0] is None or field is None or not is_generated(samples) or not has_boxes(samples, field):
         return samples
@@ -160,8 +162,17 @@ def source(samples: Any, *fields: str | None) -> Any:
     elif field not in fields and (key == ITEM or None not in fields):
         names = " or ".join(repr(name) for name in fields if name)
         raise InvalidInput(f"the view has patches of {field!r}, not of {names}: make patches of that field")
-    chosen = F("_id").is_in([ObjectId(i) for i in ids])
-    return dataset.select(list(set(samples.values("sample_id")))).filter_labels(field, chosen)
+    return dataset.select(list(set(samples.values("sample_id")))).filter_labels(field, _has_id(ids))
+
+
+def selected(dataset: Any, labels: Sequence[dict[str, str]], *fields: str | None) -> Any:
+    """The samples of the labels that are selected in the App, with these of one of the fields alone; None without."""
+    for field in filter(None, fields):
+        ids = [label["label_id"] for label in labels if label["field"] == field]
+        if ids and has_boxes(dataset, field):
+            samples = {label["sample_id"] for label in labels if label["field"] == field}
+            return dataset.select(list(samples)).filter_labels(field, _has_id(ids))
+    return None
 
 
 def matching(dataset: Any, field: str, condition: Callable[[Attribute], Any], sort_by: str = "") -> Any:
@@ -182,6 +193,37 @@ def matching(dataset: Any, field: str, condition: Callable[[Attribute], Any], so
 
 def select(dataset: Any, field: str, ids: Sequence[str]) -> Any:
     """A view of these items in their order; of boxes as patches, in that of their samples."""
+    view = holding(dataset, field, ids)
+    return view.to_patches(field) if has_boxes(dataset, field) else view
+
+
+def holding(dataset: Any, field: str, ids: Sequence[str]) -> Any:
+    """The samples of these items: in their order, or of boxes, with these boxes alone."""
     if not has_boxes(dataset, field):
         return dataset.select(list(ids), ordered=True)
-    return matching(dataset, field, lambda at: at(key_of(dataset, field)).is_in(list(ids)))
+    if key_of(dataset, field) == "id":
+        return dataset.filter_labels(field, _has_id(ids))
+    from fiftyone import ViewField as F
+
+    return dataset.filter_labels(field, F(ITEM).is_in(list(ids)))
+
+
+def _has_id(ids: Sequence[str]) -> Any:
+    from bson import ObjectId
+    from fiftyone import ViewField as F
+
+    return F("_id").is_in([ObjectId(i) for i in ids])
+
+
+def also(dataset: Any, field: str, other: str, condition: Callable[[Attribute], Any]) -> Any:
+    """Expression on a label of `field`: that of the same item in the field `other` fits.
+
+    Args:
+        condition: as of `matching`
+    """
+    from fiftyone import ViewField as F
+
+    if not has_boxes(dataset, field):
+        return condition(lambda name: F(f"{other}.{name}"))
+    own, theirs = (F(ITEM) if key_of(dataset, name) == ITEM else F("_id").to_string() for name in (field, other))
+    return F(f"${root_of(dataset, other)}").filter(condition(F)).map(theirs).contains([own])

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..display.tables import counted
+from . import items
 
 # A character that can be seen: neither white space nor of zero width, for Python and for MongoDB alike.
 VISIBLE = "[^\\s\x1c-\x1f\x85\xa0\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]"
@@ -24,12 +25,24 @@ def has_label(label_field: str) -> Any:
     """Expression of FiftyOne: the sample has a label that is not blank."""
     from fiftyone import ViewField as F
 
-    return F(f"{label_field}.label").re_match(VISIBLE)
+    return is_known(F(f"{label_field}.label"))
+
+
+def is_known(name: Any, unlabelled: str | None = None) -> Any:
+    """Expression of FiftyOne: a name is not blank, nor the one that counts as no label."""
+    from fiftyone import ViewExpression
+
+    is_visible = name.re_match(VISIBLE)
+    return is_visible if unlabelled is None else is_visible & (name != ViewExpression.literal(unlabelled))
 
 
 def count_labels(samples: Any, label_field: str) -> int:
-    """Samples with a label that is not blank."""
-    return int(samples.match(has_label(label_field)).count())
+    """Items with a label that is not blank."""
+    from fiftyone import ViewField as F
+
+    if not items.has_boxes(samples, label_field):
+        return int(samples.match(has_label(label_field)).count())
+    return int(samples.filter_labels(label_field, is_known(F("label"))).count(items.root_of(samples, label_field)))
 
 
 def blank_note(count: int, label_field: str) -> list[str]:

@@ -88,9 +88,12 @@ def counted(number: int, thing: str, *verbs: str) -> str:
     Args:
         verbs: singular and plural of the verb: with "is" and "are", "1 label is"
     """
-    if number != 1:
-        thing = re.sub("(?<=[^aeo])y$", "ie", re.sub("(?<=[sx])$", "e", thing)) + "s"
-    return " ".join([f"{number:,} {thing}", *verbs[number != 1 :][:1]])
+    return " ".join([f"{number:,} {thing if number == 1 else plural(thing)}", *verbs[number != 1 :][:1]])
+
+
+def plural(thing: str) -> str:
+    """ "labels", "classes", "boxes", "copies"."""
+    return re.sub("(?<=[^aeo])y$", "ie", re.sub("(?<=[sx])$", "e", thing)) + "s"
 
 
 def left_out(skipped: int, synthetic: int = 0) -> list[str]:

@@ -33,6 +33,15 @@ def writer_of(dataset: Any, field: str, *methods: str) -> RunRecord:
     raise InvalidInput(f"no run of {' or '.join(methods)} wrote the field {field!r} of {dataset.name!r}")
 
 
+def unlabelled_name(dataset: Any, field: str | None) -> str | None:
+    """The name that counted as no label when these suggestions were made; None without one."""
+    try:
+        name = writer_of(dataset, field, "auto_label", "find_mistakes").inputs.get("unlabelled") if field else None
+    except InvalidInput:
+        return None
+    return None if name is None else str(name)
+
+
 def label_field_of(writer: RunRecord, field: str) -> str:
     """The label field that the suggestions in `field` were learned from.
 

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...models.settings import SplitSettings
-from ..data.label_text import has_label
+from ..data import items
+from ..data.label_text import or_none
 from ..data.labels import SYNTHETIC
 from ..data.status import Status
 from ..display.tables import counted, percent
 from ..mistakes.class_size import MIN_CLASS_LABELS
 from ..runs import lookup
 from ..runs.records import RunRecord
+from .class_views import is_open
 from .latest_check import LatestCheck
 from .overview import NO_LABELS, STATES, Overview
 from .training_set import TrainingSet
@@ -20,7 +22,10 @@ from .training_set import TrainingSet
 MAX_RATIO = 3.0  # of the largest class to the smallest; above it, balancing is recommended
 MAX_NAMES = 5  # of classes in a sentence
 MAX_FIRST = 30  # samples to label first
-NOTHING_LEFT = "Checked, labelled, even, split and exported: nothing is left to do here."
+NOTHING_LEFT = {  # by the noun of an item
+    items.SAMPLE: "Checked, labelled, even, split and exported: nothing is left to do here.",
+    items.BOX: "Checked, labelled and split: nothing is left to do here.",
+}
 START, ACCEPT, FIRST, TARGET, PROBLEMS = "start", "accept", "first", "target", "problems"  # events of a step
 
 
@@ -93,7 +98,7 @@ def _check(findings: Findings) -> Step | None:
 def _few_labels(counts: Overview) -> list[Step]:
     labelled = {name: row[Status.LABELLED] for name, row in counts.classes.items() if row[Status.LABELLED]}
     if not labelled:
-        return [Step(NO_LABELS)]
+        return [Step(NO_LABELS.format(noun=counts.noun))]
     if len(labelled) < 2:
         count = counted(sum(labelled.values()), "label")
         return [Step(f"There is one class among {count}: label a few samples of another")]
@@ -121,7 +126,7 @@ def _suggestions(counts: Overview, findings: Findings) -> list[Step]:
     auto_label: dict[str, Any] = dict(button="Auto-label", operator="auto_label")
     if "auto_label" not in findings.done:
         reason = f"{counted(labelled, 'label')} can suggest the others."
-        sentence = f"{counted(counts.unlabelled, 'sample', 'has', 'have')} no label"
+        sentence = f"{counted(counts.unlabelled, counts.noun, 'has', 'have')} no label"
         return [Step(sentence, reason, **auto_label)] if counts.unlabelled else []
     found, left = [], counts.left - findings.unreadable
     if accepted:
@@ -129,8 +134,8 @@ def _suggestions(counts: Overview, findings: Findings) -> list[Step]:
         sentence = f"{counted(accepted, 'suggestion')} to accept"
         found.append(Step(sentence, reason, "Accept", operator="review_labels", event=ACCEPT))
     elif review:
-        found += _target(findings)
-    without = Step(f"{counted(left, 'sample')} with neither a label nor a suggestion", "", **auto_label)
+        found += _target(findings, counts.noun)
+    without = Step(f"{counted(left, counts.noun)} with neither a label nor a suggestion", "", **auto_label)
     look = Step(
         f"{counted(review, 'suggestion')} left to look at", "The least certain come first.", "Review", tab="review"
     )
@@ -138,7 +143,7 @@ def _suggestions(counts: Overview, findings: Findings) -> list[Step]:
     return found + [step for count, step in by_size if count > 0]
 
 
-def _target(findings: Findings) -> list[Step]:
+def _target(findings: Findings, noun: str) -> list[Step]:
     """Why nothing is accepted, and the target that would accept something."""
     record = findings.done["auto_label"]
     target = record.settings.get("target_precision", 1.0)
@@ -150,7 +155,7 @@ def _target(findings: Findings) -> list[Step]:
     params = dict(run_key=record.key, target=best["target"])
     sentence = f"No suggestion reaches the target precision of {percent(target)}"
     button = f"Accept at {percent(best['target'])}"
-    return [Step(sentence, f"{reason}{counted(best['accepted'], 'sample')}.", button, event=TARGET, params=params)]
+    return [Step(sentence, f"{reason}{counted(best['accepted'], noun)}.", button, event=TARGET, params=params)]
 
 
 def _unchecked_labels(counts: Overview, findings: Findings) -> Step | None:
@@ -177,9 +182,9 @@ def _uneven(counts: Overview, findings: Findings) -> Step | None:
 
 
 def is_uneven(counts: Overview) -> bool:
-    """Whether the largest class has more than MAX_RATIO times as many images as the smallest."""
+    """Whether the largest class has more than MAX_RATIO times as many images as the smallest; never for boxes."""
     sizes = _sizes(counts)
-    return len(sizes) > 1 and max(sizes) > MAX_RATIO * min(sizes)
+    return counts.noun == items.SAMPLE and len(sizes) > 1 and max(sizes) > MAX_RATIO * min(sizes)
 
 
 def _sizes(counts: Overview) -> list[int]:
@@ -197,17 +202,17 @@ def _split(counts: Overview, findings: Findings) -> list[Step]:
         parts = (
             f"{SplitSettings.train:.0%} to train, {SplitSettings.val:.0%} to validate, {SplitSettings.test:.0%} to test"
         )
-        sentence = f"{counted(counts.total(Status.LABELLED), 'labelled sample', 'is', 'are')} not split"
+        sentence = f"{counted(counts.total(Status.LABELLED), f'labelled {counts.noun}', 'is', 'are')} not split"
         return [Step(sentence, f"{parts}; near-duplicates stay together.", "Split", **split)]
     if not last.unsplit:
         return []
-    sentence = f"{counted(last.unsplit, 'labelled sample', 'is', 'are')} in no part of the split"
+    sentence = f"{counted(last.unsplit, f'labelled {counts.noun}', 'is', 'are')} in no part of the split"
     return [Step(sentence, "All others keep their part.", "Extend the split", params=last.extend or {}, **split)]
 
 
 def _export(counts: Overview, findings: Findings) -> list[Step]:
     last = findings.last
-    if len(_sizes(counts)) < 2 or last.is_exported:
+    if counts.noun != items.SAMPLE or len(_sizes(counts)) < 2 or last.is_exported:
         return []
     again = "export_dataset" in findings.done
     sentence = "The last export lacks what has changed since" if again else "No folder for a training program yet"
@@ -235,15 +240,21 @@ def with_problems(dataset: Any, field: str) -> Any:
 
 
 def first_to_label(dataset: Any, label_field: str, suggestions: str | None, classes: list[str]) -> Any:
-    """View of unlabelled samples to label first: likely of these classes, or a random draw without suggestions."""
-    from fiftyone import ViewField as F
-
-    unlabelled = dataset.match(~has_label(label_field) & ~F("tags").contains(SYNTHETIC))
+    """View of unlabelled items to label first: likely of these classes, or a random draw without suggestions."""
     if suggestions:
-        likely = unlabelled.match(F(f"{suggestions}.label").is_in(classes)).sort_by(f"{suggestions}.confidence", True)
-        if likely.count("id"):
-            return likely.limit(MAX_FIRST)
-    return unlabelled.take(MAX_FIRST, seed=0)
+        paths = ["id", "tags", *(f"{field}.label" for field in (label_field, suggestions)), f"{suggestions}.confidence"]
+        unlabelled = lookup.unlabelled_name(dataset, suggestions)
+        rows = zip(*items.values(dataset, paths), strict=True)
+        likely = [
+            (-(confidence or 0.0), i)
+            for i, tags, label, suggestion, confidence in rows
+            if or_none(None if label == unlabelled else label) is None
+            and suggestion in classes
+            and SYNTHETIC not in tags
+        ]
+        if likely:
+            return items.select(dataset, label_field, [i for _, i in sorted(likely)[:MAX_FIRST]])
+    return items.matching(dataset, label_field, is_open).take(MAX_FIRST, seed=0)
 
 
 def targets_of(dataset: Any, record: RunRecord | None) -> list[dict[str, Any]]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...models.errors import InvalidInput
-from ..data import locks
+from ..data import items, locks
 from ..data.checks import require_fields
 from ..data.label_text import or_none
 from ..reviewing import policy
 from ..reviewing.near_duplicates import settled
 from ..runs import records
 from ..runs.label_snapshot import frozen
-from . import sittings
+from . import item_images, sittings
 from .sittings import Sitting
+
+KIND = "kind"  # attribute of a flag, where a run wrote it: what is wrong, when it is not the label
 
 
 @dataclass
@@ -27,14 +29,14 @@ class FlaggedPage:
     count: int  # on all pages
     edited: int  # flagged but not listed, as the label or its contradicting near-duplicate was edited since
     by_class: dict[str, int]  # undecided flags of each label, the most frequent first
-    rows: list[dict[str, Any]]  # id, path, given, suggestion, mistakenness, reason, contradicted_by
+    rows: list[dict[str, Any]]  # id, path, given, suggestion, mistakenness, reason, contradicted_by, kind
 
 
 @dataclass
 class DecisionResults:
     """Counts of a decision."""
 
-    changed: int  # samples
+    changed: int  # items
     passed_over: int  # decided by somebody else in between, or removed
     run_key: str | None  # deleting it undoes the decision; None: nothing was left to decide
 
@@ -50,27 +52,43 @@ def flagged_page(dataset: Any, run_key: str, first: int, page_size: int, skipped
     """
     inputs = records.read_record(dataset, run_key).inputs
     field, label_field = inputs["output_field"], inputs["label_field"]
-    if not dataset.has_sample_field(f"{field}.is_issue"):
+    if not dataset.has_field(items.leaf(dataset, f"{field}.is_issue")):
         raise InvalidInput(f"the field {field!r} of {run_key} was removed: find the mistakes again")
-    flagged = dataset.match({f"{field}.is_issue": True}).sort_by(f"{field}.rank")
+    flagged = dataset.match({items.leaf(dataset, f"{field}.is_issue"): True})  # or its samples
     read, settled_ids = _labels_read(dataset, run_key), settled(dataset, field, label_field)
-    ids, labels = flagged.values(["id", f"{label_field}.label"])
-    pairs = [(i, label) for i, label in zip(ids, labels, strict=True) if label is not None and i not in settled_ids]
+    paths = ["id", f"{label_field}.label", f"{field}.is_issue", f"{field}.rank"]
+    ranked = [(rank, i, label) for i, label, is_issue, rank in _rows(items.values(flagged, paths)) if is_issue]
+    ranked.sort(key=lambda row: (row[0] is not None, row[0]))
+    pairs = [(i, label) for _, i, label in ranked if label is not None and i not in settled_ids]
     unedited = [i for i, label in pairs if read.get(i, label) == label]
     later = {i: place for place, i in enumerate(skipped)}
     unedited.sort(key=lambda i: later.get(i, -1))
     first = min(first, max(len(unedited) - 1, 0) // page_size * page_size)
-    shown = dataset.select(unedited[first : first + page_size], ordered=True)
-    paths = ["id", "filepath", f"{label_field}.label", f"{field}.label", f"{field}.mistakenness", f"{field}.reason"]
-    paths += [f"{field}.contradicted_by"]
-    names = ("id", "path", "given", "suggestion", "mistakenness", "reason", "contradicted_by")
-    rows = [dict(zip(names, values, strict=True)) for values in zip(*shown.values(paths), strict=True)]
+    rows = _read_flags(dataset, field, label_field, unedited[first : first + page_size])
     given = Counter(label for i, label in pairs if read.get(i, label) == label)
-    return FlaggedPage(first, len(unedited), len(ids) - len(unedited), dict(given.most_common()), rows)
+    return FlaggedPage(first, len(unedited), len(ranked) - len(unedited), dict(given.most_common()), rows)
+
+
+def _read_flags(dataset: Any, field: str, label_field: str, ids: list[str]) -> list[dict[str, Any]]:
+    """The rows of these items, in their order."""
+    if not ids:
+        return []
+    paths = dict(id="id", path="filepath", given=f"{label_field}.label", suggestion=f"{field}.label")
+    paths |= {name: f"{field}.{name}" for name in ("mistakenness", "reason", "contradicted_by")}
+    if dataset.has_field(items.leaf(dataset, f"{field}.{KIND}")):
+        paths[KIND] = f"{field}.{KIND}"
+    view = items.holding(dataset, label_field, ids)
+    columns = item_images.values(view, label_field, [*paths.values()])
+    rows = {row[0]: {KIND: None, **dict(zip(paths, row, strict=True))} for row in _rows(columns)}
+    return [rows[i] for i in ids if i in rows]
+
+
+def _rows(columns: list[list[Any]]) -> Iterator[tuple[Any, ...]]:
+    return zip(*columns, strict=True)
 
 
 def _labels_read(dataset: Any, run_key: str) -> dict[str, str]:
-    """The label of each sample as the run read it; empty where its files were deleted by hand."""
+    """The label of each item as the run read it; empty where its files were deleted by hand."""
     labels = frozen(dataset, run_key)
     if labels is None:
         return {}
@@ -103,11 +121,13 @@ def decide(
     paths = ["id", f"{field}.is_issue", f"{field}.label", f"{label_field}.label"]
     with locks.lock_field(dataset, f"queue of {field}", locks.WAIT_SECONDS):
         require_fields(dataset, field, label_field)
-        current = zip(*dataset.select(list(expected)).values(paths), strict=True)
+        current = _rows(items.values(items.holding(dataset, label_field, list(expected)), paths))
         ids = [i for i, *values in current if tuple(values) == expected[i]]
         seen = {i: expected[i][1:] for i in ids}
         settings: dict[str, Any] = dict(action=action, label=label, force=force)
-        written = sittings.decide(sitting, dataset.select(ids), seen, **settings) if ids else None
+        written = None
+        if ids:
+            written = sittings.decide(sitting, items.holding(dataset, label_field, ids), seen, **settings)
     if written is None:
         return DecisionResults(0, len(expected), None)
     return DecisionResults(written.changed, len(expected) - written.changed, written.run_key)
@@ -115,6 +135,6 @@ def decide(
 
 def classes_of(dataset: Any, field: str, label_field: str) -> dict[str, int]:
     """Labels of each class that a label can be corrected to, by name."""
-    counts = dataset.count_values(f"{label_field}.label")
-    names = {*counts, *dataset.distinct(f"{field}.label")}
+    counts = dataset.count_values(items.leaf(dataset, f"{label_field}.label"))
+    names = {*counts, *dataset.distinct(items.leaf(dataset, f"{field}.label"))}
     return {name: counts.get(name, 0) for name in sorted(filter(or_none, names))}

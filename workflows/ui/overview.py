@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ...models.errors import InvalidInput
 from ..data import items
-from ..data.internals import aggregate
-from ..data.label_text import blank_note, count_labels, or_none, spelling_note
+from ..data.internals import aggregate, is_generated
+from ..data.label_text import blank_note, or_none, spelling_note
 from ..data.labels import SYNTHETIC
 from ..data.status import Status
 from ..runs import lookup, records
@@ -16,39 +17,45 @@ from ..runs.records import RunRecord
 SUGGESTED = (Status.ACCEPTED.value, Status.REVIEW.value)  # states of a sample with a suggestion and no label
 STATES = (Status.LABELLED.value, *SUGGESTED, SYNTHETIC)  # of a sample, in the order of the stacked bars
 METHODS = ("auto_label", "find_mistakes", "balance_classes", "review_labels", "split_dataset", "export_dataset")
-NO_LABELS = "No sample has a label yet: label a few samples of each class first."
+NO_LABELS = "No {noun} has a label yet: label a few of each class first."
 
 
 @dataclass
 class Overview:
-    """Counts of a dataset or a view."""
+    """Counts of the items of a dataset or a view."""
 
     classes: dict[str, dict[str, int]]  # class: count of each of STATES
-    unlabelled: int  # real samples without a label, with or without a suggestion
-    blank: int = 0  # samples whose label is blank text, which counts as unlabelled
+    unlabelled: int  # real items without a label, with or without a suggestion
+    blank: int = 0  # items whose label is blank text, which counts as unlabelled
+    noun: str = items.SAMPLE  # of an item
 
     @property
     def samples(self) -> int:
-        """All counted samples, with and without a label."""
+        """All counted items, with and without a label."""
         return self.total(Status.LABELLED) + self.total(SYNTHETIC) + self.unlabelled
 
     @property
     def left(self) -> int:
-        """Samples with neither a label nor a suggestion."""
+        """Items with neither a label nor a suggestion."""
         return self.unlabelled - sum(map(self.total, SUGGESTED))
 
     def total(self, state: str) -> int:
         return sum(counts[state] for counts in self.classes.values())
 
 
-def count(samples: Any, label_field: str, suggestions: str | None) -> Overview:
+def count(samples: Any, label_field: str, suggestions: str | None, unlabelled_name: str | None = None) -> Overview:
     """Counts samples, or boxes, by class and state, in one query.
 
     Args:
         samples: a dataset or view
         label_field: the user's labels
         suggestions: output field of `auto_label`; a suggestion counts for unlabelled samples
+        unlabelled_name: a name that counts as no label
+
+    Raises:
+        ValueError: a view of the patches of another field
     """
+    noun = items.noun(samples, label_field)
     label, suggestion = f"${items.root_of(samples, label_field)}", f"${suggestions}"
     fields = [label_field, "tags", *([suggestions] if suggestions else [])]
     pipeline: list[Any] = [{"$project": dict.fromkeys(fields, 1)}]
@@ -67,14 +74,24 @@ def count(samples: Any, label_field: str, suggestions: str | None) -> Overview:
     unlabelled = blank = 0
     for row in aggregate(samples, pipeline):
         key = row["_id"]
-        known = or_none(key.get("label"))
+        known = None if key.get("label") == unlabelled_name else or_none(key.get("label"))
         state = SYNTHETIC if key["synthetic"] else Status.LABELLED if known is not None else key.get("status")
         unlabelled += row["count"] if known is None and state != SYNTHETIC else 0
-        blank += row["count"] if known is None and key.get("label") is not None else 0
+        blank += row["count"] if known is None and key.get("label") not in (None, unlabelled_name) else 0
         name = known if known is not None else key.get("suggestion") if state in SUGGESTED else None
         if name is not None:
             classes.setdefault(name, dict.fromkeys(STATES, 0))[state] += row["count"]
-    return Overview(dict(sorted(classes.items(), key=_descending)), unlabelled, blank)
+    return Overview(dict(sorted(classes.items(), key=_descending)), unlabelled, blank, noun)
+
+
+def count_view(view: Any, label_field: str, *names: str | None) -> Overview | None:
+    """As `count`; None for patches, frames or clips that show no label of the field."""
+    if is_generated(view) and not items.has_boxes(view, label_field):
+        return None
+    try:
+        return count(view, label_field, *names)
+    except InvalidInput:  # patches of another field
+        return None
 
 
 def _of_box(samples: Any, label: str, suggestions: str | None) -> Any:
@@ -110,6 +127,7 @@ def finished(dataset: Any, label_field: str) -> dict[str, RunRecord]:
 
 
 def unreadable(dataset: Any, label_field: str, run_key: str) -> int:
-    """Number of unlabelled samples whose image a finished run of `auto_label` could not read."""
-    skipped = dataset.select(list(lookup.read_results(dataset, run_key)["skipped"]))
-    return int(skipped.count("id")) - count_labels(skipped, label_field)
+    """Number of unlabelled items whose image a finished run of `auto_label` could not read."""
+    ids = list(lookup.read_results(dataset, run_key)["skipped"])
+    labels = items.values(items.holding(dataset, label_field, ids), [f"{label_field}.label"])[0] if ids else []
+    return sum(or_none(label) is None for label in labels)

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bson import ObjectId
 
 from ...models.vectors import unit_rows
-from ..data import folders
+from ..data import folders, items
 from ..data.internals import root_dataset
-from ..data.label_text import has_label
+from ..data.label_text import has_label, or_none
 from ..data.labels import SYNTHETIC
 from ..data.status import Status
-from ..runs import cached_arrays, records
+from ..runs import cached_arrays, lookup, records
 from ..runs.lookup import writer_of
 from ..training.embedding_source import kept_vectors
+from . import item_images
 
 MAX_CANDIDATES = 400  # the most uncertain samples, among which diverse ones are chosen
 NEIGHBOURS = 5  # shown of a sample
-MAX_LABELLED = 5_000  # labelled samples to compare with
+MAX_LABELLED = 5_000  # labelled items to compare with
 FILES = (  # of a run, with its array
     ("predictions.npz", "embeddings"),
     ("features.npz", "vectors"),
@@ -30,13 +31,43 @@ FILES = (  # of a run, with its array
 
 
 def waiting(dataset: Any, field: str, label_field: str) -> Any:
-    """The samples in review without a label, and not rejected."""
+    """The samples in review without a label, and not rejected; not for boxes."""
     in_review = {f"{field}.status": Status.REVIEW.value, f"{field}.label": {"$ne": None}, "tags": {"$ne": SYNTHETIC}}
     return dataset.match(in_review).match(~has_label(label_field))
 
 
+def read_waiting(
+    dataset: Any, field: str, label_field: str, paths: Sequence[str] = (), ids: Sequence[str] | None = None
+) -> list[list[Any]]:
+    """Ids and the values of `paths` of the items in review without a label, and not rejected.
+
+    Args:
+        ids: of these items alone
+    """
+    if not items.has_boxes(dataset, label_field):
+        view = waiting(dataset, field, label_field)
+        return list((view if ids is None else view.select(list(ids))).values(["id", *paths]))
+    unlabelled = lookup.unlabelled_name(dataset, field)
+    in_review = {items.leaf(dataset, f"{field}.status"): Status.REVIEW.value}
+    view = dataset.match(in_review) if ids is None else items.holding(dataset, label_field, ids)
+    columns = ["id", f"{field}.status", f"{field}.label", f"{label_field}.label"]
+    read = items.values(view, [*columns, *paths])
+    waits = [
+        status == Status.REVIEW and suggestion is not None and (label == unlabelled or or_none(label) is None)
+        for status, suggestion, label in zip(*read[1:4], strict=True)
+    ]
+    return [list(itertools.compress(column, waits)) for column in (read[0], *read[4:])]
+
+
+def count_waiting(dataset: Any, field: str, label_field: str) -> int:
+    """Items in review without a label, and not rejected."""
+    if items.has_boxes(dataset, label_field):
+        return len(read_waiting(dataset, field, label_field)[0])
+    return len(waiting(dataset, field, label_field))
+
+
 def most_informative(dataset: Any, field: str, label_field: str, count: int = 50) -> list[str]:
-    """Ids of the samples whose label is worth most, the most informative first.
+    """Ids of the items whose label is worth most, the most informative first.
 
     A run without labels has written its own order. Else uncertain ones (by confidence, margin and agreement) come
     first, of these the ones far from labelled and earlier samples; without embeddings, the uncertain ones of each class
@@ -48,21 +79,21 @@ def most_informative(dataset: Any, field: str, label_field: str, count: int = 50
         count: upper limit of ids
     """
     dataset = root_dataset(dataset)
-    view = waiting(dataset, field, label_field)
-    if dataset.has_field(f"{field}.review_rank"):
-        ranked: list[str] = view.sort_by(f"{field}.review_rank").limit(count).values("id")
-        return ranked
-    columns = [name for name in ("confidence", "margin", "agreement") if dataset.has_field(f"{field}.{name}")]
-    ids, classes, *scores = view.values(["id", f"{field}.label", *[f"{field}.{name}" for name in columns]])
-    uncertainty = _uncertainty(scores, len(ids))
+    if dataset.has_field(items.leaf(dataset, f"{field}.review_rank")):
+        ranked = zip(*read_waiting(dataset, field, label_field, [f"{field}.review_rank"]), strict=True)
+        return [i for i, rank in sorted(ranked, key=lambda row: (row[1] is not None, row[1]))[:count]]
+    paths = [f"{field}.{name}" for name in ("confidence", "margin", "agreement")]
+    paths = [path for path in paths if dataset.has_field(items.leaf(dataset, path))]
+    read = read_waiting(dataset, field, label_field, [f"{field}.label", *paths])
+    uncertainty = _uncertainty(read[2:], len(read[0]))
     candidates = np.argsort(-uncertainty, kind="stable")[: max(MAX_CANDIDATES, count)]
-    ids, classes = np.array(ids, dtype=str)[candidates], np.array(classes, dtype=str)[candidates]
+    ids, classes = (np.array(column, dtype=str)[candidates] for column in read[:2])
     run_key = writer_of(dataset, field, "auto_label").key
     vectors = vectors_of(dataset, run_key, ids.tolist())
     if vectors is None or np.isnan(vectors).all():
         order = _round_robin(classes)
     else:
-        (labelled_ids,) = _labelled(dataset, label_field, ["id"])
+        labelled_ids, _ = _labelled(dataset, label_field, lookup.unlabelled_name(dataset, field))
         labelled = vectors_of(dataset, run_key, labelled_ids)
         order = _farthest_first(vectors, labelled, uncertainty[candidates], count)
     return [str(i) for i in ids[order[:count]]]
@@ -106,7 +137,7 @@ def _farthest_first(
 
 
 def vectors_of(dataset: Any, run_key: str, ids: list[str]) -> np.ndarray | None:
-    """Embeddings of a run, NaN where a sample has none [N, D]; None where it keeps none."""
+    """Embeddings of a run, NaN where an item has none [N, D]; None where it keeps none."""
     record = records.read_record(dataset, run_key)
     vectors = kept_vectors(dataset, record, ids) or _cached_vectors(folders.run_folder(dataset, run_key), ids)
     length = max((len(vector) for vector in vectors.values() if vector is not None), default=0)
@@ -118,7 +149,7 @@ def vectors_of(dataset: Any, run_key: str, ids: list[str]) -> np.ndarray | None:
 
 
 def _cached_vectors(folder: Path, ids: list[str]) -> dict[str, Any]:
-    """Vectors of samples in a run's folder, by id."""
+    """Vectors of items in a run's folder, by id."""
     labels = cached_arrays.read(folder / "labels.npz", "ids")
     if labels is None:
         return {}
@@ -129,46 +160,56 @@ def _cached_vectors(folder: Path, ids: list[str]) -> dict[str, Any]:
     return {}
 
 
-def _labelled(dataset: Any, label_field: str, columns: list[str]) -> Any:
-    """Columns of the labelled samples, at most MAX_LABELLED of them, drawn at random."""
-    view = dataset.match({"tags": {"$ne": SYNTHETIC}}).match(has_label(label_field))
-    values = view.limit(MAX_LABELLED + 1).values(columns)
-    return values if len(values[0]) <= MAX_LABELLED else view.take(MAX_LABELLED, seed=0).values(columns)
+def _labelled(dataset: Any, label_field: str, unlabelled: str | None) -> tuple[list[str], list[str]]:
+    """Ids and labels of the labelled items, at most about MAX_LABELLED of them, drawn at random.
+
+    Args:
+        unlabelled: a name that counts as no label
+    """
+    paths = ["id", f"{label_field}.label"]
+    if not items.has_boxes(dataset, label_field):
+        view = dataset.match({"tags": {"$ne": SYNTHETIC}}).match(has_label(label_field))
+        ids, labels = view.limit(MAX_LABELLED + 1).values(paths)
+        return (ids, labels) if len(ids) <= MAX_LABELLED else view.take(MAX_LABELLED, seed=0).values(paths)
+    has_one = {items.root_of(dataset, label_field): {"$elemMatch": {"label": {"$ne": None}}}}
+    view = dataset.match(has_one)
+    samples, boxes = len(view), view.count(items.leaf(dataset, f"{label_field}.label"))
+    if boxes > MAX_LABELLED:
+        view = view.take(max(samples * MAX_LABELLED // boxes, 1), seed=0)
+    rows = zip(*items.values(view, paths), strict=True)
+    known = [(i, label) for i, label in rows if label != unlabelled and or_none(label) is not None]
+    return [i for i, _ in known], [label for _, label in known]
 
 
 def neighbours(
-    dataset: Any, field: str, label_field: str, sample_id: str, without: str | None = None
+    dataset: Any, field: str, label_field: str, item_id: str, without: str | None = None
 ) -> list[dict[str, str]]:
-    """The labelled samples nearest to a sample, the nearest first: id, path and label of each.
+    """The labelled items nearest to one, the nearest first: id, path and label of each.
 
     Args:
         field: output of auto_label or find_mistakes
-        without: a class whose samples are left out
+        without: a class whose items are left out
     """
     dataset = root_dataset(dataset)
     run_key = writer_of(dataset, field, "auto_label", "find_mistakes").key
-    ids, paths, labels = _labelled(dataset, label_field, ["id", "filepath", f"{label_field}.label"])
-    vectors = vectors_of(dataset, run_key, [sample_id, *ids])
+    ids, labels = _labelled(dataset, label_field, lookup.unlabelled_name(dataset, field))
+    vectors = vectors_of(dataset, run_key, [item_id, *ids])
     if vectors is None or np.isnan(vectors[0]).any():
         return []
     unit = unit_rows(np.nan_to_num(vectors))
     similarity = np.where(np.isnan(vectors[1:]).any(axis=1), -np.inf, unit[1:] @ unit[0])
     order = [int(i) for i in np.argsort(-similarity, kind="stable") if np.isfinite(similarity[i])]
-    near = (i for i in order if ids[i] != sample_id and labels[i] != without)
-    return [dict(id=ids[i], path=paths[i], label=labels[i]) for i in itertools.islice(near, NEIGHBOURS)]
+    near = (ids[i] for i in order if ids[i] != item_id and labels[i] != without)
+    return item_images.describe(dataset, label_field, list(itertools.islice(near, NEIGHBOURS)))
 
 
 def contradictions(dataset: Any, field: str, label_field: str, row: dict[str, Any]) -> list[dict[str, str]]:
-    """Samples that contradict a flagged label: its near-duplicate, then the nearest ones with another label.
+    """Items that contradict a flagged label: its near-duplicate, then the nearest ones with another label.
 
     Args:
         field: output field of `find_mistakes`
         row: of `flagged_page`
     """
     near = neighbours(dataset, field, label_field, row["id"], without=row["given"])
-    duplicate = dataset.match({"_id": ObjectId(row["contradicted_by"])}) if row["contradicted_by"] else None
-    if duplicate:
-        columns = duplicate.values(["id", "filepath", f"{label_field}.label"])
-        first = [dict(id=i, path=path, label=label) for i, path, label in zip(*columns, strict=True)]
-        near = [*first, *[sample for sample in near if sample["id"] != first[0]["id"]]]
-    return near[:NEIGHBOURS]
+    duplicate = item_images.describe(dataset, label_field, [row["contradicted_by"]] if row["contradicted_by"] else [])
+    return [*duplicate, *[item for item in near if item not in duplicate]][:NEIGHBOURS]

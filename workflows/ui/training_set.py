@@ -19,7 +19,7 @@ CHANGES = ("review_labels", "balance_classes", "split_dataset")  # what a folder
 class TrainingSet:
     """State of the split and of the export."""
 
-    unsplit: int = 0  # labelled samples without a tag of the newest split
+    unsplit: int = 0  # labelled items without a tag of the newest split
     train_tag: str = ""  # of the newest split; "" without one
     extend: dict[str, Any] | None = None  # arguments that extend the newest split
     is_exported: bool = False  # and nothing has changed since
@@ -67,7 +67,7 @@ def _unsplit_copies(dataset: Any, split: RunRecord) -> int:
 
 
 def _unsplit(dataset: Any, label_field: str, split: RunRecord) -> int:
-    """Labelled samples without a tag, apart from generated ones and those that the split could not read."""
+    """Labelled items without a tag, apart from generated ones and those that the split could not read."""
     tags = [tag for name, tag in split.settings.items() if name.endswith("_tag")]
     view = dataset.match_tags([*tags, SYNTHETIC], bool=False)
     skipped = list(lookup.read_results(dataset, split.key).get("skipped", {}))

@@ -49,3 +49,14 @@ def test_labels_of_samples_ask_for_nothing_about_boxes(app, dataset, operator):
 def test_forms_that_need_a_label_a_sample_offer_no_boxes(app, dataset, operator):
     choices = app.form(dataset, operator)["label_field"]["view"]["choices"]
     assert [choice["value"] for choice in choices] == ["weather"]
+
+
+@pytest.mark.parametrize("operator", ["auto_label", "find_mistakes"])
+def test_patches_are_counted_alone_and_those_of_another_field_are_refused(app, dataset, operator):
+    view = dataset.to_patches("ground_truth").limit(7)
+    lines = app.form(dataset, operator, samples=view)
+    known = sum(label is not None for label in view.values("ground_truth.label"))
+    assert f"{known} of 7 boxes are labelled" in texts(lines)
+    dataset.clone_sample_field("ground_truth", "other")
+    lines = app.form(dataset, operator, dict(label_field="ground_truth"), samples=dataset.to_patches("other"))
+    assert any("patches of 'other', not of 'ground_truth'" in name for name in lines)

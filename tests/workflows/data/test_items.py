@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fiftyone as fo
 import numpy as np
 import pytest
 from bson import ObjectId
@@ -9,6 +10,7 @@ from evenset.models.images.region import parse
 from evenset.models.settings import BoxSettings
 from evenset.workflows.data import items
 from evenset.workflows.data.boxes import read_boxes
+from evenset.workflows.data.label_text import count_labels, is_known, or_none
 from evenset.workflows.data.labels import Reading, read_labels
 from fiftyone import ViewField as F
 
@@ -18,7 +20,6 @@ BOX = [0.1, 0.2, 0.3, 0.4]
 @pytest.fixture
 def boxed(make_dataset):
     """boxed([["cat", None], [], None]) -> a sample for each list, with a box for each label, in `gt`."""
-    import fiftyone as fo
 
     def make(labels, box=BOX):
         dataset = make_dataset([f"/nowhere/{i}.png" for i in range(len(labels))])
@@ -152,3 +153,42 @@ def test_samples_are_read_as_ever(make_dataset):
     labels = read_labels(dataset, "ground_truth")
     assert not labels.has_boxes and labels.sample_ids.tolist() == labels.ids.tolist()
     assert np.array_equal(labels.groups, ["", ""])
+
+
+def test_items_are_held_selected_and_counted_by_id(boxed):
+    dataset = boxed([["cat", "dog", None], ["dog", " "]])
+    ids, labels = items.values(dataset, ["id", "gt.label"])
+    chosen = [ids[1], ids[3]]
+    assert items.values(items.holding(dataset, "gt", chosen), ["id", "gt.label"]) == [chosen, ["dog", "dog"]]
+    assert items.select(dataset, "gt", chosen).values("id") == chosen
+    assert count_labels(dataset, "gt") == sum(or_none(label) is not None for label in labels) == 3
+
+
+def test_a_label_goes_by_what_another_field_says_of_the_same_box(boxed):
+    dataset = boxed([["cat", None, None], ["dog", None]])
+    ids = items.values(dataset, ["id", "gt.label"])[0]
+    kind = dict(embedded_doc_type=fo.Detections)
+    dataset.add_sample_field("said", fo.EmbeddedDocumentField, **kind)
+    dataset.add_sample_field("said.detections.item", fo.StringField, description=items.IS_ITEM)
+    box = [0.1, 0.1, 0.2, 0.2]
+    said = [fo.Detection(label=name, item=i, bounding_box=box) for name, i in zip("ababa", ids, strict=True)]
+    sample = dataset.first()  # the other one has no suggestions
+    sample["said"] = fo.Detections(detections=said[2::-1])
+    sample.save()
+
+    def waits(at):
+        return ~is_known(at("label")) & items.also(dataset, "gt", "said", lambda of: of("label") == "a")
+
+    def speaks_of_cats(at):
+        return items.also(dataset, "said", "gt", lambda of: of("label") == "cat")
+
+    assert items.matching(dataset, "gt", waits).values("id") == [ids[2]]
+    assert items.matching(dataset, "said", speaks_of_cats).values("said.item") == [ids[0]]
+
+
+def test_labels_selected_in_the_app_are_items_alone(boxed):
+    dataset = boxed([["cat", "dog"], ["dog"]])
+    ids, samples = items.values(dataset, ["id", items.SAMPLE_ID, "gt.label"])[:2]
+    rows = [dict(label_id=i, sample_id=sample, field="gt") for i, sample in zip(ids, samples, strict=True)]
+    assert items.values(items.selected(dataset, rows[1:], "gt"), ["id", "gt.label"])[0] == ids[1:]
+    assert items.selected(dataset, rows, "other", None) is None
