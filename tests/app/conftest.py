@@ -123,11 +123,6 @@ class User:
         self.page.get_by_title("New panel").or_(self.page.locator("[data-cy='new-panel-btn']")).first.click()
         self.page.get_by_text("Evenset", exact=True).click()
 
-    def open_over_grid(self) -> None:
-        """Opens the panel by its button over the grid; while that is drawn, a slider lies over the button."""
-        let_draw(self.page)
-        self.page.locator("[data-item-id='@evenset/evenset/open_evenset']").click()
-
     def undo(self, what: str) -> None:
         """Deletes the run that a form is about, once it says what goes."""
         form = self.page.get_by_role("dialog")

@@ -87,7 +87,7 @@ def everything(dataset: Any) -> dict[str, Any]:
 
 
 def label(user: Any) -> None:
-    user.open_over_grid()
+    user.open_panel()
     press(user, "Auto-label")
     choose(user, "graph and resnet", "graph")
     press(user, "Label the rest")

@@ -232,7 +232,7 @@ def test_a_change_of_the_label_that_fits_takes_the_flag_of_its_near_duplicate_aw
         )  # fmt: skip
         now = corrupted[second]
         assert review.changed == 1 and now.ground_truth.label == other
-        assert (now.mistake.is_issue, now.mistake.label, now.mistake.reason) == (False, None, None)
+        assert (now.mistake.is_issue, now.mistake.label, now.mistake.reason) == (False, other, None)
         assert second not in corrupted.load_saved_view("mistake: mistakes").values("id")
         delete_run(corrupted, review.run_key)
         assert everything(corrupted) == before

@@ -161,7 +161,8 @@ def read_facts(samples: Any, label_field: str | None) -> Facts:
     samples = items.source(samples, label_field)
     if label_field and samples.has_field(label_field):  # class names and a text encoder do without
         counts = samples.count_values(items.leaf(samples, f"{label_field}.label"))
-    number = samples.count(items.root_of(samples, label_field) if items.has_boxes(samples, label_field) else "id")
+    path = items.root_of(samples, label_field) if label_field and items.has_boxes(samples, label_field) else "id"
+    number = samples.count(path)
     side_px, megapixels = file_sizes(samples.limit(SAMPLED_FILES).values("filepath"))
     labelled = [count for name, count in counts.items() if or_none(name) is not None]
     return Facts(number, tuple(labelled), side_px, megapixels)
