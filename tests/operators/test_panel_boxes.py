@@ -162,6 +162,9 @@ def test_the_forms_of_review_and_audit_work_on_boxes(app, dataset):
     params = dict(field="auto_label", status="review", seen=True)
     answer = app.execute(dataset, "review_labels", params, samples=view)
     assert answer.labels[0] == "4 suggestions are accepted"
+    statuses = dataset.values("auto_label.detections.status")
+    accepted = [["accepted" if status == "review" else status for status in own] for own in statuses]
+    dataset.set_values("auto_label.detections.status", accepted)
     audit_labels(dataset, "auto_label", size=3, progress=False)
     answer = app.execute(dataset, "audit_labels", dict(field="auto_label"))
     assert "0 of 3 drawn boxes are checked" in answer.labels
