@@ -206,3 +206,28 @@ def test_a_crop_is_shown_without_a_file_and_its_image_has_the_box(suggested):
 def picture(url):
     assert url.startswith("data:image/jpeg;base64,")
     return Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
+
+
+def test_a_doubled_box_is_deleted_or_kept_from_the_queue_and_brought_back(boxed_digits):
+    import fiftyone as fo
+
+    dataset = boxed_digits(images=30, boxes=4, labelled=120)
+    sample = dataset.first()
+    box = sample.ground_truth.detections[0]
+    double = fo.Detection(label=box.label, bounding_box=box.bounding_box, truth=box.truth)
+    sample.ground_truth.detections.append(double)
+    sample.save()
+    run = find_mistakes(dataset, "ground_truth", progress=False).run_key
+    sitting = Sitting(dataset, *FLAGS, "somebody")
+
+    def rows():
+        return [row for row in mistake_queue.flagged_page(dataset, run, 0, 20).rows if row["kind"] == "duplicate"]
+
+    (row,) = rows()
+    assert row["id"] in (box.id, double.id) and row["reason"]
+    assert mistake_queue.decide(sitting, "accept", [row]).changed == 1
+    assert row["id"] not in [own.id for own in dataset.first().ground_truth.detections] and rows() == []
+    sittings.undo(sitting)
+    assert rows() == [row] and len(dataset.first().ground_truth.detections) == 5
+    assert mistake_queue.decide(sitting, "reject", [row]).changed == 1
+    assert rows() == [] and len(dataset.first().ground_truth.detections) == 5
