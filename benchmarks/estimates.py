@@ -94,7 +94,7 @@ def runs(folder: Path) -> Iterator[Run]:
     yield "balance_classes", photos, dict(labels, source="augment")
     yield "train_generator", digits, dict(labels, minutes=None, max_updates=60)
     yield "balance_classes", digits, dict(labels, generator="evenset_train_generator_1", target=60, verdict_updates=60)
-    yield "balance_classes", photos, dict(labels, minutes=0.3, size_px=32, verdict_updates=60)
+    yield "balance_classes", make_photos(folder / "more"), dict(labels, minutes=0.3, size_px=32, verdict_updates=60)
     yield "compare_methods", digits, dict(labels, methods=["k-nn", "laplace", "gcn"], seeds=1)
 
 
@@ -105,7 +105,7 @@ def make_photos(folder: Path) -> Any:
     sys.path.insert(0, str(ROOT / "examples"))
     from demo_photos import scenes
 
-    dataset = fo.Dataset("photos")
+    dataset = fo.Dataset(f"photos in {folder.name}")
     samples = []
     for scene in scenes(folder / "photos"):
         sample = fo.Sample(filepath=str(scene.path), vectors=scene.vector)

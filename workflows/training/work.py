@@ -135,7 +135,7 @@ def _mistakes(facts: Facts, values: Values) -> list[Work]:
 
 def _generator(facts: Facts, values: Values) -> list[Work]:
     minutes, updates = values["minutes"], values["max_updates"]
-    area = (facts.size_px(values, MAX_DRAWN_PX) / 32) ** 2
+    area = max((facts.size_px(values, MAX_DRAWN_PX) / 32) ** 2, 0.25)  # an update has a cost of its own
     by_time = math.inf if minutes is None else 60.0 * minutes
     by_updates = math.inf if updates is None else updates * 0.4 * area
     phase = "training the generator"
@@ -195,7 +195,7 @@ def _compare(facts: Facts, values: Values) -> list[Work]:
     if any(row["method"] == "ensemble" for row in rows):
         once += spreading(facts, train)
     elif on_graph:
-        once += [graph(facts.samples), Work("training the GCN", 1.0 + 2e-3 * facts.samples, MATRIX)]
+        once += [graph(facts.samples), Work("training the GCN", 0.3 + 5e-4 * facts.samples, MATRIX)]
     looked = [survey(facts.labelled, facts, values)] if on_images else []
     looked += features(facts, values) if on_graph and not with_vectors else []
     traditional = [row for row in rows if row["method"] in ("hog + svm", "k-nn")]
