@@ -426,7 +426,7 @@ def test_results_that_cannot_be_printed_leave_the_run_done(clusters):
     dataset = clusters(60, 30)
     dataset.save_view("part", dataset.limit(40))
     evenset.auto_label(dataset, "ground_truth", embeddings="vector", random_labels=True, progress=False)
-    options = ["review-labels", dataset.name, "--field", "auto_label", "--status", "all", "--json", "--quiet"]
+    options = ["review-labels", dataset.name, "--field", "auto_label", "--status", "all", "--seen", "--json", "--quiet"]
 
     process = start(*options, "--view", "part")
     process.stdout.close()  # as `| true` does

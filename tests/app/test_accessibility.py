@@ -46,6 +46,7 @@ def judged(digits: Any, finished: Any) -> Any:
 
 def has_names(part: Locator, allowed: tuple[str, ...] = ()) -> None:
     """Every button, input and chart has a name without the word that draws its icon; every image has a text."""
+    expect(part.locator("[role='progressbar']:not([aria-label])")).to_have_count(0)  # the App's own, while it loads
     lines = part.aria_snapshot().splitlines()
     assert [line for line in lines if UNNAMED.match(line) and line.strip() not in allowed] == []
     names = [found[1] for line in lines if (found := NAMED.match(line))]

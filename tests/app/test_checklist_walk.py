@@ -35,7 +35,7 @@ def test_a_user_is_led_from_step_to_step(left_over, open_app):
     user.picture("checklist")
 
     user.click("Show what to label")
-    expect(user.page.locator("[data-cy='view-bar']")).to_contain_text("Limit")
+    expect(user.page.locator("[data-cy='view-bar']")).to_contain_text("Select")
     user.page.locator("[data-cy='btn-clear-view-bar']").click()
     user.page.get_by_text("No suggestion reaches the target precision of 99.0 %").wait_for()
     user.page.get_by_role("button", name="Accept at").click()

@@ -111,6 +111,7 @@ def test_the_balance_tab_leads_to_the_mistakes_and_back(fresh, open_app):
     name = fresh.load_saved_view("mistake: mistakes").first().ground_truth.label
     user.page.get_by_role("combobox", name="Open the view of a class").click()
     user.page.get_by_role("option", name=f"{name} (").first.click()
+    user.page.get_by_text(f"mistake: mistakes of {name}").first.wait_for()
     app_day.wait_until(lambda: f"mistake: mistakes of {name}" in fresh.list_saved_views() or fresh.reload())
     evenset.delete_run(fresh, "all")
     assert fresh.list_saved_views() == []

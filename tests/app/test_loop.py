@@ -182,7 +182,7 @@ def stop_and_resume(user: Any) -> None:
     ends(user, "evenset_auto_label_2", "stopped")
     tab(user, "Overview")
     tab(user, "Runs")
-    press(user, "Resume")
+    user.press(user.run_button("Resume").first, "on_runs_resume")
     ends(user, "evenset_auto_label_2")
     assert user.dataset.count("auto_label_2.status") == len(user.dataset.match_tags("synthetic", bool=False))
 

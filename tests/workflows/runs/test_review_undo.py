@@ -148,7 +148,7 @@ def test_a_clones_copy_of_a_review_is_not_gone_on_with(reviewed, copies, refused
     clone.set_values("auto_label.status", ["review"] * 4)
     clone.set_values("ground_truth", [None] * 4)
     with refused(clone, f"{REVIEW} is not a finished review of 'auto_label'"):
-        review_labels(clone, "auto_label", status="review", into=REVIEW, progress=False)
+        review_labels(clone, "auto_label", status="review", seen=True, into=REVIEW, progress=False)
     first = clone.first().id
     clone_key = review_queue.decide(clone, "auto_label", "ground_truth", Decision(first, "accept"), person="me")
     earlier = dict(run=REVIEW, began=records.read_record(clone, REVIEW).started, decided=0)
