@@ -135,7 +135,7 @@ def test_what_was_skipped_is_shown_again(suggested, open_app):
 
 
 @pytest.mark.slow
-def test_a_class_is_chosen_in_the_list_and_a_panel_that_is_opened_again_counts_anew(suggested, open_app):
+def test_a_class_is_chosen_in_the_list_and_a_panel_that_is_opened_again_goes_on(suggested, open_app):
     user, count = open_app(suggested), waiting(suggested)
     open_review(user)
     sample = shown(suggested)
@@ -148,9 +148,9 @@ def test_a_class_is_chosen_in_the_list_and_a_panel_that_is_opened_again_counts_a
     user.page.locator("[data-cy^='panel-tab-evenset'] [title='Close']").click()
     user.open_panel()
     user.page.get_by_role("tab", name="Review").click()
-    user.sees(f"0 reviewed, {count - 1} to go")
-    press(user, "x", f"1 reviewed, {count - 2} to go")
-    press(user, "u", f"0 reviewed, {count - 1} to go")
+    user.sees(f"1 reviewed, {count - 1} to go")
+    press(user, "x", f"2 reviewed, {count - 2} to go")
+    press(user, "u", f"1 reviewed, {count - 1} to go")
     assert decided(suggested) == {sample: (other, "corrected")}
 
 
