@@ -26,7 +26,7 @@ from playwright.sync_api import TimeoutError, expect
 
 MINUTE = 60_000  # milliseconds
 TABS = ("Overview", "Labels", "Review", "Mistakes", "Balance", "Runs")
-NO_FIELD = "There is no label field yet: add a"
+NO_FIELD = "There is no label field yet: add one of Classification or Detections"
 REMOVED = "was removed"
 BROKEN = re.compile(r"\b(Traceback|undefined|null|NaN)\b")  # what no user should read
 SECONDS = 10  # within which a tab of 1,000 classes is there, on two busy cores
@@ -158,7 +158,7 @@ def test_without_runs_each_tab_says_what_to_do(digits, open_app, labelled):
     user = open_app(digits(n=60, size_px=16, labelled=labelled))
     before = content(user.dataset)
     user.open_panel()
-    none = "No sample has a label yet: label a few samples of each class first"
+    none = "No sample has a label yet: label a few of each class first"
     words = dict(
         Overview="30 samples have no label" if labelled else none,
         Labels="There are no suggestions yet: Auto-label suggests",
