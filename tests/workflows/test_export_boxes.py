@@ -138,7 +138,7 @@ def test_a_name_that_counted_as_no_label_is_not_exported(boxed_digits, tmp_path)
 
 @pytest.fixture
 def odd(boxed_digits):
-    """Four images of three labelled boxes: one without numbers, without area, outside, half outside; one image empty."""
+    """Four images of three boxes, one each without numbers, without area, outside, half outside; and an empty image."""
     dataset = boxed_digits(images=4, boxes=3, labelled=12)
     samples = list(dataset)
     for sample, box in zip(
@@ -175,9 +175,8 @@ def test_masks_follow_their_clipped_box_and_those_that_do_not_fit_are_dropped(od
 def test_polylines_are_exported_as_polygons(boxed_digits, tmp_path):
     dataset = boxed_digits(images=3, boxes=2, labelled=6)
     for sample in dataset:
-        own = [
-            fo.Polyline(label=box.label, points=[corners(box)], closed=True) for box in sample.ground_truth.detections
-        ]
+        boxes = sample.ground_truth.detections
+        own = [fo.Polyline(label=box.label, points=[corners(box)], closed=True) for box in boxes]
         sample["shape"] = fo.Polylines(polylines=own)
         sample.save()
     for format in ("coco", "yolo", "voc", "fiftyone"):
