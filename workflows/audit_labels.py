@@ -136,7 +136,7 @@ def _evaluate(run: Run, field: str, alpha: float) -> AuditResults:
         if i not in suggested:
             continue
         label = None if text == unlabelled else or_none(text)
-        if (label is not None and reviewed not in NOBODY_LOOKED) or (label is None and suggestion is None):
+        if (label is not None and reviewed not in NOBODY_LOOKED) or (label is None and or_none(suggestion) is None):
             checked += 1
             correct += label == suggested[i]
     complete = checked == len(suggested)

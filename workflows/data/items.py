@@ -20,6 +20,7 @@ ITEM = "item"  # attribute of a box that a run wrote: id of the label that it sp
 IS_ITEM = "id of the label that this one is about"  # its description, which tells it from a user's own attribute
 SAMPLE, BOX = "sample", "box"  # nouns of items
 SAMPLE_ID = "sample_id"  # path of the sample's id
+MAX_IDS = 300_000  # in a query, of 16 MB at most; with more, each label of a sample is compared with all others of it
 FEW_SAMPLES = 1_000  # of a view: what it hides is looked for in these, and not in the whole dataset
 FILTERS = ("FilterLabels", "SelectLabels", "ExcludeLabels", "LimitLabels", "FilterField")  # stages that hide labels
 
@@ -201,11 +202,14 @@ def holding(dataset: Any, field: str, ids: Sequence[str]) -> Any:
     """The samples of these items: in their order, or of boxes, with these boxes alone."""
     if not has_boxes(dataset, field):
         return dataset.select(list(ids), ordered=True)
-    if key_of(dataset, field) == "id":
-        return dataset.filter_labels(field, _has_id(ids))
+    return dataset.filter_labels(field, has_id(dataset, field, ids))
+
+
+def has_id(dataset: Any, field: str, ids: Sequence[str]) -> Any:
+    """Expression on a label of boxes: it is one of these items."""
     from fiftyone import ViewField as F
 
-    return dataset.filter_labels(field, F(ITEM).is_in(list(ids)))
+    return _has_id(ids) if key_of(dataset, field) == "id" else F(ITEM).is_in(list(ids))
 
 
 def _has_id(ids: Sequence[str]) -> Any:
@@ -216,14 +220,18 @@ def _has_id(ids: Sequence[str]) -> Any:
 
 
 def also(dataset: Any, field: str, other: str, condition: Callable[[Attribute], Any]) -> Any:
-    """Expression on a label of `field`: that of the same item in the field `other` fits.
+    """Expression on a label of `field`: that of the same item in the field `other` fits; of boxes, fits now.
 
     Args:
         condition: as of `matching`
     """
+    from fiftyone import ViewExpression
     from fiftyone import ViewField as F
 
     if not has_boxes(dataset, field):
         return condition(lambda name: F(f"{other}.{name}"))
     own, theirs = (F(ITEM) if key_of(dataset, name) == ITEM else F("_id").to_string() for name in (field, other))
+    fitting = values(dataset.filter_labels(other, condition(F)), [f"{other}.{key_of(dataset, other)}"])[0]
+    if len(fitting) <= MAX_IDS:
+        return ViewExpression({"$setIsSubset": [[own], fitting]})  # MongoDB hashes a constant set
     return F(f"${root_of(dataset, other)}").filter(condition(F)).map(theirs).contains([own])
