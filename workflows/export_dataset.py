@@ -39,6 +39,7 @@ def export_dataset(
     include_synthetic: bool = False,
     progress: Progress = None,
     resume: str | None = None,
+    group_slice: str | None = None,
     **settings: Any,
 ) -> ExportResults:
     """Copies labelled images and their labels into a new folder, with labels.csv and a README.md of what was done.
@@ -60,6 +61,7 @@ def export_dataset(
         include_synthetic: with labelled samples that Evenset generated
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
+        group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
         settings: fields of ExportSettings: format, decode_images, escape_formulas
 
     Raises:

@@ -35,6 +35,7 @@ def find_mistakes(
     group_field: str | None = None,
     progress: Progress = None,
     resume: str | None = None,
+    group_slice: str | None = None,
     **settings: Any,
 ) -> MistakeResults:
     """Judges every label by models that have not seen it; undo with `delete_run`.
@@ -54,6 +55,7 @@ def find_mistakes(
         group_field: samples with the same value (patient, video, product) are judged by the same model
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
+        group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
         settings: fields of ImageSettings, ResNetSettings, GraphSettings, MistakeSettings, BoxSettings and
             GeometrySettings
 

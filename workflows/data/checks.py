@@ -7,7 +7,7 @@ from typing import Any
 
 from ...models.errors import InvalidInput, InvalidType
 from .field_access import require_visible
-from .internals import is_collection, is_generated, root_dataset, stages_of
+from .internals import is_collection, is_generated, is_of_frames, root_dataset, stages_of
 from .items import has_boxes, leaf
 
 
@@ -30,8 +30,11 @@ def check_images(samples: Any) -> None:
         if not slices:
             raise InvalidInput(f"{name!r} is a grouped dataset, and no slice of it has images: Evenset works on images")
         raise InvalidInput(
-            f"{name!r} is a grouped dataset: pass the images of a slice, as dataset.select_group_slices({slices[0]!r})"
+            f"{name!r} is a grouped dataset: name a slice with images, as group_slice={slices[0]!r}, or pass "
+            f"dataset.select_group_slices({slices[0]!r})"
         )
+    if is_generated(samples) and is_of_frames(samples):
+        raise InvalidInput(_frames_view(name) if kind == "image" else _video(name))
     if is_generated(samples):
         raise InvalidInput(
             f"a view of patches, frames or clips of {name!r} has no samples to write to: use its samples"
@@ -39,8 +42,26 @@ def check_images(samples: Any) -> None:
     if is_empty(samples):
         whole = is_empty(root_dataset(samples))
         raise InvalidInput(f"{name!r} is empty" if whole else f"the view of {name!r} has no samples")
+    if kind == "video":
+        raise InvalidInput(_video(name))
     if kind != "image":
         raise InvalidInput(f"{name!r} holds media of type {kind!r}: Evenset works on images")
+
+
+def _video(name: str) -> str:
+    return (
+        f"{name!r} holds media of type 'video': Evenset works on images. Its frames are images in a dataset of their "
+        "own: frames = dataset.to_frames(sample_frames=True).clone('another name')"
+    )
+
+
+def _frames_view(name: str) -> str:
+    """A sentence on a view by `to_frames`, which has no runs and saved views of its own."""
+    return (
+        f"a view of the frames of {name!r} has no place for runs and views: work on a copy, "
+        "frames = view.clone('another name'), and write its labels back with view.set_values(field, "
+        "dict(zip(*frames.values(['id', field]))), key_field='id')"
+    )
 
 
 def _grouped_view(samples: Any) -> str:

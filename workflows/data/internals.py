@@ -54,6 +54,11 @@ def is_generated(view: Any) -> bool:
     return bool(view._is_generated)
 
 
+def is_of_frames(view: Any) -> bool:
+    """Whether a view has a sample for each frame of videos."""
+    return bool(view._is_frames)
+
+
 def serialized(view: Any) -> list[dict[str, Any]]:
     """A view's stages, as JSON can hold them."""
     return view._serialize()  # type: ignore[no-any-return]

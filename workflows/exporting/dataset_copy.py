@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..data import items
+from ..data import group_slices, items
 from ..data.box_documents import BoxValues, in_field, read_documents
 from ..runs.run import Run
 from .formats import Layout
@@ -21,7 +21,7 @@ def write_dataset(run: Run, part: Path, rows: Sequence[Row], layout: Layout) -> 
     label_field = run.record.inputs["label_field"]
     ids = list(dict.fromkeys(row.sample_id for row in rows))
     images = {image.sample_id: image for image in layout.images}
-    copy = run.dataset.select(ids).clone()
+    copy = group_slices.flat(run.dataset).select(ids).clone()
     try:
         paths = {sample_id: str(part / layout.copied(images[sample_id])) for sample_id in ids}
         copy.set_values("filepath", paths, key_field="id", progress=False)
