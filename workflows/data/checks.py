@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from ...models.errors import InvalidInput, InvalidType
+from .document_size import check_room
 from .field_access import require_visible
 from .internals import is_collection, is_generated, is_of_frames, root_dataset, stages_of
 from .items import has_boxes, leaf
@@ -126,7 +127,7 @@ def check_output_field(samples: Any, output_field: str, *inputs: str | None, nam
         name: of the argument
 
     Raises:
-        ValueError: not an identifier, reserved by FiftyOne, or the name of an input
+        ValueError: not an identifier, reserved by FiftyOne, or the name of an input; or a sample has no room for it
     """
     import fiftyone as fo
     from fiftyone.core.odm import Document
@@ -137,6 +138,8 @@ def check_output_field(samples: Any, output_field: str, *inputs: str | None, nam
         raise InvalidInput(f"{name} {output_field!r} is a name that FiftyOne needs for itself: choose another")
     if output_field in inputs:
         raise InvalidInput(f"{name} {output_field!r} is an input: choose a field of its own, so that nothing is lost")
+    for field in inputs:
+        check_room(samples, field)
 
 
 def require_fields(dataset: Any, *names: str) -> None:
