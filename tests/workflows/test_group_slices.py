@@ -36,7 +36,7 @@ def grouped(digit_files, make_dataset):
     rng, samples = np.random.default_rng(0), []
     for number, (path, digit) in enumerate(zip(paths, truth, strict=True)):
         group, name = fo.Group(), "ab"[int(digit) % 2]
-        vector = (rng.normal(0, 1, 8) + 6 * np.eye(8)[int(digit) % 2]).tolist()
+        vector = rng.normal(6 * np.eye(8)[int(digit) % 2], 1.0)
         label = fo.Classification(label=name) if number < 40 else None
         right = dict(truth=name, vector=vector, ground_truth=label)
         samples.append(fo.Sample(filepath=path.replace("/digits", "/nowhere/digits"), group=group.element("left")))

@@ -12,7 +12,7 @@ from typing import Any
 from bson import ObjectId
 
 from ...models.errors import InvalidInput
-from .internals import is_collection, root_dataset, sample_collection, stages_of
+from .internals import all_stages_of, is_collection, root_dataset, sample_collection
 
 GROUP, IMAGE = "group", "image"  # FiftyOne's media types
 FIRST = 1_000  # samples of a run that are looked up for their slice
@@ -70,7 +70,7 @@ def _slices_of(samples: Any) -> list[str]:
     media = root_dataset(samples).group_media_types
     if samples.media_type == GROUP:
         return []
-    stages = [stage for stage in stages_of(samples.view()) if type(stage).__name__ == "SelectGroupSlices"]
+    stages = [stage for stage in all_stages_of(samples.view()) if type(stage).__name__ == "SelectGroupSlices"]
     if not stages:
         return []
     chosen, kinds = stages[0].slices, stages[0].media_type
@@ -118,6 +118,6 @@ def flattened(view: Any) -> Any:
     if not is_grouped(view) or _slices_of(view):
         return view
     again = flat(root_dataset(view))
-    for stage in stages_of(view.view()):
+    for stage in all_stages_of(view.view()):
         again = again.add_stage(stage)
     return again

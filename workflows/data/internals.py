@@ -49,6 +49,11 @@ def stages_of(view: Any) -> list[Any]:
     return list(view._stages)
 
 
+def all_stages_of(view: Any) -> list[Any]:
+    """The stages of a view, of patches with those before them."""
+    return list(view._all_stages)
+
+
 def is_generated(view: Any) -> bool:
     """Whether a view has no samples of its own: patches, frames or clips."""
     return bool(view._is_generated)

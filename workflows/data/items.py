@@ -11,6 +11,7 @@ from typing import Any
 
 from ...models.errors import InvalidInput
 from ..display.tables import counted
+from .group_slices import flat
 from .internals import is_generated, root_dataset, stages_of
 
 LISTS = {"Detections": "detections", "Polylines": "polylines"}  # kinds of fields with several labels: their list
@@ -163,7 +164,7 @@ def source(samples: Any, *fields: str | None) -> Any:
     elif field not in fields and (key == ITEM or None not in fields):
         names = " or ".join(repr(name) for name in fields if name)
         raise InvalidInput(f"the view has patches of {field!r}, not of {names}: make patches of that field")
-    return dataset.select(list(set(samples.values("sample_id")))).filter_labels(field, _has_id(ids))
+    return flat(dataset).select(list(set(samples.values("sample_id")))).filter_labels(field, _has_id(ids))
 
 
 def selected(dataset: Any, labels: Sequence[dict[str, str]], *fields: str | None) -> Any:
@@ -172,7 +173,7 @@ def selected(dataset: Any, labels: Sequence[dict[str, str]], *fields: str | None
         ids = [label["label_id"] for label in labels if label["field"] == field]
         if ids and has_boxes(dataset, field):
             samples = {label["sample_id"] for label in labels if label["field"] == field}
-            return dataset.select(list(samples)).filter_labels(field, _has_id(ids))
+            return flat(dataset).select(list(samples)).filter_labels(field, _has_id(ids))
     return None
 
 
