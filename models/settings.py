@@ -798,9 +798,10 @@ class SplitSettings(Settings):
 @dataclass(frozen=True)
 class ExportSettings(Settings):
     format: str = setting(
-        "folders",
-        "a folder of images a class; FiftyOne's dataset with all fields; images with labels.csv; or labels.json",
-        choices=("folders", "fiftyone", "csv", "json"),
+        "auto",
+        "files of labels; auto: a folder of images a class, or coco for boxes; coco, yolo and voc are for boxes, "
+        "folders for labels of samples, and fiftyone has all fields",
+        choices=("auto", "folders", "fiftyone", "csv", "json", "coco", "yolo", "voc"),
         basic=True,
     )
     decode_images: bool = setting(True, "decodes each image first, and leaves out those that cannot be read")

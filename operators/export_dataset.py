@@ -1,4 +1,4 @@
-"""Export dataset: labelled images in a folder, with a manifest and a model card."""
+"""Export dataset: labelled images or boxes in a folder, with a manifest and a model card."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import ExportSettings
-from ..workflows.data import export_folders
-from ..workflows.display.tables import counted
-from ..workflows.exporting.results import left_out_lines
+from ..workflows.data import export_folders, items
+from ..workflows.exporting import formats
+from ..workflows.exporting.results import exported, left_out_lines, noun_of
 from ..workflows.exporting.selection import Origin, read_splits, read_wanted
 from ..workflows.splitting.tags import newest_tags
 from .display.icons import icons_of
@@ -66,13 +66,24 @@ class ExportDataset(foo.Operator):
 def add_lines(form: Form) -> None:
     samples = ask_samples(form, "Export")
     remedy = "" if Origin.ACCEPTED in form.value("labels", "") else "label some first, or export accepted suggestions"
-    note_label_count(form, samples, ask_label_field(form, "The class of each image"), remedy)
+    note_label_count(
+        form, samples, ask_label_field(form, "The class of each image, or of each box", boxes=True), remedy
+    )
     ask_folder(form)
     ask_settings(form, ExportSettings, basic=True)
+    check_format(form)
     ask_labels(form)
     ask_splits(form)
     ask_synthetic(form)
     ask_sections(form, ExportSettings)
+
+
+def check_format(form: Form) -> None:
+    """Marks a format that is not for the label field."""
+    try:
+        formats.choose(form.value("format", ExportSettings.format), items.noun(form.ctx.dataset, form.label_field))
+    except ValueError as error:
+        form.mark("format", str(error))
 
 
 def ask_folder(form: Form) -> None:
@@ -111,9 +122,11 @@ def absolute(folder: str) -> str:
 def ask_labels(form: Form) -> None:
     """Adds the kinds of labels and, for accepted ones, the field of suggestions."""
     chosen = form.choose("labels", LABELS, next(iter(LABELS)), label="Labels", description="Which labels are exported")
-    names = suggestion_fields(form.ctx.dataset, "auto_label")
+    dataset, noun = form.ctx.dataset, items.noun(form.ctx.dataset, form.label_field)
+    names = suggestion_fields(dataset, "auto_label", boxes=True)
+    names = [name for name in names if items.noun(dataset, name) == noun]
     if names and Origin.ACCEPTED in read_wanted(chosen or ""):
-        hint = "Accepted suggestions of this field count, where a sample has no label"
+        hint = "Accepted suggestions of this field count, where a sample or a box has no label"
         form.choose("suggestions", names, names[0], label="Suggestions", description=hint)
 
 
@@ -131,10 +144,12 @@ def ask_splits(form: Form) -> None:
 def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
     """Where the images are, and how many of each class."""
     origins = ", ".join(f"{count:,} {origin}" for origin, count in results["origins"].items())
-    page = Page(f"{counted(results['images'], 'image', 'is', 'are')} exported")
+    boxes = results["boxes"]
+    page = Page(f"{exported(results['images'], boxes, 'is', 'are')} exported")
     page.add_lines(f"folder  {results['folder']}\nformat  {results['format']}\nlabels  {origins}")
-    page.add_alert("success", "labels.csv has a line for each image, and README.md says how they came about")
-    for line in left_out_lines(results["left_out"], results["labels"]):
+    each = "image" if boxes is None else items.BOX
+    page.add_alert("success", f"labels.csv has a line for each {each}, and README.md says how they came about")
+    for line in left_out_lines(results["left_out"], results["labels"], noun_of(boxes)):
         page.add_alert("info", re.sub("'([^']*)'", lambda match: repr(LABELS.get(match[1], match[1])), line))
     page.add_notes(results)
     return page.add_table(results["rows"])

@@ -68,6 +68,7 @@ def audit_labels(
     *,
     label_field: str | None = None,
     progress: Progress = None,
+    group_slice: str | None = None,
     **settings: Any,
 ) -> AuditResults:
     """Draws accepted samples to check, or bounds the precision by the checked draw.
@@ -80,6 +81,7 @@ def audit_labels(
         samples: the dataset, or a view: draw and bound are of its samples
         field: output field of `auto_label`
         label_field: where checked labels are; None: the field that `field` was learned from
+        group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
         settings: fields of AuditSettings: size, alpha, seed
 
     Raises:
@@ -136,7 +138,7 @@ def _evaluate(run: Run, field: str, alpha: float) -> AuditResults:
         if i not in suggested:
             continue
         label = None if text == unlabelled else or_none(text)
-        if (label is not None and reviewed not in NOBODY_LOOKED) or (label is None and suggestion is None):
+        if (label is not None and reviewed not in NOBODY_LOOKED) or (label is None and or_none(suggestion) is None):
             checked += 1
             correct += label == suggested[i]
     complete = checked == len(suggested)

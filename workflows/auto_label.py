@@ -49,6 +49,7 @@ def auto_label(
     unlabelled: str | None = None,
     progress: Progress = None,
     resume: str | None = None,
+    group_slice: str | None = None,
     **settings: Any,
 ) -> AutoLabelResults:
     """Labels every sample from the few that have a label; undo with `delete_run`.
@@ -77,6 +78,7 @@ def auto_label(
         unlabelled: a name that counts as no label, as "object" in proposals of boxes
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
+        group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
         settings: fields of ImageSettings, ResNetSettings, GraphSettings, AutoLabelSettings and BoxSettings
 
     Raises:

@@ -53,6 +53,7 @@ def balance_classes(
     classes: Classes = None,
     progress: Progress = None,
     resume: str | None = None,
+    group_slice: str | None = None,
     **settings: Any,
 ) -> BalanceResults | DryRun:
     """Adds synthetic samples to the classes that have too few; undo with `delete_run`.
@@ -73,6 +74,7 @@ def balance_classes(
         classes: names in order, or `{name: [synonyms]}`
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to resume
+        group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
         settings: fields of BalanceSettings, ImageSettings, GeneratorSettings,
             SamplingSettings, AugmentSettings, FilterSettings and TrainGeneratorSettings
 

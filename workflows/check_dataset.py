@@ -32,6 +32,7 @@ def check_dataset(
     embeddings: Embeddings = "auto",
     progress: Progress = None,
     resume: str | None = None,
+    group_slice: str | None = None,
     **settings: Any,
 ) -> CheckResults:
     """Finds damaged files, duplicates, leaks between splits, and images that stand out; undo with `delete_run`.
@@ -47,6 +48,7 @@ def check_dataset(
             "auto" takes only those that are there, and None none
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
+        group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
         settings: fields of CheckSettings
 
     Raises:

@@ -49,6 +49,7 @@ def compare_methods(
     output_field: str = "compare",
     progress: Progress = None,
     resume: str | None = None,
+    group_slice: str | None = None,
     **settings: Any,
 ) -> CompareResults | GenerationResults:
     """Compares methods on held-out labels; undo with `delete_run`.
@@ -70,6 +71,7 @@ def compare_methods(
         output_field: new text field: "trained" or "held out"
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to resume
+        group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
         settings: fields of CompareSettings, ImageSettings, BoxSettings, AttackSettings and the methods' own; a shared
             name sets all
 

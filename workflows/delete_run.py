@@ -12,7 +12,7 @@ from .data.durable_writes import refresh
 from .data.internals import root_dataset
 from .display.tables import counted
 from .embeddings import store
-from .runs import ownership, records, run_files, shown_files
+from .runs import lookup, ownership, records, run_files, shown_files
 from .runs.arguments import Samples, public
 from .runs.deletion_plan import describe_deletion, files_sentence, newest_first
 from .runs.records import RunRecord
@@ -80,6 +80,7 @@ def _delete(dataset: Any, run_key: str) -> DeletedRun:
         reviewed = record.label_field if record.method == "review_labels" else None
         for name in filter(None, (run_key, *ownership.fields_of(dataset, record), reviewed)):
             stack.enter_context(locks.lock_field(dataset, name))
+        stack.enter_context(lookup.slice_of(dataset, run_key))
         undone = undo_writes(dataset, record)
         record.state, record.error = "stopped", STOPPED
         records.save_record(dataset, record)  # a killed deletion can be repeated

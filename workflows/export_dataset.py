@@ -1,4 +1,4 @@
-"""Exports labelled images as a folder, with a manifest and a model card of what was done."""
+"""Exports labelled images or boxes as a folder, with a manifest and a model card of what was done."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import Any
 
 from ..models.errors import ImageError
 from ..models.settings import ExportSettings, split
-from .data import export_folders
+from .data import export_folders, items
 from .data.checks import check_images, check_label_field, require_fields
 from .data.field_access import require_visible
 from .data.internals import root_dataset
 from .display.tables import counted
 from .exporting import formats, manifest, model_card
-from .exporting.images import check_space, copy_images
+from .exporting import labels as label_files
+from .exporting.images import check_space, copy_images, sizes_of
 from .exporting.results import ExportResults, count_classes, count_origins
 from .exporting.selection import Origin, Request, Row, Selection, read_splits, read_wanted, select
 from .runs import records
 from .runs.arguments import Progress, Samples, public
 from .runs.lifecycle import RunRequest
-from .runs.lookup import writer_of
+from .runs.lookup import unlabelled_name, writer_of
 from .runs.run import Run
 from .splitting.tags import newest_tags
 from .training import timed
@@ -38,16 +39,19 @@ def export_dataset(
     include_synthetic: bool = False,
     progress: Progress = None,
     resume: str | None = None,
+    group_slice: str | None = None,
     **settings: Any,
 ) -> ExportResults:
     """Copies labelled images and their labels into a new folder, with labels.csv and a README.md of what was done.
+
+    Of boxes, the images that have an exported one are copied, and labels.csv has a line for each box.
 
     The folder appears when it is complete. `delete_run` removes the record of the export; the folder stays, as it is
     the user's.
 
     Args:
         folder: a new or empty folder
-        label_field: a field of `fo.Classification`
+        label_field: a field of `fo.Classification`, or of boxes (`fo.Detections`, `fo.Polylines`)
         labels: which labels: labelled (by you), reviewed (accepted as seen, or corrected), accepted (suggestions that
             auto_label accepted, or a review in bulk), unseen (up for review, and accepted by force); several with
             commas, or a list
@@ -57,6 +61,7 @@ def export_dataset(
         include_synthetic: with labelled samples that Evenset generated
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
+        group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
         settings: fields of ExportSettings: format, decode_images, escape_formulas
 
     Raises:
@@ -65,15 +70,21 @@ def export_dataset(
         OSError: the disk is full; nothing is left of the export
     """
     (export_settings,) = split(settings, ExportSettings)
+    samples = items.source(samples, label_field, *([] if suggestions is None else [suggestions]))
     check_images(samples)
-    check_label_field(samples, label_field)
+    check_label_field(samples, label_field, boxes=True)
+    noun = items.noun(samples, label_field)
+    format = formats.choose(export_settings.format, noun)
     target = export_folders.check(Path(folder))
     wanted = read_wanted(labels)
     tags = newest_tags(root_dataset(samples)) if splits is None else read_splits(splits)
-    field, run_key = _suggestions(samples, label_field, suggestions, wanted)
-    request = Request(label_field, wanted, field, run_key, tuple(tags), include_synthetic)
+    newest, run_key = _suggestions(samples, label_field, suggestions)
+    field = newest if suggestions or Origin.ACCEPTED in wanted else None
+    unlabelled = unlabelled_name(root_dataset(samples), newest)
+    request = Request(label_field, wanted, field, run_key, tuple(tags), include_synthetic, unlabelled)
     chosen = select(samples, request)
-    check_space([row.path for row in chosen.rows], target)
+    layout = formats.plan(chosen.rows, tags, format, noun)
+    check_space([image.path for image in layout.images], target)
     inputs = dict(
         folder=str(target),
         label_field=label_field,
@@ -84,13 +95,11 @@ def export_dataset(
     )
     start = RunRequest("export_dataset", settings=(export_settings,), inputs=inputs)
     with timed.start(samples, start, progress=progress, resume=resume) as run:
-        return run.finish(_export(run, target, chosen, request, export_settings))
+        return run.finish(_export(run, target, chosen, request, layout, export_settings))
 
 
-def _suggestions(
-    samples: Any, label_field: str, suggestions: str | None, wanted: Sequence[str]
-) -> tuple[str | None, str | None]:
-    """The field of suggestions that are exported, and the run that wrote it.
+def _suggestions(samples: Any, label_field: str, suggestions: str | None) -> tuple[str | None, str | None]:
+    """The given field of suggestions, or the newest of the label field, and the run that wrote it.
 
     Raises:
         ValueError: no run of auto_label wrote the given field, or the view hides it
@@ -101,8 +110,7 @@ def _suggestions(
         require_fields(dataset, suggestions)
         require_visible(samples, suggestions)
         return suggestions, record.key
-    keys = records.keys(dataset) if Origin.ACCEPTED in wanted else []
-    for key in reversed([key for key in keys if key.startswith("evenset_auto_label_")]):
+    for key in reversed([key for key in records.keys(dataset) if key.startswith("evenset_auto_label_")]):
         record = records.read_record(dataset, key)
         field = record.inputs.get("output_field")
         if record.state == "done" and record.label_field == label_field and field and dataset.has_sample_field(field):
@@ -110,30 +118,33 @@ def _suggestions(
     return None, None
 
 
-def _export(run: Run, target: Path, chosen: Selection, request: Request, settings: ExportSettings) -> ExportResults:
-    rows = chosen.rows
-    layout = formats.plan(rows, request.splits, settings.format)
+def _export(
+    run: Run, target: Path, chosen: Selection, request: Request, layout: formats.Layout, settings: ExportSettings
+) -> ExportResults:
     part = export_folders.begin(run, target)
-    targets = [part / layout.copied(row, rows) for row in range(len(rows))]
-    skipped = copy_images(run, [row.path for row in rows], targets, decodes=settings.decode_images)
-    copied = [row for row in range(len(rows)) if row not in skipped]
+    paths, targets = [image.path for image in layout.images], [part / layout.copied(image) for image in layout.images]
+    skipped = copy_images(run, paths, targets, decodes=settings.decode_images)
+    sizes = sizes_of(layout, part, skipped) if layout.noun == items.BOX else {}
+    copied = [(i, row) for i, row in enumerate(chosen.rows) if layout.image_of[i] not in skipped]
     if not copied:
         reason = next(iter(skipped.values()))
-        raise ImageError(f"none of the {counted(len(rows), 'image')} can be read, the first because {reason}")
-    formats.write(run, part, rows, layout, copied)
-    escaped = manifest.write(part, rows, layout, copied, escapes=settings.escape_formulas)
+        raise ImageError(f"none of the {counted(len(paths), 'image')} can be read, the first because {reason}")
+    rows = [row for _, row in copied]
+    label_files.write(run, part, rows, layout, sizes)
+    escaped = manifest.write(part, copied, layout, sizes, escapes=settings.escape_formulas)
     results = ExportResults(
         run_key=run.key,
         folder=str(target),
-        format=settings.format,
+        format=layout.format,
         label_field=request.label_field,
-        images=len(copied),
-        origins=count_origins(rows, copied),
-        rows=count_classes(rows, copied, request.splits),
+        images=len(paths) - len(skipped),
+        origins=count_origins(rows),
+        rows=count_classes(rows, request.splits, layout.noun),
         left_out=chosen.left_out,
         labels=list(request.wanted),
-        skipped={rows[row].id: reason for row, reason in skipped.items()},
-        notes=_notes(run, rows, layout, copied, escaped),
+        skipped={layout.images[image].sample_id: reason for image, reason in skipped.items()},
+        boxes=len(rows) if layout.noun == items.BOX else None,
+        notes=[*chosen.notes, *_notes(run, rows, layout, escaped)],
     )
     model_card.write(run, part, results, layout)
     run.report("finishing", 1, 1)  # the last moment to stop
@@ -141,7 +152,7 @@ def _export(run: Run, target: Path, chosen: Selection, request: Request, setting
     return results
 
 
-def _notes(run: Run, rows: list[Row], layout: formats.Layout, copied: list[int], escaped: int) -> list[str]:
+def _notes(run: Run, rows: list[Row], layout: formats.Layout, escaped: int) -> list[str]:
     notes = []
     if escaped:
         notes.append(
@@ -154,10 +165,11 @@ def _notes(run: Run, rows: list[Row], layout: formats.Layout, copied: list[int],
             f"{counted(other, 'class', 'has', 'have')} a folder of another name, since file systems do not take, or do "
             "not tell apart, theirs: README.md lists them."
         )
-    renamed = sum(layout.names[row] != Path(rows[row].path).name for row in copied)
+    copied = {row.sample_id for row in rows}
+    renamed = sum(image.name != Path(image.path).name for image in layout.images if image.sample_id in copied)
     if renamed:
         notes.append(f"{counted(renamed, 'file', 'has', 'have')} another name here, as names recur: see labels.csv.")
-    if flagged := _flagged({rows[row].id for row in copied}, run):
+    if flagged := _flagged({row.id for row in rows}, run):
         notes.append(
             f"{counted(flagged, 'exported label', 'is', 'are')} flagged by find_mistakes, and undecided: review them "
             "first, and export again."
@@ -166,12 +178,14 @@ def _notes(run: Run, rows: list[Row], layout: formats.Layout, copied: list[int],
 
 
 def _flagged(ids: set[str], run: Run) -> int:
-    """How many of the samples carry an undecided flag of a mistake in the label field."""
+    """How many of the items carry an undecided flag of a mistake in the label field."""
     dataset, flagged = run.dataset, set[str]()
     for key in [key for key in records.keys(dataset) if key.startswith("evenset_find_mistakes_")]:
         record = records.read_record(dataset, key)
         field = record.inputs.get("output_field")
         is_same = record.state == "done" and record.label_field == run.record.inputs["label_field"]
-        if is_same and field and dataset.has_field(f"{field}.is_issue"):
-            flagged |= set(dataset.match({f"{field}.is_issue": True}).values("id"))
+        if is_same and field and dataset.has_field(items.leaf(dataset, f"{field}.is_issue")):
+            flagged |= {
+                i for i, is_issue in zip(*items.values(dataset, ["id", f"{field}.is_issue"]), strict=True) if is_issue
+            }
     return len(flagged & ids)

@@ -24,6 +24,8 @@ from .training.auto_embeddings import NO_RESNETS, choose_source, fine_tunes, is_
 from .training.embedding_source import EmbeddingSource, note_source, refuse_seen, texts, with_weights
 from .training.resnet import check_network
 
+NOT_JUDGED = "The geometry of fo.Polylines is not judged: neither doubled ones nor their shapes and places are found."
+
 
 @public
 def find_mistakes(
@@ -35,6 +37,7 @@ def find_mistakes(
     group_field: str | None = None,
     progress: Progress = None,
     resume: str | None = None,
+    group_slice: str | None = None,
     **settings: Any,
 ) -> MistakeResults:
     """Judges every label by models that have not seen it; undo with `delete_run`.
@@ -54,6 +57,7 @@ def find_mistakes(
         group_field: samples with the same value (patient, video, product) are judged by the same model
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
+        group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
         settings: fields of ImageSettings, ResNetSettings, GraphSettings, MistakeSettings, BoxSettings and
             GeometrySettings
 
@@ -136,6 +140,8 @@ def _judge(
     if config.geometry.geometry and items.list_of(run.dataset, inputs.label_field) == "detections":
         table = box_table.read_once(run, samples, inputs.label_field)
         flags = box_flags.judge_boxes(table, labels.ids[predictions.rows], verdict, config.geometry.duplicate_iou)
+    elif config.geometry.geometry and labels.has_boxes:
+        labels.notes.append(NOT_JUDGED)
     output_field.write(run, labels, predictions, verdict, flags)
     return summarise(run, labels, predictions, verdict, flags, _save_view(run, inputs.output_field))
 

@@ -67,6 +67,7 @@ def list_suggestions(
     *,
     label_field: str | None = None,
     csv: str | Path | None = None,
+    group_slice: str | None = None,
     **settings: Any,
 ) -> SuggestionList:
     """Lists suggestions that wait for a decision, the most urgent first: the least certain, or the most mistaken.
@@ -77,6 +78,7 @@ def list_suggestions(
         label_field: where labels go; None: the field that `field` was learned from
         csv: new file with the rows, and the empty columns decision and label, which a person fills in: then
             `review_labels` takes it
+        group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
         settings: fields of SuggestionSettings: status, first
 
     Raises:

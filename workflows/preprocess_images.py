@@ -71,6 +71,7 @@ def preprocess_images(
     output_field: str = "preprocessed_path",
     progress: Progress = None,
     resume: str | None = None,
+    group_slice: str | None = None,
     **settings: Any,
 ) -> PreprocessResults:
     """Writes a preprocessed copy of every image, and a field of their paths; undo with `delete_run`.
@@ -81,6 +82,7 @@ def preprocess_images(
         output_field: new field of paths; with `show_in_grid`, the App can switch to it under Display options
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
+        group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
         settings: fields of ImageSettings and CopySettings
 
     Raises:

@@ -9,7 +9,7 @@ from .data.durable_writes import refresh
 from .data.internals import root_dataset
 from .runs import records
 from .runs.arguments import Progress, Samples, public
-from .runs.lookup import samples_of, sdk_function
+from .runs.lookup import samples_of, sdk_function, slice_of
 
 
 @public
@@ -26,5 +26,6 @@ def resume_run(dataset: Samples, run_key: str, progress: Progress = None) -> Any
         raise InvalidInput(f"{run_key} is {record.state}: only a stopped or failed run can be resumed")
     if record.method == "audit_labels":
         raise InvalidInput(f"{run_key} is an audit and cannot be resumed: delete it, and draw again")
-    samples = samples_of(dataset, run_key)
+    with slice_of(dataset, run_key):
+        samples = samples_of(dataset, run_key)
     return sdk_function(record.method)(samples, **record.inputs, **record.settings, progress=progress, resume=run_key)

@@ -28,6 +28,7 @@ def review_labels(
     progress: Progress = None,
     resume: str | None = None,
     into: str | None = None,
+    group_slice: str | None = None,
     **settings: Any,
 ) -> ReviewResults:
     """Accepts, corrects or rejects the suggestions of `samples`; undo with `delete_run`.
@@ -50,6 +51,7 @@ def review_labels(
         label: the correct label, for action="correct"
         classes: only suggestions of these classes
         into: key of a finished review of the same fields, which this one joins: they are undone together
+        group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
         settings: fields of ReviewSettings: action, status, seen, new_class, force
 
     Raises:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from .data.internals import root_dataset
 from .labeling.retarget import TargetResults, retarget
 from .runs.arguments import Samples, public
+from .runs.lookup import slice_of
 
 
 @public
@@ -21,4 +23,5 @@ def set_target(dataset: Samples, run_key: str, target_precision: float, *, dry_r
     Raises:
         ValueError: a target out of range; or the run is not done, is not of `auto_label`, or held out no label
     """
-    return retarget(dataset, run_key, target_precision, dry_run)
+    with slice_of(root_dataset(dataset), run_key):
+        return retarget(dataset, run_key, target_precision, dry_run)

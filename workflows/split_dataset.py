@@ -39,6 +39,7 @@ def split_dataset(
     embeddings: Embeddings = None,
     progress: Progress = None,
     resume: str | None = None,
+    group_slice: str | None = None,
     **settings: Any,
 ) -> SplitResults:
     """Tags samples as train, val or test, each class in the same fractions; undo with `delete_run`.
@@ -55,6 +56,7 @@ def split_dataset(
             vector}`, a Brain key, or a model; "auto": vectors that are there, else images; None: images
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
+        group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
         settings: fields of SplitSettings: train, val, test, keep, unlabelled, ...
 
     Raises:

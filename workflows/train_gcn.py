@@ -50,6 +50,7 @@ def train_gcn(
     classes: Classes = None,
     progress: Progress = None,
     resume: str | None = None,
+    group_slice: str | None = None,
     **settings: Any,
 ) -> GCNResults:
     """Trains a GCN on the labelled samples, and writes a prediction for every sample; undo with `delete_run`.
@@ -68,6 +69,7 @@ def train_gcn(
         classes: names in order, or `{name: [synonyms]}`
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
+        group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
         settings: fields of ImageSettings, and of GraphSettings, GCNSettings and TrainGCNSettings (graph="samples"),
             or of ImageGraphSettings and ResNetSettings (graph="image"); and of BoxSettings
 

@@ -69,6 +69,7 @@ def train_generator(
     classes: Classes = None,
     progress: Progress = None,
     resume: str | None = None,
+    group_slice: str | None = None,
     **settings: Any,
 ) -> GeneratorResults:
     """Trains a generator on the labelled images, for `balance_classes`; undo with `delete_run`.
@@ -82,6 +83,7 @@ def train_generator(
         classes: names in order, or `{name: [synonyms]}`
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to resume
+        group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
         settings: fields of ImageSettings, GeneratorSettings and TrainGeneratorSettings; `size_px` is at most 128, and
             None takes the median side, at most 64
 

@@ -90,6 +90,7 @@ def train_resnet(
     classes: Classes = None,
     progress: Progress = None,
     resume: str | None = None,
+    group_slice: str | None = None,
     **settings: Any,
 ) -> TrainResults:
     """Trains a ResNet on the labelled samples, and writes a prediction for every sample; undo with `delete_run`.
@@ -105,6 +106,7 @@ def train_resnet(
         classes: names in order, or `{name: [synonyms]}`
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
+        group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
         settings: fields of ImageSettings, ResNetSettings and BoxSettings
 
     Raises:

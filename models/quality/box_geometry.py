@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 TOLERANCE = 0.005  # of the image's side: what rounding to pixels of a thumbnail leaves outside
 PAIRS = 1_000_000  # pairs of boxes compared at once: limits memory in images with thousands of boxes
+EPS = 1e-12  # rounding errors of the distance of two sides
 
 Boxes = NDArray[np.float64]
 
@@ -53,14 +54,36 @@ def duplicates(boxes: Boxes, images: NDArray[np.int64], suspicion: NDArray[np.fl
 
 
 def _pairs(boxes: Boxes, min_iou: float) -> list[tuple[int, int, float]]:
-    """Pairs of boxes that are the same, with their overlap, by the later of the two."""
-    found, step = [], max(1, PAIRS // max(len(boxes), 1))
-    for start in range(1, len(boxes), step):
-        block = overlaps(boxes[start : start + step], boxes)
-        for later, earlier in np.argwhere(block >= min_iou).tolist():
-            if earlier < start + later:
-                found.append((earlier, start + later, float(block[later, earlier])))
-    return found
+    """Pairs of boxes that are the same, with their overlap, by the later of the two.
+
+    Same boxes share at least `min_iou` of each one's width, so that their left sides are near: each box is compared
+    with those to its right up to that distance, and not with all of its image.
+    """
+    order = np.argsort(boxes[:, 0], kind="stable")
+    left = boxes[order, 0]
+    ends = np.searchsorted(left, left + (1 - min_iou) * boxes[order, 2] + EPS, side="right")
+    counts = ends - np.arange(1, len(boxes) + 1)  # of boxes to compare with
+    found, first = [], 0
+    while first < len(boxes):
+        last = first + max(1, int(np.searchsorted(np.cumsum(counts[first:]), PAIRS, side="right")))
+        block = counts[first:last]
+        one, before = np.repeat(np.arange(first, last), block), np.repeat(np.cumsum(block) - block, block)
+        other = one + 1 + np.arange(len(one)) - before
+        ious = _overlap(boxes[order[one]], boxes[order[other]])
+        same = ious >= min_iou
+        pairs = np.sort(np.stack([order[one[same]], order[other[same]]], axis=1), axis=1)
+        found += [(*pair, iou) for pair, iou in zip(pairs.tolist(), ious[same].tolist(), strict=True)]
+        first = last
+    return sorted(found, key=lambda pair: (pair[1], pair[0]))
+
+
+def _overlap(boxes: Boxes, others: Boxes) -> Boxes:
+    """Intersection over union of each box with the other in its row, 0 where it has no area [N]."""
+    low = np.maximum(boxes[:, :2], others[:, :2])
+    high = np.minimum(boxes[:, :2] + boxes[:, 2:], others[:, :2] + others[:, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=1)
+    union = np.prod(boxes[:, 2:], axis=1) + np.prod(others[:, 2:], axis=1) - shared
+    return np.asarray(np.minimum(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0), 1.0))
 
 
 def has_area(boxes: Boxes) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone.operators.constants import ViewTarget
 
-from ...workflows.data import items, saved_views
+from ...workflows.data import group_slices, items, saved_views
 from ...workflows.data.checks import check_images
 from ...workflows.display.tables import counted
 from ...workflows.runs import lookup
@@ -34,6 +34,7 @@ def ask_samples(form: Form, verb: str) -> Any:
         form.lines.bool("same_view", default=True, label=label, view=types.CheckboxView())
     if not _is_on_opening_view(form.ctx):
         form.lines.view_target(form.ctx, action_description=verb)
+    _ask_slice(form)
     samples = samples_of(form.ctx)
     field = getattr(samples, "patches_field", None)
     form.samples = items.source(samples, field) if field else samples
@@ -44,6 +45,20 @@ def ask_samples(form: Form, verb: str) -> Any:
     _compare_with_run(form)
     form.end_head()
     return samples
+
+
+def _ask_slice(form: Form) -> None:
+    """Adds a choice of the slice, where a grouped dataset has several with images."""
+    slices = group_slices.image_slices(form.ctx.dataset)
+    if slices[1:]:
+        hint = "Whose images are meant"
+        form.choose("group_slice", slices, _slice(form.ctx.dataset, None), label="Group slice", description=hint)
+
+
+def _slice(dataset: Any, chosen: str | None) -> str | None:
+    """The chosen slice, else the active one where it has images, else the first that has."""
+    slices = group_slices.image_slices(dataset)
+    return next((name for name in (chosen, dataset.group_slice, *slices) if name in slices), None)
 
 
 def _compare_with_run(form: Form) -> None:
@@ -74,11 +89,17 @@ def selected_boxes(ctx: foo.ExecutionContext, *fields: str | None) -> Any:
 
 
 def samples_of(ctx: foo.ExecutionContext) -> Any:
-    """The samples that the form names.
+    """The samples that the form names; of a grouped dataset those of one slice.
 
     Raises:
         ValueError: the view that the form was opened on was deleted or is empty
     """
+    samples = _named_samples(ctx)
+    name = _slice(ctx.dataset, ctx.params.get("group_slice"))
+    return samples if name is None else group_slices.on_slice(samples, name)
+
+
+def _named_samples(ctx: foo.ExecutionContext) -> Any:
     if _is_on_opening_view(ctx):
         run, name, tag = (ctx.params.get(line) for line in OPENING_VIEWS)
         if tag and not run and not name:

@@ -177,7 +177,7 @@ def test_a_resumed_review_leaves_what_another_did_since_the_kill(suggestions, mo
 
     assert (results.changed, results.unwritten) == (1, 1)
     assert delete_run(dataset, REVIEW).suggestions == 1
-    assert dataset.values("auto_label.label") == [None, "dog"]
+    assert dataset.values("auto_label.label") == ["", "dog"]
 
 
 def test_of_two_resumes_at_once_one_goes_on_and_the_other_gets_a_sentence(suggestions, monkeypatch):

@@ -307,7 +307,7 @@ def test_folders_that_cannot_be_used_are_refused_by_name(digits, tmp_path, refus
         (dict(suggestions="truth"), ["'truth'"]),
         (dict(splits="train, val"), ["none of the 20 samples", "splits (train, val)", "split_dataset"]),
         (dict(splits=" "), ["splits has to be tags"]),
-        (dict(format="tfrecord"), ["format has to be one of folders, fiftyone, csv, json"]),
+        (dict(format="tfrecord"), ["format has to be one of auto, folders, fiftyone, csv, json, coco"]),
         (dict(label_field="truth"), ["'truth'", "fo.Classification"]),
     ],
 )

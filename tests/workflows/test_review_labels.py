@@ -115,7 +115,7 @@ def test_rejecting_drops_the_suggestion_and_leaves_the_label_field_alone(suggest
     ids = accepted.values("id")
     assert review(accepted, action="reject").changed == 2
     now = suggested.select(ids)
-    assert now.values("auto_label.label") == [None, None] and now.values("auto_label.status") == ["review", "review"]
+    assert now.values("auto_label.label") == ["", ""] and now.values("auto_label.status") == ["review", "review"]
     assert now.values("ground_truth") == [None, None]
     assert len(suggested.load_saved_view("auto_label: review").select(ids)) == 2
 

@@ -42,10 +42,7 @@ def read_boxes(
     """
     from ...models.images.region import Region
 
-    check_distinct(field, ids)
-    boxes = as_array(shapes)
-    reasons = _reasons(boxes)
-    _check_fractions(field, boxes)
+    boxes, reasons = check_boxes(field, ids, shapes)
     rows = np.flatnonzero(reasons == "")
     where, margin, shape = [files[i] for i in rows.tolist()], crop.box_margin, crop.box_shape
     numbers = zip(where, boxes[rows].tolist(), strict=True)
@@ -64,6 +61,18 @@ def read_boxes(
             f"{'is' if len(small) == 1 else 'are'} not accepted: {_listed(small)}."
         )
     return Boxes(rows, [str(region) for region in regions], too_small, list(filter(None, notes)))
+
+
+def check_boxes(field: str, ids: Sequence[str], shapes: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes as an array [M, 4], and why each is of no use, "" where it is [M].
+
+    Raises:
+        ValueError: two labels have the same id, or the boxes are in pixels
+    """
+    check_distinct(field, ids)
+    boxes = as_array(shapes)
+    _check_fractions(field, boxes)
+    return boxes, _reasons(boxes)
 
 
 def check_distinct(field: str, ids: Sequence[str]) -> None:

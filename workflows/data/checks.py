@@ -6,8 +6,9 @@ import re
 from typing import Any
 
 from ...models.errors import InvalidInput, InvalidType
+from .document_size import check_room
 from .field_access import require_visible
-from .internals import is_collection, is_generated, root_dataset, stages_of
+from .internals import is_collection, is_generated, is_of_frames, root_dataset, stages_of
 from .items import has_boxes, leaf
 
 
@@ -30,8 +31,11 @@ def check_images(samples: Any) -> None:
         if not slices:
             raise InvalidInput(f"{name!r} is a grouped dataset, and no slice of it has images: Evenset works on images")
         raise InvalidInput(
-            f"{name!r} is a grouped dataset: pass the images of a slice, as dataset.select_group_slices({slices[0]!r})"
+            f"{name!r} is a grouped dataset: name a slice with images, as group_slice={slices[0]!r}, or pass "
+            f"dataset.select_group_slices({slices[0]!r})"
         )
+    if is_generated(samples) and is_of_frames(samples):
+        raise InvalidInput(_frames_view(name) if kind == "image" else _video(name))
     if is_generated(samples):
         raise InvalidInput(
             f"a view of patches, frames or clips of {name!r} has no samples to write to: use its samples"
@@ -39,8 +43,26 @@ def check_images(samples: Any) -> None:
     if is_empty(samples):
         whole = is_empty(root_dataset(samples))
         raise InvalidInput(f"{name!r} is empty" if whole else f"the view of {name!r} has no samples")
+    if kind == "video":
+        raise InvalidInput(_video(name))
     if kind != "image":
         raise InvalidInput(f"{name!r} holds media of type {kind!r}: Evenset works on images")
+
+
+def _video(name: str) -> str:
+    return (
+        f"{name!r} holds media of type 'video': Evenset works on images. Its frames are images in a dataset of their "
+        "own: frames = dataset.to_frames(sample_frames=True).clone('another name')"
+    )
+
+
+def _frames_view(name: str) -> str:
+    """A sentence on a view by `to_frames`, which has no runs and saved views of its own."""
+    return (
+        f"a view of the frames of {name!r} has no place for runs and views: work on a copy, "
+        "frames = view.clone('another name'), and write its labels back with view.set_values(field, "
+        "dict(zip(*frames.values(['id', field]))), key_field='id')"
+    )
 
 
 def _grouped_view(samples: Any) -> str:
@@ -87,8 +109,8 @@ def check_label_field(samples: Any, label_field: str, *, boxes: bool = False) ->
         if not boxes:
             raise InvalidInput(
                 f"the field {label_field!r} holds {kind.__name__}: this needs one fo.Classification a sample; "
-                "boxes are for auto_label, find_mistakes, their reviews and audits, split_dataset, train_resnet, "
-                "train_gcn and compare_methods"
+                "boxes are for auto_label, find_mistakes, their reviews and audits, split_dataset, export_dataset, "
+                "train_resnet, train_gcn and compare_methods"
             )
     elif kind is not fo.Classification:
         instead = ", or boxes (fo.Detections, fo.Polylines)" if boxes else ""
@@ -105,7 +127,7 @@ def check_output_field(samples: Any, output_field: str, *inputs: str | None, nam
         name: of the argument
 
     Raises:
-        ValueError: not an identifier, reserved by FiftyOne, or the name of an input
+        ValueError: not an identifier, reserved by FiftyOne, or the name of an input; or a sample has no room for it
     """
     import fiftyone as fo
     from fiftyone.core.odm import Document
@@ -116,6 +138,8 @@ def check_output_field(samples: Any, output_field: str, *inputs: str | None, nam
         raise InvalidInput(f"{name} {output_field!r} is a name that FiftyOne needs for itself: choose another")
     if output_field in inputs:
         raise InvalidInput(f"{name} {output_field!r} is an input: choose a field of its own, so that nothing is lost")
+    for field in inputs:
+        check_room(samples, field)
 
 
 def require_fields(dataset: Any, *names: str) -> None:

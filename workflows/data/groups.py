@@ -14,6 +14,8 @@ from .internals import root_dataset
 from .label_text import or_none
 
 NOT_GROUPS = ("EmbeddedDocumentField", "ListField", "DictField", "VectorField", "ArrayField", "FrameSupportField")
+VIDEO, FRAME = "sample_id", "frame_number"  # fields of the samples that FiftyOne makes of a video's frames
+MIN_VIDEOS = 10  # of labelled frames: with fewer, a split of whole videos would lack classes
 ONE_VALUE = "it needs one value a sample, a text or a number"
 
 
@@ -33,6 +35,40 @@ def check_group_field(samples: Any, group_field: str | None, label_field: str) -
             f"group_field {group_field!r} holds the labels: each class would be one group, and none could be held "
             "out; pass a field of what belongs together (patient, video, product), or leave group_field out"
         )
+
+
+def video_field(samples: Any) -> str | None:
+    """The field that says which video a sample is a frame of; None where samples are not frames."""
+    schema = root_dataset(samples).get_field_schema()
+    return VIDEO if VIDEO in schema and type(schema.get(FRAME)).__name__ == "FrameNumberField" else None
+
+
+def read_groups(
+    ids: list[str],
+    values: list[Any] | None,
+    group_field: str | None,
+    parents: list[str | None],
+    is_labelled: Sequence[bool],
+) -> tuple[list[str], list[str]]:
+    """The group of each item, "" where it has none, and sentences on it.
+
+    Args:
+        values: of `group_field`, or of the videos of frames; None: neither
+        parents: as of `join_parents`
+    """
+    groups = [""] * len(ids) if values is None else group_names(ids, values, group_field or VIDEO)
+    join_parents(groups, ids, parents)
+    if values is None:
+        return groups, []
+    labelled = [group for group, has_label in zip(groups, is_labelled, strict=True) if has_label]
+    if group_field is not None:
+        return groups, ungrouped_note(labelled, group_field)
+    if len(set(labelled)) >= MIN_VIDEOS:
+        return groups, ["Frames of one video stay on one side of a split."]
+    return [""] * len(ids), [
+        f"The labelled frames are of {counted(len(set(labelled)), 'video')}, too few for a split of whole videos: "
+        f"scores are of frames whose neighbours were seen. group_field={VIDEO!r} keeps videos together all the same."
+    ]
 
 
 def group_names(ids: list[str], values: list[Any], group_field: str) -> list[str]:

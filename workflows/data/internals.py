@@ -49,9 +49,19 @@ def stages_of(view: Any) -> list[Any]:
     return list(view._stages)
 
 
+def all_stages_of(view: Any) -> list[Any]:
+    """The stages of a view, of patches with those before them."""
+    return list(view._all_stages)
+
+
 def is_generated(view: Any) -> bool:
     """Whether a view has no samples of its own: patches, frames or clips."""
     return bool(view._is_generated)
+
+
+def is_of_frames(view: Any) -> bool:
+    """Whether a view has a sample for each frame of videos."""
+    return bool(view._is_frames)
 
 
 def serialized(view: Any) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...models.errors import InvalidInput
 from ..display.tables import counted
+from .group_slices import flat
 from .internals import is_generated, root_dataset, stages_of
 
 LISTS = {"Detections": "detections", "Polylines": "polylines"}  # kinds of fields with several labels: their list
@@ -19,7 +20,8 @@ GEOMETRY = ("bounding_box", "mask", "mask_path", "points", "closed", "filled", "
 ITEM = "item"  # attribute of a box that a run wrote: id of the label that it speaks of
 IS_ITEM = "id of the label that this one is about"  # its description, which tells it from a user's own attribute
 SAMPLE, BOX = "sample", "box"  # nouns of items
-SAMPLE_ID = "sample_id"  # path of the sample's id
+SAMPLE_ID = "$sample_id"  # path of the sample's id: no field, as frames of a video have one called sample_id
+MAX_IDS = 300_000  # in a query, of 16 MB at most; with more, each label of a sample is compared with all others of it
 FEW_SAMPLES = 1_000  # of a view: what it hides is looked for in these, and not in the whole dataset
 FILTERS = ("FilterLabels", "SelectLabels", "ExcludeLabels", "LimitLabels", "FilterField")  # stages that hide labels
 
@@ -162,7 +164,7 @@ def source(samples: Any, *fields: str | None) -> Any:
     elif field not in fields and (key == ITEM or None not in fields):
         names = " or ".join(repr(name) for name in fields if name)
         raise InvalidInput(f"the view has patches of {field!r}, not of {names}: make patches of that field")
-    return dataset.select(list(set(samples.values("sample_id")))).filter_labels(field, _has_id(ids))
+    return flat(dataset).select(list(set(samples.values("sample_id")))).filter_labels(field, _has_id(ids))
 
 
 def selected(dataset: Any, labels: Sequence[dict[str, str]], *fields: str | None) -> Any:
@@ -171,7 +173,7 @@ def selected(dataset: Any, labels: Sequence[dict[str, str]], *fields: str | None
         ids = [label["label_id"] for label in labels if label["field"] == field]
         if ids and has_boxes(dataset, field):
             samples = {label["sample_id"] for label in labels if label["field"] == field}
-            return dataset.select(list(samples)).filter_labels(field, _has_id(ids))
+            return flat(dataset).select(list(samples)).filter_labels(field, _has_id(ids))
     return None
 
 
@@ -201,11 +203,14 @@ def holding(dataset: Any, field: str, ids: Sequence[str]) -> Any:
     """The samples of these items: in their order, or of boxes, with these boxes alone."""
     if not has_boxes(dataset, field):
         return dataset.select(list(ids), ordered=True)
-    if key_of(dataset, field) == "id":
-        return dataset.filter_labels(field, _has_id(ids))
+    return dataset.filter_labels(field, has_id(dataset, field, ids))
+
+
+def has_id(dataset: Any, field: str, ids: Sequence[str]) -> Any:
+    """Expression on a label of boxes: it is one of these items."""
     from fiftyone import ViewField as F
 
-    return dataset.filter_labels(field, F(ITEM).is_in(list(ids)))
+    return _has_id(ids) if key_of(dataset, field) == "id" else F(ITEM).is_in(list(ids))
 
 
 def _has_id(ids: Sequence[str]) -> Any:
@@ -216,14 +221,18 @@ def _has_id(ids: Sequence[str]) -> Any:
 
 
 def also(dataset: Any, field: str, other: str, condition: Callable[[Attribute], Any]) -> Any:
-    """Expression on a label of `field`: that of the same item in the field `other` fits.
+    """Expression on a label of `field`: that of the same item in the field `other` fits; of boxes, fits now.
 
     Args:
         condition: as of `matching`
     """
+    from fiftyone import ViewExpression
     from fiftyone import ViewField as F
 
     if not has_boxes(dataset, field):
         return condition(lambda name: F(f"{other}.{name}"))
     own, theirs = (F(ITEM) if key_of(dataset, name) == ITEM else F("_id").to_string() for name in (field, other))
+    fitting = values(dataset.filter_labels(other, condition(F)), [f"{other}.{key_of(dataset, other)}"])[0]
+    if len(fitting) <= MAX_IDS:
+        return ViewExpression({"$setIsSubset": [[own], fitting]})  # MongoDB hashes a constant set
     return F(f"${root_of(dataset, other)}").filter(condition(F)).map(theirs).contains([own])

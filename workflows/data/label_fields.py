@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 from bson import ObjectId
 
+from ...models.images.region import parse
 from . import items
+from .boxes import as_array
 from .durable_writes import write_durably
 from .fields import DB_BATCH, declare, declare_classification, plain, write_classifications, write_values
 from .internals import reload_samples, sample_collection
 from .labels import Labels
 from .writer import Writer
+
+MOVED = 1e-6  # fraction of the image's side
 
 
 def declare_labels(run: Writer, name: str, label_field: str | None, attributes: dict[str, type]) -> None:
@@ -54,10 +58,12 @@ def write_labels(
     ids, sample_ids = labels.ids[rows].tolist(), labels.sample_ids[rows]
     values = {key: [plain(value) for value in column] for key, column in columns.items()}
     kind, list_name = dataset.get_field(name).document_type.__name__, items.list_of(dataset, name)
-    written = done = 0
+    regions = dict(zip(ids, labels.paths[rows[rows < len(labels.paths)]].tolist(), strict=False))
+    written = done = moved = 0
     for batch in _batches(sample_ids):
         attributes = {ids[i]: {key: column[i] for key, column in values.items()} for i in batch.tolist()}
         boxes = _boxes(dataset, label_field, np.unique(sample_ids[batch]).tolist(), attributes)
+        moved += _count_moved(boxes, regions)
         fields = {sample_id: {"_cls": kind, list_name: own} for sample_id, own in boxes.items()}
         write_values(run, name, fields, expand_schema=False, validate=False)
         written += sum(map(len, boxes.values()))
@@ -65,6 +71,21 @@ def write_labels(
         run.report("writing labels", done, len(rows))
     if written < len(rows):
         labels.notes.append(f"{items.boxes(len(rows) - written)} deleted while this worked, and got no label.")
+    if moved:
+        labels.notes.append(f"{items.boxes(moved)} moved while this worked: suggestions are of the place before.")
+
+
+def _count_moved(boxes: Mapping[str, list[dict[str, Any]]], regions: Mapping[str, str]) -> int:
+    """Boxes that are no longer where their crops were cut.
+
+    Args:
+        boxes: labels to write, by sample
+        regions: by item, of those that were cropped
+    """
+    written = [box for own in boxes.values() for box in own if box[items.ITEM] in regions]
+    read = [region.box if (region := parse(regions[box[items.ITEM]])) else None for box in written]
+    now = as_array([box.get("points") or box.get("bounding_box") for box in written])
+    return int((np.abs(now - as_array(read)).max(axis=1, initial=0.0) > MOVED).sum())
 
 
 def _batches(sample_ids: np.ndarray) -> Iterator[np.ndarray]:

@@ -16,7 +16,7 @@ from . import items
 from .boxes import read_boxes
 from .checks import check_images, check_label_field, count
 from .field_access import with_all_fields
-from .groups import check_group_field, group_names, join_items, join_parents, require_groups, ungrouped_note
+from .groups import check_group_field, join_items, read_groups, require_groups, video_field
 from .internals import root_dataset
 from .label_text import blank_note, has_label, or_none, spelling_note
 from .provenance import provenance_paths, trusted
@@ -115,7 +115,8 @@ def read_labels(
     samples = with_all_fields(samples)
     real, left_out = (_trainable(samples, label_field), 0) if include_synthetic else real_samples(samples)
     columns = ["id", items.SAMPLE_ID, "filepath", "tags", f"{label_field}.label", *provenance_paths(label_field)]
-    columns += [group_field] if group_field else []  # imported labels may have their provenance undeclared
+    by = group_field or video_field(samples)
+    columns += [by] if by else []  # imported labels may have their provenance undeclared
     columns += [PARENT] if include_synthetic and real.has_field(PARENT) else []
     columns += [f"{label_field}.{items.shape_of(samples, label_field)}", *SIZE] if has_boxes else []
     read = dict(zip(columns, items.values(real, columns), strict=True))
@@ -124,15 +125,15 @@ def read_labels(
     known = {text: or_none(text) for text in set(texts)}
     labels = [None if text == reading.unlabelled else known[text] for text in texts]
     synthetic_mask = np.array([include_synthetic and SYNTHETIC in own for own in read["tags"]], dtype=bool)
-    groups = group_names(ids, read[group_field], group_field) if group_field else [""] * len(ids)
-    join_parents(groups, ids, read.get(PARENT, []))
+    values, is_labelled = read[by] if by else None, [bool(label) for label in labels]
+    groups, group_notes = read_groups(ids, values, group_field, read.get(PARENT, []), is_labelled)
 
     names, index = name_index(labels, classes)
     blank = sum(known[text] is None for text in texts if text is not None)
     class_ids = _class_ids(labels, ids, index, label_field)
     counts = dict(zip(names, np.bincount(class_ids[class_ids >= 0], minlength=len(names)).tolist(), strict=True))
     notes += [*blank_note(blank, label_field), *spelling_note(counts, label_field)]
-    notes += ungrouped_note([group for label, group in zip(labels, groups, strict=True) if label], group_field)
+    notes += group_notes
     sample_ids = np.array(read[items.SAMPLE_ID], dtype=str)
     return Labels(
         ids=np.array(ids, dtype=str),

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
+from . import group_slices
 from .checks import is_empty
 from .durable_writes import refresh, write_durably
 from .internals import forget_patches, saved_view_document
@@ -54,7 +55,7 @@ def save(run: Writer, name: str, view: Any) -> str:
 
     def save_view() -> None:
         if not dataset.has_saved_view(free):
-            dataset.save_view(free, view, description=mark(run.key))
+            dataset.save_view(free, group_slices.flattened(view), description=mark(run.key))
             renew(dataset, [free])
 
     write_durably(dataset, save_view)

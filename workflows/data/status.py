@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+REJECTED = ""  # label of a rejected suggestion: the App's grid would show None, as of earlier versions, as "null"
+
 
 class Status(StrEnum):
     """Values of the attribute `status`."""

@@ -15,6 +15,7 @@ from ...models.errors import InvalidInput
 from ...models.files import aside
 from ...models.regular_files import regular
 from .durable_writes import refresh, write_durably
+from .group_slices import is_grouped
 from .internals import root_dataset
 from .labels import PARENT, REJECTED, SYNTHETIC
 from .locks import lock_field
@@ -52,7 +53,12 @@ class SyntheticImage(NamedTuple):
 
 
 def check_field(dataset: Any) -> None:
-    """Raises ValueError where the dataset has a field `synthetic` that Evenset did not add."""
+    """Raises ValueError where the dataset has groups, or a field `synthetic` that Evenset did not add."""
+    if is_grouped(dataset):
+        raise InvalidInput(
+            f"{dataset.name!r} is a grouped dataset, and a new image belongs to no group of it: balance a copy of the "
+            f"slice, dataset.select_group_slices({dataset.group_slice!r}).clone('another name')"
+        )
     field = dataset.get_field(FIELD)
     if field is not None and dataset.get_field(f"{FIELD}.run") is None:
         raise InvalidInput(

@@ -1,4 +1,4 @@
-"""Labels of an export in one of the formats, by FiftyOne's exporters."""
+"""Formats of an export: where its files lie, and what writes the labels."""
 
 from __future__ import annotations
 
@@ -6,12 +6,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..runs.run import Run
+from ...models.errors import InvalidInput
+from ..data import items
 from .file_names import folder_names, image_names
-from .selection import Origin, Row
+from .selection import Row
 
-FOLDERS, FIFTYONE, CSV, JSON = "folders", "fiftyone", "csv", "json"
-STAGED, DATA = ".images", "data"  # folders of images: until FiftyOne moves them to their class, and for good
+AUTO, FOLDERS, FIFTYONE, CSV, JSON, COCO, YOLO, VOC = (
+    "auto",
+    "folders",
+    "fiftyone",
+    "csv",
+    "json",
+    "coco",
+    "yolo",
+    "voc",
+)
+OF = {  # formats of each kind of item, the first is the default
+    items.SAMPLE: (FOLDERS, FIFTYONE, CSV, JSON),
+    items.BOX: (COCO, YOLO, VOC, FIFTYONE, CSV, JSON),
+}
+STAGED, DATA = ".images", "data"  # folders of images: until FiftyOne moves them, and for good
+IMAGES, TEXTS, ALL = "images", "labels", "train"  # of yolo: folders of images and labels, and the split where none is
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of an export."""
+
+    sample_id: str
+    path: str
+    name: str  # of its copy
+    split: str
+    label: str  # of its first row: its class, where the items are samples
 
 
 @dataclass(frozen=True)
@@ -19,97 +45,49 @@ class Layout:
     """Where the files of an export lie, relative to its folder."""
 
     format: str
+    noun: str  # of the items
     splits: dict[str, str]  # folder of each split; "" for all samples where there is none
     classes: dict[str, str]  # folder of each class, for `folders`
-    names: list[str]  # file name of each row
+    images: list[Image]
+    image_of: list[int]  # index of each row's image
 
-    def copied(self, row: int, rows: Sequence[Row]) -> Path:
-        """Where the image of a row is copied to."""
-        inner = STAGED if self.format == FOLDERS else DATA
-        return Path(self.splits[rows[row].split], inner, self.names[row])
+    def copied(self, image: Image) -> Path:
+        """Where an image is copied to."""
+        return Path(self.splits[image.split], STAGED if self.format in (FOLDERS, YOLO) else DATA, image.name)
 
-    def final(self, row: int, rows: Sequence[Row]) -> Path:
+    def final(self, image: Image) -> Path:
         """Where it lies in the finished export."""
-        inner = self.classes[rows[row].label] if self.format == FOLDERS else DATA
-        return Path(self.splits[rows[row].split], inner, self.names[row])
+        split = self.splits[image.split]
+        if self.format == YOLO:
+            return Path(IMAGES, split or ALL, image.name)
+        return Path(split, self.classes[image.label] if self.format == FOLDERS else DATA, image.name)
 
 
-def plan(rows: Sequence[Row], splits: Sequence[str], format: str) -> Layout:
-    labels = sorted({row.label for row in rows})
-    folders = folder_names(splits) if splits else {"": ""}
-    return Layout(format, folders, folder_names(labels), image_names([row.path for row in rows]))
+def choose(format: str, noun: str) -> str:
+    """The format that "auto" stands for.
 
-
-def write(run: Run, part: Path, rows: Sequence[Row], layout: Layout, copied: Sequence[int]) -> None:
-    """Writes the labels.
-
-    Args:
-        part: the folder, with the images
-        copied: indices of the rows whose image was copied
+    Raises:
+        ValueError: the format is not for items of this kind
     """
-    run.report("writing labels", 0, 1)
-    if layout.format == FIFTYONE:
-        _write_dataset(run, part, rows, layout, copied)
-    elif layout.format != CSV:  # which has labels.csv
-        for split in layout.splits:
-            own = [row for row in copied if rows[row].split == split]
-            _write_split(run, part, rows, layout, own, layout.splits[split])
-    for split in layout.splits.values():
-        if (part / split / STAGED).exists():
-            (part / split / STAGED).rmdir()  # FiftyOne moved all of them
+    if format == AUTO:
+        return OF[noun][0]
+    if format not in OF[noun]:
+        holds = "boxes" if noun == items.BOX else "one label a sample"
+        raise InvalidInput(f"format {format!r} is not for {holds}: choose one of {', '.join(OF[noun])}")
+    return format
 
 
-def _write_split(run: Run, part: Path, rows: Sequence[Row], layout: Layout, own: Sequence[int], split: str) -> None:
-    """One split as folders of images, or as labels.json."""
-    import fiftyone as fo
-    from fiftyone.utils.data.exporters import (
-        FiftyOneImageClassificationDatasetExporter,
-        ImageClassificationDirectoryTreeExporter,
-    )
-
-    folder = part / split
-    if layout.format == FOLDERS:
-        exporter = ImageClassificationDirectoryTreeExporter(str(folder), export_media="move")
-    else:
-        exporter = FiftyOneImageClassificationDatasetExporter(
-            str(folder), export_media=False, rel_dir=str(folder / DATA), classes=list(layout.classes)
-        )
-    with exporter:
-        for number, row in enumerate(own):
-            label = layout.classes[rows[row].label] if layout.format == FOLDERS else rows[row].label
-            path = part / layout.copied(row, rows)
-            exporter.export_sample(str(path), fo.Classification(label=label))
-            run.report("writing labels", number + 1, len(own))
-
-
-def _write_dataset(run: Run, part: Path, rows: Sequence[Row], layout: Layout, copied: Sequence[int]) -> None:
-    """FiftyOne's own format, with all fields, from a temporary dataset whose samples show the copies."""
-    import fiftyone as fo
-    from fiftyone.utils.data.exporters import FiftyOneDatasetExporter
-
-    label_field = run.record.inputs["label_field"]
-    copy = run.dataset.select([rows[row].id for row in copied]).clone()
-    try:
-        paths = {rows[row].id: str(part / layout.copied(row, rows)) for row in copied}
-        copy.set_values("filepath", paths, key_field="id", progress=False)
-        suggested = {
-            rows[row].id: fo.Classification(label=rows[row].label, confidence=rows[row].confidence)
-            for row in copied
-            if rows[row].origin == Origin.ACCEPTED
-        }
-        if suggested:
-            copy.set_values(label_field, suggested, key_field="id", progress=False)
-        for number, (split, name) in enumerate(layout.splits.items()):
-            run.report("writing labels", number, len(layout.splits))
-            exporter = FiftyOneDatasetExporter(
-                str(part / name),
-                export_media=False,
-                rel_dir=str(part / name),
-                **dict.fromkeys(("export_saved_views", "export_runs", "export_workspaces"), False),
-            )
-            with exporter:
-                exporter.export_samples(
-                    copy.select([rows[row].id for row in copied if rows[row].split == split]), progress=False
-                )
-    finally:
-        copy.delete()
+def plan(rows: Sequence[Row], splits: Sequence[str], format: str, noun: str) -> Layout:
+    labels = sorted({row.label for row in rows})
+    first: dict[str, Row] = {}  # row of each sample
+    for row in rows:
+        first.setdefault(row.sample_id, row)
+    index = {sample_id: number for number, sample_id in enumerate(first)}
+    paths = [row.path for row in first.values()]
+    names = image_names([path.replace("&", "%26") for path in paths] if format == VOC else paths)  # & ends its XML
+    images = [
+        Image(row.sample_id, row.path, name, row.split, row.label)
+        for row, name in zip(first.values(), names, strict=True)
+    ]
+    folders = folder_names(splits) if splits else {"": ""}
+    return Layout(format, noun, folders, folder_names(labels), images, [index[row.sample_id] for row in rows])

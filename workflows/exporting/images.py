@@ -10,12 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ...models.errors import ImageError, InvalidInput
 from ...models.images.decode import decode
 from ...models.images.file_checks import LARGEST_IMAGES, check_file
 from ...models.images.reader import in_order, thread_count
+from ..data.boxes import image_sizes
 from ..display.tables import counted
 from ..runs.run import Run
+from .formats import Layout
 
 DECODED_PX = 32  # side to which an image is reduced: only whether it can be decoded matters
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -62,6 +66,19 @@ def copy_images(run: Run, paths: Sequence[str], targets: Sequence[Path], *, deco
                 "export to another disk"
             ) from error
     return skipped
+
+
+def sizes_of(layout: Layout, part: Path, skipped: dict[int, str]) -> dict[str, tuple[float, float]]:
+    """Width and height of the copied images by sample id; images without one are skipped too."""
+    copied = [image for number, image in enumerate(layout.images) if number not in skipped]
+    files = [str(part / layout.copied(image)) for image in copied]
+    read = image_sizes(files, [(None, None)] * len(files))
+    sizes = {image.sample_id: read[file] for image, file in zip(copied, files, strict=True)}
+    for number, image in enumerate(layout.images):
+        if number not in skipped and np.isnan(sizes[image.sample_id]).any():
+            skipped[number] = f"{image.path} has no width and height: restore it, or leave it out"
+            (part / layout.copied(image)).unlink()
+    return sizes
 
 
 @dataclass(frozen=True)

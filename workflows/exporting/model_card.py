@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ...models import settings
+from ..data import items
 from ..display.tables import counted
 from ..runs import records
 from ..runs.records import RunRecord
 from ..runs.run import Run
 from . import formats, manifest
-from .results import ExportResults
+from .results import ExportResults, exported, noun_of
 from .selection import Origin
 
 FILE = "README.md"
@@ -28,12 +29,16 @@ ORIGINS = {
     Origin.UNSEEN: "a suggestion that was up for review, and accepted by force: nobody looked at it",
     Origin.SYNTHETIC: "a generated or augmented image, with the label that it was made for",
 }
-LOADING = {
-    formats.FOLDERS: "fo.Dataset.from_dir({folder}, dataset_type=fo.types.ImageClassificationDirectoryTree)",
-    formats.JSON: "fo.Dataset.from_dir({folder}, dataset_type=fo.types.FiftyOneImageClassificationDataset)",
-    formats.FIFTYONE: "fo.Dataset.from_dir({folder}, dataset_type=fo.types.FiftyOneDataset)",
-    formats.CSV: 'pandas.read_csv("labels.csv")  # the column `file` is relative to this folder',
+TYPES = {  # of FiftyOne, by format and what is labelled
+    (formats.FOLDERS, items.SAMPLE): "ImageClassificationDirectoryTree",
+    (formats.JSON, items.SAMPLE): "FiftyOneImageClassificationDataset",
+    (formats.JSON, items.BOX): "FiftyOneImageDetectionDataset",
+    (formats.COCO, items.BOX): "COCODetectionDataset",
+    (formats.VOC, items.BOX): "VOCDetectionDataset",
+    (formats.FIFTYONE, items.SAMPLE): "FiftyOneDataset",
+    (formats.FIFTYONE, items.BOX): "FiftyOneDataset",
 }
+CSV_LINE = 'pandas.read_csv("labels.csv")  # the column `file` is relative to this folder'
 
 
 def write(run: Run, part: Path, results: ExportResults, layout: formats.Layout) -> None:
@@ -43,8 +48,8 @@ def write(run: Run, part: Path, results: ExportResults, layout: formats.Layout) 
 def _lines(run: Run, results: ExportResults, layout: formats.Layout) -> Iterator[str]:
     yield f"# {_cell(run.dataset.name)}: labelled images"
     yield ""
-    images = counted(results.images, "image", "was", "were")
-    yield f"{images} exported on {_date(time.time())} by Evenset, with the labels of `{results.label_field}`."
+    number = exported(results.images, results.boxes, "was", "were")
+    yield f"{number} exported on {_date(time.time())} by Evenset, with the labels of `{results.label_field}`."
     yield ""
     yield from _counts(results)
     yield from _origins(results)
@@ -73,7 +78,7 @@ def _counts(results: ExportResults) -> Iterator[str]:
     yield _table_line(["all", *(f"{sum(row[name] for row in results.rows):,}" for name in names[1:])])
     yield ""
     for reason, count in results.left_out.items():
-        yield f"- {counted(count, 'sample')} left out: {reason}"
+        yield f"- {counted(count, noun_of(results.boxes))} left out: {reason}"
     if results.skipped:
         yield f"- {counted(len(results.skipped), 'image')} left out: cannot be read"
     yield from (f"- {_cell(note)}" for note in results.notes)
@@ -91,16 +96,17 @@ def _origins(results: ExportResults) -> Iterator[str]:
 def _files(layout: formats.Layout) -> Iterator[str]:
     yield "## Files"
     yield ""
-    yield f"`{manifest.FILE}` has a line for each image: {', '.join(manifest.COLUMNS)}. To load the images:"
+    each = "image" if layout.noun == items.SAMPLE else layout.noun
+    columns = ", ".join(manifest.columns(layout.noun))
+    yield f"`{manifest.FILE}` has a line for each {each}: {columns}. To load the images:"
     yield ""
     yield "```python"
     if layout.format == formats.CSV:
         yield "import pandas"
-        yield LOADING[layout.format]
+        yield CSV_LINE
     else:
         yield "import fiftyone as fo"
-        for folder in layout.splits.values():
-            yield LOADING[layout.format].format(folder=json.dumps(folder or "."))
+        yield from (_loading(layout, folder) for folder in layout.splits.values())
     yield "```"
     yield ""
     changed = {name: folder for name, folder in layout.classes.items() if name != folder}
@@ -109,6 +115,15 @@ def _files(layout: formats.Layout) -> Iterator[str]:
         yield ""
         yield from (f"- {_code(name)}: {_code(folder)}" for name, folder in changed.items())
         yield ""
+
+
+def _loading(layout: formats.Layout, folder: str) -> str:
+    """The line of Python that loads a split."""
+    if layout.format == formats.YOLO:
+        split = json.dumps(folder or formats.ALL)
+        return f'fo.Dataset.from_dir(".", dataset_type=fo.types.YOLOv5Dataset, split={split})'
+    kind = TYPES[layout.format, layout.noun]
+    return f"fo.Dataset.from_dir({json.dumps(folder or '.')}, dataset_type=fo.types.{kind})"
 
 
 def _runs(run: Run) -> Iterator[str]:

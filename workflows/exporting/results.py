@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..data import items
 from ..display.charts import Chart, bars
 from ..display.results import Part, RunResults
 from ..display.tables import counted, left_out
 from .selection import UNWANTED, Row
 
-ALL = "images"  # column of an export without splits
+ALL = {items.SAMPLE: "images", items.BOX: "boxes"}  # column of an export without splits, by what is counted
 
 
 @dataclass(repr=False)
@@ -25,45 +26,59 @@ class ExportResults(RunResults):
     label_field: str
     images: int
     origins: dict[str, int]  # labels of each origin
-    rows: list[dict[str, Any]]  # a class: its images in each split
-    left_out: dict[str, int]  # why samples are not in it, and how many
+    rows: list[dict[str, Any]]  # a class: its images, or boxes, in each split
+    left_out: dict[str, int]  # why samples or boxes are not in it, and how many
     skipped: dict[str, str]  # sample id: why its image cannot be read
     labels: list[str] = field(default_factory=list)  # of export_dataset
     notes: list[str] = field(default_factory=list)
+    boxes: int | None = None  # None: the labels are of samples
 
     def parts(self) -> list[Part]:
         origins = ", ".join(f"{count:,} {origin}" for origin, count in self.origins.items())
-        title = f"{counted(self.images, 'image', 'is', 'are')} in {self.folder} ({self.format}): {origins}"
-        left = left_out_lines(self.left_out, self.labels)
+        title = f"{exported(self.images, self.boxes, 'is', 'are')} in {self.folder} ({self.format}): {origins}"
+        left = left_out_lines(self.left_out, self.labels, noun_of(self.boxes))
         return [title, "", self.rows, *left, *self.notes, *left_out(len(self.skipped))]
 
     def charts(self) -> dict[str, Chart]:
         splits = [name for name in (self.rows[0] if self.rows else ()) if name != "class"]
-        return {"images": bars(self.rows, "Exported images", "class", *splits)}
+        counts = ALL[noun_of(self.boxes)]
+        return {counts: bars(self.rows, f"Exported {counts}", "class", *splits)}
 
 
-def left_out_lines(reasons: Mapping[str, int], labels: Sequence[str]) -> list[str]:
-    """A sentence for each reason to leave samples out, with the argument that exports them, if there is one.
+def noun_of(boxes: int | None) -> str:
+    return items.SAMPLE if boxes is None else items.BOX
+
+
+def exported(images: int, boxes: int | None, one: str, several: str) -> str:
+    """ "3 images are", or "12 boxes of 3 images are"."""
+    if boxes is None:
+        return counted(images, "image", one, several)
+    verb = one if boxes == 1 else several
+    return f"{counted(boxes, 'box')} of {counted(images, 'image')} {verb}"
+
+
+def left_out_lines(reasons: Mapping[str, int], labels: Sequence[str], noun: str = items.SAMPLE) -> list[str]:
+    """A sentence for each reason to leave items out, with the argument that exports them, if there is one.
 
     Args:
         labels: kinds of labels that were exported
     """
     origins = {reason: origin.value for origin, reason in UNWANTED.items()}
     return [
-        f"{counted(count, 'sample')} left out: {reason}"
+        f"{counted(count, noun)} left out: {reason}"
         + (f" (labels='{', '.join([*labels, origins[reason]])}' exports them too)." if reason in origins else ".")
         for reason, count in reasons.items()
     ]
 
 
-def count_classes(rows: Sequence[Row], copied: Iterable[int], splits: Sequence[str]) -> list[dict[str, Any]]:
-    """A row for each class, with its images in each split."""
-    counts = Counter((rows[index].label, rows[index].split) for index in copied)
+def count_classes(rows: Sequence[Row], splits: Sequence[str], noun: str) -> list[dict[str, Any]]:
+    """A row for each class, with its items in each split."""
+    counts = Counter((row.label, row.split) for row in rows)
     labels = sorted({label for label, _ in counts})
     columns = splits or ("",)
-    return [{"class": label, **{split or ALL: counts[label, split] for split in columns}} for label in labels]
+    return [{"class": label, **{split or ALL[noun]: counts[label, split] for split in columns}} for label in labels]
 
 
-def count_origins(rows: Sequence[Row], copied: Iterable[int]) -> dict[str, int]:
-    counts = Counter(str(rows[index].origin) for index in copied)
+def count_origins(rows: Iterable[Row]) -> dict[str, int]:
+    counts = Counter(str(row.origin) for row in rows)
     return dict(sorted(counts.items()))

@@ -1,4 +1,4 @@
-"""Samples of an export: the label of each, where it comes from, and its split."""
+"""Items of an export: the label of each, where it comes from, and its split."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ...models.errors import InvalidInput
+from ...models.quality import box_geometry
+from ..data import items
+from ..data.boxes import check_boxes
+from ..data.checks import count
 from ..data.field_access import with_all_fields
 from ..data.internals import root_dataset
 from ..data.label_text import or_none
@@ -18,6 +24,7 @@ from ..data.status import Status
 from ..display.tables import counted
 
 NO_LABEL, NO_SPLIT, IS_SYNTHETIC = "without a label", "in none of the splits", "synthetic"  # why left out
+CLIPPED = 1e-4  # fraction of the image's side: a box that reaches farther out is counted
 
 
 class Origin(StrEnum):
@@ -35,7 +42,7 @@ ORIGINS = {  # of a label that a review wrote
     Reviewed.CORRECTED: Origin.REVIEWED,
     Reviewed.UNSEEN: Origin.UNSEEN,
 }
-UNWANTED = {  # why a sample is left out whose label `labels` does not name
+UNWANTED = {  # why an item is left out whose label `labels` does not name
     Origin.LABELLED: "with a label of your own",
     Origin.REVIEWED: "with a reviewed suggestion",
     Origin.ACCEPTED: "accepted in bulk",
@@ -54,25 +61,38 @@ class Request:
     suggested_by: str | None  # run that wrote it
     splits: tuple[str, ...]  # tags that become folders; empty: no folders
     include_synthetic: bool
+    unlabelled: str | None = None  # a name that counts as no label
+
+
+class Place(NamedTuple):
+    """Where an item is: the first columns of its row."""
+
+    id: str  # of the sample, or of the box
+    sample_id: str
+    path: str
+    box: tuple[float, ...] | None  # left, top, width and height, as fractions of the image; None: the item is a sample
 
 
 class Row(NamedTuple):
-    """A sample of the export."""
+    """An item of the export."""
 
     id: str
+    sample_id: str
     path: str
+    box: tuple[float, ...] | None
     label: str
     origin: str
     confidence: float | None
-    split: str  # "" without splits
     run: str | None  # that gave the label, or made the sample
+    split: str = ""  # "" without splits
 
 
 class Selection(NamedTuple):
-    """The rows, and the number of samples that are left out by reason."""
+    """The rows, and what is left out."""
 
     rows: list[Row]
-    left_out: dict[str, int]
+    left_out: dict[str, int]  # items by reason
+    notes: list[str]  # sentences on boxes
 
 
 def read_wanted(labels: str | Sequence[str]) -> tuple[str, ...]:
@@ -107,72 +127,135 @@ def _listed(values: str | Sequence[str]) -> list[str]:
 
 
 def select(samples: Any, request: Request) -> Selection:
-    """Chooses the samples.
+    """Chooses the items.
 
     Raises:
-        ValueError: there is none, or one has two of the splits' tags
+        ValueError: there is none, boxes are in pixels, or a sample has two of the splits' tags
     """
-    field, more = request.label_field, request.suggestions
-    columns = ["id", "filepath", "tags", f"{field}.label", f"{field}.confidence", *provenance_paths(field)[:2]]
-    columns += [f"{more}.{name}" for name in ("label", "confidence", "status")] if more else []
-    has_synthetic = bool(root_dataset(samples).has_field(f"{SYNTHETIC}.run"))
-    columns += [f"{SYNTHETIC}.run"] if has_synthetic else []
+    read = _read(samples, request)
+    places = _places(samples, request.label_field, read)
     rows: list[Row] = []
     left_out: Counter[str] = Counter()
-    for values in zip(*with_all_fields(samples).values(columns), strict=True):
-        sample_id, path, tags, *label = values
-        maker = label.pop() if has_synthetic else None
-        row = _row(sample_id, path, label, request)
+    partial: set[str] = set()  # samples of which an item is left out
+    for place, problem, tags, maker, *label in zip(*places, *read.values(), strict=True):
+        row = _row(place, label, request)
         if SYNTHETIC in (tags or ()):
-            is_usable = REJECTED not in tags and or_none(label[0]) is not None
-            if not request.include_synthetic or not is_usable:
-                left_out[IS_SYNTHETIC] += 1
-                continue
-            row = Row(sample_id, path, label[0], Origin.SYNTHETIC, None, "", maker)
-        if row is None or (row.origin in UNWANTED and row.origin not in request.wanted):
-            left_out[UNWANTED[Origin(row.origin)] if row else NO_LABEL] += 1
+            row = Row(*place, label[0], Origin.SYNTHETIC, None, maker)
+        reason = _why_left_out(row, tags or (), request) or problem
+        if row is None or reason:
+            left_out[reason] += 1
+            partial.add(place.sample_id)
             continue
-        own = [tag for tag in request.splits if tag in (tags or ())]
-        if own[1:]:
-            raise InvalidInput(
-                f"sample {sample_id} has the tags {' and '.join(map(repr, own))} of splits: remove one of them"
-            )
-        if request.splits and not own:
-            left_out[NO_SPLIT] += 1
-            continue
-        rows.append(row._replace(split=own[0] if own else ""))
+        rows.append(row._replace(split=next((tag for tag in request.splits if tag in (tags or ())), "")))
     if not rows:
         raise InvalidInput(_why_none(samples, request, left_out))
-    return Selection(rows, dict(left_out))
+    if not items.has_boxes(samples, request.label_field):
+        return Selection(rows, dict(left_out), [])
+    empty = count(samples) - len({place.sample_id for place in places[0]})
+    rows, notes = _clip(rows)
+    return Selection(rows, dict(left_out), [*notes, *_image_notes(rows, partial, empty)])
 
 
-def _row(sample_id: str, path: str, label: list[Any], request: Request) -> Row | None:
-    """The row of a real sample, of whatever origin; None where it has no label.
+def _read(samples: Any, request: Request) -> dict[str, list[Any]]:
+    """Columns with a row for each item: ids, file and box, then tags, maker, and its label."""
+    field, more = request.label_field, request.suggestions
+    maker = f"{SYNTHETIC}.run" if root_dataset(samples).has_field(f"{SYNTHETIC}.run") else ""
+    where = ["id", items.SAMPLE_ID, "filepath"]
+    where += [f"{field}.{items.shape_of(samples, field)}"] if items.has_boxes(samples, field) else []
+    label = [f"{field}.label", f"{field}.confidence", *provenance_paths(field)[:2]]
+    label += [f"{more}.{name}" for name in ("label", "confidence", "status")] if more else []
+    columns = [*where, "tags", *([maker] if maker else []), *label]
+    read = dict(zip(columns, items.values(with_all_fields(samples), columns), strict=True))
+    makers = read[maker] if maker else [None] * len(read["id"])
+    return {name: read[name] for name in [*where, "tags"]} | {"maker": makers} | {name: read[name] for name in label}
+
+
+def _places(samples: Any, field: str, read: dict[str, list[Any]]) -> tuple[list[Place], list[str]]:
+    """Where each item is, and why it cannot be exported, "" where it can; takes their columns out of `read`."""
+    ids, sample_ids, paths = (read.pop(name) for name in ("id", items.SAMPLE_ID, "filepath"))
+    if not items.has_boxes(samples, field):
+        return [Place(*row, None) for row in zip(ids, sample_ids, paths, strict=True)], [""] * len(ids)
+    boxes, problems = check_boxes(field, ids, read.pop(f"{field}.{items.shape_of(samples, field)}"))
+    rows = zip(ids, sample_ids, paths, map(tuple, boxes.tolist()), strict=True)
+    return [Place(*row) for row in rows], problems.tolist()
+
+
+def _why_left_out(row: Row | None, tags: Sequence[str], request: Request) -> str:
+    """Why an item is left out; "" where it is exported.
+
+    Raises:
+        ValueError: its sample has two of the splits' tags
+    """
+    if row is None:
+        return NO_LABEL
+    if row.origin == Origin.SYNTHETIC:
+        if not request.include_synthetic or REJECTED in tags or or_none(row.label) is None:
+            return IS_SYNTHETIC
+    elif row.origin not in request.wanted:
+        return UNWANTED[Origin(row.origin)]
+    own = [tag for tag in request.splits if tag in tags]
+    if own[1:]:
+        raise InvalidInput(
+            f"sample {row.sample_id} has the tags {' and '.join(map(repr, own))} of splits: remove one of them"
+        )
+    return NO_SPLIT if request.splits and not own else ""
+
+
+def _clip(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+    """The rows with their boxes inside the images, and a sentence on those that reached out."""
+    boxes = np.array([row.box for row in rows])
+    clipped = box_geometry.clip(boxes)
+    outside = int((np.abs(clipped - boxes).max(axis=1) > CLIPPED).sum())
+    notes = [f"{counted(outside, 'box', 'reaches', 'reach')} out of the image, and {_is(outside)} clipped to it."]
+    inside = zip(rows, map(tuple, clipped.tolist()), strict=True)
+    return [row._replace(box=box) for row, box in inside], notes if outside else []
+
+
+def _image_notes(rows: Sequence[Row], partial: set[str], empty: int) -> list[str]:
+    """Sentences on images of which some boxes are left out, and on images without any."""
+    notes = []
+    images = len({row.sample_id for row in rows} & partial)
+    if images:
+        notes.append(
+            f"{counted(images, 'image', 'has', 'have')} boxes that are left out, background to a detector: "
+            "label or delete them, or leave those images out of the view."
+        )
+    if empty:
+        notes.append(f"{counted(empty, 'image', 'has', 'have')} no box, and {_is(empty)} left out.")
+    return notes
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def _row(place: Place, label: list[Any], request: Request) -> Row | None:
+    """The row of a real item, of whatever origin; None where it has no label.
 
     Args:
         label: text, confidence, run and review of the label, and text, confidence and status of the suggestion
     """
     text, confidence, run, review, *suggested = label
-    if or_none(text) is not None:
+    if or_none(text) is not None and text != request.unlabelled:
         is_own = not (isinstance(run, str) and RUN_KEY.fullmatch(run))
         origin = Origin.LABELLED if is_own else ORIGINS.get(review, Origin.ACCEPTED)
-        return Row(sample_id, path, text, origin, confidence, "", None if is_own else run)
+        return Row(*place, text, origin, confidence, None if is_own else run)
     if suggested and Origin.ACCEPTED in request.wanted:
         text, confidence, status = suggested
         if status == Status.ACCEPTED and or_none(text) is not None:
-            return Row(sample_id, path, text, Origin.ACCEPTED, confidence, "", request.suggested_by)
+            return Row(*place, text, Origin.ACCEPTED, confidence, request.suggested_by)
     return None
 
 
 def _why_none(samples: Any, request: Request, left_out: Counter[str]) -> str:
-    name = root_dataset(samples).name
+    name, noun = root_dataset(samples).name, items.noun(samples, request.label_field)
     if left_out[NO_SPLIT]:
-        count = counted(left_out[NO_SPLIT], "sample")
+        number = counted(left_out[NO_SPLIT], noun)
         return (
-            f"none of the {count} of {name!r} with a label has a tag of splits ({', '.join(request.splits)}): "
+            f"none of the {number} of {name!r} with a label has a tag of splits ({', '.join(request.splits)}): "
             "evenset.split_dataset gives them, or leave splits out"
         )
     return (
-        f"no sample of {name!r} has a label in {request.label_field!r} that is {' or '.join(request.wanted)}: "
+        f"no {noun} of {name!r} has a label in {request.label_field!r} that is {' or '.join(request.wanted)}: "
         f"name other labels ({', '.join(WANTED)}), or label some first"
     )

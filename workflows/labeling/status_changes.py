@@ -16,7 +16,7 @@ from ..data.fields import DB_BATCH
 from ..data.internals import aggregate
 from ..data.label_fields import set_attributes
 from ..data.label_text import has_label, or_none
-from ..data.status import Status
+from ..data.status import REJECTED, Status
 from .decision import Suggestions
 
 SUGGESTED = (Status.ACCEPTED.value, Status.REVIEW.value)
@@ -66,7 +66,7 @@ def find_changes(dataset: Any, target: Target) -> tuple[dict[str, Change], int]:
         if i not in is_accepted or status is None:  # somebody emptied it
             continue
         if (
-            suggestion is None
+            or_none(suggestion) is None
             or status not in SUGGESTED
             or (labels and labels[0][row] != target.unlabelled_name and or_none(labels[0][row]))
         ):
@@ -84,7 +84,7 @@ def count_changes(dataset: Any, target: Target) -> tuple[int, int]:
         found, decided = find_changes(dataset, target)
         return len(found), decided
     status, label_field = f"{target.field}.status", target.label_of(dataset)
-    is_open = [{"$gt": [f"${target.field}.label", None]}, {"$in": [f"${status}", list(SUGGESTED)]}]
+    is_open = [{"$gt": [f"${target.field}.label", REJECTED]}, {"$in": [f"${status}", list(SUGGESTED)]}]
     if label_field:
         is_open.append({"$not": [has_label(label_field).to_mongo()]})
 

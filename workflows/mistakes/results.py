@@ -116,11 +116,11 @@ def _mostly_flagged(verdict: Verdict, class_ids: np.ndarray, names: list[str]) -
 
 
 def _notes(labels: Labels, predictions: OutOfFold, verdict: Verdict, flags: BoxFlags | None, field: str) -> list[str]:
-    notes = list(labels.notes)
+    notes, noun = list(labels.notes), "box" if labels.has_boxes else "sample"
     if verdict.contradicted.any():
         notes.append(
             f"{counted(int(verdict.contradicted.sum()), 'label', 'is', 'are')} contradicted by a near-duplicate, and "
-            "listed first: the reason names the sample whose label fits better, and stays."
+            f"listed first: the reason names the {noun} whose label fits better, and stays."
         )
     if rare := _mostly_flagged(verdict, labels.class_ids[predictions.rows], labels.names):
         notes.append(

@@ -101,13 +101,13 @@ def reasons(labels: Labels, predictions: OutOfFold, verdict: Verdict) -> list[st
     counts = label_errors.neighbour_label_counts(class_ids, predictions.neighbours, len(names))
     neighbours = counts.sum(axis=1)
     predicted, probability = predictions.single.argmax(axis=1), predictions.single.max(axis=1)
-    sentences = []
+    nouns, sentences = "boxes" if labels.has_boxes else "samples", []
     for i, suggestion in enumerate(verdict.suggestions):
         parts = [_contradiction(labels, predictions, verdict, i)] if verdict.contradicted[i] else []
         if verdict.too_few[i]:
             parts.append(f"too few labels of {names[class_ids[i]]!r} to judge it")
         if neighbours[i]:
-            parts.append(f"{counts[i, suggestion]} of {neighbours[i]} nearest samples are {names[suggestion]!r}")
+            parts.append(f"{counts[i, suggestion]} of {neighbours[i]} nearest {nouns} are {names[suggestion]!r}")
         opinion = "agrees" if predicted[i] == suggestion else f"says {names[predicted[i]]!r}"
         parts.append(f"a model that has not seen the label {opinion} at {probability[i]:.2f}")
         sentences.append("; ".join(parts))
@@ -122,4 +122,5 @@ def _contradiction(labels: Labels, predictions: OutOfFold, verdict: Verdict, row
     other, suggestion = predictions.rows[verdict.contradictions[row]], labels.names[verdict.suggestions[row]]
     noun = "box" if labels.has_boxes else "sample"
     duplicate = f"{Path(file_of(labels.paths[other])).name} ({noun} {labels.ids[other]}) is {suggestion!r}"
-    return f"samples that are nearly the same have different labels, {listed}: {duplicate}"
+    nouns = "boxes" if labels.has_boxes else "samples"
+    return f"{nouns} that are nearly the same have different labels, {listed}: {duplicate}"

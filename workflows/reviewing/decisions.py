@@ -128,7 +128,7 @@ def _check_suggestion(decision: Decision, suggestion: str | None, field: str) ->
     """Accepting and rejecting need the suggestion that was seen."""
     if decision.action == ReviewAction.CORRECT:
         return
-    if suggestion is None:
+    if or_none(suggestion) is None:
         column = _column(decision.place, "decision")
         raise InvalidInput(f"{column}: it has no suggestion in {field!r} to {decision.action}")
     if decision.label not in (None, suggestion):

@@ -17,7 +17,7 @@ from ..data.fields import DB_BATCH
 from ..data.internals import root_dataset
 from ..data.label_edits import Found, Line
 from ..data.provenance import NOBODY_LOOKED, PROVENANCE, REVIEWED, ReviewAction, Reviewed, Selection, provenance_paths
-from ..data.status import Status
+from ..data.status import REJECTED, Status
 from ..display.tables import counted
 from ..runs import lifecycle, records, review_undo, run_files
 from ..runs.arguments import Progress
@@ -211,8 +211,9 @@ def _lines(run: Run, item_id: str, review: Review, found: Found, selection: Sele
         new = {**unique, "label": name, "confidence": None, **provenance}
         yield label_edits.change(item_id, sample_id, review.label_field, old, new)
     if suggestion is not None:
-        after = {**suggestion, "_id": ObjectId(), "label": name, "confidence": None}  # with an id of its own
-        if review.is_of_mistakes:  # the label that stays: the App's grid would show None as "null"
+        shown = REJECTED if name is None else name
+        after = {**suggestion, "_id": ObjectId(), "label": shown, "confidence": None}  # with an id of its own
+        if review.is_of_mistakes:  # the label that stays
             stays = (old or {}).get("label") if name is None else name
             after.update(label=stays, **box_corrections.DECIDED)
         else:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NamedTuple, ParamSpec, TypeVar, get_args, get
 
 from ...models.errors import InvalidInput, InvalidType
 from ...models.settings import MAX_TEXT, WORDS, check_text, shown
+from ..data.group_slices import active
 from ..data.internals import dataset_id, root_dataset
 from ..display import progress_bar
 from . import records
@@ -85,11 +86,11 @@ Progress = Annotated[
 
 
 def public(function: Callable[P, R]) -> Callable[P, R]:
-    """Makes a function of the SDK check its arguments.
+    """Makes a function of the SDK check its arguments, and work on one slice of a grouped dataset.
 
     Raises:
         TypeError: `samples` is not a dataset or view, or an argument is missing or unknown
-        ValueError: another bad argument, or `resume` is not a stopped run of this workflow
+        ValueError: another bad argument, `resume` is not a stopped run of this workflow, or a slice is not there
     """
     signature = inspect.signature(function)
 
@@ -100,9 +101,12 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
         except TypeError as error:
             raise InvalidType(f"{function.__name__}: {error}") from None
         bound.arguments.update(check(function, bound.arguments))
-        if bound.arguments.get("resume") is not None:
-            _check_resumable(bound.arguments["samples"], bound.arguments["resume"], function.__name__)
-        return function(*bound.args, **bound.kwargs)
+        if "samples" not in bound.arguments:
+            return function(*bound.args, **bound.kwargs)
+        with active(bound.arguments["samples"], bound.arguments.get("group_slice")) as bound.arguments["samples"]:
+            if bound.arguments.get("resume") is not None:
+                _check_resumable(bound.arguments["samples"], bound.arguments["resume"], function.__name__)
+            return function(*bound.args, **bound.kwargs)
 
     return checked
 

@@ -24,7 +24,7 @@ MAX_NAMES = 5  # of classes in a sentence
 MAX_FIRST = 30  # samples to label first
 NOTHING_LEFT = {  # by the noun of an item
     items.SAMPLE: "Checked, labelled, even, split and exported: nothing is left to do here.",
-    items.BOX: "Checked, labelled and split: nothing is left to do here.",
+    items.BOX: "Checked, labelled, split and exported: nothing is left to do here.",
 }
 START, ACCEPT, FIRST, TARGET, PROBLEMS = "start", "accept", "first", "target", "problems"  # events of a step
 
@@ -212,11 +212,12 @@ def _split(counts: Overview, findings: Findings) -> list[Step]:
 
 def _export(counts: Overview, findings: Findings) -> list[Step]:
     last = findings.last
-    if counts.noun != items.SAMPLE or len(_sizes(counts)) < 2 or last.is_exported:
+    if len(_sizes(counts)) < 2 or last.is_exported:
         return []
     again = "export_dataset" in findings.done
     sentence = "The last export lacks what has changed since" if again else "No folder for a training program yet"
-    reason = f"{counted(sum(_sizes(counts)), 'image')} with their labels, a manifest and a model card."
+    noun = "image" if counts.noun == items.SAMPLE else counts.noun
+    reason = f"{counted(sum(_sizes(counts)), noun)} with their labels, a manifest and a model card."
     return [Step(sentence, reason, "Export", operator="export_dataset", params=last.export or {})]
 
 

@@ -29,7 +29,8 @@ def start_next_round(dataset: Any, run_key: str) -> str:
     inputs["output_field"] = _next_field(
         dataset, inputs["output_field"], {job.get("output_field") for job in under_way}
     )
-    samples = lookup.samples_of(dataset, run_key)
+    with lookup.slice_of(dataset, run_key):
+        samples = lookup.samples_of(dataset, run_key)
     worker.start_worker(samples, "auto_label", {**inputs, **record.settings}, awaited=False)
     return str(inputs["output_field"])
 

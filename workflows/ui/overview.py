@@ -61,8 +61,8 @@ def count(samples: Any, label_field: str, suggestions: str | None, unlabelled_na
     pipeline: list[Any] = [{"$project": dict.fromkeys(fields, 1)}]
     if items.has_boxes(samples, label_field):
         samples = items.source(samples, label_field)
-        pipeline += [{"$unwind": label}, {"$set": {"suggestion": _of_box(samples, label, suggestions)}}]
-        suggestion = "$suggestion"
+        pipeline += _joined_boxes(samples, label, suggestions)
+        label, suggestion = "$own", "$suggestion"
     keys = dict(
         label=f"{label}.label",
         suggestion=f"{suggestion}.label" if suggestions else None,
@@ -78,7 +78,7 @@ def count(samples: Any, label_field: str, suggestions: str | None, unlabelled_na
         state = SYNTHETIC if key["synthetic"] else Status.LABELLED if known is not None else key.get("status")
         unlabelled += row["count"] if known is None and state != SYNTHETIC else 0
         blank += row["count"] if known is None and key.get("label") not in (None, unlabelled_name) else 0
-        name = known if known is not None else key.get("suggestion") if state in SUGGESTED else None
+        name = known if known is not None else or_none(key.get("suggestion")) if state in SUGGESTED else None
         if name is not None:
             classes.setdefault(name, dict.fromkeys(STATES, 0))[state] += row["count"]
     return Overview(dict(sorted(classes.items(), key=_descending)), unlabelled, blank, noun)
@@ -94,12 +94,28 @@ def count_view(view: Any, label_field: str, *names: str | None) -> Overview | No
         return None
 
 
-def _of_box(samples: Any, label: str, suggestions: str | None) -> Any:
-    """MongoDB's expression of the suggestion for an unwound box; None without suggestions."""
+def _joined_boxes(samples: Any, label: str, suggestions: str | None) -> list[Any]:
+    """Stages of MongoDB after which each box is a document with its label `own`, and its suggestion.
+
+    Grouped by id: a search in the list of suggestions for each box would be quadratic in the boxes of an image.
+    """
     if suggestions is None:
-        return None
-    speaks_of = {"$eq": ["$$this.item", {"$toString": f"{label}._id"}]}
-    return {"$first": {"$filter": {"input": f"${items.root_of(samples, suggestions)}", "cond": speaks_of}}}
+        return [{"$unwind": label}, {"$set": {"own": label}}]
+    rows = [
+        {"$map": {"input": {"$ifNull": [path, []]}, "in": {"item": item, name: named}}}
+        for path, item, name, named in (
+            (label, {"$toString": "$$this._id"}, "own", {"label": {"$ifNull": ["$$this.label", None]}}),
+            (f"${items.root_of(samples, suggestions)}", "$$this.item", "suggestion",
+             {"label": "$$this.label", "status": "$$this.status"}),
+        )
+    ]  # fmt: skip
+    of_item = {name: {"$max": f"$row.{name}"} for name in ("own", "suggestion")}
+    return [
+        {"$project": {"tags": 1, "row": {"$concatArrays": rows}}},
+        {"$unwind": "$row"},
+        {"$group": {"_id": {"sample": "$_id", "item": "$row.item"}, "tags": {"$first": "$tags"}, **of_item}},
+        {"$match": {"own": {"$ne": None}}},  # a suggestion alone is of a box that the view hides, or was deleted
+    ]
 
 
 def label_notes(counts: Overview, label_field: str) -> list[str]:

@@ -12,9 +12,9 @@ import numpy as np
 from ...models.vectors import unit_rows
 from ..data import folders, items
 from ..data.internals import root_dataset
-from ..data.label_text import has_label, or_none
+from ..data.label_text import has_label, is_known, or_none
 from ..data.labels import SYNTHETIC
-from ..data.status import Status
+from ..data.status import REJECTED, Status
 from ..runs import cached_arrays, lookup, records
 from ..runs.lookup import writer_of
 from ..training.embedding_source import kept_vectors
@@ -32,8 +32,8 @@ FILES = (  # of a run, with its array
 
 def waiting(dataset: Any, field: str, label_field: str) -> Any:
     """The samples in review without a label, and not rejected; not for boxes."""
-    in_review = {f"{field}.status": Status.REVIEW.value, f"{field}.label": {"$ne": None}, "tags": {"$ne": SYNTHETIC}}
-    return dataset.match(in_review).match(~has_label(label_field))
+    suggested = {f"{field}.status": Status.REVIEW.value, f"{field}.label": {"$nin": [None, REJECTED]}}
+    return dataset.match({**suggested, "tags": {"$ne": SYNTHETIC}}).match(~has_label(label_field))
 
 
 def read_waiting(
@@ -47,23 +47,38 @@ def read_waiting(
     if not items.has_boxes(dataset, label_field):
         view = waiting(dataset, field, label_field)
         return list((view if ids is None else view.select(list(ids))).values(["id", *paths]))
+    suggested, open_ = _waiting_boxes(dataset, field, label_field)
+    if ids is not None:
+        suggested &= items.has_id(dataset, field, ids)
+        open_ &= items.has_id(dataset, label_field, ids)
+    tables = []
+    for name, condition in ((field, suggested), (label_field, open_)):
+        columns = [f"{name}.{items.key_of(dataset, name)}", *(path for path in paths if path.startswith(f"{name}."))]
+        read = items.values(dataset.filter_labels(name, condition), columns)
+        tables.append({row[0]: dict(zip(columns, row, strict=True)) for row in zip(*read, strict=True)})
+    rows = {i: own | tables[1][i] for i, own in tables[0].items() if i in tables[1]}
+    return [[*rows], *([row[path] for row in rows.values()] for path in paths)]
+
+
+def _waiting_boxes(dataset: Any, field: str, label_field: str) -> tuple[Any, Any]:
+    """Expressions on a suggestion that is in review and not rejected, and on a label that is none."""
+    from fiftyone import ViewField as F
+
     unlabelled = lookup.unlabelled_name(dataset, field)
-    in_review = {items.leaf(dataset, f"{field}.status"): Status.REVIEW.value}
-    view = dataset.match(in_review) if ids is None else items.holding(dataset, label_field, ids)
-    columns = ["id", f"{field}.status", f"{field}.label", f"{label_field}.label"]
-    read = items.values(view, [*columns, *paths])
-    waits = [
-        status == Status.REVIEW and suggestion is not None and (label == unlabelled or or_none(label) is None)
-        for status, suggestion, label in zip(*read[1:4], strict=True)
-    ]
-    return [list(itertools.compress(column, waits)) for column in (read[0], *read[4:])]
+    return (F("status") == Status.REVIEW.value) & is_known(F("label")), ~is_known(F("label"), unlabelled)
 
 
 def count_waiting(dataset: Any, field: str, label_field: str) -> int:
     """Items in review without a label, and not rejected."""
-    if items.has_boxes(dataset, label_field):
-        return len(read_waiting(dataset, field, label_field)[0])
-    return len(waiting(dataset, field, label_field))
+    if not items.has_boxes(dataset, label_field):
+        return len(waiting(dataset, field, label_field))
+    from fiftyone import ViewField as F
+
+    suggested, open_ = _waiting_boxes(dataset, field, label_field)
+    names = ((field, suggested, F(items.ITEM)), (label_field, open_, F("_id").to_string()))
+    first, second = (F(items.root_of(dataset, name)).filter(fits).map(item) for name, fits, item in names)
+    in_review = dataset.match({items.leaf(dataset, f"{field}.status"): Status.REVIEW.value})
+    return int(in_review.sum(first.intersection(second).length()) or 0)
 
 
 def most_informative(dataset: Any, field: str, label_field: str, count: int = 50) -> list[str]:

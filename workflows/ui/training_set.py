@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ...models.settings import SplitSettings
+from ..data import items
 from ..data.label_text import count_labels
 from ..data.labels import PARENT, REJECTED, SYNTHETIC
 from ..data.provenance import REVIEWED, Reviewed
@@ -83,6 +84,6 @@ def _extend(split: RunRecord) -> dict[str, Any]:
 
 def _export(dataset: Any, label_field: str) -> dict[str, Any]:
     """With labels that were accepted in bulk, where there are any."""
-    path = f"{label_field}.{REVIEWED}"
+    path = items.leaf(dataset, f"{label_field}.{REVIEWED}")
     has_bulk = dataset.has_field(path) and dataset.match({path: Reviewed.BULK.value}).limit(1).count()
     return {"labels": "labelled, reviewed, accepted"} if has_bulk else {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from evenset.models.quality import box_geometry
@@ -39,6 +41,27 @@ def test_of_many_copies_one_stays_and_all_others_name_it(monkeypatch):
         rows(BOX, BOX, NEAR, BOX), np.zeros(4, dtype=np.int64), np.array([3, 1, 2, 4.0]), 0.9
     )
     assert same.counterparts.tolist() == [1, -1, 1, 1]
+
+
+def test_pairs_are_those_of_all_overlaps():
+    rng = np.random.default_rng(0)
+    boxes = np.repeat(rng.uniform(0.01, 0.5, (60, 4)), 4, axis=0) + rng.normal(0, 0.003, (240, 4))
+    for least in (0.5, 0.9, 1.0):
+        ious = box_geometry.overlaps(boxes, boxes)
+        expected = sorted((i, j) for j, i in np.argwhere(ious >= least).tolist() if i < j)
+        pairs = box_geometry._pairs(boxes, least)
+        assert sorted(pair[:2] for pair in pairs) == expected
+        assert all(iou == pytest.approx(ious[i, j]) for i, j, iou in pairs)
+
+
+def test_a_hundred_thousand_boxes_of_one_image_take_seconds():
+    rng = np.random.default_rng(0)
+    boxes = np.concatenate([rng.uniform(0, 0.99, (100_000, 2)), rng.uniform(0.001, 0.01, (100_000, 2))], axis=1)
+    boxes[1] = boxes[0]
+    began = time.perf_counter()
+    same = box_geometry.duplicates(boxes, np.zeros(len(boxes), dtype=np.int64), np.zeros(len(boxes)), 0.9)
+    assert same.counterparts[1] == 0 and (same.counterparts >= 0).sum() < 50
+    assert time.perf_counter() - began < 20  # all pairs: ten minutes
 
 
 def test_boxes_of_other_images_and_lesser_overlaps_are_no_duplicates():

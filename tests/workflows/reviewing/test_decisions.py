@@ -25,7 +25,7 @@ def test_a_label_that_repeats_the_suggestion_is_seen_and_another_one_corrected(s
 
     assert column(dataset, "ground_truth.label") == ["cat", "cat", None, "cat"]
     assert column(dataset, "ground_truth.evenset_review") == ["seen", "corrected", None, None]  # an original stays one
-    assert column(dataset, "auto_label.label") == ["cat", "cat", None, "cat"]
+    assert column(dataset, "auto_label.label") == ["cat", "cat", "", "cat"]
     assert column(dataset, "auto_label.status") == ["labelled", "labelled", "review", "labelled"]
     assert (results.changed, results.action, results.unwritten) == (4, "mixed", 0)
     assert "4 suggestions of 'auto_label' decided" in str(results)

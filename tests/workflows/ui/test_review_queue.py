@@ -31,7 +31,7 @@ def test_the_decisions_of_a_sitting_are_one_run_and_each_can_be_taken_back(sugge
     assert labels.values("ground_truth.evenset_review") == ["seen", "corrected", None]
     assert labels.values("ground_truth.evenset_run") == [key, key, None]
     assert labels.values("ground_truth.evenset_selection") == ["queue", "queue", None]
-    assert labels.values("auto_label.label") == [suggestion, "class 1", None]
+    assert labels.values("auto_label.label") == [suggestion, "class 1", ""]  # None: the grid would show "null"
     assert not {first, second, third} & ids_in_review(suggested) - {third}
     results = load_results(suggested, key)
     assert (results.changed, results.action) == (3, "mixed")
