@@ -45,7 +45,7 @@ def read_boxes(
     check_distinct(field, ids)
     boxes = as_array(shapes)
     reasons = _reasons(boxes)
-    _check_fractions(field, boxes)
+    check_fractions(field, boxes)
     rows = np.flatnonzero(reasons == "")
     where, margin, shape = [files[i] for i in rows.tolist()], crop.box_margin, crop.box_shape
     numbers = zip(where, boxes[rows].tolist(), strict=True)
@@ -108,7 +108,7 @@ def _reasons(boxes: np.ndarray) -> np.ndarray:
     return np.select(conditions, [NO_NUMBERS, NO_AREA, OUTSIDE], "")
 
 
-def _check_fractions(field: str, boxes: np.ndarray) -> None:
+def check_fractions(field: str, boxes: np.ndarray) -> None:
     """Raises ValueError where most boxes have coordinates in pixels."""
     usable = boxes[np.isfinite(boxes).all(axis=1)]
     far = (usable[:, :2] + usable[:, 2:]).max(axis=1, initial=0) > PIXELS
