@@ -13,6 +13,7 @@ from .data.labels import Labels, Reading, read_labels, require_classes
 from .data.predicted_boxes import check_predictions
 from .mistakes import box_flags, box_table, detector, detector_flags, folds, out_of_fold, output_field
 from .mistakes.config import MistakeConfig
+from .mistakes.detector_vectors import crop_vectors
 from .mistakes.dismissed import find_dismissed
 from .mistakes.results import MistakeResults, summarise
 from .mistakes.verdict import judge
@@ -145,8 +146,10 @@ def _judge(
     flags, geometry = None, config.geometry
     if (geometry.geometry or detected) and items.list_of(run.dataset, inputs.label_field) == "detections":
         table = box_table.read_once(run, samples, inputs.label_field)
-        vectors = detector_flags.Vectors()
-        by_detector = detected and detector_flags.find_once(run, detected, table, labels.names, config, vectors)
+        by_detector = None
+        if detected:
+            vectors = crop_vectors(run, labels, source, detected, config)
+            by_detector = detector_flags.find_once(run, detected, table, labels.names, config, vectors)
         min_iou = geometry.duplicate_iou if geometry.geometry else None
         flags = box_flags.judge_boxes(table, labels.ids[predictions.rows], verdict, min_iou, by_detector)
     output_field.write(run, labels, predictions, verdict, flags)

@@ -99,6 +99,11 @@ def _box(shape: Any) -> tuple[float, ...]:
         return (np.nan,) * 4
 
 
+def usable_boxes(boxes: np.ndarray) -> np.ndarray:
+    """Indices of the boxes that can be cropped [n]."""
+    return np.flatnonzero(_reasons(boxes) == "")
+
+
 def _reasons(boxes: np.ndarray) -> np.ndarray:
     """Why each box cannot be cropped, "" where it can [M]."""
     left, top, width, height = boxes.T

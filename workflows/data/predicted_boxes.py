@@ -34,6 +34,7 @@ class Detected(NamedTuple):
 
     predictions: BoxColumns
     confidence: np.ndarray  # of each prediction, 0..1 [P]
+    files: np.ndarray  # image of each prediction, text [P]
     labels: BoxColumns  # also those without a label, and those that the view hides [L]
     crowds: np.ndarray  # whether a labelled box is around several objects [L]
     unjudged: int  # samples with labels on which the detector never ran
@@ -103,14 +104,15 @@ def read_detected(samples: Any, label_field: str, predictions: str) -> Detected:
     both = labelled.exists(predictions)
     unjudged, ids = labelled.count("id") - both.count("id"), both.values("id")
     everything = root_dataset(samples).select(ids)
-    own, confidence = _read(everything, predictions, "confidence")
+    own, confidence, files = _read(everything, predictions, "confidence")
     usable = has_area(own.boxes)
-    labels, crowds = _read(everything, label_field, CROWD)
+    labels, crowds, _ = _read(everything, label_field, CROWD)
     shown = items.values(both, ["id", f"{label_field}.label"])[0]
     has_place = has_area(labels.boxes)
     return Detected(
         predictions=_take(own, usable),
         confidence=np.array(confidence, dtype=np.float64)[usable],
+        files=np.array(files, dtype=str)[usable],
         labels=_take(labels, has_place),
         crowds=np.array([value is True for value in crowds], dtype=bool)[has_place],
         unjudged=unjudged,
@@ -119,14 +121,16 @@ def read_detected(samples: Any, label_field: str, predictions: str) -> Detected:
     )
 
 
-def _read(samples: Any, field: str, attribute: str) -> tuple[BoxColumns, list[Any]]:
-    """The boxes of a field, and the values of an attribute, None where the field does not have it."""
+def _read(samples: Any, field: str, attribute: str) -> tuple[BoxColumns, list[Any], list[str]]:
+    """The boxes of a field, the values of an attribute, None where the field does not have it, and the files."""
     has_attribute = samples.has_field(items.leaf(samples, f"{field}.{attribute}"))
-    paths = ["id", items.SAMPLE_ID, f"{field}.label", f"{field}.bounding_box"]
-    ids, sample_ids, labels, shapes, *more = items.values(samples, paths + [f"{field}.{attribute}"] * has_attribute)
+    paths = ["id", items.SAMPLE_ID, "filepath", f"{field}.label", f"{field}.bounding_box"]
+    ids, sample_ids, files, labels, shapes, *more = items.values(
+        samples, paths + [f"{field}.{attribute}"] * has_attribute
+    )
     names = {label: or_none(label) or "" for label in set(labels)}
     texts = [np.array(column, dtype=str) for column in (ids, sample_ids, [names[label] for label in labels])]
-    return BoxColumns(*texts, as_array(shapes)), more[0] if more else [None] * len(ids)
+    return BoxColumns(*texts, as_array(shapes)), more[0] if more else [None] * len(ids), files
 
 
 def _take(columns: BoxColumns, mask: np.ndarray) -> BoxColumns:

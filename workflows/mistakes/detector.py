@@ -41,7 +41,7 @@ def read_once(run: Run, samples: Any, min_iou: float) -> Detector:
         detected = read_detected(samples, inputs["label_field"], inputs["predictions"])
         arrays = {f"predictions {name}": value for name, value in detected.predictions._asdict().items()}
         arrays |= {f"labels {name}": value for name, value in detected.labels._asdict().items()}
-        arrays |= dict(confidence=detected.confidence, crowds=detected.crowds)
+        arrays |= {name: getattr(detected, name) for name in ("confidence", "files", "crowds")}
         arrays |= {name: np.array(getattr(detected, name)) for name in COUNTS}
         return {**arrays, **match(run, detected, min_iou)._asdict()}
 
@@ -50,7 +50,7 @@ def read_once(run: Run, samples: Any, min_iou: float) -> Detector:
         BoxColumns(*(kept[f"{kind} {name}"] for name in BoxColumns._fields)) for kind in ("predictions", "labels")
     )
     counts = (int(kept[name]) for name in COUNTS)
-    detected = Detected(predictions, kept["confidence"], labels, kept["crowds"], *counts)
+    detected = Detected(predictions, kept["confidence"], kept["files"], labels, kept["crowds"], *counts)
     return Detector(detected, Pairs(*(kept[name] for name in Pairs._fields)))
 
 
