@@ -7,6 +7,8 @@ and Noto, 2008): matched boxes are the positives.
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +25,7 @@ EPS = 1e-6
 TINY = 1e-12  # step between p-values of equal distances
 MAX_DIRECTIONS = 32  # principal ones of vectors: with more, few unmatched boxes are learned by heart
 MIN_UNMATCHED = 10  # with fewer there is nothing to learn from
+PAIRS_PER_FACTOR = 10  # with fewer a regression follows single pairs
 FLOOR = 0.01  # of 1 - IoU: differences below it are rounding
 NORMAL_MAD = 1.4826  # standard deviations in a median absolute deviation
 
@@ -145,9 +148,10 @@ def displacement(ious: Values, factors: Values) -> Values:
         return np.zeros(0)
     distance = np.log(np.maximum(1 - ious, FLOOR))
     rest = distance - np.median(distance)
-    if len(ious) > 10 * factors.shape[1] and np.ptp(distance) > 0:
+    if len(ious) > PAIRS_PER_FACTOR * factors.shape[1] and np.ptp(distance) > 0:
         scaled = StandardScaler().fit_transform(factors)
-        rest = distance - HuberRegressor(max_iter=1000).fit(scaled, distance).predict(scaled)
+        with contextlib.suppress(ValueError):  # its solver can fail: then all pairs are measured alike
+            rest = distance - HuberRegressor(max_iter=1000).fit(scaled, distance).predict(scaled)
     rest -= np.median(rest)
     spread = NORMAL_MAD * np.median(np.abs(rest))
     return np.asarray(rest / max(spread, EPS))

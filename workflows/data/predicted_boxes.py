@@ -63,10 +63,10 @@ def check_predictions(samples: Any, predictions: Any, label_field: str) -> None:
     if predictions == label_field:
         raise InvalidInput(f"predictions: {predictions!r} is the label field: give the field of a detector's boxes")
     if items.list_of(dataset, predictions) != "detections":
-        fits = [name for name in dataset.get_field_schema() if items.list_of(dataset, name) == "detections"]
-        others = ", ".join(name for name in fits if name != label_field) or "none"
+        names = [name for name in dataset.get_field_schema() if items.list_of(dataset, name) == "detections"]
+        fits = [name for name in names if name != label_field and items.key_of(dataset, name) != items.ITEM]
         has = "is not a field of fo.Detections" if dataset.has_sample_field(predictions) else "does not exist"
-        raise InvalidInput(f"predictions: {predictions!r} {has}: there are {others}")
+        raise InvalidInput(f"predictions: {predictions!r} {has}: there are {', '.join(fits) or 'none'}")
     if items.key_of(dataset, predictions) == items.ITEM:
         raise InvalidInput(
             f"predictions: Evenset wrote {predictions!r} from the labels, it is not a detector's: its boxes are theirs"

@@ -28,7 +28,9 @@ def crop_vectors(
 
     Boxes are described where enough of them have no match: else there is nothing to learn from them.
     """
-    pairs, own, predicted = detector.pairs, None, None
+    pairs = detector.pairs
+    own: np.ndarray | None = None
+    predicted: np.ndarray | None = None
     if (pairs.of_label < 0).sum() >= MIN_UNMATCHED:
         ids, vectors = _of_labels(run, labels, source)
         own = _select(detector.detected.labels.ids, ids, vectors)
