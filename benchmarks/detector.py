@@ -3,9 +3,9 @@ FiftyOne Brain's mistakenness, by average precision. `objects.py --part detector
 
 Data: BCCD. Of the labels 5 % are removed (missing), 3 % added (spurious: half beside a cell, half anywhere), 4 % moved
 by 15 to 50 % of their sides, and 4 % have another class. The detector is simulated, so that it is known which of its
-boxes are right: it misses about 6 %, says another class for about 3 %, and adds a false positive for every 8 cells, half
-of them beside a cell. Its boxes lie the better and its confidence is the higher, the clearer a cell is to it; false
-positives have lower confidences that overlap those of cells. Settings were chosen on the draws 100 and 101.
+boxes are right: it misses about 6 %, says another class for about 3 %, and adds a false positive for every 8 cells,
+half of them beside a cell. Its boxes lie the better and its confidence is the higher, the clearer a cell is to it;
+false positives have lower confidences that overlap those of cells. Settings were chosen on the draws 100 and 101.
 """
 
 from __future__ import annotations

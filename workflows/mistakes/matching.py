@@ -32,36 +32,44 @@ def match(run: Run, detected: Detected, min_iou: float) -> Pairs:
     pairs = Pairs(np.full(len(labels.ids), -1), np.zeros(len(labels.ids)), np.zeros(len(predictions.ids), dtype=bool))
     images = sorted({*labels.sample_ids.tolist()} & {*predictions.sample_ids.tolist()})
     rows_of = [_rows_by_image(columns) for columns in (labels, predictions)]
+    passes = [_evaluation(run, iou) for iou in (SAME_IOU, min(min_iou, SAME_IOU))]
     for number, image in enumerate(images):
         own, predicted = (rows[image] for rows in rows_of)
-        for iou in (SAME_IOU, min(min_iou, SAME_IOU)):
+        for evaluation in passes:
             free = own[pairs.of_label[own] < 0], predicted[~pairs.is_matched[predicted]]
-            _pair(run, detected, pairs, iou, *free)
+            _pair(evaluation, detected, pairs, *free)
         if number % REPORT_EVERY == 0:
             run.report("matching predictions", number, len(images))
     return pairs
 
 
+def _evaluation(run: Run, iou: float) -> Any:
+    """FiftyOne's evaluation of boxes, which registers nothing without a key."""
+    from fiftyone.utils.eval.coco import COCOEvaluation, COCOEvaluationConfig
+
+    label_field, predictions = (run.record.inputs[name] for name in ("label_field", "predictions"))
+    evaluation = COCOEvaluation(COCOEvaluationConfig(predictions, label_field, iou=iou, classwise=False))
+    evaluation.register_samples(run.dataset, None)
+    return evaluation
+
+
 def _rows_by_image(columns: BoxColumns) -> dict[str, np.ndarray]:
     order = np.argsort(columns.sample_ids, kind="stable")
     names, starts = np.unique(columns.sample_ids[order], return_index=True)
-    return dict(zip(names.tolist(), np.split(order, starts[1:]), strict=True))
+    return dict(zip(names.tolist(), np.split(order, starts[1:]), strict=bool(len(names))))
 
 
-def _pair(run: Run, detected: Detected, pairs: Pairs, iou: float, own: np.ndarray, predicted: np.ndarray) -> None:
+def _pair(evaluation: Any, detected: Detected, pairs: Pairs, own: np.ndarray, predicted: np.ndarray) -> None:
     """Matches the boxes of an image, in place."""
     import fiftyone as fo
-    from fiftyone.utils.eval.coco import COCOEvaluation, COCOEvaluationConfig
 
     if not len(own) or not len(predicted):
         return
-    label_field, field = (run.record.inputs[name] for name in ("label_field", "predictions"))
-    evaluation = COCOEvaluation(COCOEvaluationConfig(field, label_field, iou=iou, classwise=False))
-    evaluation.register_samples(run.dataset, None)
     labels = [_detection(detected.labels, row, iscrowd=bool(detected.crowds[row])) for row in own.tolist()]
     others = [_detection(detected.predictions, r, confidence=float(detected.confidence[r])) for r in predicted.tolist()]
     places = {box.id: row for box, row in zip([*labels, *others], [*own.tolist(), *predicted.tolist()], strict=True)}
-    image = {label_field: fo.Detections(detections=labels), field: fo.Detections(detections=others)}
+    image = {evaluation.gt_field: fo.Detections(detections=labels)}
+    image[evaluation.pred_field] = fo.Detections(detections=others)
     for _, _, overlap, _, label_id, prediction_id in evaluation.evaluate(image, KEY):
         if label_id is None or prediction_id is None:
             continue
