@@ -54,9 +54,11 @@ def _evaluation(run: Run, iou: float) -> Any:
 
 
 def _rows_by_image(columns: BoxColumns) -> dict[str, np.ndarray]:
+    if not len(columns.ids):
+        return {}
     order = np.argsort(columns.sample_ids, kind="stable")
     names, starts = np.unique(columns.sample_ids[order], return_index=True)
-    return dict(zip(names.tolist(), np.split(order, starts[1:]), strict=bool(len(names))))
+    return dict(zip(names.tolist(), np.split(order, starts[1:]), strict=True))
 
 
 def _pair(evaluation: Any, detected: Detected, pairs: Pairs, own: np.ndarray, predicted: np.ndarray) -> None:
