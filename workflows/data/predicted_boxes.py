@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...models.errors import InvalidInput, InvalidType
+from ...models.errors import InvalidInput
 from ...models.quality.box_geometry import has_area
 from ..display.tables import counted
 from . import items
@@ -47,16 +47,13 @@ def id_of_missing(prediction_id: str) -> str:
     return hashlib.sha1(f"missing {prediction_id}".encode()).hexdigest()[:24]
 
 
-def check_predictions(samples: Any, predictions: Any, label_field: str) -> None:
+def check_predictions(samples: Any, predictions: str, label_field: str) -> None:
     """Checks the field of a detector's boxes.
 
     Raises:
-        TypeError: it is not the name of a field
         ValueError: the field is missing, of another type, the label field itself or written by Evenset; it has no
             prediction; or a prediction has no confidence
     """
-    if not isinstance(predictions, str):
-        raise InvalidType(f"predictions has to be the name of a field, not {type(predictions).__name__}")
     dataset = root_dataset(samples)
     if items.list_of(dataset, label_field) != "detections":
         raise InvalidInput(f"predictions are compared with fo.Detections, and {label_field!r} holds other labels")
