@@ -27,6 +27,10 @@ def dataset(finished, boxed_digits):
     return finished("a detector's boxes in the panel", make)
 
 
+def act(panel, action):
+    panel.send("on_mistakes_act", action=action, turn=panel.state["mistakes"]["turn"])
+
+
 def boxes(dataset):
     dataset.reload()
     return [repr([box.to_dict() for box in sample.ground_truth.detections]) for sample in dataset]
@@ -42,11 +46,11 @@ def test_each_kind_says_what_applying_does_and_one_click_does_it(dataset):
         assert APPLY[row["kind"]] in page and page.count("data:image/jpeg") >= 2
         assert ("no box" in page) == any(row["kind"] == "missing" for row in state["rows"])
         assert (state["suggested_box"] is not None) == (row["kind"] == "moved")
-        panel.act("accept")
+        act(panel, "accept")
         assert boxes(dataset) != before and panel.state["mistakes"]["done"] == number + 1
     assert sorted(seen) == ["missing", "missing", "moved", "spurious"] and panel.state["mistakes"]["count"] == 0
     for _ in range(4):
-        panel.act("undo")
+        act(panel, "undo")
     assert boxes(dataset) == before and panel.state["mistakes"]["count"] == 4
 
 
@@ -55,14 +59,14 @@ def test_all_shown_are_applied_together_and_undone_by_one_click(dataset):
     ids = [row["id"] for row in panel.state["mistakes"]["rows"]]
     panel.send("on_mistakes_ask", action="accept", ids=ids)
     assert panel.state["mistakes"]["count"] == 0
-    panel.act("undo")
+    act(panel, "undo")
     assert boxes(dataset) == before
 
 
 def test_the_image_of_a_missing_box_opens_with_the_proposed_box_selected(dataset):
     panel = Panel(dataset).open("mistakes")
     while panel.state["mistakes"]["rows"][0]["kind"] != "missing":
-        panel.act("skip")
+        act(panel, "skip")
     _, requests = panel.execute("on_mistakes_open")
     asked = {request.operator_uri: request.params for request in requests}
     (label,) = asked["set_selected_labels"]["labels"]

@@ -47,11 +47,12 @@ def read_once(run: Run, samples: Any, min_iou: float) -> Detector:
 
     kept = run.cached_arrays("detector", compute)
     predictions, labels = (
-        BoxColumns(*(kept[f"{kind} {name}"] for name in BoxColumns._fields)) for kind in ("predictions", "labels")
+        BoxColumns(**{name.removeprefix(f"{kind} "): kept[name] for name in kept if name.startswith(f"{kind} ")})
+        for kind in ("predictions", "labels")
     )
     counts = (int(kept[name]) for name in COUNTS)
     detected = Detected(predictions, kept["confidence"], kept["files"], labels, kept["crowds"], *counts)
-    return Detector(detected, Pairs(*(kept[name] for name in Pairs._fields)))
+    return Detector(detected, Pairs(kept["of_label"], kept["ious"], kept["is_matched"]))
 
 
 def with_classes(predictions: OutOfFold, labels: Labels, detector: Detector) -> OutOfFold:
