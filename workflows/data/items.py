@@ -232,8 +232,8 @@ def holding(dataset: Any, field: str, ids: Sequence[str]) -> Any:
 
 def label_of(dataset: Any, item: str | None, *fields: str) -> list[dict[str, str]]:
     """The label of a box as the App selects it, from the first of the fields that has it; empty where none does."""
-    for field in fields if item else ():
-        view = holding(dataset, field, [item])
+    for field in fields:
+        view = holding(dataset, field, [item] if item else [])
         for sample_id, (label_id, *_) in zip(*view.values(["id", leaf(dataset, f"{field}.id")]), strict=True):
             return [dict(label_id=label_id, sample_id=sample_id, field=field)]
     return []

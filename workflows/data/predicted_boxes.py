@@ -131,4 +131,5 @@ def _read(samples: Any, field: str, attribute: str) -> tuple[BoxColumns, list[An
 
 
 def _take(columns: BoxColumns, mask: np.ndarray) -> BoxColumns:
-    return BoxColumns(*(column[mask] for column in columns))
+    ids, sample_ids, labels, boxes = (column[mask] for column in columns)
+    return BoxColumns(ids, sample_ids, labels, boxes)

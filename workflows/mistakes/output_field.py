@@ -103,8 +103,8 @@ def _with_flags(
 def _with_items(labels: Labels, rows: np.ndarray, ids: np.ndarray, sample_ids: np.ndarray) -> tuple[Labels, np.ndarray]:
     """The items with further ones, and the rows with theirs."""
     added = len(labels.ids) + np.arange(len(ids), dtype=np.int64)
-    every = dict(ids=np.concatenate([labels.ids, ids]), sample_ids=np.concatenate([labels.sample_ids, sample_ids]))
-    return replace(labels, **every), np.concatenate([rows, added])
+    every, of_samples = np.concatenate([labels.ids, ids]), np.concatenate([labels.sample_ids, sample_ids])
+    return replace(labels, ids=every, sample_ids=of_samples), np.concatenate([rows, added])
 
 
 def _with_missing(
