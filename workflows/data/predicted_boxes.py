@@ -126,8 +126,13 @@ def _read(samples: Any, field: str, attribute: str) -> tuple[BoxColumns, list[An
         samples, paths + [f"{field}.{attribute}"] * has_attribute
     )
     names = {label: or_none(label) or "" for label in set(labels)}
-    texts = [np.array(column, dtype=str) for column in (ids, sample_ids, [names[label] for label in labels])]
-    return BoxColumns(*texts, as_array(shapes)), more[0] if more else [None] * len(ids), files
+    own = BoxColumns(
+        ids=np.array(ids, dtype=str),
+        sample_ids=np.array(sample_ids, dtype=str),
+        labels=np.array([names[label] for label in labels], dtype=str),
+        boxes=as_array(shapes),
+    )
+    return own, more[0] if more else [None] * len(ids), files
 
 
 def _take(columns: BoxColumns, mask: np.ndarray) -> BoxColumns:
