@@ -13,6 +13,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
+import detector
 import numpy as np
 from measure import goal, own_database
 from tabulate import tabulate
@@ -25,10 +26,14 @@ PEER = "find_duplicates"
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="BCCD: Annotations and JPEGImages")
+    parser.add_argument("--part", choices=("geometry", "detector"), default="geometry", help="detector: detector.py")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="draws of the planted errors")
     options = parser.parse_args(arguments)
     with own_database():
         table = read(options.folder)
+        if options.part == "detector":
+            detector.run(table, options.folder, options.seeds)
+            return
         clean = flags(table)
         rows = [measure(table, clean, seed) for seed in options.seeds]
     report(table, clean, rows)

@@ -11,6 +11,7 @@ import fiftyone.operators.types as types
 
 from ..models.settings import ReviewSettings
 from ..workflows.data import items
+from ..workflows.data.box_kinds import Correction
 from ..workflows.data.status import Status
 from ..workflows.display.progress_bar import Progress
 from ..workflows.display.tables import counted, plural
@@ -129,10 +130,15 @@ def _matching(form: Form, samples: Any, field: str, action: str) -> Matching:
     target, name = target_of(form.ctx, field), form.value("class")
     config = ReviewSettings(action=action, status=form.value("status", ReviewSettings.status))
     review = Review(field, target or "", None, [name] if name else None, config, find_writer(form, field))
-    paths = ["id", f"{field}.label", f"{field}.{review.state_attribute}"]
-    columns = items.values(samples, [*paths, f"{target}.label"] if target else paths)
-    columns += [] if target else [[None] * len(columns[0])]
-    ids = {row[0] for row in zip(*columns, strict=True) if review.takes(*row)}
+    paths, kinds = ["id", f"{field}.label", f"{field}.{review.state_attribute}"], items.kind_paths(samples, field)
+    columns = items.values(samples, [*paths, *([f"{target}.label"] if target else []), *kinds])
+    if not target:
+        columns.insert(len(paths), [None] * len(columns[0]))
+    ids = {
+        item
+        for item, *row in zip(*columns, strict=True)
+        if review.takes(item, *row) and review.correction(item, *row[3:] or [None]) != Correction.NONE
+    }
     return Matching(samples, ids, len(ids))
 
 

@@ -71,7 +71,7 @@ def check_boxes(field: str, ids: Sequence[str], shapes: Sequence[Any]) -> tuple[
     """
     check_distinct(field, ids)
     boxes = as_array(shapes)
-    _check_fractions(field, boxes)
+    check_fractions(field, boxes)
     return boxes, _reasons(boxes)
 
 
@@ -108,6 +108,11 @@ def _box(shape: Any) -> tuple[float, ...]:
         return (np.nan,) * 4
 
 
+def usable_boxes(boxes: np.ndarray) -> np.ndarray:
+    """Indices of the boxes that can be cropped [n]."""
+    return np.flatnonzero(_reasons(boxes) == "")
+
+
 def _reasons(boxes: np.ndarray) -> np.ndarray:
     """Why each box cannot be cropped, "" where it can [M]."""
     left, top, width, height = boxes.T
@@ -117,7 +122,7 @@ def _reasons(boxes: np.ndarray) -> np.ndarray:
     return np.select(conditions, [NO_NUMBERS, NO_AREA, OUTSIDE], "")
 
 
-def _check_fractions(field: str, boxes: np.ndarray) -> None:
+def check_fractions(field: str, boxes: np.ndarray) -> None:
     """Raises ValueError where most boxes have coordinates in pixels."""
     usable = boxes[np.isfinite(boxes).all(axis=1)]
     far = (usable[:, :2] + usable[:, 2:]).max(axis=1, initial=0) > PIXELS

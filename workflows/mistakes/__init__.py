@@ -22,6 +22,10 @@
                  expects; none that a person dismissed before        dismissed.find_dismissed
     boxes        doubled, outside the image, of an unusual shape     box_flags.judge_boxes
                  or place for their class
+    detector     matched with its predictions by FiftyOne's          matching.match
+                 evaluation: their classes, before step 8;           detector.with_classes
+                 missing, spurious and moved boxes (positive and     detector_flags.find
+                 unlabelled learning, Elkan and Noto, 2008)
 11  suggest      the class of the highest posterior                  models.quality.label_errors.suggest
 12  explain      by duplicates, neighbours and model                 verdict.reasons
 """

@@ -10,7 +10,7 @@ from typing import Any
 from ...models.errors import InvalidInput
 from ...models.settings import ReviewSettings, split
 from ..data import items, label_edits, locks, saved_views
-from ..data.box_kinds import KIND, Correction
+from ..data.box_kinds import KIND, BoxKind, Correction
 from ..data.checks import require_fields
 from ..data.field_access import require_writable
 from ..data.fields import DB_BATCH
@@ -185,7 +185,7 @@ def _changes(run: Run, chosen: list[str], labelled: int, review: Review, *, join
             old, suggestion = labels[review.label_field] or {}, labels[review.field] or {}
             state, kind = suggestion.get(review.state_attribute), suggestion.get(KIND)
             if i in corrected:
-                lines += corrected[i]
+                lines += _with_provenance(run, review, i, corrected[i], suggestion)
             elif review.takes(i, suggestion.get("label"), state, old.get("label"), kind):
                 lines += _lines(run, i, review, found, Selection.RANDOM if i in drawn else Selection.QUEUE)
     if review.settings.action != ReviewAction.REJECT:
@@ -195,6 +195,18 @@ def _changes(run: Run, chosen: list[str], labelled: int, review: Review, *, join
         run.save()
     label_edits.save(run.folder, [*label_edits.read(run.folder), *lines])
     return lines, len(chosen) - len(reviewed_ids(lines))
+
+
+def _with_provenance(
+    run: Run, review: Review, item_id: str, lines: list[Line], suggestion: dict[str, Any]
+) -> list[Line]:
+    """The lines of a corrected box; one that is added says which review added it."""
+    for line in lines:
+        if line["before"] is None:
+            _, reviewed = _decided(item_id, review, {}, suggestion)
+            assert reviewed is not None  # there was no label that could stay
+            line["after"] |= dict(zip(PROVENANCE, (run.key, reviewed.value, Selection.QUEUE.value), strict=True))
+    return lines
 
 
 def _lines(run: Run, item_id: str, review: Review, found: Found, selection: Selection) -> Iterator[Line]:
@@ -214,8 +226,8 @@ def _lines(run: Run, item_id: str, review: Review, found: Found, selection: Sele
         shown = REJECTED if name is None else name
         after = {**suggestion, "_id": ObjectId(), "label": shown, "confidence": None}  # with an id of its own
         if review.is_of_mistakes:  # the label that stays
-            stays = (old or {}).get("label") if name is None else name
-            after.update(label=stays, **box_corrections.DECIDED)
+            kept = old or (suggestion if suggestion.get(KIND) == BoxKind.MISSING else {})
+            after.update(label=kept.get("label") if name is None else name, **box_corrections.DECIDED)
         else:
             after["status"] = (Status.REVIEW if name is None else Status.LABELLED).value
         line = label_edits.change(item_id, sample_id, review.field, suggestion, after)

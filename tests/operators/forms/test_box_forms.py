@@ -45,6 +45,24 @@ def test_labels_of_samples_ask_for_nothing_about_boxes(app, dataset, operator):
     assert "4 of 4 samples are labelled" in texts(lines) and BOX_LINES.isdisjoint(lines)
 
 
+def test_the_field_of_a_detector_is_offered_for_boxes_where_it_has_confidences(app, dataset):
+    import fiftyone as fo
+
+    assert "predictions" not in app.form(dataset, "find_mistakes")
+    dataset.clone_sample_field("ground_truth", "others")
+    assert "predictions" not in app.form(dataset, "find_mistakes", dict(label_field="ground_truth"))
+    sample = dataset.first()
+    box = fo.Detection(label="1", bounding_box=[0.1, 0.1, 0.2, 0.2], confidence=0.9)
+    sample["detector"] = fo.Detections(detections=[box])
+    sample.save()
+
+    lines = app.form(dataset, "find_mistakes", dict(label_field="ground_truth"))
+
+    choices = [choice["value"] for choice in lines["predictions"]["view"]["choices"]]
+    assert choices == ["", "detector"] and not lines["predictions"]["required"]
+    assert "predictions" not in app.form(dataset, "find_mistakes", dict(label_field="weather"))
+
+
 @pytest.mark.parametrize("operator", ["balance_classes", "train_generator", "export_dataset"])
 def test_forms_that_need_a_label_a_sample_offer_no_boxes(app, dataset, operator):
     choices = app.form(dataset, operator)["label_field"]["view"]["choices"]
