@@ -65,7 +65,7 @@ def fits(mask: NDArray[np.bool_], width: float, height: float) -> bool:
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     spans = ((np.ptp(own) + 1) / side for own, side in zip((rows, columns), mask.shape, strict=True))
     ratio = (mask.shape[1] + 1) / (mask.shape[0] + 1) * (height + 1) / (width + 1)
-    return min(spans) >= MIN_SPAN and 1 / MAX_STRETCH <= ratio <= MAX_STRETCH
+    return bool(min(spans) >= MIN_SPAN and 1 / MAX_STRETCH <= ratio <= MAX_STRETCH)
 
 
 def outline(image: Pixels, box: Box) -> NDArray[np.bool_] | None:
@@ -180,12 +180,17 @@ def paste(image: Floats, cutout: Cutout, corner: tuple[int, int], match_colours:
 
 def colour_shift(pixels: Floats, target: Floats, alpha: Floats) -> Floats:
     """Difference of the surroundings, new less old, of each colour; at most MAX_SHIFT [3]."""
-    weight = 1 - alpha
+    weight = _surroundings(alpha)
     total = float(weight.sum())
     if total < 1:
         return np.zeros(3, dtype=np.float32)
     shift = (weight * (target - pixels)).sum(axis=(0, 1)) / total
     return np.asarray(np.clip(shift, -MAX_SHIFT, MAX_SHIFT), dtype=np.float32)
+
+
+def _surroundings(alpha: Floats) -> Floats:
+    """Weights of the pixels around an object: nearly none within its soft edge."""
+    return np.asarray((1 - alpha) ** 4)
 
 
 def mismatch(image: Floats, cutout: Cutout, corner: tuple[int, int]) -> float:
@@ -194,5 +199,5 @@ def mismatch(image: Floats, cutout: Cutout, corner: tuple[int, int]) -> float:
     target = image[max(top, 0) : top + high, max(left, 0) : left + wide]
     if target.shape[:2] != (high, wide):
         return np.inf
-    weight = 1 - cutout.alpha[..., None]
+    weight = _surroundings(cutout.alpha[..., None])
     return float((weight * np.abs(target - cutout.pixels)).sum() / max(float(weight.sum()), 1.0))

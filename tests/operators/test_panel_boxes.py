@@ -71,9 +71,10 @@ def test_patches_of_another_field_do_not_break_overview(dataset):
     assert panel.state["overview"]["totals"]["labelled"] == 40 and panel.state["overview"]["marked"] is None
 
 
-def test_balance_says_that_it_needs_a_label_a_sample(dataset):
+def test_balance_plans_boxes_and_offers_no_generator(dataset):
     page = Panel(dataset).open("balance").send("on_tab", value="balance").page
-    assert "balancing needs one label for each sample" in page
+    assert "Boxes per class" in page and "synthetic boxes would be added" in page
+    assert "Balance ..." in page and "Train generator ..." not in page
 
 
 def test_a_box_is_reviewed_by_its_crop_and_the_state_stays_small(dataset):
