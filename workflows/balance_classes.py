@@ -14,7 +14,7 @@ from ..models.flips import resolve_flips
 from ..models.images.first_images import photo_kind
 from ..models.settings import BoxSettings
 from .balancing.augmented_files import AugmentedFiles
-from .balancing.benefit import NOT_MEASURED, Benefit, measure, read_images, should_add
+from .balancing.benefit import NOT_MEASURED, Benefit, RealImages, measure, read_images, should_add
 from .balancing.config import BalanceConfig
 from .balancing.dry_run import preview
 from .balancing.generator import Generator
@@ -23,6 +23,7 @@ from .balancing.generator_training import train_once
 from .balancing.image_sources import make_images
 from .balancing.inputs import Inputs, Prepared, check_source, for_training, read_labels_once, with_generator
 from .balancing.measurement import TOO_FEW, is_enough, too_few
+from .balancing.pasted_crops import hold_out_crops, measure_pasted
 from .balancing.pasting import paste
 from .balancing.plan import Plan, Target, plan_for_labels
 from .balancing.rejection_sampling import keep_all
@@ -194,9 +195,14 @@ def _balance(balance: Balance, samples: Samples) -> BalanceResults:
         benefit = measure(run, real, {ARM: images}, config.small_cnn, config.balance.verdict_seeds)
     results = _results(balance, skipped, images, benefit, _add(balance, images, benefit))
     if config.measures and not can_measure:
-        results.decision = TOO_FEW
-        results.notes.append(too_few(int(np.bincount(real.held_out_labels, minlength=1).max())))
+        _note_too_few(results, real)
     return results
+
+
+def _note_too_few(results: BalanceResults, real: RealImages) -> None:
+    """Says why the benefit is not measured."""
+    results.decision = TOO_FEW
+    results.notes.append(too_few(int(np.bincount(real.held_out_labels, minlength=1).max())))
 
 
 def _augment(balance: Balance) -> BalanceResults:
@@ -215,11 +221,18 @@ def _augment(balance: Balance) -> BalanceResults:
 
 
 def _paste(balance: Balance, samples: Samples) -> BalanceResults:
-    """Pastes objects into copies of images and adds them, unfiltered and not measured."""
-    pasting = paste(balance.run, samples, balance.labels, balance.plan, balance.config)
-    views = _add(balance, pasting.images, None)
-    results = _results(balance, pasting.errors, pasting.images, None, views)
-    return replace(results, notes=[*pasting.notes, *results.notes])
+    """Pastes objects into copies of images and adds them, unfiltered, and measured on crops where it is asked for."""
+    run, labels, config = balance.run, balance.labels, balance.config
+    crops = hold_out_crops(run, labels, config) if config.measures else None
+    pasting = paste(run, samples, labels, balance.plan, config, () if crops is None else crops.held_out.tolist())
+    benefit = measure_pasted(run, crops, pasting.images, ARM) if crops else None
+    views = _add(balance, pasting.images, benefit)
+    errors = {**(crops.errors if crops else {}), **pasting.errors}
+    results = _results(balance, errors, pasting.images, benefit, views)
+    results.notes[:0] = pasting.notes
+    if crops and pasting.images and benefit is None:
+        _note_too_few(results, crops.real)
+    return results
 
 
 def _is_added(balance: Balance, benefit: Benefit | None) -> bool:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 TRIES = 60  # places drawn for an object in an image
 JITTER = 0.5  # standard deviation of the shift from a drawn place, in sides of the object
+MIN_GAP_PX = 2.0  # between an object and others: places are rounded to whole px
 BORDER = 0.005  # of the image's side: a box that is nearer to its border may be cut off there
 MAX_COVERED = 0.15  # of a box: where another covers more, a cutout would show a part of it
 MAX_CROWD = 2_000  # boxes of an image; in more, all count as covered: comparing each pair takes too long
@@ -45,14 +46,16 @@ def draw(
     return Places(np.concatenate([centres - sides / 2, sides], axis=1), scales)
 
 
-def free(places: Places, taken: Boxes, gap: float) -> Places:
+def free(places: Places, taken: Boxes, gap: float, image_px: NDArray[np.float64]) -> Places:
     """Those inside the image that touch none of the boxes.
 
     Args:
         taken: all objects of the image [M, 4]
-        gap: kept around the object, as a fraction of its shorter side
+        gap: kept around the object, as a fraction of its shorter side; at least MIN_GAP_PX
+        image_px: width and height of the image [2]
     """
-    margin = gap * places.boxes[:, 2:].min(axis=1, keepdims=True)
+    shorter_px = (places.boxes[:, 2:] * image_px).min(axis=1, keepdims=True)
+    margin = np.maximum(gap * shorter_px, MIN_GAP_PX) / image_px
     low, high = places.boxes[:, :2] - margin, places.boxes[:, :2] + places.boxes[:, 2:] + margin
     inside = ((low >= 0) & (high <= 1)).all(axis=1)
     shared = (low[:, None] < taken[None, :, :2] + taken[None, :, 2:]) & (high[:, None] > taken[None, :, :2])

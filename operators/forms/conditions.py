@@ -32,15 +32,14 @@ def draws(value: Value) -> bool:
 
 
 def pastes(value: Value) -> bool:
-    """Whether objects are pasted: nothing filters or measures them."""
+    """Whether objects are pasted: nothing filters them."""
     return bool(value("source") == Origin.PASTE)
 
 
 def measures(value: Value) -> bool:
     """Whether the benefit of new images may be measured."""
     chosen = value("measure_benefit")
-    is_needed = draws(value) or value("add") == AddPolicy.IF_IT_GAINS
-    return not pastes(value) and (chosen == "on" or (chosen != "off" and is_needed))
+    return chosen == "on" or (chosen != "off" and (draws(value) or value("add") == AddPolicy.IF_IT_GAINS))
 
 
 def filters(value: Value) -> bool:
@@ -61,8 +60,6 @@ CONDITIONS: dict[str, Callable[[Value], bool]] = {
     "verdict_updates": measures,
     "held_out_fraction": lambda value: measures(value) and not value("generator"),  # it has its own
     "filter_augmented": lambda value: not draws(value) and not pastes(value),
-    "measure_benefit": lambda value: not pastes(value),
-    "add": lambda value: not pastes(value),
     "generate_from_few": draws,
     "keep_rejected": filters,
 }

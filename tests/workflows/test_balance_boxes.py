@@ -402,9 +402,8 @@ def test_boxes_refuse_other_sources_and_samples_refuse_pasting(shapes, refused):
         train_generator(dataset, "gt", progress=False)
     with refused(dataset, "'weather' has one label for each sample", "source='augment'"):
         balance_classes(dataset, "weather", source="paste", progress=False)
-    for settings in (dict(measure_benefit=True), dict(add="if it gains")):
-        with refused(dataset, "the benefit of pasted objects is not measured"):
-            paste(dataset, **settings)
+    with refused(dataset, "pasted objects are not filtered", "leave filter_augmented out"):
+        paste(dataset, filter_augmented=True)
 
 
 @pytest.mark.parametrize("kind", ["pixels", "none", "one class", "polylines", "held out"])
@@ -430,6 +429,31 @@ def test_boxes_that_cannot_be_balanced_are_refused_with_the_reason(shapes, refus
         dataset.tag_samples("test")
     with refused(dataset, words):
         balance_classes(dataset, field, source="paste", progress=False)
+
+
+def test_the_benefit_is_measured_on_crops_of_images_that_take_no_part(shapes):
+    dataset = shapes(((2, 1),) * 30)
+    results = paste(
+        dataset,
+        target={"block": 50},
+        measure_benefit=True,
+        verdict_updates=30,
+        verdict_seeds=2,
+        max_ratio=1,
+        add="always",
+    )
+    assert results.gain and [row["class"] for row in results.verdict] == ["block", "disk"]
+    held_out = sum(row["held_out"] for row in results.verdict)
+    assert 10 <= held_out <= 40 and results.added
+    used = {box.evenset_source_sample for sample in added(dataset) for box in sample.gt.detections}
+    assert len(used) <= 30 - held_out // 3
+
+
+def test_too_few_crops_are_not_measured_and_the_results_say_so(shapes):
+    dataset = shapes()
+    results = paste(dataset, add="if it gains")
+    assert results.decision == "too few to measure" and results.added == 0
+    assert any("Too few to measure" in note for note in results.notes)
 
 
 def test_patches_are_the_objects_that_are_cut_out(shapes):

@@ -49,7 +49,8 @@ class Files:
     """Reads images and boxes of scenes, and writes new images.
 
     Args:
-        errors: sample id: why it cannot be used; filled in
+        errors: id of a sample or box: why it cannot be used; filled in, and never read, since a resumed run meets
+            others
     """
 
     run: Run
@@ -59,13 +60,14 @@ class Files:
     feather: float
     errors: dict[str, str] = field(default_factory=dict)
     outlines: dict[int, np.ndarray | None] = field(default_factory=dict)  # by row of the source
+    bad_hosts: set[int] = field(default_factory=set)
+    bad_rows: set[int] = field(default_factory=set)  # boxes that cannot be cut out
 
     def open(self, scene: int) -> Canvas | None:
         """The image of a scene, to paste into; None where it cannot be used."""
         from ...models.images import same_format
 
-        sample_id = str(self.scenes.ids[scene])
-        if sample_id in self.errors:
+        if scene in self.bad_hosts:
             return None
         boxes = self._boxes(scene)
         try:
@@ -77,7 +79,8 @@ class Files:
             if original.image.size != tuple(self.scenes.sizes_px[scene].astype(int)):
                 raise ImageError(CHANGED)
         except ImageError as error:
-            self.errors[sample_id] = str(error)
+            self.bad_hosts.add(scene)
+            self.errors[str(self.scenes.ids[scene])] = str(error)
             return None
         has_alpha = original.image.mode in ("LA", "PA", "RGBA") or "transparency" in original.image.info
         image = original.image.convert("RGBA").convert("RGB") if has_alpha else original.image.convert("RGB")
@@ -87,23 +90,24 @@ class Files:
         """The object of a box, and the box; None where they cannot be used."""
         from ...models.images import cutout
 
-        scene, box_id = int(self.scenes.box_scenes[row]), str(self.scenes.box_ids[row])
-        sample_id = str(self.scenes.ids[scene])
-        if sample_id in self.errors or box_id in self.errors:
+        if row in self.bad_rows:
             return None
+        scene, box_id = int(self.scenes.box_scenes[row]), str(self.scenes.box_ids[row])
         try:
             boxes = self._boxes(scene)
             if boxes is None:
                 raise ImageError(CHANGED)
             image = self._pixels(scene)
         except ImageError as error:
-            self.errors[sample_id] = str(error)
+            self.bad_rows.add(row)
+            self.errors[str(self.scenes.ids[scene])] = str(error)
             return None
         source = next(box for box in boxes if str(box["_id"]) == box_id)
         left, top, width, height = (self.scenes.boxes[row] * np.tile(self.scenes.sizes_px[scene], 2)).tolist()
         own = (left, top, width, height)
         mask = self._mask(source) if self.scenes.has_mask[row] else self._outline(row, image, own)
         if self.scenes.has_mask[row] and (mask is None or not cutout.fits(mask, width, height)):
+            self.bad_rows.add(row)
             self.errors[box_id] = NO_FIT
             return None
         return cutout.cut(image, own, mask, self.feather), source

@@ -166,9 +166,9 @@ class Composer:
             image_px = self.scenes.sizes_px[scene]
             object_px = self.scenes.boxes[row, 2:] * self.scenes.sizes_px[self.scenes.box_scenes[row]]
             drawn = places.draw(rng, self.scenes.boxes[rows], object_px, image_px, self.settings.max_resize)
-            open_places = places.free(drawn, taken, max(self.settings.feather, MIN_GAP))
+            open_places = places.free(drawn, taken, max(self.settings.feather, MIN_GAP), image_px)
             is_mirrored, is_flipped = rng.random(2) < [0.5 * (self.flips in kinds) for kinds in MIRRORS]
-            if len(open_places.boxes) and (cut := self.files.cut(row)):
+            if len(open_places.boxes) and (cut := self.files.cut(row)):  # after all draws: a resumed run repeats them
                 return Found(row, *cut, open_places, (bool(is_mirrored), bool(is_flipped)))
         return None
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ...models.errors import InvalidInput
-from ...models.synthetic import AddPolicy
 from ..data import items
 from ..data.checks import check_images, check_label_field, is_empty
 from ..data.internals import root_dataset
@@ -70,10 +69,10 @@ def check_source(samples: Samples, label_field: str, config: BalanceConfig) -> N
         refuse_boxes(samples, label_field, f"source={config.balance.source!r} makes")
     if items.list_of(samples, label_field) != "detections":
         raise InvalidInput(f"the field {label_field!r} holds fo.Polylines: source='paste' needs fo.Detections")
-    if config.balance.measure_benefit or config.balance.add == AddPolicy.IF_IT_GAINS:
+    if config.balance.filter_augmented:
         raise InvalidInput(
-            "the benefit of pasted objects is not measured: leave out measure_benefit and add='if it gains', and "
-            "compare detectors trained with and without the new samples"
+            "pasted objects are not filtered, since each is a copy by construction: leave filter_augmented out; "
+            "measure_benefit=True measures their gain on crops"
         )
 
 

@@ -37,8 +37,6 @@ def describe(config: BalanceConfig, largest_class: int) -> str:
         largest_class: real images of the largest class
     """
     balance = config.balance
-    if config.pastes:
-        return "Nothing is measured: objects are pasted, and no network is trained."
     if not config.measures:
         judged = "no network is trained" if config.only_augments else "only the filters are trained"
         return f"Nothing is measured: {judged}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,8 @@ import numpy as np
 
 from ...models.flips import resolve_flips
 from ...models.images.first_images import photo_kind
-from ...models.images.region import SQUARE, Region
-from ...models.settings import ImageSettings
+from ...models.images.region import Region
+from ...models.settings import BoxSettings, ImageSettings
 from ...models.synthetic import Origin
 from ..data import scenes as data_scenes
 from ..data import synthetic
@@ -28,7 +29,7 @@ from .draw_log import Line
 from .plan import Plan
 
 BLOCK = 20  # images that are composed and logged at once: a kill loses no more
-GRID_MARGIN = 0.5  # around an object, in the grid of the results
+CROP = BoxSettings()  # how the measurement and the grid of the results see an object
 PHASE = "pasting objects"  # of the run
 
 
@@ -41,15 +42,21 @@ class Pasting:
     errors: dict[str, str]  # id of a sample or box: why it could not be used
 
 
-def paste(run: Run, samples: Any, labels: Labels, plan: Plan, config: BalanceConfig) -> Pasting:
+def paste(
+    run: Run, samples: Any, labels: Labels, plan: Plan, config: BalanceConfig, held_out: Collection[str] = ()
+) -> Pasting:
     """Pastes objects until `plan.add` boxes of each class are new, with those that the hosts bring.
 
     Args:
         labels: of the boxes that are cut out
+        held_out: ids of samples that are neither hosts nor sources
     """
     label_field = run.record.inputs["label_field"]
     read = run.cached_arrays("scenes", lambda: vars(data_scenes.read_scenes(samples, label_field)))
-    composer = _composer(run, Scenes(**read), labels, config)
+    scenes = Scenes(**read)
+    composer = _composer(
+        run, scenes.without_hosts(held_out), labels.take(~np.isin(labels.sample_ids, held_out)), config
+    )
     run.images_folder.mkdir(exist_ok=True)
     first_number = run.remember("first_number", lambda: synthetic.next_number(run.dataset))
     lines, wanted = draw_log.read(run), int(plan.add.sum())
@@ -100,7 +107,7 @@ def _write(composer: Composer, composition: Composition, number: int) -> Line:
     objects = []
     for pasted in composition.canvas.objects:
         left, top, width, height = pasted.box.tolist()
-        region = Region(path, (left, top, width, height), GRID_MARGIN, SQUARE)
+        region = Region(path, (left, top, width, height), CROP.box_margin, CROP.box_shape)
         objects.append((composer.names[composer.class_ids[pasted.row]], str(region)))
     class_ids = composer.class_ids[files.scenes.rows_of(scene)]
     copied = Counter(composer.names[i] for i in class_ids.tolist() if i >= 0)

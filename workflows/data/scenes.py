@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,10 @@ class Scenes:
     has_mask: np.ndarray  # [B]
     taken: np.ndarray  # boxes of all fields with finite numbers [T, 4]
     taken_scenes: np.ndarray  # index of the image of each, ascending [T]
+
+    def without_hosts(self, sample_ids: Collection[str]) -> Scenes:
+        """The same, in which nothing is pasted into some samples."""
+        return replace(self, is_annotated=self.is_annotated & ~np.isin(self.ids, list(sample_ids)))
 
     def taken_in(self, scene: int) -> np.ndarray:
         """The boxes of all fields in an image [t, 4]."""

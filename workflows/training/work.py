@@ -151,12 +151,9 @@ def _balance(facts: Facts, values: Values) -> list[Work]:
     added = values["added"] if "added" in values else _missing(facts, values)
     if not added:
         return []
-    if values["source"] == "paste":
-        return [
-            Work("pasting objects", added * (0.08 + 0.02 * facts.megapixels), PHOTO),
-            written(added, "adding samples"),
-        ]
     augmented = Work("augmenting images", added * (2e-3 + 0.05 * facts.megapixels), PHOTO)
+    if values["source"] == "paste":
+        augmented = Work("pasting objects", added * (0.08 + 0.02 * facts.megapixels), PHOTO)
     if not (draws or measured or values["filter_augmented"]):
         return [augmented, written(added, "adding samples")]
     if draws and not values.get("generator"):

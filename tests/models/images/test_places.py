@@ -35,7 +35,7 @@ def test_an_object_is_about_where_others_are():
 def test_free_places_are_inside_and_touch_nothing():
     rng = np.random.default_rng(1)
     taken = np.concatenate([rng.random((12, 2)) * 0.9, rng.random((12, 2)) * 0.15 + 0.02], axis=1)
-    found = places.free(drawn(rng.random((50, 4)) * 0.5 + 0.05), taken, gap=0.1)
+    found = places.free(drawn(rng.random((50, 4)) * 0.5 + 0.05), taken, 0.1, SQUARE)
     assert 0 < len(found.boxes) == len(found.scales) < places.TRIES
     for left, top, width, height in found.boxes.tolist():
         assert left >= 0 and top >= 0 and left + width <= 1 and top + height <= 1
@@ -49,7 +49,7 @@ def test_free_places_are_inside_and_touch_nothing():
 
 
 def test_a_full_image_has_no_free_place():
-    assert not len(places.free(drawn([[0.3, 0.3, 0.1, 0.1]]), np.array([[0.0, 0.0, 1.0, 1.0]]), 0.05).boxes)
+    assert not len(places.free(drawn([[0.3, 0.3, 0.1, 0.1]]), np.array([[0.0, 0.0, 1.0, 1.0]]), 0.05, SQUARE).boxes)
 
 
 def test_boxes_at_the_border_or_outside_are_not_whole():

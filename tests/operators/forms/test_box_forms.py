@@ -56,7 +56,7 @@ def test_balancing_boxes_plans_boxes_and_asks_for_pasting_alone(app, dataset):
     lines = app.form(dataset, "balance_classes", dict(more=True))
 
     assert set(lines) >= {*PASTE, "flips", "max_ratio", "target"} and lines["source"]["default"] == "paste"
-    others = {"measure_benefit", "add", "filter_augmented", "generator", "minutes", "size_px", "blur", *BOX_LINES}
+    others = {"filter_augmented", "generator", "minutes", "size_px", "blur", "verdict_seeds", *BOX_LINES}
     assert others.isdisjoint(lines)
     assert any("synthetic box" in text for text in texts(lines)) and lines["target"]["view"]["description"]
     assert not any(line["invalid"] for line in lines.values())
