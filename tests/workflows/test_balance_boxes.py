@@ -433,15 +433,8 @@ def test_boxes_that_cannot_be_balanced_are_refused_with_the_reason(shapes, refus
 
 def test_the_benefit_is_measured_on_crops_of_images_that_take_no_part(shapes):
     dataset = shapes(((2, 1),) * 30)
-    results = paste(
-        dataset,
-        target={"block": 50},
-        measure_benefit=True,
-        verdict_updates=30,
-        verdict_seeds=2,
-        max_ratio=1,
-        add="always",
-    )
+    measured = dict(measure_benefit=True, verdict_updates=30, verdict_seeds=2, add="always")
+    results = paste(dataset, target={"block": 50}, **measured)
     assert results.gain and [row["class"] for row in results.verdict] == ["block", "disk"]
     held_out = sum(row["held_out"] for row in results.verdict)
     assert 10 <= held_out <= 40 and results.added

@@ -54,9 +54,8 @@ def paste(
     label_field = run.record.inputs["label_field"]
     read = run.cached_arrays("scenes", lambda: vars(data_scenes.read_scenes(samples, label_field)))
     scenes = Scenes(**read)
-    composer = _composer(
-        run, scenes.without_hosts(held_out), labels.take(~np.isin(labels.sample_ids, held_out)), config
-    )
+    sources = labels.take(~np.isin(labels.sample_ids, list(held_out)))
+    composer = _composer(run, scenes.without_hosts(held_out), sources, config)
     run.images_folder.mkdir(exist_ok=True)
     first_number = run.remember("first_number", lambda: synthetic.next_number(run.dataset))
     lines, wanted = draw_log.read(run), int(plan.add.sum())
@@ -141,9 +140,8 @@ def _no_source(composer: Composer, plan: Plan) -> list[str]:
     notes = []
     for i in np.flatnonzero(plan.add).tolist():
         if not len(composer.sources[i]):
-            notes.append(
-                f"No box of {plan.names[i]!r} can be cut out: {composer.why_none(i)}. Label more of the class."
-            )
+            why = composer.why_none(i) or "all are held out for the measurement"
+            notes.append(f"No box of {plan.names[i]!r} can be cut out: {why}. Label more of the class.")
     return notes
 
 
