@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from ..data import items
+from ..data.box_kinds import KIND, Correction, correction_of
 from ..data.label_text import or_none
 from ..display.tables import counted
 from ..runs import records
@@ -26,12 +27,15 @@ def undecided_mistakes(dataset: Any, label_field: str) -> dict[str, int]:
     read = {} if labels is None else dict(zip(labels.ids.tolist(), labels.class_ids.tolist(), strict=True))
     names = [] if labels is None else labels.names
     flagged = dataset if items.has_boxes(dataset, field) else dataset.match({f"{field}.is_issue": True})
-    rows = zip(*items.values(flagged, ["id", f"{field}.is_issue", f"{label_field}.label"]), strict=True)
+    paths = ["id", f"{field}.is_issue", f"{label_field}.label"]
+    paths += [f"{field}.{KIND}"] if dataset.has_field(items.leaf(dataset, f"{field}.{KIND}")) else []
+    rows = zip(*items.values(flagged, paths), strict=True)
     decided = settled(dataset, field, label_field)
     counts: Counter[str] = Counter()
-    for i, is_issue, label in rows:
+    for i, is_issue, label, *kind in rows:
         is_edited = i in read and names[read[i]] != label
-        if is_issue and or_none(label) is not None and i not in decided and not is_edited:
+        is_of_label = correction_of(*kind or (None,)) == Correction.RELABEL  # else the box may be wrong, and not pasted
+        if is_issue and is_of_label and or_none(label) is not None and i not in decided and not is_edited:
             counts[label] += 1
     return dict(counts.most_common())
 
