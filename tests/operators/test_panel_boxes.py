@@ -79,7 +79,7 @@ def test_balance_plans_boxes_and_offers_no_generator(dataset):
 
 
 def test_balance_counts_undecided_flags_on_the_label_of_a_box(dataset):
-    ids, flags, kinds = items.values(dataset, [f"mistakes.{name}" for name in ("id", "is_issue", "kind")])
+    ids, flags, kinds = items.values(dataset, ["id", "mistake.is_issue", "mistake.kind"])
     flagged = [i for i, is_issue, kind in zip(ids, flags, kinds, strict=True) if is_issue and kind == "label"]
     assert sum(undecided_mistakes(dataset, "ground_truth").values()) == len(flagged) > 0
 
