@@ -153,9 +153,11 @@ def ask_source(form: Form) -> None:
     source = source_of(form)
     ask_settings(form, BalanceSettings, basic=True, defaults={"source": default_of(form, "source")})
     form.arguments["source"] = source  # for the estimate
-    if (source == Origin.PASTE) != (noun_of(form) == items.BOX):
-        others = "Boxes are pasted" if noun_of(form) == items.BOX else "Only boxes are pasted"
-        form.mark("source", f"{others}: choose another source")
+    has_boxes = noun_of(form) == items.BOX
+    if (source == Origin.PASTE) != has_boxes:
+        form.mark("source", f"{'Boxes' if has_boxes else 'Only boxes'} are pasted: choose another source")
+    elif has_boxes and items.list_of(form.ctx.dataset, form.label_field) != "detections":
+        form.mark("source", "Polylines are not pasted: choose a field of Detections")
     if source == Origin.GENERATE:
         ask_generator(form)
     elif source == Origin.PASTE:
