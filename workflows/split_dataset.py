@@ -13,7 +13,7 @@ from .data import items, sample_tags, synthetic
 from .data.checks import check_images, check_label_field
 from .data.groups import require_groups
 from .data.internals import root_dataset
-from .data.labels import PARENT, SYNTHETIC, Labels, Reading, read_labels
+from .data.labels import PARENT, SYNTHETIC, Labels, Reading, read_labels, real_samples
 from .data.locks import lock_field
 from .display.tables import counted
 from .runs.arguments import Embeddings, Progress, Samples, public
@@ -98,7 +98,7 @@ def _read(samples: Any, label_field: str, group_field: str | None, settings: Spl
     notes = list(labels.notes)
     if left := len(labels.ids) - len(rows):
         notes.append(f"{counted(left, noun)} without a label got no tag: unlabelled='split' splits them too.")
-    if noun == "box" and (empty := samples.count("id") - len(np.unique(labels.sample_ids))):
+    if noun == "box" and (empty := real_samples(samples)[0].count("id") - len(np.unique(labels.sample_ids))):
         notes.append(f"{counted(empty, 'sample')} without a box got no tag.")
     return replace(labels.take(rows), notes=notes)
 

@@ -156,7 +156,7 @@ def ask_source(form: Form) -> None:
     has_boxes = noun_of(form) == items.BOX
     if (source == Origin.PASTE) != has_boxes:
         form.mark("source", f"{'Boxes' if has_boxes else 'Only boxes'} are pasted: choose another source")
-    elif has_boxes and items.list_of(form.ctx.dataset, form.label_field) != "detections":
+    elif has_boxes and items.list_of(form.ctx.dataset, form.label_field or "") != "detections":
         form.mark("source", "Polylines are not pasted: choose a field of Detections")
     if source == Origin.GENERATE:
         ask_generator(form)
