@@ -28,7 +28,7 @@ from .config import BalanceConfig
 from .draw_log import Line
 from .plan import Plan
 
-BLOCK = 20  # images that are composed and logged at once: a kill loses no more
+BLOCK = 50  # images that are composed and logged at once: a kill loses no more
 CROP = BoxSettings()  # how the measurement and the grid of the results see an object
 PHASE = "pasting objects"  # of the run
 
@@ -61,15 +61,17 @@ def paste(
     lines, wanted = draw_log.read(run), int(plan.add.sum())
     for line in lines:
         composer.uses[[*line["passed"], line["scene"]]] += 1
-    is_full = False
-    while not is_full and (_missing(plan, lines) > 0).any():
+    lacking, is_full = _lacking(plan, lines), False
+    while not is_full and (lacking > 0).any():
         block: list[Line] = []
-        while len(block) < BLOCK and (missing := _missing(plan, lines + block)).clip(0).any() and not is_full:
+        while len(block) < BLOCK and (lacking > 0).any():
             number = len(lines) + len(block) + first_number
-            composition = composer.compose(number, missing)
-            is_full = composition is None
-            block += [_write(composer, composition, number)] if composition else []
-            run.report(PHASE, wanted - int(_missing(plan, lines + block).clip(0).sum()), wanted)
+            composition = composer.compose(number, lacking)
+            if is_full := composition is None:
+                break
+            block.append(_write(composer, composition, number))
+            lacking = lacking - _counts(block[-1], plan.names)
+            run.report(PHASE, wanted - int(lacking.clip(0).sum()), wanted)
         draw_log.append(run, block)
         lines += block
     images = [_image(line) for line in lines if line["kept"]]
@@ -86,14 +88,15 @@ def _composer(run: Run, scenes: Scenes, labels: Labels, config: BalanceConfig) -
     return Composer(files, labels.names, class_ids, config.paste, config.balance.seed, flips)
 
 
-def _missing(plan: Plan, lines: list[Line]) -> np.ndarray:
+def _lacking(plan: Plan, lines: list[Line]) -> np.ndarray:
     """Boxes that each class lacks, negative where it has more than wanted [K]."""
-    counts: Counter[str] = Counter()
-    for line in lines:
-        if line["kept"]:
-            counts.update(label for label, _ in line["objects"])
-            counts.update(line["copied"])
-    return np.asarray(plan.add - np.array([counts[name] for name in plan.names], dtype=int))
+    return np.asarray(plan.add - sum((_counts(line, plan.names) for line in lines if line["kept"]), 0 * plan.add))
+
+
+def _counts(line: Line, names: list[str]) -> np.ndarray:
+    """New boxes of each class in an image: pasted, or copied from its host [K]."""
+    counts = Counter(line["copied"]) + Counter(label for label, _ in line["objects"])
+    return np.array([counts[name] for name in names], dtype=int)
 
 
 def _write(composer: Composer, composition: Composition, number: int) -> Line:
@@ -147,11 +150,11 @@ def _no_source(composer: Composer, plan: Plan) -> list[str]:
 
 def _fell_short(composer: Composer, plan: Plan, lines: list[Line]) -> list[str]:
     """A sentence on the classes for whose objects no place was free."""
-    missing = _missing(plan, lines)
-    rows = [i for i in np.flatnonzero(missing > 0).tolist() if len(composer.sources[i])]
+    lacking = _lacking(plan, lines)
+    rows = [i for i in np.flatnonzero(lacking > 0).tolist() if len(composer.sources[i])]
     if not rows:
         return []
-    short = ", ".join(f"{plan.names[i]!r} lacks {missing[i]:,} of {plan.add[i]:,}" for i in rows[:5])
+    short = ", ".join(f"{plan.names[i]!r} lacks {lacking[i]:,} of {plan.add[i]:,}" for i in rows[:5])
     hosts = int(composer.scenes.is_annotated.sum())
     return [
         f"No place is free for more objects: {short}. {counted(hosts, 'image', 'was', 'were')} searched, and none has "
