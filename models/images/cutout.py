@@ -89,8 +89,8 @@ def outline(image: Pixels, box: Box) -> NDArray[np.bool_] | None:
         return None  # the box fills the image: there is no background to learn from
     cv2.setRNGSeed(0)
     cv2.grabCut(part, kinds, None, np.zeros((1, 65)), np.zeros((1, 65)), ITERATIONS, cv2.GC_INIT_WITH_MASK)
-    found = np.isin(kinds[rows, columns], (cv2.GC_FGD, cv2.GC_PR_FGD))
-    return _largest_part(found)
+    foreground = np.isin(kinds[rows, columns], (cv2.GC_FGD, cv2.GC_PR_FGD))
+    return _largest_part(foreground)
 
 
 def _largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:

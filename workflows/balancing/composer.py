@@ -23,7 +23,7 @@ MIN_GAP = 0.05  # between an object and others, as a fraction of its shorter sid
 MIRRORS = (("horizontal", "both"), ("vertical", "both"))  # values of flips that mirror along each axis
 
 
-class Found(NamedTuple):
+class Candidate(NamedTuple):
     """An object, and free places for it."""
 
     row: int  # of its box
@@ -147,16 +147,16 @@ class Composer:
             classes = np.flatnonzero(wanted)
             weights = rng.random(len(classes)) ** (1 / wanted[classes])  # drawn by need (Efraimidis and Spirakis, 2006)
             order = classes[np.argsort(-weights)].tolist()
-            found = next((found for i in order if (found := self._find(scene, i, taken, rng))), None)
-            canvas = canvas or (self.files.open(scene) if found else None)
-            if found is None or canvas is None:
+            candidate = next((candidate for i in order if (candidate := self._find(scene, i, taken, rng))), None)
+            canvas = canvas or (self.files.open(scene) if candidate else None)
+            if candidate is None or canvas is None:
                 break
-            canvas.objects.append(self._paste(canvas, found))
-            wanted[self.class_ids[found.row]] -= 1
+            canvas.objects.append(self._paste(canvas, candidate))
+            wanted[self.class_ids[candidate.row]] -= 1
             taken = np.concatenate([taken, canvas.objects[-1].box[None]])
         return canvas
 
-    def _find(self, scene: int, class_id: int, taken: np.ndarray, rng: np.random.Generator) -> Found | None:
+    def _find(self, scene: int, class_id: int, taken: np.ndarray, rng: np.random.Generator) -> Candidate | None:
         """An object of a class from another image, and free places for it; None where there are none."""
         from ...models.images import places
 
@@ -169,17 +169,17 @@ class Composer:
             open_places = places.free(drawn, taken, max(self.settings.feather, MIN_GAP), image_px)
             is_mirrored, is_flipped = rng.random(2) < [0.5 * (self.flips in kinds) for kinds in MIRRORS]
             if len(open_places.boxes) and (cut := self.files.cut(row)):  # after all draws: a resumed run repeats them
-                return Found(row, *cut, open_places, (bool(is_mirrored), bool(is_flipped)))
+                return Candidate(row, *cut, open_places, (bool(is_mirrored), bool(is_flipped)))
         return None
 
-    def _paste(self, canvas: Canvas, found: Found) -> Pasted:
+    def _paste(self, canvas: Canvas, candidate: Candidate) -> Pasted:
         """Pastes an object at the free place whose surroundings are most like its own."""
         from ...models.images import cutout
 
         size = np.array(canvas.original.image.size)
         best: tuple[float, Cutout, tuple[int, int]] | None = None
-        for box, scale in zip(found.places.boxes[:MAX_COMPARED], found.places.scales, strict=False):
-            version = cutout.change(found.cutout, float(scale), *found.mirrors)
+        for box, scale in zip(candidate.places.boxes[:MAX_COMPARED], candidate.places.scales, strict=False):
+            version = cutout.change(candidate.cutout, float(scale), *candidate.mirrors)
             left, top = (box[:2] * size - version.box[:2]).round().astype(int).tolist()
             difference = cutout.mismatch(canvas.pixels, version, (left, top))
             if best is None or difference < best[0]:
@@ -188,5 +188,5 @@ class Composer:
         _, version, corner = best
         cutout.paste(canvas.pixels, version, corner, self.settings.match_colours)
         px = np.array([corner[0] + version.box[0], corner[1] + version.box[1], *version.box[2:]])
-        mask = cutout.mask_of(version) if self.scenes.has_mask[found.row] else None
-        return Pasted(found.row, found.source, px / np.tile(size, 2), mask)
+        mask = cutout.mask_of(version) if self.scenes.has_mask[candidate.row] else None
+        return Pasted(candidate.row, candidate.source, px / np.tile(size, 2), mask)

@@ -76,15 +76,15 @@ def read_scenes(samples: Any, label_field: str) -> Scenes:
 def _all_boxes(dataset: Any, view: Any) -> tuple[np.ndarray, np.ndarray]:
     """The boxes of all fields with finite numbers, and the index of the image of each."""
     fields = [name for name in dataset.get_field_schema() if items.has_boxes(dataset, name)]
-    found, scenes = [np.zeros((0, 4))], [np.zeros(0, dtype=int)]
+    parts, scenes = [np.zeros((0, 4))], [np.zeros(0, dtype=int)]
     for field in fields:
         lists = view.values(f"{items.root_of(dataset, field)}.{items.shape_of(dataset, field)}")
         boxes = as_array(_flat(lists))
         finite = np.isfinite(boxes).all(axis=1)
-        found.append(boxes[finite])
+        parts.append(boxes[finite])
         scenes.append(np.repeat(np.arange(len(lists)), [len(own or ()) for own in lists])[finite])
     order = np.argsort(np.concatenate(scenes), kind="stable")
-    return np.concatenate(found)[order], np.concatenate(scenes)[order]
+    return np.concatenate(parts)[order], np.concatenate(scenes)[order]
 
 
 def _has_mask() -> Any:
