@@ -21,8 +21,9 @@ from .balancing.generator import Generator
 from .balancing.generator_split import check_settings, split_for, survey_at_drawable_size
 from .balancing.generator_training import train_once
 from .balancing.image_sources import make_images
-from .balancing.inputs import Inputs, Prepared, check_source, for_training, read_labels_once, with_generator
+from .balancing.inputs import Inputs, Prepared, read_labels_once, with_generator
 from .balancing.measurement import TOO_FEW, is_enough, too_few
+from .balancing.pasteable import check_source, for_training
 from .balancing.pasted_crops import hold_out_crops, measure_pasted
 from .balancing.pasting import paste
 from .balancing.plan import Plan, Target, plan_for_labels

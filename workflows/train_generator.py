@@ -12,7 +12,7 @@ from .balancing.config import GeneratorConfig
 from .balancing.generator import Generator
 from .balancing.generator_split import check_settings, hold_out, survey_at_drawable_size
 from .balancing.generator_training import train_once
-from .balancing.inputs import refuse_boxes
+from .balancing.pasteable import refuse_boxes
 from .data.checks import check_images
 from .data.labels import Labels, label_notes, read_labels, require_classes
 from .display.charts import Chart, bars, training

@@ -63,7 +63,7 @@ class Files:
     bad_hosts: set[int] = field(default_factory=set)
     bad_rows: set[int] = field(default_factory=set)  # boxes that cannot be cut out
 
-    def open(self, scene: int) -> Canvas | None:
+    def host(self, scene: int) -> Canvas | None:
         """The image of a scene, to paste into; None where it cannot be used."""
         from ...models.images import same_format
 

@@ -148,7 +148,7 @@ class Composer:
             weights = rng.random(len(classes)) ** (1 / wanted[classes])  # drawn by need (Efraimidis and Spirakis, 2006)
             order = classes[np.argsort(-weights)].tolist()
             candidate = next((candidate for i in order if (candidate := self._find(scene, i, taken, rng))), None)
-            canvas = canvas or (self.files.open(scene) if candidate else None)
+            canvas = canvas or (self.files.host(scene) if candidate else None)
             if candidate is None or canvas is None:
                 break
             canvas.objects.append(self._paste(canvas, candidate))

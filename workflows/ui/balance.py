@@ -13,8 +13,8 @@ from ...models.errors import InvalidInput
 from ...models.quality.paired_gain import ADD, DO_NOT_ADD, UNDECIDED
 from ...models.synthetic import Reason
 from ..balancing.benefit import NOT_MEASURED
-from ..balancing.inputs import for_training
 from ..balancing.measurement import TOO_FEW
+from ..balancing.pasteable import for_training
 from ..balancing.plan import IMAGE, Plan, Target, plan_images
 from ..data import folders, items, synthetic
 from ..data.labels import name_index
