@@ -631,8 +631,9 @@ class BalanceSettings(Settings):
     )
     source: str = setting(
         "generate",
-        "source of new images: drawn by a generator, or augmented real ones of the class",
-        choices=("generate", "augment"),
+        "source of new images: drawn by a generator, or augmented real ones of the class; for boxes, objects cut out "
+        "and pasted into other images",
+        choices=("generate", "augment", "paste"),
         basic=True,
     )
     measure_benefit: bool | None = setting(
@@ -679,6 +680,23 @@ class AugmentSettings(Settings):
     blur: float = setting(
         0.5, "maximum sigma of a Gaussian blur, of every second image; 0 is off", unit="px", low=0.0, high=5.0
     )
+
+
+@dataclass(frozen=True)
+class PasteSettings(Settings):
+    objects_per_image: int = setting(
+        4, "maximum objects pasted into one copy of an image", unit="objects", low=1, high=100, basic=True
+    )
+    min_paste_px: int = setting(
+        12, "boxes with a shorter side are not cut out", unit="px", low=2, high=10_000, basic=True
+    )
+    feather: float = setting(
+        0.08, "width of the soft edge of an object, as a fraction of its box's shorter side", low=0.0, high=0.5
+    )
+    max_resize: float = setting(
+        1.5, "maximum factor by which an object is enlarged or reduced; 1 keeps its size in pixels", low=1.0, high=10.0
+    )
+    match_colours: bool = setting(True, "shifts an object's colours by the difference of its old and new surroundings")
 
 
 @dataclass(frozen=True)
@@ -822,6 +840,7 @@ BALANCE_SETTINGS: tuple[type[Settings], ...] = (  # of balance_classes
     GeneratorSettings,
     SamplingSettings,
     AugmentSettings,
+    PasteSettings,
     FilterSettings,
     TrainGeneratorSettings,
 )

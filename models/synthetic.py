@@ -10,6 +10,7 @@ class Origin(StrEnum):
 
     GENERATE = "generate"  # drawn by a generator
     AUGMENT = "augment"  # a real image, changed at random
+    PASTE = "paste"  # a real image, with objects of others pasted into it
 
 
 class Reason(StrEnum):

@@ -8,6 +8,8 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.settings import BALANCE_SETTINGS
+from ..models.synthetic import Origin
+from ..workflows.data import items
 from ..workflows.display.tables import counted
 from ..workflows.ui import balance
 from .display.icons import icons_of
@@ -51,14 +53,17 @@ class BalanceClasses(foo.Operator):
             samples, inputs = samples_of(ctx), read_inputs(ctx, *INPUTS)
             usual = usual_plan(ctx.params, samples, inputs["label_field"], inputs.get("classes"))
             target = read_target(ctx.params, usual)
-            return samples, {**inputs, **read_settings(ctx, *BALANCE_SETTINGS), "target": target}
+            settings = read_settings(ctx, *BALANCE_SETTINGS)
+            if items.has_boxes(samples, inputs["label_field"]):
+                settings.setdefault("source", str(Origin.PASTE))  # the form's default for them
+            return samples, {**inputs, **settings, "target": target}
 
         return run_in_worker(ctx, "balance_classes", read_arguments, result_page)
 
 
 def add_lines(form: Form) -> None:
     samples = ask_samples(form, "Balance")
-    label_field = ask_label_field(form, "Synthetic samples get their label in this field")
+    label_field = ask_label_field(form, "Synthetic samples get their labels in this field", boxes=True)
     note_label_count(form, samples, label_field)
     plan = ask_target(form, samples, label_field)
     warn_before_drawing(form, plan, label_field)

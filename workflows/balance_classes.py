@@ -12,8 +12,9 @@ from ..models.devices import check_device
 from ..models.errors import InvalidInput
 from ..models.flips import resolve_flips
 from ..models.images.first_images import photo_kind
+from ..models.settings import BoxSettings
 from .balancing.augmented_files import AugmentedFiles
-from .balancing.benefit import NOT_MEASURED, Benefit, measure, read_images, should_add
+from .balancing.benefit import NOT_MEASURED, Benefit, RealImages, measure, read_images, should_add
 from .balancing.config import BalanceConfig
 from .balancing.dry_run import preview
 from .balancing.generator import Generator
@@ -22,13 +23,16 @@ from .balancing.generator_training import train_once
 from .balancing.image_sources import make_images
 from .balancing.inputs import Inputs, Prepared, read_labels_once, with_generator
 from .balancing.measurement import TOO_FEW, is_enough, too_few
+from .balancing.pasteable import check_source, for_training
+from .balancing.pasted_crops import hold_out_crops, measure_pasted
+from .balancing.pasting import paste
 from .balancing.plan import Plan, Target, plan_for_labels
 from .balancing.rejection_sampling import keep_all
 from .balancing.results import BalanceResults, DryRun, class_rows, fell_short, is_rejected, rejections, verdict_rows
 from .balancing.sample_grids import class_grid, rejected_grid
-from .data import locks, saved_views, synthetic
+from .data import items, locks, saved_views, synthetic
 from .data.internals import root_dataset
-from .data.labels import REJECTED, SYNTHETIC, Labels
+from .data.labels import REJECTED, SYNTHETIC, Labels, Reading
 from .data.synthetic import SyntheticImage
 from .reviewing import undecided
 from .runs.arguments import Classes, Progress, Samples, public
@@ -65,8 +69,12 @@ def balance_classes(
     filters and measurement unless they are asked for. The samples are tagged `synthetic`, with their label in the label
     field, and their origin in `synthetic`. They never score or calibrate, and train only with `include_synthetic=True`.
 
+    Boxes need `source="paste"`: objects of small classes are cut out, and pasted into copies of other images, where the
+    class may be and no object is. The plan counts boxes, also those that a copy has from its host; hosts are images
+    with few boxes of the other classes. Samples held out by a split are neither hosts nor sources.
+
     Args:
-        label_field: a field of `fo.Classification`; samples without a label do not count
+        label_field: a field of `fo.Classification`, or of `fo.Detections`; samples without a label do not count
         generator: key of a `train_generator` run, or its folder; None: one is trained now
         target: "majority" (as many as the largest class), "median", a number of images, or {class: number}
         dry_run: return the plan, an estimate of the time and a preview, and write nothing
@@ -83,15 +91,18 @@ def balance_classes(
         TypeError: `samples` is not a dataset or view, or a setting is unknown
         FloatingPointError: the training of a generator diverged
     """
-    inputs = Inputs(label_field, generator, target, group_field, classes)
-    prepared = _read(samples, inputs, BalanceConfig.read(settings), resume)
+    inputs, config = Inputs(label_field, generator, target, group_field, classes), BalanceConfig.read(settings)
+    samples = items.source(samples, label_field) if items.has_boxes(samples, label_field) else samples
+    check_source(samples, label_field, config)
+    samples, notes = for_training(samples) if config.pastes else (samples, [])
+    prepared = _read(samples, inputs, config, resume).noted([] if resume else notes)
     if dry_run:
         return preview(prepared.labels, prepared.plan, prepared.generator, prepared.config)
     request = RunRequest("balance_classes", prepared.config.parts, vars(prepared.inputs))
     lock = locks.lock_field(root_dataset(samples), f"synthetic images of {label_field}")  # two would both fill the plan
     added = int(prepared.plan.add.sum())
     with lock, timed.start(samples, request, progress=progress, resume=resume, added=added) as run:
-        return run.finish(_balance(_begin(run, samples, prepared)))
+        return run.finish(_balance(_begin(run, samples, prepared), samples))
 
 
 def _read(samples: Samples, inputs: Inputs, config: BalanceConfig, resume: str | None) -> Prepared:
@@ -102,7 +113,8 @@ def _read(samples: Samples, inputs: Inputs, config: BalanceConfig, resume: str |
     """
     check_settings(config.images, config.held_out, bool(config.balance.measure_benefit))
     check_device(config.generator.device)
-    labels = read_labels_once(samples, inputs, resume)
+    reading = Reading(BoxSettings(min_box_px=1)) if config.pastes else None
+    labels = read_labels_once(samples, inputs, resume, reading)
     synthetic.check_field(root_dataset(samples))
     existing = synthetic.count(samples, inputs.label_field, labels.names)
     plan = _plan(root_dataset(samples), inputs, config, labels, existing)[0]
@@ -157,11 +169,13 @@ def _existing_at_start(run: Run, samples: Any, label_field: str, names: list[str
     return np.array(counts)
 
 
-def _balance(balance: Balance) -> BalanceResults:
+def _balance(balance: Balance, samples: Samples) -> BalanceResults:
     """Trains a generator if there is none, makes images, measures their benefit, and adds them."""
     run, labels, config = balance.run, balance.labels, balance.config
     if not balance.plan.add.any():
         return _results(balance, {}, [], None, {})
+    if config.pastes:
+        return _paste(balance, samples)
     if config.only_augments:
         return _augment(balance)
     stats = survey_at_drawable_size(run, labels, config.images)
@@ -184,9 +198,14 @@ def _balance(balance: Balance) -> BalanceResults:
         benefit = measure(run, real, {ARM: images}, config.small_cnn, config.balance.verdict_seeds)
     results = _results(balance, skipped, images, benefit, _add(balance, images, benefit))
     if config.measures and not can_measure:
-        results.decision = TOO_FEW
-        results.notes.append(too_few(int(np.bincount(real.held_out_labels, minlength=1).max())))
+        _note_too_few(results, real)
     return results
+
+
+def _note_too_few(results: BalanceResults, real: RealImages) -> None:
+    """Says why the benefit is not measured."""
+    results.decision = TOO_FEW
+    results.notes.append(too_few(int(np.bincount(real.held_out_labels, minlength=1).max())))
 
 
 def _augment(balance: Balance) -> BalanceResults:
@@ -202,6 +221,21 @@ def _augment(balance: Balance) -> BalanceResults:
     images = keep_all(run, balance.plan, files.write, first_number)
     views = _add(balance, images, None)
     return _results(balance, files.errors, images, None, views)
+
+
+def _paste(balance: Balance, samples: Samples) -> BalanceResults:
+    """Pastes objects into copies of images and adds them, unfiltered, and measured on crops where it is asked for."""
+    run, labels, config = balance.run, balance.labels, balance.config
+    crops = hold_out_crops(run, labels, config) if config.measures else None
+    pasting = paste(run, samples, labels, balance.plan, config, () if crops is None else crops.held_out.tolist())
+    benefit = measure_pasted(run, crops, pasting.images, ARM) if crops else None
+    views = _add(balance, pasting.images, benefit)
+    errors = {**(crops.errors if crops else {}), **pasting.errors}
+    results = _results(balance, errors, pasting.images, benefit, views)
+    results.notes[:0] = pasting.notes
+    if crops and pasting.images and benefit is None:
+        _note_too_few(results, crops.real)
+    return results
 
 
 def _is_added(balance: Balance, benefit: Benefit | None) -> bool:
@@ -258,4 +292,5 @@ def _results(
         synthetic=balance.labels.synthetic_left_out,
         refused_picture=rejected_grid(run),
         undecided=balance.undecided,
+        noun=plan.noun,
     )

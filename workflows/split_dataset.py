@@ -9,11 +9,11 @@ import numpy as np
 
 from ..models.errors import ImageError, InvalidInput
 from ..models.settings import BoxSettings, SplitSettings, split
-from .data import items, sample_tags
+from .data import items, sample_tags, synthetic
 from .data.checks import check_images, check_label_field
 from .data.groups import require_groups
 from .data.internals import root_dataset
-from .data.labels import SYNTHETIC, Labels, Reading, read_labels
+from .data.labels import PARENT, SYNTHETIC, Labels, Reading, read_labels, real_samples
 from .data.locks import lock_field
 from .display.tables import counted
 from .runs.arguments import Embeddings, Progress, Samples, public
@@ -22,7 +22,7 @@ from .runs.run import Run
 from .splitting.assignment import Assignment, assign
 from .splitting.results import SplitResults, summarize
 from .splitting.similarity import group, open_vectors
-from .splitting.tags import METHOD, check_tags, kept_parts, tags_of, with_kept
+from .splitting.tags import METHOD, all_tags, check_tags, kept_parts, tags_of, with_kept
 from .training import timed
 from .training.embedding_source import EmbeddingSource, note_source
 from .training.image_survey import errors_of, unreadable
@@ -100,7 +100,7 @@ def _read(samples: Any, label_field: str, group_field: str | None, settings: Spl
     notes = list(labels.notes)
     if left := len(labels.ids) - len(rows):
         notes.append(f"{counted(left, noun)} without a label got no tag: unlabelled='split' splits them too.")
-    if noun == "box" and (empty := samples.count("id") - len(np.unique(labels.sample_ids))):
+    if noun == "box" and (empty := real_samples(samples)[0].count("id") - len(np.unique(labels.sample_ids))):
         notes.append(f"{counted(empty, 'sample')} without a box got no tag.")
     return replace(labels.take(rows), notes=notes)
 
@@ -125,5 +125,21 @@ def _split(
         tag: np.unique(labels.sample_ids[(result.parts == part) & (result.kept < 0)]).tolist()
         for part, tag in enumerate(tags_of(settings).values())
     }
+    label_field = run.record.inputs["label_field"]
+    copies = _copies_for_training(run.dataset, label_field, result, settings)
+    new[settings.train_tag] += copies
     sample_tags.add(run, run.folder, {tag: ids for tag, ids in new.items() if ids})
-    return summarize(run.key, run.record.inputs["label_field"], result, settings)
+    results = summarize(run.key, label_field, result, settings)
+    if copies:
+        got = counted(len(copies), "image with pasted objects", "is", "are")
+        results.notes.append(f"{got} tagged {settings.train_tag!r}, as all that they were made of.")
+    return results
+
+
+def _copies_for_training(dataset: Any, label_field: str, result: Assignment, settings: SplitSettings) -> list[str]:
+    """Synthetic samples with boxes whose hosts and sources are all in train; others would leak, and get no tag."""
+    if not items.has_boxes(dataset, label_field) or not dataset.has_field(PARENT):
+        return []  # samples of one label are split with their real ones
+    train = set(result.labels.sample_ids[result.parts == 0].tolist())
+    view = dataset.match_tags(SYNTHETIC).match_tags(all_tags(settings), bool=False).exists(label_field)
+    return [own for own, parents in synthetic.parents(view, label_field).items() if parents <= train]

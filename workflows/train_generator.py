@@ -12,6 +12,7 @@ from .balancing.config import GeneratorConfig
 from .balancing.generator import Generator
 from .balancing.generator_split import check_settings, hold_out, survey_at_drawable_size
 from .balancing.generator_training import train_once
+from .balancing.pasteable import refuse_boxes
 from .data.checks import check_images
 from .data.labels import Labels, label_notes, read_labels, require_classes
 from .display.charts import Chart, bars, training
@@ -118,6 +119,7 @@ def _read(samples: Samples, inputs: Inputs, config: GeneratorConfig, resume: str
     check_settings(config.images, config.held_out, measured=False)
     check_device(config.generator.device)
     check_images(samples)
+    refuse_boxes(samples, inputs.label_field, "a generator draws")
     labels = read_labels(samples, inputs.label_field, classes=inputs.classes, group_field=inputs.group_field)
     if not resume:
         require_classes(labels, inputs.label_field, inputs.group_field)

@@ -14,14 +14,17 @@ from ...models.settings import (
     BalanceSettings,
     GeneratorSettings,
     ImageSettings,
+    PasteSettings,
 )
+from ...models.synthetic import Origin
 from ...workflows.balancing import measurement
 from ...workflows.balancing import plan as balance_plan
 from ...workflows.balancing.config import BalanceConfig
-from ...workflows.display.tables import counted, table
+from ...workflows.data import items
+from ...workflows.display.tables import counted, plural, table
 from ...workflows.ui import balance
 from ..display import charts, widgets
-from .conditions import DEFAULTS, draws, filters, measures
+from .conditions import default_of, draws, filters, measures
 from .form import Form
 from .inputs import ask_groups_and_classes, read_classes
 from .sections import ask_sections
@@ -42,10 +45,11 @@ def ask_target(
     Args:
         with_synthetic: counts the synthetic images of earlier runs
     """
-    chosen = form.choose("target", TARGETS, "majority", label="Target", description="Images per class")
+    several = f"{plural(noun_of(form)).capitalize()} per class"
+    chosen = form.choose("target", TARGETS, "majority", label="Target", description=several)
     marked = {"number": "target_number", "each": "target_each"}.get(chosen or "", "target")
     if chosen == "number":
-        form.lines.int("target_number", default=DEFAULT_NUMBER, label="Images per class")
+        form.lines.int("target_number", default=DEFAULT_NUMBER, label=several)
     classes: Any = None
     with contextlib.suppress(ValueError):  # marked on its own line
         classes = read_classes(form.ctx)
@@ -59,6 +63,15 @@ def ask_target(
     except ValueError as error:
         form.mark(marked if marked in form.lines.properties else "target", str(error))
     return None
+
+
+def noun_of(form: Form) -> str:
+    """Of what the plan counts."""
+    return items.BOX if items.has_boxes(form.ctx.dataset, form.label_field) else balance_plan.IMAGE
+
+
+def source_of(form: Form) -> str:
+    return str(form.value("source", default_of(form, "source")))
 
 
 def _show_plan(
@@ -77,8 +90,8 @@ def _show_plan(
     if plan is None:
         return None
     is_forced = bool(form.value("generate_from_few", False))
-    wanted, source = plan, form.value("source", "generate")
-    plan = wanted.for_source(BalanceSettings(source=source, generate_from_few=is_forced))
+    wanted = plan
+    plan = wanted.for_source(BalanceSettings(source=source_of(form), generate_from_few=is_forced))
     rows, hidden = rows_to_draw(plan)
     heights = {state: [row[state] for row in rows] for state in charts.PLAN_COLOURS}
     form.bars("plan", [row["class"] for row in rows], heights, charts.PLAN_COLOURS)
@@ -86,7 +99,7 @@ def _show_plan(
     if hidden:
         form.note(f"{hidden_classes(hidden)} not shown")
     form.arguments["added"] = int(plan.add.sum())  # for the estimate
-    form.note(f"{counted(int(plan.add.sum()), 'synthetic image')} would be added")
+    form.note(f"{counted(int(plan.add.sum()), f'synthetic {plan.noun}')} would be added")
     for note in plan.notes:
         form.note(note)
     if (plan.add < wanted.add).any() or is_forced:  # the remedy that a note names
@@ -110,7 +123,7 @@ def warn_before_drawing(form: Form, plan: balance_plan.Plan | None, label_field:
             params=dict(tab="mistakes", label_field=label_field),
         )
     with contextlib.suppress(ValueError):  # marked on its own line
-        config = BalanceConfig.read(read_settings(form.ctx, *BALANCE_SETTINGS))
+        config = BalanceConfig.read({"source": source_of(form), **read_settings(form.ctx, *BALANCE_SETTINGS)})
         form.note(measurement.describe(config, int(plan.real.max())))
 
 
@@ -137,10 +150,20 @@ def ask_generator(form: Form) -> None:
 
 def ask_source(form: Form) -> None:
     """Adds the source of images, and its settings."""
-    draws = form.value("source", "generate") == "generate"
-    ask_settings(form, BalanceSettings, basic=True, without=("filter_augmented",) if draws else ())
-    if draws:
+    source = source_of(form)
+    ask_settings(form, BalanceSettings, basic=True, defaults={"source": default_of(form, "source")})
+    form.arguments["source"] = source  # for the estimate
+    has_boxes = noun_of(form) == items.BOX
+    if (source == Origin.PASTE) != has_boxes:
+        form.mark("source", f"{'Boxes' if has_boxes else 'Only boxes'} are pasted: choose another source")
+    elif has_boxes and items.list_of(form.ctx.dataset, form.label_field or "") != "detections":
+        form.mark("source", "Polylines are not pasted: choose a field of Detections")
+    if source == Origin.GENERATE:
         ask_generator(form)
+    elif source == Origin.PASTE:
+        form.heading("Pasted objects")
+        ask_settings(form, PasteSettings)
+        ask_settings(form, AugmentSettings, without=[item.name for item in fields(AugmentSettings)][1:])  # flips alone
     else:
         form.heading("Changes of the images")
         ask_settings(form, AugmentSettings)
@@ -148,7 +171,8 @@ def ask_source(form: Form) -> None:
 
 def ask_balance_sections(form: Form, without: Sequence[str] = ()) -> None:
     """Adds the settings that are not shown at once, in sections."""
-    kinds = [kind for kind in BALANCE_SETTINGS if kind is not AugmentSettings]  # they stand above, where they apply
+    above = (AugmentSettings, PasteSettings)  # where they apply
+    kinds = [kind for kind in BALANCE_SETTINGS if kind not in above]
     own = {"Samples": ask_groups_and_classes}
     ask_sections(form, *kinds, own=own, without=(*without, *_unused(form)))
 
@@ -157,7 +181,7 @@ def _unused(form: Form) -> list[str]:
     """Settings of a training where a generator is there or none draws, and of images at which no network looks."""
 
     def value(name: str) -> Any:
-        return form.value(name, DEFAULTS.get(name))
+        return form.value(name, default_of(form, name))
 
     training = [item.name for item in fields(GeneratorSettings) if item.name not in OF_NETWORKS]
     images = [item.name for item in fields(ImageSettings) if item.name not in OF_FILES]

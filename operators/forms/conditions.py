@@ -7,7 +7,7 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
-from ...models.settings import BoxSettings
+from ...models.settings import BoxSettings, PasteSettings
 from ...models.synthetic import AddPolicy, Origin
 from ...workflows.data import items
 from ..display.wording import SETTINGS_CLASSES
@@ -19,9 +19,21 @@ OF_BOXES = tuple(item.name for item in fields(BoxSettings))  # where the labels 
 DEFAULTS = {item.name: item.default for kind in reversed(SETTINGS_CLASSES) for item in fields(kind)}
 
 
+def default_of(form: Form, name: str) -> Any:
+    """The default of a setting in this form: boxes have a source of their own."""
+    if name == "source" and items.has_boxes(form.ctx.dataset, form.label_field):
+        return str(Origin.PASTE)
+    return DEFAULTS.get(name)
+
+
 def draws(value: Value) -> bool:
     """Whether a generator draws the new images of a balance."""
     return bool(value("source") == Origin.GENERATE)
+
+
+def pastes(value: Value) -> bool:
+    """Whether objects are pasted: nothing filters them."""
+    return bool(value("source") == Origin.PASTE)
 
 
 def measures(value: Value) -> bool:
@@ -32,7 +44,7 @@ def measures(value: Value) -> bool:
 
 def filters(value: Value) -> bool:
     """Whether new images are filtered."""
-    return draws(value) or bool(value("filter_augmented"))
+    return draws(value) or (bool(value("filter_augmented")) and not pastes(value))
 
 
 CONDITIONS: dict[str, Callable[[Value], bool]] = {
@@ -47,7 +59,7 @@ CONDITIONS: dict[str, Callable[[Value], bool]] = {
     "verdict_seeds": measures,
     "verdict_updates": measures,
     "held_out_fraction": lambda value: measures(value) and not value("generator"),  # it has its own
-    "filter_augmented": lambda value: not draws(value),
+    "filter_augmented": lambda value: not draws(value) and not pastes(value),
     "generate_from_few": draws,
     "keep_rejected": filters,
 }
@@ -57,6 +69,7 @@ for condition, names in {
     (lambda value: bool(value("adversarial"))): ("adversarial_epsilon", "adversarial_steps"),
     (lambda value: bool(value("robustness"))): ("attack_epsilons", "attack_steps", "max_attacked_images"),
     (lambda value: value("guidance") != 1): ("guidance_from", "guidance_to"),
+    pastes: tuple(item.name for item in fields(PasteSettings)),
     draws: ("max_draws_per_image", "sampling_steps", "guidance", "sampling_batch_size", "sampling_seed"),
     filters: tuple(name for name in DEFAULTS if name.endswith(("_reject_quantile", "_probability_threshold"))),
 }.items():
@@ -72,4 +85,4 @@ def applies(form: Form, name: str, lines: Mapping[str, str] = MappingProxyType({
     if name in OF_BOXES:
         return items.has_boxes(form.ctx.dataset, form.label_field)
     condition = CONDITIONS.get(name)
-    return condition is None or condition(lambda other: form.value(lines.get(other, other), DEFAULTS.get(other)))
+    return condition is None or condition(lambda other: form.value(lines.get(other, other), default_of(form, other)))

@@ -8,8 +8,9 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...models.settings import BalanceSettings
+from ...models.synthetic import Origin
 from ...workflows.data import items
-from ...workflows.display.tables import counted
+from ...workflows.display.tables import counted, plural
 from ...workflows.runs.records import RunRecord
 from ...workflows.ui import balance, overview, training_set
 from ...workflows.ui.overview import NO_LABELS
@@ -21,7 +22,6 @@ from .gains_chart import describe_intervals, gain_lines, gains_layout
 from .label_field import NO_FIELD, show_field_choice, subject_of
 from .tab import Tab, open_form
 
-NO_BOXES = "'{field}' holds boxes: balancing needs one label for each sample. Choose a field of Classification."
 TARGETS = {name: FORM_TARGETS[name] for name in ("majority", "median")}
 
 
@@ -32,23 +32,21 @@ class BalanceTab(Tab):
 
     def load(self, ctx: foo.ExecutionContext) -> None:
         fields, field, run = subject_of(ctx, "balance_classes")
-        if items.has_boxes(ctx.dataset, field):
-            ctx.panel.state.balance = dict(fields=fields, field=field, names=[], empty=NO_BOXES.format(field=field))
-            return
         target = ctx.panel.state.balance_target
         ctx.panel.state.balance_target = target = target if target in TARGETS else "majority"
         ratio = BalanceSettings().max_ratio
         tag = training_set.train_tag(overview.finished(ctx.dataset, field)) if field else ""
         samples = training_set.tagged(ctx.dataset, tag)
         plan = balance.of_samples(samples, field, target, ratio) if field else None
-        state: dict[str, Any] = dict(fields=fields, field=field, names=[], outcome=None, tag=tag)
+        noun = items.noun(ctx.dataset, field)
+        state: dict[str, Any] = dict(fields=fields, field=field, names=[], outcome=None, tag=tag, noun=noun)
         if plan and field:
             rows, hidden = form.rows_to_draw(plan)
             names = [row["class"] for row in rows]
             heights = {column: [row[column] for row in rows] for column in charts.PLAN_COLOURS}
-            state.update(
-                names=names, hidden=hidden, add=int(plan.add.sum()), notes=plan.for_source(BalanceSettings()).notes
-            )
+            settings = BalanceSettings(source=str(Origin.PASTE)) if noun == items.BOX else BalanceSettings()
+            state.update(names=names, hidden=hidden, add=int(plan.add.sum()), notes=plan.for_source(settings).notes)
+            state["counted"] = plan.noun
             state["mistakes"] = balance.multiplied_mistakes(ctx.dataset, field, plan)
             state["bars"] = charts.bars(names, heights, charts.PLAN_COLOURS)
             state["outcome"] = load_outcome(ctx.dataset, run) if run else None
@@ -57,7 +55,7 @@ class BalanceTab(Tab):
     def show(self, ctx: foo.ExecutionContext, page: types.Object) -> None:
         state = ctx.panel.state.balance or {}
         if not state.get("names"):
-            sentence = state.get("empty") or NO_LABELS.format(noun=items.SAMPLE)
+            sentence = NO_LABELS.format(noun=state.get("noun") or items.SAMPLE)
             widgets.note(page, "info", sentence if state.get("field") else NO_FIELD)
             show_field_choice(page, state.get("fields") or {}, self.panel.on_label_field)
             return
@@ -80,10 +78,11 @@ class BalanceTab(Tab):
                     widgets.image(page, str(path), "Images that the generator draws now")
 
     def _show_plan(self, page: types.Object, state: dict[str, Any]) -> None:
-        widgets.dropdown(page, "balance_target", TARGETS, "Images per class", self.on_balance_target)
-        widgets.heading(page, f"{counted(state['add'], 'synthetic image')} would be added")
-        chart = (state["bars"], charts.bar_layout(state["names"], "images"))
-        charts.draw(page, "balance_plan", "Bars: real, synthetic and planned images of each class", chart)
+        noun, several = state["counted"], plural(state["counted"])
+        widgets.dropdown(page, "balance_target", TARGETS, f"{several.capitalize()} per class", self.on_balance_target)
+        widgets.heading(page, f"{counted(state['add'], f'synthetic {noun}')} would be added")
+        chart = (state["bars"], charts.bar_layout(state["names"], several))
+        charts.draw(page, "balance_plan", f"Bars: real, synthetic and planned {several} of each class", chart)
         if state["tag"]:
             tag = widgets.escape(state["tag"])
             widgets.text(page, f"Counted in the samples tagged {tag}: copies of held-out images would leak into train.")
@@ -96,10 +95,8 @@ class BalanceTab(Tab):
         for sentence in state["notes"]:
             widgets.note(page, "info", sentence)
         line = widgets.button_row(page, "balance_buttons")
-        for name, label, icon in (
-            ("balance_classes", "Balance ...", "balance"),
-            ("train_generator", "Train generator ...", "brush"),
-        ):
+        forms = [("balance_classes", "Balance ...", "balance"), ("train_generator", "Train generator ...", "brush")]
+        for name, label, icon in forms[:1] if state["noun"] == items.BOX else forms:
             line.btn(name, label=label, icon=icon, variant="contained" if state["add"] else "outlined",
                      on_click=self.on_balance_form, params=dict(operator=name))  # fmt: skip
 

@@ -11,6 +11,7 @@ from evenset.operators.forms.samples import selected_boxes
 from evenset.operators.review_labels import ReviewLabels
 from evenset.tests.operators.panel_page import Panel
 from evenset.workflows.data import items
+from evenset.workflows.reviewing.undecided import undecided_mistakes
 from fiftyone.operators.executor import ExecutionContext, Executor
 
 OFFERED = {"ground_truth": "ground_truth · boxes", "weather": "weather"}
@@ -72,9 +73,16 @@ def test_patches_of_another_field_do_not_break_overview(dataset):
     assert panel.state["overview"]["totals"]["labelled"] == 40 and panel.state["overview"]["marked"] is None
 
 
-def test_balance_says_that_it_needs_a_label_a_sample(dataset):
+def test_balance_plans_boxes_and_offers_no_generator(dataset):
     page = Panel(dataset).open("balance").send("on_tab", value="balance").page
-    assert "balancing needs one label for each sample" in page
+    assert "Boxes per class" in page and "synthetic boxes would be added" in page
+    assert "Balance ..." in page and "Train generator ..." not in page
+
+
+def test_balance_counts_undecided_flags_on_the_label_of_a_box(dataset):
+    ids, flags, kinds = items.values(dataset, ["id", "mistake.is_issue", "mistake.kind"])
+    flagged = [i for i, is_issue, kind in zip(ids, flags, kinds, strict=True) if is_issue and kind == "label"]
+    assert sum(undecided_mistakes(dataset, "ground_truth").values()) == len(flagged) > 0
 
 
 def test_a_box_is_reviewed_by_its_crop_and_the_state_stays_small(dataset):

@@ -330,5 +330,5 @@ def test_boxes_too_small_to_judge_go_to_review(few):
 def test_other_workflows_refuse_boxes(few, refused):
     dataset, _, _ = few
     for function in (balance_classes, train_generator):
-        with refused(dataset, "'ground_truth' holds Detections: this needs one fo.Classification a sample"):
+        with refused(dataset, "'ground_truth' holds boxes", "with source='paste' pastes objects"):
             function(dataset, "ground_truth")

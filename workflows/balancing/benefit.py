@@ -144,13 +144,13 @@ def measure(
 
 
 def _read_accepted(images: list[SyntheticImage], real: RealImages) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels [s, C, S, S] and classes [s] of the accepted images; augmented ones are read as the real ones."""
+    """Pixels [s, C, S, S] and classes [s] of the accepted images; those made of real ones are read as these."""
     from ...models.images.decode import load
 
     size_px, channels = real.train.shape[-1], real.train.shape[1]
 
     def pixels(image: SyntheticImage) -> np.ndarray:
-        if image.notes.get("source") == Origin.AUGMENT:
+        if image.notes.get("source") in (Origin.AUGMENT, Origin.PASTE):
             return load(image.path, real.settings, size_px, channels).transpose(2, 0, 1)
         return read_image(image.path)
 

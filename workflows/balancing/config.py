@@ -11,6 +11,7 @@ from ...models.settings import (
     FilterSettings,
     GeneratorSettings,
     ImageSettings,
+    PasteSettings,
     SamplingSettings,
     SmallCNNSettings,
     TrainGeneratorSettings,
@@ -41,6 +42,7 @@ class BalanceConfig(Config):
     generator: GeneratorSettings
     sampling: SamplingSettings
     augment: AugmentSettings
+    paste: PasteSettings
     filters: FilterSettings
     held_out: TrainGeneratorSettings
 
@@ -59,6 +61,10 @@ class BalanceConfig(Config):
     @property
     def generates(self) -> bool:
         return self.balance.source == Origin.GENERATE
+
+    @property
+    def pastes(self) -> bool:
+        return self.balance.source == Origin.PASTE
 
     @property
     def measures(self) -> bool:

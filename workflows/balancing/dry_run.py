@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...models.images.reader import Images
+from ...models.images.region import file_of
 from ...models.settings import ImageSettings
 from ...models.synthetic import Origin
 from ..data.labels import Labels
@@ -39,7 +40,7 @@ def preview(labels: Labels, plan: Plan, generator: Generator | None, config: Bal
             else "There is no preview: none of the first images of these classes can be read."
         )
     grid = np.asarray(image_grid(rows)) if rows else None
-    return DryRun(plan.rows, _minutes(labels, plan, generator, config), grid, notes)
+    return DryRun(plan.rows, _minutes(labels, plan, generator, config), grid, notes, plan.noun)
 
 
 def _minutes(labels: Labels, plan: Plan, generator: Generator | None, config: BalanceConfig) -> float:
@@ -48,7 +49,8 @@ def _minutes(labels: Labels, plan: Plan, generator: Generator | None, config: Ba
         return 0.0
     values = {name: value for part in config.parts for name, value in vars(part).items()}
     size_px = generator.size_px if generator else values["size_px"]
-    side_px, megapixels = duration.file_sizes(labels.paths[: duration.SAMPLED_FILES].tolist())
+    files = list(map(file_of, labels.paths[: duration.SAMPLED_FILES].tolist()))
+    side_px, megapixels = duration.file_sizes(files)
     facts = Facts(len(labels.ids), tuple(plan.real.tolist()), side_px, megapixels)
     work = {**values, "size_px": size_px, "generator": generator, "added": int(plan.add.sum())}
     return duration.estimate_of("balance_classes", facts, work).seconds / 60

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..data.checks import check_images, check_label_field
 from ..data.internals import root_dataset
-from ..data.labels import Labels, read_labels, require_classes
+from ..data.labels import Labels, Reading, read_labels, require_classes
 from ..runs.arguments import Classes, Samples
 from ..runs.label_snapshot import frozen
 from .config import BalanceConfig
@@ -36,18 +37,27 @@ class Prepared:
     plan: Plan
     generator: Generator | None  # None: one is trained, where one is needed
 
+    def noted(self, notes: list[str]) -> Prepared:
+        """The same with more sentences, which come first."""
+        labels = replace(self.labels, notes=[*notes, *self.labels.notes])
+        return replace(self, labels=labels, plan=replace(self.plan, notes=[*notes, *self.plan.notes]))
 
-def read_labels_once(samples: Samples, inputs: Inputs, resume: str | None) -> Labels:
+
+def read_labels_once(samples: Samples, inputs: Inputs, resume: str | None, reading: Reading | None = None) -> Labels:
     """Reads the labels; a resumed run takes those of its snapshot.
+
+    Args:
+        reading: of boxes; None: they are refused
 
     Raises:
         ValueError: the field cannot be used, or has fewer than two classes
     """
     check_images(samples)
-    check_label_field(samples, inputs.label_field)
+    check_label_field(samples, inputs.label_field, boxes=reading is not None)
     labels = frozen(root_dataset(samples), resume) if resume else None
     if labels is None:
-        labels = read_labels(samples, inputs.label_field, classes=inputs.classes, group_field=inputs.group_field)
+        names: dict[str, Any] = dict(classes=inputs.classes, group_field=inputs.group_field)
+        labels = read_labels(samples, inputs.label_field, **names, reading=reading or Reading())
         require_classes(labels, inputs.label_field, inputs.group_field)
     return labels
 

@@ -1,4 +1,4 @@
-"""The plan of a balance: how many synthetic images each class gets, and why not more."""
+"""The plan of a balance: how many synthetic images or boxes each class gets, and why not more."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from ...models.errors import InvalidInput
 from ...models.settings import BalanceSettings, shown
 from ...models.synthetic import Origin
 from ..data.labels import Labels
+from ..display.tables import plural
 from ..runs.arguments import Kind
 
 MAX_IMAGES = 10_000_000  # of a class
 MIN_DRAWABLE_IMAGES = 10  # of a class; with fewer, a generator is refused for it
 MIN_REAL_IMAGES = 20  # of a class; with fewer, a note says that a generator learns little from them
-LITTLE = f"Fewer than {MIN_REAL_IMAGES} real images, so little to learn from"
+LITTLE = f"Fewer than {MIN_REAL_IMAGES} real"  # begins the note
+IMAGE = "image"  # noun of what a plan counts
 Target = Annotated[
     str | int | float | Mapping[str, int | float], Kind("'majority', 'median', a number of images, or {class: number}")
 ]
@@ -25,14 +27,15 @@ Target = Annotated[
 
 @dataclass(frozen=True)
 class Plan:
-    """Images of each class: real, synthetic, wanted, and to add."""
+    """Images or boxes of each class: real, synthetic, wanted, and to add."""
 
     names: list[str]  # [K]
     real: np.ndarray  # [K]
     synthetic: np.ndarray  # of earlier runs [K]
     wanted: np.ndarray  # in the end [K]
-    add: np.ndarray  # synthetic images to add, at most [K]
+    add: np.ndarray  # synthetic ones to add, at most [K]
     notes: list[str]  # sentences
+    noun: str = IMAGE  # or "box"
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -45,7 +48,7 @@ class Plan:
 
     @property
     def to_add(self) -> dict[str, int]:
-        """Images that each class gets."""
+        """Images or boxes that each class gets."""
         return dict(zip(self.names, self.add.tolist(), strict=True))
 
     def for_trained_classes(self, class_ids: np.ndarray) -> Plan:
@@ -64,7 +67,7 @@ class Plan:
     def for_source(self, settings: BalanceSettings) -> Plan:
         """The same without classes of too few images to draw, where a generator draws and is not forced to."""
         few = (self.add > 0) & (self.real < MIN_DRAWABLE_IMAGES)
-        if settings.source == Origin.AUGMENT or settings.generate_from_few or not few.any():
+        if settings.source != Origin.GENERATE or settings.generate_from_few or not few.any():
             return self
         counts = [f"{self.names[i]} ({self.real[i]})" for i in np.flatnonzero(few)]
         note = (
@@ -73,42 +76,49 @@ class Plan:
         )
         add = np.where(few, 0, self.add)
         notes = [line for line in self.notes if not line.startswith(LITTLE)]
-        return replace(self, add=add, notes=[*notes, *_little_to_learn(self.names, self.real, add), note])
+        return replace(self, add=add, notes=[*notes, *_little_to_learn(self.names, self.real, add, self.noun), note])
 
 
 def plan_for_labels(labels: Labels, existing: np.ndarray, target: Target, max_ratio: float | None) -> Plan:
-    """The plan of labelled samples, with their notes; arguments as `plan_images`."""
+    """The plan of labelled items, with their notes; arguments as `plan_images`."""
     real = np.bincount(labels.class_ids[labels.labelled_indices], minlength=len(labels.names))
-    plan = plan_images(labels.names, real, existing, target, max_ratio)
+    plan = plan_images(labels.names, real, existing, target, max_ratio, "box" if labels.has_boxes else IMAGE)
     return replace(plan, notes=[*labels.notes, *plan.notes])
 
 
 def plan_images(
-    names: list[str], real: np.ndarray, existing: np.ndarray, target: Target, max_ratio: float | None
+    names: list[str],
+    real: np.ndarray,
+    existing: np.ndarray,
+    target: Target,
+    max_ratio: float | None,
+    noun: str = IMAGE,
 ) -> Plan:
-    """Counts the images that each class lacks.
+    """Counts the images, or boxes, that each class lacks.
 
     Args:
         names: of the classes [K]
-        real: labelled samples of each class [K]
-        existing: synthetic samples of each class that the dataset has [K]
-        target: "majority" (as many as the largest class has), "median", a number of images, or {class: number}
-        max_ratio: maximum synthetic images for each real one; None is no cap
+        real: labelled ones of each class [K]
+        existing: synthetic ones of each class that the dataset has [K]
+        target: "majority" (as many as the largest class has), "median", a number, or {class: number}
+        max_ratio: maximum synthetic ones for each real one; None is no cap
+        noun: of one that is counted
 
     Raises:
         ValueError: a bad target, or one that asks for images of a class without a label
     """
-    wanted = _wanted(names, real, target)
+    wanted = _wanted(names, real, target, noun)
     missing = np.maximum(wanted - real - existing, 0)
     empty = [names[i] for i in np.flatnonzero((missing > 0) & (real == 0))]
     if empty:
-        raise InvalidInput(f"no image of {empty[0]!r} has a label, so that nothing can be learned: label a few first")
+        raise InvalidInput(f"no {noun} of {empty[0]!r} has a label, so that nothing can be learned: label a few first")
     cap = np.floor(max_ratio * real).astype(int) if max_ratio is not None else missing + existing
     add = np.minimum(missing, np.maximum(cap - existing, 0))
-    return Plan(names, real, existing, np.maximum(wanted, real), add, _notes(names, real, missing, add, max_ratio))
+    plan = Plan(names, real, existing, np.maximum(wanted, real), add, [], noun)
+    return replace(plan, notes=_notes(plan, missing, max_ratio))
 
 
-def _wanted(names: list[str], real: np.ndarray, target: Target) -> np.ndarray:
+def _wanted(names: list[str], real: np.ndarray, target: Target, noun: str) -> np.ndarray:
     nonempty = real[real > 0]
     if target == "majority":
         return np.where(real > 0, nonempty.max(), 0)
@@ -118,14 +128,14 @@ def _wanted(names: list[str], real: np.ndarray, target: Target) -> np.ndarray:
         unknown = [name for name in target if name not in names]
         if unknown:
             raise InvalidInput(f"target names {unknown[0]!r}, which is not a class: there are {', '.join(names)}")
-        return np.array([number(target.get(name, 0), f"target[{name!r}]") for name in names])
+        return np.array([number(target.get(name, 0), f"target[{name!r}]", noun) for name in names])
     if isinstance(target, str):
         raise InvalidInput(f"target has to be 'majority', 'median', a number, or {{class: number}}, not {target!r}")
-    return np.where(real > 0, number(target, "target"), 0)
+    return np.where(real > 0, number(target, "target", noun), 0)
 
 
-def number(value: Any, name: str) -> int:
-    """Checks a number of images.
+def number(value: Any, name: str, noun: str = IMAGE) -> int:
+    """Checks a number of images or boxes.
 
     Args:
         name: what the error calls it
@@ -135,29 +145,29 @@ def number(value: Any, name: str) -> int:
     """
     is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     if not is_number or not 0 <= value <= MAX_IMAGES or value % 1:
-        raise InvalidInput(f"{name} has to be a whole number of images, at most {MAX_IMAGES:,}, not {shown(value)}")
+        raise InvalidInput(
+            f"{name} has to be a whole number of {plural(noun)}, at most {MAX_IMAGES:,}, not {shown(value)}"
+        )
     return int(value)
 
 
-def _notes(
-    names: list[str], real: np.ndarray, missing: np.ndarray, add: np.ndarray, max_ratio: float | None
-) -> list[str]:
-    notes = []
-    capped = [names[i] for i in np.flatnonzero(add < missing)]
+def _notes(plan: Plan, missing: np.ndarray, max_ratio: float | None) -> list[str]:
+    notes, several = [], plural(plan.noun)
+    capped = [plan.names[i] for i in np.flatnonzero(plan.add < missing)]
     if capped and max_ratio is not None:
         notes.append(
-            f"No class gets more than {max_ratio:g} synthetic images for a real one, so that some stay below "
+            f"No class gets more than {max_ratio:g} synthetic {several} for a real one, so that some stay below "
             f"the target: {_listed(capped)}. Label more of them, or raise max_ratio."
         )
-    notes += _little_to_learn(names, real, add)
-    if not add.any():
-        notes.append("Every class has as many images as the target asks for, or as its cap allows: nothing to add.")
+    notes += _little_to_learn(plan.names, plan.real, plan.add, plan.noun)
+    if not plan.add.any():
+        notes.append(f"Every class has as many {several} as the target asks for, or as its cap allows: nothing to add.")
     return notes
 
 
-def _little_to_learn(names: list[str], real: np.ndarray, add: np.ndarray) -> list[str]:
+def _little_to_learn(names: list[str], real: np.ndarray, add: np.ndarray, noun: str) -> list[str]:
     few = [names[i] for i in np.flatnonzero((add > 0) & (real < MIN_REAL_IMAGES))]
-    return [f"{LITTLE}: {_listed(few)}."] if few else []
+    return [f"{LITTLE} {plural(noun)}, so little to learn from: {_listed(few)}."] if few else []
 
 
 def _listed(names: list[str]) -> str:

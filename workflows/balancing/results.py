@@ -14,11 +14,11 @@ from ...models.synthetic import Origin, Reason
 from ..data.synthetic import SyntheticImage
 from ..display.charts import Chart, bars, intervals
 from ..display.results import Part, Results, RunResults
-from ..display.tables import counted, left_out
+from ..display.tables import counted, left_out, plural
 from ..training import duration
 from .benefit import Benefit
 from .measurement import TOO_FEW
-from .plan import Plan
+from .plan import IMAGE, Plan
 
 
 @dataclass(repr=False)
@@ -29,14 +29,16 @@ class DryRun(Results):
     minutes: float  # estimate
     preview: np.ndarray | None  # a grid of images, a row a class that gets some, uint8 [height, width, 3]
     notes: list[str]
+    noun: str = IMAGE  # that the rows count, or "box"
 
     def parts(self) -> list[Part]:
-        images = counted(sum(row["to_add"] for row in self.rows), "synthetic image")
+        images = counted(sum(row["to_add"] for row in self.rows), f"synthetic {self.noun}")
         title = f"{images} would be added, in {duration.words(60 * self.minutes)}; nothing was written"
         return [title, "", self.rows, *self.notes]
 
     def charts(self) -> dict[str, Chart]:
-        return {"plan": bars(self.rows, "Images", "class", "real", "synthetic", "to_add", kind="stacked")}
+        title = plural(self.noun).capitalize()
+        return {"plan": bars(self.rows, title, "class", "real", "synthetic", "to_add", kind="stacked")}
 
 
 @dataclass(repr=False)
@@ -47,7 +49,7 @@ class BalanceResults(RunResults):
     names: list[str]
     added: int  # samples
     decision: str  # of the verdict: "add", "do not add", "undecided", or "not measured"
-    rows: list[dict[str, Any]]  # a class: real, synthetic, added, after, refused
+    rows: list[dict[str, Any]]  # a class: real, synthetic, added, after, refused; of boxes: copied, with their hosts
     refused: dict[str, int]  # images that the filters refused, by reason
     verdict: list[dict[str, Any]]  # a class: recall without and with, gain, its interval, its verdict
     arms: list[dict[str, Any]]  # a training set: balanced accuracy on held-out real images
@@ -61,6 +63,7 @@ class BalanceResults(RunResults):
     synthetic: int = 0  # earlier synthetic samples, left out
     refused_picture: str | None = None  # a grid of rejected images, a row a reason
     undecided: dict[str, int] = field(default_factory=dict)  # mistakes that nobody decided, in classes that get images
+    noun: str = IMAGE  # that the rows count, or "box"
 
     def parts(self) -> list[Part]:
         parts: list[Part] = [f"{self.run_key}: {counted(self.added, 'synthetic sample')} added", "", self.rows]
@@ -76,7 +79,8 @@ class BalanceResults(RunResults):
         return [*parts, *self.notes, *left_out(len(self.skipped), self.synthetic)]
 
     def charts(self) -> dict[str, Chart]:
-        plan = {"plan": bars(self.rows, "Images", "class", "real", "synthetic", "added", kind="stacked")}
+        columns = ["real", "synthetic", "added", *(["copied"] if self.noun != IMAGE else [])]
+        plan = {"plan": bars(self.rows, plural(self.noun).capitalize(), "class", *columns, kind="stacked")}
         if not self.verdict:
             return plan
         arms = intervals(self.arms, "Balanced accuracy", "training_set", "balanced_accuracy", "lowest", "highest")
@@ -84,15 +88,19 @@ class BalanceResults(RunResults):
 
 
 def class_rows(plan: Plan, images: Sequence[SyntheticImage], added: bool) -> list[dict[str, Any]]:
-    """A line for each class: real, earlier, added and rejected images."""
-    accepted = Counter(image.label for image in images if image.accepted)
+    """A line for each class: real, earlier, added and rejected images; or pasted boxes, and those of their hosts."""
+    accepted = Counter(label for image in images if image.accepted for label, _ in image.new_items)
     rejected = Counter(image.label for image in images if is_rejected(image))
+    copied: Counter[str] = Counter()
+    for image in images:
+        copied.update(dict(image.copied))
     lines = []
     for row in plan.rows:
         name, real, synthetic = row["class"], row["real"], row["synthetic"]
         new = accepted[name] if added else 0
         line = {"class": name, "real": real, "synthetic": synthetic, "wanted": row["to_add"], "added": new}
-        lines.append({**line, "after": real + synthetic + new, "refused": rejected[name]})
+        end = {"refused": rejected[name]} if plan.noun == IMAGE else {"copied": copied[name]}
+        lines.append({**line, "after": real + synthetic + new + copied[name], **end})
     return lines
 
 
@@ -107,7 +115,9 @@ def rejections(images: Sequence[SyntheticImage]) -> dict[str, int]:
 
 
 def fell_short(plan: Plan, images: Sequence[SyntheticImage], max_draws_per_image: float) -> list[str]:
-    """A sentence on the classes that lack accepted images."""
+    """A sentence on the classes that lack accepted images; boxes have their own."""
+    if plan.noun != IMAGE:
+        return []
     accepted = Counter(image.label for image in images if image.accepted)
     counts = zip(plan.names, plan.add.tolist(), strict=True)
     short = [f"'{name}' has {accepted[name]} of {wanted}" for name, wanted in counts if accepted[name] < wanted]

@@ -18,10 +18,11 @@ REJECTED = "refused.npz"  # in the run's folder: the first images of each reason
 
 
 def class_grid(path: Path, names: list[str], images: list[SyntheticImage]) -> str:
-    """Draws the first images of each class, a row a class; returns the path."""
+    """Draws the first images, or pasted objects, of each class, a row a class; returns the path."""
     paths: dict[str, list[str]] = {name: [] for name in names}
-    for image in images:
-        paths[image.label].append(image.path)
+    for label, shown_path in (item for image in images for item in image.new_items):
+        if label in paths:
+            paths[label].append(shown_path)
     shown = [name for name in names if paths[name]][:MAX_ROWS]
     return save(path, image_grid({name: np.stack(list(map(_tile, paths[name][:COLUMNS]))) for name in shown}))
 

@@ -110,7 +110,7 @@ def check_label_field(samples: Any, label_field: str, *, boxes: bool = False) ->
             raise InvalidInput(
                 f"the field {label_field!r} holds {kind.__name__}: this needs one fo.Classification a sample; "
                 "boxes are for auto_label, find_mistakes, their reviews and audits, split_dataset, export_dataset, "
-                "train_resnet, train_gcn and compare_methods"
+                "train_resnet, train_gcn, compare_methods, and balance_classes with source='paste'"
             )
     elif kind is not fo.Classification:
         instead = ", or boxes (fo.Detections, fo.Polylines)" if boxes else ""

@@ -111,7 +111,7 @@ def read_labels(
     check_group_field(samples, group_field, label_field)
     has_boxes = items.has_boxes(samples, label_field)
     if has_boxes and include_synthetic:
-        raise InvalidInput("include_synthetic is for labels of samples: images are not generated for boxes")
+        raise InvalidInput("include_synthetic is for labels of samples: boxes of new images are copies of real ones")
     samples = with_all_fields(samples)
     real, left_out = (_trainable(samples, label_field), 0) if include_synthetic else real_samples(samples)
     columns = ["id", items.SAMPLE_ID, "filepath", "tags", f"{label_field}.label", *provenance_paths(label_field)]

@@ -14,6 +14,7 @@ import numpy as np
 from ...models.errors import InvalidInput
 from ...models.files import aside
 from ...models.regular_files import regular
+from . import items, pasted_boxes
 from .durable_writes import refresh, write_durably
 from .group_slices import is_grouped
 from .internals import root_dataset
@@ -47,9 +48,17 @@ class SyntheticImage(NamedTuple):
     """A generated image, its label and provenance."""
 
     path: str
-    label: str
+    label: str  # "" where it has boxes
     notes: dict[str, Any]  # values of KINDS
     accepted: bool  # by the filters, and its class had room
+    boxes_file: str = ""  # of all its boxes, where the labels are of boxes
+    objects: tuple[tuple[str, str], ...] = ()  # label and region of each pasted object
+    copied: tuple[tuple[str, int], ...] = ()  # label and count of the boxes that it has from its host
+
+    @property
+    def new_items(self) -> tuple[tuple[str, str], ...]:
+        """Label, and image or region, of each item that is new in it: its own, or its pasted objects."""
+        return self.objects if self.boxes_file else ((self.label, self.path),)
 
 
 def check_field(dataset: Any) -> None:
@@ -67,16 +76,16 @@ def check_field(dataset: Any) -> None:
 
 
 def count(samples: Any, label_field: str, names: Sequence[str]) -> np.ndarray:
-    """Synthetic samples of each class [K]; for a view, those in it, or whose nearest real sample is in it."""
+    """Synthetic items of each class [K]; for a view, those of its samples, and of those whose real sample is in it."""
     dataset = root_dataset(samples)
     view = dataset.match_tags(SYNTHETIC)
     if not dataset.has_field(f"{FIELD}.run"):
         counts: Counter[str] = Counter()
     elif samples is dataset:
-        counts = Counter(view.count_values(f"{label_field}.label"))
+        counts = Counter(view.count_values(items.leaf(dataset, f"{label_field}.label")))
     else:
         ids = set(samples.values("id"))
-        rows = zip(*view.values(["id", PARENT, f"{label_field}.label"]), strict=True)
+        rows = zip(*items.values(view, [items.SAMPLE_ID, PARENT, f"{label_field}.label"]), strict=True)
         counts = Counter(label for i, parent, label in rows if i in ids or parent in ids)
     return np.array([counts[name] for name in names])
 
@@ -85,7 +94,18 @@ def runs_of(dataset: Any, label_field: str) -> list[str]:
     """Keys of the runs whose synthetic samples have a label in the field."""
     if not dataset.has_field(f"{FIELD}.run"):
         return []
-    return list(dataset.match_tags(SYNTHETIC).exists(f"{label_field}.label").distinct(f"{FIELD}.run"))
+    labels = items.root_of(dataset, label_field)
+    path = labels if items.has_boxes(dataset, label_field) else f"{labels}.label"
+    return list(dataset.match_tags(SYNTHETIC).exists(path).distinct(f"{FIELD}.run"))
+
+
+def parents(view: Any, label_field: str) -> dict[str, set[str]]:
+    """The real samples that each synthetic sample of a view was made of: its nearest one, or host and sources."""
+    names = ["id", PARENT]
+    if items.has_boxes(view, label_field):
+        names.append(items.leaf(view, f"{label_field}.{pasted_boxes.SOURCE_SAMPLE}"))
+    rows = zip(*view.values(names), strict=True)
+    return {own: {parent, *(sources[0] or () if sources else ())} - {None} for own, parent, *sources in rows}
 
 
 def next_number(dataset: Any) -> int:
@@ -154,7 +174,9 @@ def _sample(label_field: str, image: SyntheticImage) -> Any:
 
     tags = [SYNTHETIC] if image.accepted else [SYNTHETIC, REJECTED]
     sample = fo.Sample(filepath=image.path, tags=tags, **{FIELD: fo.DynamicEmbeddedDocument(**image.notes)})
-    if image.accepted:
+    if image.boxes_file:
+        sample[label_field] = pasted_boxes.load(image.boxes_file)
+    elif image.accepted:
         sample[label_field] = fo.Classification(label=image.label)
     return sample
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from ..data import items
+from ..data.box_kinds import KIND, Correction, correction_of
 from ..data.label_text import or_none
 from ..display.tables import counted
 from ..runs import records
@@ -24,12 +26,16 @@ def undecided_mistakes(dataset: Any, label_field: str) -> dict[str, int]:
     labels = frozen(dataset, run.key)
     read = {} if labels is None else dict(zip(labels.ids.tolist(), labels.class_ids.tolist(), strict=True))
     names = [] if labels is None else labels.names
-    ids, current = dataset.match({f"{field}.is_issue": True}).values(["id", f"{label_field}.label"])
+    flagged = dataset if items.has_boxes(dataset, field) else dataset.match({f"{field}.is_issue": True})
+    paths = ["id", f"{field}.is_issue", f"{label_field}.label"]
+    paths += [f"{field}.{KIND}"] if dataset.has_field(items.leaf(dataset, f"{field}.{KIND}")) else []
+    rows = zip(*items.values(flagged, paths), strict=True)
     decided = settled(dataset, field, label_field)
     counts: Counter[str] = Counter()
-    for i, label in zip(ids, current, strict=True):
+    for i, is_issue, label, *kind in rows:
         is_edited = i in read and names[read[i]] != label
-        if or_none(label) is not None and i not in decided and not is_edited:
+        is_of_label = correction_of(*kind or (None,)) == Correction.RELABEL  # else the box may be wrong, and not pasted
+        if is_issue and is_of_label and or_none(label) is not None and i not in decided and not is_edited:
             counts[label] += 1
     return dict(counts.most_common())
 
@@ -43,7 +49,7 @@ def _newest_run(dataset: Any, label_field: str) -> RunRecord | None:
         for run in runs
         if run.state == "done"
         and run.label_field == label_field
-        and dataset.has_sample_field(f"{run.inputs['output_field']}.is_issue")
+        and dataset.has_field(items.leaf(dataset, f"{run.inputs['output_field']}.is_issue"))
     ]
     return max(finished, key=lambda run: run.started, default=None)
 

@@ -152,6 +152,8 @@ def _balance(facts: Facts, values: Values) -> list[Work]:
     if not added:
         return []
     augmented = Work("augmenting images", added * (2e-3 + 0.05 * facts.megapixels), PHOTO)
+    if values["source"] == "paste":
+        augmented = Work("pasting objects", added * (0.08 + 0.02 * facts.megapixels), PHOTO)
     if not (draws or measured or values["filter_augmented"]):
         return [augmented, written(added, "adding samples")]
     if draws and not values.get("generator"):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...models.errors import InvalidInput
 from ...models.quality.paired_gain import ADD, DO_NOT_ADD, UNDECIDED
 from ...models.synthetic import Reason
 from ..balancing.benefit import NOT_MEASURED
 from ..balancing.measurement import TOO_FEW
-from ..balancing.plan import Plan, Target, plan_images
-from ..data import folders, synthetic
+from ..balancing.pasteable import for_training
+from ..balancing.plan import IMAGE, Plan, Target, plan_images
+from ..data import folders, items, synthetic
 from ..data.labels import name_index
 from ..data.status import Status
 from ..display.tables import counted
@@ -142,6 +145,12 @@ def of_samples(
     Raises:
         ValueError: as `plan_images`
     """
+    samples = items.source(samples, label_field)
+    noun, has_boxes = IMAGE, items.has_boxes(samples, label_field)
+    if has_boxes:
+        noun = items.BOX
+        with contextlib.suppress(InvalidInput):  # nothing is left: the run says so
+            samples, _ = for_training(samples)
     counts = overview.count(samples, label_field, None).classes
     names, index = name_index([name for name, states in counts.items() if states[Status.LABELLED]], classes)
     real, existing = np.zeros((2, len(names)), dtype=int)
@@ -149,4 +158,4 @@ def of_samples(
         existing = synthetic.count(samples, label_field, names)
     for name in set(counts) & set(index):
         real[index[name]] += counts[name][Status.LABELLED]
-    return plan_images(names, real, existing, target, max_ratio) if real.any() else None
+    return plan_images(names, real, existing, target, max_ratio, noun) if real.any() else None

@@ -171,24 +171,27 @@ def _uneven(counts: Overview, findings: Findings) -> Step | None:
     sizes = _sizes(counts)
     if not is_uneven(counts) or "balance_classes" in findings.done:
         return None
-    sentence = f"The largest class has {max(sizes) / min(sizes):.0f} times as many images as the smallest"
+    is_of_boxes, several = counts.noun == items.BOX, "boxes" if counts.noun == items.BOX else "images"
+    sentence = f"The largest class has {max(sizes) / min(sizes):.0f} times as many {several} as the smallest"
     reason = "Rare classes are predicted less often than they occur."
     tag = findings.last.train_tag
     of_train = f" of images tagged {tag!r}" if tag else ""
-    reason += f" {counted(findings.to_add, 'augmented copy')}{of_train} would help." * bool(findings.to_add)
+    copies = counted(findings.to_add, "pasted object" if is_of_boxes else "augmented copy")
+    reason += f" {copies}{of_train} would help." * bool(findings.to_add)
     reason = " ".join([reason, *findings.multiplied])
-    work: dict[str, Any] = dict(operator="balance_classes", params=dict(source="augment"), tag=tag)
-    return Step(sentence, reason, "Augment", tab="balance", event=START, **work)
+    source, button = ("paste", "Paste") if is_of_boxes else ("augment", "Augment")
+    work: dict[str, Any] = dict(operator="balance_classes", params=dict(source=source), tag=tag)
+    return Step(sentence, reason, button, tab="balance", event=START, **work)
 
 
 def is_uneven(counts: Overview) -> bool:
-    """Whether the largest class has more than MAX_RATIO times as many images as the smallest; never for boxes."""
+    """Whether the largest class has more than MAX_RATIO times as many images, or boxes, as the smallest."""
     sizes = _sizes(counts)
-    return counts.noun == items.SAMPLE and len(sizes) > 1 and max(sizes) > MAX_RATIO * min(sizes)
+    return len(sizes) > 1 and max(sizes) > MAX_RATIO * min(sizes)
 
 
 def _sizes(counts: Overview) -> list[int]:
-    """Labelled and synthetic images of each class with a label."""
+    """Labelled and synthetic images, or boxes, of each class with a label."""
     return [row[Status.LABELLED] + row[SYNTHETIC] for row in counts.classes.values() if row[Status.LABELLED]]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ...models.settings import SplitSettings
-from ..data import items
+from ..data import items, synthetic
 from ..data.label_text import count_labels
 from ..data.labels import PARENT, REJECTED, SYNTHETIC
 from ..data.provenance import REVIEWED, Reviewed
@@ -37,7 +37,7 @@ def training_set(dataset: Any, label_field: str, done: dict[str, RunRecord], *, 
     split, exported = done.get("split_dataset"), done.get("export_dataset")
     changes = [done[name].started for name in CHANGES if name in done]
     return TrainingSet(
-        unsplit=_unsplit(dataset, label_field, split) + _unsplit_copies(dataset, split) if split else 0,
+        unsplit=_unsplit(dataset, label_field, split) + _unsplit_copies(dataset, label_field, split) if split else 0,
         train_tag=train_tag(done),
         extend=_extend(split) if split else None,
         is_exported=exported is not None and exported.started > max(changes, default=0.0),
@@ -56,15 +56,16 @@ def tagged(dataset: Any, tag: str) -> Any:
     return dataset.match_tags(tag) if tag else dataset
 
 
-def _unsplit_copies(dataset: Any, split: RunRecord) -> int:
-    """Synthetic samples without a tag whose real sample is in train."""
+def _unsplit_copies(dataset: Any, label_field: str, split: RunRecord) -> int:
+    """Synthetic samples without a tag whose real samples are in train."""
     tags = [tag for name, tag in split.settings.items() if name.endswith("_tag")]
     if not dataset.has_field(PARENT):
         return 0
-    parents = dataset.match_tags(SYNTHETIC).match_tags([*tags, REJECTED], bool=False).values(PARENT)
-    known = list({parent for parent in parents if parent})
+    copies = dataset.match_tags(SYNTHETIC).match_tags([*tags, REJECTED], bool=False)
+    parents = [own for own in synthetic.parents(copies, label_field).values() if own]
+    known = list(set().union(*parents))
     train = set(tagged(dataset.select(known), split.settings["train_tag"]).values("id")) if known else set()
-    return sum(parent in train for parent in parents)
+    return sum(own <= train for own in parents)
 
 
 def _unsplit(dataset: Any, label_field: str, split: RunRecord) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import fields
 
 import pytest
-from evenset.models.settings import BoxSettings
+from evenset.models.settings import BoxSettings, PasteSettings
 
 ON_BOXES = ("auto_label", "find_mistakes", "train_resnet", "train_gcn", "compare_methods")
 BOX_LINES = {item.name for item in fields(BoxSettings)}
+PASTE = {item.name for item in fields(PasteSettings)}
 
 
 @pytest.fixture
@@ -63,10 +64,25 @@ def test_the_field_of_a_detector_is_offered_for_boxes_where_it_has_confidences(a
     assert "predictions" not in app.form(dataset, "find_mistakes", dict(label_field="weather"))
 
 
-@pytest.mark.parametrize("operator", ["balance_classes", "train_generator", "export_dataset"])
+@pytest.mark.parametrize("operator", ["train_generator"])
 def test_forms_that_need_a_label_a_sample_offer_no_boxes(app, dataset, operator):
     choices = app.form(dataset, operator)["label_field"]["view"]["choices"]
     assert [choice["value"] for choice in choices] == ["weather"]
+
+
+def test_balancing_boxes_plans_boxes_and_asks_for_pasting_alone(app, dataset):
+    lines = app.form(dataset, "balance_classes", dict(more=True))
+
+    assert set(lines) >= {*PASTE, "flips", "max_ratio", "target"} and lines["source"]["default"] == "paste"
+    others = {"filter_augmented", "generator", "minutes", "size_px", "blur", "verdict_seeds", *BOX_LINES}
+    assert others.isdisjoint(lines)
+    assert any("synthetic box" in text for text in texts(lines)) and lines["target"]["view"]["description"]
+    assert not any(line["invalid"] for line in lines.values())
+    wrong = {"generate": ("ground_truth", "Boxes are pasted"), "paste": ("weather", "Only boxes are pasted")}
+    for source, (field, reason) in wrong.items():
+        line = app.form(dataset, "balance_classes", dict(label_field=field, source=source))["source"]
+        assert line["invalid"] and reason in line["error_message"]
+    assert PASTE.isdisjoint(app.form(dataset, "balance_classes", dict(more=True, label_field="weather")))
 
 
 @pytest.mark.parametrize("operator", ["auto_label", "find_mistakes"])
