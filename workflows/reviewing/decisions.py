@@ -168,7 +168,7 @@ def _column(place: str, name: str) -> str:
 def names_written(
     views: Sequence[Any], review: Any, ids: set[str] | None = None
 ) -> Iterator[tuple[str | None, str | None]]:
-    """The label to write, "" for a deleted box, and the current one, of each item that the review takes.
+    """The label to write, "" for a deleted box or tag, and the current one, of each item that the review takes.
 
     Args:
         ids: of these items, where the views have others too
@@ -186,8 +186,8 @@ def names_written(
 def kind_path(samples: Any, review: Any) -> list[str]:
     """Path of the kind of the flags, where they have one."""
     path = f"{review.field}.{KIND}"
-    has_kinds = items.has_boxes(samples, review.field) and root_dataset(samples).has_field(items.leaf(samples, path))
-    return [path] if review.is_of_mistakes and has_kinds else []
+    has_kinds = items.has_several(samples, review.field) and root_dataset(samples).has_field(items.leaf(samples, path))
+    return [path] if has_kinds else []
 
 
 def save_decisions(folder: Path, decisions: Mapping[str, Decision]) -> None:
