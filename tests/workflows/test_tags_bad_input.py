@@ -42,7 +42,7 @@ def test_what_needs_one_label_a_sample_names_the_functions_for_tags(tagged, refu
 def test_an_export_an_audit_a_list_and_another_target_are_refused(tagged, refused, tmp_path):
     dataset = tagged()
     with refused(dataset, "holds Classifications"):
-        export_dataset(dataset, "ground_truth", str(tmp_path / "export"), progress=False)
+        export_dataset(dataset, str(tmp_path / "export"), label_field="ground_truth", progress=False)
     key = auto_label(dataset, "ground_truth", random_labels=True, complete=True, target_precision=0.7, **FAST).run_key
     for call in (audit_labels, list_suggestions):
         with refused(dataset, "holds Classifications"):

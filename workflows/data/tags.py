@@ -68,17 +68,18 @@ class Tags:
         )
 
     def as_items(self) -> Labels:
-        """A label for each tag, and an unlabelled one for each sample without any; tags of a sample are one group."""
-        rows, class_ids = np.nonzero(self.values == TAGGED)
-        empty = np.flatnonzero(~(self.values == TAGGED).any(axis=1))
-        rows, class_ids = np.concatenate([rows, empty]), np.concatenate([class_ids, np.full(len(empty), -1)])
-        names = [*self.names, ""]
-        ids = [items.tag_id(i, names[k]) for i, k in zip(self.ids[rows].tolist(), class_ids.tolist(), strict=True)]
+        """A label for each tag, NO_TAG for samples without any, none where nothing is known; a sample is a group."""
+        has = self.values == TAGGED
+        rows, class_ids = np.nonzero(np.hstack([has, ~has.any(axis=1, keepdims=True)]))
+        class_ids = np.where(self.is_known[rows], class_ids, -1)
+        names = [*self.names, NO_TAG] if (class_ids == len(self.names)).any() else self.names
+        texts = [*names, ""]  # the last is for -1
+        ids = [items.tag_id(i, texts[k]) for i, k in zip(self.ids[rows].tolist(), class_ids.tolist(), strict=True)]
         return Labels(
             ids=np.array(ids, dtype=str),
             paths=self.paths[rows],
             class_ids=class_ids,
-            names=self.names,
+            names=names,
             trusted=self.trusted[rows],
             groups=join_items(self.groups[rows], self.ids[rows]),
             synthetic_left_out=self.synthetic_left_out,

@@ -27,5 +27,7 @@ def test_labels_of_samples_and_of_items_stand_for_the_tags(tagged):
     labels, rows = tags.as_labels(), tags.as_items()
     assert (labels.class_ids >= 0).tolist() == tags.is_known.tolist() and labels.noun == "sample"
     assert rows.noun == "tag" and not rows.has_boxes
-    assert np.bincount(rows.class_ids[rows.class_ids >= 0]).tolist() == (tags.values == 1).sum(axis=0).tolist()
+    counts = np.bincount(rows.class_ids[rows.class_ids >= 0]).tolist()
+    without = int((tags.values == 0).all(axis=1).sum())
+    assert counts == [*(tags.values == 1).sum(axis=0).tolist(), without] and rows.names[-1] == "(no tag)"
     assert set(rows.sample_ids) == set(tags.ids)
