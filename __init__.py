@@ -40,6 +40,7 @@ CLASSES = {  # results and errors: name -> the module that has it
     "TrainResults": ".workflows.train_resnet",
     "GCNResults": ".workflows.gcn.results",
     "AutoLabelResults": ".workflows.labeling.results",
+    "TagResults": ".workflows.tagging.results",
     "TargetResults": ".workflows.labeling.retarget",
     "SuggestionList": ".workflows.list_suggestions",
     "ReviewResults": ".workflows.reviewing.results",

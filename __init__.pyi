@@ -40,6 +40,7 @@ from .workflows.runs.arguments import Splits
 from .workflows.runs.run import RunStopped as RunStopped
 from .workflows.runs.undo import DeletedRun as DeletedRun
 from .workflows.splitting.results import SplitResults as SplitResults
+from .workflows.tagging.results import TagResults as TagResults
 from .workflows.train_generator import GeneratorResults as GeneratorResults
 from .workflows.train_resnet import TrainResults as TrainResults
 
@@ -281,6 +282,7 @@ def auto_label(
     box_margin: float = 0.1,
     box_shape: str = 'square',
     min_box_px: int = 8,
+    complete: bool = False,
 ) -> AutoLabelResults:
     """Labels every sample from the few that have a label; undo with `delete_run`."""
 

@@ -1,5 +1,8 @@
 """Wrong boxes: planted errors of geometry that find_mistakes' rules find, beside FiftyOne's find_duplicates.
 
+    python benchmarks/objects.py --folder BCCD
+    python benchmarks/objects.py --part tags
+
 Data: BCCD, 4,888 blood cells in 364 images (VOC annotations). Planted: doubled boxes (moved by at most 2 % of their
 sides, half of them with another class), boxes that reach out of the image by 1 % of it or more, boxes without an area,
 and boxes of a fifth to a third of their width.
@@ -15,6 +18,7 @@ from typing import Any
 
 import detector
 import numpy as np
+import tags
 from measure import goal, own_database
 from tabulate import tabulate
 
@@ -25,10 +29,17 @@ PEER = "find_duplicates"
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, required=True, help="BCCD: Annotations and JPEGImages")
-    parser.add_argument("--part", choices=("geometry", "detector"), default="geometry", help="detector: detector.py")
+    parser.add_argument("--part", choices=("geometry", "detector", "tags"), default="geometry")
+    parser.add_argument("--folder", type=Path, help="of boxes, BCCD: Annotations and JPEGImages")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="draws of the planted errors")
+    parser.add_argument("--splits", type=int, default=20, help="of tags: draws of the held-out samples")
     options = parser.parse_args(arguments)
+    if options.part == "tags":
+        with own_database() as folder:
+            tags.run(folder, options.seeds, options.splits)
+        return
+    if options.folder is None:
+        parser.error("--folder is needed for boxes")
     with own_database():
         table = read(options.folder)
         if options.part == "detector":

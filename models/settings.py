@@ -187,6 +187,15 @@ class BoxSettings(Settings):
 
 
 @dataclass(frozen=True)
+class TagSettings(Settings):
+    complete: bool = setting(
+        False,
+        "a class that a tagged sample lacks is absent; otherwise it is unknown (positive-unlabelled learning)",
+        basic=True,
+    )
+
+
+@dataclass(frozen=True)
 class CopySettings(Settings):
     format: str = setting("png", "file format of the copies", choices=("png", "jpeg"), basic=True)
     jpeg_quality: int = setting(92, "quality of JPEG copies", low=1, high=100)

@@ -10,9 +10,18 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..models.settings import AutoLabelSettings, BoxSettings, GraphSettings, ImageSettings, ResNetSettings, split
+from ..models.settings import (
+    AutoLabelSettings,
+    BoxSettings,
+    GraphSettings,
+    ImageSettings,
+    ResNetSettings,
+    TagSettings,
+    split,
+)
 from ..workflows.data import items
 from ..workflows.data.status import Status
+from ..workflows.display.tables import counted
 from ..workflows.labeling.config import NO_LABELS
 from ..workflows.labeling.warm_start import INHERITED
 from ..workflows.runs import records
@@ -51,7 +60,9 @@ INPUTS = (
     "include_synthetic",
     "unlabelled",
 )
-KINDS = (AutoLabelSettings, GraphSettings, ResNetSettings, ImageSettings, BoxSettings)
+KINDS = (AutoLabelSettings, GraphSettings, ResNetSettings, ImageSettings, BoxSettings, TagSettings)
+NOT_OF_TAGS = ("run", "after", "members", "text_encoder", "prompts", "class_prior", "per_class",
+               "review_out_of_distribution", "self_training_rounds", "validation", *ONLY_RESNET)  # fmt: skip
 MODELS = ("evenset_auto_label_", "evenset_train_resnet_")  # runs whose model can predict
 
 
@@ -76,6 +87,7 @@ class AutoLabel(foo.Operator):
             lines = next_round_lines(ctx.params.get("after"))
             given = {**read_inputs(ctx, *INPUTS), **read_settings(ctx, *KINDS, lines=lines)}
             unused = unused_names(lambda name: ctx.params.get(lines.get(name, name)))  # folded or hidden lines stay
+            unused |= set(NOT_OF_TAGS if items.has_tags(ctx.dataset, ctx.params.get("label_field")) else ())
             return samples_of(ctx), {name: value for name, value in given.items() if name not in unused}
 
         return run_in_worker(ctx, "auto_label", read_arguments, result_page)
@@ -85,14 +97,16 @@ def add_lines(form: Form) -> None:
     samples = ask_samples(form, "Label")
     trains = not form.value("run")
     hint = "Labels to learn from; they are not changed"
-    label_field = ask_label_field(form, hint, required=trains, new="ground_truth" if trains else "", boxes=trains)
+    label_field = ask_label_field(
+        form, hint, required=trains, new="ground_truth" if trains else "", boxes=trains, tags=trains
+    )
     if trains:
         is_new = label_field and not form.ctx.dataset.has_field(label_field)
         remedy = "" if form.value("text_encoder") else NO_LABELS
         labelled = 0 if is_new else note_label_count(form, samples, label_field, remedy)
         if not labelled:
             _ask_names(form, bool(is_new))
-        elif label_field and not form.value("after"):
+        elif label_field and not form.value("after") and not items.has_tags(form.ctx.dataset, label_field):
             _forecast(form, samples, label_field)
     ask_new_field(form, "auto_label", "Receives a label, its confidence and its status for every sample")
     _ask_settings(form, _earlier_run(form))
@@ -132,8 +146,9 @@ def _ask_settings(form: Form, earlier: RunRecord | None) -> None:
         inherited = {name: earlier.inputs.get(name) for name in INHERITED if form.value(name) in (None, "", AUTO)}
     form.arguments.update(inherited)
     unused = unused_names(lambda name: form.value(lines.get(name, name), inherited.get(name)))
+    unused |= set(NOT_OF_TAGS if items.has_tags(form.ctx.dataset, form.label_field) else ())
     options: dict[str, Any] = dict(defaults=defaults, lines=lines, without=unused)
-    ask_settings(form, AutoLabelSettings, basic=True, **options)
+    ask_settings(form, AutoLabelSettings, TagSettings, basic=True, **options)
     own = {"Model": lambda form: _ask_model(form, unused), "Samples": lambda form: _ask_samples(form, unused)}
     own |= {"Boxes": _ask_unlabelled} if items.has_boxes(form.ctx.dataset, form.label_field) else {}
     ask_sections(form, *KINDS, own=own, **options)
@@ -195,7 +210,9 @@ def _ask_samples(form: Form, unused: set[str]) -> None:
 def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
     """The accepted suggestions and their precision, with buttons to review them."""
     field, unlabelled = results["output_field"], results["samples"] - results["labelled"]
+    is_of_tags = "removals" in results
     title = f"{results['accepted']:,} of {unlabelled:,} unlabelled samples are accepted"
+    title = f"{counted(results['accepted'], 'tag', 'is', 'are')} accepted" if is_of_tags else title
     page = Page(f"{title}, {results['review']:,} left to review")
     page.add_lines(results["text"].partition("\n\n")[0].partition("\n")[2])
     page.add_button("Open the review view", "visibility", "set_view", dict(name=results["views"][Status.REVIEW]))
@@ -203,6 +220,7 @@ def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
     if results["accepted"]:
         page.add_button("Open the accepted view", "done_all", "set_view", dict(name=results["views"][Status.ACCEPTED]))
         page.add_form_button("Accept ...", "check", "review_labels", params)
-        page.add_form_button("Audit ...", "fact_check", "audit_labels", params)
+        if not is_of_tags:
+            page.add_form_button("Audit ...", "fact_check", "audit_labels", params)
     page.add_notes(results)
     return page.add_table(results["rows"])

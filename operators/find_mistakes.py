@@ -7,13 +7,8 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..models.settings import (
-    BoxSettings,
-    GraphSettings,
-    ImageSettings,
-    MistakeSettings,
-    ResNetSettings,
-)
+from ..models.settings import BoxSettings, GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
+from ..workflows.data import items
 from ..workflows.display.tables import counted
 from ..workflows.training.auto_embeddings import AUTO
 from .display.icons import icons_of
@@ -65,14 +60,15 @@ class FindMistakes(foo.Operator):
 
 def add_lines(form: Form) -> None:
     samples = ask_samples(form, "Check")
-    label_field = ask_label_field(form, "Labels to check; they are not changed", boxes=True)
+    label_field = ask_label_field(form, "Labels to check; they are not changed", boxes=True, tags=True)
     note_label_count(form, samples, label_field)
     ask_new_field(form, "mistake", "Receives a suggestion, its mistakenness and a reason for every label")
     hint = "A vector field, a Brain key or an encoder (zoo, timm/NAME): much faster than a ResNet a fold (none)"
     ask_embeddings(form, hint, AUTO)
     ask_predictions(form)
     ask_settings(form, MistakeSettings, basic=True)
-    without = ONLY_RESNET if names_vectors(form.value("embeddings")) else ()
+    is_without = names_vectors(form.value("embeddings")) or items.has_tags(form.ctx.dataset, label_field)
+    without = ONLY_RESNET if is_without else ()
     ask_sections(form, *KINDS, own={"Samples": ask_group_field}, without=without)
 
 

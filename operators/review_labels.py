@@ -17,6 +17,7 @@ from ..workflows.display.progress_bar import Progress
 from ..workflows.display.tables import counted, plural
 from ..workflows.review_labels import review_labels
 from ..workflows.reviewing import policy
+from ..workflows.reviewing.decisions import kind_path
 from ..workflows.reviewing.request import Review
 from ..workflows.runs.lookup import writer_of
 from ..workflows.runs.records import RunRecord
@@ -66,7 +67,7 @@ class ReviewLabels(foo.Operator):
 
 
 def add_lines(form: Form) -> None:
-    field = ask_suggestions(form, "auto_label", "find_mistakes")
+    field = ask_suggestions(form, "auto_label", "find_mistakes", tags=True)
     if not field:
         return
     boxes = ask_selected_boxes(form, field, target_of(form.ctx, field))
@@ -78,6 +79,9 @@ def add_lines(form: Form) -> None:
     action = form.value("action", ReviewSettings.action)
     if form.value("audit") and action == "accept" and not form.value("seen"):  # opened by audit_labels
         form.mark("seen", "tick it once you have looked at each of these samples: an audit counts only those")
+    if action == "correct" and items.has_tags(form.ctx.dataset, field):
+        form.mark("action", "a tag is there or not: accept or reject it")
+        return
     _ask_labels(form, samples, field, action)
     matching = _matching(form, samples, field, action)
     if matching.number:
@@ -109,7 +113,7 @@ def _ask_labels(form: Form, samples: Any, field: str, action: str) -> None:
 def ask_target_field(field: str, form: Form) -> None:
     dataset, default = form.ctx.dataset, "the field that the suggestions were learned from"
     kind = items.list_of(dataset, field)
-    names = [name for name in label_fields(dataset, boxes=True) if items.list_of(dataset, name) == kind]
+    names = [name for name in label_fields(dataset, boxes=True, tags=True) if items.list_of(dataset, name) == kind]
     hint = "The field that labels are written to"
     form.choose("label_field", names, label="Label field", description=hint, placeholder=default)
 
@@ -118,19 +122,19 @@ class Matching(NamedTuple):
     """The items that a review would take."""
 
     view: Any
-    ids: set[str] | None  # of boxes, beside which the view may have others; None: all samples of the view
+    ids: set[str] | None  # of boxes or tags, beside which the view may have others; None: all samples of the view
     number: int
 
 
 def _matching(form: Form, samples: Any, field: str, action: str) -> Matching:
     """The items whose suggestions have the form's status and class."""
-    if not items.has_boxes(form.ctx.dataset, field):
+    if not items.has_several(form.ctx.dataset, field):
         view = _matching_samples(form, samples, field, action)
         return Matching(view, None, view.count("id"))
     target, name = target_of(form.ctx, field), form.value("class")
     config = ReviewSettings(action=action, status=form.value("status", ReviewSettings.status))
     review = Review(field, target or "", None, [name] if name else None, config, find_writer(form, field))
-    paths, kinds = ["id", f"{field}.label", f"{field}.{review.state_attribute}"], items.kind_paths(samples, field)
+    paths, kinds = ["id", f"{field}.label", f"{field}.{review.state_attribute}"], kind_path(samples, review)
     columns = items.values(samples, [*paths, *([f"{target}.label"] if target else []), *kinds])
     if not target:
         columns.insert(len(paths), [None] * len(columns[0]))

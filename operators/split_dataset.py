@@ -54,7 +54,7 @@ class SplitDataset(foo.Operator):
 
 def add_lines(form: Form) -> None:
     samples = ask_samples(form, "Split")
-    label_field = ask_label_field(form, "Each class is in every part, in the same fractions", boxes=True)
+    label_field = ask_label_field(form, "Each class is in every part, in the same fractions", boxes=True, tags=True)
     note_label_count(form, samples, label_field)
     ask_settings(form, SplitSettings, basic=True)
     ask_group_field(form)

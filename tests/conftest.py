@@ -303,6 +303,34 @@ def clusters(make_dataset: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @pytest.fixture
+def tagged(make_dataset: Callable[..., Any]) -> Callable[..., Any]:
+    """A data set of vectors with several tags each; its files need not exist.
+
+    tagged(n=150, known=100, classes=3, spread=1.0, seed=0)
+        known: the first samples have all their tags in `ground_truth`, which is None in the others
+        spread: standard deviation around the sum of a direction for each tag, 4 long; 1 is easy, 3 is hard
+        `truth` lists the tags of every sample; three of them have none
+    """
+    import fiftyone as fo
+
+    def make(n: int = 150, known: int = 100, classes: int = 3, spread: float = 1.0, seed: int = 0) -> Any:
+        rng = np.random.default_rng(seed)
+        has = rng.random((n, classes)) < 0.4
+        has[:3] = False
+        vectors = rng.normal(4 * has @ np.eye(8)[:classes], spread).astype(np.float32)
+        truth = [[f"tag {k}" for k in np.flatnonzero(row)] for row in has]
+        dataset = make_dataset([f"/nowhere/{seed}/{i:05d}.png" for i in range(n)])
+        dataset.add_sample_field("ground_truth", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classifications)
+        labels = [fo.Classifications(classifications=[fo.Classification(label=name) for name in own]) for own in truth]
+        dataset.set_values("ground_truth", [own if i < known else None for i, own in enumerate(labels)])
+        dataset.set_values("truth", truth)
+        dataset.set_values("vector", list(vectors))
+        return dataset
+
+    return make
+
+
+@pytest.fixture
 def boxed_digits(tmp_path: Path, make_dataset: Callable[..., Any]) -> Callable[..., Any]:
     """A data set of images with several digits each, and a box around every digit.
 

@@ -32,6 +32,7 @@ FLOORS = {  # folders of workflows/, each with those below it that it may import
         name: {"training", "embeddings", "runs", "data", "display"}
         for name in ("labeling", "mistakes", "checking", "gcn", "balancing", "comparison")
     },
+    "tagging": {"labeling", "mistakes", "training", "embeddings", "runs", "data", "display"},
 }
 FLOORS[""] = set(FLOORS)
 FLOORS["ui"] = set(FLOORS)

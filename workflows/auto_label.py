@@ -24,6 +24,7 @@ from .runs.arguments import Classes, Embeddings, Part, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.lifecycle import RunRequest
 from .runs.run import Run
+from .tagging.suggest import suggest_tags
 from .training import timed
 from .training.auto_embeddings import FINE_TUNES, choose_source, fine_tunes, is_auto, trains_resnet, without_download
 from .training.embedding_source import EmbeddingSource, note_source, read_joined, refuse_seen, texts
@@ -55,13 +56,15 @@ def auto_label(
     """Labels every sample from the few that have a label; undo with `delete_run`.
 
     The labels are not changed: `output_field` receives the suggestion, its confidence, and its status ("labelled",
-    "accepted", "review"). `review_labels` puts suggestions into the label field.
+    "accepted", "review"). `review_labels` puts suggestions into the label field. Of tags (`fo.Classifications`) each
+    class is judged by itself: `action` says whether to add or remove it, and samples whose field is None are those
+    without a label.
 
     Args:
         samples: a dataset or a view; patches of the label field stand for their boxes
-        label_field: a field of `fo.Classification`, or of boxes (`fo.Detections`, `fo.Polylines`), which are labelled
-            one by one; not needed together with `run`. With `text_encoder` and `classes` it may have no label yet, or
-            not exist
+        label_field: a field of `fo.Classification`, of boxes (`fo.Detections`, `fo.Polylines`), which are labelled
+            one by one, or of tags (`fo.Classifications`); not needed together with `run`. With `text_encoder` and
+            `classes` it may have no label yet, or not exist
         output_field: new field of the same type; of boxes with the same boxes, and `item`, the id of each one's label
         embeddings: in place of training a ResNet: a field of vectors, an array, `{sample id: vector}`, a Brain key, a
             model of FiftyOne's zoo or of timm, torchvision/resnet18, or a list of these; "auto": the best of these that
@@ -79,7 +82,7 @@ def auto_label(
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
         group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
-        settings: fields of ImageSettings, ResNetSettings, GraphSettings, AutoLabelSettings and BoxSettings
+        settings: fields of ImageSettings, ResNetSettings, GraphSettings, AutoLabelSettings, BoxSettings and TagSettings
 
     Raises:
         ValueError: a bad argument; nothing was written
@@ -91,6 +94,8 @@ def auto_label(
     samples = items.source(samples, label_field)
     arguments, settings = inherit(root_dataset(samples), after, vars(given), settings)
     inputs, config = Inputs(**arguments), AutoLabelConfig.read(settings)
+    if items.has_tags(samples, inputs.label_field):
+        return suggest_tags(samples, {**vars(inputs), "validation": validation}, config, resume, progress)
     inputs, prepared = _read(samples, inputs, config, resume, validation)
     if prepared.choice and (prepared.source is None or prepared.fine_tunes):
         config = replace(config, resnet=without_download(config.resnet, prepared.labels.paths.tolist()))

@@ -21,6 +21,7 @@ from .runs.arguments import Embeddings, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.lifecycle import RunRequest
 from .runs.run import Run
+from .tagging.mistakes import find_tag_mistakes
 from .training import timed
 from .training.auto_embeddings import NO_RESNETS, choose_source, fine_tunes, is_auto, trains_resnet, without_download
 from .training.embedding_source import EmbeddingSource, note_source, refuse_seen, texts, with_weights
@@ -50,8 +51,8 @@ def find_mistakes(
 
     Args:
         samples: a dataset or a view; patches of the label field stand for their boxes
-        label_field: a field of `fo.Classification`, or of boxes (`fo.Detections`, `fo.Polylines`), which are judged one
-            by one
+        label_field: a field of `fo.Classification`, of boxes (`fo.Detections`, `fo.Polylines`), which are judged one
+            by one, or of tags (`fo.Classifications`), of which missing ones are flagged too
         output_field: new field of the same type; of boxes with the same boxes, `item`, the id of each one's label, and
             `kind`, what is wrong with it
         embeddings: in place of training ResNets: a field of vectors, an array, `{sample id: vector}`, a Brain key, a
@@ -72,6 +73,8 @@ def find_mistakes(
     """
     config, samples = MistakeConfig.read(settings), items.source(samples, label_field)
     inputs = Inputs(label_field, output_field, embeddings, group_field, predictions)
+    if items.has_tags(samples, label_field):
+        return find_tag_mistakes(samples, vars(inputs), config, resume, progress)
     labels, source, choice = _read(samples, inputs, config, resume)
     if embeddings is not None:
         inputs = replace(inputs, embeddings=source.name if source else None)

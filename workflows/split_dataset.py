@@ -15,6 +15,7 @@ from .data.groups import require_groups
 from .data.internals import root_dataset
 from .data.labels import PARENT, SYNTHETIC, Labels, Reading, read_labels, real_samples
 from .data.locks import lock_field
+from .data.tags import read_tags
 from .display.tables import counted
 from .runs.arguments import Embeddings, Progress, Samples, public
 from .runs.lifecycle import RunRequest
@@ -46,11 +47,11 @@ def split_dataset(
 
     On one side stay near-duplicates (mirrored ones too), samples of one file, those with the same value of
     `group_field`, and synthetic samples with their source. Synthetic samples are in train alone: where the source is
-    held out, they get no tag. Every class is in every part where it has as many groups as there are parts. Boxes are
-    split with their samples, and a sample without a labelled box gets no tag.
+    held out, they get no tag. Every class is in every part where it has as many groups as there are parts. Boxes and
+    tags are split with their samples, and a sample without a label gets no tag.
 
     Args:
-        label_field: a field of `fo.Classification`, or of boxes
+        label_field: a field of `fo.Classification`, of boxes, or of tags (`fo.Classifications`)
         group_field: samples with the same value (patient, video, product) stay on one side
         embeddings: near-duplicates by these vectors, and not by the images: a field of vectors, an array, `{sample id:
             vector}`, a Brain key, or a model; "auto": vectors that are there, else images; None: images
@@ -65,7 +66,7 @@ def split_dataset(
     """
     (split_settings,) = split(settings, SplitSettings)
     check_images(samples)
-    check_label_field(samples, label_field, boxes=True)
+    check_label_field(samples, label_field, boxes=True, tags=True)
     samples = items.source(samples, label_field)
     dataset = root_dataset(samples)
     with lock_field(dataset, LOCK):
@@ -88,9 +89,12 @@ def _read(samples: Any, label_field: str, group_field: str | None, settings: Spl
         ValueError: there is no label, a single group, or a sample with two of the tags
     """
     noun = items.noun(samples, label_field)
-    has_synthetic = noun == "sample" and SYNTHETIC in root_dataset(samples).get_field_schema()
-    options: dict[str, Any] = dict(include_synthetic=has_synthetic, reading=Reading(BoxSettings(min_box_px=1)))
-    labels = read_labels(samples, label_field, group_field=group_field, **options)
+    has_synthetic = noun == items.SAMPLE and SYNTHETIC in root_dataset(samples).get_field_schema()
+    if noun == items.TAG:
+        labels = read_tags(samples, label_field, group_field=group_field).as_items()
+    else:
+        options: dict[str, Any] = dict(include_synthetic=has_synthetic, reading=Reading(BoxSettings(min_box_px=1)))
+        labels = read_labels(samples, label_field, group_field=group_field, **options)
     if not labels.is_labelled.any():
         raise InvalidInput(f"no real {noun} has a label in {label_field!r}: label a few of each class first")
     if group_field:
@@ -99,8 +103,9 @@ def _read(samples: Any, label_field: str, group_field: str | None, settings: Spl
     rows = np.flatnonzero((labels.class_ids >= 0) | kept | (settings.unlabelled == "split"))
     notes = list(labels.notes)
     if left := len(labels.ids) - len(rows):
-        notes.append(f"{counted(left, noun)} without a label got no tag: unlabelled='split' splits them too.")
-    if noun == "box" and (empty := real_samples(samples)[0].count("id") - len(np.unique(labels.sample_ids))):
+        subject = items.SAMPLE if noun == items.TAG else noun
+        notes.append(f"{counted(left, subject)} without a label got no tag: unlabelled='split' splits them too.")
+    if noun == items.BOX and (empty := real_samples(samples)[0].count("id") - len(np.unique(labels.sample_ids))):
         notes.append(f"{counted(empty, 'sample')} without a box got no tag.")
     return replace(labels.take(rows), notes=notes)
 

@@ -7,7 +7,7 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
-from ...models.settings import BoxSettings, PasteSettings
+from ...models.settings import BoxSettings, PasteSettings, TagSettings
 from ...models.synthetic import AddPolicy, Origin
 from ...workflows.data import items
 from ..display.wording import SETTINGS_CLASSES
@@ -16,6 +16,7 @@ from .form import Form
 Value = Callable[[str], Any]  # the value of another line of the form
 
 OF_BOXES = tuple(item.name for item in fields(BoxSettings))  # where the labels are of boxes
+OF_TAGS = tuple(item.name for item in fields(TagSettings))  # where they are tags
 DEFAULTS = {item.name: item.default for kind in reversed(SETTINGS_CLASSES) for item in fields(kind)}
 
 
@@ -84,5 +85,7 @@ def applies(form: Form, name: str, lines: Mapping[str, str] = MappingProxyType({
     """
     if name in OF_BOXES:
         return items.has_boxes(form.ctx.dataset, form.label_field)
+    if name in OF_TAGS:
+        return items.has_tags(form.ctx.dataset, form.label_field)
     condition = CONDITIONS.get(name)
     return condition is None or condition(lambda other: form.value(lines.get(other, other), default_of(form, other)))

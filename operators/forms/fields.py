@@ -7,18 +7,20 @@ from typing import Any
 import fiftyone as fo
 
 from ...workflows.data import items
+from ...workflows.display.tables import plural
 
-WITH_BOXES = (fo.Classification, fo.Detections, fo.Polylines)
+OF_BOXES, OF_TAGS = (fo.Detections, fo.Polylines), (fo.Classifications,)
 WRITTEN_BY = "written by evenset_"  # the description of every field that a run wrote starts with it
 
 
-def label_fields(dataset: Any, boxes: bool = False) -> list[str]:
+def label_fields(dataset: Any, boxes: bool = False, tags: bool = False) -> list[str]:
     """Label fields that a person may have filled: without those that a run wrote.
 
     Args:
         boxes: with fields of boxes
+        tags: with fields of tags
     """
-    schema = dataset.get_field_schema(embedded_doc_type=WITH_BOXES if boxes else fo.Classification)
+    schema = dataset.get_field_schema(embedded_doc_type=_kinds(boxes, tags))
     return [name for name, field in schema.items() if not (field.description or "").startswith(WRITTEN_BY)]
 
 
@@ -32,8 +34,15 @@ def prediction_fields(dataset: Any, label_field: str | None) -> list[str]:
 
 
 def names_shown(dataset: Any, fields: list[str]) -> dict[str, str]:
-    """What a list of label fields says of each: its name, and whether it holds boxes."""
-    return {name: f"{name} · boxes" if items.has_boxes(dataset, name) else name for name in fields}
+    """What a list of label fields says of each: its name, and whether it holds boxes or tags."""
+    return {
+        name: f"{name} · {plural(items.noun(dataset, name))}" if items.has_several(dataset, name) else name
+        for name in fields
+    }
+
+
+def _kinds(boxes: bool, tags: bool) -> tuple[type, ...]:
+    return (fo.Classification, *(OF_BOXES if boxes else ()), *(OF_TAGS if tags else ()))
 
 
 def default_label_field(fields: list[str]) -> str | None:
@@ -50,13 +59,14 @@ def free_field(dataset: Any, name: str) -> str:
     return free
 
 
-def suggestion_fields(dataset: Any, *workflows: str, boxes: bool = False) -> list[str]:
+def suggestion_fields(dataset: Any, *workflows: str, boxes: bool = False, tags: bool = False) -> list[str]:
     """Fields that these workflows wrote, the newest first.
 
     Args:
         boxes: with fields of boxes
+        tags: with fields of tags
     """
-    schema = dataset.get_field_schema(embedded_doc_type=WITH_BOXES if boxes else fo.Classification)
+    schema = dataset.get_field_schema(embedded_doc_type=_kinds(boxes, tags))
     prefixes = tuple(f"{WRITTEN_BY}{workflow}_" for workflow in workflows)
     return [name for name, field in reversed(schema.items()) if (field.description or "").startswith(prefixes)]
 

@@ -31,15 +31,18 @@ from .form import Form
 LABEL_FIRST = "label a few of each class first"
 
 
-def ask_label_field(form: Form, hint: str, required: bool = True, new: str = "", boxes: bool = False) -> str | None:
+def ask_label_field(
+    form: Form, hint: str, required: bool = True, new: str = "", boxes: bool = False, tags: bool = False
+) -> str | None:
     """Adds a choice among the label fields; returns the chosen one.
 
     Args:
         new: name of a field that the workflow makes, offered where there is none
         boxes: with fields of boxes
+        tags: with fields of tags
     """
     dataset = form.ctx.dataset
-    names = label_fields(dataset, boxes) or [new] * bool(new)
+    names = label_fields(dataset, boxes, tags) or [new] * bool(new)
     if not names and required:
         form.refuse(
             f"{dataset.name!r} has no field of fo.Classification{', or of boxes' if boxes else ''}: "
@@ -63,6 +66,8 @@ def note_label_count(form: Form, samples: Any, label_field: str | None, remedy: 
     """
     if not label_field:
         return 0
+    if items.has_tags(samples, label_field):
+        return _note_tag_count(form, samples, label_field)
     counts, noun = overview.count(samples, label_field, None), items.noun(samples, label_field)
     labelled, total = counts.total(Status.LABELLED) + counts.total(SYNTHETIC), counts.samples
     for note in overview.label_notes(counts, label_field):
@@ -75,9 +80,24 @@ def note_label_count(form: Form, samples: Any, label_field: str | None, remedy: 
     return labelled
 
 
-def ask_suggestions(form: Form, *workflows: str) -> str | None:
-    """Adds a choice among the fields that these workflows wrote."""
-    names = suggestion_fields(form.ctx.dataset, *workflows, boxes=True)
+def _note_tag_count(form: Form, samples: Any, label_field: str) -> int:
+    """Notes how many samples have tags; a form without any is refused."""
+    tags, known = samples.count(items.root_of(samples, label_field)), samples.exists(label_field).count("id")
+    if tags:
+        form.note(f"{counted(known, 'sample', 'has', 'have')} {counted(tags, 'tag')}; the others' field is None")
+    else:
+        form.refuse(f"no sample has a tag in {label_field!r}: tag a few samples of each class first")
+    form.end_head()
+    return int(tags)
+
+
+def ask_suggestions(form: Form, *workflows: str, tags: bool = False) -> str | None:
+    """Adds a choice among the fields that these workflows wrote.
+
+    Args:
+        tags: with fields of tags
+    """
+    names = suggestion_fields(form.ctx.dataset, *workflows, boxes=True, tags=tags)
     if not names:
         form.refuse("there are no suggestions yet: run Auto-label first")
         return None

@@ -13,7 +13,10 @@ from ...workflows.ui import overview
 from ..display import widgets
 from ..forms.fields import label_fields, names_shown
 
-NO_FIELD = "There is no label field yet: add one of Classification or Detections, and label a few of each class."
+NO_FIELD = (
+    "There is no label field yet: add one of Classification or Detections, and label a few of each class. Tags "
+    "(Classifications) are not shown here: their forms are Auto-label, Find mistakes, Review labels and Split dataset."
+)
 
 
 class Subject(NamedTuple):

@@ -34,7 +34,7 @@ def test_no_label_field_and_no_run(clusters, refused):
         label(dataset, None)
 
 
-@pytest.mark.parametrize("kind", ["Classifications", "Keypoints", "Detection", "Regression"])
+@pytest.mark.parametrize("kind", ["Keypoints", "Detection", "Regression"])
 def test_a_field_of_other_labels_is_refused_by_its_type(clusters, refused, learn, kind):
     import fiftyone as fo
 

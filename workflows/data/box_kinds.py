@@ -1,10 +1,10 @@
-"""Kinds of flags of boxes in a field that find_mistakes wrote, and the edit that corrects each."""
+"""Kinds of flags of boxes and tags, and the edit that corrects each."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-KIND = "kind"  # attribute of a flagged box
+KIND = "kind"  # attribute of a flagged box or tag
 DUPLICATE_OF = "duplicate_of"  # attribute of a duplicate: id of the box that stays
 SUGGESTED_BOX = "suggested_box"  # attribute of a moved box: the bounding box that it should have
 
@@ -23,8 +23,15 @@ class BoxKind(StrEnum):
     MISSING = "missing"  # a box that the label field lacks
 
 
+class TagKind(StrEnum):
+    """Values of the attribute `kind` of a tag."""
+
+    MISSING = "missing tag"
+    EXTRA = "extra tag"
+
+
 class Correction(StrEnum):
-    """What accepting a flag does to the box."""
+    """What accepting a flag does to the box or tag."""
 
     RELABEL = "relabels"
     DELETE = "deletes"
@@ -34,7 +41,7 @@ class Correction(StrEnum):
     NONE = "does nothing"  # nobody knows the right box
 
 
-CORRECTIONS = {
+CORRECTIONS: dict[str, Correction] = {
     BoxKind.NO_AREA: Correction.DELETE,
     BoxKind.DUPLICATE: Correction.DELETE,
     BoxKind.SPURIOUS: Correction.DELETE,
@@ -44,10 +51,12 @@ CORRECTIONS = {
     BoxKind.SHAPE: Correction.NONE,
     BoxKind.PLACE: Correction.NONE,
     BoxKind.MISSING: Correction.ADD,
+    TagKind.MISSING: Correction.RELABEL,  # writes the tag
+    TagKind.EXTRA: Correction.DELETE,
 }
 BY_DETECTOR = (BoxKind.SPURIOUS, BoxKind.MOVED, BoxKind.MISSING)  # kinds that need predictions
 
 
 def correction_of(kind: str | None) -> Correction:
     """The edit that corrects a flag; RELABEL for one without a kind, as of samples."""
-    return CORRECTIONS.get(BoxKind(kind), Correction.NONE) if kind else Correction.RELABEL
+    return CORRECTIONS.get(kind, Correction.NONE) if kind else Correction.RELABEL

@@ -9,7 +9,7 @@ from ...models.errors import InvalidInput, InvalidType
 from .document_size import check_room
 from .field_access import require_visible
 from .internals import is_collection, is_generated, is_of_frames, root_dataset, stages_of
-from .items import has_boxes, leaf
+from .items import has_boxes, has_tags, leaf
 
 
 def check_images(samples: Any) -> None:
@@ -87,11 +87,12 @@ def is_empty(samples: Any) -> bool:
     return not samples.limit(1).count("id")
 
 
-def check_label_field(samples: Any, label_field: str, *, boxes: bool = False) -> None:
+def check_label_field(samples: Any, label_field: str, *, boxes: bool = False, tags: bool = False) -> None:
     """Raises ValueError where the field is missing or does not hold labels.
 
     Args:
         boxes: `fo.Detections` and `fo.Polylines` are allowed beside `fo.Classification`
+        tags: `fo.Classifications` is allowed
     """
     import fiftyone as fo
 
@@ -111,6 +112,12 @@ def check_label_field(samples: Any, label_field: str, *, boxes: bool = False) ->
                 f"the field {label_field!r} holds {kind.__name__}: this needs one fo.Classification a sample; "
                 "boxes are for auto_label, find_mistakes, their reviews and audits, split_dataset, export_dataset, "
                 "train_resnet, train_gcn, compare_methods, and balance_classes with source='paste'"
+            )
+    elif has_tags(dataset, label_field):
+        if not tags:
+            raise InvalidInput(
+                f"the field {label_field!r} holds {kind.__name__}: this needs one fo.Classification a sample; several "
+                "tags a sample are for auto_label, find_mistakes, review_labels and split_dataset"
             )
     elif kind is not fo.Classification:
         instead = ", or boxes (fo.Detections, fo.Polylines)" if boxes else ""

@@ -1,6 +1,7 @@
-"""Items: what gets one label, a sample or a box of a sample. This file alone knows the kinds of label fields.
+"""Items: what gets one label, a sample, a box or a tag of a sample. This file alone knows the kinds of label fields.
 
-The paths of items are those of samples: "gt.label" is the label of a sample, or of each box in `gt`.
+The paths of items are those of samples: "gt.label" is the label of a sample, or of each box or tag in `gt`. The id of a
+tag is made of its sample's and its class, since a tag that is missing has none.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from .box_kinds import KIND, BoxKind
 from .group_slices import flat
 from .internals import is_generated, root_dataset, stages_of
 
-LISTS = {"Detections": "detections", "Polylines": "polylines"}  # kinds of fields with several labels: their list
+BOXES = {"Detections": "detections", "Polylines": "polylines"}  # kinds of fields of boxes: their list
+TAGS = {"Classifications": "classifications"}  # of tags
+LISTS = BOXES | TAGS
 SHAPES = {"detections": "bounding_box", "polylines": "points"}  # the attribute that says where a label is
 GEOMETRY = ("bounding_box", "mask", "mask_path", "points", "closed", "filled", "index", "instance")
-ITEM = "item"  # attribute of a box that a run wrote: id of the label that it speaks of
+ITEM = "item"  # attribute of a box or tag that a run wrote: id of the label that it speaks of
 IS_ITEM = "id of the label that this one is about"  # its description, which tells it from a user's own attribute
-SAMPLE, BOX = "sample", "box"  # nouns of items
+SAMPLE, BOX, TAG = "sample", "box", "tag"  # nouns of items
 SAMPLE_ID = "$sample_id"  # path of the sample's id: no field, as frames of a video have one called sample_id
 IDS = ("id", SAMPLE_ID)
 MAX_IDS = 300_000  # in a query, of 16 MB at most; with more, each label of a sample is compared with all others of it
@@ -31,18 +34,44 @@ Attribute = Callable[[str], Any]  # name of an attribute -> its expression of Fi
 
 
 def list_of(samples: Any, field: str) -> str:
-    """Name of the list of labels in a field of boxes; "" for another field, or none."""
+    """Name of the list of labels in a field of boxes or tags; "" for another field, or none."""
     kind = getattr(root_dataset(samples).get_field(field), "document_type", None)
     return LISTS.get(kind.__name__, "") if kind else ""
 
 
 def has_boxes(samples: Any, field: str | None) -> bool:
     """Whether a field holds boxes, several a sample."""
+    return field is not None and list_of(samples, field) in BOXES.values()
+
+
+def has_tags(samples: Any, field: str | None) -> bool:
+    """Whether a field holds tags, several classes a sample."""
+    return field is not None and list_of(samples, field) in TAGS.values()
+
+
+def has_several(samples: Any, field: str | None) -> bool:
+    """Whether a field holds several labels a sample."""
     return field is not None and bool(list_of(samples, field))
 
 
 def noun(samples: Any, field: str | None) -> str:
-    return BOX if has_boxes(samples, field) else SAMPLE
+    return BOX if has_boxes(samples, field) else TAG if has_tags(samples, field) else SAMPLE
+
+
+def tag_id(sample_id: str, name: str) -> str:
+    """Id of the tag of a class."""
+    return f"{sample_id}/{name}"
+
+
+def is_tag(item_id: str) -> bool:
+    """Whether an id is that of a tag."""
+    return "/" in item_id
+
+
+def tag_of(item_id: str) -> tuple[str, str]:
+    """Id of a tag's sample, and its class."""
+    sample_id, _, name = item_id.partition("/")
+    return sample_id, name
 
 
 def boxes(number: int) -> str:
@@ -86,13 +115,15 @@ def values(samples: Any, paths: Sequence[str]) -> list[list[Any]]:
     With a field of boxes among the paths, "id" is the label's, and a path of the sample repeats for its boxes. Rows are
     those of the first field of the user's own; what a run wrote on an item is joined by its id. An item whose
     suggestion the view hides has no row. Missing boxes that a run proposes follow those of their sample, unless the
-    view hides boxes of the user's field.
+    view hides boxes of the user's field. Of tags the rows are those that a run wrote, if there are any.
     """
     fields = dict.fromkeys(path.partition(".")[0] for path in paths)
-    keys = {field: key_of(samples, field) for field in fields if has_boxes(samples, field)}
+    keys = {field: key_of(samples, field) for field in fields if has_several(samples, field)}
     if not keys:
         return list(samples.values(["id" if path == SAMPLE_ID else path for path in paths]))
-    base = next((field for field, key in keys.items() if key == "id"), next(iter(keys)))
+    own_tags = [field for field, key in keys.items() if key == "id" and has_tags(samples, field)]
+    first = ITEM if own_tags else "id"  # a suggested tag may be missing in the user's field
+    base = next((field for field, key in keys.items() if key == first), next(iter(keys)))
     proposes = [field for field, key in keys.items() if ITEM == key != keys[base] and kind_paths(samples, field)]
     wanted = [path for path in dict.fromkeys([*paths, *(f"{field}.{KIND}" for field in proposes)]) if path not in IDS]
     of_boxes = {
@@ -100,8 +131,13 @@ def values(samples: Any, paths: Sequence[str]) -> list[list[Any]]:
         for field, key in keys.items()
     }
     of_samples = [path for path in wanted if path.partition(".")[0] not in keys]
-    names = [*dict.fromkeys(["id", *of_samples, *chain.from_iterable(of_boxes.values())])]
+    names = ["id", *of_samples, *chain.from_iterable(of_boxes.values()), *(f"{field}.label" for field in own_tags)]
+    names = [*dict.fromkeys(names)]
     read = dict(zip(names, samples.values([leaf(samples, name) for name in names]), strict=True))
+    for field in own_tags:
+        read[f"{field}.id"] = [
+            [tag_id(i, name) for name in own or ()] for i, own in zip(read["id"], read[f"{field}.label"], strict=True)
+        ]
 
     in_sample = [[*(own or ())] for own in read[of_boxes[base][0]]]
     for field in () if proposes and _hidden(samples, {base: in_sample}, read["id"]) else proposes:
@@ -112,7 +148,7 @@ def values(samples: Any, paths: Sequence[str]) -> list[list[Any]]:
     for field, own in of_boxes.items():
         flat = {path: _flat(read[path]) for path in own}
         rows |= flat if field == base and len(flat[own[0]]) == len(ids) else _joined(ids, flat, own[0])
-    others = {field: read[own[0]] for field, own in of_boxes.items() if field != base}
+    others = {field: read[own[0]] for field, own in of_boxes.items() if field != base and field not in own_tags}
     hidden = _hidden(samples, others, read["id"])
     shown = [i for i, item in enumerate(ids) if item not in hidden] if hidden else None
     return [rows[path] if shown is None else [rows[path][i] for i in shown] for path in paths]
@@ -124,7 +160,7 @@ def _flat(lists: Iterable[list[Any] | None]) -> list[Any]:
 
 def kind_paths(samples: Any, field: str, *names: str) -> list[str]:
     """Paths of those attributes of flags of boxes that a run wrote into the field; without names, of their kind."""
-    paths = [f"{field}.{name}" for name in names or (KIND,)] if has_boxes(samples, field) else []
+    paths = [f"{field}.{name}" for name in names or (KIND,)] if has_several(samples, field) else []
     return [path for path in paths if samples.has_field(leaf(samples, path))]
 
 
@@ -200,7 +236,7 @@ def selected(dataset: Any, labels: Sequence[dict[str, str]], *fields: str | None
 
 
 def matching(dataset: Any, field: str, condition: Callable[[Attribute], Any], sort_by: str = "") -> Any:
-    """A view of the items whose label fits, as patches where they are boxes.
+    """A view of the items whose label fits: boxes as patches, tags as their samples with these tags alone.
 
     Args:
         condition: expression of FiftyOne from attributes, as `lambda at: at("status") == "review"`
@@ -208,6 +244,9 @@ def matching(dataset: Any, field: str, condition: Callable[[Attribute], Any], so
     """
     from fiftyone import ViewField as F
 
+    if has_tags(dataset, field):
+        view = dataset.filter_labels(field, condition(F))
+        return view.sort_by(F(leaf(dataset, f"{field}.{sort_by}")).min()) if sort_by else view
     if has_boxes(dataset, field):
         view = dataset.filter_labels(field, condition(F)).to_patches(field)
     else:
@@ -222,9 +261,11 @@ def select(dataset: Any, field: str, ids: Sequence[str]) -> Any:
 
 
 def holding(dataset: Any, field: str, ids: Sequence[str]) -> Any:
-    """The samples of these items: in their order, or of boxes, with these boxes alone."""
-    if not has_boxes(dataset, field):
+    """The samples of these items: in their order, or of boxes and suggested tags, with these alone."""
+    if not has_several(dataset, field):
         return dataset.select(list(ids), ordered=True)
+    if has_tags(dataset, field) and key_of(dataset, field) == "id":
+        return dataset.select(list(dict.fromkeys(tag_of(i)[0] for i in ids)), ordered=True)
     return dataset.filter_labels(field, has_id(dataset, field, ids))
 
 

@@ -13,7 +13,7 @@ from bson import ObjectId
 from ...models.errors import InvalidInput
 from ...models.files import write_text
 from ...models.regular_files import regular
-from . import box_edits, items
+from . import box_edits, items, tag_edits
 from .box_edits import BOX
 from .box_kinds import KIND, BoxKind
 from .fields import DB_BATCH
@@ -35,6 +35,7 @@ class Found(NamedTuple):
 
     sample_id: str
     labels: dict[str, Label]  # by field
+    tag: tag_edits.FoundTag | None = None  # of a tag, with the others of its sample
 
 
 def change(item_id: str, sample_id: str, field: str, before: Label, after: Label) -> Line:
@@ -65,6 +66,9 @@ def labels_of(
     Args:
         deleted: boxes that are not left out, with their samples
     """
+    if items.has_tags(dataset, fields[0]):
+        tags = tag_edits.tags_of(dataset, ids, {name: db_name(dataset, name) for name in fields})
+        return {i: Found(tag.sample_id, tag.labels, tag) for i, tag in tags.items()}
     if items.has_boxes(dataset, fields[0]):
         return _boxes_of(dataset, ids, fields, deleted)
     names = {name: db_name(dataset, name) for name in fields}
@@ -176,6 +180,9 @@ def _update(dataset: Any, lines: list[Line], expected: Side, new: Side) -> Any:
     """The update of an item's labels."""
     from pymongo import UpdateOne
 
+    if items.has_tags(dataset, lines[0]["field"]):
+        names = {line["field"]: db_name(dataset, line["field"]) for line in lines}
+        return tag_edits.update_of(lines, names, (expected, new), IDENTITY)
     condition: dict[str, Any] = {"_id": ObjectId(lines[0].get("sample", lines[0]["id"]))}
     whole: list[dict[str, Any]] = []  # conditions of boxes that are deleted or put back
     more: dict[str, Any] = {}  # updates of these

@@ -56,9 +56,16 @@ class Labels:
         return replace(self, **columns)
 
     @property
+    def noun(self) -> str:
+        """What the items are."""
+        if not (self.ids != self.sample_ids).any():
+            return items.SAMPLE
+        return items.TAG if items.is_tag(str(self.ids[0])) else items.BOX
+
+    @property
     def has_boxes(self) -> bool:
         """Whether the items are boxes of samples."""
-        return bool((self.ids != self.sample_ids).any())
+        return self.noun == items.BOX
 
     @property
     def is_labelled(self) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...models.settings import AutoLabelSettings, BoxSettings, GraphSettings, ImageSettings, ResNetSettings
+from ...models.settings import AutoLabelSettings, BoxSettings, GraphSettings, ImageSettings, ResNetSettings, TagSettings
 from ..runs.config import Config
 
 NO_LABELS = (  # what to do
@@ -21,3 +21,4 @@ class AutoLabelConfig(Config):
     resnet: ResNetSettings
     graph: GraphSettings
     labeling: AutoLabelSettings
+    tags: TagSettings

@@ -50,7 +50,7 @@ class MistakeResults(RunResults):
         if self.issues:
             head += f"\n{'expected errors':<20} {self.expected:.0f} of the flagged labels"
         planted: list[Part] = ["", f"average precision on planted errors; {self.method!r} was taken", self.planted, ""]
-        kinds: list[Part] = ["", "flagged boxes by kind, and what review_labels does with them", self.kinds, ""]
+        kinds: list[Part] = ["", "flags by kind, and what review_labels does with them", self.kinds, ""]
         more = [*(planted if self.planted else []), *(kinds if self.kinds else [])]
         return [head, "", self.rows, *more, *self.notes]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from ..data import box_edits, label_edits
+from ..data import box_edits, items, label_edits
 from ..data.box_kinds import KIND, Correction
 from ..data.label_edits import Found, Line
 from .request import Review
@@ -22,6 +22,7 @@ def corrections(dataset: Any, review: Review, batch: Mapping[str, Found]) -> dic
         batch: labels and flags by item
     """
     chosen: dict[str, tuple[Correction, dict[str, Any]]] = {}
+    batch = batch if items.has_boxes(dataset, review.label_field) else {}
     for i, found in batch.items():
         flag = found.labels[review.field] or {}
         correction = review.correction(i, flag.get(KIND))

@@ -168,7 +168,7 @@ def _column(place: str, name: str) -> str:
 def names_written(
     views: Sequence[Any], review: Any, ids: set[str] | None = None
 ) -> Iterator[tuple[str | None, str | None]]:
-    """The label to write, "" for a deleted box, and the current one, of each item that the review takes.
+    """The label to write, "" for a deleted box or tag, and the current one, of each item that the review takes.
 
     Args:
         ids: of these items, where the views have others too
@@ -185,7 +185,7 @@ def names_written(
 
 def kind_path(samples: Any, review: Any) -> list[str]:
     """Path of the kind of the flags, where they have one."""
-    return items.kind_paths(root_dataset(samples), review.field) if review.is_of_mistakes else []
+    return items.kind_paths(root_dataset(samples), review.field)
 
 
 def save_decisions(folder: Path, decisions: Mapping[str, Decision]) -> None:

@@ -139,7 +139,7 @@ def _check_provenance(dataset: Any, label_field: str) -> None:
         field = dataset.get_field(items.leaf(dataset, path))
         if field is None:  # a label may have attributes that the schema does not declare
             other: dict[str, Any] = {path: {"$exists": True, "$ne": None, "$not": {"$type": "string"}}}
-            if items.has_boxes(dataset, label_field):
+            if items.has_several(dataset, label_field):
                 own = {path.rpartition(".")[2]: other[path]}
                 other = {items.root_of(dataset, label_field): {"$elemMatch": own}}
             kind, fits = "other values", not dataset.match(other).limit(1).count()

@@ -70,11 +70,11 @@ class Review:
         return item_id in self.decisions and self.decisions[item_id].action == ReviewAction.ACCEPT
 
     def correction(self, item_id: str, kind: str | None) -> Correction:
-        """What the review does to a flagged box; RELABEL unless it accepts a flag of another kind.
+        """What the review does to a flagged box or tag; RELABEL unless it accepts a flag of another kind.
 
         A missing box is also added where its label is corrected.
         """
-        correction = box_kinds.correction_of(kind) if self.is_of_mistakes else Correction.RELABEL
+        correction = box_kinds.correction_of(kind)
         takes = self.accepts(item_id) or (correction == Correction.ADD and not self.rejects(item_id))
         return correction if takes else Correction.RELABEL
 
@@ -96,7 +96,7 @@ class Review:
 
         Args:
             status: of the suggestion; for one of find_mistakes, whether it is flagged
-            kind: of a flagged box
+            kind: of a flagged box, or of a tag that is suggested
         """
         if self.shown is not None and self.shown.get(sample_id) != (suggestion, label):
             return False
@@ -114,10 +114,12 @@ class Review:
             status = Status.ACCEPTED if status else Status.REVIEW
         if status not in self.statuses:
             return False
-        if label is not None and not self.is_of_mistakes:
+        correction = box_kinds.correction_of(kind)
+        if label is not None and not self.is_of_mistakes and correction == Correction.RELABEL:
             return None
-        is_wrong_label = box_kinds.correction_of(kind) == Correction.RELABEL
-        return suggestion not in (None, label) if is_wrong_label else status == Status.ACCEPTED
+        if correction == Correction.DELETE and not self.is_of_mistakes:  # a tag; of a box flags alone have a kind
+            return label is not None
+        return suggestion not in (None, label) if correction == Correction.RELABEL else status == Status.ACCEPTED
 
 
 def build_review(
@@ -137,7 +139,9 @@ def build_review(
     label_field = label_field or label_field_of(writer, field)
     if label_field == field:
         raise InvalidInput(f"label_field: {field!r} holds the suggestions, labels go into another field")
-    check_label_field(samples, label_field, boxes=True)
+    check_label_field(samples, label_field, boxes=True, tags=True)
+    if settings.action == ReviewAction.CORRECT and items.has_tags(samples, label_field):
+        raise InvalidInput("action: a tag is there or not, and has no other label to correct: accept or reject it")
     if items.list_of(samples, field) != items.list_of(samples, label_field):
         raise InvalidInput(
             f"label_field: {label_field!r} does not hold labels of the kind in {field!r}, so that suggestions have no "

@@ -23,7 +23,7 @@ from ..runs import lifecycle, records, review_undo, run_files
 from ..runs.arguments import Progress
 from ..runs.lookup import audited_ids
 from ..runs.run import Run
-from . import box_corrections, near_duplicates, policy
+from . import box_corrections, near_duplicates, policy, tag_lines
 from .decisions import check_decisions, kind_path, save_decisions
 from .request import NothingToReview, Review, build_review, check_label, inputs_of, uncorrected_note, why_none
 from .results import ReviewResults
@@ -76,9 +76,9 @@ def carry_out(
         if not chosen and not resume:
             raise NothingToReview(why_none(review, labelled, uncorrected))
         if not resume:
-            has_boxes = items.has_boxes(dataset, review.label_field)
-            views = [samples] if has_boxes else policy.batches(dataset, chosen)
-            policy.check(views, review, set(chosen) if has_boxes else None)
+            has_several = items.has_several(dataset, review.label_field)
+            views = [samples] if has_several else policy.batches(dataset, chosen)
+            policy.check(views, review, set(chosen) if has_several else None)
         request = lifecycle.RunRequest("review_labels", settings=(settings,), inputs=inputs_of(review))
         run = stack.enter_context(
             _join(dataset, into, review)
@@ -176,6 +176,7 @@ def _changes(run: Run, chosen: list[str], labelled: int, review: Review, *, join
     if not joins and (run.folder / label_edits.FILE).exists():
         return label_edits.read(run.folder), 0  # a resumed run
     drawn, fields = audited_ids(run.dataset, review.field), [review.label_field, review.field]
+    make_lines = tag_lines.lines_of if items.has_tags(run.dataset, review.label_field) else _lines
     lines: list[Line] = []
     for first in range(0, len(chosen), DB_BATCH):
         batch = label_edits.labels_of(run.dataset, chosen[first : first + DB_BATCH], fields)
@@ -187,7 +188,7 @@ def _changes(run: Run, chosen: list[str], labelled: int, review: Review, *, join
             if i in corrected:
                 lines += _with_provenance(run, review, i, corrected[i], suggestion)
             elif review.takes(i, suggestion.get("label"), state, old.get("label"), kind):
-                lines += _lines(run, i, review, found, Selection.RANDOM if i in drawn else Selection.QUEUE)
+                lines += make_lines(run, i, review, found, Selection.RANDOM if i in drawn else Selection.QUEUE)
     if review.settings.action != ReviewAction.REJECT:
         lines += near_duplicates.settled_flags(run.dataset, review.field, review.label_field, lines)
     if not joins:

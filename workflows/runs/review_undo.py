@@ -126,7 +126,7 @@ def _unlisted(dataset: Any, key: str, label_field: str | None, edited: list[str]
 
 def _marked(dataset: Any, key: str, label_field: str) -> set[str]:
     """Ids of the items whose label carries a review's key."""
-    if items.has_boxes(dataset, label_field):
+    if items.has_several(dataset, label_field):
         rows = zip(*items.values(dataset, ["id", f"{label_field}.{RUN}"]), strict=True)
         return {i for i, run in rows if run == key}
     found = sample_collection(dataset).find({f"{label_edits.db_name(dataset, label_field)}.{RUN}": key}, {"_id": 1})

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...models.settings import SplitSettings
+from ..data import items
 from ..data.labels import Labels
 from ..display.charts import Chart, bars
 from ..display.results import Part, RunResults
@@ -84,7 +85,7 @@ def _missing(split: Assignment, names: list[str]) -> dict[str, str]:
         own = (split.labels.class_ids == class_id) & split.tagged_real
         lacking = [name for part, name in enumerate(names) if not (own & (split.parts == part)).any()]
         if lacking:
-            noun = "box" if split.labels.has_boxes else "real sample"
+            noun = "real sample" if split.labels.noun == items.SAMPLE else split.labels.noun
             why = _why(int(own.sum()), len(np.unique(split.groups[own])), noun)
             missing[title] = f"none in {' and '.join(lacking)}: {why}"
     return missing

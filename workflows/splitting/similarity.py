@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from ...models.images.file_checks import LARGEST_IMAGES
 from ...models.images.region import file_of
 from ...models.images.survey import survey
 from ...models.settings import SplitSettings
+from ..data import items
 from ..data.internals import root_dataset
 from ..data.labels import Labels
 from ..embeddings import store
@@ -35,6 +37,7 @@ def open_vectors(samples: Any, embeddings: Any, labels: Labels, resume: str | No
     Raises:
         TypeError, ValueError: as `embedding_source.open_source`
     """
+    labels = of_samples(labels)
     if not is_auto(embeddings):
         return open_source(samples, embeddings, labels, resume)
     files = len(np.unique(labels.paths))
@@ -46,7 +49,24 @@ def open_vectors(samples: Any, embeddings: Any, labels: Labels, resume: str | No
 
 
 def group(run: Run, labels: Labels, source: EmbeddingSource | None, settings: SplitSettings) -> Groups:
-    """Groups samples by their vectors or, without any, by their images."""
+    """Groups samples or boxes by their vectors or, without any, by their images; tags as their samples are."""
+    if labels.noun != items.TAG:
+        return _group(run, labels, source, settings)
+    place = np.unique(labels.sample_ids, return_inverse=True)[1]
+    found = _group(run, of_samples(labels), source, settings)
+    errors = {i: found.errors[row] for i, row in enumerate(place.tolist()) if row in found.errors}
+    return Groups(found.of[place], errors)
+
+
+def of_samples(labels: Labels) -> Labels:
+    """A row for each sample of tags, by ascending id; other labels as they are."""
+    if labels.noun != items.TAG:
+        return labels
+    rows = labels.take(np.unique(labels.sample_ids, return_index=True)[1])
+    return replace(rows, ids=rows.sample_ids)
+
+
+def _group(run: Run, labels: Labels, source: EmbeddingSource | None, settings: SplitSettings) -> Groups:
     from ...models.splits import join, near_duplicates, similar_vectors
 
     files = [file_of(path) for path in labels.paths.tolist()]

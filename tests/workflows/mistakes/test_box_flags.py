@@ -103,7 +103,7 @@ def test_the_results_count_each_kind(judged):
     assert {row["kind"]: row["flags"] for row in results.kinds} == {
         "no area": 3, "duplicate": 1, "label": 0, "outside": 2, "shape": 1, "place": 0,
     }  # fmt: skip
-    assert results.issues == 0 and "flagged boxes by kind" in str(results)
+    assert results.issues == 0 and "flags by kind" in str(results)
     assert any("left out, without an area" in note for note in results.notes)
 
 
