@@ -82,13 +82,13 @@ def outline(image: Pixels, box: Box) -> NDArray[np.bool_] | None:
     scale = min(1.0, MAX_CUT_PX / max(part.shape[:2]))
     part = np.ascontiguousarray(cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
     inner = tuple(round(scale * value) for value in (left - x, top - y, width, height))
-    kinds = np.full(part.shape[:2], cv2.GC_BGD, dtype=np.uint8)
+    kinds: Pixels = np.full(part.shape[:2], cv2.GC_BGD, dtype=np.uint8)
     rows, columns = (slice(start, start + side) for start, side in ((inner[1], inner[3]), (inner[0], inner[2])))
     kinds[rows, columns] = cv2.GC_PR_FGD
     if (kinds == cv2.GC_BGD).mean() < 0.1:
         return None  # the box fills the image: there is no background to learn from
     cv2.setRNGSeed(0)
-    cv2.grabCut(part, kinds, None, np.zeros((1, 65)), np.zeros((1, 65)), ITERATIONS, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(part, kinds, (0, 0, 1, 1), np.zeros((1, 65)), np.zeros((1, 65)), ITERATIONS, cv2.GC_INIT_WITH_MASK)
     foreground = np.isin(kinds[rows, columns], (cv2.GC_FGD, cv2.GC_PR_FGD))
     return _largest_part(foreground)
 
@@ -122,7 +122,8 @@ def _placed(mask: NDArray[np.bool_], size: tuple[int, int], box: Box) -> Floats:
         for length, start, side, count in ((size[1], top, height, mask.shape[0]), (size[0], left, width, mask.shape[1]))
     )
     inside = ((rows >= 0) & (rows < mask.shape[0]))[:, None] & ((columns >= 0) & (columns < mask.shape[1]))
-    return (mask[rows.clip(0, mask.shape[0] - 1)][:, columns.clip(0, mask.shape[1] - 1)] & inside).astype(np.float32)
+    inner = mask[rows.clip(0, mask.shape[0] - 1)][:, columns.clip(0, mask.shape[1] - 1)] & inside
+    return np.asarray(inner, dtype=np.float32)
 
 
 def _softened(mask: Floats, edge: float) -> Floats:
@@ -150,7 +151,8 @@ def change(cutout: Cutout, scale: float, is_mirrored: bool, is_flipped: bool) ->
         pixels, alpha, left = pixels[:, ::-1], alpha[:, ::-1], size[0] - left - width
     if is_flipped:
         pixels, alpha, top = pixels[::-1], alpha[::-1], size[1] - top - height
-    return Cutout(pixels, alpha, (left, top, width, height))
+    box = (left, top, width, height)
+    return Cutout(np.asarray(pixels, dtype=np.float32), np.asarray(alpha, dtype=np.float32), box)
 
 
 def mask_of(cutout: Cutout) -> NDArray[np.bool_]:

@@ -423,6 +423,7 @@ def test_boxes_that_cannot_be_balanced_are_refused_with_the_reason(shapes, refus
         balance_classes(dataset, field, source="paste", progress=False)
 
 
+@pytest.mark.slow
 def test_the_benefit_is_measured_on_crops_of_images_that_take_no_part(shapes):
     dataset = shapes(((2, 1),) * 30)
     measured = dict(measure_benefit=True, verdict_updates=30, verdict_seeds=2, add="always")
