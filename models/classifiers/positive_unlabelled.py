@@ -15,7 +15,7 @@ import numpy as np
 
 STRENGTH = 10.0  # C, for rows of length 1 on average
 EPS = 1e-3  # keeps probabilities off 0 and 1
-MIN_TOP_ROWS, TOP_FRACTION = 10, 0.2  # rows of the highest g, at least as many, and as this part of the labelled
+MIN_TOP_ROWS, TOP_FRACTION = 10, 0.5  # rows of the highest g, at least as many, and as this part of the labelled
 MIN_FREQUENCY = 0.02  # c; below, every unlabelled row would count as positive
 
 
@@ -31,7 +31,7 @@ def label_frequency(probabilities: np.ndarray, is_labelled: np.ndarray) -> float
     """c = P(labelled | positive): the largest labelled fraction among rows of the highest g.
 
     There nearly all rows are positive, so that the fraction is c (as TIcE bounds it: Bekker & Davis, 2018). With 230
-    digits .33, .60 and .89 for .3, .6 and .9; the mean of g over the labelled rows, .16, .32 and .54, takes a weak
+    digits .33, .56 and .82 for .3, .6 and .9; the mean of g over the labelled rows, .16, .32 and .54, takes a weak
     model's doubts for missing labels.
 
     Args:
@@ -53,6 +53,11 @@ def hidden_positive(probabilities: np.ndarray, frequency: float) -> np.ndarray:
     """
     odds = probabilities / np.maximum(1 - probabilities, EPS)
     return np.asarray(np.clip((1 - frequency) / frequency * odds, 0.0, 1.0))
+
+
+def hidden_probability(present: np.ndarray, frequency: float) -> np.ndarray:
+    """P(positive | x, unlabelled) of each row, from P(positive | x) [n]."""
+    return np.asarray(present * (1 - frequency) / np.maximum(1 - present * frequency, EPS))
 
 
 def fit(

@@ -78,7 +78,7 @@ def _decide_tag(
     decision.thresholds[k], decision.held_out[k] = threshold, len(tested)
     decision.accepted[:, k] = is_new & (order >= threshold.score)
 
-    hidden = positive_unlabelled.hidden_positive(np.nan_to_num(scores.tagged[:, k]), frequency)
+    hidden = positive_unlabelled.hidden_probability(np.nan_to_num(present), frequency)
     is_hidden = (values == ABSENT) & is_scored & (hidden >= MIN_PROBABILITY) & (not scores.complete)
     extra = _extra(scores.tagged[:, k], present, values, None if scores.complete else frequency)
     decision.adds[:, k] = is_new | is_hidden

@@ -48,10 +48,9 @@ def build_members(
     Args:
         gcn_folds: at most as many for the GCN, which takes most of the time; 0 leaves it out
     """
-    from ...models.graphs import gcn, label_propagation
+    from ...models.graphs import label_propagation
 
     graph = graph_views.graph
-    inputs = gcn.prepare(graph, graph_views.views["shared far"], gcn_settings)
 
     def regression(view: np.ndarray) -> Member:
         strength: float | None = None
@@ -63,23 +62,12 @@ def build_members(
 
         return fit
 
-    def network(labels: np.ndarray) -> np.ndarray:
-        model = gcn.build(inputs[0].shape[1], classes, gcn_settings)
-        for _ in gcn.train(model, *inputs, labels, gcn_settings):
-            pass
-        scores = np.log(np.maximum(gcn.predict(model, *inputs), 1e-12))
-        return ensemble.restore_prior(scores, prior(labels) ** gcn_settings.logit_adjustment)
-
     def propagation(reach: float) -> Spread:
         def propagate(labels: np.ndarray) -> np.ndarray:
             scores = label_propagation.local_global_consistency(graph, labels, classes, reach)
-            return ensemble.restore_prior(np.log(np.maximum(scores, 1e-12)), prior(labels))
+            return ensemble.restore_prior(np.log(np.maximum(scores, 1e-12)), _prior(labels, classes))
 
         return propagate
-
-    def prior(labels: np.ndarray) -> np.ndarray:  # of each class; the regressions have it in their offsets
-        counts = np.bincount(labels[labels >= 0], minlength=classes)
-        return np.asarray(np.maximum(counts, 0.5) / counts.sum())
 
     def by_names(labels: np.ndarray, folds: np.ndarray) -> MemberFit:  # what it says of a label is out of fold as it is
         assert graph_views.zero_shot is not None
@@ -89,9 +77,31 @@ def build_members(
     if graph_views.zero_shot is not None:
         members["zero-shot"] = by_names
     if gcn_folds:
-        members["gcn"] = _cross_fitted(network, classes, gcn_folds)
+        members["gcn"] = _cross_fitted(_network(graph_views, classes, gcn_settings), classes, gcn_folds)
     reaches = {"harmonic": 0.99, "harmonic near": 0.9}
     return members | {name: _cross_fitted(propagation(reach), classes) for name, reach in reaches.items()}
+
+
+def _network(graph_views: GraphViews, classes: int, settings: GCNSettings) -> Spread:
+    """The GCN; torch is loaded for it alone."""
+    from ...models.graphs import gcn
+
+    inputs = gcn.prepare(graph_views.graph, graph_views.views["shared far"], settings)
+
+    def network(labels: np.ndarray) -> np.ndarray:
+        model = gcn.build(inputs[0].shape[1], classes, settings)
+        for _ in gcn.train(model, *inputs, labels, settings):
+            pass
+        scores = np.log(np.maximum(gcn.predict(model, *inputs), 1e-12))
+        return ensemble.restore_prior(scores, _prior(labels, classes) ** settings.logit_adjustment)
+
+    return network
+
+
+def _prior(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Frequency of each class among the labels; the regressions have it in their offsets [K]."""
+    counts = np.bincount(labels[labels >= 0], minlength=classes)
+    return np.asarray(np.maximum(counts, 0.5) / counts.sum())
 
 
 def _cross_fitted(spread: Spread, classes: int, max_folds: int | None = None) -> Member:
