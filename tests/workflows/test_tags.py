@@ -6,7 +6,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 from evenset import auto_label, delete_run, find_mistakes, load_results, resume_run, review_labels, split_dataset
-from evenset.workflows.data import items, label_edits
+from evenset.workflows.data import label_edits, tag_ids
 from evenset.workflows.runs.run import RunStopped
 
 FAST = dict(embeddings="vector", progress=False)
@@ -241,7 +241,7 @@ def test_decisions_by_id_add_remove_and_keep(flagged, tmp_path):
 
     now = tags_of(flagged)
     for item, there in ((add.item, True), (remove.item, False), (kept.item, True)):
-        sample_id, name = items.tag_of(item)
+        sample_id, name = tag_ids.tag_of(item)
         assert (name in now[sample_id]) == there
     with pytest.raises(ValueError, match="cannot become 'tag 2'"):
         other = next(
@@ -252,7 +252,7 @@ def test_decisions_by_id_add_remove_and_keep(flagged, tmp_path):
 
 def test_a_tag_that_was_edited_meanwhile_is_neither_written_nor_undone(flagged):
     flag = next(tag for _, _, tag in suggestions_of(flagged, "mistake") if tag.action == "remove")
-    sample_id, name = items.tag_of(flag.item)
+    sample_id, name = tag_ids.tag_of(flag.item)
     found = label_edits.labels_of(flagged, [flag.item], ["ground_truth", "mistake"])[flag.item]
     line = {"id": flag.item, "sample": sample_id, "field": "ground_truth", "before": found.labels["ground_truth"]}
     line |= {"after": None, "place": 0}

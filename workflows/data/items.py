@@ -15,6 +15,7 @@ from ..display.tables import counted
 from .box_kinds import KIND, BoxKind
 from .group_slices import flat
 from .internals import is_generated, root_dataset, stages_of
+from .tag_ids import tag_id, tag_of
 
 BOXES = {"Detections": "detections", "Polylines": "polylines"}  # kinds of fields of boxes: their list
 TAGS = {"Classifications": "classifications"}  # of tags
@@ -56,22 +57,6 @@ def has_several(samples: Any, field: str | None) -> bool:
 
 def noun(samples: Any, field: str | None) -> str:
     return BOX if has_boxes(samples, field) else TAG if has_tags(samples, field) else SAMPLE
-
-
-def tag_id(sample_id: str, name: str) -> str:
-    """Id of the tag of a class."""
-    return f"{sample_id}/{name}"
-
-
-def is_tag(item_id: str) -> bool:
-    """Whether an id is that of a tag."""
-    return "/" in item_id
-
-
-def tag_of(item_id: str) -> tuple[str, str]:
-    """Id of a tag's sample, and its class."""
-    sample_id, _, name = item_id.partition("/")
-    return sample_id, name
 
 
 def boxes(number: int) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from ...models.errors import InvalidInput
 from ...models.settings import BoxSettings
 from ..display.tables import counted
-from . import items
+from . import items, tag_ids
 from .boxes import read_boxes
 from .checks import check_images, check_label_field, count
 from .field_access import with_all_fields
@@ -60,7 +60,7 @@ class Labels:
         """What the items are."""
         if not (self.ids != self.sample_ids).any():
             return items.SAMPLE
-        return items.TAG if items.is_tag(str(self.ids[0])) else items.BOX
+        return items.TAG if tag_ids.is_tag(str(self.ids[0])) else items.BOX
 
     @property
     def has_boxes(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from bson import ObjectId
 
-from . import items
+from . import items, tag_ids
 from .internals import sample_collection
 
 CREATED = "created"  # of a line: the field was None before, and is again once its last tag is gone
@@ -36,7 +36,7 @@ def tags_of(dataset: Any, ids: Sequence[str], names: Mapping[str, str]) -> dict[
     """
     wanted: dict[str, list[str]] = {}
     for i in ids:
-        wanted.setdefault(items.tag_of(i)[0], []).append(i)
+        wanted.setdefault(tag_ids.tag_of(i)[0], []).append(i)
     query = {"_id": {"$in": [ObjectId(i) for i in wanted]}}
     found: dict[str, FoundTag] = {}
     for row in sample_collection(dataset).find(query, dict.fromkeys(names.values(), 1)):
@@ -54,7 +54,7 @@ def _list(document: Any) -> list[dict[str, Any]] | None:
 
 def _tag(tags: list[dict[str, Any]] | None, item: str, key: str) -> dict[str, Any] | None:
     """The tag of an item: of a run's by the item, of the user's by its class."""
-    value, attribute = (item, items.ITEM) if key == items.ITEM else (items.tag_of(item)[1], "label")
+    value, attribute = (item, items.ITEM) if key == items.ITEM else (tag_ids.tag_of(item)[1], "label")
     return next((tag for tag in tags or () if tag.get(attribute) == value), None)
 
 

@@ -12,7 +12,7 @@ from bson import ObjectId
 
 from ...models.errors import InvalidInput
 from ..display.tables import counted
-from . import items
+from . import items, tag_ids
 from .checks import check_images, check_label_field
 from .durable_writes import write_durably
 from .field_access import with_all_fields
@@ -74,7 +74,7 @@ class Tags:
         class_ids = np.where(self.is_known[rows], class_ids, -1)
         names = [*self.names, NO_TAG] if (class_ids == len(self.names)).any() else self.names
         texts = [*names, ""]  # the last is for -1
-        ids = [items.tag_id(i, texts[k]) for i, k in zip(self.ids[rows].tolist(), class_ids.tolist(), strict=True)]
+        ids = [tag_ids.tag_id(i, texts[k]) for i, k in zip(self.ids[rows].tolist(), class_ids.tolist(), strict=True)]
         return Labels(
             ids=np.array(ids, dtype=str),
             paths=self.paths[rows],
@@ -188,7 +188,7 @@ def write_tags(run: Writer, name: str, sample_ids: np.ndarray, columns: dict[str
     lists: dict[str, list[dict[str, Any]]] = {}
     for row, sample_id in enumerate(sample_ids.tolist()):
         attributes = {key: column[row] for key, column in values.items()}
-        item = items.tag_id(sample_id, attributes["label"])
+        item = tag_ids.tag_id(sample_id, attributes["label"])
         lists.setdefault(sample_id, []).append({**empty, "_id": ObjectId(), **attributes, items.ITEM: item})
     ids = list(lists)
     for first in range(0, len(ids), DB_BATCH):

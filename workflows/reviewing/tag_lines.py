@@ -8,7 +8,7 @@ from typing import Any
 from bson import ObjectId
 
 from ...models.errors import InvalidInput
-from ..data import items, label_edits, tag_edits
+from ..data import label_edits, tag_edits, tag_ids
 from ..data.box_kinds import KIND, Correction, correction_of
 from ..data.label_edits import Found, Line
 from ..data.provenance import PROVENANCE, ReviewAction, Reviewed, Selection
@@ -26,7 +26,7 @@ def lines_of(run: Run, item_id: str, review: Review, found: Found, selection: Se
         ValueError: a decision names another class
     """
     assert found.tag is not None
-    sample_id, name = items.tag_of(item_id)
+    sample_id, name = tag_ids.tag_of(item_id)
     old, suggestion = found.labels[review.label_field], found.labels[review.field]
     removes = correction_of((suggestion or {}).get(KIND)) == Correction.DELETE
     accepts = _accepts(item_id, review, removes)
@@ -56,9 +56,9 @@ def _accepts(item_id: str, review: Review, removes: bool) -> bool:
     decision = review.decisions[item_id]
     if decision.action != ReviewAction.CORRECT:
         return decision.action == ReviewAction.ACCEPT
-    if decision.label != items.tag_of(item_id)[1]:
+    if decision.label != tag_ids.tag_of(item_id)[1]:
         raise InvalidInput(
-            f"{decision.place}: the tag {items.tag_of(item_id)[1]!r} cannot become {decision.label!r}: give its own "
+            f"{decision.place}: the tag {tag_ids.tag_of(item_id)[1]!r} cannot become {decision.label!r}: give its own "
             "name where the sample has it, or decide accept or reject"
         )
     return not removes

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...models.settings import MistakeSettings
-from ..data import items
+from ..data import tag_ids
 from ..data.box_kinds import TagKind
 from ..data.checks import check_output_field
 from ..data.tags import TAGGED, Tags, read_tags
@@ -90,7 +90,7 @@ def _dismissed(run: Run, tags: Tags) -> np.ndarray:
         place, column = _index(tags.ids.tolist()), _index(tags.names)
         dismissed = np.zeros(tags.values.shape, dtype=bool)
         for item, given, kind in dismissed_flags(run.dataset, run.record.inputs["label_field"]):
-            sample_id, name = items.tag_of(item)
+            sample_id, name = tag_ids.tag_of(item)
             if sample_id in place and name in column:
                 was_tagged, cell = given is not None, (place[sample_id], column[name])
                 is_same = was_tagged == (tags.values[cell] == TAGGED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from evenset import auto_label
-from evenset.workflows.data import items
+from evenset.workflows.data import items, tag_ids
 from evenset.workflows.data.tags import read_tags
 
 
@@ -13,13 +13,13 @@ def test_rows_are_tags_of_the_field_and_of_suggestions_those_joined_by_class(tag
     truth = dict(zip(dataset.values("id"), dataset.values("truth"), strict=True))
     ids, samples, labels, paths = items.values(dataset, ["id", "sample_id", "ground_truth.label", "filepath"])
     assert len(ids) == sum(len(truth[i]) for i in dataset.limit(100).values("id")) == len(set(ids)) == len(paths)
-    assert [items.tag_of(i) for i in ids] == list(zip(samples, labels, strict=True))
+    assert [tag_ids.tag_of(i) for i in ids] == list(zip(samples, labels, strict=True))
 
     auto_label(dataset, "ground_truth", embeddings="vector", complete=True, progress=False)
     rows = list(zip(*items.values(dataset, ["id", "auto_label.label", "ground_truth.label"]), strict=True))
     assert len(rows) > len(ids)
     known = set(ids)
-    assert all(items.tag_of(i)[1] == name and there == (name if i in known else None) for i, name, there in rows)
+    assert all(tag_ids.tag_of(i)[1] == name and there == (name if i in known else None) for i, name, there in rows)
 
 
 def test_labels_of_samples_and_of_items_stand_for_the_tags(tagged):
