@@ -121,7 +121,8 @@ class Composer:
         Args:
             missing: boxes that each class still lacks [K]
         """
-        rng, passed = np.random.default_rng([self.seed, number]), []
+        rng = np.random.default_rng([self.seed, number])
+        passed: list[int] = []
         for scene in self._hosts(rng, missing):
             self.files.run.check_stop()
             self.uses[scene] += 1

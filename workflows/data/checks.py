@@ -145,7 +145,7 @@ def check_output_field(samples: Any, output_field: str, *inputs: str | None, nam
         raise InvalidInput(f"{name} {output_field!r} is a name that FiftyOne needs for itself: choose another")
     if output_field in inputs:
         raise InvalidInput(f"{name} {output_field!r} is an input: choose a field of its own, so that nothing is lost")
-    for field in inputs:
+    for field in filter(None, inputs):
         check_room(samples, field)
 
 

@@ -81,7 +81,7 @@ class Tags:
             class_ids=class_ids,
             names=names,
             trusted=self.trusted[rows],
-            groups=join_items(self.groups[rows], self.ids[rows]),
+            groups=join_items(self.groups[rows].tolist(), self.ids[rows]),
             synthetic_left_out=self.synthetic_left_out,
             notes=self.notes,
             sample_ids=self.ids[rows],

@@ -140,7 +140,7 @@ def select(samples: Any, request: Request) -> Selection:
     for place, problem, tags, maker, *label in zip(*places, *read.values(), strict=True):
         row = _row(place, label, request)
         if SYNTHETIC in (tags or ()):
-            row = Row(*place, label[0], Origin.SYNTHETIC, None, maker)
+            row = Row(place.id, place.sample_id, place.path, place.box, label[0], Origin.SYNTHETIC, None, maker)
         reason = _why_left_out(row, tags or (), request) or problem
         if row is None or reason:
             left_out[reason] += 1

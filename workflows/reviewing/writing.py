@@ -214,7 +214,7 @@ def _lines(run: Run, item_id: str, review: Review, found: Found, selection: Sele
     """Changes of an item: its label, unless the suggestion is rejected, and the suggestion."""
     from bson import ObjectId
 
-    sample_id, labels = found
+    sample_id, labels = found.sample_id, found.labels
     old, suggestion = labels[review.label_field], labels[review.field]
     name, reviewed = _decided(item_id, review, old or {}, suggestion or {})
     if name is not None and reviewed is not None:

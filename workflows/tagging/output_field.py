@@ -39,9 +39,9 @@ def write_suggestions(run: Run, tags: Tags, scores: TagScores, decision: TagDeci
 
 def action_columns(adds: np.ndarray, removes: np.ndarray) -> dict[str, np.ndarray]:
     """The action of each tag, and the kind by which a review goes [n]."""
-    actions = np.where(adds, ADD, np.where(removes, REMOVE, None))
-    kinds = np.where(adds, TagKind.MISSING.value, np.where(removes, TagKind.EXTRA.value, None))
-    return {ACTION: actions, KIND: kinds}
+    values = {ACTION: (None, ADD, REMOVE), KIND: (None, TagKind.MISSING.value, TagKind.EXTRA.value)}
+    index = np.where(adds, 1, np.where(removes, 2, 0))
+    return {name: np.array(own, dtype=object)[index] for name, own in values.items()}
 
 
 def write(run: Run, sample_ids: np.ndarray, attributes: dict[str, str], columns: dict[str, Any]) -> None:
