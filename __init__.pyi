@@ -383,7 +383,7 @@ def find_mistakes(
     min_box_px: int = 8,
     geometry: bool = True,
     duplicate_iou: float = 0.9,
-    min_match_iou: float = 0.1,
+    min_match_iou: float = 0.2,
     moved_below_iou: float = 0.8,
 ) -> MistakeResults:
     """Judges every label by models that have not seen it; undo with `delete_run`."""

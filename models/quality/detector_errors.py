@@ -27,6 +27,7 @@ MAX_DIRECTIONS = 32  # principal ones of vectors: with more, few unmatched boxes
 MIN_UNMATCHED = 10  # with fewer there is nothing to learn from
 PAIRS_PER_FACTOR = 10  # with fewer a regression follows single pairs
 FLOOR = 0.01  # of 1 - IoU: differences below it are rounding
+ORDER = 0.01  # of probability: keeps the order of labels whose probability is the same
 NORMAL_MAD = 1.4826  # standard deviations in a median absolute deviation
 
 Values = NDArray[np.float64]
@@ -166,18 +167,19 @@ def moved_probability(distances: Values) -> Values:
         distances: in standard deviations of the pairs that are right [N]
     """
     from scipy.stats import norm
-    from sklearn.isotonic import IsotonicRegression
+    from sklearn.isotonic import isotonic_regression
 
     if not len(distances):
         return np.zeros(0)
     order = np.argsort(-distances, kind="stable")
     steps = np.maximum(np.diff(norm.sf(distances[order]), prepend=0), TINY)
-    ranks, curve = np.arange(len(order)), IsotonicRegression(increasing=False)
-    density = curve.fit(ranks, 1 / (len(order) * steps), steps).predict(ranks)
-    _, starts, counts = np.unique(-density, return_index=True, return_counts=True)
+    density = isotonic_regression(1 / (len(order) * steps), sample_weight=steps, increasing=False)
+    starts = np.flatnonzero(np.diff(density, prepend=np.inf))
+    counts = np.diff(starts, append=len(density))
     centres = distances[order][starts + counts // 2][::-1]  # between those of its levels the curve is linear
     probability = 1 - np.minimum(1 / density[starts], 1)[::-1]
-    return np.asarray(np.interp(distances, centres, probability))
+    smooth = np.interp(distances, centres, probability)
+    return np.asarray((1 - ORDER) * smooth + ORDER * norm.cdf(distances))
 
 
 def class_likelihood(

@@ -108,3 +108,12 @@ def test_the_detectors_class_counts_as_much_as_its_confidence_was_right():
     np.testing.assert_allclose(likelihood[rows].sum(axis=1), 1)
     assert (likelihood[:100] == 1).all()
     assert (detector_errors.class_likelihood(labels[:5], labels[:5], confidence[:5], 3) == 1).all()
+
+
+def test_displacements_of_one_level_keep_their_order():
+    rng = np.random.default_rng(5)
+    distances = np.concatenate([rng.normal(0, 1, 1000), np.linspace(3, 7, 60)])  # the far ones are of one density
+    probability = detector_errors.moved_probability(distances)
+    order = np.argsort(distances)
+    assert (np.diff(probability[order]) >= 0).all() and len(np.unique(probability)) > 1050
+    assert 0 <= probability.min() and probability.max() <= 1
