@@ -97,14 +97,23 @@ class User:
     def press(self, button: Locator, asks: str) -> None:
         """Clicks until the App asks its server for an operator or a method: it loses a click on what it draws anew."""
 
-        def is_asked(request: Request) -> bool:
-            return "/operators/execute" in request.url and asks in (request.post_data or "")
+        asked: list[str] = []
 
-        for _ in range(5):
-            with contextlib.suppress(TimeoutError):
-                with self.page.expect_request(is_asked, timeout=PATIENCE / 6):
+        def note(request: Request) -> None:
+            if "/operators/execute" in request.url and asks in (request.post_data or ""):
+                asked.append(request.url)
+
+        self.page.on("request", note)
+        try:
+            for _ in range(5):
+                with contextlib.suppress(TimeoutError):
                     button.click(timeout=PATIENCE / 6)
-                return
+                for _ in range(100):  # also a request that a busy page sends late
+                    if asked:
+                        return
+                    self.page.wait_for_timeout(PATIENCE / 600)
+        finally:
+            self.page.remove_listener("request", note)
         pytest.fail(f"no click asked for {asks}")
 
     def scroll_to(self, target: Locator) -> None:

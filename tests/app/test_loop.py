@@ -146,7 +146,7 @@ def fix(user: Any) -> None:
     tab(user, "Mistakes")
     for number in (1, 2):
         waiting = flagged(user)
-        press(user, "Apply")
+        user.press(user.page.get_by_role("button", name="Apply", exact=True).first, "on_mistakes_act")
         user.page.get_by_text(re.compile(rf"{len(waiting) - 1:,} of [\d,]+ labels wait")).wait_for()
         sample = user.dataset[waiting[0]]
         assert sample.ground_truth.label == sample.mistake.label, number
