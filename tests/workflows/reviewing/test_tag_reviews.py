@@ -1,0 +1,181 @@
+"""Reviews of tags: added, removed, kept and undone, each by itself. The suggestions are made without any training."""
+
+from __future__ import annotations
+
+import fiftyone as fo
+import numpy as np
+import pytest
+from evenset import delete_run, review_labels
+from evenset.models.settings import AutoLabelSettings
+from evenset.workflows.data import items, label_edits
+from evenset.workflows.data.tags import declare_tags, write_tags
+from evenset.workflows.mistakes.dismissed import dismissed_flags
+from evenset.workflows.runs import lifecycle
+
+TAGS = (["a", "b"], ["b"], [], None, ["a", "b", "c"])
+QUIET = dict(progress=False)
+
+
+def tags(names):
+    return names if names is None else fo.Classifications(classifications=[fo.Classification(label=n) for n in names])
+
+
+@pytest.fixture
+def suggest(make_dataset):
+    """suggest([(row, class, action)], flagged=False): TAGS with suggestions, of find_mistakes or accepted ones."""
+
+    def make(rows, flagged=False, status="accepted"):
+        dataset = make_dataset([f"/nowhere/{i}.png" for i in range(len(TAGS))])
+        dataset.add_sample_field("ground_truth", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classifications)
+        dataset.set_values("ground_truth", [tags(names) for names in TAGS])
+        method, field = ("find_mistakes", "mistake") if flagged else ("auto_label", "auto_label")
+        inputs = dict(label_field="ground_truth", output_field=field)
+        request = lifecycle.RunRequest(method, settings=(AutoLabelSettings(),), inputs=inputs)
+        own = {"is_issue": True, "mistakenness": 0.9} if flagged else {"status": status}
+        kinds = {"action": fo.StringField, "kind": fo.StringField, **dict.fromkeys(own, fo.StringField)}
+        kinds |= {"is_issue": fo.BooleanField, "mistakenness": fo.FloatField} if flagged else {}
+        with lifecycle.start(dataset, request, **QUIET) as run:
+            declare_tags(run, field, kinds)
+            ids = np.array(dataset.values("id"))
+            columns = {
+                "label": [name for _, name, _ in rows],
+                "action": [action for *_, action in rows],
+                "kind": [f"{'missing' if action == 'add' else 'extra'} tag" for *_, action in rows],
+                **{name: [value] * len(rows) for name, value in own.items()},
+            }
+            write_tags(run, field, ids[[row for row, *_ in rows]], columns)
+        return dataset
+
+    return make
+
+
+def names_of(dataset):
+    return dataset.values("ground_truth.classifications.label")
+
+
+def documents(dataset, *fields):
+    return [[s[name] and s[name].to_dict() for name in fields] for s in dataset]
+
+
+MIXED = [(0, "a", "remove"), (0, "c", "add"), (1, "b", "remove"), (3, "a", "add"), (3, "b", "add"), (4, "b", "remove")]
+
+
+def test_accepted_flags_add_and_remove_and_the_undo_restores_ids_places_and_none(suggest):
+    dataset = suggest(MIXED, flagged=True)
+    before = documents(dataset, "ground_truth", "mistake")
+
+    results = review_labels(dataset, "mistake", force=True, **QUIET)
+
+    assert results.changed == 6 and results.unwritten == 0
+    assert names_of(dataset) == [["b", "c"], [], [], ["a", "b"], ["a", "c"]]
+    added = dataset.match({"filepath": "/nowhere/3.png"}).first().ground_truth.classifications
+    assert {(tag.evenset_run, tag.evenset_review, tag.evenset_selection) for tag in added} == {
+        (results.run_key, "bulk", "queue")
+    }
+    assert dataset.count_values("mistake.classifications.is_issue") == {False: 6}
+    undone = delete_run(dataset, results.run_key)
+    assert undone.labels == 6 and not undone.edited and documents(dataset, "ground_truth", "mistake") == before
+    assert not dataset.has_field("ground_truth.classifications.evenset_run")
+
+
+def test_accepted_suggestions_are_written_and_a_removal_in_review_needs_a_look(suggest):
+    dataset = suggest([(3, "a", "add"), (2, "c", "add")])
+    assert review_labels(dataset, "auto_label", **QUIET).changed == 2
+    assert names_of(dataset)[2:4] == [["c"], ["a"]]
+    assert set(dataset.values("auto_label.classifications.status", unwind=True)) == {"labelled"}
+
+    other = suggest([(0, "a", "remove")], status="review")
+    with pytest.raises(ValueError, match="up for review"):
+        review_labels(other, "auto_label", status="review", **QUIET)
+    review_labels(other, "auto_label", status="review", seen=True, force=True, **QUIET)
+    assert names_of(other)[0] == ["b"]
+
+
+def test_a_tag_that_is_there_by_now_stays_and_is_counted(suggest):
+    dataset = suggest([(2, "c", "add"), (3, "a", "add")])
+    sample = dataset.match({"filepath": "/nowhere/2.png"}).first()
+    sample.ground_truth.classifications.append(fo.Classification(label="c", confidence=0.3))
+    sample.save()
+    results = review_labels(dataset, "auto_label", **QUIET)
+    assert (results.changed, results.kept) == (1, 1) and names_of(dataset)[2] == ["c"]
+
+
+@pytest.mark.parametrize("flagged", [False, True])
+def test_rejected_suggestions_change_no_tag_and_are_not_offered_again(suggest, flagged):
+    dataset = suggest(MIXED, flagged=flagged)
+    field, before = ("mistake" if flagged else "auto_label"), documents(dataset, "ground_truth")
+    results = review_labels(dataset, field, action="reject", **QUIET)
+    assert results.changed == 6 and documents(dataset, "ground_truth") == before
+    with pytest.raises(ValueError, match="no sample of the view has a suggestion"):
+        review_labels(dataset, field, force=True, **QUIET)
+    if flagged:
+        ids = dataset.values("id")
+        flags = {(items.tag_id(ids[row], name), "extra tag" if action == "remove" else "missing tag")
+                 for row, name, action in MIXED}  # fmt: skip
+        assert {(item, kind) for item, _, kind in dismissed_flags(dataset, "ground_truth")} == flags
+    delete_run(dataset, results.run_key)
+    assert review_labels(dataset, field, force=True, **QUIET).changed == 6
+
+
+def test_decisions_accept_and_reject_tags_by_id(suggest, tmp_path):
+    dataset = suggest(MIXED, flagged=True)
+    ids = dataset.values("id")
+    first, second, third = (items.tag_id(ids[row], name) for row, name in ((0, "a"), (0, "c"), (1, "b")))
+    file = tmp_path / "decisions.csv"
+    file.write_text(f"id,label,decision\n{first},,accept\n{second},,reject\n{third},b,\n")
+    assert review_labels(dataset, "mistake", labels=file, force=True, **QUIET).changed == 3
+    assert names_of(dataset)[:2] == [["b"], ["b"]]
+    with pytest.raises(ValueError, match="'b' cannot become 'c'"):
+        review_labels(dataset, "mistake", labels={items.tag_id(ids[4], "b"): "c"}, force=True, **QUIET)
+
+
+def test_a_view_and_a_class_choose_the_tags(suggest):
+    dataset = suggest(MIXED, flagged=True)
+    assert review_labels(dataset, "mistake", classes=["c"], **QUIET).changed == 1
+    view = dataset.filter_labels("mistake", fo.ViewField("action") == "remove")
+    assert review_labels(view.limit(1), "mistake", force=True, **QUIET).changed == 1
+    assert names_of(dataset)[0] == ["b", "c"] and names_of(dataset)[1] == ["b"]
+
+
+def test_most_tags_of_a_class_are_not_taken_without_force(suggest):
+    dataset = suggest([(0, "b", "remove"), (1, "b", "remove"), (4, "b", "remove")], flagged=True)
+    with pytest.raises(ValueError, match="3 of 3 labels of 'b', more than half of a class"):
+        review_labels(dataset, "mistake", **QUIET)
+
+
+def test_a_tag_that_was_edited_meanwhile_is_not_written(suggest):
+    dataset = suggest([(0, "a", "remove")], flagged=True)
+    item = items.tag_id(dataset.first().id, "a")
+    seen = label_edits.labels_of(dataset, [item], ["ground_truth"])[item].labels["ground_truth"]
+    line = {
+        "id": item,
+        "sample": dataset.first().id,
+        "field": "ground_truth",
+        "before": seen,
+        "after": None,
+        "place": 0,
+    }
+    dataset.limit(1).set_values("ground_truth", [tags(["a", "b"])])  # with other ids
+    assert label_edits.update(dataset, {item: [line]}, expected="before", new="after") == {item}
+    assert names_of(dataset)[0] == ["a", "b"]
+
+
+def test_tags_that_were_edited_since_stay_as_they_are_after_the_undo(suggest):
+    dataset = suggest(MIXED, flagged=True)
+    ids, results = dataset.values("id"), review_labels(dataset, "mistake", force=True, **QUIET)
+    sample = dataset[ids[0]]
+    sample.ground_truth.classifications.append(fo.Classification(label="a"))  # removed, and given again
+    sample.save()
+    undone = delete_run(dataset, results.run_key)
+    assert undone.edited == [items.tag_id(ids[0], "a")] and undone.labels == 5
+    assert names_of(dataset) == [["b", "a"], ["b"], [], None, ["a", "b", "c"]]
+
+
+def test_two_reviews_of_one_sample_are_undone_in_either_order(suggest):
+    for order in (0, 1):
+        dataset = suggest([(3, "a", "add"), (3, "b", "add")])
+        keys = [review_labels(dataset, "auto_label", classes=[name], **QUIET).run_key for name in ("a", "b")]
+        delete_run(dataset, keys[order])
+        assert names_of(dataset)[3] == [["b"], ["a"]][order]
+        delete_run(dataset, keys[1 - order])
+        assert names_of(dataset)[3] in (None, [])
