@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from evenset import delete_run, review_labels
 from evenset.models.settings import AutoLabelSettings
-from evenset.workflows.data import items, label_edits
+from evenset.workflows.data import label_edits, tag_ids
 from evenset.workflows.data.tags import declare_tags, write_tags
 from evenset.workflows.mistakes.dismissed import dismissed_flags
 from evenset.workflows.runs import lifecycle
@@ -110,7 +110,7 @@ def test_rejected_suggestions_change_no_tag_and_are_not_offered_again(suggest, f
         review_labels(dataset, field, force=True, **QUIET)
     if flagged:
         ids = dataset.values("id")
-        flags = {(items.tag_id(ids[row], name), "extra tag" if action == "remove" else "missing tag")
+        flags = {(tag_ids.tag_id(ids[row], name), "extra tag" if action == "remove" else "missing tag")
                  for row, name, action in MIXED}  # fmt: skip
         assert {(item, kind) for item, _, kind in dismissed_flags(dataset, "ground_truth")} == flags
     delete_run(dataset, results.run_key)
@@ -120,13 +120,13 @@ def test_rejected_suggestions_change_no_tag_and_are_not_offered_again(suggest, f
 def test_decisions_accept_and_reject_tags_by_id(suggest, tmp_path):
     dataset = suggest(MIXED, flagged=True)
     ids = dataset.values("id")
-    first, second, third = (items.tag_id(ids[row], name) for row, name in ((0, "a"), (0, "c"), (1, "b")))
+    first, second, third = (tag_ids.tag_id(ids[row], name) for row, name in ((0, "a"), (0, "c"), (1, "b")))
     file = tmp_path / "decisions.csv"
     file.write_text(f"id,label,decision\n{first},,accept\n{second},,reject\n{third},b,\n")
     assert review_labels(dataset, "mistake", labels=file, force=True, **QUIET).changed == 3
     assert names_of(dataset)[:2] == [["b"], ["b"]]
     with pytest.raises(ValueError, match="'b' cannot become 'c'"):
-        review_labels(dataset, "mistake", labels={items.tag_id(ids[4], "b"): "c"}, force=True, **QUIET)
+        review_labels(dataset, "mistake", labels={tag_ids.tag_id(ids[4], "b"): "c"}, force=True, **QUIET)
 
 
 def test_a_view_and_a_class_choose_the_tags(suggest):
@@ -145,7 +145,7 @@ def test_most_tags_of_a_class_are_not_taken_without_force(suggest):
 
 def test_a_tag_that_was_edited_meanwhile_is_not_written(suggest):
     dataset = suggest([(0, "a", "remove")], flagged=True)
-    item = items.tag_id(dataset.first().id, "a")
+    item = tag_ids.tag_id(dataset.first().id, "a")
     seen = label_edits.labels_of(dataset, [item], ["ground_truth"])[item].labels["ground_truth"]
     line = {
         "id": item,
@@ -167,7 +167,7 @@ def test_tags_that_were_edited_since_stay_as_they_are_after_the_undo(suggest):
     sample.ground_truth.classifications.append(fo.Classification(label="a"))  # removed, and given again
     sample.save()
     undone = delete_run(dataset, results.run_key)
-    assert undone.edited == [items.tag_id(ids[0], "a")] and undone.labels == 5
+    assert undone.edited == [tag_ids.tag_id(ids[0], "a")] and undone.labels == 5
     assert names_of(dataset) == [["b", "a"], ["b"], [], None, ["a", "b", "c"]]
 
 
