@@ -11,7 +11,7 @@ from evenset.workflows.data.tags import read_tags
 def test_rows_are_tags_of_the_field_and_of_suggestions_those_joined_by_class(tagged):
     dataset = tagged(n=120, known=100)
     truth = dict(zip(dataset.values("id"), dataset.values("truth"), strict=True))
-    ids, samples, labels, paths = items.values(dataset, ["id", "sample_id", "ground_truth.label", "filepath"])
+    ids, samples, labels, paths = items.values(dataset, ["id", items.SAMPLE_ID, "ground_truth.label", "filepath"])
     assert len(ids) == sum(len(truth[i]) for i in dataset.limit(100).values("id")) == len(set(ids)) == len(paths)
     assert [tag_ids.tag_of(i) for i in ids] == list(zip(samples, labels, strict=True))
 
