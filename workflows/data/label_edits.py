@@ -35,7 +35,18 @@ class Found(NamedTuple):
 
     sample_id: str
     labels: dict[str, Label]  # by field
-    tag: tag_edits.FoundTag | None = None  # of a tag, with the others of its sample
+
+
+class FoundTag(Found):
+    """A tag, with the others of its sample."""
+
+    place: tag_edits.Place
+
+    @classmethod
+    def at(cls, place: tag_edits.Place) -> FoundTag:
+        found = cls(place.sample_id, place.labels)
+        found.place = place
+        return found
 
 
 def change(item_id: str, sample_id: str, field: str, before: Label, after: Label) -> Line:
@@ -68,7 +79,7 @@ def labels_of(
     """
     if items.has_tags(dataset, fields[0]):
         tags = tag_edits.tags_of(dataset, ids, {name: db_name(dataset, name) for name in fields})
-        return {i: Found(tag.sample_id, tag.labels, tag) for i, tag in tags.items()}
+        return {i: FoundTag.at(place) for i, place in tags.items()}
     if items.has_boxes(dataset, fields[0]):
         return _boxes_of(dataset, ids, fields, deleted)
     names = {name: db_name(dataset, name) for name in fields}

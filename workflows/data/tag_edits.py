@@ -20,15 +20,15 @@ CREATED = "created"  # of a line: the field was None before, and is again once i
 PLACE = "place"  # of a line that removes: where it was among the tags of its sample
 
 
-class FoundTag(NamedTuple):
-    """A sample's tag of a class, as the database holds it."""
+class Place(NamedTuple):
+    """A tag among those of its sample, as the database holds them."""
 
     sample_id: str
     labels: dict[str, dict[str, Any] | None]  # by field, None without the tag
     lists: dict[str, list[dict[str, Any]] | None]  # all tags of the sample by field, None where the field is
 
 
-def tags_of(dataset: Any, ids: Sequence[str], names: Mapping[str, str]) -> dict[str, FoundTag]:
+def tags_of(dataset: Any, ids: Sequence[str], names: Mapping[str, str]) -> dict[str, Place]:
     """Tags by item, without those whose sample was deleted.
 
     Args:
@@ -38,13 +38,13 @@ def tags_of(dataset: Any, ids: Sequence[str], names: Mapping[str, str]) -> dict[
     for i in ids:
         wanted.setdefault(tag_ids.tag_of(i)[0], []).append(i)
     query = {"_id": {"$in": [ObjectId(i) for i in wanted]}}
-    found: dict[str, FoundTag] = {}
+    found: dict[str, Place] = {}
     for row in sample_collection(dataset).find(query, dict.fromkeys(names.values(), 1)):
         sample_id = str(row["_id"])
         lists = {name: _list(row.get(stored)) for name, stored in names.items()}
         for i in wanted[sample_id]:
             labels = {name: _tag(lists[name], i, items.key_of(dataset, name)) for name in names}
-            found[i] = FoundTag(sample_id, labels, lists)
+            found[i] = Place(sample_id, labels, lists)
     return found
 
 
@@ -58,12 +58,12 @@ def _tag(tags: list[dict[str, Any]] | None, item: str, key: str) -> dict[str, An
     return next((tag for tag in tags or () if tag.get(attribute) == value), None)
 
 
-def addition(found: FoundTag, field: str, new: dict[str, Any]) -> dict[str, Any]:
+def addition(found: Place, field: str, new: dict[str, Any]) -> dict[str, Any]:
     """Changes of a line that adds a tag."""
     return {"before": None, "after": new, CREATED: found.lists[field] is None}
 
 
-def removal(found: FoundTag, field: str) -> dict[str, Any]:
+def removal(found: Place, field: str) -> dict[str, Any]:
     """Changes of a line that removes a tag."""
     tags, tag = found.lists[field] or [], found.labels[field]
     assert tag is not None

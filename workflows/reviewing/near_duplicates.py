@@ -25,7 +25,7 @@ def settled_flags(dataset: Any, field: str, label_field: str, lines: Iterable[Li
     found = label_edits.labels_of(dataset, list(settles), [label_field, field])
     edits = [
         (i, sample, field, (own := labels[field] or {}), {**own, "_id": ObjectId(), **cleared, "label": label})
-        for i, (sample, labels, _) in found.items()
+        for i, (sample, labels) in found.items()
         for label in [(labels[label_field] or {}).get("label")]  # which stays: the grid would show None as "null"
     ]
     return [{**label_edits.change(*edit), "settles": settles[edit[0]]} for edit in edits]

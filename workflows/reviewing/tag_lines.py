@@ -10,7 +10,7 @@ from bson import ObjectId
 from ...models.errors import InvalidInput
 from ..data import label_edits, tag_edits, tag_ids
 from ..data.box_kinds import KIND, Correction, correction_of
-from ..data.label_edits import Found, Line
+from ..data.label_edits import Found, FoundTag, Line
 from ..data.provenance import PROVENANCE, ReviewAction, Reviewed, Selection
 from ..data.status import Status
 from ..data.tags import ACTION
@@ -25,7 +25,7 @@ def lines_of(run: Run, item_id: str, review: Review, found: Found, selection: Se
     Raises:
         ValueError: a decision names another class
     """
-    assert found.tag is not None
+    assert isinstance(found, FoundTag)
     sample_id, name = tag_ids.tag_of(item_id)
     old, suggestion = found.labels[review.label_field], found.labels[review.field]
     removes = correction_of((suggestion or {}).get(KIND)) == Correction.DELETE
@@ -33,10 +33,10 @@ def lines_of(run: Run, item_id: str, review: Review, found: Found, selection: Se
     identity = {"id": item_id, "sample": sample_id}
     is_changed = accepts and (old is not None) == removes
     if is_changed and removes:
-        yield {**identity, "field": review.label_field, **tag_edits.removal(found.tag, review.label_field)}
+        yield {**identity, "field": review.label_field, **tag_edits.removal(found.place, review.label_field)}
     elif is_changed:
         new = _new_tag(run, name, review, suggestion or {}, selection)
-        yield {**identity, "field": review.label_field, **tag_edits.addition(found.tag, review.label_field, new)}
+        yield {**identity, "field": review.label_field, **tag_edits.addition(found.place, review.label_field, new)}
     if suggestion is not None:
         stays = accepts != removes
         after = {**suggestion, "_id": ObjectId(), "label": name if stays else None, "confidence": None}

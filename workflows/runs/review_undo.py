@@ -141,7 +141,7 @@ def restore(dataset: Any, lines: list[Line], label_field: str) -> Restored:
     for first in range(0, len(ids), DB_BATCH):
         unedited, batch = {}, ids[first : first + DB_BATCH]
         deleted = label_edits.deleted_by((line for i in batch for line in edits[i]), "after")
-        for i, (_, labels, _) in label_edits.labels_of(dataset, batch, fields, deleted).items():
+        for i, (_, labels) in label_edits.labels_of(dataset, batch, fields, deleted).items():
             own = [line for line in edits[i] if line["field"] == label_field]
             as_written = [line for line in edits[i] if label_edits.is_same(labels[line["field"]], line["after"])]
             if own and own[0] not in as_written and not label_edits.is_same(labels[label_field], own[0]["before"]):
