@@ -47,7 +47,9 @@ def test_a_form_becomes_arguments(clusters):
     dataset = clusters()
     params = {**ONLY, "use_resnet": True, "use_gcn": True, "label_field": "ground_truth", "rules": "class 0: True"}
     params |= {"epochs": 3, "seed": 4, "seeds": 2, "size_px": 8, "attack_epsilons": "2", "test": ""}
-    context = SimpleNamespace(params=params, selected=[], request_params={}, target_view=lambda: dataset)
+    context = SimpleNamespace(
+        params=params, selected=[], request_params={}, dataset=dataset, target_view=lambda: dataset
+    )
 
     samples, arguments = operator.read_arguments(context)
 
@@ -74,7 +76,9 @@ def test_its_form_becomes_arguments_too(clusters):
     dataset = clusters()
     params = dict(task="generation", label_field="ground_truth", target="number", target_number=40, verdict_updates=9)
     params |= {"add": "always", "seeds": 2, "use_gcn": True, "generator": ""}  # of the other forms
-    context = SimpleNamespace(params=params, selected=[], request_params={}, target_view=lambda: dataset)
+    context = SimpleNamespace(
+        params=params, selected=[], request_params={}, dataset=dataset, target_view=lambda: dataset
+    )
 
     samples, arguments = operator.read_arguments(context)
 

@@ -474,7 +474,9 @@ def test_a_comparison_is_filled_in_with_its_methods_and_their_network(clusters):
 
     params = form_values(config)
 
-    context = SimpleNamespace(params=params, selected=[], request_params={}, target_view=lambda: dataset)
+    context = SimpleNamespace(
+        params=params, selected=[], request_params={}, dataset=dataset, target_view=lambda: dataset
+    )
     _, arguments = compare_methods.read_arguments(context)
     assert arguments["methods"] == ["resnet", "gcn", "ensemble"] and arguments["seeds"] == 2
     assert arguments["settings_of"] == dict.fromkeys(("resnet", "ensemble"), row)

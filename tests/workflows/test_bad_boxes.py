@@ -148,7 +148,7 @@ def test_patches_of_another_dataset_know_nothing_of_this_ones_runs(boxed, boxed_
     other = boxed_digits(images=2, boxes=2, labelled=4)
     with refused(other, "no run of auto_label or find_mistakes wrote the field 'auto_label'"):
         review_labels(other.to_patches("ground_truth"), "auto_label", **QUIET)
-    with refused(other, "has no field 'auto_label'"):
+    with refused(other, "the view has patches of 'ground_truth', not of 'auto_label'"):
         find_mistakes(other.to_patches("ground_truth"), "auto_label", **QUIET)
 
 

@@ -120,6 +120,8 @@ def check_decisions(samples: Any, review: Any, *, resumes: bool = False) -> None
         )
     for i, decision in review.decisions.items():
         _check_suggestion(decision, suggested[i], review.field)
+        if tag_ids.is_tag(i):
+            _check_tag(decision, tag_ids.tag_of(i)[1])
     if not review.settings.new_class:
         _check_classes(root_dataset(samples), review)
 
@@ -135,6 +137,16 @@ def _check_suggestion(decision: Decision, suggestion: str | None, field: str) ->
         raise InvalidInput(
             f"{_column(decision.place, 'label')}: {decision.label!r} is not the suggestion in {field!r}, which is "
             f"{suggestion!r}: leave the decision empty to write another label"
+        )
+
+
+def _check_tag(decision: Decision, name: str) -> None:
+    """A tag has no other label than its own."""
+    if decision.action == ReviewAction.CORRECT and decision.label != name:
+        place = _column(decision.place, "label")
+        raise InvalidInput(
+            f"{place}: the tag {name!r} cannot become {decision.label!r}: give its own name where the sample has it, "
+            "or decide accept or reject"
         )
 
 

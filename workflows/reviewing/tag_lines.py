@@ -7,7 +7,6 @@ from typing import Any
 
 from bson import ObjectId
 
-from ...models.errors import InvalidInput
 from ..data import label_edits, tag_edits, tag_ids
 from ..data.box_kinds import KIND, Correction, correction_of
 from ..data.label_edits import Found, FoundTag, Line
@@ -20,11 +19,7 @@ from .request import Review
 
 
 def lines_of(run: Run, item_id: str, review: Review, found: Found, selection: Selection) -> Iterator[Line]:
-    """Changes of a sample's tag: the tag itself, where the suggestion is accepted, and the suggestion.
-
-    Raises:
-        ValueError: a decision names another class
-    """
+    """Changes of a sample's tag: the tag itself, where the suggestion is accepted, and the suggestion."""
     assert isinstance(found, FoundTag)
     sample_id, name = tag_ids.tag_of(item_id)
     old, suggestion = found.labels[review.label_field], found.labels[review.field]
@@ -54,14 +49,7 @@ def _accepts(item_id: str, review: Review, removes: bool) -> bool:
     if review.decisions is None:
         return review.accepts(item_id)
     decision = review.decisions[item_id]
-    if decision.action != ReviewAction.CORRECT:
-        return decision.action == ReviewAction.ACCEPT
-    if decision.label != tag_ids.tag_of(item_id)[1]:
-        raise InvalidInput(
-            f"{decision.place}: the tag {tag_ids.tag_of(item_id)[1]!r} cannot become {decision.label!r}: give its own "
-            "name where the sample has it, or decide accept or reject"
-        )
-    return not removes
+    return not removes if decision.action == ReviewAction.CORRECT else decision.action == ReviewAction.ACCEPT
 
 
 def _new_tag(run: Run, name: str, review: Review, suggestion: dict[str, Any], selection: Selection) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def test_balancing_boxes_plans_boxes_and_asks_for_pasting_alone(app, dataset):
     assert set(lines) >= {*PASTE, "flips", "max_ratio", "target"} and lines["source"]["default"] == "paste"
     others = {"filter_augmented", "generator", "minutes", "size_px", "blur", "verdict_seeds", *BOX_LINES}
     assert others.isdisjoint(lines)
-    assert any("synthetic box" in text for text in texts(lines)) and lines["target"]["view"]["description"]
+    assert any("synthetic box" in (text or "") for text in texts(lines)) and lines["target"]["view"]["description"]
     assert not any(line["invalid"] for line in lines.values())
     wrong = {"generate": ("ground_truth", "Boxes are pasted"), "paste": ("weather", "Only boxes are pasted")}
     for source, (field, reason) in wrong.items():
