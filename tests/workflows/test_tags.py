@@ -227,7 +227,7 @@ def test_rejected_suggestions_are_gone_and_rejected_flags_stay_away(flagged, sug
     review_labels(flagged, "mistake", action="reject", progress=False)
     again = find_mistakes(flagged, "ground_truth", output_field="again", **FAST)
     left = {(i, tag.label) for i, _, tag in suggestions_of(flagged, "again") if tag.is_issue}
-    assert again.dismissed == len(flags) and left.isdisjoint(flags)
+    assert 0 < again.dismissed <= len(flags) and left.isdisjoint(flags)
 
 
 def test_decisions_by_id_add_remove_and_keep(flagged, tmp_path):
@@ -282,7 +282,8 @@ def test_removed_tags_come_back_at_their_places(tagged):
 
 
 def test_deleted_runs_leave_the_dataset_as_it_was(tagged, everything):
-    dataset = tagged()
+    dataset = tagged(n=200, known=150)
+    plant(dataset, 10)
     before = everything(dataset)
     auto_label(dataset, "ground_truth", **RANDOM)
     find_mistakes(dataset, "ground_truth", **FAST)

@@ -14,7 +14,7 @@ from ...models.errors import InvalidInput
 from ...models.files import write_text
 from ...models.regular_files import read_json
 from ...models.settings import check_text
-from ..data import items
+from ..data import items, tag_ids
 from ..data.box_kinds import Correction
 from ..data.csv_rows import Row, read_rows
 from ..data.folders import run_folder

@@ -51,8 +51,8 @@ MAKE = {
         reliability=[{"from": 0.5, "to": 1.0, "count": 5, "confidence": 0.8, "right": 0.8, "low": 0.4, "high": 1.0}],
     ),
     "TagResults": dict(
-        **OF_RUN, **SHARED, **PROMISE, names=NAMES, samples=90, labelled=6, accepted=40, review=44, unlike=0, held_out=5,
-        alpha=0.1, per_class=True, curves=[], members=[], targets=[], curve=[], reliability=[], removals=4, complete=True,
+        **OF_RUN, **SHARED, **PROMISE, names=NAMES, samples=90, labelled=6, accepted=40, review=44, unlike=0,
+        held_out=5, alpha=0.1, per_class=True, curves=[], members=[], targets=[], curve=[], reliability=[], removals=4,
         rows=rows("class", tagged=[2, 2, 2], accepted=[20, 20, 0], review=[4, 0, 40], to_remove=[1, 0, 3]),
     ),
     "TargetResults": dict(run_key="r", field="x", accepted=1, review=2, changed=1, decided=0, dry_run=True,
