@@ -41,6 +41,7 @@ class Labels:
     notes: list[str] = field(default_factory=list)  # sentences on blank labels, and on spellings of one name
     sample_ids: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=str))  # of the items' samples, text [N]
     too_small: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))  # never accepted [N]
+    box_fields: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=str))  # of proposed boxes, else "" [N]
 
     def __post_init__(self) -> None:
         if not len(self.synthetic_mask):
@@ -49,6 +50,8 @@ class Labels:
             self.sample_ids = self.ids
         if not len(self.too_small):
             self.too_small = np.zeros(len(self.ids), dtype=bool)
+        if not len(self.box_fields):
+            self.box_fields = np.full(len(self.ids), "")
 
     def take(self, rows: np.ndarray) -> Labels:
         """The labels of some items alone."""
