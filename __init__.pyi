@@ -336,6 +336,7 @@ def find_mistakes(
     output_field: str = 'mistake',
     embeddings: Embeddings = 'auto',
     group_field: str | None = None,
+    predictions: str | None = None,
     progress: Progress = None,
     resume: str | None = None,
     group_slice: str | None = None,
@@ -380,6 +381,8 @@ def find_mistakes(
     min_box_px: int = 8,
     geometry: bool = True,
     duplicate_iou: float = 0.9,
+    min_match_iou: float = 0.1,
+    moved_below_iou: float = 0.8,
 ) -> MistakeResults:
     """Judges every label by models that have not seen it; undo with `delete_run`."""
 

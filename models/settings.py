@@ -488,6 +488,12 @@ class GeometrySettings(Settings):
     duplicate_iou: float = setting(
         0.9, "overlap, intersection over union, from which two boxes of an image are the same", low=0.5, high=1.0
     )
+    min_match_iou: float = setting(
+        0.1, "overlap from which a prediction and a label may be of one object", low=0.01, high=0.5
+    )
+    moved_below_iou: float = setting(
+        0.8, "overlap with its prediction below which a box may be badly placed", low=0.1, high=1.0
+    )
 
 
 @dataclass(frozen=True)

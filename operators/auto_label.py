@@ -50,6 +50,7 @@ INPUTS = (
     "validation",
     "include_synthetic",
     "unlabelled",
+    "boxes",
 )
 KINDS = (AutoLabelSettings, GraphSettings, ResNetSettings, ImageSettings, BoxSettings)
 MODELS = ("evenset_auto_label_", "evenset_train_resnet_")  # runs whose model can predict

@@ -7,7 +7,13 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..models.settings import BoxSettings, GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
+from ..models.settings import (
+    BoxSettings,
+    GraphSettings,
+    ImageSettings,
+    MistakeSettings,
+    ResNetSettings,
+)
 from ..workflows.display.tables import counted
 from ..workflows.training.auto_embeddings import AUTO
 from .display.icons import icons_of
@@ -19,6 +25,7 @@ from .forms.inputs import (
     ask_group_field,
     ask_label_field,
     ask_new_field,
+    ask_predictions,
     names_vectors,
     note_label_count,
     read_inputs,
@@ -28,7 +35,7 @@ from .forms.samples import ask_samples, samples_of
 from .forms.sections import ONLY_RESNET, ask_sections
 from .forms.settings import ask_settings, read_settings
 
-INPUTS = ("label_field", "output_field", "embeddings", "group_field")
+INPUTS = ("label_field", "output_field", "embeddings", "group_field", "predictions")
 KINDS = (ImageSettings, ResNetSettings, GraphSettings, MistakeSettings, BoxSettings)
 
 
@@ -63,6 +70,7 @@ def add_lines(form: Form) -> None:
     ask_new_field(form, "mistake", "Receives a suggestion, its mistakenness and a reason for every label")
     hint = "A vector field, a Brain key or an encoder (zoo, timm/NAME): much faster than a ResNet a fold (none)"
     ask_embeddings(form, hint, AUTO)
+    ask_predictions(form)
     ask_settings(form, MistakeSettings, basic=True)
     without = ONLY_RESNET if names_vectors(form.value("embeddings")) else ()
     ask_sections(form, *KINDS, own={"Samples": ask_group_field}, without=without)
@@ -74,7 +82,7 @@ def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
     page = Page(f"{issues:,} of {counted(results['judged'], 'label')} {verb} likely wrong")
     _, _, *lines = results["text"].partition("\n\n")[0].splitlines()  # the title repeats the first two
     page.add_lines("\n".join(lines))
-    if results["issues"]:
+    if issues or any(row["flags"] for row in results.get("kinds", [])):
         page.add_button("Open the mistakes", "visibility", "set_view", dict(name=results["views"]["mistakes"]))
         params = dict(field=results["output_field"])  # the selection in the view, or the whole view
         page.add_form_button("Review ...", "rate_review", "review_labels", params)

@@ -10,7 +10,8 @@ import numpy as np
 from .data import items, saved_views
 from .data.checks import check_images, check_output_field
 from .data.labels import Labels, Reading, read_labels, require_classes
-from .mistakes import box_flags, box_table, folds, out_of_fold, output_field
+from .data.predicted_boxes import check_predictions
+from .mistakes import box_flags, box_table, detector, detector_flags, folds, out_of_fold, output_field
 from .mistakes.config import MistakeConfig
 from .mistakes.dismissed import find_dismissed
 from .mistakes.results import MistakeResults, summarise
@@ -35,6 +36,7 @@ def find_mistakes(
     output_field: str = "mistake",
     embeddings: Embeddings = "auto",
     group_field: str | None = None,
+    predictions: str | None = None,
     progress: Progress = None,
     resume: str | None = None,
     group_slice: str | None = None,
@@ -55,6 +57,8 @@ def find_mistakes(
             model of FiftyOne's zoo or of timm, torchvision/resnet18, or a list of these; "auto": the best of these that
             is there, or else features of the images, with ResNets where labels are many; None: ResNets always
         group_field: samples with the same value (patient, video, product) are judged by the same model
+        predictions: a field of `fo.Detections` with a detector's confidences, which also shows missing, spurious and
+            badly placed boxes
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
         group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
@@ -66,7 +70,7 @@ def find_mistakes(
         TypeError: `samples` is not a dataset or view, or a setting does not exist
     """
     config, samples = MistakeConfig.read(settings), items.source(samples, label_field)
-    inputs = Inputs(label_field, output_field, embeddings, group_field)
+    inputs = Inputs(label_field, output_field, embeddings, group_field, predictions)
     labels, source, choice = _read(samples, inputs, config, resume)
     if embeddings is not None:
         inputs = replace(inputs, embeddings=source.name if source else None)
@@ -88,6 +92,7 @@ class Inputs:
     output_field: str
     embeddings: Any  # a text once they are opened
     group_field: str | None
+    predictions: str | None
 
 
 def _read(
@@ -100,9 +105,11 @@ def _read(
     """
     label_field, embeddings, group_field = inputs.label_field, inputs.embeddings, inputs.group_field
     check_images(samples)
-    check_output_field(samples, inputs.output_field, label_field, *texts(embeddings))
+    check_output_field(samples, inputs.output_field, label_field, inputs.predictions, *texts(embeddings))
     labels = read_labels(samples, label_field, group_field=group_field, reading=Reading(config.boxes))
     labels = labels.take(labels.labelled_indices)
+    if inputs.predictions is not None:
+        check_predictions(samples, inputs.predictions, label_field)
     require_classes(labels, label_field, group_field)
     if (group_field is not None or labels.has_boxes) and not resume:
         folds.draw(labels, np.arange(len(labels.ids)), {}, config.mistakes)  # raises where groups leave no fold
@@ -132,15 +139,21 @@ def _judge(
         predictions = out_of_fold.from_images(run, labels, config, run.record.notes["trains_resnets"])
     else:
         predictions = out_of_fold.from_vectors(run, labels, with_weights(run, labels, source), config)
+    detected = detector.read_once(run, samples, config.geometry.min_match_iou) if inputs.predictions else None
+    if detected:
+        predictions = detector.with_classes(predictions, labels, detected)
     class_ids = labels.class_ids[predictions.rows]
     run.report("judging labels", 0, 1)
     dismissed = _dismissed(run, labels, predictions.rows, inputs.label_field)
     verdict = judge(predictions, class_ids, config.mistakes.method, dismissed)
-    flags = None
-    if config.geometry.geometry and items.list_of(run.dataset, inputs.label_field) == "detections":
+    flags, geometry = None, config.geometry
+    if (geometry.geometry or detected) and items.list_of(run.dataset, inputs.label_field) == "detections":
         table = box_table.read_once(run, samples, inputs.label_field)
-        flags = box_flags.judge_boxes(table, labels.ids[predictions.rows], verdict, config.geometry.duplicate_iou)
-    elif config.geometry.geometry and labels.has_boxes:
+        vectors = detector_flags.Vectors()
+        by_detector = detected and detector_flags.find_once(run, detected, table, labels.names, config, vectors)
+        min_iou = geometry.duplicate_iou if geometry.geometry else None
+        flags = box_flags.judge_boxes(table, labels.ids[predictions.rows], verdict, min_iou, by_detector)
+    elif geometry.geometry and labels.has_boxes:
         labels.notes.append(NOT_JUDGED)
     output_field.write(run, labels, predictions, verdict, flags)
     return summarise(run, labels, predictions, verdict, flags, _save_view(run, inputs.output_field))

@@ -9,6 +9,7 @@ from typing import Any
 from ..models.errors import InvalidInput
 from ..models.settings import SuggestionSettings, split
 from .data import items
+from .data.box_kinds import KIND, BoxKind, Correction, correction_of
 from .data.checks import check_images, check_label_field
 from .data.csv_rows import write_rows
 from .data.field_access import require_visible
@@ -127,15 +128,17 @@ def _of_mistakes(samples: Any, field: str, label_field: str, writer: RunRecord, 
     }  # fmt: skip
     done = settled(dataset, field, label_field)
     names = ("label", "mistakenness", "reason", "is_issue", "rank")
-    table = items.values(samples, ["id", "filepath", f"{label_field}.label", *[f"{field}.{name}" for name in names]])
+    paths = [*(f"{field}.{name}" for name in names), *items.kind_paths(dataset, field)]
+    table = items.values(samples, ["id", "filepath", f"{label_field}.label", *paths])
     rows = []
-    for i, path, label, suggestion, mistakenness, reason, is_issue, rank in zip(*table, strict=True):
+    for i, path, label, suggestion, mistakenness, reason, is_issue, rank, *kind in zip(*table, strict=True):
         is_edited = labels.get(i, label) != label or i in done
-        if or_none(label) is None or or_none(suggestion) in (None, label) or is_edited:
+        is_missing, correction = kind == [BoxKind.MISSING], correction_of(*kind or [None])
+        if is_edited or (or_none(label) is None) != is_missing or or_none(suggestion) is None:
             continue
-        if is_issue or status == "all":
+        if (suggestion != label if correction == Correction.RELABEL else is_issue) and (is_issue or status == "all"):
             row = dict(id=i, file=path, current_label=label, suggestion=suggestion, mistakenness=mistakenness)
-            rows.append((not is_issue, rank or 0, i, {**row, "reason": reason}))
+            rows.append((not is_issue, rank or 0, i, {**row, "reason": reason, **({KIND: kind[0]} if kind else {})}))
     return [row for *_, row in sorted(rows, key=lambda entry: entry[:3])]
 
 

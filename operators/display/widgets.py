@@ -87,9 +87,10 @@ def crop(page: types.Object, name: str, path: str, width_px: int, on_click: Any)
     _picture(page, name, url, alt, width="100%", operator=on_click)
 
 
-def place(page: types.Object, name: str, path: str, width_px: int) -> None:
-    """Adds the whole image of a box, which is drawn into it, as wide as its cell."""
-    _picture(page, name, item_images.whole_url(path, width_px), f"The box in {Path(file_of(path)).name}", width="100%")
+def place(page: types.Object, name: str, path: str, width_px: int, suggested: list[float] | None = None) -> None:
+    """Adds the whole image of a box, as wide as its cell, with the box and where it should be drawn into it."""
+    url = item_images.whole_url(path, width_px, suggested)
+    _picture(page, name, url, f"The box in {Path(file_of(path)).name}", width="100%")
 
 
 def _picture(page: types.Object, name: str, url: str, alt: str, **look: Any) -> None:

@@ -22,6 +22,15 @@ def label_fields(dataset: Any, boxes: bool = False) -> list[str]:
     return [name for name, field in schema.items() if not (field.description or "").startswith(WRITTEN_BY)]
 
 
+def prediction_fields(dataset: Any, label_field: str | None) -> list[str]:
+    """Fields of `fo.Detections` with confidences that no run wrote, beside the label field, which holds boxes too."""
+    if not label_field or items.list_of(dataset, label_field) != "detections":
+        return []
+    names = [name for name in label_fields(dataset, boxes=True) if items.list_of(dataset, name) == "detections"]
+    others = [name for name in names if name != label_field]
+    return [name for name in others if dataset.count(items.leaf(dataset, f"{name}.confidence"))]
+
+
 def names_shown(dataset: Any, fields: list[str]) -> dict[str, str]:
     """What a list of label fields says of each: its name, and whether it holds boxes."""
     return {name: f"{name} · boxes" if items.has_boxes(dataset, name) else name for name in fields}

@@ -22,6 +22,7 @@ from .fields import (
     group_fields,
     label_fields,
     names_shown,
+    prediction_fields,
     suggestion_fields,
     vector_fields,
 )
@@ -131,6 +132,14 @@ def ask_embeddings(form: Form, hint: str, default: str | None = None, previews: 
     chosen = form.suggest("embeddings", names, label="Embeddings", description=hint, **given)
     if previews and chosen == AUTO and form.samples is not None:
         form.note(embedding_choices.preview(form.samples))
+
+
+def ask_predictions(form: Form) -> None:
+    """Adds a field of a detector's boxes, where the labels are boxes and there is one."""
+    names = prediction_fields(form.ctx.dataset, form.label_field)
+    if names:
+        hint = "A detector's boxes with confidences: they show missing, spurious and badly placed boxes too"
+        form.choose("predictions", names, label="Predictions", description=hint, placeholder="none")
 
 
 def names_vectors(embeddings: str | None) -> bool:

@@ -53,7 +53,7 @@ class DecisionTab(Tab):
         if state["noun"] == items.BOX:
             row = widgets.grid_row(page, f"{self.name}_row_{state['id']}", BOX_COLUMNS)
             widgets.crop(row, name, state["path"], LARGE_PX, self._event("open"))
-            widgets.place(row, f"{name}_place", state["path"], LARGE_PX)
+            widgets.place(row, f"{name}_place", state["path"], LARGE_PX, state.get("suggested_box"))
             if state["near"]:
                 widgets.text(page, title)
                 self._show_near(widgets.button_row(page, near), state)
@@ -135,14 +135,12 @@ class DecisionTab(Tab):
         if not self.panel.has_state(ctx, self.name, "field"):
             return
         state = ctx.panel.state.get(self.name)
-        field, label_id = state["label_field"], state["id"]
-        box = items.holding(ctx.dataset, field, [label_id] if label_id else [])
-        for sample_id in box.values("id"):
+        for label in items.label_of(ctx.dataset, state["id"], state["label_field"], state["field"]):
             if ctx.has_custom_view:
-                self.panel.set_view(ctx, view=ctx.dataset.select(sample_id))
+                self.panel.set_view(ctx, view=ctx.dataset.select(label["sample_id"]))
             else:
-                ctx.ops.open_sample(id=sample_id)
-            ctx.ops.set_selected_labels([dict(label_id=label_id, sample_id=sample_id, field=field)])
+                ctx.ops.open_sample(id=label["sample_id"])
+            ctx.ops.set_selected_labels([label])
 
     def _decide(self, ctx: foo.ExecutionContext, state: dict[str, Any], action: str, label: str | None) -> bool:
         """Writes a decision, unless it is refused or somebody else decided before."""

@@ -10,6 +10,7 @@ import fiftyone.operators.types as types
 
 from ...models.settings import ReviewSettings
 from ...workflows.data import items
+from ...workflows.data.box_kinds import Correction, correction_of
 from ...workflows.display.tables import counted
 from ...workflows.mistakes.class_size import MIN_CLASS_LABELS, too_small
 from ...workflows.reviewing import policy
@@ -96,6 +97,9 @@ class MistakesTab(DecisionTab):
         row = state["rows"][0]
         self.show_images(page, state, "Labelled otherwise:")
         widgets.text(page, describe_row(row))
+        correction = correction_of(row["kind"])
+        if correction != Correction.RELABEL:
+            widgets.text(page, f"{capitalize(self.words['accept'])} {correction.value} the box.")
         if row["given"] in state["small"]:
             widgets.note(page, "warning", f"{row['given']!r} is too small to judge: decide by the image.")
         self.show_actions(page, state)
@@ -233,13 +237,20 @@ def describe_flagged(dataset: Any, state: dict[str, Any]) -> dict[str, Any]:
     frequent = sorted(counts, key=lambda name: -counts[name])
     numbered = number_keys([*counts], [*[item["label"] for item in near], *frequent], row["suggestion"])
     return dict(
-        id=row["id"], path=row["path"], label=row["suggestion"], near=near, classes=[*counts], numbered=numbered
+        id=row["id"],
+        path=row["path"],
+        label=row["suggestion"],
+        near=near,
+        classes=[*counts],
+        numbered=numbered,
+        suggested_box=row["suggested_box"],
     )
 
 
 def describe_row(row: dict[str, Any]) -> str:
     """A flagged label, its suggestion and the reason, as Markdown."""
     label, suggestion, reason = (widgets.escape(row[name]) for name in ("given", "suggestion", "reason"))
+    label = "no box" if row["given"] is None else label
     other = "" if row["suggestion"] in (None, row["given"]) else f" → **{suggestion}**"
     kind = "" if row["kind"] in (None, LABEL_KIND) else f"{row['kind']}, "
     score = "" if row["mistakenness"] is None else f"mistakenness {row['mistakenness']:.2f}"

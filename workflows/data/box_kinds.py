@@ -6,6 +6,7 @@ from enum import StrEnum
 
 KIND = "kind"  # attribute of a flagged box
 DUPLICATE_OF = "duplicate_of"  # attribute of a duplicate: id of the box that stays
+SUGGESTED_BOX = "suggested_box"  # attribute of a moved box: the bounding box that it should have
 
 
 class BoxKind(StrEnum):
@@ -13,10 +14,13 @@ class BoxKind(StrEnum):
 
     NO_AREA = "no area"
     DUPLICATE = "duplicate"
+    SPURIOUS = "spurious"
     LABEL = "label"
+    MOVED = "moved"
     OUTSIDE = "outside"
     SHAPE = "shape"
     PLACE = "place"
+    MISSING = "missing"  # a box that the label field lacks
 
 
 class Correction(StrEnum):
@@ -25,17 +29,23 @@ class Correction(StrEnum):
     RELABEL = "relabels"
     DELETE = "deletes"
     CLIP = "clips"
+    MOVE = "moves"
+    ADD = "adds"
     NONE = "does nothing"  # nobody knows the right box
 
 
 CORRECTIONS = {
     BoxKind.NO_AREA: Correction.DELETE,
     BoxKind.DUPLICATE: Correction.DELETE,
+    BoxKind.SPURIOUS: Correction.DELETE,
     BoxKind.LABEL: Correction.RELABEL,
+    BoxKind.MOVED: Correction.MOVE,
     BoxKind.OUTSIDE: Correction.CLIP,
     BoxKind.SHAPE: Correction.NONE,
     BoxKind.PLACE: Correction.NONE,
+    BoxKind.MISSING: Correction.ADD,
 }
+BY_DETECTOR = (BoxKind.SPURIOUS, BoxKind.MOVED, BoxKind.MISSING)  # kinds that need predictions
 
 
 def correction_of(kind: str | None) -> Correction:

@@ -71,7 +71,7 @@ def check_boxes(field: str, ids: Sequence[str], shapes: Sequence[Any]) -> tuple[
     """
     check_distinct(field, ids)
     boxes = as_array(shapes)
-    _check_fractions(field, boxes)
+    check_fractions(field, boxes)
     return boxes, _reasons(boxes)
 
 
@@ -117,7 +117,7 @@ def _reasons(boxes: np.ndarray) -> np.ndarray:
     return np.select(conditions, [NO_NUMBERS, NO_AREA, OUTSIDE], "")
 
 
-def _check_fractions(field: str, boxes: np.ndarray) -> None:
+def check_fractions(field: str, boxes: np.ndarray) -> None:
     """Raises ValueError where most boxes have coordinates in pixels."""
     usable = boxes[np.isfinite(boxes).all(axis=1)]
     far = (usable[:, :2] + usable[:, 2:]).max(axis=1, initial=0) > PIXELS

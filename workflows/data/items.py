@@ -11,6 +11,7 @@ from typing import Any
 
 from ...models.errors import InvalidInput
 from ..display.tables import counted
+from .box_kinds import KIND, BoxKind
 from .internals import is_generated, root_dataset, stages_of
 
 LISTS = {"Detections": "detections", "Polylines": "polylines"}  # kinds of fields with several labels: their list
@@ -20,6 +21,7 @@ ITEM = "item"  # attribute of a box that a run wrote: id of the label that it sp
 IS_ITEM = "id of the label that this one is about"  # its description, which tells it from a user's own attribute
 SAMPLE, BOX = "sample", "box"  # nouns of items
 SAMPLE_ID = "$sample_id"  # path of the sample's id: no field, as frames of a video have one called sample_id
+IDS = ("id", SAMPLE_ID)
 MAX_IDS = 300_000  # in a query, of 16 MB at most; with more, each label of a sample is compared with all others of it
 FEW_SAMPLES = 1_000  # of a view: what it hides is looked for in these, and not in the whole dataset
 FILTERS = ("FilterLabels", "SelectLabels", "ExcludeLabels", "LimitLabels", "FilterField")  # stages that hide labels
@@ -82,14 +84,16 @@ def values(samples: Any, paths: Sequence[str]) -> list[list[Any]]:
 
     With a field of boxes among the paths, "id" is the label's, and a path of the sample repeats for its boxes. Rows are
     those of the first field of the user's own; what a run wrote on an item is joined by its id. An item whose
-    suggestion the view hides has no row.
+    suggestion the view hides has no row. Missing boxes that a run proposes follow those of their sample, unless the
+    view hides boxes of the user's field.
     """
     fields = dict.fromkeys(path.partition(".")[0] for path in paths)
     keys = {field: key_of(samples, field) for field in fields if has_boxes(samples, field)}
     if not keys:
         return list(samples.values(["id" if path == SAMPLE_ID else path for path in paths]))
     base = next((field for field, key in keys.items() if key == "id"), next(iter(keys)))
-    wanted = [*dict.fromkeys(path for path in paths if path not in ("id", SAMPLE_ID))]
+    proposes = [field for field, key in keys.items() if ITEM == key != keys[base] and kind_paths(samples, field)]
+    wanted = [path for path in dict.fromkeys([*paths, *(f"{field}.{KIND}" for field in proposes)]) if path not in IDS]
     of_boxes = {
         field: [f"{field}.{key}", *(path for path in wanted if path.startswith(f"{field}."))]
         for field, key in keys.items()
@@ -98,13 +102,15 @@ def values(samples: Any, paths: Sequence[str]) -> list[list[Any]]:
     names = [*dict.fromkeys(["id", *of_samples, *chain.from_iterable(of_boxes.values())])]
     read = dict(zip(names, samples.values([leaf(samples, name) for name in names]), strict=True))
 
-    ids = _flat(read[of_boxes[base][0]])
-    counts = [len(own or ()) for own in read[of_boxes[base][0]]]
+    in_sample = [[*(own or ())] for own in read[of_boxes[base][0]]]
+    for field in () if proposes and _hidden(samples, {base: in_sample}, read["id"]) else proposes:
+        _add_missing(in_sample, read[of_boxes[field][0]], read[f"{field}.{KIND}"])
+    ids, counts = _flat(in_sample), [*map(len, in_sample)]
     rows = {"id": ids, **{path: _repeated(read[path], counts) for path in of_samples}}
     rows[SAMPLE_ID] = _repeated(read["id"], counts)
     for field, own in of_boxes.items():
         flat = {path: _flat(read[path]) for path in own}
-        rows |= flat if field == base else _joined(ids, flat, own[0])
+        rows |= flat if field == base and len(flat[own[0]]) == len(ids) else _joined(ids, flat, own[0])
     others = {field: read[own[0]] for field, own in of_boxes.items() if field != base}
     hidden = _hidden(samples, others, read["id"])
     shown = [i for i, item in enumerate(ids) if item not in hidden] if hidden else None
@@ -113,6 +119,22 @@ def values(samples: Any, paths: Sequence[str]) -> list[list[Any]]:
 
 def _flat(lists: Iterable[list[Any] | None]) -> list[Any]:
     return list(chain.from_iterable(values or () for values in lists))
+
+
+def kind_paths(samples: Any, field: str, *names: str) -> list[str]:
+    """Paths of those attributes of flags of boxes that a run wrote into the field; without names, of their kind."""
+    paths = [f"{field}.{name}" for name in names or (KIND,)] if has_boxes(samples, field) else []
+    return [path for path in paths if samples.has_field(leaf(samples, path))]
+
+
+def _add_missing(
+    in_sample: list[list[str]], proposed: list[list[str] | None], kinds: list[list[str | None] | None]
+) -> None:
+    """Adds the missing boxes that a run proposes to the ids of each sample, in place."""
+    for own, others, of in zip(in_sample, proposed, kinds, strict=True):
+        known = set(own)
+        pairs = zip(others or (), of or (), strict=True)
+        own += [item for item, kind in pairs if kind == BoxKind.MISSING and item not in known]
 
 
 def _repeated(column: Iterable[Any], counts: Iterable[int]) -> list[Any]:
@@ -210,6 +232,15 @@ def has_id(dataset: Any, field: str, ids: Sequence[str]) -> Any:
     from fiftyone import ViewField as F
 
     return _has_id(ids) if key_of(dataset, field) == "id" else F(ITEM).is_in(list(ids))
+
+
+def label_of(dataset: Any, item: str | None, *fields: str) -> list[dict[str, str]]:
+    """The label of a box as the App selects it, from the first of the fields that has it; empty where none does."""
+    for field in fields if item else ():
+        view = holding(dataset, field, [item])
+        for sample_id, (label_id, *_) in zip(*view.values(["id", leaf(dataset, f"{field}.id")]), strict=True):
+            return [dict(label_id=label_id, sample_id=sample_id, field=field)]
+    return []
 
 
 def _has_id(ids: Sequence[str]) -> Any:

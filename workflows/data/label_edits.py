@@ -14,6 +14,8 @@ from ...models.errors import InvalidInput
 from ...models.files import write_text
 from ...models.regular_files import regular
 from . import box_edits, items
+from .box_edits import BOX
+from .box_kinds import KIND, BoxKind
 from .fields import DB_BATCH
 from .internals import aggregate, reload_samples, sample_collection
 from .provenance import RUN
@@ -21,7 +23,6 @@ from .writer import Writer
 
 FILE = "changes.jsonl"  # in a review's folder, one line a label
 IDENTITY = ("_id", "label", "status", "is_issue")  # identify a label: with other values it was edited
-BOX = "bounding_box"
 MOVED = ("_id", BOX)  # identify a box in a line that moves it, which has no label
 BOXES = ("Detection", "Polyline")  # whose ids stay, so that the run tells versions of a label apart
 Line = dict[str, Any]  # id of the item, field, before, after; of a box also its sample
@@ -75,7 +76,7 @@ def labels_of(
 
 
 def _boxes_of(dataset: Any, ids: list[str], fields: list[str], deleted: Mapping[str, str]) -> dict[str, Found]:
-    """Labels of boxes, without their masks; those in a field of the user's say which boxes exist."""
+    """Labels of boxes, without their masks; those in a field of the user's, and missing ones, say which boxes exist."""
     own = [name for name in fields if items.key_of(dataset, name) == "id"]
     samples = {str(i) for i in sample_collection(dataset).distinct("_id", _of_samples(deleted))} if deleted else set()
     found = {i: Found(sample, dict.fromkeys(fields)) for i, sample in deleted.items() if sample in samples}
@@ -91,7 +92,7 @@ def _boxes_of(dataset: Any, ids: list[str], fields: list[str], deleted: Mapping[
         ]
         for row in sample_collection(dataset).aggregate(pipeline, allowDiskUse=True):
             item = str(row["label"][key])
-            if name in own or not own or item in found:
+            if name in own or not own or item in found or row["label"].get(KIND) == BoxKind.MISSING:
                 entry = found.setdefault(item, Found(str(row["_id"]), dict.fromkeys(fields)))
                 entry.labels[name] = row["label"]
     return found
@@ -124,6 +125,7 @@ def write(run: Writer, lines: list[Line]) -> set[str]:
     """
     edits, missed, fields = by_item(lines), set(), fields_of(lines)
     ids = list(edits)
+    box_edits.make_lists(run.dataset, lines)
     for first in range(0, len(ids), DB_BATCH):
         batch = {i: edits[i] for i in ids[first : first + DB_BATCH]}
         missed |= update(run.dataset, batch, expected="before", new="after")
@@ -188,8 +190,11 @@ def _update(dataset: Any, lines: list[Line], expected: Side, new: Side) -> Any:
             values[name] = line[new]
             continue
         seen, wanted, root = line[expected], line[new], _db_root(dataset, line["field"])
+        if seen is None and wanted is None:  # reviews that were merged added the box, and deleted it
+            continue
         if seen is None or wanted is None:
-            identity = {key: line["before"].get(key) for key in _identity(line["before"])}
+            box = box_edits.whole(line)
+            identity = {key: box.get(key) for key in _identity(box)}
             conditions, operation = (
                 box_edits.insertion(line, root) if seen is None else box_edits.removal(line, root, identity)
             )

@@ -11,6 +11,7 @@ from bson import ObjectId
 
 from ...models.images.region import parse
 from . import items
+from .box_edits import BOX
 from .boxes import as_array
 from .durable_writes import write_durably
 from .fields import DB_BATCH, declare, declare_classification, plain, write_classifications, write_values
@@ -49,7 +50,8 @@ def write_labels(
 
     Args:
         rows: indices of the items [n]
-        columns: label, confidence and attributes [n]; None or NaN where a value is missing
+        columns: label, confidence and attributes [n]; None or NaN where a value is missing. With a bounding box for
+            boxes that the label field lacks
     """
     dataset = run.dataset
     if label_field is None or not items.has_boxes(dataset, label_field):
@@ -59,10 +61,20 @@ def write_labels(
     values = {key: [plain(value) for value in column] for key, column in columns.items()}
     kind, list_name = dataset.get_field(name).document_type.__name__, items.list_of(dataset, name)
     regions = dict(zip(ids, labels.paths[rows[rows < len(labels.paths)]].tolist(), strict=False))
+    fields_of = {str(labels.ids[i]): str(labels.box_fields[i]) for i in np.flatnonzero(labels.box_fields != "")}
+    sources = [label_field, *dict.fromkeys(fields_of.values())]
     written = done = moved = 0
     for batch in _batches(sample_ids):
-        attributes = {ids[i]: {key: column[i] for key, column in values.items()} for i in batch.tolist()}
-        boxes = _boxes(dataset, label_field, np.unique(sample_ids[batch]).tolist(), attributes)
+        attributes = {
+            ids[i]: {key: column[i] for key, column in values.items() if key != BOX or column[i] is not None}
+            for i in batch.tolist()
+        }
+        samples = {ids[i]: str(sample_ids[i]) for i in batch.tolist()}
+        boxes: dict[str, list[dict[str, Any]]] = {}
+        for source in sources:
+            own = {item: values for item, values in attributes.items() if fields_of.get(item, label_field) == source}
+            for sample_id, labels_of in _boxes(dataset, source, {i: samples[i] for i in own}, own).items():
+                boxes.setdefault(sample_id, []).extend(labels_of)
         moved += _count_moved(boxes, regions)
         fields = {sample_id: {"_cls": kind, list_name: own} for sample_id, own in boxes.items()}
         write_values(run, name, fields, expand_schema=False, validate=False)
@@ -100,11 +112,12 @@ def _batches(sample_ids: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _boxes(
-    dataset: Any, label_field: str, sample_ids: list[str], attributes: dict[str, dict[str, Any]]
+    dataset: Any, label_field: str, samples: dict[str, str], attributes: dict[str, dict[str, Any]]
 ) -> dict[str, list[dict[str, Any]]]:
-    """New labels by sample: the same boxes with other attributes, in their order.
+    """New labels by sample: the same boxes with other attributes, in their order, then those with a box of their own.
 
     Args:
+        samples: id of the sample, by id of the box
         attributes: by id of the box
     """
     import fiftyone as fo
@@ -113,15 +126,19 @@ def _boxes(
     labels = items.list_of(dataset, label_field)
     empty = (fo.Detection() if labels == "detections" else fo.Polyline()).to_dict()
     shown = {f"{field}.{labels}.{name}": 1 for name in ("_id", *items.GEOMETRY)}
-    found = sample_collection(dataset).find({"_id": {"$in": list(map(ObjectId, sample_ids))}}, shown)
-    return {
+    query = {"_id": {"$in": [ObjectId(i) for i in dict.fromkeys(samples.values())]}}
+    found = {
         str(row["_id"]): [
             {**empty, **box, "_id": ObjectId(), **attributes[item], items.ITEM: item}
             for box in (row.get(field) or {}).get(labels, [])
             if (item := str(box["_id"])) in attributes
         ]
-        for row in found
+        for row in sample_collection(dataset).find(query, shown)
     }
+    for item, own in attributes.items():
+        if BOX in own and samples[item] in found:
+            found[samples[item]].append({**empty, "_id": ObjectId(), **own, items.ITEM: item})
+    return found
 
 
 def set_attributes(dataset: Any, field: str, samples: Mapping[str, str], columns: dict[str, dict[str, Any]]) -> None:

@@ -88,6 +88,7 @@ class Reading:
 
     boxes: BoxSettings | None = None  # None: boxes are refused
     unlabelled: str | None = None  # a name that counts as no label
+    names_count: bool = True  # False: every label counts as none
 
 
 def read_labels(
@@ -124,7 +125,7 @@ def read_labels(
     columns += [f"{label_field}.{items.shape_of(samples, label_field)}", *SIZE] if has_boxes else []
     read = dict(zip(columns, items.values(real, columns), strict=True))
     notes, too_small = _read_regions(read, label_field, reading) if has_boxes else ([], np.zeros(0, dtype=bool))
-    ids, texts = read["id"], read[f"{label_field}.label"]
+    ids, texts = read["id"], read[f"{label_field}.label"] if reading.names_count else [None] * len(read["id"])
     known = {text: or_none(text) for text in set(texts)}
     labels = [None if text == reading.unlabelled else known[text] for text in texts]
     synthetic_mask = np.array([include_synthetic and SYNTHETIC in own for own in read["tags"]], dtype=bool)

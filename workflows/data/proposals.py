@@ -11,6 +11,7 @@ import numpy as np
 from ...models.errors import InvalidInput
 from ...models.images.region import parse
 from ...models.quality import box_geometry
+from ...models.settings import GeometrySettings
 from ..display.tables import counted
 from . import items
 from .checks import check_label_field
@@ -28,19 +29,14 @@ def check_proposals(samples: Any, label_field: str | None, boxes: str) -> None:
         raise InvalidInput(f"boxes: {boxes!r} does not hold boxes of the kind in {label_field!r}, where they would go")
 
 
-def with_proposals(
-    samples: Any, labels: Labels, boxes: str, reading: Reading, group_field: str | None, min_iou: float
-) -> Labels:
+def with_proposals(samples: Any, labels: Labels, boxes: str, reading: Reading, group_field: str | None) -> Labels:
     """The labels, with the boxes of another field as unlabelled ones.
 
     Left out are those with the id of a box that is there, and those that are the same as a labelled one.
-
-    Args:
-        min_iou: overlap from which two boxes are the same
     """
-    proposed = read_labels(samples, boxes, group_field=group_field, reading=reading)
+    proposed = read_labels(samples, boxes, group_field=group_field, reading=replace(reading, names_count=False))
     is_there = np.isin(proposed.ids, labels.ids)
-    is_labelled = ~is_there & _overlaps(labels, proposed, min_iou)
+    is_labelled = ~is_there & _overlaps(labels, proposed, GeometrySettings().duplicate_iou)
     left = np.flatnonzero(~is_there & ~is_labelled)
     joined = {
         item.name: np.concatenate([getattr(labels, item.name), getattr(proposed, item.name)[left]])
@@ -48,11 +44,9 @@ def with_proposals(
         if isinstance(getattr(labels, item.name), np.ndarray)
     }
     first, number = len(labels.ids), int(is_labelled.sum())
-    joined["class_ids"][first:] = -1
-    joined["trusted"][first:] = False
     joined["box_fields"] = np.array([""] * first + [boxes] * len(left))
     notes = [f"{counted(number, 'box', 'is', 'are')} left out of {boxes!r}, the same as a labelled one."]
-    return replace(labels, **joined, notes=[*labels.notes, *(notes if number else [])])
+    return replace(labels, **joined, notes=[*labels.notes, *proposed.notes, *(notes if number else [])])
 
 
 def _overlaps(labels: Labels, proposed: Labels, min_iou: float) -> np.ndarray:

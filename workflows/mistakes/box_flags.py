@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ...models.quality import box_geometry, box_outliers
-from ..data.box_kinds import correction_of
-from .box_table import KINDS, BoxTable
+from ..data.box_kinds import BY_DETECTOR, BoxKind, correction_of
+from .box_table import KINDS, BoxTable, Found
+from .detector_flags import DetectorFlags, Missing
 from .verdict import Verdict
 
 
@@ -24,19 +25,16 @@ class BoxFlags:
     reasons: list[str]  # [M]
     duplicate_of: list[str | None]  # id of the box that stays [M]
     dismissed: int  # flags that a person dismissed before
+    suggested: dict[int, list[float]]  # row of a moved box: where it should be
+    missing: Missing | None = None  # None: without predictions
+    opinions: dict[str, str] = field(default_factory=dict)  # of the detector on a label, by id
+    notes: list[str] = field(default_factory=list)  # sentences on predictions
 
 
-@dataclass
-class _Found:
-    """Flags of one kind."""
-
-    mask: np.ndarray  # [M]
-    scores: np.ndarray  # [M]
-    reasons: dict[int, str] = field(default_factory=dict)
-
-
-def judge_boxes(table: BoxTable, ids: np.ndarray, verdict: Verdict, min_iou: float) -> BoxFlags:
-    """Judges the geometry of each box; a flag of its class gives way to one of KINDS before it.
+def judge_boxes(
+    table: BoxTable, ids: np.ndarray, verdict: Verdict, min_iou: float | None, detector: DetectorFlags | None = None
+) -> BoxFlags:
+    """Judges each box by itself; a flag of its class gives way to one of KINDS before it.
 
     Args:
         ids: of the judged labels [n]
@@ -46,30 +44,41 @@ def judge_boxes(table: BoxTable, ids: np.ndarray, verdict: Verdict, min_iou: flo
     rows = np.array([place.get(item, -1) for item in ids.tolist()], dtype=np.int64)  # -1: deleted meanwhile
     suspicion, is_issue = np.zeros(len(table.ids)), np.zeros(len(table.ids), dtype=bool)
     suspicion[rows[rows >= 0]], is_issue[rows[rows >= 0]] = verdict.scores[rows >= 0], verdict.is_issue[rows >= 0]
-    flags = find_flags(table, suspicion, is_issue, min_iou)
+    flags = find_flags(table, suspicion, is_issue, min_iou, detector)
     gives_way = (rows >= 0) & (flags.kinds[rows] != "")
     verdict.is_issue &= ~gives_way
     verdict.contradicted &= ~gives_way
     return flags
 
 
-def find_flags(table: BoxTable, suspicion: np.ndarray, is_issue: np.ndarray, min_iou: float) -> BoxFlags:
+def find_flags(
+    table: BoxTable,
+    suspicion: np.ndarray,
+    is_issue: np.ndarray,
+    min_iou: float | None,
+    detector: DetectorFlags | None = None,
+) -> BoxFlags:
     """Judges the geometry of each box.
 
     Args:
         suspicion: mistakenness of each label, 0 where it was not judged [M]
         is_issue: whether each label is flagged: such a flag goes before those of less certain kinds [M]
-        min_iou: overlap of two boxes that are the same
+        min_iou: overlap of two boxes that are the same; None: the geometry is not judged
+        detector: flags by its predictions
     """
-    usable = np.flatnonzero(box_geometry.has_area(table.boxes))
-    counterparts, doubled = _duplicates(table, usable, suspicion + is_issue, min_iou)
-    found = {"no area": _no_area(table), "duplicate": doubled, "outside": _outside(table, usable)}
-    found |= {"shape": _shapes(table, usable), "place": _places(table, usable)}
+    found, counterparts = dict[str, Found](), np.full(len(table.ids), -1)
+    if min_iou is not None:
+        usable = np.flatnonzero(box_geometry.has_area(table.boxes))
+        counterparts, doubled = _duplicates(table, usable, suspicion + is_issue, min_iou)
+        found = {"no area": _no_area(table), "duplicate": doubled, "outside": _outside(table, usable)}
+        found |= {"shape": _shapes(table, usable), "place": _places(table, usable)}
+    found |= detector.found if detector else {}
     kinds = np.full(len(table.ids), "", dtype="U9")
     scores, reasons, dismissed = np.zeros(len(table.ids)), [""] * len(table.ids), 0
     for kind in reversed(KINDS):
         if kind == "label":
             kinds[is_issue] = ""  # of less certain kinds
+        if kind not in found:
             continue
         before = table.dismissed[:, KINDS.index(kind)]
         dismissed += int((found[kind].mask & before).sum())
@@ -78,13 +87,19 @@ def find_flags(table: BoxTable, suspicion: np.ndarray, is_issue: np.ndarray, min
     duplicate_of = [
         str(table.ids[other]) if kind == "duplicate" else None for kind, other in zip(kinds, counterparts, strict=True)
     ]
-    return BoxFlags(table, kinds, scores, reasons, duplicate_of, dismissed)
+    flags = BoxFlags(table, kinds, scores, reasons, duplicate_of, dismissed, {})
+    if detector:
+        moved = np.flatnonzero(kinds == BoxKind.MOVED).tolist()
+        flags.suggested, flags.missing = {row: detector.suggested[row] for row in moved}, detector.missing
+        flags.dismissed += detector.missing.dismissed
+        flags.opinions, flags.notes = detector.opinions, detector.notes
+    return flags
 
 
-def _no_area(table: BoxTable) -> _Found:
+def _no_area(table: BoxTable) -> Found:
     mask = ~box_geometry.has_area(table.boxes)
     rows = np.flatnonzero(mask).tolist()
-    return _Found(mask, mask.astype(float), {row: _why_no_area(table.boxes[row]) for row in rows})
+    return Found(mask, mask.astype(float), {row: _why_no_area(table.boxes[row]) for row in rows})
 
 
 def _why_no_area(box: np.ndarray) -> str:
@@ -94,9 +109,7 @@ def _why_no_area(box: np.ndarray) -> str:
     return f"the box has no area: its {name} is {side:.4g}"
 
 
-def _duplicates(
-    table: BoxTable, usable: np.ndarray, suspicion: np.ndarray, min_iou: float
-) -> tuple[np.ndarray, _Found]:
+def _duplicates(table: BoxTable, usable: np.ndarray, suspicion: np.ndarray, min_iou: float) -> tuple[np.ndarray, Found]:
     """The row that each duplicate repeats, -1 where there is none [M], and the flags."""
     images = np.unique(table.sample_ids[usable], return_inverse=True)[1]
     same = box_geometry.duplicates(table.boxes[usable], images, suspicion[usable], min_iou)
@@ -108,18 +121,18 @@ def _duplicates(
         row: f"the same box as {table.ids[other]}, {str(table.labels[other])!r}: their overlap (IoU) is {ious[row]:.2f}"
         for row, other in zip(rows, counterparts[rows].tolist(), strict=True)
     }
-    return counterparts, _Found(counterparts >= 0, ious, reasons)
+    return counterparts, Found(counterparts >= 0, ious, reasons)
 
 
-def _outside(table: BoxTable, usable: np.ndarray) -> _Found:
+def _outside(table: BoxTable, usable: np.ndarray) -> Found:
     part = np.zeros(len(table.ids))
     part[usable] = box_geometry.overhang(table.boxes[usable], table.sizes_px[usable])
     rows = np.flatnonzero(part).tolist()
     reasons = {row: f"{100 * part[row]:.3g} % of the box is outside the image" for row in rows}
-    return _Found(part > 0, (1 + part) / 2, reasons)
+    return Found(part > 0, (1 + part) / 2, reasons)
 
 
-def _shapes(table: BoxTable, usable: np.ndarray) -> _Found:
+def _shapes(table: BoxTable, usable: np.ndarray) -> Found:
     boxes, classes, aspect = _of_classes(table, usable)
     shapes = box_outliers.shape_of(boxes, aspect)
     distances = box_outliers.shape_distance(boxes, classes, shapes)
@@ -135,7 +148,7 @@ def _shapes(table: BoxTable, usable: np.ndarray) -> _Found:
     return found
 
 
-def _places(table: BoxTable, usable: np.ndarray) -> _Found:
+def _places(table: BoxTable, usable: np.ndarray) -> Found:
     boxes, classes, _ = _of_classes(table, usable)
     distances, expected = box_outliers.place_distance(boxes, classes)
     found = _outliers(table, usable, distances)
@@ -147,10 +160,10 @@ def _places(table: BoxTable, usable: np.ndarray) -> _Found:
     return found
 
 
-def _outliers(table: BoxTable, usable: np.ndarray, distances: np.ndarray) -> _Found:
+def _outliers(table: BoxTable, usable: np.ndarray, distances: np.ndarray) -> Found:
     mask, scores = np.zeros(len(table.ids), dtype=bool), np.zeros(len(table.ids))
     mask[usable], scores[usable] = box_outliers.outliers(distances), box_outliers.mistakenness(distances)
-    return _Found(mask, scores)
+    return Found(mask, scores)
 
 
 def _of_classes(table: BoxTable, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -167,4 +180,8 @@ def count_rows(labels: int, flags: BoxFlags) -> list[dict[str, Any]]:
         labels: flags of the class
     """
     counts = Counter({**Counter(flags.kinds.tolist()), "label": labels})
-    return [{"kind": kind, "flags": counts[kind], "accepting": correction_of(kind).value} for kind in KINDS]
+    if flags.missing is None:
+        kinds = [kind for kind in KINDS if kind not in BY_DETECTOR]
+    else:
+        kinds, counts[BoxKind.MISSING] = [*KINDS], len(flags.missing.ids)
+    return [{"kind": kind, "flags": counts[kind], "accepting": correction_of(kind).value} for kind in kinds]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,16 @@ class BoxTable:
     labels: np.ndarray  # text [M]
     boxes: np.ndarray  # left, top, width and height, NaN where there is no number [M, 4]
     sizes_px: np.ndarray  # width and height of the image, NaN where they are not known [M, 2]
-    dismissed: np.ndarray  # whether a person dismissed a flag of each of KINDS before [M, 6]
+    dismissed: np.ndarray  # whether a person dismissed a flag of each of KINDS before [M, kinds]
+
+
+@dataclass
+class Found:
+    """Flags of one kind."""
+
+    mask: np.ndarray  # [M]
+    scores: np.ndarray  # mistakenness [M]
+    reasons: dict[int, str] = field(default_factory=dict)  # by row
 
 
 def read_boxes(samples: Any, label_field: str) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..data import folders, label_edits
+from ..data.box_kinds import KIND, BoxKind
 from ..runs import records
 
 
@@ -31,14 +32,21 @@ def dismissed_flags(dataset: Any, label_field: str) -> set[tuple[str, str, str]]
             if record.state == "done" and record.inputs["label_field"] == label_field:
                 lines = label_edits.read(folders.run_folder(dataset, key))
                 flags |= {
-                    (line["id"], line["given"], line["before"].get("kind") or "label")
+                    (line["id"], _label_of(line), line["before"].get(KIND) or BoxKind.LABEL.value)
                     for line in lines
                     if _dismisses(line)
                 }
     return flags
 
 
+def _label_of(line: dict[str, Any]) -> str:
+    """The label that was flagged; of a missing box the proposed one."""
+    return str(line["before"]["label"] if line["given"] is None else line["given"])
+
+
 def _dismisses(line: dict[str, Any]) -> bool:
     """Whether an edit removed a flag and kept the label."""
-    is_flag = "given" in line and line["before"].get("is_issue")
-    return bool(is_flag and line["after"].get("label") in (None, line["given"]))  # None: in reviews of earlier versions
+    if "given" not in line or not line["before"].get("is_issue"):
+        return False
+    is_missing = line["before"].get(KIND) == BoxKind.MISSING  # which, accepted, has a line that adds it
+    return is_missing or line["after"].get("label") in (None, line["given"])  # None: in reviews of earlier versions

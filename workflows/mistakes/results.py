@@ -128,7 +128,8 @@ def _notes(labels: Labels, predictions: OutOfFold, verdict: Verdict, flags: BoxF
             "judge. Look at each of them, and label more."
         )
     dismissed = verdict.dismissed + (flags.dismissed if flags else 0)
-    if verdict.is_issue.any() or (flags and (flags.kinds != "").any()):
+    notes += flags.notes if flags else []
+    if verdict.is_issue.any() or (flags and ((flags.kinds != "").any() or (flags.missing and flags.missing.ids))):
         notes.append(
             "Open the view, select the wrong labels, and accept the suggestions: Review labels in the App, or "
             f"review_labels(selection, {field!r}). Deleting that run undoes it."

@@ -15,7 +15,7 @@ from ...models.files import write_text
 from ...models.regular_files import read_json
 from ...models.settings import check_text
 from ..data import items
-from ..data.box_kinds import KIND, Correction
+from ..data.box_kinds import Correction
 from ..data.csv_rows import Row, read_rows
 from ..data.folders import run_folder
 from ..data.internals import root_dataset
@@ -185,9 +185,7 @@ def names_written(
 
 def kind_path(samples: Any, review: Any) -> list[str]:
     """Path of the kind of the flags, where they have one."""
-    path = f"{review.field}.{KIND}"
-    has_kinds = items.has_boxes(samples, review.field) and root_dataset(samples).has_field(items.leaf(samples, path))
-    return [path] if review.is_of_mistakes and has_kinds else []
+    return items.kind_paths(root_dataset(samples), review.field) if review.is_of_mistakes else []
 
 
 def save_decisions(folder: Path, decisions: Mapping[str, Decision]) -> None:

@@ -70,9 +70,24 @@ class Review:
         return item_id in self.decisions and self.decisions[item_id].action == ReviewAction.ACCEPT
 
     def correction(self, item_id: str, kind: str | None) -> Correction:
-        """What the review does to a flagged box; RELABEL unless it accepts a flag of another kind."""
-        accepts = self.is_of_mistakes and self.accepts(item_id)
-        return box_kinds.correction_of(kind) if accepts else Correction.RELABEL
+        """What the review does to a flagged box; RELABEL unless it accepts a flag of another kind.
+
+        A missing box is also added where its label is corrected.
+        """
+        correction = box_kinds.correction_of(kind) if self.is_of_mistakes else Correction.RELABEL
+        takes = self.accepts(item_id) or (correction == Correction.ADD and not self.rejects(item_id))
+        return correction if takes else Correction.RELABEL
+
+    def rejects(self, item_id: str) -> bool:
+        """Whether the review rejects the suggestion of an item, or decides nothing on it."""
+        if self.decisions is None:
+            return self.settings.action == ReviewAction.REJECT
+        return item_id not in self.decisions or self.decisions[item_id].action == ReviewAction.REJECT
+
+    def name(self, item_id: str, suggestion: str | None) -> str:
+        """The label that an accepted or corrected item gets."""
+        name = self.label if self.decisions is None else self.decisions[item_id].name(suggestion)
+        return name or suggestion or ""
 
     def takes(
         self, sample_id: str, suggestion: str | None, status: Any, label: str | None, kind: str | None = None

@@ -10,7 +10,7 @@ from typing import Any
 from ...models.errors import InvalidInput
 from ...models.settings import ReviewSettings, split
 from ..data import items, label_edits, locks, saved_views
-from ..data.box_kinds import KIND, Correction
+from ..data.box_kinds import KIND, BoxKind, Correction
 from ..data.checks import require_fields
 from ..data.field_access import require_writable
 from ..data.fields import DB_BATCH
@@ -180,14 +180,16 @@ def _changes(run: Run, chosen: list[str], labelled: int, review: Review, *, join
     for first in range(0, len(chosen), DB_BATCH):
         batch = label_edits.labels_of(run.dataset, chosen[first : first + DB_BATCH], fields)
         corrected = box_corrections.corrections(run.dataset, review, batch)
+        new = box_corrections.proposed_boxes(run.dataset, review, batch)
         for i, found in batch.items():
             labels = found.labels
             old, suggestion = labels[review.label_field] or {}, labels[review.field] or {}
             state, kind = suggestion.get(review.state_attribute), suggestion.get(KIND)
             if i in corrected:
-                lines += corrected[i]
+                lines += _with_provenance(run, review, i, corrected[i], suggestion)
             elif review.takes(i, suggestion.get("label"), state, old.get("label"), kind):
-                lines += _lines(run, i, review, found, Selection.RANDOM if i in drawn else Selection.QUEUE)
+                selection = Selection.RANDOM if i in drawn else Selection.QUEUE
+                lines += _lines(run, i, review, found, selection, new.get(i))
     if review.settings.action != ReviewAction.REJECT:
         lines += near_duplicates.settled_flags(run.dataset, review.field, review.label_field, lines)
     if not joins:
@@ -197,8 +199,26 @@ def _changes(run: Run, chosen: list[str], labelled: int, review: Review, *, join
     return lines, len(chosen) - len(reviewed_ids(lines))
 
 
-def _lines(run: Run, item_id: str, review: Review, found: Found, selection: Selection) -> Iterator[Line]:
-    """Changes of an item: its label, unless the suggestion is rejected, and the suggestion."""
+def _with_provenance(
+    run: Run, review: Review, item_id: str, lines: list[Line], suggestion: dict[str, Any]
+) -> list[Line]:
+    """The lines of a corrected box; one that is added says which review added it."""
+    for line in lines:
+        if line["before"] is None:
+            _, reviewed = _decided(item_id, review, {}, suggestion)
+            assert reviewed is not None  # there was no label that could stay
+            line["after"] |= dict(zip(PROVENANCE, (run.key, reviewed.value, Selection.QUEUE.value), strict=True))
+    return lines
+
+
+def _lines(
+    run: Run, item_id: str, review: Review, found: Found, selection: Selection, proposed: Line | None
+) -> Iterator[Line]:
+    """Changes of an item: its label, unless the suggestion is rejected, and the suggestion.
+
+    Args:
+        proposed: line that adds its box, where the label field lacks it
+    """
     from bson import ObjectId
 
     sample_id, labels = found
@@ -206,16 +226,19 @@ def _lines(run: Run, item_id: str, review: Review, found: Found, selection: Sele
     name, reviewed = _decided(item_id, review, old or {}, suggestion or {})
     if name is not None and reviewed is not None:
         provenance = dict(zip(PROVENANCE, (run.key, reviewed.value, selection.value), strict=True))
-        is_box = item_id != sample_id
-        unique = old if is_box and old else {**_empty(), **(old or {}), "_id": ObjectId()}  # a box keeps its id
-        new = {**unique, "label": name, "confidence": None, **provenance}
-        yield label_edits.change(item_id, sample_id, review.label_field, old, new)
+        if proposed is not None:
+            yield {**proposed, "after": {**proposed["after"], "label": name, **provenance}}
+        else:
+            is_box = item_id != sample_id
+            unique = old if is_box and old else {**_empty(), **(old or {}), "_id": ObjectId()}  # a box keeps its id
+            new = {**unique, "label": name, "confidence": None, **provenance}
+            yield label_edits.change(item_id, sample_id, review.label_field, old, new)
     if suggestion is not None:
         shown = REJECTED if name is None else name
         after = {**suggestion, "_id": ObjectId(), "label": shown, "confidence": None}  # with an id of its own
         if review.is_of_mistakes:  # the label that stays
-            stays = (old or {}).get("label") if name is None else name
-            after.update(label=stays, **box_corrections.DECIDED)
+            kept = old or (suggestion if suggestion.get(KIND) == BoxKind.MISSING else {})
+            after.update(label=kept.get("label") if name is None else name, **box_corrections.DECIDED)
         else:
             after["status"] = (Status.REVIEW if name is None else Status.LABELLED).value
         line = label_edits.change(item_id, sample_id, review.field, suggestion, after)

@@ -17,14 +17,22 @@ from ..data.boxes import as_array
 
 SHARPNESS = 2  # pixels of a crop for each one of the screen
 QUALITY = 85  # of a JPEG
-LINE_COLOUR, LINE_PX = "#ff6d04", 3  # of a box in its image
+LINE_COLOUR, SUGGESTED_COLOUR, LINE_PX = "#ff6d04", "#00a3ff", 3  # of a box in its image, and of its right place
 
 
-def values(samples: Any, label_field: str, paths: Sequence[str]) -> list[list[Any]]:
-    """As `items.values`; the "filepath" of a box names its region of the file (models/images/region.py)."""
+def values(samples: Any, label_field: str, paths: Sequence[str], field: str | None = None) -> list[list[Any]]:
+    """As `items.values`; the "filepath" of a box names its region of the file (models/images/region.py).
+
+    Args:
+        field: that a run wrote: with the boxes that the label field lacks
+    """
     if not items.has_boxes(samples, label_field):
         return items.values(samples, paths)
-    *columns, shapes = items.values(samples, [*paths, f"{label_field}.{items.shape_of(samples, label_field)}"])
+    shape = items.shape_of(samples, label_field)
+    fields = [label_field, field] if field else [label_field]
+    read = items.values(samples, [*paths, *(f"{name}.{shape}" for name in fields)])
+    columns, own = read[: len(paths)], read[len(paths) :]
+    shapes = [next((value for value in values if value is not None), None) for values in zip(*own, strict=True)]
     place, config = list(paths).index("filepath"), BoxSettings()
     boxes = zip(columns[place], as_array(shapes).tolist(), strict=True)
     columns[place] = [
@@ -47,9 +55,13 @@ def crop_url(path: str, side_px: int) -> str:
     return _url(path, side_px, True, _written(path))
 
 
-def whole_url(path: str, side_px: int) -> str:
-    """The image of a path, with the box that it names drawn, as a data URL; "" where it cannot be read."""
-    return _url(path, side_px, False, _written(path))
+def whole_url(path: str, side_px: int, suggested: Sequence[float] | None = None) -> str:
+    """The image of a path, with the box that it names drawn, as a data URL; "" where it cannot be read.
+
+    Args:
+        suggested: where the box should be, drawn in another colour
+    """
+    return _url(path, side_px, False, _written(path), tuple(suggested or ()))
 
 
 def _written(path: str) -> int:
@@ -60,7 +72,7 @@ def _written(path: str) -> int:
 
 
 @lru_cache(maxsize=256)  # of some 30 KB: a page is drawn again at each event
-def _url(path: str, side_px: int, is_crop: bool, written: int) -> str:
+def _url(path: str, side_px: int, is_crop: bool, written: int, suggested: tuple[float, ...] = ()) -> str:
     from PIL import Image
 
     from ...models.images.decode import decode  # late: it imports OpenCV
@@ -74,20 +86,21 @@ def _url(path: str, side_px: int, is_crop: bool, written: int) -> str:
     if region is None or is_crop:
         image.thumbnail((largest_px, largest_px))
     else:
-        image = _with_box(image, region, largest_px)
+        scale = largest_px / max(image.size)
+        image = image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.LANCZOS)
+        for box, colour in ((region.box, LINE_COLOUR), (suggested, SUGGESTED_COLOUR)):
+            _draw(image, box, colour)
     file = io.BytesIO()
     image.save(file, "JPEG", quality=QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def _with_box(image: Any, region: Region, largest_px: int) -> Any:
-    """The image with this longer side, and the outline of a box."""
-    from PIL import Image, ImageDraw
+def _draw(image: Any, box: Sequence[float], colour: str) -> None:
+    """Draws the outline of a box, if there is one."""
+    from PIL import ImageDraw
 
-    scale = largest_px / max(image.size)
-    image = image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.LANCZOS)
-    left, top, wide, high = region.box
-    x, y = left * image.width, top * image.height
-    corners = (x, y, x + wide * image.width, y + high * image.height)
-    ImageDraw.Draw(image).rectangle(corners, outline=LINE_COLOUR, width=LINE_PX * SHARPNESS)
-    return image
+    if box:
+        left, top, wide, high = box
+        x, y = left * image.width, top * image.height
+        corners = (x, y, x + wide * image.width, y + high * image.height)
+        ImageDraw.Draw(image).rectangle(corners, outline=colour, width=LINE_PX * SHARPNESS)

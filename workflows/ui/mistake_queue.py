@@ -9,6 +9,7 @@ from typing import Any
 
 from ...models.errors import InvalidInput
 from ..data import items, locks
+from ..data.box_kinds import KIND, SUGGESTED_BOX, BoxKind
 from ..data.checks import require_fields
 from ..data.label_text import or_none
 from ..reviewing import policy
@@ -17,8 +18,6 @@ from ..runs import records
 from ..runs.label_snapshot import frozen
 from . import item_images, sittings
 from .sittings import Sitting
-
-KIND = "kind"  # attribute of a flag, where a run wrote it: what is wrong, when it is not the label
 
 
 @dataclass
@@ -29,7 +28,9 @@ class FlaggedPage:
     count: int  # on all pages
     edited: int  # flagged but not listed, as the label or its contradicting near-duplicate was edited since
     by_class: dict[str, int]  # undecided flags of each label, the most frequent first
-    rows: list[dict[str, Any]]  # id, path, given, suggestion, mistakenness, reason, contradicted_by, kind
+    rows: list[
+        dict[str, Any]
+    ]  # id, path, given, suggestion, mistakenness, reason, contradicted_by; kind and suggested_box
 
 
 @dataclass
@@ -57,15 +58,19 @@ def flagged_page(dataset: Any, run_key: str, first: int, page_size: int, skipped
     flagged = dataset.match({items.leaf(dataset, f"{field}.is_issue"): True})  # or its samples
     read, settled_ids = _labels_read(dataset, run_key), settled(dataset, field, label_field)
     paths = ["id", f"{label_field}.label", f"{field}.is_issue", f"{field}.rank"]
-    ranked = [(rank, i, label) for i, label, is_issue, rank in _rows(items.values(flagged, paths)) if is_issue]
+    paths += items.kind_paths(dataset, field)
+    ranked = [
+        (rank, i, label, kind) for i, label, is_issue, rank, *kind in _rows(items.values(flagged, paths)) if is_issue
+    ]
     ranked.sort(key=lambda row: (row[0] is not None, row[0]))
-    pairs = [(i, label) for _, i, label in ranked if label is not None and i not in settled_ids]
+    there = [(i, label) for _, i, label, kind in ranked if (label is None) == (kind == [BoxKind.MISSING])]
+    pairs = [(i, label) for i, label in there if i not in settled_ids]
     unedited = [i for i, label in pairs if read.get(i, label) == label]
     later = {i: place for place, i in enumerate(skipped)}
     unedited.sort(key=lambda i: later.get(i, -1))
     first = min(first, max(len(unedited) - 1, 0) // page_size * page_size)
     rows = _read_flags(dataset, field, label_field, unedited[first : first + page_size])
-    given = Counter(label for i, label in pairs if read.get(i, label) == label)
+    given = Counter(label for i, label in pairs if label is not None and read.get(i, label) == label)
     return FlaggedPage(first, len(unedited), len(ranked) - len(unedited), dict(given.most_common()), rows)
 
 
@@ -75,11 +80,11 @@ def _read_flags(dataset: Any, field: str, label_field: str, ids: list[str]) -> l
         return []
     paths = dict(id="id", path="filepath", given=f"{label_field}.label", suggestion=f"{field}.label")
     paths |= {name: f"{field}.{name}" for name in ("mistakenness", "reason", "contradicted_by")}
-    if dataset.has_field(items.leaf(dataset, f"{field}.{KIND}")):
-        paths[KIND] = f"{field}.{KIND}"
-    view = items.holding(dataset, label_field, ids)
-    columns = item_images.values(view, label_field, [*paths.values()])
-    rows = {row[0]: {KIND: None, **dict(zip(paths, row, strict=True))} for row in _rows(columns)}
+    paths |= {path.rpartition(".")[2]: path for path in items.kind_paths(dataset, field, KIND, SUGGESTED_BOX)}
+    view = items.holding(dataset, field, ids)
+    columns = item_images.values(view, label_field, [*paths.values()], field)
+    empty = {KIND: None, SUGGESTED_BOX: None}
+    rows = {row[0]: {**empty, **dict(zip(paths, row, strict=True))} for row in _rows(columns)}
     return [rows[i] for i in ids if i in rows]
 
 
@@ -97,7 +102,7 @@ def _labels_read(dataset: Any, run_key: str) -> dict[str, str]:
 
 def taken_labels(dataset: Any, label_field: str, shown: Sequence[dict[str, Any]]) -> list[policy.Taken]:
     """Labels of each class that these suggestions would change, and the class's total."""
-    return policy.taken_labels(dataset, label_field, Counter(row["given"] for row in shown))
+    return policy.taken_labels(dataset, label_field, Counter(row["given"] for row in shown if row["given"] is not None))
 
 
 def decide(
@@ -121,13 +126,13 @@ def decide(
     paths = ["id", f"{field}.is_issue", f"{field}.label", f"{label_field}.label"]
     with locks.lock_field(dataset, f"queue of {field}", locks.WAIT_SECONDS):
         require_fields(dataset, field, label_field)
-        current = _rows(items.values(items.holding(dataset, label_field, list(expected)), paths))
+        current = _rows(items.values(items.holding(dataset, field, list(expected)), paths))
         ids = [i for i, *values in current if tuple(values) == expected[i]]
         seen = {i: expected[i][1:] for i in ids}
         settings: dict[str, Any] = dict(action=action, label=label, force=force)
         written = None
         if ids:
-            written = sittings.decide(sitting, items.holding(dataset, label_field, ids), seen, **settings)
+            written = sittings.decide(sitting, items.holding(dataset, field, ids), seen, **settings)
     if written is None:
         return DecisionResults(0, len(expected), None)
     return DecisionResults(written.changed, len(expected) - written.changed, written.run_key)
