@@ -231,6 +231,7 @@ def auto_label(
     group_field: str | None = None,
     include_synthetic: bool = False,
     unlabelled: str | None = None,
+    boxes: str | None = None,
     progress: Progress = None,
     resume: str | None = None,
     group_slice: str | None = None,

@@ -31,6 +31,7 @@ from ..workflows.ui import forecast
 from .display.icons import icons_of
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
+from .forms.fields import label_fields
 from .forms.form import Form, build_form
 from .forms.inputs import (
     ask_classes,
@@ -59,6 +60,7 @@ INPUTS = (
     "validation",
     "include_synthetic",
     "unlabelled",
+    "boxes",
 )
 KINDS = (AutoLabelSettings, GraphSettings, ResNetSettings, ImageSettings, BoxSettings, TagSettings)
 NOT_OF_TAGS = ("run", "after", "members", "text_encoder", "prompts", "class_prior", "per_class",
@@ -150,7 +152,7 @@ def _ask_settings(form: Form, earlier: RunRecord | None) -> None:
     options: dict[str, Any] = dict(defaults=defaults, lines=lines, without=unused)
     ask_settings(form, AutoLabelSettings, TagSettings, basic=True, **options)
     own = {"Model": lambda form: _ask_model(form, unused), "Samples": lambda form: _ask_samples(form, unused)}
-    own |= {"Boxes": _ask_unlabelled} if items.has_boxes(form.ctx.dataset, form.label_field) else {}
+    own |= {"Boxes": _ask_boxes} if items.has_boxes(form.ctx.dataset, form.label_field) else {}
     ask_sections(form, *KINDS, own=own, **options)
 
 
@@ -191,10 +193,16 @@ def _ask_model(form: Form, unused: set[str]) -> None:
         form.suggest("after", rounds, label="Next round after", description=hint)
 
 
-def _ask_unlabelled(form: Form) -> None:
+def _ask_boxes(form: Form) -> None:
     names = form.ctx.dataset.distinct(items.leaf(form.ctx.dataset, f"{form.label_field}.label"))
     hint = 'A name that counts as no label, as "object" in proposals'
     form.suggest("unlabelled", [name for name in names if name], label="Unlabelled", description=hint)
+    dataset, kind = form.ctx.dataset, items.list_of(form.ctx.dataset, form.label_field or "")
+    others = [name for name in label_fields(dataset, boxes=True) if items.list_of(dataset, name) == kind]
+    others = [name for name in others if name != form.label_field]
+    if others:
+        hint = "Another field of boxes, which are labelled too; a review adds them to the label field"
+        form.choose("boxes", others, label="Proposals", description=hint, placeholder="none")
 
 
 def _ask_samples(form: Form, unused: set[str]) -> None:

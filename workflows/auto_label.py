@@ -12,6 +12,7 @@ from .data.checks import check_images, check_output_field
 from .data.fields import ensure_label_field
 from .data.internals import root_dataset
 from .data.labels import Labels, Reading, count_classes, read_ids, read_labels, require_classes
+from .data.proposals import check_proposals, with_proposals
 from .labeling import saved_decision
 from .labeling.checkpoint import Checkpoint, check_classes, check_source, find_checkpoint, from_checkpoint
 from .labeling.config import NO_LABELS, AutoLabelConfig
@@ -48,6 +49,7 @@ def auto_label(
     group_field: str | None = None,
     include_synthetic: bool = False,
     unlabelled: str | None = None,
+    boxes: str | None = None,
     progress: Progress = None,
     resume: str | None = None,
     group_slice: str | None = None,
@@ -79,6 +81,7 @@ def auto_label(
         include_synthetic: also train on the samples that `balance_classes` added; they get no suggestion, and never
             calibrate
         unlabelled: a name that counts as no label, as "object" in proposals of boxes
+        boxes: another field of boxes, which are labelled too, whatever their label; a review adds them to label_field
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
         group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
@@ -89,7 +92,7 @@ def auto_label(
         TypeError: `samples` is not a dataset or view, or a setting does not exist
     """
     given = Inputs(
-        label_field, output_field, run, after, classes, group_field, include_synthetic, embeddings, unlabelled
+        label_field, output_field, run, after, classes, group_field, include_synthetic, embeddings, unlabelled, boxes
     )
     samples = items.source(samples, label_field)
     arguments, settings = inherit(root_dataset(samples), after, vars(given), settings)
@@ -119,6 +122,7 @@ class Inputs:
     include_synthetic: bool
     embeddings: Any  # a text once they are opened
     unlabelled: str | None
+    boxes: str | None
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,8 @@ def _read(
     if is_auto(inputs.embeddings) and _looks_at_images(inputs, config, validation):
         inputs = replace(inputs, embeddings=None)
     embeddings = inputs.embeddings
+    if inputs.boxes is not None:
+        check_proposals(samples, label_field, inputs.boxes)
     checkpoint = find_checkpoint(root_dataset(samples), inputs.run) if inputs.run else None
     _check_combination(inputs, validation, config.labeling)
     start = find_start(samples, inputs.after, label_field, config) if inputs.after else None
@@ -232,14 +238,11 @@ def _read_labels(samples: Samples, inputs: Inputs, classes: Classes, config: Aut
     if config.labeling.text_encoder and not root_dataset(samples).has_field(inputs.label_field):
         check_output_field(samples, inputs.label_field, name="label_field")
         return read_ids(samples, classes or ())
-    return read_labels(
-        samples,
-        inputs.label_field,
-        classes=classes,
-        group_field=inputs.group_field,
-        include_synthetic=inputs.include_synthetic,
-        reading=Reading(config.boxes, inputs.unlabelled),
-    )
+    reading = Reading(config.boxes, inputs.unlabelled)
+    options: dict[str, Any] = dict(group_field=inputs.group_field, include_synthetic=inputs.include_synthetic)
+    labels = read_labels(samples, inputs.label_field, classes=classes, reading=reading, **options)
+    proposed = inputs.boxes
+    return with_proposals(samples, labels, proposed, reading, inputs.group_field) if proposed else labels
 
 
 def _require_labels(labels: Labels, inputs: Inputs, has_encoder: bool) -> None:

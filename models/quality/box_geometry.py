@@ -46,14 +46,14 @@ def duplicates(boxes: Boxes, images: NDArray[np.int64], suspicion: NDArray[np.fl
     order = np.lexsort((suspicion, images))
     starts = np.flatnonzero(np.diff(images[order], prepend=-1))
     for rows in np.split(order, starts[1:]):
-        for first, second, iou in _pairs(boxes[rows], min_iou):
+        for first, second, iou in pairs(boxes[rows], min_iou):
             kept, other = rows[first], rows[second]
             if counterparts[kept] < 0 and iou > ious[other]:
                 counterparts[other], ious[other] = kept, iou
     return Duplicates(counterparts, ious)
 
 
-def _pairs(boxes: Boxes, min_iou: float) -> list[tuple[int, int, float]]:
+def pairs(boxes: Boxes, min_iou: float) -> list[tuple[int, int, float]]:
     """Pairs of boxes that are the same, with their overlap, by the later of the two.
 
     Same boxes share at least `min_iou` of each one's width, so that their left sides are near: each box is compared
@@ -71,8 +71,8 @@ def _pairs(boxes: Boxes, min_iou: float) -> list[tuple[int, int, float]]:
         other = one + 1 + np.arange(len(one)) - before
         ious = _overlap(boxes[order[one]], boxes[order[other]])
         same = ious >= min_iou
-        pairs = np.sort(np.stack([order[one[same]], order[other[same]]], axis=1), axis=1)
-        found += [(*pair, iou) for pair, iou in zip(pairs.tolist(), ious[same].tolist(), strict=True)]
+        rows = np.sort(np.stack([order[one[same]], order[other[same]]], axis=1), axis=1)
+        found += [(*pair, iou) for pair, iou in zip(rows.tolist(), ious[same].tolist(), strict=True)]
         first = last
     return sorted(found, key=lambda pair: (pair[1], pair[0]))
 

@@ -115,8 +115,8 @@ def describe_item(dataset: Any, field: str, label_field: str, item_id: str) -> d
     models = [f"{field}.{name}_label" for name in ("resnet", "gcn")]
     models = [path for path in models if dataset.has_field(items.leaf(dataset, path))]
     columns = ["filepath", f"{field}.label", f"{field}.confidence", *models]
-    view = items.holding(dataset, label_field, [item_id])
-    (path,), (label,), (confidence,), *predicted = item_images.values(view, label_field, columns)
+    view = items.holding(dataset, field, [item_id])
+    (path,), (label,), (confidence,), *predicted = item_images.values(view, label_field, columns, field)
     unlabelled = lookup.unlabelled_name(dataset, field)
     with ThreadPoolExecutor() as threads:
         counts = threads.submit(overview.count, dataset, label_field, field, unlabelled)

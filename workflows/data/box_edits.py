@@ -21,6 +21,7 @@ from .internals import sample_collection
 
 MIN_OVERLAP = 0.5  # with its counterpart: with less, one of the two was moved since, and neither is a duplicate
 BOX = "bounding_box"
+MAKES_LIST = "makes_list"  # in a line: its sample had no label in the field
 MASKS = ("mask", "mask_path")  # relative to the box: a clipped box would stretch them
 
 
@@ -49,8 +50,7 @@ def places_of(dataset: Any, field: str, samples: Mapping[str, str]) -> dict[str,
 
 def boxes_of(dataset: Any, field: str, sample_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
     """All boxes of samples, as the database holds them; samples without a label of the field are left out."""
-    name = getattr(dataset.get_field(field), "db_field", None) or field
-    labels = items.list_of(dataset, field)
+    name, labels = _db_name(dataset, field), items.list_of(dataset, field)
     query = {"_id": {"$in": [ObjectId(i) for i in set(sample_ids)]}}
     rows = sample_collection(dataset).find(query, {f"{name}.{labels}": 1})
     return {str(row["_id"]): row[name].get(labels) or [] for row in rows if row.get(name)}
@@ -96,6 +96,55 @@ def add(item: str, label: str, flag: Mapping[str, Any], others: list[dict[str, A
         return None
     empty = fo.Detection().to_dict()
     return {"before": None, "after": {**empty, "_id": ObjectId(item), "label": label, BOX: box[0].tolist()}}
+
+
+def proposals(dataset: Any, field: str, suggestions: str, samples: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Changes of lines that add suggested boxes to a field which lacks them, with all of their geometry, by item.
+
+    Args:
+        samples: id of the sample by item
+    """
+    import fiftyone as fo
+
+    empty = (fo.Detection() if items.list_of(dataset, field) == "detections" else fo.Polyline()).to_dict()
+    with_list = boxes_of(dataset, field, samples.values())
+    found: dict[str, dict[str, Any]] = {}
+    for sample_id, boxes in boxes_of(dataset, suggestions, samples.values()).items():
+        makes = {} if sample_id in with_list else {MAKES_LIST: True}
+        for box in boxes:
+            if samples.get(item := box.get(items.ITEM, "")) == sample_id:
+                own = {name: box[name] for name in items.GEOMETRY if name in box}
+                found[item] = {"before": None, "after": {**empty, **own, "_id": ObjectId(item)}, **makes}
+    return found
+
+
+def make_lists(dataset: Any, lines: Iterable[dict[str, Any]]) -> None:
+    """Gives samples without a label an empty list, where lines add a box to it."""
+    for field, sample_ids in _makers(lines).items():
+        name, kind = _db_name(dataset, field), dataset.get_field(field).document_type.__name__
+        empty = {"_cls": kind, items.list_of(dataset, field): []}
+        sample_collection(dataset).update_many({"_id": {"$in": sample_ids}, name: None}, {"$set": {name: empty}})
+
+
+def remove_lists(dataset: Any, lines: Iterable[dict[str, Any]]) -> None:
+    """Takes lists that lines made away again, where they are empty."""
+    for field, sample_ids in _makers(lines).items():
+        name = _db_name(dataset, field)
+        empty = {"_id": {"$in": sample_ids}, f"{name}.{items.list_of(dataset, field)}": {"$size": 0}}
+        sample_collection(dataset).update_many(empty, {"$set": {name: None}})
+
+
+def _makers(lines: Iterable[dict[str, Any]]) -> dict[str, list[ObjectId]]:
+    """Ids of the samples for which lines made a list, by field."""
+    found: dict[str, list[ObjectId]] = {}
+    for line in lines:
+        if line.get(MAKES_LIST):
+            found.setdefault(line["field"], []).append(ObjectId(line["sample"]))
+    return found
+
+
+def _db_name(dataset: Any, field: str) -> str:
+    return getattr(dataset.get_field(field), "db_field", None) or field
 
 
 def _repeats(place: Place, box: np.ndarray, counterpart: str) -> bool:

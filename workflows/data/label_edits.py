@@ -140,6 +140,7 @@ def write(run: Writer, lines: list[Line]) -> set[str]:
     """
     edits, missed, fields = by_item(lines), set(), fields_of(lines)
     ids = list(edits)
+    box_edits.make_lists(run.dataset, lines)
     for first in range(0, len(ids), DB_BATCH):
         batch = {i: edits[i] for i in ids[first : first + DB_BATCH]}
         missed |= update(run.dataset, batch, expected="before", new="after")

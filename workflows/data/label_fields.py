@@ -61,6 +61,8 @@ def write_labels(
     values = {key: [plain(value) for value in column] for key, column in columns.items()}
     kind, list_name = dataset.get_field(name).document_type.__name__, items.list_of(dataset, name)
     regions = {ids[i]: str(labels.paths[row]) for i, row in enumerate(rows.tolist()) if row < len(labels.paths)}
+    fields_of = {str(labels.ids[i]): str(labels.box_fields[i]) for i in np.flatnonzero(labels.box_fields != "")}
+    sources = [label_field, *dict.fromkeys(fields_of.values())]
     written = done = moved = 0
     for batch in _batches(sample_ids):
         attributes = {
@@ -68,7 +70,11 @@ def write_labels(
             for i in batch.tolist()
         }
         samples = {ids[i]: str(sample_ids[i]) for i in batch.tolist()}
-        boxes = _boxes(dataset, label_field, samples, attributes)
+        boxes: dict[str, list[dict[str, Any]]] = {}
+        for source in sources:
+            own = {item: values for item, values in attributes.items() if fields_of.get(item, label_field) == source}
+            for sample_id, labels_of in _boxes(dataset, source, {i: samples[i] for i in own}, own).items():
+                boxes.setdefault(sample_id, []).extend(labels_of)
         moved += _count_moved(boxes, regions)
         fields = {sample_id: {"_cls": kind, list_name: own} for sample_id, own in boxes.items()}
         write_values(run, name, fields, expand_schema=False, validate=False)

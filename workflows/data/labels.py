@@ -41,6 +41,7 @@ class Labels:
     notes: list[str] = field(default_factory=list)  # sentences on blank labels, and on spellings of one name
     sample_ids: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=str))  # of the items' samples, text [N]
     too_small: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))  # never accepted [N]
+    box_fields: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=str))  # of proposed boxes, else "" [N]
 
     def __post_init__(self) -> None:
         if not len(self.synthetic_mask):
@@ -49,6 +50,8 @@ class Labels:
             self.sample_ids = self.ids
         if not len(self.too_small):
             self.too_small = np.zeros(len(self.ids), dtype=bool)
+        if not len(self.box_fields):
+            self.box_fields = np.full(len(self.ids), "")
 
     def take(self, rows: np.ndarray) -> Labels:
         """The labels of some items alone."""
@@ -92,6 +95,7 @@ class Reading:
 
     boxes: BoxSettings | None = None  # None: boxes are refused
     unlabelled: str | None = None  # a name that counts as no label
+    names_count: bool = True  # False: every label counts as none
 
 
 def read_labels(
@@ -128,7 +132,7 @@ def read_labels(
     columns += [f"{label_field}.{items.shape_of(samples, label_field)}", *SIZE] if has_boxes else []
     read = dict(zip(columns, items.values(real, columns), strict=True))
     notes, too_small = _read_regions(read, label_field, reading) if has_boxes else ([], np.zeros(0, dtype=bool))
-    ids, texts = read["id"], read[f"{label_field}.label"]
+    ids, texts = read["id"], read[f"{label_field}.label"] if reading.names_count else [None] * len(read["id"])
     known = {text: or_none(text) for text in set(texts)}
     labels = [None if text == reading.unlabelled else known[text] for text in texts]
     synthetic_mask = np.array([include_synthetic and SYNTHETIC in own for own in read["tags"]], dtype=bool)

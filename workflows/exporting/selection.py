@@ -161,7 +161,8 @@ def _read(samples: Any, request: Request) -> dict[str, list[Any]]:
     field, more = request.label_field, request.suggestions
     maker = f"{SYNTHETIC}.run" if root_dataset(samples).has_field(f"{SYNTHETIC}.run") else ""
     where = ["id", items.SAMPLE_ID, "filepath"]
-    where += [f"{field}.{items.shape_of(samples, field)}"] if items.has_boxes(samples, field) else []
+    shapes = [f"{name}.{items.shape_of(samples, name)}" for name in (field, more) if items.has_boxes(samples, name)]
+    where += shapes
     label = [f"{field}.label", f"{field}.confidence", *provenance_paths(field)[:2]]
     label += [f"{more}.{name}" for name in ("label", "confidence", "status")] if more else []
     columns = [*where, "tags", *([maker] if maker else []), *label]
@@ -175,7 +176,9 @@ def _places(samples: Any, field: str, read: dict[str, list[Any]]) -> tuple[list[
     ids, sample_ids, paths = (read.pop(name) for name in ("id", items.SAMPLE_ID, "filepath"))
     if not items.has_boxes(samples, field):
         return [Place(*row, None) for row in zip(ids, sample_ids, paths, strict=True)], [""] * len(ids)
-    boxes, problems = check_boxes(field, ids, read.pop(f"{field}.{items.shape_of(samples, field)}"))
+    columns = [read.pop(path) for path in list(read) if path.rpartition(".")[2] == items.shape_of(samples, field)]
+    shapes = [next(filter(None, own), None) for own in zip(*columns, strict=True)]  # of a suggested box its own
+    boxes, problems = check_boxes(field, ids, shapes)
     rows = zip(ids, sample_ids, paths, map(tuple, boxes.tolist()), strict=True)
     return [Place(*row) for row in rows], problems.tolist()
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from ...models.confidence import ensemble
 from ..data import items, saved_views
+from ..data.box_kinds import KIND, BoxKind
 from ..data.label_fields import declare_labels, write_labels
 from ..data.labels import Labels
 from ..data.status import Status
@@ -47,6 +48,9 @@ def write_suggestions(run: Run, labels: Labels, predictions: Predictions, decisi
         ranks = predictions.review_ranks[rows]
         columns[RANK] = np.array([rank or None for rank in ranks.tolist()], dtype=object)
         attributes = {**ATTRIBUTES, RANK: "IntField"}
+    if (labels.box_fields != "").any():
+        columns[KIND] = np.where(labels.box_fields[rows] != "", BoxKind.MISSING.value, None)
+        attributes = {**attributes, KIND: "StringField"}
     kinds = {name: getattr(fo, kind) for name, kind in attributes.items()}
     declare_labels(run, output_field, label_field, kinds)
     write_labels(run, output_field, label_field, labels, rows, columns)

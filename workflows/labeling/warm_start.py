@@ -27,7 +27,7 @@ from ..training.image_survey import ImageStats
 from ..training.partition import Split
 from .config import AutoLabelConfig
 
-INHERITED = ("embeddings", "classes", "group_field", "unlabelled")  # arguments that have their default
+INHERITED = ("embeddings", "classes", "group_field", "unlabelled", "boxes")  # arguments that have their default
 INHERITED_SETTINGS = ("random_labels", "target_precision", "text_encoder", "prompts", "box_margin", "box_shape")
 
 

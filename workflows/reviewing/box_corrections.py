@@ -59,6 +59,20 @@ def _additions(
     return lines
 
 
+def proposed_boxes(dataset: Any, review: Review, batch: Mapping[str, Found]) -> dict[str, Line]:
+    """A line for each suggested box of auto_label that the label field lacks: it adds the box, without a label.
+
+    Args:
+        batch: labels and suggestions by item
+    """
+    if review.is_of_mistakes:
+        return {}
+    lacks = [i for i, found in batch.items() if i != found.sample_id and found.labels[review.label_field] is None]
+    samples = {i: batch[i].sample_id for i in lacks}
+    lists = box_edits.proposals(dataset, review.label_field, review.field, samples) if lacks else {}
+    return {i: {"id": i, "sample": samples[i], "field": review.label_field, **own} for i, own in lists.items()}
+
+
 def _lines(review: Review, item_id: str, sample_id: str, flag: dict[str, Any], own: dict[str, Any]) -> list[Line]:
     """The change of a box, and of its flag, which is decided."""
     after = {**flag, "_id": ObjectId(), "confidence": None, **DECIDED}

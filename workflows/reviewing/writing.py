@@ -176,11 +176,12 @@ def _changes(run: Run, chosen: list[str], labelled: int, review: Review, *, join
     if not joins and (run.folder / label_edits.FILE).exists():
         return label_edits.read(run.folder), 0  # a resumed run
     drawn, fields = audited_ids(run.dataset, review.field), [review.label_field, review.field]
-    make_lines = tag_lines.lines_of if items.has_tags(run.dataset, review.label_field) else _lines
+    has_tags = items.has_tags(run.dataset, review.label_field)
     lines: list[Line] = []
     for first in range(0, len(chosen), DB_BATCH):
         batch = label_edits.labels_of(run.dataset, chosen[first : first + DB_BATCH], fields)
         corrected = box_corrections.corrections(run.dataset, review, batch)
+        new = box_corrections.proposed_boxes(run.dataset, review, batch)
         for i, found in batch.items():
             labels = found.labels
             old, suggestion = labels[review.label_field] or {}, labels[review.field] or {}
@@ -188,7 +189,11 @@ def _changes(run: Run, chosen: list[str], labelled: int, review: Review, *, join
             if i in corrected:
                 lines += _with_provenance(run, review, i, corrected[i], suggestion)
             elif review.takes(i, suggestion.get("label"), state, old.get("label"), kind):
-                lines += make_lines(run, i, review, found, Selection.RANDOM if i in drawn else Selection.QUEUE)
+                selection = Selection.RANDOM if i in drawn else Selection.QUEUE
+                if has_tags:
+                    lines += tag_lines.lines_of(run, i, review, found, selection)
+                else:
+                    lines += _lines(run, i, review, found, selection, new.get(i))
     if review.settings.action != ReviewAction.REJECT:
         lines += near_duplicates.settled_flags(run.dataset, review.field, review.label_field, lines)
     if not joins:
@@ -210,8 +215,14 @@ def _with_provenance(
     return lines
 
 
-def _lines(run: Run, item_id: str, review: Review, found: Found, selection: Selection) -> Iterator[Line]:
-    """Changes of an item: its label, unless the suggestion is rejected, and the suggestion."""
+def _lines(
+    run: Run, item_id: str, review: Review, found: Found, selection: Selection, proposed: Line | None
+) -> Iterator[Line]:
+    """Changes of an item: its label, unless the suggestion is rejected, and the suggestion.
+
+    Args:
+        proposed: line that adds its box, where the label field lacks it
+    """
     from bson import ObjectId
 
     sample_id, labels = found.sample_id, found.labels
@@ -219,10 +230,13 @@ def _lines(run: Run, item_id: str, review: Review, found: Found, selection: Sele
     name, reviewed = _decided(item_id, review, old or {}, suggestion or {})
     if name is not None and reviewed is not None:
         provenance = dict(zip(PROVENANCE, (run.key, reviewed.value, selection.value), strict=True))
-        is_box = item_id != sample_id
-        unique = old if is_box and old else {**_empty(), **(old or {}), "_id": ObjectId()}  # a box keeps its id
-        new = {**unique, "label": name, "confidence": None, **provenance}
-        yield label_edits.change(item_id, sample_id, review.label_field, old, new)
+        if proposed is not None:
+            yield {**proposed, "after": {**proposed["after"], "label": name, **provenance}}
+        else:
+            is_box = item_id != sample_id
+            unique = old if is_box and old else {**_empty(), **(old or {}), "_id": ObjectId()}  # a box keeps its id
+            new = {**unique, "label": name, "confidence": None, **provenance}
+            yield label_edits.change(item_id, sample_id, review.label_field, old, new)
     if suggestion is not None:
         shown = REJECTED if name is None else name
         after = {**suggestion, "_id": ObjectId(), "label": shown, "confidence": None}  # with an id of its own

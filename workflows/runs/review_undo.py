@@ -11,7 +11,7 @@ from ..data import box_edits, items, label_edits
 from ..data.field_access import require_writable
 from ..data.fields import DB_BATCH
 from ..data.folders import run_folder
-from ..data.internals import sample_collection
+from ..data.internals import reload_samples, sample_collection
 from ..data.label_edits import Line
 from ..data.provenance import RUN, provenance_paths
 from ..display.tables import counted
@@ -152,6 +152,8 @@ def restore(dataset: Any, lines: list[Line], label_field: str) -> Restored:
         restored.edited += sorted(missed)
         for i in set(unedited) - missed:
             _count(restored, unedited[i], label_field)
+    box_edits.remove_lists(dataset, lines)
+    reload_samples(dataset, list({line["sample"] for line in lines if box_edits.MAKES_LIST in line}))
     return restored
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...models.errors import InvalidInput
 from ..data import items
+from ..data.box_kinds import BoxKind
 from ..data.internals import aggregate, is_generated
 from ..data.label_text import blank_note, or_none, spelling_note
 from ..data.labels import SYNTHETIC
@@ -106,15 +107,16 @@ def _joined_boxes(samples: Any, label: str, suggestions: str | None) -> list[Any
         for path, item, name, named in (
             (label, {"$toString": "$$this._id"}, "own", {"label": {"$ifNull": ["$$this.label", None]}}),
             (f"${items.root_of(samples, suggestions)}", "$$this.item", "suggestion",
-             {"label": "$$this.label", "status": "$$this.status"}),
+             {"label": "$$this.label", "status": "$$this.status", "kind": "$$this.kind"}),
         )
     ]  # fmt: skip
+    proposed = {"suggestion.kind": BoxKind.MISSING.value, "suggestion.status": {"$in": list(SUGGESTED)}}
     of_item = {name: {"$max": f"$row.{name}"} for name in ("own", "suggestion")}
     return [
         {"$project": {"tags": 1, "row": {"$concatArrays": rows}}},
         {"$unwind": "$row"},
         {"$group": {"_id": {"sample": "$_id", "item": "$row.item"}, "tags": {"$first": "$tags"}, **of_item}},
-        {"$match": {"own": {"$ne": None}}},  # a suggestion alone is of a box that the view hides, or was deleted
+        {"$match": {"$or": [{"own": {"$ne": None}}, proposed]}},  # others are hidden by the view, or were deleted
     ]
 
 

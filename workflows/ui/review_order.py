@@ -11,6 +11,7 @@ import numpy as np
 
 from ...models.vectors import unit_rows
 from ..data import folders, items
+from ..data.box_kinds import KIND, BoxKind
 from ..data.internals import root_dataset
 from ..data.label_text import has_label, is_known, or_none
 from ..data.labels import SYNTHETIC
@@ -51,13 +52,16 @@ def read_waiting(
     if ids is not None:
         suggested &= items.has_id(dataset, field, ids)
         open_ &= items.has_id(dataset, label_field, ids)
-    tables = []
+    tables, kind = [], items.kind_paths(dataset, field)
     for name, condition in ((field, suggested), (label_field, open_)):
         columns = [f"{name}.{items.key_of(dataset, name)}", *(path for path in paths if path.startswith(f"{name}."))]
+        columns += kind if name == field else []
         read = items.values(dataset.filter_labels(name, condition), columns)
         tables.append({row[0]: dict(zip(columns, row, strict=True)) for row in zip(*read, strict=True)})
-    rows = {i: own | tables[1][i] for i, own in tables[0].items() if i in tables[1]}
-    return [[*rows], *([row[path] for row in rows.values()] for path in paths)]
+    first, second = tables
+    lacking = {i for i, own in first.items() if kind and own[kind[0]] == BoxKind.MISSING}  # the label field
+    rows = {i: own | second.get(i, {}) for i, own in first.items() if i in second or i in lacking}
+    return [[*rows], *([row.get(path) for row in rows.values()] for path in paths)]
 
 
 def _waiting_boxes(dataset: Any, field: str, label_field: str) -> tuple[Any, Any]:
@@ -78,7 +82,11 @@ def count_waiting(dataset: Any, field: str, label_field: str) -> int:
     names = ((field, suggested, F(items.ITEM)), (label_field, open_, F("_id").to_string()))
     first, second = (F(items.root_of(dataset, name)).filter(fits).map(item) for name, fits, item in names)
     in_review = dataset.match({items.leaf(dataset, f"{field}.status"): Status.REVIEW.value})
-    return int(in_review.sum(first.intersection(second).length()) or 0)
+    waiting_there = int(in_review.sum(first.intersection(second).length()) or 0)
+    if not items.kind_paths(dataset, field):
+        return waiting_there
+    lacking = F(items.root_of(dataset, field)).filter(suggested & (F(KIND) == BoxKind.MISSING.value)).length()
+    return waiting_there + int(in_review.sum(lacking) or 0)
 
 
 def most_informative(dataset: Any, field: str, label_field: str, count: int = 50) -> list[str]:

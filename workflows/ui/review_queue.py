@@ -69,7 +69,7 @@ def decide(dataset: Any, field: str, label_field: str, decision: Decision, perso
         ids, suggestions, labels = read_waiting(dataset, field, label_field, paths, [item_id])
         if not ids or decision.shown not in (None, suggestions[0]):
             return None
-        view = items.holding(dataset, label_field, ids)
+        view = items.holding(dataset, field, ids)
         written = sittings.decide(
             Sitting(dataset, field, label_field, person), view, {item_id: (suggestions[0], labels[0])},
             label=decision.label, action=decision.action, status=Status.REVIEW.value,

@@ -49,7 +49,7 @@ def test_pairs_are_those_of_all_overlaps():
     for least in (0.5, 0.9, 1.0):
         ious = box_geometry.overlaps(boxes, boxes)
         expected = sorted((i, j) for j, i in np.argwhere(ious >= least).tolist() if i < j)
-        pairs = box_geometry._pairs(boxes, least)
+        pairs = box_geometry.pairs(boxes, least)
         assert sorted(pair[:2] for pair in pairs) == expected
         assert all(iou == pytest.approx(ious[i, j]) for i, j, iou in pairs)
 
