@@ -74,9 +74,14 @@ class Review:
 
         A missing box is also added where its label is corrected.
         """
-        correction = box_kinds.correction_of(kind)
+        correction = self._correction_of(kind)
         takes = self.accepts(item_id) or (correction == Correction.ADD and not self.rejects(item_id))
         return correction if takes else Correction.RELABEL
+
+    def _correction_of(self, kind: str | None) -> Correction:
+        """The edit that corrects a flag; of a suggestion for a proposed box RELABEL, as its new label adds the box."""
+        correction = box_kinds.correction_of(kind)
+        return Correction.RELABEL if correction == Correction.ADD and not self.is_of_mistakes else correction
 
     def rejects(self, item_id: str) -> bool:
         """Whether the review rejects the suggestion of an item, or decides nothing on it."""
@@ -114,7 +119,7 @@ class Review:
             status = Status.ACCEPTED if status else Status.REVIEW
         if status not in self.statuses:
             return False
-        correction = box_kinds.correction_of(kind)
+        correction = self._correction_of(kind)
         if label is not None and not self.is_of_mistakes and correction == Correction.RELABEL:
             return None
         if correction == Correction.DELETE and not self.is_of_mistakes:  # a tag; of a box flags alone have a kind
