@@ -89,12 +89,11 @@ def _dismissed(run: Run, tags: Tags) -> np.ndarray:
     def compute() -> dict[str, np.ndarray]:
         place, column = _index(tags.ids.tolist()), _index(tags.names)
         dismissed = np.zeros(tags.values.shape, dtype=bool)
-        for item, given, kind in dismissed_flags(run.dataset, run.record.inputs["label_field"]):
+        for item, _, kind in dismissed_flags(run.dataset, run.record.inputs["label_field"]):
             sample_id, name = tag_ids.tag_of(item)
             if sample_id in place and name in column:
-                was_tagged, cell = given is not None, (place[sample_id], column[name])
-                is_same = was_tagged == (tags.values[cell] == TAGGED)
-                dismissed[cell] |= is_same and kind == (TagKind.EXTRA if was_tagged else TagKind.MISSING)
+                cell = place[sample_id], column[name]
+                dismissed[cell] |= (tags.values[cell] == TAGGED) == (kind == TagKind.EXTRA)
         return dict(rows=dismissed)
 
     return run.cached_arrays("dismissed", compute, tags.ids, ("rows",))["rows"]
