@@ -65,7 +65,7 @@ def proposed_boxes(dataset: Any, review: Review, batch: Mapping[str, Found]) -> 
     Args:
         batch: labels and suggestions by item
     """
-    if review.is_of_mistakes:
+    if review.is_of_mistakes or not items.has_boxes(dataset, review.label_field):
         return {}
     lacks = [i for i, found in batch.items() if i != found.sample_id and found.labels[review.label_field] is None]
     samples = {i: batch[i].sample_id for i in lacks}
