@@ -38,7 +38,7 @@ def with_proposals(samples: Any, labels: Labels, boxes: str, reading: Reading, g
     is_there = np.isin(proposed.ids, labels.ids)
     is_labelled = ~is_there & _overlaps(labels, proposed, GeometrySettings().duplicate_iou)
     left = np.flatnonzero(~is_there & ~is_labelled)
-    joined = {
+    joined: dict[str, Any] = {
         item.name: np.concatenate([getattr(labels, item.name), getattr(proposed, item.name)[left]])
         for item in fields(Labels)
         if isinstance(getattr(labels, item.name), np.ndarray)

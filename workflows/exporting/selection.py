@@ -161,8 +161,8 @@ def _read(samples: Any, request: Request) -> dict[str, list[Any]]:
     field, more = request.label_field, request.suggestions
     maker = f"{SYNTHETIC}.run" if root_dataset(samples).has_field(f"{SYNTHETIC}.run") else ""
     where = ["id", items.SAMPLE_ID, "filepath"]
-    shapes = [f"{name}.{items.shape_of(samples, name)}" for name in (field, more) if items.has_boxes(samples, name)]
-    where += shapes
+    boxed = [name for name in (field, more) if name and items.has_boxes(samples, name)]
+    where += [f"{name}.{items.shape_of(samples, name)}" for name in boxed]
     label = [f"{field}.label", f"{field}.confidence", *provenance_paths(field)[:2]]
     label += [f"{more}.{name}" for name in ("label", "confidence", "status")] if more else []
     columns = [*where, "tags", *([maker] if maker else []), *label]

@@ -49,7 +49,8 @@ def write_suggestions(run: Run, labels: Labels, predictions: Predictions, decisi
         columns[RANK] = np.array([rank or None for rank in ranks.tolist()], dtype=object)
         attributes = {**ATTRIBUTES, RANK: "IntField"}
     if (labels.box_fields != "").any():
-        columns[KIND] = np.where(labels.box_fields[rows] != "", BoxKind.MISSING.value, None)
+        is_proposed = labels.box_fields[rows] != ""
+        columns[KIND] = np.array([BoxKind.MISSING.value if own else None for own in is_proposed], dtype=object)
         attributes = {**attributes, KIND: "StringField"}
     kinds = {name: getattr(fo, kind) for name, kind in attributes.items()}
     declare_labels(run, output_field, label_field, kinds)
