@@ -22,7 +22,7 @@ import pytest
 from evenset.workflows.runs import lifecycle
 
 ROOT = Path(__file__).parents[1]
-SLOW = "slow: left out by --quick"
+SLOW, SOAK = "slow: left out by --quick", "asked for by --soak"
 assert "fiftyone" not in sys.modules, "fiftyone reads its environment once: nothing may import it before this file"
 found = importlib.util.find_spec("evenset")
 assert found and found.origin and Path(found.origin).parent.samefile(ROOT), f"evenset is {found}: see PYTHONPATH"
@@ -83,15 +83,16 @@ os.environ.update(
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--soak", action="store_true", help="kills at ten moments in place of three")
+    parser.addoption("--soak", action="store_true", help="the long loop, and kills at ten moments in place of three")
     parser.addoption("--quick", action="store_true", help="leaves out the tests that are marked slow")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--quick"):
-        for item in items:
-            if item.get_closest_marker("slow"):
-                item.add_marker(pytest.mark.skip(reason=SLOW))
+    for item in items:
+        if config.getoption("--quick") and item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason=SLOW))
+        elif not config.getoption("--soak") and item.get_closest_marker("soak"):
+            item.add_marker(pytest.mark.skip(reason=SOAK))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -1,6 +1,7 @@
 """The whole loop in the panel: label, move the target, review, fix mistakes, even out, stop and resume, undo it all.
 
-EVENSET_LOOP=fashion-mnist walks it on 70,000 images, where benchmarks/pictures.py finds them.
+EVENSET_LOOP=fashion-mnist walks it on 70,000 images, where benchmarks/pictures.py finds them. Other walks take each of its
+steps by itself: this one runs with --soak.
 """
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ def undo(user: Any) -> None:
     user.delete_runs()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_whole_loop_ends_where_it_began(started, open_app):
     before, user = everything(started), open_app(started)
     for step in (label, move, review, fix, even_out, stop_and_resume, undo):

@@ -189,11 +189,10 @@ def test_an_audit_that_is_killed_is_deleted_and_drawn_again(prepared, forked, mo
         dataset.delete()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_a_workflow_that_is_killed_at_any_time_ends_as_one_that_is_not(name, request, prepared, forked, left_by, kills):
+def test_a_workflow_that_is_killed_at_any_time_ends_as_one_that_is_not(name, prepared, forked, left_by, kills):
     """By the clock, which also stops the work between two writes."""
-    if not request.config.getoption("--soak"):
-        pytest.skip("asked for by --soak")
     data, before, call = WORKFLOWS[name]
     again = prepared(data, before)
     whole, began = again(), time.monotonic()

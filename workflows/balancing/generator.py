@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...models.diffusion.network import check_generator
 from ...models.errors import InvalidInput
 from ...models.regular_files import is_file, is_folder, read_json, regular
 from ...models.settings import ImageSettings, SamplingSettings
@@ -105,6 +104,8 @@ def _check_note(path: Path, note: dict[str, Any]) -> None:
     Raises:
         ValueError: a field is missing, of another type, or out of range
     """
+    from ...models.diffusion.network import check_generator  # loads diffusers
+
     types = dict(names=list, size_px=int, channels=int, dataset=str, held_out=list, saw=list, images=dict, warning=str)
     try:
         wrong = [name for name, value in note.items() if type(value) is not types.get(name)]
