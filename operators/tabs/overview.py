@@ -201,7 +201,9 @@ def load_steps(dataset: Any, field: str, runs: dict[str, RunRecord], counts: ove
     """The steps that are left, given the newest runs and the labels that wait; one of them is next."""
     labelled_by, checked_by = runs.get("auto_label"), runs.get("find_mistakes")
     last = training_set.training_set(dataset, field, runs, has_synthetic=counts.total(SYNTHETIC) > 0)
-    plan = plan_of(training_set.tagged(dataset, last.train_tag), field) if checklist.is_uneven(counts) else None
+    is_pasteable = items.list_of(dataset, field) != items.BOXES["Polylines"]
+    is_uneven = is_pasteable and checklist.is_uneven(counts)
+    plan = plan_of(training_set.tagged(dataset, last.train_tag), field) if is_uneven else None
     check = latest_check.latest_check(dataset)
     states = [row["state"] for row in list_runs.list_runs(dataset).rows]
     findings = checklist.Findings(
@@ -212,6 +214,7 @@ def load_steps(dataset: Any, field: str, runs: dict[str, RunRecord], counts: ove
         check_views=lookup.read_results(dataset, check.run_key)["views"] if check else {},
         targets=checklist.targets_of(dataset, labelled_by),
         stopped=sum(state in ("stopped", "failed") for state in states),
+        is_pasteable=is_pasteable,
         to_add=int(plan.add.sum()) if plan else 0,
         multiplied=balance.multiplied_mistakes(dataset, field, plan) if plan else [],
         last=last,

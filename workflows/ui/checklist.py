@@ -55,6 +55,7 @@ class Findings:
     check_views: dict[str, str] = field(default_factory=dict)  # of the check, by kind of problem
     targets: list[dict[str, Any]] = field(default_factory=list)  # rows of the newest auto_label
     stopped: int = 0  # runs that were stopped, failed or killed
+    is_pasteable: bool = True  # Polylines are not
     to_add: int = 0  # images that would even out the classes
     multiplied: list[str] = field(default_factory=list)  # sentences on undecided mistakes among those
     last: TrainingSet = field(default_factory=TrainingSet)
@@ -169,7 +170,7 @@ def _unchecked_labels(counts: Overview, findings: Findings) -> Step | None:
 
 def _uneven(counts: Overview, findings: Findings) -> Step | None:
     sizes = _sizes(counts)
-    if not is_uneven(counts) or "balance_classes" in findings.done:
+    if not (is_uneven(counts) and findings.is_pasteable) or "balance_classes" in findings.done:
         return None
     is_of_boxes, several = counts.noun == items.BOX, "boxes" if counts.noun == items.BOX else "images"
     sentence = f"The largest class has {max(sizes) / min(sizes):.0f} times as many {several} as the smallest"

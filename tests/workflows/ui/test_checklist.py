@@ -69,6 +69,8 @@ def test_steps_that_only_add_start_at_a_click_and_the_others_open_a_form():
     assert found["Accept"].event == checklist.ACCEPT and not found["Export"].event
     assert found["Augment"].params == dict(source="augment") and "12 augmented copies" in found["Augment"].reason
     assert found["Split"].reason.startswith("80% to train, 10% to validate, 10% to test")
+    unpasteable = steps(standing(9, cats=10, accepted=2), Findings(done("auto_label"), is_pasteable=False))
+    assert [step.button for step in unpasteable] == [name for name in found if name != "Augment"]
 
 
 def test_where_a_split_exists_only_its_training_images_are_copied_and_their_mistakes_are_named():
