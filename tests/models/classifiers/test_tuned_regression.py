@@ -55,3 +55,12 @@ def test_many_classes_of_few_labels_are_no_reason_to_warn(recwarn):
     rows = np.random.default_rng(0).normal(size=(40, 4))
     tuned_regression.fit(rows, np.where(np.arange(40) < 24, np.arange(40) % 20, -1), 20, np.arange(24) % 3)
     assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_two_classes_are_regularised_as_scikit_learn_regularises_them():
+    rows, truth = clusters(60, 0.8)
+    rows, truth = rows[truth != 3], np.sign(truth[truth != 3])
+    weights = tuned_regression.descend(rows, truth, 0.5)
+    oracle = LogisticRegression(C=0.5, tol=1e-6).fit(rows, truth)
+    np.testing.assert_allclose(weights[:-1, 1] - weights[:-1, 0], oracle.coef_[0], atol=0.01)
+    np.testing.assert_allclose(weights[-1, 1] - weights[-1, 0], oracle.intercept_[0], atol=0.01)
