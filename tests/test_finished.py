@@ -16,6 +16,7 @@ def labelled(clusters, finished):
     return lambda: finished("a copy's test", make)
 
 
+@pytest.mark.slow
 def test_a_copy_is_undone_as_the_dataset_itself_is_and_leaves_the_others_alone(labelled, clusters, everything):
     bare = everything(clusters(60, 30))
     first, second = labelled(), labelled()

@@ -111,6 +111,7 @@ def lowered(alert):
     return alert[0], alert[1].lower()
 
 
+@pytest.mark.slow
 def test_it_compares_and_shows_the_table_and_where_to_look_further(app, clusters):
     dataset = clusters()
     params = {**ONLY, "use_gcn": True, "use_laplace": True, "embeddings": "vector", "label_field": "ground_truth"}

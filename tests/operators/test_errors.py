@@ -61,6 +61,7 @@ def test_auto_label(app, clusters):
     assert "auto_label" not in dataset.get_field_schema()
 
 
+@pytest.mark.slow
 def test_review_labels(app, suggested):
     with locks.lock_field(suggested, "ground_truth"):
         check(

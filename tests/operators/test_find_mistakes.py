@@ -60,6 +60,7 @@ def test_what_is_likely_wrong_is_shown_and_a_selection_is_put_right(app, corrupt
     assert len(corrupted.load_saved_view("mistake: mistakes")) == 21
 
 
+@pytest.mark.slow
 def test_what_would_take_most_of_a_class_has_a_box_to_tick(app, judged):
     bees = judged.limit(5)
     bees.set_values("ground_truth.label", ["bee"] * 5)

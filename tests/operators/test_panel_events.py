@@ -65,6 +65,7 @@ def labels(dataset, *ids):
     return dataset.select(list(ids), ordered=True).values("ground_truth.label")
 
 
+@pytest.mark.slow
 def test_a_choice_is_written_to_the_sample_whose_list_it_was_or_not_at_all(suggested):
     panel = Panel(suggested).open("review")
     first = panel.state["review"]["id"]
@@ -325,6 +326,7 @@ def test_each_run_that_runs_has_its_own_curves(suggested, monkeypatch):
     }
 
 
+@pytest.mark.slow
 def test_the_settings_of_a_run_are_named_as_in_its_form(clusters):
     dataset = clusters(120, 60)
     auto_label(dataset, "ground_truth", embeddings="vector", target_precision=0.8, progress=False)
@@ -406,6 +408,7 @@ def test_of_two_choices_the_last_one_is_answered(suggested, monkeypatch):
     assert panel.state["shown"] == "review"
 
 
+@pytest.mark.slow
 def test_a_button_is_about_what_was_drawn_with_it(suggested):
     panel = Panel(suggested).open("review")
     first = panel.state["review"]["id"]
@@ -714,6 +717,7 @@ def test_where_the_dataset_was_deleted_the_panel_says_so(make_dataset):
     assert sent.notices == [("error", f"Dataset {name} not found")] and "Try again" in sent.page
 
 
+@pytest.mark.slow
 def test_a_class_whose_name_the_database_would_take_for_a_field_is_found(clusters):
     dataset = clusters(240, 120, spread=2.2)
     some, wrong = dataset.match(F("ground_truth.label") == "class 1"), dataset.limit(4)

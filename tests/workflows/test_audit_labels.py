@@ -89,6 +89,7 @@ def test_bulk_acceptance_is_no_check_and_a_rejection_is_one(accepted):
     assert (results.checked, results.right) == (3, 0)
 
 
+@pytest.mark.slow
 def test_what_an_audit_checked_calibrates_the_next_run(accepted):
     drawn = audit_labels(accepted, "auto_label", size=30, progress=False)
     check(accepted, accepted.load_saved_view(drawn.views["audit"]))
@@ -99,6 +100,7 @@ def test_what_an_audit_checked_calibrates_the_next_run(accepted):
     assert not any("queue" in note for note in results.notes)
 
 
+@pytest.mark.slow
 def test_an_audit_of_suggestions_that_were_deleted_says_nothing_of_new_ones(accepted):
     old = audit_labels(accepted, "auto_label", size=20, progress=False)
     check(accepted, accepted.load_saved_view(old.views["audit"]))

@@ -238,6 +238,7 @@ def test_where_every_sample_is_labelled_there_is_nothing_to_accept(clusters):
     assert results.notes == ["Every sample has a label already: there is nothing to suggest."]
 
 
+@pytest.mark.slow
 def test_an_image_that_looks_like_no_labelled_class_goes_to_review(clusters):
     dataset = clusters(300, 150, spread=0.5)
     strange = dataset.values("id")[-20:]
@@ -276,6 +277,7 @@ def shelf(clusters):
     return old, label(old), new
 
 
+@pytest.mark.slow
 def test_an_earlier_run_labels_another_data_set_without_a_promise(shelf):
     old, trained, new = shelf
 
@@ -289,6 +291,7 @@ def test_an_earlier_run_labels_another_data_set_without_a_promise(shelf):
     assert not new.has_field("ground_truth")
 
 
+@pytest.mark.slow
 def test_a_run_is_found_by_key_data_set_and_folder(shelf):
     import fiftyone as fo
 
@@ -303,6 +306,7 @@ def test_a_run_is_found_by_key_data_set_and_folder(shelf):
         auto_label(new, run="evenset_auto_label_99", output_field="other", progress=False)
 
 
+@pytest.mark.slow
 def test_new_labels_there_calibrate_an_earlier_run(shelf, make_dataset):
     import fiftyone as fo
 
@@ -319,6 +323,7 @@ def test_new_labels_there_calibrate_an_earlier_run(shelf, make_dataset):
     assert (found == np.array(truth, dtype=object))[status == "accepted"].mean() >= results.low
 
 
+@pytest.mark.slow
 def test_labels_that_a_run_learned_from_do_not_calibrate_it(shelf):
     old, trained, _ = shelf
     results = label(old, run=trained.run_key, output_field="again")
@@ -331,12 +336,14 @@ def test_labels_that_a_run_learned_from_do_not_calibrate_it(shelf):
         copies.delete()
 
 
+@pytest.mark.slow
 def test_other_classes_than_those_of_the_run_are_refused(shelf, refused):
     old, trained, new = shelf
     with refused(new, trained.run_key, "'class 0'", "synonyms"):
         auto_label(new, run=trained.run_key, classes=["class 0", "class 1"], progress=False)
 
 
+@pytest.mark.slow
 def test_samples_of_one_group_stay_on_one_side(clusters):
     import fiftyone as fo
 
@@ -350,6 +357,7 @@ def test_samples_of_one_group_stay_on_one_side(clusters):
     assert set(parts[:, 0]) == {Split.TRAIN, Split.HELD_OUT}
 
 
+@pytest.mark.slow
 def test_samples_that_share_a_file_stay_on_one_side(clusters):
     import fiftyone as fo
 
@@ -363,6 +371,7 @@ def test_samples_that_share_a_file_stay_on_one_side(clusters):
     assert (parts[:, 0] == parts[:, 1]).all()
 
 
+@pytest.mark.slow
 def test_two_classes_and_a_hundred(make_dataset):
     for classes, per_class in ((2, 40), (100, 3)):
         rng = np.random.default_rng(classes)

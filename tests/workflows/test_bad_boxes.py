@@ -201,6 +201,7 @@ def crowd(digit_files, make_dataset):
     return dataset, vectors
 
 
+@pytest.mark.slow
 def test_thousands_of_boxes_of_an_image_are_labelled_counted_and_queued(crowd):
     dataset, vectors = crowd
     began = time.perf_counter()
@@ -218,6 +219,7 @@ def test_thousands_of_boxes_of_an_image_are_labelled_counted_and_queued(crowd):
     assert time.perf_counter() - began < 30, labelled  # one with all others: minutes
 
 
+@pytest.mark.slow
 def test_more_boxes_than_a_sample_has_room_for_are_refused(crowd, refused, monkeypatch):
     dataset, vectors = crowd
     monkeypatch.setattr(document_size, "MAX_BYTES", 4_000_000)

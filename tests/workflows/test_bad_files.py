@@ -134,6 +134,7 @@ def test_where_no_labelled_image_can_be_read(digits, everything, learn):
         assert after[part] == before[part], part
 
 
+@pytest.mark.slow
 def test_samples_with_the_same_file_get_the_same_prediction(digits):
     """And they stay on one side: what trained on the one would be no test on the other."""
     dataset = digits(60, labelled=40)

@@ -243,6 +243,7 @@ def test_fields_that_another_process_renamed_or_removed(clusters, refused, elsew
         audit_labels(dataset, "auto_label", label_field="truths", progress=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ground_truth", "ground_truth.label", "auto_label"])
 def test_a_read_only_field_is_read_but_not_written(clusters, refused, name):
     dataset = clusters(20, 10)

@@ -108,6 +108,7 @@ def test_a_run_that_is_deleted_while_another_makes_images_takes_nothing_of_it(un
     assert everything(uneven) == before
 
 
+@pytest.mark.slow
 def test_two_runs_do_not_fill_the_same_plan(uneven, refused):
     import evenset
 
@@ -214,6 +215,7 @@ def test_a_dry_run_writes_nothing_and_shows_what_would_come(uneven, everything):
     assert "nothing was written" in str(plan) and plan.minutes > 0
 
 
+@pytest.mark.slow
 def test_the_verdict_is_measured_and_decides_and_refused_images_are_kept_where_it_adds_none(uneven):
     results = balance(uneven, add="if it gains", keep_rejected=True, prototype_reject_quantile=0.5, verdict_updates=10)
 
@@ -271,6 +273,7 @@ def test_auto_label_trains_on_synthetic_samples_and_neither_labels_nor_calibrate
     assert sorted(uneven.exists("auto_label").values("id")) == sorted(given)
 
 
+@pytest.mark.slow
 def test_refused_images_are_kept_as_samples_without_a_label_where_it_is_asked_for(uneven):
     results = balance(uneven, add="always", measure_benefit=False, keep_rejected=True, prototype_reject_quantile=0.5)
     refused = uneven.load_saved_view(results.views["rejected"])
@@ -296,6 +299,7 @@ def test_a_class_whose_images_are_all_damaged_gets_none_and_is_named(uneven, tmp
     assert any("No image of 2 is left to learn from" in note for note in results.notes)
 
 
+@pytest.mark.slow
 def test_where_no_image_can_be_held_out_nothing_is_trained(uneven):
     uneven.set_values("video", ["one"] * len(uneven))
     with pytest.raises(ValueError, match="'video' has one value, 'one', for all .* none can be held out"):

@@ -184,6 +184,7 @@ class Quiet:
         return compute()
 
 
+@pytest.mark.slow
 def test_what_judges_has_learned_from_the_training_part_alone(tmp_path, pictures):
     from evenset.models.settings import FilterSettings, SmallCNNSettings
     from evenset.workflows.balancing.benefit import RealImages

@@ -188,6 +188,7 @@ def test_another_target_changes_statuses_and_the_old_one_restores_them(labelled)
     assert [flat(labelled, f"auto_label.{name}") for name in ("status", "label", "confidence")] == before
 
 
+@pytest.mark.slow
 def test_a_next_round_keeps_what_was_held_out(labelled):
     review_labels(labelled, "auto_label", progress=False)
     after = dict(output_field="second", after="evenset_auto_label_1", members="graph", progress=False)
@@ -196,6 +197,7 @@ def test_a_next_round_keeps_what_was_held_out(labelled):
     assert len(boxes_of(labelled, "second")) == 360
 
 
+@pytest.mark.slow
 def test_swapped_labels_of_boxes_are_found_and_mended(boxed_digits, everything):
     dataset = boxed_digits(images=40, boxes=5, labelled=200)
     samples = list(dataset.iter_samples())
@@ -237,6 +239,7 @@ def few(boxed_digits):
     return dataset, vectors, {i: "ab"[classes[i]] for i in ids}
 
 
+@pytest.mark.slow
 def test_vectors_go_by_label_id_or_are_an_attribute_of_the_boxes(few):
     import fiftyone as fo
 

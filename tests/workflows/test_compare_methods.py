@@ -102,6 +102,7 @@ def test_the_ensemble_is_what_auto_label_deploys_on_images(digits):
     assert said[0] != said[1]  # the graph has a say
 
 
+@pytest.mark.slow
 def test_the_ensemble_is_what_auto_label_deploys_on_vectors(clusters):
     dataset = clusters(spread=2.5)  # its images are not there
     dataset.limit(30).tag_samples("test")

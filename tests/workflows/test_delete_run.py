@@ -21,6 +21,7 @@ VECTORS = dict(embeddings="vector", random_labels=True, target_precision=0.9, pr
 TINY = dict(size_px=8, epochs=1, min_updates=1, augmentation="none", precision="fp32", weights="none", progress=False)
 
 
+@pytest.mark.slow
 def test_a_labelling_its_audit_and_its_reviews_are_undone_to_the_state_before_each(clusters, everything):
     dataset = clusters()
     states, keys = [everything(dataset)], []
@@ -52,6 +53,7 @@ def test_a_training_is_undone_with_its_fields_and_files(digits, everything):
     assert everything(dataset) == before
 
 
+@pytest.mark.slow
 def test_the_field_can_go_before_the_labels_that_were_accepted_from_it(clusters):
     dataset = clusters()
     labelled = auto_label(dataset, "ground_truth", **VECTORS)
@@ -64,6 +66,7 @@ def test_the_field_can_go_before_the_labels_that_were_accepted_from_it(clusters)
     assert dataset.count("ground_truth") == 120
 
 
+@pytest.mark.slow
 def test_what_is_not_the_runs_stays(clusters):
     dataset = clusters()
     one = auto_label(dataset, "ground_truth", **VECTORS)

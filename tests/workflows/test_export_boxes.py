@@ -132,6 +132,7 @@ def test_only_the_wanted_labels_are_exported_with_their_origin(boxed_digits, tmp
     assert results.origins == {"labelled": 120, "reviewed": 3}
 
 
+@pytest.mark.slow
 def test_a_name_that_counted_as_no_label_is_not_exported(boxed_digits, tmp_path):
     dataset = boxed_digits(images=20, boxes=4, labelled=60)
     names = [[name or "object" for name in own] for own in dataset.values("ground_truth.detections.label")]

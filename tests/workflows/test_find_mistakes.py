@@ -197,6 +197,7 @@ def duplicated(dataset, *names):
     return ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names", [("right", "wrong"), ("right", "wrong", "worse"), ("right", "right", "wrong"), ("right", "wrong") * 2]
 )
@@ -288,6 +289,7 @@ def test_resnets_find_wrong_labels_of_images(digits_with_mistakes):
     assert margins[:12].mean() < margins[12:].mean() - 0.1
 
 
+@pytest.mark.slow
 def test_an_image_that_cannot_be_read_is_skipped_and_named_and_a_group_is_no_near_duplicate(digits_with_mistakes):
     path = digits_with_mistakes.skip(50).first().filepath
     with open(path, "wb") as file:

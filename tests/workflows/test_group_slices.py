@@ -82,6 +82,7 @@ def test_saved_views_show_the_slice_and_name_it_to_the_next_call(grouped):
     assert review_labels(view.limit(2), "auto_label", status="all", seen=True, **QUIET).changed == 2
 
 
+@pytest.mark.slow
 def test_another_target_and_a_resume_find_the_slice_by_the_run(grouped):
     auto_label(grouped, "ground_truth", **LABEL)
     assert set_target(grouped, "evenset_auto_label_1", 0.99, dry_run=True).decided == 0

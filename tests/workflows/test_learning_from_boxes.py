@@ -25,13 +25,16 @@ def right(dataset, field):
     return np.mean(np.array(flat(dataset, f"{field}.label")) == np.array(flat(dataset, "ground_truth.truth")))
 
 
+@pytest.mark.slow
 def test_a_resnet_learns_from_crops_and_predicts_every_box(dataset, everything):
     before = everything(dataset)
-    results = train_resnet(dataset, "ground_truth", **{**QUICK, "epochs": 12, "min_updates": 150}, progress=False)
+    results = train_resnet(
+        dataset, "ground_truth", **QUICK | dict(epochs=6, min_updates=60, size_px=8, batch_size=32), progress=False
+    )
 
     assert flat(dataset, "resnet.item") == flat(dataset, "ground_truth.id")
     assert flat(dataset, "resnet.bounding_box") == flat(dataset, "ground_truth.bounding_box")
-    assert results.trained + results.validated == 160 and right(dataset, "resnet") > 0.6
+    assert results.trained + results.validated == 160 and right(dataset, "resnet") > 0.3
 
     delete_run(dataset, results.run_key)
     after = everything(dataset)

@@ -99,6 +99,7 @@ def test_a_rejected_proposal_adds_nothing_and_a_corrected_one_has_its_label(prop
     assert len(boxes_of(dataset, "ground_truth")) == 60
 
 
+@pytest.mark.slow
 def test_the_queue_the_overview_the_list_and_another_target_know_proposals(proposed):
     dataset, _, truth, _ = proposed
     label(proposed, target_precision=0.99)
@@ -117,6 +118,7 @@ def test_the_queue_the_overview_the_list_and_another_target_know_proposals(propo
     assert set_target(dataset, "evenset_auto_label_1", 0.5, dry_run=True).decided == 1
 
 
+@pytest.mark.slow
 def test_an_audit_draws_proposals_and_an_export_has_them(proposed, tmp_path):
     dataset, _, truth, _ = proposed
     accepted = label(proposed, target_precision=0.5).accepted
@@ -126,6 +128,7 @@ def test_an_audit_draws_proposals_and_an_export_has_them(proposed, tmp_path):
     assert audit_labels(dataset, "auto_label", size=4, **QUIET).drawn == 4
 
 
+@pytest.mark.slow
 def test_a_next_round_leaves_added_boxes_to_the_label_field(proposed):
     dataset, *_ = proposed
     label(proposed)

@@ -18,6 +18,7 @@ def labelled(clusters, finished):
     return finished("history: labelled", make)
 
 
+@pytest.mark.slow
 def test_runs_are_listed_the_oldest_first(labelled):
     review_labels(labelled.match({"auto_label.status": "accepted"}).limit(2), "auto_label", progress=False)
     auto_label(labelled, "ground_truth", output_field="again", embeddings="vector", progress=False)

@@ -165,6 +165,7 @@ def test_what_makes_no_sense_is_refused(suggested, refused):
         review(suggested)
 
 
+@pytest.mark.slow
 def test_labels_that_evenset_gave_train_and_do_not_calibrate(suggested):
     review(suggested)
     given = suggested.count("ground_truth")
@@ -175,6 +176,7 @@ def test_labels_that_evenset_gave_train_and_do_not_calibrate(suggested):
     assert any(f"{given - 120} labels came from Evenset or a queue" in note for note in results.notes)
 
 
+@pytest.mark.slow
 def test_what_a_queue_chose_does_not_calibrate_even_if_a_person_saw_it(suggested):
     review(with_status(suggested, "review"), status="review", seen=True)
     results = auto_label(

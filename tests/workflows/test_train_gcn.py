@@ -218,6 +218,7 @@ def test_labels_that_validate_have_no_part_in_the_training(clusters):
 # Inside images
 
 
+@pytest.mark.slow
 def test_patches_are_learned_and_show_their_evidence_and_all_is_taken_back(digits, everything):
     dataset = digits(n=120, size_px=16, labelled=80)
     before = everything(dataset)

@@ -117,6 +117,7 @@ def test_another_run_predicts_by_the_checkpoint(digits):
     assert set(dataset.values("auto_label.status")) == {"review"}
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_fields_and_another_does_not(digits):
     dataset = digits(n=60, labelled=40)
     for name, seed in (("one", 1), ("two", 1), ("three", 2)):
@@ -125,6 +126,7 @@ def test_the_same_seed_gives_the_same_fields_and_another_does_not(digits):
     assert one == two and one != three
 
 
+@pytest.mark.slow
 def test_validation_and_test_are_given_by_tag_or_by_view(digits):
     dataset = digits(n=90, labelled=80)
     ids = dataset.values("id")
@@ -167,6 +169,7 @@ def test_a_part_without_a_label_is_refused(digits):
     assert not dataset.has_field("resnet")
 
 
+@pytest.mark.slow
 def test_a_group_stays_on_one_side(digits):
     dataset = digits(n=120, labelled=120)
     dataset.set_values("patient", [f"patient {i // 4}" for i in range(120)])
@@ -176,6 +179,7 @@ def test_a_group_stays_on_one_side(digits):
         train(dataset, output_field="other", group_field="doctor")
 
 
+@pytest.mark.slow
 def test_near_duplicates_stay_on_one_side(digit_files, make_dataset):
     """Each image comes three times: as it is, as another file format, and at another size."""
     paths, labels = digit_files(60, 24)
@@ -204,6 +208,7 @@ def test_a_class_with_one_label_is_learned_from(digits):
     assert "odd" in note and note in str(results)
 
 
+@pytest.mark.slow
 def test_auto_label_trains_a_resnet_from_the_images(digits, everything):
     dataset = digits(n=220, size_px=8, labelled=160)
     before = everything(dataset)

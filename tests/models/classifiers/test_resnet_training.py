@@ -43,6 +43,7 @@ def test_a_training_that_was_cut_off_ends_with_the_same_weights(tmp_path, monkey
     assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), rest.state_dict().values(), strict=True))
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_scores_and_another_seed_others(tmp_path):
     images, labels = stripes(16)
 

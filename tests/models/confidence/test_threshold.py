@@ -66,6 +66,7 @@ def test_a_threshold_read_off_without_a_bound_breaks_the_same_promise_often():
     assert broken > 60
 
 
+@pytest.mark.slow
 def test_the_promise_is_of_the_samples_that_are_accepted_however_few_they_are():
     """450 samples, 300 of them held out: the binomial bound alone speaks of others like these, and is too bold."""
     rng = np.random.default_rng(1)

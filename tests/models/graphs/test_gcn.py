@@ -120,6 +120,7 @@ def test_batches_read_few_nodes_and_score_as_the_whole_graph_does():
         torch.testing.assert_close(model(read, joined), whole[nodes])
 
 
+@pytest.mark.slow
 def test_batches_learn_what_the_whole_graph_learns():
     graph, features, truth = clusters_of_two_classes()
     labels = np.where(np.arange(len(truth)) % 5, -1, truth)

@@ -131,6 +131,7 @@ def test_only_what_applies_is_shown(app, labelled, operator, choice, shown, hidd
     assert shown - lines == set() and hidden & lines == set()
 
 
+@pytest.mark.slow
 def test_what_no_longer_applies_is_not_sent(app, labelled):
     params = dict(label_field="ground_truth", embeddings="vector", members="resnet", validation="val")
 

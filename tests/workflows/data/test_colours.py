@@ -32,6 +32,7 @@ def test_a_class_has_one_colour_and_each_status_its_own(suggestions):
     assert dataset.app_config.color_scheme.color_by == "value"
 
 
+@pytest.mark.slow
 def test_a_class_keeps_its_colour_when_classes_are_added(clusters):
     dataset = clusters(120, 60)
     quiet = dict(embeddings="vector", progress=False)
@@ -47,6 +48,7 @@ def test_a_class_keeps_its_colour_when_classes_are_added(clusters):
     assert len(set(after.values())) == len(after) and colours_of(dataset, "mistake") == after
 
 
+@pytest.mark.slow
 def test_the_scheme_goes_with_the_last_run_that_uses_it(clusters):
     dataset = clusters(120, 60)
     for field in ("first", "second"):
@@ -75,6 +77,7 @@ def test_a_scheme_of_the_user_stays(suggestions, edits):
     assert dataset.app_config.color_scheme.to_dict() == before
 
 
+@pytest.mark.slow
 def test_a_run_does_not_replace_a_scheme_of_the_user(clusters):
     dataset = clusters(120, 60)
     dataset.app_config.color_scheme = fo.ColorScheme(color_by="field")

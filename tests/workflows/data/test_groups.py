@@ -43,6 +43,7 @@ def test_groups_too_large_to_hold_one_out_are_named(clusters):
     assert any(note.startswith("The labels are of 2 groups of 'batch', too large to hold one out") for note in notes)
 
 
+@pytest.mark.slow
 def test_samples_without_a_group_are_counted(clusters):
     dataset = clusters(40, 30)
     dataset.set_values("batch", [None, *(str(i % 8) for i in range(39))])

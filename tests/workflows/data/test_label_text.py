@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from evenset import auto_label, find_mistakes, review_labels, train_gcn
 from evenset.workflows.data.label_text import count_labels, joined, or_none, spellings
 from evenset.workflows.ui import overview, review_order
@@ -43,6 +44,7 @@ def test_blank_labels_are_no_class_and_get_a_suggestion(clusters):
     assert note in mistakes.notes and mistakes.judged == 37
 
 
+@pytest.mark.slow
 def test_a_suggestion_replaces_a_blank_label_and_no_other(clusters):
     dataset = clusters(60, 45)
     blank = relabel(dataset, "", "  ")
@@ -59,6 +61,7 @@ def test_a_suggestion_replaces_a_blank_label_and_no_other(clusters):
     assert blank.values("ground_truth.label") == suggested
 
 
+@pytest.mark.slow
 def test_one_blank_label_is_spoken_of_as_one(clusters):
     dataset = clusters(30, 20)
     relabel(dataset, "")
@@ -104,6 +107,7 @@ def test_spellings_are_found_by_case_white_space_and_unicode_form():
     }
 
 
+@pytest.mark.slow
 def test_the_note_on_spellings_has_the_classes_that_join_them(clusters):
     dataset = clusters(60, 45)
     relabel(dataset, "Class 0", "class 0 ")

@@ -6,6 +6,7 @@ import pytest
 from evenset import auto_label
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "calibrate"), [("batch 7", 30), ("evenset", 30), ("evenset_review_labels_4", 0), (7, 30)]
 )

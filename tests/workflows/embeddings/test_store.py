@@ -49,6 +49,7 @@ def test_all_workflows_share_the_vectors(digits, tiny, encoded):
     assert list_embeddings(dataset).rows == [row]
 
 
+@pytest.mark.slow
 def test_new_and_changed_files_alone_are_encoded(digits, tiny, encoded):
     dataset = digits(40, 16, labelled=30)
     label(dataset, tiny)
@@ -105,6 +106,7 @@ def test_a_stopped_run_resumes_with_the_shards_that_are_there(digits, tiny, enco
     assert sum(encoded) <= 48 + 8 and list_embeddings(dataset).rows[0]["images"] == 48
 
 
+@pytest.mark.slow
 def test_unreadable_images_are_counted_and_listed(digits, tiny):
     dataset = digits(40, 16, labelled=30)
     bad = dataset.values("filepath")[35]
@@ -116,6 +118,7 @@ def test_unreadable_images_are_counted_and_listed(digits, tiny):
     assert list_embeddings(dataset).rows[0]["images"] == 39
 
 
+@pytest.mark.slow
 def test_other_weights_of_the_same_name_have_other_vectors(digits, tiny, tiny_folder, encoded):
     dataset = digits(40, 16, labelled=30)
     label(dataset, tiny)
@@ -124,6 +127,7 @@ def test_other_weights_of_the_same_name_have_other_vectors(digits, tiny, tiny_fo
     assert sum(encoded) == 80 and len(list_embeddings(dataset).rows) == 2
 
 
+@pytest.mark.slow
 def test_a_damaged_shard_is_computed_again(digits, tiny, encoded):
     import fiftyone as fo
 

@@ -192,6 +192,7 @@ def test_each_class_keeps_the_target_by_itself():
     assert (broken <= binom.ppf(0.999, 40, 0.1)).all()
 
 
+@pytest.mark.slow
 def test_classes_with_too_few_held_out_labels_accept_nothing_and_are_named(clusters):
     dataset = clusters(600, 300, spread=0.8)
     names = dataset.values("ground_truth.label")

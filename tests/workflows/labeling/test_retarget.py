@@ -51,6 +51,7 @@ def test_another_target_gives_what_a_run_with_that_target_gives(clusters, settin
     assert records.read_record(dataset, first.run_key).settings["target_precision"] == 0.7
 
 
+@pytest.mark.slow
 def test_a_sample_that_moves_takes_the_suggestion_of_its_side_and_an_edited_one_stays(clusters):
     dataset = clusters(500, 250, spread=2.2)
     wanted = label(dataset, 0.7)
@@ -74,6 +75,7 @@ def test_a_sample_that_moves_takes_the_suggestion_of_its_side_and_an_edited_one_
     assert len(moved) and dataset.values("auto_label.label")[edited] == "somebody's"
 
 
+@pytest.mark.slow
 def test_a_dry_run_writes_nothing_and_says_the_same(clusters, everything):
     dataset = clusters(300, 150, spread=2.2)
     run = label(dataset, 0.9)
@@ -88,6 +90,7 @@ def test_a_dry_run_writes_nothing_and_says_the_same(clusters, everything):
     assert (back.accepted, back.low) == (run.accepted, run.low)
 
 
+@pytest.mark.slow
 def test_what_a_person_decided_since_stays(clusters):
     dataset = clusters(300, 150, spread=2.2)
     run = label(dataset, 0.6)
@@ -112,6 +115,7 @@ def test_what_a_person_decided_since_stays(clusters):
     assert ours.values(["ground_truth", "auto_label.label", "auto_label.status"]) == before
 
 
+@pytest.mark.slow
 def test_it_says_what_a_choice_among_several_targets_costs(clusters):
     dataset = clusters(300, 150, spread=2.2)
     run = label(dataset, 0.9)
@@ -122,6 +126,7 @@ def test_it_says_what_a_choice_among_several_targets_costs(clusters):
     assert "after looking" in str(load_results(dataset, run.run_key))
 
 
+@pytest.mark.slow
 def test_a_target_that_no_label_shows_accepts_nothing_and_says_what_it_takes(clusters):
     dataset = clusters(240, 60, spread=2.2)
     run = label(dataset, 0.6)

@@ -72,6 +72,7 @@ def test_a_third_round_leaves_out_what_the_first_held_out(clusters):
     assert parts(dataset, "evenset_auto_label_3") == parts(dataset, FIRST)
 
 
+@pytest.mark.slow
 def test_new_samples_of_a_group_that_was_held_out_do_not_train(clusters):
     dataset = clusters(200, 100)
     pairs = [str(number % 100) for number in range(200)]  # a labelled sample, and one that is labelled later
@@ -88,6 +89,7 @@ def test_new_samples_of_a_group_that_was_held_out_do_not_train(clusters):
     assert not {patients[i] for i in after[Split.TRAIN]} & twins and len(after[Split.TRAIN]) == 200 - 2 * len(twins)
 
 
+@pytest.mark.slow
 def test_a_held_out_label_that_evenset_corrected_trains_as_any_that_it_wrote(clusters):
     dataset = clusters(240, 120)
     label(dataset)
@@ -174,6 +176,7 @@ def test_a_class_that_is_new_gets_a_row_of_its_own_and_the_others_keep_theirs(tm
     assert (now.network.layer4[0].conv1.weight == before.network.layer4[0].conv1.weight).all()
 
 
+@pytest.mark.slow
 def test_images_are_described_once_for_all_rounds_while_nothing_changes(pictures):
     def described(field):
         phases = []
@@ -208,6 +211,7 @@ def test_a_round_that_was_stopped_goes_on_as_if_it_had_not_been(pictures):
     assert pictures.values("two.confidence") == pictures.values("three.confidence")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -224,6 +228,7 @@ def test_what_has_no_next_round_is_refused(clusters, refused, settings, words):
         again(dataset, **{"random_labels": False, **settings})
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_be_gone_on_from_says_why(clusters, refused):
     dataset = clusters()
     dataset.clone_sample_field("ground_truth", "other")
@@ -276,6 +281,7 @@ def test_a_next_round_takes_over_what_it_is_not_given(clusters):
     assert (third.settings["random_labels"], third.settings["target_precision"]) == (False, 0.8)
 
 
+@pytest.mark.slow
 def test_images_alone_take_over_no_vectors(clusters):
     dataset = clusters()
     label(dataset)
@@ -284,6 +290,7 @@ def test_images_alone_take_over_no_vectors(clusters):
     assert arguments == inputs and settings["target_precision"] == 0.9 and "text_encoder" not in settings
 
 
+@pytest.mark.slow
 def test_an_array_of_an_earlier_round_is_not_taken_for_a_name(clusters):
     dataset = clusters()
     label(dataset)
@@ -294,6 +301,7 @@ def test_an_array_of_an_earlier_round_is_not_taken_for_a_name(clusters):
     assert inherit(dataset, FIRST, inputs, {})[0]["embeddings"] is None
 
 
+@pytest.mark.slow
 def test_embeddings_that_are_gone_are_named_with_the_remedy(clusters, refused):
     dataset = clusters()
     label(dataset)

@@ -173,6 +173,7 @@ def test_flags_of_boxes_that_changed_since_are_passed_over(judged):
     assert {ids[i] for i in left & set(ids)} == {(0, 1), (1, 0), (3, 0), (5, 0)}
 
 
+@pytest.mark.slow
 def test_a_dismissed_flag_stays_away_and_the_box_as_it_is(judged):
     dataset, _ = judged
     before = boxes(dataset)
@@ -195,6 +196,7 @@ def test_a_flag_without_a_correction_says_so(judged, refused):
     assert review_labels(view, "mistake", action="correct", label="b", force=True, progress=False).changed == 1
 
 
+@pytest.mark.slow
 def test_masks_are_not_stretched_and_geometry_can_be_left_out(boxed_digits):
     dataset = two_classes(boxed_digits)
     sample = dataset.first()

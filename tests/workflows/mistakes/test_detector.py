@@ -166,6 +166,7 @@ def test_a_masks_box_is_not_moved(judged):
     assert (results.changed, results.unwritten) == (0, 1) and of_kind(dataset, "moved") == [planted["moved"]]
 
 
+@pytest.mark.slow
 def test_dismissed_flags_stay_away_until_the_review_is_undone(judged):
     dataset, _ = judged
     before = boxes(dataset)
@@ -302,6 +303,7 @@ def test_images_that_the_detector_never_saw_are_not_judged_and_empty_ones_are(bo
     assert set(of_kind(dataset, "spurious")) == {box.id for box in samples[1].ground_truth.detections}
 
 
+@pytest.mark.slow
 def test_unlabelled_boxes_and_boxes_that_the_view_hides_are_not_missing(boxed_digits):
     from fiftyone import ViewField as F
 

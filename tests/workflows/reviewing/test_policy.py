@@ -114,6 +114,7 @@ def test_the_command_line_has_the_same_box_to_tick(monkeypatch):
 # Classes that are gone
 
 
+@pytest.mark.slow
 def test_suggestions_with_names_from_before_a_renaming_are_not_accepted(suggested, refused):
     rename(suggested, class_0="ant", class_1="bee", class_2="cow")
 
@@ -156,6 +157,7 @@ def test_an_empty_label_field_has_lost_no_class(suggested):
     assert accept(suggested, "auto_label").changed
 
 
+@pytest.mark.slow
 def test_a_class_that_labels_have_by_a_synonym_is_there(clusters):
     dataset = clusters(90, 60)
     classes = {"first": ["class 0"], "class 1": [], "class 2": []}
@@ -167,6 +169,7 @@ def test_a_class_that_labels_have_by_a_synonym_is_there(clusters):
     assert {"first", "class 0"} <= set(dataset.distinct("ground_truth.label"))
 
 
+@pytest.mark.slow
 def test_a_model_of_an_earlier_run_brings_no_old_name_back_and_may_know_more_classes(clusters, make_dataset):
     dataset = clusters(90, 60)
     auto_label(dataset, "ground_truth", output_field="first", embeddings="vector", progress=False)
@@ -249,6 +252,7 @@ def test_an_attribute_of_a_name_that_evenset_needs_is_refused_where_it_holds_no_
     assert accept(suggested, "auto_label", action="reject").changed == 30
 
 
+@pytest.mark.slow
 def test_what_a_review_that_was_deleted_or_cloned_wrote_stays_evensets(suggested):
     review = accept(suggested, "auto_label")
     clone = suggested.clone()

@@ -37,6 +37,7 @@ def test_a_run_goes_on_with_its_samples_by_the_shortest_question(make_dataset):
     assert resumed(ids) is dataset
 
 
+@pytest.mark.slow
 def test_readers_of_one_run_wait_for_one_another(labelled, monkeypatch):
     read, reading, most = type(labelled).load_run_results, [], []
 

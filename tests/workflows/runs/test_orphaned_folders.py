@@ -43,6 +43,7 @@ def test_the_folder_of_a_deleted_dataset_is_listed_and_goes_when_it_is_asked_for
     assert there.exists() and str(clean()).startswith("nothing to clean")
 
 
+@pytest.mark.slow
 def test_another_databases_folder_stays_whatever_is_asked(left):
     gone, _ = left
     (origin,) = gone.glob("*/origin.json")
@@ -53,6 +54,7 @@ def test_another_databases_folder_stays_whatever_is_asked(left):
     assert (row["state"], row["deleted"], gone.exists()) == ("another database", False, True)
 
 
+@pytest.mark.slow
 def test_a_folder_of_unknown_origin_stays_unless_it_is_asked_for_by_name(left):
     gone, _ = left
     for origin in gone.glob("*/origin.json"):
@@ -62,6 +64,7 @@ def test_a_folder_of_unknown_origin_stays_unless_it_is_asked_for_by_name(left):
     assert clean(yes=True, unknown=True).rows[0]["deleted"] and not gone.exists()
 
 
+@pytest.mark.slow
 def test_a_folder_in_use_stays(left, clusters):
     gone, _ = left
 
@@ -73,6 +76,7 @@ def test_a_folder_in_use_stays(left, clusters):
     assert gone.exists() and clean(yes=True).rows[0]["deleted"]
 
 
+@pytest.mark.slow
 def test_files_that_another_dataset_shows_stay(left, make_dataset):
     gone, _ = left
     image = gone / "evenset_auto_label_1" / "images-1" / "0.png"
@@ -83,6 +87,7 @@ def test_files_that_another_dataset_shows_stay(left, make_dataset):
     assert [(row["state"], row["deleted"]) for row in clean(yes=True).rows] == [(f"shown by {clone.name!r}", False)]
 
 
+@pytest.mark.slow
 def test_links_are_neither_followed_nor_counted(left, tmp_path):
     gone, _ = left
     own = tmp_path / f"own-{uuid.uuid4().hex}"

@@ -33,6 +33,7 @@ def flagged(clusters):
     return dataset
 
 
+@pytest.mark.slow
 def test_a_run_whose_field_is_gone_counts_no_more(suggested):
     assert list(overview.finished(suggested, "ground_truth")) == ["auto_label"]
     auto_label(suggested, "ground_truth", output_field="later", embeddings="vector", progress=False)
@@ -46,6 +47,7 @@ def test_a_run_whose_field_is_gone_counts_no_more(suggested):
     assert left[checklist.next_step(left)].operator == "auto_label"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gone", ["auto_label", "ground_truth"])
 def test_a_decision_on_a_field_that_is_gone_writes_nothing(suggested, refused, gone):
     first, _ = review_queue.first(suggested, "auto_label", "ground_truth", [])
@@ -66,6 +68,7 @@ def test_a_flag_of_a_field_that_is_gone_is_left_alone(flagged, refused, gone):
             mistake_queue.decide(Sitting(flagged, "mistake", "ground_truth"), action, rows)
 
 
+@pytest.mark.slow
 def test_a_target_for_a_field_that_is_gone_is_refused(suggested, refused):
     suggested.delete_sample_field("auto_label")
     with refused(suggested, "the field 'auto_label' of evenset_auto_label_1 was removed"):

@@ -54,6 +54,7 @@ def test_a_second_run_into_the_same_field_is_refused_and_the_first_is_unharmed(c
     assert dataset.values("alone.label") == dataset.values("auto_label.label")
 
 
+@pytest.mark.slow
 def test_two_runs_into_fields_of_their_own_do_not_meet(clusters):
     dataset = clusters(60, 30)
     inner = []
@@ -63,6 +64,7 @@ def test_two_runs_into_fields_of_their_own_do_not_meet(clusters):
     assert dataset.values("other.label") == dataset.values("auto_label.label")
 
 
+@pytest.mark.slow
 def test_two_reviews_of_one_label_field_wait_for_each_other(clusters, everything):
     dataset = clusters()
     label(dataset, random_labels=True, target_precision=0.9)
@@ -192,6 +194,7 @@ def test_a_resumed_run_learns_from_the_labels_it_began_with(clusters):
         assert dataset.values(f"auto_label.{name}") == dataset.values(f"whole.{name}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 5])
 def test_a_resumed_run_goes_on_without_samples_that_were_deleted_and_says_how_many(clusters, count):
     dataset, words = clusters(60, 30), {1: "1 sample of the run was", 5: "5 samples of the run were"}

@@ -31,6 +31,7 @@ def draw(rng, frequency=1.0, samples=900):
     return truth, tags_of(values), sharp, held_out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frequency", [1.0, 0.9])
 def test_accepted_tags_of_each_class_miss_the_target_in_at_most_a_tenth_of_the_draws(frequency):
     accepting = misses = 0

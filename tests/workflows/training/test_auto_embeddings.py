@@ -182,6 +182,7 @@ def test_with_many_labels_a_resnet_takes_part_beside_the_vectors(many_labels):
     assert many_labels.count("auto_label.resnet_label") == many_labels.count("auto_label.gcn_label") == 90
 
 
+@pytest.mark.slow
 def test_a_next_round_goes_on_from_that_resnet(many_labels):
     first = auto_label(many_labels, "ground_truth", **QUICK)
     results = auto_label(many_labels, "ground_truth", after=first.run_key, output_field="second", **QUICK)
@@ -189,6 +190,7 @@ def test_a_next_round_goes_on_from_that_resnet(many_labels):
     assert recorded(many_labels, results) == "pixels"
 
 
+@pytest.mark.slow
 def test_its_checkpoint_labels_images_without_vectors(many_labels):
     key = auto_label(many_labels, "ground_truth", **QUICK).run_key
     others = many_labels.limit(10).clone()
@@ -197,6 +199,7 @@ def test_its_checkpoint_labels_images_without_vectors(many_labels):
     assert others.count("by_resnet.label") == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("without", [dict(members="graph"), dict(embeddings="pixels")])
 def test_a_resnet_beside_vectors_can_be_left_out(many_labels, without):
     results = auto_label(many_labels, "ground_truth", **{**QUICK, **without})
@@ -204,6 +207,7 @@ def test_a_resnet_beside_vectors_can_be_left_out(many_labels, without):
     assert not any("A ResNet" in note for note in results.notes)
 
 
+@pytest.mark.slow
 def test_an_image_that_cannot_be_read_is_labelled_by_its_vector(many_labels):
     path = many_labels.last().filepath
     with open(path, "wb") as file:
@@ -217,6 +221,7 @@ def test_none_is_the_images(clusters):
         auto_label(clusters(60, 60, classes=2), "ground_truth", embeddings=None, progress=False)
 
 
+@pytest.mark.slow
 def test_the_next_round_takes_the_vectors_of_the_last(clusters):
     dataset = clusters(90, 60)
     dataset.set_values("other", [row[::-1] for row in dataset.values("vector")])

@@ -50,6 +50,7 @@ def planted():
     return truth, parts, vectors
 
 
+@pytest.mark.slow
 def test_a_planted_label_of_held_out_samples_is_not_used(clusters):
     truth, parts, vectors = planted()
     held = parts == Split.HELD_OUT
@@ -131,6 +132,7 @@ def self_train(dataset, parts, sure_of, rounds, monkeypatch):
     return seen, believed, paid, same
 
 
+@pytest.mark.slow
 def test_a_round_that_gains_is_kept_and_trains_on_what_is_certain(digits, monkeypatch):
     dataset = digits(n=220, size_px=8, labelled=220)
     parts = np.repeat([Split.TRAIN, Split.VALIDATION, Split.HELD_OUT], [20, 80, 120])
@@ -148,6 +150,7 @@ def test_a_round_that_gains_is_kept_and_trains_on_what_is_certain(digits, monkey
     np.testing.assert_allclose(weights[trained], each[trained] / each[trained].mean(), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_round_that_does_not_gain_is_tried_and_not_kept(digits, monkeypatch):
     dataset = digits(n=60, size_px=8, labelled=60)
     parts = np.repeat([Split.TRAIN, Split.VALIDATION, Split.HELD_OUT], [20, 20, 20])
@@ -195,6 +198,7 @@ def test_neighbours_are_those_samples_that_are_nearest(clusters):
 # What is written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("choice", "written"),
     [

@@ -55,6 +55,7 @@ def test_every_workflow_takes_an_array_and_records_its_shape(clusters, learn):
     assert dataset.get_run_info(results.run_key).config.inputs["embeddings"] == "array of shape (60, 8)"
 
 
+@pytest.mark.slow
 def test_rows_are_those_of_the_view_in_its_order(clusters):
     dataset = clusters(90, 60)
     view = dataset.sort_by("filepath", reverse=True).limit(70)
@@ -117,6 +118,7 @@ def similarity(dataset, key, **given):
     fob.compute_similarity(dataset, brain_key=key, backend="sklearn", **given)
 
 
+@pytest.mark.slow
 def test_a_brain_run_gives_its_embeddings(clusters):
     dataset = clusters(90, 60)
     auto_label(dataset, "ground_truth", embeddings="vector", output_field="by_field", progress=False)

@@ -27,6 +27,7 @@ def right(dataset, field):
     return np.mean([label == truth for label, truth, known in rows if known is None])
 
 
+@pytest.mark.slow
 def test_labels_weigh_the_sources(two):
     results = auto_label(two, "ground_truth", embeddings=["noise", "vector"], progress=False)
     auto_label(two, "ground_truth", embeddings="noise", output_field="noise_alone", progress=False)
@@ -46,6 +47,7 @@ def test_every_workflow_joins(two):
         assert two.get_run_info(results.run_key).config.inputs["embeddings"] == "vector + noise"
 
 
+@pytest.mark.slow
 def test_a_text_joins_as_a_list_does_and_an_array_may_be_among_them(two):
     noise = np.array([list(row) for row in two.values("noise")])
     for field, value in (("a", "vector + noise"), ("b", ["vector", noise])):

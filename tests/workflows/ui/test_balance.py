@@ -45,6 +45,7 @@ def balanced(database, tmp_path_factory):
     dataset.delete()
 
 
+@pytest.mark.slow
 def test_the_plan_by_counts_is_that_of_a_dry_run(balanced):
     dataset, _ = balanced
     plan = balance_overview.of_samples(dataset, "ground_truth", "majority", 3.0)
@@ -153,6 +154,7 @@ def test_what_was_not_added_can_be_added_with_the_same_settings(balanced):
     assert not {name for name, value in again.items() if not isinstance(value, (str, int, float, bool, type(None)))}
 
 
+@pytest.mark.slow
 def test_a_run_that_added_has_its_views_and_nothing_left_to_add(balanced):
     dataset, _ = balanced
     short = dict(add="always", measure_benefit=False, keep_rejected=True, prototype_reject_quantile=0.5)

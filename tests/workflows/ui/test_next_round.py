@@ -13,6 +13,7 @@ from evenset.workflows.ui.review_queue import Decision
 FIELDS = ("auto_label", "ground_truth")
 
 
+@pytest.mark.slow
 def test_the_next_round_learns_as_the_last_from_what_was_decided(suggested):
     (first,) = review_order.most_informative(suggested, *FIELDS, 1)
     review_queue.decide(suggested, *FIELDS, Decision(first, "accept"), person="one")

@@ -53,6 +53,7 @@ def test_taking_back_the_only_decision_leaves_no_run(suggested, everything):
         sittings.undo(Sitting(suggested, *FIELDS, "one"))
 
 
+@pytest.mark.slow
 def test_decisions_on_suggestions_that_were_deleted_are_not_counted_for_new_ones_of_the_same_name(suggested):
     (first,) = review_order.most_informative(suggested, *FIELDS, 1)
     review_queue.decide(suggested, *FIELDS, Decision(first, "accept"), person="one")
