@@ -1,7 +1,7 @@
 """The whole loop in the panel: label, move the target, review, fix mistakes, even out, stop and resume, undo it all.
 
-EVENSET_LOOP=fashion-mnist walks it on 70,000 images, where benchmarks/pictures.py finds them. It runs with --soak: other
-walks take each of its steps by itself.
+EVENSET_LOOP=fashion-mnist walks it on 70,000 images, where benchmarks/pictures.py finds them. It runs with --soak:
+other walks take each of its steps by itself.
 """
 
 from __future__ import annotations
