@@ -30,7 +30,7 @@ def dataset(finished, boxed_digits):
         box = next(box for box in sample.ground_truth.detections if box.label)
         box.label = str((int(box.label) + 3) % 10)
         sample.save()
-        auto_label(dataset, "ground_truth", embeddings=None, target_precision=0.99, progress=False)
+        auto_label(dataset, "ground_truth", embeddings=None, members="graph", target_precision=0.99, progress=False)
         find_mistakes(dataset, "ground_truth", progress=False)
         return dataset
 

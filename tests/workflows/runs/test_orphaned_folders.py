@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from evenset import auto_label
+from evenset import split_dataset
 from evenset.workflows.data.folders import dataset_folder
 from evenset.workflows.data.locks import lock_field
 from evenset.workflows.runs.orphaned_folders import clean
@@ -21,7 +21,7 @@ def left(clusters, monkeypatch, tmp_path):
     monkeypatch.setattr(fo.config, "default_dataset_dir", str(tmp_path))
     gone, there = clusters(60, 30), clusters(60, 30)
     for dataset in (gone, there):
-        auto_label(dataset, "ground_truth", embeddings="vector", progress=False)
+        split_dataset(dataset, "ground_truth", near_duplicates=False, progress=False)
     folder = dataset_folder(gone)
     gone.delete()
     return folder, dataset_folder(there)
@@ -43,7 +43,6 @@ def test_the_folder_of_a_deleted_dataset_is_listed_and_goes_when_it_is_asked_for
     assert there.exists() and str(clean()).startswith("nothing to clean")
 
 
-@pytest.mark.slow
 def test_another_databases_folder_stays_whatever_is_asked(left):
     gone, _ = left
     (origin,) = gone.glob("*/origin.json")
@@ -54,7 +53,6 @@ def test_another_databases_folder_stays_whatever_is_asked(left):
     assert (row["state"], row["deleted"], gone.exists()) == ("another database", False, True)
 
 
-@pytest.mark.slow
 def test_a_folder_of_unknown_origin_stays_unless_it_is_asked_for_by_name(left):
     gone, _ = left
     for origin in gone.glob("*/origin.json"):
@@ -64,22 +62,20 @@ def test_a_folder_of_unknown_origin_stays_unless_it_is_asked_for_by_name(left):
     assert clean(yes=True, unknown=True).rows[0]["deleted"] and not gone.exists()
 
 
-@pytest.mark.slow
 def test_a_folder_in_use_stays(left, clusters):
     gone, _ = left
 
     class Deleted:
         _doc = type("Doc", (), {"id": gone.name})
 
-    with lock_field(Deleted(), "evenset_auto_label_1"):
+    with lock_field(Deleted(), "evenset_split_dataset_1"):
         assert [(row["state"], row["deleted"]) for row in clean(yes=True).rows] == [("in use", False)]
     assert gone.exists() and clean(yes=True).rows[0]["deleted"]
 
 
-@pytest.mark.slow
 def test_files_that_another_dataset_shows_stay(left, make_dataset):
     gone, _ = left
-    image = gone / "evenset_auto_label_1" / "images-1" / "0.png"
+    image = gone / "evenset_split_dataset_1" / "images-1" / "0.png"
     image.parent.mkdir()
     image.touch()
     clone = make_dataset([image])
@@ -87,11 +83,10 @@ def test_files_that_another_dataset_shows_stay(left, make_dataset):
     assert [(row["state"], row["deleted"]) for row in clean(yes=True).rows] == [(f"shown by {clone.name!r}", False)]
 
 
-@pytest.mark.slow
 def test_links_are_neither_followed_nor_counted(left, tmp_path):
     gone, _ = left
     own = tmp_path / f"own-{uuid.uuid4().hex}"
     own.write_bytes(bytes(10_000_000))
-    (gone / "evenset_auto_label_1" / "link").symlink_to(own)
+    (gone / "evenset_split_dataset_1" / "link").symlink_to(own)
 
     assert clean(yes=True).rows[0]["megabytes"] < 5 and Path(own).exists()
