@@ -97,13 +97,14 @@ def train(
     targets = torch.as_tensor(labels)
     node_weights = None if weights is None else torch.as_tensor(weights, dtype=torch.float32)
     prior = settings.logit_adjustment * log_prior(targets[labelled], model.leave.out_channels)
-    optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    step = dict(lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.Adam(model.parameters(), **step, fused=True)
     fits = _count_neighbours(adjacency, labelled) <= settings.max_batch_nodes
     full_batch = [_batch(propagated, adjacency, labelled)] if fits else None
     rng = np.random.default_rng(settings.seed)
 
     for epoch in range(1, settings.epochs + 1):
-        torch.manual_seed(settings.seed * 1_000_003 + epoch)
+        torch.default_generator.manual_seed(settings.seed * 1_000_003 + epoch)  # torch.manual_seed formats a traceback
         model.train()
         total = 0.0
         batches = full_batch or _batches(propagated, adjacency, rng.permutation(labelled), settings)
