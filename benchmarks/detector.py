@@ -1,5 +1,6 @@
-"""Errors in labelled boxes beside a detector's predictions: find_mistakes, cleanlab's object_detection scores, and
-FiftyOne Brain's mistakenness, by average precision. `objects.py --part detector` runs it.
+"""Errors in labelled boxes beside a detector's predictions: find_mistakes, cleanlab's object_detection scores,
+FiftyOne Brain's mistakenness, and ten lines on overlaps and confidences, by average precision.
+`objects.py --part detector` runs it.
 
 Data: BCCD. Of the labels 5 % are removed (missing), 3 % added (spurious: half beside a cell, half anywhere), 4 % moved
 by 15 to 50 % of their sides, and 4 % have another class. The detector is simulated, so that it is known which of its
@@ -22,6 +23,7 @@ KINDS = ("missing", "spurious", "moved", "label")
 LEAD = 0.02
 CROP_PX = 16
 PEERS = ("cleanlab", "Brain")
+MATCH_IOU = 0.5  # of the ten lines
 Boxes = np.ndarray  # left, top, width and height [N, 4]
 
 
@@ -58,6 +60,7 @@ def measure(table: Any, folder: Path, seed: int) -> list[dict[str, Any]]:
     ours, flags = by_evenset(dataset, label_ids, prediction_ids)
     methods = {"Evenset": ours, "cleanlab": by_cleanlab(table, labels, predictions, len(names))}
     methods["Brain"] = by_brain(dataset, label_ids, prediction_ids)
+    methods["ten lines"] = by_overlaps(labels, predictions)
     rows = []
     for kind in KINDS:
         truth = (predictions if kind == "missing" else labels).kinds == kind
@@ -276,3 +279,20 @@ def by_brain(dataset: Any, label_ids: np.ndarray, prediction_ids: np.ndarray) ->
         "moved": read(label_ids, "ground_truth", "mistakenness_loc"),
         "label": read(label_ids, "ground_truth", "mistakenness"),
     }
+
+
+def by_overlaps(labels: Drawn, predictions: Drawn) -> dict[str, np.ndarray]:
+    """What a practitioner writes in ten lines: confidence where no label overlaps, and how far the best overlap is off."""
+    from evenset.models.quality.box_geometry import overlaps
+
+    scores = {kind: np.zeros(len(labels.images)) for kind in ("spurious", "moved", "label")}
+    scores["missing"] = predictions.confidence.copy()
+    for image in np.unique(labels.images):
+        own, others = np.flatnonzero(labels.images == image), np.flatnonzero(predictions.images == image)
+        iou, confidence = overlaps(labels.boxes[own], predictions.boxes[others]), predictions.confidence[others]
+        best, is_other = iou.max(axis=1, initial=0), labels.classes[own, None] != predictions.classes[others]
+        scores["missing"][others] *= iou.max(axis=0) < MATCH_IOU
+        scores["spurious"][own] = 1 - best
+        scores["moved"][own] = (1 - best) * (best > MATCH_IOU / 2)  # what is spurious overlaps less
+        scores["label"][own] = (confidence * is_other * (iou > MATCH_IOU)).max(axis=1, initial=0)
+    return scores
