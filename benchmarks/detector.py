@@ -282,7 +282,7 @@ def by_brain(dataset: Any, label_ids: np.ndarray, prediction_ids: np.ndarray) ->
 
 
 def by_overlaps(labels: Drawn, predictions: Drawn) -> dict[str, np.ndarray]:
-    """What a practitioner writes in ten lines: confidence where no label overlaps, and how far the best overlap is off."""
+    """Ten lines: the confidence where no label overlaps, and how far the best overlap is from 1."""
     from evenset.models.quality.box_geometry import overlaps
 
     scores = {kind: np.zeros(len(labels.images)) for kind in ("spurious", "moved", "label")}
