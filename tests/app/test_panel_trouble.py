@@ -1,4 +1,4 @@
-"""The panel in trouble: nothing there, things removed by hand, too many classes, a dead worker, a server that ends.
+"""The panel in trouble: things removed by hand, too many classes, a dead worker, a server that ends.
 
 A sentence says what to do each time, and the database holds nothing that is half written.
 """
@@ -139,36 +139,6 @@ def test_an_empty_dataset_is_the_apps_own_page(make_dataset, digits, open_app):
     dataset.clear()
     user.click_until(user.page.get_by_role("tab", name="Runs"), user.page.get_by_text("No samples yet"))
     assert content(dataset)["runs"] == []
-
-
-@pytest.mark.slow
-def test_without_a_label_field_each_tab_says_what_to_do(digit_files, make_dataset, open_app):
-    user = open_app(make_dataset(digit_files(n=20)[0]))
-    before = content(user.dataset)
-    user.open_panel()
-    says(user, NO_FIELD)
-    words = (NO_FIELD, NO_FIELD, NO_FIELD, NO_FIELD, NO_FIELD, "Nothing has run yet")
-    each_tab_says(user, dict(zip(TABS, words, strict=True)))
-    assert content(user.dataset) == before
-
-
-@pytest.mark.parametrize("labelled", [0, 30])
-@pytest.mark.slow
-def test_without_runs_each_tab_says_what_to_do(digits, open_app, labelled):
-    user = open_app(digits(n=60, size_px=16, labelled=labelled))
-    before = content(user.dataset)
-    user.open_panel()
-    none = "No sample has a label yet: label a few of each class first"
-    words = dict(
-        Overview="30 samples have no label" if labelled else none,
-        Labels="There are no suggestions yet: Auto-label suggests",
-        Review="run Auto-label first",
-        Mistakes="No label of ground_truth has been checked yet",
-        Balance="synthetic images would be added" if labelled else none,
-        Runs="Nothing has run yet: the Overview tab suggests a first step",
-    )
-    each_tab_says(user, words)
-    assert content(user.dataset) == before
 
 
 @pytest.mark.slow
