@@ -41,6 +41,7 @@ from .forms.inputs import (
     ask_new_field,
     ask_synthetic,
     ask_tag,
+    ask_unlabelled,
     names_vectors,
     note_label_count,
     read_inputs,
@@ -194,9 +195,7 @@ def _ask_model(form: Form, unused: set[str]) -> None:
 
 
 def _ask_boxes(form: Form) -> None:
-    names = form.ctx.dataset.distinct(items.leaf(form.ctx.dataset, f"{form.label_field}.label"))
-    hint = 'A name that counts as no label, as "object" in proposals'
-    form.suggest("unlabelled", [name for name in names if name], label="Unlabelled", description=hint)
+    ask_unlabelled(form)
     dataset, kind = form.ctx.dataset, items.list_of(form.ctx.dataset, form.label_field or "")
     others = [name for name in label_fields(dataset, boxes=True) if items.list_of(dataset, name) == kind]
     others = [name for name in others if name != form.label_field]

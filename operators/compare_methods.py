@@ -29,6 +29,7 @@ from .forms.inputs import (
     ask_label_field,
     ask_new_field,
     ask_tag,
+    lines_of_boxes,
     note_label_count,
     read_inputs,
     require_input,
@@ -40,7 +41,7 @@ from .forms.settings import ask_settings, read_settings
 from .forms.target import read_target, usual_plan
 
 TASKS = {"classification": "Ways to label", "generation": "Ways to balance the classes"}
-INPUTS = ("label_field", "output_field", "test", "group_field", "embeddings", "rules")
+INPUTS = ("label_field", "output_field", "test", "group_field", "embeddings", "rules", "unlabelled")
 METHOD_LABELS = {
     "hog + svm": "HOG + SVM: a linear classifier on gradients",
     "k-nn": "k-NN: votes of the images with the most similar pixels",
@@ -117,7 +118,7 @@ def _add_rules(form: Form) -> None:
 
 def _add_sections(form: Form) -> None:
     methods = form.arguments["methods"]
-    own = {"Samples": ask_group_field}
+    own = {"Samples": ask_group_field, **lines_of_boxes(form)}
     if set(methods) & {"gcn", "laplace", "ensemble"}:
         own["Nodes and edges"] = _ask_vectors
     without = () if set(methods) & set(RESNET_METHODS) else ONLY_RESNET

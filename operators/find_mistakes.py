@@ -21,6 +21,7 @@ from .forms.inputs import (
     ask_label_field,
     ask_new_field,
     ask_predictions,
+    lines_of_boxes,
     names_vectors,
     note_label_count,
     read_inputs,
@@ -30,7 +31,7 @@ from .forms.samples import ask_samples, samples_of
 from .forms.sections import ONLY_RESNET, ask_sections
 from .forms.settings import ask_settings, read_settings
 
-INPUTS = ("label_field", "output_field", "embeddings", "group_field", "predictions")
+INPUTS = ("label_field", "output_field", "embeddings", "group_field", "predictions", "unlabelled")
 KINDS = (ImageSettings, ResNetSettings, GraphSettings, MistakeSettings, BoxSettings)
 
 
@@ -69,7 +70,7 @@ def add_lines(form: Form) -> None:
     ask_settings(form, MistakeSettings, basic=True)
     is_without = names_vectors(form.value("embeddings")) or items.has_tags(form.ctx.dataset, label_field)
     without = ONLY_RESNET if is_without else ()
-    ask_sections(form, *KINDS, own={"Samples": ask_group_field}, without=without)
+    ask_sections(form, *KINDS, own={"Samples": ask_group_field, **lines_of_boxes(form)}, without=without)
 
 
 def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:

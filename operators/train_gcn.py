@@ -22,6 +22,7 @@ from .forms.inputs import (
     ask_new_field,
     ask_synthetic,
     ask_tag,
+    lines_of_boxes,
     note_label_count,
     read_inputs,
     require_input,
@@ -30,7 +31,10 @@ from .forms.samples import ask_samples, samples_of
 from .forms.sections import ask_sections
 from .forms.settings import ask_settings, read_settings
 
-INPUTS = ("graph", "label_field", "output_field", "validation", "test", "group_field", "include_synthetic", "classes")
+INPUTS = (
+    "graph", "label_field", "output_field", "validation", "test", "group_field", "include_synthetic", "classes",
+    "unlabelled",
+)  # fmt: skip
 OWN_INPUT = {"samples": "embeddings", "image": "heatmap_field"}
 GRAPHS = {
     "samples": "Samples: each linked to its nearest neighbours",
@@ -77,7 +81,8 @@ def add_lines(form: Form) -> None:
         hint = "Name of a new field for heat maps, one per sample; empty: not written"
         form.lines.str("heatmap_field", label="Field for heat maps", description=hint)
     ask_settings(form, *_training_settings(form, graph), basic=True)
-    ask_sections(form, ImageSettings, *_training_settings(form, graph), own={"Samples": _ask_parts})
+    own = {"Samples": _ask_parts, **lines_of_boxes(form)}
+    ask_sections(form, ImageSettings, *_training_settings(form, graph), own=own)
 
 
 def _ask_parts(form: Form) -> None:

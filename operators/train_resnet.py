@@ -21,6 +21,7 @@ from .forms.inputs import (
     ask_new_field,
     ask_synthetic,
     ask_tag,
+    lines_of_boxes,
     note_label_count,
     read_inputs,
     require_input,
@@ -33,6 +34,7 @@ INPUTS = (
     "label_field",
     "output_field",
     "embeddings_field",
+    "unlabelled",
     "validation",
     "test",
     "group_field",
@@ -72,7 +74,8 @@ def add_lines(form: Form) -> None:
     note_label_count(form, samples, label_field)
     ask_new_field(form, "resnet", "Receives a prediction for every sample")
     ask_settings(form, ResNetSettings, basic=True)
-    ask_sections(form, ImageSettings, ResNetSettings, BoxSettings, own={"Samples": _ask_samples_and_fields})
+    own = {"Samples": _ask_samples_and_fields, **lines_of_boxes(form)}
+    ask_sections(form, ImageSettings, ResNetSettings, BoxSettings, own=own)
 
 
 def _ask_samples_and_fields(form: Form) -> None:

@@ -55,6 +55,7 @@ def balance_classes(
     dry_run: bool = False,
     group_field: str | None = None,
     classes: Classes = None,
+    unlabelled: str | None = None,
     progress: Progress = None,
     resume: str | None = None,
     group_slice: str | None = None,
@@ -80,6 +81,7 @@ def balance_classes(
         dry_run: return the plan, an estimate of the time and a preview, and write nothing
         group_field: samples with the same value (patient, video, product) stay on one side, as do near-duplicates
         classes: names in order, or `{name: [synonyms]}`
+        unlabelled: a name that counts as no label, as "object" in proposals of boxes
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to resume
         group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
@@ -91,7 +93,8 @@ def balance_classes(
         TypeError: `samples` is not a dataset or view, or a setting is unknown
         FloatingPointError: the training of a generator diverged
     """
-    inputs, config = Inputs(label_field, generator, target, group_field, classes), BalanceConfig.read(settings)
+    inputs = Inputs(label_field, generator, target, group_field, classes, unlabelled)
+    config = BalanceConfig.read(settings)
     samples = items.source(samples, label_field) if items.has_boxes(samples, label_field) else samples
     check_source(samples, label_field, config)
     samples, notes = for_training(samples) if config.pastes else (samples, [])
@@ -113,7 +116,7 @@ def _read(samples: Samples, inputs: Inputs, config: BalanceConfig, resume: str |
     """
     check_settings(config.images, config.held_out, bool(config.balance.measure_benefit))
     check_device(config.generator.device)
-    reading = Reading(BoxSettings(min_box_px=1)) if config.pastes else None
+    reading = Reading(BoxSettings(min_box_px=1) if config.pastes else None, inputs.unlabelled)
     labels = read_labels_once(samples, inputs, resume, reading)
     synthetic.check_field(root_dataset(samples))
     existing = synthetic.count(samples, inputs.label_field, labels.names)

@@ -46,6 +46,7 @@ def compare_methods(
     test: Part = None,
     group_field: str | None = None,
     embeddings: Embeddings = None,
+    unlabelled: str | None = None,
     output_field: str = "compare",
     progress: Progress = None,
     resume: str | None = None,
@@ -68,6 +69,7 @@ def compare_methods(
         group_field: samples with the same value (patient, video, product) stay on one side, as do near-duplicates
         embeddings: for "gcn", "laplace" and "ensemble", which then has no ResNet: a field of vectors, a model, or
             whatever `auto_label` takes; None: computed from the images
+        unlabelled: a name that counts as no label, as "object" in proposals of boxes
         output_field: new text field: "trained" or "held out"
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to resume
@@ -79,10 +81,11 @@ def compare_methods(
         ValueError: a bad argument; nothing was written
         TypeError: `samples` is not a dataset or view, or a setting is unknown
     """
-    _check_task(task, methods=methods, settings_of=settings_of or None, rules=rules, test=test, embeddings=embeddings)
+    own = dict(methods=methods, settings_of=settings_of or None, rules=rules, test=test, embeddings=embeddings)
+    _check_task(task, **own, unlabelled=unlabelled)
     if task == "generation":
         return compare_generation(samples, label_field, group_field, progress, resume, **settings)
-    inputs = Inputs(label_field, output_field, group_field, methods, settings_of, rules, embeddings)
+    inputs = Inputs(label_field, output_field, group_field, methods, settings_of, rules, embeddings, unlabelled)
     samples = items.source(samples, label_field)
     prepared = _read(samples, inputs, settings, resume, test)
     request = RunRequest("compare_methods", prepared.config.parts, vars(prepared.inputs), prepared.fields)
@@ -103,6 +106,7 @@ class Inputs:
     settings_of: OwnSettings
     rules: user_rules.OptionalRules
     embeddings: Any  # a text once they are opened
+    unlabelled: str | None
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,7 @@ def _read(samples: Samples, inputs: Inputs, settings: dict[str, Any], resume: st
     config = _read_config(settings)
     rows = read_rows(inputs.methods, inputs.settings_of, inputs.rules, settings)
     check_images(samples)
-    reading = Reading(config.boxes)
+    reading = Reading(config.boxes, inputs.unlabelled)
     labels = read_labels(samples, inputs.label_field, group_field=inputs.group_field, reading=reading)
     for name in (inputs.output_field, *field_names(inputs.output_field, rows).values()):
         check_output_field(samples, name, inputs.label_field, *texts(inputs.embeddings))

@@ -39,6 +39,7 @@ def find_mistakes(
     embeddings: Embeddings = "auto",
     group_field: str | None = None,
     predictions: str | None = None,
+    unlabelled: str | None = None,
     progress: Progress = None,
     resume: str | None = None,
     group_slice: str | None = None,
@@ -61,6 +62,7 @@ def find_mistakes(
         group_field: samples with the same value (patient, video, product) are judged by the same model
         predictions: a field of `fo.Detections` with a detector's confidences, which also shows missing, spurious and
             badly placed boxes
+        unlabelled: a name that counts as no label, as "object" in proposals of boxes
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
         group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
@@ -72,7 +74,7 @@ def find_mistakes(
         TypeError: `samples` is not a dataset or view, or a setting does not exist
     """
     config, samples = MistakeConfig.read(settings), items.source(samples, label_field)
-    inputs = Inputs(label_field, output_field, embeddings, group_field, predictions)
+    inputs = Inputs(label_field, output_field, embeddings, group_field, predictions, unlabelled)
     if items.has_tags(samples, label_field):
         return find_tag_mistakes(samples, vars(inputs), config, resume, progress)
     labels, source, choice = _read(samples, inputs, config, resume)
@@ -97,6 +99,7 @@ class Inputs:
     embeddings: Any  # a text once they are opened
     group_field: str | None
     predictions: str | None
+    unlabelled: str | None
 
 
 def _read(
@@ -110,7 +113,8 @@ def _read(
     label_field, embeddings, group_field = inputs.label_field, inputs.embeddings, inputs.group_field
     check_images(samples)
     check_output_field(samples, inputs.output_field, label_field, inputs.predictions, *texts(embeddings))
-    labels = read_labels(samples, label_field, group_field=group_field, reading=Reading(config.boxes))
+    reading = Reading(config.boxes, inputs.unlabelled)
+    labels = read_labels(samples, label_field, group_field=group_field, reading=reading)
     labels = labels.take(labels.labelled_indices)
     if inputs.predictions is not None:
         check_predictions(samples, inputs.predictions, label_field)

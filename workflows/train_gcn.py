@@ -48,6 +48,7 @@ def train_gcn(
     group_field: str | None = None,
     include_synthetic: bool = False,
     classes: Classes = None,
+    unlabelled: str | None = None,
     progress: Progress = None,
     resume: str | None = None,
     group_slice: str | None = None,
@@ -67,6 +68,7 @@ def train_gcn(
         group_field: samples with the same value (patient, video, product) stay on one side
         include_synthetic: also train on the samples that `balance_classes` added; they never score
         classes: names in order, or `{name: [synonyms]}`
+        unlabelled: a name that counts as no label, as "object" in proposals of boxes
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
         group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
@@ -78,7 +80,7 @@ def train_gcn(
         TypeError: `samples` is not a dataset or view, or a setting does not exist
     """
     inputs = Inputs(
-        label_field, graph, embeddings, classes, output_field, heatmap_field, group_field, include_synthetic
+        label_field, graph, embeddings, classes, output_field, heatmap_field, group_field, include_synthetic, unlabelled
     )
     config = _read_config(inputs, settings)
     samples = items.source(samples, label_field)
@@ -105,6 +107,7 @@ class Inputs:
     heatmap_field: str | None
     group_field: str | None
     include_synthetic: bool
+    unlabelled: str | None
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -161,7 +164,7 @@ def _read(
         classes=inputs.classes,
         group_field=inputs.group_field,
         include_synthetic=inputs.include_synthetic,
-        reading=Reading(config.boxes),
+        reading=Reading(config.boxes, inputs.unlabelled),
     )
     if inputs.heatmap_field is not None and labels.has_boxes:
         raise InvalidInput("heatmap_field covers a whole image, not its boxes: leave it out for boxes")

@@ -88,6 +88,7 @@ def train_resnet(
     group_field: str | None = None,
     include_synthetic: bool = False,
     classes: Classes = None,
+    unlabelled: str | None = None,
     progress: Progress = None,
     resume: str | None = None,
     group_slice: str | None = None,
@@ -104,6 +105,7 @@ def train_resnet(
         group_field: samples with the same value (patient, video, product) stay on one side
         include_synthetic: also train on the samples that `balance_classes` added; they never score
         classes: names in order, or `{name: [synonyms]}`
+        unlabelled: a name that counts as no label, as "object" in proposals of boxes
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
         group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
@@ -114,7 +116,7 @@ def train_resnet(
         TypeError: `samples` is not a dataset or view, or a setting does not exist
     """
     config, samples = TrainResNetConfig.read(settings), items.source(samples, label_field)
-    inputs = Inputs(label_field, output_field, embeddings_field, classes, group_field, include_synthetic)
+    inputs = Inputs(label_field, output_field, embeddings_field, classes, group_field, include_synthetic, unlabelled)
     labels, named = _read(samples, inputs, config, resume, validation, test)
     request = RunRequest("train_resnet", config.parts, vars(inputs), inputs.fields)
     with timed.start(samples, request, progress=progress, resume=resume) as run:
@@ -132,6 +134,7 @@ class Inputs:
     classes: Classes
     group_field: str | None
     include_synthetic: bool
+    unlabelled: str | None
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -157,7 +160,7 @@ def _read(
         classes=inputs.classes,
         group_field=inputs.group_field,
         include_synthetic=inputs.include_synthetic,
-        reading=Reading(config.boxes),
+        reading=Reading(config.boxes, inputs.unlabelled),
     )
     if inputs.embeddings_field is not None and labels.has_boxes:
         raise InvalidInput(

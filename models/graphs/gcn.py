@@ -97,8 +97,8 @@ def train(
     targets = torch.as_tensor(labels)
     node_weights = None if weights is None else torch.as_tensor(weights, dtype=torch.float32)
     prior = settings.logit_adjustment * log_prior(targets[labelled], model.leave.out_channels)
-    step = dict(lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    optimizer = torch.optim.Adam(model.parameters(), **step, fused=True)
+    rates: Any = dict(lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.Adam(model.parameters(), **rates, fused=True)
     fits = _count_neighbours(adjacency, labelled) <= settings.max_batch_nodes
     full_batch = [_batch(propagated, adjacency, labelled)] if fits else None
     rng = np.random.default_rng(settings.seed)

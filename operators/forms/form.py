@@ -178,3 +178,6 @@ class Form:
         hint = "Shows a progress bar over the App, then the results; otherwise the panel shows the progress"
         hint = ". ".join(filter(None, (hint, scheduling_hint())))
         self.lines.bool("wait", default=False, label="Wait for the results", description=hint)
+
+
+Lines = Callable[[Form], None]

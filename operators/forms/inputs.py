@@ -26,7 +26,7 @@ from .fields import (
     suggestion_fields,
     vector_fields,
 )
-from .form import Form
+from .form import Form, Lines
 
 LABEL_FIRST = "label a few of each class first"
 
@@ -182,6 +182,18 @@ def ask_group_field(form: Form) -> None:
     hint = "Samples with the same value (patient, video, product) stay on one side of a split"
     names = group_fields(form.ctx.dataset)
     form.choose("group_field", names, label="Group field", description=hint, placeholder="none")
+
+
+def ask_unlabelled(form: Form) -> None:
+    """Adds the name of a class that counts as no label."""
+    names = form.ctx.dataset.distinct(items.leaf(form.ctx.dataset, f"{form.label_field}.label"))
+    hint = 'A name that counts as no label, as "object" in proposals'
+    form.suggest("unlabelled", [name for name in names if name], label="Unlabelled", description=hint)
+
+
+def lines_of_boxes(form: Form) -> dict[str, Lines]:
+    """The form's own lines of the section on boxes, where the label field holds some."""
+    return {"Boxes": ask_unlabelled} if items.has_boxes(form.ctx.dataset, form.label_field) else {}
 
 
 def ask_groups_and_classes(form: Form) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import Field, dataclass, fields
 from types import MappingProxyType
 from typing import Any
@@ -10,10 +10,9 @@ from typing import Any
 from ...models.settings import ResNetSettings, Settings, check
 from ..display.wording import setting_label
 from .conditions import applies
-from .form import Form
+from .form import Form, Lines
 from .settings import ask_settings, check_together, from_line
 
-Lines = Callable[[Form], None]
 SHARED = ("device", "seed")  # settings of a ResNet that encoders and folds use too
 ONLY_RESNET = tuple(item.name for item in fields(ResNetSettings) if item.name not in SHARED)
 

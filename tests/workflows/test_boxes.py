@@ -8,12 +8,14 @@ from evenset import (
     audit_labels,
     auto_label,
     balance_classes,
+    compare_methods,
     delete_run,
     find_mistakes,
     list_suggestions,
     resume_run,
     review_labels,
     set_target,
+    train_gcn,
     train_generator,
 )
 from fiftyone import ViewField as F
@@ -321,6 +323,22 @@ def test_a_name_that_counts_as_no_label_is_replaced_by_a_review(few):
     review_labels(dataset, "auto_label", status="all", force=True, progress=False)
 
     assert dict(zip(flat(dataset, "ground_truth.id"), flat(dataset, "ground_truth.label"), strict=True)) == truth
+
+
+def test_a_name_that_counts_as_no_label_is_judged_learned_and_counted_by_nothing(few):
+    dataset, vectors, _ = few
+    names = [[name or "object" for name in own] for own in dataset.values("ground_truth.detections.label")]
+    dataset.set_values("ground_truth.detections.label", names)
+    count, quiet = sum(name != "object" for own in names for name in own), dict(unlabelled="object", progress=False)
+
+    assert find_mistakes(dataset, "ground_truth", embeddings=vectors, **quiet).judged == count
+    results = train_gcn(dataset, "ground_truth", embeddings=vectors, epochs=5, **quiet)
+    assert results.names == ["a", "b"] and results.trained + results.validated == count
+    assert set(flat(dataset, "gcn.label")) == {"a", "b"}
+    compare_methods(dataset, "ground_truth", methods=["gcn"], seeds=2, embeddings=vectors, **quiet)
+    assert set(flat(dataset, "compare_gcn.label")) == {"a", "b"}
+    plan = balance_classes(dataset, "ground_truth", source="paste", dry_run=True, **quiet)
+    assert {row["class"] for row in plan.rows} == {"a", "b"}
 
 
 def test_boxes_too_small_to_judge_go_to_review(few):

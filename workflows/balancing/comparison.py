@@ -10,7 +10,7 @@ import numpy as np
 from ...models.errors import InvalidInput
 from ...models.settings import BalanceSettings
 from ...models.synthetic import Origin
-from ..data.labels import Labels
+from ..data.labels import Labels, Reading
 from ..data.synthetic import SyntheticImage
 from ..display.charts import Chart, intervals
 from ..display.results import Part, RunResults
@@ -97,7 +97,7 @@ def _read(samples: Samples, inputs: Inputs, config: BalanceConfig, resume: str |
         ValueError: a bad argument
     """
     check_settings(config.images, config.held_out, measured=True)
-    labels = read_labels_once(samples, inputs, resume)
+    labels = read_labels_once(samples, inputs, resume, Reading())
     return with_generator(samples, inputs, config, labels, _plan(labels, inputs.target, config.balance))
 
 

@@ -25,6 +25,7 @@ class Inputs:
     target: Target = "majority"
     group_field: str | None = None
     classes: Classes = None
+    unlabelled: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,21 +44,21 @@ class Prepared:
         return replace(self, labels=labels, plan=replace(self.plan, notes=[*notes, *self.plan.notes]))
 
 
-def read_labels_once(samples: Samples, inputs: Inputs, resume: str | None, reading: Reading | None = None) -> Labels:
+def read_labels_once(samples: Samples, inputs: Inputs, resume: str | None, reading: Reading) -> Labels:
     """Reads the labels; a resumed run takes those of its snapshot.
 
     Args:
-        reading: of boxes; None: they are refused
+        reading: without settings of boxes, they are refused
 
     Raises:
         ValueError: the field cannot be used, or has fewer than two classes
     """
     check_images(samples)
-    check_label_field(samples, inputs.label_field, boxes=reading is not None)
+    check_label_field(samples, inputs.label_field, boxes=reading.boxes is not None)
     labels = frozen(root_dataset(samples), resume) if resume else None
     if labels is None:
         names: dict[str, Any] = dict(classes=inputs.classes, group_field=inputs.group_field)
-        labels = read_labels(samples, inputs.label_field, **names, reading=reading or Reading())
+        labels = read_labels(samples, inputs.label_field, **names, reading=reading)
         require_classes(labels, inputs.label_field, inputs.group_field)
     return labels
 
