@@ -123,7 +123,7 @@ def test_labels_that_a_start_without_labels_has_not_seen_calibrate_its_next_roun
 
 
 @pytest.mark.parametrize("embeddings", [None, "vector"])
-def test_the_member_has_a_weight_that_its_accuracy_earns(colours, encoder, embeddings):
+def test_the_member_that_knows_the_classes_decides_and_none_weighs_more(colours, encoder, embeddings):
     dataset = colours(150, labelled=120, noise=20.0)
     if embeddings:  # that know nothing of colours
         dataset.set_values("vector", list(np.random.default_rng(1).normal(size=(150, 6)).astype(np.float32)))
@@ -135,7 +135,8 @@ def test_the_member_has_a_weight_that_its_accuracy_earns(colours, encoder, embed
     assert members["zero-shot"]["held_out_correct"] == results.held_out
     assert accuracy(dataset) > 0.95
     if embeddings:
-        assert max(results.members, key=lambda row: row["weight"])["member"] == "zero-shot", str(results)
+        heaviest = max(row["weight"] for row in results.members)  # members that say nothing do no harm, and share it
+        assert members["zero-shot"]["weight"] == pytest.approx(heaviest, abs=1e-3), str(results)
 
 
 def test_a_wrong_text_encoder_does_no_harm(colours, encoder, monkeypatch):
