@@ -80,6 +80,7 @@ def test_a_choice_is_written_to_the_sample_whose_list_it_was_or_not_at_all(sugge
     assert labels(suggested, first, second) == [*accepted, "class 1"]
 
 
+@pytest.mark.slow
 def test_a_panel_that_is_opened_again_goes_on_until_the_sitting_is_idle(suggested, monkeypatch):
     panel = Panel(suggested, "closed").open("review")
     shown = panel.state["review"]["id"]

@@ -89,6 +89,7 @@ def test_two_labels_with_one_id_are_refused_with_the_remedy(boxed, refused, tmp_
         export_dataset(dataset, tmp_path / "out", "ground_truth", **QUIET)
 
 
+@pytest.mark.slow
 def test_a_clone_has_the_same_ids_and_is_labelled_by_itself(boxed):
     dataset, vectors = boxed
     clone = dataset.clone()
@@ -142,6 +143,7 @@ def test_patches_whose_boxes_were_deleted_since_stand_for_the_rest(boxed):
     assert results.samples == 47 and sorted(flat(dataset, "auto_label.item")) == sorted(set(ids) - {gone})
 
 
+@pytest.mark.slow
 def test_patches_of_another_dataset_know_nothing_of_this_ones_runs(boxed, boxed_digits, refused):
     dataset, vectors = boxed
     auto_label(dataset, "ground_truth", embeddings=vectors, **QUIET)
@@ -163,6 +165,7 @@ def test_samples_without_boxes_are_passed_over(boxed):
     assert dataset.skip(12).values("auto_label") == [None, None]
 
 
+@pytest.mark.slow
 def test_masks_that_do_not_fit_are_copied_as_they_are(boxed):
     dataset, vectors = boxed
     change(dataset, lambda own: setattr(own, "mask", np.ones((2, 3, 4), dtype=bool)), 0)
@@ -231,6 +234,7 @@ def test_more_boxes_than_a_sample_has_room_for_are_refused(crowd, refused, monke
     document_size.check_room(small, "ground_truth")
 
 
+@pytest.mark.slow
 def test_undo_after_boxes_were_moved_restores_their_labels(boxed):
     dataset, vectors = boxed
     auto_label(dataset, "ground_truth", embeddings=vectors, target_precision=0.5, **QUIET)

@@ -149,6 +149,7 @@ def test_a_run_goes_on_by_the_labels_that_it_saw(uneven):
     assert evenset.resume_run(uneven, "evenset_balance_classes_1", progress=False).added == 14
 
 
+@pytest.mark.slow
 def test_a_view_counts_what_was_added_for_it(uneven):
     view = uneven.match(F("ground_truth.label") != None)  # noqa: E711
     chosen = uneven.select(view.values("id"))
@@ -286,6 +287,7 @@ def test_refused_images_are_kept_as_samples_without_a_label_where_it_is_asked_fo
     assert set(map(tuple, refused.values("tags"))) == {("synthetic", "rejected")}
 
 
+@pytest.mark.slow
 def test_a_class_whose_images_are_all_damaged_gets_none_and_is_named(uneven, tmp_path):
     for sample in uneven.match(F("ground_truth.label") == "2"):
         path = tmp_path / f"{sample.id}.png"

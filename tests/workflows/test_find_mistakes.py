@@ -220,6 +220,7 @@ def test_one_change_settles_each_contradiction_and_the_label_that_fits_stays(cor
     assert find(corrupted, output_field="again").contradicted == 0
 
 
+@pytest.mark.slow
 def test_a_change_of_the_label_that_fits_takes_the_flag_of_its_near_duplicate_away_and_undo_brings_it_back(
     corrupted, everything
 ):

@@ -41,7 +41,7 @@ def test_a_resnet_learns_from_crops_and_predicts_every_box(dataset, everything):
     assert {**after, "files": None} == {**before, "files": None}
 
 
-@pytest.mark.parametrize("graph", ["samples", "image"])
+@pytest.mark.parametrize("graph", ["samples", pytest.param("image", marks=pytest.mark.slow)])
 def test_a_gcn_predicts_every_box(dataset, graph):
     own = dict(epochs=30) if graph == "samples" else dict(QUICK, epochs=1)
     results = train_gcn(dataset, "ground_truth", graph=graph, progress=False, **own)

@@ -86,6 +86,7 @@ def test_accepted_proposals_become_boxes_of_the_label_field_and_an_undo_takes_th
     assert everything(dataset)["samples"] == before
 
 
+@pytest.mark.slow
 def test_a_rejected_proposal_adds_nothing_and_a_corrected_one_has_its_label(proposed):
     dataset, _, truth, _ = proposed
     label(proposed)

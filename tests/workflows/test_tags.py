@@ -110,6 +110,7 @@ def test_few_held_out_samples_accept_nothing_and_the_notes_say_so(tagged):
     assert "Nothing is accepted of" in str(results) and "held-out" in str(results)
 
 
+@pytest.mark.slow
 def test_where_tags_are_incomplete_the_hidden_ones_are_suggested_to_add(tagged):
     dataset, rng = tagged(n=300, known=300), np.random.default_rng(2)
     full = tags_of(dataset)
@@ -215,6 +216,7 @@ def test_bulk_acceptance_takes_what_is_accepted_and_refuses_what_is_in_review(su
     assert written.count("bulk") == accepted
 
 
+@pytest.mark.slow
 def test_rejected_suggestions_are_gone_and_rejected_flags_stay_away(flagged, suggested):
     view = suggested.match({"ground_truth": None})
     before = tags_of(suggested)

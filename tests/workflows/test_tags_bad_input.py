@@ -79,6 +79,7 @@ def test_a_correction_is_refused_since_a_tag_has_no_other_label(tagged, refused)
         review_labels(dataset, "auto_label", action="correct", label="tag 1", progress=False)
 
 
+@pytest.mark.slow
 def test_suggested_tags_do_not_go_into_a_field_of_other_labels(tagged, refused):
     dataset = tagged()
     dataset.add_sample_field("single", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
@@ -102,6 +103,7 @@ def test_only_rare_tags_cannot_be_learned(tagged, refused, workflow):
         workflow(dataset, "ground_truth", **FAST)
 
 
+@pytest.mark.slow
 def test_a_rare_tag_and_one_that_all_have_are_named_and_not_suggested(tagged):
     dataset = tagged()
     own = dataset.limit(100).values("truth")
@@ -129,6 +131,7 @@ def test_doubled_and_blank_tags_count_once_or_not_at_all_and_are_noted(tagged):
     )
 
 
+@pytest.mark.slow
 def test_tags_of_a_review_by_a_queue_do_not_calibrate(tagged):
     dataset = tagged()
     auto_label(dataset, "ground_truth", **FAST)

@@ -75,6 +75,7 @@ def test_images_of_any_size_are_taken(side, channels):
     assert small_cnn.predict(model, images).shape == (12, 3)
 
 
+@pytest.mark.slow
 def test_adjusted_logits_forget_how_frequent_classes_are():
     """Where images say nothing, plain cross-entropy learns the frequencies, and the adjusted one learns none."""
     labels = np.repeat([0, 1], [300, 30])

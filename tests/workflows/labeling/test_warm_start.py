@@ -246,6 +246,7 @@ def test_a_run_that_cannot_be_gone_on_from_says_why(clusters, refused):
         again(dataset, output_field="three")
 
 
+@pytest.mark.slow
 def test_another_architecture_cannot_go_on(pictures, refused):
     with refused(pictures, "trained a resnet18, not a resnet34"):
         auto_label(pictures, "ground_truth", after=FIRST, architecture="resnet34", output_field="two", progress=False)

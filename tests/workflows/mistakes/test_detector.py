@@ -68,6 +68,7 @@ def test_each_planted_error_is_flagged_by_its_kind_and_nothing_else(judged):
     assert len(dataset.load_saved_view("mistake: mistakes")) == 4
 
 
+@pytest.mark.slow
 def test_nothing_is_left_in_the_fields_that_are_read(boxed_digits, everything):
     dataset = two_classes(boxed_digits)
     plant(dataset)
@@ -182,6 +183,7 @@ def test_dismissed_flags_stay_away_until_the_review_is_undone(judged):
     assert flags(dataset, "third").keys() == flags(dataset).keys()
 
 
+@pytest.mark.slow
 def test_a_missing_box_gets_the_corrected_label_also_after_it_was_rejected(judged):
     dataset, _ = judged
     before = boxes(dataset)
@@ -231,6 +233,7 @@ def test_decisions_come_from_a_file(judged, tmp_path):
     assert boxes(dataset) == before
 
 
+@pytest.mark.slow
 def test_the_queue_decides_each_kind_with_one_click_and_takes_it_back(judged):
     from evenset.models.images.region import parse
 
@@ -289,6 +292,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_fields(judged):
     assert content("again") == content("mistake")
 
 
+@pytest.mark.slow
 def test_images_that_the_detector_never_saw_are_not_judged_and_empty_ones_are(boxed_digits):
     import fiftyone as fo
 
@@ -326,6 +330,7 @@ def _object_id(text):
     return ObjectId(text)
 
 
+@pytest.mark.slow
 def test_classes_that_no_label_has_propose_no_box(boxed_digits):
     dataset = two_classes(boxed_digits)
     plant(dataset)

@@ -181,6 +181,7 @@ def interrupt_at(wanted):
     return progress
 
 
+@pytest.mark.slow
 def test_a_resumed_run_learns_from_the_labels_it_began_with(clusters):
     dataset = clusters(60, 30)
     label(dataset, output_field="whole")

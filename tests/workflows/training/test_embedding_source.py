@@ -79,6 +79,7 @@ def whole(vectors):
     return [[int(100 * number) for number in vector] for vector in vectors]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "convert",
     [

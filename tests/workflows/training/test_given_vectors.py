@@ -35,6 +35,7 @@ def suggested(dataset, field="auto_label"):
     return dataset.values([f"{field}.label", f"{field}.confidence"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["array", "dict", "list"])
 def test_given_vectors_do_what_a_field_of_them_does(clusters, given):
     dataset = clusters(90, 60)
@@ -49,6 +50,7 @@ def test_given_vectors_do_what_a_field_of_them_does(clusters, given):
     assert recorded == ("array of 90 vectors by id" if given == "dict" else "array of shape (90, 8)")
 
 
+@pytest.mark.slow
 def test_every_workflow_takes_an_array_and_records_its_shape(clusters, learn):
     dataset = clusters(60, 45, classes=2)
     results = learn(dataset, embeddings=rows_of(dataset))

@@ -55,6 +55,7 @@ def test_a_text_joins_as_a_list_does_and_an_array_may_be_among_them(two):
     assert two.values("a.confidence") == two.values("b.confidence")
 
 
+@pytest.mark.slow
 def test_a_stopped_run_keeps_its_weights(two):
     noise = np.array([list(row) for row in two.values("noise")])
 
@@ -70,6 +71,7 @@ def test_a_stopped_run_keeps_its_weights(two):
     assert weights_of(resumed) == weights_of(whole)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_predicts_by_the_weights_that_it_learned_with(two):
     earlier = auto_label(two, "ground_truth", embeddings=["vector", "noise"], progress=False)
     auto_label(two, run=earlier.run_key, output_field="by_run", progress=False)

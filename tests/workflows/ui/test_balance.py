@@ -55,6 +55,7 @@ def test_the_plan_by_counts_is_that_of_a_dry_run(balanced):
     assert balance_overview.of_samples(dataset.limit(3), "ground_truth", "median", 3.0).add.tolist() == [0]
 
 
+@pytest.mark.slow
 def test_the_plan_by_counts_knows_names_and_synonyms(balanced):
     dataset, _ = balanced
     classes = {"even": ["0", "2"], "1": []}
@@ -68,6 +69,7 @@ def test_no_label_is_no_plan(clusters):
     assert balance_overview.of_samples(clusters(12, 0), "ground_truth", "majority", 3.0) is None
 
 
+@pytest.mark.slow
 def test_the_outcome_has_the_verdict_as_numbers(balanced):
     dataset, results = balanced
     found = balance_overview.outcome(dataset, results.run_key)
@@ -88,6 +90,7 @@ def test_the_outcome_has_the_verdict_as_numbers(balanced):
     assert list(found.refused.values()) == sorted(found.refused.values(), reverse=True)
 
 
+@pytest.mark.slow
 def test_the_outcome_of_an_earlier_version_lacks_what_its_results_lack(balanced, monkeypatch):
     dataset, results = balanced
     rows = [{"class": "9", "gain": 0.1}, {"class": "8", "gain": "+1.0"}, {"class": "7"}]
@@ -123,6 +126,7 @@ def test_a_name_with_any_letter_is_read_as_it_was_written(name):
     assert user_input.read_classes(user_input.write_classes([name, "cat"])) == [name, "cat"]
 
 
+@pytest.mark.slow
 def test_some_of_the_refused_images_are_shown_though_none_is_kept(balanced):
     from evenset.workflows.display.image_grid import TILE_PX
     from PIL import Image
@@ -137,6 +141,7 @@ def test_some_of_the_refused_images_are_shown_though_none_is_kept(balanced):
     assert len(list(folder.glob("images-*/*.png"))) == drawn  # only what passed
 
 
+@pytest.mark.slow
 def test_what_was_not_added_can_be_added_with_the_same_settings(balanced):
     dataset, results = balanced
     found = balance_overview.outcome(dataset, results.run_key)
@@ -188,6 +193,7 @@ def test_every_reason_of_the_filters_has_words():
     assert set(balance_overview.REASONS) == set(CHECKS)
 
 
+@pytest.mark.slow
 def test_the_last_grid_is_the_picture_and_no_single_image_is(balanced):
     dataset, results = balanced
     folder = folders.run_folder(dataset, results.run_key)

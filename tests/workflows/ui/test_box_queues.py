@@ -106,6 +106,7 @@ def test_what_to_label_first_are_unlabelled_boxes(suggested):
     assert len(drawn) == 30 and set(drawn.values("ground_truth.label")) == {None}
 
 
+@pytest.mark.slow
 def test_a_name_that_counts_as_no_label_waits_too(boxed_digits):
     dataset = boxed_digits(images=20, boxes=4, labelled=40)
     names = [[name or "object" for name in own] for own in dataset.values("ground_truth.detections.label")]
@@ -209,6 +210,7 @@ def picture(url):
     return Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
 
 
+@pytest.mark.slow
 def test_a_doubled_box_is_deleted_or_kept_from_the_queue_and_brought_back(boxed_digits):
     import fiftyone as fo
 
