@@ -36,13 +36,16 @@ def fit(
         folds: fold of each labelled row, in the order of the rows [n]; one fold alone leaves DEFAULT_STRENGTH
         strength: C, in place of choosing it
     """
+    from threadpoolctl import threadpool_limits
+
     labelled = labels >= 0
     targets, basis = labels[labelled], _basis(rows[labelled])
     inputs = rows[labelled] @ basis
-    strength = strength or _choose_strength(inputs, targets, classes, folds)
-    out_of_fold = _predict_folds(inputs, targets, classes, folds, np.array([strength]))[0]
-    present, places = np.unique(targets, return_inverse=True)
-    weights = descend(inputs, places, strength)
+    with threadpool_limits(1, "blas"):  # threads wait for one another between products as small as these
+        strength = strength or _choose_strength(inputs, targets, classes, folds)
+        out_of_fold = _predict_folds(inputs, targets, classes, folds, np.array([strength]))[0]
+        present, places = np.unique(targets, return_inverse=True)
+        weights = descend(inputs, places, strength)
     return TunedRegression(_predict(weights, present, rows @ basis, classes), out_of_fold, strength)
 
 
