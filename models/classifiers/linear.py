@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .. import splits
 from ..checkpoints import load_tensors, save_tensors
 from ..errors import InvalidInput
+from . import tuned_regression
+
+FOLDS = 3
 
 
 @dataclass
 class Linear:
-    """Weights [K, D] and offsets [K] for vectors standardised by mean and std [D]."""
+    """Weights [K, D] and offsets [K] for vectors shifted by mean and divided by std [D]."""
 
     weights: np.ndarray
     offsets: np.ndarray
@@ -30,29 +33,28 @@ def train(vectors: np.ndarray, labels: np.ndarray, classes: int, seed: int = 0) 
         vectors: [N, D]
         labels: class of each vector [N]; a class without one is never predicted
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+    from threadpoolctl import threadpool_limits
 
     mean, std = vectors.mean(0), np.maximum(vectors.std(0), 1e-6)
-    scaled = (vectors - mean) / std
-    folds = min(3, int(np.bincount(labels)[np.unique(labels)].min()))
-    model: Any = LogisticRegression(max_iter=2000)
-    if folds >= 2:
-        splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-        model = GridSearchCV(model, {"C": [0.001, 0.01, 0.1, 1.0]}, scoring="neg_log_loss", cv=splitter)
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "The number of unique classes"
-        )  # many classes with few labels are common here
-        fitted = model.fit(scaled, labels)
-    best = fitted.best_estimator_ if folds >= 2 else fitted
+    scale = std * np.sqrt(vectors.shape[1])  # rows of length 1 on average, as the strengths expect
+    scaled = (vectors - mean) / scale
+    present, places = np.unique(labels, return_inverse=True)
+    with threadpool_limits(1, "blas"):
+        basis = tuned_regression.span(scaled)
+        inputs = scaled @ basis
+        strength = tuned_regression.choose_strength(inputs, places, len(present), _draw_folds(places, seed))
+        found = tuned_regression.descend(inputs, places, strength)
     weights, offsets = np.zeros((classes, vectors.shape[1])), np.full(classes, -1e9)
-    if len(best.classes_) == 2:  # scikit-learn keeps one row for two classes
-        weights[best.classes_] = np.vstack([-best.coef_, best.coef_]) / 2
-        offsets[best.classes_] = np.array([-best.intercept_[0], best.intercept_[0]]) / 2
-    else:
-        weights[best.classes_], offsets[best.classes_] = best.coef_, best.intercept_
-    return Linear(weights, offsets, mean, std)
+    weights[present], offsets[present] = (basis @ found[:-1]).T, found[-1]
+    return Linear(weights, offsets, mean, scale)
+
+
+def _draw_folds(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Fold of each row [n]; one fold alone where no class has labels for two."""
+    try:
+        return splits.folds(labels, np.arange(len(labels)), FOLDS, seed)
+    except InvalidInput:
+        return np.zeros(len(labels), dtype=np.int64)
 
 
 def predict(model: Linear, vectors: np.ndarray) -> np.ndarray:

@@ -39,25 +39,31 @@ def fit(
     from threadpoolctl import threadpool_limits
 
     labelled = labels >= 0
-    targets, basis = labels[labelled], _basis(rows[labelled])
-    inputs = rows[labelled] @ basis
+    targets = labels[labelled]
     with threadpool_limits(1, "blas"):  # threads wait for one another between products as small as these
-        strength = strength or _choose_strength(inputs, targets, classes, folds)
+        basis = span(rows[labelled])
+        inputs = rows[labelled] @ basis
+        strength = strength or choose_strength(inputs, targets, classes, folds)
         out_of_fold = _predict_folds(inputs, targets, classes, folds, np.array([strength]))[0]
         present, places = np.unique(targets, return_inverse=True)
         weights = descend(inputs, places, strength)
     return TunedRegression(_predict(weights, present, rows @ basis, classes), out_of_fold, strength)
 
 
-def _basis(inputs: np.ndarray) -> np.ndarray:
+def span(inputs: np.ndarray) -> np.ndarray:
     """Basis of the space that the rows span [d, r]: the penalty keeps weights inside it, and r columns are quicker."""
     if inputs.shape[1] <= len(inputs):
         return np.eye(inputs.shape[1], dtype=inputs.dtype)
-    return np.asarray(np.linalg.svd(inputs, full_matrices=False)[2].T)
+    return np.asarray(np.linalg.qr(inputs.T)[0])
 
 
-def _choose_strength(inputs: np.ndarray, targets: np.ndarray, classes: int, folds: np.ndarray) -> float:
-    """The strength of the least log-loss, by at most MAX_TUNING_ROWS rows."""
+def choose_strength(inputs: np.ndarray, targets: np.ndarray, classes: int, folds: np.ndarray) -> float:
+    """The strength of the least out-of-fold log-loss, by at most MAX_TUNING_ROWS rows.
+
+    Args:
+        inputs: of length 1 on average [n, d]
+        targets, folds: class and fold of each row [n]
+    """
     if len(targets) > MAX_TUNING_ROWS:
         drawn = np.sort(np.random.default_rng(0).choice(len(targets), MAX_TUNING_ROWS, replace=False))
         inputs, targets, folds = inputs[drawn], targets[drawn], folds[drawn]
