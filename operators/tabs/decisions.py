@@ -37,7 +37,7 @@ class DecisionTab(Tab):
 
     @abstractmethod
     def write(self, ctx: foo.ExecutionContext, state: dict[str, Any], action: str, label: str | None) -> bool:
-        """Writes a decision on the item that is shown; False where somebody else decided before."""
+        """Writes a decision on the item that is shown; False where it was decided before."""
 
     def _event(self, name: str) -> Any:
         return getattr(self, f"on_{self.name}_{name}")
@@ -151,10 +151,15 @@ class DecisionTab(Tab):
         except policy.Refused as error:  # the item stays, for another decision
             ctx.ops.notify(capitalize(use_labels(str(error))), variant="warning")
             return False
-        if not written:
+        if not written and not self._is_ours(ctx, state):
             ctx.ops.notify(ELSEWHERE.format(noun=state["noun"]), variant="warning")
         self.show_next(ctx)
         return written
+
+    def _is_ours(self, ctx: foo.ExecutionContext, state: dict[str, Any]) -> bool:
+        """Whether this sitting decided on the item: a list may report a choice twice, at the same moment."""
+        ctx.dataset.reload()
+        return state["id"] in sittings.decided(sitting_on(ctx, state))
 
     def _undo(self, ctx: foo.ExecutionContext, state: dict[str, Any]) -> bool:
         try:

@@ -173,7 +173,7 @@ class MistakesTab(DecisionTab):
         if label == row["given"]:
             action, label = "reject", None
         done = mistake_queue.decide(sitting_on(ctx, state), action, [row], label=label)
-        return done.changed > 0 or row["id"] in sittings.decided(sitting_on(ctx, state))  # a list may report twice
+        return done.changed > 0
 
     def on_mistakes_find(self, ctx: foo.ExecutionContext) -> None:
         params = dict(label_field=ctx.panel.state.mistakes["label_field"], view_target="DATASET")

@@ -90,7 +90,7 @@ class ReviewTab(DecisionTab):
     def write(self, ctx: foo.ExecutionContext, state: dict[str, Any], action: str, label: str | None) -> bool:
         decision = review_queue.Decision(state["id"], action, label, shown=state["label"])
         key = review_queue.decide(ctx.dataset, state["field"], state["label_field"], decision, session_name())
-        return key is not None or state["id"] in sittings.decided(sitting_on(ctx, state))  # a list may report twice
+        return key is not None
 
     def on_review_again(self, ctx: foo.ExecutionContext) -> None:
         """Shows the skipped items again."""

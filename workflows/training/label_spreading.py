@@ -11,7 +11,7 @@ from ...models.classifiers import tuned_regression
 from ...models.confidence import ensemble
 from ...models.errors import InvalidInput
 from ...models.settings import GCNSettings, LabelSpreadingSettings
-from .graph_members import build_members, default_weights
+from .graph_members import Member, build_members, default_weights
 from .graph_views import GraphViews
 
 GCN_FOLDS = 3
@@ -21,10 +21,14 @@ GCN_FOLDS = 3
 class MemberScores:
     """Scores and weight of each member."""
 
-    names: list[str]
+    members: dict[str, Member]  # fitted; by name
     log_probabilities: np.ndarray  # NaN where a sample has no vector [M, N, K]
     weights: np.ndarray  # [M]
     out_of_fold: np.ndarray  # of each training sample, by members without its label; NaN elsewhere [M, N, K]
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.members)
 
     def combined(self) -> np.ndarray:
         """Log-probabilities of the ensemble [N, K]."""
@@ -65,32 +69,23 @@ def spread_labels(
     defaults = default_weights(list(members), training_labels)
     weights = ensemble.weigh(out_of_fold[:, learnable], labels[labelled[learnable]], defaults)
     return MemberScores(
-        list(members),
+        members,
         _at(usable, np.stack([fit.scores for fit in fits]), graph_views.samples),
         weights,
         _at(labelled, out_of_fold, graph_views.samples),
     )
 
 
-def refit(
-    graph_views: GraphViews,
-    labels: np.ndarray,
-    classes: int,
-    weights: np.ndarray,
-    settings: LabelSpreadingSettings,
-    gcn_settings: GCNSettings,
-) -> np.ndarray:
-    """Log-probabilities of the ensemble on further labels, with the weights of `spread_labels` [N, K].
+def refit(graph_views: GraphViews, labels: np.ndarray, found: MemberScores) -> np.ndarray:
+    """Log-probabilities of the ensemble on further labels; weights and strengths of regularisation stay [N, K].
 
     Args:
         labels: class of each sample, -1 where unknown [N]
-        weights: of the members [M]
     """
-    usable = graph_views.usable
-    members = build_members(graph_views, classes, gcn_settings, gcn_folds=1)
-    folds = _draw_folds(labels[usable], None, settings)
-    scores = np.stack([member(labels[usable], folds).scores for member in members.values()])
-    return ensemble.combine(_at(usable, scores, graph_views.samples), weights)
+    known = labels[graph_views.usable]
+    one_fold = np.zeros((known >= 0).sum(), dtype=np.int64)  # nothing is out of fold
+    scores = np.stack([member(known, one_fold).scores for member in found.members.values()])
+    return ensemble.combine(_at(graph_views.usable, scores, graph_views.samples), found.weights)
 
 
 def _at(rows: np.ndarray, scores: np.ndarray, samples: int) -> np.ndarray:
