@@ -104,6 +104,7 @@ def test_a_bar_leads_to_the_labels_and_suggestions_of_its_class(marked_up, open_
     bar_leads_to_its_class(user, ZERO, "auto_label")
 
 
+@pytest.mark.slow
 def test_a_form_closes_at_once_and_the_panel_has_what_came_of_it(marked_up, open_app):
     user = open_app(marked_up)
     before = user.state()

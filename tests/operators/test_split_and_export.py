@@ -15,6 +15,7 @@ def refusals(lines):
     return [line["error_message"] for line in lines.values() if line["invalid"]]
 
 
+@pytest.mark.slow
 def test_a_dataset_is_split_and_exported_by_two_forms(app, digits, tmp_path):
     dataset = digits(120, labelled=100)
     assert refusals(app.form(dataset, "split_dataset")) == []

@@ -111,6 +111,7 @@ def test_a_view_is_a_part_of_the_samples(clusters):
     assert [value is None for value in columns(dataset, "label")[0]] == [False] * 80 + [True] * 20
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_fields_twice(clusters):
     dataset = clusters(300, 150, spread=1.6)
     names = ("label", "confidence", "status", "margin")
@@ -135,6 +136,7 @@ def test_a_promise_is_kept_on_hidden_labels(clusters):
     assert right[status == "review"].mean() < right[status == "accepted"].mean()
 
 
+@pytest.mark.slow
 def test_a_promise_is_broken_in_alpha_of_the_trials_at_most():
     """One model, and a new draw of held-out and hidden samples for each trial, decided as auto_label decides."""
     rng = np.random.default_rng(0)
@@ -419,6 +421,7 @@ def test_a_source_of_scores_that_is_none_is_refused(shelf, refused):
         auto_label(new, run=trained.run_key, embeddings="short", progress=False)
 
 
+@pytest.mark.slow
 def test_a_run_that_trained_nothing_has_no_checkpoint(shelf, refused):
     _, trained, new = shelf
     again = auto_label(new, run=trained.run_key, progress=False)
@@ -426,6 +429,7 @@ def test_a_run_that_trained_nothing_has_no_checkpoint(shelf, refused):
         auto_label(new, run=f"{new.name}/{again.run_key}", output_field="other", progress=False)
 
 
+@pytest.mark.slow
 def test_generated_samples_are_left_out_and_counted(clusters):
     import fiftyone as fo
 

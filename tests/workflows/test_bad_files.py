@@ -172,6 +172,7 @@ def test_paths_with_spaces_unicode_and_links(digits, tmp_path, learn):
     assert dataset.values("odd.margin") == dataset.values("plain.margin")
 
 
+@pytest.mark.slow
 def test_a_link_that_leads_nowhere_or_in_a_circle_is_skipped(digits, tmp_path):
     dataset = digits(40, labelled=30)
     ids, paths = dataset.values(["id", "filepath"])

@@ -78,6 +78,7 @@ def test_augmented_photos_are_files_like_their_originals_and_no_network_is_train
     assert everything(photos) == before
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_files_and_another_others(photos):
     def files(**settings):
         results = augmented(photos, **settings)

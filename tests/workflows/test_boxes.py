@@ -313,6 +313,7 @@ def test_patches_are_labelled_alone(few):
     assert sorted(flat(dataset, "auto_label.item")) == sorted(view.values("id"))
 
 
+@pytest.mark.slow
 def test_a_name_that_counts_as_no_label_is_replaced_by_a_review(few):
     dataset, vectors, truth = few
     names = [[name or "object" for name in own] for own in dataset.values("ground_truth.detections.label")]

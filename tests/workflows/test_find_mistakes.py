@@ -122,6 +122,7 @@ def test_unlabelled_samples_are_not_judged(clusters):
     assert dataset.exists("ground_truth", False).count("mistake") == 0
 
 
+@pytest.mark.slow
 def test_the_seed_fixes_every_field(corrupted):
     find(corrupted, output_field="first")
     find(corrupted, output_field="second")
@@ -150,6 +151,7 @@ def test_a_vector_that_is_the_label_of_its_own_group_is_of_no_use(clusters):
     assert "nearly the same" not in str(dataset.values("together.reason"))
 
 
+@pytest.mark.slow
 def test_changing_a_label_does_not_change_what_its_own_judges_say(clusters):
     """The verdict on a sample may change with its label, the model's word and its neighbours' may not."""
     dataset = clusters(200, 200)
@@ -248,6 +250,7 @@ def test_a_label_that_is_confirmed_leaves_the_flag_of_its_near_duplicate(corrupt
     assert corrupted[second].mistake.is_issue and corrupted[second].mistake.label == label
 
 
+@pytest.mark.slow
 def test_where_a_person_called_the_flagged_one_right_the_other_is_flagged_next(corrupted):
     first, second = duplicated(corrupted, "right", "wrong")
     find(corrupted)

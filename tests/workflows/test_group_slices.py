@@ -72,6 +72,7 @@ def test_a_slice_is_labelled_reviewed_and_undone_and_the_others_stay(grouped, ev
     assert grouped.group_slice == "left" and "auto_label" not in grouped.get_field_schema()
 
 
+@pytest.mark.slow
 def test_saved_views_show_the_slice_and_name_it_to_the_next_call(grouped):
     results = auto_label(grouped, "ground_truth", **LABEL)
     for status in ("accepted", "review"):

@@ -302,6 +302,7 @@ def test_a_review_that_is_stopped_leaves_no_label_and_can_be_resumed(suggested, 
     assert everything(suggested) == before
 
 
+@pytest.mark.slow
 def test_a_review_that_is_killed_goes_on(suggested, everything, elsewhere):
     before = everything(suggested)
     accepted = with_status(suggested, "accepted").values("id")

@@ -273,6 +273,7 @@ def test_a_tag_that_was_edited_meanwhile_is_neither_written_nor_undone(flagged):
     assert undone.edited == [flag.item] and tags_of(flagged)[sample_id].count(name) == 1
 
 
+@pytest.mark.slow
 def test_removed_tags_come_back_at_their_places(tagged):
     dataset = tagged(n=200, known=200)
     plant(dataset, 10)

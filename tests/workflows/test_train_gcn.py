@@ -302,6 +302,7 @@ def test_too_small_images_are_refused_where_the_size_is_told_and_fail_with_the_r
     assert train(dataset, size_px=16, **small).abstained == 0
 
 
+@pytest.mark.slow
 def test_images_of_one_colour_are_predicted_and_bad_files_are_left_out(digits):
     dataset = digits(n=60, size_px=16, labelled=40)
     ids, paths = dataset.values(["id", "filepath"])

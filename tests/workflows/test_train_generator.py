@@ -326,6 +326,7 @@ def test_a_generator_that_saw_every_file_of_another_dataset_is_refused_there(dig
         other.delete()
 
 
+@pytest.mark.slow
 def test_real_images_are_read_as_the_generator_saw_them(digits, read):
     generator = train(digits, autocontrast=True).run_key
     balance(digits, generator=generator, measure_benefit=False)
@@ -358,6 +359,7 @@ def test_files_of_a_run_that_was_deleted_are_not_named_again(digits):
     assert found[0] and not found[0] & found[1]
 
 
+@pytest.mark.slow
 def test_an_exported_generator_draws_and_says_that_nobody_knows_what_it_saw(digits, tmp_path):
     from evenset.models.diffusion import training
 

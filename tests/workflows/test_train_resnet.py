@@ -88,6 +88,7 @@ def test_vectors_that_learned_from_labels_are_refused_where_held_out_labels_have
     assert any("the accuracy is too good" in note for note in results.notes)
 
 
+@pytest.mark.slow
 def test_the_checkpoint_holds_all_that_it_takes_to_predict_the_same(digits):
     dataset = digits(n=60, labelled=40)
     results = train(dataset, embeddings_field="vector", grayscale=True)
@@ -103,6 +104,7 @@ def test_the_checkpoint_holds_all_that_it_takes_to_predict_the_same(digits):
     assert np.allclose(found[2], np.stack(dataset.values("vector")), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_another_run_predicts_by_the_checkpoint(digits):
     dataset = digits(n=60, labelled=40)
     trained = train(dataset, logit_adjustment=0.0)
@@ -198,6 +200,7 @@ def test_near_duplicates_stay_on_one_side(digit_files, make_dataset):
     assert set(parts[:, 0]) == {Split.TRAIN, Split.VALIDATION, Split.HELD_OUT}
 
 
+@pytest.mark.slow
 def test_a_class_with_one_label_is_learned_from(digits):
     dataset = digits(n=60, labelled=50)
     sample = dataset.first()
@@ -250,6 +253,7 @@ TRAINING = """
 """
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_and_ends_bit_for_bit_as_one_that_was_not(digits, elsewhere):
     dataset = digits(n=80, labelled=60)
     dataset.limit(10).tag_samples("check")

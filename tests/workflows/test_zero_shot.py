@@ -110,6 +110,7 @@ def test_what_was_reviewed_teaches_the_next_round(colours, encoder):
     assert not dataset.has_field("second.review_rank") and accuracy(dataset, "second") > 0.85
 
 
+@pytest.mark.slow
 def test_labels_that_a_start_without_labels_has_not_seen_calibrate_its_next_round(colours, encoder):
     dataset = colours(150, noise=20.0)
     label(dataset)
@@ -153,6 +154,7 @@ def test_a_wrong_text_encoder_does_no_harm(colours, encoder, monkeypatch):
 TEXT_VECTORS = ColourEncoder.text_vectors
 
 
+@pytest.mark.slow
 def test_an_unreadable_image_is_listed_and_gets_no_suggestion(colours, encoder):
     dataset = colours()
     sample = dataset.first()
@@ -185,6 +187,7 @@ def test_a_stopped_start_encodes_each_image_once(colours, encoder):
     assert encoder.encoded == 90 and load_results(dataset, FIRST).review == 90
 
 
+@pytest.mark.slow
 def test_its_model_serves_another_dataset(colours, encoder):
     dataset, other = colours(150, labelled=60, noise=20.0), colours(30)
     label(dataset)

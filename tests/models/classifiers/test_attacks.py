@@ -104,6 +104,7 @@ def test_adversarial_training_resists_fgsm_better_on_digits(tmp_path):
     assert accuracies[True] >= accuracies[False] + 0.1  # .28 and .53, when this was written
 
 
+@pytest.mark.slow
 def test_a_training_that_is_adversarial_is_the_same_twice(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (16, 1, 8, 8)).astype("uint8")
     settings = ResNetSettings(

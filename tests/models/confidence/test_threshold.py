@@ -117,6 +117,7 @@ def test_the_bounds_of_a_large_pool_are_the_exact_binomial_ones():
     assert threshold.finite_bounds(0, 0, 50, 0.1) == threshold.finite_bounds(5, 5, 0, 0.1) == (0.0, 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Fixed sequence testing requires", "ignore:No predict parameters were found")
 def test_mapie_tests_the_same_and_keeps_the_same_promise():
     """The oracle: mapie's Learn-then-Test control of precision, over the cuts that are ours."""

@@ -272,6 +272,7 @@ def test_drawings_stay_inside_their_frame_whatever_the_numbers():
             assert 0 <= left <= left + float(rect.get("width")) <= svg.WIDTH and 0 <= top < height
 
 
+@pytest.mark.slow
 def test_plotly_and_pandas_wait_for_their_first_use():
     code = "import sys, evenset; evenset.AutoLabelResults; print([n for n in ('plotly', 'torch') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

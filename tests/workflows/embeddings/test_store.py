@@ -149,6 +149,7 @@ def test_vectors_are_deleted_by_the_name_of_their_encoder(digits, tiny):
     assert list_embeddings(dataset).rows == []
 
 
+@pytest.mark.slow
 def test_the_vectors_of_a_deleted_dataset_are_cleaned_with_its_runs(digits, tiny):
     dataset = digits(40, 16, labelled=30)
     results = label(dataset, tiny)

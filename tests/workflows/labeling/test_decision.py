@@ -36,6 +36,7 @@ def drawn(rng: np.random.Generator, tuning: int, held: int, hidden: int) -> tupl
     return labels, predictions, truth
 
 
+@pytest.mark.slow
 def test_the_promise_holds_with_members_neighbours_and_a_fitted_order():
     rng = np.random.default_rng(0)
     broken = accepted = 0

@@ -171,6 +171,7 @@ def test_tags_that_were_edited_since_stay_as_they_are_after_the_undo(suggest):
     assert names_of(dataset) == [["b", "a"], ["b"], [], None, ["a", "b", "c"]]
 
 
+@pytest.mark.slow
 def test_two_reviews_of_one_sample_are_undone_in_either_order(suggest):
     for order in (0, 1):
         dataset = suggest([(3, "a", "add"), (3, "b", "add")])

@@ -75,6 +75,7 @@ def test_a_target_for_a_field_that_is_gone_is_refused(suggested, refused):
         retarget.retarget(suggested, "evenset_auto_label_1", 0.8)
 
 
+@pytest.mark.slow
 def test_a_run_without_files_says_so_and_is_deleted(suggested, flagged, refused):
     for dataset, key, field in ((suggested, "evenset_auto_label_1", "auto_label"),
                                 (flagged, "evenset_find_mistakes_1", "mistake")):  # fmt: skip

@@ -74,6 +74,7 @@ def test_a_worker_takes_any_view_and_any_name(clusters):
     assert records.read_record(dataset, job.run_key).inputs["classes"] == classes
 
 
+@pytest.mark.slow
 def test_a_bad_argument_comes_back_as_a_sentence_and_no_field_is_left(clusters):
     dataset = clusters()
 

@@ -174,6 +174,7 @@ def many_labels(digits, monkeypatch):
 QUICK = dict(epochs=1, min_updates=1, calibration_fraction=0.2, progress=False)
 
 
+@pytest.mark.slow
 def test_with_many_labels_a_resnet_takes_part_beside_the_vectors(many_labels):
     results = auto_label(many_labels, "ground_truth", **QUICK)
     weights = {row["member"]: row["weight"] for row in results.members}

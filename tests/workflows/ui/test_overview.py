@@ -59,6 +59,7 @@ def test_a_view_is_counted_with_its_samples_that_nothing_is_suggested_for(pets):
     assert overview.count(pets.match_tags("rejected"), "ground_truth", "said").samples == 0
 
 
+@pytest.mark.slow
 def test_no_label_is_offered_to_what_cannot_be_read(tmp_path, make_dataset):
     rng, paths, truth = np.random.default_rng(0), [], np.arange(60) % 2
     for number, light in enumerate(truth):

@@ -92,6 +92,7 @@ def test_of_what_was_decided_at_once_an_edited_label_stays_alone(flagged):
     assert labels(flagged, *ids) == ["edited", "edited", *[row["given"] for row in four[2:]]]
 
 
+@pytest.mark.slow
 def test_a_flag_that_a_decision_settles_is_undone_with_it(flagged, everything):
     one, two = flagged.skip(50).limit(2).values("id")
     flagged.set_values("vector", {two: flagged[one].vector}, key_field="id")
