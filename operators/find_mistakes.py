@@ -7,7 +7,14 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..models.settings import BoxSettings, GraphSettings, ImageSettings, MistakeSettings, ResNetSettings
+from ..models.settings import (
+    BoxSettings,
+    GeometrySettings,
+    GraphSettings,
+    ImageSettings,
+    MistakeSettings,
+    ResNetSettings,
+)
 from ..workflows.data import items
 from ..workflows.display.tables import counted
 from ..workflows.training.auto_embeddings import AUTO
@@ -32,7 +39,7 @@ from .forms.sections import ONLY_RESNET, ask_sections
 from .forms.settings import ask_settings, read_settings
 
 INPUTS = ("label_field", "output_field", "embeddings", "group_field", "predictions", "unlabelled")
-KINDS = (ImageSettings, ResNetSettings, GraphSettings, MistakeSettings, BoxSettings)
+KINDS = (ImageSettings, ResNetSettings, GraphSettings, MistakeSettings, BoxSettings, GeometrySettings)
 
 
 class FindMistakes(foo.Operator):

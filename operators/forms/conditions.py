@@ -7,7 +7,7 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
-from ...models.settings import BoxSettings, PasteSettings, TagSettings
+from ...models.settings import BoxSettings, GeometrySettings, PasteSettings, TagSettings
 from ...models.synthetic import AddPolicy, Origin
 from ...workflows.data import items
 from ..display.wording import SETTINGS_CLASSES
@@ -15,7 +15,7 @@ from .form import Form
 
 Value = Callable[[str], Any]  # the value of another line of the form
 
-OF_BOXES = tuple(item.name for item in fields(BoxSettings))  # where the labels are of boxes
+OF_BOXES = tuple(item.name for kind in (BoxSettings, GeometrySettings) for item in fields(kind))  # where the labels are of boxes
 OF_TAGS = tuple(item.name for item in fields(TagSettings))  # where they are tags
 DEFAULTS = {item.name: item.default for kind in reversed(SETTINGS_CLASSES) for item in fields(kind)}
 
@@ -63,6 +63,9 @@ CONDITIONS: dict[str, Callable[[Value], bool]] = {
     "filter_augmented": lambda value: not draws(value) and not pastes(value),
     "generate_from_few": draws,
     "keep_rejected": filters,
+    "duplicate_iou": lambda value: bool(value("geometry")),
+    "min_match_iou": lambda value: bool(value("predictions")),
+    "moved_below_iou": lambda value: bool(value("predictions")),
 }
 for condition, names in {
     (lambda value: value("nodes") == "patches"): ("grid", "train_backbone"),
@@ -83,8 +86,8 @@ def applies(form: Form, name: str, lines: Mapping[str, str] = MappingProxyType({
     Args:
         lines: name of the line of a setting, where it is another than the setting's
     """
-    if name in OF_BOXES:
-        return items.has_boxes(form.ctx.dataset, form.label_field)
+    if name in OF_BOXES and not items.has_boxes(form.ctx.dataset, form.label_field):
+        return False
     if name in OF_TAGS:
         return items.has_tags(form.ctx.dataset, form.label_field)
     condition = CONDITIONS.get(name)

@@ -46,6 +46,9 @@ SECTIONS = (
     Section("Copies", "Format of the copies", ("format", "jpeg_quality", "show_in_grid")),
     Section("Files", "How the files are written", ("decode_images", "escape_formulas")),
     Section("Boxes", "How each box is cut from its image", ("box_margin", "box_shape", "min_box_px")),
+    Section("Geometry", "When a box is doubled or badly placed", (
+        "geometry", "duplicate_iou", "min_match_iou", "moved_below_iou",
+    )),
     Section("Images", "What a network sees of each image", (
         "size_px", "fit", "grayscale", "denoise", "denoise_strength", "autocontrast",
     )),

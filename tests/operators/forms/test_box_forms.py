@@ -61,6 +61,12 @@ def test_the_field_of_a_detector_is_offered_for_boxes_where_it_has_confidences(a
 
     choices = [choice["value"] for choice in lines["predictions"]["view"]["choices"]]
     assert choices == ["", "detector"] and not lines["predictions"]["required"]
+    of_detector = {"min_match_iou", "moved_below_iou"}
+    more = dict(label_field="ground_truth", more=True)
+    without, beside = (app.form(dataset, "find_mistakes", {**more, **it}) for it in ({}, dict(predictions="detector")))
+    assert {"geometry", "duplicate_iou"} <= set(without) and of_detector.isdisjoint(without)
+    assert of_detector <= set(beside)
+    assert "duplicate_iou" not in app.form(dataset, "find_mistakes", dict(more, geometry=False))
     assert "predictions" not in app.form(dataset, "find_mistakes", dict(label_field="weather"))
 
 
