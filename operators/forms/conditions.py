@@ -15,7 +15,9 @@ from .form import Form
 
 Value = Callable[[str], Any]  # the value of another line of the form
 
-OF_BOXES = tuple(item.name for kind in (BoxSettings, GeometrySettings) for item in fields(kind))  # where the labels are of boxes
+OF_BOXES = tuple(
+    item.name for kind in (BoxSettings, GeometrySettings) for item in fields(kind)
+)  # where the labels are of boxes
 OF_TAGS = tuple(item.name for item in fields(TagSettings))  # where they are tags
 DEFAULTS = {item.name: item.default for kind in reversed(SETTINGS_CLASSES) for item in fields(kind)}
 
