@@ -75,7 +75,7 @@ def test_a_stopped_run_keeps_its_weights(two):
 def test_a_checkpoint_predicts_by_the_weights_that_it_learned_with(two):
     earlier = auto_label(two, "ground_truth", embeddings=["vector", "noise"], progress=False)
     auto_label(two, run=earlier.run_key, output_field="by_run", progress=False)
-    assert right(two, "by_run") > 0.9
+    assert right(two, "by_run") > 0.85
 
 
 def test_few_labels_leave_equal_weights(clusters):
