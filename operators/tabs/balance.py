@@ -23,6 +23,7 @@ from .label_field import NO_FIELD, show_field_choice, subject_of
 from .tab import Tab, open_form
 
 TARGETS = {name: FORM_TARGETS[name] for name in ("majority", "median")}
+NO_TAGS = "Tags are not balanced: a new image of a rare tag would add the tags beside it too."
 
 
 class BalanceTab(Tab):
@@ -37,8 +38,8 @@ class BalanceTab(Tab):
         ratio = BalanceSettings().max_ratio
         tag = training_set.train_tag(overview.finished(ctx.dataset, field)) if field else ""
         samples = training_set.tagged(ctx.dataset, tag)
-        plan = balance.of_samples(samples, field, target, ratio) if field else None
         noun = items.noun(ctx.dataset, field)
+        plan = balance.of_samples(samples, field, target, ratio) if field and noun != items.TAG else None
         state: dict[str, Any] = dict(fields=fields, field=field, names=[], outcome=None, tag=tag, noun=noun)
         if plan and field:
             rows, hidden = form.rows_to_draw(plan)
@@ -55,7 +56,8 @@ class BalanceTab(Tab):
     def show(self, ctx: foo.ExecutionContext, page: types.Object) -> None:
         state = ctx.panel.state.balance or {}
         if not state.get("names"):
-            sentence = NO_LABELS.format(noun=state.get("noun") or items.SAMPLE)
+            noun = state.get("noun") or items.SAMPLE
+            sentence = NO_TAGS if noun == items.TAG else NO_LABELS[noun]
             widgets.note(page, "info", sentence if state.get("field") else NO_FIELD)
             show_field_choice(page, state.get("fields") or {}, self.panel.on_label_field)
             return

@@ -72,7 +72,7 @@ class DecisionTab(Tab):
             line.md(widgets.escape(item["label"]), name=f"near_label_{place}")
 
     def show_actions(self, page: types.Object, state: dict[str, Any]) -> None:
-        """Draws the buttons, the keys and the list of classes."""
+        """Draws the buttons, the keys and the list of classes; a tag is there or not, and has none."""
         buttons = page.h_stack(f"{self.name}_actions", gap=1, align_y="center")
         for action, icon, variant in BUTTONS:
             buttons.btn(f"{self.name}_{action}", label=capitalize(self.words[action]), icon=icon, variant=variant,
@@ -81,12 +81,15 @@ class DecisionTab(Tab):
             buttons.btn(f"{self.name}_open", label="Open the image", icon="open_in_full", variant="outlined",
                         on_click=self._event("open"))  # fmt: skip
         self.show_keys(page, state)
+        if state["noun"] == items.TAG:
+            return
         classes = {name: name for name in state["classes"]}
         widgets.dropdown(page, f"correct_{state['id']}", classes, "Correct to", self._event("correct"))
 
     def show_keys(self, page: types.Object, state: dict[str, Any]) -> None:
         """Draws the keys, with the component that listens to them (panel.js)."""
-        actions = ["accept", "skip", "reject", "correct"] if state["id"] else []
+        actions = ["accept", "skip", "reject"] if state["id"] else []
+        actions += ["correct"] if state["id"] and state["noun"] != items.TAG else []
         actions += ["undo"] if state["done"] else []
         view = types.View(
             component="EvensetKeys", composite_view=True, on_key=self._event("act"), turn=state["turn"],

@@ -14,8 +14,8 @@ from ..display import widgets
 from ..forms.fields import label_fields, names_shown
 
 NO_FIELD = (
-    "There is no label field yet: add one of Classification or Detections, and label a few of each class. Tags "
-    "(Classifications) are not shown here: their forms are Auto-label, Find mistakes, Review labels and Split dataset."
+    "There is no label field yet: add one of Classification, Detections or Classifications, and label a few of each "
+    "class."
 )
 
 
@@ -29,7 +29,7 @@ class Subject(NamedTuple):
 
 def offered_fields(dataset: Any) -> dict[str, str]:
     """The label fields, with what a list says of each."""
-    return names_shown(dataset, label_fields(dataset, boxes=True))
+    return names_shown(dataset, label_fields(dataset, boxes=True, tags=True))
 
 
 def chosen_field(ctx: foo.ExecutionContext, fields: Collection[str]) -> str | None:

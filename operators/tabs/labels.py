@@ -25,6 +25,14 @@ from .tab import Tab, open_form
 
 TARGET = AutoLabelSettings.__dataclass_fields__["target_precision"].metadata
 STEP, FINE_STEP = 0.01, 0.001  # of the slider
+NO_SUGGESTIONS = {
+    noun: f"There are no suggestions yet: Auto-label suggests {what} for every {of} without {one}."
+    for noun, what, of, one in (
+        (items.SAMPLE, "a label", "sample", "one"),
+        (items.BOX, "a label", "box", "one"),
+        (items.TAG, "tags", "sample", "any"),
+    )
+}
 
 
 class LabelsTab(Tab):
@@ -37,6 +45,12 @@ class LabelsTab(Tab):
         noun = items.noun(ctx.dataset, field)
         if field is None or run is None:
             ctx.panel.state.labels = dict(fields=fields, field=field, key=None, noun=noun)
+            return
+        if noun == items.TAG:
+            ctx.panel.state.labels = dict(
+                fields=fields, field=field, key=run.key, noun=noun,
+                tags=describe_tags(lookup.read_results(ctx.dataset, run.key)),
+            )  # fmt: skip
             return
         results = lookup.read_results(ctx.dataset, run.key)
         target, before = results["target_precision"], ctx.panel.state.labels or {}
@@ -68,13 +82,18 @@ class LabelsTab(Tab):
         state = ctx.panel.state.labels or {}
         if not state.get("key"):
             noun = state.get("noun", items.SAMPLE)
-            sentence = f"There are no suggestions yet: Auto-label suggests a label for every {noun} without one."
+            sentence = NO_SUGGESTIONS[noun]
             widgets.note(page, "info", sentence if state.get("field") else NO_FIELD)
             show_field_choice(page, state.get("fields") or {}, self.panel.on_label_field)
             if state.get("field"):
                 page.btn("auto_label", label="Auto-label", variant="contained", on_click=self.on_labels_auto)
             return
         show_field_choice(page, state["fields"], self.panel.on_label_field)
+        if state["noun"] == items.TAG:
+            widgets.heading(page, state["tags"])
+            widgets.text(page, "Each tag has a threshold of its own: Auto-label asks for the target precision.")
+            page.btn("auto_label", label="Auto-label", variant="contained", on_click=self.on_labels_auto)
+            return
         if state["error"]:
             widgets.note(page, "warning", state["error"])
         elif state["preview"]:
@@ -146,6 +165,11 @@ class LabelsTab(Tab):
         require_fields(ctx.dataset, field, state["field"])
         view = class_views.disagreeing(ctx.dataset, state["field"], field, names[row], names[int(column)])
         self.panel.set_view(ctx, view=view)
+
+
+def describe_tags(results: dict[str, Any]) -> str:
+    """The tags that a run accepted and left to review, in a sentence."""
+    return f"{counted(results['accepted'], 'tag', 'is', 'are')} accepted, and {results['review']:,} left to review"
 
 
 def describe_target(change: dict[str, Any]) -> str:

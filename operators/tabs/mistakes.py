@@ -10,12 +10,13 @@ import fiftyone.operators.types as types
 
 from ...models.settings import ReviewSettings
 from ...workflows.data import items
-from ...workflows.data.box_kinds import Correction, correction_of
-from ...workflows.display.tables import counted
+from ...workflows.data.box_kinds import Correction, TagKind, correction_of
+from ...workflows.display.tables import counted, plural
 from ...workflows.mistakes.class_size import MIN_CLASS_LABELS, too_small
 from ...workflows.reviewing import policy
 from ...workflows.runs import lookup
 from ...workflows.ui import class_views, mistake_queue, review_order, sittings
+from ...workflows.ui.checklist import LABEL
 from ...workflows.ui.sittings import Sitting
 from ..display import widgets
 from ..display.wording import capitalize, setting_help, setting_label, use_labels
@@ -28,6 +29,8 @@ ROWS, THUMBNAIL_PX = 8, 96  # of a page
 MAX_CLASSES = 8  # named in a sentence
 FORCE = next(item for item in fields(ReviewSettings) if item.name == "force")
 LABEL_KIND = "label"  # of a flag: the label is wrong, and nothing else
+COMPARED = {TagKind.MISSING: "Nearest samples with it:", TagKind.EXTRA: "Nearest samples without it:"}  # of a tag
+TAGS = {TagKind.MISSING: "**{}** may be missing", TagKind.EXTRA: "**{}** may not belong there"}
 PAST = {"accept": "applied", "reject": "dismissed"}
 
 
@@ -55,7 +58,7 @@ class MistakesTab(DecisionTab):
             state.update(
                 vars(page), run_key=run.key, field=sitting.field, view=results["views"]["mistakes"],
                 judged=results["judged"], dismissed=results.get("dismissed", 0), id=None,
-                small=too_small(results["rows"]),
+                small={} if noun == items.TAG else too_small(results["rows"]),
             )  # fmt: skip
             if page.rows:
                 state.update(describe_flagged(ctx.dataset, state))
@@ -95,10 +98,10 @@ class MistakesTab(DecisionTab):
     def _show_flagged(self, page: types.Object, state: dict[str, Any]) -> None:
         """Draws the label that keys and buttons decide."""
         row = state["rows"][0]
-        self.show_images(page, state, "Labelled otherwise:")
+        self.show_images(page, state, COMPARED.get(row["kind"], "Labelled otherwise:"))
         widgets.text(page, describe_row(row))
         correction = correction_of(row["kind"])
-        if correction != Correction.RELABEL:
+        if correction != Correction.RELABEL and state["noun"] == items.BOX:
             widgets.text(page, f"{capitalize(self.words['accept'])} {correction.value} the box.")
         if row["given"] in state["small"]:
             widgets.note(page, "warning", f"{row['given']!r} is too small to judge: decide by the image.")
@@ -233,23 +236,20 @@ def describe_flagged(dataset: Any, state: dict[str, Any]) -> dict[str, Any]:
     """Image, suggestion, classes and contradicting items of the page's first label."""
     row, field, label_field = state["rows"][0], state["field"], state["label_field"]
     near = review_order.contradictions(dataset, field, label_field, row)
+    own = dict(id=row["id"], path=row["path"], label=row["suggestion"], near=near, suggested_box=row["suggested_box"])
+    if items.has_tags(dataset, label_field):
+        return {**own, "classes": [], "numbered": []}
     counts = mistake_queue.classes_of(dataset, field, label_field)
     frequent = sorted(counts, key=lambda name: -counts[name])
     numbered = number_keys([*counts], [*[item["label"] for item in near], *frequent], row["suggestion"])
-    return dict(
-        id=row["id"],
-        path=row["path"],
-        label=row["suggestion"],
-        near=near,
-        classes=[*counts],
-        numbered=numbered,
-        suggested_box=row["suggested_box"],
-    )
+    return {**own, "classes": [*counts], "numbered": numbered}
 
 
 def describe_row(row: dict[str, Any]) -> str:
     """A flagged label, its suggestion and the reason, as Markdown."""
     label, suggestion, reason = (widgets.escape(row[name]) for name in ("given", "suggestion", "reason"))
+    if row["kind"] in TAGS:
+        return f"{TAGS[row['kind']].format(suggestion)} (mistakenness {row['mistakenness']:.2f})  \n{reason}"
     label = "no box" if row["given"] is None else label
     other = "" if row["suggestion"] in (None, row["given"]) else f" → **{suggestion}**"
     kind = "" if row["kind"] in (None, LABEL_KIND) else f"{row['kind']}, "
@@ -271,9 +271,9 @@ def ask_before_applying(dataset: Any, label_field: str, rows: list[dict[str, Any
 def describe_count(state: dict[str, Any]) -> str:
     """The number of labels that wait for a decision."""
     if not state["count"]:
-        return f"All labels flagged by {state['run_key']} are decided"
+        return f"All {plural(LABEL[state['noun']])} flagged by {state['run_key']} are decided"
     verb = "waits" if state["count"] == 1 else "wait"
-    return f"{state['count']:,} of {counted(state['judged'], 'label')} {verb} for a decision"
+    return f"{state['count']:,} of {counted(state['judged'], LABEL[state['noun']])} {verb} for a decision"
 
 
 def describe_unlisted(state: dict[str, Any]) -> list[str]:

@@ -79,7 +79,7 @@ class OverviewTab(Tab):
             widgets.note(page, "info", text)
         if state["names"]:
             self._show_pages(page, state)
-            things = plural(state["noun"] if state["noun"] == items.BOX else "image")
+            things = plural("image" if state["noun"] == items.SAMPLE else state["noun"])
             chart = (state["bars"], charts.bar_layout(state["names"], things))
             charts.draw(page, "overview_bars", f"Bars: {things} of each class by state", chart, self.on_overview_bar)
 
@@ -232,9 +232,12 @@ def describe_totals(state: dict[str, Any]) -> list[str]:
     """The counts in words; those of suggestions stand in the steps."""
     totals = state["totals"]
     labelled = "labelled"
-    if state["noun"] == items.BOX:
+    without = "without a label"
+    if state["noun"] == items.TAG:
+        labelled, without = "tags", "samples without tags"
+    elif state["noun"] == items.BOX:
         labelled = f"of {counted(totals['labelled'] + state['unlabelled'], items.BOX)} labelled"
-    counts = {labelled: totals["labelled"], "without a label": state["unlabelled"], "synthetic": totals[SYNTHETIC]}
+    counts = {labelled: totals["labelled"], without: state["unlabelled"], "synthetic": totals[SYNTHETIC]}
     lines = {name: f"**{count:,}** {name}" for name, count in counts.items() if count}
     if state["marked"] is not None:
         lines["view"] = f"**{state['marked']:,}** in the view"

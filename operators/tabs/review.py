@@ -10,6 +10,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...workflows.data import items
+from ...workflows.data.box_kinds import KIND, TagKind
 from ...workflows.data.status import Status
 from ...workflows.display.tables import plural
 from ...workflows.runs import lookup
@@ -20,6 +21,13 @@ from ..display.wording import capitalize
 from .class_keys import number_keys
 from .decisions import DecisionTab, session_name, sitting_on
 from .label_field import NO_FIELD, show_field_choice, subject_of
+
+NEAREST = {  # title of the items to compare with
+    items.SAMPLE: "Nearest labelled samples:",
+    items.BOX: "Nearest labelled boxes:",
+    items.TAG: "Nearest tagged samples:",
+}
+SUGGESTED = {TagKind.MISSING: "Add the tag **{}**", TagKind.EXTRA: "Remove the tag **{}**"}  # by kind
 
 
 class ReviewTab(DecisionTab):
@@ -68,14 +76,15 @@ class ReviewTab(DecisionTab):
         line = page.h_stack("review_counts", gap=2, align_y="center")
         widgets.heading(line, f"{state['done']:,} reviewed, {state['waiting']:,} to go")
         self.show_undo(line, state)
-        if state["done"]:
+        if state["done"] and state["noun"] != items.TAG:
             line.btn("review_learn", label="Learn from these", icon="school", variant="outlined",
                      on_click=self.on_review_learn)  # fmt: skip
 
     def _show_item(self, page: types.Object, state: dict[str, Any]) -> None:
-        self.show_images(page, state, f"Nearest labelled {plural(state['noun'])}:")
+        self.show_images(page, state, NEAREST[state["noun"]])
         confidence = "" if state["confidence"] is None else f", confidence {100 * state['confidence']:.0f} %"
-        widgets.text(page, f"Suggested: **{widgets.escape(state['label'])}**{confidence}")
+        suggested = SUGGESTED.get(state["kind"], "Suggested: **{}**").format(widgets.escape(state["label"]))
+        widgets.text(page, f"{suggested}{confidence}")
         self.show_actions(page, state)
 
     def on_review_act(self, ctx: foo.ExecutionContext) -> dict[str, bool]:
@@ -114,9 +123,13 @@ def describe_item(dataset: Any, field: str, label_field: str, item_id: str) -> d
     """Image, suggestion, classes and nearest labelled items of the one under review."""
     models = [f"{field}.{name}_label" for name in ("resnet", "gcn")]
     models = [path for path in models if dataset.has_field(items.leaf(dataset, path))]
-    columns = ["filepath", f"{field}.label", f"{field}.confidence", *models]
+    has_tags = items.has_tags(dataset, label_field)
+    columns = ["filepath", f"{field}.label", f"{field}.confidence", *([f"{field}.{KIND}"] if has_tags else models)]
     view = items.holding(dataset, field, [item_id])
     (path,), (label,), (confidence,), *predicted = item_images.values(view, label_field, columns, field)
+    if has_tags:
+        near = review_order.neighbours(dataset, field, label_field, item_id)
+        return dict(path=path, label=label, confidence=confidence, kind=predicted[0][0], near=near, classes=[])
     unlabelled = lookup.unlabelled_name(dataset, field)
     with ThreadPoolExecutor() as threads:
         counts = threads.submit(overview.count, dataset, label_field, field, unlabelled)
@@ -128,4 +141,6 @@ def describe_item(dataset: Any, field: str, label_field: str, item_id: str) -> d
     likely += [name for counter in (nearby, frequent) for name, _ in counter.most_common()]
     classes = sorted({*by_class, label})
     numbered = number_keys(classes, likely, label)
-    return dict(path=path, label=label, confidence=confidence, classes=classes, near=near, numbered=numbered)
+    return dict(
+        path=path, label=label, confidence=confidence, kind=None, classes=classes, near=near, numbered=numbered
+    )  # fmt: skip

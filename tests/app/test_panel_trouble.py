@@ -26,7 +26,7 @@ from playwright.sync_api import TimeoutError, expect
 
 MINUTE = 60_000  # milliseconds
 TABS = ("Overview", "Labels", "Review", "Mistakes", "Balance", "Runs")
-NO_FIELD = "There is no label field yet: add one of Classification or Detections"
+NO_FIELD = "There is no label field yet: add one of Classification, Detections or Classifications"
 REMOVED = "was removed"
 BROKEN = re.compile(r"\b(Traceback|undefined|null|NaN)\b")  # what no user should read
 SECONDS = 10  # within which a tab of 1,000 classes is there, on two busy cores

@@ -8,7 +8,7 @@ import pytest
 from evenset.tests.operators.panel_page import Panel
 
 BROKEN = re.compile(r"\b(Traceback|undefined|NaN)\b")  # what no user should read
-NO_FIELD = "There is no label field yet: add one of Classification or Detections"
+NO_FIELD = "There is no label field yet: add one of Classification, Detections or Classifications"
 NO_LABEL = "No sample has a label yet: label a few of each class first"
 NONE_HAS_RUN = dict(
     labels="There are no suggestions yet: Auto-label suggests",

@@ -14,6 +14,7 @@ from ..display.tables import counted, percent
 from ..mistakes.class_size import MIN_CLASS_LABELS
 from ..runs import lookup
 from ..runs.records import RunRecord
+from . import tag_suggestions
 from .class_views import is_open
 from .latest_check import LatestCheck
 from .overview import NO_LABELS, STATES, Overview
@@ -25,6 +26,20 @@ MAX_FIRST = 30  # samples to label first
 NOTHING_LEFT = {  # by the noun of an item
     items.SAMPLE: "Checked, labelled, even, split and exported: nothing is left to do here.",
     items.BOX: "Checked, labelled, split and exported: nothing is left to do here.",
+    items.TAG: "Checked, tagged and split: nothing is left to do here.",
+}
+MIN_CLASSES = {items.SAMPLE: 2, items.BOX: 2, items.TAG: 1}  # with a label, for a model to learn from
+LABEL = {items.SAMPLE: "label", items.BOX: "label", items.TAG: "tag"}
+LABELLED = {items.SAMPLE: "labelled sample", items.BOX: "labelled box", items.TAG: "tag"}
+UNLABELLED = {  # noun and verbs with a number
+    items.SAMPLE: ("sample", "has no label", "have no label"),
+    items.BOX: ("box", "has no label", "have no label"),
+    items.TAG: ("sample", "has no tags yet", "have no tags yet"),
+}
+UNTOUCHED = {
+    items.SAMPLE: ("sample", "with neither a label nor a suggestion", "with neither a label nor a suggestion"),
+    items.BOX: ("box", "with neither a label nor a suggestion", "with neither a label nor a suggestion"),
+    items.TAG: ("sample", "with neither tags nor suggestions", "with neither tags nor suggestions"),
 }
 START, ACCEPT, FIRST, TARGET, PROBLEMS = "start", "accept", "first", "target", "problems"  # events of a step
 
@@ -62,7 +77,8 @@ class Findings:
 
 
 def steps(counts: Overview, findings: Findings) -> list[Step]:
-    """The steps that are left, the next one first; empty where nothing is."""
+    """The steps that are left, the next one first; empty where nothing is. Tags are not evened out, nor exported."""
+    of_labels = counts.noun != items.TAG
     every = [
         _check(findings),
         *_few_labels(counts),
@@ -70,8 +86,7 @@ def steps(counts: Overview, findings: Findings) -> list[Step]:
         *_suggestions(counts, findings),
         _unchecked_labels(counts, findings),
         *_split(counts, findings),
-        _uneven(counts, findings),
-        *_export(counts, findings),
+        *([_uneven(counts, findings), *_export(counts, findings)] if of_labels else []),
         _stopped(findings),
     ]
     return [step for step in every if step]
@@ -99,8 +114,8 @@ def _check(findings: Findings) -> Step | None:
 def _few_labels(counts: Overview) -> list[Step]:
     labelled = {name: row[Status.LABELLED] for name, row in counts.classes.items() if row[Status.LABELLED]}
     if not labelled:
-        return [Step(NO_LABELS.format(noun=counts.noun))]
-    if len(labelled) < 2:
+        return [Step(NO_LABELS[counts.noun])]
+    if len(labelled) < MIN_CLASSES[counts.noun]:
         count = counted(sum(labelled.values()), "label")
         return [Step(f"There is one class among {count}: label a few samples of another")]
     few = {name: count for name, count in labelled.items() if count < MIN_CLASS_LABELS}
@@ -120,14 +135,13 @@ def _mistakes(findings: Findings) -> Step | None:
 
 
 def _suggestions(counts: Overview, findings: Findings) -> list[Step]:
-    classes = sum(1 for row in counts.classes.values() if row[Status.LABELLED])
-    if classes < 2:
+    if not _has_classes(counts):
         return []
     labelled, accepted, review = (counts.total(state) for state in STATES[:3])
     auto_label: dict[str, Any] = dict(button="Auto-label", operator="auto_label")
     if "auto_label" not in findings.done:
         reason = f"{counted(labelled, 'label')} can suggest the others."
-        sentence = f"{counted(counts.unlabelled, counts.noun, 'has', 'have')} no label"
+        sentence = counted(counts.unlabelled, *UNLABELLED[counts.noun])
         return [Step(sentence, reason, **auto_label)] if counts.unlabelled else []
     found, left = [], counts.left - findings.unreadable
     if accepted:
@@ -136,7 +150,7 @@ def _suggestions(counts: Overview, findings: Findings) -> list[Step]:
         found.append(Step(sentence, reason, "Accept", operator="review_labels", event=ACCEPT))
     elif review:
         found += _target(findings, counts.noun)
-    without = Step(f"{counted(left, counts.noun)} with neither a label nor a suggestion", "", **auto_label)
+    without = Step(f"{counted(left, *UNTOUCHED[counts.noun])}", "", **auto_label)
     look = Step(
         f"{counted(review, 'suggestion')} left to look at", "The least certain come first.", "Review", tab="review"
     )
@@ -161,10 +175,11 @@ def _target(findings: Findings, noun: str) -> list[Step]:
 
 def _unchecked_labels(counts: Overview, findings: Findings) -> Step | None:
     labelled = counts.total(Status.LABELLED)
-    if "find_mistakes" in findings.done or sum(1 for row in counts.classes.values() if row[Status.LABELLED]) < 2:
+    if "find_mistakes" in findings.done or not _has_classes(counts):
         return None
-    reason = "Some may be wrong: models that have not seen a label judge it."
-    sentence = f"{counted(labelled, 'label', 'is', 'are')} not checked"
+    noun = LABEL[counts.noun]
+    reason = f"Some may be wrong: models that have not seen a {noun} judge it."
+    sentence = f"{counted(labelled, noun, 'is', 'are')} not checked"
     return Step(sentence, reason, "Find mistakes", operator="find_mistakes", event=START)
 
 
@@ -191,6 +206,11 @@ def is_uneven(counts: Overview) -> bool:
     return len(sizes) > 1 and max(sizes) > MAX_RATIO * min(sizes)
 
 
+def _has_classes(counts: Overview) -> bool:
+    """Whether enough classes have a label to tell them apart; of tags one is enough."""
+    return len(_sizes(counts)) >= MIN_CLASSES[counts.noun]
+
+
 def _sizes(counts: Overview) -> list[int]:
     """Labelled and synthetic images, or boxes, of each class with a label."""
     return [row[Status.LABELLED] + row[SYNTHETIC] for row in counts.classes.values() if row[Status.LABELLED]]
@@ -198,25 +218,25 @@ def _sizes(counts: Overview) -> list[int]:
 
 def _split(counts: Overview, findings: Findings) -> list[Step]:
     """Before the classes are evened out: copies of a held-out image would leak into training."""
-    if len(_sizes(counts)) < 2:
+    if not _has_classes(counts):
         return []
-    last = findings.last
+    last, labelled = findings.last, LABELLED[counts.noun]
     split: dict[str, Any] = dict(operator="split_dataset", event=START)
     if "split_dataset" not in findings.done:
         parts = (
             f"{SplitSettings.train:.0%} to train, {SplitSettings.val:.0%} to validate, {SplitSettings.test:.0%} to test"
         )
-        sentence = f"{counted(counts.total(Status.LABELLED), f'labelled {counts.noun}', 'is', 'are')} not split"
+        sentence = f"{counted(counts.total(Status.LABELLED), labelled, 'is', 'are')} not split"
         return [Step(sentence, f"{parts}; near-duplicates stay together.", "Split", **split)]
     if not last.unsplit:
         return []
-    sentence = f"{counted(last.unsplit, f'labelled {counts.noun}', 'is', 'are')} in no part of the split"
+    sentence = f"{counted(last.unsplit, labelled, 'is', 'are')} in no part of the split"
     return [Step(sentence, "All others keep their part.", "Extend the split", params=last.extend or {}, **split)]
 
 
 def _export(counts: Overview, findings: Findings) -> list[Step]:
     last = findings.last
-    if len(_sizes(counts)) < 2 or last.is_exported:
+    if not _has_classes(counts) or last.is_exported:
         return []
     again = "export_dataset" in findings.done
     sentence = "The last export lacks what has changed since" if again else "No folder for a training program yet"
@@ -246,6 +266,8 @@ def with_problems(dataset: Any, field: str) -> Any:
 
 def first_to_label(dataset: Any, label_field: str, suggestions: str | None, classes: list[str]) -> Any:
     """View of unlabelled items to label first: likely of these classes, or a random draw without suggestions."""
+    if items.has_tags(dataset, label_field):
+        return tag_suggestions.real(dataset).match({label_field: None}).take(MAX_FIRST, seed=0)
     if suggestions:
         paths = ["id", "tags", *(f"{field}.label" for field in (label_field, suggestions)), f"{suggestions}.confidence"]
         unlabelled = lookup.unlabelled_name(dataset, suggestions)

@@ -12,6 +12,7 @@ from ..data.labels import SYNTHETIC
 from ..data.status import Status
 from ..runs import lookup, records
 from ..runs.run import Run
+from . import tag_suggestions
 
 SUGGESTED = (Status.ACCEPTED.value, Status.REVIEW.value)
 NOTE = "class_views"  # pairs of a class and its view's name: a key of MongoDB could not be any class
@@ -47,14 +48,18 @@ def _is_flagged(dataset: Any, field: str, label_field: str, name: str, at: items
     """Expression on a suggestion: the label is of the class, and flagged."""
     from fiftyone import ViewExpression
 
+    if items.has_tags(dataset, field):
+        return (at("is_issue") == True) & (at("label") == ViewExpression.literal(name))  # noqa: E712
     is_of_class = items.also(dataset, field, label_field, lambda of: of("label") == ViewExpression.literal(name))
     return (at("is_issue") == True) & is_of_class  # noqa: E712
 
 
 def in_class(dataset: Any, label_field: str, suggestions: str | None, name: str) -> Any:
-    """View of the items of a class, labelled, or suggested and without a label; of boxes as patches."""
+    """View of the items of a class, labelled, or suggested and without a label; of boxes patches, of tags samples."""
     from fiftyone import ViewExpression
 
+    if items.has_tags(dataset, label_field):
+        return tag_suggestions.of_class(dataset, label_field, suggestions, name)
     literal, unlabelled = ViewExpression.literal(name), lookup.unlabelled_name(dataset, suggestions)
 
     def is_suggested(of: items.Attribute) -> Any:

@@ -14,6 +14,7 @@ from ...models.images.region import Region, parse
 from ...models.settings import BoxSettings, ImageSettings
 from ..data import items
 from ..data.boxes import as_array
+from ..data.tags import NO_TAG
 
 SHARPNESS = 2  # pixels of a crop for each one of the screen
 QUALITY = 85  # of a JPEG
@@ -43,7 +44,14 @@ def values(samples: Any, label_field: str, paths: Sequence[str], field: str | No
 
 
 def describe(dataset: Any, label_field: str, ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Id, path and label of these items, in their order, without those that were deleted."""
+    """Id, path and label of these items, in their order, without those that were deleted; with tags, of samples."""
+    if items.has_tags(dataset, label_field):
+        tags = items.leaf(dataset, f"{label_field}.label")
+        read = dataset.select(list(ids), ordered=True).values(["id", "filepath", tags])
+        return [
+            dict(id=i, path=path, label=", ".join(filter(None, own or ())) or NO_TAG)
+            for i, path, own in zip(*read, strict=True)
+        ]
     paths = ["id", "filepath", f"{label_field}.label"]
     rows = zip(*values(items.holding(dataset, label_field, ids), label_field, paths), strict=True) if ids else ()
     found = {i: dict(id=i, path=path, label=label) for i, path, label in rows}

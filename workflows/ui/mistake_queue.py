@@ -9,15 +9,19 @@ from typing import Any
 
 from ...models.errors import InvalidInput
 from ..data import items, locks
-from ..data.box_kinds import KIND, SUGGESTED_BOX, BoxKind
+from ..data.box_kinds import KIND, SUGGESTED_BOX, BoxKind, TagKind
 from ..data.checks import require_fields
 from ..data.label_text import or_none
+from ..data.tag_ids import tag_of
 from ..reviewing import policy
 from ..reviewing.near_duplicates import settled
 from ..runs import records
 from ..runs.label_snapshot import frozen
 from . import item_images, sittings
 from .sittings import Sitting
+
+LACKING = ([BoxKind.MISSING], [TagKind.MISSING])  # kinds of the items that the label field lacks
+COLUMNS = ("mistakenness", "reason", "contradicted_by")  # of a flag; those of tags lack the last
 
 
 @dataclass
@@ -27,7 +31,7 @@ class FlaggedPage:
     first: int  # place of the first row
     count: int  # on all pages
     edited: int  # flagged but not listed, as the label or its contradicting near-duplicate was edited since
-    by_class: dict[str, int]  # undecided flags of each label, the most frequent first
+    by_class: dict[str, int]  # undecided flags of each label or tag, the most frequent first
     rows: list[
         dict[str, Any]
     ]  # id, path, given, suggestion, mistakenness, reason, contradicted_by; kind and suggested_box
@@ -63,14 +67,15 @@ def flagged_page(dataset: Any, run_key: str, first: int, page_size: int, skipped
         (rank, i, label, kind) for i, label, is_issue, rank, *kind in _rows(items.values(flagged, paths)) if is_issue
     ]
     ranked.sort(key=lambda row: (row[0] is not None, row[0]))
-    there = [(i, label) for _, i, label, kind in ranked if (label is None) == (kind == [BoxKind.MISSING])]
+    there = [(i, label) for _, i, label, kind in ranked if (label is None) == (kind in LACKING)]
     pairs = [(i, label) for i, label in there if i not in settled_ids]
     unedited = [i for i, label in pairs if read.get(i, label) == label]
     later = {i: place for place, i in enumerate(skipped)}
     unedited.sort(key=lambda i: later.get(i, -1))
     first = min(first, max(len(unedited) - 1, 0) // page_size * page_size)
     rows = _read_flags(dataset, field, label_field, unedited[first : first + page_size])
-    given = Counter(label for i, label in pairs if label is not None and read.get(i, label) == label)
+    names = [(i, tag_of(i)[1] or label, label) for i, label in pairs]
+    given = Counter(name for i, name, label in names if name is not None and read.get(i, label) == label)
     return FlaggedPage(first, len(unedited), len(ranked) - len(unedited), dict(given.most_common()), rows)
 
 
@@ -79,11 +84,12 @@ def _read_flags(dataset: Any, field: str, label_field: str, ids: list[str]) -> l
     if not ids:
         return []
     paths = dict(id="id", path="filepath", given=f"{label_field}.label", suggestion=f"{field}.label")
-    paths |= {name: f"{field}.{name}" for name in ("mistakenness", "reason", "contradicted_by")}
+    there = [name for name in COLUMNS if dataset.has_field(items.leaf(dataset, f"{field}.{name}"))]
+    paths |= {name: f"{field}.{name}" for name in there}
     paths |= {path.rpartition(".")[2]: path for path in items.kind_paths(dataset, field, KIND, SUGGESTED_BOX)}
     view = items.holding(dataset, field, ids)
     columns = item_images.values(view, label_field, [*paths.values()], field)
-    empty = {KIND: None, SUGGESTED_BOX: None}
+    empty = dict.fromkeys((*COLUMNS, KIND, SUGGESTED_BOX))
     rows = {row[0]: {**empty, **dict(zip(paths, row, strict=True))} for row in _rows(columns)}
     return [rows[i] for i in ids if i in rows]
 

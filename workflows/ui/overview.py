@@ -14,11 +14,16 @@ from ..data.labels import SYNTHETIC
 from ..data.status import Status
 from ..runs import lookup, records
 from ..runs.records import RunRecord
+from . import tag_suggestions
 
 SUGGESTED = (Status.ACCEPTED.value, Status.REVIEW.value)  # states of a sample with a suggestion and no label
 STATES = (Status.LABELLED.value, *SUGGESTED, SYNTHETIC)  # of a sample, in the order of the stacked bars
 METHODS = ("auto_label", "find_mistakes", "balance_classes", "review_labels", "split_dataset", "export_dataset")
-NO_LABELS = "No {noun} has a label yet: label a few of each class first."
+NO_LABELS = {
+    items.SAMPLE: "No sample has a label yet: label a few of each class first.",
+    items.BOX: "No box has a label yet: label a few of each class first.",
+    items.TAG: "No sample has a tag yet: tag a few of each class first.",
+}
 
 
 @dataclass
@@ -26,9 +31,10 @@ class Overview:
     """Counts of the items of a dataset or a view."""
 
     classes: dict[str, dict[str, int]]  # class: count of each of STATES
-    unlabelled: int  # real items without a label, with or without a suggestion
+    unlabelled: int  # real items without a label, with or without a suggestion; with tags, samples
     blank: int = 0  # items whose label is blank text, which counts as unlabelled
     noun: str = items.SAMPLE  # of an item
+    untouched: int | None = None  # with tags: of the unlabelled samples, those without a suggestion
 
     @property
     def samples(self) -> int:
@@ -37,7 +43,9 @@ class Overview:
 
     @property
     def left(self) -> int:
-        """Items with neither a label nor a suggestion."""
+        """Items with neither a label nor a suggestion; with tags, samples."""
+        if self.untouched is not None:
+            return self.untouched
         return self.unlabelled - sum(map(self.total, SUGGESTED))
 
     def total(self, state: str) -> int:
@@ -45,7 +53,7 @@ class Overview:
 
 
 def count(samples: Any, label_field: str, suggestions: str | None, unlabelled_name: str | None = None) -> Overview:
-    """Counts samples, or boxes, by class and state, in one query.
+    """Counts samples, boxes or tags by class and state.
 
     Args:
         samples: a dataset or view
@@ -56,6 +64,8 @@ def count(samples: Any, label_field: str, suggestions: str | None, unlabelled_na
     Raises:
         ValueError: a view of the patches of another field
     """
+    if items.has_tags(samples, label_field):
+        return _count_tags(samples, label_field, suggestions)
     noun = items.noun(samples, label_field)
     label, suggestion = f"${items.root_of(samples, label_field)}", f"${suggestions}"
     fields = [label_field, "tags", *([suggestions] if suggestions else [])]
@@ -83,6 +93,19 @@ def count(samples: Any, label_field: str, suggestions: str | None, unlabelled_na
         if name is not None:
             classes.setdefault(name, dict.fromkeys(STATES, 0))[state] += row["count"]
     return Overview(dict(sorted(classes.items(), key=_descending)), unlabelled, blank, noun)
+
+
+def _count_tags(samples: Any, label_field: str, suggestions: str | None) -> Overview:
+    """Counts tags; one whose removal is suggested counts as in review."""
+    counts = tag_suggestions.count(samples, label_field, suggestions)
+    columns = (counts.known - counts.removals, counts.accepted, counts.review, counts.synthetic)
+    classes = {
+        name: dict(zip(STATES, (column[name] for column in columns), strict=True))
+        for name in set().union(*columns)
+        if or_none(name) is not None
+    }
+    blank = sum(number for name, number in counts.known.items() if or_none(name) is None)
+    return Overview(dict(sorted(classes.items(), key=_descending)), counts.untagged, blank, items.TAG, counts.left)
 
 
 def count_view(view: Any, label_field: str, *names: str | None) -> Overview | None:

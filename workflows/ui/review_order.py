@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...models.vectors import unit_rows
-from ..data import folders, items
+from ..data import items
 from ..data.box_kinds import KIND, BoxKind
 from ..data.internals import root_dataset
 from ..data.label_text import has_label, is_known, or_none
 from ..data.labels import SYNTHETIC
 from ..data.status import REJECTED, Status
-from ..runs import cached_arrays, lookup, records
+from ..data.tag_ids import tag_of
+from ..runs import lookup
 from ..runs.lookup import writer_of
-from ..training.embedding_source import kept_vectors
-from . import item_images
+from . import item_images, tag_suggestions
+from .item_vectors import vectors_of
 
 MAX_CANDIDATES = 400  # the most uncertain samples, among which diverse ones are chosen
 NEIGHBOURS = 5  # shown of a sample
 MAX_LABELLED = 5_000  # labelled items to compare with
-FILES = (  # of a run, with its array
-    ("predictions.npz", "embeddings"),
-    ("features.npz", "vectors"),
-    ("image_vectors.npz", "vectors"),
-)
 
 
 def waiting(dataset: Any, field: str, label_field: str) -> Any:
-    """The samples in review without a label, and not rejected; not for boxes."""
+    """The samples in review without a label, and not rejected; not for boxes and tags."""
     suggested = {f"{field}.status": Status.REVIEW.value, f"{field}.label": {"$nin": [None, REJECTED]}}
     return dataset.match({**suggested, "tags": {"$ne": SYNTHETIC}}).match(~has_label(label_field))
 
@@ -45,6 +39,9 @@ def read_waiting(
     Args:
         ids: of these items alone
     """
+    if items.has_tags(dataset, label_field):
+        view = tag_suggestions.waiting_for_review(dataset, field, label_field, ids)
+        return items.values(view, [f"{field}.label", "id", *paths])[1:]
     if not items.has_boxes(dataset, label_field):
         view = waiting(dataset, field, label_field)
         return list((view if ids is None else view.select(list(ids))).values(["id", *paths]))
@@ -74,6 +71,9 @@ def _waiting_boxes(dataset: Any, field: str, label_field: str) -> tuple[Any, Any
 
 def count_waiting(dataset: Any, field: str, label_field: str) -> int:
     """Items in review without a label, and not rejected."""
+    if items.has_tags(dataset, label_field):
+        view = tag_suggestions.waiting_for_review(dataset, field, label_field)
+        return int(view.count(items.root_of(dataset, field)))
     if not items.has_boxes(dataset, label_field):
         return len(waiting(dataset, field, label_field))
     from fiftyone import ViewField as F
@@ -159,37 +159,16 @@ def _farthest_first(
     return np.array(order, dtype=np.int64)
 
 
-def vectors_of(dataset: Any, run_key: str, ids: list[str]) -> np.ndarray | None:
-    """Embeddings of a run, NaN where an item has none [N, D]; None where it keeps none."""
-    record = records.read_record(dataset, run_key)
-    vectors = kept_vectors(dataset, record, ids) or _cached_vectors(folders.run_folder(dataset, run_key), ids)
-    length = max((len(vector) for vector in vectors.values() if vector is not None), default=0)
-    if not length:
-        return None
-    none = np.full(length, np.nan, dtype=np.float32)
-    rows = [none if (vector := vectors.get(i)) is None else vector for i in ids]
-    return np.array(rows, dtype=np.float32)
-
-
-def _cached_vectors(folder: Path, ids: list[str]) -> dict[str, Any]:
-    """Vectors of items in a run's folder, by id."""
-    labels = cached_arrays.read(folder / "labels.npz", "ids")
-    if labels is None:
-        return {}
-    place = {i: row for row, i in enumerate(labels["ids"].tolist())}
-    for name, array in FILES:
-        if (arrays := cached_arrays.read(folder / name, array)) is not None:
-            return {i: arrays[array][place[i]] for i in ids if i in place}
-    return {}
-
-
 def _labelled(dataset: Any, label_field: str, unlabelled: str | None) -> tuple[list[str], list[str]]:
-    """Ids and labels of the labelled items, at most about MAX_LABELLED of them, drawn at random.
+    """Ids and labels of the labelled items, at most about MAX_LABELLED of them, drawn at random; of tagged samples ids.
 
     Args:
         unlabelled: a name that counts as no label
     """
     paths = ["id", f"{label_field}.label"]
+    if items.has_tags(dataset, label_field):
+        ids = tag_suggestions.tagged(dataset, label_field, MAX_LABELLED)
+        return ids, [""] * len(ids)
     if not items.has_boxes(dataset, label_field):
         view = dataset.match({"tags": {"$ne": SYNTHETIC}}).match(has_label(label_field))
         ids, labels = view.limit(MAX_LABELLED + 1).values(paths)
@@ -207,32 +186,44 @@ def _labelled(dataset: Any, label_field: str, unlabelled: str | None) -> tuple[l
 def neighbours(
     dataset: Any, field: str, label_field: str, item_id: str, without: str | None = None
 ) -> list[dict[str, str]]:
-    """The labelled items nearest to one, the nearest first: id, path and label of each.
+    """The labelled items nearest to one, the nearest first: id, path and label of each. Of a tag, tagged samples.
 
     Args:
         field: output of auto_label or find_mistakes
         without: a class whose items are left out
     """
-    dataset = root_dataset(dataset)
-    run_key = writer_of(dataset, field, "auto_label", "find_mistakes").key
     ids, labels = _labelled(dataset, label_field, lookup.unlabelled_name(dataset, field))
-    vectors = vectors_of(dataset, run_key, [item_id, *ids])
+    others = [i for i, label in zip(ids, labels, strict=True) if label != without]
+    return _nearest(root_dataset(dataset), field, label_field, item_id, others)
+
+
+def _nearest(dataset: Any, field: str, label_field: str, item_id: str, others: list[str]) -> list[dict[str, str]]:
+    """Those of the others that are nearest to an item, described."""
+    run_key = writer_of(dataset, field, "auto_label", "find_mistakes").key
+    vectors = vectors_of(dataset, run_key, [item_id, *others])
     if vectors is None or np.isnan(vectors[0]).any():
         return []
     unit = unit_rows(np.nan_to_num(vectors))
     similarity = np.where(np.isnan(vectors[1:]).any(axis=1), -np.inf, unit[1:] @ unit[0])
     order = [int(i) for i in np.argsort(-similarity, kind="stable") if np.isfinite(similarity[i])]
-    near = (ids[i] for i in order if ids[i] != item_id and labels[i] != without)
-    return item_images.describe(dataset, label_field, list(itertools.islice(near, NEIGHBOURS)))
+    own = (item_id, tag_of(item_id)[0])
+    near = [others[i] for i in order[: NEIGHBOURS + len(own)] if others[i] not in own]
+    return item_images.describe(dataset, label_field, near[:NEIGHBOURS])
 
 
 def contradictions(dataset: Any, field: str, label_field: str, row: dict[str, Any]) -> list[dict[str, str]]:
     """Items that contradict a flagged label: its near-duplicate, then the nearest ones with another label.
 
+    Of a tag: the nearest samples that have it where this one lacks it, or lack it where this one has it.
+
     Args:
         field: output field of `find_mistakes`
         row: of `flagged_page`
     """
+    if items.has_tags(dataset, label_field):
+        is_missing = row["given"] is None
+        others = tag_suggestions.tagged(dataset, label_field, MAX_LABELLED, row["suggestion"], has=is_missing)
+        return _nearest(root_dataset(dataset), field, label_field, row["id"], others)
     near = neighbours(dataset, field, label_field, row["id"], without=row["given"])
     duplicate = item_images.describe(dataset, label_field, [row["contradicted_by"]] if row["contradicted_by"] else [])
     return [*duplicate, *[item for item in near if item not in duplicate]][:NEIGHBOURS]
