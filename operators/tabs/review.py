@@ -12,6 +12,7 @@ import fiftyone.operators.types as types
 from ...workflows.data import items
 from ...workflows.data.box_kinds import KIND, TagKind
 from ...workflows.data.status import Status
+from ...workflows.data.tag_ids import tag_of
 from ...workflows.display.tables import plural
 from ...workflows.runs import lookup
 from ...workflows.ui import item_images, next_round, overview, review_order, review_queue, sittings
@@ -85,6 +86,8 @@ class ReviewTab(DecisionTab):
         confidence = "" if state["confidence"] is None else f", confidence {100 * state['confidence']:.0f} %"
         suggested = SUGGESTED.get(state["kind"], "Suggested: **{}**").format(widgets.escape(state["label"]))
         widgets.text(page, f"{suggested}{confidence}")
+        if state["noun"] == items.TAG:
+            widgets.text(page, f"It has {widgets.escape(state['tags'])}.")
         self.show_actions(page, state)
 
     def on_review_act(self, ctx: foo.ExecutionContext) -> dict[str, bool]:
@@ -129,7 +132,9 @@ def describe_item(dataset: Any, field: str, label_field: str, item_id: str) -> d
     (path,), (label,), (confidence,), *predicted = item_images.values(view, label_field, columns, field)
     if has_tags:
         near = review_order.neighbours(dataset, field, label_field, item_id)
-        return dict(path=path, label=label, confidence=confidence, kind=predicted[0][0], near=near, classes=[])
+        (own,) = item_images.describe(dataset, label_field, [tag_of(item_id)[0]])
+        values = dict(path=path, label=label, confidence=confidence, kind=predicted[0][0])
+        return dict(**values, near=near, classes=[], tags=own["label"])
     unlabelled = lookup.unlabelled_name(dataset, field)
     with ThreadPoolExecutor() as threads:
         counts = threads.submit(overview.count, dataset, label_field, field, unlabelled)

@@ -10,7 +10,7 @@ from ..data import items
 from ..data.label_text import or_none
 from ..data.labels import SYNTHETIC
 from ..data.status import Status
-from ..display.tables import counted, percent
+from ..display.tables import counted, percent, plural
 from ..mistakes.class_size import MIN_CLASS_LABELS
 from ..runs import lookup
 from ..runs.records import RunRecord
@@ -82,7 +82,7 @@ def steps(counts: Overview, findings: Findings) -> list[Step]:
     every = [
         _check(findings),
         *_few_labels(counts),
-        _mistakes(findings),
+        _mistakes(counts, findings),
         *_suggestions(counts, findings),
         _unchecked_labels(counts, findings),
         *_split(counts, findings),
@@ -127,11 +127,12 @@ def _few_labels(counts: Overview) -> list[Step]:
     return [Step(sentence, reason, "Show what to label", event=FIRST, params=dict(classes=[*few]))]
 
 
-def _mistakes(findings: Findings) -> Step | None:
+def _mistakes(counts: Overview, findings: Findings) -> Step | None:
     if not findings.flagged:
         return None
-    sentence = f"{counted(findings.flagged, 'label')} may be wrong"
-    return Step(sentence, "Wrong labels teach every model what is wrong.", "Look at them", tab="mistakes")
+    noun = LABEL[counts.noun]
+    reason = f"Wrong {plural(noun)} teach every model what is wrong."
+    return Step(f"{counted(findings.flagged, noun)} may be wrong", reason, "Look at them", tab="mistakes")
 
 
 def _suggestions(counts: Overview, findings: Findings) -> list[Step]:
