@@ -28,6 +28,8 @@ def call(function: str, arguments: dict[str, Any], *, takes_progress: bool) -> i
         arguments: its arguments and settings by name, and the options of the command line itself
         takes_progress: whether it has an argument of that name
     """
+    if int(os.environ.get("RANK", "0")) and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        return follow(function)
     from .command_samples import NARROWING, find_samples
 
     name, narrowing = arguments.pop("dataset"), {option: arguments.pop(option, None) for option in NARROWING}
@@ -50,6 +52,21 @@ def call(function: str, arguments: dict[str, Any], *, takes_progress: bool) -> i
         raise
     except BaseException as error:
         return explain(error, function, name, watch.run_key)
+
+
+def follow(function: str) -> int:
+    """In another process of a launch than the first: trains along, and returns the first one's exit code."""
+    from .workflows.runs import launch
+    from .workflows.runs.run import RunStopped
+
+    try:
+        with only_results():
+            launch.follow()
+        return DONE
+    except BaseException as error:
+        if launch.OF_FIRST in getattr(error, "__notes__", ()):  # which explains it
+            return INTERRUPTED if isinstance(error, (KeyboardInterrupt, RunStopped)) else FAILED
+        return explain(error, function, "", "")
 
 
 def method_of(run_key: str) -> str:

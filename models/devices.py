@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .errors import InvalidInput
+from .processes import is_distributed, trains_on_cpus
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -23,8 +23,9 @@ def accelerator(device: str = "auto", precision: str = "fp32") -> Accelerator:
     from accelerate.state import AcceleratorState
 
     check_device(device)
-    AcceleratorState._reset_state(reset_partial_state=not distributed())  # it caches the precision
-    return Accelerator(cpu=device == "cpu", mixed_precision="bf16" if precision == "bf16" else "no")
+    AcceleratorState._reset_state(reset_partial_state=not is_distributed())  # it caches the precision
+    on_cpu = device == "cpu" or trains_on_cpus()  # Accelerate does not see that there are several otherwise
+    return Accelerator(cpu=on_cpu, mixed_precision="bf16" if precision == "bf16" else "no")
 
 
 def check_device(device: str) -> None:
@@ -44,11 +45,6 @@ def has_gpu(device: str = "auto") -> bool:
     return device in ("cuda", "mps") or (
         device == "auto" and (torch.cuda.is_available() or torch.backends.mps.is_available())
     )
-
-
-def distributed() -> bool:
-    """Whether a launcher started several processes, and this one is among them."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def multiplies_bf16(device: str) -> bool:

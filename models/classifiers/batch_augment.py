@@ -14,8 +14,6 @@ def augment(images: Tensor, augmentation: str, flips: str = "none") -> Tensor:
 
     torchvision changes a batch in one way only; image by image it takes 11 times as long (128 images of 32 px).
 
-    torchvision changes a batch in one way only; image by image it takes 11 times as long (128 images of 32 px).
-
     Args:
         augmentation: "none", "light" or "strong"
         flips: "none", "horizontal", "vertical" or "both"

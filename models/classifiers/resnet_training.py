@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from torch import Tensor
 from ..checkpoints import load_tensors, pack_optimizer, save_tensors, unpack_optimizer
 from ..devices import accelerator
 from ..losses import combined_loss, log_prior
+from ..processes import check_together, ending_together, own_share, share_of_mean, shared
 from ..settings import ResNetSettings
+from ..synced_norm import synchronise
 from ..training_loops import TrainingReport, cosine_at
 from . import attacks
 from .evaluation import Evaluation, evaluate
@@ -38,6 +40,7 @@ class TrainingData:
     train: np.ndarray  # indices
     validation: np.ndarray  # indices that choose the epoch; may be empty: then the training loss chooses
     weights: np.ndarray | None = None  # of each image, 1 on average over the training part [N]; None: equal
+    check: Callable[[], None] = lambda: None  # before each batch; what it raises ends the training
 
 
 @dataclass(frozen=True)
@@ -58,33 +61,40 @@ class Progress:
         return replace(self, epoch=report.number, waited=self.waited + 1, report=report)
 
 
-def train(model: ResNet, data: TrainingData, settings: ResNetSettings, folder: Path) -> Iterator[TrainingReport]:
+def train(
+    model: ResNet, data: TrainingData, settings: ResNetSettings, folder: Path
+) -> Generator[TrainingReport, None, None]:
     """Fits `model` in place, yielding one TrainingReport an epoch; ends with the weights of the best epoch.
 
-    A killed training resumes from `folder` and ends with the weights of an uninterrupted one.
+    A killed training resumes from `folder` and ends with the weights of an uninterrupted one. Several processes of a
+    launch share each batch, and learn what one would.
 
     Args:
-        folder: receives last.safetensors, to resume from
+        folder: receives last.safetensors, to resume from; that of the first process counts
     """
     process = accelerator(settings.device, choose_precision(model, settings))
     model.prior.copy_(settings.logit_adjustment * _frequencies(data, model.classes))
     batches = -(-len(data.train) // settings.batch_size)
     epochs = max(settings.epochs, -(-settings.min_updates // batches))
+    synchronise(model, process)
     network, optimizer = process.prepare(model, _optimizer(model, settings))
-    progress = _resume(model, optimizer, folder)
+    progress = _resume(model, optimizer, folder, process)
     saved = time.monotonic()
     if progress.report:
-        yield progress.report  # again: a kill may have come between the state and this report
+        with ending_together(process):
+            yield progress.report  # again: a kill may have come between the state and this report
 
     while progress.epoch < epochs and progress.waited < settings.patience:
         epoch, total = progress.epoch + 1, 0.0
         network.train()
-        for number, (images, labels, weights) in enumerate(_batches(model, data, settings, epoch, batches, process)):
+        for number, (images, labels, weights, share) in enumerate(
+            _batches(model, data, settings, epoch, batches, process)
+        ):
             with process.autocast():
                 if settings.adversarial:
                     images = attacks.perturb(model, images, labels, model.prior, settings)
                 logits = network(images)[0].float()
-            loss = combined_loss(logits, labels, model.prior, settings, weights)
+            loss = share * combined_loss(logits, labels, model.prior, settings, weights)
 
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * cosine_at((epoch - 1) * batches + number, epochs * batches)
@@ -93,16 +103,18 @@ def train(model: ResNet, data: TrainingData, settings: ResNetSettings, folder: P
             optimizer.step()
             total += loss.item()
 
-        evaluation = _validate(model, data, process)
+        total = float(process.reduce(torch.tensor(total, dtype=torch.float64, device=process.device), "mean"))
+        evaluation = _validate(model, data, process) if process.is_main_process else None
         score = (evaluation.accuracy, -evaluation.loss) if evaluation else (0.0, -total)
-        progress = progress.after(_report(epoch, epochs, total / batches, evaluation), _shared(score, process), model)
+        progress = progress.after(_report(epoch, epochs, total / batches, evaluation), shared(process, score), model)
         is_last = epoch == epochs or progress.waited == settings.patience
         if process.is_main_process and (is_last or time.monotonic() - saved > SAVE_SECONDS):
             _save_progress(model, optimizer, folder, progress)
             saved = time.monotonic()
-        yield progress.report  # type: ignore[misc]
+        with ending_together(process):
+            yield progress.report  # type: ignore[misc]
 
-    process.wait_for_everyone()
+    check_together(process, data.check)
     model.load_state_dict(progress.best_state)
 
 
@@ -114,20 +126,24 @@ def _frequencies(data: TrainingData, classes: int) -> Tensor:
 
 def _batches(
     model: ResNet, data: TrainingData, settings: ResNetSettings, epoch: int, batches: int, process: Any
-) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-    """This process's share of each batch: augmented images, classes, weights.
+) -> Iterator[tuple[Tensor, Tensor, Tensor | None, float]]:
+    """This process's share of each batch: augmented images, classes, weights, and the factor of its mean loss.
 
-    Order and augmentation depend only on the seed and the epoch.
+    Order and augmentation depend only on the seed, the epoch and the image.
     """
     augment = random_transforms(model.mean, settings.augmentation, settings.flips)
     order = np.random.default_rng([settings.seed, epoch]).permutation(data.train)
-    torch.manual_seed(settings.seed * 1_000_003 + epoch)
+    seed = settings.seed * 1_000_003 + epoch
     for batch in np.array_split(order, batches):
-        rows = batch[process.process_index :: process.num_processes]
-        images = augment(torch.from_numpy(data.fetch(rows))).to(process.device)
+        check_together(process, data.check)
+        rows = own_share(process, batch)
+        images = augment(torch.from_numpy(data.fetch(rows)), [seed * 1_000_003 + row for row in rows.tolist()])
+        images = images.to(process.device)
+        torch.manual_seed(seed * 1_000_003 + int(batch[0]))  # of attacks
         labels = torch.as_tensor(data.labels[rows], device=process.device)
         weights = None if data.weights is None else torch.as_tensor(data.weights[rows], dtype=torch.float32)
-        yield images, labels, None if weights is None else weights.to(process.device)
+        share = share_of_mean(process, batch, rows, data.weights)
+        yield images, labels, None if weights is None else weights.to(process.device), share
 
 
 def _validate(model: ResNet, data: TrainingData, process: Any) -> Evaluation | None:
@@ -155,19 +171,13 @@ def _optimizer(model: ResNet, settings: ResNetSettings) -> torch.optim.Optimizer
     return kind(model.parameters(), **options)
 
 
-def _shared(score: tuple[float, float], process: Any) -> tuple[float, float]:
-    """The main process's score, so that all processes stop at the same epoch."""
-    from accelerate.utils import broadcast_object_list
-
-    return score if process.num_processes == 1 else tuple(broadcast_object_list(list(score)))  # type: ignore[return-value]
-
-
-def _resume(model: ResNet, optimizer: Any, folder: Path) -> Progress:
+def _resume(model: ResNet, optimizer: Any, folder: Path, process: Any) -> Progress:
     """Restores network and optimizer of a training that was cut off; a new Progress without one."""
     path = folder / "last.safetensors"
-    if not path.exists():
+    state = shared(process, load_tensors(path) if process.is_main_process and path.exists() else None)
+    if state is None:
         return Progress()
-    tensors, notes = load_tensors(path)
+    tensors, notes = state
     unpack_optimizer(optimizer, tensors)
     model.load_state_dict(_with_prefix(tensors, "last."))
     report = TrainingReport(**notes["step"])

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
 
-def random_transforms(mean: Tensor, augmentation: str, flips: str) -> Callable[[Tensor], Tensor]:
-    """A function that transforms uint8 images [B, C, S, S].
+def random_transforms(mean: Tensor, augmentation: str, flips: str) -> Callable[[Tensor, Sequence[int]], Tensor]:
+    """A function that transforms uint8 images [B, C, S, S], each by a seed [B].
 
     Args:
         mean: of the pixels, 0..1, which fills the area outside an image [C]
@@ -28,9 +28,14 @@ def random_transforms(mean: Tensor, augmentation: str, flips: str) -> Callable[[
     if flips in ("vertical", "both"):
         steps.append(v2.RandomVerticalFlip())
     if not steps:
-        return lambda images: images
+        return lambda images, seeds: images
     transform = v2.Compose(steps)
-    return lambda images: torch.stack([transform(image) for image in images])
+
+    def transformed(image: Tensor, seed: int) -> Tensor:
+        torch.default_generator.manual_seed(seed % 2**63)
+        return transform(image)  # type: ignore[no-any-return]
+
+    return lambda images, seeds: torch.stack([transformed(*pair) for pair in zip(images, seeds, strict=True)])
 
 
 def _light(fill: list[float]) -> list[nn.Module]:

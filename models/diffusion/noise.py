@@ -35,15 +35,24 @@ class Batch(NamedTuple):
     target: Tensor  # velocity: noise minus image [B, C, S, S]
 
 
+class Part(NamedTuple):
+    """A process's part of a batch: every `step`-th image from the place `first` on."""
+
+    first: int
+    step: int
+    of: int  # images in the whole batch
+
+
 def noise_batch(
     images: Pixels,
     labels: np.ndarray,
     null_class: int,
-    stream: tuple[int, int],
+    update: int,
     settings: GeneratorSettings,
     device: torch.device,
+    part: Part | None = None,
 ) -> Batch:
-    """Images mixed with noise at random times; randomness depends on the seed and `stream` alone.
+    """Images mixed with noise at random times; randomness depends on the seed, the update and the place alone.
 
     Times are sigmoid(N(0, 1)) (Esser et al., 2024), stratified over the batch (Kingma et al., 2021).
 
@@ -51,22 +60,24 @@ def noise_batch(
         images: uint8 [B, C, S, S]
         labels: their classes [B]
         null_class: replaces dropped labels
-        stream: update, and number of the process
+        part: of the batch; None: all of it
     """
-    count = len(images)
-    seed = int(np.random.SeedSequence([settings.seed, *stream]).generate_state(1, np.uint64)[0])
+    first, step, count = part or Part(0, 1, len(images))
+    own = slice(first, count, step)
+    seed = int(np.random.SeedSequence([settings.seed, update, 0]).generate_state(1, np.uint64)[0])
     generator = torch.Generator().manual_seed(seed)  # on the CPU: the same on each device
     stratified = (torch.arange(count) + torch.rand(count, generator=generator)) / count
-    times = torch.special.ndtri(stratified).sigmoid().to(device)
+    times = torch.special.ndtri(stratified).sigmoid()[own].to(device)
     classes = torch.tensor(labels, dtype=torch.long)  # a copy, as labels are dropped
-    classes[torch.rand(count, generator=generator) < settings.class_dropout_prob] = null_class
-    flipped = torch.rand(2, count, generator=generator) < 0.5
+    classes[torch.rand(count, generator=generator)[own] < settings.class_dropout_prob] = null_class
+    flipped = torch.rand(2, count, generator=generator)[:, own] < 0.5
 
     clean = to_tensor(images, device)
     for axis, name in ((-1, "horizontal"), (-2, "vertical")):
         if settings.flips in (name, "both"):
             clean = torch.where(flipped[axis].to(device)[:, None, None, None], clean.flip(axis), clean)
-    noise = torch.randn(clean.shape, generator=torch.Generator(device).manual_seed(seed), device=device)
+    shape = (count, *clean.shape[1:])
+    noise = torch.randn(shape, generator=torch.Generator(device).manual_seed(seed), device=device)[own]
     t = times[:, None, None, None]
     return Batch((1 - t) * clean + t * noise, times, classes.to(device), noise - clean)
 

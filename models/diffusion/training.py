@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from torch import nn
 
 from ..devices import accelerator, faster_precision
 from ..errors import InvalidInput
+from ..processes import check_together, ending_together, own_share, share_of_mean, shared
 from ..settings import GeneratorSettings, SamplingSettings
 from ..training_loops import TrainingReport, cosine_with_warmup
 from .network import architecture_settings as architecture_settings
@@ -27,14 +28,14 @@ from .network import build as build
 from .network import export as export
 from .network import load as load
 from .network import save as save
-from .noise import Batch, draw_indices, noise_batch, sampling_probabilities
+from .noise import Batch, Part, draw_indices, noise_batch, sampling_probabilities
 from .pipeline import Pipeline as Pipeline
 from .pipeline import velocity
 from .preview import save_preview
 from .sampling import generate as generate
 from .sampling import is_out_of_memory
 from .training_state import STATE as STATE
-from .training_state import Learner, Progress, load_state, save_state
+from .training_state import Learner, Progress, read_state, restore, save_state
 
 CPU_BATCH, CUDA_BATCH = 32, 128  # on few cores, many small updates learn most
 RATE_TIMES_WIDTH = 0.128  # peak learning rate times the width: 0.004 at 32
@@ -54,16 +55,18 @@ def train(
     settings: GeneratorSettings,
     folder: Path,
     pictures: Path | None = None,
-) -> Iterator[TrainingReport]:
+    check: Callable[[], None] = lambda: None,
+) -> Generator[TrainingReport, None, None]:
     """Trains the pipeline's network in place, yielding a report every 10 updates or 2 seconds.
 
     It ends with the averaged weights. It resumes from `folder`, with the same weights in the end if `max_updates` is
-    set.
+    set. Several processes of a launch share each batch, and learn what one would.
 
     Args:
         fetch: returns the images of indices; an exception from it ends the training, whose state is saved
         labels: class of each image [N]
-        folder: receives training.safetensors, to resume from
+        folder: receives training.safetensors, to resume from; that of the first process counts
+        check: before each update; as `fetch`
         pictures: receives previews, samples_000300.png and so on
 
     Raises:
@@ -74,7 +77,7 @@ def train(
     classes = len(pipeline.config.names)
     if len(labels) == 0 or not 0 <= labels.min() <= labels.max() < classes:
         raise InvalidInput(f"there must be images, and their labels must be from 0 to {classes - 1}")
-    yield from _Trainer(pipeline, settings, folder).run(fetch, labels, pictures)
+    yield from _Trainer(pipeline, settings, folder).run(fetch, labels, pictures, check)
 
 
 class _Trainer:
@@ -88,10 +91,13 @@ class _Trainer:
         optimizer = torch.optim.AdamW(unet.parameters(), betas=(0.9, 0.99), weight_decay=0.01, fused=True)
         self.learner = Learner(unet, EMAModel(unet.parameters(), decay=settings.ema_decay, foreach=True), optimizer)
         self.batch_size = settings.batch_size or (CUDA_BATCH if self.process.device.type == "cuda" else CPU_BATCH)
-        saved = load_state(self.learner, folder)
-        self.progress = saved or Progress(self.batch_size, choose_precision(pipeline, settings))
+        state = shared(self.process, read_state(folder) if self.process.is_main_process else None)
+        fresh = shared(self.process, Progress(self.batch_size, choose_precision(pipeline, settings)))
+        self.progress = restore(self.learner, state) if state else fresh
 
-    def run(self, fetch: Fetch, labels: np.ndarray, pictures: Path | None) -> Iterator[TrainingReport]:
+    def run(
+        self, fetch: Fetch, labels: np.ndarray, pictures: Path | None, check: Callable[[], None]
+    ) -> Generator[TrainingReport, None, None]:
         """Updates until updates or time are used up."""
         progress, process, settings = self.progress, self.process, self.settings
         cumulative = sampling_probabilities(labels, settings.class_balance_power).cumsum()
@@ -99,17 +105,19 @@ class _Trainer:
         due = time.monotonic() + SAVE_SECONDS
         done = self._done()
         if progress.updates and progress.updates % REPORT_UPDATES == 0 and done < 1:
-            yield _report(progress, done, len(labels), 0.0)  # a kill may have come between the state and this report
+            with ending_together(process):  # again: a kill may have come between the state and this report
+                yield _report(progress, done, len(labels), 0.0)
 
         while done < 1:
-            indices = draw_indices(cumulative, self.batch_size, progress.updates, settings)
-            indices = indices[process.process_index :: process.num_processes]
+            batch = draw_indices(cumulative, self.batch_size, progress.updates, settings)
+            indices = own_share(process, batch)
             try:
+                check_together(process, check)
                 images = fetch(indices)
             except BaseException:  # a stop request, say, before anything changed
                 self._save()
                 raise
-            self._update(images, labels[indices], done)
+            self._update(images, labels[indices], done, share_of_mean(process, batch, indices))
             now = time.monotonic()
             progress.seconds = now - started
             if pictures and progress.updates % settings.preview_every == 0 and process.is_main_process:
@@ -122,18 +130,30 @@ class _Trainer:
             if done < 1 and (progress.updates % REPORT_UPDATES == 0 or now > reported[0] + REPORT_SECONDS):
                 speed = (progress.images - reported[1]) / max(now - reported[0], 1e-9)
                 reported = now, progress.images
-                yield _report(progress, done, len(labels), speed)
+                with ending_together(process):
+                    yield _report(progress, done, len(labels), speed)
 
         self._save()
         self.learner.average.copy_to(self.learner.unet.parameters())
-        yield _report(progress, 1.0, len(labels), progress.images / max(progress.seconds, 1e-9))
+        with ending_together(process):
+            yield _report(progress, 1.0, len(labels), progress.images / max(progress.seconds, 1e-9))
+        check_together(process, check)
 
-    def _update(self, images: np.ndarray, labels: np.ndarray, done: float) -> None:
-        """One update; `done` is the fraction of the training before it."""
+    def _update(self, images: np.ndarray, labels: np.ndarray, done: float, share: float) -> None:
+        """One update.
+
+        Args:
+            done: fraction of the training before it
+            share: factor of this process's mean loss
+        """
         pipeline, settings, progress, learner = self.pipeline, self.settings, self.progress, self.learner
-        stream = (progress.updates, self.process.process_index)
-        batch = noise_batch(images, labels, len(pipeline.config.names), stream, settings, pipeline.device)
-        loss = backward(self.network, pipeline.config.patch_px, batch, progress)
+        part = Part(self.process.process_index, self.process.num_processes, self.batch_size)
+        batch = noise_batch(
+            images, labels, len(pipeline.config.names), progress.updates, settings, pipeline.device, part
+        )
+        loss = backward(self.network, pipeline.config.patch_px, batch, progress, share)
+        if self.process.num_processes > 1:
+            loss = float(self.process.reduce(torch.tensor(loss, device=pipeline.device), "mean"))
         norm = float(nn.utils.clip_grad_norm_(learner.unet.parameters(), MAX_GRADIENT_NORM))
         if not math.isfinite(loss + norm):
             self._save()
@@ -162,22 +182,21 @@ class _Trainer:
 
     def _done(self) -> float:
         """Fraction of the training that is done: of its updates or its time, the larger."""
-        progress, settings = self.progress, self.settings
+        progress, settings = self.progress, self.settings  # all must stop at the same update
         done = max(
             progress.updates / settings.max_updates if settings.max_updates else 0.0,
             progress.seconds / (60 * settings.minutes) if settings.minutes else 0.0,
         )
-        if self.process.num_processes == 1:
-            return done
-        from accelerate.utils import broadcast_object_list
-
-        return float(broadcast_object_list([done])[0])  # of the main process: all must stop at the same update
+        return shared(self.process, done)
 
 
-def backward(network: nn.Module, patch_px: int, batch: Batch, progress: Progress) -> float:
+def backward(network: nn.Module, patch_px: int, batch: Batch, progress: Progress, share: float = 1.0) -> float:
     """Gradient of the batch's mean squared error, left in the network; returns the error.
 
     Where memory is too small, `progress.at_once` is halved and gradients accumulate: the update is the same.
+
+    Args:
+        share: factor of the error
     """
     while True:
         network.zero_grad()
@@ -187,7 +206,7 @@ def backward(network: nn.Module, patch_px: int, batch: Batch, progress: Progress
                 noisy, times, labels, target = piece
                 with torch.autocast(noisy.device.type, torch.bfloat16, enabled=progress.precision == "bf16"):
                     predicted = velocity(network, patch_px, noisy, times, labels)
-                loss = (predicted - target).square().mean() * (len(noisy) / len(batch.noisy))
+                loss = (predicted - target).square().mean() * (share * len(noisy) / len(batch.noisy))
                 loss.backward()  # type: ignore[no-untyped-call]
                 total += loss.item()
             return total
@@ -219,7 +238,7 @@ def choose_precision(pipeline: Pipeline, settings: GeneratorSettings) -> str:
         return settings.precision
     config = pipeline.config
     black = np.zeros((8, config.channels, config.size_px, config.size_px), dtype=np.uint8)
-    batch = noise_batch(black, np.zeros(8, dtype=np.int64), len(config.names), (0, 0), settings, pipeline.device)
+    batch = noise_batch(black, np.zeros(8, dtype=np.int64), len(config.names), 0, settings, pipeline.device)
 
     def run(precision: str) -> None:
         backward(pipeline.unet, config.patch_px, batch, Progress(len(black), precision))

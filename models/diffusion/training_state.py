@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from diffusers.training_utils import EMAModel
@@ -13,6 +13,7 @@ from torch import nn
 from ..checkpoints import load_tensors, pack_optimizer, save_tensors, unpack_optimizer
 
 STATE = "training.safetensors"
+State = tuple[dict[str, torch.Tensor], dict[str, Any]]  # tensors, and the progress
 
 
 class Learner(NamedTuple):
@@ -42,12 +43,14 @@ def save_state(learner: Learner, progress: Progress, folder: Path) -> None:
     save_tensors(folder / STATE, {**now, **mean, **pack_optimizer(learner.optimizer)}, asdict(progress))
 
 
-def load_state(learner: Learner, folder: Path) -> Progress | None:
-    """Loads the state of an interrupted training into `learner`; None if there is none."""
-    path = folder / STATE
-    if not path.exists():
-        return None
-    tensors, notes = load_tensors(path)
+def read_state(folder: Path) -> State | None:
+    """The state of an interrupted training; None if there is none."""
+    return load_tensors(folder / STATE) if (folder / STATE).exists() else None
+
+
+def restore(learner: Learner, state: State) -> Progress:
+    """Loads a state of `read_state` into `learner`."""
+    tensors, notes = state
     progress = Progress(**notes)
     unpack_optimizer(learner.optimizer, tensors)
     learner.unet.load_state_dict(

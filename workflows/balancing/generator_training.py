@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from ...models.settings import GeneratorSettings, ImageSettings, SamplingSetting
 from ..data.internals import dataset_id
 from ..data.labels import Labels
 from ..display.image_grid import COLUMNS, MAX_ROWS, image_grid, save
+from ..runs import launch
 from ..runs.run import Run
 from ..training.image_survey import ImageStats
 from ..training.partition import Split
@@ -41,20 +44,23 @@ def train_once(
     folder, rows = run.folder / FOLDER, np.flatnonzero(split_ids == Split.TRAIN)
     if not (folder / NOTE).exists():
         images = Images(labels.paths[rows].tolist(), image_settings, stats.size_px, stats.channels)
-
-        def fetch(indices: np.ndarray) -> np.ndarray:
-            run.check_stop()  # before each update
-            return images[indices]
-
         # kept, as a resumed run may have other cores, and would choose another shape
         shape = run.remember("shape", lambda: training.architecture_settings(stats.size_px, settings))
         settings = replace(settings, **shape, flips=stats.flips(settings.flips))
         pipeline = training.build(labels.names, stats.channels, stats.size_px, settings)
         note = _note(run, labels, stats, split_ids, image_settings)
-        steps = training.train(pipeline, fetch, labels.class_ids[rows], settings, run.folder, pictures=run.folder)
+        class_ids = labels.class_ids[rows]
+        watch: dict[str, Any] = dict(pictures=run.folder, check=run.check_stop)
+        source = labels.names, images.paths, image_settings, stats.size_px, stats.channels
         try:
-            for _ in run.watch(steps, "training the generator"):
-                pass
+            with (
+                launch.lead(_train_along, *source, class_ids, settings),
+                closing(
+                    training.train(pipeline, images.__getitem__, class_ids, settings, run.folder, **watch)
+                ) as steps,
+            ):
+                for _ in run.watch(steps, "training the generator"):
+                    pass
         except FloatingPointError as error:
             if not run.curves:  # diverged at the first update
                 raise
@@ -65,6 +71,28 @@ def train_once(
         _save(pipeline, folder, note)
     (run.folder / training.STATE).unlink(missing_ok=True)  # four times the generator's size, and not needed again
     return find_generator(run.dataset, str(folder), labels.names, source=run.key)
+
+
+def _train_along(
+    names: list[str],
+    paths: Sequence[str],
+    image_settings: ImageSettings,
+    size_px: int,
+    channels: int,
+    class_ids: np.ndarray,
+    settings: GeneratorSettings,
+) -> None:
+    """Trains in step with the first process, which owns the run; it gives the initial weights.
+
+    Raises:
+        ValueError: an image cannot be read from this process
+    """
+    from ...models.diffusion import training
+
+    pipeline = training.build(names, channels, size_px, settings)
+    images = Images(paths, image_settings, size_px, channels)
+    for _ in training.train(pipeline, images.__getitem__, class_ids, settings, Path()):
+        pass
 
 
 def _note(

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, ParamSpec, TypeVar, get_args, get_origin
 
 from ...models.errors import InvalidInput, InvalidType
+from ...models.processes import is_follower
 from ...models.settings import MAX_TEXT, WORDS, check_text, shown
 from ..data.group_slices import active
 from ..data.internals import dataset_id, root_dataset
 from ..display import progress_bar
-from . import records
+from . import launch, records
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -88,6 +89,8 @@ Progress = Annotated[
 def public(function: Callable[P, R]) -> Callable[P, R]:
     """Makes a function of the SDK check its arguments, and work on one slice of a grouped dataset.
 
+    Among several processes of a launch the first one calls it; the others train along, and get its result.
+
     Raises:
         TypeError: `samples` is not a dataset or view, or an argument is missing or unknown
         ValueError: another bad argument, `resume` is not a stopped run of this workflow, or a slice is not there
@@ -96,6 +99,14 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        if is_follower():
+            return launch.follow()  # type: ignore[no-any-return]
+        with launch.own() as outcome:
+            result = owned(*args, **kwargs)
+            outcome.append(result)
+        return result
+
+    def owned(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:

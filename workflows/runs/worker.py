@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...models.errors import EvensetError
 from ...models.regular_files import regular
 from ..data import durable_writes
 from ..data.durable_writes import DatasetDeleted
@@ -163,7 +164,7 @@ def sentence(error: BaseException, workflow: str) -> str:
     text, kind = str(error).strip(), type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    if isinstance(error, (ValueError, TypeError, OSError, FloatingPointError)) and text:  # mostly Evenset's own
+    if isinstance(error, (EvensetError, ValueError, TypeError, OSError, FloatingPointError)) and text:
         return text
     if lifecycle.is_outage(error):
         return f"the database does not answer ({kind}): is it running, and reachable from here?"

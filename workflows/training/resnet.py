@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ import numpy as np
 from ...models.devices import check_device
 from ...models.errors import InvalidInput
 from ...models.images.reader import Images
-from ...models.settings import ResNetSettings
+from ...models.settings import ImageSettings, ResNetSettings
 from ...models.training_loops import TrainingReport
 from ..data.labels import Labels
 from ..display.tables import counted
+from ..runs import launch
 from ..runs.run import Run
 from .auto_embeddings import short_side_px
 from .image_survey import errors_of, note_images, unreadable
@@ -87,21 +89,55 @@ def fit(
             epochs, min_updates = warm_start_count(settings.epochs), warm_start_count(settings.min_updates)
             settings = replace(settings, epochs=epochs, min_updates=min_updates)
 
-        def fetch(indices: np.ndarray) -> np.ndarray:
-            run.check_stop()  # an epoch can be long, a batch is not
-            return images[indices]
-
         train, validation = (np.flatnonzero(data.split_ids == part) for part in (Split.TRAIN, Split.VALIDATION))
-        labelled = resnet_training.TrainingData(fetch, data.labels.class_ids, train, validation, weights)
-        for step in run.watch(resnet_training.train(model, labelled, settings, run.folder), "training"):
-            if watch:
-                watch(model, step)
+        labelled = resnet_training.TrainingData(
+            images.__getitem__, data.labels.class_ids, train, validation, weights, run.check_stop
+        )
+        followed = replace(labelled, fetch=_refuse, check=_go_on)
+        shape = [getattr(model, name) for name in resnet.SHAPE]
+        with launch.lead(_train_along, shape, data.image_settings, images.paths, followed, settings):
+            with closing(resnet_training.train(model, labelled, settings, run.folder)) as steps:
+                for step in run.watch(steps, "training"):
+                    if watch:
+                        watch(model, step)
         image_settings = replace(data.image_settings, size_px=stats.size_px)
         resnet.save(model, path, dict(names=names, images=asdict(image_settings)))
     (run.folder / "last.safetensors").unlink(missing_ok=True)
     model, _ = resnet.load(path)
     logits, embeddings, errors = predict(run, data.labels, model, images, settings)
     return Fitted(logits, embeddings, model.prior.numpy(), errors, run.curves, precision, images)
+
+
+def _train_along(
+    shape: Sequence[Any],
+    image_settings: ImageSettings,
+    paths: Sequence[str],
+    data: Any,
+    settings: ResNetSettings,
+) -> None:
+    """Trains in step with the first process, which owns the run; it gives the initial weights.
+
+    Args:
+        shape: arguments of the network
+        data: labels and parts, without images
+
+    Raises:
+        ValueError: an image cannot be read from this process
+    """
+    from ...models.classifiers import resnet, resnet_training
+
+    model = resnet.ResNet(*shape)
+    images = Images(paths, image_settings, model.size_px, model.channels)
+    for _ in resnet_training.train(model, replace(data, fetch=images.__getitem__), settings, Path()):
+        pass
+
+
+def _refuse(indices: np.ndarray) -> np.ndarray:
+    raise AssertionError("the process that trains along reads the images itself")
+
+
+def _go_on() -> None:
+    """The first process checks."""
 
 
 def warm_start_count(count: int) -> int:

@@ -13,9 +13,9 @@ def test_light_and_strong_augmentation_change_images_and_flips_come_only_where_a
     image[..., :4] = 255  # bright on the left
     torch.manual_seed(0)
 
-    mirrored = random_transforms(MEAN, "none", "horizontal")(image.repeat(20, 1, 1, 1))
-    plain = random_transforms(MEAN, "none", "none")(image)
-    strong = random_transforms(MEAN, "strong", "none")(image)
+    mirrored = random_transforms(MEAN, "none", "horizontal")(image.repeat(20, 1, 1, 1), range(20 * len(image)))
+    plain = random_transforms(MEAN, "none", "none")(image, range(len(image)))
+    strong = random_transforms(MEAN, "strong", "none")(image, range(len(image)))
 
     left = (mirrored[..., 0] == 255).all(-1).squeeze(1)
     assert 0 < left.sum() < 120

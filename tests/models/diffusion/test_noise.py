@@ -14,7 +14,7 @@ def test_what_is_to_be_learned_is_the_velocity_of_the_formula(settings, gaussian
     """Pixels N(.2, .3^2): the expected target, given a noisy pixel, is a line; least squares has to find it."""
     rng = np.random.default_rng(0)
     images = ((rng.normal(0.2, 0.3, (4000, 1, 8, 8)) + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
-    batch = noise.noise_batch(images, np.zeros(4000, dtype=int), 1, (0, 0), settings(), CPU)
+    batch = noise.noise_batch(images, np.zeros(4000, dtype=int), 1, 0, settings(), CPU)
 
     clean = torch.from_numpy(images) / 127.5 - 1
     at = batch.times[:, None, None, None]
@@ -27,9 +27,7 @@ def test_what_is_to_be_learned_is_the_velocity_of_the_formula(settings, gaussian
 
 
 def test_times_are_spread_evenly_over_their_distribution(settings):
-    batch = noise.noise_batch(
-        np.zeros((1000, 1, 8, 8), np.uint8), np.zeros(1000, dtype=int), 1, (3, 0), settings(), CPU
-    )
+    batch = noise.noise_batch(np.zeros((1000, 1, 8, 8), np.uint8), np.zeros(1000, dtype=int), 1, 3, settings(), CPU)
     logits = torch.logit(batch.times.double()).sort().values
     expected = torch.special.ndtri((torch.arange(1000).double() + 0.5) / 1000)
     torch.testing.assert_close(logits[20:-20], expected[20:-20], atol=0.03, rtol=0)
@@ -54,7 +52,7 @@ def test_labels_are_left_out_and_images_mirrored_only_as_asked(settings):
     images[:, :, :2, :3] = 255  # bright above, left
 
     def seen(**changed):
-        batch = noise.noise_batch(images, np.ones(2000, dtype=int), 7, (0, 0), settings(**changed), CPU)
+        batch = noise.noise_batch(images, np.ones(2000, dtype=int), 7, 0, settings(**changed), CPU)
         clean = batch.noisy - batch.times[:, None, None, None] * batch.target > 0
         return (batch.labels == 7).float().mean(), clean[:, 0, :, 0].any(1), clean[:, 0, 0, :].any(1)
 

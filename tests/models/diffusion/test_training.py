@@ -192,7 +192,7 @@ def test_where_memory_is_too_small_passes_are_halved_and_the_same_is_learned(
 def test_the_gradient_of_more_passes_is_that_of_one(settings, dark_and_bright):
     images, labels = dark_and_bright(10)
     pipeline = network.build(["dark", "bright"], 1, 12, settings())
-    batch = noise.noise_batch(images, labels, 2, (0, 0), settings(), CPU)
+    batch = noise.noise_batch(images, labels, 2, 0, settings(), CPU)
     gradients, errors = [], []
     for at_once in (10, 3):
         errors.append(training.backward(pipeline.unet, 2, batch, training_state.Progress(at_once, "fp32")))
