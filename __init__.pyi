@@ -286,6 +286,8 @@ def auto_label(
     box_shape: str = 'square',
     min_box_px: int = 8,
     complete: bool = False,
+    workers: str | None = None,
+    ship_images: bool = False,
 ) -> AutoLabelResults:
     """Labels every sample from the few that have a label; undo with `delete_run`."""
 
@@ -389,6 +391,8 @@ def find_mistakes(
     duplicate_iou: float = 0.9,
     min_match_iou: float = 0.2,
     moved_below_iou: float = 0.8,
+    workers: str | None = None,
+    ship_images: bool = False,
 ) -> MistakeResults:
     """Judges every label by models that have not seen it; undo with `delete_run`."""
 

@@ -195,6 +195,31 @@ class TagSettings(Settings):
     )
 
 
+WORKERS = re.compile(r"[1-9]\d{0,3}|ray|ray://[^\s/:]+:\d+")
+
+
+@dataclass(frozen=True)
+class WorkerSettings(Settings):
+    workers: str | None = setting(
+        None,
+        "who computes embeddings of images: a number of processes on this machine, ray for the cluster that it belongs "
+        "to, or the address of one, as ray://head:10001; needs evenset[cluster]",
+        kind=str,
+        empty="this process",
+    )
+    ship_images: bool = setting(False, "sends the images to the workers, which cannot read the files themselves")
+
+    def __post_init__(self) -> None:
+        workers: Any = self.workers
+        object.__setattr__(self, "workers", str(workers) if type(workers) is int else workers)
+        super().__post_init__()
+        if self.workers is not None and not WORKERS.fullmatch(self.workers):
+            raise InvalidInput(
+                "workers has to be a number of processes, ray, or an address such as ray://head:10001, not "
+                f"{shown(self.workers)}"
+            )
+
+
 @dataclass(frozen=True)
 class CopySettings(Settings):
     format: str = setting("png", "file format of the copies", choices=("png", "jpeg"), basic=True)

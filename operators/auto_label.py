@@ -17,6 +17,7 @@ from ..models.settings import (
     ImageSettings,
     ResNetSettings,
     TagSettings,
+    WorkerSettings,
     split,
 )
 from ..workflows.data import items
@@ -63,7 +64,9 @@ INPUTS = (
     "unlabelled",
     "boxes",
 )
-KINDS = (AutoLabelSettings, GraphSettings, ResNetSettings, ImageSettings, BoxSettings, TagSettings)
+KINDS = (
+    AutoLabelSettings, GraphSettings, ResNetSettings, ImageSettings, BoxSettings, TagSettings, WorkerSettings,
+)  # fmt: skip
 NOT_OF_TAGS = ("run", "after", "members", "text_encoder", "prompts", "class_prior", "per_class",
                "review_out_of_distribution", "self_training_rounds", "validation", *ONLY_RESNET)  # fmt: skip
 MODELS = ("evenset_auto_label_", "evenset_train_resnet_")  # runs whose model can predict

@@ -14,6 +14,7 @@ from ..models.settings import (
     ImageSettings,
     MistakeSettings,
     ResNetSettings,
+    WorkerSettings,
 )
 from ..workflows.data import items
 from ..workflows.display.tables import counted
@@ -39,7 +40,9 @@ from .forms.sections import ONLY_RESNET, ask_sections
 from .forms.settings import ask_settings, read_settings
 
 INPUTS = ("label_field", "output_field", "embeddings", "group_field", "predictions", "unlabelled")
-KINDS = (ImageSettings, ResNetSettings, GraphSettings, MistakeSettings, BoxSettings, GeometrySettings)
+KINDS = (
+    ImageSettings, ResNetSettings, GraphSettings, MistakeSettings, BoxSettings, GeometrySettings, WorkerSettings,
+)  # fmt: skip
 
 
 class FindMistakes(foo.Operator):

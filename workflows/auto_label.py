@@ -85,7 +85,8 @@ def auto_label(
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
         group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
-        settings: fields of ImageSettings, ResNetSettings, GraphSettings, AutoLabelSettings, BoxSettings and TagSettings
+        settings: fields of ImageSettings, ResNetSettings, GraphSettings, AutoLabelSettings, BoxSettings, TagSettings
+            and WorkerSettings
 
     Raises:
         ValueError: a bad argument; nothing was written

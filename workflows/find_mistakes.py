@@ -66,8 +66,8 @@ def find_mistakes(
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
         group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
-        settings: fields of ImageSettings, ResNetSettings, GraphSettings, MistakeSettings, BoxSettings and
-            GeometrySettings
+        settings: fields of ImageSettings, ResNetSettings, GraphSettings, MistakeSettings, BoxSettings,
+            GeometrySettings and WorkerSettings
 
     Raises:
         ValueError: a bad argument; nothing was written

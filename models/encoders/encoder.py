@@ -52,17 +52,24 @@ def encode(
     batches: Iterable[tuple[np.ndarray, np.ndarray]],
     device: str = "auto",
     count: int = MIN_TIMED_IMAGES,
+    precision: str | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Streams indices [B] and vectors, float32 [B, D].
 
     Args:
         batches: indices [B], and images, uint8 [B, 3, R, R], R the encoder's `read_px`
         count: number of images; few of them are done before the faster precision is known
+        precision: None: as `choose_precision` says
     """
-    precision = encoder.precision(device) if count >= MIN_TIMED_IMAGES else "fp32"
+    precision = precision or choose_precision(encoder, device, count)
     process = _place(encoder, accelerator(device, precision))
     for indices, images in batches:
         yield indices, _forward(encoder, images, process)
+
+
+def choose_precision(encoder: Encoder, device: str, count: int) -> str:
+    """The faster precision, or that which needs no timing for few images."""
+    return encoder.precision(device) if count >= MIN_TIMED_IMAGES else "fp32"
 
 
 def batch_size(device: str = "auto") -> int:

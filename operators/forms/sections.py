@@ -83,7 +83,8 @@ SECTIONS = (
     Section("Measurement", "How the gain is measured", ("verdict_seeds", "verdict_updates")),
     Section("Safeguards", "What needs your word", ("new_class", "force")),
     Section("Computation", "Hardware, limits on files, and seeds", (
-        "device", "precision", "threads", "max_megabytes", "max_megapixels", "seed", "sampling_seed",
+        "device", "precision", "threads", "workers", "ship_images", "max_megabytes", "max_megapixels", "seed",
+        "sampling_seed",
     )),
 )  # fmt: skip
 

@@ -14,7 +14,9 @@ from ..data.folders import EMBEDDINGS
 from ..data.labels import Labels
 from ..display.tables import counted
 from ..runs.run import Run
+from ..runs.shards import Executor
 from .encoders import Files, ImageEncoder
+from .sharded import encode_by_workers
 from .store import Store, Wanted, look_up, open_store
 
 SHARD_IMAGES, SHARD_SECONDS = 1024, 30.0  # a kill loses no more than either
@@ -56,7 +58,13 @@ def encode(run: Run, labels: Labels, samples: Any, encoder: ImageEncoder, keep: 
             run.report(f"computing embeddings by {encoder.name}", done + count, len(paths))
 
         files = Files([wanted.paths[i] for i in missing.tolist()], labels.ids[firsts[missing]].tolist(), samples)
-        for rows, block in _stored(store, wanted, missing, encoder.encode(files, report)):
+        settings = run.record.settings
+        if settings.get("workers"):
+            executor = Executor(settings["workers"], getattr(encoder, "device", "") == "cuda")
+            blocks = encode_by_workers(encoder, files, report, executor, bool(settings["ship_images"]))
+        else:
+            blocks = encoder.encode(files, report)
+        for rows, block in _stored(store, wanted, missing, blocks):
             if vectors is None:
                 vectors = np.full((len(paths), block.shape[1]), np.nan, dtype=np.float32)
             vectors[rows] = block

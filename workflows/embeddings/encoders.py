@@ -48,6 +48,7 @@ class NetworkEncoder:
 
     def __init__(self, encoder: Encoder, device: str = "auto") -> None:
         self.encoder, self.device = encoder, device
+        self.precision: str | None = None  # chosen by speed
         self.name, self.preprocessing, self.version = encoder.name, encoder.preprocessing, encoder.version
         self.errors: dict[int, str] = {}
         self.notes: dict[int, str] = {}
@@ -59,7 +60,8 @@ class NetworkEncoder:
         images = Images(files.paths, ImageSettings(fit=fit), self.encoder.read_px, 3, cache_megabytes=0)
         self.errors, self.notes = images.errors, images.notes
         batches = images.batches(encoders.batch_size(self.device))
-        for indices, vectors in encoders.encode(self.encoder, batches, self.device, len(files.paths)):
+        count = len(files.paths)
+        for indices, vectors in encoders.encode(self.encoder, batches, self.device, count, self.precision):
             yield indices, vectors
             report(int(indices[-1]) + 1)
 

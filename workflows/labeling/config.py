@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...models.settings import AutoLabelSettings, BoxSettings, GraphSettings, ImageSettings, ResNetSettings, TagSettings
+from ...models.settings import (
+    AutoLabelSettings,
+    BoxSettings,
+    GraphSettings,
+    ImageSettings,
+    ResNetSettings,
+    TagSettings,
+    WorkerSettings,
+)
 from ..runs.config import Config
 
 NO_LABELS = (  # what to do
@@ -22,3 +30,4 @@ class AutoLabelConfig(Config):
     graph: GraphSettings
     labeling: AutoLabelSettings
     tags: TagSettings
+    workers: WorkerSettings

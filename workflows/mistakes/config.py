@@ -11,6 +11,7 @@ from ...models.settings import (
     ImageSettings,
     MistakeSettings,
     ResNetSettings,
+    WorkerSettings,
 )
 from ..runs.config import Config
 
@@ -25,3 +26,4 @@ class MistakeConfig(Config):
     resnet: ResNetSettings
     graph: GraphSettings
     mistakes: MistakeSettings
+    workers: WorkerSettings

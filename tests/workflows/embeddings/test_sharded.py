@@ -1,0 +1,80 @@
+"""Embeddings that several workers compute: the same as one process, from files that they see or that are sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evenset import auto_label, delete_embeddings
+from evenset.models.errors import InvalidInput
+from evenset.models.images.region import Region
+from evenset.workflows.embeddings import sharded, store
+from evenset.workflows.embeddings.encoders import Files, open_encoder
+from evenset.workflows.embeddings.sharded import Shard
+
+
+@pytest.fixture
+def shard(tiny, digits):
+    """shard(paths, contents) of three images, one of which is missing."""
+    paths = digits(n=2, size_px=16, labelled=0).values("filepath")
+    encoder = open_encoder(f"timm/{tiny}")
+
+    def make(replace=(), ship=False):
+        own = [*(replace or paths), "/nowhere/at/all.png"]
+        contents = [sharded._content(path) for path in own] if ship else None
+        return Shard(encoder.name, encoder.version, "cpu", "fp32", own, [True, True, False], contents)
+
+    return make
+
+
+@pytest.mark.slow
+def test_two_workers_make_the_vectors_of_one_process(digits, tiny):
+    dataset = digits(n=600, size_px=16, labelled=60)
+    Path(dataset.first().filepath).write_bytes(b"no image")
+    options = dict(embeddings=f"timm/{tiny}", progress=False)
+    paths, found = dataset.values("filepath")[1:], []
+    for number, workers in enumerate([None, 2]):
+        results = auto_label(dataset, "ground_truth", output_field=f"run_{number}", workers=workers, **options)
+        name, vectors = store.complete(dataset, paths)
+        assert name == f"timm/{tiny}" and list(results.skipped) == [dataset.first().id]
+        found.append((vectors, results.skipped, dataset.values(f"run_{number}.label")))
+        delete_embeddings(dataset)
+    np.testing.assert_allclose(found[0][0], found[1][0], atol=1e-5)
+    assert found[0][1:] == found[1][1:]
+
+
+def test_images_that_are_sent_give_the_vectors_of_the_files(shard):
+    read, sent = sharded.encode_shard(shard()), sharded.encode_shard(shard(ship=True))
+    assert read.rows.tolist() == sent.rows.tolist() == [0, 1]
+    np.testing.assert_array_equal(read.vectors, sent.vectors)
+    assert list(read.errors) == list(sent.errors) == [2] and "/nowhere/at/all.png" in sent.errors[2]
+
+
+def test_boxes_of_images_that_are_sent(shard):
+    files = shard().paths[:2]
+    boxes = [str(Region(file, (0.1, 0.2, 0.5, 0.5), 0.1, "square")) for file in files]
+    read, sent = (sharded.encode_shard(shard(boxes, ship)) for ship in (False, True))
+    np.testing.assert_array_equal(read.vectors, sent.vectors)
+    whole = sharded.encode_shard(shard())
+    assert not np.array_equal(whole.vectors, read.vectors)
+
+
+def test_a_file_that_a_worker_does_not_see_is_named(shard):
+    with pytest.raises(InvalidInput, match=r"cannot read /gone\.png: share the folder, or set ship_images"):
+        sharded.encode_shard(shard(["/gone.png", "/gone too.png"]))
+
+
+def test_other_weights_of_the_same_name_are_refused(shard):
+    from dataclasses import replace
+
+    with pytest.raises(InvalidInput, match="has other weights of timm/local-dir"):
+        sharded.encode_shard(replace(shard(), version="of yesterday"))
+
+
+def test_models_of_fiftyone_stay_in_one_process():
+    class Model:
+        name = "clip-vit-base32-torch"
+
+    with pytest.raises(InvalidInput, match="clip-vit-base32-torch of FiftyOne stays in one process"):
+        list(sharded.encode_by_workers(Model(), Files([], [], None), print, sharded.Executor("2"), False))

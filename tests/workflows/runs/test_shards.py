@@ -1,0 +1,105 @@
+"""Shards on processes that Ray starts: killed and failing workers, clusters that are not there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from evenset.models.errors import InvalidInput, RunError
+from evenset.models.settings import WorkerSettings
+from evenset.workflows.runs import shards
+from evenset.workflows.runs.shards import Executor
+
+TWO = Executor("2")
+
+
+def square(number):
+    return number**2
+
+
+def fall_over(work):
+    """Kills its process where nobody has before."""
+    number, folder = work
+    mark = Path(folder) / str(number)
+    if number % 2 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number**2
+
+
+def fail_on_three(work):
+    number, folder = work
+    with (Path(folder) / str(number)).open("a") as file:
+        file.write("tried\n")
+    if number == 3:
+        raise ValueError("three is too many")
+    return number
+
+
+@pytest.mark.slow
+def test_every_shard_is_done_once_and_processes_end():
+    assert sorted(shards.results(list(range(7)), square, TWO)) == [(i, i**2) for i in range(7)]
+    import ray
+
+    assert not ray.is_initialized()
+
+
+@pytest.mark.slow
+def test_killed_workers_are_replaced(tmp_path):
+    work = [(i, str(tmp_path)) for i in range(6)]
+    assert sorted(shards.results(work, fall_over, TWO)) == [(i, i**2) for i in range(6)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "3", "5"]
+
+
+@pytest.mark.slow
+def test_a_shard_that_fails_three_times_is_named_and_the_others_are_done(tmp_path):
+    done = []
+    with pytest.raises(RunError, match="1 shard of 5 failed 3 times: three is too many"):
+        done.extend(place for place, _ in shards.results([(i, str(tmp_path)) for i in range(5)], fail_on_three, TWO))
+        pytest.fail("it did not fail")
+    assert (tmp_path / "3").read_text().count("tried") == 3
+    assert all((tmp_path / str(i)).read_text().count("tried") == 1 for i in (0, 1, 2, 4))
+
+
+@pytest.mark.slow
+def test_a_reader_that_leaves_ends_the_processes():
+    import ray
+
+    results = shards.results(list(range(50)), square, TWO)
+    next(results)
+    assert ray.is_initialized()
+    results.close()
+    assert not ray.is_initialized()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["ray", "ray://127.0.0.1:9"])
+def test_a_cluster_that_is_not_there_says_what_to_do(workers):
+    with pytest.raises(InvalidInput, match="start one by `ray start --head`, or give a number of processes"):
+        list(shards.results([1], square, Executor(workers)))
+
+
+@pytest.mark.slow
+def test_a_gpu_that_no_worker_has():
+    with pytest.raises(InvalidInput, match="the cluster has no GPU, and device is 'cuda'"):
+        list(shards.results([1], square, Executor("1", needs_gpu=True)))
+
+
+def test_without_ray_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InvalidInput, match=r"pip install 'evenset\[cluster\]'"):
+        list(shards.results([1], square, TWO))
+
+
+@pytest.mark.parametrize("workers", ["many", "0", 0, "-1", -1, "ray:/x", "ray://head", "2.5", " "])
+def test_workers_that_are_none_are_refused(workers):
+    with pytest.raises(ValueError, match="workers has to be"):
+        WorkerSettings(workers=workers)
+
+
+@pytest.mark.parametrize("workers", [2, "2", "ray", "ray://head:10001", None])
+def test_workers_are_a_number_or_a_cluster(workers):
+    assert WorkerSettings(workers=workers).workers == (None if workers is None else str(workers))

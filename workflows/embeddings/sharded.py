@@ -1,0 +1,133 @@
+"""Vectors of image files by an encoder on several workers."""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...models.errors import InvalidInput
+from ...models.images.region import file_of, parse
+from ..runs import shards
+from ..runs.shards import Executor
+from .encoders import Files, ImageEncoder, NetworkEncoder, Report, open_encoder
+
+SHARD_BATCHES = 8  # batches of the encoder in a shard
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Images for a worker."""
+
+    encoder: str  # name
+    version: str  # of its weights
+    device: str
+    precision: str
+    paths: list[str]  # [n]
+    is_there: list[bool]  # whether the first process sees each file [n]
+    contents: list[bytes | None] | None  # of each file; None: the worker reads it [n]
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """What a worker made of a shard."""
+
+    rows: np.ndarray  # indices of images with a vector [m]
+    vectors: np.ndarray  # float32 [m, D]
+    errors: dict[int, str]  # index of an image: why it has none
+    notes: dict[int, str]
+
+
+def encode_by_workers(
+    encoder: ImageEncoder, files: Files, report: Report, executor: Executor, ship_images: bool
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """As `encoder.encode`, in the order in which the workers are done.
+
+    Raises:
+        ValueError: the encoder has to stay in one process, or the workers do not fit
+        RunError: images cannot be read from a worker, or a shard failed for another reason
+    """
+    from ...models.encoders import encoder as encoders
+
+    if not isinstance(encoder, NetworkEncoder):
+        raise InvalidInput(
+            f"workers: {encoder.name} of FiftyOne stays in one process: leave workers out, or give a model of timm"
+        )
+    size = SHARD_BATCHES * encoders.batch_size(encoder.device)
+    precision = encoders.choose_precision(encoder.encoder, encoder.device, len(files.paths))
+    firsts = range(0, len(files.paths), size)
+    made = [_shard(encoder, files.paths[first : first + size], precision, ship_images) for first in firsts]
+    done = 0
+    for place, result in shards.results(made, encode_shard, executor):
+        first = firsts[place]
+        for own, theirs in ((encoder.errors, result.errors), (encoder.notes, result.notes)):
+            own.update({first + i: text for i, text in theirs.items()})
+        if len(result.rows):
+            yield first + result.rows, result.vectors
+        done += len(made[place].paths)
+        report(done)
+
+
+def _shard(encoder: NetworkEncoder, paths: list[str], precision: str, ship_images: bool) -> Shard:
+    there = [os.path.exists(file_of(path)) for path in paths]
+    contents = [_content(path) for path in paths] if ship_images else None
+    return Shard(encoder.name, encoder.version, encoder.device, precision, paths, there, contents)
+
+
+def _content(path: str) -> bytes | None:
+    try:
+        return Path(file_of(path)).read_bytes()
+    except OSError:
+        return None
+
+
+def encode_shard(shard: Shard) -> Vectors:
+    """Encodes a shard, on a worker.
+
+    Raises:
+        ValueError: a file or the same weights are missing here
+    """
+    encoder = _opened(shard.encoder, shard.device)
+    if encoder.version != shard.version:
+        raise InvalidInput(f"{socket.gethostname()} has other weights of {shard.encoder} than the first machine")
+    encoder.precision = shard.precision
+    with tempfile.TemporaryDirectory() as folder:
+        paths = shard.paths if shard.contents is None else _unpack(shard, Path(folder))
+        for path, is_there in zip(paths, shard.is_there, strict=True):
+            if is_there and not os.path.exists(file_of(path)):
+                raise InvalidInput(
+                    f"{socket.gethostname()} cannot read {file_of(path)}: share the folder, or set ship_images"
+                )
+        blocks = list(encoder.encode(Files(paths, [""] * len(paths), None), lambda count: None))
+        original = dict(zip(paths, shard.paths, strict=True))
+        errors, notes = (
+            {i: text.replace(file_of(paths[i]), file_of(original[paths[i]])) for i, text in texts.items()}
+            for texts in (encoder.errors, encoder.notes)
+        )
+    empty = np.zeros(0, dtype=np.int64), np.zeros((0, 0), dtype=np.float32)
+    rows, vectors = (np.concatenate(column) for column in zip(*blocks, strict=True)) if blocks else empty
+    return Vectors(rows, vectors, errors, notes)
+
+
+@functools.lru_cache(maxsize=1)
+def _opened(name: str, device: str) -> Any:
+    return open_encoder(name, device)
+
+
+def _unpack(shard: Shard, folder: Path) -> list[str]:
+    """Writes the images that were sent; returns their paths, with the regions of boxes."""
+    paths = []
+    for number, (path, content) in enumerate(zip(shard.paths, shard.contents or (), strict=True)):
+        file = folder / f"{number}{Path(file_of(path)).suffix}"
+        if content is not None:
+            file.write_bytes(content)
+        region = parse(path)
+        paths.append(str(region._replace(file=str(file))) if region else str(file))
+    return paths

@@ -1,0 +1,153 @@
+"""Work in shards on a Ray cluster, or on several processes of this machine, which Ray starts.
+
+A worker that is killed is replaced, and a shard that fails is tried again. The caller keeps each result as it comes, so
+that a resumed run asks for the missing shards alone. Only the caller talks to the database.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from ...models.errors import InvalidInput, RunError
+from ..display.tables import counted
+
+S = TypeVar("S")
+R = TypeVar("R")
+ATTEMPTS = 3  # of a shard
+AHEAD = 2  # shards for each worker that are under way
+ROOT = Path(__file__).resolve().parents[2]
+NEEDS = "workers needs Ray: pip install 'evenset[cluster]'"
+
+
+class Executor(NamedTuple):
+    """Where shards are worked on."""
+
+    workers: str  # as WorkerSettings has them
+    needs_gpu: bool = False  # each worker takes a GPU
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the workers are processes of this machine that are started for the run."""
+        return self.workers.isdigit()
+
+
+def results(shards: Sequence[S], function: Callable[[S], R], executor: Executor) -> Iterator[tuple[int, R]]:
+    """Yields index and result of each shard as it is done.
+
+    Args:
+        function: of a module, from a shard to what can be pickled
+
+    Raises:
+        ValueError: Ray is missing, no cluster answers, or it does not fit
+        RunError: a shard failed three times; the others are done
+    """
+    with _cluster(executor) as ray:
+        options: dict[str, Any] = dict(max_retries=ATTEMPTS - 1, num_gpus=int(executor.needs_gpu))
+        task = ray.remote(**options)(function)
+        waiting, tried, failed = list(range(len(shards)))[::-1], [0] * len(shards), {}
+        under_way: dict[Any, int] = {}
+        room = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        while waiting or under_way:
+            while waiting and len(under_way) < room:
+                place = waiting.pop()
+                tried[place] += 1
+                under_way[task.remote(shards[place])] = place
+            done, _ = ray.wait(list(under_way), num_returns=1)
+            place = under_way.pop(done[0])
+            try:
+                result = ray.get(done[0])
+            except ray.exceptions.RayError as error:
+                if tried[place] < ATTEMPTS and isinstance(error, ray.exceptions.RayTaskError):
+                    waiting.append(place)
+                else:
+                    failed[place] = _reason(error)
+                continue
+            yield place, result
+    if failed:
+        raise RunError(
+            f"{counted(len(failed), 'shard')} of {len(shards):,} failed {ATTEMPTS} times: {next(iter(failed.values()))}"
+        )
+
+
+def _reason(error: Any) -> str:
+    """The error of a task in one line."""
+    cause = getattr(error, "cause", None) or error
+    return next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
+
+
+@contextlib.contextmanager
+def _cluster(executor: Executor) -> Iterator[Any]:
+    """Ray, connected; processes that were started for this are ended.
+
+    Raises:
+        ValueError: Ray is missing, no cluster answers, or it does not fit
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise InvalidInput(NEEDS) from error
+    was_there = ray.is_initialized()
+    with tempfile.TemporaryDirectory(prefix="evenset-workers-") as folder:
+        if not was_there:
+            _connect(ray, executor, Path(folder))
+        try:
+            _check(ray, executor)
+            yield ray
+        finally:
+            if not was_there:
+                ray.shutdown()
+
+
+def _connect(ray: Any, executor: Executor, folder: Path) -> None:
+    threads = max(1, (os.cpu_count() or 1) // int(executor.workers)) if executor.is_local else 1
+    environment = {"OMP_NUM_THREADS": str(threads), "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    options: dict[str, Any] = dict(log_to_driver=False, logging_level="error", configure_logging=False)
+    if executor.is_local:
+        (folder / "evenset").symlink_to(ROOT, target_is_directory=True)  # a plugin's folder may have another name
+        paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
+        options.update(num_cpus=int(executor.workers), include_dashboard=False, _node_ip_address="127.0.0.1")
+    else:
+        options.update(address="auto" if executor.workers == "ray" else executor.workers)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent
+    try:
+        ray.init(runtime_env={"env_vars": environment}, **options)
+    except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
+        where = f"{executor.workers} does not answer"
+        where = "this machine belongs to no Ray cluster" if executor.workers == "ray" else where
+        remedy = "start one by `ray start --head`, or give a number of processes"
+        raise InvalidInput(f"workers: {where}: {remedy}") from error
+
+
+def _check(ray: Any, executor: Executor) -> None:
+    """Raises ValueError where the cluster has no GPU though one was asked for, or another Python or Evenset."""
+    if executor.needs_gpu and not ray.cluster_resources().get("GPU"):
+        raise InvalidInput("workers: the cluster has no GPU, and device is 'cuda': choose 'auto' or 'cpu'")
+    if executor.is_local:
+        return
+    here = _versions()
+    try:
+        there = ray.get(ray.remote(_versions).remote())
+    except ray.exceptions.RayError as error:
+        raise InvalidInput(
+            f"workers: Evenset cannot be used on the cluster ({_reason(error)}): install the same version there"
+        ) from error
+    if there[:2] != here[:2]:
+        raise InvalidInput(
+            f"workers: {there[2]} has Python {there[0]} and Evenset {there[1]}, and this machine {here[0]} and "
+            f"{here[1]}: install the same versions"
+        )
+
+
+def _versions() -> tuple[str, str, str]:
+    """Versions of Python and Evenset, and the host's name."""
+    version = sys.modules[__name__.split(".workflows")[0]].__dict__["__version__"]
+    return platform.python_version(), str(version), socket.gethostname()
