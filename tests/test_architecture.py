@@ -289,7 +289,7 @@ def test_what_is_imported_is_required():
     names |= {"faiss": "faiss-cpu", "skimage": "scikit-image", "art": "adversarial-robustness-toolbox"}
     names |= {"huggingface_hub": "diffusers"}  # which downloads by it, as transformers does
     lines = (ROOT / "requirements.txt").read_text().split()
-    extras = re.findall(r"^(?:pretrained|robustness) = \[(.+?)\]", (ROOT / "pyproject.toml").read_text(), re.M)
+    extras = re.findall(r"^(?:pretrained|robustness|cluster) = \[(.+?)\]", (ROOT / "pyproject.toml").read_text(), re.M)
     lines += re.findall(r'"(.+?)"', " ".join(extras))
     required = {re.split(r"[<>=\[]", line)[0] for line in lines}
     own = {*sys.stdlib_module_names, *LAYERS, "evenset"}

@@ -7,13 +7,12 @@ along, and ends as the first one's did.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ...models import processes
-from ...models.errors import EvensetError, RunError
+from ...models.errors import EvensetError
 
 TRAIN, RETURN, RAISE = "train", "return", "raise"  # what the first process has the others do
 OF_FIRST = "in the first process of this launch"  # note of an error that it had
@@ -79,9 +78,8 @@ def follow() -> Any:
 
 
 def _portable(error: BaseException) -> BaseException:
-    """An error as another process can read it."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RunError(str(error)) if isinstance(error, EvensetError) else RuntimeError(repr(error))
-    return error
+    """An error with its sentence alone, as another process can read it."""
+    if isinstance(error, EvensetError) or type(error).__module__ == "builtins":
+        with suppress(TypeError):  # some take more than a sentence
+            return type(error)(str(error))
+    return RuntimeError(f"{type(error).__name__}: {error}")
