@@ -15,6 +15,7 @@ import numpy as np
 from .errors import RunError
 
 T = TypeVar("T")
+MEETING = datetime.timedelta(minutes=10)  # until all processes have called; then the longest step of one of them
 DAYS = datetime.timedelta(days=30)  # a process may wait while the first one reads images
 _in_step = [False]  # in the first process: the others train along
 
@@ -50,11 +51,21 @@ def trains_on_cpus() -> bool:
 
 @functools.cache
 def group() -> Any:
-    """The processes as a group that passes objects by gloo, whatever device trains."""
+    """The processes as a group that passes objects by gloo, whatever device trains.
+
+    Raises:
+        RunError: some do not ask for it
+    """
     import torch.distributed as dist
     from accelerate import PartialState
 
-    PartialState(cpu=trains_on_cpus(), timeout=DAYS)
+    try:
+        PartialState(cpu=trains_on_cpus(), timeout=MEETING)
+        dist.barrier(dist.new_group(backend="gloo", timeout=MEETING))
+    except RuntimeError as error:
+        raise RunError(
+            "the other processes of this launch did not call the same function of evenset: call it in all of them"
+        ) from error
     return dist.new_group(backend="gloo", timeout=DAYS)
 
 

@@ -139,7 +139,7 @@ def _batches(
         rows = own_share(process, batch)
         images = augment(torch.from_numpy(data.fetch(rows)), [seed * 1_000_003 + row for row in rows.tolist()])
         images = images.to(process.device)
-        torch.manual_seed(seed * 1_000_003 + int(batch[0]))  # of attacks
+        torch.manual_seed((seed * 1_000_003 + int(batch[0])) % 2**63)  # of attacks
         labels = torch.as_tensor(data.labels[rows], device=process.device)
         weights = None if data.weights is None else torch.as_tensor(data.weights[rows], dtype=torch.float32)
         share = share_of_mean(process, batch, rows, data.weights)

@@ -12,6 +12,8 @@ import pytest
 import torch
 from evenset.models import processes
 
+LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
+LAUNCHER += ["--nproc_per_node"]
 # In float64, as one process that adds in another order drifts away in float32: by 4e-4 in four updates of a ResNet.
 SCRIPT = """
 import os, sys
@@ -57,9 +59,12 @@ def launched(count: int, folder, kind: str) -> dict[str, torch.Tensor]:
     place = folder / f"{kind} {count}"
     place.mkdir()
     (place / "script.py").write_text(SCRIPT)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(count), "--rdzv-backend", "c10d"]
-    command += ["--rdzv-endpoint", "127.0.0.1:0"]
-    command = [*(command if count > 1 else [sys.executable]), str(place / "script.py"), kind, str(place / "weights.pt")]
+    command = [
+        *([*LAUNCHER, str(count)] if count > 1 else [sys.executable]),
+        str(place / "script.py"),
+        kind,
+        str(place / "weights.pt"),
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -73,6 +78,26 @@ def test_two_processes_learn_what_one_learns_in_20_updates(tmp_path, kind):
     assert alone.keys() == together.keys()
     for name, value in alone.items():
         torch.testing.assert_close(together[name], value, atol=1e-4, rtol=0, msg=name)
+
+
+ALONE = """
+import datetime, os, time
+from evenset.models import processes
+
+processes.MEETING = datetime.timedelta(seconds=10)
+if os.environ["RANK"] == "1":
+    time.sleep(30)
+else:
+    processes.members()
+"""
+
+
+@pytest.mark.slow
+def test_a_call_in_one_process_alone_ends_with_a_sentence(tmp_path):
+    (tmp_path / "script.py").write_text(ALONE)
+    command = [*LAUNCHER, "2", str(tmp_path / "script.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode != 0 and "did not call the same function of evenset: call it in all of them" in done.stderr
 
 
 def process(rank, count):

@@ -58,6 +58,12 @@ def test_the_same_seed_gives_the_same_scores_and_another_seed_others(tmp_path):
     assert not np.array_equal(once(0, tmp_path / "c"), once(1, tmp_path / "d"))
 
 
+def test_the_largest_seed_trains(tmp_path):
+    images, labels = stripes(16)
+    settings = replace(TINY, epochs=1, seed=2**31 - 1, augmentation="strong")
+    assert len(list(train(fresh(settings), data(images, labels), settings, tmp_path))) == 1
+
+
 def test_patience_ends_a_training_that_gains_nothing_and_the_best_epoch_stays(tmp_path):
     images, labels = stripes(16)
     settings = replace(TINY, epochs=50, patience=2, learning_rate=1e-7)
