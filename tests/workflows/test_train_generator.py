@@ -243,11 +243,11 @@ def test_a_generator_that_diverged_is_kept_as_it_was_before(digits, monkeypatch)
 
     learn, broken = training.backward, []
 
-    def break_down(network, patch_px, batch, done):
+    def break_down(network, patch_px, batch, done, share):
         if done.updates == 14 and not broken:
             broken.append(batch)
             return float("nan")
-        return learn(network, patch_px, batch, done)
+        return learn(network, patch_px, batch, done, share)
 
     monkeypatch.setattr(training, "backward", break_down)
     with pytest.raises(FloatingPointError, match="update 15 has a loss of nan.*generator='evenset_train_generator_1'"):
