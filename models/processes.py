@@ -61,7 +61,8 @@ def group() -> Any:
 
     try:
         PartialState(cpu=trains_on_cpus(), timeout=MEETING)
-        dist.barrier(dist.new_group(backend="gloo", timeout=MEETING))
+        meeting: Any = dist.new_group(backend="gloo", timeout=MEETING)
+        dist.barrier(meeting)
     except RuntimeError as error:
         raise RunError(
             "the other processes of this launch did not call the same function of evenset: call it in all of them"

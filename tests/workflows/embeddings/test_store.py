@@ -86,7 +86,7 @@ def encode_all(dataset, paths, name):
 
     from evenset.workflows.embeddings.encoders import open_encoder
 
-    run = SimpleNamespace(dataset=dataset, report=lambda *args: None)
+    run = SimpleNamespace(dataset=dataset, report=lambda *args: None, record=SimpleNamespace(settings={}))
     labels = SimpleNamespace(paths=np.array(paths), ids=np.array(["0"] * len(paths)))
     return encode.encode(run, labels, dataset, open_encoder(name)).vectors
 
