@@ -14,7 +14,8 @@ def test_a_setting_reaches_each_class_that_has_it():
 
     assert (config.resnet.epochs, config.labeling.target_precision) == (5, 0.8)
     assert config.resnet.seed == config.graph.seed == config.labeling.seed == 3
-    assert config.parts == (config.images, config.boxes, config.resnet, config.graph, config.labeling, config.tags)
+    names = ("images", "boxes", "resnet", "graph", "labeling", "tags", "workers")
+    assert config.parts == tuple(getattr(config, name) for name in names)
 
 
 def test_an_unknown_setting_is_named_with_the_nearest():
