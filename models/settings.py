@@ -195,6 +195,7 @@ class TagSettings(Settings):
     )
 
 
+MAX_WORKERS = 9999
 WORKERS = re.compile(r"[1-9]\d{0,3}|ray|ray://[^\s/:]+:\d+")
 
 
@@ -210,8 +211,9 @@ class WorkerSettings(Settings):
     ship_images: bool = setting(False, "sends the images to the workers, which cannot read the files themselves")
 
     def __post_init__(self) -> None:
-        workers: Any = self.workers
-        object.__setattr__(self, "workers", str(workers) if type(workers) is int else workers)
+        workers: Any = plain(self.workers)
+        if type(workers) is int and 0 < workers <= MAX_WORKERS:
+            object.__setattr__(self, "workers", str(workers))
         super().__post_init__()
         if self.workers is not None and not WORKERS.fullmatch(self.workers):
             raise InvalidInput(

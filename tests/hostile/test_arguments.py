@@ -103,6 +103,9 @@ def parameters(name):
 
 def is_legal(name, kind, value):
     """Whether a value may be taken, where no value of the dataset has such a name."""
+    if name == "workers":
+        number = value.item() if isinstance(value, np.generic) else value
+        return value is None or (type(number) is int and 0 < number < 10_000)
     if isinstance(kind, list):  # a setting
         return any(is_in_range(item, value) for item in kind)
     if value is None:
