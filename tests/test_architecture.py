@@ -309,5 +309,12 @@ def test_no_drawer_for_odds_and_ends_and_no_path_of_one_machine():
             assert not found, f"{path} names {found and found[0]}, a folder of one machine"
 
 
+def test_every_file_is_small_enough_for_who_downloads_the_plugin():
+    shown = [path for path in ROOT.glob("*") if not path.name.startswith(".")]
+    files = [path for top in shown for path in ([top] if top.is_file() else top.rglob("*")) if path.is_file()]
+    large = [str(path) for path in files if path.stat().st_size > 1_000_000]
+    assert not large, wrong("not over 1 MB, since the plugin's download carries it", large)
+
+
 def manifest() -> dict:
     return yaml.safe_load((ROOT / "fiftyone.yml").read_text(encoding="utf-8"))
