@@ -10,7 +10,7 @@ from ..files import aside
 from ..settings import SamplingSettings
 from .pipeline import Pipeline
 from .sampling import generate
-from .training_state import Learner
+from .training_state import Learner, averaged_weights
 
 MAX_IMAGES, MAX_COLUMNS = 64, 6  # of a preview, and of a class
 
@@ -22,13 +22,8 @@ def save_preview(pipeline: Pipeline, learner: Learner, sampling: SamplingSetting
     rows = min(len(pipeline.config.names), MAX_IMAGES)
     columns = min(MAX_COLUMNS, max(1, MAX_IMAGES // rows))
     labels = np.repeat(np.arange(rows), columns)
-    learner.average.store(learner.unet.parameters())
-    learner.average.copy_to(learner.unet.parameters())
-    try:
+    with averaged_weights(learner):
         images = np.concatenate([batch for _, batch in generate(pipeline, labels, sampling)])
-    finally:
-        learner.average.restore(learner.unet.parameters())
-        learner.unet.train()
     tiles = images.reshape(rows, columns, *images.shape[1:]).transpose(0, 3, 1, 4, 2)  # rows, S, columns, S, C
     grid = tiles.reshape(rows * images.shape[2], columns * images.shape[3], -1)
     with aside(path) as part:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +21,7 @@ State = tuple[dict[str, torch.Tensor], dict[str, Any]]  # tensors, and the progr
 class Learner(NamedTuple):
     """The objects that an update changes."""
 
-    unet: nn.Module
+    network: nn.Module
     average: EMAModel  # its weights generate
     optimizer: torch.optim.Optimizer
 
@@ -36,9 +38,27 @@ class Progress:
     images: int = 0
 
 
+def trained_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
+    """Parameters that require a gradient: all, or those of an adapter."""
+    return {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
+
+
+@contextmanager
+def averaged_weights(learner: Learner) -> Iterator[None]:
+    """The network has its averaged weights inside."""
+    parameters = list(trained_parameters(learner.network).values())
+    learner.average.store(parameters)
+    learner.average.copy_to(parameters)
+    try:
+        yield
+    finally:
+        learner.average.restore(parameters)
+        learner.network.train()
+
+
 def save_state(learner: Learner, progress: Progress, folder: Path) -> None:
     """Writes the state into `folder`."""
-    now = {f"now.{name}": value for name, value in learner.unet.state_dict().items()}
+    now = {f"now.{name}": value for name, value in trained_parameters(learner.network).items()}
     mean = {f"mean.{number}": value for number, value in enumerate(learner.average.shadow_params)}
     save_tensors(folder / STATE, {**now, **mean, **pack_optimizer(learner.optimizer)}, asdict(progress))
 
@@ -53,10 +73,10 @@ def restore(learner: Learner, state: State) -> Progress:
     tensors, notes = state
     progress = Progress(**notes)
     unpack_optimizer(learner.optimizer, tensors)
-    learner.unet.load_state_dict(
-        {name.removeprefix("now."): value for name, value in tensors.items() if name.startswith("now.")}
-    )
-    for number, value in enumerate(learner.average.shadow_params):
-        value.copy_(tensors[f"mean.{number}"])
+    with torch.no_grad():
+        for name, parameter in trained_parameters(learner.network).items():
+            parameter.copy_(tensors[f"now.{name}"])
+        for number, value in enumerate(learner.average.shadow_params):
+            value.copy_(tensors[f"mean.{number}"])
     learner.average.optimization_step = progress.updates
     return progress

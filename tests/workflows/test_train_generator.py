@@ -243,7 +243,7 @@ def test_a_generator_that_diverged_is_kept_as_it_was_before(digits, monkeypatch)
 
     learn, broken = training.backward, []
 
-    def break_down(network, patch_px, batch, done, share):
+    def break_down(network, patch_px, batch, done, share=1.0):
         if done.updates == 14 and not broken:
             broken.append(batch)
             return float("nan")

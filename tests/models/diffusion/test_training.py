@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from evenset.models.diffusion import network, noise, sampling, training, training_state
+from evenset.models.diffusion import network, noise, sampling, training, training_loop, training_state
 from evenset.models.diffusion.pipeline import velocity
 from evenset.models.settings import SamplingSettings
 from safetensors.torch import load_file
@@ -51,7 +51,7 @@ def test_the_seed_fixes_the_weights(tmp_path, fit, weights):
 def test_where_steps_are_set_no_clock_shows_in_the_weights(tmp_path, monkeypatch, fit, weights):
     expected = weights(fit(tmp_path / "0", minutes=None)[0])
     ticks = itertools.chain([0.0], itertools.repeat(40.0))  # the first update seems to take most of the minute
-    monkeypatch.setattr(training.time, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr(training_loop.time, "monotonic", lambda: next(ticks))
     found, steps = fit(tmp_path / "1", minutes=1)
 
     assert steps[-1].number == 8
@@ -69,13 +69,13 @@ def test_a_training_that_was_cut_off_ends_with_the_same_weights_and_images(
     way, tmp_path, monkeypatch, settings, dark_and_bright, fit, draw, weights
 ):
     images, labels = dark_and_bright()
-    monkeypatch.setattr(training, "REPORT_SECONDS", 600.0)  # reports by updates alone, however slow the machine
+    monkeypatch.setattr(training_loop, "REPORT_SECONDS", 600.0)  # reports by updates alone, however slow the machine
     asked = settings(max_updates=25)
     whole, steps = fit(tmp_path / "0", max_updates=25)
 
     if way == "left after a saved state":
-        monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)
-        monkeypatch.setattr(training, "SAVE_TIMES", 0.0)
+        monkeypatch.setattr(training_loop, "SAVE_SECONDS", 0.0)
+        monkeypatch.setattr(training_loop, "SAVE_TIMES", 0.0)
     count = itertools.count()
 
     def fetch(indices):
@@ -213,10 +213,10 @@ def test_other_errors_are_not_taken_for_lack_of_memory(tmp_path, settings, fit, 
 
 
 def test_the_step_size_warms_up_and_falls_as_a_cosine():
-    assert training.schedule(0, 0.0, 100) == 0.01 and training.schedule(99, 0.02, 100) == pytest.approx(1, abs=0.01)
-    assert training.schedule(3, 0.25, 100) == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)))
-    assert training.schedule(900, 0.5, 100) == pytest.approx(0.5)
-    assert training.schedule(999, 0.999, 0) < 1e-5
+    assert training_loop.schedule(0, 0.0, 100) == 0.01 and training_loop.schedule(99, 0.02, 100) == pytest.approx(1, abs=0.01)
+    assert training_loop.schedule(3, 0.25, 100) == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)))
+    assert training_loop.schedule(900, 0.5, 100) == pytest.approx(0.5)
+    assert training_loop.schedule(999, 0.999, 0) < 1e-5
 
 
 def test_the_faster_precision_is_chosen_and_leaves_no_gradient(toy, settings, draw, weights):
