@@ -628,6 +628,90 @@ class GeneratorSettings(Settings):
 
 
 @dataclass(frozen=True)
+class TuningSettings(Settings):
+    base: str = setting(
+        "scratch",
+        "model to start from: none (scratch), an earlier run of train_generator, or a text-to-image model to be tuned "
+        "(an id of the Hugging Face hub, or the folder of a diffusers pipeline), whose licence is yours to check",
+        choices=("scratch",),
+        open_choices=True,
+        basic=True,
+    )
+    base_revision: str | None = setting(
+        None, "branch, tag or commit of a base on the hub", kind=str, empty="its main branch"
+    )
+    prompt: str = setting(
+        "a photo of a {class}", "text by which a pretrained base learns and draws a class, or its description"
+    )
+    descriptions: str | None = setting(
+        None,
+        "texts in place of class names in the prompt, as 'NAME: TEXT; NAME: TEXT'",
+        kind=str,
+        empty="the class names",
+    )
+    base_size_px: int | None = setting(
+        None,
+        "side of a square of the area at which a pretrained base learns and draws",
+        unit="px",
+        low=8,
+        high=4096,
+        kind=int,
+        empty="the base's own side, at most that of the images",
+    )
+    lora_rank: int = setting(16, "rank of the adapter of a pretrained base", low=1, high=256)
+    tune_text_encoder: bool = setting(False, "tunes the text encoder of a pretrained base too")
+    min_snr_gamma: float | None = setting(
+        5.0,
+        "limit of the signal-to-noise ratio that weights the loss of a pretrained base with DDPM noise",
+        low=0.1,
+        high=100.0,
+        kind=float,
+        empty="equal weights",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if "{class}" not in self.prompt:
+            raise InvalidInput(f"prompt has to contain {{class}}, where the class's name is put, not {self.prompt!r}")
+
+    @property
+    def is_scratch(self) -> bool:
+        return self.base == "scratch"
+
+
+@dataclass(frozen=True)
+class DrawingSettings(Settings):
+    start: str = setting(
+        "auto",
+        "where a tuned pretrained model starts: from noise, or from training images of the class; auto takes images "
+        "where the model can",
+        choices=("auto", "noise", "images"),
+        basic=True,
+    )
+    min_strength: float = setting(
+        0.5, "minimum noise on a training image to start from; 1 is all noise", low=0.05, high=1.0
+    )
+    max_strength: float = setting(0.8, "maximum noise on a training image to start from", low=0.05, high=1.0)
+    min_guidance: float = setting(
+        2.0, "minimum classifier-free guidance scale of a pretrained model", low=1.0, high=20.0
+    )
+    max_guidance: float = setting(
+        4.0, "maximum classifier-free guidance scale of a pretrained model", low=1.0, high=20.0
+    )
+    pretrained_steps: int = setting(30, "steps of a pretrained model's solver from noise to image", low=1, high=1000)
+    across_classes: bool = setting(
+        False, "starts from training images of other classes too, and draws them as the wanted class"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("strength", "guidance"):
+            low, high = getattr(self, f"min_{name}"), getattr(self, f"max_{name}")
+            if low > high:
+                raise InvalidInput(f"min_{name} has to be at most max_{name}, which is {high:g}, not {low:g}")
+
+
+@dataclass(frozen=True)
 class SamplingSettings(Settings):
     sampling_steps: int = setting(9, "steps of the solver from noise to image", low=1, high=1000)
     guidance: float = setting(2.0, "classifier-free guidance scale; 1 is off", low=1.0, high=20.0)

@@ -190,7 +190,7 @@ def _balance(balance: Balance, samples: Samples) -> BalanceResults:
     if not balance.plan.add.any():
         return _results(balance, skipped, [], None, {})
     if balance.generator is None and config.generates:
-        balance.generator = train_once(run, labels, stats, split_ids, config.images, config.generator)
+        balance.generator = train_once(run, labels, stats, split_ids, config)
     if balance.generator is not None:
         stats = stats._replace(size_px=balance.generator.size_px, channels=balance.generator.channels)
     real = read_images(run, labels, stats, split_ids, config.images)

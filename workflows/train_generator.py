@@ -10,10 +10,12 @@ import numpy as np
 from ..models.devices import check_device
 from .balancing.config import GeneratorConfig
 from .balancing.generator import Generator
-from .balancing.generator_split import check_settings, hold_out, survey_at_drawable_size
+from .balancing.generator_split import check_settings, split_for, survey_at_drawable_size
 from .balancing.generator_training import train_once
 from .balancing.pasteable import refuse_boxes
+from .balancing.starting_point import check_base, earlier_generator, prompts_of
 from .data.checks import check_images
+from .data.internals import root_dataset
 from .data.labels import Labels, label_notes, read_labels, require_classes
 from .display.charts import Chart, bars, training
 from .display.results import Part, RunResults
@@ -75,8 +77,10 @@ def train_generator(
 ) -> GeneratorResults:
     """Trains a generator on the labelled images, for `balance_classes`; undo with `delete_run`.
 
-    It stops after `minutes` or `max_updates`. A part of the images is held out, so that `balance_classes` can measure
-    the benefit of generated ones. Nothing is written to the samples.
+    From `base="scratch"` it learns pixels, of at most 128 px. From a pretrained text-to-image model it tunes an adapter
+    (LoRA) at the size of the photos; the model is not copied. It stops after `minutes` or `max_updates`. A part of the
+    images is held out, so that `balance_classes` can measure the benefit of generated ones. Nothing is written to the
+    samples.
 
     Args:
         label_field: a field of `fo.Classification`; samples without a label are left out
@@ -85,8 +89,8 @@ def train_generator(
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to resume
         group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
-        settings: fields of ImageSettings, GeneratorSettings and TrainGeneratorSettings; `size_px` is at most 128, and
-            None takes the median side, at most 64
+        settings: fields of ImageSettings, GeneratorSettings, TuningSettings and TrainGeneratorSettings; `size_px` is
+            at most 128, and None takes the median side, at most 64
 
     Raises:
         ValueError: a bad argument; nothing was written
@@ -119,8 +123,10 @@ def _read(samples: Samples, inputs: Inputs, config: GeneratorConfig, resume: str
     check_settings(config.images, config.held_out, measured=False)
     check_device(config.generator.device)
     check_images(samples)
+    check_base(root_dataset(samples), config.tuning, config.images)
     refuse_boxes(samples, inputs.label_field, "a generator draws")
     labels = read_labels(samples, inputs.label_field, classes=inputs.classes, group_field=inputs.group_field)
+    prompts_of(labels.names, config.tuning)
     if not resume:
         require_classes(labels, inputs.label_field, inputs.group_field)
     return labels
@@ -129,8 +135,9 @@ def _read(samples: Samples, inputs: Inputs, config: GeneratorConfig, resume: str
 def _train(run: Run, labels: Labels, config: GeneratorConfig) -> GeneratorResults:
     """Holds a part of the images out, and trains on the others."""
     stats = survey_at_drawable_size(run, labels, config.images)
-    split_ids = hold_out(run, labels, stats, config.held_out)
-    generator = train_once(run, labels, stats, split_ids, config.images, config.generator)
+    earlier = earlier_generator(run.dataset, config.tuning)
+    split_ids = split_for(run, labels, stats, earlier, config.held_out, measured=False)
+    generator = train_once(run, labels, stats, split_ids, config)
     skipped = {str(labels.ids[i]): reason for i, reason in stats.errors.items()}
     return _results(run, labels, split_ids, generator, skipped)
 

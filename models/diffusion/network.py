@@ -115,6 +115,24 @@ def unet_config(architecture: Architecture, channels: int, size_px: int, classes
     )
 
 
+def shape_of(pipeline: Pipeline) -> dict[str, int]:
+    """The network's architecture, as settings."""
+    config = pipeline.unet.config
+    return dict(patch_px=pipeline.config.patch_px, width=config.block_out_channels[0], layers=config.layers_per_block)
+
+
+@torch.no_grad()
+def start_from(pipeline: Pipeline, earlier: Pipeline) -> None:
+    """Takes the weights of an earlier generator of the same architecture.
+
+    A class of the same name keeps its embedding; a new one starts as the mean of all.
+    """
+    weights, name = earlier.unet.state_dict(), "class_embedding.weight"
+    known, names = weights[name][:-1], list(earlier.config.names)
+    rows = [known[names.index(own)] if own in names else known.mean(dim=0) for own in pipeline.config.names]
+    pipeline.unet.load_state_dict({**weights, name: torch.stack([*rows, weights[name][-1]])})
+
+
 def save(pipeline: Pipeline, folder: Path) -> None:
     """Writes the pipeline as diffusers does: JSON and safetensors.
 

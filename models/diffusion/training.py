@@ -11,24 +11,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..devices import accelerator, faster_precision
 from ..errors import InvalidInput
 from ..settings import GeneratorSettings, SamplingSettings
 from ..training_loops import TrainingReport
 from . import training_loop
+from .accumulation import accumulate
 from .network import architecture_settings as architecture_settings
 from .network import build as build
 from .network import export as export
 from .network import load as load
 from .network import save as save
+from .network import shape_of as shape_of
+from .network import start_from as start_from
 from .noise import Batch, Part, draw_indices, noise_batch, sampling_probabilities
 from .pipeline import Pipeline as Pipeline
 from .pipeline import velocity
 from .preview import save_preview
 from .sampling import generate as generate
-from .sampling import is_out_of_memory
 from .training_state import STATE as STATE
 from .training_state import Learner, Progress
 
@@ -106,29 +108,17 @@ class _PixelTask:
 def backward(network: nn.Module, patch_px: int, batch: Batch, progress: Progress, share: float = 1.0) -> float:
     """Gradient of the batch's mean squared error, left in the network; returns the error.
 
-    Where memory is too small, `progress.at_once` is halved and gradients accumulate: the update is the same.
-
     Args:
         share: factor of the error
     """
-    while True:
-        network.zero_grad()
-        total = 0.0
-        try:
-            for piece in zip(*(values.split(progress.at_once) for values in batch), strict=True):  # type: ignore[no-untyped-call]
-                noisy, times, labels, target = piece
-                with torch.autocast(noisy.device.type, torch.bfloat16, enabled=progress.precision == "bf16"):
-                    predicted = velocity(network, patch_px, noisy, times, labels)
-                loss = (predicted - target).square().mean() * (share * len(noisy) / len(batch.noisy))
-                loss.backward()  # type: ignore[no-untyped-call]
-                total += loss.item()
-            return total
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            if progress.at_once == 1:
-                raise MemoryError(f"memory is too small to learn from one image of {target.shape[-1]} px") from error
-            progress.at_once = max(1, min(progress.at_once, len(batch.noisy)) // 2)
+
+    def loss_of(rows: slice) -> Tensor:
+        noisy, times, labels, target = (values[rows] for values in batch)
+        with torch.autocast(noisy.device.type, torch.bfloat16, enabled=progress.precision == "bf16"):
+            predicted = velocity(network, patch_px, noisy, times, labels)
+        return (predicted - target).square().mean() * (share * len(noisy) / len(batch.noisy))
+
+    return accumulate(network, len(batch.noisy), progress, loss_of, batch.target.shape[-1])
 
 
 def learning_rate(unet: Any, settings: GeneratorSettings) -> float:

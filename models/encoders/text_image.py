@@ -15,9 +15,9 @@ from torch.nn.functional import normalize
 
 from ..devices import accelerator, multiplies_bf16
 from ..errors import InvalidInput
+from ..offline import hub_out_of_reach
 from ..regular_files import is_folder
 from ..settings import shown
-from .weights import hub_out_of_reach
 
 KINDS = ("clip", "siglip")  # SigLIP 2 of a fixed resolution has the architecture of SigLIP
 PLACE = "{class}"  # in a prompt

@@ -6,8 +6,9 @@ from torch import nn
 from torchvision import models
 
 from ..errors import InvalidInput
+from ..offline import out_of_reach
 from .encoder import Encoder
-from .weights import REMEDY, RESNETS, TORCH_SERVER, out_of_reach, torch_file
+from .weights import REMEDY, RESNETS, TORCH_SERVER, torch_file
 
 
 def build(name: str) -> Encoder:

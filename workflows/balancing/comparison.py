@@ -122,7 +122,7 @@ def _compare(run: Run, labels: Labels, prepared: Prepared) -> GenerationResults:
     split_ids = split_for(run, labels, stats, generator, config.held_out, measured=True)
     config = config.with_flips(stats)
     plan = plan.for_trained_classes(labels.class_ids[split_ids == Split.TRAIN])
-    generator = generator or train_once(run, labels, stats, split_ids, config.images, config.generator)
+    generator = generator or train_once(run, labels, stats, split_ids, config)
     stats = stats._replace(size_px=generator.size_px, channels=generator.channels)
     real = read_images(run, labels, stats, split_ids, config.images)
     images = {

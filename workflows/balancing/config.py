@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from ...models.settings import (
     AugmentSettings,
     BalanceSettings,
+    DrawingSettings,
     FilterSettings,
     GeneratorSettings,
     ImageSettings,
@@ -15,6 +16,7 @@ from ...models.settings import (
     SamplingSettings,
     SmallCNNSettings,
     TrainGeneratorSettings,
+    TuningSettings,
 )
 from ...models.synthetic import AddPolicy, Origin
 from ..runs.config import Config
@@ -30,6 +32,7 @@ class GeneratorConfig(Config):
 
     images: ImageSettings
     generator: GeneratorSettings
+    tuning: TuningSettings
     held_out: TrainGeneratorSettings
 
 
@@ -40,7 +43,9 @@ class BalanceConfig(Config):
     balance: BalanceSettings
     images: ImageSettings
     generator: GeneratorSettings
+    tuning: TuningSettings
     sampling: SamplingSettings
+    drawing: DrawingSettings
     augment: AugmentSettings
     paste: PasteSettings
     filters: FilterSettings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FOLDER = "generator"  # in the run's folder
 NOTE = "evenset.json"  # in the generator's folder: its fields, as below
+ADAPTER = "pytorch_lora_weights.safetensors"  # as diffusers names the adapter of a pretrained model
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Generator:
     saw: list[str] = field(default_factory=list)  # digests of its training files
     images: dict[str, Any] = field(default_factory=dict)  # the image settings that shaped its training images
     warning: str = ""  # a sentence, if its training failed or its training images are unknown
+    base: dict[str, Any] = field(default_factory=dict)  # of an adapter: the pretrained model that it tunes, and prompts
 
 
 def find_generator(dataset: Any, generator: str | Path, names: list[str], source: str | None = None) -> Generator:
@@ -47,17 +49,26 @@ def find_generator(dataset: Any, generator: str | Path, names: list[str], source
     Raises:
         ValueError: it does not exist, its run is not done, or it draws other classes
     """
-    folder, named = _locate(dataset, generator)
-    if not is_file(folder / "model_index.json"):
-        raise InvalidInput(f"{str(generator)!r} is neither a run of this dataset nor the folder of a generator")
-    note = _read_note(folder)
-    missing = [name for name in names if name not in note["names"]]
+    found = find_any(dataset, generator)
+    missing = [name for name in names if name not in found.names]
     if missing:
         raise InvalidInput(
-            f"the generator of {str(generator)!r} draws {', '.join(note['names'])}, and not {missing[0]!r}: "
+            f"the generator of {str(generator)!r} draws {', '.join(found.names)}, and not {missing[0]!r}: "
             "train one on these labels"
         )
-    return Generator(source or named, folder, **note)
+    return replace(found, source=source) if source else found
+
+
+def find_any(dataset: Any, generator: str | Path) -> Generator:
+    """The generator of a run or folder, whatever it draws.
+
+    Raises:
+        ValueError: it does not exist, or its run is not done
+    """
+    folder, named = _locate(dataset, generator)
+    if not is_file(folder / "model_index.json") and not is_file(folder / ADAPTER):
+        raise InvalidInput(f"{str(generator)!r} is neither a run of this dataset nor the folder of a generator")
+    return Generator(named, folder, **_read_note(folder))
 
 
 def _locate(dataset: Any, generator: str | Path) -> tuple[Path, str]:
@@ -106,12 +117,14 @@ def _check_note(path: Path, note: dict[str, Any]) -> None:
     """
     from ...models.diffusion.network import check_generator  # loads diffusers
 
-    types = dict(names=list, size_px=int, channels=int, dataset=str, held_out=list, saw=list, images=dict, warning=str)
+    types = dict(names=list, size_px=int, channels=int, dataset=str, held_out=list, saw=list, images=dict)
+    types |= dict(warning=str, base=dict)
     try:
         wrong = [name for name, value in note.items() if type(value) is not types.get(name)]
         if wrong or not {"names", "size_px", "channels"} <= note.keys():
             raise InvalidInput(f"{wrong[0] if wrong else 'names, size_px or channels'} is not as Evenset writes it")
-        check_generator(note)
+        check_generator({**note, "size_px": 64} if note.get("base") else note)  # an adapter draws at larger sizes
+        check_adapter(note.get("base", {}))
         ImageSettings(**note.get("images", {}))
         if not all(isinstance(name, str) for name in [*note.get("held_out", []), *note.get("saw", [])]):
             raise InvalidInput("held_out and saw have to be lists of texts")
@@ -121,10 +134,45 @@ def _check_note(path: Path, note: dict[str, Any]) -> None:
         ) from error
 
 
+def check_adapter(note: dict[str, Any]) -> None:
+    """Rejects the note of an adapter that was edited by hand.
+
+    Raises:
+        ValueError: a field is missing, or of another type
+    """
+    kinds = dict(name=str, folder=str, revision=str, licence=str, digest=str, prompts=list, rank=int, text_encoder=bool)
+    wrong = [name for name, kind in kinds.items() if note and type(note.get(name)) is not kind]
+    if wrong:
+        raise InvalidInput(f"{wrong[0]} of its base is not as Evenset writes it")
+
+
 def load_pipeline(generator: Generator, device: str) -> Pipeline:
     from ...models.diffusion import training
 
     return training.load(generator.folder, device)
+
+
+def load_tuned(generator: Generator, device: str, precision: str) -> Any:
+    """The pretrained model with its adapter, as a Denoiser, on the device.
+
+    Raises:
+        ValueError: the model is not on this machine, is another one than the adapter's, or cannot be loaded
+    """
+    from ...models.devices import accelerator
+    from ...models.diffusion.pretrained import adapter, bases
+
+    note, place = generator.base, accelerator(device).device
+    name = note["folder"] if is_folder(note["folder"]) else note["name"]
+    base = bases.find(name, note["revision"] or None)
+    if base.digest != note["digest"]:
+        raise InvalidInput(
+            f"the generator of {generator.source!r} was tuned on another state of {note['name']!r}: give that base its "
+            "former state, or train the generator again"
+        )
+    pipe = bases.load(base, place, place.type == "cuda" and precision == "bf16")
+    denoiser = adapter.Denoiser(pipe, base.family, note["rank"], note["text_encoder"])
+    adapter.load(denoiser, generator.folder)
+    return denoiser.to(place).eval()
 
 
 def draw_images(

@@ -21,8 +21,11 @@ from ..runs import launch
 from ..runs.run import Run
 from ..training.image_survey import ImageStats
 from ..training.partition import Split
+from .base_tuning import TrainingImages, tune
+from .config import BalanceConfig, GeneratorConfig
 from .generator import FOLDER, NOTE, Generator, draw_images, find_generator
 from .generator_split import file_digests
+from .starting_point import earlier_generator
 
 if TYPE_CHECKING:
     from ...models.diffusion.training import Pipeline
@@ -31,32 +34,47 @@ SHAPING = ("fit", "grayscale", "denoise", "denoise_strength", "autocontrast")  #
 
 
 def train_once(
-    run: Run,
-    labels: Labels,
-    stats: ImageStats,
-    split_ids: np.ndarray,
-    image_settings: ImageSettings,
-    settings: GeneratorSettings,
+    run: Run, labels: Labels, stats: ImageStats, split_ids: np.ndarray, config: GeneratorConfig | BalanceConfig
 ) -> Generator:
     """Trains on the Split.TRAIN part, and keeps the generator in the run's folder; a resumed run reads it there."""
+    earlier = earlier_generator(run.dataset, config.tuning)
+    if earlier:
+        stats = stats._replace(size_px=earlier.size_px, channels=earlier.channels)
+    rows, note = np.flatnonzero(split_ids == Split.TRAIN), _note(run, labels, stats, split_ids, config.images)
+    if earlier:
+        note |= dict(saw=sorted({*note["saw"], *earlier.saw}))
+    images = TrainingImages(labels.names, labels.paths[rows], labels.class_ids[rows], stats, note)
+    if earlier or config.tuning.is_scratch:
+        _train_pixels(run, images, config, earlier)
+    else:
+        tune(run, images, config)
+    return find_generator(run.dataset, str(run.folder / FOLDER), labels.names, source=run.key)
+
+
+def _train_pixels(
+    run: Run, source: TrainingImages, config: GeneratorConfig | BalanceConfig, earlier: Generator | None
+) -> None:
+    """Trains a small generator of pixels.
+
+    Args:
+        earlier: a generator to start from; None: random weights
+    """
     from ...models.diffusion import training
 
-    folder, rows = run.folder / FOLDER, np.flatnonzero(split_ids == Split.TRAIN)
+    folder, stats = run.folder / FOLDER, source.stats
     if not (folder / NOTE).exists():
-        images = Images(labels.paths[rows].tolist(), image_settings, stats.size_px, stats.channels)
-        # kept, as a resumed run may have other cores, and would choose another shape
-        shape = run.remember("shape", lambda: training.architecture_settings(stats.size_px, settings))
-        settings = replace(settings, **shape, flips=stats.flips(settings.flips))
-        pipeline = training.build(labels.names, stats.channels, stats.size_px, settings)
-        note = _note(run, labels, stats, split_ids, image_settings)
-        class_ids = labels.class_ids[rows]
+        images = Images(source.paths.tolist(), config.images, stats.size_px, stats.channels)
+        settings = _shaped(run, config.generator, stats, earlier)
+        pipeline = training.build(source.names, stats.channels, stats.size_px, settings)
+        if earlier:
+            training.start_from(pipeline, training.load(earlier.folder, "cpu"))
+        along = source.names, images.paths, config.images, stats.size_px, stats.channels, source.class_ids, settings
         watch: dict[str, Any] = dict(pictures=run.folder, check=run.check_stop)
-        source = labels.names, images.paths, image_settings, stats.size_px, stats.channels
         try:
             with (
-                launch.lead(_train_along, *source, class_ids, settings),
+                launch.lead(_train_along, *along),
                 closing(
-                    training.train(pipeline, images.__getitem__, class_ids, settings, run.folder, **watch)
+                    training.train(pipeline, images.__getitem__, source.class_ids, settings, run.folder, **watch)
                 ) as steps,
             ):
                 for _ in run.watch(steps, "training the generator"):
@@ -64,13 +82,27 @@ def train_once(
         except FloatingPointError as error:
             if not run.curves:  # diverged at the first update
                 raise
-            _save(pipeline, folder, dict(note, warning=f"The training of {run.key} diverged: {error}."))
+            _save(pipeline, folder, dict(source.note, warning=f"The training of {run.key} diverged: {error}."))
             kept = f"the generator of the updates before is in {folder}, and generator={run.key!r} draws with it"
             raise FloatingPointError(f"{error}; {kept}") from error
-        _draw_final_grid(run, pipeline, labels.names, settings.precision)
-        _save(pipeline, folder, note)
+        _draw_final_grid(run, pipeline, source.names, settings.precision)
+        _save(pipeline, folder, source.note)
     (run.folder / training.STATE).unlink(missing_ok=True)  # four times the generator's size, and not needed again
-    return find_generator(run.dataset, str(folder), labels.names, source=run.key)
+
+
+def _shaped(run: Run, settings: GeneratorSettings, stats: ImageStats, earlier: Generator | None) -> GeneratorSettings:
+    """The settings with flips and the network's shape: of an earlier generator, or by time and device.
+
+    The shape is kept, as a resumed run may have other cores, and would choose another one.
+    """
+    from ...models.diffusion import training
+
+    def shape() -> dict[str, int]:
+        if earlier:
+            return training.shape_of(training.load(earlier.folder, "cpu"))
+        return training.architecture_settings(stats.size_px, settings)
+
+    return replace(settings, **run.remember("shape", shape), flips=stats.flips(settings.flips))
 
 
 def _train_along(

@@ -19,6 +19,7 @@ from .generator import Generator, draw_images, load_pipeline
 from .image_filter import ImageFilter
 from .plan import Plan
 from .rejection_sampling import Sampler, keep_all, sample
+from .tuned_images import tuned_images
 
 
 def make_images(
@@ -34,7 +35,7 @@ def make_images(
     own = run.subrun(part) if part else run
     if config.generates:
         assert generator is not None  # it was found or trained
-        sampler = generated_images(run, generator, real.names, config.sampling, config.generator.device)
+        sampler = _drawn_images(run, own, generator, real, config)
     elif config.balance.filter_augmented:
         sampler = augmented_images(own, real, config)
     else:
@@ -42,6 +43,13 @@ def make_images(
     copies = config.generates  # an augmented image is meant to be like its original
     accepts = ImageFilter(run, real, config.filters, config.small_cnn, copies)
     return sample(own, plan, sampler, accepts, config.balance, first_number)
+
+
+def _drawn_images(run: Run, own: Run, generator: Generator, real: RealImages, config: BalanceConfig) -> Sampler:
+    """Images of a generator of pixels, or of a tuned pretrained model, whose files are the sub-run's `own`."""
+    if not generator.base:
+        return generated_images(run, generator, real.names, config.sampling, config.generator.device)
+    return tuned_images(own, generator, real, config)
 
 
 def generated_images(

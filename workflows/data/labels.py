@@ -22,6 +22,7 @@ from .label_text import blank_note, has_label, or_none, spelling_note
 from .provenance import provenance_paths, trusted
 
 PARENT = "synthetic.nearest_real_id"
+SOURCE_IMAGE = "synthetic.source_image"  # a real sample from which an image was drawn
 SIZE = ("metadata.width", "metadata.height")  # of a sample's image, where it is known
 SYNTHETIC, REJECTED = "synthetic", "rejected"  # tags of generated samples, and of those that the filters rejected
 
@@ -128,7 +129,7 @@ def read_labels(
     columns = ["id", items.SAMPLE_ID, "filepath", "tags", f"{label_field}.label", *provenance_paths(label_field)]
     by = group_field or video_field(samples)
     columns += [by] if by else []  # imported labels may have their provenance undeclared
-    columns += [PARENT] if include_synthetic and real.has_field(PARENT) else []
+    columns += [path for path in (PARENT, SOURCE_IMAGE) if include_synthetic and real.has_field(path)]
     columns += [f"{label_field}.{items.shape_of(samples, label_field)}", *SIZE] if has_boxes else []
     read = dict(zip(columns, items.values(real, columns), strict=True))
     notes, too_small = _read_regions(read, label_field, reading) if has_boxes else ([], np.zeros(0, dtype=bool))
@@ -137,7 +138,7 @@ def read_labels(
     labels = [None if text == reading.unlabelled else known[text] for text in texts]
     synthetic_mask = np.array([include_synthetic and SYNTHETIC in own for own in read["tags"]], dtype=bool)
     values, is_labelled = read[by] if by else None, [bool(label) for label in labels]
-    groups, group_notes = read_groups(ids, values, group_field, read.get(PARENT, []), is_labelled)
+    groups, group_notes = read_groups(ids, values, group_field, _parents(read), is_labelled)
 
     names, index = name_index(labels, classes)
     blank = sum(known[text] is None for text in texts if text is not None)
@@ -177,6 +178,12 @@ def _read_regions(read: dict[str, list[Any]], label_field: str, reading: Reading
     if not boxes.paths:
         raise InvalidInput(f"no box of {label_field!r} can be cropped: {' '.join(boxes.notes) or 'there is none'}")
     return boxes.notes, boxes.too_small
+
+
+def _parents(read: dict[str, list[Any]]) -> list[str | None]:
+    """The real sample that each synthetic one comes from, or is nearest to; empty where no column says it."""
+    nearest = read.get(PARENT, [])
+    return [source or near for source, near in zip(read.get(SOURCE_IMAGE, nearest), nearest, strict=True)]
 
 
 def _class_ids(labels: list[str | None], ids: list[str], index: dict[str, int], label_field: str) -> np.ndarray:

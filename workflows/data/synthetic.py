@@ -18,7 +18,7 @@ from . import items, pasted_boxes
 from .durable_writes import refresh, write_durably
 from .group_slices import is_grouped
 from .internals import root_dataset
-from .labels import PARENT, REJECTED, SYNTHETIC
+from .labels import PARENT, REJECTED, SOURCE_IMAGE, SYNTHETIC
 from .locks import lock_field
 from .writer import Writer
 
@@ -34,6 +34,12 @@ KINDS = dict(  # fields of the embedded document, by which the App's sidebar fil
     seed="IntField",
     guidance="FloatField",
     steps="IntField",
+    strength="FloatField",  # of the noise on the source image, 0..1
+    source_image="StringField",  # id of the real sample from which it was drawn
+    base="StringField",  # pretrained model of the generator, its commit, and the digest of the adapter
+    base_revision="StringField",
+    adapter="StringField",
+    prompt="StringField",
     class_probability="FloatField",
     graph_probability="FloatField",
     prototype_distance="FloatField",
@@ -100,12 +106,13 @@ def runs_of(dataset: Any, label_field: str) -> list[str]:
 
 
 def parents(view: Any, label_field: str) -> dict[str, set[str]]:
-    """The real samples that each synthetic sample of a view was made of: its nearest one, or host and sources."""
-    names = ["id", PARENT]
-    if items.has_boxes(view, label_field):
+    """The real samples that each synthetic sample of a view was made of or is like: source, nearest one, host."""
+    single = ["id", *(path for path in (PARENT, SOURCE_IMAGE) if view.has_field(path))]
+    names, has_boxes = [*single], items.has_boxes(view, label_field)
+    if has_boxes:
         names.append(items.leaf(view, f"{label_field}.{pasted_boxes.SOURCE_SAMPLE}"))
     rows = zip(*view.values(names), strict=True)
-    return {own: {parent, *(sources[0] or () if sources else ())} - {None} for own, parent, *sources in rows}
+    return {own: {*more[: len(single) - 1], *(more[-1] or () if has_boxes else ())} - {None} for own, *more in rows}
 
 
 def next_number(dataset: Any) -> int:

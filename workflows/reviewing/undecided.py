@@ -19,6 +19,11 @@ MAX_LISTED = 5  # classes in the sentence
 
 def undecided_mistakes(dataset: Any, label_field: str) -> dict[str, int]:
     """Undecided flags of the newest finished `find_mistakes` on the label field, by class."""
+    return dict(Counter(undecided_labels(dataset, label_field).values()).most_common())
+
+
+def undecided_labels(dataset: Any, label_field: str) -> dict[str, str]:
+    """The label of each item with an undecided flag, by its id."""
     run = _newest_run(dataset, label_field)
     if run is None:
         return {}
@@ -31,13 +36,13 @@ def undecided_mistakes(dataset: Any, label_field: str) -> dict[str, int]:
     paths += [f"{field}.{KIND}"] if dataset.has_field(items.leaf(dataset, f"{field}.{KIND}")) else []
     rows = zip(*items.values(flagged, paths), strict=True)
     decided = settled(dataset, field, label_field)
-    counts: Counter[str] = Counter()
+    undecided = {}
     for i, is_issue, label, *kind in rows:
         is_edited = i in read and names[read[i]] != label
         is_of_label = correction_of(*kind or (None,)) == Correction.RELABEL  # else the box may be wrong, and not pasted
         if is_issue and is_of_label and or_none(label) is not None and i not in decided and not is_edited:
-            counts[label] += 1
-    return dict(counts.most_common())
+            undecided[i] = label
+    return undecided
 
 
 def _newest_run(dataset: Any, label_field: str) -> RunRecord | None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...models import offline
 from ...models.devices import has_gpu
 from ...models.encoders import weights
 from ...models.errors import InvalidInput
@@ -57,7 +58,7 @@ class Candidate:
     def out_of_reach(self) -> str:
         """Why its weights cannot be downloaded; "" where they can. Takes a second at most."""
         is_torch = self.name.startswith(TORCHVISION)
-        return weights.out_of_reach(weights.TORCH_SERVER) if is_torch else weights.hub_out_of_reach()
+        return offline.out_of_reach(weights.TORCH_SERVER) if is_torch else offline.hub_out_of_reach()
 
 
 SMALL = Candidate(f"{TIMM}vit_small_patch14_reg4_dinov2.lvd142m", "DINOv2 (ViT-S)", 88, 60.0)
@@ -116,7 +117,7 @@ def likely_choice(samples: Any) -> Likely:
     for candidate in candidates(NVIDIA.exists()):
         if candidate.is_here:
             return Likely(candidate.name, "its weights are on this machine", candidate)
-        if candidate.name.startswith(TORCHVISION) or not weights.is_offline():
+        if candidate.name.startswith(TORCHVISION) or not offline.is_offline():
             return Likely(
                 candidate.name, f"{candidate.megabytes} MB are downloaded first, if the server answers", candidate
             )
@@ -147,7 +148,7 @@ def without_download(settings: ResNetSettings, paths: Sequence[str]) -> ResNetSe
     has_file = name in weights.RESNETS and weights.torch_file(name).exists()
     if settings.weights != "auto" or side_px is None or side_px <= SMALL_PX or has_file:
         return settings
-    return replace(settings, weights="none") if weights.out_of_reach(weights.TORCH_SERVER) else settings
+    return replace(settings, weights="none") if offline.out_of_reach(weights.TORCH_SERVER) else settings
 
 
 def sentence(name: str | None, reason: str) -> str:

@@ -213,7 +213,9 @@ def test_other_errors_are_not_taken_for_lack_of_memory(tmp_path, settings, fit, 
 
 
 def test_the_step_size_warms_up_and_falls_as_a_cosine():
-    assert training_loop.schedule(0, 0.0, 100) == 0.01 and training_loop.schedule(99, 0.02, 100) == pytest.approx(1, abs=0.01)
+    assert training_loop.schedule(0, 0.0, 100) == 0.01 and training_loop.schedule(99, 0.02, 100) == pytest.approx(
+        1, abs=0.01
+    )
     assert training_loop.schedule(3, 0.25, 100) == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)))
     assert training_loop.schedule(900, 0.5, 100) == pytest.approx(0.5)
     assert training_loop.schedule(999, 0.999, 0) < 1e-5

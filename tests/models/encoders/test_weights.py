@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from evenset.models import offline
 from evenset.models.encoders import timm_encoder, torchvision_encoder, weights
 from evenset.models.errors import InvalidInput
 
@@ -20,7 +21,7 @@ def own_caches(monkeypatch, tmp_path):
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    weights._answer.cache_clear()
+    offline._answer.cache_clear()
 
 
 def put_in_hub_cache(folder, hub):
@@ -44,7 +45,7 @@ def test_weights_in_the_hubs_cache_are_loaded_offline(model_folder, tmp_path, mo
 
 def test_offline_is_respected_without_a_try(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr(weights, "out_of_reach", lambda address: pytest.fail("a connection was tried"))
+    monkeypatch.setattr(offline, "out_of_reach", lambda address: pytest.fail("a connection was tried"))
     with pytest.raises(InvalidInput, match="the weights of timm/test_vit.*HF_HUB_OFFLINE is set: connect to the"):
         timm_encoder.build("test_vit.r160_in1k")
 
@@ -52,7 +53,7 @@ def test_offline_is_respected_without_a_try(monkeypatch):
 def test_a_server_that_never_accepts_costs_a_second(monkeypatch):
     monkeypatch.setattr(socket, "create_connection", lambda *args, **given: threading.Event().wait())
     started = time.monotonic()
-    assert weights.out_of_reach("https://slow.example") == "slow.example does not answer"
+    assert offline.out_of_reach("https://slow.example") == "slow.example does not answer"
     assert time.monotonic() - started < 2
 
 
@@ -63,9 +64,9 @@ def test_a_server_that_answers_can_be_asked_also_by_a_proxy(monkeypatch):
         server.bind(("127.0.0.1", 0))
         server.listen()
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        assert weights.out_of_reach(f"http://{address}") == ""
+        assert offline.out_of_reach(f"http://{address}") == ""
         monkeypatch.setenv("https_proxy", f"http://{address}")
-        assert weights.out_of_reach("https://nowhere.example") == ""
+        assert offline.out_of_reach("https://nowhere.example") == ""
 
 
 def test_torchvisions_weights_are_loaded_from_its_cache(tmp_path):

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 from evenset import auto_label, find_mistakes, list_embeddings, load_results, resume_run
+from evenset.models import offline
 from evenset.models.encoders import weights
 from evenset.workflows.training import auto_embeddings
 from PIL import Image
@@ -20,7 +21,7 @@ def nothing_cached(monkeypatch, tmp_path):
     monkeypatch.setattr(weights, "hub_file", lambda *names: None)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr(weights, "out_of_reach", lambda address: "the server does not answer")
+    monkeypatch.setattr(offline, "out_of_reach", lambda address: "the server does not answer")
 
 
 @pytest.fixture
