@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar, overload
 
 from .errors import InvalidInput, InvalidType
-from .synthetic import MIX
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -731,7 +730,7 @@ class BalanceSettings(Settings):
     seed: int = _seed("fixes initial weights, order, noise and splits")
 
     def __post_init__(self) -> None:
-        if plain(self.source) == MIX:
+        if plain(self.source) == "mix":
             raise InvalidInput(
                 "source='mix' has no images to add: MixUp and CutMix blend images while a network trains; give "
                 "train_resnet mix='both', whose gain the verdict's row 'mix' tells"

@@ -13,9 +13,6 @@ class Origin(StrEnum):
     PASTE = "paste"  # a real image, with objects of others pasted into it
 
 
-MIX = "mix"  # no value of `source`: blends exist while a network trains, and are no samples
-
-
 class Reason(StrEnum):
     """Why a synthetic image is not used: the first filter that rejects it, or a full class."""
 
