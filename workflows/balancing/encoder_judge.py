@@ -74,4 +74,4 @@ class EncoderJudge:
             keep: in the dataset's store, for other runs
         """
         files = Files(list(paths), [""] * len(paths), self.run.dataset)
-        return np.nan_to_num(encode_files(self.run, files, self.encoder, keep).vectors)
+        return np.asarray(np.nan_to_num(encode_files(self.run, files, self.encoder, keep).vectors))

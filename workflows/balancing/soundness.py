@@ -11,7 +11,10 @@ from ...models.synthetic import AddPolicy, Reason
 from ..data.synthetic import SyntheticImage
 from .config import BalanceConfig
 
-MIN_PASS_RATE = 0.5
+# Filters pass about .9 of held-out real images, and .94 to .98 of the images of generators whose images did no harm that
+# was shown; of generators of 20 and 60 updates, whose images cost .8 to .95 points, .09 to .62 (Fashion-MNIST and digits
+# with long tails, benchmarks/verdict.py --filtered).
+MIN_PASS_RATE = 0.75
 
 
 class Soundness(NamedTuple):
