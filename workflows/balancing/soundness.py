@@ -11,9 +11,9 @@ from ...models.synthetic import AddPolicy, Reason
 from ..data.synthetic import SyntheticImage
 from .config import BalanceConfig
 
-# Filters pass about .9 of held-out real images, and .94 to .98 of the images of generators whose images did no harm that
-# was shown; of generators of 20 and 60 updates, whose images cost .8 to .95 points, .09 to .62 (Fashion-MNIST and digits
-# with long tails, benchmarks/verdict.py --filtered).
+# Filters pass about .9 of held-out real images, and .94 to .98 of the images of generators whose harm could not be
+# shown. Of generators of 20 and 60 updates, whose images cost .8 to .95 points, they pass .09 to .62 (Fashion-MNIST and
+# digits with long tails, benchmarks/verdict.py --filtered).
 MIN_PASS_RATE = 0.75
 
 
@@ -21,7 +21,7 @@ class Soundness(NamedTuple):
     """Signs of the images' quality that need no held-out gain; None where nothing was looked at."""
 
     pass_rate: float | None = None  # fraction of the images that no filter rejects
-    real_or_synthetic: float | None = None  # accuracy of a network that tells new images from real ones, .5 to 1
+    real_or_synthetic: float | None = None  # a hook: accuracy of a network that tells new images from real ones
 
     @property
     def is_sound(self) -> bool:
