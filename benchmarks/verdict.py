@@ -109,6 +109,8 @@ def measure(case: Case, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Gain of every source by the verdict, and on the test images."""
     from evenset.models.settings import BalanceSettings, SmallCNNSettings
     from evenset.workflows.balancing import benefit
+    from evenset.workflows.balancing.small_cnn_judge import SmallCNNJudge
+    from evenset.workflows.balancing.soundness import should_add
 
     balance_settings = BalanceSettings()
     settings = SmallCNNSettings(updates=options.network_updates or balance_settings.verdict_updates)
@@ -122,7 +124,8 @@ def measure(case: Case, options: argparse.Namespace) -> list[dict[str, Any]]:
         if options.filtered:
             images |= filtered(real, images, settings, Path(place))
         written = {source: write(Path(place) / source, *added) for source, added in images.items()}
-        measured = benefit.measure(run, real, written, settings, balance_settings.verdict_seeds)
+        judge = SmallCNNJudge(run, real, settings)
+        measured = benefit.measure(run, judge, real, written, balance_settings.verdict_seeds)
     settings = replace(settings, seed=1000, **measured.recipe)  # not the seeds of the verdict's networks
     before = accuracy(case, None, settings, options.seeds)
     rows = []
@@ -137,7 +140,7 @@ def measure(case: Case, options: argparse.Namespace) -> list[dict[str, Any]]:
                 "from": 100 * verdict.total[1],
                 "to": 100 * verdict.total[2],
                 "decision": verdict.decision,
-                "added": benefit.should_add(verdict, balance_settings.add),
+                "added": should_add(verdict, balance_settings.add),
                 "on test": 100 * float(effect.mean()),
                 "std": 100 * float(effect.std(ddof=1)),
             }

@@ -23,7 +23,11 @@ class LossSettings(Protocol):
 def combined_loss(
     logits: Tensor, labels: Tensor, prior: Tensor, settings: LossSettings, weights: Tensor | None = None
 ) -> Tensor:
-    """Weighted sum of `class_loss` and `sample_loss`, both of logits adjusted by `prior`."""
+    """Weighted sum of `class_loss` and `sample_loss`, both of logits adjusted by `prior`.
+
+    Args:
+        labels: class of each sample [N], or soft targets: the weight of each class, which weighs the samples too [N, K]
+    """
     gce = sample_loss(logits + prior, labels, settings.gce_q, weights)
     return settings.ce_weight * class_loss(logits, labels, prior, weights) + settings.gce_weight * gce
 
@@ -35,10 +39,12 @@ def class_loss(logits: Tensor, labels: Tensor, prior: Tensor, weights: Tensor | 
 
     Args:
         logits: [N, K]
-        labels: class of each sample [N]
+        labels: class of each sample [N], or soft targets [N, K]
         prior: tau times the log of each class's frequency in the training part [K]; zeros give plain cross-entropy
-        weights: of each sample [N]; None: equal
+        weights: of each sample [N]; None: equal, or those of the targets
     """
+    if labels.ndim == 2:
+        return _expected(-F.log_softmax(logits + prior, 1), labels)
     return _mean(F.cross_entropy(logits + prior, labels, reduction="none"), weights)
 
 
@@ -47,16 +53,28 @@ def sample_loss(logits: Tensor, labels: Tensor, q: float = 0.7, weights: Tensor 
 
     Args:
         logits: [N, K]
-        labels: class of each sample [N]
+        labels: class of each sample [N], or soft targets [N, K]
         q: near 0 it is cross-entropy, at 1 the mean absolute error
-        weights: of each sample [N]; None: equal
+        weights: of each sample [N]; None: equal, or those of the targets
     """
+    if labels.ndim == 2:
+        return _expected((1 - logits.softmax(1).clamp_min(1e-7) ** q) / q, labels)
     probability = logits.softmax(1).gather(1, labels[:, None]).squeeze(1)  # of the label [N]
     return _mean((1 - probability.clamp_min(1e-7) ** q) / q, weights)
 
 
 def _mean(losses: Tensor, weights: Tensor | None) -> Tensor:
     return losses.mean() if weights is None else (losses * weights).sum() / weights.sum()
+
+
+def _expected(losses: Tensor, targets: Tensor) -> Tensor:
+    """Mean loss of a label that is drawn by the targets: both losses are linear in it (Zhang et al., 2018).
+
+    Args:
+        losses: of each class [N, K]
+        targets: weight of each class [N, K]
+    """
+    return (losses * targets).sum() / targets.sum()
 
 
 def log_prior(labels: Tensor, classes: int, weights: Tensor | None = None) -> Tensor:

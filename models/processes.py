@@ -193,7 +193,14 @@ def share_of_mean(process: Any, batch: np.ndarray, rows: np.ndarray, weights: np
     Args:
         weights: of every sample [N]; None: equal
     """
-    if process.num_processes == 1:
-        return 1.0
     own, all_ = (len(rows), len(batch)) if weights is None else (weights[rows].sum(), weights[batch].sum())
-    return float(own * process.num_processes / all_)
+    return share_of_sum(process, float(own), float(all_))
+
+
+def share_of_sum(process: Any, own: float, total: float) -> float:
+    """Factor of a mean over own weights, so that the processes' average is the mean over all.
+
+    Args:
+        own, total: sum of this process's weights, and of all
+    """
+    return 1.0 if process.num_processes == 1 else own * process.num_processes / total

@@ -82,6 +82,26 @@ def _flips() -> Any:
     )
 
 
+def _mix() -> Any:
+    return setting(
+        "none",
+        "blends training images and their labels: mixup (Zhang, 2018), cutmix (Yun, 2019), which pastes a rectangle, "
+        "or for each batch one of both",
+        choices=("none", "mixup", "cutmix", "both"),
+    )
+
+
+def _mix_alpha() -> Any:
+    return setting(
+        None,
+        "alpha of the Beta distribution of blends: larger is closer to halves",
+        low=0.01,
+        high=100.0,
+        kind=float,
+        empty="auto: 0.2 for mixup, 1 for cutmix",
+    )
+
+
 def _weight_decay(default: float = 0.0005) -> Any:
     return setting(default, "weight decay (L2 penalty)", low=0.0, high=1.0)
 
@@ -255,6 +275,8 @@ class ResNetSettings(Settings):
         "light", "random changes of training images", choices=("none", "light", "strong"), basic=True
     )
     flips: str = _flips()
+    mix: str = _mix()
+    mix_alpha: float | None = _mix_alpha()
     ce_weight: float = _ce_weight()
     logit_adjustment: float = _logit_adjustment()
     gce_weight: float = _gce_weight()
@@ -775,6 +797,14 @@ class BalanceSettings(Settings):
         choices=("unless it loses", "if it gains", "always"),
         basic=True,
     )
+    judge: str | None = setting(
+        None,
+        "model that measures the gain: small CNNs trained from random weights, a regression on the vectors of a "
+        "pretrained encoder, or both, where the encoder decides",
+        choices=("small cnn", "encoder", "both"),
+        kind=str,
+        empty="auto: the small CNN, and for photos over 64 px both, if an encoder's weights are on this machine",
+    )
     max_draws_per_image: float = setting(5.0, "maximum images drawn for each one needed", low=1.0, high=1000.0)
     keep_rejected: bool = setting(False, "keeps images that the filters reject, as samples without a label")
     verdict_seeds: int = setting(3, "repetitions of the measurement", low=2, high=100)
@@ -782,6 +812,14 @@ class BalanceSettings(Settings):
         800, "updates of each small network; too few flatter synthetic images", low=1, high=1_000_000
     )
     seed: int = _seed("fixes initial weights, order, noise and splits")
+
+    def __post_init__(self) -> None:
+        if plain(self.source) == "mix":
+            raise InvalidInput(
+                "source='mix' has no images to add: MixUp and CutMix blend images while a network trains; give "
+                "train_resnet mix='both', whose gain the verdict's row 'mix' tells"
+            )
+        super().__post_init__()
 
 
 @dataclass(frozen=True)
@@ -882,6 +920,8 @@ class SmallCNNSettings(Settings):
     )
     augmentation: str = setting("light", "random changes of training images", choices=("none", "light", "strong"))
     flips: str = _flips()
+    mix: str = _mix()
+    mix_alpha: float | None = _mix_alpha()
     synthetic_fraction: float = setting(
         0.15, "fraction of each batch that is synthetic, where there is any", low=0.0, high=1.0
     )

@@ -76,6 +76,8 @@ def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
     page = Page(f"{counted(results['added'], 'synthetic sample')} added")
     if results["gain"]:
         page.add_alert(SEVERITY.get(results["decision"], "info"), balance.sentence(results))
+    for other in results.get("other_judges") or ():
+        page.add_alert("info", balance.judgement(other))
     for name, view in results["views"].items():
         page.add_button(f"Open the {name}", "visibility", "set_view", dict(name=view))
     if results.get("undecided"):

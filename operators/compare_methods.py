@@ -18,6 +18,7 @@ from ..models.settings import (
 )
 from ..workflows.data.labels import real_samples
 from ..workflows.display.tables import counted
+from ..workflows.ui import balance
 from .display.icons import icons_of
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
@@ -177,6 +178,10 @@ def _generation_page(results: dict[str, Any]) -> Page:
     page = Page(f"Ways to balance {counted(len(results['names']), 'class')}").add_table(results["rows"])
     for name, (gain, low, high) in results["gains"].items():
         text = f"{name}: {100 * gain:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}) over {results['best']}"
+        text += f", by the {results['judge']}" if results.get("judge") else ""
         page.add_alert(SEVERITY.get(results["decisions"][name], "info"), text)
         page.add_table(results["verdicts"][name], name)
+    for other in results.get("other_judges") or ():
+        page.add_alert("info", f"{other['arm']}: {balance.judgement(other)}")
+        page.add_table(other["arms"], f"{other['arm']}, {other['judge']}")
     return page.add_notes(results)

@@ -14,7 +14,7 @@ from ..models.flips import resolve_flips
 from ..models.images.first_images import photo_kind
 from ..models.settings import BoxSettings
 from .balancing.augmented_files import AugmentedFiles
-from .balancing.benefit import NOT_MEASURED, Benefit, RealImages, measure, read_images, should_add
+from .balancing.benefit import Benefit, read_images
 from .balancing.config import BalanceConfig
 from .balancing.dry_run import preview
 from .balancing.generator import Generator
@@ -22,14 +22,25 @@ from .balancing.generator_split import check_settings, split_for, survey_at_draw
 from .balancing.generator_training import train_once
 from .balancing.image_sources import make_images
 from .balancing.inputs import Inputs, Prepared, read_labels_once, with_generator
-from .balancing.measurement import TOO_FEW, is_enough, too_few
+from .balancing.judges import check_judge, measure_by_judges
+from .balancing.measurement import is_enough
 from .balancing.pasteable import check_source, for_training
 from .balancing.pasted_crops import hold_out_crops, measure_pasted
 from .balancing.pasting import paste
 from .balancing.plan import Plan, Target, plan_for_labels
 from .balancing.rejection_sampling import keep_all
-from .balancing.results import BalanceResults, DryRun, class_rows, fell_short, is_rejected, rejections, verdict_rows
+from .balancing.results import (
+    BalanceResults,
+    DryRun,
+    class_rows,
+    fell_short,
+    is_rejected,
+    measured_fields,
+    note_too_few,
+    rejections,
+)
 from .balancing.sample_grids import class_grid, rejected_grid
+from .balancing.soundness import not_added, will_add
 from .data import items, locks, saved_views, synthetic
 from .data.internals import root_dataset
 from .data.labels import REJECTED, SYNTHETIC, Labels, Reading
@@ -119,6 +130,7 @@ def _read(samples: Samples, inputs: Inputs, config: BalanceConfig, resume: str |
     reading = Reading(BoxSettings(min_box_px=1) if config.pastes else None, inputs.unlabelled)
     labels = read_labels_once(samples, inputs, resume, reading)
     synthetic.check_field(root_dataset(samples))
+    check_judge(samples, labels.paths.tolist(), config, resume)
     existing = synthetic.count(samples, inputs.label_field, labels.names)
     plan = _plan(root_dataset(samples), inputs, config, labels, existing)[0]
     return with_generator(samples, inputs, config, labels, plan)
@@ -198,17 +210,11 @@ def _balance(balance: Balance, samples: Samples) -> BalanceResults:
     benefit = None
     can_measure = must_measure or is_enough(real)
     if config.measures and can_measure and any(image.accepted for image in images):
-        benefit = measure(run, real, {ARM: images}, config.small_cnn, config.balance.verdict_seeds)
+        benefit = measure_by_judges(run, real, {ARM: images}, config)
     results = _results(balance, skipped, images, benefit, _add(balance, images, benefit))
     if config.measures and not can_measure:
-        _note_too_few(results, real)
+        note_too_few(results, real)
     return results
-
-
-def _note_too_few(results: BalanceResults, real: RealImages) -> None:
-    """Says why the benefit is not measured."""
-    results.decision = TOO_FEW
-    results.notes.append(too_few(int(np.bincount(real.held_out_labels, minlength=1).max())))
 
 
 def _augment(balance: Balance) -> BalanceResults:
@@ -237,18 +243,18 @@ def _paste(balance: Balance, samples: Samples) -> BalanceResults:
     results = _results(balance, errors, pasting.images, benefit, views)
     results.notes[:0] = pasting.notes
     if crops and pasting.images and benefit is None:
-        _note_too_few(results, crops.real)
+        note_too_few(results, crops.real)
     return results
 
 
-def _is_added(balance: Balance, benefit: Benefit | None) -> bool:
-    return should_add(benefit.verdicts[ARM] if benefit else None, balance.config.balance.add)
+def _is_added(balance: Balance, images: list[SyntheticImage], benefit: Benefit | None) -> bool:
+    return will_add(benefit.verdicts[ARM] if benefit else None, balance.config, images)
 
 
 def _add(balance: Balance, images: list[SyntheticImage], benefit: Benefit | None) -> dict[str, str]:
     """Adds the accepted images if the verdict allows it, and rejected ones if they are kept; returns saved views."""
     run, label_field = balance.run, balance.label_field
-    accepted = [image for image in images if image.accepted and _is_added(balance, benefit)]
+    accepted = [image for image in images if image.accepted] if _is_added(balance, images, benefit) else []
     rejected = [image for image in images if is_rejected(image) and balance.config.balance.keep_rejected]
     if not accepted and not rejected:
         return {}
@@ -269,24 +275,19 @@ def _results(
     views: dict[str, str],
 ) -> BalanceResults:
     run, plan, names, generator = balance.run, balance.plan, balance.labels.names, balance.generator
-    verdict = benefit.verdicts[ARM] if benefit else None
     accepted = [image for image in images if image.accepted]
-    added = bool(accepted) and _is_added(balance, benefit)
+    added = bool(accepted) and _is_added(balance, images, benefit)
     notes = plan.notes + fell_short(plan, images, balance.config.balance.max_draws_per_image)
     notes += [generator.warning] if generator and generator.warning else []
     if accepted and not added:
-        notes.append(f"The images stay in {run.images_folder}: add='always' adds them regardless of the verdict.")
+        notes += not_added(benefit.verdicts[ARM] if benefit else None, balance.config, images, run.images_folder)
     return BalanceResults(
         run_key=run.key,
         names=names,
         added=len(accepted) if added else 0,
-        decision=verdict.decision if verdict else NOT_MEASURED,
         rows=class_rows(plan, images, added),
         refused=rejections(images),
-        verdict=verdict_rows(benefit, ARM, names) if benefit else [],
-        arms=benefit.arms if benefit else [],
-        gain=list(verdict.total) if verdict else [],
-        best=benefit.best if benefit else "",
+        **measured_fields(benefit, ARM, names),
         generator=generator.source if generator else None,
         picture=class_grid(run.folder / "synthetic.png", names, accepted) if accepted else None,
         notes=notes,

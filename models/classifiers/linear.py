@@ -26,27 +26,56 @@ class Linear:
     std: np.ndarray
 
 
-def train(vectors: np.ndarray, labels: np.ndarray, classes: int, seed: int = 0) -> Linear:
-    """Fits multinomial logistic regression, with regularisation by cross-validation.
+def train(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    seed: int = 0,
+    strength: float | None = None,
+    weights: np.ndarray | None = None,
+) -> Linear:
+    """Fits multinomial logistic regression.
 
     Args:
         vectors: [N, D]
         labels: class of each vector [N]; a class without one is never predicted
+        strength: inverse regularisation; None: by cross-validation
+        weights: of each vector in the loss, about 1 [N]; None: 1
     """
     from threadpoolctl import threadpool_limits
 
-    mean, std = vectors.mean(0), np.maximum(vectors.std(0), 1e-6)
-    scale = std * np.sqrt(vectors.shape[1])  # rows of length 1 on average, as the strengths expect
+    mean, scale = _scale(vectors)
     scaled = (vectors - mean) / scale
     present, places = np.unique(labels, return_inverse=True)
     with threadpool_limits(1, "blas"):
         basis = tuned_regression.span(scaled)
         inputs = scaled @ basis
-        strength = tuned_regression.choose_strength(inputs, places, len(present), _draw_folds(places, seed))
-        found = tuned_regression.descend(inputs, places, strength)
-    weights, offsets = np.zeros((classes, vectors.shape[1])), np.full(classes, -1e9)
-    weights[present], offsets[present] = (basis @ found[:-1]).T, found[-1]
-    return Linear(weights, offsets, mean, scale)
+        strength = strength or _choose_strength(inputs, places, seed)
+        found = tuned_regression.descend(inputs, places, strength, row_weights=weights)
+    matrix, offsets = np.zeros((classes, vectors.shape[1])), np.full(classes, -1e9)
+    matrix[present], offsets[present] = (basis @ found[:-1]).T, found[-1]
+    return Linear(matrix, offsets, mean, scale)
+
+
+def choose_strength(vectors: np.ndarray, labels: np.ndarray, seed: int = 0) -> float:
+    """Inverse regularisation, by cross-validation."""
+    from threadpoolctl import threadpool_limits
+
+    mean, scale = _scale(vectors)
+    places = np.unique(labels, return_inverse=True)[1]
+    with threadpool_limits(1, "blas"):
+        scaled = (vectors - mean) / scale
+        return _choose_strength(scaled @ tuned_regression.span(scaled), places, seed)
+
+
+def _scale(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and scale [D] of vectors, after which rows have length 1 on average, as the strengths expect."""
+    return vectors.mean(0), np.maximum(vectors.std(0), 1e-6) * np.sqrt(vectors.shape[1])
+
+
+def _choose_strength(inputs: np.ndarray, places: np.ndarray, seed: int) -> float:
+    classes = int(places.max(initial=0)) + 1
+    return tuned_regression.choose_strength(inputs, places, classes, _draw_folds(places, seed))
 
 
 def _draw_folds(labels: np.ndarray, seed: int) -> np.ndarray:

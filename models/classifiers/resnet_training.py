@@ -15,11 +15,11 @@ from torch import Tensor
 from ..checkpoints import load_tensors, pack_optimizer, save_tensors, unpack_optimizer
 from ..devices import accelerator
 from ..losses import combined_loss, log_prior
-from ..processes import check_together, ending_together, own_share, share_of_mean, shared
+from ..processes import check_together, ending_together, own_share, share_of_mean, share_of_sum, shared
 from ..settings import ResNetSettings
 from ..synced_norm import synchronise
 from ..training_loops import TrainingReport, cosine_at
-from . import attacks
+from . import attacks, mix
 from .evaluation import Evaluation, evaluate
 from .resnet import ResNet
 from .resnet_prediction import choose_precision, forward
@@ -127,23 +127,60 @@ def _frequencies(data: TrainingData, classes: int) -> Tensor:
 def _batches(
     model: ResNet, data: TrainingData, settings: ResNetSettings, epoch: int, batches: int, process: Any
 ) -> Iterator[tuple[Tensor, Tensor, Tensor | None, float]]:
-    """This process's share of each batch: augmented images, classes, weights, and the factor of its mean loss.
+    """This process's share of each batch: augmented images, labels, weights, and the factor of its mean loss.
 
     Order and augmentation depend only on the seed, the epoch and the image.
     """
-    augment = random_transforms(model.mean, settings.augmentation, settings.flips)
     order = np.random.default_rng([settings.seed, epoch]).permutation(data.train)
     seed = settings.seed * 1_000_003 + epoch
+    reader = BatchReader(model, data, settings, process, seed)
     for batch in np.array_split(order, batches):
         check_together(process, data.check)
         rows = own_share(process, batch)
-        images = augment(torch.from_numpy(data.fetch(rows)), [seed * 1_000_003 + row for row in rows.tolist()])
-        images = images.to(process.device)
-        torch.manual_seed((seed * 1_000_003 + int(batch[0])) % 2**63)  # of attacks
-        labels = torch.as_tensor(data.labels[rows], device=process.device)
+        if settings.mix == "none":
+            images, labels, weights = reader.read(rows)
+            share = share_of_mean(process, batch, rows, data.weights)
+        else:
+            (images, labels), weights = reader.read_blended(batch, rows), None
+            total = len(batch) if data.weights is None else data.weights[batch].sum()
+            share = share_of_sum(process, float(labels.sum()), float(total))
+        torch.manual_seed(reader.seed_of(batch))  # of attacks
+        yield images, labels, weights, share
+
+
+class BatchReader:
+    """Reads training images of an epoch, augmented, and blended if the settings say so."""
+
+    def __init__(self, model: ResNet, data: TrainingData, settings: ResNetSettings, process: Any, seed: int) -> None:
+        self.data, self.settings, self.process, self.seed = data, settings, process, seed
+        self.classes = model.classes
+        self.augment = random_transforms(model.mean, settings.augmentation, settings.flips)
+
+    def seed_of(self, batch: np.ndarray) -> int:
+        return int((self.seed * 1_000_003 + int(batch[0])) % 2**63)
+
+    def read(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Images [B, C, S, S], classes [B] and weights [B]."""
+        data, device = self.data, self.process.device
+        seeds = [self.seed * 1_000_003 + row for row in rows.tolist()]
+        images = self.augment(torch.from_numpy(data.fetch(rows)), seeds).to(device)
+        labels = torch.as_tensor(data.labels[rows], device=device)
         weights = None if data.weights is None else torch.as_tensor(data.weights[rows], dtype=torch.float32)
-        share = share_of_mean(process, batch, rows, data.weights)
-        yield images, labels, None if weights is None else weights.to(process.device), share
+        return images, labels, None if weights is None else weights.to(device)
+
+    def read_blended(self, batch: np.ndarray, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Images and soft targets [B, K], which hold the weights, of a part of the batch.
+
+        The same for any number of processes: each reads the partners of its images too.
+        """
+        if len(rows) == len(batch):
+            images, labels, weights = self.read(rows)
+            return mix.mix(images, mix.one_hot(labels, self.classes, weights), self.settings, self.seed_of(batch))
+        pairs = np.stack([mix.partners(batch, rows), rows], 1).ravel()
+        images, labels, weights = self.read(pairs)
+        targets = mix.one_hot(labels, self.classes, weights)
+        images, targets = mix.mix(images, targets, self.settings, self.seed_of(batch))
+        return images[1::2], targets[1::2]
 
 
 def _validate(model: ResNet, data: TrainingData, process: Any) -> Evaluation | None:

@@ -19,7 +19,7 @@ from ..image_source import Source
 from ..losses import class_loss
 from ..settings import SmallCNNSettings
 from ..training_loops import TrainingReport, cosine_at
-from . import batch_augment
+from . import batch_augment, mix
 from .class_sampler import ClassSampler, class_probabilities, synthetic_probabilities
 
 FIRST_PX = 32  # the first layer reduces larger images to about this side
@@ -120,9 +120,12 @@ def train(
         pixels, targets = _batch(sources, samplers, settings, number)
         batch = torch.from_numpy(pixels).to(process.device).float()
         batch = batch_augment.augment(batch, settings.augmentation, settings.flips)
+        classes = torch.from_numpy(targets).to(process.device)
+        if settings.mix != "none":
+            batch, classes = _blend(batch, classes, model.classes, settings, number)
         with process.autocast():
             logits = model(batch)[0].float()
-        loss = class_loss(logits, torch.from_numpy(targets).to(process.device), prior)
+        loss = class_loss(logits, classes, prior)
 
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * cosine_at(number - 1, settings.updates)
@@ -216,6 +219,15 @@ def _batch(
     pixels = [source[part] for source, part in zip(sources, parts, strict=True) if len(part)]
     labels = [sampler.labels[part] for sampler, part in zip(samplers, parts, strict=True)]
     return np.concatenate(pixels), np.concatenate(labels).astype(np.int64)
+
+
+def _blend(
+    images: Tensor, labels: Tensor, classes: int, settings: SmallCNNSettings, update: int
+) -> tuple[Tensor, Tensor]:
+    """Blends each image with another of its batch, which comes in the order of the classes; labels as soft targets."""
+    order = np.random.default_rng([settings.seed, update]).permutation(len(images))
+    targets = mix.one_hot(labels, classes)
+    return mix.mix(images[order], targets[order], settings, settings.seed * 1_000_003 + update)
 
 
 def _precision(settings: SmallCNNSettings) -> str:

@@ -99,13 +99,20 @@ def _predict_folds(
     return predictions
 
 
-def descend(inputs: np.ndarray, targets: np.ndarray, strength: float, start: np.ndarray | None = None) -> np.ndarray:
+def descend(
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    strength: float,
+    start: np.ndarray | None = None,
+    row_weights: np.ndarray | None = None,
+) -> np.ndarray:
     """Weights of least mean log-loss + |weights|^2 / (2 n strength), the last row the offsets [d + 1, K].
 
     Args:
         inputs: [n, d]
         targets: class of each row, 0 to K - 1, each of them present [n]
         start: weights to begin with; None: 0
+        row_weights: factor of each row's log-loss, about 1 [n]; None: 1
     """
     from scipy.optimize import minimize
 
@@ -113,8 +120,9 @@ def descend(inputs: np.ndarray, targets: np.ndarray, strength: float, start: np.
     design = np.hstack([inputs, np.ones((n, 1), dtype=inputs.dtype)])
     rows, shape = np.arange(n), (design.shape[1], classes)
     penalty = (2 if classes == 2 else 1) / (n * strength)  # two classes share what scikit-learn gives to one vector
+    factors = np.ones(n, dtype=inputs.dtype) if row_weights is None else row_weights.astype(inputs.dtype)
 
-    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights = flat.reshape(shape)
         logits = design @ weights.astype(design.dtype)
         logits -= logits.max(axis=1, keepdims=True)
@@ -122,13 +130,14 @@ def descend(inputs: np.ndarray, targets: np.ndarray, strength: float, start: np.
         totals = exponentials.sum(axis=1, keepdims=True)
         errors = np.divide(exponentials, totals, out=exponentials)
         errors[rows, targets] -= 1
+        errors *= factors[:, None]
         gradient = (design.T @ errors / n).astype(np.float64)
         gradient[:-1] += penalty * weights[:-1]
-        value = (np.log(totals[:, 0]) - chosen).mean(dtype=np.float64) + penalty / 2 * (weights[:-1] ** 2).sum()
-        return float(value), gradient.ravel()
+        loss = (factors * (np.log(totals[:, 0]) - chosen)).mean(dtype=np.float64)
+        return float(loss + penalty / 2 * (weights[:-1] ** 2).sum()), gradient.ravel()
 
     begin = np.zeros(shape) if start is None else start
-    found = minimize(loss, begin.ravel(), jac=True, method="L-BFGS-B", options=DESCENT)
+    found = minimize(objective, begin.ravel(), jac=True, method="L-BFGS-B", options=DESCENT)
     return np.asarray(found.x.reshape(shape))
 
 

@@ -59,6 +59,8 @@ CONDITIONS: dict[str, Callable[[Value], bool]] = {
     "class_prior": lambda value: not value("random_labels"),  # ignored for a random draw
     "validation_fraction": lambda value: not value("validation"),  # a tag names that part
     "test_fraction": lambda value: not isinstance(value("test"), str) or not value("test"),  # a tag; else a fraction
+    "mix_alpha": lambda value: value("mix") != "none",
+    "judge": measures,
     "verdict_seeds": measures,
     "verdict_updates": measures,
     "held_out_fraction": lambda value: measures(value) and not value("generator"),  # it has its own

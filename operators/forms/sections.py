@@ -64,7 +64,7 @@ SECTIONS = (
         "warmup_updates", "weight_decay", "class_balance_power", "class_dropout_prob", "ema_decay", "max_batch_nodes",
         "graph_epochs", "graph_learning_rate", "preview_every",
     )),
-    Section("Random changes", "How images vary while it learns", ("augmentation", "flips")),
+    Section("Random changes", "How images vary while it learns", ("augmentation", "flips", "mix", "mix_alpha")),
     Section("Loss", "What counts as an error", (
         "ce_weight", "logit_adjustment", "gce_weight", "gce_q", "image_ce_weight", "node_gce_weight", "node_gce_q",
     )),
@@ -80,7 +80,7 @@ SECTIONS = (
         "prototype_reject_quantile", "probability_reject_quantile", "gcn_reject_quantile",
         "min_probability_threshold", "max_probability_threshold", "copy_reject_quantile", "keep_rejected",
     )),
-    Section("Measurement", "How the gain is measured", ("verdict_seeds", "verdict_updates")),
+    Section("Measurement", "How the gain is measured", ("judge", "verdict_seeds", "verdict_updates")),
     Section("Safeguards", "What needs your word", ("new_class", "force")),
     Section("Computation", "Hardware, limits on files, and seeds", (
         "device", "precision", "threads", "workers", "ship_images", "max_megabytes", "max_megapixels", "seed",

@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 import torch
-from evenset.models.losses import class_loss, log_prior, sample_loss
+from evenset.models.losses import class_loss, combined_loss, log_prior, sample_loss
+from evenset.models.settings import ResNetSettings
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.3, -0.7], [1.5, 1.0, -2.0]])
 LABELS = torch.tensor([0, 2, 1])
@@ -59,3 +61,33 @@ def test_a_wrong_label_pulls_less_than_with_cross_entropy():
 
 def test_a_class_without_samples_has_a_finite_prior():
     assert torch.isfinite(log_prior(torch.tensor([0, 0, 1]), 3)).all()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_blended_label_costs_what_its_two_labels_cost(weighted):
+    """lam loss(a) + (1 - lam) loss(b), as in the paper of MixUp; weights weigh each of the two labels."""
+    logits = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    prior, settings, lam = torch.tensor([0.5, -1.0, 0.0, 0.2]), ResNetSettings(), 0.3
+    first, second = torch.tensor([0, 1, 2, 3, 0]), torch.tensor([1, 1, 3, 0, 2])
+    weights = torch.tensor([1.0, 0.5, 2.0, 1.0, 0.1]) if weighted else torch.ones(5)
+    others = weights.flip(0)
+    hot = torch.nn.functional.one_hot
+    targets = lam * weights[:, None] * hot(first, 4) + (1 - lam) * others[:, None] * hot(second, 4)
+
+    loss = combined_loss(logits, targets, prior, settings)
+
+    def each(labels, i):
+        return combined_loss(logits[i : i + 1], labels[i : i + 1], prior, settings)
+
+    costs = [lam * weights[i] * each(first, i) + (1 - lam) * others[i] * each(second, i) for i in range(5)]
+    assert torch.allclose(loss, sum(costs) / (lam * weights + (1 - lam) * others).sum(), atol=1e-6)
+
+
+@pytest.mark.parametrize("weights", [None, torch.tensor([0.5, 2.0])])
+def test_targets_of_one_class_cost_what_labels_cost(weights):
+    logits, labels, prior = LOGITS[:2], LABELS[:2], torch.tensor([0.1, 0.7, -0.2])
+    targets = torch.nn.functional.one_hot(labels, 3) * (torch.ones(2) if weights is None else weights)[:, None]
+
+    expected = combined_loss(logits, labels, prior, ResNetSettings(), weights)
+
+    assert torch.allclose(combined_loss(logits, targets, prior, ResNetSettings()), expected)

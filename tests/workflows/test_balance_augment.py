@@ -175,7 +175,7 @@ def test_what_is_measured_is_said_with_its_time(photos):
         return " ".join(balance_classes(photos, "ground_truth", dry_run=True, progress=False, **settings).notes)
 
     assert "Nothing is measured: no network is trained" in notes(source="augment")
-    assert "18 small networks" in notes(source="augment", measure_benefit=True)
+    assert "21 small networks" in notes(source="augment", measure_benefit=True)
     assert "px: about " in notes(source="augment", measure_benefit=True)
     assert "Too few to measure" in notes(source="augment", add="if it gains")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evenset.models.quality import paired_gain
-from evenset.workflows.balancing.benefit import should_add
+from evenset.workflows.balancing.soundness import should_add
 from evenset.workflows.data import labels as samples
 from evenset.workflows.data import locks
 from evenset.workflows.ui import balance as balance_overview

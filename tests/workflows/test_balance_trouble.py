@@ -228,6 +228,7 @@ def test_images_that_show_what_a_class_lacked_gain_and_wrongly_named_ones_do_not
     from evenset.models.quality import paired_gain
     from evenset.models.settings import SmallCNNSettings
     from evenset.workflows.balancing import benefit
+    from evenset.workflows.balancing.small_cnn_judge import SmallCNNJudge
     from evenset.workflows.data.synthetic import SyntheticImage, save_image
 
     rng = np.random.default_rng(0)
@@ -241,7 +242,8 @@ def test_images_that_show_what_a_class_lacked_gain_and_wrongly_named_ones_do_not
         for name, label in (("right", "c"), ("wrong", "a")):
             made[name].append(SyntheticImage(str(tmp_path / f"{number}.png"), label, {}, True))
 
-    found = benefit.measure(Quiet(tmp_path), real, made, SmallCNNSettings(updates=60), 3)
+    judge = SmallCNNJudge(Quiet(tmp_path), real, SmallCNNSettings(updates=60))
+    found = benefit.measure(Quiet(tmp_path), judge, real, made, 3)
 
     right, wrong = (found.verdicts[name] for name in ("right", "wrong"))
     assert right.total[0] > 0.02 and found.recall["right"][2] > 0.9 > found.recall[found.best][2]

@@ -14,9 +14,11 @@
                   probabilities
                   copies: distance to the nearest training image,        models.quality.copies.limits
                   relative to that of its neighbours
-    6  verdict    small CNN with and without the images: gain in         benefit.measure
-                  balanced accuracy over the best baseline, paired       models.quality.paired_gain.judge
-    7  add        unless the mean gain is negative (setting `add`)       benefit.should_add
+    6  verdict    small CNN, or regression on an encoder's vectors,      judges.choose
+                  with and without the images: gain in balanced          benefit.measure
+                  accuracy over the best rival, paired                   models.quality.paired_gain.judge
+    7  add        unless the mean gain is negative (setting `add`), or   soundness.should_add
+                  undecided and the filters reject most images
                   as tagged samples with their origin                    data.synthetic.add
 
 Steps 4 and 5 repeat until the plan is filled, or no draw is left        rejection_sampling.sample

@@ -1,19 +1,18 @@
-"""Benefit of new images: a small CNN trained with and without them, scored on held-out real images."""
+"""Benefit of new images: a judge trains with and without them, and is scored on held-out real images."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
 from ...models.images.reader import Images
 from ...models.quality import paired_gain
-from ...models.quality.paired_gain import ADD, Verdict
-from ...models.settings import ImageSettings, SmallCNNSettings
-from ...models.synthetic import AddPolicy, Origin
+from ...models.quality.paired_gain import Verdict
+from ...models.settings import ImageSettings
 from ..data.labels import Labels
-from ..data.synthetic import SyntheticImage, read_image
+from ..data.synthetic import SyntheticImage
 from ..runs.run import Run
 from ..training.image_survey import ImageStats, groups_of_all
 from ..training.partition import Split
@@ -26,8 +25,11 @@ BASELINES: dict[str, Recipe] = {  # peers that need no new images
     "both": dict(logit_adjustment=1.0, class_balance_power=1.0, augmentation="none"),
 }
 AUGMENTED = "augmentation"  # one more: the best of them, with strong augmentation
+MIXED = "mix"  # and the best so far, with MixUp and CutMix
+RIVALS = (*BASELINES, AUGMENTED, MIXED)  # the best of them is what new images have to beat
 NOT_MEASURED = "not measured"  # in place of a decision
-MAX_MEASURED_PX = 32  # larger images are reduced: 18 networks take about seven minutes on two cores
+SMALL_CNN, ENCODER, BOTH = "small cnn", "encoder", "both"  # values of the setting `judge`
+MEASURING = {SMALL_CNN: "measuring", ENCODER: "measuring by the encoder"}  # phases, by judge
 READ_BATCH = 256  # images
 
 
@@ -44,30 +46,36 @@ class RealImages:
     train_groups: np.ndarray | None = None  # shared by near-duplicates and the user's groups [n]; None: none shared
     held_out_ids: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=str))  # [m]
     train_paths: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=str))  # [n]
+    held_out_paths: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=str))  # [m]
     settings: ImageSettings = field(default_factory=ImageSettings)  # by which the images were read
 
 
 @dataclass(frozen=True)
 class Benefit:
-    """Scores of each arm on the held-out images, and the gain of the new images over the best baseline."""
+    """Scores of each arm on the held-out images, and the gain of the new images over the best rival, by one judge."""
 
-    arms: list[dict[str, Any]]  # an arm: balanced accuracy, its lowest and highest over repetitions
+    judge: str
+    arms: list[dict[str, Any]]  # an arm: balanced accuracy, its lowest and highest over repetitions, and the judge
     recall: dict[str, list[float | None]]  # of each class, by arm
-    best: str  # baseline
+    best: str  # rival
     recipe: Recipe  # its settings, which the arms with new images share
     verdicts: dict[str, Verdict]  # by the arm with new images
+    others: tuple[Benefit, ...] = ()  # by judges that do not decide
 
 
-def should_add(verdict: Verdict | None, policy: str) -> bool:
-    """Whether to add the images, given the policy and the verdict (None: not measured).
+class Judge(Protocol):
+    """What is trained with and without new images."""
 
-    "unless it loses" needs a mean that does not fall, also where the verdict is undecided.
-    """
-    if verdict is None:
-        return policy != AddPolicy.IF_IT_GAINS
-    if policy == AddPolicy.ALWAYS or verdict.decision == ADD:
-        return True
-    return policy == AddPolicy.UNLESS_IT_LOSES and verdict.total[0] >= 0
+    name: str
+    refinements: dict[str, Recipe]  # rivals after the baselines: changes of the best one so far
+
+    def read(self, images: list[SyntheticImage]) -> Any:
+        """The accepted images, as `predict` takes them."""
+        ...
+
+    def predict(self, recipe: Recipe, number: int, extra: Any) -> np.ndarray:
+        """Trains in repetition `number`, with what `read` returned or None; classes of the held-out images [m]."""
+        ...
 
 
 def read_images(
@@ -93,94 +101,52 @@ def read_images(
         held_out_ids=labels.ids[held_out],
         train_groups=groups_of_all(labels, stats.groups)[train],
         train_paths=labels.paths[train],
+        held_out_paths=labels.paths[held_out],
         settings=settings,
     )
 
 
 def measure(
-    run: Run,
-    real: RealImages,
-    sources: dict[str, list[SyntheticImage]],
-    settings: SmallCNNSettings,
-    repetitions: int,
+    run: Run, judge: Judge, real: RealImages, sources: dict[str, list[SyntheticImage]], repetitions: int
 ) -> Benefit:
-    """Trains every arm in every repetition, with the same number of updates; computed once a run.
+    """Trains every arm in every repetition; computed once a run.
 
-    The best baseline is chosen on the held-out images, which favours it: the gain is underestimated.
+    The best rival is chosen on the held-out images, which favours it: the gain is underestimated.
 
     Args:
         sources: synthetic images, by the name of their arm; the accepted ones are measured
     """
     labels, classes = real.held_out_labels, len(real.names)
-    small = replace(real, train=_reduce(real.train), held_out=_reduce(real.held_out))
     correct: dict[str, np.ndarray] = {}  # by arm: whether each held-out image is classified correctly [R, m]
 
     def train_arm(name: str, recipe: Recipe, images: list[SyntheticImage] | None = None) -> None:
         def compute() -> dict[str, np.ndarray]:
-            predicted, extra = [], _read_accepted(images, real) if images else None
+            predicted, extra = [], judge.read(images) if images else None
             for number in range(repetitions):
-                run.report(f"measuring: {name}", number, repetitions)
-                own = replace(settings, seed=settings.seed + number, **recipe)
-                predicted.append(_predict_held_out(run, small, own, extra))
+                run.report(f"{MEASURING[judge.name]}: {name}", number, repetitions)
+                predicted.append(judge.predict(recipe, number, extra))
             return {"right": np.stack(predicted) == labels}
 
         ids = np.concatenate([real.train_ids, real.held_out_ids])
-        correct[name] = run.cached_arrays(f"benefit {name}", compute, ids)["right"]
+        correct[name] = run.cached_arrays(f"benefit {judge.name} {name}", compute, ids)["right"]
 
+    recipes = dict(BASELINES)
     for name, recipe in BASELINES.items():
         train_arm(name, recipe)
-    recipes = {**BASELINES, AUGMENTED: {**BASELINES[_best(correct, labels, classes)], "augmentation": "strong"}}
-    train_arm(AUGMENTED, recipes[AUGMENTED])
+    for name, change in judge.refinements.items():
+        recipes[name] = {**recipes[_best(correct, labels, classes)], **change}
+        train_arm(name, recipes[name])
     best = _best(correct, labels, classes)
     for name, images in sources.items():
         train_arm(name, recipes[best], images)
     return Benefit(
-        arms=[_arm_row(name, rows, labels, classes) for name, rows in correct.items()],
+        judge=judge.name,
+        arms=[{**_arm_row(name, rows, labels, classes), "judge": judge.name} for name, rows in correct.items()],
         recall={name: _recall(rows.mean(axis=0), labels, classes) for name, rows in correct.items()},
         best=best,
         recipe=recipes[best],
         verdicts={name: paired_gain.judge(correct[best], correct[name], labels, classes) for name in sources},
     )
-
-
-def _read_accepted(images: list[SyntheticImage], real: RealImages) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels [s, C, S, S] and classes [s] of the accepted images; those made of real ones are read as these."""
-    from ...models.images.decode import load
-
-    size_px, channels = real.train.shape[-1], real.train.shape[1]
-
-    def pixels(image: SyntheticImage) -> np.ndarray:
-        if image.notes.get("source") in (Origin.AUGMENT, Origin.PASTE):
-            return load(image.path, real.settings, size_px, channels).transpose(2, 0, 1)
-        return read_image(image.path)
-
-    accepted = [image for image in images if image.accepted]
-    classes = np.array([real.names.index(image.label) for image in accepted])
-    return _reduce(np.stack([pixels(image) for image in accepted])), classes
-
-
-def _reduce(images: np.ndarray) -> np.ndarray:
-    """Images [n, C, S, S] with sides of at most MAX_MEASURED_PX."""
-    import cv2
-
-    if not len(images) or images.shape[-1] <= MAX_MEASURED_PX:
-        return images
-    size = (MAX_MEASURED_PX, MAX_MEASURED_PX)
-    planes = images.reshape(-1, *images.shape[2:])
-    reduced = np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes])
-    return reduced.reshape(*images.shape[:2], *size)
-
-
-def _predict_held_out(
-    run: Run, real: RealImages, settings: SmallCNNSettings, extra: tuple[np.ndarray, np.ndarray] | None
-) -> np.ndarray:
-    """Trains a small CNN; returns its class for each held-out image [m]."""
-    from ...models.classifiers import small_cnn
-
-    model = small_cnn.build(len(real.names), real.train, settings)
-    for _ in small_cnn.train(model, real.train, real.train_labels, settings, extra):
-        run.check_stop()
-    return np.asarray(small_cnn.predict(model, real.held_out).argmax(axis=1))
 
 
 def _best(correct: dict[str, np.ndarray], labels: np.ndarray, classes: int) -> str:
@@ -199,7 +165,7 @@ def _recall(correct: np.ndarray, labels: np.ndarray, classes: int) -> list[float
 def _arm_row(name: str, correct: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, Any]:
     accuracy = _balanced_accuracy(correct, labels, classes)
     return {
-        "training_set": name if name in (*BASELINES, AUGMENTED) else f"best of these + {name}",
+        "training_set": name if name in RIVALS else f"best of these + {name}",
         "balanced_accuracy": float(accuracy.mean()),
         "lowest": float(accuracy.min()),
         "highest": float(accuracy.max()),

@@ -22,15 +22,16 @@ from ..runs.run import Run
 from ..training import timed
 from ..training.image_survey import ImageStats
 from ..training.partition import Split
-from .benefit import AUGMENTED, Benefit, measure, read_images
+from .benefit import AUGMENTED, MIXED, SMALL_CNN, Benefit, read_images
 from .config import BalanceConfig
 from .generator import Generator
 from .generator_split import check_settings, split_for, survey_at_drawable_size
 from .generator_training import train_once
 from .image_sources import make_images
 from .inputs import Inputs, Prepared, read_labels_once, with_generator
+from .judges import check_judge, measure_by_judges
 from .plan import Plan, Target, plan_for_labels
-from .results import verdict_rows
+from .results import judged, other_tables, verdict_rows
 
 ARMS = {"changed images": Origin.AUGMENT, "drawn images": Origin.GENERATE}
 METHODS = {  # baselines by their names in papers
@@ -38,6 +39,7 @@ METHODS = {  # baselines by their names in papers
     "balanced sampler": "oversampling",
     "both": "oversampling and logit adjustment",
     AUGMENTED: "augmentation of every batch",
+    MIXED: "MixUp (Zhang 2018) and CutMix (Yun 2019)",
 }
 
 
@@ -57,13 +59,15 @@ class GenerationResults(RunResults):
     skipped: dict[str, str] = field(default_factory=dict)  # sample id: why its image could not be used
     synthetic: int = 0  # earlier synthetic samples, left out
     views: dict[str, str] = field(default_factory=dict)
+    judge: str = SMALL_CNN  # that rows, verdicts and gains are by
+    other_judges: list[dict[str, Any]] = field(default_factory=list)  # their arms and verdicts, an entry an arm
 
     def parts(self) -> list[Part]:
         lines: list[Part] = [f"{self.run_key}: ways to even out {counted(len(self.names), 'class')}", "", self.rows]
         for arm, (gain, low, high) in self.gains.items():
             points = f"{100 * gain:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
-            lines += ["", f"{arm}: {points} over {self.best}", self.verdicts[arm]]
-        return [*lines, *self.notes, *left_out(len(self.skipped), self.synthetic)]
+            lines += ["", f"{arm}: {points} over {self.best}, by the {self.judge}", self.verdicts[arm]]
+        return [*lines, *other_tables(self.other_judges), *self.notes, *left_out(len(self.skipped), self.synthetic)]
 
     def charts(self) -> dict[str, Chart]:
         ends = ("balanced_accuracy", "lowest", "highest")
@@ -98,6 +102,7 @@ def _read(samples: Samples, inputs: Inputs, config: BalanceConfig, resume: str |
     """
     check_settings(config.images, config.held_out, measured=True)
     labels = read_labels_once(samples, inputs, resume, Reading())
+    check_judge(samples, labels.paths.tolist(), config.with_measurement(), resume)
     return with_generator(samples, inputs, config, labels, _plan(labels, inputs.target, config.balance))
 
 
@@ -130,7 +135,7 @@ def _compare(run: Run, labels: Labels, prepared: Prepared) -> GenerationResults:
         for arm, source in ARMS.items()
     }
     accepted = {arm: drawn for arm, drawn in images.items() if any(image.accepted for image in drawn)}
-    benefit = measure(run, real, accepted, config.small_cnn, config.balance.verdict_seeds)
+    benefit = measure_by_judges(run, real, accepted, config)
     notes = [*plan.notes, f"Made and kept: {_counts(accepted)}.", *filter(None, [generator.warning])]
     return _results(run, labels, stats, generator, benefit, notes)
 
@@ -140,17 +145,28 @@ def _counts(accepted: dict[str, list[SyntheticImage]]) -> str:
     return ", ".join(counts) or "none"
 
 
+def _named(benefit: Benefit) -> list[dict[str, Any]]:
+    """The arms, baselines by their names in papers."""
+    return [{**row, "training_set": METHODS.get(row["training_set"], row["training_set"])} for row in benefit.arms]
+
+
 def _results(
     run: Run, labels: Labels, stats: ImageStats, generator: Generator, benefit: Benefit, notes: list[str]
 ) -> GenerationResults:
     return GenerationResults(
         run_key=run.key,
         names=labels.names,
-        rows=[{**row, "training_set": METHODS.get(row["training_set"], row["training_set"])} for row in benefit.arms],
+        rows=_named(benefit),
         verdicts={arm: verdict_rows(benefit, arm, labels.names) for arm in benefit.verdicts},
         gains={arm: list(verdict.total) for arm, verdict in benefit.verdicts.items()},
         decisions={arm: verdict.decision for arm, verdict in benefit.verdicts.items()},
         best=METHODS.get(benefit.best, benefit.best),
+        judge=benefit.judge,
+        other_judges=[
+            {**part, "arms": _named(other), "best": METHODS.get(other.best, other.best)}
+            for other in benefit.others
+            for part in [judged(other, arm, labels.names) for arm in other.verdicts]
+        ],
         generator=generator.source,
         notes=notes,
         skipped={str(labels.ids[i]): reason for i, reason in stats.errors.items()},

@@ -58,6 +58,10 @@ class BalanceConfig(Config):
     def with_source(self, source: Origin) -> Self:
         return replace(self, balance=replace(self.balance, source=str(source)))
 
+    def with_measurement(self) -> Self:
+        """The same, measured whatever the source."""
+        return replace(self, balance=replace(self.balance, measure_benefit=True))
+
     def with_flips(self, stats: ImageStats) -> Self:
         """The same, with automatic flips resolved for the images."""
         generator = replace(self.generator, flips=stats.flips(self.generator.flips))
@@ -76,6 +80,11 @@ class BalanceConfig(Config):
         """Whether the benefit is measured, where enough images can be held out."""
         is_needed = self.generates or self.balance.add == AddPolicy.IF_IT_GAINS
         return is_needed if self.balance.measure_benefit is None else self.balance.measure_benefit
+
+    @property
+    def filters_images(self) -> bool:
+        """Whether filters reject some of the images."""
+        return self.generates or (self.balance.filter_augmented and not self.pastes)
 
     @property
     def only_augments(self) -> bool:

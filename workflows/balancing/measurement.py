@@ -7,8 +7,10 @@ import numpy as np
 from ...models.quality.paired_gain import MIN_HELD_OUT
 from ..display.tables import counted
 from ..training import duration
-from .benefit import BASELINES, MAX_MEASURED_PX, RealImages
+from ..training.auto_embeddings import SMALL_PX
+from .benefit import BOTH, ENCODER, RIVALS, RealImages
 from .config import BalanceConfig
+from .small_cnn_judge import MAX_MEASURED_PX
 
 TOO_FEW = "too few to measure"  # in place of a decision
 
@@ -43,10 +45,15 @@ def describe(config: BalanceConfig, largest_class: int) -> str:
     held_out = int(largest_class * config.held_out.held_out_fraction)
     if held_out < MIN_HELD_OUT and balance.measure_benefit is None:
         return too_few(held_out)
-    # the baselines, the best one augmented, and the one with new images
-    networks = (len(BASELINES) + 2) * balance.verdict_seeds
     seconds = duration.measuring_seconds(vars(balance))
-    return (
-        f"The benefit is measured by {counted(networks, 'small network')} on images of at most {MAX_MEASURED_PX} px: "
-        f"{duration.words(seconds)}."
-    )
+    return f"The benefit is measured by {_judges(config)}: {duration.words(seconds)}."
+
+
+def _judges(config: BalanceConfig) -> str:
+    balance = config.balance
+    networks = (len(RIVALS) + 1) * balance.verdict_seeds  # and the one with new images
+    small = f"{counted(networks, 'small network')} on images of at most {MAX_MEASURED_PX} px"
+    regression = "a regression on the vectors of an encoder"
+    if balance.judge is None:
+        return f"{small}, and for photos over {SMALL_PX} px by {regression}, if its weights are on this machine"
+    return {ENCODER: regression, BOTH: f"{regression}, which decides, and by {small}"}.get(balance.judge, small)

@@ -10,9 +10,10 @@ from ..data.labels import Labels
 from ..data.synthetic import SyntheticImage
 from ..runs.run import Run
 from ..training.partition import Split
-from .benefit import Benefit, RealImages, measure, read_images
+from .benefit import Benefit, RealImages, read_images
 from .config import BalanceConfig
 from .generator_split import split_for, survey_at_drawable_size
+from .judges import measure_by_judges
 from .measurement import is_enough
 
 
@@ -42,4 +43,4 @@ def measure_pasted(run: Run, crops: Crops, images: list[SyntheticImage], arm: st
         return None
     notes = images[0].notes
     objects = [SyntheticImage(path, label, notes, accepted=True) for label, path in new]
-    return measure(run, crops.real, {arm: objects}, config.small_cnn, config.balance.verdict_seeds)
+    return measure_by_judges(run, crops.real, {arm: objects}, config)

@@ -16,8 +16,8 @@ from ..display.charts import Chart, bars, intervals
 from ..display.results import Part, Results, RunResults
 from ..display.tables import counted, left_out, plural
 from ..training import duration
-from .benefit import Benefit
-from .measurement import TOO_FEW
+from .benefit import NOT_MEASURED, Benefit, RealImages
+from .measurement import TOO_FEW, too_few
 from .plan import IMAGE, Plan
 
 
@@ -64,6 +64,8 @@ class BalanceResults(RunResults):
     refused_picture: str | None = None  # a grid of rejected images, a row a reason
     undecided: dict[str, int] = field(default_factory=dict)  # mistakes that nobody decided, in classes that get images
     noun: str = IMAGE  # that the rows count, or "box"
+    judge: str = ""  # that verdict, arms and gain are by
+    other_judges: list[dict[str, Any]] = field(default_factory=list)  # tables of judges that do not decide
 
     def parts(self) -> list[Part]:
         parts: list[Part] = [f"{self.run_key}: {counted(self.added, 'synthetic sample')} added", "", self.rows]
@@ -71,9 +73,9 @@ class BalanceResults(RunResults):
             why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(self.refused.items()))
             parts.append(f"refused by the filters: {why}")
         if self.gain:
-            gain, low, high = (f"{100 * value:+.1f}" for value in self.gain)
+            parts += other_tables(self.other_judges)
             parts += ["", self.arms, "", self.verdict, ""]
-            parts += [f"Balanced accuracy {gain} points ({low} to {high}) over the best of the others, {self.best}."]
+            parts += [_gain_sentence(self.gain, self.best, self.judge)]
         if self.gain or self.decision == TOO_FEW:
             parts += [f"Verdict: {self.decision}"]
         return [*parts, *self.notes, *left_out(len(self.skipped), self.synthetic)]
@@ -85,6 +87,59 @@ class BalanceResults(RunResults):
             return plan
         arms = intervals(self.arms, "Balanced accuracy", "training_set", "balanced_accuracy", "lowest", "highest")
         return {"verdict": intervals(self.verdict, "Gain in recall", "class", "gain"), **plan, "arms": arms}
+
+
+def note_too_few(results: BalanceResults, real: RealImages) -> None:
+    """Says why the benefit is not measured."""
+    results.decision = TOO_FEW
+    results.notes.append(too_few(int(np.bincount(real.held_out_labels, minlength=1).max())))
+
+
+def measured_fields(benefit: Benefit | None, arm: str, names: list[str]) -> dict[str, Any]:
+    """Fields of BalanceResults by the measurement.
+
+    Args:
+        arm: the one with new images
+    """
+    if benefit is None:
+        return dict(decision=NOT_MEASURED, verdict=[], arms=[], gain=[], best="")
+    fields = judged(benefit, arm, names)
+    del fields["arm"]
+    return dict(fields, other_judges=[judged(other, arm, names) for other in benefit.others])
+
+
+def judged(benefit: Benefit, arm: str, names: list[str]) -> dict[str, Any]:
+    """Decision, gain and tables by one judge.
+
+    Args:
+        arm: the one with new images
+    """
+    verdict = benefit.verdicts[arm]
+    return dict(
+        judge=benefit.judge,
+        arm=arm,
+        decision=verdict.decision,
+        gain=list(verdict.total),
+        best=benefit.best,
+        arms=benefit.arms,
+        verdict=verdict_rows(benefit, arm, names),
+    )
+
+
+def other_tables(others: list[dict[str, Any]]) -> list[Part]:
+    """Tables of the judges that do not decide."""
+    parts: list[Part] = []
+    for other in others:
+        gain = _gain_sentence(other["gain"], other["best"], other["judge"])
+        sentence = f"{other['arm'].capitalize()}: {gain} It does not decide."
+        parts += ["", other["arms"], "", other["verdict"], "", sentence]
+    return parts
+
+
+def _gain_sentence(gain: list[float], best: str, judge: str) -> str:
+    mean, low, high = (f"{100 * value:+.1f}" for value in gain)
+    by = f", by the {judge}" if judge else ""
+    return f"Balanced accuracy {mean} points ({low} to {high}) over the best of the others, {best}{by}."
 
 
 def class_rows(plan: Plan, images: Sequence[SyntheticImage], added: bool) -> list[dict[str, Any]]:
@@ -150,6 +205,7 @@ def verdict_rows(benefit: Benefit, arm: str, names: list[str]) -> list[dict[str,
                 "gain_low": _number(verdict.low[i]),
                 "gain_high": _number(verdict.high[i]),
                 "verdict": verdict.words[i] if verdict.held_out[i] >= MIN_HELD_OUT else TOO_FEW,
+                "judge": benefit.judge,
             }
         )
     return lines

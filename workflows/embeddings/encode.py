@@ -32,7 +32,12 @@ class Encoded(NamedTuple):
 
 
 def encode(run: Run, labels: Labels, samples: Any, encoder: ImageEncoder, keep: bool = True) -> Encoded:
-    """Vectors of the samples' images; each file is encoded once.
+    """As `encode_files`, of labelled items."""
+    return encode_files(run, Files(labels.paths.tolist(), labels.ids.tolist(), samples), encoder, keep)
+
+
+def encode_files(run: Run, images: Files, encoder: ImageEncoder, keep: bool = True) -> Encoded:
+    """Vectors of images; each file is encoded once.
 
     Args:
         keep: False: outside the store, in a run's folder, since the encoder has no name to be found by
@@ -40,7 +45,7 @@ def encode(run: Run, labels: Labels, samples: Any, encoder: ImageEncoder, keep: 
     Raises:
         ValueError: no image has a vector
     """
-    paths, firsts, inverse = np.unique(labels.paths, return_index=True, return_inverse=True)
+    paths, firsts, inverse = np.unique(np.array(images.paths, dtype=str), return_index=True, return_inverse=True)
     wanted = look_up(paths.tolist())
     if keep:
         store = open_store(run.dataset, encoder.name, encoder.preprocessing, encoder.version)
@@ -57,7 +62,8 @@ def encode(run: Run, labels: Labels, samples: Any, encoder: ImageEncoder, keep: 
         def report(count: int) -> None:  # raising ends the work
             run.report(f"computing embeddings by {encoder.name}", done + count, len(paths))
 
-        files = Files([wanted.paths[i] for i in missing.tolist()], labels.ids[firsts[missing]].tolist(), samples)
+        ids = [images.ids[i] for i in firsts[missing].tolist()]
+        files = Files([wanted.paths[i] for i in missing.tolist()], ids, images.samples)
         settings = run.record.settings
         if settings.get("workers"):
             executor = Executor(settings["workers"], getattr(encoder, "device", "") == "cuda")

@@ -33,7 +33,7 @@ from ..data.label_text import or_none
 from ..embeddings import store
 from ..runs import records
 from ..runs.pace import Pace, Stage
-from .auto_embeddings import AUTO, BASE, MIN_FINE_TUNING_LABELS, RESNET, SMALL, Candidate, likely_choice
+from .auto_embeddings import AUTO, BASE, MIN_FINE_TUNING_LABELS, RESNET, SMALL, SMALL_PX, Candidate, likely_choice
 from .machine import Machine
 from .stage_costs import MATRIX, NETWORK, PHOTO, Facts, Work
 from .work import ENCODING, stages
@@ -114,6 +114,7 @@ def estimate(samples: Any, workflow: str, overrides: Mapping[str, Any], trains: 
     """
     facts = read_facts(samples, overrides.get("label_field"))
     facts, overrides = _with_embeddings(samples, workflow, facts, overrides)
+    facts, overrides = _with_judge(samples, workflow, facts, overrides)
     return estimate_of(workflow, facts, overrides, trains)
 
 
@@ -136,7 +137,7 @@ def measuring_seconds(settings: Mapping[str, Any]) -> float:
     """Seconds of the small networks that measure the benefit of synthetic images."""
     values = {**settings, "measure_benefit": True, "added": 1}
     stages = estimate_of("balance_classes", Facts(0, (1,)), values).stages
-    return sum(stage.seconds for stage in stages if stage.phase == "measuring")
+    return sum(stage.seconds for stage in stages if stage.phase.startswith("measuring"))
 
 
 def encoding_seconds(candidate: Candidate, images: int) -> float:
@@ -206,6 +207,22 @@ def _with_embeddings(
             to_encode=max(0, facts.samples - stored), encoder_seconds=candidates[name].milliseconds / 1000
         )
     return facts, overrides
+
+
+def _with_judge(
+    samples: Any, workflow: str, facts: Facts, overrides: Mapping[str, Any]
+) -> tuple[Facts, Mapping[str, Any]]:
+    """The facts with the time of the encoder that may judge new images, and "judges_by_encoder" among the arguments."""
+    judge = overrides.get("judge")
+    if workflow not in ("balance_classes", "compare_methods") or judge == "small cnn":
+        return facts, overrides
+    candidate = next((it for it in (SMALL, BASE, RESNET) if it.is_here), None)
+    if judge is None and (candidate is None or facts.side_px <= SMALL_PX):
+        return facts, overrides
+    candidate = candidate or SMALL
+    stored = store.counts(root_dataset(samples)).get(candidate.name, 0)
+    facts = facts._replace(to_judge=max(0, facts.labelled - stored), encoder_seconds=candidate.milliseconds / 1000)
+    return facts, {**overrides, "judges_by_encoder": True}
 
 
 def _defaults(workflow: str, graph: str | None) -> dict[str, Any]:

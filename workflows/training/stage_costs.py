@@ -26,6 +26,7 @@ class Facts(NamedTuple):
     megapixels: float = 0.001  # of a file
     to_encode: int = 0  # images without a vector by the encoder
     encoder_seconds: float = 0.0  # of one
+    to_judge: int = 0  # images without a vector by the encoder that judges new ones
 
     @property
     def labelled(self) -> int:

@@ -35,7 +35,7 @@ METHODS = ("hog + svm", "k-nn", "resnet", "image gcn", "gcn", "laplace", "ensemb
 NETWORKS = {"resnet": "resnet", "ensemble": "resnet", "image gcn": "image gcn"}  # the network that a method trains
 ON_GRAPH = ("gcn", "laplace", "ensemble")
 DRAWS = 1.4  # images drawn for each that is kept
-ARMS = 6  # ways to train the small networks
+ARMS, ENCODER_ARMS = 7, 6  # ways to train the small networks, and the regression on an encoder's vectors
 
 
 def stages(workflow: str, facts: Facts, values: Values) -> list[Work]:
@@ -167,10 +167,23 @@ def _balance(facts: Facts, values: Values) -> list[Work]:
         work += [Work("making images", 1.0 + 5e-3 * DRAWS * added, MATRIX)]
     else:
         work += [augmented]
-    seeds = int(values["verdict_seeds"])
-    measuring = small_cnn(facts, values, "measuring", MAX_JUDGED_PX)
-    work += [measuring._replace(seconds=seeds * measuring.seconds)] * ARMS if measured else []
+    work += _measuring(added, facts, values) if measured else []
     return [*work, written(added, "adding samples")]
+
+
+def _measuring(added: float, facts: Facts, values: Values) -> list[Work]:
+    """The judges of new images; "judges_by_encoder" says whether there is an encoder, where the setting leaves it."""
+    seeds, judge, work = int(values["verdict_seeds"]), values["judge"], list[Work]()
+    if judge in ("encoder", "both") or (judge is None and values.get("judges_by_encoder")):
+        regression = Work("measuring by the encoder", seeds * (0.5 + 2e-3 * (facts.labelled + added)), MATRIX)
+        work += [
+            Work(ENCODING, (facts.to_judge + added) * facts.encoder_seconds, NETWORK),
+            *[regression] * ENCODER_ARMS,
+        ]
+    if judge != "encoder":
+        measuring = small_cnn(facts, values, "measuring", MAX_JUDGED_PX)
+        work += [measuring._replace(seconds=seeds * measuring.seconds)] * ARMS
+    return work
 
 
 def _missing(facts: Facts, values: Values) -> float:

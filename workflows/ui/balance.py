@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,16 @@ from . import live, overview
 
 DRAWS = ("train_generator", "balance_classes")  # workflows that leave grids of samples while they run
 EARLIER: dict[str, Any] = dict(  # values of results that were written before they had them
-    decision=NOT_MEASURED, added=0, refused={}, verdict=[], gain=[], best="", generator="", views={}, notes=[]
+    decision=NOT_MEASURED,
+    added=0,
+    refused={},
+    verdict=[],
+    gain=[],
+    best="",
+    generator="",
+    views={},
+    notes=[],
+    other_judges=[],
 )
 WORDS = {ADD: "Worth adding", DO_NOT_ADD: "Not worth adding", UNDECIDED: "Undecided whether it is worth adding"}
 REASONS = {  # of the filters
@@ -47,6 +57,7 @@ class Outcome:
     sentence: str
     added: int
     refused: dict[str, int]  # rejected images by reason, in words, the most frequent first
+    other_judges: list[str]  # sentences by judges that do not decide
     gains: list[dict[str, Any]]  # a measured class: name, gain, low, high in points of recall, word
     views: dict[str, str]  # "synthetic", "rejected": the saved views that still exist
     notes: list[str]  # without the one on the run's folder: a form can add the images
@@ -78,6 +89,7 @@ def outcome(dataset: Any, run_key: str) -> Outcome:
         sentence=sentence(results),
         added=results["added"],
         refused={REASONS.get(reason, reason): count for reason, count in refused},
+        other_judges=list(map(judgement, results["other_judges"])),
         gains=[gain for row in results["verdict"] if (gain := _gain(row))],
         views={name: view for name, view in results["views"].items() if dataset.has_saved_view(view)},
         notes=[note for note in results["notes"] if folder not in note],
@@ -100,9 +112,15 @@ def sentence(results: dict[str, Any]) -> str:
         return (
             f"{'There are too few images to measure the benefit' if few else 'The benefit was not measured'}. {added}"
         )
+    return f"{judgement(results)} {added}"
+
+
+def judgement(results: Mapping[str, Any]) -> str:
+    """The verdict of one judge with its interval."""
     gain, low, high = (f"{100 * value:+.1f}" for value in results["gain"])
-    interval = f"balanced accuracy {gain} points ({low} to {high}) over {results['best']}"
-    return f"{WORDS.get(results['decision'], results['decision'])}: {interval}. {added}"
+    by = f", by the {results['judge']}" if results.get("judge") else ""
+    interval = f"balanced accuracy {gain} points ({low} to {high}) over {results['best']}{by}"
+    return f"{WORDS.get(results['decision'], results['decision'])}: {interval}."
 
 
 def _gain(row: dict[str, Any]) -> dict[str, Any] | None:

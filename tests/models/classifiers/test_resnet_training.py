@@ -25,10 +25,10 @@ def test_it_learns_stripes_and_reports_every_epoch(tmp_path):
     assert len(steps[-1].recall) == 2 and set(steps[-1].metrics) == {"accuracy", "validation_loss"}
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
-def test_a_training_that_was_cut_off_ends_with_the_same_weights(tmp_path, monkeypatch, optimizer):
+@pytest.mark.parametrize("changes", [dict(optimizer=name) for name in ("adam", "adamw", "sgd")] + [dict(mix="both")])
+def test_a_training_that_was_cut_off_ends_with_the_same_weights(tmp_path, monkeypatch, changes):
     images, labels = stripes(32)
-    settings = replace(TINY, optimizer=optimizer, augmentation="light", epochs=2)
+    settings = replace(TINY, augmentation="light", epochs=2, **changes)
     whole, cut = fresh(settings), fresh(settings)
     (tmp_path / "whole").mkdir()
     (tmp_path / "cut").mkdir()
@@ -82,3 +82,14 @@ def test_the_prior_is_the_log_of_the_training_parts_frequencies(tmp_path):
 
     frequencies = np.bincount(labels[:12]) / 12
     assert np.allclose(model.prior.numpy(), np.log(frequencies), atol=1e-6)
+
+
+@pytest.mark.parametrize("changes", [dict(mix="mixup"), dict(mix="cutmix", adversarial=True)])
+def test_blended_images_teach_too(tmp_path, changes):
+    images, labels = stripes(48)
+    model = fresh()
+
+    list(train(model, data(images, labels), replace(TINY, epochs=8, **changes), tmp_path))
+    new, truth = stripes(40, seed=1)
+
+    assert (scores(model, new).argmax(1) == truth).mean() >= 0.95

@@ -52,9 +52,11 @@ def test_it_learns_and_reports():
     assert small_cnn.embed(model, bars(fresh)).shape == (80, model.head.in_features)
 
 
-def test_the_seed_fixes_the_weights_whatever_happens_between_two_steps():
+@pytest.mark.parametrize("mix", ["none", "both"])
+def test_the_seed_fixes_the_weights_whatever_happens_between_two_steps(mix):
     labels = np.arange(64) % 8
-    images, settings = bars(labels), replace(QUICK, updates=22, width=4, augmentation="strong", class_balance_power=0.5)
+    settings = replace(QUICK, updates=22, width=4, augmentation="strong", class_balance_power=0.5, mix=mix)
+    images = bars(labels)
     busy = small_cnn.build(8, images, settings)
     for _ in small_cnn.train(busy, images, labels, settings, (images, labels)):
         torch.rand(3)
@@ -65,6 +67,21 @@ def test_the_seed_fixes_the_weights_whatever_happens_between_two_steps():
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert all(torch.equal(first[name], value) for name, value in busy.state_dict().items())
     assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize("mix", ["mixup", "cutmix"])
+def test_it_learns_from_images_that_are_blended_with_those_of_other_classes(mix):
+    labels = np.arange(160) % 8
+    settings = replace(QUICK, updates=150, mix=mix)
+    drawn = np.repeat(np.arange(8), 4)  # a batch comes in the order of the classes
+    _, targets = small_cnn._blend(
+        torch.from_numpy(bars(drawn)).float(), torch.from_numpy(drawn), 8, replace(settings, mix_alpha=100.0), 1
+    )
+    model, _ = fit(bars(labels), labels, settings)
+    fresh = np.arange(80) % 8
+
+    assert ((targets > 0).sum(1) == 2).float().mean() > 0.6 and torch.allclose(targets.sum(1), torch.ones(32))
+    assert (small_cnn.predict(model, bars(fresh, seed=1)).argmax(1) == fresh).mean() > 0.9
 
 
 @pytest.mark.parametrize(("side", "channels"), [(28, 3), (64, 1), (128, 3), (9, 1)])

@@ -31,6 +31,8 @@ MORE_WORK = [
     ("balance_classes", dict(added=10), dict(added=1000)),
     ("balance_classes", dict(measure_benefit=False), dict(measure_benefit=True)),
     ("balance_classes", dict(measure_benefit=True, verdict_seeds=2), dict(measure_benefit=True)),
+    ("balance_classes", dict(judge="small cnn"), dict(judge="both")),
+    ("balance_classes", dict(judge="encoder"), dict(judge="both")),
     ("split_dataset", dict(near_duplicates=False), dict()),
     ("export_dataset", dict(decode_images=False), dict()),
     ("compare_methods", dict(seeds=1), dict(seeds=5)),
@@ -82,6 +84,17 @@ def test_what_is_too_small_to_measure_takes_no_time_to_measure():
 
     assert "measuring" not in phases and "training the generator" in phases
     assert "measuring" in [stage.phase for stage in duration.stages_of("balance_classes", FACTS, {})]
+
+
+def test_an_encoder_embeds_real_images_without_vectors_and_new_ones():
+    facts = FACTS._replace(encoder_seconds=0.1)
+
+    def encoding(facts, **overrides):
+        stages = duration.stages_of("balance_classes", facts, dict(added=50, **overrides))
+        return sum(stage.seconds for stage in stages if stage.phase == work.ENCODING)
+
+    assert encoding(facts) == 0 < encoding(facts, judges_by_encoder=True) == pytest.approx(5.0)
+    assert encoding(facts._replace(to_judge=100), judge="encoder") == pytest.approx(15.0)
 
 
 def test_only_what_classes_lack_is_counted():
