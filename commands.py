@@ -43,7 +43,7 @@ SETTINGS = {  # settings classes of each workflow, its own first; a test compare
         "GeometrySettings",
         "WorkerSettings",
     ),
-    "train_generator": ("GeneratorSettings", "TrainGeneratorSettings", "ImageSettings"),
+    "train_generator": ("GeneratorSettings", "TuningSettings", "TrainGeneratorSettings", "ImageSettings"),
     "balance_classes": ("BALANCE_SETTINGS",),
     "compare_methods": (
         "CompareSettings",

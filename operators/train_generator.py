@@ -7,11 +7,12 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..models.settings import GeneratorSettings, ImageSettings, TrainGeneratorSettings
+from ..models.settings import GeneratorSettings, ImageSettings, TrainGeneratorSettings, TuningSettings
 from ..workflows.display.tables import counted
 from .display.icons import icons_of
 from .display.pages import Page
 from .execution import Arguments, run_in_worker
+from .forms.bases import ask_base
 from .forms.form import Form, build_form
 from .forms.inputs import ask_groups_and_classes, ask_label_field, note_label_count, read_inputs, require_input
 from .forms.samples import ask_samples, samples_of
@@ -19,7 +20,7 @@ from .forms.sections import ask_sections
 from .forms.settings import ask_settings, read_settings
 
 INPUTS = ("label_field", "group_field", "classes")
-KINDS = (ImageSettings, GeneratorSettings, TrainGeneratorSettings)
+KINDS = (ImageSettings, GeneratorSettings, TuningSettings, TrainGeneratorSettings)
 
 
 class TrainGenerator(foo.Operator):
@@ -49,6 +50,7 @@ class TrainGenerator(foo.Operator):
 def add_lines(form: Form) -> None:
     samples = ask_samples(form, "Learn from")
     note_label_count(form, samples, ask_label_field(form, "The classes to draw"))
+    ask_base(form)
     ask_settings(form, GeneratorSettings, basic=True)
     ask_sections(form, *KINDS, own={"Samples": ask_groups_and_classes})
 

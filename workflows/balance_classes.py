@@ -41,6 +41,7 @@ from .balancing.results import (
 )
 from .balancing.sample_grids import class_grid, rejected_grid
 from .balancing.soundness import not_added, will_add
+from .balancing.starting_point import check_base, earlier_generator, prompts_of
 from .data import items, locks, saved_views, synthetic
 from .data.internals import root_dataset
 from .data.labels import REJECTED, SYNTHETIC, Labels, Reading
@@ -96,8 +97,8 @@ def balance_classes(
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to resume
         group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
-        settings: fields of BalanceSettings, ImageSettings, GeneratorSettings,
-            SamplingSettings, AugmentSettings, FilterSettings and TrainGeneratorSettings
+        settings: fields of BalanceSettings, ImageSettings, GeneratorSettings, TuningSettings, SamplingSettings,
+            DrawingSettings, AugmentSettings, FilterSettings and TrainGeneratorSettings
 
     Raises:
         ValueError: a bad argument; nothing was written
@@ -131,6 +132,9 @@ def _read(samples: Samples, inputs: Inputs, config: BalanceConfig, resume: str |
     labels = read_labels_once(samples, inputs, resume, reading)
     synthetic.check_field(root_dataset(samples))
     check_judge(samples, labels.paths.tolist(), config, resume)
+    if config.generates and inputs.generator is None:
+        check_base(root_dataset(samples), config.tuning, config.images)
+        prompts_of(labels.names, config.tuning)
     existing = synthetic.count(samples, inputs.label_field, labels.names)
     plan = _plan(root_dataset(samples), inputs, config, labels, existing)[0]
     return with_generator(samples, inputs, config, labels, plan)
@@ -196,7 +200,8 @@ def _balance(balance: Balance, samples: Samples) -> BalanceResults:
     stats = survey_at_drawable_size(run, labels, config.images)
     skipped = {str(labels.ids[i]): reason for i, reason in stats.errors.items()}
     must_measure = bool(config.balance.measure_benefit)
-    split_ids = split_for(run, labels, stats, balance.generator, config.held_out, must_measure)
+    known = balance.generator or earlier_generator(run.dataset, config.tuning)
+    split_ids = split_for(run, labels, stats, known, config.held_out, must_measure)
     balance.config = config = config.with_flips(stats)
     balance.plan = balance.plan.for_trained_classes(labels.class_ids[split_ids == Split.TRAIN])
     if not balance.plan.add.any():
@@ -204,8 +209,8 @@ def _balance(balance: Balance, samples: Samples) -> BalanceResults:
     if balance.generator is None and config.generates:
         balance.generator = train_once(run, labels, stats, split_ids, config)
     if balance.generator is not None:
-        stats = stats._replace(size_px=balance.generator.size_px, channels=balance.generator.channels)
-    real = read_images(run, labels, stats, split_ids, config.images)
+        stats = balance.generator.seen_by_filters(stats)
+    real = replace(read_images(run, labels, stats, split_ids, config.images), doubtful_ids=_doubtful(balance))
     images = make_images(run, balance.plan, real, balance.generator, config)
     benefit = None
     can_measure = must_measure or is_enough(real)
@@ -215,6 +220,12 @@ def _balance(balance: Balance, samples: Samples) -> BalanceResults:
     if config.measures and not can_measure:
         note_too_few(results, real)
     return results
+
+
+def _doubtful(balance: Balance) -> tuple[str, ...]:
+    """Ids of samples with an undecided mistake, as the run first saw them."""
+    run, label_field = balance.run, balance.label_field
+    return tuple(run.remember("doubtful", lambda: sorted(undecided.undecided_labels(run.dataset, label_field))))
 
 
 def _augment(balance: Balance) -> BalanceResults:

@@ -15,6 +15,7 @@ from ...models.settings import (
     GeneratorSettings,
     ImageSettings,
     PasteSettings,
+    TuningSettings,
 )
 from ...models.synthetic import Origin
 from ...workflows.balancing import measurement
@@ -24,6 +25,7 @@ from ...workflows.data import items
 from ...workflows.display.tables import counted, plural, table
 from ...workflows.ui import balance
 from ..display import charts, widgets
+from .bases import ask_base
 from .conditions import default_of, draws, filters, measures
 from .form import Form
 from .inputs import ask_groups_and_classes, read_classes
@@ -145,6 +147,7 @@ def ask_generator(form: Form) -> None:
     hint = "A run of Train generator, or a generator's folder; empty: trains one first"
     form.suggest("generator", earlier, label="Generator", description=hint)
     if not form.value("generator"):
+        ask_base(form)
         ask_settings(form, GeneratorSettings, basic=True)
 
 
@@ -183,7 +186,8 @@ def _unused(form: Form) -> list[str]:
     def value(name: str) -> Any:
         return form.value(name, default_of(form, name))
 
-    training = [item.name for item in fields(GeneratorSettings) if item.name not in OF_NETWORKS]
+    kinds = (GeneratorSettings, TuningSettings)
+    training = [item.name for kind in kinds for item in fields(kind) if item.name not in OF_NETWORKS]
     images = [item.name for item in fields(ImageSettings) if item.name not in OF_FILES]
     if draws(value):
         return [*training, *images] if value("generator") else []

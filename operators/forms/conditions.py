@@ -7,7 +7,7 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
-from ...models.settings import BoxSettings, GeometrySettings, PasteSettings, TagSettings
+from ...models.settings import BoxSettings, GeometrySettings, PasteSettings, TagSettings, TuningSettings
 from ...models.synthetic import AddPolicy, Origin
 from ...workflows.data import items
 from ..display.wording import SETTINGS_CLASSES
@@ -37,6 +37,17 @@ def draws(value: Value) -> bool:
 def pastes(value: Value) -> bool:
     """Whether objects are pasted: nothing filters them."""
     return bool(value("source") == Origin.PASTE)
+
+
+def tunes(value: Value) -> bool:
+    """Whether a pretrained text-to-image model is tuned."""
+    base = value("base")
+    return base not in (None, "", "scratch") and not str(base).startswith("evenset_") and not value("generator")
+
+
+def starts_from_images(value: Value) -> bool:
+    """Whether images may be drawn from real ones: by a pretrained model, which a generator may be."""
+    return draws(value) and bool(value("generator") or tunes(value)) and value("start") != "noise"
 
 
 def measures(value: Value) -> bool:
@@ -79,6 +90,15 @@ for condition, names in {
     (lambda value: value("guidance") != 1): ("guidance_from", "guidance_to"),
     pastes: tuple(item.name for item in fields(PasteSettings)),
     draws: ("max_draws_per_image", "sampling_steps", "guidance", "sampling_batch_size", "sampling_seed"),
+    tunes: tuple(item.name for item in fields(TuningSettings) if item.name != "base"),
+    (lambda value: value("base") in (None, "", "scratch")): ("width", "layers", "patch_px"),
+    (lambda value: draws(value) and bool(value("generator") or tunes(value))): (
+        "start",
+        "min_guidance",
+        "max_guidance",
+        "pretrained_steps",
+    ),
+    starts_from_images: ("min_strength", "max_strength", "across_classes"),
     filters: tuple(name for name in DEFAULTS if name.endswith(("_reject_quantile", "_probability_threshold"))),
 }.items():
     CONDITIONS.update(dict.fromkeys(names, condition))

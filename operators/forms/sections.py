@@ -49,6 +49,9 @@ SECTIONS = (
     Section("Geometry", "When a box is doubled or badly placed", (
         "geometry", "duplicate_iou", "min_match_iou", "moved_below_iou",
     )),
+    Section("Pretrained model", "How a text-to-image model learns the classes", (
+        "base_revision", "prompt", "descriptions", "base_size_px", "lora_rank", "tune_text_encoder", "min_snr_gamma",
+    )),
     Section("Images", "What a network sees of each image", (
         "size_px", "fit", "grayscale", "denoise", "denoise_strength", "autocontrast",
     )),
@@ -75,6 +78,9 @@ SECTIONS = (
     Section("Drawing", "How the generator draws", (
         "generate_from_few", "max_draws_per_image", "sampling_steps", "guidance", "guidance_from", "guidance_to",
         "sampling_batch_size",
+    )),
+    Section("Drawing by a pretrained model", "Where its images start, and how far they go", (
+        "start", "min_strength", "max_strength", "min_guidance", "max_guidance", "pretrained_steps", "across_classes",
     )),
     Section("Filters", "Which new images are rejected", (
         "prototype_reject_quantile", "probability_reject_quantile", "gcn_reject_quantile",

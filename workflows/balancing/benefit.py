@@ -48,6 +48,7 @@ class RealImages:
     train_paths: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=str))  # [n]
     held_out_paths: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=str))  # [m]
     settings: ImageSettings = field(default_factory=ImageSettings)  # by which the images were read
+    doubtful_ids: tuple[str, ...] = ()  # of training samples whose label may be wrong: no image starts from them
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def _compare(run: Run, labels: Labels, prepared: Prepared) -> GenerationResults:
     config = config.with_flips(stats)
     plan = plan.for_trained_classes(labels.class_ids[split_ids == Split.TRAIN])
     generator = generator or train_once(run, labels, stats, split_ids, config)
-    stats = stats._replace(size_px=generator.size_px, channels=generator.channels)
+    stats = generator.seen_by_filters(stats)
     real = read_images(run, labels, stats, split_ids, config.images)
     images = {
         arm: make_images(run, plan, real, generator, config.with_source(source), part=str(source))

@@ -16,6 +16,7 @@ from ..runs.run import Run
 
 if TYPE_CHECKING:
     from ...models.diffusion.training import Pipeline
+    from ..training.image_survey import ImageStats
 
 FOLDER = "generator"  # in the run's folder
 NOTE = "evenset.json"  # in the generator's folder: its fields, as below
@@ -37,6 +38,10 @@ class Generator:
     images: dict[str, Any] = field(default_factory=dict)  # the image settings that shaped its training images
     warning: str = ""  # a sentence, if its training failed or its training images are unknown
     base: dict[str, Any] = field(default_factory=dict)  # of an adapter: the pretrained model that it tunes, and prompts
+
+    def seen_by_filters(self, stats: ImageStats) -> ImageStats:
+        """The statistics with the size at which filters see images: that of a generator of pixels."""
+        return stats if self.base else stats._replace(size_px=self.size_px, channels=self.channels)
 
 
 def find_generator(dataset: Any, generator: str | Path, names: list[str], source: str | None = None) -> Generator:

@@ -27,14 +27,14 @@ class SmallCNNJudge:
         self.train, self.held_out = reduce(real.train), reduce(real.held_out)
 
     def read(self, images: list[SyntheticImage]) -> Extra:
-        """Those made of real ones are read as these."""
+        """Those in the size and format of real ones are read as these."""
         from ...models.images.decode import load
 
         real = self.real
         size_px, channels = real.train.shape[-1], real.train.shape[1]
 
         def pixels(image: SyntheticImage) -> np.ndarray:
-            if image.notes.get("source") in (Origin.AUGMENT, Origin.PASTE):
+            if image.notes.get("source") in (Origin.AUGMENT, Origin.PASTE) or image.notes.get("base"):
                 return load(image.path, real.settings, size_px, channels).transpose(2, 0, 1)
             return read_image(image.path)
 

@@ -48,7 +48,7 @@ def check_base(dataset: Any, settings: TuningSettings, images: ImageSettings) ->
     from ...models.diffusion.pretrained import bases
 
     bases.check_name(settings.base, settings.base_revision)
-    wrong = [name for name in SHAPED if getattr(images, name)]
+    wrong = [name for name in SHAPED if getattr(images, name) != getattr(ImageSettings(), name)]
     if wrong:
         raise InvalidInput(f"{wrong[0]} cannot be used with a pretrained base, which learns the images as they are")
     return True

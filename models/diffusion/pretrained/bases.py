@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import InvalidInput
 from ...offline import hub_out_of_reach
 from ...regular_files import is_file, is_folder, read_json, regular
+from .cache import INDEX
 
 if TYPE_CHECKING:
     from .families import Family
@@ -24,7 +26,6 @@ EXTRA = ("peft", "transformers")  # packages of evenset[pretrained]
 LIBRARIES = ("diffusers", "transformers")  # whose classes a base consists of
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-INDEX = "model_index.json"
 DIGEST_BYTES = 1 << 20  # of each file of weights
 REMEDY = "connect to the internet once, since the files are kept, or give the folder of a diffusers pipeline"
 
@@ -196,7 +197,8 @@ def load(base: Base, device: Any, bf16: bool) -> Any:
     if base.family.pipeline == "StableDiffusionPipeline":
         options |= dict(safety_checker=None, requires_safety_checker=False)
     try:
-        pipe = kind.from_pretrained(str(base.folder), local_files_only=True, **options)
+        with _without_bars():
+            pipe = kind.from_pretrained(str(base.folder), local_files_only=True, **options)
     except Exception as error:  # of diffusers, transformers, tokenizers or safetensors
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InvalidInput(f"base {base.name!r} cannot be loaded ({reason}): download it again") from error
@@ -204,20 +206,19 @@ def load(base: Base, device: Any, bf16: bool) -> Any:
     return pipe.to(device)
 
 
-def cached() -> list[str]:
-    """Hub ids on this machine that can be tuned."""
-    from huggingface_hub import scan_cache_dir
-    from huggingface_hub.errors import CacheNotFound
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """The libraries show no bars of their own: the run's is there."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
 
-    from .families import FAMILIES
-
+    libraries: list[Any] = [diffusers_logging, transformers_logging]
+    shown = [library.is_progress_bar_enabled() for library in libraries]
+    for library in libraries:
+        library.disable_progress_bar()
     try:
-        repositories = scan_cache_dir().repos
-    except (CacheNotFound, OSError):
-        return []
-    names = []
-    for repository in repositories:
-        indices = [revision.snapshot_path / INDEX for revision in repository.revisions]
-        if any(is_file(path) and read_json(path).get("_class_name") in FAMILIES for path in indices):
-            names.append(repository.repo_id)
-    return sorted(names)
+        yield
+    finally:
+        for library, was_shown in zip(libraries, shown, strict=True):
+            if was_shown:
+                library.enable_progress_bar()

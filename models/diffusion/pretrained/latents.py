@@ -14,6 +14,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from ...checkpoints import save_tensors
+from ...regular_files import regular
 from ..sampling import is_out_of_memory
 
 SHARD = 16  # images of a file
@@ -97,7 +98,7 @@ class Latents:
         means, deviations = [], []
         for i, variant in zip(indices.tolist(), variants.tolist(), strict=True):
             shard, row = self.place[i]
-            with safe_open(self._path(shard), framework="pt") as file:
+            with safe_open(regular(self._path(shard)), framework="pt") as file:
                 means.append(file.get_slice("mean")[row : row + 1][0, variant])
                 deviations.append(file.get_slice("deviation")[row : row + 1][0, variant])
         return torch.stack(means).float(), torch.stack(deviations).float()
