@@ -9,7 +9,6 @@ from evenset import (
     auto_label,
     balance_classes,
     compare_methods,
-    export_dataset,
     find_mistakes,
     list_suggestions,
     review_labels,
@@ -39,10 +38,8 @@ def test_what_needs_one_label_a_sample_names_the_functions_for_tags(tagged, refu
         workflow(dataset, "ground_truth", progress=False)
 
 
-def test_an_export_an_audit_a_list_and_another_target_are_refused(tagged, refused, tmp_path):
+def test_an_audit_a_list_and_another_target_are_refused(tagged, refused):
     dataset = tagged()
-    with refused(dataset, "holds Classifications"):
-        export_dataset(dataset, str(tmp_path / "export"), label_field="ground_truth", progress=False)
     key = auto_label(dataset, "ground_truth", random_labels=True, complete=True, target_precision=0.7, **FAST).run_key
     for call in (audit_labels, list_suggestions):
         with refused(dataset, "holds Classifications"):

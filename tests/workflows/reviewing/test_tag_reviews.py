@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import fiftyone as fo
-import numpy as np
 import pytest
 from evenset import delete_run, review_labels
-from evenset.models.settings import AutoLabelSettings
+from evenset.tests.workflows.planted_tags import tags, write_suggestions
 from evenset.workflows.data import label_edits, tag_ids
-from evenset.workflows.data.tags import declare_tags, write_tags
 from evenset.workflows.mistakes.dismissed import dismissed_flags
-from evenset.workflows.runs import lifecycle
 
 TAGS = (["a", "b"], ["b"], [], None, ["a", "b", "c"])
 QUIET = dict(progress=False)
-
-
-def tags(names):
-    return names if names is None else fo.Classifications(classifications=[fo.Classification(label=n) for n in names])
 
 
 @pytest.fixture
@@ -32,26 +25,6 @@ def suggest(make_dataset):
         return dataset
 
     return make
-
-
-def write_suggestions(dataset, rows, flagged=True, status="accepted"):
-    """Suggestions by a run of their own."""
-    method, field = ("find_mistakes", "mistake") if flagged else ("auto_label", "auto_label")
-    inputs = dict(label_field="ground_truth", output_field=field)
-    request = lifecycle.RunRequest(method, settings=(AutoLabelSettings(),), inputs=inputs)
-    own = {"is_issue": True, "mistakenness": 0.9} if flagged else {"status": status}
-    kinds = {"action": fo.StringField, "kind": fo.StringField, **dict.fromkeys(own, fo.StringField)}
-    kinds |= {"is_issue": fo.BooleanField, "mistakenness": fo.FloatField} if flagged else {}
-    with lifecycle.start(dataset, request, **QUIET) as run:
-        declare_tags(run, field, kinds)
-        ids = np.array(dataset.values("id"))
-        columns = {
-            "label": [name for _, name, _ in rows],
-            "action": [action for *_, action in rows],
-            "kind": [f"{'missing' if action == 'add' else 'extra'} tag" for *_, action in rows],
-            **{name: [value] * len(rows) for name, value in own.items()},
-        }
-        write_tags(run, field, ids[[row for row, *_ in rows]], columns)
 
 
 def names_of(dataset):
