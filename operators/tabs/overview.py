@@ -155,8 +155,8 @@ class OverviewTab(Tab):
         if worker.arguments_under_way(ctx.dataset, workflow):  # a second click
             return
         arguments = {**step["params"], "label_field": field}
-        if workflow == "check_dataset" and items.has_boxes(ctx.dataset, field):
-            del arguments["label_field"]  # it checks images, not boxes
+        if workflow == "check_dataset" and items.has_several(ctx.dataset, field):
+            del arguments["label_field"]  # it checks images, not boxes or tags
         if workflow in NEW_FIELDS:
             arguments["output_field"] = free_field(ctx.dataset, NEW_FIELDS[workflow])
         if workflow == "check_dataset" and (tags := newest_tags(ctx.dataset)):

@@ -9,6 +9,7 @@ import pytest
 from evenset import auto_label, delete_run, find_mistakes, load_results
 from evenset.tests.operators.panel_page import Panel
 from evenset.workflows.data import tag_ids
+from evenset.workflows.runs import worker
 from evenset.workflows.ui import overview, review_order
 
 FAST = dict(embeddings="vector", progress=False)
@@ -103,6 +104,15 @@ def test_uneven_tags_are_not_evened_out(tagged):
     uneven.limit(2).set_values("ground_truth", [fo.Classifications(classifications=rare)] * 2)
     buttons = {step["button"] for step in Panel(uneven).open("overview").state["overview"]["steps"]}
     assert "Export" in buttons and not {"Augment", "Paste"} & buttons
+
+
+def test_a_check_that_is_started_from_the_checklist_is_of_the_images(tagged, monkeypatch):
+    started = []
+    monkeypatch.setattr(worker, "start_worker", lambda samples, *call, **more: started.append(call))
+    panel = Panel(tagged(n=10, known=8)).open("overview")
+    ((place, _),) = [own for own in enumerate(panel.state["overview"]["steps"]) if own[1]["button"] == "Check"]
+    panel.send("on_overview_step", place=place)
+    assert started == [("check_dataset", dict(output_field="check"))]
 
 
 def test_a_field_without_any_tag_says_what_to_do(tagged):
