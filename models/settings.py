@@ -983,8 +983,8 @@ class SplitSettings(Settings):
 class ExportSettings(Settings):
     format: str = setting(
         "auto",
-        "files of labels; auto: a folder of images a class, or coco for boxes; coco, yolo and voc are for boxes, "
-        "folders for labels of samples, and fiftyone has all fields",
+        "files of labels; auto: a folder of images a class, coco for boxes, or json for tags; coco, yolo and voc are "
+        "for boxes, folders for one label a sample, and fiftyone has all fields",
         choices=("auto", "folders", "fiftyone", "csv", "json", "coco", "yolo", "voc"),
         basic=True,
     )

@@ -67,7 +67,10 @@ def add_lines(form: Form) -> None:
     samples = ask_samples(form, "Export")
     remedy = "" if Origin.ACCEPTED in form.value("labels", "") else "label some first, or export accepted suggestions"
     note_label_count(
-        form, samples, ask_label_field(form, "The class of each image, or of each box", boxes=True), remedy
+        form,
+        samples,
+        ask_label_field(form, "The class of each image or box, or the tags", boxes=True, tags=True),
+        remedy,
     )
     ask_folder(form)
     ask_settings(form, ExportSettings, basic=True)
@@ -123,10 +126,10 @@ def ask_labels(form: Form) -> None:
     """Adds the kinds of labels and, for accepted ones, the field of suggestions."""
     chosen = form.choose("labels", LABELS, next(iter(LABELS)), label="Labels", description="Which labels are exported")
     dataset, noun = form.ctx.dataset, items.noun(form.ctx.dataset, form.label_field)
-    names = suggestion_fields(dataset, "auto_label", boxes=True)
+    names = suggestion_fields(dataset, "auto_label", boxes=True, tags=True)
     names = [name for name in names if items.noun(dataset, name) == noun]
     if names and Origin.ACCEPTED in read_wanted(chosen or ""):
-        hint = "Accepted suggestions of this field count, where a sample or a box has no label"
+        hint = "Accepted suggestions of this field count, where a sample or a box has no label, or lacks the tag"
         form.choose("suggestions", names, names[0], label="Suggestions", description=hint)
 
 
@@ -144,12 +147,11 @@ def ask_splits(form: Form) -> None:
 def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
     """Where the images are, and how many of each class."""
     origins = ", ".join(f"{count:,} {origin}" for origin, count in results["origins"].items())
-    boxes = results["boxes"]
-    page = Page(f"{exported(results['images'], boxes, 'is', 'are')} exported")
+    page = Page(f"{exported(results, 'is', 'are')} exported")
     page.add_lines(f"folder  {results['folder']}\nformat  {results['format']}\nlabels  {origins}")
-    each = "image" if boxes is None else items.BOX
+    each = "image" if noun_of(results) == items.SAMPLE else noun_of(results)
     page.add_alert("success", f"labels.csv has a line for each {each}, and README.md says how they came about")
-    for line in left_out_lines(results["left_out"], results["labels"], noun_of(boxes)):
+    for line in left_out_lines(results["left_out"], results["labels"], noun_of(results)):
         page.add_alert("info", re.sub("'([^']*)'", lambda match: repr(LABELS.get(match[1], match[1])), line))
     page.add_notes(results)
     return page.add_table(results["rows"])

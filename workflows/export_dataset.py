@@ -1,4 +1,4 @@
-"""Exports labelled images or boxes as a folder, with a manifest and a model card of what was done."""
+"""Exports labelled images, boxes or tags as a folder, with a manifest and a model card of what was done."""
 
 from __future__ import annotations
 
@@ -44,14 +44,16 @@ def export_dataset(
 ) -> ExportResults:
     """Copies labelled images and their labels into a new folder, with labels.csv and a README.md of what was done.
 
-    Of boxes, the images that have an exported one are copied, and labels.csv has a line for each box.
+    Of boxes, the images that have an exported one are copied, and labels.csv has a line for each box. Of tags it has a
+    line for each tag, and for each image whose list of tags is empty.
 
     The folder appears when it is complete. `delete_run` removes the record of the export; the folder stays, as it is
     the user's.
 
     Args:
         folder: a new or empty folder
-        label_field: a field of `fo.Classification`, or of boxes (`fo.Detections`, `fo.Polylines`)
+        label_field: a field of `fo.Classification`, of boxes (`fo.Detections`, `fo.Polylines`), or of tags
+            (`fo.Classifications`)
         labels: which labels: labelled (by you), reviewed (accepted as seen, or corrected), accepted (suggestions that
             auto_label accepted, or a review in bulk), unseen (up for review, and accepted by force); several with
             commas, or a list
@@ -72,7 +74,7 @@ def export_dataset(
     (export_settings,) = split(settings, ExportSettings)
     samples = items.source(samples, label_field, *([] if suggestions is None else [suggestions]))
     check_images(samples)
-    check_label_field(samples, label_field, boxes=True)
+    check_label_field(samples, label_field, boxes=True, tags=True)
     noun = items.noun(samples, label_field)
     format = formats.choose(export_settings.format, noun)
     target = export_folders.check(Path(folder))
@@ -144,6 +146,7 @@ def _export(
         labels=list(request.wanted),
         skipped={layout.images[image].sample_id: reason for image, reason in skipped.items()},
         boxes=len(rows) if layout.noun == items.BOX else None,
+        tags=sum(not row.is_untagged for row in rows) if layout.noun == items.TAG else None,
         notes=[*chosen.notes, *_notes(run, rows, layout, escaped)],
     )
     model_card.write(run, part, results, layout)

@@ -12,8 +12,8 @@ from ...models.settings import AutoLabelSettings
 from ...workflows.data import items
 from ...workflows.data.checks import require_fields
 from ...workflows.display.tables import counted
-from ...workflows.labeling.retarget import preview, retarget
 from ...workflows.runs import lookup
+from ...workflows.set_target import apply_target, preview_target
 from ...workflows.ui import class_views
 from ...workflows.ui.overview import SUGGESTED
 from ..display import charts, widgets
@@ -46,12 +46,6 @@ class LabelsTab(Tab):
         if field is None or run is None:
             ctx.panel.state.labels = dict(fields=fields, field=field, key=None, noun=noun)
             return
-        if noun == items.TAG:
-            ctx.panel.state.labels = dict(
-                fields=fields, field=field, key=run.key, noun=noun,
-                tags=describe_tags(lookup.read_results(ctx.dataset, run.key)),
-            )  # fmt: skip
-            return
         results = lookup.read_results(ctx.dataset, run.key)
         target, before = results["target_precision"], ctx.panel.state.labels or {}
         if (before.get("key"), before.get("applied")) != (run.key, target) or not ctx.panel.state.target:
@@ -72,7 +66,7 @@ class LabelsTab(Tab):
         change: dict[str, Any] | None = None
         error = ""
         try:
-            change = vars(preview(ctx.dataset, state["key"], target))
+            change = vars(preview_target(ctx.dataset, state["key"], target))
         except ValueError as reason:
             error = capitalize(str(reason))
         lines = precision_lines(curve, target, change) if curve else []
@@ -89,11 +83,6 @@ class LabelsTab(Tab):
                 page.btn("auto_label", label="Auto-label", variant="contained", on_click=self.on_labels_auto)
             return
         show_field_choice(page, state["fields"], self.panel.on_label_field)
-        if state["noun"] == items.TAG:
-            widgets.heading(page, state["tags"])
-            widgets.text(page, "Each tag has a threshold of its own: Auto-label asks for the target precision.")
-            page.btn("auto_label", label="Auto-label", variant="contained", on_click=self.on_labels_auto)
-            return
         if state["error"]:
             widgets.note(page, "warning", state["error"])
         elif state["preview"]:
@@ -146,7 +135,7 @@ class LabelsTab(Tab):
         self._preview_target(ctx, lookup.read_results(ctx.dataset, ctx.panel.state.labels["key"])["curve"])
 
     def on_labels_apply(self, ctx: foo.ExecutionContext) -> None:
-        results = retarget(ctx.dataset, ctx.params["run_key"], ctx.params["target"])
+        results = apply_target(ctx.dataset, ctx.params["run_key"], ctx.params["target"])
         sentence = f"{counted(results.accepted, 'suggestion', 'is', 'are')} accepted, {results.review:,} left to review"
         ctx.ops.notify(sentence, variant="success")
         ctx.ops.reload_samples()
@@ -165,11 +154,6 @@ class LabelsTab(Tab):
         require_fields(ctx.dataset, field, state["field"])
         view = class_views.disagreeing(ctx.dataset, state["field"], field, names[row], names[int(column)])
         self.panel.set_view(ctx, view=view)
-
-
-def describe_tags(results: dict[str, Any]) -> str:
-    """The tags that a run accepted and left to review, in a sentence."""
-    return f"{counted(results['accepted'], 'tag', 'is', 'are')} accepted, and {results['review']:,} left to review"
 
 
 def describe_target(change: dict[str, Any]) -> str:

@@ -14,11 +14,11 @@ from ...workflows.data import items
 from ...workflows.data.checks import require_fields
 from ...workflows.data.labels import SYNTHETIC
 from ...workflows.display.tables import counted, plural
-from ...workflows.labeling.retarget import retarget
 from ...workflows.review_labels import review_labels
 from ...workflows.reviewing import policy
 from ...workflows.runs import lookup, worker
 from ...workflows.runs.records import RunRecord
+from ...workflows.set_target import apply_target
 from ...workflows.splitting.tags import newest_tags
 from ...workflows.ui import balance, checklist, class_views, latest_check, mistake_queue, overview, training_set
 from ..display import charts, widgets
@@ -131,7 +131,7 @@ class OverviewTab(Tab):
             view = checklist.first_to_label(ctx.dataset, state["field"], state["suggestions"], classes)
             self.panel.set_view(ctx, view=view)
         elif step["event"] == checklist.TARGET:
-            results = retarget(ctx.dataset, step["params"]["run_key"], step["params"]["target"])
+            results = apply_target(ctx.dataset, step["params"]["run_key"], step["params"]["target"])
             self._show_accepted(ctx, counted(results.accepted, "suggestion", "is", "are"))
         elif step["event"] == checklist.PROBLEMS:
             self.panel.set_view(ctx, view=checklist.with_problems(ctx.dataset, step["params"]["field"]))
@@ -155,8 +155,8 @@ class OverviewTab(Tab):
         if worker.arguments_under_way(ctx.dataset, workflow):  # a second click
             return
         arguments = {**step["params"], "label_field": field}
-        if workflow == "check_dataset" and items.has_boxes(ctx.dataset, field):
-            del arguments["label_field"]  # it checks images, not boxes
+        if workflow == "check_dataset" and items.has_several(ctx.dataset, field):
+            del arguments["label_field"]  # it checks images, not boxes or tags
         if workflow in NEW_FIELDS:
             arguments["output_field"] = free_field(ctx.dataset, NEW_FIELDS[workflow])
         if workflow == "check_dataset" and (tags := newest_tags(ctx.dataset)):
@@ -201,7 +201,7 @@ def load_steps(dataset: Any, field: str, runs: dict[str, RunRecord], counts: ove
     """The steps that are left, given the newest runs and the labels that wait; one of them is next."""
     labelled_by, checked_by = runs.get("auto_label"), runs.get("find_mistakes")
     last = training_set.training_set(dataset, field, runs, has_synthetic=counts.total(SYNTHETIC) > 0)
-    is_pasteable = items.list_of(dataset, field) != items.BOXES["Polylines"]
+    is_pasteable = items.list_of(dataset, field) not in (items.BOXES["Polylines"], *items.TAGS.values())
     is_uneven = is_pasteable and checklist.is_uneven(counts)
     plan = plan_of(training_set.tagged(dataset, last.train_tag), field) if is_uneven else None
     check = latest_check.latest_check(dataset)

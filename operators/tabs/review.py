@@ -77,7 +77,7 @@ class ReviewTab(DecisionTab):
         line = page.h_stack("review_counts", gap=2, align_y="center")
         widgets.heading(line, f"{state['done']:,} reviewed, {state['waiting']:,} to go")
         self.show_undo(line, state)
-        if state["done"] and state["noun"] != items.TAG:
+        if state["done"]:
             line.btn("review_learn", label="Learn from these", icon="school", variant="outlined",
                      on_click=self.on_review_learn)  # fmt: skip
 

@@ -17,11 +17,18 @@ import pytest
 
 pytestmark = pytest.mark.slow
 QUIET = dict(progress=False)
+DATA = {
+    "digits": dict(n=40, size_px=8, labelled=30),
+    "clusters": dict(n=60, labelled=30),
+    "boxed_digits": dict(images=12, boxes=3, labelled=36),
+}
 IMAGES = dict(size_px=8, augmentation="none", precision="fp32", weights="none", epochs=3, min_updates=1, **QUIET)
 GENERATOR = dict(size_px=8, minutes=None, max_updates=12, width=32, precision="fp32", preview_every=6, **QUIET)
 BALANCE = dict(
     source="augment", verdict_updates=3, verdict_seeds=2, target=6, max_ratio=3.0, add="always", size_px=8, **QUIET
 )
+
+PASTE = dict(source="paste", target={"3": 12}, size_px=8, **QUIET)
 
 WORKFLOWS = {  # name: data, what is done before, and the call that is killed
     "preprocess_images": ("digits", None, lambda d: evenset.preprocess_images(d, size_px=8, **QUIET)),
@@ -64,6 +71,7 @@ WORKFLOWS = {  # name: data, what is done before, and the call that is killed
     "find_mistakes, images": ("digits", None, lambda d: evenset.find_mistakes(d, "ground_truth", folds=2, **IMAGES)),
     "train_generator": ("digits", None, lambda d: evenset.train_generator(d, "ground_truth", **GENERATOR)),
     "balance_classes": ("digits", None, lambda d: evenset.balance_classes(d, "ground_truth", **BALANCE)),
+    "balance_classes, paste": ("boxed_digits", None, lambda d: evenset.balance_classes(d, "ground_truth", **PASTE)),
     "compare_methods": (
         "clusters",
         None,
@@ -95,8 +103,8 @@ def prepared(request, clones):
     """prepared(data, before): a function that gives the same data set again and again, with the same runs."""
 
     def prepare(data, before):
-        make = request.getfixturevalue(data)
-        first = make(40, size_px=8, labelled=30) if data == "digits" else make(60, 30)
+        make, arguments = request.getfixturevalue(data), DATA[data]
+        first = make(**arguments)
 
         def again():
             dataset = clones(first)
@@ -115,7 +123,7 @@ def prepared(request, clones):
 def test_a_workflow_that_is_killed_ends_as_one_that_is_not(name, prepared, forked, moments, left_by, kills, tmp_path):
     data, before, call = WORKFLOWS[name]
     again = prepared(data, before)
-    whole, counted = again(), tmp_path / "count"
+    untouched, whole, counted = left_by(again()), again(), tmp_path / "count"
 
     def count():
         seen = moments().watch()
@@ -125,6 +133,7 @@ def test_a_workflow_that_is_killed_ends_as_one_that_is_not(name, prepared, forke
     told = forked(count).told
     assert told[0] == "returned", told
     expected, draw = left_by(whole), random.Random(name)
+    assert bool(whole.match_tags("synthetic")) == name.startswith("balance_classes")
     points = sorted(draw.sample(range(1, int(counted.read_text())), kills))
     for point in points:
         dataset = again()
@@ -138,6 +147,8 @@ def test_a_workflow_that_is_killed_ends_as_one_that_is_not(name, prepared, forke
         found = left_by(dataset)
         for part in expected:
             assert found[part] == expected[part], f"{part}, killed at {point} of {counted.read_text()}"
+        evenset.delete_run(dataset, dataset.list_runs()[-1])
+        assert left_by(dataset) == untouched, point
         dataset.delete()
 
 

@@ -6,12 +6,13 @@ import json
 
 import fiftyone as fo
 import pytest
-from evenset import audit_labels, auto_label, find_mistakes
+from evenset import audit_labels, auto_label, balance_classes, find_mistakes, split_dataset
 from evenset.operators.forms.samples import selected_boxes
 from evenset.operators.review_labels import ReviewLabels
 from evenset.tests.operators.panel_page import Panel
 from evenset.workflows.data import items
 from evenset.workflows.reviewing.undecided import undecided_mistakes
+from evenset.workflows.runs import worker
 from fiftyone.operators.executor import ExecutionContext, Executor
 
 OFFERED = {"ground_truth": "ground_truth · boxes", "weather": "weather"}
@@ -62,6 +63,34 @@ def test_overview_counts_boxes_and_opens_them(dataset):
     _, requests = panel.execute("on_overview_bar", label=state["names"][0], y=0, x=1, trace="labelled")
     (view,) = (request.params["view"] for request in requests if request.operator_uri == "set_view")
     assert "ToPatches" in json.dumps(view)
+
+
+@pytest.mark.parametrize("tag", ["", "train"])
+def test_uneven_boxes_are_pasted_at_a_click_of_the_training_part_alone(boxed_digits, monkeypatch, tag):
+    started = []
+    monkeypatch.setattr(worker, "start_worker", lambda samples, *call, **more: started.append((samples, *call)))
+    dataset = boxed_digits(images=24, boxes=3, labelled=72)
+    names = [["b", "a", "a"] if i % 4 == 0 else ["a"] * 3 for i in range(24)]
+    dataset.set_values("ground_truth.detections.label", names)
+    if tag:
+        split_dataset(dataset, "ground_truth", near_duplicates=False, progress=False)
+    panel = Panel(dataset).open("overview")
+    ((place, step),) = [
+        (place, step) for place, step in enumerate(panel.state["overview"]["steps"]) if step["button"] == "Paste"
+    ]
+
+    assert step["sentence"] == "The largest class has 11 times as many boxes as the smallest"
+    assert "pasted objects" in step["reason"] and (f"of images tagged '{tag}'" in step["reason"]) == bool(tag)
+    panel.send("on_overview_options", place=place)
+    assert panel.state["tab"] == "balance" and started == []
+    panel.open("overview").send("on_overview_step", place=place)
+    ((samples, workflow, arguments),) = started
+    assert (workflow, arguments) == ("balance_classes", dict(source="paste", label_field="ground_truth"))
+    assert len(samples) == len(dataset.match_tags(tag) if tag else dataset)
+    results = balance_classes(samples, **arguments, progress=False)
+    assert results.added and f"{panel.state['balance']['add']} pasted objects" in step["reason"]
+    buttons = {own["button"] for own in panel.open("overview").state["overview"]["steps"]}
+    assert "Paste" not in buttons
 
 
 def test_patches_of_another_field_do_not_break_overview(dataset):

@@ -6,9 +6,10 @@ from collections import Counter
 
 import fiftyone as fo
 import pytest
-from evenset import auto_label, delete_run, find_mistakes
+from evenset import auto_label, delete_run, find_mistakes, load_results
 from evenset.tests.operators.panel_page import Panel
 from evenset.workflows.data import tag_ids
+from evenset.workflows.runs import worker
 from evenset.workflows.ui import overview, review_order
 
 FAST = dict(embeddings="vector", progress=False)
@@ -69,7 +70,9 @@ def test_overview_counts_tags(dataset):
     assert "samples without tags" in page and "Bars: tags of each class" in page
     sentences = [step["sentence"] for step in state["steps"]]
     assert f"{totals['labelled']} tags are not split" in sentences
-    assert not {"Augment", "Paste", "Export"} & {step["button"] for step in state["steps"]}
+    buttons = {step["button"]: step for step in state["steps"]}
+    assert not {"Augment", "Paste"} & buttons.keys()
+    assert "tags with their images, a manifest" in buttons["Export"]["reason"]
 
 
 def test_a_bar_opens_the_samples_of_a_tag(dataset):
@@ -95,6 +98,23 @@ def test_before_auto_label_the_checklist_speaks_of_samples_without_tags(tagged):
     assert "Auto-label suggests tags for every sample without any" in panel.send("on_tab", value="labels").page
 
 
+def test_uneven_tags_are_not_evened_out(tagged):
+    uneven = tagged(n=60, known=60)
+    rare = [fo.Classification(label="rare")]
+    uneven.limit(2).set_values("ground_truth", [fo.Classifications(classifications=rare)] * 2)
+    buttons = {step["button"] for step in Panel(uneven).open("overview").state["overview"]["steps"]}
+    assert "Export" in buttons and not {"Augment", "Paste"} & buttons
+
+
+def test_a_check_that_is_started_from_the_checklist_is_of_the_images(tagged, monkeypatch):
+    started = []
+    monkeypatch.setattr(worker, "start_worker", lambda samples, *call, **more: started.append(call))
+    panel = Panel(tagged(n=10, known=8)).open("overview")
+    ((place, _),) = [own for own in enumerate(panel.state["overview"]["steps"]) if own[1]["button"] == "Check"]
+    panel.send("on_overview_step", place=place)
+    assert started == [("check_dataset", dict(output_field="check"))]
+
+
 def test_a_field_without_any_tag_says_what_to_do(tagged):
     panel = Panel(tagged(n=5, known=0)).open("overview")
     assert "No sample has a tag yet: tag a few of each class first" in panel.send("on_tab", value="overview").page
@@ -108,7 +128,7 @@ def test_a_tag_that_is_reviewed_is_added_and_undone(dataset):
     page = panel.send("on_tab", value="review").page
     word = {"missing tag": "Add", "extra tag": "Remove"}[state["kind"]]
     assert f"{word} the tag **{name}**, confidence" in page and "Nearest tagged samples:" in page
-    assert "Correct to" not in page and "Learn from these" not in page
+    assert "Correct to" not in page and "Learn from these" not in page  # nothing is decided
     assert [len(near["label"]) > 0 for near in state["near"]] == [True] * review_order.NEIGHBOURS
 
     panel.act("accept")
@@ -116,6 +136,7 @@ def test_a_tag_that_is_reviewed_is_added_and_undone(dataset):
     expected = [own for own in expected if word == "Add" or own != name]
     assert changed(dataset, before) == {sample_id: expected}
     assert (panel.state["review"]["waiting"], panel.state["review"]["done"]) == (waiting - 1, 1)
+    assert "Learn from these" in panel.send("on_tab", value="review").page
 
     panel.act("undo")
     assert changed(dataset, before) == {} and panel.state["review"]["waiting"] == waiting
@@ -189,7 +210,22 @@ def test_the_view_of_a_class_has_its_flagged_tags_alone(dataset):
     assert view.count_values("mistake.classifications.label") == {name: count}
 
 
-def test_labels_and_balance_say_what_tags_have_instead(dataset):
+def test_the_slider_previews_and_applies_another_target(dataset):
+    accepted = load_results(dataset, "evenset_auto_label_1").accepted
     panel = Panel(dataset).open("labels")
-    assert "left to review" in panel.send("on_tab", value="labels").page
+    assert panel.state["labels"]["error"] == "" and panel.state["target"] == 0.9
+    panel.send("on_labels_target", value=0.7)
+    change = panel.state["labels"]["preview"]
+    assert change["accepted"] >= accepted and change["changed"] == change["accepted"] - accepted > 0
+    assert f"{change['changed']:,} would change" in panel.send("on_tab", value="labels").page
+    assert load_results(dataset, "evenset_auto_label_1").accepted == accepted
+    panel.send("on_labels_apply", run_key="evenset_auto_label_1", target=0.7)
+    dataset.reload()
+    assert load_results(dataset, "evenset_auto_label_1").accepted == change["accepted"]
+    statuses = dataset.count_values("auto_label.classifications.status")
+    assert statuses["accepted"] == change["accepted"] and panel.state["labels"]["applied"] == 0.7
+
+
+def test_balance_says_that_tags_are_not_balanced(dataset):
+    panel = Panel(dataset).open("balance")
     assert "Tags are not balanced" in panel.send("on_tab", value="balance").page

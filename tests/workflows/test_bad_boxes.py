@@ -143,6 +143,22 @@ def test_patches_whose_boxes_were_deleted_since_stand_for_the_rest(boxed):
     assert results.samples == 47 and sorted(flat(dataset, "auto_label.item")) == sorted(set(ids) - {gone})
 
 
+def test_patches_whose_field_was_renamed_or_emptied_or_whose_dataset_is_gone_are_refused(boxed):
+    dataset, _ = boxed
+    view = dataset.to_patches("ground_truth")
+    dataset.rename_sample_field("ground_truth", "other")
+    for name in ("ground_truth", "other"):
+        with pytest.raises(ValueError, match="has no samples to write to: use its samples"):
+            auto_label(view, name, **QUIET)
+    dataset.rename_sample_field("other", "ground_truth")
+    dataset.clear_sample_field("ground_truth")
+    with pytest.raises(ValueError, match="has no samples"):
+        auto_label(view, "ground_truth", **QUIET)
+    dataset.delete()
+    with pytest.raises(ValueError, match="was deleted meanwhile"):
+        auto_label(view, "ground_truth", **QUIET)
+
+
 @pytest.mark.slow
 def test_patches_of_another_dataset_know_nothing_of_this_ones_runs(boxed, boxed_digits, refused):
     dataset, vectors = boxed

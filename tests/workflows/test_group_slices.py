@@ -72,6 +72,49 @@ def test_a_slice_is_labelled_reviewed_and_undone_and_the_others_stay(grouped, ev
     assert grouped.group_slice == "left" and "auto_label" not in grouped.get_field_schema()
 
 
+@pytest.fixture
+def with_boxes(grouped):
+    """The right slice has a box an image too, in a field that is None in the others; and a vector each by label id."""
+    own = [
+        fo.Detections(detections=[fo.Detection(label=label and label.label, bounding_box=[0.1, 0.1, 0.8, 0.8])])
+        for label in right(grouped).values("ground_truth")
+    ]
+    grouped.add_sample_field("boxes", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    right(grouped).set_values("boxes", own)
+    ids = [box.id for labels in own for box in labels.detections]
+    return grouped, dict(zip(ids, right(grouped).values("vector"), strict=True))
+
+
+def test_boxes_of_a_slice_are_labelled_shown_reviewed_and_undone(with_boxes, everything):
+    dataset, vectors = with_boxes
+    before = everything(dataset)
+    results = auto_label(dataset, "boxes", **{**LABEL, "embeddings": vectors})
+    find_mistakes(dataset, "boxes", embeddings=vectors, group_slice="right", **QUIET)
+    assert results.samples == N and dataset.group_slice == "left"
+    shown = dataset.load_saved_view("auto_label: accepted")
+    assert set(shown.values("sample_id")) <= set(right(dataset).values("id")) and len(shown) == results.accepted > 0
+
+    review = review_labels(shown, "auto_label", **QUIET)
+    labels = [own[0] for own in right(dataset).values("boxes.detections.label")]
+    truth = right(dataset).values("truth")
+    assert review.changed == len(shown)
+    assert [label for label in labels if label] == [name for label, name in zip(labels, truth, strict=True) if label]
+    delete_run(dataset, "all")
+    after = everything(dataset)
+    assert {**after, "files": None, "folder": None} == {**before, "files": None, "folder": None}
+
+
+def test_a_slice_without_labels_of_a_kind_that_another_has_is_refused(with_boxes, refused):
+    dataset, _ = with_boxes
+    for workflow in (auto_label, find_mistakes):
+        with refused(dataset, "no box of 'boxes' can be cropped: there is none"):
+            workflow(dataset, "boxes", group_slice="left", **QUIET)
+        with refused(dataset, "in 'ground_truth': label a few of each class first"):
+            workflow(dataset, "ground_truth", group_slice="left", **QUIET)
+    with refused(dataset, "the view has the slices 'left', 'right'"):
+        auto_label(dataset.select_group_slices(["left", "right"]), "boxes", **QUIET)
+
+
 @pytest.mark.slow
 def test_saved_views_show_the_slice_and_name_it_to_the_next_call(grouped):
     results = auto_label(grouped, "ground_truth", **LABEL)

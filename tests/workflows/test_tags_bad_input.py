@@ -9,11 +9,9 @@ from evenset import (
     auto_label,
     balance_classes,
     compare_methods,
-    export_dataset,
     find_mistakes,
     list_suggestions,
     review_labels,
-    set_target,
     train_gcn,
     train_generator,
     train_resnet,
@@ -39,16 +37,12 @@ def test_what_needs_one_label_a_sample_names_the_functions_for_tags(tagged, refu
         workflow(dataset, "ground_truth", progress=False)
 
 
-def test_an_export_an_audit_a_list_and_another_target_are_refused(tagged, refused, tmp_path):
+def test_an_audit_and_a_list_are_refused(tagged, refused):
     dataset = tagged()
-    with refused(dataset, "holds Classifications"):
-        export_dataset(dataset, str(tmp_path / "export"), label_field="ground_truth", progress=False)
-    key = auto_label(dataset, "ground_truth", random_labels=True, complete=True, target_precision=0.7, **FAST).run_key
+    auto_label(dataset, "ground_truth", **FAST)
     for call in (audit_labels, list_suggestions):
         with refused(dataset, "holds Classifications"):
             call(dataset, "auto_label")
-    with refused(dataset, "run auto_label again with that target_precision"):
-        set_target(dataset, key, 0.9)
 
 
 @pytest.mark.parametrize(

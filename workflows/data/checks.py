@@ -117,7 +117,7 @@ def check_label_field(samples: Any, label_field: str, *, boxes: bool = False, ta
         if not tags:
             raise InvalidInput(
                 f"the field {label_field!r} holds {kind.__name__}: this needs one fo.Classification a sample; several "
-                "tags a sample are for auto_label, find_mistakes, review_labels and split_dataset"
+                "tags a sample are for auto_label, find_mistakes, review_labels, split_dataset and export_dataset"
             )
     elif kind is not fo.Classification:
         instead = ", or boxes (fo.Detections, fo.Polylines)" if boxes else ""

@@ -109,8 +109,8 @@ def of_samples(dataset: Any, ids: Sequence[str]) -> str | None:
 
 
 def flat(dataset: Any) -> Any:
-    """The images of the active slice; a dataset without groups as it is."""
-    return dataset.select_group_slices(dataset.group_slice) if is_grouped(dataset) else dataset
+    """The images of the active slice; a dataset without groups, or a view of a slice, as it is."""
+    return dataset.select_group_slices(dataset.group_slice) if dataset.media_type == GROUP else dataset
 
 
 def flattened(view: Any) -> Any:

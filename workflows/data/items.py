@@ -233,7 +233,7 @@ def matching(dataset: Any, field: str, condition: Callable[[Attribute], Any], so
         view = dataset.filter_labels(field, condition(F))
         return view.sort_by(F(leaf(dataset, f"{field}.{sort_by}")).min()) if sort_by else view
     if has_boxes(dataset, field):
-        view = dataset.filter_labels(field, condition(F)).to_patches(field)
+        view = flat(dataset).filter_labels(field, condition(F)).to_patches(field)
     else:
         view = dataset.match(condition(lambda name: F(f"{field}.{name}")))
     return view.sort_by(f"{field}.{sort_by}") if sort_by else view
@@ -241,7 +241,7 @@ def matching(dataset: Any, field: str, condition: Callable[[Attribute], Any], so
 
 def select(dataset: Any, field: str, ids: Sequence[str]) -> Any:
     """A view of these items in their order; of boxes as patches, in that of their samples."""
-    view = holding(dataset, field, ids)
+    view = holding(flat(dataset), field, ids)
     return view.to_patches(field) if has_boxes(dataset, field) else view
 
 

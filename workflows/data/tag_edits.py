@@ -7,7 +7,7 @@ that was seen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from .internals import sample_collection
 
 CREATED = "created"  # of a line: the field was None before, and is again once its last tag is gone
 PLACE = "place"  # of a line that removes: where it was among the tags of its sample
+OTHERS = "others"  # of a line that adds: ids of the tags that its sample had
 
 
 class Place(NamedTuple):
@@ -60,7 +61,8 @@ def _tag(tags: list[dict[str, Any]] | None, item: str, key: str) -> dict[str, An
 
 def addition(found: Place, field: str, new: dict[str, Any]) -> dict[str, Any]:
     """Changes of a line that adds a tag."""
-    return {"before": None, "after": new, CREATED: found.lists[field] is None}
+    others = found.lists[field]
+    return {"before": None, "after": new, CREATED: others is None, OTHERS: [tag["_id"] for tag in others or ()]}
 
 
 def removal(found: Place, field: str) -> dict[str, Any]:
@@ -69,6 +71,22 @@ def removal(found: Place, field: str) -> dict[str, Any]:
     assert tag is not None
     beside = next((other["_id"] for other in tags if other["_id"] != tag["_id"]), None)
     return {"before": tag, "after": None, PLACE: tags.index(tag), "beside": beside}
+
+
+def mark_created(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Marks lines that add a tag beside one whose line created the list: the last that is undone restores None.
+
+    Returns those that were not marked before.
+    """
+    lines = [line for line in lines if line["after"] and OTHERS in line]
+    created = {line["after"]["_id"] for line in lines if line[CREATED]}
+    marked: list[dict[str, Any]] = []
+    while more := [line for line in lines if not line[CREATED] and not created.isdisjoint(line[OTHERS])]:
+        for line in more:
+            line[CREATED] = True
+        created |= {line["after"]["_id"] for line in more}
+        marked += more
+    return marked
 
 
 def update_of(lines: Sequence[dict[str, Any]], names: Mapping[str, str], sides: tuple[str, str], keys: Any) -> Any:
@@ -87,7 +105,8 @@ def update_of(lines: Sequence[dict[str, Any]], names: Mapping[str, str], sides: 
         seen, wanted, name = line[sides[0]], line[sides[1]], names[line["field"]]
         root = f"{name}.classifications"
         if seen is None:
-            conditions.append({root: {"$not": {"$elemMatch": {"label": wanted["label"]}}}})
+            label = tag_ids.tag_of(line["id"])[1]
+            conditions.append({root: {"$not": {"$elemMatch": {"label": label}}}})
         else:
             conditions.append({root: {"$elemMatch": {key: seen.get(key) for key in keys}}})
         stages.append({"$set": {name: _edited(line, name, seen, wanted)}})
@@ -99,15 +118,22 @@ def _edited(line: dict[str, Any], name: str, seen: dict[str, Any] | None, wanted
     """MongoDB's expression of a field after a line."""
     tags: Any = {"$ifNull": [f"${name}.classifications", []]}
     is_seen: Any = {"$eq": ["$$this._id", None if seen is None else seen["_id"]]}
-    if seen is None:
-        place = line.get(PLACE)
-        rest = {"$slice": [tags, place, {"$max": [{"$size": tags}, 1]}]}
-        first, last = (tags, []) if place is None else ({"$slice": [tags, place]} if place else [], rest)
-        edited: Any = {"$concatArrays": [first, [{"$literal": wanted}], last]}
-    elif wanted is None:
-        edited = {"$filter": {"input": tags, "cond": {"$not": [is_seen]}}}
-    else:
-        edited = {"$map": {"input": tags, "in": {"$cond": [is_seen, {"$literal": wanted}, "$$this"]}}}
-    whole = {"$mergeObjects": [{"_cls": "Classifications"}, f"${name}", {"classifications": edited}]}
-    is_created_by_line = wanted is None and line.get(CREATED)
-    return {"$cond": [{"$eq": [edited, []]}, None, whole]} if is_created_by_line else whole
+    rest: Any = tags if seen is None else {"$filter": {"input": tags, "cond": {"$not": [is_seen]}}}
+    if wanted is None:
+        whole = _whole(name, rest) if seen is not None else f"${name}"  # reviews that were merged added and removed it
+        return {"$cond": [{"$eq": [rest, []]}, None, whole]} if line.get(CREATED) else whole
+    if seen is None or PLACE in line:
+        return _whole(name, _inserted(rest, {"$literal": wanted}, line.get(PLACE)))
+    return _whole(name, {"$map": {"input": tags, "in": {"$cond": [is_seen, {"$literal": wanted}, "$$this"]}}})
+
+
+def _inserted(tags: Any, tag: Any, place: int | None) -> Any:
+    """MongoDB's expression of a list with a tag at a place; None: at the end."""
+    if place is None:
+        return {"$concatArrays": [tags, [tag]]}
+    first = {"$slice": [tags, place]} if place else []
+    return {"$concatArrays": [first, [tag], {"$slice": [tags, place, {"$max": [{"$size": tags}, 1]}]}]}
+
+
+def _whole(name: str, tags: Any) -> Any:
+    return {"$mergeObjects": [{"_cls": "Classifications"}, f"${name}", {"classifications": tags}]}

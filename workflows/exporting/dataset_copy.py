@@ -10,6 +10,7 @@ from typing import Any
 from ..data import group_slices, items
 from ..data.box_documents import BoxValues, in_field, read_documents
 from ..runs.run import Run
+from . import tag_rows
 from .formats import Layout
 from .selection import Origin, Row
 
@@ -25,7 +26,7 @@ def write_dataset(run: Run, part: Path, rows: Sequence[Row], layout: Layout) -> 
     try:
         paths = {sample_id: str(part / layout.copied(images[sample_id])) for sample_id in ids}
         copy.set_values("filepath", paths, key_field="id", progress=False)
-        labels = _classes(rows) if layout.noun == items.SAMPLE else _boxes(copy, label_field, rows)
+        labels = _labels(copy, label_field, rows, layout.noun)
         if labels:
             copy.set_values(label_field, labels, key_field="id", progress=False)
         for number, (split, name) in enumerate(layout.splits.items()):
@@ -41,6 +42,21 @@ def write_dataset(run: Run, part: Path, rows: Sequence[Row], layout: Layout) -> 
                 exporter.export_samples(copy.select(own), progress=False)
     finally:
         copy.delete()
+
+
+def _labels(copy: Any, label_field: str, rows: Sequence[Row], noun: str) -> dict[str, Any]:
+    """Labels by sample, where they are others than the copy's."""
+    if noun == items.SAMPLE:
+        return _classes(rows)
+    return (_boxes if noun == items.BOX else _tags)(copy, label_field, rows)
+
+
+def _tags(copy: Any, label_field: str, rows: Sequence[Row]) -> dict[str, Any]:
+    """The tags of each sample without those that are left out."""
+    wanted: dict[str, dict[str, float | None]] = defaultdict(dict)
+    for row in rows:
+        wanted[row.sample_id].update({} if row.is_untagged else {row.label: row.confidence})
+    return tag_rows.documents(copy, label_field, wanted)
 
 
 def _classes(rows: Sequence[Row]) -> dict[str, Any]:

@@ -24,7 +24,9 @@ AUTO, FOLDERS, FIFTYONE, CSV, JSON, COCO, YOLO, VOC = (
 OF = {  # formats of each kind of item, the first is the default
     items.SAMPLE: (FOLDERS, FIFTYONE, CSV, JSON),
     items.BOX: (COCO, YOLO, VOC, FIFTYONE, CSV, JSON),
+    items.TAG: (JSON, FIFTYONE, CSV),
 }
+HOLDS = {items.SAMPLE: "one label a sample", items.BOX: "boxes", items.TAG: "several tags a sample"}
 STAGED, DATA = ".images", "data"  # folders of images: until FiftyOne moves them, and for good
 IMAGES, TEXTS, ALL = "images", "labels", "train"  # of yolo: folders of images and labels, and the split where none is
 
@@ -72,13 +74,12 @@ def choose(format: str, noun: str) -> str:
     if format == AUTO:
         return OF[noun][0]
     if format not in OF[noun]:
-        holds = "boxes" if noun == items.BOX else "one label a sample"
-        raise InvalidInput(f"format {format!r} is not for {holds}: choose one of {', '.join(OF[noun])}")
+        raise InvalidInput(f"format {format!r} is not for {HOLDS[noun]}: choose one of {', '.join(OF[noun])}")
     return format
 
 
 def plan(rows: Sequence[Row], splits: Sequence[str], format: str, noun: str) -> Layout:
-    labels = sorted({row.label for row in rows})
+    labels = sorted({row.label for row in rows if not row.is_untagged})
     first: dict[str, Row] = {}  # row of each sample
     for row in rows:
         first.setdefault(row.sample_id, row)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ..data import items
 from ..runs.run import Run
@@ -29,11 +31,11 @@ def write(run: Run, part: Path, rows: Sequence[Row], layout: Layout, sizes: Size
         copied = {row.sample_id for row in rows}
         for split in layout.splits:
             images = [image for image in layout.images if image.split == split and image.sample_id in copied]
-            if layout.noun == items.SAMPLE:
-                _write_classes(run, part, images, layout)
-            else:
-                own = [row for row in rows if row.split == split]
+            own = [row for row in rows if row.split == split]
+            if layout.noun == items.BOX:
                 box_labels.write(run, part, own, images, layout, sizes)
+            else:
+                _write_classes(run, part, own, images, layout)
     for split in layout.splits.values():
         if (part / split / formats.STAGED).exists():
             (part / split / formats.STAGED).rmdir()  # FiftyOne moved all of them
@@ -41,9 +43,8 @@ def write(run: Run, part: Path, rows: Sequence[Row], layout: Layout, sizes: Size
                 (part / split).rmdir()
 
 
-def _write_classes(run: Run, part: Path, images: Sequence[Image], layout: Layout) -> None:
-    """The class of each image of a split, as folders of images, or as labels.json."""
-    import fiftyone as fo
+def _write_classes(run: Run, part: Path, rows: Sequence[Row], images: Sequence[Image], layout: Layout) -> None:
+    """The class or the tags of each image of a split, as folders of images, or as labels.json."""
     from fiftyone.utils.data.exporters import (
         FiftyOneImageClassificationDatasetExporter,
         ImageClassificationDirectoryTreeExporter,
@@ -58,8 +59,22 @@ def _write_classes(run: Run, part: Path, images: Sequence[Image], layout: Layout
         exporter = FiftyOneImageClassificationDatasetExporter(
             str(folder), export_media=False, rel_dir=str(folder / formats.DATA), classes=list(layout.classes)
         )
+    by_sample = defaultdict(list)
+    for row in rows:
+        by_sample[row.sample_id].append(row)
     with exporter:
         for number, image in enumerate(images):
-            label = layout.classes[image.label] if layout.format == formats.FOLDERS else image.label
-            exporter.export_sample(str(part / layout.copied(image)), fo.Classification(label=label))
+            exporter.export_sample(str(part / layout.copied(image)), _label(by_sample[image.sample_id], layout))
             run.report("writing labels", number + 1, len(images))
+
+
+def _label(rows: Sequence[Row], layout: Layout) -> Any:
+    """The class of a sample, or its tags."""
+    import fiftyone as fo
+
+    labels = [
+        fo.Classification(label=layout.classes[row.label] if layout.format == formats.FOLDERS else row.label)
+        for row in rows
+        if not row.is_untagged
+    ]
+    return fo.Classifications(classifications=labels) if layout.noun == items.TAG else labels[0]

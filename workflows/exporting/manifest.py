@@ -1,4 +1,4 @@
-"""labels.csv: a line for each exported sample or box."""
+"""labels.csv: a line for each exported sample, box or tag, and for each sample without tags."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ def write(folder: Path, rows: Iterable[tuple[int, Row]], layout: Layout, sizes: 
         writer.writerow(columns(layout.noun))
         for index, row in rows:
             path = layout.final(layout.images[layout.image_of[index]]).as_posix()
-            label, split = (safe_cell(text) if escapes else text for text in (row.label, row.split))
-            escaped += label != row.label
+            own = "" if row.is_untagged else row.label
+            label, split = (safe_cell(text) if escapes else text for text in (own, row.split))
+            escaped += label != own
             confidence = "" if row.confidence is None else f"{row.confidence:.6g}"
             path = f"./{path}" if path.startswith(FORMULA) else path  # the same file
             box = [] if row.box is None else _box(row.box, sizes[row.sample_id])

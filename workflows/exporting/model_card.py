@@ -35,9 +35,12 @@ TYPES = {  # of FiftyOne, by format and what is labelled
     (formats.JSON, items.BOX): "FiftyOneImageDetectionDataset",
     (formats.COCO, items.BOX): "COCODetectionDataset",
     (formats.VOC, items.BOX): "VOCDetectionDataset",
+    (formats.JSON, items.TAG): "FiftyOneImageClassificationDataset",
     (formats.FIFTYONE, items.SAMPLE): "FiftyOneDataset",
+    (formats.FIFTYONE, items.TAG): "FiftyOneDataset",
     (formats.FIFTYONE, items.BOX): "FiftyOneDataset",
 }
+EACH = {items.SAMPLE: "image", items.BOX: "box", items.TAG: "tag, and for each image without tags"}
 CSV_LINE = 'pandas.read_csv("labels.csv")  # the column `file` is relative to this folder'
 
 
@@ -48,7 +51,7 @@ def write(run: Run, part: Path, results: ExportResults, layout: formats.Layout) 
 def _lines(run: Run, results: ExportResults, layout: formats.Layout) -> Iterator[str]:
     yield f"# {_cell(run.dataset.name)}: labelled images"
     yield ""
-    number = exported(results.images, results.boxes, "was", "were")
+    number = exported(vars(results), "was", "were")
     yield f"{number} exported on {_date(time.time())} by Evenset, with the labels of `{results.label_field}`."
     yield ""
     yield from _counts(results)
@@ -78,7 +81,7 @@ def _counts(results: ExportResults) -> Iterator[str]:
     yield _table_line(["all", *(f"{sum(row[name] for row in results.rows):,}" for name in names[1:])])
     yield ""
     for reason, count in results.left_out.items():
-        yield f"- {counted(count, noun_of(results.boxes))} left out: {reason}"
+        yield f"- {counted(count, noun_of(vars(results)))} left out: {reason}"
     if results.skipped:
         yield f"- {counted(len(results.skipped), 'image')} left out: cannot be read"
     yield from (f"- {_cell(note)}" for note in results.notes)
@@ -96,7 +99,7 @@ def _origins(results: ExportResults) -> Iterator[str]:
 def _files(layout: formats.Layout) -> Iterator[str]:
     yield "## Files"
     yield ""
-    each = "image" if layout.noun == items.SAMPLE else layout.noun
+    each = EACH[layout.noun]
     columns = ", ".join(manifest.columns(layout.noun))
     yield f"`{manifest.FILE}` has a line for each {each}: {columns}. To load the images:"
     yield ""

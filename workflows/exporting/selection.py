@@ -21,7 +21,9 @@ from ..data.label_text import or_none
 from ..data.labels import REJECTED, SYNTHETIC
 from ..data.provenance import RUN_KEY, Reviewed, provenance_paths
 from ..data.status import Status
+from ..data.tag_ids import is_tag, tag_of
 from ..display.tables import counted
+from . import tag_rows
 
 NO_LABEL, NO_SPLIT, IS_SYNTHETIC = "without a label", "in none of the splits", "synthetic"  # why left out
 CLIPPED = 1e-4  # fraction of the image's side: a box that reaches farther out is counted
@@ -67,10 +69,10 @@ class Request:
 class Place(NamedTuple):
     """Where an item is: the first columns of its row."""
 
-    id: str  # of the sample, or of the box
+    id: str  # of the sample, the box or the tag
     sample_id: str
     path: str
-    box: tuple[float, ...] | None  # left, top, width and height, as fractions of the image; None: the item is a sample
+    box: tuple[float, ...] | None  # left, top, width and height, as fractions of the image; None: the item is no box
 
 
 class Row(NamedTuple):
@@ -85,6 +87,11 @@ class Row(NamedTuple):
     confidence: float | None
     run: str | None  # that gave the label, or made the sample
     split: str = ""  # "" without splits
+
+    @property
+    def is_untagged(self) -> bool:
+        """Whether it stands for a sample whose list of tags is empty."""
+        return is_tag(self.id) and not tag_of(self.id)[1]
 
 
 class Selection(NamedTuple):
@@ -149,11 +156,13 @@ def select(samples: Any, request: Request) -> Selection:
         rows.append(row._replace(split=next((tag for tag in request.splits if tag in (tags or ())), "")))
     if not rows:
         raise InvalidInput(_why_none(samples, request, left_out))
-    if not items.has_boxes(samples, request.label_field):
+    if not items.has_several(samples, request.label_field):
         return Selection(rows, dict(left_out), [])
     empty = count(samples) - len({place.sample_id for place in places[0]})
-    rows, notes = _clip(rows)
-    return Selection(rows, dict(left_out), [*notes, *_image_notes(rows, partial, empty)])
+    has_boxes = items.has_boxes(samples, request.label_field)
+    rows, notes = _clip(rows) if has_boxes else (rows, [])
+    images = len({row.sample_id for row in rows} & partial)
+    return Selection(rows, dict(left_out), [*notes, *(_box_notes if has_boxes else _tag_notes)(images, empty)])
 
 
 def _read(samples: Any, request: Request) -> dict[str, list[Any]]:
@@ -166,7 +175,11 @@ def _read(samples: Any, request: Request) -> dict[str, list[Any]]:
     label = [f"{field}.label", f"{field}.confidence", *provenance_paths(field)[:2]]
     label += [f"{more}.{name}" for name in ("label", "confidence", "status")] if more else []
     columns = [*where, "tags", *([maker] if maker else []), *label]
-    read = dict(zip(columns, items.values(with_all_fields(samples), columns), strict=True))
+    if items.has_tags(samples, field):
+        of_sample = columns[2 : -len(label)]
+        read = tag_rows.read_columns(with_all_fields(samples), field, more, of_sample, columns)
+    else:
+        read = dict(zip(columns, items.values(with_all_fields(samples), columns), strict=True))
     makers = read[maker] if maker else [None] * len(read["id"])
     return {name: read[name] for name in [*where, "tags"]} | {"maker": makers} | {name: read[name] for name in label}
 
@@ -214,10 +227,22 @@ def _clip(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
     return [row._replace(box=box) for row, box in inside], notes if outside else []
 
 
-def _image_notes(rows: Sequence[Row], partial: set[str], empty: int) -> list[str]:
+def _tag_notes(images: int, empty: int) -> list[str]:
+    """Sentences on images of which some tags are left out, and on those whose field is None."""
+    notes = []
+    if images:
+        notes.append(
+            f"{counted(images, 'image', 'has', 'have')} tags that are left out, absent to a model: review them, or "
+            "leave those images out of the view."
+        )
+    if empty:
+        notes.append(f"{counted(empty, 'image')} not tagged yet {_is(empty)} left out.")
+    return notes
+
+
+def _box_notes(images: int, empty: int) -> list[str]:
     """Sentences on images of which some boxes are left out, and on images without any."""
     notes = []
-    images = len({row.sample_id for row in rows} & partial)
     if images:
         notes.append(
             f"{counted(images, 'image', 'has', 'have')} boxes that are left out, background to a detector: "

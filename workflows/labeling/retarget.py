@@ -11,7 +11,7 @@ import numpy as np
 from ...models.errors import InvalidInput
 from ...models.regular_files import regular
 from ...models.settings import AutoLabelSettings
-from ..data import folders, locks, marks, saved_views
+from ..data import folders, items, locks, marks, saved_views
 from ..data.durable_writes import refresh
 from ..data.field_access import require_writable
 from ..data.internals import root_dataset
@@ -48,17 +48,20 @@ class TargetResults(Summary):
     precision: float | None  # of held-out samples above the threshold; None where nothing is accepted
     low: float  # bounds of the precision of the accepted samples, each at alpha
     high: float
-    changed: int  # samples whose status changes
-    decided: int  # samples that have a label or were rejected since: they stay as they are
+    changed: int  # samples, boxes or tags whose status changes
+    decided: int  # those that have a label or were rejected since: they stay as they are
     dry_run: bool
     notes: list[str]
+    noun: str = items.SAMPLE  # of what changes
 
     def parts(self) -> list[Part]:
         total, word = self.accepted + self.review, "would be" if self.dry_run else "are"
         text = f"{self.accepted:,} of {total:,} {word} accepted ({percent(self.coverage)} of the unlabelled)"
+        if self.noun == items.TAG:
+            text = f"{self.accepted:,} of {total:,} suggested tags {word} accepted"
         if self.precision is not None:
             text += f", at least {100 * self.low:.1f} % of them correct"
-        changed = counted(self.changed, "sample", "changes", "change")
+        changed = counted(self.changed, self.noun, "changes", "change")
         return [f"{text} ({self.run_key}); {changed}", *self.notes]
 
 
@@ -99,7 +102,7 @@ def retarget(dataset: Any, run_key: str, target_precision: float, dry_run: bool 
     refresh(dataset)
     if dry_run:
         return preview(dataset, run_key, target_precision)
-    results = _results(dataset, run_key)
+    results = read_results(dataset, run_key)
     after, record, target = _apply(dataset, results, target_precision)
     require_writable(dataset, target.field)
     with locks.lock_field(dataset, target.field), locks.lock_field(dataset, run_key):
@@ -117,11 +120,16 @@ def preview(dataset: Any, run_key: str, target_precision: float) -> TargetResult
     Raises:
         ValueError: as `retarget`
     """
-    after, _, target = _apply(dataset, _results(dataset, run_key), target_precision)
+    after, _, target = _apply(dataset, read_results(dataset, run_key), target_precision)
     return _summary(after, *count_changes(dataset, target), dry_run=True)
 
 
-def _results(dataset: Any, run_key: str) -> dict[str, Any]:
+def read_results(dataset: Any, run_key: str) -> dict[str, Any]:
+    """Results of a run of auto_label whose field is there.
+
+    Raises:
+        ValueError: it is not of auto_label, or its field was removed
+    """
     results = lookup.read_results(dataset, run_key)
     if "target_precision" not in results or "output_field" not in results:
         raise InvalidInput(f"{run_key} is not a run of auto_label: it has no target precision")
@@ -161,7 +169,7 @@ def _apply(dataset: Any, results: dict[str, Any], target_precision: float) -> Re
     notes = [
         *_target_notes(saved, acceptance, settings),
         *_other_notes(saved, before),
-        *_choice_note(tried, settings),
+        *choice_note(tried, settings),
         *_audit_note(dataset, results["output_field"]),
     ]
     record.settings["target_precision"] = settings.target_precision
@@ -211,7 +219,7 @@ def _other_notes(saved: SavedRun, before: AutoLabelSettings) -> list[str]:
     return [note for note in notes if note not in former and not note.startswith((CHOSEN_AFTER, AUDIT_DRAWN))]
 
 
-def _choice_note(tried: list[float], settings: AutoLabelSettings) -> list[str]:
+def choice_note(tried: list[float], settings: AutoLabelSettings) -> list[str]:
     """The price of choosing among several targets (a union bound)."""
     if len(tried) < 2:
         return []

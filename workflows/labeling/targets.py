@@ -31,16 +31,23 @@ def target_rows(
     for target in sorted({*TARGETS, settings.target_precision}):
         acceptance = accept(candidates, classes, replace(settings, target_precision=target))
         count = int(acceptance.accepted.sum())
-        rows.append(
-            {
-                "target": target,
-                "accepted": count,
-                "coverage": count / len(candidates.unlabelled),
-                "at_least": acceptance.threshold.low if count else None,
-                "labels_needed": None if count else likely_labels(labelled, candidates, target, settings.alpha),
-            }
-        )
+        needed = None if count else likely_labels(labelled, candidates, target, settings.alpha)
+        rows.append(row_of(target, count, len(candidates.unlabelled), acceptance.threshold.low, needed))
     return rows
+
+
+def row_of(target: float, accepted: int, pool: int, low: float, needed: int | None) -> dict[str, Any]:
+    """A row of one target.
+
+    Args:
+        pool: number of items that it might accept
+        low: bound of the precision of the accepted ones
+        needed: labels that it is likely to take where none is accepted
+    """
+    at_least, labels_needed = (low, None) if accepted else (None, needed)
+    return dict(
+        target=target, accepted=accepted, coverage=accepted / pool, at_least=at_least, labels_needed=labels_needed
+    )
 
 
 def likely_labels(labelled: int, candidates: Candidates, target: float, alpha: float) -> int | None:

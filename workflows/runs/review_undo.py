@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...models.errors import InvalidInput
-from ..data import box_edits, items, label_edits
+from ..data import box_edits, items, label_edits, tag_edits
 from ..data.field_access import require_writable
 from ..data.fields import DB_BATCH
 from ..data.folders import run_folder
@@ -43,6 +43,7 @@ def undo_review(dataset: Any, record: RunRecord) -> Restored:
         return Restored()
     label_field, lines = str(record.label_field), _edits_of(dataset, record)
     check_fields(dataset, record.key, label_field, lines)
+    _leave_none(dataset, record, lines)
     renamed = {name: _new_names(dataset, lines, name)[:1] for name in _missing(dataset, lines)}
     lines = [{**line, "field": name} for line in lines for name in renamed.get(line["field"], [line["field"]])]
     restored = restore(dataset, lines, label_field)
@@ -54,6 +55,19 @@ def undo_review(dataset: Any, record: RunRecord) -> Restored:
     if not restored.edited:
         _remove_attributes(dataset, record, sorted(attributes))
     return restored
+
+
+def _leave_none(dataset: Any, record: RunRecord, lines: list[Line]) -> None:
+    """Lets other reviews that added tags to the lists which this one created restore None, if they are undone last."""
+    if not any(line.get(tag_edits.CREATED) for line in lines):
+        return
+    keys = [key for key in dataset.list_runs() if key.startswith(REVIEWS) and key != record.key]
+    others = [other for key in keys if not run_files.is_foreign(dataset, other := records.read_record(dataset, key))]
+    lists = {folder: label_edits.read(folder) for folder in (run_folder(dataset, other.key) for other in others)}
+    marked = {id(line) for line in tag_edits.mark_created([*lines, *(line for own in lists.values() for line in own)])}
+    for folder, own in lists.items():
+        if not marked.isdisjoint(map(id, own)):
+            label_edits.save(folder, own)
 
 
 def _edits_of(dataset: Any, record: RunRecord) -> list[Line]:
@@ -187,6 +201,8 @@ def merge_chains(dataset: Any, reviews: list[RunRecord]) -> None:
     written = {(line["id"], line["field"], label_edits.version(line["after"])): line for line in lines}
     absorbed, changed = set(), set()
     for line in lines:
+        if id(line) in absorbed:
+            continue
         while earlier := written.get((line["id"], line["field"], label_edits.version(line["before"]))):
             if earlier is line or id(earlier) in absorbed:  # a box had the same label of the same review twice
                 break
@@ -202,3 +218,4 @@ def _absorb(line: Line, earlier: Line) -> None:
     """Makes a line start where an earlier one did; a deletion keeps the box."""
     is_deletion = line["after"] is None and earlier["before"] is not None
     line["before"] = box_edits.with_geometry(earlier["before"], line["before"]) if is_deletion else earlier["before"]
+    line.update({name: earlier[name] for name in (tag_edits.CREATED, tag_edits.PLACE) if name in earlier})

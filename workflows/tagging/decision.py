@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,15 @@ SMOOTHING = 1e-4  # added to probabilities, so that their log-odds are finite
 FALSE_TAGS = 0.02  # P(tagged | absent), where tags are incomplete and nothing shows it
 
 
+class TagCandidates(NamedTuple):
+    """What acceptance of one class chooses from."""
+
+    rows: np.ndarray  # samples without any tags that the class is predicted for [M]
+    scores: np.ndarray  # of these [M]
+    held_out: HeldOut  # samples that it is predicted for [n]
+    expected: np.ndarray  # probability that each of these has the tag, estimated without it [n]
+
+
 @dataclass
 class TagDecision:
     """Suggestions for the tags of all samples."""
@@ -32,6 +42,7 @@ class TagDecision:
     margins: np.ndarray  # lead of the likelier answer over the other, 0 .. 1; NaN where not judged [N, K]
     thresholds: list[Threshold]  # of each class [K]
     held_out: np.ndarray  # held-out samples that a class is predicted for [K]
+    candidates: dict[int, TagCandidates]  # by judged class
 
 
 def decide(tags: Tags, scores: TagScores, held_out: np.ndarray, settings: AutoLabelSettings) -> TagDecision:
@@ -52,16 +63,25 @@ def decide(tags: Tags, scores: TagScores, held_out: np.ndarray, settings: AutoLa
         margins=np.abs(2 * scores.present - 1),
         thresholds=[NOTHING] * shape[1],
         held_out=np.zeros(shape[1], dtype=np.int64),
+        candidates={},
     )
     for k in scores.judged.tolist():
-        _decide_tag(decision, k, tags, scores, held_out, settings)
-    return decision
+        _suggest_tag(decision, k, tags, scores, held_out)
+    return accept(decision, settings)
 
 
-def _decide_tag(
-    decision: TagDecision, k: int, tags: Tags, scores: TagScores, held_out: np.ndarray, settings: AutoLabelSettings
-) -> None:
-    """Fills in the columns of one class."""
+def accept(decision: TagDecision, settings: AutoLabelSettings) -> TagDecision:
+    """The decision with the additions that the target precision of `settings` accepts; all else stays."""
+    accepted, thresholds = np.zeros_like(decision.accepted), [NOTHING] * len(decision.thresholds)
+    for k, own in decision.candidates.items():
+        threshold = choose_threshold(own.scores, own.held_out, own.expected, settings.target_precision, settings.alpha)
+        thresholds[k] = threshold
+        accepted[own.rows[own.scores >= threshold.score], k] = True
+    return replace(decision, accepted=accepted, thresholds=thresholds)
+
+
+def _suggest_tag(decision: TagDecision, k: int, tags: Tags, scores: TagScores, held_out: np.ndarray) -> None:
+    """Fills in the columns of one class, and its candidates."""
     values, present, frequency = tags.values[:, k], scores.present[:, k], float(scores.frequencies[k])
     is_scored = ~np.isnan(present)
     is_known, order = tags.is_known & is_scored, log_odds(present, SMOOTHING)
@@ -73,10 +93,8 @@ def _decide_tag(
     tested = np.flatnonzero(held_out & is_scored & (present >= MIN_PROBABILITY))
     trained = is_known & ~held_out
     expected = calibration.fit(order[trained], is_tagged[trained])(order[tested])
-    samples = HeldOut(order[tested], is_tagged[tested])
-    threshold = choose_threshold(order[is_new], samples, expected, settings.target_precision, settings.alpha)
-    decision.thresholds[k], decision.held_out[k] = threshold, len(tested)
-    decision.accepted[:, k] = is_new & (order >= threshold.score)
+    new, samples = np.flatnonzero(is_new), HeldOut(order[tested], is_tagged[tested])
+    decision.candidates[k], decision.held_out[k] = TagCandidates(new, order[new], samples, expected), len(tested)
 
     hidden = positive_unlabelled.hidden_probability(np.nan_to_num(present), frequency)
     is_hidden = (values == ABSENT) & is_scored & (hidden >= MIN_PROBABILITY) & (not scores.complete)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from ..display.charts import Chart, bars
 from ..display.results import Part
 from ..display.tables import counted, left_out, percent
 from ..labeling.results import AutoLabelResults, Promise
+from ..labeling.targets import TARGETS, row_of
 from ..runs.run import Run
 from .checks import listed, too_few_notes
-from .decision import TagDecision
+from .decision import TagDecision, accept
 from .scores import TagScores
 
 
@@ -79,7 +80,7 @@ def summarise(
         high=max((row.high for row in used), default=1.0),
         rows=_rows(tags, decision),
         members=[],
-        targets=[],
+        targets=target_rows(decision, settings),
         curve=[],
         reliability=[],
         curves=[],
@@ -90,6 +91,17 @@ def summarise(
         removals=removals,
         complete=scores.complete,
     )
+
+
+def target_rows(decision: TagDecision, settings: AutoLabelSettings) -> list[dict[str, Any]]:
+    """A row a target: additions that it accepts, and the least bound of a class."""
+    pool = sum(len(own.rows) for own in decision.candidates.values())
+    rows = []
+    for target in sorted({*TARGETS, settings.target_precision}) if pool and decision.held_out.any() else ():
+        own = accept(decision, replace(settings, target_precision=target))
+        low = min((threshold.low for threshold in own.thresholds if threshold.held_out), default=0.0)
+        rows.append(row_of(target, int(own.accepted.sum()), pool, low, None))
+    return rows
 
 
 def _rows(tags: Tags, decision: TagDecision) -> list[dict[str, Any]]:

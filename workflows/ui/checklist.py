@@ -70,15 +70,14 @@ class Findings:
     check_views: dict[str, str] = field(default_factory=dict)  # of the check, by kind of problem
     targets: list[dict[str, Any]] = field(default_factory=list)  # rows of the newest auto_label
     stopped: int = 0  # runs that were stopped, failed or killed
-    is_pasteable: bool = True  # Polylines are not
+    is_pasteable: bool = True  # or to be augmented; Polylines and tags are not
     to_add: int = 0  # images that would even out the classes
     multiplied: list[str] = field(default_factory=list)  # sentences on undecided mistakes among those
     last: TrainingSet = field(default_factory=TrainingSet)
 
 
 def steps(counts: Overview, findings: Findings) -> list[Step]:
-    """The steps that are left, the next one first; empty where nothing is. Tags are not evened out, nor exported."""
-    of_labels = counts.noun != items.TAG
+    """The steps that are left, the next one first; empty where nothing is. Tags are not evened out."""
     every = [
         _check(findings),
         *_few_labels(counts),
@@ -86,7 +85,8 @@ def steps(counts: Overview, findings: Findings) -> list[Step]:
         *_suggestions(counts, findings),
         _unchecked_labels(counts, findings),
         *_split(counts, findings),
-        *([_uneven(counts, findings), *_export(counts, findings)] if of_labels else []),
+        _uneven(counts, findings),
+        *_export(counts, findings),
         _stopped(findings),
     ]
     return [step for step in every if step]
@@ -186,7 +186,8 @@ def _unchecked_labels(counts: Overview, findings: Findings) -> Step | None:
 
 def _uneven(counts: Overview, findings: Findings) -> Step | None:
     sizes = _sizes(counts)
-    if not (is_uneven(counts) and findings.is_pasteable) or "balance_classes" in findings.done:
+    is_left = is_uneven(counts) and "balance_classes" not in findings.done
+    if not is_left or not findings.is_pasteable:
         return None
     is_of_boxes, several = counts.noun == items.BOX, "boxes" if counts.noun == items.BOX else "images"
     sentence = f"The largest class has {max(sizes) / min(sizes):.0f} times as many {several} as the smallest"
@@ -242,7 +243,8 @@ def _export(counts: Overview, findings: Findings) -> list[Step]:
     again = "export_dataset" in findings.done
     sentence = "The last export lacks what has changed since" if again else "No folder for a training program yet"
     noun = "image" if counts.noun == items.SAMPLE else counts.noun
-    reason = f"{counted(sum(_sizes(counts)), noun)} with their labels, a manifest and a model card."
+    which = "images" if counts.noun == items.TAG else "labels"
+    reason = f"{counted(sum(_sizes(counts)), noun)} with their {which}, a manifest and a model card."
     return [Step(sentence, reason, "Export", operator="export_dataset", params=last.export or {})]
 
 

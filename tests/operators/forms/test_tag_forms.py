@@ -6,7 +6,7 @@ import fiftyone as fo
 import pytest
 from evenset import auto_label
 
-ON_TAGS = ("auto_label", "find_mistakes", "split_dataset")
+ON_TAGS = ("auto_label", "find_mistakes", "split_dataset", "export_dataset")
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_form_offers_tags_and_says_how_many_samples_have_some(app, dataset, op
     assert not any(line["invalid"] for line in lines.values())
 
 
-@pytest.mark.parametrize("operator", ["train_resnet", "train_gcn", "compare_methods", "export_dataset"])
+@pytest.mark.parametrize("operator", ["train_resnet", "train_gcn", "compare_methods"])
 def test_forms_that_need_a_label_a_sample_offer_no_tags(app, dataset, operator):
     choices = app.form(dataset, operator)["label_field"]["view"]["choices"]
     assert [choice["value"] for choice in choices] == ["weather"]
@@ -49,3 +49,12 @@ def test_the_form_of_a_review_counts_suggested_tags_and_takes_no_correction(app,
     assert not any(line["invalid"] for line in lines.values())
     assert lines["field"]["view"]["choices"][0]["label"] == "auto_label · tags"
     assert app.form(dataset, "review_labels", dict(action="correct"))["action"]["invalid"]
+
+
+def test_the_form_of_an_export_marks_formats_that_are_not_for_tags(app, dataset, tmp_path):
+    answers = dict(label_field="ground_truth", folder=str(tmp_path / "out"))
+    line = app.form(dataset, "export_dataset", dict(**answers, format="folders"))["format"]
+    assert line["invalid"] and line["error_message"] == (
+        "Format 'folders' is not for several tags a sample: choose one of json, fiftyone, csv"
+    )
+    assert not app.form(dataset, "export_dataset", answers)["format"]["invalid"]

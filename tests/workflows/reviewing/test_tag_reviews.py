@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import fiftyone as fo
-import numpy as np
 import pytest
 from evenset import delete_run, review_labels
-from evenset.models.settings import AutoLabelSettings
+from evenset.tests.workflows.planted_tags import tags, write_suggestions
 from evenset.workflows.data import label_edits, tag_ids
-from evenset.workflows.data.tags import declare_tags, write_tags
 from evenset.workflows.mistakes.dismissed import dismissed_flags
-from evenset.workflows.runs import lifecycle
 
 TAGS = (["a", "b"], ["b"], [], None, ["a", "b", "c"])
 QUIET = dict(progress=False)
-
-
-def tags(names):
-    return names if names is None else fo.Classifications(classifications=[fo.Classification(label=n) for n in names])
 
 
 @pytest.fixture
@@ -28,22 +21,7 @@ def suggest(make_dataset):
         dataset = make_dataset([f"/nowhere/{i}.png" for i in range(len(TAGS))])
         dataset.add_sample_field("ground_truth", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classifications)
         dataset.set_values("ground_truth", [tags(names) for names in TAGS])
-        method, field = ("find_mistakes", "mistake") if flagged else ("auto_label", "auto_label")
-        inputs = dict(label_field="ground_truth", output_field=field)
-        request = lifecycle.RunRequest(method, settings=(AutoLabelSettings(),), inputs=inputs)
-        own = {"is_issue": True, "mistakenness": 0.9} if flagged else {"status": status}
-        kinds = {"action": fo.StringField, "kind": fo.StringField, **dict.fromkeys(own, fo.StringField)}
-        kinds |= {"is_issue": fo.BooleanField, "mistakenness": fo.FloatField} if flagged else {}
-        with lifecycle.start(dataset, request, **QUIET) as run:
-            declare_tags(run, field, kinds)
-            ids = np.array(dataset.values("id"))
-            columns = {
-                "label": [name for _, name, _ in rows],
-                "action": [action for *_, action in rows],
-                "kind": [f"{'missing' if action == 'add' else 'extra'} tag" for *_, action in rows],
-                **{name: [value] * len(rows) for name, value in own.items()},
-            }
-            write_tags(run, field, ids[[row for row, *_ in rows]], columns)
+        write_suggestions(dataset, rows, flagged, status)
         return dataset
 
     return make
@@ -171,12 +149,40 @@ def test_tags_that_were_edited_since_stay_as_they_are_after_the_undo(suggest):
     assert names_of(dataset) == [["b", "a"], ["b"], [], None, ["a", "b", "c"]]
 
 
-@pytest.mark.slow
-def test_two_reviews_of_one_sample_are_undone_in_either_order(suggest):
-    for order in (0, 1):
-        dataset = suggest([(3, "a", "add"), (3, "b", "add")])
-        keys = [review_labels(dataset, "auto_label", classes=[name], **QUIET).run_key for name in ("a", "b")]
-        delete_run(dataset, keys[order])
-        assert names_of(dataset)[3] == [["b"], ["a"]][order]
-        delete_run(dataset, keys[1 - order])
-        assert names_of(dataset)[3] in (None, [])
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0), (1, 2, 0)])
+def test_reviews_of_one_sample_are_undone_in_any_order(suggest, order):
+    names = ("a", "b", "c")
+    dataset = suggest([(row, name, "add") for row in (2, 3) for name in names])
+    before = documents(dataset, "ground_truth")
+    keys = [review_labels(dataset, "auto_label", classes=[name], **QUIET).run_key for name in names]
+    left = list(names)
+    for place in order:
+        assert not delete_run(dataset, keys[place]).edited
+        left.remove(names[place])
+        assert not left or names_of(dataset)[2:4] == [left, left]
+    assert documents(dataset, "ground_truth") == before and names_of(dataset)[2:4] == [[], None]
+
+
+def test_a_list_that_was_emptied_by_hand_is_empty_after_the_undo_of_later_reviews(suggest):
+    dataset = suggest([(3, "a", "add"), (3, "b", "add")])
+    first = review_labels(dataset, "auto_label", classes=["a"], **QUIET)
+    sample = dataset.match({"filepath": "/nowhere/3.png"}).first()
+    sample.ground_truth = tags([])
+    sample.save()
+    second = review_labels(dataset, "auto_label", classes=["b"], **QUIET)
+    delete_run(dataset, first.run_key)
+    delete_run(dataset, second.run_key)
+    assert names_of(dataset)[3] == []
+
+
+def test_tags_that_two_reviews_added_and_removed_are_as_before_when_all_is_deleted(suggest):
+    dataset = suggest([(3, "a", "add"), (0, "a", "remove")])
+    before = documents(dataset, "ground_truth")
+    review_labels(dataset, "auto_label", status="all", force=True, **QUIET)
+    assert names_of(dataset)[0] == ["b"] and names_of(dataset)[3] == ["a"]
+    write_suggestions(dataset, [(3, "a", "remove"), (0, "a", "add")])
+    review_labels(dataset, "mistake", force=True, **QUIET)
+    assert names_of(dataset)[0] == ["b", "a"] and names_of(dataset)[3] == []
+
+    assert not delete_run(dataset, "all").edited
+    assert documents(dataset, "ground_truth") == before
