@@ -23,6 +23,7 @@ S = TypeVar("S")
 R = TypeVar("R")
 ATTEMPTS = 3  # of a shard
 AHEAD = 2  # shards for each worker that are under way
+CHECK_SECONDS = 1.0  # between two looks for a stop request
 ROOT = Path(__file__).resolve().parents[2]
 NEEDS = "workers needs Ray: pip install 'evenset[cluster]'"
 
@@ -39,11 +40,14 @@ class Executor(NamedTuple):
         return self.workers.isdigit()
 
 
-def results(shards: Sequence[S], function: Callable[[S], R], executor: Executor) -> Iterator[tuple[int, R]]:
+def results(
+    shards: Sequence[S], function: Callable[[S], R], executor: Executor, check: Callable[[], None] = lambda: None
+) -> Iterator[tuple[int, R]]:
     """Yields index and result of each shard as it is done.
 
     Args:
         function: of a module, from a shard to what can be pickled
+        check: is called each second; raising ends the work
 
     Raises:
         ValueError: Ray is missing, no cluster answers, or it does not fit
@@ -60,7 +64,10 @@ def results(shards: Sequence[S], function: Callable[[S], R], executor: Executor)
                 place = waiting.pop()
                 tried[place] += 1
                 under_way[task.remote(shards[place])] = place
-            done, _ = ray.wait(list(under_way), num_returns=1)
+            done, _ = ray.wait(list(under_way), num_returns=1, timeout=CHECK_SECONDS)
+            if not done:
+                check()
+                continue
             place = under_way.pop(done[0])
             try:
                 result = ray.get(done[0])
