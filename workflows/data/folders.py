@@ -29,9 +29,9 @@ def root() -> Path:
         return Path(fo.config.default_dataset_dir) / "evenset"
     folder = Path(value).expanduser()
     if not folder.is_absolute():
-        raise InvalidInput(f"{VARIABLE} is {value!r}: it has to be an absolute path")
+        raise InvalidInput(f"EVENSET_DIR is {value!r}: it has to be an absolute path")
     if not is_folder(folder):
-        raise InvalidInput(f"{VARIABLE} is {value!r}, which is not a folder: mount or make it, or unset the variable")
+        raise InvalidInput(f"EVENSET_DIR is {value!r}, which is not a folder: mount or make it, or unset the variable")
     return folder
 
 
@@ -39,7 +39,7 @@ def require_writable_root() -> None:
     """Raises ValueError where EVENSET_DIR names no folder that this user can write."""
     folder = root()
     if os.environ.get(VARIABLE) and not os.access(folder, os.W_OK | os.X_OK):
-        raise InvalidInput(f"{VARIABLE} is {str(folder)!r}, which this user cannot write: change its rights or mount")
+        raise InvalidInput(f"EVENSET_DIR is {str(folder)!r}, which this user cannot write: change its rights or mount")
 
 
 def dataset_folder(dataset: Any) -> Path:

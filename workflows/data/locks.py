@@ -200,7 +200,7 @@ def _is_stale(row: dict[str, Any]) -> bool:
 
 
 def _owner(row: dict[str, Any]) -> Owner:
-    return Owner(*(row[name] for name in Owner._fields))
+    return Owner(row["host"], row["machine"], row["pid"], row["born"])
 
 
 def _rows(condition: dict[str, Any]) -> list[dict[str, Any]]:
