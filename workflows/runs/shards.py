@@ -53,11 +53,10 @@ def results(
         ValueError: Ray is missing, no cluster answers, or it does not fit
         RunError: a shard failed three times; the others are done
     """
-    with _cluster(executor) as ray:
+    with _cluster(executor) as ray, _tasks_of(ray) as under_way:
         options: dict[str, Any] = dict(max_retries=ATTEMPTS - 1, num_gpus=int(executor.needs_gpu))
         task = ray.remote(**options)(function)
         waiting, tried, failed = list(range(len(shards)))[::-1], [0] * len(shards), {}
-        under_way: dict[Any, int] = {}
         room = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
         while waiting or under_way:
             while waiting and len(under_way) < room:
@@ -82,6 +81,17 @@ def results(
         raise RunError(
             f"{counted(len(failed), 'shard')} of {len(shards):,} failed {ATTEMPTS} times: {next(iter(failed.values()))}"
         )
+
+
+@contextlib.contextmanager
+def _tasks_of(ray: Any) -> Iterator[dict[Any, int]]:
+    """Tasks with the index of their shard; those that are left are cancelled, also on a cluster that goes on."""
+    tasks: dict[Any, int] = {}
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            ray.cancel(task, force=True)
 
 
 def _reason(error: Any) -> str:
