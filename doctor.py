@@ -150,6 +150,7 @@ def _disks() -> Iterator[Check]:
     from huggingface_hub import constants
 
     from .models.encoders.weights import torch_file
+    from .workflows.data import folders as places
 
     folders = {
         "datasets": Path(fo.config.default_dataset_dir),
@@ -159,6 +160,11 @@ def _disks() -> Iterator[Check]:
     }
     for name, folder in folders.items():
         yield _disk(name, folder, needs_space=name != "plugins")
+    if os.environ.get(places.VARIABLE):
+        try:
+            yield _disk(places.VARIABLE, places.root(), needs_space=True)
+        except ValueError as error:
+            yield Check(places.VARIABLE, str(error), "name a folder that all machines share")
 
 
 def _disk(name: str, folder: Path, needs_space: bool) -> Check:

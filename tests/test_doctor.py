@@ -62,6 +62,16 @@ def test_a_full_or_closed_disk_is_a_trouble(monkeypatch, tmp_path):
     assert doctor._disk("plugins", tmp_path, needs_space=False).state == "ok"
 
 
+def test_the_folder_of_runs_is_looked_at_where_it_is_named(checks, monkeypatch, tmp_path):
+    assert "EVENSET_DIR" not in checks(doctor._disks)
+    monkeypatch.setenv("EVENSET_DIR", str(tmp_path))
+    assert checks(doctor._disks)["EVENSET_DIR"].text.startswith(str(tmp_path))
+
+    monkeypatch.setenv("EVENSET_DIR", str(tmp_path / "none"))
+    missing = checks(doctor._disks)["EVENSET_DIR"]
+    assert "which is not a folder" in missing.text and missing.remedy == "name a folder that all machines share"
+
+
 def test_weights_that_are_there_are_named(checks, monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert "resnet18" not in checks(doctor._weights)["weights"].text

@@ -79,7 +79,7 @@ def _delete(dataset: Any, run_key: str) -> DeletedRun:
     with contextlib.ExitStack() as stack:
         reviewed = record.label_field if record.method == "review_labels" else None
         for name in filter(None, (run_key, *ownership.fields_of(dataset, record), reviewed)):
-            stack.enter_context(locks.lock_field(dataset, name))
+            stack.enter_context(locks.lock_field(dataset, name, run="delete_run"))
         stack.enter_context(lookup.slice_of(dataset, run_key))
         undone = undo_writes(dataset, record)
         record.state, record.error = "stopped", STOPPED
@@ -89,6 +89,7 @@ def _delete(dataset: Any, run_key: str) -> DeletedRun:
         undone.left += _delete_files(dataset, record)
         dataset.delete_run(run_key)  # last, as the record names the rest
     locks.clear_locks(dataset)
+    folders.remove_if_empty(folders.dataset_folder(dataset))
     records.notify_panels(dataset)
     return undone
 

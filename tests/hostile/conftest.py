@@ -149,7 +149,7 @@ def look(dataset: Any) -> dict[str, Any]:
     folder = Path(fo.config.default_dataset_dir) / "evenset" / str(dataset._doc.id)
     tidy = Tidy(dataset, folder)
     views = {name: dataset.load_saved_view(name)._serialize(include_uuids=False) for name in dataset.list_saved_views()}
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.parent.name != "locks"]
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return {
         "schema": {
             name: tidy(f"{field} {field.description}") for name, field in dataset.get_field_schema(flat=True).items()

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ...models.errors import DatabaseUnavailable, RunError
-from .internals import dataset_id, document
+from .internals import database, dataset_id, document
+from .locks import COLLECTION, require_held
 
 T = TypeVar("T")
 TRIES = 5  # write attempts before a database counts as unusable
@@ -24,9 +25,11 @@ def write_durably(dataset: Any, write: Callable[[], T]) -> T:
 
     Raises:
         DatasetDeleted: the dataset was deleted
+        LockLost: another process took a lock of this thread
         ConnectionError: the database was restarted on every attempt
     """
     for _ in range(TRIES):
+        require_held(dataset)
         server = _server_process()
         result = write()
         _wait_for_journal(dataset)
@@ -56,32 +59,32 @@ def is_deleted(dataset: Any) -> bool:
 
 def _row(dataset: Any) -> Any:
     """Id and name of the dataset in the database; None where it was deleted."""
-    return None if dataset.deleted else _database().datasets.find_one({"_id": dataset_id(dataset)}, ["name"])
+    return None if dataset.deleted else database().datasets.find_one({"_id": dataset_id(dataset)}, ["name"])
 
 
 def dataset_ids() -> set[str]:
-    return {str(row["_id"]) for row in _database().datasets.find({}, ["_id"])}
+    return {str(row["_id"]) for row in database().datasets.find({}, ["_id"])}
 
 
 def database_id() -> str:
     """Identifies FiftyOne's database, whatever its address."""
-    return str(_database().config.find_one({}, ["_id"])["_id"])
+    return str(database().config.find_one({}, ["_id"])["_id"])
 
 
 def drop_leftovers(dataset: Any) -> None:
     """Removes what other processes wrote for a dataset after it was deleted."""
-    database = _database()
-    database.execution_store.delete_many({"dataset_id": dataset_id(dataset)})
+    database().execution_store.delete_many({"dataset_id": dataset_id(dataset)})
     for name in ("runs", "views"):
-        database[name].delete_many({"_dataset_id": dataset_id(dataset)})
-    database.drop_collection(document(dataset).sample_collection_name)
+        database()[name].delete_many({"_dataset_id": dataset_id(dataset)})
+    database()[COLLECTION].delete_many({"dataset": str(dataset_id(dataset))})
+    database().drop_collection(document(dataset).sample_collection_name)
 
 
 def _wait_for_journal(dataset: Any) -> None:
     """Writes with acknowledgement by the journal, which covers all earlier writes."""
     from pymongo import WriteConcern
 
-    journaled = _database().datasets.with_options(write_concern=WriteConcern(j=True))
+    journaled = database().datasets.with_options(write_concern=WriteConcern(j=True))
     touch = {"$currentDate": {"last_modified_at": True}}
     if not journaled.update_one({"_id": dataset_id(dataset)}, touch).matched_count:
         raise DatasetDeleted(f"the dataset {dataset.name!r} was deleted: its runs went with it")
@@ -89,10 +92,4 @@ def _wait_for_journal(dataset: Any) -> None:
 
 def _server_process() -> Any:
     """Id of the database's process, which changes with each start."""
-    return _database().client.admin.command("hello").get("topologyVersion", {}).get("processId")
-
-
-def _database() -> Any:
-    import fiftyone.core.odm as foo
-
-    return foo.get_db_conn()
+    return database().client.admin.command("hello").get("topologyVersion", {}).get("processId")

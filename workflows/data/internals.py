@@ -8,6 +8,13 @@ from typing import Any
 from bson import json_util
 
 
+def database() -> Any:
+    """FiftyOne's database."""
+    import fiftyone.core.odm as foo
+
+    return foo.get_db_conn()
+
+
 def root_dataset(samples: Any) -> Any:
     """The dataset of a view, or the dataset itself."""
     return samples._root_dataset

@@ -18,6 +18,7 @@ from .box_edits import BOX
 from .box_kinds import KIND, BoxKind
 from .fields import DB_BATCH
 from .internals import aggregate, reload_samples, sample_collection
+from .locks import require_held
 from .provenance import RUN
 from .writer import Writer
 
@@ -171,6 +172,7 @@ def update(dataset: Any, edits: dict[str, list[Line]], *, expected: Side, new: S
 
     if not edits:
         return set()
+    require_held(dataset)
     updates = [_update(dataset, lines, expected, new) for lines in sorted(edits.values(), key=_place)]
     collection = sample_collection(dataset).with_options(write_concern=WriteConcern(w=1, j=True))
     inserts = any("place" in line for lines in edits.values() for line in lines)

@@ -5,7 +5,7 @@
  2  folds        stratified; near-duplicates and groups in one fold  folds.draw
  3  predict      each fold by tuned regressions and label            planting.predict
                  propagation on the graph of all samples;
-                 on images also by a ResNet trained on the others,   out_of_fold.from_images
+                 on images also by a ResNet trained on the others,   fold_models.train_networks
                  averaged with its mean over epochs
  4  graph        k nearest neighbours of each sample                 models.graphs.nearest_neighbours.build
  5  average      with many labels, over the neighbours' predictions  models.quality.label_errors.average

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ...models import splits
-from ...models.classifiers import linear
 from ...models.classifiers.tuned_regression import is_learnable
 from ...models.confidence import ensemble
 from ...models.errors import InvalidInput
-from ...models.files import save_arrays
 from ...models.graphs.nearest_neighbours import Graph
-from ...models.probabilities import softmax
 from ...models.quality import label_errors
 from ...models.quality.planted_errors import Planted
-from ...models.settings import GraphSettings, ResNetSettings
-from ...models.training_loops import TrainingReport
+from ...models.settings import GraphSettings
 from ..data.labels import Labels
-from ..runs import cached_arrays
 from ..runs.run import Run
-from ..training import image_survey, resnet
+from ..training import image_survey
 from ..training.embedding_source import EmbeddingSource, read_or_compute, unlabelled_vectors
 from ..training.ensemble import HALF_WEIGHT_LABELS
 from ..training.image_features import extract_features
-from ..training.partition import Draw, Split, set_aside
+from ..training.partition import Split
 from ..training.training_set import TrainingSet
+from . import fold_models, planting
 from . import folds as cross_validation
-from . import planting
 from .config import MistakeConfig
 
-PREDICT_BATCH = 64
 # with more labels, a regression averaged over neighbours finds more, and no errors are planted: average precision .904
 # against .882 (confusable) and .417 against .354 (a weak model's errors) with 20,000 labels of Fashion-MNIST
 MAX_FEW_LABELS = 5_000
@@ -93,7 +85,8 @@ def from_images(run: Run, labels: Labels, config: MistakeConfig, trains_resnets:
     has_few, margins, rounds = len(readable) <= MAX_FEW_LABELS, np.full(len(labels.ids), np.nan), list[Planted]()
     if trains_resnets or not has_few:
         data = TrainingSet(labels, config.images, stats, np.where(folds >= 0, Split.TRAIN, Split.NONE))
-        by_fold = np.stack([*_train_folds(run, data, folds, config.resnet, margins)])[:, readable]
+        by_fold, margins = fold_models.train_networks(run, data, folds, config)
+        by_fold = by_fold[:, readable]
         single = by_fold[judged.folds, np.arange(len(readable))]
         probabilities = single if has_few else label_errors.average(by_fold, judged.folds, graph.neighbours)
     if has_few:
@@ -158,66 +151,16 @@ def _by_regression(
     """
     from ...models.graphs import nearest_neighbours
 
-    folds, count = judged.folds, int(judged.folds.max()) + 1
+    folds = judged.folds
 
     def compute() -> dict[str, np.ndarray]:
         reduced = np.nan_to_num(nearest_neighbours.prepare(vectors, config.graph))  # NaN where all are zero
-        by_fold = []
-        for fold in range(count):
-            run.report("training the regressions", fold, count)
-            train = folds != fold
-            model = linear.train(reduced[train], judged.class_ids[train], len(judged.names), config.mistakes.seed)
-            by_fold.append(softmax(linear.predict(model, reduced)).astype(np.float32))
-        run.report("training the regressions", count, count)
-        single = np.stack(by_fold)[folds, np.arange(len(folds))]
-        return {"single": single, "probabilities": label_errors.average(np.stack(by_fold), folds, graph.neighbours)}
+        by_fold = fold_models.train_regressions(run, reduced, judged, config)
+        single = by_fold[folds, np.arange(len(folds))]
+        return {"single": single, "probabilities": label_errors.average(by_fold, folds, graph.neighbours)}
 
     kept = run.cached_arrays("by_regression", compute, judged.ids, ("single", "probabilities"))
     return kept["single"], kept["probabilities"]
-
-
-def _train_folds(
-    run: Run, data: TrainingSet, folds: np.ndarray, settings: ResNetSettings, margins: np.ndarray
-) -> Iterator[np.ndarray]:
-    """Probabilities of every sample by the ResNet without each fold, [N, K] each; fills in `margins` [N]."""
-    for fold in range(folds.max() + 1):
-        rows = np.flatnonzero(folds == fold)
-        probabilities, margins[rows] = _train_fold(run.subrun(f"fold {fold + 1}"), data, rows, settings)
-        yield probabilities
-
-
-def _train_fold(
-    run: Run, data: TrainingSet, fold: np.ndarray, settings: ResNetSettings
-) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities of every sample by a ResNet that has not seen the fold [N, K], and the fold's margins [n].
-
-    The fold's own probabilities are half the mean over epochs: wrong labels are learned late, or never.
-
-    Args:
-        fold: indices of the fold's samples [n]
-    """
-    labels, split_ids = data.labels, data.split_ids.copy()
-    split_ids[fold] = Split.HELD_OUT
-    groups = splits.join(data.stats.groups, labels.groups)
-    set_aside(split_ids, Split.VALIDATION, labels, groups, Draw(settings.validation_fraction, settings.seed))
-    data = replace(data, split_ids=split_ids)
-    images, path = data.open_images(), run.folder / "epochs.npz"
-
-    def watch(model: Any, step: TrainingReport) -> None:
-        from ...models.classifiers.resnet_prediction import predict
-
-        total, last = _read_epochs(path, labels.ids[fold])
-        if step.number > last:  # a resumed training repeats some
-            scores = predict(model, images.batches(PREDICT_BATCH, fold), settings)
-            logits = np.concatenate([logits for _, logits, _ in scores]) + model.prior.cpu().numpy()
-            save_arrays(path, ids=labels.ids[fold], total=total + softmax(logits), last=step.number)
-
-    fitted = resnet.fit(run, data, settings, watch)
-    probabilities = softmax(np.nan_to_num(fitted.logits) + fitted.log_prior)
-    total, _ = _read_epochs(path, labels.ids[fold])
-    mean = total / total.sum(axis=1, keepdims=True)
-    probabilities[fold] = (probabilities[fold] + mean) / 2
-    return probabilities, margin(mean, labels.class_ids[fold])
 
 
 def _with_resnet(members: np.ndarray, resnet_probabilities: np.ndarray, judged: planting.Judged) -> np.ndarray:
@@ -228,16 +171,6 @@ def _with_resnet(members: np.ndarray, resnet_probabilities: np.ndarray, judged: 
     learnable = is_learnable(judged.class_ids, judged.folds)
     weights = ensemble.weigh(scores[:, learnable], judged.class_ids[learnable], defaults)
     return np.asarray(np.exp(ensemble.combine(scores, weights)))
-
-
-def _read_epochs(path: Path, ids: np.ndarray) -> tuple[np.ndarray, int]:
-    """Sum of the fold's probabilities over the epochs so far [n, K], and the last epoch."""
-    kept = cached_arrays.read(path)
-    if kept is None:
-        return np.zeros((1, 1)), 0
-    kept = cached_arrays.select(kept, ids, ("total",))
-    assert kept is not None  # a fold loses samples, and gets none
-    return kept["total"], int(kept["last"])
 
 
 def _limit_neighbours(settings: GraphSettings, labels: np.ndarray) -> GraphSettings:
@@ -273,11 +206,3 @@ def _without_unlearned(labels: Labels, predictions: FoldPredictions, rounds: lis
         unjudged=predictions.rows[~is_learned],
         rounds=rounds,
     )
-
-
-def margin(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Lead of the label over the likeliest other class, -1 .. 1 [n]."""
-    rows = np.arange(len(labels))
-    others = probabilities.copy()
-    others[rows, labels] = -1
-    return np.asarray(probabilities[rows, labels] - others.max(axis=1))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...models.errors import InvalidInput
-from ..data.folders import dataset_folder
+from ..data.folders import dataset_folder, remove_if_empty
 from . import records
 
 JobState = Literal["starting", "running", "done", "stopped", "failed"]
@@ -98,5 +98,5 @@ def remove_log(path: Path) -> None:
     """Deletes a log, and the folders that become empty."""
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
-        for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
-            folder.rmdir()
+        path.parent.rmdir()
+        remove_if_empty(path.parent.parent)

@@ -21,16 +21,15 @@ from ...models.files import aside, clear, clear_parts, write_text
 from ...models.settings import Settings
 from ..data import durable_writes
 from ..data.durable_writes import DatasetDeleted, database_id, refresh, write_durably
-from ..data.folders import ORIGIN, SAMPLES, dataset_folder
+from ..data.folders import ORIGIN, SAMPLES, dataset_folder, make_run_folder, remove_if_empty, require_writable_root
 from ..data.internals import dataset_id, root_dataset
-from ..data.locks import lock_field
+from ..data.locks import LockLost, lock_field, require_held
 from ..display.progress_bar import Progress, bar, close_bar
 from . import shown_files, undo
 from .records import RunRecord, State, keys, read_stored, store, versions
 from .run import Run, RunStopped
 from .run_files import ids_of_run
 
-POLL_SECONDS = 3  # a query whether a run is alive holds its lock for an instant
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -55,16 +54,18 @@ def start(
 
     Raises:
         ValueError: a field exists, another run writes it at this moment, or the dataset was deleted
+        LockLost: another process took a lock of the run, as this one was suspended for longer than its lease
         ConnectionError: the database went away; a resume or deletion of the run removes what was half written
         OSError: the disk is full
     """
     dataset = root_dataset(samples)
+    require_writable_root()
     with contextlib.ExitStack() as stack:
         for name in request.fields:
-            stack.enter_context(lock_field(dataset, name))
+            stack.enter_context(lock_field(dataset, name, run=resume or request.method))
         refresh(dataset)
         if resume:
-            stack.enter_context(lock_field(dataset, resume, POLL_SECONDS))
+            stack.enter_context(lock_field(dataset, resume, run=request.method))
             run = _resume(dataset, resume, bar(progress))
             undo.undo_writes(dataset, run.record)  # what a kill left half written
         for name in request.fields:
@@ -98,6 +99,9 @@ def _guarded(run: Run) -> Iterator[None]:
         trouble = _trouble(run, error)
         if isinstance(trouble, ConnectionError):
             raise trouble from error  # nothing more can be written
+        if isinstance(error, LockLost):
+            raise  # another process may resume or delete the run
+        require_held(dataset)
         with contextlib.suppress(ValueError):  # another run writes there: a resume or deletion tries again
             undo.undo_writes(dataset, run.record)
         stopped = isinstance(error, (RunStopped, KeyboardInterrupt, GeneratorExit))
@@ -173,7 +177,7 @@ def _register(stack: contextlib.ExitStack, samples: Any, request: RunRequest, pr
     with lock_field(dataset, "the next run's key", wait_seconds=30):
         refresh(dataset)  # another process may have taken a key
         key = _next_key(dataset, request.method)
-        stack.enter_context(lock_field(dataset, key, POLL_SECONDS))  # first: without a lock it counts as dead
+        stack.enter_context(lock_field(dataset, key, run=request.method))  # first: without a lock it counts as dead
         record = RunRecord(
             key=key,
             method=request.method,
@@ -210,12 +214,13 @@ def _make_folder(run: Run, ids: np.ndarray) -> None:
     """
     clear(run.folder)  # of a run that was killed without a record
     try:
-        run.folder.mkdir(parents=True)
+        make_run_folder(run.folder)
         with aside(run.folder / SAMPLES) as part, part.open("wb") as file:
             np.save(file, ids)
         write_text(run.folder / ORIGIN, json.dumps(dict(database=database_id(), dataset=run.dataset.name)))
     except OSError as error:
         shutil.rmtree(run.folder, ignore_errors=True)
+        remove_if_empty(dataset_folder(run.dataset))
         if error.errno in FULL:
             raise OSError(f"the disk of {run.folder} is full: make room, and start again") from error
         raise

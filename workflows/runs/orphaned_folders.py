@@ -10,7 +10,7 @@ from typing import Any
 from ...models.files import clear
 from ...models.regular_files import regular
 from ..data import durable_writes, locks
-from ..data.folders import ORIGIN
+from ..data.folders import ORIGIN, root
 from ..display.charts import Chart, bars
 from ..display.results import Part, Results
 from ..display.tables import counted
@@ -47,10 +47,8 @@ def clean(yes: bool = False, unknown: bool = False) -> CleanResults:
         yes: delete them
         unknown: also those that do not name their database
     """
-    import fiftyone as fo
-
-    root, dataset_ids = Path(fo.config.default_dataset_dir) / "evenset", durable_writes.dataset_ids()
-    folders = [folder for folder in sorted(root.glob("*")) if folder.is_dir() and folder.name not in dataset_ids]
+    dataset_ids = durable_writes.dataset_ids()
+    folders = [folder for folder in sorted(root().glob("*")) if folder.is_dir() and folder.name not in dataset_ids]
     deletable = () if not yes else (GONE, UNKNOWN) if unknown else (GONE,)
     return CleanResults([_row(folder, deletable) for folder in folders])
 
@@ -73,7 +71,7 @@ def _row(folder: Path, deletable: tuple[str, ...]) -> dict[str, Any]:
 def _state(folder: Path, databases: set[str]) -> str:
     if databases - {durable_writes.database_id()}:
         return OTHER
-    if any(map(locks.is_locked, (folder / locks.LOCKS).glob("*"))):
+    if locks.is_in_use(folder.name):
         return BUSY
     name = shown_files.shown_by(folder)
     return f"shown by {name!r}" if name else GONE if databases else UNKNOWN

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import socket
 import time
 from dataclasses import dataclass, field, fields
 from importlib import metadata
@@ -11,7 +10,6 @@ from typing import Any, Literal, get_args
 
 from ...models.errors import InvalidInput
 from ..data.durable_writes import write_durably
-from ..data.folders import run_folder
 from ..data.internals import dataset_id, document
 from ..data.locks import is_free
 
@@ -67,7 +65,7 @@ def read_record(dataset: Any, key: str) -> RunRecord:
         names = ", ".join(ours[:-6:-1]) or "none"
         raise InvalidInput(f"{dataset.name!r} has no run {key!r} of Evenset: it has {names}{more}")
     record = read_stored(dataset, key)
-    if record.state == "running" and is_free(dataset, key) and not _is_elsewhere(dataset, record):
+    if record.state == "running" and is_free(dataset, key):
         dataset.reload()
         record = read_stored(dataset, key)  # it may have ended since
         if record.state == "running":
@@ -109,11 +107,6 @@ def _complete(key: str, values: dict[str, Any]) -> RunRecord:
     values["writes"] = {kind: names for kind, names in writes.items() if f"writes.{kind}" not in wrong}
     error = f"its record was edited or damaged, and has no usable {', '.join(wrong)}: delete it (evenset.delete_run)"
     return RunRecord(key, **{**values, "method": method, "state": "broken", "error": error})
-
-
-def _is_elsewhere(dataset: Any, record: RunRecord) -> bool:
-    """Whether it runs on another machine that shares the database but no files, and so no locks."""
-    return record.host not in (None, socket.gethostname()) and not run_folder(dataset, record.key).exists()
 
 
 def save_record(dataset: Any, record: RunRecord) -> None:

@@ -21,6 +21,7 @@ from ...models.training_loops import TrainingReport
 from ..data import durable_writes
 from ..data.durable_writes import DatasetDeleted, write_durably
 from ..data.folders import run_folder
+from ..data.locks import require_held
 from ..display.progress_bar import Progress
 from ..display.results import RunResults
 from ..display.tables import counted
@@ -126,7 +127,12 @@ class Run:
         self.show(title, 0, 1)
 
     def show(self, phase: str, done: int, total: int, note: str = "") -> None:
-        """Writes the live state for the panels."""
+        """Writes the live state for the panels.
+
+        Raises:
+            LockLost: another process took the run
+        """
+        require_held(self.dataset)
         live = dict(state="running", phase=phase, done=done, total=total, note=note, updated=time.time())
         process = dict(since=self.pace.since, pace=self.pace.live(), pid=os.getpid(), host=socket.gethostname())
         store(self.dataset).set(f"live:{self.key}", {**live, **process})
@@ -190,7 +196,13 @@ class Run:
         rows: tuple[str, ...] = (),
     ) -> Arrays:
         """Computes arrays once a run: a resumed run reads them (see `cached_arrays.load_or_compute`)."""
-        return load_or_compute(self.folder / f"{name}.npz", compute, ids, rows)
+
+        def compute_held() -> Arrays:
+            arrays = compute()
+            require_held(self.dataset)  # the file may be another process's by now
+            return arrays
+
+        return load_or_compute(self.folder / f"{name}.npz", compute_held, ids, rows)
 
     def finish(self, results: R) -> R:
         """Saves `results` to the record, and returns them as `load_results` will."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
 from ...models.errors import InvalidInput
 from ...models.regular_files import regular
-from ..data.folders import SAMPLES, dataset_folder, run_folder
+from ..data.folders import SAMPLES, VARIABLE, dataset_folder, run_folder
 from ..data.internals import dataset_id
 from .records import RunRecord, read_stored
 
@@ -43,6 +44,8 @@ def files_of(dataset: Any, record: RunRecord) -> Path:
 def why_gone(dataset: Any, record: RunRecord) -> str:
     """Why a run's folder lacks its files, as a clause."""
     if not is_foreign(dataset, record):
+        if record.host not in (None, socket.gethostname()):
+            return f"the files of {record.key} are not on this machine: it ran on {record.host} (see {VARIABLE})"
         unless = "" if record.dataset else ", or belong to another dataset if this is a clone or an import"
         return f"the files of {record.key} were deleted by hand{unless}"
     origin = _origin(record)

@@ -23,6 +23,7 @@ S = TypeVar("S")
 R = TypeVar("R")
 ATTEMPTS = 3  # of a shard
 AHEAD = 2  # shards for each worker that are under way
+CHECK_SECONDS = 1.0  # between two looks for a stop request
 ROOT = Path(__file__).resolve().parents[2]
 NEEDS = "workers needs Ray: pip install 'evenset[cluster]'"
 
@@ -39,28 +40,33 @@ class Executor(NamedTuple):
         return self.workers.isdigit()
 
 
-def results(shards: Sequence[S], function: Callable[[S], R], executor: Executor) -> Iterator[tuple[int, R]]:
+def results(
+    shards: Sequence[S], function: Callable[[S], R], executor: Executor, check: Callable[[], None] = lambda: None
+) -> Iterator[tuple[int, R]]:
     """Yields index and result of each shard as it is done.
 
     Args:
         function: of a module, from a shard to what can be pickled
+        check: is called each second; raising ends the work
 
     Raises:
         ValueError: Ray is missing, no cluster answers, or it does not fit
         RunError: a shard failed three times; the others are done
     """
-    with _cluster(executor) as ray:
+    with _cluster(executor) as ray, _tasks_of(ray) as under_way:
         options: dict[str, Any] = dict(max_retries=ATTEMPTS - 1, num_gpus=int(executor.needs_gpu))
         task = ray.remote(**options)(function)
         waiting, tried, failed = list(range(len(shards)))[::-1], [0] * len(shards), {}
-        under_way: dict[Any, int] = {}
         room = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
         while waiting or under_way:
             while waiting and len(under_way) < room:
                 place = waiting.pop()
                 tried[place] += 1
                 under_way[task.remote(shards[place])] = place
-            done, _ = ray.wait(list(under_way), num_returns=1)
+            done, _ = ray.wait(list(under_way), num_returns=1, timeout=CHECK_SECONDS)
+            if not done:
+                check()
+                continue
             place = under_way.pop(done[0])
             try:
                 result = ray.get(done[0])
@@ -75,6 +81,17 @@ def results(shards: Sequence[S], function: Callable[[S], R], executor: Executor)
         raise RunError(
             f"{counted(len(failed), 'shard')} of {len(shards):,} failed {ATTEMPTS} times: {next(iter(failed.values()))}"
         )
+
+
+@contextlib.contextmanager
+def _tasks_of(ray: Any) -> Iterator[dict[Any, int]]:
+    """Tasks with the index of their shard; those that are left are cancelled, also on a cluster that goes on."""
+    tasks: dict[Any, int] = {}
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            ray.cancel(task, force=True)
 
 
 def _reason(error: Any) -> str:

@@ -22,13 +22,13 @@ from ..data import durable_writes
 from ..data.durable_writes import DatasetDeleted
 from ..data.folders import run_folder
 from ..data.internals import root_dataset, serialized, view_from
+from ..data.owners import birth, is_alive
 from . import jobs, lifecycle, records, run
 from .jobs import Job
 from .lookup import sdk_function
 
 ROOT = Path(__file__).parents[2]  # the plugin's folder: Python runs it, by its __main__.py
 START_SECONDS = 60  # a starting worker must have a process id within this time
-CLOCK_SECONDS = 600  # tolerated shift of a process's birth, which moves with the clock; ids are reused later than this
 UNHEARD_SECONDS = 600  # a worker of another machine must have begun a run within this time
 NOT_FOR_WORKERS = (  # set by FiftyOne for its own child processes: with them, a worker would lose the database
     "FIFTYONE_DISABLE_SERVICES",
@@ -198,27 +198,16 @@ class Process(NamedTuple):
 
 
 def process_of(pid: int) -> Process:
-    import psutil
-
-    born = 0.0
-    with contextlib.suppress(psutil.Error):
-        born = psutil.Process(pid).create_time()
-    return Process(pid, born, socket.gethostname())
+    return Process(pid, birth(pid), socket.gethostname())
 
 
 def _is_alive(dataset: Any, job: Job) -> bool:
-    import psutil
-
     age = time.time() - job.started
     if job.host != socket.gethostname():  # another machine, or a container that was created again
         return _state_of_run(dataset, job) == "running" if job.run_key else age < UNHEARD_SECONDS
     if job.pid is None:
         return age < START_SECONDS
-    try:
-        process = psutil.Process(job.pid)
-        return bool(abs(process.create_time() - job.born) < CLOCK_SECONDS and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
+    return is_alive(job.pid, job.born)
 
 
 def _state_of_run(dataset: Any, job: Job) -> str | None:

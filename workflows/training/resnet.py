@@ -79,7 +79,7 @@ def fit(
     from ...models.classifiers import resnet, resnet_prediction, resnet_training
 
     names, stats, images = data.labels.names, data.stats, data.open_images()
-    model = resnet.build(len(names), stats.channels, stats.size_px, stats.mean, stats.std, settings)
+    model = _build(data, settings)
     precision = run.remember("precision", lambda: resnet_prediction.choose_precision(model, settings))
     settings = replace(settings, precision=precision, flips=stats.flips(settings.flips))
     path = run.folder / "checkpoint.safetensors"
@@ -106,6 +106,20 @@ def fit(
     model, _ = resnet.load(path)
     logits, embeddings, errors = predict(run, data.labels, model, images, settings)
     return Fitted(logits, embeddings, model.prior.numpy(), errors, run.curves, precision, images)
+
+
+def _build(data: TrainingSet, settings: ResNetSettings) -> Any:
+    from ...models.classifiers import resnet
+
+    stats = data.stats
+    return resnet.build(len(data.labels.names), stats.channels, stats.size_px, stats.mean, stats.std, settings)
+
+
+def precision_once(run: Run, data: TrainingSet, settings: ResNetSettings) -> str:
+    """The precision that is quicker on this machine; measured once a run."""
+    from ...models.classifiers.resnet_prediction import choose_precision
+
+    return str(run.remember("precision", lambda: choose_precision(_build(data, settings), settings)))
 
 
 def _train_along(

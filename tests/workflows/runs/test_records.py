@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 from evenset import auto_label, load_results
+from evenset.workflows.data import locks
 from evenset.workflows.data.folders import run_folder
 from evenset.workflows.runs import records
 
@@ -31,17 +32,17 @@ def test_the_record_says_what_was_done_with_what(clusters):
     assert (run_folder(dataset, results.run_key) / "checkpoint.safetensors").exists()
 
 
-def test_a_run_of_a_machine_that_shares_no_files_is_not_taken_for_dead(clusters):
+def test_a_run_of_another_machine_is_known_by_its_lock_whether_files_are_shared_or_not(clusters):
     dataset = clusters(60, 30)
     key = label(dataset).run_key
-    config = records.read_record(dataset, key)
-    records.save_record(dataset, dataclasses.replace(config, state="running", host="another machine"))
-    assert records.read_record(dataset, key).state == "stopped"  # its files are here, and no process holds them
-
+    record = records.read_record(dataset, key)
+    records.save_record(dataset, dataclasses.replace(record, state="running", host="another machine"))
     shutil.rmtree(run_folder(dataset, key))
+    assert records.read_record(dataset, key).state == "stopped"  # no process holds it
 
-    assert records.read_record(dataset, key).state == "running"
-    records.save_record(dataset, config)
+    with locks.lock_field(dataset, key):
+        assert records.read_record(dataset, key).state == "running"
+    records.save_record(dataset, record)
 
 
 def test_of_many_runs_the_newest_are_named(make_dataset):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,25 @@ def fail_on_three(work):
 @pytest.mark.slow
 def test_every_shard_is_done_once_and_processes_end():
     assert sorted(shards.results(list(range(7)), square, TWO)) == [(i, i**2) for i in range(7)]
+    import ray
+
+    assert not ray.is_initialized()
+
+
+def sleep_for_long(_):
+    time.sleep(3600)
+
+
+@pytest.mark.slow
+def test_a_stop_does_not_wait_for_a_shard():
+    began = time.monotonic()
+
+    def stop():
+        raise RunError("it was stopped")
+
+    with pytest.raises(RunError, match="it was stopped"):
+        list(shards.results([1, 2, 3], sleep_for_long, TWO, stop))
+    assert time.monotonic() - began < 600
     import ray
 
     assert not ray.is_initialized()

@@ -1,0 +1,113 @@
+"""Folds that workers train: the predictions of one process, kept as they come."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from evenset import find_mistakes, list_runs, resume_run
+from evenset.models.errors import InvalidInput, RunError
+from evenset.workflows.data.folders import run_folder
+from evenset.workflows.mistakes import fold_models, out_of_fold
+from evenset.workflows.runs import shards
+
+TINY = dict(size_px=8, epochs=2, min_updates=1, batch_size=16, augmentation="none", precision="fp32", folds=2)
+IMAGES = dict(TINY, weights="none", embeddings=None)
+FIELDS = ("label", "mistakenness", "is_issue", "confidence")
+
+
+def judge(dataset, number, **settings):
+    name = f"mistake_{number}"
+    find_mistakes(dataset, "ground_truth", output_field=name, progress=False, **settings)
+    return [dataset.values(f"{name}.{field}") for field in FIELDS]
+
+
+@pytest.fixture
+def many(monkeypatch):
+    """Few labels are judged as many are: by regressions."""
+    monkeypatch.setattr(out_of_fold, "MAX_FEW_LABELS", 50)
+
+
+@pytest.fixture
+def backwards(monkeypatch):
+    """Workers of this process, which do the last shard first; returns what they did, and refuses some."""
+    done, refused = [], []
+
+    def results(given, function, executor, check):
+        for place in reversed(range(len(given))):
+            check()
+            if len(done) in refused:
+                raise RunError("1 shard of 2 failed 3 times: the machine caught fire")
+            done.append((executor, type(given[place]).__name__))
+            yield place, function(given[place])
+
+    monkeypatch.setattr(shards, "results", results)
+    return done, refused
+
+
+@pytest.mark.usefixtures("many")
+def test_regressions_by_workers_are_those_of_one_process(clusters, backwards):
+    dataset = clusters(n=150, labelled=120)
+    here = judge(dataset, 1, embeddings="vector", folds=3)
+    assert judge(dataset, 2, embeddings="vector", folds=3, workers=2) == here
+    assert backwards[0] == [(shards.Executor("2"), "RegressionShard")] * 3
+
+
+def test_networks_by_workers_are_those_of_one_process_and_kept_where_one_fails(digits, backwards):
+    dataset, (done, refused) = digits(n=40, size_px=8, labelled=40), backwards
+    here = judge(dataset, 1, **IMAGES)
+    refused.append(1)
+    with pytest.raises(RunError, match="caught fire"):
+        judge(dataset, 2, **IMAGES, workers="ray")
+    (row,) = [row for row in list_runs(dataset).rows if row["state"] == "failed"]
+    assert [path.name for path in run_folder(dataset, row["key"]).glob("network *.npz")] == ["network 1.npz"]
+
+    refused.clear()
+    resume_run(dataset, row["key"], progress=False)
+
+    assert done == [(shards.Executor("ray"), "NetworkShard")] * 2
+    for one, other in zip(here, (dataset.values(f"mistake_2.{field}") for field in FIELDS), strict=True):
+        assert one == other
+
+
+def test_images_that_are_sent_to_workers_are_trained_on_by_this_process(digits, backwards):
+    judge(digits(n=30, size_px=8, labelled=30), 1, **IMAGES, workers="ray", ship_images=True)
+    assert not backwards[0]
+
+
+def test_a_stop_ends_the_folds(clusters, backwards, many, monkeypatch):
+    from evenset.workflows.runs import run
+
+    def stop(_):
+        raise run.RunStopped("stopped")
+
+    monkeypatch.setattr(run.Run, "check_stop", lambda self: None)
+    dataset = clusters(n=150, labelled=120)
+    find = dict(embeddings="vector", folds=3, workers=2)
+    monkeypatch.setattr(fold_models, "train_regression", stop)
+    with pytest.raises(run.RunStopped):
+        judge(dataset, 1, **find)
+    assert [row["state"] for row in list_runs(dataset).rows] == ["stopped"]
+
+
+def test_a_file_that_a_worker_does_not_see_is_named():
+    labels = type("Labels", (), {"paths": np.array(["/gone.png"])})
+    data = type("Data", (), {"labels": labels})
+    shard = fold_models.NetworkShard(data, np.zeros(0), None, "fp32", np.array([True]))  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match=r"cannot read /gone\.png: share the folder"):
+        fold_models.train_network_of(shard)
+    assert dataclasses.is_dataclass(shard)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("many")
+def test_two_processes_train_folds_as_one_does(clusters, digits):
+    dataset = clusters(n=150, labelled=120)
+    options = dict(embeddings="vector", folds=3)
+    assert judge(dataset, 1, **options) == judge(dataset, 2, **options, workers=2)
+
+    dataset = digits(n=60, size_px=8, labelled=60)
+    here, there = (judge(dataset, number, **IMAGES, workers=workers) for number, workers in ((1, None), (2, 2)))
+    assert here[0] == there[0]
+    np.testing.assert_allclose(here[1], there[1], atol=1e-4)
