@@ -5,6 +5,7 @@ The limits and the rules are in models/quality/image_filters.py, the search for 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...models.settings import FilterSettings, GCNSettings, GraphSettings, SmallCNNSettings
+from ...models.synthetic import Reason
 from ..runs.run import Run
 from .benefit import RealImages
 
 if TYPE_CHECKING:
-    from ...models.quality.copies import Reference
+    from ...models.quality.copies import Nearest, Reference
     from ...models.quality.image_filters import Filters, Judged, Views
 
 PHASE = "training the filter"  # of the run
@@ -32,14 +34,44 @@ class ImageFilter:
         self.predictors = Predictors(run, real, small_cnn, use_gcn=settings.gcn_reject_quantile > 0)
         self.copies = copies and settings.copy_reject_quantile > 0
 
-    def __call__(self, images: np.ndarray, classes: np.ndarray) -> tuple[Judged, list[dict[str, Any]]]:
-        """Images, uint8 [B, C, S, S], and their classes [B] -> those accepted, and the figures of each."""
+    def __call__(
+        self, images: np.ndarray, classes: np.ndarray, paths: Sequence[str] = ()
+    ) -> tuple[Judged, list[dict[str, Any]]]:
+        """Images, uint8 [B, C, S, S], their classes [B] and files -> those accepted, and the figures of each.
+
+        Args:
+            paths: files, where the images are larger than the filters see them, or ""
+        """
         from ...models.quality import copies
+        from ...models.quality.shared_detail import COPY_DETAIL
 
         views = self.predictors.views(images, classes)
         nearest = copies.search(self.reference, images) if self.copies else None
+        details = self._shared_details(nearest, paths) if nearest and any(paths) else None
+        if nearest and details is not None:
+            nearest = replace(nearest, ratio=(details <= COPY_DETAIL).astype(float))
         judged = self.filters.judge(views._replace(nearest=nearest))
-        return judged, [self._figures(judged, i, views) for i in range(len(images))]
+        figures = [self._figures(judged, i, views) for i in range(len(images))]
+        for i in np.flatnonzero(judged.reason == Reason.COPY).tolist() if details is not None else []:
+            figures[i]["refusal"] = (
+                f"It is a copy of a training image: {100 * float(details[i]):.0f} % of their fine detail is the same; of "
+                f"different images at most {100 * COPY_DETAIL:.0f} % is."
+            )
+        return judged, figures
+
+    def _shared_details(self, nearest: Nearest, paths: Sequence[str]) -> np.ndarray:
+        """Fine detail that each file shares with the nearest training image, 0..1 [B]."""
+        from ...models.images.decode import decode
+        from ...models.quality.shared_detail import shared_detail
+
+        def pixels(path: str) -> np.ndarray:
+            return np.asarray(decode(path, self.real.settings, lambda width, height: None, 3).pixels)
+
+        details = []
+        for path, index in zip(paths, nearest.index.tolist(), strict=True):
+            self.predictors.run.check_stop()
+            details.append(shared_detail(pixels(path), pixels(str(self.real.train_paths[index]))))
+        return np.array(details)
 
     @cached_property
     def reference(self) -> Reference:

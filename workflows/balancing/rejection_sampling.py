@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +29,8 @@ Sampler = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, list[dict[str, An
 """Numbers [B] and classes [B] -> images, uint8 [B, C, S, S], and the origin of each."""
 Writer = Callable[[int, int], tuple[Path, dict[str, Any]]]
 """Number and class -> the file of an image, and its origin."""
-Filter = Callable[[np.ndarray, np.ndarray], "tuple[Judged, list[dict[str, Any]]]"]
-"""Images [B, C, S, S] and their classes [B] -> those accepted, and the figures of each."""
+Filter = Callable[[np.ndarray, np.ndarray, Sequence[str]], "tuple[Judged, list[dict[str, Any]]]"]
+"""Images [B, C, S, S], their classes [B] and files, "" where they have none -> those accepted, and their figures."""
 
 
 def sample(
@@ -54,7 +54,7 @@ def sample(
         numbers = np.arange(len(lines), len(lines) + len(classes)) + first_number
         images, origins = sampler(numbers, classes)
         run.report("filtering images", 0, 1)
-        judged, figures = accepts(images, classes)
+        judged, figures = accepts(images, classes, [origin.get("path", "") for origin in origins])
         reasons = _reasons(judged, classes, plan.add - accepted)
         block = []
         for i, number in enumerate(numbers.tolist()):
