@@ -76,7 +76,7 @@ def test_a_day_from_photos_to_an_exported_set_takes_twelve_clicks_and_is_undone(
 
     for tab in ("Labels", "Review", "Mistakes", "Balance", "Runs"):
         user.page.get_by_role("tab", name=tab).click()
-        user.page.wait_for_timeout(500)
+        expect(user.page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
         user.picture(f"day-tab-{tab.lower()}")
     user.press(user.page.get_by_role("button", name="Delete all", exact=True), "on_runs_delete_all")
     form = user.page.get_by_role("dialog")
