@@ -44,7 +44,6 @@ def test_the_plan_leads_to_the_mistakes_that_it_would_multiply(uneven):
     panel.execute("on_mistakes_class", value="class 0")
     uneven.reload()
     assert "mistake: mistakes of class 0" in uneven.list_saved_views()
-    panel.state["mistakes_force"] = True
     panel.send("on_mistakes_decide", ids=[row["id"] for row in state["rows"]], action="accept")
     assert panel.state["mistakes"]["count"] < state["count"]
     assert "nobody has decided" not in panel.send("on_tab", value="balance").page
