@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,6 +122,28 @@ class User:
         finally:
             self.page.remove_listener("request", note)
         pytest.fail(f"no click asked for {asks}")
+
+    def comes_to_rest(self, quiet_seconds: float = 4) -> None:
+        """Waits until the page has asked its server for nothing for that long; one that goes on asking fails."""
+        began = time.monotonic()
+        asked = [began]
+
+        def note(request: Request) -> None:
+            if "/operators/" in request.url:
+                asked.append(time.monotonic())
+
+        self.page.on("request", note)
+        try:
+            while time.monotonic() - asked[-1] < quiet_seconds:
+                assert time.monotonic() - began < PATIENCE / 1000, "the page goes on asking its server"
+                self.page.wait_for_timeout(100)
+        finally:
+            self.page.remove_listener("request", note)
+
+    def is_asked(self, event: str, times: int = 1) -> None:
+        """Waits until the page has sent an event of the panel so often."""
+        for _ in range(times):
+            self.page.wait_for_event("request", lambda request: event in (request.post_data or ""), timeout=PATIENCE)
 
     def scroll_to(self, target: Locator) -> None:
         """Also where the App draws it anew at that moment: Playwright's own scrolling gives up then."""

@@ -80,15 +80,26 @@ def slides_by_keys(user: Any) -> None:
     slider = user.page.get_by_role("slider", name="Target precision")
     slider.focus()
     for key, value in (("ArrowLeft", "0.89"), ("Shift+ArrowLeft", "0.889"), ("PageDown", "0.84"), ("End", "0.999")):
-        user.page.keyboard.press(key)
-        expect(slider).to_have_value(value)
-        user.page.wait_for_timeout(1000)  # the answer is drawn
+        with user.page.expect_response("**/operators/execute"):
+            user.page.keyboard.press(key)
+            expect(slider).to_have_value(value)
+        user.page.wait_for_timeout(300)  # the answer is drawn
         expect(slider).to_be_focused()
         expect(slider).to_have_value(value)
 
 
+def form_is_heard(user: Any) -> None:
+    user.open("Auto-label")
+    user.unfold_section("Optimization")
+    form = user.page.get_by_role("dialog")
+    form.get_by_text("Epochs").first.wait_for()
+    has_names(form, allowed=("- button",))  # the App's own, beside the form's
+    form.get_by_text("Epochs", exact=True).first.click()  # a label leads to its box
+    expect(form.get_by_role("spinbutton", name="Epochs").first).to_be_focused()
+
+
 @pytest.mark.slow
-def test_the_panel_is_heard_and_used_without_a_mouse(judged, open_app):
+def test_the_panel_and_a_form_are_heard_and_used_without_a_mouse(judged, open_app):
     user = open_app(judged)
     user.open_panel()
     panel = panel_of(user)
@@ -106,15 +117,4 @@ def test_the_panel_is_heard_and_used_without_a_mouse(judged, open_app):
     user.page.get_by_role("tab", name="Runs").click()
     user.page.get_by_role("button", name="auto label 1", exact=True).press("Enter")
     panel.get_by_text("auto label 1 · done").wait_for()
-
-
-@pytest.mark.slow
-def test_a_form_is_heard(judged, open_app):
-    user = open_app(judged)
-    user.open("Auto-label")
-    user.unfold_section("Optimization")
-    form = user.page.get_by_role("dialog")
-    form.get_by_text("Epochs").first.wait_for()
-    has_names(form, allowed=("- button",))  # the App's own, beside the form's
-    form.get_by_text("Epochs", exact=True).first.click()  # a label leads to its box
-    expect(form.get_by_role("spinbutton", name="Epochs").first).to_be_focused()
+    form_is_heard(user)

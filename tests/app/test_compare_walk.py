@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -44,41 +43,6 @@ def look_closer(user: Any) -> None:
     user.page.get_by_text("Class Performance").first.click()
     user.scroll_to(user.page.locator(".js-plotly-plot").first)
     user.picture("evaluation")
-
-
-def even_out(user: Any) -> None:
-    """The ways to even out the classes, with a generator that has hardly begun."""
-    user.open("Compare methods")
-    user.page.get_by_text("Ways to label").click()
-    user.page.get_by_role("option", name="Ways to balance the classes").click()
-    user.sees("synthetic images would be added")
-    user.sees("none is added")
-    user.picture("ways")
-    user.unfold_section("Measurement")
-    for name, value in {"Minutes": "0.05", "Verdict updates": "20", "Verdict seeds": "2"}.items():
-        user.put(name, value)
-    user.wait_here()
-    user.click("Compare")
-    user.page.get_by_text("Ways to balance 10 classes").wait_for(timeout=5 * MINUTE)
-    user.sees("oversampling and logit adjustment", exact=True)
-    user.page.get_by_text(re.compile("^Changed images: .* points")).wait_for()
-    user.picture("ways-compared")
-    user.click("Done")
-
-
-@pytest.mark.slow
-def test_a_user_compares_ways_to_even_out_and_deletes(digits, open_app):
-    from fiftyone import ViewField as F
-
-    dataset = digits(n=300, size_px=16, labelled=300, name="ways")
-    dataset.delete_samples(dataset.match(F("ground_truth.label") == "9").values("id")[6:])
-    user = open_app(dataset)
-    before = user.state()
-    even_out(user)
-    assert not dataset.match_tags("synthetic")
-    user.open("Delete a run")
-    user.undo("Changes to undo")
-    assert user.state() == before
 
 
 @pytest.mark.slow

@@ -76,7 +76,7 @@ def test_a_day_from_photos_to_an_exported_set_takes_twelve_clicks_and_is_undone(
 
     for tab in ("Labels", "Review", "Mistakes", "Balance", "Runs"):
         user.page.get_by_role("tab", name=tab).click()
-        user.page.wait_for_timeout(500)
+        expect(user.page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
         user.picture(f"day-tab-{tab.lower()}")
     user.press(user.page.get_by_role("button", name="Delete all", exact=True), "on_runs_delete_all")
     form = user.page.get_by_role("dialog")
@@ -86,32 +86,3 @@ def test_a_day_from_photos_to_an_exported_set_takes_twelve_clicks_and_is_undone(
     expect(user.page.get_by_text("Nothing has run yet")).to_be_visible()
     assert photos.state(fresh) == before
     assert (folder / "export" / "labels.csv").exists()  # a folder that was exported is the user's
-
-
-@pytest.mark.slow
-def test_the_balance_tab_leads_to_the_mistakes_and_back(fresh, open_app):
-    import evenset
-
-    evenset.find_mistakes(fresh, "ground_truth", progress=False)
-    user = open_app(fresh)
-    user.open_panel()
-    user.page.get_by_role("tab", name="Balance").click()
-    user.page.get_by_text("may be wrong, and nobody has decided").wait_for()
-    user.press(user.page.get_by_role("button", name="Look at the mistakes"), "on_balance_mistakes")
-    user.page.get_by_text("for a decision").wait_for()
-    expect(user.page.get_by_role("tab", name="Mistakes")).to_have_attribute("aria-selected", "true")
-
-    labels = fresh.values("ground_truth.label")
-    flagged = app_day.count_flagged(fresh)
-    user.press(user.page.get_by_role("button", name="Apply all shown"), "on_mistakes_ask")
-    app_day.wait_until(lambda: app_day.count_flagged(fresh) < flagged)
-    user.press(user.page.get_by_role("button", name="Undo"), "on_mistakes_act")
-    app_day.wait_until(lambda: app_day.count_flagged(fresh) == flagged)
-    assert fresh.values("ground_truth.label") == labels
-    name = fresh.load_saved_view("mistake: mistakes").first().ground_truth.label
-    user.page.get_by_role("combobox", name="Open the view of a class").click()
-    user.page.get_by_role("option", name=f"{name} (").first.click()
-    user.page.get_by_text(f"mistake: mistakes of {name}").first.wait_for()
-    app_day.wait_until(lambda: f"mistake: mistakes of {name}" in fresh.list_saved_views() or fresh.reload())
-    evenset.delete_run(fresh, "all")
-    assert fresh.list_saved_views() == []

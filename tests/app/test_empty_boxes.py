@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import re
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from evenset import stop_run
+from evenset.models.settings import AutoLabelSettings, BalanceSettings, MistakeSettings
+from evenset.operators.forms.settings import read_settings
 from evenset.workflows.runs import records
 from playwright.sync_api import Locator, expect
 
-AUTO_LABEL = ("Auto-label", "Label the rest", "evenset_auto_label_1")
-FIND_MISTAKES = ("Find mistakes", "Find", "evenset_find_mistakes_1")
-BALANCE_CLASSES = ("Balance classes", "Balance", "evenset_balance_classes_1")
-TRAIN_GENERATOR = ("Train generator", "Train", "evenset_train_generator_1")
-
-
-@pytest.fixture
-def user(digits: Any, open_app: Any) -> Any:
-    return open_app(digits(n=120, size_px=8, labelled=120, name="boxes"))
+TRAIN_GENERATOR, KEY = "Train generator", "evenset_train_generator_1"
+BOXES = (  # form, its settings, one of them, label, value at first, what an empty box shows, another value, a wrong one
+    ("Auto-label", AutoLabelSettings, "target_precision", "Target precision", "0.95", "0.95 (default)", "0.9", "2"),
+    ("Find mistakes", MistakeSettings, "folds", "Folds", "5", "5 (default)", "3", "1"),
+    ("Balance classes", BalanceSettings, "max_ratio", "Max ratio", "3", "no cap", "2", "0"),
+)
 
 
 def box_of(user: Any, label: str) -> Locator:
@@ -38,52 +38,36 @@ def settings_of(user: Any, run_key: str) -> dict[str, Any]:
     pytest.fail(f"{run_key} has not started")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("form", "label", "shown", "empty", "other", "refused", "setting", "value"),
-    [
-        (AUTO_LABEL, "Target precision", "0.95", "0.95 (default)", "0.9", "2", "target_precision", 0.95),
-        (FIND_MISTAKES, "Folds", "5", "5 (default)", "3", "1", "folds", 5),
-        (BALANCE_CLASSES, "Max ratio", "3", "no cap", "2", "0", "max_ratio", None),
-    ],
-)
-def test_an_emptied_box_says_what_it_stands_for(user, form, label, shown, empty, other, refused, setting, value):
-    operator, button, run_key = form
-    user.open(operator)
+def empties_a_box(user: Any, form: str, kind: Any, setting: str, label: str, *values: str) -> None:
+    """An emptied box says what it stands for, and the run would get that."""
+    shown, empty, other, refused = values
+    user.open(form)
     box = box_of(user, label)
     expect(box).to_have_value(shown)
-    for entered in ("", other, refused, ""):
+    for entered in ("", other, refused):
         box.fill(entered)
         expect(box).to_have_attribute("placeholder", empty)
         expect(user.page.get_by_text(re.compile(f"has to be .*, not {refused}"))).to_have_count(int(entered == refused))
         expect(box).to_have_value(entered)
-    user.click(button)
-    assert settings_of(user, run_key)[setting] == value
+
+    def is_emptied(request: Any) -> bool:
+        return "resolve-type" in request.url and request.post_data_json["params"].get(setting, shown) in (None, "")
+
+    with user.page.expect_request(is_emptied) as asked:
+        box.fill("")
+    expect(user.page.get_by_text(re.compile("has to be .*, not "))).to_have_count(0)
+    expect(box).to_have_value("")
+    sent = read_settings(SimpleNamespace(params=asked.value.post_data_json["params"]), kind)
+    default = kind.__dataclass_fields__[setting].default
+    assert sent.get(setting, default) == (None if empty == "no cap" else default)
+    user.click("Cancel")
+    user.page.get_by_role("dialog").wait_for(state="hidden")
 
 
-@pytest.mark.slow
-def test_a_generator_without_any_limit_is_refused_in_the_form(user):
-    operator, button, run_key = TRAIN_GENERATOR
-    never_ends = user.page.get_by_text("Training without a limit never ends")
-    user.open(operator)
-    box = box_of(user, "Minutes")
-    expect(box).to_have_value("5")
-    box.fill("")
-    expect(box).to_have_attribute("placeholder", "no limit")
-    never_ends.first.wait_for()
-    user.unfold_section("Optimization")
-    user.put("Max updates", "3")
-    expect(never_ends).to_have_count(0)
-    user.click(button)
-    settings = settings_of(user, run_key)
-    assert (settings["minutes"], settings["max_updates"]) == (None, 3)
-
-
-@pytest.mark.slow
-def test_an_emptied_number_of_images_is_asked_for(user):
-    operator, button, run_key = BALANCE_CLASSES
+def empties_a_number_of_images(user: Any) -> None:
+    """It is asked for."""
     missing = user.page.get_by_text("Enter a whole number of images per class")
-    user.open(operator)
+    user.open("Balance classes")
     user.page.get_by_text("As many as the largest class", exact=True).click()
     user.page.get_by_role("option", name="A number", exact=True).click()
     box = box_of(user, "Images per class")
@@ -93,3 +77,31 @@ def test_an_emptied_number_of_images_is_asked_for(user):
     box.fill("30")
     expect(missing).to_have_count(0)
     user.sees("synthetic images would be added")
+    user.click("Cancel")
+    user.page.get_by_role("dialog").wait_for(state="hidden")
+
+
+def empties_a_limit(user: Any) -> None:
+    """A generator without any is refused, and one with another trains without the one that was emptied."""
+    never_ends = user.page.get_by_text("Training without a limit never ends")
+    user.open(TRAIN_GENERATOR)
+    box = box_of(user, "Minutes")
+    expect(box).to_have_value("5")
+    box.fill("")
+    expect(box).to_have_attribute("placeholder", "no limit")
+    never_ends.first.wait_for()
+    user.unfold_section("Optimization")
+    user.put("Max updates", "3")
+    expect(never_ends).to_have_count(0)
+    user.click("Train")
+    settings = settings_of(user, KEY)
+    assert (settings["minutes"], settings["max_updates"]) == (None, 3)
+
+
+@pytest.mark.slow
+def test_an_emptied_box_says_what_it_stands_for_and_the_run_gets_it(digits, open_app):
+    user = open_app(digits(n=120, size_px=8, labelled=120, name="boxes"))
+    for box in BOXES:
+        empties_a_box(user, *box)
+    empties_a_number_of_images(user)
+    empties_a_limit(user)

@@ -26,21 +26,16 @@ def marked_up(digits: Any) -> Any:
     return dataset
 
 
-def bar_leads_to_its_class(user: Any, name: str, suggestions: str | None) -> None:
-    """A click on the last part of a class's bar shows its labels, and what is suggested to be of it."""
+def bar_leads_to_its_class(user: Any, name: str) -> None:
+    """A click on the bar of a class shows its labels."""
     plot = user.page.locator(".js-plotly-plot")
+    expect(plot.locator(".ytick").first).to_be_visible()
     place = plot.locator(".ytick text").all_text_contents().index(name)
     user.scroll_to(plot.locator(".ytick text").nth(place))
     parts = [part.locator(".point path").nth(place) for part in plot.locator(".bars").all()]
-    boxes = [box for part in parts if (box := part.bounding_box()) and box["width"] > 3]
-    assert len(boxes) > (suggestions is not None)
-    ids, given = user.dataset.values(["id", "ground_truth.label"])
-    suggested = user.dataset.values(f"{suggestions}.label") if suggestions else given
-    fits = [i for i, label, other in zip(ids, given, suggested, strict=True) if (label or other) == name]
-    assert (len(fits) > given.count(name)) == (suggestions is not None)
-
-    x, y = (boxes[-1][side] + boxes[-1][size] / 2 for side, size in (("x", "width"), ("y", "height")))
-    user.is_led_to(fits, lambda: user.hit(x, y))
+    (box,) = (box for part in parts if (box := part.bounding_box()) and box["width"] > 3)
+    ids = user.dataset.match(F("ground_truth.label") == name).values("id")
+    user.is_led_to(ids, lambda: user.hit(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2))
 
 
 @pytest.mark.slow
@@ -53,6 +48,7 @@ def test_a_run_is_started_watched_stopped_resumed_and_deleted_while_it_runs(mark
     user.sees(COUNTS)
     expect(user.page.locator(".js-plotly-plot text").get_by_text(ZERO)).to_be_visible()
     user.picture("panel")
+    bar_leads_to_its_class(user, ZERO)
 
     user.click("Auto-label")
     user.page.get_by_text("graph and resnet", exact=True).click()
@@ -79,7 +75,7 @@ def test_a_run_is_started_watched_stopped_resumed_and_deleted_while_it_runs(mark
     user.picture("panel-curves")
     settings = user.run_button("Settings", "auto label 1")
     settings.focus()
-    user.page.wait_for_timeout(4000)  # more than two looks at what runs
+    user.is_asked("on_live_tick", times=3)  # the answer to the first two is drawn
     expect(settings).to_be_focused()
     user.press(user.run_button("Delete", "auto label 1"), "on_runs_delete")
     user.undo("It is running, and is stopped first")
@@ -87,27 +83,27 @@ def test_a_run_is_started_watched_stopped_resumed_and_deleted_while_it_runs(mark
     assert user.state() == before
 
 
-@pytest.mark.slow
-def test_a_bar_leads_to_the_labels_and_suggestions_of_its_class(marked_up, open_app):
-    from evenset import auto_label
-
-    user = open_app(marked_up)
+def tabs_come_to_rest(user: Any) -> None:
+    """Those that are clicked one after the other do, and one that is closed before it is drawn."""
     user.open_panel()
-    expect(user.page.locator(".js-plotly-plot .ytick").first).to_be_visible()
-    bar_leads_to_its_class(user, ZERO, None)
+    user.sees(COUNTS)
+    for name in ("Labels", "Review", "Runs", "Overview", "Balance", "Runs"):
+        user.page.get_by_role("tab", name=name).click()
+    user.sees("Nothing has run yet")
+    user.comes_to_rest()
+    expect(user.page.get_by_role("tab", name="Runs")).to_have_attribute("aria-selected", "true")
+    user.sees("Nothing has run yet")
 
-    auto_label(marked_up, "ground_truth", members="graph", target_precision=0.8, progress=False)
-    user.page.get_by_role("tab", name="Runs").click()
-    user.page.get_by_role("tab", name="Overview").click()
-    user.page.get_by_text(re.compile("suggestions")).first.wait_for()
-    user.picture("panel-overview")
-    bar_leads_to_its_class(user, ZERO, "auto_label")
+    user.page.get_by_role("tab", name="Review").click()
+    user.page.locator("[data-cy^='panel-tab-evenset'] [title='Close']").click()  # before it is drawn
+    user.comes_to_rest()
 
 
 @pytest.mark.slow
-def test_a_form_closes_at_once_and_the_panel_has_what_came_of_it(marked_up, open_app):
+def test_tabs_come_to_rest_and_a_form_closes_at_once_and_the_panel_has_what_came_of_it(marked_up, open_app):
     user = open_app(marked_up)
     before = user.state()
+    tabs_come_to_rest(user)
     user.open("Preprocess images")
     user.sees("by a measurement of this machine")
     images = user.page.locator("img[src^='data:image/png']")  # before and after
@@ -126,27 +122,3 @@ def test_a_form_closes_at_once_and_the_panel_has_what_came_of_it(marked_up, open
     user.click("Delete")
     user.undo("Changes to undo")
     assert user.state() == before
-
-
-@pytest.mark.slow
-def test_tabs_that_are_clicked_one_after_the_other_come_to_rest(marked_up, open_app):
-    user = open_app(marked_up)
-    user.open_panel()
-    user.sees(COUNTS)
-    for name in ("Labels", "Review", "Runs", "Overview", "Balance", "Runs"):
-        user.page.get_by_role("tab", name=name).click()
-    user.sees("Nothing has run yet")
-    user.page.wait_for_timeout(5000)
-    calls: list[str] = []
-    user.page.on("request", lambda request: calls.append(request.url) if "/operators/execute" in request.url else None)
-    user.page.wait_for_timeout(4000)
-    assert not calls
-    expect(user.page.get_by_role("tab", name="Runs")).to_have_attribute("aria-selected", "true")
-    user.sees("Nothing has run yet")
-
-    user.page.get_by_role("tab", name="Review").click()
-    user.page.locator("[data-cy^='panel-tab-evenset'] [title='Close']").click()  # before it is drawn
-    user.page.wait_for_timeout(3000)
-    calls.clear()
-    user.page.wait_for_timeout(4000)
-    assert not calls

@@ -1,4 +1,4 @@
-"""The panel's Labels and Review: a target is moved and applied, suggestions are decided, and the database agrees."""
+"""The panel's Labels: a target is moved and applied, a cell leads to its samples, and the database agrees."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import numpy as np
 import pytest
 from evenset import auto_label, load_results
 from PIL import Image
-from playwright.sync_api import expect
 
-MINUTE = 60_000  # milliseconds
 ZERO = "zero" if "EVENSET_SCREENSHOTS" in os.environ else "<b>zero</b>"  # pictures show a name that is nicer
 
 
@@ -41,16 +39,6 @@ def suggested(digits: Any, finished: Any) -> Any:
 def open_tab(user: Any, tab: str) -> None:
     user.open_panel()
     user.page.get_by_role("tab", name=tab).click()
-
-
-def shows(user: Any, tab: str, text: str) -> None:
-    """The tab says so; where an older answer of the server came last, it does once the tab is opened again."""
-    try:
-        expect(user.page.get_by_text(text)).to_be_visible(timeout=MINUTE / 4)
-    except AssertionError:
-        user.page.get_by_role("tab", name="Runs").click()
-        user.page.get_by_role("tab", name=tab).click()
-        user.sees(text)
 
 
 def counts(dataset: Any) -> dict[str, int]:
@@ -104,31 +92,3 @@ def test_a_target_is_moved_and_applied(suggested, open_app):
     user.page.mouse.wheel(0, 2000)
     user.picture("panel-labels-clash")
     cell_leads_to_its_samples(user)
-
-
-@pytest.mark.slow
-def test_two_samples_are_reviewed_and_one_is_taken_back(suggested, open_app):
-    user = open_app(suggested)
-    waiting = counts(suggested)["review"]
-    open_tab(user, "Review")
-    shows(user, "Review", f"0 reviewed, {waiting} to go")
-    user.picture("panel-review")
-    user.page.get_by_role("button", name="Accept", exact=True).click()
-    shows(user, "Review", f"1 reviewed, {waiting - 1} to go")
-    user.page.get_by_role("button", name="Skip").click()
-    user.page.get_by_role("button", name="Reject").click()
-    shows(user, "Review", f"2 reviewed, {waiting - 2} to go")
-    user.picture("panel-review-two")
-    suggested.reload()
-    assert suggested.count_values("ground_truth.evenset_run")["evenset_review_labels_1"] == 1
-    assert suggested.count_values("ground_truth.evenset_review")["seen"] == 1
-    assert suggested.count_values("auto_label.label")[""] == 1
-
-    user.page.get_by_role("button", name="Undo").click()
-    shows(user, "Review", f"1 reviewed, {waiting - 1} to go")
-    assert "" not in suggested.count_values("auto_label.label")
-    user.page.get_by_role("combobox").last.click()
-    user.page.get_by_role("option", name=ZERO).click()
-    shows(user, "Review", f"2 reviewed, {waiting - 2} to go")
-    assert suggested.count_values("ground_truth.evenset_review")["corrected"] == 1
-    assert suggested.list_runs()[-1] == "evenset_review_labels_1"

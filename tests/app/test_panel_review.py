@@ -1,4 +1,4 @@
-"""The panel's Review by keyboard, and by two people at once; the database is asked after each step."""
+"""The panel's Review by keyboard, by buttons, and beside another person; the database is asked after each step."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evenset import auto_label, load_results
-from evenset.workflows.runs import records
-from evenset.workflows.ui import review_order, review_queue
+from evenset import auto_label
+from evenset.workflows.ui import review_order, review_queue, sittings
+from evenset.workflows.ui.review_queue import Decision
+from evenset.workflows.ui.sittings import Sitting
 from PIL import Image
 from playwright.sync_api import expect
 
 CLASSES = ["0", "1", "2", "3", "4", "5", "6", "<b>seven</b>"]  # digits are their own keys; the last has the 7
 LISTEN = "**/operators/subscribe-execution-store"  # where a page hears that something changed
-NEWS_MS = 12_000  # until it is heard: FiftyOne's server looks every 5 s
+NEWS_SECONDS = 7  # until it is heard: FiftyOne's server looks every 5 s
+FIELDS = ("auto_label", "ground_truth")
 
 
 @pytest.fixture
@@ -33,6 +35,13 @@ def suggested(digits: Any, finished: Any) -> Any:
         return dataset
 
     return finished("panel review: suggested", make)
+
+
+def ben_decides(dataset: Any, action: str = "accept") -> str:
+    """Another person decides on the first sample of the queue, at a server of their own; returns its id."""
+    sample = shown(dataset)
+    assert review_queue.decide(dataset, *FIELDS, Decision(sample, action), "ben")
+    return sample
 
 
 def open_review(user: Any) -> None:
@@ -76,7 +85,7 @@ def test_five_samples_are_reviewed_by_keyboard(suggested, open_app):
     open_review(user)
     user.sees("A accept, S skip, X reject, a number corrects")
     user.sees(f"5, 6, 7: {CLASSES[-1]}")
-    user.picture("panel-review-keys")
+    user.picture("panel-review")
 
     first = shown(suggested)
     expected[first] = (suggestion(suggested, first), "seen")
@@ -103,7 +112,7 @@ def test_five_samples_are_reviewed_by_keyboard(suggested, open_app):
     expected[fifth] = (suggestion(suggested, fifth), "seen")
     press(user, "a", f"4 reviewed, {count - 4} to go")
     assert decided(suggested) == expected
-    user.picture("panel-review-keys-four")
+    user.picture("panel-review-four")
 
     press(user, "u", f"3 reviewed, {count - 3} to go")
     expected.pop(fifth)
@@ -112,84 +121,9 @@ def test_five_samples_are_reviewed_by_keyboard(suggested, open_app):
     assert decided(suggested) == expected and suggestion(suggested, fourth) is not None
 
 
-@pytest.mark.slow
-def test_what_was_skipped_is_shown_again(suggested, open_app):
-    later = review_order.waiting(suggested, "auto_label", "ground_truth").skip(2)
-    later.set_values("auto_label.status", ["accepted"] * len(later))
-    user = open_app(suggested)
-    open_review(user)
-    first = shown(suggested)
-    image = user.page.locator(f"img[src*='{suggested[first].filename}']").first
-    for then in (None, "Only samples that you skipped are left."):
-        user.page.get_by_role("button", name="Skip").click()
-        if then:
-            user.sees(then)
-        else:
-            expect(image).to_have_count(0)
-    user.picture("panel-review-skipped")
-    user.click("Show them again")
-    image.wait_for()
-    user.page.get_by_role("button", name="Accept", exact=True).click()
-    user.sees("1 reviewed, 1 to go")
-    assert list(decided(suggested)) == [first]
-
-
-@pytest.mark.slow
-def test_a_class_is_chosen_in_the_list_and_a_panel_that_is_opened_again_goes_on(suggested, open_app):
-    user, count = open_app(suggested), waiting(suggested)
-    open_review(user)
-    sample = shown(suggested)
-    other = next(name for name in CLASSES if name != suggestion(suggested, sample))
-    user.page.get_by_role("combobox").last.click()
-    user.page.get_by_role("option", name=other, exact=True).click()
-    user.sees(f"1 reviewed, {count - 1} to go")
-    assert decided(suggested) == {sample: (other, "corrected")}
-
-    user.page.locator("[data-cy^='panel-tab-evenset'] [title='Close']").click()
-    user.open_panel()
-    user.page.get_by_role("tab", name="Review").click()
-    user.sees(f"1 reviewed, {count - 1} to go")
-    press(user, "x", f"2 reviewed, {count - 2} to go")
-    press(user, "u", f"1 reviewed, {count - 1} to go")
-    assert decided(suggested) == {sample: (other, "corrected")}
-
-
-@pytest.mark.slow
-def test_keys_that_are_pressed_while_a_decision_is_written_wait_for_it(suggested, open_app):
-    user, count = open_app(suggested), waiting(suggested)
-    open_review(user)
-    for key in "aaxa":
-        user.page.keyboard.press(key)
-    user.sees(f"4 reviewed, {count - 4} to go")
-    assert len(decided(suggested)) == 3
-    assert [key for key in suggested.list_runs() if "review" in key] == ["evenset_review_labels_1"]
-
-
-@pytest.mark.slow
-def test_what_was_decided_is_learned_from_in_a_next_round(suggested, open_app):
-    user, count = open_app(suggested), waiting(suggested)
-    open_review(user)
-    press(user, "a", f"1 reviewed, {count - 1} to go")
-    user.click("Learn from these")
-    user.sees("Learning from all current labels; suggestions go into auto_label_2")
-    user.page.get_by_text(re.compile(r"^0 reviewed, \d+ to go")).wait_for()  # of the new suggestions
-    user.picture("panel-review-learned")
-
-    suggested.reload()
-    results = load_results(suggested, "evenset_auto_label_2")
-    assert records.read_record(suggested, "evenset_auto_label_2").inputs["after"] == "evenset_auto_label_1"
-    assert results.labelled == load_results(suggested, "evenset_auto_label_1").labelled + 1
-    user.page.get_by_role("tab", name="Labels").click()
-    user.sees("A next round after evenset_auto_label_1: what that run held out stays held out")
-    user.picture("panel-labels-next-round")
-
-
-@pytest.mark.slow
-def test_a_key_that_is_held_typed_or_meant_for_something_else_decides_nothing(suggested, open_app):
-    user = open_app(suggested)
-    count = waiting(suggested)
-    open_review(user)
-    keyboard = user.page.keyboard
+def holds_and_types(user: Any, count: int) -> None:
+    """A key that is typed, held, or meant for something else decides nothing."""
+    dataset, keyboard = user.dataset, user.page.keyboard
     user.open("Delete a run")  # the letters go into a search, and the form lies over the panel
     for key in ("a", "x", "1"):
         keyboard.press(key)
@@ -200,7 +134,7 @@ def test_a_key_that_is_held_typed_or_meant_for_something_else_decides_nothing(su
     user.page.get_by_role("tab", name="Overview").click()
     user.page.get_by_text(re.compile(r"^\d+ labelled ·")).wait_for()
     keyboard.press("a")
-    assert decided(suggested) == {} and waiting(suggested) == count
+    assert decided(dataset) == {} and waiting(dataset) == count
 
     user.page.get_by_role("tab", name="Review").click()
     user.sees(f"0 reviewed, {count} to go")
@@ -208,33 +142,83 @@ def test_a_key_that_is_held_typed_or_meant_for_something_else_decides_nothing(su
         keyboard.down("a")  # held: only the first counts
     keyboard.up("a")
     user.sees(f"1 reviewed, {count - 1} to go")
-    user.page.wait_for_timeout(1000)
-    assert len(decided(suggested)) == 1 and waiting(suggested) == count - 1
+    user.comes_to_rest(2)
+    assert len(decided(dataset)) == 1 and waiting(dataset) == count - 1
+
+
+def clicks_and_chooses(user: Any, count: int) -> None:
+    """Buttons and the list decide, and a panel that is opened again goes on."""
+    dataset = user.dataset
+    user.page.get_by_role("button", name="Undo").click()
+    user.sees(f"0 reviewed, {count} to go")
+    user.page.get_by_role("button", name="Skip").click()
+    user.page.get_by_role("button", name="Reject").click()
+    user.sees(f"1 reviewed, {count - 1} to go")
+    assert decided(dataset) == {}
+    user.page.get_by_role("button", name="Accept", exact=True).click()
+    user.sees(f"2 reviewed, {count - 2} to go")
+    (first,) = decided(dataset)
+    user.comes_to_rest(1)
+    user.page.get_by_role("combobox").last.click()
+    user.page.get_by_role("option", name=CLASSES[-1], exact=True).click()
+    user.sees(f"3 reviewed, {count - 3} to go")
+    assert [label for i, (label, _) in decided(dataset).items() if i != first] == [CLASSES[-1]]
+
+    user.page.locator("[data-cy^='panel-tab-evenset'] [title='Close']").click()
+    user.open_panel()
+    user.page.get_by_role("tab", name="Review").click()
+    user.sees(f"3 reviewed, {count - 3} to go")
+    for key in "aaxa":  # those that are pressed while a decision is written wait for it
+        user.page.keyboard.press(key)
+    user.sees(f"7 reviewed, {count - 7} to go")
+    assert len(decided(dataset)) == 5
+    assert [key for key in dataset.list_runs() if "review" in key] == ["evenset_review_labels_1"]
+
+
+def hears_nothing(user: Any, count: int) -> None:
+    """Who hears nothing of what others did finds out by a decision, or by coming back to the page."""
+    before = {**decided(user.dataset), ben_decides(user.dataset): None}
+    press(user, "x", "Somebody else has decided on this sample")
+    user.sees(f"7 reviewed, {count - 8} to go")
+    assert decided(user.dataset).keys() == before.keys()
+    ben_decides(user.dataset)
+    user.page.evaluate("window.dispatchEvent(new Event('focus'))")  # comes back to the page
+    user.sees(f"7 reviewed, {count - 9} to go")
 
 
 @pytest.mark.slow
-def test_two_people_see_what_the_other_does(suggested, open_app, elsewhere):
-    ada, ben = open_app(suggested), open_app(suggested, elsewhere)
+def test_keys_buttons_and_lists_decide_once_and_a_panel_that_is_opened_again_goes_on(suggested, open_app):
+    user = open_app(suggested)
+    user.page.route(LISTEN, lambda route: route.abort())
     count = waiting(suggested)
-    open_review(ada)
-    open_review(ben)
-    press(ada, "a", f"1 reviewed, {count - 1} to go")
-    ben.sees(f"0 reviewed, {count - 1} to go")
+    open_review(user)
+    for step in (holds_and_types, clicks_and_chooses, hears_nothing):
+        step(user, count)
 
-    ben.page.get_by_role("tab", name="Overview").click()
+
+@pytest.mark.slow
+def test_what_somebody_else_does_is_seen_by_itself_and_waits_until_a_choice_is_made(suggested, open_app):
+    user, count = open_app(suggested), waiting(suggested)
+    open_review(user)
+    ben_decides(suggested)
+    user.sees(f"0 reviewed, {count - 1} to go")
+
+    user.page.get_by_role("combobox").last.click()
+    user.page.get_by_role("option").first.wait_for()
+    second = ben_decides(suggested)
+    user.page.wait_for_timeout(NEWS_SECONDS * 1000)
+    expect(user.page.get_by_role("listbox")).to_be_visible()
+    user.sees(f"0 reviewed, {count - 1} to go")
+    user.page.keyboard.press("Escape")
+    user.sees(f"0 reviewed, {count - 2} to go")
+
+    user.page.get_by_role("tab", name="Overview").click()
     labelled = suggested.count("ground_truth.label")
-    ben.sees(f"{labelled} labelled ·")
-    press(ada, "a", f"2 reviewed, {count - 2} to go")
-    ben.sees(f"{labelled + 1} labelled ·")
-    press(ada, "u", f"1 reviewed, {count - 1} to go")
-    ben.sees(f"{labelled} labelled ·")
-
-    ada.page.wait_for_timeout(NEWS_MS)  # the last echo
-    calls: list[str] = []
-    for user in (ada, ben):
-        user.page.on("request", lambda request: calls.append(request.url) if "/operators/" in request.url else None)
-    ada.page.wait_for_timeout(NEWS_MS)
-    assert calls == []
+    user.sees(f"{labelled} labelled ·")
+    sittings.undo(Sitting(suggested, *FIELDS, "ben"), 2)
+    user.sees(f"{labelled - 1} labelled ·")
+    assert second not in decided(suggested)
+    user.comes_to_rest(NEWS_SECONDS)  # no echo
 
 
 @pytest.mark.slow
@@ -248,63 +232,3 @@ def test_two_pages_of_one_server_show_the_same(suggested, open_app):
     press(second, "u", f"0 reviewed, {count} to go")
     first.sees(f"0 reviewed, {count} to go")
     assert decided(suggested) == {}
-
-
-@pytest.mark.slow
-def test_what_one_decided_the_other_does_not_decide_again(suggested, open_app, elsewhere):
-    ada, ben = open_app(suggested), open_app(suggested, elsewhere)
-    ben.page.route(LISTEN, lambda route: route.abort())  # hears nothing
-    count = waiting(suggested)
-    open_review(ada)
-    open_review(ben)
-    ben.page.wait_for_timeout(2000)  # a tab that was drawn late is asked for once more
-    sample = shown(suggested)
-    press(ada, "a", f"1 reviewed, {count - 1} to go")
-    before = decided(suggested)
-    assert list(before) == [sample]
-
-    press(ben, "x", "Somebody else has decided on this sample")
-    ben.sees(f"0 reviewed, {count - 1} to go")
-    assert decided(suggested) == before and suggestion(suggested, sample) == before[sample][0]
-
-    press(ada, "a", f"2 reviewed, {count - 2} to go")
-    ben.page.evaluate("window.dispatchEvent(new Event('focus'))")  # comes back to the page
-    ben.sees(f"0 reviewed, {count - 2} to go")
-
-
-@pytest.mark.slow
-def test_news_wait_until_a_choice_is_made(suggested, open_app, elsewhere):
-    ada, ben = open_app(suggested), open_app(suggested, elsewhere)
-    count = waiting(suggested)
-    open_review(ada)
-    open_review(ben)
-    sample = shown(suggested)
-    ben.page.get_by_role("combobox").last.click()
-    ben.page.get_by_role("option").first.wait_for()
-    press(ada, "a", f"1 reviewed, {count - 1} to go")
-    ben.page.wait_for_timeout(NEWS_MS)
-    expect(ben.page.get_by_role("listbox")).to_be_visible()
-    ben.sees(f"0 reviewed, {count} to go")
-    ben.page.keyboard.press("Escape")
-    ben.sees(f"0 reviewed, {count - 1} to go")
-    assert list(decided(suggested)) == [sample]
-
-
-def test_numbers_stand_for_the_likeliest_where_there_are_more_classes():
-    from evenset.operators.tabs.class_keys import likeliest
-
-    classes = [f"class {i}" for i in range(20)]
-    assert likeliest(classes, ["class 7", None, "class 3", "gone", "class 7"], "class 3") == [
-        "class 7", *classes[:3], *classes[4:7], *classes[8:11],
-    ]  # fmt: skip
-
-
-def test_a_class_that_is_called_like_a_number_key_has_that_key():
-    from evenset.operators.tabs.class_keys import by_key, likeliest
-
-    assert by_key(["cat", "dog"]) == [("1", "cat"), ("2", "dog")]
-    assert by_key(["2", "bird", "cat"]) == [("1", "bird"), ("2", "2"), ("3", "cat")]
-    digits, many = [str(i) for i in range(10)], [str(i) for i in range(12)]
-    assert by_key(likeliest(many, ["7", "11"], "7")) == list(zip(digits, digits, strict=True))
-    assert by_key(digits) == list(zip(digits, digits, strict=True))
-    assert by_key([*"abcdefghij"])[-1] == ("0", "j")

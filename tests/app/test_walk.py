@@ -10,7 +10,8 @@ import pytest
 
 MINUTE = 60_000  # milliseconds
 SHOWN = "EVENSET_SCREENSHOTS" in os.environ
-SIZE_PX, LABELLED = (28, 160) if SHOWN else (8, 240)  # some suggestions are left to review, and some accepted
+# some suggestions are left to review, and some accepted
+IMAGES, SIZE_PX, LABELLED = (500, 28, 160) if SHOWN else (360, 8, 240)
 
 
 def filter_by_status(user: Any, field: str, status: str) -> None:
@@ -30,7 +31,7 @@ def label(user: Any) -> None:
 
     dataset, labels = user.dataset, user.state()["labels"]
     user.open("Auto-label")
-    user.sees(f"{LABELLED} of 500 samples are labelled")
+    user.sees(f"{LABELLED} of {IMAGES} samples are labelled")
     user.sees("graph and resnet")
     user.picture("form")
     user.wait_here()
@@ -97,10 +98,10 @@ def delete(user: Any) -> None:
 
 @pytest.mark.slow
 def test_a_user_labels_looks_accepts_undoes_and_deletes(digits, open_app):
-    dataset = digits(n=500, size_px=SIZE_PX, labelled=LABELLED, name="digits")
+    dataset = digits(n=IMAGES, size_px=SIZE_PX, labelled=LABELLED, name="digits")
     user = open_app(dataset)
     before = user.state()
-    user.sees("500 samples")
+    user.sees(f"{IMAGES} samples")
     label(user)
     look(user)
     accept_and_undo(user)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from evenset.operators.evenset_panel import EvensetPanel
 from fiftyone.operators.executor import ExecutionContext, Executor
+
+BROKEN = re.compile(r"\b(Traceback|undefined|NaN)\b")  # what no user should read
 
 
 class Sent(NamedTuple):

@@ -70,6 +70,8 @@ def test_ways_to_even_out_have_a_form_of_their_own(app, clusters):
 
     assert {"target", "plan", "max_ratio", "generator", "minutes", "verdict_seeds", "guidance"} <= set(lines)
     assert not {*operator.CHECKBOXES.values(), *operator.WITHOUT, "output_field", "rules", "test", "seeds"} & set(lines)
+    said = str(lines)
+    assert "synthetic images would be added" in said and "none is added" in said
 
 
 def test_its_form_becomes_arguments_too(clusters):

@@ -498,6 +498,7 @@ def test_what_no_form_holds_of_a_comparison_is_named():
     assert ticked == {"use_resnet", "use_image_gcn", "use_gcn", "use_laplace"} and params["epochs"] == 3
 
 
+@pytest.mark.slow
 def test_named_parts_of_a_run_are_filled_in_again(digits):
     dataset = digits(60, labelled=60)
     for tag, part in (("val", dataset[:10]), ("exam", dataset[10:20])):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
-from evenset.tests.operators.panel_page import Panel
+from evenset.tests.operators.panel_page import BROKEN, Panel
 
-BROKEN = re.compile(r"\b(Traceback|undefined|NaN)\b")  # what no user should read
 NO_FIELD = "There is no label field yet: add one of Classification, Detections or Classifications"
 NO_LABEL = "No sample has a label yet: label a few of each class first"
 NONE_HAS_RUN = dict(

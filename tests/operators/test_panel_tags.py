@@ -151,6 +151,8 @@ def test_a_rejected_suggestion_changes_no_tag_and_does_not_come_back(dataset):
     assert item not in left and len(left) == waiting - 1 == review_order.count_waiting(
         dataset, "auto_label", "ground_truth"
     )
+    panel.act("undo")
+    assert changed(dataset, before) == {} and panel.state["review"]["waiting"] == waiting
 
 
 def test_a_suggestion_that_a_person_carried_out_by_hand_no_longer_waits(dataset):

@@ -9,6 +9,7 @@ import pytest
 from evenset.operators.display import charts
 from evenset.operators.evenset_panel import EvensetPanel
 from evenset.operators.tabs.disagreement import heat_map
+from evenset.operators.tabs.mistakes import describe_unlisted
 from evenset.operators.tabs.precision_chart import precision_layout, precision_lines
 
 NAMES = ['3" pipe', "<b>zero</b>", "R&D", "it's"]
@@ -57,6 +58,15 @@ def test_the_plan_draws_the_classes_that_get_images(make_dataset):
 
     state = ctx.panel.state.balance
     assert state["names"][:3] == ["z0", "z1", "a00"] and state["hidden"] == 4
+
+
+def test_of_a_thousand_small_classes_eight_are_named():
+    small = {f"no. {number}": 2 for number in range(1000)}
+
+    (sentence,) = describe_unlisted(dict(small=small, dismissed=0, edited=0))
+
+    assert sentence.startswith("Too small to judge: no. 0 (2), no. 1 (2)")
+    assert "no. 7 (2) and 992 more. Fewer than" in sentence and "no. 8" not in sentence
 
 
 @pytest.mark.parametrize("keeps", [True, False])

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import pytest
 from evenset import delete_run, load_results
+from evenset.workflows.runs import records
 
 KEY = "evenset_train_gcn_1"
 FORM = dict(label_field="ground_truth", embeddings="vector", heatmap_field="why", neighbours=5, superpixels=12)
+
+
+@pytest.mark.slow
+def test_synthetic_samples_are_learned_from_and_get_no_prediction(app, clusters):
+    dataset = clusters(60, 50)
+    made = dataset.limit(6)
+    made.tag_samples("synthetic")
+
+    params = dict(label_field="ground_truth", embeddings="vector", epochs=2, include_synthetic=True)
+    answer = app.execute(dataset, "train_gcn", params)
+
+    assert answer.labels[0].endswith("of the validation labels are predicted correctly")
+    dataset.reload()
+    assert records.read_record(dataset, KEY).inputs["include_synthetic"] is True
+    assert dataset.count("gcn.label") == 54 and not made.count("gcn.label")
 
 
 @pytest.mark.parametrize(

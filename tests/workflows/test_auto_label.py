@@ -25,12 +25,22 @@ def label(dataset, **settings):
     return auto_label(dataset, "ground_truth", **{**usual, **settings})
 
 
-def test_every_sample_gets_a_label_a_confidence_and_a_status(clusters):
-    dataset = clusters(300, 150, spread=1.6)
-    given = dataset.values("ground_truth.label")
+@pytest.fixture
+def labelled(clusters, finished):
+    """300 samples, 150 of them labelled, with suggestions: the data set, and what the run says of itself."""
 
-    results = label(dataset)
+    def make():
+        dataset = clusters(300, 150, spread=1.6)
+        label(dataset)
+        return dataset
 
+    dataset = finished("auto_label on vectors", make)
+    return dataset, load_results(dataset, "evenset_auto_label_1")
+
+
+def test_every_sample_gets_a_label_a_confidence_and_a_status(labelled):
+    dataset, results = labelled
+    given = [name if i < 150 else None for i, name in enumerate(dataset.values("truth"))]
     label_, confidence, status, margin, agreement = columns(
         dataset, "label", "confidence", "status", "margin", "agreement"
     )
@@ -82,9 +92,8 @@ def test_the_attributes_are_in_the_schema_so_that_the_app_filters_by_them(cluste
     assert dataset.count_values("guess.status")["labelled"] == 120
 
 
-def test_views_are_named_after_the_field_and_review_begins_with_the_least_certain(clusters):
-    dataset = clusters(300, 150, spread=1.6)
-    results = label(dataset)
+def test_views_are_named_after_the_field_and_review_begins_with_the_least_certain(labelled):
+    dataset, results = labelled
 
     assert results.views == {name: f"auto_label: {name}" for name in ("accepted", "review")}
     for name, view in results.views.items():
@@ -93,7 +102,7 @@ def test_views_are_named_after_the_field_and_review_begins_with_the_least_certai
     assert len(order) == results.review > 1 and order == sorted(order)
 
 
-def test_a_view_of_the_user_that_has_the_same_slug_survives(clusters):
+def test_a_view_of_the_user_that_has_the_same_slug_survives_and_the_run_keeps_the_results(clusters):
     dataset = clusters(60, 30)
     dataset.save_view("Auto-label review", dataset.limit(3))
 
@@ -102,6 +111,8 @@ def test_a_view_of_the_user_that_has_the_same_slug_survives(clusters):
     assert results.views["review"] == "auto_label: review (2)"
     assert results.views["accepted"] == "auto_label: accepted"
     assert len(dataset.load_saved_view("Auto-label review")) == 3
+    saved = load_results(dataset, results.run_key)
+    assert saved == results and type(saved) is type(results) and str(saved) == str(results)
 
 
 def test_a_view_is_a_part_of_the_samples(clusters):
@@ -212,8 +223,8 @@ def test_an_estimate_counts_classes_as_the_pool_has_them(make_dataset):
     assert weighted.accepted < plain.accepted / 2
 
 
-def test_the_table_says_what_the_numbers_say(clusters):
-    results = label(clusters(300, 150, spread=1.6))
+def test_the_table_says_what_the_numbers_say(labelled):
+    _, results = labelled
     text = str(results)
     assert text.splitlines()[0] == f"auto_label ({results.run_key})"
     assert f"{results.accepted:,} of 150 ({100 * results.coverage:.1f} %)" in text
@@ -223,13 +234,6 @@ def test_the_table_says_what_the_numbers_say(clusters):
     assert sum(row["accepted"] for row in results.rows) == results.accepted
     assert sum(row["review"] for row in results.rows) == results.review
     assert sum(row["labelled"] for row in results.rows) == 150
-
-
-def test_the_run_keeps_the_results(clusters):
-    dataset = clusters(60, 30)
-    results = label(dataset)
-    saved = load_results(dataset, results.run_key)
-    assert saved == results and type(saved) is type(results) and str(saved) == str(results)
 
 
 def test_where_every_sample_is_labelled_there_is_nothing_to_accept(clusters):

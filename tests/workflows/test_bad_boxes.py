@@ -115,6 +115,7 @@ def test_boxes_moved_while_a_run_works_are_counted(boxed):
     assert written[moved[0]] == [0.5, 0.5, 0.1, 0.1]
 
 
+@pytest.mark.slow
 def test_images_replaced_while_a_run_works_are_skipped_with_their_boxes(boxed_digits):
     dataset = boxed_digits(images=20, boxes=4, labelled=60)
     sample = dataset.last()

@@ -149,6 +149,7 @@ def test_samples_with_the_same_file_get_the_same_prediction(digits):
     assert [column[40:50] for column in found] == [column[50:] for column in found]
 
 
+@pytest.mark.slow
 def test_paths_with_spaces_unicode_and_links(digits, tmp_path, learn):
     dataset = digits(40, labelled=30)
     paths = [Path(path) for path in dataset.values("filepath")]
@@ -185,6 +186,7 @@ def test_a_link_that_leads_nowhere_or_in_a_circle_is_skipped(digits, tmp_path):
     assert paths[1] in results.skipped[ids[1]]
 
 
+@pytest.mark.slow
 def test_an_image_that_is_used_all_the_same_is_named_in_the_notes(digits, learn):
     """Values that stand for missing ones are clipped, wherever the image stands."""
     dataset = digits(60, labelled=40)

@@ -22,10 +22,21 @@ def learn(request):
     return request.param
 
 
-def test_a_label_field_that_is_not_there(clusters, refused, learn):
+@pytest.fixture
+def each_refuses(refused):
+    """each_refuses(dataset, words, field, **settings): each of them refuses it in these words, and writes nothing."""
+
+    def check(dataset, words, field="ground_truth", **settings):
+        for learn in (label, train):
+            with refused(dataset, *words):
+                learn(dataset, field, **settings)
+
+    return check
+
+
+def test_a_label_field_that_is_not_there(clusters, each_refuses):
     dataset = clusters(20, 10)
-    with refused(dataset, dataset.name, "no field 'labels'", "fo.Classification", "ground_truth"):
-        learn(dataset, "labels")
+    each_refuses(dataset, (dataset.name, "no field 'labels'", "fo.Classification", "ground_truth"), "labels")
 
 
 def test_no_label_field_and_no_run(clusters, refused):
@@ -34,36 +45,28 @@ def test_no_label_field_and_no_run(clusters, refused):
         label(dataset, None)
 
 
-@pytest.mark.parametrize("kind", ["Keypoints", "Detection", "Regression"])
-def test_a_field_of_other_labels_is_refused_by_its_type(clusters, refused, learn, kind):
+def test_a_field_of_other_labels_is_refused_by_its_type(clusters, each_refuses):
     import fiftyone as fo
 
     dataset = clusters(20, 10)
-    dataset.add_sample_field("tags_", fo.EmbeddedDocumentField, embedded_doc_type=getattr(fo, kind))
-    with refused(dataset, "'tags_'", f"holds {kind}:", "one fo.Classification a sample"):
-        learn(dataset, "tags_")
-
-
-def test_a_field_of_text_is_refused(clusters, refused, learn):
-    dataset = clusters(20, 10)
-    with refused(dataset, "'truth'", "StringField", "one fo.Classification a sample"):
-        learn(dataset, "truth")
+    for kind in ("Keypoints", "Detection", "Regression"):
+        field = f"{kind.lower()}_"
+        dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=getattr(fo, kind))
+        each_refuses(dataset, (f"{field!r}", f"holds {kind}:", "one fo.Classification a sample"), field)
+    each_refuses(dataset, ("'truth'", "StringField", "one fo.Classification a sample"), "truth")
 
 
 # Labels
 
 
-def test_no_labels(clusters, refused, learn):
-    dataset = clusters(20, 0)
-    with refused(dataset, "no sample has a label in 'ground_truth'", "label a few of each class"):
-        learn(dataset)
+def test_no_labels(clusters, each_refuses):
+    each_refuses(clusters(20, 0), ("no sample has a label in 'ground_truth'", "label a few of each class"))
 
 
-def test_one_class(clusters, refused, learn):
+def test_one_class(clusters, each_refuses):
     dataset = clusters(20, 10)
     dataset.limit(10).set_values("ground_truth.label", ["class 1"] * 10)
-    with refused(dataset, "all labels of 'ground_truth' are 'class 1'", "at least two classes"):
-        learn(dataset)
+    each_refuses(dataset, ("all labels of 'ground_truth' are 'class 1'", "at least two classes"))
 
 
 def test_the_labels_of_a_view_are_those_that_count(clusters, refused, learn):
@@ -74,21 +77,20 @@ def test_the_labels_of_a_view_are_those_that_count(clusters, refused, learn):
         learn(dataset.match({"ground_truth.label": "class 0"}))
 
 
-@pytest.mark.parametrize("classes", [["class 0", "class 1"], {"class 0": [], "class 1": ["Klasse 1"]}])
-def test_a_label_that_is_not_in_classes(clusters, refused, learn, classes):
+def test_a_label_that_is_not_in_classes(clusters, each_refuses):
     dataset = clusters(20, 10)
     odd = dataset.match({"ground_truth.label": "class 2"})
     words = (f"{len(odd)} labels of 'ground_truth'", "'class 2'", odd.first().id, "add it to classes")
-    with refused(dataset, *words):
-        learn(dataset, classes=classes)
+    for classes in (["class 0", "class 1"], {"class 0": [], "class 1": ["Klasse 1"]}):
+        each_refuses(dataset, words, classes=classes)
 
 
-def test_classes_that_contradict_themselves(clusters, refused, learn):
+def test_classes_that_contradict_themselves(clusters, each_refuses):
     dataset = clusters(20, 10)
-    with refused(dataset, "classes names 'class 0' twice"):
-        learn(dataset, classes=["class 0", "class 1", "class 0", "class 2"])
-    with refused(dataset, "classes gives 'both' to two classes"):
-        learn(dataset, classes={"class 0": ["both"], "class 1": ["both"], "class 2": []})
+    twice = ["class 0", "class 1", "class 0", "class 2"]
+    each_refuses(dataset, ["classes names 'class 0' twice"], classes=twice)
+    both = {"class 0": ["both"], "class 1": ["both"], "class 2": []}
+    each_refuses(dataset, ["classes gives 'both' to two classes"], classes=both)
 
 
 def test_a_class_with_one_label_is_learned_and_named(clusters):
@@ -165,31 +167,23 @@ def test_what_is_neither_a_dataset_nor_a_view(learn):
 # The output field
 
 
-@pytest.mark.parametrize("name", ["truth", "id", "filepath", "tags", "metadata"])
-def test_an_output_field_that_exists(clusters, refused, learn, name):
+def test_an_output_field_that_exists_or_is_an_input(clusters, each_refuses):
     dataset = clusters(20, 10)
-    with refused(dataset, f"the field {name!r} exists", "output_field"):
-        learn(dataset, output_field=name)
+    for name in ("truth", "id", "filepath", "tags", "metadata"):
+        each_refuses(dataset, (f"the field {name!r} exists", "output_field"), output_field=name)
+    each_refuses(dataset, ["output_field 'ground_truth' is an input"], output_field="ground_truth")
 
 
-def test_an_output_field_that_is_an_input(clusters, refused, learn):
+def test_an_output_field_with_a_bad_name(clusters, each_refuses):
     dataset = clusters(20, 10)
-    with refused(dataset, "output_field 'ground_truth' is an input"):
-        learn(dataset, output_field="ground_truth")
+    for name in ("a b", "a.b", "_private", "$set", "naïve", "1st", "a" * 101):
+        each_refuses(dataset, (f"output_field {name!r}", "letters, digits and _"), output_field=name)
 
 
-@pytest.mark.parametrize("name", ["a b", "a.b", "_private", "$set", "naïve", "1st", "a" * 101])
-def test_an_output_field_with_a_bad_name(clusters, refused, learn, name):
+def test_an_output_field_whose_name_fiftyone_needs(clusters, each_refuses):
     dataset = clusters(20, 10)
-    with refused(dataset, f"output_field {name!r}", "letters, digits and _"):
-        learn(dataset, output_field=name)
-
-
-@pytest.mark.parametrize("name", ["media_type", "save", "field_names"])
-def test_an_output_field_whose_name_fiftyone_needs(clusters, refused, learn, name):
-    dataset = clusters(20, 10)
-    with refused(dataset, f"output_field {name!r}", "FiftyOne needs"):
-        learn(dataset, output_field=name)
+    for name in ("media_type", "save", "field_names"):
+        each_refuses(dataset, (f"output_field {name!r}", "FiftyOne needs"), output_field=name)
 
 
 # Views and fields

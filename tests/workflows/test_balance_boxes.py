@@ -210,6 +210,7 @@ def test_held_out_images_are_neither_hosts_nor_sources(shapes):
         assert not {sample.synthetic.nearest_real_id, *(box.evenset_source_sample for box in pasted(sample))} & ids
 
 
+@pytest.mark.slow
 def test_after_a_split_new_images_are_of_its_training_part_and_join_it(shapes):
     dataset = shapes(((3, 1),) * 20)
     split_dataset(dataset, "gt", train=0.6, val=0.2, test=0.2, near_duplicates=False, progress=False)
@@ -222,6 +223,7 @@ def test_after_a_split_new_images_are_of_its_training_part_and_join_it(shapes):
     assert all("train" in sample.tags for sample in added(dataset))
 
 
+@pytest.mark.slow
 def test_a_split_that_comes_after_leaves_out_images_made_of_held_out_ones(shapes):
     dataset = shapes(((3, 1),) * 20)
     paste(dataset, target={"block": 60}, objects_per_image=1)

@@ -291,6 +291,7 @@ def delete_one(dataset):
     return gone
 
 
+@pytest.mark.slow
 def test_boxes_deleted_while_a_run_works_are_counted(few):
     dataset, vectors, truth = few
     gone = []
@@ -305,6 +306,7 @@ def test_boxes_deleted_while_a_run_works_are_counted(few):
     assert {box["item"] for box in boxes_of(dataset, "auto_label")} == set(truth) - set(gone)
 
 
+@pytest.mark.slow
 def test_patches_are_labelled_alone(few):
     dataset, vectors, _ = few
     view = dataset.to_patches("ground_truth").limit(40)
@@ -326,6 +328,7 @@ def test_a_name_that_counts_as_no_label_is_replaced_by_a_review(few):
     assert dict(zip(flat(dataset, "ground_truth.id"), flat(dataset, "ground_truth.label"), strict=True)) == truth
 
 
+@pytest.mark.slow
 def test_a_name_that_counts_as_no_label_is_judged_learned_and_counted_by_nothing(few):
     dataset, vectors, _ = few
     names = [[name or "object" for name in own] for own in dataset.values("ground_truth.detections.label")]

@@ -75,6 +75,7 @@ def test_an_evaluation_of_the_users_that_is_in_the_way_is_refused(clusters, refu
         compare(dataset)
 
 
+@pytest.mark.slow
 def test_an_image_that_cannot_be_read_neither_trains_nor_scores(digits):
     dataset = digits(n=40, size_px=8, labelled=40)
     dataset.set_values("ground_truth.label", ["0", "1"] * 20)

@@ -124,6 +124,7 @@ def test_a_comparison_is_undone_with_its_fields_views_and_evaluations(clusters, 
     assert everything(dataset) == before and dataset.list_evaluations() == []
 
 
+@pytest.mark.slow
 def test_a_sidebar_that_the_user_arranged_stays_as_it_was(clusters, everything):
     import fiftyone as fo
 
@@ -142,6 +143,7 @@ def test_a_sidebar_that_the_user_arranged_stays_as_it_was(clusters, everything):
 # Held-out labels
 
 
+@pytest.mark.slow
 def test_no_held_out_label_is_learned_from(clusters):
     """The labels of the test samples are turned to others: the scores change, what is said of them does not."""
     said = []
@@ -198,6 +200,7 @@ def test_labels_that_evenset_gave_train_and_do_not_score(clusters):
     assert "60 labels came from Evenset or a queue, and trained without scoring." in results.notes
 
 
+@pytest.mark.slow
 def test_groups_and_copies_of_an_image_stay_on_one_side(digits):
     dataset = digits(n=80, size_px=8, labelled=80)
     paths = dataset.values("filepath")
@@ -229,6 +232,7 @@ def test_training_samples_that_are_like_a_test_sample_are_left_out(clusters):
     assert (results.trained, results.held_out) == ([38], [21])
 
 
+@pytest.mark.slow
 def test_each_repetition_draws_another_part_and_the_same_seed_the_same(clusters):
     dataset = clusters(spread=2.5)
     one = compare(dataset, seeds=3)
@@ -244,6 +248,7 @@ def test_each_repetition_draws_another_part_and_the_same_seed_the_same(clusters)
 # Settings
 
 
+@pytest.mark.slow
 def test_rows_have_settings_of_their_own(clusters):
     dataset = clusters(spread=2.5)
     rows = {"gcn": {"epochs": 1}, "GCN, 30 epochs": {"method": "gcn", "epochs": 30}, "two": {"method": "laplace"}}

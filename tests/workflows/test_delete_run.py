@@ -17,8 +17,19 @@ from evenset import (
 from evenset.workflows.data import locks
 from evenset.workflows.runs import records
 
+KEY = "evenset_auto_label_1"
 VECTORS = dict(embeddings="vector", random_labels=True, target_precision=0.9, progress=False)
 TINY = dict(size_px=8, epochs=1, min_updates=1, augmentation="none", precision="fp32", weights="none", progress=False)
+
+
+@pytest.fixture
+def labelled(clusters, finished):
+    def make():
+        dataset = clusters()
+        auto_label(dataset, "ground_truth", **VECTORS)
+        return dataset
+
+    return finished("a labelling to delete", make)
 
 
 @pytest.mark.slow
@@ -54,16 +65,14 @@ def test_a_training_is_undone_with_its_fields_and_files(digits, everything):
 
 
 @pytest.mark.slow
-def test_the_field_can_go_before_the_labels_that_were_accepted_from_it(clusters):
-    dataset = clusters()
-    labelled = auto_label(dataset, "ground_truth", **VECTORS)
-    reviewed = review_labels(dataset, "auto_label", progress=False)
+def test_the_field_can_go_before_the_labels_that_were_accepted_from_it(labelled):
+    reviewed = review_labels(labelled, "auto_label", progress=False)
 
-    delete_run(dataset, labelled.run_key)
+    delete_run(labelled, KEY)
 
-    assert dataset.count("ground_truth.evenset_run") == reviewed.changed
-    delete_run(dataset, reviewed.run_key)
-    assert dataset.count("ground_truth") == 120
+    assert labelled.count("ground_truth.evenset_run") == reviewed.changed
+    delete_run(labelled, reviewed.run_key)
+    assert labelled.count("ground_truth") == 120
 
 
 @pytest.mark.slow
@@ -82,6 +91,7 @@ def test_what_is_not_the_runs_stays(clusters):
     assert load_results(dataset, two.run_key).accepted == two.accepted
 
 
+@pytest.mark.slow
 def test_a_view_or_field_that_the_user_deleted_first_does_not_stop_it(clusters, everything):
     dataset = clusters()
     before = everything(dataset)
@@ -94,19 +104,16 @@ def test_a_view_or_field_that_the_user_deleted_first_does_not_stop_it(clusters, 
     assert everything(dataset) == before
 
 
-def test_runs_are_listed_in_their_order_with_state_and_fields(clusters):
-    dataset = clusters()
-    assert str(list_runs(dataset)) == "no runs of Evenset"
+def test_runs_are_listed_in_their_order_with_state_and_fields(labelled, clusters):
+    assert str(list_runs(clusters(20, 10))) == "no runs of Evenset"
+    reviewed = review_labels(labelled, "auto_label", progress=False)
 
-    one = auto_label(dataset, "ground_truth", **VECTORS)
-    two = review_labels(dataset, "auto_label", progress=False)
-
-    rows = list_runs(dataset).rows
+    rows = list_runs(labelled).rows
     assert [(row["key"], row["state"], row["fields"]) for row in rows] == [
-        (one.run_key, "done", ["auto_label"]),
-        (two.run_key, "done", []),
+        (KEY, "done", ["auto_label"]),
+        (reviewed.run_key, "done", []),
     ]
-    assert one.run_key in str(list_runs(dataset.limit(5)))
+    assert KEY in str(list_runs(labelled.limit(5)))
 
 
 @pytest.mark.parametrize("key", ["evenset_auto_label_7", "somebody"])
@@ -144,17 +151,16 @@ def test_all_runs_are_undone_newest_first_to_the_state_before_them(clusters, eve
     assert delete_run(dataset, "all").rows == []
 
 
-def test_a_dry_run_of_one_run_changes_nothing(clusters, everything):
-    dataset = clusters(60, 30)
-    key = auto_label(dataset, "ground_truth", **VECTORS).run_key
-    before = everything(dataset)
+def test_a_dry_run_of_one_run_changes_nothing(labelled, everything):
+    before = everything(labelled)
 
-    plan = delete_run(dataset, key, dry_run=True)
+    plan = delete_run(labelled, KEY, dry_run=True)
 
     assert [row["outcome"] for row in plan.rows] == ["would be deleted"]
-    assert everything(dataset) == before
+    assert everything(labelled) == before
 
 
+@pytest.mark.slow
 def test_what_cannot_be_undone_is_named_and_the_rest_goes(clusters):
     dataset = clusters()
     one = auto_label(dataset, "ground_truth", **VECTORS)

@@ -109,6 +109,7 @@ def test_the_manifest_has_each_box_in_fractions_and_in_pixels(boxed_digits, tmp_
     assert "COCODetectionDataset" in readme and "left_px" in readme
 
 
+@pytest.mark.slow
 def test_only_the_wanted_labels_are_exported_with_their_origin(boxed_digits, tmp_path, read_back):
     dataset = boxed_digits(images=40, boxes=5, labelled=120)
     auto_label(dataset, "ground_truth", embeddings=vectors_of(dataset), target_precision=0.8, **QUIET)

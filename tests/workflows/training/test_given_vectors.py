@@ -20,6 +20,18 @@ def learn(request):
     return lambda samples, **given: request.param(samples, "ground_truth", **{"progress": False, **given})
 
 
+@pytest.fixture
+def each_refuses(refused):
+    """each_refuses(dataset, sentence, **given): each workflow that takes vectors refuses it, and writes nothing."""
+
+    def check(dataset, *words, **given):
+        for learn in LEARNERS.values():
+            with refused(dataset, *words):
+                learn(dataset, "ground_truth", progress=False, **given)
+
+    return check
+
+
 def rows_of(dataset):
     """The vectors of the field `vector`, which is then removed."""
     vectors = np.array([list(vector) for vector in dataset.values("vector")])
@@ -90,11 +102,10 @@ def test_rows_are_those_of_the_view_in_its_order(clusters):
         (lambda rows, ids: 0.5, "embeddings has to be a field, a Brain key"),
     ],
 )
-def test_bad_vectors_are_refused_and_leave_no_run(clusters, refused, learn, spoil, sentence):
+def test_bad_vectors_are_refused_and_leave_no_run(clusters, each_refuses, spoil, sentence):
     dataset = clusters(60, 60, classes=2)
     rows, ids = rows_of(dataset), dataset.values("id")
-    with refused(dataset, sentence.format(*ids)):
-        learn(dataset, embeddings=spoil(rows, ids))
+    each_refuses(dataset, sentence.format(*ids), embeddings=spoil(rows, ids))
 
 
 def test_a_stopped_run_resumes_with_the_array_that_it_was_given(clusters):
