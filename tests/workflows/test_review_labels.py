@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 from evenset import auto_label, delete_run, load_results, resume_run, review_labels
+from evenset.tests.workflows.kinds import KINDS, Kind, make_kind
+from evenset.workflows.data import items
 from evenset.workflows.runs import records
 from evenset.workflows.runs.run import RunStopped
 
@@ -27,6 +30,20 @@ def suggested(clusters, finished):
     return finished("review labels: suggested", make)
 
 
+@pytest.fixture(params=KINDS)
+def kind(request, finished, clusters, boxed_digits):
+    """The same of samples and of boxes."""
+
+    def make():
+        own = make_kind(request.param, clusters, boxed_digits, spread=2.2)
+        options = dict(random_labels=True, target_precision=0.8, progress=False)
+        results = auto_label(own.dataset, "ground_truth", embeddings=own.embeddings, **options)
+        assert results.accepted > 10 and results.review > 5
+        return own.dataset
+
+    return Kind(finished(f"review labels: {request.param}", make), request.param, None)
+
+
 def review(samples, **settings):
     return review_labels(samples, "auto_label", progress=False, **settings)
 
@@ -35,62 +52,59 @@ def with_status(dataset, status):
     return dataset.match({"auto_label.status": status})
 
 
-def test_accepting_copies_the_suggestions_and_says_where_they_come_from(suggested):
-    accepted = with_status(suggested, "accepted")
-    ids, wanted = accepted.values(["id", "auto_label.label"])
-    given = suggested.exists("ground_truth").values("id")
-    before = suggested.select(given).values("ground_truth.label")
+def test_accepting_copies_the_suggestions_and_says_where_they_come_from(kind):
+    dataset, ids = kind.dataset, kind.ids("auto_label.status", "accepted")
+    wanted, given = kind.read("auto_label.label", ids), kind.ids("auto_label.status", "labelled")
+    before = kind.read("ground_truth.label", given)
 
-    results = review(suggested)
+    results = review(dataset)
 
     assert results.changed == len(ids) and results.label_field == "ground_truth"
-    assert load_results(suggested, results.run_key) == results
-    now = suggested.select(ids, ordered=True)
-    assert now.values("ground_truth.label") == wanted
+    assert load_results(dataset, results.run_key) == results
+    assert kind.read("ground_truth.label", ids) == wanted
     for name, value in (("run", results.run_key), ("review", "bulk"), ("selection", "queue")):
-        assert set(now.values(f"ground_truth.evenset_{name}")) == {value}
-        assert suggested.has_field(f"ground_truth.evenset_{name}")  # in the schema, so that the sidebar filters by it
-    assert set(now.values("auto_label.status")) == {"labelled"}
-    assert suggested.select(given).values("ground_truth.label") == before
-    assert set(suggested.select(given).values("ground_truth.evenset_run")) == {None}
-    assert len(with_status(suggested, "review").exists("ground_truth")) == 0
+        assert set(kind.read(f"ground_truth.evenset_{name}", ids)) == {value}
+        path = items.leaf(dataset, f"ground_truth.evenset_{name}")
+        assert dataset.has_field(path)  # in the schema, so that the sidebar filters by it
+    assert set(kind.read("auto_label.status", ids)) == {"labelled"}
+    assert kind.read("ground_truth.label", given) == before
+    assert set(kind.read("ground_truth.evenset_run", given)) == {None}
+    assert set(kind.read("ground_truth.label", kind.ids("auto_label.status", "review"))) == {None}
 
 
-def test_a_selection_and_a_class_narrow_what_is_accepted(suggested):
-    accepted = with_status(suggested, "accepted")
-    three = accepted.values("id")[:3]
-    assert review(suggested.select(three)).changed == 3
+def test_a_selection_and_a_class_narrow_what_is_accepted(kind):
+    three = kind.ids("auto_label.status", "accepted")[:3]
+    assert review(kind.select(three)).changed == 3
 
-    left = with_status(suggested, "accepted").count_values("auto_label.label")
-    results = review(suggested, classes=["class 1", "class 2"])
+    left = Counter(kind.read("auto_label.label", kind.ids("auto_label.status", "accepted")))
+    results = review(kind.dataset, classes=["class 1", "class 2"])
 
-    assert results.changed == left.get("class 1", 0) + left.get("class 2", 0) > 0
-    assert set(with_status(suggested, "accepted").values("auto_label.label")) == {"class 0"}
+    assert results.changed == left["class 1"] + left["class 2"] > 0
+    assert set(kind.read("auto_label.label", kind.ids("auto_label.status", "accepted"))) <= {"class 0"}
 
 
-def test_what_a_person_looked_at_is_marked_as_seen_and_review_is_taken_where_asked_for(suggested):
-    some = with_status(suggested, "review").values("id")[:4]
-    results = review(suggested.select(some), status="review", seen=True)
-    assert results.changed == 4
-    assert set(suggested.select(some).values("ground_truth.evenset_review")) == {"seen"}
-    both = len(with_status(suggested, "accepted")) + len(with_status(suggested, "review"))
-    assert review(suggested, status="all", seen=True).changed == both
+def test_what_a_person_looked_at_is_marked_as_seen_and_review_is_taken_where_asked_for(kind):
+    some = kind.ids("auto_label.status", "review")[:4]
+    results = review(kind.select(some), status="review", seen=True)
+    assert results.changed == 4 and set(kind.read("ground_truth.evenset_review", some)) == {"seen"}
+    both = sum(len(kind.ids("auto_label.status", status)) for status in ("accepted", "review"))
+    assert review(kind.dataset, status="all", seen=True).changed == both
 
 
 @pytest.mark.parametrize("status", ["review", "all"])
-def test_what_is_up_for_review_is_accepted_unseen_only_by_force_and_carries_that(suggested, refused, status):
-    left, accepted = (with_status(suggested, name).values("id") for name in ("review", "accepted"))
-    with refused(suggested, f"{len(left)} suggestions are up for review", "seen=True", "force=True"):
-        review(suggested, status=status)
-    assert review(suggested.select(left[:1]), status=status, seen=True).changed == 1
-    assert review(suggested.select(left[1:2]), status=status, action="reject").changed == 1
+def test_what_is_up_for_review_is_accepted_unseen_only_by_force_and_carries_that(kind, refused, status):
+    left, accepted = (kind.ids("auto_label.status", name) for name in ("review", "accepted"))
+    with refused(kind.dataset, f"{len(left)} suggestions are up for review", "seen=True", "force=True"):
+        review(kind.dataset, status=status)
+    assert review(kind.select(left[:1]), status=status, seen=True).changed == 1
+    assert review(kind.select(left[1:2]), status=status, action="reject").changed == 1
 
-    results = review(suggested, status=status, force=True)
+    results = review(kind.dataset, status=status, force=True)
 
     assert f"{len(left) - 2} suggestions were up for review, and accepted unseen" in str(results)
-    assert set(suggested.select(left[2:]).values("ground_truth.evenset_review")) == {"unseen"}
+    assert set(kind.read("ground_truth.evenset_review", left[2:])) == {"unseen"}
     marks = {"bulk"} if status == "all" else {None}
-    assert set(suggested.select(accepted).values("ground_truth.evenset_review")) == marks
+    assert set(kind.read("ground_truth.evenset_review", accepted)) == marks
 
 
 def test_correcting_writes_the_label_that_was_said(suggested):
@@ -110,28 +124,24 @@ def test_a_corrected_label_may_be_a_new_class_where_that_is_said(suggested):
     assert suggested.count_values("ground_truth.label")["class 22"] == 1
 
 
-def test_rejecting_drops_the_suggestion_and_leaves_the_label_field_alone(suggested):
-    accepted = with_status(suggested, "accepted").limit(2)
-    ids = accepted.values("id")
-    assert review(accepted, action="reject").changed == 2
-    now = suggested.select(ids)
-    assert now.values("auto_label.label") == ["", ""] and now.values("auto_label.status") == ["review", "review"]
-    assert now.values("ground_truth") == [None, None]
-    assert len(suggested.load_saved_view("auto_label: review").select(ids)) == 2
+def test_rejecting_drops_the_suggestion_and_leaves_the_label_field_alone(kind):
+    ids = kind.ids("auto_label.status", "accepted")[:2]
+    assert review(kind.select(ids), action="reject").changed == 2
+    assert kind.read("auto_label.label", ids) == ["", ""] and kind.read("auto_label.status", ids) == ["review"] * 2
+    assert kind.read("ground_truth.label", ids) == [None, None]
+    shown = items.source(kind.dataset.load_saved_view("auto_label: review"), "auto_label")
+    assert set(ids) <= set(items.values(shown, ["id", "auto_label.label"])[0])
 
 
-def test_labels_that_are_there_are_kept(suggested):
-    import fiftyone as fo
+def test_labels_that_are_there_are_kept(kind):
+    first, *others = kind.ids("auto_label.status", "accepted")
+    kind.set_label(first, "mine")
 
-    first = with_status(suggested, "accepted").first()
-    suggested.set_values("ground_truth", {first.id: fo.Classification(label="mine")}, key_field="id")
-    total = len(with_status(suggested, "accepted"))
+    results = review(kind.dataset)
 
-    results = review(suggested)
-
-    assert (results.changed, results.kept) == (total - 1, 1)
-    assert suggested[first.id].ground_truth.label == "mine"
-    assert "1 sample has a label in 'ground_truth' already and keeps it" in str(results)
+    assert (results.changed, results.kept) == (len(others), 1)
+    assert kind.read("ground_truth.label", [first]) == ["mine"]
+    assert f"1 {kind.noun} has a label in 'ground_truth' already and keeps it" in str(results)
 
 
 def test_labels_can_go_into_another_field(suggested):
@@ -207,28 +217,28 @@ def test_a_group_that_is_held_out_does_not_train_by_its_untrusted_labels(cluster
     assert not (parts[untrusted] == Split.HELD_OUT).any() and (parts[untrusted] == Split.TRAIN).any()
 
 
-def test_one_call_undoes_a_review(suggested, everything):
-    before = everything(suggested)
+def test_one_call_undoes_a_review(kind, everything):
+    dataset, before = kind.dataset, kind.left(everything(kind.dataset))
     for settings in (
         dict(action="accept"),
         dict(action="reject", status="all"),
         dict(action="correct", label="class 0", force=True),
     ):
-        results = review(suggested, **settings)
-        assert everything(suggested)["samples"] != before["samples"]
-        delete_run(suggested, results.run_key)
-        assert everything(suggested) == before
+        results = review(dataset, **settings)
+        assert everything(dataset)["samples"] != before["samples"]
+        delete_run(dataset, results.run_key)
+        assert kind.left(everything(dataset)) == before
 
 
-def test_reviews_are_undone_in_any_order(suggested, everything):
-    before = everything(suggested)
-    ids = with_status(suggested, "accepted").values("id")
-    first, second = review(suggested.select(ids[:5])), review(suggested.select(ids[5:9]), seen=True)
-    delete_run(suggested, first.run_key)
-    assert suggested.select(ids[:9]).count("ground_truth") == 4
-    assert suggested.select(ids[:9]).distinct("ground_truth.evenset_review") == ["seen"]
-    delete_run(suggested, second.run_key)
-    assert everything(suggested) == before
+def test_reviews_are_undone_in_any_order(kind, everything):
+    dataset, before = kind.dataset, kind.left(everything(kind.dataset))
+    ids = kind.ids("auto_label.status", "accepted")
+    first, second = review(kind.select(ids[:5])), review(kind.select(ids[5:9]), seen=True)
+    delete_run(dataset, first.run_key)
+    assert [bool(label) for label in kind.read("ground_truth.label", ids[:9])] == [False] * 5 + [True] * 4
+    assert set(kind.read("ground_truth.evenset_review", ids[:9])) == {"seen", None}
+    delete_run(dataset, second.run_key)
+    assert kind.left(everything(dataset)) == before
 
 
 def test_a_review_reads_in_parts_and_no_more_of_earlier_reviews_than_it_has_to(suggested, monkeypatch):
@@ -253,18 +263,17 @@ def test_a_review_reads_in_parts_and_no_more_of_earlier_reviews_than_it_has_to(s
     assert dict(zip(*first.values(["id", "ground_truth.label"]), strict=True)).items() <= wanted.items()
 
 
-def test_labels_edited_since_are_skipped_and_listed(suggested):
-    accepted = with_status(suggested, "accepted").values("id")
-    results = review(suggested)
-    suggested.set_values("ground_truth.label", {accepted[0]: "mine"}, key_field="id")
-    suggested.set_values("ground_truth", {accepted[1]: None}, key_field="id")
+def test_labels_edited_since_are_skipped_and_listed(kind):
+    first, *others = kind.ids("auto_label.status", "accepted")
+    results = review(kind.dataset)
+    kind.set_label(first, "mine")
 
-    undone = delete_run(suggested, results.run_key)
+    undone = delete_run(kind.dataset, results.run_key)
 
-    assert undone.edited == [accepted[0]] and undone.labels == len(accepted) - 2
-    assert suggested[accepted[0]].ground_truth.label == "mine"
-    assert suggested.count("ground_truth") == 121
-    assert f"1 label was edited since and stays as it is: {accepted[0]}" in str(undone)
+    assert undone.edited == [first] and undone.labels == len(others)
+    assert kind.read("ground_truth.label", [first]) == ["mine"]
+    assert set(kind.read("ground_truth.label", others)) == {None}
+    assert f"1 label was edited since and stays as it is: {first}" in str(undone)
 
 
 def test_a_label_of_a_review_that_is_gone_never_passes_for_an_original(suggested):

@@ -97,7 +97,7 @@ def carry_out(
         run.save()
         labelled = run.remember("kept", lambda: labelled)
         results = ReviewResults(run.key, review.field, review.label_field, action, changed, labelled)
-        results.unwritten = skipped + len(missed)
+        results.noun, results.unwritten = items.noun(dataset, review.label_field), skipped + len(missed)
         results.notes += [*_unseen_note(lines, review), *([uncorrected_note(uncorrected)] if uncorrected else [])]
         saved_views.renew(dataset, review.writer.writes.get("views", []))
         return run.finish(results)

@@ -76,6 +76,7 @@ def test_a_tag_that_is_there_by_now_stays_and_is_counted(suggest):
     sample.save()
     results = review_labels(dataset, "auto_label", **QUIET)
     assert (results.changed, results.kept) == (1, 1) and names_of(dataset)[2] == ["c"]
+    assert "1 tag is as suggested in 'ground_truth' already" in str(results)
 
 
 @pytest.mark.parametrize("flagged", [False, True])
