@@ -105,7 +105,7 @@ class BalanceTab(Tab):
     def _show_outcome(self, page: types.Object, outcome: dict[str, Any]) -> None:
         widgets.heading(page, f"Outcome of {outcome['run_key']}")
         widgets.note(page, form.SEVERITY.get(outcome["decision"], "info"), outcome["sentence"])
-        for sentence in outcome["other_judges"]:
+        for sentence in outcome.get("other_judges") or ():
             widgets.note(page, "info", sentence)
         self._show_outcome_buttons(page, outcome)
         if outcome["gains"]:

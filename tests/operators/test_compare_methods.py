@@ -28,7 +28,7 @@ def test_every_method_has_its_checkbox_and_the_rules_their_text(app, clusters):
 
 def test_in_sections_stand_all_settings(app, clusters):
     lines = app.form(
-        clusters(), "compare_methods", dict(more=True, denoise="median", robustness=True, adversarial=True)
+        clusters(), "compare_methods", dict(more=True, denoise="median", robustness=True, adversarial=True, mix="both")
     )
 
     for kind in (CompareSettings, AttackSettings, ImageSettings, ResNetSettings):

@@ -63,7 +63,7 @@ FORMS = {
 }
 MORE = (  # choices with which all settings apply, each in one of these forms at least
     dict(more=True),
-    dict(more=True, denoise="median", format="jpeg", adversarial=True),
+    dict(more=True, denoise="median", format="jpeg", adversarial=True, mix="both"),
     dict(more=True, text_encoder="some/model", classes="cat, dog"),
     dict(more=True, embeddings="vector"),
 )
@@ -143,7 +143,7 @@ def test_train_gcn_shows_the_settings_of_the_graph_that_is_chosen(app, labelled)
     assert asked(graph="image") == [*usual, *patches, "wait"]
     superpixels = dict(graph="image", nodes="superpixels")
     assert asked(**superpixels) == [*usual, "heatmap_field", "nodes", "aggregation", "wait"]
-    conditional = dict(more=True, denoise="median", adversarial=True)
+    conditional = dict(more=True, denoise="median", adversarial=True, mix="both")
     for graph, kinds in GCN_SETTINGS.items():
         shown = {*asked(graph=graph, **conditional), *asked(**{**superpixels, "graph": graph}, **conditional)}
         assert {item.name for kind in of_samples(kinds) for item in fields(kind)} <= shown

@@ -13,6 +13,7 @@ from .config import BalanceConfig
 from .small_cnn_judge import MAX_MEASURED_PX
 
 TOO_FEW = "too few to measure"  # in place of a decision
+REGRESSION = "a regression on the vectors of an encoder"
 
 
 def is_enough(real: RealImages) -> bool:
@@ -46,14 +47,14 @@ def describe(config: BalanceConfig, largest_class: int) -> str:
     if held_out < MIN_HELD_OUT and balance.measure_benefit is None:
         return too_few(held_out)
     seconds = duration.measuring_seconds(vars(balance))
-    return f"The benefit is measured by {_judges(config)}: {duration.words(seconds)}."
+    photos = f" Photos over {SMALL_PX} px are judged by {REGRESSION} too, if its weights are on this machine."
+    sentence = f"The benefit is measured by {_judges(config)}: {duration.words(seconds)}."
+    return sentence if balance.judge else sentence + photos
 
 
 def _judges(config: BalanceConfig) -> str:
     balance = config.balance
     networks = (len(RIVALS) + 1) * balance.verdict_seeds  # and the one with new images
     small = f"{counted(networks, 'small network')} on images of at most {MAX_MEASURED_PX} px"
-    regression = "a regression on the vectors of an encoder"
-    if balance.judge is None:
-        return f"{small}, and for photos over {SMALL_PX} px by {regression}, if its weights are on this machine"
-    return {ENCODER: regression, BOTH: f"{regression}, which decides, and by {small}"}.get(balance.judge, small)
+    by_setting = {ENCODER: REGRESSION, BOTH: f"{REGRESSION}, which decides, and by {small}"}
+    return by_setting.get(balance.judge or "", small)

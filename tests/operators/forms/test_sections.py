@@ -19,7 +19,7 @@ OPERATORS = (
 )  # fmt: skip
 CHOICES = (
     {},
-    dict(denoise="median", adversarial=True, robustness=True, format="jpeg"),
+    dict(denoise="median", adversarial=True, mix="both", robustness=True, format="jpeg"),
     dict(text_encoder="some/model", classes="cat, dog"),
     dict(graph="image"),
     dict(task="generation", target="each"),
@@ -101,7 +101,12 @@ def test_a_section_with_a_value_that_needs_a_correction_cannot_be_folded(app, la
         ("auto_label", dict(random_labels=True), {"alpha"}, {"class_prior"}),
         ("find_mistakes", {}, {"epochs", "neighbours"}, set()),
         ("find_mistakes", dict(embeddings="vector"), {"device", "neighbours", "method"}, RESNET),
-        ("train_resnet", {}, {"gce_q"}, {"denoise_strength", "adversarial_epsilon", "adversarial_steps"}),
+        (
+            "train_resnet",
+            {},
+            {"gce_q", "mix"},
+            {"denoise_strength", "adversarial_epsilon", "adversarial_steps", "mix_alpha"},
+        ),
         ("train_resnet", dict(gce_weight=0.0, validation="val"), {"epochs"}, {"gce_q", "validation_fraction"}),
         ("train_gcn", dict(graph="image"), {"grid", "epochs"}, {"superpixels", "compactness", "embeddings"}),
         ("train_gcn", dict(graph="image", nodes="superpixels"), {"superpixels"}, {"grid", "train_backbone", "epochs"}),

@@ -64,7 +64,7 @@ def test_without_an_encoder_photos_are_left_to_the_small_cnn_and_who_names_one_i
     monkeypatch.setattr(judges, "is_here", lambda _: False)
 
     assert judges.choose(None, photo(100), config())["judges"] == ["small cnn"]
-    with pytest.raises(ValueError, match="judge='both' needs the weights .* no server.*or give judge='small cnn'"):
+    with pytest.raises(ValueError, match="judge='both' needs the weights .*no server.*or give judge='small cnn'"):
         judges.choose(None, photo(100), config(judge="both"))
 
 
@@ -78,7 +78,7 @@ def test_form_and_dry_run_say_who_will_judge():
     def sentence(**settings):
         return describe(config(**settings), 1000)
 
-    assert "by 21 small networks" in sentence() and "for photos over 64 px by a regression" in sentence()
+    assert "by 21 small networks" in sentence() and "Photos over 64 px are judged by a regression" in sentence()
     assert "small network" not in sentence(judge="encoder")
     assert "which decides, and by 21 small networks" in sentence(judge="both")
 
