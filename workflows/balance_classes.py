@@ -28,6 +28,7 @@ from .balancing.pasteable import check_source, for_training
 from .balancing.pasted_crops import hold_out_crops, measure_pasted
 from .balancing.pasting import paste
 from .balancing.plan import Plan, Target, plan_for_labels
+from .balancing.real_or_synthetic import real_or_synthetic
 from .balancing.rejection_sampling import keep_all
 from .balancing.results import (
     BalanceResults,
@@ -40,7 +41,7 @@ from .balancing.results import (
     rejections,
 )
 from .balancing.sample_grids import class_grid, rejected_grid
-from .balancing.soundness import not_added, will_add
+from .balancing.soundness import not_added, should_add, soundness_of
 from .balancing.starting_point import check_base, earlier_generator, prompts_of
 from .data import items, locks, saved_views, synthetic
 from .data.internals import root_dataset
@@ -160,6 +161,7 @@ class Balance:
     plan: Plan
     generator: Generator | None
     undecided: dict[str, int]  # mistakes by class
+    told_apart: float | None = None  # accuracy of a network that tells its images from real ones
 
 
 def _begin(run: Run, samples: Samples, prepared: Prepared) -> Balance:
@@ -216,6 +218,7 @@ def _balance(balance: Balance, samples: Samples) -> BalanceResults:
     can_measure = must_measure or is_enough(real)
     if config.measures and can_measure and any(image.accepted for image in images):
         benefit = measure_by_judges(run, real, {ARM: images}, config)
+        balance.told_apart = real_or_synthetic(run, real, images, config.small_cnn)
     results = _results(balance, skipped, images, benefit, _add(balance, images, benefit))
     if config.measures and not can_measure:
         note_too_few(results, real)
@@ -259,7 +262,8 @@ def _paste(balance: Balance, samples: Samples) -> BalanceResults:
 
 
 def _is_added(balance: Balance, images: list[SyntheticImage], benefit: Benefit | None) -> bool:
-    return will_add(benefit.verdicts[ARM] if benefit else None, balance.config, images)
+    soundness = soundness_of(images, balance.config, balance.told_apart)
+    return should_add(benefit.verdicts[ARM] if benefit else None, balance.config.balance.add, soundness)
 
 
 def _add(balance: Balance, images: list[SyntheticImage], benefit: Benefit | None) -> dict[str, str]:
@@ -291,7 +295,9 @@ def _results(
     notes = plan.notes + fell_short(plan, images, balance.config.balance.max_draws_per_image)
     notes += [generator.warning] if generator and generator.warning else []
     if accepted and not added:
-        notes += not_added(benefit.verdicts[ARM] if benefit else None, balance.config, images, run.images_folder)
+        soundness = soundness_of(images, balance.config, balance.told_apart)
+        verdict = benefit.verdicts[ARM] if benefit else None
+        notes += not_added(verdict, balance.config.balance.add, soundness, run.images_folder)
     return BalanceResults(
         run_key=run.key,
         names=names,
@@ -299,6 +305,7 @@ def _results(
         rows=class_rows(plan, images, added),
         refused=rejections(images),
         **measured_fields(benefit, ARM, names),
+        told_apart=balance.told_apart,
         generator=generator.source if generator else None,
         picture=class_grid(run.folder / "synthetic.png", names, accepted) if accepted else None,
         notes=notes,

@@ -52,3 +52,11 @@ def _aligned(own: Floats, other: Floats) -> float:
     mine, theirs = mine - mine.mean(), theirs - theirs.mean()
     scale = float(np.sqrt((mine**2).sum() * (theirs**2).sum()))
     return float((mine * theirs).sum()) / max(scale, 1e-12)
+
+
+def explain_copy(detail: float) -> str:
+    """Sentence on why an image was rejected."""
+    return (
+        f"It is a copy of a training image: they share {100 * detail:.0f} % of their fine detail; different images share "
+        f"at most {100 * COPY_DETAIL:.0f} %."
+    )

@@ -43,7 +43,7 @@ class ImageFilter:
             paths: files, where the images are larger than the filters see them, or ""
         """
         from ...models.quality import copies
-        from ...models.quality.shared_detail import COPY_DETAIL
+        from ...models.quality.shared_detail import COPY_DETAIL, explain_copy
 
         views = self.predictors.views(images, classes)
         nearest = copies.search(self.reference, images) if self.copies else None
@@ -52,11 +52,9 @@ class ImageFilter:
             nearest = replace(nearest, ratio=(details <= COPY_DETAIL).astype(float))
         judged = self.filters.judge(views._replace(nearest=nearest))
         figures = [self._figures(judged, i, views) for i in range(len(images))]
-        for i in np.flatnonzero(judged.reason == Reason.COPY).tolist() if details is not None else []:
-            figures[i]["refusal"] = (
-                f"It is a copy of a training image: {100 * float(details[i]):.0f} % of their fine detail is the same; of "
-                f"different images at most {100 * COPY_DETAIL:.0f} % is."
-            )
+        if details is not None:
+            for i in np.flatnonzero(judged.reason == Reason.COPY).tolist():
+                figures[i]["refusal"] = explain_copy(float(details[i]))
         return judged, figures
 
     def _shared_details(self, nearest: Nearest, paths: Sequence[str]) -> np.ndarray:

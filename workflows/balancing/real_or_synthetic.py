@@ -94,10 +94,9 @@ def _crop(path: str, settings: ImageSettings) -> np.ndarray:
 
     from ...models.images.decode import decode
 
-    pixels = decode(path, settings, lambda width, height: None, 3).pixels
-    high, wide = pixels.shape[:2]
-    if min(high, wide) < CROP_PX:
-        pixels = cv2.resize(pixels, (max(wide, CROP_PX), max(high, CROP_PX)), interpolation=cv2.INTER_LINEAR)
-        high, wide = pixels.shape[:2]
+    pixels: np.ndarray = decode(path, settings, lambda width, height: None, 3).pixels
+    high, wide = (max(side, CROP_PX) for side in pixels.shape[:2])
+    if pixels.shape[:2] != (high, wide):
+        pixels = np.asarray(cv2.resize(pixels, (wide, high), interpolation=cv2.INTER_LINEAR))
     top, left = (high - CROP_PX) // 2, (wide - CROP_PX) // 2
-    return np.asarray(pixels[top : top + CROP_PX, left : left + CROP_PX].transpose(2, 0, 1))
+    return pixels[top : top + CROP_PX, left : left + CROP_PX].transpose(2, 0, 1)

@@ -66,6 +66,7 @@ class BalanceResults(RunResults):
     noun: str = IMAGE  # that the rows count, or "box"
     judge: str = ""  # that verdict, arms and gain are by
     other_judges: list[dict[str, Any]] = field(default_factory=list)  # tables of judges that do not decide
+    told_apart: float | None = None  # accuracy of a small network that tells new images from real ones, .5 to 1
 
     def parts(self) -> list[Part]:
         parts: list[Part] = [f"{self.run_key}: {counted(self.added, 'synthetic sample')} added", "", self.rows]
@@ -76,6 +77,8 @@ class BalanceResults(RunResults):
             parts += other_tables(self.other_judges)
             parts += ["", self.arms, "", self.verdict, ""]
             parts += [_gain_sentence(self.gain, self.best, self.judge)]
+        if self.told_apart is not None:
+            parts += [f"A small network tells {100 * self.told_apart:.0f} % of held-out images right, real or new."]
         if self.gain or self.decision == TOO_FEW:
             parts += [f"Verdict: {self.decision}"]
         return [*parts, *self.notes, *left_out(len(self.skipped), self.synthetic)]

@@ -21,7 +21,7 @@ class Soundness(NamedTuple):
     """Signs of the images' quality that need no held-out gain; None where nothing was looked at."""
 
     pass_rate: float | None = None  # fraction of the images that no filter rejects
-    real_or_synthetic: float | None = None  # a hook: accuracy of a network that tells new images from real ones
+    real_or_synthetic: float | None = None  # accuracy of a network that tells new images from real ones
 
     @property
     def is_sound(self) -> bool:
@@ -38,12 +38,16 @@ class Soundness(NamedTuple):
 NOTHING_SEEN = Soundness()
 
 
-def soundness_of(images: Sequence[SyntheticImage], config: BalanceConfig) -> Soundness:
-    """Signs of the quality of the images of one source; copies of real images count as rejected."""
+def soundness_of(images: Sequence[SyntheticImage], config: BalanceConfig, told_apart: float | None = None) -> Soundness:
+    """Signs of the quality of the images of one source; copies of real images count as rejected.
+
+    Args:
+        told_apart: accuracy of a network that tells them from real ones
+    """
     if not images or not config.filters_images:
         return NOTHING_SEEN
     passed = [image.accepted or image.notes.get("reason") == Reason.SURPLUS for image in images]
-    return Soundness(pass_rate=sum(passed) / len(passed))
+    return Soundness(sum(passed) / len(passed), told_apart)
 
 
 def should_add(verdict: Verdict | None, policy: str, soundness: Soundness = NOTHING_SEEN) -> bool:
@@ -58,19 +62,12 @@ def should_add(verdict: Verdict | None, policy: str, soundness: Soundness = NOTH
     return policy == AddPolicy.UNLESS_IT_LOSES and verdict.total[0] >= 0 and soundness.is_sound
 
 
-def will_add(verdict: Verdict | None, config: BalanceConfig, images: Sequence[SyntheticImage]) -> bool:
-    """Whether a balance adds these images."""
-    return should_add(verdict, config.balance.add, soundness_of(images, config))
-
-
-def not_added(
-    verdict: Verdict | None, config: BalanceConfig, images: Sequence[SyntheticImage], folder: Path
-) -> list[str]:
+def not_added(verdict: Verdict | None, policy: str, soundness: Soundness, folder: Path) -> list[str]:
     """Sentences on images that are not added; why, where the verdict alone would have let them.
 
     Args:
         folder: of the images
     """
-    problem = soundness_of(images, config).problem if should_add(verdict, config.balance.add) else ""
+    problem = soundness.problem if should_add(verdict, policy) else ""
     why = [f"None is added on an undecided verdict, as {problem}: train the generator longer."] if problem else []
     return [*why, f"The images stay in {folder}: add='always' adds them regardless of the verdict."]

@@ -125,12 +125,12 @@ def test_on_an_undecided_verdict_only_sound_images_are_added(gain, decision, rat
 
 def test_a_note_says_why_an_undecided_verdict_adds_nothing(tmp_path):
     verdict = paired_gain.Verdict(*[np.zeros(1)] * 4, ["undecided"], (0.01, -0.01, 0.03), paired_gain.UNDECIDED)
-    config = BalanceConfig.read({})
+    few_pass = soundness_of(images(1, 9), BalanceConfig.read({}))
 
-    first, second = not_added(verdict, config, images(1, 9), tmp_path)
+    first, second = not_added(verdict, "unless it loses", few_pass, tmp_path)
     assert "undecided verdict, as the filters let only 10 % pass" in first and "add='always'" in second
     losing = paired_gain.Verdict(*[np.zeros(1)] * 4, ["loses"], (-0.01, -0.02, 0.0), paired_gain.DO_NOT_ADD)
-    assert len(not_added(losing, config, images(1, 9), tmp_path)) == 1
+    assert len(not_added(losing, "unless it loses", few_pass, tmp_path)) == 1
 
 
 def test_blends_are_no_source_of_images():
