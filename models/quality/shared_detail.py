@@ -36,7 +36,7 @@ def shared_detail(image: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
 def _detail(image: NDArray[np.uint8]) -> Floats:
     """Fine detail of an image in gray, of SIDE_PX a side."""
     gray = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
-    values: Floats = np.asarray(gray, dtype=np.float32) / 255
+    values = np.asarray(gray).astype(np.float32) / np.float32(255)
     blurred = cv2.GaussianBlur(values, (0, 0), SIDE_PX / COARSE_PX / 2)
     return np.asarray(values - blurred, dtype=np.float32)
 

@@ -72,6 +72,11 @@ class BalanceConfig(Config):
         return self.balance.source == Origin.GENERATE
 
     @property
+    def tunes(self) -> bool:
+        """Whether a base other than "scratch" is named; it may be an earlier generator."""
+        return self.generates and not self.tuning.is_scratch
+
+    @property
     def pastes(self) -> bool:
         return self.balance.source == Origin.PASTE
 

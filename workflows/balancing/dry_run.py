@@ -17,13 +17,17 @@ from .generator import Generator, draw_images, load_pipeline
 from .generator_split import MAX_AUTO_PX
 from .measurement import describe
 from .plan import Plan
+from .starting_point import is_pretrained
+from .untuned_preview import draw_untuned
 from .results import DryRun
 
 MAX_CLASSES = 12  # of the preview
+DRAWS = 1.5  # images drawn for one that is added
+UPDATE_COST = 6  # steps of a drawn image that take as long as an update: thrice four passes, where a step takes two
 
 
 def preview(labels: Labels, plan: Plan, generator: Generator | None, config: BalanceConfig) -> DryRun:
-    """Draws a few images if there is a generator; else shows the real ones that would train one."""
+    """Draws a few images by a generator or an untuned base; else shows the real ones that would train a generator."""
     shown = np.flatnonzero(plan.add)[:MAX_CLASSES]
     rows, notes = None, list(plan.notes)
     notes += [describe(config, int(plan.real.max(initial=0)))] if len(shown) else []
@@ -32,6 +36,10 @@ def preview(labels: Labels, plan: Plan, generator: Generator | None, config: Bal
         class_ids = np.repeat([generator.names.index(labels.names[i]) for i in shown], COLUMNS)
         images = draw_images(pipeline, class_ids, config.sampling, np.arange(len(class_ids)))
         rows = {labels.names[i]: part for i, part in zip(shown, np.split(images, len(shown)), strict=True)}
+    elif len(shown) and config.tunes and is_pretrained(config.tuning):
+        untuned = draw_untuned(labels, shown.tolist(), config)
+        minutes = _tuning_minutes(plan, untuned.seconds, config)
+        return DryRun(plan.rows, minutes, np.asarray(image_grid(untuned.rows)), [*notes, untuned.sentence], plan.noun)
     elif len(shown):
         rows = _real_images(labels, shown, config.images)
         notes.append(
@@ -41,6 +49,18 @@ def preview(labels: Labels, plan: Plan, generator: Generator | None, config: Bal
         )
     grid = np.asarray(image_grid(rows)) if rows else None
     return DryRun(plan.rows, _minutes(labels, plan, generator, config), grid, notes, plan.noun)
+
+
+def _tuning_minutes(plan: Plan, seconds: float, config: BalanceConfig) -> float:
+    """An estimate for a pretrained base: its training, and images at the speed that was measured.
+
+    Args:
+        seconds: of an image
+    """
+    updates = config.generator
+    of_updates = (updates.max_updates or 0) * seconds * UPDATE_COST / max(config.drawing.pretrained_steps, 1)
+    minutes = [value for value in (updates.minutes, of_updates / 60 if updates.max_updates else None) if value]
+    return min(minutes) + DRAWS * int(plan.add.sum()) * seconds / 60
 
 
 def _minutes(labels: Labels, plan: Plan, generator: Generator | None, config: BalanceConfig) -> float:

@@ -78,7 +78,7 @@ def _is_a_file(image: SyntheticImage) -> bool:
 
 def _real_pixels(real: RealImages, rows: np.ndarray, images: list[SyntheticImage]) -> np.ndarray:
     if not _is_a_file(images[0]):
-        return real.train[rows]
+        return np.asarray(real.train[rows])
     return np.stack([_crop(str(real.train_paths[row]), real.settings) for row in rows.tolist()])
 
 

@@ -37,13 +37,18 @@ def earlier_generator(dataset: Any, settings: TuningSettings) -> Generator | Non
     return generator
 
 
+def is_pretrained(dataset: Any, settings: TuningSettings) -> bool:
+    """Whether `base` names neither nothing nor an earlier generator."""
+    return not settings.is_scratch and earlier_generator(dataset, settings) is None
+
+
 def check_base(dataset: Any, settings: TuningSettings, images: ImageSettings) -> bool:
     """Checks `base` before work starts; returns whether it is pretrained.
 
     Raises:
         ValueError: it does not exist, cannot be tuned, or needs packages that are not installed
     """
-    if settings.is_scratch or earlier_generator(dataset, settings):
+    if not is_pretrained(dataset, settings):
         return False
     from ...models.diffusion.pretrained import bases
 

@@ -5,6 +5,7 @@ The speeds were measured on a processor core without bf16 instructions. `machine
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ DEPTH = {"resnet18": 1.0, "resnet34": 2.0, "resnet50": 2.4}  # cost relative to 
 LARGE_STEM_PX, LARGE_STEM_FACTOR = 65, 16  # larger images get torchvision's stem, which makes a pass cheaper
 MAX_MODEL_PX, MAX_DRAWN_PX, MAX_JUDGED_PX = 224, 64, 32  # sides that models, generators and small networks use
 MIN_SIDE_PX = 8
+PASS_SECONDS, ENCODER_SECONDS = 3.3, 5.0  # of Stable Diffusion 1.5 at 512 px: .7 and 1.1 TFLOP at 210 GFLOP/s
 MAX_AUGMENTED = 10_000  # images whose augmented copies are compared
 
 
@@ -100,6 +102,28 @@ def written(count: float, phase: str = "writing labels") -> Work:
 def drawing(count: float, facts: Facts, values: Values, phase: str = "drawing images") -> Work:
     area = (facts.size_px(values, MAX_DRAWN_PX) / 32) ** 2
     return Work(phase, count * 1.8e-3 * values["sampling_steps"] * max(area, 0.25), NETWORK)
+
+
+def tuning(facts: Facts, values: Values) -> list[Work]:
+    """Tuning a pretrained text-to-image model of the size of Stable Diffusion 1.5, by the operations of its passes."""
+    minutes, updates = values["minutes"], values["max_updates"]
+    area = _pretrained_area(facts, values)
+    encoded = Work("encoding images", facts.labelled * ENCODER_SECONDS * area, NETWORK)
+    by_updates = (updates or math.inf) * 3 * (values["batch_size"] or 4) * PASS_SECONDS * area
+    trained = Work("tuning the pretrained model", by_updates, NETWORK)
+    if minutes is not None and 60.0 * minutes < by_updates:
+        trained = Work("tuning the pretrained model", 60.0 * minutes, LIMIT)
+    return [survey(facts.labelled, facts, values), encoded, trained, tuned_drawing(8, facts, values, "drawing samples")]
+
+
+def tuned_drawing(count: float, facts: Facts, values: Values, phase: str = "drawing images") -> Work:
+    steps = values["pretrained_steps"] * (0.65 if values["start"] != "noise" else 1)  # the mean strength
+    return Work(phase, count * 2 * steps * PASS_SECONDS * _pretrained_area(facts, values), NETWORK)
+
+
+def _pretrained_area(facts: Facts, values: Values) -> float:
+    """Area of the images of a pretrained model, in units of 512 x 512."""
+    return (float(values.get("base_size_px") or min(max(facts.side_px, 256), 512)) / 512) ** 2
 
 
 def small_cnn(facts: Facts, values: Values, phase: str, limit: int = MAX_DRAWN_PX) -> Work:

@@ -133,7 +133,14 @@ def _mistakes(facts: Facts, values: Values) -> list[Work]:
     return [*looked, *trained, *planted, *end]
 
 
+def _is_pretrained(values: Values) -> bool:
+    base = values.get("base")
+    return base not in (None, "", "scratch") and not str(base).startswith("evenset_")
+
+
 def _generator(facts: Facts, values: Values) -> list[Work]:
+    if _is_pretrained(values):
+        return tuning(facts, values)
     minutes, updates = values["minutes"], values["max_updates"]
     area = max((facts.size_px(values, MAX_DRAWN_PX) / 32) ** 2, 0.25)  # an update has a cost of its own
     by_time = math.inf if minutes is None else 60.0 * minutes
@@ -161,7 +168,8 @@ def _balance(facts: Facts, values: Values) -> list[Work]:
     else:
         work = [survey(facts.labelled, facts, values)]
     work += [Work("reading images", facts.labelled * (4e-4 + 0.008 * facts.megapixels), PHOTO)]
-    work += [drawing(DRAWS * added, facts, values)] if draws else []
+    if draws:
+        work += [(tuned_drawing if _is_pretrained(values) else drawing)(DRAWS * added, facts, values)]
     if draws or values["filter_augmented"]:
         work += [Work("filtering images", 2.0), small_cnn(facts, values, "training the filter")]
         work += [Work("making images", 1.0 + 5e-3 * DRAWS * added, MATRIX)]
