@@ -113,7 +113,7 @@ def balance_classes(
     samples, notes = for_training(samples) if config.pastes else (samples, [])
     prepared = _read(samples, inputs, config, resume).noted([] if resume else notes)
     if dry_run:
-        return preview(prepared.labels, prepared.plan, prepared.generator, prepared.config)
+        return preview(root_dataset(samples), prepared)
     request = RunRequest("balance_classes", prepared.config.parts, vars(prepared.inputs))
     lock = locks.lock_field(root_dataset(samples), f"synthetic images of {label_field}")  # two would both fill the plan
     added = int(prepared.plan.add.sum())

@@ -57,6 +57,6 @@ def _aligned(own: Floats, other: Floats) -> float:
 def explain_copy(detail: float) -> str:
     """Sentence on why an image was rejected."""
     return (
-        f"It is a copy of a training image: they share {100 * detail:.0f} % of their fine detail; different images share "
-        f"at most {100 * COPY_DETAIL:.0f} %."
+        f"It is a copy of a training image: they share {100 * detail:.0f} % of their fine detail; different images "
+        f"share at most {100 * COPY_DETAIL:.0f} %."
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ...models.images.reader import Images
 from ...models.images.region import file_of
 from ...models.settings import ImageSettings
-from ...models.synthetic import Origin
 from ..data.labels import Labels
 from ..display.image_grid import COLUMNS, image_grid
 from ..training import duration
@@ -15,28 +16,30 @@ from ..training.stage_costs import Facts
 from .config import BalanceConfig
 from .generator import Generator, draw_images, load_pipeline
 from .generator_split import MAX_AUTO_PX
+from .inputs import Prepared
 from .measurement import describe
 from .plan import Plan
+from .results import DryRun
 from .starting_point import is_pretrained
 from .untuned_preview import draw_untuned
-from .results import DryRun
 
 MAX_CLASSES = 12  # of the preview
 DRAWS = 1.5  # images drawn for one that is added
 UPDATE_COST = 6  # steps of a drawn image that take as long as an update: thrice four passes, where a step takes two
 
 
-def preview(labels: Labels, plan: Plan, generator: Generator | None, config: BalanceConfig) -> DryRun:
+def preview(dataset: Any, prepared: Prepared) -> DryRun:
     """Draws a few images by a generator or an untuned base; else shows the real ones that would train a generator."""
+    labels, plan, generator, config = prepared.labels, prepared.plan, prepared.generator, prepared.config
     shown = np.flatnonzero(plan.add)[:MAX_CLASSES]
     rows, notes = None, list(plan.notes)
     notes += [describe(config, int(plan.real.max(initial=0)))] if len(shown) else []
-    if len(shown) and generator is not None and config.balance.source == Origin.GENERATE:
+    if len(shown) and generator is not None and not generator.base and config.generates:
         pipeline = load_pipeline(generator, config.generator.device)
         class_ids = np.repeat([generator.names.index(labels.names[i]) for i in shown], COLUMNS)
         images = draw_images(pipeline, class_ids, config.sampling, np.arange(len(class_ids)))
         rows = {labels.names[i]: part for i, part in zip(shown, np.split(images, len(shown)), strict=True)}
-    elif len(shown) and config.tunes and is_pretrained(config.tuning):
+    elif len(shown) and config.tunes and is_pretrained(dataset, config.tuning):
         untuned = draw_untuned(labels, shown.tolist(), config)
         minutes = _tuning_minutes(plan, untuned.seconds, config)
         return DryRun(plan.rows, minutes, np.asarray(image_grid(untuned.rows)), [*notes, untuned.sentence], plan.noun)

@@ -64,7 +64,7 @@ def _sources(labels: Labels, class_id: int, config: BalanceConfig) -> list[np.nd
     """The first readable images of a class, repeated to IMAGES."""
     from .base_tuning import read_upright
 
-    images = []
+    images: list[np.ndarray] = []
     for path in labels.paths[labels.class_ids == class_id].tolist():
         if len(images) == IMAGES:
             break

@@ -26,6 +26,8 @@ from .stage_costs import (
     small_cnn,
     spreading,
     survey,
+    tuned_drawing,
+    tuning,
     written,
 )
 
