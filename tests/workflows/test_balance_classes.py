@@ -223,7 +223,7 @@ def test_the_verdict_is_measured_and_decides_and_refused_images_are_kept_where_i
     assert results.decision in ("add", "do not add", "undecided")
     assert [row["class"] for row in results.verdict] == ["0", "1", "2"]
     assert {row["verdict"] for row in results.verdict} == {"too few to measure"}  # fewer than 50 are held out
-    assert len(results.arms) == 6 and len(results.gain) == 3
+    assert len(results.arms) == 7 and len(results.gain) == 3
     assert results.added == 0 and not uneven.has_saved_view("ground_truth: synthetic")
     assert "add='always'" in results.notes[-1]
     assert list(results.views) == ["rejected"]
