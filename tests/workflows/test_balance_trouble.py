@@ -243,6 +243,7 @@ def test_images_that_show_what_a_class_lacked_gain_and_wrongly_named_ones_do_not
             made[name].append(SyntheticImage(str(tmp_path / f"{number}.png"), label, {}, True))
 
     judge = SmallCNNJudge(Quiet(tmp_path), real, SmallCNNSettings(updates=60))
+    judge.refinements = {benefit.AUGMENTED: dict(augmentation="strong")}  # CutMix alone shows the missing look
     found = benefit.measure(Quiet(tmp_path), judge, real, made, 3)
 
     right, wrong = (found.verdicts[name] for name in ("right", "wrong"))
