@@ -15,6 +15,7 @@ from ...models.settings import (
     BalanceSettings,
     CompareSettings,
     CopySettings,
+    DrawingSettings,
     ExportSettings,
     GCNSettings,
     GeneratorSettings,
@@ -26,6 +27,7 @@ from ...models.settings import (
     Settings,
     SplitSettings,
     TrainGeneratorSettings,
+    TuningSettings,
 )
 from ..data import items
 from ..data.internals import root_dataset
@@ -44,8 +46,8 @@ MIN_NETWORK_SECONDS = 5.0  # of training, from which the speed of networks is me
 SAMPLED_FILES, READ_FILES = 25, 5  # first files of a dataset, and those of them whose size is read
 DEFAULTS = (  # of equal names, the last counts
     GCNSettings, ImageGraphSettings, CopySettings, ExportSettings, SplitSettings, ImageSettings, SamplingSettings,
-    GeneratorSettings, ResNetSettings, TrainGeneratorSettings, AutoLabelSettings, BalanceSettings, CompareSettings,
-    MistakeSettings,
+    TuningSettings, DrawingSettings, GeneratorSettings, ResNetSettings, TrainGeneratorSettings, AutoLabelSettings,
+    BalanceSettings, CompareSettings, MistakeSettings,
 )  # fmt: skip
 # durations that are shown: seconds, and minutes
 SECONDS = (2, 5, 10, 20, 30)
