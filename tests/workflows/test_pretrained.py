@@ -12,7 +12,16 @@ from evenset.tests import tiny_pipelines
 from evenset.tests.workflows.planted_photos import tiles
 from PIL import Image
 
-TINY = dict(minutes=None, max_updates=8, preview_every=5, batch_size=2, lora_rank=2, precision="fp32", base_size_px=32, progress=False)
+TINY = dict(
+    minutes=None,
+    max_updates=8,
+    preview_every=5,
+    batch_size=2,
+    lora_rank=2,
+    precision="fp32",
+    base_size_px=32,
+    progress=False,
+)
 QUICK = dict(verdict_updates=20, verdict_seeds=2, pretrained_steps=3, judge="small cnn", progress=False)
 LOOSE = dict(
     prototype_reject_quantile=0.0, probability_reject_quantile=0.0, gcn_reject_quantile=0.0, copy_reject_quantile=0.0
