@@ -142,6 +142,15 @@ def _train(run: Run, labels: Labels, config: GeneratorConfig) -> GeneratorResult
     return _results(run, labels, split_ids, generator, skipped)
 
 
+def _origin(generator: Generator) -> list[str]:
+    """A sentence on the pretrained model that was tuned; none for a generator from scratch."""
+    if not (base := generator.base):
+        return []
+    revision = f", commit {base['revision']}" if base["revision"] else ""
+    licence = f"its card names the licence {base['licence']!r}" if base["licence"] else "its card names no licence"
+    return [f"Tuned from {base['name']}{revision}; {licence}. The adapter needs that model to draw."]
+
+
 def _warnings(run: Run, generator: Generator, updates: int) -> list[str]:
     """Sentences on a training that diverged, or ended before its learning rate had fallen."""
     if generator.warning:
@@ -179,7 +188,7 @@ def _results(
             for name, trains, measures in zip(labels.names, trained.tolist(), held_out.tolist(), strict=True)
         ],
         curves=run.curves,
-        notes=[*label_notes(labels), *_warnings(run, generator, last["epoch"])],
+        notes=[*label_notes(labels), *_origin(generator), *_warnings(run, generator, last["epoch"])],
         skipped=skipped,
         synthetic=labels.synthetic_left_out,
     )

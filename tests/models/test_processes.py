@@ -36,6 +36,21 @@ if kind == "generator":
     pipeline = training.build(["a", "b", "c"], 3, 16, settings)
     network = pipeline.unet
     steps = training.train(pipeline, images.__getitem__, labels, settings, Path(path).parent / "state")
+elif kind == "adapter":
+    from evenset.models.diffusion.pretrained import adapter, bases, latents, tuning
+    from evenset.models.settings import GeneratorSettings, TuningSettings
+    from evenset.tests import tiny_pipelines
+
+    folder = Path(path).parent / os.environ.get("RANK", "0")
+    base = bases.find(str(tiny_pipelines.write("stable_diffusion", folder / "base")))
+    network = adapter.Denoiser(bases.load(base, "cpu", False), base.family, 2, False).double()
+    network.pipe[0].to(torch.float64)
+    kept = latents.Latents(folder / "latents", [latents.Bucket(16, 16)] * 60, (2,))
+    list(kept.compute(network.pipe[0], lambda i: images[i].transpose(1, 2, 0)))
+    settings = GeneratorSettings(
+        max_updates=20, batch_size=9, device="cpu", precision="fp32", minutes=None, learning_rate=1e-2)
+    examples = tuning.Examples(kept, labels, ["a", "b", "c"])
+    steps = tuning.tune(network, examples, (settings, TuningSettings()), Path(path).parent / "state")
 else:
     from evenset.models.classifiers import resnet, resnet_training
     from evenset.models.settings import ResNetSettings
@@ -72,7 +87,7 @@ def launched(count: int, folder, kind: str) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["resnet", "weights", "generator"])
+@pytest.mark.parametrize("kind", ["resnet", "weights", "generator", "adapter"])
 def test_two_processes_learn_what_one_learns_in_20_updates(tmp_path, kind):
     alone, together = (launched(count, tmp_path, kind) for count in (1, 2))
     assert alone.keys() == together.keys()

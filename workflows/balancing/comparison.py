@@ -10,6 +10,7 @@ import numpy as np
 from ...models.errors import InvalidInput
 from ...models.settings import BalanceSettings
 from ...models.synthetic import Origin
+from ..data.internals import root_dataset
 from ..data.labels import Labels, Reading
 from ..data.synthetic import SyntheticImage
 from ..display.charts import Chart, intervals
@@ -32,6 +33,7 @@ from .inputs import Inputs, Prepared, read_labels_once, with_generator
 from .judges import check_judge, measure_by_judges
 from .plan import Plan, Target, plan_for_labels
 from .results import judged, other_tables, verdict_rows
+from .starting_point import check_base
 
 ARMS = {"changed images": Origin.AUGMENT, "drawn images": Origin.GENERATE}
 METHODS = {  # baselines by their names in papers
@@ -101,6 +103,8 @@ def _read(samples: Samples, inputs: Inputs, config: BalanceConfig, resume: str |
         ValueError: a bad argument
     """
     check_settings(config.images, config.held_out, measured=True)
+    if inputs.generator is None:
+        check_base(root_dataset(samples), config.tuning, config.images)
     labels = read_labels_once(samples, inputs, resume, Reading())
     check_judge(samples, labels.paths.tolist(), config.with_measurement(), resume)
     return with_generator(samples, inputs, config, labels, _plan(labels, inputs.target, config.balance))
