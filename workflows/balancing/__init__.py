@@ -5,8 +5,10 @@
                   groups of near-duplicates at a time
     3  generator  class-conditional flow matching on the train part      generator_training.train_once
                   (Lipman et al., 2023)
+                  or LoRA of a pretrained model (Hu et al., 2022)        base_tuning.tune
     4  draw       missing images / acceptance rate, within a limit       rejection_sampling.how_many_to_draw_next
                   with classifier-free guidance (Ho and Salimans, 2022)  image_sources.generated_images
+                  or from real images at full size (Meng et al., 2022)   tuned_images.tuned_images
                   or real images, augmented                              image_sources.augmented_images
     5  filter     small CNN and GCN on the train part                    image_filter.ImageFilter
                   limits: quantiles of held-out images, of the distance  models.quality.image_filters.fit
@@ -14,6 +16,7 @@
                   probabilities
                   copies: distance to the nearest training image,        models.quality.copies.limits
                   relative to that of its neighbours
+                  at full size: shared fine detail                       models.quality.shared_detail
     6  verdict    small CNN, or regression on an encoder's vectors,      judges.choose
                   with and without the images: gain in balanced          benefit.measure
                   accuracy over the best rival, paired                   models.quality.paired_gain.judge
