@@ -11,9 +11,9 @@ from ...models.synthetic import AddPolicy, Reason
 from ..data.synthetic import SyntheticImage
 from .config import BalanceConfig
 
-# Of generators of 20 and 60 updates the filters passed .09 to .62 of the images, worth -.95 to +.1 points; of
-# 200 to 2,400 updates .94 to .98, worth -.5 (uncertain by 1.1) to +.4 (Fashion-MNIST and digits with long tails, by
-# benchmarks/verdict.py --filtered). Of held-out real images they pass about .9.
+# Filters passed .09 to .62 of the images of hardly trained generators, which were worth -.95 to +.1 points, and .94 to
+# .98 of those of longer trainings, worth -.5 (uncertain by 1.1) to +.4: tails of digits and Fashion-MNIST, by the
+# functions of benchmarks/verdict.py.
 MIN_PASS_RATE = 0.75
 
 

@@ -10,7 +10,8 @@ import time
 import numpy as np
 import pytest
 import torch
-from evenset.models.encoders import text_image, weights
+from evenset.models import offline
+from evenset.models.encoders import text_image
 from evenset.tests.models.encoders.tiny_models import ColourEncoder, write_model
 
 TEXTS = ["a photo of red", "green"]
@@ -75,7 +76,7 @@ def test_a_model_that_is_not_there_is_missed_at_once(tmp_path, monkeypatch):
         silent.listen(0)
         ends = [socket.create_connection(silent.getsockname()) for _ in range(1)]
         monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        monkeypatch.setattr(weights, "getproxies", dict)
+        monkeypatch.setattr(offline, "getproxies", dict)
         begin = time.monotonic()
         with pytest.raises(ValueError, match="'nobody/none' is not in the local cache, and .* does not answer"):
             text_image.load("nobody/none")

@@ -104,7 +104,7 @@ TEXTS = {"format", "class", "member", "score", "method", "training_set", "key", 
 TEXTS |= {"field", "label_field", "action", "promise", "most_suggested", "started", "last_use", "dry_run"}
 TEXTS |= {"problem", "limit", "view", "remedy"}
 TEXTS |= {"id", "file", "current_label", "suggestion", "status"}
-TEXTS |= {"mean", "std", "fields"}  # a list a row
+TEXTS |= {"mean", "std", "fields", "noun"}  # a list a row, or a word
 
 
 @pytest.fixture(params=MAKE)
