@@ -94,6 +94,7 @@ def test_a_tuned_model_adds_images_in_the_size_and_format_of_the_photos(photos, 
     assert everything(photos) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", tiny_pipelines.KINDS)
 def test_every_family_is_tuned_and_drawn_from(photos, bases, kind):
     results = train(photos, bases(kind), max_updates=3, preview_every=100)
@@ -107,6 +108,7 @@ def test_sana_starts_from_noise_alone(photos, bases):
         balance(photos, generator=results.run_key, start="images")
 
 
+@pytest.mark.slow
 def test_no_image_starts_from_a_label_that_may_be_wrong(photos, bases, monkeypatch):
     from evenset.workflows.reviewing import undecided
 
@@ -117,6 +119,7 @@ def test_no_image_starts_from_a_label_that_may_be_wrong(photos, bases, monkeypat
     assert set(photos.match_tags("synthetic").values("synthetic.source_image")) == {roofs[3]}
 
 
+@pytest.mark.slow
 def test_images_may_start_from_those_of_other_classes(photos, bases):
     results = train(photos, bases("stable_diffusion"), max_updates=2)
     balance(photos, generator=results.run_key, across_classes=True, target={"roof": 14})
@@ -138,6 +141,7 @@ def test_copies_are_refused_at_full_size(photos, bases, monkeypatch):
     assert refused.refused == {"copy": 30} and refused.added == 0
 
 
+@pytest.mark.slow
 def test_same_seed_same_images(photos, bases):
     import evenset
 
@@ -162,7 +166,9 @@ class StopAt:
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("phase, done", [("encoding images", 1), ("tuning the pretrained model", 1)])
+@pytest.mark.parametrize(
+    "phase, done", [pytest.param("encoding images", 1, marks=pytest.mark.slow), ("tuning the pretrained model", 1)]
+)
 def test_a_stopped_tuning_resumes_to_the_same_adapter(photos, bases, phase, done):
     import evenset
 
@@ -177,6 +183,7 @@ def test_a_stopped_tuning_resumes_to_the_same_adapter(photos, bases, phase, done
     assert not list(Path(resumed.folder).parent.glob("latents/*"))
 
 
+@pytest.mark.slow
 def test_a_stopped_drawing_resumes_with_the_same_images(photos, bases):
     import evenset
 
@@ -217,6 +224,7 @@ def test_a_base_is_refused_before_a_run_begins(photos, bases, tmp_path, refused)
         train(photos, bases("stable_diffusion"), prompt="a photo")
 
 
+@pytest.mark.slow
 def test_the_base_of_an_adapter_that_changed_or_went_is_named(photos, bases, tmp_path):
     folder = shutil.copytree(bases("stable_diffusion"), tmp_path / "base")
     results = train(photos, folder, max_updates=2)
