@@ -1,4 +1,4 @@
-"""A pretrained model of the user's is tuned, and drawn from, in the App."""
+"""A pretrained model of the user's is tuned in the App, and the run undone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def photos(make_dataset: Any, tmp_path: Any) -> Any:
 
 
 @pytest.mark.slow
-def test_a_user_tunes_a_model_and_adds_its_images(photos, open_app, tmp_path):
+def test_a_user_tunes_a_model_and_undoes_it(photos, open_app, tmp_path):
     base = tiny_pipelines.write("stable_diffusion", tmp_path / "base")
     user = open_app(photos)
     before = user.state()
@@ -33,16 +33,16 @@ def test_a_user_tunes_a_model_and_adds_its_images(photos, open_app, tmp_path):
     user.sees("Pretrained model")
     user.unfold_section("Pretrained model")
     expect(user.page.get_by_label("Prompt", exact=True)).to_have_value("a photo of a {class}")
-    user.put("Base size", "32")
+    user.put("Base size (px)", "32")
     user.picture("base-form")
     user.unfold_section("Optimization")
     user.put("Max updates", "6")
     user.wait_here()
-    user.click("Train")
+    user.page.get_by_role("button", name="Train", exact=True).click()
     user.page.get_by_text("A generator of 2 classes").wait_for(timeout=3 * MINUTE)
     user.sees("its card names no licence")
     user.picture("base-result")
     user.click("Done")
     user.open("Delete a run")
-    user.undo("")
+    user.undo("files of its own")
     assert user.state() == before

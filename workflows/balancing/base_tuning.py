@@ -13,6 +13,7 @@ import numpy as np
 from ...models.files import aside, clear
 from ...models.images.image_size import upright_size
 from ...models.settings import GeneratorSettings, ImageSettings, TuningSettings
+from ..display.image_grid import image_grid, save
 from ..runs import launch
 from ..runs.run import Run
 from ..training.image_survey import ImageStats
@@ -65,8 +66,9 @@ def tune(run: Run, images: TrainingImages, config: GeneratorConfig | BalanceConf
             for _ in run.watch(steps, "tuning the pretrained model"):
                 pass
         run.report("drawing samples", 0, 1)
-        precision = "bf16" if tuning.uses_bf16(config.generator) else "fp32"
-        tuning.save_samples(pipe, denoiser, examples, precision, run.folder / "samples_final.png")
+        rows = tuning.draw_samples(denoiser, examples, "bf16" if tuning.uses_bf16(config.generator) else "fp32")
+        grid = {name: np.stack(row).transpose(0, 3, 1, 2) for name, row in zip(images.names, rows, strict=False)}
+        save(run.folder / "samples_final.png", image_grid(grid))
         note = {**images.note, "size_px": side_px, "channels": 3, "base": _base_note(base, prompts, config.tuning)}
         with aside(folder) as part:
             part.mkdir()

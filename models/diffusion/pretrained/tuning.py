@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -148,16 +148,17 @@ class _LoRATask:
 
     def preview(self, learner: Learner, progress: Progress, path: Path) -> None:
         with averaged_weights(learner):
-            save_samples(self.pipe, self.denoiser, self.examples, progress.precision, path)
+            rows = draw_samples(self.denoiser, self.examples, progress.precision)
+        grid_of([image for row in rows for image in row], len(rows[0]), path)
 
 
-def save_samples(pipe: Any, denoiser: Denoiser, examples: Examples, precision: str, path: Path) -> None:
-    """Writes a grid of samples from noise, a row a class."""
+def draw_samples(denoiser: Denoiser, examples: Examples, precision: str) -> list[list[np.ndarray]]:
+    """Samples from noise, uint8 [H, W, 3] each, a row for each of the first classes."""
     rows = min(len(examples.prompts), PREVIEWS)
     columns = max(1, PREVIEWS // rows)
     bucket = examples.latents.kinds[int(np.bincount(examples.latents.bucket_ids).argmax())]
-    requests = [
-        Request(number // columns, number, bucket, PREVIEW_GUIDANCE, None, None) for number in range(rows * columns)
-    ]
-    images = list(draw(pipe, denoiser.family, examples.prompts, requests, PREVIEW_STEPS, precision))
-    grid_of([image for _, image in sorted(images, key=lambda item: item[0])], columns, path)
+    numbers = range(rows * columns)
+    requests = [Request(number // columns, number, bucket, PREVIEW_GUIDANCE, None, None) for number in numbers]
+    drawn = draw(denoiser.pipe[0], denoiser.family, examples.prompts, requests, PREVIEW_STEPS, precision)
+    images = dict(drawn)
+    return [[images[row * columns + column] for column in range(columns)] for row in range(rows)]
