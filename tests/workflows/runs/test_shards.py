@@ -97,7 +97,12 @@ def test_a_reader_that_leaves_ends_the_processes():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["ray", "ray://127.0.0.1:9"])
-def test_a_cluster_that_is_not_there_says_what_to_do(workers):
+def test_a_cluster_that_is_not_there_says_what_to_do(workers, monkeypatch):
+    from ray._private import services
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(services, "find_gcs_addresses", set)  # another test may have a cluster on this machine
+    monkeypatch.setattr(services, "find_bootstrap_address", lambda folder: None)
     with pytest.raises(InvalidInput, match="start one by `ray start --head`, or give a number of processes"):
         list(shards.results([1], square, Executor(workers)))
 
@@ -114,7 +119,7 @@ def test_without_ray_the_extra_is_named(monkeypatch):
         list(shards.results([1], square, TWO))
 
 
-@pytest.mark.parametrize("workers", ["many", "0", 0, "-1", -1, "ray:/x", "ray://head", "2.5", " "])
+@pytest.mark.parametrize("workers", ["many", "0", 0, "-1", -1, 10_000, True, 2.5, "2.5", "ray:/x", "ray://head", " "])
 def test_workers_that_are_none_are_refused(workers):
     with pytest.raises(ValueError, match="workers has to be"):
         WorkerSettings(workers=workers)
