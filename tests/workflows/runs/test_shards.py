@@ -113,6 +113,24 @@ def test_a_gpu_that_no_worker_has():
         list(shards.results([1], square, Executor("1", needs_gpu=True)))
 
 
+def test_a_cluster_without_evenset_is_told_so(monkeypatch):
+    import ray
+
+    class Cluster:
+        exceptions = ray.exceptions
+
+        @staticmethod
+        def remote(function):
+            return type("Task", (), {"remote": staticmethod(lambda: None)})
+
+        @staticmethod
+        def get(task):
+            raise ray.exceptions.RaySystemError("No module named 'evenset'")
+
+    with pytest.raises(InvalidInput, match=r"cannot be used on the cluster \(.*No module named 'evenset'.*same version"):
+        shards._check(Cluster, Executor("ray"))
+
+
 def test_without_ray_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InvalidInput, match=r"pip install 'evenset\[cluster\]'"):
