@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import evenset
 import pytest
+from evenset.examples.cluster import label
+from evenset.models.errors import RunError
 
 FOLDER = Path(__file__).parents[1] / "examples" / "cluster"
 SCRIPTS = sorted(FOLDER.glob("*.sh"))
@@ -46,6 +51,22 @@ def test_the_manifest_starts_the_script_on_eight_gpus_with_database_and_storage(
         assert container["resources"]["requests"]["cpu"] == container["resources"]["limits"]["cpu"]
         gpus += group["replicas"] * int(container["resources"]["limits"]["nvidia.com/gpu"])
     assert gpus == 8
+
+
+def test_the_script_resumes_a_last_run_that_ended_early(clusters, monkeypatch):
+    dataset = clusters(n=60, labelled=40)
+    options = dict(dataset=dataset.name, label_field="ground_truth", workers="2", embeddings="vector")
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.import_module("evenset.workflows.auto_label"), "summarise", lost)
+        with pytest.raises(RunError, match="head was lost"):
+            label.label(argparse.Namespace(**options))
+    dataset.reload()
+    label.label(argparse.Namespace(**options))
+    assert [run["state"] for run in evenset.list_runs(dataset).rows] == ["done"]
+
+
+def lost(*_, **__):
+    raise RunError("the head was lost")
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Labels a dataset by workers: those of a Ray cluster, or processes of this machine. A stopped run is resumed.
+"""Labels a dataset by workers of a Ray cluster or of this machine. A last run that ended early is resumed.
 
 python examples/cluster/label.py products ground_truth
 python examples/cluster/label.py products ground_truth --workers 8
@@ -24,11 +24,11 @@ def main() -> None:
 
 
 def label(options: argparse.Namespace) -> object:
-    """Results of a new run, or of the one that ended early."""
+    """Results of a new run, or of the last one where it ended early."""
     dataset = fo.load_dataset(options.dataset)
-    for run in evenset.list_runs(dataset).rows:
-        if run["method"] == "auto_label" and run["state"] in ENDED_EARLY:
-            return evenset.resume_run(dataset, run["key"])
+    runs = [run for run in evenset.list_runs(dataset).rows if run["method"] == "auto_label"]
+    if runs and runs[-1]["state"] in ENDED_EARLY:
+        return evenset.resume_run(dataset, runs[-1]["key"])
     return evenset.auto_label(dataset, options.label_field, workers=options.workers, embeddings=options.embeddings)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -33,7 +34,8 @@ from evenset.workflows.embeddings import encode, sharded
 from evenset.workflows.mistakes import out_of_fold
 
 out_of_fold.MAX_FEW_LABELS, sharded.SHARD_BATCHES, encode.SHARD_IMAGES = 50, 1, 32
-evenset.find_mistakes(fo.load_dataset(sys.argv[1]), "ground_truth", workers=2, progress=False, **json.loads(sys.argv[2]))
+options = json.loads(sys.argv[2])
+evenset.find_mistakes(fo.load_dataset(sys.argv[1]), "ground_truth", workers=2, progress=False, **options)
 """
 
 
@@ -153,9 +155,18 @@ def kill_after(dataset, options, condition):
     until(lambda: process.poll() is not None or condition())
     assert process.poll() is None
     family = psutil.Process(process.pid).children(recursive=True)
+    workers = [one for one in family if re.match("ray::(?!.*Agent)", " ".join(one.cmdline()))]
+    assert workers
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    until(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family))
+    until(lambda: not any(map(is_alive, workers)))  # Ray's agents wait some minutes for their server
+
+
+def is_alive(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def until(condition):

@@ -84,6 +84,21 @@ def test_a_shard_that_fails_three_times_is_named_and_the_others_are_done(tmp_pat
     assert all((tmp_path / str(i)).read_text().count("tried") == 1 for i in (0, 1, 2, 4))
 
 
+def die_on_one(number):
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+@pytest.mark.slow
+def test_a_shard_that_kills_each_worker_is_given_up():
+    done = []
+    with pytest.raises(RunError, match="1 shard of 4 failed 3 times: .*worker died"):  # noqa: PT012
+        for place, _ in shards.results(list(range(4)), die_on_one, TWO):
+            done.append(place)  # noqa: PERF401
+    assert sorted(done) == [0, 2, 3]
+
+
 @pytest.mark.slow
 def test_a_reader_that_leaves_ends_the_processes():
     import ray
@@ -127,7 +142,9 @@ def test_a_cluster_without_evenset_is_told_so(monkeypatch):
         def get(task):
             raise ray.exceptions.RaySystemError("No module named 'evenset'")
 
-    with pytest.raises(InvalidInput, match=r"cannot be used on the cluster \(.*No module named 'evenset'.*same version"):
+    with pytest.raises(
+        InvalidInput, match=r"cannot be used on the cluster \(.*No module named 'evenset'.*same version"
+    ):
         shards._check(Cluster, Executor("ray"))
 
 
