@@ -76,14 +76,15 @@ def test_the_recipe_for_one_machine_labels_and_trains_on_two_processes(digits, t
 
     save_for_hf(timm.create_model("test_vit", pretrained=False), str(tmp_path / "tiny"), safe_serialization=True)
     dataset = digits(n=60, size_px=16, labelled=40)
-    run("eight_gpus.sh", dataset.name, "ground_truth", "--embeddings", f"timm/local-dir:{tmp_path / 'tiny'}", gpus=2)
+    few = {"GPUS": "2", "TRAIN": "--epochs 2 --min-updates 1 --size-px 16 --weights none --device cpu"}
+    run("eight_gpus.sh", dataset.name, "ground_truth", "--embeddings", f"timm/local-dir:{tmp_path / 'tiny'}", **few)
     dataset.reload()
     assert dataset.count("auto_label") == dataset.count("resnet") == 60
 
 
-def run(script, *arguments, gpus):
+def run(script, *arguments, **variables):
     """A recipe, with this Python and its commands."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, "GPUS": str(gpus), "PYTHON": sys.executable, "PATH": path}
+    environment = {**os.environ, **variables, "PYTHON": sys.executable, "PATH": path}
     ended = subprocess.run(["sh", str(FOLDER / script), *arguments], env=environment, capture_output=True, check=False)
     assert ended.returncode == 0, (ended.stdout + ended.stderr).decode()[-3000:]

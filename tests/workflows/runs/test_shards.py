@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -116,7 +117,9 @@ def test_a_cluster_that_is_not_there_says_what_to_do(workers, monkeypatch):
     from ray._private import services
 
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr(services, "find_gcs_addresses", set)  # another test may have a cluster on this machine
+    monkeypatch.setattr(
+        services, "find_gcs_addresses", functools.cache(set)
+    )  # another test may have a cluster on this machine
     monkeypatch.setattr(services, "find_bootstrap_address", lambda folder: None)
     with pytest.raises(InvalidInput, match="start one by `ray start --head`, or give a number of processes"):
         list(shards.results([1], square, Executor(workers)))
