@@ -132,12 +132,18 @@ def _connect(ray: Any, executor: Executor, folder: Path) -> None:
         paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment["PYTHONPATH"] = os.pathsep.join(paths)
         options.update(num_cpus=int(executor.workers), include_dashboard=False, _node_ip_address="127.0.0.1")
+        options.update(address="local")  # a cluster of this machine is left alone
     else:
         options.update(address="auto" if executor.workers == "ray" else executor.workers)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent
     try:
         ray.init(runtime_env={"env_vars": environment}, **options)
     except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
+        ray.shutdown()  # it may be half connected
+        if "Version mismatch" in str(error):
+            raise InvalidInput(
+                f"workers: {' '.join(str(error).split())}: install the same versions of Python and Ray"
+            ) from error
         where = f"{executor.workers} does not answer"
         where = "this machine belongs to no Ray cluster" if executor.workers == "ray" else where
         remedy = "start one by `ray start --head`, or give a number of processes"

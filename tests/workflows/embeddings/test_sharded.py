@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evenset import auto_label, delete_embeddings
+from evenset import auto_label, delete_embeddings, find_mistakes
 from evenset.models.errors import InvalidInput
 from evenset.models.images.region import Region
 from evenset.workflows.embeddings import sharded, store
 from evenset.workflows.embeddings.encoders import Files, open_encoder
 from evenset.workflows.embeddings.sharded import Shard
+from evenset.workflows.runs import shards
 
 
 @pytest.fixture
@@ -58,6 +59,45 @@ def test_boxes_of_images_that_are_sent(shard):
     np.testing.assert_array_equal(read.vectors, sent.vectors)
     whole = sharded.encode_shard(shard())
     assert not np.array_equal(whole.vectors, read.vectors)
+
+
+def spoil(paths):
+    for path in paths:
+        Path(path).write_bytes(b"no image")
+
+
+@pytest.mark.parametrize("ship", [False, True])
+def test_a_shard_of_damaged_images_has_no_vectors_and_names_each(shard, ship):
+    spoil(shard().paths[:2])
+    found = sharded.encode_shard(shard(ship=ship))
+    assert len(found.rows) == len(found.vectors) == 0
+    assert sorted(found.errors) == [0, 1, 2]
+    assert all(Path(path).name in found.errors[i] for i, path in enumerate(shard().paths))
+
+
+@pytest.fixture
+def workers_here(monkeypatch):
+    """Workers of this process, with 32 images a shard."""
+
+    def results(given, function, *_):
+        return ((place, function(shard)) for place, shard in enumerate(given))
+
+    monkeypatch.setattr(shards, "results", results)
+    monkeypatch.setattr(sharded, "SHARD_BATCHES", 1)
+
+
+@pytest.mark.usefixtures("workers_here")
+def test_the_others_go_on_where_all_images_of_a_shard_are_damaged(digits, tiny):
+    dataset = digits(n=100, size_px=16, labelled=100)
+    spoil(sorted(dataset.values("filepath"))[:32])
+    options = dict(embeddings=f"timm/{tiny}", workers=2, progress=False)
+    results = find_mistakes(dataset, "ground_truth", **options)
+    assert len(results.skipped) == 32 and dataset.count("mistake") == 68
+
+    spoil(dataset.values("filepath"))
+    with pytest.raises(InvalidInput, match="gave no vector for any of 100 images"):
+        find_mistakes(dataset, "ground_truth", output_field="again", **options)
+    assert not dataset.has_field("again")
 
 
 def test_a_file_that_a_worker_does_not_see_is_named(shard):

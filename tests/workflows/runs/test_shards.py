@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -84,6 +85,21 @@ def test_a_shard_that_fails_three_times_is_named_and_the_others_are_done(tmp_pat
     assert all((tmp_path / str(i)).read_text().count("tried") == 1 for i in (0, 1, 2, 4))
 
 
+def die_on_one(number):
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+@pytest.mark.slow
+def test_a_shard_that_kills_each_worker_is_given_up():
+    done = []
+    with pytest.raises(RunError, match="1 shard of 4 failed 3 times: .*worker died"):  # noqa: PT012
+        for place, _ in shards.results(list(range(4)), die_on_one, TWO):
+            done.append(place)  # noqa: PERF401
+    assert sorted(done) == [0, 2, 3]
+
+
 @pytest.mark.slow
 def test_a_reader_that_leaves_ends_the_processes():
     import ray
@@ -97,7 +113,14 @@ def test_a_reader_that_leaves_ends_the_processes():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["ray", "ray://127.0.0.1:9"])
-def test_a_cluster_that_is_not_there_says_what_to_do(workers):
+def test_a_cluster_that_is_not_there_says_what_to_do(workers, monkeypatch):
+    from ray._private import services
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(
+        services, "find_gcs_addresses", functools.cache(set)
+    )  # another test may have a cluster on this machine
+    monkeypatch.setattr(services, "find_bootstrap_address", lambda folder: None)
     with pytest.raises(InvalidInput, match="start one by `ray start --head`, or give a number of processes"):
         list(shards.results([1], square, Executor(workers)))
 
@@ -108,13 +131,33 @@ def test_a_gpu_that_no_worker_has():
         list(shards.results([1], square, Executor("1", needs_gpu=True)))
 
 
+def test_a_cluster_without_evenset_is_told_so(monkeypatch):
+    import ray
+
+    class Cluster:
+        exceptions = ray.exceptions
+
+        @staticmethod
+        def remote(function):
+            return type("Task", (), {"remote": staticmethod(lambda: None)})
+
+        @staticmethod
+        def get(task):
+            raise ray.exceptions.RaySystemError("No module named 'evenset'")
+
+    with pytest.raises(
+        InvalidInput, match=r"cannot be used on the cluster \(.*No module named 'evenset'.*same version"
+    ):
+        shards._check(Cluster, Executor("ray"))
+
+
 def test_without_ray_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InvalidInput, match=r"pip install 'evenset\[cluster\]'"):
         list(shards.results([1], square, TWO))
 
 
-@pytest.mark.parametrize("workers", ["many", "0", 0, "-1", -1, "ray:/x", "ray://head", "2.5", " "])
+@pytest.mark.parametrize("workers", ["many", "0", 0, "-1", -1, 10_000, True, 2.5, "2.5", "ray:/x", "ray://head", " "])
 def test_workers_that_are_none_are_refused(workers):
     with pytest.raises(ValueError, match="workers has to be"):
         WorkerSettings(workers=workers)
