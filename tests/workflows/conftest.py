@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from evenset.tests.workflows.kinds import KINDS, Kind, make_kind
 
 
 @pytest.fixture
@@ -27,6 +28,22 @@ def refused(everything: Callable[..., Any]) -> Callable[..., Any]:
         assert everything(dataset) == before
 
     return check
+
+
+@pytest.fixture(params=KINDS)
+def noun(request: pytest.FixtureRequest) -> str:
+    """A test that asks for it, or for what is made by it, runs on samples and on boxes."""
+    return str(request.param)
+
+
+@pytest.fixture
+def make_items(noun: str, clusters: Callable[..., Any], boxed_digits: Callable[..., Any]) -> Callable[..., Kind]:
+    """make_items(n=240, labelled=120, spread=1.0): samples as of `clusters`, or as many boxes, eight in an image."""
+
+    def make(n: int = 240, labelled: int = 120, spread: float = 1.0) -> Kind:
+        return make_kind(noun, clusters, boxed_digits, n, labelled, spread)
+
+    return make
 
 
 @pytest.fixture

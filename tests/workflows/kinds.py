@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from evenset.workflows.data import items
 
 KINDS = (items.SAMPLE, items.BOX)
+BOXES = 8  # in an image
 
 
 @dataclass
@@ -18,23 +19,47 @@ class Kind:
 
     dataset: Any
     noun: str
-    embeddings: Any  # as auto_label takes them
+    spread: float  # of the vectors of boxes around their class
+    vectors: dict[str, np.ndarray] = field(init=False)  # by item, as `embeddings` takes them
 
-    def read(self, path: str, ids: list[str] | None = None) -> list[Any]:
+    def __post_init__(self) -> None:
+        self.vectors = dict(zip(self.ids(), self._vectors(), strict=True))
+
+    def _vectors(self) -> Sequence[np.ndarray]:
+        if self.noun == items.SAMPLE:
+            return list(self.dataset.values("vector"))
+        centres = 4 * np.eye(8)[[int(name[-1]) for name in self.truth()]]
+        return list(np.random.default_rng(0).normal(centres, self.spread))
+
+    def read(self, path: str, ids: Sequence[str] | None = None) -> list[Any]:
         """Values of a path, as "ground_truth.label", of all items or of these."""
         rows = self._rows(path)
         return [*rows.values()] if ids is None else [rows[i] for i in ids]
 
     def _rows(self, path: str) -> dict[str, Any]:
-        return dict(zip(*items.values(self.dataset, ["id", path]), strict=True))
+        every = items.values(self.dataset, ["id", "ground_truth.label", path])
+        return dict(zip(every[0], every[2], strict=True))
 
-    def ids(self, path: str, value: Any) -> list[str]:
-        """Items whose value of a path is this."""
-        return [i for i, own in self._rows(path).items() if own == value]
+    def ids(self, path: str = "", *values: Any) -> list[str]:
+        """Items whose value of a path is one of these; without a path all."""
+        return [i for i, own in self._rows(path or "ground_truth.label").items() if not path or own in values]
 
-    def select(self, ids: list[str], field: str = "auto_label") -> Any:
+    def truth(self, ids: Sequence[str] | None = None) -> list[str]:
+        return self.read("truth" if self.noun == items.SAMPLE else "ground_truth.truth", ids)
+
+    def wrong(self) -> set[str]:
+        """Items whose label is not the truth."""
+        rows = zip(self.ids(), self.read("ground_truth.label"), self.truth(), strict=True)
+        return {i for i, label, truth in rows if label not in (None, truth)}
+
+    def select(self, ids: Sequence[str], field: str = "auto_label") -> Any:
         """A view of these items: of boxes as patches."""
         return items.select(self.dataset, field, ids)
+
+    def shown(self, view: str) -> list[str]:
+        """Items of a saved view in its order."""
+        loaded = self.dataset.load_saved_view(view)
+        return loaded.values("id" if self.noun == items.SAMPLE else f"{loaded.patches_field}.{items.ITEM}")
 
     def left(self, everything: dict[str, Any]) -> dict[str, Any]:
         """All that a run can change, and names of views, whose patches a review renews."""
@@ -48,28 +73,39 @@ class Kind:
             sample = self.dataset[item]
             sample.ground_truth = fo.Classification(label=label)
             sample.save()
+        else:
+            self.set_labels({item: label})
+
+    def set_labels(self, labels: dict[str, str | None], name: str = "label") -> None:
+        """Changes labels that are there, or another attribute of them."""
+        if self.noun == items.SAMPLE:
+            self.dataset.set_values(f"ground_truth.{name}", labels, key_field="id")
             return
-        (own,) = items.label_of(self.dataset, item, "ground_truth")
-        line = dict(sample_id=own["sample_id"], label_id=item, value=label)
-        self.dataset.set_label_values("ground_truth.detections.label", [line])
+        samples = self._rows(items.SAMPLE_ID)
+        lines = [dict(sample_id=samples[i], label_id=i, value=value) for i, value in labels.items()]
+        self.dataset.set_label_values(f"ground_truth.detections.{name}", lines)
 
 
-def make_kind(noun: str, clusters: Callable[..., Any], boxed_digits: Callable[..., Any], spread: float) -> Kind:
-    """240 items of three classes, half of them labelled, around centres that `spread` blurs."""
+def make_kind(
+    noun: str, clusters: Callable[..., Any], boxed_digits: Callable[..., Any], n: int, labelled: int, spread: float
+) -> Kind:
+    """Items of three classes around centres that `spread` blurs."""
     if noun == items.SAMPLE:
-        return Kind(clusters(240, 120, spread=spread), noun, "vector")
-    dataset, rng = boxed_digits(images=48, boxes=5, labelled=120), np.random.default_rng(0)
-    labels, digits = (dataset.values(f"ground_truth.detections.{name}") for name in ("label", "truth"))
-    truth = [[int(digit) % 3 for digit in own] for own in digits]
-    names = [
-        [label and f"class {k}" for label, k in zip(own, classes, strict=True)]
-        for own, classes in zip(labels, truth, strict=True)
-    ]
-    dataset.set_values("ground_truth.detections.label", names)
-    return Kind(dataset, noun, vectors_of(dataset, rng, truth, spread))
+        return Kind(clusters(n, labelled, spread=spread), noun, spread)
+    dataset = boxed_digits(images=n // BOXES, boxes=BOXES, labelled=labelled)
+    for name in ("label", "truth"):
+        given = zip(*(dataset.values(f"ground_truth.detections.{of}") for of in (name, "truth")), strict=True)
+        names = [[own and f"class {int(digit) % 3}" for own, digit in zip(*pair, strict=True)] for pair in given]
+        dataset.set_values(f"ground_truth.detections.{name}", names)
+    return Kind(dataset, noun, spread)
 
 
-def vectors_of(dataset: Any, rng: np.random.Generator, truth: list[list[int]], spread: float) -> dict[str, np.ndarray]:
-    ids = [i for own in dataset.values("ground_truth.detections.id") for i in own]
-    classes = [k for own in truth for k in own]
-    return {i: rng.normal(4 * np.eye(8)[k], spread) for i, k in zip(ids, classes, strict=True)}
+def corrupt(kind: Kind, count: int = 24) -> Kind:
+    """Makes the labels of the first items wrong: class 0 as 1, 1 as 2, 2 as 0."""
+    ids = kind.ids()[:count]
+    kind.set_labels({i: next_class(name) for i, name in zip(ids, kind.truth(ids), strict=True)})
+    return kind
+
+
+def next_class(name: str, step: int = 1) -> str:
+    return f"class {(int(name[-1]) + step) % 3}"
