@@ -76,6 +76,12 @@ class Kind:
         else:
             self.set_labels({item: label})
 
+    def set_truth(self, names: dict[str, str]) -> None:
+        if self.noun == items.SAMPLE:
+            self.dataset.set_values("truth", names, key_field="id")
+        else:
+            self.set_labels(names, "truth")
+
     def set_labels(self, labels: dict[str, str | None], name: str = "label") -> None:
         """Changes labels that are there, or another attribute of them."""
         if self.noun == items.SAMPLE:
