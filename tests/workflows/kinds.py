@@ -76,6 +76,28 @@ class Kind:
         else:
             self.set_labels({item: label})
 
+    def edit_suggestion(self, item: str, label: str, field: str = "auto_label") -> None:
+        """Changes the label of a suggestion, beside Evenset."""
+        if self.noun == items.SAMPLE:
+            self.dataset.set_values(f"{field}.label", {item: label}, key_field="id")
+            return
+        (own,) = items.label_of(self.dataset, item, field)
+        line = dict(sample_id=own["sample_id"], label_id=own["label_id"], value=label)
+        self.dataset.set_label_values(f"{field}.detections.label", [line])
+
+    def remove_suggestion(self, item: str, field: str = "auto_label") -> None:
+        if self.noun == items.SAMPLE:
+            self.dataset.set_values(field, {item: None}, key_field="id")
+        else:
+            (own,) = items.label_of(self.dataset, item, field)
+            self.dataset.delete_labels(ids=own["label_id"], fields=field)
+
+    def delete(self, item: str) -> None:
+        if self.noun == items.SAMPLE:
+            self.dataset.delete_samples([item])
+        else:
+            self.dataset.delete_labels(ids=item, fields="ground_truth")
+
     def set_truth(self, names: dict[str, str]) -> None:
         if self.noun == items.SAMPLE:
             self.dataset.set_values("truth", names, key_field="id")
