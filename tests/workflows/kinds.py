@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pytest
 from evenset.workflows.data import items
+from evenset.workflows.runs import lifecycle
 
 KINDS = (items.SAMPLE, items.BOX)
+BOXES_SLOW = [items.SAMPLE, pytest.param(items.BOX, marks=pytest.mark.slow)]  # parameters of the fixture `noun`
 BOXES = 8  # in an image
 
 
@@ -19,17 +23,15 @@ class Kind:
 
     dataset: Any
     noun: str
-    spread: float  # of the vectors of boxes around their class
-    vectors: dict[str, np.ndarray] = field(init=False)  # by item, as `embeddings` takes them
+    spread: float = 1.0  # of the vectors of boxes around their class
 
-    def __post_init__(self) -> None:
-        self.vectors = dict(zip(self.ids(), self._vectors(), strict=True))
-
-    def _vectors(self) -> Sequence[np.ndarray]:
+    @cached_property
+    def vectors(self) -> dict[str, np.ndarray]:
+        """By item, as `embeddings` takes them."""
         if self.noun == items.SAMPLE:
-            return list(self.dataset.values("vector"))
+            return dict(zip(*self.dataset.values(["id", "vector"]), strict=True))
         centres = 4 * np.eye(8)[[int(name[-1]) for name in self.truth()]]
-        return list(np.random.default_rng(0).normal(centres, self.spread))
+        return dict(zip(self.ids(), np.random.default_rng(0).normal(centres, self.spread), strict=True))
 
     def read(self, path: str, ids: Sequence[str] | None = None) -> list[Any]:
         """Values of a path, as "ground_truth.label", of all items or of these."""
@@ -126,6 +128,36 @@ def make_kind(
         names = [[own and f"class {int(digit) % 3}" for own, digit in zip(*pair, strict=True)] for pair in given]
         dataset.set_values(f"ground_truth.detections.{name}", names)
     return Kind(dataset, noun, spread)
+
+
+def suggest_boxes(
+    make_dataset: Callable[..., Any], suggested: Sequence[str], labels: Sequence[str | None], flagged: bool = False
+) -> Kind:
+    """As the fixture `suggestions`, of boxes: two in a sample, without files."""
+    import fiftyone as fo
+    from evenset.models.settings import AutoLabelSettings
+    from evenset.workflows.data import saved_views
+    from evenset.workflows.data.label_fields import declare_labels, write_labels
+    from evenset.workflows.data.labels import Labels
+
+    method, field = ("find_mistakes", "mistake") if flagged else ("auto_label", "auto_label")
+    dataset = make_dataset([f"/nowhere/{i}.png" for i in range((len(suggested) + 1) // 2)])
+    boxes = [fo.Detection(label=label, bounding_box=[i % 2 / 2, 0, 0.5, 1]) for i, label in enumerate(labels)]
+    for number, sample in enumerate(dataset.iter_samples(autosave=True)):
+        sample["ground_truth"] = fo.Detections(detections=boxes[2 * number : 2 * number + 2])
+    ids, sample_ids = map(np.array, items.values(dataset, ["id", items.SAMPLE_ID, "ground_truth.label"])[:2])
+    none, rows = np.full(len(ids), ""), np.arange(len(ids))
+    own = Labels(ids, none, np.full(len(ids), -1), [], none == "", none, 0, sample_ids=sample_ids)
+    inputs = dict(label_field="ground_truth", output_field=field)
+    request = lifecycle.RunRequest(method, settings=(AutoLabelSettings(),), inputs=inputs)
+    with lifecycle.start(dataset, request, progress=False) as run:
+        kinds = {"is_issue": fo.BooleanField, "mistakenness": fo.FloatField} if flagged else {"status": fo.StringField}
+        values = {"is_issue": True, "mistakenness": 0.9} if flagged else {"status": "accepted"}
+        declare_labels(run, field, "ground_truth", kinds)
+        columns = {name: [value] * len(ids) for name, value in values.items()}
+        write_labels(run, field, "ground_truth", own, rows, {"label": suggested, **columns})
+        saved_views.save(run, f"{field}: view", dataset.to_patches(field))
+    return Kind(dataset, items.BOX)
 
 
 def corrupt(kind: Kind, count: int = 24) -> Kind:

@@ -413,8 +413,11 @@ def test_a_view_without_flags_is_refused(judged, refused):
 # Bad input
 
 
-def test_labels_that_are_all_the_same_are_refused(make_items, refused):
+def test_no_labels_and_labels_that_are_all_the_same_are_refused(make_items, refused):
     kind = make_items(24, 24)
+    kind.set_labels(dict.fromkeys(kind.ids()))
+    with refused(kind.dataset, f"no {kind.noun} has a label in 'ground_truth'", "label a few of each class"):
+        find_in(kind)
     kind.set_labels(dict.fromkeys(kind.ids(), "class 1"))
     with refused(kind.dataset, "all labels of 'ground_truth' are 'class 1'", "at least two classes"):
         find_in(kind)

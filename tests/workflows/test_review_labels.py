@@ -9,39 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evenset import auto_label, delete_run, load_results, resume_run, review_labels
-from evenset.tests.workflows.kinds import Kind, make_kind
 from evenset.workflows.data import items
 from evenset.workflows.runs import records
 from evenset.workflows.runs.run import RunStopped
 
 
 @pytest.fixture
-def suggest(finished):
-    """Suggestions for 240 items, half of them labelled, of which some are accepted and some in review."""
-
-    def copy(noun, make_items):
-        def make():
-            own = make_items(spread=2.2)
-            options = dict(random_labels=True, target_precision=0.8, progress=False)
-            results = auto_label(own.dataset, "ground_truth", embeddings=own.vectors, **options)
-            assert results.accepted > 10 and results.review > 5
-            return own.dataset
-
-        return Kind(finished(f"review labels: {noun}", make), noun, 2.2)
-
-    return copy
+def kind(labelled_items):
+    return labelled_items
 
 
 @pytest.fixture
-def kind(suggest, noun, make_items):
-    """Of samples and of boxes."""
-    return suggest(noun, make_items)
-
-
-@pytest.fixture
-def suggested(suggest, clusters):
-    """Of samples."""
-    return suggest(items.SAMPLE, lambda spread: make_kind(items.SAMPLE, clusters, None, 240, 120, spread)).dataset
+def suggested(labelled_samples):
+    return labelled_samples
 
 
 def review(samples, **settings):
