@@ -45,8 +45,9 @@ class AuditResults(Summary, RunResults):
 
     def parts(self) -> list[Part]:
         if self.precision is None:
+            drawn = counted(self.drawn, f"drawn {self.noun}", "is", "are")
             return [
-                f"{self.checked} of {counted(self.drawn, f'drawn {self.noun}', 'is', 'are')} checked. Open the view {self.views['audit']!r}, "
+                f"{self.checked} of {drawn} checked. Open the view {self.views['audit']!r}, "
                 "accept the correct suggestions as seen (seen=True), correct the others, and call audit_labels again"
             ]
         return [

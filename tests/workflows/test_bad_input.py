@@ -8,7 +8,6 @@ from evenset.models.settings import BoxSettings
 from evenset.workflows.data import items
 from evenset.workflows.data.labels import Reading, read_labels
 
-
 NAMES = ("class 0", "class 1", "class 2")
 
 

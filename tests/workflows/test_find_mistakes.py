@@ -81,7 +81,9 @@ def test_the_reason_counts_the_neighbours_and_says_what_the_model_says(judged):
     (truth,), (reason,) = judged.truth([first]), judged.read("mistake.reason", [first])
     count = (labels[nearest] == truth).sum()
 
-    assert reason.startswith(f"{count} of 10 nearest {'samples' if judged.noun == 'sample' else 'boxes'} are {truth!r}; ")
+    assert reason.startswith(
+        f"{count} of 10 nearest {'samples' if judged.noun == 'sample' else 'boxes'} are {truth!r}; "
+    )
     assert "a model that has not seen the label agrees at 0." in reason
 
 
@@ -406,7 +408,9 @@ def test_correcting_writes_another_label_than_the_suggestion(judged):
 
 def test_a_view_without_flags_is_refused(judged, refused):
     right = judged.select(judged.ids("mistake.is_issue", False), "mistake")
-    with refused(judged.dataset, f"no {judged.noun} of the view has a suggestion in 'mistake' to accept: none is flagged"):
+    with refused(
+        judged.dataset, f"no {judged.noun} of the view has a suggestion in 'mistake' to accept: none is flagged"
+    ):
         review_labels(right, "mistake", progress=False)
 
 

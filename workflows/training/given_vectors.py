@@ -274,5 +274,6 @@ def _check_values(ids: np.ndarray, array: np.ndarray, field: str, noun: str) -> 
         )
     if all((array[i] == array[usable[0]]).all() for i in usable):
         raise InvalidInput(
-            f"all vectors of {field!r} are the same as that of {noun} {ids[usable[0]]}: they tell no {plural(noun)} apart"
+            f"all vectors of {field!r} are the same as that of {noun} {ids[usable[0]]}: they tell no {plural(noun)} "
+            "apart"
         )
