@@ -20,7 +20,7 @@ from .data.provenance import NOBODY_LOOKED, REVIEWED
 from .data.status import Status
 from .display.charts import Chart, Series
 from .display.results import Part, RunResults, Summary
-from .display.tables import percent
+from .display.tables import counted, percent
 from .runs import lifecycle, records
 from .runs.arguments import Progress, Samples, public
 from .runs.lookup import audits_of, label_field_of, writer_of
@@ -41,15 +41,18 @@ class AuditResults(Summary, RunResults):
     low: float  # bounds on precision, each at alpha
     high: float
     views: dict[str, str] = dataclasses.field(default_factory=dict)
+    noun: str = items.SAMPLE  # of the items
 
     def parts(self) -> list[Part]:
         if self.precision is None:
+            drawn = counted(self.drawn, f"drawn {self.noun}", "is", "are")
             return [
-                f"{self.checked} of {self.drawn} drawn samples are checked. Open the view {self.views['audit']!r}, "
+                f"{self.checked} of {drawn} checked. Open the view {self.views['audit']!r}, "
                 "accept the correct suggestions as seen (seen=True), correct the others, and call audit_labels again"
             ]
         return [
-            f"{self.right} of {self.drawn} accepted samples drawn at random are right ({percent(self.precision)}): "
+            f"{self.right} of {counted(self.drawn, f'accepted {self.noun}')} drawn at random are right "
+            f"({percent(self.precision)}): "
             f"the precision is at least {percent(self.low)}, with {100 * (1 - self.alpha):.0f} % confidence, "
             "regardless of the labels"
         ]
@@ -145,4 +148,5 @@ def _evaluate(run: Run, field: str, alpha: float) -> AuditResults:
     low, high = clopper_pearson(correct, checked, alpha) if complete else (0.0, 1.0)
     precision = correct / checked if complete else None
     views = {"audit": run.record.notes["view"]}
-    return AuditResults(run.key, field, len(suggested), checked, correct, alpha, precision, low, high, views)
+    counts = (len(suggested), checked, correct)
+    return AuditResults(run.key, field, *counts, alpha, precision, low, high, views, items.noun(dataset, field))

@@ -115,10 +115,10 @@ def _read(
     check_output_field(samples, inputs.output_field, label_field, inputs.predictions, *texts(embeddings))
     reading = Reading(config.boxes, inputs.unlabelled)
     labels = read_labels(samples, label_field, group_field=group_field, reading=reading)
-    labels = labels.take(labels.labelled_indices)
     if inputs.predictions is not None:
         check_predictions(samples, inputs.predictions, label_field)
     require_classes(labels, label_field, group_field)
+    labels = labels.take(labels.labelled_indices)
     if (group_field is not None or labels.has_boxes) and not resume:
         folds.draw(labels, np.arange(len(labels.ids)), {}, config.mistakes)  # raises where groups leave no fold
     refuse_seen(samples, embeddings)

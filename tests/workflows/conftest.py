@@ -6,11 +6,12 @@ import contextlib
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from evenset.tests.workflows.kinds import KINDS, Kind, make_kind, suggest_boxes
 
 
 @pytest.fixture
@@ -27,6 +28,65 @@ def refused(everything: Callable[..., Any]) -> Callable[..., Any]:
         assert everything(dataset) == before
 
     return check
+
+
+@pytest.fixture(params=KINDS)
+def noun(request: pytest.FixtureRequest) -> str:
+    """A test that asks for it, or for what is made by it, runs on samples and on boxes."""
+    return str(request.param)
+
+
+@pytest.fixture
+def make_items(noun: str, clusters: Callable[..., Any], boxed_digits: Callable[..., Any]) -> Callable[..., Kind]:
+    """make_items(n=240, labelled=120, spread=1.0): samples as of `clusters`, or as many boxes, eight in an image."""
+
+    def make(n: int = 240, labelled: int = 120, spread: float = 1.0) -> Kind:
+        return make_kind(noun, clusters, boxed_digits, n, labelled, spread)
+
+    return make
+
+
+@pytest.fixture
+def label_items(finished: Callable[..., Any]) -> Callable[..., Kind]:
+    """240 items, half of them labelled, of whose suggestions some are accepted and some in review."""
+    from evenset import auto_label
+
+    def copy(noun: str, make_items: Callable[..., Kind]) -> Kind:
+        def make() -> Any:
+            kind = make_items(240, 120, 2.2)
+            options = dict(random_labels=True, target_precision=0.8, progress=False)
+            results = auto_label(kind.dataset, "ground_truth", embeddings=kind.vectors, **options)
+            assert results.accepted > 10 and results.review > 5
+            return kind.dataset
+
+        return Kind(finished(f"labelled: {noun}", make), noun, 2.2)
+
+    return copy
+
+
+@pytest.fixture
+def labelled_items(label_items: Callable[..., Kind], noun: str, make_items: Callable[..., Kind]) -> Kind:
+    """Of samples and of boxes."""
+    return label_items(noun, make_items)
+
+
+@pytest.fixture
+def labelled_samples(label_items: Callable[..., Kind], clusters: Callable[..., Any]) -> Any:
+    """A data set of samples."""
+    noun = KINDS[0]
+    return label_items(noun, lambda *how: make_kind(noun, clusters, clusters, *how)).dataset
+
+
+@pytest.fixture
+def suggest_items(noun: str, suggestions: Callable[..., Any], make_dataset: Callable[..., Any]) -> Callable[..., Kind]:
+    """As `suggestions`, for samples and for boxes."""
+
+    def make(suggested: Sequence[str], labels: Sequence[str | None] | None = None, flagged: bool = False) -> Kind:
+        if noun == KINDS[0]:
+            return Kind(suggestions(suggested, labels, flagged), noun)
+        return suggest_boxes(make_dataset, suggested, labels or [None] * len(suggested), flagged)
+
+    return make
 
 
 @pytest.fixture

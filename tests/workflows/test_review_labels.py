@@ -9,39 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evenset import auto_label, delete_run, load_results, resume_run, review_labels
-from evenset.tests.workflows.kinds import KINDS, Kind, make_kind
 from evenset.workflows.data import items
 from evenset.workflows.runs import records
 from evenset.workflows.runs.run import RunStopped
 
 
 @pytest.fixture
-def suggested(clusters, finished):
-    """A data set of 240, half of it labelled, with suggestions of which some are accepted and some in review."""
-
-    def make():
-        dataset = clusters(240, 120, spread=2.2)
-        results = auto_label(
-            dataset, "ground_truth", embeddings="vector", random_labels=True, target_precision=0.8, progress=False
-        )
-        assert results.accepted > 20 and results.review > 5
-        return dataset
-
-    return finished("review labels: suggested", make)
+def kind(labelled_items):
+    return labelled_items
 
 
-@pytest.fixture(params=KINDS)
-def kind(request, finished, clusters, boxed_digits):
-    """The same of samples and of boxes."""
-
-    def make():
-        own = make_kind(request.param, clusters, boxed_digits, spread=2.2)
-        options = dict(random_labels=True, target_precision=0.8, progress=False)
-        results = auto_label(own.dataset, "ground_truth", embeddings=own.embeddings, **options)
-        assert results.accepted > 10 and results.review > 5
-        return own.dataset
-
-    return Kind(finished(f"review labels: {request.param}", make), request.param, None)
+@pytest.fixture
+def suggested(labelled_samples):
+    return labelled_samples
 
 
 def review(samples, **settings):

@@ -8,7 +8,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 from evenset import delete_run, list_runs, resume_run, split_dataset
-from evenset.workflows.data import sample_tags
+from evenset.workflows.data import items, sample_tags
 from evenset.workflows.data.folders import run_folder
 from PIL import Image
 
@@ -22,30 +22,52 @@ def side(dataset, *ids):
     return ["+".join(tag for tag in TAGS if tag in tags[i]) for i in ids]
 
 
-def counts(dataset, field="ground_truth"):
-    return {tag: Counter(dataset.match_tags(tag).values(f"{field}.label")) for tag in TAGS}
+def counts(dataset):
+    return {tag: Counter(items.values(dataset.match_tags(tag), ["id", "ground_truth.label"])[1]) for tag in TAGS}
+
+
+def labelled(dataset, is_labelled=True):
+    """The samples with a label, or without."""
+    rows = zip(*items.values(dataset, [items.SAMPLE_ID, "ground_truth.label"]), strict=True)
+    return dataset.select([i for i, label in rows if (label is not None) == is_labelled])
+
+
+def label_of(noun, name):
+    """A sample's label, or a box around the whole image."""
+    if noun == items.SAMPLE:
+        return name and fo.Classification(label=name)
+    return fo.Detections(detections=[fo.Detection(label=name, bounding_box=[0, 0, 1, 1])])
+
+
+def scan(noun, digits):
+    """300 digits, of which each of the ten classes has twenty labelled ones."""
+    dataset = digits(300, labelled=0)
+    left = Counter({str(digit): 20 for digit in range(10)})
+    labels = []
+    for truth in dataset.values("truth"):
+        left[truth] -= 1
+        labels.append(label_of(noun, truth if left[truth] >= 0 else None))
+    kind = fo.Classification if noun == items.SAMPLE else fo.Detections
+    dataset.delete_sample_field("ground_truth")
+    dataset.add_sample_field("ground_truth", fo.EmbeddedDocumentField, embedded_doc_type=kind)
+    dataset.set_values("ground_truth", labels)
+    return dataset
 
 
 @pytest.fixture
 def scans(digits):
-    """Digits, of which each of the ten classes has twenty labelled samples."""
-
-    def make(**kwargs):
-        dataset = digits(300, labelled=0, **kwargs)
-        left = Counter({str(digit): 20 for digit in range(10)})
-        labels = []
-        for truth in dataset.values("truth"):
-            left[truth] -= 1
-            labels.append(fo.Classification(label=truth) if left[truth] >= 0 else None)
-        dataset.add_sample_field("ground_truth", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
-        dataset.set_values("ground_truth", labels)
-        return dataset
-
-    return make
+    """Each sample has one label, or none."""
+    return lambda: scan(items.SAMPLE, digits)
 
 
-def test_each_class_is_split_in_the_fractions_and_the_rest_gets_no_tag(scans):
-    dataset = scans()
+@pytest.fixture
+def labelled_scans(noun, digits):
+    """The same, and with a box in each sample."""
+    return scan(noun, digits)
+
+
+def test_each_class_is_split_in_the_fractions_and_the_rest_gets_no_tag(labelled_scans, noun):
+    dataset = labelled_scans
     results = split_dataset(dataset, "ground_truth", **QUIET)
 
     assert counts(dataset) == {
@@ -56,12 +78,12 @@ def test_each_class_is_split_in_the_fractions_and_the_rest_gets_no_tag(scans):
     assert results.counts == {"train": 160, "val": 20, "test": 20} and results.added == 200
     assert results.rows[0] == {"class": "0", "train": 16, "val": 2, "test": 2} and len(results.rows) == 10
     assert results.missing == {} and results.skipped == {}
-    assert "100 samples without a label got no tag" in str(results)
+    assert f"100 {'samples' if noun == 'sample' else 'boxes'} without a label got no tag" in str(results)
     assert list_runs(dataset).rows[0]["key"] == results.run_key == "evenset_split_dataset_1"
 
 
-def test_an_undo_leaves_no_trace_and_the_users_own_tags(scans, everything):
-    dataset = scans()
+def test_an_undo_leaves_no_trace_and_the_users_own_tags(labelled_scans, everything):
+    dataset = labelled_scans
     dataset.limit(20).tag_samples("mine")
     before = everything(dataset)
     key = split_dataset(dataset, "ground_truth", **QUIET).run_key
@@ -73,10 +95,10 @@ def test_an_undo_leaves_no_trace_and_the_users_own_tags(scans, everything):
     assert {**after, "files": [], "folder": None} == {**before, "files": [], "folder": None}
 
 
-def test_tags_that_others_gave_since_stay_and_are_named(scans):
-    dataset = scans()
+def test_tags_that_others_gave_since_stay_and_are_named(labelled_scans):
+    dataset = labelled_scans
     key = split_dataset(dataset, "ground_truth", **QUIET).run_key
-    (other,) = dataset.exists("ground_truth", bool=False).limit(1).values("id")
+    (other,) = labelled(dataset, False).limit(1).values("id")
     dataset.select(other).tag_samples("val")
     dataset.match_tags("train").limit(5).untag_samples("train")
 
@@ -87,11 +109,10 @@ def test_tags_that_others_gave_since_stay_and_are_named(scans):
     assert dataset.count_sample_tags() == {"val": 1}
 
 
-def test_duplicates_mirrored_copies_and_same_files_stay_on_one_side(scans):
-    dataset = scans()
-    labelled = dataset.exists("ground_truth")
+def test_duplicates_mirrored_copies_and_same_files_stay_on_one_side(labelled_scans, noun):
+    dataset = labelled_scans
     pairs, samples = [], []
-    for number, sample in enumerate(labelled.limit(24)):
+    for number, sample in enumerate(labelled(dataset).limit(24)):
         path, image = sample.filepath.replace(".png", "-copy.png"), Image.open(sample.filepath)
         if number % 3 == 0:
             image.save(path)
@@ -99,7 +120,7 @@ def test_duplicates_mirrored_copies_and_same_files_stay_on_one_side(scans):
             image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(path)
         else:
             path = sample.filepath
-        samples.append(fo.Sample(filepath=path, ground_truth=fo.Classification(label=sample.ground_truth.label)))
+        samples.append(fo.Sample(filepath=path, ground_truth=sample.ground_truth.copy()))
         pairs.append(sample.id)
     copies = dataset.add_samples(samples, progress=False)
 
@@ -138,21 +159,21 @@ def test_vectors_tell_near_duplicates_where_they_are_given(clusters):
         delete_run(dataset, results.run_key)
 
 
-def test_samples_of_one_group_stay_on_one_side_and_classes_stay_everywhere(scans):
-    dataset = scans()
+def test_samples_of_one_group_stay_on_one_side_and_classes_stay_everywhere(labelled_scans):
+    dataset = labelled_scans
     dataset.set_values("patient", [f"p{number // 4}" for number in range(300)])
     split_dataset(dataset, "ground_truth", group_field="patient", seed=3, **QUIET)
 
     sides = {}
-    for patient, i in zip(*dataset.exists("ground_truth").values(["patient", "id"]), strict=True):
+    for patient, i in zip(*labelled(dataset).values(["patient", "id"]), strict=True):
         sides.setdefault(patient, set()).update(side(dataset, i))
     assert all(len(one) == 1 for one in sides.values())
     assert {tag for one in sides.values() for tag in one} == set(TAGS)
     assert all(len(split) == 10 for split in counts(dataset).values())
 
 
-def test_one_group_of_all_is_refused(scans, refused):
-    dataset = scans()
+def test_one_group_of_all_is_refused(labelled_scans, refused):
+    dataset = labelled_scans
     dataset.set_values("patient", ["p"] * 300)
     with refused(dataset, "patient", "all labelled samples"):
         split_dataset(dataset, "ground_truth", group_field="patient", **QUIET)
@@ -215,8 +236,8 @@ def test_classes_that_are_too_small_are_named_with_the_reason(digit_files, make_
     assert counts(dataset)["test"] == Counter(many=2, two=1) and "Not in every part: one (none in val" in str(results)
 
 
-def test_unlabelled_samples_are_split_too_where_that_is_asked_for(scans):
-    dataset = scans()
+def test_unlabelled_samples_are_split_too_where_that_is_asked_for(labelled_scans):
+    dataset = labelled_scans
     results = split_dataset(dataset, "ground_truth", unlabelled="split", **QUIET)
     assert results.counts == {"train": 240, "val": 30, "test": 30}
     assert results.rows[-1] == {"class": "(no label)", "train": 80, "val": 10, "test": 10}
@@ -263,8 +284,8 @@ def test_no_labels_are_refused(digits, refused):
         split_dataset(dataset, "ground_truth", **QUIET)
 
 
-def test_tags_that_are_taken_are_refused_with_the_remedy(scans, refused):
-    dataset = scans()
+def test_tags_that_are_taken_are_refused_with_the_remedy(labelled_scans, refused):
+    dataset = labelled_scans
     dataset.limit(3).tag_samples("val")
     with refused(dataset, "3 samples have the tag 'val'", "keep=True", "val_tag"):
         split_dataset(dataset, "ground_truth", **QUIET)
@@ -275,14 +296,14 @@ def test_tags_that_are_taken_are_refused_with_the_remedy(scans, refused):
     assert dataset.count_sample_tags() == {"val": 3}
 
 
-def test_a_split_is_extended_to_new_samples_without_moving_the_old(scans):
-    dataset = scans()
+def test_a_split_is_extended_to_new_samples_without_moving_the_old(labelled_scans, noun):
+    dataset = labelled_scans
     first = split_dataset(dataset, "ground_truth", **QUIET)
     before = {tag: set(dataset.match_tags(tag).values("id")) for tag in TAGS}
-    new = dataset.exists("ground_truth", bool=False)
+    new = labelled(dataset, False)
     truth = new.values(["id", "truth"])
     dataset.set_values(
-        "ground_truth", {i: fo.Classification(label=name) for i, name in zip(*truth, strict=True)}, key_field="id"
+        "ground_truth", {i: label_of(noun, name) for i, name in zip(*truth, strict=True)}, key_field="id"
     )
     held_out = dataset.match_tags("test").first()
     (twin,) = dataset.add_samples(
@@ -301,8 +322,8 @@ def test_a_split_is_extended_to_new_samples_without_moving_the_old(scans):
     assert delete_run(dataset, first.run_key).tags == 200 and dataset.count_sample_tags() == {}
 
 
-def test_keep_refuses_a_sample_with_two_of_the_tags(scans, refused):
-    dataset = scans()
+def test_keep_refuses_a_sample_with_two_of_the_tags(labelled_scans, refused):
+    dataset = labelled_scans
     split_dataset(dataset, "ground_truth", **QUIET)
     (both,) = dataset.match_tags("val").limit(1).values("id")
     dataset.select(both).tag_samples("train")
@@ -310,17 +331,17 @@ def test_keep_refuses_a_sample_with_two_of_the_tags(scans, refused):
         split_dataset(dataset, "ground_truth", keep=True, **QUIET)
 
 
-def test_images_that_cannot_be_read_get_no_tag_and_are_listed(scans):
-    dataset = scans()
-    bad = dataset.exists("ground_truth").first()
+def test_images_that_cannot_be_read_get_no_tag_and_are_listed(labelled_scans, noun):
+    dataset = labelled_scans
+    bad = labelled(dataset).first()
     with open(bad.filepath, "wb") as file:
         file.write(b"no image")
     results = split_dataset(dataset, "ground_truth", **QUIET)
     assert list(results.skipped) == [bad.id] and side(dataset, bad.id) == [""] and results.added == 199
 
 
-def test_a_split_that_breaks_off_leaves_no_tag_and_a_resume_ends_as_if_it_had_not(scans, monkeypatch):
-    dataset = scans()
+def test_a_split_that_breaks_off_leaves_no_tag_and_a_resume_ends_as_if_it_had_not(labelled_scans, monkeypatch):
+    dataset = labelled_scans
     real, calls = sample_tags._tag, []
 
     def tag_once(*arguments):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...models.errors import InvalidInput
+from . import items
 from .internals import root_dataset, stages_of
 
 
@@ -36,7 +37,7 @@ def with_all_fields(samples: Any) -> Any:
 def require_writable(dataset: Any, *paths: str | None) -> None:
     """Raises ValueError where the user made a field read-only."""
     for path in paths:
-        for own in (path, f"{path}.label") if path is not None else ():
+        for own in (path, items.leaf(dataset, f"{path}.label")) if path is not None else ():
             field = dataset.get_field(own)
             if field is not None and field.read_only:
                 raise InvalidInput(

@@ -243,7 +243,7 @@ def require_classes(
     used = np.unique(labels.class_ids[labels.labelled_indices])
     if not len(used):
         blank = f" ({labels.notes[0].rstrip('.')})" if labels.notes else ""
-        raise InvalidInput(f"no sample has a label in {label_field!r}{blank}: {remedy}")
+        raise InvalidInput(f"no {labels.noun} has a label in {label_field!r}{blank}: {remedy}")
     if len(used) < 2:
         raise InvalidInput(
             f"all labels of {label_field!r} are {labels.names[used[0]]!r}: at least two classes are needed"

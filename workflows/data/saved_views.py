@@ -10,7 +10,7 @@ from . import group_slices
 from .checks import is_empty
 from .durable_writes import refresh, write_durably
 from .internals import forget_patches, saved_view_document
-from .marks import mark, remember_id
+from .marks import WRITTEN, mark, remember_id
 from .writer import Writer
 
 MAX_CHARACTERS = 120  # of a view's name; FiftyOne takes 1,551, and a class name may have thousands
@@ -37,6 +37,12 @@ def renew(dataset: Any, names: Iterable[str]) -> None:
             if stages != document.view_stages:
                 document.view_stages = stages
                 document.save()
+
+
+def renew_own(dataset: Any) -> None:
+    """Does so for all views of Evenset, as those of suggestions and of audits."""
+    views = dataset.list_saved_views(info=True)
+    renew(dataset, [view["name"] for view in views if (view["description"] or "").startswith(WRITTEN)])
 
 
 def save(run: Writer, name: str, view: Any) -> str:

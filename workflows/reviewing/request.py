@@ -179,11 +179,12 @@ def inputs_of(review: Review) -> dict[str, Any]:
     return inputs if review.decisions is None else {**inputs, "labels": {}}  # the run's folder has them
 
 
-def why_none(review: Review, labelled: int, uncorrected: int) -> str:
-    """Why a review takes no sample, as a sentence.
+def why_none(review: Review, noun: str, labelled: int, uncorrected: int) -> str:
+    """Why a review takes no item, as a sentence.
 
     Args:
-        labelled: samples that it leaves because they have a label
+        noun: of the items
+        labelled: items that it leaves because they have a label
         uncorrected: flagged boxes that it cannot correct
     """
     if uncorrected:
@@ -193,7 +194,7 @@ def why_none(review: Review, labelled: int, uncorrected: int) -> str:
     if review.is_of_mistakes:
         wanted = {Status.ACCEPTED.value: "flagged", Status.REVIEW.value: "unflagged"}.get(status, "another label")
     which = f" of {', '.join(review.classes)}" if review.classes else ""
-    return f"no sample of the view has a suggestion{which} in {review.field!r} to {review.settings.action}: " + (
+    return f"no {noun} of the view has a suggestion{which} in {review.field!r} to {review.settings.action}: " + (
         f"{labelled:,} of them {'has' if labelled == 1 else 'have'} a label already"
         if labelled
         else f"none is {wanted}"

@@ -74,7 +74,7 @@ def carry_out(
             check_decisions(samples, review, resumes=bool(resume))
         chosen, labelled, uncorrected = _choose(samples, review)
         if not chosen and not resume:
-            raise NothingToReview(why_none(review, labelled, uncorrected))
+            raise NothingToReview(why_none(review, items.noun(dataset, review.field), labelled, uncorrected))
         if not resume:
             has_several = items.has_several(dataset, review.label_field)
             views = [samples] if has_several else policy.batches(dataset, chosen)
@@ -99,7 +99,8 @@ def carry_out(
         results = ReviewResults(run.key, review.field, review.label_field, action, changed, labelled)
         results.noun, results.unwritten = items.noun(dataset, review.label_field), skipped + len(missed)
         results.notes += [*_unseen_note(lines, review), *([uncorrected_note(uncorrected)] if uncorrected else [])]
-        saved_views.renew(dataset, review.writer.writes.get("views", []))
+        if items.has_boxes(dataset, review.label_field):
+            saved_views.renew_own(dataset)
         return run.finish(results)
 
 

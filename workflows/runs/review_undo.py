@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...models.errors import InvalidInput
-from ..data import box_edits, items, label_edits, tag_edits
+from ..data import box_edits, items, label_edits, saved_views, tag_edits
 from ..data.field_access import require_writable
 from ..data.fields import DB_BATCH
 from ..data.folders import run_folder
@@ -47,6 +47,8 @@ def undo_review(dataset: Any, record: RunRecord) -> Restored:
     renamed = {name: _new_names(dataset, lines, name)[:1] for name in _missing(dataset, lines)}
     lines = [{**line, "field": name} for line in lines for name in renamed.get(line["field"], [line["field"]])]
     restored = restore(dataset, lines, label_field)
+    if items.has_boxes(dataset, label_field):
+        saved_views.renew_own(dataset)
     removed = [name for name, new_names in renamed.items() if not new_names]
     restored.left += [f"labels of {name!r} are not restored: the field was removed" for name in removed]
     restored.left += _unlisted(dataset, record.key, record.label_field, restored.edited)

@@ -239,9 +239,9 @@ def _read(block: Block, samples: Any, labels: Labels) -> np.ndarray:
         ValueError: a sample has none, or a vector is bad
     """
     if block.given is not None:
-        return given_vectors.select(block.given, labels.ids, block.name)
+        return given_vectors.select(block.given, labels.ids, block.name, labels.noun)
     assert block.field is not None
-    return given_vectors.read_vectors(samples, labels.ids, block.field)
+    return given_vectors.read_vectors(samples, labels.ids, block.field, labels.noun)
 
 
 def unlabelled_vectors(source: EmbeddingSource, ids: np.ndarray, length: int) -> np.ndarray:

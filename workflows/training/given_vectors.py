@@ -15,7 +15,7 @@ from ..data import items
 from ..data.field_access import require_visible
 from ..data.internals import root_dataset
 from ..data.labels import real_samples
-from ..display.tables import counted
+from ..display.tables import counted, plural
 
 MAX_ABS = 1e15  # squared distances of larger numbers overflow float32
 EPS = 1e-12  # a vector of smaller numbers has no direction
@@ -112,21 +112,24 @@ def _read_mapping(samples: Any, value: dict[str, Any], known: set[str]) -> Given
     return Given(np.array(ids, dtype="U24"), _stack(ids, rows, "embeddings"))
 
 
-def select(given: Given, ids: np.ndarray, name: str) -> np.ndarray:
-    """The vectors of samples, checked [N, D].
+def select(given: Given, ids: np.ndarray, name: str, noun: str = items.SAMPLE) -> np.ndarray:
+    """The vectors of items, checked [N, D].
+
+    Args:
+        noun: of the items
 
     Raises:
-        ValueError: a sample has none, or a vector is not finite, or all are the same
+        ValueError: an item has none, or a vector is not finite, or all are the same
     """
     place = {i: row for row, i in enumerate(given.ids.tolist())}
     missing = [i for i in ids.tolist() if i not in place]
     if missing:
         raise InvalidInput(
-            f"no vector in {name!r} for {counted(len(missing), 'sample')}, the first is {missing[0]}: compute it first"
+            f"no vector in {name!r} for {counted(len(missing), noun)}, the first is {missing[0]}: compute it first"
         )
     vectors = given.vectors[[place[i] for i in ids.tolist()]]
     _check_lengths(ids, [vectors.shape[1]] * len(ids), name)
-    _check_values(ids, vectors, name)
+    _check_values(ids, vectors, name, noun)
     return vectors
 
 
@@ -181,11 +184,14 @@ def others(samples: Any, field: str | None, given: Given | None, known: set[str]
     return np.asarray(array[np.abs(array).max(axis=1, initial=0) <= MAX_ABS])
 
 
-def read_vectors(samples: Any, ids: np.ndarray, field: str) -> np.ndarray:
+def read_vectors(samples: Any, ids: np.ndarray, field: str, noun: str = items.SAMPLE) -> np.ndarray:
     """Reads a field of vectors, float32 [N, D].
 
+    Args:
+        noun: of the items
+
     Raises:
-        ValueError: the view hides the field; a sample has no vector, or one of another length; a vector is not finite;
+        ValueError: the view hides the field; an item has no vector, or one of another length; a vector is not finite;
             or all are the same
     """
     require_visible(samples, field)
@@ -195,10 +201,10 @@ def read_vectors(samples: Any, ids: np.ndarray, field: str) -> np.ndarray:
     missing = [i for i, row in zip(ids, rows, strict=True) if row is None]
     if missing:
         raise InvalidInput(
-            f"no vector in {field!r} for {counted(len(missing), 'sample')}, the first is {missing[0]}: compute it first"
+            f"no vector in {field!r} for {counted(len(missing), noun)}, the first is {missing[0]}: compute it first"
         )
     array = _stack(ids, rows, field)
-    _check_values(ids, array, field)
+    _check_values(ids, array, field, noun)
     return array
 
 
@@ -251,22 +257,23 @@ def _check_lengths(ids: Ids, lengths: list[int], field: str) -> None:
         )
 
 
-def _check_values(ids: np.ndarray, array: np.ndarray, field: str) -> None:
+def _check_values(ids: np.ndarray, array: np.ndarray, field: str, noun: str) -> None:
     size = np.maximum(array.max(axis=1), -array.min(axis=1))  # NaN where the row has one
     bad = np.flatnonzero(~(size <= MAX_ABS))
     if len(bad):
         raise InvalidInput(
             f"NaN, infinity or a number beyond {MAX_ABS:g} in {counted(len(bad), 'vector')} of {field!r}, "
-            f"the first is of sample {ids[bad[0]]}: compute it again"
+            f"the first is of {noun} {ids[bad[0]]}: compute it again"
         )
     usable = np.flatnonzero(size > EPS)
     if len(usable) < 2:
         zero = np.flatnonzero(size <= EPS)
-        reason = f"; the first that is zero is of sample {ids[zero[0]]}" if len(zero) else ""
+        reason = f"; the first that is zero is of {noun} {ids[zero[0]]}" if len(zero) else ""
         raise InvalidInput(
             f"{len(usable)} of {len(ids):,} embeddings of {field!r} can be compared: at least two are needed{reason}"
         )
     if all((array[i] == array[usable[0]]).all() for i in usable):
         raise InvalidInput(
-            f"all vectors of {field!r} are the same as that of sample {ids[usable[0]]}: they tell no samples apart"
+            f"all vectors of {field!r} are the same as that of {noun} {ids[usable[0]]}: they tell no {plural(noun)} "
+            "apart"
         )

@@ -5,21 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evenset import auto_label, delete_run, load_results, review_labels
-from evenset.workflows.data import folders, locks
+from evenset.tests.workflows.kinds import Kind
+from evenset.workflows.data import folders, items, locks
 from evenset.workflows.labeling.retarget import retarget
 from evenset.workflows.runs import records
 
 SAME = ("accepted", "review", "coverage", "promise", "precision", "low", "high", "rows", "curve", "views", "targets")
 
 
-def label(dataset, target, **settings):
-    usual = dict(embeddings="vector", progress=False, random_labels=True, calibration_fraction=0.5)
-    return auto_label(dataset, "ground_truth", target_precision=target, **{**usual, **settings})
+def label(kind, target, **settings):
+    usual = dict(embeddings=kind.vectors, progress=False, random_labels=True, calibration_fraction=0.5)
+    return auto_label(kind.dataset, "ground_truth", target_precision=target, **{**usual, **settings})
 
 
-def statuses(dataset):
-    dataset.reload()
-    return dict(zip(*dataset.values(["id", "auto_label.status"]), strict=True))
+def statuses(kind):
+    kind.dataset.reload()
+    return dict(zip(kind.ids(), kind.read("auto_label.status"), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -30,17 +31,17 @@ def statuses(dataset):
         pytest.param({"random_labels": False}, id="drawn", marks=pytest.mark.slow),
     ],
 )
-def test_another_target_gives_what_a_run_with_that_target_gives(clusters, settings):
-    dataset = clusters(500, 250, spread=2.2)
-    wanted = label(dataset, 0.7, **settings)
-    by_run = statuses(dataset)
+def test_another_target_gives_what_a_run_with_that_target_gives(make_items, settings):
+    kind = make_items(500, 250, 2.2)
+    dataset, wanted = kind.dataset, label(kind, 0.7, **settings)
+    by_run = statuses(kind)
     delete_run(dataset, wanted.run_key)
-    first = label(dataset, 0.9, **settings)
-    assert by_run != statuses(dataset) and first.accepted < wanted.accepted
+    first = label(kind, 0.9, **settings)
+    assert by_run != statuses(kind) and first.accepted < wanted.accepted
 
     found = retarget(dataset, first.run_key, 0.7)
 
-    assert statuses(dataset) == by_run
+    assert statuses(kind) == by_run
     saved = load_results(dataset, first.run_key)
     assert {name: getattr(saved, name) for name in SAME} == {name: getattr(wanted, name) for name in SAME}
     assert saved.notes[: len(wanted.notes)] == wanted.notes
@@ -52,59 +53,56 @@ def test_another_target_gives_what_a_run_with_that_target_gives(clusters, settin
 
 
 @pytest.mark.slow
-def test_a_sample_that_moves_takes_the_suggestion_of_its_side_and_an_edited_one_stays(clusters):
-    dataset = clusters(500, 250, spread=2.2)
-    wanted = label(dataset, 0.7)
+def test_an_item_that_moves_takes_the_suggestion_of_its_side_and_an_edited_one_stays(make_items):
+    kind = make_items(500, 250, 2.2)
+    wanted = label(kind, 0.7)
     names = ("label", "confidence", "margin")
-    columns = {name: dataset.values(f"auto_label.{name}") for name in names}
-    delete_run(dataset, wanted.run_key)
-    first = label(dataset, 0.9)
-    moved = np.flatnonzero(np.array(dataset.values("auto_label.label")) != np.array(columns["label"]))
-    edited = next(i for i, status in enumerate(dataset.values("auto_label.status")) if status == "review")
-    sample = dataset[dataset.values("id")[edited]]
-    sample["auto_label"].label = "somebody's"
-    sample.save()
+    columns = {name: kind.read(f"auto_label.{name}") for name in names}
+    delete_run(kind.dataset, wanted.run_key)
+    first = label(kind, 0.9)
+    moved = np.flatnonzero(np.array(kind.read("auto_label.label")) != np.array(columns["label"]))
+    edited = kind.read("auto_label.status").index("review")
+    kind.edit_suggestion(kind.ids()[edited], "somebody's")
 
-    retarget(dataset, first.run_key, 0.7)
+    retarget(kind.dataset, first.run_key, 0.7)
 
-    dataset.reload()
-    others = np.arange(len(dataset)) != edited
+    kind.dataset.reload()
+    others = np.arange(len(kind.ids())) != edited
     for name in names:
-        after = np.array(dataset.values(f"auto_label.{name}"), dtype=object)
+        after = np.array(kind.read(f"auto_label.{name}"), dtype=object)
         assert (after[others] == np.array(columns[name], dtype=object)[others]).all()
-    assert len(moved) and dataset.values("auto_label.label")[edited] == "somebody's"
+    assert len(moved) and kind.read("auto_label.label")[edited] == "somebody's"
 
 
 @pytest.mark.slow
-def test_a_dry_run_writes_nothing_and_says_the_same(clusters, everything):
-    dataset = clusters(300, 150, spread=2.2)
-    run = label(dataset, 0.9)
-    before, first = everything(dataset), statuses(dataset)
+def test_a_dry_run_writes_nothing_and_says_the_same(make_items, everything):
+    kind = make_items(320, 160, 2.2)
+    run = label(kind, 0.9)
+    before, first = everything(kind.dataset), statuses(kind)
 
-    dry = retarget(dataset, run.run_key, 0.6, dry_run=True)
+    dry = retarget(kind.dataset, run.run_key, 0.6, dry_run=True)
 
-    assert everything(dataset) == before and dry.dry_run and dry.changed > 0
-    assert {**vars(retarget(dataset, run.run_key, 0.6)), "dry_run": True} == vars(dry)
-    back = retarget(dataset, run.run_key, 0.9)
-    assert statuses(dataset) == first
+    assert everything(kind.dataset) == before and dry.dry_run and dry.changed > 0
+    assert {**vars(retarget(kind.dataset, run.run_key, 0.6)), "dry_run": True} == vars(dry)
+    back = retarget(kind.dataset, run.run_key, 0.9)
+    assert statuses(kind) == first
     assert (back.accepted, back.low) == (run.accepted, run.low)
 
 
 @pytest.mark.slow
-def test_what_a_person_decided_since_stays(clusters):
-    dataset = clusters(300, 150, spread=2.2)
-    run = label(dataset, 0.6)
-    view = dataset.match({"auto_label.status": "accepted"})
-    taken, fixed, dropped = view[:3].values("id"), view[3:5].values("id"), view[5:9].values("id")
-    review_labels(dataset.select(taken), "auto_label", seen=True, progress=False)
-    review_labels(dataset.select(fixed), "auto_label", action="correct", label="class 1", progress=False)
-    review_labels(dataset.select(dropped), "auto_label", action="reject", progress=False)
-    ours = dataset.select([*taken, *fixed, *dropped], ordered=True)
-    before = ours.values(["ground_truth", "auto_label.label", "auto_label.status"])
+def test_what_a_person_decided_since_stays(make_items):
+    kind = make_items(320, 160, 2.2)
+    dataset, run = kind.dataset, label(kind, 0.6)
+    ids = kind.ids("auto_label.status", "accepted")
+    ours, emptied, gone = ids[:9], ids[9], ids[10]
+    review_labels(kind.select(ours[:3]), "auto_label", seen=True, progress=False)
+    review_labels(kind.select(ours[3:5]), "auto_label", action="correct", label="class 1", progress=False)
+    review_labels(kind.select(ours[5:]), "auto_label", action="reject", progress=False)
+    paths = ("ground_truth.label", "auto_label.label", "auto_label.status")
+    before = [kind.read(path, ours) for path in paths]
 
-    emptied, gone = view[9:11].values("id")
-    dataset.select(emptied).set_values("auto_label", [None])
-    dataset.delete_samples([gone])
+    kind.remove_suggestion(emptied)
+    kind.delete(gone)
 
     dry, strict = (retarget(dataset, run.run_key, 0.95, dry_run=dry) for dry in (True, False))
     loose_dry, loose = (retarget(dataset, run.run_key, 0.5, dry_run=dry) for dry in (True, False))
@@ -112,36 +110,36 @@ def test_what_a_person_decided_since_stays(clusters):
     assert strict.accepted < loose.accepted and strict.decided == loose.decided == 9
     assert (dry.changed, dry.decided) == (strict.changed, strict.decided) and strict.changed > 0
     assert (loose_dry.changed, loose_dry.decided) == (loose.changed, loose.decided) and loose.changed > 0
-    assert ours.values(["ground_truth", "auto_label.label", "auto_label.status"]) == before
+    assert [kind.read(path, ours) for path in paths] == before
 
 
 @pytest.mark.slow
-def test_it_says_what_a_choice_among_several_targets_costs(clusters):
-    dataset = clusters(300, 150, spread=2.2)
-    run = label(dataset, 0.9)
-    assert not any("after looking" in note for note in retarget(dataset, run.run_key, 0.9).notes)
-    retarget(dataset, run.run_key, 0.8)
-    (said,) = [note for note in retarget(dataset, run.run_key, 0.7).notes if "after looking" in note]
+def test_it_says_what_a_choice_among_several_targets_costs(make_items):
+    kind = make_items(320, 160, 2.2)
+    run = label(kind, 0.9)
+    assert not any("after looking" in note for note in retarget(kind.dataset, run.run_key, 0.9).notes)
+    retarget(kind.dataset, run.run_key, 0.8)
+    (said,) = [note for note in retarget(kind.dataset, run.run_key, 0.7).notes if "after looking" in note]
     assert "with probability at most 10 %" in said and "one of 3 targets" in said and "at most 30 %" in said
-    assert "after looking" in str(load_results(dataset, run.run_key))
+    assert "after looking" in str(load_results(kind.dataset, run.run_key))
 
 
 @pytest.mark.slow
-def test_a_target_that_no_label_shows_accepts_nothing_and_says_what_it_takes(clusters):
-    dataset = clusters(240, 60, spread=2.2)
-    run = label(dataset, 0.6)
+def test_a_target_that_no_label_shows_accepts_nothing_and_says_what_it_takes(make_items):
+    kind = make_items(240, 60, 2.2)
+    run = label(kind, 0.6)
 
-    found = retarget(dataset, run.run_key, 0.999)
+    found = retarget(kind.dataset, run.run_key, 0.999)
 
     assert found.accepted == 0 and found.precision is None and found.promise == "none"
-    assert set(statuses(dataset).values()) == {"labelled", "review"}
+    assert set(statuses(kind).values()) == {"labelled", "review"}
     assert "takes 2302 held-out labels" in found.notes[0]
-    assert not any("2302" in note for note in retarget(dataset, run.run_key, 0.6).notes)
+    assert not any("2302" in note for note in retarget(kind.dataset, run.run_key, 0.6).notes)
 
 
-def test_what_cannot_be_is_refused(clusters, refused):
-    dataset = clusters(240, 120)
-    run = label(dataset, 0.9)
+def test_what_cannot_be_is_refused(make_items, refused):
+    kind = make_items()
+    dataset, run = kind.dataset, label(kind, 0.9)
     review = review_labels(dataset, "auto_label", progress=False)
     with refused(dataset, "target_precision", "0.5"):
         retarget(dataset, run.run_key, 0.3)
@@ -150,21 +148,22 @@ def test_what_cannot_be_is_refused(clusters, refused):
     with refused(dataset, "has no run 'evenset_auto_label_9'"):
         retarget(dataset, "evenset_auto_label_9", 0.9)
     with locks.lock_field(dataset, "auto_label"):
-        before = statuses(dataset)
+        before = statuses(kind)
         with pytest.raises(ValueError, match="writing 'auto_label' at this moment"):
             retarget(dataset, run.run_key, 0.6)
-        assert statuses(dataset) == before
+        assert statuses(kind) == before
 
 
 def test_a_run_without_held_out_labels_or_of_an_earlier_version_is_refused(clusters, refused):
     dataset = clusters(240, 120)
-    run = label(dataset, 0.9)
+    kind = Kind(dataset, items.SAMPLE, 1.0)
+    run = label(kind, 0.9)
     path = folders.run_folder(dataset, run.run_key) / "decision.npz"
     with np.load(path) as kept:
         older = {name: kept[name] for name in ("numbers", "knots", "cuts", "reference")}
     np.savez(path, **older)
     with refused(dataset, run.run_key, "run auto_label again"):
         retarget(dataset, run.run_key, 0.8)
-    other = label(dataset, 0.9, output_field="second", calibration_fraction=0.0)
+    other = label(kind, 0.9, output_field="second", calibration_fraction=0.0)
     with refused(dataset, other.run_key, "held no label out"):
         retarget(dataset, other.run_key, 0.8)

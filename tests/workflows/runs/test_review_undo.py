@@ -8,7 +8,8 @@ import shutil
 import fiftyone as fo
 import pytest
 from evenset import auto_label, delete_run, resume_run, review_labels
-from evenset.workflows.data import folders
+from evenset.tests.workflows.kinds import Kind
+from evenset.workflows.data import folders, items
 from evenset.workflows.runs import records
 from evenset.workflows.ui import review_queue, sittings
 from evenset.workflows.ui.review_queue import Decision
@@ -18,11 +19,19 @@ REVIEW = "evenset_review_labels_1"
 
 
 @pytest.fixture
+def kind(suggest_items):
+    """Four samples or boxes, of which the first had a label and the others were accepted."""
+    kind = suggest_items(["cat", "dog", "cat", "dog"], ["cow", None, None, None])
+    review_labels(kind.dataset, "auto_label", progress=False)
+    assert kind.read("ground_truth.label") == ["cow", "dog", "cat", "dog"]
+    return kind
+
+
+@pytest.fixture
 def reviewed(suggestions):
-    """Four samples, of which the first had a label and the others were accepted."""
+    """The same of samples."""
     dataset = suggestions(["cat", "dog", "cat", "dog"], ["cow", None, None, None])
     review_labels(dataset, "auto_label", progress=False)
-    assert dataset.values("ground_truth.label") == ["cow", "dog", "cat", "dog"]
     return dataset
 
 
@@ -35,46 +44,47 @@ def copies():
         dataset.delete()
 
 
-def test_in_a_clone_the_labels_are_restored_and_the_origin_keeps_its_own(reviewed, copies):
-    clone = copies(reviewed.clone(f"{reviewed.name}-clone"))
+def test_in_a_clone_the_labels_are_restored_and_the_origin_keeps_its_own(kind, copies):
+    clone = Kind(copies(kind.dataset.clone(f"{kind.dataset.name}-clone")), kind.noun)
 
-    assert delete_run(clone, REVIEW).labels == 3
+    assert delete_run(clone.dataset, REVIEW).labels == 3
 
-    assert clone.values("ground_truth.label") == ["cow", None, None, None]
-    assert clone.values("auto_label.status") == ["accepted"] * 4
-    assert reviewed.count("ground_truth.label") == 4
-    assert delete_run(reviewed, REVIEW).labels == 3
+    assert clone.read("ground_truth.label") == ["cow", None, None, None]
+    assert clone.read("auto_label.status") == ["accepted"] * 4
+    assert None not in kind.read("ground_truth.label")
+    assert delete_run(kind.dataset, REVIEW).labels == 3
 
 
-def test_in_an_imported_export_the_labels_are_restored(reviewed, copies, tmp_path):
-    reviewed.export(str(tmp_path), fo.types.FiftyOneDataset, export_media=False, progress=False)
+def test_in_an_imported_export_the_labels_are_restored(kind, copies, tmp_path):
+    kind.dataset.export(str(tmp_path), fo.types.FiftyOneDataset, export_media=False, progress=False)
     imported = copies(fo.Dataset.from_dir(str(tmp_path), fo.types.FiftyOneDataset, progress=False))
 
     assert delete_run(imported, REVIEW).labels == 3
-    assert imported.values("ground_truth.label") == ["cow", None, None, None]
+    assert Kind(imported, kind.noun).read("ground_truth.label") == ["cow", None, None, None]
     assert delete_run(imported, "evenset_auto_label_1").views == ["auto_label: view"]
-    assert reviewed.has_sample_field("auto_label") and folders.run_folder(reviewed, REVIEW).exists()
+    assert kind.dataset.has_sample_field("auto_label") and folders.run_folder(kind.dataset, REVIEW).exists()
 
 
 @pytest.mark.parametrize("given_again", [False, True])
-def test_without_the_list_of_changes_a_clones_review_is_refused(reviewed, copies, refused, given_again):
-    clone = copies(reviewed.clone(f"{reviewed.name}-clone"))
-    delete_run(reviewed, REVIEW)
+def test_without_the_list_of_changes_a_clones_review_is_refused(kind, copies, refused, given_again):
+    name = kind.dataset.name
+    clone = Kind(copies(kind.dataset.clone(f"{name}-clone")), kind.noun)
+    delete_run(kind.dataset, REVIEW)
     if given_again:
-        assert review_labels(reviewed.limit(2), "auto_label", progress=False).run_key == REVIEW
+        two = kind.select(kind.ids()[:2])
+        assert review_labels(two, "auto_label", progress=False).run_key == REVIEW
 
-    with refused(
-        clone, f"the files of {REVIEW} belong to dataset {reviewed.name!r}", f"dataset.delete_run({REVIEW!r})"
-    ):
-        delete_run(clone, REVIEW)
-    clone.delete_run(REVIEW)  # as the sentence says
-    assert clone.count("ground_truth.label") == 4
+    words = f"the files of {REVIEW} belong to dataset {name!r}", f"dataset.delete_run({REVIEW!r})"
+    with refused(clone.dataset, *words):
+        delete_run(clone.dataset, REVIEW)
+    clone.dataset.delete_run(REVIEW)  # as the sentence says
+    assert None not in clone.read("ground_truth.label")
 
 
-def test_without_the_list_of_changes_a_review_is_refused(reviewed, refused):
-    shutil.rmtree(folders.run_folder(reviewed, REVIEW))
-    with refused(reviewed, f"the files of {REVIEW} were deleted by hand", f"dataset.delete_run({REVIEW!r})"):
-        delete_run(reviewed, REVIEW)
+def test_without_the_list_of_changes_a_review_is_refused(kind, refused):
+    shutil.rmtree(folders.run_folder(kind.dataset, REVIEW))
+    with refused(kind.dataset, f"the files of {REVIEW} were deleted by hand", f"dataset.delete_run({REVIEW!r})"):
+        delete_run(kind.dataset, REVIEW)
 
 
 def test_what_lies_with_the_origin_is_not_said_to_be_deleted(reviewed, copies, refused):
@@ -88,46 +98,47 @@ def test_what_lies_with_the_origin_is_not_said_to_be_deleted(reviewed, copies, r
         resume_run(clone, "evenset_auto_label_1", progress=False)
 
 
-def test_a_renamed_label_field_is_named_and_its_old_name_makes_undo_possible(reviewed, refused):
-    reviewed.rename_sample_field("ground_truth", "labels")
-    with refused(reviewed, f"3 labels of {REVIEW}", "renamed, they are in 'labels'", "'labels', 'ground_truth')"):
-        delete_run(reviewed, REVIEW)
+def test_a_renamed_label_field_is_named_and_its_old_name_makes_undo_possible(kind, refused):
+    dataset = kind.dataset
+    dataset.rename_sample_field("ground_truth", "labels")
+    with refused(dataset, f"3 labels of {REVIEW}", "renamed, they are in 'labels'", "'labels', 'ground_truth')"):
+        delete_run(dataset, REVIEW)
 
-    reviewed.rename_sample_field("labels", "ground_truth")
-    assert delete_run(reviewed, REVIEW).labels == 3
-    assert reviewed.values("ground_truth.label") == ["cow", None, None, None]
+    dataset.rename_sample_field("labels", "ground_truth")
+    assert delete_run(dataset, REVIEW).labels == 3
+    assert kind.read("ground_truth.label") == ["cow", None, None, None]
 
 
-def test_a_removed_label_field_leaves_the_suggestions_to_restore(reviewed):
-    reviewed.delete_sample_field("ground_truth")
-    gone = delete_run(reviewed, REVIEW)
+def test_a_removed_label_field_leaves_the_suggestions_to_restore(kind):
+    kind.dataset.delete_sample_field("ground_truth")
+    gone = delete_run(kind.dataset, REVIEW)
     assert "labels of 'ground_truth' are not restored: the field was removed" in str(gone)
-    assert reviewed.values("auto_label.status") == ["accepted"] * 4
+    assert items.values(kind.dataset, ["id", "auto_label.status"])[1] == ["accepted"] * 4
 
 
-def test_suggestions_are_restored_under_another_name(reviewed):
-    reviewed.rename_sample_field("auto_label", "kept")
-    assert delete_run(reviewed, REVIEW).labels == 3
-    assert reviewed.values("kept.status") == ["accepted"] * 4
+def test_suggestions_are_restored_under_another_name(kind):
+    kind.dataset.rename_sample_field("auto_label", "kept")
+    assert delete_run(kind.dataset, REVIEW).labels == 3
+    assert kind.read("kept.status") == ["accepted"] * 4
 
 
 @pytest.mark.parametrize(("flagged", "words"), [(True, "3 flags restored"), (False, "3 suggestions restored")])
-def test_dismissed_flags_and_rejected_suggestions_come_back_and_are_counted(suggestions, everything, flagged, words):
-    dataset = suggestions(["cat", "dog", "cat"], ["cow"] * 3 if flagged else None, flagged=flagged)
-    before = everything(dataset)
-    review_labels(dataset, "mistake" if flagged else "auto_label", action="reject", progress=False)
+def test_dismissed_flags_and_rejected_suggestions_come_back_and_are_counted(suggest_items, everything, flagged, words):
+    kind = suggest_items(["cat", "dog", "cat"], ["cow"] * 3 if flagged else None, flagged=flagged)
+    before = kind.left(everything(kind.dataset))
+    review_labels(kind.dataset, "mistake" if flagged else "auto_label", action="reject", progress=False)
 
-    assert str(delete_run(dataset, REVIEW)) == f"{REVIEW} is gone: {words}"
-    assert everything(dataset) == before
+    assert str(delete_run(kind.dataset, REVIEW)) == f"{REVIEW} is gone: {words}"
+    assert kind.left(everything(kind.dataset)) == before
 
 
-def test_labels_that_the_list_lacks_are_counted(reviewed):
-    path = folders.run_folder(reviewed, REVIEW) / "changes.jsonl"
+def test_labels_that_the_list_lacks_are_counted(kind):
+    path = folders.run_folder(kind.dataset, REVIEW) / "changes.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-2]))
 
-    gone = delete_run(reviewed, REVIEW)
+    gone = delete_run(kind.dataset, REVIEW)
 
-    assert gone.labels == 2 and reviewed.count("ground_truth.label") == 2
+    assert gone.labels == 2 and kind.read("ground_truth.label").count(None) == 2
     assert "1 label of 'ground_truth' with its mark stay" in str(gone)
 
 
