@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evenset import auto_label, delete_run, load_results, review_labels
-from evenset.tests.workflows.kinds import Kind
+from evenset.tests.workflows.kinds import BOXES_SLOW, Kind
 from evenset.workflows.data import folders, items, locks
 from evenset.workflows.labeling.retarget import retarget
 from evenset.workflows.runs import records
@@ -23,6 +23,7 @@ def statuses(kind):
     return dict(zip(kind.ids(), kind.read("auto_label.status"), strict=True))
 
 
+@pytest.mark.parametrize("noun", BOXES_SLOW)
 @pytest.mark.parametrize(
     "settings",
     [
