@@ -12,7 +12,7 @@ import numpy as np
 
 from ...models.files import aside, clear
 from ...models.images.image_size import upright_size
-from ...models.settings import GeneratorSettings, ImageSettings, TuningSettings
+from ...models.settings import GeneratorSettings, TuningSettings
 from ..display.image_grid import image_grid, save
 from ..runs import launch
 from ..runs.run import Run
@@ -119,23 +119,13 @@ def _encode(
     """The latents of the images; a resumed run computes those that are missing."""
     from ...models.diffusion.pretrained.families import FAMILIES
     from ...models.diffusion.pretrained.latents import Latents, bucket_of
+    from ...models.images.decode import load
 
     paths, flips = images.paths.tolist(), images.stats.flips(config.generator.flips)
     multiple = FAMILIES[type(pipe).__name__].multiple_px(pipe)
     sizes = [upright_size(path) or (side_px, side_px) for path in paths]
     buckets = [bucket_of(height, width, side_px, multiple) for width, height in sizes]
     latents = Latents(run.folder / LATENTS, buckets, MIRRORS.get(flips, ()))
-    for done in latents.compute(pipe, lambda i: read_upright(paths[i], config.images)):
+    for done in latents.compute(pipe, lambda i: load(paths[i], config.images, None, 3)):
         run.report("encoding images", done, len(paths))
     return latents
-
-
-def read_upright(path: str, settings: ImageSettings) -> np.ndarray:
-    """A whole image, uint8 [H, W, 3].
-
-    Raises:
-        ImageError: it cannot be read
-    """
-    from ...models.images.decode import decode
-
-    return np.asarray(decode(path, settings, lambda width, height: None, 3).pixels)

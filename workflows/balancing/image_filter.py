@@ -59,16 +59,15 @@ class ImageFilter:
 
     def _shared_details(self, nearest: Nearest, paths: Sequence[str]) -> np.ndarray:
         """Fine detail that each file shares with the nearest training image, 0..1 [B]."""
-        from ...models.images.decode import decode
+        from ...models.images.decode import load
         from ...models.quality.shared_detail import shared_detail
 
-        def pixels(path: str) -> np.ndarray:
-            return np.asarray(decode(path, self.real.settings, lambda width, height: None, 3).pixels)
-
+        settings, train_paths = self.real.settings, self.real.train_paths
         details = []
         for path, index in zip(paths, nearest.index.tolist(), strict=True):
             self.predictors.run.check_stop()
-            details.append(shared_detail(pixels(path), pixels(str(self.real.train_paths[index]))))
+            files = (path, str(train_paths[index]))
+            details.append(shared_detail(*(load(file, settings, None, 3) for file in files)))
         return np.array(details)
 
     @cached_property

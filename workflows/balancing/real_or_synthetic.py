@@ -92,9 +92,9 @@ def _crop(path: str, settings: ImageSettings) -> np.ndarray:
     """The middle of a file at its own size, uint8 [3, CROP_PX, CROP_PX]; small images are enlarged."""
     import cv2
 
-    from ...models.images.decode import decode
+    from ...models.images.decode import load
 
-    pixels: np.ndarray = decode(path, settings, lambda width, height: None, 3).pixels
+    pixels: np.ndarray = load(path, settings, None, 3)
     high, wide = (max(side, CROP_PX) for side in pixels.shape[:2])
     if pixels.shape[:2] != (high, wide):
         pixels = np.asarray(cv2.resize(pixels, (wide, high), interpolation=cv2.INTER_LINEAR))

@@ -140,26 +140,21 @@ class _Drawer:
             ImageError: none can be read
         """
         from ...models.images import same_format
+        from ...models.images.decode import load
 
-        sources = self.sources
-        is_own = sources.labels == class_id
+        sources, settings = self.sources, self.config.images
         any_class = self.from_images and self.config.drawing.across_classes
-        rows = np.arange(len(sources.labels)) if any_class else np.flatnonzero(is_own)
+        rows = np.arange(len(sources.labels)) if any_class else np.flatnonzero(sources.labels == class_id)
         for row in rng.permutation(rows).tolist():
             path = str(sources.paths[row])
             try:
-                return str(sources.ids[row]), same_format.read(path, self.config.images), self._upright(path)
+                return str(sources.ids[row]), same_format.read(path, settings), load(path, settings, None, 3)
             except ImageError:
                 continue
         raise ImageError(
             f"none of the {len(rows)} images of {sources.names[class_id]!r} can be used: restore them, or decide on "
             "the mistakes among them"
         )
-
-    def _upright(self, path: str) -> np.ndarray:
-        from ...models.images.decode import decode
-
-        return np.asarray(decode(path, self.config.images, lambda width, height: None, 3).pixels)
 
     def _reduced(self, path: Path) -> np.ndarray:
         """Pixels as the filters see them [C, S, S]."""

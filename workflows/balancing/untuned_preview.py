@@ -62,14 +62,14 @@ def draw_untuned(labels: Labels, class_ids: list[int], config: BalanceConfig) ->
 
 def _sources(labels: Labels, class_id: int, config: BalanceConfig) -> list[np.ndarray]:
     """The first readable images of a class, repeated to IMAGES."""
-    from .base_tuning import read_upright
+    from ...models.images.decode import load
 
     images: list[np.ndarray] = []
     for path in labels.paths[labels.class_ids == class_id].tolist():
         if len(images) == IMAGES:
             break
         try:
-            images.append(read_upright(path, config.images))
+            images.append(load(path, config.images, None, 3))
         except ImageError:
             continue
     if not images:
