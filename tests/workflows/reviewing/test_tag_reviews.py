@@ -85,7 +85,7 @@ def test_rejected_suggestions_change_no_tag_and_are_not_offered_again(suggest, f
     field, before = ("mistake" if flagged else "auto_label"), documents(dataset, "ground_truth")
     results = review_labels(dataset, field, action="reject", **QUIET)
     assert results.changed == 6 and documents(dataset, "ground_truth") == before
-    with pytest.raises(ValueError, match="no sample of the view has a suggestion"):
+    with pytest.raises(ValueError, match="no tag of the view has a suggestion"):
         review_labels(dataset, field, force=True, **QUIET)
     if flagged:
         ids = dataset.values("id")
