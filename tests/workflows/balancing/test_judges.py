@@ -97,6 +97,7 @@ def colours(make_dataset, tmp_path):
     return make_dataset(paths, labels)
 
 
+@pytest.mark.slow
 def test_an_encoder_and_small_networks_judge_the_same_images_and_the_encoder_decides(monkeypatch, colours, tiny):
     monkeypatch.setattr(judges, "encoder_at_hand", lambda *_: tiny)
     encoded = []

@@ -16,7 +16,8 @@ SETTINGS = SmallCNNSettings(device="cpu", precision="fp32")
 
 
 @pytest.fixture
-def run():
+def run(monkeypatch):
+    monkeypatch.setattr("evenset.workflows.balancing.real_or_synthetic.UPDATES", 100)
     return SimpleNamespace(
         report=lambda *_: None, check_stop=lambda: None, cached_arrays=lambda name, compute, ids: compute()
     )
