@@ -80,12 +80,13 @@ def pretrain(folder: Path, minutes: float) -> None:
     names = [name for name in pictures.CLOTHES if name not in UNSEEN]
     pixels, labels = images_of("train", names)
     autoencoder = diffusers.AutoencoderKL(
-        block_out_channels=(32, 64),
+        block_out_channels=(16, 32),
         down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2,
         latent_channels=LATENT_CHANNELS,
         norm_num_groups=8,
         sample_size=SIDE_PX,
+        mid_block_add_attention=False,
     )
     _train_autoencoder(autoencoder, pixels, 12 * minutes)
     with torch.no_grad():
@@ -98,8 +99,8 @@ def pretrain(folder: Path, minutes: float) -> None:
         out_channels=LATENT_CHANNELS,
         block_out_channels=(64, 128),
         layers_per_block=1,
-        down_block_types=("CrossAttnDownBlock2D",) * 2,
-        up_block_types=("CrossAttnUpBlock2D",) * 2,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         cross_attention_dim=64,
         attention_head_dim=4,
         norm_num_groups=16,
