@@ -213,10 +213,12 @@ def compare(base: Path, options: argparse.Namespace, seed: int, folder: Path) ->
             [pixels[labels == i][-options.images :] for i in range(len(UNSEEN))]
         ),
     }
-    return [
-        {"trained on": name, "seed": seed, **scores(images, few_labels if images is few else classes, test, seed)}
-        for name, images in kinds.items()
-    ]
+    rows = []
+    for name, images in kinds.items():
+        found = scores(images, few_labels if images is few else classes, test, seed)
+        rows.append({"trained on": name, "seed": seed, **found})
+        print(rows[-1], flush=True)
+    return rows
 
 
 def tuned(
@@ -278,7 +280,7 @@ def scores(images: np.ndarray, labels: np.ndarray, test: tuple[np.ndarray, np.nd
     from evenset.models.quality import image_metrics
     from evenset.models.settings import SmallCNNSettings
 
-    settings = SmallCNNSettings(seed=seed, updates=600)
+    settings = SmallCNNSettings(seed=seed, updates=300)
     accuracy = small_cnn.accuracy_score(images, labels, *test, len(UNSEEN), settings)[0]
     judge = _judge()
     kid, _ = image_metrics.kid(small_cnn.embed(judge, test[0]), small_cnn.embed(judge, images))
