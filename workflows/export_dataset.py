@@ -55,7 +55,7 @@ def export_dataset(
         label_field: a field of `fo.Classification`, of boxes (`fo.Detections`, `fo.Polylines`), or of tags
             (`fo.Classifications`)
         labels: which labels: labelled (by you), reviewed (accepted as seen, or corrected), accepted (suggestions that
-            auto_label accepted, or a review in bulk), unseen (up for review, and accepted by force); several with
+            auto_label accepted, or a review in bulk), unseen (up for review, and accepted in bulk); several with
             commas, or a list
         suggestions: field of auto_label whose accepted suggestions count, for labels="accepted"; None: the newest one
         splits: tags that become folders, with commas, or a list; "none": one folder for all; None: the tags of the

@@ -71,15 +71,15 @@ def test_what_a_person_looked_at_is_marked_as_seen_and_review_is_taken_where_ask
     assert review(kind.dataset, status="all", seen=True).changed == both
 
 
-@pytest.mark.parametrize("status", ["review", "all"])
-def test_what_is_up_for_review_is_accepted_unseen_only_by_force_and_carries_that(kind, refused, status):
+@pytest.mark.parametrize(("status", "force"), [("review", True), ("all", False)])
+def test_what_is_up_for_review_is_accepted_unseen_by_force_or_with_all_and_carries_that(kind, refused, status, force):
     left, accepted = (kind.ids("auto_label.status", name) for name in ("review", "accepted"))
     with refused(kind.dataset, f"{len(left)} suggestions are up for review", "seen=True", "force=True"):
-        review(kind.dataset, status=status)
+        review(kind.dataset, status="review")
     assert review(kind.select(left[:1]), status=status, seen=True).changed == 1
     assert review(kind.select(left[1:2]), status=status, action="reject").changed == 1
 
-    results = review(kind.dataset, status=status, force=True)
+    results = review(kind.dataset, status=status, force=force)
 
     assert f"{len(left) - 2} suggestions were up for review, and accepted unseen" in str(results)
     assert set(kind.read("ground_truth.evenset_review", left[2:])) == {"unseen"}

@@ -25,7 +25,7 @@ class Reviewed(StrEnum):
     """How a label was reviewed: `evenset_review`."""
 
     BULK = "bulk"  # accepted by its confidence: nobody looked at the sample
-    UNSEEN = "unseen"  # up for review, and accepted by force although nobody looked
+    UNSEEN = "unseen"  # up for review, and accepted although nobody looked
     SEEN = "seen"
     CORRECTED = "corrected"
 

@@ -64,7 +64,7 @@ def check(views: Sequence[Any], review: Review, ids: set[str] | None = None) -> 
         return  # no label of the label field changes
     dataset = root_dataset(views[0])
     _check_provenance(dataset, label_field)
-    if review.is_unseen and Status.REVIEW in review.statuses and not settings.force:
+    if review.is_unseen and settings.status == Status.REVIEW and not settings.force:
         _check_seen(views, review, ids)
     written, counts = _effect(views, review, ids)
     gone = sorted(gone_classes(dataset, review.writer, label_field, written))
@@ -85,7 +85,7 @@ def check(views: Sequence[Any], review: Review, ids: set[str] | None = None) -> 
 
 
 def _check_seen(views: Sequence[Any], review: Review, ids: set[str] | None) -> None:
-    """Refuses to accept what is up for review, where nobody looked at it."""
+    """Refuses to accept what is up for review, where nobody looked at it; "all" asks for it in so many words."""
     rows = (row for view in views for row in zip(*items.values(view, ["id", f"{review.field}.status"]), strict=True))
     if count := sum(status == Status.REVIEW and (ids is None or i in ids) for i, status in rows):
         raise Refused(
