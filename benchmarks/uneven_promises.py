@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from measure import goal
 from tabulate import tabulate
-from uneven import BUDGETS, DATA, TARGETS, Problem, read, split_bound
+from uneven import BUDGETS, TARGETS, Problem, split_bound
+from uneven_data import DATA, read
 
 FIRST_SEED = 10_000  # of draws that uneven.py does not see
 

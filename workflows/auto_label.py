@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..models.errors import InvalidInput
-from ..models.settings import AutoLabelSettings
 from .data import items
 from .data.checks import check_images, check_output_field
 from .data.fields import ensure_label_field
 from .data.internals import root_dataset
-from .data.labels import Labels, Reading, count_classes, read_ids, read_labels, require_classes
-from .data.proposals import check_proposals, with_proposals
+from .data.labels import Labels, count_classes
+from .data.proposals import check_proposals
 from .labeling import saved_decision
 from .labeling.checkpoint import Checkpoint, check_classes, check_source, find_checkpoint, from_checkpoint
-from .labeling.config import NO_LABELS, AutoLabelConfig
+from .labeling.config import AutoLabelConfig
 from .labeling.decision import Decision, decide, decide_by_checkpoint
+from .labeling.inputs import Inputs, check_combination, looks_at_images, read_items, require_labels
 from .labeling.output_field import save_views, write_suggestions
 from .labeling.predictions import Predictions, from_images, from_names, from_vectors
 from .labeling.results import AutoLabelResults, summarise
@@ -27,7 +27,7 @@ from .runs.lifecycle import RunRequest
 from .runs.run import Run
 from .tagging.suggest import suggest_tags
 from .training import timed
-from .training.auto_embeddings import FINE_TUNES, choose_source, fine_tunes, is_auto, trains_resnet, without_download
+from .training.auto_embeddings import FINE_TUNES, choose_source, fine_tunes, is_auto, without_download
 from .training.embedding_source import EmbeddingSource, note_source, read_joined, refuse_seen, texts
 from .training.joined_sources import join
 from .training.partition import Split, freeze_parts, named_parts, note_parts
@@ -111,22 +111,6 @@ def auto_label(
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """Arguments of auto_label that its run records."""
-
-    label_field: str | None
-    output_field: str
-    run: str | None
-    after: str | None
-    classes: Classes
-    group_field: str | None
-    include_synthetic: bool
-    embeddings: Any  # a text once they are opened
-    unlabelled: str | None
-    boxes: str | None
-
-
-@dataclass(frozen=True)
 class Prepared:
     """Samples and checked arguments of a run, read before it starts."""
 
@@ -154,18 +138,18 @@ def _read(
     label_field = inputs.label_field
     check_images(samples)
     check_output_field(samples, inputs.output_field, label_field, *texts(inputs.embeddings))
-    if is_auto(inputs.embeddings) and _looks_at_images(inputs, config, validation):
+    if is_auto(inputs.embeddings) and looks_at_images(inputs, config, validation):
         inputs = replace(inputs, embeddings=None)
     embeddings = inputs.embeddings
     if inputs.boxes is not None:
         check_proposals(samples, label_field, inputs.boxes)
     checkpoint = find_checkpoint(root_dataset(samples), inputs.run) if inputs.run else None
-    _check_combination(inputs, validation, config.labeling)
+    check_combination(inputs, validation, config.labeling)
     start = find_start(samples, inputs.after, label_field, config) if inputs.after else None
     text_encoder = checkpoint.text_encoder if checkpoint and embeddings is None else config.labeling.text_encoder
-    labels = _read_labels(samples, inputs, check_classes(checkpoint, inputs.classes), config)
+    labels = read_items(samples, inputs, check_classes(checkpoint, inputs.classes), config)
     if not (checkpoint or resume):
-        _require_labels(labels, inputs, bool(text_encoder))
+        require_labels(labels, inputs, bool(text_encoder))
     named = named_parts(samples, validation)
     refuse_seen(samples, embeddings)
     vectors = checkpoint.vectors if checkpoint and embeddings is None and not text_encoder else embeddings
@@ -185,13 +169,6 @@ def _read(
     return inputs, Prepared(labels, named, source, choice, has_resnet, checkpoint, start, encoder)
 
 
-def _looks_at_images(inputs: Inputs, config: AutoLabelConfig, validation: Part) -> bool:
-    """Whether an argument leaves no choice of embeddings: it needs the images, or has its own encoder."""
-    settings = config.labeling
-    needs_resnet = settings.members == "resnet" or trains_resnet(config.resnet)
-    return bool(inputs.run or validation is not None or settings.text_encoder or needs_resnet)
-
-
 def _choose_source(
     samples: Samples, embeddings: Any, labels: Labels, resume: str | None, start: WarmStart | None, device: str
 ) -> tuple[EmbeddingSource | None, str]:
@@ -209,53 +186,6 @@ def _choose_source(
             f"after: {start.key} learned from the embeddings {embeddings!r}, which a next round takes over: {error}. "
             "Give embeddings= another field or model, or leave after out"
         ) from error
-
-
-def _check_combination(inputs: Inputs, validation: Part, settings: AutoLabelSettings) -> None:
-    """Rejects arguments that contradict each other.
-
-    Raises:
-        ValueError: they do
-    """
-    if inputs.label_field is None and inputs.run is None:
-        raise InvalidInput("give a label_field to learn from, or the run of a trained model")
-    if inputs.after and (inputs.run or validation is not None):
-        raise InvalidInput(
-            "after goes on from that run's model, and keeps its validation part: leave run and validation out"
-        )
-    takes_vectors = "embeddings" if inputs.embeddings is not None else "text_encoder" if settings.text_encoder else ""
-    if takes_vectors and settings.members == "resnet":
-        raise InvalidInput(f"members='resnet' looks at images: leave {takes_vectors} out, or have members='graph'")
-    if takes_vectors and validation is not None:
-        raise InvalidInput(f"validation chooses a ResNet's epoch: with {takes_vectors}= there is none, so leave it out")
-    if settings.text_encoder and inputs.run:
-        raise InvalidInput("run predicts by that run's model, in which text_encoder has no part: leave it out")
-
-
-def _read_labels(samples: Samples, inputs: Inputs, classes: Classes, config: AutoLabelConfig) -> Labels:
-    """The labels; without a label field, or with names alone and a new one, the samples as unlabelled."""
-    if inputs.label_field is None:
-        return read_ids(samples, classes or ())
-    if config.labeling.text_encoder and not root_dataset(samples).has_field(inputs.label_field):
-        check_output_field(samples, inputs.label_field, name="label_field")
-        return read_ids(samples, classes or ())
-    reading = Reading(config.boxes, inputs.unlabelled)
-    options: dict[str, Any] = dict(group_field=inputs.group_field, include_synthetic=inputs.include_synthetic)
-    labels = read_labels(samples, inputs.label_field, classes=classes, reading=reading, **options)
-    proposed = inputs.boxes
-    return with_proposals(samples, labels, proposed, reading, inputs.group_field) if proposed else labels
-
-
-def _require_labels(labels: Labels, inputs: Inputs, has_encoder: bool) -> None:
-    """Raises ValueError where there is nothing to learn from, neither labels nor the names of the classes."""
-    field = inputs.label_field or ""
-    if not has_encoder or count_classes(labels) > 1:
-        require_classes(labels, field, inputs.group_field, NO_LABELS)
-    elif len(labels.names) < 2:
-        raise InvalidInput(
-            f"classes: text_encoder compares images with names, and fewer than two classes have a label in {field!r}: "
-            "name them, as classes=['shirt', 'dress']"
-        )
 
 
 def _label(run: Run, prepared: Prepared, inputs: Inputs, config: AutoLabelConfig) -> AutoLabelResults:

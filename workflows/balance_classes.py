@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,16 @@ from ..models.flips import resolve_flips
 from ..models.images.first_images import photo_kind
 from ..models.settings import BoxSettings
 from .balancing.augmented_files import AugmentedFiles
-from .balancing.benefit import Benefit, read_images
+from .balancing.benefit import read_images
 from .balancing.config import BalanceConfig
 from .balancing.dry_run import preview
-from .balancing.generator import Generator
 from .balancing.generator_split import check_settings, split_for, survey_at_drawable_size
 from .balancing.generator_training import train_once
 from .balancing.image_sources import make_images
 from .balancing.inputs import Inputs, Prepared, read_labels_once, with_generator
 from .balancing.judges import check_judge, measure_by_judges
 from .balancing.measurement import is_enough
+from .balancing.outcome import ARM, Balance, add_images, results_of
 from .balancing.pasteable import check_source, for_training
 from .balancing.pasted_crops import hold_out_crops, measure_pasted
 from .balancing.pasting import paste
@@ -33,20 +33,12 @@ from .balancing.rejection_sampling import keep_all
 from .balancing.results import (
     BalanceResults,
     DryRun,
-    class_rows,
-    fell_short,
-    is_rejected,
-    measured_fields,
     note_too_few,
-    rejections,
 )
-from .balancing.sample_grids import class_grid, rejected_grid
-from .balancing.soundness import not_added, should_add, soundness_of
 from .balancing.starting_point import check_base, earlier_generator, prompts_of
-from .data import items, locks, saved_views, synthetic
+from .data import items, locks, synthetic
 from .data.internals import root_dataset
-from .data.labels import REJECTED, SYNTHETIC, Labels, Reading
-from .data.synthetic import SyntheticImage
+from .data.labels import Labels, Reading
 from .reviewing import undecided
 from .runs.arguments import Classes, Progress, Samples, public
 from .runs.label_snapshot import freeze
@@ -54,8 +46,6 @@ from .runs.lifecycle import RunRequest
 from .runs.run import Run
 from .training import timed
 from .training.partition import Split
-
-ARM = "synthetic images"  # of the measurement
 
 
 @public
@@ -150,20 +140,6 @@ def _plan(
     return replace(plan, notes=[*undecided.warning(mistakes), *plan.notes]), mistakes
 
 
-@dataclass
-class Balance:
-    """One balance: its inputs, and its plan and generator, which its steps refine."""
-
-    run: Run
-    labels: Labels
-    label_field: str
-    config: BalanceConfig
-    plan: Plan
-    generator: Generator | None
-    undecided: dict[str, int]  # mistakes by class
-    told_apart: float | None = None  # accuracy of a network that tells its images from real ones
-
-
 def _begin(run: Run, samples: Samples, prepared: Prepared) -> Balance:
     """The balance as its run first saw it, once no other run can write."""
     inputs, config, labels = prepared.inputs, prepared.config, freeze(run, prepared.labels)
@@ -194,7 +170,7 @@ def _balance(balance: Balance, samples: Samples) -> BalanceResults:
     """Trains a generator if there is none, makes images, measures their benefit, and adds them."""
     run, labels, config = balance.run, balance.labels, balance.config
     if not balance.plan.add.any():
-        return _results(balance, {}, [], None, {})
+        return results_of(balance, {}, [], None, {})
     if config.pastes:
         return _paste(balance, samples)
     if config.only_augments:
@@ -207,7 +183,7 @@ def _balance(balance: Balance, samples: Samples) -> BalanceResults:
     balance.config = config = config.with_flips(stats)
     balance.plan = balance.plan.for_trained_classes(labels.class_ids[split_ids == Split.TRAIN])
     if not balance.plan.add.any():
-        return _results(balance, skipped, [], None, {})
+        return results_of(balance, skipped, [], None, {})
     if balance.generator is None and config.generates:
         balance.generator = train_once(run, labels, stats, split_ids, config)
     if balance.generator is not None:
@@ -219,7 +195,7 @@ def _balance(balance: Balance, samples: Samples) -> BalanceResults:
     if config.measures and can_measure and any(image.accepted for image in images):
         benefit = measure_by_judges(run, real, {ARM: images}, config)
         balance.told_apart = real_or_synthetic(run, real, images, config.small_cnn)
-    results = _results(balance, skipped, images, benefit, _add(balance, images, benefit))
+    results = results_of(balance, skipped, images, benefit, add_images(balance, images, benefit))
     if config.measures and not can_measure:
         note_too_few(results, real)
     return results
@@ -242,8 +218,8 @@ def _augment(balance: Balance) -> BalanceResults:
     balance.plan = balance.plan.for_trained_classes(np.array(readable, dtype=int))
     first_number = run.remember("first_number", lambda: synthetic.next_number(run.dataset))
     images = keep_all(run, balance.plan, files.write, first_number)
-    views = _add(balance, images, None)
-    return _results(balance, files.errors, images, None, views)
+    views = add_images(balance, images, None)
+    return results_of(balance, files.errors, images, None, views)
 
 
 def _paste(balance: Balance, samples: Samples) -> BalanceResults:
@@ -252,67 +228,10 @@ def _paste(balance: Balance, samples: Samples) -> BalanceResults:
     crops = hold_out_crops(run, labels, config) if config.measures else None
     pasting = paste(run, samples, labels, balance.plan, config, () if crops is None else crops.held_out.tolist())
     benefit = measure_pasted(run, crops, pasting.images, ARM) if crops else None
-    views = _add(balance, pasting.images, benefit)
+    views = add_images(balance, pasting.images, benefit)
     errors = {**(crops.errors if crops else {}), **pasting.errors}
-    results = _results(balance, errors, pasting.images, benefit, views)
+    results = results_of(balance, errors, pasting.images, benefit, views)
     results.notes[:0] = pasting.notes
     if crops and pasting.images and benefit is None:
         note_too_few(results, crops.real)
     return results
-
-
-def _is_added(balance: Balance, images: list[SyntheticImage], benefit: Benefit | None) -> bool:
-    soundness = soundness_of(images, balance.config, balance.told_apart)
-    return should_add(benefit.verdicts[ARM] if benefit else None, balance.config.balance.add, soundness)
-
-
-def _add(balance: Balance, images: list[SyntheticImage], benefit: Benefit | None) -> dict[str, str]:
-    """Adds the accepted images if the verdict allows it, and rejected ones if they are kept; returns saved views."""
-    run, label_field = balance.run, balance.label_field
-    accepted = [image for image in images if image.accepted] if _is_added(balance, images, benefit) else []
-    rejected = [image for image in images if is_rejected(image) and balance.config.balance.keep_rejected]
-    if not accepted and not rejected:
-        return {}
-    synthetic.add(run, label_field, accepted + rejected)
-    of_run, views = synthetic.of_run(run.dataset, run.key), {}
-    for name, chosen, rejects in ((SYNTHETIC, accepted, False), (REJECTED, rejected, True)):
-        if chosen:
-            view = of_run.match_tags(REJECTED, bool=rejects)
-            views[name] = saved_views.save(run, f"{label_field}: {name}", view)
-    return views
-
-
-def _results(
-    balance: Balance,
-    skipped: dict[str, str],
-    images: list[SyntheticImage],
-    benefit: Benefit | None,
-    views: dict[str, str],
-) -> BalanceResults:
-    run, plan, names, generator = balance.run, balance.plan, balance.labels.names, balance.generator
-    accepted = [image for image in images if image.accepted]
-    added = bool(accepted) and _is_added(balance, images, benefit)
-    notes = plan.notes + fell_short(plan, images, balance.config.balance.max_draws_per_image)
-    notes += [generator.warning] if generator and generator.warning else []
-    if accepted and not added:
-        soundness = soundness_of(images, balance.config, balance.told_apart)
-        verdict = benefit.verdicts[ARM] if benefit else None
-        notes += not_added(verdict, balance.config.balance.add, soundness, run.images_folder)
-    return BalanceResults(
-        run_key=run.key,
-        names=names,
-        added=len(accepted) if added else 0,
-        rows=class_rows(plan, images, added),
-        refused=rejections(images),
-        **measured_fields(benefit, ARM, names),
-        told_apart=balance.told_apart,
-        generator=generator.source if generator else None,
-        picture=class_grid(run.folder / "synthetic.png", names, accepted) if accepted else None,
-        notes=notes,
-        views=views,
-        skipped=skipped,
-        synthetic=balance.labels.synthetic_left_out,
-        refused_picture=rejected_grid(run),
-        undecided=balance.undecided,
-        noun=plan.noun,
-    )
