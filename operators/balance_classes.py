@@ -10,11 +10,14 @@ import fiftyone.operators.types as types
 from ..models.settings import BALANCE_SETTINGS
 from ..models.synthetic import Origin
 from ..workflows.data import items
+from ..workflows.display.image_grid import data_url
+from ..workflows.display.progress_bar import Progress
 from ..workflows.display.tables import counted
+from ..workflows.runs import worker
 from ..workflows.ui import balance
 from .display.icons import icons_of
 from .display.pages import Page
-from .execution import Arguments, run_in_worker
+from .execution import Arguments, run_in_server, run_in_worker
 from .forms.balance import (
     SEVERITY,
     ask_balance_sections,
@@ -58,6 +61,12 @@ class BalanceClasses(foo.Operator):
                 settings.setdefault("source", str(Origin.PASTE))  # the form's default for them
             return samples, {**inputs, **settings, "target": target}
 
+        def draw_preview(progress: Progress) -> Any:
+            samples, arguments = read_arguments()
+            return worker.call("balance_classes", samples, {**arguments, "dry_run": True}, progress)
+
+        if ctx.params.get("preview") and not ctx.params.get("generator"):
+            return run_in_server(ctx, draw_preview, preview_page)
         return run_in_worker(ctx, "balance_classes", read_arguments, result_page)
 
 
@@ -69,6 +78,18 @@ def add_lines(form: Form) -> None:
     warn_before_drawing(form, plan, label_field)
     ask_source(form)
     ask_balance_sections(form)
+
+
+def preview_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:
+    """The images of an untuned base, and what training and drawing would take."""
+    from PIL import Image
+
+    page = Page(results["text"].partition("\n")[0])
+    page.add_form_button("Balance classes ...", "balance", "balance_classes", {**ctx.params, "preview": False})
+    page.add_notes(results)
+    if results["preview"] is not None:
+        page.add_picture(data_url(Image.fromarray(results["preview"])))
+    return page.add_table(results["rows"])
 
 
 def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:

@@ -179,7 +179,7 @@ def _run_without_app(ctx: foo.ExecutionContext, work: Callable[[Progress], Any])
         ctx.set_progress(progress=progress, label=label)
 
     results = work(report)
-    return dict(run_key=results.run_key, text=str(results))
+    return dict(run_key=getattr(results, "run_key", None), text=str(results))  # a dry run has no key
 
 
 def _show_progress(ctx: foo.ExecutionContext, run_key: str | None, label: str, progress: float) -> Any:

@@ -85,8 +85,12 @@ class Page:
         return self
 
     def add_image(self, path: str) -> Page:
+        return self.add_picture(widgets.media_url(path))
+
+    def add_picture(self, address: str) -> Page:
+        """Adds an image by its address, also a data URL."""
         self.outputs.str("picture", view=types.ImageView(width="100%"))
-        self.values["picture"] = widgets.media_url(path)
+        self.values["picture"] = address
         return self
 
     def show(self, ctx: foo.ExecutionContext) -> Iterator[Any]:

@@ -25,7 +25,7 @@ from ...workflows.data import items
 from ...workflows.display.tables import counted, plural, table
 from ...workflows.ui import balance
 from ..display import charts, widgets
-from .bases import ask_base
+from .bases import ask_base, ask_preview
 from .conditions import default_of, draws, filters, measures
 from .form import Form
 from .inputs import ask_groups_and_classes, read_classes
@@ -148,6 +148,7 @@ def ask_generator(form: Form) -> None:
     form.suggest("generator", earlier, label="Generator", description=hint)
     if not form.value("generator"):
         ask_base(form)
+        ask_preview(form)
         ask_settings(form, GeneratorSettings, basic=True)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import fields
 
 from ...models.settings import TuningSettings
+from ...workflows.balancing import starting_point
 from .form import Form
 
 (BASE,) = (item for item in fields(TuningSettings) if item.name == "base")
@@ -25,3 +27,15 @@ def ask_base(form: Form) -> None:
         "diffusers pipeline. Whether its licence allows your use is yours to check"
     )
     form.suggest("base", known, label="Base", default=BASE.default, description=hint)
+
+
+def ask_preview(form: Form) -> None:
+    """Adds a switch that draws a few images by a pretrained base, before hours are spent."""
+    settings = TuningSettings(base=str(form.value("base", BASE.default)))
+    with contextlib.suppress(ValueError):  # marked when the work starts
+        if not starting_point.is_pretrained(form.ctx.dataset, settings):
+            return
+        hint = "Eight images a class by the untuned base, and the time of all. Nothing is trained or written"
+        form.lines.bool("preview", default=False, label="Only a preview", description=hint)
+        if form.value("preview", False):
+            form.button = "Preview"

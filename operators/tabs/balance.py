@@ -48,6 +48,8 @@ class BalanceTab(Tab):
             settings = BalanceSettings(source=str(Origin.PASTE)) if noun == items.BOX else BalanceSettings()
             state.update(names=names, hidden=hidden, add=int(plan.add.sum()), notes=plan.for_source(settings).notes)
             state["counted"] = plan.noun
+            if state["add"] and noun == items.SAMPLE and (sentence := balance.about_size(samples)):
+                state["notes"] = [*state["notes"], sentence]
             state["mistakes"] = balance.multiplied_mistakes(ctx.dataset, field, plan)
             state["bars"] = charts.bars(names, heights, charts.PLAN_COLOURS)
             state["outcome"] = load_outcome(ctx.dataset, run) if run else None

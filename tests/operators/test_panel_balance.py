@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from evenset import delete_run, find_mistakes
 from evenset.tests.operators.panel_page import Panel
+from PIL import Image
 
 
 @pytest.fixture
@@ -52,3 +53,13 @@ def test_the_plan_leads_to_the_mistakes_that_it_would_multiply(uneven):
     assert panel.state["mistakes"]["count"] == state["count"] and uneven.values("ground_truth.label") == labels
     delete_run(uneven, "all")
     assert uneven.list_saved_views() == []
+
+
+def test_images_too_large_to_draw_from_nothing_have_a_sentence_on_bases(make_dataset, tmp_path):
+    for side, is_said in ((128, False), (200, True)):
+        paths = [str(tmp_path / f"{side} {i}.png") for i in range(12)]
+        for path in paths:
+            Image.new("RGB", (side, side)).save(path)
+        dataset = make_dataset(paths, ["few"] * 4 + ["many"] * 8)
+        panel = Panel(dataset).open("balance")
+        assert ("name a text-to-image model under Base" in panel.send("on_tab", value="balance").page) == is_said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,13 @@ def save(path: Path, image: Image.Image, **options: Any) -> str:
     with aside(path) as part:
         image.save(part, "PNG", **options)
     return str(path)
+
+
+def data_url(image: Image.Image) -> str:
+    """The address of an image that is in no file."""
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def image_grid(rows: dict[str, np.ndarray]) -> Image.Image:

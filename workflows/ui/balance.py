@@ -14,6 +14,7 @@ from ...models.errors import InvalidInput
 from ...models.quality.paired_gain import ADD, DO_NOT_ADD, UNDECIDED
 from ...models.synthetic import Reason
 from ..balancing.benefit import NOT_MEASURED
+from ..balancing.generator_split import LARGEST_PX
 from ..balancing.measurement import TOO_FEW
 from ..balancing.pasteable import for_training
 from ..balancing.plan import IMAGE, Plan, Target, plan_images
@@ -24,6 +25,7 @@ from ..display.tables import counted
 from ..reviewing import undecided
 from ..runs import lookup
 from ..runs.arguments import Classes
+from ..training.auto_embeddings import SAMPLED_FILES, short_side_px
 from . import live, overview
 
 DRAWS = ("train_generator", "balance_classes")  # workflows that leave grids of samples while they run
@@ -112,7 +114,9 @@ def sentence(results: dict[str, Any]) -> str:
         return (
             f"{'There are too few images to measure the benefit' if few else 'The benefit was not measured'}. {added}"
         )
-    return f"{judgement(results)} {added}"
+    told_apart = results.get("told_apart")
+    apart = f" A small network tells {100 * told_apart:.0f} % of images right, real or new." if told_apart else ""
+    return f"{judgement(results)} {added}{apart}"
 
 
 def judgement(results: Mapping[str, Any]) -> str:
@@ -137,6 +141,17 @@ def multiplied_mistakes(dataset: Any, label_field: str, plan: Plan) -> list[str]
     """A sentence on undecided mistakes in the classes that get images; empty without any."""
     mistakes = undecided.undecided_mistakes(dataset, label_field)
     return undecided.warning(undecided.multiplied(mistakes, plan.to_add))
+
+
+def about_size(samples: Any) -> str:
+    """A sentence on images that are too large to be drawn from nothing; "" for others."""
+    side_px = short_side_px(samples.limit(SAMPLED_FILES).values("filepath"))
+    if side_px is None or side_px <= LARGEST_PX:
+        return ""
+    return (
+        f"A generator that starts from nothing draws at most {LARGEST_PX} px, and these images are larger: name a "
+        "text-to-image model under Base, or choose augmented images as the source."
+    )
 
 
 def rarest(plan: Plan, number: int) -> dict[str, int]:

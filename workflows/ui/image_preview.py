@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ from ...models.errors import ImageError
 from ...models.images.decode import decode
 from ...models.images.pixels import prepare
 from ...models.settings import ImageSettings
+from ..display.image_grid import data_url
 
 IMAGES, TILE_PX, GAP_PX, NAME_PX = 4, 128, 6, 56
 MAX_PX = 480  # side of an image without `size_px`: filters of a whole photo would take seconds
@@ -61,6 +60,4 @@ def _address(pairs: list[tuple[np.ndarray, np.ndarray]]) -> str:
             size = (max(1, round(tile.width * scale)), max(1, round(tile.height * scale)))
             tile = tile.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS)
             sheet.paste(tile, (NAME_PX + column * step, row * step))
-    file = io.BytesIO()
-    sheet.save(file, "PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    return data_url(sheet)
