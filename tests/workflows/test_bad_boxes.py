@@ -260,3 +260,18 @@ def test_undo_after_boxes_were_moved_restores_their_labels(boxed):
     change(dataset, lambda own: setattr(own, "bounding_box", [0.1, 0.1, 0.2, 0.2]))
     undone = delete_run(dataset, review.run_key)
     assert undone.labels == review.changed == 12 and flat(dataset, "ground_truth.label") == before
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda rows: {**rows, next(iter(rows)): "cat"}, "embeddings holds 'cat' in box"),
+        (lambda rows: {**rows, next(iter(rows)): np.ones(3)}, "the first that is not of length 8 is of box"),
+        (lambda rows: {}, "embeddings has no vector of a box"),
+        (lambda rows: np.ones((5, 8)), "embeddings has 5 rows for 48 boxes"),
+    ],
+)
+def test_bad_vectors_are_refused_by_the_box(boxed, refused, spoil, sentence):
+    dataset, vectors = boxed
+    with refused(dataset, sentence):
+        auto_label(dataset, "ground_truth", embeddings=spoil(vectors), **QUIET)

@@ -71,20 +71,20 @@ def read_given(samples: Any, value: Any, boxes: np.ndarray | None = None) -> Giv
         ValueError: another number of rows, an unknown id, or rows that are not vectors of one length
     """
     ids = samples.values("id") if boxes is None else boxes.tolist()
+    noun = items.SAMPLE if boxes is None else items.BOX
     if isinstance(value, Mapping):
         by_id = {str(i): row for i, row in value.items()}
         if boxes is not None:  # a view, or boxes without an area, leave some out
             by_id = {i: by_id[i] for i in ids if i in by_id}
-        return _read_mapping(samples, by_id, set(ids))
+        return _read_mapping(samples, by_id, set(ids), noun)
     if not hasattr(value, "__array__"):
         raise InvalidType(f"embeddings has to be vectors or the name of their source, not {type(value).__name__}")
     array = np.asarray(value)
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise InvalidInput(
-            f"embeddings is an array of shape {array.shape} and type {array.dtype}: give numbers, a row for each sample"
+            f"embeddings is an array of shape {array.shape} and type {array.dtype}: give numbers, a row for each {noun}"
         )
     if len(array) != len(ids):
-        noun = "sample" if boxes is None else "box"
         raise InvalidInput(
             f"embeddings has {counted(len(array), 'row')} for {counted(len(ids), noun)}: give a row for each, in "
             f"their order, or a dict by {noun} id"
@@ -93,23 +93,23 @@ def read_given(samples: Any, value: Any, boxes: np.ndarray | None = None) -> Giv
         return Given(np.array(ids, dtype="U24"), array.astype(np.float32))
 
 
-def _read_mapping(samples: Any, value: dict[str, Any], known: set[str]) -> Given:
-    """Vectors by sample id; those of samples outside a view are left out.
+def _read_mapping(samples: Any, value: dict[str, Any], known: set[str], noun: str) -> Given:
+    """Vectors by id; those of items outside a view are left out.
 
     Args:
-        known: ids of `samples`
+        known: ids of the items
     """
     dataset = root_dataset(samples)
     if not value.keys() <= known and (unknown := sorted(value.keys() - set(dataset.values("id")))):
         raise InvalidInput(
-            f"embeddings has {counted(len(unknown), 'id')} that {dataset.name!r} has no sample of, the first is "
-            f"{unknown[0]!r}: give vectors by sample id"
+            f"embeddings has {counted(len(unknown), 'id')} that {dataset.name!r} has no {noun} of, the first is "
+            f"{unknown[0]!r}: give vectors by {noun} id"
         )
     ids = [i for i, row in value.items() if i in known and row is not None]
     if not ids:
-        raise InvalidInput(f"embeddings has no vector of a sample of {dataset.name!r}: give vectors by sample id")
-    rows = _parse([value[i] for i in ids], ids, "embeddings")
-    return Given(np.array(ids, dtype="U24"), _stack(ids, rows, "embeddings"))
+        raise InvalidInput(f"embeddings has no vector of a {noun} of {dataset.name!r}: give vectors by {noun} id")
+    rows = _parse([value[i] for i in ids], ids, "embeddings", noun)
+    return Given(np.array(ids, dtype="U24"), _stack(ids, rows, "embeddings", noun))
 
 
 def select(given: Given, ids: np.ndarray, name: str, noun: str = items.SAMPLE) -> np.ndarray:
@@ -128,7 +128,7 @@ def select(given: Given, ids: np.ndarray, name: str, noun: str = items.SAMPLE) -
             f"no vector in {name!r} for {counted(len(missing), noun)}, the first is {missing[0]}: compute it first"
         )
     vectors = given.vectors[[place[i] for i in ids.tolist()]]
-    _check_lengths(ids, [vectors.shape[1]] * len(ids), name)
+    _check_lengths(ids, [vectors.shape[1]] * len(ids), name, noun)
     _check_values(ids, vectors, name, noun)
     return vectors
 
@@ -197,18 +197,18 @@ def read_vectors(samples: Any, ids: np.ndarray, field: str, noun: str = items.SA
     require_visible(samples, field)
     by_id = dict(zip(*items.values(samples, ["id", items.path_of(samples, field)]), strict=True))
     values = [by_id.get(i) for i in ids]
-    rows = _parse(values, ids, f"the field {field!r}")
+    rows = _parse(values, ids, f"the field {field!r}", noun)
     missing = [i for i, row in zip(ids, rows, strict=True) if row is None]
     if missing:
         raise InvalidInput(
             f"no vector in {field!r} for {counted(len(missing), noun)}, the first is {missing[0]}: compute it first"
         )
-    array = _stack(ids, rows, field)
+    array = _stack(ids, rows, field, noun)
     _check_values(ids, array, field, noun)
     return array
 
 
-def _parse(values: Sequence[Any], ids: Ids, where: str) -> list[np.ndarray | None]:
+def _parse(values: Sequence[Any], ids: Ids, where: str, noun: str) -> list[np.ndarray | None]:
     """Each value as a vector, None as None.
 
     Raises:
@@ -218,15 +218,15 @@ def _parse(values: Sequence[Any], ids: Ids, where: str) -> list[np.ndarray | Non
     for i, value, row in zip(ids, values, rows, strict=True):
         if value is not None and row is None:
             raise InvalidInput(
-                f"{where} holds {reprlib.repr(value)} in sample {i}: embeddings needs a vector, which is "
-                "a list or an array of numbers, in each sample"
+                f"{where} holds {reprlib.repr(value)} in {noun} {i}: embeddings needs a vector, which is "
+                f"a list or an array of numbers, in each {noun}"
             )
     return rows
 
 
-def _stack(ids: Ids, rows: Sequence[np.ndarray | None], name: str) -> np.ndarray:
+def _stack(ids: Ids, rows: Sequence[np.ndarray | None], name: str, noun: str) -> np.ndarray:
     """Vectors as an array, float32 [N, D]."""
-    _check_lengths(ids, [len(row) for row in rows if row is not None], name)
+    _check_lengths(ids, [len(row) for row in rows if row is not None], name, noun)
     with np.errstate(over="ignore"):  # too large numbers become infinite, and are rejected
         return np.asarray(rows, dtype=np.float32)
 
@@ -240,19 +240,19 @@ def _row(value: Any) -> np.ndarray | None:
     return row if row.ndim == 1 and (row.dtype.kind in "fiu") else None
 
 
-def _check_lengths(ids: Ids, lengths: list[int], field: str) -> None:
+def _check_lengths(ids: Ids, lengths: list[int], field: str, noun: str) -> None:
     usual = Counter(lengths).most_common(1)[0][0]
     other = next((i for i, length in zip(ids, lengths, strict=True) if length != usual), None)
     if other is not None:
         several = sorted(set(lengths))[:5]
         raise InvalidInput(
             f"the vectors of {field!r} differ in length: {several}; the first that is not of length {usual} is of "
-            f"sample {other}: compute the field again, by one model"
+            f"{noun} {other}: compute the field again, by one model"
         )
     if usual < 2:
         problem = "have one number each" if usual else "are empty"
         raise InvalidInput(
-            f"the vectors of {field!r} {problem}, the first is of sample {ids[0]}: directions are compared, which "
+            f"the vectors of {field!r} {problem}, the first is of {noun} {ids[0]}: directions are compared, which "
             "takes two numbers or more"
         )
 
