@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+
+BLOCK_NUMBERS = 2_000_000  # that a computation by blocks of rows holds at once
+
+
+def blocks(rows: int, width: int) -> Iterator[slice]:
+    """Slices of the rows of a table, of about BLOCK_NUMBERS numbers each.
+
+    Args:
+        width: numbers that a row takes
+    """
+    step = max(1, BLOCK_NUMBERS // max(width, 1))
+    return (slice(first, first + step) for first in range(0, rows, step))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -14,5 +28,5 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def top_two(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Predicted class [N], its probability [N], and its margin over the second [N]."""
-    best = np.sort(probabilities, axis=1)
-    return probabilities.argmax(1), best[:, -1], best[:, -1] - best[:, -2]
+    best = np.partition(probabilities, -2, axis=1)[:, -2:]
+    return probabilities.argmax(1), best[:, 1], best[:, 1] - best[:, 0]

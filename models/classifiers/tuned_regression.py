@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..probabilities import blocks
+
 STRENGTHS = np.logspace(-1, 3, 9)  # values of C that are tried, for rows of length 1 on average
 DEFAULT_STRENGTH = 10.0  # where too few labels could choose
 MIN_TUNING_ROWS, MAX_TUNING_ROWS = 10, 2_000
@@ -20,7 +22,7 @@ DESCENT = dict(maxiter=300, maxls=50, gtol=1e-3, ftol=64 * np.finfo(float).eps)
 class TunedRegression(NamedTuple):
     """Predictions of a fitted regression."""
 
-    log_probabilities: np.ndarray  # of every row, by the regression on all labels [N, K]
+    log_probabilities: np.ndarray  # of every row, by the regression on all labels, float32 [N, K]
     out_of_fold: np.ndarray  # of each labelled row, by a regression without its fold [n, K]
     strength: float  # C, the inverse regularisation
 
@@ -147,9 +149,11 @@ def _predict(weights: np.ndarray, present: np.ndarray, rows: np.ndarray, classes
     Args:
         weights: of the classes that are present [d + 1, P]
     """
-    logits = rows @ weights[:-1].astype(rows.dtype) + weights[-1]
-    logits -= logits.max(axis=1, keepdims=True)
-    logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    log_probabilities = np.full((len(rows), classes), LOG_UNSEEN)
-    log_probabilities[:, present] = np.maximum(logits, LOG_UNSEEN)
+    slopes, offsets = weights[:-1].astype(rows.dtype), weights[-1]
+    log_probabilities = np.full((len(rows), classes), LOG_UNSEEN, np.float32)
+    for block in blocks(*log_probabilities.shape):
+        logits = rows[block] @ slopes + offsets
+        logits -= logits.max(axis=1, keepdims=True)
+        logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        log_probabilities[block, present] = np.maximum(logits, LOG_UNSEEN)
     return log_probabilities

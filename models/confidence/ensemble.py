@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+
+from ..probabilities import blocks
 
 MIN_TUNING_LABELS = 30  # below, the initial weights stay
 SHRINKAGE = 10.0  # towards the initial weights, as strong as this many labels
 ALPHA = 0.05  # of the sign test that lets the best member stand alone
 FLOOR = float(np.log(1e-4))  # of log-probabilities, so that one member cannot veto a class
 
+Scores = np.ndarray | Sequence[np.ndarray]  # of each member [M, N, K], or a list of [N, K]
 
-def combine(log_probabilities: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """The weighted mean of log-probabilities, normalised [N, K]; NaN where every member abstains.
+
+def combine(log_probabilities: Scores, weights: np.ndarray | None = None) -> np.ndarray:
+    """The weighted mean of log-probabilities, normalised, in the precision of the first [N, K].
+
+    NaN where every member abstains.
 
     Args:
         log_probabilities: of each member [M, N, K]; a row of NaN where it abstains, and only the others count
@@ -19,6 +27,14 @@ def combine(log_probabilities: np.ndarray, weights: np.ndarray | None = None) ->
             count.
     """
     weights = np.ones(len(log_probabilities)) if weights is None else np.asarray(weights, np.float64)
+    combined = np.empty(log_probabilities[0].shape, log_probabilities[0].dtype)
+    for rows in blocks(len(combined), len(log_probabilities) * combined.shape[1]):
+        combined[rows] = _combine(np.stack([scores[rows] for scores in log_probabilities]), weights)
+    return combined
+
+
+def _combine(log_probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """`combine` for some of the samples."""
     votes = ~np.isnan(log_probabilities).any(axis=2)
     shares = weights[:, None] * votes
     shares = np.where(shares.sum(axis=0) > 0, shares, votes)
@@ -53,17 +69,21 @@ def weigh(log_probabilities: np.ndarray, labels: np.ndarray, initial: np.ndarray
     return weights
 
 
-def agreement(log_probabilities: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
+def agreement(log_probabilities: Scores, class_ids: np.ndarray) -> np.ndarray:
     """Fraction of the members that vote for a class, 0..1 [N]; NaN where all abstain.
 
     Args:
         log_probabilities: of each member [M, N, K]
         class_ids: the class of each sample [N]
     """
-    votes = ~np.isnan(log_probabilities).any(axis=2)
-    predicted = np.nan_to_num(log_probabilities, nan=-np.inf).argmax(axis=2)
-    count = votes.sum(axis=0)
-    return np.where(count > 0, ((predicted == class_ids) & votes).sum(axis=0) / np.maximum(count, 1), np.nan)
+    count, agreeing = np.zeros((2, len(class_ids)))
+    for scores in log_probabilities:
+        for rows in blocks(len(scores), scores.shape[1]):
+            votes = ~np.isnan(scores[rows]).any(axis=1)
+            predicted = np.nan_to_num(scores[rows], nan=-np.inf).argmax(axis=1)
+            count[rows] += votes
+            agreeing[rows] += (predicted == class_ids[rows]) & votes
+    return np.where(count > 0, agreeing / np.maximum(count, 1), np.nan)
 
 
 def restore_prior(log_probabilities: np.ndarray, prior: np.ndarray) -> np.ndarray:
@@ -73,7 +93,10 @@ def restore_prior(log_probabilities: np.ndarray, prior: np.ndarray) -> np.ndarra
         log_probabilities: [N, K]
         prior: frequency of each class [K]
     """
-    return normalise(log_probabilities + np.log(np.maximum(prior, 1e-12)))
+    restored, offsets = np.empty_like(log_probabilities), np.log(np.maximum(prior, 1e-12))
+    for rows in blocks(*restored.shape):
+        restored[rows] = normalise(log_probabilities[rows] + offsets)
+    return restored
 
 
 def normalise(scores: np.ndarray) -> np.ndarray:

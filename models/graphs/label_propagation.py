@@ -14,6 +14,7 @@ from .nearest_neighbours import Graph
 TOLERANCE = 1e-6  # of the residual, relative
 MAX_ITERATIONS = 2000  # of conjugate gradients
 EPS = 1e-300
+BLOCK_COLUMNS = 50  # classes that are solved for at once: more are no quicker, and take their memory
 
 
 def reached(graph: Graph, labels: np.ndarray) -> np.ndarray:
@@ -95,9 +96,11 @@ def local_global_consistency(graph: Graph, labels: np.ndarray, classes: int, alp
     source /= np.maximum(source.sum(axis=0), 1)
     scale = sp.diags_array(1 / np.sqrt(np.maximum(graph.weights.sum(axis=1), EPS)))
     normalised = scale @ graph.weights.astype(np.float64) @ scale
-    scores = np.clip(_solve(sp.csr_array(sp.eye_array(len(labels)) - alpha * normalised), source), 0, None)
+    scores = _solve(sp.csr_array(sp.eye_array(len(labels)) - alpha * normalised), source)
+    np.maximum(scores, 0, out=scores)
+    scores /= np.maximum(scores.sum(axis=1, keepdims=True), EPS)
     scores[~reached(graph, labels)] = np.nan
-    return np.asarray(scores / np.maximum(scores.sum(axis=1, keepdims=True), EPS))
+    return scores
 
 
 def _laplacian(graph: Graph) -> sp.csr_array:
@@ -105,12 +108,21 @@ def _laplacian(graph: Graph) -> sp.csr_array:
 
 
 def _solve(matrix: sp.csr_array, targets: np.ndarray) -> np.ndarray:
-    """X with `matrix @ X = targets` [N, K]: conjugate gradients, preconditioned by the diagonal.
-
-    All columns are one system of N K unknowns: one by one, 10 take 1.3 to 2 times as long, and 100 as long.
+    """X with `matrix @ X = targets` [N, K], in their place: conjugate gradients, preconditioned by the diagonal.
 
     Raises:
         ValueError: no convergence
+    """
+    for first in range(0, targets.shape[1], BLOCK_COLUMNS):
+        columns = slice(first, first + BLOCK_COLUMNS)
+        targets[:, columns] = _solve_block(matrix, targets[:, columns])
+    return targets
+
+
+def _solve_block(matrix: sp.csr_array, targets: np.ndarray) -> np.ndarray:
+    """`_solve` for some columns.
+
+    They are one system of N K unknowns: one by one, 10 take 1.3 to 2 times as long, and 100 as long.
     """
     rows, columns = targets.shape
     size = (targets.size, targets.size)

@@ -13,7 +13,7 @@
      6  train      a ResNet on the train split, and again with certain     training.ensemble.self_train
                    pseudo-labels (Iscen et al., 2019)
      7  combine    members and ResNet, weighted on the validation split    training.ensemble.add_resnet
-     8  predict    classes, under the prior of labels or unlabelled samples  decision.class_probabilities
+     8  predict    classes, under the prior of labels or unlabelled samples  decision.predict
                    (Saerens et al., 2002)
      9  score      predictions by members and neighbours, weighted on the  decision.acceptance_scores
                    validation split

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from ...models.confidence import calibration, novelty, threshold
 from ...models.confidence.calibration import Calibrator, log_odds
-from ...models.probabilities import softmax, top_two
+from ...models.probabilities import blocks, softmax, top_two
 from ...models.settings import AutoLabelSettings
 from ..data.labels import Labels
 from ..training.partition import Split
@@ -21,6 +22,7 @@ INITIAL_WEIGHTS = {"confidence": 1.0, "neighbours": 0.5}  # of the evidence
 MIN_EXPECTED = 20  # predictions with a known answer from which the expected precision is estimated
 EPS = 1e-12
 MIN_PRIOR_RATIO = 1e-6  # no class becomes impossible
+MAX_PRIOR_SAMPLES = 100_000  # by which the prior of the unlabelled samples is estimated
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def decide(labels: Labels, predictions: Predictions, settings: AutoLabelSettings
     labels.
     """
     usable = ~np.isnan(predictions.logits).any(1)
-    class_ids, probability, margin = top_two(class_probabilities(labels, predictions, usable, settings))
+    class_ids, probability, margin = predict(labels, predictions, usable, settings)
     held_out = np.flatnonzero((predictions.split_ids == Split.HELD_OUT) & usable)
     unlabelled = np.flatnonzero((labels.class_ids < 0) & usable)
     correct = class_ids[held_out] == labels.class_ids[held_out]
@@ -98,24 +100,41 @@ def decide(labels: Labels, predictions: Predictions, settings: AutoLabelSettings
     )
 
 
-def class_probabilities(
+def predict(
+    labels: Labels, predictions: Predictions, usable: np.ndarray, settings: AutoLabelSettings
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Classes under the prior of the training labels or of the unlabelled samples, their probability and margin [N]."""
+    ratio = _prior_ratio(labels, predictions, usable, settings)
+    class_ids, probability, margin = np.empty(len(usable), dtype=np.int64), *np.empty((2, len(usable)))
+    for rows in blocks(*predictions.logits.shape):
+        adjusted = _probabilities(predictions, usable, rows) * ratio
+        adjusted /= adjusted.sum(axis=1, keepdims=True)
+        class_ids[rows], probability[rows], margin[rows] = top_two(adjusted)
+    return class_ids, probability, margin
+
+
+def _probabilities(predictions: Predictions, usable: np.ndarray, rows: Any) -> np.ndarray:
+    """Class probabilities under the prior of the training labels; equal where a sample could not be scored [n, K]."""
+    return softmax(np.where(usable[rows, None], predictions.logits[rows] + predictions.log_prior, 0.0))
+
+
+def _prior_ratio(
     labels: Labels, predictions: Predictions, usable: np.ndarray, settings: AutoLabelSettings
 ) -> np.ndarray:
-    """Class probabilities under the prior of the training labels or of the unlabelled samples [N, K]."""
-    probabilities = softmax(np.where(usable[:, None], predictions.logits + predictions.log_prior, 0.0))
-    unlabelled = (labels.class_ids < 0) & usable
+    """Factor of each class's probability, from the prior of the training labels to that of the samples [K]."""
+    unlabelled = np.flatnonzero((labels.class_ids < 0) & usable)
     trained = (predictions.split_ids == Split.TRAIN) & (labels.class_ids >= 0)
     from_labels = settings.class_prior == "labels" or settings.random_labels
-    if not trained.any() or (not labels.synthetic_mask.any() if from_labels else not unlabelled.any()):
-        return probabilities
+    if not trained.any() or (not labels.synthetic_mask.any() if from_labels else not len(unlabelled)):
+        return np.ones(len(labels.names))
     train_prior = _class_prior(labels, trained)
     if from_labels:  # synthetic samples distort the prior
         prior = _class_prior(labels, trained & ~labels.synthetic_mask, min_count=0.5)
     else:
-        prior = calibration.estimate_prior(probabilities[unlabelled], train_prior)
-    ratio = prior / np.maximum(train_prior, EPS)
-    adjusted = probabilities * np.maximum(ratio, MIN_PRIOR_RATIO)
-    return np.asarray(adjusted / adjusted.sum(axis=1, keepdims=True))
+        if len(unlabelled) > MAX_PRIOR_SAMPLES:
+            unlabelled = np.random.default_rng(settings.seed).choice(unlabelled, MAX_PRIOR_SAMPLES, replace=False)
+        prior = calibration.estimate_prior(_probabilities(predictions, usable, unlabelled), train_prior)
+    return np.asarray(np.maximum(prior / np.maximum(train_prior, EPS), MIN_PRIOR_RATIO))
 
 
 def _class_prior(labels: Labels, among: np.ndarray, min_count: float = 0.0) -> np.ndarray:
@@ -180,7 +199,7 @@ def _refitted(
         return bounded
     predictions = replace(predictions, logits=predictions.refitted, log_prior=np.zeros_like(predictions.log_prior))
     usable = ~np.isnan(predictions.logits).any(1)
-    class_ids, probability, margin = top_two(class_probabilities(labels, predictions, usable, settings))
+    class_ids, probability, margin = predict(labels, predictions, usable, settings)
     rows = np.arange(len(class_ids))
     predictions.neighbour_agreement = _agreement_on(predictions, rows, class_ids, bounded.class_ids)
     scores = acceptance_scores(labels, predictions, class_ids, probability, usable)

@@ -76,8 +76,9 @@ def _member_columns(
         columns[f"{name}_label"] = np.asarray(np.where(np.isnan(scores).any(axis=1), None, names[best]))
         columns[f"{name}_confidence"] = np.exp(scores[np.arange(len(rows)), best])
     if predictions.members:
-        stack = np.stack([scores[rows] for scores in predictions.members.values()])
-        columns["agreement"] = ensemble.agreement(stack, class_ids)
+        of_all = np.zeros(len(predictions.logits), dtype=np.int64)
+        of_all[rows] = class_ids
+        columns["agreement"] = ensemble.agreement(list(predictions.members.values()), of_all)[rows]
     return columns
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ...models.confidence import ensemble
+from ...models.files import aside, clear
+from ...models.regular_files import regular
 from ...models.settings import GCNSettings, GraphSettings, LabelSpreadingSettings, ResNetSettings
 from ..data.labels import Labels
 from ..runs.run import Run
@@ -23,6 +25,7 @@ from .training_set import TrainingSet
 # labels a class at which a ResNet weighs half as much as the members on the graph
 HALF_WEIGHT_LABELS, HALF_WEIGHT_LABELS_PRETRAINED = 100, 20
 HIDDEN_CHANNELS = 128  # of the GCN: twice as many take 1.6 times as long, and predict no better (three data sets)
+SCORES = "members.npy"  # file of the members' scores, which is read as far as it is needed
 MIN_CERTAINTY = 0.8  # 1 minus the normalised entropy; less certain pseudo-labels do not train
 
 
@@ -56,6 +59,8 @@ def spread_on_graph(
         zero_shot: log-probabilities by the names of the classes, for a member [N, K]
     """
 
+    file = run.folder / SCORES
+
     def compute() -> dict[str, np.ndarray]:
         from .graph_views import build_views
         from .label_spreading import refit, spread_labels
@@ -68,14 +73,14 @@ def spread_on_graph(
             views = replace(views, zero_shot=zero_shot[views.usable])
         run.report("spreading labels", 0, 1)
         training_labels, classes = np.where(split_ids == Split.TRAIN, labels.class_ids, -1), len(labels.names)
-        members = spread_labels(views, training_labels, classes, spreading, gcn_settings, groups)
+        with aside(file) as part:
+            members = spread_labels(views, training_labels, classes, spreading, gcn_settings, groups, part)
         run.report("spreading all labels", 0, 1)
         arrays = dict(
-            scores=members.log_probabilities.astype(np.float32),
             weights=members.weights,
             names=np.array(members.names),
             neighbours=views.neighbours(),
-            out_of_fold=ensemble.combine(members.out_of_fold, members.weights),
+            out_of_fold=members.combined_out_of_fold(),
             accuracies=members.accuracies(labels.class_ids),
         )
         if (training_labels < labels.class_ids).any():
@@ -83,9 +88,11 @@ def spread_on_graph(
         run.report("spreading all labels", 1, 1)
         return arrays
 
-    kept = run.cached_arrays("spread", compute, labels.ids)
+    if not file.exists():  # somebody removed it
+        clear(run.folder / "members.npz")
+    kept = run.cached_arrays("members", compute, labels.ids)
     names = kept["names"].tolist()
-    scores = dict(zip(names, kept["scores"].astype(np.float64), strict=True))
+    scores = dict(zip(names, np.load(regular(file), mmap_mode="r", allow_pickle=False), strict=True))
     members = _combine(scores, dict(zip(names, kept["weights"].tolist(), strict=True)))
     return replace(
         members,
@@ -97,7 +104,7 @@ def spread_on_graph(
 
 
 def _combine(scores: dict[str, np.ndarray], weights: dict[str, float]) -> Ensemble:
-    combined = ensemble.combine(np.stack(list(scores.values())), np.array(list(weights.values())))
+    combined = ensemble.combine(list(scores.values()), np.array(list(weights.values())))
     return Ensemble(scores, weights, combined)
 
 
@@ -135,7 +142,7 @@ def add_resnet(
     members = _combine({**graph.log_probabilities, "resnet": resnet_scores}, weights)
     refitted = graph.refitted
     if refitted is not None:
-        refitted = ensemble.combine(np.stack([refitted, resnet_scores]), np.array([graph_weight, resnet_weight]))
+        refitted = ensemble.combine([refitted, resnet_scores], np.array([graph_weight, resnet_weight]))
     return replace(
         members, neighbour_agreement=graph.neighbour_agreement, accuracies=graph.accuracies, refitted=refitted
     )

@@ -65,7 +65,7 @@ def build_members(
     def propagation(reach: float) -> Spread:
         def propagate(labels: np.ndarray) -> np.ndarray:
             scores = label_propagation.local_global_consistency(graph, labels, classes, reach)
-            return ensemble.restore_prior(np.log(np.maximum(scores, 1e-12)), _prior(labels, classes))
+            return ensemble.restore_prior(_log(scores), _prior(labels, classes))
 
         return propagate
 
@@ -92,10 +92,16 @@ def _network(graph_views: GraphViews, classes: int, settings: GCNSettings) -> Sp
         model = gcn.build(inputs[0].shape[1], classes, settings)
         for _ in gcn.train(model, *inputs, labels, settings):
             pass
-        scores = np.log(np.maximum(gcn.predict(model, *inputs), 1e-12))
+        scores = _log(gcn.predict(model, *inputs))
         return ensemble.restore_prior(scores, _prior(labels, classes) ** settings.logit_adjustment)
 
     return network
+
+
+def _log(probabilities: np.ndarray) -> np.ndarray:
+    """Logarithms of probabilities, in their place."""
+    np.maximum(probabilities, 1e-12, out=probabilities)
+    return np.log(probabilities, out=probabilities)  # type: ignore[no-any-return]
 
 
 def _prior(labels: np.ndarray, classes: int) -> np.ndarray:

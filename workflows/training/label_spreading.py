@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -22,9 +23,10 @@ class MemberScores:
     """Scores and weight of each member."""
 
     members: dict[str, Member]  # fitted; by name
-    log_probabilities: np.ndarray  # NaN where a sample has no vector [M, N, K]
+    log_probabilities: np.ndarray  # NaN where a sample has no vector, float32 [M, N, K]
     weights: np.ndarray  # [M]
-    out_of_fold: np.ndarray  # of each training sample, by members without its label; NaN elsewhere [M, N, K]
+    labelled: np.ndarray  # indices of the training samples in the graph [m]
+    out_of_fold: np.ndarray  # of each of them, by members without its label [M, m, K]
 
     @property
     def names(self) -> list[str]:
@@ -34,6 +36,12 @@ class MemberScores:
         """Log-probabilities of the ensemble [N, K]."""
         return ensemble.combine(self.log_probabilities, self.weights)
 
+    def combined_out_of_fold(self) -> np.ndarray:
+        """Log-probabilities of the training samples, NaN for the others, float32 [N, K]."""
+        of_all = np.full(self.log_probabilities.shape[1:], np.nan, np.float32)
+        of_all[self.labelled] = ensemble.combine(self.out_of_fold, self.weights)
+        return of_all
+
     def accuracies(self, labels: np.ndarray) -> np.ndarray:
         """Out-of-fold accuracy of each member on the training samples [M].
 
@@ -41,7 +49,8 @@ class MemberScores:
             labels: class of each sample [N]
         """
         scored = ~np.isnan(self.out_of_fold).any(axis=2)
-        correct = (np.nan_to_num(self.out_of_fold, nan=-np.inf).argmax(axis=2) == labels) & scored
+        predicted = np.nan_to_num(self.out_of_fold, nan=-np.inf).argmax(axis=2)
+        correct = (predicted == labels[self.labelled]) & scored
         return np.asarray(correct.sum(axis=1) / np.maximum(scored.sum(axis=1), 1))
 
 
@@ -52,28 +61,34 @@ def spread_labels(
     settings: LabelSpreadingSettings,
     gcn_settings: GCNSettings,
     groups: np.ndarray | None = None,
+    file: Path | None = None,
 ) -> MemberScores:
     """Scores every sample by each member, and weighs the members by cross-fitting on these labels.
 
     Args:
         labels: class of each sample, -1 where unknown or held out [N]; at least two classes
         groups: samples of one group are in one fold [N]; None: each is its own
+        file: that holds the scores in place of memory, .npy
     """
     usable, training_labels = graph_views.usable, labels[graph_views.usable]
     members = build_members(graph_views, classes, gcn_settings, GCN_FOLDS)
     folds = _draw_folds(training_labels, None if groups is None else groups[usable], settings)
-    fits = [member(training_labels, folds) for member in members.values()]
     labelled = usable[training_labels >= 0]
+    scores = _empty_scores((len(members), graph_views.samples, classes), file)
+    out_of_fold = np.empty((len(members), len(labelled), classes))
+    for place, member in enumerate(members.values()):
+        scores[place] = np.nan
+        scores[place, usable], out_of_fold[place] = member(training_labels, folds)
     learnable = tuned_regression.is_learnable(labels[labelled], folds)
-    out_of_fold = np.stack([fit.out_of_fold for fit in fits])
     defaults = default_weights(list(members), training_labels)
     weights = ensemble.weigh(out_of_fold[:, learnable], labels[labelled[learnable]], defaults)
-    return MemberScores(
-        members,
-        _at(usable, np.stack([fit.scores for fit in fits]), graph_views.samples),
-        weights,
-        _at(labelled, out_of_fold, graph_views.samples),
-    )
+    return MemberScores(members, scores, weights, labelled, out_of_fold)
+
+
+def _empty_scores(shape: tuple[int, int, int], file: Path | None) -> np.ndarray:
+    if file is None:
+        return np.empty(shape, np.float32)
+    return np.lib.format.open_memmap(file, "w+", np.float32, shape)
 
 
 def refit(graph_views: GraphViews, labels: np.ndarray, found: MemberScores) -> np.ndarray:
@@ -84,19 +99,9 @@ def refit(graph_views: GraphViews, labels: np.ndarray, found: MemberScores) -> n
     """
     known = labels[graph_views.usable]
     one_fold = np.zeros((known >= 0).sum(), dtype=np.int64)  # nothing is out of fold
-    scores = np.stack([member(known, one_fold).scores for member in found.members.values()])
-    return ensemble.combine(_at(graph_views.usable, scores, graph_views.samples), found.weights)
-
-
-def _at(rows: np.ndarray, scores: np.ndarray, samples: int) -> np.ndarray:
-    """Scores of some samples among those of all, NaN elsewhere [M, N, K].
-
-    Args:
-        rows: indices of the samples [n]
-        scores: [M, n, K]
-    """
-    of_all = np.full((len(scores), samples, scores.shape[2]), np.nan)
-    of_all[:, rows] = scores
+    scores = [member(known, one_fold).scores.astype(np.float32) for member in found.members.values()]
+    of_all = np.full(found.log_probabilities.shape[1:], np.nan, np.float32)
+    of_all[graph_views.usable] = ensemble.combine(scores, found.weights)
     return of_all
 
 

@@ -105,3 +105,21 @@ def test_the_prior_is_put_back_by_bayes():
     prior = np.array([0.9, 0.1])
     expected = balanced * prior / (balanced * prior).sum(1, keepdims=True)
     np.testing.assert_allclose(np.exp(ensemble.restore_prior(np.log(balanced), prior)), expected)
+
+
+def test_blocks_of_rows_give_what_all_rows_at_once_do(monkeypatch):
+    found, _ = members(n=101)
+    found[0, 7] = np.nan
+    weights, prior, class_ids = np.array([0.5, 0.3, 0.2]), np.array([0.1, 0.2, 0.3, 0.4]), np.arange(101) % 4
+
+    def results():
+        return [
+            ensemble.combine(found, weights),
+            ensemble.agreement(found, class_ids),
+            ensemble.restore_prior(found[1], prior),
+        ]
+
+    whole = results()
+    monkeypatch.setattr("evenset.models.probabilities.BLOCK_NUMBERS", 40)
+    for one, other in zip(whole, results(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)

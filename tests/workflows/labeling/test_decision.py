@@ -9,7 +9,7 @@ import pytest
 from evenset import auto_label
 from evenset.models.settings import AutoLabelSettings
 from evenset.workflows.data.labels import Labels
-from evenset.workflows.labeling.decision import class_probabilities, decide, decide_by_checkpoint
+from evenset.workflows.labeling.decision import decide, decide_by_checkpoint, predict
 from evenset.workflows.labeling.predictions import Predictions
 from evenset.workflows.training.ensemble import neighbour_agreement
 from evenset.workflows.training.partition import Split
@@ -78,7 +78,10 @@ def test_synthetic_samples_do_not_make_their_class_more_likely(random_labels):
     assert (decision.candidates.class_ids == expected.argmax(axis=1)).all()
     usable = np.ones(len(expected), dtype=bool)
     settings = dataclasses.replace(SETTINGS, random_labels=random_labels)
-    assert class_probabilities(labels, predictions, usable, settings) == pytest.approx(expected)
+    ordered = np.sort(expected, axis=1)
+    class_ids, probability, margin = predict(labels, predictions, usable, settings)
+    assert (class_ids == expected.argmax(axis=1)).all() and probability == pytest.approx(ordered[:, -1])
+    assert margin == pytest.approx(ordered[:, -1] - ordered[:, -2])
 
 
 def test_tuning_answers_have_a_part_in_the_order():

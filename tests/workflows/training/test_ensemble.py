@@ -217,8 +217,8 @@ def test_each_choice_of_members_writes_what_they_say(digits, choice, written):
     assert {name for name in names if None not in columns[name]} == written
     assert {name for name in names if set(columns[name]) == {None}} == names - written
     if choice == "graph":
-        with np.load(run_folder(dataset, results.run_key) / "spread.npz") as kept:
-            votes = np.array(sorted(set(dataset.values("truth"))))[kept["scores"].argmax(axis=2)]
+        scores = np.load(run_folder(dataset, results.run_key) / ensemble.SCORES)
+        votes = np.array(sorted(set(dataset.values("truth"))))[scores.argmax(axis=2)]
         pool = np.arange(60) >= 40
         share = (votes == np.array(dataset.values("auto_label.label"))).mean(axis=0)
         np.testing.assert_allclose(np.array(columns["agreement"])[pool], share[pool])

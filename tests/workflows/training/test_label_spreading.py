@@ -46,6 +46,17 @@ def test_the_same_labels_give_the_same_answer():
     np.testing.assert_array_equal(once.weights, again.weights)
 
 
+def test_scores_in_a_file_are_those_in_memory(tmp_path):
+    pixels, truth = load_digits(return_X_y=True)
+    views = graph_views.build_views(pixels, LabelSpreadingSettings(), GraphSettings())
+    labels, options = some(truth, 3), (10, LabelSpreadingSettings(), FEW)
+
+    in_memory = label_spreading.spread_labels(views, labels, *options)
+    label_spreading.spread_labels(views, labels, *options, file=tmp_path / "scores.npy")
+
+    np.testing.assert_array_equal(np.load(tmp_path / "scores.npy"), in_memory.log_probabilities)
+
+
 def test_samples_without_a_vector_get_no_answer():
     vectors = load_digits().data.copy()
     vectors[[3, 50]], vectors[70, 2] = 0.0, np.nan
