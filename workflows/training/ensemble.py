@@ -84,7 +84,9 @@ def spread_on_graph(
             accuracies=members.accuracies(labels.class_ids),
         )
         if (training_labels < labels.class_ids).any():
-            arrays["refitted"] = refit(views, labels.class_ids, members)
+            scratch = run.folder / "refitted.npy.part"
+            arrays["refitted"] = refit(views, labels.class_ids, members, scratch)
+            clear(scratch)
         run.report("spreading all labels", 1, 1)
         return arrays
 

@@ -75,7 +75,7 @@ def spread_labels(
     folds = _draw_folds(training_labels, None if groups is None else groups[usable], settings)
     labelled = usable[training_labels >= 0]
     scores = _empty_scores((len(members), graph_views.samples, classes), file)
-    out_of_fold = np.empty((len(members), len(labelled), classes))
+    out_of_fold = np.empty((len(members), len(labelled), classes), np.float32)
     for place, member in enumerate(members.values()):
         scores[place] = np.nan
         scores[place, usable], out_of_fold[place] = member(training_labels, folds)
@@ -91,15 +91,18 @@ def _empty_scores(shape: tuple[int, int, int], file: Path | None) -> np.ndarray:
     return np.lib.format.open_memmap(file, "w+", np.float32, shape)
 
 
-def refit(graph_views: GraphViews, labels: np.ndarray, found: MemberScores) -> np.ndarray:
+def refit(graph_views: GraphViews, labels: np.ndarray, found: MemberScores, file: Path | None = None) -> np.ndarray:
     """Log-probabilities of the ensemble on further labels; weights and strengths of regularisation stay [N, K].
 
     Args:
         labels: class of each sample, -1 where unknown [N]
+        file: that holds the members' scores in place of memory, .npy
     """
     known = labels[graph_views.usable]
     one_fold = np.zeros((known >= 0).sum(), dtype=np.int64)  # nothing is out of fold
-    scores = [member(known, one_fold).scores.astype(np.float32) for member in found.members.values()]
+    scores = _empty_scores((len(found.members), len(known), found.log_probabilities.shape[2]), file)
+    for place, member in enumerate(found.members.values()):
+        scores[place] = member(known, one_fold).scores
     of_all = np.full(found.log_probabilities.shape[1:], np.nan, np.float32)
     of_all[graph_views.usable] = ensemble.combine(scores, found.weights)
     return of_all
