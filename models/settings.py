@@ -879,6 +879,20 @@ class FilterSettings(Settings):
         low=0.0,
         high=0.9,
     )
+    filter_text_encoder: str | None = setting(
+        None,
+        "SigLIP or CLIP model of the Hugging Face hub, or its folder: compares images with the prompt of their class",
+        choices=("google/siglip2-base-patch16-224", "openai/clip-vit-large-patch14"),
+        open_choices=True,
+        kind=str,
+        empty="off",
+    )
+    text_reject_quantile: float = setting(
+        0.1,
+        "rejects images less similar to their class's prompt than this quantile of real images; 0 is off",
+        low=0.0,
+        high=0.9,
+    )
     min_probability_threshold: float = setting(
         0.1, "images with a class probability below it are always rejected", low=0.0, high=1.0
     )

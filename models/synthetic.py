@@ -20,6 +20,7 @@ class Reason(StrEnum):
     PROTOTYPE = "prototype"  # too far from the mean of its class
     PROBABILITY = "probability"  # improbable to the classifier
     GRAPH = "graph"  # improbable to the GCN
+    TEXT = "text"  # unlike the prompt of its class
     SURPLUS = "spare"  # it passed, but its class was full
 
 

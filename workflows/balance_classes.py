@@ -36,6 +36,7 @@ from .balancing.results import (
     note_too_few,
 )
 from .balancing.starting_point import check_base, earlier_generator, prompts_of
+from .balancing.text_scores import check_text_encoder
 from .data import items, locks, synthetic
 from .data.internals import root_dataset
 from .data.labels import Labels, Reading
@@ -123,6 +124,7 @@ def _read(samples: Samples, inputs: Inputs, config: BalanceConfig, resume: str |
     labels = read_labels_once(samples, inputs, resume, reading)
     synthetic.check_field(root_dataset(samples))
     check_judge(samples, labels.paths.tolist(), config, resume)
+    check_text_encoder(config, resume)
     if config.generates and inputs.generator is None:
         check_base(root_dataset(samples), config.tuning, config.images)
         prompts_of(labels.names, config.tuning)

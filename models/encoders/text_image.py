@@ -21,6 +21,7 @@ from ..settings import shown
 
 KINDS = ("clip", "siglip")  # SigLIP 2 of a fixed resolution has the architecture of SigLIP
 PLACE = "{class}"  # in a prompt
+SETTING = "text_encoder"
 TEXT_BATCH = 64
 
 
@@ -116,12 +117,22 @@ def log_probabilities(image_vectors: np.ndarray, text_vectors: np.ndarray, scale
     return np.asarray(log_softmax(scale * (image_vectors @ text_vectors.T), axis=1), dtype=np.float64)
 
 
-def load(name: str, device: str = "auto") -> TextImageEncoder:
+def load(name: str, device: str = "auto", setting: str = SETTING) -> TextImageEncoder:
     """Loads a model of the Hugging Face hub, from its cache if it is there, or from a folder.
+
+    Args:
+        setting: that names the model, for errors
 
     Raises:
         ValueError: transformers is not installed; the model cannot be had or read; or it is of another kind
     """
+    try:
+        return _load(name, device)
+    except InvalidInput as error:
+        raise InvalidInput(str(error).replace(SETTING, setting)) from error
+
+
+def _load(name: str, device: str) -> TextImageEncoder:
     try:
         import transformers
     except ImportError as error:

@@ -1,8 +1,8 @@
 """Filters of generated images: distance to the class prototype, class probability, and copies of training images.
 
 Limits are quantiles of held-out real images: of their distance to the mean of their class (the prototype, Snell et al.,
-2017), of their class probability, and of their distance to training images. Classes with few held-out images share
-limits, in units of their own scale.
+2017), of their class probability, of their distance to training images, and of their similarity to the class's prompt.
+Classes with few held-out images share limits, in units of their own scale.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ CHECKS = (
     Reason.PROTOTYPE,
     Reason.PROBABILITY,
     Reason.GRAPH,
+    Reason.TEXT,
 )  # in this order: the first that fails is the reason
 
 
@@ -37,6 +38,7 @@ class Views(NamedTuple):
     probabilities: np.ndarray  # of that classifier [n, K]
     graph: np.ndarray | None = None  # probabilities of a GCN, the images unlabelled in its graph [n, K]
     nearest: Nearest | None = None  # training images
+    text: np.ndarray | None = None  # cosine similarity to the prompt of the label [n]
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Filters:
     probability: np.ndarray  # smallest [K]
     graph: np.ndarray  # smallest [K]
     copy: np.ndarray  # smallest ratio of distances to training images [K]
+    text: np.ndarray  # smallest cosine similarity to the class's prompt [K]
 
     def judge(self, generated: Views) -> Judged:
         """Checks generated images against the limits."""
@@ -73,9 +76,10 @@ class Filters:
         ratio = np.full(len(rows), np.inf) if nearest is None else nearest.ratio
         graph = np.ones(len(rows)) if generated.graph is None else generated.graph[rows, labels]
 
-        values = np.stack([ratio, distance, probability, graph])  # in the order of CHECKS [4, n]
-        bounds = np.stack([self.copy, self.prototype, self.probability, self.graph])[:, labels]
-        is_upper = np.array([False, True, False, False])[:, None]
+        text = np.ones(len(rows)) if generated.text is None else generated.text
+        values = np.stack([ratio, distance, probability, graph, text])  # in the order of CHECKS [5, n]
+        bounds = np.stack([self.copy, self.prototype, self.probability, self.graph, self.text])[:, labels]
+        is_upper = np.array([False, True, False, False, False])[:, None]
         fails = np.where(is_upper, ~(values <= bounds), ~(values >= bounds))  # NaN fails
         kept, first = np.asarray(~fails.any(0)), fails.argmax(0)
         return Judged(
@@ -119,6 +123,10 @@ def fit(
         limits = -_upper_limits(-of_label, held_out.labels, classes, reject)
         return np.asarray(np.clip(limits, settings.min_probability_threshold, settings.max_probability_threshold))
 
+    lowest = np.full(classes, -np.inf)
+    if held_out.text is not None and len(held_out.labels):
+        lowest = -_upper_limits(-held_out.text, held_out.labels, classes, settings.text_reject_quantile)
+
     return Filters(
         prototypes=prototypes,
         scales=scales,
@@ -126,6 +134,7 @@ def fit(
         probability=lower_limits(held_out.probabilities, settings.probability_reject_quantile),
         graph=lower_limits(held_out.graph, settings.gcn_reject_quantile),
         copy=np.zeros(classes) if copy_limits is None or not settings.copy_reject_quantile else copy_limits,
+        text=lowest,
     )
 
 
@@ -138,6 +147,7 @@ def explain(reason: str, value: float, limit: float, name: str) -> str:
         "within {limit:.2f}.",
         "probability": "The classifier gives {name} a probability of {value:.2f}; real images get {limit:.2f} or more.",
         "graph": "The GCN gives {name} a probability of {value:.2f}; real images get {limit:.2f} or more.",
+        "text": "Its similarity to the prompt of {name} is {value:.3f}; real images have {limit:.3f} or more.",
     }
     return sentences[reason].format(value=value, limit=limit, name=name)
 

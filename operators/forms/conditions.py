@@ -78,6 +78,7 @@ CONDITIONS: dict[str, Callable[[Value], bool]] = {
     "filter_augmented": lambda value: not draws(value) and not pastes(value),
     "generate_from_few": draws,
     "keep_rejected": filters,
+    "filter_text_encoder": filters,
     "duplicate_iou": lambda value: bool(value("geometry")),
     "min_match_iou": lambda value: bool(value("predictions")),
     "moved_below_iou": lambda value: bool(value("predictions")),
@@ -100,6 +101,7 @@ for condition, names in {
     ),
     starts_from_images: ("min_strength", "max_strength", "across_classes"),
     filters: tuple(name for name in DEFAULTS if name.endswith(("_reject_quantile", "_probability_threshold"))),
+    (lambda value: filters(value) and bool(value("filter_text_encoder"))): ("text_reject_quantile",),
 }.items():
     CONDITIONS.update(dict.fromkeys(names, condition))
 

@@ -83,7 +83,8 @@ SECTIONS = (
         "start", "min_strength", "max_strength", "min_guidance", "max_guidance", "pretrained_steps", "across_classes",
     )),
     Section("Filters", "Which new images are rejected", (
-        "prototype_reject_quantile", "probability_reject_quantile", "gcn_reject_quantile",
+        "prototype_reject_quantile", "probability_reject_quantile", "gcn_reject_quantile", "filter_text_encoder",
+        "text_reject_quantile",
         "min_probability_threshold", "max_probability_threshold", "copy_reject_quantile", "keep_rejected",
     )),
     Section("Measurement", "How the gain is measured", ("judge", "verdict_seeds", "verdict_updates")),

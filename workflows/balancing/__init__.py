@@ -17,6 +17,8 @@
                   copies: distance to the nearest training image,        models.quality.copies.limits
                   relative to that of its neighbours
                   at full size: shared fine detail                       models.quality.shared_detail.shared_detail
+                  text: cosine similarity to the class's prompt          text_scores.TextScores
+                  (Hessel et al., 2021)
     6  verdict    small CNN, or regression on an encoder's vectors,      judges.choose
                   with and without the images: gain in balanced          benefit.measure
                   accuracy over the best rival, paired                   models.quality.paired_gain.judge

@@ -1,4 +1,6 @@
-"""Filter of synthetic images: a small CNN, a GCN over real samples, and the copy check, with limits from real images.
+"""Filter of synthetic images: a small CNN, a GCN over real samples, the copy check, and a text-image encoder.
+
+All limits come from real images.
 
 The limits and the rules are in models/quality/image_filters.py, the search for copies in models/quality/copies.py.
 """
@@ -16,6 +18,7 @@ from ...models.settings import FilterSettings, GCNSettings, GraphSettings, Small
 from ...models.synthetic import Reason
 from ..runs.run import Run
 from .benefit import RealImages
+from .text_scores import TextScores
 
 if TYPE_CHECKING:
     from ...models.quality.copies import Nearest, Reference
@@ -28,11 +31,18 @@ class ImageFilter:
     """Accepts or rejects images of given classes. It learns from the real images at its first call, once a run."""
 
     def __init__(
-        self, run: Run, real: RealImages, settings: FilterSettings, small_cnn: SmallCNNSettings, copies: bool
+        self,
+        run: Run,
+        real: RealImages,
+        settings: FilterSettings,
+        small_cnn: SmallCNNSettings,
+        copies: bool,
+        texts: TextScores | None = None,
     ) -> None:
-        self.real, self.settings = real, settings
+        self.real, self.settings, self.texts = real, settings, texts
         self.predictors = Predictors(run, real, small_cnn, use_gcn=settings.gcn_reject_quantile > 0)
         self.copies = copies and settings.copy_reject_quantile > 0
+        self.has_files = False  # the images of the first call are files
 
     def __call__(
         self, images: np.ndarray, classes: np.ndarray, paths: Sequence[str] = ()
@@ -45,7 +55,10 @@ class ImageFilter:
         from ...models.quality import copies
         from ...models.quality.shared_detail import COPY_DETAIL, explain_copy
 
+        self.has_files = any(paths)
         views = self.predictors.views(images, classes)
+        if self.texts:
+            views = views._replace(text=self.texts(images, classes, paths))
         nearest = copies.search(self.reference, images) if self.copies else None
         details = self._shared_details(nearest, paths) if nearest and any(paths) else None
         if nearest and details is not None:
@@ -89,6 +102,8 @@ class ImageFilter:
             quantile = self.settings.copy_reject_quantile
             limits = copies.limits(self.reference, training_images, held_out_images, classes, quantile)
         training, held_out = self.predictors.training, self.predictors.held_out
+        if self.texts:
+            held_out = held_out._replace(text=self.texts.of_held_out(self.has_files))
         return image_filters.fit(training, held_out, classes, self.settings, limits)
 
     def _figures(self, judged: Judged, i: int, views: Views) -> dict[str, Any]:
@@ -105,6 +120,8 @@ class ImageFilter:
             prototype_distance=round(float(judged.prototype_distance[i]), 4),
             graph_probability=None if views.graph is None else round(float(views.graph[i, class_id]), 4),
         )
+        if views.text is not None:
+            figures["text_similarity"] = round(float(views.text[i]), 4)
         if self.copies:
             figures["nearest_real_id"] = str(self.real.train_ids[judged.nearest_real[i]])
             figures["nearest_real_distance"] = round(float(judged.nearest_real_distance[i]), 5)

@@ -19,6 +19,7 @@ from .generator import Generator, draw_images, load_pipeline
 from .image_filter import ImageFilter
 from .plan import Plan
 from .rejection_sampling import Sampler, keep_all, sample
+from .text_scores import TextScores
 from .tuned_images import tuned_images
 
 
@@ -41,7 +42,8 @@ def make_images(
     else:
         return keep_all(own, plan, _augmented_files(own, real, config).write, first_number)
     copies = config.generates  # an augmented image is meant to be like its original
-    accepts = ImageFilter(run, real, config.filters, config.small_cnn, copies)
+    texts = TextScores(run, real, config) if config.filters.filter_text_encoder else None
+    accepts = ImageFilter(run, real, config.filters, config.small_cnn, copies, texts)
     return sample(own, plan, sampler, accepts, config.balance, first_number)
 
 

@@ -42,6 +42,7 @@ KINDS = dict(  # fields of the embedded document, by which the App's sidebar fil
     prompt="StringField",
     class_probability="FloatField",
     graph_probability="FloatField",
+    text_similarity="FloatField",
     prototype_distance="FloatField",
     nearest_real_id="StringField",
     nearest_real_distance="FloatField",

@@ -47,6 +47,7 @@ REASONS = {  # of the filters
     Reason.PROTOTYPE: "far from the middle of its class",
     Reason.PROBABILITY: "of another class to the classifier",
     Reason.GRAPH: "of another class to its neighbours",
+    Reason.TEXT: "unlike the prompt of its class",
 }
 
 
