@@ -174,4 +174,6 @@ def test_every_reason_has_its_sentence():
     sentences = [image_filters.explain(reason, 0.123, 0.456, "coat") for reason in image_filters.CHECKS]
 
     assert len(set(sentences)) == len(image_filters.CHECKS)
-    assert all("0.12" in one and ("0.46" in one or "0.456" in one) and "coat" in one and one.endswith(".") for one in sentences)
+    assert all(
+        "0.12" in one and ("0.46" in one or "0.456" in one) and "coat" in one and one.endswith(".") for one in sentences
+    )
