@@ -815,7 +815,7 @@ class BalanceSettings(Settings):
     seed: int = _seed("fixes initial weights, order, noise and splits")
 
     def __post_init__(self) -> None:
-        if plain(self.source) == "mix":
+        if isinstance(self.source, str) and self.source == "mix":
             raise InvalidInput(
                 "source='mix' has no images to add: MixUp and CutMix blend images while a network trains; give "
                 "train_resnet mix='both', whose gain the verdict's row 'mix' tells"

@@ -153,7 +153,7 @@ def test_a_comparison_of_ways_that_was_broken_off_goes_on_to_the_same_table(unev
         compare_methods(dataset, "ground_truth", task="generation", **settings, progress=stop)
     found = resume_run(dataset, "evenset_compare_methods_2", progress=False)
 
-    assert found.names == ["round", "1", "2"] and len(found.rows) == 7
+    assert found.names == ["round", "1", "2"] and len(found.rows) == 8
     assert (found.rows, found.verdicts, found.gains) == (expected.rows, expected.verdicts, expected.gains)
 
 

@@ -222,7 +222,7 @@ def test_rejected_suggestions_are_gone_and_rejected_flags_stay_away(flagged, sug
     before = tags_of(suggested)
     rejected = review_labels(view, "auto_label", action="reject", status="all", progress=False)
     assert rejected.changed > 60 and tags_of(suggested) == before
-    with pytest.raises(ValueError, match="no sample of the view has a suggestion"):
+    with pytest.raises(ValueError, match="no tag of the view has a suggestion"):
         review_labels(view, "auto_label", status="all", seen=True, progress=False)
 
     flags = {(i, tag.label) for i, _, tag in suggestions_of(flagged, "mistake") if tag.is_issue}

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evenset import auto_label, delete_embeddings, find_mistakes
+from evenset.models.encoders import encoder
 from evenset.models.errors import InvalidInput
 from evenset.models.images.region import Region
 from evenset.workflows.embeddings import sharded, store
@@ -30,7 +31,8 @@ def shard(tiny, digits):
 
 
 @pytest.mark.slow
-def test_two_workers_make_the_vectors_of_one_process(digits, tiny):
+def test_two_workers_make_the_vectors_of_one_process(digits, tiny, monkeypatch):
+    monkeypatch.setattr(encoder, "faster_precision", lambda run, device: "fp32")  # timed, it may differ between runs
     dataset = digits(n=600, size_px=16, labelled=60)
     Path(dataset.first().filepath).write_bytes(b"no image")
     options = dict(embeddings=f"timm/{tiny}", progress=False)
