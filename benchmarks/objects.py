@@ -2,6 +2,7 @@
 
     python benchmarks/objects.py --folder BCCD
     python benchmarks/objects.py --part tags
+    python benchmarks/objects.py --part labels --folder BCCD
 
 Data: BCCD, 4,888 blood cells in 364 images (VOC annotations). Planted: doubled boxes (moved by at most 2 % of their
 sides, half of them with another class), boxes that reach out of the image by 1 % of it or more, boxes without an area,
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import detector
+import few_boxes
 import numpy as np
 import tags
 from measure import goal, own_database
@@ -29,10 +31,11 @@ PEER = "find_duplicates"
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=("geometry", "detector", "tags"), default="geometry")
+    parser.add_argument("--part", choices=("geometry", "detector", "tags", "labels"), default="geometry")
     parser.add_argument("--folder", type=Path, help="of boxes, BCCD: Annotations and JPEGImages")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="draws of the planted errors")
     parser.add_argument("--splits", type=int, default=20, help="of tags: draws of the held-out samples")
+    parser.add_argument("--cache", type=Path, help="of labels: file that keeps the vectors between calls (.npz)")
     options = parser.parse_args(arguments)
     if options.part == "tags":
         with own_database() as folder:
@@ -41,6 +44,9 @@ def main(arguments: list[str] | None = None) -> None:
     if options.folder is None:
         parser.error("--folder is needed for boxes")
     with own_database():
+        if options.part == "labels":
+            few_boxes.run(options.folder, options.seeds, options.cache)
+            return
         table = read(options.folder)
         if options.part == "detector":
             detector.run(table, options.folder, options.seeds)

@@ -46,18 +46,25 @@ def read_fashion(options: argparse.Namespace, folder: Path) -> tuple[np.ndarray,
 def read_cells(options: argparse.Namespace, folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Crops of the boxes, as they are: 85 % of them are red cells."""
     import frozen
+
+    paths, names = crops(Path(options.folder), folder)
+    return frozen.vectors(paths), np.unique(names, return_inverse=True)[1]
+
+
+def crops(data: Path, folder: Path) -> tuple[list[str], list[str]]:
+    """Files of the crops, which are written into `folder`, and their classes."""
     from PIL import Image
 
     paths, names = [], []
-    for file in sorted(Path(options.folder).glob("Annotations/*.xml")):
-        image = Image.open(Path(options.folder, "JPEGImages", f"{file.stem}.jpg")).convert("RGB")
+    for file in sorted(data.glob("Annotations/*.xml")):
+        image = Image.open(data / "JPEGImages" / f"{file.stem}.jpg").convert("RGB")
         for box in ET.parse(file).iter("object"):
             corners = [int(float(box.findtext(f"bndbox/{name}", "0"))) for name in ("xmin", "ymin", "xmax", "ymax")]
             if min(corners[2] - corners[0], corners[3] - corners[1]) >= 2:
                 paths.append(str(folder / f"{len(paths)}.png"))
                 names.append(box.findtext("name", ""))
                 image.crop(tuple(corners)).save(paths[-1])
-    return frozen.vectors(paths), np.unique(names, return_inverse=True)[1]
+    return paths, names
 
 
 READERS = {"cifar": read_folders, "fashion-mnist": read_fashion, "bccd": read_cells}

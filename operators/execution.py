@@ -11,6 +11,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
+from ..models.gpus import gpu_count
 from ..workflows.data.internals import root_dataset
 from ..workflows.display.progress_bar import Progress
 from ..workflows.runs import lookup, records, worker
@@ -50,6 +51,11 @@ def run_in_worker(
     return show_errors(ctx, _leave_to_panel(ctx, workflow, read_arguments))
 
 
+def _processes(ctx: foo.ExecutionContext) -> int:
+    """Processes of the worker: one a GPU, where the form asks for all."""
+    return max(1, gpu_count()) if ctx.params.get("all_gpus") else 1
+
+
 def run_in_server(
     ctx: foo.ExecutionContext, work: Callable[[Progress], Any], result_page: PageOf, clear_view: bool = False
 ) -> Any:
@@ -83,7 +89,7 @@ def _leave_to_panel(ctx: foo.ExecutionContext, workflow: str, read_arguments: Ca
     dataset = root_dataset(samples)
     earlier = [row for row in live.outcomes(dataset) if row["workflow"] == workflow]
     live.forget_outcomes(dataset, earlier)  # the end of an earlier attempt no longer matters
-    worker.start_worker(samples, workflow, arguments, awaited=False)
+    worker.start_worker(samples, workflow, arguments, awaited=False, processes=_processes(ctx))
     set_opening(dataset, tab=TABS.get(workflow), label_field=arguments.get("label_field"))
     time.sleep(POLL_SECONDS)  # the App drops a panel that is opened at the moment in which it closes
     yield ctx.ops.open_panel(PANEL, layout="horizontal", is_active=True)
@@ -114,7 +120,7 @@ def _wait_for_worker(
     yield ctx.ops.set_progress(label="Starting", progress=0.0)
     samples, arguments = read_arguments()
     dataset = root_dataset(samples)
-    job_id = worker.start_worker(samples, workflow, arguments)
+    job_id = worker.start_worker(samples, workflow, arguments, processes=_processes(ctx))
     last = None
     while (job := worker.watch(dataset, job_id)).is_unfinished:
         phase, done, total, note = (job.live[name] for name in ("phase", "done", "total", "note"))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from ..regular_files import regular
 from .orientation import orientation
-from .region import Region, parse
+from .region import Region, parse, sizes_px
 
 
 def upright_size(file: str) -> tuple[int, int] | None:
@@ -27,4 +28,7 @@ def size_of(path: str) -> tuple[float, float] | None:
     if region is None:
         return upright_size(path)
     size = upright_size(region.file)
-    return size and region.size(*size)
+    if size is None:
+        return None
+    width, height = sizes_px(np.array([region.box]), np.array([size]))[0].tolist()
+    return width, height

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 NUMBER = r"(-?\d+(?:\.\d+)?(?:e-?\d+)?)"
 FRAGMENT = re.compile(rf"#xywh=percent:{','.join([NUMBER] * 4)}&margin={NUMBER}&shape=(square|box)\Z")
@@ -25,15 +28,7 @@ class Region(NamedTuple):
     shape: str  # SQUARE: the shorter side is widened by what is beside it in the image
 
     def __str__(self) -> str:
-        left, top, wide, high = map(float, self.box)
-        percent = f"{100 * left!r},{100 * top!r},{100 * wide!r},{100 * high!r}"
-        return f"{self.file}#xywh=percent:{percent}&margin={self.margin!r}&shape={self.shape}"
-
-    def size(self, width: float, height: float) -> tuple[float, float]:
-        """Width and height of the part of the box inside an upright image, in px, without margin."""
-        left, top, wide, high = self.box
-        right, bottom = min(left + wide, 1.0), min(top + high, 1.0)
-        return width * (right - max(left, 0.0)), height * (bottom - max(top, 0.0))
+        return paths_of([self.file], np.array([self.box], dtype=float), self.margin, self.shape)[0]
 
     def crop(self, width: int, height: int) -> tuple[int, int, int, int]:
         """Left, top, right and bottom of the crop in an upright image, in whole px; at least one px is in it."""
@@ -44,6 +39,30 @@ class Region(NamedTuple):
         x, right = _interval(left + wide / 2, wide_px, width, self.shape == SQUARE)
         y, bottom = _interval(top + high / 2, high_px, height, self.shape == SQUARE)
         return x, y, right, bottom
+
+
+def paths_of(files: Sequence[str], boxes: np.ndarray, margin: float, shape: str) -> list[str]:
+    """The paths of regions.
+
+    Args:
+        files: of the boxes [n]
+        boxes: left, top, width and height, as fractions of the upright image [n, 4]
+        margin, shape: as of Region
+    """
+    end = f"&margin={margin!r}&shape={shape}"
+    percent = zip(files, (100 * boxes).tolist(), strict=True)
+    return [f"{file}#xywh=percent:{x!r},{y!r},{wide!r},{high!r}{end}" for file, (x, y, wide, high) in percent]
+
+
+def sizes_px(boxes: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Width and height of the part of each box inside its upright image, without margin [n, 2].
+
+    Args:
+        boxes: left, top, width and height, as fractions of the image [n, 4]
+        images: width and height of the images, in px [n, 2]
+    """
+    first, last = np.maximum(boxes[:, :2], 0.0), np.minimum(boxes[:, :2] + boxes[:, 2:], 1.0)
+    return np.asarray(images * (last - first))
 
 
 def _interval(centre: float, length: float, side: int, moves: bool) -> tuple[int, int]:

@@ -9,11 +9,14 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
+from ...models.gpus import gpu_count
 from ...workflows.runs.worker import sentence
 from ...workflows.training import duration
 from ..display import charts, widgets
 from ..display.accessible import name_inputs
 from ..display.wording import capitalize, use_labels
+
+TRAINS = ("train_resnet", "train_generator", "auto_label", "find_mistakes", "compare_methods", "balance_classes")
 
 
 def build_form(
@@ -32,6 +35,7 @@ def build_form(
             add_lines(form)
             if workflow:
                 form.estimate_duration(workflow)
+                form.ask_for_gpus(workflow)
                 form.ask_to_wait()
             elif form.is_unfolded and (hint := scheduling_hint()):
                 form.note(hint)  # the work takes seconds, so that few need it
@@ -172,6 +176,12 @@ class Form:
         entered = {name: value for name, value in self.ctx.params.items() if value not in (None, "")}
         if estimate := duration.sentence(self.samples, workflow, self.label_field, entered | self.arguments):
             self.note_in_head(estimate)
+
+    def ask_for_gpus(self, workflow: str) -> None:
+        """Adds a switch that trains on all GPUs of the machine, where there are several."""
+        if workflow in TRAINS and (count := gpu_count()) > 1:
+            hint = f"{count} processes train in step, with the batch shared; what is learned does not depend on it"
+            self.lines.bool("all_gpus", default=False, label=f"Train on all {count} GPUs", description=hint)
 
     def ask_to_wait(self) -> None:
         """Adds a switch that keeps the form open until the results are there."""

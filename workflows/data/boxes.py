@@ -40,16 +40,14 @@ def read_boxes(
     Raises:
         ValueError: two labels have the same id, or the boxes are in pixels
     """
-    from ...models.images.region import Region
+    from ...models.images.region import paths_of, sizes_px
 
     boxes, reasons = check_boxes(field, ids, shapes)
     rows = np.flatnonzero(reasons == "")
-    where, margin, shape = [files[i] for i in rows.tolist()], crop.box_margin, crop.box_shape
-    numbers = zip(where, boxes[rows].tolist(), strict=True)
-    regions = [Region(file, (left, top, wide, high), margin, shape) for file, (left, top, wide, high) in numbers]
+    where = [files[i] for i in rows.tolist()]
     known = image_sizes(where, [sizes[i] for i in rows.tolist()])
-    sides = np.array([min(region.size(*known[region.file])) for region in regions])
-    too_small = sides < crop.min_box_px
+    images = np.array([known[file] for file in where], dtype=np.float64).reshape(-1, 2)
+    too_small = sizes_px(boxes[rows], images).min(axis=1) < crop.min_box_px
     notes = [
         _note(field, reason, [ids[i] for i in np.flatnonzero(reasons == reason).tolist()])
         for reason in np.unique(reasons)
@@ -60,7 +58,8 @@ def read_boxes(
             f"{counted(len(small), 'box', 'has', 'have')} a side below min_box_px={crop.min_box_px}, and "
             f"{'is' if len(small) == 1 else 'are'} not accepted: {_listed(small)}."
         )
-    return Boxes(rows, [str(region) for region in regions], too_small, list(filter(None, notes)))
+    paths = paths_of(where, boxes[rows], crop.box_margin, crop.box_shape)
+    return Boxes(rows, paths, too_small, list(filter(None, notes)))
 
 
 def check_boxes(field: str, ids: Sequence[str], shapes: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...models.errors import EvensetError
+from ...models.processes import is_follower
 from ...models.regular_files import regular
 from ..data import durable_writes
 from ..data.durable_writes import DatasetDeleted
 from ..data.folders import run_folder
 from ..data.internals import root_dataset, serialized, view_from
 from ..data.owners import birth, is_alive
-from . import jobs, lifecycle, records, run
+from . import jobs, launch, lifecycle, records, run
 from .jobs import Job
 from .lookup import sdk_function
 
@@ -35,6 +36,8 @@ NOT_FOR_WORKERS = (  # set by FiftyOne for its own child processes: with them, a
     "FIFTYONE_PRIVATE_DATABASE_PORT",
     "FIFTYONE_SERVER",
 )
+LAUNCHER = "torch.distributed.run"
+LAUNCH = ("--standalone", "--no-python")  # on this machine alone
 # Starts its arguments as a process without a living parent, which the end of a process tree does not reach.
 DETACH = """
 import subprocess, sys
@@ -43,7 +46,9 @@ print(subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=open(sys.a
 """
 
 
-def start_worker(samples: Any, workflow: str, arguments: dict[str, Any], awaited: bool = True) -> str:
+def start_worker(
+    samples: Any, workflow: str, arguments: dict[str, Any], awaited: bool = True, processes: int = 1
+) -> str:
     """Starts a workflow in a worker process; returns the job's id at once.
 
     Args:
@@ -51,6 +56,7 @@ def start_worker(samples: Any, workflow: str, arguments: dict[str, Any], awaited
         workflow: name of an SDK function
         arguments: its arguments beside the samples, in JSON's types
         awaited: whether the caller reads the outcome; if not, whoever opens the panel does
+        processes: that train in step, each on a GPU; the first one is the worker
     """
     from bson import json_util
 
@@ -65,8 +71,10 @@ def start_worker(samples: Any, workflow: str, arguments: dict[str, Any], awaited
     log = jobs.log_path(dataset, job_id)
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {name: value for name, value in os.environ.items() if name not in NOT_FOR_WORKERS}
-    environment.setdefault("OMP_NUM_THREADS", str(_threads()))
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, _threads() // processes)))
     command = [sys.executable, str(ROOT), "worker", "--", dataset.name, job_id]
+    if processes > 1:
+        command = [sys.executable, "-m", LAUNCHER, *LAUNCH, f"--nproc-per-node={processes}", *command]
     starter = [sys.executable, "-I", "-S", "-c", DETACH, str(log), *command]
     done = subprocess.run(starter, env=environment, capture_output=True, text=True, check=True)
     job.pid, job.born, job.host = process_of(int(done.stdout))
@@ -76,6 +84,10 @@ def start_worker(samples: Any, workflow: str, arguments: dict[str, Any], awaited
 
 def run_job(dataset_name: str, job_id: str) -> None:
     """Runs a job in the worker, and records its outcome."""
+    if is_follower():  # another process of the launch is the worker
+        with contextlib.suppress(Exception):  # which records the reason
+            launch.follow()
+        return
     import fiftyone as fo
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a terminated run can be resumed

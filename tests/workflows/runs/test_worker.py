@@ -314,3 +314,30 @@ def test_a_worker_keeps_the_database_that_fiftyone_itself_started(tmp_path, digi
     _, alive = psutil.wait_procs(users(), timeout=480)
     assert not alive
     assert run(READS, job_id, word="FOUND") == ["done", "60"]
+
+
+@pytest.mark.slow
+def test_a_worker_of_two_processes_trains_in_step_and_is_stopped_resumed_and_told_of(digits):
+    dataset = digits(n=40, size_px=8, labelled=30)
+    short = {**LONG, "epochs": 3, "min_updates": 1, "device": "cpu"}
+
+    job_id = worker.start_worker(dataset, "train_resnet", short, processes=2)
+    job = until(dataset, job_id, ended)
+    assert job.state == "done", job.error
+    dataset.reload()
+    assert dataset.count("resnet") == 40 and len(list_runs(dataset).rows) == 1
+
+    refused = worker.start_worker(dataset, "train_resnet", {**short, "label_field": "none"}, processes=2)
+    job = until(dataset, refused, ended)
+    assert job.state == "failed" and "'none'" in job.error
+
+    stopped = worker.start_worker(dataset, "train_resnet", {**LONG, "output_field": "other"}, processes=2)
+    job = until(dataset, stopped, lambda job: job.live["phase"] == "training" and job.live["done"] >= 2)
+    processes = {process.pid for process in psutil.Process(job.pid).parent().children()}
+    assert len(processes) == 2
+    stop_run(dataset, job.run_key)
+    assert until(dataset, stopped, ended).state == "stopped"
+    end = time.monotonic() + 60
+    while any(psutil.pid_exists(pid) for pid in processes) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert not any(psutil.pid_exists(pid) for pid in processes)
