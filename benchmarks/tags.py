@@ -133,7 +133,7 @@ def regression(vectors: np.ndarray, tags: np.ndarray) -> np.ndarray:
 
 def cleanlab(tags: np.ndarray, probabilities: np.ndarray, method: str) -> np.ndarray:
     """cleanlab's label quality of each class [N, K]."""
-    from cleanlab.multilabel_classification import get_label_quality_scores_per_class
+    from cleanlab.multilabel_classification.rank import get_label_quality_scores_per_class
 
     lists = [np.flatnonzero(own).tolist() for own in tags]
     return np.asarray(get_label_quality_scores_per_class(lists, probabilities, method=method))
@@ -146,7 +146,9 @@ def brain(dataset: Any, probabilities: np.ndarray) -> np.ndarray:
     predicted = probabilities >= 0.5
     predicted[np.arange(len(predicted)), probabilities.argmax(axis=1)] = True  # a sample without any has no score
     set_tags(dataset, "predicted", predicted.astype(np.int64), probabilities)
-    fob.compute_mistakenness(dataset, "predicted", label_field="labels", progress=False)
+    logits = np.log(np.maximum(probabilities, 1e-12))  # of all classes: it takes no confidence of a single tag
+    dataset.set_values("predicted.logits", list(logits))
+    fob.compute_mistakenness(dataset, "predicted", label_field="labels", use_logits=True, progress=False)
     return np.array([-1.0 if value is None else value for value in dataset.values("mistakenness")])
 
 

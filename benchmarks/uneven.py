@@ -126,7 +126,7 @@ def regression(problem: Problem, cross_fit: bool = False) -> np.ndarray:
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
     inputs, labels, classes = problem.vectors[problem.shown], problem.labels, problem.truth.max() + 1
-    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    folds = StratifiedKFold(min(5, np.bincount(labels).max()), shuffle=True, random_state=0)
     few = np.bincount(labels)[np.unique(labels)].min() < 5
     search = GridSearchCV(
         LogisticRegression(max_iter=500), {"C": STRENGTHS}, cv=folds, scoring="accuracy" if few else "neg_log_loss"
