@@ -181,6 +181,7 @@ def _ask_to_confirm(form: Form, matching: Matching, field: str, action: str) -> 
         view = view.exists(f"{label_field}.label", False)  # existing labels stay
     label = label if action == "correct" else None
     status = form.value("status", ReviewSettings.status)
+    status = str(Status.REVIEW) if status == "all" else status  # a form asks before it takes what nobody looked at
     for name in CONFIRMED:
         others: dict[str, Any] = {other: True for other in CONFIRMED if other != name}
         config = ReviewSettings(action=action, status=status, seen=bool(form.value("seen")), **others)

@@ -15,6 +15,7 @@ from ..probabilities import blocks
 STRENGTHS = np.logspace(-1, 3, 9)  # values of C that are tried, for rows of length 1 on average
 DEFAULT_STRENGTH = 10.0  # where too few labels could choose
 MIN_TUNING_ROWS, MAX_TUNING_ROWS = 10, 2_000
+MAX_FIT_ROWS = 50_000
 LOG_UNSEEN = float(np.log(1e-4))  # log-probability of a class without labels, and the least of any
 DESCENT = dict(maxiter=300, maxls=50, gtol=1e-3, ftol=64 * np.finfo(float).eps)
 
@@ -110,6 +111,8 @@ def descend(
 ) -> np.ndarray:
     """Weights of least mean log-loss + |weights|^2 / (2 n strength), the last row the offsets [d + 1, K].
 
+    Of more than MAX_FIT_ROWS rows so many are drawn: that bounds time and memory, and moves few predictions.
+
     Args:
         inputs: [n, d]
         targets: class of each row, 0 to K - 1, each of them present [n]
@@ -118,6 +121,10 @@ def descend(
     """
     from scipy.optimize import minimize
 
+    if len(targets) > MAX_FIT_ROWS:
+        drawn = _draw(targets, MAX_FIT_ROWS)
+        inputs, targets = inputs[drawn], targets[drawn]
+        row_weights = None if row_weights is None else row_weights[drawn]
     n, classes = len(targets), int(targets.max()) + 1
     design = np.hstack([inputs, np.ones((n, 1), dtype=inputs.dtype)])
     rows, shape = np.arange(n), (design.shape[1], classes)
@@ -141,6 +148,13 @@ def descend(
     begin = np.zeros(shape) if start is None else start
     found = minimize(objective, begin.ravel(), jac=True, method="L-BFGS-B", options=DESCENT)
     return np.asarray(found.x.reshape(shape))
+
+
+def _draw(targets: np.ndarray, count: int) -> np.ndarray:
+    """Indices of `count` rows and more, in order: the first of each class, and others at random."""
+    firsts = np.unique(targets, return_index=True)[1]
+    others = np.random.default_rng(0).choice(len(targets), count, replace=False)
+    return np.union1d(firsts, others)
 
 
 def _predict(weights: np.ndarray, present: np.ndarray, rows: np.ndarray, classes: int) -> np.ndarray:

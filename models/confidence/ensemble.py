@@ -9,6 +9,7 @@ import numpy as np
 from ..probabilities import blocks
 
 MIN_TUNING_LABELS = 30  # below, the initial weights stay
+MAX_TUNING_LABELS = 20_000  # of more, so many are drawn
 SHRINKAGE = 10.0  # towards the initial weights, as strong as this many labels
 ALPHA = 0.05  # of the sign test that lets the best member stand alone
 FLOOR = float(np.log(1e-4))  # of log-probabilities, so that one member cannot veto a class
@@ -57,8 +58,12 @@ def weigh(log_probabilities: np.ndarray, labels: np.ndarray, initial: np.ndarray
     """
     members = len(log_probabilities)
     initial = np.full(members, 1 / members) if initial is None else initial / initial.sum()
+    if log_probabilities.shape[1] > MAX_TUNING_LABELS:
+        drawn = np.random.default_rng(0).choice(log_probabilities.shape[1], MAX_TUNING_LABELS, replace=False)
+        log_probabilities, labels = log_probabilities[:, drawn], np.asarray(labels)[drawn]
     scored = ~np.isnan(log_probabilities).any(axis=2).all(axis=0)
-    log_probabilities, labels = log_probabilities[:, scored], np.asarray(labels)[scored]
+    log_probabilities = log_probabilities[:, scored].astype(np.float64)  # the optimiser takes differences of 1e-8
+    labels = np.asarray(labels)[scored]
     weights = _learn(log_probabilities, labels, initial) if len(labels) >= MIN_TUNING_LABELS else initial
     correct = np.nan_to_num(log_probabilities, nan=-np.inf).argmax(axis=2) == labels
     correct &= ~np.isnan(log_probabilities).any(axis=2)

@@ -64,7 +64,7 @@ FORMS = {
 MORE = (  # choices with which all settings apply, each in one of these forms at least
     dict(more=True),
     dict(more=True, denoise="median", format="jpeg", adversarial=True, mix="both"),
-    dict(more=True, text_encoder="some/model", classes="cat, dog"),
+    dict(more=True, text_encoder="some/model", filter_text_encoder="some/model", classes="cat, dog"),
     dict(more=True, embeddings="vector"),
 )
 TOGETHER = {"split_dataset": dict(train=0.5, val=0.3, test=0.2)}  # values that depend on one another

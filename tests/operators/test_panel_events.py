@@ -483,7 +483,7 @@ def test_a_panel_that_an_operator_opens_is_about_its_run(clusters, monkeypatch):
         ended = dict(workflow=workflow, state="failed", run_key=None, error="no", awaited=False)
         records.store(dataset).set(f"job:{job_id}", ended)
 
-    list(execution._leave_to_panel(SimpleNamespace(ops=operator), "find_mistakes", prepare))
+    list(execution._leave_to_panel(SimpleNamespace(ops=operator, params={}), "find_mistakes", prepare))
     assert [row["workflow"] for row in live.outcomes(dataset)] == ["auto_label"]  # an earlier try is no news any more
     panel = Panel(dataset)
     panel.send("on_load")

@@ -209,7 +209,7 @@ def test_bulk_acceptance_takes_what_is_accepted_and_refuses_what_is_in_review(su
     unsure = tagged(n=80, known=40)
     assert auto_label(unsure, "ground_truth", complete=True, **FAST).review > 20
     with pytest.raises(ValueError, match="up for review"):
-        review_labels(unsure, "auto_label", status="all", progress=False)
+        review_labels(unsure, "auto_label", status="review", progress=False)
     accepted = load_results(suggested, "evenset_auto_label_1").accepted
     assert review_labels(suggested, "auto_label", progress=False).changed == accepted
     written = suggested.values("ground_truth.classifications.evenset_review", unwind=True)

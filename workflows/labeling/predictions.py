@@ -27,6 +27,7 @@ from .config import AutoLabelConfig
 from .first_queue import first_ranks
 from .warm_start import WarmStart
 
+MAX_REFERENCE = 20_000  # samples that others are compared with, to tell which are unlike all of them
 UNCALIBRATED = Calibrator(1.0, 0.0)  # the model's own probability
 
 
@@ -247,6 +248,8 @@ def _of_ensemble(
 
 
 def _training_embeddings(embeddings: np.ndarray, split_ids: np.ndarray, labels: Labels) -> np.ndarray:
-    """Embeddings of the real samples of the training split [M, D]."""
-    real = (split_ids == Split.TRAIN) & ~labels.synthetic_mask
-    return np.asarray(embeddings[real & ~np.isnan(embeddings).any(1)])
+    """Embeddings of real samples of the training split, MAX_REFERENCE at most [M, D]."""
+    real = np.flatnonzero((split_ids == Split.TRAIN) & ~labels.synthetic_mask & ~np.isnan(embeddings).any(1))
+    if len(real) > MAX_REFERENCE:
+        real = np.sort(np.random.default_rng(0).choice(real, MAX_REFERENCE, replace=False))
+    return np.asarray(embeddings[real])

@@ -64,3 +64,18 @@ def test_two_classes_are_regularised_as_scikit_learn_regularises_them():
     oracle = LogisticRegression(C=0.5, tol=1e-6).fit(rows, truth)
     np.testing.assert_allclose(weights[:-1, 1] - weights[:-1, 0], oracle.coef_[0], atol=0.01)
     np.testing.assert_allclose(weights[-1, 1] - weights[-1, 0], oracle.intercept_[0], atol=0.01)
+
+
+def test_of_many_rows_some_are_drawn_and_no_class_is_lost(monkeypatch):
+    rng = np.random.default_rng(0)
+    targets = np.r_[rng.integers(0, 3, 6000), 3]  # a class of one
+    rows = rng.normal(1.5 * np.eye(4)[targets], 1.0)
+    whole = tuned_regression.descend(rows, targets, 1.0)
+
+    monkeypatch.setattr(tuned_regression, "MAX_FIT_ROWS", 2000)
+    drawn = tuned_regression.descend(rows, targets, 1.0)
+
+    assert drawn.shape == whole.shape == (5, 4)
+    design = np.hstack([rows, np.ones((len(rows), 1))])
+    same = (design @ drawn).argmax(axis=1) == (design @ whole).argmax(axis=1)
+    assert 0.97 < same.mean() < 1

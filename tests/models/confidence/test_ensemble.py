@@ -123,3 +123,16 @@ def test_blocks_of_rows_give_what_all_rows_at_once_do(monkeypatch):
     monkeypatch.setattr("evenset.models.probabilities.BLOCK_NUMBERS", 40)
     for one, other in zip(whole, results(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+def test_of_many_tuning_labels_some_are_drawn(monkeypatch):
+    found, truth = members(n=4000)
+    whole = ensemble.weigh(found, truth)
+    monkeypatch.setattr(ensemble, "MAX_TUNING_LABELS", 1000)
+    drawn = ensemble.weigh(found, truth)
+    assert (drawn != whole).any() and drawn == pytest.approx(whole, abs=0.1)
+
+
+def test_weights_do_not_depend_on_the_precision_of_the_scores():
+    found, truth = members()
+    assert ensemble.weigh(found.astype(np.float32), truth) == pytest.approx(ensemble.weigh(found, truth), abs=1e-3)
