@@ -91,7 +91,6 @@ def _held_out(shown: np.ndarray, target: float) -> np.ndarray:
 
 def _predict(views, vectors, labels, held_out, seed):
     """Labels, and predictions of members that learned from those that are not held out."""
-    from evenset.models.confidence import ensemble
     from evenset.models.settings import GCNSettings, LabelSpreadingSettings
     from evenset.workflows.data.labels import Labels
     from evenset.workflows.labeling.predictions import Predictions
@@ -116,7 +115,7 @@ def _predict(views, vectors, labels, held_out, seed):
         errors={},
         members=dict(zip(members.names, members.log_probabilities, strict=True)),
         neighbour_agreement=neighbour_agreement(combined, views.neighbours()),
-        out_of_fold=ensemble.combine(members.out_of_fold, members.weights),
+        out_of_fold=members.combined_out_of_fold(),
     )
     return Labels(ids, ids, labels, names, labels >= 0, np.full(count, ""), 0), predictions
 
