@@ -148,7 +148,6 @@ def ask_generator(form: Form) -> None:
     form.suggest("generator", earlier, label="Generator", description=hint)
     if not form.value("generator"):
         ask_base(form)
-        ask_preview(form)
         ask_settings(form, GeneratorSettings, basic=True)
 
 
@@ -164,6 +163,8 @@ def ask_source(form: Form) -> None:
         form.mark("source", "Polylines are not pasted: choose a field of Detections")
     if source == Origin.GENERATE:
         ask_generator(form)
+        if not form.value("generator"):
+            ask_preview(form)
     elif source == Origin.PASTE:
         form.heading("Pasted objects")
         ask_settings(form, PasteSettings)

@@ -20,6 +20,7 @@ def test_a_preview_is_offered_for_a_pretrained_base_alone_and_draws_without_a_ru
     params = dict(label_field="ground_truth", base=base, generate_from_few=True, pretrained_steps=2)
     assert "preview" not in app.form(photos, "balance_classes", {**params, "base": "scratch"})
     assert "preview" in app.form(photos, "balance_classes", params)
+    assert "preview" not in app.form(photos, "compare_methods", {**params, "task": "generation"})
     before = everything(photos)
 
     answer = app.execute(photos, "balance_classes", {**params, "preview": True})
