@@ -112,6 +112,14 @@ def test_a_gray_image_is_compared_as_three_channels(accepts):
     assert one.shape == (3, 8, 8) and (one == three).all()
 
 
+def test_a_model_that_is_none_is_refused_before_a_comparison(digits, refused, tmp_path):
+    dataset = digits(n=60, size_px=8, labelled=60)
+    with refused(dataset, "filter_text_encoder: the model in"):
+        evenset.compare_methods(
+            dataset, "ground_truth", task="generation", filter_text_encoder=str(tmp_path), progress=False
+        )
+
+
 def test_a_model_that_is_none_is_refused_before_a_run_by_the_name_of_the_setting(digits, refused, tmp_path):
     dataset = digits(n=60, size_px=8, labelled=60)
     with refused(dataset, f"filter_text_encoder: the model in '{tmp_path}' cannot be loaded"):

@@ -34,6 +34,7 @@ from .judges import check_judge, measure_by_judges
 from .plan import Plan, Target, plan_for_labels
 from .results import judged, other_tables, verdict_rows
 from .starting_point import check_base
+from .text_scores import check_text_encoder
 
 ARMS = {"changed images": Origin.AUGMENT, "drawn images": Origin.GENERATE}
 METHODS = {  # baselines by their names in papers
@@ -107,6 +108,7 @@ def _read(samples: Samples, inputs: Inputs, config: BalanceConfig, resume: str |
         check_base(root_dataset(samples), config.tuning, config.images)
     labels = read_labels_once(samples, inputs, resume, Reading())
     check_judge(samples, labels.paths.tolist(), config.with_measurement(), resume)
+    check_text_encoder(config, resume)
     return with_generator(samples, inputs, config, labels, _plan(labels, inputs.target, config.balance))
 
 
