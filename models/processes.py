@@ -6,6 +6,7 @@ import datetime
 import functools
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
@@ -16,6 +17,7 @@ from .errors import RunError
 
 T = TypeVar("T")
 MEETING = datetime.timedelta(minutes=10)  # until all processes have called; then the longest step of one of them
+ENDING_SECONDS = 2.0
 DAYS = datetime.timedelta(days=30)  # a process may wait while the first one reads images
 _in_step = [False]  # in the first process: the others train along
 
@@ -112,6 +114,14 @@ def lost() -> Member | None:
     return None
 
 
+def _wait_for_lost() -> Member | None:
+    """`lost`, within ENDING_SECONDS: the connections of a killed process close before it is gone."""
+    end = time.monotonic() + ENDING_SECONDS
+    while (member := lost()) is None and time.monotonic() < end:
+        time.sleep(0.05)
+    return member
+
+
 @contextmanager
 def in_step() -> Iterator[None]:
     """In the first process: the others train along, until the training ends in all of them.
@@ -123,7 +133,7 @@ def in_step() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, KeyboardInterrupt) as error:  # torch's, or the launcher's signal
-        member = lost() if _in_step[0] else None
+        member = _wait_for_lost() if _in_step[0] else None
         if member is None:
             raise
         raise RunError(

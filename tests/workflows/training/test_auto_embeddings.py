@@ -162,10 +162,10 @@ def test_arguments_that_need_images_keep_todays_path(clusters, refused, given):
 @pytest.fixture
 def many_labels(digits, monkeypatch):
     """Digits with a field of vectors, and labels enough for a ResNet, which is quick."""
-    from evenset.workflows import auto_label as module
+    from evenset.workflows.labeling import inputs
 
     monkeypatch.setattr(auto_embeddings, "MIN_FINE_TUNING_LABELS", 4)
-    monkeypatch.setattr(module, "trains_resnet", lambda settings: False)
+    monkeypatch.setattr(inputs, "trains_resnet", lambda settings: False)
     dataset = digits(90, 8, labelled=70)
     images = [np.asarray(Image.open(path), dtype=np.float32).ravel() for path in dataset.values("filepath")]
     dataset.set_values("pixels", images)
