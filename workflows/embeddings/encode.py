@@ -64,6 +64,8 @@ def encode_files(run: Run, images: Files, encoder: ImageEncoder, keep: bool = Tr
 
         ids = [images.ids[i] for i in firsts[missing].tolist()]
         files = Files([wanted.paths[i] for i in missing.tolist()], ids, images.samples)
+        count = len(missing)  # one precision a run, although a resumed one has fewer images to time it by
+        encoder.precision = run.remember(f"precision of {encoder.name}", lambda: encoder.choose_precision(count))
         settings = run.record.settings
         if settings.get("workers"):
             executor = Executor(settings["workers"], getattr(encoder, "device", "") == "cuda")

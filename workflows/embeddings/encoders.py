@@ -35,8 +35,13 @@ class ImageEncoder(Protocol):
     name: str
     preprocessing: str
     version: str  # of the weights
+    precision: str | None  # None: chosen by speed, or its library's
     errors: dict[int, str]  # index of a file of the last call -> why it has no vector
     notes: dict[int, str]  # index of a readable file -> a doubt
+
+    def choose_precision(self, count: int) -> str | None:
+        """The faster precision for a number of images; None: its library chooses."""
+        ...
 
     def encode(self, files: Files, report: Report) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Streams indices [B] and vectors [B, D]; files without a vector are in `errors`."""
@@ -48,10 +53,15 @@ class NetworkEncoder:
 
     def __init__(self, encoder: Encoder, device: str = "auto") -> None:
         self.encoder, self.device = encoder, device
-        self.precision: str | None = None  # chosen by speed
+        self.precision: str | None = None
         self.name, self.preprocessing, self.version = encoder.name, encoder.preprocessing, encoder.version
         self.errors: dict[int, str] = {}
         self.notes: dict[int, str] = {}
+
+    def choose_precision(self, count: int) -> str:
+        from ...models.encoders import encoder as encoders
+
+        return encoders.choose_precision(self.encoder, self.device, count)
 
     def encode(self, files: Files, report: Report) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         from ...models.encoders import encoder as encoders
@@ -74,8 +84,12 @@ class FiftyOneEncoder:
 
     def __init__(self, name: str, model: Any) -> None:
         self.name, self.model = name, model
+        self.precision: str | None = None
         self.errors: dict[int, str] = {}
         self.notes: dict[int, str] = {}
+
+    def choose_precision(self, count: int) -> None:
+        return None
 
     def encode(self, files: Files, report: Report) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         self.errors = {}

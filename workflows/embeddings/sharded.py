@@ -54,14 +54,14 @@ def encode_by_workers(
         ValueError: the encoder has to stay in one process, or the workers do not fit
         RunError: images cannot be read from a worker, or a shard failed for another reason
     """
-    from ...models.encoders import encoder as encoders
+    from ...models.encoders.encoder import batch_size
 
     if not isinstance(encoder, NetworkEncoder):
         raise InvalidInput(
             f"workers: {encoder.name} of FiftyOne stays in one process: leave workers out, or give a model of timm"
         )
-    size = SHARD_BATCHES * encoders.batch_size(encoder.device)
-    precision = encoders.choose_precision(encoder.encoder, encoder.device, len(files.paths))
+    size = SHARD_BATCHES * batch_size(encoder.device)
+    precision = encoder.precision or encoder.choose_precision(len(files.paths))
     firsts = range(0, len(files.paths), size)
     made = [_shard(encoder, files.paths[first : first + size], precision, ship_images) for first in firsts]
     done = 0

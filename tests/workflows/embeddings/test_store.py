@@ -86,13 +86,26 @@ def encode_all(dataset, paths, name):
 
     from evenset.workflows.embeddings.encoders import open_encoder
 
-    run = SimpleNamespace(dataset=dataset, report=lambda *args: None, record=SimpleNamespace(settings={}))
+    record = SimpleNamespace(settings={})
+    run = SimpleNamespace(
+        dataset=dataset, report=lambda *args: None, record=record, remember=lambda name, compute: compute()
+    )
     labels = SimpleNamespace(paths=np.array(paths), ids=np.array(["0"] * len(paths)))
     return encode.encode(run, labels, dataset, open_encoder(name)).vectors
 
 
 def test_a_stopped_run_resumes_with_the_shards_that_are_there(digits, tiny, encoded, monkeypatch):
     monkeypatch.setattr(encoders, "BATCH_CPU", 8)
+    monkeypatch.setattr(encoders, "MIN_TIMED_IMAGES", 40)  # the rest, of 24 at most, would not be timed
+    monkeypatch.setattr(encoders, "faster_precision", lambda run, device: "bf16")
+    precisions = []
+    place = encoders._place
+
+    def remember(encoder, process):
+        precisions.append(process.mixed_precision)
+        return place(encoder, process)
+
+    monkeypatch.setattr(encoders, "_place", remember)
     dataset = digits(48, 16, labelled=30)
 
     def stop(phase, done, total, note):
@@ -104,6 +117,7 @@ def test_a_stopped_run_resumes_with_the_shards_that_are_there(digits, tiny, enco
     assert 24 <= list_embeddings(dataset).rows[0]["images"] < 48
     resume_run(dataset, "evenset_auto_label_1", progress=False)
     assert sum(encoded) <= 48 + 8 and list_embeddings(dataset).rows[0]["images"] == 48
+    assert precisions == ["bf16", "bf16"]
 
 
 @pytest.mark.slow
