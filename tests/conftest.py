@@ -446,8 +446,8 @@ def suggestions(make_dataset: Callable[..., Any]) -> Callable[..., Any]:
 def everything() -> Callable[[Any], dict[str, Any]]:
     """Returns all that a run can change: schema, samples, saved views, App settings, runs and files on disk."""
 
-    def stages(view: Any) -> Any:
-        return view._serialize(include_uuids=False)
+    def stages(dataset: Any, name: str) -> Any:
+        return dataset._get_saved_view_doc(name).view_stages  # of patches of a removed field too
 
     def look(dataset: Any) -> dict[str, Any]:
         import fiftyone as fo
@@ -458,7 +458,7 @@ def everything() -> Callable[[Any], dict[str, Any]]:
         return {
             "schema": {name: (str(field), field.description, field.info) for name, field in schema.items()},
             "samples": [{**sample.to_dict(), "last_modified_at": None} for sample in dataset],
-            "views": {name: stages(dataset.load_saved_view(name)) for name in dataset.list_saved_views()},
+            "views": {name: stages(dataset, name) for name in dataset.list_saved_views()},
             "app": dataset.app_config.to_dict(),
             "runs": dataset.list_runs(),
             "files": sorted(str(path) for path in folder.rglob("*")),

@@ -13,6 +13,7 @@ from typing import Any
 from ...models.errors import InvalidInput
 from ..display.tables import counted
 from .box_kinds import KIND, BoxKind
+from .collector import paused
 from .group_slices import flat
 from .internals import is_generated, root_dataset, stages_of
 from .tag_ids import tag_id, tag_of
@@ -94,6 +95,7 @@ def key_of(samples: Any, field: str) -> str:
     return ITEM if declared is not None and declared.description == IS_ITEM else "id"
 
 
+@paused()
 def values(samples: Any, paths: Sequence[str]) -> list[list[Any]]:
     """A list for each path, with a row for each item; like `samples.values` for samples.
 

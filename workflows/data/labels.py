@@ -15,6 +15,7 @@ from ..display.tables import counted
 from . import items, tag_ids
 from .boxes import read_boxes
 from .checks import check_images, check_label_field, count
+from .collector import paused
 from .field_access import with_all_fields
 from .groups import check_group_field, join_items, read_groups, require_groups, video_field
 from .internals import root_dataset
@@ -99,6 +100,7 @@ class Reading:
     names_count: bool = True  # False: every label counts as none
 
 
+@paused()
 def read_labels(
     samples: Any,
     label_field: str,

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 from evenset import auto_label, delete_run, find_mistakes, resume_run, stop_run
+from evenset.tests.workflows.kinds import corrupt
 from evenset.workflows.data import folders
 from evenset.workflows.labeling import retarget
 from evenset.workflows.runs import records
@@ -15,28 +16,28 @@ from evenset.workflows.ui.sittings import Sitting
 
 
 @pytest.fixture
-def suggested(clusters):
-    """240 samples, half of them labelled, and suggestions of which some are in review."""
-    dataset = clusters(spread=3.0)
-    settings = dict(embeddings="vector", random_labels=True, target_precision=0.95, progress=False)
-    auto_label(dataset, "ground_truth", **settings)
-    return dataset
+def suggested(labelled_items):
+    """240 items, half of them labelled, and suggestions of which some are in review."""
+    return labelled_items.dataset
 
 
 @pytest.fixture
-def flagged(clusters):
-    """240 labelled samples, of which 24 wrong ones are flagged."""
-    dataset = clusters(240, 240, spread=0.7)
-    wrong = [f"class {(int(name[-1]) + 1) % 3}" for name in dataset.limit(24).values("truth")]
-    dataset.limit(24).set_values("ground_truth.label", wrong)
-    find_mistakes(dataset, "ground_truth", embeddings="vector", progress=False)
-    return dataset
+def flagged(noun, make_items, finished):
+    """240 labelled items, of which 24 wrong ones are flagged."""
+
+    def make():
+        kind = corrupt(make_items(240, 240, 0.7))
+        find_mistakes(kind.dataset, "ground_truth", embeddings=kind.vectors, progress=False)
+        return kind.dataset
+
+    return finished(f"flagged by hand: {noun}", make)
 
 
 @pytest.mark.slow
-def test_a_run_whose_field_is_gone_counts_no_more(suggested):
+def test_a_run_whose_field_is_gone_counts_no_more(suggested, labelled_items):
     assert list(overview.finished(suggested, "ground_truth")) == ["auto_label"]
-    auto_label(suggested, "ground_truth", output_field="later", embeddings="vector", progress=False)
+    vectors = labelled_items.vectors
+    auto_label(suggested, "ground_truth", output_field="later", embeddings=vectors, progress=False)
     assert overview.finished(suggested, "ground_truth")["auto_label"].key == "evenset_auto_label_2"
 
     suggested.delete_sample_field("later")
@@ -91,8 +92,9 @@ def test_a_run_without_files_says_so_and_is_deleted(suggested, flagged, refused)
         assert not dataset.has_field(field) and not dataset.list_runs() and not dataset.list_saved_views()
 
 
-def test_a_stopped_run_without_files_is_not_resumed(clusters, refused):
-    dataset = clusters()
+def test_a_stopped_run_without_files_is_not_resumed(make_items, refused):
+    kind = make_items()
+    dataset = kind.dataset
 
     def stop(phase, done, total, note):
         key = dataset.list_runs()[-1]
@@ -100,7 +102,7 @@ def test_a_stopped_run_without_files_is_not_resumed(clusters, refused):
             stop_run(dataset, key)
 
     with pytest.raises(Exception, match="was stopped"):
-        auto_label(dataset, "ground_truth", embeddings="vector", progress=stop)
+        auto_label(dataset, "ground_truth", embeddings=kind.vectors, progress=stop)
     key = dataset.list_runs()[-1]
     shutil.rmtree(folders.run_folder(dataset, key))
     with refused(dataset, f"the files of {key} were deleted by hand: delete it"):
