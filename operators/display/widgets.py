@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import fiftyone.operators.types as types
 
+from ...models.images.image_size import upright_size
 from ...models.images.region import file_of, parse
 from ...workflows.ui import item_images
 from .wording import use_labels
@@ -74,11 +75,15 @@ def dropdown(page: types.Object, name: str, labels: dict[str, str], label: str, 
     page.enum(name, view.values(), label=label, view=view, on_change=on_change)
 
 
-def thumbnail(page: types.Object, name: str, path: str, width_px: int = 96) -> None:
+def thumbnail(page: types.Object, name: str, path: str, side_px: int = 96) -> None:
     """Adds a sample's image or a box's crop, read out as its file's name; another image needs another name."""
-    is_box, width = parse(path) is not None, f"{width_px}px"
-    url = item_images.crop_url(path, width_px) if is_box else media_url(path)
-    _picture(page, name, url, Path(file_of(path)).name, width=width, height="auto" if is_box else width)
+    alt = Path(file_of(path)).name
+    if parse(path):
+        _picture(page, name, item_images.crop_url(path, side_px), alt, width=f"{side_px}px", height="auto")
+        return
+    size = upright_size(path) or (1, 1)
+    width, height = (f"{side_px * side / max(size):.0f}px" for side in size)  # the App would stretch it
+    _picture(page, name, media_url(path), alt, width=width, height=height)
 
 
 def crop(page: types.Object, name: str, path: str, width_px: int, on_click: Any) -> None:

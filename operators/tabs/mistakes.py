@@ -173,7 +173,7 @@ class MistakesTab(DecisionTab):
 
     def write(self, ctx: foo.ExecutionContext, state: dict[str, Any], action: str, label: str | None) -> bool:
         row = state["rows"][0]
-        if label == row["given"]:
+        if label is not None and label == row["given"]:
             action, label = "reject", None
         done = mistake_queue.decide(sitting_on(ctx, state), action, [row], label=label)
         return done.changed > 0

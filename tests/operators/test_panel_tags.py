@@ -191,6 +191,16 @@ def test_a_flagged_tag_is_applied_dismissed_and_undone(dataset):
     assert changed(dataset, before) == {} and panel.state["mistakes"]["count"] == state["count"]
 
 
+@pytest.mark.parametrize("kind", ["missing tag", "extra tag"])
+def test_the_flag_that_is_shown_is_applied_whatever_its_kind(dataset, kind):
+    before, panel = tags(dataset), Panel(dataset).open("mistakes")
+    while (row := panel.state["mistakes"]["rows"][0])["kind"] != kind:
+        panel.send("on_mistakes_act", action="skip", turn=panel.state["mistakes"]["turn"])
+    panel.send("on_mistakes_act", action="accept", turn=panel.state["mistakes"]["turn"])
+    sample_id, name = tag_ids.tag_of(row["id"])
+    assert {i: set(own) for i, own in changed(dataset, before).items()} == {sample_id: {*before[sample_id]} ^ {name}}
+
+
 def test_all_flags_shown_are_applied_at_once_and_undone_by_the_run(dataset):
     before, panel = tags(dataset), Panel(dataset).open("mistakes")
     rows = panel.state["mistakes"]["rows"]

@@ -14,7 +14,6 @@ from ...models.images.region import Region, parse
 from ...models.settings import BoxSettings, ImageSettings
 from ..data import items
 from ..data.boxes import as_array
-from ..data.tags import NO_TAG
 
 SHARPNESS = 2  # pixels of a crop for each one of the screen
 QUALITY = 85  # of a JPEG
@@ -49,7 +48,7 @@ def describe(dataset: Any, label_field: str, ids: Sequence[str]) -> list[dict[st
         tags = items.leaf(dataset, f"{label_field}.label")
         read = dataset.select(list(ids), ordered=True).values(["id", "filepath", tags])
         return [
-            dict(id=i, path=path, label=", ".join(filter(None, own or ())) or NO_TAG)
+            dict(id=i, path=path, label=", ".join(filter(None, own or ())) or "no tag")
             for i, path, own in zip(*read, strict=True)
         ]
     paths = ["id", "filepath", f"{label_field}.label"]
