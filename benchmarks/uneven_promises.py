@@ -116,6 +116,7 @@ def _predict(views, vectors, labels, held_out, seed):
         members=dict(zip(members.names, members.log_probabilities, strict=True)),
         neighbour_agreement=neighbour_agreement(combined, views.neighbours()),
         out_of_fold=members.combined_out_of_fold(),
+        trained=members.labelled,
     )
     return Labels(ids, ids, labels, names, labels >= 0, np.full(count, ""), 0), predictions
 

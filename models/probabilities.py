@@ -19,6 +19,14 @@ def blocks(rows: int, width: int) -> Iterator[slice]:
     return (slice(first, first + step) for first in range(0, rows, step))
 
 
+def is_scored(scores: np.ndarray) -> np.ndarray:
+    """Whether each row of a table is without NaN [N]."""
+    scored = np.empty(len(scores), dtype=bool)
+    for rows in blocks(*scores.shape):
+        scored[rows] = ~np.isnan(scores[rows]).any(axis=1)
+    return scored
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities [N, K] of logits [N, K]."""
     from scipy.special import softmax as scipy_softmax

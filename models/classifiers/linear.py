@@ -11,6 +11,7 @@ import numpy as np
 from .. import splits
 from ..checkpoints import load_tensors, save_tensors
 from ..errors import InvalidInput
+from ..probabilities import blocks
 from . import tuned_regression
 
 FOLDS = 3
@@ -86,8 +87,11 @@ def _draw_folds(labels: np.ndarray, seed: int) -> np.ndarray:
         return np.zeros(len(labels), dtype=np.int64)
 
 
-def predict(model: Linear, vectors: np.ndarray) -> np.ndarray:
+def predict(model: Linear, vectors: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """Logits [N, K] of vectors [N, D].
+
+    Args:
+        out: array for them, in place of a new one
 
     Raises:
         ValueError: vectors of another length
@@ -96,7 +100,10 @@ def predict(model: Linear, vectors: np.ndarray) -> np.ndarray:
         raise InvalidInput(
             f"the vectors have {vectors.shape[1]} numbers, but the model was trained on {len(model.mean)}"
         )
-    return np.asarray((vectors - model.mean) / model.std @ model.weights.T + model.offsets)
+    logits = np.empty((len(vectors), len(model.offsets))) if out is None else out
+    for rows in blocks(len(vectors), sum(model.weights.shape)):
+        logits[rows] = (vectors[rows] - model.mean) / model.std @ model.weights.T + model.offsets
+    return logits
 
 
 def save(model: Linear, path: Path, notes: dict[str, Any]) -> None:

@@ -21,11 +21,16 @@ DESCENT = dict(maxiter=300, maxls=50, gtol=1e-3, ftol=64 * np.finfo(float).eps)
 
 
 class TunedRegression(NamedTuple):
-    """Predictions of a fitted regression."""
+    """A fitted regression."""
 
-    log_probabilities: np.ndarray  # of every row, by the regression on all labels, float32 [N, K]
-    out_of_fold: np.ndarray  # of each labelled row, by a regression without its fold [n, K]
+    weights: np.ndarray  # on all labels, of the classes that have some, the last row the offsets [d + 1, P]
+    present: np.ndarray  # these classes [P]
+    out_of_fold: np.ndarray  # log-probabilities of each labelled row, by a regression without its fold [n, K]
     strength: float  # C, the inverse regularisation
+
+    def predict(self, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Log-probabilities of rows, into `out` if given, float32 [N, K]."""
+        return _predict(self.weights, self.present, rows, self.out_of_fold.shape[1], out)
 
 
 def fit(
@@ -50,7 +55,7 @@ def fit(
         out_of_fold = _predict_folds(inputs, targets, classes, folds, np.array([strength]))[0]
         present, places = np.unique(targets, return_inverse=True)
         weights = descend(inputs, places, strength)
-    return TunedRegression(_predict(weights, present, rows @ basis, classes), out_of_fold, strength)
+    return TunedRegression(np.vstack([basis @ weights[:-1], weights[-1:]]), present, out_of_fold, strength)
 
 
 def span(inputs: np.ndarray) -> np.ndarray:
@@ -157,15 +162,18 @@ def _draw(targets: np.ndarray, count: int) -> np.ndarray:
     return np.union1d(firsts, others)
 
 
-def _predict(weights: np.ndarray, present: np.ndarray, rows: np.ndarray, classes: int) -> np.ndarray:
+def _predict(
+    weights: np.ndarray, present: np.ndarray, rows: np.ndarray, classes: int, out: np.ndarray | None = None
+) -> np.ndarray:
     """Log-probabilities of all classes [N, K].
 
     Args:
         weights: of the classes that are present [d + 1, P]
     """
     slopes, offsets = weights[:-1].astype(rows.dtype), weights[-1]
-    log_probabilities = np.full((len(rows), classes), LOG_UNSEEN, np.float32)
+    log_probabilities = np.empty((len(rows), classes), np.float32) if out is None else out
     for block in blocks(*log_probabilities.shape):
+        log_probabilities[block] = LOG_UNSEEN
         logits = rows[block] @ slopes + offsets
         logits -= logits.max(axis=1, keepdims=True)
         logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))

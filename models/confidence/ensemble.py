@@ -12,12 +12,13 @@ MIN_TUNING_LABELS = 30  # below, the initial weights stay
 MAX_TUNING_LABELS = 20_000  # of more, so many are drawn
 SHRINKAGE = 10.0  # towards the initial weights, as strong as this many labels
 ALPHA = 0.05  # of the sign test that lets the best member stand alone
+EPS = 1e-12
 FLOOR = float(np.log(1e-4))  # of log-probabilities, so that one member cannot veto a class
 
 Scores = np.ndarray | Sequence[np.ndarray]  # of each member [M, N, K], or a list of [N, K]
 
 
-def combine(log_probabilities: Scores, weights: np.ndarray | None = None) -> np.ndarray:
+def combine(log_probabilities: Scores, weights: np.ndarray | None = None, out: np.ndarray | None = None) -> np.ndarray:
     """The weighted mean of log-probabilities, normalised, in the precision of the first [N, K].
 
     NaN where every member abstains.
@@ -26,9 +27,10 @@ def combine(log_probabilities: Scores, weights: np.ndarray | None = None) -> np.
         log_probabilities: of each member [M, N, K]; a row of NaN where it abstains, and only the others count
         weights: of each member, not negative [M]; None: all equal. Where all but members of weight 0 abstain, these
             count.
+        out: array for the result, in place of a new one [N, K]
     """
     weights = np.ones(len(log_probabilities)) if weights is None else np.asarray(weights, np.float64)
-    combined = np.empty(log_probabilities[0].shape, log_probabilities[0].dtype)
+    combined = np.empty(log_probabilities[0].shape, log_probabilities[0].dtype) if out is None else out
     for rows in blocks(len(combined), len(log_probabilities) * combined.shape[1]):
         combined[rows] = _combine(np.stack([scores[rows] for scores in log_probabilities]), weights)
     return combined
@@ -91,17 +93,15 @@ def agreement(log_probabilities: Scores, class_ids: np.ndarray) -> np.ndarray:
     return np.where(count > 0, agreeing / np.maximum(count, 1), np.nan)
 
 
-def restore_prior(log_probabilities: np.ndarray, prior: np.ndarray) -> np.ndarray:
-    """Log-probabilities under a class prior, from those of equally frequent classes [N, K].
+def log_under_prior(probabilities: np.ndarray, prior: np.ndarray) -> None:
+    """Probabilities of equally frequent classes become log-probabilities under a class prior, in their place [N, K].
 
     Args:
-        log_probabilities: [N, K]
         prior: frequency of each class [K]
     """
-    restored, offsets = np.empty_like(log_probabilities), np.log(np.maximum(prior, 1e-12))
-    for rows in blocks(*restored.shape):
-        restored[rows] = normalise(log_probabilities[rows] + offsets)
-    return restored
+    offsets = np.log(np.maximum(prior, EPS))
+    for rows in blocks(*probabilities.shape):
+        probabilities[rows] = normalise(np.log(np.maximum(probabilities[rows], EPS)) + offsets)
 
 
 def normalise(scores: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from ..vectors import unit_rows
 
 
 def distances(embeddings: np.ndarray, reference: np.ndarray, batch: int = 4096) -> np.ndarray:
-    """Cosine distance of each embedding to its nearest reference [N], 0 same direction .. 2 opposite.
+    """Cosine distance of each embedding to its nearest reference [N], 0 same direction .. 2 opposite; NaN counts as 0.
 
     Args:
         embeddings: [N, D]
@@ -16,7 +16,7 @@ def distances(embeddings: np.ndarray, reference: np.ndarray, batch: int = 4096) 
     """
     directions = unit_rows(reference).T
     batches = (embeddings[first : first + batch] for first in range(0, len(embeddings), batch))
-    nearest = [1 - (unit_rows(rows) @ directions).max(1) for rows in batches]
+    nearest = [1 - (unit_rows(np.nan_to_num(rows)) @ directions).max(1) for rows in batches]
     return np.concatenate(nearest) if nearest else np.zeros(0)
 
 

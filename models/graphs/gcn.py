@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from ..devices import multiplies_bf16
 from ..losses import combined_loss, log_prior
+from ..probabilities import blocks
 from ..settings import GCNSettings
 from ..training_loops import TrainingReport
 from .nearest_neighbours import Graph
@@ -29,6 +30,7 @@ with warnings.catch_warnings():  # the import calls a deprecated function of tor
     from torch_geometric.nn import GCNConv
 
 PREDICT_BATCH = 50_000  # nodes
+PREDICT_NUMBERS = 50_000_000  # nodes times classes that are predicted at once
 MIN_BF16_FEATURES = 4_000_000  # numbers in a batch from which training uses bfloat16, where the processor supports it
 
 
@@ -122,13 +124,28 @@ def train(
 
 
 @torch.inference_mode()
-def predict(model: GCN, propagated: Tensor, adjacency: sp.csr_array) -> np.ndarray:
-    """Probability of each class for every node [N, K]."""
+def predict(
+    model: GCN, propagated: Tensor, adjacency: sp.csr_array, rows: Any = slice(None), out: np.ndarray | None = None
+) -> np.ndarray:
+    """Probability of each class for every node [N, K].
+
+    Args:
+        rows: nodes whose probabilities are wanted [n]
+        out: array for them, in place of a new one [n, K]
+    """
     model.eval()
-    parts = torch.split(propagated, PREDICT_BATCH)
-    outputs = np.concatenate([model.leave.lin(model.enter(part).relu()).numpy() for part in parts])
-    logits = adjacency @ outputs  # as model(propagated, adjacency), without [N, hidden] in memory
-    return np.asarray((torch.from_numpy(logits) + model.leave.bias).softmax(1).numpy())
+    classes, wanted = model.leave.out_channels, adjacency[rows]
+    probabilities = np.empty((wanted.shape[0], classes), np.float32) if out is None else out
+    step = max(1, PREDICT_NUMBERS // len(propagated))
+    for first in range(0, classes, step):  # as model(propagated, adjacency), without [N, hidden] in memory
+        columns = slice(first, first + step)
+        weights, bias = model.leave.lin.weight[columns], model.leave.bias[columns].numpy()
+        parts = torch.split(propagated, PREDICT_BATCH)
+        outputs = np.concatenate([F.linear(model.enter(part).relu(), weights).numpy() for part in parts])
+        probabilities[:, columns] = wanted @ outputs + bias
+    for block in blocks(*probabilities.shape):
+        probabilities[block] = torch.from_numpy(np.asarray(probabilities[block])).softmax(1).numpy()
+    return probabilities
 
 
 def _dropout(values: Tensor, probability: float) -> Tensor:

@@ -3,18 +3,22 @@ local and global consistency (Zhou et al., 2004), by conjugate gradients."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components, laplacian
 from scipy.sparse.linalg import LinearOperator, cg
 
 from ..errors import InvalidInput
+from ..probabilities import blocks
 from .nearest_neighbours import Graph
 
 TOLERANCE = 1e-6  # of the residual, relative
 MAX_ITERATIONS = 2000  # of conjugate gradients
 EPS = 1e-300
 BLOCK_COLUMNS = 50  # classes that are solved for at once: more are no quicker, and take their memory
+BLOCK_NUMBERS = 5_000_000  # nodes times classes that are solved for at once
 
 
 def reached(graph: Graph, labels: np.ndarray) -> np.ndarray:
@@ -77,7 +81,14 @@ def poisson(graph: Graph, labels: np.ndarray, classes: int) -> np.ndarray:
     return np.asarray(scores / np.where(prior > 0, prior, 1))
 
 
-def local_global_consistency(graph: Graph, labels: np.ndarray, classes: int, alpha: float = 0.99) -> np.ndarray:
+def local_global_consistency(
+    graph: Graph,
+    labels: np.ndarray,
+    classes: int,
+    alpha: float = 0.99,
+    rows: Any = slice(None),
+    out: np.ndarray | None = None,
+) -> np.ndarray:
     """Local and global consistency (Zhou et al., 2004): F = (I - alpha S)^-1 Y, S the normalised weights.
 
     Unlike the harmonic function, it works with one label in a thousand samples. Each column of Y has sum 1, so that
@@ -86,21 +97,39 @@ def local_global_consistency(graph: Graph, labels: np.ndarray, classes: int, alp
     Args:
         labels: class of each node, -1 where unknown [N]
         alpha: 0..1; near 1, labels reach far
+        rows: nodes whose probabilities are wanted [n]
+        out: array for them, in place of a new one [n, K]
 
     Returns:
-        probabilities [N, K]; NaN on nodes without a label in their connected component
+        probabilities [n, K]; NaN on nodes without a label in their connected component
     """
-    labelled = labels >= 0
-    source = np.zeros((len(labels), classes))
-    source[labelled] = np.eye(classes)[labels[labelled]]
-    source /= np.maximum(source.sum(axis=0), 1)
-    scale = sp.diags_array(1 / np.sqrt(np.maximum(graph.weights.sum(axis=1), EPS)))
-    normalised = scale @ graph.weights.astype(np.float64) @ scale
-    scores = _solve(sp.csr_array(sp.eye_array(len(labels)) - alpha * normalised), source)
-    np.maximum(scores, 0, out=scores)
-    scores /= np.maximum(scores.sum(axis=1, keepdims=True), EPS)
-    scores[~reached(graph, labels)] = np.nan
+    is_reached = reached(graph, labels)[rows]
+    scores, totals = np.empty((len(is_reached), classes)) if out is None else out, np.zeros(len(is_reached))
+    matrix = _resolvent(graph, alpha)
+    counts = np.bincount(labels[labels >= 0], minlength=classes)
+    step = max(1, min(BLOCK_COLUMNS, BLOCK_NUMBERS // len(labels)))
+    for first in range(0, classes, step):
+        nodes = np.flatnonzero((labels >= first) & (labels < first + step))
+        source = np.zeros((len(labels), min(step, classes - first)))
+        source[nodes, labels[nodes] - first] = 1 / counts[labels[nodes]]
+        solution = np.maximum(_solve_block(matrix, source)[rows], 0)
+        totals += solution.sum(axis=1)
+        scores[:, first : first + step] = solution
+    for block in blocks(*scores.shape):
+        scores[block] /= np.maximum(totals[block], EPS)[:, None]
+    scores[~is_reached] = np.nan
     return scores
+
+
+def _resolvent(graph: Graph, alpha: float) -> sp.csr_array:
+    """I - alpha S, without copies of S."""
+    weights = graph.weights
+    scale = 1 / np.sqrt(np.maximum(weights.sum(axis=1), EPS))
+    data = np.multiply(weights.data, -alpha, dtype=np.float64)
+    data *= scale[weights.indices]
+    data *= np.repeat(scale, np.diff(weights.indptr))
+    scaled = sp.csr_array((data, weights.indices, weights.indptr), shape=weights.shape)
+    return sp.csr_array(sp.eye_array(len(scale), format="csr") + scaled)
 
 
 def _laplacian(graph: Graph) -> sp.csr_array:

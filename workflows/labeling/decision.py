@@ -9,7 +9,7 @@ import numpy as np
 
 from ...models.confidence import calibration, novelty, threshold
 from ...models.confidence.calibration import Calibrator, log_odds
-from ...models.probabilities import blocks, softmax, top_two
+from ...models.probabilities import blocks, is_scored, softmax, top_two
 from ...models.settings import AutoLabelSettings
 from ..data.labels import Labels
 from ..training.partition import Split
@@ -66,7 +66,7 @@ def decide(labels: Labels, predictions: Predictions, settings: AutoLabelSettings
     The scores are fitted on the validation split; only calibration, acceptance and what is for review see held-out
     labels.
     """
-    usable = ~np.isnan(predictions.logits).any(1)
+    usable = is_scored(predictions.logits)
     class_ids, probability, margin = predict(labels, predictions, usable, settings)
     held_out = np.flatnonzero((predictions.split_ids == Split.HELD_OUT) & usable)
     unlabelled = np.flatnonzero((labels.class_ids < 0) & usable)
@@ -171,10 +171,10 @@ def expected_precision(
     rows = predictions.split_ids == Split.VALIDATION
     if rows.sum() >= MIN_EXPECTED:
         return calibration.fit(scores[rows], class_ids[rows] == labels.class_ids[rows])(scores)
-    if predictions.out_of_fold is None or (~np.isnan(predictions.out_of_fold).any(axis=1)).sum() < MIN_EXPECTED:
+    rows, out_of_fold = predictions.trained, predictions.out_of_fold
+    if rows is None or out_of_fold is None or len(rows) < MIN_EXPECTED:
         return predictions.earlier_calibrator(scores)
-    rows = np.flatnonzero(~np.isnan(predictions.out_of_fold).any(axis=1))
-    predicted, probability, _ = top_two(np.exp(predictions.out_of_fold[rows]))
+    predicted, probability, _ = top_two(np.exp(out_of_fold))
     columns, weights = _evidence(probability, _agreement_on(predictions, rows, predicted, class_ids))
     return calibration.fit(columns @ weights, predicted == labels.class_ids[rows])(scores)
 
@@ -198,7 +198,7 @@ def _refitted(
     if predictions.refitted is None:
         return bounded
     predictions = replace(predictions, logits=predictions.refitted, log_prior=np.zeros_like(predictions.log_prior))
-    usable = ~np.isnan(predictions.logits).any(1)
+    usable = is_scored(predictions.logits)
     class_ids, probability, margin = predict(labels, predictions, usable, settings)
     rows = np.arange(len(class_ids))
     predictions.neighbour_agreement = _agreement_on(predictions, rows, class_ids, bounded.class_ids)
@@ -212,7 +212,7 @@ def find_outliers(
     """Samples far from every training embedding [N], and the distance beyond which they are."""
     if not settings.review_out_of_distribution or not len(predictions.reference):
         return np.zeros(len(usable), dtype=bool), np.inf
-    distance = novelty.distances(np.nan_to_num(predictions.embeddings), predictions.reference)
+    distance = novelty.distances(predictions.embeddings, predictions.reference)
     unseen = np.flatnonzero(np.isin(predictions.split_ids, (Split.VALIDATION, Split.HELD_OUT)) & usable)
     limit = novelty.tukey_fence(distance[unseen]) if len(unseen) else predictions.earlier_max_distance
     return (distance > limit) & usable, limit
@@ -223,5 +223,5 @@ def decide_by_checkpoint(labels: Labels, predictions: Predictions, settings: Aut
     logits = predictions.logits if predictions.checkpoint_logits is None else predictions.checkpoint_logits
     uniform = np.zeros_like(predictions.log_prior)
     single = replace(predictions, logits=logits, log_prior=uniform, members={}, neighbour_agreement=None)
-    single = replace(single, out_of_fold=None, refitted=None)
+    single = replace(single, out_of_fold=None, trained=None, refitted=None)
     return decide(labels, single, settings)

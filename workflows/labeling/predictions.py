@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models import mapped
 from ...models.classifiers import linear
 from ...models.confidence.calibration import Calibrator
 from ...models.confidence.threshold import labels_to_hold_out
@@ -50,7 +51,8 @@ class Predictions:
     weights: dict[str, float] = field(default_factory=dict)  # of each member
     accuracies: dict[str, float] = field(default_factory=dict)  # out-of-fold accuracy of each member
     neighbour_agreement: np.ndarray | None = None  # mean probability of the class among neighbours [N]
-    out_of_fold: np.ndarray | None = None  # log-probabilities of training samples without their label [N, K]
+    out_of_fold: np.ndarray | None = None  # log-probabilities of training samples without their label [m, K]
+    trained: np.ndarray | None = None  # indices of these samples [m]
     refitted: np.ndarray | None = None  # log-probabilities by members that learned from held-out labels too [N, K]
     checkpoint_logits: np.ndarray | None = None  # of the checkpoint without the other members [N, K]
     review_ranks: np.ndarray | None = None  # order of a review before there is any label: see first_ranks [N]
@@ -194,7 +196,9 @@ def from_vectors(
     features, scores = Features(vectors, None, errors), zero_shot.scores if zero_shot else None
     graph = spread_on_graph(run, labels, split_ids, features, config.graph, seed, groups, scores)
     predictions = _of_ensemble(graph, labels, vectors, split_ids, errors)
-    return replace(predictions, checkpoint_logits=linear.predict(model, vectors))
+    shape = len(vectors), len(labels.names)
+    out = mapped.empty(shape, run.folder / "checkpoint.npy") if mapped.is_large(*shape) else None
+    return replace(predictions, checkpoint_logits=linear.predict(model, vectors, out))
 
 
 def _split_vectors(
@@ -243,6 +247,7 @@ def _of_ensemble(
         accuracies=members.accuracies,
         neighbour_agreement=members.neighbour_agreement,
         out_of_fold=members.out_of_fold,
+        trained=members.trained,
         refitted=members.refitted,
     )
 

@@ -20,7 +20,10 @@ NOT_ROWS = {"names", "notes", "synthetic"}  # arrays of the file without a row a
 def freeze(run: Run, labels: Labels) -> Labels:
     """The labels as the run first read them, without items that were deleted since: a resumed run trains on these."""
     arrays = {STORED.get(name, name): np.asarray(value) for name, value in vars(labels).items()}
+    is_new = not (run.folder / FILE).exists()
     stored = run.cached_arrays("labels", lambda: arrays)
+    if is_new:
+        return labels
     ids, is_box = stored["ids"], stored.get("sample_ids", stored["ids"]) != stored["ids"]
     is_gone = np.isin(ids, list(run.gone)) | (is_box & ~np.isin(ids, labels.ids))
     rows = tuple(stored.keys() - NOT_ROWS)

@@ -87,7 +87,10 @@ def _combine(
     learnable = tuned_regression.is_learnable(targets, folds)
     weights = ensemble.weigh(out_of_fold[:, learnable], targets[learnable], default_weights(names, labels))
     result = np.full(len(labels), np.nan)
-    result[views.usable] = np.exp(ensemble.combine(np.stack([fit.scores for fit in fits]), weights))[:, 1]
+    scores = np.empty((len(fits), len(views.usable), 2))
+    for fit, own in zip(fits, scores, strict=True):
+        fit.predict(own)
+    result[views.usable] = np.exp(ensemble.combine(scores, weights))[:, 1]
     result[train] = np.exp(ensemble.combine(out_of_fold, weights))[:, 1]
     return result
 

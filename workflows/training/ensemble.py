@@ -6,17 +6,22 @@ Held-out labels count as unlabelled for every member, weight and round.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from ...models import mapped
 from ...models.confidence import ensemble
-from ...models.files import aside, clear
+from ...models.files import PART, aside, clear
+from ...models.probabilities import blocks
 from ...models.regular_files import regular
 from ...models.settings import GCNSettings, GraphSettings, LabelSpreadingSettings, ResNetSettings
 from ..data.labels import Labels
 from ..runs.run import Run
+from .graph_views import GraphViews, build_views
 from .image_features import Features
 from .partition import Split
 from .resnet import Fitted, fit
@@ -25,7 +30,8 @@ from .training_set import TrainingSet
 # labels a class at which a ResNet weighs half as much as the members on the graph
 HALF_WEIGHT_LABELS, HALF_WEIGHT_LABELS_PRETRAINED = 100, 20
 HIDDEN_CHANNELS = 128  # of the GCN: twice as many take 1.6 times as long, and predict no better (three data sets)
-SCORES = "members.npy"  # file of the members' scores, which is read as far as it is needed
+# files that are read as far as they are needed: scores of the members, of all combined, and of all after the refit
+SCORES, COMBINED, REFITTED = "members.npy", "combined.npy", "refitted.npy"
 MIN_CERTAINTY = 0.8  # 1 minus the normalised entropy; less certain pseudo-labels do not train
 
 
@@ -37,7 +43,8 @@ class Ensemble:
     weights: dict[str, float]  # of sum 1
     combined: np.ndarray  # log-probabilities, NaN where all abstain [N, K]
     neighbour_agreement: np.ndarray | None = None  # see neighbour_agreement() [N]
-    out_of_fold: np.ndarray | None = None  # combined, of training samples by members without their label [N, K]
+    out_of_fold: np.ndarray | None = None  # combined, of training samples by members without their label [m, K]
+    trained: np.ndarray | None = None  # indices of these samples [m]
     accuracies: dict[str, float] = field(default_factory=dict)  # out-of-fold accuracy of each member
     refitted: np.ndarray | None = None  # combined, by members that learned from held-out labels too [N, K]
 
@@ -58,55 +65,69 @@ def spread_on_graph(
         groups: samples of one group are in one fold of the cross-fitting [N]; None: each is its own
         zero_shot: log-probabilities by the names of the classes, for a member [N, K]
     """
-
-    file = run.folder / SCORES
+    shape = len(labels.ids), len(labels.names)
+    training_labels = np.where(split_ids == Split.TRAIN, labels.class_ids, -1)
+    refits = bool((training_labels < labels.class_ids).any())
+    files = [run.folder / SCORES, *([run.folder / REFITTED] if refits else [])]
 
     def compute() -> dict[str, np.ndarray]:
-        from .graph_views import build_views
         from .label_spreading import refit, spread_labels
 
-        spreading = LabelSpreadingSettings(seed=seed)
-        gcn_settings = GCNSettings(seed=seed, hidden_channels=HIDDEN_CHANNELS)
-        run.report("building the neighbour graph", 0, 1)
-        views = build_views(features.vectors, spreading, settings, features.details)
-        if zero_shot is not None:
-            views = replace(views, zero_shot=zero_shot[views.usable])
-        run.report("spreading labels", 0, 1)
-        training_labels, classes = np.where(split_ids == Split.TRAIN, labels.class_ids, -1), len(labels.names)
-        with aside(file) as part:
-            members = spread_labels(views, training_labels, classes, spreading, gcn_settings, groups, part)
-        run.report("spreading all labels", 0, 1)
-        arrays = dict(
-            weights=members.weights,
-            names=np.array(members.names),
-            neighbours=views.neighbours(),
-            out_of_fold=members.combined_out_of_fold(),
-            accuracies=members.accuracies(labels.class_ids),
-        )
-        if (training_labels < labels.class_ids).any():
-            scratch = run.folder / "refitted.npy.part"
-            arrays["refitted"] = refit(views, labels.class_ids, members, scratch)
-            clear(scratch)
-        run.report("spreading all labels", 1, 1)
-        return arrays
+        with _views(run, features, settings, seed, zero_shot) as views:
+            run.report("spreading labels", 0, 1)
+            options = LabelSpreadingSettings(seed=seed), GCNSettings(seed=seed, hidden_channels=HIDDEN_CHANNELS)
+            with aside(files[0]) as part:
+                members = spread_labels(views, training_labels, shape[1], *options, groups, part)
+            run.report("spreading all labels", 0, 1)
+            if refits:
+                with aside(files[1]) as part, aside(run.folder / "scratch.npy", flush=False) as scratch:
+                    refit(views, labels.class_ids, members, scratch, mapped.empty(shape, part))
+            run.report("spreading all labels", 1, 1)
+            return dict(
+                weights=members.weights,
+                names=np.array(members.names),
+                neighbours=views.neighbours(),
+                trained=members.labelled,
+                out_of_fold=members.combined_out_of_fold(),
+                accuracies=members.accuracies(labels.class_ids),
+            )
 
-    if not file.exists():  # somebody removed it
-        clear(run.folder / "members.npz")
-    kept = run.cached_arrays("members", compute, labels.ids)
-    names = kept["names"].tolist()
-    scores = dict(zip(names, np.load(regular(file), mmap_mode="r", allow_pickle=False), strict=True))
-    members = _combine(scores, dict(zip(names, kept["weights"].tolist(), strict=True)))
+    if not all(file.exists() for file in files):  # somebody removed one
+        clear(run.folder / "spread.npz")
+    kept = run.cached_arrays("spread", compute, labels.ids)
+    names, (scores, *refitted) = kept["names"].tolist(), [np.load(regular(file), mmap_mode="r") for file in files]
+    combined = mapped.empty(shape, run.folder / COMBINED) if mapped.is_large(*shape) else None
+    by_name = dict(zip(names, scores, strict=True))
+    members = _combine(by_name, dict(zip(names, kept["weights"].tolist(), strict=True)), combined)
     return replace(
         members,
         neighbour_agreement=neighbour_agreement(members.combined, kept["neighbours"]),
+        trained=kept["trained"],
         out_of_fold=kept["out_of_fold"],
         accuracies=dict(zip(names, kept["accuracies"].tolist(), strict=True)),
-        refitted=kept.get("refitted"),
+        refitted=refitted[0] if refitted else None,
     )
 
 
-def _combine(scores: dict[str, np.ndarray], weights: dict[str, float]) -> Ensemble:
-    combined = ensemble.combine(list(scores.values()), np.array(list(weights.values())))
+@contextmanager
+def _views(
+    run: Run, features: Features, settings: GraphSettings, seed: int, zero_shot: np.ndarray | None
+) -> Iterator[GraphViews]:
+    """The graph and the features on it; many of them lie in files meanwhile."""
+    run.report("building the neighbour graph", 0, 1)
+    folder = run.folder / f"views{PART}"
+    clear(folder)
+    folder.mkdir()
+    try:
+        place = folder if mapped.is_large(*features.vectors.shape) else None
+        views = build_views(features.vectors, LabelSpreadingSettings(seed=seed), settings, features.details, place)
+        yield views if zero_shot is None else replace(views, zero_shot=zero_shot[views.usable])
+    finally:
+        clear(folder)
+
+
+def _combine(scores: dict[str, np.ndarray], weights: dict[str, float], out: np.ndarray | None = None) -> Ensemble:
+    combined = ensemble.combine(list(scores.values()), np.array(list(weights.values())), out)
     return Ensemble(scores, weights, combined)
 
 
@@ -117,11 +138,14 @@ def neighbour_agreement(scores: np.ndarray, neighbours: np.ndarray) -> np.ndarra
         scores: log-probabilities, NaN where all members abstain [N, K]
         neighbours: -1 where a sample has none [N, k]
     """
-    classes = np.nan_to_num(scores, nan=-np.inf).argmax(axis=1)
-    probabilities = np.where(neighbours >= 0, np.exp(scores[neighbours, classes[:, None]]), np.nan)
-    count = (~np.isnan(probabilities)).sum(axis=1)
-    is_scored = (count > 0) & ~np.isnan(scores).any(axis=1)
-    return np.where(is_scored, np.nansum(probabilities, axis=1) / np.maximum(count, 1), np.nan)
+    agreement = np.full(len(scores), np.nan)
+    for rows in blocks(len(scores), scores.shape[1] + neighbours.shape[1]):
+        classes, near = np.nan_to_num(scores[rows], nan=-np.inf).argmax(axis=1), neighbours[rows]
+        probabilities = np.where(near >= 0, np.exp(scores[near, classes[:, None]]), np.nan)
+        count = (~np.isnan(probabilities)).sum(axis=1)
+        is_scored = (count > 0) & ~np.isnan(scores[rows]).any(axis=1)
+        agreement[rows] = np.where(is_scored, np.nansum(probabilities, axis=1) / np.maximum(count, 1), np.nan)
+    return agreement
 
 
 def add_resnet(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,12 +32,13 @@ MEMBERS = {  # what each is
 class MemberFit(NamedTuple):
     """Log-probabilities by one member."""
 
-    scores: np.ndarray  # of every sample [n, K]
     out_of_fold: np.ndarray  # of each labelled sample, by fits without its fold [m, K]
+    predict: Callable[[np.ndarray], Any]  # writes those of every sample into an array [n, K]
 
 
 Member = Callable[[np.ndarray, np.ndarray], MemberFit]  # labels, -1 where unknown [n]; folds of the labelled [m]
-Spread = Callable[[np.ndarray], np.ndarray]  # labels, -1 where unknown [n] -> log-probabilities [n, K]
+# labels, -1 where unknown [n]; the samples wanted; an array for their log-probabilities [r, K]
+Spread = Callable[[np.ndarray, Any, np.ndarray], None]
 
 
 def build_members(
@@ -57,21 +58,23 @@ def build_members(
 
         def fit(labels: np.ndarray, folds: np.ndarray) -> MemberFit:
             nonlocal strength  # the first fit chooses it for those that follow
-            scores, out_of_fold, strength = tuned_regression.fit(view, labels, classes, folds, strength)
-            return MemberFit(scores, out_of_fold)
+            fitted = tuned_regression.fit(view, labels, classes, folds, strength)
+            strength = fitted.strength
+            return MemberFit(fitted.out_of_fold, lambda out: fitted.predict(view, out))
 
         return fit
 
     def propagation(reach: float) -> Spread:
-        def propagate(labels: np.ndarray) -> np.ndarray:
-            scores = label_propagation.local_global_consistency(graph, labels, classes, reach)
-            return ensemble.restore_prior(_log(scores), _prior(labels, classes))
+        def propagate(labels: np.ndarray, rows: Any, out: np.ndarray) -> None:
+            label_propagation.local_global_consistency(graph, labels, classes, reach, rows, out)
+            ensemble.log_under_prior(out, _prior(labels, classes))
 
         return propagate
 
     def by_names(labels: np.ndarray, folds: np.ndarray) -> MemberFit:  # what it says of a label is out of fold as it is
-        assert graph_views.zero_shot is not None
-        return MemberFit(graph_views.zero_shot, graph_views.zero_shot[labels >= 0])
+        scores = graph_views.zero_shot
+        assert scores is not None
+        return MemberFit(scores[labels >= 0], lambda out: np.copyto(out, scores))
 
     members = {name: regression(view) for name, view in graph_views.views.items()}
     if graph_views.zero_shot is not None:
@@ -88,20 +91,14 @@ def _network(graph_views: GraphViews, classes: int, settings: GCNSettings) -> Sp
 
     inputs = gcn.prepare(graph_views.graph, graph_views.views["shared far"], settings)
 
-    def network(labels: np.ndarray) -> np.ndarray:
+    def network(labels: np.ndarray, rows: Any, out: np.ndarray) -> None:
         model = gcn.build(inputs[0].shape[1], classes, settings)
         for _ in gcn.train(model, *inputs, labels, settings):
             pass
-        scores = _log(gcn.predict(model, *inputs))
-        return ensemble.restore_prior(scores, _prior(labels, classes) ** settings.logit_adjustment)
+        gcn.predict(model, *inputs, rows, out)
+        ensemble.log_under_prior(out, _prior(labels, classes) ** settings.logit_adjustment)
 
     return network
-
-
-def _log(probabilities: np.ndarray) -> np.ndarray:
-    """Logarithms of probabilities, in their place."""
-    np.maximum(probabilities, 1e-12, out=probabilities)
-    return np.log(probabilities, out=probabilities)  # type: ignore[no-any-return]
 
 
 def _prior(labels: np.ndarray, classes: int) -> np.ndarray:
@@ -120,8 +117,10 @@ def _cross_fitted(spread: Spread, classes: int, max_folds: int | None = None) ->
             others, rows = labels.copy(), labelled[folds == fold]
             others[rows] = -1
             if (others >= 0).any():
-                out_of_fold[folds == fold] = spread(others)[rows]
-        return MemberFit(spread(labels), out_of_fold)
+                scores = np.empty((len(rows), classes))
+                spread(others, rows, scores)
+                out_of_fold[folds == fold] = scores
+        return MemberFit(out_of_fold, lambda out: spread(labels, slice(None), out))
 
     return fit
 

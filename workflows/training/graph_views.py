@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from ...models import mapped
 from ...models.graphs.nearest_neighbours import Graph
+from ...models.probabilities import blocks
 from ...models.settings import GraphSettings, LabelSpreadingSettings
 from ...models.vectors import unit_rows
 
@@ -36,27 +39,45 @@ def build_views(
     settings: LabelSpreadingSettings,
     graph_settings: GraphSettings,
     details: np.ndarray | None = None,
+    folder: Path | None = None,
 ) -> GraphViews:
     """Builds the graph of nearest samples, and the features that the members learn from.
 
     Args:
         vectors: [N, D]; rows that are not finite, or all zero, are left out
         details: a further view, which has no part in the graph [N, p]
+        folder: whose files hold the features in place of memory
     """
     from ...models.graphs import nearest_neighbours, neighbourhood_features
 
-    usable = np.flatnonzero(np.isfinite(vectors).all(axis=1) & (np.abs(vectors).max(axis=1) > 0))
-    own = neighbourhood_features.power_normalise(vectors[usable], settings.feature_dim, settings.seed)
+    def put(rows: np.ndarray, name: str) -> np.ndarray:
+        if folder is None:
+            return rows
+        out = mapped.empty(rows.shape, folder / f"{name}.npy", rows.dtype)
+        out[:] = rows
+        return out
+
+    samples, usable = len(vectors), _usable(vectors)
+    vectors = vectors if len(usable) == len(vectors) else vectors[usable]
+    own = put(neighbourhood_features.power_normalise(vectors, settings.feature_dim, settings.seed), "own")
     graph = nearest_neighbours.build(own, graph_settings)
     adjacency = graph.normalised()
-    shared = neighbourhood_features.preserve_locality(own, adjacency)
+    shared = put(neighbourhood_features.preserve_locality(own, adjacency), "shared")
     views = {
-        "regression": unit_rows(vectors[usable]),
+        "regression": put(unit_rows(vectors), "regression"),
         "own": own,
-        "far": neighbourhood_features.propagate(own, adjacency, 20, teleport=0.15),
-        "shared near": neighbourhood_features.propagate(shared, adjacency, 2),
-        "shared far": neighbourhood_features.propagate(shared, adjacency, 20, teleport=0.1),
+        "far": put(neighbourhood_features.propagate(own, adjacency, 20, teleport=0.15), "far"),
+        "shared near": put(neighbourhood_features.propagate(shared, adjacency, 2), "shared near"),
+        "shared far": put(neighbourhood_features.propagate(shared, adjacency, 20, teleport=0.1), "shared far"),
     }
     if details is not None:
-        views["details"] = DETAILS_NORM * neighbourhood_features.to_unit_rms(details[usable])
-    return GraphViews(usable, len(vectors), graph, views)
+        views["details"] = put(DETAILS_NORM * neighbourhood_features.to_unit_rms(details[usable]), "details")
+    return GraphViews(usable, samples, graph, views)
+
+
+def _usable(vectors: np.ndarray) -> np.ndarray:
+    """Indices of rows that are finite, and not all zero."""
+    is_usable = np.empty(len(vectors), dtype=bool)
+    for rows in blocks(*vectors.shape):
+        is_usable[rows] = np.isfinite(vectors[rows]).all(axis=1) & (np.abs(vectors[rows]).max(axis=1) > 0)
+    return np.flatnonzero(is_usable)

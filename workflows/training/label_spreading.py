@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ...models import splits
+from ...models import mapped, splits
 from ...models.classifiers import tuned_regression
 from ...models.confidence import ensemble
 from ...models.errors import InvalidInput
+from ...models.probabilities import blocks
 from ...models.settings import GCNSettings, LabelSpreadingSettings
-from .graph_members import Member, build_members, default_weights
+from .graph_members import Member, MemberFit, build_members, default_weights
 from .graph_views import GraphViews
 
 GCN_FOLDS = 3
@@ -23,7 +24,7 @@ class MemberScores:
     """Scores and weight of each member."""
 
     members: dict[str, Member]  # fitted; by name
-    log_probabilities: np.ndarray  # NaN where a sample has no vector, float32 [M, N, K]
+    log_probabilities: np.ndarray  # NaN where a sample has no vector, float32, in a file where many [M, N, K]
     weights: np.ndarray  # [M]
     labelled: np.ndarray  # indices of the training samples in the graph [m]
     out_of_fold: np.ndarray  # of each of them, by members without its label [M, m, K]
@@ -37,10 +38,8 @@ class MemberScores:
         return ensemble.combine(self.log_probabilities, self.weights)
 
     def combined_out_of_fold(self) -> np.ndarray:
-        """Log-probabilities of the training samples, NaN for the others, float32 [N, K]."""
-        of_all = np.full(self.log_probabilities.shape[1:], np.nan, np.float32)
-        of_all[self.labelled] = ensemble.combine(self.out_of_fold, self.weights)
-        return of_all
+        """Log-probabilities of the training samples by the ensemble [m, K]."""
+        return ensemble.combine(self.out_of_fold, self.weights)
 
     def accuracies(self, labels: np.ndarray) -> np.ndarray:
         """Out-of-fold accuracy of each member on the training samples [M].
@@ -74,38 +73,54 @@ def spread_labels(
     members = build_members(graph_views, classes, gcn_settings, GCN_FOLDS)
     folds = _draw_folds(training_labels, None if groups is None else groups[usable], settings)
     labelled = usable[training_labels >= 0]
-    scores = _empty_scores((len(members), graph_views.samples, classes), file)
+    scores = mapped.empty((len(members), graph_views.samples, classes), file)
     out_of_fold = np.empty((len(members), len(labelled), classes), np.float32)
     for place, member in enumerate(members.values()):
-        scores[place] = np.nan
-        scores[place, usable], out_of_fold[place] = member(training_labels, folds)
+        fit = member(training_labels, folds)
+        out_of_fold[place] = fit.out_of_fold
+        _write(fit, scores[place], usable)
     learnable = tuned_regression.is_learnable(labels[labelled], folds)
     defaults = default_weights(list(members), training_labels)
     weights = ensemble.weigh(out_of_fold[:, learnable], labels[labelled[learnable]], defaults)
     return MemberScores(members, scores, weights, labelled, out_of_fold)
 
 
-def _empty_scores(shape: tuple[int, int, int], file: Path | None) -> np.ndarray:
-    if file is None:
-        return np.empty(shape, np.float32)
-    return np.lib.format.open_memmap(file, "w+", np.float32, shape)
+def _write(fit: MemberFit, scores: np.ndarray, usable: np.ndarray) -> None:
+    """Writes a member's scores, NaN for samples without a vector.
+
+    Args:
+        scores: of every sample [N, K]
+        usable: indices of those with a vector, in order [n]
+    """
+    own = scores[: len(usable)]
+    fit.predict(own)
+    if len(usable) == len(scores):
+        return
+    for block in reversed([*blocks(len(usable), scores.shape[1])]):  # each row moves to its place, the last ones first
+        scores[usable[block]] = own[block].copy()
+    scores[np.setdiff1d(np.arange(len(scores)), usable)] = np.nan
 
 
-def refit(graph_views: GraphViews, labels: np.ndarray, found: MemberScores, file: Path | None = None) -> np.ndarray:
+def refit(
+    graph_views: GraphViews,
+    labels: np.ndarray,
+    found: MemberScores,
+    file: Path | None = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
     """Log-probabilities of the ensemble on further labels; weights and strengths of regularisation stay [N, K].
 
     Args:
         labels: class of each sample, -1 where unknown [N]
         file: that holds the members' scores in place of memory, .npy
+        out: array for the result, in place of a new one [N, K]
     """
     known = labels[graph_views.usable]
     one_fold = np.zeros((known >= 0).sum(), dtype=np.int64)  # nothing is out of fold
-    scores = _empty_scores((len(found.members), len(known), found.log_probabilities.shape[2]), file)
+    scores = mapped.empty(found.log_probabilities.shape, file)
     for place, member in enumerate(found.members.values()):
-        scores[place] = member(known, one_fold).scores
-    of_all = np.full(found.log_probabilities.shape[1:], np.nan, np.float32)
-    of_all[graph_views.usable] = ensemble.combine(scores, found.weights)
-    return of_all
+        _write(member(known, one_fold), scores[place], graph_views.usable)
+    return ensemble.combine(scores, found.weights, out)
 
 
 def _draw_folds(labels: np.ndarray, groups: np.ndarray | None, settings: LabelSpreadingSettings) -> np.ndarray:

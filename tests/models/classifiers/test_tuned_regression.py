@@ -22,8 +22,8 @@ def test_predictions_are_those_of_scikit_learn_and_a_class_without_a_label_is_un
     fitted = tuned_regression.fit(rows, labels, 4, folds)
 
     oracle = LogisticRegression(C=fitted.strength, tol=1e-6, max_iter=1000).fit(rows[:40], truth[:40])
-    np.testing.assert_allclose(np.exp(fitted.log_probabilities[:, [0, 2, 3]]), oracle.predict_proba(rows), atol=0.06)
-    assert (fitted.log_probabilities[:, 1] == tuned_regression.LOG_UNSEEN).all()
+    np.testing.assert_allclose(np.exp(fitted.predict(rows)[:, [0, 2, 3]]), oracle.predict_proba(rows), atol=0.06)
+    assert (fitted.predict(rows)[:, 1] == tuned_regression.LOG_UNSEEN).all()
     others = LogisticRegression(C=fitted.strength, tol=1e-6, max_iter=1000).fit(
         rows[:40][folds != 2], truth[:40][folds != 2]
     )
@@ -48,7 +48,7 @@ def test_one_label_a_class_leaves_the_default_strength():
     fitted = tuned_regression.fit(np.eye(3), np.arange(3), 3, np.zeros(3, dtype=int))
     assert fitted.strength == tuned_regression.DEFAULT_STRENGTH
     assert (fitted.out_of_fold == tuned_regression.LOG_UNSEEN).all()
-    assert (fitted.log_probabilities.argmax(axis=1) == np.arange(3)).all()
+    assert (fitted.predict(np.eye(3)).argmax(axis=1) == np.arange(3)).all()
 
 
 def test_many_classes_of_few_labels_are_no_reason_to_warn(recwarn):

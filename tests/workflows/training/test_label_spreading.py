@@ -57,6 +57,30 @@ def test_scores_in_a_file_are_those_in_memory(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "scores.npy"), in_memory.log_probabilities)
 
 
+@pytest.mark.parametrize("lost", [[], [0, 1, 50, 1796]])
+def test_blocks_of_rows_and_columns_in_files_give_what_memory_does(monkeypatch, tmp_path, lost):
+    pixels, truth = load_digits(return_X_y=True)
+    pixels[lost] = np.nan
+    labels, options = some(truth, 3), (10, LabelSpreadingSettings(), FEW)
+    every = np.where(np.arange(len(truth)) % 7 == 0, truth, labels)
+
+    def results(folder=None):
+        views = graph_views.build_views(pixels, LabelSpreadingSettings(), GraphSettings(), folder=folder)
+        file = folder and folder / "scores.npy"
+        found = label_spreading.spread_labels(views, labels, *options, file=file)
+        refitted = label_spreading.refit(views, every, found, folder and folder / "refit.npy")
+        return found.log_probabilities, found.combined_out_of_fold(), refitted
+
+    whole = results()
+    monkeypatch.setattr("evenset.models.probabilities.BLOCK_NUMBERS", 3000)
+    monkeypatch.setattr("evenset.models.graphs.label_propagation.BLOCK_NUMBERS", 3 * len(truth))
+    monkeypatch.setattr("evenset.models.graphs.gcn.PREDICT_NUMBERS", 3 * len(truth))
+    for one, other in zip(whole, results(tmp_path), strict=True):
+        np.testing.assert_allclose(np.exp(one), np.exp(other), atol=2e-3)
+    assert np.flatnonzero(np.isnan(whole[2]).any(axis=1)).tolist() == lost
+    assert len([*tmp_path.glob("*.npy")]) == 8
+
+
 def test_samples_without_a_vector_get_no_answer():
     vectors = load_digits().data.copy()
     vectors[[3, 50]], vectors[70, 2] = 0.0, np.nan
