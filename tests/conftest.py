@@ -447,7 +447,8 @@ def everything() -> Callable[[Any], dict[str, Any]]:
     """Returns all that a run can change: schema, samples, saved views, App settings, runs and files on disk."""
 
     def stages(dataset: Any, name: str) -> Any:
-        return dataset._get_saved_view_doc(name).view_stages  # of patches of a removed field too
+        stored = dataset._get_saved_view_doc(name).view_stages  # a removed field may have patches that cannot load
+        return [json.loads(stage) for stage in stored]
 
     def look(dataset: Any) -> dict[str, Any]:
         import fiftyone as fo

@@ -148,9 +148,10 @@ def read_labels(
     counts = dict(zip(names, np.bincount(class_ids[class_ids >= 0], minlength=len(names)).tolist(), strict=True))
     notes += [*blank_note(blank, label_field), *spelling_note(counts, label_field)]
     notes += group_notes
-    sample_ids = np.array(read[items.SAMPLE_ID], dtype=str)
+    item_ids = np.array(ids, dtype=str)
+    sample_ids = np.array(read[items.SAMPLE_ID], dtype=str) if has_boxes else item_ids
     return Labels(
-        ids=np.array(ids, dtype=str),
+        ids=item_ids,
         paths=np.array(read["filepath"], dtype=str),
         class_ids=class_ids,
         names=names,

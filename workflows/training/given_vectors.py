@@ -90,7 +90,7 @@ def read_given(samples: Any, value: Any, boxes: np.ndarray | None = None) -> Giv
             f"their order, or a dict by {noun} id"
         )
     with np.errstate(over="ignore"):
-        return Given(np.array(ids, dtype="U24"), array.astype(np.float32))
+        return Given(np.array(ids, dtype="U24"), array.astype(np.float32, copy=False))
 
 
 def _read_mapping(samples: Any, value: dict[str, Any], known: set[str], noun: str) -> Given:
@@ -121,13 +121,15 @@ def select(given: Given, ids: np.ndarray, name: str, noun: str = items.SAMPLE) -
     Raises:
         ValueError: an item has none, or a vector is not finite, or all are the same
     """
-    place = {i: row for row, i in enumerate(given.ids.tolist())}
-    missing = [i for i in ids.tolist() if i not in place]
-    if missing:
-        raise InvalidInput(
-            f"no vector in {name!r} for {counted(len(missing), noun)}, the first is {missing[0]}: compute it first"
-        )
-    vectors = given.vectors[[place[i] for i in ids.tolist()]]
+    vectors = given.vectors
+    if not np.array_equal(given.ids, ids):  # else they would be copied
+        place = {i: row for row, i in enumerate(given.ids.tolist())}
+        missing = [i for i in ids.tolist() if i not in place]
+        if missing:
+            raise InvalidInput(
+                f"no vector in {name!r} for {counted(len(missing), noun)}, the first is {missing[0]}: compute it first"
+            )
+        vectors = vectors[[place[i] for i in ids.tolist()]]
     _check_lengths(ids, [vectors.shape[1]] * len(ids), name, noun)
     _check_values(ids, vectors, name, noun)
     return vectors
