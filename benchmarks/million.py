@@ -1,7 +1,7 @@
 """Many samples: time and memory of auto_label and of what follows it, beside FiftyOne's own bulk calls.
 
-Each size is a process of its own. Its samples have no files and vectors of 64 numbers around the centre of their class;
-4,000 have a label. The lower bound is what cannot be avoided: FiftyOne's `values` of ids, paths and labels, the graph
+Each size is a process of its own. Its samples have no files, and vectors of 64 numbers that vary along 12 directions
+around the centre of their class; 4,000 have a label. The lower bound is what cannot be avoided: FiftyOne's `values` of ids, paths and labels, the graph
 (faiss), and `set_values` of ready labels with as many attributes. Memory is anonymous memory (RssAnon) beyond what the
 process had with the vectors: pages of mapped files are the system's to reclaim.
 
@@ -26,7 +26,7 @@ import numpy as np
 from measure import goal, own_database, seconds
 from tabulate import tabulate
 
-DIMENSIONS, LABELS, BATCH = 64, 4_000, 20_000
+DIMENSIONS, FACTORS, LABELS, BATCH = 64, 12, 4_000, 20_000
 MAX_BYTES = 3 * 2**30
 MAX_RATIO = 3.0  # of the lower bound
 TARGET, OTHER_TARGET = 0.9, 0.95
@@ -104,7 +104,9 @@ def make(samples: int, classes: int) -> tuple[Any, np.ndarray, np.ndarray]:
 
     rng = np.random.default_rng(0)
     centres, truth = rng.normal(size=(classes, DIMENSIONS)).astype("float32"), rng.integers(0, classes, samples)
-    vectors = centres[truth] + 0.9 * rng.normal(size=(samples, DIMENSIONS)).astype("float32")
+    mixing = rng.normal(size=(FACTORS, DIMENSIONS)).astype("float32") / FACTORS**0.5
+    vectors = centres[truth] + rng.normal(size=(samples, FACTORS)).astype("float32") @ mixing
+    vectors += 0.1 * rng.normal(size=vectors.shape).astype("float32")
     is_labelled = np.zeros(samples, dtype=bool)
     is_labelled[rng.permutation(samples)[: min(LABELS, samples // 5)]] = True
     dataset = fo.Dataset()
