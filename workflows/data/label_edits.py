@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from bson import ObjectId
 
 from ...models.errors import InvalidInput
-from ...models.files import write_text
+from ...models.files import aside
 from ...models.regular_files import regular
 from . import box_edits, items, tag_edits
 from .box_edits import BOX
@@ -61,13 +61,17 @@ def read(folder: Path) -> list[Line]:
     from bson import json_util
 
     path = folder / FILE
-    return [json_util.loads(line) for line in regular(path).read_text().splitlines()] if path.exists() else []
+    if not path.exists():
+        return []
+    with regular(path).open(encoding="utf-8") as file:  # a line after the other: the text takes as much as the edits
+        return [json_util.loads(line) for line in file]
 
 
 def save(folder: Path, lines: list[Line]) -> None:
     from bson import json_util
 
-    write_text(folder / FILE, "".join(json_util.dumps(line) + "\n" for line in lines))
+    with aside(folder / FILE) as part, part.open("w", encoding="utf-8") as file:
+        file.writelines(json_util.dumps(line) + "\n" for line in lines)
 
 
 def labels_of(
