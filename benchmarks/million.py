@@ -99,6 +99,7 @@ def measure(samples: int, classes: int) -> dict[str, Any]:
         with memory() as peak:
             row[name] = seconds(stage)
         row[f"{name}, MB"] = peak[0] / 1e6
+        print(f"{samples:,}: {name} {row[name]:.1f} s, {row[f'{name}, MB']:,.0f} MB", file=sys.stderr, flush=True)
     assert not dataset.list_runs() and not dataset.has_field("auto_label")
     return row
 
