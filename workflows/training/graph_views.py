@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,11 +51,12 @@ def build_views(
     """
     from ...models.graphs import nearest_neighbours, neighbourhood_features
 
-    def put(rows: np.ndarray, name: str) -> np.ndarray:
+    def put(rows: np.ndarray, name: str, change: Callable[[np.ndarray], np.ndarray] = np.asarray) -> np.ndarray:
         if folder is None:
-            return rows
+            return change(rows)
         out = mapped.empty(rows.shape, folder / f"{name}.npy", rows.dtype)
-        out[:] = rows
+        for block in blocks(*rows.shape):
+            out[block] = change(rows[block])
         return out
 
     samples, usable = len(vectors), _usable(vectors)
@@ -64,7 +66,7 @@ def build_views(
     adjacency = graph.normalised()
     shared = put(neighbourhood_features.preserve_locality(own, adjacency), "shared")
     views = {
-        "regression": put(unit_rows(vectors), "regression"),
+        "regression": put(vectors, "regression", unit_rows),
         "own": own,
         "far": put(neighbourhood_features.propagate(own, adjacency, 20, teleport=0.15), "far"),
         "shared near": put(neighbourhood_features.propagate(shared, adjacency, 2), "shared near"),
