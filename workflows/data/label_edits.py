@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -58,13 +59,17 @@ def change(item_id: str, sample_id: str, field: str, before: Label, after: Label
 
 
 def read(folder: Path) -> list[Line]:
+    return [*stream(folder)]
+
+
+def stream(folder: Path) -> Iterator[Line]:
+    """The lines one after the other, as those of a million labels take gigabytes."""
     from bson import json_util
 
     path = folder / FILE
-    if not path.exists():
-        return []
-    with regular(path).open(encoding="utf-8") as file:  # a line after the other: the text takes as much as the edits
-        return [json_util.loads(line) for line in file]
+    if path.exists():
+        with regular(path).open(encoding="utf-8") as file:
+            yield from map(json_util.loads, file)
 
 
 def save(folder: Path, lines: list[Line]) -> None:
@@ -90,9 +95,16 @@ def labels_of(
     names = {name: db_name(dataset, name) for name in fields}
     rows = aggregate(dataset.select(ids), [{"$project": dict.fromkeys(names.values(), 1)}])
     return {
-        str(row["_id"]): Found(str(row["_id"]), {name: row.get(stored) for name, stored in names.items()})
+        str(row["_id"]): Found(str(row["_id"]), {name: _shared(row.get(stored)) for name, stored in names.items()})
         for row in rows
     }
+
+
+def _shared(label: Label) -> Label:
+    """The label with texts that others share: a review of many holds all of them."""
+    if not isinstance(label, dict):
+        return label
+    return {sys.intern(key): sys.intern(value) if type(value) is str else value for key, value in label.items()}
 
 
 def _boxes_of(dataset: Any, ids: list[str], fields: list[str], deleted: Mapping[str, str]) -> dict[str, Found]:

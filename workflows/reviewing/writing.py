@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -92,7 +92,7 @@ def carry_out(
         missed = _write(run, lines)
         is_uniform = review.decisions is None and settings.action == run.record.settings["action"]
         action = settings.action if is_uniform else "mixed"
-        changed = len(reviewed_ids(label_edits.read(run.folder)))
+        changed = len(reviewed_ids(label_edits.stream(run.folder)))
         run.record.samples = changed  # of the view that it chose from, a review decides on these
         run.save()
         labelled = run.remember("kept", lambda: labelled)
@@ -116,7 +116,7 @@ def _unseen_note(lines: list[Line], review: Review) -> list[str]:
     ] * bool(count)
 
 
-def reviewed_ids(lines: list[Line]) -> list[str]:
+def reviewed_ids(lines: Iterable[Line]) -> list[str]:
     """Samples that the review itself decided, in order, without flags that it settles."""
     return list(dict.fromkeys(line["id"] for line in lines if "settles" not in line))
 

@@ -46,8 +46,8 @@ def _describe_restored_labels(dataset: Any, record: RunRecord) -> list[str]:
     if record.method != "review_labels":
         return []
     label_field = record.label_field
-    edits = label_edits.read(run_files.files_of(dataset, record))
-    field_of = {edit["id"]: edit["field"] for edit in sorted(edits, key=lambda edit: edit["field"] == label_field)}
+    edits = [(line["id"], line["field"]) for line in label_edits.stream(run_files.files_of(dataset, record))]
+    field_of = dict(sorted(edits, key=lambda edit: edit[1] == label_field))
     lines = []
     for name, count in Counter(field_of.values()).items():
         labels = counted(count, "label" if name == label_field else "suggestion")

@@ -70,7 +70,7 @@ def decided(sitting: Sitting) -> list[str]:
 
 
 def _decided(dataset: Any, run_key: str) -> list[str]:
-    return reviewed_ids(label_edits.read(folders.run_folder(dataset, run_key)))
+    return reviewed_ids(label_edits.stream(folders.run_folder(dataset, run_key)))
 
 
 def skipped(sitting: Sitting) -> list[str]:
