@@ -3,7 +3,6 @@
     python benchmarks/objects.py --folder BCCD
     python benchmarks/objects.py --part tags
     python benchmarks/objects.py --part labels --folder BCCD
-    python benchmarks/objects.py --part paste --folder BCCD
 
 Data: BCCD, 4,888 blood cells in 364 images (VOC annotations). Planted: doubled boxes (moved by at most 2 % of their
 sides, half of them with another class), boxes that reach out of the image by 1 % of it or more, boxes without an area,
@@ -21,7 +20,6 @@ from typing import Any
 import detector
 import few_boxes
 import numpy as np
-import pasting
 import tags
 from measure import goal, own_database
 from tabulate import tabulate
@@ -33,7 +31,7 @@ PEER = "find_duplicates"
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=("geometry", "detector", "tags", "labels", "paste"), default="geometry")
+    parser.add_argument("--part", choices=("geometry", "detector", "tags", "labels"), default="geometry")
     parser.add_argument("--folder", type=Path, help="of boxes, BCCD: Annotations and JPEGImages")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="draws of the planted errors")
     parser.add_argument("--splits", type=int, default=20, help="of tags: draws of the held-out samples")
@@ -48,9 +46,6 @@ def main(arguments: list[str] | None = None) -> None:
     with own_database():
         if options.part == "labels":
             few_boxes.run(options.folder, options.seeds, options.cache)
-            return
-        if options.part == "paste":
-            pasting.run(options.folder, options.seeds)
             return
         table = read(options.folder)
         if options.part == "detector":
