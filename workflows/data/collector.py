@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
-    """Half the time for 100,000 boxes; also a decorator. Nested, or in several threads, the first to pause resumes."""
+    """Pauses the collector; also a decorator. Nested, or in several threads, the first to pause resumes."""
     is_first = gc.isenabled()
     gc.disable()
     try:

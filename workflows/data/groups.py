@@ -91,7 +91,7 @@ def join_parents(groups: list[str], ids: list[str], parents: list[str | None]) -
     Args:
         parents: id of that real sample, None for real ones; may be empty
     """
-    place = {name: i for i, name in enumerate(ids)}
+    place = {name: i for i, name in enumerate(ids)} if parents else {}
     for child, parent in enumerate(parents):
         if parent is not None:
             members = [child, place[parent]] if parent in place else [child]
@@ -102,7 +102,8 @@ def join_parents(groups: list[str], ids: list[str], parents: list[str | None]) -
 
 def join_items(groups: Sequence[str], sample_ids: np.ndarray) -> np.ndarray:
     """Group of each box, text: that of its sample, which is a group of its own where it has none [N]."""
-    return np.where(np.array(groups, dtype=str) == "", sample_ids, groups).astype(str)
+    names = np.array(groups, dtype=str)
+    return np.where(names == "", sample_ids, names)
 
 
 def ungrouped_note(groups: list[str], group_field: str | None) -> list[str]:
