@@ -9,6 +9,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..workflows import stop_run
+from ..workflows.data.internals import reload_dataset
 from ..workflows.delete_run import ALL, delete_run
 from ..workflows.display.progress_bar import Progress
 from ..workflows.display.tables import counted
@@ -82,7 +83,7 @@ def stop_first(dataset: Any, key: str, progress: Progress) -> None:
         if time.monotonic() > deadline:
             raise ValueError(f"{key} was asked to stop and has not stopped yet: try again later")
         time.sleep(0.5)
-        dataset.reload()
+        reload_dataset(dataset)
 
 
 def result_page(ctx: foo.ExecutionContext, results: dict[str, Any]) -> Page:

@@ -10,7 +10,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..workflows import stop_run
-from ..workflows.data.internals import dataset_id, requests_to_app
+from ..workflows.data.internals import dataset_id, reload_dataset, requests_to_app
 from ..workflows.runs import records, worker
 from ..workflows.ui import sittings
 from .display import widgets
@@ -153,7 +153,7 @@ class EvensetPanel(foo.Panel):
         ctx.panel.state.shown = ctx.panel.state.tab  # first: panel.js asks until the open tab is the one that is drawn
         ctx.panel.state.changed = records.last_change(ctx.dataset)  # first: a change meanwhile is drawn afterwards
         if reload:
-            ctx.dataset.reload()
+            reload_dataset(ctx.dataset)
         self._open_tab(ctx).load(ctx)
 
     def open_tab(self, ctx: foo.ExecutionContext, tab: str) -> None:

@@ -12,7 +12,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..models.gpus import gpu_count
-from ..workflows.data.internals import root_dataset
+from ..workflows.data.internals import reload_dataset, root_dataset
 from ..workflows.display.progress_bar import Progress
 from ..workflows.runs import lookup, records, worker
 from ..workflows.runs.jobs import Job
@@ -130,7 +130,7 @@ def _wait_for_worker(
             yield _show_progress(ctx, *state)
         time.sleep(POLL_SECONDS)
     worker.forget(dataset, job_id)
-    dataset.reload()
+    reload_dataset(dataset)
     yield ctx.ops.reload_dataset()
     if job.state != "done" or job.run_key is None:
         yield from _show_unfinished(ctx, job)
@@ -172,7 +172,7 @@ def _run_in_thread(
         yield ctx.ops.set_progress(label=report[0], progress=report[1])
     if isinstance(report, BaseException):
         raise report
-    ctx.dataset.reload()
+    reload_dataset(ctx.dataset)
     yield ctx.ops.reload_dataset()
     yield from result_page(ctx, {**vars(report), "text": str(report)}).show(ctx)
 

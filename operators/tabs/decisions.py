@@ -11,6 +11,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...workflows.data import items
+from ...workflows.data.internals import reload_dataset
 from ...workflows.reviewing import policy
 from ...workflows.ui import sittings
 from ...workflows.ui.sittings import Sitting
@@ -161,7 +162,7 @@ class DecisionTab(Tab):
 
     def _is_ours(self, ctx: foo.ExecutionContext, state: dict[str, Any]) -> bool:
         """Whether this sitting decided on the item: a list may report a choice twice, at the same moment."""
-        ctx.dataset.reload()
+        reload_dataset(ctx.dataset)
         return state["id"] in sittings.decided(sitting_on(ctx, state))
 
     def _undo(self, ctx: foo.ExecutionContext, state: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ import fiftyone.operators.types as types
 from ...models.settings import AutoLabelSettings
 from ...workflows.data import items
 from ...workflows.data.checks import require_fields
+from ...workflows.data.internals import reload_dataset
 from ...workflows.display.tables import counted
 from ...workflows.runs import lookup
 from ...workflows.set_target import apply_target, preview_target
@@ -131,7 +132,7 @@ class LabelsTab(Tab):
         if not self.panel.has_state(ctx, "labels", "key"):
             return
         ctx.panel.state.target = round(float(ctx.params["value"]), 3)
-        ctx.dataset.reload()
+        reload_dataset(ctx.dataset)
         self._preview_target(ctx, lookup.read_results(ctx.dataset, ctx.panel.state.labels["key"])["curve"])
 
     def on_labels_apply(self, ctx: foo.ExecutionContext) -> None:

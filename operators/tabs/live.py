@@ -8,7 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...workflows.data import colours
-from ...workflows.data.internals import dataset_id
+from ...workflows.data.internals import dataset_id, reload_dataset
 from ...workflows.runs import jobs, records
 from ...workflows.ui import live
 from ..display import charts, widgets
@@ -40,7 +40,7 @@ class LiveStrip(Tab):
         ctx.panel.state.live = rows
         if keys_of(before) - keys_of(rows) - {None}:
             ctx.ops.reload_dataset()  # a run has ended: the App gets its fields, and draws the grid again, once
-            ctx.dataset.reload()
+            reload_dataset(ctx.dataset)
             if fields := colours.own_colours(ctx.dataset):  # an open page would take them only when it is loaded again
                 ctx.trigger("set_color_scheme", dict(color_by="value", fields=fields))
         ctx.panel.state.outcomes = live.outcomes(ctx.dataset)

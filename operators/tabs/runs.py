@@ -9,6 +9,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ...workflows import list_runs
+from ...workflows.data.internals import reload_dataset
 from ...workflows.delete_run import ALL
 from ...workflows.runs import worker
 from ...workflows.ui import live
@@ -127,7 +128,7 @@ class RunsTab(Tab):
     def _existing_run(self, ctx: foo.ExecutionContext) -> str | None:
         """The key of the run whose button was pressed; None, with the list loaded again, where it was deleted."""
         key = ctx.params["run_key"]
-        ctx.dataset.reload()
+        reload_dataset(ctx.dataset)
         if key in ctx.dataset.list_runs():
             return str(key)
         self.load(ctx)

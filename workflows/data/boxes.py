@@ -137,8 +137,9 @@ def image_sizes(files: Sequence[str], sizes: Sequence[Any]) -> dict[str, tuple[f
     from ...models.images.image_size import upright_size
     from ...models.images.reader import in_order, thread_count
 
-    known = {file: tuple(size) for file, size in zip(files, sizes, strict=True) if all(size)}
-    unknown = list(dict.fromkeys(file for file in files if file not in known))
+    by_file = dict(zip(files, sizes, strict=True))
+    known = {file: tuple(size) for file, size in by_file.items() if all(size)}
+    unknown = [file for file in by_file if file not in known]
     threads = thread_count(ImageSettings())
     read = in_order(upright_size, unknown, threads, ahead=64 * threads)
     known.update({file: size or (np.nan, np.nan) for file, size in zip(unknown, read, strict=True)})

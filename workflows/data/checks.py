@@ -8,7 +8,7 @@ from typing import Any
 from ...models.errors import InvalidInput, InvalidType
 from .document_size import check_room
 from .field_access import require_visible
-from .internals import is_collection, is_generated, is_of_frames, root_dataset, stages_of
+from .internals import is_collection, is_generated, is_of_frames, reload_dataset, root_dataset, stages_of
 from .items import has_boxes, has_tags, leaf
 
 
@@ -21,7 +21,7 @@ def check_images(samples: Any) -> None:
     """
     if not is_collection(samples):
         raise InvalidType(f"samples has to be a dataset or a view of FiftyOne, not {type(samples).__name__}")
-    root_dataset(samples).reload()  # another process may have renamed or removed a field
+    reload_dataset(root_dataset(samples))  # another process may have renamed or removed a field
     name = root_dataset(samples).name
     kind = samples.media_type
     if kind == "group" and root_dataset(samples).media_type != "group":

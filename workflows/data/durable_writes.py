@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ...models.errors import DatabaseUnavailable, RunError
-from .internals import database, dataset_id, document
+from .internals import database, dataset_id, document, reload_dataset
 from .locks import COLLECTION, require_held
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ def refresh(dataset: Any) -> None:
         raise DatasetDeleted(f"the dataset {dataset.name!r} was deleted: its runs went with it")
     if row["name"] != dataset.name:
         document(dataset).reload()  # by its id, where FiftyOne's own reload goes by the name
-    dataset.reload()
+    reload_dataset(dataset)
 
 
 def is_deleted(dataset: Any) -> bool:

@@ -102,6 +102,8 @@ def join_parents(groups: list[str], ids: list[str], parents: list[str | None]) -
 
 def join_items(groups: Sequence[str], sample_ids: np.ndarray) -> np.ndarray:
     """Group of each box, text: that of its sample, which is a group of its own where it has none [N]."""
+    if not any(groups):
+        return sample_ids
     names = np.array(groups, dtype=str)
     return np.where(names == "", sample_ids, names)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from bson import json_util
@@ -40,6 +40,36 @@ def sample_collection(dataset: Any) -> Any:
     return dataset._sample_collection
 
 
+def reload_dataset(dataset: Any) -> None:
+    """FiftyOne's `reload`, but the samples that a caller holds are read again only where the fields changed.
+
+    It would discard their unsaved values, and takes minutes where many are held.
+    """
+    import fiftyone.core.dataset as fod
+
+    document, *classes = fod._load_dataset(dataset, dataset.name, virtual=True)
+    known = [dataset._sample_doc_cls, dataset._frame_doc_cls]
+    if document.media_type == dataset.media_type and [*map(_fields, classes)] == [*map(_fields, known)]:
+        dataset._doc = document
+    else:
+        dataset.reload()
+
+
+def _fields(document_class: Any) -> dict[str, Any]:
+    """The fields of a class of documents by name, without when they were made."""
+    from fiftyone.core.odm import SampleFieldDocument
+
+    def described(fields: Iterable[Any]) -> dict[str, Any]:
+        by_name = {field.pop("name"): field for field in fields}
+        return {
+            name: field | {"fields": described(field["fields"] or ()), "created_at": None}
+            for name, field in by_name.items()
+        }
+
+    fields = document_class._fields.values() if document_class else ()
+    return described(SampleFieldDocument.from_field(field).to_dict() for field in fields)
+
+
 def reload_samples(dataset: Any, ids: Sequence[str]) -> None:
     """Reads samples again that a caller holds."""
     import fiftyone as fo
@@ -50,6 +80,13 @@ def reload_samples(dataset: Any, ids: Sequence[str]) -> None:
 def aggregate(samples: Any, pipeline: Sequence[Any]) -> Any:
     """Rows of a MongoDB pipeline that follows that of a view."""
     return samples._aggregate(post_pipeline=pipeline)
+
+
+def read_values(samples: Any, paths: Sequence[str], as_is: Collection[str]) -> list[Any]:
+    """Like `samples.values`, five times as fast for the attributes `as_is`: MongoDB's lists of numbers, unconverted."""
+    import fiftyone as fo
+
+    return list(samples.aggregate([fo.Values(path, _raw=path.rpartition(".")[2] in as_is) for path in paths]))
 
 
 def stages_of(view: Any) -> list[Any]:

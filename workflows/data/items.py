@@ -15,7 +15,7 @@ from ..display.tables import counted
 from .box_kinds import KIND, BoxKind
 from .collector import paused
 from .group_slices import flat
-from .internals import is_generated, root_dataset, stages_of
+from .internals import is_generated, read_values, root_dataset, stages_of
 from .tag_ids import tag_id, tag_of
 
 BOXES = {"Detections": "detections", "Polylines": "polylines"}  # kinds of fields of boxes: their list
@@ -120,7 +120,9 @@ def values(samples: Any, paths: Sequence[str]) -> list[list[Any]]:
     of_samples = [path for path in wanted if path.partition(".")[0] not in keys]
     names = ["id", *of_samples, *chain.from_iterable(of_boxes.values()), *(f"{field}.label" for field in own_tags)]
     names = [*dict.fromkeys(names)]
-    read = dict(zip(names, samples.values([leaf(samples, name) for name in names]), strict=True))
+    read = dict(
+        zip(names, read_values(samples, [leaf(samples, name) for name in names], as_is=SHAPES.values()), strict=True)
+    )
     for field in own_tags:
         read[f"{field}.id"] = [
             [tag_id(i, name) for name in own or ()] for i, own in zip(read["id"], read[f"{field}.label"], strict=True)

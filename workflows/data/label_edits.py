@@ -18,7 +18,7 @@ from . import box_edits, items, tag_edits
 from .box_edits import BOX
 from .box_kinds import KIND, BoxKind
 from .fields import DB_BATCH
-from .internals import aggregate, reload_samples, sample_collection
+from .internals import aggregate, reload_dataset, reload_samples, sample_collection
 from .locks import require_held
 from .provenance import RUN
 from .writer import Writer
@@ -288,7 +288,7 @@ def _check_fields_remain(dataset: Any, fields: list[str]) -> None:
         ValueError: one was removed
     """
     names = {name: db_name(dataset, name) for name in fields}
-    dataset.reload()
+    reload_dataset(dataset)
     gone = [name for name in fields if not dataset.has_sample_field(name)]
     for name in gone:
         sample_collection(dataset).update_many({names[name]: {"$exists": True}}, {"$unset": {names[name]: ""}})

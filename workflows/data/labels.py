@@ -128,17 +128,17 @@ def read_labels(
         raise InvalidInput("include_synthetic is for labels of samples: boxes of new images are copies of real ones")
     samples = with_all_fields(samples)
     real, left_out = (_trainable(samples, label_field), 0) if include_synthetic else real_samples(samples)
-    columns = ["id", items.SAMPLE_ID, "filepath", "tags", f"{label_field}.label", *provenance_paths(label_field)]
+    columns = ["id", items.SAMPLE_ID, "filepath", f"{label_field}.label", *provenance_paths(label_field)]
     by = group_field or video_field(samples)
     columns += [by] if by else []  # imported labels may have their provenance undeclared
-    columns += [path for path in (PARENT, SOURCE_IMAGE) if include_synthetic and real.has_field(path)]
+    columns += [path for path in ("tags", PARENT, SOURCE_IMAGE) if include_synthetic and real.has_field(path)]
     columns += [f"{label_field}.{items.shape_of(samples, label_field)}", *SIZE] if has_boxes else []
     read = dict(zip(columns, items.values(real, columns), strict=True))
     notes, too_small = _read_regions(read, label_field, reading) if has_boxes else ([], np.zeros(0, dtype=bool))
     ids, texts = read["id"], read[f"{label_field}.label"] if reading.names_count else [None] * len(read["id"])
     known = {text: or_none(text) for text in set(texts)}
     labels = [None if text == reading.unlabelled else known[text] for text in texts]
-    synthetic_mask = np.array([include_synthetic and SYNTHETIC in own for own in read["tags"]], dtype=bool)
+    synthetic_mask = np.array([SYNTHETIC in own for own in read.get("tags", [()] * len(ids))], dtype=bool)
     values, is_labelled = read[by] if by else None, [bool(label) for label in labels]
     groups, group_notes = read_groups(ids, values, group_field, _parents(read), is_labelled)
 

@@ -18,7 +18,7 @@ from ...models.images.region import file_of
 from ...models.regular_files import regular
 from ...models.settings import ImageSettings
 from ..data import folders
-from ..data.internals import root_dataset
+from ..data.internals import reload_dataset, root_dataset
 from ..data.labels import Labels
 from ..runs import records, run_files
 from ..training.auto_embeddings import AUTO
@@ -72,7 +72,7 @@ def inherit(
     """
     if after is None:
         return inputs, settings
-    dataset.reload()
+    reload_dataset(dataset)
     record = records.read_record(dataset, after)
     if record.method != "auto_label":
         return inputs, settings  # refused by find_start

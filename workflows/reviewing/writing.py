@@ -14,7 +14,7 @@ from ..data.box_kinds import KIND, BoxKind, Correction
 from ..data.checks import require_fields
 from ..data.field_access import require_writable
 from ..data.fields import DB_BATCH
-from ..data.internals import root_dataset
+from ..data.internals import reload_dataset, root_dataset
 from ..data.label_edits import Found, Line
 from ..data.provenance import NOBODY_LOOKED, PROVENANCE, REVIEWED, ReviewAction, Reviewed, Selection, provenance_paths
 from ..data.status import REJECTED, Status
@@ -65,7 +65,7 @@ def carry_out(
     with contextlib.ExitStack() as stack:
         for name in (review.label_field, review.field):
             stack.enter_context(locks.lock_field(dataset, name, locks.WAIT_SECONDS))
-        dataset.reload()
+        reload_dataset(dataset)
         require_fields(dataset, review.field, review.label_field)
         require_writable(dataset, review.field, review.label_field)
         if review.decisions is None:

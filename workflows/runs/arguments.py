@@ -14,7 +14,7 @@ from ...models.errors import InvalidInput, InvalidType
 from ...models.processes import is_follower
 from ...models.settings import MAX_TEXT, WORDS, check_text, shown
 from ..data.group_slices import active
-from ..data.internals import dataset_id, root_dataset
+from ..data.internals import dataset_id, reload_dataset, root_dataset
 from ..display import progress_bar
 from . import launch, records
 
@@ -221,7 +221,7 @@ def _check_exists(name: str, samples: Any) -> None:
 def _check_resumable(samples: Any, key: str, method: str) -> None:
     """Raises ValueError where `key` is not a stopped run of the workflow."""
     dataset = root_dataset(samples)
-    dataset.reload()
+    reload_dataset(dataset)
     record = records.read_record(dataset, key)
     if record.method != method:
         raise InvalidInput(f"resume has to be a run of {method}, and {key} is one of {record.method}")

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from ...models.errors import InvalidInput
 from ..data.durable_writes import write_durably
-from ..data.internals import dataset_id, document
+from ..data.internals import dataset_id, document, reload_dataset
 from ..data.locks import is_free
 
 State = Literal["running", "done", "stopped", "failed", "broken"]
@@ -66,7 +66,7 @@ def read_record(dataset: Any, key: str) -> RunRecord:
         raise InvalidInput(f"{dataset.name!r} has no run {key!r} of Evenset: it has {names}{more}")
     record = read_stored(dataset, key)
     if record.state == "running" and is_free(dataset, key):
-        dataset.reload()
+        reload_dataset(dataset)
         record = read_stored(dataset, key)  # it may have ended since
         if record.state == "running":
             record.state = "stopped"

@@ -22,7 +22,7 @@ from ...models.regular_files import regular
 from ..data import durable_writes
 from ..data.durable_writes import DatasetDeleted
 from ..data.folders import run_folder
-from ..data.internals import root_dataset, serialized, view_from
+from ..data.internals import reload_dataset, root_dataset, serialized, view_from
 from ..data.owners import birth, is_alive
 from . import jobs, launch, lifecycle, records, run
 from .jobs import Job
@@ -224,7 +224,7 @@ def _is_alive(dataset: Any, job: Job) -> bool:
 
 def _state_of_run(dataset: Any, job: Job) -> str | None:
     """State of a job's run; None where it has none, or it was deleted."""
-    dataset.reload()  # the run may have begun since
+    reload_dataset(dataset)  # the run may have begun since
     with contextlib.suppress(ValueError):
         return records.read_record(dataset, str(job.run_key)).state
     return None

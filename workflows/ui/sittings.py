@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ...models.errors import InvalidInput
 from ..data import folders, label_edits, locks
+from ..data.internals import reload_dataset
 from ..delete_run import delete_run
 from ..load_results import load_results
 from ..reviewing.request import NothingToReview
@@ -164,7 +165,7 @@ def undo(sitting: Sitting, done: int | None = None) -> list[str] | None:
     """
     dataset, label_field = sitting.dataset, sitting.label_field
     with locks.lock_field(dataset, f"queue of {sitting.field}", locks.WAIT_SECONDS):
-        dataset.reload()
+        reload_dataset(dataset)
         key = run_of(sitting)
         ids = _decided(dataset, key) if key else []
         if done not in (None, len(ids)):
