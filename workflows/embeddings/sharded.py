@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import os
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ...models.errors import InvalidInput
-from ...models.images.region import file_of, parse
 from ..runs import shards
 from ..runs.shards import Executor
+from ..runs.shared_files import SharedFiles, share
 from .encoders import Files, ImageEncoder, NetworkEncoder, Report, open_encoder
 
 SHARD_BATCHES = 8  # batches of the encoder in a shard
@@ -30,9 +29,28 @@ class Shard:
     version: str  # of its weights
     device: str
     precision: str
-    paths: list[str]  # [n]
-    is_there: list[bool]  # whether the first process sees each file [n]
-    contents: list[bytes | None] | None  # of each file; None: the worker reads it [n]
+    files: SharedFiles
+
+
+@dataclass(frozen=True)
+class Shards(Sequence[Shard]):
+    """All shards; the images of one are read when it is sent."""
+
+    encoder: NetworkEncoder
+    paths: list[str]
+    size: int  # images in a shard
+    precision: str
+    ship_images: bool
+
+    def __len__(self) -> int:
+        return -(-len(self.paths) // self.size)
+
+    def __getitem__(self, place: Any) -> Any:
+        paths = self.paths[place * self.size : (place + 1) * self.size]
+        if not paths:
+            raise IndexError(place)
+        encoder, files = self.encoder, share(paths, self.ship_images)
+        return Shard(encoder.name, encoder.version, encoder.device, self.precision, files)
 
 
 @dataclass(frozen=True)
@@ -62,30 +80,16 @@ def encode_by_workers(
         )
     size = SHARD_BATCHES * batch_size(encoder.device)
     precision = encoder.precision or encoder.choose_precision(len(files.paths))
-    firsts = range(0, len(files.paths), size)
-    made = [_shard(encoder, files.paths[first : first + size], precision, ship_images) for first in firsts]
+    made = Shards(encoder, files.paths, size, precision, ship_images)
     done = 0
     for place, result in shards.results(made, encode_shard, executor):
-        first = firsts[place]
+        first = place * size
         for own, theirs in ((encoder.errors, result.errors), (encoder.notes, result.notes)):
             own.update({first + i: text for i, text in theirs.items()})
         if len(result.rows):
             yield first + result.rows, result.vectors
-        done += len(made[place].paths)
+        done += len(files.paths[first : first + size])
         report(done)
-
-
-def _shard(encoder: NetworkEncoder, paths: list[str], precision: str, ship_images: bool) -> Shard:
-    there = [os.path.exists(file_of(path)) for path in paths]
-    contents = [_content(path) for path in paths] if ship_images else None
-    return Shard(encoder.name, encoder.version, encoder.device, precision, paths, there, contents)
-
-
-def _content(path: str) -> bytes | None:
-    try:
-        return Path(file_of(path)).read_bytes()
-    except OSError:
-        return None
 
 
 def encode_shard(shard: Shard) -> Vectors:
@@ -99,16 +103,10 @@ def encode_shard(shard: Shard) -> Vectors:
         raise InvalidInput(f"{socket.gethostname()} has other weights of {shard.encoder} than the first machine")
     encoder.precision = shard.precision
     with tempfile.TemporaryDirectory() as folder:
-        paths = shard.paths if shard.contents is None else _unpack(shard, Path(folder))
-        for path, is_there in zip(paths, shard.is_there, strict=True):
-            if is_there and not os.path.exists(file_of(path)):
-                raise InvalidInput(
-                    f"{socket.gethostname()} cannot read {file_of(path)}: share the folder, or set ship_images"
-                )
+        paths = shard.files.open(Path(folder))
         blocks = list(encoder.encode(Files(paths, [""] * len(paths), None), lambda count: None))
-        original = dict(zip(paths, shard.paths, strict=True))
         errors, notes = (
-            {i: text.replace(file_of(paths[i]), file_of(original[paths[i]])) for i, text in texts.items()}
+            {i: shard.files.original(paths, text, i) for i, text in texts.items()}
             for texts in (encoder.errors, encoder.notes)
         )
     empty = np.zeros(0, dtype=np.int64), np.zeros((0, 0), dtype=np.float32)
@@ -119,15 +117,3 @@ def encode_shard(shard: Shard) -> Vectors:
 @functools.lru_cache(maxsize=1)
 def _opened(name: str, device: str) -> Any:
     return open_encoder(name, device)
-
-
-def _unpack(shard: Shard, folder: Path) -> list[str]:
-    """Writes the images that were sent; returns their paths, with the regions of boxes."""
-    paths = []
-    for number, (path, content) in enumerate(zip(shard.paths, shard.contents or (), strict=True)):
-        file = folder / f"{number}{Path(file_of(path)).suffix}"
-        if content is not None:
-            file.write_bytes(content)
-        region = parse(path)
-        paths.append(str(region._replace(file=str(file))) if region else str(file))
-    return paths

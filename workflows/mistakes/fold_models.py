@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from ...models import processes, splits
 from ...models.classifiers import linear
-from ...models.errors import InvalidInput
 from ...models.files import save_arrays
-from ...models.images.region import file_of
 from ...models.probabilities import softmax
 from ...models.settings import ResNetSettings
 from ...models.training_loops import TrainingReport
-from ..runs import cached_arrays, shards
+from ..runs import cached_arrays
 from ..runs.cached_arrays import Arrays
 from ..runs.detached import detached_run
+from ..runs.kept_shards import Kept, by_workers
 from ..runs.run import Run
 from ..runs.shards import Executor
+from ..runs.shared_files import SharedFiles, share
 from ..training import resnet
 from ..training.image_survey import note_images
 from ..training.partition import Draw, Split, set_aside
@@ -32,29 +30,26 @@ from ..training.training_set import TrainingSet
 from .config import MistakeConfig
 from .planting import Judged
 
-S = TypeVar("S")
 PREDICT_BATCH = 64
 REGRESSIONS, NETWORKS = "training the regressions", "training a network for each fold"
 
 
 @dataclass(frozen=True)
-class NetworkShard:
-    """A fold for a worker, to be predicted by a ResNet that is trained on the others."""
+class NetworkWork:
+    """What workers need to train the ResNets of all folds."""
 
     data: TrainingSet
-    fold: np.ndarray  # indices of the fold's samples [n]
+    files: SharedFiles
     settings: ResNetSettings
     precision: str
-    is_there: np.ndarray  # whether the first process sees each file [N]
 
 
 @dataclass(frozen=True)
-class RegressionShard:
-    """A fold for a worker, to be predicted by a regression on the others."""
+class RegressionWork:
+    """What workers need to train the regressions of all folds."""
 
     vectors: np.ndarray  # [n, D]
     class_ids: np.ndarray  # [n]
-    is_train: np.ndarray  # [n]
     classes: int
     seed: int
 
@@ -65,26 +60,29 @@ def train_regressions(run: Run, vectors: np.ndarray, judged: Judged, config: Mis
     Args:
         vectors: [n, D]
     """
-    classes, seed, count = len(judged.names), config.mistakes.seed, int(judged.folds.max()) + 1
-    folds = [RegressionShard(vectors, judged.class_ids, judged.folds != i, classes, seed) for i in range(count)]
+    work = RegressionWork(vectors, judged.class_ids, len(judged.names), config.mistakes.seed)
+    parts = [judged.folds != fold for fold in range(int(judged.folds.max()) + 1)]
     if config.workers.workers:
-        executor = Executor(config.workers.workers)
-        kept = Kept("regression", judged.ids, ("probabilities",))
-        arrays = _by_workers(run, folds, train_regression, executor, kept, REGRESSIONS)
+        executor, names = Executor(config.workers.workers), _names("regression", parts)
+        kept = Kept(names, [judged.ids] * len(parts), ("probabilities",))
+        arrays = by_workers(run, parts, train_regression, executor, kept, REGRESSIONS, work)
     else:
         arrays = []
-        for number, shard in enumerate(folds):
-            run.report(REGRESSIONS, number, count)
-            arrays.append(train_regression(shard))
-    run.report(REGRESSIONS, count, count)
+        for number, part in enumerate(parts):
+            run.report(REGRESSIONS, number, len(parts))
+            arrays.append(train_regression(part, work))
+    run.report(REGRESSIONS, len(parts), len(parts))
     return np.stack([own["probabilities"] for own in arrays])
 
 
-def train_regression(shard: RegressionShard) -> Arrays:
-    """Probabilities of every sample [n, K]."""
-    train = shard.is_train
-    model = linear.train(shard.vectors[train], shard.class_ids[train], shard.classes, shard.seed)
-    return {"probabilities": softmax(linear.predict(model, shard.vectors)).astype(np.float32)}
+def train_regression(is_train: np.ndarray, work: RegressionWork) -> Arrays:
+    """Probabilities of every sample by the regression on some of them [n, K].
+
+    Args:
+        is_train: [n]
+    """
+    model = linear.train(work.vectors[is_train], work.class_ids[is_train], work.classes, work.seed)
+    return {"probabilities": softmax(linear.predict(model, work.vectors)).astype(np.float32)}
 
 
 def train_networks(
@@ -96,7 +94,7 @@ def train_networks(
         folds: of each sample, -1 where it cannot be read [N]
     """
     members = [np.flatnonzero(folds == fold) for fold in range(folds.max() + 1)]
-    if config.workers.workers and not config.workers.ship_images and not processes.is_distributed():
+    if config.workers.workers and not processes.is_distributed():
         arrays = _networks_by_workers(run, data, members, config)
     else:
         arrays = [
@@ -143,62 +141,33 @@ def train_network(run: Run, data: TrainingSet, fold: np.ndarray, settings: ResNe
     return {"probabilities": probabilities, "margins": margins}
 
 
-def train_network_of(shard: NetworkShard) -> Arrays:
+def train_network_of(fold: np.ndarray, work: NetworkWork) -> Arrays:
     """As `train_network`, on a worker; `notes` are doubts about images.
 
     Raises:
         ValueError: a file is missing here
     """
-    for path, is_there in zip(shard.data.labels.paths.tolist(), shard.is_there.tolist(), strict=True):
-        if is_there and not os.path.exists(file_of(path)):
-            raise InvalidInput(f"{socket.gethostname()} cannot read {file_of(path)}: share the folder")
     with tempfile.TemporaryDirectory(prefix="evenset-fold-") as folder:
-        run = detached_run(Path(folder), precision=shard.precision)
-        arrays = train_network(run, shard.data, shard.fold, shard.settings)
+        data, run = work.data, detached_run(Path(folder), precision=work.precision)
+        labels = replace(data.labels, paths=np.array(work.files.open(Path(folder)), dtype=str))
+        arrays = train_network(run, replace(data, labels=labels), fold, work.settings)
     return {**arrays, "notes": np.array(run.record.notes.get("images", []), dtype=str)}
 
 
 def _networks_by_workers(run: Run, data: TrainingSet, members: list[np.ndarray], config: MistakeConfig) -> list[Arrays]:
     precision = resnet.precision_once(run, data, config.resnet)
-    is_there = np.array([os.path.exists(file_of(path)) for path in data.labels.paths.tolist()])
-    folds = [NetworkShard(data, fold, config.resnet, precision, is_there) for fold in members]
+    files = share(data.labels.paths.tolist(), config.workers.ship_images)
+    work = NetworkWork(data, files, config.resnet, precision)
     executor = Executor(str(config.workers.workers), config.resnet.device == "cuda")
-    kept = Kept("network", data.labels.ids, ("probabilities", "margins"))
-    arrays = _by_workers(run, folds, train_network_of, executor, kept, NETWORKS)
+    kept = Kept(_names("network", members), [data.labels.ids] * len(members), ("probabilities", "margins"))
+    arrays = by_workers(run, members, train_network_of, executor, kept, NETWORKS, work)
     for own in arrays:
         note_images(run, dict(enumerate(own["notes"].tolist())))
     return arrays
 
 
-@dataclass(frozen=True)
-class Kept:
-    """How the run keeps the arrays of shards: a resumed run computes the missing ones."""
-
-    name: str
-    ids: np.ndarray  # of the samples [N]
-    rows: tuple[str, ...]  # names of arrays with one row a sample
-
-    def has(self, run: Run, number: int) -> bool:
-        arrays = cached_arrays.read(run.folder / f"{self.name} {number}.npz")
-        return arrays is not None and cached_arrays.select(arrays, self.ids, self.rows) is not None
-
-    def keep(self, run: Run, number: int, compute: Callable[[], Arrays]) -> Arrays:
-        return run.cached_arrays(f"{self.name} {number}", compute, self.ids, self.rows)
-
-
-def _by_workers(
-    run: Run, folds: list[S], function: Callable[[S], Arrays], executor: Executor, kept: Kept, phase: str
-) -> list[Arrays]:
-    """The arrays of each fold, in their order; those that the run has are not computed again."""
-    missing = [number for number in range(len(folds)) if not kept.has(run, number)]
-    done = len(folds) - len(missing)
-    run.report(phase, done, len(folds))
-    if missing:
-        for place, arrays in shards.results([folds[i] for i in missing], function, executor, run.check_stop):
-            kept.keep(run, missing[place], lambda own=arrays: own)  # type: ignore[misc]
-            done += 1
-            run.report(phase, done, len(folds))
-    return [kept.keep(run, number, dict) for number in range(len(folds))]
+def _names(kind: str, folds: Sequence[Any]) -> list[str]:
+    return [f"{kind} {number}" for number in range(len(folds))]
 
 
 def _read_epochs(path: Path, ids: np.ndarray) -> tuple[np.ndarray, int]:

@@ -41,13 +41,18 @@ class Executor(NamedTuple):
 
 
 def results(
-    shards: Sequence[S], function: Callable[[S], R], executor: Executor, check: Callable[[], None] = lambda: None
+    shards: Sequence[S],
+    function: Callable[..., R],
+    executor: Executor,
+    check: Callable[[], None] = lambda: None,
+    *common: Any,
 ) -> Iterator[tuple[int, R]]:
     """Yields index and result of each shard as it is done.
 
     Args:
-        function: of a module, from a shard to what can be pickled
+        function: of a module, from a shard and what is common to what can be pickled
         check: is called each second; raising ends the work
+        common: what all shards need; it is sent once to a machine
 
     Raises:
         ValueError: Ray is missing, no cluster answers, or it does not fit
@@ -55,14 +60,14 @@ def results(
     """
     with _cluster(executor) as ray, _tasks_of(ray) as under_way:
         options: dict[str, Any] = dict(max_retries=ATTEMPTS - 1, num_gpus=int(executor.needs_gpu))
-        task = ray.remote(**options)(function)
+        task, shared = ray.remote(**options)(function), [ray.put(it) for it in common]
         waiting, tried, failed = list(range(len(shards)))[::-1], [0] * len(shards), {}
         room = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
         while waiting or under_way:
             while waiting and len(under_way) < room:
                 place = waiting.pop()
                 tried[place] += 1
-                under_way[task.remote(shards[place])] = place
+                under_way[task.remote(shards[place], *shared)] = place
             done, _ = ray.wait(list(under_way), num_returns=1, timeout=CHECK_SECONDS)
             if not done:
                 check()
@@ -98,6 +103,13 @@ def _reason(error: Any) -> str:
     """The error of a task in one line."""
     cause = getattr(error, "cause", None) or error
     return next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
+
+
+@contextlib.contextmanager
+def connected(executor: Executor | None) -> Iterator[None]:
+    """Keeps the workers for several calls of `results`; None: there are none."""
+    with _cluster(executor) if executor else contextlib.nullcontext():
+        yield
 
 
 @contextlib.contextmanager

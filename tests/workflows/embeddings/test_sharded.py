@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as replace_fields
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,12 @@ import pytest
 from evenset import auto_label, delete_embeddings, find_mistakes
 from evenset.models.encoders import encoder
 from evenset.models.errors import InvalidInput
-from evenset.models.images.region import Region
+from evenset.models.images.region import Region, file_of
 from evenset.workflows.embeddings import sharded, store
 from evenset.workflows.embeddings.encoders import Files, open_encoder
 from evenset.workflows.embeddings.sharded import Shard
 from evenset.workflows.runs import shards
+from evenset.workflows.runs.shared_files import share
 
 
 @pytest.fixture
@@ -24,8 +26,8 @@ def shard(tiny, digits):
 
     def make(replace=(), ship=False):
         own = [*(replace or paths), "/nowhere/at/all.png"]
-        contents = [sharded._content(path) for path in own] if ship else None
-        return Shard(encoder.name, encoder.version, "cpu", "fp32", own, [True, True, False], contents)
+        files = replace_fields(share(own, ship), there=frozenset(map(file_of, own[:2])))
+        return Shard(encoder.name, encoder.version, "cpu", "fp32", files)
 
     return make
 
@@ -55,7 +57,7 @@ def test_images_that_are_sent_give_the_vectors_of_the_files(shard):
 
 
 def test_boxes_of_images_that_are_sent(shard):
-    files = shard().paths[:2]
+    files = shard().files.paths[:2]
     boxes = [str(Region(file, (0.1, 0.2, 0.5, 0.5), 0.1, "square")) for file in files]
     read, sent = (sharded.encode_shard(shard(boxes, ship)) for ship in (False, True))
     np.testing.assert_array_equal(read.vectors, sent.vectors)
@@ -70,11 +72,11 @@ def spoil(paths):
 
 @pytest.mark.parametrize("ship", [False, True])
 def test_a_shard_of_damaged_images_has_no_vectors_and_names_each(shard, ship):
-    spoil(shard().paths[:2])
+    spoil(shard().files.paths[:2])
     found = sharded.encode_shard(shard(ship=ship))
     assert len(found.rows) == len(found.vectors) == 0
     assert sorted(found.errors) == [0, 1, 2]
-    assert all(Path(path).name in found.errors[i] for i, path in enumerate(shard().paths))
+    assert all(Path(path).name in found.errors[i] for i, path in enumerate(shard().files.paths))
 
 
 @pytest.fixture
@@ -108,10 +110,8 @@ def test_a_file_that_a_worker_does_not_see_is_named(shard):
 
 
 def test_other_weights_of_the_same_name_are_refused(shard):
-    from dataclasses import replace
-
     with pytest.raises(InvalidInput, match="has other weights of timm/local-dir"):
-        sharded.encode_shard(replace(shard(), version="of yesterday"))
+        sharded.encode_shard(replace_fields(shard(), version="of yesterday"))
 
 
 def test_models_of_fiftyone_stay_in_one_process():

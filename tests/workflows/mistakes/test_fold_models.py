@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from evenset import find_mistakes, list_runs, resume_run
 from evenset.models.errors import InvalidInput, RunError
 from evenset.workflows.data.folders import run_folder
 from evenset.workflows.mistakes import fold_models, out_of_fold
+from evenset.workflows.mistakes.fold_models import train_network as train
 from evenset.workflows.runs import shards
+from evenset.workflows.runs.shared_files import SharedFiles
 
 TINY = dict(size_px=8, epochs=2, min_updates=1, batch_size=16, augmentation="none", precision="fp32", folds=2)
 IMAGES = dict(TINY, weights="none", embeddings=None)
@@ -34,13 +34,13 @@ def backwards(monkeypatch):
     """Workers of this process, which do the last shard first; returns what they did, and refuses some."""
     done, refused = [], []
 
-    def results(given, function, executor, check):
+    def results(given, function, executor, check, *common):
         for place in reversed(range(len(given))):
             check()
             if len(done) in refused:
                 raise RunError("1 shard of 2 failed 3 times: the machine caught fire")
-            done.append((executor, type(given[place]).__name__))
-            yield place, function(given[place])
+            done.append((executor, function.__name__))
+            yield place, function(given[place], *common)
 
     monkeypatch.setattr(shards, "results", results)
     return done, refused
@@ -51,7 +51,7 @@ def test_regressions_by_workers_are_those_of_one_process(clusters, backwards):
     dataset = clusters(n=150, labelled=120)
     here = judge(dataset, 1, embeddings="vector", folds=3)
     assert judge(dataset, 2, embeddings="vector", folds=3, workers=2) == here
-    assert backwards[0] == [(shards.Executor("2"), "RegressionShard")] * 3
+    assert backwards[0] == [(shards.Executor("2"), "train_regression")] * 3
 
 
 def test_networks_by_workers_are_those_of_one_process_and_kept_where_one_fails(digits, backwards):
@@ -66,20 +66,29 @@ def test_networks_by_workers_are_those_of_one_process_and_kept_where_one_fails(d
     refused.clear()
     resume_run(dataset, row["key"], progress=False)
 
-    assert done == [(shards.Executor("ray"), "NetworkShard")] * 2
+    assert done == [(shards.Executor("ray"), "train_network_of")] * 2
     for one, other in zip(here, (dataset.values(f"mistake_2.{field}") for field in FIELDS), strict=True):
         assert one == other
 
 
-def test_images_that_are_sent_to_workers_are_trained_on_by_this_process(digits, backwards):
-    judge(digits(n=30, size_px=8, labelled=30), 1, **IMAGES, workers="ray", ship_images=True)
-    assert not backwards[0]
+def test_networks_on_images_that_are_sent_are_those_of_one_process(digits, backwards, monkeypatch):
+    dataset = digits(n=30, size_px=8, labelled=30)
+    here = judge(dataset, 1, **IMAGES)
+    opened = []
+    monkeypatch.setattr(
+        fold_models,
+        "train_network",
+        lambda run, data, *rest: opened.extend(data.labels.paths) or train(run, data, *rest),
+    )
+    assert judge(dataset, 2, **IMAGES, workers="ray", ship_images=True) == here
+    assert len(backwards[0]) == 2 and len(opened) == 60
+    assert not set(opened) & set(dataset.values("filepath"))
 
 
 def test_a_stop_ends_the_folds(clusters, backwards, many, monkeypatch):
     from evenset.workflows.runs import run
 
-    def stop(_):
+    def stop(*_):
         raise run.RunStopped("stopped")
 
     monkeypatch.setattr(run.Run, "check_stop", lambda self: None)
@@ -94,10 +103,10 @@ def test_a_stop_ends_the_folds(clusters, backwards, many, monkeypatch):
 def test_a_file_that_a_worker_does_not_see_is_named():
     labels = type("Labels", (), {"paths": np.array(["/gone.png"])})
     data = type("Data", (), {"labels": labels})
-    shard = fold_models.NetworkShard(data, np.zeros(0), None, "fp32", np.array([True]))  # type: ignore[arg-type]
-    with pytest.raises(InvalidInput, match=r"cannot read /gone\.png: share the folder"):
-        fold_models.train_network_of(shard)
-    assert dataclasses.is_dataclass(shard)
+    files = SharedFiles(["/gone.png"], frozenset(["/gone.png"]), None)
+    work = fold_models.NetworkWork(data, files, None, "fp32")  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match=r"cannot read /gone\.png: share the folder, or set ship_images"):
+        fold_models.train_network_of(np.zeros(0), work)
 
 
 @pytest.mark.slow
