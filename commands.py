@@ -48,6 +48,7 @@ SETTINGS = {  # settings classes of each workflow, its own first; a test compare
     "compare_methods": (
         "CompareSettings",
         "AttackSettings",
+        "WorkerSettings",
         "ImageSettings",
         "BoxSettings",
         "METHODS",

@@ -223,9 +223,9 @@ WORKERS = re.compile(r"[1-9]\d{0,3}|ray|ray://[^\s/:]+:\d+")
 class WorkerSettings(Settings):
     workers: str | None = setting(
         None,
-        "who computes embeddings of images, and in find_mistakes trains the model of each fold: a number of processes "
-        "on this machine, ray for the cluster that it belongs to, or the address of one, as ray://head:10001; needs "
-        "evenset[cluster]",
+        "who computes embeddings, trains the models of folds and repetitions, and draws and copies images: a number of "
+        "processes on this machine, ray for the cluster that it belongs to, or the address of one, as "
+        "ray://head:10001; needs evenset[cluster]",
         kind=str,
         empty="this process",
     )

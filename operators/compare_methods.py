@@ -15,6 +15,7 @@ from ..models.settings import (
     CompareSettings,
     ImageSettings,
     ResNetSettings,
+    WorkerSettings,
 )
 from ..workflows.data.labels import real_samples
 from ..workflows.display.tables import counted
@@ -124,7 +125,15 @@ def _add_sections(form: Form) -> None:
         own["Nodes and edges"] = _ask_vectors
     without = () if set(methods) & set(RESNET_METHODS) else ONLY_RESNET
     ask_sections(
-        form, CompareSettings, AttackSettings, ImageSettings, ResNetSettings, BoxSettings, own=own, without=without
+        form,
+        CompareSettings,
+        AttackSettings,
+        ImageSettings,
+        ResNetSettings,
+        BoxSettings,
+        WorkerSettings,
+        own=own,
+        without=without,
     )
 
 
@@ -152,7 +161,7 @@ def read_arguments(ctx: foo.ExecutionContext) -> Arguments:
     methods = chosen_methods(ctx.params)
     resnet = {name: value for name, value in read_settings(ctx, ResNetSettings).items() if name != "seed"}
     own = {method: resnet for method in RESNET_METHODS if method in methods}
-    settings = read_settings(ctx, CompareSettings, AttackSettings, ImageSettings, BoxSettings)
+    settings = read_settings(ctx, CompareSettings, AttackSettings, ImageSettings, BoxSettings, WorkerSettings)
     if "rules" in inputs:
         methods.append("rules")
     if not methods:

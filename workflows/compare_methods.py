@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..models.errors import InvalidInput
-from ..models.settings import AttackSettings, BoxSettings, CompareSettings, ImageSettings
+from ..models.settings import AttackSettings, BoxSettings, CompareSettings, ImageSettings, WorkerSettings
 from ..models.settings import split as split_settings
 from .balancing.comparison import GenerationResults, compare_generation
 from .comparison import rules as user_rules
 from .comparison.methods import METHODS, ON_VECTORS, run_trial
+from .comparison.parallel_trials import train_networks
 from .comparison.results import CompareResults, score, table_rows
 from .comparison.table_rows import OwnSettings, Row, check_resnets, field_names, read_rows
 from .comparison.trial_splits import split_labels, trial_split
@@ -74,8 +75,8 @@ def compare_methods(
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run to resume
         group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
-        settings: fields of CompareSettings, ImageSettings, BoxSettings, AttackSettings and the methods' own; a shared
-            name sets all
+        settings: fields of CompareSettings, ImageSettings, BoxSettings, AttackSettings, WorkerSettings and the methods'
+            own; a shared name sets all
 
     Raises:
         ValueError: a bad argument; nothing was written
@@ -183,9 +184,8 @@ def _read_config(settings: dict[str, Any]) -> CompareConfig:
     from ..models.classifiers import attacks
 
     of_methods = dict.fromkeys(kind for _, kinds in METHODS.values() for kind in kinds)
-    config = CompareConfig(
-        *split_settings(settings, ImageSettings, BoxSettings, CompareSettings, AttackSettings, *of_methods)[:4]
-    )
+    own = (ImageSettings, BoxSettings, CompareSettings, AttackSettings, WorkerSettings)
+    config = CompareConfig(*split_settings(settings, *own, *of_methods)[: len(own)])
     attacks.read_epsilons(config.attack.attack_epsilons)
     if config.compare.robustness:
         attacks.check_library()
@@ -210,6 +210,7 @@ def _compare(run: Run, prepared: Prepared) -> CompareResults:
     stats = survey_images(run, labels, config.images) if _needs_images(rows, inputs.embeddings) else None
     comparison = Comparison(run, labels, stats, config, prepared.source, arrays["classes"], arrays["notes"].tolist())
     splits = [trial_split(comparison, named, config.compare, seed) for seed in _seeds(config.compare)]
+    train_networks(comparison, rows, splits)
     trials = {row.name: [run_trial(comparison, row.method, row.settings, split) for split in splits] for row in rows}
     outputs = Outputs(inputs.label_field, inputs.output_field, prepared.names)
     written = write_trials(comparison, outputs, trials, splits[0])

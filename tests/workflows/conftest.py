@@ -128,3 +128,23 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(tiny_folder: Path) -> str:
     """Its name, as embeddings= takes it."""
     return f"local-dir:{tiny_folder}"
+
+
+@pytest.fixture
+def backwards(monkeypatch):
+    """Workers of this process, which do the last shard first; returns what they did, and refuses some."""
+    from evenset.models.errors import RunError
+    from evenset.workflows.runs import shards
+
+    done, refused = [], []
+
+    def results(given, function, executor, check=lambda: None, *common):
+        for place in reversed(range(len(given))):
+            check()
+            if len(done) in refused:
+                raise RunError("1 shard of 2 failed 3 times: the machine caught fire")
+            done.append((executor, function.__name__))
+            yield place, function(given[place], *common)
+
+    monkeypatch.setattr(shards, "results", results)
+    return done, refused

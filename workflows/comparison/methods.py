@@ -233,7 +233,7 @@ def run_trial(
     They are kept in the run's folder under method, settings and seed: a resumed run, or an ensemble, reads them.
     """
     run = comparison.run
-    place = f"{method.replace(' ', '_')}_{split.seed}_{_digest(settings)}"
+    place = place_of(method, settings, split.seed)
     title = f"{method}, seed {split.seed}"
     branch = run.subrun(place, title, is_separate=True)
     trial = Trial(comparison, branch, split, settings)
@@ -248,6 +248,11 @@ def run_trial(
     arrays = run.cached_arrays(place, compute, comparison.labels.ids[np.concatenate([split.train, split.test])])
     shutil.rmtree(branch.folder, ignore_errors=True)  # its weights are not needed again
     return arrays
+
+
+def place_of(method: str, settings: dict[str, Any], seed: int) -> str:
+    """Name of a trial's files in the run's folder."""
+    return f"{method.replace(' ', '_')}_{seed}_{_digest(settings)}"
 
 
 def _digest(values: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from ...models.settings import AttackSettings, BoxSettings, CompareSettings, ImageSettings
+from ...models.settings import AttackSettings, BoxSettings, CompareSettings, ImageSettings, WorkerSettings
 from ...models.settings import split as split_settings
 from ..data.labels import Labels
 from ..runs.config import Config
@@ -28,6 +28,7 @@ class CompareConfig(Config):
     boxes: BoxSettings
     compare: CompareSettings
     attack: AttackSettings
+    workers: WorkerSettings
 
 
 @dataclass

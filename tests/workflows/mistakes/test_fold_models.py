@@ -29,23 +29,6 @@ def many(monkeypatch):
     monkeypatch.setattr(out_of_fold, "MAX_FEW_LABELS", 50)
 
 
-@pytest.fixture
-def backwards(monkeypatch):
-    """Workers of this process, which do the last shard first; returns what they did, and refuses some."""
-    done, refused = [], []
-
-    def results(given, function, executor, check, *common):
-        for place in reversed(range(len(given))):
-            check()
-            if len(done) in refused:
-                raise RunError("1 shard of 2 failed 3 times: the machine caught fire")
-            done.append((executor, function.__name__))
-            yield place, function(given[place], *common)
-
-    monkeypatch.setattr(shards, "results", results)
-    return done, refused
-
-
 @pytest.mark.usefixtures("many")
 def test_regressions_by_workers_are_those_of_one_process(clusters, backwards):
     dataset = clusters(n=150, labelled=120)

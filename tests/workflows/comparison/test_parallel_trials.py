@@ -1,0 +1,54 @@
+"""Networks of a comparison that workers train: the scores of one process, kept as they come."""
+
+from __future__ import annotations
+
+import pytest
+from evenset import compare_methods, list_runs, resume_run
+from evenset.models.errors import RunError
+from evenset.workflows.data.folders import run_folder
+from evenset.workflows.runs.shards import Executor
+
+QUICK = dict(epochs=1, min_updates=1, batch_size=16, augmentation="none", precision="fp32", weights="none")
+ROWS = {"resnet": QUICK, "image gcn": dict(QUICK, train_backbone=False, graph_epochs=1)}
+
+
+def compare(dataset, methods=("k-nn",), **settings):
+    options = dict(methods=methods, settings_of=ROWS, seeds=2, size_px=8, device="cpu", progress=False)
+    results = compare_methods(dataset, "ground_truth", **options, **settings)
+    return [{key: value for key, value in one.items() if key != "seconds"} for one in results.scores]
+
+
+def test_workers_give_the_scores_of_one_process(digits, backwards):
+    dataset = digits(n=60, size_px=8, labelled=50)
+    here = compare(dataset, output_field="here")
+    assert not backwards[0]
+    assert compare(dataset, output_field="there", workers=2, ship_images=True) == here
+    assert backwards[0] == [(Executor("2"), "train_network")] * 4
+
+
+def test_the_resnet_of_an_ensemble_is_trained_once(digits, backwards):
+    dataset = digits(n=60, size_px=8, labelled=50)
+    methods = ("ensemble",)
+    rows = {"ensemble": QUICK, "resnet": QUICK}
+    results = compare_methods(
+        dataset, "ground_truth", methods=methods, settings_of=rows, seeds=1, size_px=8, workers=2, progress=False
+    )
+    assert len(backwards[0]) == 1 and {one["method"] for one in results.scores} == {"ensemble", "resnet"}
+
+
+def test_a_failed_network_leaves_the_others_to_a_resumed_run(digits, backwards):
+    dataset, (done, refused) = digits(n=60, size_px=8, labelled=50), backwards
+    refused.append(2)
+    with pytest.raises(RunError, match="caught fire"):
+        compare(dataset, workers="ray")
+    (row,) = list_runs(dataset).rows
+    assert len([*run_folder(dataset, row["key"]).glob("*_?_*.npz")]) == 2
+    refused.clear()
+    results = resume_run(dataset, row["key"], progress=False)
+    assert len(done) == 4 and len(results.scores) == 6
+
+
+@pytest.mark.slow
+def test_two_processes_compare_as_one_does(digits):
+    dataset = digits(n=60, size_px=8, labelled=50)
+    assert compare(dataset, output_field="there", workers=2) == compare(dataset, output_field="here")
