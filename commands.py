@@ -19,7 +19,7 @@ from rich.box import SIMPLE
 ROOT = Path(__file__).resolve().parent
 SETTINGS = {  # settings classes of each workflow, its own first; a test compares them with the workflow's
     "check_dataset": ("CheckSettings",),
-    "preprocess_images": ("CopySettings", "ImageSettings"),
+    "preprocess_images": ("CopySettings", "ImageSettings", "WorkerSettings"),
     "train_resnet": ("ResNetSettings", "ImageSettings", "BoxSettings"),
     "train_gcn": ("GCN_SETTINGS",),
     "auto_label": (

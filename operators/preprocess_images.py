@@ -7,7 +7,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..models.settings import CopySettings, ImageSettings, split
+from ..models.settings import CopySettings, ImageSettings, WorkerSettings, split
 from ..workflows.display.tables import counted
 from .display.icons import icons_of
 from .display.pages import Page
@@ -37,7 +37,7 @@ class PreprocessImages(foo.Operator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         def read_arguments() -> Arguments:
-            settings = read_settings(ctx, ImageSettings, CopySettings)
+            settings = read_settings(ctx, ImageSettings, CopySettings, WorkerSettings)
             return samples_of(ctx), {**read_inputs(ctx, "output_field"), **settings}
 
         return run_in_worker(ctx, "preprocess_images", read_arguments, result_page)
@@ -47,7 +47,7 @@ def add_lines(form: Form) -> None:
     samples = ask_samples(form, "Preprocess")
     ask_settings(form, ImageSettings, CopySettings, basic=True)
     ask_new_field(form, "preprocessed_path", "Receives the path of each copy; your files are only read")
-    ask_sections(form, ImageSettings, CopySettings)
+    ask_sections(form, ImageSettings, CopySettings, WorkerSettings)
     show_preview(form, samples)
 
 

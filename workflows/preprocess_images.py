@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,18 +12,17 @@ from typing import Any
 import numpy as np
 
 from ..models.errors import ImageError
-from ..models.files import aside, write_text
-from ..models.images.decode import decode
-from ..models.images.reader import in_order, thread_count
-from ..models.images.survey import moments, normalisation
+from ..models.files import write_text
+from ..models.images.survey import normalisation
 from ..models.regular_files import regular
-from ..models.settings import CopySettings, ImageSettings, split
+from ..models.settings import CopySettings, ImageSettings, WorkerSettings, split
 from .data.checks import check_images, check_output_field
 from .data.durable_writes import refresh, write_durably
 from .data.fields import declare, write_values
 from .display.charts import Chart, bars
 from .display.results import Part, RunResults
 from .display.tables import counted, left_out
+from .preprocessing.copier import Copier
 from .runs.arguments import Progress, Samples, public
 from .runs.lifecycle import RunRequest
 from .runs.run import Run
@@ -83,21 +81,21 @@ def preprocess_images(
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
         group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
-        settings: fields of ImageSettings and CopySettings
+        settings: fields of ImageSettings, CopySettings and WorkerSettings
 
     Raises:
         ValueError: a bad argument, or no readable image; the dataset is unchanged
         TypeError: `samples` is not a dataset or view, or a setting is unknown
         OSError: the disk is full; the dataset is unchanged, and the run can be resumed
     """
-    image_settings, copy_settings = split(settings, ImageSettings, CopySettings)
+    image_settings, copy_settings, workers = split(settings, ImageSettings, CopySettings, WorkerSettings)
     check_images(samples)
     check_output_field(samples, output_field)
     with timed.start(
         samples,
         RunRequest(
             "preprocess_images",
-            settings=(image_settings, copy_settings),
+            settings=(image_settings, copy_settings, workers),
             inputs={"output_field": output_field},
             fields=(output_field,),
         ),
@@ -107,7 +105,7 @@ def preprocess_images(
         ids, paths = samples.values(["id", "filepath"])
         run.images_folder.mkdir(exist_ok=True)
         copier = Copier(run.images_folder, image_settings, copy_settings)
-        written = _write_copies(run, copier, ids, paths)
+        written = _write_copies(run, copier, list(zip(ids, paths, strict=True)), workers)
         if not written.ids:
             reason = next(iter(written.skipped.values()))
             raise ImageError(f"none of the {counted(len(ids), 'image')} can be read, the first because {reason}")
@@ -116,7 +114,7 @@ def preprocess_images(
 
 
 def _results(run: Run, output_field: str, copier: Copier, written: Written) -> PreprocessResults:
-    mean, std = normalisation(written.moments / len(written.ids), written.gray)
+    mean, std = normalisation(written.mean_moments, written.gray)
     return PreprocessResults(
         run_key=run.key,
         output_field=output_field,
@@ -138,7 +136,6 @@ class Written:
 
     copies: list[dict[str, Any]] = field(default_factory=list)  # as the journal has them
     gray: bool = True  # whether all of them are grayscale
-    moments: np.ndarray = field(default_factory=lambda: np.zeros((2, 3)))  # summed
     skipped: dict[str, str] = field(default_factory=dict)  # sample id: why there is no copy
     doubtful: dict[str, str] = field(default_factory=dict)  # sample id: why its copy needs a check
 
@@ -146,68 +143,32 @@ class Written:
     def ids(self) -> list[str]:
         return [copy["id"] for copy in self.copies]
 
+    @property
+    def mean_moments(self) -> np.ndarray:
+        """Of all images, each with the same weight [2, 3]."""
+        return np.asarray(np.mean([copy["moments"] for copy in self.copies], axis=0))
+
     def add(self, copy: dict[str, Any]) -> None:
         self.copies.append(copy)
         self.gray = self.gray and copy["gray"]
-        self.moments += copy["moments"]
         if copy.get("note"):
             self.doubtful[copy["id"]] = copy["note"]
 
 
-@dataclass
-class Copier:
-    """Writes one copy a call, on any thread."""
+def _write_copies(run: Run, copier: Copier, samples: list[tuple[str, str]], workers: WorkerSettings) -> Written:
+    """Copies all images, except those that the journal lists as finished.
 
-    folder: Path
-    images: ImageSettings
-    copies: CopySettings
-
-    def target(self, sample_id: str) -> Path:
-        return self.folder / f"{sample_id}.{'jpg' if self.copies.format == 'jpeg' else 'png'}"
-
-    def __call__(self, sample: tuple[str, str]) -> dict[str, Any]:
-        """(id, file) -> id, and moments [2, 3], `gray` and `note` of the copy that was written, or the `error`."""
-        sample_id, path = sample
-        try:
-            decoded = decode(path, self.images, lambda width, height: self.images.size_px, channels=3)
-            data = self._encode(path, decoded.pixels[..., 0] if decoded.gray else decoded.pixels)
-        except ImageError as error:
-            return {"id": sample_id, "error": str(error)}
-        self._save(self.target(sample_id), data)
-        statistics = {"gray": decoded.gray, "moments": moments(decoded.pixels).tolist()}
-        return {"id": sample_id, "note": decoded.note, **statistics}
-
-    def _encode(self, path: str, pixels: np.ndarray) -> bytes:
-        from PIL import Image
-
-        file = io.BytesIO()
-        options = {"quality": self.copies.jpeg_quality} if self.copies.format == "jpeg" else {}
-        try:
-            Image.fromarray(pixels).save(file, self.copies.format, **options)
-        except (OSError, ValueError) as error:
-            size = f"{pixels.shape[1]} x {pixels.shape[0]} px"
-            raise ImageError(
-                f"{path}: a copy of {size} does not fit into {self.copies.format} ({error}): "
-                "set size_px, or choose the other format"
-            ) from error
-        return file.getvalue()
-
-    def _save(self, target: Path, data: bytes) -> None:
-        """Writes a copy whole or not at all."""
-        with aside(target, flush=False) as part:  # one of thousands, each quickly made again
-            part.write_bytes(data)
-
-
-def _write_copies(run: Run, copier: Copier, ids: list[str], paths: list[str]) -> Written:
-    """Copies all images in order, except those that the journal lists as finished."""
-    journal = run.folder / "copies.jsonl"
-    written = _read_journal(journal, copier, set(ids))
-    done, threads = set(written.ids), thread_count(copier.images)
-    todo = (sample for sample in zip(ids, paths, strict=True) if sample[0] not in done)
+    Args:
+        samples: id and file of each
+    """
+    journal, order = run.folder / "copies.jsonl", {sample_id: place for place, (sample_id, _) in enumerate(samples)}
+    written = _read_journal(journal, copier, set(order))
+    done = set(written.ids)
+    todo = [sample for sample in samples if sample[0] not in done]
     try:
         with (
             regular(journal).open("a") as file,
-            contextlib.closing(in_order(copier, todo, threads, 2 * threads)) as copies,
+            contextlib.closing(copier.write(todo, workers, run.check_stop)) as copies,
         ):
             file.write("\n")  # a kill may have cut the last line
             for copy in copies:
@@ -217,14 +178,15 @@ def _write_copies(run: Run, copier: Copier, ids: list[str], paths: list[str]) ->
                     file.write(json.dumps(copy) + "\n")
                     file.flush()
                     written.add(copy)
-                run.report("writing copies", len(written.copies) + len(written.skipped), len(ids))
+                run.report("writing copies", len(written.copies) + len(written.skipped), len(samples))
+        written.copies.sort(key=lambda copy: order[copy["id"]])
         write_text(journal, "".join(json.dumps(copy) + "\n" for copy in written.copies))  # in order, each once
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise OSError(
-            f"the disk of {run.folder} is full after {len(written.ids)} of {counted(len(ids), 'copy')}: make room, and "
-            f"resume with evenset.resume_run(dataset, {run.key!r}), or delete the copies with evenset.delete_run"
+            f"the disk of {run.folder} is full after {len(written.ids)} of {counted(len(samples), 'copy')}: make room, "
+            f"and resume with evenset.resume_run(dataset, {run.key!r}), or delete the copies with evenset.delete_run"
         ) from error
     return written
 

@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evenset import delete_run, list_runs, load_results, preprocess_images, resume_run, stop_run
-from evenset.models.errors import ImageError
+from evenset.models.errors import ImageError, RunError
 from evenset.models.images.decode import load
 from evenset.models.settings import ImageSettings
+from evenset.workflows.preprocessing import copier
 from evenset.workflows.runs.run import RunStopped
+from evenset.workflows.runs.shards import Executor
 from PIL import Image
 
 
@@ -53,6 +55,29 @@ def everything(dataset) -> dict:
         "files": sorted(str(path) for path in folder.rglob("*")),
         "folder": folder.exists(),
     }
+
+
+def test_workers_write_the_copies_of_one_process(photos, backwards, monkeypatch):
+    monkeypatch.setattr(copier, "SHARD_IMAGES", 4)
+    dataset = photos(10)
+    Path(dataset.skip(2).first().filepath).write_bytes(b"no image")
+    here = preprocess_images(dataset, size_px=8, progress=False, output_field="here")
+    there = preprocess_images(dataset, size_px=8, progress=False, output_field="there", workers=2, ship_images=True)
+    assert backwards[0] == [(Executor("2"), "encode_shard")] * 3
+    assert (here.skipped, here.mean, here.std) == (there.skipped, there.mean, there.std) and len(here.skipped) == 1
+    paths = dataset.exists("here").values(["here", "there"])
+    assert [Path(path).read_bytes() for path in paths[0]] == [Path(path).read_bytes() for path in paths[1]]
+
+
+def test_a_resumed_run_asks_workers_for_the_missing_copies(photos, backwards, monkeypatch):
+    monkeypatch.setattr(copier, "SHARD_IMAGES", 4)
+    dataset, (done, refused) = photos(10), backwards
+    refused.append(1)
+    with pytest.raises(RunError, match="caught fire"):
+        preprocess_images(dataset, size_px=8, progress=False, workers="ray")
+    refused.clear()
+    results = resume_run(dataset, list_runs(dataset).rows[0]["key"], progress=False)
+    assert results.written == 10 and len(done) == 3  # the last shard, of two images, was done before
 
 
 def copies(dataset, field="preprocessed_path"):
