@@ -90,6 +90,8 @@ def preprocess_images(
     max_megabytes: float = 200.0,
     max_megapixels: float = 120.0,
     threads: int | None = None,
+    workers: str | None = None,
+    ship_images: bool = False,
 ) -> PreprocessResults:
     """Writes a preprocessed copy of every image, and a field of their paths; undo with `delete_run`."""
 
@@ -543,6 +545,8 @@ def balance_classes(
     max_probability_threshold: float = 0.5,
     copy_reject_quantile: float = 0.01,
     held_out_fraction: float = 0.25,
+    workers: str | None = None,
+    ship_images: bool = False,
 ) -> BalanceResults | DryRun:
     """Adds synthetic samples to the classes that have too few; undo with `delete_run`."""
 
@@ -569,6 +573,8 @@ def compare_methods(
     attack_epsilons: str = '2, 8',
     attack_steps: int = 10,
     max_attacked_images: int = 200,
+    workers: str | None = None,
+    ship_images: bool = False,
     size_px: int | None = None,
     fit: str = 'pad',
     grayscale: bool = False,

@@ -223,7 +223,7 @@ WORKERS = re.compile(r"[1-9]\d{0,3}|ray|ray://[^\s/:]+:\d+")
 class WorkerSettings(Settings):
     workers: str | None = setting(
         None,
-        "who computes embeddings, trains the models of folds and repetitions, and draws and copies images: a number of "
+        "who computes embeddings, trains models of folds and repetitions, and draws and copies images: a number of "
         "processes on this machine, ray for the cluster that it belongs to, or the address of one, as "
         "ray://head:10001; needs evenset[cluster]",
         kind=str,
@@ -1020,6 +1020,7 @@ BALANCE_SETTINGS: tuple[type[Settings], ...] = (  # of balance_classes
     PasteSettings,
     FilterSettings,
     TrainGeneratorSettings,
+    WorkerSettings,
 )
 
 

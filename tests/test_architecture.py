@@ -28,6 +28,7 @@ FLOORS = {  # folders of workflows/, each with those below it that it may import
     "reviewing": {"runs", "data", "display"},
     "splitting": {"training", "embeddings", "runs", "data", "display"},
     "exporting": {"runs", "data", "display"},
+    "preprocessing": {"runs"},
     **{
         name: {"training", "embeddings", "runs", "data", "display"}
         for name in ("labeling", "mistakes", "checking", "gcn", "balancing", "comparison")

@@ -184,8 +184,11 @@ def _read_config(settings: dict[str, Any]) -> CompareConfig:
     from ..models.classifiers import attacks
 
     of_methods = dict.fromkeys(kind for _, kinds in METHODS.values() for kind in kinds)
-    own = (ImageSettings, BoxSettings, CompareSettings, AttackSettings, WorkerSettings)
-    config = CompareConfig(*split_settings(settings, *own, *of_methods)[: len(own)])
+    config = CompareConfig(
+        *split_settings(
+            settings, ImageSettings, BoxSettings, CompareSettings, AttackSettings, WorkerSettings, *of_methods
+        )[:5]
+    )
     attacks.read_epsilons(config.attack.attack_epsilons)
     if config.compare.robustness:
         attacks.check_library()

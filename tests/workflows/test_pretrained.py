@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from evenset.tests import tiny_pipelines
 from evenset.tests.workflows.planted_photos import tiles
+from evenset.workflows.balancing import tuned_images
 from PIL import Image
 
 TINY = dict(
@@ -153,6 +154,22 @@ def test_same_seed_same_images(photos, bases):
         pixels.append([np.asarray(Image.open(path)).tobytes() for path in paths])
         evenset.delete_run(photos, run.run_key)
     assert pixels[0] == pixels[1] and len(pixels[0]) == 6
+
+
+def test_workers_draw_the_images_of_one_process(photos, bases, backwards, monkeypatch):
+    import evenset
+
+    monkeypatch.setattr(tuned_images, "CHUNK", 2)
+    results = train(photos, bases("stable_diffusion"), max_updates=2)
+    pixels, origins = [], []
+    for workers in (None, 2):
+        run = balance(photos, generator=results.run_key, workers=workers)
+        added = photos.match_tags("synthetic").sort_by("filepath")
+        pixels.append([np.asarray(Image.open(path)).tobytes() for path in added.values("filepath")])
+        origins.append(added.values("synthetic.source_image"))
+        evenset.delete_run(photos, run.run_key)
+    assert pixels[0] == pixels[1] and origins[0] == origins[1] and len(pixels[0]) == 6
+    assert {name for _, name in backwards[0]} == {"draw_photos"} and len(backwards[0]) > 2
 
 
 class StopAt:

@@ -173,6 +173,23 @@ def test_images_drawn_by_a_run_are_added_and_a_run_that_was_broken_off_adds_the_
     assert set(samples.values("synthetic.steps")) == {3} and set(samples.values("synthetic.guidance")) == {2.0}
 
 
+def test_workers_draw_and_judge_as_one_process_does(digits, backwards, monkeypatch):
+    import evenset
+
+    monkeypatch.setattr("evenset.models.diffusion.sampling.faster_precision", lambda run, device, repeats: "fp32")
+    generator, done = train(digits).run_key, []
+    for workers in (None, 2):
+        settings = dict(sampling_batch_size=8, precision="fp32", max_ratio=None, workers=workers)
+        results = balance(digits, generator=generator, **settings)
+        samples = digits.match_tags("synthetic").sort_by("filepath")
+        drawn = [(s.ground_truth.label, s.synthetic.steps, read_image(s.filepath).tolist()) for s in samples]
+        done.append((drawn, results.arms, results.gain, results.decision))
+        evenset.delete_run(digits, results.run_key)
+    assert done[0] == done[1] and len(done[0][0]) == 44
+    names = [name for _, name in backwards[0]]
+    assert names.count("draw_pixels") >= 6 and names.count("train_on_worker") == 2 * 7
+
+
 @pytest.mark.slow
 def test_what_the_generator_was_kept_from_scores_and_nothing_else(digits):
     generator = train(digits, held_out_fraction=0.4)

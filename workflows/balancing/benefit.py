@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -13,6 +16,8 @@ from ...models.quality.paired_gain import Verdict
 from ...models.settings import ImageSettings
 from ..data.labels import Labels
 from ..data.synthetic import SyntheticImage
+from ..runs.cached_arrays import Arrays
+from ..runs.kept_shards import Kept
 from ..runs.run import Run
 from ..training.image_survey import ImageStats, groups_of_all
 from ..training.partition import Split
@@ -64,6 +69,13 @@ class Benefit:
     others: tuple[Benefit, ...] = ()  # by judges that do not decide
 
 
+class Arm(NamedTuple):
+    """How a judge trains: with which settings and new images."""
+
+    recipe: Recipe
+    extra: Any = None  # what `Judge.read` returned
+
+
 class Judge(Protocol):
     """What is trained with and without new images."""
 
@@ -76,6 +88,10 @@ class Judge(Protocol):
 
     def predict(self, recipe: Recipe, number: int, extra: Any) -> np.ndarray:
         """Trains in repetition `number`, with what `read` returned or None; classes of the held-out images [m]."""
+        ...
+
+    def predict_ahead(self, arms: Mapping[str, Arm], repetitions: int) -> dict[tuple[str, int], np.ndarray]:
+        """The same of several arms at once, by arm and repetition, as far as workers do it."""
         ...
 
 
@@ -120,26 +136,35 @@ def measure(
     labels, classes = real.held_out_labels, len(real.names)
     correct: dict[str, np.ndarray] = {}  # by arm: whether each held-out image is classified correctly [R, m]
 
-    def train_arm(name: str, recipe: Recipe, images: list[SyntheticImage] | None = None) -> None:
-        def compute() -> dict[str, np.ndarray]:
-            predicted, extra = [], judge.read(images) if images else None
-            for number in range(repetitions):
-                run.report(f"{MEASURING[judge.name]}: {name}", number, repetitions)
-                predicted.append(judge.predict(recipe, number, extra))
-            return {"right": np.stack(predicted) == labels}
+    def train(recipes: dict[str, Recipe], images: Mapping[str, list[SyntheticImage]] = MappingProxyType({})) -> None:
+        names, ids = list(recipes), np.concatenate([real.train_ids, real.held_out_ids])
+        kept = Kept([f"benefit {judge.name} {name}" for name in names], [ids] * len(names))
+        arms = {
+            name: Arm(recipes[name], judge.read(images[name]) if images.get(name) else None)
+            for place, name in enumerate(names)
+            if not kept.has(run, place)
+        }
+        ahead = judge.predict_ahead(arms, repetitions)
 
-        ids = np.concatenate([real.train_ids, real.held_out_ids])
-        correct[name] = run.cached_arrays(f"benefit {judge.name} {name}", compute, ids)["right"]
+        def predict(name: str, number: int) -> np.ndarray:
+            if (name, number) in ahead:
+                return ahead[name, number]
+            run.report(f"{MEASURING[judge.name]}: {name}", number, repetitions)
+            return judge.predict(arms[name].recipe, number, arms[name].extra)
+
+        def compute(name: str) -> Arrays:
+            return {"right": np.stack([predict(name, number) for number in range(repetitions)]) == labels}
+
+        for place, name in enumerate(names):
+            correct[name] = kept.keep(run, place, partial(compute, name))["right"]
 
     recipes = dict(BASELINES)
-    for name, recipe in BASELINES.items():
-        train_arm(name, recipe)
+    train(BASELINES)
     for name, change in judge.refinements.items():
         recipes[name] = {**recipes[_best(correct, labels, classes)], **change}
-        train_arm(name, recipes[name])
+        train({name: recipes[name]})
     best = _best(correct, labels, classes)
-    for name, images in sources.items():
-        train_arm(name, recipes[best], images)
+    train(dict.fromkeys(sources, recipes[best]), sources)
     return Benefit(
         judge=judge.name,
         arms=[{**_arm_row(name, rows, labels, classes), "judge": judge.name} for name, rows in correct.items()],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+from ...models.processes import is_distributed
 from ...models.settings import (
     AugmentSettings,
     BalanceSettings,
@@ -17,9 +18,11 @@ from ...models.settings import (
     SmallCNNSettings,
     TrainGeneratorSettings,
     TuningSettings,
+    WorkerSettings,
 )
 from ...models.synthetic import AddPolicy, Origin
 from ..runs.config import Config
+from ..runs.shards import Executor
 
 if TYPE_CHECKING:
     from ..training.image_survey import ImageStats
@@ -50,6 +53,7 @@ class BalanceConfig(Config):
     paste: PasteSettings
     filters: FilterSettings
     held_out: TrainGeneratorSettings
+    workers: WorkerSettings
 
     def for_generator(self, generator: Generator | None) -> Self:
         """The same, with images read as those that the generator was trained on."""
@@ -95,6 +99,12 @@ class BalanceConfig(Config):
     def only_augments(self) -> bool:
         """Whether images are augmented and no network looks at them."""
         return not (self.generates or self.measures or self.balance.filter_augmented)
+
+    @property
+    def executor(self) -> Executor | None:
+        """Workers that draw images and train judges; None: this process does."""
+        workers = self.workers.workers
+        return Executor(workers, self.generator.device == "cuda") if workers and not is_distributed() else None
 
     @property
     def small_cnn(self) -> SmallCNNSettings:

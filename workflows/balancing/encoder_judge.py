@@ -5,7 +5,7 @@ A repetition draws the real training images of each class with replacement, the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -16,7 +16,7 @@ from ..data.synthetic import SyntheticImage
 from ..embeddings.encode import encode_files
 from ..embeddings.encoders import Files, ImageEncoder, open_encoder
 from ..runs.run import Run
-from .benefit import ENCODER, MIXED, RealImages, Recipe
+from .benefit import ENCODER, MIXED, Arm, RealImages, Recipe
 
 Extra = tuple[np.ndarray, np.ndarray]  # vectors [s, D] and classes [s]
 
@@ -66,6 +66,10 @@ class EncoderJudge:
             vectors, labels = np.concatenate([vectors, extra[0]]), np.concatenate([labels, extra[1]])
         model = frozen_regression.train(vectors, labels, len(self.real.names), settings, self.strength)
         return np.asarray(linear.predict(model, held_out).argmax(axis=1))
+
+    def predict_ahead(self, arms: Mapping[str, Arm], repetitions: int) -> dict[tuple[str, int], np.ndarray]:
+        """Nothing: a regression takes seconds."""
+        return {}
 
     def _encode(self, paths: Sequence[str], keep: bool) -> np.ndarray:
         """Vectors [n, D], 0 where the encoder gave none.

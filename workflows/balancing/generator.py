@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FOLDER = "generator"  # in the run's folder
 NOTE = "evenset.json"  # in the generator's folder: its fields, as below
+DRAWING = "drawing images"  # phase
 ADAPTER = "pytorch_lora_weights.safetensors"  # as diffusers names the adapter of a pretrained model
 
 
@@ -191,5 +192,5 @@ def draw_images(
     for rows, block in training.generate(pipeline, labels, settings, numbers=numbers):
         images[rows] = block
         if run:
-            run.report("drawing images", int(rows[-1]) + 1, len(labels))
+            run.report(DRAWING, int(rows[-1]) + 1, len(labels))
     return images

@@ -11,14 +11,17 @@ from ...models.settings import SamplingSettings
 from ...models.synthetic import Origin
 from ..data import synthetic
 from ..data.synthetic import SyntheticImage
+from ..runs import shards
 from ..runs.run import Run
+from ..runs.shards import Executor
 from .augmented_files import AugmentedFiles
 from .benefit import RealImages
 from .config import BalanceConfig
-from .generator import Generator, draw_images, load_pipeline
+from .generator import DRAWING, Generator, draw_images, load_pipeline
 from .image_filter import ImageFilter
 from .plan import Plan
 from .rejection_sampling import Sampler, keep_all, sample
+from .sent_generator import SentGenerator, draw_pixels, send
 from .text_scores import TextScores
 from .tuned_images import tuned_images
 
@@ -44,22 +47,22 @@ def make_images(
     copies = config.generates  # an augmented image is meant to be like its original
     texts = TextScores(run, real, config) if config.filters.filter_text_encoder else None
     accepts = ImageFilter(run, real, config.filters, config.small_cnn, copies, texts)
-    return sample(own, plan, sampler, accepts, config.balance, first_number)
+    with shards.connected(config.executor if config.generates else None):
+        return sample(own, plan, sampler, accepts, config.balance, first_number)
 
 
 def _drawn_images(run: Run, own: Run, generator: Generator, real: RealImages, config: BalanceConfig) -> Sampler:
     """Images of a generator of pixels, or of a tuned pretrained model, whose files are the sub-run's `own`."""
     if not generator.base:
-        return generated_images(run, generator, real.names, config.sampling, config.generator.device)
+        return generated_images(run, generator, real.names, config)
     return tuned_images(own, generator, real, config)
 
 
-def generated_images(
-    run: Run, generator: Generator, names: list[str], settings: SamplingSettings, device: str
-) -> Sampler:
-    """Images that the generator draws."""
+def generated_images(run: Run, generator: Generator, names: list[str], config: BalanceConfig) -> Sampler:
+    """Images that the generator draws, here or on workers."""
     from ...models.diffusion.sampling import precision
 
+    settings, device = config.sampling, config.generator.device
     pipeline = load_pipeline(generator, device)
     # measured once a run, so that a resumed one draws the same images
     settings = replace(settings, precision=run.remember("drawing_precision", lambda: precision(pipeline, settings)))
@@ -73,9 +76,33 @@ def generated_images(
     )
 
     def draw(numbers: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
-        return draw_images(pipeline, index[classes], settings, numbers, run), [dict(origin) for _ in numbers]
+        labels = index[classes]
+        if config.executor is None:
+            images = draw_images(pipeline, labels, settings, numbers, run)
+        else:
+            sent = send(generator, device, settings.precision)
+            images = _draw_by_workers(run, sent, labels, numbers, settings, config.executor)
+        return images, [dict(origin) for _ in numbers]
 
     return draw
+
+
+def _draw_by_workers(
+    run: Run,
+    sent: SentGenerator,
+    labels: np.ndarray,
+    numbers: np.ndarray,
+    settings: SamplingSettings,
+    executor: Executor,
+) -> np.ndarray:
+    """As `draw_images`, in the batches of one process."""
+    size, images, done = settings.sampling_batch_size, {}, 0
+    batches = [(labels[first : first + size], numbers[first : first + size]) for first in range(0, len(labels), size)]
+    for place, block in shards.results(batches, draw_pixels, executor, run.check_stop, sent, settings):
+        images[place] = block
+        done += len(block)
+        run.report(DRAWING, done, len(labels))
+    return np.concatenate([images[place] for place in range(len(batches))])
 
 
 def augmented_images(run: Run, real: RealImages, config: BalanceConfig) -> Sampler:

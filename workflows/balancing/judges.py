@@ -13,6 +13,7 @@ from ..data.internals import root_dataset
 from ..data.synthetic import SyntheticImage
 from ..embeddings import store
 from ..embeddings.encoders import is_in_zoo
+from ..runs import shards
 from ..runs.run import Run
 from ..training.auto_embeddings import SMALL_PX, Candidate, candidates, short_side_px
 from .benefit import BOTH, ENCODER, SMALL_CNN, Benefit, Judge, RealImages, measure
@@ -35,10 +36,11 @@ def measure_by_judges(
     chosen = run.remember("judge", lambda: choose(run.dataset, paths, config))  # weights may come or go until a resume
     settings, measured = config.small_cnn, []
     for name in chosen["judges"]:
-        judge: Judge = SmallCNNJudge(run, real, settings)
+        judge: Judge = SmallCNNJudge(run, real, settings, config.executor)
         if name == ENCODER:
             judge = EncoderJudge(run, real, chosen["encoder"], settings)
-        measured.append(measure(run, judge, real, sources, config.balance.verdict_seeds))
+        with shards.connected(config.executor if name == SMALL_CNN else None):
+            measured.append(measure(run, judge, real, sources, config.balance.verdict_seeds))
     return replace(measured[0], others=tuple(measured[1:]))
 
 

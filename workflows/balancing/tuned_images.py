@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,11 +12,13 @@ import numpy as np
 from ...models.errors import ImageError, InvalidInput
 from ...models.settings import DrawingSettings
 from ...models.synthetic import Origin
+from ..runs import shards
 from ..runs.run import Run
 from .benefit import RealImages
 from .config import BalanceConfig
-from .generator import ADAPTER, Generator, load_tuned
+from .generator import ADAPTER, DRAWING, Generator, load_tuned
 from .rejection_sampling import Sampler, stem
+from .sent_generator import draw_photos, send
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -78,6 +80,27 @@ class _Plan(NamedTuple):
     source_id: str  # "" where it starts from noise
 
 
+class _Chunks(Sequence["list[Request]"]):
+    """Requests of CHUNK images each; a chunk is planned when it is asked for.
+
+    Args:
+        plan: of an image, by its number and class
+    """
+
+    def __init__(self, plan: Callable[[int, int], _Plan], numbers: np.ndarray, classes: np.ndarray) -> None:
+        self.plan, self.numbers, self.classes = plan, numbers.tolist(), classes.tolist()
+        self.plans: dict[int, list[_Plan]] = {}  # by chunk
+
+    def __len__(self) -> int:
+        return -(-len(self.numbers) // CHUNK)
+
+    def __getitem__(self, place: Any) -> Any:
+        part = slice(place * CHUNK, (place + 1) * CHUNK)
+        images = zip(self.numbers[part], self.classes[part], strict=True)
+        self.plans[place] = [self.plan(number, class_id) for number, class_id in images]
+        return [plan.request for plan in self.plans[place]]
+
+
 class _Drawer:
     """Draws images of given numbers and classes; seed and number fix each of them."""
 
@@ -93,29 +116,38 @@ class _Drawer:
 
     def draw(self, numbers: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """Numbers [B] and classes [B] -> pixels for the filters, uint8 [B, C, S, S], and the origin of each."""
-        pixels, origins = [], []
-        for first in range(0, len(numbers), CHUNK):
-            part = slice(first, first + CHUNK)
-            for path, origin in self._draw_chunk(numbers[part].tolist(), classes[part].tolist()):
-                pixels.append(self._reduced(path))
-                origins.append({**origin, "path": str(path)})
-                self.run.report("drawing images", len(origins), len(numbers))
-        return np.stack(pixels), origins
+        chunks, done = _Chunks(self._plan, numbers, classes), 0
+        written: dict[int, list[tuple[np.ndarray, dict[str, Any]]]] = {}
+        for place, images in self._draw_chunks(chunks):
+            written[place] = [
+                self._write(plan, image) for plan, image in zip(chunks.plans.pop(place), images, strict=True)
+            ]
+            done += len(images)
+            self.run.report(DRAWING, done, len(numbers))
+        pixels, origins = zip(*(one for place in sorted(written) for one in written[place]), strict=True)
+        return np.stack(pixels), list(origins)
 
-    def _draw_chunk(self, numbers: list[int], classes: list[int]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    def _draw_chunks(self, chunks: _Chunks) -> Iterator[tuple[int, list[np.ndarray]]]:
+        """Place and images of each chunk, drawn here or on workers."""
+        steps, executor = self.config.drawing.pretrained_steps, self.config.executor
+        if executor is not None:
+            sent = send(self.generator, self.config.generator.device, self.precision)
+            yield from shards.results(chunks, draw_photos, executor, self.run.check_stop, sent, self.prompts, steps)
+            return
+        for place in range(len(chunks)):
+            self.run.check_stop()
+            yield place, self._draw_here(chunks[place], steps)
+
+    def _draw_here(self, requests: list[Request], steps: int) -> list[np.ndarray]:
         from ...models.diffusion.pretrained import drawing
 
-        self.run.check_stop()
-        plans = [self._plan(number, class_id) for number, class_id in zip(numbers, classes, strict=True)]
-        steps, images = self.config.drawing.pretrained_steps, {}
-        requests = [plan.request for plan in plans]
+        images: dict[int, np.ndarray] = {}
         for index, image in drawing.draw(
             self.pipe, self.denoiser.family, self.prompts, requests, steps, self.precision
         ):
             self.run.check_stop()
             images[index] = image
-        for index, plan in enumerate(plans):
-            yield self._write(plan, images[index])
+        return [images[index] for index in range(len(requests))]
 
     def _plan(self, number: int, class_id: int) -> _Plan:
         from ...models.diffusion.pretrained.drawing import Request
@@ -163,8 +195,8 @@ class _Drawer:
         pixels = load(str(path), self.config.images, self.sources.side_px, self.sources.channels)
         return np.asarray(pixels.transpose(2, 0, 1))
 
-    def _write(self, plan: _Plan, pixels: np.ndarray) -> tuple[Path, dict[str, Any]]:
-        """Writes an image as the real one was written; returns its file and origin."""
+    def _write(self, plan: _Plan, pixels: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
+        """Writes an image as the real one was written; returns its pixels for the filters and its origin."""
         from ...models.images import same_format
 
         request, base = plan.request, self.generator.base
@@ -183,7 +215,8 @@ class _Drawer:
         )
         image = same_format.change(plan.original, lambda original: _in_mode(pixels, original))
         notes = dict(run=self.run.key, number=request.number, **origin)
-        return same_format.write(image, plan.original, stem(self.run, request.number), notes), origin
+        path = same_format.write(image, plan.original, stem(self.run, request.number), notes)
+        return self._reduced(path), {**origin, "path": str(path)}
 
 
 def _in_mode(pixels: np.ndarray, original: Image.Image) -> Image.Image:

@@ -73,7 +73,7 @@ def train_network(shard: TrialShard, work: TrialWork) -> Arrays:
         ValueError: a file is missing here
     """
     with tempfile.TemporaryDirectory(prefix="evenset-trial-") as folder:
-        labels = replace(work.labels, paths=np.array(work.files.open(Path(folder)), dtype=str))
+        labels = replace(work.labels, paths=np.array(work.files.local_paths(Path(folder)), dtype=str))
         run = detached_run(Path(folder), **{f"precision of {shard.place}": shard.precision})
         comparison = Comparison(run, labels, work.stats, work.config, None, np.zeros(0), [])
         return methods.run_trial(comparison, shard.method, shard.settings, shard.split)

@@ -103,7 +103,7 @@ def encode_shard(shard: Shard) -> Vectors:
         raise InvalidInput(f"{socket.gethostname()} has other weights of {shard.encoder} than the first machine")
     encoder.precision = shard.precision
     with tempfile.TemporaryDirectory() as folder:
-        paths = shard.files.open(Path(folder))
+        paths = shard.files.local_paths(Path(folder))
         blocks = list(encoder.encode(Files(paths, [""] * len(paths), None), lambda count: None))
         errors, notes = (
             {i: shard.files.original(paths, text, i) for i, text in texts.items()}

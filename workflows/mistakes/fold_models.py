@@ -149,7 +149,7 @@ def train_network_of(fold: np.ndarray, work: NetworkWork) -> Arrays:
     """
     with tempfile.TemporaryDirectory(prefix="evenset-fold-") as folder:
         data, run = work.data, detached_run(Path(folder), precision=work.precision)
-        labels = replace(data.labels, paths=np.array(work.files.open(Path(folder)), dtype=str))
+        labels = replace(data.labels, paths=np.array(work.files.local_paths(Path(folder)), dtype=str))
         arrays = train_network(run, replace(data, labels=labels), fold, work.settings)
     return {**arrays, "notes": np.array(run.record.notes.get("images", []), dtype=str)}
 

@@ -88,7 +88,7 @@ def encode_shard(files: SharedFiles, images: ImageSettings, copies: CopySettings
         ValueError: a file is missing here
     """
     with tempfile.TemporaryDirectory(prefix="evenset-copies-") as folder:
-        paths, made = files.open(Path(folder)), []
+        paths, made = files.local_paths(Path(folder)), []
         for place, path in enumerate(paths):
             copy, data = encode(path, images, copies)
             texts = {name: files.original(paths, copy[name], place) for name in ("error", "note") if copy.get(name)}

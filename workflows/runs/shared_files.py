@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...models.errors import InvalidInput
 from ...models.images.region import file_of, parse
+from ...models.regular_files import regular
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class SharedFiles:
     there: frozenset[str]  # files that the first process sees
     contents: dict[str, bytes] | None  # of each file; None: the worker reads it
 
-    def open(self, folder: Path) -> list[str]:
+    def local_paths(self, folder: Path) -> list[str]:
         """The paths on this machine [n].
 
         Args:
@@ -62,8 +63,8 @@ def share(paths: Sequence[str], ship_images: bool) -> SharedFiles:
 
 def _content(file: str) -> bytes | None:
     try:
-        return Path(file).read_bytes()
-    except OSError:
+        return regular(Path(file)).read_bytes()
+    except (OSError, InvalidInput):
         return None  # the worker says that the image cannot be read
 
 

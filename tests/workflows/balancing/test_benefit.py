@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
-from types import SimpleNamespace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from evenset.workflows.balancing.results import BalanceResults, judged, measured
 from evenset.workflows.balancing.small_cnn_judge import SmallCNNJudge
 from evenset.workflows.balancing.soundness import MIN_PASS_RATE, Soundness, not_added, should_add, soundness_of
 from evenset.workflows.data.synthetic import SyntheticImage
+from evenset.workflows.runs.detached import detached_run
 
 HELD_OUT = np.repeat([0, 1], 60)
 
@@ -32,6 +34,9 @@ class Planted:
     def read(self, images):
         return images
 
+    def predict_ahead(self, arms, repetitions):
+        return {}
+
     def predict(self, recipe, number, extra):
         self.recipes.append((recipe, extra is not None))
         arm = next(iter([name for name, known in BASELINES.items() if known == recipe]), None)
@@ -46,10 +51,10 @@ def measure(errors, extra_errors=10):
     images = np.zeros((40, 1, 8, 8), dtype=np.uint8)
     held = np.zeros((120, 1, 8, 8), dtype=np.uint8)
     real = RealImages(["a", "b"], images, np.arange(40) % 2, ids, held, HELD_OUT)
-    run = SimpleNamespace(report=lambda *_: None, cached_arrays=lambda name, compute, ids: compute())
     judge = Planted(errors, extra_errors)
     new = [SyntheticImage("", "a", {}, True)]
-    return benefit.measure(run, judge, real, {"new": new}, 3), judge
+    with tempfile.TemporaryDirectory() as folder:
+        return benefit.measure(detached_run(Path(folder)), judge, real, {"new": new}, 3), judge
 
 
 ERRORS = {"real": 30, "logit adjustment": 26, "balanced sampler": 22, "both": 24, AUGMENTED: 20, MIXED: 14}
