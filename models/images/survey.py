@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -51,7 +51,7 @@ class Survey:
         return int(np.median(longer[longer > 0]))
 
 
-class _FileStats(NamedTuple):
+class FileStats(NamedTuple):
     """Statistics of one file."""
 
     size: tuple[int, int]
@@ -61,7 +61,16 @@ class _FileStats(NamedTuple):
     note: str | None
 
 
-def survey(paths: Sequence[str], settings: ImageSettings, report: Callable[[int, int], None] | None = None) -> Survey:
+Measured = tuple[int, FileStats | str]
+"""Index of a file, and its statistics or the reason why it cannot be read."""
+
+
+def survey(
+    paths: Sequence[str],
+    settings: ImageSettings,
+    report: Callable[[int, int], None] | None = None,
+    blocks: Iterable[list[Measured]] | None = None,
+) -> Survey:
     """Decodes every file once, on threads, and keeps only numbers.
 
     Mean and standard deviation are of the preprocessed pixels, each image with equal weight: at `settings.size_px`
@@ -69,20 +78,15 @@ def survey(paths: Sequence[str], settings: ImageSettings, report: Callable[[int,
 
     Args:
         report: called with the number of finished files, and of all
+        blocks: of files that others have decoded; None: this process does
     """
-    threads = thread_count(settings)
-    tasks = (range(first, min(first + TASK_IMAGES, len(paths))) for first in range(0, len(paths), TASK_IMAGES))
     sizes = np.zeros((len(paths), 2), dtype=np.int64)
     thumbnails = np.zeros((len(paths), THUMBNAIL_PX**2), dtype=np.float32)
     errors: dict[int, str] = {}
     notes: dict[int, str] = {}
-    total, gray, wholes = np.zeros((2, 3)), True, WholeImages()
-
-    def measure(task: range) -> list[tuple[int, _FileStats | str]]:
-        return [(index, _measure(paths[index], settings, wholes)) for index in task]
-
-    with contextlib.closing(in_order(measure, tasks, threads, ahead=2 * threads)) as blocks:
-        for block in blocks:
+    of_each, gray, done = np.zeros((len(paths), 2, 3)), True, 0
+    with contextlib.closing(measure(paths, settings)) if blocks is None else contextlib.nullcontext(blocks) as found:
+        for block in found:
             for index, stats in block:
                 if isinstance(stats, str):
                     errors[index] = stats
@@ -90,12 +94,25 @@ def survey(paths: Sequence[str], settings: ImageSettings, report: Callable[[int,
                 if stats.note:
                     notes[index] = stats.note
                 sizes[index], thumbnails[index] = stats.size, stats.thumbnail
-                total, gray = total + stats.moments, gray and stats.gray
+                of_each[index], gray = stats.moments, gray and stats.gray
+            done += len(block)
             if report:
-                report(block[-1][0] + 1, len(paths))
+                report(done, len(paths))
 
-    mean, std = normalisation(total / max(1, len(paths) - len(errors)), gray)
-    return Survey(sizes, gray, thumbnails, mean, std, errors, notes)
+    mean, std = normalisation(of_each.sum(axis=0) / max(1, len(paths) - len(errors)), gray)
+    return Survey(sizes, gray, thumbnails, mean, std, dict(sorted(errors.items())), dict(sorted(notes.items())))
+
+
+def measure(paths: Sequence[str], settings: ImageSettings) -> Generator[list[Measured]]:
+    """Statistics of files, in order, decoded on threads."""
+    threads, wholes = thread_count(settings), WholeImages()
+    tasks = (range(first, min(first + TASK_IMAGES, len(paths))) for first in range(0, len(paths), TASK_IMAGES))
+
+    def measure_some(task: range) -> list[Measured]:
+        return [(index, _measure(paths[index], settings, wholes)) for index in task]
+
+    with contextlib.closing(in_order(measure_some, tasks, threads, ahead=2 * threads)) as blocks:
+        yield from blocks
 
 
 def moments(pixels: Pixels) -> NDArray[np.float64]:
@@ -112,7 +129,7 @@ def normalisation(average: NDArray[np.float64], gray: bool) -> tuple[NDArray[np.
     return mean, np.sqrt(np.maximum(square - mean**2, 1 / 255**2))  # flat images would divide by zero
 
 
-def _measure(path: str, settings: ImageSettings, wholes: WholeImages) -> _FileStats | str:
+def _measure(path: str, settings: ImageSettings, wholes: WholeImages) -> FileStats | str:
     """Statistics of one file, or the reason why it cannot be read."""
     import cv2
 
@@ -123,7 +140,7 @@ def _measure(path: str, settings: ImageSettings, wholes: WholeImages) -> _FileSt
     gray = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(gray, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
     thumbnail = (small.reshape(-1) / 255).astype(np.float32)
-    return _FileStats((image.width, image.height), image.gray, thumbnail, moments(image.pixels), image.note)
+    return FileStats((image.width, image.height), image.gray, thumbnail, moments(image.pixels), image.note)
 
 
 def _side(longest: int, size_px: int | None) -> int:

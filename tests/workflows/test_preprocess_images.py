@@ -69,6 +69,15 @@ def test_workers_write_the_copies_of_one_process(photos, backwards, monkeypatch)
     assert [Path(path).read_bytes() for path in paths[0]] == [Path(path).read_bytes() for path in paths[1]]
 
 
+@pytest.mark.slow
+def test_two_processes_write_the_copies_of_one(photos):
+    dataset = photos(10)
+    for name, workers in (("here", None), ("there", 2)):
+        preprocess_images(dataset, size_px=8, progress=False, output_field=name, workers=workers)
+    here, there = dataset.values(["here", "there"])
+    assert [Path(path).read_bytes() for path in here] == [Path(path).read_bytes() for path in there]
+
+
 def test_a_resumed_run_asks_workers_for_the_missing_copies(photos, backwards, monkeypatch):
     monkeypatch.setattr(copier, "SHARD_IMAGES", 4)
     dataset, (done, refused) = photos(10), backwards

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +14,7 @@ from ...models.settings import DrawingSettings
 from ...models.synthetic import Origin
 from ..runs import shards
 from ..runs.run import Run
+from ..runs.shards import Lazy
 from .benefit import RealImages
 from .config import BalanceConfig
 from .generator import ADAPTER, DRAWING, Generator, load_tuned
@@ -80,27 +81,6 @@ class _Plan(NamedTuple):
     source_id: str  # "" where it starts from noise
 
 
-class _Chunks(Sequence["list[Request]"]):
-    """Requests of CHUNK images each; a chunk is planned when it is asked for.
-
-    Args:
-        plan: of an image, by its number and class
-    """
-
-    def __init__(self, plan: Callable[[int, int], _Plan], numbers: np.ndarray, classes: np.ndarray) -> None:
-        self.plan, self.numbers, self.classes = plan, numbers.tolist(), classes.tolist()
-        self.plans: dict[int, list[_Plan]] = {}  # by chunk
-
-    def __len__(self) -> int:
-        return -(-len(self.numbers) // CHUNK)
-
-    def __getitem__(self, place: Any) -> Any:
-        part = slice(place * CHUNK, (place + 1) * CHUNK)
-        images = zip(self.numbers[part], self.classes[part], strict=True)
-        self.plans[place] = [self.plan(number, class_id) for number, class_id in images]
-        return [plan.request for plan in self.plans[place]]
-
-
 class _Drawer:
     """Draws images of given numbers and classes; seed and number fix each of them."""
 
@@ -116,18 +96,22 @@ class _Drawer:
 
     def draw(self, numbers: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """Numbers [B] and classes [B] -> pixels for the filters, uint8 [B, C, S, S], and the origin of each."""
-        chunks, done = _Chunks(self._plan, numbers, classes), 0
+        wanted, done = list(zip(numbers.tolist(), classes.tolist(), strict=True)), 0
+        plans: dict[int, list[_Plan]] = {}  # by chunk, while it is drawn
         written: dict[int, list[tuple[np.ndarray, dict[str, Any]]]] = {}
-        for place, images in self._draw_chunks(chunks):
-            written[place] = [
-                self._write(plan, image) for plan, image in zip(chunks.plans.pop(place), images, strict=True)
-            ]
+
+        def make(place: int) -> list[Request]:
+            plans[place] = [self._plan(*image) for image in wanted[place * CHUNK : (place + 1) * CHUNK]]
+            return [plan.request for plan in plans[place]]
+
+        for place, images in self._draw_chunks(Lazy(-(-len(wanted) // CHUNK), make)):
+            written[place] = [self._write(plan, image) for plan, image in zip(plans.pop(place), images, strict=True)]
             done += len(images)
             self.run.report(DRAWING, done, len(numbers))
         pixels, origins = zip(*(one for place in sorted(written) for one in written[place]), strict=True)
         return np.stack(pixels), list(origins)
 
-    def _draw_chunks(self, chunks: _Chunks) -> Iterator[tuple[int, list[np.ndarray]]]:
+    def _draw_chunks(self, chunks: Sequence[list[Request]]) -> Iterator[tuple[int, list[np.ndarray]]]:
         """Place and images of each chunk, drawn here or on workers."""
         steps, executor = self.config.drawing.pretrained_steps, self.config.executor
         if executor is not None:

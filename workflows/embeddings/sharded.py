@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import socket
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 
 from ...models.errors import InvalidInput
 from ..runs import shards
-from ..runs.shards import Executor
+from ..runs.shards import Executor, Lazy
 from ..runs.shared_files import SharedFiles, share
 from .encoders import Files, ImageEncoder, NetworkEncoder, Report, open_encoder
 
@@ -30,27 +30,6 @@ class Shard:
     device: str
     precision: str
     files: SharedFiles
-
-
-@dataclass(frozen=True)
-class Shards(Sequence[Shard]):
-    """All shards; the images of one are read when it is sent."""
-
-    encoder: NetworkEncoder
-    paths: list[str]
-    size: int  # images in a shard
-    precision: str
-    ship_images: bool
-
-    def __len__(self) -> int:
-        return -(-len(self.paths) // self.size)
-
-    def __getitem__(self, place: Any) -> Any:
-        paths = self.paths[place * self.size : (place + 1) * self.size]
-        if not paths:
-            raise IndexError(place)
-        encoder, files = self.encoder, share(paths, self.ship_images)
-        return Shard(encoder.name, encoder.version, encoder.device, self.precision, files)
 
 
 @dataclass(frozen=True)
@@ -80,15 +59,20 @@ def encode_by_workers(
         )
     size = SHARD_BATCHES * batch_size(encoder.device)
     precision = encoder.precision or encoder.choose_precision(len(files.paths))
-    made = Shards(encoder, files.paths, size, precision, ship_images)
+    parts = [files.paths[first : first + size] for first in range(0, len(files.paths), size)]
+
+    def make(place: int) -> Shard:
+        shared = share(parts[place], ship_images)
+        return Shard(encoder.name, encoder.version, encoder.device, precision, shared)
+
     done = 0
-    for place, result in shards.results(made, encode_shard, executor):
+    for place, result in shards.results(Lazy(len(parts), make), encode_shard, executor):
         first = place * size
         for own, theirs in ((encoder.errors, result.errors), (encoder.notes, result.notes)):
             own.update({first + i: text for i, text in theirs.items()})
         if len(result.rows):
             yield first + result.rows, result.vectors
-        done += len(files.paths[first : first + size])
+        done += len(parts[place])
         report(done)
 
 

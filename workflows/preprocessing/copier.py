@@ -19,7 +19,7 @@ from ...models.images.reader import in_order, thread_count
 from ...models.images.survey import moments
 from ...models.settings import CopySettings, ImageSettings, WorkerSettings
 from ..runs import shards
-from ..runs.shards import Executor
+from ..runs.shards import Executor, Lazy
 from ..runs.shared_files import SharedFiles, share
 
 SHARD_IMAGES = 64
@@ -46,10 +46,11 @@ class Copier:
             check: is called each second while workers encode; raising ends them
         """
         if workers.workers:
-            made = Shards([path for _, path in samples], workers.ship_images)
+            parts = [samples[first : first + SHARD_IMAGES] for first in range(0, len(samples), SHARD_IMAGES)]
+            made = Lazy(len(parts), lambda place: share([path for _, path in parts[place]], workers.ship_images))
             done = shards.results(made, encode_shard, Executor(workers.workers), check, self.images, self.copies)
             for place, block in done:
-                for (sample_id, _), (copy, data) in zip(samples[place * SHARD_IMAGES :], block, strict=False):
+                for (sample_id, _), (copy, data) in zip(parts[place], block, strict=True):
                     yield self._save(sample_id, copy, data)
         else:
             threads = thread_count(self.images)
@@ -65,20 +66,6 @@ class Copier:
             with aside(self.target(sample_id), flush=False) as part:  # one of thousands, each quickly made again
                 part.write_bytes(data)
         return {"id": sample_id, **copy}
-
-
-@dataclass(frozen=True)
-class Shards(Sequence[SharedFiles]):
-    """Files for workers, SHARD_IMAGES in each shard; they are read when it is sent."""
-
-    paths: list[str]
-    ship_images: bool
-
-    def __len__(self) -> int:
-        return -(-len(self.paths) // SHARD_IMAGES)
-
-    def __getitem__(self, place: Any) -> Any:
-        return share(self.paths[place * SHARD_IMAGES : (place + 1) * SHARD_IMAGES], self.ship_images)
 
 
 def encode_shard(files: SharedFiles, images: ImageSettings, copies: CopySettings) -> list[tuple[Copy, bytes]]:

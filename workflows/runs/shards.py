@@ -13,6 +13,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -38,6 +39,22 @@ class Executor(NamedTuple):
     def is_local(self) -> bool:
         """Whether the workers are processes of this machine that are started for the run."""
         return self.workers.isdigit()
+
+
+@dataclass(frozen=True)
+class Lazy(Sequence[S]):
+    """Shards that are made when they are sent."""
+
+    length: int
+    make: Callable[[int], S]  # from its index
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, place: Any) -> Any:
+        if not 0 <= place < self.length:
+            raise IndexError(place)
+        return self.make(place)
 
 
 def results(

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from ...models.flips import resolve_flips
-from ...models.images.survey import survey
+from ...models.images.survey import Measured, measure, survey
+from ...models.processes import is_distributed
 from ...models.settings import ImageSettings
 from ..data.labels import Labels
+from ..runs import shards
 from ..runs.run import Run
+from ..runs.shards import Executor, Lazy
+from ..runs.shared_files import SharedFiles, share
 
+MIN_SHARED, SHARD_IMAGES = 2_000, 256  # files that are worth the start of workers; in a shard
 MAX_IMAGE_NOTES = 5  # bounds the length of a run's results
 MORE_NOTED = "More images are to be looked at: preprocess_images lists them all, in results.doubtful."
 
@@ -39,8 +48,12 @@ def survey_images(run: Run, labels: Labels, settings: ImageSettings) -> ImageSta
     rows = labels.labelled_indices
 
     def compute() -> dict[str, np.ndarray]:
+        paths = labels.paths[rows].tolist()
         images = survey(
-            labels.paths[rows].tolist(), settings, lambda done, total: run.report("looking at images", done, total)
+            paths,
+            settings,
+            lambda done, total: run.report("looking at images", done, total),
+            looked_at_by_workers(run, paths, settings),
         )
         note_images(run, images.notes)
         groups = join(near_duplicates(images.thumbnails), labels.groups[rows])
@@ -59,6 +72,34 @@ def survey_images(run: Run, labels: Labels, settings: ImageSettings) -> ImageSta
     channels = 1 if kept["gray"] else 3
     mean, std = (np.atleast_1d(kept[name])[:channels] for name in ("mean", "std"))
     return ImageStats(int(kept["size_px"]), channels, mean, std, kept["groups"][rows], errors, int(kept["side_px"]))
+
+
+def looked_at_by_workers(run: Run, paths: list[str], settings: ImageSettings) -> Iterator[list[Measured]] | None:
+    """Statistics of files by workers; None where there are none, or too few files to wait for them."""
+    workers = run.record.settings.get("workers")
+    if not workers or len(paths) < MIN_SHARED or is_distributed():
+        return None
+    firsts, ship = range(0, len(paths), SHARD_IMAGES), bool(run.record.settings["ship_images"])
+    made = Lazy(len(firsts), lambda place: share(paths[firsts[place] : firsts[place] + SHARD_IMAGES], ship))
+    done = shards.results(made, look_at, Executor(workers), run.check_stop, settings)
+    return ([(firsts[place] + index, stats) for index, stats in block] for place, block in done)
+
+
+def look_at(files: SharedFiles, settings: ImageSettings) -> list[Measured]:
+    """Statistics of a shard's files, on a worker.
+
+    Raises:
+        ValueError: a file is missing here
+    """
+    with tempfile.TemporaryDirectory(prefix="evenset-survey-") as folder:
+        paths, found = files.local_paths(Path(folder)), []
+        for index, stats in chain.from_iterable(measure(paths, settings)):
+            if isinstance(stats, str):
+                stats = files.original(paths, stats, index)
+            elif stats.note:
+                stats = stats._replace(note=files.original(paths, stats.note, index))
+            found.append((index, stats))
+    return found
 
 
 def without_images(labels: Labels, errors: dict[int, str]) -> ImageStats:

@@ -14,8 +14,17 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from evenset import delete_embeddings, delete_run, find_mistakes, list_runs, resume_run
+from evenset import (
+    balance_classes,
+    delete_embeddings,
+    delete_run,
+    find_mistakes,
+    list_runs,
+    resume_run,
+    train_generator,
+)
 from evenset.workflows.data.folders import run_folder
+from evenset.workflows.data.synthetic import read_image
 from evenset.workflows.embeddings import sharded
 from evenset.workflows.mistakes import out_of_fold
 from evenset.workflows.runs import shards
@@ -27,6 +36,11 @@ FIELDS = ("label", "is_issue", "mistakenness")
 NETWORKS = dict(
     size_px=8, epochs=2, min_updates=1, batch_size=16, augmentation="none", precision="fp32", weights="none", folds=5
 )
+DRAWING = dict(
+    generate_from_few=True, measure_benefit=False, add="always", max_ratio=None, target=12, verdict_updates=5,
+    sampling_steps=2, sampling_batch_size=4, prototype_reject_quantile=0.0, probability_reject_quantile=0.0,
+    gcn_reject_quantile=0.0, copy_reject_quantile=0.0, progress=False,
+)  # fmt: skip
 HEAD = """
 import json, os, sys
 import fiftyone as fo
@@ -47,7 +61,7 @@ def deadly(function, points, folder):
         points: number of the call for each attempt that is to be killed, by index of the shard
     """
 
-    def run(work):
+    def run(work, *common):
         place, shard = work
         attempt = len(list(Path(folder).glob(f"{place} *")))
         if attempt < len(points.get(place, ())):
@@ -62,7 +76,7 @@ def deadly(function, points, folder):
 
             sys.setprofile(count)
         try:
-            return function(shard)
+            return function(shard, *common)
         finally:
             sys.setprofile(None)
 
@@ -128,6 +142,25 @@ def test_ten_workers_killed_in_the_networks_of_folds(digits, chaos):
     expected = judge(dataset, **options)
     stages = chaos()
     assert_same(judge(dataset, **options, workers=2), expected)
+    assert [len(list(stage.iterdir())) for stage in stages] == [KILLS]
+
+
+def test_ten_workers_killed_in_drawing(digits, chaos, monkeypatch):
+    monkeypatch.setattr("evenset.models.diffusion.sampling.faster_precision", lambda run, device, repeats: "fp32")
+    dataset = digits(n=60, size_px=8, labelled=60)
+    network = dict(minutes=None, max_updates=5, width=8, progress=False)
+    generator = train_generator(dataset, "ground_truth", **network).run_key
+
+    def draw(workers=None):
+        results = balance_classes(dataset, "ground_truth", generator=generator, workers=workers, **DRAWING)
+        added = dataset.match_tags("synthetic").sort_by("filepath")
+        images = [(sample.ground_truth.label, read_image(sample.filepath).tolist()) for sample in added]
+        delete_run(dataset, results.run_key)
+        return images
+
+    expected = draw()
+    stages = chaos()
+    assert draw(workers=2) == expected and len(expected) > 20
     assert [len(list(stage.iterdir())) for stage in stages] == [KILLS]
 
 
