@@ -109,8 +109,10 @@ def measure(case: Case, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Gain of every source by the verdict, and on the test images."""
     from evenset.models.settings import BalanceSettings, SmallCNNSettings
     from evenset.workflows.balancing import benefit
+    from evenset.workflows.balancing.real_or_synthetic import real_or_synthetic
     from evenset.workflows.balancing.small_cnn_judge import SmallCNNJudge
     from evenset.workflows.balancing.soundness import should_add
+    from evenset.workflows.runs.detached import detached_run
 
     balance_settings = BalanceSettings()
     settings = SmallCNNSettings(updates=options.network_updates or balance_settings.verdict_updates)
@@ -118,12 +120,14 @@ def measure(case: Case, options: argparse.Namespace) -> list[dict[str, Any]]:
     ids = np.arange(len(case.train[1])).astype(str)
     real = benefit.RealImages([str(i) for i in range(10)], *case.train, ids, *case.held_out)
     with tempfile.TemporaryDirectory() as place:
-        run: Any = SimpleNamespace(
-            report=lambda *_: None, check_stop=lambda: None, cached_arrays=lambda name, compute, ids: compute()
-        )
+        run = detached_run(Path(place))
         if options.filtered:
             images |= filtered(real, images, settings, Path(place))
         written = {source: write(Path(place) / source, *added) for source, added in images.items()}
+        told = {
+            source: real_or_synthetic(run.subrun(f"told {number}"), real, added, settings)
+            for number, (source, added) in enumerate(written.items())
+        }
         judge = SmallCNNJudge(run, real, settings)
         measured = benefit.measure(run, judge, real, written, balance_settings.verdict_seeds)
     settings = replace(settings, seed=1000, **measured.recipe)  # not the seeds of the verdict's networks
@@ -136,6 +140,7 @@ def measure(case: Case, options: argparse.Namespace) -> list[dict[str, Any]]:
             {
                 "case": case.name,
                 "new images": source,
+                "told apart": told[source],
                 "verdict": 100 * verdict.total[0],
                 "from": 100 * verdict.total[1],
                 "to": 100 * verdict.total[2],
@@ -209,13 +214,15 @@ def generated(case: Case, classes: np.ndarray, updates: int) -> np.ndarray:
 
 def write(place: Path, images: np.ndarray, classes: np.ndarray) -> list[Any]:
     """Writes the images, in the form that benefit.measure takes."""
+    from evenset.models.synthetic import Origin
     from evenset.workflows.data.synthetic import SyntheticImage
 
     place.mkdir()
     paths = [str(place / f"{number:06d}.png") for number in range(len(images))]
     pixels = images[:, 0] if images.shape[1] == 1 else images.transpose(0, 2, 3, 1)
     pictures.write(paths, pixels)
-    return [SyntheticImage(path, str(name), {}, True) for path, name in zip(paths, classes, strict=True)]
+    notes = {"source": str(Origin.GENERATE)}  # so that they are read in the size of the real ones
+    return [SyntheticImage(path, str(name), notes, True) for path, name in zip(paths, classes, strict=True)]
 
 
 def accuracy(case: Case, extra: tuple[np.ndarray, np.ndarray] | None, settings: Any, seeds: int) -> np.ndarray:

@@ -22,7 +22,7 @@ class DetachedRun(Run):
 
     @property
     def folder(self) -> Path:
-        return self.place
+        return self.place / self.part
 
     def save(self) -> None:
         pass
