@@ -801,8 +801,8 @@ class BalanceSettings(Settings):
     judge: str | None = setting(
         None,
         "model that measures the gain: small CNNs trained from random weights, a regression on the vectors of a "
-        "pretrained encoder, or both, where the encoder decides",
-        choices=("small cnn", "encoder", "both"),
+        "pretrained encoder, both, where the encoder decides, or ResNet-18s tuned from ImageNet's weights",
+        choices=("small cnn", "encoder", "both", "resnet"),
         kind=str,
         empty="auto: the small CNN, and for photos over 64 px both, if an encoder's weights are on this machine",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
@@ -33,8 +33,12 @@ AUGMENTED = "augmentation"  # one more: the best of them, with strong augmentati
 MIXED = "mix"  # and the best so far, with MixUp and CutMix
 RIVALS = (*BASELINES, AUGMENTED, MIXED)  # the best of them is what new images have to beat
 NOT_MEASURED = "not measured"  # in place of a decision
-SMALL_CNN, ENCODER, BOTH = "small cnn", "encoder", "both"  # values of the setting `judge`
-MEASURING = {SMALL_CNN: "measuring", ENCODER: "measuring by the encoder"}  # phases, by judge
+SMALL_CNN, ENCODER, BOTH, RESNET = "small cnn", "encoder", "both", "resnet"  # values of the setting `judge`
+MEASURING = {  # phases, by judge
+    SMALL_CNN: "measuring",
+    ENCODER: "measuring by the encoder",
+    RESNET: "measuring by the ResNet",
+}
 READ_BATCH = 256  # images
 
 
@@ -74,6 +78,14 @@ class Arm(NamedTuple):
 
     recipe: Recipe
     extra: Any = None  # what `Judge.read` returned
+
+
+class Trainer(Protocol):
+    """Trains one network of a judge; it can be sent to a worker."""
+
+    def train(self, recipe: Recipe, number: int, extra: Any, check: Callable[[], None]) -> np.ndarray:
+        """Classes of the held-out images [m]."""
+        ...
 
 
 class Judge(Protocol):

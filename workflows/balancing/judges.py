@@ -16,9 +16,11 @@ from ..embeddings.encoders import is_in_zoo
 from ..runs import shards
 from ..runs.run import Run
 from ..training.auto_embeddings import SMALL_PX, Candidate, candidates, short_side_px
-from .benefit import BOTH, ENCODER, SMALL_CNN, Benefit, Judge, RealImages, measure
+from ..training.resnet import check_weights
+from .benefit import BOTH, ENCODER, RESNET, SMALL_CNN, Benefit, Judge, RealImages, measure
 from .config import BalanceConfig
 from .encoder_judge import EncoderJudge
+from .resnet_judge import ResNetJudge, network_of
 from .small_cnn_judge import SmallCNNJudge
 
 LOCAL = "local-dir:"  # begins the name of an encoder of timm in a folder
@@ -36,21 +38,29 @@ def measure_by_judges(
     chosen = run.remember("judge", lambda: choose(run.dataset, paths, config))  # weights may come or go until a resume
     settings, measured = config.small_cnn, []
     for name in chosen["judges"]:
-        judge: Judge = SmallCNNJudge(run, real, settings, config.executor)
+        judge: Judge
         if name == ENCODER:
             judge = EncoderJudge(run, real, chosen["encoder"], settings)
-        with shards.connected(config.executor if name == SMALL_CNN else None):
+        elif name == RESNET:
+            judge = ResNetJudge(run, real, settings, config.executor)
+        else:
+            judge = SmallCNNJudge(run, real, settings, config.executor)
+        with shards.connected(None if name == ENCODER else config.executor):
             measured.append(measure(run, judge, real, sources, config.balance.verdict_seeds))
     return replace(measured[0], others=tuple(measured[1:]))
 
 
 def check_judge(samples: Any, paths: Sequence[str], config: BalanceConfig, resume: str | None = None) -> None:
-    """Looks for the encoder that the measurement of a new run needs, before work starts.
+    """Looks for the encoder or the weights that the measurement of a new run needs, before work starts.
 
     Raises:
         ValueError: the setting names one, and none can be had
     """
-    if config.measures and config.balance.judge and not resume:
+    if not config.measures or not config.balance.judge or resume:
+        return
+    if config.balance.judge == RESNET:
+        check_weights(network_of(config.small_cnn))
+    else:
         choose(root_dataset(samples), paths, config)
 
 
@@ -64,8 +74,8 @@ def choose(dataset: Any, paths: Sequence[str], config: BalanceConfig) -> dict[st
         ValueError: the setting names an encoder, and none can be had
     """
     wanted = config.balance.judge
-    if wanted == SMALL_CNN:
-        return dict(judges=[SMALL_CNN], encoder="")
+    if wanted in (SMALL_CNN, RESNET):
+        return dict(judges=[wanted], encoder="")
     if wanted is None:
         side_px = short_side_px(paths)
         name = encoder_at_hand(dataset, paths, config) if side_px and side_px > SMALL_PX else ""

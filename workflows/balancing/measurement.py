@@ -8,7 +8,7 @@ from ...models.quality.paired_gain import MIN_HELD_OUT
 from ..display.tables import counted
 from ..training import duration
 from ..training.auto_embeddings import SMALL_PX
-from .benefit import BOTH, ENCODER, RIVALS, RealImages
+from .benefit import BOTH, ENCODER, RESNET, RIVALS, RealImages
 from .config import BalanceConfig
 from .small_cnn_judge import MAX_MEASURED_PX
 
@@ -55,6 +55,8 @@ def describe(config: BalanceConfig, largest_class: int) -> str:
 def _judges(config: BalanceConfig) -> str:
     balance = config.balance
     networks = (len(RIVALS) + 1) * balance.verdict_seeds  # and the one with new images
+    if balance.judge == RESNET:
+        return f"{counted(networks, 'ResNet-18')}, tuned from ImageNet's weights"
     small = f"{counted(networks, 'small network')} on images of at most {MAX_MEASURED_PX} px"
     by_setting = {ENCODER: REGRESSION, BOTH: f"{REGRESSION}, which decides, and by {small}"}
     return by_setting.get(balance.judge or "", small)

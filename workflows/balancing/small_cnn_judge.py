@@ -4,39 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
 from ...models.settings import SmallCNNSettings
 from ...models.synthetic import Origin
 from ..data.synthetic import SyntheticImage, read_image
-from ..runs.kept_shards import Kept, by_workers
 from ..runs.run import Run
 from ..runs.shards import Executor
-from .benefit import AUGMENTED, MEASURING, MIXED, SMALL_CNN, Arm, RealImages, Recipe
+from .benefit import AUGMENTED, MIXED, SMALL_CNN, Arm, RealImages, Recipe
+from .repetitions import ahead
 
 MAX_MEASURED_PX = 32  # larger images are reduced: 21 networks take about eight minutes on two cores
 Extra = tuple[np.ndarray, np.ndarray]  # pixels [s, C, S, S] and classes [s]
-
-
-@dataclass(frozen=True)
-class Work:
-    """What all networks share."""
-
-    train: np.ndarray  # uint8 [n, C, S, S]
-    labels: np.ndarray  # [n]
-    held_out: np.ndarray  # uint8 [m, C, S, S]
-    classes: int
-    settings: SmallCNNSettings
-
-
-class Repetition(NamedTuple):
-    """A network to train."""
-
-    recipe: Recipe
-    number: int
-    extra: Extra | None
 
 
 class SmallCNNJudge:
@@ -50,57 +30,58 @@ class SmallCNNJudge:
     ) -> None:
         self.run, self.real, self.executor = run, real, executor
         images = reduce(real.train), reduce(real.held_out)
-        self.work = Work(images[0], real.train_labels, images[1], len(real.names), settings)
+        self.trainer = Training(images[0], real.train_labels, images[1], len(real.names), settings)
 
     def read(self, images: list[SyntheticImage]) -> Extra:
-        """Those in the size and format of real ones are read as these."""
-        from ...models.images.decode import load
-
-        real = self.real
-        size_px, channels = real.train.shape[-1], real.train.shape[1]
-
-        def pixels(image: SyntheticImage) -> np.ndarray:
-            if image.notes.get("source") in (Origin.AUGMENT, Origin.PASTE) or image.notes.get("base"):
-                return load(image.path, real.settings, size_px, channels).transpose(2, 0, 1)
-            return read_image(image.path)
-
-        accepted = [image for image in images if image.accepted]
-        classes = np.array([real.names.index(image.label) for image in accepted])
-        return reduce(np.stack([pixels(image) for image in accepted])), classes
+        pixels, classes = read_accepted(self.real, images)
+        return reduce(pixels), classes
 
     def predict(self, recipe: Recipe, number: int, extra: Extra | None) -> np.ndarray:
-        return train(Repetition(recipe, number, extra), self.work, self.run.check_stop)
+        return self.trainer.train(recipe, number, extra, self.run.check_stop)
 
     def predict_ahead(self, arms: Mapping[str, Arm], repetitions: int) -> dict[tuple[str, int], np.ndarray]:
-        """What workers predict, by arm and repetition; empty without workers."""
-        if self.executor is None or not arms:
-            return {}
-        keys = [(name, number) for name in arms for number in range(repetitions)]
-        given = [Repetition(arms[name].recipe, number, arms[name].extra) for name, number in keys]
-        ids = np.concatenate([self.real.train_ids, self.real.held_out_ids])
-        kept = Kept([f"benefit {self.name} {name} {number}" for name, number in keys], [ids] * len(keys))
-        phase = f"{MEASURING[self.name]}: {', '.join(arms)}"
-        arrays = by_workers(self.run, given, train_on_worker, self.executor, kept, phase, self.work)
-        return {key: own["classes"] for key, own in zip(keys, arrays, strict=True)}
+        return ahead(self.run, self.name, self.real, arms, repetitions, self.trainer, self.executor)
 
 
-def train_on_worker(repetition: Repetition, work: Work) -> dict[str, np.ndarray]:
-    return {"classes": train(repetition, work, lambda: None)}
+@dataclass(frozen=True)
+class Training:
+    """Trains a network, here or on a worker."""
+
+    images: np.ndarray  # uint8 [n, C, S, S]
+    labels: np.ndarray  # [n]
+    held_out: np.ndarray  # uint8 [m, C, S, S]
+    classes: int
+    settings: SmallCNNSettings
+
+    def train(self, recipe: Recipe, number: int, extra: Extra | None, check: Callable[[], None]) -> np.ndarray:
+        """Classes of the held-out images [m].
+
+        Args:
+            check: is called after each update; raising ends the training
+        """
+        from ...models.classifiers import small_cnn
+
+        settings = replace(self.settings, seed=self.settings.seed + number, **recipe)
+        model = small_cnn.build(self.classes, self.images, settings)
+        for _ in small_cnn.train(model, self.images, self.labels, settings, extra):
+            check()
+        return np.asarray(small_cnn.predict(model, self.held_out).argmax(axis=1))
 
 
-def train(repetition: Repetition, work: Work, check: Callable[[], None]) -> np.ndarray:
-    """Classes of the held-out images by a new network [m].
+def read_accepted(real: RealImages, images: list[SyntheticImage]) -> Extra:
+    """Pixels and classes of the accepted images; those in the size and format of real ones are read as these."""
+    from ...models.images.decode import load
 
-    Args:
-        check: is called after each update; raising ends the training
-    """
-    from ...models.classifiers import small_cnn
+    size_px, channels = real.train.shape[-1], real.train.shape[1]
 
-    settings = replace(work.settings, seed=work.settings.seed + repetition.number, **repetition.recipe)
-    model = small_cnn.build(work.classes, work.train, settings)
-    for _ in small_cnn.train(model, work.train, work.labels, settings, repetition.extra):
-        check()
-    return np.asarray(small_cnn.predict(model, work.held_out).argmax(axis=1))
+    def pixels(image: SyntheticImage) -> np.ndarray:
+        if image.notes.get("source") in (Origin.AUGMENT, Origin.PASTE) or image.notes.get("base"):
+            return load(image.path, real.settings, size_px, channels).transpose(2, 0, 1)
+        return read_image(image.path)
+
+    accepted = [image for image in images if image.accepted]
+    classes = np.array([real.names.index(image.label) for image in accepted])
+    return np.stack([pixels(image) for image in accepted]), classes
 
 
 def reduce(images: np.ndarray) -> np.ndarray:

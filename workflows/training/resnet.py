@@ -58,7 +58,18 @@ def check_network(labels: Labels, settings: ResNetSettings, size_px: int | None)
         side_px = size_px or int(short_side_px(labels.paths.tolist()) or 0)
         settings = replace(settings, weights="imagenet" if resnet.is_pretrained(settings, side_px) else "none")
     if settings.weights != "none":
-        resnet.build(len(labels.names), 1, 8, np.zeros(1), np.ones(1), settings)  # the stem takes any channels and size
+        check_weights(settings, len(labels.names))
+
+
+def check_weights(settings: ResNetSettings, classes: int = 2) -> None:
+    """Loads the initial weights.
+
+    Raises:
+        ValueError: as of `check_network`
+    """
+    from ...models.classifiers import resnet
+
+    resnet.build(classes, 1, 8, np.zeros(1), np.ones(1), settings)  # the stem takes any channels and size
 
 
 def fit(

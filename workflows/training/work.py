@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from ...models.quality.paired_gain import MIN_HELD_OUT
+from ...models.settings import ResNetSettings
 from ..runs.pace import STARTING
 from .resnet import WARM_START_FRACTION
 from .stage_costs import (
@@ -190,6 +191,11 @@ def _measuring(added: float, facts: Facts, values: Values) -> list[Work]:
             Work(ENCODING, (facts.to_judge + added) * facts.encoder_seconds, NETWORK),
             *[regression] * ENCODER_ARMS,
         ]
+    if judge == "resnet":
+        size_px, count = facts.size_px(values, MAX_MODEL_PX), facts.labelled + added
+        network = ResNetSettings(epochs=1, min_updates=values["verdict_updates"] // 4)
+        tuned = resnet(count, facts.labelled, size_px, vars(network), "measuring by the ResNet")
+        return [*work, *[Work("measuring by the ResNet", seeds * sum(part.seconds for part in tuned), NETWORK)] * ARMS]
     if judge != "encoder":
         measuring = small_cnn(facts, values, "measuring", MAX_JUDGED_PX)
         work += [measuring._replace(seconds=seeds * measuring.seconds)] * ARMS

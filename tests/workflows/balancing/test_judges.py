@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import evenset
 import numpy as np
 import pytest
-from evenset.workflows.balancing import judges
+from evenset.models.settings import ResNetSettings
+from evenset.workflows.balancing import judges, resnet_judge
+from evenset.workflows.balancing.benefit import RIVALS
 from evenset.workflows.balancing.config import BalanceConfig
 from evenset.workflows.balancing.encoder_judge import EncoderJudge
 from evenset.workflows.balancing.measurement import describe
@@ -50,6 +53,7 @@ def replace_name(candidate, name):
         (65, "small cnn", ["small cnn"]),
         (64, "encoder", ["encoder"]),
         (64, "both", ["encoder", "small cnn"]),
+        (65, "resnet", ["resnet"]),
     ],
 )
 def test_the_size_of_the_images_chooses_unless_the_setting_does(here, photo, side, judge, expected):
@@ -81,6 +85,50 @@ def test_form_and_dry_run_say_who_will_judge():
     assert "by 21 small networks" in sentence() and "Photos over 64 px are judged by a regression" in sentence()
     assert "small network" not in sentence(judge="encoder")
     assert "which decides, and by 21 small networks" in sentence(judge="both")
+    assert "by 21 ResNet-18s, tuned from ImageNet's weights: about" in sentence(judge="resnet")
+
+
+def test_a_resnet_judges_with_and_without_workers(monkeypatch, colours, backwards):
+    usual = resnet_judge.network_of
+    monkeypatch.setattr(resnet_judge, "network_of", lambda settings: replace(usual(settings), weights="none"))
+    monkeypatch.setattr(judges, "network_of", lambda settings: replace(usual(settings), weights="none"))
+    settings = dict(source="augment", measure_benefit=True, verdict_seeds=2, verdict_updates=8, judge="resnet")
+    settings |= dict(target=100, add="always", precision="fp32", progress=False)
+    found = []
+    for workers in (None, 2):
+        results = evenset.balance_classes(colours, "ground_truth", workers=workers, **settings)
+        found.append((results.arms, results.gain, results.decision))
+        evenset.delete_run(colours, results.run_key)
+    assert found[0] == found[1] and {row["judge"] for row in found[0][0]} == {"resnet"}
+    names = [row["training_set"] for row in found[0][0]]
+    assert names == [*RIVALS, "best of these + synthetic images"]
+    assert [name for _, name in backwards[0]] == ["train_on_worker"] * 14
+
+
+@pytest.mark.slow
+def test_a_network_learns_by_the_recipe_of_its_arm():
+    """Bright images are of the rare class; new images that say the opposite are believed."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], [48, 8])
+    images = (rng.integers(0, 60, (56, 1, 8, 8)) + 150 * labels[:, None, None, None]).astype(np.uint8)
+    network = ResNetSettings(weights="none", epochs=1, min_updates=80, patience=99, precision="fp32", flips="none")
+    tuning = resnet_judge.Tuning(images, labels, images, 2, network)
+    recipe = dict(logit_adjustment=0.0, class_balance_power=1.0, augmentation="none")
+    assert (tuning.train(recipe, 0, None, lambda: None) == labels).mean() > 0.9
+    against = images[labels == 1].repeat(40, axis=0), np.zeros(320, dtype=int)
+    assert (tuning.train({**recipe, "class_balance_power": 0.0}, 0, against, lambda: None) == 0).mean() > 0.9
+
+
+def test_a_resnet_without_weights_is_refused_before_work_starts(monkeypatch, colours, refused):
+    def nothing(*_, **__):
+        raise OSError("no server")
+
+    monkeypatch.setattr("torch.hub.load_state_dict_from_url", nothing)
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", nothing)
+    with refused(colours, "no server"):
+        evenset.balance_classes(
+            colours, "ground_truth", target=100, source="augment", measure_benefit=True, judge="resnet", progress=False
+        )
 
 
 @pytest.fixture
