@@ -88,6 +88,7 @@ def test_form_and_dry_run_say_who_will_judge():
     assert "by 21 ResNet-18s, tuned from ImageNet's weights: about" in sentence(judge="resnet")
 
 
+@pytest.mark.slow
 def test_a_resnet_judges_with_and_without_workers(monkeypatch, colours, backwards):
     usual = resnet_judge.network_of
     monkeypatch.setattr(resnet_judge, "network_of", lambda settings: replace(usual(settings), weights="none"))
