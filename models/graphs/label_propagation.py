@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.csgraph import connected_components, laplacian
-from scipy.sparse.linalg import LinearOperator, cg
+from scipy.sparse.csgraph import connected_components, laplacian, reverse_cuthill_mckee
 
 from ..errors import InvalidInput
 from ..probabilities import blocks
@@ -19,6 +18,7 @@ MAX_ITERATIONS = 2000  # of conjugate gradients
 EPS = 1e-300
 BLOCK_COLUMNS = 50  # classes that are solved for at once: more are no quicker, and take their memory
 BLOCK_NUMBERS = 5_000_000  # nodes times classes that are solved for at once
+MANY_NUMBERS = 5_000_000  # nodes times classes that are solved in float32
 
 
 def reached(graph: Graph, labels: np.ndarray) -> np.ndarray:
@@ -105,14 +105,14 @@ def local_global_consistency(
     """
     is_reached = reached(graph, labels)[rows]
     scores, totals = np.empty((len(is_reached), classes)) if out is None else out, np.zeros(len(is_reached))
-    matrix = _resolvent(graph, alpha)
+    matrix, place = _resolvent(graph, alpha, np.float32 if len(labels) * classes > MANY_NUMBERS else np.float64)
     counts = np.bincount(labels[labels >= 0], minlength=classes)
     step = max(1, min(BLOCK_COLUMNS, BLOCK_NUMBERS // len(labels)))
     for first in range(0, classes, step):
         nodes = np.flatnonzero((labels >= first) & (labels < first + step))
-        source = np.zeros((len(labels), min(step, classes - first)))
-        source[nodes, labels[nodes] - first] = 1 / counts[labels[nodes]]
-        solution = np.maximum(_solve_block(matrix, source)[rows], 0)
+        source = np.zeros((len(labels), min(step, classes - first)), matrix.dtype)
+        source[place[nodes], labels[nodes] - first] = 1 / counts[labels[nodes]]
+        solution = np.maximum(_solve_block(matrix, source)[place[rows]], 0)
         totals += solution.sum(axis=1)
         scores[:, first : first + step] = solution
     for block in blocks(*scores.shape):
@@ -121,15 +121,17 @@ def local_global_consistency(
     return scores
 
 
-def _resolvent(graph: Graph, alpha: float) -> sp.csr_array:
-    """I - alpha S, without copies of S."""
+def _resolvent(graph: Graph, alpha: float, kind: type[np.floating[Any]]) -> tuple[sp.csr_array, np.ndarray]:
+    """I - alpha S, and the row of each node: neighbours lie side by side, which halves the time of products."""
     weights = graph.weights
     scale = 1 / np.sqrt(np.maximum(weights.sum(axis=1), EPS))
     data = np.multiply(weights.data, -alpha, dtype=np.float64)
     data *= scale[weights.indices]
     data *= np.repeat(scale, np.diff(weights.indptr))
     scaled = sp.csr_array((data, weights.indices, weights.indptr), shape=weights.shape)
-    return sp.csr_array(sp.eye_array(len(scale), format="csr") + scaled)
+    matrix = sp.csr_array(sp.eye_array(len(scale), format="csr") + scaled).astype(kind)
+    order = reverse_cuthill_mckee(sp.csr_matrix(matrix), symmetric_mode=True)
+    return sp.csr_array(matrix[order][:, order]), np.argsort(order)
 
 
 def _laplacian(graph: Graph) -> sp.csr_array:
@@ -149,23 +151,34 @@ def _solve(matrix: sp.csr_array, targets: np.ndarray) -> np.ndarray:
 
 
 def _solve_block(matrix: sp.csr_array, targets: np.ndarray) -> np.ndarray:
-    """`_solve` for some columns.
+    """`_solve` for some columns: a conjugate gradient each, which share the products with the matrix.
 
-    They are one system of N K unknowns: one by one, 10 take 1.3 to 2 times as long, and 100 as long.
+    SciPy's takes them as one system, of one step length: 2 to 4 times as long.
     """
-    rows, columns = targets.shape
-    size = (targets.size, targets.size)
-    inverse_diagonal = np.repeat(1 / np.maximum(matrix.diagonal(), EPS), columns)
-    norms = np.maximum(np.linalg.norm(targets, axis=0), EPS)  # each column converges to TOLERANCE of its own norm
-    solution, failed = cg(
-        LinearOperator(size, lambda flat: (matrix @ flat.reshape(rows, columns)).ravel(), dtype=targets.dtype),
-        (targets / norms).ravel(),
-        rtol=TOLERANCE / np.sqrt(columns),
-        maxiter=MAX_ITERATIONS,
-        M=LinearOperator(size, lambda flat: inverse_diagonal * flat, dtype=targets.dtype),
-    )
-    if failed:
-        raise InvalidInput(
-            f"the graph's equations were not solved within {MAX_ITERATIONS:,} steps: more neighbours help"
-        )
-    return np.asarray(solution.reshape(rows, columns) * norms)
+    diagonal = matrix.diagonal()[:, None]
+    inverse = np.where(diagonal > 0, 1 / np.where(diagonal > 0, diagonal, 1), 1)
+    solution, residual = np.zeros_like(targets), targets.copy()
+    direction = inverse * residual
+    energy, limits = _products(residual, direction), TOLERANCE**2 * _products(targets, targets)
+    for _ in range(MAX_ITERATIONS):
+        if (_products(residual, residual) <= limits).all():
+            return np.asarray(solution)
+        product = matrix @ direction
+        length = _ratio(energy, _products(direction, product))
+        solution += length * direction
+        residual -= length * product
+        preconditioned, before = inverse * residual, energy
+        energy = _products(residual, preconditioned)
+        direction *= _ratio(energy, before)
+        direction += preconditioned
+    raise InvalidInput(f"the graph's equations were not solved within {MAX_ITERATIONS:,} steps: more neighbours help")
+
+
+def _products(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Scalar products of the columns [k]."""
+    return np.asarray(np.einsum("ij,ij->j", one, other))
+
+
+def _ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:
+    """0 for columns that are solved exactly [k]."""
+    return np.divide(over, under, out=np.zeros_like(over), where=under > 0)

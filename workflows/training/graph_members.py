@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...models import mapped
 from ...models.classifiers import tuned_regression
 from ...models.confidence import ensemble
 from ...models.settings import GCNSettings
 from .graph_views import GraphViews
 
+MANY_FOLDS = 2  # of label propagation where samples times classes are many: each takes minutes
 LONG_RANGE = ("far", "shared far", "harmonic", "zero-shot")  # members for whom one label a class suffices
 HALF_WEIGHT_LABELS = 20  # labels a class at which the short-range members weigh half as much as the others
 MEMBERS = {  # what each is
@@ -82,7 +84,8 @@ def build_members(
     if gcn_folds:
         members["gcn"] = _cross_fitted(_network(graph_views, classes, gcn_settings), classes, gcn_folds)
     reaches = {"harmonic": 0.99, "harmonic near": 0.9}
-    return members | {name: _cross_fitted(propagation(reach), classes) for name, reach in reaches.items()}
+    max_folds = MANY_FOLDS if mapped.is_large(len(graph_views.usable), classes) else None
+    return members | {name: _cross_fitted(propagation(reach), classes, max_folds) for name, reach in reaches.items()}
 
 
 def _network(graph_views: GraphViews, classes: int, settings: GCNSettings) -> Spread:
