@@ -930,7 +930,8 @@ class SmallCNNSettings(Settings):
     logit_adjustment: float = _logit_adjustment(0.0)
     logit_prior: str = setting(
         "real",
-        "class frequencies for logit adjustment: of the real images, or of the batches",
+        "class frequencies for logit adjustment: of the real images, shifted as synthetic ones shift the batches, or "
+        "of the batches",
         choices=("real", "drawn"),
     )
     augmentation: str = setting("light", "random changes of training images", choices=("none", "light", "strong"))

@@ -194,7 +194,7 @@ def _sampling(
 ) -> tuple[list[Source], list[ClassSampler], Tensor]:
     """Sources of images, a sampler for each, and the prior for the loss [K]."""
     rng, counts = np.random.default_rng(settings.seed), np.bincount(labels, minlength=classes)
-    sampled = class_probabilities(counts, settings.class_balance_power)
+    of_real = sampled = class_probabilities(counts, settings.class_balance_power)
     sources, samplers = [images], [ClassSampler(labels, sampled, rng)]
     fraction = settings.synthetic_fraction
     if synthetic is not None and len(synthetic[1]) and fraction:
@@ -203,7 +203,8 @@ def _sampling(
         sources.append(synthetic[0])
         samplers.append(ClassSampler(synthetic[1], probabilities, rng))
         sampled = (1 - fraction) * sampled + fraction * probabilities
-    frequency = counts / counts.sum() if settings.logit_prior == "real" else sampled
+    shifted = counts / counts.sum() * np.divide(sampled, of_real, out=np.ones(classes), where=of_real > 0)
+    frequency = shifted if settings.logit_prior == "real" else sampled
     prior = np.log(np.maximum(frequency, 0.5 / counts.sum()))  # a class without an image counts as half of one
     return sources, samplers, settings.logit_adjustment * torch.as_tensor(prior, dtype=torch.float32)
 

@@ -181,4 +181,4 @@ def _products(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def _ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:
     """0 for columns that are solved exactly [k]."""
-    return np.divide(over, under, out=np.zeros_like(over), where=under > 0)
+    return np.asarray(np.divide(over, under, out=np.zeros_like(over), where=under > 0))

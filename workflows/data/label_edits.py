@@ -64,12 +64,17 @@ def read(folder: Path) -> list[Line]:
 
 def stream(folder: Path) -> Iterator[Line]:
     """The lines one after the other, as those of a million labels take gigabytes."""
-    from bson import json_util
-
     path = folder / FILE
     if path.exists():
         with regular(path).open(encoding="utf-8") as file:
-            yield from map(json_util.loads, file)
+            yield from map(_parsed, file)
+
+
+def _parsed(text: str) -> Line:
+    from bson import json_util
+
+    line = json_util.loads(text)
+    return {sys.intern(key): _shared(value) for key, value in line.items()}
 
 
 def save(folder: Path, lines: list[Line]) -> None:
@@ -100,8 +105,8 @@ def labels_of(
     }
 
 
-def _shared(label: Label) -> Label:
-    """The label with texts that others share: a review of many holds all of them."""
+def _shared(label: Any) -> Any:
+    """A label with texts that others share, as a review of many holds all of them; anything else as it is."""
     if not isinstance(label, dict):
         return label
     return {sys.intern(key): sys.intern(value) if type(value) is str else value for key, value in label.items()}

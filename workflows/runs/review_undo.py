@@ -45,7 +45,8 @@ def undo_review(dataset: Any, record: RunRecord) -> Restored:
     check_fields(dataset, record.key, label_field, lines)
     _leave_none(dataset, record, lines)
     renamed = {name: _new_names(dataset, lines, name)[:1] for name in _missing(dataset, lines)}
-    lines = [{**line, "field": name} for line in lines for name in renamed.get(line["field"], [line["field"]])]
+    if renamed:
+        lines = [{**line, "field": name} for line in lines for name in renamed.get(line["field"], [line["field"]])]
     restored = restore(dataset, lines, label_field)
     if items.has_boxes(dataset, label_field):
         saved_views.renew_own(dataset)

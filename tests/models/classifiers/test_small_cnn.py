@@ -99,8 +99,8 @@ def test_adjusted_logits_forget_how_frequent_classes_are():
     images = np.full((330, 1, 8, 8), 100, dtype=np.uint8)
     settings = replace(QUICK, updates=100, batch_size=44, width=4, learning_rate=0.03, weight_decay=0.0)
 
-    def learned(**values):
-        return small_cnn.predict(fit(images, labels, replace(settings, **values), classes=2)[0], images[:1])[0]
+    def learned(new=None, **values):
+        return small_cnn.predict(fit(images, labels, replace(settings, **values), new, classes=2)[0], images[:1])[0]
 
     np.testing.assert_allclose(learned(), [10 / 11, 1 / 11], atol=0.03)
     np.testing.assert_allclose(learned(logit_adjustment=1.0), [0.5, 0.5], atol=0.05)
@@ -108,6 +108,8 @@ def test_adjusted_logits_forget_how_frequent_classes_are():
     both = dict(class_balance_power=1.0, logit_adjustment=1.0)
     np.testing.assert_allclose(learned(**both, logit_prior="drawn"), [0.5, 0.5], atol=0.05)
     np.testing.assert_allclose(learned(**both), [1 / 11, 10 / 11], atol=0.05)
+    new = images[:60], np.ones(60, dtype=np.int64)
+    np.testing.assert_allclose(learned(logit_adjustment=1.0, new=new), [0.5, 0.5], atol=0.05)
 
 
 def test_synthetic_images_teach_a_class_that_has_no_real_ones():
