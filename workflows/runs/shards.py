@@ -160,6 +160,7 @@ def _connect(ray: Any, executor: Executor, folder: Path) -> None:
         (folder / "evenset").symlink_to(ROOT, target_is_directory=True)  # a plugin's folder may have another name
         paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment["PYTHONPATH"] = os.pathsep.join(paths)
+        environment["TMPDIR"] = str(folder)  # what a killed worker leaves goes with it
         options.update(num_cpus=int(executor.workers), include_dashboard=False, _node_ip_address="127.0.0.1")
         options.update(address="local")  # a cluster of this machine is left alone
     else:
