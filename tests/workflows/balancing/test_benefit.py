@@ -15,7 +15,14 @@ from evenset.workflows.balancing.benefit import AUGMENTED, BASELINES, MIXED, RIV
 from evenset.workflows.balancing.config import BalanceConfig
 from evenset.workflows.balancing.results import BalanceResults, judged, measured_fields
 from evenset.workflows.balancing.small_cnn_judge import SmallCNNJudge
-from evenset.workflows.balancing.soundness import MIN_PASS_RATE, Soundness, not_added, should_add, soundness_of
+from evenset.workflows.balancing.soundness import (
+    MAX_TOLD_APART,
+    MIN_PASS_RATE,
+    Soundness,
+    not_added,
+    should_add,
+    soundness_of,
+)
 from evenset.workflows.data.synthetic import SyntheticImage
 from evenset.workflows.runs.detached import detached_run
 
@@ -112,20 +119,22 @@ def test_the_pass_rate_counts_what_the_filters_let_through():
 
 
 @pytest.mark.parametrize(
-    "gain, decision, rate, added",
+    "gain, decision, rate, told_apart, added",
     [
-        (0.01, paired_gain.UNDECIDED, MIN_PASS_RATE - 0.01, False),
-        (0.01, paired_gain.UNDECIDED, MIN_PASS_RATE, True),
-        (0.01, paired_gain.UNDECIDED, None, True),
-        (0.05, paired_gain.ADD, 0.01, True),
-        (-0.01, paired_gain.DO_NOT_ADD, 1.0, False),
+        (0.01, paired_gain.UNDECIDED, MIN_PASS_RATE - 0.01, None, False),
+        (0.01, paired_gain.UNDECIDED, MIN_PASS_RATE, None, True),
+        (0.01, paired_gain.UNDECIDED, None, None, True),
+        (0.01, paired_gain.UNDECIDED, 1.0, MAX_TOLD_APART, True),
+        (0.01, paired_gain.UNDECIDED, 1.0, MAX_TOLD_APART + 0.01, False),
+        (0.05, paired_gain.ADD, 0.01, 1.0, True),
+        (-0.01, paired_gain.DO_NOT_ADD, 1.0, 0.5, False),
     ],
 )
-def test_on_an_undecided_verdict_only_sound_images_are_added(gain, decision, rate, added):
+def test_on_an_undecided_verdict_only_sound_images_are_added(gain, decision, rate, told_apart, added):
     verdict = paired_gain.Verdict(*[np.zeros(1)] * 4, ["undecided"], (gain, gain - 0.02, gain + 0.02), decision)
 
-    assert should_add(verdict, "unless it loses", Soundness(rate)) is added
-    assert should_add(verdict, "always", Soundness(rate))
+    assert should_add(verdict, "unless it loses", Soundness(rate, told_apart)) is added
+    assert should_add(verdict, "always", Soundness(rate, told_apart))
 
 
 def test_a_note_says_why_an_undecided_verdict_adds_nothing(tmp_path):
@@ -134,6 +143,8 @@ def test_a_note_says_why_an_undecided_verdict_adds_nothing(tmp_path):
 
     first, second = not_added(verdict, "unless it loses", few_pass, tmp_path)
     assert "undecided verdict, as the filters let only 10 % pass" in first and "add='always'" in second
+    told = not_added(verdict, "unless it loses", Soundness(1.0, 0.99), tmp_path)[0]
+    assert "as a small network tells them from real ones with 99 % balanced accuracy, of 95 % at most" in told
     losing = paired_gain.Verdict(*[np.zeros(1)] * 4, ["loses"], (-0.01, -0.02, 0.0), paired_gain.DO_NOT_ADD)
     assert len(not_added(losing, "unless it loses", few_pass, tmp_path)) == 1
 
