@@ -64,17 +64,13 @@ def read(folder: Path) -> list[Line]:
 
 def stream(folder: Path) -> Iterator[Line]:
     """The lines one after the other, as those of a million labels take gigabytes."""
+    from bson import json_util
+
     path = folder / FILE
     if path.exists():
         with regular(path).open(encoding="utf-8") as file:
-            yield from map(_parsed, file)
-
-
-def _parsed(text: str) -> Line:
-    from bson import json_util
-
-    line = json_util.loads(text)
-    return {sys.intern(key): _shared(value) for key, value in line.items()}
+            for line in map(json_util.loads, file):
+                yield {sys.intern(key): _shared(value) for key, value in line.items()}
 
 
 def save(folder: Path, lines: list[Line]) -> None:
