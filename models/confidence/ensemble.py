@@ -119,13 +119,17 @@ def _learn(log_probabilities: np.ndarray, labels: np.ndarray, initial: np.ndarra
     from scipy.optimize import minimize
 
     members, rows = len(log_probabilities), np.arange(len(labels))
+    floored = np.maximum(log_probabilities, FLOOR)
+    chosen = floored[:, rows, labels].sum(axis=1)
 
-    def loss(weights: np.ndarray) -> float:
-        scores = normalise(combine(log_probabilities, weights) * weights.sum())
+    def objective(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        scores = normalise(np.tensordot(weights, floored, 1))
         change = weights - weights.sum() * initial
-        return float(SHRINKAGE * (change**2).sum() - scores[rows, labels].sum())
+        gradient = 2 * SHRINKAGE * (change - initial @ change)
+        gradient += np.tensordot(floored, np.exp(scores), 2) - chosen
+        return float(SHRINKAGE * (change**2).sum() - scores[rows, labels].sum()), gradient
 
-    weights = minimize(loss, initial, method="L-BFGS-B", bounds=[(0, None)] * members).x
+    weights = minimize(objective, initial, jac=True, method="L-BFGS-B", bounds=[(0, None)] * members).x
     return np.asarray(weights / weights.sum()) if weights.sum() > 0 else initial
 
 

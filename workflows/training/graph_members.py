@@ -13,7 +13,7 @@ from ...models.confidence import ensemble
 from ...models.settings import GCNSettings
 from .graph_views import GraphViews
 
-MANY_FOLDS = 2  # of label propagation where samples times classes are many: each takes minutes
+MANY_FOLDS = 2  # of label propagation and GCN where samples times classes are many: each takes minutes
 LONG_RANGE = ("far", "shared far", "harmonic", "zero-shot")  # members for whom one label a class suffices
 HALF_WEIGHT_LABELS = 20  # labels a class at which the short-range members weigh half as much as the others
 MEMBERS = {  # what each is
@@ -81,10 +81,10 @@ def build_members(
     members = {name: regression(view) for name, view in graph_views.views.items()}
     if graph_views.zero_shot is not None:
         members["zero-shot"] = by_names
-    if gcn_folds:
-        members["gcn"] = _cross_fitted(_network(graph_views, classes, gcn_settings), classes, gcn_folds)
-    reaches = {"harmonic": 0.99, "harmonic near": 0.9}
     max_folds = MANY_FOLDS if mapped.is_large(len(graph_views.usable), classes) else None
+    if gcn_folds:
+        members["gcn"] = _cross_fitted(_network(graph_views, classes, gcn_settings), classes, max_folds or gcn_folds)
+    reaches = {"harmonic": 0.99, "harmonic near": 0.9}
     return members | {name: _cross_fitted(propagation(reach), classes, max_folds) for name, reach in reaches.items()}
 
 

@@ -80,8 +80,9 @@ def test_scores_are_those_of_dense_matrices_and_of_edge_lists(monkeypatch):
     torch.testing.assert_close(probabilities, listed.softmax(1), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_an_update_has_the_gradient_of_the_whole_dense_network(weighted):
+@pytest.mark.parametrize(("weighted", "many"), [(False, 32), (True, 32), (True, 1)])
+def test_an_update_has_the_gradient_of_the_whole_dense_network(monkeypatch, weighted, many):
+    monkeypatch.setattr(gcn, "MANY_CLASSES", many)
     graph, features, truth = two_clusters()
     labels = np.where(np.arange(60) % 4, -1, truth)
     weights = np.random.default_rng(1).uniform(0.1, 2.0, 60) if weighted else None

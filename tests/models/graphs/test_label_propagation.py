@@ -1,4 +1,4 @@
-"""Laplace and Poisson learning, beside dense solutions and on real digits."""
+"""Label propagation beside dense solutions and on real digits."""
 
 from __future__ import annotations
 
@@ -56,6 +56,21 @@ def test_poisson_is_the_dense_solution():
     expected = (expected - np.average(expected, axis=0, weights=degree)) / (np.bincount(labels[known]) / known.sum())
 
     np.testing.assert_allclose(label_propagation.poisson(graph, labels, 2), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("many", [0, 10**9])
+def test_local_and_global_consistency_is_the_dense_solution(monkeypatch, many):
+    monkeypatch.setattr(label_propagation, "MANY_NUMBERS", many)  # float32 and threads, or float64
+    monkeypatch.setattr(label_propagation, "BLOCK_COLUMNS", 1)
+    graph, truth = two_moons()
+    labels = some(truth, 4)
+    weights = graph.weights.toarray().astype(float)
+    scale = weights.sum(axis=1) ** -0.5
+    expected = np.linalg.solve(np.eye(60) - 0.9 * scale[:, None] * weights * scale, np.eye(3)[labels][:, :2])
+
+    found = label_propagation.local_global_consistency(graph, labels, 2, 0.9)
+
+    np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True), atol=1e-3 if many == 0 else 1e-5)
 
 
 @pytest.mark.parametrize("method", [label_propagation.laplace, label_propagation.poisson])
