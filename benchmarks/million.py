@@ -1,4 +1,4 @@
-"""Many samples: time and memory of auto_label and of what follows it, beside FiftyOne's own bulk calls.
+"""Many samples: time and memory of auto_label, and of what follows it up to find_mistakes on all labels, beside FiftyOne's own bulk calls.
 
 Each size is a process of its own. Its samples have no files, and vectors of 64 numbers that vary along 12 directions
 around the centre of their class; 4,000 have a label. The lower bound is what cannot be avoided: FiftyOne's `values` of
@@ -91,9 +91,10 @@ def measure(samples: int, classes: int) -> dict[str, Any]:
         "set_target": lambda: evenset.set_target(dataset, "evenset_auto_label_1", OTHER_TARGET),
         "audit_labels": lambda: evenset.audit_labels(dataset, "auto_label", **quiet),
         "review_labels": lambda: evenset.review_labels(dataset, "auto_label", force=True, **quiet),
+        "find_mistakes": lambda: evenset.find_mistakes(dataset, "ground_truth", embeddings=vectors, **quiet),
         "balance's plan": lambda: evenset.balance_classes(dataset, "ground_truth", dry_run=True, **quiet),
     }
-    for name in ("review_labels", "audit_labels", "auto_label"):
+    for name in ("find_mistakes", "review_labels", "audit_labels", "auto_label"):
         stages[f"delete {name}"] = lambda name=name: evenset.delete_run(dataset, f"evenset_{name}_1")
     for name, stage in stages.items():
         with memory() as peak:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..models.files import clear
 from .data import items, saved_views
 from .data.checks import check_images, check_output_field
 from .data.labels import Labels, Reading, read_labels, require_classes
@@ -16,7 +17,7 @@ from .mistakes.config import MistakeConfig
 from .mistakes.detector_vectors import crop_vectors
 from .mistakes.dismissed import find_dismissed
 from .mistakes.results import MistakeResults, summarise
-from .mistakes.verdict import judge
+from .mistakes.verdict import POSTERIOR, judge
 from .runs.arguments import Embeddings, Progress, Samples, public
 from .runs.label_snapshot import freeze
 from .runs.lifecycle import RunRequest
@@ -154,6 +155,7 @@ def _judge(
     run.report("judging labels", 0, 1)
     dismissed = _dismissed(run, labels, predictions.rows, inputs.label_field)
     verdict = judge(predictions, class_ids, config.mistakes.method, dismissed)
+    clear(run.folder / POSTERIOR)
     flags, geometry = None, config.geometry
     if (geometry.geometry or detected) and items.list_of(run.dataset, inputs.label_field) == "detections":
         table = box_table.read_once(run, samples, inputs.label_field)

@@ -127,7 +127,7 @@ def descend(
     from scipy.optimize import minimize
 
     if len(targets) > MAX_FIT_ROWS:
-        drawn = _draw(targets, MAX_FIT_ROWS)
+        drawn = draw(targets)
         inputs, targets = inputs[drawn], targets[drawn]
         row_weights = None if row_weights is None else row_weights[drawn]
     n, classes = len(targets), int(targets.max()) + 1
@@ -155,10 +155,10 @@ def descend(
     return np.asarray(found.x.reshape(shape))
 
 
-def _draw(targets: np.ndarray, count: int) -> np.ndarray:
-    """Indices of `count` rows and more, in order: the first of each class, and others at random."""
+def draw(targets: np.ndarray) -> np.ndarray:
+    """Indices of MAX_FIT_ROWS rows and more, in order: the first of each class, and others at random."""
     firsts = np.unique(targets, return_index=True)[1]
-    others = np.random.default_rng(0).choice(len(targets), count, replace=False)
+    others = np.random.default_rng(0).choice(len(targets), MAX_FIT_ROWS, replace=False)
     return np.union1d(firsts, others)
 
 

@@ -64,7 +64,7 @@ def weigh(log_probabilities: np.ndarray, labels: np.ndarray, initial: np.ndarray
         drawn = np.random.default_rng(0).choice(log_probabilities.shape[1], MAX_TUNING_LABELS, replace=False)
         log_probabilities, labels = log_probabilities[:, drawn], np.asarray(labels)[drawn]
     scored = ~np.isnan(log_probabilities).any(axis=2).all(axis=0)
-    log_probabilities = log_probabilities[:, scored].astype(np.float64)  # the optimiser takes differences of 1e-8
+    log_probabilities = log_probabilities[:, scored]
     labels = np.asarray(labels)[scored]
     weights = _learn(log_probabilities, labels, initial) if len(labels) >= MIN_TUNING_LABELS else initial
     correct = np.nan_to_num(log_probabilities, nan=-np.inf).argmax(axis=2) == labels

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from ..errors import InvalidInput
+from ..probabilities import blocks
 from . import noise_mixture
 
 METHODS = ("noise_mixture", "evenset", "self_confidence", "normalized_margin", "confidence_weighted_entropy")
@@ -12,7 +15,6 @@ ANCHOR_FRACTION = 0.1  # the most certain rows of each predicted class, assumed 
 MIN_ANCHORS = 5  # of each class that has as many rows
 UNIFORM_NOISE = 0.02  # fraction of labels assumed to be uniformly random, beyond the noise of the anchors
 EM_STEPS = 20
-MAX_EXPECTED_NEIGHBOURS = 1e-3  # below, a neighbour this near is a near-duplicate
 NOISE_SHRINKAGE = 50  # labels by which the noise of anchor points is halved
 PRIOR_NOISE, PRIOR_LABELS = 0.05, 50  # of curated data sets (Northcutt et al., 2021: .034), and its weight
 MAX_FLAGS = 2  # times the expected number of mistakes
@@ -38,30 +40,35 @@ def mistakenness(
     if method not in METHODS:
         raise InvalidInput(f"there is no method {method!r}: choose one of {', '.join(METHODS)}")
     if neighbours is not None:
-        probabilities = average(probabilities[None], np.zeros(len(labels), dtype=np.int64), neighbours)
+        probabilities = average(probabilities, np.arange(len(labels)), neighbours)
     if method in POSTERIORS:
-        return np.asarray(1 - POSTERIORS[method](probabilities, labels)[np.arange(len(labels)), labels])
+        return 1 - of_labels(POSTERIORS[method](probabilities, labels), labels)
     from cleanlab.rank import get_label_quality_scores
 
     return np.clip(1 - np.asarray(get_label_quality_scores(labels, probabilities, method=method), np.float64), 0, 1)
 
 
-def average(predictions: np.ndarray, folds: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
-    """Mean of each row's prediction and its neighbours' mean [N, K], all by the model trained without the row's label.
+def of_labels(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Probability of each row's label [N]."""
+    return np.asarray(probabilities[np.arange(len(labels)), labels])
+
+
+def average(predictions: np.ndarray, rows: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+    """Mean of each row's prediction and its neighbours' mean [n, K].
 
     Args:
-        predictions: of the model of each fold, trained on the other folds, for every row [F, N, K]
-        folds: the fold of each row [N]
-        neighbours: indices of the nearest rows, -1 for none [N, k]
+        predictions: by a model that was trained without the labels of the rows [N, K]
+        rows: indices of the predictions that are averaged [n]
+        neighbours: indices of the predictions nearest to each, -1 for none [n, k]
     """
-    own = predictions[folds, np.arange(len(folds))].astype(np.float64)
+    own = predictions[rows].astype(np.float64)
     total, count = np.zeros_like(own), (neighbours >= 0).sum(axis=1, keepdims=True)
     for column in neighbours.T:
-        total += np.where((column >= 0)[:, None], predictions[folds, column], 0)
+        total += np.where((column >= 0)[:, None], predictions[column], 0)
     return np.asarray(np.where(count > 0, (own + total / np.maximum(count, 1)) / 2, own))
 
 
-def posterior(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def posterior(probabilities: np.ndarray, labels: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """P(class | image, label) [N, K], by Bayes' rule: P(class | image) P(label | class) / P(label | image).
 
     The model's probability alone finds random errors. P(label | class) also finds systematic ones. Where errors occur
@@ -70,10 +77,20 @@ def posterior(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Args:
         probabilities: of each class, by a model trained without the row's label [N, K]
         labels: class of each row as labelled [N]
+        out: array for the result, in place of a new one [N, K]
     """
+    result = np.empty(probabilities.shape) if out is None else out
+    for rows, block in _posteriors(probabilities, labels):
+        result[rows] = block
+    return result
+
+
+def _posteriors(probabilities: np.ndarray, labels: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """The posterior by blocks of rows."""
     transition = noise_transition_matrix(probabilities, labels)
-    joint = deconvolve_noise(probabilities, transition) * transition[:, labels].T
-    return np.asarray(joint / np.maximum(joint.sum(axis=1, keepdims=True), EPS))
+    for rows in blocks(*probabilities.shape):
+        joint = deconvolve_noise(probabilities[rows], transition) * transition[:, labels[rows]].T
+        yield rows, joint / np.maximum(joint.sum(axis=1, keepdims=True), EPS)
 
 
 def noise_transition_matrix(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -123,22 +140,27 @@ def deconvolve_noise(probabilities: np.ndarray, transition: np.ndarray) -> np.nd
     return clean
 
 
-def mixture_posterior(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def mixture_posterior(probabilities: np.ndarray, labels: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """`noise_mixture.posterior` with at least the noise of anchor points, and at most a credible one [N, K].
 
     A model that has learned the errors of well separated classes predicts them, as it predicts ambiguous images: the
     likelihood does not tell the two apart, anchor points do.
+
+    Args:
+        out: array for the result, in place of a new one [N, K]
     """
-    mixture, rows = noise_mixture.posterior(probabilities, labels), np.arange(len(labels))
-    wrong = 1 - mixture[rows, labels]
+    mixture = noise_mixture.posterior(probabilities, labels, out)
+    wrong = 1 - of_labels(mixture, labels)
     if not len(labels) or not 0 < wrong.mean() < 1:
         return mixture
-    anchored = float(1 - posterior(probabilities, labels)[rows, labels].mean())
+    by_anchors = [of_labels(block, labels[rows]) for rows, block in _posteriors(probabilities, labels)]
+    anchored = float(1 - np.concatenate(by_anchors).mean())
     noise = max(anchored * len(labels) / (len(labels) + NOISE_SHRINKAGE), float(wrong.mean()))
     factor = _odds_factor(wrong, credible_noise(noise, probabilities, labels))
-    mixture *= factor
-    mixture[rows, labels] /= factor
-    return np.asarray(mixture / mixture.sum(axis=1, keepdims=True))
+    mixture[np.arange(len(labels)), labels] /= factor
+    for rows in blocks(*mixture.shape):
+        mixture[rows] /= mixture[rows].sum(axis=1, keepdims=True)
+    return mixture
 
 
 def credible_noise(noise: float, probabilities: np.ndarray, labels: np.ndarray) -> float:
@@ -177,18 +199,34 @@ def flag(probabilities: np.ndarray, labels: np.ndarray, scores: np.ndarray, clea
         scores: of `mistakenness`, by any method [N]
         clean: P(class | image, label) [N, K]
     """
-    from cleanlab.count import num_label_issues
-
-    present, compact = np.unique(labels, return_inverse=True)
-    if len(present) < 2:
+    if len(np.unique(labels)) < 2:
         return np.zeros(len(labels), dtype=bool)
-    expected = 1 - clean[np.arange(len(labels)), labels]
-    normalised = probabilities[:, present] / np.maximum(probabilities[:, present].sum(axis=1, keepdims=True), EPS)
-    confident = min(int(num_label_issues(compact, normalised)), round(MAX_FLAGS * expected.sum()))
+    expected = 1 - of_labels(clean, labels)
+    confident = min(_count_issues(probabilities, labels), round(MAX_FLAGS * expected.sum()))
     count = max(confident, round(expected.sum()), int((expected > 0.5).sum()))
     flags = np.zeros(len(labels), dtype=bool)
     flags[np.argsort(-scores, kind="stable")[:count]] = True
     return np.asarray(flags & ((probabilities.argmax(axis=1) != labels) | (clean.argmax(axis=1) != labels)))
+
+
+def _count_issues(probabilities: np.ndarray, labels: np.ndarray) -> int:
+    """Number of mistakes by confident learning; by blocks of rows of a table in a file."""
+    from cleanlab.count import num_label_issues
+    from cleanlab.experimental.label_issues_batched import LabelInspector
+
+    present, compact = np.unique(labels, return_inverse=True)
+
+    def normalised(rows: slice) -> np.ndarray:
+        chosen = probabilities[rows][:, present]
+        return np.asarray(chosen / np.maximum(chosen.sum(axis=1, keepdims=True), EPS))
+
+    if not isinstance(probabilities, np.memmap):
+        return int(num_label_issues(compact, normalised(slice(None))))
+    inspector = LabelInspector(num_class=len(present), store_results=False, verbose=False)
+    for step in (inspector.update_confident_thresholds, inspector.score_label_quality):
+        for rows in blocks(*probabilities.shape):
+            step(compact[rows], normalised(rows))
+    return int(inspector.get_num_issues())
 
 
 def suggest(probabilities: np.ndarray, labels: np.ndarray, flags: np.ndarray) -> np.ndarray:
@@ -197,64 +235,8 @@ def suggest(probabilities: np.ndarray, labels: np.ndarray, flags: np.ndarray) ->
     Args:
         probabilities: of `posterior` [N, K]
     """
-    allowed = probabilities.copy()
-    allowed[np.flatnonzero(flags), labels[flags]] = -1
-    return np.asarray(allowed.argmax(axis=1))
-
-
-def neighbour_label_counts(labels: np.ndarray, neighbours: np.ndarray, classes: int) -> np.ndarray:
-    """Number of each row's neighbours with each label [N, K], the row itself not counted."""
-    rows = np.broadcast_to(np.arange(len(labels))[:, None], neighbours.shape)
-    others = (neighbours >= 0) & (neighbours != rows)
-    counts = np.zeros((len(labels), classes), dtype=np.int64)
-    np.add.at(counts, (rows[others], labels[neighbours[others]]), 1)
-    return counts
-
-
-def near_duplicates(neighbours: np.ndarray, distances: np.ndarray) -> np.ndarray:
-    """Groups of near-duplicates -> group of each row [N].
-
-    The expected number of neighbours within a distance d grows as d^m, m the intrinsic dimension (Levina & Bickel,
-    2004). A neighbour at a distance where fewer than MAX_EXPECTED_NEIGHBOURS are expected is a near-duplicate.
-
-    Args:
-        neighbours: the nearest first, -1 for none [N, k]
-        distances: [N, k]
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    joined = neighbours >= 0
-    radius = np.where(joined, distances, 0).max(axis=1, keepdims=True)  # distance to the last neighbour
-    ratio = np.where(joined, distances, np.inf) / np.maximum(radius, EPS)
-    mean_log = -np.log(np.clip(ratio, 1e-6, 1)).mean(axis=1)
-    dimension = 1 / max(float(np.median(mean_log)), 1e-3)
-    expected = neighbours.shape[1] * ratio**dimension
-    start, rank = np.nonzero(joined & ((expected < MAX_EXPECTED_NEIGHBOURS) | (distances <= EPS)))
-    edges = coo_array((np.ones(len(start)), (start, neighbours[start, rank])), shape=(len(neighbours),) * 2)
-    return np.asarray(connected_components(edges, directed=False)[1], dtype=np.int64)
-
-
-def contradictions(
-    labels: np.ndarray, groups: np.ndarray, scores: np.ndarray, confirmed: np.ndarray | None = None
-) -> np.ndarray:
-    """Near-duplicate that contradicts each row, -1 for none [N]: one with its group's majority label.
-
-    The majority is that of confirmed rows, then that of all rows, then the label of lowest mistakenness. Rows with it
-    have no contradiction, so that relabelling the others settles the group.
-
-    Args:
-        groups: of near-duplicates [N]
-        scores: of `mistakenness` [N]
-        confirmed: labels that a person has confirmed [N]
-    """
-    confirmed = np.zeros(len(labels), dtype=bool) if confirmed is None else confirmed
-    contradicting = np.full(len(labels), -1, dtype=np.int64)
-    pairs = np.unique(np.stack([groups, labels], axis=1), axis=0)
-    for group in np.flatnonzero(np.bincount(pairs[:, 0]) > 1):
-        rows = np.flatnonzero(groups == group)
-        sides = [rows[labels[rows] == class_id] for class_id in np.unique(labels[rows])]
-        majority = max(sides, key=lambda side: (confirmed[side].sum(), len(side), -scores[side].mean()))
-        contradicting[rows] = majority[scores[majority].argmin()]
-        contradicting[majority] = -1
-    return contradicting
+    suggestions, flagged = probabilities.argmax(axis=1), np.flatnonzero(flags)
+    others = probabilities[flagged]
+    others[np.arange(len(flagged)), labels[flagged]] = -1
+    suggestions[flagged] = others.argmax(axis=1)
+    return np.asarray(suggestions)

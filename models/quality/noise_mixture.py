@@ -6,7 +6,11 @@ likelihood tells uniform errors from confusions, as uniform ones fall on classes
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+
+from ..probabilities import blocks
 
 SHARPNESS = (1, 2, 4)  # powers of the confusion matrix: from all confusions to each class's most frequent one
 TEMPERATURES = np.geomspace(0.4, 1.6, 9)  # of the predictions; with few labels they are too flat
@@ -17,8 +21,10 @@ UNIFORM_LOG_ODDS = 4.0
 PSEUDOCOUNT = 0.5  # of confusions of a class, spread over the others
 EPS = 1e-9
 
+Predictions = tuple[list[np.ndarray], np.ndarray, np.ndarray]
 
-def posterior(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+
+def posterior(probabilities: np.ndarray, labels: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """P(class | image, label) [N, K], averaged over the noise models by their likelihood.
 
     A label is wrong at a rate; a wrong one is drawn from the row of its class in a matrix, which is uniform or a power
@@ -27,23 +33,55 @@ def posterior(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Args:
         probabilities: of each class, by a model trained without the row's label [N, K]
         labels: class of each row as labelled [N]
+        out: array for the result, in place of a new one [N, K]
     """
-    shapes, rows = _shapes(probabilities, labels), np.arange(len(labels))
-    log_probabilities = np.log(probabilities + EPS)
-    predictions = [_normalise(np.exp(log_probabilities / temperature)) for temperature in TEMPERATURES]
-    own = np.stack([predicted[rows, labels] for predicted in predictions])  # [T, N]
-    other = np.stack([[_towards(q, shape, labels).sum(axis=1) for q in predictions] for shape in shapes])  # [S, T, N]
-    evidence = _log_evidence(own, other)  # [S, T, R]
+    shapes, result = _shapes(probabilities, labels), np.empty(probabilities.shape) if out is None else out
+    parts = [*blocks(len(labels), len(TEMPERATURES) * (probabilities.shape[1] + len(RATES)))]
+    evidence = np.zeros((len(shapes), len(TEMPERATURES), len(RATES)))
+
+    @lru_cache(1)  # one part is not computed twice, and of many only one is in memory
+    def predictions(number: int) -> Predictions:
+        return _predict(probabilities[parts[number]], labels[parts[number]], shapes)
+
+    for number in range(len(parts)):
+        evidence += _log_evidence(*predictions(number)[1:])
     evidence[0] += UNIFORM_LOG_ODDS
     weights = np.exp(evidence - evidence.max())
     weights /= weights.sum()
+    for number, rows in enumerate(parts):
+        result[rows] = _average(*predictions(number), labels[rows], shapes, weights)
+    return result
 
-    average = np.zeros(probabilities.shape)
+
+def _predict(probabilities: np.ndarray, labels: np.ndarray, shapes: list[np.ndarray]) -> Predictions:
+    """By temperature: predictions, T of [n, K]; of the label if right [T, n], and if wrong, by shape [S, T, n]."""
+    log_probabilities = np.log(probabilities + EPS)
+    predictions = [_normalise(np.exp(log_probabilities / temperature)) for temperature in TEMPERATURES]
+    own = np.stack([predicted[np.arange(len(labels)), labels] for predicted in predictions])
+    other = np.stack([[_towards(q, shape, labels).sum(axis=1) for q in predictions] for shape in shapes])
+    return predictions, own, other
+
+
+def _average(
+    predictions: list[np.ndarray],
+    own: np.ndarray,
+    other: np.ndarray,
+    labels: np.ndarray,
+    shapes: list[np.ndarray],
+    weights: np.ndarray,
+) -> np.ndarray:
+    """The posterior [n, K], averaged over the noise models.
+
+    Args:
+        predictions, own, other: of `_predict`
+        weights: of each shape, temperature and rate [S, T, R]
+    """
+    average = np.zeros(predictions[0].shape)
     for s, shape in enumerate(shapes):
         for t, predicted in enumerate(predictions):
-            inverse = weights[s, t][:, None] / _likelihood(own[t], other[s, t])  # [R, N]
+            inverse = weights[s, t][:, None] / _likelihood(own[t], other[s, t])  # [R, n]
             average += _towards(predicted, shape, labels) * (RATES @ inverse)[:, None]
-            average[rows, labels] += own[t] * ((1 - RATES) @ inverse)
+            average[np.arange(len(labels)), labels] += own[t] * ((1 - RATES) @ inverse)
     return _normalise(average)
 
 
@@ -52,7 +90,8 @@ def _shapes(probabilities: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
     classes = probabilities.shape[1]
     others = 1 - np.eye(classes)
     confusion = np.full((classes, classes), PSEUDOCOUNT / classes)
-    np.add.at(confusion, labels, probabilities)
+    for rows in blocks(*probabilities.shape):
+        np.add.at(confusion, labels[rows], probabilities[rows])
     confusion = _normalise(confusion * others)
     return [others / max(classes - 1, 1), *(_normalise(confusion**power) for power in SHARPNESS)]
 

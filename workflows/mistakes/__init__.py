@@ -14,7 +14,7 @@
                  or, with few labels, the likeliest noise models     models.quality.label_errors.mixture_posterior
  7  posterior    of each class, given image and label (Bayes' rule)  models.quality.label_errors.posterior
  8  score        mistakenness: 1 - posterior of the label            models.quality.label_errors.mistakenness
- 9  contradict   near-duplicates with different labels               models.quality.label_errors.contradictions
+ 9  contradict   near-duplicates with different labels               models.quality.label_neighbours.contradictions
     plant        known errors among few labels: they choose          models.quality.planted_errors.choose
                  the score, and calibrate it                         calibration.calibrate
 10  flag         the highest scores: as many as confident learning   models.quality.label_errors.flag

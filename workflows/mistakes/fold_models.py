@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from ...models import processes, splits
-from ...models.classifiers import linear
+from ...models.classifiers import linear, tuned_regression
 from ...models.files import save_arrays
-from ...models.probabilities import softmax
+from ...models.probabilities import blocks, softmax
+from ...models.quality import label_errors
 from ...models.settings import ResNetSettings
 from ...models.training_loops import TrainingReport
 from ..runs import cached_arrays
@@ -50,45 +51,66 @@ class RegressionWork:
 
     vectors: np.ndarray  # [n, D]
     class_ids: np.ndarray  # [n]
+    folds: np.ndarray  # [n]
+    neighbours: np.ndarray  # -1 for none [n, k]
     classes: int
     seed: int
 
 
-def train_regressions(run: Run, vectors: np.ndarray, judged: Judged, config: MistakeConfig) -> np.ndarray:
-    """Probabilities of every sample by the regression without each fold [F, n, K].
+def train_regressions(
+    run: Run,
+    vectors: np.ndarray,
+    judged: Judged,
+    neighbours: np.ndarray,
+    config: MistakeConfig,
+    out: dict[str, np.ndarray],
+) -> None:
+    """Predicts every sample by the regression without its fold.
 
     Args:
         vectors: [n, D]
+        neighbours: -1 for none [n, k]
+        out: arrays for the probabilities, "single", and for their average over neighbours, "averaged" [n, K]
     """
-    work = RegressionWork(vectors, judged.class_ids, len(judged.names), config.mistakes.seed)
-    parts = [judged.folds != fold for fold in range(int(judged.folds.max()) + 1)]
+    work = RegressionWork(vectors, judged.class_ids, judged.folds, neighbours, len(judged.names), config.mistakes.seed)
+    members = [np.flatnonzero(judged.folds == fold) for fold in range(int(judged.folds.max()) + 1)]
+    numbers = range(len(members))
     if config.workers.workers:
-        executor, names = Executor(config.workers.workers), _names("regression", parts)
-        kept = Kept(names, [judged.ids] * len(parts), ("probabilities",))
-        arrays = by_workers(run, parts, train_regression, executor, kept, REGRESSIONS, work)
+        kept = Kept(_names("regression", members), [judged.ids[rows] for rows in members], tuple(out))
+        executor = Executor(config.workers.workers)
+        found = iter(by_workers(run, numbers, train_regression, executor, kept, REGRESSIONS, work))
     else:
-        arrays = []
-        for number, part in enumerate(parts):
-            run.report(REGRESSIONS, number, len(parts))
-            arrays.append(train_regression(part, work))
-    run.report(REGRESSIONS, len(parts), len(parts))
-    return np.stack([own["probabilities"] for own in arrays])
+        found = (train_regression(number, work) for number in numbers)
+    for number, rows in enumerate(members):
+        run.report(REGRESSIONS, number, len(members))
+        for name, values in next(found).items():
+            if name in out:
+                out[name][rows] = values
+    run.report(REGRESSIONS, len(members), len(members))
 
 
-def train_regression(is_train: np.ndarray, work: RegressionWork) -> Arrays:
-    """Probabilities of every sample by the regression on some of them [n, K].
-
-    Args:
-        is_train: [n]
-    """
-    model = linear.train(work.vectors[is_train], work.class_ids[is_train], work.classes, work.seed)
-    return {"probabilities": softmax(linear.predict(model, work.vectors)).astype(np.float32)}
+def train_regression(fold: int, work: RegressionWork) -> Arrays:
+    """Probabilities of a fold's samples by the regression on the others, and averaged over neighbours, each [n, K]."""
+    rows, train = np.flatnonzero(work.folds == fold), np.flatnonzero(work.folds != fold)
+    if len(train) > tuned_regression.MAX_FIT_ROWS:
+        train = train[tuned_regression.draw(work.class_ids[train])]
+    model = linear.train(work.vectors[train], work.class_ids[train], work.classes, work.seed)
+    near = work.neighbours[rows]
+    single, averaged = np.empty((2, len(rows), work.classes), np.float32)
+    for block in blocks(len(rows), work.classes * (1 + near.shape[1])):
+        every = np.concatenate([rows[block, None], near[block]], axis=1)
+        needed, places = np.unique(every, return_inverse=True)
+        probabilities, places = softmax(linear.predict(model, work.vectors[needed])), places.reshape(every.shape)
+        single[block] = probabilities[places[:, 0]]
+        neighbours = np.where(near[block] < 0, -1, places[:, 1:])
+        averaged[block] = label_errors.average(probabilities, places[:, 0], neighbours)
+    return {"single": single, "averaged": averaged}
 
 
 def train_networks(
     run: Run, data: TrainingSet, folds: np.ndarray, config: MistakeConfig
-) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities of every sample by the ResNet without each fold [F, N, K], and margins [N].
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Probabilities of every sample by the ResNet without each fold, F of [N, K], and margins [N].
 
     Args:
         folds: of each sample, -1 where it cannot be read [N]
@@ -104,7 +126,7 @@ def train_networks(
     margins = np.full(len(folds), np.nan)
     for fold, own in zip(members, arrays, strict=True):
         margins[fold] = own["margins"][fold]
-    return np.stack([own["probabilities"] for own in arrays]), margins
+    return [own["probabilities"] for own in arrays], margins
 
 
 def train_network(run: Run, data: TrainingSet, fold: np.ndarray, settings: ResNetSettings) -> Arrays:

@@ -7,13 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...models import splits
+from ...models import mapped, splits
 from ...models.classifiers.tuned_regression import is_learnable
 from ...models.confidence import ensemble
 from ...models.errors import InvalidInput
+from ...models.files import clear
 from ...models.graphs.nearest_neighbours import Graph
-from ...models.quality import label_errors
+from ...models.quality import label_errors, label_neighbours
 from ...models.quality.planted_errors import Planted
+from ...models.regular_files import regular
 from ...models.settings import GraphSettings
 from ..data.labels import Labels
 from ..runs.run import Run
@@ -30,6 +32,7 @@ from .config import MistakeConfig
 # with more labels, a regression averaged over neighbours finds more, and no errors are planted: average precision .904
 # against .882 (confusable) and .417 against .354 (a weak model's errors) with 20,000 labels of Fashion-MNIST
 MAX_FEW_LABELS = 5_000
+TABLES = ("single", "averaged")  # probabilities by the regressions
 LABELS_PER_NEIGHBOUR = 2  # limits the neighbours of small classes: ten labels a class give five
 
 
@@ -86,9 +89,12 @@ def from_images(run: Run, labels: Labels, config: MistakeConfig, trains_resnets:
     if trains_resnets or not has_few:
         data = TrainingSet(labels, config.images, stats, np.where(folds >= 0, Split.TRAIN, Split.NONE))
         by_fold, margins = fold_models.train_networks(run, data, folds, config)
-        by_fold = by_fold[:, readable]
-        single = by_fold[judged.folds, np.arange(len(readable))]
-        probabilities = single if has_few else label_errors.average(by_fold, judged.folds, graph.neighbours)
+        single, averaged = np.empty((2, len(readable), len(labels.names)))
+        for fold, predicted in enumerate(by_fold):
+            rows, predicted = np.flatnonzero(judged.folds == fold), predicted[readable]
+            single[rows] = predicted[rows]
+            averaged[rows] = label_errors.average(predicted, rows, graph.neighbours[rows])
+        probabilities = single if has_few else averaged
     if has_few:
         members, rounds = planting.predict(run, vectors[readable], judged, config, details[readable])
         probabilities = single = _with_resnet(members, single, judged) if trains_resnets else members
@@ -116,7 +122,9 @@ def from_vectors(run: Run, labels: Labels, source: EmbeddingSource, config: Mist
     readable = np.array([i for i in range(len(labels.ids)) if i not in errors], dtype=np.int64)
     class_ids = labels.class_ids[readable]
     graph = nearest_neighbours.build(vectors[readable], _limit_neighbours(config.graph, class_ids))
-    duplicates = splits.join(label_errors.near_duplicates(graph.neighbours, graph.distances), labels.paths[readable])
+    duplicates = splits.join(
+        label_neighbours.near_duplicates(graph.neighbours, graph.distances), labels.paths[readable]
+    )
     groups = np.arange(len(labels.ids)) + len(duplicates)
     groups[readable] = duplicates
     folds = cross_validation.draw_once(run, labels, groups, errors, config.mistakes)[readable]
@@ -146,21 +154,29 @@ def _by_regression(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Out-of-fold probabilities by logistic regression on reduced vectors, and averaged over neighbours [n, K] each.
 
+    Many of them lie in files.
+
     Args:
         vectors: of the labelled samples [n, D]
     """
     from ...models.graphs import nearest_neighbours
 
-    folds = judged.folds
+    shape = len(judged.ids), len(judged.names)
+    files = {name: run.folder / f"{name}.npy" if mapped.is_large(*shape) else None for name in TABLES}
 
     def compute() -> dict[str, np.ndarray]:
         reduced = np.nan_to_num(nearest_neighbours.prepare(vectors, config.graph))  # NaN where all are zero
-        by_fold = fold_models.train_regressions(run, reduced, judged, config)
-        single = by_fold[folds, np.arange(len(folds))]
-        return {"single": single, "probabilities": label_errors.average(by_fold, folds, graph.neighbours)}
+        tables = {name: mapped.empty(shape, file) for name, file in files.items()}
+        fold_models.train_regressions(run, reduced, judged, graph.neighbours, config, tables)
+        return {name: table for name, table in tables.items() if files[name] is None}
 
-    kept = run.cached_arrays("by_regression", compute, judged.ids, ("single", "probabilities"))
-    return kept["single"], kept["probabilities"]
+    if any(file is not None and not file.exists() for file in files.values()):  # somebody removed one
+        clear(run.folder / "by_regression.npz")
+    kept = run.cached_arrays("by_regression", compute, judged.ids, () if mapped.is_large(*shape) else TABLES)
+    single, averaged = (
+        kept[name] if file is None else np.load(regular(file), mmap_mode="r") for name, file in files.items()
+    )
+    return single, averaged
 
 
 def _with_resnet(members: np.ndarray, resnet_probabilities: np.ndarray, judged: planting.Judged) -> np.ndarray:
@@ -196,8 +212,8 @@ def _without_unlearned(labels: Labels, predictions: FoldPredictions, rounds: lis
     place[:-1][is_learned] = np.arange(is_learned.sum())
     return OutOfFold(
         rows=predictions.rows[is_learned],
-        probabilities=predictions.probabilities[is_learned].astype(np.float64),
-        single=predictions.single[is_learned].astype(np.float64),
+        probabilities=mapped.take(predictions.probabilities, is_learned),
+        single=mapped.take(predictions.single, is_learned),
         neighbours=place[predictions.graph.neighbours][is_learned],
         duplicates=predictions.duplicates[is_learned],
         margins=predictions.margins[is_learned],

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from ...models import mapped
 from ...models.images.region import file_of
-from ...models.quality import label_errors, planted_errors
+from ...models.quality import label_errors, label_neighbours, planted_errors
 from ..data.labels import Labels
 from . import calibration
 from .class_size import MIN_CLASS_LABELS
 from .out_of_fold import OutOfFold
+
+POSTERIOR = "posterior.npy"  # of many labels, as long as they are judged
 
 
 @dataclass
@@ -46,9 +49,10 @@ def judge(predictions: OutOfFold, labels: np.ndarray, method: str, dismissed: np
     planted = planted_errors.rank_scores(predictions.rounds) if predictions.rounds else []
     if method == "auto":
         method = planted_errors.choose(planted) if planted else "evenset"
-    posterior = label_errors.POSTERIORS.get(method, label_errors.mixture_posterior)(predictions.probabilities, labels)
+    compute = label_errors.POSTERIORS.get(method, label_errors.mixture_posterior)
+    posterior = compute(predictions.probabilities, labels, mapped.beside(predictions.probabilities, POSTERIOR))
     scores, noise = _probabilities(predictions, labels, posterior, method)
-    contradictions = label_errors.contradictions(labels, predictions.duplicates, scores, dismissed)
+    contradictions = label_neighbours.contradictions(labels, predictions.duplicates, scores, dismissed)
     contradicted = contradictions >= 0
     stays = np.isin(predictions.duplicates, predictions.duplicates[contradicted]) & ~contradicted
     too_few = np.bincount(labels)[labels] < MIN_CLASS_LABELS
@@ -62,12 +66,11 @@ def judge(predictions: OutOfFold, labels: np.ndarray, method: str, dismissed: np
     order = np.lexsort((-scores, ~contradicted))
     ranks = np.empty(len(labels), dtype=np.int64)
     ranks[order] = np.arange(1, len(labels) + 1)
-    rows = np.arange(len(labels))
     return Verdict(
         scores=scores,
         is_issue=is_issue,
         suggestions=suggestions,
-        confidence=posterior[rows, suggestions],
+        confidence=label_errors.of_labels(posterior, suggestions),
         contradicted=contradicted,
         contradictions=contradictions,
         ranks=ranks,
@@ -86,8 +89,10 @@ def _probabilities(
 
     A posterior is one already; other scores are calibrated by planted errors, where there are any.
     """
-    scores = label_errors.mistakenness(predictions.probabilities, labels, method=method)
-    noise = float(1 - posterior[np.arange(len(labels)), labels].mean()) if len(labels) else 0.0
+    wrong = 1 - label_errors.of_labels(posterior, labels)
+    noise = float(wrong.mean()) if len(labels) else 0.0
+    of_posterior = method in label_errors.POSTERIORS
+    scores = wrong if of_posterior else label_errors.mistakenness(predictions.probabilities, labels, method=method)
     if not predictions.rounds or method == "noise_mixture":
         return scores, noise
     noise = label_errors.credible_noise(noise, predictions.probabilities, labels)
@@ -98,8 +103,7 @@ def _probabilities(
 def reasons(labels: Labels, predictions: OutOfFold, verdict: Verdict) -> list[str]:
     """A sentence on each label, from its near-duplicates, its neighbours and the model's prediction."""
     names, class_ids = labels.names, labels.class_ids[predictions.rows]
-    counts = label_errors.neighbour_label_counts(class_ids, predictions.neighbours, len(names))
-    neighbours = counts.sum(axis=1)
+    votes, neighbours = label_neighbours.neighbour_votes(class_ids, predictions.neighbours, verdict.suggestions)
     predicted, probability = predictions.single.argmax(axis=1), predictions.single.max(axis=1)
     nouns, sentences = "boxes" if labels.has_boxes else "samples", []
     for i, suggestion in enumerate(verdict.suggestions):
@@ -107,7 +111,7 @@ def reasons(labels: Labels, predictions: OutOfFold, verdict: Verdict) -> list[st
         if verdict.too_few[i]:
             parts.append(f"too few labels of {names[class_ids[i]]!r} to judge it")
         if neighbours[i]:
-            parts.append(f"{counts[i, suggestion]} of {neighbours[i]} nearest {nouns} are {names[suggestion]!r}")
+            parts.append(f"{votes[i]} of {neighbours[i]} nearest {nouns} are {names[suggestion]!r}")
         opinion = "agrees" if predicted[i] == suggestion else f"says {names[predicted[i]]!r}"
         parts.append(f"a model that has not seen the label {opinion} at {probability[i]:.2f}")
         sentences.append("; ".join(parts))

@@ -33,7 +33,7 @@ def describe(
         ValueError: fewer than two samples have a vector
     """
     from ...models import splits
-    from ...models.quality import label_errors
+    from ...models.quality import label_neighbours
 
     labels = tags.as_labels()
     if source is None:
@@ -50,7 +50,7 @@ def describe(
         reason = next(iter(errors.values()), "the others are zero")
         raise InvalidInput(f"fewer than two samples have a vector: {reason}")
     similar = np.arange(len(labels.ids))
-    near = label_errors.near_duplicates(views.graph.neighbours, views.graph.distances)
+    near = label_neighbours.near_duplicates(views.graph.neighbours, views.graph.distances)
     first = np.unique(near, return_index=True, return_inverse=True)
     similar[views.usable] = views.usable[first[1][first[2]]]
     run.report("building the neighbour graph", 1, 1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cleanlab.rank import get_label_quality_scores
-from evenset.models.quality import label_errors
+from evenset.models import mapped
+from evenset.models.quality import label_errors, label_neighbours
 from sklearn.metrics import average_precision_score
 
 CLEANLAB = label_errors.METHODS[2:]
@@ -92,23 +93,26 @@ def test_a_rows_own_label_has_no_part_in_its_average():
     predictions[1 - folds, np.arange(40)] = np.eye(2)[labels]  # the model that has seen a row
     neighbours = np.stack([np.roll(np.arange(40), 2), np.roll(np.arange(40), 4)], axis=1)  # of the same fold
 
-    assert (label_errors.average(predictions, folds, neighbours) == 0.5).all()
+    for fold in (0, 1):
+        rows = np.flatnonzero(folds == fold)
+        assert (label_errors.average(predictions[fold], rows, neighbours[rows]) == 0.5).all()
 
 
 def test_the_average_is_half_the_rows_own_and_half_its_neighbours():
-    predictions = np.array([[[1.0, 0.0], [0.6, 0.4], [0.2, 0.8]]])
+    predictions = np.array([[1.0, 0.0], [0.6, 0.4], [0.2, 0.8]])
     neighbours = np.array([[1, 2], [2, -1], [-1, -1]])
 
-    found = label_errors.average(predictions, np.zeros(3, dtype=int), neighbours)
+    found = label_errors.average(predictions, np.arange(3), neighbours)
 
     assert np.allclose(found[:, 0], [(1.0 + 0.4) / 2, (0.6 + 0.2) / 2, 0.2])
-    scores = label_errors.mistakenness(predictions[0], np.array([0, 0, 1]), neighbours, method="self_confidence")
+    scores = label_errors.mistakenness(predictions, np.array([0, 0, 1]), neighbours, method="self_confidence")
     assert np.allclose(scores, 1 - found[np.arange(3), [0, 0, 1]])
 
 
 def test_votes_never_count_the_row_itself():
     neighbours = np.array([[0, 1, 2], [0, 2, -1], [0, 1, 2]])
-    assert label_errors.neighbour_label_counts(np.array([0, 1, 1]), neighbours, 2).tolist() == [[0, 2], [1, 1], [1, 1]]
+    votes, others = label_neighbours.neighbour_votes(np.array([0, 1, 1]), neighbours, np.array([1, 0, 1]))
+    assert votes.tolist() == [2, 1, 1] and others.tolist() == [2, 2, 2]
 
 
 @pytest.mark.parametrize("confusion", [uniform(5, 0.2), cyclic(5, 0.2)], ids=["uniform", "confusable"])
@@ -183,7 +187,7 @@ def test_near_duplicates_are_what_chance_would_not_put_so_near(dimensions):
     vectors[3] = vectors[2] + 1e-4 * rng.normal(size=dimensions)
     found = nearest_neighbours.build(vectors, GraphSettings(metric="euclidean", pca_dim=None))
 
-    groups = label_errors.near_duplicates(found.neighbours, found.distances)
+    groups = label_neighbours.near_duplicates(found.neighbours, found.distances)
 
     assert groups[0] == groups[1] and groups[2] == groups[3]
     assert len(np.unique(groups)) >= 596  # by chance, two more at the most
@@ -194,11 +198,43 @@ def test_of_near_duplicates_the_majority_stays_and_in_a_tie_the_label_that_fits_
     groups = np.array([0, 0, 0, 1, 1, 2, 2, 4, 4, 4])
     scores = np.array([0.9, 0.8, 0.1, 0.7, 0.6, 0.5, 0.5, 0.3, 0.2, 0.4])
 
-    assert label_errors.contradictions(labels, groups, scores).tolist() == [-1, -1, 1, 4, -1, -1, -1, 8, -1, 8]
+    assert label_neighbours.contradictions(labels, groups, scores).tolist() == [-1, -1, 1, 4, -1, -1, -1, 8, -1, 8]
 
 
 def test_of_near_duplicates_the_label_that_a_person_called_right_stays():
     labels, groups, scores = np.array([0, 0, 1, 1]), np.array([0, 0, 0, 1]), np.array([0.1, 0.1, 0.9, 0.1])
 
-    assert label_errors.contradictions(labels, groups, scores, np.array([0, 0, 1, 0], bool)).tolist() == [2, 2, -1, -1]
-    assert label_errors.contradictions(labels, groups, scores, np.array([0, 1, 1, 0], bool)).tolist() == [-1, -1, 0, -1]
+    assert label_neighbours.contradictions(labels, groups, scores, np.array([0, 0, 1, 0], bool)).tolist() == [
+        2,
+        2,
+        -1,
+        -1,
+    ]
+    assert label_neighbours.contradictions(labels, groups, scores, np.array([0, 1, 1, 0], bool)).tolist() == [
+        -1,
+        -1,
+        0,
+        -1,
+    ]
+
+
+@pytest.mark.parametrize("compute", label_errors.POSTERIORS.values())
+def test_blocks_of_rows_give_what_all_rows_at_once_do(monkeypatch, compute):
+    _, _, labels, probabilities = noisy(uniform(5, 0.2), sharpness=6.0)
+    whole = compute(probabilities, labels)
+
+    monkeypatch.setattr("evenset.models.probabilities.BLOCK_NUMBERS", 7000)
+    parts = compute(probabilities, labels, np.empty_like(probabilities))
+
+    np.testing.assert_allclose(parts, whole, rtol=1e-6)
+
+
+def test_confident_learning_counts_in_a_file_what_it_counts_in_memory(monkeypatch, tmp_path):
+    monkeypatch.setattr("evenset.models.probabilities.BLOCK_NUMBERS", 7000)
+    _, _, labels, probabilities = noisy(uniform(5, 0.2), sharpness=6.0)
+    table = mapped.empty(probabilities.shape, tmp_path / "table.npy", np.float64)
+    table[:] = probabilities
+
+    in_memory, in_file = (label_errors._count_issues(values, labels) for values in (probabilities, table))
+
+    assert in_memory > 100 and abs(in_file - in_memory) <= 1

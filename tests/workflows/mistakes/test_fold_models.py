@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evenset import find_mistakes, list_runs, resume_run
+from evenset.models import mapped
 from evenset.models.errors import InvalidInput, RunError
 from evenset.workflows.data.folders import run_folder
 from evenset.workflows.mistakes import fold_models, out_of_fold
@@ -35,6 +36,36 @@ def test_regressions_by_workers_are_those_of_one_process(clusters, backwards):
     here = judge(dataset, 1, embeddings="vector", folds=3)
     assert judge(dataset, 2, embeddings="vector", folds=3, workers=2) == here
     assert backwards[0] == [(shards.Executor("2"), "train_regression")] * 3
+
+
+@pytest.mark.usefixtures("many")
+def test_tables_in_files_give_what_memory_does_after_a_stop_too(clusters, monkeypatch):
+    dataset = clusters(n=150, labelled=120)
+    options = dict(embeddings="vector", folds=3)
+    in_memory = judge(dataset, 1, **options)
+
+    monkeypatch.setattr(mapped, "MIN_MAPPED", 1)
+    monkeypatch.setattr("evenset.models.probabilities.BLOCK_NUMBERS", 100)
+    monkeypatch.setattr("evenset.workflows.find_mistakes.judge", fail)
+    with pytest.raises(ZeroDivisionError):
+        judge(dataset, 2, **options)
+    key = list_runs(dataset).rows[-1]["key"]
+    folder = run_folder(dataset, key)
+    assert {path.name for path in folder.glob("*.npy")} == {"samples.npy", "single.npy", "averaged.npy"}
+    (folder / "averaged.npy").unlink()  # somebody removed one
+    monkeypatch.undo()
+    monkeypatch.setattr(mapped, "MIN_MAPPED", 1)
+    monkeypatch.setattr(out_of_fold, "MAX_FEW_LABELS", 50)
+    resume_run(dataset, key, progress=False)
+
+    assert {path.name for path in folder.glob("*.npy")} == {"samples.npy", "single.npy", "averaged.npy"}
+    in_files = [dataset.values(f"mistake_2.{field}") for field in FIELDS]
+    assert in_files[0] == in_memory[0]
+    np.testing.assert_allclose(in_files[1], in_memory[1], atol=1e-5)
+
+
+def fail(*_):
+    raise ZeroDivisionError
 
 
 def test_networks_by_workers_are_those_of_one_process_and_kept_where_one_fails(digits, backwards):
