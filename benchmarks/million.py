@@ -1,9 +1,10 @@
-"""Many samples: time and memory of auto_label, and of what follows it up to find_mistakes on all labels, beside FiftyOne's own bulk calls.
+"""Many samples: time and memory of auto_label and of what follows it, beside FiftyOne's own bulk calls.
 
 Each size is a process of its own. Its samples have no files, and vectors of 64 numbers that vary along 12 directions
-around the centre of their class; 4,000 have a label. The lower bound is what cannot be avoided: FiftyOne's `values` of
-ids, paths and labels, the graph (faiss), and `set_values` of ready labels with as many attributes. Memory is anonymous
-memory (RssAnon) beyond that at the start of a stage: pages of mapped files are the system's to reclaim.
+around the centre of their class; 4,000 have a label, and all after the review. The lower bound is what cannot be
+avoided: FiftyOne's `values` of ids, paths and labels, the graph (faiss), and `set_values` of ready labels with as many
+attributes. Memory is anonymous memory (RssAnon) beyond that at the start of a stage: pages of mapped files are the
+system's to reclaim.
 
     python benchmarks/million.py --samples 10000 100000 1000000
     python benchmarks/million.py --samples 100000 --classes 10 200 1000

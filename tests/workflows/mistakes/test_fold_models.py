@@ -61,7 +61,7 @@ def test_tables_in_files_give_what_memory_does_after_a_stop_too(clusters, monkey
     assert {path.name for path in folder.glob("*.npy")} == {"samples.npy", "single.npy", "averaged.npy"}
     in_files = [dataset.values(f"mistake_2.{field}") for field in FIELDS]
     assert in_files[0] == in_memory[0]
-    np.testing.assert_allclose(in_files[1], in_memory[1], atol=1e-5)
+    np.testing.assert_allclose(*(np.array(found[1], float) for found in (in_files, in_memory)), atol=1e-5)
 
 
 def fail(*_):
