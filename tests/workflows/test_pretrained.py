@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -140,6 +141,53 @@ def test_copies_are_refused_at_full_size(photos, bases, monkeypatch):
     monkeypatch.setattr(drawing, "draw", copy)
     refused = balance(photos, generator=results.run_key, copy_reject_quantile=0.01, add="always")
     assert refused.refused == {"copy": 30} and refused.added == 0
+
+
+class ByColour:
+    """An encoder of image files: three means and deviations of colours, which a part of an image has too."""
+
+    name, preprocessing, version, precision = "by colour", "", "", None
+    errors: ClassVar[dict] = {}
+    notes: ClassVar[dict] = {}
+
+    def choose_precision(self, count):
+        return None
+
+    def encode(self, files, report):
+        pixels = [np.asarray(Image.open(path).convert("RGB"), dtype=float) for path in files.paths]
+        vectors = [np.concatenate([of.mean((0, 1)) - 128, of.std((0, 1)) - 60]) for of in pixels]
+        yield np.arange(len(vectors)), np.array(vectors, dtype=np.float32)
+
+
+@pytest.mark.slow
+def test_enlarged_parts_are_refused_where_an_encoder_finds_the_original(photos, bases, monkeypatch):
+    import evenset
+    from evenset.models.diffusion.pretrained import drawing
+    from evenset.models.quality import copies
+    from evenset.workflows.balancing import copy_candidates, image_sources
+
+    def far(reference, images):  # as the search by pixels does among many photos
+        return copies.Nearest(np.zeros(len(images), dtype=int), np.ones(len(images)), np.ones(len(images)))
+
+    def enlarge(pipe, family, prompts, requests, steps, precision):
+        for index, request in enumerate(requests):
+            height, width = request.start.shape[:2]
+            part = Image.fromarray(request.start[height // 5 :, width // 6 : -width // 6])
+            yield index, np.asarray(part.resize((width, height), Image.Resampling.BICUBIC))
+
+    results = train(photos, bases("stable_diffusion"), max_updates=2, base_size_px=96)
+    monkeypatch.setattr(drawing, "draw", enlarge)
+    monkeypatch.setattr(copies, "search", lambda reference, images, own=None: far(reference, images))
+    options = dict(generator=results.run_key, copy_reject_quantile=0.01, target={"flower": 20})
+    with monkeypatch.context() as without:
+        without.setattr(image_sources, "CopyCandidates", lambda *_: None)
+        by_pixels = balance(photos, **options)
+    evenset.delete_run(photos, by_pixels.run_key)
+    monkeypatch.setattr(copy_candidates, "encoder_at_hand", lambda *_: "by colour")
+    monkeypatch.setattr(copy_candidates, "open_encoder", lambda *_: ByColour())
+    by_vectors = balance(photos, **options)
+
+    assert by_vectors.refused["copy"] > 20 > 2 * by_pixels.refused.get("copy", 0)
 
 
 @pytest.mark.slow

@@ -16,7 +16,8 @@
                   probabilities
                   copies: distance to the nearest training image,        models.quality.copies.limits
                   relative to that of its neighbours
-                  at full size: shared fine detail                       models.quality.shared_detail.shared_detail
+                  at full size: shared fine detail, with those near by   models.quality.shared_detail.shared_detail
+                  pixels and by an encoder's vectors                     copy_candidates.CopyCandidates
                   text: cosine similarity to the class's prompt          text_scores.TextScores
                   (Hessel et al., 2021)
     6  verdict    small CNN, or regression on an encoder's vectors,      judges.choose

@@ -18,6 +18,7 @@ from ...models.settings import FilterSettings, GCNSettings, GraphSettings, Small
 from ...models.synthetic import Reason
 from ..runs.run import Run
 from .benefit import RealImages
+from .copy_candidates import CopyCandidates
 from .text_scores import TextScores
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ class ImageFilter:
         small_cnn: SmallCNNSettings,
         copies: bool,
         texts: TextScores | None = None,
+        candidates: CopyCandidates | None = None,
     ) -> None:
-        self.real, self.settings, self.texts = real, settings, texts
+        self.real, self.settings, self.texts, self.candidates = real, settings, texts, candidates
         self.predictors = Predictors(run, real, small_cnn, use_gcn=settings.gcn_reject_quantile > 0)
         self.copies = copies and settings.copy_reject_quantile > 0
         self.has_files = False  # the images of the first call are files
@@ -60,9 +62,11 @@ class ImageFilter:
         if self.texts:
             views = views._replace(text=self.texts(images, classes, paths))
         nearest = copies.search(self.reference, images) if self.copies else None
-        details = self._shared_details(nearest, paths) if nearest and any(paths) else None
-        if nearest and details is not None:
-            nearest = replace(nearest, ratio=(details <= COPY_DETAIL).astype(float))
+        details = None
+        if nearest and any(paths):
+            details, index = self._shared_details(nearest, paths)
+            distance = np.where(index == nearest.index, nearest.distance, np.nan)
+            nearest = replace(nearest, index=index, distance=distance, ratio=(details <= COPY_DETAIL).astype(float))
         judged = self.filters.judge(views._replace(nearest=nearest))
         figures = [self._figures(judged, i, views) for i in range(len(images))]
         if details is not None:
@@ -70,18 +74,27 @@ class ImageFilter:
                 figures[i]["refusal"] = explain_copy(float(details[i]))
         return judged, figures
 
-    def _shared_details(self, nearest: Nearest, paths: Sequence[str]) -> np.ndarray:
-        """Fine detail that each file shares with the nearest training image, 0..1 [B]."""
-        from ...models.images.decode import load
-        from ...models.quality.shared_detail import shared_detail
+    def _shared_details(self, nearest: Nearest, paths: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Fine detail that each file shares with a training image near it, 0..1 [B], and the index of that [B].
 
-        settings, train_paths = self.real.settings, self.real.train_paths
-        details = []
-        for path, index in zip(paths, nearest.index.tolist(), strict=True):
+        It is the nearest by pixels, or one near by vectors that shares more.
+        """
+        from ...models.images.decode import load
+        from ...models.quality.shared_detail import COPY_DETAIL, shared_detail
+
+        near = self.candidates(paths) if self.candidates else [[] for _ in paths]
+        details, indices = np.zeros(len(paths)), nearest.index.copy()
+        for i, path in enumerate(paths):
             self.predictors.run.check_stop()
-            files = (path, str(train_paths[index]))
-            details.append(shared_detail(*(load(file, settings, None, 3) for file in files)))
-        return np.array(details)
+            image = load(path, self.real.settings, None, 3)
+            for index in dict.fromkeys([int(nearest.index[i]), *near[i]]):
+                other = load(str(self.real.train_paths[index]), self.real.settings, None, 3)
+                detail = shared_detail(image, other)
+                if detail > details[i]:
+                    details[i], indices[i] = detail, index
+                if detail > COPY_DETAIL:
+                    break
+        return details, indices
 
     @cached_property
     def reference(self) -> Reference:
@@ -124,7 +137,8 @@ class ImageFilter:
             figures["text_similarity"] = round(float(views.text[i]), 4)
         if self.copies:
             figures["nearest_real_id"] = str(self.real.train_ids[judged.nearest_real[i]])
-            figures["nearest_real_distance"] = round(float(judged.nearest_real_distance[i]), 5)
+            distance = float(judged.nearest_real_distance[i])  # NaN if it is near by vectors alone
+            figures["nearest_real_distance"] = None if np.isnan(distance) else round(distance, 5)
         return figures
 
 

@@ -17,6 +17,7 @@ from ..runs.shards import Executor
 from .augmented_files import AugmentedFiles
 from .benefit import RealImages
 from .config import BalanceConfig
+from .copy_candidates import CopyCandidates
 from .generator import DRAWING, Generator, draw_images, load_pipeline
 from .image_filter import ImageFilter
 from .plan import Plan
@@ -46,7 +47,8 @@ def make_images(
         return keep_all(own, plan, _augmented_files(own, real, config).write, first_number)
     copies = config.generates  # an augmented image is meant to be like its original
     texts = TextScores(run, real, config) if config.filters.filter_text_encoder else None
-    accepts = ImageFilter(run, real, config.filters, config.small_cnn, copies, texts)
+    candidates = CopyCandidates(run, real, config) if copies and generator and generator.base else None
+    accepts = ImageFilter(run, real, config.filters, config.small_cnn, copies, texts, candidates)
     with shards.connected(config.executor if config.generates else None):
         return sample(own, plan, sampler, accepts, config.balance, first_number)
 
