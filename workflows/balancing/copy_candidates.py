@@ -19,7 +19,7 @@ CANDIDATES = 3  # training images that are looked at closely for each new one
 
 
 class CopyCandidates:
-    """The encoder last used on the training images, or the best on this machine, searches; without one, none is near."""
+    """By the encoder last used on the training images, or else the best on this machine; without one, none is near."""
 
     def __init__(self, run: Run, real: RealImages, config: BalanceConfig) -> None:
         self.run, self.real, self.device = run, real, config.generator.device

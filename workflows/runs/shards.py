@@ -7,6 +7,7 @@ that a resumed run asks for the missing shards alone. Only the caller talks to t
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import platform
 import socket
@@ -77,14 +78,14 @@ def results(
     """
     with _cluster(executor) as ray, _tasks_of(ray) as under_way:
         options: dict[str, Any] = dict(max_retries=ATTEMPTS - 1, num_gpus=int(executor.needs_gpu))
-        task, shared = ray.remote(**options)(function), [ray.put(it) for it in common]
+        task, shared = ray.remote(**options)(_work), [ray.put(it) for it in common]
         waiting, tried, failed = list(range(len(shards)))[::-1], [0] * len(shards), {}
         room = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
         while waiting or under_way:
             while waiting and len(under_way) < room:
                 place = waiting.pop()
                 tried[place] += 1
-                under_way[task.remote(shards[place], *shared)] = place
+                under_way[task.remote(function, shards[place], *shared)] = place
             done, _ = ray.wait(list(under_way), num_returns=1, timeout=CHECK_SECONDS)
             if not done:
                 check()
@@ -105,6 +106,20 @@ def results(
         )
 
 
+def _work(function: Callable[..., R], shard: Any, *common: Any) -> R:
+    """On a worker: the function's result.
+
+    Raises:
+        RunError: the worker's disk is full
+    """
+    try:
+        return function(shard, *common)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise RunError(f"the disk of {socket.gethostname()} is full ({error.filename}): make room there") from error
+
+
 @contextlib.contextmanager
 def _tasks_of(ray: Any) -> Iterator[dict[Any, int]]:
     """Tasks with the index of their shard; those that are left are cancelled, also on a cluster that goes on."""
@@ -119,6 +134,8 @@ def _tasks_of(ray: Any) -> Iterator[dict[Any, int]]:
 def _reason(error: Any) -> str:
     """The error of a task in one line."""
     cause = getattr(error, "cause", None) or error
+    if type(cause).__name__ == "OutOfDiskError":  # of Ray's own store, which does not say where
+        return "the disk of a worker's machine is full: make room there"
     return next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -83,6 +85,23 @@ def test_a_shard_that_fails_three_times_is_named_and_the_others_are_done(tmp_pat
         pytest.fail("it did not fail")
     assert (tmp_path / "3").read_text().count("tried") == 3
     assert all((tmp_path / str(i)).read_text().count("tried") == 1 for i in (0, 1, 2, 4))
+
+
+def fill_the_disk(_):
+    raise OSError(errno.ENOSPC, "No space left on device", "/tmp/part")
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_named_with_its_machine():
+    with pytest.raises(RunError, match=rf"failed 3 times: the disk of {socket.gethostname()} is full \(/tmp/part\)"):
+        list(shards.results([1], fill_the_disk, TWO))
+
+
+def test_a_full_store_of_ray_is_told_in_words():
+    pytest.importorskip("ray")
+    from ray.exceptions import OutOfDiskError
+
+    assert shards._reason(OutOfDiskError()) == "the disk of a worker's machine is full: make room there"
 
 
 def die_on_one(number):
