@@ -6,7 +6,7 @@ Attention over the nodes: Ilse et al., 2018.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from ..checkpoints import load_tensors, save_tensors
 from ..devices import accelerator
 from ..losses import class_loss, log_prior, sample_loss
+from ..processes import check_together, ending_together, own_share, share_of_mean, share_of_sum, shared
 from ..settings import ImageGraphSettings
 from ..training_loops import TrainingReport
 from .image_nodes import Nodes
@@ -36,7 +37,7 @@ class ImageGraph(nn.Module):
     """Scores every node from its neighbourhood, and the image by a weighted sum of its nodes.
 
     Shapes:
-        input: Nodes of B images
+        input: Nodes of B images, and in training a seed of each image's dropout
         output: logits [B, K], contributions of the nodes [B, M, K], which add up to them, and node scores [B, M, K]
     """
 
@@ -54,10 +55,10 @@ class ImageGraph(nn.Module):
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("std", torch.ones(features))
 
-    def forward(self, nodes: Nodes) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, nodes: Nodes, seeds: Sequence[int] = ()) -> tuple[Tensor, Tensor, Tensor]:
         hidden = self.enter((nodes.features - self.mean) / self.std).relu()
-        for convolution in self.convolutions:
-            hidden = F.dropout(hidden, self.settings.node_dropout, self.training)
+        for layer, convolution in enumerate(self.convolutions):
+            hidden = _dropout(hidden, self.settings.node_dropout, seeds, layer)
             hidden = hidden + convolution(hidden, nodes.adjacency).relu()
         scores = self.leave(hidden)
         scores = scores - scores.mean(-1, keepdim=True)  # positive is evidence for a class, negative against it
@@ -75,6 +76,15 @@ class ImageGraph(nn.Module):
         return F.one_hot(best, scores.shape[1]).transpose(1, 2).to(scores.dtype)
 
 
+def _dropout(hidden: Tensor, probability: float, seeds: Sequence[int], layer: int) -> Tensor:
+    """Dropout by the image's seed alone, whatever shares a batch with it [B, M, C]; without seeds, none."""
+    if not seeds or not probability:
+        return hidden
+    generators = [torch.Generator().manual_seed((seed * 64 + layer) % 2**63) for seed in seeds]
+    kept = [torch.rand(hidden.shape[1:], generator=generator) >= probability for generator in generators]
+    return hidden * torch.stack(kept).to(hidden) / (1 - probability)
+
+
 def build(features: int, classes: int, settings: ImageGraphSettings) -> ImageGraph:
     """A network of `features` inputs a node, with initial weights by the seed."""
     torch.manual_seed(settings.seed)
@@ -88,17 +98,23 @@ def train(
     training: np.ndarray,
     validation: np.ndarray,
     settings: ImageGraphSettings,
-) -> Iterator[TrainingReport]:
+    check: Callable[[], None] = lambda: None,
+) -> Generator[TrainingReport, None, None]:
     """Trains `model` in place, yielding one TrainingReport an epoch; ends with the weights of the best epoch.
+
+    Several processes of a launch share each batch, and learn what one would.
 
     Args:
         fetch: returns the nodes of images
         labels: class of each image [N]
         training, validation: indices of images; without validation images, the last epoch is the best
+        check: is called before each batch; what it raises ends the training
     """
     process = accelerator(settings.device)
     device = process.device
-    _standardise(model, fetch, training)
+    if process.is_main_process:
+        _standardise(model, fetch, training)
+    model.load_state_dict(shared(process, model.state_dict() if process.is_main_process else {}))
     model.to(device)
     prior = settings.logit_adjustment * log_prior(torch.as_tensor(labels[training]), model.classes).to(device)
     optimizer = torch.optim.Adam(model.parameters(), settings.graph_learning_rate, weight_decay=settings.weight_decay)
@@ -107,40 +123,65 @@ def train(
 
     for epoch in range(1, settings.graph_epochs + 1):
         total = 0.0
-        torch.manual_seed(settings.seed * 1_000_003 + epoch)
         model.train()
         for batch in np.array_split(np.random.default_rng([settings.seed, epoch]).permutation(training), batches):
-            loss = _loss(model, _to(device, fetch(batch)), torch.as_tensor(labels[batch], device=device), prior)
+            check_together(process, check)
+            rows = own_share(process, batch)
+            seeds = [(settings.seed * 1_000_003 + epoch) * 1_000_003 + row for row in rows.tolist()]
+            nodes, targets = _to(device, fetch(rows)), torch.as_tensor(labels[rows], device=device)
+            of_images, of_nodes = _losses(model, nodes, seeds, targets, prior)
+            loss = share_of_mean(process, batch, rows) * of_images + _share_of_nodes(process, nodes) * of_nodes
 
             optimizer.zero_grad()
             process.backward(loss)
+            _average_gradients(model, process)
             optimizer.step()
             total += loss.item()
 
-        metrics, recall = _validate(model, fetch, labels, validation) if len(validation) else ({}, ())
+        total = float(process.reduce(torch.tensor(total, dtype=torch.float64, device=device), "mean"))
+        validates = process.is_main_process and len(validation)
+        metrics, recall = _validate(model, fetch, labels, validation) if validates else ({}, ())
         score = (metrics["accuracy"], -metrics["validation_loss"]) if metrics else (0.0, float(epoch))
         if score > best_score:
             best_score = score
             best_weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        yield TrainingReport(epoch, settings.graph_epochs, total / batches, metrics, recall)
+        with ending_together(process):
+            yield TrainingReport(epoch, settings.graph_epochs, total / batches, metrics, recall)
 
+    check_together(process, check)
     model.load_state_dict(best_weights)
 
 
-def _loss(model: ImageGraph, nodes: Nodes, labels: Tensor, prior: Tensor) -> Tensor:
-    """Cross-entropy on images, plus generalized cross-entropy on nodes, which is robust to wrong labels.
+def _losses(
+    model: ImageGraph, nodes: Nodes, seeds: Sequence[int], labels: Tensor, prior: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy on images, and generalized cross-entropy on nodes, which is robust to wrong labels.
 
     Each node has its image's label, which is wrong for many of them.
 
     Args:
+        seeds: of each image's dropout
         labels: class of each image [B]
         prior: of `class_loss` [K]
     """
     settings = model.settings
-    logits, _, scores = model(nodes)
+    logits, _, scores = model(nodes, seeds)
     node_labels = labels[:, None].expand(nodes.real.shape)[nodes.real]
-    node_loss = sample_loss(scores[nodes.real] + prior, node_labels, settings.node_gce_q)
-    return settings.image_ce_weight * class_loss(logits, labels, prior) + settings.node_gce_weight * node_loss
+    of_nodes = sample_loss(scores[nodes.real] + prior, node_labels, settings.node_gce_q)
+    return settings.image_ce_weight * class_loss(logits, labels, prior), settings.node_gce_weight * of_nodes
+
+
+def _share_of_nodes(process: Any, nodes: Nodes) -> float:
+    """Factor of the mean over own nodes, so that the processes' average is the mean over all."""
+    own = nodes.real.sum().double()
+    return share_of_sum(process, float(own), float(process.reduce(own, "sum")))
+
+
+def _average_gradients(model: ImageGraph, process: Any) -> None:
+    if process.num_processes > 1:
+        for parameter in model.parameters():
+            if parameter.grad is not None:  # without attention, its weights have none
+                parameter.grad = process.reduce(parameter.grad, "mean")
 
 
 def _standardise(model: ImageGraph, fetch: Fetch, rows: np.ndarray) -> None:

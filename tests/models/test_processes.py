@@ -51,6 +51,22 @@ elif kind == "adapter":
         max_updates=20, batch_size=9, device="cpu", precision="fp32", minutes=None, learning_rate=1e-2)
     examples = tuning.Examples(kept, labels, ["a", "b", "c"])
     steps = tuning.tune(network, examples, (settings, TuningSettings()), Path(path).parent / "state")
+elif kind == "image graph":
+    from evenset.models.graphs import image_gcn
+    from evenset.models.graphs.image_nodes import SuperpixelGraphs
+    from evenset.models.settings import ImageGraphSettings
+
+    counts = rng.integers(2, 7, 60)  # nodes of each image, in a row
+    edges = np.concatenate([np.stack([np.arange(n - 1), np.arange(1, n)], 1) for n in counts])
+    graphs = SuperpixelGraphs(rng.normal(size=(counts.sum(), 5)), edges, counts, counts - 1)
+    settings = ImageGraphSettings(graph_epochs=5, batch_size=17, device="cpu", node_channels=8, num_layers=2)
+    network = image_gcn.build(5, 3, settings).double()
+
+    def fetch(rows):
+        nodes = graphs(rows)
+        return nodes._replace(features=nodes.features.double(), adjacency=nodes.adjacency.double())
+
+    steps = image_gcn.train(network, fetch, labels, np.arange(60), np.arange(0), settings)
 else:
     from evenset.models.classifiers import resnet, resnet_training
     from evenset.models.settings import ResNetSettings
@@ -87,7 +103,7 @@ def launched(count: int, folder, kind: str) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["resnet", "weights", "generator", "adapter"])
+@pytest.mark.parametrize("kind", ["resnet", "weights", "generator", "adapter", "image graph"])
 def test_two_processes_learn_what_one_learns_in_20_updates(tmp_path, kind):
     alone, together = (launched(count, tmp_path, kind) for count in (1, 2))
     assert alone.keys() == together.keys()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...models.errors import InvalidInput
 from ...models.files import aside
 from ...models.images.reader import Images, in_order, thread_count
 from ...models.images.survey import survey
@@ -17,6 +20,7 @@ from ...models.regular_files import regular
 from ...models.settings import BoxSettings, ImageGraphSettings, ImageSettings, ResNetSettings
 from ..data.labels import Labels
 from ..display.tables import percent
+from ..runs import launch
 from ..runs.config import Config
 from ..runs.run import Run
 from .graph_scores import GraphScores
@@ -43,7 +47,7 @@ class ImageGraphConfig(Config):
 class NodeSource:
     """The nodes of the images."""
 
-    fetch: Callable[[np.ndarray], Any]  # indices of images [B] -> Nodes
+    fetch: Callable[[np.ndarray], Any]  # indices of images [B] -> Nodes; can be sent to other processes
     places: Callable[[int], np.ndarray]  # index of an image -> node of each pixel [S, S]
     features: int  # a node
     errors: dict[int, str]  # index of the image: why it cannot be read
@@ -94,22 +98,55 @@ def _trained(run: Run, data: TrainingSet, nodes: NodeSource, settings: ImageGrap
     """The network, trained unless the run's folder has it."""
     from ...models.graphs import image_gcn
 
-    def fetch(rows: np.ndarray) -> Any:
-        run.check_stop()  # an epoch can be long, a batch is not
-        return nodes.fetch(rows)
-
     labels = data.labels
     if not path.exists():
-        model = image_gcn.build(nodes.features, len(labels.names), settings)
+        shape = nodes.features, len(labels.names), settings
+        model = image_gcn.build(*shape)
         train, validation = (np.flatnonzero(data.split_ids == part) for part in (Split.TRAIN, Split.VALIDATION))
-        steps = image_gcn.train(model, fetch, labels.class_ids, train, validation, settings)
-        for _ in run.watch(steps, "training the graph"):
-            pass
+        given = labels.class_ids, train, validation, settings
+        with launch.lead(_train_along, shape, nodes.fetch, given):
+            with closing(image_gcn.train(model, nodes.fetch, *given, run.check_stop)) as steps:
+                for _ in run.watch(steps, "training the graph"):
+                    pass
         image_gcn.save(model, path, dict(names=labels.names, settings=asdict(settings)))
     return image_gcn.load(path, settings)[0]
 
 
+def _train_along(shape: tuple[Any, ...], fetch: Callable[[np.ndarray], Any], given: tuple[Any, ...]) -> None:
+    """Trains in step with the first process, which owns the run; it gives the initial weights."""
+    from ...models.graphs import image_gcn
+
+    for _ in image_gcn.train(image_gcn.build(*shape), fetch, *given):
+        pass
+
+
 # Patches
+
+
+@dataclass
+class PatchMaps:
+    """Nodes of images from their feature maps, in a file of the run."""
+
+    path: Path
+
+    @cached_property
+    def maps(self) -> np.ndarray:
+        """[N, C, h, w].
+
+        Raises:
+            ValueError: another process's file cannot be read
+        """
+        if not self.path.exists():
+            raise InvalidInput(f"{socket.gethostname()} cannot read {self.path}: set EVENSET_DIR to shared storage")
+        return np.asanyarray(np.load(regular(self.path), mmap_mode="r"))
+
+    def __call__(self, rows: np.ndarray) -> Any:
+        from ...models.graphs import image_nodes
+
+        return image_nodes.patches(self.maps[rows])
+
+    def __reduce__(self) -> tuple[Any, ...]:  # another process opens the file itself
+        return PatchMaps, (self.path,)
 
 
 def _patches(run: Run, data: TrainingSet, images: Images, config: ImageGraphConfig) -> NodeSource:
@@ -126,11 +163,12 @@ def _patches(run: Run, data: TrainingSet, images: Images, config: ImageGraphConf
         _rename_resnet_curves(run)
     else:
         model = resnet.build(len(labels.names), stats.channels, stats.size_px, stats.mean, stats.std, settings)
-    maps, errors = _feature_maps(run, labels, model, images, settings, config.graph.grid)
-    _, channels, height, width = maps.shape
+    errors = _map_features(run, labels, model, images, settings, config.graph.grid)
+    fetch = PatchMaps(run.folder / FEATURE_MAPS)
+    _, channels, height, width = fetch.maps.shape
     places = image_nodes.patch_places(height, width, stats.size_px)
     return NodeSource(
-        fetch=lambda rows: image_nodes.patches(maps[rows]),
+        fetch=fetch,
         places=lambda i: places,
         features=channels,
         errors=errors,
@@ -139,10 +177,10 @@ def _patches(run: Run, data: TrainingSet, images: Images, config: ImageGraphConf
     )
 
 
-def _feature_maps(
+def _map_features(
     run: Run, labels: Labels, model: Any, images: Images, settings: ResNetSettings, grid: int
-) -> tuple[np.ndarray, dict[int, str]]:
-    """Feature maps of all images [N, C, h, w], in half precision and on disk, since memory may be too small."""
+) -> dict[int, str]:
+    """Writes feature maps of all images, in half precision, since memory may be too small; why some have none."""
     from ...models.classifiers.resnet_prediction import choose_precision
     from ...models.devices import accelerator
     from ...models.graphs import image_nodes
@@ -168,7 +206,7 @@ def _feature_maps(
         return unreadable(labels.ids, images.errors)
 
     kept = run.cached_arrays("unreadable", compute, labels.ids)
-    return np.load(regular(path), mmap_mode="r"), errors_of(kept, labels.ids)
+    return errors_of(kept, labels.ids)
 
 
 def _rename_resnet_curves(run: Run) -> None:

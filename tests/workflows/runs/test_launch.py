@@ -29,7 +29,8 @@ name, folder, arguments = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 path = os.path.join(folder, os.environ["RANK"])
 open(path + ".pid", "w").write(str(os.getpid()))
 try:
-    results = evenset.train_resnet(fo.load_dataset(name), **arguments, progress=False)
+    function = getattr(evenset, arguments.pop("function", "train_resnet"))
+    results = function(fo.load_dataset(name), **arguments, progress=False)
     told = ["returned", results.run_key, results.accuracy]
 except Exception as error:
     told = [type(error).__name__, str(error)]
@@ -41,7 +42,7 @@ if told[0] != "returned":
 
 
 class Launch:
-    """A launch of two processes that call train_resnet, and what each of them was told."""
+    """A launch of two processes that call a function, and what each of them was told."""
 
     def __init__(self, folder, dataset, **arguments):
         self.folder = folder / f"launch {time.time()}"
@@ -93,6 +94,15 @@ def test_one_run_and_the_same_results_in_both(digits, tmp_path):
     assert launch.told(0) == ["returned", "evenset_train_resnet_1", results.accuracy] and results.epochs == 2
     assert None not in dataset.values("resnet.label")
     resnet.load(Path(results.checkpoint))  # torch's wrapper left no trace in the names of the weights
+
+
+def test_an_image_graph_is_trained_by_both(digits, tmp_path):
+    dataset = digits(n=60, size_px=16, labelled=60)
+    launch = Launch(tmp_path, dataset, function="train_gcn", graph="image", graph_epochs=2, grid=2)
+    assert launch.wait() == 0, (launch.folder / "log").read_text()[-3000:]
+    assert launch.told(0) == launch.told(1)
+    dataset.reload()
+    assert dataset.list_runs() == ["evenset_train_gcn_1"] and None not in dataset.values("gcn.label")
 
 
 def test_a_refusal_reaches_both_and_leaves_nothing(digits, tmp_path):
