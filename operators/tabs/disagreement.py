@@ -7,7 +7,7 @@ from typing import Any
 
 from ...workflows.data import items
 from ...workflows.data.internals import aggregate
-from ...workflows.data.label_text import has_label, or_none
+from ...workflows.data.label_text import or_none, unlabelled
 from ...workflows.data.labels import SYNTHETIC
 from ...workflows.runs import lookup
 from ..display import charts
@@ -42,9 +42,8 @@ def _count_pairs(dataset: Any, label_field: str, field: str, columns: list[str])
             if None not in (resnet, gcn) and resnet != gcn and (label == unlabelled_name or or_none(label) is None)
         )
     resnet, gcn = columns
-    unlabelled = {"$expr": (~has_label(label_field)).to_mongo(), "tags": {"$ne": SYNTHETIC}}
     pipeline = [
-        {"$match": {**unlabelled, resnet: {"$ne": None}, gcn: {"$ne": None}}},
+        {"$match": {**unlabelled(label_field), "tags": {"$ne": SYNTHETIC}, resnet: {"$ne": None}, gcn: {"$ne": None}}},
         {"$group": {"_id": {"resnet": f"${resnet}", "gcn": f"${gcn}"}, "count": {"$sum": 1}}},
     ]
     rows = aggregate(dataset, pipeline)

@@ -47,11 +47,14 @@ class ReviewTab(DecisionTab):
                 raise ValueError(f"the field {field!r} of {run.key} was removed: there is nothing to review")
             sitting = Sitting(ctx.dataset, field, target, session_name())
             skipped, done = sittings.skipped(sitting), sittings.decided(sitting)
-            item_id, waiting = review_queue.first(ctx.dataset, field, target, skipped)
-            state.update(key=run.key, field=field, waiting=waiting, done=len(done), id=item_id)
-            state["turn"] = f"{field} {target} {item_id} {len(done)} {len(skipped)}"  # changes with each decision
-            if item_id:
-                state.update(describe_item(ctx.dataset, field, target, item_id))
+            with ThreadPoolExecutor() as threads:  # the database counts while the item is described
+                waiting = threads.submit(review_order.count_waiting, ctx.dataset, field, target)
+                item_id = review_queue.first_id(ctx.dataset, field, target, skipped)
+                state.update(key=run.key, field=field, done=len(done), id=item_id)
+                state["turn"] = f"{field} {target} {item_id} {len(done)} {len(skipped)}"  # changes with each decision
+                if item_id:
+                    state.update(describe_item(ctx.dataset, field, target, item_id))
+                state["waiting"] = waiting.result()
         ctx.panel.state.review = state
 
     def show(self, ctx: foo.ExecutionContext, page: types.Object) -> None:

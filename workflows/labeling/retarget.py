@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -27,7 +28,7 @@ from .acceptance import Acceptance, Candidates, accept
 from .decision import Suggestions
 from .notes import target_notes
 from .results import AutoLabelResults, class_rows, outcome
-from .status_changes import Target, count_changes, find_changes, write_changes
+from .status_changes import Target, count_changes, count_statuses, find_changes, write_changes
 from .targets import target_rows
 
 CHOSEN_AFTER = "This target was chosen after looking."  # the notes of this file begin so, and are replaced each time
@@ -120,8 +121,15 @@ def preview(dataset: Any, run_key: str, target_precision: float) -> TargetResult
     Raises:
         ValueError: as `retarget`
     """
-    after, _, target = _apply(dataset, read_results(dataset, run_key), target_precision)
-    return _summary(after, *count_changes(dataset, target), dry_run=True)
+    results = read_results(dataset, run_key)
+    field, label_field = results["output_field"], records.read_record(dataset, run_key).label_field
+    with ThreadPoolExecutor() as threads:  # the database counts meanwhile
+        everything = None
+        if not items.has_boxes(dataset, field):
+            everything = threads.submit(count_statuses, dataset, field, label_field, {})
+        after, _, target = _apply(dataset, results, target_precision)
+        changes = count_changes(dataset, target, everything)
+    return _summary(after, *changes, dry_run=True)
 
 
 def read_results(dataset: Any, run_key: str) -> dict[str, Any]:

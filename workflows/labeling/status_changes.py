@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,6 +21,8 @@ from .decision import Suggestions
 
 SUGGESTED = (Status.ACCEPTED.value, Status.REVIEW.value)
 MAX_IDS = 200_000  # in one query: MongoDB's limit is 16 MB
+
+Statuses = Counter[tuple[str, bool]]  # samples by status, and by whether they are open
 
 
 class Target(NamedTuple):
@@ -78,23 +80,35 @@ def find_changes(dataset: Any, target: Target) -> tuple[dict[str, Change], int]:
     return changes, decided
 
 
-def count_changes(dataset: Any, target: Target) -> tuple[int, int]:
-    """The numbers of changes and of decided items; of samples counted by the database, without reading them."""
+def count_statuses(dataset: Any, field: str, label_field: str | None, match: dict[str, Any]) -> Statuses:
+    """Samples by status, and by whether they are open: suggested, without a label, and not rejected.
+
+    Args:
+        label_field: None: the dataset has none
+        match: filter of MongoDB
+    """
+    is_open = [{"$gt": [f"${field}.label", REJECTED]}, {"$in": [f"${field}.status", list(SUGGESTED)]}]
+    if label_field is not None and dataset.has_field(label_field):
+        is_open.append({"$not": [has_label(label_field).to_mongo()]})
+    group = {"_id": {"status": f"${field}.status", "open": {"$and": is_open}}, "count": {"$sum": 1}}
+    rows = aggregate(dataset, [{"$match": {f"{field}.status": {"$ne": None}, **match}}, {"$group": group}])
+    return Counter({(row["_id"]["status"], row["_id"]["open"]): row["count"] for row in rows})
+
+
+def count_changes(dataset: Any, target: Target, everything: Future[Statuses] | None = None) -> tuple[int, int]:
+    """The numbers of changes and of decided items; of samples counted by the database, without reading them.
+
+    Args:
+        everything: `count_statuses` of all samples, if it was begun already
+    """
     if target.unlabelled_name is not None or items.has_boxes(dataset, target.field):
         found, decided = find_changes(dataset, target)
         return len(found), decided
-    status, label_field = f"{target.field}.status", target.label_of(dataset)
-    is_open = [{"$gt": [f"${target.field}.label", REJECTED]}, {"$in": [f"${status}", list(SUGGESTED)]}]
-    if label_field:
-        is_open.append({"$not": [has_label(label_field).to_mongo()]})
 
-    def count(match: dict[str, Any]) -> Counter[tuple[str, bool]]:
-        """Samples by status, and by whether they are open."""
-        group = {"_id": {"status": f"${status}", "open": {"$and": is_open}}, "count": {"$sum": 1}}
-        rows = aggregate(dataset, [{"$match": {status: {"$ne": None}, **match}}, {"$group": group}])
-        return Counter({(row["_id"]["status"], row["_id"]["open"]): row["count"] for row in rows})
+    def count(match: dict[str, Any]) -> Statuses:
+        return count_statuses(dataset, target.field, target.label_field, match)
 
-    def count_of(ids: np.ndarray) -> Counter[tuple[str, bool]]:
+    def count_of(ids: np.ndarray) -> Statuses:
         batches = [ids[first : first + MAX_IDS].tolist() for first in range(0, len(ids), MAX_IDS)]
         return sum((count({"_id": {"$in": [ObjectId(i) for i in batch]}}) for batch in batches), Counter())
 
@@ -102,7 +116,7 @@ def count_changes(dataset: Any, target: Target) -> tuple[int, int]:
     few_accepted = bool(2 * is_accepted.sum() <= len(is_accepted))  # the ids of the smaller side are sent
     state, other = SUGGESTED if few_accepted else SUGGESTED[::-1]
     with ThreadPoolExecutor() as threads:
-        all_samples = threads.submit(count, {})
+        all_samples = everything or threads.submit(count, {})
         side = threads.submit(count_of, target.ids[target.unlabelled][is_accepted == few_accepted])
         labelled = count_of(np.delete(target.ids, target.unlabelled))
         counts, side_counts = all_samples.result(), side.result()

@@ -41,23 +41,22 @@ def predict(
 
     def compute() -> dict[str, np.ndarray]:
         from ..training.graph_members import OutOfFold
-        from ..training.graph_views import build_views
+        from ..training.graph_views import kept_views
 
         seed = config.mistakes.seed
-        run.report("building the neighbour graph", 0, 1)
-        views = build_views(vectors, LabelSpreadingSettings(seed=seed), config.graph, details)
-        members, labels = OutOfFold(views, len(judged.names), seed), np.full(len(vectors), -1)
+        with kept_views(run, vectors, LabelSpreadingSettings(seed=seed), config.graph, details) as views:
+            members, labels = OutOfFold(views, len(judged.names), seed), np.full(len(vectors), -1)
 
-        def predict_labels(class_ids: np.ndarray) -> np.ndarray:
-            labels[: len(class_ids)] = class_ids
-            return _with_prior(members(labels, judged.folds), class_ids)
+            def predict_labels(class_ids: np.ndarray) -> np.ndarray:
+                labels[: len(class_ids)] = class_ids
+                return _with_prior(members(labels, judged.folds), class_ids)
 
-        run.report("predicting labels", 0, 1)
-        arrays = {"probabilities": predict_labels(judged.class_ids)}
-        for kind in KINDS:
-            run.report(f"planting {kind} errors", 0, 1)
-            planted = planted_errors.plant(judged.class_ids, arrays["probabilities"], kind, seed)
-            arrays[f"{kind} labels"], arrays[f"{kind} probabilities"] = planted, predict_labels(planted)
+            run.report("predicting labels", 0, 1)
+            arrays = {"probabilities": predict_labels(judged.class_ids)}
+            for kind in KINDS:
+                run.report(f"planting {kind} errors", 0, 1)
+                planted = planted_errors.plant(judged.class_ids, arrays["probabilities"], kind, seed)
+                arrays[f"{kind} labels"], arrays[f"{kind} probabilities"] = planted, predict_labels(planted)
         return arrays
 
     rows = ("probabilities", *(f"{kind} {name}" for kind in KINDS for name in ("labels", "probabilities")))

@@ -192,7 +192,8 @@ def kept_vectors(dataset: Any, record: RunRecord, ids: list[str]) -> dict[str, A
     for place, name in enumerate(names):
         given = cached_arrays.read(run_folder(dataset, record.key) / GIVEN.format(place))
         if given:
-            return dict(zip(given["ids"].tolist(), given["vectors"], strict=True))
+            rows = cached_arrays.rows_of(given["ids"], ids)
+            return dict(zip(given["ids"][rows].tolist(), given["vectors"][rows], strict=True))
         if name and dataset.has_field(name):
             return dict(zip(*dataset.select(ids).values(["id", name]), strict=True))
         if stores[place:] and stores[place]:

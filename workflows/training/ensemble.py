@@ -6,8 +6,6 @@ Held-out labels count as unlabelled for every member, weight and round.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,13 +13,13 @@ import numpy as np
 
 from ...models import mapped
 from ...models.confidence import ensemble
-from ...models.files import PART, aside, clear
+from ...models.files import aside, clear
 from ...models.probabilities import blocks
 from ...models.regular_files import regular
 from ...models.settings import GCNSettings, GraphSettings, LabelSpreadingSettings, ResNetSettings
 from ..data.labels import Labels
 from ..runs.run import Run
-from .graph_views import GraphViews, build_views
+from .graph_views import kept_views
 from .image_features import Features
 from .partition import Split
 from .resnet import Fitted, fit
@@ -73,9 +71,10 @@ def spread_on_graph(
     def compute() -> dict[str, np.ndarray]:
         from .label_spreading import refit, spread_labels
 
-        with _views(run, features, settings, seed, zero_shot) as views:
+        options = LabelSpreadingSettings(seed=seed), GCNSettings(seed=seed, hidden_channels=HIDDEN_CHANNELS)
+        with kept_views(run, features.vectors, options[0], settings, features.details) as views:
+            views = views if zero_shot is None else replace(views, zero_shot=zero_shot[views.usable])
             run.report("spreading labels", 0, 1)
-            options = LabelSpreadingSettings(seed=seed), GCNSettings(seed=seed, hidden_channels=HIDDEN_CHANNELS)
             with aside(files[0]) as part:
                 members = spread_labels(views, training_labels, shape[1], *options, groups, part)
             run.report("spreading all labels", 0, 1)
@@ -107,23 +106,6 @@ def spread_on_graph(
         accuracies=dict(zip(names, kept["accuracies"].tolist(), strict=True)),
         refitted=refitted[0] if refitted else None,
     )
-
-
-@contextmanager
-def _views(
-    run: Run, features: Features, settings: GraphSettings, seed: int, zero_shot: np.ndarray | None
-) -> Iterator[GraphViews]:
-    """The graph and the features on it; many of them lie in files meanwhile."""
-    run.report("building the neighbour graph", 0, 1)
-    folder = run.folder / f"views{PART}"
-    clear(folder)
-    folder.mkdir()
-    try:
-        place = folder if mapped.is_large(*features.vectors.shape) else None
-        views = build_views(features.vectors, LabelSpreadingSettings(seed=seed), settings, features.details, place)
-        yield views if zero_shot is None else replace(views, zero_shot=zero_shot[views.usable])
-    finally:
-        clear(folder)
 
 
 def _combine(scores: dict[str, np.ndarray], weights: dict[str, float], out: np.ndarray | None = None) -> Ensemble:

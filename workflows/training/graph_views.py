@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ...models import mapped
+from ...models.files import PART, clear
 from ...models.graphs.nearest_neighbours import Graph
 from ...models.probabilities import blocks
 from ...models.settings import GraphSettings, LabelSpreadingSettings
 from ...models.vectors import unit_rows
+from ..runs.run import Run
 
 DETAILS_NORM = 4.0  # length of the details beside the other views
 
@@ -33,6 +36,26 @@ class GraphViews:
         of_all = np.full((self.samples, nearest.shape[1]), -1)
         of_all[self.usable] = np.where(nearest >= 0, self.usable[nearest], -1)
         return of_all
+
+
+@contextmanager
+def kept_views(
+    run: Run,
+    vectors: np.ndarray,
+    settings: LabelSpreadingSettings,
+    graph_settings: GraphSettings,
+    details: np.ndarray | None = None,
+) -> Iterator[GraphViews]:
+    """As `build_views`; the features of many samples lie in files of the run meanwhile."""
+    run.report("building the neighbour graph", 0, 1)
+    folder = run.folder / f"views{PART}"
+    clear(folder)
+    folder.mkdir()
+    try:
+        place = folder if mapped.is_large(*vectors.shape) else None
+        yield build_views(vectors, settings, graph_settings, details, place)
+    finally:
+        clear(folder)
 
 
 def build_views(

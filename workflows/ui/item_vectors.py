@@ -36,8 +36,8 @@ def _cached_vectors(folder: Path, ids: list[str]) -> dict[str, Any]:
     labels = cached_arrays.read(folder / "labels.npz", "ids") or cached_arrays.read(folder / "tags.npz", "ids")
     if labels is None:
         return {}
-    place = {i: row for row, i in enumerate(labels["ids"].tolist())}
+    rows = cached_arrays.rows_of(labels["ids"], ids)
     for name, array in FILES:
         if (arrays := cached_arrays.read(folder / name, array)) is not None:
-            return {i: arrays[array][place[i]] for i in ids if i in place}
+            return dict(zip(labels["ids"][rows].tolist(), arrays[array][rows], strict=True))
     return {}

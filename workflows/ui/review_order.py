@@ -11,7 +11,7 @@ from ...models.vectors import unit_rows
 from ..data import items
 from ..data.box_kinds import KIND, BoxKind
 from ..data.internals import root_dataset
-from ..data.label_text import has_label, is_known, or_none
+from ..data.label_text import is_known, labelled, or_none, unlabelled
 from ..data.labels import SYNTHETIC
 from ..data.status import REJECTED, Status
 from ..data.tag_ids import tag_of
@@ -28,7 +28,7 @@ MAX_LABELLED = 5_000  # labelled items to compare with
 def waiting(dataset: Any, field: str, label_field: str) -> Any:
     """The samples in review without a label, and not rejected; not for boxes and tags."""
     suggested = {f"{field}.status": Status.REVIEW.value, f"{field}.label": {"$nin": [None, REJECTED]}}
-    return dataset.match({**suggested, "tags": {"$ne": SYNTHETIC}}).match(~has_label(label_field))
+    return dataset.match({**suggested, "tags": {"$ne": SYNTHETIC}, **unlabelled(label_field)})
 
 
 def read_waiting(
@@ -170,7 +170,7 @@ def _labelled(dataset: Any, label_field: str, unlabelled: str | None) -> tuple[l
         ids = tag_suggestions.tagged(dataset, label_field, MAX_LABELLED)
         return ids, [""] * len(ids)
     if not items.has_boxes(dataset, label_field):
-        view = dataset.match({"tags": {"$ne": SYNTHETIC}}).match(has_label(label_field))
+        view = dataset.match({"tags": {"$ne": SYNTHETIC}, **labelled(label_field)})
         ids, labels = view.limit(MAX_LABELLED + 1).values(paths)
         return (ids, labels) if len(ids) <= MAX_LABELLED else view.take(MAX_LABELLED, seed=0).values(paths)
     has_one = {items.root_of(dataset, label_field): {"$elemMatch": {"label": {"$ne": None}}}}

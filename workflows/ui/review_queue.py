@@ -22,7 +22,12 @@ KEPT_SECONDS = 86_400  # an order is kept this long
 
 
 def first(dataset: Any, field: str, label_field: str, skipped: list[str]) -> tuple[str | None, int]:
-    """The first item of the queue, None where only skipped ones are left; and the number that wait.
+    """The first item of the queue, None where only skipped ones are left; and the number that wait."""
+    return first_id(dataset, field, label_field, skipped), count_waiting(root_dataset(dataset), field, label_field)
+
+
+def first_id(dataset: Any, field: str, label_field: str, skipped: list[str]) -> str | None:
+    """The first item of the queue, None where only skipped ones are left.
 
     The order is computed again once all of it is decided or skipped.
     """
@@ -35,11 +40,11 @@ def first(dataset: Any, field: str, label_field: str, skipped: list[str]) -> tup
         left = {*read_waiting(dataset, field, label_field, (), order)[0]} - set(skipped) if order else set()
         for i in order:
             if i in left:
-                return i, count_waiting(dataset, field, label_field)
+                return str(i)
         if attempt == 0:
             order = most_informative(dataset, field, label_field, 50 + len(skipped))
             store.set(name, dict(run=run.key, began=run.started, ids=order), ttl=KEPT_SECONDS)
-    return None, count_waiting(dataset, field, label_field)
+    return None
 
 
 class Decision(NamedTuple):
