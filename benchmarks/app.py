@@ -2,7 +2,10 @@
 from one with wrong labels to a corrected, even, split and exported set (app_day.py).
 
 A real server, a real browser (headless Chromium), Fashion-MNIST. The labelling that the tabs show works on principal
-components of the pixels, so that filling the data set takes a minute.
+components of the pixels, so that filling the data set takes a minute. With --vectors, the samples are those of
+million.py, without files.
+
+    python benchmarks/app.py --part tabs --vectors 1000000
 """
 
 from __future__ import annotations
@@ -13,12 +16,13 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import app_day
+import million
 import numpy as np
 import pictures
 from measure import goal, own_database
@@ -38,6 +42,9 @@ CLOCK = """document.addEventListener("click", () => (window.clicked = performanc
 SECONDS = """([selector, text]) => [...document.querySelectorAll(selector)].some(
     (element) => element.textContent.includes(text) && element.checkVisibility()
 ) && (performance.now() - window.clicked) / 1000"""
+OF_VECTORS = ("Overview", "Labels", "Review", "Mistakes", "Runs")  # tabs that need no files
+WRONG = 0.02  # of their labels
+MAX_SECONDS, MAX_SECONDS_OF_VECTORS = 1.0, 2.0
 TIMEOUT_MS = 120_000
 PAUSE_MS = 1_000  # between two tabs
 WAIT_SECONDS = 1800
@@ -48,6 +55,7 @@ def main() -> None:
     parser.add_argument("--part", default="all", choices=("tabs", "clicks", "day", "all"))
     parser.add_argument("--data", default="fashion-mnist", help=pictures.HELP)
     parser.add_argument("--images", type=int, help="drawn at random; default: all")
+    parser.add_argument("--vectors", type=int, help="so many samples without files, for the tabs")
     parser.add_argument("--labels", type=int, default=700, help="labelled images")
     parser.add_argument("--rounds", type=int, default=5, help="rounds through the tabs")
     parser.add_argument("--browser", default=os.environ.get("EVENSET_BROWSER"), help="path of Chromium")
@@ -60,8 +68,10 @@ def main() -> None:
                 clicks(page, address, folder)
             if options.part in ("day", "all"):
                 day(page, address, folder)
-            if options.part in ("tabs", "all"):
-                tabs(page, address, make_full_dataset(options, folder), options.rounds)
+            if options.part in ("tabs", "all") and options.vectors:
+                tabs(page, address, make_vectors(options.vectors), options.rounds, OF_VECTORS, MAX_SECONDS_OF_VECTORS)
+            elif options.part in ("tabs", "all"):
+                tabs(page, address, make_full_dataset(options, folder), options.rounds, [*TAB_MARKS], MAX_SECONDS)
 
 
 @contextlib.contextmanager
@@ -120,14 +130,31 @@ def make_full_dataset(options: argparse.Namespace, folder: Path) -> Any:
     return dataset
 
 
-def tabs(page: Any, address: str, dataset: Any, rounds: int) -> None:
+def make_vectors(count: int) -> Any:
+    """Samples of ten classes without files, some of their labels wrong, and most of their suggestions in review."""
+    import evenset
+
+    dataset, vectors, _ = million.make(count, 10)
+    dataset.name, dataset.persistent = "vectors", True
+    ids, labels = dataset.exists("ground_truth").values(["id", "ground_truth.label"])
+    rng = np.random.default_rng(0)
+    wrong = {ids[i]: f"class {rng.integers(10)}" for i in np.flatnonzero(rng.random(len(ids)) < WRONG)}
+    dataset.set_values("ground_truth.label", wrong, key_field="id", progress=False)
+    options = dict(embeddings=vectors, progress=False)
+    evenset.auto_label(dataset, "ground_truth", target_precision=0.999, **options)
+    evenset.find_mistakes(dataset, "ground_truth", **options)
+    print(dataset.count_values("auto_label.status"), f"{len(wrong)} of {len(labels)} labels are wrong", flush=True)
+    return dataset
+
+
+def tabs(page: Any, address: str, dataset: Any, rounds: int, names: Sequence[str], limit: float) -> None:
     """Seconds from the click on a tab until it has loaded, by the page's own clock: the driver's calls take time."""
     _open(page, address, dataset.name)
     page.locator(TAB_MARKS["Overview"][0]).first.wait_for()
     page.evaluate(CLOCK)
-    times: dict[str, list[float]] = {name: [] for name in TAB_MARKS}
+    times: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds):
-        for name in [*list(TAB_MARKS)[1:], "Overview"]:
+        for name in [*names[1:], names[0]]:
             page.get_by_role("tab", name=name, exact=True).click()
             times[name].append(page.wait_for_function(SECONDS, arg=TAB_MARKS[name]).json_value())
             page.wait_for_timeout(PAUSE_MS)
@@ -135,7 +162,7 @@ def tabs(page: Any, address: str, dataset: Any, rounds: int) -> None:
     print(f"\nSeconds until a tab shows, {len(dataset):,} samples, {rounds} rounds")
     print(tabulate(rows, ["tab", "median", "lowest", "highest"], floatfmt=".2f"))
     slowest = max(rows, key=lambda row: row[1])
-    goal("every tab shows within 1.0 s", slowest[1] <= 1.0, f"{slowest[1]:.2f} s ({slowest[0]})")
+    goal(f"every tab shows within {limit} s", slowest[1] <= limit, f"{slowest[1]:.2f} s ({slowest[0]})")
 
 
 def clicks(page: Any, address: str, folder: Path) -> None:

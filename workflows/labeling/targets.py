@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -55,5 +56,11 @@ def likely_labels(labelled: int, candidates: Candidates, target: float, alpha: f
 
     As if further labels only held out more: they also make predictions better, so that it may take fewer.
     """
-    factor = likely_factor(np.sort(candidates.expected)[::-1], target, alpha)
+    expected = np.sort(candidates.expected)[::-1].astype(np.float64)
+    factor = _factor(expected.tobytes(), target, alpha)
     return None if factor is None else math.ceil(factor * labelled / 10) * 10
+
+
+@lru_cache(64)  # each takes up to half a second, and the slider of a run asks again and again
+def _factor(expected: bytes, target: float, alpha: float) -> float | None:
+    return likely_factor(np.frombuffer(expected), target, alpha)
