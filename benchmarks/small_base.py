@@ -1,39 +1,62 @@
-"""A small latent diffusion model of Fashion-MNIST at 32 px, in the folders of diffusers: a base to tune."""
+"""A small latent diffusion model at 32 px, in the folders of diffusers: a base to tune."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import generator
 import numpy as np
 import pictures
 import torch
+import verdict
 from torch.nn import functional as F
 
 SIDE_PX, LATENT_CHANNELS = 32, 4
-UNSEEN = ("Bag", "Ankle boot", "Dress", "Shirt")
 PROMPT = "a photo of a {class}"
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
-def images_of(part: str, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Images of these classes, uint8 [n, 3, 32, 32], and the index of their names [n]."""
-    pixels, labels = generator.real(part)
-    index = np.array([names.index(name) if name in names else -1 for name in pictures.CLOTHES])[labels]
-    padded = np.pad(pixels[index >= 0], ((0, 0), (0, 0), (2, 2), (2, 2)))
-    return np.repeat(padded, 3, axis=1), index[index >= 0]
+class Data(NamedTuple):
+    """Images of ten classes, of which the base does not see four."""
+
+    classes: tuple[str, ...]
+    unseen: tuple[str, ...]
+    parts: dict[str, tuple[np.ndarray, np.ndarray]]  # uint8 [N, 3, 32, 32] and classes [N], to train and to test
+
+    def images_of(self, part: str, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Images of these classes, uint8 [n, 3, 32, 32], and the index of their names [n]."""
+        pixels, labels = self.parts[part]
+        index = np.array([names.index(name) if name in names else -1 for name in self.classes])[labels]
+        return pixels[index >= 0], index[index >= 0]
 
 
-def pretrain(folder: Path, minutes: float) -> None:
-    """Trains autoencoder and UNet on the classes that are not UNSEEN, and saves a StableDiffusionPipeline."""
+def fashion() -> Data:
+    """Fashion-MNIST, padded from 28 px."""
+    parts = {}
+    for part, name in (("train", "train"), ("test", "t10k")):
+        pixels, labels = generator.real(name)
+        parts[part] = np.repeat(np.pad(pixels, ((0, 0), (0, 0), (2, 2), (2, 2))), 3, axis=1), labels
+    return Data(pictures.CLOTHES, ("Bag", "Ankle boot", "Dress", "Shirt"), parts)
+
+
+def cifar(folder: Path) -> Data:
+    """CIFAR-10 in class folders, under train/ and test/."""
+    names = tuple(sorted(path.name for path in (folder / "train").iterdir()))
+    parts = {part: verdict.read_folder(folder / part) for part in ("train", "test")}
+    return Data(names, ("automobile", "bird", "horse", "ship"), parts)
+
+
+def pretrain(folder: Path, minutes: float, data: Data) -> None:
+    """Trains autoencoder and UNet on the classes that it may see, and saves a StableDiffusionPipeline."""
     import diffusers
 
     torch.manual_seed(0)
-    names = [name for name in pictures.CLOTHES if name not in UNSEEN]
-    pixels, labels = images_of("train", names)
+    names = [name for name in data.classes if name not in data.unseen]
+    pixels, labels = data.images_of("train", names)
     autoencoder = diffusers.AutoencoderKL(
         block_out_channels=(16, 32),
         down_block_types=("DownEncoderBlock2D",) * 2,
