@@ -146,6 +146,8 @@ def train_resnet(
     box_margin: float = 0.1,
     box_shape: str = 'square',
     min_box_px: int = 8,
+    workers: str | None = None,
+    ship_images: bool = False,
 ) -> TrainResults:
     """Trains a ResNet on the labelled samples, and writes a prediction for every sample; undo with `delete_run`."""
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent
 SETTINGS = {  # settings classes of each workflow, its own first; a test compares them with the workflow's
     "check_dataset": ("CheckSettings",),
     "preprocess_images": ("CopySettings", "ImageSettings", "WorkerSettings"),
-    "train_resnet": ("ResNetSettings", "ImageSettings", "BoxSettings"),
+    "train_resnet": ("ResNetSettings", "ImageSettings", "BoxSettings", "WorkerSettings"),
     "train_gcn": ("GCN_SETTINGS",),
     "auto_label": (
         "AutoLabelSettings",

@@ -7,7 +7,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..models.settings import BoxSettings, ImageSettings, ResNetSettings
+from ..models.settings import BoxSettings, ImageSettings, ResNetSettings, WorkerSettings
 from ..workflows.data import items
 from ..workflows.display.tables import counted
 from .display.icons import icons_of
@@ -62,7 +62,7 @@ class TrainResNet(foo.Operator):
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         def read_arguments() -> Arguments:
             require_input(ctx, "label_field")
-            settings = read_settings(ctx, ImageSettings, ResNetSettings, BoxSettings)
+            settings = read_settings(ctx, ImageSettings, ResNetSettings, BoxSettings, WorkerSettings)
             return samples_of(ctx), {**read_inputs(ctx, *INPUTS), **settings}
 
         return run_in_worker(ctx, "train_resnet", read_arguments, result_page)
@@ -75,7 +75,7 @@ def add_lines(form: Form) -> None:
     ask_new_field(form, "resnet", "Receives a prediction for every sample")
     ask_settings(form, ResNetSettings, basic=True)
     own = {"Samples": _ask_samples_and_fields, **lines_of_boxes(form)}
-    ask_sections(form, ImageSettings, ResNetSettings, BoxSettings, own=own)
+    ask_sections(form, ImageSettings, ResNetSettings, BoxSettings, WorkerSettings, own=own)
 
 
 def _ask_samples_and_fields(form: Form) -> None:

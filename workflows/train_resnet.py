@@ -9,7 +9,7 @@ import numpy as np
 
 from ..models.errors import InvalidInput
 from ..models.probabilities import softmax, top_two
-from ..models.settings import BoxSettings, ImageSettings, ResNetSettings
+from ..models.settings import BoxSettings, ImageSettings, ResNetSettings, WorkerSettings
 from .data import items
 from .data.checks import check_images, check_output_field
 from .data.fields import declare, write_values
@@ -37,6 +37,7 @@ class TrainResNetConfig(Config):
     images: ImageSettings
     boxes: BoxSettings
     resnet: ResNetSettings
+    workers: WorkerSettings
 
 
 @dataclass(repr=False)
@@ -109,7 +110,7 @@ def train_resnet(
         progress: None for a bar, False for silence, or a function of (phase, done, total, note)
         resume: key of a stopped run
         group_slice: of a grouped dataset, the slice whose images are meant; None: the view has one
-        settings: fields of ImageSettings, ResNetSettings and BoxSettings
+        settings: fields of ImageSettings, ResNetSettings, BoxSettings and WorkerSettings
 
     Raises:
         ValueError: a bad argument; nothing was written

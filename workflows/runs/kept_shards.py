@@ -11,7 +11,7 @@ import numpy as np
 from . import cached_arrays, shards
 from .cached_arrays import Arrays
 from .run import Run
-from .shards import Executor
+from .shards import Executor, Lazy
 
 S = TypeVar("S")
 
@@ -58,7 +58,7 @@ def by_workers(
     done = len(given) - len(missing)
     run.report(phase, done, len(given))
     if missing:
-        shards_of_rest = [given[number] for number in missing]
+        shards_of_rest = Lazy(len(missing), lambda place: given[missing[place]])
         for place, arrays in shards.results(shards_of_rest, function, executor, run.check_stop, *common):
             kept.keep(run, missing[place], lambda own=arrays: own)  # type: ignore[misc]
             done += 1

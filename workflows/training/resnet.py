@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from ..runs.run import Run
 from .auto_embeddings import short_side_px
 from .image_survey import errors_of, note_images, unreadable
 from .partition import Split
+from .sharded_prediction import PHASE, Prediction, by_workers_of, forget
 from .training_set import TrainingSet
 
 PREDICT_BATCH = 64
@@ -174,14 +175,13 @@ def predict(
     run: Run, labels: Labels, model: Any, images: Images, settings: ResNetSettings
 ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
     """Logits [N, K] and embeddings [N, D] of every image, NaN where it cannot be read, and the reasons."""
-    from ...models.classifiers import resnet_prediction
 
     def compute() -> dict[str, np.ndarray]:
         logits = np.full((len(images), model.classes), np.nan, dtype=np.float32)
         embeddings = np.full((len(images), model.head.in_features), np.nan, dtype=np.float32)
-        for indices, scores, vectors in resnet_prediction.predict(model, images.batches(PREDICT_BATCH), settings):
+        shared = by_workers_of(run, labels, model, images, settings)
+        for indices, scores, vectors in shared or _predict_here(run, model, images, settings):
             logits[indices], embeddings[indices] = scores, vectors
-            run.report("predicting", int(indices[-1]) + 1, len(images))
         if len(images.errors) == len(images):
             raise InvalidInput(
                 f"none of the {counted(len(images), 'image')} can be read, the first: {images.errors[0]}"
@@ -190,4 +190,13 @@ def predict(
         return dict(logits=logits, embeddings=embeddings, **unreadable(labels.ids, images.errors))
 
     kept = run.cached_arrays("predictions", compute, labels.ids, ("logits", "embeddings"))
+    forget(run)
     return kept["logits"], kept["embeddings"], errors_of(kept, labels.ids)
+
+
+def _predict_here(run: Run, model: Any, images: Images, settings: ResNetSettings) -> Iterator[Prediction]:
+    from ...models.classifiers import resnet_prediction
+
+    for indices, scores, vectors in resnet_prediction.predict(model, images.batches(PREDICT_BATCH), settings):
+        yield indices, scores, vectors
+        run.report(PHASE, int(indices[-1]) + 1, len(images))
