@@ -155,23 +155,13 @@ def measure(case: Case, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def new_images(case: Case, budgets: list[int]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Images and classes from every source, in numbers that balance the classes within MAX_RATIO."""
-    from evenset.models.images.augment import augment
-    from evenset.models.settings import AugmentSettings
-    from PIL import Image
-
-    def augmented(image: np.ndarray, number: int) -> np.ndarray:
-        changed = augment(
-            Image.fromarray(image.transpose(1, 2, 0).squeeze()), AugmentSettings(flips="none"), (0, number)
-        )
-        return np.atleast_3d(np.asarray(changed)).transpose(2, 0, 1)
-
     pixels, labels = case.train
     counts = np.bincount(labels, minlength=10)
     needed = np.minimum(counts.max() - counts, MAX_RATIO * counts)
     classes, rng = np.repeat(np.arange(10), needed), np.random.default_rng(1)
     spare = np.concatenate([np.flatnonzero(case.spare[1] == label)[: needed[label]] for label in range(10)])
     rows = [int(rng.choice(np.flatnonzero(labels == label))) for label in classes]
-    copies = np.stack([augmented(pixels[row], number) for number, row in enumerate(rows)])
+    copies = augmented_copies(pixels[rows])
     by_updates = {updates: generated(case, classes, updates) for updates in sorted(budgets)}
     return {
         "more real images": (case.spare[0][spare], case.spare[1][spare]),
@@ -179,6 +169,19 @@ def new_images(case: Case, budgets: list[int]) -> dict[str, tuple[np.ndarray, np
         "augmented copies": (copies, classes),
         "wrong labels": (by_updates[max(budgets)], (classes + 1) % 10),
     }
+
+
+def augmented_copies(images: np.ndarray) -> np.ndarray:
+    """Each image, changed as `source="augment"` does, without flips."""
+    from evenset.models.images.augment import augment
+    from evenset.models.settings import AugmentSettings
+    from PIL import Image
+
+    settings, copies = AugmentSettings(flips="none"), []
+    for number, image in enumerate(images):
+        changed = augment(Image.fromarray(image.transpose(1, 2, 0).squeeze()), settings, (0, number))
+        copies.append(np.atleast_3d(np.asarray(changed)).transpose(2, 0, 1))
+    return np.stack(copies)
 
 
 def filtered(
