@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -74,37 +74,42 @@ def train_regressions(
     """
     work = RegressionWork(vectors, judged.class_ids, judged.folds, neighbours, len(judged.names), config.mistakes.seed)
     members = [np.flatnonzero(judged.folds == fold) for fold in range(int(judged.folds.max()) + 1)]
-    numbers = range(len(members))
     if config.workers.workers:
         kept = Kept(_names("regression", members), [judged.ids[rows] for rows in members], tuple(out))
-        executor = Executor(config.workers.workers)
-        found = iter(by_workers(run, numbers, train_regression, executor, kept, REGRESSIONS, work))
-    else:
-        found = (train_regression(number, work) for number in numbers)
-    for number, rows in enumerate(members):
+        executor, numbers = Executor(config.workers.workers), range(len(members))
+        found = by_workers(run, numbers, train_regression, executor, kept, REGRESSIONS, work)
+        for rows, arrays in zip(members, found, strict=True):
+            for name, table in out.items():
+                table[rows] = arrays[name]
+        return
+    for number in range(len(members)):
         run.report(REGRESSIONS, number, len(members))
-        for name, values in next(found).items():
-            if name in out:
-                out[name][rows] = values
+        for rows, single, averaged in _predict_fold(number, work):
+            out["single"][rows], out["averaged"][rows] = single, averaged
     run.report(REGRESSIONS, len(members), len(members))
 
 
 def train_regression(fold: int, work: RegressionWork) -> Arrays:
     """Probabilities of a fold's samples by the regression on the others, and averaged over neighbours, each [n, K]."""
+    none, blocks_of = np.empty((0, work.classes), np.float32), [*_predict_fold(fold, work)]
+    single, averaged = (np.concatenate([none, *(block[place] for block in blocks_of)]) for place in (1, 2))
+    return {"single": single, "averaged": averaged}
+
+
+def _predict_fold(fold: int, work: RegressionWork) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The same by blocks of rows, whose indices come first."""
     rows, train = np.flatnonzero(work.folds == fold), np.flatnonzero(work.folds != fold)
     if len(train) > tuned_regression.MAX_FIT_ROWS:
         train = train[tuned_regression.draw(work.class_ids[train])]
     model = linear.train(work.vectors[train], work.class_ids[train], work.classes, work.seed)
     near = work.neighbours[rows]
-    single, averaged = np.empty((2, len(rows), work.classes), np.float32)
     for block in blocks(len(rows), work.classes * (1 + near.shape[1])):
         every = np.concatenate([rows[block, None], near[block]], axis=1)
         needed, places = np.unique(every, return_inverse=True)
         probabilities, places = softmax(linear.predict(model, work.vectors[needed])), places.reshape(every.shape)
-        single[block] = probabilities[places[:, 0]]
         neighbours = np.where(near[block] < 0, -1, places[:, 1:])
-        averaged[block] = label_errors.average(probabilities, places[:, 0], neighbours)
-    return {"single": single, "averaged": averaged}
+        averaged = label_errors.average(probabilities, places[:, 0], neighbours)
+        yield rows[block], probabilities[places[:, 0]].astype(np.float32), averaged.astype(np.float32)
 
 
 def train_networks(
@@ -182,7 +187,7 @@ def _networks_by_workers(run: Run, data: TrainingSet, members: list[np.ndarray],
     work = NetworkWork(data, files, config.resnet, precision)
     executor = Executor(str(config.workers.workers), config.resnet.device == "cuda")
     kept = Kept(_names("network", members), [data.labels.ids] * len(members), ("probabilities", "margins"))
-    arrays = by_workers(run, members, train_network_of, executor, kept, NETWORKS, work)
+    arrays = [*by_workers(run, members, train_network_of, executor, kept, NETWORKS, work)]
     for own in arrays:
         note_images(run, dict(enumerate(own["notes"].tolist())))
     return arrays

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -43,8 +43,8 @@ def by_workers(
     kept: Kept,
     phase: str,
     *common: Any,
-) -> list[Arrays]:
-    """The arrays of each shard, in their order.
+) -> Iterator[Arrays]:
+    """The arrays of each shard, in their order, read one after the other when all are done.
 
     Args:
         function, common: as of `shards.results`
@@ -63,4 +63,4 @@ def by_workers(
             kept.keep(run, missing[place], lambda own=arrays: own)  # type: ignore[misc]
             done += 1
             run.report(phase, done, len(given))
-    return [kept.keep(run, number, dict) for number in range(len(given))]
+    return (kept.keep(run, number, dict) for number in range(len(given)))
